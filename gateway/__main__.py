@@ -1,0 +1,5 @@
+"""`python -m gateway` is `inbox-gateway`."""
+
+from gateway.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""The REST API: one `Operation` row per route, one module per resource."""

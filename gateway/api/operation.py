@@ -1,0 +1,209 @@
+"""An operation is one row and one function: the row gives the route, who may call it, and what it answers.
+
+The function gets a `Call`, which is the request with its credentials verified, and gives a response. Errors are
+raised anywhere as ApiError or StoreUnavailableError and turned into the v1 `errors` array here, once.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.api.params import Query
+from gateway.auth import Authenticator, header_credentials
+from gateway.domain.errors import ApiError, ErrorCode, Problem, api_error
+from gateway.domain.principal import Principal, Project, User
+from gateway.settings import Settings
+from gateway.store.client import StoreUnavailableError
+from gateway.store.directory import Directory, IdempotencyStore
+from gateway.store.inbox import InboxStore, Moment
+from gateway.telemetry import REQUESTS, log
+
+MAX_CLIENT_ID_LENGTH = 255
+RETRY_AFTER_SECONDS = 1
+
+encode = msgspec.json.encode
+
+
+class Scope(Enum):
+    """Who may call an operation."""
+
+    PUBLIC = "public"
+    USER = "user"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What operations work with."""
+
+    settings: Settings
+    authenticator: Authenticator
+    directory: Directory
+    inboxes: InboxStore
+    idempotency: IdempotencyStore
+    new_epoch: Callable[[], str]
+    not_ready: Callable[[], str]
+    """Say why this worker should get no traffic now; "" when it should."""
+
+    def moment(self) -> Moment:
+        """Give the time of a write."""
+        return Moment(int(time.time() * 1000), self.new_epoch())
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request whose credentials hold."""
+
+    request: Request
+    services: Services
+    principal: Principal | None
+
+    @property
+    def user(self) -> User:
+        """The calling user. Only for operations of user scope."""
+        assert self.principal is not None
+        assert self.principal.user is not None
+        return self.principal.user
+
+    @property
+    def project(self) -> Project:
+        """The calling project. Not for public operations."""
+        assert self.principal is not None
+        return self.principal.project
+
+    @property
+    def client_id(self) -> str | None:
+        """The client instance's own name, which travels into the live event."""
+        value = self.request.headers.get("x-magicbell-client-id")
+        return value[:MAX_CLIENT_ID_LENGTH] if value else None
+
+    @property
+    def notification_id(self) -> UUID:
+        """The path's notification. Raises ApiError 404: what is no UUID was never given out."""
+        try:
+            return UUID(self.request.path_params["id"])
+        except ValueError:
+            raise api_error(ErrorCode.NOT_FOUND, "Notification not found") from None
+
+    def query(self) -> Query:
+        """The query string, to be read field by field."""
+        return Query(self.request.query_params.multi_items())
+
+    async def body(self) -> bytes:
+        """Read the whole body. Raises ApiError 413."""
+        most = self.services.settings.max_body_bytes
+        length = self.request.headers.get("content-length", "")
+        if length.isdigit() and int(length) > most:
+            raise _too_large(most)
+        body = bytearray()
+        async for chunk in self.request.stream():
+            body += chunk
+            if len(body) > most:
+                raise _too_large(most)
+        return bytes(body)
+
+
+Handler = Callable[[Call], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One row: method, path, who may call, the function, and what it is for."""
+
+    method: str
+    path: str
+    scope: Scope
+    handler: Handler
+    summary: str
+    without_credentials: ErrorCode = ErrorCode.NOT_FOUND
+    """What a call with no credentials at all is told; the v1 contract says 404 nearly everywhere."""
+
+    def route(self, services: Services) -> Route:
+        """Build the Starlette route."""
+        label = f"{self.method} {self.path}"
+
+        async def endpoint(request: Request) -> Response:
+            started = time.perf_counter()
+            response = await self._answer(request, services)
+            REQUESTS.labels(label, str(response.status_code)).inc()
+            if services.settings.access_log and self.scope is not Scope.PUBLIC:
+                # The path only: queries may carry credentials.
+                log.info(
+                    "request",
+                    method=self.method,
+                    path=request.scope["path"],
+                    status=response.status_code,
+                    ms=round((time.perf_counter() - started) * 1000, 2),
+                )
+            return response
+
+        return Route(self.path, endpoint, methods=[self.method])
+
+    async def _answer(self, request: Request, services: Services) -> Response:
+        try:
+            principal = await self._authenticate(request, services)
+            return await self.handler(Call(request, services, principal))
+        except ApiError as error:
+            return error_response(error)
+        except StoreUnavailableError:
+            return error_response(
+                api_error(ErrorCode.REDIS_UNAVAILABLE, retry_after_seconds=RETRY_AFTER_SECONDS)
+            )
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except Exception:
+            log.exception("request_failed", operation=f"{self.method} {self.path}")
+            return error_response(api_error(ErrorCode.INTERNAL_ERROR))
+
+    async def _authenticate(self, request: Request, services: Services) -> Principal | None:
+        if self.scope is Scope.PUBLIC:
+            return None
+        credentials = header_credentials(request.headers.get)
+        if not credentials:
+            raise api_error(self.without_credentials)
+        if self.scope is Scope.ADMIN:
+            return await services.authenticator.admin(credentials)
+        return await services.authenticator.user(credentials)
+
+
+def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Encode a value as the answer."""
+    return raw_json_response(encode(value), status, headers)
+
+
+def raw_json_response(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Answer JSON that is encoded already."""
+    return Response(body, status, headers, media_type="application/json")
+
+
+def no_content() -> Response:
+    """Answer 204."""
+    return Response(status_code=204)
+
+
+def error_response(error: ApiError) -> Response:
+    """Answer the v1 `errors` array."""
+    headers = (
+        {"Retry-After": str(error.retry_after_seconds)} if error.retry_after_seconds is not None else None
+    )
+    return json_response({"errors": error.problems}, error.status, headers)
+
+
+def routes(operations: Sequence[Operation], services: Services) -> list[Route]:
+    """Build the route table. Rows of one path become one route each; the first that matches wins."""
+    return [operation.route(services) for operation in operations]
+
+
+def _too_large(most: int) -> ApiError:
+    kind = ErrorCode.BODY_TOO_LARGE.kind
+    return ApiError(
+        kind.status, (Problem(f"The body is larger than {most} bytes", kind.code, kind.suggestion),)
+    )

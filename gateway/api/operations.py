@@ -1,0 +1,106 @@
+"""The route table. What the v1 contract promises and this version does not do yet answers 501 and says so."""
+
+from importlib.resources import files
+
+from starlette.responses import RedirectResponse, Response
+
+from gateway.api import notifications, realtime
+from gateway.api.operation import Call, Handler, Operation, Scope, json_response
+from gateway.domain.errors import ErrorCode, api_error
+from gateway.domain.notification import BulkCommand, Command
+from gateway.telemetry import metrics_text
+
+
+async def _healthz(call: Call) -> Response:
+    return json_response({"status": "ok"})
+
+
+async def _readyz(call: Call) -> Response:
+    reason = call.services.not_ready()
+    if reason:
+        return json_response({"status": "not ready", "reason": reason}, 503, {"Retry-After": "1"})
+    return json_response({"status": "ready"})
+
+
+async def _metrics(call: Call) -> Response:
+    return Response(metrics_text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def _not_built(call: Call) -> Response:
+    raise api_error(ErrorCode.NOT_BUILT)
+
+
+async def _to_demo(call: Call) -> Response:
+    return RedirectResponse("/demo")
+
+
+def _file(name: str, media_type: str) -> Handler:
+    content = (files("gateway") / "web" / name).read_bytes()
+
+    async def handler(call: Call) -> Response:
+        return Response(content, media_type=media_type, headers={"Cache-Control": "no-cache"})
+
+    return handler
+
+
+_HTML, _SCRIPT = "text/html; charset=utf-8", "text/javascript; charset=utf-8"
+U, A, P = Scope.USER, Scope.ADMIN, Scope.PUBLIC
+Row = Operation
+
+OPERATIONS = [
+    Row("POST", "/notifications", A, notifications.create, "Send a notification"),
+    Row("GET", "/notifications", U, notifications.list_notifications, "List notifications"),
+    Row("POST", "/notifications/read", U, notifications.change_all(BulkCommand.READ_ALL), "Mark all as read"),
+    Row("POST", "/notifications/seen", U, notifications.change_all(BulkCommand.SEEN_ALL), "Mark all as seen"),
+    Row("GET", "/notifications/{id}", U, notifications.get, "Fetch a notification"),
+    Row("DELETE", "/notifications/{id}", U, notifications.delete, "Delete a notification"),
+    Row("POST", "/notifications/{id}/read", U, notifications.change(Command.READ), "Mark as read"),
+    Row("POST", "/notifications/{id}/unread", U, notifications.change(Command.UNREAD), "Mark as unread"),
+    Row("POST", "/notifications/{id}/seen", U, notifications.change(Command.SEEN), "Mark as seen"),
+    Row("POST", "/notifications/{id}/archive", U, notifications.change(Command.ARCHIVE), "Archive"),
+    Row("DELETE", "/notifications/{id}/archive", U, notifications.change(Command.UNARCHIVE), "Unarchive"),
+    Row("GET", "/config", U, realtime.config, "How to connect", ErrorCode.API_KEY_NOT_PROVIDED),
+    Row("GET", "/realtime/events", U, realtime.events, "Pull events"),
+    Row("GET", "/healthz", P, _healthz, "Whether this process runs"),
+    Row("GET", "/readyz", P, _readyz, "Whether this process should get traffic"),
+    Row("GET", "/metrics", P, _metrics, "Prometheus metrics"),
+    Row("GET", "/", P, _to_demo, "To the demo page"),
+    Row("GET", "/demo", P, _file("demo.html", _HTML), "The demo page"),
+    Row("GET", "/client.js", P, _file("client.js", _SCRIPT), "The browser client"),
+]
+
+_NOT_BUILT = [
+    "GET /inbox-bell.js",
+    "GET /openapi.json",
+    "GET /docs",
+    "GET /notification_preferences",
+    "PUT /notification_preferences",
+    "POST /push_subscriptions",
+    "DELETE /push_subscriptions/{device_token}",
+    "GET /subscriptions",
+    "POST /subscriptions",
+    "GET /subscriptions/{topic}",
+    "DELETE /subscriptions/{topic}",
+    "POST /subscriptions/{topic}/unsubscribe",
+    "POST /broadcasts",
+    "GET /broadcasts",
+    "GET /broadcasts/{id}",
+    "GET /broadcasts/{id}/notifications",
+    "POST /users",
+    "PUT /users/{id}",
+    "DELETE /users/{id}",
+    "POST /imports",
+    "GET /imports/{id}",
+    "GET /workspaces/{workspace_id}/projects",
+    "POST /workspaces/{workspace_id}/projects",
+    "GET /workspaces/{workspace_id}/projects/{project_id}",
+    "PUT /workspaces/{workspace_id}/projects/{project_id}",
+    "DELETE /workspaces/{workspace_id}/projects/{project_id}",
+    "POST /ws/auth",
+    *(f"{method} /v2/{{path:path}}" for method in ("GET", "POST", "PUT", "DELETE")),
+]
+
+OPERATIONS += [
+    Operation(method, path, Scope.PUBLIC, _not_built, "Not built yet")
+    for method, path in (row.split(" ") for row in _NOT_BUILT)
+]

@@ -1,0 +1,63 @@
+"""The live side's REST operations: the pull transport, and where to connect."""
+
+import re
+
+from starlette.responses import Response
+
+from gateway.api.operation import Call, encode, json_response, raw_json_response
+from gateway.domain.event import Position
+
+_SINCE = re.compile(r"[0-9A-Za-z_-]{1,32}\.(0|[1-9][0-9]{0,15})")
+
+
+async def events(call: Call) -> Response:
+    """Give the events after `since`, for clients that can hold no connection; without it, where to start from.
+
+    `more` says that there are more events than fit one answer: ask again from `position`.
+    """
+    query = call.query()
+    since = query.text("since", "must be a position such as k3f9.42", _SINCE)
+    query.finish()
+    after = Position.parse(since) if since else None
+    page = await call.services.inboxes.read_log(call.user, after, call.services.new_epoch())
+    position = page.events[-1].position if page.events else page.end
+    tail = encode(
+        {
+            "position": str(position),
+            "more": position != page.end,
+            "reset": page.reset_reason or None,
+            "unread_count": page.counts.unread,
+            "unseen_count": page.counts.unseen,
+            "unarchived": {
+                "unread_count": page.counts.unarchived_unread,
+                "unseen_count": page.counts.unarchived_unseen,
+            },
+        }
+    )
+    events_json = b",".join(event.text for event in page.events)
+    return raw_json_response(
+        b'{"events":[' + events_json + b"]," + tail[1:], headers={"Cache-Control": "no-store"}
+    )
+
+
+async def config(call: Call) -> Response:
+    """Tell an inbox widget how to connect: the v1 fields, and this gateway's own live addresses."""
+    base = str(call.request.base_url).rstrip("/")
+    live = re.sub(r"^http", "ws", base)
+    return json_response(
+        {
+            "ws": {
+                "region": "",
+                "channel": f"projects:{call.project.id}:users:{call.user.id}",
+                "auth_url": f"{base}/ws/auth",
+            },
+            "inbox": {"features": {}},
+            "channels": {"web_push": {"enabled": False}},
+            "realtime": {
+                "protocol": "inbox.v1",
+                "websocket_url": f"{live}/realtime/ws",
+                "sse_url": f"{base}/realtime/sse",
+                "events_url": f"{base}/realtime/events",
+            },
+        }
+    )

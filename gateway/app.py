@@ -1,0 +1,204 @@
+"""The only place that builds things: one worker, from its settings to a running server."""
+
+import asyncio
+import contextlib
+import gc
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.api.operation import Services, error_response, routes
+from gateway.api.operations import OPERATIONS
+from gateway.auth import Authenticator
+from gateway.domain.errors import ApiError, ErrorCode, Problem, api_error
+from gateway.live.http import HttpProtocol
+from gateway.live.hub import Hub
+from gateway.live.websocket import WebSocketConnection
+from gateway.settings import Settings
+from gateway.store.client import FunctionClient, StoreUnavailableError, create_redis
+from gateway.store.directory import Directory, IdempotencyStore
+from gateway.store.inbox import InboxStore, Retention
+from gateway.store.projects import ProjectStore
+from gateway.store.pubsub import PubSubLink
+from gateway.telemetry import log
+
+CORS_MAX_AGE_SECONDS = 86400
+EXPOSED_HEADERS = (
+    "Retry-After",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "X-Inbox-Position",
+)
+
+
+def new_epoch() -> str:
+    """Name the life of a new log: short, because it is in every position, and never used before."""
+    return secrets.token_hex(4)
+
+
+class Worker:
+    """Everything one worker process is made of. `running` must be entered inside the event loop."""
+
+    def __init__(self, settings: Settings):
+        worker_id = secrets.token_hex(3)
+        self.settings = settings
+        self.redis = create_redis(settings)
+        client = FunctionClient(self.redis)
+        self.client = client
+        self.projects = ProjectStore(client, settings.secret_key)
+        directory = Directory(client, time.monotonic)
+        authenticator = Authenticator(self.projects, directory, time.time)
+        inboxes = InboxStore(client, Retention(settings.log_retention_events, settings.log_retention_seconds))
+        self.link = PubSubLink(settings, client, worker_id)
+        self.hub = Hub(settings, authenticator, inboxes, self.link, new_epoch, worker_id)
+        services = Services(
+            settings,
+            authenticator,
+            directory,
+            inboxes,
+            IdempotencyStore(client),
+            new_epoch,
+            self._not_ready,
+        )
+        self.asgi = _build_asgi(settings, services, self._lifespan)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Connect, serve the live side in the background, and take everything down at the end."""
+        with contextlib.suppress(StoreUnavailableError):
+            await self.client.load()  # later calls load it too: Redis may come up after us
+        hub = asyncio.create_task(self.hub.run(), name="hub")
+        hub.add_done_callback(_report_dead_hub)
+        try:
+            yield
+        finally:
+            hub.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await hub
+            await self.link.aclose()
+            await self.redis.aclose()
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        async with self.running():
+            yield
+
+    def _not_ready(self) -> str:
+        if self.hub.draining:
+            return "draining"
+        return "" if self.link.healthy else "redis_unavailable"
+
+
+def _report_dead_hub(hub: "asyncio.Task[None]") -> None:
+    if not hub.cancelled() and hub.exception() is not None:
+        log.critical("hub_died", exc_info=hub.exception())
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, except that open inboxes are told to go before it shuts down, not all at once."""
+
+    def __init__(self, config: uvicorn.Config, worker: Worker):
+        super().__init__(config)
+        self._worker = worker
+
+    async def startup(self, sockets: Any = None) -> None:
+        """Start; then take what will live as long as the process out of the garbage collector's sight."""
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """Stop accepting, say goodbye to every open inbox spread over the drain time, then let uvicorn finish."""
+        for server in self.servers:
+            server.close()
+        await self._worker.hub.drain(self._worker.settings.drain_seconds)
+        await super().shutdown(sockets)
+
+
+def build_server(settings: Settings) -> Server:
+    """Build one worker's server; call `serve` or `run` with the sockets to listen on."""
+    worker = Worker(settings)
+
+    def websocket(**_: Any) -> WebSocketConnection:
+        return WebSocketConnection(worker.hub)
+
+    config = uvicorn.Config(
+        worker.asgi,
+        http=partial(HttpProtocol, worker.hub),  # type: ignore[arg-type] # a factory is all that uvicorn asks of it
+        ws=websocket,  # type: ignore[arg-type] # the same
+        host=settings.host,
+        port=settings.port,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Its timer outlives connections that die with an exception.
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
+        backlog=4096,
+    )
+    return Server(config, worker)
+
+
+def _build_asgi(settings: Settings, services: Services, lifespan: Any) -> ASGIApp:
+    app = Starlette(
+        routes=routes(OPERATIONS, services),
+        lifespan=lifespan,
+        exception_handlers={HTTPException: _http_error, Exception: _unexpected_error},
+        middleware=[
+            Middleware(
+                CORSMiddleware,
+                allow_origins=list(settings.allowed_origins),
+                allow_methods=["*"],
+                allow_headers=["*"],
+                expose_headers=EXPOSED_HEADERS,
+                max_age=CORS_MAX_AGE_SECONDS,
+            ),
+            Middleware(_TidyPath),
+        ],
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+class _TidyPath:
+    """Treat `//ws/auth` and `/config/` as clients mean them."""
+
+    def __init__(self, app: ASGIApp):
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path = "/" + re.sub(r"/{2,}", "/", scope["path"]).strip("/")
+            if path != scope["path"]:
+                scope = {**scope, "path": path}
+        await self._app(scope, receive, send)
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    """Turn what Starlette's router refuses into the v1 shape."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return error_response(api_error(ErrorCode.NOT_FOUND, f"No route {request.method} {request.url.path}"))
+    if error.status_code == 405:
+        response = error_response(api_error(ErrorCode.METHOD_NOT_ALLOWED))
+        response.headers.update(error.headers or {})
+        return response
+    return error_response(ApiError(error.status_code, (Problem(error.detail),)))
+
+
+def _unexpected_error(request: Request, error: Exception) -> Response:
+    return error_response(api_error(ErrorCode.INTERNAL_ERROR))

@@ -1,0 +1,386 @@
+"""The command line. `serve` is the only command that a deployment needs.
+
+The supervisor's process stays small: what only some commands need is imported where they begin.
+"""
+
+import contextlib
+import json
+import os
+import resource
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway import __version__
+from gateway.embedded import EmbeddedError
+from gateway.settings import Settings, SettingsError, load_settings
+from gateway.supervisor import Supervisor, SupervisorError, listen
+
+if TYPE_CHECKING:
+    from gateway.domain.principal import Project
+    from gateway.store.projects import ProjectStore
+
+READY_SECONDS = 60.0
+REACH_SECONDS = 10.0
+DEMO_FILE = "demo-project.json"
+
+
+def main() -> None:
+    """Run a command; what is wrong goes to standard error in one sentence, with exit code 1."""
+    try:
+        cli(standalone_mode=True)
+    except (SettingsError, EmbeddedError, SupervisorError) as problem:
+        click.echo(f"inbox-gateway: {problem}", err=True)
+        sys.exit(1)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="inbox-gateway")
+def cli() -> None:
+    """A self-hosted, real-time notification inbox.
+
+    Everything is set by INBOX_* environment variables; the README lists them. Start with `serve`.
+    """
+
+
+@cli.command()
+@click.option("--host", help="Address to listen on.  [INBOX_HOST, default 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.  [INBOX_PORT, default 8000]")
+@click.option("--workers", type=click.IntRange(1), help="Worker processes.  [INBOX_WORKERS, default 1]")
+def serve(host: str | None, port: int | None, workers: int | None) -> None:
+    """Serve the API and all live connections."""
+    settings = _with_secret_key(_settings(host=host, port=port, workers=workers))
+    sock = listen(settings.host, settings.port)
+    settings = _replace(settings, port=sock.getsockname()[1])
+    supervisor = Supervisor(settings)
+    try:
+        supervisor.start_store()
+        _prepare_in_child(settings)
+        _announce_in_child(settings)
+        supervisor.serve(sock)
+    finally:
+        supervisor.stop_store()
+
+
+@cli.command(hidden=True)
+@click.option("--fd", type=int, required=True)
+def worker(fd: int) -> None:
+    """Serve on an inherited socket; `serve` starts this."""
+    from gateway.app import build_server
+    from gateway.telemetry import configure_logging
+
+    settings = _settings()
+    configure_logging(settings.log_level)
+    build_server(settings).run([socket.socket(fileno=fd)])
+
+
+@cli.command(hidden=True)
+def prepare() -> None:
+    """Create what a first start needs; `serve` runs this."""
+    settings = _settings()
+
+    async def work(projects: "ProjectStore") -> None:
+        if settings.bootstrap_api_key:
+            await projects.keep(
+                "Bootstrap",
+                settings.bootstrap_api_key,
+                settings.bootstrap_api_secret,
+                settings.bootstrap_hmac_enabled,
+            )
+        else:
+            keys = _demo_keys(settings)
+            await projects.keep("Demo", keys["api_key"], keys["api_secret"], hmac_enabled=True)
+
+    _run_with_projects(settings, work)
+
+
+@cli.command(hidden=True)
+def announce() -> None:
+    """Wait for the workers, then print where the gateway is; `serve` runs this."""
+    settings = _settings()
+    base = f"http://{'127.0.0.1' if settings.host in ('0.0.0.0', '::') else settings.host}:{settings.port}"  # noqa: S104
+    if not _wait_until_ready(base):
+        click.echo(f"The gateway at {base} is not ready yet: see the messages above.", err=True)
+        return
+    if settings.rate_limit_reads or settings.rate_limit_writes:
+        click.echo(
+            "INBOX_RATE_LIMIT_READS and INBOX_RATE_LIMIT_WRITES are not enforced by this version.", err=True
+        )
+    click.echo(_banner(settings, base))
+
+
+@cli.group()
+def project() -> None:
+    """Create and list projects, and rotate their secrets."""
+
+
+@project.command("create")
+@click.argument("name")
+@click.option("--hmac/--no-hmac", default=True, show_default=True, help="Require user HMACs.")
+def project_create(name: str, hmac: bool) -> None:
+    """Create a project and print its keys."""
+
+    async def work(projects: "ProjectStore") -> None:
+        _show(await projects.create(name, hmac), with_secret=True)
+
+    _run_with_projects(_with_secret_key(_settings()), work)
+
+
+@project.command("list")
+def project_list() -> None:
+    """List projects, without their secrets."""
+
+    async def work(projects: "ProjectStore") -> None:
+        for found in await projects.all():
+            _show(found)
+
+    _run_with_projects(_with_secret_key(_settings()), work)
+
+
+@project.command("rotate-secret")
+@click.argument("api_key")
+@click.option(
+    "--overlap", type=click.IntRange(0), default=3600, show_default=True, help="Seconds the old one counts."
+)
+def project_rotate_secret(api_key: str, overlap: int) -> None:
+    """Give a project a new secret and print it."""
+
+    async def work(projects: "ProjectStore") -> None:
+        found = await projects.rotate_secret(api_key, overlap)
+        if found is None:
+            raise click.ClickException(
+                f"no project has the key {api_key}: `inbox-gateway project list` shows them"
+            )
+        _show(found, with_secret=True)
+
+    _run_with_projects(_with_secret_key(_settings()), work)
+
+
+@cli.command()
+@click.option("--api-key", required=True, help="The project's key.")
+@click.option("--external-id", help="The user's external id.")
+@click.option("--email", help="The user's email.")
+@click.option("--expires-in", type=click.IntRange(1), default=3600, show_default=True, help="Seconds.")
+@click.option("--hmac", is_flag=True, help="Print the user's HMAC instead of a token.")
+def token(api_key: str, external_id: str | None, email: str | None, expires_in: int, hmac: bool) -> None:
+    """Sign a token for a user, as your backend would."""
+    from gateway.auth import user_hmac, user_token
+    from gateway.domain.principal import Identity, normalize_email
+
+    if not external_id and not email:
+        raise click.UsageError("name the user with --external-id or --email")
+    identity = Identity(external_id, normalize_email(email) if email else None)
+
+    async def work(projects: "ProjectStore") -> None:
+        found = await projects.by_api_key(api_key)
+        if found is None:
+            raise click.ClickException(
+                f"no project has the key {api_key}: `inbox-gateway project list` shows them"
+            )
+        if hmac:
+            click.echo(user_hmac(found.secrets[0], identity.external_id or identity.email or ""))
+        else:
+            click.echo(user_token(found, identity, int(time.time()) + expires_in))
+
+    _run_with_projects(_with_secret_key(_settings()), work)
+
+
+@cli.command()
+def doctor() -> None:
+    """Check that this machine and its settings can run the gateway; exit code 1 if not."""
+    from gateway.store.client import FunctionClient, create_redis
+
+    settings = _settings()
+    click.echo("settings   ok")
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    verdict = "ok" if soft >= 10_000 else "LOW: raise it with `ulimit -n`; each connection takes one"
+    click.echo(f"open files {soft} {verdict}")
+    click.echo(
+        f"store      {'bundled Valkey in ' + str(settings.data_dir) if settings.embedded else 'INBOX_REDIS_URL'}"
+    )
+
+    async def work(projects: "ProjectStore") -> None:
+        redis = create_redis(settings)
+        try:
+            info: dict[str, Any] = await redis.info("server")
+            await FunctionClient(redis).load()
+            click.echo(
+                f"server     {info.get('server_name', 'redis')} {info.get('valkey_version', info['redis_version'])}"
+            )
+            persistence: dict[str, Any] = await redis.info("persistence")
+            on = persistence.get("aof_enabled") == 1
+            click.echo(
+                f"durability {'append-only file' if on else 'NO append-only file: a restart loses data'}"
+            )
+            click.echo(f"projects   {len(await projects.all())}")
+        finally:
+            await redis.aclose()
+
+    _run_with_projects(_with_secret_key(settings), work)
+    click.echo("all well")
+
+
+def _settings(**overrides: Any) -> Settings:
+    return load_settings(os.environ, **overrides)
+
+
+def _replace(settings: Settings, **changes: Any) -> Settings:
+    import dataclasses
+
+    return dataclasses.replace(settings, **changes)
+
+
+def _with_secret_key(settings: Settings) -> Settings:
+    """Take the secret key from the data directory, made at the first start, unless it is set."""
+    if settings.secret_key:
+        return settings
+    path = settings.data_dir / "secret.key"
+    if not path.exists():
+        if not settings.embedded:
+            click.echo(
+                f"INBOX_SECRET_KEY is not set: using {path}. Nodes that share a Redis need the same key.",
+                err=True,
+            )
+        _write_private(path, secrets.token_urlsafe(32))
+    return _replace(settings, secret_key=path.read_text().strip())
+
+
+def _demo_keys(settings: Settings) -> dict[str, str]:
+    path = settings.data_dir / DEMO_FILE
+    if not path.exists():
+        keys = {"api_key": "demo_" + secrets.token_urlsafe(12), "api_secret": secrets.token_urlsafe(30)}
+        _write_private(path, json.dumps(keys, indent=2) + "\n")
+    keys = json.loads(path.read_text())
+    return {name: str(keys[name]) for name in ("api_key", "api_secret")}
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Written whole or not at all, and readable by nobody else from the first moment.
+    temporary = path.with_suffix(".new")
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    temporary.rename(path)
+
+
+def _child_environment(settings: Settings) -> dict[str, str]:
+    return {
+        **os.environ,
+        "INBOX_SECRET_KEY": settings.secret_key,
+        "INBOX_DATA_DIR": str(settings.data_dir),
+        "INBOX_HOST": settings.host,
+        "INBOX_PORT": str(settings.port),
+    }
+
+
+def _prepare_in_child(settings: Settings) -> None:
+    """Prepare in a process of its own, so that this one stays small."""
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", "prepare"], env=_child_environment(settings), check=False
+    )
+    if done.returncode != 0:
+        raise SupervisorError("the store could not be prepared: see the message above")
+
+
+def _announce_in_child(settings: Settings) -> None:
+    subprocess.Popen([sys.executable, "-m", "gateway", "announce"], env=_child_environment(settings))
+
+
+def _wait_until_ready(base: str) -> bool:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{base}/readyz", timeout=2):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _banner(settings: Settings, base: str) -> str:
+    if settings.bootstrap_api_key:
+        return f"\n  The inbox gateway serves at {base}\n"
+    keys = _demo_keys(settings)
+    body = '{"notification":{"title":"Hello, Ada","content":"Sent with curl","recipients":[{"external_id":"ada"}]}}'
+    return (
+        f"\n  The inbox gateway serves at {base}\n\n"
+        f"  Demo page   {base}/demo#api_key={keys['api_key']}&api_secret={keys['api_secret']}\n\n"
+        f"  Send one    curl -X POST {base}/notifications \\\n"
+        f"                -H 'X-MAGICBELL-API-KEY: {keys['api_key']}' \\\n"
+        f"                -H 'X-MAGICBELL-API-SECRET: {keys['api_secret']}' \\\n"
+        f"                -d '{body}'\n\n"
+        f"  The demo project's keys are kept in {settings.data_dir / DEMO_FILE}\n"
+    )
+
+
+def _show(found: "Project", with_secret: bool = False) -> None:
+    click.echo(f"name         {found.name}")
+    click.echo(f"id           {found.id}")
+    click.echo(f"api key      {found.api_key}")
+    if with_secret:
+        click.echo(f"api secret   {found.secrets[0]}")
+    click.echo(f"hmac         {'required' if found.hmac_enabled else 'not required'}\n")
+
+
+def _run_with_projects(settings: Settings, work: "Callable[[ProjectStore], Any]") -> None:
+    """Run `work` on the project store, with the bundled Valkey started for it if no gateway runs."""
+    import asyncio
+
+    from gateway.store.client import StoreUnavailableError
+
+    async def run() -> None:
+        async with _projects(settings) as projects:
+            await work(projects)
+
+    supervisor = Supervisor(settings)
+    started = settings.embedded and not _valkey_answers(settings)
+    try:
+        if started:
+            supervisor.start_store()
+        asyncio.run(run())
+    except StoreUnavailableError as problem:
+        where = "the bundled Valkey" if settings.embedded else "the server of INBOX_REDIS_URL"
+        raise SupervisorError(f"{where} cannot be reached or refuses: {problem}") from None
+    finally:
+        if started:
+            supervisor.stop_store()
+
+
+@contextlib.asynccontextmanager
+async def _projects(settings: Settings) -> AsyncIterator["ProjectStore"]:
+    import asyncio
+
+    from gateway.store.client import FunctionClient, StoreUnavailableError, create_redis
+    from gateway.store.projects import ProjectStore
+
+    redis = create_redis(settings)
+    client = FunctionClient(redis)
+    deadline = time.monotonic() + REACH_SECONDS
+    try:
+        while True:
+            try:
+                await client.load()
+                break
+            except StoreUnavailableError:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.2)
+        yield ProjectStore(client, settings.secret_key)
+    finally:
+        await redis.aclose()
+
+
+def _valkey_answers(settings: Settings) -> bool:
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(str(settings.valkey_socket.absolute()))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,177 @@
+"""Every error that a client can meet: one catalogue for REST codes, one for close codes.
+
+A REST error is raised as `ApiError` where the fact is known and turned into a response at the edge.
+A live connection ends with a `CloseCode`: 4000-4499 mean "come back and resume", 4500-4999 "do not come back".
+What RFC 6455 has a code for keeps that: 1002 protocol error, 1007 not UTF-8, 1009 message too large.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import msgspec
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorKind:
+    """A row of the catalogue: stable code, HTTP status, message, and what to do about it."""
+
+    code: str
+    status: int
+    message: str
+    suggestion: str = ""
+
+
+class ErrorCode(Enum):
+    """REST errors that carry a code. A 422 for a bad parameter carries none, as the v1 contract has it."""
+
+    API_KEY_NOT_PROVIDED = ErrorKind(
+        "api_key_not_provided", 401, "API Key not provided", "Send the project's key as X-MAGICBELL-API-KEY."
+    )
+    INCORRECT_API_KEY = ErrorKind(
+        "incorrect_api_key", 401, "API Key is incorrect", "`inbox-gateway project list` shows the keys."
+    )
+    API_SECRET_NOT_PROVIDED = ErrorKind(
+        "api_secret_not_provided",
+        401,
+        "API Secret not provided",
+        "This is an admin call: send X-MAGICBELL-API-SECRET.",
+    )
+    API_SECRET_IS_INCORRECT = ErrorKind("api_secret_is_incorrect", 401, "API Secret is incorrect")
+    NEITHER_USER_HMAC_NOR_API_SECRET_PROVIDED = ErrorKind(
+        "neither_user_hmac_nor_api_secret_provided",
+        401,
+        "Neither user HMAC nor API secret provided",
+        "The project has HMAC enabled: send X-MAGICBELL-USER-HMAC.",
+    )
+    USER_EMAIL_NOT_PROVIDED = ErrorKind(
+        "user_email_not_provided",
+        401,
+        "User email or external id not provided",
+        "Send X-MAGICBELL-USER-EXTERNAL-ID or X-MAGICBELL-USER-EMAIL.",
+    )
+    USER_HMAC_IS_INCORRECT = ErrorKind(
+        "user_hmac_is_incorrect",
+        401,
+        "User HMAC is incorrect",
+        "Send base64(HMAC-SHA256(API secret, external id or lower-case email)).",
+    )
+    TOKEN_IS_INCORRECT = ErrorKind(
+        "token_is_incorrect",
+        401,
+        "The token is incorrect",
+        "Sign it HS256 with the project's API secret; claims: api_key, exp, user_external_id or user_email.",
+    )
+    TOKEN_EXPIRED = ErrorKind("token_expired", 401, "The token has expired", "Sign a new one.")
+    FORBIDDEN = ErrorKind("forbidden", 403, "These credentials do not allow this call")
+    ORIGIN_NOT_ALLOWED = ErrorKind(
+        "origin_not_allowed", 403, "This origin is not allowed", "Add it to INBOX_ALLOWED_ORIGINS."
+    )
+    NOT_FOUND = ErrorKind("not_found", 404, "Not found")
+    METHOD_NOT_ALLOWED = ErrorKind("method_not_allowed", 405, "Method not allowed")
+    IDEMPOTENCY_KEY_IN_USE = ErrorKind(
+        "idempotency_key_in_use",
+        409,
+        "The first request with this Idempotency-Key is still running",
+        "Try again in a moment.",
+    )
+    BODY_TOO_LARGE = ErrorKind("body_too_large", 413, "The body is too large", "See INBOX_MAX_BODY_BYTES.")
+    IDEMPOTENCY_KEY_REUSED = ErrorKind(
+        "idempotency_key_reused",
+        422,
+        "This Idempotency-Key came with another body before",
+        "Use a fresh key for each distinct request.",
+    )
+    TOO_MANY_CONNECTIONS = ErrorKind(
+        "too_many_connections",
+        429,
+        "This user has too many open connections",
+        "Close one; see INBOX_MAX_CONNECTIONS_PER_USER.",
+    )
+    INTERNAL_ERROR = ErrorKind("internal_error", 500, "Something went wrong on our side")
+    NOT_BUILT = ErrorKind("not_built", 501, "This operation is not built yet")
+    REDIS_UNAVAILABLE = ErrorKind(
+        "redis_unavailable", 503, "The store cannot be reached", "Nothing was lost; try again in a moment."
+    )
+
+    @property
+    def kind(self) -> ErrorKind:
+        """The catalogue's row."""
+        return self.value
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One entry of the `errors` array."""
+
+    message: str
+    code: str = ""
+    suggestion: str = ""
+
+
+class ApiError(Exception):
+    """A request that cannot be answered as asked. Carries the status and every entry of the answer."""
+
+    def __init__(self, status: int, problems: tuple[Problem, ...], retry_after_seconds: int | None = None):
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.status = status
+        self.problems = problems
+        self.retry_after_seconds = retry_after_seconds
+
+    @property
+    def code(self) -> str:
+        """The first entry's code, or "" where the contract gives none."""
+        return self.problems[0].code
+
+
+def api_error(code: ErrorCode, message: str = "", retry_after_seconds: int | None = None) -> ApiError:
+    """Build the error of one catalogue row, with a more precise message where there is one."""
+    kind = code.kind
+    problem = Problem(message or kind.message, kind.code, kind.suggestion)
+    return ApiError(kind.status, (problem,), retry_after_seconds)
+
+
+def invalid(*messages: str) -> ApiError:
+    """Build the 422 that names every failing parameter."""
+    return ApiError(422, tuple(Problem(message) for message in messages))
+
+
+class CloseCode(Enum):
+    """Why a live connection ended. The name in lower case is the `reason` that clients read."""
+
+    # Come back and resume.
+    DRAINING = 4001
+    HEARTBEAT_TIMEOUT = 4002
+    SLOW_READER = 4003
+    TRY_AGAIN_LATER = 4004
+    INTERNAL_ERROR = 4005
+    # Do not come back with the same credentials or behaviour.
+    UNAUTHORIZED = 4501
+    AUTHENTICATION_TIMEOUT = 4502
+    FORBIDDEN = 4503
+    TOKEN_EXPIRED = 4504
+    TOO_MANY_MESSAGES = 4505
+    TOO_MANY_CONNECTIONS = 4506
+
+    @property
+    def reason(self) -> str:
+        """The stable word that clients and metrics see."""
+        return self.name.lower()
+
+    @property
+    def may_resume(self) -> bool:
+        """Whether the client should come back with its last position."""
+        return self.value < 4500
+
+
+CLOSE_CODE_MEANINGS = {
+    CloseCode.DRAINING: "The node shuts down; come back after `retry_after_ms`.",
+    CloseCode.HEARTBEAT_TIMEOUT: "Nothing was heard from the client for 2.5 heartbeats.",
+    CloseCode.SLOW_READER: "The client read too slowly and its write buffer passed its bound.",
+    CloseCode.TRY_AGAIN_LATER: "The store could not be reached while the connection was opened.",
+    CloseCode.INTERNAL_ERROR: "Something went wrong on our side.",
+    CloseCode.UNAUTHORIZED: "The credentials are missing or wrong; the `message` says which.",
+    CloseCode.FORBIDDEN: "The credentials or the origin do not allow this connection.",
+    CloseCode.AUTHENTICATION_TIMEOUT: "No credentials came in time.",
+    CloseCode.TOKEN_EXPIRED: "The token's `exp` has passed; connect with a new one.",
+    CloseCode.TOO_MANY_MESSAGES: "The client sent messages faster than INBOX_MAX_MESSAGES_PER_MINUTE.",
+    CloseCode.TOO_MANY_CONNECTIONS: "The user has INBOX_MAX_CONNECTIONS_PER_USER connections on this worker.",
+}

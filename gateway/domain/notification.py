@@ -1,0 +1,156 @@
+"""The states of an item, the transitions between them, and what a list may ask for.
+
+An item's state is three facts: seen, read, archived, each unset or the unix second it happened. Read implies seen;
+archived is independent. The combination is the item's **bucket**, 0-7: bit 0 seen, bit 1 read, bit 2 archived.
+The store keeps an ordered index per bucket, so that counts are cardinalities and a filter is a set of buckets.
+
+The table here decides what each command does; the Lua function only compares and sets what it is told.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import Enum
+
+SEEN, READ, ARCHIVED = 1, 2, 4
+
+# A read item is always seen, so buckets 2 and 6 (read, not seen) cannot occur.
+BUCKETS = (0, 1, 3, 4, 5, 7)
+
+UNCATEGORIZED = "uncategorized"
+"""The list's word for items without a category, which is stored as ""."""
+
+
+class Write(Enum):
+    """What a transition does to one fact: leave it, set it to now unless it is set, or clear it."""
+
+    KEEP = "-"
+    SET = "s"
+    CLEAR = "c"
+
+    def apply(self, value: int | None, now: int) -> int | None:
+        """Give the fact's value after this write at `now` (unix seconds)."""
+        if self is Write.KEEP:
+            return value
+        if self is Write.CLEAR:
+            return None
+        return now if value is None else value
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """When an item was seen, read and archived, in unix seconds; None while it was not."""
+
+    seen_at: int | None = None
+    read_at: int | None = None
+    archived_at: int | None = None
+
+    @property
+    def bucket(self) -> int:
+        """The combination as bits: seen 1, read 2, archived 4."""
+        return (
+            (SEEN if self.seen_at is not None else 0)
+            | (READ if self.read_at is not None else 0)
+            | (ARCHIVED if self.archived_at is not None else 0)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What one command writes to each fact, and the name of the event it makes."""
+
+    event_name: str
+    seen: Write = Write.KEEP
+    read: Write = Write.KEEP
+    archived: Write = Write.KEEP
+
+    @property
+    def code(self) -> str:
+        """The three writes as the Lua function takes them, seen, read, archived: `ss-` marks read."""
+        return self.seen.value + self.read.value + self.archived.value
+
+    def apply(self, state: State, now: int) -> State:
+        """Give the state after this transition at `now` (unix seconds). An equal state means: no event."""
+        return replace(
+            state,
+            seen_at=self.seen.apply(state.seen_at, now),
+            read_at=self.read.apply(state.read_at, now),
+            archived_at=self.archived.apply(state.archived_at, now),
+        )
+
+
+class Command(Enum):
+    """What a user can do to one item, besides deleting it."""
+
+    READ = Transition("notifications/read", seen=Write.SET, read=Write.SET)
+    UNREAD = Transition("notifications/unread", read=Write.CLEAR)
+    SEEN = Transition("notifications/seen", seen=Write.SET)
+    ARCHIVE = Transition("notifications/archive", archived=Write.SET)
+    UNARCHIVE = Transition("notifications/unarchive", archived=Write.CLEAR)
+
+    @property
+    def transition(self) -> Transition:
+        """The command's row of the table."""
+        return self.value
+
+
+class BulkCommand(Enum):
+    """What a user can do to every item that a filter matches."""
+
+    READ_ALL = Transition("notifications/read/all", seen=Write.SET, read=Write.SET)
+    SEEN_ALL = Transition("notifications/seen/all", seen=Write.SET)
+
+    @property
+    def transition(self) -> Transition:
+        """The command's row of the table."""
+        return self.value
+
+
+NEW_EVENT = "notifications/new"
+DELETE_EVENT = "notifications/delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which items of an inbox are meant. None, or no categories and topics, means any.
+
+    Categories are stored names: "" is the uncategorized one.
+    """
+
+    read: bool | None = None
+    seen: bool | None = None
+    archived: bool | None = None
+    categories: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+
+    @property
+    def buckets(self) -> tuple[int, ...]:
+        """The buckets whose items match the three flags."""
+        return tuple(
+            bucket
+            for bucket in BUCKETS
+            if (self.seen is None or self.seen == bool(bucket & SEEN))
+            and (self.read is None or self.read == bool(bucket & READ))
+            and (self.archived is None or self.archived == bool(bucket & ARCHIVED))
+        )
+
+    def matches(self, state: State, category: str, topic: str) -> bool:
+        """Whether an item with this state, category and topic is meant."""
+        return (
+            state.bucket in self.buckets
+            and (not self.categories or category in self.categories)
+            and (not self.topics or topic in self.topics)
+        )
+
+    def as_json(self) -> dict[str, object]:
+        """The filter as the bulk events carry it, without what was not asked for."""
+        flags = {"read": self.read, "seen": self.seen, "archived": self.archived}
+        lists = {
+            "categories": [name or UNCATEGORIZED for name in self.categories],
+            "topics": list(self.topics),
+        }
+        return {key: value for key, value in {**flags, **lists}.items() if value not in (None, [])}
+
+
+def stored_categories(names: Iterable[str]) -> tuple[str, ...]:
+    """Turn the categories of a query into stored names, each once, in the order given."""
+    return tuple(dict.fromkeys("" if name == UNCATEGORIZED else name for name in names))

@@ -1,0 +1,72 @@
+"""Who calls: projects, users, and what a request's credentials turned out to mean."""
+
+from dataclasses import dataclass, field
+from typing import NewType
+
+ProjectId = NewType("ProjectId", str)
+UserId = NewType("UserId", str)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """One tenant. `secrets` holds the API secrets valid now, newest first; they never print."""
+
+    id: ProjectId
+    name: str
+    api_key: str
+    hmac_enabled: bool
+    secrets: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """How a caller names a user: by external id, by email, or both. At least one is set."""
+
+    external_id: str | None = None
+    email: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.external_id and not self.email:
+            raise ValueError("an identity needs an external id or an email")
+
+
+def normalize_email(email: str) -> str:
+    """Bring an email address to the form users are known by: trimmed, lower case."""
+    return email.strip().lower()
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user of a project, as the directory knows them."""
+
+    project_id: ProjectId
+    id: UserId
+    external_id: str | None
+    email: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A verified caller. `user` is None for an admin; `expires_at` (unix seconds) comes from a token."""
+
+    project: Project
+    user: User | None = None
+    expires_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a caller brought, unverified, whichever way it came. Nothing in here ever prints.
+
+    `token` is a user JWT; the other fields are those of the v1 headers.
+    """
+
+    api_key: str | None = field(default=None, repr=False)
+    api_secret: str | None = field(default=None, repr=False)
+    external_id: str | None = field(default=None, repr=False)
+    email: str | None = field(default=None, repr=False)
+    hmac: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+
+    def __bool__(self) -> bool:
+        return any((self.api_key, self.api_secret, self.external_id, self.email, self.hmac, self.token))

@@ -1,0 +1,424 @@
+"""The live session: what one open inbox may see, whatever transport it hangs on. Sans I/O.
+
+    connecting ──credentials──> authenticating ──verified──> replaying ──caught up──> live
+                                                                 ^                     │
+                                                                 └── gap, resync ──────┘        any ──> closed
+
+A transport feeds inputs (a message came, the log answered, an event was published, time passed) and carries out the
+effects it gets back. Methods never wait and never raise for what a peer or the network may do.
+
+Why nothing is lost, doubled or reordered: the transport subscribes before it asks for `ReadLog`, and a session that
+is replaying sends nothing that it hears live; it only remembers the newest position it heard. When the log's answer
+ends before that, it asks again. So everything reaches the peer either from one contiguous read of the log, or live
+as the exact next offset; whatever else comes live is an echo (dropped) or a gap (back to replaying). A session holds
+no events, so what it costs does not grow with what it misses.
+"""
+
+from enum import Enum
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+from gateway.domain.errors import CloseCode, Problem
+from gateway.domain.event import Counts, Event, LogPage, Position
+from gateway.domain.principal import Credentials
+
+SILENT_HEARTBEATS = 2.5
+"""A peer that was silent for this many heartbeats is gone."""
+
+RATE_WINDOW_SECONDS = 60.0
+
+
+class SessionState(Enum):
+    """Where a session is in its life."""
+
+    CONNECTING = "connecting"
+    AUTHENTICATING = "authenticating"
+    REPLAYING = "replaying"
+    LIVE = "live"
+    CLOSED = "closed"
+
+
+# ---- what the server says; events aside, which are bytes already
+
+
+class CountsBody(msgspec.Struct, frozen=True):
+    """Unread and unseen among the items that are not archived."""
+
+    unread_count: int
+    unseen_count: int
+
+
+class Ready(msgspec.Struct, frozen=True, tag_field="type", tag="ready"):
+    """The session is open. The stream goes on right after `position`; the counts are as of now."""
+
+    position: str
+    connection_id: str
+    unread_count: int
+    unseen_count: int
+    unarchived: CountsBody
+    heartbeat_seconds: float
+
+
+class Reset(msgspec.Struct, frozen=True, tag_field="type", tag="reset"):
+    """What lies before `position` can no longer be replayed: fetch once, then go on from here."""
+
+    position: str
+    reason: str
+
+
+class Renewed(msgspec.Struct, frozen=True, tag_field="type", tag="renewed"):
+    """A new token was accepted; unix seconds, null for credentials that do not expire."""
+
+    expires_at: int | None
+
+
+class Pong(msgspec.Struct, frozen=True, tag_field="type", tag="pong"):
+    """The answer to a ping."""
+
+
+class Error(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
+    """The client's last message made no sense, or its credentials do not hold."""
+
+    code: str
+    message: str
+
+
+class Goodbye(msgspec.Struct, frozen=True, tag_field="type", tag="goodbye"):
+    """The last message. `code` is a close code; come back after `retry_after_ms` unless that is null."""
+
+    code: int
+    reason: str
+    retry_after_ms: int | None
+
+
+ServerMessage: TypeAlias = Ready | Reset | Renewed | Pong | Error | Goodbye
+
+
+# ---- what the client says
+
+
+class AuthMessage(msgspec.Struct, frozen=True, tag_field="type", tag="auth"):
+    """Credentials: the first message, or later a token to renew with."""
+
+    api_key: str | None = None
+    user_external_id: str | None = None
+    user_email: str | None = None
+    user_hmac: str | None = None
+    token: str | None = None
+    since: str | None = None
+
+    @property
+    def credentials(self) -> Credentials:
+        """The fields that say who is there."""
+        return Credentials(
+            api_key=self.api_key,
+            external_id=self.user_external_id,
+            email=self.user_email,
+            hmac=self.user_hmac,
+            token=self.token,
+        )
+
+
+class PingMessage(msgspec.Struct, frozen=True, tag_field="type", tag="ping"):
+    """A question that `pong` answers."""
+
+
+_decoder = msgspec.json.Decoder(AuthMessage | PingMessage)
+
+
+# ---- effects: what the transport is to do
+
+
+class Authenticate(NamedTuple):
+    """Verify the credentials, subscribe the user, then call `authenticated` or `refused`."""
+
+    credentials: Credentials
+
+
+class Renew(NamedTuple):
+    """Verify fresh credentials of the same user, then call `renewed` or `renewal_refused`."""
+
+    credentials: Credentials
+
+
+class ReadLog(NamedTuple):
+    """Read the user's log after this position, None for "from now", then call `log_read`."""
+
+    after: Position | None
+
+
+class Send(NamedTuple):
+    """Write these to the peer, in order, in one piece."""
+
+    messages: tuple[ServerMessage | Event, ...]
+
+
+class Ping(NamedTuple):
+    """Write the transport's own heartbeat."""
+
+
+class Close(NamedTuple):
+    """Say goodbye and close. The session is over; `problem` says more where there is more to say."""
+
+    code: CloseCode
+    retry_after_ms: int | None = None
+    problem: Problem | None = None
+
+
+Effect: TypeAlias = Authenticate | Renew | ReadLog | Send | Ping | Close
+Effects: TypeAlias = tuple[Effect, ...]
+
+
+class Verdict(Enum):
+    """What becomes of an event that was published while the session is open."""
+
+    DELIVER = 1
+    IGNORE = 2
+    READ_LOG = 3
+
+
+class SessionLimits(NamedTuple):
+    """The times and bounds that every session of a worker shares."""
+
+    heartbeat_seconds: float
+    authentication_seconds: float
+    max_messages_per_minute: int
+
+
+class Session:
+    """One open inbox. Times are monotonic seconds unless they say unix."""
+
+    __slots__ = (
+        "connection_id",
+        "expires_at",
+        "heard_at",
+        "limits",
+        "messages",
+        "newest",
+        "position",
+        "read_again",
+        "reading",
+        "ready",
+        "since",
+        "state",
+        "window_start",
+    )
+
+    def __init__(self, connection_id: str, limits: SessionLimits, now: float):
+        self.connection_id = connection_id
+        self.limits = limits
+        self.state = SessionState.CONNECTING
+        self.since: str | None = None
+        self.position: Position | None = None
+        self.newest: Position | None = None
+        self.reading = False
+        self.read_again = False
+        self.ready = False
+        self.expires_at: int | None = None
+        self.heard_at = now
+        self.window_start = now
+        self.messages = 0
+
+    # -- opening
+
+    def credentials_found(self, credentials: Credentials, since: str | None) -> Effects:
+        """Take the credentials and the position that came with the request itself."""
+        self.since = since or None
+        if not credentials:
+            return ()
+        self.state = SessionState.AUTHENTICATING
+        return (Authenticate(credentials),)
+
+    def authenticated(self, expires_at: int | None) -> Effects:
+        """Go on with a verified, subscribed user. `expires_at` is unix seconds."""
+        if self.state is not SessionState.AUTHENTICATING:
+            return ()
+        self.state = SessionState.REPLAYING
+        self.expires_at = expires_at
+        self.reading = True
+        # A `since` that is no position at all still asks to resume: offset -1 is in no log, so it is told to reset.
+        after = Position.parse(self.since) or Position("", -1) if self.since else None
+        return (ReadLog(after),)
+
+    def refused(
+        self, code: CloseCode, problem: Problem | None = None, retry_after_ms: int | None = None
+    ) -> Effects:
+        """End a session that was never let in."""
+        return self.close(code, retry_after_ms, problem)
+
+    def renewed(self, expires_at: int | None) -> Effects:
+        """Take over the expiry of a renewed token."""
+        self.expires_at = expires_at
+        return (Send((Renewed(expires_at),)),)
+
+    def renewal_refused(self, problem: Problem) -> Effects:
+        """Say that the new credentials do not hold; the old ones go on until they expire."""
+        return (Send((Error(problem.code, problem.message),)),)
+
+    # -- the stream
+
+    def event_published(self, position: Position) -> Verdict:
+        """Decide what becomes of an event that came over pub/sub. The hot path: once per event and connection."""
+        if self.state is SessionState.LIVE:
+            mine = self.position
+            assert mine is not None
+            if position.epoch == mine.epoch:
+                ahead = position.offset - mine.offset
+                if ahead == 1:
+                    self.position = position
+                    return Verdict.DELIVER
+                if ahead <= 0:
+                    return Verdict.IGNORE
+            self.state = SessionState.REPLAYING
+            self.reading = True
+            self.newest = position
+            return Verdict.READ_LOG
+        if self.state is SessionState.REPLAYING:
+            self.newest = position
+        return Verdict.IGNORE
+
+    def resync(self) -> Effects:
+        """Read the log again: the subscription was interrupted, so events may have passed unheard."""
+        if self.state not in (SessionState.LIVE, SessionState.REPLAYING):
+            return ()
+        if self.reading:
+            # The answer that is on its way may be older than the interruption.
+            self.read_again = True
+            return ()
+        self.state = SessionState.REPLAYING
+        self.reading = True
+        return (ReadLog(self.position),)
+
+    def log_read(self, page: LogPage) -> Effects:
+        """Take the log's answer to the last `ReadLog`."""
+        if self.state is not SessionState.REPLAYING:
+            return ()
+        self.reading = False
+        messages: list[ServerMessage | Event] = []
+        lost = bool(page.reset_reason)
+        start = page.end if lost or not page.events else _before(page.events[0].position)
+        if not self.ready:
+            self.ready = True
+            self.since = None
+            messages.append(self._ready_message(start, page.counts))
+        if lost:
+            messages.append(Reset(str(page.end), page.reset_reason))
+            self.position = page.end
+        else:
+            messages.extend(page.events)
+            self.position = page.events[-1].position if page.events else page.end
+        effects: tuple[Effect, ...] = (Send(tuple(messages)),) if messages else ()
+        if self._must_read_again(page.end):
+            self.newest = None
+            self.read_again = False
+            self.reading = True
+            return (*effects, ReadLog(self.position))
+        self.newest = None
+        self.state = SessionState.LIVE
+        return effects
+
+    def log_unavailable(self, retry_after_ms: int) -> Effects:
+        """Take note that the log could not be read. A session that is open already waits for `resync`."""
+        self.reading = False
+        return () if self.ready else self.close(CloseCode.TRY_AGAIN_LATER, retry_after_ms)
+
+    # -- the peer
+
+    def message_received(self, data: bytes | str, now: float) -> Effects:
+        """Take one message of the client's."""
+        if effects := self.heard(now):
+            return effects
+        if self.state is SessionState.CLOSED:
+            return ()
+        try:
+            message = _decoder.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+            return (Send((Error("invalid_message", str(problem)),)),)
+        if isinstance(message, PingMessage):
+            return (Send((Pong(),)),)
+        return self._auth_message(message)
+
+    def heard(self, now: float, counted: bool = True) -> Effects:
+        """Take note of a sign of life; too many of them in a minute end the session."""
+        self.heard_at = now
+        if not counted:
+            return ()
+        if now - self.window_start >= RATE_WINDOW_SECONDS:
+            self.window_start = now
+            self.messages = 0
+        self.messages += 1
+        return (
+            self.close(CloseCode.TOO_MANY_MESSAGES)
+            if self.messages > self.limits.max_messages_per_minute
+            else ()
+        )
+
+    def tick(self, now: float, unix_now: float, answers_heartbeats: bool) -> Effects:
+        """Let time pass: once per heartbeat, and whenever a deadline of `next_deadline` has come."""
+        if self.state is SessionState.CLOSED:
+            return ()
+        if self.state is SessionState.CONNECTING:
+            overdue = now - self.heard_at >= self.limits.authentication_seconds
+            return self.close(CloseCode.AUTHENTICATION_TIMEOUT) if overdue else ()
+        if self.expires_at is not None and unix_now >= self.expires_at:
+            return self.close(CloseCode.TOKEN_EXPIRED)
+        if answers_heartbeats and now - self.heard_at >= SILENT_HEARTBEATS * self.limits.heartbeat_seconds:
+            return self.close(CloseCode.HEARTBEAT_TIMEOUT, retry_after_ms=0)
+        return (Ping(),) if self.ready else ()
+
+    def next_deadline(self, now: float, unix_now: float) -> float:
+        """Say when `tick` is due next (monotonic seconds)."""
+        if self.state is SessionState.CONNECTING:
+            return self.heard_at + self.limits.authentication_seconds
+        heartbeat = now + self.limits.heartbeat_seconds
+        if self.expires_at is None:
+            return heartbeat
+        return min(heartbeat, now + max(0.0, self.expires_at - unix_now))
+
+    # -- closing
+
+    def close(
+        self, code: CloseCode, retry_after_ms: int | None = None, problem: Problem | None = None
+    ) -> Effects:
+        """End the session from our side."""
+        if self.state is SessionState.CLOSED:
+            return ()
+        self.state = SessionState.CLOSED
+        return (Close(code, retry_after_ms, problem),)
+
+    def peer_gone(self) -> None:
+        """End the session because the connection is lost."""
+        self.state = SessionState.CLOSED
+
+    # -- inside
+
+    def _auth_message(self, message: AuthMessage) -> Effects:
+        if self.state is SessionState.CONNECTING:
+            if not message.credentials:
+                return (Send((Error("invalid_message", "auth brings no credentials"),)),)
+            return self.credentials_found(message.credentials, message.since or self.since)
+        if self.state is SessionState.AUTHENTICATING:
+            return (Send((Error("invalid_message", "authentication is under way"),)),)
+        return (Renew(message.credentials),)
+
+    def _must_read_again(self, end: Position) -> bool:
+        if self.read_again or self.position != end:
+            return True
+        newest = self.newest
+        # An event of another epoch may be older or newer than this answer: only another read can tell.
+        return newest is not None and (newest.epoch != end.epoch or newest.offset > end.offset)
+
+    def _ready_message(self, start: Position, counts: Counts) -> Ready:
+        return Ready(
+            position=str(start),
+            connection_id=self.connection_id,
+            unread_count=counts.unread,
+            unseen_count=counts.unseen,
+            unarchived=CountsBody(counts.unarchived_unread, counts.unarchived_unseen),
+            heartbeat_seconds=self.limits.heartbeat_seconds,
+        )
+
+
+def _before(position: Position) -> Position:
+    return Position(position.epoch, position.offset - 1)

@@ -1,0 +1,232 @@
+"""What WebSocket and SSE connections share: one session, one transport, and carrying out the session's effects.
+
+There is no task and no queue per connection. The hub calls `deliver`, which writes to the socket at once; what the
+kernel does not take waits in the transport's buffer. When that passes its bound the transport says `pause_writing`:
+a connection that is full when the next event comes is a slow reader and is closed with a code that makes it resume.
+A connection that is replaying reads the next page of the log only when its buffer has drained.
+"""
+
+import asyncio
+import random
+import socket
+import time
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+from gateway.domain.errors import CloseCode
+from gateway.domain.event import Event, Position
+from gateway.domain.principal import Credentials
+from gateway.domain.session import (
+    Authenticate,
+    Close,
+    Effects,
+    Goodbye,
+    Ping,
+    ReadLog,
+    Ready,
+    Renew,
+    Reset,
+    Send,
+    ServerMessage,
+    Session,
+    SessionState,
+    Verdict,
+)
+from gateway.telemetry import CLOSED, CONNECTIONS, DELIVERED, GAPS, OPENED, RESETS, RESUMES, SLOW_READERS
+
+if TYPE_CHECKING:
+    from gateway.live.hub import Feed, Hub
+
+CLOSE_SECONDS = 5.0
+"""How long a closed connection may take to read the goodbye before it is cut."""
+
+STALL_HEARTBEATS = 2.5
+"""A replaying connection whose buffer does not drain for this many heartbeats is gone."""
+
+_RETRY_MS = (200, 2000)
+"""Reconnects after a slow reader or an outage are spread over this range."""
+
+encode_json = msgspec.json.encode
+
+
+def retry_after_ms() -> int:
+    """Pick when a client should come back, so that many do not come back together."""
+    return random.randint(*_RETRY_MS)
+
+
+class Connection(asyncio.Protocol, ABC):
+    """One open inbox. Subclasses say how bytes look on their transport."""
+
+    name: ClassVar[str]
+    """The transport's name in metrics and in the hub's cache of encoded events."""
+
+    answers_heartbeats: ClassVar[bool]
+    """Whether silence means that the peer is gone."""
+
+    __slots__ = (
+        "credentials_given",
+        "feed",
+        "full_since",
+        "hub",
+        "opened",
+        "pending_read",
+        "session",
+        "slot",
+        "transport",
+    )
+
+    def __init__(self, hub: "Hub"):
+        self.hub = hub
+        now = time.monotonic()
+        self.session = Session(hub.next_connection_id(), hub.limits, now)
+        self.transport: asyncio.Transport = None  # type: ignore[assignment] # set by connection_made, used only after
+        self.feed: Feed | None = None
+        self.full_since: float | None = None
+        self.pending_read: ReadLog | None = None
+        self.opened = False
+        self.slot = hub.wheel.schedule(self, self.session.next_deadline(now, time.time()))
+
+    # -- how this transport looks on the wire
+
+    @staticmethod
+    @abstractmethod
+    def encode_event(event: Event) -> bytes:
+        """Encode an event as this transport's bytes; the same for every connection."""
+
+    @abstractmethod
+    def encode_message(self, message: ServerMessage) -> bytes:
+        """Encode anything else the server says."""
+
+    @abstractmethod
+    def write_heartbeat(self) -> None:
+        """Write the transport's own heartbeat."""
+
+    @abstractmethod
+    def write_goodbye(self, close: Close) -> None:
+        """Say why and close; `cut` follows if the peer does not go."""
+
+    # -- from the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take over a socket."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.set_write_buffer_limits(high=self.hub.max_write_buffer_bytes)
+        sock = transport.get_extra_info("socket")
+        if sock is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+            # A peer that vanished without a word stops acknowledging: let the kernel notice.
+            silence_ms = int(STALL_HEARTBEATS * self.hub.limits.heartbeat_seconds * 1000)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, silence_ms)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget everything about a connection that is gone."""
+        self.session.peer_gone()
+        self.hub.leave(self)
+        if self.opened:
+            self.opened = False
+            CONNECTIONS.labels(self.name).dec()
+
+    def pause_writing(self) -> None:
+        """Remember since when the write buffer is over its bound."""
+        self.full_since = time.monotonic()
+
+    def resume_writing(self) -> None:
+        """Go on with a replay that waited for the buffer to drain."""
+        self.full_since = None
+        read, self.pending_read = self.pending_read, None
+        if read is not None and self.session.state is SessionState.REPLAYING:
+            self.hub.read_log(self, read.after)
+
+    # -- from the hub
+
+    def deliver(self, position: Position, frame: bytes) -> bool:
+        """Write a published event, encoded for this transport, if it is this connection's next; say whether it was."""
+        verdict = self.session.event_published(position)
+        if verdict is Verdict.DELIVER:
+            if self.full_since is None:
+                self.transport.write(frame)
+                return True
+            SLOW_READERS.inc()
+            self.carry_out(self.session.close(CloseCode.SLOW_READER, retry_after_ms()))
+        elif verdict is Verdict.READ_LOG:
+            GAPS.inc()
+            self.hub.read_log(self, self.session.position)
+        return False
+
+    def on_deadline(self, now: float) -> None:
+        """Let time pass for this connection and set its next deadline."""
+        if self.session.state is SessionState.CLOSED:
+            self.transport.abort()
+            return
+        unix_now = time.time()
+        stall_seconds = STALL_HEARTBEATS * self.hub.limits.heartbeat_seconds
+        if self.full_since is not None and now - self.full_since >= stall_seconds:
+            self.carry_out(self.session.close(CloseCode.SLOW_READER, retry_after_ms()))
+            return
+        self.carry_out(self.session.tick(now, unix_now, self.answers_heartbeats))
+        if self.session.state is not SessionState.CLOSED:
+            self.slot = self.hub.wheel.schedule(self, self.session.next_deadline(now, unix_now))
+
+    def carry_out(self, effects: Effects) -> None:
+        """Do what the session asks for."""
+        for effect in effects:
+            match effect:
+                case Send(messages):
+                    self._send(messages)
+                case ReadLog(after):
+                    if self.full_since is None:
+                        self.hub.read_log(self, after)
+                    else:
+                        self.pending_read = effect
+                case Ping():
+                    self.write_heartbeat()
+                case Authenticate(credentials):
+                    self.hub.admit(self, credentials)
+                case Renew(credentials):
+                    self.hub.renew(self, credentials)
+                case Close():
+                    self._close(effect)
+
+    # -- inside
+
+    def _open(self, credentials: Credentials, since: str | None) -> None:
+        self.carry_out(self.session.credentials_found(credentials, since))
+
+    def _send(self, messages: tuple[ServerMessage | Event, ...]) -> None:
+        parts: list[bytes] = []
+        events = 0
+        for message in messages:
+            if isinstance(message, Event):
+                parts.append(self.encode_event(message))
+                events += 1
+            else:
+                parts.append(self.encode_message(message))
+                self._count(message, resumed=isinstance(messages[-1], Event))
+        self.transport.write(b"".join(parts))
+        DELIVERED.inc(events)
+
+    def _count(self, message: ServerMessage, resumed: bool) -> None:
+        if isinstance(message, Ready):
+            self.opened = True
+            OPENED.labels(self.name).inc()
+            CONNECTIONS.labels(self.name).inc()
+            self.slot = self.hub.schedule_first_heartbeat(self)
+            if resumed:
+                RESUMES.inc()
+        elif isinstance(message, Reset):
+            RESETS.labels(message.reason).inc()
+
+    def _close(self, close: Close) -> None:
+        CLOSED.labels(close.code.reason).inc()
+        self.pending_read = None
+        self.write_goodbye(close)
+        self.slot = self.hub.schedule_cut(self)
+
+
+def goodbye(close: Close) -> Goodbye:
+    """Build the last message of a session."""
+    return Goodbye(
+        close.code.value, close.code.reason, close.retry_after_ms if close.code.may_resume else None
+    )

@@ -1,0 +1,52 @@
+"""What a live connection brings with its opening request: credentials, a position, an origin."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+from urllib.parse import parse_qs
+
+from gateway.auth import header_credentials
+from gateway.domain.principal import Credentials
+
+MAX_SINCE_LENGTH = 64
+
+
+class Handshake(NamedTuple):
+    """The opening request, understood. `since` is as the client wrote it."""
+
+    credentials: Credentials
+    since: str | None
+    origin: str | None
+
+
+def read_handshake(headers: Iterable[tuple[str, str]], query: str) -> Handshake:
+    """Read headers (any case) and the query string; a header wins over the query's field.
+
+    `EventSource` repeats its URL, so the newer position of `Last-Event-ID` wins over `since`.
+    """
+    by_name = {name.lower(): value for name, value in headers}
+    fields = _query_fields(query)
+    from_headers = header_credentials(by_name.get)
+    credentials = Credentials(
+        api_key=from_headers.api_key or fields.get("api_key"),
+        api_secret=from_headers.api_secret,
+        external_id=from_headers.external_id or fields.get("user_external_id"),
+        email=from_headers.email or fields.get("user_email"),
+        hmac=from_headers.hmac or fields.get("user_hmac"),
+        token=from_headers.token or fields.get("token"),
+    )
+    since = by_name.get("last-event-id") or fields.get("since")
+    return Handshake(credentials, since[:MAX_SINCE_LENGTH] if since else None, by_name.get("origin"))
+
+
+def _query_fields(query: str) -> dict[str, str]:
+    try:
+        # A query has few fields; a long one is an attack on the parser.
+        parsed = parse_qs(query, max_num_fields=32)
+    except ValueError:
+        return {}
+    return {name: values[-1] for name, values in parsed.items()}
+
+
+def origin_allowed(origin: str | None, allowed: tuple[str, ...]) -> bool:
+    """Whether a browser page of this origin may connect; other programs send none."""
+    return origin is None or "*" in allowed or origin.rstrip("/") in allowed

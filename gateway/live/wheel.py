@@ -1,0 +1,50 @@
+"""Deadlines for many connections on one timer.
+
+A timer per connection costs memory and wakes the loop for each; here a deadline is membership in the set of its
+quarter second, and one task empties the sets that have come due.
+"""
+
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+SLOTS_PER_SECOND = 4
+
+T = TypeVar("T")
+
+
+class Wheel(Generic[T]):
+    """Items with one deadline each. Times are monotonic seconds; a deadline is up to a quarter second late."""
+
+    def __init__(self, now: float):
+        self._slots: dict[int, set[T]] = {}
+        self._next = int(now * SLOTS_PER_SECOND)
+
+    def schedule(self, item: T, when: float, previous: int | None = None) -> int:
+        """Set an item's deadline, instead of its `previous` slot; give the new slot."""
+        if previous is not None:
+            self.cancel(item, previous)
+        slot = max(int(when * SLOTS_PER_SECOND) + 1, self._next)
+        self._slots.setdefault(slot, set()).add(item)
+        return slot
+
+    def cancel(self, item: T, slot: int) -> None:
+        """Forget an item's deadline."""
+        items = self._slots.get(slot)
+        if items is not None:
+            items.discard(item)
+
+    def due(self, now: float) -> list[T]:
+        """Take out every item whose deadline has come."""
+        items: list[T] = []
+        last = int(now * SLOTS_PER_SECOND)
+        for slot in range(self._next, last + 1):
+            items += self._slots.pop(slot, ())
+        self._next = max(self._next, last + 1)
+        return items
+
+    def __iter__(self) -> Iterator[T]:
+        for items in list(self._slots.values()):
+            yield from tuple(items)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._slots.values()))

@@ -1,0 +1,167 @@
+"""Every setting: read once from the environment, frozen, typed. A misspelt `INBOX_*` name is an error."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+PREFIX = "INBOX_"
+
+
+class SettingsError(Exception):
+    """The environment does not make sense. The message names every setting that is wrong."""
+
+
+def _setting(
+    default: Any,
+    help_text: str,
+    *,
+    least: float | None = None,
+    secret: bool = False,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    metadata = {"help": help_text, "least": least, "secret": secret, "choices": choices}
+    return field(default=default, metadata=metadata, repr=not secret)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The environment, understood. A field `x_y` is the variable `INBOX_X_Y`."""
+
+    host: str = _setting("127.0.0.1", "Address to listen on.")
+    port: int = _setting(8000, "Port to listen on.", least=0)
+    workers: int = _setting(1, "Worker processes on that port.", least=1)
+    redis_url: str = _setting("", "A Redis ≥ 7 or Valkey ≥ 8 to use; unset: the bundled Valkey.", secret=True)
+    redis_timeout_seconds: float = _setting(2.0, "How long one Redis call may take.", least=0.05)
+    data_dir: Path = _setting(Path("data"), "Where the bundled Valkey and generated keys live.")
+    durability: str = _setting(
+        "memory",
+        "What an acknowledged write survives, with the bundled Valkey: `memory` the gateway's death, and a machine's but for the last second; `disk` also that (fsync before each answer).",
+        choices=("memory", "disk"),
+    )
+    secret_key: str = _setting(
+        "",
+        "Encrypts API secrets at rest; the same on every node. Unset: generated in the data directory.",
+        secret=True,
+    )
+    bootstrap_api_key: str = _setting("", "Create or keep a project with this key at start.")
+    bootstrap_api_secret: str = _setting("", "The API secret of that project.", secret=True)
+    bootstrap_hmac_enabled: bool = _setting(False, "Whether that project requires user HMACs.")
+    allowed_origins: tuple[str, ...] = _setting(
+        ("*",), "Comma-separated origins that browsers may call from; `*` is any."
+    )
+    log_retention_events: int = _setting(1000, "Events kept per user for resuming.", least=1)
+    log_retention_seconds: int = _setting(7 * 24 * 3600, "How long events are kept for resuming.", least=1)
+    max_connections_per_user: int = _setting(
+        50,
+        "Live connections of one user on one worker; a person has a few devices with some tabs each.",
+        least=1,
+    )
+    max_body_bytes: int = _setting(
+        8 * 1024 * 1024, "Largest request body; 4 MB of content grow when JSON escapes them.", least=1024
+    )
+    max_message_bytes: int = _setting(
+        8 * 1024, "Largest message from a WebSocket client; a token is the longest it sends.", least=256
+    )
+    max_messages_per_minute: int = _setting(
+        120, "Messages and pings from one WebSocket client; a heartbeat needs three.", least=1
+    )
+    max_write_buffer_bytes: int = _setting(
+        256 * 1024, "Bytes that may wait for a slow reader before it is closed.", least=1024
+    )
+    authentication_seconds: float = _setting(
+        10.0, "How long a connection may take to say who it is.", least=0.1
+    )
+    heartbeat_seconds: float = _setting(
+        25.0, "Between heartbeats; under the 30-60 s after which proxies drop idle connections.", least=0.1
+    )
+    drain_seconds: float = _setting(10.0, "How long connections are spread over at shutdown.", least=0)
+    access_log: bool = _setting(True, "A log line per request.")
+    log_level: str = _setting(
+        "info", "Least severe level that is logged.", choices=("debug", "info", "warning", "error")
+    )
+    rate_limit_reads: int = _setting(
+        0, "Reads a minute per user; 0 is off. Not enforced by this version, which says so at start.", least=0
+    )
+    rate_limit_writes: int = _setting(
+        0,
+        "Writes a minute per user; 0 is off. Not enforced by this version, which says so at start.",
+        least=0,
+    )
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the bundled Valkey is used."""
+        return not self.redis_url
+
+    @property
+    def valkey_socket(self) -> Path:
+        """The bundled Valkey's Unix socket."""
+        return self.data_dir / "valkey" / "valkey.sock"
+
+
+def variable(name: str) -> str:
+    """Give the environment variable of a field."""
+    return PREFIX + name.upper()
+
+
+def load_settings(environment: Mapping[str, str], **overrides: Any) -> Settings:
+    """Read the settings; `overrides` that are not None win, as command-line options do.
+
+    Raises SettingsError, naming every variable that is unknown or wrong.
+    """
+    known = {variable(item.name): item for item in fields(Settings)}
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for name, text in environment.items():
+        if not name.startswith(PREFIX):
+            continue
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            problems.append(f"{name} is not a setting" + (f"; did you mean {close[0]}?" if close else ""))
+        elif text != "":
+            try:
+                values[known[name].name] = _parse(known[name], text)
+            except ValueError as problem:
+                problems.append(f"{name} {problem}")
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    if bool(values.get("bootstrap_api_key")) != bool(values.get("bootstrap_api_secret")):
+        problems.append(
+            "INBOX_BOOTSTRAP_API_KEY and INBOX_BOOTSTRAP_API_SECRET go together: set both or none"
+        )
+    if values.get("redis_url") and values.get("durability"):
+        problems.append(
+            "INBOX_DURABILITY is for the bundled Valkey: set appendfsync on your own server instead"
+        )
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return Settings(**values)
+
+
+def default_of(item: "Field[Any]") -> Any:
+    """Give a field's default, "" for a secret or unset one."""
+    return "" if item.default is MISSING else item.default
+
+
+def _parse(item: "Field[Any]", text: str) -> Any:
+    value: Any = text
+    if item.type is bool:
+        if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
+            raise ValueError(f"must be true or false, not {text!r}")
+        return text.lower() in ("true", "1", "yes")
+    if item.type is int or item.type is float:
+        if not re.fullmatch(r"-?\d+(\.\d+)?" if item.type is float else r"-?\d+", text):
+            raise ValueError(f"must be a {'number' if item.type is float else 'whole number'}, not {text!r}")
+        value = item.type(text)
+        least = item.metadata["least"]
+        if least is not None and value < least:
+            raise ValueError(f"must be at least {least}, not {text}")
+    elif item.type is Path:
+        value = Path(text)
+    elif item.name == "allowed_origins":
+        value = tuple(origin.strip().rstrip("/") for origin in text.split(",") if origin.strip())
+    elif item.metadata["choices"] and text not in item.metadata["choices"]:
+        raise ValueError(f"must be one of {', '.join(item.metadata['choices'])}, not {text!r}")
+    return value

@@ -1,0 +1,148 @@
+"""Who the users of a project are: external ids and emails to user ids, and idempotency records."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+from uuid import uuid4
+
+from gateway.domain.principal import Identity, ProjectId, User, UserId
+from gateway.store import keys
+from gateway.store.client import FunctionClient
+
+CACHE_SECONDS = 30.0
+CACHE_USERS = 100_000
+
+IDEMPOTENCY_SECONDS = 24 * 3600
+LEASE_MS = 10_000
+"""How long a request may run before a repetition of it takes over."""
+
+
+class IdentityConflictError(Exception):
+    """Some identities name one user by external id and another by email. Nothing was written."""
+
+    def __init__(self, indexes: Sequence[int]):
+        super().__init__(f"identities {list(indexes)} belong to two users each")
+        self.indexes = tuple(indexes)
+
+
+class Resolved(NamedTuple):
+    """A user, and whether the directory was asked just now rather than the cache."""
+
+    user: User
+    fresh: bool
+
+
+class Directory:
+    """The users of all projects, with a short-lived cache in front. Methods raise StoreUnavailableError.
+
+    The cache holds what never changes but by an update or deletion of a user; `CACHE_SECONDS` bounds how long
+    another node's update may go unnoticed here.
+    """
+
+    def __init__(self, client: FunctionClient, monotonic: Callable[[], float]):
+        self._client = client
+        self._monotonic = monotonic
+        self._cache: dict[tuple[ProjectId, str], tuple[float, User]] = {}
+
+    async def resolve(self, project_id: ProjectId, identity: Identity) -> User:
+        """Give the user that an identity names, created if new. Raises IdentityConflictError."""
+        return (await self.resolve_many(project_id, [identity]))[0].user
+
+    async def resolve_many(self, project_id: ProjectId, identities: Sequence[Identity]) -> list[Resolved]:
+        """Give the users that identities name, in order, all in one step. Raises IdentityConflictError."""
+        now = self._monotonic()
+        found = [self._cached(project_id, identity, now) for identity in identities]
+        missing = [index for index, user in enumerate(found) if user is None]
+        if missing:
+            fresh = await self._ask(project_id, [identities[index] for index in missing], missing)
+            for index, user in zip(missing, fresh, strict=True):
+                found[index] = user
+                self._remember(user, now)
+        asked = set(missing)
+        return [Resolved(user, index in asked) for index, user in enumerate(found) if user is not None]
+
+    async def _ask(
+        self, project_id: ProjectId, identities: Sequence[Identity], indexes: Sequence[int]
+    ) -> list[User]:
+        arguments: list[str] = []
+        for identity in identities:
+            arguments += (identity.external_id or "", identity.email or "", str(uuid4()))
+        rows = await self._client.call("resolve", keys.directory(project_id), *arguments)
+        if rows[0] == -1:
+            raise IdentityConflictError([indexes[position] for position in rows[1:]])
+        return [
+            User(project_id, UserId(user_id.decode()), external_id.decode() or None, email.decode() or None)
+            for user_id, external_id, email, _ in rows
+        ]
+
+    def _cached(self, project_id: ProjectId, identity: Identity, now: float) -> User | None:
+        name = f"x:{identity.external_id}" if identity.external_id else f"e:{identity.email}"
+        entry = self._cache.get((project_id, name))
+        if entry is None or entry[0] < now:
+            return None
+        user = entry[1]
+        # Both names were given: a hit only if the cached user goes by both.
+        return user if identity.email in (None, user.email) else None
+
+    def _remember(self, user: User, now: float) -> None:
+        if len(self._cache) >= CACHE_USERS:
+            self._cache.clear()  # rare, and cheaper than keeping an order on every hit
+        for name in (
+            f"x:{user.external_id}" if user.external_id else "",
+            f"e:{user.email}" if user.email else "",
+        ):
+            if name:
+                self._cache[(user.project_id, name)] = (now + CACHE_SECONDS, user)
+
+
+class Run(NamedTuple):
+    """Do the request, by this plan: the first one's, should an earlier try have died half-way."""
+
+    plan: bytes
+
+
+class Replay(NamedTuple):
+    """The request was done before; answer this."""
+
+    status: int
+    body: bytes
+
+
+class Busy(NamedTuple):
+    """The first request is still running."""
+
+
+class Reused(NamedTuple):
+    """The key came with another request before."""
+
+
+class IdempotencyStore:
+    """Records of requests that carried an Idempotency-Key. Methods raise StoreUnavailableError."""
+
+    def __init__(self, client: FunctionClient):
+        self._client = client
+
+    async def begin(
+        self, project_id: ProjectId, key: str, fingerprint: str, plan: bytes, now_ms: int
+    ) -> Run | Replay | Busy | Reused:
+        """Claim a key for a request, or learn what became of the first one that had it."""
+        record = keys.idempotency(project_id, key)
+        word, *rest = await self._client.call(
+            "begin_idempotent", record, fingerprint, plan, now_ms, LEASE_MS, IDEMPOTENCY_SECONDS
+        )
+        match word:
+            case b"run":
+                return Run(rest[0])
+            case b"done":
+                return Replay(int(rest[0]), rest[1])
+            case b"running":
+                return Busy()
+            case _:
+                return Reused()
+
+    async def finish(self, project_id: ProjectId, key: str, status: int, body: bytes) -> None:
+        """Keep the answer for repetitions of the request."""
+        await self._client.call("finish_idempotent", keys.idempotency(project_id, key), status, body)
+
+    async def abandon(self, project_id: ProjectId, key: str) -> None:
+        """Forget a request that was refused before it wrote anything."""
+        await self._client.call("abandon_idempotent", keys.idempotency(project_id, key))

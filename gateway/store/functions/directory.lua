@@ -1,0 +1,81 @@
+-- Functions of a project's own slot: who its users are, and its idempotency records.
+
+-- KEYS  directory
+-- ARGV  for each recipient: external_id, email (one may be ""), the user id to give if new
+-- ->    for each: user id, external_id, email, 1 if new; or -1 and the index (from 0) of each recipient
+--       whose email belongs to another user than its external id. Then nothing was written.
+local function resolve(keys, args)
+  local directory, pending, result, conflicts = keys[1], {}, {}, {}
+  local function lookup(field)
+    local value = pending[field]
+    if value == nil then value = redis.call('HGET', directory, field) end
+    return value
+  end
+  for i = 1, #args, 3 do
+    local external_id, email, id = args[i], args[i + 1], args[i + 2]
+    local by_external_id = external_id ~= '' and lookup('x:' .. external_id)
+    local by_email = email ~= '' and lookup('e:' .. email)
+    local known = by_external_id or by_email
+    local user = { x = '', e = '' }
+    if known then
+      id = known
+      user = cjson.decode(lookup('u:' .. id))
+    end
+    local is_other = by_external_id and by_email and by_external_id ~= by_email
+    local has_other_id = not by_external_id and by_email and external_id ~= '' and user.x ~= ''
+    if is_other or has_other_id then
+      conflicts[#conflicts + 1] = (i - 1) / 3
+    else
+      if external_id ~= '' and user.x ~= external_id then
+        user.x = external_id
+        pending['x:' .. external_id] = id
+        pending['u:' .. id] = cjson.encode(user)
+      end
+      if email ~= '' and user.e ~= email then
+        if user.e ~= '' then pending['e:' .. user.e] = false end
+        user.e = email
+        pending['e:' .. email] = id
+        pending['u:' .. id] = cjson.encode(user)
+      end
+      result[#result + 1] = { id, user.x, user.e, known and 0 or 1 }
+    end
+  end
+  if #conflicts > 0 then return { -1, unpack(conflicts) } end
+  for field, value in pairs(pending) do
+    if value then redis.call('HSET', directory, field, value) else redis.call('HDEL', directory, field) end
+  end
+  return result
+end
+
+-- KEYS  record
+-- ARGV  fingerprint of the request, plan (what a resumed request must repeat), now_ms, lease_ms, ttl_seconds
+-- ->    "run", plan           do it: the first time, or again after a crash, with the first one's plan
+--       "done", status, body  replay this
+--       "running" | "reused"
+local function begin_idempotent(keys, args)
+  local record = redis.call('HMGET', keys[1], 'fingerprint', 'plan', 'lease_ms', 'status', 'body')
+  if not record[1] then
+    redis.call('HSET', keys[1], 'fingerprint', args[1], 'plan', args[2], 'lease_ms', args[3] + args[4])
+    redis.call('EXPIRE', keys[1], args[5])
+    return { 'run', args[2] }
+  end
+  if record[1] ~= args[1] then return { 'reused' } end
+  if record[4] then return { 'done', record[4], record[5] } end
+  if tonumber(record[3]) > tonumber(args[3]) then return { 'running' } end
+  redis.call('HSET', keys[1], 'lease_ms', args[3] + args[4])
+  return { 'run', record[2] }
+end
+
+-- KEYS  record
+-- ARGV  status, body
+local function finish_idempotent(keys, args)
+  if redis.call('EXISTS', keys[1]) == 0 then return 0 end
+  redis.call('HSET', keys[1], 'status', args[1], 'body', args[2])
+  return 1
+end
+
+-- KEYS  record
+-- Forget a request that was refused before it wrote anything, so that a corrected one may use the key.
+local function abandon_idempotent(keys)
+  return redis.call('DEL', keys[1])
+end

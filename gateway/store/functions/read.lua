@@ -1,0 +1,139 @@
+-- Functions that only read (the first read of a new user gives the log its epoch).
+
+-- Read a filter's categories and topics from args[first]: count, names …, count, names …
+-- ->  a function from bucket to the index keys that hold exactly the matching items, each item in one of them
+local function scope_of(user, args, first)
+  local categories, topics = {}, {}
+  local category_count = tonumber(args[first])
+  for i = 1, category_count do categories[i] = args[first + i] end
+  local second = first + category_count + 1
+  for i = 1, tonumber(args[second]) do topics[i] = args[second + i] end
+  return function(bucket)
+    if #categories == 0 and #topics == 0 then return { inbox_key(user, bucket) } end
+    local keys = {}
+    if #topics == 0 then
+      for i, category in ipairs(categories) do keys[i] = category_key(user, bucket, category) end
+    elseif #categories == 0 then
+      for i, topic in ipairs(topics) do keys[i] = topic_key(user, bucket, topic) end
+    else
+      for _, category in ipairs(categories) do
+        for _, topic in ipairs(topics) do keys[#keys + 1] = pair_key(user, bucket, category, topic) end
+      end
+    end
+    return keys
+  end
+end
+
+-- The score of the item that stands at `rank` (0 is the newest) over all keys. Scores are creation offsets:
+-- whole numbers, no two alike, so a binary search by ZCOUNT finds it without touching the items before it.
+local function score_at(keys, rank, newest)
+  local low, high = 1, newest
+  while low < high do
+    local middle = math.ceil((low + high) / 2)
+    local count = 0
+    for _, key in ipairs(keys) do count = count + redis.call('ZCOUNT', key, integer(middle), '+inf') end
+    if count > rank then low = middle else high = middle - 1 end
+  end
+  return low
+end
+
+-- The ids from `rank` on, newest first, merged over all keys.
+local function merged_ids(keys, rank, limit, newest)
+  if #keys == 1 then
+    return redis.call('ZRANGE', keys[1], rank, rank + limit - 1, 'REV')
+  end
+  local from = rank == 0 and '+inf' or integer(score_at(keys, rank, newest))
+  local found = {}
+  for _, key in ipairs(keys) do
+    local pairs_of = redis.call('ZRANGE', key, from, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, limit, 'WITHSCORES')
+    for i = 1, #pairs_of, 2 do
+      found[#found + 1] = { id = pairs_of[i], score = tonumber(pairs_of[i + 1]) }
+    end
+  end
+  table.sort(found, function(a, b) return a.score > b.score end)
+  local ids = {}
+  for i = 1, math.min(limit, #found) do ids[i] = found[i].id end
+  return ids
+end
+
+-- KEYS  user
+-- ARGV  buckets rank limit  number of categories, category …, number of topics, topic …
+-- ->    epoch ("" for a user without a log), offset, total, unread, unseen, then each item as JSON, newest first
+local function list(keys, args)
+  local user = keys[1]
+  local rank, limit = tonumber(args[2]), tonumber(args[3])
+  local scope = scope_of(user, args, 4)
+  local total, unread, unseen, filled = 0, 0, 0, {}
+  for bucket in args[1]:gmatch('%d') do
+    for _, key in ipairs(scope(bucket)) do
+      local size = redis.call('ZCARD', key)
+      if size > 0 then
+        filled[#filled + 1] = key
+        total = total + size
+        if not is_set(bucket, 1) then unseen = unseen + size end
+        if not is_set(bucket, 2) then unread = unread + size end
+      end
+    end
+  end
+  local position = redis.call('HMGET', user, 'epoch', 'offset')
+  local result = { position[1] or '', position[2] or '0', total, unread, unseen }
+  if rank >= total then return result end
+
+  local ids = merged_ids(filled, rank, limit, tonumber(position[2]))
+  local contents = redis.call('HMGET', user .. ITEMS, unpack(ids))
+  local states = redis.call('HMGET', user .. STATES, unpack(ids))
+  local recipient = recipient_json(user)
+  for i = 1, #ids do
+    result[5 + i] = notification_json(contents[i], unpack_state(states[i]), recipient)
+  end
+  return result
+end
+
+-- KEYS  user
+-- ARGV  id
+-- ->    the item as JSON, or false
+local function get(keys, args)
+  local packed = redis.call('HGET', keys[1] .. STATES, args[1])
+  if not packed then return false end
+  local content = redis.call('HGET', keys[1] .. ITEMS, args[1])
+  return notification_json(content, unpack_state(packed), recipient_json(keys[1]))
+end
+
+-- KEYS  user
+-- ARGV  epoch_if_new  after_epoch after_offset ("" for from now)  max_events max_bytes
+-- ->    epoch, offset, unread, unseen, unarchived unread, unarchived unseen, reset reason or "", then messages
+local function read_log(keys, args)
+  local user = keys[1]
+  local epoch, offset = current_position(user, args[1])
+  local count = counts(user)
+  local result = {
+    epoch, offset, count.unread, count.unseen, count.unarchived_unread, count.unarchived_unseen, '',
+  }
+  local after = tonumber(args[3])
+  if not after then return result end
+  if after < 0 then
+    result[7] = 'position_invalid'
+  elseif args[2] ~= epoch then
+    result[7] = 'epoch_changed'
+  elseif after > offset then
+    result[7] = 'position_unknown'
+  end
+  if result[7] ~= '' or after == offset then return result end
+
+  local max_events, max_bytes, bytes = tonumber(args[4]), tonumber(args[5]), 0
+  local next_offset, contiguous = after + 1, true
+  while contiguous and next_offset <= offset and #result - 7 < max_events and bytes < max_bytes do
+    local step = math.min(64, max_events - (#result - 7))
+    local entries = redis.call('XRANGE', user .. LOG, integer(next_offset), '+', 'COUNT', step)
+    contiguous = #entries > 0
+    for _, entry in ipairs(entries) do
+      contiguous = entry[1]:match('^%d+') == integer(next_offset)
+      if not contiguous or bytes >= max_bytes then break end
+      result[#result + 1] = entry[2][2]
+      bytes = bytes + #entry[2][2]
+      next_offset = next_offset + 1
+    end
+  end
+  if #result == 7 then result[7] = 'position_expired' end
+  return result
+end

@@ -1,0 +1,171 @@
+-- What all functions of a user's slot share: the user's record, items and their states, indexes, JSON, the log.
+-- Every function takes one key, the user's; the other keys hang on it (store/keys.py) and share its slot.
+
+local SCOPE_BUCKETS = { 0, 1, 3, 4, 5, 7 } -- bits: seen 1, read 2, archived 4; read implies seen
+local CHUNK = 1000 -- arguments per variadic command, well under Lua's unpack limit
+
+local function integer(number)
+  return string.format('%.0f', number)
+end
+
+local function is_set(bucket, bit) -- bit is 1, 2 or 4
+  return math.floor(bucket / bit) % 2 == 1
+end
+
+-- state: { sent, seen, read, archived, category, topic }; times are decimal strings, '0' is unset
+
+local function unpack_state(packed)
+  local sent, seen, read, archived, length, rest = packed:match('^(%d+) (%d+) (%d+) (%d+) (%d+) (.*)$')
+  length = tonumber(length)
+  return {
+    sent = sent,
+    seen = seen,
+    read = read,
+    archived = archived,
+    category = rest:sub(1, length),
+    topic = rest:sub(length + 1),
+  }
+end
+
+local function pack_state(state)
+  return table.concat({
+    state.sent, state.seen, state.read, state.archived, #state.category, state.category .. state.topic,
+  }, ' ')
+end
+
+local function bucket_of(state)
+  return (state.seen ~= '0' and 1 or 0) + (state.read ~= '0' and 2 or 0) + (state.archived ~= '0' and 4 or 0)
+end
+
+local function written(value, write, now)
+  if write == 'c' then return '0' end
+  if write == 's' and value == '0' then return now end
+  return value
+end
+
+-- code: three writes for seen, read, archived, as domain/notification.py spells a transition
+local function apply(state, code, now)
+  state.seen = written(state.seen, code:sub(1, 1), now)
+  state.read = written(state.read, code:sub(2, 2), now)
+  state.archived = written(state.archived, code:sub(3, 3), now)
+end
+
+-- indexes: a scope is a function from bucket to key
+
+local function inbox_key(user, bucket) return user .. INBOX .. bucket end
+local function category_key(user, bucket, category) return user .. CATEGORY .. bucket .. ':' .. category end
+local function topic_key(user, bucket, topic) return user .. TOPIC .. bucket .. ':' .. topic end
+local function pair_key(user, bucket, category, topic)
+  return user .. PAIR .. bucket .. ':' .. #category .. ':' .. category .. topic
+end
+
+local function index_keys(user, bucket, category, topic)
+  local keys = { inbox_key(user, bucket), category_key(user, bucket, category) }
+  if topic ~= '' then
+    keys[3] = topic_key(user, bucket, topic)
+    keys[4] = pair_key(user, bucket, category, topic)
+  end
+  return keys
+end
+
+local function counts(user)
+  local size = {}
+  for _, bucket in ipairs({ 0, 1, 4, 5 }) do
+    size[bucket] = redis.call('ZCARD', inbox_key(user, bucket))
+  end
+  return {
+    unread = size[0] + size[1] + size[4] + size[5],
+    unseen = size[0] + size[4],
+    unarchived_unread = size[0] + size[1],
+    unarchived_unseen = size[0],
+  }
+end
+
+-- JSON, put together from encoded parts: nothing is decoded or encoded here
+
+local function json_time(value)
+  return value == '0' and 'null' or value
+end
+
+local function recipient_json(user)
+  local field = redis.call('HMGET', user, 'email', 'external_id', 'first_name', 'last_name', 'custom_attributes')
+  return table.concat({
+    '{"id":"', user:match('{[^:]+:([^}]+)}'),
+    '","email":', field[1] or 'null',
+    ',"external_id":', field[2] or 'null',
+    ',"first_name":', field[3] or 'null',
+    ',"last_name":', field[4] or 'null',
+    ',"custom_attributes":', field[5] or 'null', '}',
+  })
+end
+
+local function notification_json(content, state, recipient)
+  return table.concat({
+    content,
+    ',"recipient":', recipient,
+    ',"seen_at":', json_time(state.seen),
+    ',"sent_at":', json_time(state.sent),
+    ',"read_at":', json_time(state.read),
+    ',"archived_at":', json_time(state.archived), '}',
+  })
+end
+
+-- content always begins with {"id":"<36 characters>"
+local function item_data_json(content, state, recipient, client_id)
+  return table.concat({
+    '{"id":"', content:sub(8, 43),
+    '","notification":', notification_json(content, state, recipient),
+    client_id ~= '' and ',"client_id":' or '', client_id, '}',
+  })
+end
+
+-- the log: every change appends one event here and publishes the same bytes, in the same step
+
+local function current_position(user, epoch_if_new)
+  local field = redis.call('HMGET', user, 'epoch', 'offset')
+  if field[1] then return field[1], tonumber(field[2]) end
+  redis.call('HSET', user, 'epoch', epoch_if_new, 'offset', 0)
+  return epoch_if_new, 0
+end
+
+local function trim_by_age(log, oldest_ms)
+  while true do
+    local first = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+    if not first or tonumber(first[1]:match('-(%d+)$')) >= oldest_ms then return end
+    redis.call('XDEL', log, first[1])
+  end
+end
+
+-- context: { now_ms, epoch_if_new, log_events, log_seconds }
+local function append(user, context, name, data)
+  local epoch = current_position(user, context.epoch_if_new)
+  local offset = redis.call('HINCRBY', user, 'offset', 1)
+  local position = epoch .. '.' .. integer(offset)
+  local count = counts(user)
+  local message = table.concat({
+    position, ' ', context.now_ms, ' ', name, '\n',
+    '{"type":"event","position":"', position, '","name":"', name, '","data":', data,
+    ',"unread_count":', integer(count.unread),
+    ',"unseen_count":', integer(count.unseen),
+    ',"unarchived":{"unread_count":', integer(count.unarchived_unread),
+    ',"unseen_count":', integer(count.unarchived_unseen), '}}',
+  })
+  local log = user .. LOG
+  redis.call('XADD', log, 'MAXLEN', context.log_events, integer(offset) .. '-' .. context.now_ms, 'm', message)
+  redis.call('EXPIRE', log, context.log_seconds)
+  -- An idle log expires whole; a busy one is trimmed by age now and then, which keeps this off most writes.
+  if offset % 16 == 0 then
+    trim_by_age(log, tonumber(context.now_ms) - 1000 * tonumber(context.log_seconds))
+  end
+  redis.call('SPUBLISH', user, message)
+  return offset
+end
+
+-- the first four arguments of every function that writes
+local function context_of(args)
+  return { now_ms = args[1], epoch_if_new = args[2], log_events = args[3], log_seconds = args[4] }
+end
+
+local function now_seconds(context)
+  return integer(math.floor(tonumber(context.now_ms) / 1000))
+end

@@ -1,0 +1,199 @@
+"""One user's inbox in Redis: its items, its log, its counts. Every method is one round trip."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from gateway.domain.event import Counts, Event, LogPage, Position
+from gateway.domain.notification import UNCATEGORIZED, BulkCommand, Command, Filter
+from gateway.domain.principal import User
+from gateway.store import keys
+from gateway.store.client import Argument, Call, FunctionClient
+
+_encode = msgspec.json.encode
+
+REPLAY_EVENTS = 256
+REPLAY_BYTES = 128 * 1024
+"""The bounds of one read of the log: half the default write buffer. Who missed more reads again when drained."""
+
+CREATED_SECONDS = 24 * 3600
+
+
+class Retention(NamedTuple):
+    """How much of the event log is kept: a count of events, and seconds."""
+
+    events: int
+    seconds: int
+
+
+class Moment(NamedTuple):
+    """What a write cannot know by itself: unix milliseconds, and the epoch to use if the log is new."""
+
+    now_ms: int
+    new_epoch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The immutable part of an item, encoded once for all its recipients: a JSON object but for its last brace."""
+
+    id: UUID
+    category: str
+    topic: str
+    encoded: bytes
+
+    @classmethod
+    def encode(cls, notification_id: UUID, fields: Mapping[str, Any]) -> "Content":
+        """Encode the fields that a backend sent; `category` and `topic` among them."""
+        encoded = _encode({"id": str(notification_id), **fields})[:-1]
+        category = "" if fields["category"] in (None, UNCATEGORIZED) else fields["category"]
+        return cls(notification_id, category, fields["topic"] or "", encoded)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One recipient of a notification.
+
+    `profile` are user attributes that this request sets. `fresh` says that the directory was asked just now, so
+    that its names may overwrite what the inbox remembers of the user.
+    """
+
+    user: User
+    profile: Mapping[str, Any] = field(default_factory=dict)
+    fresh: bool = True
+
+
+class ListPage(NamedTuple):
+    """A page of an inbox. `position` is the log's as of this page, None while there is none; `items` are JSON."""
+
+    position: Position | None
+    total: int
+    unread: int
+    unseen: int
+    items: Sequence[bytes]
+
+
+class InboxStore:
+    """All inboxes. Methods raise StoreUnavailableError."""
+
+    def __init__(self, client: FunctionClient, retention: Retention):
+        self._client = client
+        self._retention = retention
+
+    async def create(
+        self, content: Content, deliveries: Sequence[Delivery], moment: Moment, remember: bool
+    ) -> int:
+        """Put a new item into each recipient's inbox; give the number that did not have it before.
+
+        With `remember`, an item that was created and deleted since is not created again for 24 hours.
+        """
+        created_ttl = str(CREATED_SECONDS) if remember else ""
+        calls = [self._create_call(content, delivery, moment, created_ttl) for delivery in deliveries]
+        return sum(await self._client.call_many(calls))
+
+    async def change(
+        self, user: User, notification_id: UUID, command: Command, client_id: str | None, moment: Moment
+    ) -> bool:
+        """Apply a command to one item; False when there is no such item."""
+        transition = command.transition
+        arguments = (notification_id.bytes, transition.code, transition.event_name, _client_id(client_id))
+        return bool(await self._write(user, moment, "change", *arguments) >= 0)
+
+    async def delete(self, user: User, notification_id: UUID, client_id: str | None, moment: Moment) -> bool:
+        """Delete one item; False when there is no such item."""
+        arguments = (notification_id.bytes, _client_id(client_id))
+        return bool(await self._write(user, moment, "delete", *arguments) >= 0)
+
+    async def change_all(
+        self, user: User, matching: Filter, command: BulkCommand, client_id: str | None, moment: Moment
+    ) -> int:
+        """Apply a command to every item that matches; give the number that changed."""
+        transition = command.transition
+        data: dict[str, Any] = {"at": moment.now_ms // 1000, "filters": matching.as_json()}
+        if client_id:
+            data["client_id"] = client_id
+        arguments = (transition.code, transition.event_name, _encode(data), *_filter_arguments(matching))
+        return int(await self._write(user, moment, "change_all", *arguments))
+
+    async def list_page(self, user: User, matching: Filter, page: int, per_page: int) -> ListPage:
+        """Read a page, newest first; `page` counts from 1. The counts follow the filter."""
+        buckets, *scopes = _filter_arguments(matching)
+        key = keys.user(user.project_id, user.id)
+        answer = await self._client.call("list", key, buckets, (page - 1) * per_page, per_page, *scopes)
+        epoch, offset, total, unread, unseen, *items = answer
+        position = Position(epoch.decode(), int(offset)) if epoch else None
+        return ListPage(position, total, unread, unseen, items)
+
+    async def get(self, user: User, notification_id: UUID) -> bytes | None:
+        """Read one item as JSON; None when there is no such item."""
+        item = await self._client.call("get", keys.user(user.project_id, user.id), notification_id.bytes)
+        return bytes(item) if item is not None else None
+
+    async def read_log(self, user: User, after: Position | None, new_epoch: str) -> LogPage:
+        """Read the events after a position; None asks for the current position and counts only."""
+        answer = await self._client.call(
+            "read_log",
+            keys.user(user.project_id, user.id),
+            new_epoch,
+            after.epoch if after else "",
+            after.offset if after else "",
+            REPLAY_EVENTS,
+            REPLAY_BYTES,
+        )
+        epoch, offset, unread, unseen, unarchived_unread, unarchived_unseen, reset_reason, *messages = answer
+        return LogPage(
+            end=Position(epoch.decode(), int(offset)),
+            counts=Counts(unread, unseen, unarchived_unread, unarchived_unseen),
+            events=tuple(map(Event.decode, messages)),
+            reset_reason=reset_reason.decode(),
+        )
+
+    async def _write(self, user: User, moment: Moment, function: str, *arguments: Argument) -> int:
+        key = keys.user(user.project_id, user.id)
+        return int(await self._client.call(function, key, *self._context(moment), *arguments))
+
+    def _context(self, moment: Moment) -> tuple[Argument, ...]:
+        return (moment.now_ms, moment.new_epoch, self._retention.events, self._retention.seconds)
+
+    def _create_call(self, content: Content, delivery: Delivery, moment: Moment, created_ttl: str) -> Call:
+        user = delivery.user
+        names = {"external_id": user.external_id, "email": user.email}
+        known = _profile_arguments({name: value for name, value in names.items() if value})
+        sent = _profile_arguments(delivery.profile)
+        overwrite, if_absent = ((*sent, *known), ()) if delivery.fresh else (sent, known)
+        return (
+            "create",
+            keys.user(user.project_id, user.id),
+            (
+                *self._context(moment),
+                content.id.bytes,
+                content.encoded,
+                content.category,
+                content.topic,
+                created_ttl,
+                len(overwrite) // 2,
+                *overwrite,
+                *if_absent,
+            ),
+        )
+
+
+def _profile_arguments(profile: Mapping[str, Any]) -> tuple[Argument, ...]:
+    return tuple(part for name, value in profile.items() for part in (name, _encode(value)))
+
+
+def _client_id(client_id: str | None) -> bytes:
+    return _encode(client_id) if client_id else b""
+
+
+def _filter_arguments(matching: Filter) -> tuple[Argument, ...]:
+    return (
+        "".join(map(str, matching.buckets)),
+        len(matching.categories),
+        *matching.categories,
+        len(matching.topics),
+        *matching.topics,
+    )

@@ -1,0 +1,57 @@
+"""Every key name, with its type and lifetime. Nothing else in the gateway or in Lua names a key.
+
+`1` is the version of the formats behind the keys: a change that old gateways cannot read raises it.
+Keys of one user share the hash tag `{project:user}` and so one slot of a Redis Cluster; the directory of a project
+shares `{project}`.
+"""
+
+from gateway.domain.principal import ProjectId, UserId
+
+PREFIX = "inbox:1:"
+
+PROJECTS = PREFIX + "{projects}"
+"""hash api_key -> encoded project record. For ever."""
+
+
+def directory(project_id: ProjectId) -> str:
+    """hash `x:external_id` | `e:email` -> user id, and `u:user_id` -> {"x","e"} as JSON. For ever."""
+    return f"{PREFIX}{{{project_id}}}:users"
+
+
+def idempotency(project_id: ProjectId, key: str) -> str:
+    """hash: fingerprint, plan, lease_ms, status, body of the first request with this Idempotency-Key. 24 h."""
+    return f"{PREFIX}{{{project_id}}}:idempotency:{key}"
+
+
+def user(project_id: ProjectId, user_id: UserId) -> str:
+    """hash: epoch, offset, sent_at of the newest item, and the profile fields JSON-encoded. For ever.
+
+    The same string is the name of the user's (sharded) pub/sub channel.
+    """
+    return f"{PREFIX}{{{project_id}:{user_id}}}"
+
+
+def probe(worker_id: str) -> str:
+    """The pub/sub channel on which a worker hears its own canary. No key."""
+    return f"{PREFIX}{{probe:{worker_id}}}"
+
+
+# What hangs on a user's key in the same slot. The Lua functions take these names from here.
+USER_SUFFIXES = {
+    # stream `offset-ms` -> m: the published message. Bounded by count and age; expires when idle that long.
+    "LOG": ":log",
+    # hash item id (16 bytes) -> immutable content, a JSON object without its closing brace. Until deleted.
+    "ITEMS": ":items",
+    # hash item id -> `sent seen read archived length(category) categorytopic`, unix seconds or 0. Until deleted.
+    "STATES": ":states",
+    # sorted sets item id by creation offset, one per bucket (a digit follows) and scope: the whole inbox,
+    "INBOX": ":i",
+    # a category (its name follows the digit),
+    "CATEGORY": ":c",
+    # a topic,
+    "TOPIC": ":t",
+    # and a category with a topic (length of the category, both names). While they hold items.
+    "PAIR": ":p",
+    # string "1": this item id was created by a request with an Idempotency-Key (the id follows). 24 h.
+    "CREATED": ":created:",
+}

@@ -1,0 +1,167 @@
+"""The parent process of `serve`: one listening socket, the bundled Valkey, N workers.
+
+It imports nothing heavy and serves nothing. A worker that dies is started again; so is Valkey. SIGTERM and SIGINT
+let the workers say goodbye, then Valkey write its file, then end with exit code 0.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from gateway.embedded import DataDirectory, EmbeddedError, EmbeddedValkey, die_with_parent
+from gateway.settings import Settings, variable
+
+POLL_SECONDS = 0.1
+RESTART_SECONDS = 0.5
+EARLY_SECONDS = 5.0
+EARLY_DEATHS = 5
+"""A worker that dies this often within EARLY_SECONDS of its start will not get better: give up."""
+
+STOP_GRACE_SECONDS = 10.0
+
+
+class SupervisorError(Exception):
+    """The gateway cannot go on. The message says why."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open the socket that all workers accept from. Raises SupervisorError."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        sock = socket.socket(family)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(4096)
+    except OSError as problem:
+        raise SupervisorError(
+            f"cannot listen on {host}:{port}: {problem.strerror or problem}. Use --port or INBOX_PORT for another."
+        ) from None
+    sock.set_inheritable(True)
+    return sock
+
+
+class _Worker:
+    """One worker process and when it was started."""
+
+    def __init__(self, arguments: list[str], environment: Mapping[str, str], fd: int):
+        self.started_at = time.monotonic()
+        self.process = subprocess.Popen(
+            arguments,
+            env=environment,
+            pass_fds=[fd],
+            stdin=subprocess.DEVNULL,
+            # If we are killed, the port must be free at once.
+            preexec_fn=lambda: die_with_parent(signal.SIGKILL),  # noqa: PLW1509 - we have one thread
+        )
+
+
+class Supervisor:
+    """Runs everything until a signal. `settings` must carry the secret key that all workers share."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+        self._data_directory = DataDirectory(settings.data_dir)
+        self._valkey = EmbeddedValkey(settings) if settings.embedded else None
+        self._workers: list[_Worker] = []
+        self._early_deaths = 0
+        self._stopping = False
+        self._metrics_dir: Path | None = None
+        self._environment = dict(os.environ)
+
+    def start_store(self) -> None:
+        """Start the bundled Valkey if it is to be used. Raises EmbeddedError."""
+        if self._valkey is not None:
+            self._data_directory.acquire()
+            self._valkey.start()
+
+    def stop_store(self) -> None:
+        """Stop the bundled Valkey."""
+        if self._valkey is not None:
+            self._valkey.stop()
+
+    def serve(self, sock: socket.socket) -> None:
+        """Run the workers until SIGTERM or SIGINT. Raises SupervisorError when they cannot run."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        self._environment |= self._worker_environment()
+        try:
+            self._workers = [self._start_worker(sock) for _ in range(self._settings.workers)]
+            while not self._stopping:
+                time.sleep(POLL_SECONDS)
+                self._revive_valkey()
+                self._revive_workers(sock)
+        finally:
+            sock.close()
+            self._stop_workers()
+            if self._metrics_dir is not None:
+                shutil.rmtree(self._metrics_dir, ignore_errors=True)
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self._stopping = True
+
+    def _worker_environment(self) -> dict[str, str]:
+        environment = {
+            variable("secret_key"): self._settings.secret_key,
+            variable("data_dir"): str(self._settings.data_dir.absolute()),
+            variable("host"): self._settings.host,
+            variable("port"): str(self._settings.port),
+        }
+        if self._settings.workers > 1:
+            self._metrics_dir = Path(tempfile.mkdtemp(prefix="inbox-metrics-"))
+            environment["PROMETHEUS_MULTIPROC_DIR"] = str(self._metrics_dir)
+        return environment
+
+    def _start_worker(self, sock: socket.socket) -> _Worker:
+        arguments = [sys.executable, "-m", "gateway", "worker", "--fd", str(sock.fileno())]
+        return _Worker(arguments, self._environment, sock.fileno())
+
+    def _revive_valkey(self) -> None:
+        if self._valkey is not None and self._valkey.poll() is not None and not self._stopping:
+            print("Valkey ended unexpectedly; starting it again", file=sys.stderr, flush=True)  # noqa: T201
+            try:
+                self._valkey.start()
+            except EmbeddedError as problem:
+                raise SupervisorError(str(problem)) from None
+
+    def _revive_workers(self, sock: socket.socket) -> None:
+        for index, worker in enumerate(self._workers):
+            code = worker.process.poll()
+            if code is None or self._stopping:
+                continue
+            early = time.monotonic() - worker.started_at < EARLY_SECONDS
+            self._early_deaths = self._early_deaths + 1 if early else 0
+            if self._early_deaths >= EARLY_DEATHS:
+                raise SupervisorError("the workers die right after their start: see the messages above")
+            print(  # noqa: T201 - the supervisor has no log of its own
+                f"worker {worker.process.pid} ended with code {code}; starting another",
+                file=sys.stderr,
+                flush=True,
+            )
+            self._forget_metrics(worker.process.pid)
+            time.sleep(RESTART_SECONDS)
+            self._workers[index] = self._start_worker(sock)
+
+    def _forget_metrics(self, pid: int) -> None:
+        """Drop a dead worker's live gauges, as prometheus_client's mark_process_dead does."""
+        for path in self._metrics_dir.glob(f"gauge_live*_{pid}.db") if self._metrics_dir else ():
+            path.unlink(missing_ok=True)
+
+    def _stop_workers(self) -> None:
+        for worker in self._workers:
+            with suppress(ProcessLookupError):
+                worker.process.terminate()
+        deadline = time.monotonic() + self._settings.drain_seconds + STOP_GRACE_SECONDS
+        for worker in self._workers:
+            try:
+                worker.process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()

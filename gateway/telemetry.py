@@ -1,0 +1,73 @@
+"""What operators see: structured logs on standard error, and Prometheus metrics.
+
+With several workers Prometheus needs PROMETHEUS_MULTIPROC_DIR before this module is imported; the supervisor sets it
+in the workers' environment.
+"""
+
+import logging
+import os
+import sys
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+CONNECTIONS = Gauge("inbox_connections", "Open live connections.", ["transport"], multiprocess_mode="livesum")
+SUBSCRIBED_USERS = Gauge(
+    "inbox_subscribed_users", "Users with an open connection.", multiprocess_mode="livesum"
+)
+OPENED = Counter("inbox_connections_opened", "Live connections that got ready.", ["transport"])
+CLOSED = Counter("inbox_connections_closed", "Live connections closed by us.", ["reason"])
+DELIVERED = Counter("inbox_events_delivered", "Events written to connections, live and replayed.")
+DELIVERY_SECONDS = Histogram(
+    "inbox_delivery_seconds",
+    "From the write in Redis to the write on the last socket of the user, by two clocks.",
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+)
+SLOW_READERS = Counter("inbox_slow_readers_closed", "Connections closed because their write buffer was full.")
+RESUMES = Counter("inbox_resumes", "Connections that came back with a position and got what they missed.")
+RESETS = Counter("inbox_resets", "Connections that were told to fetch, by reason.", ["reason"])
+GAPS = Counter("inbox_gaps_healed", "Log reads after a live event that did not follow the last one.")
+RESYNCS = Counter("inbox_resyncs", "Users whose log was read again after the subscription was interrupted.")
+REDIS_CALLS = Counter("inbox_redis_calls", "Redis round trips.", ["function"])
+REDIS_ERRORS = Counter("inbox_redis_errors", "Redis round trips that failed.")
+PROBE_SECONDS = Gauge(
+    "inbox_pubsub_delay_seconds",
+    "How long the last canary took through Redis pub/sub.",
+    multiprocess_mode="max",
+)
+REQUESTS = Counter("inbox_http_requests", "REST requests.", ["operation", "status"])
+
+
+def metrics_text() -> bytes:
+    """Give all metrics in Prometheus' text format, summed over this machine's workers."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # the library's constructor has no types
+        return generate_latest(registry)
+    return generate_latest()
+
+
+def configure_logging(level: str) -> None:
+    """Log one JSON object a line to standard error; a terminal gets colours instead."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    terminal = sys.stderr.isatty()
+    processors: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(),
+    ]
+    if not terminal:
+        processors.insert(-1, structlog.processors.format_exc_info)
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    # Libraries' own loggers: only what needs attention, in their own format.
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )
+
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
