@@ -10,6 +10,7 @@ run: install
 
 # Everything that must hold: style, types, layering, tests, coverage of the domain.
 test: .venv/installed-dev
+	@sh tests/system.sh
 	$(BIN)/python -m tests
 
 install: .venv/installed

@@ -91,9 +91,7 @@ class Authenticator:
             raise api_error(ErrorCode.TOKEN_IS_INCORRECT) from None
         api_key = unverified.get("api_key")
         if not isinstance(api_key, str) or (credentials.api_key and credentials.api_key != api_key):
-            raise api_error(
-                ErrorCode.TOKEN_IS_INCORRECT, "The token's api_key is missing or of another project"
-            )
+            raise api_error(ErrorCode.TOKEN_IS_INCORRECT, "The token's api_key is missing or of another project")
         project = await self._project(api_key)
         claims = self._verified_claims(token, project)
         identity = _claimed_identity(claims)
@@ -159,7 +157,8 @@ def _check_hmac(project: Project, name: str, given: str) -> None:
 
 def _matches_any(given: str, expected: Iterable[str]) -> bool:
     # Every candidate is compared, so that the time does not tell which one matched.
-    return any([hmac.compare_digest(given.encode(), one.encode()) for one in expected])
+    matches = [hmac.compare_digest(given.encode(), one.encode()) for one in expected]
+    return any(matches)
 
 
 def _identity(external_id: str | None, email: str | None) -> Identity:

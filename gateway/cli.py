@@ -112,9 +112,7 @@ def announce() -> None:
         click.echo(f"The gateway at {base} is not ready yet: see the messages above.", err=True)
         return
     if settings.rate_limit_reads or settings.rate_limit_writes:
-        click.echo(
-            "INBOX_RATE_LIMIT_READS and INBOX_RATE_LIMIT_WRITES are not enforced by this version.", err=True
-        )
+        click.echo("INBOX_RATE_LIMIT_READS and INBOX_RATE_LIMIT_WRITES are not enforced by this version.", err=True)
     click.echo(_banner(settings, base))
 
 
@@ -148,18 +146,14 @@ def project_list() -> None:
 
 @project.command("rotate-secret")
 @click.argument("api_key")
-@click.option(
-    "--overlap", type=click.IntRange(0), default=3600, show_default=True, help="Seconds the old one counts."
-)
+@click.option("--overlap", type=click.IntRange(0), default=3600, show_default=True, help="Seconds the old one counts.")
 def project_rotate_secret(api_key: str, overlap: int) -> None:
     """Give a project a new secret and print it."""
 
     async def work(projects: "ProjectStore") -> None:
         found = await projects.rotate_secret(api_key, overlap)
         if found is None:
-            raise click.ClickException(
-                f"no project has the key {api_key}: `inbox-gateway project list` shows them"
-            )
+            raise click.ClickException(f"no project has the key {api_key}: `inbox-gateway project list` shows them")
         _show(found, with_secret=True)
 
     _run_with_projects(_with_secret_key(_settings()), work)
@@ -183,9 +177,7 @@ def token(api_key: str, external_id: str | None, email: str | None, expires_in: 
     async def work(projects: "ProjectStore") -> None:
         found = await projects.by_api_key(api_key)
         if found is None:
-            raise click.ClickException(
-                f"no project has the key {api_key}: `inbox-gateway project list` shows them"
-            )
+            raise click.ClickException(f"no project has the key {api_key}: `inbox-gateway project list` shows them")
         if hmac:
             click.echo(user_hmac(found.secrets[0], identity.external_id or identity.email or ""))
         else:
@@ -218,9 +210,7 @@ def doctor() -> None:
             )
             persistence: dict[str, Any] = await redis.info("persistence")
             on = persistence.get("aof_enabled") == 1
-            click.echo(
-                f"durability {'append-only file' if on else 'NO append-only file: a restart loses data'}"
-            )
+            click.echo(f"durability {'append-only file' if on else 'NO append-only file: a restart loses data'}")
             click.echo(f"projects   {len(await projects.all())}")
         finally:
             await redis.aclose()
@@ -284,9 +274,7 @@ def _child_environment(settings: Settings) -> dict[str, str]:
 
 def _prepare_in_child(settings: Settings) -> None:
     """Prepare in a process of its own, so that this one stays small."""
-    done = subprocess.run(
-        [sys.executable, "-m", "gateway", "prepare"], env=_child_environment(settings), check=False
-    )
+    done = subprocess.run([sys.executable, "-m", "gateway", "prepare"], env=_child_environment(settings), check=False)
     if done.returncode != 0:
         raise SupervisorError("the store could not be prepared: see the message above")
 

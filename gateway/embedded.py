@@ -133,23 +133,19 @@ class EmbeddedValkey:
             stderr=subprocess.DEVNULL,
             # A terminal's Ctrl-C goes to the whole group; the server must outlive the workers' goodbyes.
             start_new_session=True,
-            preexec_fn=lambda: die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - the supervisor has one thread
+            preexec_fn=lambda: die_with_parent(signal.SIGTERM),  # safe: the supervisor has one thread
         )
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if process.poll() is not None:
-                raise EmbeddedError(
-                    f"Valkey ended with code {process.returncode}: see {self._directory}/valkey.log"
-                )
+                raise EmbeddedError(f"Valkey ended with code {process.returncode}: see {self._directory}/valkey.log")
             if self._ask(b"PING") == b"+PONG\r\n":
                 return
             time.sleep(0.02)
         process.kill()
-        raise EmbeddedError(
-            f"Valkey did not answer in {START_SECONDS:.0f} s: see {self._directory}/valkey.log"
-        )
+        raise EmbeddedError(f"Valkey did not answer in {START_SECONDS:.0f} s: see {self._directory}/valkey.log")
 
     def _finish_leftover(self) -> None:
         deadline = time.monotonic() + START_SECONDS

@@ -38,7 +38,8 @@ class Settings:
     data_dir: Path = _setting(Path("data"), "Where the bundled Valkey and generated keys live.")
     durability: str = _setting(
         "memory",
-        "What an acknowledged write survives, with the bundled Valkey: `memory` the gateway's death, and a machine's but for the last second; `disk` also that (fsync before each answer).",
+        "What an acknowledged write survives with the bundled Valkey. `memory`: the death of any process; of the machine, "
+        "all but the last second. `disk`: also that, by an fsync before each answer.",
         choices=("memory", "disk"),
     )
     secret_key: str = _setting(
@@ -71,9 +72,7 @@ class Settings:
     max_write_buffer_bytes: int = _setting(
         256 * 1024, "Bytes that may wait for a slow reader before it is closed.", least=1024
     )
-    authentication_seconds: float = _setting(
-        10.0, "How long a connection may take to say who it is.", least=0.1
-    )
+    authentication_seconds: float = _setting(10.0, "How long a connection may take to say who it is.", least=0.1)
     heartbeat_seconds: float = _setting(
         25.0, "Between heartbeats; under the 30-60 s after which proxies drop idle connections.", least=0.1
     )
@@ -128,13 +127,9 @@ def load_settings(environment: Mapping[str, str], **overrides: Any) -> Settings:
                 problems.append(f"{name} {problem}")
     values.update({name: value for name, value in overrides.items() if value is not None})
     if bool(values.get("bootstrap_api_key")) != bool(values.get("bootstrap_api_secret")):
-        problems.append(
-            "INBOX_BOOTSTRAP_API_KEY and INBOX_BOOTSTRAP_API_SECRET go together: set both or none"
-        )
+        problems.append("INBOX_BOOTSTRAP_API_KEY and INBOX_BOOTSTRAP_API_SECRET go together: set both or none")
     if values.get("redis_url") and values.get("durability"):
-        problems.append(
-            "INBOX_DURABILITY is for the bundled Valkey: set appendfsync on your own server instead"
-        )
+        problems.append("INBOX_DURABILITY is for the bundled Valkey: set appendfsync on your own server instead")
     if problems:
         raise SettingsError("\n".join(problems))
     return Settings(**values)

@@ -59,7 +59,7 @@ class _Worker:
             pass_fds=[fd],
             stdin=subprocess.DEVNULL,
             # If we are killed, the port must be free at once.
-            preexec_fn=lambda: die_with_parent(signal.SIGKILL),  # noqa: PLW1509 - we have one thread
+            preexec_fn=lambda: die_with_parent(signal.SIGKILL),  # safe: we have one thread
         )
 
 

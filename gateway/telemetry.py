@@ -13,9 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 CONNECTIONS = Gauge("inbox_connections", "Open live connections.", ["transport"], multiprocess_mode="livesum")
-SUBSCRIBED_USERS = Gauge(
-    "inbox_subscribed_users", "Users with an open connection.", multiprocess_mode="livesum"
-)
+SUBSCRIBED_USERS = Gauge("inbox_subscribed_users", "Users with an open connection.", multiprocess_mode="livesum")
 OPENED = Counter("inbox_connections_opened", "Live connections that got ready.", ["transport"])
 CLOSED = Counter("inbox_connections_closed", "Live connections closed by us.", ["reason"])
 DELIVERED = Counter("inbox_events_delivered", "Events written to connections, live and replayed.")
@@ -65,9 +63,7 @@ def configure_logging(level: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     # Libraries' own loggers: only what needs attention, in their own format.
-    logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
 
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()

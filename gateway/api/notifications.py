@@ -209,9 +209,7 @@ async def list_notifications(call: Call) -> Response:
         }
     )
     body = b"".join((head[:-1], b',"notifications":[', b",".join(found.items), b"]}"))
-    return raw_json_response(
-        body, headers={"X-Inbox-Position": str(found.position)} if found.position else None
-    )
+    return raw_json_response(body, headers={"X-Inbox-Position": str(found.position)} if found.position else None)
 
 
 async def get(call: Call) -> Response:
@@ -240,9 +238,7 @@ def change(command: Command) -> Handler:
 async def delete(call: Call) -> Response:
     """Delete one notification of the user's."""
     return _done(
-        await call.services.inboxes.delete(
-            call.user, call.notification_id, call.client_id, call.services.moment()
-        )
+        await call.services.inboxes.delete(call.user, call.notification_id, call.client_id, call.services.moment())
     )
 
 
@@ -253,9 +249,7 @@ def change_all(command: BulkCommand) -> Handler:
         query = call.query()
         matching = _filter(query)
         query.finish()
-        await call.services.inboxes.change_all(
-            call.user, matching, command, call.client_id, call.services.moment()
-        )
+        await call.services.inboxes.change_all(call.user, matching, command, call.client_id, call.services.moment())
         return no_content()
 
     return handler

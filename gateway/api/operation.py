@@ -154,9 +154,7 @@ class Operation:
         except ApiError as error:
             return error_response(error)
         except StoreUnavailableError:
-            return error_response(
-                api_error(ErrorCode.REDIS_UNAVAILABLE, retry_after_seconds=RETRY_AFTER_SECONDS)
-            )
+            return error_response(api_error(ErrorCode.REDIS_UNAVAILABLE, retry_after_seconds=RETRY_AFTER_SECONDS))
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception:
@@ -191,9 +189,7 @@ def no_content() -> Response:
 
 def error_response(error: ApiError) -> Response:
     """Answer the v1 `errors` array."""
-    headers = (
-        {"Retry-After": str(error.retry_after_seconds)} if error.retry_after_seconds is not None else None
-    )
+    headers = {"Retry-After": str(error.retry_after_seconds)} if error.retry_after_seconds is not None else None
     return json_response({"errors": error.problems}, error.status, headers)
 
 
@@ -204,6 +200,4 @@ def routes(operations: Sequence[Operation], services: Services) -> list[Route]:
 
 def _too_large(most: int) -> ApiError:
     kind = ErrorCode.BODY_TOO_LARGE.kind
-    return ApiError(
-        kind.status, (Problem(f"The body is larger than {most} bytes", kind.code, kind.suggestion),)
-    )
+    return ApiError(kind.status, (Problem(f"The body is larger than {most} bytes", kind.code, kind.suggestion),))

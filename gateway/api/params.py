@@ -109,10 +109,7 @@ class Object(Param):
         if not isinstance(value, dict):
             problems.append(f"Param '{path}' must be a hash")
             return {}
-        return {
-            name: param.read(value.get(name), f"{path}.{name}", problems)
-            for name, param in self.fields.items()
-        }
+        return {name: param.read(value.get(name), f"{path}.{name}", problems) for name, param in self.fields.items()}
 
 
 def read_body(body: bytes, root: str, param: Object) -> dict[str, Any]:
@@ -158,9 +155,7 @@ class Query:
 
     def texts(self, name: str, most: int, max_length: int) -> tuple[str, ...]:
         """Read a list in any way clients write one: `a=1&a=2`, `a[]=1&a[]=2`, `a=1,2`. Each value once."""
-        values = [
-            value for key, text in self._fields if key in (name, f"{name}[]") for value in text.split(",")
-        ]
+        values = [value for key, text in self._fields if key in (name, f"{name}[]") for value in text.split(",")]
         found = tuple(dict.fromkeys(value for value in values if value))
         if len(found) > most:
             self._problems.append(f"Param '{name}' must have at most {most} items")

@@ -220,6 +220,11 @@ class Session:
         self.window_start = now
         self.messages = 0
 
+    @property
+    def closed(self) -> bool:
+        """Whether the session is over."""
+        return self.state is SessionState.CLOSED
+
     # -- opening
 
     def credentials_found(self, credentials: Credentials, since: str | None) -> Effects:
@@ -241,9 +246,7 @@ class Session:
         after = Position.parse(self.since) or Position("", -1) if self.since else None
         return (ReadLog(after),)
 
-    def refused(
-        self, code: CloseCode, problem: Problem | None = None, retry_after_ms: int | None = None
-    ) -> Effects:
+    def refused(self, code: CloseCode, problem: Problem | None = None, retry_after_ms: int | None = None) -> Effects:
         """End a session that was never let in."""
         return self.close(code, retry_after_ms, problem)
 
@@ -348,11 +351,7 @@ class Session:
             self.window_start = now
             self.messages = 0
         self.messages += 1
-        return (
-            self.close(CloseCode.TOO_MANY_MESSAGES)
-            if self.messages > self.limits.max_messages_per_minute
-            else ()
-        )
+        return self.close(CloseCode.TOO_MANY_MESSAGES) if self.messages > self.limits.max_messages_per_minute else ()
 
     def tick(self, now: float, unix_now: float, answers_heartbeats: bool) -> Effects:
         """Let time pass: once per heartbeat, and whenever a deadline of `next_deadline` has come."""
@@ -378,9 +377,7 @@ class Session:
 
     # -- closing
 
-    def close(
-        self, code: CloseCode, retry_after_ms: int | None = None, problem: Problem | None = None
-    ) -> Effects:
+    def close(self, code: CloseCode, retry_after_ms: int | None = None, problem: Problem | None = None) -> Effects:
         """End the session from our side."""
         if self.state is SessionState.CLOSED:
             return ()

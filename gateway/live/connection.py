@@ -11,7 +11,7 @@ import random
 import socket
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import msgspec
 
@@ -111,9 +111,8 @@ class Connection(asyncio.Protocol, ABC):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take over a socket."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.set_write_buffer_limits(high=self.hub.max_write_buffer_bytes)
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's are none by class
+        self.transport.set_write_buffer_limits(high=self.hub.max_write_buffer_bytes)
         sock = transport.get_extra_info("socket")
         if sock is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
             # A peer that vanished without a word stops acknowledging: let the kernel notice.
@@ -157,7 +156,7 @@ class Connection(asyncio.Protocol, ABC):
 
     def on_deadline(self, now: float) -> None:
         """Let time pass for this connection and set its next deadline."""
-        if self.session.state is SessionState.CLOSED:
+        if self.session.closed:
             self.transport.abort()
             return
         unix_now = time.time()
@@ -166,7 +165,7 @@ class Connection(asyncio.Protocol, ABC):
             self.carry_out(self.session.close(CloseCode.SLOW_READER, retry_after_ms()))
             return
         self.carry_out(self.session.tick(now, unix_now, self.answers_heartbeats))
-        if self.session.state is not SessionState.CLOSED:
+        if not self.session.closed:
             self.slot = self.hub.wheel.schedule(self, self.session.next_deadline(now, unix_now))
 
     def carry_out(self, effects: Effects) -> None:
@@ -227,6 +226,4 @@ class Connection(asyncio.Protocol, ABC):
 
 def goodbye(close: Close) -> Goodbye:
     """Build the last message of a session."""
-    return Goodbye(
-        close.code.value, close.code.reason, close.retry_after_ms if close.code.may_resume else None
-    )
+    return Goodbye(close.code.value, close.code.reason, close.retry_after_ms if close.code.may_resume else None)

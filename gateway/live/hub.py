@@ -15,7 +15,7 @@ from gateway.auth import Authenticator
 from gateway.domain.errors import ApiError, CloseCode, ErrorCode, api_error
 from gateway.domain.event import Event, Position
 from gateway.domain.principal import Credentials, Principal, User
-from gateway.domain.session import SessionLimits, SessionState
+from gateway.domain.session import SessionLimits
 from gateway.live.connection import CLOSE_SECONDS, Connection, retry_after_ms
 from gateway.live.wheel import Wheel
 from gateway.settings import Settings
@@ -121,9 +121,7 @@ class Hub:
         session = connection.session
         now = time.monotonic()
         first = now + random.uniform(0.2, 1.0) * self.limits.heartbeat_seconds
-        return self.wheel.schedule(
-            connection, min(first, session.next_deadline(now, time.time())), connection.slot
-        )
+        return self.wheel.schedule(connection, min(first, session.next_deadline(now, time.time())), connection.slot)
 
     def schedule_cut(self, connection: Connection) -> int:
         """Cut a connection that is closing if its peer does not let it go in time."""
@@ -212,7 +210,7 @@ class Hub:
 
     async def _join(self, connection: Connection, user: User) -> bool:
         """Put the connection into its user's feed, subscribed; False when the user has too many."""
-        if connection.session.state is SessionState.CLOSED:
+        if connection.session.closed:
             return True
         channel = keys.user(user.project_id, user.id).encode()
         feed = self._feeds.get(channel)
@@ -255,16 +253,14 @@ class Hub:
         except StoreUnavailableError:
             connection.carry_out(session.renewal_refused(api_error(ErrorCode.REDIS_UNAVAILABLE).problems[0]))
             return
-        if session.state is SessionState.CLOSED or feed is None or principal.user is None:
+        if session.closed or feed is None or principal.user is None:
             return
         if principal.user.id != feed.user.id:
             connection.carry_out(session.close(CloseCode.UNAUTHORIZED))
             return
         connection.carry_out(session.renewed(principal.expires_at))
         now = time.monotonic()
-        connection.slot = self.wheel.schedule(
-            connection, session.next_deadline(now, time.time()), connection.slot
-        )
+        connection.slot = self.wheel.schedule(connection, session.next_deadline(now, time.time()), connection.slot)
 
     async def _read_log(self, feed: Feed, after: Position | None) -> None:
         async with self._read_slots:

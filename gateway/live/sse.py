@@ -71,15 +71,11 @@ class SseConnection(Connection):
         elif not origin_allowed(handshake.origin, self.hub.allowed_origins):
             kind = ErrorCode.ORIGIN_NOT_ALLOWED.kind
             self.allow_origin = "null"
-            self.carry_out(
-                self.session.refused(CloseCode.FORBIDDEN, Problem(kind.message, kind.code, kind.suggestion))
-            )
+            self.carry_out(self.session.refused(CloseCode.FORBIDDEN, Problem(kind.message, kind.code, kind.suggestion)))
         elif not handshake.credentials:
             kind = ErrorCode.API_KEY_NOT_PROVIDED.kind
             self.carry_out(
-                self.session.refused(
-                    CloseCode.UNAUTHORIZED, Problem(kind.message, kind.code, kind.suggestion)
-                )
+                self.session.refused(CloseCode.UNAUTHORIZED, Problem(kind.message, kind.code, kind.suggestion))
             )
         else:
             self._open(handshake.credentials, handshake.since)
@@ -96,7 +92,7 @@ class SseConnection(Connection):
         data = encode_json(message)
         record = ServerSentEvent(
             data.decode(),
-            event=type(message).__struct_config__.tag,
+            event=str(type(message).__struct_config__.tag),
             id=message.position if isinstance(message, Ready | Reset) else None,
             sep="\n",
         ).encode()
@@ -113,11 +109,7 @@ class SseConnection(Connection):
             self.transport.write(self._refusal(status, close))
         else:
             message = goodbye(close)
-            problem = (
-                self.encode_message(Error(close.problem.code, close.problem.message))
-                if close.problem
-                else b""
-            )
+            problem = self.encode_message(Error(close.problem.code, close.problem.message)) if close.problem else b""
             record = ServerSentEvent(
                 encode_json(message).decode(), event="goodbye", retry=message.retry_after_ms, sep="\n"
             ).encode()

@@ -40,7 +40,7 @@ class StoreUnavailableError(Exception):
     """Redis cannot be reached or cannot write now. What was asked may or may not have happened."""
 
 
-def create_redis(settings: Settings) -> "Redis[bytes]":
+def create_redis(settings: Settings) -> Redis:
     """Build the client of one worker. Connections are opened when first used; call `aclose` at the end."""
     url = settings.redis_url or f"unix://{settings.valkey_socket.absolute()}"
     pool = BlockingConnectionPool.from_url(
@@ -61,7 +61,7 @@ def create_redis(settings: Settings) -> "Redis[bytes]":
 class FunctionClient:
     """Calls the gateway's Redis functions, loading them where they are missing."""
 
-    def __init__(self, redis: "Redis[bytes]"):
+    def __init__(self, redis: Redis):
         self.redis = redis
 
     async def call(self, function: str, key: str, *arguments: Argument) -> Any:
@@ -108,9 +108,7 @@ class FunctionClient:
     async def _run(self, calls: Sequence[Call]) -> list[Any]:
         if len(calls) == 1:
             function, key, arguments = calls[0]
-            return [
-                await self.redis.execute_command("FCALL", library.qualified(function), 1, key, *arguments)
-            ]
+            return [await self.redis.execute_command("FCALL", library.qualified(function), 1, key, *arguments)]
         pipeline = self.redis.pipeline(transaction=False)
         for function, key, arguments in calls:
             pipeline.execute_command("FCALL", library.qualified(function), 1, key, *arguments)

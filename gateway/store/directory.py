@@ -60,9 +60,7 @@ class Directory:
         asked = set(missing)
         return [Resolved(user, index in asked) for index, user in enumerate(found) if user is not None]
 
-    async def _ask(
-        self, project_id: ProjectId, identities: Sequence[Identity], indexes: Sequence[int]
-    ) -> list[User]:
+    async def _ask(self, project_id: ProjectId, identities: Sequence[Identity], indexes: Sequence[int]) -> list[User]:
         arguments: list[str] = []
         for identity in identities:
             arguments += (identity.external_id or "", identity.email or "", str(uuid4()))

@@ -83,9 +83,7 @@ class InboxStore:
         self._client = client
         self._retention = retention
 
-    async def create(
-        self, content: Content, deliveries: Sequence[Delivery], moment: Moment, remember: bool
-    ) -> int:
+    async def create(self, content: Content, deliveries: Sequence[Delivery], moment: Moment, remember: bool) -> int:
         """Put a new item into each recipient's inbox; give the number that did not have it before.
 
         With `remember`, an item that was created and deleted since is not created again for 24 hours.

@@ -100,9 +100,7 @@ class ProjectStore:
         record = msgspec.json.decode(raw, type=_Record)
         project = self._decrypt(record)
         if api_secret not in project.secrets or project.hmac_enabled != hmac_enabled:
-            record = msgspec.structs.replace(
-                record, hmac_enabled=hmac_enabled, secrets=[self._encrypt(api_secret)]
-            )
+            record = msgspec.structs.replace(record, hmac_enabled=hmac_enabled, secrets=[self._encrypt(api_secret)])
             await self._put(record)
         return self._decrypt(record)
 
@@ -129,9 +127,10 @@ class ProjectStore:
 
     async def _get(self, api_key: str) -> bytes | None:
         try:
-            return await self._redis.hget(keys.PROJECTS, api_key)
+            raw = await self._redis.hget(keys.PROJECTS, api_key)
         except (RedisError, OSError) as problem:
             raise StoreUnavailableError(type(problem).__name__) from problem
+        return None if raw is None else bytes(raw)  # type: ignore[arg-type] # str only with decode_responses
 
     async def _put(self, record: _Record) -> None:
         try:

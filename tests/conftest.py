@@ -1,0 +1,44 @@
+"""Fixtures that start real servers; everything else a test builds for itself."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.servers import SERVER_BINARIES, Gateway, RedisServer, running_gateway, running_redis
+
+# Shared machines are slow now and then, and a slow example is no failure.
+settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ours")
+
+
+@pytest.fixture(scope="session", params=["valkey", "redis"])
+def redis_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """The bundled Valkey, then Debian's Redis: every test that uses this runs on both."""
+    if SERVER_BINARIES[request.param] is None:
+        pytest.skip("redis-server is not installed: `apt-get install redis-server`")
+    with running_redis(request.param, tmp_path_factory.mktemp(request.param)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One gateway with the default settings, shared: each test uses users of its own."""
+    directory: Path = tmp_path_factory.mktemp("gateway")
+    with running_gateway(directory / "data") as started:
+        yield started
+
+
+@pytest.fixture
+async def http(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the shared gateway."""
+    async with httpx.AsyncClient(base_url=gateway.url, timeout=10) as client:
+        yield client
+
+
+@pytest.fixture
+def user(request: pytest.FixtureRequest) -> str:
+    """An external id that no other test uses."""
+    return request.node.nodeid.replace(" ", "_")[-200:]
