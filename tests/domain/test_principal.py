@@ -1,0 +1,29 @@
+"""Who calls, and that secrets do not print."""
+
+import pytest
+
+from gateway.domain.principal import Credentials, Identity, Project, ProjectId, normalize_email
+
+
+def test_an_identity_needs_a_name() -> None:
+    with pytest.raises(ValueError, match="external id or an email"):
+        Identity()
+
+
+def test_emails_are_known_by_their_lower_case() -> None:
+    assert normalize_email(" Joe@Example.COM ") == "joe@example.com"
+
+
+def test_credentials_are_false_when_there_are_none() -> None:
+    assert not Credentials()
+    assert Credentials(hmac="x")
+
+
+def test_no_secret_prints() -> None:
+    credentials = Credentials("key1", "secret2", "id3", "mail4", "hmac5", "token6")
+    assert repr(credentials) == "Credentials()"
+    assert "hidden" not in repr(Project(ProjectId("p"), "n", "k", True, ("hidden",)))
+
+
+def test_one_name_is_enough() -> None:
+    assert Identity(email="joe@example.com").external_id is None
