@@ -15,7 +15,9 @@ def test_a_position_reads_back_as_it_was_written(epoch: str, offset: int) -> Non
     assert Position.parse(str(Position(epoch, offset))) == Position(epoch, offset)
 
 
-@pytest.mark.parametrize("text", ["", "e", "e.", ".1", "e.-1", "e.01", "e.1.2", "e e.1", "e.1\n", "é.1", "e.1" + "0" * 16])
+@pytest.mark.parametrize(
+    "text", ["", "e", "e.", ".1", "e.-1", "e.01", "e.1.2", "e e.1", "e.1\n", "é.1", "e.1" + "0" * 16]
+)
 def test_anything_else_is_no_position(text: str) -> None:
     assert Position.parse(text) is None
 

@@ -243,3 +243,9 @@ def test_a_session_whose_peer_is_gone_is_closed() -> None:
 
 def test_messages_carry_their_type_first() -> None:
     assert msgspec.json.encode(Pong()) == b'{"type":"pong"}'
+
+
+def test_an_event_of_a_new_epoch_heard_while_replaying_makes_it_read_again() -> None:
+    session = new_session(SessionState.REPLAYING)
+    assert session.event_published(Position("f", 1)) is Verdict.IGNORE
+    assert session.log_read(LogPage(END, COUNTS))[-1] == ReadLog(END)

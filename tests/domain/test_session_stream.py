@@ -1,4 +1,4 @@
-"""The promise of the session: whatever the order of publishes, reads, losses and outages, every event once, in order."""
+"""The session's promise: whatever the order of publishes, reads, losses and outages, every event once, in order."""
 
 from collections import deque
 
@@ -24,6 +24,7 @@ from gateway.domain.session import (
 LIMITS = SessionLimits(heartbeat_seconds=25, authentication_seconds=10, max_messages_per_minute=100)
 COUNTS = Counts(0, 0, 0, 0)
 PAGE_EVENTS = 3
+TROUBLES = ["lose one", "hear twice", "cut", "restore", "store is away", "retry", "trim", "lose the log", "flush"]
 
 
 def event(position: Position) -> Event:
@@ -146,7 +147,18 @@ class StreamMachine(RuleBasedStateMachine):
     # All that can go wrong is one rule, so that most steps are ordinary traffic, where the races are.
     @rule(
         kind=st.sampled_from(
-            ["lose one", "hear twice", "cut", "restore", "restore", "store is away", "retry", "trim", "lose the log", "flush"]
+            [
+                "lose one",
+                "hear twice",
+                "cut",
+                "restore",
+                "restore",
+                "store is away",
+                "retry",
+                "trim",
+                "lose the log",
+                "flush",
+            ]
         )
     )
     def trouble(self, kind: str) -> None:

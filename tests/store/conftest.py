@@ -1,0 +1,43 @@
+"""What store tests share: clients of a real server."""
+
+import itertools
+import secrets
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+
+from gateway.domain.principal import ProjectId, User, UserId
+from gateway.settings import Settings
+from gateway.store.client import FunctionClient, create_redis
+from gateway.store.inbox import InboxStore, Moment, Retention
+from tests.servers import RedisServer
+
+
+@pytest.fixture
+async def client(redis_server: RedisServer) -> AsyncIterator[FunctionClient]:
+    """The function client of a worker on this server."""
+    redis = create_redis(Settings(redis_url=redis_server.url))
+    client = FunctionClient(redis)
+    await client.load()
+    yield client
+    await redis.aclose()
+
+
+@pytest.fixture
+def store(client: FunctionClient) -> InboxStore:
+    """Inboxes with a log that is longer than any test's, but for those that say otherwise."""
+    return InboxStore(client, Retention(events=1000, seconds=1000))
+
+
+_numbers = itertools.count()
+
+
+def new_user(external_id: str = "joe") -> User:
+    """A user nobody else uses."""
+    return User(ProjectId(f"p{next(_numbers)}-{secrets.token_hex(4)}"), UserId(str(uuid4())), external_id, None)
+
+
+def at(seconds: float) -> Moment:
+    """A moment of the tests' clock."""
+    return Moment(int(seconds * 1000), "e0")

@@ -1,0 +1,128 @@
+"""Who is who: external ids and emails name one user, and idempotency keys one request."""
+
+import pytest
+
+from gateway.domain.principal import Identity, ProjectId
+from gateway.store.client import FunctionClient
+from gateway.store.directory import (
+    CACHE_SECONDS,
+    LEASE_MS,
+    Busy,
+    Directory,
+    IdempotencyStore,
+    IdentityConflictError,
+    Replay,
+    Reused,
+    Run,
+)
+from tests.store.conftest import new_user
+
+
+class Clock:
+    """A clock that tests move."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def project() -> ProjectId:
+    return new_user().project_id
+
+
+@pytest.fixture
+def directory(client: FunctionClient) -> Directory:
+    return Directory(client, Clock())
+
+
+async def test_an_unknown_name_becomes_a_user_and_stays_the_same_one(directory: Directory, project: ProjectId) -> None:
+    user = await directory.resolve(project, Identity(external_id="joe"))
+    assert (user.external_id, user.email) == ("joe", None)
+    assert await directory.resolve(project, Identity(external_id="joe")) == user
+
+
+async def test_both_names_of_a_user_lead_to_it(client: FunctionClient, project: ProjectId) -> None:
+    first = await Directory(client, Clock()).resolve(project, Identity("joe", "joe@example.com"))
+    for identity in (Identity("joe"), Identity(email="joe@example.com"), Identity("joe", "joe@example.com")):
+        assert await Directory(client, Clock()).resolve(project, identity) == first
+
+
+@pytest.mark.parametrize("known", [Identity("joe"), Identity(email="joe@example.com")])
+async def test_a_user_known_by_one_name_learns_the_other(
+    directory: Directory, project: ProjectId, known: Identity
+) -> None:
+    first = await directory.resolve(project, known)
+    both = await directory.resolve(project, Identity("joe", "joe@example.com"))
+    assert both.id == first.id
+    assert (both.external_id, both.email) == ("joe", "joe@example.com")
+
+
+async def test_a_new_email_replaces_the_old_one(client: FunctionClient, project: ProjectId) -> None:
+    first = await Directory(client, Clock()).resolve(project, Identity("joe", "old@example.com"))
+    await Directory(client, Clock()).resolve(project, Identity("joe", "new@example.com"))
+    directory = Directory(client, Clock())
+    assert (await directory.resolve(project, Identity(email="new@example.com"))).id == first.id
+    assert (await directory.resolve(project, Identity(email="old@example.com"))).id != first.id
+
+
+async def test_names_of_two_users_are_refused_and_nothing_is_written(
+    client: FunctionClient, project: ProjectId
+) -> None:
+    directory = Directory(client, Clock())
+    await directory.resolve_many(project, [Identity("a"), Identity(email="b@x.org"), Identity("c", "c@x.org")])
+    with pytest.raises(IdentityConflictError) as conflict:
+        await directory.resolve_many(
+            project, [Identity("new"), Identity("a", "b@x.org"), Identity("a"), Identity("d", "c@x.org")]
+        )
+    assert conflict.value.indexes == (1, 3)
+    exists = await client.redis.hexists(f"inbox:1:{{{project}}}:users", "x:new")
+    assert not exists
+
+
+async def test_recipients_of_one_request_may_be_linked_by_each_other(directory: Directory, project: ProjectId) -> None:
+    found = await directory.resolve_many(project, [Identity("a"), Identity("a", "a@x.org"), Identity(email="a@x.org")])
+    assert len({resolved.user.id for resolved in found}) == 1
+
+
+async def test_users_of_two_projects_are_different(directory: Directory) -> None:
+    one = await directory.resolve(new_user().project_id, Identity("joe"))
+    other = await directory.resolve(new_user().project_id, Identity("joe"))
+    assert one.id != other.id
+
+
+async def test_the_cache_is_asked_first_and_forgets(client: FunctionClient, project: ProjectId) -> None:
+    clock = Clock()
+    directory = Directory(client, clock)
+    fresh = []
+    for now in (0, 1, CACHE_SECONDS + 2):
+        clock.now = now
+        fresh.append((await directory.resolve_many(project, [Identity("joe")]))[0].fresh)
+    assert fresh == [True, False, True]
+
+
+async def test_the_first_request_with_a_key_runs_and_the_next_is_replayed(
+    client: FunctionClient, project: ProjectId
+) -> None:
+    store = IdempotencyStore(client)
+    assert await store.begin(project, "k", "f", b"plan", 0) == Run(b"plan")
+    assert await store.begin(project, "k", "f", b"other", 1) == Busy()
+    await store.finish(project, "k", 201, b"answer")
+    assert await store.begin(project, "k", "f", b"other", 2) == Replay(201, b"answer")
+    assert await store.begin(project, "k", "g", b"other", 3) == Reused()
+
+
+async def test_a_request_that_died_is_taken_over_with_its_plan(client: FunctionClient, project: ProjectId) -> None:
+    store = IdempotencyStore(client)
+    await store.begin(project, "k", "f", b"plan", 0)
+    assert await store.begin(project, "k", "f", b"other", LEASE_MS) == Run(b"plan")
+    assert await store.begin(project, "k", "f", b"other", LEASE_MS + 1) == Busy()
+
+
+async def test_a_refused_request_frees_its_key(client: FunctionClient, project: ProjectId) -> None:
+    store = IdempotencyStore(client)
+    await store.begin(project, "k", "f", b"plan", 0)
+    await store.abandon(project, "k")
+    assert await store.begin(project, "k", "g", b"other", 1) == Run(b"other")

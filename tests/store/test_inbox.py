@@ -1,0 +1,211 @@
+"""What the model does not say: the log's bounds, publishing, big inboxes, repeated creation."""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+from redis.crc import key_slot
+
+from gateway.domain.event import Event, Position
+from gateway.domain.notification import BulkCommand, Command, Filter
+from gateway.domain.principal import User
+from gateway.store import keys, library
+from gateway.store.client import FunctionClient
+from gateway.store.inbox import REPLAY_EVENTS, Content, Delivery, InboxStore, Retention
+from tests.store.conftest import at, new_user
+
+
+def content(notification_id: UUID | None = None, title: str = "t", category: str = "", topic: str = "") -> Content:
+    fields = {"title": title, "content": None, "action_url": None, "category": category, "topic": topic}
+    return Content.encode(notification_id or uuid4(), {**fields, "custom_attributes": None})
+
+
+async def send(store: InboxStore, user: User, number: int, now: float = 100) -> list[UUID]:
+    contents = [content(title=f"n{index}", category=f"c{index % 3}", topic=f"t{index % 2}") for index in range(number)]
+    for one in contents:
+        await store.create(one, [Delivery(user)], at(now), remember=False)
+    return [one.id for one in contents]
+
+
+def offsets(events: Sequence[Event]) -> list[int]:
+    return [event.position.offset for event in events]
+
+
+async def test_a_new_users_log_starts_at_offset_0_of_the_epoch_offered(store: InboxStore) -> None:
+    page = await store.read_log(new_user(), None, "fresh")
+    assert page.end == Position("fresh", 0)
+    assert page.events == ()
+
+
+async def test_an_epoch_once_given_stays(store: InboxStore) -> None:
+    user = new_user()
+    await store.read_log(user, None, "first")
+    assert (await store.read_log(user, None, "second")).end.epoch == "first"
+
+
+async def test_the_log_keeps_as_many_events_as_it_is_told(client: FunctionClient) -> None:
+    store, user = InboxStore(client, Retention(events=5, seconds=100)), new_user()
+    await send(store, user, 9)
+    assert (await store.read_log(user, Position("e0", 3), "x")).reset_reason == "position_expired"
+    assert offsets((await store.read_log(user, Position("e0", 4), "x")).events) == [5, 6, 7, 8, 9]
+
+
+async def test_the_log_drops_what_is_too_old(client: FunctionClient) -> None:
+    store, user = InboxStore(client, Retention(events=1000, seconds=100)), new_user()
+    await send(store, user, 10, now=1000)
+    await send(store, user, 22, now=1200)
+    assert (await store.read_log(user, Position("e0", 9), "x")).reset_reason == "position_expired"
+    assert offsets((await store.read_log(user, Position("e0", 10), "x")).events) == list(range(11, 33))
+
+
+async def test_a_position_at_the_end_is_up_to_date_even_when_the_log_has_expired(
+    store: InboxStore, client: FunctionClient
+) -> None:
+    user = new_user()
+    await send(store, user, 2)
+    await client.redis.delete(keys.user(user.project_id, user.id) + keys.USER_SUFFIXES["LOG"])
+    page = await store.read_log(user, Position("e0", 2), "x")
+    assert (page.reset_reason, page.events) == ("", ())
+    assert (await store.read_log(user, Position("e0", 1), "x")).reset_reason == "position_expired"
+
+
+@pytest.mark.parametrize(
+    ("position", "reason"),
+    [
+        (Position("other", 1), "epoch_changed"),
+        (Position("e0", 99), "position_unknown"),
+        (Position("", -1), "position_invalid"),
+    ],
+)
+async def test_a_position_that_is_not_of_this_log_is_reset(store: InboxStore, position: Position, reason: str) -> None:
+    user = new_user()
+    await send(store, user, 2)
+    page = await store.read_log(user, position, "x")
+    assert (page.reset_reason, page.end) == (reason, Position("e0", 2))
+
+
+async def test_a_long_log_is_read_in_pages(store: InboxStore) -> None:
+    user, position, found, pages = new_user(), Position("e0", 0), list[int](), 0
+    await send(store, user, REPLAY_EVENTS + 50)
+    while position.offset < REPLAY_EVENTS + 50:
+        page = await store.read_log(user, position, "x")
+        assert 0 < len(page.events) <= REPLAY_EVENTS
+        found += offsets(page.events)
+        position = page.events[-1].position
+        pages += 1
+    assert found == list(range(1, REPLAY_EVENTS + 51))
+    assert pages > 1
+
+
+async def test_a_page_of_the_log_is_bounded_by_bytes_but_holds_at_least_one_event(store: InboxStore) -> None:
+    user = new_user()
+    for _ in range(3):
+        await store.create(content(title="x" * 300_000), [Delivery(user)], at(1), remember=False)
+    assert offsets((await store.read_log(user, Position("e0", 0), "x")).events) == [1]
+
+
+async def test_what_is_published_is_what_lies_in_the_log(store: InboxStore, client: FunctionClient) -> None:
+    user = new_user()
+    channel = keys.user(user.project_id, user.id)
+    pubsub = client.redis.pubsub()
+    await pubsub.ssubscribe(channel)
+    await store.create(content(), [Delivery(user)], at(5), remember=False)
+    async with asyncio.timeout(5):
+        while (message := await pubsub.get_message(ignore_subscribe_messages=True, timeout=1)) is None:
+            pass
+    await pubsub.aclose()
+    (logged,) = (await store.read_log(user, Position("e0", 0), "x")).events
+    assert Event.decode(message["data"]) == logged
+    assert logged.published_ms == 5000
+
+
+async def test_an_item_created_twice_is_there_once(store: InboxStore) -> None:
+    user, one = new_user(), content()
+    assert await store.create(one, [Delivery(user)], at(1), remember=False) == 1
+    assert await store.create(one, [Delivery(user)], at(1), remember=False) == 0
+    assert (await store.read_log(user, None, "x")).end.offset == 1
+
+
+async def test_a_remembered_item_does_not_come_back_after_its_deletion(store: InboxStore) -> None:
+    user, one = new_user(), content()
+    await store.create(one, [Delivery(user)], at(1), remember=True)
+    await store.delete(user, one.id, None, at(2))
+    assert await store.create(one, [Delivery(user)], at(3), remember=True) == 0
+    assert (await store.list_page(user, Filter(), 1, 10)).total == 0
+
+
+async def test_one_notification_reaches_many_recipients_in_one_go(store: InboxStore) -> None:
+    users, one = [new_user() for _ in range(50)], content()
+    assert await store.create(one, [Delivery(user) for user in users], at(1), remember=False) == 50
+    for user in users:
+        assert await store.get(user, one.id) is not None
+
+
+async def test_the_recipient_carries_names_and_attributes(store: InboxStore) -> None:
+    user, one = new_user("joe"), content()
+    await store.create(one, [Delivery(user, {"first_name": "Jö", "custom_attributes": {"a": [1]}})], at(1), False)
+    recipient = msgspec.json.decode(await store.get(user, one.id) or b"")["recipient"]
+    assert recipient == {
+        "id": user.id,
+        "email": None,
+        "external_id": "joe",
+        "first_name": "Jö",
+        "last_name": None,
+        "custom_attributes": {"a": [1]},
+    }
+
+
+async def test_names_from_the_cache_do_not_overwrite_newer_ones(store: InboxStore) -> None:
+    user = new_user("joe")
+    await store.create(content(), [Delivery(user, fresh=True)], at(1), False)
+    stale = User(user.project_id, user.id, "old-name", None)
+    one = content()
+    await store.create(one, [Delivery(stale, fresh=False)], at(1), False)
+    assert msgspec.json.decode(await store.get(user, one.id) or b"")["recipient"]["external_id"] == "joe"
+
+
+async def test_sent_at_never_goes_back(store: InboxStore) -> None:
+    user = new_user()
+    await send(store, user, 1, now=500)
+    await send(store, user, 1, now=400)
+    items = [msgspec.json.decode(item) for item in (await store.list_page(user, Filter(), 1, 10)).items]
+    assert [item["sent_at"] for item in items] == [500, 500]
+
+
+async def test_marking_thousands_at_once_moves_every_index(store: InboxStore) -> None:
+    user = new_user()
+    calls = [
+        store._create_call(content(category=f"c{index % 3}", topic=f"t{index % 2}"), Delivery(user), at(1), "")
+        for index in range(2500)
+    ]
+    await store._client.call_many(calls)
+    assert await store.change_all(user, Filter(categories=("c1",)), BulkCommand.READ_ALL, None, at(2)) == 833
+    assert (await store.list_page(user, Filter(read=True), 1, 1)).total == 833
+    assert (await store.list_page(user, Filter(read=False, categories=("c1",)), 1, 1)).total == 0
+    assert (await store.list_page(user, Filter(read=True, topics=("t0",)), 1, 1)).total == 416
+    assert await store.change_all(user, Filter(), BulkCommand.READ_ALL, None, at(3)) == 1667
+    page = await store.list_page(user, Filter(), 250, 10)
+    assert (page.total, page.unread, page.unseen, len(page.items)) == (2500, 0, 0, 10)
+
+
+async def test_a_change_of_nothing_makes_no_event(store: InboxStore) -> None:
+    user = new_user()
+    (one,) = await send(store, user, 1)
+    await store.change(user, one, Command.UNREAD, None, at(2))
+    await store.change_all(user, Filter(read=True), BulkCommand.SEEN_ALL, None, at(2))
+    assert (await store.read_log(user, None, "x")).end.offset == 1
+
+
+async def test_all_keys_of_a_user_share_one_slot(store: InboxStore, client: FunctionClient) -> None:
+    user = new_user()
+    await store.create(content(category="a}{b", topic="{x}"), [Delivery(user)], at(1), remember=True)
+    names = [key async for key in client.redis.scan_iter(match=f"*{user.id}*")]
+    assert len(names) >= 8
+    assert len({key_slot(name) for name in names}) == 1
+
+
+async def test_functions_that_are_gone_are_loaded_again(store: InboxStore, client: FunctionClient) -> None:
+    await client.redis.execute_command("FUNCTION", "DELETE", library.NAME)
+    assert (await store.read_log(new_user(), None, "x")).end.offset == 0

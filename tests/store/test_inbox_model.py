@@ -1,0 +1,175 @@
+"""The same random commands through the model and through the Lua functions: equal state, counts and log."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.domain.event import Position
+from gateway.domain.notification import BulkCommand, Command, Filter
+from gateway.domain.principal import User
+from gateway.settings import Settings
+from gateway.store.client import FunctionClient, create_redis
+from gateway.store.inbox import Content, Delivery, InboxStore, Retention
+from tests.servers import RedisServer
+from tests.store.conftest import at, new_user
+from tests.store.model import Inbox, Item
+
+IDS = [UUID(int=number) for number in range(1, 9)]
+CATEGORIES = ["", "a", "b:1", "ü}"]
+TOPICS = ["", "t", "a"]
+
+flags = st.none() | st.booleans()
+filters = st.builds(
+    Filter,
+    flags,
+    flags,
+    flags,
+    st.lists(st.sampled_from(CATEGORIES), unique=True, max_size=3).map(tuple),
+    st.lists(st.sampled_from(TOPICS[1:]), unique=True, max_size=2).map(tuple),
+)
+ids = st.sampled_from(IDS)
+
+
+@dataclass(frozen=True)
+class Create:
+    id: UUID
+    category: str
+    topic: str
+
+
+@dataclass(frozen=True)
+class Change:
+    id: UUID
+    command: Command
+
+
+@dataclass(frozen=True)
+class ChangeAll:
+    matching: Filter
+    command: BulkCommand
+
+
+@dataclass(frozen=True)
+class Delete:
+    id: UUID
+
+
+Step = Create | Change | ChangeAll | Delete
+steps = st.one_of(
+    st.builds(Create, ids, st.sampled_from(CATEGORIES), st.sampled_from(TOPICS)),
+    st.builds(Create, ids, st.sampled_from(CATEGORIES), st.sampled_from(TOPICS)),
+    st.builds(Change, ids, st.sampled_from(Command)),
+    st.builds(ChangeAll, filters, st.sampled_from(BulkCommand)),
+    st.builds(Delete, ids),
+)
+
+
+async def run_in_store(store: InboxStore, user: User, step: Step, now: int) -> int | bool:
+    match step:
+        case Create(notification_id, category, topic):
+            fields = {"title": "t", "content": None, "action_url": None, "category": category, "topic": topic}
+            content = Content.encode(notification_id, {**fields, "custom_attributes": None})
+            return bool(await store.create(content, [Delivery(user)], at(now), remember=True))
+        case Change(notification_id, command):
+            return await store.change(user, notification_id, command, "c", at(now))
+        case ChangeAll(matching, command):
+            return await store.change_all(user, matching, command, None, at(now))
+        case Delete(notification_id):
+            return await store.delete(user, notification_id, None, at(now))
+
+
+def run_in_model(inbox: Inbox, step: Step, now: int) -> int | bool:
+    match step:
+        case Create(notification_id, category, topic):
+            return inbox.create(str(notification_id), category, topic, now)
+        case Change(notification_id, command):
+            return inbox.change(str(notification_id), command, now)
+        case ChangeAll(matching, command):
+            return inbox.change_all(matching, command, now)
+        case Delete(notification_id):
+            return inbox.delete(str(notification_id))
+
+
+def as_row(item: dict[str, Any]) -> tuple[object, ...]:
+    return tuple(item[name] for name in ("id", "category", "sent_at", "seen_at", "read_at", "archived_at"))
+
+
+def as_model_row(item: Item) -> tuple[object, ...]:
+    state = item.state
+    return (item.id, item.category, item.sent_at, state.seen_at, state.read_at, state.archived_at)
+
+
+async def assert_same_inbox(store: InboxStore, user: User, model: Inbox, wanted: Filter, per_page: int) -> None:
+    expected = [as_model_row(item) for item in model.matching(wanted)]
+    found: list[tuple[object, ...]] = []
+    for number in range(1, len(expected) // per_page + 2):
+        page = await store.list_page(user, wanted, number, per_page)
+        assert page.total == len(expected)
+        assert (page.unread, page.unseen) == model.counts(wanted)
+        found += [as_row(msgspec.json.decode(item)) for item in page.items]
+    assert found == expected
+
+
+async def assert_same_log(store: InboxStore, user: User, model: Inbox) -> None:
+    page = await store.read_log(user, Position("e0", 0), "e0")
+    assert page.end == Position("e0", len(model.log))
+    assert [event.position.offset for event in page.events] == list(range(1, len(model.log) + 1))
+    for event, expected in zip(page.events, model.log, strict=True):
+        text = msgspec.json.decode(event.text)
+        counts = (text["unread_count"], text["unseen_count"], *text["unarchived"].values())
+        assert (event.name, text["position"]) == (expected["name"], str(event.position))
+        assert counts == expected["counts"]
+        if expected["id"] is not None:
+            item = text["data"]["notification"]
+            assert text["data"]["id"] == item["id"] == expected["id"]
+            state = expected["state"]
+            assert (item["seen_at"], item["read_at"], item["archived_at"]) == (
+                state.seen_at,
+                state.read_at,
+                state.archived_at,
+            )
+
+
+@pytest.fixture
+def run(redis_server: RedisServer) -> Callable[[Any], None]:
+    """Run a coroutine function with a store of its own: Hypothesis knows no event loops."""
+
+    def in_loop(work: Any) -> None:
+        async def main() -> None:
+            redis = create_redis(Settings(redis_url=redis_server.url))
+            try:
+                await work(InboxStore(FunctionClient(redis), Retention(1000, 1000)))
+            finally:
+                await redis.aclose()
+
+        asyncio.run(main())
+
+    return in_loop
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    st.lists(st.tuples(steps, st.integers(-1, 2)), max_size=30),
+    st.lists(filters, min_size=3, max_size=5),
+    st.integers(1, 4),
+)
+def test_the_functions_agree_with_the_model(
+    run: Callable[[Any], None], sequence: list[tuple[Step, int]], wanted: list[Filter], per_page: int
+) -> None:
+    async def work(store: InboxStore) -> None:
+        user, model, now = new_user(), Inbox(), 100
+        for step, passed in sequence:
+            now += passed  # clocks of gateways differ: time may go back a little
+            assert await run_in_store(store, user, step, now) == run_in_model(model, step, now), step
+        for matching in [Filter(), *wanted]:
+            await assert_same_inbox(store, user, model, matching, per_page)
+        await assert_same_log(store, user, model)
+
+    run(work)
