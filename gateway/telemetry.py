@@ -53,7 +53,7 @@ def configure_logging(level: str) -> None:
     processors: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(),
+        _console() if terminal else structlog.processors.JSONRenderer(),
     ]
     if not terminal:
         processors.insert(-1, structlog.processors.format_exc_info)
@@ -64,6 +64,11 @@ def configure_logging(level: str) -> None:
     )
     # Libraries' own loggers: only what needs attention, in their own format.
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+
+
+def _console() -> structlog.dev.ConsoleRenderer:
+    # The default prints local variables, secrets among them, where the package `rich` is installed.
+    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
 
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()

@@ -1,0 +1,48 @@
+"""What an opening request brings."""
+
+import pytest
+
+from gateway.domain.principal import Credentials
+from gateway.live.handshake import origin_allowed, read_handshake
+
+
+def test_credentials_come_from_headers_in_any_case() -> None:
+    headers = [("X-MagicBell-API-Key", "k"), ("x-magicbell-user-email", "a@b.c"), ("Authorization", "bearer t")]
+    assert read_handshake(headers, "").credentials == Credentials(api_key="k", email="a@b.c", token="t")
+
+
+def test_credentials_come_from_the_query() -> None:
+    query = "api_key=k&user_external_id=joe%20d&user_hmac=a%2Bb%3D&token="
+    assert read_handshake([], query).credentials == Credentials(api_key="k", external_id="joe d", hmac="a+b=")
+
+
+def test_a_header_wins_over_the_query() -> None:
+    assert read_handshake([("x-magicbell-api-key", "header")], "api_key=query").credentials.api_key == "header"
+
+
+def test_an_api_secret_is_never_read_from_a_query() -> None:
+    assert read_handshake([], "api_secret=s").credentials == Credentials()
+
+
+def test_the_last_event_id_wins_over_since() -> None:
+    assert read_handshake([("Last-Event-ID", "e.2")], "since=e.1").since == "e.2"
+    assert read_handshake([], "since=e.1").since == "e.1"
+
+
+@pytest.mark.parametrize("query", ["&".join(f"a{number}=1" for number in range(100)), "%", "=", "a=%ff", "&&"])
+def test_a_query_that_makes_no_sense_brings_nothing(query: str) -> None:
+    assert read_handshake([], query).credentials == Credentials()
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed", "verdict"),
+    [
+        (None, ("https://a.example",), True),
+        ("https://b.example", ("*",), True),
+        ("https://a.example", ("https://a.example",), True),
+        ("https://a.example.evil", ("https://a.example",), False),
+        ("null", ("https://a.example",), False),
+    ],
+)
+def test_an_origin_is_allowed_or_not(origin: str | None, allowed: tuple[str, ...], verdict: bool) -> None:
+    assert origin_allowed(origin, allowed) is verdict

@@ -1,0 +1,72 @@
+"""The tables of docs/reference.md, made from the code: `python -m tests.reference` writes them anew."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import REGISTRY
+
+import gateway.telemetry  # noqa: F401 - registers the metrics
+from gateway.domain.errors import CLOSE_CODE_MEANINGS, CloseCode, ErrorCode
+from gateway.settings import Settings, default_of, variable
+
+PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _default(value: Any) -> str:
+    text = (
+        ",".join(value) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else str(value)
+    )
+    return f"`{text}`" if text else "unset"
+
+
+def tables() -> dict[str, str]:
+    """Give each table by the name of its marker."""
+    metrics = sorted(
+        (metric.name + ("_total" if metric.type == "counter" else ""), metric.type, metric.documentation)
+        for metric in REGISTRY.collect()
+        if metric.name.startswith("inbox_")
+    )
+    return {
+        "settings": _table(
+            ["variable", "default", "meaning"],
+            [
+                [f"`{variable(item.name)}`", _default(default_of(item)), item.metadata["help"]]
+                for item in fields(Settings)
+            ],
+        ),
+        "errors": _table(
+            ["status", "code", "message", "what to do"],
+            [
+                [str(code.kind.status), f"`{code.kind.code}`", code.kind.message, code.kind.suggestion]
+                for code in sorted(ErrorCode, key=lambda code: code.kind.status)
+            ],
+        ),
+        "close-codes": _table(
+            ["code", "reason", "come back?", "meaning"],
+            [
+                [str(code.value), f"`{code.reason}`", "yes" if code.may_resume else "no", CLOSE_CODE_MEANINGS[code]]
+                for code in sorted(CloseCode, key=lambda code: code.value)
+            ],
+        ),
+        "metrics": _table(["metric", "type", "meaning"], [[f"`{name}`", kind, text] for name, kind, text in metrics]),
+    }
+
+
+def rendered(page: str) -> str:
+    """Give the page with every table as the code has it now."""
+    for name, table in tables().items():
+        begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        assert begin in page, f"docs/reference.md has no place for {name}"
+        head, _, rest = page.partition(begin)
+        page = f"{head}{begin}\n{table}\n{end}{rest.partition(end)[2]}"
+    return page
+
+
+if __name__ == "__main__":
+    PAGE.write_text(rendered(PAGE.read_text()))

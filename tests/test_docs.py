@@ -1,0 +1,150 @@
+"""The documentation says what the code does."""
+
+import os
+import re
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests import reference
+from tests.servers import ADMIN, API_KEY, API_SECRET, START_SECONDS, Gateway, free_port, user_hmac, wait_for
+
+ROOT = Path(__file__).parent.parent
+SNIPPETS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+
+
+def snippet(language: str, word: str) -> str:
+    """Give the one snippet of a language with this in it."""
+    (found,) = (str(text) for kind, text in SNIPPETS if kind == language and word in text)
+    return found
+
+
+def environment(gateway: Gateway) -> dict[str, str]:
+    return {**os.environ, "INBOX": gateway.url, "API_KEY": API_KEY, "API_SECRET": API_SECRET}
+
+
+def send(gateway: Gateway, title: str) -> None:
+    body = {"notification": {"title": title, "recipients": [{"external_id": "ada"}]}}
+    httpx.post(f"{gateway.url}/notifications", headers=ADMIN, json=body).raise_for_status()
+
+
+def run(gateway: Gateway, script: str) -> str:
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], env=environment(gateway), capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def background(gateway: Gateway) -> Iterator[Any]:
+    """Start a command that goes on until the test ends; give the file it prints to."""
+    processes = []
+
+    def start(*command: str) -> Path:
+        output = Path(tempfile.mkstemp()[1])
+        with output.open("wb") as file:
+            processes.append(
+                subprocess.Popen(
+                    command, env=environment(gateway), stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+                )
+            )
+        return output
+
+    yield start
+    for process in processes:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_the_reference_is_as_the_code_has_it() -> None:
+    page = reference.PAGE.read_text()
+    assert reference.rendered(page) == page, "run `.venv/bin/python -m tests.reference`"
+
+
+def test_every_snippet_of_the_readme_has_a_test() -> None:
+    # make run, make test, send, watch, read and list, Python, HTML, and the drawing of the flow
+    assert [language for language, _ in SNIPPETS] == ["sh", "sh", "sh", "sh", "sh", "python", "html", "text"]
+
+
+def test_make_run_serves_from_a_fresh_data_directory(tmp_path: Path) -> None:
+    port = free_port()
+    log = tmp_path / "log"
+    variables = {"INBOX_PORT": str(port), "INBOX_DATA_DIR": str(tmp_path / "data"), "INBOX_DRAIN_SECONDS": "0"}
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            snippet("sh", "make run").split(),
+            cwd=ROOT,
+            env={**os.environ, **variables},
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    try:
+        wait_for(lambda: "Demo page" in log.read_text(), "the demo page's address", START_SECONDS)
+        assert httpx.get(f"http://127.0.0.1:{port}/demo").status_code == 200
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    assert snippet("sh", "make test").strip() in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_the_sending_snippet_sends(gateway: Gateway) -> None:
+    assert '"title":"Your order has shipped"' in run(gateway, snippet("sh", "Your order has shipped"))
+
+
+def test_the_watching_snippet_shows_what_is_sent(gateway: Gateway, background: Any) -> None:
+    output = background(
+        "bash",
+        "-c",
+        snippet("sh", "curl -sSN"),
+    )
+    wait_for(lambda: "event: ready" in output.read_text(), "ready")
+    send(gateway, "Watch me")
+    wait_for(lambda: "Watch me" in output.read_text(), "the notification")
+
+
+def test_the_reading_snippet_reads_and_lists(gateway: Gateway) -> None:
+    send(gateway, "Read me")
+    answer = run(
+        gateway,
+        snippet("sh", "USER_IS="),
+    )
+    assert '"unread_count":0' in answer
+    assert '"title":"Read me"' in answer
+
+
+def test_the_python_snippet_follows_an_inbox(gateway: Gateway, background: Any) -> None:
+    output = background(str(ROOT / ".venv/bin/python"), "-c", snippet("python", "import asyncio"))
+    wait_for(lambda: "ready" in output.read_text(), "ready")
+    send(gateway, "From Python")
+    wait_for(lambda: "event notifications/new" in output.read_text(), "the event")
+
+
+def test_the_html_snippet_shows_the_unread_count(gateway: Gateway) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if not Path("/usr/bin/chromium").exists():
+        pytest.skip("chromium is not installed: `apt-get install chromium`")
+    send(gateway, "In a browser")
+    credentials = f'<script>window.credentials = {{apiKey: "{API_KEY}", userHmac: "{user_hmac("ada")}"}}</script>'
+    page_text = credentials + snippet("html", "<p>Unread")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        page = browser.new_page()
+        page.route("**/page", lambda route: route.fulfill(body=page_text, content_type="text/html; charset=utf-8"))
+        page.goto(f"{gateway.url}/page")
+        unread = page.locator("#unread")
+        sync_api.expect(unread).not_to_have_text("…")
+        before = int(unread.inner_text())
+        send(gateway, "One more")
+        sync_api.expect(unread).to_have_text(str(before + 1))
+        browser.close()
