@@ -7,7 +7,7 @@ the token claims.
 import base64
 import hashlib
 import hmac
-import math
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -22,6 +22,12 @@ MAX_NAME_LENGTH = 255
 """Longest external id and email of the v1 contract."""
 
 _TOKEN_ALGORITHM = "HS256"  # noqa: S105 - a name, not a secret
+
+_MOST_EXACT_INTEGER = 2**53
+"""RFC 7493, 2.2: beyond it JSON readers disagree, so an `exp` of that size is no time."""
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+"""JSON can escape half a character. No UTF-8 text holds one, so it names no project and no user."""
 
 
 def user_hmac(secret: str, name: str) -> str:
@@ -45,11 +51,19 @@ def header_credentials(header: Callable[[str], str | None]) -> Credentials:
     return Credentials(
         api_key=header("x-magicbell-api-key"),
         api_secret=header("x-magicbell-api-secret"),
-        external_id=header("x-magicbell-user-external-id"),
-        email=header("x-magicbell-user-email"),
+        external_id=_unicode(header("x-magicbell-user-external-id")),
+        email=_unicode(header("x-magicbell-user-email")),
         hmac=header("x-magicbell-user-hmac"),
         token=token.strip() if scheme.lower() == "bearer" else None,
     )
+
+
+def _unicode(value: str | None) -> str | None:
+    """Read a header as its sender meant it: HTTP hands out latin-1, which browsers send; Go and Ruby send UTF-8."""
+    try:
+        return value.encode("latin-1").decode() if value else value
+    except UnicodeError:
+        return value
 
 
 class Authenticator:
@@ -89,8 +103,8 @@ class Authenticator:
             unverified = jwt.decode(token, options={"verify_signature": False})
         except jwt.InvalidTokenError:
             raise api_error(ErrorCode.TOKEN_IS_INCORRECT) from None
-        api_key = unverified.get("api_key")
-        if not isinstance(api_key, str) or (credentials.api_key and credentials.api_key != api_key):
+        api_key = _text_claim(unverified, "api_key")
+        if not api_key or (credentials.api_key and credentials.api_key != api_key):
             raise api_error(ErrorCode.TOKEN_IS_INCORRECT, "The token's api_key is missing or of another project")
         project = await self._project(api_key)
         claims = self._verified_claims(token, project)
@@ -119,7 +133,8 @@ class Authenticator:
             except jwt.InvalidTokenError:
                 break
             expires_at = claims["exp"]
-            if not isinstance(expires_at, int | float) or not math.isfinite(expires_at):
+            # NaN and Infinity, which Python reads in JSON, fail the comparison as well.
+            if not isinstance(expires_at, int | float) or not abs(expires_at) <= _MOST_EXACT_INTEGER:
                 raise api_error(ErrorCode.TOKEN_IS_INCORRECT, "The token's exp is not a unix time")
             if expires_at <= self._unix():
                 raise api_error(ErrorCode.TOKEN_EXPIRED)
@@ -176,10 +191,16 @@ def _identity(external_id: str | None, email: str | None) -> Identity:
 
 
 def _claimed_identity(claims: dict[str, Any]) -> Identity:
-    external_id, email = claims.get("user_external_id"), claims.get("user_email")
-    for name, value in (("user_external_id", external_id), ("user_email", email)):
-        if value is not None and not isinstance(value, str):
-            raise api_error(ErrorCode.TOKEN_IS_INCORRECT, f"The token's {name} is not a string")
+    external_id, email = _text_claim(claims, "user_external_id"), _text_claim(claims, "user_email")
     if not external_id and not email:
         raise api_error(ErrorCode.TOKEN_IS_INCORRECT, "The token names no user_external_id and no user_email")
     return _identity(external_id, email)
+
+
+def _text_claim(claims: dict[str, Any], name: str) -> str | None:
+    value = claims.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or _LONE_SURROGATE.search(value):
+        raise api_error(ErrorCode.TOKEN_IS_INCORRECT, f"The token's {name} is not a string")
+    return value

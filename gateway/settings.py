@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 PREFIX = "INBOX_"
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 class SettingsError(Exception):
@@ -19,10 +20,11 @@ def _setting(
     help_text: str,
     *,
     least: float | None = None,
+    most: float | None = None,
     secret: bool = False,
     choices: tuple[str, ...] = (),
 ) -> Any:
-    metadata = {"help": help_text, "least": least, "secret": secret, "choices": choices}
+    metadata = {"help": help_text, "least": least, "most": most, "secret": secret, "choices": choices}
     return field(default=default, metadata=metadata, repr=not secret)
 
 
@@ -31,15 +33,15 @@ class Settings:
     """The environment, understood. A field `x_y` is the variable `INBOX_X_Y`."""
 
     host: str = _setting("127.0.0.1", "Address to listen on.")
-    port: int = _setting(8000, "Port to listen on.", least=0)
+    port: int = _setting(8000, "Port to listen on.", least=0, most=65535)
     workers: int = _setting(1, "Worker processes on that port.", least=1)
     redis_url: str = _setting("", "A Redis ≥ 7 or Valkey ≥ 8 to use; unset: the bundled Valkey.", secret=True)
     redis_timeout_seconds: float = _setting(2.0, "How long one Redis call may take.", least=0.05)
     data_dir: Path = _setting(Path("data"), "Where the bundled Valkey and generated keys live.")
     durability: str = _setting(
         "memory",
-        "What an acknowledged write survives with the bundled Valkey. `memory`: the death of any process; of the machine, "
-        "all but the last second. `disk`: also that, by an fsync before each answer.",
+        "What an acknowledged write survives with the bundled Valkey. `memory`: the death of the gateway; a crash of "
+        "Valkey or the machine may lose the last two seconds. `disk`: any crash, by an fsync before each answer.",
         choices=("memory", "disk"),
     )
     secret_key: str = _setting(
@@ -153,10 +155,17 @@ def _parse(item: "Field[Any]", text: str) -> Any:
         least = item.metadata["least"]
         if least is not None and value < least:
             raise ValueError(f"must be at least {least}, not {text}")
+        most = item.metadata["most"]
+        if most is not None and value > most:
+            raise ValueError(f"must be at most {most}, not {text}")
     elif item.type is Path:
         value = Path(text)
     elif item.name == "allowed_origins":
         value = tuple(origin.strip().rstrip("/") for origin in text.split(",") if origin.strip())
+    elif item.name == "redis_url":
+        if not text.startswith(REDIS_SCHEMES):
+            # Its text is not repeated: it may hold a password.
+            raise ValueError(f"must start with {', '.join(REDIS_SCHEMES)}")
     elif item.metadata["choices"] and text not in item.metadata["choices"]:
         raise ValueError(f"must be one of {', '.join(item.metadata['choices'])}, not {text!r}")
     return value

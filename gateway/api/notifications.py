@@ -141,7 +141,7 @@ async def _send(
         "custom_attributes": values["custom_attributes"],
     }
     in_app = ((values["overrides"] or {}).get("channels") or {}).get("in_app") or {}
-    overridden = {**fields, **{name: value for name, value in in_app.items() if value is not None}}
+    overridden = {**fields, **{name: value for name, value in in_app.items() if value}}
     content = Content.encode(UUID(plan.id), overridden)
     step = max(1, min(PIPELINE_CALLS, PIPELINE_BYTES // len(content.encoded)))
     for first in range(0, len(deliveries), step):
@@ -164,10 +164,12 @@ async def _deliveries(
     deliveries: dict[str, Delivery] = {}
     for (user, fresh), recipient in zip(resolved, recipients, strict=True):
         profile = {name: recipient[name] for name in _ATTRIBUTES if recipient[name] is not None}
-        # A user named twice is one recipient; the attributes of all mentions count.
-        earlier = deliveries.get(user.id)
-        merged = {**earlier.profile, **profile} if earlier else profile
-        deliveries[user.id] = Delivery(user, merged, fresh)
+        delivery = Delivery(user, profile, fresh)
+        # A user named twice is one recipient: all mentions' attributes count, and the names not from the cache.
+        if earlier := deliveries.get(user.id):
+            newer = earlier if earlier.fresh and not fresh else delivery
+            delivery = Delivery(newer.user, {**earlier.profile, **profile}, newer.fresh)
+        deliveries[user.id] = delivery
     return list(deliveries.values())
 
 

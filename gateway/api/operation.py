@@ -5,7 +5,7 @@ raised anywhere as ApiError or StoreUnavailableError and turned into the v1 `err
 """
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -112,6 +112,7 @@ class Call:
 
 
 Handler = Callable[[Call], Awaitable[Response]]
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +127,8 @@ class Operation:
     without_credentials: ErrorCode = ErrorCode.NOT_FOUND
     """What a call with no credentials at all is told; the v1 contract says 404 nearly everywhere."""
 
-    def route(self, services: Services) -> Route:
-        """Build the Starlette route."""
+    def endpoint(self, services: Services) -> Endpoint:
+        """Build what answers a request."""
         label = f"{self.method} {self.path}"
 
         async def endpoint(request: Request) -> Response:
@@ -145,7 +146,7 @@ class Operation:
                 )
             return response
 
-        return Route(self.path, endpoint, methods=[self.method])
+        return endpoint
 
     async def _answer(self, request: Request, services: Services) -> Response:
         try:
@@ -194,8 +195,19 @@ def error_response(error: ApiError) -> Response:
 
 
 def routes(operations: Sequence[Operation], services: Services) -> list[Route]:
-    """Build the route table. Rows of one path become one route each; the first that matches wins."""
-    return [operation.route(services) for operation in operations]
+    """Build the route table. Rows of one path become one route, so that a 405 can name all methods."""
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for operation in operations:
+        by_path.setdefault(operation.path, {})[operation.method] = operation.endpoint(services)
+    return [Route(path, _by_method(endpoints), methods=list(endpoints)) for path, endpoints in by_path.items()]
+
+
+def _by_method(endpoints: Mapping[str, Endpoint]) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        # Starlette adds HEAD wherever there is GET.
+        return await endpoints["GET" if request.method == "HEAD" else request.method](request)
+
+    return endpoint
 
 
 def _too_large(most: int) -> ApiError:

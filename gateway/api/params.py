@@ -13,6 +13,9 @@ import msgspec
 
 from gateway.domain.errors import ApiError, Problem, invalid
 
+MAX_NESTING = 100
+"""How deep free JSON may nest: Ruby's parser, and so the vendor's gem, reads no deeper."""
+
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -66,17 +69,33 @@ class Text(Param):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hash(Param):
-    """A free JSON object, bounded by its size as compact JSON."""
+    """A free JSON object, bounded by its size as compact JSON and by its nesting."""
 
     max_bytes: int
 
     def check(self, value: Any, path: str, problems: list[str]) -> Any:
-        """Check type and size."""
+        """Check type, size and nesting."""
         if not isinstance(value, dict):
             problems.append(f"Param '{path}' must be a hash")
-        elif len(msgspec.json.encode(value)) > self.max_bytes:
+        elif _json_size(value) > self.max_bytes:
             problems.append(f"Param '{path}' must have at most {self.max_bytes} bytes as JSON")
+        elif _nests_deeper(value, MAX_NESTING):
+            problems.append(f"Param '{path}' must have at most {MAX_NESTING} levels")
         return value
+
+
+def _json_size(value: Any) -> int:
+    try:
+        return len(msgspec.json.encode(value))
+    except RecursionError:
+        return 0  # what could just be decoded; its nesting is what is wrong with it
+
+
+def _nests_deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    children = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_nests_deeper(child, levels - 1) for child in children)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

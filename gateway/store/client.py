@@ -10,6 +10,7 @@ from redis.exceptions import (
     BusyLoadingError,
     ClusterDownError,
     ConnectionError,  # noqa: A004 - redis-py's own, which is not the builtin
+    OutOfMemoryError,
     ReadOnlyError,
     RedisError,
     ResponseError,
@@ -25,11 +26,15 @@ _UNAVAILABLE = (
     ConnectionError,
     TimeoutError,
     BusyLoadingError,
+    OutOfMemoryError,
     ReadOnlyError,
     ClusterDownError,
     TryAgainError,
     OSError,
 )
+
+_REFUSED = ("OOM ", "NOREPLICAS", "MISCONF", "MASTERDOWN", "UNKILLABLE", "BUSY ")
+"""How replies begin, or say inside a function's, when the server is there but cannot do it now."""
 
 Argument = str | bytes | int | float
 Call = tuple[str, str, Sequence[Argument]]
@@ -84,7 +89,9 @@ class FunctionClient:
                     raise
                 await self.load()
                 return await self._run(calls)
-        except _UNAVAILABLE as problem:
+        except (*_UNAVAILABLE, ResponseError) as problem:
+            if not _is_unavailable(problem):
+                raise
             REDIS_ERRORS.inc()
             raise StoreUnavailableError(type(problem).__name__) from problem
 
@@ -113,3 +120,7 @@ class FunctionClient:
         for function, key, arguments in calls:
             pipeline.execute_command("FCALL", library.qualified(function), 1, key, *arguments)
         return list(await pipeline.execute())
+
+
+def _is_unavailable(problem: Exception) -> bool:
+    return isinstance(problem, _UNAVAILABLE) or any(word in str(problem) for word in _REFUSED)

@@ -42,6 +42,7 @@ class Directory:
         self._client = client
         self._monotonic = monotonic
         self._cache: dict[tuple[ProjectId, str], tuple[float, User]] = {}
+        self._names: dict[UserId, set[str]] = {}
 
     async def resolve(self, project_id: ProjectId, identity: Identity) -> User:
         """Give the user that an identity names, created if new. Raises IdentityConflictError."""
@@ -84,12 +85,14 @@ class Directory:
     def _remember(self, user: User, now: float) -> None:
         if len(self._cache) >= CACHE_USERS:
             self._cache.clear()  # rare, and cheaper than keeping an order on every hit
-        for name in (
-            f"x:{user.external_id}" if user.external_id else "",
-            f"e:{user.email}" if user.email else "",
-        ):
-            if name:
-                self._cache[(user.project_id, name)] = (now + CACHE_SECONDS, user)
+            self._names.clear()
+        names = {f"{kind}:{name}" for kind, name in (("x", user.external_id), ("e", user.email)) if name}
+        # A name that the user no longer has may be another's by now.
+        for name in self._names.get(user.id, set()) - names:
+            self._cache.pop((user.project_id, name), None)
+        self._names[user.id] = names
+        for name in names:
+            self._cache[(user.project_id, name)] = (now + CACHE_SECONDS, user)
 
 
 class Run(NamedTuple):

@@ -26,6 +26,9 @@ FUNCTIONS = (
     "abandon_idempotent",
 )
 
+READ_ONLY = {"list", "get"}
+"""Functions that a server out of memory, or one that may not write, can still run."""
+
 
 def _body() -> str:
     constants = [f"local {name} = '{suffix}'" for name, suffix in keys.USER_SUFFIXES.items()]
@@ -42,10 +45,15 @@ def qualified(function: str) -> str:
     return f"{NAME}_{function}"
 
 
+def _registration(function: str) -> str:
+    flags = "{'no-writes'}" if function in READ_ONLY else "{}"
+    return f"redis.register_function{{function_name='{qualified(function)}', callback={function}, flags={flags}}}"
+
+
 CODE = "\n".join(
     [
         f"#!lua name={NAME}",
         _BODY,
-        *(f"redis.register_function('{qualified(function)}', {function})" for function in FUNCTIONS),
+        *map(_registration, FUNCTIONS),
     ]
 )

@@ -68,6 +68,12 @@ async def test_a_new_email_replaces_the_old_one(client: FunctionClient, project:
     assert (await directory.resolve(project, Identity(email="old@example.com"))).id != first.id
 
 
+async def test_an_old_email_is_forgotten_by_the_cache_as_well(directory: Directory, project: ProjectId) -> None:
+    first = await directory.resolve(project, Identity("joe", "old@example.com"))
+    await directory.resolve(project, Identity("joe", "new@example.com"))
+    assert (await directory.resolve(project, Identity(email="old@example.com"))).id != first.id
+
+
 async def test_names_of_two_users_are_refused_and_nothing_is_written(
     client: FunctionClient, project: ProjectId
 ) -> None:

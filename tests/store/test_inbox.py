@@ -12,7 +12,7 @@ from gateway.domain.event import Event, Position
 from gateway.domain.notification import BulkCommand, Command, Filter
 from gateway.domain.principal import User
 from gateway.store import keys, library
-from gateway.store.client import FunctionClient
+from gateway.store.client import FunctionClient, StoreUnavailableError
 from gateway.store.inbox import REPLAY_EVENTS, Content, Delivery, InboxStore, Retention
 from tests.store.conftest import at, new_user
 
@@ -204,6 +204,20 @@ async def test_all_keys_of_a_user_share_one_slot(store: InboxStore, client: Func
     names = [key async for key in client.redis.scan_iter(match=f"*{user.id}*")]
     assert len(names) >= 8
     assert len({key_slot(name) for name in names}) == 1
+
+
+async def test_a_server_out_of_memory_refuses_writes_clearly_and_still_reads(
+    store: InboxStore, client: FunctionClient
+) -> None:
+    user = new_user()
+    await send(store, user, 1)
+    await client.redis.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(StoreUnavailableError):
+            await send(store, user, 1)
+        assert (await store.list_page(user, Filter(), 1, 10)).total == 1
+    finally:
+        await client.redis.config_set("maxmemory", "0")
 
 
 async def test_functions_that_are_gone_are_loaded_again(store: InboxStore, client: FunctionClient) -> None:
