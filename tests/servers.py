@@ -174,8 +174,12 @@ class Gateway:
         """Give the pids of its child processes whose command line holds a name (Linux)."""
         assert self.process is not None
         path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        pids = map(int, path.read_text().split())
-        return [pid for pid in pids if name in Path(f"/proc/{pid}/cmdline").read_text()]
+        found = []
+        for pid in map(int, path.read_text().split()):
+            with contextlib.suppress(OSError):  # it may end while we look
+                if name in Path(f"/proc/{pid}/cmdline").read_text():
+                    found.append(pid)
+        return found
 
 
 @contextlib.contextmanager

@@ -43,29 +43,18 @@ const STABLE_MS = 10_000; // a connection that lived this long proves the server
  *
  * Dispatches "change" (detail: the message that caused it, or null after a fetch) and "error".
  *
- * Why this ends up exact, although the answer of a fetch carries no position:
- *
- * 1. We fetch only after `ready` or `reset`. What happened before that, the answer contains; what
- *    happens after that, the stream tells. Nothing can fall between.
- * 2. The answer may be ahead of the stream: it can contain changes whose events reach us only later,
- *    during the fetch or after it. So events are held while a fetch is under way and applied on top of
- *    its answer, and every event has to be idempotent on a state that already contains it *and some of
- *    its successors*. It is: an event about one item carries the whole item, so the last one wins, and
- *    an item about which no event comes is as the answer says. Marking all only sets what is unset; if
- *    that is wrong for an item, somebody marked it unread or created it later, and that event will
- *    still come with the whole item. The one exception is `refetchAfter`.
- * 3. Counts are never added up. Each message of the stream carries them as of its position, so the
- *    latest message is right, and the answer's counts stand only until one comes. If they were newer
- *    than that message, then further events are on their way, and the last of them brings them back.
+ * Why this is exact: the answer of a fetch says as of which position of the log it is, and so does our
+ * state from then on. An event at or before that position is in there already and changes nothing; the
+ * one after it takes the state one step further. We fetch only after `ready` or `reset`, so no answer is
+ * older than the stream, and what comes while we wait for it is held and applied on top.
  */
 export class Inbox extends EventTarget {
   #client;
   #perPage;
   #keep;
   #state = EMPTY_INBOX;
-  #stale = true; // true until a fetch that began after the last `reset` has succeeded
-  #held = null; // messages that came during the fetch under way; also tells that fetch from later ones
-  #retryTimer;
+  #held = null; // events that came during the fetch under way; also tells that fetch from later ones
+  #retryTimer = null;
   #listening;
 
   /** `perPage` items are fetched; at most `keep` stay, as a page left open must not grow for ever. */
@@ -83,7 +72,7 @@ export class Inbox extends EventTarget {
 
   /** True while what is shown may be out of date: before the first fetch, and from a reset to its fetch. */
   get stale() {
-    return this.#stale;
+    return this.#state.position === null;
   }
 
   start() {
@@ -91,50 +80,58 @@ export class Inbox extends EventTarget {
     this.#listening = new AbortController();
     const { signal } = this.#listening;
     this.#client.addEventListener("ready", ({ detail }) => this.#onReady(detail), { signal });
-    this.#client.addEventListener("event", ({ detail }) => this.#apply(detail), { signal });
-    this.#client.addEventListener("reset", () => this.#fetch(), { signal });
+    this.#client.addEventListener("event", ({ detail }) => this.#onEvent(detail), { signal });
+    this.#client.addEventListener("reset", () => this.#onReset(), { signal });
     this.#client.connect();
+    if (this.#client.state === "live") this.#onReset(); // it was so before, so no `ready` will come
   }
 
   stop() {
     this.#listening?.abort();
     this.#listening = null;
     this.#held = null;
-    clearTimeout(this.#retryTimer);
+    this.#cancelRetry();
     this.#client.close();
   }
 
   #onReady(ready) {
-    this.#apply(ready);
-    // A resumed stream just goes on, so a fetch is due only if none has succeeded yet.
-    if (this.#stale && !this.#held) this.#fetch();
+    if (!this.stale) return; // a resumed stream just goes on
+    this.#showCounts(ready);
+    if (!this.#held) this.#fetch();
   }
 
-  #apply(message) {
-    this.#held?.push(message);
-    this.#show(applyEvent(this.#state, message), message);
-    if (refetchAfter(message) || this.#runsShort()) this.#fetch();
+  #onEvent(event) {
+    this.#held?.push(event);
+    if (this.stale) return this.#showCounts(event);
+    this.#show(applyEvent(this.#state, event), event);
+    if (this.#runsShort()) this.#fetch();
   }
 
+  #onReset() {
+    this.#state = { ...this.#state, position: null };
+    this.#fetch();
+  }
+
+  /** Whether so much was deleted that older items should fill up, and no fetch is about to bring them. */
   #runsShort() {
     const { hasMore, notifications } = this.#state;
-    return hasMore && !this.#held && notifications.length < this.#perPage / 2;
+    return hasMore && notifications.length < this.#perPage / 2 && !this.#held && !this.#retryTimer;
   }
 
   async #fetch(attempt = 0) {
-    clearTimeout(this.#retryTimer);
-    this.#stale = true;
+    this.#cancelRetry();
     const held = (this.#held = []);
+    const { position } = this.#client;
     try {
+      const page = await this.#client.list({ perPage: this.#perPage });
       // The counts in an answer follow its filters, so the counts of what is not archived are a second
-      // question. If the two answers differ in age, so be it: see 3 above.
-      const [page, unarchived] = await Promise.all([
-        this.#client.list({ perPage: this.#perPage }),
-        this.#client.list({ perPage: 1, archived: false }),
-      ]);
+      // question. Asked afterwards, it is never answered as of an earlier position than the page; as of a
+      // later one at times, but then the events up to there are held or on their way, with all counts.
+      const unarchived = await this.#client.list({ perPage: 1, archived: false });
       if (this.#held !== held) return; // stopped, or a later fetch has taken over
       this.#held = null;
-      this.#stale = false;
+      // An inbox without a log has no position. It is empty, and was so when we began.
+      page.position ??= position;
       this.#show(held.reduce(applyEvent, inboxFrom(page, unarchived)), null);
     } catch (error) {
       if (this.#held !== held) return;
@@ -143,6 +140,16 @@ export class Inbox extends EventTarget {
       if (error.permanent) return; // the next `ready` tries again
       this.#retryTimer = setTimeout(() => this.#fetch(attempt + 1), retryDelayMs(attempt, error.retryAfterMs));
     }
+  }
+
+  #cancelRetry() {
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = null;
+  }
+
+  /** Counts are as of their message, so they can be shown before the items are known. */
+  #showCounts(message) {
+    this.#show({ ...this.#state, ...countsFrom(message) }, message);
   }
 
   #show(state, cause) {
@@ -154,24 +161,14 @@ export class Inbox extends EventTarget {
   }
 }
 
-function inboxFrom(page, unarchived) {
+function inboxFrom({ notifications, total, position, ...counts }, unarchived) {
   return {
-    notifications: page.notifications,
-    hasMore: page.total > page.notifications.length,
-    ...countsFrom({ ...page, unarchived }),
+    position,
+    notifications,
+    total,
+    hasMore: total > notifications.length,
+    ...countsFrom({ ...counts, unarchived }),
   };
-}
-
-/**
- * Whether an event is not idempotent on a newer state, so that only a new fetch is certain.
- *
- * Only "read all that are seen" is: replayed on an answer that already contains a later "see all", it
- * would also mark what was not yet seen at its time. No other filter can mislead: category and topic
- * never change, nothing turns unseen again, and becoming unread, archived or unarchived is an event that
- * brings the whole item.
- */
-function refetchAfter({ name, data }) {
-  return name === "notifications/read/all" && data.filters?.seen === true;
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -179,7 +176,9 @@ function refetchAfter({ name, data }) {
 // ---------------------------------------------------------------------------------------------------
 
 const EMPTY_INBOX = Object.freeze({
+  position: null,
   notifications: [],
+  total: 0,
   hasMore: false,
   unreadCount: 0,
   unseenCount: 0,
@@ -189,31 +188,42 @@ const EMPTY_INBOX = Object.freeze({
 /**
  * Return the state of an inbox after an event; pure.
  *
- * The state is `{notifications, hasMore, unreadCount, unseenCount, unarchived: {unreadCount, unseenCount}}`.
- * `notifications` are the newest items, archived ones included, newest first; `hasMore` says that there
- * are older ones. The events after a fetch, applied to its answer, give what a fresh fetch would answer,
- * as far down as `notifications` reaches. Items that an event leaves alone stay the same object.
+ * The state is `{position, notifications, total, hasMore, unreadCount, unseenCount, unarchived:
+ * {unreadCount, unseenCount}}`. `position` is that of the last event in it, null while the state is out of
+ * date. `notifications` are the newest of all `total` items, archived ones included, newest first;
+ * `hasMore` says that there are older ones. The events after a fetch, applied to its answer, give what a
+ * fresh fetch would answer, as far down as `notifications` reaches. Items that an event leaves alone stay
+ * the same object.
  *
- * Any message that carries counts may be passed (`ready` does); unknown events only update the counts.
+ * An event that is in the state already changes nothing, nor does one of another log. Unknown events
+ * only update the counts, which are never added up: each event carries them.
  */
 export function applyEvent(inbox, event) {
+  const follows = stepsBetween(inbox.position, event.position) > 0;
+  if (!follows) return inbox;
+  const notifications = notificationsAfter(inbox.notifications, event);
+  const total = inbox.total + (ADDED_ITEMS[event.name] ?? 0);
   return {
-    ...inbox,
-    notifications: notificationsAfter(inbox, event),
-    ...(event.unread_count !== undefined && countsFrom(event)),
+    position: event.position,
+    notifications,
+    total,
+    hasMore: total > notifications.length,
+    ...countsFrom(event),
   };
 }
 
-function notificationsAfter({ notifications, hasMore }, { name, data }) {
+const ADDED_ITEMS = { "notifications/new": 1, "notifications/delete": -1 };
+
+function notificationsAfter(notifications, { name, data }) {
   switch (name) {
     case "notifications/new":
-      return insert(notifications, data.notification, hasMore);
+      return [data.notification, ...notifications];
     case "notifications/read":
     case "notifications/unread":
     case "notifications/seen":
     case "notifications/archive":
     case "notifications/unarchive":
-      // Only replace. An item we do not have is older than our oldest, or a later delete is on its way.
+      // Only replace: an item we do not have is older than our oldest.
       return notifications.map((item) => (item.id === data.id ? data.notification : item));
     case "notifications/delete":
       return notifications.filter((item) => item.id !== data.id);
@@ -226,25 +236,14 @@ function notificationsAfter({ notifications, hasMore }, { name, data }) {
   }
 }
 
-function insert(notifications, added, hasMore) {
-  if (notifications.some((item) => item.id === added.id)) {
-    return notifications.map((item) => (item.id === added.id ? added : item));
-  }
-  // Of two items sent in the same second, the one whose event came later is the newer.
-  const place = notifications.findIndex((item) => item.sent_at <= added.sent_at);
-  if (place >= 0) return notifications.toSpliced(place, 0, added);
-  // Older than all we have. If there are more that we do not have, it belongs somewhere among those.
-  return hasMore && notifications.length > 0 ? notifications : [...notifications, added];
-}
-
 function matches(item, { read, seen, archived, categories, topics } = {}) {
   const isSet = (wanted, timestamp) => wanted === undefined || wanted === (timestamp !== null);
-  const isOneOf = (wanted, value) => !wanted?.length || wanted.includes(value ?? "");
+  const isOneOf = (wanted, value) => !wanted?.length || wanted.includes(value);
   return (
     isSet(read, item.read_at) &&
     isSet(seen, item.seen_at) &&
     isSet(archived, item.archived_at) &&
-    isOneOf(categories?.map((category) => (category === "uncategorized" ? "" : category)), item.category) &&
+    isOneOf(categories, item.category || "uncategorized") && // so it is called, and a backend may spell it out
     isOneOf(topics, item.topic)
   );
 }
@@ -344,47 +343,56 @@ export class InboxClient extends EventTarget {
 
   // REST ----------------------------------------------------------------------------------------------
 
-  /** Return a page of notifications, newest first, with the counts of all that the filters let through. */
-  list({ page, perPage, ...filters } = {}) {
-    return this.#request("GET", "/notifications", { page, per_page: perPage, ...filters });
+  /**
+   * Return a page of notifications, newest first, with the counts of all that the filters let through,
+   * and the `position` of the log as of this page (null for a user who has none yet).
+   */
+  async list({ page, perPage, ...filters } = {}) {
+    const response = await this.#request("GET", "/notifications", { page, per_page: perPage, ...filters });
+    return { ...(await response.json()), position: response.headers.get("X-Inbox-Position") };
   }
 
   async get(id) {
-    return (await this.#request("GET", notificationPath(id))).notification;
+    const response = await this.#request("GET", notificationPath(id));
+    return (await response.json()).notification;
   }
 
   /** Mark as read, which also marks as seen. */
   read(id) {
-    return this.#request("POST", notificationPath(id, "/read"));
+    return this.#change("POST", notificationPath(id, "/read"));
   }
 
   unread(id) {
-    return this.#request("POST", notificationPath(id, "/unread"));
+    return this.#change("POST", notificationPath(id, "/unread"));
   }
 
   seen(id) {
-    return this.#request("POST", notificationPath(id, "/seen"));
+    return this.#change("POST", notificationPath(id, "/seen"));
   }
 
   archive(id) {
-    return this.#request("POST", notificationPath(id, "/archive"));
+    return this.#change("POST", notificationPath(id, "/archive"));
   }
 
   unarchive(id) {
-    return this.#request("DELETE", notificationPath(id, "/archive"));
+    return this.#change("DELETE", notificationPath(id, "/archive"));
   }
 
   delete(id) {
-    return this.#request("DELETE", notificationPath(id));
+    return this.#change("DELETE", notificationPath(id));
   }
 
   /** Mark all as read that the filters let through: `{read, seen, archived, categories, topics}`. */
   readAll(filters = {}) {
-    return this.#request("POST", "/notifications/read", filters);
+    return this.#change("POST", "/notifications/read", filters);
   }
 
   seenAll(filters = {}) {
-    return this.#request("POST", "/notifications/seen", filters);
+    return this.#change("POST", "/notifications/seen", filters);
+  }
+
+  async #change(method, path, filters) {
+    await this.#request(method, path, filters);
   }
 
   async #request(method, path, query = {}) {
@@ -395,7 +403,7 @@ export class InboxClient extends EventTarget {
       signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
     });
     if (!response.ok) throw await InboxError.from(response);
-    return response.status === 204 ? undefined : response.json();
+    return response;
   }
 
   #url(path, query = {}) {
@@ -505,10 +513,9 @@ export class InboxClient extends EventTarget {
   }
 
   #onEvent(event) {
-    const last = parsePosition(this.#position);
-    const next = parsePosition(event.position);
-    if (next.epoch === last.epoch && next.offset <= last.offset) return; // a duplicate
-    if (next.epoch !== last.epoch || next.offset !== last.offset + 1) {
+    const steps = stepsBetween(this.#position, event.position);
+    if (steps <= 0) return; // a duplicate
+    if (steps !== 1) {
       // The server promises that this cannot happen. Resuming makes it send what is missing, or `reset`.
       this.#connection.end({ reason: `${event.position} does not follow ${this.#position}` });
       return;
@@ -805,6 +812,12 @@ function retryAfterMs(response) {
   if (value === null) return undefined;
   const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
   return ms > 0 ? ms : undefined;
+}
+
+/** How many events lie between two positions; NaN if they are positions in different logs. */
+function stepsBetween(from, to) {
+  const [before, after] = [parsePosition(from), parsePosition(to)];
+  return before.epoch === after.epoch ? after.offset - before.offset : NaN;
 }
 
 /** The epoch is the server's business; it may contain dots. */

@@ -1,0 +1,192 @@
+"""The demo page as a person uses it: a gateway started as a new user would, the system's Chromium, and the page."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from tests.servers import Gateway, running_gateway, user_hmac, wait_for
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+TRANSPORTS = ("websocket", "sse")
+
+PATIENCE_MS = 20_000
+"""For a page to become as expected: a reconnect backs off for some seconds, and shared machines are slow."""
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@contextlib.contextmanager
+def running_chromium() -> Iterator[Browser]:
+    """A browser for a block."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A gateway with nothing set up, and what it printed: the demo page's address with the demo project's keys."""
+
+    gateway: Gateway
+    address: str
+    api_key: str
+    api_secret: str
+
+    def send(self, title: str, *users: str, **fields: str) -> None:
+        """Send a notification as a backend."""
+        recipients = [{"external_id": user} for user in users]
+        body = {"notification": {"title": title, "recipients": recipients, **fields}}
+        headers = {"X-MAGICBELL-API-KEY": self.api_key, "X-MAGICBELL-API-SECRET": self.api_secret}
+        httpx.post(f"{self.gateway.url}/notifications", headers=headers, json=body, timeout=10).raise_for_status()
+
+    def inbox(self, user: str) -> dict[str, Any]:
+        """What a panel of a user has to show, by the REST API: items that are not archived, counts, and position."""
+        headers = {
+            "X-MAGICBELL-API-KEY": self.api_key,
+            "X-MAGICBELL-USER-EXTERNAL-ID": user,
+            "X-MAGICBELL-USER-HMAC": user_hmac(user, self.api_secret),
+        }
+        query = {"archived": "false", "per_page": "100"}
+        response = httpx.get(f"{self.gateway.url}/notifications", headers=headers, params=query, timeout=10)
+        page = response.raise_for_status().json()
+        return {
+            "items": [
+                {"title": item["title"], "read": item["read_at"] is not None, "seen": item["seen_at"] is not None}
+                for item in page["notifications"]
+            ],
+            "unread": page["unread_count"],
+            "unseen": page["unseen_count"],
+            "position": response.headers["X-Inbox-Position"],
+        }
+
+
+@contextlib.contextmanager
+def running_demo(data_dir: Path) -> Iterator[Demo]:
+    """A gateway for a block, started as a new user would."""
+    with running_gateway(data_dir, INBOX_BOOTSTRAP_API_KEY="", INBOX_BOOTSTRAP_API_SECRET="") as gateway:
+        pattern = r"(http://\S+/demo#api_key=(\S+)&api_secret=(\S+))"
+        address, api_key, api_secret = wait_for(
+            lambda: re.search(pattern, gateway.log), "the demo page's address"
+        ).groups()
+        yield Demo(gateway, address, api_key, api_secret)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One inbox on the page."""
+
+    element: Locator
+
+    def item(self, title: str) -> Locator:
+        """The row of the notification with this title."""
+        return self.element.locator(".item").filter(has=self.element.page.get_by_role("heading", name=title))
+
+    def do(self, action: str, title: str | None = None) -> None:
+        """Press a button: of the item with a title, or the panel's own."""
+        within = self.element if title is None else self.item(title)
+        within.locator(f'[data-action="{action}"]').click()
+
+    def shown(self) -> dict[str, Any]:
+        """What the panel shows, as `Demo.inbox` spells it."""
+        shown: dict[str, Any] = self.element.evaluate(
+            """(panel) => {
+                const text = (id) => panel.querySelector(`[data-testid="${id}"]`).textContent;
+                return {
+                    items: Array.from(panel.querySelectorAll(".item"), ({ dataset, children }) => ({
+                        title: children[0].textContent,
+                        read: dataset.read === "true",
+                        seen: dataset.seen === "true",
+                    })),
+                    unread: Number(text("unread-count")),
+                    unseen: Number(text("unseen-count")),
+                    position: text("position"),
+                };
+            }"""
+        )
+        return shown
+
+    def expect_shown(self, inbox: dict[str, Any]) -> None:
+        """Wait until the panel shows precisely this."""
+        with contextlib.suppress(AssertionError):
+            wait_for(lambda: self.shown() == inbox, "the panel", PATIENCE_MS / 1000)
+        assert self.shown() == inbox
+
+    def expect_state(self, state: str) -> None:
+        """Wait until the connection is in a state."""
+        expect(self.element).to_have_attribute("data-state", state)
+
+    def expect_titles(self, *titles: str) -> None:
+        """Wait until exactly these notifications are shown, in this order."""
+        expect(self.element.locator(".item h4")).to_have_text(list(titles))
+
+    def expect_badges(self, unread: int, unseen: int) -> None:
+        """Wait until the badges say so."""
+        expect(self.element.get_by_test_id("unread-count")).to_have_text(str(unread))
+        expect(self.element.get_by_test_id("unseen-count")).to_have_text(str(unseen))
+
+
+@dataclass(frozen=True)
+class DemoPage:
+    """The page in a browser, with two people on it."""
+
+    page: Page
+    demo: Demo
+    users: tuple[str, str]
+
+    def open(self) -> None:
+        """Open the page by the printed address, rename its people to ours, and wait until all inboxes are live."""
+        self.page.goto(self.demo.address)
+        # Browsers log an error for a WebSocket that is closed before it is open.
+        expect(self.page.locator('.panel[data-state="live"]')).to_have_count(4)
+        for number, user in enumerate(self.users):
+            name = self.page.locator(".person-head input").nth(number)
+            name.fill(user)
+            name.press("Enter")
+        self.expect_live()
+
+    def panel(self, user: str, transport: str) -> Panel:
+        """One of the four inboxes."""
+        return Panel(self.page.locator(f'[data-user="{user}"][data-transport="{transport}"]'))
+
+    def panels(self, *users: str) -> list[Panel]:
+        """Both inboxes of each of these users; of all of them by default."""
+        return [self.panel(user, transport) for user in users or self.users for transport in TRANSPORTS]
+
+    def send(self, *, to: tuple[str, ...] = (), **fields: str) -> None:
+        """Fill in the form and send it to some of the people, or to all."""
+        for user in self.users:
+            self.page.get_by_role("checkbox", name=user, exact=True).set_checked(not to or user in to)
+        for name, value in ({"content": "", "category": "", "action_url": ""} | fields).items():
+            self.page.locator(f'#send [name="{name}"]').fill(value)
+        self.page.get_by_role("button", name="Send", exact=True).click()
+
+    def expect_live(self) -> None:
+        """Wait until every inbox is connected."""
+        for panel in self.panels():
+            panel.expect_state("live")
+
+    def expect_exact(self) -> None:
+        """Wait until every inbox shows precisely what the REST API answers."""
+        for user in self.users:
+            inbox = self.demo.inbox(user)
+            for panel in self.panels(user):
+                panel.expect_shown(inbox)

@@ -1,0 +1,269 @@
+"""The demo page in a real browser, against a gateway started as a new user would start it."""
+
+import itertools
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.end_to_end.demo_page import CHROMIUM, Demo, DemoPage, running_chromium, running_demo
+from tests.servers import Gateway, user_hmac, wait_for
+
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is missing: `apt-get install chromium`")
+
+LOST_CONNECTION = re.compile(r"net::ERR_|WebSocket connection to .* failed")
+"""What browsers log when a server dies, however well a page copes."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running_chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    with running_demo(tmp_path_factory.mktemp("demo") / "data") as started:
+        yield started
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What pages wrote to the console as an error or a warning, or failed with."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
+    """An empty page. No test may leave complaints behind, except those that it takes out."""
+    with browser.new_context(viewport={"width": 1400, "height": 1000}) as context:
+        page = context.new_page()
+        page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        yield page
+    assert complaints == []
+
+
+@pytest.fixture(scope="module")
+def user_names() -> Iterator[tuple[str, str]]:
+    """Names that no other test uses."""
+    return ((f"ada {number}", f"grace {number}") for number in itertools.count(1))
+
+
+@pytest.fixture
+def inboxes(page: Page, demo: Demo, user_names: Iterator[tuple[str, str]]) -> DemoPage:
+    """The page, open, with people of its own who have got nothing yet."""
+    opened = DemoPage(page, demo, next(user_names))
+    opened.open()
+    return opened
+
+
+def kill_worker(gateway: Gateway) -> None:
+    """Kill the gateway's worker as the kernel would, and wait for the next one."""
+    [killed] = gateway.children("worker")
+    os.kill(killed, signal.SIGKILL)
+    wait_for(lambda: not Path(f"/proc/{killed}").exists(), "the supervisor to notice")
+    wait_for(gateway.ready, "another worker", 30)
+
+
+def test_the_printed_address_opens_four_live_inboxes_and_its_keys_go_out_of_sight(page: Page, demo: Demo) -> None:
+    printed = demo.gateway.log.count(demo.api_secret)
+    page.goto(demo.address)
+    inboxes = DemoPage(page, demo, ("ada", "grace"))
+    inboxes.expect_live()
+    assert page.url == f"{demo.gateway.url}/demo"
+    page.reload()
+    inboxes.expect_live()
+    assert demo.api_secret not in page.content()
+    assert demo.gateway.log.count(demo.api_secret) == printed
+
+
+def test_a_page_without_keys_asks_for_them(page: Page, demo: Demo) -> None:
+    page.goto(f"{demo.gateway.url}/")
+    page.get_by_label("API key").fill(demo.api_key)
+    page.get_by_label("API secret").fill(demo.api_secret)
+    page.get_by_role("button", name="Open the inboxes").click()
+    DemoPage(page, demo, ("ada", "grace")).expect_live()
+    page.get_by_role("button", name="Change keys").click()
+    expect(page.get_by_label("API secret")).to_have_value("")
+
+
+def test_what_the_form_sends_is_in_both_inboxes_of_each_recipient_and_in_no_other(inboxes: DemoPage) -> None:
+    ada, grace = inboxes.users
+    inboxes.send(title="For both", content="Two of them", category="greetings", action_url="https://example.com/both")
+    for panel in inboxes.panels():
+        panel.expect_titles("For both")
+        panel.expect_badges(unread=1, unseen=1)
+        expect(panel.item("For both")).to_contain_text("Two of them")
+        expect(panel.item("For both")).to_contain_text("greetings")
+        expect(panel.item("For both").get_by_role("link")).to_have_attribute("href", "https://example.com/both")
+    expect(inboxes.page.locator("#send-outcome")).to_contain_text("In 4 of 4 inboxes")
+
+    inboxes.send(to=(ada,), title="For Ada")
+    for panel in inboxes.panels(ada):
+        panel.expect_titles("For Ada", "For both")
+        panel.expect_badges(unread=2, unseen=2)
+    for panel in inboxes.panels(grace):
+        panel.expect_titles("For both")
+    inboxes.expect_exact()
+
+
+def test_reading_in_one_inbox_reads_in_the_other(inboxes: DemoPage) -> None:
+    ada, grace = inboxes.users
+    inboxes.demo.send("A letter", ada, grace)
+    for here, there in (("websocket", "sse"), ("sse", "websocket")):
+        inboxes.panel(ada, here).do("read", "A letter")
+        expect(inboxes.panel(ada, there).item("A letter")).to_have_attribute("data-read", "true")
+        for panel in inboxes.panels(ada):
+            panel.expect_badges(unread=0, unseen=0)
+        inboxes.panel(ada, there).do("unread", "A letter")
+        for panel in inboxes.panels(ada):
+            panel.expect_badges(unread=1, unseen=0)
+    for panel in inboxes.panels(grace):
+        panel.expect_badges(unread=1, unseen=1)
+    inboxes.expect_exact()
+
+
+def test_archiving_and_deleting_in_one_inbox_do_so_in_the_other(inboxes: DemoPage) -> None:
+    ada, _ = inboxes.users
+    websocket, sse = inboxes.panels(ada)
+    for title in ("First", "Second", "Third"):
+        inboxes.demo.send(title, ada)
+    websocket.expect_titles("Third", "Second", "First")
+    websocket.do("archive", "Second")
+    sse.expect_titles("Third", "First")
+    sse.do("delete", "First")
+    websocket.expect_titles("Third")
+    for panel in (websocket, sse):
+        panel.expect_badges(unread=1, unseen=1)
+    inboxes.expect_exact()
+
+    sse.element.get_by_label("archived").check()
+    sse.expect_titles("Third", "Second")
+    sse.expect_badges(unread=2, unseen=2)
+    sse.do("unarchive", "Second")
+    websocket.expect_titles("Third", "Second")
+    inboxes.expect_exact()
+
+
+def test_marking_all_in_one_inbox_marks_all_in_the_other(inboxes: DemoPage) -> None:
+    ada, grace = inboxes.users
+    for title in ("First", "Second", "Third"):
+        inboxes.demo.send(title, ada, grace)
+    websocket, sse = inboxes.panels(ada)
+    websocket.expect_badges(unread=3, unseen=3)
+    websocket.do("seen-all")
+    sse.expect_badges(unread=3, unseen=0)
+    sse.do("read-all")
+    websocket.expect_badges(unread=0, unseen=0)
+    for panel in inboxes.panels(grace):
+        panel.expect_badges(unread=3, unseen=3)
+    inboxes.expect_exact()
+
+
+def test_a_connection_that_is_cut_resumes_with_what_it_missed(inboxes: DemoPage) -> None:
+    ada, grace = inboxes.users
+    inboxes.demo.send("Before", ada, grace)
+    inboxes.expect_exact()
+    cut = [inboxes.panel(ada, "websocket"), inboxes.panel(grace, "sse")]
+    others = [inboxes.panel(ada, "sse"), inboxes.panel(grace, "websocket")]
+    positions = [panel.shown()["position"] for panel in cut]
+
+    for panel in cut:
+        panel.do("cut")
+    inboxes.send(title="Meanwhile")
+    for panel in others:
+        panel.expect_titles("Meanwhile", "Before")
+        panel.do("read", "Before")
+        panel.expect_badges(unread=1, unseen=1)
+    for panel in cut:
+        panel.expect_state("waiting")
+        panel.expect_titles("Before")
+
+    for panel, position in zip(cut, positions, strict=True):
+        panel.expect_state("live")
+        expect(panel.element).to_contain_text(f"resumed after {position}")
+        panel.expect_titles("Meanwhile", "Before")
+    inboxes.expect_exact()
+
+
+def test_every_inbox_is_exact_again_after_the_worker_was_killed(inboxes: DemoPage, complaints: list[str]) -> None:
+    ada, grace = inboxes.users
+    for title in ("First", "Second", "Third"):
+        inboxes.demo.send(title, ada, grace)
+    inboxes.expect_exact()
+    inboxes.panel(ada, "sse").do("read", "First")
+    inboxes.panel(grace, "websocket").do("archive", "Second")
+    inboxes.expect_exact()
+
+    kill_worker(inboxes.demo.gateway)
+    inboxes.demo.send("Meanwhile", ada, grace)
+    inboxes.expect_live()
+    inboxes.expect_exact()
+    inboxes.send(title="Afterwards")
+    for panel in inboxes.panels(grace):
+        panel.expect_titles("Afterwards", "Meanwhile", "Third", "First")
+    inboxes.expect_exact()
+    complaints[:] = [complaint for complaint in complaints if not LOST_CONNECTION.search(complaint)]
+
+
+def test_content_with_html_is_shown_as_text_and_never_runs(inboxes: DemoPage) -> None:
+    ada, _ = inboxes.users
+    markup = """<img src="x" onerror="document.title = 'run'"><script>document.title = 'run'</script>"""
+    inboxes.send(to=(ada,), title=markup, content=markup, category=markup[:90], action_url="javascript:alert(1)")
+    for panel in inboxes.panels(ada):
+        panel.expect_titles(markup)
+        expect(panel.element.locator(".item-content")).to_have_text(markup)
+        expect(panel.element.locator(".item a")).to_be_hidden()
+        expect(panel.element.locator("img, script")).to_have_count(0)
+    inboxes.page.locator("#log summary").first.click()
+    expect(inboxes.page.locator("#log pre").first).to_contain_text("onerror")
+    expect(inboxes.page.locator("#log").locator("img, script")).to_have_count(0)
+    assert inboxes.page.title() == "Four inboxes, live"
+
+
+def test_a_browsers_own_event_source_comes_back_by_itself_and_misses_nothing(
+    page: Page, demo: Demo, complaints: list[str]
+) -> None:
+    """From another origin, with all it needs in the query, as `EventSource` cannot do otherwise."""
+    returned_with: list[str] = []
+    page.on("request", lambda request: returned_with.append(request.all_headers().get("last-event-id", "")))
+    credentials = {"api_key": demo.api_key, "user_external_id": "eve", "user_hmac": user_hmac("eve", demo.api_secret)}
+    page.goto(f"http://localhost:{demo.gateway.port}/demo")  # to a browser, not the origin of 127.0.0.1
+    page.evaluate(
+        """([address, credentials]) => {
+            const source = new EventSource(`${address}/realtime/sse?${new URLSearchParams(credentials)}`);
+            globalThis.received = [];
+            for (const name of ["ready", "notifications/new", "reset", "error"]) {
+                source.addEventListener(name, ({ data, lastEventId }) => {
+                    if (data) received.push([name, lastEventId, JSON.parse(data).data?.notification.title]);
+                });
+            }
+        }""",
+        [demo.gateway.url, credentials],
+    )
+
+    def received(count: int) -> list[list[str | None]]:
+        page.wait_for_function("(count) => received.length >= count", arg=count)
+        messages: list[list[str | None]] = page.evaluate("received")
+        return messages
+
+    [[_, start, _]] = received(1)
+    demo.send("Before", "eve")
+    epoch = str(start).removesuffix("0")
+    assert received(2)[1:] == [["notifications/new", f"{epoch}1", "Before"]]
+
+    kill_worker(demo.gateway)
+    demo.send("Meanwhile", "eve")
+    demo.send("Another", "eve")
+    assert received(5)[2:] == [
+        ["ready", f"{epoch}1", None],
+        ["notifications/new", f"{epoch}2", "Meanwhile"],
+        ["notifications/new", f"{epoch}3", "Another"],
+    ]
+    assert returned_with[-1] == f"{epoch}1"
+    complaints[:] = [complaint for complaint in complaints if not LOST_CONNECTION.search(complaint)]
