@@ -33,8 +33,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Start the request, or give the socket to an event stream."""
+        if self._given_away:
+            return  # what a client sends after its request for a stream means nothing
         busy = self.cycle is not None and not self.cycle.response_complete
-        if not busy and self.parser.get_method() == b"GET" and self._url_path() == PATH:
+        upgrade = self.parser.should_upgrade() and self._should_upgrade()
+        if not busy and not upgrade and self.parser.get_method() == b"GET" and self._url_path() == PATH:
             self._give_away()
         else:
             super().on_headers_complete()

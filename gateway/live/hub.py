@@ -8,11 +8,11 @@ repair    read_log: sessions with a gap, or all of them after the link was down,
 import asyncio
 import random
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from gateway.auth import Authenticator
-from gateway.domain.errors import ApiError, CloseCode, ErrorCode, api_error
+from gateway.domain.errors import ApiError, CloseCode, ErrorCode, Problem, api_error
 from gateway.domain.event import Event, Position
 from gateway.domain.principal import Credentials, Principal, User
 from gateway.domain.session import SessionLimits
@@ -100,11 +100,11 @@ class Hub:
 
     def admit(self, connection: Connection, credentials: Credentials) -> None:
         """Verify credentials and open the connection's stream; the answer comes as effects of its session."""
-        self._spawn(self._admit(connection, credentials), "admit")
+        self._spawn(self._admit(connection, credentials), "admit", [connection])
 
     def renew(self, connection: Connection, credentials: Credentials) -> None:
         """Verify fresh credentials of a connection that is open."""
-        self._spawn(self._renew(connection, credentials), "renew")
+        self._spawn(self._renew(connection, credentials), "renew", [connection])
 
     def leave(self, connection: Connection) -> None:
         """Forget a connection that is gone."""
@@ -154,8 +154,8 @@ class Hub:
         if waiting is not None:
             waiting.append(connection)
             return
-        self._reads[(feed, after)] = [connection]
-        self._spawn(self._read_log(feed, after), "read-log")
+        waiting = self._reads[(feed, after)] = [connection]
+        self._spawn(self._read_log(feed, after), "read-log", waiting)
 
     # -- shutdown
 
@@ -178,16 +178,19 @@ class Hub:
 
     # -- inside
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str, connections: Sequence[Connection]) -> None:
+        """Start a task that `connections` wait for."""
         assert self._tasks is not None, "Hub.run is not running"
-        self._tasks.create_task(self._guarded(work), name=name)
+        self._tasks.create_task(self._guarded(work, connections), name=name)
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, work: Coroutine[Any, Any, None], connections: Sequence[Connection]) -> None:
         try:
             await work
         except Exception:
-            # One connection's trouble must not end the others.
+            # Trouble of some connections must not end the others; those it is about would wait for ever.
             log.exception("live_task_failed")
+            for connection in connections:
+                connection.carry_out(connection.session.close(CloseCode.INTERNAL_ERROR, retry_after_ms()))
 
     async def _admit(self, connection: Connection, credentials: Credentials) -> None:
         session = connection.session
@@ -243,22 +246,22 @@ class Hub:
             self._link.unsubscribe(feed.channel)
 
     async def _renew(self, connection: Connection, credentials: Credentials) -> None:
-        session = connection.session
-        feed = connection.feed
         try:
-            principal: Principal = await self._authenticator.user(credentials)
+            verified: Principal | Problem = await self._authenticator.user(credentials)
         except ApiError as error:
-            connection.carry_out(session.renewal_refused(error.problems[0]))
-            return
+            verified = error.problems[0]
         except StoreUnavailableError:
-            connection.carry_out(session.renewal_refused(api_error(ErrorCode.REDIS_UNAVAILABLE).problems[0]))
+            verified = api_error(ErrorCode.REDIS_UNAVAILABLE).problems[0]
+        session, feed = connection.session, connection.feed
+        if session.closed or feed is None:
+            return  # it ended meanwhile
+        if isinstance(verified, Problem):
+            connection.carry_out(session.renewal_refused(verified))
             return
-        if session.closed or feed is None or principal.user is None:
-            return
-        if principal.user.id != feed.user.id:
+        if verified.user is None or verified.user.id != feed.user.id:
             connection.carry_out(session.close(CloseCode.UNAUTHORIZED))
             return
-        connection.carry_out(session.renewed(principal.expires_at))
+        connection.carry_out(session.renewed(verified.expires_at))
         now = time.monotonic()
         connection.slot = self.wheel.schedule(connection, session.next_deadline(now, time.time()), connection.slot)
 
@@ -277,7 +280,7 @@ class Hub:
     def _read_failed(self, connections: list[Connection]) -> None:
         for connection in connections:
             connection.carry_out(connection.session.log_unavailable(retry_after_ms()))
-        self._spawn(self._retry(connections), "retry-read")
+        self._spawn(self._retry(connections), "retry-read", connections)
 
     async def _retry(self, connections: list[Connection]) -> None:
         await asyncio.sleep(READ_RETRY_SECONDS * random.uniform(0.5, 1.5))

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 PATH = "/realtime/sse"
 
-_HEARTBEAT = b": heartbeat\n\n"
+_HEARTBEAT = b": heartbeat\n"
+"""A comment needs no empty line after it, and some clients (httpx-sse) take one for an event without data."""
 
 _REFUSALS = {
     CloseCode.UNAUTHORIZED: HTTPStatus.UNAUTHORIZED,

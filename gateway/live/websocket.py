@@ -141,11 +141,9 @@ class WebSocketConnection(Connection):
             self.text = frame.opcode is Opcode.TEXT
         assert self.fragments is not None, "the core lets no continuation through without a beginning"
         self.fragments.append(bytes(frame.data))
-        # Fragments count too, or a message of ten thousand would pass as one.
-        if effects := self.session.heard(now):
-            self.carry_out(effects)
-            return
         if not frame.fin:
+            # Fragments count too, or a message of ten thousand would pass as one.
+            self.carry_out(self.session.heard(now))
             return
         data, self.fragments = b"".join(self.fragments), None
         if self.text:

@@ -1,0 +1,257 @@
+"""The command line as people use it."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.servers import API_KEY, Gateway, running_gateway, user_hmac, wait_for
+
+SECONDS = 30.0
+
+
+def run(*arguments: str, data_dir: Path | None = None, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run `inbox-gateway` to its end; nothing of this process's INBOX_* settings counts."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("INBOX_")}
+    if data_dir is not None:
+        clean["INBOX_DATA_DIR"] = str(data_dir)
+    return subprocess.run(
+        [sys.executable, "-m", "gateway", *arguments],
+        env={**clean, **environment},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+def output(*arguments: str, data_dir: Path) -> str:
+    """Run a command that must succeed, and give what it printed."""
+    done = run(*arguments, data_dir=data_dir)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def fields(printed: str) -> dict[str, str]:
+    """Read the `name   value` lines of one project."""
+    return dict(re.split(r"\s{2,}", line, maxsplit=1) for line in printed.strip().splitlines())
+
+
+def refusal(done: "subprocess.CompletedProcess[str]") -> str:
+    """Give the one sentence of a command that could not run."""
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+# ---- help
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["", "serve", "project", "project create", "project list", "project rotate-secret", "token", "doctor"],
+)
+def test_every_command_explains_itself(command: str) -> None:
+    done = run(*command.split(), "--help")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert f"inbox-gateway {command}".strip() in done.stdout.replace("python -m gateway", "inbox-gateway")
+
+
+def test_the_installed_command_has_a_name_and_a_version() -> None:
+    program = Path(sys.executable).with_name("inbox-gateway")
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=SECONDS, check=True)
+    assert re.fullmatch(r"inbox-gateway, version \d+\.\d+\.\d+\n", done.stdout)
+
+
+def test_a_command_that_does_not_exist_is_named() -> None:
+    done = run("sevre")
+    assert done.returncode == 2
+    assert "sevre" in done.stderr
+
+
+# ---- projects and tokens, beside a running gateway
+
+
+def api_status(gateway: Gateway, headers: dict[str, str]) -> int:
+    """Ask for a listing and give the status."""
+    return httpx.get(f"{gateway.url}/notifications", headers=headers).status_code
+
+
+def admin_status(gateway: Gateway, api_key: str, api_secret: str) -> int:
+    """Send a notification and give the status."""
+    headers = {"X-MAGICBELL-API-KEY": api_key, "X-MAGICBELL-API-SECRET": api_secret}
+    body = {"notification": {"title": "Hello", "recipients": [{"external_id": "ada"}]}}
+    return httpx.post(f"{gateway.url}/notifications", headers=headers, json=body).status_code
+
+
+def test_a_created_project_works_at_once_and_is_listed_without_its_secret(gateway: Gateway) -> None:
+    printed = output("project", "create", "Shop", data_dir=gateway.data_dir)
+    project = fields(printed)
+    assert project.keys() == {"name", "id", "api key", "api secret", "hmac"}
+    assert (project["name"], project["hmac"]) == ("Shop", "required")
+    assert project["api key"].startswith("key_"), "a command line must not take it for an option"
+    assert admin_status(gateway, project["api key"], project["api secret"]) == 201
+
+    listed = output("project", "list", data_dir=gateway.data_dir)
+    assert project["api key"] in listed
+    assert API_KEY in listed
+    assert project["api secret"] not in listed
+
+
+def test_a_project_may_do_without_hmacs(gateway: Gateway) -> None:
+    project = fields(output("project", "create", "Intranet", "--no-hmac", data_dir=gateway.data_dir))
+    assert project["hmac"] == "not required"
+    headers = {"X-MAGICBELL-API-KEY": project["api key"], "X-MAGICBELL-USER-EXTERNAL-ID": "ada"}
+    assert api_status(gateway, headers) == 200
+
+
+def test_a_rotated_secret_counts_beside_the_old_one(gateway: Gateway) -> None:
+    old = fields(output("project", "create", "Shop", data_dir=gateway.data_dir))
+    new = fields(output("project", "rotate-secret", old["api key"], data_dir=gateway.data_dir))
+    assert new["api key"] == old["api key"]
+    assert new["api secret"] != old["api secret"]
+    for secret in (old["api secret"], new["api secret"]):
+        assert admin_status(gateway, old["api key"], secret) == 201
+        headers = {
+            "X-MAGICBELL-API-KEY": old["api key"],
+            "X-MAGICBELL-USER-EXTERNAL-ID": "ada",
+            "X-MAGICBELL-USER-HMAC": user_hmac("ada", secret),
+        }
+        assert api_status(gateway, headers) == 200
+
+
+def test_a_secret_rotated_without_overlap_counts_no_longer(gateway: Gateway) -> None:
+    old = fields(output("project", "create", "Shop", data_dir=gateway.data_dir))
+    new = fields(output("project", "rotate-secret", old["api key"], "--overlap", "0", data_dir=gateway.data_dir))
+    assert admin_status(gateway, old["api key"], old["api secret"]) == 401
+    assert admin_status(gateway, old["api key"], new["api secret"]) == 201
+
+
+def test_a_rotation_reaches_a_gateway_that_knows_the_project_within_seconds(gateway: Gateway) -> None:
+    old = fields(output("project", "create", "Shop", data_dir=gateway.data_dir))
+    assert admin_status(gateway, old["api key"], old["api secret"]) == 201
+    new = fields(output("project", "rotate-secret", old["api key"], data_dir=gateway.data_dir))
+    wait_for(lambda: admin_status(gateway, old["api key"], new["api secret"]) == 201, "the new secret to count")
+    assert admin_status(gateway, old["api key"], old["api secret"]) == 201
+
+
+@pytest.mark.parametrize("name", [("--external-id", "ada"), ("--email", "Ada@Example.com")])
+def test_a_token_is_accepted_by_the_api(gateway: Gateway, name: tuple[str, str]) -> None:
+    token = output("token", "--api-key", API_KEY, *name, data_dir=gateway.data_dir).strip()
+    assert api_status(gateway, {"Authorization": f"Bearer {token}"}) == 200
+
+
+def test_an_hmac_is_what_a_backend_would_compute(gateway: Gateway) -> None:
+    printed = output("token", "--api-key", API_KEY, "--external-id", "ada", "--hmac", data_dir=gateway.data_dir)
+    assert printed.strip() == user_hmac("ada")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("token", "--api-key", "no-such-key", "--external-id", "ada"), ("project", "rotate-secret", "no-such-key")],
+)
+def test_a_key_that_no_project_has_is_told(gateway: Gateway, command: tuple[str, ...]) -> None:
+    assert "no project has the key no-such-key" in refusal(run(*command, data_dir=gateway.data_dir))
+
+
+def test_a_token_for_nobody_is_refused(gateway: Gateway) -> None:
+    done = run("token", "--api-key", API_KEY, data_dir=gateway.data_dir)
+    assert done.returncode == 2
+    assert "--external-id or --email" in done.stderr
+
+
+# ---- doctor
+
+
+def test_the_doctor_finds_a_running_gateway_well(gateway: Gateway) -> None:
+    printed = output("doctor", data_dir=gateway.data_dir)
+    assert "durability append-only file" in printed
+    assert printed.endswith("all well\n")
+
+
+def test_the_doctor_finds_a_fresh_machine_well_and_leaves_nothing_running(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    assert output("doctor", data_dir=data_dir).endswith("all well\n")
+    with socket.socket(socket.AF_UNIX) as connection, pytest.raises(OSError, match=r"refused|No such file"):
+        connection.connect(str(data_dir / "valkey" / "valkey.sock"))
+
+
+def test_a_project_created_before_the_first_start_is_there_after_it(tmp_path: Path) -> None:
+    project = fields(output("project", "create", "Early", data_dir=tmp_path / "data"))
+    with running_gateway(tmp_path / "data") as gateway:
+        assert admin_status(gateway, project["api key"], project["api secret"]) == 201
+
+
+# ---- what is wrong is said in one sentence
+
+
+def test_a_port_in_use_is_told(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = run("serve", "--port", str(port), data_dir=tmp_path / "data")
+    assert refusal(done) == (
+        f"inbox-gateway: cannot listen on 127.0.0.1:{port}: Address already in use. "
+        "Use --port or INBOX_PORT for another."
+    )
+
+
+def test_a_misspelt_setting_is_named_with_what_it_may_mean(tmp_path: Path) -> None:
+    done = run("serve", data_dir=tmp_path / "data", INBOX_HEARTBEAT_SECOND="5")
+    assert refusal(done) == (
+        "inbox-gateway: INBOX_HEARTBEAT_SECOND is not a setting; did you mean INBOX_HEARTBEAT_SECONDS?"
+    )
+
+
+def test_a_setting_with_a_wrong_value_is_named(tmp_path: Path) -> None:
+    assert "INBOX_PORT must be a whole number, not 'http'" in refusal(
+        run("serve", data_dir=tmp_path / "data", INBOX_PORT="http")
+    )
+
+
+def test_a_data_directory_that_is_too_deep_for_a_socket_is_told(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 100)
+    assert "too long for a Unix socket" in refusal(run("project", "list", data_dir=deep))
+
+
+# ---- the first start
+
+
+def curl_of(gateway: Gateway) -> str:
+    """Wait for the banner and give the command it prints."""
+    printed = wait_for(
+        lambda: re.search(r"Send one +(curl .*?)\n\n", gateway.log, re.DOTALL), f"the banner in {gateway.log}"
+    )
+    return str(printed[1])
+
+
+def test_the_first_start_prints_a_curl_that_works_and_the_second_start_the_same(tmp_path: Path) -> None:
+    unset = {"INBOX_BOOTSTRAP_API_KEY": "", "INBOX_BOOTSTRAP_API_SECRET": "", "INBOX_BOOTSTRAP_HMAC_ENABLED": ""}
+    with running_gateway(tmp_path / "data", **unset) as gateway:
+        command = curl_of(gateway)
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=SECONDS, check=True)
+        assert '"title":"Hello, Ada"' in done.stdout
+        assert f"Demo page   {gateway.url}/demo#api_key=" in gateway.log
+
+        gateway.stop()
+        first_log = gateway.log
+        gateway.start()
+        wait_for(lambda: gateway.log.count("Send one") == 2, "the second banner")
+        assert gateway.log[len(first_log) :].count(command) == 1
+
+
+def test_the_files_with_secrets_are_private(tmp_path: Path) -> None:
+    output("project", "create", "Shop", data_dir=tmp_path / "data")
+    assert (tmp_path / "data").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "data" / "secret.key").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "data" / "valkey").stat().st_mode & 0o077 == 0

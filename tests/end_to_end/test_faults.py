@@ -1,0 +1,407 @@
+"""What breaks: processes that are killed, a store that hangs, a network that is cut. After it heals all is exact."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import redis
+
+from tests.live.clients import (
+    TRANSPORTS,
+    Ended,
+    LiveClient,
+    Replica,
+    ResumingInbox,
+    epoch,
+    items,
+    offset,
+    offsets,
+    open_inbox,
+    open_raw_websocket,
+    position,
+    resuming,
+    send,
+)
+from tests.servers import ADMIN, Gateway, RedisServer, running_gateway, running_redis, wait_for
+
+HEALED_SECONDS = 30.0
+
+
+def short_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a directory with a short name: it holds a Unix socket, and command lines are searched for process names."""
+    return tmp_path_factory.mktemp("f") / "data"
+
+
+@pytest.fixture
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory of this test's own."""
+    return short_directory(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def durable_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway whose acknowledged writes are on disk."""
+    with running_gateway(short_directory(tmp_path_factory), INBOX_DURABILITY="disk") as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def durable(durable_gateway: Gateway) -> Gateway:
+    """That gateway, running whatever the test before did to it."""
+    if durable_gateway.process is None:
+        durable_gateway.start()
+    return durable_gateway
+
+
+@contextlib.asynccontextmanager
+async def client_of(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
+    """A REST client."""
+    async with httpx.AsyncClient(base_url=gateway.url, timeout=15) as http:
+        yield http
+
+
+class Writer:
+    """A backend that sends without pause and knows what was acknowledged."""
+
+    def __init__(self, http: httpx.AsyncClient, user: str):
+        self._http = http
+        self._user = user
+        self.acknowledged: list[str] = []
+        self.refused: list[httpx.Response] = []
+        self.cut_off = 0
+
+    async def write(self) -> bool:
+        """Send one; say whether it was acknowledged."""
+        body = {"notification": {"title": "Hello", "recipients": [{"external_id": self._user}]}}
+        try:
+            response = await self._http.post("/notifications", headers=ADMIN, json=body)
+        except httpx.TransportError:
+            self.cut_off += 1
+            return False
+        if response.status_code == 201:
+            self.acknowledged.append(response.json()["notification"]["id"])
+            return True
+        self.refused.append(response)
+        return False
+
+    async def acknowledge(self, count: int) -> None:
+        """Send until so many more are acknowledged."""
+        wanted = len(self.acknowledged) + count
+        async with asyncio.timeout(HEALED_SECONDS):
+            while len(self.acknowledged) < wanted:
+                if not await self.write():
+                    await asyncio.sleep(0.01)
+
+    async def write_until_refused(self) -> httpx.Response:
+        """Send until one is answered with an error, and give that."""
+        async with asyncio.timeout(HEALED_SECONDS):
+            while not self.refused:
+                await self.write()
+        return self.refused[0]
+
+
+async def assert_exact(http: httpx.AsyncClient, user: str, writer: Writer, inboxes: list[ResumingInbox]) -> None:
+    """Everything acknowledged is there, once, and every client knows exactly what REST lists."""
+    listed = await items(http, user)
+    ids = [item["id"] for item in listed]
+    assert set(writer.acknowledged) <= set(ids)
+    assert len(ids) == len(set(ids))
+    last = await position(http, user)
+    for inbox in inboxes:
+        await inbox.caught_up(last)
+        replica = Replica()
+        for event in inbox.events:
+            replica.apply(event)
+        assert replica.items == listed
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that nobody has reaped yet does not (Linux)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+# ---- processes that are killed
+
+
+async def test_a_killed_worker_is_replaced_and_nothing_is_lost_or_doubled(durable: Gateway, user: str) -> None:
+    inboxes = [ResumingInbox(transport, durable, user) for transport in (*TRANSPORTS, *TRANSPORTS)]
+    (worker,) = durable.children("worker")
+    async with client_of(durable) as http, resuming(*inboxes):
+        writers = [Writer(http, user) for _ in range(3)]
+        await asyncio.gather(*(writer.acknowledge(20) for writer in writers))
+        rest = asyncio.gather(*(writer.acknowledge(40) for writer in writers))
+        await inboxes[0].hear(20)
+        os.kill(worker, signal.SIGKILL)
+        await rest
+        for writer in writers:
+            await assert_exact(http, user, writer, inboxes)
+    assert all(inbox.connections == 2 for inbox in inboxes)
+    (successor,) = durable.children("worker")
+    assert successor != worker
+
+
+async def test_a_killed_valkey_is_started_again_while_connections_stay_open_and_writes_are_refused(
+    durable: Gateway, user: str
+) -> None:
+    (valkey,) = durable.children("valkey")
+    inboxes = [ResumingInbox(transport, durable, user) for transport in (*TRANSPORTS, *TRANSPORTS)]
+    async with client_of(durable) as http, resuming(*inboxes):
+        writer = Writer(http, user)
+        await writer.acknowledge(30)
+        os.kill(valkey, signal.SIGKILL)
+        refusal = await writer.write_until_refused()
+        assert refusal.status_code == 503
+        assert int(refusal.headers["Retry-After"]) >= 1
+        assert refusal.json()["errors"][0]["code"] == "redis_unavailable"
+        await writer.acknowledge(30)
+        assert {response.status_code for response in writer.refused} == {503}
+        assert writer.cut_off == 0
+        await assert_exact(http, user, writer, inboxes)
+        assert all(inbox.connections == 1 for inbox in inboxes), "connections stayed open"
+    (successor,) = durable.children("valkey")
+    assert successor != valkey
+
+
+async def test_a_killed_supervisor_takes_its_children_along_and_a_new_one_starts_at_once(
+    durable: Gateway, user: str
+) -> None:
+    children = durable.children("")
+    assert len(children) >= 2
+    inboxes = [ResumingInbox(transport, durable, user) for transport in TRANSPORTS]
+    async with client_of(durable) as http, resuming(*inboxes):
+        writer = Writer(http, user)
+        await writer.acknowledge(30)
+        await asyncio.to_thread(durable.stop, signal.SIGKILL)
+        await asyncio.to_thread(durable.start)
+        assert not [pid for pid in children if is_alive(pid)]
+        await writer.acknowledge(10)
+        await assert_exact(http, user, writer, inboxes)
+
+
+# ---- shutdown
+
+
+async def test_sigterm_says_goodbye_to_every_client_and_keeps_everything(durable: Gateway, user: str) -> None:
+    async with client_of(durable) as http:
+        sent = await send(http, user)
+    async with contextlib.AsyncExitStack() as stack:
+        clients: list[LiveClient] = [
+            await stack.enter_async_context(open_inbox(transport, durable, user))
+            for transport in TRANSPORTS
+            for _ in range(20)
+        ]
+        stopped = asyncio.create_task(asyncio.to_thread(durable.stop), name="stop")
+        said = await asyncio.gather(*(client.rest() for client in clients))
+        assert await stopped == 0
+    goodbyes = [messages[-1] for messages in said]
+    assert all(len(messages) == 1 for messages in said)
+    assert {(goodbye["type"], goodbye["code"], goodbye["reason"]) for goodbye in goodbyes} == {
+        ("goodbye", 4001, "draining")
+    }
+    retries = [goodbye["retry_after_ms"] for goodbye in goodbyes]
+    assert min(retries) > 0
+    assert max(retries) - min(retries) > 100, "they do not all come back together"
+    durable.start()
+    async with client_of(durable) as http:
+        assert [item["id"] for item in await items(http, user)] == [sent]
+
+
+async def test_a_client_that_never_lets_go_does_not_hold_the_shutdown_up(durable: Gateway, user: str) -> None:
+    async with open_raw_websocket(durable, user) as stubborn:
+        await stubborn.message()
+        started = time.monotonic()
+        assert await asyncio.to_thread(durable.stop) == 0
+        assert time.monotonic() - started < 10
+        (goodbye,) = await stubborn.until_goodbye()
+        assert goodbye["code"] == 4001
+
+
+async def test_clients_of_a_gateway_that_restarts_miss_nothing(durable: Gateway, user: str) -> None:
+    inboxes = [ResumingInbox(transport, durable, user) for transport in TRANSPORTS]
+    async with client_of(durable) as http, resuming(*inboxes):
+        writer = Writer(http, user)
+        await writer.acknowledge(10)
+        rest = asyncio.create_task(writer.acknowledge(100), name="write")
+        await inboxes[0].hear(10)
+        assert await asyncio.to_thread(durable.stop) == 0
+        await asyncio.to_thread(durable.start)
+        await rest
+        await assert_exact(http, user, writer, inboxes)
+    assert [[goodbye["code"] for goodbye in inbox.goodbyes] for inbox in inboxes] == [[4001], [4001]]
+
+
+def test_a_second_gateway_on_the_same_data_is_refused(data_dir: Path) -> None:
+    with running_gateway(data_dir) as first:
+        second = Gateway(data_dir)
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("INBOX_")},
+            "INBOX_DATA_DIR": str(data_dir),
+            "INBOX_PORT": str(second.port),
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "gateway", "serve"], env=environment, capture_output=True, text=True, timeout=30
+        )
+        assert done.returncode == 1
+        assert done.stdout == ""
+        assert done.stderr == (
+            f"inbox-gateway: another gateway uses {data_dir}: stop it, or set INBOX_DATA_DIR to another directory\n"
+        )
+        assert first.ready(), "the first one goes on"
+
+
+# ---- several workers
+
+
+async def test_clients_of_every_worker_get_every_event(data_dir: Path, user: str) -> None:
+    with running_gateway(data_dir, INBOX_WORKERS="2", INBOX_MAX_CONNECTIONS_PER_USER="1000") as gateway:
+        assert len(gateway.children("worker")) == 2
+        async with client_of(gateway) as http, contextlib.AsyncExitStack() as stack:
+            clients: dict[str, list[LiveClient]] = {}
+            async with asyncio.timeout(HEALED_SECONDS):
+                while min(map(len, clients.values()), default=0) < 3 or len(clients) < 2:
+                    for transport in TRANSPORTS:
+                        client = await stack.enter_async_context(open_inbox(transport, gateway, user))
+                        worker = str(client.ready["connection_id"]).partition("-")[0]
+                        clients.setdefault(worker, []).append(client)
+            assert len(clients) == 2
+            for _ in range(20):
+                await send(http, user)
+            everyone = [client for those in clients.values() for client in those]
+            heard = await asyncio.gather(*(client.events(20) for client in everyone))
+            assert all(events == heard[0] for events in heard)
+            assert offsets(heard[0]) == list(range(1, 21))
+        assert await asyncio.to_thread(gateway.stop) == 0
+
+
+async def test_a_killed_worker_of_two_leaves_the_clients_of_the_other_alone(data_dir: Path, user: str) -> None:
+    with running_gateway(data_dir, INBOX_WORKERS="2") as gateway:
+        workers = gateway.children("worker")
+        inboxes = [ResumingInbox(transport, gateway, user) for transport in TRANSPORTS * 5]
+        async with client_of(gateway) as http, resuming(*inboxes):
+            writer = Writer(http, user)
+            await writer.acknowledge(10)
+            os.kill(workers[0], signal.SIGKILL)
+            await writer.acknowledge(10)
+            await assert_exact(http, user, writer, inboxes)
+            assert all(inbox.connections <= 2 for inbox in inboxes)
+        assert await asyncio.to_thread(gateway.stop) == 0
+
+
+# ---- a Redis of one's own
+
+
+@pytest.fixture(scope="module")
+def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A server to be paused and cut off."""
+    with running_redis("valkey", tmp_path_factory.mktemp("r")) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def running_on(server: RedisServer, directory: Path) -> Iterator[Gateway]:
+    """A gateway on that server, which gives up on a call soon."""
+    with running_gateway(
+        directory, INBOX_REDIS_URL=server.url, INBOX_REDIS_TIMEOUT_SECONDS="0.5", INBOX_SECRET_KEY="test"
+    ) as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="module")
+def on_own_redis(tmp_path_factory: pytest.TempPathFactory, own_redis: RedisServer) -> Iterator[Gateway]:
+    """A gateway on the server that is paused and cut off."""
+    with running_on(own_redis, short_directory(tmp_path_factory)) as gateway:
+        yield gateway
+
+
+def readyz(gateway: Gateway) -> httpx.Response:
+    """Ask whether the gateway wants traffic."""
+    return httpx.get(f"{gateway.url}/readyz", timeout=5)
+
+
+async def test_a_hung_redis_is_noticed_and_everything_is_delivered_once_when_it_goes_on(
+    on_own_redis: Gateway, own_redis: RedisServer, user: str
+) -> None:
+    assert own_redis.process is not None
+    inboxes = [ResumingInbox(transport, on_own_redis, user) for transport in TRANSPORTS]
+    async with client_of(on_own_redis) as http, resuming(*inboxes):
+        writer = Writer(http, user)
+        await writer.acknowledge(10)
+        own_redis.process.send_signal(signal.SIGSTOP)
+        try:
+            refusal = await writer.write_until_refused()
+            assert (refusal.status_code, refusal.headers["Retry-After"]) == (503, "1")
+            await asyncio.to_thread(wait_for, lambda: readyz(on_own_redis).status_code == 503, "/readyz to say 503")
+            assert readyz(on_own_redis).json()["reason"] == "redis_unavailable"
+            assert (await http.get("/healthz")).status_code == 200
+        finally:
+            own_redis.process.send_signal(signal.SIGCONT)
+        await writer.acknowledge(10)
+        await asyncio.to_thread(wait_for, lambda: readyz(on_own_redis).status_code == 200, "/readyz to say 200")
+        await assert_exact(http, user, writer, inboxes)
+        assert all(inbox.connections == 1 for inbox in inboxes), "connections stayed open"
+
+
+async def test_who_connects_while_redis_hangs_is_told_to_come_back(
+    on_own_redis: Gateway, own_redis: RedisServer, user: str
+) -> None:
+    assert own_redis.process is not None
+    inboxes = [ResumingInbox(transport, on_own_redis, user) for transport in TRANSPORTS]
+    own_redis.process.send_signal(signal.SIGSTOP)
+    try:
+        for transport in TRANSPORTS:
+            with pytest.raises(Ended) as refused:
+                async with open_inbox(transport, on_own_redis, user):
+                    pass
+            goodbye = refused.value.args[0]
+            assert (goodbye["code"], goodbye["reason"]) == (4004, "try_again_later")
+            assert goodbye["retry_after_ms"] > 0
+    finally:
+        own_redis.process.send_signal(signal.SIGCONT)
+    async with resuming(*inboxes):
+        pass
+
+
+async def test_a_cut_subscription_loses_nothing(on_own_redis: Gateway, own_redis: RedisServer, user: str) -> None:
+    inboxes = [ResumingInbox(transport, on_own_redis, user) for transport in (*TRANSPORTS, *TRANSPORTS)]
+    with redis.Redis(port=own_redis.port) as admin:
+        async with client_of(on_own_redis) as http, resuming(*inboxes):
+            writer = Writer(http, user)
+            for _ in range(5):
+                await writer.acknowledge(5)
+                assert admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub") == 1
+                # Nothing follows these, so no gap tells of what was missed while the link was down.
+                await writer.acknowledge(3)
+                await assert_exact(http, user, writer, inboxes)
+        assert writer.refused == []
+        assert all(inbox.connections == 1 for inbox in inboxes), "connections stayed open"
+
+
+async def test_a_redis_that_lost_its_data_resets_the_clients_that_are_connected(
+    tmp_path: Path, data_dir: Path, user: str
+) -> None:
+    with running_redis("valkey", tmp_path) as server, running_on(server, data_dir) as gateway:
+        async with client_of(gateway) as http, contextlib.AsyncExitStack() as stack:
+            clients = [
+                await stack.enter_async_context(open_inbox(transport, gateway, user)) for transport in TRANSPORTS
+            ]
+            await send(http, user)
+            for client in clients:
+                await client.event()
+            server.stop(signal.SIGKILL)
+            server.start()
+            for client in clients:
+                reset = await client.next()
+                assert (reset["type"], reset["reason"]) == ("reset", "epoch_changed")
+                assert epoch(reset["position"]) != epoch(client.position)
+                assert offset(reset["position"]) == 0

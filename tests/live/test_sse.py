@@ -1,0 +1,345 @@
+"""The server-sent events of the live protocol, by real clients of a real gateway."""
+
+import asyncio
+import json
+import re
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.live import limits
+from tests.live.clients import (
+    Ended,
+    assert_counts_are_true,
+    at_offset,
+    command,
+    epoch,
+    items,
+    offset,
+    offsets,
+    open_inbox,
+    open_sse,
+    position,
+    raw_socket,
+    receive_until,
+    request_sse,
+    send,
+    send_request,
+    user_query,
+    user_token,
+)
+from tests.servers import Gateway, running_gateway, user_headers
+
+# ---- on the wire
+
+
+async def test_the_head_keeps_caches_and_proxies_from_holding_the_stream_back(gateway: Gateway, user: str) -> None:
+    async with request_sse(gateway, user) as response:
+        assert response.status_code == 200
+        assert response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+        assert response.headers["Cache-Control"] == "no-store"
+        assert response.headers["X-Accel-Buffering"] == "no"
+        assert "Content-Length" not in response.headers
+
+
+async def test_ready_comes_first_with_its_position_as_id(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
+    await send(http, user)
+    async with open_sse(gateway, user) as stream:
+        ready = await stream.next()
+        record = stream.records[0]
+        assert (record.event, record.id) == ("ready", ready["position"])
+        assert ready["type"] == "ready"
+        assert ready["position"] == await position(http, user)
+        await assert_counts_are_true(http, user, ready)
+
+
+async def test_an_event_is_framed_as_its_name_its_position_and_one_line_of_data(
+    gateway: Gateway, http: httpx.AsyncClient, user: str
+) -> None:
+    async with raw_socket(gateway) as sock:
+        await send_request(sock, "/realtime/sse", user_headers(user))
+        await receive_until(sock, b"event: ready")
+        await send(http, user, content="two\nlines\r\nand more: é\u2028")
+        received = (await receive_until(sock, b"event: notifications/new")).decode()
+        received += (await receive_until(sock, b"\n\n")).decode() if not received.endswith("\n\n") else ""
+    record = received[received.index("event: notifications/new") :]
+    assert re.fullmatch(r"event: notifications/new\nid: [0-9a-z]+\.1\ndata: \{[^\n\r]*\}\n\n", record)
+
+
+async def test_the_data_is_the_text_that_a_websocket_gets(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
+    async with open_inbox("sse", gateway, user) as stream, open_inbox("websocket", gateway, user) as websocket:
+        new_id = await send(http, user, content='grüße \u2028 "\\ \n')
+        await command(http, user, "POST", f"/notifications/{new_id}/archive", client_id='"tab')
+        await command(http, user, "POST", "/notifications/read")
+        await command(http, user, "DELETE", f"/notifications/{new_id}")
+        await stream.events(4)
+        await websocket.events(4)
+        assert stream.texts[1:] == websocket.texts[1:]
+
+
+async def test_every_event_has_its_name_and_its_position_as_id(
+    gateway: Gateway, http: httpx.AsyncClient, user: str
+) -> None:
+    async with open_sse(gateway, user) as stream:
+        await stream.next()
+        new_id = await send(http, user)
+        await command(http, user, "POST", f"/notifications/{new_id}/read", client_id="tab-1")
+        events = await stream.events(2)
+        assert [(record.event, record.id) for record in stream.records[1:]] == [
+            (event["name"], event["position"]) for event in events
+        ]
+        assert events[1]["data"]["client_id"] == "tab-1"
+        assert [events[1]["data"]["notification"]] == await items(http, user)
+        await assert_counts_are_true(http, user, events[1])
+
+
+async def test_heartbeats_are_comments(strict_gateway: Gateway, user: str) -> None:
+    async with raw_socket(strict_gateway) as sock:
+        await send_request(sock, "/realtime/sse", user_headers(user))
+        started = time.monotonic()
+        assert await receive_until(sock, b": heartbeat\n")
+        assert await receive_until(sock, b": heartbeat\n")
+        assert time.monotonic() - started < 6 * limits.HEARTBEAT_SECONDS
+
+
+async def test_no_client_takes_a_heartbeat_for_an_event(
+    strict_gateway: Gateway, strict_http: httpx.AsyncClient, user: str
+) -> None:
+    async with open_inbox("sse", strict_gateway, user) as stream:
+        await asyncio.sleep(3 * limits.HEARTBEAT_SECONDS)  # what is tested is that nothing comes meanwhile
+        await send(strict_http, user)
+        assert await stream.event()
+
+
+async def test_what_a_client_sends_after_its_request_means_nothing(
+    gateway: Gateway, http: httpx.AsyncClient, user: str
+) -> None:
+    async with raw_socket(gateway) as sock:
+        await send_request(sock, "/realtime/sse", user_headers(user))
+        await receive_until(sock, b"event: ready")
+        await send_request(sock, "/notifications", user_headers(user))
+        await send(http, user)
+        received = await receive_until(sock, b"event: notifications/new")
+        assert b"HTTP/1.1" not in received
+
+
+async def test_a_second_request_in_one_packet_opens_no_second_stream(strict_gateway: Gateway, user: str) -> None:
+    # Two on one socket: the first would stay behind when it closes, and its next heartbeat would end the worker's hub.
+    async with raw_socket(strict_gateway) as sock:
+        await send_request(sock, "/realtime/sse", user_headers(user), times=2)
+        assert (await receive_until(sock, b"event: ready")).count(b"HTTP/1.1") == 1
+        assert b"HTTP/1.1" not in await receive_until(sock, b": heartbeat\n")
+
+
+async def test_a_request_to_upgrade_is_no_stream(gateway: Gateway, user: str) -> None:
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    async with raw_socket(gateway) as sock:
+        await send_request(sock, "/realtime/sse", {**user_headers(user), **upgrade})
+        assert (await receive_until(sock, b"\r\n\r\n")).startswith(b"HTTP/1.1 404")
+
+
+# ---- credentials
+
+
+async def test_credentials_come_in_the_query_as_event_source_brings_them(gateway: Gateway, user: str) -> None:
+    async with open_sse(gateway, query=user_query(user)) as stream:
+        assert (await stream.next())["type"] == "ready"
+
+
+async def test_a_token_comes_in_the_query_and_is_never_logged(gateway: Gateway, user: str) -> None:
+    token = user_token(user)
+    async with open_sse(gateway, query={"token": token}) as stream:
+        assert (await stream.next())["type"] == "ready"
+    assert token not in gateway.log
+
+
+async def test_a_token_comes_as_bearer(gateway: Gateway, user: str) -> None:
+    async with open_sse(gateway, headers={"Authorization": f"Bearer {user_token(user)}"}) as stream:
+        assert (await stream.next())["type"] == "ready"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"user_hmac": "d3Jvbmc="}, "user_hmac_is_incorrect"),
+        ({"user_hmac": ""}, "neither_user_hmac_nor_api_secret_provided"),
+        ({"api_key": "no-such-key"}, "incorrect_api_key"),
+        ({"api_key": ""}, "api_key_not_provided"),
+        ({"api_key": "", "user_external_id": "", "user_hmac": ""}, "api_key_not_provided"),
+        ({"user_external_id": ""}, "user_email_not_provided"),
+        ({"token": "nonsense"}, "token_is_incorrect"),
+    ],
+    ids=["wrong-hmac", "no-hmac", "wrong-key", "no-key", "nothing", "no-user", "wrong-token"],
+)
+async def test_wrong_credentials_are_a_plain_401(
+    gateway: Gateway, user: str, change: dict[str, str], code: str
+) -> None:
+    query = {name: value for name, value in {**user_query(user), **change}.items() if value}
+    async with request_sse(gateway, query=query) as response:
+        assert response.status_code == 401
+        assert response.headers["Content-Type"] == "application/json"
+        assert [error["code"] for error in json.loads(await response.aread())["errors"]] == [code]
+
+
+async def test_an_expired_token_is_a_plain_401(gateway: Gateway, user: str) -> None:
+    async with request_sse(gateway, query={"token": user_token(user, -1)}) as response:
+        assert response.status_code == 401
+        assert json.loads(await response.aread())["errors"][0]["code"] == "token_expired"
+
+
+async def test_an_origin_that_is_not_allowed_is_a_plain_403(strict_gateway: Gateway, user: str) -> None:
+    async with request_sse(strict_gateway, user, headers={"Origin": "https://evil.example"}) as response:
+        assert response.status_code == 403
+        assert response.headers["Access-Control-Allow-Origin"] == "null"
+        assert json.loads(await response.aread())["errors"][0]["code"] == "origin_not_allowed"
+
+
+async def test_an_origin_that_is_allowed_may_read_the_stream(strict_gateway: Gateway, user: str) -> None:
+    async with request_sse(strict_gateway, user, headers={"Origin": limits.ALLOWED_ORIGIN}) as response:
+        assert response.status_code == 200
+        assert response.headers["Access-Control-Allow-Origin"] == limits.ALLOWED_ORIGIN
+
+
+async def test_any_origin_may_read_the_stream_by_default(gateway: Gateway, user: str) -> None:
+    async with request_sse(gateway, user, headers={"Origin": "https://anywhere.example"}) as response:
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+
+async def test_one_connection_too_many_is_told_to_stop(strict_gateway: Gateway, user: str) -> None:
+    async with (
+        open_inbox("sse", strict_gateway, user),
+        open_inbox("websocket", strict_gateway, user),
+        request_sse(strict_gateway, user) as third,
+    ):
+        assert third.status_code == 204
+        assert await third.aread() == b""
+
+
+async def test_the_stream_ends_when_its_token_does(gateway: Gateway, user: str) -> None:
+    expires_at = int(time.time()) + 2
+    async with open_inbox("sse", gateway, query={"token": user_token(user, exp=expires_at)}) as stream:
+        assert await stream.rest() == [
+            {"type": "goodbye", "code": 4504, "reason": "token_expired", "retry_after_ms": None}
+        ]
+    assert expires_at <= time.time() <= expires_at + 1.5
+
+
+# ---- resuming
+
+
+async def test_a_position_gives_exactly_what_was_missed_then_what_comes(
+    gateway: Gateway, http: httpx.AsyncClient, user: str
+) -> None:
+    async with open_inbox("sse", gateway, user) as before:
+        for _ in range(4):
+            await send(http, user)
+        seen = await before.events(4)
+    async with open_inbox("sse", gateway, user, since=seen[1]["position"]) as after:
+        assert after.position == seen[1]["position"]
+        assert await after.events(2) == seen[2:]
+        await send(http, user)
+        assert offset((await after.event())["position"]) == 5
+
+
+async def test_last_event_id_resumes(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
+    await send(http, user)
+    start = at_offset(await position(http, user), 0)
+    async with open_inbox("sse", gateway, user, headers={"Last-Event-ID": start}) as stream:
+        assert offsets([await stream.event()]) == [1]
+
+
+async def test_last_event_id_wins_over_since(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
+    for _ in range(3):
+        await send(http, user)
+    last = await position(http, user)
+    # EventSource repeats its URL with the position it began with, and adds the last one it saw.
+    headers = {"Last-Event-ID": at_offset(last, 2)}
+    async with open_inbox("sse", gateway, user, since=at_offset(last, 0), headers=headers) as stream:
+        assert offsets([await stream.event()]) == [3]
+
+
+async def test_the_position_of_the_last_event_gets_only_ready(
+    gateway: Gateway, http: httpx.AsyncClient, user: str
+) -> None:
+    await send(http, user)
+    last = await position(http, user)
+    async with open_inbox("sse", gateway, user, since=last) as stream:
+        assert stream.position == last
+        await send(http, user)
+        assert offsets([await stream.event()]) == [offset(last) + 1]
+
+
+@pytest.mark.parametrize(
+    ("since", "reason"),
+    [("00000000.1", "epoch_changed"), ("{epoch}.999", "position_unknown"), ("nonsense", "position_invalid")],
+    ids=["foreign-epoch", "future", "malformed"],
+)
+async def test_a_position_that_is_not_known_is_reset(
+    gateway: Gateway, http: httpx.AsyncClient, user: str, since: str, reason: str
+) -> None:
+    await send(http, user)
+    now = await position(http, user)
+    async with open_sse(gateway, user, since=since.format(epoch=epoch(now))) as stream:
+        assert (await stream.next())["type"] == "ready"
+        assert await stream.next() == {"type": "reset", "position": now, "reason": reason}
+        assert (stream.records[1].event, stream.records[1].id) == ("reset", now)
+        await send(http, user)
+        assert (await stream.event())["position"] == at_offset(now, offset(now) + 1)
+
+
+async def test_a_position_that_fell_out_of_the_log_is_reset(
+    strict_gateway: Gateway, strict_http: httpx.AsyncClient, user: str
+) -> None:
+    for _ in range(limits.RETAINED_EVENTS + 2):
+        await send(strict_http, user)
+    now = await position(strict_http, user)
+    async with open_inbox("sse", strict_gateway, user, since=at_offset(now, 1)) as stream:
+        assert await stream.next() == {"type": "reset", "position": now, "reason": "position_expired"}
+
+
+async def test_much_that_was_missed_comes_page_by_page_in_order(
+    gateway: Gateway, http: httpx.AsyncClient, user: str
+) -> None:
+    async with open_inbox("sse", gateway, user) as stream:
+        start = stream.position
+    # Pages are bounded in bytes, too: this is many of them.
+    await asyncio.gather(*(send(http, user, content="x" * 50_000) for _ in range(40)))
+    async with open_inbox("sse", gateway, user, since=start) as stream:
+        assert offsets(await stream.events(40)) == list(range(1, 41))
+
+
+# ---- shutdown
+
+
+async def test_a_stream_that_is_drained_says_when_to_come_back(tmp_path: Path, user: str) -> None:
+    with running_gateway(tmp_path / "data") as gateway:
+        async with open_sse(gateway, user) as stream:
+            ready = await stream.next()
+            stopped = asyncio.create_task(asyncio.to_thread(gateway.stop), name="stop")
+            goodbye = await stream.next()
+            record = stream.records[-1]
+            assert (goodbye["code"], goodbye["reason"]) == (4001, "draining")
+            assert record.event == "goodbye"
+            assert record.retry == goodbye["retry_after_ms"] > 0
+            assert record.id == ready["position"], "a goodbye leaves the client's last event id as it is"
+            with pytest.raises(Ended):
+                await stream.next()
+        assert await stopped == 0
+
+
+async def test_all_three_transports_give_the_same_events(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
+    async with open_inbox("sse", gateway, user) as stream, open_inbox("websocket", gateway, user) as websocket:
+        start = stream.position
+        for _ in range(3):
+            await send(http, user)
+        events = await stream.events(3)
+        assert await websocket.events(3) == events
+    pulled = await http.get("/realtime/events", params={"since": start}, headers=user_headers(user))
+    assert pulled.json()["events"] == events
