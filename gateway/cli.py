@@ -128,9 +128,7 @@ def project_create(name: str, hmac: bool) -> None:
     """Create a project and print its keys."""
 
     async def work(projects: "ProjectStore") -> None:
-        # A key that began with a dash would be taken for an option by `project rotate-secret`.
-        api_key = "key_" + secrets.token_urlsafe(18)
-        _show(await projects.create(name, hmac, api_key), with_secret=True)
+        _show(await projects.create(name, hmac), with_secret=True)
 
     _run_with_projects(_with_secret_key(_settings()), work)
 

@@ -85,7 +85,8 @@ class ProjectStore:
         record = _Record(
             id=str(uuid4()),
             name=name,
-            api_key=api_key or secrets.token_urlsafe(18),
+            # A key that began with a dash would be taken for an option on the command line.
+            api_key=api_key or "key_" + secrets.token_urlsafe(18),
             hmac_enabled=hmac_enabled,
             secrets=[self._encrypt(secret)],
         )
