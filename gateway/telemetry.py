@@ -34,6 +34,8 @@ PROBE_SECONDS = Gauge(
     "How long the last canary took through Redis pub/sub.",
     multiprocess_mode="max",
 )
+RATE_LIMITED = Counter("inbox_rate_limited", "Calls refused because the caller's minute was used up.", ["kind"])
+RATE_LIMIT_FAILURES = Counter("inbox_rate_limit_failures", "Calls that could not be counted and were let through.")
 REQUESTS = Counter("inbox_http_requests", "REST requests.", ["operation", "status"])
 
 

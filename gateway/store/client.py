@@ -45,6 +45,10 @@ class StoreUnavailableError(Exception):
     """Redis cannot be reached or cannot write now. What was asked may or may not have happened."""
 
 
+class StoreFullError(StoreUnavailableError):
+    """Redis has no memory left to write; it can still read."""
+
+
 def create_redis(settings: Settings) -> Redis:
     """Build the client of one worker. Connections are opened when first used; call `aclose` at the end."""
     url = settings.redis_url or f"unix://{settings.valkey_socket.absolute()}"
@@ -93,7 +97,8 @@ class FunctionClient:
             if not _is_unavailable(problem):
                 raise
             REDIS_ERRORS.inc()
-            raise StoreUnavailableError(type(problem).__name__) from problem
+            full = isinstance(problem, OutOfMemoryError) or "OOM " in str(problem)
+            raise (StoreFullError if full else StoreUnavailableError)(type(problem).__name__) from problem
 
     async def load(self) -> None:
         """Load the library unless it is there. Raises StoreUnavailableError."""

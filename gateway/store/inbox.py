@@ -8,10 +8,12 @@ from uuid import UUID
 import msgspec
 
 from gateway.domain.event import Counts, Event, LogPage, Position
+from gateway.domain.guard import UNGUARDED, Guard, RateLimitedError, TokenRevokedError, UserDeletedError
 from gateway.domain.notification import UNCATEGORIZED, BulkCommand, Command, Filter
 from gateway.domain.principal import User
 from gateway.store import keys
-from gateway.store.client import Argument, Call, FunctionClient
+from gateway.store.client import Argument, Call, FunctionClient, StoreFullError
+from gateway.telemetry import RATE_LIMIT_FAILURES
 
 _encode = msgspec.json.encode
 
@@ -20,6 +22,12 @@ REPLAY_BYTES = 128 * 1024
 """The bounds of one read of the log: half the default write buffer. Who missed more reads again when drained."""
 
 CREATED_SECONDS = 24 * 3600
+
+TOMBSTONE_SECONDS = 24 * 3600
+"""How long a deleted user's id is known as such: far longer than any cache remembers it."""
+
+ATTRIBUTES = ("first_name", "last_name", "custom_attributes", "phone_numbers")
+"""What is known of a user besides the names."""
 
 
 class Retention(NamedTuple):
@@ -77,7 +85,9 @@ class ListPage(NamedTuple):
 
 
 class InboxStore:
-    """All inboxes. Methods raise StoreUnavailableError."""
+    """All inboxes. Methods raise StoreUnavailableError, and what the guard of a call raises:
+    RateLimitedError, TokenRevokedError, UserDeletedError. Then nothing was done.
+    """
 
     def __init__(self, client: FunctionClient, retention: Retention):
         self._client = client
@@ -90,23 +100,37 @@ class InboxStore:
         """
         created_ttl = str(CREATED_SECONDS) if remember else ""
         calls = [self._create_call(content, delivery, moment, created_ttl) for delivery in deliveries]
-        return sum(await self._client.call_many(calls))
+        return sum(_unwrapped(answer, UNGUARDED) for answer in await self._client.call_many(calls))
 
     async def change(
-        self, user: User, notification_id: UUID, command: Command, client_id: str | None, moment: Moment
+        self,
+        user: User,
+        notification_id: UUID,
+        command: Command,
+        client_id: str | None,
+        moment: Moment,
+        guard: Guard = UNGUARDED,
     ) -> bool:
         """Apply a command to one item; False when there is no such item."""
         transition = command.transition
         arguments = (notification_id.bytes, transition.code, transition.event_name, _client_id(client_id))
-        return bool(await self._write(user, moment, "change", *arguments) >= 0)
+        return bool(await self._write(user, guard, moment, "change", *arguments) >= 0)
 
-    async def delete(self, user: User, notification_id: UUID, client_id: str | None, moment: Moment) -> bool:
+    async def delete(
+        self, user: User, notification_id: UUID, client_id: str | None, moment: Moment, guard: Guard = UNGUARDED
+    ) -> bool:
         """Delete one item; False when there is no such item."""
         arguments = (notification_id.bytes, _client_id(client_id))
-        return bool(await self._write(user, moment, "delete", *arguments) >= 0)
+        return bool(await self._write(user, guard, moment, "delete", *arguments) >= 0)
 
     async def change_all(
-        self, user: User, matching: Filter, command: BulkCommand, client_id: str | None, moment: Moment
+        self,
+        user: User,
+        matching: Filter,
+        command: BulkCommand,
+        client_id: str | None,
+        moment: Moment,
+        guard: Guard = UNGUARDED,
     ) -> int:
         """Apply a command to every item that matches; give the number that changed."""
         transition = command.transition
@@ -114,27 +138,31 @@ class InboxStore:
         if client_id:
             data["client_id"] = client_id
         arguments = (transition.code, transition.event_name, _encode(data), *_filter_arguments(matching))
-        return int(await self._write(user, moment, "change_all", *arguments))
+        return int(await self._write(user, guard, moment, "change_all", *arguments))
 
-    async def list_page(self, user: User, matching: Filter, page: int, per_page: int) -> ListPage:
+    async def list_page(
+        self, user: User, matching: Filter, page: int, per_page: int, guard: Guard = UNGUARDED
+    ) -> ListPage:
         """Read a page, newest first; `page` counts from 1. The counts follow the filter."""
         buckets, *scopes = _filter_arguments(matching)
-        key = keys.user(user.project_id, user.id)
-        answer = await self._client.call("list", key, buckets, (page - 1) * per_page, per_page, *scopes)
+        answer = await self._read(user, guard, "list", buckets, (page - 1) * per_page, per_page, *scopes)
         epoch, offset, total, unread, unseen, *items = answer
         position = Position(epoch.decode(), int(offset)) if epoch else None
         return ListPage(position, total, unread, unseen, items)
 
-    async def get(self, user: User, notification_id: UUID) -> bytes | None:
+    async def get(self, user: User, notification_id: UUID, guard: Guard = UNGUARDED) -> bytes | None:
         """Read one item as JSON; None when there is no such item."""
-        item = await self._client.call("get", keys.user(user.project_id, user.id), notification_id.bytes)
+        item = await self._read(user, guard, "get", notification_id.bytes)
         return bytes(item) if item is not None else None
 
-    async def read_log(self, user: User, after: Position | None, new_epoch: str) -> LogPage:
+    async def read_log(
+        self, user: User, after: Position | None, new_epoch: str, guard: Guard = UNGUARDED
+    ) -> LogPage:
         """Read the events after a position; None asks for the current position and counts only."""
-        answer = await self._client.call(
+        answer = await self._call(
+            user,
+            guard,
             "read_log",
-            keys.user(user.project_id, user.id),
             new_epoch,
             after.epoch if after else "",
             after.offset if after else "",
@@ -149,9 +177,37 @@ class InboxStore:
             reset_reason=reset_reason.decode(),
         )
 
-    async def _write(self, user: User, moment: Moment, function: str, *arguments: Argument) -> int:
+    async def use(self, user: User, guard: Guard) -> None:
+        """Pass the guard with a call that needs nothing else of the inbox."""
+        await self._call(user, guard, "use")
+
+    async def set_profile(self, user: User, profile: Mapping[str, Any]) -> dict[str, Any]:
+        """Set attributes of a user, None to remove one; give all that are not names."""
+        values = await self._call(user, UNGUARDED, "set_profile", *_profile_arguments(profile))
+        decoded = [msgspec.json.decode(value) if value is not None else None for value in values]
+        return dict(zip(ATTRIBUTES, decoded, strict=True))
+
+    async def delete_user(self, user: User) -> None:
+        """Remove everything of a user and close its open inboxes on every node."""
+        await self._client.call("delete_user", keys.user(user.project_id, user.id), TOMBSTONE_SECONDS)
+
+    async def _write(self, user: User, guard: Guard, moment: Moment, function: str, *arguments: Argument) -> int:
+        return int(await self._call(user, guard, function, *self._context(moment), *arguments))
+
+    async def _read(self, user: User, guard: Guard, function: str, *arguments: Argument) -> Any:
+        if guard.allowance is not None:
+            try:
+                return await self._call(user, guard, function, *arguments)
+            except StoreFullError:
+                # Counting writes; a limiter that cannot count lets the call pass.
+                RATE_LIMIT_FAILURES.inc()
+        uncounted = Guard(None, guard.token_id, guard.issued_at)
+        return await self._call(user, uncounted, f"{function}_uncounted", *arguments)
+
+    async def _call(self, user: User, guard: Guard, function: str, *arguments: Argument) -> Any:
         key = keys.user(user.project_id, user.id)
-        return int(await self._client.call(function, key, *self._context(moment), *arguments))
+        answer = await self._client.call(function, key, *_guard_arguments(guard), *arguments)
+        return _unwrapped(answer, guard)
 
     def _context(self, moment: Moment) -> tuple[Argument, ...]:
         return (moment.now_ms, moment.new_epoch, self._retention.events, self._retention.seconds)
@@ -166,6 +222,7 @@ class InboxStore:
             "create",
             keys.user(user.project_id, user.id),
             (
+                *_guard_arguments(UNGUARDED),
                 *self._context(moment),
                 content.id.bytes,
                 content.encoded,
@@ -177,6 +234,26 @@ class InboxStore:
                 *if_absent,
             ),
         )
+
+
+def _guard_arguments(guard: Guard) -> tuple[Argument, ...]:
+    rate = guard.allowance
+    issued_at = "" if guard.issued_at is None else guard.issued_at
+    return (rate.kind.value if rate else "", rate.limit if rate else "", guard.token_id, issued_at)
+
+
+def _unwrapped(answer: Sequence[Any], guard: Guard) -> Any:
+    """Give the result of a guarded function, or raise what its guard found."""
+    word, *rest = answer
+    if word == b"deleted":
+        raise UserDeletedError
+    if word == b"revoked":
+        raise TokenRevokedError
+    if guard.allowance is not None:
+        guard.allowance.used, guard.allowance.reset_seconds = rest[0], rest[1]
+        if word == b"limited":
+            raise RateLimitedError(guard.allowance)
+    return rest[2]
 
 
 def _profile_arguments(profile: Mapping[str, Any]) -> tuple[Argument, ...]:

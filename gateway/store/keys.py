@@ -24,11 +24,21 @@ def idempotency(project_id: ProjectId, key: str) -> str:
 
 
 def user(project_id: ProjectId, user_id: UserId) -> str:
-    """hash: epoch, offset, sent_at of the newest item, and the profile fields JSON-encoded. For ever.
+    """hash: epoch, offset, sent_at of the newest item, revoked_before, and the profile fields JSON-encoded. For ever;
+    of a deleted user only the field `deleted` stays, for a day.
 
     The same string is the name of the user's (sharded) pub/sub channel.
     """
     return f"{PREFIX}{{{project_id}:{user_id}}}"
+
+
+CONTROL = PREFIX + "{control}"
+"""The pub/sub channel on which nodes tell each other what to forget. No key."""
+
+
+def admin_rate(project_id: ProjectId) -> str:
+    """What `use` counts of a project's admin calls (the kind follows). 60 s."""
+    return f"{PREFIX}{{{project_id}}}:admin"
 
 
 def probe(worker_id: str) -> str:
@@ -38,6 +48,10 @@ def probe(worker_id: str) -> str:
 
 # What hangs on a user's key in the same slot. The Lua functions take these names from here.
 USER_SUFFIXES = {
+    # string: calls of a kind (the kind follows) in the current minute. 60 s.
+    "RATE": ":rate:",
+    # set of revoked token ids. Until the last of them would have expired.
+    "REVOKED": ":revoked",
     # stream `offset-ms` -> m: the published message. Bounded by count and age; expires when idle that long.
     "LOG": ":log",
     # hash item id (16 bytes) -> immutable content, a JSON object without its closing brace. Until deleted.
@@ -55,3 +69,6 @@ USER_SUFFIXES = {
     # string "1": this item id was created by a request with an Idempotency-Key (the id follows). 24 h.
     "CREATED": ":created:",
 }
+
+USER_KEYS = ("REVOKED", "LOG", "ITEMS", "STATES")
+"""Those of the suffixes that name one key each, to which nothing is added."""

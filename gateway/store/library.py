@@ -12,7 +12,7 @@ from gateway.store import keys
 # A file may use what the ones before it define.
 _SOURCES = ("user.lua", "read.lua", "change.lua", "directory.lua")
 
-FUNCTIONS = (
+USER_FUNCTIONS = (
     "create",
     "change",
     "change_all",
@@ -20,24 +20,41 @@ FUNCTIONS = (
     "list",
     "get",
     "read_log",
+    "use",
+    "set_profile",
+)
+"""Functions that pass the guard: each takes its arguments first, and its result comes wrapped."""
+
+PLAIN_FUNCTIONS = (
+    "delete_user",
     "resolve",
+    "find",
+    "rename",
+    "forget",
     "begin_idempotent",
     "finish_idempotent",
     "abandon_idempotent",
 )
 
-READ_ONLY = {"list", "get"}
-"""Functions that a server out of memory, or one that may not write, can still run."""
+UNCOUNTED = ("list", "get")
+"""Functions that exist as `…_uncounted` too, which write nothing: a server out of memory can still run them."""
 
 
 def _body() -> str:
     constants = [f"local {name} = '{suffix}'" for name, suffix in keys.USER_SUFFIXES.items()]
+    whole_keys = ", ".join(f"'{keys.USER_SUFFIXES[name]}'" for name in keys.USER_KEYS)
+    constants.append(f"local USER_KEYS = {{ {whole_keys} }}")
     sources = [(files("gateway.store") / "functions" / name).read_text() for name in _SOURCES]
     return "\n".join([*constants, *sources])
 
 
 _BODY = _body()
-NAME = "inbox_" + hashlib.sha256((_BODY + ",".join(FUNCTIONS)).encode()).hexdigest()[:12]
+_REGISTRATIONS = [
+    *((function, f"guarded({function})", "{}") for function in USER_FUNCTIONS),
+    *((f"{function}_uncounted", f"guarded({function})", "{'no-writes'}") for function in UNCOUNTED),
+    *((function, function, "{}") for function in PLAIN_FUNCTIONS),
+]
+NAME = "inbox_" + hashlib.sha256(f"{_BODY}{_REGISTRATIONS}".encode()).hexdigest()[:12]
 
 
 def qualified(function: str) -> str:
@@ -45,15 +62,13 @@ def qualified(function: str) -> str:
     return f"{NAME}_{function}"
 
 
-def _registration(function: str) -> str:
-    flags = "{'no-writes'}" if function in READ_ONLY else "{}"
-    return f"redis.register_function{{function_name='{qualified(function)}', callback={function}, flags={flags}}}"
-
-
 CODE = "\n".join(
     [
         f"#!lua name={NAME}",
         _BODY,
-        *map(_registration, FUNCTIONS),
+        *(
+            f"redis.register_function{{function_name='{qualified(function)}', callback={callback}, flags={flags}}}"
+            for function, callback, flags in _REGISTRATIONS
+        ),
     ]
 )

@@ -180,3 +180,37 @@ local function change_all(keys, args)
   if changed > 0 then append(user, context, name, data) end
   return changed
 end
+
+-- KEYS  user
+-- ARGV  field value …: profile fields, JSON-encoded; "null" removes one
+local function set_profile(keys, args)
+  for i = 1, #args, 2 do
+    if args[i + 1] == 'null' then
+      redis.call('HDEL', keys[1], args[i])
+    else
+      redis.call('HSET', keys[1], args[i], args[i + 1])
+    end
+  end
+  return redis.call('HMGET', keys[1], 'first_name', 'last_name', 'custom_attributes', 'phone_numbers')
+end
+
+-- KEYS  user
+-- ARGV  seconds to remember the deletion
+-- Remove everything of a user but the fact, and tell the nodes that hold connections of it.
+local function delete_user(keys, args)
+  local user = keys[1]
+  local indexes = {}
+  for _, packed in ipairs(redis.call('HVALS', user .. STATES)) do
+    local state = unpack_state(packed)
+    for _, bucket in ipairs(SCOPE_BUCKETS) do
+      for _, key in ipairs(index_keys(user, bucket, state.category, state.topic)) do indexes[key] = true end
+    end
+  end
+  for key in pairs(indexes) do redis.call('UNLINK', key) end
+  for _, suffix in ipairs(USER_KEYS) do redis.call('UNLINK', user .. suffix) end
+  redis.call('UNLINK', user)
+  redis.call('HSET', user, 'deleted', '1')
+  redis.call('EXPIRE', user, args[1])
+  redis.call('SPUBLISH', user, '!deleted')
+  return 1
+end

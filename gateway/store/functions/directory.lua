@@ -79,3 +79,47 @@ end
 local function abandon_idempotent(keys)
   return redis.call('DEL', keys[1])
 end
+
+-- KEYS  directory
+-- ARGV  "x:external_id", "e:email" or "u:user_id"
+-- ->    user id, external_id, email; or nothing
+local function find(keys, args)
+  local id = args[1]:match('^u:(.*)$') or redis.call('HGET', keys[1], args[1])
+  local raw = id and redis.call('HGET', keys[1], 'u:' .. id)
+  if not raw then return false end
+  local user = cjson.decode(raw)
+  return { id, user.x, user.e }
+end
+
+-- KEYS  directory
+-- ARGV  user id, external_id, email (the names from now on; one may be "")
+-- ->    1; 0 when there is no such user; -1 or -2 when the external_id or the email is another's
+local function rename(keys, args)
+  local directory, id, external_id, email = keys[1], args[1], args[2], args[3]
+  local raw = redis.call('HGET', directory, 'u:' .. id)
+  if not raw then return 0 end
+  local owner = external_id ~= '' and redis.call('HGET', directory, 'x:' .. external_id)
+  if owner and owner ~= id then return -1 end
+  owner = email ~= '' and redis.call('HGET', directory, 'e:' .. email)
+  if owner and owner ~= id then return -2 end
+  local user = cjson.decode(raw)
+  if user.x ~= '' then redis.call('HDEL', directory, 'x:' .. user.x) end
+  if user.e ~= '' then redis.call('HDEL', directory, 'e:' .. user.e) end
+  if external_id ~= '' then redis.call('HSET', directory, 'x:' .. external_id, id) end
+  if email ~= '' then redis.call('HSET', directory, 'e:' .. email, id) end
+  redis.call('HSET', directory, 'u:' .. id, cjson.encode({ x = external_id, e = email }))
+  return 1
+end
+
+-- KEYS  directory
+-- ARGV  user id
+-- ->    1, or 0 when there was no such user
+local function forget(keys, args)
+  local raw = redis.call('HGET', keys[1], 'u:' .. args[1])
+  if not raw then return 0 end
+  local user = cjson.decode(raw)
+  if user.x ~= '' then redis.call('HDEL', keys[1], 'x:' .. user.x) end
+  if user.e ~= '' then redis.call('HDEL', keys[1], 'e:' .. user.e) end
+  redis.call('HDEL', keys[1], 'u:' .. args[1])
+  return 1
+end

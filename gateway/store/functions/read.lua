@@ -137,3 +137,9 @@ local function read_log(keys, args)
   if #result == 7 then result[7] = 'position_expired' end
   return result
 end
+
+-- KEYS  user
+-- ->    nothing: the guard has counted and checked
+local function use()
+  return 0
+end

@@ -169,3 +169,34 @@ end
 local function now_seconds(context)
   return integer(math.floor(tonumber(context.now_ms) / 1000))
 end
+
+-- The guard: what every call in a user's slot must pass, in the same step as its work, so that nothing slips between.
+-- A call carries the kind and limit of its rate ("" for none), and the id and issue time of its token ("" for none).
+
+local GUARD_ARGUMENTS = 4
+local RATE_WINDOW_SECONDS = 60
+
+-- ->  how often this kind was used in the window, and the seconds until it ends
+local function count_use(user, kind)
+  local key = user .. RATE .. kind
+  local used = redis.call('INCR', key)
+  if used == 1 then redis.call('EXPIRE', key, RATE_WINDOW_SECONDS) end
+  return used, redis.call('TTL', key)
+end
+
+-- ->  "deleted" | "revoked" | "limited", used, seconds | "ok", used, seconds, result of the work
+local function guarded(work)
+  return function(keys, args)
+    local user, kind, limit, token_id, issued_at = keys[1], args[1], tonumber(args[2]), args[3], tonumber(args[4])
+    local field = redis.call('HMGET', user, 'deleted', 'revoked_before')
+    if field[1] then return { 'deleted' } end
+    if issued_at and issued_at < tonumber(field[2] or 0) then return { 'revoked' } end
+    if token_id ~= '' and redis.call('SISMEMBER', user .. REVOKED, token_id) == 1 then return { 'revoked' } end
+    local used, seconds = 0, 0
+    if kind ~= '' then
+      used, seconds = count_use(user, kind)
+      if used > limit then return { 'limited', used, seconds } end
+    end
+    return { 'ok', used, seconds, work(keys, { unpack(args, GUARD_ARGUMENTS + 1) }) }
+  end
+end
