@@ -97,6 +97,10 @@ class Authenticator:
         proven = Identity(external_id=identity.external_id) if identity.external_id else identity
         return Principal(project, await self._resolve(project, proven))
 
+    async def forget(self, user: User) -> None:
+        """Take note that a user was deleted: the name that led here is free again."""
+        await self._directory.forget(user)
+
     async def _token_user(self, credentials: Credentials) -> Principal:
         token = credentials.token or ""
         try:
@@ -109,7 +113,15 @@ class Authenticator:
         project = await self._project(api_key)
         claims = self._verified_claims(token, project)
         identity = _claimed_identity(claims)
-        return Principal(project, await self._resolve(project, identity), int(claims["exp"]))
+        token_id, issued_at = claims.get("jti"), claims.get("iat")
+        return Principal(
+            project,
+            await self._resolve(project, identity),
+            int(claims["exp"]),
+            token_id if isinstance(token_id, str) else "",
+            # A token that does not say when it was issued is older than any revocation.
+            int(issued_at) if isinstance(issued_at, int | float) and abs(issued_at) <= _MOST_EXACT_INTEGER else 0,
+        )
 
     def _verified_claims(self, token: str, project: Project) -> dict[str, Any]:
         for secret in project.secrets:

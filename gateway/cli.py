@@ -111,8 +111,6 @@ def announce() -> None:
     if not _wait_until_ready(base):
         click.echo(f"The gateway at {base} is not ready yet: see the messages above.", err=True)
         return
-    if settings.rate_limit_reads or settings.rate_limit_writes:
-        click.echo("INBOX_RATE_LIMIT_READS and INBOX_RATE_LIMIT_WRITES are not enforced by this version.", err=True)
     click.echo(_banner(settings, base))
 
 

@@ -83,14 +83,12 @@ class Settings:
     log_level: str = _setting(
         "info", "Least severe level that is logged.", choices=("debug", "info", "warning", "error")
     )
-    rate_limit_reads: int = _setting(
-        0, "Reads a minute per user; 0 is off. Not enforced by this version, which says so at start.", least=0
+    rate_limit_reads: int = _setting(100, "Reads a minute per user; 0 is off.", least=0)
+    rate_limit_writes: int = _setting(60, "Writes a minute per user; 0 is off.", least=0)
+    rate_limit_admin_reads: int = _setting(
+        0, "Reads a minute with a project's API secret; 0 is off, because a backend limits itself.", least=0
     )
-    rate_limit_writes: int = _setting(
-        0,
-        "Writes a minute per user; 0 is off. Not enforced by this version, which says so at start.",
-        least=0,
-    )
+    rate_limit_admin_writes: int = _setting(0, "Writes a minute with a project's API secret; 0 is off.", least=0)
 
     @property
     def embedded(self) -> bool:

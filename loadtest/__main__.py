@@ -118,6 +118,8 @@ def _run(transport: str, connections: int, messages: int) -> dict[str, Any]:
             "INBOX_BOOTSTRAP_HMAC_ENABLED": "true",
             "INBOX_MAX_CONNECTIONS_PER_USER": str(connections),
             "INBOX_ACCESS_LOG": "false",
+            "INBOX_RATE_LIMIT_READS": "0",
+            "INBOX_RATE_LIMIT_WRITES": "0",
             "INBOX_DRAIN_SECONDS": "0",
         }
         server = subprocess.Popen([sys.executable, "-m", "gateway", "serve"], env=environment)

@@ -146,6 +146,8 @@ class Gateway:
             "INBOX_BOOTSTRAP_API_SECRET": API_SECRET,
             "INBOX_BOOTSTRAP_HMAC_ENABLED": "true",
             "INBOX_DRAIN_SECONDS": "1",
+            "INBOX_RATE_LIMIT_READS": "0",
+            "INBOX_RATE_LIMIT_WRITES": "0",
             **self.environment,
         }
         with (self.data_dir.parent / f"{self.data_dir.name}.log").open("ab") as log:

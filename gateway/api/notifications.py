@@ -1,6 +1,5 @@
 """Notifications: sending them, listing them, and moving them between states."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,26 +8,25 @@ from uuid import UUID, uuid4
 import msgspec
 from starlette.responses import Response
 
+from gateway.api.idempotency import once
 from gateway.api.operation import Call, Handler, encode, no_content, raw_json_response
 from gateway.api.params import Anything, Array, Hash, Object, Query, Text, read_body
 from gateway.domain.errors import ErrorCode, api_error, invalid
+from gateway.domain.guard import UserDeletedError
 from gateway.domain.notification import BulkCommand, Command, Filter, stored_categories
 from gateway.domain.principal import Identity, Project, normalize_email
-from gateway.store.client import StoreUnavailableError
-from gateway.store.directory import Busy, IdentityConflictError, Replay, Reused
+from gateway.store.directory import IdentityConflictError
 from gateway.store.inbox import Content, Delivery, Moment
 
 MAX_RECIPIENTS = 1000
 MAX_FILTER_ITEMS = 50
 """Categories or topics in one query: each costs the store a few index look-ups."""
 
-MAX_IDEMPOTENCY_KEY_LENGTH = 255
-
 PIPELINE_BYTES = 4 * 1024 * 1024
 PIPELINE_CALLS = 200
 """How much of one request goes to Redis in one go, so that other requests get their turn."""
 
-_ATTRIBUTES = {
+ATTRIBUTES = {
     "first_name": Text(max_length=50),
     "last_name": Text(max_length=50),
     "custom_attributes": Hash(max_bytes=6000),
@@ -75,7 +73,7 @@ NOTIFICATION = Object(
                 fields={
                     "email": Text(max_length=255, email=True),
                     "external_id": Text(max_length=255),
-                    **_ATTRIBUTES,
+                    **ATTRIBUTES,
                     **dict.fromkeys(_UNBUILT_RECIPIENTS, Anything()),
                 },
             ),
@@ -93,31 +91,10 @@ NOTIFICATION = Object(
 async def create(call: Call) -> Response:
     """Send a notification to 1 to 1000 users, who are created where they are unknown."""
     body = await call.body()
-    key = _idempotency_key(call)
     values = read_body(body, "notification", NOTIFICATION)
     identities = [_identity(recipient) for recipient in values["recipients"]]
     plan = encode({"id": str(uuid4()), "moment": call.services.moment()})
-    if key is None:
-        return raw_json_response(await _send(call, values, identities, plan, remember=False), 201)
-
-    fingerprint = hashlib.sha256(b"POST /notifications\0" + body).hexdigest()
-    store, project_id = call.services.idempotency, call.project.id
-    claim = await store.begin(project_id, key, fingerprint, plan, call.services.moment().now_ms)
-    if isinstance(claim, Replay):
-        return raw_json_response(claim.body, claim.status)
-    if isinstance(claim, Busy):
-        raise api_error(ErrorCode.IDEMPOTENCY_KEY_IN_USE, retry_after_seconds=1)
-    if isinstance(claim, Reused):
-        raise api_error(ErrorCode.IDEMPOTENCY_KEY_REUSED)
-    try:
-        answer = await _send(call, values, identities, claim.plan, remember=True)
-    except StoreUnavailableError:
-        raise  # some may have it by now: the claim stays, and a repetition completes the rest by the same plan
-    except Exception:
-        await store.abandon(project_id, key)
-        raise
-    await store.finish(project_id, key, 201, answer)
-    return raw_json_response(answer, 201)
+    return await once(call, body, plan, lambda plan, remember: _send(call, values, identities, plan, remember))
 
 
 class _Plan(msgspec.Struct, frozen=True):
@@ -131,7 +108,6 @@ async def _send(
     call: Call, values: Mapping[str, Any], identities: Sequence[Identity], encoded_plan: bytes, remember: bool
 ) -> bytes:
     plan = msgspec.json.decode(encoded_plan, type=_Plan)
-    deliveries = await _deliveries(call, call.project, identities, values["recipients"])
     fields = {
         "title": values["title"],
         "content": values["content"],
@@ -143,10 +119,27 @@ async def _send(
     in_app = ((values["overrides"] or {}).get("channels") or {}).get("in_app") or {}
     overridden = {**fields, **{name: value for name, value in in_app.items() if value}}
     content = Content.encode(UUID(plan.id), overridden)
+    try:
+        await _deliver(call, identities, values["recipients"], content, plan, remember)
+    except UserDeletedError as deleted:
+        # Someone was deleted meanwhile and is a new user now. Who has the item by this id already gets no second.
+        await call.services.directory.forget(deleted.user)
+        await _deliver(call, identities, values["recipients"], content, plan, remember)
+    return encode({"notification": {"id": plan.id, **fields, "sent_at": plan.moment.now_ms // 1000}})
+
+
+async def _deliver(
+    call: Call,
+    identities: Sequence[Identity],
+    recipients: Sequence[Mapping[str, Any]],
+    content: Content,
+    plan: _Plan,
+    remember: bool,
+) -> None:
+    deliveries = await _deliveries(call, call.project, identities, recipients)
     step = max(1, min(PIPELINE_CALLS, PIPELINE_BYTES // len(content.encoded)))
     for first in range(0, len(deliveries), step):
         await call.services.inboxes.create(content, deliveries[first : first + step], plan.moment, remember)
-    return encode({"notification": {"id": plan.id, **fields, "sent_at": plan.moment.now_ms // 1000}})
 
 
 async def _deliveries(
@@ -163,7 +156,7 @@ async def _deliveries(
         ) from None
     deliveries: dict[str, Delivery] = {}
     for (user, fresh), recipient in zip(resolved, recipients, strict=True):
-        profile = {name: recipient[name] for name in _ATTRIBUTES if recipient[name] is not None}
+        profile = {name: recipient[name] for name in ATTRIBUTES if recipient[name] is not None}
         delivery = Delivery(user, profile, fresh)
         # A user named twice is one recipient: all mentions' attributes count, and the names not from the cache.
         if earlier := deliveries.get(user.id):
@@ -181,13 +174,6 @@ def _identity(recipient: Mapping[str, Any]) -> Identity:
     return Identity(recipient["external_id"] or None, normalize_email(email) if email else None)
 
 
-def _idempotency_key(call: Call) -> str | None:
-    key = call.request.headers.get("idempotency-key")
-    if key and len(key) > MAX_IDEMPOTENCY_KEY_LENGTH:
-        raise invalid(f"Header 'Idempotency-Key' must have at most {MAX_IDEMPOTENCY_KEY_LENGTH} characters")
-    return key or None
-
-
 # ---- reading
 
 
@@ -198,7 +184,7 @@ async def list_notifications(call: Call) -> Response:
     page = query.integer("page", 1, least=1, most=1_000_000_000)
     matching = _filter(query)
     query.finish()
-    found = await call.services.inboxes.list_page(call.user, matching, page, per_page)
+    found = await call.services.inboxes.list_page(call.user, matching, page, per_page, call.guard)
     head = encode(
         {
             "project_id": call.project.id,
@@ -216,7 +202,7 @@ async def list_notifications(call: Call) -> Response:
 
 async def get(call: Call) -> Response:
     """Give one notification of the user's."""
-    item = await call.services.inboxes.get(call.user, call.notification_id)
+    item = await call.services.inboxes.get(call.user, call.notification_id, call.guard)
     if item is None:
         raise api_error(ErrorCode.NOT_FOUND, "Notification not found")
     return raw_json_response(b'{"notification":' + item + b"}")
@@ -230,7 +216,7 @@ def change(command: Command) -> Handler:
 
     async def handler(call: Call) -> Response:
         found = await call.services.inboxes.change(
-            call.user, call.notification_id, command, call.client_id, call.services.moment()
+            call.user, call.notification_id, command, call.client_id, call.services.moment(), call.guard
         )
         return _done(found)
 
@@ -240,7 +226,9 @@ def change(command: Command) -> Handler:
 async def delete(call: Call) -> Response:
     """Delete one notification of the user's."""
     return _done(
-        await call.services.inboxes.delete(call.user, call.notification_id, call.client_id, call.services.moment())
+        await call.services.inboxes.delete(
+            call.user, call.notification_id, call.client_id, call.services.moment(), call.guard
+        )
     )
 
 
@@ -251,7 +239,9 @@ def change_all(command: BulkCommand) -> Handler:
         query = call.query()
         matching = _filter(query)
         query.finish()
-        await call.services.inboxes.change_all(call.user, matching, command, call.client_id, call.services.moment())
+        await call.services.inboxes.change_all(
+            call.user, matching, command, call.client_id, call.services.moment(), call.guard
+        )
         return no_content()
 
     return handler

@@ -19,12 +19,21 @@ from starlette.routing import Route
 from gateway.api.params import Query
 from gateway.auth import Authenticator, header_credentials
 from gateway.domain.errors import ApiError, ErrorCode, Problem, api_error
+from gateway.domain.guard import (
+    UNGUARDED,
+    Allowance,
+    Guard,
+    RateKind,
+    RateLimitedError,
+    TokenRevokedError,
+    UserDeletedError,
+)
 from gateway.domain.principal import Principal, Project, User
 from gateway.settings import Settings
 from gateway.store.client import StoreUnavailableError
 from gateway.store.directory import Directory, IdempotencyStore
 from gateway.store.inbox import InboxStore, Moment
-from gateway.telemetry import REQUESTS, log
+from gateway.telemetry import RATE_LIMIT_FAILURES, RATE_LIMITED, REQUESTS, log
 
 MAX_CLIENT_ID_LENGTH = 255
 RETRY_AFTER_SECONDS = 1
@@ -65,6 +74,8 @@ class Call:
     request: Request
     services: Services
     principal: Principal | None
+    guard: Guard = UNGUARDED
+    """What every change or read of the user's inbox has to pass: hand it to the store."""
 
     @property
     def user(self) -> User:
@@ -150,10 +161,27 @@ class Operation:
 
     async def _answer(self, request: Request, services: Services) -> Response:
         try:
-            principal = await self._authenticate(request, services)
-            return await self.handler(Call(request, services, principal))
+            try:
+                return await self._call(request, services)
+            except UserDeletedError as deleted:
+                # A name that led to a user who was deleted meanwhile: look it up again, once.
+                await services.directory.forget(deleted.user)
+                return await self._call(request, services)
         except ApiError as error:
             return error_response(error)
+        except RateLimitedError as limited:
+            RATE_LIMITED.labels(limited.allowance.kind.value).inc()
+            response = error_response(
+                api_error(
+                    ErrorCode.RATE_LIMIT_EXCEEDED,
+                    f"More than {limited.allowance.limit} {limited.allowance.kind.value} in this minute",
+                    limited.retry_after_seconds,
+                )
+            )
+            response.headers.update(_rate_headers(limited.allowance))
+            return response
+        except TokenRevokedError:
+            return error_response(api_error(ErrorCode.TOKEN_REVOKED))
         except StoreUnavailableError:
             return error_response(api_error(ErrorCode.REDIS_UNAVAILABLE, retry_after_seconds=RETRY_AFTER_SECONDS))
         except ClientDisconnect:
@@ -161,6 +189,25 @@ class Operation:
         except Exception:
             log.exception("request_failed", operation=f"{self.method} {self.path}")
             return error_response(api_error(ErrorCode.INTERNAL_ERROR))
+
+    async def _call(self, request: Request, services: Services) -> Response:
+        principal = await self._authenticate(request, services)
+        allowance = self._allowance(principal, services.settings)
+        if principal is not None and principal.user is None and allowance is not None:
+            await _count_admin(services.inboxes, principal.project, allowance)
+        guard = Guard(allowance, principal.token_id, principal.issued_at) if principal is not None else UNGUARDED
+        response = await self.handler(Call(request, services, principal, guard))
+        if allowance is not None:
+            response.headers.update(_rate_headers(allowance))
+        return response
+
+    def _allowance(self, principal: Principal | None, settings: Settings) -> Allowance | None:
+        if principal is None:
+            return None
+        kind = RateKind.READS if self.method == "GET" else RateKind.WRITES
+        who = "rate_limit" if principal.user is not None else "rate_limit_admin"
+        limit: int = getattr(settings, f"{who}_{kind.value}")
+        return Allowance(kind, limit) if limit else None
 
     async def _authenticate(self, request: Request, services: Services) -> Principal | None:
         if self.scope is Scope.PUBLIC:
@@ -171,6 +218,21 @@ class Operation:
         if self.scope is Scope.ADMIN:
             return await services.authenticator.admin(credentials)
         return await services.authenticator.user(credentials)
+
+
+async def _count_admin(inboxes: InboxStore, project: Project, allowance: Allowance) -> None:
+    try:
+        await inboxes.count_admin(project.id, allowance)
+    except StoreUnavailableError:
+        RATE_LIMIT_FAILURES.inc()  # a limiter that cannot count lets the call pass
+
+
+def _rate_headers(allowance: Allowance) -> dict[str, str]:
+    return {
+        "RateLimit-Limit": str(allowance.limit),
+        "RateLimit-Remaining": str(allowance.remaining),
+        "RateLimit-Reset": str(allowance.reset_seconds),
+    }
 
 
 def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -4,7 +4,7 @@ from importlib.resources import files
 
 from starlette.responses import RedirectResponse, Response
 
-from gateway.api import notifications, realtime
+from gateway.api import notifications, realtime, users
 from gateway.api.operation import Call, Handler, Operation, Scope, json_response
 from gateway.domain.errors import ErrorCode, api_error
 from gateway.domain.notification import BulkCommand, Command
@@ -59,6 +59,9 @@ OPERATIONS = [
     Row("POST", "/notifications/{id}/seen", U, notifications.change(Command.SEEN), "Mark as seen"),
     Row("POST", "/notifications/{id}/archive", U, notifications.change(Command.ARCHIVE), "Archive"),
     Row("DELETE", "/notifications/{id}/archive", U, notifications.change(Command.UNARCHIVE), "Unarchive"),
+    Row("POST", "/users", A, users.create, "Create a user"),
+    Row("PUT", "/users/{id:path}", A, users.update, "Update a user"),
+    Row("DELETE", "/users/{id:path}", A, users.delete, "Delete a user"),
     Row("GET", "/config", U, realtime.config, "How to connect", ErrorCode.API_KEY_NOT_PROVIDED),
     Row("GET", "/realtime/events", U, realtime.events, "Pull events"),
     Row("GET", "/healthz", P, _healthz, "Whether this process runs"),
@@ -86,9 +89,6 @@ _NOT_BUILT = [
     "GET /broadcasts",
     "GET /broadcasts/{id}",
     "GET /broadcasts/{id}/notifications",
-    "POST /users",
-    "PUT /users/{id}",
-    "DELETE /users/{id}",
     "POST /imports",
     "GET /imports/{id}",
     "GET /workspaces/{workspace_id}/projects",

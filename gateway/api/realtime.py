@@ -19,7 +19,7 @@ async def events(call: Call) -> Response:
     since = query.text("since", "must be a position such as k3f9.42", _SINCE)
     query.finish()
     after = Position.parse(since) if since else None
-    page = await call.services.inboxes.read_log(call.user, after, call.services.new_epoch())
+    page = await call.services.inboxes.read_log(call.user, after, call.services.new_epoch(), call.guard)
     position = page.events[-1].position if page.events else page.end
     tail = encode(
         {
@@ -40,6 +40,7 @@ async def events(call: Call) -> Response:
 
 async def config(call: Call) -> Response:
     """Tell an inbox widget how to connect: the v1 fields, and this gateway's own live addresses."""
+    await call.services.inboxes.use(call.user, call.guard)
     base = str(call.request.base_url).rstrip("/")
     live = re.sub(r"^http", "ws", base)
     return json_response(

@@ -61,6 +61,7 @@ class ErrorCode(Enum):
         "The token is incorrect",
         "Sign it HS256 with the project's API secret; claims: api_key, exp, user_external_id or user_email.",
     )
+    TOKEN_REVOKED = ErrorKind("token_revoked", 401, "The token was revoked", "Sign a new one.")
     TOKEN_EXPIRED = ErrorKind("token_expired", 401, "The token has expired", "Sign a new one.")
     FORBIDDEN = ErrorKind("forbidden", 403, "These credentials do not allow this call")
     ORIGIN_NOT_ALLOWED = ErrorKind(
@@ -86,6 +87,12 @@ class ErrorCode(Enum):
         429,
         "This user has too many open connections",
         "Close one; see INBOX_MAX_CONNECTIONS_PER_USER.",
+    )
+    RATE_LIMIT_EXCEEDED = ErrorKind(
+        "rate_limit_exceeded",
+        429,
+        "Too many requests in this minute",
+        "Wait for Retry-After seconds; open inboxes get changes without asking.",
     )
     INTERNAL_ERROR = ErrorKind("internal_error", 500, "Something went wrong on our side")
     NOT_BUILT = ErrorKind("not_built", 501, "This operation is not built yet")
@@ -149,6 +156,7 @@ class CloseCode(Enum):
     FORBIDDEN = 4503
     TOKEN_EXPIRED = 4504
     TOO_MANY_MESSAGES = 4505
+    USER_DELETED = 4507
     TOO_MANY_CONNECTIONS = 4506
 
     @property
@@ -172,6 +180,7 @@ CLOSE_CODE_MEANINGS = {
     CloseCode.FORBIDDEN: "The credentials or the origin do not allow this connection.",
     CloseCode.AUTHENTICATION_TIMEOUT: "No credentials came in time.",
     CloseCode.TOKEN_EXPIRED: "The token's `exp` has passed; connect with a new one.",
+    CloseCode.USER_DELETED: "The user was deleted.",
     CloseCode.TOO_MANY_MESSAGES: "The client sent messages faster than INBOX_MAX_MESSAGES_PER_MINUTE.",
     CloseCode.TOO_MANY_CONNECTIONS: "The user has INBOX_MAX_CONNECTIONS_PER_USER connections on this worker.",
 }

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from gateway.domain.principal import User
+
 RATE_WINDOW_SECONDS = 60
 
 
@@ -43,6 +45,10 @@ UNGUARDED = Guard()
 
 class UserDeletedError(Exception):
     """The user was deleted; whoever remembers the id must look the name up again."""
+
+    def __init__(self, user: User):
+        super().__init__(user.id)
+        self.user = user
 
 
 class TokenRevokedError(Exception):

@@ -47,11 +47,13 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A verified caller. `user` is None for an admin; `expires_at` (unix seconds) comes from a token."""
+    """A verified caller. `user` is None for an admin; the rest comes from a token, times in unix seconds."""
 
     project: Project
     user: User | None = None
     expires_at: int | None = None
+    token_id: str = ""
+    issued_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any
 from gateway.auth import Authenticator
 from gateway.domain.errors import ApiError, CloseCode, ErrorCode, Problem, api_error
 from gateway.domain.event import Event, Position
+from gateway.domain.guard import UserDeletedError
 from gateway.domain.principal import Credentials, Principal, User
 from gateway.domain.session import SessionLimits
 from gateway.live.connection import CLOSE_SECONDS, Connection, retry_after_ms
@@ -21,7 +22,7 @@ from gateway.live.wheel import Wheel
 from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.client import StoreUnavailableError
-from gateway.store.inbox import InboxStore
+from gateway.store.inbox import DELETED_MESSAGE, InboxStore
 from gateway.store.pubsub import PubSubLink
 from gateway.telemetry import DELIVERED, DELIVERY_SECONDS, RESYNCS, SUBSCRIBED_USERS, log
 
@@ -133,6 +134,9 @@ class Hub:
         """Write a published event to every open inbox of its user. The hot path."""
         feed = self._feeds.get(channel)
         if feed is None:
+            return
+        if message == DELETED_MESSAGE:
+            self._user_deleted(feed.connections)
             return
         event = Event.decode(message)
         frames: dict[str, bytes] = {}
@@ -274,8 +278,19 @@ class Hub:
             except StoreUnavailableError:
                 self._read_failed(connections)
                 return
+            except UserDeletedError as deleted:
+                await self._authenticator.forget(deleted.user)
+                self._user_deleted(connections)
+                return
         for connection in connections:
             connection.carry_out(connection.session.log_read(page))
+
+    def _user_deleted(self, connections: Sequence[Connection]) -> None:
+        for connection in tuple(connections):
+            session = connection.session
+            # Who is only just coming in was led by an outdated name, and finds the right user the next time.
+            code = CloseCode.USER_DELETED if session.ready else CloseCode.TRY_AGAIN_LATER
+            connection.carry_out(session.close(code, retry_after_ms()))
 
     def _read_failed(self, connections: list[Connection]) -> None:
         for connection in connections:

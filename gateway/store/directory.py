@@ -24,6 +24,14 @@ class IdentityConflictError(Exception):
         self.indexes = tuple(indexes)
 
 
+class NameTakenError(Exception):
+    """Another user has this name. `name` is `external_id` or `email`."""
+
+    def __init__(self, name: str):
+        super().__init__(name)
+        self.name = name
+
+
 class Resolved(NamedTuple):
     """A user, and whether the directory was asked just now rather than the cache."""
 
@@ -61,6 +69,30 @@ class Directory:
         asked = set(missing)
         return [Resolved(user, index in asked) for index, user in enumerate(found) if user is not None]
 
+    def forget_all(self) -> None:
+        """Drop the cache: some of it is known to be wrong."""
+        self._cache.clear()
+        self._names.clear()
+
+    async def forget(self, user: User) -> None:
+        """Take a deleted user's names out of the directory, so that they may become another user's."""
+        self.forget_all()
+        await self._client.call("forget", keys.directory(user.project_id), user.id)
+
+    async def find(self, project_id: ProjectId, name: str) -> User | None:
+        """Give the user of `x:external_id`, `e:email` or `u:user_id`, past the cache."""
+        row = await self._client.call("find", keys.directory(project_id), name)
+        return _user(project_id, row) if row is not None else None
+
+    async def rename(self, user: User, external_id: str | None, email: str | None) -> User | None:
+        """Give a user other names; None when it is gone. Raises NameTakenError when another user has one."""
+        arguments = (user.id, external_id or "", email or "")
+        answer = await self._client.call("rename", keys.directory(user.project_id), *arguments)
+        self.forget_all()
+        if answer < 0:
+            raise NameTakenError("external_id" if answer == -1 else "email")
+        return User(user.project_id, user.id, external_id, email) if answer else None
+
     async def _ask(self, project_id: ProjectId, identities: Sequence[Identity], indexes: Sequence[int]) -> list[User]:
         arguments: list[str] = []
         for identity in identities:
@@ -68,10 +100,7 @@ class Directory:
         rows = await self._client.call("resolve", keys.directory(project_id), *arguments)
         if rows[0] == -1:
             raise IdentityConflictError([indexes[position] for position in rows[1:]])
-        return [
-            User(project_id, UserId(user_id.decode()), external_id.decode() or None, email.decode() or None)
-            for user_id, external_id, email, _ in rows
-        ]
+        return [_user(project_id, row) for row in rows]
 
     def _cached(self, project_id: ProjectId, identity: Identity, now: float) -> User | None:
         name = f"x:{identity.external_id}" if identity.external_id else f"e:{identity.email}"
@@ -84,8 +113,7 @@ class Directory:
 
     def _remember(self, user: User, now: float) -> None:
         if len(self._cache) >= CACHE_USERS:
-            self._cache.clear()  # rare, and cheaper than keeping an order on every hit
-            self._names.clear()
+            self.forget_all()  # rare, and cheaper than keeping an order on every hit
         names = {f"{kind}:{name}" for kind, name in (("x", user.external_id), ("e", user.email)) if name}
         # A name that the user no longer has may be another's by now.
         for name in self._names.get(user.id, set()) - names:
@@ -93,6 +121,11 @@ class Directory:
         self._names[user.id] = names
         for name in names:
             self._cache[(user.project_id, name)] = (now + CACHE_SECONDS, user)
+
+
+def _user(project_id: ProjectId, row: Sequence[bytes]) -> User:
+    user_id, external_id, email = (part.decode() for part in row[:3])
+    return User(project_id, UserId(user_id), external_id or None, email or None)
 
 
 class Run(NamedTuple):

@@ -8,9 +8,9 @@ from uuid import UUID
 import msgspec
 
 from gateway.domain.event import Counts, Event, LogPage, Position
-from gateway.domain.guard import UNGUARDED, Guard, RateLimitedError, TokenRevokedError, UserDeletedError
+from gateway.domain.guard import UNGUARDED, Allowance, Guard, RateLimitedError, TokenRevokedError, UserDeletedError
 from gateway.domain.notification import UNCATEGORIZED, BulkCommand, Command, Filter
-from gateway.domain.principal import User
+from gateway.domain.principal import ProjectId, User
 from gateway.store import keys
 from gateway.store.client import Argument, Call, FunctionClient, StoreFullError
 from gateway.telemetry import RATE_LIMIT_FAILURES
@@ -25,6 +25,9 @@ CREATED_SECONDS = 24 * 3600
 
 TOMBSTONE_SECONDS = 24 * 3600
 """How long a deleted user's id is known as such: far longer than any cache remembers it."""
+
+DELETED_MESSAGE = b"!deleted"
+"""What is published in place of an event when a user is deleted: `!` begins no position."""
 
 ATTRIBUTES = ("first_name", "last_name", "custom_attributes", "phone_numbers")
 """What is known of a user besides the names."""
@@ -100,7 +103,10 @@ class InboxStore:
         """
         created_ttl = str(CREATED_SECONDS) if remember else ""
         calls = [self._create_call(content, delivery, moment, created_ttl) for delivery in deliveries]
-        return sum(_unwrapped(answer, UNGUARDED) for answer in await self._client.call_many(calls))
+        answers = await self._client.call_many(calls)
+        return sum(
+            _unwrapped(answer, delivery.user, UNGUARDED) for answer, delivery in zip(answers, deliveries, strict=True)
+        )
 
     async def change(
         self,
@@ -155,9 +161,7 @@ class InboxStore:
         item = await self._read(user, guard, "get", notification_id.bytes)
         return bytes(item) if item is not None else None
 
-    async def read_log(
-        self, user: User, after: Position | None, new_epoch: str, guard: Guard = UNGUARDED
-    ) -> LogPage:
+    async def read_log(self, user: User, after: Position | None, new_epoch: str, guard: Guard = UNGUARDED) -> LogPage:
         """Read the events after a position; None asks for the current position and counts only."""
         answer = await self._call(
             user,
@@ -180,6 +184,11 @@ class InboxStore:
     async def use(self, user: User, guard: Guard) -> None:
         """Pass the guard with a call that needs nothing else of the inbox."""
         await self._call(user, guard, "use")
+
+    async def count_admin(self, project_id: ProjectId, allowance: Allowance) -> None:
+        """Count a call with a project's API secret. Raises RateLimitedError."""
+        answer = await self._client.call("use", keys.admin_rate(project_id), *_guard_arguments(Guard(allowance)))
+        _unwrapped(answer, None, Guard(allowance))
 
     async def set_profile(self, user: User, profile: Mapping[str, Any]) -> dict[str, Any]:
         """Set attributes of a user, None to remove one; give all that are not names."""
@@ -207,7 +216,7 @@ class InboxStore:
     async def _call(self, user: User, guard: Guard, function: str, *arguments: Argument) -> Any:
         key = keys.user(user.project_id, user.id)
         answer = await self._client.call(function, key, *_guard_arguments(guard), *arguments)
-        return _unwrapped(answer, guard)
+        return _unwrapped(answer, user, guard)
 
     def _context(self, moment: Moment) -> tuple[Argument, ...]:
         return (moment.now_ms, moment.new_epoch, self._retention.events, self._retention.seconds)
@@ -242,11 +251,11 @@ def _guard_arguments(guard: Guard) -> tuple[Argument, ...]:
     return (rate.kind.value if rate else "", rate.limit if rate else "", guard.token_id, issued_at)
 
 
-def _unwrapped(answer: Sequence[Any], guard: Guard) -> Any:
+def _unwrapped(answer: Sequence[Any], user: User | None, guard: Guard) -> Any:
     """Give the result of a guarded function, or raise what its guard found."""
     word, *rest = answer
-    if word == b"deleted":
-        raise UserDeletedError
+    if word == b"deleted" and user is not None:
+        raise UserDeletedError(user)
     if word == b"revoked":
         raise TokenRevokedError
     if guard.allowance is not None:

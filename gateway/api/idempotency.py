@@ -1,0 +1,48 @@
+"""Idempotency-Key: the first answer is kept for 24 hours and given to every repetition, byte for byte."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+
+from starlette.responses import Response
+
+from gateway.api.operation import Call, raw_json_response
+from gateway.domain.errors import ErrorCode, api_error, invalid
+from gateway.store.client import StoreUnavailableError
+from gateway.store.directory import Busy, Replay, Reused
+
+MAX_KEY_LENGTH = 255
+
+
+async def once(
+    call: Call, body: bytes, plan: bytes, run: Callable[[bytes, bool], Awaitable[bytes]], status: int = 201
+) -> Response:
+    """Run a create, at most once for an Idempotency-Key, and answer what it gives.
+
+    `run` gets the plan, and whether the request may come again: a repetition of a request that died half-way gets
+    the first one's plan and must complete it without doing anything twice.
+    Raises ApiError 409 while the first request runs, and 422 when the key came with another request.
+    """
+    key = call.request.headers.get("idempotency-key")
+    if not key:
+        return raw_json_response(await run(plan, False), status)
+    if len(key) > MAX_KEY_LENGTH:
+        raise invalid(f"Header 'Idempotency-Key' must have at most {MAX_KEY_LENGTH} characters")
+    request = call.request
+    fingerprint = hashlib.sha256(f"{request.method} {request.url.path}\0".encode() + body).hexdigest()
+    store, project_id = call.services.idempotency, call.project.id
+    claim = await store.begin(project_id, key, fingerprint, plan, call.services.moment().now_ms)
+    if isinstance(claim, Replay):
+        return raw_json_response(claim.body, claim.status)
+    if isinstance(claim, Busy):
+        raise api_error(ErrorCode.IDEMPOTENCY_KEY_IN_USE, retry_after_seconds=1)
+    if isinstance(claim, Reused):
+        raise api_error(ErrorCode.IDEMPOTENCY_KEY_REUSED)
+    try:
+        answer = await run(claim.plan, True)
+    except StoreUnavailableError:
+        raise  # part of it may be done: the claim stays, and a repetition completes the rest by the same plan
+    except Exception:
+        await store.abandon(project_id, key)
+        raise
+    await store.finish(project_id, key, status, answer)
+    return raw_json_response(answer, status)

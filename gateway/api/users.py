@@ -1,0 +1,90 @@
+"""Users, as a backend administers them: create, update and delete, by id, `email:…` or `external_id:…`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from gateway.api.idempotency import once
+from gateway.api.notifications import ATTRIBUTES
+from gateway.api.operation import Call, encode, json_response, no_content
+from gateway.api.params import Object, Text, read_body
+from gateway.domain.errors import ErrorCode, api_error, invalid
+from gateway.domain.principal import Identity, User, normalize_email
+from gateway.store.directory import IdentityConflictError, NameTakenError
+
+USER = Object(
+    required=True,
+    fields={"external_id": Text(max_length=255), "email": Text(max_length=255, email=True), **ATTRIBUTES},
+)
+"""The body of `POST /users` and `PUT /users/{id}`, with the contract's limits."""
+
+
+async def create(call: Call) -> Response:
+    """Create a user, or update the one that has these names."""
+    body = await call.body()
+    values = read_body(body, "user", USER)
+    external_id, email = _names(values)
+    if not external_id and not email:
+        raise invalid("Param 'user' must have an email or an external_id")
+
+    async def run(plan: bytes, remember: bool) -> bytes:
+        try:
+            user = await call.services.directory.resolve(call.project.id, Identity(external_id, email))
+        except IdentityConflictError:
+            raise invalid("Param 'user' has the external_id of one user and the email of another") from None
+        return encode({"user": await _saved(call, user, values)})
+
+    return await once(call, body, b"", run)
+
+
+async def update(call: Call) -> Response:
+    """Change what is given of a user; the inbox, its open connections and everything else stay."""
+    values = read_body(await call.body(), "user", USER)
+    user = await _find(call)
+    external_id, email = _names(values)
+    try:
+        renamed = await call.services.directory.rename(user, external_id or user.external_id, email or user.email)
+    except NameTakenError as taken:
+        raise invalid(f"Param 'user.{taken.name}' belongs to another user") from None
+    if renamed is None:
+        raise _not_found()
+    return json_response({"user": await _saved(call, renamed, values)})
+
+
+async def delete(call: Call) -> Response:
+    """Delete a user and everything of theirs, and close their open inboxes."""
+    user = await _find(call)
+    # The inbox first: should we die in between, its tombstone leads whoever finds the names to finish the rest.
+    await call.services.inboxes.delete_user(user)
+    await call.services.directory.forget(user)
+    return no_content()
+
+
+async def _saved(call: Call, user: User, values: Mapping[str, Any]) -> dict[str, Any]:
+    given = {name: values[name] for name in ATTRIBUTES if values[name] is not None}
+    names = {"external_id": user.external_id, "email": user.email}
+    attributes = await call.services.inboxes.set_profile(user, {**names, **given})
+    return {"id": user.id, **names, **attributes}
+
+
+async def _find(call: Call) -> User:
+    name = call.request.path_params["id"]
+    kind, separator, rest = name.partition(":")
+    if separator and kind == "email":
+        wanted = f"e:{normalize_email(rest)}"
+    else:
+        wanted = f"x:{rest}" if separator and kind == "external_id" else f"u:{name}"
+    user = await call.services.directory.find(call.project.id, wanted)
+    if user is None:
+        raise _not_found()
+    return user
+
+
+def _names(values: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    email = values["email"]
+    return values["external_id"] or None, normalize_email(email) if email else None
+
+
+def _not_found() -> Exception:
+    return api_error(ErrorCode.NOT_FOUND, "User not found")

@@ -1,0 +1,136 @@
+"""Users: created, updated and deleted by a backend."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+
+from tests.servers import ADMIN, Gateway, user_headers
+
+
+async def put_user(http: httpx.AsyncClient, method: str, path: str, **fields: Any) -> httpx.Response:
+    return await http.request(method, path, headers=ADMIN, json={"user": fields})
+
+
+async def send(http: httpx.AsyncClient, **recipient: Any) -> str:
+    body = {"notification": {"title": "Hello", "recipients": [recipient]}}
+    answer = await http.post("/notifications", headers=ADMIN, json=body)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["notification"]["id"])
+
+
+async def ids(http: httpx.AsyncClient, external_id: str) -> list[str]:
+    answer = await http.get("/notifications", headers=user_headers(external_id))
+    return [item["id"] for item in answer.json()["notifications"]]
+
+
+@pytest.fixture
+def name(user: str) -> str:
+    """A short external id nobody else uses."""
+    return f"u{abs(hash(user))}"
+
+
+async def test_a_created_user_comes_back_with_everything(http: httpx.AsyncClient, name: str) -> None:
+    fields = {
+        "external_id": name,
+        "email": f"{name}@example.com",
+        "first_name": "Ann",
+        "last_name": "Lee",
+        "custom_attributes": {"plan": "pro"},
+        "phone_numbers": ["+15005550006"],
+    }
+    answer = await put_user(http, "POST", "/users", **fields)
+    assert answer.status_code == 201
+    found = answer.json()["user"]
+    assert {key: found[key] for key in fields} == fields
+    assert found["id"]
+
+
+async def test_creating_a_user_again_answers_201_with_the_same_id(http: httpx.AsyncClient, name: str) -> None:
+    first = await put_user(http, "POST", "/users", external_id=name, first_name="Ann")
+    second = await put_user(http, "POST", "/users", external_id=name)
+    assert (second.status_code, second.json()) == (201, first.json())
+
+
+async def test_a_user_needs_a_name(http: httpx.AsyncClient) -> None:
+    answer = await put_user(http, "POST", "/users", first_name="Ann")
+    assert (answer.status_code, answer.json()["errors"][0]["message"]) == (
+        422,
+        "Param 'user' must have an email or an external_id",
+    )
+
+
+async def test_every_failing_field_is_named(http: httpx.AsyncClient) -> None:
+    answer = await put_user(http, "POST", "/users", email="x", first_name="a" * 51, custom_attributes=[])
+    assert [error["message"] for error in answer.json()["errors"]] == [
+        "Param 'user.email' must be an email address",
+        "Param 'user.first_name' must have at most 50 characters",
+        "Param 'user.custom_attributes' must be a hash",
+    ]
+
+
+@pytest.mark.parametrize("way", ["id", "email", "external_id"])
+async def test_a_user_is_updated_by_any_of_its_names(http: httpx.AsyncClient, name: str, way: str) -> None:
+    user = (await put_user(http, "POST", "/users", external_id=name, email=f"{name}@x.org")).json()["user"]
+    path = user["id"] if way == "id" else f"{way}:{user[way]}"
+    answer = await put_user(http, "PUT", f"/users/{path}", last_name="Lee")
+    assert answer.status_code == 200
+    assert answer.json()["user"] == {**user, "last_name": "Lee"}
+
+
+async def test_a_new_external_id_keeps_the_inbox_and_its_open_connections(
+    http: httpx.AsyncClient, gateway: Gateway, name: str
+) -> None:
+    await send(http, external_id=name)
+    async with connect(gateway.websocket_url, additional_headers=user_headers(name)) as socket:
+        await socket.recv()
+        answer = await put_user(http, "PUT", f"/users/external_id:{name}", external_id=f"{name}-new")
+        assert answer.status_code == 200
+        sent = await send(http, external_id=f"{name}-new")
+        assert sent in str(await asyncio.wait_for(socket.recv(), 5))
+    assert len(await ids(http, f"{name}-new")) == 2
+
+
+async def test_a_name_of_another_user_is_refused(http: httpx.AsyncClient, name: str) -> None:
+    await put_user(http, "POST", "/users", external_id=name, email=f"{name}@x.org")
+    await put_user(http, "POST", "/users", external_id=f"{name}-2")
+    answer = await put_user(http, "PUT", f"/users/external_id:{name}-2", email=f"{name}@x.org")
+    assert (answer.status_code, answer.json()["errors"][0]["message"]) == (
+        422,
+        "Param 'user.email' belongs to another user",
+    )
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+async def test_an_unknown_user_is_not_found(http: httpx.AsyncClient, method: str, name: str) -> None:
+    assert (await put_user(http, method, f"/users/external_id:{name}")).status_code == 404
+
+
+async def test_a_deleted_user_is_gone_and_may_begin_anew(http: httpx.AsyncClient, name: str) -> None:
+    await send(http, external_id=name)
+    assert (await http.delete(f"/users/external_id:{name}", headers=ADMIN)).status_code == 204
+    assert await ids(http, name) == []
+    sent = await send(http, external_id=name)
+    assert await ids(http, name) == [sent]
+
+
+async def test_deleting_a_user_closes_its_open_inboxes(http: httpx.AsyncClient, gateway: Gateway, name: str) -> None:
+    async with connect(gateway.websocket_url, additional_headers=user_headers(name)) as socket:
+        await socket.recv()
+        await http.delete(f"/users/external_id:{name}", headers=ADMIN)
+        async with asyncio.timeout(1):
+            await socket.wait_closed()
+    assert socket.close_code == 4507
+
+
+async def test_a_repeated_create_with_a_key_is_replayed(http: httpx.AsyncClient, name: str) -> None:
+    headers = {**ADMIN, "Idempotency-Key": name}
+    answers = [
+        await http.post("/users", headers=headers, json={"user": {"external_id": name, "first_name": "A"}})
+        for _ in range(2)
+    ]
+    assert answers[0].content == answers[1].content
+    other = await http.post("/users", headers=headers, json={"user": {"external_id": name}})
+    assert other.status_code == 422
