@@ -23,14 +23,15 @@ from gateway.api.operation import Services, error_response, routes
 from gateway.api.operations import OPERATIONS
 from gateway.auth import Authenticator
 from gateway.domain.errors import ApiError, ErrorCode, Problem, api_error
+from gateway.domain.principal import ProjectId, UserId
 from gateway.live.http import HttpProtocol
 from gateway.live.hub import Hub
 from gateway.live.websocket import WebSocketConnection
 from gateway.settings import Settings
 from gateway.store.client import FunctionClient, StoreUnavailableError, create_redis
-from gateway.store.directory import Directory, IdempotencyStore
+from gateway.store.directory import CONTROL_USER, Directory, IdempotencyStore
 from gateway.store.inbox import InboxStore, Retention
-from gateway.store.projects import ProjectStore
+from gateway.store.projects import CONTROL_PROJECT, ProjectStore
 from gateway.store.pubsub import PubSubLink
 from gateway.telemetry import log
 
@@ -63,6 +64,7 @@ class Worker:
         authenticator = Authenticator(self.projects, directory, time.time)
         inboxes = InboxStore(client, Retention(settings.log_retention_events, settings.log_retention_seconds))
         self.link = PubSubLink(settings, client, worker_id)
+        self.link.on_control = partial(_forget, directory, self.projects)
         self.hub = Hub(settings, authenticator, inboxes, self.link, new_epoch, worker_id)
         services = Services(
             settings,
@@ -100,6 +102,18 @@ class Worker:
         if self.hub.draining:
             return "draining"
         return "" if self.link.healthy else "redis_unavailable"
+
+
+def _forget(directory: Directory, projects: ProjectStore, message: bytes) -> None:
+    """Forget what another node says has changed; everything when some message may have been missed."""
+    match message.decode().split(" "):
+        case [word, project_id, user_id] if word == CONTROL_USER:
+            directory.forget_cached(ProjectId(project_id), UserId(user_id))
+        case [word, api_key] if word == CONTROL_PROJECT:
+            projects.forget_cached(api_key)
+        case _:
+            directory.forget_all()
+            projects.forget_all()
 
 
 def _report_dead_hub(hub: "asyncio.Task[None]") -> None:

@@ -11,6 +11,9 @@ from gateway.store.client import FunctionClient
 CACHE_SECONDS = 30.0
 CACHE_USERS = 100_000
 
+CONTROL_USER = "user"
+"""First word of the control message that names a project and a user to forget."""
+
 IDEMPOTENCY_SECONDS = 24 * 3600
 LEASE_MS = 10_000
 """How long a request may run before a repetition of it takes over."""
@@ -42,8 +45,8 @@ class Resolved(NamedTuple):
 class Directory:
     """The users of all projects, with a short-lived cache in front. Methods raise StoreUnavailableError.
 
-    The cache holds what never changes but by an update or deletion of a user; `CACHE_SECONDS` bounds how long
-    another node's update may go unnoticed here.
+    The cache holds what never changes but by an update or deletion of a user, which nodes tell each other at once;
+    `CACHE_SECONDS` bounds how long that may go unnoticed while the pub/sub link is down.
     """
 
     def __init__(self, client: FunctionClient, monotonic: Callable[[], float]):
@@ -70,14 +73,19 @@ class Directory:
         return [Resolved(user, index in asked) for index, user in enumerate(found) if user is not None]
 
     def forget_all(self) -> None:
-        """Drop the cache: some of it is known to be wrong."""
+        """Drop the cache: any of it may be wrong."""
         self._cache.clear()
         self._names.clear()
 
+    def forget_cached(self, project_id: ProjectId, user_id: UserId) -> None:
+        """Drop what the cache knows of one user."""
+        for name in self._names.pop(user_id, ()):
+            self._cache.pop((project_id, name), None)
+
     async def forget(self, user: User) -> None:
         """Take a deleted user's names out of the directory, so that they may become another user's."""
-        self.forget_all()
         await self._client.call("forget", keys.directory(user.project_id), user.id)
+        await self._tell(user)
 
     async def find(self, project_id: ProjectId, name: str) -> User | None:
         """Give the user of `x:external_id`, `e:email` or `u:user_id`, past the cache."""
@@ -88,10 +96,15 @@ class Directory:
         """Give a user other names; None when it is gone. Raises NameTakenError when another user has one."""
         arguments = (user.id, external_id or "", email or "")
         answer = await self._client.call("rename", keys.directory(user.project_id), *arguments)
-        self.forget_all()
+        await self._tell(user)
         if answer < 0:
             raise NameTakenError("external_id" if answer == -1 else "email")
         return User(user.project_id, user.id, external_id, email) if answer else None
+
+    async def _tell(self, user: User) -> None:
+        """Have every node forget a user whose names have changed, this one at once."""
+        self.forget_cached(user.project_id, user.id)
+        await self._client.publish(keys.CONTROL, f"{CONTROL_USER} {user.project_id} {user.id}".encode())
 
     async def _ask(self, project_id: ProjectId, identities: Sequence[Identity], indexes: Sequence[int]) -> list[User]:
         arguments: list[str] = []

@@ -18,7 +18,10 @@ from gateway.store.client import FunctionClient, StoreUnavailableError
 from gateway.telemetry import log
 
 CACHE_SECONDS = 5.0
-"""How long another node's change of a project may go unnoticed here."""
+"""How long another node's change may go unnoticed here while the pub/sub link is down; else it is told at once."""
+
+CONTROL_PROJECT = "project"
+"""First word of the control message that names the API key of a project to forget."""
 
 
 class _Secret(msgspec.Struct, frozen=True):
@@ -59,6 +62,7 @@ class ProjectStore:
     ):
         digest = hashlib.sha256(b"inbox-gateway api secrets\0" + secret_key.encode()).digest()
         self._fernet = Fernet(base64.urlsafe_b64encode(digest))
+        self._client = client
         self._redis = client.redis
         self._monotonic = monotonic
         self._unix = unix
@@ -126,6 +130,14 @@ class ProjectStore:
             raise StoreUnavailableError(type(problem).__name__) from problem
         return [self._decrypt(msgspec.json.decode(value, type=_Record)) for value in values]
 
+    def forget_all(self) -> None:
+        """Drop the cache: any of it may be wrong."""
+        self._cache.clear()
+
+    def forget_cached(self, api_key: str) -> None:
+        """Drop what the cache knows of one project."""
+        self._cache.pop(api_key, None)
+
     async def _get(self, api_key: str) -> bytes | None:
         try:
             raw = await self._redis.hget(keys.PROJECTS, api_key)
@@ -138,7 +150,8 @@ class ProjectStore:
             await self._redis.hset(keys.PROJECTS, record.api_key, msgspec.json.encode(record))
         except (RedisError, OSError) as problem:
             raise StoreUnavailableError(type(problem).__name__) from problem
-        self._cache.pop(record.api_key, None)
+        self.forget_cached(record.api_key)
+        await self._client.publish(keys.CONTROL, f"{CONTROL_PROJECT} {record.api_key}".encode())
 
     def _encrypt(self, secret: str) -> _Secret:
         return _Secret(self._fernet.encrypt(secret.encode()).decode())

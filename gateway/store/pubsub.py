@@ -28,11 +28,14 @@ CHANNELS_PER_COMMAND = 500
 RECONNECT_LEAST_SECONDS = 0.05
 RECONNECT_MOST_SECONDS = 1.0
 
+_CONTROL = keys.CONTROL.encode()
+
 
 class PubSubLink:
     """Subscribes channels and reports what is published on them. `run` must be running.
 
-    `on_message(channel, data)` and `on_resubscribed(channel)` are called from the reader and must not block.
+    `on_message(channel, data)`, `on_resubscribed(channel)` and `on_control(message)` are called from the reader and
+    must not block. An empty control message means that some may have been missed.
     """
 
     def __init__(self, settings: Settings, client: FunctionClient, worker_id: str):
@@ -47,6 +50,7 @@ class PubSubLink:
         self._command_added = asyncio.Event()
         self._connected = False
         self._heard_at = 0.0
+        self.on_control: Callable[[bytes], None] = lambda message: None
         self.on_message: Callable[[bytes, bytes], None] = lambda channel, data: None
         self.on_resubscribed: Callable[[bytes], None] = lambda channel: None
 
@@ -100,7 +104,7 @@ class PubSubLink:
 
     async def _serve(self, connection: AbstractConnection) -> None:
         """Read, write and probe one connection until any of these fails."""
-        again = (self._probe_channel, *self._channels)
+        again = (self._probe_channel, _CONTROL, *self._channels)
         self._commands = [("SSUBSCRIBE", channel) for channel in again]
         self._waiting = {channel: deque([None]) for channel in again}
         self._command_added.set()
@@ -143,6 +147,8 @@ class PubSubLink:
             if kind == b"smessage":
                 if channel == self._probe_channel:
                     self._probe_heard(float(data))
+                elif channel == _CONTROL:
+                    self.on_control(data)
                 else:
                     self.on_message(channel, data)
             elif kind == b"ssubscribe":
@@ -154,7 +160,9 @@ class PubSubLink:
         if not waiting:
             del self._waiting[channel]
         if confirmed is None:
-            if channel in self._channels:
+            if channel == _CONTROL:
+                self.on_control(b"")
+            elif channel in self._channels:
                 self.on_resubscribed(channel)
         elif not confirmed.done():
             confirmed.set_result(None)

@@ -1,13 +1,15 @@
 """Users: created, updated and deleted by a backend."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.servers import ADMIN, Gateway, user_headers
+from gateway.store.directory import CACHE_SECONDS
+from tests.servers import ADMIN, Gateway, running_gateway, user_headers
 
 
 async def put_user(http: httpx.AsyncClient, method: str, path: str, **fields: Any) -> httpx.Response:
@@ -24,6 +26,11 @@ async def send(http: httpx.AsyncClient, **recipient: Any) -> str:
 async def ids(http: httpx.AsyncClient, external_id: str) -> list[str]:
     answer = await http.get("/notifications", headers=user_headers(external_id))
     return [item["id"] for item in answer.json()["notifications"]]
+
+
+async def total(http: httpx.AsyncClient, external_id: str) -> int:
+    answer = await http.get("/notifications", headers=user_headers(external_id))
+    return int(answer.json()["total"])
 
 
 @pytest.fixture
@@ -134,3 +141,18 @@ async def test_a_repeated_create_with_a_key_is_replayed(http: httpx.AsyncClient,
     assert answers[0].content == answers[1].content
     other = await http.post("/users", headers=headers, json={"user": {"external_id": name}})
     assert other.status_code == 422
+
+
+async def test_every_worker_learns_of_a_new_email_long_before_its_cache_expires(tmp_path: Path) -> None:
+    with running_gateway(tmp_path / "data", INBOX_WORKERS="2") as gateway:
+        async with httpx.AsyncClient(base_url=gateway.url, limits=httpx.Limits(max_keepalive_connections=0)) as http:
+            user = (await put_user(http, "POST", "/users", external_id="joe", email="old@x.org")).json()["user"]
+            for _ in range(10):  # each worker has heard of the old email
+                await send(http, email="old@x.org")
+            await put_user(http, "PUT", f"/users/{user['id']}", email="new@x.org")
+            async with asyncio.timeout(CACHE_SECONDS / 3):
+                missed = 0
+                while missed < 10:
+                    before = await total(http, "joe")
+                    await send(http, email="old@x.org")
+                    missed = missed + 1 if await total(http, "joe") == before else 0
