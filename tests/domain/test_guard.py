@@ -1,0 +1,25 @@
+"""What a call must pass."""
+
+from gateway.domain.guard import UNGUARDED, Allowance, RateKind, RateLimitedError, UserDeletedError
+from gateway.domain.principal import ProjectId, User, UserId
+
+
+def test_an_allowance_says_what_is_left_and_never_less_than_nothing() -> None:
+    assert Allowance(RateKind.READS, 5, used=2).remaining == 3
+    assert Allowance(RateKind.READS, 5, used=9).remaining == 0
+
+
+def test_a_refusal_says_when_to_come_back_and_never_at_once() -> None:
+    assert RateLimitedError(Allowance(RateKind.WRITES, 5, 6, reset_seconds=30)).retry_after_seconds == 30
+    assert RateLimitedError(Allowance(RateKind.WRITES, 5, 6, reset_seconds=0)).retry_after_seconds == 1
+    assert str(RateLimitedError(Allowance(RateKind.WRITES, 5))) == "5 writes a minute"
+
+
+def test_a_deletion_names_the_user_whose_id_is_outdated() -> None:
+    user = User(ProjectId("p"), UserId("u"), "joe", None)
+    assert UserDeletedError(user).user is user
+
+
+def test_a_call_in_nobodys_name_is_neither_counted_nor_revoked() -> None:
+    assert UNGUARDED.allowance is None
+    assert (UNGUARDED.token_id, UNGUARDED.issued_at) == ("", None)
