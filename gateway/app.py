@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import gc
+import os
 import re
 import secrets
+import signal
 import time
 from collections.abc import AsyncIterator
 from functools import partial
@@ -83,7 +85,7 @@ class Worker:
         with contextlib.suppress(StoreUnavailableError):
             await self.client.load()  # later calls load it too: Redis may come up after us
         hub = asyncio.create_task(self.hub.run(), name="hub")
-        hub.add_done_callback(_report_dead_hub)
+        hub.add_done_callback(_end_with_hub)
         try:
             yield
         finally:
@@ -116,9 +118,11 @@ def _forget(directory: Directory, projects: ProjectStore, message: bytes) -> Non
             projects.forget_all()
 
 
-def _report_dead_hub(hub: "asyncio.Task[None]") -> None:
+def _end_with_hub(hub: "asyncio.Task[None]") -> None:
+    """End this worker, whose live side is dead: the supervisor starts another."""
     if not hub.cancelled() and hub.exception() is not None:
         log.critical("hub_died", exc_info=hub.exception())
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Server(uvicorn.Server):

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -115,7 +114,10 @@ class Supervisor:
             variable("port"): str(self._settings.port),
         }
         if self._settings.workers > 1:
-            self._metrics_dir = Path(tempfile.mkdtemp(prefix="inbox-metrics-"))
+            # Files of an earlier run that was killed would be counted in.
+            self._metrics_dir = self._settings.data_dir.absolute() / f"metrics-{self._settings.port}"
+            shutil.rmtree(self._metrics_dir, ignore_errors=True)
+            self._metrics_dir.mkdir(parents=True)
             environment["PROMETHEUS_MULTIPROC_DIR"] = str(self._metrics_dir)
         return environment
 

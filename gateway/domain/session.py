@@ -252,12 +252,14 @@ class Session:
 
     def renewed(self, expires_at: int | None) -> Effects:
         """Take over the expiry of a renewed token."""
+        if self.closed:
+            return ()
         self.expires_at = expires_at
         return (Send((Renewed(expires_at),)),)
 
     def renewal_refused(self, problem: Problem) -> Effects:
         """Say that the new credentials do not hold; the old ones go on until they expire."""
-        return (Send((Error(problem.code, problem.message),)),)
+        return () if self.closed else (Send((Error(problem.code, problem.message),)),)
 
     # -- the stream
 

@@ -138,7 +138,12 @@ class Hub:
         if message == DELETED_MESSAGE:
             self._user_deleted(feed.connections)
             return
-        event = Event.decode(message)
+        try:
+            event = Event.decode(message)
+        except ValueError:
+            # Nobody but our functions should publish here; the log is right whatever was said.
+            log.error("foreign_message", channel=channel)
+            return
         frames: dict[str, bytes] = {}
         delivered = 0
         for connection in feed.connections:

@@ -230,6 +230,8 @@ def test_a_closed_session_does_nothing_more() -> None:
     assert session.tick(1000, 0, answers_heartbeats=True) == ()
     assert session.resync() == ()
     assert session.authenticated(None) == ()
+    assert session.renewed(5000) == ()
+    assert session.renewal_refused(Problem("no")) == ()
     assert session.log_read(LogPage(END, COUNTS)) == ()
     assert session.message_received(b'{"type":"ping"}', 101) == ()
     assert session.event_published(Position("e", 4)) is Verdict.IGNORE

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 import redis
+from websockets.asyncio.client import connect
 
 from tests.live.clients import (
     TRANSPORTS,
@@ -30,7 +31,7 @@ from tests.live.clients import (
     resuming,
     send,
 )
-from tests.servers import ADMIN, Gateway, RedisServer, running_gateway, running_redis, wait_for
+from tests.servers import ADMIN, Gateway, RedisServer, running_gateway, running_redis, user_headers, wait_for
 
 HEALED_SECONDS = 30.0
 
@@ -405,3 +406,16 @@ async def test_a_redis_that_lost_its_data_resets_the_clients_that_are_connected(
                 assert (reset["type"], reset["reason"]) == ("reset", "epoch_changed")
                 assert epoch(reset["position"]) != epoch(client.position)
                 assert offset(reset["position"]) == 0
+
+
+async def test_a_foreign_message_on_a_users_channel_harms_nobody(data_dir: Path, tmp_path: Path) -> None:
+    with running_redis("valkey", tmp_path) as server, running_gateway(data_dir, INBOX_REDIS_URL=server.url) as gateway:
+        async with connect(gateway.websocket_url, additional_headers=user_headers("joe")) as socket:
+            await socket.recv()
+            with redis.Redis.from_url(server.url) as client:
+                channels = client.execute_command("PUBSUB", "SHARDCHANNELS")
+                (channel,) = (name for name in channels if b"{probe" not in name and b"{control" not in name)
+                client.execute_command("SPUBLISH", channel, b"what is this")
+            async with httpx.AsyncClient(base_url=gateway.url) as http:
+                await send(http, "joe")
+            assert "notifications/new" in str(await asyncio.wait_for(socket.recv(), 5))
