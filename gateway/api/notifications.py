@@ -10,9 +10,10 @@ import msgspec
 from starlette.responses import Response
 
 from gateway.api.operation import Call, Handler, encode, no_content, raw_json_response
-from gateway.api.params import Anything, Array, Hash, Object, Query, Text, read_body
+from gateway.api.params import Anything, Array, Body, Hash, Object, Text
+from gateway.api.query import Flag, Number, Texts
 from gateway.domain.errors import ErrorCode, api_error, invalid
-from gateway.domain.notification import BulkCommand, Command, Filter, stored_categories
+from gateway.domain.notification import UNCATEGORIZED, BulkCommand, Command, Filter, stored_categories
 from gateway.domain.principal import Identity, Project, normalize_email
 from gateway.store.client import StoreUnavailableError
 from gateway.store.directory import Busy, IdentityConflictError, Replay, Reused
@@ -48,6 +49,12 @@ class _Recipient(Object):
             problems.append(f"Param '{path}' must have an email or an external_id")
         return fields
 
+    def shape(self) -> dict[str, Any]:
+        """Name the fields and the ways."""
+        named = {"type": "string", "minLength": 1}
+        ways = [{"required": [name], "properties": {name: named}} for name in ("external_id", "email")]
+        return {**Object.shape(self), "anyOf": ways}
+
 
 _IN_APP = Object(
     fields={
@@ -76,7 +83,7 @@ NOTIFICATION = Object(
                     "email": Text(max_length=255, email=True),
                     "external_id": Text(max_length=255),
                     **_ATTRIBUTES,
-                    **dict.fromkeys(_UNBUILT_RECIPIENTS, Anything()),
+                    **dict.fromkeys(_UNBUILT_RECIPIENTS, Anything(description="Not built yet: answers 501.")),
                 },
             ),
         ),
@@ -84,7 +91,36 @@ NOTIFICATION = Object(
         "overrides": Object(fields={"channels": Object(fields={"in_app": _IN_APP})}),
     },
 )
-"""The body of `POST /notifications`, with the contract's limits."""
+"""What `POST /notifications` takes, with the contract's limits."""
+
+SENDING = Body(
+    "notification",
+    NOTIFICATION,
+    example={
+        "title": "Your order has shipped",
+        "content": "It arrives on Friday.",
+        "action_url": "https://shop.example.com/orders/42",
+        "category": "orders",
+        "custom_attributes": {"order": 42},
+        "recipients": [{"external_id": "ada"}],
+    },
+    refusals=(ErrorCode.NOT_BUILT,),
+)
+
+FILTER = (
+    Flag("read", "Those that are read, or that are not."),
+    Flag("seen", "Those that are seen, or that are not."),
+    Flag("archived", "Those that are archived, or that are not."),
+    Texts("categories", f"Those of any of these; `{UNCATEGORIZED}` is those of none.", MAX_FILTER_ITEMS, 100),
+    Texts("topics", "Those of any of these.", MAX_FILTER_ITEMS, 100),
+)
+"""Which of a user's notifications are meant; all of them without any."""
+
+LISTING = (
+    Number("per_page", "How many a page has.", default=15, least=1, most=100),
+    Number("page", "Which page, from 1.", default=1, least=1, most=1_000_000_000),
+    *FILTER,
+)
 
 
 # ---- sending
@@ -94,7 +130,7 @@ async def create(call: Call) -> Response:
     """Send a notification to 1 to 1000 users, who are created where they are unknown."""
     body = await call.body()
     key = _idempotency_key(call)
-    values = read_body(body, "notification", NOTIFICATION)
+    values = call.fields(body)
     identities = [_identity(recipient) for recipient in values["recipients"]]
     plan = encode({"id": str(uuid4()), "moment": call.services.moment()})
     if key is None:
@@ -194,11 +230,8 @@ def _idempotency_key(call: Call) -> str | None:
 async def list_notifications(call: Call) -> Response:
     """Give a page of the user's notifications, newest first, with the counts of all that match."""
     query = call.query()
-    per_page = query.integer("per_page", 15, least=1, most=100)
-    page = query.integer("page", 1, least=1, most=1_000_000_000)
-    matching = _filter(query)
-    query.finish()
-    found = await call.services.inboxes.list_page(call.user, matching, page, per_page)
+    page, per_page = query["page"], query["per_page"]
+    found = await call.services.inboxes.list_page(call.user, _filter(query), page, per_page)
     head = encode(
         {
             "project_id": call.project.id,
@@ -248,9 +281,7 @@ def change_all(command: BulkCommand) -> Handler:
     """Make the handler that applies a command to every notification that the query's filter matches."""
 
     async def handler(call: Call) -> Response:
-        query = call.query()
-        matching = _filter(query)
-        query.finish()
+        matching = _filter(call.query())
         await call.services.inboxes.change_all(call.user, matching, command, call.client_id, call.services.moment())
         return no_content()
 
@@ -263,11 +294,11 @@ def _done(found: bool) -> Response:
     return no_content()
 
 
-def _filter(query: Query) -> Filter:
+def _filter(query: Mapping[str, Any]) -> Filter:
     return Filter(
-        read=query.boolean("read"),
-        seen=query.boolean("seen"),
-        archived=query.boolean("archived"),
-        categories=stored_categories(query.texts("categories", MAX_FILTER_ITEMS, max_length=100)),
-        topics=query.texts("topics", MAX_FILTER_ITEMS, max_length=100),
+        read=query["read"],
+        seen=query["seen"],
+        archived=query["archived"],
+        categories=stored_categories(query["categories"]),
+        topics=query["topics"],
     )
