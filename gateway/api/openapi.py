@@ -94,7 +94,8 @@ _PARAMETERS: Json = {
 
 
 def _query_parameter(param: QueryParam) -> Json:
-    return _parameter("query", param.name, param.schema(), param.description)
+    # `read=` is as good as no `read` at all.
+    return _parameter("query", param.name, param.schema(), param.description) | {"allowEmptyValue": True}
 
 
 def _path_parameters(path: str) -> Iterable[Json]:

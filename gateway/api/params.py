@@ -18,6 +18,9 @@ MAX_NESTING = 100
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
+_SPACE = r"\s\x1c-\x1f\x85"
+"""Python's white space in the words of ECMA-262, whose `\\s` is not quite the same, for JSON Schema patterns."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Param(ABC):
@@ -86,9 +89,10 @@ class Text(Param):
         """Name the length and the form."""
         shape: dict[str, Any] = {"type": "string", "maxLength": self.max_length}
         if self.email:
-            shape["pattern"] = rf"^\s*{_EMAIL.pattern}\s*$"
+            address = _EMAIL.pattern.replace(r"\s", _SPACE)
+            shape["pattern"] = rf"^\s*{address}\s*$"
         elif self.required:
-            shape |= {"minLength": 1, "pattern": r"\S"}
+            shape |= {"minLength": 1, "pattern": f"[^{_SPACE}]"}
         return shape
 
 
