@@ -67,9 +67,9 @@ _IN_APP = Object(
 NOTIFICATION = Object(
     required=True,
     fields={
-        "title": Text(required=True, max_length=255),
+        "title": Text(required=True, max_length=255, description="Not blank."),
         "content": Text(max_length=4 * 1024 * 1024),
-        "action_url": Text(max_length=2048),
+        "action_url": Text(max_length=2048, description="Where a click leads."),
         "category": Text(max_length=100),
         "topic": Text(max_length=100),
         "custom_attributes": Hash(max_bytes=6000),
@@ -79,8 +79,9 @@ NOTIFICATION = Object(
             max_items=MAX_RECIPIENTS,
             item=_Recipient(
                 required=True,
+                description="A user, by external_id or email; who is unknown is created.",
                 fields={
-                    "email": Text(max_length=255, email=True),
+                    "email": Text(max_length=255, email=True, description="An email address."),
                     "external_id": Text(max_length=255),
                     **_ATTRIBUTES,
                     **dict.fromkeys(_UNBUILT_RECIPIENTS, Anything(description="Not built yet: answers 501.")),
@@ -88,7 +89,10 @@ NOTIFICATION = Object(
             ),
         ),
         # Other channels' overrides are for channels that this gateway does not deliver to.
-        "overrides": Object(fields={"channels": Object(fields={"in_app": _IN_APP})}),
+        "overrides": Object(
+            fields={"channels": Object(fields={"in_app": _IN_APP})},
+            description="What the inbox shows in place of the fields above.",
+        ),
     },
 )
 """What `POST /notifications` takes, with the contract's limits."""

@@ -221,7 +221,10 @@ def _live_paths() -> Json:
         "summary": "Follow over WebSocket",
         "description": _WEBSOCKET,
         "parameters": _LIVE_QUERY,
-        "responses": {"101": {"description": "The WebSocket is open; a refusal is a close code."}},
+        "responses": {
+            "101": {"description": "The WebSocket is open; a refusal is a close code."},
+            "404": {"description": "The request does not ask for a WebSocket.", "content": error},
+        },
     }
     example = 'event: notifications/read\nid: k3f9.42\ndata: {"type":"event","position":"k3f9.42",…}\n\n'
     sse = {

@@ -5,10 +5,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import httpx
 import msgspec
+import pytest
 import schemathesis
 from hypothesis import settings
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -24,7 +26,7 @@ from gateway.api.openapi import document
 from gateway.api.operation import Operation, Scope
 from gateway.api.operations import OPERATIONS
 from gateway.api.params import read_body
-from gateway.api.schemas import NOT_BUILT
+from gateway.api.schemas import NOT_BUILT, Errors
 from tests.servers import ADMIN, Gateway, user_headers
 
 Case: TypeAlias = "schemathesis.Case[Any]"
@@ -128,3 +130,45 @@ def nothing_undocumented_is_answered(ctx: object, response: Response, case: Case
     answer = row_of(case).answer
     if response.status_code == answer.status and answer.type is not None:
         assert msgspec.to_builtins(msgspec.convert(response.json(), answer.type)) == response.json()
+
+
+async def test_without_an_upgrade_the_websocket_is_not_there_as_documented(http: httpx.AsyncClient) -> None:
+    response = await http.get("/realtime/ws", headers=user_headers("ada"))
+    assert str(response.status_code) in DOCUMENT["paths"]["/realtime/ws"]["get"]["responses"]
+
+
+async def test_an_event_stream_is_refused_or_opened_as_documented(http: httpx.AsyncClient) -> None:
+    documented = DOCUMENT["paths"]["/realtime/sse"]["get"]["responses"]
+    refused = await http.get("/realtime/sse")
+    async with http.stream("GET", "/realtime/sse", headers=user_headers("ada")) as opened:
+        for response in (refused, opened):
+            (media_type,) = documented[str(response.status_code)]["content"]
+            assert response.headers["content-type"].startswith(media_type)
+    msgspec.convert(refused.json(), Errors)
+
+
+# ---- the page
+
+
+def test_the_page_shows_every_operation_and_asks_no_other_host(gateway: Gateway) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if not Path("/usr/bin/chromium").exists():
+        pytest.skip("chromium is not installed: `apt-get install chromium`")
+    asked, problems = [], []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        page = browser.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda problem: problems.append(problem))
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.goto(f"{gateway.url}/docs#post_notifications")
+        # What the address names is open, with a command to copy.
+        sync_api.expect(page.locator("#post_notifications pre")).to_contain_text("Your order has shipped")
+        shown = page.locator("main details[id] .method").count()
+        browser.close()
+    assert shown == sum(len(methods) for methods in DOCUMENT["paths"].values())
+    assert {url for url in asked if not url.startswith("data:")} == {
+        f"{gateway.url}/docs",
+        f"{gateway.url}/openapi.json",
+    }
+    assert not problems
