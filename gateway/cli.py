@@ -217,6 +217,15 @@ def doctor() -> None:
     click.echo("all well")
 
 
+@cli.command()
+def openapi() -> None:
+    """Print the OpenAPI document of the REST API."""
+    from gateway.api.openapi import document
+    from gateway.api.operations import OPERATIONS
+
+    click.echo(json.dumps(document(OPERATIONS), indent=2, ensure_ascii=False))
+
+
 def _settings(**overrides: Any) -> Settings:
     return load_settings(os.environ, **overrides)
 

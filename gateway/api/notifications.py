@@ -1,7 +1,6 @@
 """Notifications: sending them, listing them, and moving them between states."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,11 +8,13 @@ import msgspec
 from starlette.responses import Response
 
 from gateway.api.idempotency import once
+from gateway.api.identity import ATTRIBUTES, NAMES, NamedUser
 from gateway.api.operation import Call, Handler, encode, no_content, raw_json_response
-from gateway.api.params import Anything, Array, Hash, Object, Query, Text, read_body
+from gateway.api.params import Anything, Array, Body, Hash, Object, Text
+from gateway.api.query import Flag, Number, Texts
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.guard import UserDeletedError
-from gateway.domain.notification import BulkCommand, Command, Filter, stored_categories
+from gateway.domain.notification import UNCATEGORIZED, BulkCommand, Command, Filter, stored_categories
 from gateway.domain.principal import Identity, Project, normalize_email
 from gateway.store.directory import IdentityConflictError
 from gateway.store.inbox import Content, Delivery, Moment
@@ -26,26 +27,7 @@ PIPELINE_BYTES = 4 * 1024 * 1024
 PIPELINE_CALLS = 200
 """How much of one request goes to Redis in one go, so that other requests get their turn."""
 
-ATTRIBUTES = {
-    "first_name": Text(max_length=50),
-    "last_name": Text(max_length=50),
-    "custom_attributes": Hash(max_bytes=6000),
-    "phone_numbers": Array(item=Text(max_length=50), max_items=50),
-}
-
-_UNBUILT_RECIPIENTS = ("matches", "topic")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Recipient(Object):
-    """A recipient says who it is in one of its ways."""
-
-    def check(self, value: Any, path: str, problems: list[str]) -> Any:
-        fields = Object.check(self, value, path, problems)
-        if fields and not any(fields[name] for name in ("email", "external_id", *_UNBUILT_RECIPIENTS)):
-            problems.append(f"Param '{path}' must have an email or an external_id")
-        return fields
-
+_UNBUILT_RECIPIENTS = {kind: Anything(description="Not built yet: answers 501.") for kind in ("matches", "topic")}
 
 _IN_APP = Object(
     fields={
@@ -58,9 +40,9 @@ _IN_APP = Object(
 NOTIFICATION = Object(
     required=True,
     fields={
-        "title": Text(required=True, max_length=255),
+        "title": Text(required=True, max_length=255, description="Not blank."),
         "content": Text(max_length=4 * 1024 * 1024),
-        "action_url": Text(max_length=2048),
+        "action_url": Text(max_length=2048, description="Where a click leads."),
         "category": Text(max_length=100),
         "topic": Text(max_length=100),
         "custom_attributes": Hash(max_bytes=6000),
@@ -68,21 +50,50 @@ NOTIFICATION = Object(
             required=True,
             min_items=1,
             max_items=MAX_RECIPIENTS,
-            item=_Recipient(
+            item=NamedUser(
                 required=True,
-                fields={
-                    "email": Text(max_length=255, email=True),
-                    "external_id": Text(max_length=255),
-                    **ATTRIBUTES,
-                    **dict.fromkeys(_UNBUILT_RECIPIENTS, Anything()),
-                },
+                description="A user, by external_id or email; who is unknown is created.",
+                fields={**NAMES, **ATTRIBUTES, **_UNBUILT_RECIPIENTS},
+                other_ways=tuple(_UNBUILT_RECIPIENTS),
             ),
         ),
         # Other channels' overrides are for channels that this gateway does not deliver to.
-        "overrides": Object(fields={"channels": Object(fields={"in_app": _IN_APP})}),
+        "overrides": Object(
+            fields={"channels": Object(fields={"in_app": _IN_APP})},
+            description="What the inbox shows in place of the fields above.",
+        ),
     },
 )
-"""The body of `POST /notifications`, with the contract's limits."""
+"""What `POST /notifications` takes, with the contract's limits."""
+
+SENDING = Body(
+    "notification",
+    NOTIFICATION,
+    example={
+        "title": "Your order has shipped",
+        "content": "It arrives on Friday.",
+        "action_url": "https://shop.example.com/orders/42",
+        "category": "orders",
+        "custom_attributes": {"order": 42},
+        "recipients": [{"external_id": "ada"}],
+    },
+    refusals=(ErrorCode.NOT_BUILT,),
+)
+
+FILTER = (
+    Flag("read", "Those that are read, or that are not."),
+    Flag("seen", "Those that are seen, or that are not."),
+    Flag("archived", "Those that are archived, or that are not."),
+    Texts("categories", f"Those of any of these; `{UNCATEGORIZED}` is those of none.", MAX_FILTER_ITEMS, 100),
+    Texts("topics", "Those of any of these.", MAX_FILTER_ITEMS, 100),
+)
+"""Which of a user's notifications are meant; all of them without any."""
+
+LISTING = (
+    Number("per_page", "How many a page has.", default=15, least=1, most=100),
+    Number("page", "Which page, from 1.", default=1, least=1, most=1_000_000_000),
+    *FILTER,
+)
 
 
 # ---- sending
@@ -91,7 +102,7 @@ NOTIFICATION = Object(
 async def create(call: Call) -> Response:
     """Send a notification to 1 to 1000 users, who are created where they are unknown."""
     body = await call.body()
-    values = read_body(body, "notification", NOTIFICATION)
+    values = call.fields(body)
     identities = [_identity(recipient) for recipient in values["recipients"]]
     plan = encode({"id": str(uuid4()), "moment": call.services.moment()})
     return await once(call, body, plan, lambda plan, remember: _send(call, values, identities, plan, remember))
@@ -180,11 +191,8 @@ def _identity(recipient: Mapping[str, Any]) -> Identity:
 async def list_notifications(call: Call) -> Response:
     """Give a page of the user's notifications, newest first, with the counts of all that match."""
     query = call.query()
-    per_page = query.integer("per_page", 15, least=1, most=100)
-    page = query.integer("page", 1, least=1, most=1_000_000_000)
-    matching = _filter(query)
-    query.finish()
-    found = await call.services.inboxes.list_page(call.user, matching, page, per_page, call.guard)
+    page, per_page = query["page"], query["per_page"]
+    found = await call.services.inboxes.list_page(call.user, _filter(query), page, per_page, call.guard)
     head = encode(
         {
             "project_id": call.project.id,
@@ -236,11 +244,8 @@ def change_all(command: BulkCommand) -> Handler:
     """Make the handler that applies a command to every notification that the query's filter matches."""
 
     async def handler(call: Call) -> Response:
-        query = call.query()
-        matching = _filter(query)
-        query.finish()
         await call.services.inboxes.change_all(
-            call.user, matching, command, call.client_id, call.services.moment(), call.guard
+            call.user, _filter(call.query()), command, call.client_id, call.services.moment(), call.guard
         )
         return no_content()
 
@@ -253,11 +258,11 @@ def _done(found: bool) -> Response:
     return no_content()
 
 
-def _filter(query: Query) -> Filter:
+def _filter(query: Mapping[str, Any]) -> Filter:
     return Filter(
-        read=query.boolean("read"),
-        seen=query.boolean("seen"),
-        archived=query.boolean("archived"),
-        categories=stored_categories(query.texts("categories", MAX_FILTER_ITEMS, max_length=100)),
-        topics=query.texts("topics", MAX_FILTER_ITEMS, max_length=100),
+        read=query["read"],
+        seen=query["seen"],
+        archived=query["archived"],
+        categories=stored_categories(query["categories"]),
+        topics=query["topics"],
     )

@@ -1,4 +1,4 @@
-"""An operation is one row and one function: the row gives the route, who may call it, and what it answers.
+"""An operation is one row and one function: the row gives the route, who may call it, what it reads and answers.
 
 The function gets a `Call`, which is the request with its credentials verified, and gives a response. Errors are
 raised anywhere as ApiError or StoreUnavailableError and turned into the v1 `errors` array here, once.
@@ -16,7 +16,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.api.params import Query
+from gateway.api.params import Body, read_body
+from gateway.api.query import QueryParam, read_query
+from gateway.api.schemas import NO_CONTENT, Answer
 from gateway.auth import Authenticator, header_credentials
 from gateway.domain.errors import ApiError, ErrorCode, Problem, api_error
 from gateway.domain.guard import (
@@ -71,6 +73,7 @@ class Services:
 class Call:
     """One request whose credentials hold."""
 
+    operation: "Operation"
     request: Request
     services: Services
     principal: Principal | None
@@ -104,9 +107,14 @@ class Call:
         except ValueError:
             raise api_error(ErrorCode.NOT_FOUND, "Notification not found") from None
 
-    def query(self) -> Query:
-        """The query string, to be read field by field."""
-        return Query(self.request.query_params.multi_items())
+    def query(self) -> dict[str, Any]:
+        """Read the row's query parameters. Raises ApiError 422."""
+        return read_query(self.request.query_params.multi_items(), self.operation.query)
+
+    def fields(self, body: bytes) -> dict[str, Any]:
+        """Read the row's body. Raises ApiError 400 or 422."""
+        assert self.operation.body is not None
+        return read_body(body, self.operation.body.root, self.operation.body.param)
 
     async def body(self) -> bytes:
         """Read the whole body. Raises ApiError 413."""
@@ -128,13 +136,20 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One row: method, path, who may call, the function, and what it is for."""
+    """One row: method, path, who may call, the function, what it is for, and what goes in and out."""
 
     method: str
     path: str
     scope: Scope
     handler: Handler
     summary: str
+    answer: Answer = NO_CONTENT
+    body: Body | None = None
+    query: tuple[QueryParam, ...] = ()
+    idempotent: bool = False
+    """Whether an `Idempotency-Key` makes it happen once."""
+    refusals: tuple[Answer, ...] = ()
+    """What else it may answer, besides the errors that follow from its other columns."""
     without_credentials: ErrorCode = ErrorCode.NOT_FOUND
     """What a call with no credentials at all is told; the v1 contract says 404 nearly everywhere."""
 
@@ -196,7 +211,7 @@ class Operation:
         if principal is not None and principal.user is None and allowance is not None:
             await _count_admin(services.inboxes, principal.project, allowance)
         guard = Guard(allowance, principal.token_id, principal.issued_at) if principal is not None else UNGUARDED
-        response = await self.handler(Call(request, services, principal, guard))
+        response = await self.handler(Call(self, request, services, principal, guard))
         if allowance is not None:
             response.headers.update(_rate_headers(allowance))
         return response

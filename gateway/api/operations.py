@@ -1,13 +1,18 @@
 """The route table. What the v1 contract promises and this version does not do yet answers 501 and says so."""
 
+from functools import cache
 from importlib.resources import files
 
 from starlette.responses import RedirectResponse, Response
 
 from gateway.api import notifications, realtime, users
-from gateway.api.operation import Call, Handler, Operation, Scope, json_response
+from gateway.api import schemas as s
+from gateway.api.notifications import FILTER, LISTING, SENDING
+from gateway.api.openapi import document
+from gateway.api.operation import Call, Handler, Operation, Scope, encode, json_response, raw_json_response
 from gateway.domain.errors import ErrorCode, api_error
-from gateway.domain.notification import BulkCommand, Command
+from gateway.domain.notification import BulkCommand as Bulk
+from gateway.domain.notification import Command
 from gateway.telemetry import metrics_text
 
 
@@ -30,6 +35,15 @@ async def _not_built(call: Call) -> Response:
     raise api_error(ErrorCode.NOT_BUILT)
 
 
+@cache
+def _encoded_document() -> bytes:
+    return encode(document(OPERATIONS))
+
+
+async def _openapi(call: Call) -> Response:
+    return raw_json_response(_encoded_document(), headers={"Cache-Control": "no-cache"})
+
+
 async def _to_demo(call: Call) -> Response:
     return RedirectResponse("/demo")
 
@@ -46,36 +60,38 @@ def _file(name: str, media_type: str) -> Handler:
 _HTML, _SCRIPT = "text/html; charset=utf-8", "text/javascript; charset=utf-8"
 U, A, P = Scope.USER, Scope.ADMIN, Scope.PUBLIC
 Row = Operation
+NO_KEY = ErrorCode.API_KEY_NOT_PROVIDED
 
+# After the summary: what it answers (204 if nothing is said), its body, and other columns by name.
 OPERATIONS = [
-    Row("POST", "/notifications", A, notifications.create, "Send a notification"),
-    Row("GET", "/notifications", U, notifications.list_notifications, "List notifications"),
-    Row("POST", "/notifications/read", U, notifications.change_all(BulkCommand.READ_ALL), "Mark all as read"),
-    Row("POST", "/notifications/seen", U, notifications.change_all(BulkCommand.SEEN_ALL), "Mark all as seen"),
-    Row("GET", "/notifications/{id}", U, notifications.get, "Fetch a notification"),
+    Row("POST", "/notifications", A, notifications.create, "Send a notification", s.SENT, SENDING, idempotent=True),
+    Row("GET", "/notifications", U, notifications.list_notifications, "List notifications", s.LISTED, query=LISTING),
+    Row("POST", "/notifications/read", U, notifications.change_all(Bulk.READ_ALL), "Mark all as read", query=FILTER),
+    Row("POST", "/notifications/seen", U, notifications.change_all(Bulk.SEEN_ALL), "Mark all as seen", query=FILTER),
+    Row("GET", "/notifications/{id}", U, notifications.get, "Fetch a notification", s.FOUND),
     Row("DELETE", "/notifications/{id}", U, notifications.delete, "Delete a notification"),
     Row("POST", "/notifications/{id}/read", U, notifications.change(Command.READ), "Mark as read"),
     Row("POST", "/notifications/{id}/unread", U, notifications.change(Command.UNREAD), "Mark as unread"),
     Row("POST", "/notifications/{id}/seen", U, notifications.change(Command.SEEN), "Mark as seen"),
     Row("POST", "/notifications/{id}/archive", U, notifications.change(Command.ARCHIVE), "Archive"),
     Row("DELETE", "/notifications/{id}/archive", U, notifications.change(Command.UNARCHIVE), "Unarchive"),
-    Row("POST", "/users", A, users.create, "Create a user"),
-    Row("PUT", "/users/{id:path}", A, users.update, "Update a user"),
+    Row("POST", "/users", A, users.create, "Create a user", s.CREATED_USER, users.CREATED, idempotent=True),
+    Row("PUT", "/users/{id:path}", A, users.update, "Update a user", s.USER, users.UPDATED),
     Row("DELETE", "/users/{id:path}", A, users.delete, "Delete a user"),
-    Row("GET", "/config", U, realtime.config, "How to connect", ErrorCode.API_KEY_NOT_PROVIDED),
-    Row("GET", "/realtime/events", U, realtime.events, "Pull events"),
-    Row("GET", "/healthz", P, _healthz, "Whether this process runs"),
-    Row("GET", "/readyz", P, _readyz, "Whether this process should get traffic"),
-    Row("GET", "/metrics", P, _metrics, "Prometheus metrics"),
-    Row("GET", "/", P, _to_demo, "To the demo page"),
-    Row("GET", "/demo", P, _file("demo.html", _HTML), "The demo page"),
-    Row("GET", "/client.js", P, _file("client.js", _SCRIPT), "The browser client"),
+    Row("GET", "/config", U, realtime.config, "How to connect", s.CONFIG, without_credentials=NO_KEY),
+    Row("GET", "/realtime/events", U, realtime.events, "Pull events", s.EVENTS, query=(realtime.SINCE,)),
+    Row("GET", "/healthz", P, _healthz, "Whether this process runs", s.HEALTHY),
+    Row("GET", "/readyz", P, _readyz, "Whether this process should get traffic", s.READY, refusals=(s.NOT_READY,)),
+    Row("GET", "/metrics", P, _metrics, "Prometheus metrics", s.METRICS),
+    Row("GET", "/", P, _to_demo, "To the demo page", s.ELSEWHERE),
+    Row("GET", "/demo", P, _file("demo.html", _HTML), "The demo page", s.PAGE),
+    Row("GET", "/docs", P, _file("docs.html", _HTML), "This API, to read", s.PAGE),
+    Row("GET", "/openapi.json", P, _openapi, "This API, as an OpenAPI document", s.DOCUMENT),
+    Row("GET", "/client.js", P, _file("client.js", _SCRIPT), "The browser client", s.SCRIPT),
 ]
 
 _NOT_BUILT = [
     "GET /inbox-bell.js",
-    "GET /openapi.json",
-    "GET /docs",
     "GET /notification_preferences",
     "PUT /notification_preferences",
     "POST /push_subscriptions",
@@ -101,6 +117,6 @@ _NOT_BUILT = [
 ]
 
 OPERATIONS += [
-    Operation(method, path, Scope.PUBLIC, _not_built, "Not built yet")
+    Operation(method, path, Scope.PUBLIC, _not_built, "Not built yet", s.NOT_BUILT)
     for method, path in (row.split(" ") for row in _NOT_BUILT)
 ]

@@ -1,22 +1,25 @@
-"""Parameters: what a body or query may hold, and reading it so that every failing field is named.
+"""Parameters: what a body may hold, declared once to read it and to describe it in the OpenAPI document.
 
-The messages are those of the v1 contract: `Param 'notification.title' is missing`.
+Reading names every failing field. The messages are those of the v1 contract: `Param 'notification.title' is missing`.
 """
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from gateway.domain.errors import ApiError, Problem, invalid
+from gateway.domain.errors import ApiError, ErrorCode, Problem, invalid
 
 MAX_NESTING = 100
 """How deep free JSON may nest: Ruby's parser, and so the vendor's gem, reads no deeper."""
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+
+_SPACE = r"\s\x1c-\x1f\x85"
+"""Python's white space in the words of ECMA-262, whose `\\s` is not quite the same, for JSON Schema patterns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,7 @@ class Param(ABC):
     """One parameter. `read` gives its value, None when absent, and adds a message for whatever is wrong."""
 
     required: bool = False
+    description: str = ""
 
     def read(self, value: Any, path: str, problems: list[str]) -> Any:
         """Check a decoded value; `path` names it in messages."""
@@ -37,6 +41,17 @@ class Param(ABC):
     def check(self, value: Any, path: str, problems: list[str]) -> Any:
         """Check a value that is present."""
 
+    def schema(self) -> dict[str, Any]:
+        """Say in JSON Schema what `read` takes. Null is as good as absent."""
+        schema = self.shape()
+        if not self.required and "type" in schema:
+            schema["type"] = [schema["type"], "null"]
+        return {**schema, "description": self.description} if self.description else schema
+
+    @abstractmethod
+    def shape(self) -> dict[str, Any]:
+        """Say in JSON Schema what `check` takes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anything(Param):
@@ -45,6 +60,10 @@ class Anything(Param):
     def check(self, value: Any, path: str, problems: list[str]) -> Any:
         """Take it as it is."""
         return value
+
+    def shape(self) -> dict[str, Any]:
+        """Ask nothing."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +85,16 @@ class Text(Param):
             problems.append(f"Param '{path}' must be an email address")
         return value
 
+    def shape(self) -> dict[str, Any]:
+        """Name the length and the form."""
+        shape: dict[str, Any] = {"type": "string", "maxLength": self.max_length}
+        if self.email:
+            address = _EMAIL.pattern.replace(r"\s", _SPACE)
+            shape["pattern"] = rf"^\s*{address}\s*$"
+        elif self.required:
+            shape |= {"minLength": 1, "pattern": f"[^{_SPACE}]"}
+        return shape
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hash(Param):
@@ -82,6 +111,10 @@ class Hash(Param):
         elif _nests_deeper(value, MAX_NESTING):
             problems.append(f"Param '{path}' must have at most {MAX_NESTING} levels")
         return value
+
+    def shape(self) -> dict[str, Any]:
+        """Name the size, for which JSON Schema has no word."""
+        return {"type": "object", "x-max-bytes": self.max_bytes}
 
 
 def _json_size(value: Any) -> int:
@@ -114,7 +147,20 @@ class Array(Param):
         if not self.min_items <= len(value) <= self.max_items:
             problems.append(f"Param '{path}' must have {self.min_items} to {self.max_items} items")
             return []
-        return [self.item.read(item, f"{path}[{index}]", problems) for index, item in enumerate(value)]
+        places = [f"{path}[{index}]" for index in range(len(value))]
+        # An item cannot be absent, so null is no item.
+        problems += [f"Param '{place}' is missing" for place, item in zip(places, value, strict=True) if item is None]
+        return [
+            self.item.check(item, place, problems)
+            for place, item in zip(places, value, strict=True)
+            if item is not None
+        ]
+
+    def shape(self) -> dict[str, Any]:
+        """Name the limits and the items."""
+        limits = {"minItems": self.min_items, "maxItems": self.max_items}
+        described = {"description": self.item.description} if self.item.description else {}
+        return {"type": "array", "items": {**self.item.shape(), **described}, **limits}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +176,23 @@ class Object(Param):
             return {}
         return {name: param.read(value.get(name), f"{path}.{name}", problems) for name, param in self.fields.items()}
 
+    def shape(self) -> dict[str, Any]:
+        """Name the fields."""
+        required = [name for name, param in self.fields.items() if param.required]
+        properties = {name: param.schema() for name, param in self.fields.items()}
+        return {"type": "object", "properties": properties} | ({"required": required} if required else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a request's body is: `{root: {…}}`. `example` is such an object."""
+
+    root: str
+    param: Object
+    example: Mapping[str, Any]
+    refusals: tuple[ErrorCode, ...] = ()
+    """What a body may be answered with that is well-formed, and yet not taken."""
+
 
 def read_body(body: bytes, root: str, param: Object) -> dict[str, Any]:
     """Decode a body `{root: {…}}` and give the object's fields. Raises ApiError 400 or 422."""
@@ -144,56 +207,3 @@ def read_body(body: bytes, root: str, param: Object) -> dict[str, Any]:
     if problems:
         raise invalid(*problems)
     return dict(values)
-
-
-class Query:
-    """A query string's fields, read one by one; `finish` raises for all that were wrong."""
-
-    def __init__(self, fields: Sequence[tuple[str, str]]):
-        self._fields = fields
-        self._problems: list[str] = []
-
-    def integer(self, name: str, default: int, least: int, most: int) -> int:
-        """Read a whole number in a range."""
-        text = self._last(name)
-        if text is None:
-            return default
-        if not re.fullmatch(r"[0-9]{1,12}", text) or not least <= int(text) <= most:
-            self._problems.append(f"Param '{name}' must be a number from {least} to {most}")
-            return default
-        return int(text)
-
-    def boolean(self, name: str) -> bool | None:
-        """Read true or false; None when absent."""
-        text = self._last(name)
-        if text is None:
-            return None
-        if text.lower() not in ("true", "false", "1", "0"):
-            self._problems.append(f"Param '{name}' must be true or false")
-        return text.lower() in ("true", "1")
-
-    def texts(self, name: str, most: int, max_length: int) -> tuple[str, ...]:
-        """Read a list in any way clients write one: `a=1&a=2`, `a[]=1&a[]=2`, `a=1,2`. Each value once."""
-        values = [value for key, text in self._fields if key in (name, f"{name}[]") for value in text.split(",")]
-        found = tuple(dict.fromkeys(value for value in values if value))
-        if len(found) > most:
-            self._problems.append(f"Param '{name}' must have at most {most} items")
-        if any(len(value) > max_length for value in found):
-            self._problems.append(f"Param '{name}' must have at most {max_length} characters in each item")
-        return found
-
-    def text(self, name: str, problem: str, accepted: "re.Pattern[str]") -> str | None:
-        """Read a string of a given form; None when absent."""
-        text = self._last(name)
-        if text is not None and not accepted.fullmatch(text):
-            self._problems.append(f"Param '{name}' {problem}")
-        return text
-
-    def finish(self) -> None:
-        """Raise the 422 that names every field that was wrong, if any was."""
-        if self._problems:
-            raise invalid(*self._problems)
-
-    def _last(self, name: str) -> str | None:
-        values = [text for key, text in self._fields if key == name]
-        return values[-1] if values and values[-1] != "" else None

@@ -5,9 +5,10 @@ import re
 from starlette.responses import Response
 
 from gateway.api.operation import Call, encode, json_response, raw_json_response
-from gateway.domain.event import Position
+from gateway.api.query import Formed
+from gateway.domain.event import POSITION_PATTERN, Position
 
-_SINCE = re.compile(r"[0-9A-Za-z_-]{1,32}\.(0|[1-9][0-9]{0,15})")
+SINCE = Formed("since", "The position to go on from.", "a position such as k3f9.42", POSITION_PATTERN)
 
 
 async def events(call: Call) -> Response:
@@ -15,9 +16,7 @@ async def events(call: Call) -> Response:
 
     `more` says that there are more events than fit one answer: ask again from `position`.
     """
-    query = call.query()
-    since = query.text("since", "must be a position such as k3f9.42", _SINCE)
-    query.finish()
+    since = call.query()["since"]
     after = Position.parse(since) if since else None
     page = await call.services.inboxes.read_log(call.user, after, call.services.new_epoch(), call.guard)
     position = page.events[-1].position if page.events else page.end

@@ -6,27 +6,27 @@ from typing import Any
 from starlette.responses import Response
 
 from gateway.api.idempotency import once
-from gateway.api.notifications import ATTRIBUTES
+from gateway.api.identity import ATTRIBUTES, NAMES, NamedUser
 from gateway.api.operation import Call, encode, json_response, no_content
-from gateway.api.params import Object, Text, read_body
+from gateway.api.params import Body, Object
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.principal import Identity, User, normalize_email
 from gateway.store.directory import IdentityConflictError, NameTakenError
 
-USER = Object(
-    required=True,
-    fields={"external_id": Text(max_length=255), "email": Text(max_length=255, email=True), **ATTRIBUTES},
-)
-"""The body of `POST /users` and `PUT /users/{id}`, with the contract's limits."""
+_EXAMPLE = {"external_id": "ada", "email": "ada@example.com", "first_name": "Ada"}
+
+CREATED = Body("user", NamedUser(required=True, fields={**NAMES, **ATTRIBUTES}), example=_EXAMPLE)
+"""What `POST /users` takes, with the contract's limits."""
+
+UPDATED = Body("user", Object(required=True, fields={**NAMES, **ATTRIBUTES}), example=_EXAMPLE)
+"""What `PUT /users/{id}` takes: only what is to change."""
 
 
 async def create(call: Call) -> Response:
     """Create a user, or update the one that has these names."""
     body = await call.body()
-    values = read_body(body, "user", USER)
+    values = call.fields(body)
     external_id, email = _names(values)
-    if not external_id and not email:
-        raise invalid("Param 'user' must have an email or an external_id")
 
     async def run(plan: bytes, remember: bool) -> bytes:
         try:
@@ -40,7 +40,7 @@ async def create(call: Call) -> Response:
 
 async def update(call: Call) -> Response:
     """Change what is given of a user; the inbox, its open connections and everything else stay."""
-    values = read_body(await call.body(), "user", USER)
+    values = call.fields(await call.body())
     user = await _find(call)
     external_id, email = _names(values)
     try:

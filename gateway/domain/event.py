@@ -7,7 +7,9 @@ counts its events 1, 2, 3, … without gaps. Offset 0 is the start of a log that
 import re
 from typing import NamedTuple
 
-_POSITION = re.compile(r"([0-9A-Za-z_-]{1,32})\.(0|[1-9][0-9]{0,15})")
+POSITION_PATTERN = r"([0-9A-Za-z_-]{1,32})\.(0|[1-9][0-9]{0,15})"
+
+_POSITION = re.compile(POSITION_PATTERN)
 
 
 class Position(NamedTuple):

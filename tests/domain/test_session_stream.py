@@ -214,7 +214,7 @@ class StreamMachine(RuleBasedStateMachine):
             self.retry()
         if not self.link_up:
             self.restore()
-        for _ in range(100):
+        for _ in range(1000):
             if self.answer:
                 self.answer_arrives()
             elif self.question:

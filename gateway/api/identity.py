@@ -1,0 +1,38 @@
+"""How a body names a user and what it says of one, the same wherever users occur."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.api.params import Array, Hash, Object, Text
+
+NAMES = {
+    "external_id": Text(max_length=255),
+    "email": Text(max_length=255, email=True, description="An email address."),
+}
+
+ATTRIBUTES = {
+    "first_name": Text(max_length=50),
+    "last_name": Text(max_length=50),
+    "custom_attributes": Hash(max_bytes=6000),
+    "phone_numbers": Array(item=Text(max_length=50), max_items=50),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedUser(Object):
+    """A user who is named by external id, email or both; or by one of `other_ways`."""
+
+    other_ways: tuple[str, ...] = ()
+
+    def check(self, value: Any, path: str, problems: list[str]) -> Any:
+        """Check the fields, and that there is a name."""
+        fields = Object.check(self, value, path, problems)
+        if fields and not any(fields[name] for name in (*NAMES, *self.other_ways)):
+            problems.append(f"Param '{path}' must have an email or an external_id")
+        return fields
+
+    def shape(self) -> dict[str, Any]:
+        """Name the fields and the ways."""
+        named = {"type": "string", "minLength": 1}
+        ways = [{"required": [name], "properties": {name: named}} for name in NAMES]
+        return {**Object.shape(self), "anyOf": ways}

@@ -1,0 +1,328 @@
+"""The OpenAPI 3.1 document, made from the rows that route and decode; only the live transports are described here."""
+
+import inspect
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from gateway import __version__
+from gateway.api.operation import Operation, Scope
+from gateway.api.params import Body
+from gateway.api.query import QueryParam
+from gateway.api.schemas import HEADERS, NOT_BUILT, Answer, Errors, Event
+from gateway.domain.errors import CLOSE_CODE_MEANINGS, ErrorCode
+from gateway.domain.event import POSITION_PATTERN
+from gateway.domain.session import AuthMessage, Error, Goodbye, PingMessage, Pong, Ready, Renewed, Reset
+
+Json = dict[str, Any]
+
+_DESCRIPTION = """\
+A self-hosted inbox of notifications. Backends send them, users read them, and every open inbox follows live.
+
+A **backend** calls with the API key and the API secret. A **user** calls with the API key, an external id or an email,
+and the HMAC of that name (or the API secret in its place); or with a token alone. Times are unix seconds.
+Whatever goes wrong is an `errors` array.
+"""
+
+_TAGS = {
+    "Backend": "For your servers: API key and API secret.",
+    "Inbox": "For users.",
+    "Live": "Events, over whichever transport a client can hold. All give the same events with the same positions.",
+    "Gateway": "The process itself. Open to all.",
+    "Not built yet": "What the v1 contract has and this version answers with 501.",
+}
+_SCOPE_TAGS = {Scope.ADMIN: "Backend", Scope.USER: "Inbox", Scope.PUBLIC: "Gateway"}
+
+# ---- credentials
+
+
+def _header_key(name: str, description: str) -> Json:
+    return {"type": "apiKey", "in": "header", "name": name, "description": description}
+
+
+_SECURITY_SCHEMES: Json = {
+    "ApiKey": _header_key("X-MAGICBELL-API-KEY", "Names the project."),
+    "ApiSecret": _header_key("X-MAGICBELL-API-SECRET", "Proves a backend. Never give it to a browser."),
+    "UserExternalId": _header_key("X-MAGICBELL-USER-EXTERNAL-ID", "Names a user, before an email."),
+    "UserEmail": _header_key("X-MAGICBELL-USER-EMAIL", "Names a user."),
+    "UserHmac": _header_key(
+        "X-MAGICBELL-USER-HMAC", "base64(HMAC-SHA256(API secret, external id or lower-case email))."
+    ),
+    "Token": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "HS256 with the API secret; claims: api_key, exp, user_external_id or user_email.",
+    },
+}
+_USER_PROOFS = [("UserHmac",), ("ApiSecret",)]
+_SECURITY: Mapping[Scope, list[Json]] = {
+    Scope.PUBLIC: [],
+    Scope.ADMIN: [{"ApiKey": [], "ApiSecret": []}],
+    Scope.USER: [
+        {"ApiKey": [], name: [], **{proof: [] for proof in proofs}}
+        for name in ("UserExternalId", "UserEmail")
+        for proofs in _USER_PROOFS
+    ]
+    + [{"Token": []}],
+}
+
+# ---- parameters
+
+
+def _parameter(where: str, name: str, schema: Json, description: str, required: bool = False) -> Json:
+    return {"name": name, "in": where, "required": required, "description": description, "schema": schema}
+
+
+_PARAMETERS: Json = {
+    "IdempotencyKey": _parameter(
+        "header",
+        "Idempotency-Key",
+        {"type": "string", "maxLength": 255},
+        "The first answer is kept for 24 hours and given again to whoever repeats the request with this key.",
+    ),
+    "ClientId": _parameter(
+        "header",
+        "X-MAGICBELL-CLIENT-ID",
+        {"type": "string"},
+        "Your name for this client. The live event carries it, so that a client knows its own change.",
+    ),
+}
+
+
+def _query_parameter(param: QueryParam) -> Json:
+    # `read=` is as good as no `read` at all.
+    return _parameter("query", param.name, param.schema(), param.description) | {"allowEmptyValue": True}
+
+
+def _path_parameters(path: str) -> Iterable[Json]:
+    for name in re.findall(r"{(\w+)}", path):
+        is_notification = path.startswith("/notifications/")
+        yield _parameter("path", name, {"type": "string"} | ({"format": "uuid"} if is_notification else {}), "", True)
+
+
+# ---- answers
+
+
+def _reference(kind: str, name: str) -> Json:
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
+def _refusal_statuses(operation: Operation) -> set[int]:
+    """Say which errors follow from a row."""
+    if operation.scope is Scope.PUBLIC:
+        return set()
+    refusals = [
+        ErrorCode.REDIS_UNAVAILABLE,
+        ErrorCode.RATE_LIMIT_EXCEEDED,
+        ErrorCode.INCORRECT_API_KEY,
+        operation.without_credentials,
+    ]
+    if "{" in operation.path:
+        refusals.append(ErrorCode.NOT_FOUND)
+    if operation.idempotent:
+        refusals += [ErrorCode.IDEMPOTENCY_KEY_IN_USE, ErrorCode.IDEMPOTENCY_KEY_REUSED]
+    statuses = {refusal.kind.status for refusal in refusals}
+    # A user's name may be too long, whatever is called.
+    if operation.query or operation.body or operation.scope is Scope.USER:
+        statuses.add(422)
+    if operation.body:
+        statuses |= {400, 413, *(refusal.kind.status for refusal in operation.body.refusals)}
+    return statuses
+
+
+def _refusal(status: int) -> Json:
+    kinds = [code.kind for code in ErrorCode if code.kind.status == status]
+    lines = [f"- `{kind.code}`: {kind.message}" for kind in kinds]
+    if status == 400:
+        lines.append("- no code: the body is not valid JSON")
+    if status == 422:
+        lines.append("- no code: a parameter is missing or wrong; each one has an entry")
+    example = (
+        {"code": kinds[0].code, "message": kinds[0].message}
+        if kinds and status != 422
+        else {"message": "Param 'notification.title' is missing"}
+    )
+    headers = {"Retry-After": _reference("headers", "Retry-After")} if status in (409, 429, 503) else {}
+    return {
+        "description": "\n".join([f"{HTTPStatus(status).phrase}", "", *lines]),
+        "headers": headers,
+        "content": {"application/json": {"schema": _reference("schemas", "Errors"), "example": {"errors": [example]}}},
+    }
+
+
+def _answer(answer: Answer, schemas: Mapping[Any, Json]) -> Json:
+    response: Json = {"description": answer.description}
+    if answer.headers:
+        response["headers"] = {name: _reference("headers", name) for name in answer.headers}
+    if answer.type is not None:
+        response["content"] = {answer.media_type: {"schema": schemas[answer.type]}}
+    elif answer.status == 200:
+        response["content"] = {answer.media_type: {"schema": {"type": "string"}}}
+    return response
+
+
+# ---- the live transports, which `gateway.live` serves without the route table
+
+_SERVER_MESSAGES = (Ready, Event, Reset, Goodbye, Renewed, Pong, Error)
+_CLIENT_MESSAGES = (AuthMessage, PingMessage)
+
+_SINCE = _parameter(
+    "query",
+    "since",
+    {"type": "string", "pattern": f"^{POSITION_PATTERN}$"},
+    "The last position you have. Without it the stream starts now.",
+)
+_LIVE_QUERY = [
+    _SINCE,
+    *(
+        _parameter("query", name, {"type": "string"}, f"In place of {instead}, for clients that cannot set headers.")
+        for name, instead in (
+            ("api_key", "X-MAGICBELL-API-KEY"),
+            ("user_external_id", "X-MAGICBELL-USER-EXTERNAL-ID"),
+            ("user_email", "X-MAGICBELL-USER-EMAIL"),
+            ("user_hmac", "X-MAGICBELL-USER-HMAC"),
+            ("token", "the Authorization header"),
+        )
+    ),
+]
+
+
+def _bullets(items: Iterable[type]) -> str:
+    return "\n".join(f"- `{item.__name__}`: {inspect.getdoc(item)}" for item in items)
+
+
+_WEBSOCKET = f"""\
+A WebSocket, subprotocol `inbox.v1`. Credentials come in headers, in the query, or in a first `AuthMessage` within 10
+seconds. Every message is one JSON object; its `type` names the schema.
+
+The server says:
+{_bullets(_SERVER_MESSAGES)}
+
+The client says:
+{_bullets(_CLIENT_MESSAGES)}
+
+A close code from 4000 to 4499 means: come back and resume with the last position. From 4500 to 4999: do not.
+""" + "\n".join(f"- {code.value} `{code.reason}`: {meaning}" for code, meaning in CLOSE_CODE_MEANINGS.items())
+
+_SSE = """\
+Server-sent events. `event:` is the message's type, or the event's name; `id:` its position; `data:` the same JSON
+object as over WebSocket. A comment every heartbeat keeps the connection open. `EventSource` resumes by itself.
+"""
+
+
+def _live_paths() -> Json:
+    error = {"application/json": {"schema": _reference("schemas", "Errors")}}
+    common = {"tags": ["Live"], "security": [*_SECURITY[Scope.USER], {}]}
+    event_id = _parameter(
+        "header", "Last-Event-ID", {"type": "string"}, "As `since`, which it wins over; `EventSource` sends it."
+    )
+    websocket = {
+        **common,
+        "operationId": "get_realtime_ws",
+        "summary": "Follow over WebSocket",
+        "description": _WEBSOCKET,
+        "parameters": _LIVE_QUERY,
+        "responses": {
+            "101": {"description": "The WebSocket is open; a refusal is a close code."},
+            "404": {"description": "The request does not ask for a WebSocket.", "content": error},
+        },
+    }
+    example = 'event: notifications/read\nid: k3f9.42\ndata: {"type":"event","position":"k3f9.42",…}\n\n'
+    sse = {
+        **common,
+        "operationId": "get_realtime_sse",
+        "summary": "Follow over server-sent events",
+        "description": _SSE,
+        "parameters": [*_LIVE_QUERY, event_id],
+        "responses": {
+            "200": {
+                "description": "The stream: `ready`, then events until either side closes; at the end, a `goodbye`.",
+                "content": {"text/event-stream": {"schema": {"type": "string"}, "example": example}},
+            },
+            "204": {"description": "This user has too many open connections. An `EventSource` stops at this."},
+            "401": {"description": "The credentials are missing or wrong.", "content": error},
+            "403": {"description": "This origin is not allowed.", "content": error},
+        },
+    }
+    return {"/realtime/ws": {"get": websocket}, "/realtime/sse": {"get": sse}}
+
+
+# ---- the document
+
+
+def document(operations: Sequence[Operation]) -> Json:
+    """Describe every row, and the live transports."""
+    schemas, components = _schemas(operations)
+    paths: Json = {}
+    for row in operations:
+        path = re.sub(r":\w+}", "}", row.path)  # OpenAPI has no word for a path that goes on
+        paths.setdefault(path, {})[row.method.lower()] = _operation(row, path, schemas)
+    for path, methods in _live_paths().items():
+        paths.setdefault(path, {}).update(methods)
+    statuses = sorted({status for row in operations for status in _refusal_statuses(row)})
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Inbox gateway",
+            "version": __version__,
+            "description": _DESCRIPTION,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "responses": {str(status): _refusal(status) for status in statuses},
+            "parameters": _PARAMETERS,
+            "headers": HEADERS,
+            "securitySchemes": _SECURITY_SCHEMES,
+        },
+    }
+
+
+def _schemas(operations: Sequence[Operation]) -> tuple[Mapping[Any, Json], Json]:
+    """Give the schema of each type that is answered, and the components that they refer to."""
+    answered = [answer.type for row in operations for answer in (row.answer, *row.refusals) if answer.type is not None]
+    types = list(dict.fromkeys([*answered, Errors, *_SERVER_MESSAGES, *_CLIENT_MESSAGES]))
+    found, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    return dict(zip(types, found, strict=True)), components
+
+
+def _operation(row: Operation, path: str, schemas: Mapping[Any, Json]) -> Json:
+    answers = [row.answer, *row.refusals]
+    parameters = [*_path_parameters(path), *map(_query_parameter, row.query)]
+    if row.idempotent:
+        parameters.append(_reference("parameters", "IdempotencyKey"))
+    if row.scope is Scope.USER and row.method != "GET":
+        parameters.append(_reference("parameters", "ClientId"))
+    described: Json = {
+        "operationId": "_".join([row.method.lower(), *re.findall(r"\w+", path)]),
+        "tags": [_tag(row)],
+        "summary": row.summary,
+        "security": _SECURITY[row.scope],
+        "responses": {str(status): _reference("responses", str(status)) for status in sorted(_refusal_statuses(row))}
+        | {str(answer.status): _answer(answer, schemas) for answer in answers},
+    }
+    if text := inspect.getdoc(row.handler):
+        described["description"] = text
+    if parameters:
+        described["parameters"] = parameters
+    if row.body:
+        described["requestBody"] = {"required": True, "content": {"application/json": _body(row.body)}}
+    return described
+
+
+def _tag(row: Operation) -> str:
+    if row.answer is NOT_BUILT:
+        return "Not built yet"
+    return "Live" if row.path.startswith(("/config", "/realtime")) else _SCOPE_TAGS[row.scope]
+
+
+def _body(body: Body) -> Json:
+    schema = {"type": "object", "required": [body.root], "properties": {body.root: body.param.schema()}}
+    return {"schema": schema, "example": {body.root: body.example}}

@@ -1,0 +1,263 @@
+"""What operations answer: the shapes of the v1 contract and our own, declared once for the OpenAPI document.
+
+The store gives items and events as encoded JSON that is never decoded here, so these types describe; they do not
+encode. The tests hold every real answer against them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from gateway.domain.errors import Problem
+from gateway.domain.event import POSITION_PATTERN
+from gateway.domain.notification import DELETE_EVENT, NEW_EVENT, BulkCommand, Command
+from gateway.domain.session import CountsBody
+
+_EVENT_NAMES = [NEW_EVENT, DELETE_EVENT, *(row.transition.event_name for row in (*Command, *BulkCommand))]
+
+Uuid: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+Seconds: TypeAlias = Annotated[int, Meta(description="Unix seconds.")]
+Hash: TypeAlias = dict[str, Any]
+Place: TypeAlias = Annotated[
+    str, Meta(pattern=f"^{POSITION_PATTERN}$", description="A place in the user's event log.", examples=["k3f9.42"])
+]
+EventName: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": _EVENT_NAMES})]
+
+
+# ---- notifications
+
+
+class Recipient(msgspec.Struct):
+    """The user whose inbox the item is in."""
+
+    id: str
+    email: str | None
+    external_id: str | None
+    first_name: str | None
+    last_name: str | None
+    custom_attributes: Hash | None
+
+
+class SentNotification(msgspec.Struct):
+    """What was sent."""
+
+    id: Uuid
+    title: str
+    content: str | None
+    action_url: str | None
+    category: str
+    topic: str | None
+    custom_attributes: Hash | None
+    sent_at: Seconds
+
+
+class Notification(msgspec.Struct):
+    """One item of one user's inbox. What did not happen yet has no time."""
+
+    id: Uuid
+    title: str
+    content: str | None
+    action_url: str | None
+    category: str
+    topic: str | None
+    custom_attributes: Hash | None
+    recipient: Recipient
+    seen_at: Seconds | None
+    sent_at: Seconds
+    read_at: Seconds | None
+    archived_at: Seconds | None
+
+
+class SentNotificationAnswer(msgspec.Struct):
+    """The answer to a notification that was sent."""
+
+    notification: SentNotification
+
+
+class NotificationAnswer(msgspec.Struct):
+    """One notification."""
+
+    notification: Notification
+
+
+class NotificationList(msgspec.Struct):
+    """A page of an inbox, newest first. `total` and the counts are of all that match, on whatever page."""
+
+    project_id: str
+    total: int
+    total_pages: int
+    per_page: int
+    current_page: int
+    unread_count: int
+    unseen_count: int
+    notifications: list[Notification]
+
+
+# ---- users
+
+
+class User(msgspec.Struct):
+    """A user, as a backend administers it."""
+
+    id: Uuid
+    external_id: str | None
+    email: str | None
+    first_name: str | None
+    last_name: str | None
+    custom_attributes: Hash | None
+    phone_numbers: list[str] | None
+
+
+class UserAnswer(msgspec.Struct):
+    """One user."""
+
+    user: User
+
+
+# ---- the live side
+
+
+class EventData(msgspec.Struct):
+    """What changed: `id` and `notification` for one item, `at` and `filters` for a mark-all."""
+
+    id: Uuid | UnsetType = UNSET
+    notification: Notification | UnsetType = UNSET
+    at: Seconds | UnsetType = UNSET
+    filters: Hash | UnsetType = UNSET
+    client_id: Annotated[str, Meta(description="The X-MAGICBELL-CLIENT-ID of who did it.")] | UnsetType = UNSET
+
+
+class Event(msgspec.Struct):
+    """One change of an inbox, the same on every transport. The counts are as of this event."""
+
+    type: Literal["event"]
+    position: Place
+    name: EventName
+    data: EventData
+    unread_count: int
+    unseen_count: int
+    unarchived: CountsBody
+
+
+class EventPage(msgspec.Struct):
+    """Events in order. Go on from `position`, at once if there is `more`; `reset` says why to fetch all first."""
+
+    events: list[Event]
+    position: Place
+    more: bool
+    reset: str | None
+    unread_count: int
+    unseen_count: int
+    unarchived: CountsBody
+
+
+class ChannelConfig(msgspec.Struct):
+    """The v1 contract's words for the live side."""
+
+    region: str
+    channel: str
+    auth_url: str
+
+
+class InboxConfig(msgspec.Struct):
+    """How the inbox widget is to look."""
+
+    features: Hash
+
+
+class WebPushConfig(msgspec.Struct):
+    """Whether this gateway delivers web push."""
+
+    enabled: bool
+
+
+class ChannelsConfig(msgspec.Struct):
+    """The delivery channels besides the inbox."""
+
+    web_push: WebPushConfig
+
+
+class RealtimeConfig(msgspec.Struct):
+    """Where the live side is."""
+
+    protocol: str
+    websocket_url: str
+    sse_url: str
+    events_url: str
+
+
+class Config(msgspec.Struct):
+    """How to connect."""
+
+    ws: ChannelConfig
+    inbox: InboxConfig
+    channels: ChannelsConfig
+    realtime: RealtimeConfig
+
+
+# ---- the process
+
+
+class Health(msgspec.Struct):
+    """This process runs."""
+
+    status: Literal["ok"]
+
+
+class Readiness(msgspec.Struct):
+    """Whether this process should get traffic, and why not."""
+
+    status: Literal["ready", "not ready"]
+    reason: str | UnsetType = UNSET
+
+
+class Errors(msgspec.Struct):
+    """What was wrong: an entry for each failing parameter, or one with a stable `code`."""
+
+    errors: list[Problem]
+
+
+# ---- answers
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status, and what comes with it: JSON of a type, or another media type, or nothing."""
+
+    status: int
+    description: str
+    type: Any = None
+    media_type: str = "application/json"
+    headers: tuple[str, ...] = ()
+    """Names of HEADERS."""
+
+
+HEADERS: Mapping[str, Mapping[str, Any]] = {
+    "X-Inbox-Position": {
+        "description": "The list's position: events up to this one are in it. None while the inbox had no event.",
+        "schema": {"type": "string", "pattern": f"^{POSITION_PATTERN}$"},
+    },
+    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}},
+    "Location": {"description": "Where it is.", "schema": {"type": "string"}},
+}
+
+NO_CONTENT = Answer(204, "Done")
+SENT = Answer(201, "Sent", SentNotificationAnswer)
+FOUND = Answer(200, "The notification", NotificationAnswer)
+LISTED = Answer(200, "A page", NotificationList, headers=("X-Inbox-Position",))
+CREATED_USER = Answer(201, "The user", UserAnswer)
+USER = Answer(200, "The user", UserAnswer)
+EVENTS = Answer(200, "The events", EventPage)
+CONFIG = Answer(200, "The addresses", Config)
+HEALTHY = Answer(200, "It runs", Health)
+READY = Answer(200, "Ready", Readiness)
+NOT_READY = Answer(503, "Draining, or Redis cannot be reached", Readiness, headers=("Retry-After",))
+METRICS = Answer(200, "The metrics", media_type="text/plain")
+PAGE = Answer(200, "The page", media_type="text/html")
+SCRIPT = Answer(200, "The module", media_type="text/javascript")
+DOCUMENT = Answer(200, "The document", Hash)
+ELSEWHERE = Answer(307, "Elsewhere", media_type="", headers=("Location",))
+NOT_BUILT = Answer(501, "This operation is not built yet", Errors)

@@ -1,0 +1,174 @@
+"""The OpenAPI document says what the gateway does: it is valid, complete, and whatever it allows is held against it."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import httpx
+import msgspec
+import pytest
+import schemathesis
+from hypothesis import settings
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from schemathesis import Response
+from schemathesis.specs.openapi.checks import (
+    ignored_auth,
+    negative_data_rejection,
+    positive_data_acceptance,
+    unsupported_method,
+)
+
+from gateway.api.openapi import document
+from gateway.api.operation import Operation, Scope
+from gateway.api.operations import OPERATIONS
+from gateway.api.params import read_body
+from gateway.api.schemas import NOT_BUILT, Errors
+from tests.servers import ADMIN, Gateway, user_headers
+
+Case: TypeAlias = "schemathesis.Case[Any]"
+Check: TypeAlias = Callable[..., Any]
+
+DOCUMENT = document(OPERATIONS)
+EXAMPLES = 60
+
+
+def described(operation: Operation) -> dict[str, Any]:
+    """Give what the document says about a row."""
+    found: dict[str, Any] = DOCUMENT["paths"][re.sub(r":\w+}", "}", operation.path)][operation.method.lower()]
+    return found
+
+
+def test_the_document_is_valid() -> None:
+    OpenAPIV31SpecValidator(DOCUMENT).validate()
+
+
+def test_every_row_and_both_live_transports_are_described_once() -> None:
+    rows = [described(operation)["operationId"] for operation in OPERATIONS]
+    live = [DOCUMENT["paths"][path]["get"]["operationId"] for path in ("/realtime/ws", "/realtime/sse")]
+    everything = [operation["operationId"] for path in DOCUMENT["paths"].values() for operation in path.values()]
+    assert sorted(everything) == sorted({*rows, *live})
+
+
+def test_what_is_not_built_is_described_as_nothing_else() -> None:
+    unbuilt = [operation for operation in OPERATIONS if operation.answer is NOT_BUILT]
+    assert unbuilt
+    for operation in unbuilt:
+        assert described(operation)["tags"] == ["Not built yet"]
+        assert list(described(operation)["responses"]) == ["501"]
+
+
+def test_every_example_of_a_body_is_one() -> None:
+    for body in [operation.body for operation in OPERATIONS if operation.body]:
+        read_body(json.dumps({body.root: body.example}).encode(), body.root, body.param)
+
+
+def test_the_command_line_prints_the_document_without_a_store() -> None:
+    printed = subprocess.run([sys.executable, "-m", "gateway", "openapi"], capture_output=True, check=True, timeout=30)
+    assert json.loads(printed.stdout) == json.loads(json.dumps(DOCUMENT))
+
+
+async def test_the_gateway_serves_the_document(http: httpx.AsyncClient) -> None:
+    response = await http.get("/openapi.json")
+    assert response.headers["content-type"] == "application/json"
+    assert response.json() == json.loads(json.dumps(DOCUMENT))
+
+
+# ---- the gateway against its document
+
+SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
+SCHEMA.config.seed = 1
+SCHEMA.config.generation.update(with_security_parameters=False)
+# Recipients by condition or topic are in the document, and so is their 501.
+SCHEMA.config.checks.not_a_server_error.expected_statuses += ["501"]
+
+CREDENTIALS = {Scope.ADMIN: ADMIN, Scope.USER: user_headers("schemathesis"), Scope.PUBLIC: {}}
+
+
+def row_of(case: Case) -> Operation:
+    """Give the row that a case was made for; its own method may be another, to see it refused."""
+    wanted = (case.operation.method.upper(), case.operation.path)
+    return next(row for row in OPERATIONS if (row.method, re.sub(r":\w+}", "}", row.path)) == wanted)
+
+
+def excluded_checks(case: Case, response: Response) -> list[Check]:
+    """Say which checks do not apply, and why."""
+    row = row_of(case)
+    # The v1 contract answers 404 where no credentials come, and this check wants 401: see test_credentials.py.
+    excluded = [ignored_auth]
+    if row.query:
+        # All is text in a query: what this check takes for a wrong type is often right. See test_inbox.py.
+        excluded.append(negative_data_rejection)
+    if case.method != row.method and any(
+        other.method == case.method and re.fullmatch(re.sub("{.*?}", "[^/]+", other.path), row.path)
+        for other in OPERATIONS
+    ):
+        excluded.append(unsupported_method)  # GET /notifications/read is that of the notification "read"
+    if response.status_code == 422 and re.search("idempotency_key_reused|and the email of another", response.text):
+        excluded.append(positive_data_acceptance)  # well-formed, but not after what came before
+    return excluded
+
+
+@SCHEMA.exclude(path_regex="^/realtime/(ws|sse)$").exclude(tag="Not built yet").parametrize()
+@settings(max_examples=EXAMPLES, derandomize=True)
+def test_any_request_is_answered_as_documented(case: Case, gateway: Gateway) -> None:
+    credentials = CREDENTIALS[row_of(case).scope]
+    response = case.call(base_url=gateway.url, headers=credentials, allow_redirects=False)
+    case.validate_response(
+        response,
+        headers=credentials,
+        additional_checks=[nothing_undocumented_is_answered],
+        excluded_checks=excluded_checks(case, response),
+    )
+
+
+def nothing_undocumented_is_answered(ctx: object, response: Response, case: Case) -> None:
+    """Check that a success holds no field that its type does not have."""
+    answer = row_of(case).answer
+    if response.status_code == answer.status and answer.type is not None:
+        assert msgspec.to_builtins(msgspec.convert(response.json(), answer.type)) == response.json()
+
+
+async def test_without_an_upgrade_the_websocket_is_not_there_as_documented(http: httpx.AsyncClient) -> None:
+    response = await http.get("/realtime/ws", headers=user_headers("ada"))
+    assert str(response.status_code) in DOCUMENT["paths"]["/realtime/ws"]["get"]["responses"]
+
+
+async def test_an_event_stream_is_refused_or_opened_as_documented(http: httpx.AsyncClient) -> None:
+    documented = DOCUMENT["paths"]["/realtime/sse"]["get"]["responses"]
+    refused = await http.get("/realtime/sse")
+    async with http.stream("GET", "/realtime/sse", headers=user_headers("ada")) as opened:
+        for response in (refused, opened):
+            (media_type,) = documented[str(response.status_code)]["content"]
+            assert response.headers["content-type"].startswith(media_type)
+    msgspec.convert(refused.json(), Errors)
+
+
+# ---- the page
+
+
+def test_the_page_shows_every_operation_and_asks_no_other_host(gateway: Gateway) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if not Path("/usr/bin/chromium").exists():
+        pytest.skip("chromium is not installed: `apt-get install chromium`")
+    asked, problems = [], []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        page = browser.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda problem: problems.append(problem))
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.goto(f"{gateway.url}/docs#post_notifications")
+        # What the address names is open, with a command to copy.
+        sync_api.expect(page.locator("#post_notifications pre")).to_contain_text("Your order has shipped")
+        shown = page.locator("main details[id] .method").count()
+        browser.close()
+    assert shown == sum(len(methods) for methods in DOCUMENT["paths"].values())
+    assert {url for url in asked if not url.startswith("data:")} == {
+        f"{gateway.url}/docs",
+        f"{gateway.url}/openapi.json",
+    }
+    assert not problems
