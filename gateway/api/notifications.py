@@ -143,6 +143,8 @@ async def _send(
     in_app = ((values["overrides"] or {}).get("channels") or {}).get("in_app") or {}
     overridden = {**fields, **{name: value for name, value in in_app.items() if value}}
     content = Content.encode(UUID(plan.id), overridden)
+    if content.category:
+        await call.services.categories.record(call.project.id, content.category)
     step = max(1, min(PIPELINE_CALLS, PIPELINE_BYTES // len(content.encoded)))
     for first in range(0, len(deliveries), step):
         await call.services.inboxes.create(content, deliveries[first : first + step], plan.moment, remember)

@@ -4,7 +4,7 @@ from importlib.resources import files
 
 from starlette.responses import RedirectResponse, Response
 
-from gateway.api import notifications, realtime
+from gateway.api import notifications, preferences, realtime, subscriptions
 from gateway.api.operation import Call, Handler, Operation, Scope, json_response
 from gateway.domain.errors import ErrorCode, api_error
 from gateway.domain.notification import BulkCommand, Command
@@ -59,6 +59,14 @@ OPERATIONS = [
     Row("POST", "/notifications/{id}/seen", U, notifications.change(Command.SEEN), "Mark as seen"),
     Row("POST", "/notifications/{id}/archive", U, notifications.change(Command.ARCHIVE), "Archive"),
     Row("DELETE", "/notifications/{id}/archive", U, notifications.change(Command.UNARCHIVE), "Unarchive"),
+    Row("GET", "/notification_preferences", U, preferences.get, "Fetch preferences"),
+    Row("PUT", "/notification_preferences", U, preferences.put, "Update preferences"),
+    Row("GET", "/subscriptions", U, subscriptions.list_subscriptions, "List topic subscriptions"),
+    Row("POST", "/subscriptions", U, subscriptions.subscribe, "Subscribe to a topic"),
+    # Before the topic itself, which may hold slashes.
+    Row("POST", "/subscriptions/{topic}/unsubscribe", U, subscriptions.unsubscribe, "Unsubscribe from a topic"),
+    Row("GET", "/subscriptions/{topic}", U, subscriptions.get, "Fetch a topic subscription"),
+    Row("DELETE", "/subscriptions/{topic}", U, subscriptions.delete, "Delete a topic subscription"),
     Row("GET", "/config", U, realtime.config, "How to connect", ErrorCode.API_KEY_NOT_PROVIDED),
     Row("GET", "/realtime/events", U, realtime.events, "Pull events"),
     Row("GET", "/healthz", P, _healthz, "Whether this process runs"),
@@ -73,15 +81,8 @@ _NOT_BUILT = [
     "GET /inbox-bell.js",
     "GET /openapi.json",
     "GET /docs",
-    "GET /notification_preferences",
-    "PUT /notification_preferences",
     "POST /push_subscriptions",
     "DELETE /push_subscriptions/{device_token}",
-    "GET /subscriptions",
-    "POST /subscriptions",
-    "GET /subscriptions/{topic}",
-    "DELETE /subscriptions/{topic}",
-    "POST /subscriptions/{topic}/unsubscribe",
     "POST /broadcasts",
     "GET /broadcasts",
     "GET /broadcasts/{id}",

@@ -68,6 +68,30 @@ class Text(Param):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Choice(Param):
+    """One of a few words."""
+
+    options: tuple[str, ...]
+
+    def check(self, value: Any, path: str, problems: list[str]) -> Any:
+        """Check that it is one of them."""
+        if value not in self.options:
+            problems.append(f"Param '{path}' must be one of {', '.join(self.options)}")
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flag(Param):
+    """True or false."""
+
+    def check(self, value: Any, path: str, problems: list[str]) -> Any:
+        """Check the type: a number or a word is neither."""
+        if not isinstance(value, bool):
+            problems.append(f"Param '{path}' must be true or false")
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hash(Param):
     """A free JSON object, bounded by its size as compact JSON and by its nesting."""
 

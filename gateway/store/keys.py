@@ -23,6 +23,11 @@ def idempotency(project_id: ProjectId, key: str) -> str:
     return f"{PREFIX}{{{project_id}}}:idempotency:{key}"
 
 
+def categories(project_id: ProjectId) -> str:
+    """set of the categories that the project has sent, up to a bound. For ever."""
+    return f"{PREFIX}{{{project_id}}}:categories"
+
+
 def user(project_id: ProjectId, user_id: UserId) -> str:
     """hash: epoch, offset, sent_at of the newest item, and the profile fields JSON-encoded. For ever.
 
@@ -54,4 +59,8 @@ USER_SUFFIXES = {
     "PAIR": ":p",
     # string "1": this item id was created by a request with an Idempotency-Key (the id follows). 24 h.
     "CREATED": ":created:",
+    # hash category -> channels in the order of domain/preferences.py, 1 on and 0 off. For ever.
+    "PREFERENCES": ":preferences",
+    # hash topic -> JSON {category: ["1" subscribed or "0" not, reason]}. Until deleted.
+    "SUBSCRIPTIONS": ":subscriptions",
 }

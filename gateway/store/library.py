@@ -10,7 +10,7 @@ from importlib.resources import files
 from gateway.store import keys
 
 # A file may use what the ones before it define.
-_SOURCES = ("user.lua", "read.lua", "change.lua", "directory.lua")
+_SOURCES = ("user.lua", "read.lua", "preferences.lua", "change.lua", "directory.lua")
 
 FUNCTIONS = (
     "create",
@@ -20,13 +20,20 @@ FUNCTIONS = (
     "list",
     "get",
     "read_log",
+    "read_preferences",
+    "set_preferences",
+    "read_subscriptions",
+    "set_subscriptions",
+    "delete_subscriptions",
     "resolve",
     "begin_idempotent",
     "finish_idempotent",
     "abandon_idempotent",
+    "read_categories",
+    "record_category",
 )
 
-READ_ONLY = {"list", "get"}
+READ_ONLY = {"list", "get", "read_preferences", "read_subscriptions", "read_categories"}
 """Functions that a server out of memory, or one that may not write, can still run."""
 
 
