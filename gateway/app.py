@@ -29,6 +29,7 @@ from gateway.live.hub import Hub
 from gateway.live.websocket import WebSocketConnection
 from gateway.settings import Settings
 from gateway.store.client import FunctionClient, StoreUnavailableError, create_redis
+from gateway.store.devices import DeviceStore
 from gateway.store.directory import Directory, IdempotencyStore
 from gateway.store.inbox import InboxStore, Retention
 from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore
@@ -76,6 +77,7 @@ class Worker:
             CategoryStore(client, time.monotonic),
             PreferenceStore(client, retention),
             SubscriptionStore(client),
+            DeviceStore(client),
             new_epoch,
             self._not_ready,
         )

@@ -23,6 +23,7 @@ from gateway.domain.errors import ApiError, ErrorCode, Problem, api_error
 from gateway.domain.principal import Principal, Project, User
 from gateway.settings import Settings
 from gateway.store.client import StoreUnavailableError
+from gateway.store.devices import DeviceStore
 from gateway.store.directory import Directory, IdempotencyStore
 from gateway.store.inbox import InboxStore, Moment
 from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore
@@ -54,6 +55,7 @@ class Services:
     categories: CategoryStore
     preferences: PreferenceStore
     subscriptions: SubscriptionStore
+    devices: DeviceStore
     new_epoch: Callable[[], str]
     not_ready: Callable[[], str]
     """Say why this worker should get no traffic now; "" when it should."""

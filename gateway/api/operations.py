@@ -4,7 +4,7 @@ from importlib.resources import files
 
 from starlette.responses import RedirectResponse, Response
 
-from gateway.api import notifications, preferences, realtime, subscriptions
+from gateway.api import devices, notifications, preferences, realtime, subscriptions
 from gateway.api.operation import Call, Handler, Operation, Scope, json_response
 from gateway.domain.errors import ErrorCode, api_error
 from gateway.domain.notification import BulkCommand, Command
@@ -67,6 +67,8 @@ OPERATIONS = [
     Row("POST", "/subscriptions/{topic}/unsubscribe", U, subscriptions.unsubscribe, "Unsubscribe from a topic"),
     Row("GET", "/subscriptions/{topic}", U, subscriptions.get, "Fetch a topic subscription"),
     Row("DELETE", "/subscriptions/{topic}", U, subscriptions.delete, "Delete a topic subscription"),
+    Row("POST", "/push_subscriptions", U, devices.register, "Register a device"),
+    Row("DELETE", "/push_subscriptions/{device_token}", U, devices.unregister, "Unregister a device"),
     Row("GET", "/config", U, realtime.config, "How to connect", ErrorCode.API_KEY_NOT_PROVIDED),
     Row("GET", "/realtime/events", U, realtime.events, "Pull events"),
     Row("GET", "/healthz", P, _healthz, "Whether this process runs"),
@@ -81,8 +83,6 @@ _NOT_BUILT = [
     "GET /inbox-bell.js",
     "GET /openapi.json",
     "GET /docs",
-    "POST /push_subscriptions",
-    "DELETE /push_subscriptions/{device_token}",
     "POST /broadcasts",
     "GET /broadcasts",
     "GET /broadcasts/{id}",

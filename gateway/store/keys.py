@@ -28,6 +28,14 @@ def categories(project_id: ProjectId) -> str:
     return f"{PREFIX}{{{project_id}}}:categories"
 
 
+def device_holders(project_id: ProjectId) -> str:
+    """hash device token -> JSON [[user id, claim], …]: who may hold it, the owner first; and "" -> the last claim.
+
+    Until unregistered.
+    """
+    return f"{PREFIX}{{{project_id}}}:devices"
+
+
 def user(project_id: ProjectId, user_id: UserId) -> str:
     """hash: epoch, offset, sent_at of the newest item, and the profile fields JSON-encoded. For ever.
 
@@ -63,4 +71,6 @@ USER_SUFFIXES = {
     "PREFERENCES": ":preferences",
     # hash topic -> JSON {category: ["1" subscribed or "0" not, reason]}. Until deleted.
     "SUBSCRIPTIONS": ":subscriptions",
+    # hash device token -> `registered_ms claim json`. Until unregistered, or registered by somebody else.
+    "DEVICES": ":devices",
 }

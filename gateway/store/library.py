@@ -10,7 +10,7 @@ from importlib.resources import files
 from gateway.store import keys
 
 # A file may use what the ones before it define.
-_SOURCES = ("user.lua", "read.lua", "preferences.lua", "change.lua", "directory.lua")
+_SOURCES = ("user.lua", "read.lua", "preferences.lua", "devices.lua", "change.lua", "directory.lua")
 
 FUNCTIONS = (
     "create",
@@ -25,12 +25,17 @@ FUNCTIONS = (
     "read_subscriptions",
     "set_subscriptions",
     "delete_subscriptions",
+    "put_device",
+    "remove_device",
     "resolve",
     "begin_idempotent",
     "finish_idempotent",
     "abandon_idempotent",
     "read_categories",
     "record_category",
+    "claim_device",
+    "settle_device",
+    "release_device",
 )
 
 READ_ONLY = {"list", "get", "read_preferences", "read_subscriptions", "read_categories"}

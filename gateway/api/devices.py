@@ -1,0 +1,34 @@
+"""Devices: registering the tokens that push notifications would go to. Sending pushes is not built."""
+
+from starlette.responses import Response
+
+from gateway.api.operation import Call, json_response, no_content
+from gateway.api.params import Choice, Object, Text, read_body
+from gateway.domain.errors import ErrorCode, api_error
+from gateway.store.devices import Device
+
+PUSH_SUBSCRIPTION = Object(
+    required=True,
+    fields={
+        "device_token": Text(required=True, max_length=255),
+        "platform": Choice(required=True, options=("ios", "android", "safari")),
+        "app_bundle_id": Text(max_length=155),
+    },
+)
+"""The body of `POST /push_subscriptions`."""
+
+
+async def register(call: Call) -> Response:
+    """Make a device the user's; who had it before has it no more."""
+    values = read_body(await call.body(), "push_subscription", PUSH_SUBSCRIPTION)
+    device = Device(values["device_token"], values["platform"], values["app_bundle_id"] or None)
+    device_id = await call.services.devices.register(call.user, device, call.services.moment().now_ms)
+    answer = {"id": device_id, "device_token": device.token, "platform": device.platform}
+    return json_response({"push_subscription": answer}, 201)
+
+
+async def unregister(call: Call) -> Response:
+    """Forget a device of the user."""
+    if not await call.services.devices.unregister(call.user, call.text("device_token")):
+        raise api_error(ErrorCode.NOT_FOUND, "Device not found")
+    return no_content()
