@@ -1,4 +1,4 @@
--- Functions of a project's own slot: who its users are, its idempotency records, the categories it sends.
+-- Functions of a project's own slot: who its users are, and its idempotency records.
 
 -- KEYS  directory
 -- ARGV  for each recipient: external_id, email (one may be ""), the user id to give if new
@@ -78,19 +78,4 @@ end
 -- Forget a request that was refused before it wrote anything, so that a corrected one may use the key.
 local function abandon_idempotent(keys)
   return redis.call('DEL', keys[1])
-end
-
--- KEYS  categories
-local function read_categories(keys)
-  return redis.call('SMEMBERS', keys[1])
-end
-
--- KEYS  categories
--- ARGV  category, max_categories
--- ->    1, or 0 when there are too many to take a new one
-local function record_category(keys, args)
-  if redis.call('SISMEMBER', keys[1], args[1]) == 1 then return 1 end
-  if redis.call('SCARD', keys[1]) >= tonumber(args[2]) then return 0 end
-  redis.call('SADD', keys[1], args[1])
-  return 1
 end
