@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 import uvicorn
 from starlette.applications import Starlette
@@ -31,8 +32,10 @@ from gateway.live.hub import Hub
 from gateway.live.websocket import WebSocketConnection
 from gateway.settings import Settings
 from gateway.store.client import FunctionClient, StoreUnavailableError, create_redis
+from gateway.store.devices import DeviceStore
 from gateway.store.directory import CONTROL_USER, Directory, IdempotencyStore
 from gateway.store.inbox import InboxStore, Retention
+from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore
 from gateway.store.projects import CONTROL_PROJECT, ProjectStore
 from gateway.store.pubsub import PubSubLink
 from gateway.telemetry import log
@@ -64,7 +67,8 @@ class Worker:
         self.projects = ProjectStore(client, settings.secret_key)
         directory = Directory(client, time.monotonic)
         authenticator = Authenticator(self.projects, directory, time.time)
-        inboxes = InboxStore(client, Retention(settings.log_retention_events, settings.log_retention_seconds))
+        retention = Retention(settings.log_retention_events, settings.log_retention_seconds)
+        inboxes = InboxStore(client, retention)
         self.link = PubSubLink(settings, client, worker_id)
         self.link.on_control = partial(_forget, directory, self.projects)
         self.hub = Hub(settings, authenticator, inboxes, self.link, new_epoch, worker_id)
@@ -74,6 +78,10 @@ class Worker:
             directory,
             inboxes,
             IdempotencyStore(client),
+            CategoryStore(client, time.monotonic),
+            PreferenceStore(client, retention),
+            SubscriptionStore(client),
+            DeviceStore(client),
             new_epoch,
             self._not_ready,
         )
@@ -200,9 +208,11 @@ class _TidyPath:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            path = "/" + re.sub(r"/{2,}", "/", scope["path"]).strip("/")
-            if path != scope["path"]:
-                scope = {**scope, "path": path}
+            # Encoded slashes are content, such as a topic's: only those of the path itself are tidied.
+            raw = scope["raw_path"]
+            tidy = b"/" + re.sub(rb"/{2,}", b"/", raw).strip(b"/")
+            if tidy != raw:
+                scope = {**scope, "path": unquote(tidy.decode("latin-1")), "raw_path": tidy}
         await self._app(scope, receive, send)
 
 

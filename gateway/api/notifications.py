@@ -130,6 +130,8 @@ async def _send(
     in_app = ((values["overrides"] or {}).get("channels") or {}).get("in_app") or {}
     overridden = {**fields, **{name: value for name, value in in_app.items() if value}}
     content = Content.encode(UUID(plan.id), overridden)
+    if content.category:
+        await call.services.categories.record(call.project.id, content.category)
     try:
         await _deliver(call, identities, values["recipients"], content, plan, remember)
     except UserDeletedError as deleted:

@@ -4,6 +4,7 @@ The function gets a `Call`, which is the request with its credentials verified, 
 raised anywhere as ApiError or StoreUnavailableError and turned into the v1 `errors` array here, once.
 """
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,8 +34,10 @@ from gateway.domain.guard import (
 from gateway.domain.principal import Principal, Project, User
 from gateway.settings import Settings
 from gateway.store.client import StoreUnavailableError
+from gateway.store.devices import DeviceStore
 from gateway.store.directory import Directory, IdempotencyStore
 from gateway.store.inbox import InboxStore, Moment
+from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore
 from gateway.telemetry import RATE_LIMIT_FAILURES, RATE_LIMITED, REQUESTS, log
 
 MAX_CLIENT_ID_LENGTH = 255
@@ -60,6 +63,10 @@ class Services:
     directory: Directory
     inboxes: InboxStore
     idempotency: IdempotencyStore
+    categories: CategoryStore
+    preferences: PreferenceStore
+    subscriptions: SubscriptionStore
+    devices: DeviceStore
     new_epoch: Callable[[], str]
     not_ready: Callable[[], str]
     """Say why this worker should get no traffic now; "" when it should."""
@@ -106,6 +113,11 @@ class Call:
             return UUID(self.request.path_params["id"])
         except ValueError:
             raise api_error(ErrorCode.NOT_FOUND, "Notification not found") from None
+
+    def text(self, name: str) -> str:
+        """A part of the path that is free text."""
+        value: str = self.request.path_params[name]
+        return value
 
     def query(self) -> dict[str, Any]:
         """Read the row's query parameters. Raises ApiError 422."""
@@ -276,7 +288,14 @@ def routes(operations: Sequence[Operation], services: Services) -> list[Route]:
     by_path: dict[str, dict[str, Endpoint]] = {}
     for operation in operations:
         by_path.setdefault(operation.path, {})[operation.method] = operation.endpoint(services)
-    return [Route(path, _by_method(endpoints), methods=list(endpoints)) for path, endpoints in by_path.items()]
+    return [
+        Route(_FREE_TEXT.sub(r"{\1:path}", path), _by_method(endpoints), methods=list(endpoints))
+        for path, endpoints in by_path.items()
+    ]
+
+
+_FREE_TEXT = re.compile(r"{(topic|device_token|user)}")
+"""Parts of a path that others chose: an encoded slash in them is content."""
 
 
 def _by_method(endpoints: Mapping[str, Endpoint]) -> Endpoint:

@@ -5,7 +5,7 @@ from importlib.resources import files
 
 from starlette.responses import RedirectResponse, Response
 
-from gateway.api import notifications, realtime, users
+from gateway.api import devices, notifications, preferences, realtime, subscriptions, users
 from gateway.api import schemas as s
 from gateway.api.notifications import FILTER, LISTING, SENDING
 from gateway.api.openapi import document
@@ -60,6 +60,7 @@ def _file(name: str, media_type: str) -> Handler:
 _HTML, _SCRIPT = "text/html; charset=utf-8", "text/javascript; charset=utf-8"
 U, A, P = Scope.USER, Scope.ADMIN, Scope.PUBLIC
 Row = Operation
+UNSUBSCRIBE = "/subscriptions/{topic}/unsubscribe"
 NO_KEY = ErrorCode.API_KEY_NOT_PROVIDED
 
 # After the summary: what it answers (204 if nothing is said), its body, and other columns by name.
@@ -75,9 +76,19 @@ OPERATIONS = [
     Row("POST", "/notifications/{id}/seen", U, notifications.change(Command.SEEN), "Mark as seen"),
     Row("POST", "/notifications/{id}/archive", U, notifications.change(Command.ARCHIVE), "Archive"),
     Row("DELETE", "/notifications/{id}/archive", U, notifications.change(Command.UNARCHIVE), "Unarchive"),
+    Row("GET", "/notification_preferences", U, preferences.get, "Fetch preferences", s.PREFERENCES),
+    Row("PUT", "/notification_preferences", U, preferences.put, "Update preferences", s.PREFERENCES, preferences.BODY),
+    Row("GET", "/subscriptions", U, subscriptions.list_subscriptions, "List topic subscriptions", s.SUBSCRIPTIONS),
+    Row("POST", "/subscriptions", U, subscriptions.subscribe, "Subscribe to a topic", s.SUBSCRIPTION, subscriptions.ON),
+    # Before the topic itself, which may hold slashes.
+    Row("POST", UNSUBSCRIBE, U, subscriptions.unsubscribe, "Unsubscribe", s.SUBSCRIPTION, subscriptions.OFF),
+    Row("GET", "/subscriptions/{topic}", U, subscriptions.get, "Fetch a topic subscription", s.SUBSCRIPTION),
+    Row("DELETE", "/subscriptions/{topic}", U, subscriptions.delete, "Delete a topic subscription"),
+    Row("POST", "/push_subscriptions", U, devices.register, "Register a device", s.REGISTERED, devices.BODY),
+    Row("DELETE", "/push_subscriptions/{device_token}", U, devices.unregister, "Unregister a device"),
     Row("POST", "/users", A, users.create, "Create a user", s.CREATED_USER, users.CREATED, idempotent=True),
-    Row("PUT", "/users/{id:path}", A, users.update, "Update a user", s.USER, users.UPDATED),
-    Row("DELETE", "/users/{id:path}", A, users.delete, "Delete a user"),
+    Row("PUT", "/users/{user}", A, users.update, "Update a user", s.USER, users.UPDATED),
+    Row("DELETE", "/users/{user}", A, users.delete, "Delete a user"),
     Row("GET", "/config", U, realtime.config, "How to connect", s.CONFIG, without_credentials=NO_KEY),
     Row("GET", "/realtime/events", U, realtime.events, "Pull events", s.EVENTS, query=(realtime.SINCE,)),
     Row("GET", "/healthz", P, _healthz, "Whether this process runs", s.HEALTHY),
@@ -92,15 +103,6 @@ OPERATIONS = [
 
 _NOT_BUILT = [
     "GET /inbox-bell.js",
-    "GET /notification_preferences",
-    "PUT /notification_preferences",
-    "POST /push_subscriptions",
-    "DELETE /push_subscriptions/{device_token}",
-    "GET /subscriptions",
-    "POST /subscriptions",
-    "GET /subscriptions/{topic}",
-    "DELETE /subscriptions/{topic}",
-    "POST /subscriptions/{topic}/unsubscribe",
     "POST /broadcasts",
     "GET /broadcasts",
     "GET /broadcasts/{id}",

@@ -97,6 +97,38 @@ class Text(Param):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Choice(Param):
+    """One of a few words."""
+
+    options: tuple[str, ...]
+
+    def check(self, value: Any, path: str, problems: list[str]) -> Any:
+        """Check that it is one of them."""
+        if value not in self.options:
+            problems.append(f"Param '{path}' must be one of {', '.join(self.options)}")
+        return value
+
+    def shape(self) -> dict[str, Any]:
+        """List the words."""
+        return {"type": "string", "enum": list(self.options)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch(Param):
+    """True or false."""
+
+    def check(self, value: Any, path: str, problems: list[str]) -> Any:
+        """Check the type: a number or a word is neither."""
+        if not isinstance(value, bool):
+            problems.append(f"Param '{path}' must be true or false")
+        return value
+
+    def shape(self) -> dict[str, Any]:
+        """Say that it is one of two."""
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hash(Param):
     """A free JSON object, bounded by its size as compact JSON and by its nesting."""
 
@@ -147,14 +179,14 @@ class Array(Param):
         if not self.min_items <= len(value) <= self.max_items:
             problems.append(f"Param '{path}' must have {self.min_items} to {self.max_items} items")
             return []
-        places = [f"{path}[{index}]" for index in range(len(value))]
-        # An item cannot be absent, so null is no item.
-        problems += [f"Param '{place}' is missing" for place, item in zip(places, value, strict=True) if item is None]
-        return [
-            self.item.check(item, place, problems)
-            for place, item in zip(places, value, strict=True)
-            if item is not None
-        ]
+        found = []
+        for index, item in enumerate(value):
+            place = f"{path}[{index}]"
+            if item is None:  # an item cannot be absent
+                problems.append(f"Param '{place}' is missing")
+            else:
+                found.append(self.item.check(item, place, problems))
+        return found
 
     def shape(self) -> dict[str, Any]:
         """Name the limits and the items."""

@@ -96,6 +96,78 @@ class NotificationList(msgspec.Struct):
     notifications: list[Notification]
 
 
+# ---- what a user wants to be told
+
+
+class ChannelPreference(msgspec.Struct):
+    """Whether a category may use a channel."""
+
+    slug: str
+    label: str
+    enabled: bool
+
+
+class CategoryPreference(msgspec.Struct):
+    """A category with all its channels."""
+
+    slug: str
+    label: str
+    channels: list[ChannelPreference]
+
+
+class Preferences(msgspec.Struct):
+    """Every category that the project sends or the user has preferences for."""
+
+    categories: list[CategoryPreference]
+
+
+class PreferencesAnswer(msgspec.Struct):
+    """A user's preferences."""
+
+    notification_preferences: Preferences
+
+
+class SubscribedCategory(msgspec.Struct):
+    """What the user said about one category of a topic; `*` is all of them."""
+
+    slug: str
+    reason: str | None
+    status: Literal["subscribed", "unsubscribed"]
+
+
+class Subscription(msgspec.Struct):
+    """What the user said about a topic."""
+
+    topic: str
+    categories: list[SubscribedCategory]
+
+
+class SubscriptionAnswer(msgspec.Struct):
+    """One topic."""
+
+    subscription: Subscription
+
+
+class SubscriptionList(msgspec.Struct):
+    """All topics the user said something about."""
+
+    subscriptions: list[Subscription]
+
+
+class PushSubscription(msgspec.Struct):
+    """A device of the user's."""
+
+    id: Uuid
+    device_token: str
+    platform: Literal["ios", "android", "safari"]
+
+
+class PushSubscriptionAnswer(msgspec.Struct):
+    """One device."""
+
+    push_subscription: PushSubscription
+
+
 # ---- users
 
 
@@ -248,6 +320,10 @@ NO_CONTENT = Answer(204, "Done")
 SENT = Answer(201, "Sent", SentNotificationAnswer)
 FOUND = Answer(200, "The notification", NotificationAnswer)
 LISTED = Answer(200, "A page", NotificationList, headers=("X-Inbox-Position",))
+PREFERENCES = Answer(200, "All categories", PreferencesAnswer)
+SUBSCRIPTION = Answer(200, "The topic", SubscriptionAnswer)
+SUBSCRIPTIONS = Answer(200, "All topics", SubscriptionList)
+REGISTERED = Answer(201, "Registered", PushSubscriptionAnswer)
 CREATED_USER = Answer(201, "The user", UserAnswer)
 USER = Answer(200, "The user", UserAnswer)
 EVENTS = Answer(200, "The events", EventPage)

@@ -69,7 +69,7 @@ async def _saved(call: Call, user: User, values: Mapping[str, Any]) -> dict[str,
 
 
 async def _find(call: Call) -> User:
-    name = call.request.path_params["id"]
+    name = call.text("user")
     kind, separator, rest = name.partition(":")
     if separator and kind == "email":
         wanted = f"e:{normalize_email(rest)}"

@@ -8,12 +8,12 @@ from uuid import UUID
 import msgspec
 
 from gateway.domain.event import Counts, Event, LogPage, Position
-from gateway.domain.guard import UNGUARDED, Allowance, Guard, RateLimitedError, TokenRevokedError, UserDeletedError
+from gateway.domain.guard import UNGUARDED, Allowance, Guard
 from gateway.domain.notification import UNCATEGORIZED, BulkCommand, Command, Filter
 from gateway.domain.principal import ProjectId, User
 from gateway.store import keys
-from gateway.store.client import Argument, Call, FunctionClient, StoreFullError
-from gateway.telemetry import RATE_LIMIT_FAILURES
+from gateway.store.client import Argument, Call, FunctionClient
+from gateway.store.guarded import UserFunctions, guard_arguments, unwrapped
 
 _encode = msgspec.json.encode
 
@@ -94,6 +94,7 @@ class InboxStore:
 
     def __init__(self, client: FunctionClient, retention: Retention):
         self._client = client
+        self._functions = UserFunctions(client)
         self._retention = retention
 
     async def create(self, content: Content, deliveries: Sequence[Delivery], moment: Moment, remember: bool) -> int:
@@ -105,7 +106,7 @@ class InboxStore:
         calls = [self._create_call(content, delivery, moment, created_ttl) for delivery in deliveries]
         answers = await self._client.call_many(calls)
         return sum(
-            _unwrapped(answer, delivery.user, UNGUARDED) for answer, delivery in zip(answers, deliveries, strict=True)
+            unwrapped(answer, delivery.user, UNGUARDED) for answer, delivery in zip(answers, deliveries, strict=True)
         )
 
     async def change(
@@ -151,19 +152,19 @@ class InboxStore:
     ) -> ListPage:
         """Read a page, newest first; `page` counts from 1. The counts follow the filter."""
         buckets, *scopes = _filter_arguments(matching)
-        answer = await self._read(user, guard, "list", buckets, (page - 1) * per_page, per_page, *scopes)
+        answer = await self._functions.read(user, guard, "list", buckets, (page - 1) * per_page, per_page, *scopes)
         epoch, offset, total, unread, unseen, *items = answer
         position = Position(epoch.decode(), int(offset)) if epoch else None
         return ListPage(position, total, unread, unseen, items)
 
     async def get(self, user: User, notification_id: UUID, guard: Guard = UNGUARDED) -> bytes | None:
         """Read one item as JSON; None when there is no such item."""
-        item = await self._read(user, guard, "get", notification_id.bytes)
+        item = await self._functions.read(user, guard, "get", notification_id.bytes)
         return bytes(item) if item is not None else None
 
     async def read_log(self, user: User, after: Position | None, new_epoch: str, guard: Guard = UNGUARDED) -> LogPage:
         """Read the events after a position; None asks for the current position and counts only."""
-        answer = await self._call(
+        answer = await self._functions.call(
             user,
             guard,
             "read_log",
@@ -183,16 +184,16 @@ class InboxStore:
 
     async def use(self, user: User, guard: Guard) -> None:
         """Pass the guard with a call that needs nothing else of the inbox."""
-        await self._call(user, guard, "use")
+        await self._functions.call(user, guard, "use")
 
     async def count_admin(self, project_id: ProjectId, allowance: Allowance) -> None:
         """Count a call with a project's API secret. Raises RateLimitedError."""
-        answer = await self._client.call("use", keys.admin_rate(project_id), *_guard_arguments(Guard(allowance)))
-        _unwrapped(answer, None, Guard(allowance))
+        answer = await self._client.call("use", keys.admin_rate(project_id), *guard_arguments(Guard(allowance)))
+        unwrapped(answer, None, Guard(allowance))
 
     async def set_profile(self, user: User, profile: Mapping[str, Any]) -> dict[str, Any]:
         """Set attributes of a user, None to remove one; give all that are not names."""
-        values = await self._call(user, UNGUARDED, "set_profile", *_profile_arguments(profile))
+        values = await self._functions.call(user, UNGUARDED, "set_profile", *_profile_arguments(profile))
         decoded = [msgspec.json.decode(value) if value is not None else None for value in values]
         return dict(zip(ATTRIBUTES, decoded, strict=True))
 
@@ -201,22 +202,7 @@ class InboxStore:
         await self._client.call("delete_user", keys.user(user.project_id, user.id), TOMBSTONE_SECONDS)
 
     async def _write(self, user: User, guard: Guard, moment: Moment, function: str, *arguments: Argument) -> int:
-        return int(await self._call(user, guard, function, *self._context(moment), *arguments))
-
-    async def _read(self, user: User, guard: Guard, function: str, *arguments: Argument) -> Any:
-        if guard.allowance is not None:
-            try:
-                return await self._call(user, guard, function, *arguments)
-            except StoreFullError:
-                # Counting writes; a limiter that cannot count lets the call pass.
-                RATE_LIMIT_FAILURES.inc()
-        uncounted = Guard(None, guard.token_id, guard.issued_at)
-        return await self._call(user, uncounted, f"{function}_uncounted", *arguments)
-
-    async def _call(self, user: User, guard: Guard, function: str, *arguments: Argument) -> Any:
-        key = keys.user(user.project_id, user.id)
-        answer = await self._client.call(function, key, *_guard_arguments(guard), *arguments)
-        return _unwrapped(answer, user, guard)
+        return int(await self._functions.call(user, guard, function, *self._context(moment), *arguments))
 
     def _context(self, moment: Moment) -> tuple[Argument, ...]:
         return (moment.now_ms, moment.new_epoch, self._retention.events, self._retention.seconds)
@@ -231,7 +217,7 @@ class InboxStore:
             "create",
             keys.user(user.project_id, user.id),
             (
-                *_guard_arguments(UNGUARDED),
+                *guard_arguments(),
                 *self._context(moment),
                 content.id.bytes,
                 content.encoded,
@@ -243,26 +229,6 @@ class InboxStore:
                 *if_absent,
             ),
         )
-
-
-def _guard_arguments(guard: Guard) -> tuple[Argument, ...]:
-    rate = guard.allowance
-    issued_at = "" if guard.issued_at is None else guard.issued_at
-    return (rate.kind.value if rate else "", rate.limit if rate else "", guard.token_id, issued_at)
-
-
-def _unwrapped(answer: Sequence[Any], user: User | None, guard: Guard) -> Any:
-    """Give the result of a guarded function, or raise what its guard found."""
-    word, *rest = answer
-    if word == b"deleted" and user is not None:
-        raise UserDeletedError(user)
-    if word == b"revoked":
-        raise TokenRevokedError
-    if guard.allowance is not None:
-        guard.allowance.used, guard.allowance.reset_seconds = rest[0], rest[1]
-        if word == b"limited":
-            raise RateLimitedError(guard.allowance)
-    return rest[2]
 
 
 def _profile_arguments(profile: Mapping[str, Any]) -> tuple[Argument, ...]:

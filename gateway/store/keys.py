@@ -23,6 +23,19 @@ def idempotency(project_id: ProjectId, key: str) -> str:
     return f"{PREFIX}{{{project_id}}}:idempotency:{key}"
 
 
+def categories(project_id: ProjectId) -> str:
+    """set of the categories that the project has sent, up to a bound. For ever."""
+    return f"{PREFIX}{{{project_id}}}:categories"
+
+
+def device_holders(project_id: ProjectId) -> str:
+    """hash device token -> JSON [[user id, claim], …]: who may hold it, the owner first; and "" -> the last claim.
+
+    Until unregistered.
+    """
+    return f"{PREFIX}{{{project_id}}}:devices"
+
+
 def user(project_id: ProjectId, user_id: UserId) -> str:
     """hash: epoch, offset, sent_at of the newest item, revoked_before, and the profile fields JSON-encoded. For ever;
     of a deleted user only the field `deleted` stays, for a day.
@@ -68,7 +81,13 @@ USER_SUFFIXES = {
     "PAIR": ":p",
     # string "1": this item id was created by a request with an Idempotency-Key (the id follows). 24 h.
     "CREATED": ":created:",
+    # hash category -> channels in the order of domain/preferences.py, 1 on and 0 off. For ever.
+    "PREFERENCES": ":preferences",
+    # hash topic -> JSON {category: ["1" subscribed or "0" not, reason]}. Until deleted.
+    "SUBSCRIPTIONS": ":subscriptions",
+    # hash device token -> `registered_ms claim json`. Until unregistered, or registered by somebody else.
+    "DEVICES": ":devices",
 }
 
-USER_KEYS = ("REVOKED", "LOG", "ITEMS", "STATES")
+USER_KEYS = ("REVOKED", "LOG", "ITEMS", "STATES", "PREFERENCES", "SUBSCRIPTIONS", "DEVICES")
 """Those of the suffixes that name one key each, to which nothing is added."""

@@ -10,7 +10,7 @@ from importlib.resources import files
 from gateway.store import keys
 
 # A file may use what the ones before it define.
-_SOURCES = ("user.lua", "read.lua", "change.lua", "directory.lua")
+_SOURCES = ("user.lua", "read.lua", "preferences.lua", "devices.lua", "change.lua", "directory.lua")
 
 USER_FUNCTIONS = (
     "create",
@@ -22,6 +22,13 @@ USER_FUNCTIONS = (
     "read_log",
     "use",
     "set_profile",
+    "read_preferences",
+    "set_preferences",
+    "read_subscriptions",
+    "set_subscriptions",
+    "delete_subscriptions",
+    "put_device",
+    "remove_device",
 )
 """Functions that pass the guard: each takes its arguments first, and its result comes wrapped."""
 
@@ -34,9 +41,14 @@ PLAIN_FUNCTIONS = (
     "begin_idempotent",
     "finish_idempotent",
     "abandon_idempotent",
+    "read_categories",
+    "record_category",
+    "claim_device",
+    "settle_device",
+    "release_device",
 )
 
-UNCOUNTED = ("list", "get")
+UNCOUNTED = ("list", "get", "read_preferences", "read_subscriptions")
 """Functions that exist as `…_uncounted` too, which write nothing: a server out of memory can still run them."""
 
 

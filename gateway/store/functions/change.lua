@@ -4,7 +4,7 @@
 -- ARGV  now_ms epoch_if_new log_events log_seconds
 --       id content category topic created_ttl_seconds ("" without an Idempotency-Key)
 --       number of profile fields, then field value … (overwrite), then field value … (only if absent)
--- ->    1, or 0 when this id was created before
+-- ->    1, or 0 when this id was created before or the user wants none of it
 local function create(keys, args)
   local user, context = keys[1], context_of(args)
   local id, content, category, topic, created_ttl = args[5], args[6], args[7], args[8], args[9]
@@ -13,9 +13,11 @@ local function create(keys, args)
   if created_ttl ~= '' then
     if not redis.call('SET', user .. CREATED .. id, '1', 'NX', 'EX', created_ttl) then return 0 end
   end
-  local _, offset = current_position(user, context.epoch_if_new)
   for i = 11, overwrite, 2 do redis.call('HSET', user, args[i], args[i + 1]) end
   for i = overwrite + 1, #args, 2 do redis.call('HSETNX', user, args[i], args[i + 1]) end
+  -- After CREATED: a repeated request must not decide anew.
+  if is_muted(user, category, topic) then return 0 end
+  local _, offset = current_position(user, context.epoch_if_new)
 
   -- Gateways' clocks differ; the newest item of an inbox is also the latest sent.
   local sent = math.max(tonumber(now_seconds(context)), tonumber(redis.call('HGET', user, 'sent_at') or 0))

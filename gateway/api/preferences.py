@@ -1,0 +1,72 @@
+"""Notification preferences: the channels that each category may use to reach the user."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from gateway.api.operation import Call, json_response
+from gateway.api.params import Array, Body, Choice, Object, Switch, Text
+from gateway.domain.errors import invalid
+from gateway.domain.notification import stored_categories
+from gateway.domain.preferences import Channel, Preference, label_of, merged_categories, slug_of
+from gateway.store.preferences import MAX_CATEGORIES, TooManyError
+
+_CHANNEL = Object(
+    required=True,
+    fields={
+        "slug": Choice(required=True, options=tuple(channel.value for channel in Channel)),
+        "enabled": Switch(required=True),
+    },
+)
+
+_CATEGORY = Object(
+    required=True,
+    fields={
+        "slug": Text(required=True, max_length=100),
+        "channels": Array(required=True, max_items=len(Channel), item=_CHANNEL),
+    },
+)
+
+BODY = Body(
+    "notification_preferences",
+    Object(required=True, fields={"categories": Array(required=True, max_items=MAX_CATEGORIES, item=_CATEGORY)}),
+    example={"categories": [{"slug": "orders", "channels": [{"slug": "email", "enabled": False}]}]},
+)
+"""What `PUT /notification_preferences` takes."""
+
+
+async def get(call: Call) -> Response:
+    """Give every category that the project sends or the user has preferences for, with all channels."""
+    return await _answer(call, await call.services.preferences.read(call.user, call.guard))
+
+
+async def put(call: Call) -> Response:
+    """Switch channels of some categories; what the body leaves out stays as it is."""
+    values = call.fields(await call.body())
+    switches: dict[str, dict[Channel, bool]] = {}
+    for category in values["categories"]:
+        (name,) = stored_categories([category["slug"]])
+        changes = {Channel(channel["slug"]): channel["enabled"] for channel in category["channels"]}
+        switches.setdefault(name, {}).update(changes)
+    try:
+        preferences = await call.services.preferences.update(
+            call.user, switches, call.client_id, call.services.moment(), call.guard
+        )
+    except TooManyError as problem:
+        raise invalid(f"Param 'notification_preferences.categories' would leave the user with {problem}") from None
+    return await _answer(call, preferences)
+
+
+async def _answer(call: Call, preferences: Mapping[str, Preference]) -> Response:
+    sent = await call.services.categories.all(call.project.id)
+    categories = [_category(*item) for item in merged_categories(sent, preferences).items()]
+    return json_response({"notification_preferences": {"categories": categories}})
+
+
+def _category(name: str, preference: Preference) -> dict[str, Any]:
+    slug = slug_of(name)
+    channels = [
+        {"slug": channel.value, "label": channel.label, "enabled": preference.allows(channel)} for channel in Channel
+    ]
+    return {"slug": slug, "label": label_of(slug), "channels": channels}

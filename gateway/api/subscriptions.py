@@ -1,0 +1,117 @@
+"""Topic subscriptions: which categories of a topic the user wants to be told about.
+
+The category `*` means all of a topic's categories: those named before, and those never named. A later word about one
+category is an exception from it; a later word about `*` ends all exceptions.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from gateway.api.operation import Call, json_response, no_content
+from gateway.api.params import Array, Body, Object, Text
+from gateway.domain.errors import ErrorCode, api_error, invalid
+from gateway.domain.notification import stored_categories
+from gateway.domain.preferences import Status, Subscription, slug_of
+from gateway.store.preferences import MAX_CATEGORIES, TooManyError
+
+MAX_TOPIC_LENGTH = 100
+
+_SLUG = Text(required=True, max_length=100)
+
+
+def _categories(fields: Mapping[str, Text]) -> Array:
+    return Array(
+        required=True,
+        min_items=1,
+        max_items=MAX_CATEGORIES,
+        item=Object(required=True, fields={"slug": _SLUG, **fields}),
+    )
+
+
+ON = Body(
+    "subscription",
+    Object(
+        required=True,
+        fields={
+            "topic": Text(required=True, max_length=MAX_TOPIC_LENGTH),
+            "categories": _categories({"reason": Text(max_length=255)}),
+        },
+    ),
+    example={"topic": "acme-inc", "categories": [{"slug": "comments", "reason": "watching"}]},
+)
+"""What `POST /subscriptions` takes."""
+
+OFF = Body(
+    "subscription",
+    Object(required=True, fields={"categories": _categories({})}),
+    example={"categories": [{"slug": "*"}]},
+)
+"""What `POST /subscriptions/{topic}/unsubscribe` takes."""
+
+
+async def list_subscriptions(call: Call) -> Response:
+    """Give what the user said about topics."""
+    found = await call.services.subscriptions.all(call.user, call.guard)
+    return json_response({"subscriptions": [_topic(*item) for item in sorted(found.items())]})
+
+
+async def get(call: Call) -> Response:
+    """Give what the user said about one topic."""
+    topic = call.text("topic")
+    found = await call.services.subscriptions.of_topic(call.user, topic, call.guard)
+    if not found:
+        raise _unknown_topic()
+    return _answer(topic, found)
+
+
+async def subscribe(call: Call) -> Response:
+    """Subscribe to categories of a topic, also after an unsubscription."""
+    values = call.fields(await call.body())
+    return await _set(call, values["topic"], Status.SUBSCRIBED, values["categories"])
+
+
+async def unsubscribe(call: Call) -> Response:
+    """Unsubscribe from categories of a topic, subscribed before or not: no more notifications of these."""
+    topic = call.text("topic")
+    values = call.fields(await call.body())
+    if len(topic) > MAX_TOPIC_LENGTH:
+        raise invalid(f"Param 'topic' must have at most {MAX_TOPIC_LENGTH} characters")
+    return await _set(call, topic, Status.UNSUBSCRIBED, values["categories"])
+
+
+async def delete(call: Call) -> Response:
+    """Forget what the user said about a topic."""
+    if not await call.services.subscriptions.delete(call.user, call.text("topic"), call.guard):
+        raise _unknown_topic()
+    return no_content()
+
+
+async def _set(call: Call, topic: str, status: Status, categories: list[dict[str, Any]]) -> Response:
+    reasons: dict[str, str] = {}
+    for category in categories:
+        (name,) = stored_categories([category["slug"]])
+        reasons[name] = category.get("reason") or reasons.get(name, "")
+    try:
+        found = await call.services.subscriptions.set(call.user, topic, status, reasons, call.guard)
+    except TooManyError as problem:
+        name = "topic" if problem.what == "topics" else "categories"
+        raise invalid(f"Param 'subscription.{name}' would leave the user with {problem}") from None
+    return _answer(topic, found)
+
+
+def _unknown_topic() -> Exception:
+    return api_error(ErrorCode.NOT_FOUND, "Topic not found")
+
+
+def _answer(topic: str, found: Mapping[str, Subscription]) -> Response:
+    return json_response({"subscription": _topic(topic, found)})
+
+
+def _topic(topic: str, found: Mapping[str, Subscription]) -> dict[str, Any]:
+    categories = [
+        {"slug": slug_of(category), "reason": word.reason or None, "status": word.status.value}
+        for category, word in sorted(found.items())
+    ]
+    return {"topic": topic, "categories": categories}

@@ -1,0 +1,85 @@
+-- Devices: each is stored with its user, and the project knows in another slot who may hold it, the owner first.
+-- store/devices.py says in which order the steps go. A claim is a number that grows with every registration.
+
+-- KEYS  user
+-- ARGV  token, claim, now_ms, device as JSON, max_devices
+-- ->    1, or 0 when a later registration of the same user came first
+-- Of too many devices the one registered longest ago goes.
+local function put_device(keys, args)
+  local key, token = keys[1] .. DEVICES, args[1]
+  local known = redis.call('HGET', key, token)
+  if known and tonumber(known:match('^%d+')) > tonumber(args[2]) then return 0 end
+  redis.call('HSET', key, token, table.concat({ args[2], args[3], args[4] }, ' '))
+  if redis.call('HLEN', key) > tonumber(args[5]) then
+    local oldest, oldest_ms
+    local devices = redis.call('HGETALL', key)
+    for i = 1, #devices, 2 do
+      local registered_ms = tonumber(devices[i + 1]:match('^%d+ (%d+) '))
+      if devices[i] ~= token and (not oldest or registered_ms < oldest_ms) then
+        oldest, oldest_ms = devices[i], registered_ms
+      end
+    end
+    redis.call('HDEL', key, oldest)
+  end
+  return 1
+end
+
+-- KEYS  user
+-- ARGV  token, the newest claim to remove ("" for any)
+-- ->    the claim of the device removed, or -1 when there is none
+local function remove_device(keys, args)
+  local known = redis.call('HGET', keys[1] .. DEVICES, args[1])
+  if not known then return -1 end
+  local claim = tonumber(known:match('^%d+'))
+  if args[2] ~= '' and claim > tonumber(args[2]) then return -1 end
+  redis.call('HDEL', keys[1] .. DEVICES, args[1])
+  return claim
+end
+
+local function holders_of(key, token)
+  local packed = redis.call('HGET', key, token)
+  return packed and cjson.decode(packed) or {}
+end
+
+-- KEYS  holders
+-- ARGV  token, user id
+-- ->    claim, then the id of every other user who may hold the device
+local function claim_device(keys, args)
+  local token, user = args[1], args[2]
+  local claim = redis.call('HINCRBY', keys[1], '', 1) -- no token is empty
+  local holders, others = { { user, claim } }, { claim }
+  for _, holder in ipairs(holders_of(keys[1], token)) do
+    if holder[1] ~= user then
+      holders[#holders + 1] = holder
+      others[#others + 1] = holder[1]
+    end
+  end
+  redis.call('HSET', keys[1], token, cjson.encode(holders))
+  return others
+end
+
+-- KEYS  holders
+-- ARGV  token, user id
+-- ->    1 when the user is the owner still, who alone holds it now; or 0
+local function settle_device(keys, args)
+  local owner = holders_of(keys[1], args[1])[1]
+  if not owner or owner[1] ~= args[2] then return 0 end
+  redis.call('HSET', keys[1], args[1], cjson.encode({ owner }))
+  return 1
+end
+
+-- KEYS  holders
+-- ARGV  token, user id, claim
+-- The user holds the device no more, unless it was registered again since that claim.
+local function release_device(keys, args)
+  local left = {}
+  for _, holder in ipairs(holders_of(keys[1], args[1])) do
+    if holder[1] ~= args[2] or holder[2] > tonumber(args[3]) then left[#left + 1] = holder end
+  end
+  if #left > 0 then
+    redis.call('HSET', keys[1], args[1], cjson.encode(left))
+  else
+    redis.call('HDEL', keys[1], args[1])
+  end
+  return 1
+end

@@ -1,0 +1,121 @@
+-- What a user wants to be told, and on which devices. domain/preferences.py has the rules; here they are compared.
+
+-- Whether the user keeps a notification of this category and topic out of the inbox.
+local function is_muted(user, category, topic)
+  local preference = redis.call('HGET', user .. PREFERENCES, category)
+  if preference and preference:sub(1, 1) == '0' then return true end
+  local packed = topic ~= '' and redis.call('HGET', user .. SUBSCRIPTIONS, topic)
+  if not packed then return false end
+  local subscriptions = cjson.decode(packed)
+  local word = subscriptions[category] or subscriptions['*']
+  return word ~= nil and word[1] == '0'
+end
+
+-- KEYS  user
+-- ->    category, channels (1 on, 0 off), …
+local function read_preferences(keys)
+  return redis.call('HGETALL', keys[1] .. PREFERENCES)
+end
+
+-- KEYS  user
+-- ARGV  now_ms epoch_if_new log_events log_seconds  max_categories event_name client_id_json
+--       number of channels, for each: its JSON up to the value of "enabled"
+--       for each category: name, switches (1 on, 0 off, - as it is), its JSON up to the list of channels
+-- ->    all as read_preferences gives them; or -1 when these would be too many, and then nothing was written
+-- Channels that are switched make one event; what was so already makes none.
+local function set_preferences(keys, args)
+  local key, context = keys[1] .. PREFERENCES, context_of(args)
+  local max_categories, name, client_id, channels = tonumber(args[5]), args[6], args[7], tonumber(args[8])
+  local first, all_on = 9 + channels, string.rep('1', channels)
+  local before, added = {}, 0
+  for i = first, #args, 3 do
+    before[i] = redis.call('HGET', key, args[i])
+    if not before[i] then added = added + 1 end
+  end
+  if added > 0 and redis.call('HLEN', key) + added > max_categories then return -1 end
+
+  local changed = {}
+  for i = first, #args, 3 do
+    local known = before[i] or ''
+    known = known .. all_on:sub(#known + 1)
+    local switched, listed = {}, {}
+    for channel = 1, channels do
+      local switch = args[i + 1]:sub(channel, channel)
+      if switch == '-' then switch = known:sub(channel, channel) end
+      switched[channel] = switch
+      listed[channel] = args[8 + channel] .. (switch == '1' and 'true}' or 'false}')
+    end
+    local code = table.concat(switched)
+    if code ~= before[i] then redis.call('HSET', key, args[i], code) end
+    if code ~= known then
+      changed[#changed + 1] = args[i + 2] .. '[' .. table.concat(listed, ',') .. ']}'
+    end
+  end
+  if #changed > 0 then
+    append(keys[1], context, name, table.concat({
+      '{"notification_preferences":{"categories":[', table.concat(changed, ','), ']}',
+      client_id ~= '' and ',"client_id":' or '', client_id, '}',
+    }))
+  end
+  return redis.call('HGETALL', key)
+end
+
+-- KEYS  user
+-- ARGV  topic, or nothing for all
+-- ->    topic, JSON {category: [1 subscribed or 0 not, reason]}, …
+local function read_subscriptions(keys, args)
+  if not args[1] then return redis.call('HGETALL', keys[1] .. SUBSCRIPTIONS) end
+  local packed = redis.call('HGET', keys[1] .. SUBSCRIPTIONS, args[1])
+  return packed and { args[1], packed } or {}
+end
+
+-- KEYS  user
+-- ARGV  topic, 1 subscribe or 0 unsubscribe, max_topics, max_categories of a topic
+--       for each category: name, reason ("" leaves the one there is)
+-- ->    JSON {category: [status, reason]}; or -1 too many topics, -2 too many categories, and then nothing was written
+local function set_subscriptions(keys, args)
+  local key, topic, status = keys[1] .. SUBSCRIPTIONS, args[1], args[2]
+  local packed = redis.call('HGET', key, topic)
+  if not packed and redis.call('HLEN', key) >= tonumber(args[3]) then return -1 end
+  local subscriptions = packed and cjson.decode(packed) or {}
+  for i = 5, #args, 2 do
+    if args[i] == '*' then
+      for _, known in pairs(subscriptions) do known[1] = status end
+    end
+  end
+  for i = 5, #args, 2 do
+    local known = subscriptions[args[i]]
+    local reason = args[i + 1] ~= '' and args[i + 1] or known and known[2] or ''
+    subscriptions[args[i]] = { status, reason }
+  end
+  local size = 0
+  for _ in pairs(subscriptions) do size = size + 1 end
+  if size > tonumber(args[4]) then return -2 end
+  packed = cjson.encode(subscriptions)
+  redis.call('HSET', key, topic, packed)
+  return packed
+end
+
+-- KEYS  user
+-- ARGV  topic
+-- ->    1, or 0 when nothing was said about it
+local function delete_subscriptions(keys, args)
+  return redis.call('HDEL', keys[1] .. SUBSCRIPTIONS, args[1])
+end
+
+-- What a project sends, in its own slot.
+
+-- KEYS  categories
+local function read_categories(keys)
+  return redis.call('SMEMBERS', keys[1])
+end
+
+-- KEYS  categories
+-- ARGV  category, max_categories
+-- ->    1, or 0 when there are too many to take a new one
+local function record_category(keys, args)
+  if redis.call('SISMEMBER', keys[1], args[1]) == 1 then return 1 end
+  if redis.call('SCARD', keys[1]) >= tonumber(args[2]) then return 0 end
+  redis.call('SADD', keys[1], args[1])
+  return 1
+end

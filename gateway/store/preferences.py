@@ -1,0 +1,164 @@
+"""What users want to be told: their preferences and subscriptions, and the categories that a project sends."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from gateway.domain.guard import UNGUARDED, Guard
+from gateway.domain.preferences import (
+    UPDATE_EVENT,
+    Channel,
+    Preference,
+    Status,
+    Subscription,
+    label_of,
+    slug_of,
+    switches_code,
+)
+from gateway.domain.principal import ProjectId, User
+from gateway.store import keys
+from gateway.store.client import Argument, FunctionClient
+from gateway.store.guarded import UserFunctions
+from gateway.store.inbox import Moment, Retention
+
+MAX_CATEGORIES = 250
+"""Categories of a project, of one user's preferences, and of one user's topic. An event with all of them has 135 KB
+(measured, with the longest names in ASCII), about half the write buffer of a connection."""
+
+MAX_TOPICS = 5_000
+"""Topics of one user: all of them are listed in one answer (measured: 30 ms)."""
+
+RECORDED_SECONDS = 300.0
+RECORDED_CATEGORIES = 10_000
+"""How long a worker remembers that a category is recorded, and how many of them."""
+
+_encode = msgspec.json.encode
+
+
+class TooManyError(Exception):
+    """A user would have more of something than fits. Nothing was written. `what` is its plural."""
+
+    def __init__(self, what: str, most: int):
+        super().__init__(f"more than {most} {what}")
+        self.what = what
+        self.most = most
+
+
+class CategoryStore:
+    """The categories that projects send. Methods raise StoreUnavailableError."""
+
+    def __init__(self, client: FunctionClient, monotonic: Callable[[], float]):
+        self._client = client
+        self._monotonic = monotonic
+        self._recorded: dict[tuple[ProjectId, str], float] = {}
+
+    async def record(self, project_id: ProjectId, category: str) -> None:
+        """Remember that a project sends a category; beyond MAX_CATEGORIES, new ones are not remembered."""
+        now = self._monotonic()
+        if self._recorded.get((project_id, category), now) > now:
+            return
+        await self._client.call("record_category", keys.categories(project_id), category, MAX_CATEGORIES)
+        if len(self._recorded) >= RECORDED_CATEGORIES:
+            self._recorded.clear()  # rare, and cheaper than keeping an order on every hit
+        self._recorded[(project_id, category)] = now + RECORDED_SECONDS
+
+    async def all(self, project_id: ProjectId) -> list[str]:
+        """Give every category that a project has sent."""
+        return [name.decode() for name in await self._client.call("read_categories", keys.categories(project_id))]
+
+
+class PreferenceStore:
+    """Users' preferences, by category. Methods raise StoreUnavailableError."""
+
+    def __init__(self, client: FunctionClient, retention: Retention):
+        self._functions = UserFunctions(client)
+        self._retention = retention
+
+    async def read(self, user: User, guard: Guard = UNGUARDED) -> dict[str, Preference]:
+        """Give the preferences of a user."""
+        return _preferences(await self._functions.read(user, guard, "read_preferences"))
+
+    async def update(
+        self,
+        user: User,
+        switches: Mapping[str, Mapping[Channel, bool]],
+        client_id: str | None,
+        moment: Moment,
+        guard: Guard = UNGUARDED,
+    ) -> dict[str, Preference]:
+        """Switch channels of some categories, which is one event if it makes a difference; give all preferences.
+
+        Raises TooManyError.
+        """
+        arguments: list[Argument] = [
+            *(moment.now_ms, moment.new_epoch, self._retention.events, self._retention.seconds),
+            *(MAX_CATEGORIES, UPDATE_EVENT, _encode(client_id) if client_id else b""),
+            len(Channel),
+            *map(_channel_head, Channel),
+        ]
+        for category, changes in switches.items():
+            arguments += (category, switches_code(changes), _category_head(category))
+        answer = await self._functions.call(user, guard, "set_preferences", *arguments)
+        if answer == -1:
+            raise TooManyError("categories", MAX_CATEGORIES)
+        return _preferences(answer)
+
+
+class SubscriptionStore:
+    """Users' subscriptions, by topic. Methods raise StoreUnavailableError."""
+
+    def __init__(self, client: FunctionClient):
+        self._functions = UserFunctions(client)
+
+    async def all(self, user: User, guard: Guard = UNGUARDED) -> dict[str, dict[str, Subscription]]:
+        """Give what a user said about topics."""
+        found = _pairs(await self._functions.read(user, guard, "read_subscriptions"))
+        return {topic.decode(): _subscriptions(packed) for topic, packed in found}
+
+    async def of_topic(self, user: User, topic: str, guard: Guard = UNGUARDED) -> dict[str, Subscription]:
+        """Give what a user said about one topic: nothing, or something about some categories."""
+        found = await self._functions.read(user, guard, "read_subscriptions", topic)
+        return _subscriptions(found[1]) if found else {}
+
+    async def set(
+        self, user: User, topic: str, status: Status, reasons: Mapping[str, str], guard: Guard = UNGUARDED
+    ) -> dict[str, Subscription]:
+        """Subscribe to categories of a topic, or unsubscribe; give all that is known of it then.
+
+        Raises TooManyError.
+        """
+        words = [part for word in reasons.items() for part in word]
+        limits = (MAX_TOPICS, MAX_CATEGORIES)
+        arguments: tuple[Argument, ...] = (topic, status.code, *limits, *words)
+        answer = await self._functions.call(user, guard, "set_subscriptions", *arguments)
+        if answer == -1:
+            raise TooManyError("topics", MAX_TOPICS)
+        if answer == -2:
+            raise TooManyError("categories", MAX_CATEGORIES)
+        return _subscriptions(answer)
+
+    async def delete(self, user: User, topic: str, guard: Guard = UNGUARDED) -> bool:
+        """Forget what a user said about a topic; False when that is nothing."""
+        return bool(await self._functions.call(user, guard, "delete_subscriptions", topic))
+
+
+def _pairs(flat: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    return list(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _preferences(flat: Sequence[bytes]) -> dict[str, Preference]:
+    return {category.decode(): Preference.decode(code.decode()) for category, code in _pairs(flat)}
+
+
+def _subscriptions(packed: bytes) -> dict[str, Subscription]:
+    words = msgspec.json.decode(packed, type=dict[str, tuple[str, str]])
+    return {category: Subscription(Status.decode(status), reason) for category, (status, reason) in words.items()}
+
+
+def _channel_head(channel: Channel) -> bytes:
+    return _encode({"slug": channel.value, "label": channel.label})[:-1] + b',"enabled":'
+
+
+def _category_head(category: str) -> bytes:
+    slug = slug_of(category)
+    return _encode({"slug": slug, "label": label_of(slug)})[:-1] + b',"channels":'

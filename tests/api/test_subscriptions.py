@@ -1,0 +1,257 @@
+"""Topic subscriptions over REST: subscribing, unsubscribing, and what reaches the inbox then."""
+
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from gateway.store.preferences import MAX_CATEGORIES
+from tests.api.inbox import Inbox, code, messages
+from tests.servers import ADMIN
+
+
+def said(slug: str, reason: str | None, status: str = "subscribed") -> dict[str, Any]:
+    """Build a category as answers have it."""
+    return {"slug": slug, "reason": reason, "status": status}
+
+
+async def call(inbox: Inbox, method: str, path: str, value: Any = None) -> dict[str, Any]:
+    """Call and give the subscription of the answer."""
+    response = await inbox.request(method, path, json={"subscription": value} if value else None)
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
+    assert found.keys() == {"subscription"}
+    subscription: dict[str, Any] = found["subscription"]
+    return subscription
+
+
+async def subscribe(inbox: Inbox, topic: str, **reasons: str | None) -> dict[str, Any]:
+    """Subscribe to categories; `all_of_it` is `*`."""
+    return await call(inbox, "POST", "/subscriptions", {"topic": topic, "categories": _categories(reasons)})
+
+
+async def unsubscribe(inbox: Inbox, topic: str, *slugs: str) -> dict[str, Any]:
+    """Unsubscribe from categories."""
+    categories = [{"slug": slug} for slug in slugs]
+    return await call(inbox, "POST", f"/subscriptions/{quote(topic, safe='')}/unsubscribe", {"categories": categories})
+
+
+def _categories(reasons: dict[str, str | None]) -> list[dict[str, str]]:
+    named = {slug.replace("all_of_it", "*"): reason for slug, reason in reasons.items()}
+    return [{"slug": slug, **({"reason": reason} if reason else {})} for slug, reason in named.items()]
+
+
+async def topics(inbox: Inbox) -> list[str]:
+    """Give the topics of the list."""
+    return [one["topic"] for one in (await inbox.get("/subscriptions"))["subscriptions"]]
+
+
+# ---- the five operations
+
+
+async def test_a_new_user_has_no_subscriptions(inbox: Inbox) -> None:
+    assert await inbox.get("/subscriptions") == {"subscriptions": []}
+
+
+async def test_a_subscription_is_answered_listed_and_fetched_alike(inbox: Inbox) -> None:
+    answer = await subscribe(inbox, "acme.orders.1", comments="watching-the-repo", billing=None)
+    assert answer == {
+        "topic": "acme.orders.1",
+        "categories": [said("billing", None), said("comments", "watching-the-repo")],
+    }
+    assert await inbox.get("/subscriptions") == {"subscriptions": [answer]}
+    assert await inbox.get("/subscriptions/acme.orders.1") == {"subscription": answer}
+
+
+async def test_subscribing_adds_to_what_is_there(inbox: Inbox) -> None:
+    await subscribe(inbox, "t", a="first")
+    answer = await subscribe(inbox, "t", b="second")
+    assert answer["categories"] == [said("a", "first"), said("b", "second")]
+
+
+async def test_unsubscribing_keeps_the_reason_and_subscribing_again_ends_it(inbox: Inbox) -> None:
+    await subscribe(inbox, "t", a="because", b=None)
+    answer = await unsubscribe(inbox, "t", "a")
+    assert answer == {"topic": "t", "categories": [said("a", "because", "unsubscribed"), said("b", None)]}
+    assert (await subscribe(inbox, "t", a=None))["categories"] == [said("a", "because"), said("b", None)]
+
+
+async def test_who_never_subscribed_may_unsubscribe(inbox: Inbox) -> None:
+    answer = await unsubscribe(inbox, "t", "a")
+    assert answer == {"topic": "t", "categories": [said("a", None, "unsubscribed")]}
+    assert await inbox.get("/subscriptions/t") == {"subscription": answer}
+
+
+async def test_a_deleted_subscription_is_gone(inbox: Inbox) -> None:
+    await subscribe(inbox, "t", a=None)
+    await subscribe(inbox, "u", a=None)
+    response = await inbox.request("DELETE", "/subscriptions/t", content=b"null")
+    assert (response.status_code, response.content) == (204, b"")
+    assert await topics(inbox) == ["u"]
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_a_topic_that_was_never_subscribed_answers_404(inbox: Inbox, method: str) -> None:
+    for path in ("/subscriptions/t", f"/subscriptions/{'x' * 200}"):
+        response = await inbox.request(method, path)
+        assert (response.status_code, code(response), messages(response)) == (404, "not_found", ["Topic not found"])
+
+
+async def test_topics_are_listed_in_order(inbox: Inbox) -> None:
+    for topic in ("b", "a", "c"):
+        await unsubscribe(inbox, topic, "*")
+    assert await topics(inbox) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("topic", ["a/b", "/a//b/", "100 %", "ünï?#", "unsubscribe", "a/unsubscribe", "{}", "%2F"])
+async def test_a_topic_may_hold_any_characters(inbox: Inbox, topic: str) -> None:
+    await subscribe(inbox, topic, a="r")
+    answer = await unsubscribe(inbox, topic, "a")
+    assert answer == {"topic": topic, "categories": [said("a", "r", "unsubscribed")]}
+    path = f"/subscriptions/{quote(topic, safe='')}"
+    assert (await inbox.get(path))["subscription"] == answer
+    assert (await inbox.request("DELETE", path)).status_code == 204
+
+
+# ---- what is refused
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ({}, ["' is missing"]),
+        ({"subscription": "t"}, ["' must be a hash"]),
+        ({"subscription": {}}, [".topic' is missing", ".categories' is missing"]),
+        (
+            {"subscription": {"topic": "x" * 101, "categories": []}},
+            [".topic' must have at most 100 characters", f".categories' must have 1 to {MAX_CATEGORIES} items"],
+        ),
+        (
+            {"subscription": {"topic": 5, "categories": [{"reason": "r" * 256}, None, {"slug": "x" * 101}]}},
+            [
+                ".topic' must be a string",
+                ".categories[0].slug' is missing",
+                ".categories[0].reason' must have at most 255 characters",
+                ".categories[1]' is missing",
+                ".categories[2].slug' must have at most 100 characters",
+            ],
+        ),
+    ],
+)
+async def test_a_bad_subscription_is_refused_and_every_field_named(
+    inbox: Inbox, sent: Any, expected: list[str]
+) -> None:
+    response = await inbox.request("POST", "/subscriptions", json=sent)
+    assert response.status_code == 422
+    assert messages(response) == [f"Param 'subscription{problem}" for problem in expected]
+    assert await topics(inbox) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "expected"),
+    [
+        ("t", {}, "Param 'subscription' is missing"),
+        ("t", {"subscription": {}}, "Param 'subscription.categories' is missing"),
+        ("t", {"subscription": {"categories": [{}]}}, "Param 'subscription.categories[0].slug' is missing"),
+        (
+            "x" * 101,
+            {"subscription": {"categories": [{"slug": "a"}]}},
+            "Param 'topic' must have at most 100 characters",
+        ),
+    ],
+)
+async def test_a_bad_unsubscription_is_refused(inbox: Inbox, path: str, sent: Any, expected: str) -> None:
+    response = await inbox.request("POST", f"/subscriptions/{path}/unsubscribe", json=sent)
+    assert (response.status_code, messages(response)) == (422, [expected])
+    assert await topics(inbox) == []
+
+
+async def test_a_topic_has_so_many_categories_and_no_more(inbox: Inbox) -> None:
+    await subscribe(inbox, "t", **{f"c{number}": None for number in range(MAX_CATEGORIES)})
+    response = await inbox.request(
+        "POST", "/subscriptions", json={"subscription": {"topic": "t", "categories": [{"slug": "more"}]}}
+    )
+    assert (response.status_code, messages(response)) == (
+        422,
+        [f"Param 'subscription.categories' would leave the user with more than {MAX_CATEGORIES} categories"],
+    )
+
+
+# ---- what reaches the inbox
+
+
+async def test_the_unsubscribed_category_of_a_topic_reaches_the_inbox_no_more(inbox: Inbox) -> None:
+    await unsubscribe(inbox, "t", "a")
+    start = (await inbox.events())["position"]
+    await inbox.receive("muted", topic="t", category="a")
+    await inbox.receive("other category", topic="t", category="b")
+    await inbox.receive("other topic", topic="u", category="a")
+    await inbox.receive("no topic", category="a")
+    assert await inbox.titles() == ["no topic", "other topic", "other category"]
+    assert len((await inbox.events(start))["events"]) == (await inbox.page())["unread_count"] == 3
+
+
+async def test_subscribing_again_lets_notifications_through(inbox: Inbox) -> None:
+    await unsubscribe(inbox, "t", "a")
+    await subscribe(inbox, "t", a=None)
+    await inbox.receive("heard", topic="t", category="a")
+    assert await inbox.titles() == ["heard"]
+
+
+async def test_a_deleted_unsubscription_mutes_no_more(inbox: Inbox) -> None:
+    await unsubscribe(inbox, "t", "*")
+    await inbox.request("DELETE", "/subscriptions/t")
+    await inbox.receive("heard", topic="t")
+    assert await inbox.titles() == ["heard"]
+
+
+async def test_a_star_means_every_category_of_the_topic_named_or_not(inbox: Inbox) -> None:
+    await subscribe(inbox, "t", a="r")
+    answer = await unsubscribe(inbox, "t", "*")
+    assert answer["categories"] == [said("*", None, "unsubscribed"), said("a", "r", "unsubscribed")]
+    for category in ("a", "b", None):
+        await inbox.receive("muted", topic="t", category=category)
+    await subscribe(inbox, "t", b=None)  # an exception
+    for category in ("a", "b", None):
+        await inbox.receive(f"{category}", topic="t", category=category)
+    await subscribe(inbox, "t", all_of_it="all")  # and the end of all exceptions
+    await inbox.receive("all", topic="t", category="a")
+    assert await inbox.titles() == ["all", "b"]
+
+
+async def test_uncategorized_stands_for_notifications_of_the_topic_without_a_category(inbox: Inbox) -> None:
+    answer = await unsubscribe(inbox, "t", "uncategorized")
+    assert answer["categories"] == [said("uncategorized", None, "unsubscribed")]
+    await inbox.receive("muted", topic="t")
+    await inbox.receive("heard", topic="t", category="a")
+    assert await inbox.titles() == ["heard"]
+
+
+# ---- whose they are
+
+
+async def test_one_users_subscriptions_are_not_anothers(inbox: Inbox) -> None:
+    bob = Inbox(inbox.http, f"{inbox.external_id}-bob")
+    mine = await subscribe(inbox, "t", a="r")
+    assert (await bob.request("GET", "/subscriptions/t")).status_code == 404
+    assert (await bob.request("DELETE", "/subscriptions/t")).status_code == 404
+    await unsubscribe(bob, "t", "*")
+    assert await inbox.get("/subscriptions") == {"subscriptions": [mine]}
+    await inbox.receive("mine", topic="t", category="a")
+    await bob.receive("muted", topic="t", category="a")
+    assert (await inbox.titles(), await bob.titles()) == (["mine"], [])
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/subscriptions"),
+        ("POST", "/subscriptions"),
+        ("GET", "/subscriptions/t"),
+        ("DELETE", "/subscriptions/t"),
+        ("POST", "/subscriptions/t/unsubscribe"),
+    ],
+)
+async def test_a_project_alone_has_no_subscriptions(http: httpx.AsyncClient, method: str, path: str) -> None:
+    assert (await http.request(method, path, headers=ADMIN, json={})).status_code == 401

@@ -1,0 +1,206 @@
+"""What the model does not say of preferences and subscriptions: bounds, the event's bytes, one decision a delivery."""
+
+from uuid import uuid4
+
+import msgspec
+import pytest
+from redis.crc import key_slot
+
+from gateway.domain.event import Position
+from gateway.domain.preferences import Channel, Preference, Status
+from gateway.domain.principal import ProjectId
+from gateway.store import keys, preferences
+from gateway.store.client import FunctionClient
+from gateway.store.devices import Device, DeviceStore
+from gateway.store.inbox import Delivery, InboxStore, Retention
+from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore, TooManyError
+from tests.store.conftest import at, new_user
+from tests.store.test_directory import Clock
+from tests.store.test_inbox import content
+
+OFF = {Channel.IN_APP: False}
+
+
+@pytest.fixture
+def preference_store(client: FunctionClient) -> PreferenceStore:
+    return PreferenceStore(client, Retention(events=1000, seconds=1000))
+
+
+@pytest.fixture
+def subscriptions(client: FunctionClient) -> SubscriptionStore:
+    return SubscriptionStore(client)
+
+
+@pytest.fixture
+def project() -> ProjectId:
+    return new_user().project_id
+
+
+# ---- the categories of a project
+
+
+async def test_what_a_project_sends_is_remembered_for_that_project(client: FunctionClient, project: ProjectId) -> None:
+    categories = CategoryStore(client, Clock())
+    await categories.record(project, "a")
+    await categories.record(project, "a")
+    assert await categories.all(project) == ["a"]
+    assert await categories.all(new_user().project_id) == []
+
+
+async def test_a_recorded_category_costs_no_call_for_a_while_and_is_recorded_again_then(
+    client: FunctionClient, project: ProjectId
+) -> None:
+    clock = Clock()
+    categories = CategoryStore(client, clock)
+    await categories.record(project, "a")
+    await client.redis.delete(keys.categories(project))
+    await categories.record(project, "a")
+    assert await categories.all(project) == []
+    clock.now = preferences.RECORDED_SECONDS
+    await categories.record(project, "a")
+    assert await categories.all(project) == ["a"]
+
+
+async def test_a_project_has_so_many_categories_and_no_more(
+    client: FunctionClient, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preferences, "MAX_CATEGORIES", 2)
+    for name in ("a", "b", "c", "a"):
+        await CategoryStore(client, Clock()).record(project, name)
+    assert sorted(await CategoryStore(client, Clock()).all(project)) == ["a", "b"]
+
+
+async def test_the_memory_of_recorded_categories_is_bounded(
+    client: FunctionClient, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preferences, "RECORDED_CATEGORIES", 2)
+    categories = CategoryStore(client, Clock())
+    for name in ("a", "b", "c"):
+        await categories.record(project, name)
+    assert len(categories._recorded) == 1
+    assert sorted(await categories.all(project)) == ["a", "b", "c"]
+
+
+# ---- preferences
+
+
+async def test_the_event_has_the_changed_categories_with_all_channels(
+    store: InboxStore, preference_store: PreferenceStore
+) -> None:
+    user = new_user()
+    await preference_store.update(user, {"b": {}, "": {Channel.SMS: False}, "a": {Channel.SMS: True}}, None, at(1))
+    (event,) = (await store.read_log(user, Position("e0", 0), "x")).events
+    channels = [{"slug": one.value, "label": one.label, "enabled": one is not Channel.SMS} for one in Channel]
+    assert msgspec.json.decode(event.text)["data"] == {
+        "notification_preferences": {
+            "categories": [{"slug": "uncategorized", "label": "Uncategorized", "channels": channels}]
+        }
+    }
+
+
+async def test_switching_what_is_so_already_makes_no_event(
+    store: InboxStore, preference_store: PreferenceStore
+) -> None:
+    user = new_user()
+    for _ in range(2):
+        await preference_store.update(user, {"a": OFF, "b": {Channel.SMS: True}}, None, at(1))
+    assert (await store.read_log(user, None, "x")).end.offset == 1
+
+
+async def test_the_log_of_a_new_user_may_begin_with_preferences(
+    store: InboxStore, preference_store: PreferenceStore
+) -> None:
+    user = new_user()
+    await preference_store.update(user, {"a": OFF}, "me", at(1))
+    assert await store.create(content(category="b"), [Delivery(user)], at(2), remember=False) == 1
+    assert (await store.read_log(user, None, "x")).end == Position("e0", 2)
+
+
+async def test_too_many_categories_are_refused_whole(
+    store: InboxStore, preference_store: PreferenceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preferences, "MAX_CATEGORIES", 2)
+    user = new_user()
+    await preference_store.update(user, {"a": OFF}, None, at(1))
+    with pytest.raises(TooManyError, match="more than 2 categories"):
+        await preference_store.update(user, {"a": {Channel.SMS: False}, "b": OFF, "c": OFF}, None, at(1))
+    assert await preference_store.read(user) == {"a": Preference(frozenset({Channel.IN_APP}))}
+    assert (await store.read_log(user, None, "x")).end.offset == 1
+    await preference_store.update(user, {"a": {}, "b": OFF}, None, at(1))
+    assert len(await preference_store.read(user)) == 2
+
+
+async def test_a_preference_from_before_a_channel_came_to_be_is_completed(
+    store: InboxStore, preference_store: PreferenceStore, client: FunctionClient
+) -> None:
+    user = new_user()
+    await client.redis.hset(keys.user(user.project_id, user.id) + keys.USER_SUFFIXES["PREFERENCES"], "a", "10")
+    found = await preference_store.update(user, {"a": {Channel.SMS: False}}, None, at(1))
+    assert found == {"a": Preference(frozenset({Channel.MOBILE_PUSH, Channel.SMS}))}
+
+
+# ---- subscriptions
+
+
+async def test_too_many_topics_or_categories_of_one_are_refused(
+    subscriptions: SubscriptionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preferences, "MAX_CATEGORIES", 2)
+    monkeypatch.setattr(preferences, "MAX_TOPICS", 1)
+    user = new_user()
+    before = await subscriptions.set(user, "t", Status.SUBSCRIBED, {"a": "", "b": ""})
+    with pytest.raises(TooManyError, match="more than 2 categories"):
+        await subscriptions.set(user, "t", Status.UNSUBSCRIBED, {"*": ""})
+    with pytest.raises(TooManyError, match="more than 1 topics"):
+        await subscriptions.set(user, "other", Status.UNSUBSCRIBED, {"*": ""})
+    assert await subscriptions.all(user) == {"t": before}
+
+
+# ---- the decision
+
+
+async def test_what_is_muted_leaves_no_trace_but_the_profile_it_brought(
+    store: InboxStore, preference_store: PreferenceStore
+) -> None:
+    user = new_user()
+    await preference_store.update(user, {"a": OFF}, None, at(1))
+    muted, heard = content(category="a"), content(category="b")
+    assert await store.create(muted, [Delivery(user, {"first_name": "Joe"})], at(2), remember=False) == 0
+    assert await store.get(user, muted.id) is None
+    page = await store.read_log(user, None, "x")
+    assert (page.end.offset, page.counts) == (1, (0, 0, 0, 0))
+    await store.create(heard, [Delivery(user)], at(3), remember=False)
+    item = msgspec.json.decode(await store.get(user, heard.id) or b"")
+    assert item["recipient"]["first_name"] == "Joe"
+
+
+async def test_a_repeated_request_does_not_decide_anew(store: InboxStore, preference_store: PreferenceStore) -> None:
+    user, one = new_user(), content(uuid4(), category="a")
+    await preference_store.update(user, {"a": OFF}, None, at(1))
+    assert await store.create(one, [Delivery(user)], at(2), remember=True) == 0
+    await preference_store.update(user, {"a": {Channel.IN_APP: True}}, None, at(3))
+    assert await store.create(one, [Delivery(user)], at(4), remember=True) == 0
+
+
+async def test_one_recipients_wish_does_not_touch_the_others(
+    store: InboxStore, preference_store: PreferenceStore, subscriptions: SubscriptionStore
+) -> None:
+    users = [new_user() for _ in range(4)]
+    await preference_store.update(users[0], {"a": OFF}, None, at(1))
+    await subscriptions.set(users[1], "t", Status.UNSUBSCRIBED, {"a": ""})
+    await subscriptions.set(users[2], "t", Status.UNSUBSCRIBED, {"b": ""})
+    one = content(category="a", topic="t")
+    assert await store.create(one, [Delivery(user) for user in users], at(2), remember=False) == 2
+    assert [await store.get(user, one.id) is not None for user in users] == [False, False, True, True]
+
+
+async def test_all_that_is_kept_of_a_user_shares_one_slot(
+    preference_store: PreferenceStore, subscriptions: SubscriptionStore, client: FunctionClient
+) -> None:
+    user = new_user()
+    await preference_store.update(user, {"a}{b": OFF}, None, at(1))
+    await subscriptions.set(user, "{t}", Status.UNSUBSCRIBED, {"*": ""})
+    await DeviceStore(client).register(user, Device("{token}", "ios", None), 1)
+    names = [key async for key in client.redis.scan_iter(match=f"*{user.id}*")]
+    assert len(names) == 5
+    assert len({key_slot(name) for name in names}) == 1

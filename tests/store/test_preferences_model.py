@@ -1,0 +1,177 @@
+"""The same random commands through the domain's rules and through the Lua functions: what reaches the inbox, when."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.domain.event import Position
+from gateway.domain.preferences import (
+    UPDATE_EVENT,
+    Channel,
+    Preference,
+    Status,
+    Subscription,
+    reaches_inbox,
+    slug_of,
+    subscriptions_after,
+)
+from gateway.settings import Settings
+from gateway.store.client import FunctionClient, create_redis
+from gateway.store.inbox import Delivery, InboxStore, Retention
+from gateway.store.preferences import PreferenceStore, SubscriptionStore
+from tests.servers import RedisServer
+from tests.store.conftest import at, new_user
+from tests.store.model import Inbox
+from tests.store.test_inbox import content
+
+CATEGORIES = ["", "a", "b:1", "ü}", "1"]
+TOPICS = ["t", "/a", '"{}']
+
+categories = st.sampled_from(CATEGORIES)
+topics = st.sampled_from(TOPICS)
+
+
+@dataclass(frozen=True)
+class Send:
+    category: str
+    topic: str
+
+
+@dataclass(frozen=True)
+class Switch:
+    switches: dict[str, dict[Channel, bool]]
+
+
+@dataclass(frozen=True)
+class Say:
+    topic: str
+    status: Status
+    reasons: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Forget:
+    topic: str
+
+
+Step = Send | Switch | Say | Forget
+some_channels = st.sampled_from([Channel.IN_APP, Channel.IN_APP, Channel.EMAIL, Channel.SMS])
+some_reasons = st.sampled_from(["", "r", 'because "/"'])
+steps = st.one_of(
+    st.builds(Send, categories, topics | st.just("")),
+    st.builds(Send, categories, topics | st.just("")),
+    st.builds(Switch, st.dictionaries(categories, st.dictionaries(some_channels, st.booleans()), max_size=3)),
+    st.builds(
+        Say,
+        topics,
+        st.sampled_from(Status),
+        st.dictionaries(categories | st.just("*"), some_reasons, min_size=1, max_size=3),
+    ),
+    st.builds(Forget, topics),
+)
+
+
+@dataclass
+class Model:
+    """One user in plain Python: the inbox of the other model, and what the domain's functions make of the rest."""
+
+    inbox: Inbox = field(default_factory=Inbox)
+    preferences: dict[str, Preference] = field(default_factory=dict)
+    subscriptions: dict[str, dict[str, Subscription]] = field(default_factory=dict)
+    changes: list[list[tuple[str, list[bool]]]] = field(default_factory=list)
+
+    def send(self, notification_id: str, category: str, topic: str, now: int) -> bool:
+        preference = self.preferences.get(category, Preference())
+        if not reaches_inbox(preference, self.subscriptions.get(topic, {}), category):
+            return False
+        return self.inbox.create(notification_id, category, topic, now)
+
+    def switch(self, switches: dict[str, dict[Channel, bool]]) -> dict[str, Preference]:
+        before = {category: self.preferences.get(category, Preference()) for category in switches}
+        after = {category: before[category].switched(changes) for category, changes in switches.items()}
+        self.preferences |= after
+        changed = [category for category in switches if after[category] != before[category]]
+        if changed:
+            self.inbox._append(UPDATE_EVENT, None)
+            self.changes.append([(slug_of(name), [after[name].allows(one) for one in Channel]) for name in changed])
+        return self.preferences
+
+    def say(self, topic: str, status: Status, reasons: dict[str, str]) -> dict[str, Subscription]:
+        self.subscriptions[topic] = subscriptions_after(self.subscriptions.get(topic, {}), status, reasons)
+        return self.subscriptions[topic]
+
+
+@dataclass(frozen=True)
+class Stores:
+    inboxes: InboxStore
+    preferences: PreferenceStore
+    subscriptions: SubscriptionStore
+
+
+@pytest.fixture
+def run(redis_server: RedisServer) -> Callable[[Any], None]:
+    """Run a coroutine function with stores of its own: Hypothesis knows no event loops."""
+
+    def in_loop(work: Any) -> None:
+        async def main() -> None:
+            redis = create_redis(Settings(redis_url=redis_server.url))
+            client, retention = FunctionClient(redis), Retention(1000, 1000)
+            try:
+                await work(
+                    Stores(InboxStore(client, retention), PreferenceStore(client, retention), SubscriptionStore(client))
+                )
+            finally:
+                await redis.aclose()
+
+        asyncio.run(main())
+
+    return in_loop
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(st.lists(steps, max_size=30))
+def test_the_functions_agree_with_the_rules(run: Callable[[Any], None], sequence: list[Step]) -> None:
+    async def work(stores: Stores) -> None:
+        user, model = new_user(), Model()
+        for now, step in enumerate(sequence, 100):
+            match step:
+                case Send(category, topic):
+                    one = content(uuid4(), category=category, topic=topic)
+                    created = await stores.inboxes.create(one, [Delivery(user)], at(now), remember=False)
+                    assert bool(created) == model.send(str(one.id), category, topic, now), step
+                case Switch(switches):
+                    found = await stores.preferences.update(user, switches, "c", at(now))
+                    assert found == model.switch(switches), step
+                case Say(topic, status, reasons):
+                    said = await stores.subscriptions.set(user, topic, status, reasons)
+                    assert said == model.say(topic, status, reasons), step
+                case Forget(topic):
+                    known = model.subscriptions.pop(topic, None) is not None
+                    assert await stores.subscriptions.delete(user, topic) is known, step
+        assert await stores.preferences.read(user) == model.preferences
+        assert await stores.subscriptions.all(user) == model.subscriptions
+        for topic in TOPICS:
+            assert await stores.subscriptions.of_topic(user, topic) == model.subscriptions.get(topic, {})
+
+        page = await stores.inboxes.read_log(user, Position("e0", 0), "e0")
+        found_log, changes = [], []
+        for offset, event in enumerate(page.events, 1):
+            text = msgspec.json.decode(event.text)
+            assert text["position"] == str(event.position) == f"e0.{offset}"
+            found_log.append((event.name, text["unread_count"], text["unseen_count"]))
+            if event.name == UPDATE_EVENT:
+                assert text["data"]["client_id"] == "c"
+                listed = text["data"]["notification_preferences"]["categories"]
+                assert all([one["slug"] for one in row["channels"]] == [one.value for one in Channel] for row in listed)
+                changes.append([(row["slug"], [one["enabled"] for one in row["channels"]]) for row in listed])
+        assert found_log == [(entry["name"], *entry["counts"][:2]) for entry in model.inbox.log]
+        assert changes == model.changes
+
+    run(work)
