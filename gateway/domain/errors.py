@@ -94,6 +94,9 @@ class ErrorCode(Enum):
         "Too many requests in this minute",
         "Wait for Retry-After seconds; open inboxes get changes without asking.",
     )
+    HEADERS_TOO_LARGE = ErrorKind(
+        "headers_too_large", 431, "The request's headers are too large", "Keep them under 64 KB together."
+    )
     INTERNAL_ERROR = ErrorKind("internal_error", 500, "Something went wrong on our side")
     NOT_BUILT = ErrorKind("not_built", 501, "This operation is not built yet")
     REDIS_UNAVAILABLE = ErrorKind(

@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.domain.errors import ErrorCode, Problem
+from gateway.live.connection import encode_json
 from gateway.live.handshake import read_handshake
 from gateway.live.sse import PATH, SseConnection
 from gateway.telemetry import log
 
 if TYPE_CHECKING:
     from gateway.live.hub import Hub
+
+
+MAX_HEAD_BYTES = 64 * 1024
+"""Request line and headers together; Apache and nginx take 8 to 32 KB by default."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -23,6 +29,8 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(**arguments)
         self._hub = hub
         self._given_away = False
+        self._in_head = True
+        self._head_bytes = 0
 
     def data_received(self, data: bytes) -> None:
         """Parse; then let go of the parser if the socket went to a WebSocket or an event stream."""
@@ -30,9 +38,21 @@ class HttpProtocol(HttpToolsProtocol):
         if self.transport.get_protocol() is not self:
             # The parser and this object refer to each other: without this they would wait for a collection.
             self.parser = None  # type: ignore[assignment] # as uvicorn does in connection_lost
+        elif self._in_head:
+            # The parser keeps an unfinished head whole, whoever sends it.
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse_head()
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._in_head = True
+        self._head_bytes = 0
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Start the request, or give the socket to an event stream."""
+        self._in_head = False
         if self._given_away:
             return  # what a client sends after its request for a stream means nothing
         busy = self.cycle is not None and not self.cycle.response_complete
@@ -51,6 +71,14 @@ class HttpProtocol(HttpToolsProtocol):
         """Finish the request, but for one whose socket is gone."""
         if not self._given_away:
             super().on_message_complete()
+
+    def _refuse_head(self) -> None:
+        kind = ErrorCode.HEADERS_TOO_LARGE.kind
+        body = encode_json({"errors": [Problem(kind.message, kind.code, kind.suggestion)]})
+        head = f"HTTP/1.1 {kind.status} Request Header Fields Too Large\r\nConnection: close\r\n"
+        fields = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        self.transport.write((head + fields).encode() + body)
+        self.transport.close()
 
     def _url_path(self) -> str:
         path: bytes = self.url.split(b"?", 1)[0]

@@ -1,9 +1,14 @@
 """What an opening request brings."""
 
+import asyncio
+import contextlib
+
+import httpx
 import pytest
 
 from gateway.domain.principal import Credentials
 from gateway.live.handshake import origin_allowed, read_handshake
+from tests.servers import Gateway
 
 
 def test_credentials_come_from_headers_in_any_case() -> None:
@@ -46,3 +51,26 @@ def test_a_query_that_makes_no_sense_brings_nothing(query: str) -> None:
 )
 def test_an_origin_is_allowed_or_not(origin: str | None, allowed: tuple[str, ...], verdict: bool) -> None:
     assert origin_allowed(origin, allowed) is verdict
+
+
+async def test_a_request_head_without_end_is_refused(gateway: Gateway) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(b"GET /healthz HTTP/1.1\r\nX-Long: ")
+    # Ours may be refused before all of it is sent, which resets the connection.
+    with contextlib.suppress(ConnectionError):
+        for _ in range(64):
+            writer.write(b"x" * 65536)
+            await writer.drain()
+    async with asyncio.timeout(5):
+        with contextlib.suppress(ConnectionError):
+            assert (await reader.read(100)).startswith(b"HTTP/1.1 431 ")
+            while await reader.read(65536):
+                pass
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+async def test_a_large_head_that_ends_is_taken(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/healthz", headers={"X-Long": "x" * 30_000})
+    assert answer.status_code == 200
