@@ -1,0 +1,140 @@
+"""Tenants and users are apart: made from the route table, so that a new route cannot be forgotten.
+
+Joe of project A has one of everything. Then every operation is called on Joe's things by Eve, another user of A; by
+B's user who is called Joe too; and by B's backend. None may learn of Joe's data, and nothing of Joe's may change.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.api.operation import Operation, Scope
+from gateway.api.operations import OPERATIONS
+from tests.servers import ADMIN, Gateway, user_headers, user_hmac
+
+MARK = "known-to-joe-only"
+TOPIC = "a-topic"  # anybody may name it; what Joe said about it is Joe's
+CALLS = [row for row in OPERATIONS if row.scope is not Scope.PUBLIC]
+
+
+@dataclass(frozen=True)
+class Joe:
+    """A user of project A with one of everything, and what the paths of the route table may name."""
+
+    external_id: str
+    paths: dict[str, str]
+
+    def snapshot(self, http: httpx.Client) -> list[Any]:
+        """Everything that Joe sees."""
+        paths = ("/notifications", "/notification_preferences", "/subscriptions", "/realtime/events")
+        return [http.get(path, headers=user_headers(self.external_id)).raise_for_status().json() for path in paths]
+
+
+@pytest.fixture(scope="module")
+def other_project(gateway: Gateway) -> dict[str, str]:
+    """Project B's admin headers, made on the command line while the gateway runs."""
+    environment = {**os.environ, "INBOX_DATA_DIR": str(gateway.data_dir)}
+    command = [sys.executable, "-m", "gateway", "project", "create", "B"]
+    printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    keys = dict(re.findall(r"^api (key|secret) +(\S+)$", printed, flags=re.MULTILINE))
+    return {"X-MAGICBELL-API-KEY": keys["key"], "X-MAGICBELL-API-SECRET": keys["secret"]}
+
+
+@pytest.fixture(scope="module")
+def client(gateway: Gateway) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=gateway.url, timeout=10) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def joe(client: httpx.Client) -> Joe:
+    name = f"joe-{MARK}"
+    mine = user_headers(name)
+    notification = {"title": MARK, "category": MARK, "topic": TOPIC, "recipients": [{"external_id": name}]}
+    sent = client.post("/notifications", headers=ADMIN, json={"notification": notification}).raise_for_status()
+    saved = client.post("/users", headers=ADMIN, json={"user": {"external_id": name, "first_name": MARK}})
+    channels = [{"slug": "email", "enabled": False}]
+    preferences = {"notification_preferences": {"categories": [{"slug": f"{MARK}-2", "channels": channels}]}}
+    client.put("/notification_preferences", headers=mine, json=preferences).raise_for_status()
+    subscription = {"subscription": {"topic": TOPIC, "categories": [{"slug": MARK, "reason": MARK}]}}
+    client.post("/subscriptions", headers=mine, json=subscription).raise_for_status()
+    device = {"push_subscription": {"device_token": MARK, "platform": "ios"}}
+    client.post("/push_subscriptions", headers=mine, json=device).raise_for_status()
+    return Joe(
+        name,
+        {
+            "id": sent.json()["notification"]["id"],
+            "topic": TOPIC,
+            "device_token": MARK,
+            "user": saved.json()["user"]["id"],
+        },
+    )
+
+
+def call(client: httpx.Client, row: Operation, joe: Joe, headers: dict[str, str]) -> httpx.Response:
+    """Call an operation on Joe's things. A path that names something new must be added to Joe's paths."""
+    path = re.sub(r"{(\w+)}", lambda match: joe.paths[match[1]], row.path)
+    body = {row.body.root: dict(row.body.example)} if row.body else None
+    return client.request(row.method, path, headers=headers, json=body)
+
+
+def assert_apart(client: httpx.Client, row: Operation, joe: Joe, headers: dict[str, str], may_name: str = "\0") -> None:
+    before = joe.snapshot(client)
+    answer = call(client, row, joe, headers)
+    assert answer.status_code < 500, answer.text
+    assert MARK not in answer.text.replace(may_name, ""), answer.text
+    assert joe.snapshot(client) == before
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in CALLS if row.scope is Scope.USER], ids=lambda row: f"{row.method} {row.path}"
+)
+def test_a_user_never_touches_another_users_things(client: httpx.Client, joe: Joe, row: Operation) -> None:
+    # The categories that a project sends are for all its users to choose from.
+    assert_apart(client, row, joe, user_headers("eve"), f'"{MARK}"' if "preferences" in row.path else "\0")
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in CALLS if row.scope is Scope.USER], ids=lambda row: f"{row.method} {row.path}"
+)
+def test_a_user_of_the_same_name_in_another_project_never_touches_them(
+    client: httpx.Client, joe: Joe, other_project: dict[str, str], row: Operation
+) -> None:
+    headers = {
+        "X-MAGICBELL-API-KEY": other_project["X-MAGICBELL-API-KEY"],
+        "X-MAGICBELL-USER-EXTERNAL-ID": joe.external_id,
+        "X-MAGICBELL-USER-HMAC": user_hmac(joe.external_id, other_project["X-MAGICBELL-API-SECRET"]),
+    }
+    assert_apart(client, row, joe, headers)
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in CALLS if row.scope is Scope.ADMIN], ids=lambda row: f"{row.method} {row.path}"
+)
+def test_another_projects_backend_never_touches_them(
+    client: httpx.Client, joe: Joe, other_project: dict[str, str], row: Operation
+) -> None:
+    assert_apart(client, row, joe, other_project)
+    by_name = Joe(joe.external_id, {**joe.paths, "user": f"external_id:{joe.external_id}"})
+    assert_apart(client, row, by_name, other_project)
+
+
+@pytest.mark.parametrize("row", CALLS, ids=lambda row: f"{row.method} {row.path}")
+def test_one_projects_secret_does_not_open_another(
+    client: httpx.Client, joe: Joe, other_project: dict[str, str], row: Operation
+) -> None:
+    mixed = {
+        "X-MAGICBELL-API-KEY": ADMIN["X-MAGICBELL-API-KEY"],
+        "X-MAGICBELL-API-SECRET": other_project["X-MAGICBELL-API-SECRET"],
+        "X-MAGICBELL-USER-EXTERNAL-ID": joe.external_id,
+    }
+    before = joe.snapshot(client)
+    assert call(client, row, joe, mixed).status_code == 401
+    assert joe.snapshot(client) == before
