@@ -74,7 +74,10 @@ class Settings:
     max_write_buffer_bytes: int = _setting(
         256 * 1024, "Bytes that may wait for a slow reader before it is closed.", least=1024
     )
-    authentication_seconds: float = _setting(10.0, "How long a connection may take to say who it is.", least=0.1)
+    authentication_seconds: float = _setting(
+        10.0, "How long a client may take to send a request's head, and a live connection to say who it is.", least=0.1
+    )
+    body_seconds: float = _setting(30.0, "How long a client may take to send a request's body.", least=0.1)
     heartbeat_seconds: float = _setting(
         25.0, "Between heartbeats; under the 30-60 s after which proxies drop idle connections.", least=0.1
     )

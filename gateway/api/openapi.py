@@ -130,7 +130,7 @@ def _refusal_statuses(operation: Operation) -> set[int]:
     if operation.query or operation.body or operation.scope is Scope.USER:
         statuses.add(422)
     if operation.body:
-        statuses |= {400, 413, *(refusal.kind.status for refusal in operation.body.refusals)}
+        statuses |= {400, 408, 413, *(refusal.kind.status for refusal in operation.body.refusals)}
     return statuses
 
 

@@ -4,6 +4,7 @@ The function gets a `Call`, which is the request with its credentials verified, 
 raised anywhere as ApiError or StoreUnavailableError and turned into the v1 `errors` array here, once.
 """
 
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -129,11 +130,18 @@ class Call:
         return read_body(body, self.operation.body.root, self.operation.body.param)
 
     async def body(self) -> bytes:
-        """Read the whole body. Raises ApiError 413."""
+        """Read the whole body. Raises ApiError 408 and 413."""
         most = self.services.settings.max_body_bytes
         length = self.request.headers.get("content-length", "")
         if length.isdigit() and int(length) > most:
             raise _too_large(most)
+        try:
+            async with asyncio.timeout(self.services.settings.body_seconds):
+                return await self._read_body(most)
+        except TimeoutError:
+            raise api_error(ErrorCode.REQUEST_TIMEOUT) from None
+
+    async def _read_body(self, most: int) -> bytes:
         body = bytearray()
         async for chunk in self.request.stream():
             body += chunk
@@ -279,7 +287,10 @@ def no_content() -> Response:
 
 def error_response(error: ApiError) -> Response:
     """Answer the v1 `errors` array."""
-    headers = {"Retry-After": str(error.retry_after_seconds)} if error.retry_after_seconds is not None else None
+    headers = {"Retry-After": str(error.retry_after_seconds)} if error.retry_after_seconds is not None else {}
+    if error.status in (408, 413):
+        # What is left of the body is not read, so no other request can follow on this connection.
+        headers["Connection"] = "close"
     return json_response({"errors": error.problems}, error.status, headers)
 
 

@@ -69,6 +69,7 @@ class ErrorCode(Enum):
     )
     NOT_FOUND = ErrorKind("not_found", 404, "Not found")
     METHOD_NOT_ALLOWED = ErrorKind("method_not_allowed", 405, "Method not allowed")
+    REQUEST_TIMEOUT = ErrorKind("request_timeout", 408, "The body did not come in time", "See INBOX_BODY_SECONDS.")
     IDEMPOTENCY_KEY_IN_USE = ErrorKind(
         "idempotency_key_in_use",
         409,

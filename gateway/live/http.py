@@ -4,6 +4,7 @@ An ASGI response that never ends costs a task, a request cycle and several futur
 measurements behind the design. Giving the socket away costs one small object, and HTTP keeps uvicorn's parser.
 """
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -15,6 +16,8 @@ from gateway.live.sse import PATH, SseConnection
 from gateway.telemetry import log
 
 if TYPE_CHECKING:
+    import asyncio
+
     from gateway.live.hub import Hub
 
 
@@ -31,6 +34,22 @@ class HttpProtocol(HttpToolsProtocol):
         self._given_away = False
         self._in_head = True
         self._head_bytes = 0
+        self._slot: int | None = None
+
+    def connection_made(self, transport: "asyncio.Transport") -> None:  # type: ignore[override] # as uvicorn has it
+        """Take a socket, whose first request is due."""
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the socket."""
+        self._head_finished()
+        super().connection_lost(exc)
+
+    def on_deadline(self, now: float) -> None:
+        """Cut a client that did not finish its request's head in time."""
+        self._slot = None
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Parse; then let go of the parser if the socket went to a WebSocket or an event stream."""
@@ -48,11 +67,13 @@ class HttpProtocol(HttpToolsProtocol):
         """Begin a request."""
         self._in_head = True
         self._head_bytes = 0
+        self._expect_head()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Start the request, or give the socket to an event stream."""
         self._in_head = False
+        self._head_finished()
         if self._given_away:
             return  # what a client sends after its request for a stream means nothing
         busy = self.cycle is not None and not self.cycle.response_complete
@@ -71,6 +92,15 @@ class HttpProtocol(HttpToolsProtocol):
         """Finish the request, but for one whose socket is gone."""
         if not self._given_away:
             super().on_message_complete()
+
+    def _expect_head(self) -> None:
+        when = time.monotonic() + self._hub.limits.authentication_seconds
+        self._slot = self._hub.unfinished_heads.schedule(self, when, self._slot)
+
+    def _head_finished(self) -> None:
+        if self._slot is not None:
+            self._hub.unfinished_heads.cancel(self, self._slot)
+            self._slot = None
 
     def _refuse_head(self) -> None:
         kind = ErrorCode.HEADERS_TOO_LARGE.kind

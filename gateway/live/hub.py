@@ -9,7 +9,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from gateway.auth import Authenticator
 from gateway.domain.errors import ApiError, CloseCode, ErrorCode, Problem, api_error
@@ -37,6 +37,13 @@ _CLOSE_CODES = {
     ErrorCode.TOKEN_EXPIRED.kind.code: CloseCode.TOKEN_EXPIRED,
     ErrorCode.FORBIDDEN.kind.code: CloseCode.FORBIDDEN,
 }
+
+
+class HasDeadline(Protocol):
+    """What is told when its deadline has come."""
+
+    def on_deadline(self, now: float) -> None:
+        """Act on it; `now` is monotonic seconds."""
 
 
 class Feed:
@@ -72,6 +79,7 @@ class Hub:
         self.access_log = settings.access_log
         self.draining = False
         self.wheel: Wheel[Connection] = Wheel(time.monotonic())
+        self.unfinished_heads: Wheel[HasDeadline] = Wheel(time.monotonic())
         self._max_connections_per_user = settings.max_connections_per_user
         self._authenticator = authenticator
         self._inboxes = inboxes
@@ -321,3 +329,5 @@ class Hub:
             now = time.monotonic()
             for connection in self.wheel.due(now):
                 connection.on_deadline(now)
+            for unfinished in self.unfinished_heads.due(now):
+                unfinished.on_deadline(now)

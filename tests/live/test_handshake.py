@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
+from pathlib import Path
 
 import httpx
 import pytest
 
 from gateway.domain.principal import Credentials
 from gateway.live.handshake import origin_allowed, read_handshake
-from tests.servers import Gateway
+from tests.servers import ADMIN, Gateway, running_gateway
 
 
 def test_credentials_come_from_headers_in_any_case() -> None:
@@ -74,3 +75,28 @@ async def test_a_request_head_without_end_is_refused(gateway: Gateway) -> None:
 async def test_a_large_head_that_ends_is_taken(http: httpx.AsyncClient) -> None:
     answer = await http.get("/healthz", headers={"X-Long": "x" * 30_000})
     assert answer.status_code == 200
+
+
+async def closed_within(reader: asyncio.StreamReader, seconds: float) -> bytes:
+    """Read until the server closes; give what it said."""
+    async with asyncio.timeout(seconds):
+        with contextlib.suppress(ConnectionError):
+            return await reader.read()
+    return b""
+
+
+async def test_a_client_that_does_not_finish_its_request_is_cut_in_time(tmp_path: Path) -> None:
+    with running_gateway(tmp_path / "data", INBOX_AUTHENTICATION_SECONDS="0.5", INBOX_BODY_SECONDS="0.5") as gateway:
+        for beginning in (b"", b"GET /healthz HTT"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+            writer.write(beginning)
+            assert await closed_within(reader, 3) == b""
+            writer.close()
+
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        credentials = "".join(f"{name}: {value}\r\n" for name, value in ADMIN.items())
+        writer.write(f"POST /notifications HTTP/1.1\r\nContent-Length: 10\r\n{credentials}\r\n{{".encode())
+        answer = await closed_within(reader, 3)
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"request_timeout" in answer
+        writer.close()
