@@ -288,8 +288,9 @@ def no_content() -> Response:
 def error_response(error: ApiError) -> Response:
     """Answer the v1 `errors` array."""
     headers = {"Retry-After": str(error.retry_after_seconds)} if error.retry_after_seconds is not None else {}
-    if error.status in (408, 413):
-        # What is left of the body is not read, so no other request can follow on this connection.
+    if error.status == ErrorCode.REQUEST_TIMEOUT.kind.status:
+        # The rest of the body may never come, so no other request can follow on this connection. (After a 413 it
+        # does come and is passed over: closing then would reset the connection before the client reads the answer.)
         headers["Connection"] = "close"
     return json_response({"errors": error.problems}, error.status, headers)
 
