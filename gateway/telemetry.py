@@ -27,8 +27,8 @@ RESUMES = Counter("inbox_resumes", "Connections that came back with a position a
 RESETS = Counter("inbox_resets", "Connections that were told to fetch, by reason.", ["reason"])
 GAPS = Counter("inbox_gaps_healed", "Log reads after a live event that did not follow the last one.")
 RESYNCS = Counter("inbox_resyncs", "Users whose log was read again after the subscription was interrupted.")
-REDIS_CALLS = Counter("inbox_redis_calls", "Redis round trips.", ["function"])
-REDIS_ERRORS = Counter("inbox_redis_errors", "Redis round trips that failed.")
+REDIS_CALLS = Counter("inbox_redis_calls", "Calls of Redis functions; several may share a round trip.", ["function"])
+REDIS_ERRORS = Counter("inbox_redis_errors", "Round trips to Redis that failed.")
 PROBE_SECONDS = Gauge(
     "inbox_pubsub_delay_seconds",
     "How long the last canary took through Redis pub/sub.",
