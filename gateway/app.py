@@ -29,7 +29,6 @@ from gateway.domain.errors import ApiError, ErrorCode, Problem, api_error
 from gateway.domain.principal import ProjectId, UserId
 from gateway.live.http import HttpProtocol
 from gateway.live.hub import Hub
-from gateway.live.websocket import WebSocketConnection
 from gateway.settings import Settings
 from gateway.store.client import FunctionClient, StoreUnavailableError, create_redis
 from gateway.store.devices import DeviceStore
@@ -61,8 +60,7 @@ class Worker:
     def __init__(self, settings: Settings):
         worker_id = secrets.token_hex(3)
         self.settings = settings
-        self.redis = create_redis(settings)
-        client = FunctionClient(self.redis)
+        client = FunctionClient(create_redis(settings))
         self.client = client
         self.projects = ProjectStore(client, settings.secret_key)
         directory = Directory(client, time.monotonic)
@@ -100,8 +98,7 @@ class Worker:
             hub.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await hub
-            await self.link.aclose()
-            await self.redis.aclose()
+            await self.client.aclose()
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -158,13 +155,10 @@ def build_server(settings: Settings) -> Server:
     """Build one worker's server; call `serve` or `run` with the sockets to listen on."""
     worker = Worker(settings)
 
-    def websocket(**_: Any) -> WebSocketConnection:
-        return WebSocketConnection(worker.hub)
-
     config = uvicorn.Config(
         worker.asgi,
         http=partial(HttpProtocol, worker.hub),  # type: ignore[arg-type] # a factory is all that uvicorn asks of it
-        ws=websocket,  # type: ignore[arg-type] # the same
+        ws="none",  # ours too are given their sockets by HttpProtocol
         host=settings.host,
         port=settings.port,
         lifespan="on",

@@ -200,9 +200,10 @@ def doctor() -> None:
 
     async def work(projects: "ProjectStore") -> None:
         redis = create_redis(settings)
+        client = FunctionClient(redis)
         try:
             info: dict[str, Any] = await redis.info("server")
-            await FunctionClient(redis).load()
+            await client.load()
             click.echo(
                 f"server     {info.get('server_name', 'redis')} {info.get('valkey_version', info['redis_version'])}"
             )
@@ -211,7 +212,7 @@ def doctor() -> None:
             click.echo(f"durability {'append-only file' if on else 'NO append-only file: a restart loses data'}")
             click.echo(f"projects   {len(await projects.all())}")
         finally:
-            await redis.aclose()
+            await client.aclose()
 
     _run_with_projects(_with_secret_key(settings), work)
     click.echo("all well")
@@ -355,8 +356,7 @@ async def _projects(settings: Settings) -> AsyncIterator["ProjectStore"]:
     from gateway.store.client import FunctionClient, StoreUnavailableError, create_redis
     from gateway.store.projects import ProjectStore
 
-    redis = create_redis(settings)
-    client = FunctionClient(redis)
+    client = FunctionClient(create_redis(settings))
     deadline = time.monotonic() + REACH_SECONDS
     try:
         while True:
@@ -369,7 +369,7 @@ async def _projects(settings: Settings) -> AsyncIterator["ProjectStore"]:
                 await asyncio.sleep(0.2)
         yield ProjectStore(client, settings.secret_key)
     finally:
-        await redis.aclose()
+        await client.aclose()
 
 
 def _valkey_answers(settings: Settings) -> bool:

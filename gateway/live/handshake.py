@@ -1,6 +1,6 @@
 """What a live connection brings with its opening request: credentials, a position, an origin."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
@@ -18,14 +18,13 @@ class Handshake(NamedTuple):
     origin: str | None
 
 
-def read_handshake(headers: Iterable[tuple[str, str]], query: str) -> Handshake:
-    """Read headers (any case) and the query string; a header wins over the query's field.
+def read_handshake(headers: Mapping[str, str], query: str) -> Handshake:
+    """Read headers, named in lower case, and the query string; a header wins over the query's field.
 
     `EventSource` repeats its URL, so the newer position of `Last-Event-ID` wins over `since`.
     """
-    by_name = {name.lower(): value for name, value in headers}
-    fields = _query_fields(query)
-    from_headers = header_credentials(by_name.get)
+    fields = _query_fields(query) if query else {}
+    from_headers = header_credentials(headers.get)
     credentials = Credentials(
         api_key=from_headers.api_key or fields.get("api_key"),
         api_secret=from_headers.api_secret,
@@ -34,8 +33,8 @@ def read_handshake(headers: Iterable[tuple[str, str]], query: str) -> Handshake:
         hmac=from_headers.hmac or fields.get("user_hmac"),
         token=from_headers.token or fields.get("token"),
     )
-    since = by_name.get("last-event-id") or fields.get("since")
-    return Handshake(credentials, since[:MAX_SINCE_LENGTH] if since else None, by_name.get("origin"))
+    since = headers.get("last-event-id") or fields.get("since")
+    return Handshake(credentials, since[:MAX_SINCE_LENGTH] if since else None, headers.get("origin"))
 
 
 def _query_fields(query: str) -> dict[str, str]:

@@ -1,18 +1,22 @@
-"""uvicorn's HTTP protocol, except that a server-sent-events request gives its socket to the live path.
+"""uvicorn's HTTP protocol, except that a request for a live connection gives its socket to the live path.
 
 An ASGI response that never ends costs a task, a request cycle and several futures: 18 KB and 23 µs an event in the
-measurements behind the design. Giving the socket away costs one small object, and HTTP keeps uvicorn's parser.
+measurements behind the design; uvicorn's way to a WebSocket parses every handshake twice. Giving the socket away costs
+one small object, and HTTP keeps uvicorn's parser.
 """
 
 import time
 from typing import TYPE_CHECKING, Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.domain.errors import ErrorCode, Problem
 from gateway.live.connection import encode_json
-from gateway.live.handshake import read_handshake
-from gateway.live.sse import PATH, SseConnection
+from gateway.live.handshake import Handshake, read_handshake
+from gateway.live.sse import PATH as SSE_PATH
+from gateway.live.sse import SseConnection
+from gateway.live.websocket import WebSocketConnection
 from gateway.telemetry import log
 
 if TYPE_CHECKING:
@@ -52,8 +56,15 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Parse; then let go of the parser if the socket went to a WebSocket or an event stream."""
-        super().data_received(data)
+        """Parse; then let go of the parser if the socket went to a live connection."""
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._given_away:
+                self._give_to_websocket(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
         if self.transport.get_protocol() is not self:
             # The parser and this object refer to each other: without this they would wait for a collection.
             self.parser = None  # type: ignore[assignment] # as uvicorn does in connection_lost
@@ -76,12 +87,15 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_finished()
         if self._given_away:
             return  # what a client sends after its request for a stream means nothing
-        busy = self.cycle is not None and not self.cycle.response_complete
-        upgrade = self.parser.should_upgrade() and self._should_upgrade()
-        if not busy and not upgrade and self.parser.get_method() == b"GET" and self._url_path() == PATH:
-            self._give_away()
-        else:
-            super().on_headers_complete()
+        idle = self.cycle is None or self.cycle.response_complete
+        if idle and self.parser.get_method() == b"GET":
+            if self.parser.should_upgrade() and self._get_upgrade() == b"websocket":
+                self._given_away = True  # once the parser says where the head ends
+                return
+            if self._url_path() == SSE_PATH:
+                self._give_to_stream()
+                return
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Pass the body on, but for that of a request whose socket is gone."""
@@ -114,14 +128,27 @@ class HttpProtocol(HttpToolsProtocol):
         path: bytes = self.url.split(b"?", 1)[0]
         return "/" + path.decode("latin-1").strip("/")
 
-    def _give_away(self) -> None:
+    def _give_to_stream(self) -> None:
         self._given_away = True
-        self.connections.discard(self)
-        self._unset_keepalive_if_required()
-        query = self.url.partition(b"?")[2].decode("latin-1")
-        headers = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in self.headers)
         stream = SseConnection(self._hub)
+        handshake = self._let_go()
         self.transport.set_protocol(stream)
         if self._hub.access_log:
-            log.info("request", method="GET", path=PATH)
-        stream.start(self.transport, read_handshake(headers, query))
+            log.info("request", method="GET", path=SSE_PATH)
+        stream.start(self.transport, handshake)
+
+    def _give_to_websocket(self, rest: bytes) -> None:
+        connection = WebSocketConnection(self._hub)
+        handshake = self._let_go()
+        self.transport.set_protocol(connection)
+        connection.start(self.transport, self.url.decode("latin-1"), self._header_list(), handshake)
+        if rest:
+            connection.data_received(rest)
+
+    def _let_go(self) -> Handshake:
+        self.connections.discard(self)
+        query = self.url.partition(b"?")[2].decode("latin-1")
+        return read_handshake(dict(self._header_list()), query)
+
+    def _header_list(self) -> list[tuple[str, str]]:
+        return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.headers]

@@ -1,42 +1,26 @@
 """One way to call Redis: a versioned function, one round trip, one kind of failure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import (
-    BusyLoadingError,
-    ClusterDownError,
-    ConnectionError,  # noqa: A004 - redis-py's own, which is not the builtin
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-    TimeoutError,  # noqa: A004 - the same
-    TryAgainError,
-)
 
 from gateway.settings import Settings
 from gateway.store import library
+from gateway.store.link import Link, LinkTimeoutError
+from gateway.store.wire import Argument as Argument
+from gateway.store.wire import ReplyError, WireLostError, pack
 from gateway.telemetry import REDIS_CALLS, REDIS_ERRORS
 
-_UNAVAILABLE = (
-    ConnectionError,
-    TimeoutError,
-    BusyLoadingError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    ClusterDownError,
-    TryAgainError,
-    OSError,
+_REFUSED = (
+    *("OOM ", "NOREPLICAS", "MISCONF", "MASTERDOWN", "UNKILLABLE", "BUSY "),
+    *("LOADING", "READONLY", "CLUSTERDOWN", "TRYAGAIN"),
 )
-
-_REFUSED = ("OOM ", "NOREPLICAS", "MISCONF", "MASTERDOWN", "UNKILLABLE", "BUSY ")
 """How replies begin, or say inside a function's, when the server is there but cannot do it now."""
 
-Argument = str | bytes | int | float
 Call = tuple[str, str, Sequence[Argument]]
 """A function of the library, the key that names its slot, its arguments."""
 
@@ -50,7 +34,7 @@ class StoreFullError(StoreUnavailableError):
 
 
 def create_redis(settings: Settings) -> Redis:
-    """Build the client of one worker. Connections are opened when first used; call `aclose` at the end."""
+    """Build the client of one worker. Connections are opened when first used; FunctionClient closes them."""
     url = settings.redis_url or f"unix://{settings.valkey_socket.absolute()}"
     pool = BlockingConnectionPool.from_url(
         url,
@@ -68,10 +52,16 @@ def create_redis(settings: Settings) -> Redis:
 
 
 class FunctionClient:
-    """Calls the gateway's Redis functions, loading them where they are missing."""
+    """Calls the gateway's Redis functions, loading them where they are missing. `redis` says where Redis is."""
 
     def __init__(self, redis: Redis):
         self.redis = redis
+        pool = redis.connection_pool
+        timeout = pool.connection_kwargs["socket_timeout"]
+        self.make_connection: Callable[[], AbstractConnection] = pool.make_connection
+        """Gives an unopened connection."""
+        self._link = Link(self.make_connection, timeout)
+        self._counters: dict[str, Any] = {}
 
     async def call(self, function: str, key: str, *arguments: Argument) -> Any:
         """Run one function in the slot of `key`. Raises StoreUnavailableError."""
@@ -82,50 +72,60 @@ class FunctionClient:
 
         Raises StoreUnavailableError; some of the calls may have run by then.
         """
-        for function, _, _ in calls:
-            REDIS_CALLS.labels(function).inc()
-        try:
-            try:
-                return await self._run(calls)
-            except ResponseError as problem:
-                # A fresh or restored server: functions are data, and this one's are gone.
-                if "Function not found" not in str(problem):
-                    raise
-                await self.load()
-                return await self._run(calls)
-        except (*_UNAVAILABLE, ResponseError) as problem:
-            if not _is_unavailable(problem):
-                raise
-            REDIS_ERRORS.inc()
-            full = isinstance(problem, OutOfMemoryError) or "OOM " in str(problem)
-            raise (StoreFullError if full else StoreUnavailableError)(type(problem).__name__) from problem
+        commands = []
+        for function, key, arguments in calls:
+            self._count(function)
+            commands.append(pack(("FCALL", library.qualified(function), 1, key, *arguments)))
+        replies = await self._request(commands)
+        if any(isinstance(reply, ReplyError) and "Function not found" in str(reply) for reply in replies):
+            # A fresh or restored server: functions are data, and this one's are gone.
+            await self.load()
+            replies = await self._request(commands)
+        for reply in replies:
+            if isinstance(reply, ReplyError):
+                raise _failure(reply)
+        return replies
 
     async def load(self) -> None:
         """Load the library unless it is there. Raises StoreUnavailableError."""
-        try:
-            await self.redis.execute_command("FUNCTION", "LOAD", library.CODE)
-        except ResponseError as problem:
-            if "already exists" not in str(problem):
-                raise
-        except _UNAVAILABLE as problem:
-            raise StoreUnavailableError(type(problem).__name__) from problem
+        (reply,) = await self._request([pack(("FUNCTION", "LOAD", library.CODE))])
+        if isinstance(reply, ReplyError) and "already exists" not in str(reply):
+            raise _failure(reply)
 
     async def publish(self, channel: str, message: bytes) -> None:
         """Publish on a (sharded) channel. Raises StoreUnavailableError."""
+        (reply,) = await self._request([pack(("SPUBLISH", channel, message))])
+        if isinstance(reply, ReplyError):
+            raise StoreUnavailableError(str(reply))
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        self._link.close()
+        await self.redis.aclose()
+
+    async def _request(self, commands: Sequence[bytes]) -> list[Any]:
         try:
-            await self.redis.execute_command("SPUBLISH", channel, message)
-        except (*_UNAVAILABLE, RedisError) as problem:
-            raise StoreUnavailableError(type(problem).__name__) from problem
+            try:
+                return await self._link.request(*commands)
+            except WireLostError:
+                # One more try for a connection that died unnoticed. Every function may be repeated safely: it
+                # compares before it sets.
+                return await self._link.request(*commands)
+        except (WireLostError, LinkTimeoutError) as problem:
+            REDIS_ERRORS.inc()
+            raise StoreUnavailableError(str(problem)) from problem
 
-    async def _run(self, calls: Sequence[Call]) -> list[Any]:
-        if len(calls) == 1:
-            function, key, arguments = calls[0]
-            return [await self.redis.execute_command("FCALL", library.qualified(function), 1, key, *arguments)]
-        pipeline = self.redis.pipeline(transaction=False)
-        for function, key, arguments in calls:
-            pipeline.execute_command("FCALL", library.qualified(function), 1, key, *arguments)
-        return list(await pipeline.execute())
+    def _count(self, function: str) -> None:
+        counter = self._counters.get(function)
+        if counter is None:
+            counter = self._counters[function] = REDIS_CALLS.labels(function)
+        counter.inc()
 
 
-def _is_unavailable(problem: Exception) -> bool:
-    return isinstance(problem, _UNAVAILABLE) or any(word in str(problem) for word in _REFUSED)
+def _failure(reply: ReplyError) -> Exception:
+    text = str(reply)
+    if not any(word in text for word in _REFUSED):
+        return reply
+    REDIS_ERRORS.inc()
+    kind, _, _ = text.partition(" ")
+    return (StoreFullError if "OOM " in text else StoreUnavailableError)(kind)

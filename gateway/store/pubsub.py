@@ -7,19 +7,17 @@ timeout; otherwise it starts over. After every new start it subscribes everythin
 """
 
 import asyncio
-import math
 import random
 import time
 from collections import deque
 from collections.abc import Callable
 from itertools import groupby
-
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
-from redis.exceptions import RedisError
+from typing import Any
 
 from gateway.settings import Settings
 from gateway.store import keys
-from gateway.store.client import FunctionClient, StoreUnavailableError, create_redis
+from gateway.store.client import FunctionClient, StoreUnavailableError
+from gateway.store.wire import ReplyError, Wire, WireLostError, pack
 from gateway.telemetry import PROBE_SECONDS, log
 
 PROBE_INTERVAL_SECONDS = 1.0
@@ -31,6 +29,28 @@ RECONNECT_MOST_SECONDS = 1.0
 _CONTROL = keys.CONTROL.encode()
 
 
+class _Ear(Wire):
+    """The connection that hears."""
+
+    def __init__(self, link: "PubSubLink"):
+        super().__init__()
+        self._link = link
+        self.over: asyncio.Future[None] = self._loop.create_future()
+
+    def on_reply(self, reply: Any) -> None:
+        if isinstance(reply, ReplyError):
+            self.end(StoreUnavailableError(str(reply)))
+            return
+        self._link.heard(reply)
+
+    def on_lost(self) -> None:
+        self.end(WireLostError("the connection was lost"))
+
+    def end(self, problem: Exception) -> None:
+        if not self.over.done():
+            self.over.set_exception(problem)
+
+
 class PubSubLink:
     """Subscribes channels and reports what is published on them. `run` must be running.
 
@@ -39,16 +59,14 @@ class PubSubLink:
     """
 
     def __init__(self, settings: Settings, client: FunctionClient, worker_id: str):
-        self._pool: ConnectionPool = create_redis(settings).connection_pool
         self._timeout = settings.redis_timeout_seconds
+        self._ear: _Ear | None = None
         self._client = client
         self._probe_channel = keys.probe(worker_id).encode()
         self._channels: set[bytes] = set()
         # Who waits for the next confirmations of a channel, in order; None is a resubscription's.
         self._waiting: dict[bytes, deque[asyncio.Future[None] | None]] = {}
         self._commands: list[tuple[str, bytes]] = []
-        self._command_added = asyncio.Event()
-        self._connected = False
         self._heard_at = 0.0
         self.on_control: Callable[[bytes], None] = lambda message: None
         self.on_message: Callable[[bytes, bytes], None] = lambda channel, data: None
@@ -57,23 +75,21 @@ class PubSubLink:
     @property
     def healthy(self) -> bool:
         """Whether the canary was heard lately."""
-        return self._connected and time.monotonic() - self._heard_at < PROBE_TIMEOUT_SECONDS
+        return self._ear is not None and time.monotonic() - self._heard_at < PROBE_TIMEOUT_SECONDS
 
     async def subscribe(self, channel: bytes) -> None:
         """Subscribe a channel; returns when Redis confirmed it. Raises StoreUnavailableError.
 
         A channel that was subscribed stays so over reconnects until `unsubscribe`.
         """
-        if not self._connected:
+        if self._ear is None:
             raise StoreUnavailableError("the pub/sub connection is down")
         confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(channel, deque()).append(confirmed)
         self._channels.add(channel)
         self._send("SSUBSCRIBE", channel)
-        try:
-            await asyncio.wait_for(confirmed, self._timeout)
-        except TimeoutError as problem:
-            raise StoreUnavailableError("subscribing took too long") from problem
+        # No timeout: a Redis that does not answer fails the probe, which fails everybody who waits.
+        await confirmed
 
     def unsubscribe(self, channel: bytes) -> None:
         """Hear no more of a channel."""
@@ -84,39 +100,51 @@ class PubSubLink:
         """Keep the link up until cancelled."""
         pause = RECONNECT_LEAST_SECONDS
         while True:
-            connection: AbstractConnection = self._pool.make_connection()
+            ear = _Ear(self)
             try:
-                await asyncio.wait_for(connection.connect(), self._timeout)
-                await self._serve(connection)
-            except* (RedisError, OSError, TimeoutError, StoreUnavailableError) as group:
-                if self._connected:
-                    log.warning("pubsub_lost", problems=[str(problem) for problem in group.exceptions])
+                await ear.open(self._client.make_connection(), self._timeout)
+                await self._serve(ear)
+            except (WireLostError, StoreUnavailableError) as problem:
+                if self._ear is not None:
+                    log.warning("pubsub_lost", problem=str(problem))
                     pause = RECONNECT_LEAST_SECONDS
             finally:
                 self._disconnected()
-                await connection.disconnect(nowait=True)
+                ear.abort()
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 2, RECONNECT_MOST_SECONDS)
 
-    async def aclose(self) -> None:
-        """Give back what the link holds."""
-        await self._pool.disconnect()
+    def heard(self, reply: Any) -> None:
+        """Take what Redis says on the connection."""
+        kind, channel, data = reply
+        if kind == b"smessage":
+            if channel == self._probe_channel:
+                self._probe_heard(float(data))
+            elif channel == _CONTROL:
+                self.on_control(data)
+            else:
+                self.on_message(channel, data)
+        elif kind == b"ssubscribe":
+            self._confirm(channel)
 
-    async def _serve(self, connection: AbstractConnection) -> None:
-        """Read, write and probe one connection until any of these fails."""
+    async def _serve(self, ear: _Ear) -> None:
+        """Subscribe everything again, then hear and probe until one of these fails."""
         again = (self._probe_channel, _CONTROL, *self._channels)
-        self._commands = [("SSUBSCRIBE", channel) for channel in again]
         self._waiting = {channel: deque([None]) for channel in again}
-        self._command_added.set()
-        self._connected = True
+        self._ear = ear
         self._heard_at = time.monotonic()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._read(connection), name="pubsub-read")
-            tasks.create_task(self._write(connection), name="pubsub-write")
-            tasks.create_task(self._probe(), name="pubsub-probe")
+        for channel in again:
+            self._send("SSUBSCRIBE", channel)
+        probe = asyncio.create_task(self._probe(), name="pubsub-probe")
+        try:
+            await asyncio.wait((ear.over, probe), return_when=asyncio.FIRST_COMPLETED)
+            await (probe if probe.done() else ear.over)
+        finally:
+            probe.cancel()
+            ear.over.cancel()
 
     def _disconnected(self) -> None:
-        self._connected = False
+        self._ear = None
         self._commands.clear()
         for waiting in self._waiting.values():
             for confirmed in waiting:
@@ -125,34 +153,21 @@ class PubSubLink:
         self._waiting.clear()
 
     def _send(self, verb: str, channel: bytes) -> None:
-        if self._connected:
-            self._commands.append((verb, channel))
-            self._command_added.set()
+        """Send at the end of this turn of the loop, in order, with all else that is asked for in it."""
+        if self._ear is None:
+            return
+        if not self._commands:
+            asyncio.get_running_loop().call_soon(self._write)
+        self._commands.append((verb, channel))
 
-    async def _write(self, connection: AbstractConnection) -> None:
-        """Send what was asked for, in order, all of one turn of the loop together."""
-        while True:
-            await self._command_added.wait()
-            self._command_added.clear()
-            commands, self._commands = self._commands, []
-            for verb, run in groupby(commands, key=lambda command: command[0]):
-                channels = [channel for _, channel in run]
-                for first in range(0, len(channels), CHANNELS_PER_COMMAND):
-                    await connection.send_command(verb, *channels[first : first + CHANNELS_PER_COMMAND])
-
-    async def _read(self, connection: AbstractConnection) -> None:
-        while True:
-            # No timeout: silence is normal, and the canary notices when it is not.
-            kind, channel, data = await connection.read_response(timeout=math.inf)
-            if kind == b"smessage":
-                if channel == self._probe_channel:
-                    self._probe_heard(float(data))
-                elif channel == _CONTROL:
-                    self.on_control(data)
-                else:
-                    self.on_message(channel, data)
-            elif kind == b"ssubscribe":
-                self._confirm(channel)
+    def _write(self) -> None:
+        commands, self._commands = self._commands, []
+        if self._ear is None:
+            return
+        for verb, run in groupby(commands, key=lambda command: command[0]):
+            channels = [channel for _, channel in run]
+            for first in range(0, len(channels), CHANNELS_PER_COMMAND):
+                self._ear.send(pack((verb, *channels[first : first + CHANNELS_PER_COMMAND])))
 
     def _confirm(self, channel: bytes) -> None:
         waiting = self._waiting[channel]

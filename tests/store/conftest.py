@@ -17,11 +17,10 @@ from tests.servers import RedisServer
 @pytest.fixture
 async def client(redis_server: RedisServer) -> AsyncIterator[FunctionClient]:
     """The function client of a worker on this server."""
-    redis = create_redis(Settings(redis_url=redis_server.url))
-    client = FunctionClient(redis)
+    client = FunctionClient(create_redis(Settings(redis_url=redis_server.url)))
     await client.load()
     yield client
-    await redis.aclose()
+    await client.aclose()
 
 
 @pytest.fixture

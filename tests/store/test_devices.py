@@ -57,6 +57,7 @@ class FailingClient(FunctionClient):
 
     def __init__(self, client: FunctionClient, calls: int):
         super().__init__(client.redis)
+        self._link = client._link
         self.left = calls
 
     async def call_many(self, calls: Sequence[Call]) -> list[Any]:
@@ -68,6 +69,10 @@ class FailingClient(FunctionClient):
 
 class DawdlingClient(FunctionClient):
     """A client that takes a random time before each call."""
+
+    def __init__(self, client: FunctionClient):
+        super().__init__(client.redis)
+        self._link = client._link
 
     async def call_many(self, calls: Sequence[Call]) -> list[Any]:
         for _ in range(random.randrange(6)):
@@ -174,7 +179,7 @@ async def test_a_crash_while_unregistering_harms_nobody(
 
 async def test_of_users_who_register_a_device_at_once_one_gets_it(client: FunctionClient, ada: User) -> None:
     users = [ada, *(colleague(ada, str(number)) for number in range(4))]
-    devices = DeviceStore(DawdlingClient(client.redis))
+    devices = DeviceStore(DawdlingClient(client))
     for _ in range(15):
         racing = random.choices(users, k=6)
         await asyncio.gather(*(devices.register(user, DEVICE, 1) for user in racing))
@@ -186,7 +191,7 @@ async def test_of_users_who_register_a_device_at_once_one_gets_it(client: Functi
 async def test_unregistering_while_others_register_leaves_the_device_with_one_at_most(
     client: FunctionClient, ada: User, bob: User
 ) -> None:
-    devices = DeviceStore(DawdlingClient(client.redis))
+    devices = DeviceStore(DawdlingClient(client))
     for _ in range(15):
         await asyncio.gather(
             devices.register(ada, DEVICE, 1),

@@ -143,11 +143,11 @@ def run(redis_server: RedisServer) -> Callable[[Any], None]:
 
     def in_loop(work: Any) -> None:
         async def main() -> None:
-            redis = create_redis(Settings(redis_url=redis_server.url))
+            client = FunctionClient(create_redis(Settings(redis_url=redis_server.url)))
             try:
-                await work(InboxStore(FunctionClient(redis), Retention(1000, 1000)))
+                await work(InboxStore(client, Retention(1000, 1000)))
             finally:
-                await redis.aclose()
+                await client.aclose()
 
         asyncio.run(main())
 

@@ -121,14 +121,14 @@ def run(redis_server: RedisServer) -> Callable[[Any], None]:
 
     def in_loop(work: Any) -> None:
         async def main() -> None:
-            redis = create_redis(Settings(redis_url=redis_server.url))
-            client, retention = FunctionClient(redis), Retention(1000, 1000)
+            client = FunctionClient(create_redis(Settings(redis_url=redis_server.url)))
+            retention = Retention(1000, 1000)
             try:
                 await work(
                     Stores(InboxStore(client, retention), PreferenceStore(client, retention), SubscriptionStore(client))
                 )
             finally:
-                await redis.aclose()
+                await client.aclose()
 
         asyncio.run(main())
 

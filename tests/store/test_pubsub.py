@@ -43,7 +43,6 @@ async def ears(redis_server: RedisServer, client: FunctionClient) -> AsyncIterat
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
-    await link.aclose()
 
 
 def channel() -> bytes:
