@@ -39,6 +39,8 @@ from gateway.telemetry import CLOSED, CONNECTIONS, DELIVERED, GAPS, OPENED, RESE
 if TYPE_CHECKING:
     from gateway.live.hub import Feed, Hub
 
+TRANSPORTS = ("websocket", "sse")
+
 CLOSE_SECONDS = 5.0
 """How long a closed connection may take to read the goodbye before it is cut."""
 
@@ -47,6 +49,9 @@ STALL_HEARTBEATS = 2.5
 
 _RETRY_MS = (200, 2000)
 """Reconnects after a slow reader or an outage are spread over this range."""
+
+_OPENED = {name: OPENED.labels(name) for name in TRANSPORTS}
+_CONNECTIONS = {name: CONNECTIONS.labels(name) for name in TRANSPORTS}
 
 encode_json = msgspec.json.encode
 
@@ -125,7 +130,7 @@ class Connection(asyncio.Protocol, ABC):
         self.hub.leave(self)
         if self.opened:
             self.opened = False
-            CONNECTIONS.labels(self.name).dec()
+            _CONNECTIONS[self.name].dec()
 
     def pause_writing(self) -> None:
         """Remember since when the write buffer is over its bound."""
@@ -209,8 +214,8 @@ class Connection(asyncio.Protocol, ABC):
     def _count(self, message: ServerMessage, resumed: bool) -> None:
         if isinstance(message, Ready):
             self.opened = True
-            OPENED.labels(self.name).inc()
-            CONNECTIONS.labels(self.name).inc()
+            _OPENED[self.name].inc()
+            _CONNECTIONS[self.name].inc()
             self.slot = self.hub.schedule_first_heartbeat(self)
             if resumed:
                 RESUMES.inc()
