@@ -5,6 +5,7 @@ measurements behind the design; uvicorn's way to a WebSocket parses every handsh
 one small object, and HTTP keeps uvicorn's parser.
 """
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +21,42 @@ from gateway.live.websocket import WebSocketConnection
 from gateway.telemetry import log
 
 if TYPE_CHECKING:
-    import asyncio
-
     from gateway.live.hub import Hub
 
 
 MAX_HEAD_BYTES = 64 * 1024
 """Request line and headers together; Apache and nginx take 8 to 32 KB by default."""
+
+
+class _JoinedWrites:
+    """A transport on which the writes of one turn of the loop leave together, at its end.
+
+    uvicorn writes a response's head and its body apart, which is two system calls (measured: 25 to 40 µs each).
+    """
+
+    def __init__(self, transport: asyncio.Transport):
+        self.transport = transport
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Write at the end of this turn."""
+        if not self._parts:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._parts.append(data)
+
+    def close(self) -> None:
+        """Close once all is written."""
+        self._flush()
+        self.transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.transport, name)
+
+    def _flush(self) -> None:
+        if self._parts:
+            data = b"".join(self._parts)
+            self._parts.clear()
+            self.transport.write(data)
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -40,9 +70,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._slot: int | None = None
 
-    def connection_made(self, transport: "asyncio.Transport") -> None:  # type: ignore[override] # as uvicorn has it
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Take a socket, whose first request is due."""
-        super().connection_made(transport)
+        super().connection_made(_JoinedWrites(transport))  # type: ignore[arg-type] # it is one in all but name
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -131,24 +161,25 @@ class HttpProtocol(HttpToolsProtocol):
     def _give_to_stream(self) -> None:
         self._given_away = True
         stream = SseConnection(self._hub)
-        handshake = self._let_go()
-        self.transport.set_protocol(stream)
+        transport, handshake = self._let_go()
+        transport.set_protocol(stream)
         if self._hub.access_log:
             log.info("request", method="GET", path=SSE_PATH)
-        stream.start(self.transport, handshake)
+        stream.start(transport, handshake)
 
     def _give_to_websocket(self, rest: bytes) -> None:
         connection = WebSocketConnection(self._hub)
-        handshake = self._let_go()
-        self.transport.set_protocol(connection)
-        connection.start(self.transport, self.url.decode("latin-1"), self._header_list(), handshake)
+        transport, handshake = self._let_go()
+        transport.set_protocol(connection)
+        connection.start(transport, self.url.decode("latin-1"), self._header_list(), handshake)
         if rest:
             connection.data_received(rest)
 
-    def _let_go(self) -> Handshake:
+    def _let_go(self) -> tuple[asyncio.Transport, Handshake]:
         self.connections.discard(self)
         query = self.url.partition(b"?")[2].decode("latin-1")
-        return read_handshake(dict(self._header_list()), query)
+        transport: asyncio.Transport = self.transport.transport  # type: ignore[attr-defined] # of _JoinedWrites
+        return transport, read_handshake(dict(self._header_list()), query)
 
     def _header_list(self) -> list[tuple[str, str]]:
         return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.headers]
