@@ -30,7 +30,7 @@ from gateway.domain.principal import ProjectId, UserId
 from gateway.live.http import HttpProtocol
 from gateway.live.hub import Hub
 from gateway.settings import Settings
-from gateway.store.client import FunctionClient, StoreUnavailableError, create_redis
+from gateway.store.client import FunctionClient, StoreUnavailableError
 from gateway.store.devices import DeviceStore
 from gateway.store.directory import CONTROL_USER, Directory, IdempotencyStore
 from gateway.store.inbox import InboxStore, Retention
@@ -60,7 +60,7 @@ class Worker:
     def __init__(self, settings: Settings):
         worker_id = secrets.token_hex(3)
         self.settings = settings
-        client = FunctionClient(create_redis(settings))
+        client = FunctionClient(settings)
         self.client = client
         self.projects = ProjectStore(client, settings.secret_key)
         directory = Directory(client, time.monotonic)
@@ -98,7 +98,7 @@ class Worker:
             hub.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await hub
-            await self.client.aclose()
+            self.client.close()
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:

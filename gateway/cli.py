@@ -187,7 +187,7 @@ def token(api_key: str, external_id: str | None, email: str | None, expires_in: 
 @cli.command()
 def doctor() -> None:
     """Check that this machine and its settings can run the gateway; exit code 1 if not."""
-    from gateway.store.client import FunctionClient, create_redis
+    from gateway.store.client import FunctionClient
 
     settings = _settings()
     click.echo("settings   ok")
@@ -199,20 +199,18 @@ def doctor() -> None:
     )
 
     async def work(projects: "ProjectStore") -> None:
-        redis = create_redis(settings)
-        client = FunctionClient(redis)
+        client = FunctionClient(settings)
         try:
-            info: dict[str, Any] = await redis.info("server")
             await client.load()
-            click.echo(
-                f"server     {info.get('server_name', 'redis')} {info.get('valkey_version', info['redis_version'])}"
-            )
-            persistence: dict[str, Any] = await redis.info("persistence")
-            on = persistence.get("aof_enabled") == 1
-            click.echo(f"durability {'append-only file' if on else 'NO append-only file: a restart loses data'}")
+            persistence = await client.info("persistence")
+            for name, info in (await client.info("server")).items():
+                version = info.get("valkey_version", info["redis_version"])
+                click.echo(f"server     {info.get('server_name', 'redis')} {version} {name}".rstrip())
+                on = persistence[name].get("aof_enabled") == "1"
+                click.echo(f"durability {'append-only file' if on else 'NO append-only file: a restart loses data'}")
             click.echo(f"projects   {len(await projects.all())}")
         finally:
-            await client.aclose()
+            client.close()
 
     _run_with_projects(_with_secret_key(settings), work)
     click.echo("all well")
@@ -353,10 +351,10 @@ def _run_with_projects(settings: Settings, work: "Callable[[ProjectStore], Any]"
 async def _projects(settings: Settings) -> AsyncIterator["ProjectStore"]:
     import asyncio
 
-    from gateway.store.client import FunctionClient, StoreUnavailableError, create_redis
+    from gateway.store.client import FunctionClient, StoreUnavailableError
     from gateway.store.projects import ProjectStore
 
-    client = FunctionClient(create_redis(settings))
+    client = FunctionClient(settings)
     deadline = time.monotonic() + REACH_SECONDS
     try:
         while True:
@@ -369,7 +367,7 @@ async def _projects(settings: Settings) -> AsyncIterator["ProjectStore"]:
                 await asyncio.sleep(0.2)
         yield ProjectStore(client, settings.secret_key)
     finally:
-        await client.aclose()
+        client.close()
 
 
 def _valkey_answers(settings: Settings) -> bool:

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 PREFIX = "INBOX_"
-REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+REDIS_SCHEMES = (
+    *("redis://", "rediss://", "unix://"),
+    *("redis+cluster://", "rediss+cluster://", "redis+sentinel://", "rediss+sentinel://"),
+)
 
 
 class SettingsError(Exception):
@@ -35,7 +38,12 @@ class Settings:
     host: str = _setting("127.0.0.1", "Address to listen on.")
     port: int = _setting(8000, "Port to listen on.", least=0, most=65535)
     workers: int = _setting(1, "Worker processes on that port.", least=1)
-    redis_url: str = _setting("", "A Redis ≥ 7 or Valkey ≥ 8 to use; unset: the bundled Valkey.", secret=True)
+    redis_url: str = _setting(
+        "",
+        "A Redis ≥ 7 or Valkey ≥ 8 to use; unset: the bundled Valkey. `redis+cluster://host:port,host:port` is a cluster, "
+        "`redis+sentinel://host:port,host:port/service` the primary that Sentinel names; `rediss` is TLS.",
+        secret=True,
+    )
     redis_timeout_seconds: float = _setting(2.0, "How long one Redis call may take.", least=0.05)
     data_dir: Path = _setting(Path("data"), "Where the bundled Valkey and generated keys live.")
     durability: str = _setting(

@@ -1,16 +1,14 @@
 """One way to call Redis: a versioned function, one round trip, one kind of failure."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.connection import AbstractConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from gateway.settings import Settings
 from gateway.store import library
-from gateway.store.link import Link, LinkTimeoutError
+from gateway.store.link import LinkTimeoutError
+from gateway.store.topology import Node, Topology
 from gateway.store.wire import Argument as Argument
 from gateway.store.wire import ReplyError, WireLostError, pack
 from gateway.telemetry import REDIS_CALLS, REDIS_ERRORS
@@ -20,6 +18,10 @@ _REFUSED = (
     *("LOADING", "READONLY", "CLUSTERDOWN", "TRYAGAIN"),
 )
 """How replies begin, or say inside a function's, when the server is there but cannot do it now."""
+
+ATTEMPTS = 5
+RETRY_SECONDS = 0.1
+"""How often and how far apart a call is tried while a cluster's slots move or a replica takes over."""
 
 Call = tuple[str, str, Sequence[Argument]]
 """A function of the library, the key that names its slot, its arguments."""
@@ -33,34 +35,15 @@ class StoreFullError(StoreUnavailableError):
     """Redis has no memory left to write; it can still read."""
 
 
-def create_redis(settings: Settings) -> Redis:
-    """Build the client of one worker. Connections are opened when first used; FunctionClient closes them."""
-    url = settings.redis_url or f"unix://{settings.valkey_socket.absolute()}"
-    pool = BlockingConnectionPool.from_url(
-        url,
-        protocol=2,  # RESP3 costs more per message (measured: 12.4 µs against 7.0)
-        socket_timeout=settings.redis_timeout_seconds,
-        socket_connect_timeout=settings.redis_timeout_seconds,
-        # One more try for a pooled connection that died unnoticed. Every function may be repeated safely: it
-        # compares before it sets.
-        retry=Retry(NoBackoff(), 1),
-        # Beyond this, requests wait their turn: Redis runs one function at a time anyway.
-        max_connections=64,
-        timeout=settings.redis_timeout_seconds,
-    )
-    return Redis.from_pool(pool)
-
-
 class FunctionClient:
-    """Calls the gateway's Redis functions, loading them where they are missing. `redis` says where Redis is."""
+    """Calls the gateway's Redis functions, loading them where they are missing.
 
-    def __init__(self, redis: Redis):
-        self.redis = redis
-        pool = redis.connection_pool
-        timeout = pool.connection_kwargs["socket_timeout"]
-        self.make_connection: Callable[[], AbstractConnection] = pool.make_connection
-        """Gives an unopened connection."""
-        self._link = Link(self.make_connection, timeout)
+    Of a cluster, a call goes to the server of its key, follows where that has moved, and is tried again for a moment
+    while a replica takes over.
+    """
+
+    def __init__(self, settings: Settings):
+        self.topology = Topology(settings)
         self._counters: dict[str, Any] = {}
 
     async def call(self, function: str, key: str, *arguments: Argument) -> Any:
@@ -75,51 +58,150 @@ class FunctionClient:
         commands = []
         for function, key, arguments in calls:
             self._count(function)
-            commands.append(pack(("FCALL", library.qualified(function), 1, key, *arguments)))
-        replies = await self._request(commands)
-        if any(isinstance(reply, ReplyError) and "Function not found" in str(reply) for reply in replies):
-            # A fresh or restored server: functions are data, and this one's are gone.
-            await self.load()
-            replies = await self._request(commands)
+            commands.append((key, pack(("FCALL", library.qualified(function), 1, key, *arguments))))
+        return await self._run(commands)
+
+    async def command(self, *words: Argument) -> Any:
+        """Run a command of Redis's own, whose first argument is its key. Raises StoreUnavailableError."""
+        return (await self._run([(str(words[1]), pack(words))]))[0]
+
+    async def publish(self, channel: str, message: bytes) -> None:
+        """Publish on a sharded channel. Raises StoreUnavailableError."""
+        await self.command("SPUBLISH", channel, message)
+
+    async def load(self) -> None:
+        """Load the library on every server that has it not. Raises StoreUnavailableError."""
+        try:
+            if not self.topology.nodes:
+                await self.topology.refresh()
+            for node in self.topology.nodes:
+                await _load(node)
+        except (WireLostError, LinkTimeoutError) as problem:
+            raise _unavailable(problem) from problem
+
+    async def info(self, section: str) -> dict[str, dict[str, str]]:
+        """Give what each server says of itself. Raises StoreUnavailableError."""
+        try:
+            if not self.topology.nodes:
+                await self.topology.refresh()
+            found = {}
+            for node in self.topology.nodes:
+                (reply,) = await node.link.request(pack(("INFO", section)))
+                if isinstance(reply, ReplyError):
+                    raise _failure(reply)
+                lines = [line.partition(":") for line in reply.decode().splitlines()]
+                found[node.name] = {name: value for name, colon, value in lines if colon}
+            return found
+        except (WireLostError, LinkTimeoutError) as problem:
+            raise _unavailable(problem) from problem
+
+    def close(self) -> None:
+        """Drop every connection."""
+        self.topology.close()
+
+    async def _run(self, commands: Sequence[tuple[str, bytes]]) -> list[Any]:
+        """Send each command to the server of its key, again where that moved or has to learn the library first."""
+        replies: list[Any] = [None] * len(commands)
+        left = list(range(len(commands)))
+        if self.topology.sole is not None:
+            # Nearly always all there is to do.
+            with contextlib.suppress(WireLostError):
+                replies = await self.topology.sole.link.request(*(packed for _, packed in commands))
+                left = [index for index, reply in enumerate(replies) if isinstance(reply, ReplyError)]
+                if not left:
+                    return replies
+        for attempt in range(ATTEMPTS):
+            if attempt > 1:
+                await asyncio.sleep(RETRY_SECONDS)
+            try:
+                left = await self._attempt(commands, left, replies)
+            except WireLostError as problem:
+                # A connection that died unnoticed, or a server. Every function may be repeated safely: it compares
+                # before it sets.
+                if attempt >= (ATTEMPTS - 1 if self.topology.clustered else 1):
+                    raise _unavailable(problem) from problem
+                await self._refresh()
+            except LinkTimeoutError as problem:
+                raise _unavailable(problem) from problem
+            if not left:
+                break
         for reply in replies:
             if isinstance(reply, ReplyError):
                 raise _failure(reply)
         return replies
 
-    async def load(self) -> None:
-        """Load the library unless it is there. Raises StoreUnavailableError."""
-        (reply,) = await self._request([pack(("FUNCTION", "LOAD", library.CODE))])
-        if isinstance(reply, ReplyError) and "already exists" not in str(reply):
-            raise _failure(reply)
+    async def _attempt(self, commands: Sequence[tuple[str, bytes]], left: list[int], replies: list[Any]) -> list[int]:
+        """Fill in what replies come; give the indexes of those that are worth another attempt."""
+        if not self.topology.nodes:
+            await self.topology.refresh()
+        by_node: dict[Node, list[int]] = {}
+        for index in left:
+            node = self.topology.node_of(commands[index][0])
+            assert node is not None, "the map of slots is known by now"
+            by_node.setdefault(node, []).append(index)
+        again: list[int] = []
+        moved = False
+        for node, indexes, answers in await _ask_all(by_node, commands):
+            for index, answer in zip(indexes, answers, strict=True):
+                replies[index] = answer
+                if not isinstance(answer, ReplyError):
+                    continue
+                kind, _, rest = str(answer).partition(" ")
+                if kind == "ASK":
+                    target = self.topology.node_named(rest.rpartition(" ")[2])
+                    (_, replies[index]) = await target.link.request(pack(("ASKING",)), commands[index][1])
+                    if _is_missing(replies[index]):
+                        await _load(target)
+                        again.append(index)
+                elif kind in ("MOVED", "CLUSTERDOWN", "TRYAGAIN") and self.topology.clustered:
+                    moved = True
+                    again.append(index)
+                elif kind == "READONLY":
+                    node.link.close()  # no primary any more: Sentinel, or a name in DNS, knows another
+                    again.append(index)
+                elif _is_missing(answer):
+                    # A fresh or restored server: functions are data, and this one's are gone.
+                    await _load(node)
+                    again.append(index)
+        if moved:
+            await self._refresh()
+        return again
 
-    async def publish(self, channel: str, message: bytes) -> None:
-        """Publish on a (sharded) channel. Raises StoreUnavailableError."""
-        (reply,) = await self._request([pack(("SPUBLISH", channel, message))])
-        if isinstance(reply, ReplyError):
-            raise StoreUnavailableError(str(reply))
-
-    async def aclose(self) -> None:
-        """Close every connection."""
-        self._link.close()
-        await self.redis.aclose()
-
-    async def _request(self, commands: Sequence[bytes]) -> list[Any]:
-        try:
-            try:
-                return await self._link.request(*commands)
-            except WireLostError:
-                # One more try for a connection that died unnoticed. Every function may be repeated safely: it
-                # compares before it sets.
-                return await self._link.request(*commands)
-        except (WireLostError, LinkTimeoutError) as problem:
-            REDIS_ERRORS.inc()
-            raise StoreUnavailableError(str(problem)) from problem
+    async def _refresh(self) -> None:
+        with contextlib.suppress(WireLostError):
+            await self.topology.refresh()
 
     def _count(self, function: str) -> None:
         counter = self._counters.get(function)
         if counter is None:
             counter = self._counters[function] = REDIS_CALLS.labels(function)
         counter.inc()
+
+
+async def _ask_all(
+    by_node: Mapping[Node, Sequence[int]], commands: Sequence[tuple[str, bytes]]
+) -> list[tuple[Node, Sequence[int], list[Any]]]:
+    if len(by_node) == 1:
+        ((node, indexes),) = by_node.items()
+        return [(node, indexes, await node.link.request(*(commands[index][1] for index in indexes)))]
+    requests = (node.link.request(*(commands[index][1] for index in indexes)) for node, indexes in by_node.items())
+    answers = await asyncio.gather(*requests)
+    return [(node, indexes, answer) for (node, indexes), answer in zip(by_node.items(), answers, strict=True)]
+
+
+async def _load(node: Node) -> None:
+    (reply,) = await node.link.request(pack(("FUNCTION", "LOAD", library.CODE)))
+    if isinstance(reply, ReplyError) and "already exists" not in str(reply):
+        raise _failure(reply)
+
+
+def _is_missing(reply: Any) -> bool:
+    return isinstance(reply, ReplyError) and "Function not found" in str(reply)
+
+
+def _unavailable(problem: Exception) -> StoreUnavailableError:
+    REDIS_ERRORS.inc()
+    return StoreUnavailableError(str(problem))
 
 
 def _failure(reply: ReplyError) -> Exception:

@@ -10,11 +10,10 @@ from uuid import uuid4
 
 import msgspec
 from cryptography.fernet import Fernet, InvalidToken
-from redis.exceptions import RedisError
 
 from gateway.domain.principal import Project, ProjectId
 from gateway.store import keys
-from gateway.store.client import FunctionClient, StoreUnavailableError
+from gateway.store.client import FunctionClient
 from gateway.telemetry import log
 
 CACHE_SECONDS = 5.0
@@ -63,7 +62,6 @@ class ProjectStore:
         digest = hashlib.sha256(b"inbox-gateway api secrets\0" + secret_key.encode()).digest()
         self._fernet = Fernet(base64.urlsafe_b64encode(digest))
         self._client = client
-        self._redis = client.redis
         self._monotonic = monotonic
         self._unix = unix
         self._cache: dict[str, _Cached] = {}
@@ -124,10 +122,7 @@ class ProjectStore:
 
     async def all(self) -> list[Project]:
         """Give every project."""
-        try:
-            values = await self._redis.hvals(keys.PROJECTS)
-        except (RedisError, OSError) as problem:
-            raise StoreUnavailableError(type(problem).__name__) from problem
+        values = await self._client.command("HVALS", keys.PROJECTS)
         return [self._decrypt(msgspec.json.decode(value, type=_Record)) for value in values]
 
     def forget_all(self) -> None:
@@ -139,17 +134,11 @@ class ProjectStore:
         self._cache.pop(api_key, None)
 
     async def _get(self, api_key: str) -> bytes | None:
-        try:
-            raw = await self._redis.hget(keys.PROJECTS, api_key)
-        except (RedisError, OSError) as problem:
-            raise StoreUnavailableError(type(problem).__name__) from problem
-        return None if raw is None else bytes(raw)  # type: ignore[arg-type] # str only with decode_responses
+        raw: bytes | None = await self._client.command("HGET", keys.PROJECTS, api_key)
+        return raw
 
     async def _put(self, record: _Record) -> None:
-        try:
-            await self._redis.hset(keys.PROJECTS, record.api_key, msgspec.json.encode(record))
-        except (RedisError, OSError) as problem:
-            raise StoreUnavailableError(type(problem).__name__) from problem
+        await self._client.command("HSET", keys.PROJECTS, record.api_key, msgspec.json.encode(record))
         self.forget_cached(record.api_key)
         await self._client.publish(keys.CONTROL, f"{CONTROL_PROJECT} {record.api_key}".encode())
 

@@ -6,18 +6,33 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
+from redis.asyncio import Redis
 
 from gateway.domain.principal import ProjectId, User, UserId
 from gateway.settings import Settings
-from gateway.store.client import FunctionClient, create_redis
+from gateway.store.client import FunctionClient
 from gateway.store.inbox import InboxStore, Moment, Retention
 from tests.servers import RedisServer
 
 
+class InspectedClient(FunctionClient):
+    """The function client of a worker; `redis` is redis-py's own, to look at what lies in there."""
+
+    def __init__(self, url: str):
+        super().__init__(Settings(redis_url=url))
+        self.url = url
+        self.redis: Redis = Redis.from_url(url, protocol=2)
+
+    async def aclose(self) -> None:
+        """Close both."""
+        self.close()
+        await self.redis.aclose()
+
+
 @pytest.fixture
-async def client(redis_server: RedisServer) -> AsyncIterator[FunctionClient]:
-    """The function client of a worker on this server."""
-    client = FunctionClient(create_redis(Settings(redis_url=redis_server.url)))
+async def client(redis_server: RedisServer) -> AsyncIterator[InspectedClient]:
+    """A client of this server, whose functions are loaded."""
+    client = InspectedClient(redis_server.url)
     await client.load()
     yield client
     await client.aclose()

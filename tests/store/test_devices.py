@@ -12,10 +12,10 @@ import pytest
 from gateway.domain.guard import UNGUARDED
 from gateway.domain.principal import ProjectId, User, UserId
 from gateway.store import keys
-from gateway.store.client import Call, FunctionClient, StoreUnavailableError
+from gateway.store.client import Call, StoreUnavailableError
 from gateway.store.devices import MAX_DEVICES, Device, DeviceStore
 from gateway.store.guarded import UserFunctions
-from tests.store.conftest import new_user
+from tests.store.conftest import InspectedClient, new_user
 
 DEVICE = Device("token", "ios", None)
 
@@ -36,28 +36,28 @@ def bob(ada: User) -> User:
 
 
 @pytest.fixture
-def devices(client: FunctionClient) -> DeviceStore:
+def devices(client: InspectedClient) -> DeviceStore:
     return DeviceStore(client)
 
 
-async def tokens(client: FunctionClient, user: User) -> set[str]:
+async def tokens(client: InspectedClient, user: User) -> set[str]:
     """Give the tokens stored with a user."""
     key = keys.user(user.project_id, user.id) + keys.USER_SUFFIXES["DEVICES"]
     return {bytes(token).decode() for token in await client.redis.hkeys(key)}  # type: ignore[arg-type] # str only with decode_responses
 
 
-async def holders(client: FunctionClient, project_id: ProjectId) -> list[str]:
+async def holders(client: InspectedClient, project_id: ProjectId) -> list[str]:
     """Give who may hold the device, as the project has it."""
     packed = await client.redis.hget(keys.device_holders(project_id), DEVICE.token)
     return [user for user, _ in msgspec.json.decode(packed)] if packed else []
 
 
-class FailingClient(FunctionClient):
+class FailingClient(InspectedClient):
     """A client that loses Redis after some calls."""
 
-    def __init__(self, client: FunctionClient, calls: int):
-        super().__init__(client.redis)
-        self._link = client._link
+    def __init__(self, client: InspectedClient, calls: int):
+        super().__init__(client.url)
+        self.topology = client.topology
         self.left = calls
 
     async def call_many(self, calls: Sequence[Call]) -> list[Any]:
@@ -67,12 +67,12 @@ class FailingClient(FunctionClient):
         return await super().call_many(calls)
 
 
-class DawdlingClient(FunctionClient):
+class DawdlingClient(InspectedClient):
     """A client that takes a random time before each call."""
 
-    def __init__(self, client: FunctionClient):
-        super().__init__(client.redis)
-        self._link = client._link
+    def __init__(self, client: InspectedClient):
+        super().__init__(client.url)
+        self.topology = client.topology
 
     async def call_many(self, calls: Sequence[Call]) -> list[Any]:
         for _ in range(random.randrange(6)):
@@ -80,7 +80,7 @@ class DawdlingClient(FunctionClient):
         return await super().call_many(calls)
 
 
-async def test_a_device_is_stored_with_its_user(devices: DeviceStore, client: FunctionClient, ada: User) -> None:
+async def test_a_device_is_stored_with_its_user(devices: DeviceStore, client: InspectedClient, ada: User) -> None:
     device_id = await devices.register(ada, Device("token", "android", "org.example"), 5000)
     key = keys.user(ada.project_id, ada.id) + keys.USER_SUFFIXES["DEVICES"]
     stored = await client.redis.hget(key, "token") or b""
@@ -99,7 +99,7 @@ async def test_a_device_keeps_its_id_when_its_user_registers_it_again(devices: D
 
 
 async def test_a_device_goes_to_who_registers_it_last(
-    devices: DeviceStore, client: FunctionClient, ada: User, bob: User
+    devices: DeviceStore, client: InspectedClient, ada: User, bob: User
 ) -> None:
     for user, other in ((ada, bob), (bob, ada), (ada, bob)):
         await devices.register(user, DEVICE, 1)
@@ -109,7 +109,7 @@ async def test_a_device_goes_to_who_registers_it_last(
 
 
 async def test_users_of_two_projects_may_hold_the_same_token(
-    devices: DeviceStore, client: FunctionClient, ada: User
+    devices: DeviceStore, client: InspectedClient, ada: User
 ) -> None:
     stranger = new_user()
     await devices.register(ada, DEVICE, 1)
@@ -118,7 +118,7 @@ async def test_users_of_two_projects_may_hold_the_same_token(
 
 
 async def test_an_unregistered_device_leaves_nothing_behind(
-    devices: DeviceStore, client: FunctionClient, ada: User
+    devices: DeviceStore, client: InspectedClient, ada: User
 ) -> None:
     await devices.register(ada, DEVICE, 1)
     assert await devices.unregister(ada, "token") is True
@@ -128,7 +128,7 @@ async def test_an_unregistered_device_leaves_nothing_behind(
 
 
 async def test_a_device_of_somebody_else_cannot_be_unregistered(
-    devices: DeviceStore, client: FunctionClient, ada: User, bob: User
+    devices: DeviceStore, client: InspectedClient, ada: User, bob: User
 ) -> None:
     await devices.register(ada, DEVICE, 1)
     assert await devices.unregister(bob, "token") is False
@@ -136,7 +136,7 @@ async def test_a_device_of_somebody_else_cannot_be_unregistered(
 
 
 async def test_the_device_registered_longest_ago_gives_way(
-    devices: DeviceStore, client: FunctionClient, ada: User
+    devices: DeviceStore, client: InspectedClient, ada: User
 ) -> None:
     for number in range(MAX_DEVICES):
         await devices.register(ada, Device(str(number), "ios", None), now_ms=1000 + number)
@@ -148,7 +148,7 @@ async def test_the_device_registered_longest_ago_gives_way(
 @pytest.mark.parametrize("next_one", ["the same user", "the owner before", "somebody else"])
 @pytest.mark.parametrize("calls", range(4))
 async def test_whoever_registers_a_device_next_mends_what_a_crash_left(
-    devices: DeviceStore, client: FunctionClient, ada: User, bob: User, calls: int, next_one: str
+    devices: DeviceStore, client: InspectedClient, ada: User, bob: User, calls: int, next_one: str
 ) -> None:
     await devices.register(ada, DEVICE, 1)
     with pytest.raises(StoreUnavailableError):
@@ -166,7 +166,7 @@ async def test_whoever_registers_a_device_next_mends_what_a_crash_left(
 
 @pytest.mark.parametrize("calls", range(2))
 async def test_a_crash_while_unregistering_harms_nobody(
-    devices: DeviceStore, client: FunctionClient, ada: User, bob: User, calls: int
+    devices: DeviceStore, client: InspectedClient, ada: User, bob: User, calls: int
 ) -> None:
     await devices.register(ada, DEVICE, 1)
     with pytest.raises(StoreUnavailableError):
@@ -177,7 +177,7 @@ async def test_a_crash_while_unregistering_harms_nobody(
     assert await holders(client, ada.project_id) == [bob.id]
 
 
-async def test_of_users_who_register_a_device_at_once_one_gets_it(client: FunctionClient, ada: User) -> None:
+async def test_of_users_who_register_a_device_at_once_one_gets_it(client: InspectedClient, ada: User) -> None:
     users = [ada, *(colleague(ada, str(number)) for number in range(4))]
     devices = DeviceStore(DawdlingClient(client))
     for _ in range(15):
@@ -189,7 +189,7 @@ async def test_of_users_who_register_a_device_at_once_one_gets_it(client: Functi
 
 
 async def test_unregistering_while_others_register_leaves_the_device_with_one_at_most(
-    client: FunctionClient, ada: User, bob: User
+    client: InspectedClient, ada: User, bob: User
 ) -> None:
     devices = DeviceStore(DawdlingClient(client))
     for _ in range(15):
@@ -205,7 +205,7 @@ async def test_unregistering_while_others_register_leaves_the_device_with_one_at
 
 
 async def test_a_late_registration_of_the_same_user_does_not_replace_the_newer_one(
-    client: FunctionClient, ada: User
+    client: InspectedClient, ada: User
 ) -> None:
     functions = UserFunctions(client)
     assert await functions.call(ada, UNGUARDED, "put_device", "token", 2, 1, b"{}", MAX_DEVICES) == 1

@@ -3,7 +3,6 @@
 import pytest
 
 from gateway.domain.principal import Identity, ProjectId
-from gateway.store.client import FunctionClient
 from gateway.store.directory import (
     CACHE_SECONDS,
     LEASE_MS,
@@ -15,7 +14,7 @@ from gateway.store.directory import (
     Reused,
     Run,
 )
-from tests.store.conftest import new_user
+from tests.store.conftest import InspectedClient, new_user
 
 
 class Clock:
@@ -34,7 +33,7 @@ def project() -> ProjectId:
 
 
 @pytest.fixture
-def directory(client: FunctionClient) -> Directory:
+def directory(client: InspectedClient) -> Directory:
     return Directory(client, Clock())
 
 
@@ -44,7 +43,7 @@ async def test_an_unknown_name_becomes_a_user_and_stays_the_same_one(directory: 
     assert await directory.resolve(project, Identity(external_id="joe")) == user
 
 
-async def test_both_names_of_a_user_lead_to_it(client: FunctionClient, project: ProjectId) -> None:
+async def test_both_names_of_a_user_lead_to_it(client: InspectedClient, project: ProjectId) -> None:
     first = await Directory(client, Clock()).resolve(project, Identity("joe", "joe@example.com"))
     for identity in (Identity("joe"), Identity(email="joe@example.com"), Identity("joe", "joe@example.com")):
         assert await Directory(client, Clock()).resolve(project, identity) == first
@@ -60,7 +59,7 @@ async def test_a_user_known_by_one_name_learns_the_other(
     assert (both.external_id, both.email) == ("joe", "joe@example.com")
 
 
-async def test_a_new_email_replaces_the_old_one(client: FunctionClient, project: ProjectId) -> None:
+async def test_a_new_email_replaces_the_old_one(client: InspectedClient, project: ProjectId) -> None:
     first = await Directory(client, Clock()).resolve(project, Identity("joe", "old@example.com"))
     await Directory(client, Clock()).resolve(project, Identity("joe", "new@example.com"))
     directory = Directory(client, Clock())
@@ -75,7 +74,7 @@ async def test_an_old_email_is_forgotten_by_the_cache_as_well(directory: Directo
 
 
 async def test_names_of_two_users_are_refused_and_nothing_is_written(
-    client: FunctionClient, project: ProjectId
+    client: InspectedClient, project: ProjectId
 ) -> None:
     directory = Directory(client, Clock())
     await directory.resolve_many(project, [Identity("a"), Identity(email="b@x.org"), Identity("c", "c@x.org")])
@@ -99,7 +98,7 @@ async def test_users_of_two_projects_are_different(directory: Directory) -> None
     assert one.id != other.id
 
 
-async def test_the_cache_is_asked_first_and_forgets(client: FunctionClient, project: ProjectId) -> None:
+async def test_the_cache_is_asked_first_and_forgets(client: InspectedClient, project: ProjectId) -> None:
     clock = Clock()
     directory = Directory(client, clock)
     fresh = []
@@ -110,7 +109,7 @@ async def test_the_cache_is_asked_first_and_forgets(client: FunctionClient, proj
 
 
 async def test_the_first_request_with_a_key_runs_and_the_next_is_replayed(
-    client: FunctionClient, project: ProjectId
+    client: InspectedClient, project: ProjectId
 ) -> None:
     store = IdempotencyStore(client)
     assert await store.begin(project, "k", "f", b"plan", 0) == Run(b"plan")
@@ -120,14 +119,14 @@ async def test_the_first_request_with_a_key_runs_and_the_next_is_replayed(
     assert await store.begin(project, "k", "g", b"other", 3) == Reused()
 
 
-async def test_a_request_that_died_is_taken_over_with_its_plan(client: FunctionClient, project: ProjectId) -> None:
+async def test_a_request_that_died_is_taken_over_with_its_plan(client: InspectedClient, project: ProjectId) -> None:
     store = IdempotencyStore(client)
     await store.begin(project, "k", "f", b"plan", 0)
     assert await store.begin(project, "k", "f", b"other", LEASE_MS) == Run(b"plan")
     assert await store.begin(project, "k", "f", b"other", LEASE_MS + 1) == Busy()
 
 
-async def test_a_refused_request_frees_its_key(client: FunctionClient, project: ProjectId) -> None:
+async def test_a_refused_request_frees_its_key(client: InspectedClient, project: ProjectId) -> None:
     store = IdempotencyStore(client)
     await store.begin(project, "k", "f", b"plan", 0)
     await store.abandon(project, "k")

@@ -12,9 +12,9 @@ from gateway.domain.event import Event, Position
 from gateway.domain.notification import BulkCommand, Command, Filter
 from gateway.domain.principal import User
 from gateway.store import keys, library
-from gateway.store.client import FunctionClient, StoreUnavailableError
+from gateway.store.client import StoreUnavailableError
 from gateway.store.inbox import REPLAY_EVENTS, Content, Delivery, InboxStore, Retention
-from tests.store.conftest import at, new_user
+from tests.store.conftest import InspectedClient, at, new_user
 
 
 def content(notification_id: UUID | None = None, title: str = "t", category: str = "", topic: str = "") -> Content:
@@ -45,14 +45,14 @@ async def test_an_epoch_once_given_stays(store: InboxStore) -> None:
     assert (await store.read_log(user, None, "second")).end.epoch == "first"
 
 
-async def test_the_log_keeps_as_many_events_as_it_is_told(client: FunctionClient) -> None:
+async def test_the_log_keeps_as_many_events_as_it_is_told(client: InspectedClient) -> None:
     store, user = InboxStore(client, Retention(events=5, seconds=100)), new_user()
     await send(store, user, 9)
     assert (await store.read_log(user, Position("e0", 3), "x")).reset_reason == "position_expired"
     assert offsets((await store.read_log(user, Position("e0", 4), "x")).events) == [5, 6, 7, 8, 9]
 
 
-async def test_the_log_drops_what_is_too_old(client: FunctionClient) -> None:
+async def test_the_log_drops_what_is_too_old(client: InspectedClient) -> None:
     store, user = InboxStore(client, Retention(events=1000, seconds=100)), new_user()
     await send(store, user, 10, now=1000)
     await send(store, user, 22, now=1200)
@@ -61,7 +61,7 @@ async def test_the_log_drops_what_is_too_old(client: FunctionClient) -> None:
 
 
 async def test_a_position_at_the_end_is_up_to_date_even_when_the_log_has_expired(
-    store: InboxStore, client: FunctionClient
+    store: InboxStore, client: InspectedClient
 ) -> None:
     user = new_user()
     await send(store, user, 2)
@@ -106,7 +106,7 @@ async def test_a_page_of_the_log_is_bounded_by_bytes_but_holds_at_least_one_even
     assert offsets((await store.read_log(user, Position("e0", 0), "x")).events) == [1]
 
 
-async def test_what_is_published_is_what_lies_in_the_log(store: InboxStore, client: FunctionClient) -> None:
+async def test_what_is_published_is_what_lies_in_the_log(store: InboxStore, client: InspectedClient) -> None:
     user = new_user()
     channel = keys.user(user.project_id, user.id)
     pubsub = client.redis.pubsub()
@@ -198,7 +198,7 @@ async def test_a_change_of_nothing_makes_no_event(store: InboxStore) -> None:
     assert (await store.read_log(user, None, "x")).end.offset == 1
 
 
-async def test_all_keys_of_a_user_share_one_slot(store: InboxStore, client: FunctionClient) -> None:
+async def test_all_keys_of_a_user_share_one_slot(store: InboxStore, client: InspectedClient) -> None:
     user = new_user()
     await store.create(content(category="a}{b", topic="{x}"), [Delivery(user)], at(1), remember=True)
     names = [key async for key in client.redis.scan_iter(match=f"*{user.id}*")]
@@ -207,7 +207,7 @@ async def test_all_keys_of_a_user_share_one_slot(store: InboxStore, client: Func
 
 
 async def test_a_server_out_of_memory_refuses_writes_clearly_and_still_reads(
-    store: InboxStore, client: FunctionClient
+    store: InboxStore, client: InspectedClient
 ) -> None:
     user = new_user()
     await send(store, user, 1)
@@ -220,6 +220,6 @@ async def test_a_server_out_of_memory_refuses_writes_clearly_and_still_reads(
         await client.redis.config_set("maxmemory", "0")
 
 
-async def test_functions_that_are_gone_are_loaded_again(store: InboxStore, client: FunctionClient) -> None:
+async def test_functions_that_are_gone_are_loaded_again(store: InboxStore, client: InspectedClient) -> None:
     await client.redis.execute_command("FUNCTION", "DELETE", library.NAME)
     assert (await store.read_log(new_user(), None, "x")).end.offset == 0

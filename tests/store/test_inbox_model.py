@@ -15,7 +15,7 @@ from gateway.domain.event import Position
 from gateway.domain.notification import BulkCommand, Command, Filter
 from gateway.domain.principal import User
 from gateway.settings import Settings
-from gateway.store.client import FunctionClient, create_redis
+from gateway.store.client import FunctionClient
 from gateway.store.inbox import Content, Delivery, InboxStore, Retention
 from tests.servers import RedisServer
 from tests.store.conftest import at, new_user
@@ -143,11 +143,11 @@ def run(redis_server: RedisServer) -> Callable[[Any], None]:
 
     def in_loop(work: Any) -> None:
         async def main() -> None:
-            client = FunctionClient(create_redis(Settings(redis_url=redis_server.url)))
+            client = FunctionClient(Settings(redis_url=redis_server.url))
             try:
                 await work(InboxStore(client, Retention(1000, 1000)))
             finally:
-                await client.aclose()
+                client.close()
 
         asyncio.run(main())
 

@@ -10,11 +10,10 @@ from gateway.domain.event import Position
 from gateway.domain.preferences import Channel, Preference, Status
 from gateway.domain.principal import ProjectId
 from gateway.store import keys, preferences
-from gateway.store.client import FunctionClient
 from gateway.store.devices import Device, DeviceStore
 from gateway.store.inbox import Delivery, InboxStore, Retention
 from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore, TooManyError
-from tests.store.conftest import at, new_user
+from tests.store.conftest import InspectedClient, at, new_user
 from tests.store.test_directory import Clock
 from tests.store.test_inbox import content
 
@@ -22,12 +21,12 @@ OFF = {Channel.IN_APP: False}
 
 
 @pytest.fixture
-def preference_store(client: FunctionClient) -> PreferenceStore:
+def preference_store(client: InspectedClient) -> PreferenceStore:
     return PreferenceStore(client, Retention(events=1000, seconds=1000))
 
 
 @pytest.fixture
-def subscriptions(client: FunctionClient) -> SubscriptionStore:
+def subscriptions(client: InspectedClient) -> SubscriptionStore:
     return SubscriptionStore(client)
 
 
@@ -39,7 +38,7 @@ def project() -> ProjectId:
 # ---- the categories of a project
 
 
-async def test_what_a_project_sends_is_remembered_for_that_project(client: FunctionClient, project: ProjectId) -> None:
+async def test_what_a_project_sends_is_remembered_for_that_project(client: InspectedClient, project: ProjectId) -> None:
     categories = CategoryStore(client, Clock())
     await categories.record(project, "a")
     await categories.record(project, "a")
@@ -48,7 +47,7 @@ async def test_what_a_project_sends_is_remembered_for_that_project(client: Funct
 
 
 async def test_a_recorded_category_costs_no_call_for_a_while_and_is_recorded_again_then(
-    client: FunctionClient, project: ProjectId
+    client: InspectedClient, project: ProjectId
 ) -> None:
     clock = Clock()
     categories = CategoryStore(client, clock)
@@ -62,7 +61,7 @@ async def test_a_recorded_category_costs_no_call_for_a_while_and_is_recorded_aga
 
 
 async def test_a_project_has_so_many_categories_and_no_more(
-    client: FunctionClient, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+    client: InspectedClient, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preferences, "MAX_CATEGORIES", 2)
     for name in ("a", "b", "c", "a"):
@@ -71,7 +70,7 @@ async def test_a_project_has_so_many_categories_and_no_more(
 
 
 async def test_the_memory_of_recorded_categories_is_bounded(
-    client: FunctionClient, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+    client: InspectedClient, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preferences, "RECORDED_CATEGORIES", 2)
     categories = CategoryStore(client, Clock())
@@ -131,7 +130,7 @@ async def test_too_many_categories_are_refused_whole(
 
 
 async def test_a_preference_from_before_a_channel_came_to_be_is_completed(
-    store: InboxStore, preference_store: PreferenceStore, client: FunctionClient
+    store: InboxStore, preference_store: PreferenceStore, client: InspectedClient
 ) -> None:
     user = new_user()
     await client.redis.hset(keys.user(user.project_id, user.id) + keys.USER_SUFFIXES["PREFERENCES"], "a", "10")
@@ -195,7 +194,7 @@ async def test_one_recipients_wish_does_not_touch_the_others(
 
 
 async def test_all_that_is_kept_of_a_user_shares_one_slot(
-    preference_store: PreferenceStore, subscriptions: SubscriptionStore, client: FunctionClient
+    preference_store: PreferenceStore, subscriptions: SubscriptionStore, client: InspectedClient
 ) -> None:
     user = new_user()
     await preference_store.update(user, {"a}{b": OFF}, None, at(1))

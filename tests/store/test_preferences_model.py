@@ -23,7 +23,7 @@ from gateway.domain.preferences import (
     subscriptions_after,
 )
 from gateway.settings import Settings
-from gateway.store.client import FunctionClient, create_redis
+from gateway.store.client import FunctionClient
 from gateway.store.inbox import Delivery, InboxStore, Retention
 from gateway.store.preferences import PreferenceStore, SubscriptionStore
 from tests.servers import RedisServer
@@ -121,14 +121,14 @@ def run(redis_server: RedisServer) -> Callable[[Any], None]:
 
     def in_loop(work: Any) -> None:
         async def main() -> None:
-            client = FunctionClient(create_redis(Settings(redis_url=redis_server.url)))
+            client = FunctionClient(Settings(redis_url=redis_server.url))
             retention = Retention(1000, 1000)
             try:
                 await work(
                     Stores(InboxStore(client, retention), PreferenceStore(client, retention), SubscriptionStore(client))
                 )
             finally:
-                await client.aclose()
+                client.close()
 
         asyncio.run(main())
 

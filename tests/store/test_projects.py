@@ -1,8 +1,8 @@
 """Projects and their secrets."""
 
 from gateway.store import keys
-from gateway.store.client import FunctionClient
 from gateway.store.projects import CACHE_SECONDS, ProjectStore
+from tests.store.conftest import InspectedClient
 
 
 class Clock:
@@ -15,35 +15,35 @@ class Clock:
         return self.now
 
 
-def store(client: FunctionClient, clock: Clock | None = None, secret_key: str = "k") -> ProjectStore:
+def store(client: InspectedClient, clock: Clock | None = None, secret_key: str = "k") -> ProjectStore:
     clock = clock or Clock()
     return ProjectStore(client, secret_key, monotonic=clock, unix=clock)
 
 
-async def test_a_created_project_is_found_by_its_key(client: FunctionClient) -> None:
+async def test_a_created_project_is_found_by_its_key(client: InspectedClient) -> None:
     created = await store(client).create("Shop", hmac_enabled=True)
     assert await store(client).by_api_key(created.api_key) == created
 
 
-async def test_an_unknown_key_finds_nothing(client: FunctionClient) -> None:
+async def test_an_unknown_key_finds_nothing(client: InspectedClient) -> None:
     assert await store(client).by_api_key("nobody's") is None
 
 
-async def test_a_secret_is_encrypted_at_rest(client: FunctionClient) -> None:
+async def test_a_secret_is_encrypted_at_rest(client: InspectedClient) -> None:
     created = await store(client).create("Shop", hmac_enabled=True)
     stored = await client.redis.hget(keys.PROJECTS, created.api_key)
     assert stored is not None
     assert created.secrets[0].encode() not in stored
 
 
-async def test_another_secret_key_cannot_read_it(client: FunctionClient) -> None:
+async def test_another_secret_key_cannot_read_it(client: InspectedClient) -> None:
     created = await store(client).create("Shop", hmac_enabled=True)
     found = await store(client, secret_key="other").by_api_key(created.api_key)
     assert found is not None
     assert found.secrets == ()
 
 
-async def test_a_rotated_secret_counts_until_the_overlap_ends(client: FunctionClient) -> None:
+async def test_a_rotated_secret_counts_until_the_overlap_ends(client: InspectedClient) -> None:
     clock = Clock()
     projects = store(client, clock)
     created = await projects.create("Shop", hmac_enabled=True)
@@ -56,7 +56,7 @@ async def test_a_rotated_secret_counts_until_the_overlap_ends(client: FunctionCl
     assert found.secrets == rotated.secrets[:1]
 
 
-async def test_a_rotation_without_overlap_ends_the_old_secret_at_once(client: FunctionClient) -> None:
+async def test_a_rotation_without_overlap_ends_the_old_secret_at_once(client: InspectedClient) -> None:
     projects = store(client)
     created = await projects.create("Shop", hmac_enabled=True)
     rotated = await projects.rotate_secret(created.api_key, overlap_seconds=0)
@@ -65,14 +65,14 @@ async def test_a_rotation_without_overlap_ends_the_old_secret_at_once(client: Fu
     assert rotated.secrets != created.secrets
 
 
-async def test_keeping_a_project_twice_keeps_its_id(client: FunctionClient) -> None:
+async def test_keeping_a_project_twice_keeps_its_id(client: InspectedClient) -> None:
     first = await store(client).keep("Boot", "kept-key", "secret-1", hmac_enabled=False)
     assert await store(client).keep("Boot", "kept-key", "secret-1", hmac_enabled=False) == first
     changed = await store(client).keep("Boot", "kept-key", "secret-2", hmac_enabled=True)
     assert (changed.id, changed.secrets, changed.hmac_enabled) == (first.id, ("secret-2",), True)
 
 
-async def test_another_nodes_change_is_noticed_within_the_cache_time(client: FunctionClient) -> None:
+async def test_another_nodes_change_is_noticed_within_the_cache_time(client: InspectedClient) -> None:
     clock = Clock()
     here = store(client, clock)
     created = await here.create("Shop", hmac_enabled=True)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from gateway.settings import Settings
-from gateway.store.client import FunctionClient, StoreUnavailableError
+from gateway.store.client import StoreUnavailableError
 from gateway.store.pubsub import CHANNELS_PER_COMMAND, PubSubLink
 from tests.servers import RedisServer
-from tests.store.conftest import new_user
+from tests.store.conftest import InspectedClient, new_user
 
 
 @dataclass
@@ -32,7 +32,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 @pytest.fixture
-async def ears(redis_server: RedisServer, client: FunctionClient) -> AsyncIterator[Ears]:
+async def ears(redis_server: RedisServer, client: InspectedClient) -> AsyncIterator[Ears]:
     link = PubSubLink(Settings(redis_url=redis_server.url), client, new_user().id)
     ears = Ears(link)
     link.on_message = lambda channel, data: ears.heard.append((channel, data))
@@ -49,11 +49,11 @@ def channel() -> bytes:
     return f"{{{new_user().id}}}".encode()
 
 
-async def cut(client: FunctionClient) -> None:
+async def cut(client: InspectedClient) -> None:
     await client.redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
 
 
-async def test_what_is_published_after_subscribing_is_heard(ears: Ears, client: FunctionClient) -> None:
+async def test_what_is_published_after_subscribing_is_heard(ears: Ears, client: InspectedClient) -> None:
     name = channel()
     await ears.link.subscribe(name)
     await client.publish(name.decode(), b"hello")
@@ -61,7 +61,7 @@ async def test_what_is_published_after_subscribing_is_heard(ears: Ears, client: 
     assert ears.heard == [(name, b"hello")]
 
 
-async def test_nothing_is_heard_after_unsubscribing(ears: Ears, client: FunctionClient) -> None:
+async def test_nothing_is_heard_after_unsubscribing(ears: Ears, client: InspectedClient) -> None:
     gone, kept = channel(), channel()
     await ears.link.subscribe(gone)
     ears.link.unsubscribe(gone)
@@ -72,14 +72,14 @@ async def test_nothing_is_heard_after_unsubscribing(ears: Ears, client: Function
     assert ears.heard == [(kept, b"yes")]
 
 
-async def test_thousands_of_channels_are_subscribed_together(ears: Ears, client: FunctionClient) -> None:
+async def test_thousands_of_channels_are_subscribed_together(ears: Ears, client: InspectedClient) -> None:
     names = [channel() for _ in range(2 * CHANNELS_PER_COMMAND + 10)]
     await asyncio.gather(*map(ears.link.subscribe, names))
     await client.publish(names[-1].decode(), b"last")
     await until(lambda: ears.heard)
 
 
-async def test_after_a_cut_every_channel_is_reported_and_heard_again(ears: Ears, client: FunctionClient) -> None:
+async def test_after_a_cut_every_channel_is_reported_and_heard_again(ears: Ears, client: InspectedClient) -> None:
     names = [channel() for _ in range(3)]
     for name in names:
         await ears.link.subscribe(name)
@@ -91,7 +91,7 @@ async def test_after_a_cut_every_channel_is_reported_and_heard_again(ears: Ears,
     await until(lambda: ears.heard)
 
 
-async def test_a_channel_that_was_left_is_not_taken_up_again(ears: Ears, client: FunctionClient) -> None:
+async def test_a_channel_that_was_left_is_not_taken_up_again(ears: Ears, client: InspectedClient) -> None:
     left, kept = channel(), channel()
     await ears.link.subscribe(left)
     await ears.link.subscribe(kept)
@@ -102,7 +102,7 @@ async def test_a_channel_that_was_left_is_not_taken_up_again(ears: Ears, client:
 
 
 async def test_subscribing_fails_clearly_while_the_link_is_down(
-    redis_server: RedisServer, client: FunctionClient
+    redis_server: RedisServer, client: InspectedClient
 ) -> None:
     link = PubSubLink(Settings(redis_url=redis_server.url), client, "never-started")
     with pytest.raises(StoreUnavailableError):
@@ -111,6 +111,6 @@ async def test_subscribing_fails_clearly_while_the_link_is_down(
 
 
 async def test_a_link_that_hears_its_canary_is_healthy_and_says_how_long_it_took(ears: Ears) -> None:
-    heard_at = ears.link._heard_at
-    await until(lambda: ears.link._heard_at > heard_at)
+    heard_at = ears.link.heard_at
+    await until(lambda: ears.link.heard_at > heard_at)
     assert ears.link.healthy
