@@ -40,8 +40,8 @@ class Settings:
     workers: int = _setting(1, "Worker processes on that port.", least=1)
     redis_url: str = _setting(
         "",
-        "A Redis ≥ 7 or Valkey ≥ 8 to use; unset: the bundled Valkey. `redis+cluster://host:port,host:port` is a cluster, "
-        "`redis+sentinel://host:port,host:port/service` the primary that Sentinel names; `rediss` is TLS.",
+        "A Redis ≥ 7 or Valkey ≥ 8 to use; unset: the bundled Valkey. `redis+cluster://host:port,host:port` is a "
+        "cluster, `redis+sentinel://host:port,host:port/service` the primary that Sentinel names; `rediss` is TLS.",
         secret=True,
     )
     redis_timeout_seconds: float = _setting(2.0, "How long one Redis call may take.", least=0.05)

@@ -53,6 +53,7 @@ class RedisServer:
     directory: Path
     port: int = field(default_factory=free_port)
     process: "subprocess.Popen[bytes] | None" = None
+    options: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -60,7 +61,8 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self, *options: str) -> None:
-        """Start it and wait until it answers."""
+        """Start it, with the options of the last time unless there are others, and wait until it answers."""
+        self.options = options or self.options
         binary = SERVER_BINARIES[self.kind]
         assert binary is not None
         arguments = [
@@ -74,7 +76,9 @@ class RedisServer:
             "--save",
             "",
         ]
-        self.process = subprocess.Popen([*arguments, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            [*arguments, *self.options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         wait_for(self.answers, "Redis to answer", START_SECONDS)
 
     def answers(self) -> bool:
