@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -21,7 +22,8 @@ REPLAY_EVENTS = 256
 REPLAY_BYTES = 128 * 1024
 """The bounds of one read of the log: half the default write buffer. Who missed more reads again when drained."""
 
-CREATED_SECONDS = 24 * 3600
+SETTLED_SECONDS = 24 * 3600
+"""How long an item that is gone is not created again by who repeats the request: as long as an Idempotency-Key."""
 
 TOMBSTONE_SECONDS = 24 * 3600
 """How long a deleted user's id is known as such: far longer than any cache remembers it."""
@@ -77,6 +79,14 @@ class Delivery:
     fresh: bool = True
 
 
+class Outcome(Enum):
+    """What became of one delivery."""
+
+    HAD_IT = 0
+    CREATED = 1
+    UNWANTED = 2
+
+
 class ListPage(NamedTuple):
     """A page of an inbox. `position` is the log's as of this page, None while there is none; `items` are JSON."""
 
@@ -97,17 +107,26 @@ class InboxStore:
         self._functions = UserFunctions(client)
         self._retention = retention
 
-    async def create(self, content: Content, deliveries: Sequence[Delivery], moment: Moment, remember: bool) -> int:
-        """Put a new item into each recipient's inbox; give the number that did not have it before.
+    async def create(
+        self,
+        content: Content,
+        deliveries: Sequence[Delivery],
+        moment: Moment,
+        remember: bool,
+        subscribers_only: bool = False,
+    ) -> list[Outcome]:
+        """Put a new item into each recipient's inbox; give what became of each delivery, in order.
 
-        With `remember`, an item that was created and deleted since is not created again for 24 hours.
+        Who had the item has it, also when it was deleted within 24 hours. With `remember`, the request may come again:
+        then who does not want the item now is not asked anew within 24 hours. With `subscribers_only`, only those want
+        it who subscribed to its category and topic.
         """
-        created_ttl = str(CREATED_SECONDS) if remember else ""
-        calls = [self._create_call(content, delivery, moment, created_ttl) for delivery in deliveries]
+        calls = [self._create_call(content, delivery, moment, remember, subscribers_only) for delivery in deliveries]
         answers = await self._client.call_many(calls)
-        return sum(
-            unwrapped(answer, delivery.user, UNGUARDED) for answer, delivery in zip(answers, deliveries, strict=True)
-        )
+        return [
+            Outcome(unwrapped(answer, delivery.user, UNGUARDED))
+            for answer, delivery in zip(answers, deliveries, strict=True)
+        ]
 
     async def change(
         self,
@@ -127,7 +146,7 @@ class InboxStore:
         self, user: User, notification_id: UUID, client_id: str | None, moment: Moment, guard: Guard = UNGUARDED
     ) -> bool:
         """Delete one item; False when there is no such item."""
-        arguments = (notification_id.bytes, _client_id(client_id))
+        arguments = (notification_id.bytes, _client_id(client_id), SETTLED_SECONDS)
         return bool(await self._write(user, guard, moment, "delete", *arguments) >= 0)
 
     async def change_all(
@@ -207,7 +226,9 @@ class InboxStore:
     def _context(self, moment: Moment) -> tuple[Argument, ...]:
         return (moment.now_ms, moment.new_epoch, self._retention.events, self._retention.seconds)
 
-    def _create_call(self, content: Content, delivery: Delivery, moment: Moment, created_ttl: str) -> Call:
+    def _create_call(
+        self, content: Content, delivery: Delivery, moment: Moment, remember: bool, subscribers_only: bool
+    ) -> Call:
         user = delivery.user
         names = {"external_id": user.external_id, "email": user.email}
         known = _profile_arguments({name: value for name, value in names.items() if value})
@@ -223,7 +244,8 @@ class InboxStore:
                 content.encoded,
                 content.category,
                 content.topic,
-                created_ttl,
+                SETTLED_SECONDS if remember else "",
+                "1" if subscribers_only else "",
                 len(overwrite) // 2,
                 *overwrite,
                 *if_absent,

@@ -79,8 +79,9 @@ USER_SUFFIXES = {
     "TOPIC": ":t",
     # and a category with a topic (length of the category, both names). While they hold items.
     "PAIR": ":p",
-    # string "1": this item id was created by a request with an Idempotency-Key (the id follows). 24 h.
-    "CREATED": ":created:",
+    # string: the outcome that creating this item id (it follows) has again though there is no item: it was deleted, or
+    # muted when a request that may come again brought it. 24 h.
+    "SETTLED": ":settled:",
     # hash category -> channels in the order of domain/preferences.py, 1 on and 0 off. For ever.
     "PREFERENCES": ":preferences",
     # hash topic -> JSON {category: ["1" subscribed or "0" not, reason]}. Until deleted.

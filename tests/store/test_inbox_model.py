@@ -16,7 +16,7 @@ from gateway.domain.notification import BulkCommand, Command, Filter
 from gateway.domain.principal import User
 from gateway.settings import Settings
 from gateway.store.client import FunctionClient, create_redis
-from gateway.store.inbox import Content, Delivery, InboxStore, Retention
+from gateway.store.inbox import Content, Delivery, InboxStore, Outcome, Retention
 from tests.servers import RedisServer
 from tests.store.conftest import at, new_user
 from tests.store.model import Inbox, Item
@@ -42,6 +42,7 @@ class Create:
     id: UUID
     category: str
     topic: str
+    remember: bool
 
 
 @dataclass(frozen=True)
@@ -63,20 +64,20 @@ class Delete:
 
 Step = Create | Change | ChangeAll | Delete
 steps = st.one_of(
-    st.builds(Create, ids, st.sampled_from(CATEGORIES), st.sampled_from(TOPICS)),
-    st.builds(Create, ids, st.sampled_from(CATEGORIES), st.sampled_from(TOPICS)),
+    st.builds(Create, ids, st.sampled_from(CATEGORIES), st.sampled_from(TOPICS), st.booleans()),
+    st.builds(Create, ids, st.sampled_from(CATEGORIES), st.sampled_from(TOPICS), st.booleans()),
     st.builds(Change, ids, st.sampled_from(Command)),
     st.builds(ChangeAll, filters, st.sampled_from(BulkCommand)),
     st.builds(Delete, ids),
 )
 
 
-async def run_in_store(store: InboxStore, user: User, step: Step, now: int) -> int | bool:
+async def run_in_store(store: InboxStore, user: User, step: Step, now: int) -> Outcome | int | bool:
     match step:
-        case Create(notification_id, category, topic):
+        case Create(notification_id, category, topic, remember):
             fields = {"title": "t", "content": None, "action_url": None, "category": category, "topic": topic}
             content = Content.encode(notification_id, {**fields, "custom_attributes": None})
-            return bool(await store.create(content, [Delivery(user)], at(now), remember=True))
+            return (await store.create(content, [Delivery(user)], at(now), remember))[0]
         case Change(notification_id, command):
             return await store.change(user, notification_id, command, "c", at(now))
         case ChangeAll(matching, command):
@@ -85,10 +86,10 @@ async def run_in_store(store: InboxStore, user: User, step: Step, now: int) -> i
             return await store.delete(user, notification_id, None, at(now))
 
 
-def run_in_model(inbox: Inbox, step: Step, now: int) -> int | bool:
+def run_in_model(inbox: Inbox, step: Step, now: int) -> Outcome | int | bool:
     match step:
-        case Create(notification_id, category, topic):
-            return inbox.create(str(notification_id), category, topic, now)
+        case Create(notification_id, category, topic, remember):
+            return inbox.create(str(notification_id), category, topic, now, remember)
         case Change(notification_id, command):
             return inbox.change(str(notification_id), command, now)
         case ChangeAll(matching, command):

@@ -1,22 +1,28 @@
 -- Functions that change an inbox. Each is one fact: state, indexes, counts, log and publish together.
 
+local HAD_IT, CREATED, UNWANTED = 0, 1, 2 -- as Outcome in store/inbox.py
+
 -- KEYS  user
 -- ARGV  now_ms epoch_if_new log_events log_seconds
---       id content category topic created_ttl_seconds ("" without an Idempotency-Key)
+--       id content category topic settled_seconds ("" unless the request may come again)
+--       "1" if only a subscriber of this category and topic is to have it, or ""
 --       number of profile fields, then field value … (overwrite), then field value … (only if absent)
--- ->    1, or 0 when this id was created before or the user wants none of it
+-- ->    CREATED, HAD_IT or UNWANTED
 local function create(keys, args)
   local user, context = keys[1], context_of(args)
-  local id, content, category, topic, created_ttl = args[5], args[6], args[7], args[8], args[9]
-  local overwrite = 10 + 2 * tonumber(args[10])
-  if redis.call('HEXISTS', user .. STATES, id) == 1 then return 0 end
-  if created_ttl ~= '' then
-    if not redis.call('SET', user .. CREATED .. id, '1', 'NX', 'EX', created_ttl) then return 0 end
-  end
-  for i = 11, overwrite, 2 do redis.call('HSET', user, args[i], args[i + 1]) end
+  local id, content, category, topic, settled_seconds = args[5], args[6], args[7], args[8], args[9]
+  local overwrite = 11 + 2 * tonumber(args[11])
+  if redis.call('HEXISTS', user .. STATES, id) == 1 then return HAD_IT end
+  local settled = redis.call('GET', user .. SETTLED .. id)
+  if settled then return tonumber(settled) end
+  if args[10] ~= '' and not is_subscribed(user, category, topic) then return UNWANTED end
+  for i = 12, overwrite, 2 do redis.call('HSET', user, args[i], args[i + 1]) end
   for i = overwrite + 1, #args, 2 do redis.call('HSETNX', user, args[i], args[i + 1]) end
-  -- After CREATED: a repeated request must not decide anew.
-  if is_muted(user, category, topic) then return 0 end
+  if is_muted(user, category, topic) then
+    -- A repeated request must not decide anew.
+    if settled_seconds ~= '' then redis.call('SET', user .. SETTLED .. id, UNWANTED, 'EX', settled_seconds) end
+    return UNWANTED
+  end
   local _, offset = current_position(user, context.epoch_if_new)
 
   -- Gateways' clocks differ; the newest item of an inbox is also the latest sent.
@@ -31,7 +37,7 @@ local function create(keys, args)
     redis.call('ZADD', key, integer(offset + 1), id)
   end
   append(user, context, 'notifications/new', item_data_json(content, state, recipient_json(user), ''))
-  return 1
+  return CREATED
 end
 
 -- KEYS  user
@@ -61,11 +67,11 @@ local function change(keys, args)
 end
 
 -- KEYS  user
--- ARGV  now_ms epoch_if_new log_events log_seconds  id client_id_json
+-- ARGV  now_ms epoch_if_new log_events log_seconds  id client_id_json settled_seconds
 -- ->    1 deleted, -1 no such item
 local function delete(keys, args)
   local user, context = keys[1], context_of(args)
-  local id, client_id = args[5], args[6]
+  local id, client_id, settled_seconds = args[5], args[6], args[7]
   local packed = redis.call('HGET', user .. STATES, id)
   if not packed then return -1 end
   local state = unpack_state(packed)
@@ -75,6 +81,8 @@ local function delete(keys, args)
   end
   redis.call('HDEL', user .. ITEMS, id)
   redis.call('HDEL', user .. STATES, id)
+  -- Whoever repeats the request that created it must not bring it back.
+  redis.call('SET', user .. SETTLED .. id, HAD_IT, 'EX', settled_seconds)
   append(user, context, 'notifications/delete', item_data_json(content, state, recipient_json(user), client_id))
   return 1
 end
