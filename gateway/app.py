@@ -32,6 +32,7 @@ from gateway.live.hub import Hub
 from gateway.live.websocket import WebSocketConnection
 from gateway.settings import Settings
 from gateway.store.client import FunctionClient, StoreUnavailableError, create_redis
+from gateway.store.contents import ContentStore
 from gateway.store.devices import DeviceStore
 from gateway.store.directory import CONTROL_USER, Directory, IdempotencyStore
 from gateway.store.inbox import InboxStore, Retention
@@ -68,7 +69,7 @@ class Worker:
         directory = Directory(client, time.monotonic)
         authenticator = Authenticator(self.projects, directory, time.time)
         retention = Retention(settings.log_retention_events, settings.log_retention_seconds)
-        inboxes = InboxStore(client, retention)
+        inboxes = InboxStore(client, retention, ContentStore(client))
         self.link = PubSubLink(settings, client, worker_id)
         self.link.on_control = partial(_forget, directory, self.projects)
         self.hub = Hub(settings, authenticator, inboxes, self.link, new_epoch, worker_id)

@@ -1,4 +1,7 @@
-"""One user's inbox in Redis: its items, its log, its counts. Every method is one round trip."""
+"""One user's inbox in Redis: its items, its log, its counts.
+
+Every method is one round trip, and a second one where a page has shared contents that this worker has not read yet.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,10 +13,11 @@ import msgspec
 
 from gateway.domain.event import Counts, Event, LogPage, Position
 from gateway.domain.guard import UNGUARDED, Allowance, Guard
-from gateway.domain.notification import UNCATEGORIZED, BulkCommand, Command, Filter
+from gateway.domain.notification import BulkCommand, Command, Filter
 from gateway.domain.principal import ProjectId, User
 from gateway.store import keys
 from gateway.store.client import Argument, Call, FunctionClient
+from gateway.store.contents import Content, ContentStore
 from gateway.store.guarded import UserFunctions, guard_arguments, unwrapped
 
 _encode = msgspec.json.encode
@@ -47,23 +51,6 @@ class Moment(NamedTuple):
 
     now_ms: int
     new_epoch: str
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """The immutable part of an item, encoded once for all its recipients: a JSON object but for its last brace."""
-
-    id: UUID
-    category: str
-    topic: str
-    encoded: bytes
-
-    @classmethod
-    def encode(cls, notification_id: UUID, fields: Mapping[str, Any]) -> "Content":
-        """Encode the fields that a backend sent; `category` and `topic` among them."""
-        encoded = _encode({"id": str(notification_id), **fields})[:-1]
-        category = "" if fields["category"] in (None, UNCATEGORIZED) else fields["category"]
-        return cls(notification_id, category, fields["topic"] or "", encoded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +89,11 @@ class InboxStore:
     RateLimitedError, TokenRevokedError, UserDeletedError. Then nothing was done.
     """
 
-    def __init__(self, client: FunctionClient, retention: Retention):
+    def __init__(self, client: FunctionClient, retention: Retention, contents: ContentStore):
         self._client = client
         self._functions = UserFunctions(client)
         self._retention = retention
+        self._contents = contents
 
     async def create(
         self,
@@ -174,15 +162,15 @@ class InboxStore:
         answer = await self._functions.read(user, guard, "list", buckets, (page - 1) * per_page, per_page, *scopes)
         epoch, offset, total, unread, unseen, *items = answer
         position = Position(epoch.decode(), int(offset)) if epoch else None
-        return ListPage(position, total, unread, unseen, items)
+        return ListPage(position, total, unread, unseen, await self._contents.expand(user.project_id, items))
 
     async def get(self, user: User, notification_id: UUID, guard: Guard = UNGUARDED) -> bytes | None:
         """Read one item as JSON; None when there is no such item."""
         item = await self._functions.read(user, guard, "get", notification_id.bytes)
-        return bytes(item) if item is not None else None
+        return (await self._contents.expand(user.project_id, [item]))[0] if item is not None else None
 
     async def read_log(self, user: User, after: Position | None, new_epoch: str, guard: Guard = UNGUARDED) -> LogPage:
-        """Read the events after a position; None asks for the current position and counts only."""
+        """Read the events after a position, as many as fit; None asks for the current position and counts only."""
         answer = await self._functions.call(
             user,
             guard,
@@ -194,12 +182,18 @@ class InboxStore:
             REPLAY_BYTES,
         )
         epoch, offset, unread, unseen, unarchived_unread, unarchived_unseen, reset_reason, *messages = answer
+        # References are small: what fitted before may be far too much with the contents in it.
+        page = await self._contents.expand_page(user.project_id, messages, REPLAY_BYTES)
         return LogPage(
             end=Position(epoch.decode(), int(offset)),
             counts=Counts(unread, unseen, unarchived_unread, unarchived_unseen),
-            events=tuple(map(Event.decode, messages)),
+            events=tuple(map(Event.decode, page)),
             reset_reason=reset_reason.decode(),
         )
+
+    def expand_cached(self, message: bytes) -> bytes | None:
+        """Complete a published message that has a NUL; None when its content has to be read. Never waits."""
+        return self._contents.expand_cached(message)
 
     async def use(self, user: User, guard: Guard) -> None:
         """Pass the guard with a call that needs nothing else of the inbox."""

@@ -28,6 +28,16 @@ def categories(project_id: ProjectId) -> str:
     return f"{PREFIX}{{{project_id}}}:categories"
 
 
+def content(project_id: ProjectId, content_id: str) -> str:
+    """string: what follows the id in a content that many items share. Until its project is deleted."""
+    return f"{PREFIX}{{{project_id}:content:{content_id}}}"
+
+
+def contents(project_id: ProjectId) -> str:
+    """set of the ids (16 bytes) of a project's shared contents, for who deletes the project. For ever."""
+    return f"{PREFIX}{{{project_id}}}:contents"
+
+
 def device_holders(project_id: ProjectId) -> str:
     """hash device token -> JSON [[user id, claim], …]: who may hold it, the owner first; and "" -> the last claim.
 
@@ -67,7 +77,8 @@ USER_SUFFIXES = {
     "REVOKED": ":revoked",
     # stream `offset-ms` -> m: the published message. Bounded by count and age; expires when idle that long.
     "LOG": ":log",
-    # hash item id (16 bytes) -> immutable content, a JSON object without its closing brace. Until deleted.
+    # hash item id (16 bytes) -> immutable content, a JSON object without its closing brace, or up to its id and a
+    # NUL if the content is shared. Until deleted.
     "ITEMS": ":items",
     # hash item id -> `sent seen read archived length(category) categorytopic`, unix seconds or 0. Until deleted.
     "STATES": ":states",

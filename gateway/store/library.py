@@ -10,7 +10,7 @@ from importlib.resources import files
 from gateway.store import keys
 
 # A file may use what the ones before it define.
-_SOURCES = ("user.lua", "read.lua", "preferences.lua", "devices.lua", "change.lua", "directory.lua")
+_SOURCES = ("user.lua", "read.lua", "preferences.lua", "devices.lua", "change.lua", "contents.lua", "directory.lua")
 
 USER_FUNCTIONS = (
     "create",
@@ -43,10 +43,18 @@ PLAIN_FUNCTIONS = (
     "abandon_idempotent",
     "read_categories",
     "record_category",
+    "put_content",
+    "delete_content",
+    "list_content",
+    "listed_contents",
+    "unlist_contents",
     "claim_device",
     "settle_device",
     "release_device",
 )
+
+READ_FUNCTIONS = ("read_content",)
+"""Functions of other slots than users' that a server out of memory can still run."""
 
 UNCOUNTED = ("list", "get", "read_preferences", "read_subscriptions")
 """Functions that exist as `…_uncounted` too, which write nothing: a server out of memory can still run them."""
@@ -65,6 +73,7 @@ _REGISTRATIONS = [
     *((function, f"guarded({function})", "{}") for function in USER_FUNCTIONS),
     *((f"{function}_uncounted", f"guarded({function})", "{'no-writes'}") for function in UNCOUNTED),
     *((function, function, "{}") for function in PLAIN_FUNCTIONS),
+    *((function, function, "{'no-writes'}") for function in READ_FUNCTIONS),
 ]
 NAME = "inbox_" + hashlib.sha256(f"{_BODY}{_REGISTRATIONS}".encode()).hexdigest()[:12]
 

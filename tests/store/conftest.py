@@ -10,6 +10,7 @@ import pytest
 from gateway.domain.principal import ProjectId, User, UserId
 from gateway.settings import Settings
 from gateway.store.client import FunctionClient, create_redis
+from gateway.store.contents import ContentStore
 from gateway.store.inbox import InboxStore, Moment, Retention
 from tests.servers import RedisServer
 
@@ -27,7 +28,7 @@ async def client(redis_server: RedisServer) -> AsyncIterator[FunctionClient]:
 @pytest.fixture
 def store(client: FunctionClient) -> InboxStore:
     """Inboxes with a log that is longer than any test's, but for those that say otherwise."""
-    return InboxStore(client, Retention(events=1000, seconds=1000))
+    return InboxStore(client, Retention(events=1000, seconds=1000), ContentStore(client))
 
 
 _numbers = itertools.count()

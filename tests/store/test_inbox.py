@@ -13,7 +13,8 @@ from gateway.domain.notification import BulkCommand, Command, Filter
 from gateway.domain.principal import User
 from gateway.store import keys, library
 from gateway.store.client import FunctionClient, StoreUnavailableError
-from gateway.store.inbox import REPLAY_EVENTS, SETTLED_SECONDS, Content, Delivery, InboxStore, Outcome, Retention
+from gateway.store.contents import Content, ContentStore
+from gateway.store.inbox import REPLAY_EVENTS, SETTLED_SECONDS, Delivery, InboxStore, Outcome, Retention
 from tests.store.conftest import at, new_user
 
 
@@ -46,14 +47,14 @@ async def test_an_epoch_once_given_stays(store: InboxStore) -> None:
 
 
 async def test_the_log_keeps_as_many_events_as_it_is_told(client: FunctionClient) -> None:
-    store, user = InboxStore(client, Retention(events=5, seconds=100)), new_user()
+    store, user = InboxStore(client, Retention(events=5, seconds=100), ContentStore(client)), new_user()
     await send(store, user, 9)
     assert (await store.read_log(user, Position("e0", 3), "x")).reset_reason == "position_expired"
     assert offsets((await store.read_log(user, Position("e0", 4), "x")).events) == [5, 6, 7, 8, 9]
 
 
 async def test_the_log_drops_what_is_too_old(client: FunctionClient) -> None:
-    store, user = InboxStore(client, Retention(events=1000, seconds=100)), new_user()
+    store, user = InboxStore(client, Retention(events=1000, seconds=100), ContentStore(client)), new_user()
     await send(store, user, 10, now=1000)
     await send(store, user, 22, now=1200)
     assert (await store.read_log(user, Position("e0", 9), "x")).reset_reason == "position_expired"

@@ -16,7 +16,8 @@ from gateway.domain.notification import BulkCommand, Command, Filter
 from gateway.domain.principal import User
 from gateway.settings import Settings
 from gateway.store.client import FunctionClient, create_redis
-from gateway.store.inbox import Content, Delivery, InboxStore, Outcome, Retention
+from gateway.store.contents import Content, ContentStore
+from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention
 from tests.servers import RedisServer
 from tests.store.conftest import at, new_user
 from tests.store.model import Inbox, Item
@@ -43,6 +44,7 @@ class Create:
     category: str
     topic: str
     remember: bool
+    shared: bool
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,8 @@ class Delete:
 
 Step = Create | Change | ChangeAll | Delete
 steps = st.one_of(
-    st.builds(Create, ids, st.sampled_from(CATEGORIES), st.sampled_from(TOPICS), st.booleans()),
-    st.builds(Create, ids, st.sampled_from(CATEGORIES), st.sampled_from(TOPICS), st.booleans()),
+    st.builds(Create, ids, st.sampled_from(CATEGORIES), st.sampled_from(TOPICS), st.booleans(), st.booleans()),
+    st.builds(Create, ids, st.sampled_from(CATEGORIES), st.sampled_from(TOPICS), st.booleans(), st.booleans()),
     st.builds(Change, ids, st.sampled_from(Command)),
     st.builds(ChangeAll, filters, st.sampled_from(BulkCommand)),
     st.builds(Delete, ids),
@@ -74,9 +76,12 @@ steps = st.one_of(
 
 async def run_in_store(store: InboxStore, user: User, step: Step, now: int) -> Outcome | int | bool:
     match step:
-        case Create(notification_id, category, topic, remember):
+        case Create(notification_id, category, topic, remember, shared):
             fields = {"title": "t", "content": None, "action_url": None, "category": category, "topic": topic}
             content = Content.encode(notification_id, {**fields, "custom_attributes": None})
+            if shared:
+                await store._contents.put(user.project_id, content)
+                content = content.as_reference()
             return (await store.create(content, [Delivery(user)], at(now), remember))[0]
         case Change(notification_id, command):
             return await store.change(user, notification_id, command, "c", at(now))
@@ -88,7 +93,7 @@ async def run_in_store(store: InboxStore, user: User, step: Step, now: int) -> O
 
 def run_in_model(inbox: Inbox, step: Step, now: int) -> Outcome | int | bool:
     match step:
-        case Create(notification_id, category, topic, remember):
+        case Create(notification_id, category, topic, remember, _):
             return inbox.create(str(notification_id), category, topic, now, remember)
         case Change(notification_id, command):
             return inbox.change(str(notification_id), command, now)
@@ -146,7 +151,8 @@ def run(redis_server: RedisServer) -> Callable[[Any], None]:
         async def main() -> None:
             redis = create_redis(Settings(redis_url=redis_server.url))
             try:
-                await work(InboxStore(FunctionClient(redis), Retention(1000, 1000)))
+                client = FunctionClient(redis)
+                await work(InboxStore(client, Retention(1000, 1000), ContentStore(client)))
             finally:
                 await redis.aclose()
 

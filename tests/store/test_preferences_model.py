@@ -24,6 +24,7 @@ from gateway.domain.preferences import (
 )
 from gateway.settings import Settings
 from gateway.store.client import FunctionClient, create_redis
+from gateway.store.contents import ContentStore
 from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention
 from gateway.store.preferences import PreferenceStore, SubscriptionStore
 from tests.servers import RedisServer
@@ -135,10 +136,9 @@ def run(redis_server: RedisServer) -> Callable[[Any], None]:
         async def main() -> None:
             redis = create_redis(Settings(redis_url=redis_server.url))
             client, retention = FunctionClient(redis), Retention(1000, 1000)
+            inboxes = InboxStore(client, retention, ContentStore(client))
             try:
-                await work(
-                    Stores(InboxStore(client, retention), PreferenceStore(client, retention), SubscriptionStore(client))
-                )
+                await work(Stores(inboxes, PreferenceStore(client, retention), SubscriptionStore(client)))
             finally:
                 await redis.aclose()
 
