@@ -206,13 +206,21 @@ class InboxStore:
 
     async def set_profile(self, user: User, profile: Mapping[str, Any]) -> dict[str, Any]:
         """Set attributes of a user, None to remove one; give all that are not names."""
-        values = await self._functions.call(user, UNGUARDED, "set_profile", *_profile_arguments(profile))
-        decoded = [msgspec.json.decode(value) if value is not None else None for value in values]
-        return dict(zip(ATTRIBUTES, decoded, strict=True))
+        return _attributes(await self._functions.call(user, UNGUARDED, "set_profile", *_profile_arguments(profile)))
+
+    async def read_profiles(self, users: Sequence[User]) -> list[dict[str, Any]]:
+        """Give the names and attributes of some users, in order, in one round trip; of a deleted one just the names."""
+        calls: list[Call] = [("read_profile", keys.user(user.project_id, user.id), ()) for user in users]
+        return [
+            {"external_id": user.external_id, "email": user.email, **_attributes(values)}
+            for user, values in zip(users, await self._client.call_many(calls), strict=True)
+        ]
 
     async def delete_user(self, user: User) -> None:
         """Remove everything of a user and close its open inboxes on every node."""
-        await self._client.call("delete_user", keys.user(user.project_id, user.id), TOMBSTONE_SECONDS)
+        topics = await self._client.call("delete_user", keys.user(user.project_id, user.id), TOMBSTONE_SECONDS)
+        if topics:
+            await self._client.call("remove_subscriber", keys.directory(user.project_id), user.id, "", *topics)
 
     async def _write(self, user: User, guard: Guard, moment: Moment, function: str, *arguments: Argument) -> int:
         return int(await self._functions.call(user, guard, function, *self._context(moment), *arguments))
@@ -245,6 +253,11 @@ class InboxStore:
                 *if_absent,
             ),
         )
+
+
+def _attributes(values: Sequence[bytes | None]) -> dict[str, Any]:
+    decoded = [msgspec.json.decode(value) if value is not None else None for value in values]
+    return dict(zip(ATTRIBUTES, decoded, strict=True))
 
 
 def _profile_arguments(profile: Mapping[str, Any]) -> tuple[Argument, ...]:

@@ -14,8 +14,21 @@ PROJECTS = PREFIX + "{projects}"
 
 
 def directory(project_id: ProjectId) -> str:
-    """hash `x:external_id` | `e:email` -> user id, and `u:user_id` -> {"x","e"} as JSON. For ever."""
+    """hash `x:external_id` | `e:email` -> user id, `u:user_id` -> {"x","e","n": index in the roster} as JSON, and
+    `n` -> how many users ever were. For ever.
+    """
     return f"{PREFIX}{{{project_id}}}:users"
+
+
+# What hangs on a project's directory in the same slot. The Lua functions take these names from here.
+DIRECTORY_SUFFIXES = {
+    # string (its number follows): the ids of 65,536 users in the order of their index, 16 bytes each, zeros for a
+    # deleted one. For ever.
+    "ROSTER": ":roster:",
+    # sorted set (a topic follows): ids (16 bytes) of who may be subscribed, by index; and "" -> the latest claim,
+    # below 0. While somebody is subscribed.
+    "SUBSCRIBERS": ":subscribers:",
+}
 
 
 def idempotency(project_id: ProjectId, key: str) -> str:

@@ -10,7 +10,16 @@ from importlib.resources import files
 from gateway.store import keys
 
 # A file may use what the ones before it define.
-_SOURCES = ("user.lua", "read.lua", "preferences.lua", "devices.lua", "change.lua", "contents.lua", "directory.lua")
+_SOURCES = (
+    "user.lua",
+    "read.lua",
+    "preferences.lua",
+    "devices.lua",
+    "change.lua",
+    "contents.lua",
+    "roster.lua",
+    "directory.lua",
+)
 
 USER_FUNCTIONS = (
     "create",
@@ -38,6 +47,9 @@ PLAIN_FUNCTIONS = (
     "find",
     "rename",
     "forget",
+    "add_subscriber",
+    "remove_subscriber",
+    "read_subscribers",
     "begin_idempotent",
     "finish_idempotent",
     "abandon_idempotent",
@@ -53,15 +65,17 @@ PLAIN_FUNCTIONS = (
     "release_device",
 )
 
-READ_FUNCTIONS = ("read_content",)
-"""Functions of other slots than users' that a server out of memory can still run."""
+READ_FUNCTIONS = ("read_content", "read_profile", "roster_size", "read_roster", "subscribers_claim")
+"""Functions without a guard that only read, so that a server out of memory can still run them."""
 
 UNCOUNTED = ("list", "get", "read_preferences", "read_subscriptions")
 """Functions that exist as `…_uncounted` too, which write nothing: a server out of memory can still run them."""
 
 
 def _body() -> str:
-    constants = [f"local {name} = '{suffix}'" for name, suffix in keys.USER_SUFFIXES.items()]
+    constants = [
+        f"local {name} = '{suffix}'" for name, suffix in (keys.USER_SUFFIXES | keys.DIRECTORY_SUFFIXES).items()
+    ]
     whole_keys = ", ".join(f"'{keys.USER_SUFFIXES[name]}'" for name in keys.USER_KEYS)
     constants.append(f"local USER_KEYS = {{ {whole_keys} }}")
     sources = [(files("gateway.store") / "functions" / name).read_text() for name in _SOURCES]

@@ -239,3 +239,18 @@ async def test_a_server_out_of_memory_refuses_writes_clearly_and_still_reads(
 async def test_functions_that_are_gone_are_loaded_again(store: InboxStore, client: FunctionClient) -> None:
     await client.redis.execute_command("FUNCTION", "DELETE", library.NAME)
     assert (await store.read_log(new_user(), None, "x")).end.offset == 0
+
+
+async def test_profiles_of_many_users_are_read_in_one_go(store: InboxStore) -> None:
+    known, _, deleted = users = [new_user(name) for name in ("known", "unknown", "deleted")]
+    for user in (known, deleted):
+        profile = {"first_name": "Jö", "custom_attributes": {"a": [1]}, "phone_numbers": ["+1"]}
+        await store.set_profile(user, {"external_id": "as the inbox remembers", **profile})
+    await store.delete_user(deleted)
+    nothing = {"first_name": None, "last_name": None, "custom_attributes": None, "phone_numbers": None}
+    assert await store.read_profiles(users) == [
+        {"external_id": "known", "email": None, **nothing, **profile},
+        {"external_id": "unknown", "email": None, **nothing},
+        {"external_id": "deleted", "email": None, **nothing},
+    ]
+    assert await store.read_profiles([]) == []

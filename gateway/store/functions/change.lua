@@ -192,6 +192,12 @@ local function change_all(keys, args)
 end
 
 -- KEYS  user
+-- ->    what is known of it besides the names, JSON-encoded or false
+local function read_profile(keys)
+  return redis.call('HMGET', keys[1], 'first_name', 'last_name', 'custom_attributes', 'phone_numbers')
+end
+
+-- KEYS  user
 -- ARGV  field value …: profile fields, JSON-encoded; "null" removes one
 local function set_profile(keys, args)
   for i = 1, #args, 2 do
@@ -201,11 +207,12 @@ local function set_profile(keys, args)
       redis.call('HSET', keys[1], args[i], args[i + 1])
     end
   end
-  return redis.call('HMGET', keys[1], 'first_name', 'last_name', 'custom_attributes', 'phone_numbers')
+  return read_profile(keys)
 end
 
 -- KEYS  user
 -- ARGV  seconds to remember the deletion
+-- ->    the topics about which it had said something
 -- Remove everything of a user but the fact, and tell the nodes that hold connections of it.
 local function delete_user(keys, args)
   local user = keys[1]
@@ -217,10 +224,11 @@ local function delete_user(keys, args)
     end
   end
   for key in pairs(indexes) do redis.call('UNLINK', key) end
+  local topics = redis.call('HKEYS', user .. SUBSCRIPTIONS)
   for _, suffix in ipairs(USER_KEYS) do redis.call('UNLINK', user .. suffix) end
   redis.call('UNLINK', user)
   redis.call('HSET', user, 'deleted', '1')
   redis.call('EXPIRE', user, args[1])
   redis.call('SPUBLISH', user, '!deleted')
-  return 1
+  return topics
 end
