@@ -174,12 +174,14 @@ def test_who_is_subscribed_is_in_the_index_whichever_call_goes_first(
     async def main() -> None:
         redis = create_redis(Settings(redis_url=redis_server.url))
         client = FunctionClient(redis)
-        (user,) = await users_of(client, new_user().project_id, 1)
-        await interleave(client, user, actions, order)
         plain = SubscriptionStore(client)
-        if await plain.of_topic(user, "t"):
-            assert await everyone(plain, user.project_id) == [user]
-        await redis.aclose()
+        try:
+            (user,) = await users_of(client, new_user().project_id, 1)
+            await interleave(client, user, actions, order)
+            if await plain.of_topic(user, "t"):
+                assert await everyone(plain, user.project_id) == [user]
+        finally:
+            await redis.aclose()
 
     asyncio.run(main())
 
