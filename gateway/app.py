@@ -31,12 +31,14 @@ from gateway.live.http import HttpProtocol
 from gateway.live.hub import Hub
 from gateway.settings import Settings
 from gateway.store.client import FunctionClient, StoreUnavailableError
+from gateway.store.contents import ContentStore
 from gateway.store.devices import DeviceStore
 from gateway.store.directory import CONTROL_USER, Directory, IdempotencyStore
 from gateway.store.inbox import InboxStore, Retention
 from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore
 from gateway.store.projects import CONTROL_PROJECT, ProjectStore
 from gateway.store.pubsub import PubSubLink
+from gateway.store.topology import Topology
 from gateway.telemetry import log
 
 CORS_MAX_AGE_SECONDS = 86400
@@ -60,13 +62,13 @@ class Worker:
     def __init__(self, settings: Settings):
         worker_id = secrets.token_hex(3)
         self.settings = settings
-        client = FunctionClient(settings)
+        client = FunctionClient(Topology(settings))
         self.client = client
         self.projects = ProjectStore(client, settings.secret_key)
         directory = Directory(client, time.monotonic)
         authenticator = Authenticator(self.projects, directory, time.time)
         retention = Retention(settings.log_retention_events, settings.log_retention_seconds)
-        inboxes = InboxStore(client, retention)
+        inboxes = InboxStore(client, retention, ContentStore(client))
         self.link = PubSubLink(settings, client, worker_id)
         self.link.on_control = partial(_forget, directory, self.projects)
         self.hub = Hub(settings, authenticator, inboxes, self.link, new_epoch, worker_id)

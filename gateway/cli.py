@@ -188,6 +188,7 @@ def token(api_key: str, external_id: str | None, email: str | None, expires_in: 
 def doctor() -> None:
     """Check that this machine and its settings can run the gateway; exit code 1 if not."""
     from gateway.store.client import FunctionClient
+    from gateway.store.topology import Topology
 
     settings = _settings()
     click.echo("settings   ok")
@@ -199,7 +200,7 @@ def doctor() -> None:
     )
 
     async def work(projects: "ProjectStore") -> None:
-        client = FunctionClient(settings)
+        client = FunctionClient(Topology(settings))
         try:
             await client.load()
             persistence = await client.info("persistence")
@@ -353,8 +354,9 @@ async def _projects(settings: Settings) -> AsyncIterator["ProjectStore"]:
 
     from gateway.store.client import FunctionClient, StoreUnavailableError
     from gateway.store.projects import ProjectStore
+    from gateway.store.topology import Topology
 
-    client = FunctionClient(settings)
+    client = FunctionClient(Topology(settings))
     deadline = time.monotonic() + REACH_SECONDS
     try:
         while True:

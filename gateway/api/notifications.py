@@ -16,8 +16,9 @@ from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.guard import UserDeletedError
 from gateway.domain.notification import UNCATEGORIZED, BulkCommand, Command, Filter, stored_categories
 from gateway.domain.principal import Identity, Project, normalize_email
+from gateway.store.contents import Content
 from gateway.store.directory import IdentityConflictError
-from gateway.store.inbox import Content, Delivery, Moment
+from gateway.store.inbox import Delivery, Moment
 
 MAX_RECIPIENTS = 1000
 MAX_FILTER_ITEMS = 50

@@ -275,6 +275,15 @@ class Session:
                     return Verdict.DELIVER
                 if ahead <= 0:
                     return Verdict.IGNORE
+        return self.event_logged(position)
+
+    def event_logged(self, position: Position) -> Verdict:
+        """Decide what becomes of a published event that can only be read from the log."""
+        if self.state is SessionState.LIVE:
+            mine = self.position
+            assert mine is not None
+            if position.epoch == mine.epoch and position.offset <= mine.offset:
+                return Verdict.IGNORE
             self.state = SessionState.REPLAYING
             self.reading = True
             self.newest = position

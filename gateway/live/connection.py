@@ -159,6 +159,11 @@ class Connection(asyncio.Protocol, ABC):
             self.hub.read_log(self, self.session.position)
         return False
 
+    def read_logged(self, position: Position) -> None:
+        """Get a published event from the log, unless this connection has it; once its peer keeps up."""
+        if self.session.event_logged(position) is Verdict.READ_LOG:
+            self.carry_out((ReadLog(self.session.position),))
+
     def on_deadline(self, now: float) -> None:
         """Let time pass for this connection and set its next deadline."""
         if self.session.closed:

@@ -1,7 +1,8 @@
 """The hub: which connections of this worker belong to which user, and the way from pub/sub to their sockets.
 
 connect   admit: verify → subscribe the user's channel (first connection only) → session reads the log → live
-publish   dispatch: one lookup, encode once per transport, write to each connection; nothing awaits
+publish   dispatch: one lookup, encode once per transport, write to each connection; nothing awaits. A shared content
+          that this worker has not read yet comes from the log instead, and is at hand from then on
 repair    read_log: sessions with a gap, or all of them after the link was down, read the log again
 """
 
@@ -146,11 +147,16 @@ class Hub:
         if message == DELETED_MESSAGE:
             self._user_deleted(feed.connections)
             return
+        complete = self._inboxes.expand_cached(message) if b"\0" in message else message
         try:
-            event = Event.decode(message)
+            event = Event.decode(message if complete is None else complete)
         except ValueError:
             # Nobody but our functions should publish here; the log is right whatever was said.
             log.error("foreign_message", channel=channel)
+            return
+        if complete is None:
+            for connection in feed.connections:
+                connection.read_logged(event.position)
             return
         frames: dict[str, bytes] = {}
         delivered = 0

@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gateway.settings import Settings
 from gateway.store import library
 from gateway.store.link import LinkTimeoutError
 from gateway.store.topology import Node, Topology
@@ -42,8 +41,8 @@ class FunctionClient:
     while a replica takes over.
     """
 
-    def __init__(self, settings: Settings):
-        self.topology = Topology(settings)
+    def __init__(self, topology: Topology):
+        self.topology = topology
         self._counters: dict[str, Any] = {}
 
     async def call(self, function: str, key: str, *arguments: Argument) -> Any:

@@ -90,7 +90,7 @@ class Directory:
     async def find(self, project_id: ProjectId, name: str) -> User | None:
         """Give the user of `x:external_id`, `e:email` or `u:user_id`, past the cache."""
         row = await self._client.call("find", keys.directory(project_id), name)
-        return _user(project_id, row) if row is not None else None
+        return decode_user(project_id, row) if row is not None else None
 
     async def rename(self, user: User, external_id: str | None, email: str | None) -> User | None:
         """Give a user other names; None when it is gone. Raises NameTakenError when another user has one."""
@@ -100,6 +100,18 @@ class Directory:
         if answer < 0:
             raise NameTakenError("external_id" if answer == -1 else "email")
         return User(user.project_id, user.id, external_id, email) if answer else None
+
+    async def roster_size(self, project_id: ProjectId) -> int:
+        """Give how many users the project ever had: indexes in its roster are below that."""
+        return int(await self._client.call("roster_size", keys.directory(project_id)))
+
+    async def read_roster(self, project_id: ProjectId, first: int, count: int) -> list[User]:
+        """Give the users with an index from `first` to before `first + count`, in order; deleted ones are left out.
+
+        A user gets the next index when created, and keeps it.
+        """
+        rows = await self._client.call("read_roster", keys.directory(project_id), first, count)
+        return [decode_user(project_id, row) for row in rows]
 
     async def _tell(self, user: User) -> None:
         """Have every node forget a user whose names have changed, this one at once."""
@@ -113,7 +125,7 @@ class Directory:
         rows = await self._client.call("resolve", keys.directory(project_id), *arguments)
         if rows[0] == -1:
             raise IdentityConflictError([indexes[position] for position in rows[1:]])
-        return [_user(project_id, row) for row in rows]
+        return [decode_user(project_id, row) for row in rows]
 
     def _cached(self, project_id: ProjectId, identity: Identity, now: float) -> User | None:
         name = f"x:{identity.external_id}" if identity.external_id else f"e:{identity.email}"
@@ -136,7 +148,8 @@ class Directory:
             self._cache[(user.project_id, name)] = (now + CACHE_SECONDS, user)
 
 
-def _user(project_id: ProjectId, row: Sequence[bytes]) -> User:
+def decode_user(project_id: ProjectId, row: Sequence[bytes]) -> User:
+    """Read what a function of the directory says of a user: its id and names."""
     user_id, external_id, email = (part.decode() for part in row[:3])
     return User(project_id, UserId(user_id), external_id or None, email or None)
 

@@ -1,7 +1,11 @@
-"""One user's inbox in Redis: its items, its log, its counts. Every method is one round trip."""
+"""One user's inbox in Redis: its items, its log, its counts.
+
+Every method is one round trip, and a second one where a page has shared contents that this worker has not read yet.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -9,10 +13,11 @@ import msgspec
 
 from gateway.domain.event import Counts, Event, LogPage, Position
 from gateway.domain.guard import UNGUARDED, Allowance, Guard
-from gateway.domain.notification import UNCATEGORIZED, BulkCommand, Command, Filter
+from gateway.domain.notification import BulkCommand, Command, Filter
 from gateway.domain.principal import ProjectId, User
 from gateway.store import keys
 from gateway.store.client import Argument, Call, FunctionClient
+from gateway.store.contents import Content, ContentStore
 from gateway.store.guarded import UserFunctions, guard_arguments, unwrapped
 
 _encode = msgspec.json.encode
@@ -21,7 +26,8 @@ REPLAY_EVENTS = 256
 REPLAY_BYTES = 128 * 1024
 """The bounds of one read of the log: half the default write buffer. Who missed more reads again when drained."""
 
-CREATED_SECONDS = 24 * 3600
+SETTLED_SECONDS = 24 * 3600
+"""How long an item that is gone is not created again by who repeats the request: as long as an Idempotency-Key."""
 
 TOMBSTONE_SECONDS = 24 * 3600
 """How long a deleted user's id is known as such: far longer than any cache remembers it."""
@@ -48,23 +54,6 @@ class Moment(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
-    """The immutable part of an item, encoded once for all its recipients: a JSON object but for its last brace."""
-
-    id: UUID
-    category: str
-    topic: str
-    encoded: bytes
-
-    @classmethod
-    def encode(cls, notification_id: UUID, fields: Mapping[str, Any]) -> "Content":
-        """Encode the fields that a backend sent; `category` and `topic` among them."""
-        encoded = _encode({"id": str(notification_id), **fields})[:-1]
-        category = "" if fields["category"] in (None, UNCATEGORIZED) else fields["category"]
-        return cls(notification_id, category, fields["topic"] or "", encoded)
-
-
-@dataclass(frozen=True, slots=True)
 class Delivery:
     """One recipient of a notification.
 
@@ -75,6 +64,14 @@ class Delivery:
     user: User
     profile: Mapping[str, Any] = field(default_factory=dict)
     fresh: bool = True
+
+
+class Outcome(Enum):
+    """What became of one delivery."""
+
+    HAD_IT = 0
+    CREATED = 1
+    UNWANTED = 2
 
 
 class ListPage(NamedTuple):
@@ -92,22 +89,32 @@ class InboxStore:
     RateLimitedError, TokenRevokedError, UserDeletedError. Then nothing was done.
     """
 
-    def __init__(self, client: FunctionClient, retention: Retention):
+    def __init__(self, client: FunctionClient, retention: Retention, contents: ContentStore):
         self._client = client
         self._functions = UserFunctions(client)
         self._retention = retention
+        self._contents = contents
 
-    async def create(self, content: Content, deliveries: Sequence[Delivery], moment: Moment, remember: bool) -> int:
-        """Put a new item into each recipient's inbox; give the number that did not have it before.
+    async def create(
+        self,
+        content: Content,
+        deliveries: Sequence[Delivery],
+        moment: Moment,
+        remember: bool,
+        subscribers_only: bool = False,
+    ) -> list[Outcome]:
+        """Put a new item into each recipient's inbox; give what became of each delivery, in order.
 
-        With `remember`, an item that was created and deleted since is not created again for 24 hours.
+        Who had the item has it, also when it was deleted within 24 hours. With `remember`, the request may come again:
+        then who does not want the item now is not asked anew within 24 hours. With `subscribers_only`, only those want
+        it who subscribed to its category and topic.
         """
-        created_ttl = str(CREATED_SECONDS) if remember else ""
-        calls = [self._create_call(content, delivery, moment, created_ttl) for delivery in deliveries]
+        calls = [self._create_call(content, delivery, moment, remember, subscribers_only) for delivery in deliveries]
         answers = await self._client.call_many(calls)
-        return sum(
-            unwrapped(answer, delivery.user, UNGUARDED) for answer, delivery in zip(answers, deliveries, strict=True)
-        )
+        return [
+            Outcome(unwrapped(answer, delivery.user, UNGUARDED))
+            for answer, delivery in zip(answers, deliveries, strict=True)
+        ]
 
     async def change(
         self,
@@ -127,7 +134,7 @@ class InboxStore:
         self, user: User, notification_id: UUID, client_id: str | None, moment: Moment, guard: Guard = UNGUARDED
     ) -> bool:
         """Delete one item; False when there is no such item."""
-        arguments = (notification_id.bytes, _client_id(client_id))
+        arguments = (notification_id.bytes, _client_id(client_id), SETTLED_SECONDS)
         return bool(await self._write(user, guard, moment, "delete", *arguments) >= 0)
 
     async def change_all(
@@ -155,15 +162,15 @@ class InboxStore:
         answer = await self._functions.read(user, guard, "list", buckets, (page - 1) * per_page, per_page, *scopes)
         epoch, offset, total, unread, unseen, *items = answer
         position = Position(epoch.decode(), int(offset)) if epoch else None
-        return ListPage(position, total, unread, unseen, items)
+        return ListPage(position, total, unread, unseen, await self._contents.expand(user.project_id, items))
 
     async def get(self, user: User, notification_id: UUID, guard: Guard = UNGUARDED) -> bytes | None:
         """Read one item as JSON; None when there is no such item."""
         item = await self._functions.read(user, guard, "get", notification_id.bytes)
-        return bytes(item) if item is not None else None
+        return (await self._contents.expand(user.project_id, [item]))[0] if item is not None else None
 
     async def read_log(self, user: User, after: Position | None, new_epoch: str, guard: Guard = UNGUARDED) -> LogPage:
-        """Read the events after a position; None asks for the current position and counts only."""
+        """Read the events after a position, as many as fit; None asks for the current position and counts only."""
         answer = await self._functions.call(
             user,
             guard,
@@ -175,12 +182,18 @@ class InboxStore:
             REPLAY_BYTES,
         )
         epoch, offset, unread, unseen, unarchived_unread, unarchived_unseen, reset_reason, *messages = answer
+        # References are small: what fitted before may be far too much with the contents in it.
+        page = await self._contents.expand_page(user.project_id, messages, REPLAY_BYTES)
         return LogPage(
             end=Position(epoch.decode(), int(offset)),
             counts=Counts(unread, unseen, unarchived_unread, unarchived_unseen),
-            events=tuple(map(Event.decode, messages)),
+            events=tuple(map(Event.decode, page)),
             reset_reason=reset_reason.decode(),
         )
+
+    def expand_cached(self, message: bytes) -> bytes | None:
+        """Complete a published message that has a NUL; None when its content has to be read. Never waits."""
+        return self._contents.expand_cached(message)
 
     async def use(self, user: User, guard: Guard) -> None:
         """Pass the guard with a call that needs nothing else of the inbox."""
@@ -193,13 +206,21 @@ class InboxStore:
 
     async def set_profile(self, user: User, profile: Mapping[str, Any]) -> dict[str, Any]:
         """Set attributes of a user, None to remove one; give all that are not names."""
-        values = await self._functions.call(user, UNGUARDED, "set_profile", *_profile_arguments(profile))
-        decoded = [msgspec.json.decode(value) if value is not None else None for value in values]
-        return dict(zip(ATTRIBUTES, decoded, strict=True))
+        return _attributes(await self._functions.call(user, UNGUARDED, "set_profile", *_profile_arguments(profile)))
+
+    async def read_profiles(self, users: Sequence[User]) -> list[dict[str, Any]]:
+        """Give the names and attributes of some users, in order, in one round trip; of a deleted one just the names."""
+        calls: list[Call] = [("read_profile", keys.user(user.project_id, user.id), ()) for user in users]
+        return [
+            {"external_id": user.external_id, "email": user.email, **_attributes(values)}
+            for user, values in zip(users, await self._client.call_many(calls), strict=True)
+        ]
 
     async def delete_user(self, user: User) -> None:
         """Remove everything of a user and close its open inboxes on every node."""
-        await self._client.call("delete_user", keys.user(user.project_id, user.id), TOMBSTONE_SECONDS)
+        topics = await self._client.call("delete_user", keys.user(user.project_id, user.id), TOMBSTONE_SECONDS)
+        if topics:
+            await self._client.call("remove_subscriber", keys.directory(user.project_id), user.id, "", *topics)
 
     async def _write(self, user: User, guard: Guard, moment: Moment, function: str, *arguments: Argument) -> int:
         return int(await self._functions.call(user, guard, function, *self._context(moment), *arguments))
@@ -207,7 +228,9 @@ class InboxStore:
     def _context(self, moment: Moment) -> tuple[Argument, ...]:
         return (moment.now_ms, moment.new_epoch, self._retention.events, self._retention.seconds)
 
-    def _create_call(self, content: Content, delivery: Delivery, moment: Moment, created_ttl: str) -> Call:
+    def _create_call(
+        self, content: Content, delivery: Delivery, moment: Moment, remember: bool, subscribers_only: bool
+    ) -> Call:
         user = delivery.user
         names = {"external_id": user.external_id, "email": user.email}
         known = _profile_arguments({name: value for name, value in names.items() if value})
@@ -223,12 +246,18 @@ class InboxStore:
                 content.encoded,
                 content.category,
                 content.topic,
-                created_ttl,
+                SETTLED_SECONDS if remember else "",
+                "1" if subscribers_only else "",
                 len(overwrite) // 2,
                 *overwrite,
                 *if_absent,
             ),
         )
+
+
+def _attributes(values: Sequence[bytes | None]) -> dict[str, Any]:
+    decoded = [msgspec.json.decode(value) if value is not None else None for value in values]
+    return dict(zip(ATTRIBUTES, decoded, strict=True))
 
 
 def _profile_arguments(profile: Mapping[str, Any]) -> tuple[Argument, ...]:

@@ -14,8 +14,21 @@ PROJECTS = PREFIX + "{projects}"
 
 
 def directory(project_id: ProjectId) -> str:
-    """hash `x:external_id` | `e:email` -> user id, and `u:user_id` -> {"x","e"} as JSON. For ever."""
+    """hash `x:external_id` | `e:email` -> user id, `u:user_id` -> {"x","e","n": index in the roster} as JSON, and
+    `n` -> how many users ever were. For ever.
+    """
     return f"{PREFIX}{{{project_id}}}:users"
+
+
+# What hangs on a project's directory in the same slot. The Lua functions take these names from here.
+DIRECTORY_SUFFIXES = {
+    # string (its number follows): the ids of 65,536 users in the order of their index, 16 bytes each, zeros for a
+    # deleted one. For ever.
+    "ROSTER": ":roster:",
+    # sorted set (a topic follows): ids (16 bytes) of who may be subscribed, by index; and "" -> the latest claim,
+    # below 0. While somebody is subscribed.
+    "SUBSCRIBERS": ":subscribers:",
+}
 
 
 def idempotency(project_id: ProjectId, key: str) -> str:
@@ -26,6 +39,16 @@ def idempotency(project_id: ProjectId, key: str) -> str:
 def categories(project_id: ProjectId) -> str:
     """set of the categories that the project has sent, up to a bound. For ever."""
     return f"{PREFIX}{{{project_id}}}:categories"
+
+
+def content(project_id: ProjectId, content_id: str) -> str:
+    """string: what follows the id in a content that many items share. Until its project is deleted."""
+    return f"{PREFIX}{{{project_id}:content:{content_id}}}"
+
+
+def contents(project_id: ProjectId) -> str:
+    """set of the ids (16 bytes) of a project's shared contents, for who deletes the project. For ever."""
+    return f"{PREFIX}{{{project_id}}}:contents"
 
 
 def device_holders(project_id: ProjectId) -> str:
@@ -67,7 +90,8 @@ USER_SUFFIXES = {
     "REVOKED": ":revoked",
     # stream `offset-ms` -> m: the published message. Bounded by count and age; expires when idle that long.
     "LOG": ":log",
-    # hash item id (16 bytes) -> immutable content, a JSON object without its closing brace. Until deleted.
+    # hash item id (16 bytes) -> immutable content, a JSON object without its closing brace, or up to its id and a
+    # NUL if the content is shared. Until deleted.
     "ITEMS": ":items",
     # hash item id -> `sent seen read archived length(category) categorytopic`, unix seconds or 0. Until deleted.
     "STATES": ":states",
@@ -79,8 +103,9 @@ USER_SUFFIXES = {
     "TOPIC": ":t",
     # and a category with a topic (length of the category, both names). While they hold items.
     "PAIR": ":p",
-    # string "1": this item id was created by a request with an Idempotency-Key (the id follows). 24 h.
-    "CREATED": ":created:",
+    # string: the outcome that creating this item id (it follows) has again though there is no item: it was deleted, or
+    # muted when a request that may come again brought it. 24 h.
+    "SETTLED": ":settled:",
     # hash category -> channels in the order of domain/preferences.py, 1 on and 0 off. For ever.
     "PREFERENCES": ":preferences",
     # hash topic -> JSON {category: ["1" subscribed or "0" not, reason]}. Until deleted.

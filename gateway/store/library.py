@@ -10,7 +10,16 @@ from importlib.resources import files
 from gateway.store import keys
 
 # A file may use what the ones before it define.
-_SOURCES = ("user.lua", "read.lua", "preferences.lua", "devices.lua", "change.lua", "directory.lua")
+_SOURCES = (
+    "user.lua",
+    "read.lua",
+    "preferences.lua",
+    "devices.lua",
+    "change.lua",
+    "contents.lua",
+    "roster.lua",
+    "directory.lua",
+)
 
 USER_FUNCTIONS = (
     "create",
@@ -38,22 +47,35 @@ PLAIN_FUNCTIONS = (
     "find",
     "rename",
     "forget",
+    "add_subscriber",
+    "remove_subscriber",
+    "read_subscribers",
     "begin_idempotent",
     "finish_idempotent",
     "abandon_idempotent",
     "read_categories",
     "record_category",
+    "put_content",
+    "delete_content",
+    "list_content",
+    "listed_contents",
+    "unlist_contents",
     "claim_device",
     "settle_device",
     "release_device",
 )
+
+READ_FUNCTIONS = ("read_content", "read_profile", "roster_size", "read_roster", "subscribers_claim")
+"""Functions without a guard that only read, so that a server out of memory can still run them."""
 
 UNCOUNTED = ("list", "get", "read_preferences", "read_subscriptions")
 """Functions that exist as `…_uncounted` too, which write nothing: a server out of memory can still run them."""
 
 
 def _body() -> str:
-    constants = [f"local {name} = '{suffix}'" for name, suffix in keys.USER_SUFFIXES.items()]
+    constants = [
+        f"local {name} = '{suffix}'" for name, suffix in (keys.USER_SUFFIXES | keys.DIRECTORY_SUFFIXES).items()
+    ]
     whole_keys = ", ".join(f"'{keys.USER_SUFFIXES[name]}'" for name in keys.USER_KEYS)
     constants.append(f"local USER_KEYS = {{ {whole_keys} }}")
     sources = [(files("gateway.store") / "functions" / name).read_text() for name in _SOURCES]
@@ -65,6 +87,7 @@ _REGISTRATIONS = [
     *((function, f"guarded({function})", "{}") for function in USER_FUNCTIONS),
     *((f"{function}_uncounted", f"guarded({function})", "{'no-writes'}") for function in UNCOUNTED),
     *((function, function, "{}") for function in PLAIN_FUNCTIONS),
+    *((function, function, "{'no-writes'}") for function in READ_FUNCTIONS),
 ]
 NAME = "inbox_" + hashlib.sha256(f"{_BODY}{_REGISTRATIONS}".encode()).hexdigest()[:12]
 

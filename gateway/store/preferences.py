@@ -1,10 +1,11 @@
 """What users want to be told: their preferences and subscriptions, and the categories that a project sends."""
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from gateway.domain.guard import UNGUARDED, Guard
+from gateway.domain.guard import UNGUARDED, Guard, RateLimitedError, TokenRevokedError, UserDeletedError
 from gateway.domain.preferences import (
     UPDATE_EVENT,
     Channel,
@@ -18,6 +19,7 @@ from gateway.domain.preferences import (
 from gateway.domain.principal import ProjectId, User
 from gateway.store import keys
 from gateway.store.client import Argument, FunctionClient
+from gateway.store.directory import decode_user
 from gateway.store.guarded import UserFunctions
 from gateway.store.inbox import Moment, Retention
 
@@ -31,6 +33,9 @@ MAX_TOPICS = 5_000
 RECORDED_SECONDS = 300.0
 RECORDED_CATEGORIES = 10_000
 """How long a worker remembers that a category is recorded, and how many of them."""
+
+CLAIMS = 2**48
+"""A sorted set's score holds these exactly."""
 
 _encode = msgspec.json.encode
 
@@ -105,9 +110,15 @@ class PreferenceStore:
 
 
 class SubscriptionStore:
-    """Users' subscriptions, by topic. Methods raise StoreUnavailableError."""
+    """Users' subscriptions, by topic. Methods raise StoreUnavailableError.
+
+    A user's word lies in the user's slot; the project's slot has an index of who may be subscribed to a topic. Nobody
+    who is subscribed is ever missing there: a subscriber is added before the word is said, and once more after it, in
+    case a deletion went on meanwhile; and a deletion takes nobody out if somebody was added since it began.
+    """
 
     def __init__(self, client: FunctionClient):
+        self._client = client
         self._functions = UserFunctions(client)
 
     async def all(self, user: User, guard: Guard = UNGUARDED) -> dict[str, dict[str, Subscription]]:
@@ -127,6 +138,42 @@ class SubscriptionStore:
 
         Raises TooManyError.
         """
+        if status is Status.UNSUBSCRIBED:
+            return await self._set(user, topic, status, reasons, guard)
+        claim, added = await self._add(user, topic)
+        try:
+            found = await self._set(user, topic, status, reasons, guard)
+        except (TooManyError, RateLimitedError, TokenRevokedError, UserDeletedError):
+            if added:
+                await self._remove(user, topic, claim)
+            raise
+        await self._add(user, topic)
+        return found
+
+    async def delete(self, user: User, topic: str, guard: Guard = UNGUARDED) -> bool:
+        """Forget what a user said about a topic; False when that is nothing."""
+        claim = await self._client.call("subscribers_claim", keys.directory(user.project_id), topic)
+        deleted = bool(await self._functions.call(user, guard, "delete_subscriptions", topic))
+        if claim is not None:
+            await self._remove(user, topic, claim)
+        return deleted
+
+    async def read_subscribers(
+        self, project_id: ProjectId, topic: str, after: int | None, count: int
+    ) -> tuple[list[User], int | None]:
+        """Give the next users who may be subscribed to some category of a topic, and where to go on; None at the end.
+
+        `after` is None for the first ones, then what the call before gave. Each is given once, however many come and
+        go meanwhile; there may be fewer than `count` before the end. Whether they are subscribed is to be asked in
+        their own slot, as `InboxStore.create` with `subscribers_only` does.
+        """
+        start = -1 if after is None else after
+        last, *rows = await self._client.call("read_subscribers", keys.directory(project_id), topic, start, count)
+        return [decode_user(project_id, row) for row in rows], last if last >= 0 else None
+
+    async def _set(
+        self, user: User, topic: str, status: Status, reasons: Mapping[str, str], guard: Guard
+    ) -> dict[str, Subscription]:
         words = [part for word in reasons.items() for part in word]
         limits = (MAX_TOPICS, MAX_CATEGORIES)
         arguments: tuple[Argument, ...] = (topic, status.code, *limits, *words)
@@ -137,9 +184,15 @@ class SubscriptionStore:
             raise TooManyError("categories", MAX_CATEGORIES)
         return _subscriptions(answer)
 
-    async def delete(self, user: User, topic: str, guard: Guard = UNGUARDED) -> bool:
-        """Forget what a user said about a topic; False when that is nothing."""
-        return bool(await self._functions.call(user, guard, "delete_subscriptions", topic))
+    async def _add(self, user: User, topic: str) -> tuple[int, bool]:
+        """Put a user into the topic's index; give the claim, and whether the user was not there."""
+        claim = -secrets.randbelow(CLAIMS) - 1
+        added = await self._client.call("add_subscriber", keys.directory(user.project_id), topic, user.id, claim)
+        return claim, bool(added)
+
+    async def _remove(self, user: User, topic: str, claim: int | bytes) -> None:
+        """Take a user out of the topic's index, if nobody was added since the claim."""
+        await self._client.call("remove_subscriber", keys.directory(user.project_id), user.id, claim, topic)
 
 
 def _pairs(flat: Sequence[bytes]) -> list[tuple[bytes, bytes]]:

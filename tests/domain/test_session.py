@@ -127,6 +127,19 @@ def test_a_gap_or_another_epoch_reads_the_log(position: Position) -> None:
     assert session.state is SessionState.REPLAYING
 
 
+def test_an_event_that_is_only_in_the_log_is_read_there() -> None:
+    session = new_session(SessionState.LIVE)
+    assert session.event_logged(Position("e", 4)) is Verdict.READ_LOG
+    assert session.state is SessionState.REPLAYING
+
+
+def test_an_event_that_is_only_in_the_log_is_not_read_twice() -> None:
+    assert new_session(SessionState.LIVE).event_logged(Position("e", 3)) is Verdict.IGNORE
+    session = new_session(SessionState.REPLAYING)
+    assert session.event_logged(Position("e", 4)) is Verdict.IGNORE
+    assert session.log_read(LogPage(END, COUNTS))[-1] == ReadLog(END)
+
+
 def test_a_session_that_never_got_ready_ends_when_the_log_is_away() -> None:
     session = new_session(SessionState.REPLAYING)
     assert session.log_unavailable(700) == (Close(CloseCode.TRY_AGAIN_LATER, 700),)

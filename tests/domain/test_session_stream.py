@@ -122,10 +122,11 @@ class StreamMachine(RuleBasedStateMachine):
             self.subscription.append(published)
 
     @precondition(lambda self: self.subscription)
-    @rule()
-    def hear(self) -> None:
+    @rule(complete=st.sampled_from([True, True, False]))
+    def hear(self, complete: bool) -> None:
         heard = self.subscription.popleft()
-        match self.session.event_published(heard.position):
+        decide = self.session.event_published if complete else self.session.event_logged
+        match decide(heard.position):
             case Verdict.DELIVER:
                 self.peer.receive(heard)
             case Verdict.READ_LOG:
@@ -220,7 +221,7 @@ class StreamMachine(RuleBasedStateMachine):
             elif self.question:
                 self.store_answers()
             elif self.subscription:
-                self.hear()
+                self.hear(complete=True)
             else:
                 break
         assert self.peer.position == self.log.end

@@ -11,7 +11,9 @@ from redis.asyncio import Redis
 from gateway.domain.principal import ProjectId, User, UserId
 from gateway.settings import Settings
 from gateway.store.client import FunctionClient
+from gateway.store.contents import ContentStore
 from gateway.store.inbox import InboxStore, Moment, Retention
+from gateway.store.topology import Topology
 from tests.servers import RedisServer
 
 
@@ -19,8 +21,7 @@ class InspectedClient(FunctionClient):
     """The function client of a worker; `redis` is redis-py's own, to look at what lies in there."""
 
     def __init__(self, url: str):
-        super().__init__(Settings(redis_url=url))
-        self.url = url
+        super().__init__(Topology(Settings(redis_url=url)))
         self.redis: Redis = Redis.from_url(url, protocol=2)
 
     async def aclose(self) -> None:
@@ -41,7 +42,7 @@ async def client(redis_server: RedisServer) -> AsyncIterator[InspectedClient]:
 @pytest.fixture
 def store(client: FunctionClient) -> InboxStore:
     """Inboxes with a log that is longer than any test's, but for those that say otherwise."""
-    return InboxStore(client, Retention(events=1000, seconds=1000))
+    return InboxStore(client, Retention(events=1000, seconds=1000), ContentStore(client))
 
 
 _numbers = itertools.count()

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.domain.notification import ARCHIVED, READ, SEEN, BulkCommand, Command, Filter, State
+from gateway.store.inbox import Outcome
 
 
 @dataclass
@@ -23,18 +24,34 @@ class Inbox:
 
     items: list[Item] = field(default_factory=list)
     log: list[dict[str, Any]] = field(default_factory=list)
-    created: set[str] = field(default_factory=set)
+    settled: dict[str, Outcome] = field(default_factory=dict)
 
-    def create(self, notification_id: str, category: str, topic: str, now: int) -> bool:
-        if notification_id in self.created:
-            return False
-        self.created.add(notification_id)
+    def create(
+        self,
+        notification_id: str,
+        category: str,
+        topic: str,
+        now: int,
+        remember: bool = False,
+        subscribed: bool = True,
+        muted: bool = False,
+    ) -> Outcome:
+        if self.find(notification_id):
+            return Outcome.HAD_IT
+        if notification_id in self.settled:
+            return self.settled[notification_id]
+        if not subscribed:
+            return Outcome.UNWANTED
+        if muted:
+            if remember:
+                self.settled[notification_id] = Outcome.UNWANTED
+            return Outcome.UNWANTED
         sent_at = max([now, *(item.sent_at for item in self.items), self.newest_sent])
         self.newest_sent = sent_at
         item = Item(notification_id, category, topic, sent_at)
         self.items.insert(0, item)
         self._append("notifications/new", item)
-        return True
+        return Outcome.CREATED
 
     newest_sent: int = 0
 
@@ -63,6 +80,7 @@ class Inbox:
         if item is None:
             return False
         self.items.remove(item)
+        self.settled[notification_id] = Outcome.HAD_IT
         self._append("notifications/delete", item)
         return True
 

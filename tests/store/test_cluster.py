@@ -10,9 +10,10 @@ from gateway.domain.principal import User
 from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.client import FunctionClient, StoreUnavailableError
+from gateway.store.contents import ContentStore
 from gateway.store.inbox import InboxStore, Retention
 from gateway.store.pubsub import PubSubLink
-from gateway.store.topology import slot_of
+from gateway.store.topology import Topology, slot_of
 from tests.cluster import Cluster, running_cluster
 from tests.servers import wait_for
 from tests.store.conftest import new_user
@@ -29,14 +30,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture
 async def client(cluster: Cluster) -> AsyncIterator[FunctionClient]:
-    client = FunctionClient(Settings(redis_url=cluster.url))
+    client = FunctionClient(Topology(Settings(redis_url=cluster.url)))
     yield client
     client.close()
 
 
 @pytest.fixture
 def inboxes(client: FunctionClient) -> InboxStore:
-    return InboxStore(client, Retention(events=1000, seconds=1000))
+    return InboxStore(client, Retention(events=1000, seconds=1000), ContentStore(client))
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ async def test_calls_and_subscriptions_go_on_after_a_primary_died(
 
 
 async def test_a_call_fails_clearly_while_no_node_answers() -> None:
-    client = FunctionClient(Settings(redis_url="redis+cluster://127.0.0.1:1,127.0.0.1:2"))
+    client = FunctionClient(Topology(Settings(redis_url="redis+cluster://127.0.0.1:1,127.0.0.1:2")))
     with pytest.raises(StoreUnavailableError):
         await client.call("read_log", "x")
     client.close()

@@ -12,7 +12,7 @@ import pytest
 from gateway.domain.guard import UNGUARDED
 from gateway.domain.principal import ProjectId, User, UserId
 from gateway.store import keys
-from gateway.store.client import Call, StoreUnavailableError
+from gateway.store.client import Call, FunctionClient, StoreUnavailableError
 from gateway.store.devices import MAX_DEVICES, Device, DeviceStore
 from gateway.store.guarded import UserFunctions
 from tests.store.conftest import InspectedClient, new_user
@@ -52,12 +52,11 @@ async def holders(client: InspectedClient, project_id: ProjectId) -> list[str]:
     return [user for user, _ in msgspec.json.decode(packed)] if packed else []
 
 
-class FailingClient(InspectedClient):
+class FailingClient(FunctionClient):
     """A client that loses Redis after some calls."""
 
     def __init__(self, client: InspectedClient, calls: int):
-        super().__init__(client.url)
-        self.topology = client.topology
+        super().__init__(client.topology)
         self.left = calls
 
     async def call_many(self, calls: Sequence[Call]) -> list[Any]:
@@ -67,12 +66,11 @@ class FailingClient(InspectedClient):
         return await super().call_many(calls)
 
 
-class DawdlingClient(InspectedClient):
+class DawdlingClient(FunctionClient):
     """A client that takes a random time before each call."""
 
     def __init__(self, client: InspectedClient):
-        super().__init__(client.url)
-        self.topology = client.topology
+        super().__init__(client.topology)
 
     async def call_many(self, calls: Sequence[Call]) -> list[Any]:
         for _ in range(random.randrange(6)):

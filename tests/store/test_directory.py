@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.domain.principal import Identity, ProjectId
+from gateway.store import keys
 from gateway.store.directory import (
     CACHE_SECONDS,
     LEASE_MS,
@@ -131,3 +132,66 @@ async def test_a_refused_request_frees_its_key(client: InspectedClient, project:
     await store.begin(project, "k", "f", b"plan", 0)
     await store.abandon(project, "k")
     assert await store.begin(project, "k", "g", b"other", 1) == Run(b"other")
+
+
+# ---- the roster
+
+
+async def test_the_roster_has_every_user_once_in_the_order_of_their_creation(
+    directory: Directory, project: ProjectId
+) -> None:
+    assert await directory.roster_size(project) == 0
+    assert await directory.read_roster(project, 0, 10) == []
+    users = [await directory.resolve(project, Identity(f"u{number}")) for number in range(3)]
+    named_twice = [Identity("new", "new@example.com"), Identity(email="new@example.com"), Identity("u1", "1@b.c")]
+    resolved = await directory.resolve_many(project, named_twice)
+    users = [users[0], resolved[2].user, users[2], resolved[0].user]
+    assert await directory.roster_size(project) == 4
+    assert await directory.read_roster(project, 0, 10) == users
+    assert await directory.read_roster(project, 1, 2) == users[1:3]
+    assert await directory.read_roster(project, 4, 10) == []
+
+
+async def test_a_deleted_user_leaves_a_gap_in_the_roster(directory: Directory, project: ProjectId) -> None:
+    users = [await directory.resolve(project, Identity(f"u{number}")) for number in range(3)]
+    await directory.forget(users[1])
+    assert await directory.read_roster(project, 0, 3) == [users[0], users[2]]
+    again = await directory.resolve(project, Identity("u1"))
+    assert await directory.read_roster(project, 1, 3) == [users[2], again]
+    assert await directory.roster_size(project) == 4
+
+
+async def test_a_user_with_other_names_keeps_its_place_in_the_roster(directory: Directory, project: ProjectId) -> None:
+    first, second = [await directory.resolve(project, Identity(name)) for name in ("a", "b")]
+    renamed = await directory.rename(first, "c", None)
+    assert await directory.read_roster(project, 0, 9) == [renamed, second]
+
+
+async def test_a_refused_request_takes_no_place_in_the_roster(directory: Directory, project: ProjectId) -> None:
+    for identity in (Identity("joe"), Identity(email="ann@example.com")):
+        await directory.resolve(project, identity)
+    await directory.resolve(project, Identity("ann", "ann@example.com"))
+    with pytest.raises(IdentityConflictError):
+        await directory.resolve_many(project, [Identity("new"), Identity("joe", "ann@example.com")])
+    assert await directory.roster_size(project) == 2
+
+
+async def test_the_roster_goes_on_where_one_of_its_strings_is_full(
+    directory: Directory, client: InspectedClient, project: ProjectId
+) -> None:
+    await client.redis.hset(keys.directory(project), "n", str(2**16 - 2))
+    users = [await directory.resolve(project, Identity(f"u{number}")) for number in range(4)]
+    assert await directory.read_roster(project, 0, 2**17) == users
+    assert await directory.read_roster(project, 2**16 - 1, 2) == users[1:3]
+    strings = keys.directory(project) + keys.DIRECTORY_SUFFIXES["ROSTER"]
+    assert [await client.redis.strlen(f"{strings}{part}") for part in range(2)] == [2**20, 32]
+
+
+async def test_a_user_from_before_there_was_a_roster_is_put_into_it_when_next_seen(
+    directory: Directory, client: InspectedClient, project: ProjectId
+) -> None:
+    user = new_user()
+    for name, value in ((f"u:{user.id}", '{"x":"joe","e":""}'), ("x:joe", user.id)):
+        await client.redis.hset(keys.directory(project), name, value)
+    await directory.resolve(project, Identity("joe"))
+    assert [found.id for found in await directory.read_roster(project, 0, 9)] == [user.id]

@@ -13,7 +13,8 @@ from gateway.domain.notification import BulkCommand, Command, Filter
 from gateway.domain.principal import User
 from gateway.store import keys, library
 from gateway.store.client import StoreUnavailableError
-from gateway.store.inbox import REPLAY_EVENTS, Content, Delivery, InboxStore, Retention
+from gateway.store.contents import Content, ContentStore
+from gateway.store.inbox import REPLAY_EVENTS, SETTLED_SECONDS, Delivery, InboxStore, Outcome, Retention
 from tests.store.conftest import InspectedClient, at, new_user
 
 
@@ -46,14 +47,14 @@ async def test_an_epoch_once_given_stays(store: InboxStore) -> None:
 
 
 async def test_the_log_keeps_as_many_events_as_it_is_told(client: InspectedClient) -> None:
-    store, user = InboxStore(client, Retention(events=5, seconds=100)), new_user()
+    store, user = InboxStore(client, Retention(events=5, seconds=100), ContentStore(client)), new_user()
     await send(store, user, 9)
     assert (await store.read_log(user, Position("e0", 3), "x")).reset_reason == "position_expired"
     assert offsets((await store.read_log(user, Position("e0", 4), "x")).events) == [5, 6, 7, 8, 9]
 
 
 async def test_the_log_drops_what_is_too_old(client: InspectedClient) -> None:
-    store, user = InboxStore(client, Retention(events=1000, seconds=100)), new_user()
+    store, user = InboxStore(client, Retention(events=1000, seconds=100), ContentStore(client)), new_user()
     await send(store, user, 10, now=1000)
     await send(store, user, 22, now=1200)
     assert (await store.read_log(user, Position("e0", 9), "x")).reset_reason == "position_expired"
@@ -123,22 +124,35 @@ async def test_what_is_published_is_what_lies_in_the_log(store: InboxStore, clie
 
 async def test_an_item_created_twice_is_there_once(store: InboxStore) -> None:
     user, one = new_user(), content()
-    assert await store.create(one, [Delivery(user)], at(1), remember=False) == 1
-    assert await store.create(one, [Delivery(user)], at(1), remember=False) == 0
+    assert await store.create(one, [Delivery(user)], at(1), remember=False) == [Outcome.CREATED]
+    assert await store.create(one, [Delivery(user)], at(1), remember=False) == [Outcome.HAD_IT]
     assert (await store.read_log(user, None, "x")).end.offset == 1
 
 
-async def test_a_remembered_item_does_not_come_back_after_its_deletion(store: InboxStore) -> None:
+@pytest.mark.parametrize("remember", [False, True])
+async def test_an_item_does_not_come_back_after_its_deletion(store: InboxStore, remember: bool) -> None:
     user, one = new_user(), content()
-    await store.create(one, [Delivery(user)], at(1), remember=True)
+    await store.create(one, [Delivery(user)], at(1), remember)
     await store.delete(user, one.id, None, at(2))
-    assert await store.create(one, [Delivery(user)], at(3), remember=True) == 0
+    assert await store.create(one, [Delivery(user)], at(3), remember) == [Outcome.HAD_IT]
     assert (await store.list_page(user, Filter(), 1, 10)).total == 0
+
+
+async def test_a_creation_leaves_no_mark_besides_the_item_and_a_deletion_leaves_one_for_a_day(
+    store: InboxStore, client: InspectedClient
+) -> None:
+    user, one = new_user(), content()
+    marker = keys.user(user.project_id, user.id).encode() + keys.USER_SUFFIXES["SETTLED"].encode() + one.id.bytes
+    await store.create(one, [Delivery(user)], at(1), remember=True)
+    assert not await client.redis.exists(marker)
+    await store.delete(user, one.id, None, at(2))
+    assert SETTLED_SECONDS - 60 < await client.redis.ttl(marker) <= SETTLED_SECONDS
 
 
 async def test_one_notification_reaches_many_recipients_in_one_go(store: InboxStore) -> None:
     users, one = [new_user() for _ in range(50)], content()
-    assert await store.create(one, [Delivery(user) for user in users], at(1), remember=False) == 50
+    outcomes = await store.create(one, [Delivery(user) for user in users], at(1), remember=False)
+    assert outcomes == [Outcome.CREATED] * 50
     for user in users:
         assert await store.get(user, one.id) is not None
 
@@ -177,7 +191,9 @@ async def test_sent_at_never_goes_back(store: InboxStore) -> None:
 async def test_marking_thousands_at_once_moves_every_index(store: InboxStore) -> None:
     user = new_user()
     calls = [
-        store._create_call(content(category=f"c{index % 3}", topic=f"t{index % 2}"), Delivery(user), at(1), "")
+        store._create_call(
+            content(category=f"c{index % 3}", topic=f"t{index % 2}"), Delivery(user), at(1), False, False
+        )
         for index in range(2500)
     ]
     await store._client.call_many(calls)
@@ -223,3 +239,18 @@ async def test_a_server_out_of_memory_refuses_writes_clearly_and_still_reads(
 async def test_functions_that_are_gone_are_loaded_again(store: InboxStore, client: InspectedClient) -> None:
     await client.redis.execute_command("FUNCTION", "DELETE", library.NAME)
     assert (await store.read_log(new_user(), None, "x")).end.offset == 0
+
+
+async def test_profiles_of_many_users_are_read_in_one_go(store: InboxStore) -> None:
+    known, _, deleted = users = [new_user(name) for name in ("known", "unknown", "deleted")]
+    for user in (known, deleted):
+        profile = {"first_name": "Jö", "custom_attributes": {"a": [1]}, "phone_numbers": ["+1"]}
+        await store.set_profile(user, {"external_id": "as the inbox remembers", **profile})
+    await store.delete_user(deleted)
+    nothing = {"first_name": None, "last_name": None, "custom_attributes": None, "phone_numbers": None}
+    assert await store.read_profiles(users) == [
+        {"external_id": "known", "email": None, **nothing, **profile},
+        {"external_id": "unknown", "email": None, **nothing},
+        {"external_id": "deleted", "email": None, **nothing},
+    ]
+    assert await store.read_profiles([]) == []

@@ -16,7 +16,9 @@ from gateway.domain.notification import BulkCommand, Command, Filter
 from gateway.domain.principal import User
 from gateway.settings import Settings
 from gateway.store.client import FunctionClient
-from gateway.store.inbox import Content, Delivery, InboxStore, Retention
+from gateway.store.contents import Content, ContentStore
+from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention
+from gateway.store.topology import Topology
 from tests.servers import RedisServer
 from tests.store.conftest import at, new_user
 from tests.store.model import Inbox, Item
@@ -42,6 +44,8 @@ class Create:
     id: UUID
     category: str
     topic: str
+    remember: bool
+    shared: bool
 
 
 @dataclass(frozen=True)
@@ -63,20 +67,23 @@ class Delete:
 
 Step = Create | Change | ChangeAll | Delete
 steps = st.one_of(
-    st.builds(Create, ids, st.sampled_from(CATEGORIES), st.sampled_from(TOPICS)),
-    st.builds(Create, ids, st.sampled_from(CATEGORIES), st.sampled_from(TOPICS)),
+    st.builds(Create, ids, st.sampled_from(CATEGORIES), st.sampled_from(TOPICS), st.booleans(), st.booleans()),
+    st.builds(Create, ids, st.sampled_from(CATEGORIES), st.sampled_from(TOPICS), st.booleans(), st.booleans()),
     st.builds(Change, ids, st.sampled_from(Command)),
     st.builds(ChangeAll, filters, st.sampled_from(BulkCommand)),
     st.builds(Delete, ids),
 )
 
 
-async def run_in_store(store: InboxStore, user: User, step: Step, now: int) -> int | bool:
+async def run_in_store(store: InboxStore, user: User, step: Step, now: int) -> Outcome | int | bool:
     match step:
-        case Create(notification_id, category, topic):
+        case Create(notification_id, category, topic, remember, shared):
             fields = {"title": "t", "content": None, "action_url": None, "category": category, "topic": topic}
             content = Content.encode(notification_id, {**fields, "custom_attributes": None})
-            return bool(await store.create(content, [Delivery(user)], at(now), remember=True))
+            if shared:
+                await store._contents.put(user.project_id, content)
+                content = content.as_reference()
+            return (await store.create(content, [Delivery(user)], at(now), remember))[0]
         case Change(notification_id, command):
             return await store.change(user, notification_id, command, "c", at(now))
         case ChangeAll(matching, command):
@@ -85,10 +92,10 @@ async def run_in_store(store: InboxStore, user: User, step: Step, now: int) -> i
             return await store.delete(user, notification_id, None, at(now))
 
 
-def run_in_model(inbox: Inbox, step: Step, now: int) -> int | bool:
+def run_in_model(inbox: Inbox, step: Step, now: int) -> Outcome | int | bool:
     match step:
-        case Create(notification_id, category, topic):
-            return inbox.create(str(notification_id), category, topic, now)
+        case Create(notification_id, category, topic, remember, _):
+            return inbox.create(str(notification_id), category, topic, now, remember)
         case Change(notification_id, command):
             return inbox.change(str(notification_id), command, now)
         case ChangeAll(matching, command):
@@ -143,9 +150,10 @@ def run(redis_server: RedisServer) -> Callable[[Any], None]:
 
     def in_loop(work: Any) -> None:
         async def main() -> None:
-            client = FunctionClient(Settings(redis_url=redis_server.url))
+            client = FunctionClient(Topology(Settings(redis_url=redis_server.url)))
             try:
-                await work(InboxStore(client, Retention(1000, 1000)))
+                client = client
+                await work(InboxStore(client, Retention(1000, 1000), ContentStore(client)))
             finally:
                 client.close()
 

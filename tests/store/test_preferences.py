@@ -11,7 +11,7 @@ from gateway.domain.preferences import Channel, Preference, Status
 from gateway.domain.principal import ProjectId
 from gateway.store import keys, preferences
 from gateway.store.devices import Device, DeviceStore
-from gateway.store.inbox import Delivery, InboxStore, Retention
+from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention
 from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore, TooManyError
 from tests.store.conftest import InspectedClient, at, new_user
 from tests.store.test_directory import Clock
@@ -111,7 +111,7 @@ async def test_the_log_of_a_new_user_may_begin_with_preferences(
 ) -> None:
     user = new_user()
     await preference_store.update(user, {"a": OFF}, "me", at(1))
-    assert await store.create(content(category="b"), [Delivery(user)], at(2), remember=False) == 1
+    assert await store.create(content(category="b"), [Delivery(user)], at(2), remember=False) == [Outcome.CREATED]
     assert (await store.read_log(user, None, "x")).end == Position("e0", 2)
 
 
@@ -164,7 +164,8 @@ async def test_what_is_muted_leaves_no_trace_but_the_profile_it_brought(
     user = new_user()
     await preference_store.update(user, {"a": OFF}, None, at(1))
     muted, heard = content(category="a"), content(category="b")
-    assert await store.create(muted, [Delivery(user, {"first_name": "Joe"})], at(2), remember=False) == 0
+    joe = Delivery(user, {"first_name": "Joe"})
+    assert await store.create(muted, [joe], at(2), remember=False) == [Outcome.UNWANTED]
     assert await store.get(user, muted.id) is None
     page = await store.read_log(user, None, "x")
     assert (page.end.offset, page.counts) == (1, (0, 0, 0, 0))
@@ -176,9 +177,24 @@ async def test_what_is_muted_leaves_no_trace_but_the_profile_it_brought(
 async def test_a_repeated_request_does_not_decide_anew(store: InboxStore, preference_store: PreferenceStore) -> None:
     user, one = new_user(), content(uuid4(), category="a")
     await preference_store.update(user, {"a": OFF}, None, at(1))
-    assert await store.create(one, [Delivery(user)], at(2), remember=True) == 0
+    assert await store.create(one, [Delivery(user)], at(2), remember=True) == [Outcome.UNWANTED]
     await preference_store.update(user, {"a": {Channel.IN_APP: True}}, None, at(3))
-    assert await store.create(one, [Delivery(user)], at(4), remember=True) == 0
+    assert await store.create(one, [Delivery(user)], at(4), remember=True) == [Outcome.UNWANTED]
+
+
+async def test_only_subscribers_of_the_category_get_what_is_for_subscribers(
+    store: InboxStore, preference_store: PreferenceStore, subscriptions: SubscriptionStore
+) -> None:
+    of_category, of_all, of_another, of_none, muted = users = [new_user() for _ in range(5)]
+    for user in (of_category, muted):
+        await subscriptions.set(user, "t", Status.SUBSCRIBED, {"a": ""})
+    await preference_store.update(muted, {"a": OFF}, None, at(1))
+    await subscriptions.set(of_all, "t", Status.SUBSCRIBED, {"*": ""})
+    await subscriptions.set(of_another, "t", Status.SUBSCRIBED, {"b": ""})
+    await subscriptions.set(of_none, "t", Status.UNSUBSCRIBED, {"a": ""})
+    one = content(category="a", topic="t")
+    outcomes = await store.create(one, [Delivery(user) for user in users], at(2), False, subscribers_only=True)
+    assert outcomes == [Outcome.CREATED, Outcome.CREATED, *[Outcome.UNWANTED] * 3]
 
 
 async def test_one_recipients_wish_does_not_touch_the_others(
@@ -189,7 +205,8 @@ async def test_one_recipients_wish_does_not_touch_the_others(
     await subscriptions.set(users[1], "t", Status.UNSUBSCRIBED, {"a": ""})
     await subscriptions.set(users[2], "t", Status.UNSUBSCRIBED, {"b": ""})
     one = content(category="a", topic="t")
-    assert await store.create(one, [Delivery(user) for user in users], at(2), remember=False) == 2
+    outcomes = await store.create(one, [Delivery(user) for user in users], at(2), remember=False)
+    assert outcomes == [Outcome.UNWANTED, Outcome.UNWANTED, Outcome.CREATED, Outcome.CREATED]
     assert [await store.get(user, one.id) is not None for user in users] == [False, False, True, True]
 
 

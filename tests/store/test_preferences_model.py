@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -24,8 +24,10 @@ from gateway.domain.preferences import (
 )
 from gateway.settings import Settings
 from gateway.store.client import FunctionClient
-from gateway.store.inbox import Delivery, InboxStore, Retention
+from gateway.store.contents import ContentStore
+from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention
 from gateway.store.preferences import PreferenceStore, SubscriptionStore
+from gateway.store.topology import Topology
 from tests.servers import RedisServer
 from tests.store.conftest import at, new_user
 from tests.store.model import Inbox
@@ -40,8 +42,16 @@ topics = st.sampled_from(TOPICS)
 
 @dataclass(frozen=True)
 class Send:
+    id: UUID
     category: str
     topic: str
+    remember: bool
+    subscribers_only: bool
+
+
+@dataclass(frozen=True)
+class Delete:
+    id: UUID
 
 
 @dataclass(frozen=True)
@@ -61,12 +71,15 @@ class Forget:
     topic: str
 
 
-Step = Send | Switch | Say | Forget
+Step = Send | Delete | Switch | Say | Forget
+ids = st.integers(1, 8).map(lambda number: UUID(int=number))
+sends = st.builds(Send, ids, categories, topics | st.just(""), st.booleans(), st.booleans())
 some_channels = st.sampled_from([Channel.IN_APP, Channel.IN_APP, Channel.EMAIL, Channel.SMS])
 some_reasons = st.sampled_from(["", "r", 'because "/"'])
 steps = st.one_of(
-    st.builds(Send, categories, topics | st.just("")),
-    st.builds(Send, categories, topics | st.just("")),
+    sends,
+    sends,
+    st.builds(Delete, ids),
     st.builds(Switch, st.dictionaries(categories, st.dictionaries(some_channels, st.booleans()), max_size=3)),
     st.builds(
         Say,
@@ -87,11 +100,12 @@ class Model:
     subscriptions: dict[str, dict[str, Subscription]] = field(default_factory=dict)
     changes: list[list[tuple[str, list[bool]]]] = field(default_factory=list)
 
-    def send(self, notification_id: str, category: str, topic: str, now: int) -> bool:
-        preference = self.preferences.get(category, Preference())
-        if not reaches_inbox(preference, self.subscriptions.get(topic, {}), category):
-            return False
-        return self.inbox.create(notification_id, category, topic, now)
+    def send(self, step: Send, now: int) -> Outcome:
+        category, said = step.category, self.subscriptions.get(step.topic, {})
+        muted = not reaches_inbox(self.preferences.get(category, Preference()), said, category)
+        word = said.get(category, said.get("*"))
+        subscribed = not step.subscribers_only or (word is not None and word.status is Status.SUBSCRIBED)
+        return self.inbox.create(str(step.id), category, step.topic, now, step.remember, subscribed, muted)
 
     def switch(self, switches: dict[str, dict[Channel, bool]]) -> dict[str, Preference]:
         before = {category: self.preferences.get(category, Preference()) for category in switches}
@@ -121,12 +135,10 @@ def run(redis_server: RedisServer) -> Callable[[Any], None]:
 
     def in_loop(work: Any) -> None:
         async def main() -> None:
-            client = FunctionClient(Settings(redis_url=redis_server.url))
-            retention = Retention(1000, 1000)
+            client, retention = FunctionClient(Topology(Settings(redis_url=redis_server.url))), Retention(1000, 1000)
+            inboxes = InboxStore(client, retention, ContentStore(client))
             try:
-                await work(
-                    Stores(InboxStore(client, retention), PreferenceStore(client, retention), SubscriptionStore(client))
-                )
+                await work(Stores(inboxes, PreferenceStore(client, retention), SubscriptionStore(client)))
             finally:
                 client.close()
 
@@ -142,13 +154,16 @@ def test_the_functions_agree_with_the_rules(run: Callable[[Any], None], sequence
         user, model = new_user(), Model()
         for now, step in enumerate(sequence, 100):
             match step:
-                case Send(category, topic):
-                    one = content(uuid4(), category=category, topic=topic)
-                    created = await stores.inboxes.create(one, [Delivery(user)], at(now), remember=False)
-                    assert bool(created) == model.send(str(one.id), category, topic, now), step
+                case Send(notification_id, category, topic, remember, subscribers_only):
+                    one = content(notification_id, category=category, topic=topic)
+                    found = await stores.inboxes.create(one, [Delivery(user)], at(now), remember, subscribers_only)
+                    assert found == [model.send(step, now)], step
+                case Delete(notification_id):
+                    deleted = await stores.inboxes.delete(user, notification_id, None, at(now))
+                    assert deleted == model.inbox.delete(str(notification_id)), step
                 case Switch(switches):
-                    found = await stores.preferences.update(user, switches, "c", at(now))
-                    assert found == model.switch(switches), step
+                    preferences = await stores.preferences.update(user, switches, "c", at(now))
+                    assert preferences == model.switch(switches), step
                 case Say(topic, status, reasons):
                     said = await stores.subscriptions.set(user, topic, status, reasons)
                     assert said == model.say(topic, status, reasons), step

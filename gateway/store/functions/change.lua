@@ -1,22 +1,28 @@
 -- Functions that change an inbox. Each is one fact: state, indexes, counts, log and publish together.
 
+local HAD_IT, CREATED, UNWANTED = 0, 1, 2 -- as Outcome in store/inbox.py
+
 -- KEYS  user
 -- ARGV  now_ms epoch_if_new log_events log_seconds
---       id content category topic created_ttl_seconds ("" without an Idempotency-Key)
+--       id content category topic settled_seconds ("" unless the request may come again)
+--       "1" if only a subscriber of this category and topic is to have it, or ""
 --       number of profile fields, then field value … (overwrite), then field value … (only if absent)
--- ->    1, or 0 when this id was created before or the user wants none of it
+-- ->    CREATED, HAD_IT or UNWANTED
 local function create(keys, args)
   local user, context = keys[1], context_of(args)
-  local id, content, category, topic, created_ttl = args[5], args[6], args[7], args[8], args[9]
-  local overwrite = 10 + 2 * tonumber(args[10])
-  if redis.call('HEXISTS', user .. STATES, id) == 1 then return 0 end
-  if created_ttl ~= '' then
-    if not redis.call('SET', user .. CREATED .. id, '1', 'NX', 'EX', created_ttl) then return 0 end
-  end
-  for i = 11, overwrite, 2 do redis.call('HSET', user, args[i], args[i + 1]) end
+  local id, content, category, topic, settled_seconds = args[5], args[6], args[7], args[8], args[9]
+  local overwrite = 11 + 2 * tonumber(args[11])
+  if redis.call('HEXISTS', user .. STATES, id) == 1 then return HAD_IT end
+  local settled = redis.call('GET', user .. SETTLED .. id)
+  if settled then return tonumber(settled) end
+  if args[10] ~= '' and not is_subscribed(user, category, topic) then return UNWANTED end
+  for i = 12, overwrite, 2 do redis.call('HSET', user, args[i], args[i + 1]) end
   for i = overwrite + 1, #args, 2 do redis.call('HSETNX', user, args[i], args[i + 1]) end
-  -- After CREATED: a repeated request must not decide anew.
-  if is_muted(user, category, topic) then return 0 end
+  if is_muted(user, category, topic) then
+    -- A repeated request must not decide anew.
+    if settled_seconds ~= '' then redis.call('SET', user .. SETTLED .. id, UNWANTED, 'EX', settled_seconds) end
+    return UNWANTED
+  end
   local _, offset = current_position(user, context.epoch_if_new)
 
   -- Gateways' clocks differ; the newest item of an inbox is also the latest sent.
@@ -31,7 +37,7 @@ local function create(keys, args)
     redis.call('ZADD', key, integer(offset + 1), id)
   end
   append(user, context, 'notifications/new', item_data_json(content, state, recipient_json(user), ''))
-  return 1
+  return CREATED
 end
 
 -- KEYS  user
@@ -61,11 +67,11 @@ local function change(keys, args)
 end
 
 -- KEYS  user
--- ARGV  now_ms epoch_if_new log_events log_seconds  id client_id_json
+-- ARGV  now_ms epoch_if_new log_events log_seconds  id client_id_json settled_seconds
 -- ->    1 deleted, -1 no such item
 local function delete(keys, args)
   local user, context = keys[1], context_of(args)
-  local id, client_id = args[5], args[6]
+  local id, client_id, settled_seconds = args[5], args[6], args[7]
   local packed = redis.call('HGET', user .. STATES, id)
   if not packed then return -1 end
   local state = unpack_state(packed)
@@ -75,6 +81,8 @@ local function delete(keys, args)
   end
   redis.call('HDEL', user .. ITEMS, id)
   redis.call('HDEL', user .. STATES, id)
+  -- Whoever repeats the request that created it must not bring it back.
+  redis.call('SET', user .. SETTLED .. id, HAD_IT, 'EX', settled_seconds)
   append(user, context, 'notifications/delete', item_data_json(content, state, recipient_json(user), client_id))
   return 1
 end
@@ -184,6 +192,12 @@ local function change_all(keys, args)
 end
 
 -- KEYS  user
+-- ->    what is known of it besides the names, JSON-encoded or false
+local function read_profile(keys)
+  return redis.call('HMGET', keys[1], 'first_name', 'last_name', 'custom_attributes', 'phone_numbers')
+end
+
+-- KEYS  user
 -- ARGV  field value …: profile fields, JSON-encoded; "null" removes one
 local function set_profile(keys, args)
   for i = 1, #args, 2 do
@@ -193,11 +207,12 @@ local function set_profile(keys, args)
       redis.call('HSET', keys[1], args[i], args[i + 1])
     end
   end
-  return redis.call('HMGET', keys[1], 'first_name', 'last_name', 'custom_attributes', 'phone_numbers')
+  return read_profile(keys)
 end
 
 -- KEYS  user
 -- ARGV  seconds to remember the deletion
+-- ->    the topics about which it had said something
 -- Remove everything of a user but the fact, and tell the nodes that hold connections of it.
 local function delete_user(keys, args)
   local user = keys[1]
@@ -209,10 +224,11 @@ local function delete_user(keys, args)
     end
   end
   for key in pairs(indexes) do redis.call('UNLINK', key) end
+  local topics = redis.call('HKEYS', user .. SUBSCRIPTIONS)
   for _, suffix in ipairs(USER_KEYS) do redis.call('UNLINK', user .. suffix) end
   redis.call('UNLINK', user)
   redis.call('HSET', user, 'deleted', '1')
   redis.call('EXPIRE', user, args[1])
   redis.call('SPUBLISH', user, '!deleted')
-  return 1
+  return topics
 end

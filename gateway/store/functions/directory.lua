@@ -6,6 +6,7 @@
 --       whose email belongs to another user than its external id. Then nothing was written.
 local function resolve(keys, args)
   local directory, pending, result, conflicts = keys[1], {}, {}, {}
+  local new_ids, new = {}, {}
   local function lookup(field)
     local value = pending[field]
     if value == nil then value = redis.call('HGET', directory, field) end
@@ -37,10 +38,18 @@ local function resolve(keys, args)
         pending['e:' .. email] = id
         pending['u:' .. id] = cjson.encode(user)
       end
+      if not user.n then
+        if not new[id] then new_ids[#new_ids + 1] = id end
+        new[id] = user
+      end
       result[#result + 1] = { id, user.x, user.e, known and 0 or 1 }
     end
   end
   if #conflicts > 0 then return { -1, unpack(conflicts) } end
+  for _, id in ipairs(new_ids) do
+    enroll(directory, id, new[id])
+    pending['u:' .. id] = cjson.encode(new[id])
+  end
   for field, value in pairs(pending) do
     if value then redis.call('HSET', directory, field, value) else redis.call('HDEL', directory, field) end
   end
@@ -107,7 +116,8 @@ local function rename(keys, args)
   if user.e ~= '' then redis.call('HDEL', directory, 'e:' .. user.e) end
   if external_id ~= '' then redis.call('HSET', directory, 'x:' .. external_id, id) end
   if email ~= '' then redis.call('HSET', directory, 'e:' .. email, id) end
-  redis.call('HSET', directory, 'u:' .. id, cjson.encode({ x = external_id, e = email }))
+  user.x, user.e = external_id, email
+  redis.call('HSET', directory, 'u:' .. id, cjson.encode(user))
   return 1
 end
 
@@ -121,5 +131,6 @@ local function forget(keys, args)
   if user.x ~= '' then redis.call('HDEL', keys[1], 'x:' .. user.x) end
   if user.e ~= '' then redis.call('HDEL', keys[1], 'e:' .. user.e) end
   redis.call('HDEL', keys[1], 'u:' .. args[1])
+  if user.n then write_roster(keys[1], user.n, NOBODY) end
   return 1
 end

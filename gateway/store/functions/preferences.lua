@@ -1,14 +1,25 @@
 -- What a user wants to be told, and on which devices. domain/preferences.py has the rules; here they are compared.
 
+-- What the user said about a topic's category, ["1" subscribed or "0" not, reason]; or nil
+local function word_about(user, category, topic)
+  local packed = topic ~= '' and redis.call('HGET', user .. SUBSCRIPTIONS, topic)
+  if not packed then return nil end
+  local subscriptions = cjson.decode(packed)
+  return subscriptions[category] or subscriptions['*']
+end
+
 -- Whether the user keeps a notification of this category and topic out of the inbox.
 local function is_muted(user, category, topic)
   local preference = redis.call('HGET', user .. PREFERENCES, category)
   if preference and preference:sub(1, 1) == '0' then return true end
-  local packed = topic ~= '' and redis.call('HGET', user .. SUBSCRIPTIONS, topic)
-  if not packed then return false end
-  local subscriptions = cjson.decode(packed)
-  local word = subscriptions[category] or subscriptions['*']
+  local word = word_about(user, category, topic)
   return word ~= nil and word[1] == '0'
+end
+
+-- Whether the user asked for notifications of this category and topic.
+local function is_subscribed(user, category, topic)
+  local word = word_about(user, category, topic)
+  return word ~= nil and word[1] == '1'
 end
 
 -- KEYS  user

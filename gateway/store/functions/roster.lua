@@ -1,0 +1,131 @@
+-- The users of a project in a fixed order, and who of them may be subscribed to a topic. Both hang on the directory.
+-- A user's index in the roster is `n` of its record `u:<id>`, given once and never to another.
+
+local ROSTER_PART = 65536 -- users per string of 16 bytes each: 1 MB
+local NOBODY = ('\0'):rep(16)
+
+local function packed_id(id)
+  return (id:gsub('-', ''):gsub('%x%x', function(pair) return string.char(tonumber(pair, 16)) end))
+end
+
+local function unpacked_id(packed)
+  local hex = packed:gsub('.', function(byte) return string.format('%02x', byte:byte()) end)
+  return table.concat({ hex:sub(1, 8), hex:sub(9, 12), hex:sub(13, 16), hex:sub(17, 20), hex:sub(21) }, '-')
+end
+
+local function write_roster(directory, index, packed)
+  local part = directory .. ROSTER .. integer(math.floor(index / ROSTER_PART))
+  redis.call('SETRANGE', part, integer(index % ROSTER_PART * 16), packed)
+end
+
+-- Give a user a place in the roster; the caller writes its record.
+local function enroll(directory, id, user)
+  user.n = redis.call('HINCRBY', directory, 'n', 1) - 1
+  write_roster(directory, user.n, packed_id(id))
+end
+
+-- Add a row { user id, external_id, email } for each id that is a user; give the ids that are none.
+local function add_rows(directory, ids, rows)
+  local gone = {}
+  for first = 1, #ids, CHUNK do
+    local fields = {}
+    for i = first, math.min(first + CHUNK - 1, #ids) do fields[#fields + 1] = 'u:' .. unpacked_id(ids[i]) end
+    for i, raw in ipairs(redis.call('HMGET', directory, unpack(fields))) do
+      if raw then
+        local user = cjson.decode(raw)
+        rows[#rows + 1] = { fields[i]:sub(3), user.x, user.e }
+      else
+        gone[#gone + 1] = ids[first + i - 1]
+      end
+    end
+  end
+  return gone
+end
+
+-- KEYS  directory
+-- ->    how many users ever were: one more than the highest index
+local function roster_size(keys)
+  return tonumber(redis.call('HGET', keys[1], 'n') or 0)
+end
+
+-- KEYS  directory
+-- ARGV  first index, how many
+-- ->    { user id, external_id, email } of each user there, in order
+local function read_roster(keys, args)
+  local index, rows, ids = tonumber(args[1]), {}, {}
+  local stop = math.min(index + tonumber(args[2]), roster_size(keys))
+  while index < stop do
+    local from = index % ROSTER_PART
+    local to = math.min(from + stop - index, ROSTER_PART)
+    local part = keys[1] .. ROSTER .. integer(math.floor(index / ROSTER_PART))
+    local packed = redis.call('GETRANGE', part, integer(from * 16), integer(to * 16 - 1))
+    for i = 1, #packed, 16 do
+      local id = packed:sub(i, i + 15)
+      if id ~= NOBODY then ids[#ids + 1] = id end
+    end
+    index = index + to - from
+  end
+  add_rows(keys[1], ids, rows)
+  return rows
+end
+
+-- A topic's subscribers are a sorted set of ids (16 bytes) by index. It may hold too many, never too few: the truth
+-- is in the users' slots. Who takes somebody out must know that nobody was added meanwhile: the member "" holds the
+-- latest adder's claim, a random number, as a negative score.
+
+local function drop_subscribers(key, ids)
+  if #ids > 0 then redis.call('ZREM', key, unpack(ids)) end
+  if redis.call('ZCARD', key) == 1 then redis.call('DEL', key) end
+end
+
+-- KEYS  directory
+-- ARGV  topic, user id, claim (a negative number)
+-- ->    1, or 0 when it was there or is no user
+local function add_subscriber(keys, args)
+  local field, key = 'u:' .. args[2], keys[1] .. SUBSCRIBERS .. args[1]
+  local raw = redis.call('HGET', keys[1], field)
+  if not raw then return 0 end
+  local user = cjson.decode(raw)
+  if not user.n then
+    enroll(keys[1], args[2], user)
+    redis.call('HSET', keys[1], field, cjson.encode(user))
+  end
+  redis.call('ZADD', key, args[3], '')
+  return redis.call('ZADD', key, integer(user.n), packed_id(args[2]))
+end
+
+-- KEYS  directory
+-- ARGV  topic
+-- ->    the latest claim, or false when the topic has no subscribers
+local function subscribers_claim(keys, args)
+  return redis.call('ZSCORE', keys[1] .. SUBSCRIBERS .. args[1], '')
+end
+
+-- KEYS  directory
+-- ARGV  user id, the claim that still must be the latest ("" for a user that is gone), topic …
+local function remove_subscriber(keys, args)
+  local claim = tonumber(args[2])
+  for i = 3, #args do
+    local key = keys[1] .. SUBSCRIBERS .. args[i]
+    if not claim or claim == tonumber(redis.call('ZSCORE', key, '') or 0) then
+      drop_subscribers(key, { packed_id(args[1]) })
+    end
+  end
+  return 1
+end
+
+-- KEYS  directory
+-- ARGV  topic, the index after which to begin (-1 for the first), how many
+-- ->    the index to go on after, or -1 at the end; then { user id, external_id, email } of each user
+local function read_subscribers(keys, args)
+  local key, ids, rows = keys[1] .. SUBSCRIBERS .. args[1], {}, {}
+  local found = redis.call(
+    'ZRANGE', key, '(' .. args[2], '+inf', 'BYSCORE', 'LIMIT', 0, args[3], 'WITHSCORES'
+  )
+  for i = 1, #found, 2 do ids[#ids + 1] = found[i] end
+  rows[1] = #ids == tonumber(args[3]) and tonumber(found[#found]) or -1
+  local gone = add_rows(keys[1], ids, rows)
+  -- Users are deleted in their own slot first, and never come back under the same id.
+  if #gone > 0 then drop_subscribers(key, gone) end
+  return rows
+end

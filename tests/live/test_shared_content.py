@@ -1,0 +1,141 @@
+"""Items that share their content: open inboxes hear all of it, whether their worker has read the content yet or not."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from gateway.domain.principal import Identity, ProjectId, User
+from gateway.settings import Settings
+from gateway.store.client import FunctionClient
+from gateway.store.contents import Content, ContentStore
+from gateway.store.directory import Directory
+from gateway.store.inbox import Delivery, InboxStore, Moment, Retention
+from gateway.store.topology import Topology
+from tests.live.clients import TRANSPORTS, LiveClient, Message, command, items, listing, offsets, open_inbox
+from tests.servers import Gateway, user_headers
+
+TITLE = "To all of you ☂"
+
+
+class Sender:
+    """Another node, which sends what all recipients share: the gateway under test has not seen its content."""
+
+    def __init__(self, client: FunctionClient, user: User):
+        self._contents = ContentStore(client)
+        self._inboxes = InboxStore(client, Retention(10_000, 10_000), self._contents)
+        self._user = user
+
+    async def send(self, title: str = TITLE, lost: bool = False) -> UUID:
+        """Send an item, whose content may be lost already; give its id."""
+        fields = {"title": title, "content": "c", "action_url": None, "category": "", "topic": None}
+        content = Content.encode(uuid4(), {**fields, "custom_attributes": {"a": 1}})
+        if not lost:
+            await self._contents.put(self._user.project_id, content)
+        moment = Moment(int(time.time() * 1000), "e0")
+        await self._inboxes.create(content.as_reference(), [Delivery(self._user)], moment, remember=True)
+        return content.id
+
+
+@pytest.fixture
+async def sender(gateway: Gateway, http: httpx.AsyncClient, user: str) -> AsyncIterator[Sender]:
+    """A sender to the test's user."""
+    client = FunctionClient(Topology(Settings(data_dir=gateway.data_dir)))
+    project_id = ProjectId((await listing(http, user)).json()["project_id"])
+    found = await Directory(client, time.monotonic).resolve(project_id, Identity(user))
+    yield Sender(client, found)
+    client.close()
+
+
+@contextlib.asynccontextmanager
+async def open_all(gateway: Gateway, user: str) -> AsyncIterator[list[LiveClient]]:
+    """Two inboxes over each transport."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(open_inbox(transport, gateway, user))
+            for transport in TRANSPORTS
+            for _ in range(2)
+        ]
+
+
+def notification(event: Message) -> Message:
+    found: Message = event["data"]["notification"]
+    return found
+
+
+async def test_open_inboxes_hear_the_whole_of_a_content_that_their_worker_has_not_read(
+    gateway: Gateway, http: httpx.AsyncClient, sender: Sender, user: str
+) -> None:
+    async with open_all(gateway, user) as clients:
+        sent = str(await sender.send())
+        heard = [await client.event() for client in clients]
+        (item,) = await items(http, user)
+        assert (item["id"], item["title"], item["custom_attributes"]) == (sent, TITLE, {"a": 1})
+        assert all(event["data"]["id"] == sent and notification(event) == item for event in heard)
+        assert all(client.texts[-1] == clients[0].texts[-1] for client in clients)
+
+
+async def test_what_becomes_of_it_is_heard_with_the_whole_content(
+    gateway: Gateway, http: httpx.AsyncClient, sender: Sender, user: str
+) -> None:
+    async with open_all(gateway, user) as clients:
+        path = f"/notifications/{await sender.send()}"
+        for method, suffix in (("POST", "/read"), ("POST", "/unread"), ("POST", "/archive"), ("DELETE", "")):
+            await command(http, user, method, path + suffix)
+        for client in clients:
+            heard = await client.events(5)
+            assert offsets(heard) == [1, 2, 3, 4, 5]
+            assert [event["name"].partition("/")[2] for event in heard] == [
+                "new",
+                "read",
+                "unread",
+                "archive",
+                "delete",
+            ]
+            assert {notification(event)["title"] for event in heard} == {TITLE}
+
+
+async def test_contents_one_after_another_arrive_in_order_and_once(gateway: Gateway, sender: Sender, user: str) -> None:
+    async with open_all(gateway, user) as clients:
+        titles = [f"n{number}" for number in range(30)]
+        for title in titles:
+            await sender.send(title)
+        for heard in await asyncio.gather(*(client.events(30) for client in clients)):
+            assert offsets(heard) == list(range(1, 31))
+            assert [notification(event)["title"] for event in heard] == titles
+
+
+async def test_a_replay_of_large_contents_is_whole(gateway: Gateway, sender: Sender, user: str) -> None:
+    titles = [str(number) * 60_000 for number in range(8)]
+    for title in titles:
+        await sender.send(title)
+    for transport in TRANSPORTS:
+        async with open_inbox(transport, gateway, user, since="e0.0") as client:
+            heard = await client.events(8)
+            assert offsets(heard) == list(range(1, 9))
+            assert [notification(event)["title"] for event in heard] == titles
+
+
+async def test_every_way_to_read_gives_the_whole_content(http: httpx.AsyncClient, sender: Sender, user: str) -> None:
+    sent = await sender.send()
+    one = await http.get(f"/notifications/{sent}", headers=user_headers(user))
+    pulled = await http.get("/realtime/events", headers=user_headers(user), params={"since": "e0.0"})
+    (listed,) = await items(http, user)
+    (event,) = pulled.json()["events"]
+    assert one.json()["notification"] == listed == notification(event)
+    assert listed["title"] == TITLE
+
+
+async def test_an_item_whose_content_is_gone_is_heard_without_it(
+    gateway: Gateway, http: httpx.AsyncClient, sender: Sender, user: str
+) -> None:
+    async with open_all(gateway, user) as clients:
+        sent = await sender.send(lost=True)
+        (item,) = await items(http, user)
+        assert (item["id"], item["title"]) == (str(sent), "")
+        for client in clients:
+            assert notification(await client.event()) == item

@@ -1,0 +1,222 @@
+"""Content that many items share: stored once, complete wherever somebody sees it."""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+
+from gateway.domain.event import Position
+from gateway.domain.notification import Command, Filter
+from gateway.domain.principal import ProjectId, User
+from gateway.settings import Settings
+from gateway.store import keys
+from gateway.store.client import FunctionClient, StoreUnavailableError
+from gateway.store.contents import CONTENTS_PER_READ, Content, ContentStore
+from gateway.store.inbox import REPLAY_BYTES, Delivery, InboxStore, Retention
+from gateway.store.topology import Topology
+from gateway.telemetry import REDIS_CALLS
+from tests.servers import free_port
+from tests.store.conftest import InspectedClient, at, new_user
+from tests.store.test_inbox import content, offsets
+
+START = Position("e0", 0)
+
+
+def cold_store(client: InspectedClient, cache_bytes: int = 1_000_000) -> InboxStore:
+    """The inboxes as another worker sees them, which has read no content yet."""
+    return InboxStore(client, Retention(1000, 1000), ContentStore(client, cache_bytes))
+
+
+async def share(client: InspectedClient, user: User, *contents: Content) -> None:
+    """Send a user items whose content is stored elsewhere."""
+    for one in contents:
+        await ContentStore(client).put(user.project_id, one)
+        await cold_store(client).create(one.as_reference(), [Delivery(user)], at(1), remember=False)
+
+
+def large(size: int) -> Content:
+    return content(title="x" * size)
+
+
+def reads() -> float:
+    """How many contents were read so far."""
+    return float(REDIS_CALLS.labels("read_content")._value.get())
+
+
+async def test_a_shared_content_looks_like_an_own_one_wherever_it_is_seen(
+    store: InboxStore, client: InspectedClient
+) -> None:
+    owner = new_user()
+    sharer = User(ProjectId(f"{owner.project_id}-twin"), owner.id, owner.external_id, owner.email)
+    one = content(title="T\0g", category="c", topic="t")
+    await store.create(one, [Delivery(owner)], at(1), remember=False)
+    await share(client, sharer, one)
+    for user in (owner, sharer):
+        await store.change(user, one.id, Command.READ, "tab", at(2))
+        await store.change(user, one.id, Command.UNREAD, None, at(3))
+    item = await store.get(owner, one.id)
+    assert item is not None
+    assert await cold_store(client).get(sharer, one.id) == item
+    assert (await cold_store(client).list_page(sharer, Filter(), 1, 9)).items == [item]
+    for user in (owner, sharer):
+        await store.delete(user, one.id, None, at(4))
+    log = await cold_store(client).read_log(sharer, START, "x")
+    assert len(log.events) == 4
+    assert log == await store.read_log(owner, START, "x")
+
+
+async def test_a_recipient_of_a_shared_content_holds_none_of_it(client: InspectedClient) -> None:
+    user, one = new_user(), large(10_000)
+    await share(client, user, one)
+    key = keys.user(user.project_id, user.id)
+    held = await client.redis.hget(key + keys.USER_SUFFIXES["ITEMS"], one.id.bytes)
+    assert held == b'{"id":"%s"\0' % str(one.id).encode()
+    assert (await client.redis.memory_usage(key + keys.USER_SUFFIXES["LOG"]) or 0) < 10_000
+
+
+async def test_contents_that_are_missing_are_read_once_and_kept(client: InspectedClient) -> None:
+    user, several = new_user(), [content() for _ in range(5)]
+    await share(client, user, *several)
+    there, before = cold_store(client), reads()
+    await there.list_page(user, Filter(), 1, 9)
+    assert reads() - before == 5
+    await there.read_log(user, START, "x")
+    assert reads() - before == 5
+
+
+async def test_who_needs_the_same_content_at_once_waits_for_one_read(client: InspectedClient) -> None:
+    user, one = new_user(), content()
+    await share(client, user, one)
+    there, before = cold_store(client), reads()
+    items = await asyncio.gather(*(there.get(user, one.id) for _ in range(10)))
+    assert len(set(items)) == 1
+    assert reads() - before == 1
+
+
+async def test_who_waited_for_a_reader_that_was_cancelled_reads_itself(client: InspectedClient) -> None:
+    user, one = new_user(), content()
+    await share(client, user, one)
+    contents = ContentStore(client)
+    message = one.as_reference().encoded
+    first, second = (asyncio.create_task(contents.expand(user.project_id, [message])) for _ in range(2))
+    await asyncio.sleep(0)  # both are under way
+    first.cancel()
+    assert await second == [one.encoded]
+
+
+async def test_a_failed_read_fails_for_all_who_waited_and_the_next_one_reads_again(client: InspectedClient) -> None:
+    user, one = new_user(), content()
+    await share(client, user, one)
+    failing = FunctionClient(Topology(Settings(redis_url=f"redis://127.0.0.1:{free_port()}/0")))
+    contents, message = ContentStore(failing), one.as_reference().encoded
+    readers = (contents.expand(user.project_id, [message]) for _ in range(3))
+    answers = await asyncio.gather(*readers, return_exceptions=True)
+    assert all(isinstance(answer, StoreUnavailableError) for answer in answers)
+    failing.topology = client.topology
+    assert await contents.expand(user.project_id, [message]) == [one.encoded]
+
+
+async def test_what_is_at_hand_completes_a_message_without_waiting(client: InspectedClient) -> None:
+    user, one = new_user(), content()
+    contents, message = ContentStore(client), one.as_reference().encoded
+    assert contents.expand_cached(message) is None
+    await contents.put(user.project_id, one)
+    assert contents.expand_cached(message) == one.encoded
+    assert contents.expand_cached(b"a" + message + b"}" + message) == b"a" + one.encoded + b"}" + one.encoded
+    assert contents.expand_cached(b"foreign\0") is None
+
+
+async def test_the_cache_is_bounded_and_keeps_what_was_used_last(client: InspectedClient) -> None:
+    project_id, several = new_user().project_id, [large(300) for _ in range(3)]
+    contents = ContentStore(client, cache_bytes=900)
+
+    def at_hand() -> list[bool]:
+        return [contents.expand_cached(one.as_reference().encoded) is not None for one in several]
+
+    for one in several[:2]:
+        await contents.put(project_id, one)
+    assert contents.expand_cached(several[0].as_reference().encoded)
+    await contents.put(project_id, several[2])
+    assert at_hand() == [True, False, True]
+    await contents.put(project_id, large(1000))
+    assert at_hand() == [True, False, True]
+
+
+async def test_a_content_that_is_too_large_for_the_cache_is_complete_all_the_same(client: InspectedClient) -> None:
+    user, one = new_user(), large(2000)
+    await share(client, user, one)
+    there = cold_store(client, cache_bytes=1000)
+    items = await asyncio.gather(*(there.get(user, one.id) for _ in range(3)))
+    assert all(item is not None and item.startswith(one.encoded) for item in items)
+
+
+async def test_a_page_of_the_log_is_cut_where_its_contents_fill_it(client: InspectedClient) -> None:
+    user, several = new_user(), [large(REPLAY_BYTES // 2) for _ in range(7)]
+    await share(client, user, *several)
+    there, position, pages = cold_store(client), START, list[list[int]]()
+    while position.offset < 7:
+        page = await there.read_log(user, position, "x")
+        assert page.end.offset == 7
+        pages.append(offsets(page.events))
+        position = page.events[-1].position
+    assert pages == [[1, 2], [3, 4], [5, 6], [7]]
+
+
+async def test_a_page_of_the_log_reads_few_contents_ahead(client: InspectedClient) -> None:
+    user, several = new_user(), [large(REPLAY_BYTES) for _ in range(CONTENTS_PER_READ + 5)]
+    await share(client, user, *several)
+    there, before = cold_store(client), reads()
+    assert offsets((await there.read_log(user, START, "x")).events) == [1]
+    assert reads() - before == CONTENTS_PER_READ
+
+
+async def test_a_page_of_the_log_may_have_more_contents_than_are_read_in_one_go(client: InspectedClient) -> None:
+    user, several = new_user(), [content() for _ in range(2 * CONTENTS_PER_READ + 5)]
+    await share(client, user, *several)
+    page = await cold_store(client).read_log(user, START, "x")
+    assert [msgspec.json.decode(event.text)["data"]["id"] for event in page.events] == ids(several)
+
+
+def ids(contents: Sequence[Content]) -> list[str]:
+    return [str(one.id) for one in contents]
+
+
+async def test_of_a_content_that_is_gone_the_item_remains_with_nothing_in_it(client: InspectedClient) -> None:
+    user, one = new_user(), content(title="secret")
+    await share(client, user, one)
+    await ContentStore(client).delete_all(user.project_id)
+    there = cold_store(client)
+    item = msgspec.json.decode(await there.get(user, one.id) or b"")
+    assert (item["id"], item["title"], item["content"], item["category"]) == (str(one.id), "", None, "")
+    (event,) = (await there.read_log(user, START, "x")).events
+    assert msgspec.json.decode(event.text)["data"]["notification"] == item
+
+
+async def test_a_deleted_project_leaves_no_content_behind(client: InspectedClient) -> None:
+    user = new_user()
+    await share(client, user, *(content() for _ in range(3)))
+    await ContentStore(client).delete_all(user.project_id)
+    left = [key async for key in client.redis.scan_iter(match=f"*{user.project_id}*")]
+    assert all(user.id.encode() in key for key in left)
+
+
+async def test_a_server_out_of_memory_still_reads_contents(client: InspectedClient) -> None:
+    user, one = new_user(), content()
+    await share(client, user, one)
+    await client.redis.config_set("maxmemory", "1")
+    try:
+        assert await cold_store(client).get(user, one.id) is not None
+        with pytest.raises(StoreUnavailableError):
+            await ContentStore(client).put(user.project_id, content(uuid4()))
+    finally:
+        await client.redis.config_set("maxmemory", "0")
+
+
+@pytest.mark.parametrize("notification_id", [UUID(int=1), uuid4()])
+def test_a_reference_is_the_content_up_to_its_id_and_a_nul(notification_id: UUID) -> None:
+    one = content(notification_id, category="c", topic="t")
+    reference = one.as_reference()
+    assert (reference.id, reference.category, reference.topic) == (one.id, "c", "t")
+    assert reference.encoded == b'{"id":"%s"\0' % str(notification_id).encode()

@@ -1,0 +1,211 @@
+"""Who may be subscribed to a topic: the index never lacks anybody who is."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis.crc import key_slot
+
+from gateway.domain.guard import UNGUARDED, Allowance, Guard, RateKind, RateLimitedError, UserDeletedError
+from gateway.domain.preferences import Status
+from gateway.domain.principal import Identity, ProjectId, User
+from gateway.settings import Settings
+from gateway.store import keys, preferences
+from gateway.store.client import Argument, FunctionClient
+from gateway.store.directory import Directory
+from gateway.store.inbox import InboxStore
+from gateway.store.preferences import SubscriptionStore, TooManyError
+from gateway.store.topology import Topology
+from tests.servers import RedisServer
+from tests.store.conftest import InspectedClient, new_user
+from tests.store.test_directory import Clock
+
+ALL = {"*": ""}
+
+
+@pytest.fixture
+def subscriptions(client: InspectedClient) -> SubscriptionStore:
+    return SubscriptionStore(client)
+
+
+@pytest.fixture
+def project() -> ProjectId:
+    return new_user().project_id
+
+
+async def users_of(client: FunctionClient, project: ProjectId, count: int) -> list[User]:
+    """Create some users, in the roster's order."""
+    directory = Directory(client, Clock())
+    return [await directory.resolve(project, Identity(f"u{number}")) for number in range(count)]
+
+
+async def everyone(subscriptions: SubscriptionStore, project: ProjectId, topic: str = "t") -> list[User]:
+    """Read the subscribers of a topic in pages."""
+    found, cursor = await subscriptions.read_subscribers(project, topic, None, 2)
+    while cursor is not None:
+        page, cursor = await subscriptions.read_subscribers(project, topic, cursor, 2)
+        found += page
+    return found
+
+
+async def test_subscribers_are_listed_in_the_rosters_order(
+    subscriptions: SubscriptionStore, client: InspectedClient, project: ProjectId
+) -> None:
+    users = await users_of(client, project, 6)
+    assert await everyone(subscriptions, project) == []
+    for index in (3, 5, 0, 1, 4):
+        await subscriptions.set(users[index], "t", Status.SUBSCRIBED, ALL)
+    await subscriptions.set(users[2], "other", Status.SUBSCRIBED, ALL)
+    await subscriptions.set(users[2], "t", Status.UNSUBSCRIBED, ALL)
+    assert await everyone(subscriptions, project) == [users[index] for index in (0, 1, 3, 4, 5)]
+    assert await everyone(subscriptions, project, "other") == [users[2]]
+
+
+async def test_who_comes_and_goes_between_pages_moves_nobody(
+    subscriptions: SubscriptionStore, client: InspectedClient, project: ProjectId
+) -> None:
+    users = await users_of(client, project, 6)
+    for user in users[1:]:
+        await subscriptions.set(user, "t", Status.SUBSCRIBED, ALL)
+    first, cursor = await subscriptions.read_subscribers(project, "t", None, 2)
+    await subscriptions.set(users[0], "t", Status.SUBSCRIBED, ALL)
+    for user in users[1:4]:
+        await subscriptions.delete(user, "t")
+    second, cursor = await subscriptions.read_subscribers(project, "t", cursor, 5)
+    assert (first, second, cursor) == (users[1:3], users[4:], None)
+
+
+async def test_who_unsubscribes_by_deleting_the_topic_is_listed_no_more(
+    subscriptions: SubscriptionStore, client: InspectedClient, project: ProjectId
+) -> None:
+    (user,) = await users_of(client, project, 1)
+    await subscriptions.set(user, "t", Status.SUBSCRIBED, ALL)
+    assert await subscriptions.delete(user, "t")
+    assert not await subscriptions.delete(user, "t")
+    assert await everyone(subscriptions, project) == []
+    assert [key async for key in client.redis.scan_iter(match=f"*{project}*:subscribers:*")] == []
+
+
+async def test_a_deleted_user_is_listed_no_more_wherever_the_deletion_stopped(
+    subscriptions: SubscriptionStore, client: InspectedClient, store: InboxStore, project: ProjectId
+) -> None:
+    users = await users_of(client, project, 3)
+    for user in users:
+        for topic in ("t", "u"):
+            await subscriptions.set(user, topic, Status.SUBSCRIBED, ALL)
+    await store.delete_user(users[0])
+    # The second died before the index was told.
+    await client.call("delete_user", keys.user(project, users[1].id), 60)
+    await Directory(client, Clock()).forget(users[1])
+    for topic in ("t", "u"):
+        assert await everyone(subscriptions, project, topic) == [users[2]]
+        index = keys.directory(project) + keys.DIRECTORY_SUFFIXES["SUBSCRIBERS"] + topic
+        assert await client.redis.zcard(index) == 2, "one subscriber, and the claim"
+
+
+async def test_what_was_refused_leaves_no_trace(
+    subscriptions: SubscriptionStore,
+    client: InspectedClient,
+    store: InboxStore,
+    project: ProjectId,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    full, limited, deleted = await users_of(client, project, 3)
+    monkeypatch.setattr(preferences, "MAX_TOPICS", 1)
+    await subscriptions.set(full, "only", Status.SUBSCRIBED, ALL)
+    with pytest.raises(TooManyError):
+        await subscriptions.set(full, "t", Status.SUBSCRIBED, ALL)
+    with pytest.raises(RateLimitedError):
+        await subscriptions.set(limited, "t", Status.SUBSCRIBED, ALL, Guard(Allowance(RateKind.WRITES, 0)))
+    await store.delete_user(deleted)
+    with pytest.raises(UserDeletedError):
+        await subscriptions.set(deleted, "t", Status.SUBSCRIBED, ALL)
+    names = [key async for key in client.redis.scan_iter(match=f"*{project}*:subscribers:*")]
+    assert [name.rpartition(b":")[2] for name in names] == [b"only"]
+
+
+async def test_a_refusal_takes_nobody_out_who_was_there(
+    subscriptions: SubscriptionStore, client: InspectedClient, project: ProjectId
+) -> None:
+    (user,) = await users_of(client, project, 1)
+    await subscriptions.set(user, "t", Status.SUBSCRIBED, ALL)
+    with pytest.raises(RateLimitedError):
+        await subscriptions.set(user, "t", Status.SUBSCRIBED, ALL, Guard(Allowance(RateKind.WRITES, 0)))
+    assert await everyone(subscriptions, project) == [user]
+
+
+async def test_the_index_of_a_project_lies_in_the_slot_of_its_directory(
+    subscriptions: SubscriptionStore, client: InspectedClient, project: ProjectId
+) -> None:
+    (user,) = await users_of(client, project, 1)
+    await subscriptions.set(user, "}{", Status.SUBSCRIBED, ALL)
+    names = [key async for key in client.redis.scan_iter(match=f"*{project}*") if user.id.encode() not in key]
+    assert len(names) == 3
+    assert len({key_slot(name) for name in names}) == 1
+
+
+# ---- any interleaving
+
+
+class SteppedClient(FunctionClient):
+    """Holds each call until the test lets it go, so that the test decides which of several goes first."""
+
+    def __init__(self, client: FunctionClient):
+        super().__init__(client.topology)
+        self.waiting: list[asyncio.Future[None]] = []
+
+    async def call(self, function: str, key: str, *arguments: Argument) -> Any:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.waiting.append(turn)
+        await turn
+        return await super().call(function, key, *arguments)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    st.lists(st.sampled_from(["subscribe", "subscribe", "delete", "limited"]), min_size=2, max_size=4),
+    st.lists(st.integers(0, 11), min_size=12, max_size=12),
+)
+def test_who_is_subscribed_is_in_the_index_whichever_call_goes_first(
+    redis_server: RedisServer, actions: list[str], order: list[int]
+) -> None:
+    async def main() -> None:
+        client = FunctionClient(Topology(Settings(redis_url=redis_server.url)))
+        plain = SubscriptionStore(client)
+        try:
+            (user,) = await users_of(client, new_user().project_id, 1)
+            await interleave(client, user, actions, order)
+            if await plain.of_topic(user, "t"):
+                assert await everyone(plain, user.project_id) == [user]
+        finally:
+            client.close()
+
+    asyncio.run(main())
+
+
+async def interleave(client: FunctionClient, user: User, actions: list[str], order: list[int]) -> None:
+    stepped = [SteppedClient(client) for _ in actions]
+    tasks = [asyncio.create_task(act(one, user, action)) for one, action in zip(stepped, actions, strict=True)]
+    turns = iter(order)
+    while not all(task.done() for task in tasks):
+        await asyncio.sleep(0)
+        ready = [one for one in stepped if one.waiting]
+        if ready:
+            chosen = ready[next(turns, 0) % len(ready)]
+            chosen.waiting.pop().set_result(None)
+            while not chosen.waiting and not tasks[stepped.index(chosen)].done():
+                await asyncio.sleep(0)
+    await asyncio.gather(*tasks)
+
+
+async def act(client: FunctionClient, user: User, action: str) -> None:
+    subscriptions = SubscriptionStore(client)
+    if action == "delete":
+        await subscriptions.delete(user, "t")
+        return
+    guard = Guard(Allowance(RateKind.WRITES, 0)) if action == "limited" else UNGUARDED
+    with contextlib.suppress(RateLimitedError):
+        await subscriptions.set(user, "t", Status.SUBSCRIBED, ALL, guard)
