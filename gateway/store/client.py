@@ -100,6 +100,16 @@ class FunctionClient:
 
     async def _run(self, commands: Sequence[tuple[str, bytes]]) -> list[Any]:
         """Send each command to the server of its key, again where that moved or has to learn the library first."""
+        try:
+            replies = await self._answers(commands)
+        except (WireLostError, LinkTimeoutError) as problem:
+            raise _unavailable(problem) from problem
+        for reply in replies:
+            if isinstance(reply, ReplyError):
+                raise _failure(reply)
+        return replies
+
+    async def _answers(self, commands: Sequence[tuple[str, bytes]]) -> list[Any]:
         replies: list[Any] = [None] * len(commands)
         left = list(range(len(commands)))
         if self.topology.sole is not None:
@@ -107,26 +117,20 @@ class FunctionClient:
             with contextlib.suppress(WireLostError):
                 replies = await self.topology.sole.link.request(*(packed for _, packed in commands))
                 left = [index for index, reply in enumerate(replies) if isinstance(reply, ReplyError)]
-                if not left:
-                    return replies
-        for attempt in range(ATTEMPTS):
+        attempts = ATTEMPTS if self.topology.clustered else 2
+        for attempt in range(attempts):
+            if not left:
+                break
             if attempt > 1:
                 await asyncio.sleep(RETRY_SECONDS)
             try:
                 left = await self._attempt(commands, left, replies)
-            except WireLostError as problem:
+            except WireLostError:
                 # A connection that died unnoticed, or a server. Every function may be repeated safely: it compares
                 # before it sets.
-                if attempt >= (ATTEMPTS - 1 if self.topology.clustered else 1):
-                    raise _unavailable(problem) from problem
+                if attempt == attempts - 1:
+                    raise
                 await self._refresh()
-            except LinkTimeoutError as problem:
-                raise _unavailable(problem) from problem
-            if not left:
-                break
-        for reply in replies:
-            if isinstance(reply, ReplyError):
-                raise _failure(reply)
         return replies
 
     async def _attempt(self, commands: Sequence[tuple[str, bytes]], left: list[int], replies: list[Any]) -> list[int]:
