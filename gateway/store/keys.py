@@ -60,7 +60,8 @@ def device_holders(project_id: ProjectId) -> str:
 
 
 def user(project_id: ProjectId, user_id: UserId) -> str:
-    """hash: epoch, offset, sent_at of the newest item, revoked_before, and the profile fields JSON-encoded. For ever;
+    """hash: epoch, offset, life of the server's data at the last event, past epochs and their ends, sent_at of the
+    newest item, revoked_before, and the profile fields JSON-encoded. For ever;
     of a deleted user only the field `deleted` stays, for a day.
 
     The same string is the name of the user's (sharded) pub/sub channel.

@@ -114,7 +114,8 @@ local function read_log(keys, args)
   if after < 0 then
     result[7] = 'position_invalid'
   elseif args[2] ~= epoch then
-    result[7] = 'epoch_changed'
+    local ended = end_of_epoch(user, args[2])
+    if not ended or after > ended then result[7] = 'epoch_changed' end
   elseif after > offset then
     result[7] = 'position_unknown'
   end
