@@ -68,6 +68,16 @@ def user(project_id: ProjectId, user_id: UserId) -> str:
     return f"{PREFIX}{{{project_id}:{user_id}}}"
 
 
+def project(project_id: ProjectId) -> str:
+    """What the keys of a project's own tokens begin with. No key itself."""
+    return f"{PREFIX}{{{project_id}}}"
+
+
+def token_owner(project_id: ProjectId, token_id: str) -> str:
+    """string: the id of the user whom this token was issued for. Until it expires."""
+    return f"{PREFIX}{{{project_id}}}:token_owner:{token_id}"
+
+
 CONTROL = PREFIX + "{control}"
 """The pub/sub channel on which nodes tell each other what to forget. No key."""
 
@@ -86,8 +96,13 @@ def probe(worker_id: str) -> str:
 USER_SUFFIXES = {
     # string: calls of a kind (the kind follows) in the current minute. 60 s.
     "RATE": ":rate:",
-    # set of revoked token ids. Until the last of them would have expired.
+    # sorted set of revoked token ids by the second at which they would have expired. Until the last of them has.
     "REVOKED": ":revoked",
+    # sorted set of the ids of issued tokens by the second at which they expire. Until the last of them has. The same
+    # of a project, without a user, in the project's own slot.
+    "TOKENS": ":tokens",
+    # hash token id -> `created expires discarded name`, unix seconds, 0 is not. As long as TOKENS.
+    "TOKEN": ":token",
     # stream `offset-ms` -> m: the published message. Bounded by count and age; expires when idle that long.
     "LOG": ":log",
     # hash item id (16 bytes) -> immutable content, a JSON object without its closing brace, or up to its id and a
@@ -114,5 +129,5 @@ USER_SUFFIXES = {
     "DEVICES": ":devices",
 }
 
-USER_KEYS = ("REVOKED", "LOG", "ITEMS", "STATES", "PREFERENCES", "SUBSCRIPTIONS", "DEVICES")
+USER_KEYS = ("REVOKED", "TOKENS", "TOKEN", "LOG", "ITEMS", "STATES", "PREFERENCES", "SUBSCRIPTIONS", "DEVICES")
 """Those of the suffixes that name one key each, to which nothing is added."""
