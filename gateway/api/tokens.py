@@ -18,6 +18,7 @@ from gateway.api.params import Anything, Array, Body, Integer, Object, Text
 from gateway.api.users import find_user
 from gateway.auth import issued_token
 from gateway.domain.errors import ErrorCode, api_error, invalid
+from gateway.domain.guard import UserDeletedError
 from gateway.domain.principal import Identity, Project, User, UserId, normalize_email
 from gateway.domain.signing import PublicKey
 from gateway.jwks import MAX_KEYS, read_keys
@@ -161,7 +162,10 @@ async def discard_of_user(call: Call) -> Response:
     user_id = await call.services.tokens.owner(call.project.id, token_id)
     if user_id is None:
         raise _no_such_token()
-    return await _discard(call, User(call.project.id, user_id, None, None), token_id)
+    try:
+        return await _discard(call, User(call.project.id, user_id, None, None), token_id)
+    except UserDeletedError:
+        raise _no_such_token() from None  # its token went with the user
 
 
 async def discard_of_project(call: Call) -> Response:

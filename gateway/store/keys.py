@@ -96,7 +96,7 @@ def probe(worker_id: str) -> str:
 USER_SUFFIXES = {
     # string: calls of a kind (the kind follows) in the current minute. 60 s.
     "RATE": ":rate:",
-    # sorted set of revoked token ids by the second at which they would have expired. Until the last of them has.
+    # sorted set of revoked token ids by the second, and some, at which they would have expired. Until the last has.
     "REVOKED": ":revoked",
     # sorted set of the ids of issued tokens by the second at which they expire. Until the last of them has. The same
     # of a project, without a user, in the project's own slot.

@@ -59,7 +59,7 @@ local function issue_token(keys, args)
   local base, id, now, expires = keys[1], args[1], args[2], args[3]
   if redis.call('HEXISTS', base .. TOKEN, id) == 1 then return 1 end
   if not make_room(base, now, tonumber(args[4])) then return 0 end
-  redis.call('ZREMRANGEBYSCORE', base .. REVOKED, '-inf', '(' .. integer(tonumber(now) - REVOKED_MARGIN_SECONDS))
+  redis.call('ZREMRANGEBYSCORE', base .. REVOKED, '-inf', now)
   if redis.call('ZCARD', base .. REVOKED) >= tonumber(args[5]) then return 0 end
   redis.call('ZADD', base .. TOKENS, expires, id)
   save_token(base, id, { created = now, expires = expires, discarded = '0', name = args[6] })
