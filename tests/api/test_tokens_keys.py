@@ -78,13 +78,13 @@ def project(gateway: Gateway) -> Project:
 @pytest.mark.parametrize("form", ["jwk", "pem"])
 @pytest.mark.parametrize("kid", ["named", "unnamed", "silent"])
 async def test_a_token_that_a_registered_key_signed_opens_the_inbox(
-    http: httpx.AsyncClient, project: Project, key: PrivateKey, form: str, kid: str
+    http: httpx.AsyncClient, project: Project, user: str, key: PrivateKey, form: str, kid: str
 ) -> None:
     named = {"kid": "2025"} if kid == "named" else {}
     (found,) = await put(http, project, jwk(key, **named) if form == "jwk" else {"pem": pem(key), **named})
     assert found["kid"] == "2025" if kid == "named" else len(found["kid"]) == 43
-    await http.post("/notifications", headers=project.admin, json=notification("ada"))
-    one = signed(key, project, kid=None if kid == "silent" else found["kid"])
+    await http.post("/notifications", headers=project.admin, json=notification(user))
+    one = signed(key, project, user, kid=None if kid == "silent" else found["kid"])
     assert (await http.get("/notifications", headers=bearer(one))).json()["total"] == 1
 
 
@@ -264,6 +264,7 @@ async def test_the_command_line_adds_lists_and_removes_keys(
 ) -> None:
     (tmp_path / "rsa.pem").write_text(pem(RSA_KEY))
     (tmp_path / "jwks.json").write_text(json.dumps({"keys": [jwk(EC_KEY, kid="ec")]}))
+    await put(http, project)
     keys = ("project", "keys")
     command(gateway, *keys, "add", project.api_key, str(tmp_path / "rsa.pem"), "--kid", "rsa")
     command(gateway, *keys, "add", project.api_key, str(tmp_path / "jwks.json"))
