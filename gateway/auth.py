@@ -169,12 +169,18 @@ class Authenticator:
     async def _token_owner(self, project: Project, claims: dict[str, Any]) -> User:
         user_id = _text_claim(claims, USER_CLAIM)
         if user_id is None:
-            return await self._resolve(project, _claimed_identity(claims))
+            identity = _claimed_identity(claims)
+            user = await self._resolve(project, identity)
+            gone_at = (identity.external_id and user.external_id_gone_at, identity.email and user.email_gone_at)
+            # One that does not say when it was issued is for whoever has the name, as an HMAC is.
+            if claims.get("iat") is not None and _issued_at(claims) <= max(at or 0 for at in gone_at):
+                raise api_error(ErrorCode.TOKEN_REVOKED, "The token's user was deleted")
+            return user
         # Issued here: it is for this user alone, not for whoever takes over the name.
-        user = await self._directory.by_id(project.id, UserId(user_id))
-        if user is None:
+        found = await self._directory.by_id(project.id, UserId(user_id))
+        if found is None:
             raise api_error(ErrorCode.TOKEN_REVOKED, "The token's user was deleted")
-        return user
+        return found
 
     async def _verified_token(self, credentials: Credentials) -> tuple[Project, dict[str, Any], str]:
         """Give a token's project, its claims, and what it rests on."""

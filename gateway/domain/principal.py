@@ -43,12 +43,17 @@ def normalize_email(email: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user of a project, as the directory knows them."""
+    """A user of a project, as the directory knows them.
+
+    A name may have been that of a user who was deleted: in the unix second that `…_gone_at` tells, 0 if not.
+    """
 
     project_id: ProjectId
     id: UserId
     external_id: str | None
     email: str | None
+    external_id_gone_at: int = 0
+    email_gone_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,7 +163,7 @@ class Directory:
 def decode_user(project_id: ProjectId, row: Sequence[bytes]) -> User:
     """Read what a function of the directory says of a user: its id and names."""
     user_id, external_id, email = (part.decode() for part in row[:3])
-    return User(project_id, UserId(user_id), external_id or None, email or None)
+    return User(project_id, UserId(user_id), external_id or None, email or None, int(row[4] or 0), int(row[5] or 0))
 
 
 class Run(NamedTuple):

@@ -14,8 +14,8 @@ PROJECTS = PREFIX + "{projects}"
 
 
 def directory(project_id: ProjectId) -> str:
-    """hash `x:external_id` | `e:email` -> user id, `u:user_id` -> {"x","e","n": index in the roster} as JSON, and
-    `n` -> how many users ever were. For ever.
+    """hash `x:external_id` | `e:email` -> user id, `u:user_id` -> {"x","e","gone_x","gone_e","n": index in the roster} as
+    JSON, and `n` -> how many users ever were. For ever.
     """
     return f"{PREFIX}{{{project_id}}}:users"
 
@@ -125,6 +125,8 @@ USER_SUFFIXES = {
     "PREFERENCES": ":preferences",
     # hash topic -> JSON {category: ["1" subscribed or "0" not, reason]}. Until deleted.
     "SUBSCRIPTIONS": ":subscriptions",
+    # On the directory's key: sorted set of digests of names that deleted users had, by when they were deleted. A year.
+    "GONE": ":gone",
     # hash device token -> `registered_ms claim json`. Until unregistered, or registered by somebody else.
     "DEVICES": ":devices",
 }

@@ -265,6 +265,28 @@ async def test_a_token_of_a_deleted_user_is_refused_even_when_the_name_is_taken_
     assert (await http.delete(f"/v2/jwt/user/{issued['token_id']}", headers=ADMIN)).status_code == 404
 
 
+@pytest.mark.parametrize("name", ["user_external_id", "user_email"])
+async def test_a_token_that_a_backend_signed_for_a_deleted_user_is_not_for_the_next_of_that_name(
+    http: httpx.AsyncClient, user: str, name: str
+) -> None:
+    user = f"{user}@x.y".lower()
+    now = int(time.time())
+    nameless = {"user_external_id": None, "user_email": None}
+    old, silent = [bearer(token(claims_of("", **(nameless | {name: user, "iat": iat})))) for iat in (now - 9, None)]
+    new = bearer(token(claims_of("", **(nameless | {name: user, "iat": now + 60}))))
+    assert (await http.get("/config", headers=old)).status_code == 200
+    await http.delete(f"/users/{name[5:]}:{user}", headers=ADMIN)
+    for _ in range(2):
+        response = await http.get("/config", headers=old)
+        assert (response.status_code, code(response)) == (401, "token_revoked")
+        assert (await http.get("/config", headers=new)).status_code == 200
+        assert (await http.get("/config", headers=silent)).status_code == 200
+    # Other changes of the new user do not make it the old one.
+    body = {"user": {"first_name": "Jo", **({"email": f"2{user}"} if name[5:] != "email" else {})}}
+    assert (await http.put(f"/users/{name[5:]}:{user}", headers=ADMIN, json=body)).status_code == 200
+    assert (await http.get("/config", headers=old)).status_code == 401
+
+
 async def test_everything_issued_before_a_moment_ends_whoever_signed_it(http: httpx.AsyncClient, user: str) -> None:
     now = int(time.time())
     issued = await issue(http, user)
