@@ -161,9 +161,10 @@ class Directory:
 
 
 def decode_user(project_id: ProjectId, row: Sequence[bytes]) -> User:
-    """Read what a function of the directory says of a user: its id and names."""
+    """Read what a function of the directory says of a user: its id and names; and some say more of the names."""
     user_id, external_id, email = (part.decode() for part in row[:3])
-    return User(project_id, UserId(user_id), external_id or None, email or None, int(row[4] or 0), int(row[5] or 0))
+    gone_at = (int(second or 0) for second in row[4:6])
+    return User(project_id, UserId(user_id), external_id or None, email or None, *gone_at)
 
 
 class Run(NamedTuple):
