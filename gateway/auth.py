@@ -140,6 +140,10 @@ class Authenticator:
         """Give projects as they are stored now."""
         return await self._projects.by_api_keys(api_keys)
 
+    async def knows_any_project(self) -> bool:
+        """Say whether there is any project: a store without one has lost what it had."""
+        return bool(await self._projects.all())
+
     async def _token_admin(self, credentials: Credentials) -> Principal:
         project, claims, ground = await self._verified_token(credentials)
         token_id = _token_id(claims)

@@ -90,9 +90,10 @@ OPERATIONS = [
     Row("POST", "/push_subscriptions", U, devices.register, "Register a device", s.REGISTERED, devices.BODY),
     Row("DELETE", "/push_subscriptions/{device_token}", U, devices.unregister, "Unregister a device"),
     Row("POST", "/users", A, users.create, "Create a user", s.CREATED_USER, users.CREATED, idempotent=True),
+    # Before the user, whose name may hold slashes.
+    Row("POST", REVOKE, A, tokens.revoke_of_user, "Revoke a user's tokens", s.REVOKED, tokens.REVOCATION),
     Row("PUT", "/users/{user}", A, users.update, "Update a user", s.USER, users.UPDATED),
     Row("DELETE", "/users/{user}", A, users.delete, "Delete a user"),
-    Row("POST", REVOKE, A, tokens.revoke_of_user, "Revoke a user's tokens", s.REVOKED, tokens.REVOCATION),
     Row(
         "POST", "/v2/jwt/user", A, tokens.issue_for_user, "Issue a token", s.ISSUED, tokens.USER_TOKEN, idempotent=True
     ),

@@ -52,8 +52,8 @@ class User:
     id: UserId
     external_id: str | None
     email: str | None
-    external_id_gone_at: int = 0
-    email_gone_at: int = 0
+    external_id_gone_at: int = field(default=0, compare=False)
+    email_gone_at: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

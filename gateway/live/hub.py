@@ -101,6 +101,7 @@ class Hub:
         self._read_slots = asyncio.Semaphore(CONCURRENT_READS)
         self._tasks: asyncio.TaskGroup | None = None
         self._changed_projects: set[str] = set()
+        self._perhaps_changed_projects: set[str] = set()
         self._project_changed = asyncio.Event()
         link.on_message = self.dispatch
         link.on_resubscribed = self._resync
@@ -200,7 +201,7 @@ class Hub:
 
     def all_projects_changed(self) -> None:
         """Do so for every project: some change may not have been heard of."""
-        self._changed_projects.update(feed.api_key for feed in self._feeds.values())
+        self._perhaps_changed_projects.update(feed.api_key for feed in self._feeds.values())
         self._project_changed.set()
 
     # -- shutdown
@@ -382,12 +383,13 @@ class Hub:
         while True:
             await self._project_changed.wait()
             self._project_changed.clear()
-            served = {feed.api_key for feed in self._feeds.values()}
-            changed, self._changed_projects = self._changed_projects & served, set()
+            changed, self._changed_projects = self._changed_projects, set()
+            perhaps, self._perhaps_changed_projects = self._perhaps_changed_projects, set()
             try:
-                projects = await self._authenticator.projects(changed)
+                projects = await self._projects_to_check(changed, perhaps)
             except StoreUnavailableError:
                 self._changed_projects |= changed
+                self._perhaps_changed_projects |= perhaps
                 self._project_changed.set()
                 await asyncio.sleep(READ_RETRY_SECONDS * random.uniform(0.5, 1.5))
                 continue
@@ -398,6 +400,16 @@ class Hub:
                     self._check_ground(connection, projects[connection.feed.api_key])
                 if number % CHECKS_IN_ONE_GO == CHECKS_IN_ONE_GO - 1:
                     await asyncio.sleep(0)
+
+    async def _projects_to_check(self, changed: set[str], perhaps: set[str]) -> dict[str, Project | None]:
+        served = {feed.api_key for feed in self._feeds.values()}
+        projects = dict(await self._authenticator.projects((changed | perhaps) & served))
+        missing = [api_key for api_key in perhaps - changed if api_key in projects and projects[api_key] is None]
+        if missing and not await self._authenticator.knows_any_project():
+            # Nobody deleted these: the store came back without its data. Who is here may stay and is told to reset.
+            for api_key in missing:
+                del projects[api_key]
+        return projects
 
     def _check_ground(self, connection: Connection, project: Project | None) -> None:
         """Close a connection unless the project, as it is now, still has what its credentials rest on."""

@@ -14,8 +14,8 @@ PROJECTS = PREFIX + "{projects}"
 
 
 def directory(project_id: ProjectId) -> str:
-    """hash `x:external_id` | `e:email` -> user id, `u:user_id` -> {"x","e", "n": index in the roster, and when a deleted
-    user had the names: "gone_x","gone_e"} as JSON, and `n` -> how many users ever were. For ever.
+    """hash `x:external_id` | `e:email` -> user id, `u:user_id` -> {"x","e", "n": index in the roster, and when deleted
+    users had the names: "gone_x","gone_e"} as JSON, and `n` -> how many users ever were. For ever.
     """
     return f"{PREFIX}{{{project_id}}}:users"
 

@@ -70,14 +70,20 @@ PLAIN_FUNCTIONS = (
     "release_device",
     "replace_project",
     "own_token",
-    "token_owner",
     "issue_project_token",
-    "list_project_tokens",
     "discard_project_token",
-    "project_token",
 )
 
-READ_FUNCTIONS = ("read_content", "read_profile", "roster_size", "read_roster", "subscribers_claim")
+READ_FUNCTIONS = (
+    "read_content",
+    "read_profile",
+    "roster_size",
+    "read_roster",
+    "subscribers_claim",
+    "token_owner",
+    "project_token",
+    "list_project_tokens",
+)
 """Functions without a guard that only read, so that a server out of memory can still run them."""
 
 UNCOUNTED = ("list", "get", "read_preferences", "read_subscriptions")
