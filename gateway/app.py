@@ -38,6 +38,7 @@ from gateway.store.inbox import InboxStore, Retention
 from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore
 from gateway.store.projects import CONTROL_PROJECT, ProjectStore
 from gateway.store.pubsub import PubSubLink
+from gateway.store.tokens import TokenStore
 from gateway.store.topology import Topology
 from gateway.telemetry import log
 
@@ -66,15 +67,20 @@ class Worker:
         self.client = client
         self.projects = ProjectStore(client, settings.secret_key)
         directory = Directory(client, time.monotonic)
-        authenticator = Authenticator(self.projects, directory, time.time)
+        tokens = TokenStore(client)
+        authenticator = Authenticator(self.projects, directory, tokens, time.time)
         retention = Retention(settings.log_retention_events, settings.log_retention_seconds)
         inboxes = InboxStore(client, retention, ContentStore(client))
         self.link = PubSubLink(settings, client, worker_id)
-        self.link.on_control = partial(_forget, directory, self.projects)
+        self.projects.hears_changes = lambda: self.link.healthy
+        self.link.on_control = self._on_control
+        self._directory = directory
         self.hub = Hub(settings, authenticator, inboxes, self.link, new_epoch, worker_id)
         services = Services(
             settings,
             authenticator,
+            self.projects,
+            tokens,
             directory,
             inboxes,
             IdempotencyStore(client),
@@ -107,22 +113,23 @@ class Worker:
         async with self.running():
             yield
 
+    def _on_control(self, message: bytes) -> None:
+        """Forget what another node says has changed; everything when some message may have been missed."""
+        match message.decode().split(" "):
+            case [word, project_id, user_id] if word == CONTROL_USER:
+                self._directory.forget_cached(ProjectId(project_id), UserId(user_id))
+            case [word, api_key] if word == CONTROL_PROJECT:
+                self.projects.forget_cached(api_key)
+                self.hub.project_changed(api_key)
+            case _:
+                self._directory.forget_all()
+                self.projects.forget_all()
+                self.hub.all_projects_changed()
+
     def _not_ready(self) -> str:
         if self.hub.draining:
             return "draining"
         return "" if self.link.healthy else "redis_unavailable"
-
-
-def _forget(directory: Directory, projects: ProjectStore, message: bytes) -> None:
-    """Forget what another node says has changed; everything when some message may have been missed."""
-    match message.decode().split(" "):
-        case [word, project_id, user_id] if word == CONTROL_USER:
-            directory.forget_cached(ProjectId(project_id), UserId(user_id))
-        case [word, api_key] if word == CONTROL_PROJECT:
-            projects.forget_cached(api_key)
-        case _:
-            directory.forget_all()
-            projects.forget_all()
 
 
 def _end_with_hub(hub: "asyncio.Task[None]") -> None:

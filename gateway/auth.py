@@ -1,30 +1,40 @@
-"""From credentials to a principal: project keys, user HMACs, user tokens.
+"""From credentials to a principal: project keys, user HMACs, tokens of users and of projects.
 
-Every comparison of a secret takes constant time, and the algorithm of a token follows from the key: HS256, whatever
-the token claims.
+Every comparison of a secret takes constant time, and the algorithm of a token follows from the key, whatever the token
+claims: HS256 for an API secret, RS256 or ES256 for a public key.
 """
 
 import base64
 import hashlib
 import hmac
+import json
 import re
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import jwt
 
 from gateway.domain.errors import ErrorCode, api_error, invalid
-from gateway.domain.principal import Credentials, Identity, Principal, Project, User, normalize_email
+from gateway.domain.principal import Credentials, Identity, Principal, Project, User, UserId, normalize_email
+from gateway.domain.signing import NO_PROOF, SECRET_ALGORITHM, secret_id
+from gateway.jwks import VerificationKey, verification_key
 from gateway.store.directory import Directory, IdentityConflictError
 from gateway.store.projects import ProjectStore
+from gateway.store.tokens import Token, TokenStore
 
 MAX_NAME_LENGTH = 255
 """Longest external id and email of the v1 contract."""
 
-_TOKEN_ALGORITHM = "HS256"  # noqa: S105 - a name, not a secret
+USER_CLAIM = "inbox_user"
+"""In tokens issued here: the user's id, which is never given to anybody else, as a name may be."""
+
+PROJECT_CLAIM = "inbox_project"
+"""In a project's tokens, which only the gateway issues: the project's id."""
 
 _MOST_EXACT_INTEGER = 2**53
 """RFC 7493, 2.2: beyond it JSON readers disagree, so an `exp` of that size is no time."""
+
+_JWS = jwt.PyJWS()
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 """JSON can escape half a character. No UTF-8 text holds one, so it names no project and no user."""
@@ -42,7 +52,24 @@ def user_token(project: Project, identity: Identity, expires_at: int) -> str:
         claims["user_external_id"] = identity.external_id
     if identity.email:
         claims["user_email"] = identity.email
-    return jwt.encode(claims, project.secrets[0], algorithm=_TOKEN_ALGORITHM)
+    return jwt.encode(claims, project.secrets[0], algorithm=SECRET_ALGORITHM)
+
+
+def issued_token(project: Project, owner: User | None, token: Token) -> str:
+    """Sign a token of a user, or of the project itself; the same every time while the secret is the same."""
+    claims: dict[str, Any] = {
+        "api_key": project.api_key,
+        "iat": token.created_at,
+        "exp": token.expires_at,
+        "jti": token.id,
+    }
+    if owner is None:
+        claims[PROJECT_CLAIM] = project.id
+    else:
+        names = {"user_external_id": owner.external_id, "user_email": owner.email}
+        claims |= {USER_CLAIM: owner.id, **{claim: name for claim, name in names.items() if name}}
+    secret = project.secrets[0]
+    return jwt.encode(claims, secret, algorithm=SECRET_ALGORITHM, headers={"kid": secret_id(secret)})
 
 
 def header_credentials(header: Callable[[str], str | None]) -> Credentials:
@@ -69,16 +96,18 @@ def _unicode(value: str | None) -> str | None:
 class Authenticator:
     """Verifies credentials. Methods raise ApiError and StoreUnavailableError."""
 
-    def __init__(self, projects: ProjectStore, directory: Directory, unix: Callable[[], float]):
+    def __init__(self, projects: ProjectStore, directory: Directory, tokens: TokenStore, unix: Callable[[], float]):
         self._projects = projects
         self._directory = directory
+        self._tokens = tokens
         self._unix = unix
 
     async def admin(self, credentials: Credentials) -> Principal:
-        """Verify a backend: API key and secret."""
+        """Verify a backend: API key and secret, or a project's token. Raises TokenRevokedError too."""
+        if credentials.token and not credentials.api_secret:
+            return await self._token_admin(credentials)
         project = await self._project(credentials.api_key)
-        self._check_secret(project, credentials.api_secret)
-        return Principal(project)
+        return Principal(project, ground=_check_secret(project, credentials.api_secret))
 
     async def user(self, credentials: Credentials) -> Principal:
         """Verify a user: a token; or API key, a user name, and an HMAC or the secret where the project asks for it."""
@@ -87,71 +116,100 @@ class Authenticator:
         project = await self._project(credentials.api_key)
         identity = _identity(credentials.external_id, credentials.email)
         name = identity.external_id or identity.email or ""
+        ground = NO_PROOF
         if credentials.api_secret:
-            self._check_secret(project, credentials.api_secret)
+            ground = _check_secret(project, credentials.api_secret)
         elif credentials.hmac:
-            _check_hmac(project, name, credentials.hmac)
+            ground = _check_hmac(project, name, credentials.hmac)
         elif project.hmac_enabled:
             raise api_error(ErrorCode.NEITHER_USER_HMAC_NOR_API_SECRET_PROVIDED)
         # The HMAC vouches for one name; the other header is unproven, so it must not link identities.
         proven = Identity(external_id=identity.external_id) if identity.external_id else identity
-        return Principal(project, await self._resolve(project, proven))
+        user = await self._resolve(project, proven)
+        return Principal(project, user, ground=ground, ground_until=project.grounds.get(ground))
 
     async def forget(self, user: User) -> None:
         """Take note that a user was deleted: the name that led here is free again."""
         await self._directory.forget(user)
 
+    async def current(self, project: Project) -> Project | None:
+        """Give a project as far as this node has heard of changes."""
+        return await self._projects.by_api_key(project.api_key)
+
+    async def projects(self, api_keys: Iterable[str]) -> Mapping[str, Project | None]:
+        """Give projects as they are stored now."""
+        return await self._projects.by_api_keys(api_keys)
+
+    async def knows_any_project(self) -> bool:
+        """Say whether there is any project: a store without one has lost what it had."""
+        return bool(await self._projects.all())
+
+    async def _token_admin(self, credentials: Credentials) -> Principal:
+        project, claims, ground = await self._verified_token(credentials)
+        token_id = _token_id(claims)
+        if claims.get(PROJECT_CLAIM) is None:
+            raise api_error(ErrorCode.FORBIDDEN, "This is a user's token; a project's is needed, or the API secret")
+        # A key of the customer's is for users' tokens: it must not make a backend of whoever holds it.
+        if claims[PROJECT_CLAIM] != project.id or ground not in map(secret_id, project.secrets) or not token_id:
+            raise api_error(ErrorCode.TOKEN_IS_INCORRECT, "The token is no token of this project")
+        if not await self._tokens.check_project_token(project.id, token_id, int(self._unix())):
+            raise api_error(ErrorCode.TOKEN_IS_INCORRECT, "The project has no such token")
+        return Principal(project, None, int(claims["exp"]), token_id, _issued_at(claims), ground)
+
     async def _token_user(self, credentials: Credentials) -> Principal:
-        token = credentials.token or ""
-        try:
-            unverified = jwt.decode(token, options={"verify_signature": False})
-        except jwt.InvalidTokenError:
-            raise api_error(ErrorCode.TOKEN_IS_INCORRECT) from None
-        api_key = _text_claim(unverified, "api_key")
+        project, claims, ground = await self._verified_token(credentials)
+        if claims.get(PROJECT_CLAIM) is not None:
+            raise api_error(ErrorCode.FORBIDDEN, "A project's token opens no inbox: a user's is needed")
+        return Principal(
+            project,
+            await self._token_owner(project, claims),
+            int(claims["exp"]),
+            _token_id(claims),
+            _issued_at(claims),
+            ground,
+            project.grounds.get(ground),
+        )
+
+    async def _token_owner(self, project: Project, claims: dict[str, Any]) -> User:
+        user_id = _text_claim(claims, USER_CLAIM)
+        if user_id is None:
+            identity = _claimed_identity(claims)
+            user = await self._resolve(project, identity)
+            gone_at = (identity.external_id and user.external_id_gone_at, identity.email and user.email_gone_at)
+            # One that does not say when it was issued is for whoever has the name, as an HMAC is.
+            if claims.get("iat") is not None and _issued_at(claims) <= max(at or 0 for at in gone_at):
+                raise api_error(ErrorCode.TOKEN_REVOKED, "The token's user was deleted")
+            return user
+        # Issued here: it is for this user alone, not for whoever takes over the name.
+        found = await self._directory.by_id(project.id, UserId(user_id))
+        if found is None:
+            raise api_error(ErrorCode.TOKEN_REVOKED, "The token's user was deleted")
+        return found
+
+    async def _verified_token(self, credentials: Credentials) -> tuple[Project, dict[str, Any], str]:
+        """Give a token's project, its claims, and what it rests on."""
+        token = _read_token(credentials.token or "")
+        api_key = _text_claim(token.claims, "api_key")
         if not api_key or (credentials.api_key and credentials.api_key != api_key):
             raise api_error(ErrorCode.TOKEN_IS_INCORRECT, "The token's api_key is missing or of another project")
         project = await self._project(api_key)
-        claims = self._verified_claims(token, project)
-        identity = _claimed_identity(claims)
-        token_id, issued_at = claims.get("jti"), claims.get("iat")
-        return Principal(
-            project,
-            await self._resolve(project, identity),
-            int(claims["exp"]),
-            token_id if isinstance(token_id, str) else "",
-            # A token that does not say when it was issued is older than any revocation.
-            int(issued_at) if isinstance(issued_at, int | float) and abs(issued_at) <= _MOST_EXACT_INTEGER else 0,
-        )
-
-    def _verified_claims(self, token: str, project: Project) -> dict[str, Any]:
-        for secret in project.secrets:
-            try:
-                claims: dict[str, Any] = jwt.decode(
-                    token,
-                    secret,
-                    algorithms=[_TOKEN_ALGORITHM],
-                    options={
-                        "require": ["exp"],
-                        "verify_exp": False,
-                        "verify_aud": False,
-                        "verify_iat": False,
-                        "enforce_minimum_key_length": False,
-                    },
-                )
-            except jwt.InvalidSignatureError:
-                continue
-            except jwt.MissingRequiredClaimError:
-                raise api_error(ErrorCode.TOKEN_IS_INCORRECT, "The token's exp is missing") from None
-            except jwt.InvalidTokenError:
-                break
-            expires_at = claims["exp"]
-            # NaN and Infinity, which Python reads in JSON, fail the comparison as well.
-            if not isinstance(expires_at, int | float) or not abs(expires_at) <= _MOST_EXACT_INTEGER:
-                raise api_error(ErrorCode.TOKEN_IS_INCORRECT, "The token's exp is not a unix time")
-            if expires_at <= self._unix():
-                raise api_error(ErrorCode.TOKEN_EXPIRED)
-            return claims
+        for key in _signing_keys(project, token.header):
+            if _has_signed(key, token):
+                self._check_times(token.claims)
+                return project, token.claims, key.ground
         raise api_error(ErrorCode.TOKEN_IS_INCORRECT)
+
+    def _check_times(self, claims: dict[str, Any]) -> None:
+        if "exp" not in claims:
+            raise api_error(ErrorCode.TOKEN_IS_INCORRECT, "The token's exp is missing")
+        expires_at, not_before = claims["exp"], claims.get("nbf", 0)
+        if not isinstance(not_before, int | float) or not not_before <= self._unix():
+            raise api_error(ErrorCode.TOKEN_IS_INCORRECT)
+        # NaN and Infinity, which Python reads in JSON, fail the comparison as well.
+        if not isinstance(expires_at, int | float) or not abs(expires_at) <= _MOST_EXACT_INTEGER:
+            raise api_error(ErrorCode.TOKEN_IS_INCORRECT, "The token's exp is not a unix time")
+        if expires_at <= self._unix():
+            raise api_error(ErrorCode.TOKEN_EXPIRED)
 
     async def _project(self, api_key: str | None) -> Project:
         if not api_key:
@@ -169,23 +227,96 @@ class Authenticator:
                 ErrorCode.TOKEN_IS_INCORRECT, "user_external_id and user_email belong to two different users"
             ) from None
 
-    @staticmethod
-    def _check_secret(project: Project, secret: str | None) -> None:
-        if not secret:
-            raise api_error(ErrorCode.API_SECRET_NOT_PROVIDED)
-        if not _matches_any(secret, project.secrets):
-            raise api_error(ErrorCode.API_SECRET_IS_INCORRECT)
+
+class _UnverifiedToken(NamedTuple):
+    """A token taken apart: header, claims, the bytes that are signed, and the signature."""
+
+    header: dict[str, Any]
+    claims: dict[str, Any]
+    signed: bytes
+    signature: bytes
 
 
-def _check_hmac(project: Project, name: str, given: str) -> None:
-    if not _matches_any(given, (user_hmac(secret, name) for secret in project.secrets)):
+class _SigningKey(NamedTuple):
+    """What may verify a token, the one algorithm that it is for, and its ground."""
+
+    material: str | VerificationKey
+    algorithm: str
+    ground: str
+
+
+def _signing_keys(project: Project, header: Mapping[str, Any]) -> Iterator[_SigningKey]:
+    """Give the project's keys that may have signed a token: that of its `kid`, or else those of its algorithm's family.
+
+    The algorithm that a token is verified by follows from the key, whatever its header claims.
+    """
+    kid, claimed = header.get("kid"), header.get("alg")
+    if kid is not None or claimed == SECRET_ALGORITHM:
+        for secret in project.secrets:
+            ground = secret_id(secret)
+            if kid in (None, ground):
+                yield _SigningKey(secret, SECRET_ALGORITHM, ground)
+    for key in project.public_keys:
+        if kid == key.id or (kid is None and claimed == key.algorithm):
+            yield _SigningKey(verification_key(key), key.algorithm, key.ground)
+
+
+def _read_token(text: str) -> _UnverifiedToken:
+    """Take a token apart, once; what it says is nobody's word until a key has signed it. Raises ApiError."""
+    try:
+        # Of the library only what reads and what verifies: it would read everything again for every key it tries.
+        parts = _JWS.decode_complete(text, options={"verify_signature": False})
+        claims = json.loads(parts["payload"])
+    except (jwt.InvalidTokenError, ValueError, RecursionError):
+        raise api_error(ErrorCode.TOKEN_IS_INCORRECT) from None
+    # RFC 7515, 4.1.11: what is critical must be understood, and there is nothing that we would understand.
+    if not isinstance(claims, dict) or "crit" in parts["header"]:
+        raise api_error(ErrorCode.TOKEN_IS_INCORRECT)
+    return _UnverifiedToken(parts["header"], claims, text.encode().rpartition(b".")[0], parts["signature"])
+
+
+def _has_signed(key: _SigningKey, token: _UnverifiedToken) -> bool:
+    """Say whether a key has signed a token, by the key's own algorithm and none that the token may wish for."""
+    if token.header.get("alg") != key.algorithm:
+        return False
+    if isinstance(key.material, str):
+        expected = hmac.digest(key.material.encode(), token.signed, hashlib.sha256)
+        return hmac.compare_digest(expected, token.signature)
+    return jwt.get_algorithm_by_name(key.algorithm).verify(token.signed, key.material, token.signature)
+
+
+def _token_id(claims: dict[str, Any]) -> str:
+    return _text_claim(claims, "jti") or ""
+
+
+def _issued_at(claims: dict[str, Any]) -> int:
+    issued_at = claims.get("iat")
+    # A token that does not say when it was issued is older than any revocation.
+    return int(issued_at) if isinstance(issued_at, int | float) and abs(issued_at) <= _MOST_EXACT_INTEGER else 0
+
+
+def _check_secret(project: Project, secret: str | None) -> str:
+    """Give the ground that a secret is."""
+    if not secret:
+        raise api_error(ErrorCode.API_SECRET_NOT_PROVIDED)
+    matching = _matching(secret, project.secrets)
+    if matching is None:
+        raise api_error(ErrorCode.API_SECRET_IS_INCORRECT)
+    return secret_id(project.secrets[matching])
+
+
+def _check_hmac(project: Project, name: str, given: str) -> str:
+    """Give the ground of an HMAC."""
+    matching = _matching(given, (user_hmac(secret, name) for secret in project.secrets))
+    if matching is None:
         raise api_error(ErrorCode.USER_HMAC_IS_INCORRECT)
+    return secret_id(project.secrets[matching])
 
 
-def _matches_any(given: str, expected: Iterable[str]) -> bool:
+def _matching(given: str, expected: Iterable[str]) -> int | None:
     # Every candidate is compared, so that the time does not tell which one matched.
     matches = [hmac.compare_digest(given.encode(), one.encode()) for one in expected]
-    return any(matches)
+    return matches.index(True) if True in matches else None
 
 
 def _identity(external_id: str | None, email: str | None) -> Identity:

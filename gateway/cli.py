@@ -157,6 +157,54 @@ def project_rotate_secret(api_key: str, overlap: int) -> None:
     _run_with_projects(_with_secret_key(_settings()), work)
 
 
+@project.group("keys")
+def project_keys() -> None:
+    """Register public keys that your backend signs user tokens with (RS256, ES256)."""
+
+
+@project_keys.command("add")
+@click.argument("api_key")
+@click.argument("file", type=click.File())
+@click.option("--kid", help="Name of the key; unless given, that in the file, or its thumbprint.")
+def project_keys_add(api_key: str, file: Any, kid: str | None) -> None:
+    """Add the keys of FILE: a public key in PEM, a JWK, or a JWKS document."""
+    added = _keys_of(file.read(), kid)
+
+    async def work(projects: "ProjectStore") -> None:
+        await _change_keys(projects, api_key, lambda keys: [*keys, *added])
+
+    _run_with_projects(_with_secret_key(_settings()), work)
+
+
+@project_keys.command("list")
+@click.argument("api_key")
+def project_keys_list(api_key: str) -> None:
+    """List a project's keys: their algorithm and name."""
+
+    async def work(projects: "ProjectStore") -> None:
+        for key in (await _project_of(projects, api_key)).public_keys:
+            click.echo(f"{key.algorithm}  {key.id}")
+
+    _run_with_projects(_with_secret_key(_settings()), work)
+
+
+@project_keys.command("remove")
+@click.argument("api_key")
+@click.argument("kid")
+def project_keys_remove(api_key: str, kid: str) -> None:
+    """Remove a key; what rests on it is closed at once."""
+
+    def without(keys: list[Any]) -> list[Any]:
+        if kid not in (key["kid"] for key in keys):
+            raise click.ClickException(f"the project has no key {kid}")
+        return [key for key in keys if key["kid"] != kid]
+
+    async def work(projects: "ProjectStore") -> None:
+        await _change_keys(projects, api_key, without)
+
+    _run_with_projects(_with_secret_key(_settings()), work)
+
+
 @cli.command()
 @click.option("--api-key", required=True, help="The project's key.")
 @click.option("--external-id", help="The user's external id.")
@@ -173,9 +221,7 @@ def token(api_key: str, external_id: str | None, email: str | None, expires_in: 
     identity = Identity(external_id, normalize_email(email) if email else None)
 
     async def work(projects: "ProjectStore") -> None:
-        found = await projects.by_api_key(api_key)
-        if found is None:
-            raise click.ClickException(f"no project has the key {api_key}: `inbox-gateway project list` shows them")
+        found = await _project_of(projects, api_key)
         if hmac:
             click.echo(user_hmac(found.secrets[0], identity.external_id or identity.email or ""))
         else:
@@ -224,6 +270,39 @@ def openapi() -> None:
     from gateway.api.operations import OPERATIONS
 
     click.echo(json.dumps(document(OPERATIONS), indent=2, ensure_ascii=False))
+
+
+def _keys_of(text: str, kid: str | None) -> list[Any]:
+    """Read a file of keys as JWKs, or objects that hold a PEM; they are checked later."""
+    named = {"kid": kid} if kid else {}
+    if text.lstrip().startswith("-----"):
+        return [{"pem": text, **named}]
+    try:
+        found = json.loads(text)
+    except ValueError:
+        raise click.ClickException("the file holds neither PEM nor JSON") from None
+    keys = found["keys"] if isinstance(found, dict) and "keys" in found else [found]
+    if named and len(keys) != 1:
+        raise click.UsageError("--kid names one key, and the file has several")
+    return [{**key, **named} if isinstance(key, dict) else key for key in keys]
+
+
+async def _change_keys(projects: "ProjectStore", api_key: str, edit: "Callable[[list[Any]], list[Any]]") -> None:
+    from gateway.jwks import read_keys
+
+    found = await _project_of(projects, api_key)
+    problems: list[str] = []
+    keys = read_keys(edit([key.jwk for key in found.public_keys]), "keys", problems)
+    if problems:
+        raise click.ClickException("; ".join(problems))
+    await projects.set_keys(api_key, keys)
+
+
+async def _project_of(projects: "ProjectStore", api_key: str) -> "Project":
+    found = await projects.by_api_key(api_key)
+    if found is None:
+        raise click.ClickException(f"no project has the key {api_key}: `inbox-gateway project list` shows them")
+    return found
 
 
 def _settings(**overrides: Any) -> Settings:

@@ -13,18 +13,28 @@ from gateway.store.directory import Busy, Replay, Reused
 MAX_KEY_LENGTH = 255
 
 
+def _as_kept(kept: bytes) -> bytes:
+    return kept
+
+
 async def once(
-    call: Call, body: bytes, plan: bytes, run: Callable[[bytes, bool], Awaitable[bytes]], status: int = 201
+    call: Call,
+    body: bytes,
+    plan: bytes,
+    run: Callable[[bytes, bool], Awaitable[bytes]],
+    status: int = 201,
+    shown: Callable[[bytes], bytes] = _as_kept,
 ) -> Response:
     """Run a create, at most once for an Idempotency-Key, and answer what it gives.
 
     `run` gets the plan, and whether the request may come again: a repetition of a request that died half-way gets
-    the first one's plan and must complete it without doing anything twice.
+    the first one's plan and must complete it without doing anything twice. `shown` makes the answer of what `run`
+    gave, which is what is kept: for answers that hold what must not be.
     Raises ApiError 409 while the first request runs, and 422 when the key came with another request.
     """
     key = call.request.headers.get("idempotency-key")
     if not key:
-        return raw_json_response(await run(plan, False), status)
+        return raw_json_response(shown(await run(plan, False)), status)
     if len(key) > MAX_KEY_LENGTH:
         raise invalid(f"Header 'Idempotency-Key' must have at most {MAX_KEY_LENGTH} characters")
     request = call.request
@@ -32,7 +42,7 @@ async def once(
     store, project_id = call.services.idempotency, call.project.id
     claim = await store.begin(project_id, key, fingerprint, plan, call.services.moment().now_ms)
     if isinstance(claim, Replay):
-        return raw_json_response(claim.body, claim.status)
+        return raw_json_response(shown(claim.body), claim.status)
     if isinstance(claim, Busy):
         raise api_error(ErrorCode.IDEMPOTENCY_KEY_IN_USE, retry_after_seconds=1)
     if isinstance(claim, Reused):
@@ -45,4 +55,4 @@ async def once(
         await store.abandon(project_id, key)
         raise
     await store.finish(project_id, key, status, answer)
-    return raw_json_response(answer, status)
+    return raw_json_response(shown(answer), status)

@@ -28,7 +28,8 @@ class NamedUser(Object):
         """Check the fields, and that there is a name."""
         fields = Object.check(self, value, path, problems)
         if fields and not any(fields[name] for name in (*NAMES, *self.other_ways)):
-            problems.append(f"Param '{path}' must have an email or an external_id")
+            subject = f"Param '{path}'" if path else "The body"
+            problems.append(f"{subject} must have an email or an external_id")
         return fields
 
     def shape(self) -> dict[str, Any]:

@@ -22,9 +22,9 @@ Json = dict[str, Any]
 _DESCRIPTION = """\
 A self-hosted inbox of notifications. Backends send them, users read them, and every open inbox follows live.
 
-A **backend** calls with the API key and the API secret. A **user** calls with the API key, an external id or an email,
-and the HMAC of that name (or the API secret in its place); or with a token alone. Times are unix seconds.
-Whatever goes wrong is an `errors` array.
+A **backend** calls with the API key and the API secret, or with a project's token alone. A **user** calls with the API
+key, an external id or an email, and the HMAC of that name (or the API secret in its place); or with a token alone.
+Times are unix seconds, and RFC 3339 under `/v2`. Whatever goes wrong is an `errors` array.
 """
 
 _TAGS = {
@@ -55,13 +55,20 @@ _SECURITY_SCHEMES: Json = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "HS256 with the API secret; claims: api_key, exp, user_external_id or user_email.",
+        "description": "Of a user; claims: api_key, exp, user_external_id or user_email. HS256 with the API secret, or "
+        "RS256 or ES256 with a key whose public half the project has; or issued by `POST /v2/jwt/user`.",
+    },
+    "ProjectToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "Issued by `POST /v2/jwt/project`, in place of the API key and secret.",
     },
 }
 _USER_PROOFS = [("UserHmac",), ("ApiSecret",)]
 _SECURITY: Mapping[Scope, list[Json]] = {
     Scope.PUBLIC: [],
-    Scope.ADMIN: [{"ApiKey": [], "ApiSecret": []}],
+    Scope.ADMIN: [{"ApiKey": [], "ApiSecret": []}, {"ProjectToken": []}],
     Scope.USER: [
         {"ApiKey": [], name: [], **{proof: [] for proof in proofs}}
         for name in ("UserExternalId", "UserEmail")
@@ -119,6 +126,7 @@ def _refusal_statuses(operation: Operation) -> set[int]:
         ErrorCode.REDIS_UNAVAILABLE,
         ErrorCode.RATE_LIMIT_EXCEEDED,
         ErrorCode.INCORRECT_API_KEY,
+        ErrorCode.FORBIDDEN,
         operation.without_credentials,
     ]
     if "{" in operation.path:
@@ -324,5 +332,7 @@ def _tag(row: Operation) -> str:
 
 
 def _body(body: Body) -> Json:
-    schema = {"type": "object", "required": [body.root], "properties": {body.root: body.param.schema()}}
-    return {"schema": schema, "example": {body.root: body.example}}
+    schema = body.param.schema()
+    if body.root:
+        schema = {"type": "object", "required": [body.root], "properties": {body.root: schema}}
+    return {"schema": schema, "example": body.wrapped(body.example)}

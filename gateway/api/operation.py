@@ -39,6 +39,8 @@ from gateway.store.devices import DeviceStore
 from gateway.store.directory import Directory, IdempotencyStore
 from gateway.store.inbox import InboxStore, Moment
 from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore
+from gateway.store.projects import ProjectStore
+from gateway.store.tokens import TokenStore
 from gateway.telemetry import RATE_LIMIT_FAILURES, RATE_LIMITED, REQUESTS, log
 
 MAX_CLIENT_ID_LENGTH = 255
@@ -61,6 +63,8 @@ class Services:
 
     settings: Settings
     authenticator: Authenticator
+    projects: ProjectStore
+    tokens: TokenStore
     directory: Directory
     inboxes: InboxStore
     idempotency: IdempotencyStore
@@ -306,7 +310,7 @@ def routes(operations: Sequence[Operation], services: Services) -> list[Route]:
     ]
 
 
-_FREE_TEXT = re.compile(r"{(topic|device_token|user)}")
+_FREE_TEXT = re.compile(r"{(topic|device_token|user|user_or_token)}")
 """Parts of a path that others chose: an encoded slash in them is content."""
 
 

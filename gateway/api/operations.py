@@ -5,11 +5,12 @@ from importlib.resources import files
 
 from starlette.responses import RedirectResponse, Response
 
-from gateway.api import devices, notifications, preferences, realtime, subscriptions, users
+from gateway.api import devices, notifications, preferences, realtime, subscriptions, tokens, users
 from gateway.api import schemas as s
 from gateway.api.notifications import FILTER, LISTING, SENDING
 from gateway.api.openapi import document
 from gateway.api.operation import Call, Handler, Operation, Scope, encode, json_response, raw_json_response
+from gateway.api.paging import PAGING
 from gateway.domain.errors import ErrorCode, api_error
 from gateway.domain.notification import BulkCommand as Bulk
 from gateway.domain.notification import Command
@@ -61,6 +62,8 @@ _HTML, _SCRIPT = "text/html; charset=utf-8", "text/javascript; charset=utf-8"
 U, A, P = Scope.USER, Scope.ADMIN, Scope.PUBLIC
 Row = Operation
 UNSUBSCRIBE = "/subscriptions/{topic}/unsubscribe"
+REVOKE = "/users/{user}/revoke_tokens"
+TOKENS = "/v2/jwt/user/{user_or_token}"
 NO_KEY = ErrorCode.API_KEY_NOT_PROVIDED
 
 # After the summary: what it answers (204 if nothing is said), its body, and other columns by name.
@@ -87,8 +90,22 @@ OPERATIONS = [
     Row("POST", "/push_subscriptions", U, devices.register, "Register a device", s.REGISTERED, devices.BODY),
     Row("DELETE", "/push_subscriptions/{device_token}", U, devices.unregister, "Unregister a device"),
     Row("POST", "/users", A, users.create, "Create a user", s.CREATED_USER, users.CREATED, idempotent=True),
+    # Before the user, whose name may hold slashes.
+    Row("POST", REVOKE, A, tokens.revoke_of_user, "Revoke a user's tokens", s.REVOKED, tokens.REVOCATION),
     Row("PUT", "/users/{user}", A, users.update, "Update a user", s.USER, users.UPDATED),
     Row("DELETE", "/users/{user}", A, users.delete, "Delete a user"),
+    Row(
+        "POST", "/v2/jwt/user", A, tokens.issue_for_user, "Issue a token", s.ISSUED, tokens.USER_TOKEN, idempotent=True
+    ),
+    Row("GET", TOKENS, A, tokens.list_of_user, "List a user's tokens", s.TOKENS, query=PAGING),
+    Row("DELETE", TOKENS, A, tokens.discard_of_user, "Discard a user's token", s.DISCARDED),
+    Row(
+        "POST", "/v2/jwt/project", A, tokens.issue_for_project, "Issue", s.ISSUED, tokens.PROJECT_TOKEN, idempotent=True
+    ),
+    Row("GET", "/v2/jwt/project", A, tokens.list_of_project, "List the project's tokens", s.TOKENS, query=PAGING),
+    Row("DELETE", "/v2/jwt/project/{token_id}", A, tokens.discard_of_project, "Discard a project's token", s.DISCARDED),
+    Row("GET", "/v2/jwt/keys", A, tokens.list_keys, "List public keys", s.PUBLIC_KEYS),
+    Row("PUT", "/v2/jwt/keys", A, tokens.put_keys, "Replace public keys", s.PUBLIC_KEYS, tokens.KEYS),
     Row("GET", "/config", U, realtime.config, "How to connect", s.CONFIG, without_credentials=NO_KEY),
     Row("GET", "/realtime/events", U, realtime.events, "Pull events", s.EVENTS, query=(realtime.SINCE,)),
     Row("GET", "/healthz", P, _healthz, "Whether this process runs", s.HEALTHY),

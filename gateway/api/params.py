@@ -129,6 +129,28 @@ class Switch(Param):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Integer(Param):
+    """A whole number in a range."""
+
+    least: int
+    most: int
+
+    def check(self, value: Any, path: str, problems: list[str]) -> Any:
+        """Check type and range; JSON has one kind of number, so 1.0 is whole."""
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool):
+            problems.append(f"Param '{path}' must be a whole number")
+        elif not self.least <= value <= self.most:
+            problems.append(f"Param '{path}' must be from {self.least} to {self.most}")
+        return value
+
+    def shape(self) -> dict[str, Any]:
+        """Name the range."""
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hash(Param):
     """A free JSON object, bounded by its size as compact JSON and by its nesting."""
 
@@ -206,7 +228,8 @@ class Object(Param):
         if not isinstance(value, dict):
             problems.append(f"Param '{path}' must be a hash")
             return {}
-        return {name: param.read(value.get(name), f"{path}.{name}", problems) for name, param in self.fields.items()}
+        prefix = f"{path}." if path else ""
+        return {name: param.read(value.get(name), f"{prefix}{name}", problems) for name, param in self.fields.items()}
 
     def shape(self) -> dict[str, Any]:
         """Name the fields."""
@@ -217,7 +240,7 @@ class Object(Param):
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a request's body is: `{root: {…}}`. `example` is such an object."""
+    """What a request's body is: `{root: {…}}`, or the object itself if `root` is "". `example` is such an object."""
 
     root: str
     param: Object
@@ -225,9 +248,13 @@ class Body:
     refusals: tuple[ErrorCode, ...] = ()
     """What a body may be answered with that is well-formed, and yet not taken."""
 
+    def wrapped(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        """Put an object where its body has it."""
+        return {self.root: dict(value)} if self.root else dict(value)
+
 
 def read_body(body: bytes, root: str, param: Object) -> dict[str, Any]:
-    """Decode a body `{root: {…}}` and give the object's fields. Raises ApiError 400 or 422."""
+    """Decode a body `{root: {…}}`, or without a wrapper, and give the object's fields. Raises ApiError 400 or 422."""
     try:
         decoded = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
@@ -235,7 +262,7 @@ def read_body(body: bytes, root: str, param: Object) -> dict[str, Any]:
     if not isinstance(decoded, dict):
         raise invalid("The body must be a JSON object")
     problems: list[str] = []
-    values = param.read(decoded.get(root), root, problems)
+    values = param.read(decoded.get(root) if root else decoded, root, problems)
     if problems:
         raise invalid(*problems)
     return dict(values)

@@ -189,6 +189,78 @@ class UserAnswer(msgspec.Struct):
     user: User
 
 
+# ---- tokens
+
+Time: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+
+
+class IssuedToken(msgspec.Struct):
+    """A token, which is shown this once."""
+
+    token: str
+    token_id: Uuid
+    created_at: Time
+    expires_at: Time
+
+
+class TokenDescription(msgspec.Struct):
+    """What is kept of a token."""
+
+    id: Uuid
+    created_at: Time
+    expires_at: Time
+    name: str | UnsetType = UNSET
+    discarded_at: Time | UnsetType = UNSET
+
+
+class Links(msgspec.Struct):
+    """Where the other pages of a list are, if there are any."""
+
+    first: str
+    next: str | None
+    prev: str | None
+
+
+class TokenList(msgspec.Struct):
+    """A page of tokens, newest first."""
+
+    data: list[TokenDescription]
+    links: Links
+
+
+class DiscardedToken(msgspec.Struct):
+    """A token that does not count any more."""
+
+    token_id: Uuid
+    discarded_at: Time
+
+
+class RevokedTokens(msgspec.Struct):
+    """No token of this user counts that was issued before."""
+
+    issued_before: Seconds
+
+
+class PublicJwk(msgspec.Struct):
+    """A public key (RFC 7517): RSA has `n` and `e`, EC has `crv`, `x` and `y`."""
+
+    kid: str
+    use: Literal["sig"]
+    alg: Literal["RS256", "ES256"]
+    kty: Literal["RSA", "EC"]
+    n: str | UnsetType = UNSET
+    e: str | UnsetType = UNSET
+    crv: Literal["P-256"] | UnsetType = UNSET
+    x: str | UnsetType = UNSET
+    y: str | UnsetType = UNSET
+
+
+class PublicJwks(msgspec.Struct):
+    """All public keys of a project."""
+
+    keys: list[PublicJwk]
+
+
 # ---- the live side
 
 
@@ -326,6 +398,11 @@ SUBSCRIPTIONS = Answer(200, "All topics", SubscriptionList)
 REGISTERED = Answer(201, "Registered", PushSubscriptionAnswer)
 CREATED_USER = Answer(201, "The user", UserAnswer)
 USER = Answer(200, "The user", UserAnswer)
+ISSUED = Answer(201, "The token", IssuedToken)
+TOKENS = Answer(200, "A page", TokenList)
+DISCARDED = Answer(200, "Discarded", DiscardedToken)
+REVOKED = Answer(200, "Revoked", RevokedTokens)
+PUBLIC_KEYS = Answer(200, "The keys", PublicJwks)
 EVENTS = Answer(200, "The events", EventPage)
 CONFIG = Answer(200, "The addresses", Config)
 HEALTHY = Answer(200, "It runs", Health)

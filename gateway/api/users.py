@@ -41,7 +41,7 @@ async def create(call: Call) -> Response:
 async def update(call: Call) -> Response:
     """Change what is given of a user; the inbox, its open connections and everything else stay."""
     values = call.fields(await call.body())
-    user = await _find(call)
+    user = await find_user(call)
     external_id, email = _names(values)
     try:
         renamed = await call.services.directory.rename(user, external_id or user.external_id, email or user.email)
@@ -54,7 +54,7 @@ async def update(call: Call) -> Response:
 
 async def delete(call: Call) -> Response:
     """Delete a user and everything of theirs, and close their open inboxes."""
-    user = await _find(call)
+    user = await find_user(call)
     # The inbox first: should we die in between, its tombstone leads whoever finds the names to finish the rest.
     await call.services.inboxes.delete_user(user)
     await call.services.directory.forget(user)
@@ -68,8 +68,9 @@ async def _saved(call: Call, user: User, values: Mapping[str, Any]) -> dict[str,
     return {"id": user.id, **names, **attributes}
 
 
-async def _find(call: Call) -> User:
-    name = call.text("user")
+async def find_user(call: Call, part: str = "user") -> User:
+    """Find the user that a part of the path names: by id, `email:…` or `external_id:…`. Raises ApiError 404."""
+    name = call.text(part)
     kind, separator, rest = name.partition(":")
     if separator and kind == "email":
         wanted = f"e:{normalize_email(rest)}"

@@ -59,9 +59,13 @@ class ErrorCode(Enum):
         "token_is_incorrect",
         401,
         "The token is incorrect",
-        "Sign it HS256 with the project's API secret; claims: api_key, exp, user_external_id or user_email.",
+        "Sign it with the project's API secret (HS256) or one of its keys (RS256, ES256); claims: api_key, exp, "
+        "user_external_id or user_email.",
     )
     TOKEN_REVOKED = ErrorKind("token_revoked", 401, "The token was revoked", "Sign a new one.")
+    CREDENTIALS_ROTATED = ErrorKind(
+        "credentials_rotated", 401, "What these credentials rest on does not count any more", "Make new ones."
+    )
     TOKEN_EXPIRED = ErrorKind("token_expired", 401, "The token has expired", "Sign a new one.")
     FORBIDDEN = ErrorKind("forbidden", 403, "These credentials do not allow this call")
     ORIGIN_NOT_ALLOWED = ErrorKind(
@@ -77,6 +81,12 @@ class ErrorCode(Enum):
         "Try again in a moment.",
     )
     BODY_TOO_LARGE = ErrorKind("body_too_large", 413, "The body is too large", "See INBOX_MAX_BODY_BYTES.")
+    TOO_MANY_TOKENS = ErrorKind(
+        "too_many_tokens",
+        422,
+        "There are too many tokens that have not expired",
+        "Discard some, or issue them for a shorter time.",
+    )
     IDEMPOTENCY_KEY_REUSED = ErrorKind(
         "idempotency_key_reused",
         422,
@@ -160,8 +170,10 @@ class CloseCode(Enum):
     FORBIDDEN = 4503
     TOKEN_EXPIRED = 4504
     TOO_MANY_MESSAGES = 4505
-    USER_DELETED = 4507
     TOO_MANY_CONNECTIONS = 4506
+    USER_DELETED = 4507
+    TOKEN_REVOKED = 4508
+    CREDENTIALS_ROTATED = 4509
 
     @property
     def reason(self) -> str:
@@ -185,6 +197,9 @@ CLOSE_CODE_MEANINGS = {
     CloseCode.AUTHENTICATION_TIMEOUT: "No credentials came in time.",
     CloseCode.TOKEN_EXPIRED: "The token's `exp` has passed; connect with a new one.",
     CloseCode.USER_DELETED: "The user was deleted.",
+    CloseCode.TOKEN_REVOKED: "The token was revoked.",
+    CloseCode.CREDENTIALS_ROTATED: "What the credentials rest on ended: the API secret was rotated out, the public key "
+    "or the project removed, or HMAC switched on.",
     CloseCode.TOO_MANY_MESSAGES: "The client sent messages faster than INBOX_MAX_MESSAGES_PER_MINUTE.",
     CloseCode.TOO_MANY_CONNECTIONS: "The user has INBOX_MAX_CONNECTIONS_PER_USER connections on this worker.",
 }

@@ -67,10 +67,12 @@ class LogPage(NamedTuple):
 
     `end` is the log's newest position at that moment, `counts` are as of `end`. When `reset_reason` is set the
     missed events are no longer known: the reader fetches once and goes on from `end`. `events` may stop short of
-    `end` when there is much to catch up on; the reader asks again.
+    `end` when there is much to catch up on; the reader asks again. `revoked` are those of the readers' tokens, by id
+    and issue time, that do not count any more.
     """
 
     end: Position
     counts: Counts
     events: tuple[Event, ...] = ()
     reset_reason: str = ""
+    revoked: frozenset[tuple[str, int | None]] = frozenset()

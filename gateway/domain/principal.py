@@ -1,7 +1,10 @@
 """Who calls: projects, users, and what a request's credentials turned out to mean."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NewType
+
+from gateway.domain.signing import NO_PROOF, PublicKey
 
 ProjectId = NewType("ProjectId", str)
 UserId = NewType("UserId", str)
@@ -16,6 +19,9 @@ class Project:
     api_key: str
     hmac_enabled: bool
     secrets: tuple[str, ...] = field(repr=False)
+    public_keys: tuple[PublicKey, ...] = field(default=(), repr=False)
+    grounds: Mapping[str, int | None] = field(default_factory=dict, repr=False, hash=False)
+    """What credentials may rest on now, and the unix second at which that ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +43,33 @@ def normalize_email(email: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user of a project, as the directory knows them."""
+    """A user of a project, as the directory knows them.
+
+    A name may have been that of a user who was deleted: in the unix second that `…_gone_at` tells, 0 if not.
+    """
 
     project_id: ProjectId
     id: UserId
     external_id: str | None
     email: str | None
+    external_id_gone_at: int = field(default=0, compare=False)
+    email_gone_at: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A verified caller. `user` is None for an admin; the rest comes from a token, times in unix seconds."""
+    """A verified caller. `user` is None for an admin; times are unix seconds, and those of a token but for the last.
+
+    `ground` is what the credentials rest on, `ground_until` when that ends.
+    """
 
     project: Project
     user: User | None = None
     expires_at: int | None = None
     token_id: str = ""
     issued_at: int | None = None
+    ground: str = NO_PROOF
+    ground_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,6 +192,7 @@ class Session:
     __slots__ = (
         "connection_id",
         "expires_at",
+        "ground_until",
         "heard_at",
         "limits",
         "messages",
@@ -216,6 +217,7 @@ class Session:
         self.read_again = False
         self.ready = False
         self.expires_at: int | None = None
+        self.ground_until: int | None = None
         self.heard_at = now
         self.window_start = now
         self.messages = 0
@@ -256,6 +258,10 @@ class Session:
             return ()
         self.expires_at = expires_at
         return (Send((Renewed(expires_at),)),)
+
+    def rests_until(self, ground_until: int | None) -> None:
+        """Take note of when what the credentials rest on ends, in unix seconds; None for not yet."""
+        self.ground_until = ground_until
 
     def renewal_refused(self, problem: Problem) -> Effects:
         """Say that the new credentials do not hold; the old ones go on until they expire."""
@@ -373,6 +379,8 @@ class Session:
             return self.close(CloseCode.AUTHENTICATION_TIMEOUT) if overdue else ()
         if self.expires_at is not None and unix_now >= self.expires_at:
             return self.close(CloseCode.TOKEN_EXPIRED)
+        if self.ground_until is not None and unix_now >= self.ground_until:
+            return self.close(CloseCode.CREDENTIALS_ROTATED)
         if answers_heartbeats and now - self.heard_at >= SILENT_HEARTBEATS * self.limits.heartbeat_seconds:
             return self.close(CloseCode.HEARTBEAT_TIMEOUT, retry_after_ms=0)
         return (Ping(),) if self.ready else ()
@@ -381,10 +389,11 @@ class Session:
         """Say when `tick` is due next (monotonic seconds)."""
         if self.state is SessionState.CONNECTING:
             return self.heard_at + self.limits.authentication_seconds
-        heartbeat = now + self.limits.heartbeat_seconds
-        if self.expires_at is None:
-            return heartbeat
-        return min(heartbeat, now + max(0.0, self.expires_at - unix_now))
+        deadline = now + self.limits.heartbeat_seconds
+        for end in (self.expires_at, self.ground_until):
+            if end is not None:
+                deadline = min(deadline, now + max(0.0, end - unix_now))
+        return deadline
 
     # -- closing
 

@@ -11,13 +11,13 @@ import random
 import socket
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast
 
 import msgspec
 
 from gateway.domain.errors import CloseCode
 from gateway.domain.event import Event, Position
-from gateway.domain.principal import Credentials
+from gateway.domain.principal import Credentials, Principal
 from gateway.domain.session import (
     Authenticate,
     Close,
@@ -34,6 +34,7 @@ from gateway.domain.session import (
     SessionState,
     Verdict,
 )
+from gateway.domain.signing import NO_PROOF
 from gateway.telemetry import CLOSED, CONNECTIONS, DELIVERED, GAPS, OPENED, RESETS, RESUMES, SLOW_READERS
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ _RETRY_MS = (200, 2000)
 
 _OPENED = {name: OPENED.labels(name) for name in TRANSPORTS}
 _CONNECTIONS = {name: CONNECTIONS.labels(name) for name in TRANSPORTS}
+
+Token: TypeAlias = tuple[str, int | None]
+"""What revoking a token goes by: its id, and when it was issued."""
+
+NO_TOKEN: Token = ("", None)
 
 encode_json = msgspec.json.encode
 
@@ -74,11 +80,13 @@ class Connection(asyncio.Protocol, ABC):
         "credentials_given",
         "feed",
         "full_since",
+        "ground",
         "hub",
         "opened",
         "pending_read",
         "session",
         "slot",
+        "token",
         "transport",
     )
 
@@ -89,6 +97,8 @@ class Connection(asyncio.Protocol, ABC):
         self.transport: asyncio.Transport = None  # type: ignore[assignment] # set by connection_made, used only after
         self.feed: Feed | None = None
         self.full_since: float | None = None
+        self.ground = NO_PROOF
+        self.token = NO_TOKEN
         self.pending_read: ReadLog | None = None
         self.opened = False
         self.slot = hub.wheel.schedule(self, self.session.next_deadline(now, time.time()))
@@ -144,6 +154,12 @@ class Connection(asyncio.Protocol, ABC):
             self.hub.read_log(self, read.after)
 
     # -- from the hub
+
+    def rest_on(self, principal: Principal) -> None:
+        """Remember what the credentials were, so far as it may end: the least that tells, as there are many of us."""
+        self.ground = principal.ground
+        self.token = NO_TOKEN if principal.issued_at is None else (principal.token_id, principal.issued_at)
+        self.session.rests_until(principal.ground_until)
 
     def deliver(self, position: Position, frame: bytes) -> bool:
         """Write a published event, encoded for this transport, if it is this connection's next; say whether it was."""

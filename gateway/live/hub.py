@@ -4,6 +4,8 @@ connect   admit: verify → subscribe the user's channel (first connection only)
 publish   dispatch: one lookup, encode once per transport, write to each connection; nothing awaits. A shared content
           that this worker has not read yet comes from the log instead, and is at hand from then on
 repair    read_log: sessions with a gap, or all of them after the link was down, read the log again
+end       what a connection rests on ends: its token by a message on the user's channel, or found when the log is read,
+          which is subscribed before and so misses none; its secret, key or project by a control message
 """
 
 import asyncio
@@ -13,18 +15,19 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from gateway.auth import Authenticator
-from gateway.domain.errors import ApiError, CloseCode, ErrorCode, Problem, api_error
+from gateway.domain.errors import ApiError, CloseCode, ErrorCode, api_error
 from gateway.domain.event import Event, Position
-from gateway.domain.guard import UserDeletedError
-from gateway.domain.principal import Credentials, Principal, User
+from gateway.domain.guard import Guard, TokenRevokedError, UserDeletedError
+from gateway.domain.principal import Credentials, Principal, Project, User
 from gateway.domain.session import SessionLimits
-from gateway.live.connection import CLOSE_SECONDS, Connection, retry_after_ms
+from gateway.live.connection import CLOSE_SECONDS, NO_TOKEN, Connection, Token, retry_after_ms
 from gateway.live.wheel import Wheel
 from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.client import StoreUnavailableError
 from gateway.store.inbox import DELETED_MESSAGE, InboxStore
 from gateway.store.pubsub import PubSubLink
+from gateway.store.tokens import REVOKED_BEFORE_MESSAGE, REVOKED_MESSAGE
 from gateway.telemetry import DELIVERED, DELIVERY_SECONDS, RESYNCS, SUBSCRIBED_USERS, log
 
 TICK_SECONDS = 0.25
@@ -36,8 +39,12 @@ READ_RETRY_SECONDS = 0.5
 
 _CLOSE_CODES = {
     ErrorCode.TOKEN_EXPIRED.kind.code: CloseCode.TOKEN_EXPIRED,
+    ErrorCode.TOKEN_REVOKED.kind.code: CloseCode.TOKEN_REVOKED,
     ErrorCode.FORBIDDEN.kind.code: CloseCode.FORBIDDEN,
 }
+
+CHECKS_IN_ONE_GO = 500
+"""Connections looked at, and perhaps closed, before others get their turn: some 20 ms."""
 
 
 class HasDeadline(Protocol):
@@ -50,10 +57,11 @@ class HasDeadline(Protocol):
 class Feed:
     """One user's open inboxes on this worker."""
 
-    __slots__ = ("channel", "connections", "subscription", "user")
+    __slots__ = ("api_key", "channel", "connections", "subscription", "user")
 
-    def __init__(self, user: User, channel: bytes):
+    def __init__(self, user: User, api_key: str, channel: bytes):
         self.user = user
+        self.api_key = api_key
         self.channel = channel
         self.connections: list[Connection] = []
         self.subscription: asyncio.Task[None] | None = None
@@ -92,6 +100,9 @@ class Hub:
         self._reads: dict[tuple[Feed, Position | None], list[Connection]] = {}
         self._read_slots = asyncio.Semaphore(CONCURRENT_READS)
         self._tasks: asyncio.TaskGroup | None = None
+        self._changed_projects: set[str] = set()
+        self._perhaps_changed_projects: set[str] = set()
+        self._project_changed = asyncio.Event()
         link.on_message = self.dispatch
         link.on_resubscribed = self._resync
 
@@ -100,6 +111,7 @@ class Hub:
         async with asyncio.TaskGroup() as self._tasks:
             self._tasks.create_task(self._link.run(), name="pubsub-link")
             self._tasks.create_task(self._tick(), name="hub-tick")
+            self._tasks.create_task(self._check_projects(), name="hub-check-projects")
 
     def next_connection_id(self) -> str:
         """Name a connection, for logs and for the client."""
@@ -144,11 +156,11 @@ class Hub:
         feed = self._feeds.get(channel)
         if feed is None:
             return
-        if message == DELETED_MESSAGE:
-            self._user_deleted(feed.connections)
-            return
         complete = self._inboxes.expand_cached(message) if b"\0" in message else message
         try:
+            if message.startswith(b"!"):
+                self._access_ended(feed, message)
+                return
             event = Event.decode(message if complete is None else complete)
         except ValueError:
             # Nobody but our functions should publish here; the log is right whatever was said.
@@ -179,6 +191,18 @@ class Hub:
             return
         waiting = self._reads[(feed, after)] = [connection]
         self._spawn(self._read_log(feed, after), "read-log", waiting)
+
+    # -- what connections rest on
+
+    def project_changed(self, api_key: str) -> None:
+        """Close what rests on something that this project no longer has."""
+        self._changed_projects.add(api_key)
+        self._project_changed.set()
+
+    def all_projects_changed(self) -> None:
+        """Do so for every project: some change may not have been heard of."""
+        self._perhaps_changed_projects.update(feed.api_key for feed in self._feeds.values())
+        self._project_changed.set()
 
     # -- shutdown
 
@@ -223,9 +247,12 @@ class Hub:
             if self.draining:
                 connection.carry_out(session.refused(CloseCode.DRAINING, retry_after_ms=retry_after_ms()))
                 return
-            if not await self._join(connection, principal.user):
+            connection.rest_on(principal)
+            if not await self._join(connection, principal):
                 connection.carry_out(session.refused(CloseCode.TOO_MANY_CONNECTIONS))
                 return
+            # What was heard of the project before we joined was not told to us.
+            self._check_ground(connection, await self._authenticator.current(principal.project))
         except ApiError as error:
             code = _CLOSE_CODES.get(error.code, CloseCode.UNAUTHORIZED)
             connection.carry_out(session.refused(code, error.problems[0]))
@@ -234,14 +261,15 @@ class Hub:
         else:
             connection.carry_out(session.authenticated(principal.expires_at))
 
-    async def _join(self, connection: Connection, user: User) -> bool:
+    async def _join(self, connection: Connection, principal: Principal) -> bool:
         """Put the connection into its user's feed, subscribed; False when the user has too many."""
-        if connection.session.closed:
+        user = principal.user
+        if connection.session.closed or user is None:
             return True
         channel = keys.user(user.project_id, user.id).encode()
         feed = self._feeds.get(channel)
         if feed is None:
-            feed = self._feeds[channel] = Feed(user, channel)
+            feed = self._feeds[channel] = Feed(user, principal.project.api_key, channel)
             SUBSCRIBED_USERS.inc()
             assert self._tasks is not None
             feed.subscription = self._tasks.create_task(self._subscribe(feed), name="subscribe")
@@ -269,31 +297,56 @@ class Hub:
             self._link.unsubscribe(feed.channel)
 
     async def _renew(self, connection: Connection, credentials: Credentials) -> None:
+        session = connection.session
+        before = (connection.ground, connection.token, session.ground_until)
         try:
-            verified: Principal | Problem = await self._authenticator.user(credentials)
+            principal = await self._authenticator.user(credentials)
+            if session.closed or connection.feed is None:
+                return  # it ended meanwhile
+            if principal.user is None or principal.user.id != connection.feed.user.id:
+                connection.carry_out(session.close(CloseCode.UNAUTHORIZED))
+                return
+            # From here on we hear of what ends the new credentials; what was said before, the store knows.
+            connection.rest_on(principal)
+            await self._inboxes.use(principal.user, Guard(None, principal.token_id, principal.issued_at))
+            project = await self._authenticator.current(principal.project)
         except ApiError as error:
-            verified = error.problems[0]
+            self._renewal_refused(connection, before, error)
+        except (TokenRevokedError, UserDeletedError):
+            self._renewal_refused(connection, before, api_error(ErrorCode.TOKEN_REVOKED))
         except StoreUnavailableError:
-            verified = api_error(ErrorCode.REDIS_UNAVAILABLE).problems[0]
-        session, feed = connection.session, connection.feed
-        if session.closed or feed is None:
-            return  # it ended meanwhile
-        if isinstance(verified, Problem):
-            connection.carry_out(session.renewal_refused(verified))
+            self._renewal_refused(connection, before, api_error(ErrorCode.REDIS_UNAVAILABLE))
+        else:
+            connection.carry_out(session.renewed(principal.expires_at))
+            self._schedule(connection)
+            self._check_ground(connection, project)
+
+    def _renewal_refused(self, connection: Connection, before: tuple[str, Token, int | None], error: ApiError) -> None:
+        """Go on with the credentials as they were, which may have ended while they did not count."""
+        session = connection.session
+        if session.closed:
             return
-        if verified.user is None or verified.user.id != feed.user.id:
-            connection.carry_out(session.close(CloseCode.UNAUTHORIZED))
-            return
-        connection.carry_out(session.renewed(verified.expires_at))
+        connection.carry_out(session.renewal_refused(error.problems[0]))
+        if (connection.ground, connection.token) != before[:2]:
+            connection.ground, connection.token = before[:2]
+            session.rests_until(before[2])
+            connection.carry_out(session.resync())
+            if connection.feed is not None:
+                self.project_changed(connection.feed.api_key)
+
+    def _schedule(self, connection: Connection) -> None:
+        """Set the deadline of a connection anew."""
         now = time.monotonic()
-        connection.slot = self.wheel.schedule(connection, session.next_deadline(now, time.time()), connection.slot)
+        when = connection.session.next_deadline(now, time.time())
+        connection.slot = self.wheel.schedule(connection, when, connection.slot)
 
     async def _read_log(self, feed: Feed, after: Position | None) -> None:
         async with self._read_slots:
             # Nobody may join from here on: the answer would be older than their question.
             connections = self._reads.pop((feed, after))
             try:
-                page = await self._inboxes.read_log(feed.user, after, self._new_epoch())
+                tokens = tuple({connection.token for connection in connections} - {NO_TOKEN})
+                page = await self._inboxes.read_log(feed.user, after, self._new_epoch(), tokens=tokens)
             except StoreUnavailableError:
                 self._read_failed(connections)
                 return
@@ -302,7 +355,75 @@ class Hub:
                 self._user_deleted(connections)
                 return
         for connection in connections:
-            connection.carry_out(connection.session.log_read(page))
+            if connection.token in page.revoked:
+                _end(connection, CloseCode.TOKEN_REVOKED, ErrorCode.TOKEN_REVOKED)
+            else:
+                connection.carry_out(connection.session.log_read(page))
+
+    def _access_ended(self, feed: Feed, message: bytes) -> None:
+        """Close what a message says has ended. Raises ValueError for one that nobody should send."""
+        if message == DELETED_MESSAGE:
+            self._user_deleted(feed.connections)
+        elif message.startswith(REVOKED_MESSAGE):
+            token_id = message.removeprefix(REVOKED_MESSAGE).decode()
+            for connection in tuple(feed.connections):
+                if connection.token[0] == token_id:
+                    _end(connection, CloseCode.TOKEN_REVOKED, ErrorCode.TOKEN_REVOKED)
+        elif message.startswith(REVOKED_BEFORE_MESSAGE):
+            before = int(message.removeprefix(REVOKED_BEFORE_MESSAGE))
+            for connection in tuple(feed.connections):
+                issued_at = connection.token[1]
+                if issued_at is not None and issued_at < before:
+                    _end(connection, CloseCode.TOKEN_REVOKED, ErrorCode.TOKEN_REVOKED)
+        else:
+            raise ValueError("nothing that we publish")
+
+    async def _check_projects(self) -> None:
+        """Look at the connections of projects that have changed, until cancelled."""
+        while True:
+            await self._project_changed.wait()
+            self._project_changed.clear()
+            changed, self._changed_projects = self._changed_projects, set()
+            perhaps, self._perhaps_changed_projects = self._perhaps_changed_projects, set()
+            try:
+                projects = await self._projects_to_check(changed, perhaps)
+            except StoreUnavailableError:
+                self._changed_projects |= changed
+                self._perhaps_changed_projects |= perhaps
+                self._project_changed.set()
+                await asyncio.sleep(READ_RETRY_SECONDS * random.uniform(0.5, 1.5))
+                continue
+            feeds = [feed for feed in self._feeds.values() if feed.api_key in projects]
+            connections = [connection for feed in feeds for connection in feed.connections]
+            for number, connection in enumerate(connections):
+                if connection.feed is not None:
+                    self._check_ground(connection, projects[connection.feed.api_key])
+                if number % CHECKS_IN_ONE_GO == CHECKS_IN_ONE_GO - 1:
+                    await asyncio.sleep(0)
+
+    async def _projects_to_check(self, changed: set[str], perhaps: set[str]) -> dict[str, Project | None]:
+        served = {feed.api_key for feed in self._feeds.values()}
+        projects = dict(await self._authenticator.projects((changed | perhaps) & served))
+        missing = [api_key for api_key in perhaps - changed if api_key in projects and projects[api_key] is None]
+        if missing and not await self._authenticator.knows_any_project():
+            # Nobody deleted these: the store came back without its data. Who is here may stay and is told to reset.
+            for api_key in missing:
+                del projects[api_key]
+        return projects
+
+    def _check_ground(self, connection: Connection, project: Project | None) -> None:
+        """Close a connection unless the project, as it is now, still has what its credentials rest on."""
+        feed, session = connection.feed, connection.session
+        if feed is None or session.closed:
+            return
+        if project is None or project.id != feed.user.project_id or connection.ground not in project.grounds:
+            _end(connection, CloseCode.CREDENTIALS_ROTATED, ErrorCode.CREDENTIALS_ROTATED)
+            return
+        until = project.grounds[connection.ground]
+        # An end, once known, stays: an answer that knows of none may be the older one.
+        if until is not None and until != session.ground_until:
+            session.rests_until(until)
+            self._schedule(connection)
 
     def _user_deleted(self, connections: Sequence[Connection]) -> None:
         for connection in tuple(connections):
@@ -337,3 +458,10 @@ class Hub:
                 connection.on_deadline(now)
             for unfinished in self.unfinished_heads.due(now):
                 unfinished.on_deadline(now)
+
+
+def _end(connection: Connection, code: CloseCode, reason: ErrorCode) -> None:
+    """Close a connection whose access ended; one that is only just coming in is refused, with the reason."""
+    session = connection.session
+    problem = None if session.ready else api_error(reason).problems[0]
+    connection.carry_out(session.close(code, problem=problem))

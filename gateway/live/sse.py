@@ -29,6 +29,8 @@ _HEARTBEAT = b": heartbeat\n"
 _REFUSALS = {
     CloseCode.UNAUTHORIZED: HTTPStatus.UNAUTHORIZED,
     CloseCode.TOKEN_EXPIRED: HTTPStatus.UNAUTHORIZED,
+    CloseCode.TOKEN_REVOKED: HTTPStatus.UNAUTHORIZED,
+    CloseCode.CREDENTIALS_ROTATED: HTTPStatus.UNAUTHORIZED,
     CloseCode.AUTHENTICATION_TIMEOUT: HTTPStatus.UNAUTHORIZED,
     CloseCode.FORBIDDEN: HTTPStatus.FORBIDDEN,
     # An EventSource stops for good at 204, and only then without calling it an error.

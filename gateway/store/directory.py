@@ -92,6 +92,17 @@ class Directory:
         row = await self._client.call("find", keys.directory(project_id), name)
         return decode_user(project_id, row) if row is not None else None
 
+    async def by_id(self, project_id: ProjectId, user_id: UserId) -> User | None:
+        """Give the user with this id, whatever their names are by now."""
+        now = self._monotonic()
+        entry = self._cache.get((project_id, f"u:{user_id}"))
+        if entry is not None and entry[0] >= now:
+            return entry[1]
+        user = await self.find(project_id, f"u:{user_id}")
+        if user is not None:
+            self._remember(user, now)
+        return user
+
     async def rename(self, user: User, external_id: str | None, email: str | None) -> User | None:
         """Give a user other names; None when it is gone. Raises NameTakenError when another user has one."""
         arguments = (user.id, external_id or "", email or "")
@@ -140,6 +151,7 @@ class Directory:
         if len(self._cache) >= CACHE_USERS:
             self.forget_all()  # rare, and cheaper than keeping an order on every hit
         names = {f"{kind}:{name}" for kind, name in (("x", user.external_id), ("e", user.email)) if name}
+        names.add(f"u:{user.id}")
         # A name that the user no longer has may be another's by now.
         for name in self._names.get(user.id, set()) - names:
             self._cache.pop((user.project_id, name), None)
@@ -149,9 +161,10 @@ class Directory:
 
 
 def decode_user(project_id: ProjectId, row: Sequence[bytes]) -> User:
-    """Read what a function of the directory says of a user: its id and names."""
+    """Read what a function of the directory says of a user: its id and names; and some say more of the names."""
     user_id, external_id, email = (part.decode() for part in row[:3])
-    return User(project_id, UserId(user_id), external_id or None, email or None)
+    gone_at = (int(second or 0) for second in row[4:6])
+    return User(project_id, UserId(user_id), external_id or None, email or None, *gone_at)
 
 
 class Run(NamedTuple):

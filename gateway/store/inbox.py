@@ -169,8 +169,18 @@ class InboxStore:
         item = await self._functions.read(user, guard, "get", notification_id.bytes)
         return (await self._contents.expand(user.project_id, [item]))[0] if item is not None else None
 
-    async def read_log(self, user: User, after: Position | None, new_epoch: str, guard: Guard = UNGUARDED) -> LogPage:
-        """Read the events after a position, as many as fit; None asks for the current position and counts only."""
+    async def read_log(
+        self,
+        user: User,
+        after: Position | None,
+        new_epoch: str,
+        guard: Guard = UNGUARDED,
+        tokens: Sequence[tuple[str, int | None]] = (),
+    ) -> LogPage:
+        """Read the events after a position, as many as fit; None asks for the current position and counts only.
+
+        `tokens` are ids and issue times of those that the answer is for, which says which of them are revoked.
+        """
         answer = await self._functions.call(
             user,
             guard,
@@ -180,8 +190,9 @@ class InboxStore:
             after.offset if after else "",
             REPLAY_EVENTS,
             REPLAY_BYTES,
+            *(part for token_id, issued_at in tokens for part in (token_id, "" if issued_at is None else issued_at)),
         )
-        epoch, offset, unread, unseen, unarchived_unread, unarchived_unseen, reset_reason, *messages = answer
+        epoch, offset, unread, unseen, unarchived_unread, unarchived_unseen, reset_reason, revoked, *messages = answer
         # References are small: what fitted before may be far too much with the contents in it.
         page = await self._contents.expand_page(user.project_id, messages, REPLAY_BYTES)
         return LogPage(
@@ -189,6 +200,7 @@ class InboxStore:
             counts=Counts(unread, unseen, unarchived_unread, unarchived_unseen),
             events=tuple(map(Event.decode, page)),
             reset_reason=reset_reason.decode(),
+            revoked=frozenset(tokens[index] for index in revoked),
         )
 
     def expand_cached(self, message: bytes) -> bytes | None:

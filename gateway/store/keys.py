@@ -14,8 +14,8 @@ PROJECTS = PREFIX + "{projects}"
 
 
 def directory(project_id: ProjectId) -> str:
-    """hash `x:external_id` | `e:email` -> user id, `u:user_id` -> {"x","e","n": index in the roster} as JSON, and
-    `n` -> how many users ever were. For ever.
+    """hash `x:external_id` | `e:email` -> user id, `u:user_id` -> {"x","e", "n": index in the roster, and when deleted
+    users had the names: "gone_x","gone_e"} as JSON, and `n` -> how many users ever were. For ever.
     """
     return f"{PREFIX}{{{project_id}}}:users"
 
@@ -69,6 +69,16 @@ def user(project_id: ProjectId, user_id: UserId) -> str:
     return f"{PREFIX}{{{project_id}:{user_id}}}"
 
 
+def project(project_id: ProjectId) -> str:
+    """What the keys of a project's own tokens begin with. No key itself."""
+    return f"{PREFIX}{{{project_id}}}"
+
+
+def token_owner(project_id: ProjectId, token_id: str) -> str:
+    """string: the id of the user whom this token was issued for. Until it expires."""
+    return f"{PREFIX}{{{project_id}}}:token_owner:{token_id}"
+
+
 CONTROL = PREFIX + "{control}"
 """The pub/sub channel on which nodes tell each other what to forget. No key."""
 
@@ -87,8 +97,13 @@ def probe(worker_id: str) -> str:
 USER_SUFFIXES = {
     # string: calls of a kind (the kind follows) in the current minute. 60 s.
     "RATE": ":rate:",
-    # set of revoked token ids. Until the last of them would have expired.
+    # sorted set of revoked token ids by the second, and some, at which they would have expired. Until the last has.
     "REVOKED": ":revoked",
+    # sorted set of the ids of issued tokens by the second at which they expire. Until the last of them has. The same
+    # of a project, without a user, in the project's own slot.
+    "TOKENS": ":tokens",
+    # hash token id -> `created expires discarded name`, unix seconds, 0 is not. As long as TOKENS.
+    "TOKEN": ":token",
     # stream `offset-ms` -> m: the published message. Bounded by count and age; expires when idle that long.
     "LOG": ":log",
     # hash item id (16 bytes) -> immutable content, a JSON object without its closing brace, or up to its id and a
@@ -111,9 +126,11 @@ USER_SUFFIXES = {
     "PREFERENCES": ":preferences",
     # hash topic -> JSON {category: ["1" subscribed or "0" not, reason]}. Until deleted.
     "SUBSCRIPTIONS": ":subscriptions",
+    # On the directory's key: sorted set of digests of names that deleted users had, by when they were deleted. A year.
+    "GONE": ":gone",
     # hash device token -> `registered_ms claim json`. Until unregistered, or registered by somebody else.
     "DEVICES": ":devices",
 }
 
-USER_KEYS = ("REVOKED", "LOG", "ITEMS", "STATES", "PREFERENCES", "SUBSCRIPTIONS", "DEVICES")
+USER_KEYS = ("REVOKED", "TOKENS", "TOKEN", "LOG", "ITEMS", "STATES", "PREFERENCES", "SUBSCRIPTIONS", "DEVICES")
 """Those of the suffixes that name one key each, to which nothing is added."""

@@ -13,6 +13,7 @@ from gateway.store import keys
 _SOURCES = (
     "user.lua",
     "read.lua",
+    "tokens.lua",
     "preferences.lua",
     "devices.lua",
     "change.lua",
@@ -38,6 +39,10 @@ USER_FUNCTIONS = (
     "delete_subscriptions",
     "put_device",
     "remove_device",
+    "issue_token",
+    "list_tokens",
+    "discard_token",
+    "discard_tokens_before",
 )
 """Functions that pass the guard: each takes its arguments first, and its result comes wrapped."""
 
@@ -63,9 +68,22 @@ PLAIN_FUNCTIONS = (
     "claim_device",
     "settle_device",
     "release_device",
+    "replace_project",
+    "own_token",
+    "issue_project_token",
+    "discard_project_token",
 )
 
-READ_FUNCTIONS = ("read_content", "read_profile", "roster_size", "read_roster", "subscribers_claim")
+READ_FUNCTIONS = (
+    "read_content",
+    "read_profile",
+    "roster_size",
+    "read_roster",
+    "subscribers_claim",
+    "token_owner",
+    "project_token",
+    "list_project_tokens",
+)
 """Functions without a guard that only read, so that a server out of memory can still run them."""
 
 UNCOUNTED = ("list", "get", "read_preferences", "read_subscriptions")

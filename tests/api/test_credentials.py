@@ -397,7 +397,7 @@ async def test_a_forged_or_broken_token_is_incorrect(http: httpx.AsyncClient, fo
 
 async def test_a_good_token_does_not_open_an_admin_call(http: httpx.AsyncClient, user: str) -> None:
     response = await http.post("/notifications", headers=bearer(token(claims_of(user))), json=notification(user))
-    assert (response.status_code, code(response)) == (401, "api_key_not_provided")
+    assert (response.status_code, code(response)) == (403, "forbidden")
 
 
 async def test_a_token_of_two_users_is_incorrect(http: httpx.AsyncClient, user: str) -> None:

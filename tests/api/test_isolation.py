@@ -9,8 +9,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -29,12 +30,18 @@ class Joe:
     """A user of project A with one of everything, and what the paths of the route table may name."""
 
     external_id: str
+    token: str
+    project_token: str
     paths: dict[str, str]
 
     def snapshot(self, http: httpx.Client) -> list[Any]:
         """Everything that Joe sees."""
         paths = ("/notifications", "/notification_preferences", "/subscriptions", "/realtime/events")
-        return [http.get(path, headers=user_headers(self.external_id)).raise_for_status().json() for path in paths]
+        seen = [http.get(path, headers=user_headers(self.external_id)).raise_for_status().json() for path in paths]
+        token, project_token = ({"Authorization": f"Bearer {one}"} for one in (self.token, self.project_token))
+        tokens = http.get(f"/v2/jwt/user/{self.paths['user']}", headers=project_token).raise_for_status().json()
+        keys = http.get("/v2/jwt/keys", headers=project_token).raise_for_status().json()
+        return [*seen, tokens, keys, http.get("/config", headers=token).raise_for_status().status_code]
 
 
 @pytest.fixture(scope="module")
@@ -67,21 +74,28 @@ def joe(client: httpx.Client) -> Joe:
     client.post("/subscriptions", headers=mine, json=subscription).raise_for_status()
     device = {"push_subscription": {"device_token": MARK, "platform": "ios"}}
     client.post("/push_subscriptions", headers=mine, json=device).raise_for_status()
+    token = client.post("/v2/jwt/user", headers=ADMIN, json={"external_id": name, "name": MARK}).raise_for_status()
+    project_token = client.post("/v2/jwt/project", headers=ADMIN, json={"name": MARK}).raise_for_status()
     return Joe(
         name,
+        token.json()["token"],
+        project_token.json()["token"],
         {
             "id": sent.json()["notification"]["id"],
             "topic": TOPIC,
             "device_token": MARK,
             "user": saved.json()["user"]["id"],
+            "user_or_token/GET": saved.json()["user"]["id"],
+            "user_or_token/DELETE": token.json()["token_id"],
+            "token_id": project_token.json()["token_id"],
         },
     )
 
 
 def call(client: httpx.Client, row: Operation, joe: Joe, headers: dict[str, str]) -> httpx.Response:
     """Call an operation on Joe's things. A path that names something new must be added to Joe's paths."""
-    path = re.sub(r"{(\w+)}", lambda match: joe.paths[match[1]], row.path)
-    body = {row.body.root: dict(row.body.example)} if row.body else None
+    path = re.sub(r"{(\w+)}", lambda match: joe.paths.get(f"{match[1]}/{row.method}") or joe.paths[match[1]], row.path)
+    body = row.body.wrapped(row.body.example) if row.body else None
     return client.request(row.method, path, headers=headers, json=body)
 
 
@@ -122,8 +136,9 @@ def test_another_projects_backend_never_touches_them(
     client: httpx.Client, joe: Joe, other_project: dict[str, str], row: Operation
 ) -> None:
     assert_apart(client, row, joe, other_project)
-    by_name = Joe(joe.external_id, {**joe.paths, "user": f"external_id:{joe.external_id}"})
-    assert_apart(client, row, by_name, other_project)
+    name = f"external_id:{joe.external_id}"
+    by_name = replace(joe, paths={**joe.paths, "user": name, "user_or_token/GET": name})
+    assert_apart(client, row, by_name, other_project, quote(name))  # links repeat what was asked for
 
 
 @pytest.mark.parametrize("row", CALLS, ids=lambda row: f"{row.method} {row.path}")

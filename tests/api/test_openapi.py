@@ -63,7 +63,7 @@ def test_what_is_not_built_is_described_as_nothing_else() -> None:
 
 def test_every_example_of_a_body_is_one() -> None:
     for body in [operation.body for operation in OPERATIONS if operation.body]:
-        read_body(json.dumps({body.root: body.example}).encode(), body.root, body.param)
+        read_body(json.dumps(body.wrapped(body.example)).encode(), body.root, body.param)
 
 
 def test_the_command_line_prints_the_document_without_a_store() -> None:
@@ -103,11 +103,13 @@ def excluded_checks(case: Case, response: Response) -> list[Check]:
         # All is text in a query: what this check takes for a wrong type is often right. See test_inbox.py.
         excluded.append(negative_data_rejection)
     if case.method != row.method and any(
-        other.method == case.method and re.fullmatch(re.sub("{.*?}", "[^/]+", other.path), row.path)
+        other.method == case.method and re.fullmatch(re.sub("{.*?}", ".+", other.path), row.path)
         for other in OPERATIONS
     ):
         excluded.append(unsupported_method)  # GET /notifications/read is that of the notification "read"
-    if response.status_code == 422 and re.search("idempotency_key_reused|and the email of another", response.text):
+    if response.status_code == 422 and re.search(
+        "idempotency_key_reused|and the email of another|keys\\[|page\\[before|in the future", response.text
+    ):
         excluded.append(positive_data_acceptance)  # well-formed, but not after what came before
     return excluded
 

@@ -264,3 +264,18 @@ def test_an_event_of_a_new_epoch_heard_while_replaying_makes_it_read_again() -> 
     session = new_session(SessionState.REPLAYING)
     assert session.event_published(Position("f", 1)) is Verdict.IGNORE
     assert session.log_read(LogPage(END, COUNTS))[-1] == ReadLog(END)
+
+
+def test_it_ends_when_what_the_credentials_rest_on_ends() -> None:
+    session = new_session(SessionState.LIVE, expires_at=1000)
+    session.rests_until(990)
+    assert session.next_deadline(100, 980) == 110
+    assert session.tick(100, 989, answers_heartbeats=False) == (Ping(),)
+    assert session.tick(100, 990, answers_heartbeats=False) == (Close(CloseCode.CREDENTIALS_ROTATED),)
+
+
+def test_a_token_that_ends_before_what_it_rests_on_has_expired() -> None:
+    session = new_session(SessionState.LIVE, expires_at=990)
+    session.rests_until(1000)
+    assert session.next_deadline(100, 980) == 110
+    assert session.tick(100, 1000, answers_heartbeats=False) == (Close(CloseCode.TOKEN_EXPIRED),)

@@ -57,7 +57,17 @@ def refusal(done: "subprocess.CompletedProcess[str]") -> str:
 
 @pytest.mark.parametrize(
     "command",
-    ["", "serve", "project", "project create", "project list", "project rotate-secret", "token", "doctor"],
+    [
+        "",
+        "serve",
+        "project",
+        "project create",
+        "project list",
+        "project rotate-secret",
+        "project keys add",
+        "token",
+        "doctor",
+    ],
 )
 def test_every_command_explains_itself(command: str) -> None:
     done = run(*command.split(), "--help")

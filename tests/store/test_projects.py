@@ -1,5 +1,8 @@
 """Projects and their secrets."""
 
+import asyncio
+
+from gateway.domain.signing import PublicKey
 from gateway.store import keys
 from gateway.store.projects import CACHE_SECONDS, ProjectStore
 from tests.store.conftest import InspectedClient
@@ -80,3 +83,56 @@ async def test_another_nodes_change_is_noticed_within_the_cache_time(client: Ins
     rotated = await store(client).rotate_secret(created.api_key, overlap_seconds=0)
     clock.now += CACHE_SECONDS + 1
     assert await here.by_api_key(created.api_key) == rotated
+
+
+async def test_while_changes_are_not_heard_of_the_store_is_asked(client: InspectedClient) -> None:
+    here = store(client)
+    created = await here.create("Shop", hmac_enabled=True)
+    await here.by_api_key(created.api_key)
+    rotated = await store(client).rotate_secret(created.api_key, overlap_seconds=0)
+    assert await here.by_api_key(created.api_key) == created
+    here.hears_changes = lambda: False
+    assert await here.by_api_key(created.api_key) == rotated
+
+
+async def test_the_cache_holds_a_secret_no_longer_than_its_overlap(client: InspectedClient) -> None:
+    clock = Clock()
+    projects = store(client, clock)
+    created = await projects.create("Shop", hmac_enabled=True)
+    rotated = await projects.rotate_secret(created.api_key, overlap_seconds=1)
+    assert await projects.by_api_key(created.api_key) == rotated
+    clock.now += 1.5
+    found = await projects.by_api_key(created.api_key)
+    assert found is not None
+    assert found.secrets != created.secrets
+    assert len(found.secrets) == 1
+
+
+async def test_what_was_read_before_a_change_is_not_remembered_after_it(client: InspectedClient) -> None:
+    here = store(client)
+    created = await here.create("Shop", hmac_enabled=True)
+    reading = asyncio.create_task(here.by_api_key(created.api_key))
+    await asyncio.sleep(0)  # the question is on its way
+    here.forget_cached(created.api_key)  # and a change is heard of
+    await reading
+    rotated = await store(client).rotate_secret(created.api_key, overlap_seconds=0)
+    assert await here.by_api_key(created.api_key) == rotated
+
+
+async def test_changes_at_the_same_time_do_not_undo_each_other(client: InspectedClient) -> None:
+    created = await store(client).create("Shop", hmac_enabled=True)
+    key = PublicKey("a", {"kty": "EC", "crv": "P-256", "x": "x", "y": "y"})
+    for _ in range(10):
+        _, rotated = await asyncio.gather(
+            store(client).set_keys(created.api_key, [key]),
+            store(client).rotate_secret(created.api_key, overlap_seconds=0),
+        )
+        found = await store(client).by_api_key(created.api_key)
+        assert found is not None
+        assert rotated is not None
+        assert (found.public_keys, found.secrets) == ((key,), rotated.secrets)
+        await store(client).set_keys(created.api_key, [])
+
+
+async def test_a_project_that_is_not_there_cannot_be_changed(client: InspectedClient) -> None:
+    assert await store(client).set_keys("nobody's", []) is None

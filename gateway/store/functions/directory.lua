@@ -1,8 +1,24 @@
 -- Functions of a project's own slot: who its users are, and its idempotency records.
 
+-- A name that a deleted user had: tokens that a backend signed for it until then are not for whoever has it next.
+local GONE_SECONDS = 365 * 24 * 3600 -- as long as tokens usually last; only a digest of the name is kept
+
+-- ->    the second of the deletion, or nil. `name` is "x:external_id" or "e:email"
+local function gone_since(directory, name)
+  return redis.call('ZSCORE', directory .. GONE, redis.sha1hex(name)) or nil
+end
+
+local function remember_gone(directory, name)
+  local now, key = redis.call('TIME')[1], directory .. GONE
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', integer(tonumber(now) - GONE_SECONDS))
+  redis.call('ZADD', key, now, redis.sha1hex(name))
+  redis.call('EXPIRE', key, GONE_SECONDS)
+end
+
 -- KEYS  directory
 -- ARGV  for each recipient: external_id, email (one may be ""), the user id to give if new
--- ->    for each: user id, external_id, email, 1 if new; or -1 and the index (from 0) of each recipient
+-- ->    for each: user id, external_id, email, 1 if new, and when a user was deleted who had the external_id and the
+--       email before ("" for never); or -1 and the index (from 0) of each recipient
 --       whose email belongs to another user than its external id. Then nothing was written.
 local function resolve(keys, args)
   local directory, pending, result, conflicts = keys[1], {}, {}, {}
@@ -29,12 +45,14 @@ local function resolve(keys, args)
     else
       if external_id ~= '' and user.x ~= external_id then
         user.x = external_id
+        user.gone_x = gone_since(directory, 'x:' .. external_id)
         pending['x:' .. external_id] = id
         pending['u:' .. id] = cjson.encode(user)
       end
       if email ~= '' and user.e ~= email then
         if user.e ~= '' then pending['e:' .. user.e] = false end
         user.e = email
+        user.gone_e = gone_since(directory, 'e:' .. email)
         pending['e:' .. email] = id
         pending['u:' .. id] = cjson.encode(user)
       end
@@ -42,7 +60,7 @@ local function resolve(keys, args)
         if not new[id] then new_ids[#new_ids + 1] = id end
         new[id] = user
       end
-      result[#result + 1] = { id, user.x, user.e, known and 0 or 1 }
+      result[#result + 1] = { id, user.x, user.e, known and 0 or 1, user.gone_x or '', user.gone_e or '' }
     end
   end
   if #conflicts > 0 then return { -1, unpack(conflicts) } end
@@ -91,13 +109,13 @@ end
 
 -- KEYS  directory
 -- ARGV  "x:external_id", "e:email" or "u:user_id"
--- ->    user id, external_id, email; or nothing
+-- ->    as `resolve` for one user; or nothing
 local function find(keys, args)
   local id = args[1]:match('^u:(.*)$') or redis.call('HGET', keys[1], args[1])
   local raw = id and redis.call('HGET', keys[1], 'u:' .. id)
   if not raw then return false end
   local user = cjson.decode(raw)
-  return { id, user.x, user.e }
+  return { id, user.x, user.e, 0, user.gone_x or '', user.gone_e or '' }
 end
 
 -- KEYS  directory
@@ -116,6 +134,8 @@ local function rename(keys, args)
   if user.e ~= '' then redis.call('HDEL', directory, 'e:' .. user.e) end
   if external_id ~= '' then redis.call('HSET', directory, 'x:' .. external_id, id) end
   if email ~= '' then redis.call('HSET', directory, 'e:' .. email, id) end
+  if user.x ~= external_id then user.gone_x = gone_since(directory, 'x:' .. external_id) end
+  if user.e ~= email then user.gone_e = gone_since(directory, 'e:' .. email) end
   user.x, user.e = external_id, email
   redis.call('HSET', directory, 'u:' .. id, cjson.encode(user))
   return 1
@@ -128,9 +148,22 @@ local function forget(keys, args)
   local raw = redis.call('HGET', keys[1], 'u:' .. args[1])
   if not raw then return 0 end
   local user = cjson.decode(raw)
-  if user.x ~= '' then redis.call('HDEL', keys[1], 'x:' .. user.x) end
-  if user.e ~= '' then redis.call('HDEL', keys[1], 'e:' .. user.e) end
+  for _, name in ipairs({ user.x ~= '' and 'x:' .. user.x, user.e ~= '' and 'e:' .. user.e }) do
+    if name then
+      redis.call('HDEL', keys[1], name)
+      remember_gone(keys[1], name)
+    end
+  end
   redis.call('HDEL', keys[1], 'u:' .. args[1])
   if user.n then write_roster(keys[1], user.n, NOBODY) end
+  return 1
+end
+
+-- KEYS  projects
+-- ARGV  api_key, the record as it was read, the record as it is to be
+-- ->    1, or 0 when it has changed since
+local function replace_project(keys, args)
+  if redis.call('HGET', keys[1], args[1]) ~= args[2] then return 0 end
+  redis.call('HSET', keys[1], args[1], args[3])
   return 1
 end

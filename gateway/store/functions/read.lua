@@ -99,16 +99,30 @@ local function get(keys, args)
   return notification_json(content, unpack_state(packed), recipient_json(keys[1]))
 end
 
+-- Read tokens from args[first]: id, issued_at …
+local function revoked_tokens(user, args, first)
+  local found = {}
+  local revoked_before = #args >= first and redis.call('HGET', user, 'revoked_before')
+  for i = first, #args, 2 do
+    if is_revoked(user, revoked_before, args[i], tonumber(args[i + 1])) then found[#found + 1] = (i - first) / 2 end
+  end
+  return found
+end
+
 -- KEYS  user
 -- ARGV  epoch_if_new  after_epoch after_offset ("" for from now)  max_events max_bytes
--- ->    epoch, offset, unread, unseen, unarchived unread, unarchived unseen, reset reason or "", then messages
+--       then id and issued_at of each token ("" for none) that the answer is for
+-- ->    epoch, offset, unread, unseen, unarchived unread, unarchived unseen, reset reason or "",
+--       the indexes (from 0) of the tokens that are revoked, then messages
 local function read_log(keys, args)
   local user = keys[1]
   local epoch, offset = current_position(user, args[1])
   local count = counts(user)
   local result = {
     epoch, offset, count.unread, count.unseen, count.unarchived_unread, count.unarchived_unseen, '',
+    revoked_tokens(user, args, 6),
   }
+  local HEAD = #result -- before the messages
   local after = tonumber(args[3])
   if not after then return result end
   if after < 0 then
@@ -123,8 +137,8 @@ local function read_log(keys, args)
 
   local max_events, max_bytes, bytes = tonumber(args[4]), tonumber(args[5]), 0
   local next_offset, contiguous = after + 1, true
-  while contiguous and next_offset <= offset and #result - 7 < max_events and bytes < max_bytes do
-    local step = math.min(64, max_events - (#result - 7))
+  while contiguous and next_offset <= offset and #result - HEAD < max_events and bytes < max_bytes do
+    local step = math.min(64, max_events - (#result - HEAD))
     local entries = redis.call('XRANGE', user .. LOG, integer(next_offset), '+', 'COUNT', step)
     contiguous = #entries > 0
     for _, entry in ipairs(entries) do
@@ -135,7 +149,7 @@ local function read_log(keys, args)
       next_offset = next_offset + 1
     end
   end
-  if #result == 7 then result[7] = 'position_expired' end
+  if #result == HEAD then result[7] = 'position_expired' end
   return result
 end
 

@@ -223,14 +223,19 @@ local function count_use(user, kind)
   return used, redis.call('TTL', key)
 end
 
+-- revoked_before: as the user's record has it; issued_at: nil without a token
+local function is_revoked(user, revoked_before, token_id, issued_at)
+  if issued_at and issued_at < tonumber(revoked_before or 0) then return true end
+  return token_id ~= '' and redis.call('ZSCORE', user .. REVOKED, token_id) and true or false
+end
+
 -- ->  "deleted" | "revoked" | "limited", used, seconds | "ok", used, seconds, result of the work
 local function guarded(work)
   return function(keys, args)
     local user, kind, limit, token_id, issued_at = keys[1], args[1], tonumber(args[2]), args[3], tonumber(args[4])
     local field = redis.call('HMGET', user, 'deleted', 'revoked_before')
     if field[1] then return { 'deleted' } end
-    if issued_at and issued_at < tonumber(field[2] or 0) then return { 'revoked' } end
-    if token_id ~= '' and redis.call('SISMEMBER', user .. REVOKED, token_id) == 1 then return { 'revoked' } end
+    if is_revoked(user, field[2], token_id, issued_at) then return { 'revoked' } end
     local used, seconds = 0, 0
     if kind ~= '' then
       used, seconds = count_use(user, kind)

@@ -1,0 +1,392 @@
+"""Access ends when it ends: what rests on a token, a secret, a key or a project closes within a second, everywhere."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+import redis
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.api.test_credentials import Project, project_of
+from tests.live.clients import TRANSPORTS, Ended, LiveClient, WebSocketClient, open_inbox, request_sse, user_token
+from tests.servers import ADMIN, Gateway, RedisServer, running_gateway, running_redis, user_hmac, wait_for
+
+PROMISED_SECONDS = 1.0
+TOKEN_REVOKED, CREDENTIALS_ROTATED = (4508, "token_revoked"), (4509, "credentials_rotated")
+
+
+@pytest.fixture(scope="module")
+def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A server that two gateways share, to be paused and cut off."""
+    with running_redis("valkey", tmp_path_factory.mktemp("r")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory, own_redis: RedisServer) -> Iterator[list[Gateway]]:
+    """Two nodes on one Redis."""
+    with contextlib.ExitStack() as stack:
+        settings = {
+            "INBOX_REDIS_URL": own_redis.url,
+            "INBOX_REDIS_TIMEOUT_SECONDS": "0.5",
+            "INBOX_SECRET_KEY": "test",
+        }
+        yield [
+            stack.enter_context(running_gateway(tmp_path_factory.mktemp("n") / "data", **settings)) for _ in range(2)
+        ]
+
+
+@pytest.fixture
+async def http(nodes: list[Gateway]) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the first node."""
+    async with httpx.AsyncClient(base_url=nodes[0].url, timeout=10) as client:
+        yield client
+
+
+def command(redis_server: RedisServer, *arguments: str, **environment: str) -> str:
+    """Run a command line on the nodes' store; give what it printed."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("INBOX_")}
+    own |= {"INBOX_REDIS_URL": redis_server.url, "INBOX_SECRET_KEY": "test"} | environment
+    return subprocess.run(
+        [sys.executable, "-m", "gateway", *arguments], env=own, check=True, capture_output=True, text=True, timeout=30
+    ).stdout
+
+
+@pytest.fixture
+def project(own_redis: RedisServer) -> Project:
+    """A project of this test's own."""
+    return project_of(command(own_redis, "project", "create", "ends"))
+
+
+Inboxes = list[LiveClient]
+
+
+@contextlib.asynccontextmanager
+async def open_everywhere(nodes: list[Gateway], headers: dict[str, str]) -> AsyncIterator[Inboxes]:
+    """Open an inbox over each transport on each node."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(open_inbox(transport, node, headers=headers))
+            for node in nodes
+            for transport in TRANSPORTS
+        ]
+
+
+async def get(node: Gateway, path: str, headers: dict[str, str]) -> httpx.Response:
+    """Call one node."""
+    async with httpx.AsyncClient(base_url=node.url, timeout=10) as client:
+        return await client.get(path, headers=headers)
+
+
+def bearer(value: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {value}"}
+
+
+def by_hmac(project: Project, user: str, secret: str) -> dict[str, str]:
+    """Give the headers of a user who is proven by an HMAC."""
+    return {
+        "X-MAGICBELL-API-KEY": project.api_key,
+        "X-MAGICBELL-USER-EXTERNAL-ID": user,
+        "X-MAGICBELL-USER-HMAC": user_hmac(user, secret),
+    }
+
+
+async def assert_closed(inboxes: Inboxes, expected: tuple[int, str], since: float | None = None) -> None:
+    """Each inbox says goodbye with this code, and in time if that is counted."""
+    for messages in await asyncio.gather(*(inbox.rest() for inbox in inboxes)):
+        assert [message["type"] for message in messages] == ["goodbye"]
+        assert (messages[0]["code"], messages[0]["reason"], messages[0]["retry_after_ms"]) == (*expected, None)
+    for inbox in inboxes:
+        if isinstance(inbox, WebSocketClient):
+            assert inbox.close_code == expected[0]
+    if since is not None:
+        assert time.monotonic() - since < PROMISED_SECONDS
+
+
+async def assert_open(http: httpx.AsyncClient, project: dict[str, str], user: str, inboxes: Inboxes) -> None:
+    """Each inbox gets the next event."""
+    body = {"notification": {"title": "Still here", "recipients": [{"external_id": user}]}}
+    (await http.post("/notifications", headers=project, json=body)).raise_for_status()
+    for inbox in inboxes:
+        assert (await inbox.event())["name"] == "notifications/new"
+
+
+async def assert_refused(nodes: list[Gateway], headers: dict[str, str], code: str) -> None:
+    """Nothing opens any more, on any node."""
+    for node in nodes:
+        with pytest.raises(Ended) as ended:
+            async with open_inbox("websocket", node, headers=headers):
+                pass
+        assert ended.value.args[0]["code"] == code
+        async with request_sse(node, headers=headers) as response:
+            assert response.status_code == 401
+            assert code in (await response.aread()).decode()
+        response = await get(node, "/notifications", headers)
+        assert (response.status_code, response.json()["errors"][0]["code"]) == (401, code)
+
+
+async def issue(http: httpx.AsyncClient, user: str, admin: dict[str, str] = ADMIN, **fields: Any) -> dict[str, str]:
+    response = await http.post("/v2/jwt/user", headers=admin, json={"external_id": user, **fields})
+    found: dict[str, str] = response.raise_for_status().json()
+    return found
+
+
+# ---- tokens
+
+
+async def test_a_discarded_token_closes_what_it_opened_and_nothing_else(
+    nodes: list[Gateway], http: httpx.AsyncClient, user: str
+) -> None:
+    issued, other = await issue(http, user), await issue(http, user)
+    async with (
+        open_everywhere(nodes, bearer(issued["token"])) as inboxes,
+        open_everywhere(nodes, bearer(other["token"])) as others,
+    ):
+        started = time.monotonic()
+        (await http.delete(f"/v2/jwt/user/{issued['token_id']}", headers=ADMIN)).raise_for_status()
+        await assert_closed(inboxes, TOKEN_REVOKED, started)
+        await assert_open(http, ADMIN, user, others)
+    await assert_refused(nodes, bearer(issued["token"]), "token_revoked")
+
+
+async def test_everything_issued_before_a_moment_closes_and_what_is_newer_stays(
+    nodes: list[Gateway], http: httpx.AsyncClient, user: str
+) -> None:
+    now = int(time.time())
+    old, new = user_token(user, iat=now - 100), user_token(user, iat=now)
+    async with (
+        open_everywhere(nodes, bearer(old)) as inboxes,
+        open_everywhere(nodes, bearer(user_token(user))) as silent,
+        open_everywhere(nodes, bearer(new)) as others,
+    ):
+        started = time.monotonic()
+        path = f"/users/external_id:{user}/revoke_tokens"
+        (await http.post(path, headers=ADMIN, json={"issued_before": now})).raise_for_status()
+        await assert_closed(inboxes + silent, TOKEN_REVOKED, started)
+        await assert_open(http, ADMIN, user, others)
+    await assert_refused(nodes, bearer(old), "token_revoked")
+
+
+async def test_a_node_that_missed_the_revocation_finds_it_when_its_link_is_back(
+    nodes: list[Gateway], http: httpx.AsyncClient, own_redis: RedisServer, user: str
+) -> None:
+    first, second = await issue(http, user), await issue(http, user)
+    kept = user_token(user, iat=int(time.time()) + 5)
+    async with (
+        open_everywhere(nodes, bearer(first["token"])) as inboxes,
+        open_everywhere(nodes, bearer(second["token"])) as others,
+        open_everywhere(nodes, bearer(kept)) as staying,
+    ):
+        channel = await asyncio.to_thread(users_channel, own_redis)
+        with redis.Redis(port=own_redis.port) as admin:
+            # What a node cannot hear is as if it had not been said: write what the function writes, say nothing.
+            admin.zadd(f"{channel}:revoked", {first["token_id"]: int(time.time()) + 100})
+            assert admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub") == len(nodes)
+            await assert_closed(inboxes, TOKEN_REVOKED)
+            await assert_open(http, ADMIN, user, others + staying)
+            admin.hset(channel, "revoked_before", int(time.time()) + 2)
+            assert admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub") == len(nodes)
+            await assert_closed(others, TOKEN_REVOKED)
+            await assert_open(http, ADMIN, user, staying)
+
+
+def users_channel(server: RedisServer) -> str:
+    """Give the one user's channel that is subscribed; earlier tests' go when their connections have."""
+
+    def only() -> str | None:
+        with redis.Redis(port=server.port) as client:
+            names = [name.decode() for name in client.execute_command("PUBSUB", "SHARDCHANNELS")]
+        users = [name for name in names if "{probe" not in name and "{control" not in name]
+        return users[0] if len(users) == 1 else None
+
+    found: str = wait_for(only, "one user's channel")
+    return found
+
+
+async def test_a_token_revoked_while_redis_hung_closes_when_it_goes_on(
+    nodes: list[Gateway], http: httpx.AsyncClient, own_redis: RedisServer, user: str
+) -> None:
+    issued = await issue(http, user)
+    assert own_redis.process is not None
+    async with open_everywhere(nodes, bearer(issued["token"])) as inboxes:
+        own_redis.process.send_signal(signal.SIGSTOP)
+        try:
+            refused = await http.delete(f"/v2/jwt/user/{issued['token_id']}", headers=ADMIN)
+            assert refused.status_code == 503
+        finally:
+            own_redis.process.send_signal(signal.SIGCONT)
+        await asyncio.to_thread(wait_for, lambda: all(node.ready() for node in nodes), "the nodes to be ready")
+        await http.delete(f"/v2/jwt/user/{issued['token_id']}", headers=ADMIN)
+        await assert_closed(inboxes, TOKEN_REVOKED)
+
+
+async def test_a_renewed_connection_rests_on_the_new_token(
+    nodes: list[Gateway], http: httpx.AsyncClient, user: str
+) -> None:
+    old, new, dead = [await issue(http, user) for _ in range(3)]
+    await http.delete(f"/v2/jwt/user/{dead['token_id']}", headers=ADMIN)
+    async with open_inbox("websocket", nodes[1], headers=bearer(old["token"])) as inbox:
+        assert isinstance(inbox, WebSocketClient)
+        assert (await inbox.ask({"type": "auth", "token": dead["token"]}))["code"] == "token_revoked"
+        assert (await inbox.ask({"type": "auth", "token": new["token"]}))["type"] == "renewed"
+        await http.delete(f"/v2/jwt/user/{old['token_id']}", headers=ADMIN)
+        await assert_open(http, ADMIN, user, [inbox])
+        await http.delete(f"/v2/jwt/user/{new['token_id']}", headers=ADMIN)
+        await assert_closed([inbox], TOKEN_REVOKED)
+
+
+async def test_a_refused_renewal_leaves_the_old_token_in_force(
+    nodes: list[Gateway], http: httpx.AsyncClient, user: str
+) -> None:
+    old, dead = [await issue(http, user) for _ in range(2)]
+    await http.delete(f"/v2/jwt/user/{dead['token_id']}", headers=ADMIN)
+    async with open_inbox("websocket", nodes[1], headers=bearer(old["token"])) as inbox:
+        assert isinstance(inbox, WebSocketClient)
+        assert (await inbox.ask({"type": "auth", "token": dead["token"]}))["code"] == "token_revoked"
+        await assert_open(http, ADMIN, user, [inbox])
+        await http.delete(f"/v2/jwt/user/{old['token_id']}", headers=ADMIN)
+        await assert_closed([inbox], TOKEN_REVOKED)
+
+
+async def test_who_connects_while_the_token_is_discarded_never_stays(
+    nodes: list[Gateway], http: httpx.AsyncClient, user: str
+) -> None:
+    async def connect_and_wait(node: Gateway, transport: str, value: str) -> None:
+        with contextlib.suppress(Ended, AssertionError):  # an SSE that is refused answers 401
+            async with open_inbox(transport, node, headers=bearer(value)) as inbox:
+                (goodbye,) = await inbox.rest()
+                assert goodbye["code"] == TOKEN_REVOKED[0]
+
+    for _ in range(10):
+        issued = await issue(http, user)
+        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+            for node in nodes:
+                for transport in TRANSPORTS:
+                    tasks.create_task(connect_and_wait(node, transport, issued["token"]), name="connect")
+            await http.delete(f"/v2/jwt/user/{issued['token_id']}", headers=ADMIN)
+
+
+# ---- secrets, keys, projects
+
+
+@pytest.mark.parametrize("kind", ["hmac", "token", "secret", "issued"])
+async def test_a_secret_rotated_out_closes_what_rests_on_it_whatever_the_proof(
+    nodes: list[Gateway], http: httpx.AsyncClient, own_redis: RedisServer, project: Project, user: str, kind: str
+) -> None:
+    name = {"X-MAGICBELL-USER-EXTERNAL-ID": user}
+    issued = {project.api_secret: (await issue(http, user, project.admin))["token"]}
+    own: Callable[[str], dict[str, str]] = {
+        "hmac": lambda secret: by_hmac(project, user, secret),
+        "token": lambda secret: bearer(user_token(user, secret=secret, api_key=project.api_key)),
+        "secret": lambda secret: project.admin | name | {"X-MAGICBELL-API-SECRET": secret},
+        "issued": lambda secret: bearer(issued[secret]),
+    }[kind]
+    new = project_of(await asyncio.to_thread(command, own_redis, "project", "rotate-secret", project.api_key))
+    issued[new.api_secret] = (await issue(http, user, new.admin))["token"]
+    async with (
+        open_everywhere(nodes, own(project.api_secret)) as inboxes,
+        open_everywhere(nodes, own(new.api_secret)) as others,
+    ):
+        await assert_open(http, project.admin, user, inboxes + others)
+        # The overlap is an hour; a second rotation leaves no room for the first secret.
+        await asyncio.to_thread(command, own_redis, "project", "rotate-secret", project.api_key)
+        await assert_closed(inboxes, CREDENTIALS_ROTATED)
+        await assert_open(http, new.admin, user, others)
+
+
+async def test_connections_close_when_the_overlap_ends(
+    nodes: list[Gateway], http: httpx.AsyncClient, own_redis: RedisServer, project: Project, user: str
+) -> None:
+    old = by_hmac(project, user, project.api_secret)
+    async with open_everywhere(nodes, old) as before:
+        rotate = ("project", "rotate-secret", project.api_key, "--overlap", "3")
+        rotated = time.time()
+        new = project_of(await asyncio.to_thread(command, own_redis, *rotate))
+        async with (
+            open_everywhere(nodes, old) as meanwhile,
+            open_everywhere(nodes, by_hmac(project, user, new.api_secret)) as others,
+        ):
+            await assert_closed(before + meanwhile, CREDENTIALS_ROTATED)
+            assert time.time() - rotated > 2, "the overlap was for them too"
+            await assert_open(http, new.admin, user, others)
+    for node in nodes:
+        response = await get(node, "/notifications", old)
+        assert response.status_code == 401
+
+
+async def test_a_removed_key_closes_what_rests_on_it(
+    nodes: list[Gateway], http: httpx.AsyncClient, project: Project, user: str
+) -> None:
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    public = [dict(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key(), as_dict=True)) for key in keys]
+    claims = {"api_key": project.api_key, "user_external_id": user, "exp": int(time.time()) + 60}
+    removed, kept = [bearer(jwt.encode(claims, key, algorithm="ES256")) for key in keys]
+    (await http.put("/v2/jwt/keys", headers=project.admin, json={"keys": public})).raise_for_status()
+    async with open_everywhere(nodes, removed) as inboxes, open_everywhere(nodes, kept) as others:
+        started = time.monotonic()
+        (await http.put("/v2/jwt/keys", headers=project.admin, json={"keys": public[1:]})).raise_for_status()
+        await assert_closed(inboxes, CREDENTIALS_ROTATED, started)
+        await assert_open(http, project.admin, user, others)
+
+
+async def test_who_came_without_proof_goes_when_hmac_is_switched_on(
+    nodes: list[Gateway], own_redis: RedisServer, user: str
+) -> None:
+    def prepare(enabled: str) -> None:
+        project = {"INBOX_BOOTSTRAP_API_KEY": "switched", "INBOX_BOOTSTRAP_API_SECRET": "s" * 32}
+        command(own_redis, "prepare", INBOX_BOOTSTRAP_HMAC_ENABLED=enabled, **project)
+
+    await asyncio.to_thread(prepare, "false")
+    switched = Project("switched", "s" * 32)
+    nameless = {"X-MAGICBELL-API-KEY": "switched", "X-MAGICBELL-USER-EXTERNAL-ID": user}
+    async with (
+        httpx.AsyncClient(base_url=nodes[0].url) as http,
+        open_everywhere(nodes, nameless) as inboxes,
+        open_everywhere(nodes, by_hmac(switched, user, switched.api_secret)) as others,
+    ):
+        await asyncio.to_thread(prepare, "true")
+        await assert_closed(inboxes, CREDENTIALS_ROTATED)
+        await assert_open(http, switched.admin, user, others)
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "link-was-down"])
+async def test_a_deleted_project_closes_all_of_its_connections(
+    nodes: list[Gateway], http: httpx.AsyncClient, own_redis: RedisServer, project: Project, user: str, told: bool
+) -> None:
+    async with (
+        open_everywhere(nodes, by_hmac(project, user, project.api_secret)) as inboxes,
+        open_everywhere(nodes, bearer(user_token(user))) as others,
+    ):
+        with redis.Redis(port=own_redis.port) as admin:
+            assert admin.hdel("inbox:1:{projects}", project.api_key) == 1
+            if told:
+                admin.execute_command("SPUBLISH", "inbox:1:{control}", f"project {project.api_key}")
+            else:
+                admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        await assert_closed(inboxes, CREDENTIALS_ROTATED)
+        await assert_open(http, ADMIN, user, others)
+    for node in nodes:
+        response = await get(node, "/notifications", project.admin)
+        assert response.json()["errors"][0]["code"] == "incorrect_api_key"
+
+
+async def test_a_deleted_users_connections_close_on_every_node(
+    nodes: list[Gateway], http: httpx.AsyncClient, user: str
+) -> None:
+    issued = await issue(http, user)
+    async with open_everywhere(nodes, bearer(issued["token"])) as inboxes:
+        started = time.monotonic()
+        (await http.delete(f"/users/external_id:{user}", headers=ADMIN)).raise_for_status()
+        for messages in await asyncio.gather(*(inbox.rest() for inbox in inboxes)):
+            assert [message["reason"] for message in messages] == ["user_deleted"]
+        assert time.monotonic() - started < PROMISED_SECONDS
+    await assert_refused(nodes, bearer(issued["token"]), "token_revoked")

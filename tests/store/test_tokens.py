@@ -1,0 +1,155 @@
+"""Issued tokens in the store: bounds, order, and that nothing of them stays when they have expired."""
+
+import secrets
+from uuid import UUID
+
+import pytest
+from redis.asyncio import Redis
+
+from gateway.domain.guard import UNGUARDED, Guard, TokenRevokedError
+from gateway.domain.principal import ProjectId, User
+from gateway.store import keys, tokens
+from gateway.store.inbox import InboxStore
+from gateway.store.tokens import Owner, Token, TokenStore, TooManyTokensError
+from tests.store.conftest import InspectedClient, new_user
+
+FAR = 4_000_000_000
+"""Seconds that are far from Redis's own clock, by which keys expire."""
+
+
+def new_token(number: int, created: int = FAR, seconds: int = 100) -> Token:
+    return Token(str(UUID(int=number)), created, created + seconds, None, f"number {number}")
+
+
+def owners() -> tuple[User, ProjectId]:
+    return new_user(), ProjectId(f"p-{secrets.token_hex(4)}")
+
+
+async def ids(store: TokenStore, owner: Owner, now: int = FAR) -> list[int]:
+    page = await store.page(owner, 100, None, None, now)
+    return [UUID(token.id).int for token in page.tokens]
+
+
+def keys_of(owner: Owner) -> tuple[str, ...]:
+    base = keys.user(owner.project_id, owner.id) if isinstance(owner, User) else keys.project(owner)
+    return (f"{base}:tokens", f"{base}:token")
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounds within a test's reach."""
+    monkeypatch.setattr(tokens, "MAX_TOKENS", 3)
+    monkeypatch.setattr(tokens, "MAX_REVOKED", 4)
+
+
+@pytest.fixture
+def store_of_tokens(client: InspectedClient) -> TokenStore:
+    return TokenStore(client)
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["user", "project"])
+async def test_an_issued_token_is_listed_until_it_expires(store_of_tokens: TokenStore, which: int) -> None:
+    owner = owners()[which]
+    token = new_token(1)
+    await store_of_tokens.issue(owner, token)
+    await store_of_tokens.issue(owner, token)
+    assert (await store_of_tokens.page(owner, 100, None, None, FAR + 99)).tokens == [token]
+    assert await ids(store_of_tokens, owner, FAR + 100) == []
+    assert await store_of_tokens.discard(owner, token.id, FAR + 100) is None
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["user", "project"])
+async def test_its_keys_expire_with_the_last_token(
+    store_of_tokens: TokenStore, client: InspectedClient, which: int
+) -> None:
+    owner = owners()[which]
+    redis: Redis = client.redis
+    for number, seconds in ((1, 50), (2, 500), (3, 5)):
+        await store_of_tokens.issue(owner, new_token(number, seconds=seconds))
+    for key in keys_of(owner):
+        assert await redis.execute_command("EXPIRETIME", key) == FAR + 500
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("which", [0, 1], ids=["user", "project"])
+async def test_more_live_tokens_than_allowed_are_refused_and_discarded_ones_give_way(
+    store_of_tokens: TokenStore, which: int
+) -> None:
+    owner = owners()[which]
+    for number in (1, 2, 3):
+        await store_of_tokens.issue(owner, new_token(number))
+    with pytest.raises(TooManyTokensError):
+        await store_of_tokens.issue(owner, new_token(4))
+    assert await ids(store_of_tokens, owner) == [3, 2, 1]
+    assert await store_of_tokens.discard(owner, new_token(2).id, FAR + 1) == FAR + 1
+    await store_of_tokens.issue(owner, new_token(4))
+    assert await ids(store_of_tokens, owner) == [4, 3, 1]
+    await store_of_tokens.issue(owner, new_token(5, created=FAR + 100))
+    assert await ids(store_of_tokens, owner, FAR + 100) == [5]
+
+
+@pytest.mark.usefixtures("few")
+async def test_the_ids_of_discarded_tokens_are_bounded_and_go_when_those_would_have_expired(
+    store_of_tokens: TokenStore, store: InboxStore, client: InspectedClient
+) -> None:
+    user = new_user()
+    revoked = keys.user(user.project_id, user.id) + ":revoked"
+    for number in range(4):
+        await store_of_tokens.issue(user, new_token(number))
+        await store_of_tokens.discard(user, new_token(number).id, FAR)
+        with pytest.raises(TokenRevokedError):
+            await store.use(user, Guard(None, new_token(number).id, FAR))
+    with pytest.raises(TooManyTokensError):
+        await store_of_tokens.issue(user, new_token(4))
+    assert await client.redis.execute_command("EXPIRETIME", revoked) == FAR + 160
+    await store_of_tokens.issue(user, new_token(5, created=FAR + 170))
+    assert await client.redis.zcard(revoked) == 0
+
+
+async def test_discarding_all_at_once_needs_no_ids(
+    store_of_tokens: TokenStore, store: InboxStore, client: InspectedClient
+) -> None:
+    user = new_user()
+    for number in range(3):
+        await store_of_tokens.issue(user, new_token(number, created=FAR + number))
+    await store_of_tokens.discard(user, new_token(0).id, FAR + 3)
+    assert await store_of_tokens.discard_before(user, FAR + 2, FAR + 4) == FAR + 2
+    assert await store_of_tokens.discard_before(user, FAR + 1, FAR + 5) == FAR + 2
+    assert await client.redis.zcard(keys.user(user.project_id, user.id) + ":revoked") == 0
+    page = await store_of_tokens.page(user, 100, None, None, FAR + 5)
+    assert [token.discarded_at for token in page.tokens] == [None, FAR + 4, FAR + 3]
+    for token in page.tokens[1:]:
+        with pytest.raises(TokenRevokedError):
+            await store.use(user, Guard(None, token.id, token.created_at))
+    await store.use(user, Guard(None, page.tokens[0].id, page.tokens[0].created_at))
+
+
+async def test_a_read_of_the_log_says_which_of_its_readers_tokens_are_revoked(
+    store_of_tokens: TokenStore, store: InboxStore
+) -> None:
+    user = new_user()
+    token = new_token(1)
+    await store_of_tokens.issue(user, token)
+    readers = [(token.id, FAR), ("other", FAR), ("", 5), ("", FAR)]
+    assert (await store.read_log(user, None, "e", tokens=readers)).revoked == frozenset()
+    await store_of_tokens.discard(user, token.id, FAR)
+    await store_of_tokens.discard_before(user, 6, FAR)
+    assert (await store.read_log(user, None, "e", tokens=readers)).revoked == {readers[0], readers[2]}
+    assert (await store.read_log(user, None, "e", UNGUARDED)).revoked == frozenset()
+
+
+async def test_a_tokens_user_is_known_by_the_token(store_of_tokens: TokenStore) -> None:
+    user = new_user()
+    await store_of_tokens.issue(user, new_token(1))
+    assert await store_of_tokens.owner(user.project_id, new_token(1).id) == user.id
+    assert await store_of_tokens.owner(user.project_id, new_token(2).id) is None
+    assert await store_of_tokens.owner(new_user().project_id, new_token(1).id) is None
+
+
+async def test_a_deleted_users_tokens_are_gone(
+    store_of_tokens: TokenStore, store: InboxStore, client: InspectedClient
+) -> None:
+    user = new_user()
+    await store_of_tokens.issue(user, new_token(1))
+    await store.delete_user(user)
+    assert await client.redis.exists(*keys_of(user)) == 0
