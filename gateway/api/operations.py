@@ -5,7 +5,7 @@ from importlib.resources import files
 
 from starlette.responses import RedirectResponse, Response
 
-from gateway.api import devices, notifications, preferences, realtime, subscriptions, users
+from gateway.api import devices, imports, notifications, preferences, realtime, subscriptions, users
 from gateway.api import schemas as s
 from gateway.api.notifications import FILTER, LISTING, SENDING
 from gateway.api.openapi import document
@@ -89,6 +89,8 @@ OPERATIONS = [
     Row("POST", "/users", A, users.create, "Create a user", s.CREATED_USER, users.CREATED, idempotent=True),
     Row("PUT", "/users/{user}", A, users.update, "Update a user", s.USER, users.UPDATED),
     Row("DELETE", "/users/{user}", A, users.delete, "Delete a user"),
+    Row("POST", "/imports", A, imports.create, "Import users", s.IMPORTING, imports.BODY, idempotent=True),
+    Row("GET", "/imports/{import_id}", A, imports.get, "Fetch an import", s.IMPORT),
     Row("GET", "/config", U, realtime.config, "How to connect", s.CONFIG, without_credentials=NO_KEY),
     Row("GET", "/realtime/events", U, realtime.events, "Pull events", s.EVENTS, query=(realtime.SINCE,)),
     Row("GET", "/healthz", P, _healthz, "Whether this process runs", s.HEALTHY),
@@ -107,8 +109,6 @@ _NOT_BUILT = [
     "GET /broadcasts",
     "GET /broadcasts/{id}",
     "GET /broadcasts/{id}/notifications",
-    "POST /imports",
-    "GET /imports/{id}",
     "GET /workspaces/{workspace_id}/projects",
     "POST /workspaces/{workspace_id}/projects",
     "GET /workspaces/{workspace_id}/projects/{project_id}",

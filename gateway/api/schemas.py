@@ -189,6 +189,40 @@ class UserAnswer(msgspec.Struct):
     user: User
 
 
+# ---- what is done later
+
+
+class ImportSummary(msgspec.Struct, omit_defaults=True):
+    """The rows done so far, by what became of them; empty in the answer to the import."""
+
+    total: int | UnsetType = UNSET
+    created: int | UnsetType = UNSET
+    updated: int | UnsetType = UNSET
+    failures: int | UnsetType = UNSET
+
+
+class ImportProblem(msgspec.Struct, omit_defaults=True):
+    """Why a row was not taken in, counted from 0; without a row, why the import ended."""
+
+    message: str
+    row: int | UnsetType = UNSET
+
+
+class Import(msgspec.Struct):
+    """An import and how far it is."""
+
+    id: Uuid
+    status: Literal["processing", "processed"]
+    summary: ImportSummary
+    errors: list[ImportProblem]
+
+
+class ImportAnswer(msgspec.Struct, rename={"import_": "import"}):
+    """One import."""
+
+    import_: Import
+
+
 # ---- the live side
 
 
@@ -326,6 +360,8 @@ SUBSCRIPTIONS = Answer(200, "All topics", SubscriptionList)
 REGISTERED = Answer(201, "Registered", PushSubscriptionAnswer)
 CREATED_USER = Answer(201, "The user", UserAnswer)
 USER = Answer(200, "The user", UserAnswer)
+IMPORTING = Answer(201, "Accepted", ImportAnswer)
+IMPORT = Answer(200, "The import", ImportAnswer)
 EVENTS = Answer(200, "The events", EventPage)
 CONFIG = Answer(200, "The addresses", Config)
 HEALTHY = Answer(200, "It runs", Health)

@@ -82,6 +82,8 @@ class FunctionClient:
 
         Raises StoreUnavailableError; some of the calls may have run by then.
         """
+        if not calls:
+            return []
         for function, _, _ in calls:
             REDIS_CALLS.labels(function).inc()
         try:
@@ -108,6 +110,17 @@ class FunctionClient:
             if "already exists" not in str(problem):
                 raise
         except _UNAVAILABLE as problem:
+            raise StoreUnavailableError(type(problem).__name__) from problem
+
+    async def run(self, *commands: Sequence[Argument]) -> list[Any]:
+        """Run plain commands in one round trip. Raises StoreUnavailableError; some of them may have run by then."""
+        try:
+            pipeline = self.redis.pipeline(transaction=False)
+            for command in commands:
+                pipeline.execute_command(*command)
+            return list(await pipeline.execute())
+        except (*_UNAVAILABLE, RedisError) as problem:
+            REDIS_ERRORS.inc()
             raise StoreUnavailableError(type(problem).__name__) from problem
 
     async def publish(self, channel: str, message: bytes) -> None:

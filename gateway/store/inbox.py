@@ -222,6 +222,27 @@ class InboxStore:
         if topics:
             await self._client.call("remove_subscriber", keys.directory(user.project_id), user.id, "", *topics)
 
+    async def set_profiles(self, profiles: Sequence[tuple[User, Mapping[str, Any]]]) -> None:
+        """Set attributes of several users. Raises UserDeletedError for one of them; others may be written by then."""
+        answers = await self._client.call_many(
+            [
+                (
+                    "set_profile",
+                    keys.user(user.project_id, user.id),
+                    (*guard_arguments(), *_profile_arguments(profile)),
+                )
+                for user, profile in profiles
+            ]
+        )
+        for answer, (user, _) in zip(answers, profiles, strict=True):
+            unwrapped(answer, user, UNGUARDED)
+
+    async def delete_users(self, users: Sequence[User]) -> None:
+        """Remove everything of several users, as `delete_user` does."""
+        await self._client.call_many(
+            [("delete_user", keys.user(user.project_id, user.id), (TOMBSTONE_SECONDS,)) for user in users]
+        )
+
     async def _write(self, user: User, guard: Guard, moment: Moment, function: str, *arguments: Argument) -> int:
         return int(await self._functions.call(user, guard, function, *self._context(moment), *arguments))
 
