@@ -59,6 +59,7 @@ class JobRunner:
                 self._woken.clear()
                 with contextlib.suppress(StoreUnavailableError):
                     await self._claim_all(tasks)
+                _heed_cancellation()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL_SECONDS * random.uniform(0.5, 1.5)):
                         await self._woken.wait()
@@ -114,6 +115,7 @@ class JobRunner:
             async for step in steps:
                 number += 1
                 await self._queue.save(job, number, step)
+                _heed_cancellation()
                 if time.monotonic() >= turn_ends:
                     waiting = await self._queue.renew(job.claim)
                     if waiting and self._running >= MAX_RUNNING:
@@ -128,3 +130,10 @@ class JobRunner:
         with contextlib.suppress(StoreUnavailableError, TimeoutError):
             async with asyncio.timeout(RELEASE_SECONDS):
                 await self._queue.release(claim)
+
+
+def _heed_cancellation() -> None:
+    """Stop if this task was cancelled: `asyncio.wait_for`, which redis-py uses, may swallow that before Python 3.12."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
