@@ -27,6 +27,7 @@ from gateway.api.operations import OPERATIONS
 from gateway.auth import Authenticator
 from gateway.domain.errors import ApiError, ErrorCode, Problem, api_error
 from gateway.domain.principal import ProjectId, UserId
+from gateway.jobs.broadcasts import Broadcaster
 from gateway.jobs.deletion import Deletion
 from gateway.jobs.imports import Importer
 from gateway.jobs.runner import JobRunner
@@ -74,12 +75,16 @@ class Worker:
         directory = Directory(client, time.monotonic)
         authenticator = Authenticator(self.projects, directory, time.time)
         retention = Retention(settings.log_retention_events, settings.log_retention_seconds)
-        inboxes = InboxStore(client, retention, ContentStore(client))
+        contents = ContentStore(client)
+        inboxes = InboxStore(client, retention, contents)
+        subscriptions = SubscriptionStore(client)
         self.link = PubSubLink(settings, client, worker_id)
-        queue = JobQueue(client)
+        queue, jobs = JobQueue(client), JobStore(client)
+        broadcaster = Broadcaster(jobs, directory, inboxes, contents, subscriptions)
         self.jobs = JobRunner(
             queue,
             {
+                Kind.BROADCAST: broadcaster.work,
                 Kind.IMPORT: Importer(queue, directory, inboxes).work,
                 Kind.DELETE_PROJECT: Deletion(Eraser(client, inboxes)).work,
             },
@@ -94,9 +99,9 @@ class Worker:
             IdempotencyStore(client),
             CategoryStore(client, time.monotonic),
             PreferenceStore(client, retention),
-            SubscriptionStore(client),
+            subscriptions,
             DeviceStore(client),
-            JobStore(client),
+            jobs,
             new_epoch,
             self._not_ready,
         )

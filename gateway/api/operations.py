@@ -5,7 +5,7 @@ from importlib.resources import files
 
 from starlette.responses import RedirectResponse, Response
 
-from gateway.api import devices, imports, notifications, preferences, realtime, subscriptions, users
+from gateway.api import broadcasts, devices, imports, notifications, preferences, realtime, subscriptions, users
 from gateway.api import schemas as s
 from gateway.api.notifications import FILTER, LISTING, SENDING
 from gateway.api.openapi import document
@@ -89,6 +89,14 @@ OPERATIONS = [
     Row("POST", "/users", A, users.create, "Create a user", s.CREATED_USER, users.CREATED, idempotent=True),
     Row("PUT", "/users/{user}", A, users.update, "Update a user", s.USER, users.UPDATED),
     Row("DELETE", "/users/{user}", A, users.delete, "Delete a user"),
+    Row("POST", "/broadcasts", A, broadcasts.create, "Broadcast", s.BROADCASTING, broadcasts.BODY, idempotent=True),
+    Row("GET", "/broadcasts", A, broadcasts.list_broadcasts, "List broadcasts", s.BROADCASTS, query=broadcasts.PAGING),
+    Row("GET", "/broadcasts/{broadcast_id}", A, broadcasts.get, "Fetch a broadcast", s.BROADCAST),
+    Row(
+        *("GET", "/broadcasts/{broadcast_id}/notifications", A, broadcasts.list_notifications),
+        *("List a broadcast's notifications", s.BROADCAST_NOTIFICATIONS),
+        query=broadcasts.PAGING,
+    ),
     Row("POST", "/imports", A, imports.create, "Import users", s.IMPORTING, imports.BODY, idempotent=True),
     Row("GET", "/imports/{import_id}", A, imports.get, "Fetch an import", s.IMPORT),
     Row("GET", "/config", U, realtime.config, "How to connect", s.CONFIG, without_credentials=NO_KEY),
@@ -105,10 +113,6 @@ OPERATIONS = [
 
 _NOT_BUILT = [
     "GET /inbox-bell.js",
-    "POST /broadcasts",
-    "GET /broadcasts",
-    "GET /broadcasts/{id}",
-    "GET /broadcasts/{id}/notifications",
     "GET /workspaces/{workspace_id}/projects",
     "POST /workspaces/{workspace_id}/projects",
     "GET /workspaces/{workspace_id}/projects/{project_id}",

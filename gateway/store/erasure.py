@@ -26,7 +26,8 @@ class Eraser:
         pattern = keys.all_of_project(project_id)
         (answer,) = await self._client.run(("SCAN", cursor, "MATCH", pattern, "COUNT", SCANNED_KEYS))
         found = [key.decode() for key in answer[1]]
-        of_users = [key for key in found if key.startswith(keys.of_users(project_id))]
+        contents, users = keys.of_contents(project_id), keys.of_users(project_id)
+        of_users = [key for key in found if key.startswith(users) and not key.startswith(contents)]
         doomed = [key for key in set(found) - set(of_users) if not key.startswith(spared)]
         doomed += await self._delete_users(project_id, of_users)
         if doomed:

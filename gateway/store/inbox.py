@@ -65,6 +65,13 @@ class Delivery:
     profile: Mapping[str, Any] = field(default_factory=dict)
     fresh: bool = True
 
+    def after(self, earlier: "Delivery | None") -> "Delivery":
+        """Join two mentions of a user to one recipient: all their attributes count, and names not from a cache."""
+        if earlier is None:
+            return self
+        newer = earlier if earlier.fresh and not self.fresh else self
+        return Delivery(newer.user, {**earlier.profile, **self.profile}, newer.fresh)
+
 
 class Outcome(Enum):
     """What became of one delivery."""
@@ -168,6 +175,21 @@ class InboxStore:
         """Read one item as JSON; None when there is no such item."""
         item = await self._functions.read(user, guard, "get", notification_id.bytes)
         return (await self._contents.expand(user.project_id, [item]))[0] if item is not None else None
+
+    async def get_each(self, users: Sequence[User], notification_id: UUID) -> list[bytes | None]:
+        """Read the same item of several users, None where there is none; users must be of one project."""
+        calls: list[Call] = [
+            (
+                "get_uncounted",
+                keys.user(user.project_id, user.id),
+                (*guard_arguments(), notification_id.bytes),
+            )
+            for user in users
+        ]
+        items = [answer[3] if answer[0] == b"ok" else None for answer in await self._client.call_many(calls)]
+        found = [item for item in items if item is not None]
+        expanded = iter(await self._contents.expand(users[0].project_id, found) if found else ())
+        return [next(expanded) if item is not None else None for item in items]
 
     async def read_log(self, user: User, after: Position | None, new_epoch: str, guard: Guard = UNGUARDED) -> LogPage:
         """Read the events after a position, as many as fit; None asks for the current position and counts only."""

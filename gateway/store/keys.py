@@ -96,8 +96,13 @@ def all_of_project(project_id: ProjectId) -> str:
     return f"{PREFIX}{{{project_id}[:}}]*"
 
 
+def of_contents(project_id: ProjectId) -> str:
+    """Give what the keys of a project's shared contents begin with."""
+    return f"{PREFIX}{{{project_id}:content:"
+
+
 def of_users(project_id: ProjectId) -> str:
-    """Give what the keys of a project's users begin with."""
+    """Give what the keys of a project's users begin with, and those of its contents."""
     return f"{PREFIX}{{{project_id}:"
 
 
