@@ -25,13 +25,14 @@ class Eraser:
         """
         pattern = keys.all_of_project(project_id)
         (answer,) = await self._client.run(("SCAN", cursor, "MATCH", pattern, "COUNT", SCANNED_KEYS))
-        found = [key.decode() for key in answer[1]]
+        # Some keys end with the bytes of an id.
+        found = [key.decode("latin-1") for key in answer[1]]
         contents, users = keys.of_contents(project_id), keys.of_users(project_id)
         of_users = [key for key in found if key.startswith(users) and not key.startswith(contents)]
         doomed = [key for key in set(found) - set(of_users) if not key.startswith(spared)]
         doomed += await self._delete_users(project_id, of_users)
         if doomed:
-            await self._client.run(*(("UNLINK", key) for key in doomed))
+            await self._client.run(*(("UNLINK", key.encode("latin-1")) for key in doomed))
         return int(answer[0]), len(doomed)
 
     async def _delete_users(self, project_id: ProjectId, found: list[str]) -> list[str]:
