@@ -27,6 +27,10 @@ from gateway.api.operations import OPERATIONS
 from gateway.auth import Authenticator
 from gateway.domain.errors import ApiError, ErrorCode, Problem, api_error
 from gateway.domain.principal import ProjectId, UserId
+from gateway.jobs.broadcasts import Broadcaster
+from gateway.jobs.deletion import Deletion
+from gateway.jobs.imports import Importer
+from gateway.jobs.runner import JobRunner
 from gateway.live.http import HttpProtocol
 from gateway.live.hub import Hub
 from gateway.settings import Settings
@@ -34,7 +38,9 @@ from gateway.store.client import FunctionClient, StoreUnavailableError
 from gateway.store.contents import ContentStore
 from gateway.store.devices import DeviceStore
 from gateway.store.directory import CONTROL_USER, Directory, IdempotencyStore
+from gateway.store.erasure import Eraser
 from gateway.store.inbox import InboxStore, Retention
+from gateway.store.jobs import CONTROL_JOBS, JobQueue, JobStore, Kind
 from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore
 from gateway.store.projects import CONTROL_PROJECT, ProjectStore
 from gateway.store.pubsub import PubSubLink
@@ -70,8 +76,20 @@ class Worker:
         tokens = TokenStore(client)
         authenticator = Authenticator(self.projects, directory, tokens, time.time)
         retention = Retention(settings.log_retention_events, settings.log_retention_seconds)
-        inboxes = InboxStore(client, retention, ContentStore(client))
+        contents = ContentStore(client)
+        inboxes = InboxStore(client, retention, contents)
+        subscriptions = SubscriptionStore(client)
         self.link = PubSubLink(settings, client, worker_id)
+        queue, jobs = JobQueue(client), JobStore(client)
+        broadcaster = Broadcaster(jobs, directory, inboxes, contents, subscriptions)
+        self.jobs = JobRunner(
+            queue,
+            {
+                Kind.BROADCAST: broadcaster.work,
+                Kind.IMPORT: Importer(queue, directory, inboxes).work,
+                Kind.DELETE_PROJECT: Deletion(Eraser(client, inboxes)).work,
+            },
+        )
         self.projects.hears_changes = lambda: self.link.healthy
         self.link.on_control = self._on_control
         self._directory = directory
@@ -86,8 +104,9 @@ class Worker:
             IdempotencyStore(client),
             CategoryStore(client, time.monotonic),
             PreferenceStore(client, retention),
-            SubscriptionStore(client),
+            subscriptions,
             DeviceStore(client),
+            jobs,
             new_epoch,
             self._not_ready,
         )
@@ -98,14 +117,18 @@ class Worker:
         """Connect, serve the live side in the background, and take everything down at the end."""
         with contextlib.suppress(StoreUnavailableError):
             await self.client.load()  # later calls load it too: Redis may come up after us
-        hub = asyncio.create_task(self.hub.run(), name="hub")
-        hub.add_done_callback(_end_with_hub)
+        tasks = [
+            asyncio.create_task(self.hub.run(), name="hub"),
+            asyncio.create_task(self.jobs.run(), name="jobs"),
+        ]
+        for task in tasks:
+            task.add_done_callback(_end_with)
         try:
             yield
         finally:
-            hub.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await hub
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             self.client.close()
 
     @contextlib.asynccontextmanager
@@ -116,6 +139,8 @@ class Worker:
     def _on_control(self, message: bytes) -> None:
         """Forget what another node says has changed; everything when some message may have been missed."""
         match message.decode().split(" "):
+            case [word] if word == CONTROL_JOBS:
+                self.jobs.wake()
             case [word, project_id, user_id] if word == CONTROL_USER:
                 self._directory.forget_cached(ProjectId(project_id), UserId(user_id))
             case [word, api_key] if word == CONTROL_PROJECT:
@@ -125,6 +150,7 @@ class Worker:
                 self._directory.forget_all()
                 self.projects.forget_all()
                 self.hub.all_projects_changed()
+                self.jobs.wake()
 
     def _not_ready(self) -> str:
         if self.hub.draining:
@@ -132,10 +158,10 @@ class Worker:
         return "" if self.link.healthy else "redis_unavailable"
 
 
-def _end_with_hub(hub: "asyncio.Task[None]") -> None:
-    """End this worker, whose live side is dead: the supervisor starts another."""
-    if not hub.cancelled() and hub.exception() is not None:
-        log.critical("hub_died", exc_info=hub.exception())
+def _end_with(task: "asyncio.Task[None]") -> None:
+    """End this worker, a part of which is dead: the supervisor starts another."""
+    if not task.cancelled() and task.exception() is not None:
+        log.critical(f"{task.get_name()}_died", exc_info=task.exception())
         os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -36,6 +36,8 @@ PROBE_SECONDS = Gauge(
 )
 RATE_LIMITED = Counter("inbox_rate_limited", "Calls refused because the caller's minute was used up.", ["kind"])
 RATE_LIMIT_FAILURES = Counter("inbox_rate_limit_failures", "Calls that could not be counted and were let through.")
+JOBS_RUNNING = Gauge("inbox_jobs_running", "Jobs that are being done.", multiprocess_mode="livesum")
+JOBS_FINISHED = Counter("inbox_jobs_finished", "Jobs that are done, or were given up.", ["kind"])
 REQUESTS = Counter("inbox_http_requests", "REST requests.", ["operation", "status"])
 
 

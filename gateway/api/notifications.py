@@ -2,70 +2,38 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import msgspec
 from starlette.responses import Response
 
+from gateway.api.broadcasts import Plan, accept
 from gateway.api.idempotency import once
-from gateway.api.identity import ATTRIBUTES, NAMES, NamedUser
 from gateway.api.operation import Call, Handler, encode, no_content, raw_json_response
-from gateway.api.params import Anything, Array, Body, Hash, Object, Text
+from gateway.api.params import Body
 from gateway.api.query import Flag, Number, Texts
+from gateway.api.sending import (
+    NOTIFICATION,
+    attributes_of,
+    content_of,
+    identity_of,
+    is_for_many,
+    sent_fields,
+    shown_fields,
+)
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.guard import UserDeletedError
 from gateway.domain.notification import UNCATEGORIZED, BulkCommand, Command, Filter, stored_categories
-from gateway.domain.principal import Identity, Project, normalize_email
 from gateway.store.contents import Content
 from gateway.store.directory import IdentityConflictError
-from gateway.store.inbox import Delivery, Moment
+from gateway.store.inbox import Delivery
 
-MAX_RECIPIENTS = 1000
 MAX_FILTER_ITEMS = 50
 """Categories or topics in one query: each costs the store a few index look-ups."""
 
 PIPELINE_BYTES = 4 * 1024 * 1024
 PIPELINE_CALLS = 200
 """How much of one request goes to Redis in one go, so that other requests get their turn."""
-
-_UNBUILT_RECIPIENTS = {kind: Anything(description="Not built yet: answers 501.") for kind in ("matches", "topic")}
-
-_IN_APP = Object(
-    fields={
-        "title": Text(max_length=255),
-        "content": Text(max_length=4 * 1024 * 1024),
-        "action_url": Text(max_length=2048),
-    }
-)
-
-NOTIFICATION = Object(
-    required=True,
-    fields={
-        "title": Text(required=True, max_length=255, description="Not blank."),
-        "content": Text(max_length=4 * 1024 * 1024),
-        "action_url": Text(max_length=2048, description="Where a click leads."),
-        "category": Text(max_length=100),
-        "topic": Text(max_length=100),
-        "custom_attributes": Hash(max_bytes=6000),
-        "recipients": Array(
-            required=True,
-            min_items=1,
-            max_items=MAX_RECIPIENTS,
-            item=NamedUser(
-                required=True,
-                description="A user, by external_id or email; who is unknown is created.",
-                fields={**NAMES, **ATTRIBUTES, **_UNBUILT_RECIPIENTS},
-                other_ways=tuple(_UNBUILT_RECIPIENTS),
-            ),
-        ),
-        # Other channels' overrides are for channels that this gateway does not deliver to.
-        "overrides": Object(
-            fields={"channels": Object(fields={"in_app": _IN_APP})},
-            description="What the inbox shows in place of the fields above.",
-        ),
-    },
-)
-"""What `POST /notifications` takes, with the contract's limits."""
 
 SENDING = Body(
     "notification",
@@ -78,7 +46,6 @@ SENDING = Body(
         "custom_attributes": {"order": 42},
         "recipients": [{"external_id": "ada"}],
     },
-    refusals=(ErrorCode.NOT_BUILT,),
 )
 
 FILTER = (
@@ -101,66 +68,53 @@ LISTING = (
 
 
 async def create(call: Call) -> Response:
-    """Send a notification to 1 to 1000 users, who are created where they are unknown."""
+    """Send a notification. Users who are named are created where they are unknown, and have it before the answer.
+
+    With a condition or a topic among the recipients it is delivered soon after, as a broadcast of the same id.
+    """
     body = await call.body()
     values = call.fields(body)
-    identities = [_identity(recipient) for recipient in values["recipients"]]
-    plan = encode({"id": str(uuid4()), "moment": call.services.moment()})
-    return await once(call, body, plan, lambda plan, remember: _send(call, values, identities, plan, remember))
+    send = _send_later if is_for_many(values) else _send
+    plan = encode(Plan(str(uuid4()), call.services.moment()))
+
+    async def run(encoded_plan: bytes, remember: bool) -> bytes:
+        plan = msgspec.json.decode(encoded_plan, type=Plan)
+        await send(call, values, plan, remember)
+        sent_at = plan.moment.now_ms // 1000
+        return encode({"notification": {"id": plan.id, **sent_fields(values), "sent_at": sent_at}})
+
+    return await once(call, body, plan, run)
 
 
-class _Plan(msgspec.Struct, frozen=True):
-    """What a repeated request must do alike."""
-
-    id: str
-    moment: Moment
+async def _send_later(call: Call, values: Mapping[str, Any], plan: Plan, remember: bool) -> None:
+    await accept(call, values, plan, "notification")
 
 
-async def _send(
-    call: Call, values: Mapping[str, Any], identities: Sequence[Identity], encoded_plan: bytes, remember: bool
-) -> bytes:
-    plan = msgspec.json.decode(encoded_plan, type=_Plan)
-    fields = {
-        "title": values["title"],
-        "content": values["content"],
-        "action_url": values["action_url"],
-        "category": values["category"] or "",
-        "topic": values["topic"] or None,
-        "custom_attributes": values["custom_attributes"],
-    }
-    in_app = ((values["overrides"] or {}).get("channels") or {}).get("in_app") or {}
-    overridden = {**fields, **{name: value for name, value in in_app.items() if value}}
-    content = Content.encode(UUID(plan.id), overridden)
+async def _send(call: Call, values: Mapping[str, Any], plan: Plan, remember: bool) -> None:
+    content = content_of(plan.id, shown_fields(values))
     if content.category:
         await call.services.categories.record(call.project.id, content.category)
     try:
-        await _deliver(call, identities, values["recipients"], content, plan, remember)
+        await _deliver(call, values["recipients"], content, plan, remember)
     except UserDeletedError as deleted:
         # Someone was deleted meanwhile and is a new user now. Who has the item by this id already gets no second.
         await call.services.directory.forget(deleted.user)
-        await _deliver(call, identities, values["recipients"], content, plan, remember)
-    return encode({"notification": {"id": plan.id, **fields, "sent_at": plan.moment.now_ms // 1000}})
+        await _deliver(call, values["recipients"], content, plan, remember)
 
 
 async def _deliver(
-    call: Call,
-    identities: Sequence[Identity],
-    recipients: Sequence[Mapping[str, Any]],
-    content: Content,
-    plan: _Plan,
-    remember: bool,
+    call: Call, recipients: Sequence[Mapping[str, Any]], content: Content, plan: Plan, remember: bool
 ) -> None:
-    deliveries = await _deliveries(call, call.project, identities, recipients)
+    deliveries = await _deliveries(call, recipients)
     step = max(1, min(PIPELINE_CALLS, PIPELINE_BYTES // len(content.encoded)))
     for first in range(0, len(deliveries), step):
         await call.services.inboxes.create(content, deliveries[first : first + step], plan.moment, remember)
 
 
-async def _deliveries(
-    call: Call, project: Project, identities: Sequence[Identity], recipients: Sequence[Mapping[str, Any]]
-) -> list[Delivery]:
+async def _deliveries(call: Call, recipients: Sequence[Mapping[str, Any]]) -> list[Delivery]:
+    identities = [identity_of(recipient) for recipient in recipients]
     try:
-        resolved = await call.services.directory.resolve_many(project.id, identities)
+        resolved = await call.services.directory.resolve_many(call.project.id, identities)
     except IdentityConflictError as conflict:
         raise invalid(
             *(
@@ -170,22 +124,8 @@ async def _deliveries(
         ) from None
     deliveries: dict[str, Delivery] = {}
     for (user, fresh), recipient in zip(resolved, recipients, strict=True):
-        profile = {name: recipient[name] for name in ATTRIBUTES if recipient[name] is not None}
-        delivery = Delivery(user, profile, fresh)
-        # A user named twice is one recipient: all mentions' attributes count, and the names not from the cache.
-        if earlier := deliveries.get(user.id):
-            newer = earlier if earlier.fresh and not fresh else delivery
-            delivery = Delivery(newer.user, {**earlier.profile, **profile}, newer.fresh)
-        deliveries[user.id] = delivery
+        deliveries[user.id] = Delivery(user, attributes_of(recipient), fresh).after(deliveries.get(user.id))
     return list(deliveries.values())
-
-
-def _identity(recipient: Mapping[str, Any]) -> Identity:
-    for kind in _UNBUILT_RECIPIENTS:
-        if recipient[kind] is not None:
-            raise api_error(ErrorCode.NOT_BUILT, f"Recipients by '{kind}' are not built yet")
-    email = recipient["email"]
-    return Identity(recipient["external_id"] or None, normalize_email(email) if email else None)
 
 
 # ---- reading

@@ -38,6 +38,7 @@ from gateway.store.client import StoreUnavailableError
 from gateway.store.devices import DeviceStore
 from gateway.store.directory import Directory, IdempotencyStore
 from gateway.store.inbox import InboxStore, Moment
+from gateway.store.jobs import JobStore
 from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore
 from gateway.store.projects import ProjectStore
 from gateway.store.tokens import TokenStore
@@ -72,6 +73,7 @@ class Services:
     preferences: PreferenceStore
     subscriptions: SubscriptionStore
     devices: DeviceStore
+    jobs: JobStore
     new_epoch: Callable[[], str]
     not_ready: Callable[[], str]
     """Say why this worker should get no traffic now; "" when it should."""

@@ -5,7 +5,17 @@ from importlib.resources import files
 
 from starlette.responses import RedirectResponse, Response
 
-from gateway.api import devices, notifications, preferences, realtime, subscriptions, tokens, users
+from gateway.api import (
+    broadcasts,
+    devices,
+    imports,
+    notifications,
+    preferences,
+    realtime,
+    subscriptions,
+    tokens,
+    users,
+)
 from gateway.api import schemas as s
 from gateway.api.notifications import FILTER, LISTING, SENDING
 from gateway.api.openapi import document
@@ -106,6 +116,16 @@ OPERATIONS = [
     Row("DELETE", "/v2/jwt/project/{token_id}", A, tokens.discard_of_project, "Discard a project's token", s.DISCARDED),
     Row("GET", "/v2/jwt/keys", A, tokens.list_keys, "List public keys", s.PUBLIC_KEYS),
     Row("PUT", "/v2/jwt/keys", A, tokens.put_keys, "Replace public keys", s.PUBLIC_KEYS, tokens.KEYS),
+    Row("POST", "/broadcasts", A, broadcasts.create, "Broadcast", s.BROADCASTING, broadcasts.BODY, idempotent=True),
+    Row("GET", "/broadcasts", A, broadcasts.list_broadcasts, "List broadcasts", s.BROADCASTS, query=broadcasts.PAGING),
+    Row("GET", "/broadcasts/{broadcast_id}", A, broadcasts.get, "Fetch a broadcast", s.BROADCAST),
+    Row(
+        *("GET", "/broadcasts/{broadcast_id}/notifications", A, broadcasts.list_notifications),
+        *("List a broadcast's notifications", s.BROADCAST_NOTIFICATIONS),
+        query=broadcasts.PAGING,
+    ),
+    Row("POST", "/imports", A, imports.create, "Import users", s.IMPORTING, imports.BODY, idempotent=True),
+    Row("GET", "/imports/{import_id}", A, imports.get, "Fetch an import", s.IMPORT),
     Row("GET", "/config", U, realtime.config, "How to connect", s.CONFIG, without_credentials=NO_KEY),
     Row("GET", "/realtime/events", U, realtime.events, "Pull events", s.EVENTS, query=(realtime.SINCE,)),
     Row("GET", "/healthz", P, _healthz, "Whether this process runs", s.HEALTHY),
@@ -120,12 +140,6 @@ OPERATIONS = [
 
 _NOT_BUILT = [
     "GET /inbox-bell.js",
-    "POST /broadcasts",
-    "GET /broadcasts",
-    "GET /broadcasts/{id}",
-    "GET /broadcasts/{id}/notifications",
-    "POST /imports",
-    "GET /imports/{id}",
     "GET /workspaces/{workspace_id}/projects",
     "POST /workspaces/{workspace_id}/projects",
     "GET /workspaces/{workspace_id}/projects/{project_id}",

@@ -261,6 +261,103 @@ class PublicJwks(msgspec.Struct):
     keys: list[PublicJwk]
 
 
+# ---- what is done later
+
+
+class BroadcastSummary(msgspec.Struct):
+    """How many recipients there were so far, failures among them."""
+
+    total: int
+    failures: int
+
+
+class BroadcastProblem(msgspec.Struct):
+    """Why a recipient could not be served, or why the broadcast ended."""
+
+    message: str
+
+
+class BroadcastStatus(msgspec.Struct):
+    """How far a broadcast is. Of the errors it has the first 1000."""
+
+    status: Literal["enqueued", "processing", "processed"]
+    summary: BroadcastSummary
+    errors: list[BroadcastProblem]
+
+
+class Broadcast(msgspec.Struct):
+    """What was sent, to whom, and how far it is."""
+
+    id: Uuid
+    title: str
+    content: str | None
+    action_url: str | None
+    category: str
+    topic: str | None
+    custom_attributes: Hash | None
+    created_at: Seconds
+    recipients: list[Hash]
+    overrides: Hash | None
+    status: BroadcastStatus
+
+
+class BroadcastAnswer(msgspec.Struct):
+    """One broadcast."""
+
+    broadcast: Broadcast
+
+
+class BroadcastList(msgspec.Struct):
+    """A page of broadcasts, newest first."""
+
+    total: int
+    total_pages: int
+    per_page: int
+    current_page: int
+    broadcasts: list[Broadcast]
+
+
+class BroadcastNotifications(msgspec.Struct):
+    """A page of the items that recipients got. `total` counts those who deleted theirs, too."""
+
+    total: int
+    total_pages: int
+    per_page: int
+    current_page: int
+    notifications: list[Notification]
+
+
+class ImportSummary(msgspec.Struct, omit_defaults=True):
+    """The rows done so far, by what became of them; empty in the answer to the import."""
+
+    total: int | UnsetType = UNSET
+    created: int | UnsetType = UNSET
+    updated: int | UnsetType = UNSET
+    failures: int | UnsetType = UNSET
+
+
+class ImportProblem(msgspec.Struct, omit_defaults=True):
+    """Why a row was not taken in, counted from 0; without a row, why the import ended."""
+
+    message: str
+    row: int | UnsetType = UNSET
+
+
+class Import(msgspec.Struct):
+    """An import and how far it is."""
+
+    id: Uuid
+    status: Literal["processing", "processed"]
+    summary: ImportSummary
+    errors: list[ImportProblem]
+
+
+class ImportAnswer(msgspec.Struct, rename={"import_": "import"}):
+    """One import."""
+
+    import_: Import
+
+
 # ---- the live side
 
 
@@ -403,6 +500,12 @@ TOKENS = Answer(200, "A page", TokenList)
 DISCARDED = Answer(200, "Discarded", DiscardedToken)
 REVOKED = Answer(200, "Revoked", RevokedTokens)
 PUBLIC_KEYS = Answer(200, "The keys", PublicJwks)
+BROADCASTING = Answer(201, "Accepted", BroadcastAnswer)
+BROADCAST = Answer(200, "The broadcast", BroadcastAnswer)
+BROADCASTS = Answer(200, "A page", BroadcastList)
+BROADCAST_NOTIFICATIONS = Answer(200, "A page", BroadcastNotifications)
+IMPORTING = Answer(201, "Accepted", ImportAnswer)
+IMPORT = Answer(200, "The import", ImportAnswer)
 EVENTS = Answer(200, "The events", EventPage)
 CONFIG = Answer(200, "The addresses", Config)
 HEALTHY = Answer(200, "It runs", Health)

@@ -26,6 +26,10 @@ Call = tuple[str, str, Sequence[Argument]]
 """A function of the library, the key that names its slot, its arguments."""
 
 
+_Command = tuple[str | bytes, bytes]
+"""The key that names a command's slot, and the command, packed."""
+
+
 class StoreUnavailableError(Exception):
     """Redis cannot be reached or cannot write now. What was asked may or may not have happened."""
 
@@ -54,7 +58,9 @@ class FunctionClient:
 
         Raises StoreUnavailableError; some of the calls may have run by then.
         """
-        commands = []
+        if not calls:
+            return []
+        commands: list[_Command] = []
         for function, key, arguments in calls:
             self._count(function)
             commands.append((key, pack(("FCALL", library.qualified(function), 1, key, *arguments))))
@@ -62,7 +68,35 @@ class FunctionClient:
 
     async def command(self, *words: Argument) -> Any:
         """Run a command of Redis's own, whose first argument is its key. Raises StoreUnavailableError."""
-        return (await self._run([(str(words[1]), pack(words))]))[0]
+        return (await self.commands(words))[0]
+
+    async def commands(self, *commands: tuple[Argument, ...]) -> list[Any]:
+        """Run commands of Redis's own in one round trip, whose first argument is their key each.
+
+        Raises StoreUnavailableError; some of them may have run by then.
+        """
+        return await self._run([(_key(command), pack(command)) for command in commands])
+
+    async def scan(self, cursor: int, pattern: str, count: int) -> tuple[int, list[bytes]]:
+        """Look at some keys, wherever they are; give where to go on, 0 after the last. Raises StoreUnavailableError.
+
+        What comes or moves meanwhile may be missed.
+        """
+        try:
+            if not self.topology.nodes:
+                await self.topology.refresh()
+            nodes = sorted(self.topology.nodes, key=lambda node: node.name)
+            inner, number = divmod(cursor, len(nodes))
+            command = pack(("SCAN", inner, "MATCH", pattern, "COUNT", count))
+            (reply,) = await nodes[number].link.request(command)
+        except (WireLostError, LinkTimeoutError) as problem:
+            raise _unavailable(problem) from problem
+        if isinstance(reply, ReplyError):
+            raise _failure(reply)
+        following = int(reply[0])
+        if following:
+            return following * len(nodes) + number, reply[1]
+        return (number + 1) % len(nodes), reply[1]
 
     async def publish(self, channel: str, message: bytes) -> None:
         """Publish on a sharded channel. Raises StoreUnavailableError."""
@@ -98,7 +132,7 @@ class FunctionClient:
         """Drop every connection."""
         self.topology.close()
 
-    async def _run(self, commands: Sequence[tuple[str, bytes]]) -> list[Any]:
+    async def _run(self, commands: Sequence[_Command]) -> list[Any]:
         """Send each command to the server of its key, again where that moved or has to learn the library first."""
         try:
             replies = await self._answers(commands)
@@ -109,7 +143,7 @@ class FunctionClient:
                 raise _failure(reply)
         return replies
 
-    async def _answers(self, commands: Sequence[tuple[str, bytes]]) -> list[Any]:
+    async def _answers(self, commands: Sequence[_Command]) -> list[Any]:
         replies: list[Any] = [None] * len(commands)
         left = list(range(len(commands)))
         if self.topology.sole is not None:
@@ -133,7 +167,7 @@ class FunctionClient:
                 await self._refresh()
         return replies
 
-    async def _attempt(self, commands: Sequence[tuple[str, bytes]], left: list[int], replies: list[Any]) -> list[int]:
+    async def _attempt(self, commands: Sequence[_Command], left: list[int], replies: list[Any]) -> list[int]:
         """Fill in what replies come; give the indexes of those that are worth another attempt."""
         if not self.topology.nodes:
             await self.topology.refresh()
@@ -182,7 +216,7 @@ class FunctionClient:
 
 
 async def _ask_all(
-    by_node: Mapping[Node, Sequence[int]], commands: Sequence[tuple[str, bytes]]
+    by_node: Mapping[Node, Sequence[int]], commands: Sequence[_Command]
 ) -> list[tuple[Node, Sequence[int], list[Any]]]:
     if len(by_node) == 1:
         ((node, indexes),) = by_node.items()
@@ -196,6 +230,12 @@ async def _load(node: Node) -> None:
     (reply,) = await node.link.request(pack(("FUNCTION", "LOAD", library.CODE)))
     if isinstance(reply, ReplyError) and "already exists" not in str(reply):
         raise _failure(reply)
+
+
+def _key(command: tuple[Argument, ...]) -> str | bytes:
+    key = command[1]
+    assert isinstance(key, str | bytes), "a key is text or bytes"
+    return key
 
 
 def _is_missing(reply: Any) -> bool:

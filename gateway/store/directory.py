@@ -72,6 +72,16 @@ class Directory:
         asked = set(missing)
         return [Resolved(user, index in asked) for index, user in enumerate(found) if user is not None]
 
+    async def take_in(
+        self, project_id: ProjectId, identities: Sequence[Identity], new_ids: Sequence[str]
+    ) -> list[User]:
+        """Give the users that identities name, past the cache; who is new gets the id given. Raises as resolve_many."""
+        users = await self._ask(project_id, identities, range(len(identities)), new_ids)
+        now = self._monotonic()
+        for user in users:
+            self._remember(user, now)
+        return users
+
     def forget_all(self) -> None:
         """Drop the cache: any of it may be wrong."""
         self._cache.clear()
@@ -129,10 +139,16 @@ class Directory:
         self.forget_cached(user.project_id, user.id)
         await self._client.publish(keys.CONTROL, f"{CONTROL_USER} {user.project_id} {user.id}".encode())
 
-    async def _ask(self, project_id: ProjectId, identities: Sequence[Identity], indexes: Sequence[int]) -> list[User]:
+    async def _ask(
+        self,
+        project_id: ProjectId,
+        identities: Sequence[Identity],
+        indexes: Sequence[int],
+        new_ids: Sequence[str] = (),
+    ) -> list[User]:
         arguments: list[str] = []
-        for identity in identities:
-            arguments += (identity.external_id or "", identity.email or "", str(uuid4()))
+        for identity, new_id in zip(identities, new_ids or [str(uuid4()) for _ in identities], strict=True):
+            arguments += (identity.external_id or "", identity.email or "", new_id)
         rows = await self._client.call("resolve", keys.directory(project_id), *arguments)
         if rows[0] == -1:
             raise IdentityConflictError([indexes[position] for position in rows[1:]])

@@ -65,6 +65,13 @@ class Delivery:
     profile: Mapping[str, Any] = field(default_factory=dict)
     fresh: bool = True
 
+    def after(self, earlier: "Delivery | None") -> "Delivery":
+        """Join two mentions of a user to one recipient: all their attributes count, and names not from a cache."""
+        if earlier is None:
+            return self
+        newer = earlier if earlier.fresh and not self.fresh else self
+        return Delivery(newer.user, {**earlier.profile, **self.profile}, newer.fresh)
+
 
 class Outcome(Enum):
     """What became of one delivery."""
@@ -109,7 +116,7 @@ class InboxStore:
         then who does not want the item now is not asked anew within 24 hours. With `subscribers_only`, only those want
         it who subscribed to its category and topic.
         """
-        calls = [self._create_call(content, delivery, moment, remember, subscribers_only) for delivery in deliveries]
+        calls = self._create_calls(content, deliveries, moment, remember, subscribers_only)
         answers = await self._client.call_many(calls)
         return [
             Outcome(unwrapped(answer, delivery.user, UNGUARDED))
@@ -168,6 +175,21 @@ class InboxStore:
         """Read one item as JSON; None when there is no such item."""
         item = await self._functions.read(user, guard, "get", notification_id.bytes)
         return (await self._contents.expand(user.project_id, [item]))[0] if item is not None else None
+
+    async def get_each(self, users: Sequence[User], notification_id: UUID) -> list[bytes | None]:
+        """Read the same item of several users, None where there is none; users must be of one project."""
+        calls: list[Call] = [
+            (
+                "get_uncounted",
+                keys.user(user.project_id, user.id),
+                (*guard_arguments(), notification_id.bytes),
+            )
+            for user in users
+        ]
+        items = [answer[3] if answer[0] == b"ok" else None for answer in await self._client.call_many(calls)]
+        found = [item for item in items if item is not None]
+        expanded = iter(await self._contents.expand(users[0].project_id, found) if found else ())
+        return [next(expanded) if item is not None else None for item in items]
 
     async def read_log(
         self,
@@ -234,37 +256,62 @@ class InboxStore:
         if topics:
             await self._client.call("remove_subscriber", keys.directory(user.project_id), user.id, "", *topics)
 
+    async def set_profiles(self, profiles: Sequence[tuple[User, Mapping[str, Any]]]) -> None:
+        """Set attributes of several users. Raises UserDeletedError for one of them; others may be written by then."""
+        answers = await self._client.call_many(
+            [
+                (
+                    "set_profile",
+                    keys.user(user.project_id, user.id),
+                    (*guard_arguments(), *_profile_arguments(profile)),
+                )
+                for user, profile in profiles
+            ]
+        )
+        for answer, (user, _) in zip(answers, profiles, strict=True):
+            unwrapped(answer, user, UNGUARDED)
+
+    async def delete_users(self, users: Sequence[User]) -> None:
+        """Remove everything of several users, as `delete_user` does."""
+        await self._client.call_many(
+            [("delete_user", keys.user(user.project_id, user.id), (TOMBSTONE_SECONDS,)) for user in users]
+        )
+
     async def _write(self, user: User, guard: Guard, moment: Moment, function: str, *arguments: Argument) -> int:
         return int(await self._functions.call(user, guard, function, *self._context(moment), *arguments))
 
     def _context(self, moment: Moment) -> tuple[Argument, ...]:
         return (moment.now_ms, moment.new_epoch, self._retention.events, self._retention.seconds)
 
-    def _create_call(
-        self, content: Content, delivery: Delivery, moment: Moment, remember: bool, subscribers_only: bool
-    ) -> Call:
-        user = delivery.user
-        names = {"external_id": user.external_id, "email": user.email}
-        known = _profile_arguments({name: value for name, value in names.items() if value})
-        sent = _profile_arguments(delivery.profile)
-        overwrite, if_absent = ((*sent, *known), ()) if delivery.fresh else (sent, known)
-        return (
-            "create",
-            keys.user(user.project_id, user.id),
-            (
-                *guard_arguments(),
-                *self._context(moment),
-                content.id.bytes,
-                content.encoded,
-                content.category,
-                content.topic,
-                SETTLED_SECONDS if remember else "",
-                "1" if subscribers_only else "",
-                len(overwrite) // 2,
-                *overwrite,
-                *if_absent,
-            ),
+    def _create_calls(
+        self, content: Content, deliveries: Sequence[Delivery], moment: Moment, remember: bool, subscribers_only: bool
+    ) -> list[Call]:
+        # Prepared once for all: a broadcast's cost is that of one recipient.
+        common = (
+            *guard_arguments(),
+            *self._context(moment),
+            content.id.bytes,
+            content.encoded,
+            content.category,
+            content.topic,
+            SETTLED_SECONDS if remember else "",
+            "1" if subscribers_only else "",
         )
+        return [_create_call(common, delivery) for delivery in deliveries]
+
+
+def _create_call(common: tuple[Argument, ...], delivery: Delivery) -> Call:
+    user = delivery.user
+    known: list[Argument] = []
+    if user.external_id:
+        known += ("external_id", _encode(user.external_id))
+    if user.email:
+        known += ("email", _encode(user.email))
+    sent = _profile_arguments(delivery.profile) if delivery.profile else ()
+    key = keys.user(user.project_id, user.id)
+    if delivery.fresh:
+        return "create", key, (*common, (len(sent) + len(known)) // 2, *sent, *known)
+    return "create", key, (*common, len(sent) // 2, *sent, *known)
 
 
 def _attributes(values: Sequence[bytes | None]) -> dict[str, Any]:

@@ -88,6 +88,35 @@ def admin_rate(project_id: ProjectId) -> str:
     return f"{PREFIX}{{{project_id}}}:admin"
 
 
+JOB_QUEUE = PREFIX + "{jobs}"
+"""sorted set `project_id job_id` by the unix ms from which a worker may claim it. Until the job is done."""
+
+
+def job(project_id: ProjectId, job_id: str) -> str:
+    """hash: kind, payload, status, created_ms, cursor, steps, claim, attempts, and the counts by name. 30 days."""
+    return f"{PREFIX}{{{project_id}}}:job:{job_id}"
+
+
+def jobs(project_id: ProjectId, kind: str) -> str:
+    """sorted set of the ids of a kind's jobs by creation ms, up to a bound. 30 days after the last."""
+    return f"{PREFIX}{{{project_id}}}:jobs:{kind}"
+
+
+def all_of_project(project_id: ProjectId) -> str:
+    """Give the pattern that a project's keys and its users' match, and few others."""
+    return f"{PREFIX}{{{project_id}[:}}]*"
+
+
+def of_contents(project_id: ProjectId) -> str:
+    """Give what the keys of a project's shared contents begin with."""
+    return f"{PREFIX}{{{project_id}:content:"
+
+
+def of_users(project_id: ProjectId) -> str:
+    """Give what the keys of a project's users begin with, and those of its contents."""
+    return f"{PREFIX}{{{project_id}:"
+
+
 def probe(worker_id: str) -> str:
     """The pub/sub channel on which a worker hears its own canary. No key."""
     return f"{PREFIX}{{probe:{worker_id}}}"
@@ -134,3 +163,16 @@ USER_SUFFIXES = {
 
 USER_KEYS = ("REVOKED", "TOKENS", "TOKEN", "LOG", "ITEMS", "STATES", "PREFERENCES", "SUBSCRIPTIONS", "DEVICES")
 """Those of the suffixes that name one key each, to which nothing is added."""
+
+
+# What hangs on the keys of jobs.
+JOB_SUFFIXES = {
+    # of the queue: hash job -> the number of the claim that holds it, and "" -> the last claim. While claimed.
+    "CLAIMS": ":claims",
+    # of a job: list of what is to be done, in portions that its kind knows. Until it is done.
+    "PORTIONS": ":portions",
+    # list of JSON, up to a bound. 30 days.
+    "ERRORS": ":errors",
+    # string: the ids (16 bytes each) of the users whom it reached. 30 days.
+    "REACHED": ":reached",
+}

@@ -20,6 +20,7 @@ _SOURCES = (
     "contents.lua",
     "roster.lua",
     "directory.lua",
+    "jobs.lua",
 )
 
 USER_FUNCTIONS = (
@@ -72,6 +73,16 @@ PLAIN_FUNCTIONS = (
     "own_token",
     "issue_project_token",
     "discard_project_token",
+    "create_job",
+    "list_job",
+    "start_job",
+    "save_job",
+    "finish_job",
+    "enqueue_job",
+    "claim_job",
+    "renew_job",
+    "release_job",
+    "drop_job",
 )
 
 READ_FUNCTIONS = (
@@ -83,6 +94,10 @@ READ_FUNCTIONS = (
     "token_owner",
     "project_token",
     "list_project_tokens",
+    "read_job",
+    "find_jobs",
+    "read_portion",
+    "read_reached",
 )
 """Functions without a guard that only read, so that a server out of memory can still run them."""
 
@@ -91,9 +106,8 @@ UNCOUNTED = ("list", "get", "read_preferences", "read_subscriptions")
 
 
 def _body() -> str:
-    constants = [
-        f"local {name} = '{suffix}'" for name, suffix in (keys.USER_SUFFIXES | keys.DIRECTORY_SUFFIXES).items()
-    ]
+    suffixes = keys.USER_SUFFIXES | keys.DIRECTORY_SUFFIXES | keys.JOB_SUFFIXES
+    constants = [f"local {name} = '{suffix}'" for name, suffix in suffixes.items()]
     whole_keys = ", ".join(f"'{keys.USER_SUFFIXES[name]}'" for name in keys.USER_KEYS)
     constants.append(f"local USER_KEYS = {{ {whole_keys} }}")
     sources = [(files("gateway.store") / "functions" / name).read_text() for name in _SOURCES]

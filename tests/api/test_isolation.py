@@ -18,7 +18,7 @@ import pytest
 
 from gateway.api.operation import Operation, Scope
 from gateway.api.operations import OPERATIONS
-from tests.servers import ADMIN, Gateway, user_headers, user_hmac
+from tests.servers import ADMIN, Gateway, user_headers, user_hmac, wait_for
 
 MARK = "known-to-joe-only"
 TOPIC = "a-topic"  # anybody may name it; what Joe said about it is Joe's
@@ -76,6 +76,13 @@ def joe(client: httpx.Client) -> Joe:
     client.post("/push_subscriptions", headers=mine, json=device).raise_for_status()
     token = client.post("/v2/jwt/user", headers=ADMIN, json={"external_id": name, "name": MARK}).raise_for_status()
     project_token = client.post("/v2/jwt/project", headers=ADMIN, json={"name": MARK}).raise_for_status()
+    everyone = {"title": MARK, "recipients": [{"external_id": name}]}
+    broadcast = client.post("/broadcasts", headers=ADMIN, json={"broadcast": everyone}).raise_for_status()
+    users = {"import": {"users": [{"external_id": name}, {"email": MARK}]}}
+    imported = client.post("/imports", headers=ADMIN, json=users).raise_for_status()
+    broadcast_id, import_id = broadcast.json()["broadcast"]["id"], imported.json()["import"]["id"]
+    for path in (f"/broadcasts/{broadcast_id}", f"/imports/{import_id}"):
+        wait_for(lambda path=path: '"processed"' in client.get(path, headers=ADMIN).text, path)  # type: ignore[misc]
     return Joe(
         name,
         token.json()["token"],
@@ -88,6 +95,8 @@ def joe(client: httpx.Client) -> Joe:
             "user_or_token/GET": saved.json()["user"]["id"],
             "user_or_token/DELETE": token.json()["token_id"],
             "token_id": project_token.json()["token_id"],
+            "broadcast_id": broadcast_id,
+            "import_id": import_id,
         },
     )
 

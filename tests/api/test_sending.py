@@ -411,22 +411,6 @@ async def test_attributes_stay_until_others_are_sent(inbox: Inbox) -> None:
     assert (recipient["first_name"], recipient["last_name"]) == ("Grace", "Lovelace")
 
 
-@pytest.mark.parametrize(
-    ("recipient", "message"),
-    [
-        ({"matches": "*"}, "Recipients by 'matches' are not built yet"),
-        ({"matches": {"plan": "pro"}}, "Recipients by 'matches' are not built yet"),
-        ({"topic": {"subscribers": True}}, "Recipients by 'topic' are not built yet"),
-    ],
-)
-async def test_recipients_by_condition_answer_501_and_nobody_gets_anything(
-    inbox: Inbox, recipient: dict[str, Any], message: str
-) -> None:
-    response = await send(inbox.http, notification(recipients=[{"external_id": inbox.external_id}, recipient]))
-    assert (response.status_code, code(response), messages(response)) == (501, "not_built", [message])
-    assert await inbox.titles() == []
-
-
 # ---- the answer
 
 

@@ -9,12 +9,14 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import redis
 from websockets.asyncio.client import connect
 
+from gateway.settings import Settings
 from tests.live.clients import (
     TRANSPORTS,
     Ended,
@@ -188,6 +190,65 @@ async def test_a_killed_supervisor_takes_its_children_along_and_a_new_one_starts
         assert not [pid for pid in children if is_alive(pid)]
         await writer.acknowledge(10)
         await assert_exact(http, user, writer, inboxes)
+
+
+async def test_a_broadcast_whose_worker_is_killed_reaches_everyone_exactly_once(data_dir: Path) -> None:
+    users = 4_000
+    body: dict[str, Any] = {"import": {"users": [{"external_id": f"u{number}"} for number in range(users)]}}
+    with running_gateway(data_dir, INBOX_DURABILITY="disk", INBOX_WORKERS="2") as gateway:
+        inboxes = [ResumingInbox(transport, gateway, f"u{number}") for transport in TRANSPORTS for number in (0, 3_999)]
+        async with client_of(gateway) as http:
+            accepted = (await http.post("/imports", headers=ADMIN, json=body)).json()["import"]
+            await until_processed(http, f"/imports/{accepted['id']}")
+            async with resuming(*inboxes):
+                body = {"broadcast": {"title": "Hello", "recipients": [{"external_id": "u7"}, {"matches": "*"}]}}
+                sent = (await http.post("/broadcasts", headers=ADMIN, json=body)).json()["broadcast"]
+                path = f"/broadcasts/{sent['id']}"
+                # Whichever of the two has it: both are killed in the middle of it, one after the other.
+                for worker, reached in zip(gateway.children("worker"), (300, 1_500), strict=True):
+                    await until_reached(http, path, reached)
+                    os.kill(worker, signal.SIGKILL)
+                done = await until_processed(http, path)
+                assert done["broadcast"]["status"]["summary"] == {"total": users, "failures": 0}
+                for inbox in inboxes:
+                    await inbox.caught_up(await position(http, inbox.user))
+                    assert [event["data"]["id"] for event in inbox.events] == [sent["id"]]
+            names = [
+                item["recipient"]["external_id"]
+                for page in range(1, users // 100 + 1)
+                for item in (await get(http, f"{path}/notifications?per_page=100&page={page}"))["notifications"]
+            ]
+        with redis.Redis(unix_socket_path=str(Settings(data_dir=data_dir).valkey_socket)) as store:
+            logs = [len(store.xrange(key)) for key in store.scan_iter("inbox:1:*:log", count=10_000)]
+            offsets_of_users = {store.hget(key[: -len(b":log")], "offset") for key in store.scan_iter("*}:log")}
+    assert sorted(names) == sorted(f"u{number}" for number in range(users))
+    assert logs == [1] * users
+    assert offsets_of_users == {b"1"}
+
+
+async def get(http: httpx.AsyncClient, path: str) -> dict[str, Any]:
+    """Fetch as a backend, however often a worker dies under it."""
+    async with asyncio.timeout(HEALED_SECONDS):
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                found: dict[str, Any] = (await http.get(path, headers=ADMIN)).raise_for_status().json()
+                return found
+
+
+async def until_processed(http: httpx.AsyncClient, path: str) -> dict[str, Any]:
+    """Wait until a job is done; give it."""
+    async with asyncio.timeout(HEALED_SECONDS):
+        while '"processed"' not in str(found := await get(http, path)).replace("'", '"'):
+            await asyncio.sleep(0.05)
+    return found
+
+
+async def until_reached(http: httpx.AsyncClient, path: str, count: int) -> None:
+    """Wait until a broadcast has reached so many users, and see that it is not done."""
+    async with asyncio.timeout(HEALED_SECONDS):
+        while (status := (await get(http, path))["broadcast"]["status"])["summary"]["total"] < count:
+            await asyncio.sleep(0)
+    assert status["status"] == "processing"
 
 
 # ---- shutdown

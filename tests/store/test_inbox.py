@@ -191,10 +191,11 @@ async def test_sent_at_never_goes_back(store: InboxStore) -> None:
 async def test_marking_thousands_at_once_moves_every_index(store: InboxStore) -> None:
     user = new_user()
     calls = [
-        store._create_call(
-            content(category=f"c{index % 3}", topic=f"t{index % 2}"), Delivery(user), at(1), False, False
-        )
+        call
         for index in range(2500)
+        for call in store._create_calls(
+            content(category=f"c{index % 3}", topic=f"t{index % 2}"), [Delivery(user)], at(1), False, False
+        )
     ]
     await store._client.call_many(calls)
     assert await store.change_all(user, Filter(categories=("c1",)), BulkCommand.READ_ALL, None, at(2)) == 833

@@ -1,0 +1,158 @@
+"""Broadcasts: sent to any number of users, accepted at once and delivered in steps."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+from starlette.responses import Response
+
+from gateway.api.idempotency import once
+from gateway.api.jobs import job_id, not_found
+from gateway.api.operation import Call, encode, raw_json_response
+from gateway.api.params import Body
+from gateway.api.query import Number
+from gateway.api.sending import NOTIFICATION, content_of, sent_fields, shown_fields
+from gateway.domain.principal import User
+from gateway.store.inbox import Moment
+from gateway.store.jobs import Kind, Record
+
+BODY = Body(
+    "broadcast",
+    NOTIFICATION,
+    example={
+        "title": "We are back",
+        "content": "All systems run again.",
+        "category": "status",
+        "recipients": [{"matches": "*"}],
+    },
+)
+"""What `POST /broadcasts` takes."""
+
+PAGING = (
+    Number("per_page", "How many a page has.", default=15, least=1, most=100),
+    Number("page", "Which page, from 1.", default=1, least=1, most=1_000_000_000),
+)
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a repeated request must do alike."""
+
+    id: str
+    moment: Moment
+
+
+class Order(msgspec.Struct, frozen=True):
+    """The payload of a broadcast's job. `view` is what is answered; `root` begins the names in messages."""
+
+    view: msgspec.Raw
+    shown: dict[str, Any]
+    recipients: list[dict[str, Any]]
+    root: str
+    moment: Moment
+    roster_size: int
+
+
+async def create(call: Call) -> Response:
+    """Send to any number of users: named ones, those who match a condition, subscribers of the topic; each once.
+
+    It is accepted at once and delivered soon. Who becomes a user afterwards does not get it.
+    """
+    body = await call.body()
+    values = call.fields(body)
+
+    async def run(plan: bytes, remember: bool) -> bytes:
+        view = await accept(call, values, msgspec.json.decode(plan, type=Plan), "broadcast")
+        return _wrapped(_with_status(view, "enqueued", {"total": 0, "failures": 0}, b"[]"))
+
+    return await once(call, body, encode(Plan(str(uuid4()), call.services.moment())), run)
+
+
+async def accept(call: Call, values: Mapping[str, Any], plan: Plan, root: str) -> bytes:
+    """Have something sent in steps; give the broadcast as JSON, without its status."""
+    services, project_id = call.services, call.project.id
+    recipients = _without_nulls(values["recipients"])
+    view = encode(
+        {
+            "id": plan.id,
+            **sent_fields(values),
+            "created_at": plan.moment.now_ms // 1000,
+            "recipients": recipients,
+            "overrides": _without_nulls(values["overrides"]),
+        }
+    )
+    shown = shown_fields(values)
+    content = content_of(plan.id, shown)
+    if content.category:
+        await services.categories.record(project_id, content.category)
+    size = await services.directory.roster_size(project_id)
+    order = Order(msgspec.Raw(view), shown, recipients, root, plan.moment, size)
+    await services.jobs.accept(Kind.BROADCAST, project_id, plan.id, encode(order), plan.moment.now_ms)
+    return view
+
+
+async def list_broadcasts(call: Call) -> Response:
+    """Give a page of the last 30 days' broadcasts, newest first, each with how far it is."""
+    query = call.query()
+    page, per_page = query["page"], query["per_page"]
+    total, found = await call.services.jobs.list_page(Kind.BROADCAST, call.project.id, page, per_page)
+    return _page(total, page, per_page, "broadcasts", [_view(record) for _, record in found])
+
+
+async def get(call: Call) -> Response:
+    """Give a broadcast and how far it is: `total` counts the users who have it, and failures."""
+    return raw_json_response(_wrapped(_view((await _find(call))[1])))
+
+
+async def list_notifications(call: Call) -> Response:
+    """Give a page of the recipients' items, in the order delivered; those deleted since are counted, not listed."""
+    query = call.query()
+    page, per_page = query["page"], query["per_page"]
+    broadcast_id, _ = await _find(call)
+    services, project_id = call.services, call.project.id
+    total, ids = await services.jobs.read_reached(project_id, broadcast_id, (page - 1) * per_page, per_page)
+    users = [User(project_id, user_id, None, None) for user_id in ids]
+    items = await services.inboxes.get_each(users, UUID(broadcast_id))
+    return _page(total, page, per_page, "notifications", [item for item in items if item is not None])
+
+
+async def _find(call: Call) -> tuple[str, Record]:
+    wanted = job_id(call, "broadcast_id", "Broadcast")
+    found = await call.services.jobs.read(Kind.BROADCAST, call.project.id, wanted)
+    if found is None:
+        raise not_found("Broadcast")
+    return wanted, found
+
+
+def _view(record: Record) -> bytes:
+    order = msgspec.json.decode(record.payload, type=Order)
+    summary = {name: record.counts[name] for name in ("total", "failures")}
+    return _with_status(bytes(order.view), record.status, summary, record.errors)
+
+
+def _with_status(view: bytes, status: str, summary: Mapping[str, int], errors: bytes) -> bytes:
+    words = encode({"status": status, "summary": summary, "errors": msgspec.Raw(errors)})
+    return b"".join((view[:-1], b',"status":', words, b"}"))
+
+
+def _wrapped(view: bytes) -> bytes:
+    return b"".join((b'{"broadcast":', view, b"}"))
+
+
+def _page(total: int, page: int, per_page: int, name: str, items: Sequence[bytes]) -> Response:
+    head = encode(
+        {"total": total, "total_pages": -(-total // per_page), "per_page": per_page, "current_page": page, name: []}
+    )
+    return raw_json_response(b"".join((head[:-2], b",".join(items), b"]}")))
+
+
+def _without_nulls(value: Any) -> Any:
+    """Leave out what was not said, but in free attributes, where null is a word."""
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    if isinstance(value, dict):
+        free = ("custom_attributes", "matches")
+        return {
+            name: item if name in free else _without_nulls(item) for name, item in value.items() if item is not None
+        }
+    return value

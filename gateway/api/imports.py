@@ -1,0 +1,82 @@
+"""Imports: many users in one request, taken in afterwards, row by row; who has bad rows learns which."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+from starlette.responses import Response
+
+from gateway.api.idempotency import once
+from gateway.api.jobs import job_id, not_found
+from gateway.api.operation import Call, encode, raw_json_response
+from gateway.api.params import Anything, Array, Body, Object
+from gateway.store.jobs import Kind
+
+MAX_ROWS = 10_000
+
+PORTION_ROWS = 100
+"""Rows of one step: a few milliseconds of work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows(Array):
+    """A list whose items are checked later, each for itself."""
+
+    def check(self, value: Any, path: str, problems: list[str]) -> Any:
+        """Check type and length."""
+        if isinstance(value, list) and self.min_items <= len(value) <= self.max_items:
+            return value
+        return Array.check(self, value, path, problems)
+
+
+BODY = Body(
+    "import",
+    Object(
+        required=True,
+        fields={
+            "users": _Rows(
+                required=True,
+                item=Anything(),
+                min_items=1,
+                max_items=MAX_ROWS,
+                description="Users as `POST /users` takes them. A row that is not right is an error of the import.",
+            )
+        },
+    ),
+    example={"users": [{"external_id": "ada", "email": "ada@example.com"}, {"external_id": "joe"}]},
+)
+"""What `POST /imports` takes."""
+
+
+class _Plan(msgspec.Struct, frozen=True):
+    """What a repeated request must do alike."""
+
+    id: str
+    now_ms: int
+
+
+async def create(call: Call) -> Response:
+    """Take 1 to 10,000 users in: who is unknown is created, the others are updated. It is done soon after."""
+    body = await call.body()
+    rows = call.fields(body)["users"]
+    plan = encode(_Plan(str(uuid4()), call.services.moment().now_ms))
+
+    async def run(encoded_plan: bytes, remember: bool) -> bytes:
+        plan = msgspec.json.decode(encoded_plan, type=_Plan)
+        portions = [encode(rows[first : first + PORTION_ROWS]) for first in range(0, len(rows), PORTION_ROWS)]
+        await call.services.jobs.accept(Kind.IMPORT, call.project.id, plan.id, b"", plan.now_ms, portions)
+        return encode({"import": {"id": plan.id, "status": "processing", "summary": {}, "errors": []}})
+
+    return await once(call, body, plan, run)
+
+
+async def get(call: Call) -> Response:
+    """Give how far an import is, and which rows could not be taken in, the first 1000 of them."""
+    wanted = job_id(call, "import_id", "Import")
+    found = await call.services.jobs.read(Kind.IMPORT, call.project.id, wanted)
+    if found is None:
+        raise not_found("Import")
+    status = "processed" if found.status == "processed" else "processing"
+    view = {"id": wanted, "status": status, "summary": found.counts, "errors": msgspec.Raw(found.errors)}
+    return raw_json_response(encode({"import": view}))

@@ -1,0 +1,159 @@
+"""What may be sent and to whom: the same for notifications and broadcasts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from gateway.api.identity import ATTRIBUTES, NAMES, NamedUser
+from gateway.api.params import Array, Hash, Object, Param, Text
+from gateway.domain.condition import ConditionError, parse
+from gateway.domain.principal import Identity, normalize_email
+from gateway.store.contents import Content
+
+MAX_RECIPIENTS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Matches(Param):
+    """A condition on users' attributes."""
+
+    def check(self, value: Any, path: str, problems: list[str]) -> Any:
+        """Check that it makes sense."""
+        try:
+            parse(value)
+        except ConditionError as problem:
+            problems.append(f"Param '{path}' is not a condition: {problem}")
+        return value
+
+    def shape(self) -> dict[str, Any]:
+        """Name the two spellings."""
+        return {"anyOf": [{"type": "null"}, {"type": "string"}, {"type": "object"}]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Yes(Param):
+    """True and nothing else."""
+
+    def check(self, value: Any, path: str, problems: list[str]) -> Any:
+        """Check that it is."""
+        if value is not True:
+            problems.append(f"Param '{path}' must be true")
+        return value
+
+    def shape(self) -> dict[str, Any]:
+        """Say so."""
+        return {"const": True}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Recipient(NamedUser):
+    """A user, or many at once."""
+
+    def shape(self) -> dict[str, Any]:
+        """Name the fields and the ways."""
+        shape = NamedUser.shape(self)
+        condition = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "object", "minProperties": 1}]}
+        ways = {"matches": condition, "topic": {"type": "object"}}
+        shape["anyOf"] += [{"required": [name], "properties": {name: way}} for name, way in ways.items()]
+        return shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sending(Object):
+    """What is sent. A topic's subscribers can get it only if it has a topic."""
+
+    def check(self, value: Any, path: str, problems: list[str]) -> Any:
+        """Check every field, and the topic."""
+        known = len(problems)
+        fields = Object.check(self, value, path, problems)
+        if len(problems) == known and not fields["topic"] and any(each["topic"] for each in fields["recipients"]):
+            problems.append(f"Param '{path}.topic' is missing")
+        return fields
+
+
+_MANY: Mapping[str, Param] = {
+    "matches": _Matches(
+        description='`"*"` for every user, or a condition on attributes: `custom_attributes.plan = "pro"`, or the same '
+        'as an object: `{"custom_attributes": {"plan": "pro"}}`.'
+    ),
+    "topic": Object(
+        fields={"subscribers": _Yes(required=True)}, description="All who subscribed to this category of this topic."
+    ),
+}
+
+_IN_APP = Object(
+    fields={
+        "title": Text(max_length=255),
+        "content": Text(max_length=4 * 1024 * 1024),
+        "action_url": Text(max_length=2048),
+    }
+)
+
+NOTIFICATION = _Sending(
+    required=True,
+    fields={
+        "title": Text(required=True, max_length=255, description="Not blank."),
+        "content": Text(max_length=4 * 1024 * 1024),
+        "action_url": Text(max_length=2048, description="Where a click leads."),
+        "category": Text(max_length=100),
+        "topic": Text(max_length=100),
+        "custom_attributes": Hash(max_bytes=6000),
+        "recipients": Array(
+            required=True,
+            min_items=1,
+            max_items=MAX_RECIPIENTS,
+            item=_Recipient(
+                required=True,
+                description="A user, by external_id or email, who is created if unknown; or many at once.",
+                fields={**NAMES, **ATTRIBUTES, **_MANY},
+                other_ways=tuple(_MANY),
+            ),
+        ),
+        # Other channels' overrides are for channels that this gateway does not deliver to.
+        "overrides": Object(
+            fields={"channels": Object(fields={"in_app": _IN_APP})},
+            description="What the inbox shows in place of the fields above.",
+        ),
+    },
+)
+"""What `POST /notifications` and `POST /broadcasts` take, with the contract's limits."""
+
+
+def is_for_many(values: Mapping[str, Any]) -> bool:
+    """Whether some recipients are not named."""
+    return any(recipient[way] for recipient in values["recipients"] for way in _MANY)
+
+
+def sent_fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what was sent, as it is answered."""
+    return {
+        "title": values["title"],
+        "content": values["content"],
+        "action_url": values["action_url"],
+        "category": values["category"] or "",
+        "topic": values["topic"] or None,
+        "custom_attributes": values["custom_attributes"],
+    }
+
+
+def shown_fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what inboxes show."""
+    in_app = ((values["overrides"] or {}).get("channels") or {}).get("in_app") or {}
+    return {**sent_fields(values), **{name: value for name, value in in_app.items() if value}}
+
+
+def content_of(notification_id: str, shown: Mapping[str, Any]) -> Content:
+    """Encode what inboxes show."""
+    return Content.encode(UUID(notification_id), shown)
+
+
+def identity_of(recipient: Mapping[str, Any]) -> Identity:
+    """Give the names of a recipient who is named."""
+    email = recipient.get("email")
+    return Identity(recipient.get("external_id") or None, normalize_email(email) if email else None)
+
+
+def attributes_of(recipient: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the attributes that a recipient comes with."""
+    return {name: recipient[name] for name in ATTRIBUTES if recipient.get(name) is not None}

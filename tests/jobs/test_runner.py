@@ -1,0 +1,198 @@
+"""The runner: jobs in steps, in turns, through failures."""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from uuid import uuid4
+
+import pytest
+
+from gateway.domain.principal import ProjectId
+from gateway.jobs import runner as runner_module
+from gateway.jobs.runner import MAX_ATTEMPTS, MAX_RUNNING, JobRunner
+from gateway.store import keys
+from gateway.store.client import StoreUnavailableError
+from gateway.store.jobs import Job, JobQueue, JobStore, Kind, Record, Step
+from tests.store.conftest import InspectedClient
+
+PROJECT = ProjectId("p-" + secrets.token_hex(4))
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at the queue often."""
+    monkeypatch.setattr(runner_module, "POLL_SECONDS", 0.01)
+
+
+@pytest.fixture
+async def queue(client: InspectedClient) -> JobQueue:
+    """A queue that is empty at first."""
+    await client.redis.unlink(keys.JOB_QUEUE, keys.JOB_QUEUE + keys.JOB_SUFFIXES["CLAIMS"])
+    return JobQueue(client)
+
+
+@pytest.fixture
+def jobs(client: InspectedClient) -> JobStore:
+    return JobStore(client)
+
+
+async def accept(jobs: JobStore, name: str = "") -> str:
+    job_id = str(uuid4())
+    await jobs.accept(Kind.IMPORT, PROJECT, job_id, name.encode(), 1_800_000_000_000)
+    return job_id
+
+
+async def done(jobs: JobStore, job_id: str) -> Record:
+    async with asyncio.timeout(20):
+        while True:
+            record = await jobs.read(Kind.IMPORT, PROJECT, job_id)
+            if record is not None and record.status == "processed":
+                return record
+            await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def running(
+    queue: JobQueue, work: Callable[[Job], AsyncGenerator[Step, None]], retry_ms: int = 1
+) -> AsyncIterator[JobRunner]:
+    """A runner for a block."""
+    runner = JobRunner(queue, {Kind.IMPORT: work}, retry_ms)
+    task = asyncio.create_task(runner.run())
+    try:
+        yield runner
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def steps_of(job: Job, count: int) -> range:
+    """Give the numbers of the steps left."""
+    return range(int(job.cursor or 0) + 1, count + 1)
+
+
+async def test_a_job_is_done_step_by_step(queue: JobQueue, jobs: JobStore) -> None:
+    async def work(job: Job) -> AsyncGenerator[Step, None]:
+        for number in steps_of(job, 3):
+            yield Step(str(number), {"total": number})
+
+    async with running(queue, work):
+        record = await done(jobs, await accept(jobs))
+    assert record.counts["total"] == 6
+    assert await queue.claim() is None
+
+
+async def test_a_step_that_fails_once_is_done_again_from_where_the_last_ended(queue: JobQueue, jobs: JobStore) -> None:
+    begun = []
+
+    async def work(job: Job) -> AsyncGenerator[Step, None]:
+        begun.append(job.cursor)
+        for number in steps_of(job, 3):
+            if number == 2 and len(begun) == 1:
+                raise RuntimeError("once")
+            yield Step(str(number), {"total": 1})
+
+    async with running(queue, work):
+        record = await done(jobs, await accept(jobs))
+    assert begun == ["", "1"]
+    assert (record.counts["total"], record.errors) == (3, b"[]")
+
+
+async def test_a_job_whose_work_always_fails_is_given_up_and_says_so(queue: JobQueue, jobs: JobStore) -> None:
+    begun = []
+
+    async def work(job: Job) -> AsyncGenerator[Step, None]:
+        begun.append(job.cursor)
+        if not job.cursor:
+            yield Step("1", {"total": 1})
+        raise RuntimeError("always")
+
+    async with running(queue, work):
+        record = await done(jobs, await accept(jobs))
+    assert begun == ["", *["1"] * (MAX_ATTEMPTS - 1)] or begun == ["", *["1"] * MAX_ATTEMPTS]
+    assert record.counts["total"] == 1
+    assert b"Given up" in record.errors
+
+
+async def test_an_outage_of_the_store_is_waited_for(queue: JobQueue, jobs: JobStore) -> None:
+    outage = [True, True]
+
+    async def work(job: Job) -> AsyncGenerator[Step, None]:
+        for number in steps_of(job, 3):
+            if number == 2 and outage:
+                outage.pop()
+                raise StoreUnavailableError("for a moment")
+            yield Step(str(number), {"total": 1})
+
+    async with running(queue, work):
+        record = await done(jobs, await accept(jobs))
+    assert (record.counts["total"], record.errors) == (3, b"[]")
+
+
+async def test_a_small_job_is_not_stuck_behind_large_ones(
+    queue: JobQueue, jobs: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "TURN_SECONDS", 0.01)
+    stop = asyncio.Event()
+
+    async def work(job: Job) -> AsyncGenerator[Step, None]:
+        number = int(job.cursor or 0)
+        while job.payload == b"large" and not stop.is_set():
+            number += 1
+            yield Step(str(number), {"total": 1})
+
+    async with running(queue, work):
+        large = [await accept(jobs, "large") for _ in range(2 * MAX_RUNNING)]
+        await done(jobs, await accept(jobs, "small"))
+        assert {(await jobs.read(Kind.IMPORT, PROJECT, job)).status for job in large} == {  # type: ignore[union-attr]
+            "processing"
+        }
+        stop.set()
+        for job_id in large:
+            assert (await done(jobs, job_id)).counts["total"] > 0
+
+
+async def test_a_new_job_starts_when_the_runner_is_woken(
+    queue: JobQueue, jobs: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "POLL_SECONDS", 1000.0)
+
+    async def work(job: Job) -> AsyncGenerator[Step, None]:
+        yield Step("")
+
+    async with running(queue, work) as runner:
+        job_id = await accept(jobs)
+        runner.wake()
+        await done(jobs, job_id)
+
+
+async def test_a_worker_that_stops_leaves_its_jobs_to_others_at_once(queue: JobQueue, jobs: JobStore) -> None:
+    started = asyncio.Event()
+
+    async def stuck(job: Job) -> AsyncGenerator[Step, None]:
+        yield Step("1", {"total": 1})
+        started.set()
+        await asyncio.Event().wait()
+
+    async def work(job: Job) -> AsyncGenerator[Step, None]:
+        assert job.cursor == "1"
+        yield Step("2", {"total": 1})
+
+    async with running(queue, stuck):
+        job_id = await accept(jobs)
+        await started.wait()
+    async with asyncio.timeout(3), running(queue, work):
+        assert (await done(jobs, job_id)).counts["total"] == 2
+
+
+async def test_a_job_that_is_gone_is_dropped(queue: JobQueue, jobs: JobStore, client: InspectedClient) -> None:
+    async def work(job: Job) -> AsyncGenerator[Step, None]:
+        raise AssertionError
+        yield
+
+    job_id = await accept(jobs)
+    await client.redis.unlink(keys.job(PROJECT, job_id))
+    async with asyncio.timeout(10), running(queue, work):
+        while await client.redis.zcard(keys.JOB_QUEUE):
+            await asyncio.sleep(0.01)
