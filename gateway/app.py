@@ -200,7 +200,6 @@ def build_server(settings: Settings) -> Server:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # nothing here asks where a client is
         # Its timer outlives connections that die with an exception.
         timeout_keep_alive=5,
         timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
