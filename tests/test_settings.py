@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.settings import PREFIX, Settings, SettingsError, default_of, load_settings, variable
+from gateway.settings import PREFIX, REDIS_SCHEMES, Settings, SettingsError, default_of, load_settings, variable
 
 FIELDS = dataclasses.fields(Settings)
 PAIR = {"INBOX_BOOTSTRAP_API_KEY": "k", "INBOX_BOOTSTRAP_API_SECRET": "s"}
@@ -70,7 +70,7 @@ def test_a_value_is_read_as_its_type(name: str, text: str, value: Any) -> None:
         ("port", "-1", "must be at least 0, not -1"),
         ("port", "65536", "must be at most 65535, not 65536"),
         ("workers", "0", "must be at least 1, not 0"),
-        ("redis_url", "localhost:6379", "must start with redis://, rediss://, unix://"),
+        ("redis_url", "localhost:6379", f"must start with {', '.join(REDIS_SCHEMES)}"),
         ("redis_timeout_seconds", "0", "must be at least 0.05, not 0"),
         ("redis_timeout_seconds", "fast", "must be a number, not 'fast'"),
         ("redis_timeout_seconds", "nan", "must be a number, not 'nan'"),

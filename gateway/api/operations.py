@@ -146,7 +146,12 @@ _NOT_BUILT = [
     "PUT /workspaces/{workspace_id}/projects/{project_id}",
     "DELETE /workspaces/{workspace_id}/projects/{project_id}",
     "POST /ws/auth",
-    *(f"{method} /v2/{{path:path}}" for method in ("GET", "POST", "PUT", "DELETE")),
+    *(
+        f"{method} /v2/{resource}{rest}"
+        for resource in ("broadcasts", "channels", "events", "integrations", "users")
+        for rest in ("", "/{path:path}")
+        for method in ("GET", "POST", "PUT", "DELETE")
+    ),
 ]
 
 OPERATIONS += [
