@@ -2,48 +2,61 @@
 
 local HAD_IT, CREATED, UNWANTED = 0, 1, 2 -- as Outcome in store/inbox.py
 
+-- Remember for a while what became of an item that is not there. The record says until when there may be such a mark,
+-- a tenth longer because gateways' clocks differ: hardly any user has one, and looking costs every item.
+local function settle(user, context, id, outcome, seconds)
+  redis.call('SET', user .. SETTLED .. id, outcome, 'EX', seconds)
+  redis.call('HSET', user, 'settled_until', integer(now_seconds(context) + math.ceil(1.1 * seconds)))
+end
+
+local function may_be_settled(record, context)
+  return tonumber(record.settled_until or 0) >= tonumber(now_seconds(context))
+end
+
 -- KEYS  user
 -- ARGV  now_ms epoch_if_new log_events log_seconds
 --       id content category topic settled_seconds ("" unless the request may come again)
 --       "1" if only a subscriber of this category and topic is to have it, or ""
 --       number of profile fields, then field value … (overwrite), then field value … (only if absent)
 -- ->    CREATED, HAD_IT or UNWANTED
-local function create(keys, args)
+local function create(keys, args, record)
   local user, context = keys[1], context_of(args)
   local id, content, category, topic, settled_seconds = args[5], args[6], args[7], args[8], args[9]
   local overwrite = 11 + 2 * tonumber(args[11])
   if redis.call('HEXISTS', user .. STATES, id) == 1 then return HAD_IT end
-  local settled = redis.call('GET', user .. SETTLED .. id)
+  local settled = may_be_settled(record, context) and redis.call('GET', user .. SETTLED .. id)
   if settled then return tonumber(settled) end
   if args[10] ~= '' and not is_subscribed(user, category, topic) then return UNWANTED end
-  for i = 12, overwrite, 2 do redis.call('HSET', user, args[i], args[i + 1]) end
-  for i = overwrite + 1, #args, 2 do redis.call('HSETNX', user, args[i], args[i + 1]) end
+  for i = 12, #args, 2 do
+    local field, value = args[i], args[i + 1]
+    if record[field] ~= value and (i < overwrite or not record[field]) then
+      record[field] = value
+      -- What the record does not hold may be there as well.
+      redis.call(i < overwrite and 'HSET' or 'HSETNX', user, field, value)
+    end
+  end
   if is_muted(user, category, topic) then
     -- A repeated request must not decide anew.
-    if settled_seconds ~= '' then redis.call('SET', user .. SETTLED .. id, UNWANTED, 'EX', settled_seconds) end
+    if settled_seconds ~= '' then settle(user, context, id, UNWANTED, settled_seconds) end
     return UNWANTED
   end
-  local _, offset = current_position(user, context.epoch_if_new)
-
   -- Gateways' clocks differ; the newest item of an inbox is also the latest sent.
-  local sent = math.max(tonumber(now_seconds(context)), tonumber(redis.call('HGET', user, 'sent_at') or 0))
-  redis.call('HSET', user, 'sent_at', integer(sent))
+  record.sent_at = integer(math.max(tonumber(now_seconds(context)), tonumber(record.sent_at or 0)))
   local state = {
-    sent = integer(sent), seen = '0', read = '0', archived = '0', category = category, topic = topic,
+    sent = record.sent_at, seen = '0', read = '0', archived = '0', category = category, topic = topic,
   }
   redis.call('HSET', user .. ITEMS, id, content)
   redis.call('HSET', user .. STATES, id, pack_state(state))
-  for _, key in ipairs(index_keys(user, 0, category, topic)) do
-    redis.call('ZADD', key, integer(offset + 1), id)
-  end
-  append(user, context, 'notifications/new', item_data_json(content, state, recipient_json(user), ''))
+  local score = integer((record.offset or 0) + 1)
+  for _, key in ipairs(index_keys(user, 0, category, topic)) do redis.call('ZADD', key, score, id) end
+  append(user, record, context, 'notifications/new', item_data_json(content, state, recipient_json(user, record), ''))
   return CREATED
 end
 
 -- KEYS  user
 -- ARGV  now_ms epoch_if_new log_events log_seconds  id transition_code event_name client_id_json
 -- ->    1 changed, 0 it was so already, -1 no such item
-local function change(keys, args)
+local function change(keys, args, record)
   local user, context = keys[1], context_of(args)
   local id, code, name, client_id = args[5], args[6], args[7], args[8]
   local packed = redis.call('HGET', user .. STATES, id)
@@ -62,14 +75,14 @@ local function change(keys, args)
     redis.call('ZADD', target[i], score, id)
   end
   local content = redis.call('HGET', user .. ITEMS, id)
-  append(user, context, name, item_data_json(content, state, recipient_json(user), client_id))
+  append(user, record, context, name, item_data_json(content, state, recipient_json(user, record), client_id))
   return 1
 end
 
 -- KEYS  user
 -- ARGV  now_ms epoch_if_new log_events log_seconds  id client_id_json settled_seconds
 -- ->    1 deleted, -1 no such item
-local function delete(keys, args)
+local function delete(keys, args, record)
   local user, context = keys[1], context_of(args)
   local id, client_id, settled_seconds = args[5], args[6], args[7]
   local packed = redis.call('HGET', user .. STATES, id)
@@ -82,8 +95,9 @@ local function delete(keys, args)
   redis.call('HDEL', user .. ITEMS, id)
   redis.call('HDEL', user .. STATES, id)
   -- Whoever repeats the request that created it must not bring it back.
-  redis.call('SET', user .. SETTLED .. id, HAD_IT, 'EX', settled_seconds)
-  append(user, context, 'notifications/delete', item_data_json(content, state, recipient_json(user), client_id))
+  settle(user, context, id, HAD_IT, settled_seconds)
+  local data = item_data_json(content, state, recipient_json(user, record), client_id)
+  append(user, record, context, 'notifications/delete', data)
   return 1
 end
 
@@ -169,7 +183,7 @@ end
 -- ARGV  now_ms epoch_if_new log_events log_seconds  transition_code event_name data_json buckets
 --       number of categories, category …, number of topics, topic …
 -- ->    how many items changed; none changed, no event
-local function change_all(keys, args)
+local function change_all(keys, args, record)
   local user, context = keys[1], context_of(args)
   local code, name, data = args[5], args[6], args[7]
   local now, changed = now_seconds(context), 0
@@ -187,7 +201,7 @@ local function change_all(keys, args)
       end
     end
   end
-  if changed > 0 then append(user, context, name, data) end
+  if changed > 0 then append(user, record, context, name, data) end
   return changed
 end
 

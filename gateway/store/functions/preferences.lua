@@ -34,7 +34,7 @@ end
 --       for each category: name, switches (1 on, 0 off, - as it is), its JSON up to the list of channels
 -- ->    all as read_preferences gives them; or -1 when these would be too many, and then nothing was written
 -- Channels that are switched make one event; what was so already makes none.
-local function set_preferences(keys, args)
+local function set_preferences(keys, args, record)
   local key, context = keys[1] .. PREFERENCES, context_of(args)
   local max_categories, name, client_id, channels = tonumber(args[5]), args[6], args[7], tonumber(args[8])
   local first, all_on = 9 + channels, string.rep('1', channels)
@@ -63,7 +63,7 @@ local function set_preferences(keys, args)
     end
   end
   if #changed > 0 then
-    append(keys[1], context, name, table.concat({
+    append(keys[1], record, context, name, table.concat({
       '{"notification_preferences":{"categories":[', table.concat(changed, ','), ']}',
       client_id ~= '' and ',"client_id":' or '', client_id, '}',
     }))

@@ -59,7 +59,7 @@ end
 -- KEYS  user
 -- ARGV  buckets rank limit  number of categories, category …, number of topics, topic …
 -- ->    epoch ("" for a user without a log), offset, total, unread, unseen, then each item as JSON, newest first
-local function list(keys, args)
+local function list(keys, args, record)
   local user = keys[1]
   local rank, limit = tonumber(args[2]), tonumber(args[3])
   local scope = scope_of(user, args, 4)
@@ -75,14 +75,13 @@ local function list(keys, args)
       end
     end
   end
-  local position = redis.call('HMGET', user, 'epoch', 'offset')
-  local result = { position[1] or '', position[2] or '0', total, unread, unseen }
+  local result = { record.epoch or '', integer(record.offset or 0), total, unread, unseen }
   if rank >= total then return result end
 
-  local ids = merged_ids(filled, rank, limit, tonumber(position[2]))
+  local ids = merged_ids(filled, rank, limit, record.offset)
   local contents = redis.call('HMGET', user .. ITEMS, unpack(ids))
   local states = redis.call('HMGET', user .. STATES, unpack(ids))
-  local recipient = recipient_json(user)
+  local recipient = recipient_json(user, record)
   for i = 1, #ids do
     result[5 + i] = notification_json(contents[i], unpack_state(states[i]), recipient)
   end
@@ -92,19 +91,18 @@ end
 -- KEYS  user
 -- ARGV  id
 -- ->    the item as JSON, or false
-local function get(keys, args)
+local function get(keys, args, record)
   local packed = redis.call('HGET', keys[1] .. STATES, args[1])
   if not packed then return false end
   local content = redis.call('HGET', keys[1] .. ITEMS, args[1])
-  return notification_json(content, unpack_state(packed), recipient_json(keys[1]))
+  return notification_json(content, unpack_state(packed), recipient_json(keys[1], record))
 end
 
 -- Read tokens from args[first]: id, issued_at …
-local function revoked_tokens(user, args, first)
+local function revoked_tokens(user, record, args, first)
   local found = {}
-  local revoked_before = #args >= first and redis.call('HGET', user, 'revoked_before')
   for i = first, #args, 2 do
-    if is_revoked(user, revoked_before, args[i], tonumber(args[i + 1])) then found[#found + 1] = (i - first) / 2 end
+    if is_revoked(user, record.revoked_before, args[i], tonumber(args[i + 1])) then found[#found + 1] = (i - first) / 2 end
   end
   return found
 end
@@ -114,13 +112,16 @@ end
 --       then id and issued_at of each token ("" for none) that the answer is for
 -- ->    epoch, offset, unread, unseen, unarchived unread, unarchived unseen, reset reason or "",
 --       the indexes (from 0) of the tokens that are revoked, then messages
-local function read_log(keys, args)
+local function read_log(keys, args, record)
   local user = keys[1]
-  local epoch, offset = current_position(user, args[1])
+  if begin_log(record, args[1]) then
+    redis.call('HSET', user, 'epoch', record.epoch, 'offset', 0, 'life', record.life)
+  end
+  local epoch, offset = record.epoch, record.offset
   local count = counts(user)
   local result = {
     epoch, offset, count.unread, count.unseen, count.unarchived_unread, count.unarchived_unseen, '',
-    revoked_tokens(user, args, 6),
+    revoked_tokens(user, record, args, 6),
   }
   local HEAD = #result -- before the messages
   local after = tonumber(args[3])
@@ -128,7 +129,7 @@ local function read_log(keys, args)
   if after < 0 then
     result[7] = 'position_invalid'
   elseif args[2] ~= epoch then
-    local ended = end_of_epoch(user, args[2])
+    local ended = end_of_epoch(record, args[2])
     if not ended or after > ended then result[7] = 'epoch_changed' end
   elseif after > offset then
     result[7] = 'position_unknown'

@@ -4,8 +4,8 @@
 local SCOPE_BUCKETS = { 0, 1, 3, 4, 5, 7 } -- bits: seen 1, read 2, archived 4; read implies seen
 local CHUNK = 1000 -- arguments per variadic command, well under Lua's unpack limit
 
-local function integer(number)
-  return string.format('%.0f', number)
+local function integer(number) -- below 2^53; '%.0f' takes five times as long
+  return string.format('%d', number)
 end
 
 local function is_set(bucket, bit) -- bit is 1, 2 or 4
@@ -87,15 +87,14 @@ local function json_time(value)
   return value == '0' and 'null' or value
 end
 
-local function recipient_json(user)
-  local field = redis.call('HMGET', user, 'email', 'external_id', 'first_name', 'last_name', 'custom_attributes')
+local function recipient_json(user, record)
   return table.concat({
     '{"id":"', user:match('{[^:]+:([^}]+)}'),
-    '","email":', field[1] or 'null',
-    ',"external_id":', field[2] or 'null',
-    ',"first_name":', field[3] or 'null',
-    ',"last_name":', field[4] or 'null',
-    ',"custom_attributes":', field[5] or 'null', '}',
+    '","email":', record.email or 'null',
+    ',"external_id":', record.external_id or 'null',
+    ',"first_name":', record.first_name or 'null',
+    ',"last_name":', record.last_name or 'null',
+    ',"custom_attributes":', record.custom_attributes or 'null', '}',
   })
 end
 
@@ -136,34 +135,36 @@ local function life()
   return current_life
 end
 
-local function current_position(user, epoch_if_new)
-  local field = redis.call('HMGET', user, 'epoch', 'offset')
-  if field[1] then return field[1], tonumber(field[2]) end
-  redis.call('HSET', user, 'epoch', epoch_if_new, 'offset', 0, 'life', life())
-  return epoch_if_new, 0
+-- Give the record of a user without a log its epoch; one that is all in memory is written by the next event.
+local function begin_log(record, epoch_if_new)
+  if record.epoch then return false end
+  record.epoch, record.offset, record.life = epoch_if_new, 0, life()
+  return true
 end
 
 -- Take the next offset. The first event of a life of the data begins an epoch: the same offset may have been another
 -- event before. Where an epoch ended is kept, so that who has no more of it than that goes on without a gap.
-local function next_position(user, epoch_if_new)
-  current_position(user, epoch_if_new)
-  local field = redis.call('HMGET', user, 'epoch', 'offset', 'life', 'past')
-  local epoch, offset = field[1], tonumber(field[2])
-  if field[3] ~= life() then
-    local past = { epoch .. ':' .. integer(offset) }
-    for one in (field[4] or ''):gmatch('%S+') do
+local function next_position(user, record, epoch_if_new)
+  local fields = {}
+  if begin_log(record, epoch_if_new) then fields = { 'epoch', record.epoch, 'life', record.life } end
+  if record.life ~= life() then
+    local past = { record.epoch .. ':' .. integer(record.offset) }
+    for one in (record.past or ''):gmatch('%S+') do
       if #past < PAST_EPOCHS then past[#past + 1] = one end
     end
-    epoch = epoch_if_new
-    redis.call('HSET', user, 'epoch', epoch, 'life', life(), 'past', table.concat(past, ' '))
+    record.epoch, record.life, record.past = epoch_if_new, life(), table.concat(past, ' ')
+    fields = { 'epoch', record.epoch, 'life', record.life, 'past', record.past }
   end
-  redis.call('HSET', user, 'offset', integer(offset + 1))
-  return epoch, offset + 1
+  record.offset = record.offset + 1
+  redis.call(
+    'HSET', user, 'offset', integer(record.offset), 'sent_at', record.sent_at or '0', 'log_until', record.log_until,
+    unpack(fields)
+  )
 end
 
 -- ->  the offset at which an epoch ended, or nothing
-local function end_of_epoch(user, epoch)
-  for one, offset in (redis.call('HGET', user, 'past') or ''):gmatch('(%S+):(%d+)') do
+local function end_of_epoch(record, epoch)
+  for one, offset in (record.past or ''):gmatch('(%S+):(%d+)') do
     if one == epoch then return tonumber(offset) end
   end
 end
@@ -177,9 +178,14 @@ local function trim_by_age(log, oldest_ms)
 end
 
 -- context: { now_ms, epoch_if_new, log_events, log_seconds }
-local function append(user, context, name, data)
-  local epoch, offset = next_position(user, context.epoch_if_new)
-  local position = epoch .. '.' .. integer(offset)
+local function append(user, record, context, name, data)
+  -- A tenth more than it is for, so that not every event has to say so again.
+  local now, kept = math.floor(tonumber(context.now_ms) / 1000), tonumber(context.log_seconds)
+  local renew = now + kept > tonumber(record.log_until or 0)
+  if renew then record.log_until = integer(math.ceil(now + 1.1 * kept)) end
+  next_position(user, record, context.epoch_if_new)
+  local offset = record.offset
+  local position = record.epoch .. '.' .. integer(offset)
   local count = counts(user)
   local message = table.concat({
     position, ' ', context.now_ms, ' ', name, '\n',
@@ -191,7 +197,7 @@ local function append(user, context, name, data)
   })
   local log = user .. LOG
   redis.call('XADD', log, 'MAXLEN', context.log_events, integer(offset) .. '-' .. context.now_ms, 'm', message)
-  redis.call('EXPIRE', log, context.log_seconds)
+  if renew then redis.call('EXPIRE', log, integer(math.ceil(1.1 * kept))) end
   -- An idle log expires whole; a busy one is trimmed by age now and then, which keeps this off most writes.
   if offset % 16 == 0 then
     trim_by_age(log, tonumber(context.now_ms) - 1000 * tonumber(context.log_seconds))
@@ -229,18 +235,34 @@ local function is_revoked(user, revoked_before, token_id, issued_at)
   return token_id ~= '' and redis.call('ZSCORE', user .. REVOKED, token_id) and true or false
 end
 
+local RECORD = {
+  'deleted', 'revoked_before', 'epoch', 'offset', 'life', 'past', 'sent_at', 'log_until', 'settled_until',
+  'email', 'external_id', 'first_name', 'last_name', 'custom_attributes',
+}
+
+-- ->  the user's record, read once for the guard, the log and the recipient that items show
+local function read_record(user)
+  local record = {}
+  for i, value in ipairs(redis.call('HMGET', user, unpack(RECORD))) do
+    if value then record[RECORD[i]] = value end
+  end
+  record.offset = tonumber(record.offset)
+  return record
+end
+
+-- work gets the keys, its own arguments and the user's record
 -- ->  "deleted" | "revoked" | "limited", used, seconds | "ok", used, seconds, result of the work
 local function guarded(work)
   return function(keys, args)
     local user, kind, limit, token_id, issued_at = keys[1], args[1], tonumber(args[2]), args[3], tonumber(args[4])
-    local field = redis.call('HMGET', user, 'deleted', 'revoked_before')
-    if field[1] then return { 'deleted' } end
-    if is_revoked(user, field[2], token_id, issued_at) then return { 'revoked' } end
+    local record = read_record(user)
+    if record.deleted then return { 'deleted' } end
+    if is_revoked(user, record.revoked_before, token_id, issued_at) then return { 'revoked' } end
     local used, seconds = 0, 0
     if kind ~= '' then
       used, seconds = count_use(user, kind)
       if used > limit then return { 'limited', used, seconds } end
     end
-    return { 'ok', used, seconds, work(keys, { unpack(args, GUARD_ARGUMENTS + 1) }) }
+    return { 'ok', used, seconds, work(keys, { unpack(args, GUARD_ARGUMENTS + 1) }, record) }
   end
 end
