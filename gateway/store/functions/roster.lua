@@ -8,9 +8,10 @@ local function packed_id(id)
   return (id:gsub('-', ''):gsub('%x%x', function(pair) return string.char(tonumber(pair, 16)) end))
 end
 
+local UUID_FORMAT = ('%02x'):rep(4) .. ('-' .. ('%02x'):rep(2)):rep(3) .. '-' .. ('%02x'):rep(6)
+
 local function unpacked_id(packed)
-  local hex = packed:gsub('.', function(byte) return string.format('%02x', byte:byte()) end)
-  return table.concat({ hex:sub(1, 8), hex:sub(9, 12), hex:sub(13, 16), hex:sub(17, 20), hex:sub(21) }, '-')
+  return UUID_FORMAT:format(packed:byte(1, 16))
 end
 
 local function write_roster(directory, index, packed)
