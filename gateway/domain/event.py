@@ -24,6 +24,10 @@ class Position(NamedTuple):
         match = _POSITION.fullmatch(text)
         return cls(match[1], int(match[2])) if match else None
 
+    def follows(self, other: "Position") -> bool:
+        """Whether nothing lies between another position and this one."""
+        return self.offset == other.offset + 1 and self.epoch == other.epoch
+
     def __str__(self) -> str:
         return f"{self.epoch}.{self.offset}"
 

@@ -161,9 +161,12 @@ class Connection(asyncio.Protocol, ABC):
         self.token = NO_TOKEN if principal.issued_at is None else (principal.token_id, principal.issued_at)
         self.session.rests_until(principal.ground_until)
 
-    def deliver(self, position: Position, frame: bytes) -> bool:
-        """Write a published event, encoded for this transport, if it is this connection's next; say whether it was."""
-        verdict = self.session.event_published(position)
+    def deliver(self, first: Position, last: Position, frame: bytes) -> bool:
+        """Write published events, encoded for this transport, if they are the next here; say whether they were.
+
+        `first` and `last` are the ends of a run without a gap.
+        """
+        verdict = self.session.events_published(first, last)
         if verdict is Verdict.DELIVER:
             if self.full_since is None:
                 self.transport.write(frame)

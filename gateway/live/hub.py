@@ -103,7 +103,7 @@ class Hub:
         self._changed_projects: set[str] = set()
         self._perhaps_changed_projects: set[str] = set()
         self._project_changed = asyncio.Event()
-        link.on_message = self.dispatch
+        link.on_messages = self.dispatch
         link.on_resubscribed = self._resync
 
     async def run(self) -> None:
@@ -151,34 +151,47 @@ class Hub:
 
     # -- events
 
-    def dispatch(self, channel: bytes, message: bytes) -> None:
-        """Write a published event to every open inbox of its user. The hot path."""
+    def dispatch(self, channel: bytes, messages: Sequence[bytes]) -> None:
+        """Write what was published of a user, and came together, to every open inbox. The hot path."""
         feed = self._feeds.get(channel)
         if feed is None:
             return
-        complete = self._inboxes.expand_cached(message) if b"\0" in message else message
-        try:
-            if message.startswith(b"!"):
-                self._access_ended(feed, message)
-                return
-            event = Event.decode(message if complete is None else complete)
-        except ValueError:
-            # Nobody but our functions should publish here; the log is right whatever was said.
-            log.error("foreign_message", channel=channel)
+        run: list[Event] = []
+        for message in messages:
+            complete = self._inboxes.expand_cached(message) if b"\0" in message else message
+            try:
+                event = None if message.startswith(b"!") else Event.decode(complete or message)
+                if event is not None and complete and (not run or event.position.follows(run[-1].position)):
+                    run.append(event)
+                    continue
+                self._deliver(feed, run)
+                run = []
+                if event is None:
+                    self._access_ended(feed, message)
+                elif complete:
+                    run.append(event)
+                else:
+                    for connection in feed.connections:
+                        connection.read_logged(event.position)
+            except ValueError:
+                # Nobody but our functions should publish here; the log is right whatever was said.
+                log.error("foreign_message", channel=channel)
+        self._deliver(feed, run)
+
+    def _deliver(self, feed: Feed, run: Sequence[Event]) -> None:
+        """Write events without a gap to every open inbox: encoded once per transport, one write for each connection."""
+        if not run:
             return
-        if complete is None:
-            for connection in feed.connections:
-                connection.read_logged(event.position)
-            return
+        first, last = run[0].position, run[-1].position
         frames: dict[str, bytes] = {}
-        delivered = 0
+        reached = 0
         for connection in feed.connections:
             frame = frames.get(connection.name)
             if frame is None:
-                frame = frames[connection.name] = connection.encode_event(event)
-            delivered += connection.deliver(event.position, frame)
-        DELIVERED.inc(delivered)
-        DELIVERY_SECONDS.observe(max(0.0, time.time() - event.published_ms / 1000))
+                frame = frames[connection.name] = b"".join(map(connection.encode_event, run))
+            reached += connection.deliver(first, last, frame)
+        DELIVERED.inc(reached * len(run))
+        DELIVERY_SECONDS.observe(max(0.0, time.time() - run[0].published_ms / 1000))
 
     def read_log(self, connection: Connection, after: Position | None) -> None:
         """Read the log for a session. Sessions of one user that ask the same in one go share the read."""

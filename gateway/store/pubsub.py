@@ -34,8 +34,8 @@ _CONTROL = keys.CONTROL.encode()
 class PubSubLink:
     """Subscribes channels and reports what is published on them. `run` must be running.
 
-    `on_message(channel, data)`, `on_resubscribed(channel)` and `on_control(message)` are called from the reader and
-    must not block. An empty control message means that some may have been missed.
+    `on_messages(channel, messages)`, which came together, `on_resubscribed(channel)` and `on_control(message)` are
+    called from the reader and must not block. An empty control message means that some may have been missed.
     """
 
     def __init__(self, settings: Settings, client: FunctionClient, worker_id: str):
@@ -46,7 +46,7 @@ class PubSubLink:
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self.on_control: Callable[[bytes], None] = lambda message: None
-        self.on_message: Callable[[bytes, bytes], None] = lambda channel, data: None
+        self.on_messages: Callable[[bytes, list[bytes]], None] = lambda channel, messages: None
         self.on_resubscribed: Callable[[bytes], None] = lambda channel: None
 
     @property
@@ -97,13 +97,6 @@ class PubSubLink:
             await self._client.topology.refresh()
         except WireLostError:
             await asyncio.sleep(RECONNECT_MOST_SECONDS * random.uniform(0.5, 1.5))
-
-    def heard(self, channel: bytes, data: bytes) -> None:
-        """Pass on what was published."""
-        if channel == _CONTROL:
-            self.on_control(data)
-        else:
-            self.on_message(channel, data)
 
     def resubscribed(self, channel: bytes) -> None:
         """Pass on that a channel was not heard for a while."""
@@ -162,6 +155,9 @@ class _EarWire(Wire):
     def on_lost(self) -> None:
         self.end(WireLostError("the connection was lost"))
 
+    def on_pause(self) -> None:
+        self._ear.paused()
+
     def end(self, problem: Exception) -> None:
         if not self.over.done():
             self.over.set_exception(problem)
@@ -184,6 +180,7 @@ class _Ear:
         # Who waits for the next confirmations of a channel, in order; None is a resubscription's.
         self._waiting: dict[bytes, deque[asyncio.Future[None] | None]] = {}
         self._commands: list[tuple[str, bytes]] = []
+        self._heard: dict[bytes, list[bytes]] = {}
         # How many confirmations of our own unsubscribing are still to come.
         self._leaving: dict[bytes, int] = {}
 
@@ -248,8 +245,10 @@ class _Ear:
         if kind == b"smessage":
             if channel == self._probe_channel:
                 self._probe_heard(float(data))
+            elif channel == _CONTROL:
+                self._link.on_control(data)
             else:
-                self._link.heard(channel, data)
+                self._heard.setdefault(channel, []).append(data)
         elif kind == b"ssubscribe":
             self._confirm(channel)
         elif channel in self._leaving:
@@ -259,6 +258,12 @@ class _Ear:
         elif self._wire is not None:
             # Nobody asked for it: the slot has moved.
             self._wire.end(StoreUnavailableError("the server ended a subscription"))
+
+    def paused(self) -> None:
+        """Pass on what was heard in one go."""
+        heard, self._heard = self._heard, {}
+        for channel, messages in heard.items():
+            self._link.on_messages(channel, messages)
 
     async def _serve(self, wire: _EarWire) -> None:
         """Subscribe everything again, then hear and probe until one of these fails."""

@@ -41,6 +41,9 @@ class Wire(asyncio.Protocol, ABC):
     def on_lost(self) -> None:
         """Take note that the connection is gone."""
 
+    def on_pause(self) -> None:
+        """Act on the replies that came together."""
+
     async def open(self, connection: AbstractConnection, timeout_seconds: float) -> None:
         """Connect, and take the socket over. Raises WireLostError."""
         try:
@@ -73,6 +76,7 @@ class Wire(asyncio.Protocol, ABC):
         self._reader.feed(data)
         while (reply := self._reader.gets()) is not False:
             self.on_reply(reply)
+        self.on_pause()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Say that it is over."""

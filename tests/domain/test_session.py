@@ -117,13 +117,15 @@ def test_a_lost_position_is_told_after_ready() -> None:
 
 @pytest.mark.parametrize("offset", [1, 3])
 def test_an_event_that_was_sent_before_is_ignored(offset: int) -> None:
-    assert new_session(SessionState.LIVE).event_published(Position("e", offset)) is Verdict.IGNORE
+    assert (
+        new_session(SessionState.LIVE).events_published(Position("e", offset), Position("e", offset)) is Verdict.IGNORE
+    )
 
 
 @pytest.mark.parametrize("position", [Position("e", 5), Position("f", 4)])
 def test_a_gap_or_another_epoch_reads_the_log(position: Position) -> None:
     session = new_session(SessionState.LIVE)
-    assert session.event_published(position) is Verdict.READ_LOG
+    assert session.events_published(position, position) is Verdict.READ_LOG
     assert session.state is SessionState.REPLAYING
 
 
@@ -247,7 +249,7 @@ def test_a_closed_session_does_nothing_more() -> None:
     assert session.renewal_refused(Problem("no")) == ()
     assert session.log_read(LogPage(END, COUNTS)) == ()
     assert session.message_received(b'{"type":"ping"}', 101) == ()
-    assert session.event_published(Position("e", 4)) is Verdict.IGNORE
+    assert session.events_published(Position("e", 4), Position("e", 4)) is Verdict.IGNORE
 
 
 def test_a_session_whose_peer_is_gone_is_closed() -> None:
@@ -262,7 +264,7 @@ def test_messages_carry_their_type_first() -> None:
 
 def test_an_event_of_a_new_epoch_heard_while_replaying_makes_it_read_again() -> None:
     session = new_session(SessionState.REPLAYING)
-    assert session.event_published(Position("f", 1)) is Verdict.IGNORE
+    assert session.events_published(Position("f", 1), Position("f", 1)) is Verdict.IGNORE
     assert session.log_read(LogPage(END, COUNTS))[-1] == ReadLog(END)
 
 

@@ -122,13 +122,21 @@ class StreamMachine(RuleBasedStateMachine):
             self.subscription.append(published)
 
     @precondition(lambda self: self.subscription)
-    @rule(complete=st.sampled_from([True, True, False]))
-    def hear(self, complete: bool) -> None:
-        heard = self.subscription.popleft()
-        decide = self.session.event_published if complete else self.session.event_logged
-        match decide(heard.position):
+    @rule(complete=st.sampled_from([True, True, False]), together=st.integers(1, 3))
+    def hear(self, complete: bool, together: int) -> None:
+        heard = [self.subscription.popleft()]
+        if not complete:
+            verdict = self.session.event_logged(heard[0].position)
+        else:
+            while len(heard) < together and self.subscription:
+                if not self.subscription[0].position.follows(heard[-1].position):
+                    break
+                heard.append(self.subscription.popleft())
+            verdict = self.session.events_published(heard[0].position, heard[-1].position)
+        match verdict:
             case Verdict.DELIVER:
-                self.peer.receive(heard)
+                for event in heard:
+                    self.peer.receive(event)
             case Verdict.READ_LOG:
                 self.carry_out((ReadLog(self.session.position),))
 
@@ -221,7 +229,7 @@ class StreamMachine(RuleBasedStateMachine):
             elif self.question:
                 self.store_answers()
             elif self.subscription:
-                self.hear(complete=True)
+                self.hear(complete=True, together=1)
             else:
                 break
         assert self.peer.position == self.log.end

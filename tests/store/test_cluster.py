@@ -44,7 +44,7 @@ def inboxes(client: FunctionClient) -> InboxStore:
 async def ears(cluster: Cluster, client: FunctionClient) -> AsyncIterator[Ears]:
     link = PubSubLink(Settings(redis_url=cluster.url), client, new_user().id)
     ears = Ears(link)
-    link.on_message = lambda channel, data: ears.heard.append((channel, data))
+    link.on_messages = lambda channel, messages: ears.heard.extend((channel, data) for data in messages)
     link.on_resubscribed = lambda channel: ears.resubscribed.update([channel])
     running = asyncio.create_task(link.run())
     await until(lambda: link.healthy)

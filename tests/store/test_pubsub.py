@@ -35,7 +35,7 @@ async def until(condition: Callable[[], object]) -> None:
 async def ears(redis_server: RedisServer, client: InspectedClient) -> AsyncIterator[Ears]:
     link = PubSubLink(Settings(redis_url=redis_server.url), client, new_user().id)
     ears = Ears(link)
-    link.on_message = lambda channel, data: ears.heard.append((channel, data))
+    link.on_messages = lambda channel, messages: ears.heard.extend((channel, data) for data in messages)
     link.on_resubscribed = lambda channel: ears.resubscribed.update([channel])
     running = asyncio.create_task(link.run())
     await until(lambda: ears.link.healthy)
