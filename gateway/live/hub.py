@@ -19,7 +19,7 @@ from gateway.domain.errors import ApiError, CloseCode, ErrorCode, api_error
 from gateway.domain.event import Event, Position
 from gateway.domain.guard import Guard, TokenRevokedError, UserDeletedError
 from gateway.domain.principal import Credentials, Principal, Project, User
-from gateway.domain.session import SessionLimits
+from gateway.domain.session import ReadLog, SessionLimits
 from gateway.live.connection import CLOSE_SECONDS, NO_TOKEN, Connection, Token, retry_after_ms
 from gateway.live.wheel import Wheel
 from gateway.settings import Settings
@@ -64,7 +64,7 @@ class Feed:
         self.api_key = api_key
         self.channel = channel
         self.connections: list[Connection] = []
-        self.subscription: asyncio.Task[None] | None = None
+        self.subscription: asyncio.Future[None] | None = None
 
 
 class Hub:
@@ -122,11 +122,11 @@ class Hub:
 
     def admit(self, connection: Connection, credentials: Credentials) -> None:
         """Verify credentials and open the connection's stream; the answer comes as effects of its session."""
-        self._spawn(self._admit(connection, credentials), "admit", [connection])
+        self._spawn(self._admit(connection, credentials), [connection])
 
     def renew(self, connection: Connection, credentials: Credentials) -> None:
         """Verify fresh credentials of a connection that is open."""
-        self._spawn(self._renew(connection, credentials), "renew", [connection])
+        self._spawn(self._renew(connection, credentials), [connection])
 
     def leave(self, connection: Connection) -> None:
         """Forget a connection that is gone."""
@@ -195,15 +195,9 @@ class Hub:
 
     def read_log(self, connection: Connection, after: Position | None) -> None:
         """Read the log for a session. Sessions of one user that ask the same in one go share the read."""
-        feed = connection.feed
-        if feed is None:
-            return
-        waiting = self._reads.get((feed, after))
-        if waiting is not None:
-            waiting.append(connection)
-            return
-        waiting = self._reads[(feed, after)] = [connection]
-        self._spawn(self._read_log(feed, after), "read-log", waiting)
+        read = self._share_read(connection, after)
+        if read is not None:
+            self._spawn(*read)
 
     # -- what connections rest on
 
@@ -238,10 +232,10 @@ class Hub:
 
     # -- inside
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str, connections: Sequence[Connection]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], connections: Sequence[Connection]) -> None:
         """Start a task that `connections` wait for."""
         assert self._tasks is not None, "Hub.run is not running"
-        self._tasks.create_task(self._guarded(work, connections), name=name)
+        self._tasks.create_task(self._guarded(work, connections))
 
     async def _guarded(self, work: Coroutine[Any, Any, None], connections: Sequence[Connection]) -> None:
         try:
@@ -272,7 +266,11 @@ class Hub:
         except StoreUnavailableError:
             connection.carry_out(session.refused(CloseCode.TRY_AGAIN_LATER, retry_after_ms=retry_after_ms()))
         else:
-            connection.carry_out(session.authenticated(principal.expires_at))
+            for effect in session.authenticated(principal.expires_at):
+                assert isinstance(effect, ReadLog), "all that a session asks for now"
+                read = self._share_read(connection, effect.after)
+                if read is not None:
+                    await self._guarded(*read)  # here: another task would only cost
 
     async def _join(self, connection: Connection, principal: Principal) -> bool:
         """Put the connection into its user's feed, subscribed; False when the user has too many."""
@@ -284,24 +282,29 @@ class Hub:
         if feed is None:
             feed = self._feeds[channel] = Feed(user, principal.project.api_key, channel)
             SUBSCRIBED_USERS.inc()
-            assert self._tasks is not None
-            feed.subscription = self._tasks.create_task(self._subscribe(feed), name="subscribe")
+            feed.subscription = asyncio.get_running_loop().create_future()
         elif len(feed.connections) >= self._max_connections_per_user:
             return False
         feed.connections.append(connection)
         connection.feed = feed
-        if feed.subscription is not None:
+        if len(feed.connections) == 1 and feed.subscription is not None:
+            await self._subscribe(feed, feed.subscription)
+        elif feed.subscription is not None:
             await asyncio.shield(feed.subscription)
-            if feed is not self._feeds.get(channel):
-                raise StoreUnavailableError("the subscription failed")
+        if feed is not self._feeds.get(channel):
+            raise StoreUnavailableError("the subscription failed")
         return True
 
-    async def _subscribe(self, feed: Feed) -> None:
+    async def _subscribe(self, feed: Feed, done: "asyncio.Future[None]") -> None:
+        """Subscribe for the first connection, and for whoever comes meanwhile."""
         try:
             await self._link.subscribe(feed.channel)
         except StoreUnavailableError:
             self._drop(feed)
-        feed.subscription = None
+        finally:
+            feed.subscription = None
+            if not done.done():
+                done.set_result(None)
 
     def _drop(self, feed: Feed) -> None:
         if self._feeds.get(feed.channel) is feed:
@@ -352,6 +355,20 @@ class Hub:
         now = time.monotonic()
         when = connection.session.next_deadline(now, time.time())
         connection.slot = self.wheel.schedule(connection, when, connection.slot)
+
+    def _share_read(
+        self, connection: Connection, after: Position | None
+    ) -> tuple[Coroutine[Any, Any, None], list[Connection]] | None:
+        """Join the read that others of the user wait for, or give one to run, and the list of who waits for it."""
+        feed = connection.feed
+        if feed is None:
+            return None
+        waiting = self._reads.get((feed, after))
+        if waiting is not None:
+            waiting.append(connection)
+            return None
+        waiting = self._reads[(feed, after)] = [connection]
+        return self._read_log(feed, after), waiting
 
     async def _read_log(self, feed: Feed, after: Position | None) -> None:
         async with self._read_slots:
@@ -448,7 +465,7 @@ class Hub:
     def _read_failed(self, connections: list[Connection]) -> None:
         for connection in connections:
             connection.carry_out(connection.session.log_unavailable(retry_after_ms()))
-        self._spawn(self._retry(connections), "retry-read", connections)
+        self._spawn(self._retry(connections), connections)
 
     async def _retry(self, connections: list[Connection]) -> None:
         await asyncio.sleep(READ_RETRY_SECONDS * random.uniform(0.5, 1.5))
