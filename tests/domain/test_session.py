@@ -97,8 +97,9 @@ def test_ready_tells_where_the_stream_starts_and_the_counts() -> None:
     assert session.log_read(LogPage(END, COUNTS)) == (Send((ready,)),)
 
 
-def test_a_resuming_stream_starts_right_before_the_first_missed_event() -> None:
+def test_a_resuming_stream_starts_at_the_clients_own_position() -> None:
     session = new_session(SessionState.REPLAYING)
+    session.since = "e.2"
     missed = (Event(Position("e", 3), 0, "n", b"{}"),)
     (send,) = session.log_read(LogPage(END, COUNTS, missed))
     assert isinstance(send, Send)

@@ -23,6 +23,7 @@ from tests.live.clients import (
     LiveClient,
     Replica,
     ResumingInbox,
+    at_offset,
     epoch,
     items,
     offset,
@@ -174,6 +175,28 @@ async def test_a_killed_valkey_is_started_again_while_connections_stay_open_and_
         assert all(inbox.connections == 1 for inbox in inboxes), "connections stayed open"
     (successor,) = durable.children("valkey")
     assert successor != valkey
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_clients_are_told_to_fetch_when_a_killed_valkey_may_have_lost_what_they_were_told(
+    transport: str, user: str, data_dir: Path
+) -> None:
+    with running_gateway(data_dir) as gateway:
+        async with client_of(gateway) as http, open_inbox(transport, gateway, user) as inbox:
+            await send(http, user)
+            told = (await inbox.next())["position"]
+            (valkey,) = gateway.children("valkey")
+            os.kill(valkey, signal.SIGKILL)
+            await asyncio.to_thread(
+                wait_for, lambda: gateway.children("valkey") not in ([], [valkey]), "another Valkey"
+            )
+            await asyncio.to_thread(wait_for, gateway.ready, "the gateway to be ready")
+            await send(http, user)
+            reset = await inbox.next()
+            assert (reset["type"], reset["reason"]) == ("reset", "epoch_changed")
+            assert epoch(reset["position"]) != epoch(told)
+            await send(http, user)
+            assert (await inbox.next())["position"] == at_offset(reset["position"], offset(reset["position"]) + 1)
 
 
 async def test_a_killed_supervisor_takes_its_children_along_and_a_new_one_starts_at_once(

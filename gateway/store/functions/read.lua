@@ -129,8 +129,7 @@ local function read_log(keys, args, record)
   if after < 0 then
     result[7] = 'position_invalid'
   elseif args[2] ~= epoch then
-    local ended = end_of_epoch(record, args[2])
-    if not ended or after > ended then result[7] = 'epoch_changed' end
+    result[7] = 'epoch_changed'
   elseif after > offset then
     result[7] = 'position_unknown'
   end

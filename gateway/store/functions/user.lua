@@ -120,17 +120,21 @@ end
 
 -- the log: every change appends one event here and publishes the same bytes, in the same step
 
-local PAST_EPOCHS = 8
 local current_life
 
--- Name the life of this server's data. A server that was started, or a replica that was promoted, may lack what others
--- were told already; its run id or its replication id is a new one then. Remembered, because INFO takes 50 µs: a server
--- that lost writes by becoming a replica again got the library anew with the primary's data.
+-- Name the life of this server's data: another one when it may lack what was told already, which is after a replica was
+-- promoted, and after whoever runs the server said so (the bundled one, when it died before it had written all). A
+-- server that goes on where it stopped has the same. Remembered, because INFO takes 50 µs: a server that loses writes
+-- by becoming a replica again gets the library anew with the primary's data.
 local function life()
   if not current_life then
-    local run = redis.call('INFO', 'server'):match('run_id:(%x+)')
-    local replication = redis.call('INFO', 'replication'):match('master_replid:(%x+)')
-    current_life = run:sub(1, 8) .. replication:sub(1, 8)
+    local replication = redis.call('INFO', 'replication')
+    local promoted = not replication:find('master_replid2:0000', 1, true)
+    current_life = promoted and replication:match('master_replid:(%x+)'):sub(1, 8) or ''
+    -- In a cluster a function may read the keys of its own slot only.
+    if redis.call('INFO', 'cluster'):find('cluster_enabled:0', 1, true) then
+      current_life = (redis.call('GET', LIFE) or '') .. current_life
+    end
   end
   return current_life
 end
@@ -142,31 +146,18 @@ local function begin_log(record, epoch_if_new)
   return true
 end
 
--- Take the next offset. The first event of a life of the data begins an epoch: the same offset may have been another
--- event before. Where an epoch ended is kept, so that who has no more of it than that goes on without a gap.
+-- Take the next offset. The first event of another life begins an epoch: the same offset may have been another event.
 local function next_position(user, record, epoch_if_new)
   local fields = {}
-  if begin_log(record, epoch_if_new) then fields = { 'epoch', record.epoch, 'life', record.life } end
-  if record.life ~= life() then
-    local past = { record.epoch .. ':' .. integer(record.offset) }
-    for one in (record.past or ''):gmatch('%S+') do
-      if #past < PAST_EPOCHS then past[#past + 1] = one end
-    end
-    record.epoch, record.life, record.past = epoch_if_new, life(), table.concat(past, ' ')
-    fields = { 'epoch', record.epoch, 'life', record.life, 'past', record.past }
+  if begin_log(record, epoch_if_new) or life() ~= '' and record.life ~= life() then
+    record.epoch, record.life = epoch_if_new, life()
+    fields = { 'epoch', record.epoch, 'life', record.life }
   end
   record.offset = record.offset + 1
   redis.call(
     'HSET', user, 'offset', integer(record.offset), 'sent_at', record.sent_at or '0', 'log_until', record.log_until,
     unpack(fields)
   )
-end
-
--- ->  the offset at which an epoch ended, or nothing
-local function end_of_epoch(record, epoch)
-  for one, offset in (record.past or ''):gmatch('(%S+):(%d+)') do
-    if one == epoch then return tonumber(offset) end
-  end
 end
 
 local function trim_by_age(log, oldest_ms)
@@ -236,7 +227,7 @@ local function is_revoked(user, revoked_before, token_id, issued_at)
 end
 
 local RECORD = {
-  'deleted', 'revoked_before', 'epoch', 'offset', 'life', 'past', 'sent_at', 'log_until', 'settled_until',
+  'deleted', 'revoked_before', 'epoch', 'offset', 'life', 'sent_at', 'log_until', 'settled_until',
   'email', 'external_id', 'first_name', 'last_name', 'custom_attributes',
 }
 
