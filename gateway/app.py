@@ -34,6 +34,7 @@ from gateway.jobs.runner import JobRunner
 from gateway.live.http import HttpProtocol
 from gateway.live.hub import Hub
 from gateway.settings import Settings
+from gateway.store.activity import ActiveUsers
 from gateway.store.client import FunctionClient, StoreUnavailableError
 from gateway.store.contents import ContentStore
 from gateway.store.devices import DeviceStore
@@ -42,11 +43,13 @@ from gateway.store.erasure import Eraser
 from gateway.store.inbox import InboxStore, Retention
 from gateway.store.jobs import CONTROL_JOBS, JobQueue, JobStore, Kind
 from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore
-from gateway.store.projects import CONTROL_PROJECT, ProjectStore
+from gateway.store.projects import CONTROL_PROJECT, CONTROL_PROJECT_DELETED, ProjectStore
 from gateway.store.pubsub import PubSubLink
 from gateway.store.tokens import TokenStore
 from gateway.store.topology import Topology
+from gateway.store.workspaces import WorkspaceStore
 from gateway.telemetry import log
+from gateway.workspace_auth import WorkspaceAuthenticator, WorkspaceTokens
 
 CORS_MAX_AGE_SECONDS = 86400
 EXPOSED_HEADERS = (
@@ -93,12 +96,15 @@ class Worker:
         self.projects.hears_changes = lambda: self.link.healthy
         self.link.on_control = self._on_control
         self._directory = directory
-        self.hub = Hub(settings, authenticator, inboxes, self.link, new_epoch, worker_id)
+        self.activity = ActiveUsers(client)
+        self.hub = Hub(settings, authenticator, inboxes, self.activity, self.link, new_epoch, worker_id)
         services = Services(
             settings,
             authenticator,
+            WorkspaceAuthenticator(WorkspaceTokens(settings.secret_key), WorkspaceStore(client)),
             self.projects,
             tokens,
+            self.activity,
             directory,
             inboxes,
             IdempotencyStore(client),
@@ -121,7 +127,8 @@ class Worker:
             asyncio.create_task(self.hub.run(), name="hub"),
             asyncio.create_task(self.jobs.run(), name="jobs"),
         ]
-        for task in tasks:
+        activity = asyncio.create_task(self.activity.run(self.hub.users), name="active_users")
+        for task in (*tasks, activity):
             task.add_done_callback(_end_with)
         try:
             yield
@@ -129,6 +136,7 @@ class Worker:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self.activity.stop(activity)
             self.client.close()
 
     @contextlib.asynccontextmanager
@@ -146,6 +154,10 @@ class Worker:
             case [word, api_key] if word == CONTROL_PROJECT:
                 self.projects.forget_cached(api_key)
                 self.hub.project_changed(api_key)
+            case [word, api_key, project_id] if word == CONTROL_PROJECT_DELETED:
+                self.projects.forget_cached(api_key)
+                self.hub.project_changed(api_key)
+                self.activity.forget(ProjectId(project_id))
             case _:
                 self._directory.forget_all()
                 self.projects.forget_all()

@@ -26,12 +26,15 @@ from gateway.settings import Settings, SettingsError, load_settings
 from gateway.supervisor import Supervisor, SupervisorError, listen
 
 if TYPE_CHECKING:
-    from gateway.domain.principal import Project
+    from gateway.domain.principal import Project, Workspace
     from gateway.store.projects import ProjectStore
+    from gateway.store.workspaces import WorkspaceStore
 
 READY_SECONDS = 60.0
 REACH_SECONDS = 10.0
 DEMO_FILE = "demo-project.json"
+USER_TOKEN_SECONDS = 3600
+WORKSPACE_TOKEN_SECONDS = 30 * 24 * 3600
 
 
 def main() -> None:
@@ -85,10 +88,16 @@ def worker(fd: int) -> None:
 
 @cli.command(hidden=True)
 def prepare() -> None:
-    """Create what a first start needs; `serve` runs this."""
+    """Create what a first start needs, and finish what an earlier one left; `serve` runs this."""
+    from gateway.store.jobs import JobStore
+
     settings = _settings()
 
     async def work(projects: "ProjectStore") -> None:
+        jobs = JobStore(projects.client)
+        for project_id in await projects.deleted():
+            await jobs.enqueue_project_deletion(project_id)
+            await projects.forget_deleted(project_id)
         if settings.bootstrap_api_key:
             await projects.keep(
                 "Bootstrap",
@@ -116,17 +125,23 @@ def announce() -> None:
 
 @cli.group()
 def project() -> None:
-    """Create and list projects, and rotate their secrets."""
+    """Create, list and change projects, and rotate their secrets."""
 
 
 @project.command("create")
 @click.argument("name")
 @click.option("--hmac/--no-hmac", default=True, show_default=True, help="Require user HMACs.")
-def project_create(name: str, hmac: bool) -> None:
+@click.option("--workspace", default="default", show_default=True, help="Id of the workspace it belongs to.")
+def project_create(name: str, hmac: bool, workspace: str) -> None:
     """Create a project and print its keys."""
+    from gateway.domain.principal import WorkspaceId
+    from gateway.store.projects import UnknownWorkspaceError
 
     async def work(projects: "ProjectStore") -> None:
-        _show(await projects.create(name, hmac), with_secret=True)
+        try:
+            _show(await projects.create(name, hmac, workspace_id=WorkspaceId(workspace)), with_secret=True)
+        except UnknownWorkspaceError:
+            raise _no_workspace(workspace) from None
 
     _run_with_projects(_with_secret_key(_settings()), work)
 
@@ -142,6 +157,35 @@ def project_list() -> None:
     _run_with_projects(_with_secret_key(_settings()), work)
 
 
+@project.command("set")
+@click.argument("api_key")
+@click.option("--name", help="Another name.")
+@click.option("--hmac/--no-hmac", default=None, help="Require user HMACs, or not.")
+@click.option("--allowed-origins", help='Comma-separated origins of pages that may call; "" for the gateway\'s own.')
+def project_set(api_key: str, name: str | None, hmac: bool | None, allowed_origins: str | None) -> None:
+    """Change a project, at once on every node."""
+    from gateway.domain.origin import read_origin
+    from gateway.store.projects import ProjectChange
+
+    origins: list[str] | None = None
+    if allowed_origins is not None:
+        given = [part.strip() for part in allowed_origins.split(",") if part.strip()]
+        origins = [origin for origin in map(read_origin, given) if origin is not None]
+        if len(origins) < len(given):
+            wrong = ", ".join(part for part in given if read_origin(part) is None)
+            raise click.UsageError(f"{wrong}: an origin is written https://app.example.com, https://*.example.com or *")
+    if name is not None and not 0 < len(name.strip()) <= len(name) <= 255:
+        raise click.UsageError("a name has 1 to 255 characters")
+
+    async def work(projects: "ProjectStore") -> None:
+        found = await projects.update(api_key, ProjectChange(name, hmac, origins))
+        if found is None:
+            raise _no_project(api_key)
+        _show(found)
+
+    _run_with_projects(_with_secret_key(_settings()), work)
+
+
 @project.command("rotate-secret")
 @click.argument("api_key")
 @click.option("--overlap", type=click.IntRange(0), default=3600, show_default=True, help="Seconds the old one counts.")
@@ -151,7 +195,7 @@ def project_rotate_secret(api_key: str, overlap: int) -> None:
     async def work(projects: "ProjectStore") -> None:
         found = await projects.rotate_secret(api_key, overlap)
         if found is None:
-            raise click.ClickException(f"no project has the key {api_key}: `inbox-gateway project list` shows them")
+            raise _no_project(api_key)
         _show(found, with_secret=True)
 
     _run_with_projects(_with_secret_key(_settings()), work)
@@ -205,14 +249,112 @@ def project_keys_remove(api_key: str, kid: str) -> None:
     _run_with_projects(_with_secret_key(_settings()), work)
 
 
+@cli.group()
+def workspace() -> None:
+    """Create, list and rename workspaces, which projects belong to."""
+
+
+@workspace.command("create")
+@click.argument("title")
+def workspace_create(title: str) -> None:
+    """Create a workspace and print its id."""
+
+    async def work(workspaces: "WorkspaceStore") -> None:
+        _show_workspace(await workspaces.create(title))
+
+    _run_with_workspaces(work)
+
+
+@workspace.command("list")
+def workspace_list() -> None:
+    """List workspaces."""
+
+    async def work(workspaces: "WorkspaceStore") -> None:
+        for found in await workspaces.all():
+            _show_workspace(found)
+
+    _run_with_workspaces(work)
+
+
+@workspace.command("rename")
+@click.argument("workspace_id")
+@click.argument("title")
+def workspace_rename(workspace_id: str, title: str) -> None:
+    """Give a workspace another title."""
+    from gateway.domain.principal import WorkspaceId
+
+    async def work(workspaces: "WorkspaceStore") -> None:
+        found = await workspaces.rename(WorkspaceId(workspace_id), title)
+        if found is None:
+            raise _no_workspace(workspace_id)
+        _show_workspace(found)
+
+    _run_with_workspaces(work)
+
+
+@workspace.command("revoke-token")
+@click.argument("token")
+def workspace_revoke_token(token: str) -> None:
+    """Refuse a workspace token from now on, on every node."""
+    from gateway.domain.errors import ApiError
+    from gateway.workspace_auth import WorkspaceTokens
+
+    settings = _with_secret_key(_settings())
+    try:
+        claims = WorkspaceTokens(settings.secret_key).read(token)
+    except ApiError as error:
+        raise click.ClickException(f"there is nothing to revoke: {error}") from None
+
+    async def work(workspaces: "WorkspaceStore") -> None:
+        await workspaces.revoke_token(claims.token_id, int(claims.expires_at - time.time()) + 60)
+        click.echo("revoked")
+
+    _run_with_workspaces(work)
+
+
 @cli.command()
-@click.option("--api-key", required=True, help="The project's key.")
+@click.option("--api-key", help="The project's key.")
 @click.option("--external-id", help="The user's external id.")
 @click.option("--email", help="The user's email.")
-@click.option("--expires-in", type=click.IntRange(1), default=3600, show_default=True, help="Seconds.")
+@click.option("--expires-in", type=click.IntRange(1), help="Seconds.  [default: 3600; of a workspace: 30 days]")
 @click.option("--hmac", is_flag=True, help="Print the user's HMAC instead of a token.")
-def token(api_key: str, external_id: str | None, email: str | None, expires_in: int, hmac: bool) -> None:
-    """Sign a token for a user, as your backend would."""
+@click.option(
+    "--workspace", is_flag=False, flag_value="default", help="Print a token of this workspace; without an id, default."
+)
+def token(
+    api_key: str | None,
+    external_id: str | None,
+    email: str | None,
+    expires_in: int | None,
+    hmac: bool,
+    workspace: str | None,
+) -> None:
+    """Sign a token for a user, as your backend would; or one for a workspace."""
+    if workspace is not None:
+        if api_key or external_id or email or hmac:
+            raise click.UsageError("--workspace goes with --expires-in only")
+        _print_workspace_token(workspace, expires_in or WORKSPACE_TOKEN_SECONDS)
+    elif api_key is None:
+        raise click.UsageError("name the project with --api-key, or use --workspace")
+    else:
+        _print_user_token(api_key, external_id, email, expires_in or USER_TOKEN_SECONDS, hmac)
+
+
+def _print_workspace_token(workspace_id: str, expires_in: int) -> None:
+    from gateway.domain.principal import WorkspaceId
+    from gateway.workspace_auth import WorkspaceTokens
+
+    settings = _with_secret_key(_settings())
+
+    async def work(workspaces: "WorkspaceStore") -> None:
+        if workspace_id not in {found.id for found in await workspaces.all()}:
+            raise _no_workspace(workspace_id)
+        click.echo(WorkspaceTokens(settings.secret_key).sign(WorkspaceId(workspace_id), expires_in))
+
+    _run_with_workspaces(work)
+
+
+def _print_user_token(api_key: str, external_id: str | None, email: str | None, expires_in: int, hmac: bool) -> None:
     from gateway.auth import user_hmac, user_token
     from gateway.domain.principal import Identity, normalize_email
 
@@ -301,7 +443,7 @@ async def _change_keys(projects: "ProjectStore", api_key: str, edit: "Callable[[
 async def _project_of(projects: "ProjectStore", api_key: str) -> "Project":
     found = await projects.by_api_key(api_key)
     if found is None:
-        raise click.ClickException(f"no project has the key {api_key}: `inbox-gateway project list` shows them")
+        raise _no_project(api_key)
     return found
 
 
@@ -400,7 +542,31 @@ def _show(found: "Project", with_secret: bool = False) -> None:
     click.echo(f"api key      {found.api_key}")
     if with_secret:
         click.echo(f"api secret   {found.secrets[0]}")
-    click.echo(f"hmac         {'required' if found.hmac_enabled else 'not required'}\n")
+    click.echo(f"hmac         {'required' if found.hmac_enabled else 'not required'}")
+    click.echo(f"origins      {', '.join(found.allowed_origins) or 'those of INBOX_ALLOWED_ORIGINS'}")
+    click.echo(f"workspace    {found.workspace_id}\n")
+
+
+def _show_workspace(found: "Workspace") -> None:
+    click.echo(f"title        {found.title}")
+    click.echo(f"id           {found.id}\n")
+
+
+def _no_project(api_key: str) -> click.ClickException:
+    return click.ClickException(f"no project has the key {api_key}: `inbox-gateway project list` shows them")
+
+
+def _no_workspace(workspace_id: str) -> click.ClickException:
+    return click.ClickException(f"no workspace has the id {workspace_id}: `inbox-gateway workspace list` shows them")
+
+
+def _run_with_workspaces(work: "Callable[[WorkspaceStore], Any]") -> None:
+    from gateway.store.workspaces import WorkspaceStore
+
+    async def with_projects(projects: "ProjectStore") -> None:
+        await work(WorkspaceStore(projects.client))
+
+    _run_with_projects(_with_secret_key(_settings()), with_projects)
 
 
 def _run_with_projects(settings: Settings, work: "Callable[[ProjectStore], Any]") -> None:
@@ -446,7 +612,9 @@ async def _projects(settings: Settings) -> AsyncIterator["ProjectStore"]:
                 if time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(0.2)
-        yield ProjectStore(client, settings.secret_key)
+        projects = ProjectStore(client, settings.secret_key)
+        await projects.prepare()
+        yield projects
     finally:
         client.close()
 

@@ -54,14 +54,15 @@ class Settings:
     )
     secret_key: str = _setting(
         "",
-        "Encrypts API secrets at rest; the same on every node. Unset: generated in the data directory.",
+        "Encrypts API secrets at rest and signs workspace tokens; the same on every node. Unset: generated in the data "
+        "directory.",
         secret=True,
     )
     bootstrap_api_key: str = _setting("", "Create or keep a project with this key at start.")
     bootstrap_api_secret: str = _setting("", "The API secret of that project.", secret=True)
     bootstrap_hmac_enabled: bool = _setting(False, "Whether that project requires user HMACs.")
     allowed_origins: tuple[str, ...] = _setting(
-        ("*",), "Comma-separated origins that browsers may call from; `*` is any."
+        ("*",), "Comma-separated origins that browsers may call from; `*` is any. A project may have its own."
     )
     log_retention_events: int = _setting(1000, "Events kept per user for resuming.", least=1)
     log_retention_seconds: int = _setting(7 * 24 * 3600, "How long events are kept for resuming.", least=1)

@@ -38,6 +38,14 @@ RATE_LIMITED = Counter("inbox_rate_limited", "Calls refused because the caller's
 RATE_LIMIT_FAILURES = Counter("inbox_rate_limit_failures", "Calls that could not be counted and were let through.")
 JOBS_RUNNING = Gauge("inbox_jobs_running", "Jobs that are being done.", multiprocess_mode="livesum")
 JOBS_FINISHED = Counter("inbox_jobs_finished", "Jobs that are done, or were given up.", ["kind"])
+ACTIVE_USERS = Gauge(
+    "inbox_active_users",
+    "Users of all projects who came in this calendar month, within 0.81 %; a minute old at most.",
+    multiprocess_mode="mostrecent",
+)
+UNCOUNTED_ACTIVE_USERS = Counter(
+    "inbox_uncounted_active_users", "Times a user could not be counted as active, because too many wait for Redis."
+)
 REQUESTS = Counter("inbox_http_requests", "REST requests.", ["operation", "status"])
 
 

@@ -23,18 +23,25 @@ _DESCRIPTION = """\
 A self-hosted inbox of notifications. Backends send them, users read them, and every open inbox follows live.
 
 A **backend** calls with the API key and the API secret, or with a project's token alone. A **user** calls with the API
-key, an external id or an email, and the HMAC of that name (or the API secret in its place); or with a token alone.
-Times are unix seconds, and RFC 3339 under `/v2`. Whatever goes wrong is an `errors` array.
+key, an external id or an email, and the HMAC of that name (or the API secret in its place); or with a token alone. A
+**workspace token** administers projects. Times are unix seconds, and RFC 3339 under `/v2`.
+Whatever goes wrong is an `errors` array.
 """
 
 _TAGS = {
     "Backend": "For your servers: API key and API secret.",
     "Inbox": "For users.",
+    "Workspace": "For administering projects: a workspace token, as `inbox-gateway token --workspace` prints it.",
     "Live": "Events, over whichever transport a client can hold. All give the same events with the same positions.",
     "Gateway": "The process itself. Open to all.",
     "Not built yet": "What the v1 contract has and this version answers with 501.",
 }
-_SCOPE_TAGS = {Scope.ADMIN: "Backend", Scope.USER: "Inbox", Scope.PUBLIC: "Gateway"}
+_SCOPE_TAGS = {
+    Scope.ADMIN: "Backend",
+    Scope.USER: "Inbox",
+    Scope.WORKSPACE: "Workspace",
+    Scope.PUBLIC: "Gateway",
+}
 
 # ---- credentials
 
@@ -64,11 +71,18 @@ _SECURITY_SCHEMES: Json = {
         "bearerFormat": "JWT",
         "description": "Issued by `POST /v2/jwt/project`, in place of the API key and secret.",
     },
+    "WorkspaceToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "Made by the gateway: `inbox-gateway token --workspace`.",
+    },
 }
 _USER_PROOFS = [("UserHmac",), ("ApiSecret",)]
 _SECURITY: Mapping[Scope, list[Json]] = {
     Scope.PUBLIC: [],
     Scope.ADMIN: [{"ApiKey": [], "ApiSecret": []}, {"ProjectToken": []}],
+    Scope.WORKSPACE: [{"WorkspaceToken": []}],
     Scope.USER: [
         {"ApiKey": [], name: [], **{proof: [] for proof in proofs}}
         for name in ("UserExternalId", "UserEmail")
@@ -122,13 +136,11 @@ def _refusal_statuses(operation: Operation) -> set[int]:
     """Say which errors follow from a row."""
     if operation.scope is Scope.PUBLIC:
         return set()
-    refusals = [
-        ErrorCode.REDIS_UNAVAILABLE,
-        ErrorCode.RATE_LIMIT_EXCEEDED,
-        ErrorCode.INCORRECT_API_KEY,
-        ErrorCode.FORBIDDEN,
-        operation.without_credentials,
-    ]
+    refusals = [ErrorCode.REDIS_UNAVAILABLE, ErrorCode.FORBIDDEN, operation.without_credentials]
+    if operation.scope is Scope.WORKSPACE:
+        refusals.append(ErrorCode.TOKEN_IS_INCORRECT)
+    else:
+        refusals += [ErrorCode.RATE_LIMIT_EXCEEDED, ErrorCode.INCORRECT_API_KEY, ErrorCode.ORIGIN_NOT_ALLOWED]
     if "{" in operation.path:
         refusals.append(ErrorCode.NOT_FOUND)
     if operation.idempotent:

@@ -32,8 +32,10 @@ from gateway.domain.guard import (
     TokenRevokedError,
     UserDeletedError,
 )
-from gateway.domain.principal import Principal, Project, User
+from gateway.domain.origin import origin_allowed
+from gateway.domain.principal import Principal, Project, User, Workspace
 from gateway.settings import Settings
+from gateway.store.activity import ActiveUsers
 from gateway.store.client import StoreUnavailableError
 from gateway.store.devices import DeviceStore
 from gateway.store.directory import Directory, IdempotencyStore
@@ -43,6 +45,7 @@ from gateway.store.preferences import CategoryStore, PreferenceStore, Subscripti
 from gateway.store.projects import ProjectStore
 from gateway.store.tokens import TokenStore
 from gateway.telemetry import RATE_LIMIT_FAILURES, RATE_LIMITED, REQUESTS, log
+from gateway.workspace_auth import WorkspaceAuthenticator
 
 MAX_CLIENT_ID_LENGTH = 255
 RETRY_AFTER_SECONDS = 1
@@ -56,6 +59,7 @@ class Scope(Enum):
     PUBLIC = "public"
     USER = "user"
     ADMIN = "admin"
+    WORKSPACE = "workspace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,10 @@ class Services:
 
     settings: Settings
     authenticator: Authenticator
+    workspace_authenticator: WorkspaceAuthenticator
     projects: ProjectStore
     tokens: TokenStore
+    activity: ActiveUsers
     directory: Directory
     inboxes: InboxStore
     idempotency: IdempotencyStore
@@ -93,6 +99,14 @@ class Call:
     principal: Principal | None
     guard: Guard = UNGUARDED
     """What every change or read of the user's inbox has to pass: hand it to the store."""
+
+    authorized_workspace: Workspace | None = None
+
+    @property
+    def workspace(self) -> Workspace:
+        """The calling workspace. Only for operations of workspace scope."""
+        assert self.authorized_workspace is not None
+        return self.authorized_workspace
 
     @property
     def user(self) -> User:
@@ -232,6 +246,8 @@ class Operation:
             return error_response(api_error(ErrorCode.INTERNAL_ERROR))
 
     async def _call(self, request: Request, services: Services) -> Response:
+        if self.scope is Scope.WORKSPACE:
+            return await self._call_of_workspace(request, services)
         principal = await self._authenticate(request, services)
         allowance = self._allowance(principal, services.settings)
         if principal is not None and principal.user is None and allowance is not None:
@@ -240,7 +256,17 @@ class Operation:
         response = await self.handler(Call(self, request, services, principal, guard))
         if allowance is not None:
             response.headers.update(_rate_headers(allowance))
+        if principal is not None and principal.user is not None:
+            services.activity.seen(principal.user)
         return response
+
+    async def _call_of_workspace(self, request: Request, services: Services) -> Response:
+        credentials = header_credentials(request.headers.get)
+        if not credentials:
+            raise api_error(self.without_credentials)
+        wanted: str = request.path_params["workspace_id"]
+        workspace = await services.workspace_authenticator.workspace(credentials, wanted)
+        return await self.handler(Call(self, request, services, None, authorized_workspace=workspace))
 
     def _allowance(self, principal: Principal | None, settings: Settings) -> Allowance | None:
         if principal is None:
@@ -257,8 +283,13 @@ class Operation:
         if not credentials:
             raise api_error(self.without_credentials)
         if self.scope is Scope.ADMIN:
-            return await services.authenticator.admin(credentials)
-        return await services.authenticator.user(credentials)
+            principal = await services.authenticator.admin(credentials)
+        else:
+            principal = await services.authenticator.user(credentials)
+        allowed = principal.project.allowed_origins or services.settings.allowed_origins
+        if not origin_allowed(request.headers.get("origin"), allowed):
+            raise api_error(ErrorCode.ORIGIN_NOT_ALLOWED)
+        return principal
 
 
 async def _count_admin(inboxes: InboxStore, project: Project, allowance: Allowance) -> None:

@@ -6,6 +6,7 @@ from importlib.resources import files
 from starlette.responses import RedirectResponse, Response
 
 from gateway.api import (
+    activity,
     broadcasts,
     devices,
     imports,
@@ -15,6 +16,7 @@ from gateway.api import (
     subscriptions,
     tokens,
     users,
+    workspaces,
 )
 from gateway.api import schemas as s
 from gateway.api.notifications import FILTER, LISTING, SENDING
@@ -69,11 +71,13 @@ def _file(name: str, media_type: str) -> Handler:
 
 
 _HTML, _SCRIPT = "text/html; charset=utf-8", "text/javascript; charset=utf-8"
-U, A, P = Scope.USER, Scope.ADMIN, Scope.PUBLIC
+U, A, P, W = Scope.USER, Scope.ADMIN, Scope.PUBLIC, Scope.WORKSPACE
 Row = Operation
 UNSUBSCRIBE = "/subscriptions/{topic}/unsubscribe"
 REVOKE = "/users/{user}/revoke_tokens"
 TOKENS = "/v2/jwt/user/{user_or_token}"
+PROJECTS = "/workspaces/{workspace_id}/projects"
+PROJECT = PROJECTS + "/{project_id}"
 NO_KEY = ErrorCode.API_KEY_NOT_PROVIDED
 
 # After the summary: what it answers (204 if nothing is said), its body, and other columns by name.
@@ -126,6 +130,20 @@ OPERATIONS = [
     ),
     Row("POST", "/imports", A, imports.create, "Import users", s.IMPORTING, imports.BODY, idempotent=True),
     Row("GET", "/imports/{import_id}", A, imports.get, "Fetch an import", s.IMPORT),
+    Row(
+        "GET",
+        "/active_users",
+        A,
+        activity.active_users,
+        "Count a month's users",
+        s.ACTIVE_USERS,
+        query=(activity.MONTH,),
+    ),
+    Row("GET", PROJECTS, W, workspaces.list_projects, "List projects", s.PROJECTS, query=workspaces.PAGES),
+    Row("POST", PROJECTS, W, workspaces.create, "Create a project", s.PROJECT, workspaces.CREATED),
+    Row("GET", PROJECT, W, workspaces.get, "Fetch a project", s.PROJECT),
+    Row("PUT", PROJECT, W, workspaces.update, "Update a project", s.PROJECT, workspaces.UPDATED),
+    Row("DELETE", PROJECT, W, workspaces.delete, "Delete a project"),
     Row("GET", "/config", U, realtime.config, "How to connect", s.CONFIG, without_credentials=NO_KEY),
     Row("GET", "/realtime/events", U, realtime.events, "Pull events", s.EVENTS, query=(realtime.SINCE,)),
     Row("GET", "/healthz", P, _healthz, "Whether this process runs", s.HEALTHY),
@@ -140,11 +158,6 @@ OPERATIONS = [
 
 _NOT_BUILT = [
     "GET /inbox-bell.js",
-    "GET /workspaces/{workspace_id}/projects",
-    "POST /workspaces/{workspace_id}/projects",
-    "GET /workspaces/{workspace_id}/projects/{project_id}",
-    "PUT /workspaces/{workspace_id}/projects/{project_id}",
-    "DELETE /workspaces/{workspace_id}/projects/{project_id}",
     "POST /ws/auth",
     *(
         f"{method} /v2/{resource}{rest}"

@@ -68,10 +68,11 @@ class Anything(Param):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text(Param):
-    """A string. A required one must not be empty."""
+    """A string. A required one must not be empty; with `filled`, none must."""
 
     max_length: int
     email: bool = False
+    filled: bool = False
 
     def check(self, value: Any, path: str, problems: list[str]) -> Any:
         """Check type, length and form."""
@@ -79,6 +80,8 @@ class Text(Param):
             problems.append(f"Param '{path}' must be a string")
         elif self.required and not value.strip():
             problems.append(f"Param '{path}' is missing")
+        elif self.filled and not value.strip():
+            problems.append(f"Param '{path}' must not be empty")
         elif len(value) > self.max_length:
             problems.append(f"Param '{path}' must have at most {self.max_length} characters")
         elif self.email and not _EMAIL.fullmatch(value.strip()):
@@ -91,7 +94,7 @@ class Text(Param):
         if self.email:
             address = _EMAIL.pattern.replace(r"\s", _SPACE)
             shape["pattern"] = rf"^\s*{address}\s*$"
-        elif self.required:
+        elif self.required or self.filled:
             shape |= {"minLength": 1, "pattern": f"[^{_SPACE}]"}
         return shape
 

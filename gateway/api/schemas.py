@@ -358,6 +358,54 @@ class ImportAnswer(msgspec.Struct, rename={"import_": "import"}):
     import_: Import
 
 
+# ---- projects
+
+
+class Workspace(msgspec.Struct):
+    """Whose projects these are."""
+
+    id: str
+    title: str
+
+
+class Project(msgspec.Struct):
+    """A project with its keys. The secret is null if it was encrypted with another INBOX_SECRET_KEY."""
+
+    id: Uuid
+    name: str
+    hmac_enabled: bool
+    api_key: str
+    api_secret: str | None
+    allowed_origins: list[str]
+    workspace: Workspace
+
+
+class ProjectAnswer(msgspec.Struct):
+    """One project."""
+
+    project: Project
+
+
+class ProjectList(msgspec.Struct):
+    """A page of a workspace's projects, oldest first."""
+
+    projects: list[Project]
+
+
+class ActiveUserCount(msgspec.Struct):
+    """An estimate, off by `standard_error` of it in 68 of 100 cases, and by three times that hardly ever."""
+
+    month: Annotated[str, Meta(examples=["2026-03"])]
+    count: int
+    standard_error: float
+
+
+class ActiveUsersAnswer(msgspec.Struct):
+    """How many users came in a month."""
+
+    active_users: ActiveUserCount
+
+
 # ---- the live side
 
 
@@ -506,6 +554,9 @@ BROADCASTS = Answer(200, "A page", BroadcastList)
 BROADCAST_NOTIFICATIONS = Answer(200, "A page", BroadcastNotifications)
 IMPORTING = Answer(201, "Accepted", ImportAnswer)
 IMPORT = Answer(200, "The import", ImportAnswer)
+PROJECT = Answer(200, "The project", ProjectAnswer)
+PROJECTS = Answer(200, "A page", ProjectList)
+ACTIVE_USERS = Answer(200, "The estimate", ActiveUsersAnswer)
 EVENTS = Answer(200, "The events", EventPage)
 CONFIG = Answer(200, "The addresses", Config)
 HEALTHY = Answer(200, "It runs", Health)

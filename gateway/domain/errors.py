@@ -69,7 +69,10 @@ class ErrorCode(Enum):
     TOKEN_EXPIRED = ErrorKind("token_expired", 401, "The token has expired", "Sign a new one.")
     FORBIDDEN = ErrorKind("forbidden", 403, "These credentials do not allow this call")
     ORIGIN_NOT_ALLOWED = ErrorKind(
-        "origin_not_allowed", 403, "This origin is not allowed", "Add it to INBOX_ALLOWED_ORIGINS."
+        "origin_not_allowed",
+        403,
+        "This origin is not allowed",
+        "Add it to the project's allowed_origins, or to INBOX_ALLOWED_ORIGINS if it has none.",
     )
     NOT_FOUND = ErrorKind("not_found", 404, "Not found")
     METHOD_NOT_ALLOWED = ErrorKind("method_not_allowed", 405, "Method not allowed")
@@ -92,12 +95,6 @@ class ErrorCode(Enum):
         422,
         "This Idempotency-Key came with another body before",
         "Use a fresh key for each distinct request.",
-    )
-    TOO_MANY_CONNECTIONS = ErrorKind(
-        "too_many_connections",
-        429,
-        "This user has too many open connections",
-        "Close one; see INBOX_MAX_CONNECTIONS_PER_USER.",
     )
     RATE_LIMIT_EXCEEDED = ErrorKind(
         "rate_limit_exceeded",

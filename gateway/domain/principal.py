@@ -8,6 +8,18 @@ from gateway.domain.signing import NO_PROOF, PublicKey
 
 ProjectId = NewType("ProjectId", str)
 UserId = NewType("UserId", str)
+WorkspaceId = NewType("WorkspaceId", str)
+
+DEFAULT_WORKSPACE = WorkspaceId("default")
+"""The workspace that is there from the start, and has the projects that name no other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Whose projects these are: a team or a company."""
+
+    id: WorkspaceId
+    title: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +34,9 @@ class Project:
     public_keys: tuple[PublicKey, ...] = field(default=(), repr=False)
     grounds: Mapping[str, int | None] = field(default_factory=dict, repr=False, hash=False)
     """What credentials may rest on now, and the unix second at which that ends."""
+    workspace_id: WorkspaceId = DEFAULT_WORKSPACE
+    allowed_origins: tuple[str, ...] = ()
+    """Origins of the pages that may call; none means those of the setting."""
 
 
 @dataclass(frozen=True, slots=True)

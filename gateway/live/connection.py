@@ -17,6 +17,7 @@ import msgspec
 
 from gateway.domain.errors import CloseCode
 from gateway.domain.event import Event, Position
+from gateway.domain.origin import origin_allowed
 from gateway.domain.principal import Credentials, Principal
 from gateway.domain.session import (
     Authenticate,
@@ -83,6 +84,7 @@ class Connection(asyncio.Protocol, ABC):
         "ground",
         "hub",
         "opened",
+        "origin",
         "pending_read",
         "session",
         "slot",
@@ -101,6 +103,7 @@ class Connection(asyncio.Protocol, ABC):
         self.token = NO_TOKEN
         self.pending_read: ReadLog | None = None
         self.opened = False
+        self.origin: str | None = None
         self.slot = hub.wheel.schedule(self, self.session.next_deadline(now, time.time()))
 
     # -- how this transport looks on the wire
@@ -160,6 +163,10 @@ class Connection(asyncio.Protocol, ABC):
         self.ground = principal.ground
         self.token = NO_TOKEN if principal.issued_at is None else (principal.token_id, principal.issued_at)
         self.session.rests_until(principal.ground_until)
+
+    def project_found(self, allowed_origins: tuple[str, ...]) -> bool:
+        """Say whether pages of the connection's origin may connect to its project."""
+        return origin_allowed(self.origin, allowed_origins)
 
     def deliver(self, first: Position, last: Position, frame: bytes) -> bool:
         """Write published events, encoded for this transport, if they are the next here; say whether they were.

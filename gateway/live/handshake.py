@@ -44,8 +44,3 @@ def _query_fields(query: str) -> dict[str, str]:
     except ValueError:
         return {}
     return {name: values[-1] for name, values in parsed.items()}
-
-
-def origin_allowed(origin: str | None, allowed: tuple[str, ...]) -> bool:
-    """Whether a browser page of this origin may connect; other programs send none."""
-    return origin is None or "*" in allowed or origin.rstrip("/") in allowed

@@ -11,7 +11,7 @@ end       what a connection rests on ends: its token by a message on the user's 
 import asyncio
 import random
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, Protocol
 
 from gateway.auth import Authenticator
@@ -24,6 +24,7 @@ from gateway.live.connection import CLOSE_SECONDS, NO_TOKEN, Connection, Token, 
 from gateway.live.wheel import Wheel
 from gateway.settings import Settings
 from gateway.store import keys
+from gateway.store.activity import ActiveUsers
 from gateway.store.client import StoreUnavailableError
 from gateway.store.inbox import DELETED_MESSAGE, InboxStore
 from gateway.store.pubsub import PubSubLink
@@ -41,6 +42,7 @@ _CLOSE_CODES = {
     ErrorCode.TOKEN_EXPIRED.kind.code: CloseCode.TOKEN_EXPIRED,
     ErrorCode.TOKEN_REVOKED.kind.code: CloseCode.TOKEN_REVOKED,
     ErrorCode.FORBIDDEN.kind.code: CloseCode.FORBIDDEN,
+    ErrorCode.ORIGIN_NOT_ALLOWED.kind.code: CloseCode.FORBIDDEN,
 }
 
 CHECKS_IN_ONE_GO = 500
@@ -75,6 +77,7 @@ class Hub:
         settings: Settings,
         authenticator: Authenticator,
         inboxes: InboxStore,
+        activity: ActiveUsers,
         link: PubSubLink,
         new_epoch: Callable[[], str],
         worker_id: str,
@@ -92,6 +95,7 @@ class Hub:
         self._max_connections_per_user = settings.max_connections_per_user
         self._authenticator = authenticator
         self._inboxes = inboxes
+        self._activity = activity
         self._link = link
         self._new_epoch = new_epoch
         self._worker_id = worker_id
@@ -112,6 +116,10 @@ class Hub:
             self._tasks.create_task(self._link.run(), name="pubsub-link")
             self._tasks.create_task(self._tick(), name="hub-tick")
             self._tasks.create_task(self._check_projects(), name="hub-check-projects")
+
+    def users(self) -> Iterator[User]:
+        """Give the users who are connected."""
+        return (feed.user for feed in self._feeds.values())
 
     def next_connection_id(self) -> str:
         """Name a connection, for logs and for the client."""
@@ -251,6 +259,8 @@ class Hub:
         try:
             principal = await self._authenticator.user(credentials)
             assert principal.user is not None
+            if not connection.project_found(principal.project.allowed_origins or self.allowed_origins):
+                raise api_error(ErrorCode.ORIGIN_NOT_ALLOWED)
             if self.draining:
                 connection.carry_out(session.refused(CloseCode.DRAINING, retry_after_ms=retry_after_ms()))
                 return
@@ -266,6 +276,7 @@ class Hub:
         except StoreUnavailableError:
             connection.carry_out(session.refused(CloseCode.TRY_AGAIN_LATER, retry_after_ms=retry_after_ms()))
         else:
+            self._activity.seen(principal.user)
             for effect in session.authenticated(principal.expires_at):
                 assert isinstance(effect, ReadLog), "all that a session asks for now"
                 read = self._share_read(connection, effect.after)

@@ -12,9 +12,10 @@ from sse_starlette.event import ServerSentEvent
 
 from gateway.domain.errors import CloseCode, ErrorCode, Problem
 from gateway.domain.event import Event
+from gateway.domain.origin import origin_allowed
 from gateway.domain.session import Close, Error, Ready, Reset, ServerMessage
 from gateway.live.connection import Connection, encode_json, goodbye
-from gateway.live.handshake import Handshake, origin_allowed
+from gateway.live.handshake import Handshake
 
 if TYPE_CHECKING:
     import asyncio
@@ -67,14 +68,10 @@ class SseConnection(Connection):
     def start(self, transport: "asyncio.BaseTransport", handshake: Handshake) -> None:
         """Take over the socket of a request."""
         self.connection_made(transport)
-        if "*" not in self.hub.allowed_origins:
-            self.allow_origin = handshake.origin or "null"
+        self.origin = handshake.origin
+        self._allow(self.hub.allowed_origins)
         if self.hub.draining:
             self.carry_out(self.session.refused(CloseCode.DRAINING, retry_after_ms=0))
-        elif not origin_allowed(handshake.origin, self.hub.allowed_origins):
-            kind = ErrorCode.ORIGIN_NOT_ALLOWED.kind
-            self.allow_origin = "null"
-            self.carry_out(self.session.refused(CloseCode.FORBIDDEN, Problem(kind.message, kind.code, kind.suggestion)))
         elif not handshake.credentials:
             kind = ErrorCode.API_KEY_NOT_PROVIDED.kind
             self.carry_out(
@@ -82,6 +79,17 @@ class SseConnection(Connection):
             )
         else:
             self._open(handshake.credentials, handshake.since)
+
+    def project_found(self, allowed_origins: tuple[str, ...]) -> bool:
+        """Check the origin, and allow it or not to read the answer, whichever that is."""
+        self._allow(allowed_origins)
+        return super().project_found(allowed_origins)
+
+    def _allow(self, allowed_origins: tuple[str, ...]) -> None:
+        if "*" in allowed_origins:
+            self.allow_origin = "*"
+        else:
+            self.allow_origin = (origin_allowed(self.origin, allowed_origins) and self.origin) or "null"
 
     @staticmethod
     def encode_event(event: Event) -> bytes:

@@ -22,11 +22,11 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 from websockets.utils import accept_key
 
-from gateway.domain.errors import CloseCode, ErrorCode, Problem
+from gateway.domain.errors import CloseCode
 from gateway.domain.event import Event
 from gateway.domain.session import Close, Error, ServerMessage
 from gateway.live.connection import Connection, encode_json, goodbye
-from gateway.live.handshake import Handshake, origin_allowed
+from gateway.live.handshake import Handshake
 from gateway.telemetry import log
 
 if TYPE_CHECKING:
@@ -76,10 +76,8 @@ class WebSocketConnection(Connection):
             self._end()
         elif self.hub.draining:
             self.carry_out(self.session.refused(CloseCode.DRAINING, retry_after_ms=0))
-        elif not origin_allowed(handshake.origin, self.hub.allowed_origins):
-            kind = ErrorCode.ORIGIN_NOT_ALLOWED.kind
-            self.carry_out(self.session.refused(CloseCode.FORBIDDEN, Problem(kind.message, kind.code)))
         else:
+            self.origin = handshake.origin
             self._open(handshake.credentials, handshake.since)
         if not handshake.credentials:
             self.transport.write(self._begin())  # it is the client who speaks next

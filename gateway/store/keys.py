@@ -11,7 +11,10 @@ from gateway.embedded import LIFE_KEY
 PREFIX = "inbox:1:"
 
 PROJECTS = PREFIX + "{projects}"
-"""hash api_key -> encoded project record. For ever."""
+"""hash api_key -> encoded project record. For ever.
+
+Beside it, in the same slot, hangs what PROJECT_SUFFIXES names.
+"""
 
 
 def directory(project_id: ProjectId) -> str:
@@ -125,6 +128,30 @@ def probe(worker_id: str) -> str:
     """The pub/sub channel on which a worker hears its own canary. No key."""
     return f"{PREFIX}{{probe:{worker_id}}}"
 
+
+def active_users(project_id: ProjectId, month: str) -> str:
+    """HyperLogLog of the ids of users who came in a calendar month (`YYYY-MM`, UTC). 25 months."""
+    return f"{PREFIX}{{{project_id}}}:mau:{month}"
+
+
+def all_active_users(month: str) -> str:
+    """HyperLogLog of the ids of users of all projects who came in a calendar month. 25 months."""
+    return f"{PREFIX}{{mau}}:{month}"
+
+
+# What hangs on PROJECTS in the same slot. The Lua functions take these names from here.
+PROJECT_SUFFIXES = {
+    # hash project id -> api_key. For ever.
+    "PROJECT_IDS": ":ids",
+    # sorted set project id by creation time in ms, one per workspace (its id follows). While it has projects.
+    "WORKSPACE_PROJECTS": ":of:",
+    # hash workspace id -> title. For ever.
+    "WORKSPACES": ":workspaces",
+    # hash id of a deleted project -> workspace id, until a job is to remove its data.
+    "DELETED_PROJECTS": ":deleted",
+    # string "1": this id of a workspace token (it follows) was revoked. Until the token would have expired.
+    "REVOKED_WORKSPACE_TOKEN": ":revoked:",
+}
 
 # What hangs on a user's key in the same slot. The Lua functions take these names from here.
 USER_SUFFIXES = {

@@ -21,6 +21,7 @@ _SOURCES = (
     "roster.lua",
     "directory.lua",
     "jobs.lua",
+    "projects.lua",
 )
 
 USER_FUNCTIONS = (
@@ -69,7 +70,6 @@ PLAIN_FUNCTIONS = (
     "claim_device",
     "settle_device",
     "release_device",
-    "replace_project",
     "own_token",
     "issue_project_token",
     "discard_project_token",
@@ -83,6 +83,13 @@ PLAIN_FUNCTIONS = (
     "renew_job",
     "release_job",
     "drop_job",
+    "prepare_projects",
+    "put_project",
+    "delete_project",
+    "put_workspace",
+    "revoke_workspace_token",
+    "add_active",
+    "count_active",
 )
 
 READ_FUNCTIONS = (
@@ -98,6 +105,9 @@ READ_FUNCTIONS = (
     "find_jobs",
     "read_portion",
     "read_reached",
+    "find_project",
+    "list_projects",
+    "find_workspace",
 )
 """Functions without a guard that only read, so that a server out of memory can still run them."""
 
@@ -106,7 +116,7 @@ UNCOUNTED = ("list", "get", "read_preferences", "read_subscriptions")
 
 
 def _body() -> str:
-    suffixes = keys.USER_SUFFIXES | keys.DIRECTORY_SUFFIXES | keys.JOB_SUFFIXES
+    suffixes = keys.USER_SUFFIXES | keys.DIRECTORY_SUFFIXES | keys.JOB_SUFFIXES | keys.PROJECT_SUFFIXES
     constants = [f"local {name} = '{suffix}'" for name, suffix in suffixes.items()]
     whole_keys = ", ".join(f"'{keys.USER_SUFFIXES[name]}'" for name in keys.USER_KEYS)
     constants.append(f"local LIFE = '{keys.LIFE}'")

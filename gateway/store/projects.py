@@ -1,6 +1,7 @@
 """Projects and their API secrets, which are encrypted at rest."""
 
 import base64
+import contextlib
 import hashlib
 import secrets
 import time
@@ -11,7 +12,7 @@ from uuid import uuid4
 import msgspec
 from cryptography.fernet import Fernet, InvalidToken
 
-from gateway.domain.principal import Project, ProjectId
+from gateway.domain.principal import DEFAULT_WORKSPACE, Project, ProjectId, WorkspaceId
 from gateway.domain.signing import NO_PROOF, PublicKey, secret_id
 from gateway.store import keys
 from gateway.store.client import FunctionClient
@@ -24,6 +25,21 @@ KEYS_PER_READ = 500
 
 CONTROL_PROJECT = "project"
 """First word of the control message that names the API key of a project to forget."""
+
+CONTROL_PROJECT_DELETED = "project_deleted"
+"""First word of the control message that names the API key and the id of a project that is no more."""
+
+DEFAULT_WORKSPACE_TITLE = "Default"
+
+_DELETED = keys.PROJECTS + keys.PROJECT_SUFFIXES["DELETED_PROJECTS"]
+
+
+class UnknownWorkspaceError(Exception):
+    """There is no such workspace. Nothing was written."""
+
+
+class KeyTakenError(Exception):
+    """Another project has this API key. Nothing was written."""
 
 
 class _Secret(msgspec.Struct, frozen=True):
@@ -45,6 +61,8 @@ class _Record(msgspec.Struct, frozen=True):
     hmac_enabled: bool
     secrets: list[_Secret]
     keys: list[dict[str, str]] = []
+    workspace_id: str = DEFAULT_WORKSPACE
+    allowed_origins: list[str] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +71,19 @@ class _Cached:
     project: Project | None
 
 
+@dataclass(frozen=True, slots=True)
+class ProjectChange:
+    """What is to change of a project; None leaves it."""
+
+    name: str | None = None
+    hmac_enabled: bool | None = None
+    allowed_origins: Sequence[str] | None = None
+
+
 class ProjectStore:
     """All projects, with a short-lived cache in front. Methods raise StoreUnavailableError.
+
+    A change compares with what it read, so that two at once both count.
 
     `secret_key` is the setting: any string; the encryption key is derived from it.
     """
@@ -68,7 +97,7 @@ class ProjectStore:
     ):
         digest = hashlib.sha256(b"inbox-gateway api secrets\0" + secret_key.encode()).digest()
         self._fernet = Fernet(base64.urlsafe_b64encode(digest))
-        self._client = client
+        self.client = client
         self._monotonic = monotonic
         self._unix = unix
         self._cache: dict[str, _Cached] = {}
@@ -106,10 +135,20 @@ class ProjectStore:
                 seconds = min(seconds, until - self._unix())
         self._cache[api_key] = _Cached(self._monotonic() + seconds, project)
 
+    async def prepare(self) -> None:
+        """Make sure of the default workspace, and that projects of older gateways belong to it."""
+        await self.client.call("prepare_projects", keys.PROJECTS, DEFAULT_WORKSPACE, DEFAULT_WORKSPACE_TITLE)
+
     async def create(
-        self, name: str, hmac_enabled: bool, api_key: str | None = None, api_secret: str | None = None
+        self,
+        name: str,
+        hmac_enabled: bool,
+        api_key: str | None = None,
+        api_secret: str | None = None,
+        workspace_id: WorkspaceId = DEFAULT_WORKSPACE,
+        allowed_origins: Sequence[str] = (),
     ) -> Project:
-        """Create a project, with random keys unless they are given."""
+        """Create a project, with random keys unless they are given. Raises KeyTakenError and UnknownWorkspaceError."""
         secret = api_secret or secrets.token_urlsafe(30)
         record = _Record(
             id=str(uuid4()),
@@ -118,40 +157,88 @@ class ProjectStore:
             api_key=api_key or "key_" + secrets.token_urlsafe(18),
             hmac_enabled=hmac_enabled,
             secrets=[self._encrypt(secret)],
+            workspace_id=workspace_id,
+            allowed_origins=list(allowed_origins),
         )
-        await self._put(record)
+        if not await self._put(record, b""):
+            raise KeyTakenError(record.api_key)
         return self._decrypt(record)
 
     async def keep(self, name: str, api_key: str, api_secret: str, hmac_enabled: bool) -> Project:
         """Make sure that a project with this key and secret exists; its data stays if it did."""
-        raw = await self._get(api_key)
-        if raw is None:
-            return await self.create(name, hmac_enabled, api_key, api_secret)
-        record = msgspec.json.decode(raw, type=_Record)
-        project = self._decrypt(record)
-        if api_secret not in project.secrets or project.hmac_enabled != hmac_enabled:
-            record = msgspec.structs.replace(record, hmac_enabled=hmac_enabled, secrets=[self._encrypt(api_secret)])
-            await self._put(record)
-        return self._decrypt(record)
+
+        def change(record: _Record) -> _Record:
+            project = self._decrypt(record)
+            if api_secret in project.secrets and project.hmac_enabled == hmac_enabled:
+                return record
+            return msgspec.structs.replace(record, hmac_enabled=hmac_enabled, secrets=[self._encrypt(api_secret)])
+
+        while True:
+            if kept := await self._change(api_key, change):
+                return kept
+            with contextlib.suppress(KeyTakenError):  # another node has just made it
+                return await self.create(name, hmac_enabled, api_key, api_secret)
+
+    async def update(self, api_key: str, change: ProjectChange) -> Project | None:
+        """Change what is given; None: no such project."""
+        given = {
+            name: value
+            for name, value in (
+                ("name", change.name),
+                ("hmac_enabled", change.hmac_enabled),
+                ("allowed_origins", None if change.allowed_origins is None else list(change.allowed_origins)),
+            )
+            if value is not None
+        }
+        return await self._change(api_key, lambda record: msgspec.structs.replace(record, **given))
 
     async def rotate_secret(self, api_key: str, overlap_seconds: int) -> Project | None:
         """Give a project a new secret; the old one counts for `overlap_seconds` more. None: no such project."""
 
-        def rotated(record: _Record) -> _Record:
+        def change(record: _Record) -> _Record:
             old = msgspec.structs.replace(record.secrets[0], until=int(self._unix()) + overlap_seconds)
-            current = self._encrypt(secrets.token_urlsafe(30))
-            return msgspec.structs.replace(record, secrets=[current, *([old] if overlap_seconds else [])])
+            new = [self._encrypt(secrets.token_urlsafe(30)), *([old] if overlap_seconds else [])]
+            return msgspec.structs.replace(record, secrets=new)
 
-        return await self._change(api_key, rotated)
+        return await self._change(api_key, change)
 
     async def set_keys(self, api_key: str, public_keys: Sequence[PublicKey]) -> Project | None:
         """Replace a project's public keys. None: no such project."""
         stored = [{"kid": key.id, **key.members} for key in public_keys]
         return await self._change(api_key, lambda record: msgspec.structs.replace(record, keys=stored))
 
+    async def delete(self, project: Project) -> bool:
+        """Refuse a project's keys from now on, on every node; False when it was gone.
+
+        Its data is still there: have it removed, then call `forget_deleted`.
+        """
+        deleted = await self.client.call("delete_project", keys.PROJECTS, project.id, project.workspace_id)
+        await self._tell(project.api_key, f"{CONTROL_PROJECT_DELETED} {project.api_key} {project.id}")
+        return bool(deleted)
+
+    async def deleted(self) -> dict[ProjectId, WorkspaceId]:
+        """Give the projects that were deleted and whose data nobody is known to remove, with their workspaces."""
+        notes = [note.decode() for note in await self.client.command("HGETALL", _DELETED)]
+        return dict(zip(map(ProjectId, notes[::2]), map(WorkspaceId, notes[1::2]), strict=True))
+
+    async def forget_deleted(self, project_id: ProjectId) -> None:
+        """Take note that the data of a deleted project is removed, or certain to be."""
+        await self.client.command("HDEL", _DELETED, project_id)
+
+    async def find(self, workspace_id: WorkspaceId, project_id: str) -> Project | None:
+        """Give a project of a workspace, past the cache."""
+        raw = await self.client.call("find_project", keys.PROJECTS, project_id)
+        project = self._decrypt(msgspec.json.decode(raw, type=_Record)) if raw else None
+        return project if project is not None and project.workspace_id == workspace_id else None
+
+    async def of_workspace(self, workspace_id: WorkspaceId, rank: int, limit: int) -> tuple[int, list[Project]]:
+        """Give how many projects a workspace has, and at most `limit` of them from `rank` on, oldest first."""
+        total, *raw = await self.client.call("list_projects", keys.PROJECTS, workspace_id, rank, limit)
+        return total, [self._decrypt(msgspec.json.decode(record, type=_Record)) for record in raw]
+
     async def all(self) -> list[Project]:
         """Give every project."""
-        values = await self._client.command("HVALS", keys.PROJECTS)
+        values = await self.client.command("HVALS", keys.PROJECTS)
         return [self._decrypt(msgspec.json.decode(value, type=_Record)) for value in values]
 
     def forget_all(self) -> None:
@@ -168,27 +255,37 @@ class ProjectStore:
         return (await self._get_many([api_key]))[0]
 
     async def _get_many(self, api_keys: Sequence[str]) -> list[bytes | None]:
-        found: list[bytes | None] = await self._client.command("HMGET", keys.PROJECTS, *api_keys)
+        found: list[bytes | None] = await self.client.command("HMGET", keys.PROJECTS, *api_keys)
         return found
 
-    async def _change(self, api_key: str, edit: Callable[[_Record], _Record]) -> Project | None:
-        """Edit a record as nobody else has changed it meanwhile, so that no change undoes another."""
+    async def _change(self, api_key: str, change: Callable[[_Record], _Record]) -> Project | None:
+        """Edit a record as nobody else has changed it meanwhile, so that no change undoes another. None: none such."""
         while (raw := await self._get(api_key)) is not None:
-            record = edit(msgspec.json.decode(raw, type=_Record))
-            encoded = msgspec.json.encode(record)
-            if await self._client.call("replace_project", keys.PROJECTS, api_key, raw, encoded):
-                await self._tell(api_key)
-                return self._decrypt(record)
+            before = msgspec.json.decode(raw, type=_Record)
+            after = change(before)
+            if after is before or await self._put(after, raw):
+                return self._decrypt(after)
         return None
 
-    async def _put(self, record: _Record) -> None:
-        await self._client.command("HSET", keys.PROJECTS, record.api_key, msgspec.json.encode(record))
-        await self._tell(record.api_key)
+    async def _put(self, record: _Record, before: bytes) -> bool:
+        """Write a record; False when it is not as it was read before; `before` is empty for a new one."""
+        encoded, now_ms = msgspec.json.encode(record), int(self._unix() * 1000)
+        written = await self.client.call(
+            "put_project", keys.PROJECTS, record.api_key, before, encoded, record.id, record.workspace_id, now_ms
+        )
+        if written == -1 and record.workspace_id == DEFAULT_WORKSPACE:
+            await self.prepare()  # a store that nobody has prepared yet, or that was emptied
+            return await self._put(record, before)
+        if written == -1:
+            raise UnknownWorkspaceError(record.workspace_id)
+        if written:
+            await self._tell(record.api_key, f"{CONTROL_PROJECT} {record.api_key}")
+        return bool(written)
 
-    async def _tell(self, api_key: str) -> None:
+    async def _tell(self, api_key: str, message: str) -> None:
         """Have every node forget a project that has changed, this one at once."""
         self.forget_cached(api_key)
-        await self._client.publish(keys.CONTROL, f"{CONTROL_PROJECT} {api_key}".encode())
+        await self.client.publish(keys.CONTROL, message.encode())
 
     def _encrypt(self, secret: str) -> _Secret:
         return _Secret(self._fernet.encrypt(secret.encode()).decode())
@@ -220,4 +317,6 @@ class ProjectStore:
             tuple(plain),
             public_keys,
             grounds,
+            WorkspaceId(record.workspace_id),
+            tuple(record.allowed_origins),
         )

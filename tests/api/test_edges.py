@@ -193,10 +193,14 @@ def test_only_allowed_origins_get_through_a_preflight(
     assert (response.status_code, response.headers.get("access-control-allow-origin")) == (status, allowed)
 
 
-@pytest.mark.parametrize(("origin", "allowed"), [(ORIGIN, ORIGIN), ("https://evil.example.com", None)])
-def test_only_pages_of_allowed_origins_may_read_answers(strict: httpx.Client, origin: str, allowed: str | None) -> None:
+@pytest.mark.parametrize(
+    ("origin", "status", "allowed"), [(ORIGIN, 200, ORIGIN), ("https://evil.example.com", 403, None)]
+)
+def test_only_pages_of_allowed_origins_are_served_and_may_read_answers(
+    strict: httpx.Client, origin: str, status: int, allowed: str | None
+) -> None:
     response = strict.get("/notifications", headers=user_headers("ada") | {"Origin": origin})
-    assert (response.status_code, response.headers.get("access-control-allow-origin")) == (200, allowed)
+    assert (response.status_code, response.headers.get("access-control-allow-origin")) == (status, allowed)
     assert "Origin" in response.headers["vary"]
 
 

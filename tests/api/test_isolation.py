@@ -18,7 +18,8 @@ import pytest
 
 from gateway.api.operation import Operation, Scope
 from gateway.api.operations import OPERATIONS
-from tests.servers import ADMIN, Gateway, user_headers, user_hmac, wait_for
+from tests.api.workspaces import created_workspace, workspace_headers
+from tests.servers import ADMIN, API_KEY, Gateway, user_headers, user_hmac, wait_for
 
 MARK = "known-to-joe-only"
 TOPIC = "a-topic"  # anybody may name it; what Joe said about it is Joe's
@@ -52,6 +53,11 @@ def other_project(gateway: Gateway) -> dict[str, str]:
     printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     keys = dict(re.findall(r"^api (key|secret) +(\S+)$", printed, flags=re.MULTILINE))
     return {"X-MAGICBELL-API-KEY": keys["key"], "X-MAGICBELL-API-SECRET": keys["secret"]}
+
+
+@pytest.fixture(scope="module")
+def other_workspace(gateway: Gateway) -> str:
+    return created_workspace(gateway, "Other")
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +103,8 @@ def joe(client: httpx.Client) -> Joe:
             "token_id": project_token.json()["token_id"],
             "broadcast_id": broadcast_id,
             "import_id": import_id,
+            "workspace_id": "default",
+            "project_id": client.get("/notifications", headers=mine).json()["project_id"],
         },
     )
 
@@ -148,6 +156,21 @@ def test_another_projects_backend_never_touches_them(
     name = f"external_id:{joe.external_id}"
     by_name = replace(joe, paths={**joe.paths, "user": name, "user_or_token/GET": name})
     assert_apart(client, row, by_name, other_project, quote(name))  # links repeat what was asked for
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in CALLS if row.scope is Scope.WORKSPACE], ids=lambda row: f"{row.method} {row.path}"
+)
+def test_another_workspaces_token_never_touches_the_project(
+    client: httpx.Client, gateway: Gateway, joe: Joe, other_workspace: str, row: Operation
+) -> None:
+    headers = workspace_headers(gateway, other_workspace)
+    before = client.get("/workspaces/default/projects", headers=workspace_headers(gateway)).json()
+    assert call(client, row, joe, headers).status_code == 403
+    of_their_own = replace(joe, paths={**joe.paths, "workspace_id": other_workspace})
+    assert_apart(client, row, of_their_own, headers)
+    assert API_KEY not in call(client, row, of_their_own, headers).text
+    assert client.get("/workspaces/default/projects", headers=workspace_headers(gateway)).json() == before
 
 
 @pytest.mark.parametrize("row", CALLS, ids=lambda row: f"{row.method} {row.path}")

@@ -27,6 +27,7 @@ from gateway.api.operation import Operation, Scope
 from gateway.api.operations import OPERATIONS
 from gateway.api.params import read_body
 from gateway.api.schemas import NOT_BUILT, Errors
+from tests.api.workspaces import workspace_headers
 from tests.servers import ADMIN, Gateway, user_headers
 
 Case: TypeAlias = "schemathesis.Case[Any]"
@@ -83,7 +84,12 @@ SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 SCHEMA.config.seed = 1
 SCHEMA.config.generation.update(with_security_parameters=False)
 
-CREDENTIALS = {Scope.ADMIN: ADMIN, Scope.USER: user_headers("schemathesis"), Scope.PUBLIC: {}}
+
+def credentials_of(row: Operation, gateway: Gateway) -> dict[str, str]:
+    """Give the credentials that an operation asks for."""
+    if row.scope is Scope.WORKSPACE:
+        return workspace_headers(gateway)
+    return {Scope.ADMIN: ADMIN, Scope.USER: user_headers("schemathesis"), Scope.PUBLIC: {}}[row.scope]
 
 
 def row_of(case: Case) -> Operation:
@@ -118,7 +124,10 @@ def excluded_checks(case: Case, response: Response) -> list[Check]:
 @SCHEMA.exclude(path_regex="^/realtime/(ws|sse)$").exclude(tag="Not built yet").parametrize()
 @settings(max_examples=EXAMPLES, derandomize=True)
 def test_any_request_is_answered_as_documented(case: Case, gateway: Gateway) -> None:
-    credentials = CREDENTIALS[row_of(case).scope]
+    row = row_of(case)
+    if row.scope is Scope.WORKSPACE:
+        case.path_parameters["workspace_id"] = "default"  # a token is for one workspace
+    credentials = credentials_of(row, gateway)
     response = case.call(base_url=gateway.url, headers=credentials, allow_redirects=False)
     case.validate_response(
         response,

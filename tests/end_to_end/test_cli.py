@@ -58,15 +58,9 @@ def refusal(done: "subprocess.CompletedProcess[str]") -> str:
 @pytest.mark.parametrize(
     "command",
     [
-        "",
-        "serve",
-        "project",
-        "project create",
-        "project list",
-        "project rotate-secret",
-        "project keys add",
-        "token",
-        "doctor",
+        *("", "serve", "project", "project create", "project list", "project set", "project rotate-secret"),
+        *("project keys add", "workspace", "workspace create", "workspace list", "workspace rename"),
+        *("workspace revoke-token", "token", "doctor"),
     ],
 )
 def test_every_command_explains_itself(command: str) -> None:
@@ -106,7 +100,7 @@ def admin_status(gateway: Gateway, api_key: str, api_secret: str) -> int:
 def test_a_created_project_works_at_once_and_is_listed_without_its_secret(gateway: Gateway) -> None:
     printed = output("project", "create", "Shop", data_dir=gateway.data_dir)
     project = fields(printed)
-    assert project.keys() == {"name", "id", "api key", "api secret", "hmac"}
+    assert project.keys() == {"name", "id", "api key", "api secret", "hmac", "origins", "workspace"}
     assert (project["name"], project["hmac"]) == ("Shop", "required")
     assert project["api key"].startswith("key_"), "a command line must not take it for an option"
     assert admin_status(gateway, project["api key"], project["api secret"]) == 201
@@ -167,10 +161,51 @@ def test_an_hmac_is_what_a_backend_would_compute(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [("token", "--api-key", "no-such-key", "--external-id", "ada"), ("project", "rotate-secret", "no-such-key")],
+    [
+        ("token", "--api-key", "no-such-key", "--external-id", "ada"),
+        ("project", "rotate-secret", "no-such-key"),
+        ("project", "set", "no-such-key", "--hmac"),
+    ],
 )
 def test_a_key_that_no_project_has_is_told(gateway: Gateway, command: tuple[str, ...]) -> None:
     assert "no project has the key no-such-key" in refusal(run(*command, data_dir=gateway.data_dir))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("token", "--workspace", "no-such-workspace"),
+        ("project", "create", "Shop", "--workspace", "no-such-workspace"),
+        ("workspace", "rename", "no-such-workspace", "Title"),
+    ],
+)
+def test_a_workspace_that_is_not_there_is_told(gateway: Gateway, command: tuple[str, ...]) -> None:
+    assert "no workspace has the id no-such-workspace" in refusal(run(*command, data_dir=gateway.data_dir))
+
+
+def test_what_is_no_workspace_token_cannot_be_revoked(gateway: Gateway) -> None:
+    done = run("workspace", "revoke-token", "x", data_dir=gateway.data_dir)
+    assert "there is nothing to revoke: The token is incorrect" in refusal(done)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--allowed-origins", "https://a.b,a.b/c"), "a.b/c: an origin is written https://app.example.com"),
+        (("--name", " "), "a name has 1 to 255 characters"),
+    ],
+)
+def test_a_project_is_not_set_to_nonsense(gateway: Gateway, options: tuple[str, ...], says: str) -> None:
+    done = run("project", "set", API_KEY, *options, data_dir=gateway.data_dir)
+    assert done.returncode == 2
+    assert says in done.stderr
+
+
+@pytest.mark.parametrize("more", [("--api-key", "k"), ("--external-id", "ada"), ("--hmac",)])
+def test_a_workspace_token_is_nobody_elses(gateway: Gateway, more: tuple[str, ...]) -> None:
+    done = run("token", "--workspace", "default", *more, data_dir=gateway.data_dir)
+    assert done.returncode == 2
+    assert "--workspace goes with --expires-in only" in done.stderr
 
 
 def test_a_token_for_nobody_is_refused(gateway: Gateway) -> None:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from gateway.domain.principal import Credentials
-from gateway.live.handshake import origin_allowed, read_handshake
+from gateway.live.handshake import read_handshake
 from tests.servers import ADMIN, Gateway, running_gateway
 
 
@@ -38,20 +38,6 @@ def test_the_last_event_id_wins_over_since() -> None:
 @pytest.mark.parametrize("query", ["&".join(f"a{number}=1" for number in range(100)), "%", "=", "a=%ff", "&&"])
 def test_a_query_that_makes_no_sense_brings_nothing(query: str) -> None:
     assert read_handshake({}, query).credentials == Credentials()
-
-
-@pytest.mark.parametrize(
-    ("origin", "allowed", "verdict"),
-    [
-        (None, ("https://a.example",), True),
-        ("https://b.example", ("*",), True),
-        ("https://a.example", ("https://a.example",), True),
-        ("https://a.example.evil", ("https://a.example",), False),
-        ("null", ("https://a.example",), False),
-    ],
-)
-def test_an_origin_is_allowed_or_not(origin: str | None, allowed: tuple[str, ...], verdict: bool) -> None:
-    assert origin_allowed(origin, allowed) is verdict
 
 
 async def test_a_request_head_without_end_is_refused(gateway: Gateway) -> None:

@@ -1,10 +1,15 @@
 """Projects and their secrets."""
 
 import asyncio
+import json
 
+import pytest
+
+from gateway.domain.principal import WorkspaceId
 from gateway.domain.signing import PublicKey
 from gateway.store import keys
-from gateway.store.projects import CACHE_SECONDS, ProjectStore
+from gateway.store.projects import CACHE_SECONDS, KeyTakenError, ProjectChange, ProjectStore, UnknownWorkspaceError
+from gateway.store.workspaces import WorkspaceStore
 from tests.store.conftest import InspectedClient
 
 
@@ -136,3 +141,121 @@ async def test_changes_at_the_same_time_do_not_undo_each_other(client: Inspected
 
 async def test_a_project_that_is_not_there_cannot_be_changed(client: InspectedClient) -> None:
     assert await store(client).set_keys("nobody's", []) is None
+
+
+async def test_a_key_that_a_project_has_is_not_given_to_another(client: InspectedClient) -> None:
+    created = await store(client).create("Shop", hmac_enabled=True)
+    with pytest.raises(KeyTakenError):
+        await store(client).create("Thief", hmac_enabled=True, api_key=created.api_key)
+    assert await store(client).by_api_key(created.api_key) == created
+
+
+async def test_nodes_that_keep_a_project_at_once_keep_one(client: InspectedClient) -> None:
+    keeping = [store(client).keep("Boot", "kept-at-once", "secret-1", hmac_enabled=False) for _ in range(8)]
+    assert len({project.id for project in await asyncio.gather(*keeping)}) == 1
+
+
+async def test_changes_at_once_all_count(client: InspectedClient) -> None:
+    created = await store(client).create("Shop", hmac_enabled=True)
+    await asyncio.gather(
+        store(client).update(created.api_key, ProjectChange(name="Store")),
+        store(client).update(created.api_key, ProjectChange(hmac_enabled=False)),
+        store(client).update(created.api_key, ProjectChange(allowed_origins=["https://a.example"])),
+        store(client).rotate_secret(created.api_key, overlap_seconds=60),
+    )
+    found = await store(client).by_api_key(created.api_key)
+    assert found is not None
+    assert (found.name, found.hmac_enabled, found.allowed_origins) == ("Store", False, ("https://a.example",))
+    assert found.secrets[1:] == created.secrets
+
+
+async def test_an_unknown_project_is_not_changed(client: InspectedClient) -> None:
+    assert await store(client).update("nobody's", ProjectChange(name="x")) is None
+
+
+# ---- workspaces
+
+
+async def workspace(client: InspectedClient) -> WorkspaceId:
+    return (await WorkspaceStore(client).create("Team")).id
+
+
+async def test_a_project_is_found_by_its_id_in_its_workspace_only(client: InspectedClient) -> None:
+    mine, other = await workspace(client), await workspace(client)
+    created = await store(client).create("Shop", hmac_enabled=True, workspace_id=mine)
+    assert await store(client).find(mine, created.id) == created
+    assert await store(client).find(other, created.id) is None
+    assert await store(client).find(mine, "42") is None
+
+
+async def test_a_workspaces_projects_come_in_the_order_of_their_creation(client: InspectedClient) -> None:
+    clock, mine = Clock(), await workspace(client)
+    projects = store(client, clock)
+    created = []
+    for number in range(5):
+        clock.now += 1
+        created.append(await projects.create(str(number), hmac_enabled=True, workspace_id=mine))
+    await projects.update(created[0].api_key, ProjectChange(hmac_enabled=True))
+    assert await projects.of_workspace(mine, 0, 3) == (5, created[:3])
+    assert await projects.of_workspace(mine, 3, 3) == (5, created[3:])
+    assert await projects.of_workspace(mine, 6, 3) == (5, [])
+
+
+async def test_a_project_needs_a_workspace_that_is_there(client: InspectedClient) -> None:
+    with pytest.raises(UnknownWorkspaceError):
+        await store(client).create("Shop", hmac_enabled=True, api_key="of-none", workspace_id=WorkspaceId("none"))
+    assert await store(client).by_api_key("of-none") is None
+
+
+async def test_projects_of_a_gateway_without_workspaces_belong_to_the_default_one(client: InspectedClient) -> None:
+    created = await store(client).create("Old", hmac_enabled=True)
+    raw = await client.redis.hget(keys.PROJECTS, created.api_key)
+    assert raw is not None
+    old = {name: value for name, value in json.loads(raw).items() if name not in ("workspace_id", "allowed_origins")}
+    await client.redis.hset(keys.PROJECTS, created.api_key, json.dumps(old))
+    await client.redis.hdel(keys.PROJECTS + ":ids", created.id)
+    await client.redis.zrem(keys.PROJECTS + ":of:default", created.id)
+    await store(client).prepare()
+    await store(client).prepare()
+    assert await store(client).find(created.workspace_id, created.id) == created
+    total, found = await store(client).of_workspace(created.workspace_id, 0, 1000)
+    assert found.count(created) == 1
+    assert total == len(found)
+
+
+async def test_the_default_workspace_keeps_the_title_it_was_given(client: InspectedClient) -> None:
+    await store(client).prepare()
+    renamed = await WorkspaceStore(client).rename(WorkspaceId("default"), "Ours")
+    await store(client).prepare()
+    assert (await WorkspaceStore(client).open(WorkspaceId("default"), "x")).workspace == renamed
+
+
+async def test_a_workspace_that_is_not_there_is_not_renamed(client: InspectedClient) -> None:
+    assert await WorkspaceStore(client).rename(WorkspaceId("none"), "Ours") is None
+    assert (await WorkspaceStore(client).open(WorkspaceId("none"), "x")).workspace is None
+
+
+# ---- deleting
+
+
+async def test_a_deleted_project_is_gone_and_noted_until_somebody_removes_its_data(client: InspectedClient) -> None:
+    mine = await workspace(client)
+    projects = store(client)
+    created = await projects.create("Shop", hmac_enabled=True, workspace_id=mine)
+    assert await projects.by_api_key(created.api_key) == created
+    assert await projects.delete(created)
+    assert not await projects.delete(created)
+    assert await projects.by_api_key(created.api_key) is None
+    assert await projects.find(mine, created.id) is None
+    assert await projects.of_workspace(mine, 0, 10) == (0, [])
+    assert (await projects.deleted())[created.id] == mine
+    await projects.forget_deleted(created.id)
+    assert created.id not in await projects.deleted()
+
+
+async def test_a_deletion_wins_over_a_change(client: InspectedClient) -> None:
+    projects = store(client)
+    created = await projects.create("Shop", hmac_enabled=True)
+    await projects.delete(created)
+    assert await projects.update(created.api_key, ProjectChange(name="Back")) is None
+    assert await projects.by_api_key(created.api_key) is None

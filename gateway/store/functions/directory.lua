@@ -158,12 +158,3 @@ local function forget(keys, args)
   if user.n then write_roster(keys[1], user.n, NOBODY) end
   return 1
 end
-
--- KEYS  projects
--- ARGV  api_key, the record as it was read, the record as it is to be
--- ->    1, or 0 when it has changed since
-local function replace_project(keys, args)
-  if redis.call('HGET', keys[1], args[1]) ~= args[2] then return 0 end
-  redis.call('HSET', keys[1], args[1], args[3])
-  return 1
-end

@@ -1,0 +1,137 @@
+"""A workspace's projects, as who holds its token administers them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+
+from gateway.api.operation import Call, json_response, no_content
+from gateway.api.params import Array, Body, Object, Param, Switch, Text
+from gateway.api.query import Number
+from gateway.domain.errors import ErrorCode, api_error
+from gateway.domain.origin import ORIGIN_PATTERN, read_origin
+from gateway.domain.principal import Project, ProjectId, Workspace
+from gateway.store.projects import ProjectChange
+
+MAX_PAGE = 100_000
+MAX_PER_PAGE = 1000
+MAX_ORIGINS = 50
+MAX_ORIGIN_LENGTH = 255
+
+PAGES = (
+    Number("page", "Which page, from 1.", 1, 1, MAX_PAGE),
+    Number("per_page", "Projects on a page.", MAX_PER_PAGE, 1, MAX_PER_PAGE),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin(Param):
+    """Where a page comes from."""
+
+    def check(self, value: Any, path: str, problems: list[str]) -> Any:
+        """Check the form; give it as browsers write it."""
+        origin = read_origin(value) if isinstance(value, str) and len(value) <= MAX_ORIGIN_LENGTH else None
+        if origin is None:
+            problems.append(f"Param '{path}' must be an origin such as https://app.example.com, or *")
+        return origin
+
+    def shape(self) -> dict[str, Any]:
+        """Name the length and the form."""
+        return {"type": "string", "maxLength": MAX_ORIGIN_LENGTH, "pattern": f"^{ORIGIN_PATTERN}$"}
+
+
+def _fields(name_required: bool) -> dict[str, Param]:
+    return {
+        "name": Text(required=name_required, filled=True, max_length=255),
+        "hmac_enabled": Switch(description="Whether users are to be proven by an HMAC."),
+        "allowed_origins": Array(
+            item=Origin(),
+            max_items=MAX_ORIGINS,
+            description="Origins of the pages that may call: `https://app.example.com`, `https://*.example.com`, `*`. "
+            "None means those of INBOX_ALLOWED_ORIGINS.",
+        ),
+    }
+
+
+_EXAMPLE = {"name": "Shop", "hmac_enabled": True, "allowed_origins": ["https://shop.example.com"]}
+
+CREATED = Body("project", Object(required=True, fields=_fields(name_required=True)), example=_EXAMPLE)
+UPDATED = Body("project", Object(required=True, fields=_fields(name_required=False)), example=_EXAMPLE)
+
+
+async def list_projects(call: Call) -> Response:
+    """Give the workspace's projects, oldest first, with their keys and secrets; a page that is not full is the last."""
+    query, workspace = call.query(), call.workspace
+    rank = (query["page"] - 1) * query["per_page"]
+    _, projects = await call.services.projects.of_workspace(workspace.id, rank, query["per_page"])
+    return json_response({"projects": [_shown(project, workspace) for project in projects]})
+
+
+async def create(call: Call) -> Response:
+    """Create a project. Users of it must be proven by an HMAC unless `hmac_enabled` is false."""
+    values = call.fields(await call.body())
+    project = await call.services.projects.create(
+        values["name"],
+        values["hmac_enabled"] is not False,
+        workspace_id=call.workspace.id,
+        allowed_origins=values["allowed_origins"] or (),
+    )
+    return _answer(project, call)
+
+
+async def get(call: Call) -> Response:
+    """Give a project with its key and secret."""
+    return _answer(await _find(call), call)
+
+
+async def update(call: Call) -> Response:
+    """Change what is given of a project; it counts for the next request on every node."""
+    values = call.fields(await call.body())
+    found = await _find(call)
+    change = ProjectChange(values["name"], values["hmac_enabled"], values["allowed_origins"])
+    project = await call.services.projects.update(found.api_key, change)
+    if project is None:
+        raise _not_found()
+    return _answer(project, call)
+
+
+async def delete(call: Call) -> Response:
+    """Delete a project: its keys and tokens are refused at once, and its data is removed in the background."""
+    projects, project_id = call.services.projects, ProjectId(call.text("project_id"))
+    project = await projects.find(call.workspace.id, project_id)
+    if project is not None:
+        await projects.delete(project)
+    elif (await projects.deleted()).get(project_id) != call.workspace.id:
+        raise _not_found()
+    # Should we die before this, a repetition of the request does it, or the next start of a gateway.
+    await call.services.jobs.enqueue_project_deletion(project_id)
+    await projects.forget_deleted(project_id)
+    return no_content()
+
+
+async def _find(call: Call) -> Project:
+    project = await call.services.projects.find(call.workspace.id, call.text("project_id"))
+    if project is None:
+        raise _not_found()
+    return project
+
+
+def _answer(project: Project, call: Call) -> Response:
+    return json_response({"project": _shown(project, call.workspace)})
+
+
+def _shown(project: Project, workspace: Workspace) -> dict[str, Any]:
+    return {
+        "id": project.id,
+        "name": project.name,
+        "hmac_enabled": project.hmac_enabled,
+        "api_key": project.api_key,
+        # None when it was encrypted with another INBOX_SECRET_KEY.
+        "api_secret": project.secrets[0] if project.secrets else None,
+        "allowed_origins": list(project.allowed_origins),
+        "workspace": {"id": workspace.id, "title": workspace.title},
+    }
+
+
+def _not_found() -> Exception:
+    return api_error(ErrorCode.NOT_FOUND, "Project not found")

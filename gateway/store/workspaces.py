@@ -1,0 +1,48 @@
+"""Workspaces, which projects belong to, and the tokens of theirs that were revoked."""
+
+from typing import NamedTuple
+from uuid import uuid4
+
+from gateway.domain.principal import Workspace, WorkspaceId
+from gateway.store import keys
+from gateway.store.client import FunctionClient
+
+
+class Opened(NamedTuple):
+    """What is known of a token's workspace: None when there is none, and whether the token was revoked."""
+
+    workspace: Workspace | None
+    revoked: bool
+
+
+class WorkspaceStore:
+    """All workspaces. Methods raise StoreUnavailableError."""
+
+    def __init__(self, client: FunctionClient):
+        self._client = client
+
+    async def open(self, workspace_id: WorkspaceId, token_id: str) -> Opened:
+        """Give what is known of a token's workspace."""
+        title, revoked = await self._client.call("find_workspace", keys.PROJECTS, workspace_id, token_id)
+        return Opened(None if title is None else Workspace(workspace_id, title.decode()), bool(revoked))
+
+    async def create(self, title: str) -> Workspace:
+        """Create a workspace."""
+        workspace = Workspace(WorkspaceId(str(uuid4())), title)
+        await self._client.call("put_workspace", keys.PROJECTS, workspace.id, title, 1)
+        return workspace
+
+    async def rename(self, workspace_id: WorkspaceId, title: str) -> Workspace | None:
+        """Give a workspace another title; None: no such workspace."""
+        renamed = await self._client.call("put_workspace", keys.PROJECTS, workspace_id, title, 0)
+        return Workspace(workspace_id, title) if renamed else None
+
+    async def all(self) -> list[Workspace]:
+        """Give every workspace."""
+        named = await self._client.command("HGETALL", keys.PROJECTS + keys.PROJECT_SUFFIXES["WORKSPACES"])
+        pairs = zip(named[::2], named[1::2], strict=True)
+        return [Workspace(WorkspaceId(name.decode()), title.decode()) for name, title in pairs]
+
+    async def revoke_token(self, token_id: str, seconds: int) -> None:
+        """Refuse a workspace token from now on; `seconds` are until it would have expired."""
+        await self._client.call("revoke_workspace_token", keys.PROJECTS, token_id, max(1, seconds))

@@ -1,0 +1,304 @@
+"""Every error of the catalogue, as a real gateway answers it: a code without a recipe here fails."""
+
+import asyncio
+import json
+import re
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+import redis
+
+from gateway.api.operations import OPERATIONS
+from gateway.api.schemas import NOT_BUILT
+from gateway.domain.errors import ErrorCode
+from gateway.store import keys
+from tests.api.inbox import notification
+from tests.api.tokens import bearer, claims_of, token
+from tests.api.workspaces import command, created_project, user_of, workspace_headers
+from tests.servers import ADMIN, API_KEY, Gateway, running_gateway, running_redis, user_headers
+
+Answer = tuple[int, Any]
+"""The status and the decoded body."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What recipes work with: a gateway with its defaults, one with tight limits, and a directory."""
+
+    gateway: Gateway
+    strict: Gateway
+    directory: Path
+
+    def call(self, method: str, path: str, headers: dict[str, str], **more: Any) -> Answer:
+        """Call the gateway with its defaults."""
+        return read(httpx.request(method, self.gateway.url + path, headers=headers, timeout=30, **more))
+
+    def get(self, **headers: str) -> Answer:
+        """List notifications with some headers; an underscore in a name is a hyphen."""
+        named = {f"X-MAGICBELL-{name.replace('_', '-')}": value for name, value in headers.items()}
+        return self.call("GET", "/notifications", named)
+
+    def send(self, headers: dict[str, str], body: Any) -> Answer:
+        """Send a notification."""
+        return self.call("POST", "/notifications", headers, json=body)
+
+
+def read(answer: httpx.Response) -> Answer:
+    return answer.status_code, answer.json()
+
+
+def raw(gateway: Gateway, request: bytes) -> Answer:
+    """Send bytes and read the answer, whatever becomes of the rest."""
+    with socket.create_connection(("127.0.0.1", gateway.port), 10) as connection:
+        connection.sendall(request)
+        received = b""
+        while b"\r\n\r\n" not in received or not received.endswith(b"}"):
+            received += connection.recv(65536)
+    head, _, body = received.partition(b"\r\n\r\n")
+    return int(head.split(b" ")[1]), json.loads(body)
+
+
+# ---- a recipe for each code
+
+RECIPES: dict[str, Callable[[Bench], Answer]] = {}
+Recipe = Callable[[Bench], Answer]
+
+
+def recipe(code: str) -> Callable[[Recipe], Recipe]:
+    """Name the code that a function has the gateway answer."""
+
+    def add(function: Recipe) -> Recipe:
+        RECIPES[code] = function
+        return function
+
+    return add
+
+
+@recipe("api_key_not_provided")
+def _(bench: Bench) -> Answer:
+    return bench.get(USER_EXTERNAL_ID="ada")
+
+
+@recipe("incorrect_api_key")
+def _(bench: Bench) -> Answer:
+    return bench.get(API_KEY="wrong", USER_EXTERNAL_ID="ada")
+
+
+@recipe("api_secret_not_provided")
+def _(bench: Bench) -> Answer:
+    return bench.send({"X-MAGICBELL-API-KEY": API_KEY}, notification("ada"))
+
+
+@recipe("api_secret_is_incorrect")
+def _(bench: Bench) -> Answer:
+    return bench.send(ADMIN | {"X-MAGICBELL-API-SECRET": "wrong"}, notification("ada"))
+
+
+@recipe("neither_user_hmac_nor_api_secret_provided")
+def _(bench: Bench) -> Answer:
+    return bench.get(API_KEY=API_KEY, USER_EXTERNAL_ID="ada")
+
+
+@recipe("user_email_not_provided")
+def _(bench: Bench) -> Answer:
+    return bench.get(API_KEY=API_KEY)
+
+
+@recipe("user_hmac_is_incorrect")
+def _(bench: Bench) -> Answer:
+    return bench.get(API_KEY=API_KEY, USER_EXTERNAL_ID="ada", USER_HMAC="wrong")
+
+
+@recipe("token_is_incorrect")
+def _(bench: Bench) -> Answer:
+    return bench.call("GET", "/config", bearer(token(claims_of("ada"), "another secret")))
+
+
+@recipe("token_expired")
+def _(bench: Bench) -> Answer:
+    return bench.call("GET", "/config", bearer(token(claims_of("ada", exp=int(time.time()) - 1))))
+
+
+@recipe("token_revoked")
+def _(bench: Bench) -> Answer:
+    printed = command(bench.gateway, "token", "--workspace")
+    command(bench.gateway, "workspace", "revoke-token", printed)
+    return bench.call("GET", "/workspaces/default/projects", bearer(printed))
+
+
+@recipe("credentials_rotated")
+def _(bench: Bench) -> Answer:
+    # It is for who is let in while what the credentials rest on ends: many come at once, until one comes just then.
+    while True:
+        project = created_project(bench.gateway, hmac_enabled=False)
+        refused = asyncio.run(opened_while_hmac_is_switched_on(bench.gateway, project))
+        rotated = [body for body in refused if body["errors"][0]["code"] == "credentials_rotated"]
+        if rotated:
+            return 401, rotated[0]
+
+
+async def opened_while_hmac_is_switched_on(gateway: Gateway, project: dict[str, Any]) -> list[Any]:
+    """Give the refusals of streams without a proof that are opened around the moment from which one is needed."""
+    refused = []
+    switched = asyncio.Event()
+
+    async def open_streams(client: httpx.AsyncClient) -> None:
+        headers = {"X-MAGICBELL-API-KEY": project["api_key"], "X-MAGICBELL-USER-EXTERNAL-ID": str(uuid4())}
+        while not switched.is_set():
+            async with client.stream("GET", "/realtime/sse", headers=headers) as answer:
+                if answer.status_code == 401:
+                    refused.append(json.loads(await answer.aread()))
+
+    async with httpx.AsyncClient(base_url=gateway.url, timeout=30) as client, asyncio.TaskGroup() as tasks:
+        for _ in range(10):
+            tasks.create_task(open_streams(client))
+        path = f"/workspaces/{project['workspace']['id']}/projects/{project['id']}"
+        body = {"project": {"hmac_enabled": True}}
+        changed = await client.put(path, headers=workspace_headers(gateway), json=body)
+        assert changed.status_code == 200
+        switched.set()
+    return refused
+
+
+@recipe("forbidden")
+def _(bench: Bench) -> Answer:
+    return bench.call("GET", "/workspaces/another/projects", workspace_headers(bench.gateway))
+
+
+@recipe("origin_not_allowed")
+def _(bench: Bench) -> Answer:
+    project = created_project(bench.gateway, allowed_origins=["https://a.example"])
+    return bench.call("GET", "/notifications", user_of(project, "ada") | {"Origin": "https://b.example"})
+
+
+@recipe("not_found")
+def _(bench: Bench) -> Answer:
+    return bench.call("GET", f"/notifications/{uuid4()}", user_headers("ada"))
+
+
+@recipe("method_not_allowed")
+def _(bench: Bench) -> Answer:
+    return bench.call("PATCH", "/notifications", ADMIN)
+
+
+@recipe("request_timeout")
+def _(bench: Bench) -> Answer:
+    fields = "".join(f"{name}: {value}\r\n" for name, value in {**ADMIN, "Content-Length": "1000"}.items())
+    return raw(bench.strict, f"POST /notifications HTTP/1.1\r\nHost: x\r\n{fields}\r\n{{".encode())
+
+
+@recipe("idempotency_key_in_use")
+def _(bench: Bench) -> Answer:
+    body = notification(*(f"many-{number}" for number in range(1000)))
+    with ThreadPoolExecutor(4) as threads:
+        while True:  # until one comes while another runs
+            headers = ADMIN | {"Idempotency-Key": str(uuid4())}
+            answers = list(threads.map(lambda keyed: bench.send(keyed, body), [headers] * 4))
+            refused = [answer for answer in answers if answer[0] != 201]
+            if refused:
+                return refused[0]
+
+
+@recipe("body_too_large")
+def _(bench: Bench) -> Answer:
+    body = notification("ada", content="x" * 3000)
+    return read(httpx.post(f"{bench.strict.url}/notifications", headers=ADMIN, json=body))
+
+
+@recipe("too_many_tokens")
+def _(bench: Bench) -> Answer:
+    with httpx.Client(base_url=bench.gateway.url) as client:
+        body = {"external_id": str(uuid4())}
+        while True:
+            answer = read(client.post("/v2/jwt/user", headers=ADMIN, json=body))
+            if answer[0] != 201:
+                return answer
+
+
+@recipe("idempotency_key_reused")
+def _(bench: Bench) -> Answer:
+    headers = ADMIN | {"Idempotency-Key": str(uuid4())}
+    assert bench.send(headers, notification("ada"))[0] == 201
+    return bench.send(headers, notification("bob"))
+
+
+@recipe("rate_limit_exceeded")
+def _(bench: Bench) -> Answer:
+    headers = user_headers(str(uuid4()))
+    while True:  # one a minute is allowed, and a minute may just end
+        answer = read(httpx.get(f"{bench.strict.url}/notifications", headers=headers))
+        if answer[0] != 200:
+            return answer
+
+
+@recipe("headers_too_large")
+def _(bench: Bench) -> Answer:
+    return raw(bench.gateway, b"GET /healthz HTTP/1.1\r\nX-Long: " + b"x" * 70_000)
+
+
+@recipe("internal_error")
+def _(bench: Bench) -> Answer:
+    # Nothing that a client sends should get here, so the store is made to hold nonsense for one user.
+    name = str(uuid4())
+    sent = bench.send(ADMIN, notification(name))
+    assert sent[0] == 201
+    listed = httpx.get(f"{bench.gateway.url}/notifications", headers=user_headers(name)).json()
+    project_id, user_id = listed["project_id"], listed["notifications"][0]["recipient"]["id"]
+    with redis.Redis(unix_socket_path=str(bench.gateway.data_dir / "valkey" / "valkey.sock")) as store:
+        key = keys.user(project_id, user_id)
+        assert store.type(key) == b"hash"
+        store.set(key, "not a hash")
+        try:
+            return bench.call("GET", "/notifications", user_headers(name))
+        finally:
+            store.delete(key)
+
+
+@recipe("not_built")
+def _(bench: Bench) -> Answer:
+    unbuilt = [row for row in OPERATIONS if row.answer is NOT_BUILT]
+    if not unbuilt:
+        return bench.send(ADMIN, notification(recipients=[{"matches": "*"}]))
+    return bench.call(unbuilt[0].method, re.sub(r"{[^}]*}", "42", unbuilt[0].path), ADMIN)
+
+
+@recipe("redis_unavailable")
+def _(bench: Bench) -> Answer:
+    with (
+        running_redis("valkey", bench.directory) as server,
+        running_gateway(bench.directory / "data", INBOX_REDIS_URL=server.url) as gateway,
+    ):
+        server.stop(signal.SIGKILL)
+        return read(httpx.get(f"{gateway.url}/notifications", headers=user_headers("ada")))
+
+
+# ---- the test
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    limits = {"INBOX_BODY_SECONDS": "0.2", "INBOX_MAX_BODY_BYTES": "2000", "INBOX_RATE_LIMIT_READS": "1"}
+    with running_gateway(tmp_path_factory.mktemp("strict") / "data", **limits) as started:
+        yield started
+
+
+@pytest.mark.parametrize("code", ErrorCode, ids=lambda code: code.kind.code)
+def test_every_code_of_the_catalogue_is_answered_with_its_status(
+    gateway: Gateway, strict: Gateway, tmp_path: Path, code: ErrorCode
+) -> None:
+    kind = code.kind
+    assert kind.code in RECIPES, "write down how a client gets this error"
+    status, body = RECIPES[kind.code](Bench(gateway, strict, tmp_path))
+    (problem,) = body["errors"]
+    assert (status, problem["code"]) == (kind.status, kind.code)
+    assert problem["message"]
+    assert problem.keys() <= {"code", "message", "suggestion", "help_link"}
