@@ -446,7 +446,7 @@ class Hub:
         served = {feed.api_key for feed in self._feeds.values()}
         projects = dict(await self._authenticator.projects((changed | perhaps) & served))
         missing = [api_key for api_key in perhaps - changed if api_key in projects and projects[api_key] is None]
-        if missing and not await self._authenticator.knows_any_project():
+        if missing and await self._authenticator.knows_nothing():
             # Nobody deleted these: the store came back without its data. Who is here may stay and is told to reset.
             for api_key in missing:
                 del projects[api_key]

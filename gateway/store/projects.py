@@ -254,6 +254,10 @@ class ProjectStore:
     async def _get(self, api_key: str) -> bytes | None:
         return (await self._get_many([api_key]))[0]
 
+    async def knows_workspaces(self) -> bool:
+        """Whether the store was ever prepared, and still has what it was told."""
+        return bool(await self.client.command("EXISTS", keys.PROJECTS + keys.PROJECT_SUFFIXES["WORKSPACES"]))
+
     async def _get_many(self, api_keys: Sequence[str]) -> list[bytes | None]:
         found: list[bytes | None] = await self.client.command("HMGET", keys.PROJECTS, *api_keys)
         return found
