@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from starlette.responses import Response
 
-from gateway.api.operation import Call, raw_json_response
+from gateway.api.operation import Call, headers_of, raw_json_response
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.store.client import StoreUnavailableError
 from gateway.store.directory import Busy, Replay, Reused
@@ -32,7 +32,7 @@ async def once(
     gave, which is what is kept: for answers that hold what must not be.
     Raises ApiError 409 while the first request runs, and 422 when the key came with another request.
     """
-    key = call.request.headers.get("idempotency-key")
+    key = headers_of(call.request).get("idempotency-key")
     if not key:
         return raw_json_response(shown(await run(plan, False)), status)
     if len(key) > MAX_KEY_LENGTH:

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from prometheus_client import Counter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -124,7 +125,7 @@ class Call:
     @property
     def client_id(self) -> str | None:
         """The client instance's own name, which travels into the live event."""
-        value = self.request.headers.get("x-magicbell-client-id")
+        value = headers_of(self.request).get("x-magicbell-client-id")
         return value[:MAX_CLIENT_ID_LENGTH] if value else None
 
     @property
@@ -152,7 +153,7 @@ class Call:
     async def body(self) -> bytes:
         """Read the whole body. Raises ApiError 408 and 413."""
         most = self.services.settings.max_body_bytes
-        length = self.request.headers.get("content-length", "")
+        length = headers_of(self.request).get("content-length", "")
         if length.isdigit() and int(length) > most:
             raise _too_large(most)
         try:
@@ -196,11 +197,15 @@ class Operation:
     def endpoint(self, services: Services) -> Endpoint:
         """Build what answers a request."""
         label = f"{self.method} {self.path}"
+        counters: dict[int, Counter] = {}
 
         async def endpoint(request: Request) -> Response:
             started = time.perf_counter()
             response = await self._answer(request, services)
-            REQUESTS.labels(label, str(response.status_code)).inc()
+            counter = counters.get(response.status_code)
+            if counter is None:
+                counter = counters[response.status_code] = REQUESTS.labels(label, str(response.status_code))
+            counter.inc()
             if services.settings.access_log and self.scope is not Scope.PUBLIC:
                 # The path only: queries may carry credentials.
                 log.info(
@@ -261,7 +266,7 @@ class Operation:
         return response
 
     async def _call_of_workspace(self, request: Request, services: Services) -> Response:
-        credentials = header_credentials(request.headers.get)
+        credentials = header_credentials(headers_of(request).get)
         if not credentials:
             raise api_error(self.without_credentials)
         wanted: str = request.path_params["workspace_id"]
@@ -279,7 +284,7 @@ class Operation:
     async def _authenticate(self, request: Request, services: Services) -> Principal | None:
         if self.scope is Scope.PUBLIC:
             return None
-        credentials = header_credentials(request.headers.get)
+        credentials = header_credentials(headers_of(request).get)
         if not credentials:
             raise api_error(self.without_credentials)
         if self.scope is Scope.ADMIN:
@@ -287,7 +292,7 @@ class Operation:
         else:
             principal = await services.authenticator.user(credentials)
         allowed = principal.project.allowed_origins or services.settings.allowed_origins
-        if not origin_allowed(request.headers.get("origin"), allowed):
+        if not origin_allowed(headers_of(request).get("origin"), allowed):
             raise api_error(ErrorCode.ORIGIN_NOT_ALLOWED)
         return principal
 
@@ -297,6 +302,15 @@ async def _count_admin(inboxes: InboxStore, project: Project, allowance: Allowan
         await inboxes.count_admin(project.id, allowance)
     except StoreUnavailableError:
         RATE_LIMIT_FAILURES.inc()  # a limiter that cannot count lets the call pass
+
+
+def headers_of(request: Request) -> Mapping[str, str]:
+    """Give the headers by their lower-case names: Starlette's own object looks through all of them for each."""
+    headers: dict[str, str] | None = request.scope.get("inbox.headers")
+    if headers is None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
+        request.scope["inbox.headers"] = headers
+    return headers
 
 
 def _rate_headers(allowance: Allowance) -> dict[str, str]:
