@@ -251,8 +251,8 @@ class _TidyPath:
         if scope["type"] == "http":
             # Encoded slashes are content, such as a topic's: only those of the path itself are tidied.
             raw = scope["raw_path"]
-            tidy = b"/" + re.sub(rb"/{2,}", b"/", raw).strip(b"/")
-            if tidy != raw:
+            if b"//" in raw or raw.endswith(b"/"):
+                tidy = b"/" + re.sub(rb"/{2,}", b"/", raw).strip(b"/")
                 scope = {**scope, "path": unquote(tidy.decode("latin-1")), "raw_path": tidy}
         await self._app(scope, receive, send)
 

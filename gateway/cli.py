@@ -62,7 +62,7 @@ def cli() -> None:
 def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """Serve the API and all live connections."""
     settings = _with_secret_key(_settings(host=host, port=port, workers=workers))
-    sock = listen(settings.host, settings.port)
+    sock = listen(settings.host, settings.port, settings.heartbeat_seconds)
     settings = _replace(settings, port=sock.getsockname()[1])
     supervisor = Supervisor(settings)
     try:

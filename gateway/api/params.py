@@ -232,7 +232,13 @@ class Object(Param):
             problems.append(f"Param '{path}' must be a hash")
             return {}
         prefix = f"{path}." if path else ""
-        return {name: param.read(value.get(name), f"{prefix}{name}", problems) for name, param in self.fields.items()}
+        # Most fields are absent in most requests: those cost nothing more.
+        return {
+            name: param.read(given, f"{prefix}{name}", problems)
+            if (given := value.get(name)) is not None or param.required
+            else None
+            for name, param in self.fields.items()
+        }
 
     def shape(self) -> dict[str, Any]:
         """Name the fields."""

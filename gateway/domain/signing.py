@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 NO_PROOF = ""
 """The ground of who came with a name alone, which a project without HMAC takes."""
@@ -22,6 +23,7 @@ KEY_MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y")}
 """The members that make a key of each type what it is, in the order of RFC 7638, 3.2."""
 
 
+@lru_cache(maxsize=4096)
 def secret_id(secret: str) -> str:
     """Name an API secret: the `kid` of tokens signed with it, and a ground. It tells nothing of a good secret."""
     digest = hashlib.sha256(b"inbox-gateway secret id\0" + secret.encode()).digest()

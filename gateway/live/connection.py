@@ -8,7 +8,6 @@ A connection that is replaying reads the next page of the log only when its buff
 
 import asyncio
 import random
-import socket
 import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast
@@ -131,11 +130,6 @@ class Connection(asyncio.Protocol, ABC):
         """Take over a socket."""
         self.transport = cast(asyncio.Transport, transport)  # uvloop's are none by class
         self.transport.set_write_buffer_limits(high=self.hub.max_write_buffer_bytes)
-        sock = transport.get_extra_info("socket")
-        if sock is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
-            # A peer that vanished without a word stops acknowledging: let the kernel notice.
-            silence_ms = int(STALL_HEARTBEATS * self.hub.limits.heartbeat_seconds * 1000)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, silence_ms)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget everything about a connection that is gone."""
