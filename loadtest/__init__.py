@@ -1,1 +1,1 @@
-"""The load test: what the gateway costs, beside its peers and the bare system calls. See `python -m loadtest --help`."""
+"""The load test: what the gateway costs, beside its peers and the bare system calls. `python -m loadtest --help`."""

@@ -134,7 +134,7 @@ def _measure(bench: Bench, scenarios: tuple[str, ...]) -> None:
             uvloop.run(SCENARIOS[name](bench))
         except MissingError as missing:
             raise click.ClickException(f"not installed: {missing}") from None
-        except Exception as problem:  # noqa: BLE001
+        except Exception as problem:
             if isinstance(problem, (KeyboardInterrupt, AssertionError)):
                 raise
             bench.error(f"{name}: {type(problem).__name__}: {problem}")

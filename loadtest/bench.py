@@ -17,7 +17,7 @@ from loadtest.targets import FLOORS
 from loadtest.targets.base import MissingError, Target
 from loadtest.targets.gateway import GatewayTarget
 
-DELIVERY_SECONDS = 30.0
+DELIVERY_SECONDS = 10.0
 """What has not come by then is lost."""
 
 

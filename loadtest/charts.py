@@ -55,7 +55,8 @@ class Chart:
             y = up.at(value)
             parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>')
             parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" class="tick" text-anchor="end">{value:g}</text>')
-        marks = list(enumerate(self.categories)) or [(x, f"{x:g}") for x in across.values()]
+        named = [(float(index), name) for index, name in enumerate(self.categories)]
+        marks = named or [(x, f"{x:g}") for x in across.values()]
         for x, name in marks:
             place = across.at(x)
             parts.append(
@@ -78,8 +79,10 @@ class Chart:
         return [
             f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/>',
             *(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in points),
-            f'<line x1="{WIDTH - RIGHT + 14}" x2="{WIDTH - RIGHT + 36}" y1="{label_y - 4}" y2="{label_y - 4}" '
-            f'stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/>',
+            (
+                f'<line x1="{WIDTH - RIGHT + 14}" x2="{WIDTH - RIGHT + 36}" y1="{label_y - 4}" y2="{label_y - 4}" '
+                f'stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/>'
+            ),
             f'<text x="{WIDTH - RIGHT + 42}" y="{label_y}" class="tick">{escape(line.name)}</text>',
         ]
 

@@ -148,7 +148,9 @@ class Pool:
         await asyncio.sleep(0)
 
 
-async def at_constant_rate(rate: float, count: int, start_one: Callable[[int, float], Coroutine[Any, Any, None]]) -> None:
+async def at_constant_rate(
+    rate: float, count: int, start_one: Callable[[int, float], Coroutine[Any, Any, None]]
+) -> None:
     """Start number k when it is due, at start + k / rate, and wait until all have finished."""
     loop = asyncio.get_running_loop()
     start = time.perf_counter() + 0.01

@@ -42,7 +42,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Lay out a table, as Markdown that is readable as it is."""
     cells = [list(head), *([_cell(value) for value in row] for row in rows)]
     widths = [max(len(row[index]) for row in cells) for index in range(len(head))]
-    lines = ["| " + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + " |" for row in cells]
+    lines = [
+        "| " + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + " |" for row in cells
+    ]
     return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
 
 
@@ -139,7 +141,12 @@ def _details(rows: Sequence[Row]) -> list[tuple[str, tuple[list[str], list[list[
         hidden = {"scenario", "ours", "faults", "settings", "samples", "rounds_cpu_us", "growth"}
         names = [name for name in dict.fromkeys(name for row in mine for name in row) if name not in hidden]
         head = [name.replace("_", " ") for name in names]
-        found.append((scenario, ([*head, "faults"], [[*(_flat(row.get(name)) for name in names), _faults([row])] for row in mine])))
+        found.append(
+            (
+                scenario,
+                ([*head, "faults"], [[*(_flat(row.get(name)) for name in names), _faults([row])] for row in mine]),
+            )
+        )
     return found
 
 
@@ -152,6 +159,15 @@ def _flat(value: Any) -> Any:
 # ---- the plots
 
 
+_STYLE = (
+    "<style>body{font:14px system-ui;margin:2em;max-width:1200px}svg{width:760px;max-width:100%;display:block;"
+    "margin:1.5em 0}text{font:12px system-ui}.title{font-size:15px;font-weight:600}.tick{font-size:11px}"
+    ".grid{stroke:#ddd}table{border-collapse:collapse;margin:1em 0;font-size:12px}td,th{border:1px solid #ddd;"
+    "padding:3px 6px;text-align:right}td:first-child,th:first-child{text-align:left}.scroll{overflow-x:auto}"
+    "</style>"
+)
+
+
 def _page(bench: Bench, machine: Mapping[str, Any], notes: Sequence[str]) -> str:
     charts = [chart.svg() for chart in _charts(bench.rows)]
     tables = [("Summary", _summary(bench.rows)), *_details(bench.rows)]
@@ -159,15 +175,14 @@ def _page(bench: Bench, machine: Mapping[str, Any], notes: Sequence[str]) -> str
     return "\n".join(
         [
             '<!doctype html><html lang="en"><meta charset="utf-8"><title>What the inbox gateway costs</title>',
-            "<style>body{font:14px system-ui;margin:2em;max-width:1200px}svg{width:760px;max-width:100%;display:block;"
-            "margin:1.5em 0}text{font:12px system-ui}.title{font-size:15px;font-weight:600}.tick{font-size:11px}"
-            ".grid{stroke:#ddd}table{border-collapse:collapse;margin:1em 0;font-size:12px}td,th{border:1px solid #ddd;"
-            "padding:3px 6px;text-align:right}td:first-child,th:first-child{text-align:left}.scroll{overflow-x:auto}"
-            "</style>",
+            _STYLE,
             f"<h1>What the inbox gateway costs</h1><p>{escape(_where(bench, machine))}</p>",
             *(f"<p>{escape(note)}</p>" for note in [*notes, *missing, *bench.errors]),
             *charts,
-            *(f'<h2>{escape(title)}</h2><div class="scroll">{_html_table(*content)}</div>' for title, content in tables),
+            *(
+                f'<h2>{escape(title)}</h2><div class="scroll">{_html_table(*content)}</div>'
+                for title, content in tables
+            ),
             "</html>",
         ]
     )
@@ -175,9 +190,7 @@ def _page(bench: Bench, machine: Mapping[str, Any], notes: Sequence[str]) -> str
 
 def _html_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     top = "".join(f"<th>{escape(name)}</th>" for name in head)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(_cell(value))}</td>" for value in row) + "</tr>" for row in rows
-    )
+    body = "".join("<tr>" + "".join(f"<td>{escape(_cell(value))}</td>" for value in row) + "</tr>" for row in rows)
     return f"<table><tr>{top}</tr>{body}</table>"
 
 
@@ -192,7 +205,11 @@ def _where(bench: Bench, machine: Mapping[str, Any]) -> str:
 
 def _charts(rows: Sequence[Row]) -> list[Chart]:
     latency = Chart(
-        "Publish to receive, at half of each server's highest rate", "percentile", "ms", log_y=True, categories=_PERCENTILES
+        "Publish to receive, at half of each server's highest rate",
+        "percentile",
+        "ms",
+        log_y=True,
+        categories=_PERCENTILES,
     )
     for row in rows:
         if row["scenario"] == "unicast" and row["at"].startswith("50%") and row["latency_ms"]:

@@ -109,5 +109,3 @@ async def _connect(
         seconds = time.perf_counter() - started
         figures = meter.figures(len(users))
     return crowd, {"per_second": len(users) / seconds, **figures}
-
-

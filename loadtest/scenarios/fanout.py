@@ -39,6 +39,8 @@ class _Contestant:
     journal: Journal = field(default_factory=Journal)
     rate: float = 1.0
     message_bytes: float = 0.0
+    broken: bool = False
+    """An event did not come in time: the verdict will say so, and there is nothing more to measure."""
     rounds: list[dict[str, Any]] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
     lags: list[float] = field(default_factory=list)
@@ -59,7 +61,9 @@ class _Contestant:
         for _ in range(WARM_UP_EVENTS):
             started, due = time.perf_counter(), self.journal.received + len(self.crowd.clients)
             await publisher.publish(self.user)
-            await self.journal.until(due, DELIVERY_SECONDS)
+            if not await self.journal.until(due, DELIVERY_SECONDS):
+                self.broken = True
+                return
             seconds.append(time.perf_counter() - started)
         self.rate = min(HIGHEST_RATE, SHARE_OF_CAPACITY / median(seconds))
         self.message_bytes = (self.crowd.bytes_received - bytes_before) / WARM_UP_EVENTS / len(self.crowd.clients)
@@ -76,7 +80,7 @@ class _Contestant:
             await publisher.publish(self.user, due)
 
         await at_constant_rate(self.rate, events, one)
-        await journal.until(received + deliveries, DELIVERY_SECONDS)
+        self.broken = not await journal.until(received + deliveries, DELIVERY_SECONDS)
         self.rounds.append(meter.figures(deliveries))
         self.latencies += journal.latencies[first_latency:]
         self.lags += journal.lags(first)
@@ -87,7 +91,7 @@ class _Contestant:
 
     def ratio_to(self, floor: "_Contestant") -> float | None:
         """Give the median of the rounds' ratios to a floor."""
-        pairs = zip(self.rounds, floor.rounds, strict=True)
+        pairs = zip(self.rounds, floor.rounds, strict=False)
         return median_or_none([mine["cpu_us"] and mine["cpu_us"] / its["cpu_us"] for mine, its in pairs])
 
 
@@ -119,7 +123,8 @@ async def _crowd(bench: Bench, connections: int) -> None:
             for number in range(bench.plan.rounds):
                 bench.say(f"  round {number + 1} of {bench.plan.rounds}, {connections} connections")
                 for each in contestants:
-                    await each.round(bench.plan.messages, bench.plan.round_seconds)
+                    if not each.broken:
+                        await each.round(bench.plan.messages, bench.plan.round_seconds)
         for each in contestants:
             _report(bench, each, [floor for floor in contestants if floor.transport == RAW])
         for each in contestants:

@@ -1,6 +1,7 @@
 """What is measured: a server that is started, pinned and stopped, and how to speak to it."""
 
 import asyncio
+import contextlib
 import ctypes
 import json
 import os
@@ -94,6 +95,9 @@ class Target(ABC):
 class StartedTarget(Target):
     """A server that is started here."""
 
+    stop_seconds: ClassVar[float] = 1.0
+    """How long it may take to end by itself; most peers wait for connections that stay."""
+
     def __init__(self, cores: Cores):
         super().__init__(cores)
         self.directory = Path(tempfile.mkdtemp(prefix=f"loadtest-{self.name.split()[0]}-"))
@@ -121,14 +125,14 @@ class StartedTarget(Target):
         }
         command = self.command()
         with (self.directory / "log").open("wb") as log:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # noqa: ASYNC220 - nothing else runs yet
                 command,
                 env=environment,
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=self._before_start(),  # nothing else runs in this process yet
+                preexec_fn=self._before_start(),
             )
         deadline = time.monotonic() + START_SECONDS
         while not await self.is_ready():
@@ -152,21 +156,19 @@ class StartedTarget(Target):
 
     async def is_ready(self) -> bool:
         """Whether it accepts connections."""
-        try:
-            _, writer = await asyncio.open_connection(self.host, self.port)
-        except OSError:
-            return False
-        writer.close()
-        return True
+        return await can_connect(self.host, self.port)
 
     async def stop(self) -> None:
         """End it and drop what it wrote."""
         if self.process is not None:
-            self.process.send_signal(signal.SIGTERM)
+            pids = machine.tree(self.process.pid)
+            self.process.terminate()
             try:
-                await asyncio.to_thread(self.process.wait, 20)
+                await asyncio.to_thread(self.process.wait, self.stop_seconds)
             except subprocess.TimeoutExpired:
-                self.process.kill()
+                for pid in pids:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
                 self.process.wait()
             self.process = None
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -204,6 +206,16 @@ class StartedTarget(Target):
             await asyncio.sleep(0.02)
         found: dict[str, int] = json.loads(path.read_text())
         return found
+
+
+async def can_connect(host: str, port: int) -> bool:
+    """Whether somebody listens there."""
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 def made_of(kind: type[Client], request: Callable[[str], bytes], host: str, port: int) -> Make:

@@ -8,7 +8,7 @@ import sys
 from loadtest.clients import LineClient, Make, request_head
 from loadtest.journal import payload
 from loadtest.publisher import Pool
-from loadtest.targets.base import SERVERS, MissingError, StartedTarget, made_of
+from loadtest.targets.base import SERVERS, MissingError, StartedTarget, can_connect, made_of
 
 RAW = "raw"
 
@@ -22,6 +22,10 @@ class FloorTarget(StartedTarget):
     def command(self) -> list[str]:
         """Run the loop."""
         return [sys.executable, str(SERVERS / "floor.py"), str(self.port)]
+
+    async def is_ready(self) -> bool:
+        """Whether it takes publishers: a probe of the other port would be a connection to send to."""
+        return await can_connect(self.host, self.port + 1)
 
     def make(self, transport: str) -> Make:
         """Give clients that only listen."""
@@ -62,5 +66,7 @@ class CFloorTarget(FloorTarget):
             [compiler, "-O2", "-o", str(binary), str(SERVERS / "floor.c")], capture_output=True, text=True
         )
         if done.returncode != 0:
-            raise MissingError(f"a C compiler that works: `apt-get install gcc libc6-dev` ({done.stderr[:200].strip()})")
+            raise MissingError(
+                f"a C compiler that works: `apt-get install gcc libc6-dev` ({done.stderr[:200].strip()})"
+            )
         return [str(binary), str(self.port)]

@@ -62,6 +62,7 @@ class GatewayTarget(StartedTarget):
     name = "inbox gateway"
     transports = (WEBSOCKET, SSE)
     keeps_inbox = True
+    stop_seconds = 20.0
 
     def __init__(self, cores: Cores, workers: int = 1, **settings: str):
         super().__init__(cores)

@@ -51,8 +51,15 @@ def main(port: int) -> None:
                 waiting.unregister(sock)
                 sock.close()
             else:
+                gone = []
                 for connection in connections:
-                    connection.send(body)
+                    try:
+                        connection.send(body)
+                    except OSError:
+                        gone.append(connection)
+                for connection in gone:
+                    connections.remove(connection)
+                    connection.close()
                 sock.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
 

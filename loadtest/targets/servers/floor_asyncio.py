@@ -5,10 +5,11 @@ It accepts connections on one port and, on the next, minimal HTTP: what is poste
 
 import asyncio
 import sys
+from typing import cast
 
 import uvloop
 
-connections: list[asyncio.Transport] = []
+connections: set[asyncio.Transport] = set()
 
 
 class Receiver(asyncio.Protocol):
@@ -18,8 +19,12 @@ class Receiver(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep it."""
-        self.transport = transport
-        connections.append(transport)  # type: ignore[arg-type] # uvloop's are none by class
+        self.transport = cast(asyncio.Transport, transport)
+        connections.add(self.transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        connections.discard(self.transport)
 
 
 class Publisher(asyncio.Protocol):

@@ -12,10 +12,10 @@ def _collect(number: int, frame: FrameType | None) -> None:
     gc.collect()
     objects = gc.get_objects()
     found = {"objects": len(objects), "tasks": sum(isinstance(item, asyncio.Task) for item in objects)}
-    path = os.path.join(os.environ["LOADTEST_COLLECTS"], str(os.getpid()))  # noqa: PTH118 - before anything is imported
-    with open(path + ".new", "w") as file:  # noqa: PTH123
+    path = os.path.join(os.environ["LOADTEST_COLLECTS"], str(os.getpid()))
+    with open(path + ".new", "w") as file:
         json.dump(found, file)
-    os.replace(path + ".new", path)  # noqa: PTH105
+    os.replace(path + ".new", path)
 
 
 if "LOADTEST_COLLECTS" in os.environ:
