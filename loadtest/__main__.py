@@ -46,7 +46,7 @@ def main() -> None:
     "names",
     default="",
     help=f"Comma-separated: {', '.join(PEERS)}, or all, or none. Default: all that are installed; "
-    "starlette if quick. One that is named must be installed.",
+    "none if quick. One that is named must be installed.",
 )
 @click.option(
     "--url", "urls", multiple=True, help=f"A server that runs: KIND=http://HOST:PORT[,pid=N]; {', '.join(ADAPTERS)}."
@@ -99,7 +99,7 @@ def run(
     _measure(bench, only or tuple(SCENARIOS))
     ratios = baseline.ratios(bench.rows)
     notes, worse = [], {}
-    if compare is None and chosen is not FULL and chosen.name == QUICK.name and not write_baseline:
+    if compare is None and chosen.name == QUICK.name and not write_baseline:
         compare = baseline.FILE
     if compare is not None:
         before = baseline.load(compare, chosen.name)
@@ -147,7 +147,7 @@ def _entrants(names: str, urls: tuple[str, ...], cores: Cores, plan: Plan) -> li
     if unknown:
         raise click.UsageError(f"--peers: {', '.join(unknown)}: there are {', '.join(PEERS)}, all and none")
     if not asked:
-        asked = ["all"] if plan.name == FULL.name else ["starlette"] if plan.name == QUICK.name else ["none"]
+        asked = ["all"] if plan.name == FULL.name else ["none"]
     entrants = [
         Entrant(kind.name, kind, required=name in asked)
         for name, kind in PEERS.items()

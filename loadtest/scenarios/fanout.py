@@ -158,7 +158,7 @@ def _with_our_sizes(contestants: Sequence[_Contestant]) -> list[_Contestant]:
     return [
         _Contestant(floor.target, RAW, floor.pool, round(ours.message_bytes), floor.crowd, floor.journal)
         for ours in contestants
-        if ours.target.keeps_inbox
+        if ours.target.keeps_inbox and not ours.broken
         for floor in contestants
         if floor.transport == RAW
     ]

@@ -13,6 +13,10 @@ from loadtest import machine
 from loadtest.bench import Bench, Entrant, Meter, crowd_faults, no_garbage_collection
 from loadtest.clients import Crowd, settle
 from loadtest.targets.base import Target
+from loadtest.targets.floor import RAW
+
+PEERS_SECONDS = 5.0
+"""How long peers are watched: their heartbeats, if any, come at times of their own."""
 
 
 async def run(bench: Bench) -> None:
@@ -57,20 +61,21 @@ async def _measure(bench: Bench, target: Target, transport: str, steps: list[int
         }
         if before:
             figures["kb"] = sum(figures.values())
-        if step == steps[-1]:
-            figures |= await _heartbeats(bench, target, crowd)
+        if step == steps[-1] and transport != RAW:
+            seconds = bench.plan.idle_seconds if target.keeps_inbox else min(PEERS_SECONDS, bench.plan.idle_seconds)
+            figures |= await _heartbeats(target, crowd, seconds)
         bench.add("idle", target, transport, step, crowd_faults(crowd), **figures)
     await crowd.close()
 
 
-async def _heartbeats(bench: Bench, target: Target, crowd: Crowd) -> dict[str, Any]:
+async def _heartbeats(target: Target, crowd: Crowd, seconds: float) -> dict[str, Any]:
     with no_garbage_collection():
         heard = sum(client.heartbeats for client in crowd.clients)
         meter = Meter(target)
-        await asyncio.sleep(bench.plan.idle_seconds)
-        spent = meter.figures(len(crowd.clients) * bench.plan.idle_seconds)
+        await asyncio.sleep(seconds)
+        spent = meter.figures(len(crowd.clients) * seconds)
     return {
         "idle_cpu_us_per_connection_second": spent["cpu_us"],
         "heartbeats_per_connection_second": (sum(client.heartbeats for client in crowd.clients) - heard)
-        / (len(crowd.clients) * bench.plan.idle_seconds),
+        / (len(crowd.clients) * seconds),
     }

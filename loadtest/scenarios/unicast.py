@@ -18,8 +18,8 @@ SATURATING = 64
 """Requests under way when the capacity is estimated."""
 
 HOLDING_MS = 250.0
-TRIES = 6
-STEP = 0.9
+TRIES = 4
+STEP = 0.85
 SHARES = (0.25, 0.5, 0.75)
 
 
