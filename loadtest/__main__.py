@@ -1,155 +1,173 @@
-"""Measure what a delivered event and an idle connection cost: `python -m loadtest --help`.
+"""Measure what the gateway costs, beside its peers and the bare system calls: `python -m loadtest --help`."""
 
-The gateway is started for the measurement with a worker of its own. CPU is what the operating system accounts to the
-worker process between the first and the last delivery; memory is its resident set before and after the connections.
-Server and clients are pinned to different cores where there are two.
-"""
-
-import asyncio
-import json
+import dataclasses
 import os
-import platform
-import signal
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import click
-import httpx
 import uvloop
 
-from loadtest.clients import TRANSPORTS, Client, Target
+from loadtest import baseline, machine, peers, report
+from loadtest.bench import FULL, PLANS, QUICK, Bench, Entrant, Plan
+from loadtest.machine import Cores
+from loadtest.scenarios import SCENARIOS
+from loadtest.targets import PEERS
+from loadtest.targets.base import SSE, WEBSOCKET, MissingError
+from loadtest.targets.remote import ADAPTERS, RemoteTarget
 
-API_KEY, API_SECRET = "loadtest", "loadtest-secret-of-a-decent-length"
-CONNECTS_AT_ONCE = 100
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _resident_kb(pid: int) -> int:
-    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1])
+COMPARED = ("idle", "fanout")
+"""The scenarios that the baseline's ratios come from."""
 
 
-def _child(pid: int, name: str) -> int:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return next(int(child) for child in children if name in Path(f"/proc/{child}/cmdline").read_text())
+class _Commands(click.Group):
+    """Commands of which `run` is meant when none is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put `run` in front of bare options."""
+        if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help")):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
 
 
-async def _connect(target: Target, kind: type[Client], names: list[str]) -> list[Client]:
-    loop = asyncio.get_running_loop()
-    slots = asyncio.Semaphore(CONNECTS_AT_ONCE)
-
-    async def one(name: str) -> Client:
-        async with slots:
-            _, client = await loop.create_connection(lambda: kind(target, name), target.host, target.port)
-            await asyncio.wait_for(client.ready, 30)
-            return client
-
-    return list(await asyncio.gather(*map(one, names)))
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def main() -> None:
+    """Measure what the gateway costs. Without a command: `run`, whose options `run --help` lists."""
 
 
-async def _measure(
-    target: Target, pids: dict[str, int], transport: str, connections: int, messages: int
-) -> dict[str, Any]:
-    kind = TRANSPORTS[transport]
-    # Warm-up: imports, caches and the allocator's arenas are not what a connection costs.
-    warm = await _connect(target, kind, [f"warm{number}" for number in range(200)])
-    before = _resident_kb(pids["worker"])
-    started, cpu = time.perf_counter(), _cpu_seconds(pids["worker"])
-    idle = await _connect(target, kind, [f"idle{number}" for number in range(connections)])
-    connect_seconds, connect_cpu = time.perf_counter() - started, _cpu_seconds(pids["worker"]) - cpu
-    await asyncio.sleep(1)
-    memory = (_resident_kb(pids["worker"]) - before) / connections
+@main.command()
+@click.option("--only", multiple=True, type=click.Choice(list(SCENARIOS)), help="Scenarios; all by default.")
+@click.option("--transport", "transports", multiple=True, type=click.Choice([WEBSOCKET, SSE]), help="Default: both.")
+@click.option("--quick", "plan", flag_value="quick", help="Small sizes, under 3 minutes, compared with the baseline.")
+@click.option("--plan", type=click.Choice(list(PLANS)), help="How much of everything; `full` by default.")
+@click.option(
+    "--peers",
+    "names",
+    default="",
+    help=f"Comma-separated: {', '.join(PEERS)}, or all, or none. Default: all that are installed; "
+    "none if quick. One that is named must be installed.",
+)
+@click.option(
+    "--url", "urls", multiple=True, help=f"A server that runs: KIND=http://HOST:PORT[,pid=N]; {', '.join(ADAPTERS)}."
+)
+@click.option("--install-peers", is_flag=True, help=f"Install what is missing into {peers.CACHE} first.")
+@click.option("--gateway/--no-gateway", default=True, help="Whether to measure ourselves.")
+@click.option("--workers", default=1, show_default=True, help="Workers of the gateway.")
+@click.option("--soak", default=0.0, help="Seconds of the soak; it is left out by default.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("build/loadtest"), show_default=True, help="For results."
+)
+@click.option(
+    "--compare",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Fail if a ratio is over 30 % worse than in this baseline or result; the committed one if quick.",
+)
+@click.option("--write-baseline", is_flag=True, help="Put this run's ratios into the committed baseline.")
+def run(
+    only: tuple[str, ...],
+    transports: tuple[str, ...],
+    plan: str | None,
+    names: str,
+    urls: tuple[str, ...],
+    install_peers: bool,
+    gateway: bool,
+    workers: int,
+    soak: float,
+    out: Path,
+    compare: Path | None,
+    write_baseline: bool,
+) -> None:
+    """Run scenarios; print one table.
 
-    crowd = await _connect(target, kind, ["crowd"] * connections)
-    admin = {"X-MAGICBELL-API-KEY": target.api_key, "X-MAGICBELL-API-SECRET": target.api_secret}
-    body = {"notification": {"title": "t" * 40, "content": "c" * 60, "recipients": [{"external_id": "crowd"}]}}
-    async with httpx.AsyncClient(base_url=f"http://{target.host}:{target.port}", headers=admin) as http:
-        (await http.post("/notifications", json=body)).raise_for_status()
-        cpu, started = _cpu_seconds(pids["worker"]), time.perf_counter()
-        for number in range(messages):
-            (await http.post("/notifications", json=body)).raise_for_status()
-            while any(client.events < number + 2 for client in crowd):
-                await asyncio.sleep(0.002)
-    spent = _cpu_seconds(pids["worker"]) - cpu
-    return {
-        "transport": transport,
-        "connections": connections,
-        "cpu_us_per_delivery": round(spent / (messages * connections) * 1e6, 2),
-        "wall_us_per_delivery": round((time.perf_counter() - started) / (messages * connections) * 1e6, 2),
-        "kb_per_idle_connection": round(memory, 2),
-        "connects_per_second": round(connections / connect_seconds),
-        "cpu_us_per_connect": round(connect_cpu / connections * 1e6),
-        "lost": sum(messages + 1 - client.events for client in crowd),
-        "wrong_order": sum(client.wrong for client in [*warm, *idle, *crowd]),
-    }
+    Exit code 1 if an event was lost, doubled or reordered, anything else went wrong, or a ratio got worse.
+    """
+    chosen = dataclasses.replace(PLANS[plan or FULL.name], soak_seconds=soak)
+    started = time.monotonic()
+
+    def say(text: str) -> None:
+        click.echo(f"{time.monotonic() - started:6.1f} s {text}", err=True)
+
+    if install_peers:
+        peers.install_all(say)
+    machine.raise_file_limit()
+    cores = Cores.divide()
+    entrants = _entrants(names, urls, cores, chosen)
+    machine.run_with(cores.clients)
+    bench = Bench(chosen, cores, transports or (WEBSOCKET, SSE), entrants, gateway, workers, say)
+    where = machine.description(cores)
+    _measure(bench, only or tuple(SCENARIOS))
+    ratios = baseline.ratios(bench.rows)
+    notes, worse = [], {}
+    if compare is None and chosen.name == QUICK.name and not write_baseline:
+        compare = baseline.FILE
+    if compare is not None:
+        before = baseline.load(compare, chosen.name)
+        worse = baseline.regressions(ratios, before)
+        if worse:
+            say(f"worse than {compare}: {worse}; once more, because machines have bad moments")
+            again = Bench(chosen, cores, bench.transports, (), gateway, workers, say)
+            _measure(again, COMPARED)
+            ratios |= {name: min(ratios[name], value) for name, value in baseline.ratios(again.rows).items()}
+            worse = baseline.regressions(ratios, before)
+        notes.append(_verdict(ratios, before, worse))
+    where["seconds"] = round(time.monotonic() - started)
+    summary = report.write(bench, where, ratios, out, notes)
+    click.echo(summary)
+    for name, how in bench.missing.items():
+        click.echo(f"{name}: not installed: {how}")
+    for line in [*bench.errors, *notes]:
+        click.echo(line)
+    click.echo(f"{where['seconds']} s; {out}/report.html, table.md, result.json")
+    if write_baseline:
+        baseline.write(baseline.FILE, chosen.name, ratios, where)
+    if bench.failed:
+        click.echo("FAILED: the faults above", err=True)
+        sys.exit(1)
+    sys.exit(1 if worse else 0)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--transport", "transports", multiple=True, type=click.Choice(list(TRANSPORTS)), help="Default: both.")
-@click.option("--connections", default=4000, show_default=True)
-@click.option("--messages", default=50, show_default=True)
-def main(transports: tuple[str, ...], connections: int, messages: int) -> None:
-    """Print one JSON object per transport; exit with 1 if an event was lost or out of order."""
-    failed = False
-    for transport in transports or tuple(TRANSPORTS):
-        result = _run(transport, connections, messages)
-        failed |= bool(result["lost"] or result["wrong_order"])
-        click.echo(json.dumps(result))
-    sys.exit(1 if failed else 0)
-
-
-def _run(transport: str, connections: int, messages: int) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as directory:
-        port = 18000 + os.getpid() % 1000
-        environment = {
-            **os.environ,
-            "INBOX_PORT": str(port),
-            "INBOX_DATA_DIR": f"{directory}/data",
-            "INBOX_BOOTSTRAP_API_KEY": API_KEY,
-            "INBOX_BOOTSTRAP_API_SECRET": API_SECRET,
-            "INBOX_BOOTSTRAP_HMAC_ENABLED": "true",
-            "INBOX_MAX_CONNECTIONS_PER_USER": str(connections),
-            "INBOX_ACCESS_LOG": "false",
-            "INBOX_RATE_LIMIT_READS": "0",
-            "INBOX_RATE_LIMIT_WRITES": "0",
-            "INBOX_DRAIN_SECONDS": "0",
-        }
-        server = subprocess.Popen([sys.executable, "-m", "gateway", "serve"], env=environment)
+def _measure(bench: Bench, scenarios: tuple[str, ...]) -> None:
+    for name in scenarios:
+        bench.say(name)
         try:
-            _wait_until_ready(port)
-            pids = {"worker": _child(server.pid, "worker")}
-            cores = sorted(os.sched_getaffinity(0))
-            if len(cores) > 1:
-                os.sched_setaffinity(pids["worker"], {cores[0]})
-                os.sched_setaffinity(0, set(cores[1:]))
-            target = Target("127.0.0.1", port, API_KEY, API_SECRET)
-            result = uvloop.run(_measure(target, pids, transport, connections, messages))
-            os.sched_setaffinity(0, set(cores))
-            return {**result, "python": platform.python_version(), "machine": platform.machine(), "cores": len(cores)}
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait(30)
+            uvloop.run(SCENARIOS[name](bench))
+        except MissingError as missing:
+            raise click.ClickException(f"not installed: {missing}") from None
+        except Exception as problem:
+            if isinstance(problem, (KeyboardInterrupt, AssertionError)):
+                raise
+            bench.error(f"{name}: {type(problem).__name__}: {problem}")
 
 
-def _wait_until_ready(port: int) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+def _entrants(names: str, urls: tuple[str, ...], cores: Cores, plan: Plan) -> list[Entrant]:
+    """Give the peers that take part. Raises UsageError."""
+    asked = [name.strip() for name in names.split(",") if name.strip()]
+    unknown = [name for name in asked if name not in (*PEERS, "all", "none")]
+    if unknown:
+        raise click.UsageError(f"--peers: {', '.join(unknown)}: there are {', '.join(PEERS)}, all and none")
+    if not asked:
+        asked = ["all"] if plan.name == FULL.name else ["none"]
+    entrants = [
+        Entrant(kind.name, kind, required=name in asked)
+        for name, kind in PEERS.items()
+        if name in asked or "all" in asked
+    ]
+    for url in urls:
         try:
-            if httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.1)
-    raise SystemExit("the gateway did not get ready")
+            target = RemoteTarget.parse(cores, url)
+        except ValueError as problem:
+            raise click.UsageError(f"--url: {problem}") from None
+        entrants.append(Entrant(target.name, lambda cores, url=url: RemoteTarget.parse(cores, url), required=True))  # type: ignore[misc] # bound now
+    return entrants
+
+
+def _verdict(ratios: baseline.Ratios, before: baseline.Ratios, worse: dict[str, float]) -> str:
+    compared = [f"{name} {ratios[name]:.2f} (baseline {before[name]:.2f})" for name in before if name in ratios]
+    verdict = f"WORSE by more than {baseline.MOST_REGRESSION:.0%}: {', '.join(worse)}" if worse else "holds"
+    return f"Against the floor of the same run: {'; '.join(compared) or 'nothing to compare'}: {verdict}"
 
 
 if __name__ == "__main__":
+    os.chdir(machine.ROOT)
     main()

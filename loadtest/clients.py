@@ -1,59 +1,76 @@
-"""Lean raw clients: what a load generator can afford to do per connection, and still check what it gets."""
+"""Lean raw clients: what a load generator can afford to do per connection, and still check what it gets.
+
+One small asyncio protocol per connection, no task. A framing cuts the byte stream into messages; the client counts
+them, answers heartbeats as a browser would, and hands on the marks of events.
+"""
 
 import asyncio
 import base64
-import hashlib
-import hmac
+import socket
+import struct
+import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, cast
+
+from loadtest.journal import Journal, mark_of
+
+CONNECTS_AT_ONCE = 100
+CONNECT_SECONDS = 60.0
+SOURCES = [f"127.0.0.{number}" for number in range(1, 9)]
+CONNECTIONS_PER_SOURCE = 20_000
+"""A source address has about 28,000 ports for one destination."""
+
+_DATA_SEGMENTS_IN = 152
+"""Offset of tcpi_data_segs_in in Linux's struct tcp_info (since 4.6)."""
 
 
-@dataclass(frozen=True)
-class Target:
-    """A gateway and a project on it, HMACs required."""
+@dataclass
+class Address:
+    """Where a client connects, and what it says first."""
 
     host: str
     port: int
-    api_key: str
-    api_secret: str
-
-    def user_headers(self, external_id: str) -> dict[str, str]:
-        """Give the headers that make a request a user's."""
-        mac = base64.b64encode(hmac.digest(self.api_secret.encode(), external_id.encode(), hashlib.sha256)).decode()
-        return {
-            "X-MAGICBELL-API-KEY": self.api_key,
-            "X-MAGICBELL-USER-EXTERNAL-ID": external_id,
-            "X-MAGICBELL-USER-HMAC": mac,
-        }
+    request: bytes
 
 
 class Client(asyncio.Protocol, ABC):
-    """One open inbox that counts its events and notices a wrong offset."""
+    """One open connection of a user. Subclasses know a wire format."""
 
-    path: str
-    extra_headers = ""
+    has_head: ClassVar[bool] = True
+    """Whether the server answers an HTTP head first."""
 
-    def __init__(self, target: Target, external_id: str):
-        self._request = (
-            f"GET {self.path} HTTP/1.1\r\nHost: {target.host}\r\n{self.extra_headers}"
-            + "".join(f"{name}: {value}\r\n" for name, value in target.user_headers(external_id).items())
-            + "\r\n"
-        ).encode()
-        self._buffer = b""
-        self._answered = False
+    def __init__(self, user: str, address: Address, journal: Journal | None):
+        self.user = user
+        self.address = address
+        self.journal = journal
+        self.first_number = journal.next_number if journal else 0
+        self.seen: list[int] = []
+        self.out_of_order = 0
+        self.messages = 0
+        self.bytes_received = 0
+        self.heartbeats = 0
+        self.resets = 0
+        self.closed = False
+        self.closing = False
+        self.position = ""
+        self.on_message: Callable[[Client, bytes], None] | None = None
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.events = 0
-        self.wrong = 0
-        self.last_offset: int | None = None
+        self.transport: asyncio.Transport
+        self._buffer = b""
+        self._answered = not self.has_head
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the stream."""
-        assert isinstance(transport, asyncio.WriteTransport) or hasattr(transport, "write")
-        transport.write(self._request)
+        self.transport = cast(asyncio.Transport, transport)
+        if self.address.request:
+            self.transport.write(self.address.request)
 
     def data_received(self, data: bytes) -> None:
-        """Count what came."""
-        self._buffer += data
+        """Cut out messages."""
+        self._buffer = self._buffer + data if self._buffer else data
+        self.bytes_received += len(data)
         if not self._answered:
             head, separator, rest = self._buffer.partition(b"\r\n\r\n")
             if not separator:
@@ -61,69 +78,214 @@ class Client(asyncio.Protocol, ABC):
             self._answered = True
             self._buffer = rest
             if head.split(b" ", 2)[1] not in (b"101", b"200"):
-                self.ready.set_exception(ConnectionError(head.decode()))
+                self._fail(ConnectionError(head.decode(errors="replace")))
                 return
-        for text in self.take_messages():
-            self._message(text)
+            self.opened()
+        for message in self.take():
+            self.messages += 1
+            self.received(message)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail the opening if it was not done."""
-        if not self.ready.done():
-            self.ready.set_exception(ConnectionError("closed before ready"))
+        """Note the end, and fail the opening if it was not done."""
+        self.closed = True
+        self._fail(ConnectionError(f"closed before ready: {exc or 'by the server'}"))
+
+    def cut(self) -> None:
+        """End the connection without a word."""
+        self.closing = True
+        self.transport.abort()
+
+    # -- what differs by wire format and server
 
     @abstractmethod
-    def take_messages(self) -> list[bytes]:
-        """Take the whole messages out of the buffer, as JSON."""
+    def take(self) -> list[bytes]:
+        """Take the whole messages out of the buffer."""
 
-    def _message(self, text: bytes) -> None:
-        if text.startswith(b'{"type":"ready"'):
+    def opened(self) -> None:
+        """Act on the head of the answer; most servers are ready then."""
+        self.be_ready()
+
+    def received(self, message: bytes) -> None:
+        """Act on a message."""
+        number = mark_of(message)
+        if number is not None and self.journal is not None:
+            self.journal.arrived(self, number)
+        if self.on_message is not None:
+            self.on_message(self, message)
+
+    # -- inside
+
+    def be_ready(self) -> None:
+        """Say that the stream is open."""
+        if not self.ready.done():
             self.ready.set_result(None)
-        elif not text.startswith(b'{"type":"event"'):
-            return
-        else:
-            self.events += 1
-        position = text[text.index(b'"position":"') + 12 : text.index(b'"', text.index(b'"position":"') + 12)]
-        offset = int(position.rpartition(b".")[2])
-        if self.last_offset is not None and offset != self.last_offset + 1:
-            self.wrong += 1
-        self.last_offset = offset
+
+    def _fail(self, problem: Exception) -> None:
+        if not self.ready.done():
+            self.ready.set_exception(problem)
+            self.ready.exception()  # who waits sees it; nobody else has to
+            self.transport.abort()
+
+
+class LineClient(Client):
+    """Messages end with an empty line and nothing stands around them: the floor's format."""
+
+    has_head = False
+
+    def take(self) -> list[bytes]:
+        """Take whole records."""
+        *records, self._buffer = self._buffer.split(b"\n\n")
+        return records
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected is ready."""
+        super().connection_made(transport)
+        self.be_ready()
+
+
+class SseClient(Client):
+    """Server-sent events with one-line data fields. Chunks of HTTP's chunked coding end between records."""
+
+    def take(self) -> list[bytes]:
+        """Take whole records; a comment is a heartbeat."""
+        text = self._buffer
+        if b"\r\n\r\n" in text:
+            text = text.replace(b"\r\n", b"\n")
+        *records, self._buffer = text.split(b"\n\n")
+        return [data for record in records if (data := self._data(record))]
+
+    def _data(self, record: bytes) -> bytes:
+        at = 5 if record.startswith(b"data:") else record.find(b"\ndata:") + 6
+        if at == 5 and not record.startswith(b"data:"):
+            self.heartbeats += record.startswith(b":") or b"\n:" in record
+            return b""
+        self.heartbeats += record.startswith(b": heartbeat")
+        end = record.find(b"\n", at)
+        return record[at:].lstrip() if end < 0 else record[at:end].lstrip()
 
 
 class WebSocketClient(Client):
-    """A WebSocket client that reads unmasked frames (RFC 6455, section 5.2)."""
+    """A WebSocket client that reads unmasked frames and answers pings (RFC 6455, section 5)."""
 
-    path = "/realtime/ws"
-    extra_headers = (
-        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
-    )
-
-    def take_messages(self) -> list[bytes]:
+    def take(self) -> list[bytes]:
         """Take whole frames."""
         messages, buffer, start = [], self._buffer, 0
         while len(buffer) - start >= 2:
             length, body = buffer[start + 1] & 0x7F, start + 2
             if length == 126:
-                length, body = int.from_bytes(buffer[start + 2 : start + 4]), start + 4
+                length, body = int.from_bytes(buffer[start + 2 : start + 4], "big"), start + 4
             elif length == 127:
-                length, body = int.from_bytes(buffer[start + 2 : start + 10]), start + 10
+                length, body = int.from_bytes(buffer[start + 2 : start + 10], "big"), start + 10
             if len(buffer) < body + length:
                 break
-            messages.append(buffer[body : body + length])
+            opcode = buffer[start] & 0x0F
+            content = buffer[body : body + length]
+            if opcode < 8:
+                messages.append(content)
+            elif opcode == 9:
+                self.heartbeats += 1
+                self.send(content, opcode=10)
             start = body + length
         self._buffer = buffer[start:]
         return messages
 
-
-class SseClient(Client):
-    """A server-sent-events client that reads one-line data fields."""
-
-    path = "/realtime/sse"
-
-    def take_messages(self) -> list[bytes]:
-        """Take whole records."""
-        *records, self._buffer = self._buffer.split(b"\n\n")
-        return [record.partition(b"data: ")[2] for record in records if b"data: " in record]
+    def send(self, content: bytes, opcode: int = 1) -> None:
+        """Send a short frame, masked with zeros, which is as valid as any mask."""
+        assert len(content) < 126
+        self.transport.write(bytes((0x80 | opcode, 0x80 | len(content))) + b"\0\0\0\0" + content)
 
 
-TRANSPORTS: dict[str, type[Client]] = {"websocket": WebSocketClient, "sse": SseClient}
+def websocket_head(host: str, path: str, fields: dict[str, str]) -> bytes:
+    """Write the opening request of a WebSocket."""
+    key = base64.b64encode(b"0123456789abcdef").decode()
+    upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key}
+    return request_head("GET", host, path, {**upgrade, **fields})
+
+
+def request_head(method: str, host: str, path: str, fields: dict[str, str]) -> bytes:
+    """Write a request's head."""
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", *(f"{name}: {value}" for name, value in fields.items())]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+Make = Callable[[str, Journal | None], Client]
+"""Makes the client of a user; a target gives one for each of its transports."""
+
+
+@dataclass
+class Crowd:
+    """Connections that belong together."""
+
+    clients: list[Client] = field(default_factory=list)
+    refused: int = 0
+
+    async def add(self, make: Make, users: Iterable[str], journal: Journal | None, at_once: int = 0) -> list[Client]:
+        """Open a connection for each user; give the new ones. Raises ConnectionError when one is refused."""
+        loop = asyncio.get_running_loop()
+        slots = asyncio.Semaphore(at_once or CONNECTS_AT_ONCE)
+        number = len(self.clients)
+
+        async def one(user: str, source: str) -> Client:
+            async with slots:
+                client = make(user, journal)
+                local = source and client.address.host.startswith("127.")
+                await loop.create_connection(
+                    lambda: client,
+                    client.address.host,
+                    client.address.port,
+                    local_addr=(source, 0) if local else None,
+                )
+                await asyncio.wait_for(asyncio.shield(client.ready), CONNECT_SECONDS)
+                return client
+
+        def source(index: int) -> str:
+            group = (number + index) // CONNECTIONS_PER_SOURCE
+            return SOURCES[group % len(SOURCES)] if group else ""
+
+        added = await asyncio.gather(*(one(user, source(index)) for index, user in enumerate(users)))
+        self.clients += added
+        return list(added)
+
+    async def close(self) -> None:
+        """Cut every connection."""
+        for client in self.clients:
+            client.cut()
+        while any(not client.closed for client in self.clients):
+            await asyncio.sleep(0.01)
+
+    @property
+    def ended(self) -> int:
+        """Count the connections that ended though nobody wanted them to."""
+        return sum(client.closed and not client.closing for client in self.clients)
+
+    @property
+    def resets(self) -> int:
+        """Count how often a client was told to fetch."""
+        return sum(client.resets for client in self.clients)
+
+    @property
+    def messages(self) -> int:
+        """Count all messages that came."""
+        return sum(client.messages for client in self.clients)
+
+    @property
+    def bytes_received(self) -> int:
+        """Count all bytes that came."""
+        return sum(client.bytes_received for client in self.clients)
+
+
+def data_segments(clients: Sequence[Client]) -> int:
+    """Count the TCP segments with data that came: on loopback one for each write of the server."""
+    total = 0
+    for client in clients:
+        sock = client.transport.get_extra_info("socket")
+        information = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+        total += struct.unpack_from("=I", information, _DATA_SEGMENTS_IN)[0]
+    return total
+
+
+async def settle(seconds: float) -> None:
+    """Let servers finish what opening left to do."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        await asyncio.sleep(0.05)

@@ -1,0 +1,185 @@
+"""What was sent and what arrived: lost, doubled, reordered and misdelivered events, and how long each took.
+
+Every payload carries a mark, `seq=000000000042;`, so that the same book is kept for every server. A time is counted
+from the moment an event was scheduled to be sent, not from when the generator came round to it (no coordinated
+omission). Two events are in the wrong order only if the one that came late had been answered before the other began.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+MARK = b"seq="
+DIGITS = 12
+EVERYBODY = "*"
+
+
+def payload(number: int, size: int = 200) -> bytes:
+    """Make the marked payload of an event: ASCII, without what JSON or a query would escape."""
+    text = f"seq={number:0{DIGITS}d};"
+    return (text + "x" * (size - len(text))).encode()
+
+
+def mark_of(message: bytes) -> int | None:
+    """Find the number of the event that a message carries; None when it carries none."""
+    at = message.find(MARK)
+    return int(message[at + 4 : at + 4 + DIGITS]) if at >= 0 else None
+
+
+class Receiver(Protocol):
+    """Who receives events: a client's side of the book."""
+
+    user: str
+    first_number: int
+    seen: list[int]
+    out_of_order: int
+
+
+@dataclass
+class Faults:
+    """What went wrong. Anything but zeros makes a run a failure."""
+
+    lost: int = 0
+    doubled: int = 0
+    reordered: int = 0
+    misdelivered: int = 0
+    failed: int = 0
+    """Requests that were refused or not answered."""
+    closed: int = 0
+    """Connections that ended by themselves."""
+    resets: int = 0
+    """Connections that were told to fetch what should have been replayed."""
+
+    def __add__(self, other: "Faults") -> "Faults":
+        mine, theirs = asdict(self), asdict(other)
+        return Faults(**{name: mine[name] + theirs[name] for name in mine})
+
+    def __bool__(self) -> bool:
+        return any(asdict(self).values())
+
+    def __str__(self) -> str:
+        return ", ".join(f"{count} {name}" for name, count in asdict(self).items() if count) or "none"
+
+
+class Journal:
+    """The book of one measurement, in one process: one clock for both ends."""
+
+    def __init__(self) -> None:
+        self._users: list[str] = []
+        self._scheduled: list[float] = []
+        self._begun: list[float] = []
+        self._answered: list[float | None] = []
+        self._failed: set[int] = set()
+        self.received = 0
+        self.latencies: list[float] = []
+        self._awaited: tuple[int, asyncio.Future[None]] | None = None
+
+    # -- what is sent
+
+    @property
+    def next_number(self) -> int:
+        """Give the number of the next event."""
+        return len(self._users)
+
+    def open(self, user: str, scheduled: float) -> int:
+        """Write down an event for a user, or EVERYBODY; give its number."""
+        self._users.append(user)
+        self._scheduled.append(scheduled)
+        self._begun.append(scheduled)
+        self._answered.append(None)
+        return len(self._users) - 1
+
+    def begun(self, number: int, now: float) -> None:
+        """Note when an event's request really went out."""
+        self._begun[number] = now
+
+    def answered(self, number: int, now: float, ok: bool) -> None:
+        """Note the answer to an event's request."""
+        if ok:
+            self._answered[number] = now
+        else:
+            self._failed.add(number)
+
+    def answer_times(self, first: int = 0) -> list[float]:
+        """Give the seconds from schedule to answer, of all events from a number on."""
+        times = zip(self._scheduled[first:], self._answered[first:], strict=True)
+        return [answered - scheduled for scheduled, answered in times if answered is not None]
+
+    def lags(self, first: int = 0) -> list[float]:
+        """Give how many seconds after its schedule each request went out: the generator's own lag."""
+        return [begun - due for begun, due in zip(self._begun[first:], self._scheduled[first:], strict=True)]
+
+    # -- what arrives; the hot path
+
+    def arrived(self, receiver: Receiver, number: int) -> None:
+        """Write down an event that came."""
+        receiver.seen.append(number)
+        self.received += 1
+        if number < len(self._scheduled):
+            self.latencies.append(time.perf_counter() - self._scheduled[number])
+        if self._awaited is not None and self.received >= self._awaited[0]:
+            _, waiter = self._awaited
+            self._awaited = None
+            waiter.set_result(None)
+
+    async def until(self, count: int, seconds: float) -> bool:
+        """Wait until so many events came in all; say whether they did in time."""
+        if self.received >= count:
+            return True
+        waiter = asyncio.get_running_loop().create_future()
+        self._awaited = (count, waiter)
+        try:
+            await asyncio.wait_for(waiter, seconds)
+        except TimeoutError:
+            return False
+        finally:
+            self._awaited = None
+        return True
+
+    # -- the verdict
+
+    def verify(self, receivers: Iterable[Receiver], *, replaying: bool = False) -> Faults:
+        """Compare what each receiver got with what it should have got."""
+        by_user: dict[str, list[int]] = {}
+        for number, user in enumerate(self._users):
+            by_user.setdefault(user, []).append(number)
+        to_all = by_user.get(EVERYBODY, [])
+        faults = Faults(failed=len(self._failed))
+        for receiver in receivers:
+            first = 0 if replaying else receiver.first_number
+            expected = {number for number in (*by_user.get(receiver.user, ()), *to_all) if number >= first}
+            faults += self._compare(expected, receiver.seen)
+            faults.reordered += receiver.out_of_order
+        return faults
+
+    def _compare(self, expected: set[int], seen: Sequence[int]) -> Faults:
+        counts = Counter(seen)
+        faults = Faults(
+            lost=len(expected - counts.keys() - self._failed),
+            doubled=sum(count - 1 for count in counts.values()),
+            misdelivered=len(counts.keys() - expected),
+        )
+        latest = float("-inf")
+        for number in dict.fromkeys(seen):
+            if number >= len(self._users):
+                continue
+            answered = self._answered[number]
+            faults.reordered += answered is not None and answered < latest
+            latest = max(latest, self._begun[number])
+        return faults
+
+
+def percentiles(seconds: Sequence[float]) -> dict[str, float]:
+    """Give percentiles in milliseconds."""
+    if not seconds:
+        return {}
+    ordered = sorted(seconds)
+    last = len(ordered) - 1
+    shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
+    return {name: ordered[min(last, int(share * len(ordered)))] * 1000 for name, share in shares.items()}
+
+
+Row = dict[str, Any]

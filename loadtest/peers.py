@@ -1,0 +1,100 @@
+"""Installing peers, into a cache directory outside the repository: `python -m loadtest run --install-peers`.
+
+Nothing is installed into the system or into our own environment: Debian's packages are unpacked, not set up.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "inbox-loadtest"
+INSTALL_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Package:
+    """Something to install, and how one sees that it is there."""
+
+    how: str
+    there: Path
+    commands: tuple[tuple[str, ...], ...]
+    directory: Path
+    needs: tuple[str, ...]
+
+    @property
+    def installed(self) -> bool:
+        """Whether it is there."""
+        return self.there.exists() and all(map(shutil.which, self.needs))
+
+
+_VENV = CACHE / "venv"
+PYTHON = _VENV / "bin" / "python"
+
+_NCHAN_MODULE = "usr/lib/nginx/modules/ngx_nchan_module.so"
+NGINX_DIRECTORY = "temporary_file"
+"""Where nginx may write, below its prefix; as long as the path that it replaces."""
+
+NCHAN = Package(
+    "apt-get download nginx libnginx-mod-nchan, unpacked",
+    CACHE / "nginx" / _NCHAN_MODULE,
+    (
+        ("apt-get", "download", "nginx", "libnginx-mod-nchan"),
+        ("sh", "-c", "for package in *.deb; do dpkg -x $package .; done"),
+        # Both create directories at the places that they were built with: let those be relative.
+        ("sed", "-i", f"s#/var/lib/nginx/#{NGINX_DIRECTORY}/#g", "usr/sbin/nginx", _NCHAN_MODULE),
+    ),
+    CACHE / "nginx",
+    (),
+)
+SOCKETIO_NODE = Package(
+    "npm install socket.io",
+    CACHE / "node" / "node_modules/socket.io/package.json",
+    (("npm", "install", "--no-audit", "--no-fund", "--prefix", ".", "socket.io"),),
+    CACHE / "node",
+    ("node",),
+)
+
+
+def _python(name: str, packages: str, module: str) -> Package:
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    return Package(
+        f"pip install {packages}, in an environment of its own",
+        _VENV / "lib" / version / "site-packages" / module,
+        ((sys.executable, "-m", "venv", str(_VENV)), (str(PYTHON), "-m", "pip", "install", "-q", *packages.split())),
+        CACHE / name,
+        (),
+    )
+
+
+SOCKETIO_PYTHON = _python("python-socketio", "python-socketio uvicorn uvloop httptools websockets", "socketio")
+CHANNELS = _python("channels", "channels daphne", "daphne")
+
+PACKAGES = {"nchan": NCHAN, "socket.io": SOCKETIO_NODE, "python-socketio": SOCKETIO_PYTHON, "channels": CHANNELS}
+
+
+def install(package: Package) -> str:
+    """Install a package; give what went wrong, "" when nothing did."""
+    package.directory.mkdir(parents=True, exist_ok=True)
+    for command in package.commands:
+        try:
+            done = subprocess.run(
+                command, cwd=package.directory, capture_output=True, text=True, timeout=INSTALL_SECONDS
+            )
+        except (OSError, subprocess.TimeoutExpired) as problem:
+            return str(problem)
+        if done.returncode != 0:
+            return f"{' '.join(command)}: {done.stderr.strip()[-500:]}"
+    return "" if package.installed else f"{package.there} is not there"
+
+
+def install_all(say: Callable[[str], None]) -> None:
+    """Install what is missing; say how it went. Failures are not fatal: what is missing is reported as such."""
+    for name, package in PACKAGES.items():
+        if not package.installed:
+            say(f"installing {name}: {package.how}")
+            if problem := install(package):
+                say(f"  {name} could not be installed: {problem}")

@@ -1,0 +1,195 @@
+"""Requests over HTTP: a pool of keep-alive connections, and arrival at a constant rate.
+
+A request is bytes. At a constant rate each is due at start + k / rate; if no connection is free another one is opened,
+and at the pool's bound the request waits - in its own latency, which counts from when it was due.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
+
+from loadtest.journal import Journal
+from loadtest.machine import Ticker
+
+MOST_CONNECTIONS = 256
+ANSWER_SECONDS = 30.0
+
+
+class _Connection(asyncio.Protocol):
+    """One keep-alive connection with at most one request under way."""
+
+    def __init__(self, pool: "Pool"):
+        self._pool = pool
+        self._buffer = b""
+        self.waiter: asyncio.Future[tuple[int, bytes]] | None = None
+        self.transport: asyncio.Transport
+        self.closed = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result((0, str(exc or "the server closed").encode()))
+        self._pool.gone(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        answer = _parse(self._buffer)
+        if answer is not None and self.waiter is not None:
+            self._buffer = b""
+            waiter, self.waiter = self.waiter, None
+            self._pool.give_back(self)
+            if not waiter.done():
+                waiter.set_result(answer)
+
+
+def _parse(data: bytes) -> tuple[int, bytes] | None:
+    """Read one whole answer: status and body; None when it is not whole yet."""
+    head, separator, body = data.partition(b"\r\n\r\n")
+    if not separator:
+        return None
+    status = int(head[9:12])
+    lower = head.lower()
+    at = lower.find(b"content-length:")
+    if at >= 0:
+        end = lower.find(b"\r\n", at)
+        length = int(lower[at + 15 : end if end >= 0 else None])
+        return (status, body[:length]) if len(body) >= length else None
+    if b"transfer-encoding: chunked" in lower:
+        return (status, _unchunk(body)) if body.endswith(b"0\r\n\r\n") else None
+    return (status, b"")
+
+
+def _unchunk(body: bytes) -> bytes:
+    parts = []
+    while body:
+        size, _, body = body.partition(b"\r\n")
+        length = int(size, 16)
+        parts.append(body[:length])
+        body = body[length + 2 :]
+        if length == 0:
+            break
+    return b"".join(parts)
+
+
+class Pool:
+    """Keep-alive connections to one address."""
+
+    def __init__(self, host: str, port: int, most: int = MOST_CONNECTIONS):
+        self._address = (host, port)
+        self._most = most
+        self._count = 0
+        self._free: list[_Connection] = []
+        self._all: list[_Connection] = []
+        self._waiting: deque[asyncio.Future[_Connection]] = deque()
+
+    async def request(self, data: bytes, on_start: Callable[[], None] | None = None) -> tuple[int, bytes]:
+        """Send a request and give the status, 0 when there was no answer, and the body."""
+        try:
+            connection = await self._take()
+        except OSError as problem:
+            return 0, str(problem).encode()
+        if on_start is not None:
+            on_start()
+        connection.waiter = waiter = asyncio.get_running_loop().create_future()
+        connection.transport.write(data)
+        try:
+            return await asyncio.wait_for(waiter, ANSWER_SECONDS)
+        except TimeoutError:
+            connection.transport.abort()
+            return 0, b"no answer in time"
+
+    async def _take(self) -> _Connection:
+        if self._free:
+            return self._free.pop()
+        if self._count < self._most:
+            self._count += 1
+            try:
+                _, connection = await asyncio.get_running_loop().create_connection(
+                    lambda: _Connection(self), *self._address
+                )
+            except OSError:
+                self._count -= 1
+                raise
+            self._all.append(connection)
+            return connection
+        waiter: asyncio.Future[_Connection] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        return await waiter
+
+    def give_back(self, connection: _Connection) -> None:
+        """Let the next request have a connection."""
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
+                return
+        self._free.append(connection)
+
+    def gone(self, connection: _Connection) -> None:
+        """Forget a connection that ended; a request that waits for one fails, instead of waiting for ever."""
+        self._count -= 1
+        if connection in self._free:
+            self._free.remove(connection)
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_exception(ConnectionError("the server closed"))
+                return
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for connection in self._all:
+            connection.transport.abort()
+        await asyncio.sleep(0)
+
+
+async def at_constant_rate(
+    rate: float, count: int, start_one: Callable[[int, float], Coroutine[Any, Any, None]]
+) -> None:
+    """Start number k when it is due, at start + k / rate, and wait until all have finished."""
+    loop = asyncio.get_running_loop()
+    start = time.perf_counter() + 0.01
+    ticker = Ticker(rate, start)
+    number = 0
+    finished = loop.create_future()
+
+    async with asyncio.TaskGroup() as tasks:
+
+        def tick() -> None:
+            nonlocal number
+            for _ in range(min(ticker.due(), count - number)):
+                tasks.create_task(start_one(number, start + number / rate))
+                number += 1
+            if number >= count and not finished.done():
+                finished.set_result(None)
+
+        loop.add_reader(ticker.descriptor, tick)
+        try:
+            await finished
+        finally:
+            loop.remove_reader(ticker.descriptor)
+            ticker.close()
+
+
+class Publisher:
+    """Publishes marked events and keeps the journal."""
+
+    def __init__(self, pool: Pool, make_request: Callable[[str, int], bytes], journal: Journal):
+        self.pool = pool
+        self._make_request = make_request
+        self.journal = journal
+
+    async def publish(self, user: str, scheduled: float | None = None) -> bool:
+        """Publish one event; say whether the server took it."""
+        journal = self.journal
+        number = journal.open(user, time.perf_counter() if scheduled is None else scheduled)
+        data = self._make_request(user, number)
+        status, _ = await self.pool.request(data, lambda: journal.begun(number, time.perf_counter()))
+        ok = 200 <= status < 300
+        journal.answered(number, time.perf_counter(), ok)
+        return ok

@@ -1,0 +1,19 @@
+"""What is measured, one module each: `run(bench)` adds rows."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from loadtest.bench import Bench
+from loadtest.scenarios import burst, connect, fanout, idle, listing, soak, storm, sync, unicast
+
+SCENARIOS: dict[str, Callable[[Bench], Coroutine[Any, Any, None]]] = {
+    "idle": idle.run,
+    "connect": connect.run,
+    "fanout": fanout.run,
+    "unicast": unicast.run,
+    "sync": sync.run,
+    "list": listing.run,
+    "storm": storm.run,
+    "burst": burst.run,
+    "soak": soak.run,
+}

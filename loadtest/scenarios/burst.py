@@ -1,0 +1,51 @@
+"""Several events for one connection in one turn of the loop: they should leave in one write.
+
+On loopback each write arrives as a segment of its own, so the receiver's kernel counts the writes. Events are sent in
+one go over as many connections; how many turns the server needs for them is its own affair.
+"""
+
+import asyncio
+
+from loadtest.bench import DELIVERY_SECONDS, Bench, Meter, crowd_faults, no_garbage_collection
+from loadtest.clients import Crowd, data_segments, settle
+from loadtest.journal import Journal
+from loadtest.publisher import Publisher
+from loadtest.targets.base import Target
+
+
+async def run(bench: Bench) -> None:
+    """Measure the gateway and each peer, on each transport."""
+    if bench.with_gateway:
+        async with bench.own() as target:
+            for transport in bench.transports:
+                await _measure(bench, target, transport)
+    for entrant in bench.peers:
+        async with bench.started(entrant) as peer:
+            for transport in bench.spoken(peer) if peer is not None else ():
+                assert peer is not None
+                await _measure(bench, peer, transport)
+
+
+async def _measure(bench: Bench, target: Target, transport: str) -> None:
+    user, events = f"burst-{transport}", bench.plan.burst_events
+    crowd, journal, pool = Crowd(), Journal(), target.pool()
+    await crowd.add(target.make(transport), [user], journal)
+    await settle(0.3)
+    publisher = Publisher(pool, target.request, journal)
+
+    async def burst() -> None:
+        await asyncio.gather(*(publisher.publish(user) for _ in range(events)))
+        await journal.until(journal.next_number, DELIVERY_SECONDS)
+
+    await burst()  # opens the connections
+    with no_garbage_collection():
+        before, meter = data_segments(crowd.clients), Meter(target)
+        for _ in range(bench.plan.burst_repeats):
+            await burst()
+        count = events * bench.plan.burst_repeats
+        figures = meter.figures(count)
+        writes = data_segments(crowd.clients) - before
+    faults = crowd_faults(crowd) + journal.verify(crowd.clients)
+    bench.add("burst", target, transport, 1, faults, events=events, writes_per_event=writes / count, **figures)
+    await pool.close()
+    await crowd.close()

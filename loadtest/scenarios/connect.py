@@ -1,0 +1,111 @@
+"""Authenticated handshakes to `ready`: by HMAC, by JWT, and resuming with missed events; peers without credentials."""
+
+import time
+from collections.abc import Sequence
+
+from loadtest.bench import Bench, Meter, crowd_faults, no_garbage_collection, until
+from loadtest.clients import Crowd, Make, settle
+from loadtest.journal import Journal
+from loadtest.publisher import Publisher
+from loadtest.targets.base import Target
+from loadtest.targets.gateway import MOST_RECIPIENTS, GatewayTarget
+
+
+async def run(bench: Bench) -> None:
+    """Measure the gateway's ways in, then each peer's only one."""
+    if bench.with_gateway:
+        for transport in bench.transports:
+            async with bench.own() as target:
+                await _ours(bench, target, transport)
+    for entrant in bench.peers:
+        async with bench.started(entrant) as peer:
+            for transport in bench.spoken(peer) if peer is not None else ():
+                assert peer is not None
+                await _warm_up(bench, peer.make(transport))
+                users = [f"user{number}" for number in range(bench.plan.connects)]
+                crowd, figures = await _connect(peer, peer.make(transport), users)
+                bench.add("connect", peer, transport, len(users), crowd_faults(crowd), how="no credentials", **figures)
+                await crowd.close()
+
+
+async def _ours(bench: Bench, target: GatewayTarget, transport: str) -> None:
+    users = [f"user{number}" for number in range(bench.plan.connects)]
+    await _warm_up(bench, target.make(transport))
+    positions: dict[str, str] = {}
+    for how, make in (
+        ("HMAC, new users", target.make_with(transport)),
+        ("HMAC", target.make_with(transport)),
+        ("JWT", target.make_with(transport, token=True)),
+    ):
+        crowd, figures = await _connect(target, make, users)
+        bench.add("connect", target, transport, len(users), crowd_faults(crowd), how=how, **figures)
+        positions = {client.user: client.position for client in crowd.clients}
+        await crowd.close()
+    await settle(0.5)
+    await _resume(bench, target, transport, positions)
+
+
+async def _resume(bench: Bench, target: GatewayTarget, transport: str, positions: dict[str, str]) -> None:
+    users = list(positions)
+    journals = await publish_to_all(target, users, bench.plan.missed_events)
+    missed = len(users) * bench.plan.missed_events
+    make = target.make_with(transport, since=positions)
+    crowd, figures = await _connect(target, make, users, journals, missed)
+    faults = crowd_faults(crowd)
+    for journal, group in zip(journals, groups_of(users), strict=True):
+        names = set(group)
+        members = [client for client in crowd.clients if client.user in names]
+        for member in members:
+            member.user = group[0]  # the group's events are written down for its first user
+        faults += journal.verify(members, replaying=True)
+    bench.add(
+        "connect",
+        target,
+        transport,
+        len(users),
+        faults,
+        how=f"resuming with {bench.plan.missed_events} missed events",
+        **figures,
+    )
+    await crowd.close()
+
+
+def groups_of(users: Sequence[str]) -> list[Sequence[str]]:
+    """Cut users into groups that one request can name."""
+    return [users[first : first + MOST_RECIPIENTS] for first in range(0, len(users), MOST_RECIPIENTS)]
+
+
+async def publish_to_all(target: GatewayTarget, users: Sequence[str], events: int) -> list[Journal]:
+    """Send events to all users, one request for each group of them; give a journal for each group."""
+    pool = target.pool()
+    journals = []
+    for group in groups_of(users):
+        journal = Journal()
+        publisher = Publisher(pool, lambda user, number, group=group: target.request_many(group, number), journal)  # type: ignore[misc] # bound now
+        for _ in range(events):
+            await publisher.publish(group[0])
+        journals.append(journal)
+    await pool.close()
+    return journals
+
+
+async def _warm_up(bench: Bench, make: Make) -> None:
+    crowd = Crowd()
+    await crowd.add(make, [f"warm{number}" for number in range(bench.plan.warm_up)], None)
+    await crowd.close()
+
+
+async def _connect(
+    target: Target, make: Make, users: Sequence[str], journals: Sequence[Journal] = (), missed: int = 0
+) -> tuple[Crowd, dict[str, float]]:
+    for user in users:
+        make(user, None)  # signs what is to be signed, which is not what is measured
+    journal_of = {user: journals[index // MOST_RECIPIENTS] for index, user in enumerate(users)} if journals else {}
+    crowd = Crowd()
+    with no_garbage_collection():
+        meter, started = Meter(target), time.perf_counter()
+        await crowd.add(lambda user, _: make(user, journal_of.get(user)), users, None)
+        await until(lambda: sum(journal.received for journal in journals) >= missed)
+        seconds = time.perf_counter() - started
+        figures = meter.figures(len(users))
+    return crowd, {"per_second": len(users) / seconds, **figures}

@@ -1,0 +1,238 @@
+"""One event to many: to all connections of one user, and to many users with one connection each.
+
+Everybody is connected at once and has a turn in each round, so that a noisy moment of the machine hits all alike. The
+floors send the same payload and, besides, as many bytes as our own messages have: a ratio compares equal bytes.
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from loadtest.bench import DELIVERY_SECONDS, Bench, Meter, crowd_faults, median_or_none, no_garbage_collection
+from loadtest.clients import Crowd, settle
+from loadtest.journal import Journal, percentiles
+from loadtest.publisher import Pool, Publisher, at_constant_rate
+from loadtest.scenarios.connect import groups_of
+from loadtest.targets.base import Target
+from loadtest.targets.floor import RAW, AsyncioFloorTarget, CFloorTarget, FloorTarget
+from loadtest.targets.gateway import GatewayTarget
+
+PAYLOAD_BYTES = 200
+WARM_UP_EVENTS = 5
+HIGHEST_RATE = 200.0
+SHARE_OF_CAPACITY = 0.5
+"""At which rate events come, of what was seen to be possible: figures of a queue would be no latencies."""
+
+
+@dataclass
+class _Contestant:
+    """One server and transport with its crowd, and what each round gave."""
+
+    target: Target
+    transport: str
+    pool: Pool
+    size: int = PAYLOAD_BYTES
+    crowd: Crowd = field(default_factory=Crowd)
+    journal: Journal = field(default_factory=Journal)
+    rate: float = 1.0
+    message_bytes: float = 0.0
+    broken: bool = False
+    """An event did not come in time: the verdict will say so, and there is nothing more to measure."""
+    rounds: list[dict[str, Any]] = field(default_factory=list)
+    latencies: list[float] = field(default_factory=list)
+    lags: list[float] = field(default_factory=list)
+
+    @property
+    def user(self) -> str:
+        """Name who gets the events: transports of one server have users of their own."""
+        return f"crowd-{self.transport}"
+
+    def publisher(self) -> Publisher:
+        """Give what publishes to this crowd."""
+        return Publisher(self.pool, lambda user, number: self.target.request(user, number, self.size), self.journal)
+
+    async def warm_up(self) -> None:
+        """Find out how long an event takes to reach all, and how many bytes it has."""
+        publisher, seconds = self.publisher(), []
+        bytes_before = self.crowd.bytes_received
+        for _ in range(WARM_UP_EVENTS):
+            started, due = time.perf_counter(), self.journal.received + len(self.crowd.clients)
+            await publisher.publish(self.user)
+            if not await self.journal.until(due, DELIVERY_SECONDS):
+                self.broken = True
+                return
+            seconds.append(time.perf_counter() - started)
+        self.rate = min(HIGHEST_RATE, SHARE_OF_CAPACITY / median(seconds))
+        self.message_bytes = (self.crowd.bytes_received - bytes_before) / WARM_UP_EVENTS / len(self.crowd.clients)
+
+    async def round(self, messages: int, seconds: float) -> None:
+        """Publish at a constant rate, wait for everything, and note the cost."""
+        events = max(3, min(messages, int(self.rate * seconds)))
+        publisher, journal = self.publisher(), self.journal
+        first, first_latency = journal.next_number, len(journal.latencies)
+        received, deliveries = journal.received, events * len(self.crowd.clients)
+        meter = Meter(self.target)
+
+        async def one(number: int, due: float) -> None:
+            await publisher.publish(self.user, due)
+
+        await at_constant_rate(self.rate, events, one)
+        self.broken = not await journal.until(received + deliveries, DELIVERY_SECONDS)
+        self.rounds.append(meter.figures(deliveries))
+        self.latencies += journal.latencies[first_latency:]
+        self.lags += journal.lags(first)
+
+    def middle(self, name: str) -> float | None:
+        """Give the median of a figure over the rounds."""
+        return median_or_none([figures[name] for figures in self.rounds])
+
+    def ratio_to(self, floor: "_Contestant") -> float | None:
+        """Give the median of the rounds' ratios to a floor."""
+        pairs = zip(self.rounds, floor.rounds, strict=False)
+        return median_or_none([mine["cpu_us"] and mine["cpu_us"] / its["cpu_us"] for mine, its in pairs])
+
+
+async def run(bench: Bench) -> None:
+    """Measure every size of crowd, then broadcasts."""
+    for connections in bench.plan.crowds:
+        await _crowd(bench, connections)
+    if bench.with_gateway:
+        for transport in bench.transports:
+            async with bench.own() as target:
+                await _broadcast(bench, target, transport)
+
+
+async def _crowd(bench: Bench, connections: int) -> None:
+    async with AsyncExitStack() as stack:
+        contestants = [
+            _Contestant(target, transport, target.pool())
+            for target in await _enter(bench, stack, connections)
+            for transport in bench.spoken(target)
+        ]
+        contestants = [each for each in contestants if await _connected(bench, each, connections)]
+        await settle(1.0)
+        with no_garbage_collection():
+            for each in contestants:
+                await each.warm_up()
+            for each in (more := _with_our_sizes(contestants)):
+                await each.warm_up()
+            contestants += more
+            for number in range(bench.plan.rounds):
+                bench.say(f"  round {number + 1} of {bench.plan.rounds}, {connections} connections")
+                for each in contestants:
+                    if not each.broken:
+                        await each.round(bench.plan.messages, bench.plan.round_seconds)
+        for each in contestants:
+            _report(bench, each, [floor for floor in contestants if floor.transport == RAW])
+        for each in contestants:
+            await each.pool.close()
+            await each.crowd.close()
+
+
+async def _connected(bench: Bench, each: _Contestant, connections: int) -> bool:
+    try:
+        await each.crowd.add(each.target.make(each.transport), [each.user] * connections, each.journal)
+    except OSError as problem:
+        bench.error(f"fanout: {each.target.name}: {problem}")
+        return False
+    return True
+
+
+async def _enter(bench: Bench, stack: AsyncExitStack, connections: int) -> list[Target]:
+    """Start everybody who takes part with a crowd of this size."""
+    targets: list[Target] = []
+    if bench.with_gateway:
+        targets.append(await stack.enter_async_context(bench.own()))
+    for entrant in [*bench.floors, *(bench.peers if connections <= bench.plan.peers_crowd else ())]:
+        target = await stack.enter_async_context(bench.started(entrant))
+        if target is not None:
+            targets.append(target)
+    return targets
+
+
+def _with_our_sizes(contestants: Sequence[_Contestant]) -> list[_Contestant]:
+    """Let the floors send messages of our own sizes, too, to the crowds they have."""
+    return [
+        _Contestant(floor.target, RAW, floor.pool, round(ours.message_bytes), floor.crowd, floor.journal)
+        for ours in contestants
+        if ours.target.keeps_inbox and not ours.broken
+        for floor in contestants
+        if floor.transport == RAW
+    ]
+
+
+def _report(bench: Bench, each: _Contestant, floors: Sequence[_Contestant]) -> None:
+    ratios = {}
+    for name, kind in (("python", FloorTarget), ("c", CFloorTarget), ("asyncio", AsyncioFloorTarget)):
+        alike = [floor for floor in floors if type(floor.target) is kind]
+        if alike and each.transport != RAW:
+            nearest = min(alike, key=lambda floor: abs(floor.size - each.message_bytes))
+            ratios[f"ratio_{name}"] = each.ratio_to(nearest)
+    bench.add(
+        "fanout",
+        each.target,
+        each.transport,
+        len(each.crowd.clients),
+        crowd_faults(each.crowd) + each.journal.verify(each.crowd.clients),
+        cpu_us=each.middle("cpu_us"),
+        cpu_us_server=each.middle("cpu_us_server"),
+        cpu_us_redis=each.middle("cpu_us_redis"),
+        cpu_us_client=each.middle("cpu_us_client"),
+        client_busy=each.middle("client_busy"),
+        bytes_per_message=each.message_bytes,
+        **ratios,
+        rate=each.rate,
+        latency_ms=percentiles(each.latencies),
+        generator_lag_ms=percentiles(each.lags),
+        rounds_cpu_us=[figures["cpu_us"] for figures in each.rounds],
+    )
+
+
+async def _broadcast(bench: Bench, target: GatewayTarget, transport: str) -> None:
+    """Send the same notification to many users: one request for every thousand of them."""
+    users = [f"user{number}" for number in range(bench.plan.broadcast_users)]
+    groups = groups_of(users)
+    crowd, journal, pool = Crowd(), Journal(), target.pool()
+    for group in groups:
+        for member in await crowd.add(target.make(transport), group, journal):
+            member.user = group[0]  # its events are written down for the first of the group
+    by_first = {group[0]: group for group in groups}
+    publisher = Publisher(pool, lambda user, number: target.request_many(by_first[user], number), journal)
+
+    async def send() -> None:
+        due = journal.received + len(users)
+        for group in groups:
+            await publisher.publish(group[0])
+        await journal.until(due, DELIVERY_SECONDS)
+
+    with no_garbage_collection():
+        await send()
+        started = time.perf_counter()
+        await send()
+        rate = SHARE_OF_CAPACITY / (time.perf_counter() - started)
+        events = max(3, min(bench.plan.messages, int(rate * 5 * bench.plan.round_seconds)))
+        first, received, deliveries = len(journal.latencies), journal.received, events * len(users)
+        meter = Meter(target)
+
+        async def one(number: int, due: float) -> None:
+            for group in groups:
+                await publisher.publish(group[0], due)
+
+        await at_constant_rate(rate, events, one)
+        await journal.until(received + deliveries, DELIVERY_SECONDS)
+        figures = meter.figures(deliveries)
+    bench.add(
+        "broadcast",
+        target,
+        transport,
+        len(users),
+        crowd_faults(crowd) + journal.verify(crowd.clients),
+        **figures,
+        rate=rate,
+        latency_ms=percentiles(journal.latencies[first:]),
+    )
+    await pool.close()
+    await crowd.close()

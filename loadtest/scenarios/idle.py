@@ -1,0 +1,81 @@
+"""Idle connections, each of a user of its own: resident memory, and CPU with heartbeats on.
+
+Memory is the growth over a warmed-up server with some connections, after a collection of garbage, per connection.
+What the kernel keeps for a socket (about 4 KB) is in nobody's figure.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from loadtest import machine
+from loadtest.bench import Bench, Entrant, Meter, crowd_faults, no_garbage_collection
+from loadtest.clients import Crowd, settle
+from loadtest.targets.base import Target
+from loadtest.targets.floor import RAW
+
+PEERS_SECONDS = 5.0
+"""How long peers are watched: their heartbeats, if any, come at times of their own."""
+
+
+async def run(bench: Bench) -> None:
+    """Measure the gateway up to the limit, peers and floors up to the last step before it."""
+    steps = bench.plan.idle_steps
+    if bench.with_gateway:
+        most = [step or machine.most_connections() for step in steps]
+        for transport in bench.transports:
+            async with bench.own(INBOX_HEARTBEAT_SECONDS=f"{bench.plan.heartbeat_seconds:g}") as target:
+                await _measure(bench, target, transport, most)
+    for entrant in [*bench.floors, *bench.peers]:
+        for transport in await _transports(bench, entrant):
+            async with _started(bench, entrant) as peer:
+                await _measure(bench, peer, transport, [step for step in steps if step])
+
+
+@asynccontextmanager
+async def _started(bench: Bench, entrant: Entrant) -> AsyncIterator[Target]:
+    async with bench.started(entrant) as target:
+        assert target is not None, "its transports were asked for, so it is there"
+        yield target
+
+
+async def _transports(bench: Bench, entrant: Entrant) -> list[str]:
+    async with bench.started(entrant) as target:
+        return bench.spoken(target) if target is not None else []
+
+
+async def _measure(bench: Bench, target: Target, transport: str, steps: list[int]) -> None:
+    crowd, make = Crowd(), target.make(transport)
+    await crowd.add(make, (f"warm{number}" for number in range(bench.plan.warm_up)), None)
+    await settle(0.5)
+    before = await target.memory()
+    opened = 0
+    for step in steps:
+        await crowd.add(make, (f"idle{number}" for number in range(opened, step)), None)
+        opened = step
+        await settle(0.5)
+        after = await target.memory()
+        figures: dict[str, Any] = {
+            f"kb_{role}": (kilobytes - before[role]) / opened for role, kilobytes in after.items() if role in before
+        }
+        if before:
+            figures["kb"] = sum(figures.values())
+        if step == steps[-1] and transport != RAW:
+            seconds = bench.plan.idle_seconds if target.keeps_inbox else min(PEERS_SECONDS, bench.plan.idle_seconds)
+            figures |= await _heartbeats(target, crowd, seconds)
+        bench.add("idle", target, transport, step, crowd_faults(crowd), **figures)
+    await crowd.close()
+
+
+async def _heartbeats(target: Target, crowd: Crowd, seconds: float) -> dict[str, Any]:
+    with no_garbage_collection():
+        heard = sum(client.heartbeats for client in crowd.clients)
+        meter = Meter(target)
+        await asyncio.sleep(seconds)
+        spent = meter.figures(len(crowd.clients) * seconds)
+    return {
+        "idle_cpu_us_per_connection_second": spent["cpu_us"],
+        "heartbeats_per_connection_second": (sum(client.heartbeats for client in crowd.clients) - heard)
+        / (len(crowd.clients) * seconds),
+    }

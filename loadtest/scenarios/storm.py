@@ -1,0 +1,70 @@
+"""All connections cut at once, all come back at once and resume; events are sent while they are away."""
+
+import time
+
+from loadtest.bench import DELIVERY_SECONDS, Bench, Meter, crowd_faults, no_garbage_collection, until
+from loadtest.clients import Client, Crowd, settle
+from loadtest.journal import percentiles
+from loadtest.scenarios.connect import groups_of, publish_to_all
+from loadtest.targets.gateway import MOST_RECIPIENTS, GatewayTarget
+
+AT_ONCE = 2000
+"""Handshakes under way: more would overflow the listen queue, which is the kernel's matter."""
+
+MISSED = 2
+
+
+async def run(bench: Bench) -> None:
+    """Measure the gateway: peers do not resume."""
+    if bench.with_gateway:
+        for transport in bench.transports:
+            async with bench.own() as target:
+                await _measure(bench, target, transport)
+
+
+async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
+    users = [f"user{number}" for number in range(bench.plan.storm)]
+    crowd = Crowd()
+    await crowd.add(target.make(transport), users, None)
+    await settle(0.5)
+    faults = crowd_faults(crowd)
+    positions = {client.user: client.position for client in crowd.clients}
+    make = target.make_with(transport, since=positions)
+    for user in users:
+        make(user, None)
+    await crowd.close()
+    journals = await publish_to_all(target, users, MISSED)
+    journal_of = {user: journals[index // MOST_RECIPIENTS] for index, user in enumerate(users)}
+    back, moments = Crowd(), []
+    with no_garbage_collection():
+        meter, started = Meter(target), time.perf_counter()
+
+        def make_timed(user: str, _: object) -> Client:
+            client = make(user, journal_of[user])
+            client.ready.add_done_callback(lambda _: moments.append(time.perf_counter() - started))
+            return client
+
+        await back.add(make_timed, users, None, AT_ONCE)
+        ready_seconds = time.perf_counter() - started
+        await until(lambda: sum(journal.received for journal in journals) >= MISSED * len(users), DELIVERY_SECONDS)
+        seconds = time.perf_counter() - started
+        figures = meter.figures(len(users))
+    for journal, group in zip(journals, groups_of(users), strict=True):
+        names = set(group)
+        members = [client for client in back.clients if client.user in names]
+        for member in members:
+            member.user = group[0]  # the group's events are written down for its first user
+        faults += journal.verify(members, replaying=True)
+    bench.add(
+        "storm",
+        target,
+        transport,
+        len(users),
+        faults + crowd_faults(back),
+        all_ready_seconds=ready_seconds,
+        all_caught_up_seconds=seconds,
+        per_second=len(users) / seconds,
+        ready_after_ms=percentiles(moments),
+        **figures,
+    )
+    await back.close()

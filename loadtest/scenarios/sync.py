@@ -1,0 +1,98 @@
+"""Reads and archives from one device, seen on another: from when the change was due to the event."""
+
+import json
+import time
+from collections import Counter
+
+from loadtest.bench import DELIVERY_SECONDS, Bench, Meter, crowd_faults, no_garbage_collection, until
+from loadtest.clients import Client, Crowd
+from loadtest.journal import Faults, Journal, percentiles
+from loadtest.publisher import at_constant_rate
+from loadtest.scenarios.connect import groups_of
+from loadtest.targets.gateway import GatewayTarget
+
+CHANGES = (("read", "notifications/read"), ("archive", "notifications/archive"))
+
+_Change = tuple[str, str, str]
+"""User, notification and the event's name."""
+
+
+async def run(bench: Bench) -> None:
+    """Measure the gateway: no peer keeps a state."""
+    if bench.with_gateway:
+        for transport in bench.transports:
+            async with bench.own() as target:
+                await _measure(bench, target, transport)
+
+
+class _Watch:
+    """What the second device of every user saw: the changes and when."""
+
+    def __init__(self) -> None:
+        self.due: dict[_Change, float] = {}
+        self.latencies: list[float] = []
+        self.counts: Counter[_Change] = Counter()
+
+    def saw(self, client: Client, message: bytes) -> None:
+        """Take an event in."""
+        now = time.perf_counter()
+        event = json.loads(message)
+        if event["type"] != "event" or event["name"] == "notifications/new":
+            return
+        change = (client.user, event["data"]["id"], event["name"])
+        self.counts[change] += 1
+        if change in self.due:
+            self.latencies.append(now - self.due[change])
+
+
+async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
+    plan, pool, watch = bench.plan, target.pool(), _Watch()
+    users = [f"user{number}" for number in range(plan.sync_users)]
+    count = max(len(CHANGES), int(plan.sync_rate * plan.sync_seconds))
+    items = -(-count // (len(users) * len(CHANGES)))
+    ids: list[str] = []
+    for number in range(items):
+        for group in groups_of(users):
+            status, body = await pool.request(target.request_many(group, number))
+            assert status == 201, (status, body)
+            ids.append(json.loads(body)["notification"]["id"])
+    crowd = Crowd()
+    for client in await crowd.add(target.make(transport), users, None):
+        client.on_message = watch.saw
+    # Each item is read, then archived; users take turns, so that one user's changes are far apart.
+    changes = [(user, item, change) for item in ids for change in CHANGES for user in users][:count]
+    faults = Faults()
+    first_device = Journal()
+
+    async def one(number: int, due: float) -> None:
+        nonlocal faults
+        user, item, (path, name) = changes[number]
+        watch.due[user, item, name] = due
+        order = first_device.open(user, due)
+        status, _ = await pool.request(target.user_request("POST", user, f"/notifications/{item}/{path}"))
+        first_device.answered(order, time.perf_counter(), status == 204)
+        faults.failed += status != 204
+
+    with no_garbage_collection():
+        meter = Meter(target)
+        await at_constant_rate(plan.sync_rate, len(changes), one)
+        await until(lambda: watch.counts.total() >= len(changes), DELIVERY_SECONDS)
+        figures = meter.figures(len(changes))
+    faults += crowd_faults(crowd)
+    faults.lost += len(watch.due.keys() - watch.counts.keys())
+    faults.misdelivered += len(watch.counts.keys() - watch.due.keys())
+    faults.doubled += watch.counts.total() - len(watch.counts)
+    faults.reordered += sum(client.out_of_order for client in crowd.clients)
+    bench.add(
+        "sync",
+        target,
+        transport,
+        len(users),
+        faults,
+        rate=plan.sync_rate,
+        latency_ms=percentiles(watch.latencies),
+        answer_ms=percentiles(first_device.answer_times()),
+        **figures,
+    )
+    await pool.close()
+    await crowd.close()

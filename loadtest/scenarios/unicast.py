@@ -1,0 +1,115 @@
+"""POST for random users at a constant rate: how long until the user's inbox has it, and the highest rate that holds.
+
+A rate holds when nothing is lost, 99 of 100 events arrive within a quarter second, and the queue is empty right after.
+"""
+
+import asyncio
+import random
+import time
+from typing import Any
+
+from loadtest.bench import DELIVERY_SECONDS, Bench, Meter, crowd_faults, no_garbage_collection
+from loadtest.clients import Crowd, settle
+from loadtest.journal import Journal, percentiles
+from loadtest.publisher import Publisher, at_constant_rate
+from loadtest.targets.base import Target
+
+SATURATING = 64
+"""Requests under way when the capacity is estimated."""
+
+HOLDING_MS = 250.0
+TRIES = 4
+STEP = 0.85
+SHARES = (0.25, 0.5, 0.75)
+
+
+async def run(bench: Bench) -> None:
+    """Measure the gateway and each peer, on each transport."""
+    if bench.with_gateway:
+        for transport in bench.transports:
+            async with bench.own() as target:
+                await _measure(bench, target, transport)
+    for entrant in bench.peers:
+        async with bench.started(entrant) as peer:
+            for transport in bench.spoken(peer) if peer is not None else ():
+                assert peer is not None
+                await _measure(bench, peer, transport)
+
+
+class _Load:
+    """A crowd with a connection for each user, and events for random ones of them."""
+
+    def __init__(self, target: Target, transport: str, users: int):
+        self.target, self.transport = target, transport
+        self.users = [f"{transport}{number}" for number in range(users)]
+        self.crowd, self.journal = Crowd(), Journal()
+        self.pool = target.pool()
+        self.publisher = Publisher(self.pool, target.request, self.journal)
+
+    async def saturate(self, seconds: float) -> float:
+        """Keep many requests under way; give how many a second were delivered."""
+        end, first = time.perf_counter() + seconds, self.journal.next_number
+
+        async def one_after_another() -> None:
+            while time.perf_counter() < end:
+                await self.publisher.publish(random.choice(self.users))
+
+        started = time.perf_counter()
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(SATURATING):
+                tasks.create_task(one_after_another())
+        await self.journal.until(self.journal.next_number, DELIVERY_SECONDS)
+        return (self.journal.next_number - first) / (time.perf_counter() - started)
+
+    async def at(self, rate: float, seconds: float) -> dict[str, Any]:
+        """Load with a constant rate; give the figures."""
+        journal, count = self.journal, max(5, int(rate * seconds))
+        first, first_latency = journal.next_number, len(journal.latencies)
+        meter, started = Meter(self.target), time.perf_counter()
+
+        async def one(number: int, due: float) -> None:
+            await self.publisher.publish(random.choice(self.users), due)
+
+        await at_constant_rate(rate, count, one)
+        arrived = await journal.until(journal.next_number, DELIVERY_SECONDS)
+        seconds_over = time.perf_counter() - started - count / rate
+        figures = meter.figures(count)
+        latency = percentiles(journal.latencies[first_latency:])
+        return {
+            "rate": rate,
+            "holds": arrived and latency["p99"] <= HOLDING_MS and seconds_over <= HOLDING_MS / 1000,
+            "latency_ms": latency,
+            "answer_ms": percentiles(journal.answer_times(first)),
+            "generator_lag_ms": percentiles(journal.lags(first)),
+            **figures,
+        }
+
+
+async def _measure(bench: Bench, target: Target, transport: str) -> None:
+    load = _Load(target, transport, bench.plan.unicast_users)
+    await load.crowd.add(target.make(transport), load.users, load.journal)
+    await settle(0.5)
+    with no_garbage_collection():
+        await load.saturate(bench.plan.unicast_seconds / 2)
+        rate = await load.saturate(bench.plan.unicast_seconds / 2)
+        best = await load.at(rate, bench.plan.unicast_seconds)
+        for _ in range(TRIES):
+            if best["holds"]:
+                break
+            best = await load.at(best["rate"] * STEP, bench.plan.unicast_seconds)
+        highest = best["rate"]
+        _add(bench, load, "highest rate that holds" if best["holds"] else "no rate held", highest, best)
+        for share in SHARES:
+            figures = await load.at(share * highest, bench.plan.unicast_seconds)
+            _add(bench, load, f"{share:.0%} of the highest", highest, figures)
+    faults = crowd_faults(load.crowd) + load.journal.verify(load.crowd.clients)
+    bench.rows[-1]["faults"] = vars(faults)  # of the whole load
+    if faults:
+        bench.say(f"  FAULTS: {faults}")
+    await load.pool.close()
+    await load.crowd.close()
+
+
+def _add(bench: Bench, load: _Load, at: str, highest: float, figures: dict[str, Any]) -> None:
+    faults = crowd_faults(load.crowd)
+    bench.add("unicast", load.target, load.transport, len(load.users), faults, at=at, highest=highest, **figures)

@@ -1,0 +1,15 @@
+"""Everything that can be measured, by the name that `--peers` takes."""
+
+from loadtest.targets.base import Target
+from loadtest.targets.floor import AsyncioFloorTarget, CFloorTarget, FloorTarget
+from loadtest.targets.peers import ChannelsTarget, NchanTarget, PythonSocketIoTarget, SocketIoTarget, StarletteTarget
+
+FLOORS: list[type[FloorTarget]] = [FloorTarget, CFloorTarget, AsyncioFloorTarget]
+
+PEERS: dict[str, type[Target]] = {
+    "nchan": NchanTarget,
+    "socket.io": SocketIoTarget,
+    "starlette": StarletteTarget,
+    "python-socketio": PythonSocketIoTarget,
+    "channels": ChannelsTarget,
+}

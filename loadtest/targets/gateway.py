@@ -1,0 +1,171 @@
+"""The gateway, as `serve` starts it, with its bundled Valkey."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import sys
+import time
+from collections.abc import Sequence
+from urllib.parse import urlencode
+
+import jwt
+
+from loadtest.clients import Address, Client, Make, SseClient, WebSocketClient, request_head, websocket_head
+from loadtest.journal import Journal, payload
+from loadtest.machine import Cores
+from loadtest.targets.base import SSE, WEBSOCKET, StartedTarget
+
+API_KEY, API_SECRET = "loadtest", "loadtest-secret-of-a-decent-length"
+MOST_RECIPIENTS = 1000
+
+
+class _Inbox(Client):
+    """What both transports of ours have in common: positions without a gap, and a `ready` before anything else."""
+
+    def opened(self) -> None:
+        """Wait for `ready`: the head is only the beginning."""
+
+    def received(self, message: bytes) -> None:
+        """Check the position, then count."""
+        at = message.find(b'"position":"') + 12
+        if at >= 12:
+            self._check(message, message[at : message.index(b'"', at)].decode())
+        super().received(message)
+
+    def _check(self, message: bytes, position: str) -> None:
+        if message.startswith(b'{"type":"event"'):
+            epoch, _, offset = self.position.partition(".")
+            self.out_of_order += bool(self.position) and position != f"{epoch}.{int(offset) + 1}"
+        elif message.startswith(b'{"type":"ready"'):
+            # It stands right before what was missed.
+            self.out_of_order += bool(self.position) and position != self.position
+            self.be_ready()
+        elif message.startswith(b'{"type":"reset"'):
+            self.resets += 1
+            self.be_ready()
+        self.position = position
+
+
+class _WebSocketInbox(_Inbox, WebSocketClient):
+    pass
+
+
+class _SseInbox(_Inbox, SseClient):
+    pass
+
+
+class GatewayTarget(StartedTarget):
+    """The gateway with one project that requires HMACs."""
+
+    name = "inbox gateway"
+    transports = (WEBSOCKET, SSE)
+    keeps_inbox = True
+    stop_seconds = 20.0
+
+    def __init__(self, cores: Cores, workers: int = 1, **settings: str):
+        super().__init__(cores)
+        self.settings = {
+            "INBOX_WORKERS": str(workers),
+            "INBOX_MAX_CONNECTIONS_PER_USER": "1000000",
+            "INBOX_ACCESS_LOG": "false",
+            "INBOX_RATE_LIMIT_READS": "0",
+            "INBOX_RATE_LIMIT_WRITES": "0",
+            "INBOX_DRAIN_SECONDS": "0",
+            **settings,
+        }
+
+    def command(self) -> list[str]:
+        """Serve."""
+        return [sys.executable, "-m", "gateway", "serve"]
+
+    def environment(self) -> dict[str, str]:
+        """Give its settings: limits off, which are not what is measured."""
+        return {
+            "INBOX_PORT": str(self.port),
+            "INBOX_DATA_DIR": str(self.directory / "data"),
+            "INBOX_BOOTSTRAP_API_KEY": API_KEY,
+            "INBOX_BOOTSTRAP_API_SECRET": API_SECRET,
+            "INBOX_BOOTSTRAP_HMAC_ENABLED": "true",
+            **self.settings,
+        }
+
+    async def is_ready(self) -> bool:
+        """Whether /readyz says so."""
+        try:
+            reader, writer = await asyncio.open_connection(self.host, self.port)
+        except OSError:
+            return False
+        writer.write(request_head("GET", self.host, "/readyz", {"Connection": "close"}))
+        try:
+            answer = await asyncio.wait_for(reader.read(64), 10)
+        except (OSError, TimeoutError):
+            return False
+        finally:
+            writer.close()
+        # `announce` is a short-lived child: once it is gone the tree is what serves.
+        return answer.startswith(b"HTTP/1.1 200") and "://" in self.log()
+
+    # -- a user's side
+
+    def user_fields(self, user: str) -> dict[str, str]:
+        """Give the headers of a user, proven by HMAC."""
+        mac = base64.b64encode(hmac.digest(API_SECRET.encode(), user.encode(), hashlib.sha256)).decode()
+        return {"X-MAGICBELL-API-KEY": API_KEY, "X-MAGICBELL-USER-EXTERNAL-ID": user, "X-MAGICBELL-USER-HMAC": mac}
+
+    def token_fields(self, user: str) -> dict[str, str]:
+        """Give the header of a user, proven by a token."""
+        claims = {"api_key": API_KEY, "user_external_id": user, "exp": int(time.time()) + 86400}
+        return {"Authorization": f"Bearer {jwt.encode(claims, API_SECRET, algorithm='HS256')}"}
+
+    def make(self, transport: str) -> Make:
+        """Give clients that start with what comes next."""
+        return self.make_with(transport)
+
+    def make_with(
+        self, transport: str, *, token: bool = False, since: dict[str, str] | None = None, credentials: bool = True
+    ) -> Make:
+        """Give clients with an HMAC or a token, that resume where a position of the user is given."""
+        prepared: dict[str, dict[str, str]] = {}
+
+        def make(user: str, journal: Journal | None) -> Client:
+            fields = prepared.get(user)
+            if fields is None:
+                fields = self.token_fields(user) if token else self.user_fields(user)
+                prepared[user] = fields
+            position = since.get(user, "") if since else ""
+            query = "?" + urlencode({"since": position}) if position else ""
+            if transport == WEBSOCKET:
+                request = websocket_head(self.host, "/realtime/ws" + query, fields)
+                client: Client = _WebSocketInbox(user, Address(self.host, self.port, request), journal)
+            else:
+                request = request_head("GET", self.host, "/realtime/sse" + query, fields)
+                client = _SseInbox(user, Address(self.host, self.port, request), journal)
+            client.position = position
+            return client
+
+        return make
+
+    def user_request(self, method: str, user: str, path: str) -> bytes:
+        """Write a request of a user's device."""
+        return request_head(method, self.host, path, {**self.user_fields(user), "Content-Length": "0"})
+
+    # -- a backend's side
+
+    def request(self, user: str, number: int, size: int = 200) -> bytes:
+        """Write the request that sends a notification to one user."""
+        return self.request_many([user], number, size)
+
+    def request_many(self, users: Sequence[str], number: int, size: int = 200, **fields: str) -> bytes:
+        """Write the request that sends a notification to at most MOST_RECIPIENTS users."""
+        recipients = [{"external_id": user} for user in users]
+        notification = {"title": "Load", "content": payload(number, size).decode(), "recipients": recipients, **fields}
+        body = json.dumps({"notification": notification}, separators=(",", ":")).encode()
+        head = {
+            "X-MAGICBELL-API-KEY": API_KEY,
+            "X-MAGICBELL-API-SECRET": API_SECRET,
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+        }
+        return request_head("POST", self.host, "/notifications", head) + body

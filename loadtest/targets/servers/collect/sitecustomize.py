@@ -1,0 +1,22 @@
+"""For measured Python servers only, by PYTHONPATH: SIGUSR2 collects garbage, and says what is left in a file."""
+
+import asyncio
+import gc
+import json
+import os
+import signal
+from types import FrameType
+
+
+def _collect(number: int, frame: FrameType | None) -> None:
+    gc.collect()
+    objects = gc.get_objects()
+    found = {"objects": len(objects), "tasks": sum(isinstance(item, asyncio.Task) for item in objects)}
+    path = os.path.join(os.environ["LOADTEST_COLLECTS"], str(os.getpid()))
+    with open(path + ".new", "w") as file:
+        json.dump(found, file)
+    os.replace(path + ".new", path)
+
+
+if "LOADTEST_COLLECTS" in os.environ:
+    signal.signal(signal.SIGUSR2, _collect)
