@@ -14,7 +14,7 @@ from gateway.telemetry import REDIS_CALLS, REDIS_ERRORS
 
 _REFUSED = (
     *("OOM ", "NOREPLICAS", "MISCONF", "MASTERDOWN", "UNKILLABLE", "BUSY "),
-    *("LOADING", "READONLY", "CLUSTERDOWN", "TRYAGAIN"),
+    *("LOADING", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "MOVED ", "ASK ", "Function not found"),
 )
 """How replies begin, or say inside a function's, when the server is there but cannot do it now."""
 
@@ -151,8 +151,8 @@ class FunctionClient:
             with contextlib.suppress(WireLostError):
                 replies = await self.topology.sole.link.request(*(packed for _, packed in commands))
                 left = [index for index, reply in enumerate(replies) if isinstance(reply, ReplyError)]
-        attempts = ATTEMPTS if self.topology.clustered else 2
-        for attempt in range(attempts):
+        lost = 0
+        for attempt in range(ATTEMPTS):
             if not left:
                 break
             if attempt > 1:
@@ -162,7 +162,8 @@ class FunctionClient:
             except WireLostError:
                 # A connection that died unnoticed, or a server. Every function may be repeated safely: it compares
                 # before it sets.
-                if attempt == attempts - 1:
+                lost += 1
+                if lost == ATTEMPTS or (lost == 2 and not self.topology.clustered):
                     raise
                 await self._refresh()
         return replies
