@@ -83,16 +83,7 @@ class Worker:
         inboxes = InboxStore(client, retention, contents)
         subscriptions = SubscriptionStore(client)
         self.link = PubSubLink(settings, client, worker_id)
-        queue, jobs = JobQueue(client), JobStore(client)
-        broadcaster = Broadcaster(jobs, directory, inboxes, contents, subscriptions)
-        self.jobs = JobRunner(
-            queue,
-            {
-                Kind.BROADCAST: broadcaster.work,
-                Kind.IMPORT: Importer(queue, directory, inboxes).work,
-                Kind.DELETE_PROJECT: Deletion(Eraser(client, inboxes)).work,
-            },
-        )
+        self.jobs = self._build_jobs(settings, retention, directory)
         self.projects.hears_changes = lambda: self.link.healthy
         self.link.on_control = self._on_control
         self._directory = directory
@@ -112,11 +103,27 @@ class Worker:
             PreferenceStore(client, retention),
             subscriptions,
             DeviceStore(client),
-            jobs,
+            JobStore(client),
             new_epoch,
             self._not_ready,
         )
         self.asgi = _build_asgi(settings, services, self._lifespan)
+
+    def _build_jobs(self, settings: Settings, retention: Retention, directory: Directory) -> JobRunner:
+        # On a connection of their own, so that no request waits behind thousands of a broadcast's calls.
+        self.background = client = FunctionClient(Topology(settings))
+        contents = ContentStore(client)
+        inboxes = InboxStore(client, retention, contents)
+        queue, jobs = JobQueue(client), JobStore(client)
+        broadcaster = Broadcaster(jobs, directory, inboxes, contents, SubscriptionStore(client))
+        return JobRunner(
+            queue,
+            {
+                Kind.BROADCAST: broadcaster.work,
+                Kind.IMPORT: Importer(queue, directory, inboxes).work,
+                Kind.DELETE_PROJECT: Deletion(Eraser(client, inboxes)).work,
+            },
+        )
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -137,6 +144,7 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.activity.stop(activity)
+            self.background.close()
             self.client.close()
 
     @contextlib.asynccontextmanager

@@ -27,8 +27,8 @@ from gateway.store.preferences import SubscriptionStore
 CHUNK_USERS = 250
 """Users of one step: some 10 ms of the event loop and of Redis."""
 
-CHUNKS_AHEAD = 1
-"""Chunks that Redis works on while the next is prepared."""
+CHUNKS_AHEAD = 3
+"""Chunks that Redis has to work on while others are prepared and saved: it never waits for us."""
 
 
 _BEGIN, _END = "begin", "end"

@@ -26,6 +26,10 @@ class _Exchange(Wire):
         self.pending: deque[tuple[asyncio.Future[Any], float]] = deque()
         self.lost = False
         self.watched = False
+        self.heard_at = 0.0
+
+    def on_pause(self) -> None:
+        self.heard_at = self._loop.time()
 
     def on_reply(self, reply: Any) -> None:
         future, _ = self.pending.popleft()
@@ -101,7 +105,8 @@ class Link:
             exchange.watched = False
             return
         loop = asyncio.get_running_loop()
-        due = exchange.pending[0][1] + self._timeout
+        # Who waits behind many others waits as long as answers come.
+        due = max(exchange.pending[0][1], exchange.heard_at) + self._timeout
         if due > loop.time():
             loop.call_at(due, self._check, exchange)
             return

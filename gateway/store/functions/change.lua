@@ -45,11 +45,17 @@ local function create(keys, args, record)
   local state = {
     sent = record.sent_at, seen = '0', read = '0', archived = '0', category = category, topic = topic,
   }
-  redis.call('HSET', user .. ITEMS, id, content)
+  if not is_reference(content) then redis.call('HSET', user .. ITEMS, id, content) end
   redis.call('HSET', user .. STATES, id, pack_state(state))
   local score = integer((record.offset or 0) + 1)
   for _, key in ipairs(index_keys(user, 0, category, topic)) do redis.call('ZADD', key, score, id) end
-  append(user, record, context, 'notifications/new', item_data_json(content, state, recipient_json(user, record), ''))
+  -- One more of each kind: looking at every index again would be a sixth of what an item costs.
+  local count = known_counts(record)
+  if count then
+    for kind, number in pairs(count) do count[kind] = number + 1 end
+  end
+  local data = item_data_json(content, state, recipient_json(user, record), '')
+  append(user, record, context, 'notifications/new', data, count)
   return CREATED
 end
 
@@ -74,7 +80,7 @@ local function change(keys, args, record)
     redis.call('ZREM', source[i], id)
     redis.call('ZADD', target[i], score, id)
   end
-  local content = redis.call('HGET', user .. ITEMS, id)
+  local content = content_or_reference(redis.call('HGET', user .. ITEMS, id), id)
   append(user, record, context, name, item_data_json(content, state, recipient_json(user, record), client_id))
   return 1
 end
@@ -88,7 +94,7 @@ local function delete(keys, args, record)
   local packed = redis.call('HGET', user .. STATES, id)
   if not packed then return -1 end
   local state = unpack_state(packed)
-  local content = redis.call('HGET', user .. ITEMS, id)
+  local content = content_or_reference(redis.call('HGET', user .. ITEMS, id), id)
   for _, key in ipairs(index_keys(user, bucket_of(state), state.category, state.topic)) do
     redis.call('ZREM', key, id)
   end

@@ -83,7 +83,8 @@ local function list(keys, args, record)
   local states = redis.call('HMGET', user .. STATES, unpack(ids))
   local recipient = recipient_json(user, record)
   for i = 1, #ids do
-    result[5 + i] = notification_json(contents[i], unpack_state(states[i]), recipient)
+    local content = content_or_reference(contents[i], ids[i])
+    result[5 + i] = notification_json(content, unpack_state(states[i]), recipient)
   end
   return result
 end
@@ -94,7 +95,7 @@ end
 local function get(keys, args, record)
   local packed = redis.call('HGET', keys[1] .. STATES, args[1])
   if not packed then return false end
-  local content = redis.call('HGET', keys[1] .. ITEMS, args[1])
+  local content = content_or_reference(redis.call('HGET', keys[1] .. ITEMS, args[1]), args[1])
   return notification_json(content, unpack_state(packed), recipient_json(keys[1], record))
 end
 
@@ -114,11 +115,11 @@ end
 --       the indexes (from 0) of the tokens that are revoked, then messages
 local function read_log(keys, args, record)
   local user = keys[1]
+  local count = known_counts(record) or counts(user)
   if begin_log(record, args[1]) then
     redis.call('HSET', user, 'epoch', record.epoch, 'offset', 0, 'life', record.life)
   end
   local epoch, offset = record.epoch, record.offset
-  local count = counts(user)
   local result = {
     epoch, offset, count.unread, count.unseen, count.unarchived_unread, count.unarchived_unseen, '',
     revoked_tokens(user, record, args, 6),

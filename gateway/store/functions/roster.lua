@@ -8,12 +8,6 @@ local function packed_id(id)
   return (id:gsub('-', ''):gsub('%x%x', function(pair) return string.char(tonumber(pair, 16)) end))
 end
 
-local UUID_FORMAT = ('%02x'):rep(4) .. ('-' .. ('%02x'):rep(2)):rep(3) .. '-' .. ('%02x'):rep(6)
-
-local function unpacked_id(packed)
-  return UUID_FORMAT:format(packed:byte(1, 16))
-end
-
 local function write_roster(directory, index, packed)
   local part = directory .. ROSTER .. integer(math.floor(index / ROSTER_PART))
   redis.call('SETRANGE', part, integer(index % ROSTER_PART * 16), packed)

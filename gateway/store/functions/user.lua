@@ -8,6 +8,12 @@ local function integer(number) -- below 2^53; '%.0f' takes five times as long
   return string.format('%d', number)
 end
 
+local UUID_FORMAT = ('%02x'):rep(4) .. ('-' .. ('%02x'):rep(2)):rep(3) .. '-' .. ('%02x'):rep(6)
+
+local function unpacked_id(packed)
+  return UUID_FORMAT:format(packed:byte(1, 16))
+end
+
 local function is_set(bucket, bit) -- bit is 1, 2 or 4
   return math.floor(bucket / bit) % 2 == 1
 end
@@ -79,6 +85,27 @@ local function counts(user)
     unarchived_unread = size[0] + size[1],
     unarchived_unseen = size[0],
   }
+end
+
+-- Counts as of the last event, which the record has; or nothing for one that was written before it had them.
+local function known_counts(record)
+  if not record.epoch then return { unread = 0, unseen = 0, unarchived_unread = 0, unarchived_unseen = 0 } end
+  local unread, unseen, unarchived_unread, unarchived_unseen = (record.counts or ''):match('^(%d+) (%d+) (%d+) (%d+)$')
+  if not unread then return nil end
+  return {
+    unread = tonumber(unread), unseen = tonumber(unseen),
+    unarchived_unread = tonumber(unarchived_unread), unarchived_unseen = tonumber(unarchived_unseen),
+  }
+end
+
+-- Contents that many items share lie elsewhere: an item of one has no content here, and shows its id and a NUL.
+
+local function is_reference(content)
+  return content:byte(-1) == 0
+end
+
+local function content_or_reference(content, id)
+  return content or '{"id":"' .. unpacked_id(id) .. '"\0'
 end
 
 -- JSON, put together from encoded parts: nothing is decoded or encoded here
@@ -156,6 +183,7 @@ local function next_position(user, record, epoch_if_new)
   record.offset = record.offset + 1
   redis.call(
     'HSET', user, 'offset', integer(record.offset), 'sent_at', record.sent_at or '0', 'log_until', record.log_until,
+    'counts', record.counts,
     unpack(fields)
   )
 end
@@ -169,15 +197,19 @@ local function trim_by_age(log, oldest_ms)
 end
 
 -- context: { now_ms, epoch_if_new, log_events, log_seconds }
-local function append(user, record, context, name, data)
+-- count: what the counts are now, where the caller knows
+local function append(user, record, context, name, data, count)
   -- A tenth more than it is for, so that not every event has to say so again.
   local now, kept = math.floor(tonumber(context.now_ms) / 1000), tonumber(context.log_seconds)
   local renew = now + kept > tonumber(record.log_until or 0)
   if renew then record.log_until = integer(math.ceil(now + 1.1 * kept)) end
+  count = count or counts(user)
+  record.counts = table.concat({
+    integer(count.unread), integer(count.unseen), integer(count.unarchived_unread), integer(count.unarchived_unseen),
+  }, ' ')
   next_position(user, record, context.epoch_if_new)
   local offset = record.offset
   local position = record.epoch .. '.' .. integer(offset)
-  local count = counts(user)
   local message = table.concat({
     position, ' ', context.now_ms, ' ', name, '\n',
     '{"type":"event","position":"', position, '","name":"', name, '","data":', data,
@@ -227,7 +259,7 @@ local function is_revoked(user, revoked_before, token_id, issued_at)
 end
 
 local RECORD = {
-  'deleted', 'revoked_before', 'epoch', 'offset', 'life', 'sent_at', 'log_until', 'settled_until',
+  'deleted', 'revoked_before', 'epoch', 'offset', 'life', 'sent_at', 'log_until', 'settled_until', 'counts',
   'email', 'external_id', 'first_name', 'last_name', 'custom_attributes',
 }
 
