@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection, ConnectionPool, SSLConnection, parse_url
+from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
 from redis.crc import key_slot
 
 from gateway.settings import Settings
@@ -209,7 +211,10 @@ def _sentinel(url: str, common: dict[str, Any]) -> Callable[[], AbstractConnecti
     for name in ("host", "port"):
         arguments.pop(name, None)
     tls = {name: value for name, value in arguments.items() if name.startswith("ssl_")} | {"ssl": True}
-    sentinel = Sentinel(hosts, sentinel_kwargs=common | (tls if secure else {}))
+    # Several may have to be asked, and the primary be connected to, within the time that one call has.
+    patience = common["socket_timeout"] / (2 * len(hosts))
+    asking = common | {"socket_timeout": patience, "socket_connect_timeout": patience, "retry": Retry(NoBackoff(), 0)}
+    sentinel = Sentinel(hosts, sentinel_kwargs=asking | (tls if secure else {}))
     arguments |= common | ({"ssl": True} if secure else {})
     make: Callable[[], AbstractConnection] = sentinel.master_for(service, **arguments).connection_pool.make_connection
     return make
