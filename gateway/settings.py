@@ -48,9 +48,11 @@ class Settings:
     data_dir: Path = _setting(Path("data"), "Where the bundled Valkey and generated keys live.")
     durability: str = _setting(
         "memory",
-        "What an acknowledged write survives with the bundled Valkey. `memory`: the death of the gateway; a crash of "
-        "Valkey or the machine may lose the last two seconds. `disk`: any crash, by an fsync before each answer.",
-        choices=("memory", "disk"),
+        "What an acknowledged write survives. With the bundled Valkey, `memory`: the death of the gateway; a crash of "
+        "Valkey or the machine may lose the last two seconds. `disk`: any crash, by an fsync before each answer. With "
+        "a server of your own, `replica`: the loss of the primary, by waiting for a replica; else what that server is "
+        "set to.",
+        choices=("memory", "disk", "replica"),
     )
     secret_key: str = _setting(
         "",
@@ -140,8 +142,15 @@ def load_settings(environment: Mapping[str, str], **overrides: Any) -> Settings:
     values.update({name: value for name, value in overrides.items() if value is not None})
     if bool(values.get("bootstrap_api_key")) != bool(values.get("bootstrap_api_secret")):
         problems.append("INBOX_BOOTSTRAP_API_KEY and INBOX_BOOTSTRAP_API_SECRET go together: set both or none")
-    if values.get("redis_url") and values.get("durability"):
-        problems.append("INBOX_DURABILITY is for the bundled Valkey: set appendfsync on your own server instead")
+    if values.get("redis_url") and values.get("durability") in ("memory", "disk"):
+        problems.append(
+            f"INBOX_DURABILITY cannot be {values['durability']} with INBOX_REDIS_URL: set appendfsync on your own "
+            "server, or wait for its replica with `replica`"
+        )
+    if values.get("durability") == "replica" and not values.get("redis_url"):
+        problems.append(
+            "INBOX_DURABILITY cannot be replica with the bundled Valkey, which has none: set INBOX_REDIS_URL"
+        )
     if problems:
         raise SettingsError("\n".join(problems))
     return Settings(**values)

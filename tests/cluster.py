@@ -2,7 +2,7 @@
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,20 +68,33 @@ class Cluster:
                     return next(one for one in self.servers if one.port == primary[1])
         raise AssertionError(f"nobody serves slot {slot}")
 
-    def move_slot(self, key: str) -> None:
-        """Move a key's slot, and all in it, to another primary."""
+    def move_slot(self, key: str, pause: Callable[[], None] = lambda: None) -> None:
+        """Move a key's slot, and all in it, to another primary, key by key; `pause` comes before each."""
         slot, source = slot_of(key), self.primary_of(key)
         primaries = {primary[1] for _, _, primary, *_ in self.ask(source, "CLUSTER", "SLOTS")}
         target = next(one for one in self.servers if one.port in primaries and one is not source)
         source_id, target_id = self.ask(source, "CLUSTER", "MYID"), self.ask(target, "CLUSTER", "MYID")
         self.ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
         self.ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
-        while keys := self.ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 100):
+        while keys := self.ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 1):
+            pause()
             self.ask(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+        pause()
         for server in (target, source, *self.servers):
             if server.process is not None:
                 with contextlib.suppress(redis.ResponseError):  # a replica needs not be told
                     self.ask(server, "CLUSTER", "SETSLOT", slot, "NODE", target_id)
+
+    @contextlib.contextmanager
+    def hung_primary_of(self, key: str) -> Iterator[RedisServer]:
+        """Have a key's server hang for a block."""
+        server = self.primary_of(key)
+        assert server.process is not None
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            yield server
+        finally:
+            server.process.send_signal(signal.SIGCONT)
 
     def kill_primary_of(self, key: str) -> RedisServer:
         """Kill a key's server, which its replica then takes over."""

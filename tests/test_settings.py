@@ -75,7 +75,7 @@ def test_a_value_is_read_as_its_type(name: str, text: str, value: Any) -> None:
         ("redis_timeout_seconds", "fast", "must be a number, not 'fast'"),
         ("redis_timeout_seconds", "nan", "must be a number, not 'nan'"),
         ("redis_timeout_seconds", "inf", "must be a number, not 'inf'"),
-        ("durability", "tape", "must be one of memory, disk, not 'tape'"),
+        ("durability", "tape", "must be one of memory, disk, replica, not 'tape'"),
         ("access_log", "maybe", "must be true or false, not 'maybe'"),
         ("log_level", "INFO", "must be one of debug, info, warning, error, not 'INFO'"),
     ],
@@ -133,10 +133,20 @@ def test_both_halves_of_the_bootstrap_pair_are_taken() -> None:
     assert (settings.bootstrap_api_key, settings.bootstrap_api_secret) == ("k", "s")
 
 
-def test_durability_is_for_the_bundled_valkey_only() -> None:
-    assert problems({"INBOX_REDIS_URL": "redis://h", "INBOX_DURABILITY": "memory"}) == [
-        "INBOX_DURABILITY is for the bundled Valkey: set appendfsync on your own server instead"
+def test_a_server_of_ones_own_is_told_itself_when_to_sync() -> None:
+    (problem,) = problems({"INBOX_REDIS_URL": "redis://h", "INBOX_DURABILITY": "memory"})
+    assert problem == (
+        "INBOX_DURABILITY cannot be memory with INBOX_REDIS_URL: set appendfsync on your own server, "
+        "or wait for its replica with `replica`"
+    )
+
+
+def test_the_bundled_valkey_has_no_replica() -> None:
+    assert problems({"INBOX_DURABILITY": "replica"}) == [
+        "INBOX_DURABILITY cannot be replica with the bundled Valkey, which has none: set INBOX_REDIS_URL"
     ]
+    with_replica = {"INBOX_DURABILITY": "replica", "INBOX_REDIS_URL": "redis://h"}
+    assert load_settings(with_replica).durability == "replica"
 
 
 def test_a_command_line_option_wins_over_the_environment_unless_it_is_none() -> None:

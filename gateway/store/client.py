@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.store import library
-from gateway.store.link import LinkTimeoutError
+from gateway.store.link import LinkTimeoutError, NotReplicatedError
 from gateway.store.topology import Node, Topology
 from gateway.store.wire import Argument as Argument
 from gateway.store.wire import ReplyError, WireLostError, pack
@@ -14,20 +14,39 @@ from gateway.telemetry import REDIS_CALLS, REDIS_ERRORS
 
 _REFUSED = (
     *("OOM ", "NOREPLICAS", "MISCONF", "MASTERDOWN", "UNKILLABLE", "BUSY "),
-    *("LOADING", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "MOVED ", "ASK ", "Function not found"),
+    *("LOADING", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "Function not found"),
 )
 """How replies begin, or say inside a function's, when the server is there but cannot do it now."""
 
+_ELSEWHERE = ("MOVED ", "ASK ", "CLUSTERDOWN", "TRYAGAIN")
+"""How a cluster's replies begin that say that a slot is somewhere else, or about to be."""
+
 ATTEMPTS = 5
+"""How often in a cluster a server is looked for that cannot be reached, before a call fails."""
+
 RETRY_SECONDS = 0.1
-"""How often and how far apart a call is tried while a cluster's slots move or a replica takes over."""
+"""Between two attempts of a call, which go on as long as one call may take: slots move, a replica takes over."""
+
+_MOST_NODES = 1024
+"""Primaries that a scan can tell apart; Redis advises against more in a cluster."""
+
+_UNREPLICATED = frozenset(("HGETALL", "HVALS", "HMGET", "HEXISTS", "EXISTS", "SPUBLISH"))
+"""Commands of Redis's own that write nothing."""
 
 Call = tuple[str, str, Sequence[Argument]]
 """A function of the library, the key that names its slot, its arguments."""
 
 
-_Command = tuple[str | bytes, bytes]
-"""The key that names a command's slot, and the command, packed."""
+class _Command(NamedTuple):
+    """The key that names a command's slot, the command, packed, and whether it writes what must last."""
+
+    key: str | bytes
+    packed: bytes
+    writes: bool
+
+
+_Trouble = WireLostError | LinkTimeoutError | NotReplicatedError
+_TROUBLE = (WireLostError, LinkTimeoutError, NotReplicatedError)
 
 
 class StoreUnavailableError(Exception):
@@ -63,7 +82,12 @@ class FunctionClient:
         commands: list[_Command] = []
         for function, key, arguments in calls:
             self._count(function)
-            commands.append((key, pack(("FCALL", library.qualified(function), 1, key, *arguments))))
+            # While a cluster moves a slot key by key, a function would find some of its keys gone in the middle of its
+            # work. Of two keys, one of which never exists, the server knows before: it answers TRYAGAIN until all is
+            # where it belongs.
+            names = (2, key, f"{key}:never") if self.topology.clustered else (1, key)
+            packed = pack(("FCALL", library.qualified(function), *names, *arguments))
+            commands.append(_Command(key, packed, function in library.RECORDING))
         return await self._run(commands)
 
     async def command(self, *words: Argument) -> Any:
@@ -75,7 +99,9 @@ class FunctionClient:
 
         Raises StoreUnavailableError; some of them may have run by then.
         """
-        return await self._run([(_key(command), pack(command)) for command in commands])
+        return await self._run(
+            [_Command(_key(command), pack(command), command[0] not in _UNREPLICATED) for command in commands]
+        )
 
     async def scan(self, cursor: int, pattern: str, count: int) -> tuple[int, list[bytes]]:
         """Look at some keys, wherever they are; give where to go on, 0 after the last. Raises StoreUnavailableError.
@@ -86,7 +112,9 @@ class FunctionClient:
             if not self.topology.nodes:
                 await self.topology.refresh()
             nodes = sorted(self.topology.nodes, key=lambda node: node.name)
-            inner, number = divmod(cursor, len(nodes))
+            inner, number = divmod(cursor, _MOST_NODES)
+            if number >= len(nodes):  # there were more at the last step
+                return 0, []
             command = pack(("SCAN", inner, "MATCH", pattern, "COUNT", count))
             (reply,) = await nodes[number].link.request(command)
         except (WireLostError, LinkTimeoutError) as problem:
@@ -95,7 +123,7 @@ class FunctionClient:
             raise _failure(reply)
         following = int(reply[0])
         if following:
-            return following * len(nodes) + number, reply[1]
+            return following * _MOST_NODES + number, reply[1]
         return (number + 1) % len(nodes), reply[1]
 
     async def publish(self, channel: str, message: bytes) -> None:
@@ -136,7 +164,9 @@ class FunctionClient:
         """Send each command to the server of its key, again where that moved or has to learn the library first."""
         try:
             replies = await self._answers(commands)
-        except (WireLostError, LinkTimeoutError) as problem:
+        except _TROUBLE as problem:
+            if self.topology.clustered and not isinstance(problem, NotReplicatedError):
+                self.topology.refresh_soon()  # a replica may take over from who hangs
             raise _unavailable(problem) from problem
         for reply in replies:
             if isinstance(reply, ReplyError):
@@ -144,66 +174,89 @@ class FunctionClient:
         return replies
 
     async def _answers(self, commands: Sequence[_Command]) -> list[Any]:
+        """Give the replies. Raises what went wrong last, when it does not get better in time."""
         replies: list[Any] = [None] * len(commands)
         left = list(range(len(commands)))
-        if self.topology.sole is not None:
+        losses = 0
+        deadline = asyncio.get_running_loop().time() + self.topology.timeout_seconds
+        sole = self.topology.sole
+        if sole is not None:
             # Nearly always all there is to do.
-            with contextlib.suppress(WireLostError):
-                replies = await self.topology.sole.link.request(*(packed for _, packed in commands))
-                left = [index for index, reply in enumerate(replies) if isinstance(reply, ReplyError)]
-        lost = 0
-        for attempt in range(ATTEMPTS):
-            if not left:
-                break
-            if attempt > 1:
-                await asyncio.sleep(RETRY_SECONDS)
+            link = sole.write_link if any(command.writes for command in commands) else sole.link
             try:
-                left = await self._attempt(commands, left, replies)
+                replies = await link.request(*(command.packed for command in commands))
+                left = [index for index, reply in enumerate(replies) if _is_worth_another(reply, clustered=False)]
             except WireLostError:
-                # A connection that died unnoticed, or a server. Every function may be repeated safely: it compares
-                # before it sets.
-                lost += 1
-                if lost == ATTEMPTS or (lost == 2 and not self.topology.clustered):
-                    raise
+                losses = 1  # a connection that died unnoticed, or a server: once more
+        while left:
+            left, problem = await self._attempt(commands, left, replies)
+            late = asyncio.get_running_loop().time() > deadline
+            if problem is not None:
+                # Every function may be repeated safely: it compares before it sets.
+                losses += 1
+                if late or losses >= (ATTEMPTS if self.topology.clustered else 2):
+                    raise problem
                 await self._refresh()
+            elif late:
+                break
+            if left and (problem is None or losses > 1):
+                await asyncio.sleep(RETRY_SECONDS)
         return replies
 
-    async def _attempt(self, commands: Sequence[_Command], left: list[int], replies: list[Any]) -> list[int]:
-        """Fill in what replies come; give the indexes of those that are worth another attempt."""
+    async def _attempt(
+        self, commands: Sequence[_Command], left: Sequence[int], replies: list[Any]
+    ) -> tuple[list[int], WireLostError | None]:
+        """Fill in what replies come; give the indexes of those that are worth another attempt, and what was lost.
+
+        Raises LinkTimeoutError and NotReplicatedError.
+        """
         if not self.topology.nodes:
-            await self.topology.refresh()
-        by_node: dict[Node, list[int]] = {}
+            try:
+                await self.topology.refresh()
+            except WireLostError as problem:
+                return list(left), problem
+        by_link: dict[tuple[Node, bool], list[int]] = {}
         for index in left:
-            node = self.topology.node_of(commands[index][0])
+            node = self.topology.node_of(commands[index].key)
             assert node is not None, "the map of slots is known by now"
-            by_node.setdefault(node, []).append(index)
+            by_link.setdefault((node, commands[index].writes), []).append(index)
         again: list[int] = []
-        moved = False
-        for node, indexes, answers in await _ask_all(by_node, commands):
+        lost: WireLostError | None = None
+        for (node, writes), indexes, answers in await _ask_all(by_link, commands):
+            if isinstance(answers, WireLostError):
+                lost = answers
+                again += indexes
+                continue
             for index, answer in zip(indexes, answers, strict=True):
                 replies[index] = answer
-                if not isinstance(answer, ReplyError):
-                    continue
-                kind, _, rest = str(answer).partition(" ")
-                if kind == "ASK":
-                    target = self.topology.node_named(rest.rpartition(" ")[2])
-                    (_, replies[index]) = await target.link.request(pack(("ASKING",)), commands[index][1])
-                    if _is_missing(replies[index]):
-                        await _load(target)
-                        again.append(index)
-                elif kind in ("MOVED", "CLUSTERDOWN", "TRYAGAIN") and self.topology.clustered:
-                    moved = True
-                    again.append(index)
-                elif kind == "READONLY":
-                    node.link.close()  # no primary any more: Sentinel, or a name in DNS, knows another
-                    again.append(index)
-                elif _is_missing(answer):
-                    # A fresh or restored server: functions are data, and this one's are gone.
-                    await _load(node)
-                    again.append(index)
-        if moved:
+                if _is_worth_another(answer, self.topology.clustered):
+                    again += await self._follow(node, writes, index, commands, replies)
+        return again, lost
+
+    async def _follow(
+        self, node: Node, writes: bool, index: int, commands: Sequence[_Command], replies: list[Any]
+    ) -> list[int]:
+        """Do what a reply says has to be done first; give the index again unless that was all."""
+        reply = str(replies[index])
+        if reply.startswith("ASK "):
+            target = self.topology.redirected(reply, node)
+            link = target.write_link if writes else target.link
+            (_, replies[index]) = await link.request(pack(("ASKING",)), commands[index].packed)
+            if not _is_worth_another(replies[index], clustered=True):
+                return []
+            if _is_missing(replies[index]):
+                await _load(target)
+        elif reply.startswith("MOVED "):
+            self.topology.redirected(reply, node)
+            self.topology.refresh_soon()
+        elif reply.startswith("CLUSTERDOWN"):
             await self._refresh()
-        return again
+        elif reply.startswith("READONLY"):
+            node.close()  # no primary any more: Sentinel, or a name in DNS, knows another
+        elif _is_missing(replies[index]):
+            # A fresh or restored server: functions are data, and this one's are gone.
+            await _load(node)
+        return [index]
 
     async def _refresh(self) -> None:
         with contextlib.suppress(WireLostError):
@@ -217,14 +270,31 @@ class FunctionClient:
 
 
 async def _ask_all(
-    by_node: Mapping[Node, Sequence[int]], commands: Sequence[_Command]
-) -> list[tuple[Node, Sequence[int], list[Any]]]:
-    if len(by_node) == 1:
-        ((node, indexes),) = by_node.items()
-        return [(node, indexes, await node.link.request(*(commands[index][1] for index in indexes)))]
-    requests = (node.link.request(*(commands[index][1] for index in indexes)) for node, indexes in by_node.items())
-    answers = await asyncio.gather(*requests)
-    return [(node, indexes, answer) for (node, indexes), answer in zip(by_node.items(), answers, strict=True)]
+    by_link: Mapping[tuple[Node, bool], Sequence[int]], commands: Sequence[_Command]
+) -> list[tuple[tuple[Node, bool], Sequence[int], list[Any] | WireLostError]]:
+    """Ask several servers together; what one of them lost is given in place of its answers.
+
+    Raises LinkTimeoutError and NotReplicatedError, once all are through.
+    """
+    requests = [
+        (node.write_link if writes else node.link).request(*(commands[index].packed for index in indexes))
+        for (node, writes), indexes in by_link.items()
+    ]
+    answers = await asyncio.gather(*requests, return_exceptions=True)
+    found: list[tuple[tuple[Node, bool], Sequence[int], list[Any] | WireLostError]] = []
+    for (link, indexes), answer in zip(by_link.items(), answers, strict=True):
+        if isinstance(answer, BaseException) and not isinstance(answer, WireLostError):
+            raise answer
+        found.append((link, indexes, answer))
+    return found
+
+
+def _is_worth_another(reply: Any, clustered: bool) -> bool:
+    """Whether another attempt, perhaps elsewhere, may get a better reply."""
+    if not isinstance(reply, ReplyError):
+        return False
+    text = str(reply)
+    return (clustered and text.startswith(_ELSEWHERE)) or text.startswith("READONLY") or _is_missing(reply)
 
 
 async def _load(node: Node) -> None:
@@ -243,14 +313,14 @@ def _is_missing(reply: Any) -> bool:
     return isinstance(reply, ReplyError) and "Function not found" in str(reply)
 
 
-def _unavailable(problem: Exception) -> StoreUnavailableError:
+def _unavailable(problem: _Trouble) -> StoreUnavailableError:
     REDIS_ERRORS.inc()
     return StoreUnavailableError(str(problem))
 
 
 def _failure(reply: ReplyError) -> Exception:
     text = str(reply)
-    if not any(word in text for word in _REFUSED):
+    if not any(word in text for word in _REFUSED) and not text.startswith(_ELSEWHERE):
         return reply
     REDIS_ERRORS.inc()
     kind, _, _ = text.partition(" ")

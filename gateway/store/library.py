@@ -114,6 +114,15 @@ READ_FUNCTIONS = (
 UNCOUNTED = ("list", "get", "read_preferences", "read_subscriptions")
 """Functions that exist as `…_uncounted` too, which write nothing: a server out of memory can still run them."""
 
+_UNRECORDED = (
+    *("list", "get", "read_log", "use", "read_preferences", "read_subscriptions", "list_tokens"),
+    *("find", "read_subscribers", "read_categories", "listed_contents", "add_active", "count_active"),
+)
+"""Functions that may write, but nothing that an answer to a client rests on."""
+
+RECORDING = frozenset((*USER_FUNCTIONS, *PLAIN_FUNCTIONS)) - frozenset(_UNRECORDED)
+"""Functions that write what must last once it was acknowledged."""
+
 
 def _body() -> str:
     suffixes = keys.USER_SUFFIXES | keys.DIRECTORY_SUFFIXES | keys.JOB_SUFFIXES | keys.PROJECT_SUFFIXES

@@ -2,6 +2,9 @@
 
 Redis runs one command at a time anyway, so a pool of connections only adds to the cost of a call. Opened when first
 needed, and again after a loss.
+
+A ReplicatedLink answers when a replica has what was written: it sends what was asked for in groups, each followed by
+one `WAIT`, and collects the next group while it waits. A connection that waits does nothing else, so reads use another.
 """
 
 import asyncio
@@ -11,11 +14,19 @@ from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
 
-from gateway.store.wire import Wire, WireLostError
+from gateway.store.wire import ReplyError, Wire, WireLostError, pack
 
 
 class LinkTimeoutError(Exception):
     """Redis did not answer in time. What was asked may still happen."""
+
+
+class NotReplicatedError(Exception):
+    """No replica took in time what was written. It may still stay."""
+
+
+_REPLICA_SHARE = 0.4
+"""How much of a call's time a replica has: a request may come while an earlier group waits, and then waits itself."""
 
 
 class _Exchange(Wire):
@@ -47,6 +58,52 @@ class _Exchange(Wire):
             if not future.done():
                 future.set_exception(problem)
                 future.exception()  # taken note of, should nobody wait any more
+
+
+class _ReplicatedExchange(_Exchange):
+    """Holds replies back until a replica has what they answer."""
+
+    def __init__(self, timeout_seconds: float) -> None:
+        super().__init__()
+        self._wait = pack(("WAIT", 1, max(1, int(1000 * _REPLICA_SHARE * timeout_seconds))))
+        self._waiting: asyncio.Future[Any] | None = None
+        self._held: list[tuple[asyncio.Future[Any], Any]] = []
+
+    def on_reply(self, reply: Any) -> None:
+        if self.pending[0][0] is not self._waiting:
+            self._held.append((self.pending.popleft()[0], reply))
+            return
+        self.pending.popleft()
+        self._waiting = None
+        held, self._held = self._held, []
+        replicated = isinstance(reply, int) and reply > 0
+        for future, answer in held:
+            if future.done():
+                continue
+            if replicated or isinstance(answer, ReplyError):
+                future.set_result(answer)
+            else:
+                future.set_exception(NotReplicatedError("no replica took it in time"))
+                future.exception()  # taken note of, should nobody wait any more
+        if isinstance(reply, ReplyError):
+            self.abort()  # this is no primary any more: another connection may find it
+        else:
+            self._flush()
+
+    def give_up(self, problem: Exception) -> None:
+        held, self._held = self._held, []
+        self.pending.extendleft((future, 0.0) for future, _ in held)
+        super().give_up(problem)
+
+    def _flush(self) -> None:
+        """Send what was asked for so far, unless a group is under way: then it goes with the next one."""
+        if self._waiting is not None or not self._out:
+            return
+        self._waiting = self._loop.create_future()
+        # What is pending was asked for since the last group: this goes behind it.
+        self.pending.append((self._waiting, self._loop.time()))
+        self._out.append(self._wait)
+        super()._flush()
 
 
 class Link:
@@ -91,13 +148,16 @@ class Link:
         return await asyncio.shield(self._opening)
 
     async def _opened(self) -> _Exchange:
-        exchange = _Exchange()
+        exchange = self._new_exchange()
         try:
             await exchange.open(self._make_connection(), self._timeout)
             self._exchange = exchange
         finally:
             self._opening = None
         return exchange
+
+    def _new_exchange(self) -> _Exchange:
+        return _Exchange()
 
     def _check(self, exchange: _Exchange) -> None:
         """Give up a connection whose oldest request waits for too long: a hung Redis raises nothing."""
@@ -112,6 +172,13 @@ class Link:
             return
         # Requests after it may have been on time, but on this connection their answers come behind it.
         exchange.give_up(LinkTimeoutError("no answer in time"))
+
+
+class ReplicatedLink(Link):
+    """A shared connection that answers when a replica has it. `request` raises NotReplicatedError too."""
+
+    def _new_exchange(self) -> _Exchange:
+        return _ReplicatedExchange(self._timeout)
 
 
 def _take_note(task: "asyncio.Task[_Exchange]") -> None:

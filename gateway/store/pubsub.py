@@ -3,22 +3,22 @@
 A hung Redis raises nothing, and one that restarted resubscribes silently while what was published is gone. So each
 ear publishes to a channel of its own through the ordinary connection and expects to hear that within the probe
 timeout; otherwise it starts over. After every new start it subscribes everything again and reports each channel as
-`resubscribed`, for the hub to read the logs. In a cluster there is one ear for each primary; when slots move, so do
-their channels.
+`resubscribed`, for the hub to read the logs. In a cluster there is one ear for each primary. When a slot moves, its
+server ends what is subscribed in it, or answers MOVED; then the channels of this slot, and no others, find another ear.
 """
 
 import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count, groupby
 from typing import Any
 
 from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.client import FunctionClient, StoreUnavailableError
-from gateway.store.topology import Node
+from gateway.store.topology import Node, slot_of
 from gateway.store.wire import ReplyError, Wire, WireLostError, pack
 from gateway.telemetry import PROBE_SECONDS, log
 
@@ -44,6 +44,8 @@ class PubSubLink:
         self._worker_id = worker_id
         self._ears: dict[Node, _Ear] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        # Channels that lost their server, and who waits for them to be subscribed.
+        self._homeless: dict[bytes, _Waiting] = {_CONTROL: deque()}
         self._changed = asyncio.Event()
         self.on_control: Callable[[bytes], None] = lambda message: None
         self.on_messages: Callable[[bytes, list[bytes]], None] = lambda channel, messages: None
@@ -71,6 +73,7 @@ class PubSubLink:
 
     def unsubscribe(self, channel: bytes) -> None:
         """Hear no more of a channel."""
+        _fail(self._homeless.pop(channel, ()), "the channel was left")
         for ear in self._ears.values():
             ear.unsubscribe(channel)
 
@@ -98,6 +101,14 @@ class PubSubLink:
         except WireLostError:
             await asyncio.sleep(RECONNECT_MOST_SECONDS * random.uniform(0.5, 1.5))
 
+    def moved(self, channels: Mapping[bytes, "_Waiting"], redirection: str, node: Node) -> None:
+        """Find another server for channels that this one serves no more; a redirection may say which."""
+        self._homeless.update(channels)
+        if redirection:
+            self._client.topology.redirected(redirection, node)
+        # In the time that the reading takes, more channels may come; and who has just read it need not again.
+        self._client.topology.refresh_soon().add_done_callback(lambda _: self._changed.set())
+
     def resubscribed(self, channel: bytes) -> None:
         """Pass on that a channel was not heard for a while."""
         if channel == _CONTROL:
@@ -114,24 +125,23 @@ class PubSubLink:
         nodes = set(self._client.topology.nodes)
         if not nodes:
             return
-        homeless = {_CONTROL} if not self._ears else set()
-        for node in [node for node in self._ears if node not in nodes]:
+        for node in self._ears.keys() - nodes:
             ear = self._ears.pop(node)
-            homeless |= ear.channels
+            self._homeless.update(ear.give_up(ear.channels))
             ear.task.cancel()
         for node in nodes - self._ears.keys():
             self._ears[node] = self._new_ear(node)
-        for ear in self._ears.values():
-            homeless |= ear.give_up([channel for channel in ear.channels if self._home(channel) is not ear])
-        for channel in homeless:
+        if self._client.topology.clustered:
+            for ear in self._ears.values():
+                self._homeless.update(ear.give_up([name for name in ear.channels if self._home(name) is not ear]))
+        homeless, self._homeless = self._homeless, {}
+        for channel, waiting in homeless.items():
             home = self._home(channel)
             assert home is not None, "every slot has a server, and every server an ear"
-            home.adopt(channel)
+            home.adopt(channel, waiting)
 
     def _new_ear(self, node: Node) -> "_Ear":
-        names = (keys.probe(f"{self._worker_id}-{number}") for number in count())
-        probe = next(name for name in names if self._client.topology.node_of(name) is node)
-        ear = _Ear(self, node, self._client, probe, self._timeout)
+        ear = _Ear(self, node, self._client, self._worker_id, self._timeout)
         ear.task = asyncio.create_task(ear.run(), name=f"pubsub {node.name}")
         self._tasks.add(ear.task)
         ear.task.add_done_callback(self._tasks.discard)
@@ -147,10 +157,10 @@ class _EarWire(Wire):
         self.over: asyncio.Future[None] = self._loop.create_future()
 
     def on_reply(self, reply: Any) -> None:
-        if isinstance(reply, ReplyError):
-            self.end(StoreUnavailableError(str(reply)))
-        else:
+        if not isinstance(reply, ReplyError):
             self._ear.replied(reply)
+        elif not self._ear.redirected(str(reply)):
+            self.end(StoreUnavailableError(str(reply)))
 
     def on_lost(self) -> None:
         self.end(WireLostError("the connection was lost"))
@@ -168,17 +178,17 @@ class _Ear:
 
     task: asyncio.Task[None]
 
-    def __init__(self, link: PubSubLink, node: Node, client: FunctionClient, probe: str, timeout_seconds: float):
+    def __init__(self, link: PubSubLink, node: Node, client: FunctionClient, worker_id: str, timeout_seconds: float):
         self._link = link
         self._node = node
         self._client = client
         self._timeout = timeout_seconds
-        self._probe_channel = probe.encode()
+        self._worker_id = worker_id
+        self._probe_channel = b""
         self._wire: _EarWire | None = None
         self.heard_at = 0.0
         self.channels: set[bytes] = set()
-        # Who waits for the next confirmations of a channel, in order; None is a resubscription's.
-        self._waiting: dict[bytes, deque[asyncio.Future[None] | None]] = {}
+        self._waiting: dict[bytes, _Waiting] = {}
         self._commands: list[tuple[str, bytes]] = []
         self._heard: dict[bytes, list[bytes]] = {}
         # How many confirmations of our own unsubscribing are still to come.
@@ -205,19 +215,23 @@ class _Ear:
                 self._leaving[channel] = self._leaving.get(channel, 0) + 1
             self._send("SUNSUBSCRIBE", channel)
 
-    def adopt(self, channel: bytes) -> None:
-        """Take over a channel that was subscribed elsewhere."""
+    def adopt(self, channel: bytes, waiting: "_Waiting") -> None:
+        """Take over a channel that was subscribed elsewhere, or was to be."""
         self.channels.add(channel)
-        if self._wire is not None:
-            self._waiting.setdefault(channel, deque()).append(None)
+        if self._wire is None:
+            _fail(waiting, "the pub/sub connection is down")
+            return
+        # The first confirmation reports it: what was published before may not have been heard.
+        self._waiting.setdefault(channel, deque()).extend((None, *waiting))
+        for _ in range(len(waiting) + 1):
             self._send("SSUBSCRIBE", channel)
 
-    def give_up(self, channels: Iterable[bytes]) -> set[bytes]:
-        """Let go of channels that have moved."""
-        moved = set(channels)
-        for channel in moved:
+    def give_up(self, channels: Iterable[bytes]) -> dict[bytes, "_Waiting"]:
+        """Let go of channels that have moved; give who waits for them."""
+        moved = {}
+        for channel in tuple(channels):
+            moved[channel] = self._who_waits(channel)
             self.unsubscribe(channel)
-            _fail(self._waiting.pop(channel, ()), "the channel moved to another server")
         return moved
 
     async def run(self) -> None:
@@ -255,9 +269,15 @@ class _Ear:
             self._leaving[channel] -= 1
             if not self._leaving[channel]:
                 del self._leaving[channel]
-        elif self._wire is not None:
-            # Nobody asked for it: the slot has moved.
-            self._wire.end(StoreUnavailableError("the server ended a subscription"))
+        elif channel == self._probe_channel or channel in self.channels:
+            self._slot_moved(slot_of(channel), "")  # nobody asked for it
+
+    def redirected(self, reply: str) -> bool:
+        """Act on an error that says where a slot is; say whether it is one."""
+        if not reply.startswith("MOVED ") or not self._client.topology.clustered:
+            return False
+        self._slot_moved(int(reply.split(" ")[1]), reply)
+        return True
 
     def paused(self) -> None:
         """Pass on what was heard in one go."""
@@ -265,13 +285,37 @@ class _Ear:
         for channel, messages in heard.items():
             self._link.on_messages(channel, messages)
 
+    def _slot_moved(self, slot: int, redirection: str) -> None:
+        moved = [name for name in self.channels | self._waiting.keys() if slot_of(name) == slot]
+        gone = {name: self._who_waits(name) for name in moved if name != self._probe_channel}
+        self.channels -= gone.keys()
+        for name in [name for name in self._leaving if slot_of(name) == slot]:
+            del self._leaving[name]  # the server has nothing left to confirm
+        self._link.moved(gone, redirection, self._node)
+        if slot == slot_of(self._probe_channel):
+            self._take_probe_channel()
+
+    def _who_waits(self, channel: bytes) -> "_Waiting":
+        """Take out who waits for a channel, but for what we asked for ourselves."""
+        return deque(future for future in self._waiting.pop(channel, ()) if future is not None)
+
+    def _take_probe_channel(self) -> None:
+        """Probe on a channel that this server serves, if it still serves any."""
+        node_of = self._client.topology.node_of
+        names = (keys.probe(f"{self._worker_id}-{number}") for number in count())
+        served = self._node in self._client.topology.nodes
+        self._probe_channel = next(name.encode() for name in names if node_of(name) is self._node) if served else b""
+        if self._probe_channel:
+            self._waiting.setdefault(self._probe_channel, deque()).append(None)
+            self._send("SSUBSCRIBE", self._probe_channel)
+
     async def _serve(self, wire: _EarWire) -> None:
         """Subscribe everything again, then hear and probe until one of these fails."""
-        again = (self._probe_channel, *self.channels)
-        self._waiting = {channel: deque([None]) for channel in again}
+        self._waiting = {channel: deque([None]) for channel in self.channels}
         self._wire = wire
         self.heard_at = time.monotonic()
-        for channel in again:
+        self._take_probe_channel()
+        for channel in self.channels:
             self._send("SSUBSCRIBE", channel)
         probe = asyncio.create_task(self._probe(), name="pubsub-probe")
         try:
@@ -323,7 +367,8 @@ class _Ear:
 
     async def _probe(self) -> None:
         while True:
-            await self._client.publish(self._probe_channel.decode(), str(time.monotonic()).encode())
+            if self._probe_channel:
+                await self._client.publish(self._probe_channel.decode(), str(time.monotonic()).encode())
             await asyncio.sleep(PROBE_INTERVAL_SECONDS)
             if time.monotonic() - self.heard_at > PROBE_TIMEOUT_SECONDS:
                 raise StoreUnavailableError("the canary was not heard")
@@ -331,6 +376,10 @@ class _Ear:
     def _probe_heard(self, sent_at: float) -> None:
         self.heard_at = time.monotonic()
         PROBE_SECONDS.set(self.heard_at - sent_at)
+
+
+_Waiting = deque["asyncio.Future[None] | None"]
+"""Who waits for the next confirmations of a channel, in order; None is a resubscription's."""
 
 
 def _fail(waiting: Iterable["asyncio.Future[None] | None"], reason: str) -> None:

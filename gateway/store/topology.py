@@ -1,47 +1,68 @@
 """Which Redis server answers for which key: one server, the primary that Sentinel names, or the primaries of a cluster.
 
 A cluster's map of slots is read from any of its nodes (`CLUSTER SLOTS`) when first needed, and again when something
-says that it has changed: a redirection, a lost connection, a subscription that the server ended.
+says that it has changed: a redirection, a lost connection, a subscription that the server ended. What a redirection
+says of its slot counts at once, because the nodes learn of a change one after another.
 """
 
 import asyncio
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-from redis.asyncio.connection import AbstractConnection, ConnectionPool, parse_url
+from redis.asyncio.connection import AbstractConnection, ConnectionPool, SSLConnection, parse_url
+from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
 from redis.crc import key_slot
 
 from gateway.settings import Settings
-from gateway.store.link import Link, LinkTimeoutError
+from gateway.store.link import Link, LinkTimeoutError, ReplicatedLink
 from gateway.store.wire import ReplyError, WireLostError, pack
 
 SLOTS = 16384
+DEFAULT_PORT = 6379
 REFRESH_PAUSE_SECONDS = 0.1
 """Between two readings of a cluster's map: what is changing is not stable at once."""
+
+ASKED_AT_ONCE = 3
+"""Nodes that are asked for the map together: one that hangs must not hold up the others."""
+
+
+_Range = tuple[int, int, str]
+"""The first and the last of some slots, and the name of their server."""
 
 
 class Node:
     """One server. `name` is `host:port`, "" where there is only one."""
 
-    def __init__(self, name: str, make_connection: Callable[[], AbstractConnection], timeout_seconds: float):
+    def __init__(
+        self, name: str, make_connection: Callable[[], AbstractConnection], timeout_seconds: float, replicated: bool
+    ):
         self.name = name
         self.make_connection = make_connection
         self.link = Link(make_connection, timeout_seconds)
+        self.write_link = ReplicatedLink(make_connection, timeout_seconds) if replicated else self.link
+        """Answers when what was written is as safe as the settings ask for."""
+
+    def close(self) -> None:
+        """Drop both connections; the next request opens another."""
+        self.link.close()
+        self.write_link.close()
 
 
 class Topology:
     """The servers that this process writes to. `on_change` is called when their list or the map of slots changed."""
 
     def __init__(self, settings: Settings):
-        self._timeout = settings.redis_timeout_seconds
+        self.timeout_seconds = settings.redis_timeout_seconds
+        self._replicated = settings.durability == "replica"
         url = settings.redis_url or f"unix://{settings.valkey_socket.absolute()}"
         self.clustered = "+cluster://" in url
         self.on_change: list[Callable[[], None]] = []
         self._nodes: dict[str, Node] = {}
         self._slots: list[Node] = []
+        self._serving: list[Node] = []
         self._refreshing: asyncio.Task[None] | None = None
         if self.clustered:
             self._seeds, self._arguments = _parse_cluster(url)
@@ -49,7 +70,8 @@ class Topology:
                 self._add(seed)
         else:
             make = _sentinel(url, self._common()) if "+sentinel://" in url else _single(url, self._common())
-            self._nodes[""] = Node("", make, self._timeout)
+            self._nodes[""] = Node("", make, self.timeout_seconds, self._replicated)
+            self._serving = [self._nodes[""]]
 
     @property
     def sole(self) -> Node | None:
@@ -59,9 +81,7 @@ class Topology:
     @property
     def nodes(self) -> list[Node]:
         """Every server that is written to; of a cluster whose map was never read, none."""
-        if self.clustered:
-            return list(dict.fromkeys(self._slots))
-        return list(self._nodes.values())
+        return self._serving
 
     def node_of(self, key: str | bytes) -> Node | None:
         """Give the server of a key; None while the cluster's map is unknown."""
@@ -69,23 +89,37 @@ class Topology:
             return self._nodes[""]
         return self._slots[slot_of(key)] if self._slots else None
 
-    def node_named(self, name: str) -> Node:
-        """Give the server of a redirection."""
-        return self._nodes.get(name) or self._add(name)
+    def redirected(self, reply: str, asked: Node) -> Node:
+        """Give the server that `MOVED slot address` or `ASK slot address` names; what has moved, has for every call."""
+        kind, slot, address = reply.split(" ")[:3]
+        host, _, port = address.rpartition(":")
+        if host in ("", "?"):  # as the cluster is set up, a node's host is the one that we reached another at
+            host = asked.name.rpartition(":")[0]
+        name = f"{host}:{port}"
+        node = self._nodes.get(name) or self._add(name)
+        if kind == "MOVED" and self._slots and self._slots[int(slot)] is not node:
+            self._slots[int(slot)] = node
+            self._changed()
+        return node
 
     async def refresh(self) -> None:
         """Read the cluster's map again, once for all who ask at a time. Raises WireLostError if no node answers."""
-        if not self.clustered:
-            return
+        if self.clustered:
+            await asyncio.shield(self.refresh_soon())
+
+    def refresh_soon(self) -> "asyncio.Task[None]":
+        """Begin to read the cluster's map again, unless that is under way."""
         if self._refreshing is None:
             self._refreshing = asyncio.create_task(self._refresh(), name="cluster-slots")
             self._refreshing.add_done_callback(lambda task: task.cancelled() or task.exception())
-        await asyncio.shield(self._refreshing)
+        return self._refreshing
 
     def close(self) -> None:
         """Drop every connection."""
+        if self._refreshing is not None:
+            self._refreshing.cancel()
         for node in self._nodes.values():
-            node.link.close()
+            node.close()
 
     async def _refresh(self) -> None:
         try:
@@ -94,47 +128,66 @@ class Topology:
         finally:
             self._refreshing = None
 
-    async def _read_slots(self) -> Sequence[Any]:
+    async def _read_slots(self) -> list[_Range]:
         """Ask the nodes, those that we know to be primaries first, until one answers."""
         known = [node.name for node in self.nodes]
         random.shuffle(known)
-        for name in dict.fromkeys((*known, *self._nodes, *self._seeds)):
-            node = self.node_named(name)
+        names = list(dict.fromkeys((*known, *self._nodes, *self._seeds)))
+        for first in range(0, len(names), ASKED_AT_ONCE):
+            asked = [asyncio.create_task(self._ask_slots(name)) for name in names[first : first + ASKED_AT_ONCE]]
             try:
-                (reply,) = await node.link.request(pack(("CLUSTER", "SLOTS")))
-            except (WireLostError, LinkTimeoutError):
-                continue
-            if not isinstance(reply, ReplyError) and reply:
-                host = name.rpartition(":")[0]
-                return [(first, last, _name(primary, host)) for first, last, primary, *_ in reply]
+                for answer in asyncio.as_completed(asked):
+                    if ranges := await answer:
+                        return ranges
+            finally:
+                for task in asked:
+                    task.cancel()
         raise WireLostError("no node of the cluster answers")
 
-    def _take(self, ranges: Sequence[tuple[int, int, str]]) -> None:
+    async def _ask_slots(self, name: str) -> list[_Range]:
+        """Give one node's map; an empty one if it does not know or cannot be reached."""
+        node = self._nodes.get(name) or self._add(name)
+        try:
+            (reply,) = await node.link.request(pack(("CLUSTER", "SLOTS")))
+        except (WireLostError, LinkTimeoutError):
+            return []
+        if isinstance(reply, ReplyError):
+            return []
+        host = name.rpartition(":")[0]
+        return [(first, last, _name(primary, host)) for first, last, primary, *_ in reply]
+
+    def _take(self, ranges: Sequence[_Range]) -> None:
         # A slot that nobody serves right now keeps its last server, which says so when asked.
-        slots = self._slots or [self.node_named(ranges[0][2])] * SLOTS
-        fresh = list(slots)
+        fresh = self._slots[:]
         for first, last, name in ranges:
-            fresh[first : last + 1] = [self.node_named(name)] * (last + 1 - first)
-        if fresh == self._slots:
-            return
-        self._slots = fresh
-        serving = {node.name for node in fresh}
-        for name in [name for name in self._nodes if name not in serving and name not in self._seeds]:
-            self._nodes.pop(name).link.close()
+            node = self._nodes.get(name) or self._add(name)
+            if not fresh:
+                fresh = [node] * SLOTS
+            fresh[first : last + 1] = [node] * (last + 1 - first)
+        if fresh != self._slots:
+            self._slots = fresh
+            self._changed()
+
+    def _changed(self) -> None:
+        """Let go of servers that serve nothing any more, and say that something is different."""
+        self._serving = list(dict.fromkeys(self._slots))
+        kept = {*self._seeds, *(node.name for node in self._serving)}
+        for name in self._nodes.keys() - kept:
+            self._nodes.pop(name).close()
         for notify in self.on_change:
             notify()
 
     def _add(self, name: str) -> Node:
         host, _, port = name.rpartition(":")
         pool = ConnectionPool(**{**self._arguments, **self._common(), "host": host, "port": int(port)})
-        node = self._nodes[name] = Node(name, pool.make_connection, self._timeout)
+        node = self._nodes[name] = Node(name, pool.make_connection, self.timeout_seconds, self._replicated)
         return node
 
     def _common(self) -> dict[str, Any]:
         return {
             "protocol": 2,  # RESP3 costs more per message (measured: 12.4 µs against 7.0)
-            "socket_timeout": self._timeout,
-            "socket_connect_timeout": self._timeout,
+            "socket_timeout": self.timeout_seconds,
+            "socket_connect_timeout": self.timeout_seconds,
         }
 
 
@@ -148,38 +201,54 @@ def _single(url: str, common: dict[str, Any]) -> Callable[[], AbstractConnection
 
 
 def _sentinel(url: str, common: dict[str, Any]) -> Callable[[], AbstractConnection]:
-    """`redis+sentinel://[user:password@]host:port,host:port/service`: the credentials are those of the primary."""
-    parts = urlsplit(url)
-    service = parts.path.strip("/")
-    arguments = parse_url(urlunsplit((parts.scheme.partition("+")[0], _first(parts.netloc), "", "", "")))
-    credentials = {name: arguments[name] for name in ("username", "password") if name in arguments}
-    addresses = [_address(one) for one in _hosts(parts.netloc)]
-    sentinel = Sentinel(addresses, sentinel_kwargs=common, **credentials, **common)
-    make: Callable[[], AbstractConnection] = sentinel.master_for(service).connection_pool.make_connection
+    """`redis+sentinel://[user:password@]host:port,host:port/service?db=0`: the credentials are those of the primary.
+
+    With `rediss` both the primary and the sentinels are spoken to over TLS.
+    """
+    hosts, arguments = _parse(url)
+    service = url.partition("://")[2].partition("?")[0].partition("/")[2].strip("/")
+    secure = arguments.pop("connection_class", None) is SSLConnection
+    for name in ("host", "port"):
+        arguments.pop(name, None)
+    tls = {name: value for name, value in arguments.items() if name.startswith("ssl_")} | {"ssl": True}
+    # Several may have to be asked, and the primary be connected to, within the time that one call has.
+    patience = common["socket_timeout"] / (2 * len(hosts))
+    asking = common | {"socket_timeout": patience, "socket_connect_timeout": patience, "retry": Retry(NoBackoff(), 0)}
+    sentinel = Sentinel(hosts, sentinel_kwargs=asking | (tls if secure else {}))
+    arguments |= common | ({"ssl": True} if secure else {})
+    make: Callable[[], AbstractConnection] = sentinel.master_for(service, **arguments).connection_pool.make_connection
     return make
 
 
 def _parse_cluster(url: str) -> tuple[list[str], dict[str, Any]]:
     """`redis+cluster://[user:password@]host:port,host:port`: any of the nodes will do."""
-    parts = urlsplit(url)
-    arguments = parse_url(urlunsplit((parts.scheme.partition("+")[0], _first(parts.netloc), "", parts.query, "")))
-    return [":".join(map(str, _address(one))) for one in _hosts(parts.netloc)], dict(arguments)
+    hosts, arguments = _parse(url)
+    return [f"{host}:{port}" for host, port in hosts], arguments
 
 
-def _hosts(netloc: str) -> list[str]:
-    return netloc.rpartition("@")[2].split(",")
-
-
-def _first(netloc: str) -> str:
-    credentials, at, hosts = netloc.rpartition("@")
-    return credentials + at + hosts.split(",")[0]
+def _parse(url: str) -> tuple[list[tuple[str, int]], dict[str, Any]]:
+    """Give the hosts of an address that names several, and all else that redis-py reads in it."""
+    scheme, _, rest = url.partition("://")
+    main, question, query = rest.partition("?")
+    credentials, at, hosts = main.partition("/")[0].rpartition("@")
+    alike = f"{scheme.partition('+')[0]}://{credentials}{at}localhost{question}{query}"
+    return [_address(one) for one in hosts.split(",")], dict(parse_url(alike))
 
 
 def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    return (host, int(port)) if host else (text, 6379)
+    """Read `host`, `host:port`, `[IPv6]` or `[IPv6]:port`."""
+    host, bracket, port = text.rpartition("]")
+    if bracket:
+        return host.removeprefix("["), int(port.removeprefix(":") or DEFAULT_PORT)
+    host, _, port = text.partition(":")
+    return host, int(port or DEFAULT_PORT)
 
 
 def _name(primary: Sequence[Any], asked_host: str) -> str:
+    """Name a server of `CLUSTER SLOTS`: host (none or ? as the cluster is set up), port, id, other names."""
     host = primary[0].decode() if primary[0] else ""
+    if host == "?":  # it is to be called by a hostname, and has none
+        others = primary[3] if len(primary) > 3 else []
+        found = dict(zip(others[::2], others[1::2], strict=False))
+        host = found.get(b"ip", b"").decode()
     return f"{host or asked_host}:{primary[1]}"

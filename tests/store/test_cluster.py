@@ -1,25 +1,32 @@
 """A cluster: calls and subscriptions find the server of their key, wherever it has gone."""
 
 import asyncio
+import concurrent.futures
 import contextlib
+import time
 from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
 
 import pytest
 
+from gateway.domain.event import Position
+from gateway.domain.notification import Filter
 from gateway.domain.principal import User
 from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.client import FunctionClient, StoreUnavailableError
-from gateway.store.contents import ContentStore
-from gateway.store.inbox import InboxStore, Retention
+from gateway.store.contents import Content, ContentStore
+from gateway.store.inbox import Delivery, InboxStore, Retention
 from gateway.store.pubsub import PubSubLink
 from gateway.store.topology import Topology, slot_of
 from tests.cluster import Cluster, running_cluster
 from tests.servers import wait_for
-from tests.store.conftest import new_user
+from tests.store.conftest import at, new_user
 from tests.store.test_pubsub import Ears, until
 
 FAILOVER_SECONDS = 20.0
+READ = ("", "", "", "", "e", "", "", 10, 1000)
+"""What `read_log` takes of who wants to know the current position only."""
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +81,7 @@ async def test_a_call_finds_the_server_of_its_key(cluster: Cluster, inboxes: Inb
 
 async def test_calls_of_many_slots_go_out_together(cluster: Cluster, client: FunctionClient) -> None:
     names = [channel(user) for user in users_on_every_primary(cluster)]
-    answers = await client.call_many([("read_log", name, ("", "", "", "", "e", "", "", 10, 1000)) for name in names])
+    answers = await client.call_many([("read_log", name, READ) for name in names])
     assert len(answers) == 3
     assert len({slot_of(name) for name in names}) == 3
 
@@ -84,6 +91,56 @@ async def test_a_call_follows_a_slot_that_has_moved(cluster: Cluster, inboxes: I
     before = await inboxes.read_log(user, None, "e")
     cluster.move_slot(channel(user))
     assert (await inboxes.read_log(user, None, "other")).end == before.end
+
+
+async def test_a_call_never_sees_half_of_a_user_whose_slot_is_on_the_move(
+    cluster: Cluster, client: FunctionClient, inboxes: InboxStore
+) -> None:
+    user = new_user()
+    await create(inboxes, user, 3)
+    on_the_way = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    created: list[concurrent.futures.Future[None]] = []
+
+    def create_in_the_middle() -> None:
+        created.append(asyncio.run_coroutine_threadsafe(create(inboxes, user, 1), loop))
+        loop.call_soon_threadsafe(on_the_way.set)
+        with contextlib.suppress(TimeoutError):
+            created[-1].result(0.02)
+
+    await asyncio.to_thread(cluster.move_slot, channel(user), create_in_the_middle)
+    assert on_the_way.is_set()
+    await asyncio.gather(*map(asyncio.wrap_future, created))
+    page = await inboxes.read_log(user, None, "x")
+    assert (page.end, page.counts.unread) == (Position("e", 3 + len(created)), 3 + len(created))
+    listed = await inboxes.list_page(user, Filter(), 1, 100)
+    assert (listed.total, len(listed.items)) == (3 + len(created), 3 + len(created))
+
+
+async def test_a_hung_primary_fails_its_own_calls_in_time_and_no_others(cluster: Cluster) -> None:
+    client = FunctionClient(Topology(Settings(redis_url=cluster.url, redis_timeout_seconds=0.5)))
+    names = [channel(user) for user in users_on_every_primary(cluster)]
+    await asyncio.gather(*(read(client, name) for name in names))
+    with cluster.hung_primary_of(names[0]):
+        started = time.monotonic()
+        with pytest.raises(StoreUnavailableError):
+            await client.call_many([("read_log", name, READ) for name in names])
+        assert time.monotonic() - started < 2
+        for name in names[1:]:
+            await read(client, name)
+        async with asyncio.timeout(FAILOVER_SECONDS):  # its replica takes over
+            while not await is_readable(client, names[0]):
+                await asyncio.sleep(0.05)
+    await asyncio.to_thread(wait_for, cluster.healthy, "the hung server to come back", FAILOVER_SECONDS)
+    await asyncio.gather(*(read(client, name) for name in names))
+    client.close()
+
+
+async def test_one_node_that_answers_is_enough_to_begin_with(cluster: Cluster) -> None:
+    url = cluster.url.replace("redis+cluster://", "redis+cluster://127.0.0.1:1,")
+    client = FunctionClient(Topology(Settings(redis_url=url)))
+    await read(client, channel(new_user()))
+    client.close()
 
 
 async def test_what_is_published_anywhere_in_the_cluster_is_heard(
@@ -104,6 +161,49 @@ async def test_a_subscription_moves_with_its_slot_and_is_reported(
     await until(lambda: ears.resubscribed[name.encode()])
     await client.publish(name, b"after the move")
     await until_heard(ears, name, b"after the move")
+
+
+async def test_a_slot_that_moves_disturbs_no_other_subscription(
+    cluster: Cluster, client: FunctionClient, ears: Ears
+) -> None:
+    name = channel(new_user())
+    primary = cluster.primary_of(name)
+    stays = channel(new_user())
+    while cluster.primary_of(stays) is not primary:
+        stays = channel(new_user())
+    for each in (name, stays):
+        await until_subscribed(ears, each)
+    cluster.move_slot(name)
+    await until(lambda: ears.resubscribed[name.encode()])
+    await client.publish(stays, b"still there")
+    await until_heard(ears, stays, b"still there")
+    assert not ears.resubscribed[stays.encode()]
+
+
+async def test_who_subscribes_where_a_slot_was_is_subscribed_where_it_is(
+    cluster: Cluster, client: FunctionClient, ears: Ears
+) -> None:
+    name, other = channel(new_user()), channel(new_user())
+    await until_subscribed(ears, other)
+    cluster.move_slot(name)  # nobody has told us
+    await ears.link.subscribe(name.encode())
+    await client.publish(name, b"after the move")
+    await until_heard(ears, name, b"after the move")
+    assert not ears.resubscribed[other.encode()]
+
+
+async def test_the_canary_is_heard_though_its_slot_moves(cluster: Cluster, ears: Ears) -> None:
+    def canaries() -> set[str]:
+        found = (cluster.ask(server, "PUBSUB", "SHARDCHANNELS") for server in cluster.servers)
+        return {name.decode() for names in found for name in names if b"{probe:" in name}
+
+    before = canaries()
+    for name in before:
+        cluster.move_slot(name)
+    await until(lambda: len(canaries() - before) == len(before))
+    heard_at = ears.link.heard_at
+    await until(lambda: ears.link.heard_at > heard_at)
+    assert ears.link.healthy
 
 
 async def test_calls_and_subscriptions_go_on_after_a_primary_died(
@@ -128,6 +228,27 @@ async def test_a_call_fails_clearly_while_no_node_answers() -> None:
     with pytest.raises(StoreUnavailableError):
         await client.call("read_log", "x")
     client.close()
+
+
+async def create(inboxes: InboxStore, user: User, number: int) -> None:
+    """Send some notifications to a user."""
+    fields = {"title": "t", "content": None, "action_url": None, "category": "", "topic": ""}
+    for _ in range(number):
+        content = Content.encode(uuid4(), {**fields, "custom_attributes": None})
+        assert await inboxes.create(content, [Delivery(user)], at(1)._replace(new_epoch="e"), remember=False)
+
+
+async def read(client: FunctionClient, name: str) -> None:
+    """Read a user's log."""
+    await client.call("read_log", name, *READ)
+
+
+async def is_readable(client: FunctionClient, name: str) -> bool:
+    """Whether a user's log can be read now."""
+    with contextlib.suppress(StoreUnavailableError):
+        await read(client, name)
+        return True
+    return False
 
 
 async def until_subscribed(ears: Ears, name: str) -> None:

@@ -1,0 +1,86 @@
+"""The gateway on a primary that Sentinel names, and on the next one."""
+
+import asyncio
+import contextlib
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import redis
+
+from tests.end_to_end.test_faults import Writer, client_of
+from tests.live.clients import TRANSPORTS, epoch, items, open_inbox, position, send
+from tests.servers import SERVER_BINARIES, RedisServer, free_port, running_gateway, running_redis, wait_for
+
+SERVICE = "inbox"
+
+
+@contextlib.contextmanager
+def running_sentinel(directory: Path, primary: RedisServer) -> Iterator[int]:
+    """A sentinel for a block; gives its port."""
+    port = free_port()
+    config = directory / "sentinel.conf"
+    config.write_text(
+        f"port {port}\nbind 127.0.0.1\ndir {directory}\n"
+        f"sentinel monitor {SERVICE} 127.0.0.1 {primary.port} 1\n"
+        f"sentinel down-after-milliseconds {SERVICE} 500\n"
+        f"sentinel failover-timeout {SERVICE} 2000\n"
+    )
+    arguments = [str(SERVER_BINARIES["valkey"]), str(config), "--sentinel"]
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        with redis.Redis(port=port) as client:
+
+            def knows_all() -> bool:
+                with contextlib.suppress(redis.RedisError):
+                    return len(client.sentinel_slaves(SERVICE)) == 1
+                return False
+
+            wait_for(knows_all, "Sentinel to know the replica", 30)
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def test_a_gateway_follows_sentinel_to_the_next_primary(tmp_path: Path, user: str) -> None:
+    for name in ("primary", "replica", "sentinel"):
+        (tmp_path / name).mkdir()
+    with (
+        running_redis("valkey", tmp_path / "primary") as primary,
+        running_redis(
+            "valkey",
+            tmp_path / "replica",
+            *("--replicaof", "127.0.0.1", str(primary.port)),
+            "--repl-diskless-sync-delay",
+            "0",
+        ),
+        running_sentinel(tmp_path / "sentinel", primary) as sentinel,
+        running_gateway(
+            tmp_path / "data",
+            INBOX_REDIS_URL=f"redis+sentinel://127.0.0.1:1,127.0.0.1:{sentinel}/{SERVICE}",
+            INBOX_REDIS_TIMEOUT_SECONDS="1",
+        ) as gateway,
+    ):
+        async with client_of(gateway) as http, contextlib.AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(open_inbox(each, gateway, user)) for each in TRANSPORTS]
+            kept = await send(http, user)
+            for client in clients:
+                assert (await client.event())["data"]["id"] == kept
+            with redis.Redis(port=primary.port) as admin:
+                assert admin.execute_command("WAIT", 1, 5000) == 1
+            primary.stop(signal.SIGKILL)
+            writer = Writer(http, user)
+            await writer.acknowledge(2)
+            assert {response.status_code for response in writer.refused} == {503}
+            assert [item["id"] for item in await items(http, user)] == [*writer.acknowledged[::-1], kept]
+            last = await position(http, user)
+            for client in clients:
+                heard = [await client.next()]
+                while heard[-1]["position"] != last:
+                    heard.append(await client.next())
+                assert heard[0]["type"] == "reset", "a promoted replica may lack what they know"
+                assert epoch(last) != epoch(client.position)
+            await asyncio.to_thread(wait_for, gateway.ready, "the gateway to be ready")
+            assert "Traceback" not in gateway.log

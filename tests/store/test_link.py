@@ -1,0 +1,225 @@
+"""The shared connection on a real server: order, big replies, losses, hangs, and callers that go away."""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio.connection import ConnectionPool
+
+from gateway.store.link import Link, LinkTimeoutError, NotReplicatedError, ReplicatedLink
+from gateway.store.wire import ReplyError, WireLostError, pack
+from tests.servers import RedisServer, running_redis
+from tests.store.conftest import InspectedClient
+
+TIMEOUT_SECONDS = 0.5
+
+
+class CountingLink(Link):
+    """A link that counts the connections it opened."""
+
+    def __init__(self, url: str, timeout_seconds: float = 5.0):
+        pool = ConnectionPool.from_url(url, protocol=2)
+        self.opened = 0
+
+        def make() -> Any:
+            self.opened += 1
+            return pool.make_connection()
+
+        super().__init__(make, timeout_seconds)
+
+
+@pytest.fixture
+async def link(redis_server: RedisServer) -> AsyncIterator[CountingLink]:
+    link = CountingLink(redis_server.url)
+    yield link
+    link.close()
+
+
+async def ask(link: Link, *words: str | bytes | int) -> Any:
+    """Run one command."""
+    (reply,) = await link.request(pack(words))
+    return reply
+
+
+async def test_replies_come_in_the_order_of_what_was_asked(link: CountingLink) -> None:
+    asked = [f"{number}" for number in range(300)]
+    assert await asyncio.gather(*(ask(link, "ECHO", text) for text in asked)) == [text.encode() for text in asked]
+    assert link.opened == 1
+
+
+async def test_calls_of_one_turn_of_the_loop_leave_in_one_write(
+    link: CountingLink, client: InspectedClient, redis_server: RedisServer
+) -> None:
+    own = await ask(link, "CLIENT", "ID")
+
+    async def reads() -> int:
+        return int((await client.redis.info("stats"))["total_reads_processed"])
+
+    before = await reads()
+    await asyncio.gather(*(ask(link, "ECHO", "x") for _ in range(200)))
+    # A write is one read of the server, unless it had been interrupted; the second question is another.
+    assert await reads() - before <= 5
+    assert await ask(link, "CLIENT", "ID") == own
+
+
+async def test_several_commands_of_a_request_are_not_torn_apart(link: CountingLink) -> None:
+    async def counted(key: str) -> list[int]:
+        return await link.request(pack(("INCR", key)), pack(("INCR", key)))
+
+    await ask(link, "DEL", "torn")
+    pairs = await asyncio.gather(*(counted("torn") for _ in range(100)))
+    assert pairs == [[2 * number + 1, 2 * number + 2] for number in range(100)]
+
+
+async def test_an_error_is_the_reply_of_the_command_that_made_it(link: CountingLink) -> None:
+    one, error, other = await link.request(pack(("ECHO", "a")), pack(("NO_SUCH",)), pack(("ECHO", "b")))
+    assert [one, other] == [b"a", b"b"]
+    assert isinstance(error, ReplyError)
+
+
+async def test_large_values_go_and_come_whole(link: CountingLink) -> None:
+    large = bytes(range(256)) * 80_000
+    found = await asyncio.gather(ask(link, "ECHO", large), ask(link, "ECHO", "small"))
+    assert list(found) == [large, b"small"]
+
+
+async def test_a_caller_that_goes_away_takes_nobody_along(link: CountingLink) -> None:
+    callers = [asyncio.create_task(ask(link, "ECHO", f"{number}")) for number in range(10)]
+    await asyncio.sleep(0)  # the connection is being opened
+    callers[0].cancel()
+    while link.opened == 0:
+        await asyncio.sleep(0)
+    callers[3].cancel()
+    found = await asyncio.gather(*callers, return_exceptions=True)
+    assert [reply for reply in found if isinstance(reply, bytes)] == [b"1", b"2", b"4", b"5", b"6", b"7", b"8", b"9"]
+    sent = asyncio.create_task(ask(link, "ECHO", "unheard"))
+    await asyncio.sleep(0)
+    sent.cancel()
+    assert await ask(link, "ECHO", "heard") == b"heard"
+    assert link.opened == 1
+
+
+async def test_a_lost_connection_fails_who_waits_and_the_next_call_opens_another(
+    link: CountingLink, client: InspectedClient
+) -> None:
+    own = await ask(link, "CLIENT", "ID")
+    waiting = asyncio.create_task(ask(link, "BLPOP", "nothing", 0))
+    while not any(each["id"] == str(own) and each["cmd"] == "blpop" for each in await client.redis.client_list()):
+        await asyncio.sleep(0.01)
+    await client.redis.execute_command("CLIENT", "KILL", "ID", own)
+    with pytest.raises(WireLostError):
+        await waiting
+    assert await ask(link, "ECHO", "again") == b"again"
+    assert link.opened == 2
+
+
+async def test_a_server_that_nobody_runs_cannot_be_reached(tmp_path: Path) -> None:
+    link = CountingLink("redis://127.0.0.1:1")
+    with pytest.raises(WireLostError):
+        await ask(link, "PING")
+
+
+async def test_a_hung_server_fails_calls_in_time_and_the_next_call_opens_another_connection(tmp_path: Path) -> None:
+    with running_redis("valkey", tmp_path) as server:
+        link = CountingLink(server.url, TIMEOUT_SECONDS)
+        await ask(link, "PING")
+        assert server.process is not None
+        server.process.send_signal(signal.SIGSTOP)
+        started = time.monotonic()
+        failed = await asyncio.gather(*(ask(link, "PING") for _ in range(10)), return_exceptions=True)
+        assert [type(each) for each in failed] == [LinkTimeoutError] * 10
+        assert time.monotonic() - started < 4 * TIMEOUT_SECONDS
+        with pytest.raises(WireLostError):  # it cannot even be opened
+            await ask(link, "PING")
+        server.process.send_signal(signal.SIGCONT)
+        assert await ask(link, "ECHO", "back") == b"back"
+        link.close()
+
+
+# ---- what a replica has
+
+
+@pytest.fixture
+async def pair(tmp_path: Path) -> AsyncIterator[tuple[RedisServer, RedisServer]]:
+    """A primary and its replica, in step."""
+    for name in ("primary", "replica"):
+        (tmp_path / name).mkdir()
+    with (
+        running_redis("valkey", tmp_path / "primary", "--repl-diskless-sync-delay", "0") as primary,
+        running_redis("valkey", tmp_path / "replica", "--replicaof", "127.0.0.1", str(primary.port)) as replica,
+    ):
+        link = CountingLink(primary.url)
+        async with asyncio.timeout(20):
+            while not (await link.request(pack(("SET", "k", 0)), pack(("WAIT", 1, 100))))[1]:
+                pass
+        link.close()
+        yield primary, replica
+
+
+def replicated(server: RedisServer, timeout_seconds: float = 5.0) -> ReplicatedLink:
+    return ReplicatedLink(ConnectionPool.from_url(server.url, protocol=2).make_connection, timeout_seconds)
+
+
+async def test_what_is_answered_is_on_the_replica(pair: tuple[RedisServer, RedisServer]) -> None:
+    primary, replica = pair
+    link, other = replicated(primary), CountingLink(replica.url)
+    for number in range(50):
+        assert await ask(link, "SET", "k", number) == b"OK"
+        assert await ask(other, "GET", "k") == str(number).encode()
+    link.close()
+    other.close()
+
+
+async def test_many_calls_share_a_wait_and_keep_their_order(pair: tuple[RedisServer, RedisServer]) -> None:
+    primary, _ = pair
+    link, plain = replicated(primary), CountingLink(primary.url)
+    await ask(link, "SET", "n", 0)
+    assert await asyncio.gather(*(ask(link, "INCR", "n") for _ in range(500))) == list(range(1, 501))
+    stats = (await ask(plain, "INFO", "commandstats")).decode()
+    waits = int(stats.partition("cmdstat_wait:calls=")[2].partition(",")[0])
+    assert waits < 50
+    link.close()
+    plain.close()
+
+
+async def test_what_no_replica_took_fails_and_later_calls_work_again(pair: tuple[RedisServer, RedisServer]) -> None:
+    primary, replica = pair
+    link = replicated(primary, TIMEOUT_SECONDS)
+    await ask(link, "SET", "k", 0)
+    assert replica.process is not None
+    replica.process.send_signal(signal.SIGSTOP)
+    failed = await asyncio.gather(*(ask(link, "INCR", "k") for _ in range(20)), return_exceptions=True)
+    assert [type(each) for each in failed] == [NotReplicatedError] * 20
+    replica.process.send_signal(signal.SIGCONT)
+    async with asyncio.timeout(10):
+        while isinstance((await asyncio.gather(ask(link, "INCR", "k"), return_exceptions=True))[0], Exception):
+            pass
+    link.close()
+
+
+async def test_an_error_needs_no_replica(pair: tuple[RedisServer, RedisServer]) -> None:
+    primary, replica = pair
+    link = replicated(primary, TIMEOUT_SECONDS)
+    replica.stop(signal.SIGKILL)
+    assert isinstance(await ask(link, "NO_SUCH"), ReplyError)
+    link.close()
+
+
+async def test_a_loss_fails_what_waits_for_a_replica(pair: tuple[RedisServer, RedisServer]) -> None:
+    primary, replica = pair
+    link = replicated(primary)
+    await ask(link, "SET", "k", 0)
+    assert replica.process is not None
+    replica.process.send_signal(signal.SIGSTOP)
+    calls = [asyncio.create_task(ask(link, "INCR", "k")) for _ in range(3)]
+    plain = CountingLink(primary.url)
+    while await ask(plain, "GET", "k") != b"3":
+        await asyncio.sleep(0)
+    primary.stop(signal.SIGKILL)
+    assert [type(each) for each in await asyncio.gather(*calls, return_exceptions=True)] == [WireLostError] * 3
+    link.close()
+    plain.close()
