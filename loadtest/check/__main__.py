@@ -35,6 +35,7 @@ PROGRESS_SECONDS = 5.0
 @click.option("--quick", is_flag=True, help="Every fault once and shortly: under 150 seconds.")
 @click.option("--seed", type=int, help="Repeats a run's schedule and writes. Random by default.")
 @click.option("--json", "path", type=click.Path(path_type=Path, dir_okay=False), help="Write the result there.")
+@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="A new directory for logs and data.")
 @click.option("--gateway-command", default=shlex.join(GATEWAY), help="What `serve` is added to; ours by default.")
 def main(
     names: tuple[str, ...],
@@ -45,6 +46,7 @@ def main(
     quick: bool,
     seed: int | None,
     path: Path | None,
+    keep: Path | None,
     gateway_command: str,
 ) -> None:
     """Prove that nothing is lost, doubled or reordered while workers, Redis and links fail.
@@ -62,7 +64,7 @@ def main(
     if quick:
         users, seconds, fault_seconds = min(users, 8), 0.0, 1.5
     seed = secrets.randbelow(1_000_000) if seed is None else seed
-    plan = Plan(seed, users, seconds, fault_seconds, faults, tuple(shlex.split(gateway_command)))
+    plan = Plan(seed, users, seconds, fault_seconds, faults, tuple(shlex.split(gateway_command)), keep)
     started = time.monotonic()
 
     def say(text: str) -> None:

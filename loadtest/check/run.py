@@ -34,6 +34,8 @@ class Plan:
     fault_seconds: float
     faults: Sequence[Fault]
     command: tuple[str, ...] = GATEWAY
+    keep: Path | None = None
+    """Where logs and data stay; nowhere by default."""
 
     @property
     def topologies(self) -> list[str]:
@@ -76,9 +78,9 @@ class Check:
             left = self.plan.seconds - (time.monotonic() - self._started)
             still = [fault for fault in self.plan.faults if fault.topology in topologies[number:]]
             end = time.monotonic() + left * len(faults) / len(still)
-            with tempfile.TemporaryDirectory(prefix="check") as directory:
+            with self._directory(topology) as directory:
                 self._say(f"starting {topology}")
-                async with SITES[topology](Path(directory), self.plan.command) as site, self._stage(site) as stage:
+                async with SITES[topology](directory, self.plan.command) as site, self._stage(site) as stage:
                     for fault in _schedule(faults, choice, end):
                         await self._strike(stage, fault, choice)
 
@@ -100,6 +102,16 @@ class Check:
         return f"  … {self._record.fault} ({self._step}): {counted}, violations {self.count}"
 
     # -- inside
+
+    @contextlib.contextmanager
+    def _directory(self, topology: str) -> Iterator[Path]:
+        if self.plan.keep is not None:
+            directory = self.plan.keep / topology
+            directory.mkdir(parents=True)
+            yield directory
+            return
+        with tempfile.TemporaryDirectory(prefix="check") as name:
+            yield Path(name)
 
     @contextlib.asynccontextmanager
     async def _stage(self, site: Site) -> AsyncIterator["_Stage"]:
