@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import httpx
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from loadtest.check.replica import Message
 from loadtest.check.rest import RefusedError, Rest
@@ -25,6 +25,12 @@ SILENT_SECONDS = 2.5 * HEARTBEAT_SECONDS
 BACK_OFF_SECONDS = (0.05, 0.4)
 POLL_SECONDS = (0.1, 0.4)
 MOST_RECORD_BYTES = 16 * 1024 * 1024
+
+
+EXPECTED_GOODBYES = (4001, 4002, 4003, 4004)
+"""Draining, silent links, slow links, a store that is away."""
+
+EXPECTED_STATUSES = (502, 503)
 
 
 class EndedError(Exception):
@@ -52,10 +58,16 @@ class Device(ABC):
         while True:
             try:
                 await self._connect()
+            except InvalidStatus as answered:
+                self.last_end = str(answered)
+                self._refused_with(answered.response.status_code, self.last_end)
             except (OSError, EOFError, TimeoutError, EndedError, ConnectionClosed, InvalidHandshake) as end:
                 self.last_end = f"{type(end).__name__}: {end}"
-            except (httpx.HTTPError, asyncio.LimitOverrunError, RefusedError) as end:
+            except httpx.HTTPError as end:
                 self.last_end = f"{type(end).__name__}: {end}"
+            except RefusedError as refused:
+                self.last_end = str(refused)
+                self.witness.refused(self.last_end)
             await asyncio.sleep(random.uniform(*BACK_OFF_SECONDS))
 
     async def _take(self, message: Message) -> None:
@@ -68,11 +80,18 @@ class Device(ABC):
             case "reset":
                 witness.reset(message["position"], message["reason"])
             case "goodbye":
-                raise EndedError(f"{message['code']} {message['reason']}")
+                detail = f"{message['code']} {message['reason']}"
+                if message["code"] not in EXPECTED_GOODBYES:
+                    self.witness.refused(detail)
+                raise EndedError(detail)
             case other:
-                raise EndedError(f"said {other}: {message}")
+                self.witness.refused(f"said {other}: {message}")
         if witness.needs_list:
             witness.fetched(*await self._rest.listed(self.user))
+
+    def _refused_with(self, status: int, detail: str) -> None:
+        if status not in EXPECTED_STATUSES:
+            self.witness.refused(detail)
 
     def _query(self) -> str:
         position = self.witness.position
@@ -115,7 +134,9 @@ class SseDevice(Device):
                 # The first message may be as late as the store is.
                 head = await reader.readuntil(b"\r\n\r\n")
             if head.split(b" ", 2)[1] != b"200":
-                raise EndedError(head.decode(errors="replace"))
+                detail = head.decode(errors="replace")
+                self._refused_with(int(head.split(b" ", 2)[1]), detail)
+                raise EndedError(detail)
             buffer = b""
             while True:
                 # A heartbeat is a comment, which ends no record.
@@ -139,7 +160,9 @@ class PullDevice(Device):
         query = {"since": str(position)} if position else {}
         response = await self._rest.once("GET", "/realtime/events", headers=user_headers(self.user), params=query)
         if response.status_code != 200:
-            raise EndedError(f"{response.status_code} {response.text[:500]}")
+            detail = f"{response.status_code} {response.text[:500]}"
+            self._refused_with(response.status_code, detail)
+            raise EndedError(detail)
         page = response.json()
         if position is None:
             await self._take({"type": "ready", "position": page["position"]})

@@ -30,7 +30,9 @@ def table(records: Sequence[Record]) -> str:
     rows += [_row(name, [one for one in records if one.fault == name]) for name in dict.fromkeys(map(_name, records))]
     rows.append(_row("all", records))
     widths = [max(len(row[index]) for row in rows) for index in range(len(HEAD))]
-    return "\n".join(f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |" for row in rows)
+    return "\n".join(
+        f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |" for row in rows
+    )
 
 
 def write(result: Result, path: Path) -> None:

@@ -115,9 +115,7 @@ class Check:
 
     @contextlib.asynccontextmanager
     async def _stage(self, site: Site) -> AsyncIterator["_Stage"]:
-        users = [
-            User(f"{site.topology}-user{number}", Journal(), History()) for number in range(self.plan.users)
-        ]
+        users = [User(f"{site.topology}-user{number}", Journal(), History()) for number in range(self.plan.users)]
         rest = Rest(site.front.port)
         writers = Writers(self.plan.seed, rest, {user.name: user.journal for user in users}, self.report)
         await writers.greet()
@@ -216,7 +214,7 @@ class Check:
         was_reset = any(device.witness.resets for device in user.devices)
         for write in sorted(journal.expected - history.writes.keys()):
             notification_id = journal.sent.get(write)
-            if notification_id is None and was_reset or notification_id in listed | journal.deleted:
+            if (notification_id is None and was_reset) or notification_id in listed | journal.deleted:
                 continue
             self.report(Kind.WRITE_LOST, user.name, f"{write} was acknowledged, and no event tells of it")
         for write in sorted(journal.once & history.writes.keys()):

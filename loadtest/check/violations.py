@@ -22,7 +22,7 @@ class Kind(Enum):
     IMPOSSIBLE_EVENT = "impossible event"
     WRITE_LOST = "write lost"
     WRITE_DOUBLED = "write doubled"
-    WRITE_REFUSED = "write refused"
+    REFUSED = "refused"
     NEVER_ACKNOWLEDGED = "never acknowledged"
     INBOX_DIFFERS = "inbox differs"
     NOT_HEALED = "not healed"

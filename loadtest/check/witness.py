@@ -87,6 +87,10 @@ class Witness:
         self.position = Position.parse(text)
         self.replica = None
 
+    def refused(self, detail: str) -> None:
+        """Take that the server would not have us, for no reason that a fault gives."""
+        self._report(Kind.REFUSED, self._who, detail)
+
     def strayed(self, text: str) -> None:
         """Take that what was given as all ends elsewhere than its last event."""
         self._report(Kind.LOST, self._who, f"all up to {text} was given, and ended at {self.position}")

@@ -158,6 +158,6 @@ class Writers:
         try:
             self.gate.count(await work(write))
         except RefusedError as refused:
-            self._report(Kind.WRITE_REFUSED, write, str(refused))
+            self._report(Kind.REFUSED, write, str(refused))
         finally:
             self.gate.under_way.discard(write)
