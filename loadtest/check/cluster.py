@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from loadtest.check.servers import RedisServer, wait_for
 NODE_TIMEOUT_MS = 1000
 PRIMARIES = 3
 JOIN_SECONDS = 30.0
+MOVE_SECONDS = 10.0
 
 
 @dataclass
@@ -68,20 +70,33 @@ class Cluster:
                     return next(one for one in self.servers if one.port == primary[1])
         raise AssertionError(f"nobody serves slot {slot}")
 
+    def move_slot_at_once(self, key: str) -> None:
+        """Move a key's slot, and all in it, to another primary in one step, as Valkey 9 can."""
+        source, target = self._move(key)
+        slot, target_id = slot_of(key), self.ask(target, "CLUSTER", "MYID")
+        self.ask(source, "CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", target_id)
+        wait_for(lambda: self.primary_of(key) is target, "the slot to move", MOVE_SECONDS)
+
     def move_slot(self, key: str) -> None:
-        """Move a key's slot, and all in it, to another primary."""
-        slot, source = slot_of(key), self.primary_of(key)
-        primaries = {primary[1] for _, _, primary, *_ in self.ask(source, "CLUSTER", "SLOTS")}
-        target = next(one for one in self.servers if one.port in primaries and one is not source)
+        """Move a key's slot, and all in it, to another primary key by key. Raises AssertionError if it never ends."""
+        source, target = self._move(key)
+        slot, deadline = slot_of(key), time.monotonic() + MOVE_SECONDS
         source_id, target_id = self.ask(source, "CLUSTER", "MYID"), self.ask(target, "CLUSTER", "MYID")
         self.ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
         self.ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
         while keys := self.ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 100):
+            assert time.monotonic() < deadline, f"slot {slot} fills up again as it is moved: {keys[:5]}"
             self.ask(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
         for server in (target, source, *self.servers):
             if server.process is not None:
                 with contextlib.suppress(redis.ResponseError):  # a replica needs not be told
                     self.ask(server, "CLUSTER", "SETSLOT", slot, "NODE", target_id)
+
+    def _move(self, key: str) -> tuple[RedisServer, RedisServer]:
+        """Give from where to where a key may move."""
+        source = self.primary_of(key)
+        primaries = {primary[1] for _, _, primary, *_ in self.ask(source, "CLUSTER", "SLOTS")}
+        return source, next(one for one in self.servers if one.port in primaries and one is not source)
 
     def kill_primary_of(self, key: str) -> RedisServer:
         """Kill a key's server, which its replica then takes over."""
@@ -93,6 +108,8 @@ class Cluster:
         """Run one command on one server; the first two words are one name where the first is `CLUSTER`."""
         words = 2 if command[0] == "CLUSTER" else 1
         with redis.Redis(port=server.port, protocol=2, socket_timeout=10) as client:
+            # It would decode the names, and some of ours are no text.
+            client.set_response_callback("CLUSTER GETKEYSINSLOT", lambda keys, **_: keys)
             return client.execute_command(" ".join(map(str, command[:words])), *command[words:])
 
     def _knows_all(self, server: RedisServer) -> bool:

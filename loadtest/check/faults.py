@@ -128,7 +128,14 @@ async def pubsub_cut(site: SingleSite, choice: random.Random, seconds: float) ->
 
 
 async def slot_move(site: ClusterSite, choice: random.Random, seconds: float) -> None:
-    """Users' slots move to other primaries, one after the other."""
+    """Users' slots move to other primaries, one after the other, in one step each."""
+    for key in choice.choices(site.user_keys, k=4):
+        await asyncio.to_thread(site.cluster.move_slot_at_once, key)
+        await asyncio.sleep(seconds / 4)
+
+
+async def slot_move_by_key(site: ClusterSite, choice: random.Random, seconds: float) -> None:
+    """Users' slots move to other primaries, one after the other, key by key as clusters did before Valkey 9."""
     for key in choice.choices(site.user_keys, k=4):
         await asyncio.to_thread(site.cluster.move_slot, key)
         await asyncio.sleep(seconds / 4)
@@ -165,6 +172,7 @@ FAULTS = [
     Fault("cluster_calm", "cluster", calm),
     Fault("cluster_worker_kill", "cluster", worker_kill),
     Fault("slot_move", "cluster", slot_move),
+    Fault("slot_move_by_key", "cluster", slot_move_by_key),
     Fault("primary_kill", "cluster", primary_kill, may_lose=True),
     Fault("primary_pause", "cluster", primary_pause, may_lose=True),
 ]

@@ -3,11 +3,14 @@
 import asyncio
 import contextlib
 import random
+import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import redis
 
 from loadtest.check.devices import DEVICES, Device
 from loadtest.check.faults import Fault
@@ -20,6 +23,9 @@ from loadtest.check.witness import History, Witness
 from loadtest.check.writers import Writers
 
 CAUGHT_UP_SECONDS = 20.0
+MOST_SAID = 20
+"""Violations that are shown at once; the rest is in the result."""
+
 RUN_UP_SECONDS = 1.0
 """How long writers write before a fault strikes."""
 
@@ -87,6 +93,8 @@ class Check:
     def report(self, kind: Kind, who: str, detail: str) -> None:
         """Take note of a violation."""
         self.count += 1
+        if self.count <= MOST_SAID:
+            self._say(f"{kind.value}: {who}: {detail}")
         self._record.violations += 1
         self._record.kinds[kind.value] += 1
         if len(self.violations) < MOST_KEPT:
@@ -153,7 +161,10 @@ class Check:
         self._say(f"{fault.name} …")
         self._step = "striking"
         await asyncio.sleep(RUN_UP_SECONDS)
-        await fault.strike(stage.site, choice, self.plan.fault_seconds * choice.uniform(0.8, 1.2))
+        try:
+            await fault.strike(stage.site, choice, self.plan.fault_seconds * choice.uniform(0.8, 1.2))
+        except (AssertionError, OSError, redis.RedisError, subprocess.TimeoutExpired) as problem:
+            self.report(Kind.NOT_HEALED, stage.site.topology, f"{type(problem).__name__}: {problem}")
         healed = time.monotonic()
         self._step = "healing"
         try:
