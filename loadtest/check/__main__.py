@@ -12,7 +12,7 @@ import click
 import uvloop
 
 from loadtest.check import report
-from loadtest.check.faults import FAULTS, Fault
+from loadtest.check.faults import FAULTS, Fault, calm
 from loadtest.check.run import Check, Plan
 from loadtest.check.servers import GATEWAY
 from loadtest.check.violations import Record
@@ -32,7 +32,16 @@ PROGRESS_SECONDS = 5.0
 @click.option("--users", type=click.IntRange(1), default=16, show_default=True, help="Users, with four devices each.")
 @click.option("--seconds", type=click.FloatRange(0), default=300.0, show_default=True, help="How long faults strike.")
 @click.option("--fault-seconds", type=click.FloatRange(0.1), default=4.0, show_default=True, help="How long one lasts.")
-@click.option("--quick", is_flag=True, help="Every fault once and shortly: under 150 seconds.")
+@click.option(
+    "--patience",
+    "patience_seconds",
+    type=click.FloatRange(1),
+    default=20.0,
+    show_default=True,
+    help="Seconds in which every device must have caught up.",
+)
+@click.option("--fail-fast", is_flag=True, help="End after the first fault with a violation.")
+@click.option("--quick", is_flag=True, help="Every fault once and shortly: some 150 seconds.")
 @click.option("--seed", type=int, help="Repeats a run's schedule and writes. Random by default.")
 @click.option("--json", "path", type=click.Path(path_type=Path, dir_okay=False), help="Write the result there.")
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="A new directory for logs and data.")
@@ -43,6 +52,8 @@ def main(
     users: int,
     seconds: float,
     fault_seconds: float,
+    patience_seconds: float,
+    fail_fast: bool,
     quick: bool,
     seed: int | None,
     path: Path | None,
@@ -62,9 +73,20 @@ def main(
     if not faults:
         raise click.UsageError("none of these faults is of this topology")
     if quick:
+        faults = [fault for fault in faults if names or fault.strike is not calm]
         users, seconds, fault_seconds = min(users, 8), 0.0, 1.5
     seed = secrets.randbelow(1_000_000) if seed is None else seed
-    plan = Plan(seed, users, seconds, fault_seconds, faults, tuple(shlex.split(gateway_command)), keep)
+    plan = Plan(
+        seed,
+        users,
+        seconds,
+        fault_seconds,
+        faults,
+        command=tuple(shlex.split(gateway_command)),
+        patience_seconds=patience_seconds,
+        fail_fast=fail_fast,
+        keep=keep,
+    )
     started = time.monotonic()
 
     def say(text: str) -> None:

@@ -22,7 +22,6 @@ from loadtest.check.violations import MOST_KEPT, Kind, Record, Violation
 from loadtest.check.witness import History, Witness
 from loadtest.check.writers import Writers
 
-CAUGHT_UP_SECONDS = 20.0
 MOST_SAID = 20
 """Violations that are shown at once; the rest is in the result."""
 
@@ -40,6 +39,10 @@ class Plan:
     fault_seconds: float
     faults: Sequence[Fault]
     command: tuple[str, ...] = GATEWAY
+    patience_seconds: float = 20.0
+    """How long a device may take to reach where the store is."""
+
+    fail_fast: bool = False
     keep: Path | None = None
     """Where logs and data stay; nowhere by default."""
 
@@ -89,6 +92,8 @@ class Check:
                 async with SITES[topology](directory, self.plan.command) as site, self._stage(site) as stage:
                     for fault in _schedule(faults, choice, end):
                         await self._strike(stage, fault, choice)
+                        if self.plan.fail_fast and self.count:
+                            return
 
     def report(self, kind: Kind, who: str, detail: str) -> None:
         """Take note of a violation."""
@@ -96,7 +101,8 @@ class Check:
         if self.count <= MOST_SAID:
             self._say(f"{kind.value}: {who}: {detail}")
         self._record.violations += 1
-        self._record.kinds[kind.value] += 1
+        kinds = self._record.kinds
+        kinds[kind.value] = kinds.get(kind.value, 0) + 1
         if len(self.violations) < MOST_KEPT:
             seconds = round(time.monotonic() - self._started, 1)
             self.violations.append(Violation(kind, who, detail, self._record.fault, seconds))
@@ -185,7 +191,7 @@ class Check:
 
     async def _catch_up(self, stage: "_Stage", user: User) -> None:
         """Wait until all of a user's devices are where the store is."""
-        deadline = time.monotonic() + CAUGHT_UP_SECONDS
+        deadline = time.monotonic() + self.plan.patience_seconds
         while True:
             # Asked again and again: a request that was given up may still be carried out.
             position = await stage.rest.position(user.name)

@@ -1,6 +1,5 @@
 """What must not happen, and where it did."""
 
-from collections import Counter
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 
@@ -63,4 +62,4 @@ class Record:
     reset: int = 0
     recovery_seconds: float = 0.0
     violations: int = 0
-    kinds: Counter[str] = field(default_factory=Counter)
+    kinds: dict[str, int] = field(default_factory=dict)
