@@ -18,6 +18,7 @@ CHECKS = [
     ("layers", ["lint-imports", "--no-cache"]),
     ("domain", ["coverage", "run", "--source=gateway.domain", "-m", "pytest", "-q", "tests/domain"]),
     ("domain's branches", ["coverage", "report", "--fail-under=100"]),
+    ("promises under faults", ["python", "-m", "loadtest.check", "--quick"]),
     ("all the rest", ["pytest", "--ignore=tests/domain", "--durations=10"]),
 ]
 
