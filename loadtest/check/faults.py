@@ -26,6 +26,9 @@ class Fault:
     may_lose: bool = False
     """Whether a write that was acknowledged may be gone: a replica that takes over lacks what had not reached it."""
 
+    quick: bool = True
+    """Whether it is part of a quick run."""
+
 
 # ---- for either topology
 
@@ -155,7 +158,7 @@ async def primary_pause(site: ClusterSite, choice: random.Random, seconds: float
 
 
 FAULTS = [
-    Fault("calm", "single", calm),
+    Fault("calm", "single", calm, quick=False),
     Fault("worker_kill", "single", worker_kill),
     Fault("gateway_kill", "single", gateway_kill),
     Fault("rolling_restart", "single", rolling_restart),
@@ -169,10 +172,10 @@ FAULTS = [
     Fault("client_cut", "single", client_cut),
     Fault("client_slow", "single", client_slow),
     Fault("client_half_open", "single", client_half_open),
-    Fault("cluster_calm", "cluster", calm),
+    Fault("cluster_calm", "cluster", calm, quick=False),
     Fault("cluster_worker_kill", "cluster", worker_kill),
     Fault("slot_move", "cluster", slot_move),
-    Fault("slot_move_by_key", "cluster", slot_move_by_key),
+    Fault("slot_move_by_key", "cluster", slot_move_by_key, quick=False),
     Fault("primary_kill", "cluster", primary_kill, may_lose=True),
     Fault("primary_pause", "cluster", primary_pause, may_lose=True),
 ]

@@ -8,6 +8,9 @@ from loadtest.check.servers import free_port
 
 CHUNK_BYTES = 65536
 
+_ENDED = (OSError, RuntimeError)
+"""RuntimeError is uvloop's for a write on a socket that was aborted meanwhile."""
+
 
 class Proxy:
     """Listens on a port of its own; each connection goes to the next target that takes it."""
@@ -85,7 +88,7 @@ class Proxy:
             tasks.create_task(self._pump(link, server[0], client[1]), name="proxy-to-client")
 
     async def _pump(self, link: "_Link", reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*_ENDED):
             while data := await reader.read(CHUNK_BYTES):
                 if self.delay_seconds:
                     await asyncio.sleep(self.delay_seconds)
@@ -96,7 +99,8 @@ class Proxy:
                 await writer.drain()
         if not link.swallowed:
             # Whoever closed its half has said all there is to say: the other end gets it, then the end.
-            writer.close()
+            with contextlib.suppress(*_ENDED):
+                writer.close()
 
 
 class _Link:
