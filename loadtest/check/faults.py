@@ -72,6 +72,8 @@ async def client_half_open(site: Site, choice: random.Random, seconds: float) ->
 
 async def gateway_kill(site: SingleSite, choice: random.Random, seconds: float) -> None:
     """Kill -9 of a whole gateway."""
+    site.front.cut()  # a restart before this one may have left everybody at the other
+    await asyncio.sleep(0.5)
     gateway = choice.choice(site.gateways)
     await asyncio.to_thread(gateway.stop, signal.SIGKILL)
     await asyncio.sleep(seconds / 2)
