@@ -19,6 +19,7 @@ CHECKS = [
     ("layers", ["lint-imports", "--no-cache"]),
     ("domain", ["coverage", "run", "--source=gateway.domain", "-m", "pytest", "-q", "tests/domain"]),
     ("domain's branches", ["coverage", "report", "--fail-under=100"]),
+    ("promises under faults", ["python", "-m", "loadtest.check", "--quick"]),
 ]
 
 # Two runs for two cores: both wait for real servers half of the time.

@@ -49,13 +49,16 @@ class Wire(asyncio.Protocol, ABC):
         try:
             async with asyncio.timeout(timeout_seconds):
                 await connection.connect()
-        except (RedisError, OSError, TimeoutError) as problem:
+        except (RedisError, OSError, TimeoutError, RuntimeError) as problem:
+            # RuntimeError is uvloop's for a write on a socket that the server has closed.
             await connection.disconnect(nowait=True)
             raise WireLostError(type(problem).__name__) from problem
         # redis-py has no public way to give its socket away.
         writer = connection._writer
         connection._reader = connection._writer = None
         assert writer is not None
+        if writer.transport.is_closing():
+            raise WireLostError("closed while it was opened")  # nobody would tell us
         self._writer = writer  # it would close the socket when collected
         self._transport = writer.transport
         self._transport.set_protocol(self)

@@ -24,6 +24,7 @@ from websockets.http11 import Response
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
+from loadtest.check.replica import Replica as Replica
 from tests.servers import ADMIN, API_KEY, API_SECRET, Gateway, user_headers, user_hmac
 
 Message = dict[str, Any]
@@ -378,59 +379,6 @@ async def resuming(*inboxes: ResumingInbox) -> AsyncIterator[None]:
         yield
         for task in running:
             task.cancel()
-
-
-# ---- what a client knows by its events alone
-
-
-_FLAGS = {"read": "read_at", "seen": "seen_at", "archived": "archived_at"}
-
-
-class Replica:
-    """An inbox put together from events, which must equal what REST lists."""
-
-    def __init__(self) -> None:
-        self._items: dict[str, Message] = {}
-
-    @property
-    def items(self) -> list[Message]:
-        """Everything in it, newest first."""
-        return list(reversed(self._items.values()))
-
-    @property
-    def counts(self) -> Message:
-        """The counts as an event must carry them."""
-        unarchived = [item for item in self._items.values() if item["archived_at"] is None]
-        return {**_counts(self._items.values()), "unarchived": _counts(unarchived)}
-
-    def apply(self, event: Message) -> None:
-        """Take an event in."""
-        data = event["data"]
-        match event["name"]:
-            case "notifications/delete":
-                del self._items[data["id"]]
-            case "notifications/read/all" | "notifications/seen/all" as name:
-                written = ["seen_at", "read_at"] if name == "notifications/read/all" else ["seen_at"]
-                for item in self._items.values():
-                    if _matches(item, data["filters"]):
-                        item.update({key: data["at"] for key in written if item[key] is None})
-            case _:
-                self._items[data["id"]] = dict(data["notification"])
-
-
-def _counts(items: Iterable[Message]) -> Message:
-    found = list(items)
-    return {
-        "unread_count": sum(item["read_at"] is None for item in found),
-        "unseen_count": sum(item["seen_at"] is None for item in found),
-    }
-
-
-def _matches(item: Message, filters: Message) -> bool:
-    flags = all((item[_FLAGS[name]] is not None) == value for name, value in filters.items() if name in _FLAGS)
-    category = (item["category"] or "uncategorized") in filters.get("categories", [item["category"] or "uncategorized"])
-    topic = item["topic"] in filters.get("topics", [item["topic"]])
-    return flags and category and topic
 
 
 # ---- a peer that does nothing by itself

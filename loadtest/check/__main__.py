@@ -1,0 +1,129 @@
+"""`python -m loadtest check`."""
+
+import asyncio
+import secrets
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import uvloop
+
+from loadtest.check import report
+from loadtest.check.faults import FAULTS, Fault
+from loadtest.check.run import Check, Plan
+from loadtest.check.servers import GATEWAY
+from loadtest.check.violations import Record
+
+PROGRESS_SECONDS = 5.0
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option(
+    "--fault",
+    "names",
+    multiple=True,
+    type=click.Choice([fault.name for fault in FAULTS]),
+    help="Only these; repeat it for several. All by default.",
+)
+@click.option("--topology", type=click.Choice(sorted({fault.topology for fault in FAULTS})), help="Default: both.")
+@click.option("--users", type=click.IntRange(1), default=16, show_default=True, help="Users, with four devices each.")
+@click.option("--seconds", type=click.FloatRange(0), default=300.0, show_default=True, help="How long faults strike.")
+@click.option("--fault-seconds", type=click.FloatRange(0.1), default=4.0, show_default=True, help="How long one lasts.")
+@click.option(
+    "--patience",
+    "patience_seconds",
+    type=click.FloatRange(1),
+    default=20.0,
+    show_default=True,
+    help="Seconds in which every device must have caught up.",
+)
+@click.option("--fail-fast", is_flag=True, help="End after the first fault with a violation.")
+@click.option("--quick", is_flag=True, help="Nearly every fault once and shortly: some 140 seconds.")
+@click.option("--seed", type=int, help="Repeats a run's schedule and writes. Random by default.")
+@click.option("--json", "path", type=click.Path(path_type=Path, dir_okay=False), help="Write the result there.")
+@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="A new directory for logs and data.")
+@click.option("--gateway-command", default=shlex.join(GATEWAY), help="What `serve` is added to; ours by default.")
+def main(
+    names: tuple[str, ...],
+    topology: str | None,
+    users: int,
+    seconds: float,
+    fault_seconds: float,
+    patience_seconds: float,
+    fail_fast: bool,
+    quick: bool,
+    seed: int | None,
+    path: Path | None,
+    keep: Path | None,
+    gateway_command: str,
+) -> None:
+    """Prove that nothing is lost, doubled or reordered while workers, Redis and links fail.
+
+    Users write and read over WebSocket, SSE and pull. Every event must follow the one before, with the counts that its
+    effect makes; after each fault every device must know exactly what the store lists. Exit code 1 otherwise.
+    """
+    faults: list[Fault] = [
+        fault
+        for fault in FAULTS
+        if (not names or fault.name in names) and (topology is None or fault.topology == topology)
+    ]
+    if not faults:
+        raise click.UsageError("none of these faults is of this topology")
+    if quick:
+        faults = [fault for fault in faults if names or fault.quick]
+        users, seconds, fault_seconds = min(users, 8), 0.0, 1.5
+    seed = secrets.randbelow(1_000_000) if seed is None else seed
+    plan = Plan(
+        seed,
+        users,
+        seconds,
+        fault_seconds,
+        faults,
+        command=tuple(shlex.split(gateway_command)),
+        patience_seconds=patience_seconds,
+        fail_fast=fail_fast,
+        keep=keep,
+    )
+    started = time.monotonic()
+
+    def say(text: str) -> None:
+        click.echo(f"{time.monotonic() - started:6.1f} s  {text}", err=True)
+
+    def show(record: Record) -> None:
+        say(
+            f"{record.fault}: sent {record.sent}, delivered {record.delivered}, resumed {record.resumed}, "
+            f"reset {record.reset}, recovered in {record.recovery_seconds:.1f} s, violations {record.violations}"
+        )
+
+    say(f"seed {seed}: {users} users, {len(faults)} faults")
+    check = Check(plan, say, show)
+    uvloop.run(_with_progress(check, say))
+    result = report.Result(
+        seed, users, round(time.monotonic() - started, 1), check.records, check.violations, check.count
+    )
+    click.echo(report.table(check.records))
+    click.echo(report.violations(result))
+    click.echo(f"{result.seconds:.0f} s, seed {seed}")
+    if path is not None:
+        report.write(result, path)
+    sys.exit(1 if check.count else 0)
+
+
+async def _with_progress(check: Check, say: Callable[[str], None]) -> None:
+    async def progress() -> None:
+        while True:
+            await asyncio.sleep(PROGRESS_SECONDS)
+            say(check.progress())
+
+    showing = asyncio.create_task(progress(), name="progress")
+    try:
+        await check.run()
+    finally:
+        showing.cancel()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""A real cluster of the bundled server: three primaries with a replica each, slots that move, primaries that die."""
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from gateway.store.topology import SLOTS, slot_of
+from loadtest.check.servers import RedisServer, wait_for
+
+NODE_TIMEOUT_MS = 1000
+PRIMARIES = 3
+JOIN_SECONDS = 30.0
+MOVE_SECONDS = 10.0
+
+
+@dataclass
+class Cluster:
+    """Its first three servers are primaries at the start, the others their replicas."""
+
+    directory: Path
+    servers: list[RedisServer] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """How a gateway is told of it: two of its nodes are enough."""
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in self.servers[:2])
+
+    def start(self) -> None:
+        """Start six servers and make a cluster of them."""
+        for number in range(2 * PRIMARIES):
+            directory = self.directory / f"node{number}"
+            directory.mkdir()
+            server = RedisServer("valkey", directory)
+            # A server's cluster bus listens 10,000 above its port unless told otherwise.
+            server.start(
+                *("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS)),
+                *("--cluster-port", str(_bus_port(server)), "--cluster-replica-validity-factor", "0"),
+                *("--repl-ping-replica-period", "1", "--appendonly", "yes"),
+            )
+            self.servers.append(server)
+        for number, server in enumerate(self.servers[:PRIMARIES]):
+            first, last = number * SLOTS // PRIMARIES, (number + 1) * SLOTS // PRIMARIES - 1
+            self.ask(server, "CLUSTER", "ADDSLOTSRANGE", first, last)
+            self.ask(server, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        for server in self.servers[1:]:
+            self.ask(server, "CLUSTER", "MEET", "127.0.0.1", self.servers[0].port, _bus_port(self.servers[0]))
+        wait_for(lambda: all(map(self._knows_all, self.servers)), "all to meet", JOIN_SECONDS)
+        for primary, replica in zip(self.servers[:PRIMARIES], self.servers[PRIMARIES:], strict=True):
+            self.ask(replica, "CLUSTER", "REPLICATE", self.ask(primary, "CLUSTER", "MYID"))
+        wait_for(self.healthy, "the cluster to be whole", JOIN_SECONDS)
+
+    def healthy(self) -> bool:
+        """Whether every running server sees every slot served, and every replica has caught up."""
+        return all(self._is_well(server) for server in self.servers if server.process is not None)
+
+    def primary_of(self, key: str) -> RedisServer:
+        """Give the server that a key lives on now."""
+        slot = slot_of(key)
+        for server in self.servers:
+            if server.process is None:
+                continue
+            for first, last, primary, *_ in self.ask(server, "CLUSTER", "SLOTS"):
+                if first <= slot <= last:
+                    return next(one for one in self.servers if one.port == primary[1])
+        raise AssertionError(f"nobody serves slot {slot}")
+
+    def move_slot_at_once(self, key: str) -> None:
+        """Move a key's slot, and all in it, to another primary in one step, as Valkey 9 can."""
+        source, target = self._move(key)
+        slot, target_id = slot_of(key), self.ask(target, "CLUSTER", "MYID")
+        self.ask(source, "CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", target_id)
+        wait_for(lambda: self.primary_of(key) is target, "the slot to move", MOVE_SECONDS)
+
+    def move_slot(self, key: str, pause: Callable[[], None] | None = None) -> None:
+        """Move a key's slot, and all in it, to another primary; with `pause`, key by key, and it comes before each.
+
+        Raises AssertionError if it never ends.
+        """
+        source, target = self._move(key)
+        slot, deadline = slot_of(key), time.monotonic() + MOVE_SECONDS
+        source_id, target_id = self.ask(source, "CLUSTER", "MYID"), self.ask(target, "CLUSTER", "MYID")
+        self.ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
+        self.ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
+        while keys := self.ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 1 if pause else 100):
+            if pause:
+                pause()
+            assert time.monotonic() < deadline, f"slot {slot} fills up again as it is moved: {keys[:5]}"
+            self.ask(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+        if pause:
+            pause()
+        for server in (target, source, *self.servers):
+            if server.process is not None:
+                with contextlib.suppress(redis.ResponseError):  # a replica needs not be told
+                    self.ask(server, "CLUSTER", "SETSLOT", slot, "NODE", target_id)
+
+    def _move(self, key: str) -> tuple[RedisServer, RedisServer]:
+        """Give from where to where a key may move."""
+        source = self.primary_of(key)
+        primaries = {primary[1] for _, _, primary, *_ in self.ask(source, "CLUSTER", "SLOTS")}
+        return source, next(one for one in self.servers if one.port in primaries and one is not source)
+
+    @contextlib.contextmanager
+    def hung_primary_of(self, key: str) -> Iterator[RedisServer]:
+        """Have a key's server hang for a block."""
+        server = self.primary_of(key)
+        assert server.process is not None
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            yield server
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+
+    def kill_primary_of(self, key: str) -> RedisServer:
+        """Kill a key's server, which its replica then takes over."""
+        server = self.primary_of(key)
+        server.stop(signal.SIGKILL)
+        return server
+
+    def ask(self, server: RedisServer, *command: str | int | bytes) -> Any:
+        """Run one command on one server; the first two words are one name where the first is `CLUSTER`."""
+        words = 2 if command[0] == "CLUSTER" else 1
+        with redis.Redis(port=server.port, protocol=2, socket_timeout=10) as client:
+            # It would decode the names, and some of ours are no text.
+            client.set_response_callback("CLUSTER GETKEYSINSLOT", lambda keys, **_: keys)
+            return client.execute_command(" ".join(map(str, command[:words])), *command[words:])
+
+    def _knows_all(self, server: RedisServer) -> bool:
+        return int(self._info(server)["cluster_known_nodes"]) == 2 * PRIMARIES
+
+    def _is_well(self, server: RedisServer) -> bool:
+        with contextlib.suppress(redis.RedisError):
+            info = self._info(server)
+            if info["cluster_state"] != "ok" or info["cluster_slots_ok"] != str(SLOTS):
+                return False
+            with redis.Redis(port=server.port) as client:
+                replication = client.info("replication")
+            return bool(replication["role"] == "master" or replication["master_link_status"] == "up")
+        return False
+
+    def _info(self, server: RedisServer) -> dict[str, str]:
+        with redis.Redis(port=server.port, decode_responses=True) as client:
+            client.set_response_callback("CLUSTER INFO", lambda text, **_: text)
+            text = str(client.execute_command("CLUSTER INFO"))
+        return dict(line.split(":", 1) for line in text.split() if ":" in line)
+
+
+def _bus_port(server: RedisServer) -> int:
+    return server.port + 10_000 if server.port < 55_000 else server.port - 10_000
+
+
+@contextlib.contextmanager
+def running_cluster(directory: Path) -> Iterator[Cluster]:
+    """A cluster for a block."""
+    cluster = Cluster(directory)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        for server in cluster.servers:
+            server.stop(signal.SIGKILL)

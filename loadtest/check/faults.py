@@ -1,0 +1,215 @@
+"""The faults: each strikes, lasts, and is healed when its function returns."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from loadtest.check.proxy import Proxy
+from loadtest.check.servers import RedisServer
+from loadtest.check.sites import ClusterSite, SingleSite, Site
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A row of the table. `strike` gets the site, the seeded choice and how long the fault is to last, in seconds."""
+
+    name: str
+    topology: str
+    strike: Callable[[Any, random.Random, float], Awaitable[None]]
+    may_lose: bool = False
+    """Whether a write that was acknowledged may be gone: a replica that takes over lacks what had not reached it."""
+
+    quick: bool = True
+    """Whether it is part of a quick run."""
+
+
+# ---- for either topology
+
+
+async def calm(site: Site, choice: random.Random, seconds: float) -> None:
+    """Nothing breaks."""
+    await asyncio.sleep(seconds)
+
+
+async def worker_kill(site: Site, choice: random.Random, seconds: float) -> None:
+    """Kill -9 of workers, one after the other, wherever."""
+    for _ in range(2):
+        gateway = choice.choice(site.gateways)
+        workers = gateway.children("worker")
+        if workers:
+            os.kill(choice.choice(workers), signal.SIGKILL)
+        await asyncio.sleep(seconds / 2)
+
+
+async def client_cut(site: Site, choice: random.Random, seconds: float) -> None:
+    """All links of clients are reset, again and again: everybody comes back at once while events flow."""
+    end = asyncio.get_running_loop().time() + seconds
+    while asyncio.get_running_loop().time() < end:
+        site.front.cut()
+        await asyncio.sleep(choice.uniform(0.1, 0.6))
+
+
+async def client_slow(site: Site, choice: random.Random, seconds: float) -> None:
+    """Links of clients have a delay."""
+    async with _slow(site.front, choice.uniform(0.05, 0.25)):
+        await asyncio.sleep(seconds)
+
+
+async def client_half_open(site: Site, choice: random.Random, seconds: float) -> None:
+    """Links of clients let nothing through and do not end."""
+    await _half_open(site.front, seconds)
+
+
+# ---- one Redis
+
+
+async def gateway_kill(site: SingleSite, choice: random.Random, seconds: float) -> None:
+    """Kill -9 of a whole gateway."""
+    site.front.cut()  # a restart before this one may have left everybody at the other
+    await asyncio.sleep(0.5)
+    gateway = choice.choice(site.gateways)
+    await asyncio.to_thread(gateway.stop, signal.SIGKILL)
+    await asyncio.sleep(seconds / 2)
+    await asyncio.to_thread(gateway.start)
+
+
+async def rolling_restart(site: SingleSite, choice: random.Random, seconds: float) -> None:
+    """SIGTERM and start of one gateway after the other."""
+    for gateway in choice.sample(site.gateways, len(site.gateways)):
+        await asyncio.to_thread(gateway.stop)
+        await asyncio.to_thread(gateway.start)
+
+
+async def redis_restart(site: SingleSite, choice: random.Random, seconds: float) -> None:
+    """An orderly restart of Redis."""
+    await _restart(site.redis, signal.SIGTERM, seconds)
+
+
+async def redis_kill(site: SingleSite, choice: random.Random, seconds: float) -> None:
+    """Kill -9 of Redis, which has all it acknowledged on disk."""
+    await _restart(site.redis, signal.SIGKILL, seconds)
+
+
+async def redis_pause(site: SingleSite, choice: random.Random, seconds: float) -> None:
+    """SIGSTOP of Redis."""
+    await _pause(site.redis, seconds)
+
+
+async def redis_cut(site: SingleSite, choice: random.Random, seconds: float) -> None:
+    """The links to Redis are reset, and refused for a while."""
+    site.back.refusing = True
+    site.back.cut()
+    await asyncio.sleep(seconds)
+    site.back.refusing = False
+
+
+async def redis_slow(site: SingleSite, choice: random.Random, seconds: float) -> None:
+    """The links to Redis have a delay, and clients come back meanwhile: what is read and what is heard drift apart."""
+    async with _slow(site.back, choice.uniform(0.02, 0.1)):
+        await client_cut(site, choice, seconds)
+
+
+async def redis_half_open(site: SingleSite, choice: random.Random, seconds: float) -> None:
+    """The links to Redis let nothing through and do not end."""
+    await _half_open(site.back, seconds)
+
+
+async def pubsub_cut(site: SingleSite, choice: random.Random, seconds: float) -> None:
+    """Redis cuts its subscribers, and no one else."""
+    with redis.Redis(port=site.redis.port) as admin:
+        for _ in range(3):
+            await asyncio.to_thread(admin.execute_command, "CLIENT", "KILL", "TYPE", "pubsub")
+            await asyncio.sleep(seconds / 3)
+
+
+# ---- a cluster
+
+
+async def slot_move(site: ClusterSite, choice: random.Random, seconds: float) -> None:
+    """Users' slots move to other primaries, one after the other, in one step each."""
+    for key in choice.choices(site.user_keys, k=4):
+        await asyncio.to_thread(site.cluster.move_slot_at_once, key)
+        await asyncio.sleep(seconds / 4)
+
+
+async def slot_move_by_key(site: ClusterSite, choice: random.Random, seconds: float) -> None:
+    """Users' slots move to other primaries, one after the other, key by key as clusters did before Valkey 9."""
+    for key in choice.choices(site.user_keys, k=4):
+        await asyncio.to_thread(site.cluster.move_slot, key)
+        await asyncio.sleep(seconds / 4)
+
+
+async def primary_kill(site: ClusterSite, choice: random.Random, seconds: float) -> None:
+    """Kill -9 of a primary; its replica takes over, and it comes back as a replica of that."""
+    dead = await asyncio.to_thread(site.cluster.kill_primary_of, choice.choice(site.user_keys))
+    await asyncio.sleep(max(4.0, seconds))
+    await asyncio.to_thread(dead.start)
+
+
+async def primary_pause(site: ClusterSite, choice: random.Random, seconds: float) -> None:
+    """SIGSTOP of a primary until its replica has taken over; it goes on not knowing that."""
+    server = await asyncio.to_thread(site.cluster.primary_of, choice.choice(site.user_keys))
+    await _pause(server, max(5.0, seconds))
+
+
+FAULTS = [
+    Fault("calm", "single", calm, quick=False),
+    Fault("worker_kill", "single", worker_kill),
+    Fault("gateway_kill", "single", gateway_kill),
+    Fault("rolling_restart", "single", rolling_restart),
+    Fault("redis_restart", "single", redis_restart),
+    Fault("redis_kill", "single", redis_kill),
+    Fault("redis_pause", "single", redis_pause),
+    Fault("redis_cut", "single", redis_cut),
+    Fault("redis_slow", "single", redis_slow),
+    Fault("redis_half_open", "single", redis_half_open),
+    Fault("pubsub_cut", "single", pubsub_cut),
+    Fault("client_cut", "single", client_cut),
+    Fault("client_slow", "single", client_slow),
+    Fault("client_half_open", "single", client_half_open),
+    Fault("cluster_calm", "cluster", calm, quick=False),
+    Fault("cluster_worker_kill", "cluster", worker_kill),
+    Fault("slot_move", "cluster", slot_move),
+    Fault("slot_move_by_key", "cluster", slot_move_by_key, quick=False),
+    Fault("primary_kill", "cluster", primary_kill, may_lose=True),
+    Fault("primary_pause", "cluster", primary_pause, may_lose=True),
+]
+
+
+async def _restart(server: RedisServer, number: int, seconds: float) -> None:
+    await asyncio.to_thread(server.stop, number)
+    await asyncio.sleep(seconds / 2)
+    await asyncio.to_thread(server.start)
+
+
+async def _pause(server: RedisServer, seconds: float) -> None:
+    assert server.process is not None
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+
+
+async def _half_open(proxy: Proxy, seconds: float) -> None:
+    proxy.fall_silent()
+    try:
+        await asyncio.sleep(max(4.0, seconds))  # under a heartbeat or two nobody would notice
+    finally:
+        proxy.speak()
+
+
+@contextlib.asynccontextmanager
+async def _slow(proxy: Proxy, seconds: float) -> AsyncIterator[None]:
+    proxy.delay_seconds = seconds
+    try:
+        yield
+    finally:
+        proxy.delay_seconds = 0.0

@@ -1,0 +1,63 @@
+"""What a client knows of an inbox by its events alone."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+Message = dict[str, Any]
+
+_FLAGS = {"read": "read_at", "seen": "seen_at", "archived": "archived_at"}
+
+
+class Replica:
+    """An inbox put together from events, on top of what was listed before, newest first; it must equal what REST lists.
+
+    `apply` raises KeyError for an event about an item that is not there.
+    """
+
+    def __init__(self, listed: Sequence[Message] = ()) -> None:
+        self._items = {str(item["id"]): dict(item) for item in reversed(listed)}
+
+    def __contains__(self, notification_id: str) -> bool:
+        return notification_id in self._items
+
+    @property
+    def items(self) -> list[Message]:
+        """Everything in it, newest first."""
+        return list(reversed(self._items.values()))
+
+    @property
+    def counts(self) -> Message:
+        """The counts as an event must carry them."""
+        unarchived = [item for item in self._items.values() if item["archived_at"] is None]
+        return {**_counts(self._items.values()), "unarchived": _counts(unarchived)}
+
+    def apply(self, event: Message) -> None:
+        """Take an event in."""
+        data = event["data"]
+        match event["name"]:
+            case "notifications/delete":
+                del self._items[data["id"]]
+            case "notifications/read/all" | "notifications/seen/all" as name:
+                written = ["seen_at", "read_at"] if name == "notifications/read/all" else ["seen_at"]
+                for item in self._items.values():
+                    if _matches(item, data["filters"]):
+                        item.update({key: data["at"] for key in written if item[key] is None})
+            case "notifications/new":
+                self._items[data["id"]] = dict(data["notification"])
+            case _:
+                self._items[data["id"]].update(data["notification"])
+
+
+def _counts(items: Iterable[Message]) -> Message:
+    found = list(items)
+    return {
+        "unread_count": sum(item["read_at"] is None for item in found),
+        "unseen_count": sum(item["seen_at"] is None for item in found),
+    }
+
+
+def _matches(item: Message, filters: Message) -> bool:
+    flags = all((item[_FLAGS[name]] is not None) == value for name, value in filters.items() if name in _FLAGS)
+    category = (item["category"] or "uncategorized") in filters.get("categories", [item["category"] or "uncategorized"])
+    topic = item["topic"] in filters.get("topics", [item["topic"]])
+    return flags and category and topic

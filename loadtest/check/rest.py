@@ -1,0 +1,110 @@
+"""What writers and devices ask for over REST, again and again until it is answered."""
+
+import asyncio
+import random
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from gateway.domain.event import Position
+from loadtest.check.replica import Message
+from loadtest.check.servers import ADMIN, user_headers
+
+PAUSE_SECONDS = 0.1
+ANSWER_SECONDS = 5.0
+RETRIED = (409, 502, 503, 504)
+"""A store that is away, or the first of two equal requests still under way."""
+
+PER_PAGE = 100
+
+
+class RefusedError(Exception):
+    """An answer that no repetition makes better. The message holds it."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was answered in the end, and after how many requests."""
+
+    response: httpx.Response
+    requests: int
+
+
+class Rest:
+    """A client of the whole site, through whatever breaks its links."""
+
+    def __init__(self, port: int):
+        no_authorities = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # plain HTTP; loading them takes 30 ms
+        limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
+        self._http = httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", timeout=ANSWER_SECONDS, verify=no_authorities, limits=limits
+        )
+
+    async def close(self) -> None:
+        """Drop every connection."""
+        await self._http.aclose()
+
+    async def once(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Ask once. Raises httpx.HTTPError."""
+        return await self._http.request(method, path, **options)
+
+    async def until_answered(self, method: str, path: str, expected: tuple[int, ...], **options: Any) -> Answer:
+        """Ask until the answer is one of those expected. Raises RefusedError for one that no repetition betters."""
+        requests = 0
+        while True:
+            requests += 1
+            try:
+                response = await self._http.request(method, path, **options)
+            except httpx.HTTPError:
+                pass
+            else:
+                if response.status_code in expected:
+                    return Answer(response, requests)
+                if response.status_code not in RETRIED:
+                    raise RefusedError(f"{method} {path}: {response.status_code} {response.text[:500]}")
+            await asyncio.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.5))
+
+    async def send(self, users: list[str], write: str, category: str | None, topic: str | None) -> Answer:
+        """Send to some users, once."""
+        notification = {
+            "title": write,
+            "category": category,
+            "topic": topic,
+            "recipients": [{"external_id": user} for user in users],
+        }
+        return await self.until_answered(
+            "POST",
+            "/notifications",
+            (201,),
+            headers={**ADMIN, "Idempotency-Key": write},
+            json={"notification": notification},
+        )
+
+    async def listed(self, user: str) -> tuple[list[Message], Position | None]:
+        """Give a user's whole inbox, newest first, and its position: all pages as of the same one."""
+        while True:
+            first = await self._page(user, 1)
+            at = first.headers.get("X-Inbox-Position")
+            found: list[Message] = list(first.json()["notifications"])
+            while len(found) < first.json()["total"]:
+                page = await self._page(user, len(found) // PER_PAGE + 1)
+                if page.headers.get("X-Inbox-Position") != at or not page.json()["notifications"]:
+                    break
+                found += page.json()["notifications"]
+            else:
+                return found, Position.parse(at) if at else None
+
+    async def position(self, user: str) -> Position | None:
+        """Give the position of a user's log."""
+        answer = await self.until_answered(
+            "GET", "/notifications", (200,), headers=user_headers(user), params={"per_page": "1"}
+        )
+        at = answer.response.headers.get("X-Inbox-Position")
+        return Position.parse(at) if at else None
+
+    async def _page(self, user: str, page: int) -> httpx.Response:
+        query = {"per_page": str(PER_PAGE), "page": str(page)}
+        answer = await self.until_answered("GET", "/notifications", (200,), headers=user_headers(user), params=query)
+        return answer.response

@@ -1,0 +1,144 @@
+"""What is broken: gateways with the store they share, and the proxies between."""
+
+import asyncio
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import httpx
+
+from gateway.domain.principal import ProjectId, UserId
+from gateway.store import keys
+from loadtest.check.cluster import Cluster, running_cluster
+from loadtest.check.devices import HEARTBEAT_SECONDS
+from loadtest.check.proxy import Proxy
+from loadtest.check.rest import Rest
+from loadtest.check.servers import GATEWAY, Gateway, RedisServer, running_redis, user_headers
+
+HEALED_SECONDS = 40.0
+SETTINGS = {
+    "INBOX_SECRET_KEY": "check",
+    "INBOX_REDIS_TIMEOUT_SECONDS": "1",
+    "INBOX_HEARTBEAT_SECONDS": str(HEARTBEAT_SECONDS),
+    "INBOX_MAX_MESSAGES_PER_MINUTE": "100000",
+    "INBOX_MAX_CONNECTIONS_PER_USER": "1000",
+    # Whoever is told to reset was not just too long away.
+    "INBOX_LOG_RETENTION_EVENTS": "1000000",
+    "INBOX_ACCESS_LOG": "false",
+}
+
+
+@dataclass
+class Site(ABC):
+    """Gateways behind one proxy, which is what clients know."""
+
+    topology: ClassVar[str]
+
+    gateways: list[Gateway]
+    front: Proxy
+
+    async def until_healed(self) -> None:
+        """Wait until every gateway is ready. Raises TimeoutError."""
+        async with asyncio.timeout(HEALED_SECONDS):
+            while not all(await asyncio.gather(*(self._is_ready(gateway) for gateway in self.gateways))):
+                await asyncio.sleep(0.05)
+
+    async def _is_ready(self, gateway: Gateway) -> bool:
+        with contextlib.suppress(httpx.HTTPError, AssertionError):
+            return await asyncio.to_thread(gateway.ready)
+        return False
+
+    @abstractmethod
+    async def learn_users(self, rest: Rest, users: list[str]) -> None:
+        """Take note of who the users are."""
+
+
+@dataclass
+class SingleSite(Site):
+    """Two gateways on one Valkey, whose acknowledged writes are on disk; a proxy in front of either."""
+
+    topology: ClassVar[str] = "single"
+
+    redis: RedisServer
+    back: Proxy
+
+    async def learn_users(self, rest: Rest, users: list[str]) -> None:
+        """Nothing depends on who they are."""
+
+
+@dataclass
+class ClusterSite(Site):
+    """One gateway with two workers on a cluster of three primaries with a replica each."""
+
+    topology: ClassVar[str] = "cluster"
+
+    cluster: Cluster
+    user_keys: list[str]
+
+    async def until_healed(self) -> None:
+        """Wait until every slot is served and has a replica, too. Raises TimeoutError."""
+        async with asyncio.timeout(HEALED_SECONDS):
+            while not await asyncio.to_thread(self.cluster.healthy):
+                await asyncio.sleep(0.05)
+        await super().until_healed()
+
+    async def learn_users(self, rest: Rest, users: list[str]) -> None:
+        """Find out which slots are theirs."""
+        for user in users:
+            answer = await rest.until_answered("GET", "/config", (200,), headers=user_headers(user))
+            _, project_id, _, user_id = str(answer.response.json()["ws"]["channel"]).split(":")
+            self.user_keys.append(keys.user(ProjectId(project_id), UserId(user_id)))
+
+
+@contextlib.asynccontextmanager
+async def running_single(directory: Path, command: tuple[str, ...] = GATEWAY) -> AsyncIterator[SingleSite]:
+    """Run a SingleSite for a block."""
+    data = directory / "redis"
+    data.mkdir()
+    with running_redis("valkey", data, "--appendonly", "yes", "--appendfsync", "always") as redis:
+        back = Proxy([redis.port])
+        await back.start()
+        settings = {**SETTINGS, "INBOX_REDIS_URL": f"redis://127.0.0.1:{back.port}/0"}
+        gateways = [
+            Gateway(directory / "a", {**settings, "INBOX_WORKERS": "2"}, command=command),
+            Gateway(directory / "b", settings, command=command),
+        ]
+        async with _running(gateways) as front:
+            yield SingleSite(gateways, front, redis, back)
+        await back.stop()
+
+
+@contextlib.asynccontextmanager
+async def running_clustered(directory: Path, command: tuple[str, ...] = GATEWAY) -> AsyncIterator[ClusterSite]:
+    """Run a ClusterSite for a block."""
+    starting = running_cluster(directory)
+    cluster = await asyncio.to_thread(starting.__enter__)
+    try:
+        settings = {**SETTINGS, "INBOX_REDIS_URL": cluster.url, "INBOX_WORKERS": "2"}
+        gateways = [Gateway(directory / "a", settings, command=command)]
+        async with _running(gateways) as front:
+            yield ClusterSite(gateways, front, cluster, [])
+    finally:
+        starting.__exit__(None, None, None)
+
+
+@contextlib.asynccontextmanager
+async def _running(gateways: list[Gateway]) -> AsyncIterator[Proxy]:
+    front = Proxy([gateway.port for gateway in gateways])
+    try:
+        await front.start()
+        for gateway in gateways:
+            await asyncio.to_thread(gateway.start)
+        yield front
+    finally:
+        for gateway in gateways:
+            if gateway.process is not None:
+                gateway.process.kill()
+                gateway.process.wait()
+        await front.stop()
+
+
+SITES = {"single": running_single, "cluster": running_clustered}

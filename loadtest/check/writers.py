@@ -1,0 +1,163 @@
+"""Who writes: backends that send to users, and every user's own commands. Each write is repeated until acknowledged."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from loadtest.check.journal import COMMANDS, Item, Journal
+from loadtest.check.rest import Answer, RefusedError, Rest
+from loadtest.check.servers import user_headers
+from loadtest.check.violations import Kind
+from loadtest.check.witness import Report
+
+BACKENDS = 3
+BACKEND_PAUSE_SECONDS = 0.05
+COMMAND_PAUSE_SECONDS = 0.3
+"""On average; exponential, so that writes of one user come close together as well as far apart."""
+
+CATEGORIES = ("orders", "billing", None)
+TOPICS = ("a", "b", None)
+MOST_ITEMS = 60
+"""A user whose inbox is as large deletes."""
+
+Work = Callable[[str], Awaitable[Answer]]
+
+_BULK_SHARE = 0.06
+_DELETE_SHARE = 0.1
+
+
+@dataclass
+class Gate:
+    """Lets writers through, and knows who is between asking and being answered."""
+
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+    under_way: set[str] = field(default_factory=set)
+    acknowledged: int = 0
+    repeated: int = 0
+
+    async def until_idle(self, seconds: float) -> set[str]:
+        """Close, wait for the answers, and give the writes that got none."""
+        self.opened.clear()
+        deadline = time.monotonic() + seconds
+        while self.under_way and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        return set(self.under_way)
+
+    def count(self, answer: Answer) -> None:
+        """Count an acknowledged write."""
+        self.acknowledged += 1
+        self.repeated += answer.requests - 1
+
+
+class Writers:
+    """All who write. `run` must be running."""
+
+    def __init__(self, seed: int, rest: Rest, journals: dict[str, Journal], report: Report):
+        self.gate = Gate()
+        self._seed = seed
+        self._rest = rest
+        self._journals = journals
+        self._report = report
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(BACKENDS):
+                tasks.create_task(self._backend(f"backend{number}"), name=f"backend{number}")
+            for user in self._journals:
+                tasks.create_task(self._owner(user), name=f"owner-{user}")
+
+    async def greet(self) -> None:
+        """Send each user something, so that they exist."""
+        for user in self._journals:
+            await self._send([user], f"hello.{user}", None, None)
+
+    # -- backends
+
+    async def _backend(self, name: str) -> None:
+        choice = random.Random(f"{self._seed} {name}")
+        users = list(self._journals)
+        number = 0
+        while True:
+            await asyncio.sleep(choice.expovariate(1 / BACKEND_PAUSE_SECONDS))
+            recipients = choice.sample(users, choice.choice((1, 1, 1, min(3, len(users)))))
+            category, topic = choice.choice(CATEGORIES), choice.choice(TOPICS)
+            await self.gate.opened.wait()
+            number += 1
+            await self._write(
+                f"{name}.{number}",
+                lambda write, r=recipients, c=category, t=topic: self._send(r, write, c, t),  # type: ignore[misc] # bound now
+            )
+
+    async def _send(self, users: list[str], write: str, category: str | None, topic: str | None) -> Answer:
+        started = time.monotonic()
+        answer = await self._rest.send(users, write, category, topic)
+        notification_id = str(answer.response.json()["notification"]["id"])
+        for user in users:
+            self._journals[user].sent_to(write, Item(notification_id, category or ""), started)
+        return answer
+
+    # -- users
+
+    async def _owner(self, user: str) -> None:
+        choice = random.Random(f"{self._seed} {user}")
+        journal = self._journals[user]
+        number = 0
+        while True:
+            await asyncio.sleep(choice.expovariate(1 / COMMAND_PAUSE_SECONDS))
+            await self.gate.opened.wait()
+            number += 1
+            write = f"{user}.{number}"
+            share = choice.random()
+            if share < _BULK_SHARE:
+                await self._write(write, lambda write: self._mark_all(user, journal, write, choice))
+            elif journal.items:
+                item = choice.choice(list(journal.items.values()))
+                if share < _BULK_SHARE + _DELETE_SHARE or len(journal.items) > MOST_ITEMS:
+                    await self._write(write, lambda write, i=item: self._delete(user, journal, write, i))  # type: ignore[misc] # bound now
+                else:
+                    command = choice.choice(COMMANDS)
+                    await self._write(
+                        write,
+                        lambda write, i=item, c=command: self._command(user, journal, write, i, c),  # type: ignore[misc] # bound now
+                    )
+
+    async def _command(self, user: str, journal: Journal, write: str, item: Item, command: str) -> Answer:
+        method, name = ("DELETE", "archive") if command == "unarchive" else ("POST", command)
+        path = f"/notifications/{item.id}/{name}"
+        answer = await self._rest.until_answered(method, path, (204,), headers=user_headers(user, write))
+        journal.commanded(write, command, item, answer.requests)
+        return answer
+
+    async def _delete(self, user: str, journal: Journal, write: str, item: Item) -> Answer:
+        # Who repeats it may find that it is done.
+        path = f"/notifications/{item.id}"
+        answer = await self._rest.until_answered("DELETE", path, (204, 404), headers=user_headers(user, write))
+        if answer.response.status_code == 404 and answer.requests == 1:
+            raise RefusedError(f"{item.id} is gone")
+        journal.removed(write, item, answer.requests)
+        return answer
+
+    async def _mark_all(self, user: str, journal: Journal, write: str, choice: random.Random) -> Answer:
+        flag, category = choice.choice(("read", "seen")), choice.choice((None, "orders"))
+        query = {"categories": category} if category else {}
+        journal.marking_all()
+        try:
+            answer = await self._rest.until_answered(
+                "POST", f"/notifications/{flag}", (204,), headers=user_headers(user, write), params=query
+            )
+        finally:
+            journal.mark_all_ended = time.monotonic()
+        journal.marked_all(write, flag, category, journal.mark_all_ended, answer.requests)
+        return answer
+
+    async def _write(self, write: str, work: Work) -> None:
+        self.gate.under_way.add(write)
+        try:
+            self.gate.count(await work(write))
+        except RefusedError as refused:
+            self._report(Kind.REFUSED, write, str(refused))
+        finally:
+            self.gate.under_way.discard(write)

@@ -1,0 +1,55 @@
+"""What a user's journal expects to find in the log: no less than what was acknowledged, no more than is certain."""
+
+from loadtest.check.journal import Item, Journal
+
+
+def with_item(journal: Journal) -> Item:
+    item = Item("id", "orders")
+    journal.sent_to("send", item, started=1.0)
+    return item
+
+
+def test_a_command_that_changes_something_is_expected_once() -> None:
+    journal = Journal()
+    item = with_item(journal)
+    journal.commanded("first", "read", item, requests=1)
+    journal.commanded("again", "read", item, requests=1)
+    journal.commanded("seen", "seen", item, requests=1)
+    assert journal.expected == {"send", "first"}
+    assert journal.once == {"send", "first", "again", "seen"}
+
+
+def test_a_command_that_was_repeated_may_come_late_so_that_nothing_is_known_of_its_item() -> None:
+    journal = Journal()
+    item = with_item(journal)
+    journal.commanded("read", "read", item, requests=2)
+    journal.commanded("unread", "unread", item, requests=1)
+    assert journal.expected == {"send", "read"}
+    assert "read" not in journal.once
+
+
+def test_what_was_sent_while_all_was_marked_may_be_marked_or_not() -> None:
+    journal = Journal()
+    journal.marking_all()
+    item = with_item(journal)
+    journal.marked_all("all", "read", None, ended=2.0, requests=1)
+    assert "all" not in journal.expected
+    journal.commanded("read", "read", item, requests=1)
+    assert "read" not in journal.expected
+
+
+def test_marking_a_category_leaves_others_alone() -> None:
+    journal = Journal()
+    item = with_item(journal)
+    journal.marked_all("billing", "read", "billing", ended=0.5, requests=1)
+    journal.marked_all("orders", "read", "orders", ended=0.6, requests=1)
+    assert journal.expected == {"send", "orders"}
+    assert (item.read, item.seen, item.archived) == (True, True, False)
+
+
+def test_a_deletion_is_expected_and_remembered() -> None:
+    journal = Journal()
+    journal.removed("delete", with_item(journal), requests=2)
+    assert journal.expected == {"send", "delete"}
+    assert journal.deleted == {"id"}
+    assert journal.items == {}

@@ -1,0 +1,92 @@
+"""The proxy passes bytes on until it is told otherwise."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from loadtest.check.proxy import Proxy
+
+SOON = 0.2
+
+
+@pytest.fixture
+async def proxy() -> AsyncIterator[Proxy]:
+    """A proxy in front of a server that echoes; the first target is not there."""
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(100):
+                writer.write(data)
+        writer.close()
+
+    async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+        proxy = Proxy([1, server.sockets[0].getsockname()[1]])
+        await proxy.start()
+        yield proxy
+        await proxy.stop()
+
+
+class Client:
+    """A connection through the proxy."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter):
+        self.reader = reader
+        self.writer = writer
+
+    async def ask(self, data: bytes) -> bytes:
+        self.writer.write(data)
+        async with asyncio.timeout(5):
+            return await self.reader.read(100)
+
+
+@contextlib.asynccontextmanager
+async def connected(proxy: Proxy) -> AsyncIterator[Client]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    with contextlib.closing(writer):
+        yield Client(reader, writer)
+
+
+async def test_it_passes_on_what_it_gets_to_the_target_that_is_there(proxy: Proxy) -> None:
+    for _ in range(3):
+        async with connected(proxy) as client:
+            assert await client.ask(b"hello") == b"hello"
+
+
+async def test_a_cut_link_is_reset(proxy: Proxy) -> None:
+    async with connected(proxy) as client:
+        await client.ask(b"hello")
+        proxy.cut()
+        with pytest.raises(ConnectionResetError):
+            await client.ask(b"again")
+
+
+async def test_who_comes_while_it_refuses_is_hung_up_on(proxy: Proxy) -> None:
+    proxy.refusing = True
+    async with connected(proxy) as client:
+        with contextlib.suppress(ConnectionResetError):
+            assert await client.ask(b"hello") == b""
+
+
+async def test_a_slow_link_delays_both_ways(proxy: Proxy) -> None:
+    proxy.delay_seconds = 0.1
+    async with connected(proxy) as client:
+        started = asyncio.get_running_loop().time()
+        assert await client.ask(b"hello") == b"hello"
+        assert asyncio.get_running_loop().time() - started >= 0.19
+
+
+async def test_a_silent_link_swallows_and_is_reset_when_it_could_speak_again(proxy: Proxy) -> None:
+    async with connected(proxy) as heard, connected(proxy) as idle:
+        assert await heard.ask(b"hello") == b"hello"
+        assert await idle.ask(b"hello") == b"hello"
+        proxy.fall_silent()
+        heard.writer.write(b"lost")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(SOON):
+                await heard.reader.read(100)
+        proxy.speak()
+        with pytest.raises(ConnectionResetError):
+            await heard.ask(b"again")
+        assert await idle.ask(b"again") == b"again"
