@@ -126,6 +126,9 @@ class HttpProtocol(HttpToolsProtocol):
                 self._give_to_stream()
                 return
         super().on_headers_complete()
+        if self._hub.draining and self.cycle is not None:
+            # Told with the answer, a client sends its next request elsewhere; without, into a closed connection.
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Pass the body on, but for that of a request whose socket is gone."""
