@@ -11,6 +11,7 @@ import uvloop
 
 from loadtest import baseline, machine, peers, report
 from loadtest.bench import FULL, PLANS, QUICK, Bench, Entrant, Plan
+from loadtest.check.__main__ import main as check
 from loadtest.machine import Cores
 from loadtest.scenarios import SCENARIOS
 from loadtest.targets import PEERS
@@ -167,6 +168,8 @@ def _verdict(ratios: baseline.Ratios, before: baseline.Ratios, worse: dict[str, 
     verdict = f"WORSE by more than {baseline.MOST_REGRESSION:.0%}: {', '.join(worse)}" if worse else "holds"
     return f"Against the floor of the same run: {'; '.join(compared) or 'nothing to compare'}: {verdict}"
 
+
+main.add_command(check, "check")
 
 if __name__ == "__main__":
     os.chdir(machine.ROOT)

@@ -84,13 +84,7 @@ WAYS: dict[str, Callable[[], None]] = {
 
 def start_workers_alike(way: str) -> None:
     """Have the supervisor start its workers by this module, too."""
-    start = supervisor._Worker.__init__
-
-    def start_by_this_module(worker: Any, arguments: list[str], *others: Any) -> None:
-        python, option, _, *command = arguments
-        start(worker, [python, option, MODULE, way, *command], *others)
-
-    supervisor._Worker.__init__ = start_by_this_module  # type: ignore[assignment, method-assign] # which is the purpose
+    supervisor.WORKER_COMMAND[:] = [sys.executable, "-m", MODULE, way, "worker"]
 
 
 if __name__ == "__main__":
