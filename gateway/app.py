@@ -51,6 +51,9 @@ from gateway.store.workspaces import WorkspaceStore
 from gateway.telemetry import log
 from gateway.workspace_auth import WorkspaceAuthenticator, WorkspaceTokens
 
+LAST_ANSWERS_SECONDS = 2.0
+"""How long a worker that stops goes on answering at least, if clients keep connections to it open."""
+
 CORS_MAX_AGE_SECONDS = 86400
 EXPOSED_HEADERS = (
     "Retry-After",
@@ -188,26 +191,39 @@ def _end_with(task: "asyncio.Task[None]") -> None:
 class Server(uvicorn.Server):
     """uvicorn's server, except that open inboxes are told to go before it shuts down, not all at once."""
 
-    def __init__(self, config: uvicorn.Config, worker: Worker):
+    def __init__(self, config: uvicorn.Config, worker: Worker, ready_fd: int | None):
         super().__init__(config)
         self._worker = worker
+        self._ready_fd = ready_fd
 
     async def startup(self, sockets: Any = None) -> None:
         """Start; then take what will live as long as the process out of the garbage collector's sight."""
         await super().startup(sockets)
         gc.collect()
         gc.freeze()
+        if self._ready_fd is not None and self.started:
+            with contextlib.suppress(OSError):  # the supervisor is gone, and we are about to be
+                os.write(self._ready_fd, b"1")
+            os.close(self._ready_fd)
 
     async def shutdown(self, sockets: Any = None) -> None:
         """Stop accepting, say goodbye to every open inbox spread over the drain time, then let uvicorn finish."""
         for server in self.servers:
             server.close()
-        await self._worker.hub.drain(self._worker.settings.drain_seconds)
+        seconds = self._worker.settings.drain_seconds
+        started = time.monotonic()
+        await self._worker.hub.drain(seconds)
+        # Clients that keep a connection open are told with their next answer that this was the last one.
+        while self.server_state.connections and time.monotonic() < started + min(seconds, LAST_ANSWERS_SECONDS):
+            await asyncio.sleep(0.05)
         await super().shutdown(sockets)
 
 
-def build_server(settings: Settings) -> Server:
-    """Build one worker's server; call `serve` or `run` with the sockets to listen on."""
+def build_server(settings: Settings, ready_fd: int | None = None) -> Server:
+    """Build one worker's server; call `serve` or `run` with the sockets to listen on.
+
+    One byte is written to `ready_fd`, which is closed then, when it listens.
+    """
     worker = Worker(settings)
 
     config = uvicorn.Config(
@@ -225,7 +241,7 @@ def build_server(settings: Settings) -> Server:
         timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
         backlog=4096,
     )
-    return Server(config, worker)
+    return Server(config, worker, ready_fd)
 
 
 def _build_asgi(settings: Settings, services: Services, lifespan: Any) -> ASGIApp:

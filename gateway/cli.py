@@ -76,14 +76,15 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
 
 @cli.command(hidden=True)
 @click.option("--fd", type=int, required=True)
-def worker(fd: int) -> None:
-    """Serve on an inherited socket; `serve` starts this."""
+@click.option("--ready-fd", type=int, required=True)
+def worker(fd: int, ready_fd: int) -> None:
+    """Serve on an inherited socket, and say on a pipe when that has begun; `serve` starts this."""
     from gateway.app import build_server
     from gateway.telemetry import configure_logging
 
     settings = _settings()
     configure_logging(settings.log_level)
-    build_server(settings).run([socket.socket(fileno=fd)])
+    build_server(settings, ready_fd).run([socket.socket(fileno=fd)])
 
 
 @cli.command(hidden=True)

@@ -135,6 +135,9 @@ class HttpProtocol(HttpToolsProtocol):
             self.server, self.client = get_local_addr(self.transport), get_remote_addr(self.transport)
         self.scope["server"], self.scope["client"] = self.server, self.client
         super().on_headers_complete()
+        if self._hub.draining and self.cycle is not None:
+            # Told with the answer, a client sends its next request elsewhere; without, into a closed connection.
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Pass the body on, but for that of a request whose socket is gone."""

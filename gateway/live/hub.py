@@ -36,6 +36,10 @@ TICK_SECONDS = 0.25
 CONCURRENT_READS = 32
 """Log reads under way at once: a reconnect storm must leave Redis connections for the API."""
 
+CONCURRENT_ADMISSIONS = 64
+"""Connections let in at once. When all clients come back together the others wait their turn here, not for Redis, whose
+answers would then come later than a call may take; and whoever calls the API meanwhile waits for these few only."""
+
 READ_RETRY_SECONDS = 0.5
 
 _CLOSE_CODES = {
@@ -103,6 +107,7 @@ class Hub:
         self._feeds: dict[bytes, Feed] = {}
         self._reads: dict[tuple[Feed, Position | None], list[Connection]] = {}
         self._read_slots = asyncio.Semaphore(CONCURRENT_READS)
+        self._admissions = asyncio.Semaphore(CONCURRENT_ADMISSIONS)
         self._tasks: asyncio.TaskGroup | None = None
         self._changed_projects: set[str] = set()
         self._perhaps_changed_projects: set[str] = set()
@@ -130,7 +135,7 @@ class Hub:
 
     def admit(self, connection: Connection, credentials: Credentials) -> None:
         """Verify credentials and open the connection's stream; the answer comes as effects of its session."""
-        self._spawn(self._admit(connection, credentials), [connection])
+        self._spawn(self._admit_in_turn(connection, credentials), [connection])
 
     def renew(self, connection: Connection, credentials: Credentials) -> None:
         """Verify fresh credentials of a connection that is open."""
@@ -253,6 +258,18 @@ class Hub:
             log.exception("live_task_failed")
             for connection in connections:
                 connection.carry_out(connection.session.close(CloseCode.INTERNAL_ERROR, retry_after_ms()))
+
+    async def _admit_in_turn(self, connection: Connection, credentials: Credentials) -> None:
+        async with self._admissions:
+            if connection.session.closed:
+                return  # it gave up meanwhile
+            if not self._link.healthy:
+                # Nobody can be let in: those behind need not wait to be told.
+                connection.carry_out(
+                    connection.session.refused(CloseCode.TRY_AGAIN_LATER, retry_after_ms=retry_after_ms())
+                )
+                return
+            await self._admit(connection, credentials)
 
     async def _admit(self, connection: Connection, credentials: Credentials) -> None:
         session = connection.session
