@@ -30,6 +30,11 @@ MAX_HEAD_BYTES = 64 * 1024
 """Request line and headers together; Apache and nginx take 8 to 32 KB by default."""
 
 
+MAX_PIPELINED = 32
+"""Requests that may wait on one connection for the answers to those before them. uvicorn takes all that comes in one
+read, which may be thousands at some kilobytes each; hardly any client sends even two."""
+
+
 class _JoinedWrites:
     """A transport on which the writes of one turn of the loop leave together, at its end.
 
@@ -68,6 +73,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(**arguments)
         self._hub = hub
         self._given_away = False
+        self._cut_off = False
         self._in_head = True
         self._head_bytes = 0
         self._slot: int | None = None
@@ -97,7 +103,7 @@ class HttpProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            if self._given_away:
+            if self._given_away and not self._cut_off:
                 self._give_to_websocket(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self.send_400_response("Invalid HTTP request received.")
@@ -121,7 +127,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Start the request, or give the socket to an event stream."""
         self._in_head = False
         self._head_finished()
-        if self._given_away:
+        if self._given_away or self._cut_off:
             return  # what a client sends after its request for a stream means nothing
         idle = self.cycle is None or self.cycle.response_complete
         if idle and self.parser.get_method() == b"GET":
@@ -131,6 +137,10 @@ class HttpProtocol(HttpToolsProtocol):
             if self._url_path() == SSE_PATH:
                 self._give_to_stream()
                 return
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self._cut_off = True
+            self.transport.abort()
+            return
         if self.server is None:
             self.server, self.client = get_local_addr(self.transport), get_remote_addr(self.transport)
         self.scope["server"], self.scope["client"] = self.server, self.client
@@ -141,12 +151,12 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Pass the body on, but for that of a request whose socket is gone."""
-        if not self._given_away:
+        if not (self._given_away or self._cut_off):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Finish the request, but for one whose socket is gone."""
-        if not self._given_away:
+        if not (self._given_away or self._cut_off):
             super().on_message_complete()
 
     def _expect_head(self) -> None:

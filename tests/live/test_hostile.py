@@ -1,0 +1,168 @@
+"""Peers that mean harm, many at once: the worker's memory stays bounded and other inboxes go on."""
+
+import asyncio
+import contextlib
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.frames import Frame, Opcode
+
+from tests.live.clients import (
+    TRANSPORTS,
+    Ended,
+    RawWebSocket,
+    open_inbox,
+    open_raw_websocket,
+    raw_socket,
+    receive_until,
+    send,
+    send_request,
+)
+from tests.live.test_delivery import resident_bytes
+from tests.servers import Gateway, running_gateway, user_headers
+
+PEERS = 100
+BYTES_PER_PEER = 100_000
+"""What one of them may cost at most, with what the allocator does not give back. Each sends or asks for more."""
+
+
+@pytest.fixture(scope="module")
+def besieged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway with the limits of the defaults, except that one user may have all these connections."""
+    directory: Path = tmp_path_factory.mktemp("besieged")
+    with running_gateway(directory / "data", INBOX_MAX_CONNECTIONS_PER_USER="1000") as gateway:
+        yield gateway
+
+
+@contextlib.asynccontextmanager
+async def unharmed(gateway: Gateway, user: str) -> AsyncIterator[None]:
+    """Others get their events during a block and after it, memory is bounded, and nothing is logged as our fault."""
+    (worker,) = gateway.children("worker")
+    innocent = f"{user}-innocent"
+    async with contextlib.AsyncExitStack() as stack:
+        http = await stack.enter_async_context(httpx.AsyncClient(base_url=gateway.url, timeout=10))
+        inboxes = [await stack.enter_async_context(open_inbox(each, gateway, innocent)) for each in TRANSPORTS]
+        before = resident_bytes(worker)
+        yield
+        for _ in range(3):
+            sent = await send(http, innocent)
+            for inbox in inboxes:
+                assert (await inbox.event())["data"]["id"] == sent
+        assert (await http.get("/healthz")).status_code == 200
+    assert resident_bytes(worker) - before < PEERS * BYTES_PER_PEER
+    assert gateway.children("worker") == [worker]
+    assert "Traceback" not in gateway.log
+
+
+async def garbage(peer: RawWebSocket) -> None:
+    await peer.send_bytes(b"\xff" * 300_000)
+
+
+async def a_frame_that_claims_to_be_endless(peer: RawWebSocket) -> None:
+    await peer.send_bytes(b"\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0" + b"x" * 300_000)
+
+
+async def fragments_without_end(peer: RawWebSocket) -> None:
+    await peer.send(Opcode.TEXT, b"", fin=False)
+    await peer.send_bytes(Frame(Opcode.CONT, b"x" * 50, fin=False).serialize(mask=True) * 5_000)
+
+
+async def ten_thousand_pings(peer: RawWebSocket) -> None:
+    await peer.send_bytes(Frame(Opcode.PING, b"x" * 125).serialize(mask=True) * 10_000)
+
+
+async def a_compressed_bomb(peer: RawWebSocket) -> None:
+    bomb = zlib.compress(b"\0" * 50_000_000, wbits=-15)
+    frame = bytearray(Frame(Opcode.TEXT, bomb[:5_000]).serialize(mask=True))
+    frame[0] |= 0x40  # RSV1: compressed, which we never agreed to
+    await peer.send_bytes(bytes(frame))
+
+
+async def frames_that_mean_nothing(peer: RawWebSocket) -> None:
+    await peer.send_bytes(b"\x83\x80\0\0\0\0" * 10_000)
+
+
+ATTACKS = [
+    (garbage, 1002),
+    (a_frame_that_claims_to_be_endless, 1009),
+    (fragments_without_end, 4505),
+    (ten_thousand_pings, 4505),
+    (a_compressed_bomb, 1002),
+    (frames_that_mean_nothing, 1002),
+]
+
+
+@pytest.mark.parametrize(("attack", "code"), ATTACKS, ids=[attack.__name__ for attack, _ in ATTACKS])
+async def test_peers_that_break_the_protocol_are_closed_and_cost_nothing(
+    besieged: Gateway, user: str, attack: Callable[[RawWebSocket], Awaitable[None]], code: int
+) -> None:
+    async with unharmed(besieged, user), contextlib.AsyncExitStack() as stack:
+        peers = [await stack.enter_async_context(open_raw_websocket(besieged, user)) for _ in range(PEERS)]
+        for peer in peers:
+            await peer.message()
+            with contextlib.suppress(ConnectionError):  # it is cut while it still sends
+                await attack(peer)
+    async with open_raw_websocket(besieged, user) as peer:
+        await peer.message()
+        with contextlib.suppress(ConnectionError):
+            await attack(peer)
+        assert await closing_code(peer) in (code, None)
+
+
+async def closing_code(peer: RawWebSocket) -> int | None:
+    """Read up to the close frame, and give its code; None for who was cut because it went on sending."""
+    with contextlib.suppress(Ended):
+        while (frame := await peer.frame()).opcode is not Opcode.CLOSE:
+            pass
+        return int.from_bytes(bytes(frame.data)[:2])
+    return None
+
+
+async def test_handshakes_that_never_finish_cost_little(besieged: Gateway, user: str) -> None:
+    async with unharmed(besieged, user), contextlib.AsyncExitStack() as stack:
+        for number in range(3 * PEERS):
+            sock = await stack.enter_async_context(raw_socket(besieged))
+            beginning = (b"", b"G", b"GET /realtime/ws HTTP/1.1\r\nUpgrade: websocket\r\nX: " + b"x" * 30_000)[
+                number % 3
+            ]
+            await asyncio.get_running_loop().sock_sendall(sock, beginning)
+
+
+async def test_sockets_that_open_and_say_nothing_more_cost_little(besieged: Gateway, user: str) -> None:
+    async with unharmed(besieged, user), contextlib.AsyncExitStack() as stack:
+        for number in range(2 * PEERS):
+            sock = await stack.enter_async_context(raw_socket(besieged))
+            if number % 2:
+                await send_request(sock, "/realtime/sse", user_headers(user))
+                await receive_until(sock, b"}\n\n")
+            else:
+                peer = RawWebSocket(sock, besieged.websocket_url)
+                await peer.shake_hands({})  # and never says who it is
+
+
+async def test_a_message_that_comes_byte_by_byte_is_understood_and_holds_nobody_up(
+    besieged: Gateway, user: str
+) -> None:
+    message = Frame(Opcode.TEXT, b'{"type":"ping"}').serialize(mask=True)
+    async with unharmed(besieged, user), open_raw_websocket(besieged, user) as peer:
+        await peer.message()
+        for byte in message:
+            await peer.send_bytes(bytes([byte]))
+            await asyncio.sleep(0)
+        assert await peer.message() == {"type": "pong"}
+
+
+async def test_requests_whose_answers_nobody_reads_are_not_all_taken(besieged: Gateway, user: str) -> None:
+    async with unharmed(besieged, user), contextlib.AsyncExitStack() as stack:
+        socks = [await stack.enter_async_context(raw_socket(besieged, 4096)) for _ in range(20)]
+
+        async def ask_without_end(sock: object) -> None:
+            with contextlib.suppress(ConnectionError, TimeoutError):
+                async with asyncio.timeout(0.5):  # the kernel's buffers are full by then
+                    while True:
+                        await send_request(sock, "/openapi.json", {}, times=100)  # type: ignore[arg-type]
+
+        await asyncio.gather(*map(ask_without_end, socks))
