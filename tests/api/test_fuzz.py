@@ -38,7 +38,11 @@ near_misses = st.recursive(
     json_values, lambda inner: st.dictionaries(names, inner | st.lists(inner, max_size=3), max_size=4), max_leaves=8
 )
 bodies = st.binary(max_size=200) | near_misses.map(lambda value: json.dumps(value).encode())
-header_values = st.text(st.characters(min_codepoint=33, max_codepoint=255, exclude_characters="\x7f"), max_size=80)
+header_values = st.text(
+    st.characters(min_codepoint=33, max_codepoint=255, exclude_characters="\x7f", exclude_categories=["Cc", "Zs"]),
+    min_size=1,
+    max_size=80,
+)
 
 
 @pytest.fixture
