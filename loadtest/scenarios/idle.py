@@ -1,6 +1,7 @@
 """Idle connections, each of a user of its own: resident memory, and CPU with heartbeats on.
 
-Memory is the growth over a warmed-up server with some connections, after a collection of garbage, per connection.
+Memory is the growth over a warmed-up server with many connections, after a collection of garbage, per connection: the
+first ones fill what the start left free, and would seem to cost nothing.
 What the kernel keeps for a socket (about 4 KB) is in nobody's figure.
 """
 
