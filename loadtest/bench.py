@@ -173,6 +173,7 @@ class Bench:
     with_gateway: bool = True
     workers: int = 1
     say: Callable[[str], None] = print
+    floors: Sequence[Entrant] = tuple(Entrant(kind.name, kind) for kind in FLOORS)
     rows: list[Row] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
@@ -183,11 +184,6 @@ class Bench:
     def gateway(self, **settings: str) -> GatewayTarget:
         """Build a gateway."""
         return GatewayTarget(self.cores, self.workers, **settings)
-
-    @property
-    def floors(self) -> list[Entrant]:
-        """The floors."""
-        return [Entrant(kind.name, kind) for kind in FLOORS]
 
     @contextlib.asynccontextmanager
     async def started(self, entrant: Entrant) -> AsyncIterator[Target | None]:

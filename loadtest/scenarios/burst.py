@@ -47,6 +47,16 @@ async def _measure(bench: Bench, target: Target, transport: str) -> None:
         figures = meter.figures(count)
         writes = data_segments(crowd.clients) - before
     faults = await verdict(crowd, journal)
-    bench.add("burst", target, transport, 1, faults, events=events, writes_per_event=writes / count, **figures)
+    bench.add(
+        "burst",
+        target,
+        transport,
+        1,
+        faults,
+        events=events,
+        delivered=journal.received,
+        writes_per_event=writes / count,
+        **figures,
+    )
     await pool.close()
     await crowd.close()

@@ -67,6 +67,7 @@ async def _resume(bench: Bench, target: GatewayTarget, transport: str, positions
         len(users),
         faults,
         how=f"resuming with {bench.plan.missed_events} missed events",
+        delivered=sum(journal.received for journal in journals),
         **figures,
     )
     await crowd.close()

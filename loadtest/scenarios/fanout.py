@@ -216,6 +216,7 @@ def _report(bench: Bench, each: _Contestant, floors: Sequence[_Contestant]) -> N
         bytes_per_message=each.message_bytes,
         writes_per_delivery=each.middle("writes"),
         **ratios,
+        delivered=each.journal.received,
         rate=each.rate,
         latency_ms=percentiles(each.latencies),
         generator_lag_ms=percentiles(each.lags),
@@ -264,6 +265,7 @@ async def _broadcast(bench: Bench, target: GatewayTarget, transport: str) -> Non
         len(users),
         await verdict(crowd, journal),
         **figures,
+        delivered=journal.received,
         rate=rate,
         latency_ms=percentiles(journal.latencies[first:]),
     )

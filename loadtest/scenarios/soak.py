@@ -85,6 +85,7 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
         faults,
         seconds=plan.soak_seconds,
         rate=plan.soak_rate,
+        delivered=journal.received,
         flat=all(growth[name] <= allowed for name, allowed in _allowed(samples).items()),
         growth=growth,
         latency_ms=percentiles(journal.latencies),

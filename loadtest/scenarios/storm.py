@@ -64,6 +64,7 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
         transport,
         len(users),
         faults + crowd_faults(back),
+        delivered=sum(journal.received for journal in journals),
         all_ready_seconds=ready_seconds,
         all_caught_up_seconds=seconds,
         per_second=len(users) / seconds,

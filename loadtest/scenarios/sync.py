@@ -92,6 +92,7 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
         transport,
         len(users),
         faults,
+        delivered=watch.counts.total(),
         rate=plan.sync_rate,
         latency_ms=percentiles(watch.latencies),
         answer_ms=percentiles(first_device.answer_times()),

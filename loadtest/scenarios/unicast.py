@@ -129,4 +129,14 @@ async def _highest(load: _Load, rate: float, seconds: float) -> dict[str, Any]:
 
 def _add(bench: Bench, load: _Load, at: str, highest: float | None, figures: dict[str, Any]) -> None:
     faults = crowd_faults(load.crowd)
-    bench.add("unicast", load.target, load.transport, len(load.users), faults, at=at, highest=highest, **figures)
+    bench.add(
+        "unicast",
+        load.target,
+        load.transport,
+        len(load.users),
+        faults,
+        at=at,
+        highest=highest,
+        delivered=load.journal.received,
+        **figures,
+    )
