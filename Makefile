@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test install lock clean
+.PHONY: run test loadtest install lock clean
 
 run: install
 	$(BIN)/inbox-gateway serve
@@ -12,6 +12,11 @@ run: install
 test: .venv/installed-dev
 	@sh tests/system.sh
 	$(BIN)/python -m tests
+
+# What the gateway costs, beside the peers that are installed: a table, plots and JSON in build/loadtest.
+# LOADTEST_INSTALL_PEERS=1 installs peers first, outside the repository.
+loadtest: install
+	$(BIN)/python -m loadtest run $(if $(filter 1,$(LOADTEST_INSTALL_PEERS)),--install-peers)
 
 install: .venv/installed
 

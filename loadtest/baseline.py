@@ -1,7 +1,7 @@
 """What a run is compared with: ratios to the floors of the same run, which a faster or slower machine does not move."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ from loadtest.targets.floor import RAW, AsyncioFloorTarget
 
 FILE = Path(__file__).parent / "baseline.json"
 MOST_REGRESSION = 0.3
+SCENARIO_OF = {"cpu": "fanout", "memory": "idle"}
+"""Which scenario a figure comes from."""
 
 Ratios = dict[str, float]
 """By name: `websocket cpu`, `sse memory`, …"""
@@ -44,6 +46,13 @@ def write(path: Path, plan: str, found: Ratios, machine: Mapping[str, Any]) -> N
     known = content.get(plan, {}).get("ratios", {})
     content[plan] = {"ratios": {**known, **found}, "machine": dict(machine)}
     path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+
+
+def covered(before: Ratios, scenarios: Collection[str], transports: Collection[str]) -> Ratios:
+    """Give the ratios of a baseline that a run of these should have found, too."""
+    figures = [figure for figure, scenario in SCENARIO_OF.items() if scenario in scenarios]
+    names = [f"{transport} {figure}" for transport in transports for figure in figures]
+    return {name: before[name] for name in names if name in before}
 
 
 def regressions(now: Ratios, before: Ratios) -> dict[str, float]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from loadtest import machine
 from loadtest.clients import Crowd
-from loadtest.journal import Faults, Row
+from loadtest.journal import Faults, Journal, Row
 from loadtest.machine import Cores, ProcessGoneError, Usage
 from loadtest.targets import FLOORS
 from loadtest.targets.base import MissingError, Target
@@ -20,6 +20,12 @@ from loadtest.targets.gateway import GatewayTarget
 DELIVERY_SECONDS = 10.0
 """What has not come by then is lost."""
 
+TRAILING_SECONDS = 0.05
+"""How long a server is still watched after the last event: what it does behind a delivery is part of its cost."""
+
+VERDICT_SECONDS = 0.25
+"""How long events that nobody waits for, because they are too many, may take before the books are closed."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -27,6 +33,7 @@ class Plan:
 
     name: str
     warm_up: int
+    """Connections that are there before anything is measured: enough to use up what memory a start leaves free."""
     idle_steps: tuple[int, ...]
     """Connections at which memory is read; 0 is as many as the file limit allows, for the gateway alone."""
     idle_seconds: float
@@ -60,7 +67,7 @@ class Plan:
 
 FULL = Plan(
     name="full",
-    warm_up=200,
+    warm_up=1000,
     idle_steps=(500, 1000, 2000, 0),
     idle_seconds=25,
     heartbeat_seconds=25,
@@ -88,7 +95,7 @@ FULL = Plan(
 
 QUICK = Plan(
     name="quick",
-    warm_up=100,
+    warm_up=500,
     idle_steps=(500, 1000),
     idle_seconds=4,
     heartbeat_seconds=2,
@@ -166,6 +173,7 @@ class Bench:
     with_gateway: bool = True
     workers: int = 1
     say: Callable[[str], None] = print
+    floors: Sequence[Entrant] = tuple(Entrant(kind.name, kind) for kind in FLOORS)
     rows: list[Row] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
@@ -176,11 +184,6 @@ class Bench:
     def gateway(self, **settings: str) -> GatewayTarget:
         """Build a gateway."""
         return GatewayTarget(self.cores, self.workers, **settings)
-
-    @property
-    def floors(self) -> list[Entrant]:
-        """The floors."""
-        return [Entrant(kind.name, kind) for kind in FLOORS]
 
     @contextlib.asynccontextmanager
     async def started(self, entrant: Entrant) -> AsyncIterator[Target | None]:
@@ -267,6 +270,10 @@ class Meter:
         self._target = target
         self._before = machine.usage(self._pids)
 
+    async def trailing(self) -> None:
+        """Wait for what the server still does when everything has arrived, so that it is counted."""
+        await asyncio.sleep(TRAILING_SECONDS)
+
     def read(self) -> Usage:
         """Give what was spent since the beginning."""
         return machine.usage(self._pids) - self._before
@@ -274,9 +281,9 @@ class Meter:
     def figures(self, count: float) -> dict[str, Any]:
         """Give the CPU of each of `count`, by role; None where the processes are not known."""
         spent = self.read()
-        figures: dict[str, Any] = spent.per(count)
+        figures: dict[str, Any] = {**spent.per(count), "server_busy": spent.server_busy(self._target.cores)}
         if not self._pids:
-            figures |= dict.fromkeys(("cpu_us", "cpu_us_server", "cpu_us_redis"))
+            figures |= dict.fromkeys(("cpu_us", "cpu_us_server", "cpu_us_redis", "server_busy"))
         return {**figures, "client_busy": spent.client_busy}
 
 
@@ -296,6 +303,12 @@ def no_garbage_collection() -> Iterator[None]:
 def crowd_faults(crowd: Crowd) -> Faults:
     """Count what went wrong with the connections themselves."""
     return Faults(closed=crowd.ended, resets=crowd.resets)
+
+
+async def verdict(crowd: Crowd, journal: Journal) -> Faults:
+    """Count what went wrong, once what came too often had time to come."""
+    await asyncio.sleep(VERDICT_SECONDS)
+    return crowd_faults(crowd) + journal.verify(crowd.clients)
 
 
 async def until(condition: Callable[[], Any], seconds: float = DELIVERY_SECONDS) -> bool:

@@ -107,11 +107,14 @@ class Client(asyncio.Protocol, ABC):
 
     def received(self, message: bytes) -> None:
         """Act on a message."""
-        number = mark_of(message)
-        if number is not None and self.journal is not None:
+        if self.journal is not None and (number := self.number_of(message)) is not None:
             self.journal.arrived(self, number)
         if self.on_message is not None:
             self.on_message(self, message)
+
+    def number_of(self, message: bytes) -> int | None:
+        """Give the number of the event that a message delivers; None when it delivers none."""
+        return mark_of(message)
 
     # -- inside
 

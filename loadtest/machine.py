@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 
 SERVER, REDIS = "server", "redis"
 
-SPARE_FILES = 700
+SPARE_FILES = 1500
 """Descriptors that are no measured connection: servers' own, publishers, warm-up."""
 
 _TFD_NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
@@ -131,6 +131,11 @@ class Usage:
         scale = 1e6 / max(1, count)
         figures = {"cpu_us_server": self.server * scale, "cpu_us_redis": self.redis * scale}
         return {**figures, "cpu_us": (self.server + self.redis) * scale, "cpu_us_client": self.client * scale}
+
+    def server_busy(self, cores: Cores) -> float:
+        """The share of the wall-clock time that the busiest core of the server's side was computing for it."""
+        spent = self.server + self.redis if cores.server & cores.redis else max(self.server, self.redis)
+        return spent / self.wall if self.wall else 0.0
 
     @property
     def client_busy(self) -> float:

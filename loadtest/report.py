@@ -14,6 +14,25 @@ from loadtest.journal import Row
 
 Column = tuple[str, Callable[[Row], Any]]
 
+_READING = """
+CPU counts everything that a server and its Redis compute, in user space and the kernel, the request that triggers an
+event included: with a thousand connections a delivery bears a thousandth of a request, with 250 a 250th.
+
+A floor takes the same requests and sends to each connection the same payload, or as many bytes as the gateway does: a
+ratio is that to the nearest size. It never joins two events in one write, as the gateway may: see writes per delivery.
+
+The highest rate is of requests for one user each that arrive at a constant rate, with latency from when one was due:
+nothing lost, 99 % within 250 ms, no queue left. It is known to 15 %. With ≥ the clients were busier than the server,
+which might have done more.
+
+Memory is the growth of the resident set per connection, of all processes and of Redis, after a collection of garbage
+where the server is Python or Node. What the kernel keeps for a socket is in nobody's.
+
+Nobody writes access logs, compresses or encrypts; the gateway has no rate limits and no limit of connections per user,
+but checks credentials (connects: known users, by HMAC) and stores the inbox. Peers store nothing.
+"""
+"""What one must know to read the table."""
+
 _PERCENTILES = ("p50", "p90", "p99", "p99.9", "max")
 
 
@@ -32,7 +51,10 @@ def write(bench: Bench, machine: Mapping[str, Any], ratios: Ratios, directory: P
     (directory / "result.json").write_text(json.dumps(result, indent=1) + "\n")
     summary = table(*_summary(bench.rows))
     details = [(title, table(*content)) for title, content in _details(bench.rows)]
-    text = "\n\n".join([_where(bench, machine), summary, *(f"## {title}\n\n{body}" for title, body in details)])
+    reading = "\n".join(f"- {line}" for line in _how_to_read(machine))
+    text = "\n\n".join(
+        [_where(bench, machine), summary, reading, *(f"## {title}\n\n{body}" for title, body in details)]
+    )
     (directory / "table.md").write_text(text + "\n")
     (directory / "report.html").write_text(_page(bench, machine, notes))
     return summary
@@ -96,7 +118,7 @@ def _summary(rows: Sequence[Row]) -> tuple[list[str], list[list[Any]]]:
                 fan.get("cpu_us_client"),
                 unicast.get("cpu_us"),
                 unicast.get("cpu_us_redis") or None,
-                unicast.get("highest"),
+                _highest(mine),
                 f"{latency['p50']:.3g} / {latency['p99']:.3g}" if latency else None,
                 connect.get("per_second"),
                 _faults(mine),
@@ -116,6 +138,29 @@ def _best_crowd(rows: Sequence[Row]) -> tuple[Row, list[Row]]:
     size = min((row["connections"] for row in rows), key=lambda connections: abs(connections - 1000))
     found = [row for row in rows if row["connections"] == size]
     return found[0], found if len(found) > 1 else []
+
+
+def _highest(rows: Sequence[Row]) -> str | None:
+    """Give the highest rate that held; none of them is one where none did."""
+    row = next((row for row in rows if row["scenario"] == "unicast" and row["highest"]), None)
+    if row is None:
+        return None
+    limited_by_clients = row["client_busy"] > (row["server_busy"] or 0)
+    return ("≥ " if limited_by_clients else "") + f"{row['highest']:,.0f}"
+
+
+def _how_to_read(machine: Mapping[str, Any]) -> list[str]:
+    """Give the notes, with what the machine's cores mean."""
+    server, redis, clients = (set(machine[f"{name}_cores"]) for name in ("server", "redis", "client"))
+    if server & clients:
+        cores = "There is one core only, which the clients share: rates and latencies say little, CPU and memory hold."
+    elif server & redis:
+        cores = (
+            "Server and Redis share one core: the gateway's highest rate is that of both together. Clients have others."
+        )
+    else:
+        cores = "The server has one core, Redis another one, and clients the rest."
+    return [*(" ".join(part.split()) for part in _READING.split("\n\n")), cores]
 
 
 def _at_most(rows: Sequence[Row], connections: int) -> Row:
@@ -179,6 +224,7 @@ def _page(bench: Bench, machine: Mapping[str, Any], notes: Sequence[str]) -> str
             f"<h1>What the inbox gateway costs</h1><p>{escape(_where(bench, machine))}</p>",
             *(f"<p>{escape(note)}</p>" for note in [*notes, *missing, *bench.errors]),
             *charts,
+            "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in _how_to_read(machine)) + "</ul>",
             *(
                 f'<h2>{escape(title)}</h2><div class="scroll">{_html_table(*content)}</div>'
                 for title, content in tables

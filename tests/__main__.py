@@ -1,6 +1,6 @@
 """Run everything that must hold, the fast first; stop at the first that does not. `make test` runs this.
 
-Arguments go to the last two pytest runs, which go side by side: `python -m tests -k resume`.
+Arguments go to the two pytest runs that go side by side, and leave out the last check: `python -m tests -k resume`.
 """
 
 import subprocess
@@ -30,6 +30,9 @@ SIDE_BY_SIDE = [
     ("live and all the rest", [*PYTEST, "--ignore=tests/domain", *(f"--ignore={path}" for path in FIRST)]),
 ]
 
+# Alone, because it measures: CPU and memory against the floors of the same run, compared with the committed baseline.
+COST = ["python", "-m", "loadtest", "run", "--quick", "--only", "idle", "--only", "fanout"]
+
 NOTHING_SELECTED = 5
 """pytest's exit code when `-k` leaves none in one of the two."""
 
@@ -38,14 +41,22 @@ def main() -> int:
     """Run the checks; give the exit code."""
     started = time.monotonic()
     for name, command in CHECKS:
-        _say(f"{name}: {' '.join(command)}")
-        code = subprocess.run([str(_BIN / command[0]), *command[1:]], check=False).returncode
-        if code != 0:
-            _say(f"{name} failed")
+        if code := _run(name, command):
             return code
     code = _run_side_by_side(sys.argv[1:])
+    if code == 0 and not sys.argv[1:]:
+        code = _run("cost", COST)
     if code == 0:
         _say(f"everything holds, in {time.monotonic() - started:.0f} s")
+    return code
+
+
+def _run(name: str, command: list[str]) -> int:
+    """Run one check; give its exit code."""
+    _say(f"{name}: {' '.join(command)}")
+    code = subprocess.run([str(_BIN / command[0]), *command[1:]], check=False).returncode
+    if code != 0:
+        _say(f"{name} failed")
     return code
 
 

@@ -6,7 +6,7 @@ one go over as many connections; how many turns the server needs for them is its
 
 import asyncio
 
-from loadtest.bench import DELIVERY_SECONDS, Bench, Meter, crowd_faults, no_garbage_collection
+from loadtest.bench import DELIVERY_SECONDS, Bench, Meter, no_garbage_collection, verdict
 from loadtest.clients import Crowd, data_segments, settle
 from loadtest.journal import Journal
 from loadtest.publisher import Publisher
@@ -43,9 +43,20 @@ async def _measure(bench: Bench, target: Target, transport: str) -> None:
         for _ in range(bench.plan.burst_repeats):
             await burst()
         count = events * bench.plan.burst_repeats
+        await meter.trailing()
         figures = meter.figures(count)
         writes = data_segments(crowd.clients) - before
-    faults = crowd_faults(crowd) + journal.verify(crowd.clients)
-    bench.add("burst", target, transport, 1, faults, events=events, writes_per_event=writes / count, **figures)
+    faults = await verdict(crowd, journal)
+    bench.add(
+        "burst",
+        target,
+        transport,
+        1,
+        faults,
+        events=events,
+        delivered=journal.received,
+        writes_per_event=writes / count,
+        **figures,
+    )
     await pool.close()
     await crowd.close()

@@ -1,9 +1,10 @@
 """Authenticated handshakes to `ready`: by HMAC, by JWT, and resuming with missed events; peers without credentials."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 
-from loadtest.bench import Bench, Meter, crowd_faults, no_garbage_collection, until
+from loadtest.bench import VERDICT_SECONDS, Bench, Meter, crowd_faults, no_garbage_collection, until
 from loadtest.clients import Crowd, Make, settle
 from loadtest.journal import Journal
 from loadtest.publisher import Publisher
@@ -51,6 +52,7 @@ async def _resume(bench: Bench, target: GatewayTarget, transport: str, positions
     missed = len(users) * bench.plan.missed_events
     make = target.make_with(transport, since=positions)
     crowd, figures = await _connect(target, make, users, journals, missed)
+    await asyncio.sleep(VERDICT_SECONDS)
     faults = crowd_faults(crowd)
     for journal, group in zip(journals, groups_of(users), strict=True):
         names = set(group)
@@ -65,6 +67,7 @@ async def _resume(bench: Bench, target: GatewayTarget, transport: str, positions
         len(users),
         faults,
         how=f"resuming with {bench.plan.missed_events} missed events",
+        delivered=sum(journal.received for journal in journals),
         **figures,
     )
     await crowd.close()
@@ -107,5 +110,6 @@ async def _connect(
         await crowd.add(lambda user, _: make(user, journal_of.get(user)), users, None)
         await until(lambda: sum(journal.received for journal in journals) >= missed)
         seconds = time.perf_counter() - started
+        await meter.trailing()
         figures = meter.figures(len(users))
     return crowd, {"per_second": len(users) / seconds, **figures}

@@ -1,19 +1,31 @@
 """One event to many: to all connections of one user, and to many users with one connection each.
 
 Everybody is connected at once and has a turn in each round, so that a noisy moment of the machine hits all alike. The
-floors send the same payload and, besides, as many bytes as our own messages have: a ratio compares equal bytes.
+floors send the same payload and, besides, as many bytes as our own messages have: a ratio compares equal bytes. What a
+server and its Redis compute counts from before the first request until after the last delivery, the requests included.
 """
 
+import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from loadtest.bench import DELIVERY_SECONDS, Bench, Meter, crowd_faults, median_or_none, no_garbage_collection
-from loadtest.clients import Crowd, settle
+from loadtest.bench import (
+    DELIVERY_SECONDS,
+    VERDICT_SECONDS,
+    Bench,
+    Meter,
+    crowd_faults,
+    median_or_none,
+    no_garbage_collection,
+    verdict,
+)
+from loadtest.clients import Crowd, data_segments, settle
 from loadtest.journal import Journal, percentiles
+from loadtest.machine import ProcessGoneError
 from loadtest.publisher import Pool, Publisher, at_constant_rate
 from loadtest.scenarios.connect import groups_of
 from loadtest.targets.base import Target
@@ -74,6 +86,7 @@ class _Contestant:
         publisher, journal = self.publisher(), self.journal
         first, first_latency = journal.next_number, len(journal.latencies)
         received, deliveries = journal.received, events * len(self.crowd.clients)
+        segments = data_segments(self.crowd.clients)
         meter = Meter(self.target)
 
         async def one(number: int, due: float) -> None:
@@ -81,7 +94,10 @@ class _Contestant:
 
         await at_constant_rate(self.rate, events, one)
         self.broken = not await journal.until(received + deliveries, DELIVERY_SECONDS)
-        self.rounds.append(meter.figures(deliveries))
+        await meter.trailing()
+        figures = meter.figures(deliveries)
+        figures["writes"] = (data_segments(self.crowd.clients) - segments) / deliveries
+        self.rounds.append(figures)
         self.latencies += journal.latencies[first_latency:]
         self.lags += journal.lags(first)
 
@@ -116,20 +132,35 @@ async def _crowd(bench: Bench, connections: int) -> None:
         await settle(1.0)
         with no_garbage_collection():
             for each in contestants:
-                await each.warm_up()
+                await _try(bench, each, each.warm_up())
             for each in (more := _with_our_sizes(contestants)):
-                await each.warm_up()
+                await _try(bench, each, each.warm_up())
             contestants += more
             for number in range(bench.plan.rounds):
                 bench.say(f"  round {number + 1} of {bench.plan.rounds}, {connections} connections")
                 for each in contestants:
                     if not each.broken:
-                        await each.round(bench.plan.messages, bench.plan.round_seconds)
+                        await _try(bench, each, each.round(bench.plan.messages, bench.plan.round_seconds))
+        await asyncio.sleep(VERDICT_SECONDS)
         for each in contestants:
             _report(bench, each, [floor for floor in contestants if floor.transport == RAW])
         for each in contestants:
             await each.pool.close()
             await each.crowd.close()
+
+
+async def _try(bench: Bench, each: _Contestant, part: Coroutine[Any, Any, None]) -> None:
+    """Go on with the others when one server ends or does not deliver."""
+    try:
+        await part
+    except (OSError, ProcessGoneError) as problem:
+        each.broken = True
+        bench.error(f"fanout: {each.target.name}, {each.transport}: {problem}")
+    else:
+        if each.broken:
+            bench.error(
+                f"fanout: {each.target.name}, {each.transport}: events did not arrive in {DELIVERY_SECONDS:g} s"
+            )
 
 
 async def _connected(bench: Bench, each: _Contestant, connections: int) -> bool:
@@ -183,7 +214,9 @@ def _report(bench: Bench, each: _Contestant, floors: Sequence[_Contestant]) -> N
         cpu_us_client=each.middle("cpu_us_client"),
         client_busy=each.middle("client_busy"),
         bytes_per_message=each.message_bytes,
+        writes_per_delivery=each.middle("writes"),
         **ratios,
+        delivered=each.journal.received,
         rate=each.rate,
         latency_ms=percentiles(each.latencies),
         generator_lag_ms=percentiles(each.lags),
@@ -223,14 +256,16 @@ async def _broadcast(bench: Bench, target: GatewayTarget, transport: str) -> Non
 
         await at_constant_rate(rate, events, one)
         await journal.until(received + deliveries, DELIVERY_SECONDS)
+        await meter.trailing()
         figures = meter.figures(deliveries)
     bench.add(
         "broadcast",
         target,
         transport,
         len(users),
-        crowd_faults(crowd) + journal.verify(crowd.clients),
+        await verdict(crowd, journal),
         **figures,
+        delivered=journal.received,
         rate=rate,
         latency_ms=percentiles(journal.latencies[first:]),
     )

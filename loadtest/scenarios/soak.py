@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from loadtest import machine
-from loadtest.bench import DELIVERY_SECONDS, Bench, Meter, crowd_faults
+from loadtest.bench import DELIVERY_SECONDS, Bench, Meter, verdict
 from loadtest.clients import Client, Crowd
 from loadtest.journal import Faults, Journal, percentiles
 from loadtest.publisher import Publisher, at_constant_rate
@@ -75,7 +75,7 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
     for problem in ended:
         if isinstance(problem, Exception):
             raise problem
-    faults += crowd_faults(crowd) + journal.verify(crowd.clients)
+    faults += await verdict(crowd, journal)
     growth = _growth(samples)
     bench.add(
         "soak",
@@ -85,6 +85,7 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
         faults,
         seconds=plan.soak_seconds,
         rate=plan.soak_rate,
+        delivered=journal.received,
         flat=all(growth[name] <= allowed for name, allowed in _allowed(samples).items()),
         growth=growth,
         latency_ms=percentiles(journal.latencies),

@@ -1,8 +1,9 @@
 """All connections cut at once, all come back at once and resume; events are sent while they are away."""
 
+import asyncio
 import time
 
-from loadtest.bench import DELIVERY_SECONDS, Bench, Meter, crowd_faults, no_garbage_collection, until
+from loadtest.bench import DELIVERY_SECONDS, VERDICT_SECONDS, Bench, Meter, crowd_faults, no_garbage_collection, until
 from loadtest.clients import Client, Crowd, settle
 from loadtest.journal import percentiles
 from loadtest.scenarios.connect import groups_of, publish_to_all
@@ -48,7 +49,9 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
         ready_seconds = time.perf_counter() - started
         await until(lambda: sum(journal.received for journal in journals) >= MISSED * len(users), DELIVERY_SECONDS)
         seconds = time.perf_counter() - started
+        await meter.trailing()
         figures = meter.figures(len(users))
+    await asyncio.sleep(VERDICT_SECONDS)
     for journal, group in zip(journals, groups_of(users), strict=True):
         names = set(group)
         members = [client for client in back.clients if client.user in names]
@@ -61,6 +64,7 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
         transport,
         len(users),
         faults + crowd_faults(back),
+        delivered=sum(journal.received for journal in journals),
         all_ready_seconds=ready_seconds,
         all_caught_up_seconds=seconds,
         per_second=len(users) / seconds,

@@ -1,10 +1,11 @@
 """Reads and archives from one device, seen on another: from when the change was due to the event."""
 
+import asyncio
 import json
 import time
 from collections import Counter
 
-from loadtest.bench import DELIVERY_SECONDS, Bench, Meter, crowd_faults, no_garbage_collection, until
+from loadtest.bench import DELIVERY_SECONDS, VERDICT_SECONDS, Bench, Meter, crowd_faults, no_garbage_collection, until
 from loadtest.clients import Client, Crowd
 from loadtest.journal import Faults, Journal, percentiles
 from loadtest.publisher import at_constant_rate
@@ -77,7 +78,9 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
         meter = Meter(target)
         await at_constant_rate(plan.sync_rate, len(changes), one)
         await until(lambda: watch.counts.total() >= len(changes), DELIVERY_SECONDS)
+        await meter.trailing()
         figures = meter.figures(len(changes))
+    await asyncio.sleep(VERDICT_SECONDS)
     faults += crowd_faults(crowd)
     faults.lost += len(watch.due.keys() - watch.counts.keys())
     faults.misdelivered += len(watch.counts.keys() - watch.due.keys())
@@ -89,6 +92,7 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
         transport,
         len(users),
         faults,
+        delivered=watch.counts.total(),
         rate=plan.sync_rate,
         latency_ms=percentiles(watch.latencies),
         answer_ms=percentiles(first_device.answer_times()),

@@ -179,7 +179,7 @@ class StartedTarget(Target):
         return {pid: machine.role(pid) for pid in machine.tree(self.process.pid)}
 
     async def memory(self) -> dict[str, int]:
-        """Give the resident KB by role, after a collection of garbage."""
+        """Give the resident KB by role, of all processes, after a collection of garbage. Raises OSError."""
         await self.collect()
         found: dict[str, int] = {}
         for pid, role in self.pids().items():
@@ -187,7 +187,10 @@ class StartedTarget(Target):
         return found
 
     async def collect(self) -> dict[str, int]:
-        """Have every process that can collect its garbage; give the tasks and objects that are left in all."""
+        """Have every process that can collect its garbage; give the tasks and objects that are left in all.
+
+        Raises TimeoutError: memory with garbage in it is not the figure that was asked for.
+        """
         left = {"tasks": 0, "objects": 0}
         for pid in self.pids():
             if machine.collects_garbage(pid):
@@ -202,7 +205,7 @@ class StartedTarget(Target):
         deadline = time.monotonic() + 20
         while not path.exists():
             if time.monotonic() > deadline:
-                return {}
+                raise TimeoutError(f"{self.name}: process {pid} did not collect its garbage")
             await asyncio.sleep(0.02)
         found: dict[str, int] = json.loads(path.read_text())
         return found

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import jwt
 
 from loadtest.clients import Address, Client, Make, SseClient, WebSocketClient, request_head, websocket_head
-from loadtest.journal import Journal, payload
+from loadtest.journal import Journal, mark_of, payload
 from loadtest.machine import Cores
 from loadtest.targets.base import SSE, WEBSOCKET, StartedTarget
 
@@ -33,6 +33,10 @@ class _Inbox(Client):
         if at >= 12:
             self._check(message, message[at : message.index(b'"', at)].decode())
         super().received(message)
+
+    def number_of(self, message: bytes) -> int | None:
+        """Give the mark of a new notification: events of its later life carry its content, too."""
+        return mark_of(message) if b'"name":"notifications/new"' in message else None
 
     def _check(self, message: bytes, position: str) -> None:
         if message.startswith(b'{"type":"event"'):

@@ -1,0 +1,57 @@
+"""Runs of the harness as a person starts it. They wait most of the time, so some go at once."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loadtest.machine import ROOT
+
+RUN_SECONDS = 110
+AT_ONCE = 4
+
+
+@dataclass
+class Run:
+    """What a run left behind."""
+
+    exit_code: int
+    printed: str
+    result: dict[str, Any]
+
+    def rows(self, scenario: str, target: str = "") -> list[dict[str, Any]]:
+        """Give the rows of a scenario, of one target or of all."""
+        rows = [row for row in self.result["rows"] if row["scenario"] == scenario]
+        return [row for row in rows if row["target"] == target or not target]
+
+    @property
+    def faults(self) -> dict[str, int]:
+        """Add up the faults of all rows."""
+        found: dict[str, int] = {}
+        for row in self.result["rows"]:
+            for name, count in row["faults"].items():
+                if count:
+                    found[name] = found.get(name, 0) + count
+        return found
+
+
+def run(out: Path, *arguments: str) -> Run:
+    """Run the harness with the smallest sizes."""
+    command = [sys.executable, "-m", "loadtest", "run", "--plan", "tiny", "--out", str(out), *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=RUN_SECONDS)
+    printed = done.stdout + done.stderr
+    assert (out / "result.json").exists(), printed
+    return Run(done.returncode, printed, json.loads((out / "result.json").read_text()))
+
+
+@contextmanager
+def at_once(calls: Mapping[str, Callable[[], Run]]) -> Iterator[dict[str, Future[Run]]]:
+    """Begin several runs, the first ones first, for a block."""
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        yield {name: threads.submit(call) for name, call in calls.items()}
+        threads.shutdown(cancel_futures=True)

@@ -1,0 +1,69 @@
+"""The book of what was sent and what arrived."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtest.journal import EVERYBODY, Faults, Journal, mark_of, payload
+
+EVENTS = 8
+
+
+@dataclass
+class Connection:
+    seen: list[int]
+    user: str = "ann"
+    first_number: int = 0
+    out_of_order: int = 0
+
+
+def one_after_another(count: int, user: str = "ann") -> Journal:
+    """Give a journal of events of which each was answered before the next one began."""
+    journal = Journal()
+    for number in range(count):
+        assert journal.open(user, float(number)) == number
+        journal.answered(number, number + 0.5, True)
+    return journal
+
+
+@given(st.lists(st.integers(0, EVENTS - 1), max_size=2 * EVENTS))
+def test_whatever_arrives_is_compared_with_what_was_sent(seen: list[int]) -> None:
+    faults = one_after_another(EVENTS).verify([Connection(seen)])
+    assert faults.lost == EVENTS - len(set(seen))
+    assert faults.doubled == sum(count - 1 for count in Counter(seen).values())
+    first_seen = list(dict.fromkeys(seen))
+    assert (faults.reordered > 0) == (first_seen != sorted(first_seen))
+    assert faults.misdelivered == 0
+    assert bool(faults) == (seen != list(range(EVENTS)))
+
+
+def test_events_that_were_under_way_at_once_are_in_no_order() -> None:
+    journal = Journal()
+    for number in range(2):
+        journal.open("ann", 0.0)
+        journal.answered(number, 1.0, True)
+    assert journal.verify([Connection([1, 0])]) == Faults()
+
+
+def test_an_event_of_somebody_else_is_misdelivered() -> None:
+    journal = one_after_another(1, "bob")
+    assert journal.verify([Connection([0]), Connection([0], "bob")]) == Faults(misdelivered=1)
+
+
+def test_a_refused_event_is_failed_and_not_lost() -> None:
+    journal = Journal()
+    journal.answered(journal.open("ann", 0.0), 1.0, False)
+    assert journal.verify([Connection([])]) == Faults(failed=1)
+
+
+def test_an_event_for_everybody_is_expected_by_those_who_were_there() -> None:
+    journal = one_after_another(1, EVERYBODY)
+    assert journal.verify([Connection([]), Connection([], "late", first_number=1)]) == Faults(lost=1)
+
+
+@given(st.integers(0, 10**12 - 1), st.integers(20, 400))
+def test_a_payload_has_its_size_and_carries_its_mark(number: int, size: int) -> None:
+    assert len(payload(number, size)) == size
+    assert mark_of(b'{"content":"' + payload(number, size) + b'"}') == number

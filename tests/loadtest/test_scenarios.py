@@ -1,0 +1,125 @@
+"""Every scenario end to end, with a few connections: everything that was sent arrived once. No time is asserted."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import Future
+from functools import partial
+
+import pytest
+
+from loadtest.bench import TINY
+from loadtest.targets import FLOORS
+from loadtest.targets.gateway import GatewayTarget
+from tests.loadtest.runs import Run, at_once, run
+
+OURS = GatewayTarget.name
+FLOOR_NAMES = {kind.name for kind in FLOORS}
+
+
+RUNS = {
+    "fanout": ("websocket", "--peers", "starlette"),
+    "idle": ("websocket",),
+    "unicast": ("sse",),
+    "connect": ("sse",),
+    "soak": ("websocket", "--soak", "2"),
+    "sync": ("websocket",),
+    "list": ("sse",),
+    "storm": ("websocket",),
+    "burst": ("sse",),
+}
+"""Transport and options of each scenario; those that take long first."""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Run]]]:
+    """All scenarios. Fan-out is compared with ratios that nothing is as good as."""
+    out = tmp_path_factory.mktemp("runs")
+    strict = out / "strict.json"
+    strict.write_text(json.dumps({"tiny": {"ratios": {"sse cpu": 0.01, "websocket cpu": 0.01}}}))
+
+    def one(scenario: str) -> Run:
+        transport, *options = RUNS[scenario]
+        compare = ["--compare", str(strict)] if scenario == "fanout" else []
+        return run(out / scenario, "--only", scenario, "--transport", transport, *options, *compare)
+
+    with at_once({scenario: partial(one, scenario) for scenario in RUNS}) as begun:
+        yield begun
+
+
+def faultless(runs: dict[str, Future[Run]], scenario: str) -> Run:
+    """Give a run in which everything arrived once."""
+    done = runs[scenario].result()
+    assert done.faults == {}, done.printed
+    assert done.result["errors"] == []
+    assert done.exit_code == (scenario == "fanout"), done.printed
+    assert {row["transport"] for row in done.rows(scenario, OURS)} <= {RUNS[scenario][0], "rest"}
+    assert done.rows(scenario, OURS)
+    return done
+
+
+def test_idle_reads_the_memory_of_the_gateway_and_the_floors_at_each_step(runs: dict[str, Future[Run]]) -> None:
+    done = faultless(runs, "idle")
+    for target in {OURS} | (FLOOR_NAMES - done.result["not_installed"].keys()):
+        assert [row["connections"] for row in done.rows("idle", target)] == list(TINY.idle_steps)
+    assert all("kb_redis" in row for row in done.rows("idle", OURS))
+
+
+def test_connect_resumes_every_connection_with_what_it_missed(runs: dict[str, Future[Run]]) -> None:
+    done = faultless(runs, "connect")
+    *fresh, resumed = done.rows("connect", OURS)
+    assert [row["how"] for row in fresh] == ["HMAC, new users", "HMAC", "JWT"]
+    assert resumed["delivered"] == TINY.connects * TINY.missed_events
+
+
+def test_fanout_delivers_every_event_to_every_connection_and_compares_equal_bytes(runs: dict[str, Future[Run]]) -> None:
+    done = faultless(runs, "fanout")
+    for row in done.rows("fanout"):
+        delivered, left = divmod(row["delivered"], row["connections"])
+        assert left == 0
+        assert delivered > 2 * TINY.rounds, row
+    ours = done.rows("fanout", OURS)[0]
+    assert {row["bytes_per_message"] for row in done.rows("fanout") if row["target"] in FLOOR_NAMES} == {
+        200,
+        round(ours["bytes_per_message"]),
+    }
+    assert 0 < done.result["ratios"]["websocket cpu"] <= ours["ratio_python"]  # the better of two tries
+    assert done.rows("broadcast", OURS)[0]["delivered"] % TINY.broadcast_users == 0
+
+
+def test_a_ratio_that_got_worse_fails_the_run_after_a_second_try(runs: dict[str, Future[Run]]) -> None:
+    done = faultless(runs, "fanout")
+    assert "once more" in done.printed
+    assert "WORSE by more than 30%: websocket cpu\n" in done.printed
+
+
+def test_unicast_counts_what_arrived_at_every_rate(runs: dict[str, Future[Run]]) -> None:
+    rows = faultless(runs, "unicast").rows("unicast", OURS)
+    counts = [row["delivered"] for row in rows]
+    assert counts == sorted(counts)
+    assert counts[0] > 0
+    assert (rows[0]["highest"] is None) == (rows[0]["at"] == "no rate held") == (len(rows) == 1)
+
+
+def test_sync_sees_every_change_on_the_second_device(runs: dict[str, Future[Run]]) -> None:
+    (row,) = faultless(runs, "sync").rows("sync")
+    assert row["delivered"] == TINY.sync_rate * TINY.sync_seconds
+
+
+def test_list_asks_for_every_filter_of_every_inbox(runs: dict[str, Future[Run]]) -> None:
+    rows = faultless(runs, "list").rows("list")
+    assert len({(row["items"], row["filter"]) for row in rows}) == len(rows) == 12 * len(TINY.inboxes)
+
+
+def test_a_storm_brings_back_everybody_and_what_they_missed(runs: dict[str, Future[Run]]) -> None:
+    (row,) = faultless(runs, "storm").rows("storm")
+    assert row["delivered"] == 2 * TINY.storm
+
+
+def test_a_burst_arrives_whole(runs: dict[str, Future[Run]]) -> None:
+    (row,) = faultless(runs, "burst").rows("burst", OURS)
+    assert row["delivered"] == (TINY.burst_repeats + 1) * TINY.burst_events
+
+
+def test_a_soak_delivers_everything_while_others_come_and_go(runs: dict[str, Future[Run]]) -> None:
+    (row,) = faultless(runs, "soak").rows("soak")
+    assert row["delivered"] == 2 * TINY.soak_rate
