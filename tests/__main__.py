@@ -19,7 +19,6 @@ CHECKS = [
     ("layers", ["lint-imports", "--no-cache"]),
     ("domain", ["coverage", "run", "--source=gateway.domain", "-m", "pytest", "-q", "tests/domain"]),
     ("domain's branches", ["coverage", "report", "--fail-under=100"]),
-    ("promises under faults", ["python", "-m", "loadtest.check", "--quick"]),
 ]
 
 # Two runs for two cores: both wait for real servers half of the time.
@@ -30,8 +29,11 @@ SIDE_BY_SIDE = [
     ("live and all the rest", [*PYTEST, "--ignore=tests/domain", *(f"--ignore={path}" for path in FIRST)]),
 ]
 
-# Alone, because it measures: CPU and memory against the floors of the same run, compared with the committed baseline.
-COST = ["python", "-m", "loadtest", "run", "--quick", "--only", "idle", "--only", "fanout"]
+# Alone, because the second one measures: CPU and memory against the floors of the same run, compared with the baseline.
+AT_LAST = [
+    ("promises under faults", ["python", "-m", "loadtest", "check", "--quick"]),
+    ("cost", ["python", "-m", "loadtest", "run", "--quick", "--only", "idle", "--only", "fanout"]),
+]
 
 NOTHING_SELECTED = 5
 """pytest's exit code when `-k` leaves none in one of the two."""
@@ -44,8 +46,8 @@ def main() -> int:
         if code := _run(name, command):
             return code
     code = _run_side_by_side(sys.argv[1:])
-    if code == 0 and not sys.argv[1:]:
-        code = _run("cost", COST)
+    for name, command in AT_LAST if code == 0 and not sys.argv[1:] else ():
+        code = code or _run(name, command)
     if code == 0:
         _say(f"everything holds, in {time.monotonic() - started:.0f} s")
     return code
