@@ -40,7 +40,11 @@ async def once(
     request = call.request
     fingerprint = hashlib.sha256(f"{request.method} {request.url.path}\0".encode() + body).hexdigest()
     store, project_id = call.services.idempotency, call.project.id
-    claim = await store.begin(project_id, key, fingerprint, plan, call.services.moment().now_ms)
+    try:
+        claim = await store.begin(project_id, key, fingerprint, plan, call.services.moment().now_ms)
+    except StoreUnavailableError:
+        store.cut_off(project_id, key)  # the claim may be written
+        raise
     if isinstance(claim, Replay):
         return raw_json_response(shown(claim.body), claim.status)
     if isinstance(claim, Busy):
@@ -49,10 +53,12 @@ async def once(
         raise api_error(ErrorCode.IDEMPOTENCY_KEY_REUSED)
     try:
         answer = await run(claim.plan, True)
+        await store.finish(project_id, key, status, answer)
     except StoreUnavailableError:
-        raise  # part of it may be done: the claim stays, and a repetition completes the rest by the same plan
+        # Part of it may be done: the claim stays, and a repetition completes the rest by the same plan.
+        store.cut_off(project_id, key)
+        raise
     except Exception:
         await store.abandon(project_id, key)
         raise
-    await store.finish(project_id, key, status, answer)
     return raw_json_response(shown(answer), status)

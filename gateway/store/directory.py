@@ -15,6 +15,8 @@ CONTROL_USER = "user"
 """First word of the control message that names a project and a user to forget."""
 
 IDEMPOTENCY_SECONDS = 24 * 3600
+CUT_OFF_REQUESTS = 10_000
+
 LEASE_MS = 10_000
 """How long a request may run before a repetition of it takes over."""
 
@@ -209,12 +211,17 @@ class IdempotencyStore:
 
     def __init__(self, client: FunctionClient):
         self._client = client
+        # Requests of this worker that ended without an answer: nobody else can know, and waits for the lease.
+        self._cut_off: set[tuple[ProjectId, str]] = set()
 
     async def begin(
         self, project_id: ProjectId, key: str, fingerprint: str, plan: bytes, now_ms: int
     ) -> Run | Replay | Busy | Reused:
         """Claim a key for a request, or learn what became of the first one that had it."""
         record = keys.idempotency(project_id, key)
+        if (project_id, key) in self._cut_off:
+            self._cut_off.discard((project_id, key))
+            now_ms += LEASE_MS
         word, *rest = await self._client.call(
             "begin_idempotent", record, fingerprint, plan, now_ms, LEASE_MS, IDEMPOTENCY_SECONDS
         )
@@ -227,6 +234,12 @@ class IdempotencyStore:
                 return Busy()
             case _:
                 return Reused()
+
+    def cut_off(self, project_id: ProjectId, key: str) -> None:
+        """Take note that a request that was begun here ended without an answer: a repetition may go on at once."""
+        if len(self._cut_off) >= CUT_OFF_REQUESTS:
+            self._cut_off.clear()  # they wait for the lease then
+        self._cut_off.add((project_id, key))
 
     async def finish(self, project_id: ProjectId, key: str, status: int, body: bytes) -> None:
         """Keep the answer for repetitions of the request."""

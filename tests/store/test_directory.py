@@ -127,6 +127,16 @@ async def test_a_request_that_died_is_taken_over_with_its_plan(client: Inspected
     assert await store.begin(project, "k", "f", b"other", LEASE_MS + 1) == Busy()
 
 
+async def test_a_request_that_was_cut_off_here_is_taken_over_at_once(
+    client: InspectedClient, project: ProjectId
+) -> None:
+    store = IdempotencyStore(client)
+    await store.begin(project, "k", "f", b"plan", 0)
+    store.cut_off(project, "k")
+    assert await store.begin(project, "k", "f", b"other", 1) == Run(b"plan")
+    assert await store.begin(project, "k", "f", b"other", 2) == Busy()
+
+
 async def test_a_refused_request_frees_its_key(client: InspectedClient, project: ProjectId) -> None:
     store = IdempotencyStore(client)
     await store.begin(project, "k", "f", b"plan", 0)
