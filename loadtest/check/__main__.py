@@ -41,7 +41,7 @@ PROGRESS_SECONDS = 5.0
     help="Seconds in which every device must have caught up.",
 )
 @click.option("--fail-fast", is_flag=True, help="End after the first fault with a violation.")
-@click.option("--quick", is_flag=True, help="Nearly every fault once and shortly: some 140 seconds.")
+@click.option("--quick", is_flag=True, help="The faults that differ most, once and shortly: some 100 seconds.")
 @click.option("--seed", type=int, help="Repeats a run's schedule and writes. Random by default.")
 @click.option("--json", "path", type=click.Path(path_type=Path, dir_okay=False), help="Write the result there.")
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="A new directory for logs and data.")

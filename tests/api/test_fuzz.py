@@ -17,7 +17,7 @@ from gateway.api.operations import OPERATIONS
 from tests.servers import ADMIN, API_KEY, Gateway, user_headers
 
 fuzzed = settings(
-    max_examples=40,
+    max_examples=20,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
