@@ -55,6 +55,9 @@ LAST_ANSWERS_SECONDS = 2.0
 """How long a worker that stops goes on answering at least, if clients keep connections to it open."""
 
 CORS_MAX_AGE_SECONDS = 86400
+HEAR_SECONDS = 2.0
+"""How long a worker waits for Redis before it takes connections."""
+
 EXPOSED_HEADERS = (
     "Retry-After",
     "RateLimit-Limit",
@@ -141,6 +144,11 @@ class Worker:
         for task in (*tasks, activity):
             task.add_done_callback(_end_with)
         try:
+            with contextlib.suppress(TimeoutError):
+                # Who comes a moment before we hear Redis would be sent away. If it does not come up they are, in time.
+                async with asyncio.timeout(HEAR_SECONDS):
+                    while not self.link.healthy:
+                        await asyncio.sleep(0.01)
             yield
         finally:
             for task in tasks:
