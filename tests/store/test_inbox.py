@@ -129,6 +129,15 @@ async def test_an_item_created_twice_is_there_once(store: InboxStore) -> None:
     assert (await store.read_log(user, None, "x")).end.offset == 1
 
 
+async def test_repeating_a_request_whose_item_is_there_changes_nothing_of_the_user(store: InboxStore) -> None:
+    user, one = new_user(), content()
+    await store.create(one, [Delivery(user, {"first_name": "Ada"})], at(1), remember=True)
+    await store.set_profile(user, {"first_name": "Augusta"})
+
+    assert await store.create(one, [Delivery(user, {"first_name": "Ada"})], at(2), remember=True) == [Outcome.HAD_IT]
+    assert (await store.read_profiles([user]))[0]["first_name"] == "Augusta"
+
+
 @pytest.mark.parametrize("remember", [False, True])
 async def test_an_item_does_not_come_back_after_its_deletion(store: InboxStore, remember: bool) -> None:
     user, one = new_user(), content()

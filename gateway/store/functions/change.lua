@@ -6,11 +6,15 @@ local HAD_IT, CREATED, UNWANTED = 0, 1, 2 -- as Outcome in store/inbox.py
 -- a tenth longer because gateways' clocks differ: hardly any user has one, and looking costs every item.
 local function settle(user, context, id, outcome, seconds)
   redis.call('SET', user .. SETTLED .. id, outcome, 'EX', seconds)
-  redis.call('HSET', user, 'settled_until', integer(now_seconds(context) + math.ceil(1.1 * seconds)))
+  redis.call('HSET', user, 'settled_until', integer(context.now + math.ceil(1.1 * seconds)))
 end
 
 local function may_be_settled(record, context)
-  return tonumber(record.settled_until or 0) >= tonumber(now_seconds(context))
+  return record.settled_until and tonumber(record.settled_until) >= context.now
+end
+
+local function is_there(user, id)
+  return redis.call('HEXISTS', user .. STATES, id) == 1
 end
 
 -- KEYS  user
@@ -23,39 +27,41 @@ local function create(keys, args, record)
   local user, context = keys[1], context_of(args)
   local id, content, category, topic, settled_seconds = args[5], args[6], args[7], args[8], args[9]
   local overwrite = 11 + 2 * tonumber(args[11])
-  if redis.call('HEXISTS', user .. STATES, id) == 1 then return HAD_IT end
+  -- Hardly anybody has the item yet: that is looked at before something else is written or decided, and else by HSETNX.
   local settled = may_be_settled(record, context) and redis.call('GET', user .. SETTLED .. id)
-  if settled then return tonumber(settled) end
-  if args[10] ~= '' and not is_subscribed(user, category, topic) then return UNWANTED end
+  if settled then return is_there(user, id) and HAD_IT or tonumber(settled) end
+  if args[10] ~= '' and not is_subscribed(user, category, topic) then
+    return is_there(user, id) and HAD_IT or UNWANTED
+  end
+  local looked = false
   for i = 12, #args, 2 do
     local field, value = args[i], args[i + 1]
     if record[field] ~= value and (i < overwrite or not record[field]) then
+      if not looked and is_there(user, id) then return HAD_IT end
+      looked = true
       record[field] = value
       -- What the record does not hold may be there as well.
       redis.call(i < overwrite and 'HSET' or 'HSETNX', user, field, value)
     end
   end
   if is_muted(user, category, topic) then
+    if is_there(user, id) then return HAD_IT end
     -- A repeated request must not decide anew.
     if settled_seconds ~= '' then settle(user, context, id, UNWANTED, settled_seconds) end
     return UNWANTED
   end
   -- Gateways' clocks differ; the newest item of an inbox is also the latest sent.
-  record.sent_at = integer(math.max(tonumber(now_seconds(context)), tonumber(record.sent_at or 0)))
+  if not record.sent_at or context.now > tonumber(record.sent_at) then record.sent_at = context.seconds end
   local state = {
     sent = record.sent_at, seen = '0', read = '0', archived = '0', category = category, topic = topic,
   }
+  if redis.call('HSETNX', user .. STATES, id, pack_state(state)) == 0 then return HAD_IT end
   if not is_reference(content) then redis.call('HSET', user .. ITEMS, id, content) end
-  redis.call('HSET', user .. STATES, id, pack_state(state))
   local score = integer((record.offset or 0) + 1)
   for _, key in ipairs(index_keys(user, 0, category, topic)) do redis.call('ZADD', key, score, id) end
-  -- One more of each kind: looking at every index again would be a sixth of what an item costs.
-  local count = known_counts(record)
-  if count then
-    for kind, number in pairs(count) do count[kind] = number + 1 end
-  end
   local data = item_data_json(content, state, recipient_json(user, record), '')
-  append(user, record, context, 'notifications/new', data, count)
+  -- One more of each kind: looking at every index again would be a sixth of what an item costs.
+  append(user, record, context, 'notifications/new', data, known_counts(record, 1))
   return CREATED
 end
 
@@ -69,7 +75,7 @@ local function change(keys, args, record)
   if not packed then return -1 end
   local state = unpack_state(packed)
   local from = bucket_of(state)
-  apply(state, code, now_seconds(context))
+  apply(state, code, context.seconds)
   local to = bucket_of(state)
   if from == to then return 0 end
   redis.call('HSET', user .. STATES, id, pack_state(state))
@@ -192,7 +198,7 @@ end
 local function change_all(keys, args, record)
   local user, context = keys[1], context_of(args)
   local code, name, data = args[5], args[6], args[7]
-  local now, changed = now_seconds(context), 0
+  local now, changed = context.seconds, 0
   local scope = scope_of(user, args, 9)
   for bucket in args[8]:gmatch('%d') do
     local probe = { sent = '1', seen = '0', read = '0', archived = '0', category = '', topic = '' }

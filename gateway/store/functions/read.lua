@@ -115,7 +115,7 @@ end
 --       the indexes (from 0) of the tokens that are revoked, then messages
 local function read_log(keys, args, record)
   local user = keys[1]
-  local count = known_counts(record) or counts(user)
+  local count = known_counts(record, 0) or counts(user)
   if begin_log(record, args[1]) then
     redis.call('HSET', user, 'epoch', record.epoch, 'offset', 0, 'life', record.life)
   end

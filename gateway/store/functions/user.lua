@@ -34,9 +34,8 @@ local function unpack_state(packed)
 end
 
 local function pack_state(state)
-  return table.concat({
-    state.sent, state.seen, state.read, state.archived, #state.category, state.category .. state.topic,
-  }, ' ')
+  return state.sent .. ' ' .. state.seen .. ' ' .. state.read .. ' ' .. state.archived
+    .. ' ' .. #state.category .. ' ' .. state.category .. state.topic
 end
 
 local function bucket_of(state)
@@ -87,14 +86,17 @@ local function counts(user)
   }
 end
 
--- Counts as of the last event, which the record has; or nothing for one that was written before it had them.
-local function known_counts(record)
-  if not record.epoch then return { unread = 0, unseen = 0, unarchived_unread = 0, unarchived_unseen = 0 } end
+-- Counts as of the last event, which the record has, and `more` of each; or nothing for one that was written before it
+-- had them.
+local function known_counts(record, more)
+  if not record.epoch then
+    return { unread = more, unseen = more, unarchived_unread = more, unarchived_unseen = more }
+  end
   local unread, unseen, unarchived_unread, unarchived_unseen = (record.counts or ''):match('^(%d+) (%d+) (%d+) (%d+)$')
   if not unread then return nil end
   return {
-    unread = tonumber(unread), unseen = tonumber(unseen),
-    unarchived_unread = tonumber(unarchived_unread), unarchived_unseen = tonumber(unarchived_unseen),
+    unread = unread + more, unseen = unseen + more,
+    unarchived_unread = unarchived_unread + more, unarchived_unseen = unarchived_unseen + more,
   }
 end
 
@@ -115,34 +117,26 @@ local function json_time(value)
 end
 
 local function recipient_json(user, record)
-  return table.concat({
-    '{"id":"', user:match('{[^:]+:([^}]+)}'),
-    '","email":', record.email or 'null',
-    ',"external_id":', record.external_id or 'null',
-    ',"first_name":', record.first_name or 'null',
-    ',"last_name":', record.last_name or 'null',
-    ',"custom_attributes":', record.custom_attributes or 'null', '}',
-  })
+  return '{"id":"' .. user:match(':([^:]+)}$')
+    .. '","email":' .. (record.email or 'null')
+    .. ',"external_id":' .. (record.external_id or 'null')
+    .. ',"first_name":' .. (record.first_name or 'null')
+    .. ',"last_name":' .. (record.last_name or 'null')
+    .. ',"custom_attributes":' .. (record.custom_attributes or 'null') .. '}'
 end
 
 local function notification_json(content, state, recipient)
-  return table.concat({
-    content,
-    ',"recipient":', recipient,
-    ',"seen_at":', json_time(state.seen),
-    ',"sent_at":', json_time(state.sent),
-    ',"read_at":', json_time(state.read),
-    ',"archived_at":', json_time(state.archived), '}',
-  })
+  return content .. ',"recipient":' .. recipient
+    .. ',"seen_at":' .. json_time(state.seen)
+    .. ',"sent_at":' .. json_time(state.sent)
+    .. ',"read_at":' .. json_time(state.read)
+    .. ',"archived_at":' .. json_time(state.archived) .. '}'
 end
 
 -- content always begins with {"id":"<36 characters>"
 local function item_data_json(content, state, recipient, client_id)
-  return table.concat({
-    '{"id":"', content:sub(8, 43),
-    '","notification":', notification_json(content, state, recipient),
-    client_id ~= '' and ',"client_id":' or '', client_id, '}',
-  })
+  local data = '{"id":"' .. content:sub(8, 43) .. '","notification":' .. notification_json(content, state, recipient)
+  return client_id ~= '' and data .. ',"client_id":' .. client_id .. '}' or data .. '}'
 end
 
 -- the log: every change appends one event here and publishes the same bytes, in the same step
@@ -173,7 +167,7 @@ local function begin_log(record, epoch_if_new)
   return true
 end
 
--- Take the next offset. The first event of another life begins an epoch: the same offset may have been another event.
+-- Take the next offset, and give it as text. The first event of another life begins an epoch: the same offset may have been another event.
 local function next_position(user, record, epoch_if_new)
   local fields = {}
   if begin_log(record, epoch_if_new) or life() ~= '' and record.life ~= life() then
@@ -181,11 +175,13 @@ local function next_position(user, record, epoch_if_new)
     fields = { 'epoch', record.epoch, 'life', record.life }
   end
   record.offset = record.offset + 1
+  local offset = integer(record.offset)
   redis.call(
-    'HSET', user, 'offset', integer(record.offset), 'sent_at', record.sent_at or '0', 'log_until', record.log_until,
+    'HSET', user, 'offset', offset, 'sent_at', record.sent_at or '0', 'log_until', record.log_until,
     'counts', record.counts,
     unpack(fields)
   )
+  return offset
 end
 
 local function trim_by_age(log, oldest_ms)
@@ -196,46 +192,37 @@ local function trim_by_age(log, oldest_ms)
   end
 end
 
--- context: { now_ms, epoch_if_new, log_events, log_seconds }
+-- The first four arguments of every function that writes; and the time in seconds, as text and as a number.
+local function context_of(args)
+  local seconds = args[1]:sub(1, -4)
+  return {
+    now_ms = args[1], seconds = seconds, now = tonumber(seconds),
+    epoch_if_new = args[2], log_events = args[3], log_seconds = tonumber(args[4]),
+  }
+end
+
 -- count: what the counts are now, where the caller knows
+-- A broadcast does this for everybody: numbers are written as text once, and the message is put together in one go.
 local function append(user, record, context, name, data, count)
   -- A tenth more than it is for, so that not every event has to say so again.
-  local now, kept = math.floor(tonumber(context.now_ms) / 1000), tonumber(context.log_seconds)
-  local renew = now + kept > tonumber(record.log_until or 0)
-  if renew then record.log_until = integer(math.ceil(now + 1.1 * kept)) end
+  local renew = context.now + context.log_seconds > tonumber(record.log_until or 0)
+  if renew then record.log_until = integer(math.ceil(context.now + 1.1 * context.log_seconds)) end
   count = count or counts(user)
-  record.counts = table.concat({
-    integer(count.unread), integer(count.unseen), integer(count.unarchived_unread), integer(count.unarchived_unseen),
-  }, ' ')
-  next_position(user, record, context.epoch_if_new)
-  local offset = record.offset
-  local position = record.epoch .. '.' .. integer(offset)
-  local message = table.concat({
-    position, ' ', context.now_ms, ' ', name, '\n',
-    '{"type":"event","position":"', position, '","name":"', name, '","data":', data,
-    ',"unread_count":', integer(count.unread),
-    ',"unseen_count":', integer(count.unseen),
-    ',"unarchived":{"unread_count":', integer(count.unarchived_unread),
-    ',"unseen_count":', integer(count.unarchived_unseen), '}}',
-  })
+  local unread, unseen = integer(count.unread), integer(count.unseen)
+  local unarchived_unread, unarchived_unseen = integer(count.unarchived_unread), integer(count.unarchived_unseen)
+  record.counts = unread .. ' ' .. unseen .. ' ' .. unarchived_unread .. ' ' .. unarchived_unseen
+  local offset = next_position(user, record, context.epoch_if_new)
+  local position = record.epoch .. '.' .. offset
+  local message = position .. ' ' .. context.now_ms .. ' ' .. name .. '\n{"type":"event","position":"' .. position
+    .. '","name":"' .. name .. '","data":' .. data
+    .. ',"unread_count":' .. unread .. ',"unseen_count":' .. unseen
+    .. ',"unarchived":{"unread_count":' .. unarchived_unread .. ',"unseen_count":' .. unarchived_unseen .. '}}'
   local log = user .. LOG
-  redis.call('XADD', log, 'MAXLEN', context.log_events, integer(offset) .. '-' .. context.now_ms, 'm', message)
-  if renew then redis.call('EXPIRE', log, integer(math.ceil(1.1 * kept))) end
+  redis.call('XADD', log, 'MAXLEN', context.log_events, offset .. '-' .. context.now_ms, 'm', message)
+  if renew then redis.call('EXPIRE', log, integer(math.ceil(1.1 * context.log_seconds))) end
   -- An idle log expires whole; a busy one is trimmed by age now and then, which keeps this off most writes.
-  if offset % 16 == 0 then
-    trim_by_age(log, tonumber(context.now_ms) - 1000 * tonumber(context.log_seconds))
-  end
+  if record.offset % 16 == 0 then trim_by_age(log, tonumber(context.now_ms) - 1000 * context.log_seconds) end
   redis.call('SPUBLISH', user, message)
-  return offset
-end
-
--- the first four arguments of every function that writes
-local function context_of(args)
-  return { now_ms = args[1], epoch_if_new = args[2], log_events = args[3], log_seconds = args[4] }
-end
-
-local function now_seconds(context)
-  return integer(math.floor(tonumber(context.now_ms) / 1000))
 end
 
 -- The guard: what every call in a user's slot must pass, in the same step as its work, so that nothing slips between.
@@ -263,14 +250,16 @@ local RECORD = {
   'email', 'external_id', 'first_name', 'last_name', 'custom_attributes',
 }
 
--- ->  the user's record, read once for the guard, the log and the recipient that items show
+-- ->  the user's record, read once for the guard, the log and the recipient that items show; false is not there
 local function read_record(user)
-  local record = {}
-  for i, value in ipairs(redis.call('HMGET', user, unpack(RECORD))) do
-    if value then record[RECORD[i]] = value end
-  end
-  record.offset = tonumber(record.offset)
-  return record
+  local value = redis.call('HMGET', user, unpack(RECORD))
+  return {
+    deleted = value[1], revoked_before = value[2],
+    epoch = value[3], offset = value[4] and tonumber(value[4]), life = value[5],
+    sent_at = value[6], log_until = value[7], settled_until = value[8], counts = value[9],
+    email = value[10], external_id = value[11],
+    first_name = value[12], last_name = value[13], custom_attributes = value[14],
+  }
 end
 
 -- work gets the keys, its own arguments and the user's record
