@@ -4,28 +4,20 @@ import asyncio
 import contextlib
 import gc
 import os
-import re
+import random
 import secrets
 import signal
 import time
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
-from urllib.parse import unquote
 
 import uvicorn
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.api.operation import Services, error_response, routes
+from gateway.api.operation import Services
 from gateway.api.operations import OPERATIONS
+from gateway.api.routing import application
 from gateway.auth import Authenticator
-from gateway.domain.errors import ApiError, ErrorCode, Problem, api_error
 from gateway.domain.principal import ProjectId, UserId
 from gateway.jobs.broadcasts import Broadcaster
 from gateway.jobs.deletion import Deletion
@@ -54,22 +46,13 @@ from gateway.workspace_auth import WorkspaceAuthenticator, WorkspaceTokens
 LAST_ANSWERS_SECONDS = 2.0
 """How long a worker that stops goes on answering at least, if clients keep connections to it open."""
 
-CORS_MAX_AGE_SECONDS = 86400
 HEAR_SECONDS = 2.0
 """How long a worker waits for Redis before it takes connections."""
-
-EXPOSED_HEADERS = (
-    "Retry-After",
-    "RateLimit-Limit",
-    "RateLimit-Remaining",
-    "RateLimit-Reset",
-    "X-Inbox-Position",
-)
 
 
 def new_epoch() -> str:
     """Name the life of a new log: short, because it is in every position, and never used before."""
-    return secrets.token_hex(4)
+    return f"{random.getrandbits(32):08x}"
 
 
 class Worker:
@@ -113,7 +96,7 @@ class Worker:
             new_epoch,
             self._not_ready,
         )
-        self.asgi = _build_asgi(settings, services, self._lifespan)
+        self.asgi = application(OPERATIONS, services, self._lifespan)
 
     def _build_jobs(self, settings: Settings, retention: Retention, directory: Directory) -> JobRunner:
         # On a connection of their own, so that no request waits behind thousands of a broadcast's calls.
@@ -159,7 +142,7 @@ class Worker:
             self.client.close()
 
     @contextlib.asynccontextmanager
-    async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+    async def _lifespan(self, app: Any) -> AsyncIterator[None]:
         async with self.running():
             yield
 
@@ -244,62 +227,10 @@ def build_server(settings: Settings, ready_fd: int | None = None) -> Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nobody asks where a request came from
         # Its timer outlives connections that die with an exception.
         timeout_keep_alive=5,
         timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
         backlog=4096,
     )
     return Server(config, worker, ready_fd)
-
-
-def _build_asgi(settings: Settings, services: Services, lifespan: Any) -> ASGIApp:
-    app = Starlette(
-        routes=routes(OPERATIONS, services),
-        lifespan=lifespan,
-        exception_handlers={HTTPException: _http_error, Exception: _unexpected_error},
-        middleware=[
-            Middleware(
-                CORSMiddleware,
-                allow_origins=list(settings.allowed_origins),
-                allow_methods=["*"],
-                allow_headers=["*"],
-                expose_headers=EXPOSED_HEADERS,
-                max_age=CORS_MAX_AGE_SECONDS,
-            ),
-            Middleware(_TidyPath),
-        ],
-    )
-    app.router.redirect_slashes = False
-    return app
-
-
-class _TidyPath:
-    """Treat `//ws/auth` and `/config/` as clients mean them."""
-
-    def __init__(self, app: ASGIApp):
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            # Encoded slashes are content, such as a topic's: only those of the path itself are tidied.
-            raw = scope["raw_path"]
-            if b"//" in raw or raw.endswith(b"/"):
-                tidy = b"/" + re.sub(rb"/{2,}", b"/", raw).strip(b"/")
-                scope = {**scope, "path": unquote(tidy.decode("latin-1")), "raw_path": tidy}
-        await self._app(scope, receive, send)
-
-
-def _http_error(request: Request, error: Exception) -> Response:
-    """Turn what Starlette's router refuses into the v1 shape."""
-    assert isinstance(error, HTTPException)
-    if error.status_code == 404:
-        return error_response(api_error(ErrorCode.NOT_FOUND, f"No route {request.method} {request.url.path}"))
-    if error.status_code == 405:
-        response = error_response(api_error(ErrorCode.METHOD_NOT_ALLOWED))
-        response.headers.update(error.headers or {})
-        return response
-    return error_response(ApiError(error.status_code, (Problem(error.detail),)))
-
-
-def _unexpected_error(request: Request, error: Exception) -> Response:
-    return error_response(api_error(ErrorCode.INTERNAL_ERROR))

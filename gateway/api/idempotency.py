@@ -38,7 +38,7 @@ async def once(
     if len(key) > MAX_KEY_LENGTH:
         raise invalid(f"Header 'Idempotency-Key' must have at most {MAX_KEY_LENGTH} characters")
     request = call.request
-    fingerprint = hashlib.sha256(f"{request.method} {request.url.path}\0".encode() + body).hexdigest()
+    fingerprint = hashlib.sha256(f"{request.method} {request.scope['path']}\0".encode() + body).hexdigest()
     store, project_id = call.services.idempotency, call.project.id
     try:
         claim = await store.begin(project_id, key, fingerprint, plan, call.services.moment().now_ms)

@@ -4,10 +4,8 @@ The function gets a `Call`, which is the request with its credentials verified, 
 raised anywhere as ApiError or StoreUnavailableError and turned into the v1 `errors` array here, once.
 """
 
-import asyncio
-import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -17,13 +15,12 @@ import msgspec
 from prometheus_client import Counter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from gateway.api.params import Body, read_body
 from gateway.api.query import QueryParam, read_query
 from gateway.api.schemas import NO_CONTENT, Answer
 from gateway.auth import Authenticator, header_credentials
-from gateway.domain.errors import ApiError, ErrorCode, Problem, api_error
+from gateway.domain.errors import BODY_IS_LATE, ApiError, ErrorCode, Problem, api_error
 from gateway.domain.guard import (
     UNGUARDED,
     Allowance,
@@ -156,19 +153,21 @@ class Call:
         length = headers_of(self.request).get("content-length", "")
         if length.isdigit() and int(length) > most:
             raise _too_large(most)
-        try:
-            async with asyncio.timeout(self.services.settings.body_seconds):
-                return await self._read_body(most)
-        except TimeoutError:
-            raise api_error(ErrorCode.REQUEST_TIMEOUT) from None
-
-    async def _read_body(self, most: int) -> bytes:
-        body = bytearray()
-        async for chunk in self.request.stream():
-            body += chunk
-            if len(body) > most:
+        receive = self.request.receive
+        parts: list[bytes] = []
+        size, more = 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            if BODY_IS_LATE in self.request.scope:
+                raise api_error(ErrorCode.REQUEST_TIMEOUT)
+            parts.append(message["body"])
+            size += len(parts[-1])
+            if size > most:
                 raise _too_large(most)
-        return bytes(body)
+            more = message["more_body"]
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 Handler = Callable[[Call], Awaitable[Response]]
@@ -344,29 +343,6 @@ def error_response(error: ApiError) -> Response:
         # does come and is passed over: closing then would reset the connection before the client reads the answer.)
         headers["Connection"] = "close"
     return json_response({"errors": error.problems}, error.status, headers)
-
-
-def routes(operations: Sequence[Operation], services: Services) -> list[Route]:
-    """Build the route table. Rows of one path become one route, so that a 405 can name all methods."""
-    by_path: dict[str, dict[str, Endpoint]] = {}
-    for operation in operations:
-        by_path.setdefault(operation.path, {})[operation.method] = operation.endpoint(services)
-    return [
-        Route(_FREE_TEXT.sub(r"{\1:path}", path), _by_method(endpoints), methods=list(endpoints))
-        for path, endpoints in by_path.items()
-    ]
-
-
-_FREE_TEXT = re.compile(r"{(topic|device_token|user|user_or_token)}")
-"""Parts of a path that others chose: an encoded slash in them is content."""
-
-
-def _by_method(endpoints: Mapping[str, Endpoint]) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        # Starlette adds HEAD wherever there is GET.
-        return await endpoints["GET" if request.method == "HEAD" else request.method](request)
-
-    return endpoint
 
 
 def _too_large(most: int) -> ApiError:

@@ -4,7 +4,7 @@ import re
 
 from starlette.responses import Response
 
-from gateway.api.operation import Call, encode, json_response, raw_json_response
+from gateway.api.operation import Call, encode, headers_of, json_response, raw_json_response
 from gateway.api.query import Formed
 from gateway.domain.event import POSITION_PATTERN, Position
 
@@ -40,7 +40,7 @@ async def events(call: Call) -> Response:
 async def config(call: Call) -> Response:
     """Tell an inbox widget how to connect: the v1 fields, and this gateway's own live addresses."""
     await call.services.inboxes.use(call.user, call.guard)
-    base = str(call.request.base_url).rstrip("/")
+    base = _address(call)
     live = re.sub(r"^http", "ws", base)
     return json_response(
         {
@@ -59,3 +59,10 @@ async def config(call: Call) -> Response:
             },
         }
     )
+
+
+def _address(call: Call) -> str:
+    """Give the address that the client knows us by, also where a proxy speaks TLS for us."""
+    headers, settings = headers_of(call.request), call.services.settings
+    scheme = "https" if headers.get("x-forwarded-proto", "").lower() == "https" else "http"
+    return f"{scheme}://{headers.get('host') or f'{settings.host}:{settings.port}'}"

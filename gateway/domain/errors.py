@@ -152,6 +152,10 @@ def invalid(*messages: str) -> ApiError:
     return ApiError(422, tuple(Problem(message) for message in messages))
 
 
+BODY_IS_LATE = "inbox.body_is_late"
+"""In a request's ASGI scope: the rest of its body did not come in time, which is REQUEST_TIMEOUT."""
+
+
 class CloseCode(Enum):
     """Why a live connection ended. The name in lower case is the `reason` that clients read."""
 

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 
-from gateway.domain.errors import ErrorCode, Problem
+from gateway.domain.errors import BODY_IS_LATE, ErrorCode, Problem
 from gateway.live.connection import encode_json
 from gateway.live.handshake import Handshake, read_handshake
 from gateway.live.sse import PATH as SSE_PATH
@@ -77,6 +76,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
         self._slot: int | None = None
+        self._in_body = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Take a socket, whose first request is due."""
@@ -85,17 +85,21 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport = _JoinedWrites(transport)  # type: ignore[assignment] # it is one in all but name
         self.flow = FlowControl(self.transport)
         self.scheme = "http"
-        self._expect_head()
+        self._expect(self._hub.limits.authentication_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the socket."""
-        self._head_finished()
+        self._came_in_time()
         super().connection_lost(exc)
 
     def on_deadline(self, now: float) -> None:
-        """Cut a client that did not finish its request's head in time."""
+        """Cut a client that did not finish its request's head in time; have the rest of a body answered as late."""
         self._slot = None
-        self.transport.abort()
+        if self._in_body:
+            self.cycle.scope[BODY_IS_LATE] = True  # type: ignore[literal-required] # ASGI allows servers' own
+            self.cycle.message_event.set()
+        else:
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Parse; then let go of the parser if the socket went to a live connection."""
@@ -115,18 +119,21 @@ class HttpProtocol(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse_head()
+        elif self._in_body and self._slot is None:
+            # Nearly every body comes with its head, and none of those needs a deadline.
+            self._expect(self._hub.body_seconds)
 
     def on_message_begin(self) -> None:
         """Begin a request."""
         self._in_head = True
         self._head_bytes = 0
-        self._expect_head()
+        self._expect(self._hub.limits.authentication_seconds)
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Start the request, or give the socket to an event stream."""
         self._in_head = False
-        self._head_finished()
+        self._came_in_time()
         if self._given_away or self._cut_off:
             return  # what a client sends after its request for a stream means nothing
         idle = self.cycle is None or self.cycle.response_complete
@@ -141,9 +148,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._cut_off = True
             self.transport.abort()
             return
-        if self.server is None:
-            self.server, self.client = get_local_addr(self.transport), get_remote_addr(self.transport)
-        self.scope["server"], self.scope["client"] = self.server, self.client
+        self._in_body = True
         super().on_headers_complete()
         if self._hub.draining and self.cycle is not None:
             # Told with the answer, a client sends its next request elsewhere; without, into a closed connection.
@@ -156,16 +161,18 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Finish the request, but for one whose socket is gone."""
+        self._in_body = False
+        self._came_in_time()
         if not (self._given_away or self._cut_off):
             super().on_message_complete()
 
-    def _expect_head(self) -> None:
-        when = time.monotonic() + self._hub.limits.authentication_seconds
-        self._slot = self._hub.unfinished_heads.schedule(self, when, self._slot)
+    def _expect(self, seconds: float) -> None:
+        when = time.monotonic() + seconds
+        self._slot = self._hub.unfinished_requests.schedule(self, when, self._slot)
 
-    def _head_finished(self) -> None:
+    def _came_in_time(self) -> None:
         if self._slot is not None:
-            self._hub.unfinished_heads.cancel(self, self._slot)
+            self._hub.unfinished_requests.cancel(self, self._slot)
             self._slot = None
 
     def _refuse_head(self) -> None:

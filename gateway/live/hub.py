@@ -93,9 +93,10 @@ class Hub:
         self.max_message_bytes = settings.max_message_bytes
         self.allowed_origins = settings.allowed_origins
         self.access_log = settings.access_log
+        self.body_seconds = settings.body_seconds
         self.draining = False
         self.wheel: Wheel[Connection] = Wheel(time.monotonic())
-        self.unfinished_heads: Wheel[HasDeadline] = Wheel(time.monotonic())
+        self.unfinished_requests: Wheel[HasDeadline] = Wheel(time.monotonic())
         self._max_connections_per_user = settings.max_connections_per_user
         self._authenticator = authenticator
         self._inboxes = inboxes
@@ -514,7 +515,7 @@ class Hub:
             now = time.monotonic()
             for connection in self.wheel.due(now):
                 connection.on_deadline(now)
-            for unfinished in self.unfinished_heads.due(now):
+            for unfinished in self.unfinished_requests.due(now):
                 unfinished.on_deadline(now)
 
 

@@ -1,0 +1,110 @@
+"""The operations as one ASGI application: routes, what no route serves, tidy paths and cross-origin headers.
+
+Not Starlette's own application, only its parts: an operation turns every error into an answer by itself, and the two
+layers around an application and the one around each function that do so once more are a tenth of a request's cost.
+"""
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+from urllib.parse import unquote
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.api.operation import Endpoint, Operation, Services, error_response
+from gateway.domain.errors import ErrorCode, api_error
+
+CORS_MAX_AGE_SECONDS = 86400
+
+EXPOSED_HEADERS = (
+    "Retry-After",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "X-Inbox-Position",
+)
+
+_FREE_TEXT = re.compile(r"{(topic|device_token|user|user_or_token)}")
+"""Parts of a path that others chose: an encoded slash in them is content."""
+
+
+def application(
+    operations: Sequence[Operation],
+    services: Services,
+    lifespan: Callable[[Any], AbstractAsyncContextManager[None]],
+) -> ASGIApp:
+    """Build what answers every request that is none for a live connection."""
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for operation in operations:
+        by_path.setdefault(operation.path, {})[operation.method] = operation.endpoint(services)
+    routes = [_Resource(_FREE_TEXT.sub(r"{\1:path}", path), endpoints) for path, endpoints in by_path.items()]
+    router = Router(routes, redirect_slashes=False, default=_no_route, lifespan=lifespan)
+    return _CrossOrigin(_TidyPath(router), services.settings.allowed_origins)
+
+
+class _Resource(Route):
+    """The operations of one path: together, so that a 405 can name all methods."""
+
+    def __init__(self, path: str, endpoints: Mapping[str, Endpoint]):
+        self._endpoints = dict(endpoints)
+        super().__init__(path, self, methods=list(endpoints), name=path)
+        if "GET" in endpoints:
+            self._endpoints["HEAD"] = endpoints["GET"]  # as Starlette's routes do
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._endpoints[scope["method"]](Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request to this path."""
+        if scope["method"] in self._endpoints:
+            await self(scope, receive, send)
+            return
+        response = error_response(api_error(ErrorCode.METHOD_NOT_ALLOWED))
+        response.headers["Allow"] = ", ".join(sorted(self._endpoints))
+        await response(scope, receive, send)
+
+
+async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:
+    error = api_error(ErrorCode.NOT_FOUND, f"No route {scope['method']} {scope['path']}")
+    await error_response(error)(scope, receive, send)
+
+
+class _TidyPath:
+    """Treat `//ws/auth` and `/config/` as clients mean them."""
+
+    def __init__(self, app: ASGIApp):
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            # Encoded slashes are content, such as a topic's: only those of the path itself are tidied.
+            raw = scope["raw_path"]
+            if b"//" in raw or raw.endswith(b"/"):
+                tidy = b"/" + re.sub(rb"/{2,}", b"/", raw).strip(b"/")
+                scope = {**scope, "path": unquote(tidy.decode("latin-1")), "raw_path": tidy}
+        await self._app(scope, receive, send)
+
+
+class _CrossOrigin(CORSMiddleware):
+    """Cross-origin headers for those who ask: a request without an origin, such as any backend's, goes straight on."""
+
+    def __init__(self, app: ASGIApp, allowed_origins: Collection[str]):
+        super().__init__(
+            app,
+            allow_origins=list(allowed_origins),
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED_HEADERS,
+            max_age=CORS_MAX_AGE_SECONDS,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and any(name == b"origin" for name, _ in scope["headers"]):
+            await super().__call__(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
