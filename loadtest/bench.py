@@ -6,7 +6,7 @@ import gc
 import statistics
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from loadtest import machine
@@ -58,6 +58,16 @@ class Plan:
     inboxes: tuple[int, ...]
     list_requests: int
     storm: int
+    recovery_users: int
+    outages: tuple[tuple[str, float], ...]
+    """How Redis is lost, one after the other, and for how many seconds: `kill`, `restart` or `pause`."""
+    hostile_users: int
+    """Those who must not notice."""
+    hostile_peers: int
+    """Of each kind."""
+    hostile_rate: float
+    hostile_seconds: float
+    durability_seconds: float
     burst_events: int
     burst_repeats: int
     soak_users: int
@@ -86,7 +96,14 @@ FULL = Plan(
     sync_seconds=5,
     inboxes=(100, 10_000, 100_000),
     list_requests=100,
-    storm=4000,
+    storm=10_000,
+    recovery_users=10_000,
+    outages=(("kill", 1), ("pause", 10)),
+    hostile_users=500,
+    hostile_peers=10,
+    hostile_rate=200,
+    hostile_seconds=6,
+    durability_seconds=2,
     burst_events=20,
     burst_repeats=20,
     soak_users=1000,
@@ -115,6 +132,13 @@ QUICK = Plan(
     inboxes=(100, 2000),
     list_requests=40,
     storm=500,
+    recovery_users=500,
+    outages=(("kill", 1),),
+    hostile_users=100,
+    hostile_peers=5,
+    hostile_rate=100,
+    hostile_seconds=2,
+    durability_seconds=0.7,
     burst_events=20,
     burst_repeats=5,
     soak_users=100,
@@ -143,13 +167,26 @@ TINY = Plan(
     inboxes=(5, 20),
     list_requests=3,
     storm=10,
+    recovery_users=10,
+    outages=(("restart", 0.2), ("pause", 0.2)),
+    hostile_users=5,
+    hostile_peers=1,
+    hostile_rate=20,
+    hostile_seconds=1,
+    durability_seconds=0.2,
     burst_events=5,
     burst_repeats=2,
     soak_users=10,
     soak_rate=40,
 )
 
-PLANS = {plan.name: plan for plan in (FULL, QUICK, TINY)}
+LONG = replace(
+    FULL,
+    name="long",
+    outages=tuple((how, seconds) for seconds in (1, 10, 60) for how in ("kill", "restart", "pause")),
+)
+
+PLANS = {plan.name: plan for plan in (FULL, LONG, QUICK, TINY)}
 
 
 @dataclass(frozen=True)

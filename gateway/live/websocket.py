@@ -120,12 +120,16 @@ class WebSocketConnection(Connection):
         if idle and len(data) == 6 and data.startswith(_PONG_HEAD):
             self.carry_out(self.session.heard(time.monotonic(), counted=False))
             return
+        was_closed = self.session.closed
+        if was_closed and len(data) > self.hub.max_message_bytes:
+            self.transport.abort()  # it does not listen, and we would have to read all that it has to say
+            return
         core = self._core()
         core.receive_data(data)
         for frame in core.events_received():
             assert isinstance(frame, Frame), "the core is past the handshake"
             self._frame_received(frame)
-        self._flush()
+        self._flush(silent=was_closed)
         if idle and core.state is OPEN and self.fragments is None and _ends_with_a_frame(data):
             self._drop_core()
 
@@ -220,13 +224,17 @@ class WebSocketConnection(Connection):
                 return
         self.carry_out(self.session.message_received(data, now))
 
-    def _flush(self) -> None:
-        for data in self._core().data_to_send():
-            if data:
-                self.transport.write(data)
-            else:  # the core's way to say that the connection ends here
-                self.session.peer_gone()
-                self._end()
+    def _flush(self, *, silent: bool = False) -> None:
+        """Write what the core has to say in one go: ten thousand pings must not be ten thousand system calls.
+
+        `silent` drops it: after our close frame there is nothing to say, whatever the peer goes on sending.
+        """
+        parts = self._core().data_to_send()
+        if (data := b"".join(parts)) and not silent:
+            self.transport.write(data)
+        if b"" in parts:  # the core's way to say that the connection ends here
+            self.session.peer_gone()
+            self._end()
 
     def _end(self) -> None:
         self.slot = self.hub.schedule_cut(self)

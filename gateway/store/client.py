@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from gateway.store import library
 from gateway.store.link import LinkTimeoutError, NotReplicatedError
-from gateway.store.topology import Node, Topology
+from gateway.store.topology import Node, Topology, life_key, slot_of
 from gateway.store.wire import Argument as Argument
 from gateway.store.wire import ReplyError, WireLostError, pack
 from gateway.telemetry import REDIS_CALLS, REDIS_ERRORS
@@ -26,6 +26,9 @@ ATTEMPTS = 5
 
 RETRY_SECONDS = 0.1
 """Between two attempts of a call, which go on as long as one call may take: slots move, a replica takes over."""
+
+CALLS_AT_ONCE = 256
+"""Of many calls that nobody waits for: what others want comes in between (some 2 ms)."""
 
 _MOST_NODES = 1024
 """Primaries that a scan can tell apart; Redis advises against more in a cluster."""
@@ -82,11 +85,7 @@ class FunctionClient:
         commands: list[_Command] = []
         for function, key, arguments in calls:
             self._count(function)
-            # While a cluster moves a slot key by key, a function would find some of its keys gone in the middle of its
-            # work. Of two keys, one of which never exists, the server knows before: it answers TRYAGAIN until all is
-            # where it belongs.
-            names = (2, key, f"{key}:never") if self.topology.clustered else (1, key)
-            packed = pack(("FCALL", library.qualified(function), *names, *arguments))
+            packed = pack(("FCALL", library.qualified(function), *self._names(key), *arguments))
             commands.append(_Command(key, packed, function in library.RECORDING))
         return await self._run(commands)
 
@@ -139,6 +138,13 @@ class FunctionClient:
                 await _load(node)
         except (WireLostError, LinkTimeoutError) as problem:
             raise _unavailable(problem) from problem
+
+    async def note_life(self, node: Node) -> None:
+        """Have a server that was promoted keep that in its data, for after a restart. Raises StoreUnavailableError."""
+        calls: list[Call] = [("note_life", key, ()) for key in self.topology.life_keys(node)]
+        if any(await self.call_many(calls[:1])):  # else it never was a replica, and there is nothing to keep
+            for first in range(1, len(calls), CALLS_AT_ONCE):
+                await self.call_many(calls[first : first + CALLS_AT_ONCE])
 
     async def info(self, section: str) -> dict[str, dict[str, str]]:
         """Give what each server says of itself. Raises StoreUnavailableError."""
@@ -257,6 +263,15 @@ class FunctionClient:
             # A fresh or restored server: functions are data, and this one's are gone.
             await _load(node)
         return [index]
+
+    def _names(self, key: str) -> tuple[Argument, ...]:
+        """Give the keys of a function, after their number."""
+        if not self.topology.clustered:
+            return (1, key)
+        # While a cluster moves a slot key by key, a function would find some of its keys gone in the middle of its
+        # work. Of several keys, one of which never exists, the server knows before: it answers TRYAGAIN until all is
+        # where it belongs.
+        return (3, key, f"{key}:never", life_key(slot_of(key)))
 
     async def _refresh(self) -> None:
         with contextlib.suppress(WireLostError):

@@ -86,6 +86,12 @@ def token_owner(project_id: ProjectId, token_id: str) -> str:
 LIFE = LIFE_KEY
 """string: names the life of the server's data; set anew where it may lack what was acknowledged. For ever."""
 
+
+def life_beside(slot_tag: str) -> str:
+    """string: LIFE of what lies in the slot of a hash tag, where the server is one of a cluster. For ever."""
+    return f"{PREFIX}{{{slot_tag}}}:life"
+
+
 CONTROL = PREFIX + "{control}"
 """The pub/sub channel on which nodes tell each other what to forget. No key."""
 

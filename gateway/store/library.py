@@ -49,6 +49,7 @@ USER_FUNCTIONS = (
 """Functions that pass the guard: each takes its arguments first, and its result comes wrapped."""
 
 PLAIN_FUNCTIONS = (
+    "note_life",
     "delete_user",
     "resolve",
     "find",
@@ -116,7 +117,7 @@ UNCOUNTED = ("list", "get", "read_preferences", "read_subscriptions")
 
 _UNRECORDED = (
     *("list", "get", "read_log", "use", "read_preferences", "read_subscriptions", "list_tokens"),
-    *("find", "read_subscribers", "read_categories", "listed_contents", "add_active", "count_active"),
+    *("note_life", "find", "read_subscribers", "read_categories", "listed_contents", "add_active", "count_active"),
 )
 """Functions that may write, but nothing that an answer to a client rests on."""
 

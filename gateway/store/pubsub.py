@@ -318,11 +318,13 @@ class _Ear:
         for channel in self.channels:
             self._send("SSUBSCRIBE", channel)
         probe = asyncio.create_task(self._probe(), name="pubsub-probe")
+        noting = asyncio.create_task(self._note_life(), name="pubsub-note-life")
         try:
             await asyncio.wait((wire.over, probe), return_when=asyncio.FIRST_COMPLETED)
             await (probe if probe.done() else wire.over)
         finally:
             probe.cancel()
+            noting.cancel()
             wire.over.cancel()
 
     def _disconnected(self) -> None:
@@ -372,6 +374,16 @@ class _Ear:
             await asyncio.sleep(PROBE_INTERVAL_SECONDS)
             if time.monotonic() - self.heard_at > PROBE_TIMEOUT_SECONDS:
                 raise StoreUnavailableError("the canary was not heard")
+
+    async def _note_life(self) -> None:
+        """Have the server keep that it was promoted, which may be why we are connecting."""
+        while True:
+            try:
+                await self._client.note_life(self._node)
+            except StoreUnavailableError:
+                await asyncio.sleep(PROBE_INTERVAL_SECONDS)  # a slot of its may be on the move
+            else:
+                return
 
     def _probe_heard(self, sent_at: float) -> None:
         self.heard_at = time.monotonic()

@@ -6,6 +6,7 @@ says of its slot counts at once, because the nodes learn of a change one after a
 """
 
 import asyncio
+import functools
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.crc import key_slot
 
 from gateway.settings import Settings
+from gateway.store import keys
 from gateway.store.link import Link, LinkTimeoutError, ReplicatedLink
 from gateway.store.wire import ReplyError, WireLostError, pack
 
@@ -88,6 +90,12 @@ class Topology:
         if not self.clustered:
             return self._nodes[""]
         return self._slots[slot_of(key)] if self._slots else None
+
+    def life_keys(self, node: Node) -> list[str]:
+        """Give the keys under which a server keeps what life its data is in: in a cluster one for each of its slots."""
+        if not self.clustered:
+            return [keys.LIFE]
+        return [life_key(slot) for slot, server in enumerate(self._slots) if server is node]
 
     def redirected(self, reply: str, asked: Node) -> Node:
         """Give the server that `MOVED slot address` or `ASK slot address` names; what has moved, has for every call."""
@@ -194,6 +202,22 @@ class Topology:
 def slot_of(key: str | bytes) -> int:
     """Give the slot of a key or of a sharded channel."""
     return key_slot(key if isinstance(key, bytes) else key.encode())
+
+
+def life_key(slot: int) -> str:
+    """Give the key in a cluster's slot that names the life of what lies there."""
+    return keys.life_beside(_slot_tags()[slot])
+
+
+@functools.cache
+def _slot_tags() -> list[str]:
+    """Find a hash tag for each slot: the first number that belongs there (60 ms)."""
+    tags: dict[int, str] = {}
+    number = 0
+    while len(tags) < SLOTS:
+        tags.setdefault(key_slot(b"%d" % number), str(number))
+        number += 1
+    return [tags[slot] for slot in range(SLOTS)]
 
 
 def _single(url: str, common: dict[str, Any]) -> Callable[[], AbstractConnection]:

@@ -4,7 +4,20 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from loadtest.bench import Bench
-from loadtest.scenarios import burst, connect, fanout, idle, listing, soak, storm, sync, unicast
+from loadtest.scenarios import (
+    burst,
+    connect,
+    durability,
+    fanout,
+    hostile,
+    idle,
+    listing,
+    recovery,
+    soak,
+    storm,
+    sync,
+    unicast,
+)
 
 SCENARIOS: dict[str, Callable[[Bench], Coroutine[Any, Any, None]]] = {
     "idle": idle.run,
@@ -14,6 +27,9 @@ SCENARIOS: dict[str, Callable[[Bench], Coroutine[Any, Any, None]]] = {
     "sync": sync.run,
     "list": listing.run,
     "storm": storm.run,
+    "recovery": recovery.run,
+    "hostile": hostile.run,
+    "durability": durability.run,
     "burst": burst.run,
     "soak": soak.run,
 }

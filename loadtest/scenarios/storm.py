@@ -1,11 +1,15 @@
-"""All connections cut at once, all come back at once and resume; events are sent while they are away."""
+"""All connections cut at once, all come back at once and resume; events are sent while they are away.
+
+`/healthz` is asked all the time.
+"""
 
 import asyncio
 import time
 
 from loadtest.bench import DELIVERY_SECONDS, VERDICT_SECONDS, Bench, Meter, crowd_faults, no_garbage_collection, until
 from loadtest.clients import Client, Crowd, settle
-from loadtest.journal import percentiles
+from loadtest.healthz import Healthz
+from loadtest.journal import Faults, percentiles
 from loadtest.scenarios.connect import groups_of, publish_to_all
 from loadtest.targets.gateway import MOST_RECIPIENTS, GatewayTarget
 
@@ -36,8 +40,8 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
     await crowd.close()
     journals = await publish_to_all(target, users, MISSED)
     journal_of = {user: journals[index // MOST_RECIPIENTS] for index, user in enumerate(users)}
-    back, moments = Crowd(), []
-    with no_garbage_collection():
+    back, moments, health = Crowd(), [], Healthz(target)
+    with no_garbage_collection(), health.watching():
         meter, started = Meter(target), time.perf_counter()
 
         def make_timed(user: str, _: object) -> Client:
@@ -63,12 +67,13 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
         target,
         transport,
         len(users),
-        faults + crowd_faults(back),
+        faults + crowd_faults(back) + Faults(failed=health.failed),
         delivered=sum(journal.received for journal in journals),
         all_ready_seconds=ready_seconds,
         all_caught_up_seconds=seconds,
         per_second=len(users) / seconds,
         ready_after_ms=percentiles(moments),
+        healthz_max_ms=health.slowest_ms,
         **figures,
     )
     await back.close()

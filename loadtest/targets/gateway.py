@@ -161,7 +161,9 @@ class GatewayTarget(StartedTarget):
         """Write the request that sends a notification to one user."""
         return self.request_many([user], number, size)
 
-    def request_many(self, users: Sequence[str], number: int, size: int = 200, **fields: str) -> bytes:
+    def request_many(
+        self, users: Sequence[str], number: int, size: int = 200, *, idempotency_key: str = "", **fields: str
+    ) -> bytes:
         """Write the request that sends a notification to at most MOST_RECIPIENTS users."""
         recipients = [{"external_id": user} for user in users]
         notification = {"title": "Load", "content": payload(number, size).decode(), "recipients": recipients, **fields}
@@ -172,4 +174,6 @@ class GatewayTarget(StartedTarget):
             "Content-Type": "application/json",
             "Content-Length": str(len(body)),
         }
+        if idempotency_key:
+            head["Idempotency-Key"] = idempotency_key
         return request_head("POST", self.host, "/notifications", head) + body

@@ -11,6 +11,7 @@ import httpx
 import pytest
 import redis
 
+from gateway.store.topology import life_key, slot_of
 from tests.api.tokens import bearer
 from tests.api.workspaces import workspace_token
 from tests.cluster import PRIMARIES, Cluster, running_cluster
@@ -276,6 +277,49 @@ async def test_who_is_ahead_of_a_promoted_replica_is_told_to_reset(
             reset = next(message for message in heard if message["type"] == "reset")
             assert reset["reason"] in ("position_unknown", "epoch_changed")
             assert epoch(heard[-1]["position"]) != epoch(each.position)
+
+
+async def test_who_comes_back_after_a_promoted_replica_was_restarted_is_told_to_reset(
+    cluster: Cluster, gateway: Gateway, http: httpx.AsyncClient, user: str
+) -> None:
+    await send(http, user)
+    key = await key_of(http, cluster, user)
+    primary = cluster.primary_of(key)
+    replica = replica_of(cluster, primary)
+    assert replica.process is not None
+    with redis.Redis(port=primary.port) as client:
+        assert client.wait(1, 5000) == 1
+        replica.process.send_signal(signal.SIGSTOP)
+        try:
+            client.execute_command("CLIENT", "KILL", "TYPE", "replica")
+            lost = [await send(http, user) for _ in range(2)]
+            known = await position(http, user)
+            before = life_of(cluster, primary, key)
+            primary.stop(signal.SIGKILL)
+        finally:
+            replica.process.send_signal(signal.SIGCONT)
+
+    def noted() -> bool:
+        return life_of(cluster, replica, key) not in ("", before)
+
+    await asyncio.to_thread(wait_for, noted, "the promotion to be noted", FAILOVER_SECONDS)
+    replica.stop()
+    replica.start()
+    writer = Writer(http, user)
+    await writer.acknowledge(3)
+    assert not {item["id"] for item in await items(http, user)} & set(lost)
+    assert offset(await position(http, user)) > offset(known), "nothing but the epoch can tell"
+    for transport in TRANSPORTS:
+        async with open_inbox(transport, gateway, user, since=known) as client:
+            reset = await client.next()
+            assert (reset["type"], reset["reason"]) == ("reset", "epoch_changed")
+
+
+def life_of(cluster: Cluster, server: RedisServer, key: str) -> str:
+    """Give the life that a primary has noted of the data beside a key; "" for none, and of a replica."""
+    with contextlib.suppress(redis.ResponseError):
+        return str(cluster.ask(server, "GET", life_key(slot_of(key))) or "")
+    return ""
 
 
 async def until_known(client: LiveClient, position: str) -> list[dict[str, Any]]:

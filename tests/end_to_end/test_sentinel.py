@@ -5,13 +5,16 @@ import contextlib
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import redis
 
+from gateway.store.keys import LIFE
 from tests.end_to_end.test_faults import Writer, client_of
-from tests.live.clients import TRANSPORTS, epoch, items, open_inbox, position, send
-from tests.servers import SERVER_BINARIES, RedisServer, free_port, running_gateway, running_redis, wait_for
+from tests.live.clients import TRANSPORTS, epoch, items, offset, open_inbox, position, send
+from tests.servers import SERVER_BINARIES, Gateway, RedisServer, free_port, running_gateway, running_redis, wait_for
 
 SERVICE = "inbox"
 
@@ -44,43 +47,88 @@ def running_sentinel(directory: Path, primary: RedisServer) -> Iterator[int]:
         process.wait()
 
 
-async def test_a_gateway_follows_sentinel_to_the_next_primary(tmp_path: Path, user: str) -> None:
+@dataclass
+class Watched:
+    """A primary with a replica, both watched by a sentinel, and a gateway that asks this one."""
+
+    primary: RedisServer
+    replica: RedisServer
+    gateway: Gateway
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[Watched]:
     for name in ("primary", "replica", "sentinel"):
         (tmp_path / name).mkdir()
+    options = ("--appendonly", "yes", "--repl-diskless-sync-delay", "0")
     with (
-        running_redis("valkey", tmp_path / "primary") as primary,
-        running_redis(
-            "valkey",
-            tmp_path / "replica",
-            *("--replicaof", "127.0.0.1", str(primary.port)),
-            "--repl-diskless-sync-delay",
-            "0",
-        ),
-        running_sentinel(tmp_path / "sentinel", primary) as sentinel,
-        running_gateway(
-            tmp_path / "data",
-            INBOX_REDIS_URL=f"redis+sentinel://127.0.0.1:1,127.0.0.1:{sentinel}/{SERVICE}",
-            INBOX_REDIS_TIMEOUT_SECONDS="1",
-        ) as gateway,
+        running_redis("valkey", tmp_path / "primary", *options) as primary,
+        running_redis("valkey", tmp_path / "replica", *options) as replica,
     ):
-        async with client_of(gateway) as http, contextlib.AsyncExitStack() as stack:
-            clients = [await stack.enter_async_context(open_inbox(each, gateway, user)) for each in TRANSPORTS]
-            kept = await send(http, user)
-            for client in clients:
-                assert (await client.event())["data"]["id"] == kept
-            with redis.Redis(port=primary.port) as admin:
-                assert admin.execute_command("WAIT", 1, 5000) == 1
-            primary.stop(signal.SIGKILL)
-            writer = Writer(http, user)
-            await writer.acknowledge(2)
-            assert {response.status_code for response in writer.refused} == {503}
-            assert [item["id"] for item in await items(http, user)] == [*writer.acknowledged[::-1], kept]
-            last = await position(http, user)
-            for client in clients:
-                heard = [await client.next()]
-                while heard[-1]["position"] != last:
-                    heard.append(await client.next())
-                assert heard[0]["type"] == "reset", "a promoted replica may lack what they know"
-                assert epoch(last) != epoch(client.position)
-            await asyncio.to_thread(wait_for, gateway.ready, "the gateway to be ready")
-            assert "Traceback" not in gateway.log
+        with redis.Redis(port=replica.port) as admin:
+            # Not as an option, which would hold after a restart, too.
+            admin.execute_command("REPLICAOF", "127.0.0.1", primary.port)
+        with (
+            running_sentinel(tmp_path / "sentinel", primary) as sentinel,
+            running_gateway(
+                tmp_path / "data",
+                INBOX_REDIS_URL=f"redis+sentinel://127.0.0.1:1,127.0.0.1:{sentinel}/{SERVICE}",
+                INBOX_REDIS_TIMEOUT_SECONDS="1",
+            ) as gateway,
+        ):
+            yield Watched(primary, replica, gateway)
+
+
+async def test_a_gateway_follows_sentinel_to_the_next_primary(watched: Watched, user: str) -> None:
+    gateway = watched.gateway
+    async with client_of(gateway) as http, contextlib.AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(open_inbox(each, gateway, user)) for each in TRANSPORTS]
+        kept = await send(http, user)
+        for client in clients:
+            assert (await client.event())["data"]["id"] == kept
+        with redis.Redis(port=watched.primary.port) as admin:
+            assert admin.execute_command("WAIT", 1, 5000) == 1
+        watched.primary.stop(signal.SIGKILL)
+        writer = Writer(http, user)
+        await writer.acknowledge(2)
+        assert {response.status_code for response in writer.refused} == {503}
+        assert [item["id"] for item in await items(http, user)] == [*writer.acknowledged[::-1], kept]
+        last = await position(http, user)
+        for client in clients:
+            heard = [await client.next()]
+            while heard[-1]["position"] != last:
+                heard.append(await client.next())
+            assert heard[0]["type"] == "reset", "a promoted replica may lack what they know"
+            assert epoch(last) != epoch(client.position)
+        await asyncio.to_thread(wait_for, gateway.ready, "the gateway to be ready")
+        assert "Traceback" not in gateway.log
+
+
+async def test_who_comes_back_after_a_promoted_replica_was_restarted_is_told_to_reset(
+    watched: Watched, user: str
+) -> None:
+    gateway, replica = watched.gateway, watched.replica
+    async with client_of(gateway) as http:
+        await send(http, user)
+        assert replica.process is not None
+        with redis.Redis(port=watched.primary.port) as admin:
+            assert admin.execute_command("WAIT", 1, 5000) == 1
+            replica.process.send_signal(signal.SIGSTOP)
+            admin.execute_command("CLIENT", "KILL", "TYPE", "replica")
+        lost = [await send(http, user) for _ in range(2)]
+        known = await position(http, user)
+        watched.primary.stop(signal.SIGKILL)
+        replica.process.send_signal(signal.SIGCONT)
+        with redis.Redis(port=replica.port) as admin:
+            await asyncio.to_thread(wait_for, lambda: admin.exists(LIFE), "the promotion to be noted", 30)
+        replica.stop()
+        replica.start()
+        await asyncio.to_thread(wait_for, gateway.ready, "the gateway to be ready")
+        writer = Writer(http, user)
+        await writer.acknowledge(3)
+        assert not {item["id"] for item in await items(http, user)} & set(lost)
+        assert offset(await position(http, user)) > offset(known), "nothing but the epoch can tell"
+        for transport in TRANSPORTS:
+            async with open_inbox(transport, gateway, user, since=known) as client:
+                reset = await client.next()
+                assert (reset["type"], reset["reason"]) == ("reset", "epoch_changed")

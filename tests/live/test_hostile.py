@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import httpx
 import pytest
 from websockets.frames import Frame, Opcode
 
+from gateway.live.connection import CLOSE_SECONDS
 from tests.live.clients import (
     TRANSPORTS,
     Ended,
@@ -112,6 +114,20 @@ async def test_peers_that_break_the_protocol_are_closed_and_cost_nothing(
         with contextlib.suppress(ConnectionError):
             await attack(peer)
         assert await closing_code(peer) in (code, None)
+
+
+async def test_who_goes_on_sending_after_the_goodbye_is_cut_and_answered_no_more(besieged: Gateway, user: str) -> None:
+    async with open_raw_websocket(besieged, user) as peer:
+        await peer.message()
+        started = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            await ten_thousand_pings(peer)
+        answered = 0
+        with contextlib.suppress(Ended):
+            while True:
+                answered += (await peer.frame()).opcode is Opcode.PONG
+        assert answered < 5_000, "those that came with the ones before the goodbye"
+        assert time.monotonic() - started < CLOSE_SECONDS, "nobody waits for its close frame"
 
 
 async def closing_code(peer: RawWebSocket) -> int | None:

@@ -24,6 +24,9 @@ RUNS = {
     "soak": ("websocket", "--soak", "2"),
     "sync": ("websocket",),
     "list": ("sse",),
+    "hostile": ("websocket",),
+    "durability": ("websocket",),
+    "recovery": ("sse",),
     "storm": ("websocket",),
     "burst": ("sse",),
 }
@@ -113,6 +116,28 @@ def test_list_asks_for_every_filter_of_every_inbox(runs: dict[str, Future[Run]])
 def test_a_storm_brings_back_everybody_and_what_they_missed(runs: dict[str, Future[Run]]) -> None:
     (row,) = faultless(runs, "storm").rows("storm")
     assert row["delivered"] == 2 * TINY.storm
+
+
+def test_everybody_gets_what_is_sent_when_redis_is_back(runs: dict[str, Future[Run]]) -> None:
+    rows = faultless(runs, "recovery").rows("recovery")
+    assert [(row["how"], row["away_seconds"]) for row in rows] == [tuple(outage) for outage in TINY.outages]
+    assert {row["delivered"] for row in rows} == {TINY.recovery_users}
+    assert rows[0]["refused"] > 0
+
+
+def test_good_users_get_everything_during_a_siege(runs: dict[str, Future[Run]]) -> None:
+    rows = faultless(runs, "hostile").rows("hostile")
+    assert [row["when"] for row in rows] == ["before", "besieged", "after"]
+    sent = TINY.hostile_rate * TINY.hostile_seconds
+    assert [row["delivered"] for row in rows] == [2 * sent, 3 * sent, 4 * sent]
+    assert [row["attacks"] > 0 for row in rows] == [False, True, False]
+
+
+def test_each_durability_is_measured_with_one_sender_and_many(runs: dict[str, Future[Run]]) -> None:
+    rows = faultless(runs, "durability").rows("durability")
+    assert [(row["durability"], row["senders"]) for row in rows] == [
+        (way, senders) for way in ("memory", "disk", "replica") for senders in (1, 64)
+    ]
 
 
 def test_a_burst_arrives_whole(runs: dict[str, Future[Run]]) -> None:

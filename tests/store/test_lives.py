@@ -1,10 +1,13 @@
 """Servers that die, or whose replica takes over: no gap is silent, and nobody is reset who need not be."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
+import redis
 from redis.asyncio import Redis
 
 from gateway.domain.event import Event, Position
@@ -15,26 +18,34 @@ from gateway.store.client import FunctionClient
 from gateway.store.contents import Content, ContentStore
 from gateway.store.inbox import Delivery, InboxStore, Moment, Retention
 from gateway.store.topology import Topology
-from tests.servers import RedisServer, running_redis
+from tests.servers import RedisServer, running_redis, wait_for
 from tests.store.conftest import new_user
 
 FIELDS = {"title": "t", "content": None, "action_url": None, "category": "", "topic": "", "custom_attributes": None}
 
 
 @contextlib.asynccontextmanager
-async def store_on(server: RedisServer) -> AsyncIterator[InboxStore]:
-    """The inboxes of a worker that has just started."""
+async def client_on(server: RedisServer) -> AsyncIterator[FunctionClient]:
+    """The connection of a worker that has just started."""
     client = FunctionClient(Topology(Settings(redis_url=server.url)))
     try:
-        yield InboxStore(client, Retention(1000, 1000), ContentStore(client))
+        yield client
     finally:
         client.close()
+        await asyncio.sleep(0)  # the sockets are closed in the next turn
 
 
-async def send(store: InboxStore, user: User, number: int, epoch: str) -> None:
+@contextlib.asynccontextmanager
+async def store_on(server: RedisServer) -> AsyncIterator[InboxStore]:
+    """The inboxes of such a worker."""
+    async with client_on(server) as client:
+        yield InboxStore(client, Retention(1000, 1000), ContentStore(client))
+
+
+async def send(store: InboxStore, user: User, number: int, epoch: str, now_ms: int = 1000) -> None:
     """Send some notifications, each offering an epoch should one begin."""
     for _ in range(number):
-        await store.create(Content.encode(uuid4(), FIELDS), [Delivery(user)], Moment(1000, epoch), remember=False)
+        await store.create(Content.encode(uuid4(), FIELDS), [Delivery(user)], Moment(now_ms, epoch), remember=False)
 
 
 def positions(events: Sequence[Event]) -> list[str]:
@@ -68,20 +79,52 @@ async def test_an_epoch_begins_after_a_server_that_may_lack_something_was_marked
             assert positions((await store.read_log(user, Position("b", 2), "x")).events) == ["b.3", "b.4"]
 
 
-async def test_who_knows_events_that_a_promoted_replica_lacks_is_told_to_reset(tmp_path: Path) -> None:
+@contextlib.contextmanager
+def running_pair(directory: Path) -> Iterator[tuple[RedisServer, RedisServer]]:
+    """A primary and a replica of it, which both keep what they have over a restart."""
     for name in ("primary", "replica"):
-        (tmp_path / name).mkdir()
-    user = new_user()
+        (directory / name).mkdir()
+    options = ["--appendonly", "yes", "--appendfsync", "always", "--repl-diskless-sync-delay", "0"]
+    options += ["--repl-ping-replica-period", "1000"]  # nothing comes in between that we did not write
     with (
-        running_redis("valkey", tmp_path / "primary") as primary,
-        running_redis("valkey", tmp_path / "replica") as replica,
+        running_redis("valkey", directory / "primary", *options) as primary,
+        running_redis("valkey", directory / "replica", *options) as replica,
     ):
-        async with store_on(primary) as store, Redis.from_url(primary.url) as old, Redis.from_url(replica.url) as new:
-            await new.execute_command("REPLICAOF", "127.0.0.1", primary.port)
+        follow(replica, primary)
+        yield primary, replica
+
+
+def follow(server: RedisServer, primary: RedisServer | None) -> None:
+    """Make a server another one's replica, which has all of its data when this returns; or make it a primary."""
+    if primary is None:
+        ask(server, "REPLICAOF", "NO", "ONE")
+        return
+    ask(server, "REPLICAOF", "127.0.0.1", primary.port)
+    in_step(primary, server)
+
+
+def in_step(primary: RedisServer, replica: RedisServer) -> None:
+    """Wait until a replica has everything of its primary."""
+
+    def is_in_step() -> bool:
+        mine, theirs = (ask(server, "INFO", "replication") for server in (replica, primary))
+        return bool(mine["master_link_status"] == "up" and mine["slave_repl_offset"] == theirs["master_repl_offset"])
+
+    wait_for(is_in_step, "the replica to be in step", 30)
+
+
+def ask(server: RedisServer, *command: str | int) -> Any:
+    with redis.Redis(port=server.port) as client:
+        return client.execute_command(*command)
+
+
+async def test_who_knows_events_that_a_promoted_replica_lacks_is_told_to_reset(tmp_path: Path) -> None:
+    user = new_user()
+    with running_pair(tmp_path) as (primary, replica):
+        async with store_on(primary) as store:
             await send(store, user, 8, "old")
-            while not await old.execute_command("WAIT", 1, 1000):
-                pass
-            await new.execute_command("REPLICAOF", "NO", "ONE")
+            in_step(primary, replica)
+            follow(replica, None)
             await send(store, user, 2, "old")
         async with store_on(replica) as store:
             lost = Position("old", 10)
@@ -90,3 +133,48 @@ async def test_who_knows_events_that_a_promoted_replica_lacks_is_told_to_reset(t
             assert (await store.read_log(user, lost, "x")).reset_reason == "epoch_changed"
             page = await store.read_log(user, Position("new", 9), "x")
             assert (page.reset_reason, positions(page.events)) == ("", ["new.10", "new.11"])
+
+
+async def test_a_promoted_replica_that_restarts_before_anything_was_written_knows_of_its_promotion(
+    tmp_path: Path,
+) -> None:
+    user = new_user()
+    with running_pair(tmp_path) as (primary, replica):
+        async with store_on(primary) as store:
+            await send(store, user, 8, "old")
+            in_step(primary, replica)
+            follow(replica, None)
+            await send(store, user, 2, "old")
+        async with client_on(replica) as client:
+            await client.note_life(client.topology.nodes[0])
+        replica.stop()
+        replica.start()
+        async with store_on(replica) as store:
+            await send(store, user, 3, "new")
+            assert (await store.read_log(user, Position("old", 10), "x")).reset_reason == "epoch_changed"
+        replica.stop()
+        replica.start()
+        async with store_on(replica) as store:
+            await send(store, user, 1, "x")
+            page = await store.read_log(user, Position("new", 10), "x")
+            assert (page.reset_reason, positions(page.events)) == ("", ["new.11", "new.12"])
+
+
+async def test_a_server_that_is_promoted_again_without_a_restart_begins_another_life(tmp_path: Path) -> None:
+    user = new_user()
+    with running_pair(tmp_path) as (first, second):
+        async with store_on(first) as store:
+            await send(store, user, 1, "a", now_ms=10_000)
+            in_step(first, second)
+        follow(second, None)
+        follow(first, second)
+        async with store_on(second) as store:
+            await send(store, user, 8, "b", now_ms=20_000)
+            in_step(second, first)
+            follow(first, None)
+            await send(store, user, 2, "b", now_ms=20_000)
+        full = ask(second, "INFO", "stats")["sync_full"]
+        assert full == 0, "the first server has what its functions remembered"
+        async with store_on(first) as store:
+            await send(store, user, 3, "c", now_ms=30_000)
+            assert (await store.read_log(user, Position("b", 11), "x")).reset_reason == "epoch_changed"

@@ -141,37 +141,57 @@ end
 
 -- the log: every change appends one event here and publishes the same bytes, in the same step
 
-local current_life
+local LOOK_MS = 1000 -- INFO takes 2 µs
+local life_key = LIFE -- of the call that runs: in a cluster, where a function may read its own slot only, the slot's
+local promoted_as, lives, looked_ms = '', {}, nil
+
+-- See whether a promotion made this server a primary: it may lack what was acknowledged before.
+local function look_at_server(now_ms)
+  local replication = redis.call('INFO', 'replication')
+  local promoted = not replication:find('master_replid2:0000', 1, true)
+  promoted_as = promoted and replication:match('master_replid:(%x+)'):sub(1, 8) or ''
+  lives, looked_ms = {}, now_ms
+end
 
 -- Name the life of this server's data: another one when it may lack what was told already, which is after a replica was
--- promoted, and after whoever runs the server said so (the bundled one, when it died before it had written all). A
--- server that goes on where it stopped has the same. Remembered, because INFO takes 50 µs: a server that loses writes
--- by becoming a replica again gets the library anew with the primary's data.
-local function life()
-  if not current_life then
-    local replication = redis.call('INFO', 'replication')
-    local promoted = not replication:find('master_replid2:0000', 1, true)
-    current_life = promoted and replication:match('master_replid:(%x+)'):sub(1, 8) or ''
-    -- In a cluster a function may read the keys of its own slot only.
-    if redis.call('INFO', 'cluster'):find('cluster_enabled:0', 1, true) then
-      current_life = (redis.call('GET', LIFE) or '') .. current_life
+-- promoted, and after whoever runs the server said so (the bundled one, when it died before it had written all). Kept
+-- as data, because a server that restarts knows nothing of its promotion.
+local function life(now_ms)
+  if not (now_ms and looked_ms) or math.abs(now_ms - looked_ms) >= LOOK_MS then look_at_server(now_ms) end
+  local current = lives[life_key]
+  if not current then
+    current = redis.call('GET', life_key) or ''
+    if promoted_as ~= '' and promoted_as ~= current then
+      current = promoted_as
+      redis.call('SET', life_key, current)
     end
+    lives[life_key] = current
   end
-  return current_life
+  return current
+end
+
+-- KEYS  the key of a life
+-- ->    the life that a promotion began, or ""
+-- Keep what life this is before anybody writes: the server may restart first.
+local function note_life(keys)
+  life_key = keys[1]
+  life()
+  return promoted_as
 end
 
 -- Give the record of a user without a log its epoch; one that is all in memory is written by the next event.
-local function begin_log(record, epoch_if_new)
+local function begin_log(record, epoch_if_new, current_life)
   if record.epoch then return false end
-  record.epoch, record.offset, record.life = epoch_if_new, 0, life()
+  record.epoch, record.offset, record.life = epoch_if_new, 0, current_life or life()
   return true
 end
 
--- Take the next offset, and give it as text. The first event of another life begins an epoch: the same offset may have been another event.
-local function next_position(user, record, epoch_if_new)
-  local fields = {}
-  if begin_log(record, epoch_if_new) or life() ~= '' and record.life ~= life() then
-    record.epoch, record.life = epoch_if_new, life()
+-- Take the next offset, and give it as text. The first event of another life begins an epoch: the same offset may have
+-- been another event.
+local function next_position(user, record, context)
+  local fields, current = {}, life(tonumber(context.now_ms))
+  if begin_log(record, context.epoch_if_new, current) or current ~= '' and record.life ~= current then
+    record.epoch, record.life = context.epoch_if_new, current
     fields = { 'epoch', record.epoch, 'life', record.life }
   end
   record.offset = record.offset + 1
@@ -211,7 +231,7 @@ local function append(user, record, context, name, data, count)
   local unread, unseen = integer(count.unread), integer(count.unseen)
   local unarchived_unread, unarchived_unseen = integer(count.unarchived_unread), integer(count.unarchived_unseen)
   record.counts = unread .. ' ' .. unseen .. ' ' .. unarchived_unread .. ' ' .. unarchived_unseen
-  local offset = next_position(user, record, context.epoch_if_new)
+  local offset = next_position(user, record, context)
   local position = record.epoch .. '.' .. offset
   local message = position .. ' ' .. context.now_ms .. ' ' .. name .. '\n{"type":"event","position":"' .. position
     .. '","name":"' .. name .. '","data":' .. data
@@ -267,6 +287,7 @@ end
 local function guarded(work)
   return function(keys, args)
     local user, kind, limit, token_id, issued_at = keys[1], args[1], tonumber(args[2]), args[3], tonumber(args[4])
+    life_key = keys[3] or LIFE
     local record = read_record(user)
     if record.deleted then return { 'deleted' } end
     if is_revoked(user, record.revoked_before, token_id, issued_at) then return { 'revoked' } end

@@ -1,0 +1,71 @@
+"""What it costs that an acknowledged write survives more: `INBOX_DURABILITY` as memory, disk and replica.
+
+One sender at a time, and many at once; how long an answer takes, how many a second are answered, and the CPU of each.
+`replica` needs a server of one's own, whose own append-only file is synced every second, as `memory` is.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from loadtest.bench import Bench, Meter, no_garbage_collection
+from loadtest.journal import Journal, percentiles
+from loadtest.publisher import Publisher
+from loadtest.targets.base import Target
+from loadtest.targets.gateway import GatewayTarget
+from loadtest.targets.own_redis import GatewayOnRedis
+
+SENDERS = (1, 64)
+USERS = 100
+
+
+async def run(bench: Bench) -> None:
+    """Measure the gateway: peers store nothing."""
+    ways: dict[str, Callable[[], GatewayTarget]] = {
+        "memory": lambda: bench.gateway(INBOX_DURABILITY="memory"),
+        "disk": lambda: bench.gateway(INBOX_DURABILITY="disk"),
+        "replica": lambda: GatewayOnRedis(
+            bench.cores, bench.workers, replicas=1, fsync="everysec", INBOX_DURABILITY="replica"
+        ),
+    }
+    for way, build in ways.items() if bench.with_gateway else ():
+        target = build()
+        try:
+            await target.start()
+            await _send(target, SENDERS[-1], bench.plan.durability_seconds / 2)  # warms up
+            for senders in SENDERS:
+                with no_garbage_collection():
+                    meter, started = Meter(target), time.perf_counter()
+                    journal = await _send(target, senders, bench.plan.durability_seconds)
+                    seconds = time.perf_counter() - started
+                    await meter.trailing()
+                    figures = meter.figures(journal.next_number)
+                bench.add(
+                    "durability",
+                    target,
+                    "rest",
+                    0,
+                    journal.verify(()),
+                    durability=way,
+                    senders=senders,
+                    per_second=journal.next_number / seconds,
+                    answer_ms=percentiles(journal.answer_times()),
+                    **figures,
+                )
+        finally:
+            await target.stop()
+
+
+async def _send(target: Target, senders: int, seconds: float) -> Journal:
+    """Have senders send one after the other, each without pause; give what was sent."""
+    journal, pool = Journal(), target.pool()
+    publisher = Publisher(pool, target.request, journal)
+    end = time.perf_counter() + seconds
+
+    async def one_after_another() -> None:
+        while time.perf_counter() < end:
+            await publisher.publish(f"user{journal.next_number % USERS}")
+
+    await asyncio.gather(*(one_after_another() for _ in range(senders)))
+    await pool.close()
+    return journal

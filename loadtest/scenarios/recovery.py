@@ -1,0 +1,160 @@
+"""Redis is away for a while: killed, restarted or hung. How long until every inbox has what is sent right afterwards.
+
+All the time `/healthz` is asked, and a user without an inbox sends and reads: 503 is what they must be told. Then an
+event goes to every user as soon as it is accepted, while the gateway still finds out what it missed. Connections stay.
+"""
+
+import asyncio
+import signal
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from loadtest.bench import VERDICT_SECONDS, Bench, Meter, crowd_faults, no_garbage_collection, until
+from loadtest.clients import Crowd, settle
+from loadtest.healthz import Healthz
+from loadtest.journal import Faults, Journal
+from loadtest.publisher import Pool
+from loadtest.scenarios.connect import groups_of
+from loadtest.scenarios.storm import AT_ONCE
+from loadtest.targets.own_redis import GatewayOnRedis
+
+OUTSIDER = "outsider"
+OUTSIDER_PAUSE_SECONDS = 0.1
+RETRY_SECONDS = 0.02
+RECOVERED_SECONDS = 60.0
+
+NOT_NOW = (409, 503)
+"""Answers that say to come again; 409 while an earlier attempt may still be under way."""
+
+
+async def run(bench: Bench) -> None:
+    """Measure the gateway: no peer has a store to lose."""
+    if bench.with_gateway:
+        for transport in bench.transports:
+            target = GatewayOnRedis(bench.cores, bench.workers)
+            try:
+                await target.start()
+                await _measure(bench, target, transport)
+            finally:
+                await target.stop()
+
+
+async def _measure(bench: Bench, target: GatewayOnRedis, transport: str) -> None:
+    users = [f"user{number}" for number in range(bench.plan.recovery_users)]
+    crowd = Crowd()
+    await crowd.add(target.make(transport), users, None, AT_ONCE)
+    await settle(0.5)
+    for how, seconds in bench.plan.outages:
+        await _outage(bench, target, transport, crowd, how, seconds)
+    await crowd.close()
+
+
+async def _outage(bench: Bench, target: GatewayOnRedis, transport: str, crowd: Crowd, how: str, seconds: float) -> None:
+    users = [f"user{number}" for number in range(bench.plan.recovery_users)]
+    groups = groups_of(users)
+    journals = [Journal() for _ in groups]
+    for number, client in enumerate(crowd.clients):
+        client.journal = journals[number // len(groups[0])]
+        client.user = groups[number // len(groups[0])][0]  # the group's events are written down for its first user
+        client.seen, client.out_of_order = [], 0
+    pool, health, outsider = target.pool(), Healthz(target), _Outsider(target)
+    with no_garbage_collection(), health.watching():
+        asking = asyncio.create_task(outsider.run(), name="outsider")
+        await _take_away(target, how, seconds)
+        meter, back = Meter(target), time.perf_counter()
+        publishing = [
+            asyncio.create_task(_publish(target, pool, group, journal, f"{how} {seconds} {number}"))
+            for number, (group, journal) in enumerate(zip(groups, journals, strict=True))
+        ]
+        await until(lambda: sum(journal.received for journal in journals) >= len(users), RECOVERED_SECONDS)
+        recovered = time.perf_counter() - back
+        await asyncio.gather(*publishing)
+        await meter.trailing()
+        figures = meter.figures(len(users))
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+    await pool.close()
+    await asyncio.sleep(VERDICT_SECONDS)
+    faults = crowd_faults(crowd) + Faults(failed=outsider.failed + health.failed)
+    for journal, group in zip(journals, groups, strict=True):
+        members = [client for client in crowd.clients if client.user == group[0]]
+        faults += journal.verify(members)
+    bench.add(
+        "recovery",
+        target,
+        transport,
+        len(users),
+        faults,
+        how=how,
+        away_seconds=seconds,
+        recovered_seconds=recovered,
+        accepted_seconds=max(journal.answer_times()[0] for journal in journals if journal.answer_times()),
+        delivered=sum(journal.received for journal in journals),
+        healthz_max_ms=health.slowest_ms,
+        refused=outsider.refused,
+        slowest_refusal_ms=1000 * outsider.slowest_refusal,
+        **figures,
+    )
+
+
+async def _take_away(target: GatewayOnRedis, how: str, seconds: float) -> None:
+    """Take Redis away for so long; returns when it answers again."""
+    process = target.redis.process
+    assert process is not None
+    if how == "pause":
+        process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(seconds)
+        process.send_signal(signal.SIGCONT)
+        return
+    await asyncio.to_thread(target.redis.stop, signal.SIGKILL if how == "kill" else signal.SIGTERM)
+    await asyncio.sleep(seconds)
+    await target.start_redis()
+
+
+async def _publish(target: GatewayOnRedis, pool: Pool, group: Sequence[str], journal: Journal, key: str) -> None:
+    """Send an event to a group of users, again until it is accepted."""
+    number = journal.open(group[0], time.perf_counter())
+    request = target.request_many(group, number, idempotency_key=key)
+    while (status := (await pool.request(request))[0]) in NOT_NOW:
+        await asyncio.sleep(RETRY_SECONDS)
+    journal.answered(number, time.perf_counter(), status == 201)
+
+
+class _Outsider:
+    """A user without an inbox, who sends and reads all the time, and must be told 503 or served."""
+
+    def __init__(self, target: GatewayOnRedis):
+        self._pool = target.pool()
+        self._requests = {
+            201: target.request(OUTSIDER, 0),
+            200: target.user_request("GET", OUTSIDER, "/notifications?per_page=1"),
+        }
+        self._answers: Counter[tuple[int, int]] = Counter()
+        self.slowest_refusal = 0.0
+
+    @property
+    def refused(self) -> int:
+        """Count what was told to come again."""
+        return sum(count for (_, status), count in self._answers.items() if status == 503)
+
+    @property
+    def failed(self) -> int:
+        """Count what was answered in any other way, or not at all."""
+        return sum(count for (good, status), count in self._answers.items() if status not in (good, 503))
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        try:
+            await asyncio.gather(*(self._ask(good) for good in self._requests))
+        finally:
+            await self._pool.close()
+
+    async def _ask(self, good: int) -> None:
+        while True:
+            started = time.perf_counter()
+            status, _ = await self._pool.request(self._requests[good])
+            self._answers[good, status] += 1
+            if status == 503:
+                self.slowest_refusal = max(self.slowest_refusal, time.perf_counter() - started)
+            await asyncio.sleep(OUTSIDER_PAUSE_SECONDS)

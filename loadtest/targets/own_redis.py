@@ -1,0 +1,73 @@
+"""The gateway on a Redis of its own, which can be killed, restarted, paused, and given a replica."""
+
+import asyncio
+import contextlib
+import signal
+from pathlib import Path
+
+import redis
+
+from loadtest import machine
+from loadtest.check.servers import RedisServer, wait_for
+from loadtest.machine import REDIS, Cores
+from loadtest.targets.gateway import GatewayTarget
+
+OPTIONS = ("--appendonly", "yes", "--stream-node-max-bytes", "512", "--repl-diskless-sync-delay", "0")
+"""What the bundled server has, and replicas at once."""
+
+
+class GatewayOnRedis(GatewayTarget):
+    """The gateway, with a Redis that outlives it, and with as many replicas of that.
+
+    By default everything acknowledged is on disk: what is lost then is our fault.
+    """
+
+    def __init__(self, cores: Cores, workers: int = 1, *, replicas: int = 0, fsync: str = "always", **settings: str):
+        super().__init__(cores, workers, **settings)
+        self._options = (*OPTIONS, "--appendfsync", fsync)
+        self.redis = RedisServer("valkey", self._new_directory("redis"))
+        self._replicas = [RedisServer("valkey", self._new_directory(f"replica{number}")) for number in range(replicas)]
+        self.settings |= {"INBOX_REDIS_URL": self.redis.url, "INBOX_SECRET_KEY": "loadtest"}
+
+    async def start(self) -> None:
+        """Start all of it."""
+        await asyncio.to_thread(self._start_servers)
+        await super().start()
+
+    async def stop(self) -> None:
+        """End all of it."""
+        for server in (self.redis, *self._replicas):
+            if server.process is not None:
+                server.process.send_signal(signal.SIGCONT)
+                server.stop(signal.SIGKILL)
+        await super().stop()
+
+    def pids(self) -> dict[int, str]:
+        """Give the processes with their roles; a replica is elsewhere."""
+        found = super().pids()
+        if self.redis.process is not None:
+            found[self.redis.process.pid] = REDIS
+        return found
+
+    async def start_redis(self) -> None:
+        """Start a Redis that was stopped, and wait until it answers."""
+        await asyncio.to_thread(self.redis.start)
+        machine.pin(self.pids(), self.cores)
+
+    def _new_directory(self, name: str) -> Path:
+        directory = self.directory / name
+        directory.mkdir()
+        return directory
+
+    def _start_servers(self) -> None:
+        self.redis.start(*self._options)
+        for replica in self._replicas:
+            replica.start(*self._options, "--replicaof", "127.0.0.1", str(self.redis.port))
+            with redis.Redis(port=replica.port) as client:
+                wait_for(lambda: self._is_in_step(client), "the replica to be in step", 30)
+
+    @staticmethod
+    def _is_in_step(client: redis.Redis) -> bool:
+        with contextlib.suppress(redis.RedisError):
+            return bool(client.info("replication")["master_link_status"] == "up")
+        return False
