@@ -49,7 +49,10 @@ class Plan:
     """Events in each round."""
     round_seconds: float
     """A round is cut short at about that."""
+    fanout_users: int
+    """Users that an event goes to, with a connection each."""
     broadcast_users: int
+    """Users of the project when everyone is sent to."""
     unicast_users: int
     unicast_seconds: float
     sync_users: int
@@ -78,7 +81,8 @@ FULL = Plan(
     rounds=5,
     messages=20,
     round_seconds=1.0,
-    broadcast_users=4000,
+    fanout_users=4000,
+    broadcast_users=100_000,
     unicast_users=1000,
     unicast_seconds=3,
     sync_users=100,
@@ -106,7 +110,8 @@ QUICK = Plan(
     rounds=5,
     messages=20,
     round_seconds=1.0,
-    broadcast_users=500,
+    fanout_users=500,
+    broadcast_users=2000,
     unicast_users=200,
     unicast_seconds=1.5,
     sync_users=50,
@@ -134,7 +139,8 @@ TINY = Plan(
     rounds=2,
     messages=5,
     round_seconds=0.5,
-    broadcast_users=10,
+    fanout_users=10,
+    broadcast_users=30,
     unicast_users=10,
     unicast_seconds=0.5,
     sync_users=5,

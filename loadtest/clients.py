@@ -147,22 +147,28 @@ class LineClient(Client):
 
 
 class SseClient(Client):
-    """Server-sent events with one-line data fields. Chunks of HTTP's chunked coding end between records."""
+    """Server-sent events with one-line data fields. Chunks of HTTP's chunked coding end between records.
+
+    A comment is a heartbeat, whether or not an empty line makes a record of it.
+    """
 
     def take(self) -> list[bytes]:
-        """Take whole records; a comment is a heartbeat."""
+        """Take whole records, and the comments behind them."""
         text = self._buffer
         if b"\r\n\r\n" in text:
             text = text.replace(b"\r\n", b"\n")
-        *records, self._buffer = text.split(b"\n\n")
+        *records, rest = text.split(b"\n\n")
+        while rest.startswith(b":") and (end := rest.find(b"\n")) >= 0:
+            self.heartbeats += 1
+            rest = rest[end + 1 :]
+        self._buffer = rest
         return [data for record in records if (data := self._data(record))]
 
     def _data(self, record: bytes) -> bytes:
+        self.heartbeats += record.startswith(b":") or b"\n:" in record
         at = 5 if record.startswith(b"data:") else record.find(b"\ndata:") + 6
         if at == 5 and not record.startswith(b"data:"):
-            self.heartbeats += record.startswith(b":") or b"\n:" in record
             return b""
-        self.heartbeats += record.startswith(b": heartbeat")
         end = record.find(b"\n", at)
         return record[at:].lstrip() if end < 0 else record[at:end].lstrip()
 

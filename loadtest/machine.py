@@ -1,7 +1,8 @@
 """What the operating system says: cores, file limits, CPU and memory of processes, and which machine this is.
 
 CPU is read from each process's own clock (`clock_getcpuclockid(3)`): nanoseconds, all threads, those that ended
-included. Memory is the resident set. Both are kept apart by role: the server, and the Redis it may bring along.
+included. Memory is the resident set. Both are kept apart by role: the server, and the Redis it may bring along. Redis
+forks to rewrite its append-only file: such a child's memory is the parent's, and its CPU is the parent's once it ended.
 """
 
 import contextlib
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ SERVER, REDIS = "server", "redis"
 
 SPARE_FILES = 1500
 """Descriptors that are no measured connection: servers' own, publishers, warm-up."""
+
+_CUTIME = 13
+"""Where proc(5)'s stat has the CPU time of waited-for children, counted from behind the command's name."""
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 _TFD_NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
 _TFD_TIMER_ABSTIME = 1
@@ -55,6 +60,10 @@ class Cores:
             return cls(frozenset(cores[:1]), frozenset(cores[:1]), frozenset(cores[1:]))
         return cls(frozenset(cores[:1]), frozenset(cores[1:2]), frozenset(cores[2:]))
 
+    def redis_apart(self) -> "Cores":
+        """Give Redis a core that the server does not have: where there are two it is the clients'."""
+        return self if not self.server & self.redis else replace(self, redis=self.clients)
+
 
 def raise_file_limit() -> int:
     """Raise the limit of open files to the hard one, for this process and what it starts; give it."""
@@ -77,11 +86,11 @@ def run_with(cores: Iterable[int]) -> None:
 
 
 def tree(pid: int) -> list[int]:
-    """Give a process and all that descend from it."""
+    """Give a process and all that descend from it, but for the forks of a Redis."""
     found = [pid]
     for parent in found:
         with contextlib.suppress(OSError):
-            for task in os.listdir(f"/proc/{parent}/task"):
+            for task in os.listdir(f"/proc/{parent}/task") if role(parent) == SERVER else ():
                 found += map(int, Path(f"/proc/{parent}/task/{task}/children").read_text().split())
     return found
 
@@ -102,11 +111,14 @@ def pin(pids: Iterable[int], cores: Cores) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Give the CPU time of a process. Raises ProcessGoneError."""
+    """Give the CPU time of a process, and of its children that ended. Raises ProcessGoneError."""
     try:
-        return time.clock_gettime(~pid << 3 | 2)  # what clock_getcpuclockid(3) gives
+        own = time.clock_gettime(~pid << 3 | 2)  # what clock_getcpuclockid(3) gives
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         raise ProcessGoneError(f"process {pid} of the server ended") from None
+    of_children = int(fields[_CUTIME]) + int(fields[_CUTIME + 1])
+    return own + of_children / _TICKS_PER_SECOND
 
 
 @dataclass(frozen=True)

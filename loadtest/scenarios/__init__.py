@@ -4,12 +4,13 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from loadtest.bench import Bench
-from loadtest.scenarios import burst, connect, fanout, idle, listing, soak, storm, sync, unicast
+from loadtest.scenarios import broadcast, burst, connect, fanout, idle, listing, soak, storm, sync, unicast
 
 SCENARIOS: dict[str, Callable[[Bench], Coroutine[Any, Any, None]]] = {
     "idle": idle.run,
     "connect": connect.run,
     "fanout": fanout.run,
+    "broadcast": broadcast.run,
     "unicast": unicast.run,
     "sync": sync.run,
     "list": listing.run,

@@ -112,13 +112,13 @@ class _Contestant:
 
 
 async def run(bench: Bench) -> None:
-    """Measure every size of crowd, then broadcasts."""
+    """Measure every size of crowd, then many users."""
     for connections in bench.plan.crowds:
         await _crowd(bench, connections)
     if bench.with_gateway:
         for transport in bench.transports:
             async with bench.own() as target:
-                await _broadcast(bench, target, transport)
+                await _to_users(bench, target, transport)
 
 
 async def _crowd(bench: Bench, connections: int) -> None:
@@ -224,9 +224,9 @@ def _report(bench: Bench, each: _Contestant, floors: Sequence[_Contestant]) -> N
     )
 
 
-async def _broadcast(bench: Bench, target: GatewayTarget, transport: str) -> None:
+async def _to_users(bench: Bench, target: GatewayTarget, transport: str) -> None:
     """Send the same notification to many users: one request for every thousand of them."""
-    users = [f"user{number}" for number in range(bench.plan.broadcast_users)]
+    users = [f"user{number}" for number in range(bench.plan.fanout_users)]
     groups = groups_of(users)
     crowd, journal, pool = Crowd(), Journal(), target.pool()
     for group in groups:
@@ -259,7 +259,7 @@ async def _broadcast(bench: Bench, target: GatewayTarget, transport: str) -> Non
         await meter.trailing()
         figures = meter.figures(deliveries)
     bench.add(
-        "broadcast",
+        "fanout to users",
         target,
         transport,
         len(users),

@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import urlencode
 
 import jwt
@@ -164,12 +165,20 @@ class GatewayTarget(StartedTarget):
     def request_many(self, users: Sequence[str], number: int, size: int = 200, **fields: str) -> bytes:
         """Write the request that sends a notification to at most MOST_RECIPIENTS users."""
         recipients = [{"external_id": user} for user in users]
-        notification = {"title": "Load", "content": payload(number, size).decode(), "recipients": recipients, **fields}
-        body = json.dumps({"notification": notification}, separators=(",", ":")).encode()
-        head = {
+        notification = {**self.notification(number, size), "recipients": recipients, **fields}
+        return self.backend_request("POST", "/notifications", {"notification": notification})
+
+    def notification(self, number: int, size: int = 200) -> dict[str, Any]:
+        """Give a marked notification without its recipients."""
+        return {"title": "Load", "content": payload(number, size).decode()}
+
+    def backend_request(self, method: str, path: str, content: Any = None) -> bytes:
+        """Write a request of a backend."""
+        body = b"" if content is None else json.dumps(content, separators=(",", ":")).encode()
+        fields = {
             "X-MAGICBELL-API-KEY": API_KEY,
             "X-MAGICBELL-API-SECRET": API_SECRET,
             "Content-Type": "application/json",
             "Content-Length": str(len(body)),
         }
-        return request_head("POST", self.host, "/notifications", head) + body
+        return request_head(method, self.host, path, fields) + body
