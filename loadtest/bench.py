@@ -60,6 +60,7 @@ class Plan:
     sync_seconds: float
     inboxes: tuple[int, ...]
     list_requests: int
+    """Of each filter of each inbox, in all rounds."""
     storm: int
     burst_events: int
     burst_repeats: int
@@ -89,7 +90,7 @@ FULL = Plan(
     sync_rate=200,
     sync_seconds=5,
     inboxes=(100, 10_000, 100_000),
-    list_requests=100,
+    list_requests=150,
     storm=4000,
     burst_events=20,
     burst_repeats=20,
@@ -146,8 +147,8 @@ TINY = Plan(
     sync_users=5,
     sync_rate=40,
     sync_seconds=0.5,
-    inboxes=(5, 20),
-    list_requests=3,
+    inboxes=(20, 40),
+    list_requests=15,
     storm=10,
     burst_events=5,
     burst_repeats=2,
