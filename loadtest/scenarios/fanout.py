@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from loadtest import machine
 from loadtest.bench import (
     DELIVERY_SECONDS,
     VERDICT_SECONDS,
@@ -173,14 +174,18 @@ async def _connected(bench: Bench, each: _Contestant, connections: int) -> bool:
 
 
 async def _enter(bench: Bench, stack: AsyncExitStack, connections: int) -> list[Target]:
-    """Start everybody who takes part with a crowd of this size."""
+    """Start everybody who takes part with a crowd of this size: as many as there may be open files for."""
     targets: list[Target] = []
     if bench.with_gateway:
         targets.append(await stack.enter_async_context(bench.own()))
     for entrant in [*bench.floors, *(bench.peers if connections <= bench.plan.peers_crowd else ())]:
         target = await stack.enter_async_context(bench.started(entrant))
-        if target is not None:
-            targets.append(target)
+        if target is None:
+            continue
+        if connections * sum(len(bench.spoken(each)) for each in [*targets, target]) > machine.most_connections():
+            bench.say(f"  {target.name}: left out, for want of open files")
+            continue
+        targets.append(target)
     return targets
 
 
