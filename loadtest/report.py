@@ -217,7 +217,7 @@ def _flat(value: Any) -> Any:
 
 
 _STYLE = (
-    f"<style>body{{font:14px system-ui;margin:2em;max-width:1200px}}{plots.STYLE}svg{{width:760px;max-width:100%;"
+    f"<style>body{{font:14px system-ui;margin:2em;max-width:1200px}}{plots.STYLE}svg{{width:800px;max-width:100%;"
     "display:block;margin:1.5em 0}table{border-collapse:collapse;margin:1em 0;font-size:12px}td,th{border:1px solid "
     "#ddd;padding:3px 6px;text-align:right}td:first-child,th:first-child{text-align:left}.scroll{overflow-x:auto}"
     "</style>"

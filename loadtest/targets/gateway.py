@@ -112,6 +112,16 @@ class GatewayTarget(StartedTarget):
         # `announce` is a short-lived child: once it is gone the tree is what serves.
         return answer.startswith(b"HTTP/1.1 200") and "://" in self.log()
 
+    async def redis_information(self) -> dict[str, str]:
+        """Give what the bundled Valkey says of itself: INFO's names and values. Raises OSError."""
+        reader, writer = await asyncio.open_unix_connection(str(self.directory / "data" / "valkey" / "valkey.sock"))
+        writer.write(b"INFO\r\n")
+        length = int((await reader.readline())[1:])
+        text = (await reader.readexactly(length)).decode()
+        writer.close()
+        fields = (line.partition(":") for line in text.splitlines() if ":" in line)
+        return {name: value for name, _, value in fields}
+
     # -- a user's side
 
     def user_fields(self, user: str) -> dict[str, str]:

@@ -22,7 +22,8 @@ RUNS = {
     "idle": ("websocket",),
     "unicast": ("sse",),
     "connect": ("sse",),
-    "soak": ("websocket", "--soak", "2"),
+    "broadcast": ("websocket",),
+    "soak": ("websocket", "--transport", "sse", "--soak", "4"),
     "sync": ("websocket",),
     "list": ("sse",),
     "storm": ("websocket",),
@@ -53,7 +54,7 @@ def faultless(runs: dict[str, Future[Run]], scenario: str) -> Run:
     assert done.faults == {}, done.printed
     assert done.result["errors"] == []
     assert done.exit_code == (scenario == "fanout"), done.printed
-    assert {row["transport"] for row in done.rows(scenario, OURS)} <= {RUNS[scenario][0], "rest"}
+    assert {row["transport"] for row in done.rows(scenario, OURS)} <= {RUNS[scenario][0], "rest", "websocket + sse"}
     assert done.rows(scenario, OURS)
     return done
 
@@ -101,6 +102,15 @@ def test_unicast_counts_what_arrived_at_every_rate(runs: dict[str, Future[Run]])
     assert (rows[0]["highest"] is None) == (rows[0]["at"] == "no rate held") == (len(rows) == 1)
 
 
+def test_a_broadcast_reaches_every_user_and_everyone_who_listens(runs: dict[str, Future[Run]]) -> None:
+    done = faultless(runs, "broadcast")
+    (imported,) = done.rows("import")
+    rows = done.rows("broadcast", OURS)
+    assert [row["users"] for row in (imported, *rows)] == [TINY.broadcast_users] * 3
+    assert [row["heard"] for row in rows] == [row["connections"] for row in rows] == [TINY.broadcast_users] * 2
+    assert {row["redis_on"] for row in rows} <= {"a core of its own", "the worker's core"}
+
+
 def test_sync_sees_every_change_on_the_second_device(runs: dict[str, Future[Run]]) -> None:
     (row,) = faultless(runs, "sync").rows("sync")
     assert row["delivered"] == TINY.sync_rate * TINY.sync_seconds
@@ -123,4 +133,6 @@ def test_a_burst_arrives_whole(runs: dict[str, Future[Run]]) -> None:
 
 def test_a_soak_delivers_everything_while_others_come_and_go(runs: dict[str, Future[Run]]) -> None:
     (row,) = faultless(runs, "soak").rows("soak")
-    assert row["delivered"] == 2 * TINY.soak_rate
+    assert row["delivered"] == 4 * TINY.soak_rate
+    assert row["resumed"] > 0
+    assert row["transport"] == "websocket + sse"
