@@ -95,7 +95,7 @@ def run(
     entrants = _entrants(names, urls, cores, chosen)
     machine.run_with(cores.clients)
     bench = Bench(chosen, cores, transports or (WEBSOCKET, SSE), entrants, gateway, workers, say)
-    where = machine.description(cores)
+    where, neighbours = machine.description(cores), machine.Neighbours()
     _measure(bench, only or tuple(SCENARIOS))
     ratios = baseline.ratios(bench.rows)
     notes, worse = [], {}
@@ -111,7 +111,7 @@ def run(
         for name in before.keys() - ratios.keys():
             bench.error(f"{name}: nothing to compare with the baseline was measured")
         notes.append(_verdict(ratios, before, worse))
-    where["seconds"] = round(time.monotonic() - started)
+    where |= {"seconds": round(time.monotonic() - started), "others_busy": neighbours.share()}
     summary = report.write(bench, where, ratios, out, notes)
     click.echo(summary)
     for name, how in bench.missing.items():

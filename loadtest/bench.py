@@ -351,5 +351,6 @@ def _rounded(value: Any) -> Any:
 
 def _short(value: Any) -> str:
     if isinstance(value, dict):
-        return "/".join(_short(value[name]) for name in ("p50", "p99") if name in value)
+        shown = {name: value[name] for name in ("p50", "p99") if name in value} or value
+        return "/".join(_short(each) for each in shown.values())
     return f"{value:g}" if isinstance(value, float) else str(value)

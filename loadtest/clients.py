@@ -55,6 +55,8 @@ class Client(asyncio.Protocol, ABC):
         self.closed = False
         self.closing = False
         self.position = ""
+        self.last_words = b""
+        """What the server said last: all there is to go by when it closed."""
         self.on_message: Callable[[Client, bytes], None] | None = None
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.transport: asyncio.Transport
@@ -83,12 +85,13 @@ class Client(asyncio.Protocol, ABC):
             self.opened()
         for message in self.take():
             self.messages += 1
+            self.last_words = message
             self.received(message)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note the end, and fail the opening if it was not done."""
         self.closed = True
-        self._fail(ConnectionError(f"closed before ready: {exc or 'by the server'}"))
+        self._fail(ConnectionError(f"closed before ready: {exc or 'by the server'} {self.last_words[:200]!r}"))
 
     def cut(self) -> None:
         """End the connection without a word."""
@@ -194,6 +197,8 @@ class WebSocketClient(Client):
             elif opcode == 9:
                 self.heartbeats += 1
                 self.send(content, opcode=10)
+            elif opcode == 8:
+                self.last_words = content
             start = body + length
         self._buffer = buffer[start:]
         return messages

@@ -230,6 +230,34 @@ class Ticker:
 # ---- where a result comes from
 
 
+class Neighbours:
+    """How much of the machine others took since this was made: what makes a run noisy."""
+
+    def __init__(self) -> None:
+        self._busy, self._ours, self._started = _busy_seconds(), _our_seconds(), time.monotonic()
+
+    def share(self) -> float:
+        """Give their share of all cores. What was started must have ended: only then is it ours."""
+        seconds = (time.monotonic() - self._started) * (os.cpu_count() or 1)
+        others = _busy_seconds() - self._busy - (_our_seconds() - self._ours)
+        return round(max(0.0, others) / seconds, 3) if seconds else 0.0
+
+
+def _busy_seconds() -> float:
+    """Give what all cores computed, and what a hypervisor took of them: proc(5)'s stat, without idle and guests'."""
+    user, nice, system, _, _, interrupts, soft_interrupts, stolen = map(
+        int, Path("/proc/stat").read_text().split(maxsplit=9)[1:9]
+    )
+    return (user + nice + system + interrupts + soft_interrupts + stolen) / _TICKS_PER_SECOND
+
+
+def _our_seconds() -> float:
+    return sum(
+        usage.ru_utime + usage.ru_stime
+        for usage in (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
+    )
+
+
 def description(cores: Cores) -> dict[str, Any]:
     """Name the machine, the cores, the limits and the commit."""
     return {

@@ -195,7 +195,7 @@ def _details(rows: Sequence[Row]) -> list[tuple[str, tuple[list[str], list[list[
     found = []
     for scenario in dict.fromkeys(row["scenario"] for row in rows):
         mine = [row for row in rows if row["scenario"] == scenario]
-        hidden = {"scenario", "ours", "faults", "settings", "samples", "rounds_cpu_us", "growth"}
+        hidden = {"scenario", "ours", "faults", "settings", "samples", "rounds_cpu_us", "growth", "allowed", "failures"}
         names = [name for name in dict.fromkeys(name for row in mine for name in row) if name not in hidden]
         head = [name.replace("_", " ") for name in names]
         found.append(
@@ -260,7 +260,7 @@ def where(result: Result) -> str:
         f"{machine['memory_gb']} GB, Linux {machine['kernel']}, Python {machine['python']}; server on core "
         f"{_list(machine['server_cores'])}, Redis on {_list(machine['redis_cores'])}, clients on "
         f"{_list(machine['client_cores'])}; plan {result['plan']['name']}, {result['workers']} worker(s), "
-        f"{machine['seconds']} s."
+        f"{machine['seconds']} s, in which other programs took {machine['others_busy']:.0%} of the cores."
     )
 
 

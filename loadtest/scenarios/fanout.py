@@ -160,7 +160,8 @@ async def _try(bench: Bench, each: _Contestant, part: Coroutine[Any, Any, None])
     else:
         if each.broken:
             bench.error(
-                f"fanout: {each.target.name}, {each.transport}: events did not arrive in {DELIVERY_SECONDS:g} s"
+                f"fanout: {each.target.name}, {each.transport}: events did not arrive in {DELIVERY_SECONDS:g} s; "
+                f"requests that failed: {dict(each.journal.reasons)}"
             )
 
 

@@ -14,7 +14,6 @@ import itertools
 import json
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 
@@ -100,6 +99,8 @@ class _Soak:
             asyncio.create_task(self._cut_and_resume(), name="cut and resume"),
             asyncio.create_task(self._let_guests_come_and_go(), name="guests"),
         ]
+        for task in background:
+            task.add_done_callback(self._ended)
         await at_constant_rate(plan.soak_rate, count, one)
         await _end(background)
         await journal.until(journal.next_number, DELIVERY_SECONDS)
@@ -123,6 +124,7 @@ class _Soak:
             allowed=allowed,
             latency_ms=percentiles(journal.latencies),
             samples=self._samples,
+            failures=dict(journal.reasons),
             **figures,
         )
         for name in BOUNDS:
@@ -174,6 +176,11 @@ class _Soak:
             await asyncio.sleep(1)
             await crowd.close()
 
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Tell at once what ended one of the three that go on until the end; the others go on."""
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            self._bench.error(f"soak: {task.get_name()}: {type(problem).__name__}: {problem}")
+
     # -- what is watched
 
     async def _sample(self) -> None:
@@ -205,12 +212,9 @@ class _Soak:
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel tasks; raise what ended one before."""
     for task in tasks:
         task.cancel()
-    for task in tasks:
-        with suppress(asyncio.CancelledError):
-            await task
+    await asyncio.wait(tasks)
 
 
 def _keys(text: str, name: str) -> int:

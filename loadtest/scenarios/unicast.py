@@ -120,7 +120,7 @@ async def _measure(bench: Bench, target: Target, transport: str) -> None:
     faults = await verdict(load.crowd, load.journal)
     bench.rows[-1]["faults"] = vars(faults)  # of the whole load
     if faults:
-        bench.say(f"  FAULTS: {faults}")
+        bench.say(f"  FAULTS: {faults}; requests that failed: {dict(load.journal.reasons)}")
     await load.pool.close()
     await load.crowd.close()
 

@@ -42,6 +42,12 @@ def test_the_cpu_of_children_that_ended_counts() -> None:
         assert machine.cpu_seconds(process.pid) >= BURNED_SECONDS
 
 
+def test_what_a_process_computes_that_has_not_ended_is_the_neighbours() -> None:
+    neighbours = machine.Neighbours()
+    with started(sys.executable, "-c", f"{BURN}\nprint(flush=True)\ninput()"):
+        assert neighbours.share() > 0
+
+
 def test_redis_gets_a_core_that_the_server_does_not_have() -> None:
     first, second, third = (frozenset({number}) for number in range(3))
     assert Cores(first, first, second).redis_apart() == Cores(first, second, second)
