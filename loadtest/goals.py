@@ -96,6 +96,12 @@ def _idle(rows: Sequence[Row]) -> Found:
     return {f"{row['connections']:,} connections": row["kb"] for row in mine if row["connections"] >= min(2000, most)}
 
 
+def _idle_cpu(rows: Sequence[Row]) -> Found:
+    figure = "idle_cpu_us_per_connection_second"
+    found = [row[figure] for row in rows if row["scenario"] == "idle" and row.get(figure)]
+    return {"the most connections": found[-1]} if found else {}
+
+
 def _connect(rows: Sequence[Row]) -> Found:
     mine = [row for row in rows if row["scenario"] == "connect" and row["how"] in ORDINARY_WAYS]
     return {f"{row['connections']:,} users": row["per_second"] for row in mine}
@@ -153,6 +159,7 @@ def _live(transport: str, most_ratio: float, most_kb: float) -> list[Goal]:
         Goal("CPU of a delivered event, µs", transport, _fanout("cpu_us"), below=NchanTarget.name),
         Goal("writes an event, of several at once", transport, _burst, most=1.0),
         Goal("memory of an idle connection, KB", transport, _idle, most=most_kb),
+        Goal("CPU of an idle connection, heartbeats on, µs a second", transport, _idle_cpu),
         Goal("authenticated connects a second", transport, _connect, least=3000),
         Goal("CPU of a POST to one user, gateway, µs", transport, gateway, most=200, only_shown=AT_HALF),
         Goal("CPU of a POST to one user, Redis, µs", transport, redis, most=60, only_shown=AT_HALF),

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from loadtest.scenarios import soak
-from loadtest.scenarios.soak import BOUNDS, SAMPLES, rise
+from loadtest.scenarios.soak import BOUNDS, ONLY_SHOWN, SAMPLES, rise
 
 SECONDS = 3600.0
 LEVELS = {"server_kb": 100_000.0, "redis_kb": 20_000.0, "redis_used_kb": 15_000.0, "tasks": 20.0, "files": 1200.0}
@@ -20,7 +20,7 @@ def samples(name: str, leaked_a_second: float, noise: float) -> list[dict[str, f
         warming = 0.2 * min(0.0, seconds - SECONDS / 5) / SECONDS
         sample = {each: level * (1 + warming) + chance.gauss(0, noise) for each, level in LEVELS.items()}
         sample[name] += leaked_a_second * seconds
-        found.append({"threads": 9.0, **sample, "seconds": seconds})
+        found.append({"threads": 9.0, **dict.fromkeys(ONLY_SHOWN, 0.0), **sample, "seconds": seconds})
     return found
 
 
