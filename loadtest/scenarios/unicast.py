@@ -2,7 +2,7 @@
 
 A rate holds when nothing is lost, 99 of 100 events arrive within a quarter second, and the queue is empty right after.
 The search begins at what many requests under way get through, goes down until a rate holds, or up until one does not;
-a rate that did not hold is tried twice.
+on the way up a rate that did not hold is tried twice.
 """
 
 import asyncio
@@ -127,25 +127,21 @@ async def _measure(bench: Bench, target: Target, transport: str) -> None:
 
 async def _highest(load: _Load, rate: float, seconds: float) -> dict[str, Any]:
     """Give the figures at the highest rate that holds; those at the lowest one tried when none does."""
-    best = await _try(load, rate, seconds)
-    if best["holds"]:
+    best = await load.at(rate, seconds)
+    if not best["holds"]:
         for _ in range(TRIES):
-            faster = await _try(load, best["rate"] / STEP, seconds)
-            if not faster["holds"]:
+            best = await load.at(best["rate"] * STEP, seconds)
+            if best["holds"]:
                 break
-            best = faster
         return best
     for _ in range(TRIES):
-        best = await _try(load, best["rate"] * STEP, seconds)
-        if best["holds"]:
+        faster = await load.at(best["rate"] / STEP, seconds)
+        if not faster["holds"]:
+            faster = await load.at(best["rate"] / STEP, seconds)  # machines have bad moments
+        if not faster["holds"]:
             break
+        best = faster
     return best
-
-
-async def _try(load: _Load, rate: float, seconds: float) -> dict[str, Any]:
-    """Load with a rate; once more if it did not hold, because machines have bad moments."""
-    figures = await load.at(rate, seconds)
-    return figures if figures["holds"] else await load.at(rate, seconds)
 
 
 def _add(bench: Bench, load: _Load, at: str, highest: float | None, figures: dict[str, Any]) -> None:
