@@ -30,7 +30,11 @@ ratio is that to the nearest size. It never joins two events in one write, as th
 
 The highest rate is of requests for one user each that arrive at a constant rate, with latency from when one was due:
 nothing lost, 99 % within 250 ms, no queue left. It is known to 15 %. With ≥ the clients were busier than the server,
-which might have done more.
+which might have done more. The ratio of p99 to p50 is the median of five stretches; the percentiles are of all of it.
+
+A broadcast to everyone goes to users of whom a hundred listen, and is over when GET /broadcasts/{id} says so. For it
+Redis has a core of its own: where there are two that of the clients, who do next to nothing. A page of an inbox is
+compared with the same page of the smallest one, asked for in turn; Redis's CPU is that of its whole process.
 
 Memory is the growth of the resident set per connection, of all processes and of Redis, after a collection of garbage
 where the server is Python or Node. What the kernel keeps for a socket is in nobody's.
