@@ -2,7 +2,8 @@
 
 CPU is read from each process's own clock (`clock_getcpuclockid(3)`): nanoseconds, all threads, those that ended
 included. Memory is the resident set. Both are kept apart by role: the server, and the Redis it may bring along. Redis
-forks to rewrite its append-only file: such a child's memory is the parent's, and its CPU is the parent's once it ended.
+forks to rewrite its append-only file: such a child's memory is the parent's, and its CPU, known when it has ended, is
+shown apart, because it comes in lumps.
 """
 
 import contextlib
@@ -111,14 +112,20 @@ def pin(pids: Iterable[int], cores: Cores) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Give the CPU time of a process, and of its children that ended. Raises ProcessGoneError."""
+    """Give the CPU time of a process. Raises ProcessGoneError."""
     try:
-        own = time.clock_gettime(~pid << 3 | 2)  # what clock_getcpuclockid(3) gives
+        return time.clock_gettime(~pid << 3 | 2)  # what clock_getcpuclockid(3) gives
+    except OSError:
+        raise ProcessGoneError(f"process {pid} of the server ended") from None
+
+
+def children_seconds(pid: int) -> float:
+    """Give the CPU time of a process's children that ended. Raises ProcessGoneError."""
+    try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         raise ProcessGoneError(f"process {pid} of the server ended") from None
-    of_children = int(fields[_CUTIME]) + int(fields[_CUTIME + 1])
-    return own + of_children / _TICKS_PER_SECOND
+    return (int(fields[_CUTIME]) + int(fields[_CUTIME + 1])) / _TICKS_PER_SECOND
 
 
 @dataclass(frozen=True)
@@ -127,6 +134,7 @@ class Usage:
 
     server: float = 0.0
     redis: float = 0.0
+    forks: float = 0.0
     client: float = 0.0
     wall: float = 0.0
 
@@ -134,6 +142,7 @@ class Usage:
         return Usage(
             self.server - earlier.server,
             self.redis - earlier.redis,
+            self.forks - earlier.forks,
             self.client - earlier.client,
             self.wall - earlier.wall,
         )
@@ -142,11 +151,15 @@ class Usage:
         """Give microseconds of CPU for each of `count`."""
         scale = 1e6 / max(1, count)
         figures = {"cpu_us_server": self.server * scale, "cpu_us_redis": self.redis * scale}
-        return {**figures, "cpu_us": (self.server + self.redis) * scale, "cpu_us_client": self.client * scale}
+        if self.forks:
+            figures["cpu_us_forks"] = self.forks * scale
+        total = self.server + self.redis + self.forks
+        return {**figures, "cpu_us": total * scale, "cpu_us_client": self.client * scale}
 
     def server_busy(self, cores: Cores) -> float:
         """The share of the wall-clock time that the busiest core of the server's side was computing for it."""
-        spent = self.server + self.redis if cores.server & cores.redis else max(self.server, self.redis)
+        redis = self.redis + self.forks
+        spent = self.server + redis if cores.server & cores.redis else max(self.server, redis)
         return spent / self.wall if self.wall else 0.0
 
     @property
@@ -160,7 +173,8 @@ def usage(pids: Mapping[int, str]) -> Usage:
     spent = {SERVER: 0.0, REDIS: 0.0}
     for pid, kind in pids.items():
         spent[kind] += cpu_seconds(pid)
-    return Usage(spent[SERVER], spent[REDIS], time.process_time(), time.perf_counter())
+    forks = sum(map(children_seconds, pids))
+    return Usage(spent[SERVER], spent[REDIS], forks, time.process_time(), time.perf_counter())
 
 
 def resident_kb(pid: int) -> int:

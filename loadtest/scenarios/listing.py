@@ -141,7 +141,7 @@ async def _compare(bench: Bench, target: GatewayTarget, pool: Pool, asked: Filte
             time_ratio=_ratio(rounds[index], rounds[0], "time_ms"),
             cpu_ratio=_ratio(rounds[index], rounds[0], "cpu_us"),
             **{
-                name: median_or_none([figures[name] for figures in rounds[index]])
+                name: median_or_none([figures.get(name) for figures in rounds[index]])
                 for name in rounds[index][0]
                 if name != "time_ms"
             },
