@@ -31,7 +31,7 @@ def too_much(found: list[dict[str, float]]) -> set[str]:
 
 @pytest.mark.parametrize(
     ("name", "leaked_a_second"),
-    [("server_kb", 2.0), ("redis_kb", 1.0), ("redis_used_kb", 1.0), ("tasks", 0.01), ("files", 0.02)],
+    [("server_kb", 2.0), ("redis_kb", 1.0), ("redis_used_kb", 1.0), ("tasks", 0.03), ("files", 0.04)],
 )
 def test_a_slow_leak_is_found(name: str, leaked_a_second: float) -> None:
     assert too_much(samples(name, leaked_a_second, noise=3)) == {name}
