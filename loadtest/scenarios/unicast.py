@@ -27,7 +27,9 @@ STEP = 0.85
 """How far one tried rate is from the next: the highest that holds is known to that share."""
 SHARES = (0.25, 0.5, 0.75)
 PEERS_SHARES = (0.5,)
-"""Peers are compared at one point besides the highest, which takes long enough with many of them."""
+PEERS_SECONDS = 2 / 3
+"""Peers are compared at one point besides the highest, and in shorter time: there are many, and they take many requests
+a second."""
 
 WINDOWS = 5
 """Into which the events of a rate are cut, in the order of arrival: the median of their ratios of p99 to p50 is what a
@@ -107,15 +109,16 @@ def _p99_by_p50(latencies: Sequence[float]) -> float | None:
 
 async def _measure(bench: Bench, target: Target, transport: str) -> None:
     load = _Load(target, transport, bench.plan.unicast_users)
+    seconds = bench.plan.unicast_seconds * (1 if target.keeps_inbox else PEERS_SECONDS)
     await load.crowd.add(target.make(transport), load.users, load.journal)
     await settle(0.5)
     with no_garbage_collection():
-        rate = max([await load.saturate(bench.plan.unicast_seconds / 2) for _ in range(2)])
-        best = await _highest(load, rate, bench.plan.unicast_seconds)
+        rate = max([await load.saturate(seconds / 2) for _ in range(2)])
+        best = await _highest(load, rate, seconds)
         highest = best["rate"] if best["holds"] else None
         _add(bench, load, "highest rate that holds" if best["holds"] else "no rate held", highest, best)
         for share in (SHARES if target.keeps_inbox else PEERS_SHARES) if best["holds"] else ():
-            figures = await load.at(share * best["rate"], bench.plan.unicast_seconds)
+            figures = await load.at(share * best["rate"], seconds)
             _add(bench, load, f"{share:.0%} of the highest", highest, figures)
     faults = await verdict(load.crowd, load.journal)
     bench.rows[-1]["faults"] = vars(faults)  # of the whole load
