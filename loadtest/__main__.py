@@ -1,6 +1,7 @@
 """Measure what the gateway costs, beside its peers and the bare system calls: `python -m loadtest --help`."""
 
 import dataclasses
+import json
 import os
 import sys
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 import click
 import uvloop
 
-from loadtest import baseline, machine, peers, report
+from loadtest import baseline, machine, peers, readme, report
 from loadtest.bench import FULL, PLANS, QUICK, Bench, Entrant, Plan
 from loadtest.check.__main__ import main as check
 from loadtest.machine import Cores
@@ -18,6 +19,8 @@ from loadtest.scenarios import SCENARIOS
 from loadtest.targets import PEERS
 from loadtest.targets.base import SSE, WEBSOCKET, MissingError
 from loadtest.targets.remote import ADAPTERS, RemoteTarget
+
+RESULTS = Path("build/loadtest")
 
 
 class _Commands(click.Group):
@@ -54,9 +57,7 @@ def main() -> None:
 @click.option("--gateway/--no-gateway", default=True, help="Whether to measure ourselves.")
 @click.option("--workers", default=1, show_default=True, help="Workers of the gateway.")
 @click.option("--soak", default=0.0, help="Seconds of the soak; it is left out by default.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("build/loadtest"), show_default=True, help="For results."
-)
+@click.option("--out", type=click.Path(path_type=Path), default=RESULTS, show_default=True, help="For results.")
 @click.option(
     "--compare",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -94,7 +95,7 @@ def run(
     entrants = _entrants(names, urls, cores, chosen)
     machine.run_with(cores.clients)
     bench = Bench(chosen, cores, transports or (WEBSOCKET, SSE), entrants, gateway, workers, say)
-    where = machine.description(cores)
+    where, neighbours = machine.description(cores), machine.Neighbours()
     _measure(bench, only or tuple(SCENARIOS))
     ratios = baseline.ratios(bench.rows)
     notes, worse = [], {}
@@ -110,7 +111,7 @@ def run(
         for name in before.keys() - ratios.keys():
             bench.error(f"{name}: nothing to compare with the baseline was measured")
         notes.append(_verdict(ratios, before, worse))
-    where["seconds"] = round(time.monotonic() - started)
+    where |= {"seconds": round(time.monotonic() - started), "others_busy": neighbours.share()}
     summary = report.write(bench, where, ratios, out, notes)
     click.echo(summary)
     for name, how in bench.missing.items():
@@ -185,6 +186,23 @@ def _verdict(ratios: baseline.Ratios, before: baseline.Ratios, worse: dict[str, 
         return "Against the floor of the same run: nothing to compare"
     verdict = f"WORSE by more than {baseline.MOST_REGRESSION:.0%}: {', '.join(worse)}" if worse else "holds"
     return f"Against the floor of the same run: {'; '.join(compared)}: {verdict}"
+
+
+@main.command("readme")
+@click.argument("result", type=click.Path(path_type=Path, exists=True, dir_okay=False), default=RESULTS / "result.json")
+def write_readme(result: Path) -> None:
+    """Put the tables and plots of a RESULT into the README and docs/; that of the last run by default.
+
+    A result with faults or errors, or of another plan than `full`, is refused.
+    """
+    content = json.loads(result.read_text())
+    faults = [row["scenario"] for row in content["rows"] if any(row["faults"].values()) or row.get("flat") is False]
+    if faults or content["errors"]:
+        raise click.ClickException(f"{result} has faults: {', '.join([*faults, *content['errors']])}")
+    if content["plan"]["name"] != FULL.name:
+        raise click.ClickException(f"{result} is of the plan {content['plan']['name']}, not {FULL.name}")
+    readme.write(content)
+    click.echo(f"Written: {readme.README.name}, {readme.KEPT.relative_to(machine.ROOT)} and the plots beside it")
 
 
 main.add_command(check, "check")

@@ -49,7 +49,10 @@ class Plan:
     """Events in each round."""
     round_seconds: float
     """A round is cut short at about that."""
+    fanout_users: int
+    """Users that an event goes to, with a connection each."""
     broadcast_users: int
+    """Users of the project when everyone is sent to."""
     unicast_users: int
     unicast_seconds: float
     sync_users: int
@@ -57,6 +60,7 @@ class Plan:
     sync_seconds: float
     inboxes: tuple[int, ...]
     list_requests: int
+    """Of each filter of each inbox, in all rounds."""
     storm: int
     recovery_users: int
     outages: tuple[tuple[str, float], ...]
@@ -88,14 +92,15 @@ FULL = Plan(
     rounds=5,
     messages=20,
     round_seconds=1.0,
-    broadcast_users=4000,
+    fanout_users=4000,
+    broadcast_users=100_000,
     unicast_users=1000,
     unicast_seconds=3,
     sync_users=100,
     sync_rate=200,
     sync_seconds=5,
     inboxes=(100, 10_000, 100_000),
-    list_requests=100,
+    list_requests=150,
     storm=10_000,
     recovery_users=10_000,
     outages=(("kill", 1), ("pause", 10)),
@@ -123,7 +128,8 @@ QUICK = Plan(
     rounds=5,
     messages=20,
     round_seconds=1.0,
-    broadcast_users=500,
+    fanout_users=500,
+    broadcast_users=2000,
     unicast_users=200,
     unicast_seconds=1.5,
     sync_users=50,
@@ -158,14 +164,15 @@ TINY = Plan(
     rounds=2,
     messages=5,
     round_seconds=0.5,
-    broadcast_users=10,
+    fanout_users=10,
+    broadcast_users=30,
     unicast_users=10,
     unicast_seconds=0.5,
     sync_users=5,
     sync_rate=40,
     sync_seconds=0.5,
-    inboxes=(5, 20),
-    list_requests=3,
+    inboxes=(20, 40),
+    list_requests=15,
     storm=10,
     recovery_users=10,
     outages=(("restart", 0.2), ("pause", 0.2)),
@@ -381,5 +388,6 @@ def _rounded(value: Any) -> Any:
 
 def _short(value: Any) -> str:
     if isinstance(value, dict):
-        return "/".join(_short(value[name]) for name in ("p50", "p99") if name in value)
+        shown = {name: value[name] for name in ("p50", "p99") if name in value} or value
+        return "/".join(_short(each) for each in shown.values())
     return f"{value:g}" if isinstance(value, float) else str(value)

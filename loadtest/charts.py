@@ -5,10 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-WIDTH, HEIGHT = 760, 400
-LEFT, RIGHT, TOP, BOTTOM = 70, 230, 40, 50
+WIDTH, HEIGHT = 800, 400
+LEFT, RIGHT, TOP, BOTTOM = 70, 260, 40, 50
 COLOURS = ("#c0392b", "#2471a3", "#1e8449", "#b9770e", "#7d3c98", "#117a65", "#5d6d7e", "#d35400", "#2e4053", "#a93226")
 _DASHES = ("", "6 3", "2 3")
+STYLE = (
+    "text{font:12px system-ui,sans-serif}.title{font-size:15px;font-weight:600}.tick{font-size:11px}.grid{stroke:#ddd}"
+)
+"""What a page that holds charts must say; a chart in a file of its own says it itself."""
 
 
 @dataclass
@@ -30,6 +34,11 @@ class Chart:
     log_x: bool = False
     log_y: bool = False
     categories: Sequence[str] = ()
+
+    def svg_file(self) -> str:
+        """Draw it as a file of its own, on white: a page in dark colours may show it."""
+        drawn, _, rest = self.svg().partition(">")
+        return f'{drawn} xmlns="http://www.w3.org/2000/svg"><style>{STYLE}svg{{background:#fff}}</style>{rest}\n'
 
     def svg(self) -> str:
         """Draw it; "" when there is nothing to draw."""
@@ -121,7 +130,9 @@ class _Axis:
         """Give round values to rule lines at."""
         if self._log:
             first, last = math.floor(math.log10(self._low)), math.ceil(math.log10(self._high))
-            return [10.0**power for power in range(first, last + 1) if self._low <= 10.0**power <= self._high]
+            steps = (1, 2, 5) if last - first <= 3 else (1,)
+            values = [step * 10.0**power for power in range(first, last + 1) for step in steps]
+            return [value for value in values if self._low <= value <= self._high]
         rough = (self._high - self._low) / 6
         power = 10 ** math.floor(math.log10(rough))
         step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)

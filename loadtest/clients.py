@@ -55,6 +55,8 @@ class Client(asyncio.Protocol, ABC):
         self.closed = False
         self.closing = False
         self.position = ""
+        self.last_words = b""
+        """What the server said last: all there is to go by when it closed."""
         self.on_message: Callable[[Client, bytes], None] | None = None
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.transport: asyncio.Transport
@@ -83,12 +85,13 @@ class Client(asyncio.Protocol, ABC):
             self.opened()
         for message in self.take():
             self.messages += 1
+            self.last_words = message
             self.received(message)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note the end, and fail the opening if it was not done."""
         self.closed = True
-        self._fail(ConnectionError(f"closed before ready: {exc or 'by the server'}"))
+        self._fail(ConnectionError(f"closed before ready: {exc or 'by the server'} {self.last_words[:200]!r}"))
 
     def cut(self) -> None:
         """End the connection without a word."""
@@ -147,22 +150,28 @@ class LineClient(Client):
 
 
 class SseClient(Client):
-    """Server-sent events with one-line data fields. Chunks of HTTP's chunked coding end between records."""
+    """Server-sent events with one-line data fields. Chunks of HTTP's chunked coding end between records.
+
+    A comment is a heartbeat, whether or not an empty line makes a record of it.
+    """
 
     def take(self) -> list[bytes]:
-        """Take whole records; a comment is a heartbeat."""
+        """Take whole records, and the comments behind them."""
         text = self._buffer
         if b"\r\n\r\n" in text:
             text = text.replace(b"\r\n", b"\n")
-        *records, self._buffer = text.split(b"\n\n")
+        *records, rest = text.split(b"\n\n")
+        while rest.startswith(b":") and (end := rest.find(b"\n")) >= 0:
+            self.heartbeats += 1
+            rest = rest[end + 1 :]
+        self._buffer = rest
         return [data for record in records if (data := self._data(record))]
 
     def _data(self, record: bytes) -> bytes:
+        self.heartbeats += record.startswith(b":") or b"\n:" in record
         at = 5 if record.startswith(b"data:") else record.find(b"\ndata:") + 6
         if at == 5 and not record.startswith(b"data:"):
-            self.heartbeats += record.startswith(b":") or b"\n:" in record
             return b""
-        self.heartbeats += record.startswith(b": heartbeat")
         end = record.find(b"\n", at)
         return record[at:].lstrip() if end < 0 else record[at:end].lstrip()
 
@@ -188,6 +197,8 @@ class WebSocketClient(Client):
             elif opcode == 9:
                 self.heartbeats += 1
                 self.send(content, opcode=10)
+            elif opcode == 8:
+                self.last_words = content
             start = body + length
         self._buffer = buffer[start:]
         return messages

@@ -73,6 +73,8 @@ class Journal:
         self._begun: list[float] = []
         self._answered: list[float | None] = []
         self._failed: set[int] = set()
+        self.reasons: Counter[str] = Counter()
+        """What was answered to the requests that failed."""
         self.received = 0
         self.latencies: list[float] = []
         self._awaited: tuple[int, asyncio.Future[None]] | None = None

@@ -1,7 +1,9 @@
 """What the operating system says: cores, file limits, CPU and memory of processes, and which machine this is.
 
 CPU is read from each process's own clock (`clock_getcpuclockid(3)`): nanoseconds, all threads, those that ended
-included. Memory is the resident set. Both are kept apart by role: the server, and the Redis it may bring along.
+included. Memory is the resident set. Both are kept apart by role: the server, and the Redis it may bring along. Redis
+forks to rewrite its append-only file: such a child's memory is the parent's, and its CPU, known when it has ended, is
+shown apart, because it comes in lumps.
 """
 
 import contextlib
@@ -15,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,10 @@ SERVER, REDIS = "server", "redis"
 
 SPARE_FILES = 1500
 """Descriptors that are no measured connection: servers' own, publishers, warm-up."""
+
+_CUTIME = 13
+"""Where proc(5)'s stat has the CPU time of waited-for children, counted from behind the command's name."""
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 _TFD_NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
 _TFD_TIMER_ABSTIME = 1
@@ -55,6 +61,10 @@ class Cores:
             return cls(frozenset(cores[:1]), frozenset(cores[:1]), frozenset(cores[1:]))
         return cls(frozenset(cores[:1]), frozenset(cores[1:2]), frozenset(cores[2:]))
 
+    def redis_apart(self) -> "Cores":
+        """Give Redis a core that the server does not have: where there are two it is the clients'."""
+        return self if not self.server & self.redis else replace(self, redis=self.clients)
+
 
 def raise_file_limit() -> int:
     """Raise the limit of open files to the hard one, for this process and what it starts; give it."""
@@ -77,11 +87,11 @@ def run_with(cores: Iterable[int]) -> None:
 
 
 def tree(pid: int) -> list[int]:
-    """Give a process and all that descend from it."""
+    """Give a process and all that descend from it, but for the forks of a Redis."""
     found = [pid]
     for parent in found:
         with contextlib.suppress(OSError):
-            for task in os.listdir(f"/proc/{parent}/task"):
+            for task in os.listdir(f"/proc/{parent}/task") if role(parent) == SERVER else ():
                 found += map(int, Path(f"/proc/{parent}/task/{task}/children").read_text().split())
     return found
 
@@ -109,12 +119,22 @@ def cpu_seconds(pid: int) -> float:
         raise ProcessGoneError(f"process {pid} of the server ended") from None
 
 
+def children_seconds(pid: int) -> float:
+    """Give the CPU time of a process's children that ended. Raises ProcessGoneError."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        raise ProcessGoneError(f"process {pid} of the server ended") from None
+    return (int(fields[_CUTIME]) + int(fields[_CUTIME + 1])) / _TICKS_PER_SECOND
+
+
 @dataclass(frozen=True)
 class Usage:
     """CPU seconds by role, at one moment or between two."""
 
     server: float = 0.0
     redis: float = 0.0
+    forks: float = 0.0
     client: float = 0.0
     wall: float = 0.0
 
@@ -122,6 +142,7 @@ class Usage:
         return Usage(
             self.server - earlier.server,
             self.redis - earlier.redis,
+            self.forks - earlier.forks,
             self.client - earlier.client,
             self.wall - earlier.wall,
         )
@@ -130,11 +151,15 @@ class Usage:
         """Give microseconds of CPU for each of `count`."""
         scale = 1e6 / max(1, count)
         figures = {"cpu_us_server": self.server * scale, "cpu_us_redis": self.redis * scale}
-        return {**figures, "cpu_us": (self.server + self.redis) * scale, "cpu_us_client": self.client * scale}
+        if self.forks:
+            figures["cpu_us_forks"] = self.forks * scale
+        total = self.server + self.redis + self.forks
+        return {**figures, "cpu_us": total * scale, "cpu_us_client": self.client * scale}
 
     def server_busy(self, cores: Cores) -> float:
         """The share of the wall-clock time that the busiest core of the server's side was computing for it."""
-        spent = self.server + self.redis if cores.server & cores.redis else max(self.server, self.redis)
+        redis = self.redis + self.forks
+        spent = self.server + redis if cores.server & cores.redis else max(self.server, redis)
         return spent / self.wall if self.wall else 0.0
 
     @property
@@ -148,7 +173,8 @@ def usage(pids: Mapping[int, str]) -> Usage:
     spent = {SERVER: 0.0, REDIS: 0.0}
     for pid, kind in pids.items():
         spent[kind] += cpu_seconds(pid)
-    return Usage(spent[SERVER], spent[REDIS], time.process_time(), time.perf_counter())
+    forks = sum(map(children_seconds, pids))
+    return Usage(spent[SERVER], spent[REDIS], forks, time.process_time(), time.perf_counter())
 
 
 def resident_kb(pid: int) -> int:
@@ -216,6 +242,34 @@ class Ticker:
 
 
 # ---- where a result comes from
+
+
+class Neighbours:
+    """How much of the machine others took since this was made: what makes a run noisy."""
+
+    def __init__(self) -> None:
+        self._busy, self._ours, self._started = _busy_seconds(), _our_seconds(), time.monotonic()
+
+    def share(self) -> float:
+        """Give their share of all cores. What was started must have ended: only then is it ours."""
+        seconds = (time.monotonic() - self._started) * (os.cpu_count() or 1)
+        others = _busy_seconds() - self._busy - (_our_seconds() - self._ours)
+        return round(max(0.0, others) / seconds, 3) if seconds else 0.0
+
+
+def _busy_seconds() -> float:
+    """Give what all cores computed, and what a hypervisor took of them: proc(5)'s stat, without idle and guests'."""
+    user, nice, system, _, _, interrupts, soft_interrupts, stolen = map(
+        int, Path("/proc/stat").read_text().split(maxsplit=9)[1:9]
+    )
+    return (user + nice + system + interrupts + soft_interrupts + stolen) / _TICKS_PER_SECOND
+
+
+def _our_seconds() -> float:
+    return sum(
+        usage.ru_utime + usage.ru_stime
+        for usage in (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
+    )
 
 
 def description(cores: Cores) -> dict[str, Any]:

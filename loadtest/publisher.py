@@ -15,6 +15,9 @@ from loadtest.machine import Ticker
 
 MOST_CONNECTIONS = 256
 ANSWER_SECONDS = 30.0
+IDLE_SECONDS = 2.0
+"""How long a connection may have been idle to be used again: servers close theirs after some (ours after five), and a
+request that is on its way just then is lost."""
 
 
 class _Connection(asyncio.Protocol):
@@ -26,6 +29,8 @@ class _Connection(asyncio.Protocol):
         self.waiter: asyncio.Future[tuple[int, bytes]] | None = None
         self.transport: asyncio.Transport
         self.closed = False
+        self.free_since = 0.0
+        self.dropped = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -105,7 +110,9 @@ class Pool:
 
     async def _take(self) -> _Connection:
         if self._free:
-            return self._free.pop()
+            if time.monotonic() - self._free[-1].free_since <= IDLE_SECONDS:
+                return self._free.pop()
+            self._drop_idle()
         if self._count < self._most:
             self._count += 1
             try:
@@ -128,10 +135,21 @@ class Pool:
             if not waiter.done():
                 waiter.set_result(connection)
                 return
+        connection.free_since = time.monotonic()
         self._free.append(connection)
+
+    def _drop_idle(self) -> None:
+        """Close all that are free: the last one is the one that was used last."""
+        for connection in self._free:
+            connection.dropped = True
+            connection.transport.abort()
+        self._count -= len(self._free)
+        self._free.clear()
 
     def gone(self, connection: _Connection) -> None:
         """Forget a connection that ended; a request that waits for one fails, instead of waiting for ever."""
+        if connection.dropped:
+            return
         self._count -= 1
         if connection in self._free:
             self._free.remove(connection)
@@ -189,7 +207,9 @@ class Publisher:
         journal = self.journal
         number = journal.open(user, time.perf_counter() if scheduled is None else scheduled)
         data = self._make_request(user, number)
-        status, _ = await self.pool.request(data, lambda: journal.begun(number, time.perf_counter()))
+        status, body = await self.pool.request(data, lambda: journal.begun(number, time.perf_counter()))
         ok = 200 <= status < 300
         journal.answered(number, time.perf_counter(), ok)
+        if not ok:
+            journal.reasons[f"{status} {body[:100].decode(errors='replace')}"] += 1
         return ok

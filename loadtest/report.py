@@ -1,18 +1,25 @@
-"""What a run leaves behind: `result.json`, `table.md` and `report.html` with the plots, in one directory."""
+"""What a run leaves behind: `result.json`, `table.md` and `report.html` with the plots, in one directory.
+
+All but the first are made from the result alone, so that they can be made again, and parts of them elsewhere.
+"""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from loadtest import goals, plots
 from loadtest.baseline import Ratios
 from loadtest.bench import Bench
-from loadtest.charts import Chart, Line
 from loadtest.journal import Row
 
-Column = tuple[str, Callable[[Row], Any]]
+Result = Mapping[str, Any]
+"""What result.json has."""
+
+Table = tuple[list[str], list[list[Any]]]
+"""Head and rows."""
 
 _READING = """
 CPU counts everything that a server and its Redis compute, in user space and the kernel, the request that triggers an
@@ -23,7 +30,11 @@ ratio is that to the nearest size. It never joins two events in one write, as th
 
 The highest rate is of requests for one user each that arrive at a constant rate, with latency from when one was due:
 nothing lost, 99 % within 250 ms, no queue left. It is known to 15 %. With ≥ the clients were busier than the server,
-which might have done more.
+which might have done more. The ratio of p99 to p50 is the median of five stretches; the percentiles are of all of it.
+
+A broadcast to everyone goes to users of whom a hundred listen, and is over when GET /broadcasts/{id} says so. For it
+Redis has a core of its own: where there are two that of the clients, who do next to nothing. A page of an inbox is
+compared with the same page of the smallest one, asked for in turn; Redis's CPU is that of its whole process.
 
 Memory is the growth of the resident set per connection, of all processes and of Redis, after a collection of garbage
 where the server is Python or Node. What the kernel keeps for a socket is in nobody's.
@@ -33,15 +44,14 @@ but checks credentials (connects: known users, by HMAC) and stores the inbox. Pe
 """
 """What one must know to read the table."""
 
-_PERCENTILES = ("p50", "p90", "p99", "p99.9", "max")
-
 
 def write(bench: Bench, machine: Mapping[str, Any], ratios: Ratios, directory: Path, notes: Sequence[str]) -> str:
-    """Write everything; give the summary table."""
+    """Write everything; give the tables of the goals and of the servers."""
     directory.mkdir(parents=True, exist_ok=True)
     result = {
         "machine": machine,
         "plan": asdict(bench.plan),
+        "workers": bench.workers,
         "ratios": ratios,
         "not_installed": bench.missing,
         "errors": bench.errors,
@@ -49,15 +59,13 @@ def write(bench: Bench, machine: Mapping[str, Any], ratios: Ratios, directory: P
         "rows": bench.rows,
     }
     (directory / "result.json").write_text(json.dumps(result, indent=1) + "\n")
-    summary = table(*_summary(bench.rows))
-    details = [(title, table(*content)) for title, content in _details(bench.rows)]
-    reading = "\n".join(f"- {line}" for line in _how_to_read(machine))
-    text = "\n\n".join(
-        [_where(bench, machine), summary, reading, *(f"## {title}\n\n{body}" for title, body in details)]
-    )
+    short = "\n\n".join(table(*content) for _, content in summaries(bench.rows))
+    parts = [*summaries(bench.rows), *_details(bench.rows)]
+    reading = "\n".join(f"- {line}" for line in how_to_read(machine))
+    text = "\n\n".join([where(result), *(f"## {title}\n\n{table(*content)}" for title, content in parts), reading])
     (directory / "table.md").write_text(text + "\n")
-    (directory / "report.html").write_text(_page(bench, machine, notes))
-    return summary
+    (directory / "report.html").write_text(_page(result))
+    return short
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -78,16 +86,26 @@ def _cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-# ---- the one table
+# ---- the tables that come first
 
 
-def _summary(rows: Sequence[Row]) -> tuple[list[str], list[list[Any]]]:
+def summaries(rows: Sequence[Row]) -> list[tuple[str, Table]]:
+    """Give the table of the goals, and that of the servers side by side; those that have something in them."""
+    found = [
+        ("What is aimed at, and what was measured", goals.table(goals.judge(rows))),
+        ("Side by side", _servers(rows)),
+    ]
+    return [(title, content) for title, content in found if content[1]]
+
+
+def _servers(rows: Sequence[Row]) -> Table:
     head = [
         "server",
         "transport",
         "KB a connection",
         "CPU a delivery, µs",
         "× send() of as many bytes",
+        "× the same in C",
         "bytes a message",
         "client's CPU a delivery, µs",
         "CPU a published + delivered message, µs",
@@ -99,13 +117,13 @@ def _summary(rows: Sequence[Row]) -> tuple[list[str], list[list[Any]]]:
     ]
     body = []
     for target, transport in dict.fromkeys((row["target"], row["transport"]) for row in rows):
-        if transport == "rest":
+        if transport == goals.REST:
             continue
         mine = [row for row in rows if (row["target"], row["transport"]) == (target, transport)]
         fanout, floors = _best_crowd([row for row in mine if row["scenario"] == "fanout"])
         idle = _at_most(mine, 2000)
         unicast = next((row for row in mine if row["scenario"] == "unicast" and row["at"].startswith("50%")), {})
-        connect = next((row for row in mine if row["scenario"] == "connect" and row["how"] in _ORDINARY), {})
+        connect = next((row for row in mine if row["scenario"] == "connect" and row["how"] in goals.ORDINARY_WAYS), {})
         latency = unicast.get("latency_ms") or {}
         body += [
             [
@@ -114,6 +132,7 @@ def _summary(rows: Sequence[Row]) -> tuple[list[str], list[list[Any]]]:
                 idle.get("kb"),
                 fan.get("cpu_us"),
                 fan.get("ratio_python"),
+                fan.get("ratio_c"),
                 fan.get("bytes_per_message"),
                 fan.get("cpu_us_client"),
                 unicast.get("cpu_us"),
@@ -126,9 +145,6 @@ def _summary(rows: Sequence[Row]) -> tuple[list[str], list[list[Any]]]:
             for fan in (floors or [fanout])
         ]
     return head, body
-
-
-_ORDINARY = ("HMAC", "no credentials")
 
 
 def _best_crowd(rows: Sequence[Row]) -> tuple[Row, list[Row]]:
@@ -149,7 +165,7 @@ def _highest(rows: Sequence[Row]) -> str | None:
     return ("≥ " if limited_by_clients else "") + f"{row['highest']:,.0f}"
 
 
-def _how_to_read(machine: Mapping[str, Any]) -> list[str]:
+def how_to_read(machine: Mapping[str, Any]) -> list[str]:
     """Give the notes, with what the machine's cores mean."""
     server, redis, clients = (set(machine[f"{name}_cores"]) for name in ("server", "redis", "client"))
     if server & clients:
@@ -183,7 +199,7 @@ def _details(rows: Sequence[Row]) -> list[tuple[str, tuple[list[str], list[list[
     found = []
     for scenario in dict.fromkeys(row["scenario"] for row in rows):
         mine = [row for row in rows if row["scenario"] == scenario]
-        hidden = {"scenario", "ours", "faults", "settings", "samples", "rounds_cpu_us", "growth"}
+        hidden = {"scenario", "ours", "faults", "settings", "samples", "rounds_cpu_us", "growth", "allowed", "failures"}
         names = [name for name in dict.fromkeys(name for row in mine for name in row) if name not in hidden]
         head = [name.replace("_", " ") for name in names]
         found.append(
@@ -201,34 +217,34 @@ def _flat(value: Any) -> Any:
     return value
 
 
-# ---- the plots
+# ---- the page
 
 
 _STYLE = (
-    "<style>body{font:14px system-ui;margin:2em;max-width:1200px}svg{width:760px;max-width:100%;display:block;"
-    "margin:1.5em 0}text{font:12px system-ui}.title{font-size:15px;font-weight:600}.tick{font-size:11px}"
-    ".grid{stroke:#ddd}table{border-collapse:collapse;margin:1em 0;font-size:12px}td,th{border:1px solid #ddd;"
-    "padding:3px 6px;text-align:right}td:first-child,th:first-child{text-align:left}.scroll{overflow-x:auto}"
+    f"<style>body{{font:14px system-ui;margin:2em;max-width:1200px}}{plots.STYLE}svg{{width:800px;max-width:100%;"
+    "display:block;margin:1.5em 0}table{border-collapse:collapse;margin:1em 0;font-size:12px}td,th{border:1px solid "
+    "#ddd;padding:3px 6px;text-align:right}td:first-child,th:first-child{text-align:left}.scroll{overflow-x:auto}"
     "</style>"
 )
 
 
-def _page(bench: Bench, machine: Mapping[str, Any], notes: Sequence[str]) -> str:
-    charts = [chart.svg() for chart in _charts(bench.rows)]
-    tables = [("Summary", _summary(bench.rows)), *_details(bench.rows)]
-    missing = [f"{name}: not installed: {how}" for name, how in bench.missing.items()]
+def _page(result: Result) -> str:
+    rows = result["rows"]
+    missing = [f"{name}: not installed: {how}" for name, how in result["not_installed"].items()]
+    summary, details = (
+        [f'<h2>{escape(title)}</h2><div class="scroll">{_html_table(*content)}</div>' for title, content in tables]
+        for tables in (summaries(rows), _details(rows))
+    )
     return "\n".join(
         [
             '<!doctype html><html lang="en"><meta charset="utf-8"><title>What the inbox gateway costs</title>',
             _STYLE,
-            f"<h1>What the inbox gateway costs</h1><p>{escape(_where(bench, machine))}</p>",
-            *(f"<p>{escape(note)}</p>" for note in [*notes, *missing, *bench.errors]),
-            *charts,
-            "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in _how_to_read(machine)) + "</ul>",
-            *(
-                f'<h2>{escape(title)}</h2><div class="scroll">{_html_table(*content)}</div>'
-                for title, content in tables
-            ),
+            f"<h1>What the inbox gateway costs</h1><p>{escape(where(result))}</p>",
+            *(f"<p>{escape(note)}</p>" for note in [*result["notes"], *missing, *result["errors"]]),
+            *summary,
+            *(chart.svg() for chart in [*plots.of_servers(rows).values(), *plots.of_ourselves(rows)]),
+            "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in how_to_read(result["machine"])) + "</ul>",
+            *details,
             "</html>",
         ]
     )
@@ -240,61 +256,17 @@ def _html_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return f"<table><tr>{top}</tr>{body}</table>"
 
 
-def _where(bench: Bench, machine: Mapping[str, Any]) -> str:
+def where(result: Result) -> str:
+    """Say where a result comes from."""
+    machine = result["machine"]
     return (
         f"Commit {machine['commit']}, {machine['date']}: {machine['cores']} cores ({machine['cpu']}), "
         f"{machine['memory_gb']} GB, Linux {machine['kernel']}, Python {machine['python']}; server on core "
-        f"{machine['server_cores']}, Redis on {machine['redis_cores']}, clients on {machine['client_cores']}; "
-        f"plan {bench.plan.name}, {bench.workers} worker(s)."
+        f"{_list(machine['server_cores'])}, Redis on {_list(machine['redis_cores'])}, clients on "
+        f"{_list(machine['client_cores'])}; plan {result['plan']['name']}, {result['workers']} worker(s), "
+        f"{machine['seconds']} s, in which other programs took {machine['others_busy']:.0%} of the cores."
     )
 
 
-def _charts(rows: Sequence[Row]) -> list[Chart]:
-    latency = Chart(
-        "Publish to receive, at half of each server's highest rate",
-        "percentile",
-        "ms",
-        log_y=True,
-        categories=_PERCENTILES,
-    )
-    for row in rows:
-        if row["scenario"] == "unicast" and row["at"].startswith("50%") and row["latency_ms"]:
-            points = [(float(index), row["latency_ms"][name]) for index, name in enumerate(_PERCENTILES)]
-            latency.lines.append(Line(f"{row['target']}, {row['transport']}", points))
-    return [
-        latency,
-        Chart("CPU per delivery", "connections", "µs", _lines(rows, "fanout", "cpu_us"), log_x=True),
-        Chart("Resident memory per idle connection", "connections", "KB", _lines(rows, "idle", "kb"), log_x=True),
-        _listing(rows),
-        *_soaks(rows),
-    ]
-
-
-def _lines(rows: Sequence[Row], scenario: str, figure: str) -> list[Line]:
-    lines: dict[str, dict[float, float]] = {}
-    for row in rows:
-        if row["scenario"] == scenario and row.get(figure) is not None:
-            points = lines.setdefault(f"{row['target']}, {row['transport']}", {})
-            points.setdefault(row["connections"], row[figure])  # a floor's first row is that of the plain payload
-    return [Line(name, list(points.items())) for name, points in lines.items()]
-
-
-def _listing(rows: Sequence[Row]) -> Chart:
-    chart = Chart("CPU per page of an inbox, server and Redis", "items in the inbox", "µs", log_x=True)
-    lines: dict[str, list[tuple[float, float]]] = {}
-    for row in rows:
-        if row["scenario"] == "list":
-            lines.setdefault(row["filter"], []).append((row["items"], row["cpu_us"]))
-    chart.lines = [Line(name, points) for name, points in lines.items()]
-    return chart
-
-
-def _soaks(rows: Sequence[Row]) -> list[Chart]:
-    charts = []
-    for row in rows:
-        if row["scenario"] == "soak":
-            for figure, unit in (("_kb", "KB"), ("tasks", "tasks"), ("files", "file descriptors")):
-                names = [name for name in row["samples"][0] if name.endswith(figure)] if row["samples"] else []
-                lines = [Line(name, [(point["seconds"], point[name]) for point in row["samples"]]) for name in names]
-                charts.append(Chart(f"Soak over {row['transport']}: {unit}", "seconds", unit, lines))
-    return charts
+def _list(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))

@@ -5,6 +5,7 @@ from typing import Any
 
 from loadtest.bench import Bench
 from loadtest.scenarios import (
+    broadcast,
     burst,
     connect,
     durability,
@@ -23,6 +24,7 @@ SCENARIOS: dict[str, Callable[[Bench], Coroutine[Any, Any, None]]] = {
     "idle": idle.run,
     "connect": connect.run,
     "fanout": fanout.run,
+    "broadcast": broadcast.run,
     "unicast": unicast.run,
     "sync": sync.run,
     "list": listing.run,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from loadtest import machine
 from loadtest.bench import (
     DELIVERY_SECONDS,
     VERDICT_SECONDS,
@@ -112,13 +113,13 @@ class _Contestant:
 
 
 async def run(bench: Bench) -> None:
-    """Measure every size of crowd, then broadcasts."""
+    """Measure every size of crowd, then many users."""
     for connections in bench.plan.crowds:
         await _crowd(bench, connections)
     if bench.with_gateway:
         for transport in bench.transports:
             async with bench.own() as target:
-                await _broadcast(bench, target, transport)
+                await _to_users(bench, target, transport)
 
 
 async def _crowd(bench: Bench, connections: int) -> None:
@@ -159,7 +160,8 @@ async def _try(bench: Bench, each: _Contestant, part: Coroutine[Any, Any, None])
     else:
         if each.broken:
             bench.error(
-                f"fanout: {each.target.name}, {each.transport}: events did not arrive in {DELIVERY_SECONDS:g} s"
+                f"fanout: {each.target.name}, {each.transport}: events did not arrive in {DELIVERY_SECONDS:g} s; "
+                f"requests that failed: {dict(each.journal.reasons)}"
             )
 
 
@@ -173,14 +175,18 @@ async def _connected(bench: Bench, each: _Contestant, connections: int) -> bool:
 
 
 async def _enter(bench: Bench, stack: AsyncExitStack, connections: int) -> list[Target]:
-    """Start everybody who takes part with a crowd of this size."""
+    """Start everybody who takes part with a crowd of this size: as many as there may be open files for."""
     targets: list[Target] = []
     if bench.with_gateway:
         targets.append(await stack.enter_async_context(bench.own()))
     for entrant in [*bench.floors, *(bench.peers if connections <= bench.plan.peers_crowd else ())]:
         target = await stack.enter_async_context(bench.started(entrant))
-        if target is not None:
-            targets.append(target)
+        if target is None:
+            continue
+        if connections * sum(len(bench.spoken(each)) for each in [*targets, target]) > machine.most_connections():
+            bench.say(f"  {target.name}: left out, for want of open files")
+            continue
+        targets.append(target)
     return targets
 
 
@@ -224,9 +230,9 @@ def _report(bench: Bench, each: _Contestant, floors: Sequence[_Contestant]) -> N
     )
 
 
-async def _broadcast(bench: Bench, target: GatewayTarget, transport: str) -> None:
+async def _to_users(bench: Bench, target: GatewayTarget, transport: str) -> None:
     """Send the same notification to many users: one request for every thousand of them."""
-    users = [f"user{number}" for number in range(bench.plan.broadcast_users)]
+    users = [f"user{number}" for number in range(bench.plan.fanout_users)]
     groups = groups_of(users)
     crowd, journal, pool = Crowd(), Journal(), target.pool()
     for group in groups:
@@ -259,7 +265,7 @@ async def _broadcast(bench: Bench, target: GatewayTarget, transport: str) -> Non
         await meter.trailing()
         figures = meter.figures(deliveries)
     bench.add(
-        "broadcast",
+        "fanout to users",
         target,
         transport,
         len(users),

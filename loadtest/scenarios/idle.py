@@ -14,7 +14,7 @@ from loadtest.clients import Crowd, settle
 from loadtest.targets.base import Target
 from loadtest.targets.floor import RAW
 
-PEERS_SECONDS = 5.0
+PEERS_SECONDS = 3.0
 """How long peers are watched: their heartbeats, if any, come at times of their own."""
 
 

@@ -191,21 +191,28 @@ class StartedTarget(Target):
 
         Raises TimeoutError: memory with garbage in it is not the figure that was asked for.
         """
+        return await self._ask_all(signal.SIGUSR2)
+
+    async def count(self) -> dict[str, int]:
+        """Give the tasks and objects in all, garbage included. Raises TimeoutError."""
+        return await self._ask_all(signal.SIGUSR1)
+
+    async def _ask_all(self, number: signal.Signals) -> dict[str, int]:
         left = {"tasks": 0, "objects": 0}
         for pid in self.pids():
             if machine.collects_garbage(pid):
-                told = await self._collect(pid)
+                told = await self._ask(pid, number)
                 left = {name: left[name] + told.get(name, 0) for name in left}
         return left
 
-    async def _collect(self, pid: int) -> dict[str, int]:
+    async def _ask(self, pid: int, number: signal.Signals) -> dict[str, int]:
         path = self.directory / "collected" / str(pid)
         path.unlink(missing_ok=True)
-        os.kill(pid, signal.SIGUSR2)
+        os.kill(pid, number)
         deadline = time.monotonic() + 20
         while not path.exists():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{self.name}: process {pid} did not collect its garbage")
+                raise TimeoutError(f"{self.name}: process {pid} did not say what it holds")
             await asyncio.sleep(0.02)
         found: dict[str, int] = json.loads(path.read_text())
         return found

@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import urlencode
 
 import jwt
@@ -111,6 +112,16 @@ class GatewayTarget(StartedTarget):
         # `announce` is a short-lived child: once it is gone the tree is what serves.
         return answer.startswith(b"HTTP/1.1 200") and "://" in self.log()
 
+    async def redis_information(self) -> dict[str, str]:
+        """Give what the bundled Valkey says of itself: INFO's names and values. Raises OSError."""
+        reader, writer = await asyncio.open_unix_connection(str(self.directory / "data" / "valkey" / "valkey.sock"))
+        writer.write(b"INFO\r\n")
+        length = int((await reader.readline())[1:])
+        text = (await reader.readexactly(length)).decode()
+        writer.close()
+        fields = (line.partition(":") for line in text.splitlines() if ":" in line)
+        return {name: value for name, _, value in fields}
+
     # -- a user's side
 
     def user_fields(self, user: str) -> dict[str, str]:
@@ -166,14 +177,22 @@ class GatewayTarget(StartedTarget):
     ) -> bytes:
         """Write the request that sends a notification to at most MOST_RECIPIENTS users."""
         recipients = [{"external_id": user} for user in users]
-        notification = {"title": "Load", "content": payload(number, size).decode(), "recipients": recipients, **fields}
-        body = json.dumps({"notification": notification}, separators=(",", ":")).encode()
-        head = {
+        notification = {**self.notification(number, size), "recipients": recipients, **fields}
+        return self.backend_request("POST", "/notifications", {"notification": notification}, idempotency_key)
+
+    def notification(self, number: int, size: int = 200) -> dict[str, Any]:
+        """Give a marked notification without its recipients."""
+        return {"title": "Load", "content": payload(number, size).decode()}
+
+    def backend_request(self, method: str, path: str, content: Any = None, idempotency_key: str = "") -> bytes:
+        """Write a request of a backend."""
+        body = b"" if content is None else json.dumps(content, separators=(",", ":")).encode()
+        fields = {
             "X-MAGICBELL-API-KEY": API_KEY,
             "X-MAGICBELL-API-SECRET": API_SECRET,
             "Content-Type": "application/json",
             "Content-Length": str(len(body)),
         }
         if idempotency_key:
-            head["Idempotency-Key"] = idempotency_key
-        return request_head("POST", self.host, "/notifications", head) + body
+            fields["Idempotency-Key"] = idempotency_key
+        return request_head(method, self.host, path, fields) + body

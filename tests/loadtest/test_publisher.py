@@ -2,6 +2,9 @@
 
 import asyncio
 
+import pytest
+
+from loadtest import publisher
 from loadtest.publisher import Pool, at_constant_rate
 from loadtest.targets.base import free_port
 
@@ -22,3 +25,38 @@ async def test_a_request_that_nobody_answers_is_a_failed_one() -> None:
     status, problem = await Pool("127.0.0.1", free_port()).request(b"GET / HTTP/1.1\r\n\r\n")
     assert status == 0
     assert problem
+
+
+@pytest.mark.parametrize(("idle_seconds", "connections"), [(60.0, 1), (-1.0, 3)])
+async def test_a_connection_that_was_idle_for_long_is_not_used_again(
+    monkeypatch: pytest.MonkeyPatch, idle_seconds: float, connections: int
+) -> None:
+    monkeypatch.setattr(publisher, "IDLE_SECONDS", idle_seconds)
+    accepted: list[_Answering] = []
+    server = await asyncio.get_running_loop().create_server(lambda: _Answering(accepted), "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    pool = Pool(host, port, most=1)  # dropped ones give their place back
+    for _ in range(3):
+        assert await pool.request(b"GET / HTTP/1.1\r\n\r\n") == (200, b"")
+    assert len(accepted) == connections
+    await pool.close()
+    await asyncio.gather(*(each.closed for each in accepted))
+    server.close()
+
+
+class _Answering(asyncio.Protocol):
+    """A connection that answers whatever comes."""
+
+    def __init__(self, accepted: "list[_Answering]"):
+        accepted.append(self)
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed.set_result(None)

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 from loadtest.bench import TINY
+from loadtest.scenarios.listing import FILTERS
 from loadtest.targets import FLOORS
 from loadtest.targets.gateway import GatewayTarget
 from tests.loadtest.runs import Run, at_once, run
@@ -21,7 +22,8 @@ RUNS = {
     "idle": ("websocket",),
     "unicast": ("sse",),
     "connect": ("sse",),
-    "soak": ("websocket", "--soak", "2"),
+    "broadcast": ("websocket",),
+    "soak": ("websocket", "--transport", "sse", "--soak", "4"),
     "sync": ("websocket",),
     "list": ("sse",),
     "hostile": ("websocket",),
@@ -55,7 +57,7 @@ def faultless(runs: dict[str, Future[Run]], scenario: str) -> Run:
     assert done.faults == {}, done.printed
     assert done.result["errors"] == []
     assert done.exit_code == (scenario == "fanout"), done.printed
-    assert {row["transport"] for row in done.rows(scenario, OURS)} <= {RUNS[scenario][0], "rest"}
+    assert {row["transport"] for row in done.rows(scenario, OURS)} <= {RUNS[scenario][0], "rest", "websocket + sse"}
     assert done.rows(scenario, OURS)
     return done
 
@@ -70,7 +72,7 @@ def test_idle_reads_the_memory_of_the_gateway_and_the_floors_at_each_step(runs: 
 def test_connect_resumes_every_connection_with_what_it_missed(runs: dict[str, Future[Run]]) -> None:
     done = faultless(runs, "connect")
     *fresh, resumed = done.rows("connect", OURS)
-    assert [row["how"] for row in fresh] == ["HMAC, new users", "HMAC", "JWT"]
+    assert [(row["how"], row["rounds"]) for row in fresh] == [("HMAC, new users", 1), ("HMAC", 3), ("JWT", 3)]
     assert resumed["delivered"] == TINY.connects * TINY.missed_events
 
 
@@ -86,7 +88,7 @@ def test_fanout_delivers_every_event_to_every_connection_and_compares_equal_byte
         round(ours["bytes_per_message"]),
     }
     assert 0 < done.result["ratios"]["websocket cpu"] <= ours["ratio_python"]  # the better of two tries
-    assert done.rows("broadcast", OURS)[0]["delivered"] % TINY.broadcast_users == 0
+    assert done.rows("fanout to users", OURS)[0]["delivered"] % TINY.fanout_users == 0
 
 
 def test_a_ratio_that_got_worse_fails_the_run_after_a_second_try(runs: dict[str, Future[Run]]) -> None:
@@ -103,6 +105,15 @@ def test_unicast_counts_what_arrived_at_every_rate(runs: dict[str, Future[Run]])
     assert (rows[0]["highest"] is None) == (rows[0]["at"] == "no rate held") == (len(rows) == 1)
 
 
+def test_a_broadcast_reaches_every_user_and_everyone_who_listens(runs: dict[str, Future[Run]]) -> None:
+    done = faultless(runs, "broadcast")
+    (imported,) = done.rows("import")
+    rows = done.rows("broadcast", OURS)
+    assert [row["users"] for row in (imported, *rows)] == [TINY.broadcast_users] * 3
+    assert [row["heard"] for row in rows] == [row["connections"] for row in rows] == [TINY.broadcast_users] * 2
+    assert {row["redis_on"] for row in rows} <= {"a core of its own", "the worker's core"}
+
+
 def test_sync_sees_every_change_on_the_second_device(runs: dict[str, Future[Run]]) -> None:
     (row,) = faultless(runs, "sync").rows("sync")
     assert row["delivered"] == TINY.sync_rate * TINY.sync_seconds
@@ -110,7 +121,7 @@ def test_sync_sees_every_change_on_the_second_device(runs: dict[str, Future[Run]
 
 def test_list_asks_for_every_filter_of_every_inbox(runs: dict[str, Future[Run]]) -> None:
     rows = faultless(runs, "list").rows("list")
-    assert len({(row["items"], row["filter"]) for row in rows}) == len(rows) == 12 * len(TINY.inboxes)
+    assert len({(row["items"], row["filter"]) for row in rows}) == len(rows) == len(FILTERS) * len(TINY.inboxes)
 
 
 def test_a_storm_brings_back_everybody_and_what_they_missed(runs: dict[str, Future[Run]]) -> None:
@@ -147,4 +158,6 @@ def test_a_burst_arrives_whole(runs: dict[str, Future[Run]]) -> None:
 
 def test_a_soak_delivers_everything_while_others_come_and_go(runs: dict[str, Future[Run]]) -> None:
     (row,) = faultless(runs, "soak").rows("soak")
-    assert row["delivered"] == 2 * TINY.soak_rate
+    assert row["delivered"] == 4 * TINY.soak_rate
+    assert row["resumed"] > 0
+    assert row["transport"] == "websocket + sse"

@@ -1,4 +1,7 @@
-"""For measured Python servers only, by PYTHONPATH: SIGUSR2 collects garbage, and says what is left in a file."""
+"""For measured Python servers only, by PYTHONPATH: SIGUSR2 collects garbage, and says what is left in a file.
+
+SIGUSR1 says it without collecting first.
+"""
 
 import asyncio
 import gc
@@ -8,8 +11,9 @@ import signal
 from types import FrameType
 
 
-def _collect(number: int, frame: FrameType | None) -> None:
-    gc.collect()
+def _tell(number: int, frame: FrameType | None) -> None:
+    if number == signal.SIGUSR2:
+        gc.collect()
     objects = gc.get_objects()
     found = {"objects": len(objects), "tasks": sum(isinstance(item, asyncio.Task) for item in objects)}
     path = os.path.join(os.environ["LOADTEST_COLLECTS"], str(os.getpid()))
@@ -19,4 +23,5 @@ def _collect(number: int, frame: FrameType | None) -> None:
 
 
 if "LOADTEST_COLLECTS" in os.environ:
-    signal.signal(signal.SIGUSR2, _collect)
+    signal.signal(signal.SIGUSR1, _tell)
+    signal.signal(signal.SIGUSR2, _tell)

@@ -1,0 +1,212 @@
+"""What the live path is to reach, and what a run found of it beside its peers: judged from a result's rows alone.
+
+A goal finds figures in the rows of one server, by where they were taken: the same place is compared between servers.
+Every goal is a row of the first table of a run, and a new one needs no other change than an entry in GOALS.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from loadtest.journal import Row
+from loadtest.targets.base import SSE, WEBSOCKET
+from loadtest.targets.peers import NchanTarget
+
+REST = "rest"
+NAMES = {WEBSOCKET: "WebSocket", SSE: "SSE", REST: ""}
+
+AT_HIGHEST, AT_HALF = "at the highest rate", "at half the highest rate"
+
+ORDINARY_WAYS = ("HMAC", "no credentials")
+"""How one connects: peers know no credentials."""
+
+Found = Mapping[str, float]
+"""Figures by where they were taken."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A figure, and what it may be at most or must be at least; neither where it is only shown."""
+
+    name: str
+    transport: str
+    find: Callable[[Sequence[Row]], Found]
+    """Finds the figures in the rows of one server and this transport."""
+    most: float | None = None
+    least: float | None = None
+    below: str = ""
+    """The peer whose figure of the same run it must be below."""
+    only_shown: str = ""
+    """A place where the figure is only shown."""
+
+    def limit(self, where: str, peers: Mapping[str, float]) -> str:
+        """Say what is aimed at."""
+        if where == self.only_shown:
+            return "–"
+        if self.below:
+            return f"< {_short(self.below)}'s" + (f", {peers[self.below]:.3g}" if self.below in peers else "")
+        if self.most is not None:
+            return f"≤ {self.most:,g}"
+        return f"≥ {self.least:,g}" if self.least is not None else "–"
+
+    def is_met(self, value: float, where: str, peers: Mapping[str, float]) -> bool | None:
+        """Say whether a figure is good enough; None where it is only shown, or there is nothing to compare it with."""
+        if where == self.only_shown:
+            return None
+        if self.below:
+            return value < peers[self.below] if self.below in peers else None
+        if self.most is not None:
+            return value <= self.most
+        return value >= self.least if self.least is not None else None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a run says of a goal at one place."""
+
+    goal: Goal
+    where: str
+    ours: float
+    peers: Mapping[str, float]
+    """By name."""
+
+    @property
+    def is_met(self) -> bool | None:
+        """Whether the goal is reached."""
+        return self.goal.is_met(self.ours, self.where, self.peers)
+
+
+# ---- where figures are found
+
+
+def _fanout(figure: str) -> Callable[[Sequence[Row]], Found]:
+    def find(rows: Sequence[Row]) -> Found:
+        """Leave crowds out in which the sender's request is a good part of the cost, where there are larger ones."""
+        mine = [row for row in rows if row["scenario"] == "fanout"]
+        most = max((row["connections"] for row in mine), default=0)
+        large = [row for row in mine if row["connections"] >= min(1000, most)]
+        return {f"to {row['connections']:,}": row[figure] for row in large if row.get(figure) is not None}
+
+    return find
+
+
+def _idle(rows: Sequence[Row]) -> Found:
+    mine = [row for row in rows if row["scenario"] == "idle" and row.get("kb") is not None]
+    most = max((row["connections"] for row in mine), default=0)
+    return {f"{row['connections']:,} connections": row["kb"] for row in mine if row["connections"] >= min(2000, most)}
+
+
+def _idle_cpu(rows: Sequence[Row]) -> Found:
+    figure = "idle_cpu_us_per_connection_second"
+    found = [row[figure] for row in rows if row["scenario"] == "idle" and row.get(figure)]
+    return {"the most connections": found[-1]} if found else {}
+
+
+def _connect(rows: Sequence[Row]) -> Found:
+    mine = [row for row in rows if row["scenario"] == "connect" and row["how"] in ORDINARY_WAYS]
+    return {f"{row['connections']:,} users": row["per_second"] for row in mine}
+
+
+def _unicast(figure: str, *places: str) -> Callable[[Sequence[Row]], Found]:
+    def find(rows: Sequence[Row]) -> Found:
+        found = {}
+        for row in rows:
+            if row["scenario"] == "unicast" and row["highest"] and row.get(figure):
+                place = {"highest": AT_HIGHEST, "50%": AT_HALF}.get(row["at"].split()[0], "")
+                if place in places:
+                    found[place] = row[figure]
+        return found
+
+    return find
+
+
+def _burst(rows: Sequence[Row]) -> Found:
+    return {f"{row['events']} at once": row["writes_per_event"] for row in rows if row["scenario"] == "burst"}
+
+
+def _broadcast(rows: Sequence[Row]) -> Found:
+    mine = [row for row in rows if row["scenario"] == "broadcast"]
+    return {f"{row['users']:,} users, {row['which']}": row["per_second"] for row in mine}
+
+
+def _list(figure: str, judged: bool, scale: float = 1.0) -> Callable[[Sequence[Row]], Found]:
+    def find(rows: Sequence[Row]) -> Found:
+        """Give the worst of the filters, of the largest inbox."""
+        mine = [row for row in rows if row["scenario"] == "list" and row["judged"] is judged and row.get(figure)]
+        most = max((row["items"] for row in mine), default=0)
+        large = [row for row in mine if row["items"] == most]
+        if not large:
+            return {}
+        worst = max(large, key=lambda row: float(row[figure]))
+        return {f"{most:,} items, worst of {len(large)} filters: {worst['filter']}": worst[figure] * scale}
+
+    return find
+
+
+# ---- what is aimed at
+
+
+def _live(transport: str, most_ratio: float, most_kb: float) -> list[Goal]:
+    at_both = AT_HIGHEST, AT_HALF
+    gateway, redis, tail = (
+        _unicast("cpu_us_server", *at_both),
+        _unicast("cpu_us_redis", *at_both),
+        _unicast("p99_by_p50", AT_HALF),
+    )
+    return [
+        Goal("CPU of a delivered event, × a bare send", transport, _fanout("ratio_python"), most=most_ratio),
+        Goal("CPU of a delivered event, × a bare send in C", transport, _fanout("ratio_c")),
+        Goal("CPU of a delivered event, µs", transport, _fanout("cpu_us"), below=NchanTarget.name),
+        Goal("writes an event, of several at once", transport, _burst, most=1.0),
+        Goal("memory of an idle connection, KB", transport, _idle, most=most_kb),
+        Goal("CPU of an idle connection, heartbeats on, µs a second", transport, _idle_cpu),
+        Goal("authenticated connects a second", transport, _connect, least=3000),
+        Goal("CPU of a POST to one user, gateway, µs", transport, gateway, most=200, only_shown=AT_HALF),
+        Goal("CPU of a POST to one user, Redis, µs", transport, redis, most=60, only_shown=AT_HALF),
+        Goal("p99 of a POST to one user, × p50", transport, tail, most=5),
+    ]
+
+
+GOALS = [
+    *_live(WEBSOCKET, most_ratio=1.3, most_kb=6),
+    *_live(SSE, most_ratio=1.5, most_kb=10),
+    Goal("a broadcast to everyone, users a second", REST, _broadcast, least=15_000),
+    Goal("CPU of a page, × that of the smallest inbox", REST, _list("cpu_ratio", judged=True), most=1.3),
+    Goal("time of a page, × that of the smallest inbox", REST, _list("time_ratio", judged=True), most=1.3),
+    Goal("Redis's CPU of other combinations, ms", REST, _list("cpu_us_redis", judged=False, scale=1e-3), most=3),
+]
+
+
+def judge(rows: Sequence[Row]) -> list[Verdict]:
+    """Give a verdict for each goal of which something was measured, at each place."""
+    peers = dict.fromkeys(row["target"] for row in rows if not row["ours"] and row["transport"] != "raw")
+    verdicts = []
+    for goal in GOALS:
+        alike = [row for row in rows if row["transport"] == goal.transport]
+        theirs = {peer: goal.find([row for row in alike if row["target"] == peer]) for peer in peers}
+        for where, value in goal.find([row for row in alike if row["ours"]]).items():
+            there = {peer: found[where] for peer, found in theirs.items() if where in found}
+            verdicts.append(Verdict(goal, where, value, there))
+    return verdicts
+
+
+def table(verdicts: Sequence[Verdict]) -> tuple[list[str], list[list[Any]]]:
+    """Lay the verdicts out: head and rows."""
+    peers = list(dict.fromkeys(peer for verdict in verdicts for peer in verdict.peers))
+    head = ["", "where", "target", "ours", "met", *map(_short, peers)]
+    return head, [
+        [
+            ", ".join(part for part in (NAMES[verdict.goal.transport], verdict.goal.name) if part),
+            verdict.where,
+            verdict.goal.limit(verdict.where, verdict.peers),
+            verdict.ours,
+            {True: "yes", False: "**no**", None: None}[verdict.is_met],
+            *(verdict.peers.get(peer) for peer in peers),
+        ]
+        for verdict in verdicts
+    ]
+
+
+def _short(target: str) -> str:
+    """Give a server's name without what explains it."""
+    return target.partition(" (")[0].partition(",")[0]

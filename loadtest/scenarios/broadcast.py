@@ -1,0 +1,150 @@
+"""A broadcast to everyone: stored, numbered and counted for each user, whether or not anybody listens.
+
+Users come in over POST /imports; then POST /broadcasts says `{"matches": "*"}`, and GET /broadcasts/{id} is asked until
+it is done. The first one brings each user's first item, which makes its keys; the second one finds them there.
+
+Worker and Redis have a core each, which is what the target says: with two cores Redis shares the clients', who do next
+to nothing. A few users listen and must hear each broadcast once; of a sample the inbox is looked at.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from loadtest import machine
+from loadtest.bench import DELIVERY_SECONDS, Bench, Meter, crowd_faults, no_garbage_collection
+from loadtest.clients import Crowd, settle
+from loadtest.journal import EVERYBODY, Faults, Journal, mark_of, percentiles
+from loadtest.publisher import Pool
+from loadtest.targets.gateway import GatewayTarget
+
+MOST_IMPORTED = 10_000
+"""Users of one POST /imports."""
+
+LISTENERS = 50
+"""On each transport."""
+
+SAMPLE = 200
+"""Inboxes that are looked at."""
+
+POLL_SECONDS = 0.02
+JOB_SECONDS = 120.0
+BROADCASTS = ("the first item of each user", "a further item of each user")
+
+
+async def run(bench: Bench) -> None:
+    """Measure the gateway: no peer stores what it sends."""
+    if bench.with_gateway:
+        async with bench.own() as target:
+            cores = bench.cores.redis_apart()
+            machine.pin(target.pids(), cores)
+            target.cores = cores
+            await _measure(bench, target)
+
+
+async def _measure(bench: Bench, target: GatewayTarget) -> None:
+    users = [f"user{number}" for number in range(bench.plan.broadcast_users)]
+    pool, journal, crowd = target.pool(), Journal(), Crowd()
+    before = await target.memory()
+    meter, started = Meter(target), time.perf_counter()
+    faults = await _import(target, pool, users)
+    seconds = time.perf_counter() - started
+    figures = meter.figures(len(users))
+    bench.add("import", target, "rest", 0, faults, **_sizes(target, users), per_second=len(users) / seconds, **figures)
+    listeners = users[:: -(-len(users) // LISTENERS)]
+    for transport in bench.transports:
+        await crowd.add(target.make(transport), listeners, journal)
+    await settle(1.0)
+    for count, which in enumerate(BROADCASTS, 1):
+        with no_garbage_collection():
+            first = len(journal.latencies)
+            meter, started = Meter(target), time.perf_counter()
+            number = journal.open(EVERYBODY, started)
+            job, faults = await _broadcast(target, pool, number)
+            journal.answered(number, time.perf_counter(), not faults)
+            faults += await _done(target, pool, f"/broadcasts/{job}", len(users)) if job else Faults()
+            seconds = time.perf_counter() - started
+            figures = meter.figures(len(users))
+        await journal.until(count * len(crowd.clients), DELIVERY_SECONDS)
+        faults += await _look(target, pool, users, count, number)
+        after = await target.memory()
+        if count == len(BROADCASTS):
+            faults += crowd_faults(crowd) + journal.verify(crowd.clients)
+        bench.add(
+            "broadcast",
+            target,
+            "rest",
+            len(crowd.clients),
+            faults,
+            which=which,
+            **_sizes(target, users),
+            per_second=len(users) / seconds,
+            **figures,
+            redis_kb_per_user=(after[machine.REDIS] - before[machine.REDIS]) / len(users),
+            heard=len(journal.latencies) - first,
+            heard_after_ms=percentiles(journal.latencies[first:]),
+        )
+        before = after
+    await pool.close()
+    await crowd.close()
+
+
+def _sizes(target: GatewayTarget, users: Sequence[str]) -> dict[str, Any]:
+    cores = target.cores
+    apart = "a core of its own" if not cores.server & cores.redis else "the worker's core"
+    return {"users": len(users), "redis_on": apart}
+
+
+async def _import(target: GatewayTarget, pool: Pool, users: Sequence[str]) -> Faults:
+    faults = Faults()
+    for first in range(0, len(users), MOST_IMPORTED):
+        rows = [{"external_id": user} for user in users[first : first + MOST_IMPORTED]]
+        status, body = await pool.request(target.backend_request("POST", "/imports", {"import": {"users": rows}}))
+        if not 200 <= status < 300:
+            faults.failed += 1
+            continue
+        faults += await _done(target, pool, f"/imports/{json.loads(body)['import']['id']}", len(rows))
+    return faults
+
+
+async def _broadcast(target: GatewayTarget, pool: Pool, number: int) -> tuple[str, Faults]:
+    """Begin a broadcast to everyone; give its id."""
+    broadcast = {**target.notification(number), "recipients": [{"matches": "*"}]}
+    status, body = await pool.request(target.backend_request("POST", "/broadcasts", {"broadcast": broadcast}))
+    if not 200 <= status < 300:
+        return "", Faults(failed=1)
+    return json.loads(body)["broadcast"]["id"], Faults()
+
+
+async def _done(target: GatewayTarget, pool: Pool, path: str, users: int) -> Faults:
+    """Wait until a job is done; count whom it left out, and it as failed if it takes too long."""
+    request, deadline = target.backend_request("GET", path), time.monotonic() + JOB_SECONDS
+    while time.monotonic() < deadline:
+        await asyncio.sleep(POLL_SECONDS)
+        status, body = await pool.request(request)
+        if status != 200:
+            return Faults(failed=1)
+        (job,) = json.loads(body).values()
+        state = job["status"] if isinstance(job["status"], dict) else job  # a broadcast's, an import's
+        if state["status"] == "processed":
+            summary = state["summary"]
+            reached = summary.get("total", sum(summary.values())) - summary.get("failures", 0)
+            return Faults(lost=max(0, users - reached), doubled=max(0, reached - users), failed=len(state["errors"]))
+    return Faults(failed=1)
+
+
+async def _look(target: GatewayTarget, pool: Pool, users: Sequence[str], count: int, number: int) -> Faults:
+    """Look at the inboxes of a sample: each must have so many items, all unread, the last broadcast on top."""
+    faults = Faults()
+    for user in users[:: -(-len(users) // SAMPLE)]:
+        status, body = await pool.request(target.user_request("GET", user, "/notifications"))
+        if status != 200:
+            faults.failed += 1
+            continue
+        inbox = json.loads(body)
+        right = inbox["total"] == inbox["unread_count"] == inbox["unseen_count"] == count
+        newest = inbox["notifications"][0]["content"].encode() if inbox["notifications"] else b""
+        faults.lost += not right or mark_of(newest) != number
+    return faults

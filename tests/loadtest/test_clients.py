@@ -1,0 +1,39 @@
+"""What the clients make of a byte stream."""
+
+from loadtest.clients import Address, SseClient
+from loadtest.journal import Journal, payload
+
+
+class _Transport:
+    """Takes what is written."""
+
+    def write(self, data: bytes) -> None:
+        """Drop it."""
+
+
+def fed(*pieces: bytes) -> SseClient:
+    journal = Journal()
+    journal.open("ada", 0.0)
+    client = SseClient("ada", Address("127.0.0.1", 1, b""), journal)
+    client.first_number = 0
+    client.transport = _Transport()  # type: ignore[assignment] # all that is called
+    client.data_received(b"HTTP/1.1 200 OK\r\n\r\n")
+    for piece in pieces:
+        client.data_received(piece)
+    return client
+
+
+async def test_a_comment_without_an_empty_line_is_a_heartbeat() -> None:
+    client = fed(b": heartbeat\n", b": hear", b"tbeat\n")
+    assert client.heartbeats == 2
+
+
+async def test_an_event_behind_heartbeats_is_whole() -> None:
+    client = fed(b": heartbeat\nevent: x\nda", b"ta: " + payload(0) + b"\n\n: heartbeat\n")
+    assert client.seen == [0]
+    assert client.heartbeats == 2
+
+
+async def test_comments_that_are_records_and_chunks_are_heartbeats_too() -> None:
+    client = fed(b"c\r\n: ping\r\n\r\n\r\n", b"c\r\n: ping\r\n\r\n\r\n")
+    assert client.heartbeats == 2

@@ -1,0 +1,92 @@
+"""Goals are judged from the rows of a run alone."""
+
+from typing import Any
+
+import pytest
+
+from loadtest import goals, report
+from loadtest.journal import Row
+from loadtest.targets.base import SSE, WEBSOCKET
+from loadtest.targets.peers import NchanTarget
+
+OURS, NCHAN = "inbox gateway", NchanTarget.name
+
+
+def row(scenario: str, transport: str = WEBSOCKET, target: str = OURS, **figures: Any) -> Row:
+    return {
+        "scenario": scenario,
+        "target": target,
+        "ours": target == OURS,
+        "transport": transport,
+        "connections": 1000,
+        "faults": {},
+        **figures,
+    }
+
+
+def verdicts(rows: list[Row], name: str) -> list[goals.Verdict]:
+    return [verdict for verdict in goals.judge(rows) if name in verdict.goal.name]
+
+
+@pytest.mark.parametrize(
+    ("transport", "ratio", "met"), [(WEBSOCKET, 1.3, True), (WEBSOCKET, 1.31, False), (SSE, 1.5, True)]
+)
+def test_a_delivered_event_is_held_against_the_bare_send(transport: str, ratio: float, met: bool) -> None:
+    (verdict,) = verdicts([row("fanout", transport, ratio_python=ratio)], "× a bare send")
+    assert verdict.is_met is met
+
+
+def test_a_delivered_event_must_be_cheaper_than_nchans_of_the_same_run() -> None:
+    ours, theirs = row("fanout", cpu_us=8.0), row("fanout", target=NCHAN, cpu_us=7.5)
+    (verdict,) = verdicts([ours, theirs], "delivered event, µs")
+    assert verdict.is_met is False
+    assert verdict.goal.limit(verdict.where, verdict.peers) == "< nchan's, 7.5"
+    (verdict,) = verdicts([ours], "delivered event, µs")
+    assert verdict.is_met is None
+
+
+def test_small_crowds_are_judged_only_where_there_are_no_large_ones() -> None:
+    small, large = (row("fanout", ratio_python=1.0) | {"connections": size} for size in (250, 4000))
+    assert [verdict.where for verdict in verdicts([small, large], "× a bare send")] == ["to 4,000"]
+    assert [verdict.where for verdict in verdicts([small], "× a bare send")] == ["to 250"]
+
+
+def test_unicast_is_judged_at_the_highest_rate_and_shown_at_half_of_it() -> None:
+    rows = [row("unicast", at=at, highest=2000.0, cpu_us_server=199.0) for at in ("highest rate that holds", "50% of")]
+    found = {verdict.where: verdict.is_met for verdict in verdicts(rows, "gateway")}
+    assert found == {goals.AT_HIGHEST: True, goals.AT_HALF: None}
+
+
+def test_a_rate_that_did_not_hold_proves_nothing() -> None:
+    assert verdicts([row("unicast", at="no rate held", highest=None, cpu_us_server=1.0)], "gateway") == []
+
+
+def test_the_worst_filter_of_the_largest_inbox_counts() -> None:
+    rows = [
+        row("list", goals.REST, items=items, filter=name, judged=judged, cpu_ratio=ratio, cpu_us_redis=ratio * 1000)
+        for items, name, judged, ratio in (
+            (100, "none", True, 9.0),
+            (100_000, "none", True, 1.1),
+            (100_000, "read", True, 1.4),
+            (100_000, "page 5", False, 2.9),
+        )
+    ]
+    (growth,) = verdicts(rows, "CPU of a page")
+    assert (growth.ours, growth.is_met) == (1.4, False)
+    assert growth.where == "100,000 items, worst of 2 filters: read"
+    (bound,) = verdicts(rows, "other combinations")
+    assert (bound.ours, bound.is_met) == (2.9, True)
+
+
+def test_peers_stand_beside_the_same_place_of_ours() -> None:
+    ours = [row("idle", kb=4.0) | {"connections": size} for size in (500, 2000, 18_500)]
+    theirs = row("idle", target=NCHAN, kb=11.0) | {"connections": 2000}
+    small, large = verdicts([*ours, theirs], "idle")
+    assert (small.where, small.peers) == ("2,000 connections", {NCHAN: 11.0})
+    assert (large.where, large.peers) == ("18,500 connections", {})
+
+
+def test_the_table_shows_target_ours_and_whether_it_is_met() -> None:
+    text = report.table(*goals.table(goals.judge([row("connect", how="HMAC", per_second=2900.0)])))
+    cells = [cell.strip() for cell in text.splitlines()[-1].strip("|").split("|")]
+    assert cells == ["WebSocket, authenticated connects a second", "1,000 users", "≥ 3,000", "2,900", "**no**"]

@@ -1,0 +1,66 @@
+"""The README's tables and plots are what a run's result gives."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtest import readme
+from loadtest.machine import ROOT
+
+KEPT: dict[str, Any] = json.loads(readme.KEPT.read_text())
+
+
+def test_the_readme_shows_what_the_kept_result_gives() -> None:
+    page = readme.README.read_text()
+    assert readme.place(page, readme.block(KEPT)) == page, "run `.venv/bin/python -m loadtest readme`"
+
+
+def test_the_plots_are_drawn_from_the_kept_result() -> None:
+    drawn = readme.drawings(KEPT)
+    assert {path.name for path in readme.DOCS.glob("loadtest-*.svg")} == {f"loadtest-{name}.svg" for name in drawn}
+    for name, drawing in drawn.items():
+        assert (readme.DOCS / f"loadtest-{name}.svg").read_text() == drawing, name
+
+
+def test_the_readme_shows_latencies_cpu_and_memory() -> None:
+    assert readme.drawings(KEPT).keys() == {"latency", "cpu", "memory"}
+
+
+def test_what_is_kept_is_all_that_is_needed() -> None:
+    kept = readme.shortened(KEPT)
+    assert kept == KEPT
+    assert json.loads(readme.written(kept)) == kept
+
+
+def test_the_kept_result_is_of_a_whole_run_without_faults() -> None:
+    assert KEPT["plan"]["name"] == "full"
+    assert KEPT["errors"] == []
+    assert not any(any(row["faults"].values()) for row in KEPT["rows"])
+
+
+def test_a_page_without_marks_is_refused() -> None:
+    with pytest.raises(readme.MarkError):
+        readme.place("# A page\n", "text")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"errors": ["fanout: somebody ended"]}, "fanout: somebody ended"),
+        ({"plan": {"name": "quick"}}, "plan quick"),
+        ({"rows": [{"scenario": "storm", "faults": {"lost": 1}}]}, "has faults: storm"),
+    ],
+)
+def test_a_result_that_proves_nothing_is_refused(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
+    result = tmp_path / "result.json"
+    result.write_text(json.dumps({**KEPT, **change}))
+    before = readme.README.read_text()
+    command = [sys.executable, "-m", "loadtest", "readme", str(result)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert reason in done.stderr
+    assert readme.README.read_text() == before
