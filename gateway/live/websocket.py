@@ -12,7 +12,8 @@ import codecs
 import logging
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from types import GeneratorType
+from typing import TYPE_CHECKING, cast
 
 from websockets.datastructures import Headers
 from websockets.frames import CloseCode as StandardCloseCode
@@ -20,6 +21,7 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import OPEN, SERVER, Protocol
 from websockets.server import ServerProtocol
+from websockets.streams import StreamReader
 from websockets.typing import Subprotocol
 from websockets.utils import accept_key
 
@@ -54,8 +56,14 @@ def _select_subprotocol(protocol: ServerProtocol, offered: Sequence[Subprotocol]
     return SUBPROTOCOL if SUBPROTOCOL in offered else None
 
 
-class _Core(Protocol):
+class Core(Protocol):
     """The library's core, but for two things that it does otherwise than we do or the specification says."""
+
+    @property
+    def between_frames(self) -> bool:
+        """Whether it has taken all bytes so far as whole frames: its parser waits for the first byte of the next."""
+        waits_in = cast("GeneratorType[None, None, None]", self.parser).gi_yieldfrom
+        return isinstance(waits_in, GeneratorType) and waits_in.gi_code is StreamReader.at_eof.__code__
 
     def recv_frame(self, frame: Frame) -> None:
         """Take a frame."""
@@ -79,7 +87,7 @@ class WebSocketConnection(Connection):
 
     def __init__(self, hub: "Hub"):
         super().__init__(hub)
-        self.core: _Core | None = None
+        self.core: Core | None = None
         self.head = b""
         self.fragments: list[bytes] | None = None
         self.decoder: codecs.IncrementalDecoder | None = None
@@ -132,10 +140,9 @@ class WebSocketConnection(Connection):
 
     def data_received(self, data: bytes) -> None:
         """Feed the peer's bytes to the core and act on what they mean."""
-        idle = self.core is None
         if self.head:
             self.transport.write(self._begin())
-        if idle and len(data) == 6 and data.startswith(_PONG_HEAD):
+        if self.core is None and len(data) == 6 and data.startswith(_PONG_HEAD):
             self.carry_out(self.session.heard(time.monotonic(), counted=False))
             return
         core = self._core()
@@ -146,7 +153,7 @@ class WebSocketConnection(Connection):
                 break  # what comes after the end means nothing (sections 1.4 and 7.1.7)
             self._frame_received(frame)
         self._flush()
-        if idle and core.state is OPEN and self.fragments is None and _ends_with_a_frame(data):
+        if core.state is OPEN and self.fragments is None and core.between_frames:
             self._drop_core()
 
     def eof_received(self) -> None:
@@ -203,9 +210,9 @@ class WebSocketConnection(Connection):
 
     # -- the core
 
-    def _core(self) -> _Core:
+    def _core(self) -> Core:
         if self.core is None:
-            self.core = _Core(SERVER, max_size=self.hub.max_message_bytes, logger=_logger)
+            self.core = Core(SERVER, max_size=self.hub.max_message_bytes, logger=_logger)
         return self.core
 
     def _drop_core(self) -> None:
@@ -271,16 +278,3 @@ def _is_nonce(key: str) -> bool:
         return len(binascii.a2b_base64(key, strict_mode=True)) == 16
     except (binascii.Error, ValueError):
         return False
-
-
-def _ends_with_a_frame(data: bytes) -> bool:
-    """Whether these bytes, which begin with a client's frame, end with the end of one (RFC 6455, section 5.2)."""
-    end = 0
-    while end + 2 <= len(data):
-        length = data[end + 1] & 0x7F
-        extended = {126: 2, 127: 8}.get(length, 0)
-        start = end + 2 + extended
-        if extended:
-            length = int.from_bytes(data[end + 2 : start])
-        end = start + 4 + length
-    return end == len(data)

@@ -29,6 +29,6 @@ def echo(connection: WebSocketConnection, data: bytes, now: float) -> None:
 
 
 if __name__ == "__main__":
-    WebSocketConnection.message_received = echo  # type: ignore[method-assign] # which is the purpose
+    WebSocketConnection.message_received = echo  # type: ignore[assignment, method-assign] # which is the purpose
     supervisor.WORKER_COMMAND[:] = [sys.executable, "-m", MODULE, "worker"]  # the workers too
     main()
