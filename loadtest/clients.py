@@ -162,7 +162,7 @@ class SseClient(Client):
         if at == 5 and not record.startswith(b"data:"):
             self.heartbeats += record.startswith(b":") or b"\n:" in record
             return b""
-        self.heartbeats += record.startswith(b": heartbeat")
+        self.heartbeats += b": heartbeat\n" in record
         end = record.find(b"\n", at)
         return record[at:].lstrip() if end < 0 else record[at:end].lstrip()
 

@@ -18,7 +18,7 @@ from gateway.domain.errors import ErrorCode, Problem
 from gateway.live.connection import encode_json
 from gateway.live.handshake import Handshake, read_handshake
 from gateway.live.sse import PATH as SSE_PATH
-from gateway.live.sse import SseConnection
+from gateway.live.sse import Http10SseConnection, SseConnection
 from gateway.live.websocket import WebSocketConnection
 from gateway.telemetry import log
 
@@ -182,7 +182,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _give_to_stream(self) -> None:
         self._given_away = True
-        stream = SseConnection(self._hub)
+        old = self.parser.get_http_version() == "1.0"
+        stream = Http10SseConnection(self._hub) if old else SseConnection(self._hub)
         transport, handshake = self._let_go()
         transport.set_protocol(stream)
         if self._hub.access_log:

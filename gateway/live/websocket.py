@@ -110,8 +110,8 @@ class WebSocketConnection(Connection):
 
     # -- outgoing
 
-    @staticmethod
-    def encode_event(event: Event) -> bytes:
+    @classmethod
+    def encode_event(cls, event: Event) -> bytes:
         """Build the event's text frame."""
         return Frame(Opcode.TEXT, event.text).serialize(mask=False)
 
