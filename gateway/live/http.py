@@ -123,6 +123,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._expect_head()
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header without the white space around its value (RFC 9110, 5.5); the parser leaves that behind it."""
+        super().on_header(name, value.rstrip(b" \t"))
+
     def on_headers_complete(self) -> None:
         """Start the request, or give the socket to an event stream."""
         self._in_head = False
