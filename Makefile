@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test loadtest install lock clean
+.PHONY: run test conformance fuzz loadtest install lock clean
 
 run: install
 	$(BIN)/inbox-gateway serve
@@ -12,6 +12,15 @@ run: install
 test: .venv/installed-dev
 	@sh tests/system.sh
 	$(BIN)/python -m tests
+
+# The Autobahn test suite against our WebSocket frames; it needs a Python 2.7, and says what to do without one.
+conformance: .venv/installed-dev
+	$(BIN)/python -m tests.conformance
+
+# Random input by every way in, for FUZZ_SECONDS; what breaks something is kept in tests/fuzz/corpus.
+FUZZ_SECONDS ?= 600
+fuzz: .venv/installed-dev
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 # What the gateway costs, beside the peers that are installed: a table, plots and JSON in build/loadtest.
 # LOADTEST_INSTALL_PEERS=1 installs peers first, outside the repository.

@@ -5,6 +5,7 @@ them, answers heartbeats as a browser would, and hands on the marks of events.
 """
 
 import asyncio
+import re
 import base64
 import socket
 import struct
@@ -161,14 +162,13 @@ class SseClient(Client):
         if b"\r\n\r\n" in text:
             text = text.replace(b"\r\n", b"\n")
         *records, rest = text.split(b"\n\n")
-        while rest.startswith(b":") and (end := rest.find(b"\n")) >= 0:
-            self.heartbeats += 1
-            rest = rest[end + 1 :]
+        *comments, rest = _COMMENT.split(rest)
+        self.heartbeats += len(comments)
         self._buffer = rest
         return [data for record in records if (data := self._data(record))]
 
     def _data(self, record: bytes) -> bytes:
-        self.heartbeats += record.startswith(b":") or b"\n:" in record
+        self.heartbeats += len(_COMMENT.findall(record + b"\n"))
         at = 5 if record.startswith(b"data:") else record.find(b"\ndata:") + 6
         if at == 5 and not record.startswith(b"data:"):
             return b""
@@ -176,17 +176,10 @@ class SseClient(Client):
         return record[at:].lstrip() if end < 0 else record[at:end].lstrip()
 
 
-class WebSocketClient(Client):
-    """A WebSocket client that reads unmasked frames and answers pings (RFC 6455, section 5)."""
+_COMMENT = re.compile(rb"(?:^|(?<=\n)):[^\n]*\n")
 
-    def take(self) -> list[bytes]:
-        """Take whole frames."""
-        messages, buffer, start = [], self._buffer, 0
-        while len(buffer) - start >= 2:
-            length, body = buffer[start + 1] & 0x7F, start + 2
-            if length == 126:
-                length, body = int.from_bytes(buffer[start + 2 : start + 4], "big"), start + 4
-            elif length == 127:
+
+= 127:
                 length, body = int.from_bytes(buffer[start + 2 : start + 10], "big"), start + 10
             if len(buffer) < body + length:
                 break

@@ -40,7 +40,7 @@ from gateway.telemetry import CLOSED, CONNECTIONS, DELIVERED, GAPS, OPENED, RESE
 if TYPE_CHECKING:
     from gateway.live.hub import Feed, Hub
 
-TRANSPORTS = ("websocket", "sse")
+TRANSPORTS = ("websocket", "sse", "sse_http10")
 
 CLOSE_SECONDS = 5.0
 """How long a closed connection may take to read the goodbye before it is cut."""
@@ -107,9 +107,9 @@ class Connection(asyncio.Protocol, ABC):
 
     # -- how this transport looks on the wire
 
-    @staticmethod
+    @classmethod
     @abstractmethod
-    def encode_event(event: Event) -> bytes:
+    def encode_event(cls, event: Event) -> bytes:
         """Encode an event as this transport's bytes; the same for every connection."""
 
     @abstractmethod

@@ -17,7 +17,7 @@ from gateway.domain.errors import BODY_IS_LATE, ErrorCode, Problem
 from gateway.live.connection import encode_json
 from gateway.live.handshake import Handshake, read_handshake
 from gateway.live.sse import PATH as SSE_PATH
-from gateway.live.sse import SseConnection
+from gateway.live.sse import Http10SseConnection, SseConnection
 from gateway.live.websocket import WebSocketConnection
 from gateway.telemetry import log
 
@@ -130,6 +130,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._expect(self._hub.limits.authentication_seconds)
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header without the white space around its value (RFC 9110, 5.5); the parser leaves that behind it."""
+        super().on_header(name, value.rstrip(b" \t"))
+
     def on_headers_complete(self) -> None:
         """Start the request, or give the socket to an event stream."""
         self._in_head = False
@@ -189,7 +193,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _give_to_stream(self) -> None:
         self._given_away = True
-        stream = SseConnection(self._hub)
+        old = self.parser.get_http_version() == "1.0"
+        stream = Http10SseConnection(self._hub) if old else SseConnection(self._hub)
         transport, handshake = self._let_go()
         transport.set_protocol(stream)
         if self._hub.access_log:

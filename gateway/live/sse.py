@@ -1,19 +1,21 @@
 """Server-sent events (WHATWG HTML, section 9.2) without a task or a queue per stream.
 
 The HTTP protocol hands over the socket of `GET /realtime/sse` once its headers are parsed; from there a stream is one
-small object that the hub writes to. The answer has no length and ends with the connection, so an event is the same
-bytes for every stream. Nothing is written before the credentials are verified: a refusal is a plain status.
+small object that the hub writes to. An event is the same bytes for every stream: a record in a chunk of its own (RFC
+9112, section 7.1), because clients that read a body of unknown length by the block, as all do that rest on Python's
+requests, would else sit on the end of an event until the next one filled the block. Nothing is written before the
+credentials are verified: a refusal is a plain status.
 """
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from sse_starlette.event import ServerSentEvent
 
 from gateway.domain.errors import CloseCode, ErrorCode, Problem
 from gateway.domain.event import Event
 from gateway.domain.origin import origin_allowed
-from gateway.domain.session import Close, Error, Ready, Reset, ServerMessage
+from gateway.domain.session import Close, Error, Goodbye, Ready, Reset, ServerMessage
 from gateway.live.connection import Connection, encode_json, goodbye
 from gateway.live.handshake import Handshake
 
@@ -57,6 +59,13 @@ class SseConnection(Connection):
 
     name = "sse"
     answers_heartbeats = False
+    head_fields: ClassVar[tuple[str, ...]] = (
+        "Content-Type: text/event-stream; charset=utf-8",
+        "X-Accel-Buffering: no",
+        "Transfer-Encoding: chunked",
+    )
+    end: ClassVar[bytes] = b"0\r\n\r\n"
+    """What follows the last record."""
 
     __slots__ = ("allow_origin", "streaming")
 
@@ -92,26 +101,31 @@ class SseConnection(Connection):
             self.allow_origin = (origin_allowed(self.origin, allowed_origins) and self.origin) or "null"
 
     @staticmethod
-    def encode_event(event: Event) -> bytes:
+    def frame(record: bytes) -> bytes:
+        """Make a chunk of a record."""
+        return b"%x\r\n%b\r\n" % (len(record), record)
+
+    @classmethod
+    def encode_event(cls, event: Event) -> bytes:
         """Frame an event: its name, its position as id, the same JSON as on every transport."""
         # Event text is JSON on one line, so this is what ServerSentEvent would make of it, at a tenth of the cost.
         head = f"event: {event.name}\nid: {event.position}\ndata: ".encode()
-        return b"".join((head, event.text, b"\n\n"))
+        return cls.frame(b"".join((head, event.text, b"\n\n")))
 
     def encode_message(self, message: ServerMessage) -> bytes:
         """Frame anything else; the first one brings the response's head along."""
-        data = encode_json(message)
         record = ServerSentEvent(
-            data.decode(),
+            encode_json(message).decode(),
             event=str(type(message).__struct_config__.tag),
             id=message.position if isinstance(message, Ready | Reset) else None,
+            retry=message.retry_after_ms if isinstance(message, Goodbye) else None,
             sep="\n",
         ).encode()
-        return self._begin() + record
+        return self._begin() + self.frame(record)
 
     def write_heartbeat(self) -> None:
         """Send a comment, which keeps proxies from closing an idle stream."""
-        self.transport.write(_HEARTBEAT)
+        self.transport.write(self.frame(_HEARTBEAT))
 
     def write_goodbye(self, close: Close) -> None:
         """Refuse with a status if nothing was sent yet, else say goodbye with the time to come back, and close."""
@@ -119,12 +133,8 @@ class SseConnection(Connection):
         if not self.streaming and status is not None:
             self.transport.write(self._refusal(status, close))
         else:
-            message = goodbye(close)
             problem = self.encode_message(Error(close.problem.code, close.problem.message)) if close.problem else b""
-            record = ServerSentEvent(
-                encode_json(message).decode(), event="goodbye", retry=message.retry_after_ms, sep="\n"
-            ).encode()
-            self.transport.write(problem + self._begin() + record)
+            self.transport.write(problem + self.encode_message(goodbye(close)) + self.end)
         self.transport.close()
 
     def data_received(self, data: bytes) -> None:
@@ -137,12 +147,7 @@ class SseConnection(Connection):
         if self.streaming:
             return b""
         self.streaming = True
-        return _head(
-            HTTPStatus.OK,
-            self.allow_origin,
-            "Content-Type: text/event-stream; charset=utf-8",
-            "X-Accel-Buffering: no",
-        )
+        return _head(HTTPStatus.OK, self.allow_origin, *self.head_fields)
 
     def _refusal(self, status: HTTPStatus, close: Close) -> bytes:
         if status is HTTPStatus.NO_CONTENT:
@@ -150,3 +155,18 @@ class SseConnection(Connection):
         body = encode_json({"errors": [close.problem or Problem(close.code.reason)]})
         fields = ("Content-Type: application/json", f"Content-Length: {len(body)}")
         return _head(status, self.allow_origin, *fields) + body
+
+
+class Http10SseConnection(SseConnection):
+    """The same for who speaks HTTP/1.0, as some proxies do until told otherwise: chunks mean nothing to it."""
+
+    name = "sse_http10"
+    head_fields = SseConnection.head_fields[:2]
+    end = b""
+
+    __slots__ = ()
+
+    @staticmethod
+    def frame(record: bytes) -> bytes:
+        """Leave a record as it is: the connection's end is the answer's."""
+        return record

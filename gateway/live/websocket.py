@@ -8,10 +8,12 @@ and goes straight to the transport. No extension is offered: permessage-deflate 
 
 import asyncio
 import binascii
+import codecs
 import logging
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from types import GeneratorType
+from typing import TYPE_CHECKING, cast
 
 from websockets.datastructures import Headers
 from websockets.frames import CloseCode as StandardCloseCode
@@ -19,6 +21,7 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import OPEN, SERVER, Protocol
 from websockets.server import ServerProtocol
+from websockets.streams import StreamReader
 from websockets.typing import Subprotocol
 from websockets.utils import accept_key
 
@@ -43,6 +46,8 @@ _PING = Frame(Opcode.PING, b"").serialize(mask=False)
 _PONG_HEAD = b"\x8a\x80"
 """How a client answers `_PING`: final, pong, masked, no payload (RFC 6455, section 5.2). Four bytes of mask follow."""
 
+_Utf8Decoder = codecs.getincrementaldecoder("utf-8")
+
 _logger = logging.getLogger("gateway.websocket")
 _logger.setLevel(logging.CRITICAL)  # what peers do wrong is counted, not logged
 
@@ -51,20 +56,41 @@ def _select_subprotocol(protocol: ServerProtocol, offered: Sequence[Subprotocol]
     return SUBPROTOCOL if SUBPROTOCOL in offered else None
 
 
+class Core(Protocol):
+    """The library's core, but for two things that it does otherwise than we do or the specification says."""
+
+    @property
+    def between_frames(self) -> bool:
+        """Whether it has taken all bytes so far as whole frames: its parser waits for the first byte of the next."""
+        waits_in = cast("GeneratorType[None, None, None]", self.parser).gi_yieldfrom
+        return isinstance(waits_in, GeneratorType) and waits_in.gi_code is StreamReader.at_eof.__code__
+
+    def recv_frame(self, frame: Frame) -> None:
+        """Take a frame."""
+        if frame.opcode is Opcode.PING:
+            # The connection answers it, so that a pong keeps its place among the answers to messages.
+            self.events.append(frame)
+            return
+        if frame.opcode is Opcode.CLOSE:
+            # Like any control frame it may come between fragments (section 5.4), which the library takes for an error.
+            self.current_size = None
+        super().recv_frame(frame)
+
+
 class WebSocketConnection(Connection):
     """One open inbox over WebSocket."""
 
     name = "websocket"
     answers_heartbeats = True
 
-    __slots__ = ("core", "fragments", "head", "text")
+    __slots__ = ("core", "decoder", "fragments", "head")
 
     def __init__(self, hub: "Hub"):
         super().__init__(hub)
-        self.core: Protocol | None = None
+        self.core: Core | None = None
         self.head = b""
         self.fragments: list[bytes] | None = None
-        self.text = False
+        self.decoder: codecs.IncrementalDecoder | None = None
 
     def start(self, transport: asyncio.BaseTransport, target: str, headers: HeaderList, handshake: Handshake) -> None:
         """Take over the socket of a request to upgrade. `target` is its path and query."""
@@ -84,8 +110,8 @@ class WebSocketConnection(Connection):
 
     # -- outgoing
 
-    @staticmethod
-    def encode_event(event: Event) -> bytes:
+    @classmethod
+    def encode_event(cls, event: Event) -> bytes:
         """Build the event's text frame."""
         return Frame(Opcode.TEXT, event.text).serialize(mask=False)
 
@@ -114,10 +140,9 @@ class WebSocketConnection(Connection):
 
     def data_received(self, data: bytes) -> None:
         """Feed the peer's bytes to the core and act on what they mean."""
-        idle = self.core is None
         if self.head:
             self.transport.write(self._begin())
-        if idle and len(data) == 6 and data.startswith(_PONG_HEAD):
+        if self.core is None and len(data) == 6 and data.startswith(_PONG_HEAD):
             self.carry_out(self.session.heard(time.monotonic(), counted=False))
             return
         was_closed = self.session.closed
@@ -128,9 +153,11 @@ class WebSocketConnection(Connection):
         core.receive_data(data)
         for frame in core.events_received():
             assert isinstance(frame, Frame), "the core is past the handshake"
+            if self.session.closed:
+                break  # what comes after the end means nothing (sections 1.4 and 7.1.7)
             self._frame_received(frame)
         self._flush(silent=was_closed)
-        if idle and core.state is OPEN and self.fragments is None and _ends_with_a_frame(data):
+        if core.state is OPEN and self.fragments is None and core.between_frames:
             self._drop_core()
 
     def eof_received(self) -> None:
@@ -142,6 +169,10 @@ class WebSocketConnection(Connection):
         """Forget the connection."""
         super().connection_lost(exc)
         self._drop_core()
+
+    def message_received(self, data: bytes, now: float) -> None:
+        """Take a whole message."""
+        self.carry_out(self.session.message_received(data, now))
 
     # -- the handshake (RFC 6455, section 4.2)
 
@@ -183,9 +214,9 @@ class WebSocketConnection(Connection):
 
     # -- the core
 
-    def _core(self) -> Protocol:
+    def _core(self) -> Core:
         if self.core is None:
-            self.core = Protocol(SERVER, max_size=self.hub.max_message_bytes, logger=_logger)
+            self.core = Core(SERVER, max_size=self.hub.max_message_bytes, logger=_logger)
         return self.core
 
     def _drop_core(self) -> None:
@@ -200,29 +231,37 @@ class WebSocketConnection(Connection):
         match frame.opcode:
             case Opcode.PONG:
                 self.carry_out(self.session.heard(now, counted=False))
-            case Opcode.TEXT | Opcode.BINARY | Opcode.CONT:
-                self._data_received(frame, now)
-            case _:  # a ping, which the core answers, or a close
+            case Opcode.PING:
                 self.carry_out(self.session.heard(now))
+                if not self.session.closed:
+                    self.transport.write(Frame(Opcode.PONG, frame.data).serialize(mask=False))
+            case Opcode.CLOSE:  # which the core answers
+                self.carry_out(self.session.heard(now))
+            case _:
+                self._data_received(frame, now)
 
     def _data_received(self, frame: Frame, now: float) -> None:
         if frame.opcode is not Opcode.CONT:
             self.fragments = []
-            self.text = frame.opcode is Opcode.TEXT
+            self.decoder = _Utf8Decoder() if frame.opcode is Opcode.TEXT else None
         assert self.fragments is not None, "the core lets no continuation through without a beginning"
+        if self.decoder is not None:
+            try:
+                self.decoder.decode(frame.data, final=frame.fin)
+            except UnicodeDecodeError:
+                self._fail(StandardCloseCode.INVALID_DATA, "not UTF-8")
+                return
         self.fragments.append(bytes(frame.data))
         if not frame.fin:
             # Fragments count too, or a message of ten thousand would pass as one.
             self.carry_out(self.session.heard(now))
             return
-        data, self.fragments = b"".join(self.fragments), None
-        if self.text:
-            try:
-                data.decode()
-            except UnicodeDecodeError:
-                self._core().fail(StandardCloseCode.INVALID_DATA, "not UTF-8")
-                return
-        self.carry_out(self.session.message_received(data, now))
+        self.message_received(b"".join(self.fragments), now)
+        self.fragments = self.decoder = None
+
+    def _fail(self, code: StandardCloseCode, reason: str) -> None:
+        self._core().fail(code, reason)
+        self.session.peer_gone()  # what came after it is not looked at (section 7.1.7)
 
     def _flush(self, *, silent: bool = False) -> None:
         """Write what the core has to say in one go: ten thousand pings must not be ten thousand system calls.
@@ -247,16 +286,3 @@ def _is_nonce(key: str) -> bool:
         return len(binascii.a2b_base64(key, strict_mode=True)) == 16
     except (binascii.Error, ValueError):
         return False
-
-
-def _ends_with_a_frame(data: bytes) -> bool:
-    """Whether these bytes, which begin with a client's frame, end with the end of one (RFC 6455, section 5.2)."""
-    end = 0
-    while end + 2 <= len(data):
-        length = data[end + 1] & 0x7F
-        extended = {126: 2, 127: 8}.get(length, 0)
-        start = end + 2 + extended
-        if extended:
-            length = int.from_bytes(data[end + 2 : start])
-        end = start + 4 + length
-    return end == len(data)

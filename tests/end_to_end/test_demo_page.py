@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.end_to_end.demo_page import CHROMIUM, Demo, DemoPage, running_chromium, running_demo
-from tests.servers import Gateway, user_hmac, wait_for
+from tests.servers import Gateway, wait_for
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is missing: `apt-get install chromium`")
 
@@ -224,46 +224,3 @@ def test_content_with_html_is_shown_as_text_and_never_runs(inboxes: DemoPage) ->
     expect(inboxes.page.locator("#log pre").first).to_contain_text("onerror")
     expect(inboxes.page.locator("#log").locator("img, script")).to_have_count(0)
     assert inboxes.page.title() == "Four inboxes, live"
-
-
-def test_a_browsers_own_event_source_comes_back_by_itself_and_misses_nothing(
-    page: Page, demo: Demo, complaints: list[str]
-) -> None:
-    """From another origin, with all it needs in the query, as `EventSource` cannot do otherwise."""
-    returned_with: list[str] = []
-    page.on("request", lambda request: returned_with.append(request.all_headers().get("last-event-id", "")))
-    credentials = {"api_key": demo.api_key, "user_external_id": "eve", "user_hmac": user_hmac("eve", demo.api_secret)}
-    page.goto(f"http://localhost:{demo.gateway.port}/demo")  # to a browser, not the origin of 127.0.0.1
-    page.evaluate(
-        """([address, credentials]) => {
-            const source = new EventSource(`${address}/realtime/sse?${new URLSearchParams(credentials)}`);
-            globalThis.received = [];
-            for (const name of ["ready", "notifications/new", "reset", "error"]) {
-                source.addEventListener(name, ({ data, lastEventId }) => {
-                    if (data) received.push([name, lastEventId, JSON.parse(data).data?.notification.title]);
-                });
-            }
-        }""",
-        [demo.gateway.url, credentials],
-    )
-
-    def received(count: int) -> list[list[str | None]]:
-        page.wait_for_function("(count) => received.length >= count", arg=count)
-        messages: list[list[str | None]] = page.evaluate("received")
-        return messages
-
-    [[_, start, _]] = received(1)
-    demo.send("Before", "eve")
-    epoch = str(start).removesuffix("0")
-    assert received(2)[1:] == [["notifications/new", f"{epoch}1", "Before"]]
-
-    kill_worker(demo.gateway)
-    demo.send("Meanwhile", "eve")
-    demo.send("Another", "eve")
-    assert received(5)[2:] == [
-        ["ready", f"{epoch}1", None],
-        ["notifications/new", f"{epoch}2", "Meanwhile"],
-        ["notifications/new", f"{epoch}3", "Another"],
-    ]
-    assert returned_with[-1] == f"{epoch}1"
-    complaints[:] = [complaint for complaint in complaints if not LOST_CONNECTION.search(complaint)]

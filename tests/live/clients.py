@@ -479,9 +479,11 @@ async def open_raw_websocket(
         yield websocket
 
 
-async def send_request(sock: socket.socket, path: str, headers: Mapping[str, str], times: int = 1) -> None:
+async def send_request(
+    sock: socket.socket, path: str, headers: Mapping[str, str], times: int = 1, version: str = "1.1"
+) -> None:
     """Send a GET by hand, or several in one packet."""
-    lines = [f"GET {path} HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in headers.items())]
+    lines = [f"GET {path} HTTP/{version}", "Host: localhost", *(f"{name}: {value}" for name, value in headers.items())]
     await asyncio.get_running_loop().sock_sendall(sock, ("\r\n".join(lines) + "\r\n\r\n").encode() * times)
 
 

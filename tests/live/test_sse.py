@@ -55,17 +55,35 @@ async def test_ready_comes_first_with_its_position_as_id(gateway: Gateway, http:
         await assert_counts_are_true(http, user, ready)
 
 
-async def test_an_event_is_framed_as_its_name_its_position_and_one_line_of_data(
+EVENT = r"event: notifications/new\nid: [0-9a-z]+\.1\ndata: \{[^\n\r]*\}\n\n"
+
+
+async def raw_answer(gateway: Gateway, http: httpx.AsyncClient, user: str, version: str) -> tuple[str, str]:
+    """Give the head of a stream, and its body up to the end of its first event."""
+    async with raw_socket(gateway) as sock:
+        await send_request(sock, "/realtime/sse", user_headers(user), version=version)
+        received = await receive_until(sock, b"event: ready")
+        await send(http, user, content="two\nlines\r\nand more: é\u2028")
+        while not re.search(rb"notifications/new.*\n\n", received, re.DOTALL):
+            received += await receive_until(sock, b"\n")
+        head, _, body = received.decode().partition("\r\n\r\n")
+        return head, body
+
+
+async def test_an_event_is_its_name_its_position_and_one_line_of_data_in_a_chunk_of_its_own(
     gateway: Gateway, http: httpx.AsyncClient, user: str
 ) -> None:
-    async with raw_socket(gateway) as sock:
-        await send_request(sock, "/realtime/sse", user_headers(user))
-        await receive_until(sock, b"event: ready")
-        await send(http, user, content="two\nlines\r\nand more: é\u2028")
-        received = (await receive_until(sock, b"event: notifications/new")).decode()
-        received += (await receive_until(sock, b"\n\n")).decode() if not received.endswith("\n\n") else ""
-    record = received[received.index("event: notifications/new") :]
-    assert re.fullmatch(r"event: notifications/new\nid: [0-9a-z]+\.1\ndata: \{[^\n\r]*\}\n\n", record)
+    # Without chunks a client that reads block by block, as Python's requests does, waits for a block to fill.
+    head, body = await raw_answer(gateway, http, user, "1.1")
+    assert "Transfer-Encoding: chunked" in head
+    size, event = re.findall(rf"([0-9a-f]+)\r\n({EVENT})", body)[0]
+    assert int(size, 16) == len(event.encode())
+
+
+async def test_who_speaks_http_1_0_gets_no_chunks(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
+    head, body = await raw_answer(gateway, http, user, "1.0")
+    assert "Transfer-Encoding" not in head
+    assert re.fullmatch(rf"id: \S+\nevent: ready\ndata: .*\n\n{EVENT}", body)
 
 
 async def test_the_data_is_the_text_that_a_websocket_gets(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
@@ -329,8 +347,9 @@ async def test_a_stream_that_is_drained_says_when_to_come_back(tmp_path: Path, u
             assert record.event == "goodbye"
             assert record.retry == goodbye["retry_after_ms"] > 0
             assert record.id == ready["position"], "a goodbye leaves the client's last event id as it is"
-            with pytest.raises(Ended):
+            with pytest.raises(Ended) as ended:
                 await stream.next()
+            assert isinstance(ended.value.__cause__, StopAsyncIteration), "the answer is whole"
         assert await stopped == 0
 
 

@@ -580,19 +580,6 @@ async def test_a_message_in_fragments_is_understood(gateway: Gateway, user: str)
         assert await client.next() == {"type": "pong"}
 
 
-async def test_a_ping_frame_between_fragments_is_answered(gateway: Gateway, user: str) -> None:
-    async with open_raw_websocket(gateway, user) as peer:
-        await peer.message()
-        await peer.send(Opcode.TEXT, b'{"type":', fin=False)
-        await peer.send(Opcode.PING, b"here?")
-        await peer.send(Opcode.CONT, b'"ping"}')
-        answers = [await peer.frame(), await peer.frame()]
-        assert {(answer.opcode, bytes(answer.data)) for answer in answers} == {
-            (Opcode.PONG, b"here?"),
-            (Opcode.TEXT, b'{"type":"pong"}'),
-        }
-
-
 async def test_as_many_messages_as_are_allowed_are_answered_and_one_more_ends_the_connection(
     strict_gateway: Gateway, user: str
 ) -> None:
@@ -633,28 +620,6 @@ async def test_fragments_that_are_too_large_together_end_the_connection(gateway:
         await client.connection.send([" " * 3000] * 3)
         assert await client.rest() == []
         assert client.close_code == 1009
-
-
-async def test_text_that_is_not_utf8_ends_the_connection(gateway: Gateway, user: str) -> None:
-    async with open_websocket(gateway, user) as client:
-        await client.next()
-        await client.connection.send(b"\xc3\x28", text=True)
-        assert await client.rest() == []
-        assert client.close_code == 1007
-
-
-async def test_utf8_may_be_cut_between_fragments(gateway: Gateway, user: str) -> None:
-    async with open_websocket(gateway, user) as client:
-        await client.next()
-        await client.connection.send([b'{"type":"ping","note":"\xc3', b'\xa4"}'], text=True)
-        assert await client.next() == {"type": "pong"}
-
-
-async def test_a_frame_without_a_mask_ends_the_connection(gateway: Gateway, user: str) -> None:
-    async with open_raw_websocket(gateway, user) as peer:
-        await peer.message()
-        await peer.send_bytes(b"\x81\x02{}")
-        assert await peer.close_code() == 1002
 
 
 async def test_a_close_is_answered_in_kind(gateway: Gateway, user: str) -> None:

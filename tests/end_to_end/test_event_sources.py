@@ -1,0 +1,261 @@
+"""Server-sent events as others understand them: a browser and two libraries that know nothing of each other or of us.
+
+Chromium's own `EventSource`, npm's `eventsource` and PyPI's `requests-sse`, which come back by themselves.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.end_to_end.demo_page import CHROMIUM, running_chromium
+from tests.live.clients import user_query
+from tests.servers import ADMIN, Gateway, running_gateway, user_headers, wait_for
+
+NPM_PACKAGE = "eventsource@4.1.1"
+"""The newest for the Node of Debian; 5 has the same code for a newer one."""
+
+HERE = Path(__file__).parent
+INSTALL_SECONDS = 100
+PATIENCE_SECONDS = 30
+
+CONTENTS = [
+    "two\nlines",
+    "\n\nblank ones around\n\n",
+    "carriage\rreturns\r\n",
+    "data: not data\n\nid: 7\nevent: ready\nretry: 1\n\n",
+    ": no comment",
+    " spaces around ",
+    "\u2028 and \u2029, \u0085 and \x0b\x0c\x1c, which some take for the end of a line",
+    "\ufeff a mark, grüße, 日本語, 🙈👩‍👩‍👧‍👦",
+    "</script>\\\"'&amp;",
+    "0123456789" * 30_000,
+]
+
+
+@dataclass(frozen=True)
+class Noticed:
+    """What a client noticed: `open`, `lost`, or an event by its name. `at` is milliseconds by its own clock."""
+
+    name: str
+    at: float
+    id: str = ""
+    data: str = ""
+    closed: bool = False
+
+    @property
+    def message(self) -> Any:
+        """The event's data."""
+        return json.loads(self.data)
+
+
+class Source(ABC):
+    """An EventSource of somebody else."""
+
+    usual_ms: ClassVar[float]
+    """After how long it comes back when nobody tells it."""
+
+    @abstractmethod
+    def noticed(self) -> list[Noticed]:
+        """Give all that it noticed so far."""
+
+    def events(self, name: str) -> list[Noticed]:
+        """Give the events of a name so far."""
+        return [noticed for noticed in self.noticed() if noticed.name == name]
+
+    def wait_for(self, name: str, count: int) -> list[Noticed]:
+        """Wait until so many of a name came, and give them."""
+        wait_for(lambda: len(self.events(name)) >= count, f"{count} × {name}", PATIENCE_SECONDS)
+        return self.events(name)
+
+
+class BrowserSource(Source):
+    """Chromium's, on a page of another origin."""
+
+    usual_ms = 3000
+
+    def __init__(self, page: Page, gateway: Gateway, address: str):
+        self.page = page
+        page.goto(f"http://localhost:{gateway.port}/healthz")  # to a browser, not the origin of 127.0.0.1
+        listen = (HERE / "listen.mjs").read_text().replace("export function", "function")
+        page.evaluate(
+            f"""(address) => {{
+                {listen}
+                globalThis.noticed = [];
+                listen(new EventSource(address), (it) => noticed.push(it));
+            }}""",
+            address,
+        )
+
+    def noticed(self) -> list[Noticed]:
+        """Ask the page."""
+        return [Noticed(**fields) for fields in self.page.evaluate("noticed")]
+
+
+class ProcessSource(Source):
+    """A library's, in a process that prints what it notices."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", output: Path, usual_ms: float):
+        self.process = process
+        self.output = output
+        self.usual_ms = usual_ms  # type: ignore[misc] # of this one
+
+    def noticed(self) -> list[Noticed]:
+        """Read what it printed."""
+        *lines, _ = self.output.read_text().split("\n")
+        return [Noticed(**json.loads(line)) for line in lines]
+
+
+Connect = Callable[[str], Source]
+"""Open the stream of a user."""
+
+
+@pytest.fixture(scope="module")
+def restless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway whose workers die and are replaced, and where a user may have one connection."""
+    directory = tmp_path_factory.mktemp("restless")
+    with running_gateway(directory / "data", INBOX_MAX_CONNECTIONS_PER_USER="1") as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is missing: `apt-get install chromium`")
+    with running_chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def npm_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the npm package."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        pytest.skip("node and npm are not installed")
+    directory = tmp_path_factory.mktemp("npm")
+    command = [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(directory), NPM_PACKAGE]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_SECONDS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return directory
+
+
+@pytest.fixture(params=["chromium", "eventsource", "requests-sse"])
+def connect(request: pytest.FixtureRequest, restless: Gateway, tmp_path: Path) -> Iterator[Connect]:
+    """Open streams with one of the three; they end with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def connect_browser(user: str) -> Source:
+            context = stack.enter_context(request.getfixturevalue("browser").new_context())
+            return BrowserSource(context.new_page(), restless, address(restless, user))
+
+        def connect_process(command: list[str], usual_seconds: float, **environment: str) -> Connect:
+            def start(user: str) -> Source:
+                output = tmp_path / "noticed"
+                process = subprocess.Popen(
+                    command,
+                    stdout=stack.enter_context(output.open("wb")),
+                    env={**os.environ, **environment, "ADDRESS": address(restless, user)},
+                )
+                stack.callback(process.wait)
+                stack.callback(process.kill)
+                return ProcessSource(process, output, 1000 * usual_seconds)
+
+            return start
+
+        match request.param:
+            case "chromium":
+                yield connect_browser
+            case "eventsource":
+                packages = request.getfixturevalue("npm_packages")
+                yield connect_process(["node", str(HERE / "event_source.mjs")], 3, PACKAGES=str(packages))
+            case _:
+                # It waits twice as long as it is told.
+                command = [sys.executable, str(HERE / "event_source.py")]
+                yield connect_process(command, 6, RECONNECTION_SECONDS="3")
+
+
+def address(gateway: Gateway, user: str) -> str:
+    """Give the stream's address with a user's credentials, as `EventSource` cannot bring them otherwise."""
+    return f"{gateway.url}/realtime/sse?{urlencode(user_query(user))}"
+
+
+def send(gateway: Gateway, user: str, content: str = "") -> None:
+    body = {"notification": {"title": "Hello", "content": content, "recipients": [{"external_id": user}]}}
+    httpx.post(f"{gateway.url}/notifications", headers=ADMIN, json=body, timeout=10).raise_for_status()
+
+
+def test_every_event_comes_at_once_and_as_it_was_sent(restless: Gateway, user: str, connect: Connect) -> None:
+    source = connect(user)
+    (ready,) = source.wait_for("ready", 1)
+    assert ready.id == ready.message["position"]
+    for number, content in enumerate(CONTENTS, 1):
+        send(restless, user, content)
+        event = source.wait_for("notifications/new", number)[-1]
+        assert event.message["data"]["notification"]["content"] == content
+        assert event.id == event.message["position"] == ready.id.removesuffix("0") + str(number)
+    assert [noticed.name for noticed in source.noticed()] == ["open", "ready", *["notifications/new"] * len(CONTENTS)]
+
+
+def test_after_a_loss_it_comes_back_with_its_position_and_misses_nothing(
+    restless: Gateway, user: str, connect: Connect
+) -> None:
+    source = connect(user)
+    (ready,) = source.wait_for("ready", 1)
+    send(restless, user, "before")
+    source.wait_for("notifications/new", 1)
+    (killed,) = restless.children("worker")
+    os.kill(killed, signal.SIGKILL)
+    wait_for(lambda: killed not in restless.children("worker"), "the supervisor to notice")
+    wait_for(restless.ready, "another worker", PATIENCE_SECONDS)
+    send(restless, user, "meanwhile")
+    send(restless, user, "meanwhile, too")
+    events = source.wait_for("notifications/new", 3)
+    assert [event.message["data"]["notification"]["content"] for event in events] == [
+        *("before", "meanwhile", "meanwhile, too")
+    ]
+    epoch = ready.id.removesuffix("0")
+    assert [event.id for event in events] == [f"{epoch}{number}" for number in (1, 2, 3)]
+    assert [event.message["position"] for event in source.events("ready")] == [f"{epoch}0", f"{epoch}1"]
+    assert source.events("reset") == []
+
+
+def test_it_comes_back_when_the_goodbye_says(restless: Gateway, user: str, connect: Connect) -> None:
+    source = connect(user)
+    source.wait_for("ready", 1)
+    waited_ms: list[float] = []
+    for count in (1, 2):
+        before = restless.children("worker")
+        assert restless.process is not None
+        restless.process.send_signal(signal.SIGHUP)
+        (*_, goodbye) = source.wait_for("goodbye", count)
+        source.wait_for("ready", count + 1)
+        lost, opened = source.events("lost")[-1], source.events("open")[-1]
+        waited_ms.append(opened.at - lost.at)
+        assert waited_ms[-1] >= goodbye.message["retry_after_ms"] - 5  # clocks are coarse
+        wait_for(lambda: not set(before) & set(restless.children("worker")), "the old worker to go")  # noqa: B023
+    # Twice, because a machine that is busy may keep it waiting.
+    assert min(waited_ms) < source.usual_ms
+
+
+def test_it_stops_for_good_at_204(restless: Gateway, user: str, connect: Connect) -> None:
+    with httpx.stream("GET", f"{restless.url}/realtime/sse", headers=user_headers(user)) as first:
+        lines = first.iter_lines()  # kept, because the connection would end with it
+        assert next(lines)
+        source = connect(user)
+        source.wait_for("lost", 1)
+        if isinstance(source, ProcessSource):
+            assert source.process.wait(PATIENCE_SECONDS) == 0, "nothing is left that it waits for"
+        assert [(noticed.name, noticed.closed) for noticed in source.noticed()] == [("lost", True)]

@@ -1,0 +1,119 @@
+"""Try random inputs for a while: `make fuzz`, or `python -m tests.fuzz --seconds 900`.
+
+Each round is some hundred inputs of one area, on a gateway that is replaced now and then, because inputs fill it with
+users. What breaks something is made as small as it goes, kept in the corpus, and fails the run; a seed repeats it.
+"""
+
+import argparse
+import random
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from tests.fuzz.areas import AREAS, Area
+from tests.fuzz.inputs import Input
+from tests.fuzz.target import Target, running_target
+from tests.live.test_delivery import resident_bytes
+
+ROUND = 250
+"""Inputs in a round, unless one breaks something."""
+
+GATEWAY_SECONDS = 120.0
+"""How long a gateway is used."""
+
+
+def main() -> int:
+    """Fuzz until the time is over; give the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=600, help="how long (default: 600)")
+    parser.add_argument("--area", choices=[area.name for area in AREAS], action="append", help="default: all")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="default: another one every time")
+    arguments = parser.parse_args()
+    areas = [area for area in AREAS if area.name in (arguments.area or [area.name])]
+    print(f"seed {arguments.seed}, {arguments.seconds:g} s", flush=True)
+    run = Run(areas, arguments.seed, time.monotonic() + arguments.seconds)
+    while run.goes_on:
+        with tempfile.TemporaryDirectory(prefix="fuzz-") as directory, running_target(Path(directory)) as target:
+            run.use(target)
+    print(f"{run.tried.total()} inputs tried, {len(run.found)} broke something", *run.found, sep="\n")
+    return 1 if run.found else 0
+
+
+SAY_SECONDS = 10.0
+"""Between lines of progress."""
+
+
+class Run:
+    """Rounds until a time, and what they found."""
+
+    def __init__(self, areas: list[Area], first_seed: int, ends_at: float):
+        self.tried: Counter[str] = Counter()
+        self.found: list[Path] = []
+        self._areas = areas
+        self._seed = first_seed
+        self._started = self._said = time.monotonic()
+        self._ends_at = ends_at
+        self._last: Input = {}
+        self._broken = False
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is time left."""
+        return time.monotonic() < self._ends_at
+
+    def use(self, target: Target) -> None:
+        """Try inputs on a gateway as long as it may be used."""
+        until = min(self._ends_at, time.monotonic() + GATEWAY_SECONDS)
+        while time.monotonic() < until:
+            area = self._areas[self._seed % len(self._areas)]
+            self._round(area, target)
+            self._seed += 1
+            if time.monotonic() - self._said >= SAY_SECONDS:
+                self._say(target)
+
+    def _round(self, area: Area, target: Target) -> None:
+        @seed(self._seed)
+        @settings(
+            max_examples=ROUND,
+            phases=(Phase.generate, Phase.shrink),
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(tried=area.inputs)
+        def attempt(tried: Input) -> None:
+            self._last = tried
+            self.tried[area.name] += 1
+            try:
+                area.attempt(target, tried)
+            except Exception:
+                if not self._broken:
+                    # To make it smaller may take minutes.
+                    print(f"{area.name}: something is broken; looking for the smallest input", flush=True)
+                self._broken = True
+                raise
+
+        self._broken = False
+        try:
+            attempt()
+        except Exception as problem:
+            # The last one tried is the smallest that Hypothesis found.
+            path = area.keep(self._last)
+            if path not in self.found:
+                self.found.append(path)
+                print(f"{path}: {str(problem)[:1000]}", flush=True)
+
+    def _say(self, target: Target) -> None:
+        self._said = time.monotonic()
+        (worker,) = target.gateway.children("worker")
+        counts = ", ".join(f"{name} {count}" for name, count in self.tried.items())
+        seconds = self._said - self._started
+        memory = resident_bytes(worker) / 1e6
+        print(f"{seconds:6.0f} s: {counts}; broken {len(self.found)}; worker {memory:.0f} MB", flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

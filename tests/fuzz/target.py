@@ -1,0 +1,213 @@
+"""The gateway that inputs are tried on: raw bytes in, and whether it is well afterwards."""
+
+import contextlib
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from websockets.frames import Frame, Opcode
+from websockets.protocol import CLIENT, Protocol
+
+from tests.api.workspaces import admin_of, created_project, workspace_headers
+from tests.servers import ADMIN, Gateway, running_gateway, user_hmac
+
+USER = "fuzzed"
+"""The user whose inbox is written to, and whose live connections are talked to."""
+
+POSITIONED = "positioned"
+"""A user of a project of its own, whose log nothing is written to any more."""
+
+EVENTS = 3
+"""How many events that log has."""
+
+PATIENCE_SECONDS = 10.0
+
+SPLIT_SECONDS = 0.0005
+"""Between the parts of what is said in several: for most, the gateway has read one before the next comes."""
+
+TROUBLE = ("Traceback", "Exception in", '"level":"critical"', '"level": "critical"', "Task exception")
+"""What the log of a gateway that is well does not have."""
+
+WEBSOCKET = "/realtime/ws"
+PING, PONG = b'{"type":"ping"}', {"type": "pong"}
+
+ENVIRONMENT = {"INBOX_ACCESS_LOG": "false", "INBOX_MAX_CONNECTIONS_PER_USER": "1000"}
+
+Headers = Mapping[str, str]
+"""Names and values; a character of a value is a byte."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a request was answered with."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def is_clear(self) -> bool:
+        """Check that it says no more than it should, and what is wrong where something is."""
+        assert self.status < 500 or self.status == 501, self
+        if self.status >= 400 and self.body:
+            if self.headers["content-type"].startswith("text/plain"):
+                assert (self.status, self.body) == (400, b"Invalid HTTP request received."), self
+            else:
+                assert all(error["message"] for error in json.loads(self.body)["errors"]), self
+        return self.status < 300
+
+
+@dataclass
+class Target:
+    """A gateway, and how to talk to it."""
+
+    gateway: Gateway
+    epoch: str = ""
+    notification: str = ""
+    workspace: Headers = field(default_factory=dict)
+    positioned: dict[str, str] = field(default_factory=dict)
+    _workers: list[int] = field(default_factory=list)
+    _log_read: int = 0
+
+    def prepare(self) -> None:
+        """Send what inputs refer to."""
+        self.workspace = workspace_headers(self.gateway)
+        project = created_project(self.gateway)
+        proof = user_hmac(POSITIONED, project["api_secret"])
+        self.positioned = {"api_key": project["api_key"], "user_external_id": POSITIONED, "user_hmac": proof}
+        with httpx.Client(base_url=self.gateway.url, timeout=PATIENCE_SECONDS) as http:
+            for admin, user, count in ((ADMIN, USER, 1), (admin_of(project), POSITIONED, EVENTS)):
+                for _ in range(count):
+                    body = {"notification": {"title": "Hello", "recipients": [{"external_id": user}]}}
+                    sent = http.post("/notifications", headers=admin, json=body).raise_for_status()
+                    if user == USER:
+                        self.notification = sent.json()["notification"]["id"]
+            listed = http.get("/notifications", headers=self.positioned_headers).raise_for_status()
+        self.epoch = listed.headers["X-Inbox-Position"].rpartition(".")[0]
+
+    @property
+    def positioned_headers(self) -> Headers:
+        """The credentials of the user with the log."""
+        return {f"X-MAGICBELL-{name.upper().replace('_', '-')}": value for name, value in self.positioned.items()}
+
+    @contextlib.contextmanager
+    def stays_well(self) -> Iterator[None]:
+        """Check that the worker lives on during a block, and finds nothing that it would have to tell of."""
+        before = self.gateway.children("worker")
+        self._new_log()
+        yield
+        assert self.gateway.children("worker") == before, f"a worker died:\n{self.gateway.log[-4000:]}"
+        logged = self._new_log()
+        assert not any(trouble in logged for trouble in TROUBLE), logged
+
+    def request(self, method: str, path: str, headers: Headers, body: bytes = b"") -> Answer:
+        """Send a request on a connection of its own and read the whole answer."""
+        with self._connect() as sock:
+            length = {"Content-Length": str(len(body))} if body or method in ("POST", "PUT", "PATCH") else {}
+            with contextlib.suppress(ConnectionError):  # it may be refused before it is read
+                sock.sendall(_head(method, path, {**headers, **length, "Connection": "close"}) + body)
+            return _answer(_read(sock))
+
+    def stream(self, path: str, headers: Headers, events: int) -> tuple[Answer, list[dict[str, Any]]]:
+        """Ask for an event stream, and read so many of its events."""
+        with self._connect() as sock:
+            sock.sendall(_head("GET", path, headers))
+            received = _read(sock, lambda received: received.count(b"\ndata: ") >= events and received[-2:] == b"\r\n")
+        answer = _answer(received)
+        return answer, [json.loads(line[6:]) for line in answer.body.split(b"\n") if line.startswith(b"data: ")]
+
+    def talk(self, parts: Sequence[bytes], path: str = WEBSOCKET, headers: Headers | None = None) -> bytes:
+        """Open a WebSocket, say something in one or several parts and then no more; give all that was answered."""
+        with self._upgraded(path, headers) as (sock, received):
+            with contextlib.suppress(OSError):  # what it said so far was enough to be cut
+                for part in parts:
+                    sock.sendall(part)
+                    if len(parts) > 1:
+                        time.sleep(SPLIT_SECONDS)
+                sock.shutdown(socket.SHUT_WR)
+            return received + _read(sock)
+
+    def ask(self, message: bytes, path: str = WEBSOCKET, headers: Headers | None = None) -> list[dict[str, Any]]:
+        """Open a WebSocket and send one message; give what comes for it, and all that comes with that at once."""
+        protocol, asked = Protocol(CLIENT, max_size=None), False
+        texts: list[dict[str, Any]] = []
+        with self._upgraded(path, headers) as (sock, received):
+            sock.sendall(Frame(Opcode.TEXT, message).serialize(mask=True))
+            while True:
+                protocol.receive_data(received)
+                frames = [event for event in protocol.events_received() if isinstance(event, Frame)]
+                texts += [json.loads(bytes(frame.data)) for frame in frames if frame.opcode is Opcode.TEXT]
+                answered = PONG in texts or Opcode.CLOSE in [frame.opcode for frame in frames]
+                if answered:
+                    return [text for text in texts if text != PONG]
+                with contextlib.suppress(ConnectionError):
+                    if texts and not asked:
+                        sock.sendall(Frame(Opcode.TEXT, PING).serialize(mask=True))
+                        asked = True
+                received = _read(sock, bool)
+                if not received:
+                    return texts
+
+    @contextlib.contextmanager
+    def _upgraded(self, path: str, headers: Headers | None) -> Iterator[tuple[socket.socket, bytes]]:
+        upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+        key = {"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+        with self._connect() as sock:
+            sock.sendall(_head("GET", path, {**(headers or {}), **upgrade, **key}))
+            head, _, rest = _read(sock, lambda received: b"\r\n\r\n" in received).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 101 "), head
+            yield sock, rest
+
+    def _connect(self) -> socket.socket:
+        sock = socket.create_connection(("127.0.0.1", self.gateway.port), PATIENCE_SECONDS)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
+
+    def _new_log(self) -> str:
+        with (self.gateway.data_dir.parent / f"{self.gateway.data_dir.name}.log").open("rb") as file:
+            file.seek(self._log_read)
+            new = file.read()
+        self._log_read += len(new)
+        return new.decode(errors="replace")
+
+
+@contextlib.contextmanager
+def running_target(directory: Path) -> Iterator[Target]:
+    """A target for a block."""
+    with running_gateway(directory / "data", **ENVIRONMENT) as gateway:
+        target = Target(gateway)
+        target.prepare()
+        yield target
+
+
+def _head(method: str, path: str, headers: Headers) -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in headers.items())]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def _read(sock: socket.socket, enough: Callable[[bytes], bool] = lambda _: False) -> bytes:
+    """Read until it is enough, or to the end."""
+    received = b""
+    while not enough(received):
+        try:
+            data = sock.recv(65536)
+        except ConnectionError:
+            break
+        except TimeoutError:
+            raise AssertionError(f"nothing more came after {received!r}") from None
+        if not data:
+            break
+        received += data
+    return received
+
+
+def _answer(received: bytes) -> Answer:
+    head, _, body = received.partition(b"\r\n\r\n")
+    status, *lines = head.decode("latin-1").split("\r\n")
+    assert status, "there is no answer"
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return Answer(int(status.split(" ")[1]), headers, body)

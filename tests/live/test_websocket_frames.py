@@ -1,0 +1,297 @@
+"""Frames as RFC 6455 has them, and as it forbids them, by a real peer of a real gateway.
+
+What `make conformance` found and covers, in short: each also byte by byte.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.frames import Frame, Opcode
+from websockets.protocol import SERVER
+
+from gateway.live.websocket import Core
+from tests.live.clients import Ended, RawWebSocket, open_raw_websocket
+from tests.servers import Gateway
+
+QUESTION, ANSWER = b'{"type":"ping"}', b'{"type":"pong"}'
+"""A message that is answered at once, and how: it shows that a message got through."""
+
+FIRST_HALF, SECOND_HALF = QUESTION[:7], QUESTION[7:]
+
+OPCODES_THAT_MEAN_NOTHING = [*range(3, 8), *range(11, 16)]
+
+
+def frame(opcode: int, data: bytes = b"", *, fin: bool = True, reserved: int = 0, masked: bool = True) -> bytes:
+    """Build a client's frame, allowed or not; the mask is zeros."""
+    size = len(data)
+    extended = b"" if size < 126 else size.to_bytes(2) if size < 65536 else size.to_bytes(8)
+    short = {0: size, 2: 126, 8: 127}[len(extended)]
+    head = bytes([fin << 7 | reserved << 4 | opcode, masked << 7 | short])
+    return head + extended + bytes(4 * masked) + data
+
+
+def close(code: int, reason: bytes = b"") -> bytes:
+    """Build a client's close frame with any code."""
+    return frame(Opcode.CLOSE, code.to_bytes(2) + reason)
+
+
+async def say(peer: RawWebSocket, data: bytes, byte_by_byte: bool) -> None:
+    """Send bytes in one packet, or each in one of its own."""
+    for part in [data[at : at + 1] for at in range(len(data))] if byte_by_byte else [data]:
+        try:
+            await peer.send_bytes(part)
+        except ConnectionError:  # what it said so far was enough to be cut
+            return
+        await asyncio.sleep(0)
+
+
+async def rest(peer: RawWebSocket) -> list[tuple[Opcode, bytes]]:
+    """Read all frames until the server ends the connection."""
+    found: list[tuple[Opcode, bytes]] = []
+    try:
+        while True:
+            answer = await peer.frame()
+            found.append((answer.opcode, bytes(answer.data)))
+    except Ended:
+        return found
+
+
+@pytest.fixture(params=[False, True], ids=["in-one-packet", "byte-by-byte"])
+def byte_by_byte(request: pytest.FixtureRequest) -> bool:
+    """How bytes reach the gateway."""
+    return bool(request.param)
+
+
+# ---- what is allowed
+
+
+@dataclass(frozen=True)
+class Talk:
+    """What a peer says before it closes, and the frames that answer it, in their order."""
+
+    said: bytes
+    answers: tuple[tuple[Opcode, bytes], ...]
+
+
+TALKS = {
+    "a text": Talk(frame(Opcode.TEXT, QUESTION), ((Opcode.TEXT, ANSWER),)),
+    "an empty text in fragments": Talk(
+        frame(Opcode.TEXT, fin=False)
+        + frame(Opcode.CONT, fin=False)
+        + frame(Opcode.CONT, QUESTION, fin=False)
+        + frame(Opcode.CONT),
+        ((Opcode.TEXT, ANSWER),),
+    ),
+    "a character cut between fragments": Talk(
+        frame(Opcode.TEXT, b'{"note":"\xf0\x9f', fin=False)
+        + frame(Opcode.CONT, b"\x92", fin=False)
+        + frame(Opcode.CONT, b'\xa9","type":"ping"}'),
+        ((Opcode.TEXT, ANSWER),),
+    ),
+    "an empty ping": Talk(frame(Opcode.PING), ((Opcode.PONG, b""),)),
+    "a ping as long as may be": Talk(frame(Opcode.PING, b"\xfe" * 125), ((Opcode.PONG, b"\xfe" * 125),)),
+    "pongs that nobody asked for": Talk(frame(Opcode.PONG) + frame(Opcode.PONG, b"\xff" * 125), ()),
+    "pings and messages by turns, answered by turns": Talk(
+        frame(Opcode.PING, b"1") + frame(Opcode.TEXT, QUESTION) + frame(Opcode.PING, b"2"),
+        ((Opcode.PONG, b"1"), (Opcode.TEXT, ANSWER), (Opcode.PONG, b"2")),
+    ),
+    "pings between fragments, answered before the message": Talk(
+        frame(Opcode.TEXT, FIRST_HALF, fin=False)
+        + frame(Opcode.PING, b"1")
+        + frame(Opcode.CONT, fin=False)
+        + frame(Opcode.PING, b"2")
+        + frame(Opcode.PONG)
+        + frame(Opcode.CONT, SECOND_HALF),
+        ((Opcode.PONG, b"1"), (Opcode.PONG, b"2"), (Opcode.TEXT, ANSWER)),
+    ),
+}
+
+
+@pytest.mark.parametrize("talk", TALKS.values(), ids=TALKS.keys())
+async def test_what_is_allowed_is_answered_in_its_order(
+    gateway: Gateway, user: str, talk: Talk, byte_by_byte: bool
+) -> None:
+    async with open_raw_websocket(gateway, user) as peer:
+        await peer.message()
+        await say(peer, talk.said + close(1000), byte_by_byte)
+        assert await rest(peer) == [*talk.answers, (Opcode.CLOSE, b"\x03\xe8")]
+
+
+@pytest.mark.parametrize("size", [125, 126, 127, 4096])
+async def test_a_length_may_have_each_of_its_forms(gateway: Gateway, user: str, size: int, byte_by_byte: bool) -> None:
+    async with open_raw_websocket(gateway, user) as peer:
+        await peer.message()
+        await say(peer, frame(Opcode.TEXT, QUESTION + b" " * (size - len(QUESTION))) + close(1000), byte_by_byte)
+        assert await rest(peer) == [(Opcode.TEXT, ANSWER), (Opcode.CLOSE, b"\x03\xe8")]
+
+
+# ---- what is not
+
+
+VIOLATIONS = {
+    **{
+        f"reserved bits {bits:03b} on {opcode.name.lower()}": frame(opcode, reserved=bits)
+        for bits in range(1, 8)
+        for opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.PING)
+    },
+    "reserved bits on a close": frame(Opcode.CLOSE, reserved=4),
+    **{f"opcode {opcode}": frame(opcode) for opcode in OPCODES_THAT_MEAN_NOTHING},
+    **{f"opcode {opcode} between fragments": frame(opcode, fin=False) for opcode in OPCODES_THAT_MEAN_NOTHING[:2]},
+    **{
+        f"{opcode.name.lower()} without a mask": frame(opcode, masked=False)
+        for opcode in (Opcode.TEXT, Opcode.PING, Opcode.PONG, Opcode.CLOSE)
+    },
+    **{
+        f"{opcode.name.lower()} of 126 bytes": frame(opcode, b"\x03\xe8".ljust(126, b"x"))
+        for opcode in (Opcode.PING, Opcode.PONG, Opcode.CLOSE)
+    },
+    **{
+        f"{opcode.name.lower()} in fragments": frame(opcode, b"\x03\xe8", fin=False)
+        for opcode in (Opcode.PING, Opcode.PONG, Opcode.CLOSE)
+    },
+    "a continuation of nothing": frame(Opcode.CONT, QUESTION),
+    "a continuation of nothing that goes on": frame(Opcode.CONT, QUESTION, fin=False),
+    "a message within a message": frame(Opcode.TEXT, FIRST_HALF, fin=False) + frame(Opcode.TEXT, SECOND_HALF),
+    "a close with half a code": frame(Opcode.CLOSE, b"\x03"),
+}
+
+
+@pytest.mark.parametrize("said", VIOLATIONS.values(), ids=VIOLATIONS.keys())
+async def test_a_violation_ends_the_connection_and_what_follows_is_not_answered(
+    gateway: Gateway, user: str, said: bytes, byte_by_byte: bool
+) -> None:
+    async with open_raw_websocket(gateway, user) as peer:
+        await peer.message()
+        await say(peer, frame(Opcode.TEXT, QUESTION) + said, byte_by_byte)
+        assert await peer.message() == {"type": "pong"}
+        [(opcode, data)] = await rest(peer)
+        assert (opcode, data[:2]) == (Opcode.CLOSE, b"\x03\xea")
+
+
+NOT_UTF8 = {
+    "a byte that no character begins with": b"\xff",
+    "a continuation of nothing": b"\x80",
+    "an overlong slash": b"\xc0\xaf",
+    "a surrogate": b"\xed\xa0\x80",
+    "beyond the last character": b"\xf4\x90\x80\x80",
+    "a character that is cut short": b"\xf0\x9f\x92 ",
+}
+
+
+@pytest.mark.parametrize("text", NOT_UTF8.values(), ids=NOT_UTF8.keys())
+async def test_a_text_that_is_not_utf8_ends_the_connection_and_what_follows_is_not_answered(
+    gateway: Gateway, user: str, text: bytes, byte_by_byte: bool
+) -> None:
+    async with open_raw_websocket(gateway, user) as peer:
+        await peer.message()
+        await say(peer, frame(Opcode.TEXT, b'{"note":"' + text + b'","type":"ping"}'), byte_by_byte)
+        [(opcode, data)] = await rest(peer)
+        assert (opcode, data[:2]) == (Opcode.CLOSE, b"\x03\xef")
+
+
+async def test_nothing_in_the_packet_of_a_text_that_is_not_utf8_is_answered(gateway: Gateway, user: str) -> None:
+    async with open_raw_websocket(gateway, user) as peer:
+        await peer.message()
+        await peer.send_bytes(frame(Opcode.TEXT, b"\xff") + frame(Opcode.TEXT, QUESTION) + frame(Opcode.PING))
+        [(opcode, data)] = await rest(peer)
+        assert (opcode, data[:2]) == (Opcode.CLOSE, b"\x03\xef")
+
+
+@pytest.mark.parametrize("text", NOT_UTF8.values(), ids=NOT_UTF8.keys())
+async def test_a_fragment_that_is_not_utf8_ends_the_connection_before_the_message_does(
+    gateway: Gateway, user: str, text: bytes
+) -> None:
+    async with open_raw_websocket(gateway, user) as peer:
+        await peer.message()
+        await peer.send_bytes(frame(Opcode.TEXT, b'{"note":"', fin=False))
+        for byte in text:
+            await peer.send_bytes(frame(Opcode.CONT, bytes([byte]), fin=False))
+        assert await peer.close_code() == 1007
+
+
+async def test_a_text_that_ends_within_a_character_is_not_utf8(gateway: Gateway, user: str, byte_by_byte: bool) -> None:
+    async with open_raw_websocket(gateway, user) as peer:
+        await peer.message()
+        await say(peer, frame(Opcode.TEXT, b"\xf0\x9f", fin=False) + frame(Opcode.CONT, b"\x92"), byte_by_byte)
+        assert await peer.close_code() == 1007
+
+
+async def test_bytes_that_are_no_text_need_not_be_utf8(gateway: Gateway, user: str) -> None:
+    async with open_raw_websocket(gateway, user) as peer:
+        await peer.message()
+        await peer.send_bytes(frame(Opcode.BINARY, b"\xff", fin=False) + frame(Opcode.CONT, b"\xc0"))
+        assert (await peer.message())["code"] == "invalid_message"
+        await peer.send_bytes(frame(Opcode.BINARY, QUESTION))
+        assert await peer.message() == {"type": "pong"}
+
+
+# ---- the close
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999])
+async def test_a_close_is_answered_with_its_own_code_and_reason(
+    gateway: Gateway, user: str, code: int, byte_by_byte: bool
+) -> None:
+    async with open_raw_websocket(gateway, user) as peer:
+        await peer.message()
+        reason = "so weit, so gut ✓".encode()
+        await say(peer, close(code, reason), byte_by_byte)
+        assert await rest(peer) == [(Opcode.CLOSE, code.to_bytes(2) + reason)]
+
+
+@pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1016, 1100, 2000, 2999, 5000, 65535])
+async def test_a_code_that_means_nothing_is_a_violation(gateway: Gateway, user: str, code: int) -> None:
+    async with open_raw_websocket(gateway, user) as peer:
+        await peer.message()
+        await peer.send_bytes(close(code))
+        assert await peer.close_code() == 1002
+
+
+async def test_a_close_without_a_code_is_answered_in_kind(gateway: Gateway, user: str, byte_by_byte: bool) -> None:
+    async with open_raw_websocket(gateway, user) as peer:
+        await peer.message()
+        await say(peer, frame(Opcode.CLOSE), byte_by_byte)
+        assert await rest(peer) == [(Opcode.CLOSE, b"")]
+
+
+async def test_the_longest_reason_is_taken_and_one_that_is_not_utf8_is_a_violation(gateway: Gateway, user: str) -> None:
+    for reason, code in ((b"x" * 123, 1000), (b"so far \xc3\x28", 1007)):
+        async with open_raw_websocket(gateway, user) as peer:
+            await peer.message()
+            await peer.send_bytes(close(1000, reason))
+            assert await peer.close_code() == code
+
+
+async def test_a_close_may_come_between_fragments(gateway: Gateway, user: str, byte_by_byte: bool) -> None:
+    async with open_raw_websocket(gateway, user) as peer:
+        await peer.message()
+        beginning = frame(Opcode.TEXT, FIRST_HALF, fin=False)
+        await say(peer, beginning + close(1000) + frame(Opcode.CONT, SECOND_HALF), byte_by_byte)
+        assert await rest(peer) == [(Opcode.CLOSE, b"\x03\xe8")]
+
+
+@pytest.mark.parametrize("after", [frame(Opcode.PING), frame(Opcode.TEXT, QUESTION), close(1001)])
+async def test_nothing_is_answered_after_a_close(gateway: Gateway, user: str, after: bytes, byte_by_byte: bool) -> None:
+    async with open_raw_websocket(gateway, user) as peer:
+        await peer.message()
+        await say(peer, close(1000) + after, byte_by_byte)
+        assert await rest(peer) == [(Opcode.CLOSE, b"\x03\xe8")]
+
+
+# ---- when the core may go
+
+
+@given(st.lists(st.binary(max_size=200), max_size=6), st.data())
+def test_the_core_knows_whether_it_holds_a_part_of_a_frame(payloads: list[bytes], data: st.DataObject) -> None:
+    frames = [Frame(Opcode.BINARY, payload).serialize(mask=True) for payload in payloads]
+    said = b"".join(frames)
+    ends = {len(b"".join(frames[:count])) for count in range(len(frames) + 1)}
+    cuts = data.draw(st.sets(st.integers(0, len(said)), max_size=8) | st.just(ends))
+    core, taken = Core(SERVER, max_size=None), 0
+    for cut in sorted(cuts):
+        core.receive_data(said[taken:cut])
+        taken = cut
+        assert core.between_frames == (taken in ends)
