@@ -162,9 +162,8 @@ class SseClient(Client):
         if b"\r\n\r\n" in text:
             text = text.replace(b"\r\n", b"\n")
         *records, rest = text.split(b"\n\n")
-        *comments, rest = _COMMENT.split(rest)
+        *comments, self._buffer = _COMMENT.split(rest)
         self.heartbeats += len(comments)
-        self._buffer = rest
         return [data for record in records if (data := self._data(record))]
 
     def _data(self, record: bytes) -> bytes:
@@ -179,7 +178,17 @@ class SseClient(Client):
 _COMMENT = re.compile(rb"(?:^|(?<=\n)):[^\n]*\n")
 
 
-= 127:
+class WebSocketClient(Client):
+    """A WebSocket client that reads unmasked frames and answers pings (RFC 6455, section 5)."""
+
+    def take(self) -> list[bytes]:
+        """Take whole frames."""
+        messages, buffer, start = [], self._buffer, 0
+        while len(buffer) - start >= 2:
+            length, body = buffer[start + 1] & 0x7F, start + 2
+            if length == 126:
+                length, body = int.from_bytes(buffer[start + 2 : start + 4], "big"), start + 4
+            elif length == 127:
                 length, body = int.from_bytes(buffer[start + 2 : start + 10], "big"), start + 10
             if len(buffer) < body + length:
                 break
