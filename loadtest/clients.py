@@ -5,8 +5,8 @@ them, answers heartbeats as a browser would, and hands on the marks of events.
 """
 
 import asyncio
-import re
 import base64
+import re
 import socket
 import struct
 import time
