@@ -24,7 +24,7 @@ fuzz: .venv/installed-dev
 
 # What the gateway costs, beside the peers that are installed: a table, plots and JSON in build/loadtest.
 # LOADTEST_INSTALL_PEERS=1 installs peers first, outside the repository.
-loadtest: install
+loadtest: .venv/installed-dev
 	$(BIN)/python -m loadtest run $(if $(filter 1,$(LOADTEST_INSTALL_PEERS)),--install-peers)
 
 install: .venv/installed
