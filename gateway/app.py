@@ -99,11 +99,12 @@ class Worker:
         self.asgi = application(OPERATIONS, services, self._lifespan)
 
     def _build_jobs(self, settings: Settings, retention: Retention, directory: Directory) -> JobRunner:
-        # On a connection of their own, so that no request waits behind thousands of a broadcast's calls.
+        # On a connection of their own, so that neither requests wait behind thousands of a broadcast's calls, nor the
+        # record of what is done, without which the next step does not begin.
         self.background = client = FunctionClient(Topology(settings))
         contents = ContentStore(client)
         inboxes = InboxStore(client, retention, contents)
-        queue, jobs = JobQueue(client), JobStore(client)
+        queue, jobs = JobQueue(self.client), JobStore(self.client)
         broadcaster = Broadcaster(jobs, directory, inboxes, contents, SubscriptionStore(client))
         return JobRunner(
             queue,

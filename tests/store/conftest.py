@@ -21,7 +21,7 @@ class InspectedClient(FunctionClient):
     """The function client of a worker; `redis` is redis-py's own, to look at what lies in there."""
 
     def __init__(self, url: str):
-        super().__init__(Topology(Settings(redis_url=url)))
+        super().__init__(Topology(Settings(redis_url=url, redis_timeout_seconds=30)))  # no test is about time
         self.redis: Redis = Redis.from_url(url, protocol=2)
 
     async def aclose(self) -> None:
