@@ -97,6 +97,8 @@ class StartedTarget(Target):
 
     stop_seconds: ClassVar[float] = 1.0
     """How long it may take to end by itself; most peers wait for connections that stay."""
+    ends_its_children: ClassVar[bool] = False
+    """Whether it has processes of its own and ends them when it is told to end."""
 
     def __init__(self, cores: Cores):
         super().__init__(cores)
@@ -143,9 +145,11 @@ class StartedTarget(Target):
 
     def _before_start(self) -> Callable[[], None]:
         cores = self.cores.server | self.cores.redis
+        # When we die, so does it: one that waits for connections or tasks that stay would outlive us for ever.
+        when_we_die = signal.SIGTERM if self.ends_its_children else signal.SIGKILL
 
         def prepare() -> None:
-            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+            _LIBC.prctl(_PR_SET_PDEATHSIG, when_we_die, 0, 0, 0)
             os.sched_setaffinity(0, cores)
 
         return prepare

@@ -68,6 +68,7 @@ class GatewayTarget(StartedTarget):
     transports = (WEBSOCKET, SSE)
     keeps_inbox = True
     stop_seconds = 20.0
+    ends_its_children = True
 
     def __init__(self, cores: Cores, workers: int = 1, **settings: str):
         super().__init__(cores)

@@ -82,6 +82,7 @@ class NchanTarget(PeerTarget):
 
     name = "nchan (nginx, C)"
     transports = (WEBSOCKET, SSE)
+    ends_its_children = True
 
     def command(self) -> list[str]:
         """Serve with a configuration of its own. Raises MissingError."""
