@@ -112,9 +112,9 @@ class InboxStore:
     ) -> list[Outcome]:
         """Put a new item into each recipient's inbox; give what became of each delivery, in order.
 
-        Who had the item has it, also when it was deleted within 24 hours. With `remember`, the request may come again:
-        then who does not want the item now is not asked anew within 24 hours. With `subscribers_only`, only those want
-        it who subscribed to its category and topic.
+        Who has the item gets it no second time. With `remember`, the request may come again within 24 hours: then this
+        holds for who has deleted it meanwhile, and who does not want the item now is not asked anew. With
+        `subscribers_only`, only those want it who subscribed to its category and topic.
         """
         calls = self._create_calls(content, deliveries, moment, remember, subscribers_only)
         answers = await self._client.call_many(calls)

@@ -175,7 +175,8 @@ USER_SUFFIXES = {
     # hash item id (16 bytes) -> immutable content, a JSON object without its closing brace, or up to its id and a
     # NUL if the content is shared. Until deleted.
     "ITEMS": ":items",
-    # hash item id -> `sent seen read archived length(category) categorytopic`, unix seconds or 0. Until deleted.
+    # hash item id -> `sent seen read archived length(category) categorytopic`, unix seconds or 0; an `r` before the
+    # length says that the request that brought it may come again. Until deleted.
     "STATES": ":states",
     # sorted sets item id by creation offset, one per bucket (a digit follows) and scope: the whole inbox,
     "INBOX": ":i",
@@ -186,7 +187,7 @@ USER_SUFFIXES = {
     # and a category with a topic (length of the category, both names). While they hold items.
     "PAIR": ":p",
     # string: the outcome that creating this item id (it follows) has again though there is no item: it was deleted, or
-    # muted when a request that may come again brought it. 24 h.
+    # muted when a request that may come again brought it. 24 h after the item; a minute if it may not come again.
     "SETTLED": ":settled:",
     # hash category -> channels in the order of domain/preferences.py, 1 on and 0 off. For ever.
     "PREFERENCES": ":preferences",

@@ -147,15 +147,41 @@ async def test_an_item_does_not_come_back_after_its_deletion(store: InboxStore, 
     assert (await store.list_page(user, Filter(), 1, 10)).total == 0
 
 
-async def test_a_creation_leaves_no_mark_besides_the_item_and_a_deletion_leaves_one_for_a_day(
+def mark(user: User, one: Content) -> bytes:
+    return keys.user(user.project_id, user.id).encode() + keys.USER_SUFFIXES["SETTLED"].encode() + one.id.bytes
+
+
+async def test_a_creation_leaves_no_mark_besides_the_item_and_a_deletion_leaves_one_while_it_may_be_repeated(
     store: InboxStore, client: InspectedClient
 ) -> None:
     user, one = new_user(), content()
-    marker = keys.user(user.project_id, user.id).encode() + keys.USER_SUFFIXES["SETTLED"].encode() + one.id.bytes
     await store.create(one, [Delivery(user)], at(1), remember=True)
-    assert not await client.redis.exists(marker)
-    await store.delete(user, one.id, None, at(2))
-    assert SETTLED_SECONDS - 60 < await client.redis.ttl(marker) <= SETTLED_SECONDS
+    assert not await client.redis.exists(mark(user, one))
+    await store.change(user, one.id, Command.READ, None, at(2))
+    await store.change_all(user, Filter(), BulkCommand.SEEN_ALL, None, at(3))
+    await store.delete(user, one.id, None, at(3601))
+    assert SETTLED_SECONDS - 3660 < await client.redis.ttl(mark(user, one)) <= SETTLED_SECONDS - 3600
+
+
+async def test_a_deletion_leaves_no_mark_when_nobody_can_repeat_the_creation(
+    store: InboxStore, client: InspectedClient
+) -> None:
+    user, new, old = new_user(), content(), content()
+    await store.create(old, [Delivery(user)], at(1), remember=False)
+    await store.create(new, [Delivery(user)], at(100), remember=False)
+    for one in (old, new):
+        await store.delete(user, one.id, None, at(101))
+    assert not await client.redis.exists(mark(user, old))
+    assert 0 < await client.redis.ttl(mark(user, new)) < 60  # the gateway's own repetition of a call without an answer
+
+
+async def test_a_short_mark_does_not_hide_a_longer_one(store: InboxStore) -> None:
+    user, repeatable, other = new_user(), content(), content()
+    await store.create(repeatable, [Delivery(user)], at(1), remember=True)
+    await store.create(other, [Delivery(user)], at(1), remember=False)
+    await store.delete(user, repeatable.id, None, at(2))
+    await store.delete(user, other.id, None, at(3))
+    assert await store.create(repeatable, [Delivery(user)], at(3600), remember=True) == [Outcome.HAD_IT]
 
 
 async def test_one_notification_reaches_many_recipients_in_one_go(store: InboxStore) -> None:

@@ -2,11 +2,17 @@
 
 local HAD_IT, CREATED, UNWANTED = 0, 1, 2 -- as Outcome in store/inbox.py
 
--- Remember for a while what became of an item that is not there. The record says until when there may be such a mark,
--- a tenth longer because gateways' clocks differ: hardly any user has one, and looking costs every item.
-local function settle(user, context, id, outcome, seconds)
-  redis.call('SET', user .. SETTLED .. id, outcome, 'EX', seconds)
-  redis.call('HSET', user, 'settled_until', integer(context.now + math.ceil(1.1 * seconds)))
+local RETRIED_SECONDS = 60 -- far longer than a gateway waits for an answer that was lost before it asks again
+local CLOCK_SECONDS = 60 -- how far apart gateways' clocks may be
+
+-- Remember for a while what became of an item that is not there. The record says until when there may be such a mark:
+-- hardly any user has one, and looking costs every item.
+local function settle(user, context, record, id, outcome, seconds)
+  redis.call('SET', user .. SETTLED .. id, outcome, 'EX', integer(seconds))
+  local until_then = context.now + math.ceil(1.1 * seconds) + CLOCK_SECONDS
+  if until_then > tonumber(record.settled_until or 0) then
+    redis.call('HSET', user, 'settled_until', integer(until_then))
+  end
 end
 
 local function may_be_settled(record, context)
@@ -47,13 +53,14 @@ local function create(keys, args, record)
   if is_muted(user, category, topic) then
     if is_there(user, id) then return HAD_IT end
     -- A repeated request must not decide anew.
-    if settled_seconds ~= '' then settle(user, context, id, UNWANTED, settled_seconds) end
+    if settled_seconds ~= '' then settle(user, context, record, id, UNWANTED, tonumber(settled_seconds)) end
     return UNWANTED
   end
   -- Gateways' clocks differ; the newest item of an inbox is also the latest sent.
   if not record.sent_at or context.now > tonumber(record.sent_at) then record.sent_at = context.seconds end
   local state = {
     sent = record.sent_at, seen = '0', read = '0', archived = '0', category = category, topic = topic,
+    repeatable = settled_seconds ~= '',
   }
   if redis.call('HSETNX', user .. STATES, id, pack_state(state)) == 0 then return HAD_IT end
   if not is_reference(content) then redis.call('HSET', user .. ITEMS, id, content) end
@@ -106,8 +113,10 @@ local function delete(keys, args, record)
   end
   redis.call('HDEL', user .. ITEMS, id)
   redis.call('HDEL', user .. STATES, id)
-  -- Whoever repeats the request that created it must not bring it back.
-  settle(user, context, id, HAD_IT, settled_seconds)
+  -- Whoever repeats the request that created it must not bring it back. Where nobody can, nothing is to be remembered.
+  local most = state.repeatable and tonumber(settled_seconds) or RETRIED_SECONDS
+  local seconds = most - (context.now - tonumber(state.sent))
+  if seconds > 0 then settle(user, context, record, id, HAD_IT, seconds) end
   local data = item_data_json(content, state, recipient_json(user, record), client_id)
   append(user, record, context, 'notifications/delete', data)
   return 1

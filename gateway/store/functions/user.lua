@@ -18,10 +18,12 @@ local function is_set(bucket, bit) -- bit is 1, 2 or 4
   return math.floor(bucket / bit) % 2 == 1
 end
 
--- state: { sent, seen, read, archived, category, topic }; times are decimal strings, '0' is unset
+-- state: { sent, seen, read, archived, category, topic, repeatable }; times are decimal strings, '0' is unset.
+-- repeatable: the request that brought it may come again for a day.
 
 local function unpack_state(packed)
-  local sent, seen, read, archived, length, rest = packed:match('^(%d+) (%d+) (%d+) (%d+) (%d+) (.*)$')
+  local sent, seen, read, archived, repeatable, length, rest =
+    packed:match('^(%d+) (%d+) (%d+) (%d+) (r?)(%d+) (.*)$')
   length = tonumber(length)
   return {
     sent = sent,
@@ -30,12 +32,13 @@ local function unpack_state(packed)
     archived = archived,
     category = rest:sub(1, length),
     topic = rest:sub(length + 1),
+    repeatable = repeatable ~= '',
   }
 end
 
 local function pack_state(state)
   return state.sent .. ' ' .. state.seen .. ' ' .. state.read .. ' ' .. state.archived
-    .. ' ' .. #state.category .. ' ' .. state.category .. state.topic
+    .. (state.repeatable and ' r' or ' ') .. #state.category .. ' ' .. state.category .. state.topic
 end
 
 local function bucket_of(state)
