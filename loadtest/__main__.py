@@ -191,7 +191,7 @@ def _verdict(ratios: baseline.Ratios, before: baseline.Ratios, worse: dict[str, 
 @main.command("readme")
 @click.argument("result", type=click.Path(path_type=Path, exists=True, dir_okay=False), default=RESULTS / "result.json")
 def write_readme(result: Path) -> None:
-    """Put the tables and plots of a RESULT into the README and docs/; that of the last run by default.
+    """Put a RESULT's main table into the README, all tables and plots into docs/; that of the last run by default.
 
     A result with faults or errors, or of another plan than `full`, is refused.
     """
@@ -202,7 +202,7 @@ def write_readme(result: Path) -> None:
     if content["plan"]["name"] != FULL.name:
         raise click.ClickException(f"{result} is of the plan {content['plan']['name']}, not {FULL.name}")
     readme.write(content)
-    click.echo(f"Written: {readme.README.name}, {readme.KEPT.relative_to(machine.ROOT)} and the plots beside it")
+    click.echo(f"Written: {readme.README.name}, {readme.PAGE.relative_to(machine.ROOT)}, its plots and its JSON")
 
 
 main.add_command(check, "check")

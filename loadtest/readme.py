@@ -1,4 +1,4 @@
-"""The README's tables and plots, from the result of a run: `python -m loadtest readme [RESULT]`.
+"""The README's table and plots, and a page with all figures: `python -m loadtest readme [RESULT]`.
 
 What they are made of is kept in docs/loadtest.json, so that a test can make them again and find them as they are.
 """
@@ -6,7 +6,7 @@ What they are made of is kept in docs/loadtest.json, so that a test can make the
 import json
 from typing import Any
 
-from loadtest import plots, report
+from loadtest import goals, plots, report
 from loadtest.journal import Row
 from loadtest.machine import ROOT
 from loadtest.report import Result
@@ -14,6 +14,7 @@ from loadtest.report import Result
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 KEPT = DOCS / "loadtest.json"
+PAGE = DOCS / "loadtest.md"
 
 _BEGIN = "<!-- loadtest: by `python -m loadtest readme`, from docs/loadtest.json -->\n"
 _END = "<!-- /loadtest -->\n"
@@ -51,12 +52,27 @@ def written(result: Result) -> str:
 
 
 def block(result: Result) -> str:
-    """Write what stands between the marks of the README."""
-    parts = [report.where(result)]
+    """Write what stands between the marks of the README: what is aimed at, and one plot."""
+    aimed_at = [verdict for verdict in goals.judge(result["rows"]) if verdict.is_met is not None]
+    parts = [report.where(result), report.table(*goals.table(aimed_at)), _image("cpu", DOCS.name + "/")]
+    return "\n\n".join(parts) + "\n"
+
+
+def page(result: Result) -> str:
+    """Write the page with all figures."""
+    parts = [
+        "# What it costs",
+        "Written by `python -m loadtest readme`, as the README's table is.",
+        report.where(result),
+    ]
     parts += [report.table(*content) for _, content in report.summaries(result["rows"])]
-    parts += [f"![{_ALT[name]}](docs/loadtest-{name}.svg)" for name in drawings(result)]
+    parts += [_image(name) for name in drawings(result)]
     parts.append("\n".join(f"- {line}" for line in report.how_to_read(result["machine"])))
     return "\n\n".join(parts) + "\n"
+
+
+def _image(name: str, directory: str = "") -> str:
+    return f"![{_ALT[name]}]({directory}loadtest-{name}.svg)"
 
 
 def drawings(result: Result) -> dict[str, str]:
@@ -74,12 +90,13 @@ def place(page: str, text: str) -> str:
 
 
 def write(result: Result) -> None:
-    """Write README, plots, and what they are made of. Raises MarkError."""
+    """Write README, page, plots, and what they are made of. Raises MarkError."""
     kept = shortened(result)
-    page = place(README.read_text(), block(kept))
+    readme = place(README.read_text(), block(kept))
     KEPT.write_text(written(kept))
+    PAGE.write_text(page(kept))
     for old in DOCS.glob("loadtest-*.svg"):
         old.unlink()
     for name, drawing in drawings(kept).items():
         (DOCS / f"loadtest-{name}.svg").write_text(drawing)
-    README.write_text(page)
+    README.write_text(readme)

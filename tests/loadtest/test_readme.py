@@ -19,6 +19,10 @@ def test_the_readme_shows_what_the_kept_result_gives() -> None:
     assert readme.place(page, readme.block(KEPT)) == page, "run `.venv/bin/python -m loadtest readme`"
 
 
+def test_the_page_shows_all_that_the_kept_result_gives() -> None:
+    assert readme.PAGE.read_text() == readme.page(KEPT), "run `.venv/bin/python -m loadtest readme`"
+
+
 def test_the_plots_are_drawn_from_the_kept_result() -> None:
     drawn = readme.drawings(KEPT)
     assert {path.name for path in readme.DOCS.glob("loadtest-*.svg")} == {f"loadtest-{name}.svg" for name in drawn}
