@@ -177,6 +177,11 @@ def usage(pids: Mapping[int, str]) -> Usage:
     return Usage(spent[SERVER], spent[REDIS], forks, time.process_time(), time.perf_counter())
 
 
+def is_running(pid: int) -> bool:
+    """Say whether there is such a process."""
+    return Path(f"/proc/{pid}").exists()
+
+
 def resident_kb(pid: int) -> int:
     """Give a process's resident set in KB. Raises ProcessGoneError."""
     return _status(pid, "VmRSS")

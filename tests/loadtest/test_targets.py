@@ -1,5 +1,6 @@
-"""Servers that are started do not outlive whoever started them."""
+"""Servers that are started: they do not outlive whoever started them, and say what they hold."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -7,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from loadtest.machine import ROOT
+from loadtest.machine import ROOT, Cores
+from loadtest.targets.peers import StarletteTarget
 from tests.servers import wait_for
 
 START_AND_CONNECT = """
@@ -39,3 +41,12 @@ def test_a_peer_that_waits_for_its_connections_dies_with_the_harness() -> None:
 
     wait_for(is_gone, "the peer to die", 20)
     shutil.rmtree(directory.decode())
+
+
+async def test_a_process_that_ends_when_it_is_asked_holds_nothing() -> None:
+    target = StarletteTarget(Cores.divide())
+    with subprocess.Popen(["sleep", "60"]) as child:
+        asking = asyncio.create_task(target._ask(child.pid, signal.SIGUSR1))
+        await asyncio.to_thread(child.wait)  # it knows no such signal
+        assert await asking == {}
+    shutil.rmtree(target.directory, ignore_errors=True)
