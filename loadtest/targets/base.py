@@ -180,7 +180,11 @@ class StartedTarget(Target):
     def pids(self) -> dict[int, str]:
         """Give its processes with their roles."""
         assert self.process is not None
-        return {pid: machine.role(pid) for pid in machine.tree(self.process.pid)}
+        found = {}
+        for pid in machine.tree(self.process.pid):
+            with contextlib.suppress(OSError):  # it ended meanwhile, such as the one that prints the addresses
+                found[pid] = machine.role(pid)
+        return found
 
     async def memory(self) -> dict[str, int]:
         """Give the resident KB by role, of all processes, after a collection of garbage. Raises OSError."""
@@ -203,8 +207,9 @@ class StartedTarget(Target):
 
     async def _ask_all(self, number: signal.Signals) -> dict[str, int]:
         left = {"tasks": 0, "objects": 0}
-        for pid in self.pids():
-            if machine.collects_garbage(pid):
+        for pid, role in self.pids().items():
+            # A Redis inherits the environment, and dies of the signal.
+            if role == machine.SERVER and machine.collects_garbage(pid):
                 told = await self._ask(pid, number)
                 left = {name: left[name] + told.get(name, 0) for name in left}
         return left
@@ -217,7 +222,7 @@ class StartedTarget(Target):
         deadline = time.monotonic() + 20
         while not path.exists():
             if not machine.is_running(pid):
-                return {}  # it was there for the start only, such as the one that prints the addresses
+                return {}  # it ended meanwhile
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{self.name}: process {pid} did not say what it holds")
             await asyncio.sleep(0.02)

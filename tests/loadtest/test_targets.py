@@ -1,6 +1,5 @@
 """Servers that are started: they do not outlive whoever started them, and say what they hold."""
 
-import asyncio
 import os
 import shutil
 import signal
@@ -8,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from loadtest.machine import ROOT, Cores
-from loadtest.targets.peers import StarletteTarget
+from loadtest.machine import REDIS, ROOT, SERVER, Cores
+from loadtest.targets.gateway import GatewayTarget
 from tests.servers import wait_for
 
 START_AND_CONNECT = """
@@ -43,10 +42,13 @@ def test_a_peer_that_waits_for_its_connections_dies_with_the_harness() -> None:
     shutil.rmtree(directory.decode())
 
 
-async def test_a_process_that_ends_when_it_is_asked_holds_nothing() -> None:
-    target = StarletteTarget(Cores.divide())
-    with subprocess.Popen(["sleep", "60"]) as child:
-        asking = asyncio.create_task(target._ask(child.pid, signal.SIGUSR1))
-        await asyncio.to_thread(child.wait)  # it knows no such signal
-        assert await asking == {}
-    shutil.rmtree(target.directory, ignore_errors=True)
+async def test_a_gateway_says_what_it_holds_and_its_redis_is_not_asked() -> None:
+    target = GatewayTarget(Cores.divide())
+    await target.start()
+    before = target.pids()
+    try:
+        assert (await target.count())["tasks"] > 0
+        assert (await target.memory()).keys() == {SERVER, REDIS}
+        assert target.pids().items() <= before.items()
+    finally:
+        await target.stop()
