@@ -296,3 +296,13 @@ def test_the_core_knows_whether_it_holds_a_part_of_a_frame(payloads: list[bytes]
         taken = cut
         assert core.between_frames == (taken in ends)
     assert [frame.data for frame in heard] == payloads[: len([end for end in ends if 0 < end <= taken])]
+
+
+def test_a_fault_of_ours_is_not_kept_by_the_core() -> None:
+    def fail(frame: Frame) -> None:
+        raise KeyError("ours")
+
+    core = Core(fail, max_size=None)
+    core.receive_data(frame(Opcode.TEXT, QUESTION))
+    assert isinstance(core.trouble, KeyError)
+    assert core.data_to_send() == [b"\x88\x02\x03\xf3", b""], "1011, and the end"
