@@ -11,12 +11,11 @@ import binascii
 import codecs
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import GeneratorType
 from typing import TYPE_CHECKING, cast
 
 from websockets.datastructures import Headers
-from websockets.frames import CloseCode as StandardCloseCode
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import OPEN, SERVER, Protocol
@@ -57,7 +56,16 @@ def _select_subprotocol(protocol: ServerProtocol, offered: Sequence[Subprotocol]
 
 
 class Core(Protocol):
-    """The library's core, but for two things that it does otherwise than we do or the specification says."""
+    """The library's core, but for what it leaves to others, or does otherwise than the specification says.
+
+    Each frame is given to `take` before the next is looked at, so that what comes first in a packet decides.
+    """
+
+    def __init__(self, take: Callable[[Frame], None], max_size: int | None):
+        super().__init__(SERVER, max_size=max_size, logger=_logger)
+        self.trouble: Exception | None = None
+        self._take = take
+        self._text: codecs.IncrementalDecoder | None = None
 
     @property
     def between_frames(self) -> bool:
@@ -66,15 +74,24 @@ class Core(Protocol):
         return isinstance(waits_in, GeneratorType) and waits_in.gi_code is StreamReader.at_eof.__code__
 
     def recv_frame(self, frame: Frame) -> None:
-        """Take a frame."""
-        if frame.opcode is Opcode.PING:
-            # The connection answers it, so that a pong keeps its place among the answers to messages.
-            self.events.append(frame)
-            return
+        """Take a frame. Raises UnicodeDecodeError, which the parser takes for the end of the connection."""
         if frame.opcode is Opcode.CLOSE:
             # Like any control frame it may come between fragments (section 5.4), which the library takes for an error.
             self.current_size = None
-        super().recv_frame(frame)
+        if frame.opcode is Opcode.TEXT:
+            self._text = _Utf8Decoder()
+        if frame.opcode in (Opcode.TEXT, Opcode.CONT) and self._text is not None:
+            self._text.decode(frame.data, final=frame.fin)
+            if frame.fin:
+                self._text = None
+        if frame.opcode is not Opcode.PING:  # which whoever takes it answers in its turn
+            super().recv_frame(frame)
+            self.events.clear()
+        try:
+            self._take(frame)
+        except Exception as trouble:
+            self.trouble = trouble  # the parser would keep it to itself
+            raise
 
 
 class WebSocketConnection(Connection):
@@ -83,14 +100,13 @@ class WebSocketConnection(Connection):
     name = "websocket"
     answers_heartbeats = True
 
-    __slots__ = ("core", "decoder", "fragments", "head")
+    __slots__ = ("core", "fragments", "head")
 
     def __init__(self, hub: "Hub"):
         super().__init__(hub)
         self.core: Core | None = None
         self.head = b""
-        self.fragments: list[bytes] | None = None
-        self.decoder: codecs.IncrementalDecoder | None = None
+        self.fragments: list[Frame] | None = None
 
     def start(self, transport: asyncio.BaseTransport, target: str, headers: HeaderList, handshake: Handshake) -> None:
         """Take over the socket of a request to upgrade. `target` is its path and query."""
@@ -127,8 +143,8 @@ class WebSocketConnection(Connection):
     def write_goodbye(self, close: Close) -> None:
         """Send what is wrong, the goodbye and a close frame; the peer's answer ends the connection."""
         core = self._core()
+        self._flush()  # the answers to what came before
         if core.state is not OPEN:
-            self.transport.close()
             return
         if close.problem is not None:
             self.transport.write(self.encode_message(Error(close.problem.code, close.problem.message)))
@@ -145,18 +161,14 @@ class WebSocketConnection(Connection):
         if self.core is None and len(data) == 6 and data.startswith(_PONG_HEAD):
             self.carry_out(self.session.heard(time.monotonic(), counted=False))
             return
-        was_closed = self.session.closed
-        if was_closed and len(data) > self.hub.max_message_bytes:
+        if self.session.closed and len(data) > self.hub.max_message_bytes:
             self.transport.abort()  # it does not listen, and we would have to read all that it has to say
             return
         core = self._core()
         core.receive_data(data)
-        for frame in core.events_received():
-            assert isinstance(frame, Frame), "the core is past the handshake"
-            if self.session.closed:
-                break  # what comes after the end means nothing (sections 1.4 and 7.1.7)
-            self._frame_received(frame)
-        self._flush(silent=was_closed)
+        self._flush()
+        if core.trouble is not None:
+            raise core.trouble
         if core.state is OPEN and self.fragments is None and core.between_frames:
             self._drop_core()
 
@@ -170,9 +182,9 @@ class WebSocketConnection(Connection):
         super().connection_lost(exc)
         self._drop_core()
 
-    def message_received(self, data: bytes, now: float) -> None:
+    def message_received(self, frames: Sequence[Frame], now: float) -> None:
         """Take a whole message."""
-        self.carry_out(self.session.message_received(data, now))
+        self.carry_out(self.session.message_received(b"".join([frame.data for frame in frames]), now))
 
     # -- the handshake (RFC 6455, section 4.2)
 
@@ -216,7 +228,7 @@ class WebSocketConnection(Connection):
 
     def _core(self) -> Core:
         if self.core is None:
-            self.core = Core(SERVER, max_size=self.hub.max_message_bytes, logger=_logger)
+            self.core = Core(self._frame_received, self.hub.max_message_bytes)
         return self.core
 
     def _drop_core(self) -> None:
@@ -227,6 +239,8 @@ class WebSocketConnection(Connection):
     # -- frames
 
     def _frame_received(self, frame: Frame) -> None:
+        if self.session.closed:
+            return  # what comes after the end means nothing (sections 1.4 and 7.1.7)
         now = time.monotonic()
         match frame.opcode:
             case Opcode.PONG:
@@ -234,42 +248,27 @@ class WebSocketConnection(Connection):
             case Opcode.PING:
                 self.carry_out(self.session.heard(now))
                 if not self.session.closed:
-                    self.transport.write(Frame(Opcode.PONG, frame.data).serialize(mask=False))
+                    self._core().send_pong(frame.data)
             case Opcode.CLOSE:  # which the core answers
                 self.carry_out(self.session.heard(now))
             case _:
                 self._data_received(frame, now)
 
     def _data_received(self, frame: Frame, now: float) -> None:
-        if frame.opcode is not Opcode.CONT:
-            self.fragments = []
-            self.decoder = _Utf8Decoder() if frame.opcode is Opcode.TEXT else None
-        assert self.fragments is not None, "the core lets no continuation through without a beginning"
-        if self.decoder is not None:
-            try:
-                self.decoder.decode(frame.data, final=frame.fin)
-            except UnicodeDecodeError:
-                self._fail(StandardCloseCode.INVALID_DATA, "not UTF-8")
-                return
-        self.fragments.append(bytes(frame.data))
-        if not frame.fin:
+        fragments, self.fragments = self.fragments or [], None
+        fragments.append(frame)
+        if frame.fin:
+            self._flush()  # the answers to pings that came before
+            self.message_received(fragments, now)
+        else:
+            self.fragments = fragments
             # Fragments count too, or a message of ten thousand would pass as one.
             self.carry_out(self.session.heard(now))
-            return
-        self.message_received(b"".join(self.fragments), now)
-        self.fragments = self.decoder = None
 
-    def _fail(self, code: StandardCloseCode, reason: str) -> None:
-        self._core().fail(code, reason)
-        self.session.peer_gone()  # what came after it is not looked at (section 7.1.7)
-
-    def _flush(self, *, silent: bool = False) -> None:
-        """Write what the core has to say in one go: ten thousand pings must not be ten thousand system calls.
-
-        `silent` drops it: after our close frame there is nothing to say, whatever the peer goes on sending.
-        """
+    def _flush(self) -> None:
+        """Write what the core has to say in one go: many pings must not be as many system calls."""
         parts = self._core().data_to_send()
-        if (data := b"".join(parts)) and not silent:
+        if data := b"".join(parts):
             self.transport.write(data)
         if b"" in parts:  # the core's way to say that the connection ends here
             self.session.peer_gone()

@@ -4,8 +4,9 @@ Nothing below a whole message is touched: the handshake, the frames and the clos
 """
 
 import sys
+from collections.abc import Sequence
 
-from websockets.frames import Frame, Opcode
+from websockets.frames import Frame
 
 from gateway import supervisor
 from gateway.cli import main
@@ -22,10 +23,10 @@ ENVIRONMENT = {
 """What the suite needs of the settings: messages of 16 MB, and thousands of them."""
 
 
-def echo(connection: WebSocketConnection, data: bytes, now: float) -> None:
+def echo(connection: WebSocketConnection, frames: Sequence[Frame], now: float) -> None:
     """Answer a message with itself."""
-    opcode = Opcode.BINARY if connection.decoder is None else Opcode.TEXT
-    connection.transport.write(Frame(opcode, data).serialize(mask=False))
+    data = b"".join([frame.data for frame in frames])
+    connection.transport.write(Frame(frames[0].opcode, data).serialize(mask=False))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ users. What breaks something is made as small as it goes, kept in the corpus, an
 
 import argparse
 import random
+import signal
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -32,6 +34,7 @@ def main() -> int:
     parser.add_argument("--area", choices=[area.name for area in AREAS], action="append", help="default: all")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="default: another one every time")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the gateway ends with us
     areas = [area for area in AREAS if area.name in (arguments.area or [area.name])]
     print(f"seed {arguments.seed}, {arguments.seconds:g} s", flush=True)
     run = Run(areas, arguments.seed, time.monotonic() + arguments.seconds)
