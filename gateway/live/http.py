@@ -93,9 +93,9 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def on_deadline(self, now: float) -> None:
-        """Cut a client that did not finish its request's head in time; have the rest of a body answered as late."""
+        """Cut a client that did not finish its request in time; one that waits for the answer is told why."""
         self._slot = None
-        if self._in_body:
+        if self._in_body and not self.cycle.response_complete:
             self.cycle.scope[BODY_IS_LATE] = True  # type: ignore[literal-required] # ASGI allows servers' own
             self.cycle.message_event.set()
         else:

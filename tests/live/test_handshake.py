@@ -86,3 +86,24 @@ async def test_a_client_that_does_not_finish_its_request_is_cut_in_time(tmp_path
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert b"request_timeout" in answer
         writer.close()
+
+
+async def test_a_client_that_goes_on_with_its_body_after_the_answer_is_cut_in_time(tmp_path: Path) -> None:
+    with running_gateway(tmp_path / "data", INBOX_BODY_SECONDS="0.5") as gateway:
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(b"POST /nowhere HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n{")
+        answer = await reader.readuntil(b"\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 404 ")
+
+        async def trickle() -> None:
+            with contextlib.suppress(ConnectionError):
+                while True:
+                    writer.write(b" ")
+                    await writer.drain()
+                    await asyncio.sleep(0.02)
+
+        async with asyncio.TaskGroup() as tasks:
+            trickling = tasks.create_task(trickle())
+            await closed_within(reader, 3)
+            trickling.cancel()
+        writer.close()
