@@ -15,7 +15,7 @@ from gateway.api.query import QueryParam
 from gateway.api.schemas import HEADERS, NOT_BUILT, Answer, Errors, Event
 from gateway.domain.errors import CLOSE_CODE_MEANINGS, ErrorCode
 from gateway.domain.event import POSITION_PATTERN
-from gateway.domain.session import AuthMessage, Error, Goodbye, PingMessage, Pong, Ready, Renewed, Reset
+from gateway.domain.messages import AuthMessage, Error, Goodbye, PingMessage, Pong, Ready, Renewed, Reset
 
 Json = dict[str, Any]
 

@@ -13,8 +13,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 from gateway.domain.errors import Problem
 from gateway.domain.event import POSITION_PATTERN
+from gateway.domain.messages import CountsBody
 from gateway.domain.notification import DELETE_EVENT, NEW_EVENT, BulkCommand, Command
-from gateway.domain.session import CountsBody
 
 _EVENT_NAMES = [NEW_EVENT, DELETE_EVENT, *(row.transition.event_name for row in (*Command, *BulkCommand))]
 

@@ -16,20 +16,17 @@ import msgspec
 
 from gateway.domain.errors import CloseCode
 from gateway.domain.event import Event, Position
+from gateway.domain.messages import Goodbye, Ready, Reset, ServerMessage
 from gateway.domain.origin import origin_allowed
 from gateway.domain.principal import Credentials, Principal
 from gateway.domain.session import (
     Authenticate,
     Close,
     Effects,
-    Goodbye,
     Ping,
     ReadLog,
-    Ready,
     Renew,
-    Reset,
     Send,
-    ServerMessage,
     Session,
     SessionState,
     Verdict,

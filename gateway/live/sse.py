@@ -14,8 +14,9 @@ from sse_starlette.event import ServerSentEvent
 
 from gateway.domain.errors import CloseCode, ErrorCode, Problem
 from gateway.domain.event import Event
+from gateway.domain.messages import Error, Goodbye, Ready, Reset, ServerMessage
 from gateway.domain.origin import origin_allowed
-from gateway.domain.session import Close, Error, Goodbye, Ready, Reset, ServerMessage
+from gateway.domain.session import Close
 from gateway.live.connection import Connection, encode_json, goodbye
 from gateway.live.handshake import Handshake
 

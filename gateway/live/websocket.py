@@ -26,7 +26,8 @@ from websockets.utils import accept_key
 
 from gateway.domain.errors import CloseCode
 from gateway.domain.event import Event
-from gateway.domain.session import Close, Error, ServerMessage
+from gateway.domain.messages import Error, ServerMessage
+from gateway.domain.session import Close
 from gateway.live.connection import Connection, encode_json, goodbye
 from gateway.live.handshake import Handshake
 from gateway.telemetry import log

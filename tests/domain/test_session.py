@@ -5,19 +5,14 @@ import pytest
 
 from gateway.domain.errors import CloseCode, Problem
 from gateway.domain.event import Counts, Event, LogPage, Position
+from gateway.domain.messages import CountsBody, Error, Pong, Ready, Renewed, Reset
 from gateway.domain.principal import Credentials
 from gateway.domain.session import (
     Authenticate,
     Close,
-    CountsBody,
-    Error,
     Ping,
-    Pong,
     ReadLog,
-    Ready,
     Renew,
-    Renewed,
-    Reset,
     Send,
     Session,
     SessionLimits,

@@ -7,19 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gateway.domain.event import Counts, Event, LogPage, Position
+from gateway.domain.messages import Ready, Reset
 from gateway.domain.principal import Credentials
-from gateway.domain.session import (
-    Close,
-    Effects,
-    ReadLog,
-    Ready,
-    Reset,
-    Send,
-    Session,
-    SessionLimits,
-    SessionState,
-    Verdict,
-)
+from gateway.domain.session import Close, Effects, ReadLog, Send, Session, SessionLimits, SessionState, Verdict
 
 LIMITS = SessionLimits(heartbeat_seconds=25, authentication_seconds=10, max_messages_per_minute=100)
 COUNTS = Counts(0, 0, 0, 0)
