@@ -33,6 +33,9 @@ from gateway.telemetry import DELIVERED, DELIVERY_SECONDS, RESYNCS, SUBSCRIBED_U
 
 TICK_SECONDS = 0.25
 
+CLOCK_JUMP_SECONDS = 0.5
+"""Of the wall clock, against the one that only goes forward: one that is merely corrected gains far less in a tick."""
+
 CONCURRENT_READS = 32
 """Log reads under way at once: a reconnect storm must leave Redis connections for the API."""
 
@@ -510,13 +513,26 @@ class Hub:
                 connection.carry_out(connection.session.resync())
 
     async def _tick(self) -> None:
+        ahead = time.time() - time.monotonic()
         while True:
             await asyncio.sleep(TICK_SECONDS)
             now = time.monotonic()
+            if abs(time.time() - now - ahead) > CLOCK_JUMP_SECONDS:
+                ahead = time.time() - now
+                await self._clock_jumped()
             for connection in self.wheel.due(now):
                 connection.on_deadline(now)
             for unfinished in self.unfinished_requests.due(now):
                 unfinished.on_deadline(now)
+
+    async def _clock_jumped(self) -> None:
+        """Set every deadline anew: a token may have expired by now, or not for a while yet."""
+        log.warning("clock_jumped")
+        for number, connection in enumerate(list(self.wheel)):
+            if not connection.session.closed:
+                self._schedule(connection)
+            if number % CHECKS_IN_ONE_GO == CHECKS_IN_ONE_GO - 1:
+                await asyncio.sleep(0)
 
 
 def _end(connection: Connection, code: CloseCode, reason: ErrorCode) -> None:
