@@ -15,6 +15,7 @@ from loadtest.check.servers import ADMIN, Gateway
 
 PROMISED_SECONDS = 1.0
 TOKEN_REVOKED = 4508
+READY_SECONDS = 30.0
 CONNECTIONS = 10
 """On each node."""
 
@@ -44,10 +45,8 @@ async def resting_on_a_token(gateways: Sequence[Gateway], user: str) -> AsyncIte
         sockets = []
         for gateway in gateways:
             for _ in range(CONNECTIONS):
-                opening = connect(gateway.websocket_url, additional_headers=bearer, compression=None, proxy=None)
-                sockets.append(await stack.enter_async_context(opening))
-        for socket in sockets:
-            assert json.loads(await socket.recv())["type"] == "ready"
+                sockets.append(await _open(gateway, bearer))
+                stack.push_async_callback(sockets[-1].close)
         yield Resting(issued["token_id"], sockets)
 
 
@@ -56,6 +55,17 @@ async def discard(gateway: Gateway, token_id: str) -> float:
     async with httpx.AsyncClient(base_url=gateway.url, timeout=10) as http:
         (await http.delete(f"/v2/jwt/user/{token_id}", headers=ADMIN)).raise_for_status()
     return time.monotonic()
+
+
+async def _open(gateway: Gateway, headers: dict[str, str]) -> ClientConnection:
+    """Open a connection; again when it is sent away, as by a worker that has not heard its Redis for a moment."""
+    async with asyncio.timeout(READY_SECONDS):
+        while True:
+            socket = await connect(gateway.websocket_url, additional_headers=headers, compression=None, proxy=None)
+            if json.loads(await socket.recv())["type"] == "ready":
+                return socket
+            await socket.close()
+            await asyncio.sleep(0.1)
 
 
 async def _closing_code(socket: ClientConnection) -> int:
