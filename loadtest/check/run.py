@@ -202,7 +202,12 @@ class Check:
         deadline = time.monotonic() + self.plan.patience_seconds
         while True:
             # Asked again and again: a request that was given up may still be carried out.
-            position = await stage.rest.position(user.name)
+            try:
+                async with asyncio.timeout(HEALED_SECONDS):
+                    position = await stage.rest.position(user.name)
+            except TimeoutError:
+                self.report(Kind.STALLED, user.name, f"the store said for {HEALED_SECONDS:.0f} s to come again")
+                return
             behind = [device for device in user.devices if device.witness.position != position]
             if not behind:
                 return
@@ -217,9 +222,10 @@ class Check:
     async def _compare(self, stage: "_Stage", user: User, fault: Fault) -> None:
         """Compare what the devices know, what the store lists, and what was acknowledged."""
         try:
-            listed, position = await stage.rest.listed(user.name)
-        except RefusedError as refused:
-            self.report(Kind.INBOX_DIFFERS, user.name, str(refused))
+            async with asyncio.timeout(HEALED_SECONDS):
+                listed, position = await stage.rest.listed(user.name)
+        except (RefusedError, TimeoutError) as problem:
+            self.report(Kind.INBOX_DIFFERS, user.name, f"it can't be listed: {problem!r}")
             return
         for device in user.devices:
             witness = device.witness
