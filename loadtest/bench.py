@@ -62,6 +62,8 @@ class Plan:
     list_requests: int
     """Of each filter of each inbox, in all rounds."""
     storm: int
+    storm_of_one: int
+    """Connections of one user."""
     recovery_users: int
     outages: tuple[tuple[str, float], ...]
     """How Redis is lost, one after the other, and for how many seconds: `kill`, `restart` or `pause`."""
@@ -102,12 +104,13 @@ FULL = Plan(
     inboxes=(100, 10_000, 100_000),
     list_requests=100,
     storm=10_000,
+    storm_of_one=1000,
     recovery_users=10_000,
     outages=(("kill", 1), ("pause", 10)),
     hostile_users=500,
     hostile_peers=10,
     hostile_rate=200,
-    hostile_seconds=6,
+    hostile_seconds=4,
     durability_seconds=2,
     burst_events=20,
     burst_repeats=20,
@@ -138,6 +141,7 @@ QUICK = Plan(
     inboxes=(100, 2000),
     list_requests=40,
     storm=500,
+    storm_of_one=200,
     recovery_users=500,
     outages=(("kill", 1),),
     hostile_users=100,
@@ -174,6 +178,7 @@ TINY = Plan(
     inboxes=(20, 40),
     list_requests=15,
     storm=10,
+    storm_of_one=5,
     recovery_users=10,
     outages=(("restart", 0.2), ("pause", 0.2)),
     hostile_users=5,

@@ -143,6 +143,50 @@ def _list(figure: str, judged: bool, scale: float = 1.0) -> Callable[[Sequence[R
     return find
 
 
+def _storm(figure: str) -> Callable[[Sequence[Row]], Found]:
+    def find(rows: Sequence[Row]) -> Found:
+        mine = [row for row in rows if row["scenario"] == "storm" and "users" in row]
+        return {f"{row['connections']:,} of {row['users']:,} users come back": row[figure] for row in mine}
+
+    return find
+
+
+def _recovery(figure: str) -> Callable[[Sequence[Row]], Found]:
+    def find(rows: Sequence[Row]) -> Found:
+        mine = [row for row in rows if row["scenario"] == "recovery"]
+        return {
+            f"{row['connections']:,}, Redis {_AWAY[row['how']]} {row['away_seconds']:g} s": row[figure] for row in mine
+        }
+
+    return find
+
+
+_AWAY = {"kill": "killed for", "restart": "stopped for", "pause": "hung for"}
+
+
+def _hostile(rows: Sequence[Row], percentile: str) -> dict[str, float]:
+    return {row["when"]: row["latency_ms"][percentile] for row in rows if row["scenario"] == "hostile"}
+
+
+def _besieged_p50(rows: Sequence[Row]) -> Found:
+    found = _hostile(rows, "p50")
+    return {"besieged": found["besieged"] / found["before"]} if found else {}
+
+
+def _besieged_p99(rows: Sequence[Row]) -> Found:
+    return _hostile(rows, "p99")
+
+
+def _besieged_memory(rows: Sequence[Row]) -> Found:
+    mine = [row for row in rows if row["scenario"] == "hostile" and row["when"] == "besieged"]
+    return {f"{row['peers']} peers": 1024 * row["grown_mb"] / row["peers"] for row in mine}
+
+
+def _durability(rows: Sequence[Row]) -> Found:
+    mine = [row for row in rows if row["scenario"] == "durability"]
+    return {f"{row['durability']}, {row['senders']} at once": row["answer_ms"]["p50"] for row in mine}
+
+
 # ---- what is aimed at
 
 
@@ -167,9 +211,24 @@ def _live(transport: str, most_ratio: float, most_kb: float) -> list[Goal]:
     ]
 
 
+def _trouble(transport: str) -> list[Goal]:
+    return [
+        Goal("/healthz at most, ms", transport, _storm("healthz_max_ms"), most=1000),
+        Goal("/healthz at most, ms", transport, _recovery("healthz_max_ms"), most=1000),
+        Goal("seconds until all have what they missed", transport, _storm("all_caught_up_seconds")),
+        Goal("seconds until all have what is sent then", transport, _recovery("recovered_seconds")),
+        Goal("others' deliveries among hostile peers, p50 × that before", transport, _besieged_p50, most=1.5),
+        Goal("others' deliveries among hostile peers, p99, ms", transport, _besieged_p99),
+        Goal("memory of a hostile peer, KB", transport, _besieged_memory, most=512),
+    ]
+
+
 GOALS = [
     *_live(WEBSOCKET, most_ratio=1.3, most_kb=6),
     *_live(SSE, most_ratio=1.5, most_kb=10),
+    *_trouble(WEBSOCKET),
+    *_trouble(SSE),
+    Goal("p50 of a POST's answer by INBOX_DURABILITY, ms", REST, _durability),
     Goal("a broadcast to everyone, users a second", REST, _broadcast, least=15_000),
     Goal("CPU of a page, × that of the smallest inbox", REST, _list("cpu_ratio", judged=True), most=1.3),
     Goal("time of a page, × that of the smallest inbox", REST, _list("time_ratio", judged=True), most=1.3),

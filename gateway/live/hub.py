@@ -12,6 +12,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from itertools import islice
 from typing import Any, Protocol
 
 from gateway.auth import Authenticator
@@ -35,6 +36,9 @@ NOWHERE = Position("", -1)
 """No event's position, and none that an event follows."""
 
 TICK_SECONDS = 0.25
+
+CLOCK_JUMP_SECONDS = 0.5
+"""Of the wall clock, against the one that only goes forward: one that is merely corrected gains far less in a tick."""
 
 CONCURRENT_READS = 32
 """Log reads under way at once: a reconnect storm must leave Redis connections for the API."""
@@ -118,6 +122,8 @@ class Hub:
         self._changed_projects: set[str] = set()
         self._perhaps_changed_projects: set[str] = set()
         self._project_changed = asyncio.Event()
+        self._interrupted: dict[Feed, None] = {}
+        self._interruption = asyncio.Event()
         link.on_messages = self.dispatch
         link.on_resubscribed = self._resync
 
@@ -127,6 +133,7 @@ class Hub:
             self._tasks.create_task(self._link.run(), name="pubsub-link")
             self._tasks.create_task(self._tick(), name="hub-tick")
             self._tasks.create_task(self._check_projects(), name="hub-check-projects")
+            self._tasks.create_task(self._resync_in_turn(), name="hub-resync")
 
     def users(self) -> Iterator[User]:
         """Give the users who are connected."""
@@ -518,21 +525,61 @@ class Hub:
             connection.carry_out(connection.session.resync())
 
     def _resync(self, channel: bytes) -> None:
-        """Read the log for every session of a user whose subscription was interrupted."""
+        """Have the log read for every session of a user whose subscription was interrupted."""
         feed = self._feeds.get(channel)
         if feed is not None:
-            RESYNCS.inc()
-            for connection in feed.connections:
-                connection.carry_out(connection.session.resync())
+            self._interrupted[feed] = None
+            self._interruption.set()
+
+    async def _resync_in_turn(self) -> None:
+        """Read the logs of users whose subscriptions were interrupted, some at a time, until cancelled.
+
+        All at once, which is after a Redis was away, nothing else would have a turn for as long as that takes.
+        """
+        while True:
+            await self._interruption.wait()
+            self._interruption.clear()
+            while self._interrupted:
+                feeds = list(islice(self._interrupted, CONCURRENT_READS))
+                reads = [read for feed in feeds for read in self._reads_to_resync(feed)]
+                for feed in feeds:
+                    del self._interrupted[feed]
+                await asyncio.gather(*(self._guarded(*read) for read in reads))
+
+    def _reads_to_resync(self, feed: Feed) -> Iterator[tuple[Coroutine[Any, Any, None], list[Connection]]]:
+        RESYNCS.inc()
+        for connection in feed.connections:
+            effects = connection.session.resync()
+            if connection.full_since is not None:
+                connection.carry_out(effects)  # it reads when its peer has
+                continue
+            for effect in effects:
+                assert isinstance(effect, ReadLog), "all that a session asks for then"
+                read = self._share_read(connection, effect.after)
+                if read is not None:
+                    yield read
 
     async def _tick(self) -> None:
+        ahead = time.time() - time.monotonic()
         while True:
             await asyncio.sleep(TICK_SECONDS)
             now = time.monotonic()
+            if abs(time.time() - now - ahead) > CLOCK_JUMP_SECONDS:
+                ahead = time.time() - now
+                await self._clock_jumped()
             for connection in self.wheel.due(now):
                 connection.on_deadline(now)
             for unfinished in self.unfinished_requests.due(now):
                 unfinished.on_deadline(now)
+
+    async def _clock_jumped(self) -> None:
+        """Set every deadline anew: a token may have expired by now, or not for a while yet."""
+        log.warning("clock_jumped")
+        for number, connection in enumerate(list(self.wheel)):
+            if not connection.session.closed:
+                self._schedule(connection)
+            if number % CHECKS_IN_ONE_GO == CHECKS_IN_ONE_GO - 1:
+                await asyncio.sleep(0)
 
 
 def _end(connection: Connection, code: CloseCode, reason: ErrorCode) -> None:

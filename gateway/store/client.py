@@ -193,6 +193,8 @@ class FunctionClient:
                 replies = await link.request(*(command.packed for command in commands))
                 left = [index for index, reply in enumerate(replies) if _is_worth_another(reply, clustered=False)]
             except WireLostError:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise  # a server that hangs takes connections, and lets them wait as long as a call may
                 losses = 1  # a connection that died unnoticed, or a server: once more
         while left:
             left, problem = await self._attempt(commands, left, replies)

@@ -12,12 +12,16 @@ from typing import Any
 
 import redis
 
+from loadtest.check.access import discard, resting_on_a_token
 from loadtest.check.proxy import Proxy
 from loadtest.check.servers import RedisServer
-from loadtest.check.sites import ClusterSite, SingleSite, Site
+from loadtest.check.sites import ClusterSite, ShortLogSite, SingleSite, Site, set_clock
 
 MOVE_PAUSE_SECONDS = 0.01
 """Between the keys of a slot that moves, so that writes come in between."""
+
+
+DAY_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,9 @@ class Fault:
     strike: Callable[[Any, random.Random, float], Awaitable[None]]
     may_lose: bool = False
     """Whether a write that was acknowledged may be gone: a replica that takes over lacks what had not reached it."""
+
+    may_reset: bool = False
+    """Whether a device may be told to reset though nothing is lost: it was away for longer than the log goes back."""
 
     quick: bool = True
     """Whether it is part of a quick run."""
@@ -133,6 +140,46 @@ async def pubsub_cut(site: SingleSite, choice: random.Random, seconds: float) ->
             await asyncio.sleep(seconds / 3)
 
 
+async def clock_jump(site: SingleSite, choice: random.Random, seconds: float) -> None:
+    """The clocks of gateways jump, each by itself, by up to two days forward or back; in the end they are right."""
+    for _ in range(3):
+        for gateway in site.gateways:
+            set_clock(gateway, choice.choice((-2 * DAY_SECONDS, -60, 0, 60, 3600, 2 * DAY_SECONDS)))
+        await asyncio.sleep(seconds / 3)
+    for gateway in site.gateways:
+        set_clock(gateway, 0)
+
+
+async def token_revoked(site: SingleSite, choice: random.Random, seconds: float) -> None:
+    """A token is discarded while everybody writes: its connections end on all nodes, also on those that miss it."""
+    user = f"token-{choice.random()}"
+    async with resting_on_a_token(site.gateways, user) as resting:
+        await asyncio.sleep(seconds / 2)
+        await resting.all_end(await discard(choice.choice(site.gateways), resting.token_id))
+    async with resting_on_a_token(site.gateways, user) as resting:
+        await asyncio.sleep(seconds / 2)
+        with redis.Redis(port=site.redis.port) as admin:
+            # In one step with its loss, so that nobody hears it.
+            discarding = asyncio.create_task(discard(choice.choice(site.gateways), resting.token_id))
+            while not discarding.done():
+                await asyncio.to_thread(admin.execute_command, "CLIENT", "KILL", "TYPE", "pubsub")
+            await resting.all_end(await discarding)
+
+
+# ---- one Redis, and short logs
+
+
+async def log_trimmed(site: ShortLogSite, choice: random.Random, seconds: float) -> None:
+    """Clients are away for some moments, some of them for longer than the log goes back."""
+    end = asyncio.get_running_loop().time() + seconds
+    while asyncio.get_running_loop().time() < end:
+        site.front.refusing = True
+        site.front.cut()
+        await asyncio.sleep(choice.uniform(0.1, 1.5))
+        site.front.refusing = False
+        await asyncio.sleep(choice.uniform(0.3, 0.8))
+
+
 # ---- a cluster
 
 
@@ -175,9 +222,12 @@ FAULTS = [
     Fault("redis_slow", "single", redis_slow),
     Fault("redis_half_open", "single", redis_half_open, quick=False),
     Fault("pubsub_cut", "single", pubsub_cut),
+    Fault("clock_jump", "single", clock_jump),
+    Fault("token_revoked", "single", token_revoked),
     Fault("client_cut", "single", client_cut),
     Fault("client_slow", "single", client_slow, quick=False),
     Fault("client_half_open", "single", client_half_open),
+    Fault("log_trimmed", "short_log", log_trimmed, may_reset=True),
     Fault("cluster_calm", "cluster", calm, quick=False),
     Fault("cluster_worker_kill", "cluster", worker_kill, quick=False),
     Fault("slot_move", "cluster", slot_move, quick=False),

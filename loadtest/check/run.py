@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import redis
+from websockets.exceptions import WebSocketException
 
 from loadtest.check.devices import DEVICES, Device
 from loadtest.check.faults import Fault
@@ -24,6 +26,12 @@ from loadtest.check.writers import Writers
 
 MOST_SAID = 20
 """Violations that are shown at once; the rest is in the result."""
+
+STRIKING_FAILED = (
+    *(AssertionError, OSError, subprocess.TimeoutExpired),
+    *(redis.RedisError, httpx.HTTPError, WebSocketException),
+)
+"""What a fault may raise that does not heal, or that sees a promise broken."""
 
 RUN_UP_SECONDS = 1.0
 """How long writers write before a fault strikes."""
@@ -162,14 +170,14 @@ class Check:
         stage.lossy |= fault.may_lose
         for device in stage.devices:
             # Also later: users of a server that took over begin an epoch when they are next written to.
-            device.witness.resets_allowed = stage.lossy
+            device.witness.resets_allowed = stage.lossy or fault.may_reset
         stage.writers.gate.opened.set()
         self._say(f"{fault.name} …")
         self._step = "striking"
         await asyncio.sleep(RUN_UP_SECONDS)
         try:
             await fault.strike(stage.site, choice, self.plan.fault_seconds * choice.uniform(0.8, 1.2))
-        except (AssertionError, OSError, redis.RedisError, subprocess.TimeoutExpired) as problem:
+        except STRIKING_FAILED as problem:
             self.report(Kind.NOT_HEALED, stage.site.topology, f"{type(problem).__name__}: {problem}")
         healed = time.monotonic()
         self._step = "healing"
@@ -194,7 +202,12 @@ class Check:
         deadline = time.monotonic() + self.plan.patience_seconds
         while True:
             # Asked again and again: a request that was given up may still be carried out.
-            position = await stage.rest.position(user.name)
+            try:
+                async with asyncio.timeout(HEALED_SECONDS):
+                    position = await stage.rest.position(user.name)
+            except TimeoutError:
+                self.report(Kind.STALLED, user.name, f"the store said for {HEALED_SECONDS:.0f} s to come again")
+                return
             behind = [device for device in user.devices if device.witness.position != position]
             if not behind:
                 return
@@ -209,9 +222,10 @@ class Check:
     async def _compare(self, stage: "_Stage", user: User, fault: Fault) -> None:
         """Compare what the devices know, what the store lists, and what was acknowledged."""
         try:
-            listed, position = await stage.rest.listed(user.name)
-        except RefusedError as refused:
-            self.report(Kind.INBOX_DIFFERS, user.name, str(refused))
+            async with asyncio.timeout(HEALED_SECONDS):
+                listed, position = await stage.rest.listed(user.name)
+        except (RefusedError, TimeoutError) as problem:
+            self.report(Kind.INBOX_DIFFERS, user.name, f"it can't be listed: {problem!r}")
             return
         for device in user.devices:
             witness = device.witness

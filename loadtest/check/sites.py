@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -29,6 +30,27 @@ SETTINGS = {
     "INBOX_LOG_RETENTION_EVENTS": "1000000",
     "INBOX_ACCESS_LOG": "false",
 }
+
+
+CLOCK = Path(__file__).parent / "clock"
+
+
+def with_clock(directory: Path, settings: Mapping[str, str]) -> dict[str, str]:
+    """Give the settings of a gateway on this data directory whose clock `set_clock` sets."""
+    path = os.pathsep.join(filter(None, (str(CLOCK), os.environ.get("PYTHONPATH"))))
+    return {**settings, "PYTHONPATH": path, "CHECK_CLOCK": str(_clock_file(directory))}
+
+
+def set_clock(gateway: Gateway, seconds: float) -> None:
+    """Set a gateway's wall clock forward or back, from the true time."""
+    file = _clock_file(gateway.data_dir)
+    new = file.with_suffix(".new")
+    new.write_text(str(seconds))
+    new.rename(file)
+
+
+def _clock_file(directory: Path) -> Path:
+    return directory.parent / f"{directory.name}.clock"
 
 
 @dataclass
@@ -70,6 +92,13 @@ class SingleSite(Site):
 
 
 @dataclass
+class ShortLogSite(SingleSite):
+    """The same, with logs of three events: who is away for a moment may have to be reset."""
+
+    topology: ClassVar[str] = "short_log"
+
+
+@dataclass
 class ClusterSite(Site):
     """One gateway with two workers on a cluster of three primaries with a replica each."""
 
@@ -94,21 +123,33 @@ class ClusterSite(Site):
 
 
 @contextlib.asynccontextmanager
-async def running_single(directory: Path, command: tuple[str, ...] = GATEWAY) -> AsyncIterator[SingleSite]:
+async def running_single(
+    directory: Path,
+    command: tuple[str, ...] = GATEWAY,
+    kind: type[SingleSite] = SingleSite,
+    **more_settings: str,
+) -> AsyncIterator[SingleSite]:
     """Run a SingleSite for a block."""
     data = directory / "redis"
     data.mkdir()
     with running_redis("valkey", data, "--appendonly", "yes", "--appendfsync", "always") as redis:
         back = Proxy([redis.port])
         await back.start()
-        settings = {**SETTINGS, "INBOX_REDIS_URL": f"redis://127.0.0.1:{back.port}/0"}
+        settings = {**SETTINGS, "INBOX_REDIS_URL": f"redis://127.0.0.1:{back.port}/0", **more_settings}
         gateways = [
-            Gateway(directory / "a", {**settings, "INBOX_WORKERS": "2"}, command=command),
-            Gateway(directory / "b", settings, command=command),
+            Gateway(path, with_clock(path, {**settings, "INBOX_WORKERS": workers}), command=command)
+            for path, workers in ((directory / "a", "2"), (directory / "b", "1"))
         ]
         async with _running(gateways) as front:
-            yield SingleSite(gateways, front, redis, back)
+            yield kind(gateways, front, redis, back)
         await back.stop()
+
+
+def running_short_log(
+    directory: Path, command: tuple[str, ...] = GATEWAY
+) -> contextlib.AbstractAsyncContextManager[SingleSite]:
+    """Run a ShortLogSite for a block."""
+    return running_single(directory, command, ShortLogSite, INBOX_LOG_RETENTION_EVENTS="3")
 
 
 @contextlib.asynccontextmanager
@@ -141,4 +182,4 @@ async def _running(gateways: list[Gateway]) -> AsyncIterator[Proxy]:
         await front.stop()
 
 
-SITES = {"single": running_single, "cluster": running_clustered}
+SITES = {"single": running_single, "short_log": running_short_log, "cluster": running_clustered}

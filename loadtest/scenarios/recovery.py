@@ -24,6 +24,9 @@ OUTSIDER_PAUSE_SECONDS = 0.1
 RETRY_SECONDS = 0.02
 RECOVERED_SECONDS = 60.0
 
+WRITTEN_SECONDS = 2.5
+"""After which a Redis that syncs its append-only file every second has written everything, come what may."""
+
 NOT_NOW = (409, 503)
 """Answers that say to come again; 409 while an earlier attempt may still be under way."""
 
@@ -32,7 +35,7 @@ async def run(bench: Bench) -> None:
     """Measure the gateway: no peer has a store to lose."""
     if bench.with_gateway:
         for transport in bench.transports:
-            target = GatewayOnRedis(bench.cores, bench.workers)
+            target = GatewayOnRedis(bench.cores, bench.workers, fsync="everysec")
             try:
                 await target.start()
                 await _measure(bench, target, transport)
@@ -58,6 +61,7 @@ async def _outage(bench: Bench, target: GatewayOnRedis, transport: str, crowd: C
         client.journal = journals[number // len(groups[0])]
         client.user = groups[number // len(groups[0])][0]  # the group's events are written down for its first user
         client.seen, client.out_of_order = [], 0
+    await settle(WRITTEN_SECONDS)
     pool, health, outsider = target.pool(), Healthz(target), _Outsider(target)
     with no_garbage_collection(), health.watching():
         asking = asyncio.create_task(outsider.run(), name="outsider")

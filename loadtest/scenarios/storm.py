@@ -1,10 +1,11 @@
 """All connections cut at once, all come back at once and resume; events are sent while they are away.
 
-`/healthz` is asked all the time.
+Once each is of another user, once all are of one. `/healthz` is asked all the time.
 """
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 from loadtest.bench import DELIVERY_SECONDS, VERDICT_SECONDS, Bench, Meter, crowd_faults, no_garbage_collection, until
 from loadtest.clients import Client, Crowd, settle
@@ -24,13 +25,15 @@ async def run(bench: Bench) -> None:
     if bench.with_gateway:
         for transport in bench.transports:
             async with bench.own() as target:
-                await _measure(bench, target, transport)
+                await _measure(bench, target, transport, [f"user{number}" for number in range(bench.plan.storm)])
+                await _measure(bench, target, transport, ["hot user"] * bench.plan.storm_of_one)
 
 
-async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
-    users = [f"user{number}" for number in range(bench.plan.storm)]
+async def _measure(bench: Bench, target: GatewayTarget, transport: str, connections: Sequence[str]) -> None:
+    """Cut and bring back connections, each of a user; a user may have several."""
+    users = list(dict.fromkeys(connections))
     crowd = Crowd()
-    await crowd.add(target.make(transport), users, None)
+    await crowd.add(target.make(transport), connections, None)
     await settle(0.5)
     faults = crowd_faults(crowd)
     positions = {client.user: client.position for client in crowd.clients}
@@ -41,6 +44,7 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
     journals = await publish_to_all(target, users, MISSED)
     journal_of = {user: journals[index // MOST_RECIPIENTS] for index, user in enumerate(users)}
     back, moments, health = Crowd(), [], Healthz(target)
+    expected = MISSED * len(connections)
     with no_garbage_collection(), health.watching():
         meter, started = Meter(target), time.perf_counter()
 
@@ -49,12 +53,12 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
             client.ready.add_done_callback(lambda _: moments.append(time.perf_counter() - started))
             return client
 
-        await back.add(make_timed, users, None, AT_ONCE)
+        await back.add(make_timed, connections, None, AT_ONCE)
         ready_seconds = time.perf_counter() - started
-        await until(lambda: sum(journal.received for journal in journals) >= MISSED * len(users), DELIVERY_SECONDS)
+        await until(lambda: sum(journal.received for journal in journals) >= expected, DELIVERY_SECONDS)
         seconds = time.perf_counter() - started
         await meter.trailing()
-        figures = meter.figures(len(users))
+        figures = meter.figures(len(connections))
     await asyncio.sleep(VERDICT_SECONDS)
     for journal, group in zip(journals, groups_of(users), strict=True):
         names = set(group)
@@ -66,12 +70,13 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
         "storm",
         target,
         transport,
-        len(users),
+        len(connections),
         faults + crowd_faults(back) + Faults(failed=health.failed),
+        users=len(users),
         delivered=sum(journal.received for journal in journals),
         all_ready_seconds=ready_seconds,
         all_caught_up_seconds=seconds,
-        per_second=len(users) / seconds,
+        per_second=len(connections) / seconds,
         ready_after_ms=percentiles(moments),
         healthz_max_ms=health.slowest_ms,
         **figures,

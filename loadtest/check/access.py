@@ -1,0 +1,79 @@
+"""Connections that rest on a token, on every node: they must end when it does, whatever else goes on."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from loadtest.check.servers import ADMIN, Gateway
+
+MOST_SECONDS = 3.0
+"""The promise is one second, which tests hold it to; while all else fails, a busy machine may take its time."""
+
+TOKEN_REVOKED = 4508
+READY_SECONDS = 30.0
+CONNECTIONS = 10
+"""On each node."""
+
+
+@dataclass
+class Resting:
+    """Open connections of one token."""
+
+    token_id: str
+    sockets: Sequence[ClientConnection]
+
+    async def all_end(self, since: float) -> None:
+        """Wait until each was told. Raises AssertionError for one that was not in time, or not this."""
+        codes = await asyncio.gather(*(_closing_code(socket) for socket in self.sockets))
+        took = time.monotonic() - since
+        assert set(codes) == {TOKEN_REVOKED}, f"closed with {codes}"
+        assert took <= MOST_SECONDS, f"the last of {len(codes)} connections ended after {took:.2f} s"
+
+
+@asynccontextmanager
+async def resting_on_a_token(gateways: Sequence[Gateway], user: str) -> AsyncIterator[Resting]:
+    """Issue a token for a block, and open connections with it at every gateway."""
+    async with httpx.AsyncClient(base_url=gateways[0].url, timeout=10) as http, AsyncExitStack() as stack:
+        body = {"external_id": user, "expiry": 600}
+        issued = (await http.post("/v2/jwt/user", headers=ADMIN, json=body)).raise_for_status().json()
+        bearer = {"Authorization": f"Bearer {issued['token']}"}
+        sockets = []
+        for gateway in gateways:
+            for _ in range(CONNECTIONS):
+                sockets.append(await _open(gateway, bearer))
+                stack.push_async_callback(sockets[-1].close)
+        yield Resting(issued["token_id"], sockets)
+
+
+async def discard(gateway: Gateway, token_id: str) -> float:
+    """Discard a token; give when, in monotonic seconds."""
+    async with httpx.AsyncClient(base_url=gateway.url, timeout=10) as http:
+        (await http.delete(f"/v2/jwt/user/{token_id}", headers=ADMIN)).raise_for_status()
+    return time.monotonic()
+
+
+async def _open(gateway: Gateway, headers: dict[str, str]) -> ClientConnection:
+    """Open a connection; again when it is sent away, as by a worker that has not heard its Redis for a moment."""
+    async with asyncio.timeout(READY_SECONDS):
+        while True:
+            socket = await connect(gateway.websocket_url, additional_headers=headers, compression=None, proxy=None)
+            if json.loads(await socket.recv())["type"] == "ready":
+                return socket
+            await socket.close()
+            await asyncio.sleep(0.1)
+
+
+async def _closing_code(socket: ClientConnection) -> int:
+    try:
+        async with asyncio.timeout(10):
+            while True:
+                await socket.recv()
+    except (ConnectionClosed, TimeoutError):
+        return socket.close_code or 0
