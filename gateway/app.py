@@ -156,15 +156,15 @@ class Worker:
                 self._directory.forget_cached(ProjectId(project_id), UserId(user_id))
             case [word, api_key] if word == CONTROL_PROJECT:
                 self.projects.forget_cached(api_key)
-                self.hub.project_changed(api_key)
+                self.hub.access.project_changed(api_key)
             case [word, api_key, project_id] if word == CONTROL_PROJECT_DELETED:
                 self.projects.forget_cached(api_key)
-                self.hub.project_changed(api_key)
+                self.hub.access.project_changed(api_key)
                 self.activity.forget(ProjectId(project_id))
             case _:
                 self._directory.forget_all()
                 self.projects.forget_all()
-                self.hub.all_projects_changed()
+                self.hub.access.all_projects_changed()
                 self.jobs.wake()
 
     def _not_ready(self) -> str:

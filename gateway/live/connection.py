@@ -35,7 +35,8 @@ from gateway.domain.signing import NO_PROOF
 from gateway.telemetry import CLOSED, CONNECTIONS, DELIVERED, GAPS, OPENED, RESETS, RESUMES, SLOW_READERS
 
 if TYPE_CHECKING:
-    from gateway.live.hub import Feed, Hub
+    from gateway.live.feed import Feed
+    from gateway.live.hub import Hub
 
 TRANSPORTS = ("websocket", "sse", "sse_http10")
 

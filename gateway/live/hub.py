@@ -4,8 +4,7 @@ connect   admit: verify → subscribe the user's channel (first connection only)
 publish   dispatch: one lookup, encode once per transport, write to each connection; nothing awaits. A shared content
           that this worker has not read yet comes from the log instead, and is at hand from then on
 repair    read_log: sessions with a gap, or all of them after the link was down, read the log again
-end       what a connection rests on ends: its token by a message on the user's channel, or found when the log is read,
-          which is subscribed before and so misses none; its secret, key or project by a control message
+end       what a connection rests on ends: access.py
 """
 
 import asyncio
@@ -19,21 +18,19 @@ from gateway.auth import Authenticator
 from gateway.domain.errors import ApiError, CloseCode, ErrorCode, api_error
 from gateway.domain.event import Event, Position
 from gateway.domain.guard import Guard, TokenRevokedError, UserDeletedError
-from gateway.domain.principal import Credentials, Principal, Project, User
+from gateway.domain.principal import Credentials, Principal, User
 from gateway.domain.session import ReadLog, SessionLimits, SessionState
+from gateway.live.access import CHECKS_IN_ONE_GO, Access, access_ended, end, user_deleted
 from gateway.live.connection import CLOSE_SECONDS, NO_TOKEN, Connection, Token, retry_after_ms
+from gateway.live.feed import Feed
 from gateway.live.wheel import Wheel
 from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.activity import ActiveUsers
 from gateway.store.client import StoreUnavailableError
-from gateway.store.inbox import DELETED_MESSAGE, InboxStore
+from gateway.store.inbox import InboxStore
 from gateway.store.pubsub import PubSubLink
-from gateway.store.tokens import REVOKED_BEFORE_MESSAGE, REVOKED_MESSAGE
 from gateway.telemetry import DELIVERED, DELIVERY_SECONDS, RESYNCS, SUBSCRIBED_USERS, log
-
-NOWHERE = Position("", -1)
-"""No event's position, and none that an event follows."""
 
 TICK_SECONDS = 0.25
 
@@ -56,30 +53,12 @@ _CLOSE_CODES = {
     ErrorCode.ORIGIN_NOT_ALLOWED.kind.code: CloseCode.FORBIDDEN,
 }
 
-CHECKS_IN_ONE_GO = 500
-"""Connections looked at, and perhaps closed, before others get their turn: some 20 ms."""
-
 
 class HasDeadline(Protocol):
     """What is told when its deadline has come."""
 
     def on_deadline(self, now: float) -> None:
         """Act on it; `now` is monotonic seconds."""
-
-
-class Feed:
-    """One user's open inboxes on this worker."""
-
-    __slots__ = ("api_key", "channel", "connections", "newest", "subscription", "user")
-
-    def __init__(self, user: User, api_key: str, channel: bytes):
-        self.user = user
-        self.api_key = api_key
-        self.channel = channel
-        self.connections: list[Connection] = []
-        self.newest = NOWHERE
-        """The position of the last event that was delivered."""
-        self.subscription: asyncio.Future[None] | None = None
 
 
 class Hub:
@@ -115,13 +94,11 @@ class Hub:
         self._worker_id = worker_id
         self._connection_count = 0
         self._feeds: dict[bytes, Feed] = {}
+        self.access = Access(authenticator, self._feeds, self._schedule)
         self._reads: dict[tuple[Feed, Position | None], list[Connection]] = {}
         self._read_slots = asyncio.Semaphore(CONCURRENT_READS)
         self._admissions = asyncio.Semaphore(CONCURRENT_ADMISSIONS)
         self._tasks: asyncio.TaskGroup | None = None
-        self._changed_projects: set[str] = set()
-        self._perhaps_changed_projects: set[str] = set()
-        self._project_changed = asyncio.Event()
         self._interrupted: dict[Feed, None] = {}
         self._interruption = asyncio.Event()
         link.on_messages = self.dispatch
@@ -132,7 +109,7 @@ class Hub:
         async with asyncio.TaskGroup() as self._tasks:
             self._tasks.create_task(self._link.run(), name="pubsub-link")
             self._tasks.create_task(self._tick(), name="hub-tick")
-            self._tasks.create_task(self._check_projects(), name="hub-check-projects")
+            self._tasks.create_task(self.access.run(), name="hub-access")
             self._tasks.create_task(self._resync_in_turn(), name="hub-resync")
 
     def users(self) -> Iterator[User]:
@@ -193,7 +170,7 @@ class Hub:
                 self._deliver(feed, run)
                 run = []
                 if event is None:
-                    self._access_ended(feed, message)
+                    access_ended(feed, message)
                 elif complete:
                     run.append(event)
                 else:
@@ -235,18 +212,6 @@ class Hub:
         read = self._share_read(connection, after)
         if read is not None:
             self._spawn(*read)
-
-    # -- what connections rest on
-
-    def project_changed(self, api_key: str) -> None:
-        """Close what rests on something that this project no longer has."""
-        self._changed_projects.add(api_key)
-        self._project_changed.set()
-
-    def all_projects_changed(self) -> None:
-        """Do so for every project: some change may not have been heard of."""
-        self._perhaps_changed_projects.update(feed.api_key for feed in self._feeds.values())
-        self._project_changed.set()
 
     # -- shutdown
 
@@ -310,7 +275,7 @@ class Hub:
                 connection.carry_out(session.refused(CloseCode.TOO_MANY_CONNECTIONS))
                 return
             # What was heard of the project before we joined was not told to us.
-            self._check_ground(connection, await self._authenticator.current(principal.project))
+            self.access.check_ground(connection, await self._authenticator.current(principal.project))
         except ApiError as error:
             code = _CLOSE_CODES.get(error.code, CloseCode.UNAUTHORIZED)
             connection.carry_out(session.refused(code, error.problems[0]))
@@ -387,7 +352,7 @@ class Hub:
         else:
             connection.carry_out(session.renewed(principal.expires_at))
             self._schedule(connection)
-            self._check_ground(connection, project)
+            self.access.check_ground(connection, project)
 
     def _renewal_refused(self, connection: Connection, before: tuple[str, Token, int | None], error: ApiError) -> None:
         """Go on with the credentials as they were, which may have ended while they did not count."""
@@ -400,7 +365,7 @@ class Hub:
             session.rests_until(before[2])
             connection.carry_out(session.resync())
             if connection.feed is not None:
-                self.project_changed(connection.feed.api_key)
+                self.access.project_changed(connection.feed.api_key)
 
     def _schedule(self, connection: Connection) -> None:
         """Set the deadline of a connection anew."""
@@ -434,85 +399,13 @@ class Hub:
                 return
             except UserDeletedError as deleted:
                 await self._authenticator.forget(deleted.user)
-                self._user_deleted(connections)
+                user_deleted(connections)
                 return
         for connection in connections:
             if connection.token in page.revoked:
-                _end(connection, CloseCode.TOKEN_REVOKED, ErrorCode.TOKEN_REVOKED)
+                end(connection, CloseCode.TOKEN_REVOKED, ErrorCode.TOKEN_REVOKED)
             else:
                 connection.carry_out(connection.session.log_read(page))
-
-    def _access_ended(self, feed: Feed, message: bytes) -> None:
-        """Close what a message says has ended. Raises ValueError for one that nobody should send."""
-        if message == DELETED_MESSAGE:
-            self._user_deleted(feed.connections)
-        elif message.startswith(REVOKED_MESSAGE):
-            token_id = message.removeprefix(REVOKED_MESSAGE).decode()
-            for connection in tuple(feed.connections):
-                if connection.token[0] == token_id:
-                    _end(connection, CloseCode.TOKEN_REVOKED, ErrorCode.TOKEN_REVOKED)
-        elif message.startswith(REVOKED_BEFORE_MESSAGE):
-            before = int(message.removeprefix(REVOKED_BEFORE_MESSAGE))
-            for connection in tuple(feed.connections):
-                issued_at = connection.token[1]
-                if issued_at is not None and issued_at < before:
-                    _end(connection, CloseCode.TOKEN_REVOKED, ErrorCode.TOKEN_REVOKED)
-        else:
-            raise ValueError("nothing that we publish")
-
-    async def _check_projects(self) -> None:
-        """Look at the connections of projects that have changed, until cancelled."""
-        while True:
-            await self._project_changed.wait()
-            self._project_changed.clear()
-            changed, self._changed_projects = self._changed_projects, set()
-            perhaps, self._perhaps_changed_projects = self._perhaps_changed_projects, set()
-            try:
-                projects = await self._projects_to_check(changed, perhaps)
-            except StoreUnavailableError:
-                self._changed_projects |= changed
-                self._perhaps_changed_projects |= perhaps
-                self._project_changed.set()
-                await asyncio.sleep(READ_RETRY_SECONDS * random.uniform(0.5, 1.5))
-                continue
-            feeds = [feed for feed in self._feeds.values() if feed.api_key in projects]
-            connections = [connection for feed in feeds for connection in feed.connections]
-            for number, connection in enumerate(connections):
-                if connection.feed is not None:
-                    self._check_ground(connection, projects[connection.feed.api_key])
-                if number % CHECKS_IN_ONE_GO == CHECKS_IN_ONE_GO - 1:
-                    await asyncio.sleep(0)
-
-    async def _projects_to_check(self, changed: set[str], perhaps: set[str]) -> dict[str, Project | None]:
-        served = {feed.api_key for feed in self._feeds.values()}
-        projects = dict(await self._authenticator.projects((changed | perhaps) & served))
-        missing = [api_key for api_key in perhaps - changed if api_key in projects and projects[api_key] is None]
-        if missing and await self._authenticator.knows_nothing():
-            # Nobody deleted these: the store came back without its data. Who is here may stay and is told to reset.
-            for api_key in missing:
-                del projects[api_key]
-        return projects
-
-    def _check_ground(self, connection: Connection, project: Project | None) -> None:
-        """Close a connection unless the project, as it is now, still has what its credentials rest on."""
-        feed, session = connection.feed, connection.session
-        if feed is None or session.closed:
-            return
-        if project is None or project.id != feed.user.project_id or connection.ground not in project.grounds:
-            _end(connection, CloseCode.CREDENTIALS_ROTATED, ErrorCode.CREDENTIALS_ROTATED)
-            return
-        until = project.grounds[connection.ground]
-        # An end, once known, stays: an answer that knows of none may be the older one.
-        if until is not None and until != session.ground_until:
-            session.rests_until(until)
-            self._schedule(connection)
-
-    def _user_deleted(self, connections: Sequence[Connection]) -> None:
-        for connection in tuple(connections):
-            session = connection.session
-            # Who is only just coming in was led by an outdated name, and finds the right user the next time.
-            code = CloseCode.USER_DELETED if session.ready else CloseCode.TRY_AGAIN_LATER
-            connection.carry_out(session.close(code, retry_after_ms()))
 
     def _read_failed(self, connections: list[Connection]) -> None:
         for connection in connections:
@@ -580,10 +473,3 @@ class Hub:
                 self._schedule(connection)
             if number % CHECKS_IN_ONE_GO == CHECKS_IN_ONE_GO - 1:
                 await asyncio.sleep(0)
-
-
-def _end(connection: Connection, code: CloseCode, reason: ErrorCode) -> None:
-    """Close a connection whose access ended; one that is only just coming in is refused, with the reason."""
-    session = connection.session
-    problem = None if session.ready else api_error(reason).problems[0]
-    connection.carry_out(session.close(code, problem=problem))

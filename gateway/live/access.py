@@ -1,0 +1,134 @@
+"""What live connections rest on, and what becomes of them when that ends.
+
+A token ends by a message on its user's channel, or is found revoked when the log is read, which is subscribed before
+and so misses none. A secret, a key or a project ends by a control message, and whoever may have missed one looks at all
+projects that it serves.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+
+from gateway.auth import Authenticator
+from gateway.domain.errors import CloseCode, ErrorCode, api_error
+from gateway.domain.principal import Project
+from gateway.live.connection import Connection, retry_after_ms
+from gateway.live.feed import Feed
+from gateway.store.client import StoreUnavailableError
+from gateway.store.inbox import DELETED_MESSAGE
+from gateway.store.tokens import REVOKED_BEFORE_MESSAGE, REVOKED_MESSAGE
+
+RETRY_SECONDS = 0.5
+"""Between two tries to read projects that have changed."""
+
+CHECKS_IN_ONE_GO = 500
+"""Connections looked at, and perhaps closed, before others get their turn: some 20 ms."""
+
+
+class Access:
+    """Holds the connections of some feeds against their projects as they change. `run` must be running.
+
+    `reschedule` is told of connections whose next deadline has changed.
+    """
+
+    def __init__(
+        self, authenticator: Authenticator, feeds: Mapping[bytes, Feed], reschedule: Callable[[Connection], None]
+    ):
+        self._authenticator = authenticator
+        self._feeds = feeds
+        self._reschedule = reschedule
+        self._changed_projects: set[str] = set()
+        self._perhaps_changed_projects: set[str] = set()
+        self._project_changed = asyncio.Event()
+
+    def project_changed(self, api_key: str) -> None:
+        """Close what rests on something that this project no longer has."""
+        self._changed_projects.add(api_key)
+        self._project_changed.set()
+
+    def all_projects_changed(self) -> None:
+        """Do so for every project: some change may not have been heard of."""
+        self._perhaps_changed_projects.update(feed.api_key for feed in self._feeds.values())
+        self._project_changed.set()
+
+    async def run(self) -> None:
+        """Look at the connections of projects that have changed, until cancelled."""
+        while True:
+            await self._project_changed.wait()
+            self._project_changed.clear()
+            changed, self._changed_projects = self._changed_projects, set()
+            perhaps, self._perhaps_changed_projects = self._perhaps_changed_projects, set()
+            try:
+                projects = await self._projects_to_check(changed, perhaps)
+            except StoreUnavailableError:
+                self._changed_projects |= changed
+                self._perhaps_changed_projects |= perhaps
+                self._project_changed.set()
+                await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))
+                continue
+            feeds = [feed for feed in self._feeds.values() if feed.api_key in projects]
+            connections = [connection for feed in feeds for connection in feed.connections]
+            for number, connection in enumerate(connections):
+                if connection.feed is not None:
+                    self.check_ground(connection, projects[connection.feed.api_key])
+                if number % CHECKS_IN_ONE_GO == CHECKS_IN_ONE_GO - 1:
+                    await asyncio.sleep(0)
+
+    async def _projects_to_check(self, changed: set[str], perhaps: set[str]) -> dict[str, Project | None]:
+        served = {feed.api_key for feed in self._feeds.values()}
+        projects = dict(await self._authenticator.projects((changed | perhaps) & served))
+        missing = [api_key for api_key in perhaps - changed if api_key in projects and projects[api_key] is None]
+        if missing and await self._authenticator.knows_nothing():
+            # Nobody deleted these: the store came back without its data. Who is here may stay and is told to reset.
+            for api_key in missing:
+                del projects[api_key]
+        return projects
+
+    def check_ground(self, connection: Connection, project: Project | None) -> None:
+        """Close a connection unless the project, as it is now, still has what its credentials rest on."""
+        feed, session = connection.feed, connection.session
+        if feed is None or session.closed:
+            return
+        if project is None or project.id != feed.user.project_id or connection.ground not in project.grounds:
+            end(connection, CloseCode.CREDENTIALS_ROTATED, ErrorCode.CREDENTIALS_ROTATED)
+            return
+        until = project.grounds[connection.ground]
+        # An end, once known, stays: an answer that knows of none may be the older one.
+        if until is not None and until != session.ground_until:
+            session.rests_until(until)
+            self._reschedule(connection)
+
+
+def access_ended(feed: Feed, message: bytes) -> None:
+    """Close what a message says has ended. Raises ValueError for one that nobody should send."""
+    if message == DELETED_MESSAGE:
+        user_deleted(feed.connections)
+    elif message.startswith(REVOKED_MESSAGE):
+        token_id = message.removeprefix(REVOKED_MESSAGE).decode()
+        for connection in tuple(feed.connections):
+            if connection.token[0] == token_id:
+                end(connection, CloseCode.TOKEN_REVOKED, ErrorCode.TOKEN_REVOKED)
+    elif message.startswith(REVOKED_BEFORE_MESSAGE):
+        before = int(message.removeprefix(REVOKED_BEFORE_MESSAGE))
+        for connection in tuple(feed.connections):
+            issued_at = connection.token[1]
+            if issued_at is not None and issued_at < before:
+                end(connection, CloseCode.TOKEN_REVOKED, ErrorCode.TOKEN_REVOKED)
+    else:
+        raise ValueError("nothing that we publish")
+
+
+def user_deleted(connections: Sequence[Connection]) -> None:
+    """Close the connections of a user who is no more."""
+    for connection in tuple(connections):
+        session = connection.session
+        # Who is only just coming in was led by an outdated name, and finds the right user the next time.
+        code = CloseCode.USER_DELETED if session.ready else CloseCode.TRY_AGAIN_LATER
+        connection.carry_out(session.close(code, retry_after_ms()))
+
+
+def end(connection: Connection, code: CloseCode, reason: ErrorCode) -> None:
+    """Close a connection whose access ended; one that is only just coming in is refused, with the reason."""
+    session = connection.session
+    problem = None if session.ready else api_error(reason).problems[0]
+    connection.carry_out(session.close(code, problem=problem))
