@@ -114,6 +114,7 @@ class Link:
         self._timeout = timeout_seconds
         self._exchange: _Exchange | None = None
         self._opening: asyncio.Task[_Exchange] | None = None
+        self._ended = False
 
     async def request(self, *commands: bytes) -> list[Any]:
         """Send packed commands together; give their replies, in order, ReplyErrors among them.
@@ -135,25 +136,46 @@ class Link:
         return [await future for future in futures]
 
     def close(self) -> None:
-        """Drop the connection; the next request opens another."""
+        """Drop the connection, and one that is being opened; the next request opens another."""
+        if self._opening is not None:
+            self._opening.cancel()
+            self._opening = None
         if self._exchange is not None:
             self._exchange.give_up(WireLostError("the connection was closed"))
 
+    def end(self) -> None:
+        """Drop the connection for good: who still asks is told that it is lost, and opens nothing behind our back."""
+        self._ended = True
+        self.close()
+
     async def _open(self) -> _Exchange:
         """Open the connection, once for all who wait for it."""
+        if self._ended:
+            raise WireLostError("the connection was closed")
         if self._opening is None:
             self._opening = asyncio.create_task(self._opened(), name="redis-connect")
             self._opening.add_done_callback(_take_note)
-        # A caller that is cancelled must not take the others' connection along.
-        return await asyncio.shield(self._opening)
+        try:
+            # A caller that is cancelled must not take the others' connection along.
+            return await asyncio.shield(self._opening)
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if caller is not None and caller.cancelling():
+                raise
+            raise WireLostError("the connection was closed") from None
 
     async def _opened(self) -> _Exchange:
         exchange = self._new_exchange()
         try:
             await exchange.open(self._make_connection(), self._timeout)
+            if self._opening is not asyncio.current_task():
+                # Closed meanwhile, and the cancellation was swallowed on its way.
+                exchange.abort()
+                raise WireLostError("the connection was closed")
             self._exchange = exchange
         finally:
-            self._opening = None
+            if self._opening is asyncio.current_task():
+                self._opening = None
         return exchange
 
     def _new_exchange(self) -> _Exchange:

@@ -52,6 +52,11 @@ class Node:
         self.link.close()
         self.write_link.close()
 
+    def end(self) -> None:
+        """Drop both connections for good."""
+        self.link.end()
+        self.write_link.end()
+
 
 class Topology:
     """The servers that this process writes to. `on_change` is called when their list or the map of slots changed."""
@@ -66,6 +71,7 @@ class Topology:
         self._slots: list[Node] = []
         self._serving: list[Node] = []
         self._refreshing: asyncio.Task[None] | None = None
+        self._ended = False
         if self.clustered:
             self._seeds, self._arguments = _parse_cluster(url)
             for seed in self._seeds:
@@ -123,11 +129,12 @@ class Topology:
         return self._refreshing
 
     def close(self) -> None:
-        """Drop every connection."""
+        """Drop every connection, for good."""
+        self._ended = True
         if self._refreshing is not None:
             self._refreshing.cancel()
         for node in self._nodes.values():
-            node.close()
+            node.end()
 
     async def _refresh(self) -> None:
         try:
@@ -181,7 +188,7 @@ class Topology:
         self._serving = list(dict.fromkeys(self._slots))
         kept = {*self._seeds, *(node.name for node in self._serving)}
         for name in self._nodes.keys() - kept:
-            self._nodes.pop(name).close()
+            self._nodes.pop(name).end()
         for notify in self.on_change:
             notify()
 
@@ -189,6 +196,8 @@ class Topology:
         host, _, port = name.rpartition(":")
         pool = ConnectionPool(**{**self._arguments, **self._common(), "host": host, "port": int(port)})
         node = self._nodes[name] = Node(name, pool.make_connection, self.timeout_seconds, self._replicated)
+        if self._ended:
+            node.end()
         return node
 
     def _common(self) -> dict[str, Any]:

@@ -53,6 +53,9 @@ class Wire(asyncio.Protocol, ABC):
             # RuntimeError is uvloop's for a write on a socket that the server has closed.
             await connection.disconnect(nowait=True)
             raise WireLostError(type(problem).__name__) from problem
+        except asyncio.CancelledError:
+            await connection.disconnect(nowait=True)
+            raise
         # redis-py has no public way to give its socket away.
         writer = connection._writer
         connection._reader = connection._writer = None

@@ -21,7 +21,7 @@ from gateway.store.pubsub import PubSubLink
 from gateway.store.topology import Topology, slot_of
 from tests.cluster import PRIMARIES, Cluster, running_cluster
 from tests.servers import wait_for
-from tests.store.conftest import at, new_user
+from tests.store.conftest import at, close, new_user
 from tests.store.test_pubsub import Ears
 
 FAILOVER_SECONDS = 40.0
@@ -39,8 +39,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 async def client(cluster: Cluster) -> AsyncIterator[FunctionClient]:
     client = FunctionClient(Topology(Settings(redis_url=cluster.url)))
     yield client
-    client.close()
-    await asyncio.sleep(0)  # the sockets are closed in the next turn
+    await close(client)
 
 
 @pytest.fixture
@@ -134,16 +133,14 @@ async def test_a_hung_primary_fails_its_own_calls_in_time_and_no_others(cluster:
                 await asyncio.sleep(0.05)
     await asyncio.to_thread(wait_for, cluster.healthy, "the hung server to come back", FAILOVER_SECONDS)
     await asyncio.gather(*(read(client, name) for name in names))
-    client.close()
-    await asyncio.sleep(0)  # the sockets are closed in the next turn
+    await close(client)
 
 
 async def test_one_node_that_answers_is_enough_to_begin_with(cluster: Cluster) -> None:
     url = cluster.url.replace("redis+cluster://", "redis+cluster://127.0.0.1:1,")
     client = FunctionClient(Topology(Settings(redis_url=url)))
     await read(client, channel(new_user()))
-    client.close()
-    await asyncio.sleep(0)  # the sockets are closed in the next turn
+    await close(client)
 
 
 async def test_what_is_published_anywhere_in_the_cluster_is_heard(
@@ -237,8 +234,7 @@ async def test_a_call_fails_clearly_while_no_node_answers() -> None:
     client = FunctionClient(Topology(Settings(redis_url="redis+cluster://127.0.0.1:1,127.0.0.1:2")))
     with pytest.raises(StoreUnavailableError):
         await client.call("read_log", "x")
-    client.close()
-    await asyncio.sleep(0)  # the sockets are closed in the next turn
+    await close(client)
 
 
 async def create(inboxes: InboxStore, user: User, number: int) -> None:

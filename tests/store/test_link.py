@@ -223,3 +223,31 @@ async def test_a_loss_fails_what_waits_for_a_replica(pair: tuple[RedisServer, Re
     assert [type(each) for each in await asyncio.gather(*calls, return_exceptions=True)] == [WireLostError] * 3
     link.close()
     plain.close()
+
+
+async def test_a_link_that_is_closed_while_it_opens_fails_who_waits_and_opens_again(tmp_path: Path) -> None:
+    with running_redis("valkey", tmp_path) as server:
+        assert server.process is not None
+        server.process.send_signal(signal.SIGSTOP)
+        link = CountingLink(server.url)
+        for turns in (0, 1, 20):  # before it is begun, and in the middle of it
+            waiting = [asyncio.create_task(ask(link, "ECHO", "x")) for _ in range(2)]
+            await asyncio.sleep(0)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            link.close()
+            answers = await asyncio.gather(*waiting, return_exceptions=True)
+            assert [type(answer) for answer in answers] == [WireLostError] * 2
+        server.process.send_signal(signal.SIGCONT)
+        assert await ask(link, "ECHO", "x") == b"x"
+        link.close()
+
+
+async def test_a_link_that_has_ended_opens_nothing_any_more(redis_server: RedisServer) -> None:
+    link = CountingLink(redis_server.url)
+    await ask(link, "ECHO", "x")
+    link.end()
+    with pytest.raises(WireLostError):
+        await ask(link, "ECHO", "x")
+    assert link.opened == 1
+    await asyncio.sleep(0)

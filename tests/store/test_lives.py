@@ -1,6 +1,5 @@
 """Servers that die, or whose replica takes over: no gap is silent, and nobody is reset who need not be."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from gateway.store.contents import Content, ContentStore
 from gateway.store.inbox import Delivery, InboxStore, Moment, Retention
 from gateway.store.topology import Topology
 from tests.servers import RedisServer, running_redis, wait_for
-from tests.store.conftest import new_user
+from tests.store.conftest import close, new_user
 
 FIELDS = {"title": "t", "content": None, "action_url": None, "category": "", "topic": "", "custom_attributes": None}
 
@@ -31,8 +30,7 @@ async def client_on(server: RedisServer) -> AsyncIterator[FunctionClient]:
     try:
         yield client
     finally:
-        client.close()
-        await asyncio.sleep(0)  # the sockets are closed in the next turn
+        await close(client)
 
 
 @contextlib.asynccontextmanager
