@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 READY_SECONDS = 60.0
 REACH_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
+"""How long a start waits for a Redis of one's own, which may be starting as well."""
 DEMO_FILE = "demo-project.json"
 USER_TOKEN_SECONDS = 3600
 WORKSPACE_TOKEN_SECONDS = 30 * 24 * 3600
@@ -110,7 +112,18 @@ def prepare() -> None:
             keys = _demo_keys(settings)
             await projects.keep("Demo", keys["api_key"], keys["api_secret"], hmac_enabled=True)
 
-    _run_with_projects(settings, work)
+    deadline, told = time.monotonic() + PATIENCE_SECONDS, ""
+    while True:
+        try:
+            _run_with_projects(settings, work)
+            return
+        except SupervisorError as problem:
+            if settings.embedded or time.monotonic() > deadline:
+                raise
+            if str(problem) != told:
+                told = str(problem)
+                click.echo(f"inbox-gateway: {told}; trying again for {PATIENCE_SECONDS:.0f} s", err=True)
+        time.sleep(0.5)
 
 
 @cli.command(hidden=True)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -490,6 +491,18 @@ async def test_a_redis_that_lost_its_data_resets_the_clients_that_are_connected(
                 assert (reset["type"], reset["reason"]) == ("reset", "epoch_changed")
                 assert epoch(reset["position"]) != epoch(client.position)
                 assert offset(reset["position"]) == 0
+
+
+def test_a_gateway_that_starts_before_its_redis_waits_for_it(data_dir: Path, tmp_path: Path) -> None:
+    with running_redis("valkey", tmp_path) as server:
+        server.stop()
+        gateway = Gateway(data_dir, {"INBOX_REDIS_URL": server.url, "INBOX_REDIS_TIMEOUT_SECONDS": "0.5"})
+        with ThreadPoolExecutor(1) as pool:
+            starting = pool.submit(gateway.start)
+            wait_for(lambda: "trying again" in gateway.log, "the gateway to say what it waits for", 30)
+            server.start()
+            starting.result(60)
+        assert gateway.stop() == 0
 
 
 async def test_a_foreign_message_on_a_users_channel_harms_nobody(data_dir: Path, tmp_path: Path) -> None:
