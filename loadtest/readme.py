@@ -25,7 +25,7 @@ _ALT = {
     "memory": "Resident memory per idle connection against connections",
 }
 
-_DROPPED = {"settings", "samples", "rounds_cpu_us", "growth", "generator_lag_ms", "answer_ms", "ratio_asyncio"}
+_DROPPED = {"settings", "samples", "rounds_cpu_us", "growth", "generator_lag_ms", "ratio_asyncio"}
 """Figures of rows that no table or plot here has."""
 
 
