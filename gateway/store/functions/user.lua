@@ -273,7 +273,7 @@ local RECORD = {
   'email', 'external_id', 'first_name', 'last_name', 'custom_attributes',
 }
 
--- ->  the user's record, read once for the guard, the log and the recipient that items show; false is not there
+-- ->  the user's record, in RECORD's order, read once for the guard, the log and the recipient; false is not there
 local function read_record(user)
   local value = redis.call('HMGET', user, unpack(RECORD))
   return {
