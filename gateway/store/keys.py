@@ -178,14 +178,13 @@ USER_SUFFIXES = {
     # hash item id -> `sent seen read archived length(category) categorytopic`, unix seconds or 0; an `r` before the
     # length says that the request that brought it may come again. Until deleted.
     "STATES": ":states",
-    # sorted sets item id by creation offset, one per bucket (a digit follows) and scope: the whole inbox,
+    # sorted sets item id by creation offset, one per bucket (a digit follows) of the whole inbox,
     "INBOX": ":i",
-    # a category (its name follows the digit),
+    # and one per bucket and category (its name follows the digit).
     "CATEGORY": ":c",
-    # a topic,
-    "TOPIC": ":t",
-    # and a category with a topic (length of the category, both names). While they hold items.
-    "PAIR": ":p",
+    # sorted set per bucket, all scores 0: of an item that has a topic a member for that, and one for that with its
+    # category, each of them the list's name, the offset (6 bytes) and the item id. These three while they hold items.
+    "TOPICS": ":t",
     # string: the outcome that creating this item id (it follows) has again though there is no item: it was deleted, or
     # muted when a request that may come again brought it. 24 h after the item; a minute if it may not come again.
     "SETTLED": ":settled:",

@@ -5,20 +5,21 @@ upgrade, each with its own functions.
 """
 
 import hashlib
+import re
 from importlib.resources import files
 
 from gateway.store import keys
 
-# A file may use what the ones before it define.
-_SOURCES = (
-    "user.lua",
+# A file may use what the ones of these that come before it define.
+_SHARED = ("item.lua", "index.lua", "log.lua", "guard.lua", "roster.lua", "preferences.lua")
+
+# What these define is their own: Lua has room for 200 names that all can see.
+_OWN = (
     "read.lua",
     "tokens.lua",
-    "preferences.lua",
     "devices.lua",
     "change.lua",
     "contents.lua",
-    "roster.lua",
     "directory.lua",
     "jobs.lua",
     "projects.lua",
@@ -125,24 +126,26 @@ RECORDING = frozenset((*USER_FUNCTIONS, *PLAIN_FUNCTIONS)) - frozenset(_UNRECORD
 """Functions that write what must last once it was acknowledged."""
 
 
-def _body() -> str:
+_CALLBACKS = {
+    **{function: (f"guarded({function})", "{}") for function in USER_FUNCTIONS},
+    **{f"{function}_uncounted": (f"guarded({function})", "{'no-writes'}") for function in UNCOUNTED},
+    **{function: (function, "{}") for function in PLAIN_FUNCTIONS},
+    **{function: (function, "{'no-writes'}") for function in READ_FUNCTIONS},
+}
+"""What runs for each name, and its flags."""
+
+
+def _constants() -> str:
     suffixes = keys.USER_SUFFIXES | keys.DIRECTORY_SUFFIXES | keys.JOB_SUFFIXES | keys.PROJECT_SUFFIXES
     constants = [f"local {name} = '{suffix}'" for name, suffix in suffixes.items()]
     whole_keys = ", ".join(f"'{keys.USER_SUFFIXES[name]}'" for name in keys.USER_KEYS)
     constants.append(f"local LIFE = '{keys.LIFE}'")
     constants.append(f"local USER_KEYS = {{ {whole_keys} }}")
-    sources = [(files("gateway.store") / "functions" / name).read_text() for name in _SOURCES]
-    return "\n".join([*constants, *sources])
+    return "\n".join(constants)
 
 
-_BODY = _body()
-_REGISTRATIONS = [
-    *((function, f"guarded({function})", "{}") for function in USER_FUNCTIONS),
-    *((f"{function}_uncounted", f"guarded({function})", "{'no-writes'}") for function in UNCOUNTED),
-    *((function, function, "{}") for function in PLAIN_FUNCTIONS),
-    *((function, function, "{'no-writes'}") for function in READ_FUNCTIONS),
-]
-NAME = "inbox_" + hashlib.sha256(f"{_BODY}{_REGISTRATIONS}".encode()).hexdigest()[:12]
+_SOURCES = {name: (files("gateway.store") / "functions" / name).read_text() for name in (*_SHARED, *_OWN)}
+NAME = "inbox_" + hashlib.sha256(f"{_constants()}{_SOURCES}{_CALLBACKS}".encode()).hexdigest()[:12]
 
 
 def qualified(function: str) -> str:
@@ -150,13 +153,21 @@ def qualified(function: str) -> str:
     return f"{NAME}_{function}"
 
 
-CODE = "\n".join(
-    [
-        f"#!lua name={NAME}",
-        _BODY,
-        *(
-            f"redis.register_function{{function_name='{qualified(function)}', callback={callback}, flags={flags}}}"
-            for function, callback, flags in _REGISTRATIONS
-        ),
+def _registered(source: str) -> str:
+    """Give a file with the registrations of those functions that it defines."""
+    defined = re.findall(r"^local function (\w+)", source, re.MULTILINE)
+    registrations = [
+        f"redis.register_function{{function_name='{qualified(function)}', callback={callback}, flags={flags}}}"
+        for function, (callback, flags) in _CALLBACKS.items()
+        if function.removesuffix("_uncounted") in defined
     ]
-)
+    return "\n".join([source, *registrations])
+
+
+def _code() -> str:
+    shared = [_registered(_SOURCES[name]) for name in _SHARED]
+    own = [f"do\n{_registered(_SOURCES[name])}\nend" for name in _OWN]
+    return "\n".join([f"#!lua name={NAME}", _constants(), *shared, *own])
+
+
+CODE = _code()

@@ -25,7 +25,8 @@ from tests.store.model import Inbox, Item
 
 IDS = [UUID(int=number) for number in range(1, 9)]
 CATEGORIES = ["", "a", "b:1", "ü}"]
-TOPICS = ["", "t", "a"]
+TOPICS = ["", "t", "t\0", "1 t"]
+"""In one index, where one must not be taken for another."""
 
 flags = st.none() | st.booleans()
 filters = st.builds(

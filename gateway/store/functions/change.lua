@@ -64,8 +64,7 @@ local function create(keys, args, record)
   }
   if redis.call('HSETNX', user .. STATES, id, pack_state(state)) == 0 then return HAD_IT end
   if not is_reference(content) then redis.call('HSET', user .. ITEMS, id, content) end
-  local score = integer((record.offset or 0) + 1)
-  for _, key in ipairs(index_keys(user, 0, category, topic)) do redis.call('ZADD', key, score, id) end
+  put_into(user, 0, category, topic, integer((record.offset or 0) + 1), id)
   local data = item_data_json(content, state, recipient_json(user, record), '')
   -- One more of each kind: looking at every index again would be a sixth of what an item costs.
   append(user, record, context, 'notifications/new', data, known_counts(record, 1))
@@ -86,13 +85,8 @@ local function change(keys, args, record)
   local to = bucket_of(state)
   if from == to then return 0 end
   redis.call('HSET', user .. STATES, id, pack_state(state))
-  local source = index_keys(user, from, state.category, state.topic)
-  local target = index_keys(user, to, state.category, state.topic)
-  local score = redis.call('ZSCORE', source[1], id)
-  for i = 1, #source do
-    redis.call('ZREM', source[i], id)
-    redis.call('ZADD', target[i], score, id)
-  end
+  local offset = take_out(user, from, state.category, state.topic, id)
+  put_into(user, to, state.category, state.topic, offset, id)
   local content = content_or_reference(redis.call('HGET', user .. ITEMS, id), id)
   append(user, record, context, name, item_data_json(content, state, recipient_json(user, record), client_id))
   return 1
@@ -108,9 +102,7 @@ local function delete(keys, args, record)
   if not packed then return -1 end
   local state = unpack_state(packed)
   local content = content_or_reference(redis.call('HGET', user .. ITEMS, id), id)
-  for _, key in ipairs(index_keys(user, bucket_of(state), state.category, state.topic)) do
-    redis.call('ZREM', key, id)
-  end
+  take_out(user, bucket_of(state), state.category, state.topic, id)
   redis.call('HDEL', user .. ITEMS, id)
   redis.call('HDEL', user .. STATES, id)
   -- Whoever repeats the request that created it must not bring it back. Where nobody can, nothing is to be remembered.
@@ -122,82 +114,91 @@ local function delete(keys, args, record)
   return 1
 end
 
-local function in_chunks(command, key, values, width)
-  local step = width * math.floor(CHUNK / width)
-  for first = 1, #values, step do
-    redis.call(command, key, unpack(values, first, math.min(first + step - 1, #values)))
+local function in_chunks(command, key, values)
+  for first = 1, #values, CHUNK do
+    redis.call(command, key, unpack(values, first, math.min(first + CHUNK - 1, #values)))
   end
 end
 
--- Move some members of one sorted set to another: `members` and `scores` at the places that `chosen` lists.
-local function move_between(source, target, chosen, members, scores)
-  local whole = redis.call('ZCARD', source) == #chosen
-  local target_size = redis.call('ZCARD', target)
-  if whole and target_size == 0 then
-    redis.call('RENAME', source, target)
-  elseif whole and #chosen * 8 > target_size then
-    -- A union walks both sets, at a fraction of what adding costs an item.
-    redis.call('ZUNIONSTORE', target, 2, target, source)
-    redis.call('UNLINK', source)
-  else
-    local removed, added = {}, {}
-    for i, place in ipairs(chosen) do
-      removed[i] = members[place]
-      added[2 * i - 1] = scores[place]
-      added[2 * i] = members[place]
-    end
-    in_chunks('ZREM', source, removed, 1)
-    in_chunks('ZADD', target, added, 2)
-  end
-end
-
--- Move every item of one index key to what the transition makes of it, all its indexes with it. An inbox may hold
--- 100,000 items and Redis does nothing else meanwhile, so an item costs a few string operations and no command.
-local function change_bucket(user, key, from, to, code, now)
-  local entries = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
-  local members, scores, states = {}, {}, {}
+-- Move all members of one sorted set to another: the fewer to the more, whichever those are.
+local function move_all(source, target)
+  local size, target_size = redis.call('ZCARD', source), redis.call('ZCARD', target)
+  local fewer, more = source, target
+  if size > target_size then fewer, more = target, source end
+  local entries, added = redis.call('ZRANGE', fewer, 0, -1, 'WITHSCORES'), {}
   for i = 1, #entries, 2 do
-    members[#members + 1] = entries[i]
-    scores[#scores + 1] = entries[i + 1]
+    added[i], added[i + 1] = entries[i + 1], entries[i]
   end
+  in_chunks('ZADD', more, added)
+  redis.call('UNLINK', fewer)
+  if more == source and size > 0 then redis.call('RENAME', source, target) end
+end
 
-  -- Per index key the places of its items; `indexes` finds those of an item by its category and topic as packed.
-  local chosen, target_of, indexes = {}, {}, {}
-  local function indexes_of(packed)
-    local state, lists = unpack_state(packed), {}
-    local targets = index_keys(user, to, state.category, state.topic)
-    for i, source in ipairs(index_keys(user, from, state.category, state.topic)) do
-      chosen[source] = chosen[source] or {}
-      target_of[source] = targets[i]
-      lists[i] = chosen[source]
-    end
-    return lists
+-- Move some members, with their scores, of one sorted set to another.
+local function move_some(source, target, members, scores)
+  if redis.call('ZCARD', source) == #members then return move_all(source, target) end
+  local added = {}
+  for i, member in ipairs(members) do
+    added[2 * i - 1], added[2 * i] = scores[i], member
   end
+  in_chunks('ZREM', source, members)
+  in_chunks('ZADD', target, added)
+end
 
+-- Give items the states that the transition makes of theirs.
+-- ->  the scope of each, as packed
+local function rewrite_states(user, ids, code, now)
   local set_seen, set_read, set_archived = code:sub(1, 1), code:sub(2, 2), code:sub(3, 3)
-  for first = 1, #members, CHUNK do
-    local last = math.min(first + CHUNK - 1, #members)
-    local packed_states = redis.call('HMGET', user .. STATES, unpack(members, first, last))
+  local rewritten, scopes = {}, {}
+  for first = 1, #ids, CHUNK do
+    local packed_states = redis.call('HMGET', user .. STATES, unpack(ids, first, math.min(first + CHUNK - 1, #ids)))
     for i, packed in ipairs(packed_states) do
       local sent, seen, read, archived, scope = packed:match('^(%d+) (%d+) (%d+) (%d+) (.*)$')
       local place = first + i - 1
-      states[2 * place - 1] = members[place]
-      states[2 * place] = table.concat({
+      scopes[place] = scope
+      rewritten[2 * place - 1] = ids[place]
+      rewritten[2 * place] = table.concat({
         sent, written(seen, set_seen, now), written(read, set_read, now), written(archived, set_archived, now), scope,
       }, ' ')
-      local lists = indexes[scope]
-      if not lists then
-        lists = indexes_of(packed)
-        indexes[scope] = lists
-      end
-      for j = 1, #lists do lists[j][#lists[j] + 1] = place end
     end
   end
-  in_chunks('HSET', user .. STATES, states, 2)
-  for source, places in pairs(chosen) do
-    move_between(source, target_of[source], places, members, scores)
+  in_chunks('HSET', user .. STATES, rewritten)
+  return scopes
+end
+
+-- Move every item of a run of one bucket to what the transition makes of it. An inbox may hold 100,000 items and Redis
+-- does nothing else meanwhile, so an item costs a few string operations and no command.
+local function change_run(user, run, from, to, code, now)
+  local ids, offsets = all_of(run)
+  if #ids == 0 then return 0 end
+  local inbox, topics = inbox_key(user, from), topics_key(user, from)
+  local whole = run.key == inbox
+  local places, members, scores = {}, {}, {} -- by category; in `topics`
+  for i, scope in ipairs(rewrite_states(user, ids, code, now)) do
+    local category, topic = read_scope(scope)
+    local place = places[category]
+    if not place then
+      place = { ids = {}, offsets = {} }
+      places[category] = place
+    end
+    place.ids[#place.ids + 1] = ids[i]
+    place.offsets[#place.offsets + 1] = offsets[i]
+    if topic ~= '' and not whole then
+      local stamp, last = stamp_of(offsets[i], ids[i]), #members
+      members[last + 1], members[last + 2] = topic_list(topic) .. stamp, pair_list(category, topic) .. stamp
+      scores[last + 1], scores[last + 2] = 0, 0
+    end
   end
-  return #members
+  move_some(inbox, inbox_key(user, to), ids, offsets)
+  for category, place in pairs(places) do
+    move_some(category_key(user, from, category), category_key(user, to, category), place.ids, place.offsets)
+  end
+  if whole then
+    move_all(topics, topics_key(user, to))
+  else
+    move_some(topics, topics_key(user, to), members, scores)
+  end
+  return #ids
 end
 
 -- KEYS  user
@@ -208,7 +209,7 @@ local function change_all(keys, args, record)
   local user, context = keys[1], context_of(args)
   local code, name, data = args[5], args[6], args[7]
   local now, changed = context.seconds, 0
-  local scope = scope_of(user, args, 9)
+  local runs_of = runs_by(user, args, 9)
   for bucket in args[8]:gmatch('%d') do
     local probe = { sent = '1', seen = '0', read = '0', archived = '0', category = '', topic = '' }
     if is_set(bucket, 1) then probe.seen = '1' end
@@ -217,9 +218,7 @@ local function change_all(keys, args, record)
     apply(probe, code, '1')
     local to = bucket_of(probe)
     if to ~= tonumber(bucket) then
-      for _, key in ipairs(scope(bucket)) do
-        changed = changed + change_bucket(user, key, bucket, to, code, now)
-      end
+      for _, run in ipairs(runs_of(bucket)) do changed = changed + change_run(user, run, bucket, to, code, now) end
     end
   end
   if changed > 0 then append(user, record, context, name, data) end
@@ -251,14 +250,14 @@ end
 -- Remove everything of a user but the fact, and tell the nodes that hold connections of it.
 local function delete_user(keys, args)
   local user = keys[1]
-  local indexes = {}
+  local categories = {}
   for _, packed in ipairs(redis.call('HVALS', user .. STATES)) do
-    local state = unpack_state(packed)
-    for _, bucket in ipairs(SCOPE_BUCKETS) do
-      for _, key in ipairs(index_keys(user, bucket, state.category, state.topic)) do indexes[key] = true end
-    end
+    categories[read_scope(packed:match('^%d+ %d+ %d+ %d+ (.*)$'))] = true
   end
-  for key in pairs(indexes) do redis.call('UNLINK', key) end
+  for _, bucket in ipairs(BUCKETS) do
+    redis.call('UNLINK', inbox_key(user, bucket), topics_key(user, bucket))
+    for category in pairs(categories) do redis.call('UNLINK', category_key(user, bucket, category)) end
+  end
   local topics = redis.call('HKEYS', user .. SUBSCRIPTIONS)
   for _, suffix in ipairs(USER_KEYS) do redis.call('UNLINK', user .. suffix) end
   redis.call('UNLINK', user)

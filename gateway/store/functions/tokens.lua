@@ -142,7 +142,8 @@ end
 
 -- KEYS  what the project's keys begin with
 -- The same of a project. Its tokens count while they are in here, so there is nothing else to keep of one discarded.
-local issue_project_token, list_project_tokens = issue_token, list_tokens
+local function issue_project_token(keys, args) return issue_token(keys, args) end
+local function list_project_tokens(keys, args) return list_tokens(keys, args) end
 
 local function discard_project_token(keys, args)
   return (discard(keys[1], args[1], args[2])) or false

@@ -1,0 +1,155 @@
+-- Indexes: per bucket one of all items, one for each category, and one for all topics. The first two are in the order of
+-- the items' offsets. In the last an item has two members, its topic's and its topic's with its category: a list's name,
+-- the offset and the id. Their scores are 0, so they are in the order of their bytes, and a list is what begins with its
+-- name. (Backends give every order a topic of its own: with keys for each, marking 100,000 items took Redis 2.6 s.)
+
+local OFFSET = '>I6'
+local ID_BYTES, STAMP_BYTES = 16, 22 -- a stamp is an offset and an id
+
+local function inbox_key(user, bucket) return user .. INBOX .. bucket end
+local function category_key(user, bucket, category) return user .. CATEGORY .. bucket .. ':' .. category end
+local function topics_key(user, bucket) return user .. TOPICS .. bucket end
+
+-- No name begins another: each says how long it is.
+local function topic_list(topic) return 't' .. #topic .. ' ' .. topic end
+local function pair_list(category, topic) return 'p' .. #category .. ' ' .. category .. #topic .. ' ' .. topic end
+local function after_list(list) return '(' .. list .. '\255' end -- no offset is as large
+
+local function stamp_of(offset, id)
+  return struct.pack(OFFSET, offset) .. id
+end
+
+-- ->  offset, id
+local function read_member(member)
+  return struct.unpack(OFFSET, member:sub(-STAMP_BYTES)), member:sub(-ID_BYTES)
+end
+
+local function put_into(user, bucket, category, topic, offset, id)
+  redis.call('ZADD', inbox_key(user, bucket), offset, id)
+  redis.call('ZADD', category_key(user, bucket, category), offset, id)
+  if topic ~= '' then
+    local stamp = stamp_of(offset, id)
+    redis.call('ZADD', topics_key(user, bucket), 0, topic_list(topic) .. stamp, 0, pair_list(category, topic) .. stamp)
+  end
+end
+
+-- ->  the offset of the item that was taken out
+local function take_out(user, bucket, category, topic, id)
+  local inbox = inbox_key(user, bucket)
+  local offset = redis.call('ZSCORE', inbox, id)
+  redis.call('ZREM', inbox, id)
+  redis.call('ZREM', category_key(user, bucket, category), id)
+  if topic ~= '' then
+    local stamp = stamp_of(offset, id)
+    redis.call('ZREM', topics_key(user, bucket), topic_list(topic) .. stamp, pair_list(category, topic) .. stamp)
+  end
+  return offset
+end
+
+local function counts(user)
+  local size = {}
+  for _, bucket in ipairs({ 0, 1, 4, 5 }) do
+    size[bucket] = redis.call('ZCARD', inbox_key(user, bucket))
+  end
+  return {
+    unread = size[0] + size[1] + size[4] + size[5],
+    unseen = size[0] + size[4],
+    unarchived_unread = size[0] + size[1],
+    unarchived_unseen = size[0],
+  }
+end
+
+-- A run is a part of an index, newest last: { key, list }. The list is nil where it is all of the index.
+
+-- Read a filter's categories and topics from args[first]: count, names …, count, names …
+-- ->  a function from bucket to the runs that hold exactly the matching items, each item in one of them
+local function runs_by(user, args, first)
+  local categories, topics = {}, {}
+  local category_count = tonumber(args[first])
+  for i = 1, category_count do categories[i] = args[first + i] end
+  local second = first + category_count + 1
+  for i = 1, tonumber(args[second]) do topics[i] = args[second + i] end
+  return function(bucket)
+    if #categories == 0 and #topics == 0 then return { { key = inbox_key(user, bucket) } } end
+    local runs = {}
+    if #topics == 0 then
+      for i, category in ipairs(categories) do runs[i] = { key = category_key(user, bucket, category) } end
+      return runs
+    end
+    local key = topics_key(user, bucket)
+    for _, topic in ipairs(topics) do
+      if #categories == 0 then runs[#runs + 1] = { key = key, list = topic_list(topic) } end
+      for _, category in ipairs(categories) do runs[#runs + 1] = { key = key, list = pair_list(category, topic) } end
+    end
+    return runs
+  end
+end
+
+-- Counting and finding cost the logarithm of the index's size.
+
+local function size_of(run)
+  if not run.list then return redis.call('ZCARD', run.key) end
+  return redis.call('ZLEXCOUNT', run.key, '[' .. run.list, after_list(run.list))
+end
+
+local function count_from(run, offset)
+  if not run.list then return redis.call('ZCOUNT', run.key, integer(offset), '+inf') end
+  return redis.call('ZLEXCOUNT', run.key, '[' .. run.list .. struct.pack(OFFSET, offset), after_list(run.list))
+end
+
+-- Add the newest items of a run up to an offset (nil: up to the newest) to what was found.
+local function find_newest(run, offset, limit, found)
+  if not run.list then
+    local from = offset and integer(offset) or '+inf'
+    local entries = redis.call('ZRANGE', run.key, from, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, limit, 'WITHSCORES')
+    for i = 1, #entries, 2 do found[#found + 1] = { id = entries[i], offset = tonumber(entries[i + 1]) } end
+    return
+  end
+  local from = offset and '(' .. run.list .. struct.pack(OFFSET, offset + 1) or after_list(run.list)
+  local members = redis.call('ZRANGE', run.key, from, '[' .. run.list, 'BYLEX', 'REV', 'LIMIT', 0, limit)
+  for _, member in ipairs(members) do
+    local its_offset, id = read_member(member)
+    found[#found + 1] = { id = id, offset = its_offset }
+  end
+end
+
+-- ->  the ids of a whole run, and their offsets
+local function all_of(run)
+  local ids, offsets = {}, {}
+  if run.list then
+    for i, member in ipairs(redis.call('ZRANGE', run.key, '[' .. run.list, after_list(run.list), 'BYLEX')) do
+      offsets[i], ids[i] = read_member(member)
+    end
+  else
+    local entries = redis.call('ZRANGE', run.key, 0, -1, 'WITHSCORES')
+    for i = 1, #entries, 2 do
+      ids[#ids + 1], offsets[#offsets + 1] = entries[i], entries[i + 1]
+    end
+  end
+  return ids, offsets
+end
+
+-- The offset of the item that stands at `rank` (0 is the newest) over all runs. Offsets are whole numbers, no two alike,
+-- so a binary search by counting finds it without touching the items before it.
+local function offset_at(runs, rank, newest)
+  local low, high = 1, newest
+  while low < high do
+    local middle = math.ceil((low + high) / 2)
+    local count = 0
+    for _, run in ipairs(runs) do count = count + count_from(run, middle) end
+    if count > rank then low = middle else high = middle - 1 end
+  end
+  return low
+end
+
+-- The ids from `rank` on, newest first, merged over all runs.
+local function merged_ids(runs, rank, limit, newest)
+  if #runs == 1 and not runs[1].list then
+    return redis.call('ZRANGE', runs[1].key, rank, rank + limit - 1, 'REV')
+  end
+  local from, found, ids = rank > 0 and offset_at(runs, rank, newest) or nil, {}, {}
+  for _, run in ipairs(runs) do find_newest(run, from, limit, found) end
+  if #runs > 1 then table.sort(found, function(a, b) return a.offset > b.offset end) end
+  for i = 1, math.min(limit, #found) do ids[i] = found[i].id end
+  return ids
+end

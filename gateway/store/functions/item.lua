@@ -1,0 +1,100 @@
+-- An item: its state, as it is packed, and its JSON. Every function of a user takes one key, the user's; the other keys
+-- hang on it (store/keys.py) and share its slot.
+
+local BUCKETS = { 0, 1, 3, 4, 5, 7 } -- bits: seen 1, read 2, archived 4; read implies seen
+local CHUNK = 1000 -- arguments per variadic command, well under Lua's unpack limit
+
+local function integer(number) -- below 2^53; '%.0f' takes five times as long
+  return string.format('%d', number)
+end
+
+local UUID_FORMAT = ('%02x'):rep(4) .. ('-' .. ('%02x'):rep(2)):rep(3) .. '-' .. ('%02x'):rep(6)
+
+local function unpacked_id(packed)
+  return UUID_FORMAT:format(packed:byte(1, 16))
+end
+
+local function is_set(bucket, bit) -- bit is 1, 2 or 4
+  return math.floor(bucket / bit) % 2 == 1
+end
+
+-- state: { sent, seen, read, archived, category, topic, repeatable }; times are decimal strings, '0' is unset.
+-- repeatable: the request that brought it may come again for a day.
+
+-- scope: what a packed state ends with, and no transition changes
+-- ->  category, topic, whether it is repeatable
+local function read_scope(scope)
+  local repeatable, length, rest = scope:match('^(r?)(%d+) (.*)$')
+  length = tonumber(length)
+  return rest:sub(1, length), rest:sub(length + 1), repeatable ~= ''
+end
+
+local function unpack_state(packed)
+  local sent, seen, read, archived, scope = packed:match('^(%d+) (%d+) (%d+) (%d+) (.*)$')
+  local category, topic, repeatable = read_scope(scope)
+  return {
+    sent = sent, seen = seen, read = read, archived = archived,
+    category = category, topic = topic, repeatable = repeatable,
+  }
+end
+
+local function pack_state(state)
+  return state.sent .. ' ' .. state.seen .. ' ' .. state.read .. ' ' .. state.archived
+    .. (state.repeatable and ' r' or ' ') .. #state.category .. ' ' .. state.category .. state.topic
+end
+
+local function bucket_of(state)
+  return (state.seen ~= '0' and 1 or 0) + (state.read ~= '0' and 2 or 0) + (state.archived ~= '0' and 4 or 0)
+end
+
+local function written(value, write, now)
+  if write == 'c' then return '0' end
+  if write == 's' and value == '0' then return now end
+  return value
+end
+
+-- code: three writes for seen, read, archived, as domain/notification.py spells a transition
+local function apply(state, code, now)
+  state.seen = written(state.seen, code:sub(1, 1), now)
+  state.read = written(state.read, code:sub(2, 2), now)
+  state.archived = written(state.archived, code:sub(3, 3), now)
+end
+
+-- Contents that many items share lie elsewhere: an item of one has no content here, and shows its id and a NUL.
+
+local function is_reference(content)
+  return content:byte(-1) == 0
+end
+
+local function content_or_reference(content, id)
+  return content or '{"id":"' .. unpacked_id(id) .. '"\0'
+end
+
+-- JSON, put together from encoded parts: nothing is decoded or encoded here
+
+local function json_time(value)
+  return value == '0' and 'null' or value
+end
+
+local function recipient_json(user, record)
+  return '{"id":"' .. user:match(':([^:]+)}$')
+    .. '","email":' .. (record.email or 'null')
+    .. ',"external_id":' .. (record.external_id or 'null')
+    .. ',"first_name":' .. (record.first_name or 'null')
+    .. ',"last_name":' .. (record.last_name or 'null')
+    .. ',"custom_attributes":' .. (record.custom_attributes or 'null') .. '}'
+end
+
+local function notification_json(content, state, recipient)
+  return content .. ',"recipient":' .. recipient
+    .. ',"seen_at":' .. json_time(state.seen)
+    .. ',"sent_at":' .. json_time(state.sent)
+    .. ',"read_at":' .. json_time(state.read)
+    .. ',"archived_at":' .. json_time(state.archived) .. '}'
+end
+
+-- content always begins with {"id":"<36 characters>"
+local function item_data_json(content, state, recipient, client_id)
+  local data = '{"id":"' .. content:sub(8, 43) .. '","notification":' .. notification_json(content, state, recipient)
+  return client_id ~= '' and data .. ',"client_id":' .. client_id .. '}' or data .. '}'
+end
