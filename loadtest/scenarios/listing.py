@@ -1,11 +1,15 @@
 """Pages and filters of inboxes of different sizes: time and CPU must not grow with the inbox.
 
-Items are filled in over the API. Every fifth is archived; the categories a, b and c take turns, and so do two topics;
-all of b are read. So each page of the plain filters is full, in the smallest inbox, too: pages of equal length compare.
+Items are filled in over the API. Every fifth is archived; the categories a, b and c take turns; half of the items have
+one of two topics, the other half one of their own; all of b are read. So each page of the plain filters is full, in the
+smallest inbox, too: pages of equal length compare.
 
 Every filter is asked of all inboxes in turn, in several rounds, so that a noisy moment of the machine hits all alike; a
 figure is the median of the rounds, a ratio that of the rounds' ratios to the smallest inbox. Redis's time is all that
 its process computes, which is more than what it says itself of its calls.
+
+In the end each inbox is marked as a whole, and its user deleted. That grows with the inbox, and Redis does nothing else
+meanwhile.
 """
 
 import asyncio
@@ -70,6 +74,16 @@ FILTERS = (
 )
 
 
+WHOLE = (
+    ("all marked seen", "/notifications/seen"),
+    ("a category marked read", "/notifications/read?categories=a"),
+    ("all marked read", "/notifications/read"),
+)
+"""What is done to whole inboxes, one after the other."""
+
+DELETED = "its user deleted"
+
+
 async def run(bench: Bench) -> None:
     """Measure the gateway: no peer keeps an inbox. No live connection takes part."""
     if not bench.with_gateway:
@@ -85,6 +99,8 @@ async def run(bench: Bench) -> None:
             for asked in FILTERS:
                 await _compare(bench, target, pool, asked, faults)
                 faults = Faults()
+            for size in bench.plan.inboxes:
+                await _change_whole(bench, target, pool, size)
         await pool.close()
 
 
@@ -93,7 +109,11 @@ async def _fill(target: GatewayTarget, pool: Pool, size: int) -> Faults:
 
     async def one_after_another() -> None:
         for number in numbers:
-            fields = {"category": CATEGORIES[number % len(CATEGORIES)], "topic": f"t{number % TOPICS}"}
+            topic = number % (2 * TOPICS)
+            fields = {
+                "category": CATEGORIES[number % len(CATEGORIES)],
+                "topic": f"t{topic}" if topic < TOPICS else f"order {number}",
+            }
             status, body = await pool.request(target.request_many([user], number, 200, **fields))
             faults.failed += status != 201
             if status == 201 and number % ARCHIVED_EVERY == 0:
@@ -146,6 +166,19 @@ async def _compare(bench: Bench, target: GatewayTarget, pool: Pool, asked: Filte
                 if name != "time_ms"
             },
         )
+
+
+async def _change_whole(bench: Bench, target: GatewayTarget, pool: Pool, size: int) -> None:
+    """Mark an inbox, and delete its user; add a row for each step."""
+    user = _user(size)
+    steps = [(name, target.user_request("POST", user, path)) for name, path in WHOLE]
+    steps.append((DELETED, target.backend_request("DELETE", f"/users/external_id:{user}")))
+    for name, request in steps:
+        meter, started = Meter(target), time.perf_counter()
+        status, _ = await pool.request(request)
+        took = time.perf_counter() - started
+        figures, faults = meter.figures(1), Faults(failed=status != 204)
+        bench.add("whole", target, "rest", 0, faults, items=size, what=name, took_ms=1000 * took, **figures)
 
 
 def _request(target: GatewayTarget, size: int, asked: Filter) -> bytes:

@@ -78,6 +78,15 @@ def test_the_worst_filter_of_the_largest_inbox_counts() -> None:
     assert (bound.ours, bound.is_met) == (2.9, True)
 
 
+def test_what_is_done_to_the_largest_inbox_counts() -> None:
+    rows = [
+        row("whole", goals.REST, items=items, what=what, cpu_us_redis=redis_us)
+        for items, what, redis_us in ((100, "read", 9e9), (100_000, "read", 5e5), (100_000, "deleted", 2e6))
+    ]
+    found = {verdict.where: (verdict.ours, verdict.is_met) for verdict in verdicts(rows, "whole inbox")}
+    assert found == {"100,000 items: read": (500.0, True), "100,000 items: deleted": (2000.0, False)}
+
+
 def test_peers_stand_beside_the_same_place_of_ours() -> None:
     ours = [row("idle", kb=4.0) | {"connections": size} for size in (500, 2000, 18_500)]
     theirs = row("idle", target=NCHAN, kb=11.0) | {"connections": 2000}

@@ -122,6 +122,8 @@ def test_sync_sees_every_change_on_the_second_device(runs: dict[str, Future[Run]
 def test_list_asks_for_every_filter_of_every_inbox(runs: dict[str, Future[Run]]) -> None:
     rows = faultless(runs, "list").rows("list")
     assert len({(row["items"], row["filter"]) for row in rows}) == len(rows) == len(FILTERS) * len(TINY.inboxes)
+    whole = faultless(runs, "list").rows("whole")
+    assert len({(row["items"], row["what"]) for row in whole}) == len(whole) == 4 * len(TINY.inboxes)
 
 
 def test_a_storm_brings_back_everybody_and_what_they_missed(runs: dict[str, Future[Run]]) -> None:
