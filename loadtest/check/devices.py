@@ -87,7 +87,10 @@ class Device(ABC):
             case other:
                 self.witness.refused(f"said {other}: {message}")
         if witness.needs_list:
-            witness.fetched(*await self._rest.listed(self.user))
+            await self._fetch()
+
+    async def _fetch(self) -> None:
+        self.witness.fetched(*await self._rest.listed(self.user))
 
     def _refused_with(self, status: int, detail: str) -> None:
         if status not in EXPECTED_STATUSES:

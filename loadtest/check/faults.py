@@ -12,10 +12,17 @@ from typing import Any
 
 import redis
 
+from loadtest.check import extremes
 from loadtest.check.access import discard, resting_on_a_token
 from loadtest.check.proxy import Proxy
+from loadtest.check.rest import Rest
 from loadtest.check.servers import RedisServer
 from loadtest.check.sites import ClusterSite, ShortLogSite, SingleSite, Site, set_clock
+
+READY_SECONDS = 60.0
+"""For a thousand connections to come back, which this process has to serve as well."""
+
+HUGE_CONNECTIONS = 10
 
 MOVE_PAUSE_SECONDS = 0.01
 """Between the keys of a slot that moves, so that writes come in between."""
@@ -166,6 +173,38 @@ async def token_revoked(site: SingleSite, choice: random.Random, seconds: float)
             await resting.all_end(await discarding)
 
 
+async def hot_user(site: SingleSite, choice: random.Random, seconds: float) -> None:
+    """One user has a thousand connections, and hears the same on each, also after all were cut and came back."""
+    user = f"hot-{choice.random()}"
+    async with contextlib.aclosing(Rest(site.front.port)) as rest:
+        await rest.send([user], f"{user}.hello", None, None)
+        async with extremes.following(rest, site.front.port, user, extremes.CONNECTIONS) as followers:
+            for cut in (True, False):
+                await extremes.send_for(rest, user, seconds / 2)
+                if cut:
+                    site.front.cut()
+                await followers.until_up_to_date(READY_SECONDS)
+
+
+async def huge_inbox(site: SingleSite, choice: random.Random, seconds: float) -> None:
+    """An inbox of 100,000 items is marked, and in the end deleted, while everybody else goes on."""
+    user = f"huge-{choice.random()}"
+    async with contextlib.aclosing(Rest(site.front.port)) as rest:
+        await rest.send([user], f"{user}.hello", None, None)
+        await extremes.fill(site.redis.url, await rest.principal(user))
+        async with extremes.following(rest, site.front.port, user, HUGE_CONNECTIONS) as followers:
+            unread = extremes.ITEMS + 1 - -(-extremes.ITEMS // len(extremes.CATEGORIES))
+            await extremes.mark_all(rest, user, "read", categories=extremes.CATEGORIES[0])
+            await followers.until_up_to_date(READY_SECONDS, unread_count=unread, unseen_count=unread)
+            unread += await extremes.send_for(rest, user, seconds / 2)
+            await extremes.mark_all(rest, user, "seen")
+            await followers.until_up_to_date(READY_SECONDS, unread_count=unread, unseen_count=0)
+            await extremes.send_for(rest, user, seconds / 2)
+            await extremes.mark_all(rest, user, "read")
+            await followers.until_up_to_date(READY_SECONDS, unread_count=0, unseen_count=0)
+        await extremes.delete_user(rest, user)
+
+
 # ---- one Redis, and short logs
 
 
@@ -224,6 +263,8 @@ FAULTS = [
     Fault("pubsub_cut", "single", pubsub_cut),
     Fault("clock_jump", "single", clock_jump),
     Fault("token_revoked", "single", token_revoked, quick=False),
+    Fault("hot_user", "single", hot_user, quick=False),
+    Fault("huge_inbox", "single", huge_inbox, quick=False),
     Fault("client_cut", "single", client_cut),
     Fault("client_slow", "single", client_slow, quick=False),
     Fault("client_half_open", "single", client_half_open),

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from gateway.domain.event import Position
+from gateway.domain.principal import ProjectId, User, UserId
 from loadtest.check.replica import Message
 from loadtest.check.servers import ADMIN, user_headers
 
@@ -42,7 +43,7 @@ class Rest:
             base_url=f"http://127.0.0.1:{port}", timeout=ANSWER_SECONDS, verify=no_authorities, limits=limits
         )
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Drop every connection."""
         await self._http.aclose()
 
@@ -95,6 +96,12 @@ class Rest:
                 found += page.json()["notifications"]
             else:
                 return found, Position.parse(at) if at else None
+
+    async def principal(self, name: str) -> User:
+        """Find out who a user is to the store, by its external id."""
+        answer = await self.until_answered("GET", "/config", (200,), headers=user_headers(name))
+        _, project_id, _, user_id = str(answer.response.json()["ws"]["channel"]).split(":")
+        return User(ProjectId(project_id), UserId(user_id), name, None)
 
     async def position(self, user: str) -> Position | None:
         """Give the position of a user's log."""

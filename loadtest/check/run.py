@@ -161,7 +161,7 @@ class Check:
             for task in running:
                 task.cancel()
         self._stage_now = None
-        await rest.close()
+        await rest.aclose()
 
     async def _strike(self, stage: "_Stage", fault: Fault, choice: random.Random) -> None:
         record = self._record = Record(fault.name, fault.topology, round(time.monotonic() - self._started, 1))

@@ -11,13 +11,12 @@ from typing import ClassVar
 
 import httpx
 
-from gateway.domain.principal import ProjectId, UserId
 from gateway.store import keys
 from loadtest.check.cluster import Cluster, running_cluster
 from loadtest.check.devices import HEARTBEAT_SECONDS
 from loadtest.check.proxy import Proxy
 from loadtest.check.rest import Rest
-from loadtest.check.servers import GATEWAY, Gateway, RedisServer, running_redis, user_headers
+from loadtest.check.servers import GATEWAY, Gateway, RedisServer, running_redis
 
 HEALED_SECONDS = 40.0
 SETTINGS = {
@@ -25,7 +24,7 @@ SETTINGS = {
     "INBOX_REDIS_TIMEOUT_SECONDS": "1",
     "INBOX_HEARTBEAT_SECONDS": str(HEARTBEAT_SECONDS),
     "INBOX_MAX_MESSAGES_PER_MINUTE": "100000",
-    "INBOX_MAX_CONNECTIONS_PER_USER": "1000",
+    "INBOX_MAX_CONNECTIONS_PER_USER": "3000",
     # Whoever is told to reset was not just too long away.
     "INBOX_LOG_RETENTION_EVENTS": "1000000",
     "INBOX_ACCESS_LOG": "false",
@@ -117,9 +116,8 @@ class ClusterSite(Site):
     async def learn_users(self, rest: Rest, users: list[str]) -> None:
         """Find out which slots are theirs."""
         for user in users:
-            answer = await rest.until_answered("GET", "/config", (200,), headers=user_headers(user))
-            _, project_id, _, user_id = str(answer.response.json()["ws"]["channel"]).split(":")
-            self.user_keys.append(keys.user(ProjectId(project_id), UserId(user_id)))
+            found = await rest.principal(user)
+            self.user_keys.append(keys.user(found.project_id, found.id))
 
 
 @contextlib.asynccontextmanager

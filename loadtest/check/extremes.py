@@ -1,0 +1,146 @@
+"""Users who are far from usual: one with a thousand connections, one with a hundred thousand items."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+from gateway.domain.principal import User
+from gateway.settings import Settings
+from gateway.store.client import FunctionClient
+from gateway.store.contents import Content, ContentStore
+from gateway.store.inbox import Delivery, InboxStore, Moment, Retention
+from gateway.store.topology import Topology
+from loadtest.check.devices import Device, SseDevice, WebSocketDevice
+from loadtest.check.replica import Message
+from loadtest.check.rest import Rest
+from loadtest.check.servers import ADMIN, user_headers
+from loadtest.check.violations import Kind
+from loadtest.check.witness import History, Witness
+
+CONNECTIONS = 1000
+ITEMS = 100_000
+CATEGORIES = ("a", "b", "c")
+FILLING = 500
+"""Items under way while an inbox is filled."""
+
+FILL_TIMEOUT_SECONDS = 30.0
+READY_SECONDS = 60.0
+SEND_PAUSE_SECONDS = 0.3
+
+
+class _Following(Device):
+    """A device that checks the order of what it hears, and keeps no list: its counts are looked at by who follows."""
+
+    last: Message | None = None
+
+    async def _take(self, message: Message) -> None:
+        if message["type"] == "event":
+            self.last = message
+        await super()._take(message)
+
+    async def _fetch(self) -> None:
+        """Do without."""
+
+
+class _FollowingWebSocket(_Following, WebSocketDevice):
+    pass
+
+
+class _FollowingSse(_Following, SseDevice):
+    pass
+
+
+class Followers:
+    """Many open inboxes of one user, half of them over each transport."""
+
+    def __init__(self, user: str, port: int, rest: Rest, number: int):
+        self._rest = rest
+        self._user = user
+        self._found: list[str] = []
+        history = History()
+        self._devices: Sequence[_Following] = [
+            kind(user, port, rest, Witness(f"{user}/{index}", history, self._report))
+            for index, kind in zip(range(number), (_FollowingWebSocket, _FollowingSse) * number, strict=False)
+        ]
+
+    async def until_up_to_date(self, seconds: float, **counts: int) -> None:
+        """Wait until all are where the store is; counts by name are those of the last event.
+
+        Raises AssertionError for one that is not in time, or that saw a promise broken.
+        """
+        position = await self._rest.position(self._user)
+        deadline = time.monotonic() + seconds
+        while behind := [device for device in self._devices if device.witness.position != position]:
+            assert time.monotonic() < deadline, (
+                f"{len(behind)} of {len(self._devices)} are behind {position} after {seconds:.0f} s, one of them at "
+                f"{behind[0].witness.position}; its last connection ended: {behind[0].last_end}"
+            )
+            await asyncio.sleep(0.05)
+        assert not self._found, f"{len(self._found)} violations: {self._found[:3]}"
+        for device in self._devices if counts else ():
+            told = {name: device.last[name] for name in counts} if device.last else {}
+            assert told == counts, f"{device.transport} was told {told}, not {counts}"
+
+    async def run(self) -> None:
+        """Stay connected until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for number, device in enumerate(self._devices):
+                tasks.create_task(device.run(), name=f"follower{number}")
+
+    def _report(self, kind: Kind, who: str, detail: str) -> None:
+        self._found.append(f"{kind.value}: {who}: {detail}")
+
+
+@asynccontextmanager
+async def following(rest: Rest, port: int, user: str, number: int) -> AsyncIterator[Followers]:
+    """Open this many connections of a user for a block, which begins when all are ready."""
+    followers = Followers(user, port, rest, number)
+    running = asyncio.create_task(followers.run(), name="followers")
+    try:
+        await followers.until_up_to_date(READY_SECONDS)
+        yield followers
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+async def send_for(rest: Rest, user: str, seconds: float) -> int:
+    """Send to a user now and then; give how often."""
+    end, sent = time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        await rest.send([user], f"{user}.{uuid4()}", None, None)
+        sent += 1
+        await asyncio.sleep(SEND_PAUSE_SECONDS)
+    return sent
+
+
+async def fill(redis_url: str, user: User) -> None:
+    """Put ITEMS into a user's inbox, past the API, each with a topic of its own; the first ones are of CATEGORIES."""
+    settings = Settings(redis_url=redis_url, redis_timeout_seconds=FILL_TIMEOUT_SECONDS)
+    client = FunctionClient(Topology(settings))
+    inboxes = InboxStore(client, Retention(events=1000, seconds=3600), ContentStore(client))
+
+    async def put(number: int) -> None:
+        fields = {"title": f"item {number}", "content": None, "action_url": None, "custom_attributes": None}
+        scope = {"category": CATEGORIES[number % len(CATEGORIES)], "topic": f"order {number}"}
+        content = Content.encode(uuid4(), {**fields, **scope})
+        moment = Moment(int(time.time() * 1000), str(uuid4()))
+        await inboxes.create(content, [Delivery(user)], moment, remember=False)
+
+    try:
+        for first in range(0, ITEMS, FILLING):
+            await asyncio.gather(*(put(number) for number in range(first, first + FILLING)))
+    finally:
+        client.close()
+
+
+async def mark_all(rest: Rest, user: str, what: str, **query: str) -> None:
+    """Mark a user's inbox as `read` or `seen`, again if that takes longer than a gateway waits for it."""
+    await rest.until_answered("POST", f"/notifications/{what}", (204,), headers=user_headers(user), params=query)
+
+
+async def delete_user(rest: Rest, user: str) -> None:
+    """Delete a user; who asks again may find that it is done."""
+    await rest.until_answered("DELETE", f"/users/external_id:{user}", (204, 404), headers=ADMIN)
