@@ -263,7 +263,7 @@ FAULTS = [
     Fault("pubsub_cut", "single", pubsub_cut),
     Fault("clock_jump", "single", clock_jump),
     Fault("token_revoked", "single", token_revoked, quick=False),
-    Fault("hot_user", "single", hot_user, quick=False),
+    Fault("hot_user", "single", hot_user),
     Fault("huge_inbox", "single", huge_inbox, quick=False),
     Fault("client_cut", "single", client_cut),
     Fault("client_slow", "single", client_slow, quick=False),

@@ -51,3 +51,10 @@ def test_a_whole_gateway_passes(tmp_path: Path) -> None:
     for record in result["faults"]:
         assert record["sent"] > 0
         assert record["delivered"] > record["sent"]
+
+
+def test_a_huge_inbox_is_marked_and_deleted_beside_the_others(tmp_path: Path) -> None:
+    code, result = check(tmp_path / "result.json", "nothing", "--seconds", "0", "--fault", "huge_inbox")
+    assert (code, result["violations"]) == (0, [])
+    (record,) = result["faults"]
+    assert record["sent"] > 0
