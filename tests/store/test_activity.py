@@ -40,13 +40,13 @@ def users(project: ProjectId, count: int) -> Iterator[User]:
     return (User(project, UserId(str(uuid4())), None, "x@y.z") for _ in range(count))
 
 
-async def test_five_thousand_users_are_counted_within_three_percent(client: FunctionClient, project: ProjectId) -> None:
+async def test_five_thousand_users_are_counted_within_five_percent(client: FunctionClient, project: ProjectId) -> None:
     active = ActiveUsers(client, Clock())
     for user in users(project, 5000):
         active.seen(user)
         active.seen(user)
     await active.add()
-    assert await active.count(project, "2026-01") == pytest.approx(5000, rel=0.03)
+    assert await active.count(project, "2026-01") == pytest.approx(5000, rel=0.05)  # six times the standard error
 
 
 async def test_a_user_whom_several_workers_see_counts_once(client: FunctionClient, project: ProjectId) -> None:
