@@ -1,0 +1,40 @@
+"""The command line. `serve` is the only command that a deployment needs.
+
+The supervisor's process stays small: what only some commands need is imported where they begin.
+"""
+
+import sys
+
+import click
+
+from gateway import __version__
+from gateway.cli.inspection import doctor, openapi
+from gateway.cli.projects import project
+from gateway.cli.serving import announce, prepare, serve, worker
+from gateway.cli.tokens import token
+from gateway.cli.workspaces import workspace
+from gateway.embedded import EmbeddedError
+from gateway.settings import SettingsError
+from gateway.supervisor import SupervisorError
+
+
+def main() -> None:
+    """Run a command; what is wrong goes to standard error in one sentence, with exit code 1."""
+    try:
+        cli(standalone_mode=True)
+    except (SettingsError, EmbeddedError, SupervisorError) as problem:
+        click.echo(f"inbox-gateway: {problem}", err=True)
+        sys.exit(1)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="inbox-gateway")
+def cli() -> None:
+    """A self-hosted, real-time notification inbox.
+
+    Everything is set by INBOX_* environment variables; the README lists them. Start with `serve`.
+    """
+
+
+for command in (serve, worker, prepare, announce, project, workspace, token, doctor, openapi):
+    cli.add_command(command)

@@ -1,0 +1,135 @@
+"""What commands share: the settings, and the store that they work on."""
+
+import contextlib
+import os
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway.settings import Settings, load_settings
+from gateway.supervisor import Supervisor, SupervisorError
+
+if TYPE_CHECKING:
+    from gateway.domain.principal import Project
+    from gateway.store.projects import ProjectStore
+    from gateway.store.workspaces import WorkspaceStore
+
+REACH_SECONDS = 10.0
+
+
+def read_settings(**overrides: Any) -> Settings:
+    """Read the environment; overrides that are None do not count. Raises SettingsError."""
+    return load_settings(os.environ, **overrides)
+
+
+def with_secret_key(settings: Settings) -> Settings:
+    """Take the secret key from the data directory, made at the first start, unless it is set."""
+    if settings.secret_key:
+        return settings
+    path = settings.data_dir / "secret.key"
+    if not path.exists():
+        if not settings.embedded:
+            click.echo(
+                f"INBOX_SECRET_KEY is not set: using {path}. Nodes that share a Redis need the same key.",
+                err=True,
+            )
+        write_private(path, secrets.token_urlsafe(32))
+    return replace(settings, secret_key=path.read_text().strip())
+
+
+def write_private(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Written whole or not at all, and readable by nobody else from the first moment.
+    temporary = path.with_suffix(".new")
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    temporary.rename(path)
+
+
+def no_project(api_key: str) -> click.ClickException:
+    return click.ClickException(f"no project has the key {api_key}: `inbox-gateway project list` shows them")
+
+
+def no_workspace(workspace_id: str) -> click.ClickException:
+    return click.ClickException(f"no workspace has the id {workspace_id}: `inbox-gateway workspace list` shows them")
+
+
+async def project_of(projects: "ProjectStore", api_key: str) -> "Project":
+    found = await projects.by_api_key(api_key)
+    if found is None:
+        raise no_project(api_key)
+    return found
+
+
+def run_with_workspaces(work: "Callable[[WorkspaceStore], Any]") -> None:
+    from gateway.store.workspaces import WorkspaceStore
+
+    async def with_projects(projects: "ProjectStore") -> None:
+        await work(WorkspaceStore(projects.client))
+
+    run_with_projects(with_secret_key(read_settings()), with_projects)
+
+
+def run_with_projects(settings: Settings, work: "Callable[[ProjectStore], Any]") -> None:
+    """Run `work` on the project store, with the bundled Valkey started for it if no gateway runs."""
+    import asyncio
+
+    from gateway.store.client import StoreUnavailableError
+
+    async def run() -> None:
+        async with _projects(settings) as projects:
+            await work(projects)
+
+    supervisor = Supervisor(settings)
+    started = settings.embedded and not _valkey_answers(settings)
+    try:
+        if started:
+            supervisor.start_store()
+        asyncio.run(run())
+    except StoreUnavailableError as problem:
+        where = "the bundled Valkey" if settings.embedded else "the server of INBOX_REDIS_URL"
+        raise SupervisorError(f"{where} cannot be reached or refuses: {problem}") from None
+    finally:
+        if started:
+            supervisor.stop_store()
+
+
+@contextlib.asynccontextmanager
+async def _projects(settings: Settings) -> AsyncIterator["ProjectStore"]:
+    import asyncio
+
+    from gateway.store.client import FunctionClient, StoreUnavailableError
+    from gateway.store.projects import ProjectStore
+    from gateway.store.topology import Topology
+
+    client = FunctionClient(Topology(settings))
+    deadline = time.monotonic() + REACH_SECONDS
+    try:
+        while True:
+            try:
+                await client.load()
+                break
+            except StoreUnavailableError:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.2)
+        projects = ProjectStore(client, settings.secret_key)
+        await projects.prepare()
+        yield projects
+    finally:
+        client.close()
+
+
+def _valkey_answers(settings: Settings) -> bool:
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(str(settings.valkey_socket.absolute()))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,176 @@
+"""`project`: projects, their secrets and their keys."""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway.cli.common import no_project, no_workspace, project_of, read_settings, run_with_projects, with_secret_key
+
+if TYPE_CHECKING:
+    from gateway.domain.principal import Project
+    from gateway.store.projects import ProjectStore
+
+
+@click.group()
+def project() -> None:
+    """Create, list and change projects, and rotate their secrets."""
+
+
+@project.command("create")
+@click.argument("name")
+@click.option("--hmac/--no-hmac", default=True, show_default=True, help="Require user HMACs.")
+@click.option("--workspace", default="default", show_default=True, help="Id of the workspace it belongs to.")
+def project_create(name: str, hmac: bool, workspace: str) -> None:
+    """Create a project and print its keys."""
+    from gateway.domain.principal import WorkspaceId
+    from gateway.store.projects import UnknownWorkspaceError
+
+    async def work(projects: "ProjectStore") -> None:
+        try:
+            _show(await projects.create(name, hmac, workspace_id=WorkspaceId(workspace)), with_secret=True)
+        except UnknownWorkspaceError:
+            raise no_workspace(workspace) from None
+
+    run_with_projects(with_secret_key(read_settings()), work)
+
+
+@project.command("list")
+def project_list() -> None:
+    """List projects, without their secrets."""
+
+    async def work(projects: "ProjectStore") -> None:
+        for found in await projects.all():
+            _show(found)
+
+    run_with_projects(with_secret_key(read_settings()), work)
+
+
+@project.command("set")
+@click.argument("api_key")
+@click.option("--name", help="Another name.")
+@click.option("--hmac/--no-hmac", default=None, help="Require user HMACs, or not.")
+@click.option("--allowed-origins", help='Comma-separated origins of pages that may call; "" for the gateway\'s own.')
+def project_set(api_key: str, name: str | None, hmac: bool | None, allowed_origins: str | None) -> None:
+    """Change a project, at once on every node."""
+    from gateway.domain.origin import read_origin
+    from gateway.store.projects import ProjectChange
+
+    origins: list[str] | None = None
+    if allowed_origins is not None:
+        given = [part.strip() for part in allowed_origins.split(",") if part.strip()]
+        origins = [origin for origin in map(read_origin, given) if origin is not None]
+        if len(origins) < len(given):
+            wrong = ", ".join(part for part in given if read_origin(part) is None)
+            raise click.UsageError(f"{wrong}: an origin is written https://app.example.com, https://*.example.com or *")
+    if name is not None and not 0 < len(name.strip()) <= len(name) <= 255:
+        raise click.UsageError("a name has 1 to 255 characters")
+
+    async def work(projects: "ProjectStore") -> None:
+        found = await projects.update(api_key, ProjectChange(name, hmac, origins))
+        if found is None:
+            raise no_project(api_key)
+        _show(found)
+
+    run_with_projects(with_secret_key(read_settings()), work)
+
+
+@project.command("rotate-secret")
+@click.argument("api_key")
+@click.option("--overlap", type=click.IntRange(0), default=3600, show_default=True, help="Seconds the old one counts.")
+def project_rotate_secret(api_key: str, overlap: int) -> None:
+    """Give a project a new secret and print it."""
+
+    async def work(projects: "ProjectStore") -> None:
+        found = await projects.rotate_secret(api_key, overlap)
+        if found is None:
+            raise no_project(api_key)
+        _show(found, with_secret=True)
+
+    run_with_projects(with_secret_key(read_settings()), work)
+
+
+@project.group("keys")
+def project_keys() -> None:
+    """Register public keys that your backend signs user tokens with (RS256, ES256)."""
+
+
+@project_keys.command("add")
+@click.argument("api_key")
+@click.argument("file", type=click.File())
+@click.option("--kid", help="Name of the key; unless given, that in the file, or its thumbprint.")
+def project_keys_add(api_key: str, file: Any, kid: str | None) -> None:
+    """Add the keys of FILE: a public key in PEM, a JWK, or a JWKS document."""
+    added = _keys_of(file.read(), kid)
+
+    async def work(projects: "ProjectStore") -> None:
+        await _change_keys(projects, api_key, lambda keys: [*keys, *added])
+
+    run_with_projects(with_secret_key(read_settings()), work)
+
+
+@project_keys.command("list")
+@click.argument("api_key")
+def project_keys_list(api_key: str) -> None:
+    """List a project's keys: their algorithm and name."""
+
+    async def work(projects: "ProjectStore") -> None:
+        for key in (await project_of(projects, api_key)).public_keys:
+            click.echo(f"{key.algorithm}  {key.id}")
+
+    run_with_projects(with_secret_key(read_settings()), work)
+
+
+@project_keys.command("remove")
+@click.argument("api_key")
+@click.argument("kid")
+def project_keys_remove(api_key: str, kid: str) -> None:
+    """Remove a key; what rests on it is closed at once."""
+
+    def without(keys: list[Any]) -> list[Any]:
+        if kid not in (key["kid"] for key in keys):
+            raise click.ClickException(f"the project has no key {kid}")
+        return [key for key in keys if key["kid"] != kid]
+
+    async def work(projects: "ProjectStore") -> None:
+        await _change_keys(projects, api_key, without)
+
+    run_with_projects(with_secret_key(read_settings()), work)
+
+
+def _keys_of(text: str, kid: str | None) -> list[Any]:
+    """Read a file of keys as JWKs, or objects that hold a PEM; they are checked later."""
+    named = {"kid": kid} if kid else {}
+    if text.lstrip().startswith("-----"):
+        return [{"pem": text, **named}]
+    try:
+        found = json.loads(text)
+    except ValueError:
+        raise click.ClickException("the file holds neither PEM nor JSON") from None
+    keys = found["keys"] if isinstance(found, dict) and "keys" in found else [found]
+    if named and len(keys) != 1:
+        raise click.UsageError("--kid names one key, and the file has several")
+    return [{**key, **named} if isinstance(key, dict) else key for key in keys]
+
+
+async def _change_keys(projects: "ProjectStore", api_key: str, edit: "Callable[[list[Any]], list[Any]]") -> None:
+    from gateway.jwks import read_keys
+
+    found = await project_of(projects, api_key)
+    problems: list[str] = []
+    keys = read_keys(edit([key.jwk for key in found.public_keys]), "keys", problems)
+    if problems:
+        raise click.ClickException("; ".join(problems))
+    await projects.set_keys(api_key, keys)
+
+
+def _show(found: "Project", with_secret: bool = False) -> None:
+    click.echo(f"name         {found.name}")
+    click.echo(f"id           {found.id}")
+    click.echo(f"api key      {found.api_key}")
+    if with_secret:
+        click.echo(f"api secret   {found.secrets[0]}")
+    click.echo(f"hmac         {'required' if found.hmac_enabled else 'not required'}")
+    click.echo(f"origins      {', '.join(found.allowed_origins) or 'those of INBOX_ALLOWED_ORIGINS'}")
+    click.echo(f"workspace    {found.workspace_id}\n")

@@ -1,0 +1,80 @@
+"""`workspace`: what projects belong to."""
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from gateway.cli.common import no_workspace, read_settings, run_with_workspaces, with_secret_key
+
+if TYPE_CHECKING:
+    from gateway.domain.principal import Workspace
+    from gateway.store.workspaces import WorkspaceStore
+
+
+@click.group()
+def workspace() -> None:
+    """Create, list and rename workspaces, which projects belong to."""
+
+
+@workspace.command("create")
+@click.argument("title")
+def workspace_create(title: str) -> None:
+    """Create a workspace and print its id."""
+
+    async def work(workspaces: "WorkspaceStore") -> None:
+        _show_workspace(await workspaces.create(title))
+
+    run_with_workspaces(work)
+
+
+@workspace.command("list")
+def workspace_list() -> None:
+    """List workspaces."""
+
+    async def work(workspaces: "WorkspaceStore") -> None:
+        for found in await workspaces.all():
+            _show_workspace(found)
+
+    run_with_workspaces(work)
+
+
+@workspace.command("rename")
+@click.argument("workspace_id")
+@click.argument("title")
+def workspace_rename(workspace_id: str, title: str) -> None:
+    """Give a workspace another title."""
+    from gateway.domain.principal import WorkspaceId
+
+    async def work(workspaces: "WorkspaceStore") -> None:
+        found = await workspaces.rename(WorkspaceId(workspace_id), title)
+        if found is None:
+            raise no_workspace(workspace_id)
+        _show_workspace(found)
+
+    run_with_workspaces(work)
+
+
+@workspace.command("revoke-token")
+@click.argument("token")
+def workspace_revoke_token(token: str) -> None:
+    """Refuse a workspace token from now on, on every node."""
+    from gateway.domain.errors import ApiError
+    from gateway.workspace_auth import WorkspaceTokens
+
+    settings = with_secret_key(read_settings())
+    try:
+        claims = WorkspaceTokens(settings.secret_key).read(token)
+    except ApiError as error:
+        raise click.ClickException(f"there is nothing to revoke: {error}") from None
+
+    async def work(workspaces: "WorkspaceStore") -> None:
+        await workspaces.revoke_token(claims.token_id, int(claims.expires_at - time.time()) + 60)
+        click.echo("revoked")
+
+    run_with_workspaces(work)
+
+
+def _show_workspace(found: "Workspace") -> None:
+    click.echo(f"title        {found.title}")
+    click.echo(f"id           {found.id}\n")
