@@ -1,8 +1,8 @@
 """POST for random users at a constant rate: how long until the user's inbox has it, and the highest rate that holds.
 
 A rate holds when nothing is lost, 99 of 100 events arrive within a quarter second, and the queue is empty right after.
-The search begins at what many requests under way get through, goes down until a rate holds, or up until one does not;
-on the way up a rate that did not hold is tried twice.
+The search begins at what many requests under way get through, goes down until a rate holds, or up until one does not.
+A rate that does not hold is tried twice.
 """
 
 import asyncio
@@ -130,21 +130,25 @@ async def _measure(bench: Bench, target: Target, transport: str) -> None:
 
 async def _highest(load: _Load, rate: float, seconds: float) -> dict[str, Any]:
     """Give the figures at the highest rate that holds; those at the lowest one tried when none does."""
-    best = await load.at(rate, seconds)
+    best = await _twice(load, rate, seconds)
     if not best["holds"]:
         for _ in range(TRIES):
-            best = await load.at(best["rate"] * STEP, seconds)
+            best = await _twice(load, best["rate"] * STEP, seconds)
             if best["holds"]:
                 break
         return best
     for _ in range(TRIES):
-        faster = await load.at(best["rate"] / STEP, seconds)
-        if not faster["holds"]:
-            faster = await load.at(best["rate"] / STEP, seconds)  # machines have bad moments
+        faster = await _twice(load, best["rate"] / STEP, seconds)
         if not faster["holds"]:
             break
         best = faster
     return best
+
+
+async def _twice(load: _Load, rate: float, seconds: float) -> dict[str, Any]:
+    """Try a rate, and if it does not hold once more: machines have bad moments."""
+    figures = await load.at(rate, seconds)
+    return figures if figures["holds"] else await load.at(rate, seconds)
 
 
 def _add(bench: Bench, load: _Load, at: str, highest: float | None, figures: dict[str, Any]) -> None:
