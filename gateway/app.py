@@ -7,8 +7,9 @@ import os
 import random
 import secrets
 import signal
+import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
@@ -23,6 +24,7 @@ from gateway.jobs.broadcasts import Broadcaster
 from gateway.jobs.deletion import Deletion
 from gateway.jobs.imports import Importer
 from gateway.jobs.runner import JobRunner
+from gateway.live.doors import Doors
 from gateway.live.http import HttpProtocol
 from gateway.live.hub import Hub
 from gateway.settings import Settings
@@ -181,16 +183,20 @@ def _end_with(task: "asyncio.Task[None]") -> None:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, except that open inboxes are told to go before it shuts down, not all at once."""
+    """uvicorn's server, except that it opens more doors when clients queue, and that open inboxes are told to go before
+    it shuts down, not all at once.
+    """
 
     def __init__(self, config: uvicorn.Config, worker: Worker, ready_fd: int | None):
         super().__init__(config)
         self._worker = worker
         self._ready_fd = ready_fd
+        self._doors: list[Doors] = []
 
-    async def startup(self, sockets: Any = None) -> None:
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start; then take what will live as long as the process out of the garbage collector's sight."""
         await super().startup(sockets)
+        self._doors = [Doors(sock, self._listen) for sock in sockets or ()]
         gc.collect()
         gc.freeze()
         if self._ready_fd is not None and self.started:
@@ -198,8 +204,16 @@ class Server(uvicorn.Server):
                 os.write(self._ready_fd, b"1")
             os.close(self._ready_fd)
 
-    async def shutdown(self, sockets: Any = None) -> None:
+    async def on_tick(self, counter: int) -> bool:
+        """Look who waits, ten times a second."""
+        for doors in self._doors:
+            await doors.check()
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, say goodbye to every open inbox spread over the drain time, then let uvicorn finish."""
+        for doors in self._doors:
+            doors.close()
         for server in self.servers:
             server.close()
         seconds = self._worker.settings.drain_seconds
@@ -209,6 +223,12 @@ class Server(uvicorn.Server):
         while self.server_state.connections and time.monotonic() < started + min(seconds, LAST_ANSWERS_SECONDS):
             await asyncio.sleep(0.05)
         await super().shutdown(sockets)
+
+    async def _listen(self, sock: socket.socket) -> asyncio.AbstractServer:
+        """Take connections from a socket, as uvicorn does."""
+        make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        protocol = partial(make, config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+        return await asyncio.get_running_loop().create_server(protocol, sock=sock, backlog=self.config.backlog)
 
 
 def build_server(settings: Settings, ready_fd: int | None = None) -> Server:

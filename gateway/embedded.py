@@ -33,9 +33,9 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 _MALLOC = "glibc.malloc.tcache_max=2048:glibc.malloc.tcache_count=256:glibc.malloc.mxfast=0"
-"""The bundled server has the allocator of the C library, which by default keeps at hand 7 blocks of each size up to 1 KB;
-an event in its log is larger. Measured: a broadcast takes 46 µs of it a user instead of 52, and a request to one user 53
-instead of 58. It may hold back some 30 MB at most."""
+"""The bundled server has the allocator of the C library, which by default keeps at hand 7 blocks of each size up to 1
+KB; an event in its log is larger. Measured: a broadcast takes 46 µs of it a user instead of 52, and a request to one
+user 53 instead of 58. It may hold back some 30 MB at most."""
 
 
 class EmbeddedError(Exception):
