@@ -16,7 +16,6 @@ from loadtest.healthz import Healthz
 from loadtest.journal import Faults, Journal
 from loadtest.publisher import Pool
 from loadtest.scenarios.connect import groups_of
-from loadtest.scenarios.storm import AT_ONCE
 from loadtest.targets.own_redis import GatewayOnRedis
 
 OUTSIDER = "outsider"
@@ -46,7 +45,7 @@ async def run(bench: Bench) -> None:
 async def _measure(bench: Bench, target: GatewayOnRedis, transport: str) -> None:
     users = [f"user{number}" for number in range(bench.plan.recovery_users)]
     crowd = Crowd()
-    await crowd.add(target.make(transport), users, None, AT_ONCE)
+    await crowd.add(target.make(transport), users, None)
     await settle(0.5)
     for how, seconds in bench.plan.outages:
         await _outage(bench, target, transport, crowd, how, seconds)
