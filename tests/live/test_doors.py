@@ -1,6 +1,8 @@
 """More doors while clients queue: on uvloop, which is what takes one connection a turn of its loop."""
 
 import asyncio
+import os
+import resource
 import socket
 from collections.abc import Awaitable, Callable
 
@@ -109,6 +111,22 @@ async def test_who_queues_again_keeps_them_open(house: House) -> None:
         await house.turns_until_entered(number)
         house.queue(1)
         await house.doors.check()
+    assert house.doors.count == 1 + MORE
+
+
+@on_uvloop
+async def test_there_are_as_many_as_files_may_be_open(house: House) -> None:
+    house.queue(1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = set(map(int, os.listdir("/proc/self/fd")))
+    free = [number for number in range(len(taken) + 4) if number not in taken]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free[3], hard))
+    try:
+        await house.doors.check()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert house.doors.count < 1 + MORE
+    await house.doors.check()
     assert house.doors.count == 1 + MORE
 
 
