@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -38,6 +39,7 @@ from tests.live.clients import (
 from tests.servers import ADMIN, Gateway, RedisServer, running_gateway, running_redis, user_headers, wait_for
 
 HEALED_SECONDS = 30.0
+QUEUING = 200
 
 
 def short_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -344,6 +346,24 @@ def test_a_second_gateway_on_the_same_data_is_refused(data_dir: Path) -> None:
             f"inbox-gateway: another gateway uses {data_dir}: stop it, or set INBOX_DATA_DIR to another directory\n"
         )
         assert first.ready(), "the first one goes on"
+
+
+def test_who_queues_for_a_worker_that_was_held_up_is_answered_and_it_stops_as_ever(data_dir: Path) -> None:
+    with running_gateway(data_dir) as gateway:
+        (worker,) = gateway.children("worker")
+        os.kill(worker, signal.SIGSTOP)
+        with contextlib.ExitStack() as stack:
+            clients = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", gateway.port), HEALED_SECONDS))
+                for _ in range(QUEUING)
+            ]
+            for client in clients:
+                client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            os.kill(worker, signal.SIGCONT)
+            assert {client.recv(12) for client in clients} == {b"HTTP/1.1 200"}
+        assert gateway.stop() == 0
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", gateway.port), 1)
 
 
 # ---- several workers
