@@ -29,7 +29,7 @@ A floor takes the same requests and sends to each connection the same payload, o
 ratio is that to the nearest size. It never joins two events in one write, as the gateway may: see writes per delivery.
 
 The highest rate is of requests for one user each that arrive at a constant rate, with latency from when one was due:
-nothing lost, 99 % within 250 ms, no queue left. It is known to 15 %. With ≥ the clients were busier than the server,
+nothing lost, 99 % within 250 ms, no queue left. It is known to 8 %. With ≥ the clients were busier than the server,
 which might have done more. The ratio of p99 to p50 is the median of five stretches; the percentiles are of all of it.
 
 A broadcast to everyone goes to users of whom a hundred listen, and is over when GET /broadcasts/{id} says so. For it

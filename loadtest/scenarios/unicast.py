@@ -24,7 +24,7 @@ SATURATING = 64
 HOLDING_MS = 250.0
 TRIES = 4
 STEP = 0.85
-"""How far one tried rate is from the next: the highest that holds is known to that share."""
+"""How far one tried rate is from the next, but for the last, which is between the highest that held and the next."""
 SHARES = (0.25, 0.5, 0.75)
 PEERS_SHARES = (0.5,)
 PEERS_SECONDS = 2 / 3
@@ -131,17 +131,18 @@ async def _measure(bench: Bench, target: Target, transport: str) -> None:
 async def _highest(load: _Load, rate: float, seconds: float) -> dict[str, Any]:
     """Give the figures at the highest rate that holds; those at the lowest one tried when none does."""
     best = await _twice(load, rate, seconds)
-    if not best["holds"]:
-        for _ in range(TRIES):
-            best = await _twice(load, best["rate"] * STEP, seconds)
-            if best["holds"]:
-                break
-        return best
+    step = STEP if not best["holds"] else 1 / STEP
     for _ in range(TRIES):
-        faster = await _twice(load, best["rate"] / STEP, seconds)
-        if not faster["holds"]:
+        other = await _twice(load, best["rate"] * step, seconds)
+        if best["holds"] and not other["holds"]:
             break
-        best = faster
+        found = other["holds"] and not best["holds"]
+        best = other
+        if found:
+            break
+    if best["holds"]:
+        between = await _twice(load, best["rate"] / STEP**0.5, seconds)
+        best = between if between["holds"] else best
     return best
 
 
