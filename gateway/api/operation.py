@@ -46,7 +46,6 @@ from gateway.telemetry import RATE_LIMIT_FAILURES, RATE_LIMITED, REQUESTS, log
 from gateway.workspace_auth import WorkspaceAuthenticator
 
 MAX_CLIENT_ID_LENGTH = 255
-RETRY_AFTER_SECONDS = 1
 
 encode = msgspec.json.encode
 
@@ -241,8 +240,8 @@ class Operation:
             return response
         except TokenRevokedError:
             return error_response(api_error(ErrorCode.TOKEN_REVOKED))
-        except StoreUnavailableError:
-            return error_response(api_error(ErrorCode.REDIS_UNAVAILABLE, retry_after_seconds=RETRY_AFTER_SECONDS))
+        except StoreUnavailableError as problem:
+            return error_response(store_error(problem))
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception:
@@ -333,6 +332,11 @@ def raw_json_response(body: bytes, status: int = 200, headers: dict[str, str] | 
 def no_content() -> Response:
     """Answer 204."""
     return Response(status_code=204)
+
+
+def store_error(problem: StoreUnavailableError) -> ApiError:
+    """Return the error that a client gets when the store did not do what was asked."""
+    return api_error(problem.code, problem.cause, problem.retry_after_seconds)
 
 
 def error_response(error: ApiError) -> Response:

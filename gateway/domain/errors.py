@@ -110,6 +110,30 @@ class ErrorCode(Enum):
     REDIS_UNAVAILABLE = ErrorKind(
         "redis_unavailable", 503, "The store cannot be reached", "Nothing was lost; try again in a moment."
     )
+    STORE_REFUSED = ErrorKind(
+        "store_refused",
+        503,
+        "The store refuses the gateway",
+        "Try again in a moment. Who runs the gateway: check the password and the access list in Redis.",
+    )
+    STORE_READ_ONLY = ErrorKind(
+        "store_read_only",
+        503,
+        "The store takes no writes",
+        "Reading goes on; try again in a moment. Who runs the gateway: see Redis's log.",
+    )
+    STORE_DATA_BROKEN = ErrorKind(
+        "store_data_broken",
+        503,
+        "A record in the store cannot be read",
+        "Try again in a moment. Who runs the gateway: its log names the record; repair or remove it.",
+    )
+    STORE_FULL = ErrorKind(
+        "store_full",
+        507,
+        "The store is full",
+        "Reading and deleting go on; try again later. Who runs the gateway: raise maxmemory in Redis, or delete.",
+    )
 
     @property
     def kind(self) -> ErrorKind:
@@ -191,7 +215,7 @@ CLOSE_CODE_MEANINGS = {
     CloseCode.DRAINING: "The node shuts down; come back after `retry_after_ms`.",
     CloseCode.HEARTBEAT_TIMEOUT: "Nothing was heard from the client for 2.5 heartbeats.",
     CloseCode.SLOW_READER: "The client read too slowly and its write buffer passed its bound.",
-    CloseCode.TRY_AGAIN_LATER: "The store could not be reached while the connection was opened.",
+    CloseCode.TRY_AGAIN_LATER: "The store could not be reached while the connection was opened, or has lost its data.",
     CloseCode.INTERNAL_ERROR: "Something went wrong on our side.",
     CloseCode.UNAUTHORIZED: "The credentials are missing or wrong; the `message` says which.",
     CloseCode.FORBIDDEN: "The credentials or the origin do not allow this connection.",

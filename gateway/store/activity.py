@@ -12,8 +12,8 @@ from itertools import groupby, islice
 
 from gateway.domain.principal import ProjectId, User, UserId
 from gateway.store import keys
-from gateway.store.client import Argument, Call, FunctionClient, StoreUnavailableError
-from gateway.store.wire import ReplyError
+from gateway.store.client import Argument, Call, FunctionClient
+from gateway.store.problems import StoreDataError, StoreUnavailableError
 from gateway.telemetry import ACTIVE_USERS, UNCOUNTED_ACTIVE_USERS, log
 
 STANDARD_ERROR = 0.0081
@@ -98,11 +98,11 @@ class ActiveUsers:
                 calls.append(_added(keys.all_active_users(month), [user_id for _, _, user_id in entries]))
             try:
                 await self._client.call_many(calls)
+            except StoreDataError as problem:
+                # A key that holds something else: trying again would fail alike, and stop all others.
+                log.error("active_users_not_counted", problem=problem.detail)
             except StoreUnavailableError:
                 return
-            except ReplyError as problem:
-                # A key that holds something else: trying again would fail alike, and stop all others.
-                log.error("active_users_not_counted", problem=str(problem))
             for entry in batch:
                 self._waiting.pop(entry, None)
 
@@ -113,7 +113,7 @@ class ActiveUsers:
     async def _show(self) -> None:
         try:
             ACTIVE_USERS.set(await self._client.call("count_active", keys.all_active_users(self.month)))
-        except (StoreUnavailableError, ReplyError):
+        except StoreUnavailableError:
             return  # the last one stays
 
     def _begin_month(self) -> None:

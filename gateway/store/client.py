@@ -7,16 +7,13 @@ from typing import Any, NamedTuple
 
 from gateway.store import library
 from gateway.store.link import LinkTimeoutError, NotReplicatedError
+from gateway.store.problems import StoreFullError as StoreFullError
+from gateway.store.problems import StoreUnavailableError as StoreUnavailableError
+from gateway.store.problems import explained
 from gateway.store.topology import Node, Topology, life_key, slot_of
 from gateway.store.wire import Argument as Argument
-from gateway.store.wire import ReplyError, WireLostError, pack
+from gateway.store.wire import ReplyError, WireLostError, WireRefusedError, pack
 from gateway.telemetry import REDIS_CALLS, REDIS_ERRORS
-
-_REFUSED = (
-    *("OOM ", "NOREPLICAS", "MISCONF", "MASTERDOWN", "UNKILLABLE", "BUSY "),
-    *("LOADING", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "Function not found"),
-)
-"""How replies begin, or say inside a function's, when the server is there but cannot do it now."""
 
 _ELSEWHERE = ("MOVED ", "ASK ", "CLUSTERDOWN", "TRYAGAIN")
 """How a cluster's replies begin that say that a slot is somewhere else, or about to be."""
@@ -50,14 +47,6 @@ class _Command(NamedTuple):
 
 _Trouble = WireLostError | LinkTimeoutError | NotReplicatedError
 _TROUBLE = (WireLostError, LinkTimeoutError, NotReplicatedError)
-
-
-class StoreUnavailableError(Exception):
-    """Redis cannot be reached or cannot write now. What was asked may or may not have happened."""
-
-
-class StoreFullError(StoreUnavailableError):
-    """Redis has no memory left to write; it can still read."""
 
 
 class FunctionClient:
@@ -332,13 +321,11 @@ def _is_missing(reply: Any) -> bool:
 
 def _unavailable(problem: _Trouble) -> StoreUnavailableError:
     REDIS_ERRORS.inc()
-    return StoreUnavailableError(str(problem))
+    if isinstance(problem, WireRefusedError):
+        return explained(problem.reply)
+    return StoreUnavailableError(detail=str(problem))
 
 
-def _failure(reply: ReplyError) -> Exception:
-    text = str(reply)
-    if not any(word in text for word in _REFUSED) and not text.startswith(_ELSEWHERE):
-        return reply
+def _failure(reply: ReplyError) -> StoreUnavailableError:
     REDIS_ERRORS.inc()
-    kind, _, _ = text.partition(" ")
-    return (StoreFullError if "OOM " in text else StoreUnavailableError)(kind)
+    return explained(str(reply))

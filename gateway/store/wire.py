@@ -10,7 +10,7 @@ from typing import Any
 
 import hiredis
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 Argument = str | bytes | int | float
 
@@ -21,6 +21,14 @@ class ReplyError(Exception):
 
 class WireLostError(Exception):
     """The connection broke, or could not be opened."""
+
+
+class WireRefusedError(WireLostError):
+    """The server answered the opening of a connection with an error. `reply` begins with its kind, as a ReplyError."""
+
+    def __init__(self, reply: str):
+        super().__init__(reply)
+        self.reply = reply
 
 
 class Wire(asyncio.Protocol, ABC):
@@ -52,7 +60,7 @@ class Wire(asyncio.Protocol, ABC):
         except (RedisError, OSError, TimeoutError, RuntimeError) as problem:
             # RuntimeError is uvloop's for a write on a socket that the server has closed.
             await connection.disconnect(nowait=True)
-            raise WireLostError(type(problem).__name__) from problem
+            raise _not_opened(problem) from problem
         except asyncio.CancelledError:
             await connection.disconnect(nowait=True)
             raise
@@ -94,6 +102,19 @@ class Wire(asyncio.Protocol, ABC):
         if self._transport is not None:
             self._transport.write(b"".join(self._out))
         self._out.clear()
+
+
+def _not_opened(problem: Exception) -> WireLostError:
+    """Return what a connection that could not be opened raises."""
+    # redis-py takes the first word off a reply whose kind it knows.
+    word = getattr(problem, "status_code", None)
+    if isinstance(word, str) and word:
+        return WireRefusedError(f"{word} {problem}")
+    if isinstance(problem, ResponseError):
+        return WireRefusedError(str(problem))
+    if isinstance(problem, TimeoutError):
+        return WireLostError("no answer in time")
+    return WireLostError(str(problem) or type(problem).__name__)
 
 
 def pack(command: tuple[Argument, ...]) -> bytes:

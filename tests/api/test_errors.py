@@ -1,6 +1,7 @@
 """Every error of the catalogue, as a real gateway answers it: a code without a recipe here fails."""
 
 import asyncio
+import contextlib
 import json
 import re
 import signal
@@ -9,34 +10,61 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from uuid import uuid4
 
 import httpx
 import pytest
 import redis
+from starlette.requests import Request
+from starlette.responses import Response
 
+from gateway.api.operation import Call, Operation, Scope, Services
 from gateway.api.operations import OPERATIONS
 from gateway.api.schemas import NOT_BUILT
 from gateway.domain.errors import ErrorCode
+from gateway.settings import Settings
 from gateway.store import keys
 from tests.api.inbox import notification
 from tests.api.tokens import bearer, claims_of, token
 from tests.api.workspaces import command, created_project, user_of, workspace_headers
-from tests.servers import ADMIN, API_KEY, Gateway, running_gateway, running_redis, user_headers
+from tests.servers import ADMIN, API_KEY, Gateway, RedisServer, running_gateway, running_redis, user_headers
 
 Answer = tuple[int, Any]
 """The status and the decoded body."""
 
 
 @dataclass(frozen=True)
+class OwnStore:
+    """A gateway on a Redis that recipes may break, and mend again."""
+
+    server: RedisServer
+    gateway: Gateway
+
+    @contextlib.contextmanager
+    def admin(self) -> Iterator[redis.Redis]:
+        """Give a connection that goes on whatever is refused to the gateway from now on."""
+        with redis.Redis(port=self.server.port) as admin:
+            yield admin
+
+    def get(self, user: str = "ada") -> Answer:
+        """List a user's notifications."""
+        return read(httpx.get(f"{self.gateway.url}/notifications", headers=user_headers(user), timeout=30))
+
+    def send(self, user: str = "ada") -> Answer:
+        """Send a notification to a user."""
+        url = f"{self.gateway.url}/notifications"
+        return read(httpx.post(url, headers=ADMIN, json=notification(user), timeout=30))
+
+
+@dataclass(frozen=True)
 class Bench:
-    """What recipes work with: a gateway with its defaults, one with tight limits, and a directory."""
+    """What recipes work with: a gateway with its defaults, one with tight limits, and one with a store to break."""
 
     gateway: Gateway
     strict: Gateway
-    directory: Path
+    store: OwnStore
 
     def call(self, method: str, path: str, headers: dict[str, str], **more: Any) -> Answer:
         """Call the gateway with its defaults."""
@@ -247,20 +275,18 @@ def _(bench: Bench) -> Answer:
 
 @recipe("internal_error")
 def _(bench: Bench) -> Answer:
-    # Nothing that a client sends should get here, so the store is made to hold nonsense for one user.
-    name = str(uuid4())
-    sent = bench.send(ADMIN, notification(name))
-    assert sent[0] == 201
-    listed = httpx.get(f"{bench.gateway.url}/notifications", headers=user_headers(name)).json()
-    project_id, user_id = listed["project_id"], listed["notifications"][0]["recipient"]["id"]
-    with redis.Redis(unix_socket_path=str(bench.gateway.data_dir / "valkey" / "valkey.sock")) as store:
-        key = keys.user(project_id, user_id)
-        assert store.type(key) == b"hash"
-        store.set(key, "not a hash")
-        try:
-            return bench.call("GET", "/notifications", user_headers(name))
-        finally:
-            store.delete(key)
+    # Nothing that a client sends, and nothing that the store answers, should get here.
+    async def fail(call: Call) -> Response:
+        raise RuntimeError("a mistake of ours")
+
+    operation = Operation("GET", "/", Scope.PUBLIC, fail, "Fails")
+    request = Request({"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""})
+
+    async def call() -> Response:
+        return await operation.endpoint(cast(Services, SimpleNamespace(settings=Settings())))(request)
+
+    answer = asyncio.run(call())
+    return answer.status_code, json.loads(bytes(answer.body))
 
 
 @recipe("not_built")
@@ -273,12 +299,52 @@ def _(bench: Bench) -> Answer:
 
 @recipe("redis_unavailable")
 def _(bench: Bench) -> Answer:
-    with (
-        running_redis("valkey", bench.directory) as server,
-        running_gateway(bench.directory / "data", INBOX_REDIS_URL=server.url) as gateway,
-    ):
-        server.stop(signal.SIGKILL)
-        return read(httpx.get(f"{gateway.url}/notifications", headers=user_headers("ada")))
+    bench.store.server.stop(signal.SIGKILL)
+    try:
+        return bench.store.get()
+    finally:
+        bench.store.server.start()
+
+
+@recipe("store_refused")
+def _(bench: Bench) -> Answer:
+    with bench.store.admin() as admin:
+        admin.execute_command("ACL", "SETUSER", "default", "-fcall", "-fcall_ro")
+        try:
+            return bench.store.get()
+        finally:
+            admin.execute_command("ACL", "SETUSER", "default", "+@all")
+
+
+@recipe("store_read_only")
+def _(bench: Bench) -> Answer:
+    with bench.store.admin() as admin:
+        admin.config_set("min-replicas-to-write", "1")
+        try:
+            return bench.store.send()
+        finally:
+            admin.config_set("min-replicas-to-write", "0")
+
+
+@recipe("store_data_broken")
+def _(bench: Bench) -> Answer:
+    name = str(uuid4())
+    assert bench.store.send(name)[0] == 201
+    listed = bench.store.get(name)[1]
+    project_id, user_id = listed["project_id"], listed["notifications"][0]["recipient"]["id"]
+    with bench.store.admin() as admin:
+        admin.set(keys.user(project_id, user_id), "not a hash")
+    return bench.store.get(name)
+
+
+@recipe("store_full")
+def _(bench: Bench) -> Answer:
+    with bench.store.admin() as admin:
+        admin.config_set("maxmemory", "1")
+        try:
+            return bench.store.send()
+        finally:
+            admin.config_set("maxmemory", "0")
 
 
 # ---- the test
@@ -291,13 +357,24 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnStore]:
+    directory = tmp_path_factory.mktemp("store")
+    durable = ("--appendonly", "yes", "--appendfsync", "always")
+    with (
+        running_redis("valkey", directory, *durable) as server,
+        running_gateway(directory / "data", INBOX_REDIS_URL=server.url) as gateway,
+    ):
+        yield OwnStore(server, gateway)
+
+
 @pytest.mark.parametrize("code", ErrorCode, ids=lambda code: code.kind.code)
 def test_every_code_of_the_catalogue_is_answered_with_its_status(
-    gateway: Gateway, strict: Gateway, tmp_path: Path, code: ErrorCode
+    gateway: Gateway, strict: Gateway, store: OwnStore, code: ErrorCode
 ) -> None:
     kind = code.kind
     assert kind.code in RECIPES, "write down how a client gets this error"
-    status, body = RECIPES[kind.code](Bench(gateway, strict, tmp_path))
+    status, body = RECIPES[kind.code](Bench(gateway, strict, store))
     (problem,) = body["errors"]
     assert (status, problem["code"]) == (kind.status, kind.code)
     assert problem["message"]

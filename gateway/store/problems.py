@@ -1,0 +1,117 @@
+"""Why the store did not do what was asked: one kind of exception, told apart by cause.
+
+Every error reply of Redis, known or not, becomes a StoreUnavailableError or one of its children here, and nowhere
+else. The text of an exception is for clients: it names the cause, and no key, user, server or secret. `detail` is for
+the log and the command line.
+"""
+
+import re
+from typing import ClassVar
+
+from gateway.domain.errors import ErrorCode
+
+MOST_DETAIL_CHARACTERS = 300
+
+
+class StoreUnavailableError(Exception):
+    """The store cannot be reached or cannot do now what was asked, which may or may not have happened."""
+
+    code: ClassVar[ErrorCode] = ErrorCode.REDIS_UNAVAILABLE
+    retry_after_seconds: ClassVar[int] = 1
+
+    def __init__(self, cause: str = "", detail: str = ""):
+        self.cause = cause or self.code.kind.message
+        self.detail = detail or self.cause
+        """What the server or the system said, for operators."""
+        super().__init__(self.cause)
+
+
+class StoreWritesRefusedError(StoreUnavailableError):
+    """The store takes no writes now; it can still be read."""
+
+
+class StoreFullError(StoreWritesRefusedError):
+    """The store has no memory left to write."""
+
+    code = ErrorCode.STORE_FULL
+    retry_after_seconds = 5
+
+
+class StoreReadOnlyError(StoreWritesRefusedError):
+    """The store takes no writes for another reason, such as a full disk or too few replicas."""
+
+    code = ErrorCode.STORE_READ_ONLY
+
+
+class StoreRefusedError(StoreUnavailableError):
+    """The store does not let the gateway in, or not do what it needs: who runs it must change something."""
+
+    code = ErrorCode.STORE_REFUSED
+    retry_after_seconds = 5
+
+
+class StoreDataError(StoreUnavailableError):
+    """What is stored is not what the gateway wrote there: a value of another type, or one that cannot be read."""
+
+    code = ErrorCode.STORE_DATA_BROKEN
+    retry_after_seconds = 5
+
+
+_NO_PERMISSION = "Redis's access list does not allow a command, key or channel that the gateway needs"
+
+_BY_WORD: dict[str, tuple[type[StoreUnavailableError], str]] = {
+    "NOAUTH": (StoreRefusedError, "Redis asks for a password, and the gateway has none"),
+    "WRONGPASS": (StoreRefusedError, "Redis does not accept the gateway's user name or password"),
+    "NOPERM": (StoreRefusedError, _NO_PERMISSION),
+    "DENIED": (StoreRefusedError, "Redis is in protected mode and refuses connections from other machines"),
+    "OOM": (StoreFullError, "Redis has reached its maxmemory and takes no writes"),
+    "MISCONF": (StoreReadOnlyError, "Redis cannot save to its disk and takes no writes"),
+    "READONLY": (StoreReadOnlyError, "Redis is a replica, or is about to become one, and takes no writes"),
+    "NOREPLICAS": (StoreReadOnlyError, "Redis has too few replicas to take writes"),
+    "MASTERDOWN": (StoreUnavailableError, "Redis is a replica without its primary"),
+    "BUSY": (StoreUnavailableError, "Redis is busy with a script"),
+    "UNKILLABLE": (StoreUnavailableError, "Redis is busy with a script"),
+    "LOADING": (StoreUnavailableError, "Redis is loading its data"),
+    "CLUSTERDOWN": (StoreUnavailableError, "The Redis cluster does not serve this part of the data"),
+    "TRYAGAIN": (StoreUnavailableError, "The Redis cluster moves this part of the data"),
+    "MOVED": (StoreUnavailableError, "The Redis cluster has moved this part of the data"),
+    "ASK": (StoreUnavailableError, "The Redis cluster moves this part of the data"),
+    "CROSSSLOT": (StoreUnavailableError, "The Redis cluster found keys of a call on different servers"),
+    "WRONGTYPE": (StoreDataError, "A key in the store holds a value of another type"),
+}
+"""What a reply means that begins with a word."""
+
+_BY_TEXT: tuple[tuple[str, type[StoreUnavailableError], str], ...] = (
+    ("max number of clients", StoreUnavailableError, "Redis takes no more connections"),
+    ("can't run this command", StoreRefusedError, _NO_PERMISSION),
+    ("can't access at least one of the keys", StoreRefusedError, _NO_PERMISSION),
+    ("can't publish to the channel", StoreRefusedError, _NO_PERMISSION),
+    ("Function not found", StoreUnavailableError, "The gateway's functions are not loaded in Redis"),
+    ("AUTH <password>", StoreRefusedError, "Redis has no password, and the gateway sends one"),
+    ("DB index", StoreRefusedError, "Redis has no database of the number that the gateway is to use"),
+    ("unknown command", StoreRefusedError, "Redis does not know a command that the gateway needs"),
+    ("user_function", StoreDataError, "A function failed on what is stored"),
+    ("on @", StoreDataError, "A function failed on what is stored"),
+)
+"""What a reply means whose first word is ERR, or unknown: the first that it contains counts."""
+
+_WORD = re.compile(r"[A-Z][A-Z_]{1,30}\b")
+
+
+def explained(reply: str) -> StoreUnavailableError:
+    """Return the exception for an error reply of Redis."""
+    found = _WORD.match(reply)
+    word = found.group() if found else ""
+    detail = _without_arguments(reply)
+    if word in _BY_WORD:
+        kind, sentence = _BY_WORD[word]
+        return kind(f"{sentence} ({word})", detail)
+    for text, kind, sentence in _BY_TEXT:
+        if text in reply:
+            return kind(sentence, detail)
+    return StoreUnavailableError(f"Redis answered with an error ({word or 'unknown'})", detail)
+
+
+def _without_arguments(reply: str) -> str:
+    """Return a reply without the arguments that Redis repeats in some: they may be anybody's content."""
+    return reply.partition(", with args")[0][:MOST_DETAIL_CHARACTERS]
