@@ -2,10 +2,14 @@
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+from gateway.domain.address import read_network
+from gateway.domain.origin import read_origin
+from gateway.domain.proxy import read_public_url
 
 PREFIX = "INBOX_"
 REDIS_SCHEMES = (
@@ -18,6 +22,26 @@ class SettingsError(Exception):
     """The environment does not make sense. The message names every setting that is wrong."""
 
 
+def _entries(text: str) -> list[str]:
+    return [entry.strip() for entry in text.split(",") if entry.strip()]
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = {entry: read_origin(entry) for entry in _entries(text)}
+    if not origins:
+        raise ValueError("names no origin; `*` is any")
+    if wrong := [entry for entry, origin in origins.items() if origin is None]:
+        named = ", ".join(map(repr, wrong))
+        raise ValueError(f"must have origins such as https://app.example.com or https://*.example.com, not {named}")
+    return tuple(dict.fromkeys(origin for origin in origins.values() if origin is not None))
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    if text.strip() == "none":
+        return ()
+    return tuple(dict.fromkeys(str(read_network(entry)) for entry in _entries(text)))
+
+
 def _setting(
     default: Any,
     help_text: str,
@@ -26,8 +50,9 @@ def _setting(
     most: float | None = None,
     secret: bool = False,
     choices: tuple[str, ...] = (),
+    read: Callable[[str], Any] | None = None,
 ) -> Any:
-    metadata = {"help": help_text, "least": least, "most": most, "secret": secret, "choices": choices}
+    metadata = {"help": help_text, "least": least, "most": most, "secret": secret, "choices": choices, "read": read}
     return field(default=default, metadata=metadata, repr=not secret)
 
 
@@ -64,7 +89,22 @@ class Settings:
     bootstrap_api_secret: str = _setting("", "The API secret of that project.", secret=True)
     bootstrap_hmac_enabled: bool = _setting(False, "Whether that project requires user HMACs.")
     allowed_origins: tuple[str, ...] = _setting(
-        ("*",), "Comma-separated origins that browsers may call from; `*` is any. A project may have its own."
+        ("*",),
+        "Comma-separated origins of pages that may call, such as `https://app.example.com` or "
+        "`https://*.example.com`; `*` is any. A project may have its own.",
+        read=_origins,
+    )
+    public_url: str = _setting(
+        "",
+        "Address that clients reach the gateway by, with the path under which a proxy serves it, such as "
+        "`https://example.com/inbox`. Unset: taken from each request.",
+        read=read_public_url,
+    )
+    trusted_proxies: tuple[str, ...] = _setting(
+        ("127.0.0.0/8", "::1/128"),
+        "Comma-separated addresses and networks of reverse proxies, whose `X-Forwarded-For`, `-Proto`, `-Host` and "
+        "`-Prefix` and `X-Request-Id` count; `none` is no proxy at all.",
+        read=_networks,
     )
     log_retention_events: int = _setting(1000, "Events kept per user for resuming.", least=1)
     log_retention_seconds: int = _setting(7 * 24 * 3600, "How long events are kept for resuming.", least=1)
@@ -179,8 +219,8 @@ def _parse(item: "Field[Any]", text: str) -> Any:
             raise ValueError(f"must be at most {most}, not {text}")
     elif item.type is Path:
         value = Path(text)
-    elif item.name == "allowed_origins":
-        value = tuple(origin.strip().rstrip("/") for origin in text.split(",") if origin.strip())
+    elif item.metadata["read"] is not None:
+        value = item.metadata["read"](text)
     elif item.name == "redis_url":
         if not text.startswith(REDIS_SCHEMES):
             # Its text is not repeated: it may hold a password.

@@ -54,6 +54,10 @@ def test_an_empty_value_is_as_good_as_unset(field: "dataclasses.Field[Any]") -> 
         ("log_level", "error", "error"),
         ("allowed_origins", "https://a.b/, https://c.d ,", ("https://a.b", "https://c.d")),
         ("allowed_origins", "*", ("*",)),
+        ("allowed_origins", "HTTPS://*.Example.com:443/", ("https://*.example.com",)),
+        ("public_url", "https://Example.com/inbox/", "https://example.com/inbox"),
+        ("trusted_proxies", "10.0.0.0/8, 192.168.0.1", ("10.0.0.0/8", "192.168.0.1/32")),
+        ("trusted_proxies", "none", ()),
     ],
 )
 def test_a_value_is_read_as_its_type(name: str, text: str, value: Any) -> None:
@@ -77,6 +81,26 @@ def test_a_value_is_read_as_its_type(name: str, text: str, value: Any) -> None:
         ("redis_timeout_seconds", "inf", "must be a number, not 'inf'"),
         ("durability", "tape", "must be one of memory, disk, replica, not 'tape'"),
         ("access_log", "maybe", "must be true or false, not 'maybe'"),
+        *(
+            (
+                "allowed_origins",
+                text,
+                "must have origins such as https://app.example.com or https://*.example.com, not " + named,
+            )
+            for text, named in (
+                ("example.com", "'example.com'"),
+                ("https://a.example, *.b.example ,https://c.example/x", "'*.b.example', 'https://c.example/x'"),
+                ("null", "'null'"),
+            )
+        ),
+        ("allowed_origins", " , ", "names no origin; `*` is any"),
+        ("public_url", "example.com", "must be an address such as https://example.com/inbox, not 'example.com'"),
+        ("trusted_proxies", "10.0.0.0/8,proxy", "'proxy' is not an address or a network such as 10.0.0.0/8"),
+        (
+            "trusted_proxies",
+            "10.0.0.1/8",
+            "'10.0.0.1/8' has bits set outside its network: write 10.0.0.0/8 or a single address",
+        ),
         ("log_level", "INFO", "must be one of debug, info, warning, error, not 'INFO'"),
     ],
 )

@@ -1,38 +1,62 @@
 """Origins of browser pages (RFC 6454), and which of them may call.
 
 An allowed origin is `scheme://host[:port]`, the same with a leading `*.` for every subdomain (and not the domain
-itself), or `*` for all.
+itself), or `*` for all. Both sides of a comparison are brought to one spelling first: lower case, without the scheme's
+own port and without a slash at the end.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection
+from functools import lru_cache
+
+from gateway.domain.address import HOST_PATTERN, NAME_PATTERN, PORT_PATTERN, canonical_host
 
 ANY = "*"
 
-_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_HOST = rf"((\*\.)?{_LABEL}(\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])"
 # Any scheme: pages of apps have their own (capacitor://localhost), and webviews are clients of ours.
-ORIGIN_PATTERN = rf"(\*|[A-Za-z][A-Za-z0-9+.-]*://{_HOST}(:[0-9]{{1,5}})?/?)"
+ORIGIN_PATTERN = rf"(\*|[A-Za-z][A-Za-z0-9+.-]*://(\*\.{NAME_PATTERN}|{HOST_PATTERN})(:{PORT_PATTERN})?/?)"
 """What `read_origin` takes, in words that Python and ECMA-262 share."""
 
-_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+MAX_ORIGIN_LENGTH = 255
+
+_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
 def read_origin(text: str) -> str | None:
-    """Bring an allowed origin to the form in which browsers send it; None when it is none."""
+    """Return an allowed origin as browsers spell it, or None for text that is no origin."""
+    return _read_origin(text) if len(text) <= MAX_ORIGIN_LENGTH else None
+
+
+@lru_cache(maxsize=1024)
+def _read_origin(text: str) -> str | None:
     if not re.fullmatch(ORIGIN_PATTERN, text):
         return None
-    origin = text.rstrip("/").lower()
-    scheme = origin.partition("://")[0]
-    return origin.removesuffix(_DEFAULT_PORTS.get(scheme, "\0"))
+    if text == ANY:
+        return ANY
+    scheme, _, rest = text.rstrip("/").lower().partition("://")
+    star = "*." if rest.startswith("*.") else ""
+    host = canonical_host(rest.removeprefix(star), _DEFAULT_PORTS.get(scheme))
+    return None if host is None else f"{scheme}://{star}{host}"
 
 
-def origin_allowed(origin: str | None, allowed: Sequence[str]) -> bool:
-    """Whether a browser page of this origin may call; other programs send none."""
+def origin_allowed(origin: str | None, allowed: Collection[str]) -> bool:
+    """Return whether a page of this origin may call. Programs that are no browsers send none, and may.
+
+    `allowed` holds what `read_origin` returned. This decides for every request: REST, preflight, SSE, WebSocket.
+    """
     if origin is None or ANY in allowed:
         return True
-    origin = origin.rstrip("/").lower()
-    return origin in allowed or any(_is_below(origin, entry) for entry in allowed)
+    canonical = None if "*" in origin else read_origin(origin)
+    if canonical is None:
+        return False
+    return canonical in allowed or any(_is_below(canonical, entry) for entry in allowed)
+
+
+def allow_origin(origin: str, allowed: Collection[str]) -> str | None:
+    """Return the value of `Access-Control-Allow-Origin` for a page of this origin; None when it gets no such header."""
+    if ANY in allowed:
+        return ANY
+    return origin if origin_allowed(origin, allowed) else None
 
 
 def _is_below(origin: str, entry: str) -> bool:

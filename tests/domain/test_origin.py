@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.domain.origin import origin_allowed, read_origin
+from gateway.domain.origin import allow_origin, origin_allowed, read_origin
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,9 @@ from gateway.domain.origin import origin_allowed, read_origin
         ("https://app.example.com:8443", "https://app.example.com:8443"),
         ("http://localhost:80", "http://localhost"),
         ("http://[::1]:3000", "http://[::1]:3000"),
+        ("http://[0:0:0:0:0:0:0:1]:3000", "http://[::1]:3000"),
+        ("https://*.Example.com:443/", "https://*.example.com"),
+        ("http://example.com:443", "http://example.com:443"),
         ("https://*.example.com", "https://*.example.com"),
         ("capacitor://localhost", "capacitor://localhost"),
     ],
@@ -36,6 +39,15 @@ def test_an_origin_is_kept_as_browsers_write_it(text: str, origin: str) -> None:
             "https://a?x",
             "https://u@a",
             "https://a:b",
+        ),
+        *(
+            "https://a:0",
+            "https://a:99999",
+            "https://[::1",
+            "https://[:]",
+            "https://*.[::1]",
+            "https://a..b",
+            "https://-a",
         ),
         *("https://*", "https://a.*.b", "https://*a.b", "null", "**", "https://a,https://b", "https://a\nb"),
     ],
@@ -62,7 +74,34 @@ def test_what_is_no_origin_is_refused(text: str) -> None:
         ("https://a.b.example:8443", ("https://*.b.example",), False),
         ("https://a.b.example:8443", ("https://*.b.example:8443",), True),
         ("https://a.example", (), False),
+        ("https://App.Example.com", ("https://app.example.com",), True),
+        ("https://app.example.com:443", ("https://app.example.com",), True),
+        ("https://a.b.example:443", ("https://*.b.example",), True),
+        ("http://app.example.com:443", ("https://app.example.com",), False),
+        ("http://[0::1]:3000", ("http://[::1]:3000",), True),
+        ("https://*.b.example", ("https://*.b.example",), False),
+        ("https://x.*.b.example", ("https://*.b.example",), False),
+        ("https://a.example, https://b.example", ("https://a.example",), False),
+        ("https://a.b.example/path", ("https://*.b.example",), False),
+        ("https://evil.com#.b.example", ("https://*.b.example",), False),
+        ("", ("https://a.example",), False),
+        ("null", ("*",), True),
     ],
 )
 def test_an_origin_is_allowed_or_not(origin: str | None, allowed: tuple[str, ...], verdict: bool) -> None:
     assert origin_allowed(origin, allowed) is verdict
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed", "header"),
+    [
+        ("https://a.example", ("*",), "*"),
+        ("null", ("*",), "*"),
+        ("https://a.example", ("https://a.example",), "https://a.example"),
+        ("https://a.b.example", ("https://*.b.example",), "https://a.b.example"),
+        ("https://evil.example", ("https://a.example",), None),
+        ("null", ("https://a.example",), None),
+    ],
+)
+def test_a_page_that_may_call_is_named_and_no_other(origin: str, allowed: tuple[str, ...], header: str | None) -> None:
+    assert allow_origin(origin, allowed) == header

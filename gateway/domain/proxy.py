@@ -1,0 +1,106 @@
+"""What reverse proxies in front of the gateway say of a request: `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix`.
+
+Anybody can send these headers, so they count only when the connection comes from a trusted proxy. Each proxy appends
+the address it was called from to `X-Forwarded-For`. The list is therefore read from the right: the client is the first
+address that is no trusted proxy. The other headers describe what the client called. Where proxies made a list of them,
+the first entry is the outermost proxy's, and counts.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from gateway.domain.address import MAX_HOST_LENGTH, Networks, canonical_host, read_address
+
+FOR, PROTO, HOST, PREFIX = "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-prefix"
+
+_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+MAX_PREFIX_LENGTH = 255
+
+MAX_HOPS = 16
+"""Entries of `X-Forwarded-For` that are read; a request passes two or three proxies."""
+
+
+class Forwarded(NamedTuple):
+    """How the client called: its address, and the scheme, host and path prefix that it used.
+
+    `client` is "" where the peer's address is unknown, `host` is "" where no valid one was sent, and `prefix` is ""
+    or begins with a slash and ends without one.
+    """
+
+    client: str
+    scheme: str
+    host: str
+    prefix: str
+
+    @property
+    def base(self) -> str:
+        """The address that paths are appended to, or just the prefix where the host is unknown."""
+        return f"{self.scheme}://{self.host}{self.prefix}" if self.host else self.prefix
+
+
+def read_forwarded(peer: str, headers: Iterable[tuple[str, str]], trusted: Networks) -> Forwarded:
+    """Return how the client called. `headers` have lower-case names, and may repeat them.
+
+    `peer` is the address that the connection comes from, "" if it is unknown.
+    """
+    found: dict[str, str] = {}
+    for name, value in headers:
+        if name == "host" or name.startswith("x-forwarded-"):
+            found[name] = f"{found[name]},{value}" if name in found else value
+    if not peer or not trusted.contain(peer):
+        return Forwarded(_canonical_address(peer) or peer, "http", canonical_host(found.get("host", ""), 80) or "", "")
+    scheme = _SCHEMES.get(_first(found.get(PROTO)).lower(), "http")
+    port = _DEFAULT_PORTS[scheme]
+    host = canonical_host(_first(found.get(HOST))[: MAX_HOST_LENGTH + 1], port)
+    host = host or canonical_host(found.get("host", ""), port) or ""
+    return Forwarded(_client(peer, found.get(FOR, ""), trusted), scheme, host, read_prefix(_first(found.get(PREFIX))))
+
+
+def read_prefix(text: str) -> str:
+    """Return a path prefix without a slash at its end, "" for the root and for what is no plain path."""
+    path = text.rstrip("/")
+    plain = len(path) <= MAX_PREFIX_LENGTH and _PREFIX.fullmatch(path) is not None
+    return path if plain and not {".", ".."} & set(path.split("/")) else ""
+
+
+def read_public_url(text: str) -> str:
+    """Return the address that clients use, in one spelling. Raises ValueError that says what is wrong."""
+    scheme, separator, rest = text.strip().partition("://")
+    scheme = scheme.lower()
+    authority, slash, path = rest.partition("/")
+    host = canonical_host(authority, _DEFAULT_PORTS.get(scheme))
+    prefix = read_prefix(slash + path)
+    if scheme not in _DEFAULT_PORTS or not separator or host is None or (not prefix and path.strip("/")):
+        raise ValueError(f"must be an address such as https://example.com/inbox, not {text!r}")
+    return f"{scheme}://{host}{prefix}"
+
+
+def _client(peer: str, forwarded_for: str, trusted: Networks) -> str:
+    client = _canonical_address(peer) or peer
+    for entry in reversed(forwarded_for.split(",")[-MAX_HOPS:]):
+        address = _canonical_address(_without_port(entry.strip().strip('"')))
+        if address is None:
+            break  # `unknown`, a name, or made up: what stands left of it cannot be told from an invention
+        client = address
+        if not trusted.contain(address):
+            break
+    return client
+
+
+def _without_port(entry: str) -> str:
+    if entry.startswith("["):
+        return entry[1:].partition("]")[0]
+    return entry.partition(":")[0] if entry.count(":") == 1 else entry
+
+
+def _canonical_address(text: str) -> str | None:
+    address = read_address(text)
+    return None if address is None else str(address)
+
+
+def _first(value: str | None) -> str:
+    return value.partition(",")[0].strip() if value else ""
