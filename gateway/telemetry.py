@@ -1,16 +1,15 @@
-"""What operators see: structured logs on standard error, and Prometheus metrics.
+"""What operators see: Prometheus metrics, and the log of a process that has them (`gateway.logs`).
 
 With several workers Prometheus needs PROMETHEUS_MULTIPROC_DIR before this module is imported; the supervisor sets it
 in the workers' environment.
 """
 
-import logging
 import os
-import sys
 
-import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from gateway import logs
 
 CONNECTIONS = Gauge("inbox_connections", "Open live connections.", ["transport"], multiprocess_mode="livesum")
 SUBSCRIBED_USERS = Gauge("inbox_subscribed_users", "Users with an open connection.", multiprocess_mode="livesum")
@@ -46,6 +45,9 @@ ACTIVE_USERS = Gauge(
 UNCOUNTED_ACTIVE_USERS = Counter(
     "inbox_uncounted_active_users", "Times a user could not be counted as active, because too many wait for Redis."
 )
+LOG_LINES_DROPPED = Counter(
+    "inbox_log_lines_dropped", "Log lines that were dropped because standard error took none for too long."
+)
 REQUESTS = Counter("inbox_http_requests", "REST requests.", ["operation", "status"])
 
 
@@ -59,28 +61,11 @@ def metrics_text() -> bytes:
 
 
 def configure_logging(level: str) -> None:
-    """Log one JSON object a line to standard error; a terminal gets colours instead."""
-    number = logging.getLevelNamesMapping()[level.upper()]
-    terminal = sys.stderr.isatty()
-    processors: list[structlog.typing.Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _console() if terminal else structlog.processors.JSONRenderer(),
-    ]
-    if not terminal:
-        processors.insert(-1, structlog.processors.format_exc_info)
-    structlog.configure(
-        processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    # Libraries' own loggers: only what needs attention, in their own format.
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    """Log to standard error from now on, see `gateway.logs`, and count what cannot be written."""
+    logs.configure_logging(level)
+    assert log.writer is not None
+    log.writer.on_dropped = LOG_LINES_DROPPED.inc
 
 
-def _console() -> structlog.dev.ConsoleRenderer:
-    # The default prints local variables, secrets among them, where the package `rich` is installed.
-    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-
-
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = logs.log
+log_request = log.request

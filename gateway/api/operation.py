@@ -4,6 +4,7 @@ The function gets a `Call`, which is the request with its credentials verified, 
 raised anywhere as ApiError or StoreUnavailableError and turned into the v1 `errors` array here, once.
 """
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ from gateway.store.jobs import JobStore
 from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore
 from gateway.store.projects import ProjectStore
 from gateway.store.tokens import TokenStore
-from gateway.telemetry import RATE_LIMIT_FAILURES, RATE_LIMITED, REQUESTS, log
+from gateway.telemetry import RATE_LIMIT_FAILURES, RATE_LIMITED, REQUESTS, log, log_request
 from gateway.workspace_auth import WorkspaceAuthenticator
 
 MAX_CLIENT_ID_LENGTH = 255
@@ -205,13 +206,11 @@ class Operation:
                 counter = counters[response.status_code] = REQUESTS.labels(label, str(response.status_code))
             counter.inc()
             if services.settings.access_log and self.scope is not Scope.PUBLIC:
-                # The path only: queries may carry credentials.
-                log.info(
-                    "request",
-                    method=self.method,
-                    path=request.scope["path"],
-                    status=response.status_code,
-                    ms=round((time.perf_counter() - started) * 1000, 2),
+                log_request(
+                    self.method,
+                    _logged_path(self.path, request.path_params),
+                    response.status_code,
+                    (time.perf_counter() - started) * 1000,
                 )
             return response
 
@@ -309,6 +308,20 @@ def headers_of(request: Request) -> Mapping[str, str]:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
         request.scope["inbox.headers"] = headers
     return headers
+
+
+def _logged_path(template: str, params: Mapping[str, Any]) -> str:
+    """Return the path with the ids in it: no query, which may carry credentials, and nobody's name or device token."""
+    for name, value in params.items():
+        if name in _LOGGED_PARAMS and _ID.fullmatch(value):
+            template = template.replace(f"{{{name}}}", value)
+    return template
+
+
+_LOGGED_PARAMS = frozenset(
+    ("id", "broadcast_id", "import_id", "token_id", "workspace_id", "project_id"),
+)
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def _rate_headers(allowance: Allowance) -> dict[str, str]:

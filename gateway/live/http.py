@@ -19,7 +19,7 @@ from gateway.live.handshake import Handshake, read_handshake
 from gateway.live.sse import PATH as SSE_PATH
 from gateway.live.sse import Http10SseConnection, SseConnection
 from gateway.live.websocket import WebSocketConnection
-from gateway.telemetry import log
+from gateway.telemetry import log_request
 
 if TYPE_CHECKING:
     from gateway.live.hub import Hub
@@ -198,7 +198,7 @@ class HttpProtocol(HttpToolsProtocol):
         transport, handshake = self._let_go()
         transport.set_protocol(stream)
         if self._hub.access_log:
-            log.info("request", method="GET", path=SSE_PATH)
+            log_request("GET", SSE_PATH, 200, 0.0)
         stream.start(transport, handshake)
 
     def _give_to_websocket(self, rest: bytes) -> None:

@@ -30,7 +30,7 @@ from gateway.domain.messages import Error, ServerMessage
 from gateway.domain.session import Close
 from gateway.live.connection import Connection, encode_json, goodbye
 from gateway.live.handshake import Handshake
-from gateway.telemetry import log
+from gateway.telemetry import log_request
 
 if TYPE_CHECKING:
     from gateway.live.hub import Hub
@@ -114,7 +114,7 @@ class WebSocketConnection(Connection):
         self.connection_made(transport)
         accepted = self._accept(target, headers)
         if self.hub.access_log:
-            log.info("request", method="GET", path=PATH, status=101 if accepted else 400)
+            log_request("GET", PATH, 101 if accepted else 400, 0.0)
         if not accepted:
             self._end()
         elif self.hub.draining:
