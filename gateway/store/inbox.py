@@ -15,6 +15,7 @@ from gateway.domain.event import Counts, Event, LogPage, Position
 from gateway.domain.guard import UNGUARDED, Allowance, Guard
 from gateway.domain.notification import BulkCommand, Command, Filter
 from gateway.domain.principal import ProjectId, User
+from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.store import keys
 from gateway.store.client import Argument, Call, FunctionClient
 from gateway.store.contents import Content, ContentStore
@@ -44,6 +45,13 @@ class Retention(NamedTuple):
 
     events: int
     seconds: int
+
+
+class Trimmed(NamedTuple):
+    """How many items of an inbox were removed, and whether there are more to remove."""
+
+    items: int
+    more: bool
 
 
 class Moment(NamedTuple):
@@ -109,14 +117,16 @@ class InboxStore:
         moment: Moment,
         remember: bool,
         subscribers_only: bool = False,
+        keep: ItemRetention = KEEP_ALL,
     ) -> list[Outcome]:
         """Put a new item into each recipient's inbox; give what became of each delivery, in order.
 
         Who has the item gets it no second time. With `remember`, the request may come again within 24 hours: then this
         holds for who has deleted it meanwhile, and who does not want the item now is not asked anew. With
-        `subscribers_only`, only those want it who subscribed to its category and topic.
+        `subscribers_only`, only those want it who subscribed to its category and topic. Who gets it loses a few of the
+        oldest items that are more than `keep` says.
         """
-        calls = self._create_calls(content, deliveries, moment, remember, subscribers_only)
+        calls = self._create_calls(content, deliveries, moment, remember, subscribers_only, keep)
         answers = await self._client.call_many(calls)
         return [
             Outcome(unwrapped(answer, delivery.user, UNGUARDED))
@@ -141,8 +151,20 @@ class InboxStore:
         self, user: User, notification_id: UUID, client_id: str | None, moment: Moment, guard: Guard = UNGUARDED
     ) -> bool:
         """Delete one item; False when there is no such item."""
-        arguments = (notification_id.bytes, _client_id(client_id), SETTLED_SECONDS)
+        arguments = (notification_id.bytes, _client_id(client_id))
         return bool(await self._write(user, guard, moment, "delete", *arguments) >= 0)
+
+    async def trim_each(
+        self, users: Sequence[User], keep: ItemRetention, moment: Moment, most: int
+    ) -> list[Trimmed | None]:
+        """Remove up to `most` of the oldest items of each user that are more than `keep` says, in order.
+
+        None stands for a user who is deleted.
+        """
+        arguments = (*guard_arguments(), *self._context(moment), keep.items, keep.seconds, most)
+        calls: list[Call] = [("trim", keys.user(user.project_id, user.id), arguments) for user in users]
+        answers = await self._client.call_many(calls)
+        return [Trimmed(answer[3][0], bool(answer[3][1])) if answer[0] == b"ok" else None for answer in answers]
 
     async def change_all(
         self,
@@ -284,7 +306,13 @@ class InboxStore:
         return (moment.now_ms, moment.new_epoch, self._retention.events, self._retention.seconds)
 
     def _create_calls(
-        self, content: Content, deliveries: Sequence[Delivery], moment: Moment, remember: bool, subscribers_only: bool
+        self,
+        content: Content,
+        deliveries: Sequence[Delivery],
+        moment: Moment,
+        remember: bool,
+        subscribers_only: bool,
+        keep: ItemRetention = KEEP_ALL,
     ) -> list[Call]:
         # Prepared once for all: a broadcast's cost is that of one recipient.
         common = (
@@ -296,6 +324,8 @@ class InboxStore:
             content.topic,
             SETTLED_SECONDS if remember else "",
             "1" if subscribers_only else "",
+            keep.items,
+            keep.seconds,
         )
         return [_create_call(common, delivery) for delivery in deliveries]
 

@@ -11,7 +11,7 @@ from importlib.resources import files
 from gateway.store import keys
 
 # A file may use what the ones of these that come before it define.
-_SHARED = ("item.lua", "index.lua", "log.lua", "guard.lua", "roster.lua", "preferences.lua")
+_SHARED = ("item.lua", "index.lua", "log.lua", "guard.lua", "roster.lua", "preferences.lua", "retention.lua")
 
 # What these define is their own: Lua has room for 200 names that all can see.
 _OWN = (
@@ -30,6 +30,7 @@ USER_FUNCTIONS = (
     "change",
     "change_all",
     "delete",
+    "trim",
     "list",
     "get",
     "read_log",

@@ -4,7 +4,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.domain.notification import ARCHIVED, READ, SEEN, BulkCommand, Command, Filter, State
-from gateway.store.inbox import Outcome
+from gateway.domain.retention import KEEP_ALL, ItemRetention
+from gateway.store.inbox import Outcome, Trimmed
+
+TRIMMED_BY_CREATE = 3
 
 
 @dataclass
@@ -35,6 +38,7 @@ class Inbox:
         remember: bool = False,
         subscribed: bool = True,
         muted: bool = False,
+        keep: ItemRetention = KEEP_ALL,
     ) -> Outcome:
         if self.find(notification_id):
             return Outcome.HAD_IT
@@ -51,6 +55,7 @@ class Inbox:
         item = Item(notification_id, category, topic, sent_at)
         self.items.insert(0, item)
         self._append("notifications/new", item)
+        self.trim(now, keep, TRIMMED_BY_CREATE)
         return Outcome.CREATED
 
     newest_sent: int = 0
@@ -83,6 +88,18 @@ class Inbox:
         self.settled[notification_id] = Outcome.HAD_IT
         self._append("notifications/delete", item)
         return True
+
+    def trim(self, now: int, keep: ItemRetention, most: int) -> Trimmed:
+        removed = 0
+        while self.items and (
+            (keep.items and len(self.items) > keep.items)
+            or (keep.seconds and now - self.items[-1].sent_at > keep.seconds)
+        ):
+            if removed == most:
+                return Trimmed(removed, True)
+            self.delete(self.items[-1].id)
+            removed += 1
+        return Trimmed(removed, False)
 
     def find(self, notification_id: str) -> Item | None:
         return next((item for item in self.items if item.id == notification_id), None)

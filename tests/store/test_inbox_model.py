@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from gateway.domain.event import Position
 from gateway.domain.notification import BulkCommand, Command, Filter
 from gateway.domain.principal import User
+from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.settings import Settings
 from gateway.store.client import FunctionClient
 from gateway.store.contents import Content, ContentStore
-from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention
+from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention, Trimmed
 from gateway.store.topology import Topology
 from tests.servers import RedisServer
 from tests.store.conftest import at, new_user
@@ -47,6 +48,7 @@ class Create:
     topic: str
     remember: bool
     shared: bool
+    keep: ItemRetention
 
 
 @dataclass(frozen=True)
@@ -66,43 +68,59 @@ class Delete:
     id: UUID
 
 
-Step = Create | Change | ChangeAll | Delete
+@dataclass(frozen=True)
+class Trim:
+    keep: ItemRetention
+    most: int
+
+
+retentions = st.just(KEEP_ALL) | st.builds(ItemRetention, st.integers(0, 5), st.integers(0, 5))
+creates = st.builds(
+    Create, ids, st.sampled_from(CATEGORIES), st.sampled_from(TOPICS), st.booleans(), st.booleans(), retentions
+)
+
+Step = Create | Change | ChangeAll | Delete | Trim
 steps = st.one_of(
-    st.builds(Create, ids, st.sampled_from(CATEGORIES), st.sampled_from(TOPICS), st.booleans(), st.booleans()),
-    st.builds(Create, ids, st.sampled_from(CATEGORIES), st.sampled_from(TOPICS), st.booleans(), st.booleans()),
+    creates,
+    creates,
     st.builds(Change, ids, st.sampled_from(Command)),
     st.builds(ChangeAll, filters, st.sampled_from(BulkCommand)),
     st.builds(Delete, ids),
+    st.builds(Trim, retentions, st.integers(1, 3)),
 )
 
 
-async def run_in_store(store: InboxStore, user: User, step: Step, now: int) -> Outcome | int | bool:
+async def run_in_store(store: InboxStore, user: User, step: Step, now: int) -> Outcome | int | bool | Trimmed | None:
     match step:
-        case Create(notification_id, category, topic, remember, shared):
+        case Create(notification_id, category, topic, remember, shared, keep):
             fields = {"title": "t", "content": None, "action_url": None, "category": category, "topic": topic}
             content = Content.encode(notification_id, {**fields, "custom_attributes": None})
             if shared:
                 await store._contents.put(user.project_id, content)
                 content = content.as_reference()
-            return (await store.create(content, [Delivery(user)], at(now), remember))[0]
+            return (await store.create(content, [Delivery(user)], at(now), remember, keep=keep))[0]
         case Change(notification_id, command):
             return await store.change(user, notification_id, command, "c", at(now))
         case ChangeAll(matching, command):
             return await store.change_all(user, matching, command, None, at(now))
         case Delete(notification_id):
             return await store.delete(user, notification_id, None, at(now))
+        case Trim(keep, most):
+            return (await store.trim_each([user], keep, at(now), most))[0]
 
 
-def run_in_model(inbox: Inbox, step: Step, now: int) -> Outcome | int | bool:
+def run_in_model(inbox: Inbox, step: Step, now: int) -> Outcome | int | bool | Trimmed | None:
     match step:
-        case Create(notification_id, category, topic, remember, _):
-            return inbox.create(str(notification_id), category, topic, now, remember)
+        case Create(notification_id, category, topic, remember, _, keep):
+            return inbox.create(str(notification_id), category, topic, now, remember, keep=keep)
         case Change(notification_id, command):
             return inbox.change(str(notification_id), command, now)
         case ChangeAll(matching, command):
             return inbox.change_all(matching, command, now)
         case Delete(notification_id):
             return inbox.delete(str(notification_id))
+        case Trim(keep, most):
+            return inbox.trim(now, keep, most)
 
 
 def as_row(item: dict[str, Any]) -> tuple[object, ...]:

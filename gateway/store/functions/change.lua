@@ -1,19 +1,6 @@
 -- Functions that change an inbox. Each is one fact: state, indexes, counts, log and publish together.
 
-local HAD_IT, CREATED, UNWANTED = 0, 1, 2 -- as Outcome in store/inbox.py
-
-local RETRIED_SECONDS = 60 -- far longer than a gateway waits for an answer that was lost before it asks again
-local CLOCK_SECONDS = 60 -- how far apart gateways' clocks may be
-
--- Remember for a while what became of an item that is not there. The record says until when there may be such a mark:
--- hardly any user has one, and looking costs every item.
-local function settle(user, context, record, id, outcome, seconds)
-  redis.call('SET', user .. SETTLED .. id, outcome, 'EX', integer(seconds))
-  local until_then = context.now + math.ceil(1.1 * seconds) + CLOCK_SECONDS
-  if until_then > tonumber(record.settled_until or 0) then
-    redis.call('HSET', user, 'settled_until', integer(until_then))
-  end
-end
+local TRIMMED_BY_CREATE = 3 -- items that creating one removes at most: where it is one more, that is all
 
 local function may_be_settled(record, context)
   return record.settled_until and tonumber(record.settled_until) >= context.now
@@ -27,12 +14,14 @@ end
 -- ARGV  now_ms epoch_if_new log_events log_seconds
 --       id content category topic settled_seconds ("" unless the request may come again)
 --       "1" if only a subscriber of this category and topic is to have it, or ""
+--       how many items to keep, and for how many seconds (0 is no bound)
 --       number of profile fields, then field value … (overwrite), then field value … (only if absent)
 -- ->    CREATED, HAD_IT or UNWANTED
 local function create(keys, args, record)
   local user, context = keys[1], context_of(args)
   local id, content, category, topic, settled_seconds = args[5], args[6], args[7], args[8], args[9]
-  local overwrite = 11 + 2 * tonumber(args[11])
+  local kept_count, kept_seconds = tonumber(args[11]), tonumber(args[12])
+  local overwrite = 13 + 2 * tonumber(args[13])
   -- Hardly anybody has the item yet: that is looked at before something else is written or decided, and else by HSETNX.
   local settled = may_be_settled(record, context) and redis.call('GET', user .. SETTLED .. id)
   if settled then return is_there(user, id) and HAD_IT or tonumber(settled) end
@@ -40,7 +29,7 @@ local function create(keys, args, record)
     return is_there(user, id) and HAD_IT or UNWANTED
   end
   local looked = false
-  for i = 12, #args, 2 do
+  for i = 14, #args, 2 do
     local field, value = args[i], args[i + 1]
     if record[field] ~= value and (i < overwrite or not record[field]) then
       if not looked and is_there(user, id) then return HAD_IT end
@@ -68,6 +57,7 @@ local function create(keys, args, record)
   local data = item_data_json(content, state, recipient_json(user, record), '')
   -- One more of each kind: looking at every index again would be a sixth of what an item costs.
   append(user, record, context, 'notifications/new', data, known_counts(record, 1))
+  trim_items(user, record, context, kept_count, kept_seconds, TRIMMED_BY_CREATE)
   return CREATED
 end
 
@@ -93,24 +83,15 @@ local function change(keys, args, record)
 end
 
 -- KEYS  user
--- ARGV  now_ms epoch_if_new log_events log_seconds  id client_id_json settled_seconds
+-- ARGV  now_ms epoch_if_new log_events log_seconds  id client_id_json
 -- ->    1 deleted, -1 no such item
 local function delete(keys, args, record)
   local user, context = keys[1], context_of(args)
-  local id, client_id, settled_seconds = args[5], args[6], args[7]
+  local id, client_id = args[5], args[6]
   local packed = redis.call('HGET', user .. STATES, id)
   if not packed then return -1 end
   local state = unpack_state(packed)
-  local content = content_or_reference(redis.call('HGET', user .. ITEMS, id), id)
-  take_out(user, bucket_of(state), state.category, state.topic, id)
-  redis.call('HDEL', user .. ITEMS, id)
-  redis.call('HDEL', user .. STATES, id)
-  -- Whoever repeats the request that created it must not bring it back. Where nobody can, nothing is to be remembered.
-  local most = state.repeatable and tonumber(settled_seconds) or RETRIED_SECONDS
-  local seconds = most - (context.now - tonumber(state.sent))
-  if seconds > 0 then settle(user, context, record, id, HAD_IT, seconds) end
-  local data = item_data_json(content, state, recipient_json(user, record), client_id)
-  append(user, record, context, 'notifications/delete', data)
+  remove_item(user, record, context, id, state, client_id)
   return 1
 end
 

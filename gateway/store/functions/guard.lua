@@ -19,7 +19,7 @@ local function is_revoked(user, revoked_before, token_id, issued_at)
 end
 
 local RECORD = {
-  'deleted', 'revoked_before', 'epoch', 'offset', 'life', 'sent_at', 'log_until', 'settled_until', 'counts',
+  'deleted', 'revoked_before', 'epoch', 'offset', 'life', 'sent_at', 'log_until', 'settled_until', 'counts', 'oldest',
   'email', 'external_id', 'first_name', 'last_name', 'custom_attributes',
 }
 
@@ -29,9 +29,9 @@ local function read_record(user)
   return {
     deleted = value[1], revoked_before = value[2],
     epoch = value[3], offset = value[4] and tonumber(value[4]), life = value[5],
-    sent_at = value[6], log_until = value[7], settled_until = value[8], counts = value[9],
-    email = value[10], external_id = value[11],
-    first_name = value[12], last_name = value[13], custom_attributes = value[14],
+    sent_at = value[6], log_until = value[7], settled_until = value[8], counts = value[9], oldest = value[10],
+    email = value[11], external_id = value[12],
+    first_name = value[13], last_name = value[14], custom_attributes = value[15],
   }
 end
 

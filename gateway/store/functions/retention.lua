@@ -1,0 +1,85 @@
+-- Removing items: how one leaves an inbox, and which leave because their project keeps no more.
+
+local HAD_IT, CREATED, UNWANTED = 0, 1, 2 -- as Outcome in store/inbox.py
+
+local REPEATED_SECONDS = 24 * 3600 -- as SETTLED_SECONDS in store/inbox.py
+local RETRIED_SECONDS = 60 -- far longer than a gateway waits for an answer that was lost before it asks again
+local CLOCK_SECONDS = 60 -- how far apart gateways' clocks may be
+local TRIMMED_BYTES = 256 * 1024 -- of content that one call trims: each item travels in an event
+
+-- Remember for a while what became of an item that is not there. The record says until when there may be such a mark:
+-- hardly any user has one, and looking costs every item.
+local function settle(user, context, record, id, outcome, seconds)
+  redis.call('SET', user .. SETTLED .. id, outcome, 'EX', integer(seconds))
+  local until_then = context.now + math.ceil(1.1 * seconds) + CLOCK_SECONDS
+  if until_then > tonumber(record.settled_until or 0) then
+    record.settled_until = integer(until_then)
+    redis.call('HSET', user, 'settled_until', record.settled_until)
+  end
+end
+
+-- Remove an item, with its event.
+-- ->  the bytes of its content
+local function remove_item(user, record, context, id, state, client_id)
+  local content = content_or_reference(redis.call('HGET', user .. ITEMS, id), id)
+  take_out(user, bucket_of(state), state.category, state.topic, id)
+  redis.call('HDEL', user .. ITEMS, id)
+  redis.call('HDEL', user .. STATES, id)
+  -- Whoever repeats the request that created it must not bring it back. Where nobody can, nothing is to be remembered.
+  local most = state.repeatable and REPEATED_SECONDS or RETRIED_SECONDS
+  local seconds = most - (context.now - tonumber(state.sent))
+  if seconds > 0 then settle(user, context, record, id, HAD_IT, seconds) end
+  local data = item_data_json(content, state, recipient_json(user, record), client_id)
+  append(user, record, context, 'notifications/delete', data)
+  return #content
+end
+
+-- ->  the ids of the oldest items, oldest first: the first `most` of them are right
+local function oldest_ids(user, most)
+  local found, ids = {}, {}
+  for _, bucket in ipairs(BUCKETS) do
+    local entries = redis.call('ZRANGE', inbox_key(user, bucket), 0, most - 1, 'WITHSCORES')
+    for i = 1, #entries, 2 do found[#found + 1] = { id = entries[i], offset = tonumber(entries[i + 1]) } end
+  end
+  table.sort(found, function(a, b) return a.offset < b.offset end)
+  for i = 1, math.min(most, #found) do ids[i] = found[i].id end
+  return ids
+end
+
+-- Remove the oldest items beyond `count`, and those sent more than `seconds` ago, but `most` at a time; 0 is no bound.
+-- An item is never sent before an older one, so the oldest tells whether there is anything to do: `oldest` in the record
+-- is when it was sent, or earlier.
+-- ->  how many were removed, and whether there are more
+local function trim_items(user, record, context, count, seconds, most)
+  if (record.sent_at or '0') == '0' then return 0, false end -- nothing was ever sent
+  local surplus = count > 0 and redis.call('HLEN', user .. STATES) - count or 0
+  local may_be_old = seconds > 0 and not (record.oldest and context.now - tonumber(record.oldest) <= seconds)
+  if surplus <= 0 and not may_be_old then return 0, false end
+  -- By the earlier of two clocks: one that is ahead must not empty inboxes.
+  local oldest_kept = seconds > 0 and math.min(context.now, tonumber(redis.call('TIME')[1])) - seconds or 0
+  local removed, bytes, oldest = 0, 0, record.sent_at
+  for _, id in ipairs(oldest_ids(user, most + 1)) do
+    local state = unpack_state(redis.call('HGET', user .. STATES, id))
+    if removed >= surplus and tonumber(state.sent) >= oldest_kept then
+      oldest = state.sent
+      break
+    end
+    if removed == most or bytes >= TRIMMED_BYTES then return removed, true end
+    bytes = bytes + remove_item(user, record, context, id, state, '')
+    removed = removed + 1
+  end
+  if may_be_old and oldest and oldest ~= record.oldest then
+    record.oldest = oldest
+    redis.call('HSET', user, 'oldest', oldest)
+  end
+  return removed, false
+end
+
+-- KEYS  user
+-- ARGV  now_ms epoch_if_new log_events log_seconds  count seconds most
+-- ->    how many items were removed, and 1 if there are more to remove or 0
+local function trim(keys, args, record)
+  local count, seconds, most = tonumber(args[5]), tonumber(args[6]), tonumber(args[7])
+  local removed, more = trim_items(keys[1], record, context_of(args), count, seconds, most)
+  return { removed, more and 1 or 0 }
+end

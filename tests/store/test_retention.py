@@ -1,0 +1,142 @@
+"""Retention of items: what is removed, when, and what everybody is told."""
+
+import time
+
+import msgspec
+import pytest
+
+from gateway.domain.event import Position
+from gateway.domain.notification import Command, Filter
+from gateway.domain.principal import User
+from gateway.domain.retention import ItemRetention
+from gateway.store.contents import Content
+from gateway.store.inbox import Delivery, InboxStore, Outcome, Trimmed
+from tests.store.conftest import at, new_user
+from tests.store.test_inbox import content
+
+
+async def send(store: InboxStore, user: User, now: float, keep: ItemRetention, title: str = "t") -> Content:
+    one = content(title=title)
+    assert await store.create(one, [Delivery(user)], at(now), remember=True, keep=keep) == [Outcome.CREATED]
+    return one
+
+
+async def ids_of(store: InboxStore, user: User) -> list[str]:
+    page = await store.list_page(user, Filter(), 1, 100)
+    assert page.total == len(page.items)
+    return [msgspec.json.decode(item)["id"] for item in page.items]
+
+
+async def names_of(store: InboxStore, user: User) -> list[str]:
+    return [event.name for event in (await store.read_log(user, Position("e0", 0), "e0")).events]
+
+
+async def test_a_new_item_displaces_the_oldest_one_beyond_the_count(store: InboxStore) -> None:
+    user, keep = new_user(), ItemRetention(items=2)
+    sent = [await send(store, user, now, keep) for now in (1, 2, 3)]
+    assert await ids_of(store, user) == [str(one.id) for one in reversed(sent[1:])]
+    assert (await names_of(store, user))[-2:] == ["notifications/new", "notifications/delete"]
+
+
+async def test_the_event_of_a_removed_item_names_it_and_carries_the_counts_without_it(store: InboxStore) -> None:
+    user, keep = new_user(), ItemRetention(items=2)
+    first, *_ = [await send(store, user, now, keep) for now in (1, 2, 3)]
+    event = msgspec.json.decode((await store.read_log(user, Position("e0", 0), "e0")).events[-1].text)
+    assert event["data"]["id"] == event["data"]["notification"]["id"] == str(first.id)
+    assert "client_id" not in event["data"]
+    assert (event["unread_count"], event["unseen_count"]) == (2, 2)
+    assert event["unarchived"] == {"unread_count": 2, "unseen_count": 2}
+
+
+async def test_the_oldest_item_goes_whatever_its_state_is(store: InboxStore) -> None:
+    user, keep = new_user(), ItemRetention(items=3)
+    sent = [await send(store, user, now, keep) for now in (1, 2, 3)]
+    for one, command in ((sent[0], Command.ARCHIVE), (sent[1], Command.READ), (sent[2], Command.SEEN)):
+        assert await store.change(user, one.id, command, None, at(4))
+    for now in (5, 6, 7):
+        await send(store, user, now, keep)
+        assert str(sent[now - 5].id) not in await ids_of(store, user)
+        assert len(await ids_of(store, user)) == 3
+
+
+async def test_a_new_item_displaces_those_that_are_too_old(store: InboxStore) -> None:
+    user, keep = new_user(), ItemRetention(seconds=10)
+    sent = [await send(store, user, now, keep) for now in (100, 101, 109)]
+    await send(store, user, 111, keep)
+    assert str(sent[0].id) not in await ids_of(store, user)
+    assert str(sent[1].id) in await ids_of(store, user), "ten seconds are not too many"
+    await send(store, user, 112, keep)
+    assert str(sent[1].id) not in await ids_of(store, user)
+    assert len(await ids_of(store, user)) == 3
+
+
+async def test_creating_an_item_removes_only_a_few_and_the_next_ones_the_rest(store: InboxStore) -> None:
+    user = new_user()
+    for now in range(10):
+        await send(store, user, now + 1, ItemRetention())
+    left = []
+    for now in range(5):
+        await send(store, user, 20 + now, ItemRetention(items=2))
+        left.append(len(await ids_of(store, user)))
+    assert left == [8, 6, 4, 2, 2]
+
+
+async def test_a_sweep_removes_at_most_so_many_in_one_go_and_says_whether_there_are_more(store: InboxStore) -> None:
+    user = new_user()
+    for now in range(7):
+        await send(store, user, now + 1, ItemRetention())
+    keep = ItemRetention(items=2)
+    assert await store.trim_each([user], keep, at(20), 3) == [Trimmed(3, True)]
+    assert await store.trim_each([user], keep, at(20), 3) == [Trimmed(2, False)]
+    assert await store.trim_each([user], keep, at(20), 3) == [Trimmed(0, False)]
+    assert len(await ids_of(store, user)) == 2
+
+
+async def test_a_sweep_removes_what_is_too_old_from_an_inbox_that_gets_nothing_new(store: InboxStore) -> None:
+    user, keep = new_user(), ItemRetention(seconds=10)
+    for now in (100, 101, 105):
+        await send(store, user, now, keep)
+    assert await store.trim_each([user], keep, at(110), 10) == [Trimmed(0, False)]
+    assert await store.trim_each([user], keep, at(112), 10) == [Trimmed(2, False)]
+    assert await store.trim_each([user], keep, at(120), 10) == [Trimmed(1, False)]
+    assert await ids_of(store, user) == []
+
+
+async def test_a_shorter_age_counts_for_items_that_are_there_already(store: InboxStore) -> None:
+    user = new_user()
+    for now in (100, 150):
+        await send(store, user, now, ItemRetention(seconds=1000))
+    assert await store.trim_each([user], ItemRetention(seconds=20), at(160), 10) == [Trimmed(1, False)]
+
+
+async def test_a_gateway_whose_clock_is_ahead_removes_nothing(store: InboxStore) -> None:
+    user, keep, now = new_user(), ItemRetention(seconds=3600), int(time.time())
+    await send(store, user, now - 10, keep)
+    assert await store.trim_each([user], keep, at(now + 40 * 24 * 3600), 10) == [Trimmed(0, False)]
+
+
+async def test_one_call_removes_no_more_content_than_it_should(store: InboxStore) -> None:
+    user = new_user()
+    for now in range(6):
+        await send(store, user, now + 1, ItemRetention(), title="x" * 100_000)
+    (trimmed,) = await store.trim_each([user], ItemRetention(items=1), at(20), 5)
+    assert trimmed == Trimmed(3, True)
+
+
+async def test_a_sweep_of_users_without_items_or_deleted_ones_does_nothing(store: InboxStore) -> None:
+    empty, deleted = new_user(), new_user()
+    await send(store, deleted, 1, ItemRetention())
+    await store.delete_user(deleted)
+    assert await store.trim_each([empty], ItemRetention(1, 1), at(100), 10) == [Trimmed(0, False)]
+    assert await store.trim_each([deleted], ItemRetention(1, 1), at(100), 10) == [None]
+
+
+@pytest.mark.parametrize("repeatable", [True, False])
+async def test_a_request_that_comes_again_does_not_bring_a_removed_item_back(
+    store: InboxStore, repeatable: bool
+) -> None:
+    user, keep, one = new_user(), ItemRetention(items=1), content()
+    await store.create(one, [Delivery(user)], at(100), remember=repeatable, keep=keep)
+    await send(store, user, 101, keep)
+    assert await store.create(one, [Delivery(user)], at(102), remember=repeatable, keep=keep) == [Outcome.HAD_IT]
+    assert len(await ids_of(store, user)) == 1
