@@ -17,6 +17,7 @@ from prometheus_client import Counter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from gateway.api.cors import ALLOWED_ORIGINS
 from gateway.api.params import Body, read_body
 from gateway.api.query import QueryParam, read_query
 from gateway.api.schemas import NO_CONTENT, Answer
@@ -288,9 +289,11 @@ class Operation:
             principal = await services.authenticator.admin(credentials)
         else:
             principal = await services.authenticator.user(credentials)
-        allowed = principal.project.allowed_origins or services.settings.allowed_origins
-        if not origin_allowed(headers_of(request).get("origin"), allowed):
-            raise api_error(ErrorCode.ORIGIN_NOT_ALLOWED)
+        if (origin := headers_of(request).get("origin")) is not None:
+            allowed = principal.project.allowed_origins or services.settings.allowed_origins
+            request.scope[ALLOWED_ORIGINS] = allowed
+            if not origin_allowed(origin, allowed):
+                raise api_error(ErrorCode.ORIGIN_NOT_ALLOWED)
         return principal
 
 

@@ -5,28 +5,19 @@ layers around an application and the one around each function that do so once mo
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 from urllib.parse import unquote
 
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.api.cors import CrossOrigin
 from gateway.api.operation import Endpoint, Operation, Services, error_response
 from gateway.domain.errors import ErrorCode, api_error
-
-CORS_MAX_AGE_SECONDS = 86400
-
-EXPOSED_HEADERS = (
-    "Retry-After",
-    "RateLimit-Limit",
-    "RateLimit-Remaining",
-    "RateLimit-Reset",
-    "X-Inbox-Position",
-)
+from gateway.store.page_origins import PageOrigins
 
 _FREE_TEXT = re.compile(r"{(topic|device_token|user|user_or_token)}")
 """Parts of a path that others chose: an encoded slash in them is content."""
@@ -43,7 +34,7 @@ def application(
         by_path.setdefault(operation.path, {})[operation.method] = operation.endpoint(services)
     routes = [_Resource(_FREE_TEXT.sub(r"{\1:path}", path), endpoints) for path, endpoints in by_path.items()]
     router = Router(routes, redirect_slashes=False, default=_no_route, lifespan=lifespan)
-    return _CrossOrigin(_TidyPath(router), services.settings.allowed_origins)
+    return CrossOrigin(_TidyPath(router), services.settings.allowed_origins, PageOrigins(services.projects))
 
 
 class _Resource(Route):
@@ -86,25 +77,5 @@ class _TidyPath:
             raw = scope["raw_path"]
             if b"//" in raw or raw.endswith(b"/"):
                 tidy = b"/" + re.sub(rb"/{2,}", b"/", raw).strip(b"/")
-                scope = {**scope, "path": unquote(tidy.decode("latin-1")), "raw_path": tidy}
+                scope.update(path=unquote(tidy.decode("latin-1")), raw_path=tidy)
         await self._app(scope, receive, send)
-
-
-class _CrossOrigin(CORSMiddleware):
-    """Cross-origin headers for those who ask: a request without an origin, such as any backend's, goes straight on."""
-
-    def __init__(self, app: ASGIApp, allowed_origins: Collection[str]):
-        super().__init__(
-            app,
-            allow_origins=list(allowed_origins),
-            allow_methods=["*"],
-            allow_headers=["*"],
-            expose_headers=EXPOSED_HEADERS,
-            max_age=CORS_MAX_AGE_SECONDS,
-        )
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and any(name == b"origin" for name, _ in scope["headers"]):
-            await super().__call__(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)

@@ -15,7 +15,7 @@ from sse_starlette.event import ServerSentEvent
 from gateway.domain.errors import CloseCode, ErrorCode, Problem
 from gateway.domain.event import Event
 from gateway.domain.messages import Error, Goodbye, Ready, Reset, ServerMessage
-from gateway.domain.origin import origin_allowed
+from gateway.domain.origin import ANY, allow_origin
 from gateway.domain.session import Close
 from gateway.live.connection import Connection, encode_json, goodbye
 from gateway.live.handshake import Handshake
@@ -44,14 +44,17 @@ _REFUSALS = {
 once, because an EventSource comes back only to a 200."""
 
 
-def _head(status: HTTPStatus, origin: str, *fields: str) -> bytes:
+def _head(status: HTTPStatus, readable_by: str | None, *fields: str) -> bytes:
     lines = [
         f"HTTP/1.1 {status.value} {status.phrase}",
         *fields,
         "Cache-Control: no-store",
-        f"Access-Control-Allow-Origin: {origin}",
         "Connection: close",
     ]
+    if readable_by is not None:
+        lines.append(f"Access-Control-Allow-Origin: {readable_by}")
+    if readable_by != ANY:
+        lines.append("Vary: Origin")
     return "\r\n".join(lines).encode() + b"\r\n\r\n"
 
 
@@ -68,12 +71,12 @@ class SseConnection(Connection):
     end: ClassVar[bytes] = b"0\r\n\r\n"
     """What follows the last record."""
 
-    __slots__ = ("allow_origin", "streaming")
+    __slots__ = ("readable_by", "streaming")
 
     def __init__(self, hub: "Hub"):
         super().__init__(hub)
         self.streaming = False
-        self.allow_origin = "*"
+        self.readable_by: str | None = None
 
     def start(self, transport: "asyncio.BaseTransport", handshake: Handshake) -> None:
         """Take over the socket of a request."""
@@ -96,10 +99,7 @@ class SseConnection(Connection):
         return super().project_found(allowed_origins)
 
     def _allow(self, allowed_origins: tuple[str, ...]) -> None:
-        if "*" in allowed_origins:
-            self.allow_origin = "*"
-        else:
-            self.allow_origin = (origin_allowed(self.origin, allowed_origins) and self.origin) or "null"
+        self.readable_by = allow_origin(self.origin or "", allowed_origins)
 
     @staticmethod
     def frame(record: bytes) -> bytes:
@@ -148,14 +148,14 @@ class SseConnection(Connection):
         if self.streaming:
             return b""
         self.streaming = True
-        return _head(HTTPStatus.OK, self.allow_origin, *self.head_fields)
+        return _head(HTTPStatus.OK, self.readable_by, *self.head_fields)
 
     def _refusal(self, status: HTTPStatus, close: Close) -> bytes:
         if status is HTTPStatus.NO_CONTENT:
-            return _head(status, self.allow_origin)
+            return _head(status, self.readable_by)
         body = encode_json({"errors": [close.problem or Problem(close.code.reason)]})
         fields = ("Content-Type: application/json", f"Content-Length: {len(body)}")
-        return _head(status, self.allow_origin, *fields) + body
+        return _head(status, self.readable_by, *fields) + body
 
 
 class Http10SseConnection(SseConnection):

@@ -105,6 +105,11 @@ class ProjectStore:
         self.hears_changes: Callable[[], bool] = lambda: True
         """Say whether other nodes' changes are heard here now; while they are not, nothing is remembered."""
 
+    @property
+    def changes(self) -> int:
+        """How many changes of projects this worker has heard of; for those who remember what they read."""
+        return self._changes
+
     async def by_api_key(self, api_key: str) -> Project | None:
         """Give the project with this key."""
         cached = self._cache.get(api_key)

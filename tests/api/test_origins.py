@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -12,7 +12,7 @@ from websockets.typing import Origin
 
 from tests.api.inbox import code
 from tests.api.workspaces import admin_of, changed_project, created_project, user_of
-from tests.servers import Gateway, user_headers
+from tests.servers import Gateway, running_gateway, user_headers
 
 OURS, SUBDOMAIN, EVIL = "https://app.example.com", "https://a.b.example.com", "https://evil.example"
 
@@ -21,6 +21,8 @@ def rest(gateway: Gateway, headers: dict[str, str], origin: str) -> str:
     """Fetch; give the code of the refusal, "" when there is none."""
     answer = httpx.get(f"{gateway.url}/notifications", headers={**headers, "Origin": origin})
     assert answer.status_code in (200, 403)
+    readable = answer.headers.get("access-control-allow-origin") in (origin, "*")
+    assert readable is (answer.status_code == 200)
     return "" if answer.status_code == 200 else code(answer)
 
 
@@ -45,9 +47,21 @@ def sse(gateway: Gateway, headers: dict[str, str], origin: str) -> str:
             assert answer.headers["access-control-allow-origin"] in (origin, "*")
             return ""
         assert answer.status_code == 403
-        assert answer.headers["access-control-allow-origin"] == "null"
+        assert "access-control-allow-origin" not in answer.headers
         answer.read()
         return code(answer)
+
+
+def preflight(gateway: Gateway, headers: dict[str, str], origin: str) -> str:
+    """Ask as a browser does before a request; give the code of the refusal, "" when there is none."""
+    asked = {"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-a, b"}
+    answer = httpx.options(f"{gateway.url}/notifications", headers=asked)
+    allowed = answer.headers.get("access-control-allow-origin")
+    assert (answer.status_code, allowed in (origin, "*")) in ((200, True), (400, False))
+    if allowed is None:
+        return "origin_not_allowed"
+    assert answer.headers["access-control-allow-headers"] == "x-a, b"
+    return ""
 
 
 Way = Callable[[Gateway, dict[str, str], str], str]
@@ -104,3 +118,53 @@ def test_credentials_in_a_first_message_are_checked_alike(gateway: Gateway, proj
         with connect(gateway.websocket_url, origin=Origin(origin)) as socket:
             socket.send(json.dumps(auth))
             assert json.loads(socket.recv(5))["type"] == kind
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway whose setting allows few origins, one of them in a spelling that no browser sends."""
+    allowed = "https://*.example.com, HTTPS://App.Example.org:443/, http://[0:0::1]:3000"
+    with running_gateway(tmp_path_factory.mktemp("narrow") / "data", INBOX_ALLOWED_ORIGINS=allowed) as started:
+        yield started
+
+
+every_way = pytest.mark.parametrize("way", [rest, websocket, sse, preflight])
+
+
+@every_way
+@pytest.mark.parametrize(
+    ("origin", "refusal"),
+    [
+        ("https://app.example.com", ""),
+        ("https://a.b.example.com", ""),
+        ("https://app.example.org", ""),
+        ("https://App.Example.org", ""),
+        ("https://app.example.org:443", ""),
+        ("http://[::1]:3000", ""),
+        ("https://example.com", "origin_not_allowed"),
+        ("https://app.example.com:8443", "origin_not_allowed"),
+        ("http://app.example.org", "origin_not_allowed"),
+        ("https://app.example.com.evil.example", "origin_not_allowed"),
+        ("https://*.example.com", "origin_not_allowed"),
+        ("null", "origin_not_allowed"),
+        (EVIL, "origin_not_allowed"),
+    ],
+)
+def test_every_way_in_decides_alike(narrow: Gateway, way: Way, origin: str, refusal: str) -> None:
+    assert way(narrow, user_headers("ada"), origin) == refusal
+
+
+@every_way
+def test_a_projects_own_origins_count_beside_narrower_settings(narrow: Gateway, way: Way) -> None:
+    theirs = f"https://{way.__name__}.partner.example"
+    assert way(narrow, user_headers("ada"), theirs) == "origin_not_allowed"
+    project = created_project(narrow, allowed_origins=[theirs])
+    assert way(narrow, user_of(project, "ada"), theirs) == ""
+    changed_project(narrow, project, allowed_origins=[])
+    assert way(narrow, user_of(project, "ada"), theirs) == "origin_not_allowed"
+
+
+def test_a_page_that_may_call_can_read_that_its_key_is_wrong(narrow: Gateway) -> None:
+    headers = {"X-MAGICBELL-API-KEY": "wrong", "Origin": "https://app.example.com"}
+    answer = httpx.get(f"{narrow.url}/notifications", headers=headers)
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (401, headers["Origin"])

@@ -1,0 +1,97 @@
+"""Cross-origin requests (WHATWG Fetch, 3.2): preflights, and the headers that let a page read an answer.
+
+A preflight says nothing of the project, so it is answered for the origins of the settings and of every project. The
+request itself is then decided by its own project: a page that may not call gets an answer that it cannot read.
+"""
+
+from collections.abc import Collection
+
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.domain.origin import allow_origin
+from gateway.store.client import StoreUnavailableError
+from gateway.store.page_origins import PageOrigins
+
+MAX_AGE_SECONDS = 86400
+
+ALLOWED_ORIGINS = "inbox.allowed_origins"
+"""In a request's ASGI scope: the origins that its project allows, once the project is known."""
+
+_METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+
+_EXPOSED = ", ".join(
+    (
+        "Retry-After",
+        "RateLimit-Limit",
+        "RateLimit-Remaining",
+        "RateLimit-Reset",
+        "X-Inbox-Position",
+        "X-Inbox-Warnings",
+        "X-Request-Id",
+    )
+).encode()
+
+
+class CrossOrigin:
+    """Cross-origin headers for those who ask: a request without an origin, such as any backend's, goes straight on."""
+
+    def __init__(self, app: ASGIApp, allowed_origins: Collection[str], page_origins: PageOrigins):
+        self._app = app
+        self._allowed_origins = allowed_origins
+        self._page_origins = page_origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not any(name == b"origin" for name, _ in scope["headers"]):
+            await self._app(scope, receive, send)
+            return
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        origin = headers[b"origin"]
+        unless_known = await self._for_some_project(origin)
+        if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
+            asked_headers = headers.get(b"access-control-request-headers", "")
+            await _preflight_answer(unless_known, asked_headers)(scope, receive, send)
+            return
+
+        async def send_readable(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                allowed = scope.get(ALLOWED_ORIGINS)
+                readable_by = unless_known if allowed is None else allow_origin(origin, allowed)
+                message["headers"] = [*message["headers"], *_headers(readable_by)]
+            await send(message)
+
+        await self._app(scope, receive, send_readable)
+
+    async def _for_some_project(self, origin: str) -> str | None:
+        """Decide for a request whose project is not known."""
+        if (allowed := allow_origin(origin, self._allowed_origins)) is not None:
+            return allowed
+        try:
+            return allow_origin(origin, await self._page_origins.all())
+        except StoreUnavailableError:
+            return None  # the request itself would not be answered either
+
+
+def _headers(readable_by: str | None) -> list[tuple[bytes, bytes]]:
+    if readable_by is None:
+        return [(b"vary", b"Origin")]
+    headers = [
+        (b"access-control-allow-origin", readable_by.encode("latin-1")),
+        (b"access-control-expose-headers", _EXPOSED),
+    ]
+    return headers if readable_by == "*" else [*headers, (b"vary", b"Origin")]
+
+
+def _preflight_answer(readable_by: str | None, asked_headers: str) -> PlainTextResponse:
+    vary = {"Vary": "Origin, Access-Control-Request-Headers"}
+    if readable_by is None:
+        return PlainTextResponse("This origin is not allowed", 400, vary)
+    headers = {
+        **vary,
+        "Access-Control-Allow-Origin": readable_by,
+        "Access-Control-Allow-Methods": _METHODS,
+        "Access-Control-Max-Age": str(MAX_AGE_SECONDS),
+    }
+    if asked_headers:
+        headers["Access-Control-Allow-Headers"] = asked_headers
+    return PlainTextResponse("OK", 200, headers)

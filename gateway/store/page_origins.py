@@ -1,0 +1,42 @@
+"""The origins that any project allows: a browser asks whether it may call before it says which project it is about."""
+
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from gateway.store import keys
+from gateway.store.projects import CACHE_SECONDS, ProjectStore
+
+
+class _Record(msgspec.Struct, frozen=True):
+    """The part of a stored project that counts here."""
+
+    allowed_origins: list[str] = []
+
+
+class PageOrigins:
+    """A cached set of the origins of all projects. Methods raise StoreUnavailableError."""
+
+    def __init__(self, projects: ProjectStore, monotonic: Callable[[], float] = time.monotonic):
+        self._projects = projects
+        self._monotonic = monotonic
+        self._known: frozenset[str] = frozenset()
+        self._as_of = -1
+        self._until = 0.0
+
+    async def all(self) -> frozenset[str]:
+        """Return every origin that some project allows by itself, as of the last change that was heard of."""
+        if self._as_of != self._projects.changes or self._until < self._monotonic():
+            changes = self._projects.changes
+            records = await self._projects.client.command("HVALS", keys.PROJECTS)
+            self._known = frozenset(origin for record in records for origin in _origins_of(record))
+            self._as_of, self._until = changes, self._monotonic() + CACHE_SECONDS
+        return self._known
+
+
+def _origins_of(record: bytes) -> list[str]:
+    try:
+        return msgspec.json.decode(record, type=_Record).allowed_origins
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return []  # a damaged record concerns its own project alone
