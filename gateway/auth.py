@@ -109,8 +109,11 @@ class Authenticator:
         project = await self._project(credentials.api_key)
         return Principal(project, ground=_check_secret(project, credentials.api_secret))
 
-    async def user(self, credentials: Credentials) -> Principal:
-        """Verify a user: a token; or API key, a user name, and an HMAC or the secret where the project asks for it."""
+    async def user(self, credentials: Credentials, must_exist: bool = False) -> Principal:
+        """Verify a user: a token; or API key, a user name, and an HMAC or the secret where the project asks for it.
+
+        An unknown user is created, but with `must_exist` not on the word of the API secret alone.
+        """
         if credentials.token:
             return await self._token_user(credentials)
         project = await self._project(credentials.api_key)
@@ -125,7 +128,10 @@ class Authenticator:
             raise api_error(ErrorCode.NEITHER_USER_HMAC_NOR_API_SECRET_PROVIDED)
         # The HMAC vouches for one name; the other header is unproven, so it must not link identities.
         proven = Identity(external_id=identity.external_id) if identity.external_id else identity
-        user = await self._resolve(project, proven)
+        if must_exist and credentials.api_secret:
+            user = await self._find(project, proven)
+        else:
+            user = await self._resolve(project, proven)
         return Principal(project, user, ground=ground, ground_until=project.grounds.get(ground))
 
     async def forget(self, user: User) -> None:
@@ -218,6 +224,13 @@ class Authenticator:
         if project is None:
             raise api_error(ErrorCode.INCORRECT_API_KEY)
         return project
+
+    async def _find(self, project: Project, identity: Identity) -> User:
+        name = f"x:{identity.external_id}" if identity.external_id else f"e:{identity.email}"
+        user = await self._directory.find(project.id, name)
+        if user is None:
+            raise api_error(ErrorCode.USER_NOT_FOUND)
+        return user
 
     async def _resolve(self, project: Project, identity: Identity) -> User:
         try:

@@ -10,7 +10,7 @@ import jwt
 import msgspec
 
 from gateway.domain.errors import ApiError, ErrorCode, Problem, api_error
-from gateway.domain.principal import Credentials, Workspace, WorkspaceId
+from gateway.domain.principal import DEFAULT_WORKSPACE, DEFAULT_WORKSPACE_NAME, Credentials, Workspace, WorkspaceId
 from gateway.store.workspaces import WorkspaceStore
 
 _ALGORITHM = "HS256"
@@ -78,9 +78,12 @@ class WorkspaceAuthenticator:
         self._workspaces = workspaces
 
     async def workspace(self, credentials: Credentials, wanted: str) -> Workspace:
-        """Verify a workspace token, and that it is for the `wanted` workspace."""
+        """Verify a workspace token, and that it is for the `wanted` workspace: its id, or `default` for the first."""
         if not credentials.token:
-            raise _incorrect("A workspace's token is needed")
+            kind = ErrorCode.FORBIDDEN.kind
+            raise ApiError(kind.status, (Problem("A workspace's token is needed", kind.code, _SUGGESTION),))
+        if wanted == DEFAULT_WORKSPACE_NAME:
+            wanted = DEFAULT_WORKSPACE
         claims = self._tokens.read(credentials.token)
         opened = await self._workspaces.open(claims.workspace_id, claims.token_id)
         if opened.revoked:

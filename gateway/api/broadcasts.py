@@ -1,6 +1,7 @@
 """Broadcasts: sent to any number of users, accepted at once and delivered in steps."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,7 +12,7 @@ from gateway.api.idempotency import once
 from gateway.api.jobs import job_id, not_found
 from gateway.api.operation import Call, encode, raw_json_response
 from gateway.api.params import Body
-from gateway.api.query import Number
+from gateway.api.query import Number, total_pages
 from gateway.api.sending import NOTIFICATION, content_of, sent_fields, shown_fields
 from gateway.domain.principal import User
 from gateway.store.inbox import Moment
@@ -19,7 +20,7 @@ from gateway.store.jobs import Kind, Record
 
 BODY = Body(
     "broadcast",
-    NOTIFICATION,
+    replace(NOTIFICATION, name="NewBroadcast"),
     example={
         "title": "We are back",
         "content": "All systems run again.",
@@ -141,7 +142,13 @@ def _wrapped(view: bytes) -> bytes:
 
 def _page(total: int, page: int, per_page: int, name: str, items: Sequence[bytes]) -> Response:
     head = encode(
-        {"total": total, "total_pages": -(-total // per_page), "per_page": per_page, "current_page": page, name: []}
+        {
+            "total": total,
+            "total_pages": total_pages(total, per_page),
+            "per_page": per_page,
+            "current_page": page,
+            name: [],
+        }
     )
     return raw_json_response(b"".join((head[:-2], b",".join(items), b"]}")))
 

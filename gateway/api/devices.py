@@ -11,6 +11,7 @@ BODY = Body(
     "push_subscription",
     Object(
         required=True,
+        name="NewPushSubscription",
         fields={
             "device_token": Text(required=True, max_length=255),
             "platform": Choice(required=True, options=("ios", "android", "safari")),

@@ -34,6 +34,7 @@ BODY = Body(
     "import",
     Object(
         required=True,
+        name="NewImport",
         fields={
             "users": _Rows(
                 required=True,

@@ -11,7 +11,7 @@ from gateway.api.broadcasts import Plan, accept
 from gateway.api.idempotency import once
 from gateway.api.operation import Call, Handler, encode, no_content, raw_json_response
 from gateway.api.params import Body
-from gateway.api.query import Flag, Number, Texts
+from gateway.api.query import Flag, Number, Texts, total_pages
 from gateway.api.sending import (
     NOTIFICATION,
     attributes_of,
@@ -138,9 +138,9 @@ async def list_notifications(call: Call) -> Response:
     found = await call.services.inboxes.list_page(call.user, _filter(query), page, per_page, call.guard)
     head = encode(
         {
-            "project_id": call.project.id,
+            "project_id": int(call.project.id),
             "total": found.total,
-            "total_pages": -(-found.total // per_page),
+            "total_pages": total_pages(found.total, per_page),
             "per_page": per_page,
             "current_page": page,
             "unread_count": found.unread,

@@ -150,7 +150,7 @@ def _refusal_statuses(operation: Operation) -> set[int]:
     if operation.query or operation.body or operation.scope is Scope.USER:
         statuses.add(422)
     if operation.body:
-        statuses |= {400, 408, 413, *(refusal.kind.status for refusal in operation.body.refusals)}
+        statuses |= {400, 408, 413, 415, *(refusal.kind.status for refusal in operation.body.refusals)}
     return statuses
 
 
@@ -277,10 +277,11 @@ def _live_paths() -> Json:
 def document(operations: Sequence[Operation]) -> Json:
     """Describe every row, and the live transports."""
     schemas, components = _schemas(operations)
+    bodies = _Bodies(components)
     paths: Json = {}
     for row in operations:
         path = re.sub(r":\w+}", "}", row.path)  # OpenAPI has no word for a path that goes on
-        paths.setdefault(path, {})[row.method.lower()] = _operation(row, path, schemas)
+        paths.setdefault(path, {})[row.method.lower()] = _operation(row, path, schemas, bodies)
     for path, methods in _live_paths().items():
         paths.setdefault(path, {}).update(methods)
     statuses = sorted({status for row in operations for status in _refusal_statuses(row)})
@@ -313,7 +314,7 @@ def _schemas(operations: Sequence[Operation]) -> tuple[Mapping[Any, Json], Json]
     return dict(zip(types, found, strict=True)), components
 
 
-def _operation(row: Operation, path: str, schemas: Mapping[Any, Json]) -> Json:
+def _operation(row: Operation, path: str, schemas: Mapping[Any, Json], bodies: "_Bodies") -> Json:
     answers = [row.answer, *row.refusals]
     parameters = [*_path_parameters(path), *map(_query_parameter, row.query)]
     if row.idempotent:
@@ -333,7 +334,7 @@ def _operation(row: Operation, path: str, schemas: Mapping[Any, Json]) -> Json:
     if parameters:
         described["parameters"] = parameters
     if row.body:
-        described["requestBody"] = {"required": True, "content": {"application/json": _body(row.body)}}
+        described["requestBody"] = {"required": True, "content": {"application/json": bodies.described(row.body)}}
     return described
 
 
@@ -343,8 +344,37 @@ def _tag(row: Operation) -> str:
     return "Live" if row.path.startswith(("/config", "/realtime")) else _SCOPE_TAGS[row.scope]
 
 
-def _body(body: Body) -> Json:
-    schema = body.param.schema()
-    if body.root:
-        schema = {"type": "object", "required": [body.root], "properties": {body.root: schema}}
-    return {"schema": schema, "example": body.wrapped(body.example)}
+class _Bodies:
+    """Describes what requests bring. Objects with a name become components: generated clients name types after them."""
+
+    def __init__(self, components: Json):
+        self._components = components
+
+    def described(self, body: Body) -> Json:
+        """Return the media type object of a body. Raises ValueError when two components have one name."""
+        schema = self._with_references(body.param.schema())
+        if body.root:
+            wrapper = {"type": "object", "required": [body.root], "properties": {body.root: schema}}
+            schema = self._component(f"{body.param.name}Body", wrapper)
+        return {"schema": schema, "example": body.wrapped(body.example)}
+
+    def _with_references(self, schema: Any) -> Any:
+        """Return a schema in which each object that has a name is a reference to its component."""
+        if isinstance(schema, list):
+            return [self._with_references(each) for each in schema]
+        if not isinstance(schema, dict):
+            return schema
+        found = {key: self._with_references(value) for key, value in schema.items()}
+        name = found.get("title")
+        if not isinstance(name, str):  # no name, or the properties of an object that has one called so
+            return found
+        described = {"description": found["description"]} if "description" in found else {}
+        whole = {key: value for key, value in found.items() if key not in ("title", "description")}
+        reference = self._component(name, {**whole, "type": "object"})
+        nullable = isinstance(found["type"], list)
+        return {**({"anyOf": [reference, {"type": "null"}]} if nullable else reference), **described}
+
+    def _component(self, name: str, schema: Json) -> Json:
+        if self._components.setdefault(name, schema) != schema:
+            raise ValueError(f"two components are called {name}")
+        return _reference("schemas", name)

@@ -149,7 +149,10 @@ class Call:
         return read_body(body, self.operation.body.root, self.operation.body.param)
 
     async def body(self) -> bytes:
-        """Read the whole body. Raises ApiError 408 and 413."""
+        """Read the whole body. Raises ApiError 408, 413 and 415."""
+        coding = headers_of(self.request).get("content-encoding", "").strip().lower()
+        if coding not in ("", "identity"):
+            raise api_error(ErrorCode.CONTENT_CODING_NOT_SUPPORTED)
         most = self.services.settings.max_body_bytes
         length = headers_of(self.request).get("content-length", "")
         if length.isdigit() and int(length) > most:
@@ -191,6 +194,8 @@ class Operation:
     """Whether an `Idempotency-Key` makes it happen once."""
     refusals: tuple[Answer, ...] = ()
     """What else it may answer, besides the errors that follow from its other columns."""
+    known_users_only: bool = False
+    """Whether a user whom nobody but the API secret vouches for must exist already; the v1 contract says where."""
     without_credentials: ErrorCode = ErrorCode.NOT_FOUND
     """What a call with no credentials at all is told; the v1 contract says 404 nearly everywhere."""
 
@@ -265,8 +270,6 @@ class Operation:
 
     async def _call_of_workspace(self, request: Request, services: Services) -> Response:
         credentials = header_credentials(headers_of(request).get)
-        if not credentials:
-            raise api_error(self.without_credentials)
         wanted: str = request.path_params["workspace_id"]
         workspace = await services.workspace_authenticator.workspace(credentials, wanted)
         return await self.handler(Call(self, request, services, None, authorized_workspace=workspace))
@@ -288,7 +291,7 @@ class Operation:
         if self.scope is Scope.ADMIN:
             principal = await services.authenticator.admin(credentials)
         else:
-            principal = await services.authenticator.user(credentials)
+            principal = await services.authenticator.user(credentials, must_exist=self.known_users_only)
         if (origin := headers_of(request).get("origin")) is not None:
             allowed = principal.project.allowed_origins or services.settings.allowed_origins
             request.scope[ALLOWED_ORIGINS] = allowed

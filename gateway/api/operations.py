@@ -93,7 +93,10 @@ OPERATIONS = [
     Row("POST", "/notifications/{id}/seen", U, notifications.change(Command.SEEN), "Mark as seen"),
     Row("POST", "/notifications/{id}/archive", U, notifications.change(Command.ARCHIVE), "Archive"),
     Row("DELETE", "/notifications/{id}/archive", U, notifications.change(Command.UNARCHIVE), "Unarchive"),
-    Row("GET", "/notification_preferences", U, preferences.get, "Fetch preferences", s.PREFERENCES),
+    Row(
+        *("GET", "/notification_preferences", U, preferences.get, "Fetch preferences", s.PREFERENCES),
+        known_users_only=True,
+    ),
     Row("PUT", "/notification_preferences", U, preferences.put, "Update preferences", s.PREFERENCES, preferences.BODY),
     Row("GET", "/subscriptions", U, subscriptions.list_subscriptions, "List topic subscriptions", s.SUBSCRIPTIONS),
     Row("POST", "/subscriptions", U, subscriptions.subscribe, "Subscribe to a topic", s.SUBSCRIPTION, subscriptions.ON),

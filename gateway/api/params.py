@@ -3,6 +3,7 @@
 Reading names every failing field. The messages are those of the v1 contract: `Param 'notification.title' is missing`.
 """
 
+import codecs
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -68,11 +69,16 @@ class Anything(Param):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text(Param):
-    """A string. A required one must not be empty; with `filled`, none must."""
+    """A string. A required one must not be empty; with `filled`, none must; with `absent_if_empty`, "" is like null."""
 
     max_length: int
     email: bool = False
     filled: bool = False
+    absent_if_empty: bool = False
+
+    def read(self, value: Any, path: str, problems: list[str]) -> Any:
+        """Return the checked text, None when it is absent."""
+        return Param.read(self, None if self.absent_if_empty and value == "" else value, path, problems)
 
     def check(self, value: Any, path: str, problems: list[str]) -> Any:
         """Check type, length and form."""
@@ -93,7 +99,7 @@ class Text(Param):
         shape: dict[str, Any] = {"type": "string", "maxLength": self.max_length}
         if self.email:
             address = _EMAIL.pattern.replace(r"\s", _SPACE)
-            shape["pattern"] = rf"^\s*{address}\s*$"
+            shape["pattern"] = rf"^(\s*{address}\s*)?$" if self.absent_if_empty else rf"^\s*{address}\s*$"
         elif self.required or self.filled:
             shape |= {"minLength": 1, "pattern": f"[^{_SPACE}]"}
         return shape
@@ -171,7 +177,7 @@ class Hash(Param):
 
     def shape(self) -> dict[str, Any]:
         """Name the size, for which JSON Schema has no word."""
-        return {"type": "object", "x-max-bytes": self.max_bytes}
+        return {"type": "object", "additionalProperties": True, "x-max-bytes": self.max_bytes}
 
 
 def _json_size(value: Any) -> int:
@@ -225,6 +231,8 @@ class Object(Param):
     """An object with known fields; what else it holds is ignored, as clients send more than they need."""
 
     fields: Mapping[str, Param] = field(default_factory=dict)
+    name: str = ""
+    """What the OpenAPI document calls it, and so generated clients; "" describes it where it stands."""
 
     def check(self, value: Any, path: str, problems: list[str]) -> Any:
         """Check type and every known field; give the known ones."""
@@ -244,7 +252,8 @@ class Object(Param):
         """Name the fields."""
         required = [name for name, param in self.fields.items() if param.required]
         properties = {name: param.schema() for name, param in self.fields.items()}
-        return {"type": "object", "properties": properties} | ({"required": required} if required else {})
+        named = {"title": self.name} if self.name else {}
+        return {**named, "type": "object", "properties": properties} | ({"required": required} if required else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +274,8 @@ class Body:
 def read_body(body: bytes, root: str, param: Object) -> dict[str, Any]:
     """Decode a body `{root: {…}}`, or without a wrapper, and give the object's fields. Raises ApiError 400 or 422."""
     try:
-        decoded = msgspec.json.decode(body)
+        # A byte order mark is no JSON, but a reader may ignore one (RFC 8259, 8.1); .NET clients send it.
+        decoded = msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise ApiError(400, (Problem(f"The body is not valid JSON: {problem}"),)) from None
     if not isinstance(decoded, dict):

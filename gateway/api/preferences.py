@@ -14,6 +14,7 @@ from gateway.store.preferences import MAX_CATEGORIES, TooManyError
 
 _CHANNEL = Object(
     required=True,
+    name="ChannelChange",
     fields={
         "slug": Choice(required=True, options=tuple(channel.value for channel in Channel)),
         "enabled": Switch(required=True),
@@ -22,6 +23,7 @@ _CHANNEL = Object(
 
 _CATEGORY = Object(
     required=True,
+    name="CategoryChange",
     fields={
         "slug": Text(required=True, max_length=100),
         "channels": Array(required=True, max_items=len(Channel), item=_CHANNEL),
@@ -30,7 +32,11 @@ _CATEGORY = Object(
 
 BODY = Body(
     "notification_preferences",
-    Object(required=True, fields={"categories": Array(required=True, max_items=MAX_CATEGORIES, item=_CATEGORY)}),
+    Object(
+        required=True,
+        name="PreferencesChange",
+        fields={"categories": Array(required=True, max_items=MAX_CATEGORIES, item=_CATEGORY)},
+    ),
     example={"categories": [{"slug": "orders", "channels": [{"slug": "email", "enabled": False}]}]},
 )
 """What `PUT /notification_preferences` takes."""

@@ -76,15 +76,19 @@ class Flag(QueryParam):
 
 @dataclass(frozen=True, slots=True)
 class Texts(QueryParam):
-    """A list in any way clients write one: `a=1&a=2`, `a[]=1&a[]=2`, `a=1,2`."""
+    """A list in any form that clients write: `a=1&a=2`, `a=1,2`, `a[]=1&a[]=2`. After brackets a comma is text."""
 
     max_items: int
     max_length: int
 
     def read(self, fields: Fields, problems: list[str]) -> tuple[str, ...]:
         """Give the values, each once."""
-        names = (self.name, f"{self.name}[]")
-        values = [value for key, text in fields if key in names for value in text.split(",")]
+        values: list[str] = []
+        for key, text in fields:
+            if key == self.name:
+                values += text.split(",")
+            elif key == f"{self.name}[]":
+                values.append(text)
         found = tuple(dict.fromkeys(value for value in values if value))
         if len(found) > self.max_items:
             problems.append(f"Param '{self.name}' must have at most {self.max_items} items")
@@ -115,6 +119,11 @@ class Formed(QueryParam):
     def schema(self) -> dict[str, Any]:
         """Name the form."""
         return {"type": "string", "pattern": f"^{self.pattern}$"}
+
+
+def total_pages(total: int, per_page: int) -> int:
+    """Return how many pages there are. An empty list has one: clients page until they are on the last."""
+    return max(1, -(-total // per_page))
 
 
 def read_query(fields: Fields, params: Sequence[QueryParam]) -> dict[str, Any]:

@@ -47,7 +47,8 @@ async def config(call: Call) -> Response:
             "ws": {
                 "region": "",
                 "channel": f"projects:{call.project.id}:users:{call.user.id}",
-                "auth_url": f"{base}/ws/auth",
+                # Not an address: clients append it to the base that they know.
+                "auth_url": "/ws/auth",
             },
             "inbox": {"features": {}},
             "channels": {"web_push": {"enabled": False}},

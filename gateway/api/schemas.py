@@ -15,12 +15,16 @@ from gateway.domain.errors import Problem
 from gateway.domain.event import POSITION_PATTERN
 from gateway.domain.messages import CountsBody
 from gateway.domain.notification import DELETE_EVENT, NEW_EVENT, BulkCommand, Command
+from gateway.domain.preferences import UPDATE_EVENT as PREFERENCES_EVENT
 
-_EVENT_NAMES = [NEW_EVENT, DELETE_EVENT, *(row.transition.event_name for row in (*Command, *BulkCommand))]
+_EVENT_NAMES = [
+    *(NEW_EVENT, DELETE_EVENT, PREFERENCES_EVENT),
+    *(row.transition.event_name for row in (*Command, *BulkCommand)),
+]
 
 Uuid: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
 Seconds: TypeAlias = Annotated[int, Meta(description="Unix seconds.")]
-Hash: TypeAlias = dict[str, Any]
+Hash: TypeAlias = Annotated[dict[str, Any], Meta(extra_json_schema={"additionalProperties": True})]
 Place: TypeAlias = Annotated[
     str, Meta(pattern=f"^{POSITION_PATTERN}$", description="A place in the user's event log.", examples=["k3f9.42"])
 ]
@@ -38,7 +42,7 @@ class Recipient(msgspec.Struct):
     external_id: str | None
     first_name: str | None
     last_name: str | None
-    custom_attributes: Hash | None
+    custom_attributes: Hash
 
 
 class SentNotification(msgspec.Struct):
@@ -86,7 +90,7 @@ class NotificationAnswer(msgspec.Struct):
 class NotificationList(msgspec.Struct):
     """A page of an inbox, newest first. `total` and the counts are of all that match, on whatever page."""
 
-    project_id: str
+    project_id: int
     total: int
     total_pages: int
     per_page: int
@@ -364,14 +368,14 @@ class ImportAnswer(msgspec.Struct, rename={"import_": "import"}):
 class Workspace(msgspec.Struct):
     """Whose projects these are."""
 
-    id: str
+    id: int
     title: str
 
 
 class Project(msgspec.Struct):
     """A project with its keys. The secret is null if it was encrypted with another INBOX_SECRET_KEY."""
 
-    id: Uuid
+    id: int
     name: str
     hmac_enabled: bool
     api_key: str
@@ -410,12 +414,13 @@ class ActiveUsersAnswer(msgspec.Struct):
 
 
 class EventData(msgspec.Struct):
-    """What changed: `id` and `notification` for one item, `at` and `filters` for a mark-all."""
+    """What changed: `id` and `notification` for one item, `at` and `filters` for a mark-all, or preferences."""
 
     id: Uuid | UnsetType = UNSET
     notification: Notification | UnsetType = UNSET
     at: Seconds | UnsetType = UNSET
     filters: Hash | UnsetType = UNSET
+    notification_preferences: Preferences | UnsetType = UNSET
     client_id: Annotated[str, Meta(description="The X-MAGICBELL-CLIENT-ID of who did it.")] | UnsetType = UNSET
 
 

@@ -47,19 +47,6 @@ class _Yes(Param):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Recipient(NamedUser):
-    """A user, or many at once."""
-
-    def shape(self) -> dict[str, Any]:
-        """Name the fields and the ways."""
-        shape = NamedUser.shape(self)
-        condition = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "object", "minProperties": 1}]}
-        ways = {"matches": condition, "topic": {"type": "object"}}
-        shape["anyOf"] += [{"required": [name], "properties": {name: way}} for name, way in ways.items()]
-        return shape
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Sending(Object):
     """What is sent. A topic's subscribers can get it only if it has a topic."""
 
@@ -92,6 +79,7 @@ _IN_APP = Object(
 
 NOTIFICATION = _Sending(
     required=True,
+    name="NewNotification",
     fields={
         "title": Text(required=True, max_length=255, description="Not blank."),
         "content": Text(max_length=4 * 1024 * 1024),
@@ -103,8 +91,9 @@ NOTIFICATION = _Sending(
             required=True,
             min_items=1,
             max_items=MAX_RECIPIENTS,
-            item=_Recipient(
+            item=NamedUser(
                 required=True,
+                name="SendingRecipient",
                 description="A user, by external_id or email, who is created if unknown; or many at once.",
                 fields={**NAMES, **ATTRIBUTES, **_MANY},
                 other_ways=tuple(_MANY),

@@ -34,6 +34,7 @@ ON = Body(
     "subscription",
     Object(
         required=True,
+        name="NewSubscription",
         fields={
             "topic": Text(required=True, max_length=MAX_TOPIC_LENGTH),
             "categories": _categories({"reason": Text(max_length=255)}),
@@ -45,7 +46,7 @@ ON = Body(
 
 OFF = Body(
     "subscription",
-    Object(required=True, fields={"categories": _categories({})}),
+    Object(required=True, name="Unsubscription", fields={"categories": _categories({})}),
     example={"categories": [{"slug": "*"}]},
 )
 """What `POST /subscriptions/{topic}/unsubscribe` takes."""

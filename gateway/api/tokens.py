@@ -38,7 +38,12 @@ _NAME = "What the token is for, to find it in the list."
 
 USER_TOKEN = Body(
     "",
-    NamedUser(required=True, fields={**NAMES, "expiry": _EXPIRY, "name": Text(max_length=255, description=_NAME)}),
+    NamedUser(
+        required=True,
+        name="NewUserToken",
+        description="`external_id`, `email` or both are needed.",
+        fields={**NAMES, "expiry": _EXPIRY, "name": Text(max_length=255, description=_NAME)},
+    ),
     example={"external_id": "ada", "expiry": 3600, "name": "Ada's phone"},
     refusals=(ErrorCode.TOO_MANY_TOKENS,),
 )
@@ -48,6 +53,7 @@ PROJECT_TOKEN = Body(
     "",
     Object(
         required=True,
+        name="NewProjectToken",
         fields={"expiry": _EXPIRY, "name": Text(required=True, max_length=255, description=_NAME)},
     ),
     example={"name": "Billing service", "expiry": 86400},
@@ -59,6 +65,7 @@ REVOCATION = Body(
     "",
     Object(
         required=True,
+        name="TokenRevocation",
         fields={
             "issued_before": Integer(
                 least=0,
@@ -75,6 +82,7 @@ KEYS = Body(
     "",
     Object(
         required=True,
+        name="NewPublicKeys",
         fields={
             "keys": Array(
                 required=True,

@@ -15,10 +15,16 @@ from gateway.store.directory import IdentityConflictError, NameTakenError
 
 _EXAMPLE = {"external_id": "ada", "email": "ada@example.com", "first_name": "Ada"}
 
-CREATED = Body("user", NamedUser(required=True, fields={**NAMES, **ATTRIBUTES}), example=_EXAMPLE)
+_NAMED = "`external_id`, `email` or both are needed."
+
+CREATED = Body(
+    "user",
+    NamedUser(required=True, name="NewUser", description=_NAMED, fields={**NAMES, **ATTRIBUTES}),
+    example=_EXAMPLE,
+)
 """What `POST /users` takes, with the contract's limits."""
 
-UPDATED = Body("user", Object(required=True, fields={**NAMES, **ATTRIBUTES}), example=_EXAMPLE)
+UPDATED = Body("user", Object(required=True, name="UserChange", fields={**NAMES, **ATTRIBUTES}), example=_EXAMPLE)
 """What `PUT /users/{id}` takes: only what is to change."""
 
 

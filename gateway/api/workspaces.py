@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from gateway.api.operation import Call, json_response, no_content
+from gateway.api.operation import Call, json_response
 from gateway.api.params import Array, Body, Object, Param, Switch, Text
 from gateway.api.query import Number
 from gateway.domain.errors import ErrorCode, api_error
@@ -54,8 +54,12 @@ def _fields(name_required: bool) -> dict[str, Param]:
 
 _EXAMPLE = {"name": "Shop", "hmac_enabled": True, "allowed_origins": ["https://shop.example.com"]}
 
-CREATED = Body("project", Object(required=True, fields=_fields(name_required=True)), example=_EXAMPLE)
-UPDATED = Body("project", Object(required=True, fields=_fields(name_required=False)), example=_EXAMPLE)
+CREATED = Body(
+    "project", Object(required=True, name="NewProject", fields=_fields(name_required=True)), example=_EXAMPLE
+)
+UPDATED = Body(
+    "project", Object(required=True, name="ProjectChange", fields=_fields(name_required=False)), example=_EXAMPLE
+)
 
 
 async def list_projects(call: Call) -> Response:
@@ -105,7 +109,7 @@ async def delete(call: Call) -> Response:
     # Should we die before this, a repetition of the request does it, or the next start of a gateway.
     await call.services.jobs.enqueue_project_deletion(project_id)
     await projects.forget_deleted(project_id)
-    return no_content()
+    return json_response({"message": "The project was deleted."})
 
 
 async def _find(call: Call) -> Project:
@@ -121,14 +125,14 @@ def _answer(project: Project, call: Call) -> Response:
 
 def _shown(project: Project, workspace: Workspace) -> dict[str, Any]:
     return {
-        "id": project.id,
+        "id": int(project.id),
         "name": project.name,
         "hmac_enabled": project.hmac_enabled,
         "api_key": project.api_key,
         # None when it was encrypted with another INBOX_SECRET_KEY.
         "api_secret": project.secrets[0] if project.secrets else None,
         "allowed_origins": list(project.allowed_origins),
-        "workspace": {"id": workspace.id, "title": workspace.title},
+        "workspace": {"id": int(workspace.id), "title": workspace.title},
     }
 
 

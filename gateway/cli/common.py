@@ -56,6 +56,13 @@ def no_project(api_key: str) -> click.ClickException:
     return click.ClickException(f"no project has the key {api_key}: `inbox-gateway project list` shows them")
 
 
+def workspace_named(name: str) -> str:
+    """Return the id of a workspace that is named by it, or as `default`."""
+    from gateway.domain.principal import DEFAULT_WORKSPACE, DEFAULT_WORKSPACE_NAME
+
+    return DEFAULT_WORKSPACE if name == DEFAULT_WORKSPACE_NAME else name
+
+
 def no_workspace(workspace_id: str) -> click.ClickException:
     return click.ClickException(f"no workspace has the id {workspace_id}: `inbox-gateway workspace list` shows them")
 

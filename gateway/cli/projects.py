@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.common import no_project, no_workspace, project_of, read_settings, run_with_projects, with_secret_key
+from gateway.cli.common import (
+    no_project,
+    no_workspace,
+    project_of,
+    read_settings,
+    run_with_projects,
+    with_secret_key,
+    workspace_named,
+)
 
 if TYPE_CHECKING:
     from gateway.domain.principal import Project
@@ -29,7 +37,10 @@ def project_create(name: str, hmac: bool, workspace: str) -> None:
 
     async def work(projects: "ProjectStore") -> None:
         try:
-            _show(await projects.create(name, hmac, workspace_id=WorkspaceId(workspace)), with_secret=True)
+            _show(
+                await projects.create(name, hmac, workspace_id=WorkspaceId(workspace_named(workspace))),
+                with_secret=True,
+            )
         except UnknownWorkspaceError:
             raise no_workspace(workspace) from None
 

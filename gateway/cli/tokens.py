@@ -12,6 +12,7 @@ from gateway.cli.common import (
     run_with_projects,
     run_with_workspaces,
     with_secret_key,
+    workspace_named,
 )
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def _print_workspace_token(workspace_id: str, expires_in: int) -> None:
     from gateway.workspace_auth import WorkspaceTokens
 
     settings = with_secret_key(read_settings())
+
+    workspace_id = workspace_named(workspace_id)
 
     async def work(workspaces: "WorkspaceStore") -> None:
         if workspace_id not in {found.id for found in await workspaces.all()}:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.common import no_workspace, read_settings, run_with_workspaces, with_secret_key
+from gateway.cli.common import no_workspace, read_settings, run_with_workspaces, with_secret_key, workspace_named
 
 if TYPE_CHECKING:
     from gateway.domain.principal import Workspace
@@ -47,7 +47,7 @@ def workspace_rename(workspace_id: str, title: str) -> None:
     from gateway.domain.principal import WorkspaceId
 
     async def work(workspaces: "WorkspaceStore") -> None:
-        found = await workspaces.rename(WorkspaceId(workspace_id), title)
+        found = await workspaces.rename(WorkspaceId(workspace_named(workspace_id)), title)
         if found is None:
             raise no_workspace(workspace_id)
         _show_workspace(found)

@@ -49,6 +49,9 @@ class ErrorCode(Enum):
         "User email or external id not provided",
         "Send X-MAGICBELL-USER-EXTERNAL-ID or X-MAGICBELL-USER-EMAIL.",
     )
+    USER_NOT_FOUND = ErrorKind(
+        "user_not_found", 401, "The project has no such user", "Create the user first: POST /users, or send something."
+    )
     USER_HMAC_IS_INCORRECT = ErrorKind(
         "user_hmac_is_incorrect",
         401,
@@ -84,6 +87,12 @@ class ErrorCode(Enum):
         "Try again in a moment.",
     )
     BODY_TOO_LARGE = ErrorKind("body_too_large", 413, "The body is too large", "See INBOX_MAX_BODY_BYTES.")
+    CONTENT_CODING_NOT_SUPPORTED = ErrorKind(
+        "content_coding_not_supported",
+        415,
+        "The body has a Content-Encoding, and only plain JSON is read",
+        "Send the body without compression.",
+    )
     TOO_MANY_TOKENS = ErrorKind(
         "too_many_tokens",
         422,
@@ -171,9 +180,17 @@ def api_error(code: ErrorCode, message: str = "", retry_after_seconds: int | Non
     return ApiError(kind.status, (problem,), retry_after_seconds)
 
 
+HASH_IS = 'A hash is a JSON object, such as {"plan": "pro"}.'
+"""The v1 contract's messages have Ruby's word."""
+
+
 def invalid(*messages: str) -> ApiError:
     """Build the 422 that names every failing parameter."""
-    return ApiError(422, tuple(Problem(message) for message in messages))
+    return ApiError(422, tuple(Problem(message, suggestion=_suggestion(message)) for message in messages))
+
+
+def _suggestion(message: str) -> str:
+    return HASH_IS if message.endswith("must be a hash") else ""
 
 
 BODY_IS_LATE = "inbox.body_is_late"

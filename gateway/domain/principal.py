@@ -7,11 +7,16 @@ from typing import NewType
 from gateway.domain.signing import NO_PROOF, PublicKey
 
 ProjectId = NewType("ProjectId", str)
+"""The decimal digits of a number that no other project of the store ever had; the API shows the number."""
 UserId = NewType("UserId", str)
 WorkspaceId = NewType("WorkspaceId", str)
+"""The decimal digits of a number, as of projects."""
 
-DEFAULT_WORKSPACE = WorkspaceId("default")
+DEFAULT_WORKSPACE = WorkspaceId("1")
 """The workspace that is there from the start, and has the projects that name no other."""
+
+DEFAULT_WORKSPACE_NAME = "default"
+"""What paths and commands may call it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,6 +156,10 @@ PROJECT_SUFFIXES = {
     "WORKSPACES": ":workspaces",
     # hash id of a deleted project -> workspace id, until a job is to remove its data.
     "DELETED_PROJECTS": ":deleted",
+    # string: the greatest project id, a number, that was ever given. For ever.
+    "LAST_PROJECT": ":last_project",
+    # string: how many workspaces were ever created besides the default one. For ever.
+    "LAST_WORKSPACE": ":last_workspace",
     # string "1": this id of a workspace token (it follows) was revoked. Until the token would have expired.
     "REVOKED_WORKSPACE_TOKEN": ":revoked:",
 }

@@ -7,7 +7,6 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from uuid import uuid4
 
 import msgspec
 from cryptography.fernet import Fernet, InvalidToken
@@ -31,6 +30,7 @@ CONTROL_PROJECT_DELETED = "project_deleted"
 
 DEFAULT_WORKSPACE_TITLE = "Default"
 
+_LAST_PROJECT = keys.PROJECTS + keys.PROJECT_SUFFIXES["LAST_PROJECT"]
 _DELETED = keys.PROJECTS + keys.PROJECT_SUFFIXES["DELETED_PROJECTS"]
 
 
@@ -155,8 +155,9 @@ class ProjectStore:
     ) -> Project:
         """Create a project, with random keys unless they are given. Raises KeyTakenError and UnknownWorkspaceError."""
         secret = api_secret or secrets.token_urlsafe(30)
+        number = await self.client.command("INCR", _LAST_PROJECT)
         record = _Record(
-            id=str(uuid4()),
+            id=str(number),
             name=name,
             # A key that began with a dash would be taken for an option on the command line.
             api_key=api_key or "key_" + secrets.token_urlsafe(18),

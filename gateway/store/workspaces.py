@@ -1,9 +1,8 @@
 """Workspaces, which projects belong to, and the tokens of theirs that were revoked."""
 
 from typing import NamedTuple
-from uuid import uuid4
 
-from gateway.domain.principal import Workspace, WorkspaceId
+from gateway.domain.principal import DEFAULT_WORKSPACE, Workspace, WorkspaceId
 from gateway.store import keys
 from gateway.store.client import FunctionClient
 
@@ -28,7 +27,8 @@ class WorkspaceStore:
 
     async def create(self, title: str) -> Workspace:
         """Create a workspace."""
-        workspace = Workspace(WorkspaceId(str(uuid4())), title)
+        number = await self._client.command("INCR", keys.PROJECTS + keys.PROJECT_SUFFIXES["LAST_WORKSPACE"])
+        workspace = Workspace(WorkspaceId(str(int(DEFAULT_WORKSPACE) + number)), title)
         await self._client.call("put_workspace", keys.PROJECTS, workspace.id, title, 1)
         return workspace
 

@@ -146,7 +146,7 @@ OPERATIONS: list[tuple[str, str, str, int, str]] = [
     ("POST", PROJECTS, WORKSPACE, 200, "project"),
     ("GET", f"{PROJECTS}/{{project_id}}", WORKSPACE, 200, ""),
     ("PUT", f"{PROJECTS}/{{project_id}}", WORKSPACE, 200, "project"),
-    ("DELETE", f"{PROJECTS}/{{project_id}}", WORKSPACE, 204, ""),
+    ("DELETE", f"{PROJECTS}/{{project_id}}", WORKSPACE, 200, ""),
 ]
 
 

@@ -109,11 +109,13 @@ def replaced(gateway: Gateway) -> Project:
     [operation for operation in OPERATIONS if operation.scope is not Scope.PUBLIC],
     ids=lambda operation: f"{operation.method} {operation.path}",
 )
-async def test_a_call_without_any_credentials_answers_404_and_config_401(
+async def test_a_call_without_any_credentials_answers_404_config_401_and_workspaces_403(
     http: httpx.AsyncClient, operation: Operation
 ) -> None:
     response = await http.request(operation.method, operation.path.replace("{id}", "42"))
     expected = (401, "api_key_not_provided") if operation.path == "/config" else (404, "not_found")
+    if operation.scope is Scope.WORKSPACE:
+        expected = (403, "forbidden")
     assert (response.status_code, code(response)) == expected
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gzip
 import json
 import re
 import signal
@@ -139,6 +140,19 @@ def _(bench: Bench) -> Answer:
 @recipe("user_email_not_provided")
 def _(bench: Bench) -> Answer:
     return bench.get(API_KEY=API_KEY)
+
+
+@recipe("user_not_found")
+def _(bench: Bench) -> Answer:
+    headers = ADMIN | {"X-MAGICBELL-USER-EXTERNAL-ID": str(uuid4())}
+    return bench.call("GET", "/notification_preferences", headers)
+
+
+@recipe("content_coding_not_supported")
+def _(bench: Bench) -> Answer:
+    body = gzip.compress(json.dumps(notification("ada")).encode())
+    headers = ADMIN | {"Content-Encoding": "gzip"}
+    return read(httpx.post(f"{bench.gateway.url}/notifications", headers=headers, content=body))
 
 
 @recipe("user_hmac_is_incorrect")

@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from gateway.store.preferences import MAX_CATEGORIES
-from tests.api.inbox import Inbox, messages, notification, send
+from tests.api.inbox import Inbox, code, messages, notification, send
 from tests.api.live import message, open_inbox
-from tests.servers import ADMIN, Gateway, running_gateway
+from tests.servers import ADMIN, Gateway, running_gateway, user_headers
 
 PATH = "/notification_preferences"
 
@@ -229,6 +229,15 @@ async def test_one_users_preferences_are_not_anothers(inbox: Inbox) -> None:
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 async def test_a_project_alone_has_no_preferences(http: httpx.AsyncClient, method: str) -> None:
     assert (await http.request(method, PATH, headers=ADMIN, json=body())).status_code == 401
+
+
+async def test_the_api_secret_reads_preferences_of_a_known_user_only(http: httpx.AsyncClient, user: str) -> None:
+    headers = ADMIN | {"X-MAGICBELL-USER-EXTERNAL-ID": user}
+    for _ in range(2):  # the first call creates nobody
+        unknown = await http.get(PATH, headers=headers)
+        assert (unknown.status_code, code(unknown)) == (401, "user_not_found")
+    assert (await http.get(PATH, headers=user_headers(user))).status_code == 200
+    assert (await http.get(PATH, headers=headers)).status_code == 200
 
 
 # ---- live

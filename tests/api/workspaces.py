@@ -25,7 +25,7 @@ def workspace_key(gateway: Gateway) -> bytes:
     return hashlib.sha256(b"inbox-gateway workspace tokens\0" + secret).digest()
 
 
-def workspace_token(gateway: Gateway, workspace: str = "default", **others: Any) -> str:
+def workspace_token(gateway: Gateway, workspace: str = "1", **others: Any) -> str:
     """Sign a workspace token; None takes a claim away."""
     now = int(time.time())
     good: dict[str, Any] = {"workspace_id": workspace, "iat": now, "exp": now + 600, "jti": str(uuid4())}
@@ -36,7 +36,7 @@ def workspace_token(gateway: Gateway, workspace: str = "default", **others: Any)
     return f"{signed}.{encoded(hmac.digest(key, signed.encode(), 'sha256'))}"
 
 
-def workspace_headers(gateway: Gateway, workspace: str = "default") -> dict[str, str]:
+def workspace_headers(gateway: Gateway, workspace: str = "1") -> dict[str, str]:
     """Give the headers of who administers a workspace."""
     return bearer(workspace_token(gateway, workspace))
 
@@ -75,7 +75,7 @@ def created_project(gateway: Gateway, **fields: Any) -> dict[str, Any]:
 def changed_project(gateway: Gateway, project: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
     """Change a project over HTTP and give the answer's."""
     path = f"{gateway.url}/workspaces/{project['workspace']['id']}/projects/{project['id']}"
-    headers = workspace_headers(gateway, project["workspace"]["id"])
+    headers = workspace_headers(gateway, str(project["workspace"]["id"]))
     answer = httpx.put(path, headers=headers, json={"project": fields})
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()["project"]

@@ -82,7 +82,7 @@ local function recipient_json(user, record)
     .. ',"external_id":' .. (record.external_id or 'null')
     .. ',"first_name":' .. (record.first_name or 'null')
     .. ',"last_name":' .. (record.last_name or 'null')
-    .. ',"custom_attributes":' .. (record.custom_attributes or 'null') .. '}'
+    .. ',"custom_attributes":' .. (record.custom_attributes or '{}') .. '}'
 end
 
 local function notification_json(content, state, recipient)
