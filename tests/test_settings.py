@@ -9,7 +9,8 @@ import pytest
 from gateway.settings import PREFIX, REDIS_SCHEMES, Settings, SettingsError, default_of, load_settings, variable
 
 FIELDS = dataclasses.fields(Settings)
-PAIR = {"INBOX_BOOTSTRAP_API_KEY": "k", "INBOX_BOOTSTRAP_API_SECRET": "s"}
+KEY, SECRET = "shop-key", "secret-of-a-decent-length"
+PAIR = {"INBOX_BOOTSTRAP_API_KEY": KEY, "INBOX_BOOTSTRAP_API_SECRET": SECRET}
 
 
 def problems(environment: dict[str, str], **overrides: Any) -> list[str]:
@@ -132,7 +133,7 @@ def test_everything_that_is_wrong_is_named_at_once() -> None:
         "INBOX_PROT": "1",
         "INBOX_PORT": "x",
         "INBOX_WORKERS": "0",
-        "INBOX_BOOTSTRAP_API_KEY": "k",
+        "INBOX_BOOTSTRAP_API_KEY": KEY,
         "INBOX_REDIS_URL": "redis://h",
         "INBOX_DURABILITY": "disk",
     }
@@ -147,14 +148,14 @@ def test_everything_that_is_wrong_is_named_at_once() -> None:
 
 @pytest.mark.parametrize("alone", PAIR)
 def test_the_bootstrap_key_and_secret_go_together(alone: str) -> None:
-    assert problems({alone: "x"}) == [
+    assert problems({alone: PAIR[alone]}) == [
         "INBOX_BOOTSTRAP_API_KEY and INBOX_BOOTSTRAP_API_SECRET go together: set both or none"
     ]
 
 
 def test_both_halves_of_the_bootstrap_pair_are_taken() -> None:
     settings = load_settings(PAIR)
-    assert (settings.bootstrap_api_key, settings.bootstrap_api_secret) == ("k", "s")
+    assert (settings.bootstrap_api_key, settings.bootstrap_api_secret) == (KEY, SECRET)
 
 
 def test_a_server_of_ones_own_is_told_itself_when_to_sync() -> None:
@@ -178,19 +179,108 @@ def test_a_command_line_option_wins_over_the_environment_unless_it_is_none() -> 
     assert (settings.host, settings.port) == ("b", 1)
 
 
-SECRETS = {"redis_url": "redis://:hunter2@h", "secret_key": "hunter2", "bootstrap_api_secret": "hunter2"}
+SECRETS = {"redis_url": f"redis://:{SECRET}@h", "secret_key": SECRET, "bootstrap_api_secret": SECRET}
 
 
 @pytest.mark.parametrize("name", SECRETS)
 def test_a_secret_does_not_print(name: str) -> None:
-    environment = {variable(name): SECRETS[name]} | (PAIR if name == "secret_key" else {})
-    settings = load_settings(environment | {"INBOX_BOOTSTRAP_API_KEY": "k", "INBOX_BOOTSTRAP_API_SECRET": "hunter2"})
+    settings = load_settings(PAIR | {variable(name): SECRETS[name]})
     assert SECRETS[name] == getattr(settings, name)
-    assert "hunter2" not in repr(settings) + str(settings)
+    assert SECRET not in repr(settings) + str(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("bootstrap_api_key", "x", "must have 4 to 255 characters"),
+        ("bootstrap_api_key", " shop-key", "must not begin or end with a space or a line break"),
+        ("bootstrap_api_key", "my shop-key", "must not contain a space"),
+        ("bootstrap_api_key", "-shop-key", "must not begin with a dash"),
+        ("bootstrap_api_key", "läden-key", "must consist of printable ASCII characters"),
+        ("bootstrap_api_secret", "s", "must have 12 to 255 characters"),
+        ("bootstrap_api_secret", f"{SECRET}\n", "must not begin or end with a space or a line break"),
+        ("bootstrap_api_secret", f"{SECRET}\x7f", "must consist of printable ASCII characters"),
+        ("bootstrap_api_secret", f"{SECRET}é", "must consist of printable ASCII characters"),
+        ("bootstrap_api_secret", "s" * 256, "must have 12 to 255 characters"),
+        ("secret_key", "k", "must have 4 to 255 characters"),
+        ("secret_key", "  ", "must not begin or end with a space or a line break"),
+        ("secret_key", f"{SECRET}\r\n", "must not begin or end with a space or a line break"),
+        ("secret_key", "schlüssel-für-alles", "must consist of printable ASCII characters"),
+        ("secret_key", "bytes \udcff of no text", "must consist of printable ASCII characters"),
+    ],
+)
+def test_a_key_or_secret_that_could_never_be_sent_is_refused_without_repeating_it(
+    name: str, text: str, reason: str
+) -> None:
+    (problem,) = problems(PAIR | {variable(name): text})
+    assert problem.startswith(f"{variable(name)} {reason}")
+    assert len(text) < 3 or text.strip() not in problem
+
+
+def test_a_secret_key_may_be_a_phrase() -> None:
+    assert load_settings({"INBOX_SECRET_KEY": "correct horse battery"}).secret_key == "correct horse battery"
+
+
+def test_the_public_key_is_no_secret() -> None:
+    assert problems(dict.fromkeys(PAIR, SECRET)) == [
+        "INBOX_BOOTSTRAP_API_SECRET must differ from INBOX_BOOTSTRAP_API_KEY, which is public"
+    ]
 
 
 def test_a_wrong_redis_url_does_not_print_its_password() -> None:
-    assert "hunter2" not in problems({"INBOX_REDIS_URL": "http://:hunter2@h"})[0]
+    (problem,) = problems({"INBOX_REDIS_URL": "redis://:hunter2/@h"})
+    assert problem.startswith("INBOX_REDIS_URL has a character in its password that must be encoded")
+    assert "hunter2" not in problem
+
+
+def test_a_bootstrap_project_requires_hmacs_unless_said_otherwise() -> None:
+    assert load_settings(PAIR).bootstrap_hmac_enabled
+    assert not load_settings(PAIR | {"INBOX_BOOTSTRAP_HMAC_ENABLED": "false"}).bootstrap_hmac_enabled
+
+
+SERVICE_LINKS = {
+    "INBOX_SERVICE_HOST": "10.96.3.7",
+    "INBOX_SERVICE_PORT": "8000",
+    "INBOX_SERVICE_PORT_HTTP": "8000",
+    "INBOX_PORT": "tcp://10.96.3.7:8000",
+    "INBOX_PORT_8000_TCP": "tcp://10.96.3.7:8000",
+    "INBOX_PORT_8000_TCP_PROTO": "tcp",
+    "INBOX_PORT_8000_TCP_PORT": "8000",
+    "INBOX_PORT_8000_TCP_ADDR": "10.96.3.7",
+    "INBOX_GATEWAY_SERVICE_HOST": "fd00::7",
+    "INBOX_GATEWAY_PORT": "tcp://[fd00::7]:80",
+    "INBOX_REDIS_SERVICE_PORT": "6379",
+    "INBOX_REDIS_PORT_6379_UDP": "udp://10.96.3.8:6379",
+}
+
+
+def test_the_service_links_of_kubernetes_are_ignored() -> None:
+    assert load_settings(SERVICE_LINKS) == Settings()
+    assert load_settings(SERVICE_LINKS | {"INBOX_PORT": "8001"}).port == 8001
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("INBOX_PORT", "tcp://10.96.3.7"),
+        ("INBOX_PORT", "http://10.96.3.7:80"),
+        ("INBOX_PORTS", "8000"),
+        ("INBOX_SERVICE_HOST", "localhost"),
+        ("INBOX_REDIS_PORT", "6379"),
+        ("INBOX_REDIS_HOST", "10.96.3.7"),
+        ("INBOX_REDIS_SERVICE_PORT", "all"),
+        ("INBOX_PORT_8000_TCP_ADDRESS", "10.96.3.7"),
+    ],
+)
+def test_what_only_resembles_a_service_link_is_refused(name: str, text: str) -> None:
+    (problem,) = problems({name: text})
+    assert problem.startswith(name)
+
+
+def test_the_memory_of_the_bundled_valkey_is_no_setting_of_another_server() -> None:
+    (problem,) = problems({"INBOX_REDIS_URL": "redis://h", "INBOX_VALKEY_MEMORY_MB": "100"})
+    assert problem.endswith("set maxmemory on your own server")
+    assert problems({"INBOX_VALKEY_MEMORY_MB": "1"}) == ["INBOX_VALKEY_MEMORY_MB must be 0 or at least 16, not 1"]
 
 
 def test_settings_are_frozen() -> None:

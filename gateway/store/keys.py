@@ -16,6 +16,9 @@ PROJECTS = PREFIX + "{projects}"
 Beside it, in the same slot, hangs what PROJECT_SUFFIXES names.
 """
 
+SECRET_KEY_ID = PROJECTS + ":secret_key_id"
+"""string: names the secret key that the projects' secrets are encrypted with. For ever."""
+
 
 def directory(project_id: ProjectId) -> str:
     """hash `x:external_id` | `e:email` -> user id, `u:user_id` -> {"x","e", "n": index in the roster, and when deleted

@@ -42,6 +42,17 @@ class KeyTakenError(Exception):
     """Another project has this API key. Nothing was written."""
 
 
+class ForeignSecretKeyError(Exception):
+    """What is stored was encrypted with another secret key than this one."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the projects in this store were encrypted with another secret key: set INBOX_SECRET_KEY to the one that "
+            "the other nodes have, or that was in secret.key when the store was first used. If it is lost, give each "
+            "project a new secret with `inbox-gateway project rotate-secret API_KEY --lost-secret-key`"
+        )
+
+
 class _Secret(msgspec.Struct, frozen=True):
     """One slot: the encrypted secret and the unix second after which it no longer counts, None for never."""
 
@@ -80,6 +91,18 @@ class ProjectChange:
     allowed_origins: Sequence[str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ProjectAudit:
+    """What a look at every stored project found; the tuples hold API keys."""
+
+    projects: int
+    without_hmac: tuple[str, ...]
+    unreadable: tuple[str, ...]
+    """Their current secret was encrypted with another secret key."""
+    broken: tuple[str, ...]
+    """What is stored is no project."""
+
+
 class ProjectStore:
     """All projects, with a short-lived cache in front. Methods raise StoreUnavailableError.
 
@@ -97,6 +120,7 @@ class ProjectStore:
     ):
         digest = hashlib.sha256(b"inbox-gateway api secrets\0" + secret_key.encode()).digest()
         self._fernet = Fernet(base64.urlsafe_b64encode(digest))
+        self._secret_key_id = hashlib.sha256(b"inbox-gateway secret key id\0" + digest).hexdigest()[:16]
         self.client = client
         self._monotonic = monotonic
         self._unix = unix
@@ -144,6 +168,48 @@ class ProjectStore:
         """Make sure of the default workspace, and that projects of older gateways belong to it."""
         await self.client.call("prepare_projects", keys.PROJECTS, DEFAULT_WORKSPACE, DEFAULT_WORKSPACE_TITLE)
 
+    async def audit(self) -> ProjectAudit:
+        """Look at every stored project, whatever is wrong with some of them."""
+        without_hmac: list[str] = []
+        unreadable: list[str] = []
+        broken: list[str] = []
+        count, cursor = 0, b"0"
+        while True:
+            cursor, found = await self.client.command("HSCAN", keys.PROJECTS, cursor, "COUNT", KEYS_PER_READ)
+            for raw_key, raw in zip(found[::2], found[1::2], strict=True):
+                api_key = raw_key.decode(errors="replace")
+                count += 1
+                try:
+                    record = msgspec.json.decode(raw, type=_Record)
+                    self._fernet.decrypt(record.secrets[0].encrypted.encode())
+                except (msgspec.DecodeError, IndexError):
+                    broken.append(api_key)
+                    continue
+                except InvalidToken:
+                    unreadable.append(api_key)
+                if not record.hmac_enabled:
+                    without_hmac.append(api_key)
+            if int(cursor) == 0:
+                return ProjectAudit(count, tuple(without_hmac), tuple(unreadable), tuple(broken))
+
+    async def check_secret_key(self, found: ProjectAudit) -> None:
+        """Raise ForeignSecretKeyError if this node's secret key is not that of the store; `found` is of just now.
+
+        A store without projects belongs to the secret key of the first node that looks, so that the second one with a
+        key of its own is refused before there is anything that it cannot read.
+        """
+        if found.unreadable:
+            if len(found.unreadable) + len(found.broken) == found.projects:
+                raise ForeignSecretKeyError
+            return  # some can be read and some cannot: neither key is the right one for all
+        stored, ours = await self.client.command("GET", keys.SECRET_KEY_ID), self._secret_key_id.encode()
+        if stored == ours:
+            return
+        if found.projects > len(found.broken):
+            await self.client.command("SET", keys.SECRET_KEY_ID, ours)
+        elif stored or not await self.client.command("SET", keys.SECRET_KEY_ID, ours, "NX"):
+            raise ForeignSecretKeyError
+
     async def create(
         self,
         name: str,
@@ -171,16 +237,16 @@ class ProjectStore:
         return self._decrypt(record)
 
     async def keep(self, name: str, api_key: str, api_secret: str, hmac_enabled: bool) -> Project:
-        """Make sure that a project with this key and secret exists; its data stays if it did."""
+        """Create a project with this key and secret unless there is one with this key, which is not changed.
 
-        def change(record: _Record) -> _Record:
-            project = self._decrypt(record)
-            if api_secret in project.secrets and project.hmac_enabled == hmac_enabled:
-                return record
-            return msgspec.structs.replace(record, hmac_enabled=hmac_enabled, secrets=[self._encrypt(api_secret)])
-
+        Return the project as it is stored. Raises ForeignSecretKeyError when its secrets cannot be read here.
+        """
         while True:
-            if kept := await self._change(api_key, change):
+            raw = await self._get(api_key)
+            if raw is not None:
+                kept = self._decrypt(msgspec.json.decode(raw, type=_Record))
+                if not kept.secrets:
+                    raise ForeignSecretKeyError
                 return kept
             with contextlib.suppress(KeyTakenError):  # another node has just made it
                 return await self.create(name, hmac_enabled, api_key, api_secret)

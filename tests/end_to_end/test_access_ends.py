@@ -341,11 +341,8 @@ async def test_a_removed_key_closes_what_rests_on_it(
 async def test_who_came_without_proof_goes_when_hmac_is_switched_on(
     nodes: list[Gateway], own_redis: RedisServer, user: str
 ) -> None:
-    def prepare(enabled: str) -> None:
-        project = {"INBOX_BOOTSTRAP_API_KEY": "switched", "INBOX_BOOTSTRAP_API_SECRET": "s" * 32}
-        command(own_redis, "prepare", INBOX_BOOTSTRAP_HMAC_ENABLED=enabled, **project)
-
-    await asyncio.to_thread(prepare, "false")
+    project = {"INBOX_BOOTSTRAP_API_KEY": "switched", "INBOX_BOOTSTRAP_API_SECRET": "s" * 32}
+    await asyncio.to_thread(command, own_redis, "prepare", INBOX_BOOTSTRAP_HMAC_ENABLED="false", **project)
     switched = Project("switched", "s" * 32)
     nameless = {"X-MAGICBELL-API-KEY": "switched", "X-MAGICBELL-USER-EXTERNAL-ID": user}
     async with (
@@ -353,7 +350,7 @@ async def test_who_came_without_proof_goes_when_hmac_is_switched_on(
         open_everywhere(nodes, nameless) as inboxes,
         open_everywhere(nodes, by_hmac(switched, user, switched.api_secret)) as others,
     ):
-        await asyncio.to_thread(prepare, "true")
+        await asyncio.to_thread(command, own_redis, "project", "set", "switched", "--hmac")
         await assert_closed(inboxes, CREDENTIALS_ROTATED)
         await assert_open(http, switched.admin, user, others)
 

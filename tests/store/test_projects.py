@@ -2,13 +2,22 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 
 import pytest
 
 from gateway.domain.principal import WorkspaceId
 from gateway.domain.signing import PublicKey
 from gateway.store import keys
-from gateway.store.projects import CACHE_SECONDS, KeyTakenError, ProjectChange, ProjectStore, UnknownWorkspaceError
+from gateway.store.projects import (
+    CACHE_SECONDS,
+    ForeignSecretKeyError,
+    KeyTakenError,
+    ProjectAudit,
+    ProjectChange,
+    ProjectStore,
+    UnknownWorkspaceError,
+)
 from gateway.store.workspaces import WorkspaceStore
 from tests.store.conftest import InspectedClient
 
@@ -73,11 +82,77 @@ async def test_a_rotation_without_overlap_ends_the_old_secret_at_once(client: In
     assert rotated.secrets != created.secrets
 
 
-async def test_keeping_a_project_twice_keeps_its_id(client: InspectedClient) -> None:
+async def test_keeping_a_project_changes_nothing_of_one_that_is_there(client: InspectedClient) -> None:
     first = await store(client).keep("Boot", "kept-key", "secret-1", hmac_enabled=False)
     assert await store(client).keep("Boot", "kept-key", "secret-1", hmac_enabled=False) == first
-    changed = await store(client).keep("Boot", "kept-key", "secret-2", hmac_enabled=True)
-    assert (changed.id, changed.secrets, changed.hmac_enabled) == (first.id, ("secret-2",), True)
+    assert await store(client).keep("Other", "kept-key", "secret-2", hmac_enabled=True) == first
+    rotated = await store(client).rotate_secret("kept-key", overlap_seconds=0)
+    await store(client).update("kept-key", ProjectChange(hmac_enabled=True))
+    kept = await store(client).keep("Boot", "kept-key", "secret-1", hmac_enabled=False)
+    assert rotated is not None
+    assert (kept.id, kept.secrets, kept.hmac_enabled) == (first.id, rotated.secrets, True)
+
+
+async def test_a_project_that_another_secret_key_encrypted_is_not_kept(client: InspectedClient) -> None:
+    created = await store(client).create("Shop", hmac_enabled=True)
+    with pytest.raises(ForeignSecretKeyError, match="INBOX_SECRET_KEY"):
+        await store(client, secret_key="other").keep("Shop", created.api_key, "secret-1", hmac_enabled=True)
+
+
+@pytest.fixture
+async def emptied(client: InspectedClient) -> AsyncIterator[InspectedClient]:
+    """A store without projects, before and after."""
+
+    async def empty() -> None:
+        await client.redis.unlink(*[key async for key in client.redis.scan_iter(f"{keys.PROJECTS}*")], "none")
+
+    await empty()
+    yield client
+    await empty()
+
+
+async def check(projects: ProjectStore) -> None:
+    await projects.check_secret_key(await projects.audit())
+
+
+async def test_an_audit_names_what_is_wrong_with_which_project(emptied: InspectedClient) -> None:
+    here = store(emptied)
+    await here.create("Shop", hmac_enabled=True, api_key="right")
+    await here.create("Intranet", hmac_enabled=False, api_key="open")
+    await store(emptied, secret_key="other").create("Foreign", hmac_enabled=True, api_key="foreign")
+    await emptied.redis.hset(keys.PROJECTS, "garbage", "x")
+    assert await here.audit() == ProjectAudit(4, ("open",), ("foreign",), ("garbage",))
+
+
+async def test_a_foreign_secret_key_is_refused_when_it_can_read_no_project(emptied: InspectedClient) -> None:
+    await store(emptied).create("Shop", hmac_enabled=True)
+    await check(store(emptied))
+    with pytest.raises(ForeignSecretKeyError):
+        await check(store(emptied, secret_key="other"))
+
+
+async def test_the_second_secret_key_of_a_store_without_projects_is_refused(emptied: InspectedClient) -> None:
+    await check(store(emptied))
+    await check(store(emptied))
+    with pytest.raises(ForeignSecretKeyError):
+        await check(store(emptied, secret_key="other"))
+
+
+async def test_a_node_starts_while_it_can_read_some_projects(emptied: InspectedClient) -> None:
+    await store(emptied).create("Shop", hmac_enabled=True)
+    await store(emptied, secret_key="other").create("Foreign", hmac_enabled=True)
+    await check(store(emptied))
+    await check(store(emptied, secret_key="other"))
+
+
+async def test_a_store_whose_secrets_were_all_renewed_belongs_to_the_new_secret_key(emptied: InspectedClient) -> None:
+    created = await store(emptied).create("Shop", hmac_enabled=True)
+    await check(store(emptied))
+    renewed = store(emptied, secret_key="other")
+    await renewed.rotate_secret(created.api_key, overlap_seconds=0)
+    await check(renewed)
+    with pytest.raises(ForeignSecretKeyError):
+        await check(store(emptied))
 
 
 async def test_another_nodes_change_is_noticed_within_the_cache_time(client: InspectedClient) -> None:

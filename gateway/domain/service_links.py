@@ -1,0 +1,58 @@
+"""Variables that Kubernetes and Docker put into every container for each service that they know.
+
+A Service `inbox-redis` becomes INBOX_REDIS_SERVICE_HOST, INBOX_REDIS_SERVICE_PORT, INBOX_REDIS_PORT,
+INBOX_REDIS_PORT_6379_TCP and so on (Kubernetes, "Accessing the Service"; Docker, "Legacy container links"). They look
+like settings, and nobody wrote them. A variable counts as such a link only if both its name and its value are of that
+form, so that a misspelt setting is still an error.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+_PROTOCOLS = ("tcp", "udp", "sctp")
+_URL = re.compile(rf"(?:{'|'.join(_PROTOCOLS)})://(?P<host>[^/@]+):(?P<port>\d{{1,5}})")
+
+
+def _is_address(value: str) -> bool:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_port(value: str) -> bool:
+    return value.isascii() and value.isdigit() and int(value) <= 65535
+
+
+def _is_url(value: str) -> bool:
+    found = _URL.fullmatch(value)
+    return found is not None and _is_address(found["host"].strip("[]")) and _is_port(found["port"])
+
+
+_FORMS: tuple[tuple[re.Pattern[str], Callable[[str], bool]], ...] = (
+    (re.compile(r"(\w+_)?SERVICE_HOST"), _is_address),
+    (re.compile(r"(\w+_)?SERVICE_PORT(_\w+)?"), _is_port),
+    (re.compile(r"(\w+_)?PORT"), _is_url),
+    (re.compile(r"(\w+_)?PORT_\d+_(TCP|UDP|SCTP)"), _is_url),
+    (re.compile(r"(\w+_)?PORT_\d+_(TCP|UDP|SCTP)_PROTO"), _PROTOCOLS.__contains__),
+    (re.compile(r"(\w+_)?PORT_\d+_(TCP|UDP|SCTP)_PORT"), _is_port),
+    (re.compile(r"(\w+_)?PORT_\d+_(TCP|UDP|SCTP)_ADDR"), _is_address),
+)
+
+
+def is_service_link(name: str, value: str) -> bool:
+    """Return whether a variable is a service link; `name` is without the prefix that all settings have."""
+    return any(form.fullmatch(name) and is_right(value) for form, is_right in _FORMS)
+
+
+def service_links(environment: Mapping[str, str], prefix: str) -> list[str]:
+    """Return the names, with the prefix, of the variables that are service links, in order."""
+    return sorted(_links(environment.items(), prefix))
+
+
+def _links(variables: Iterable[tuple[str, str]], prefix: str) -> Iterable[str]:
+    for name, value in variables:
+        if name.startswith(prefix) and is_service_link(name.removeprefix(prefix), value):
+            yield name

@@ -1,0 +1,27 @@
+"""Which variables Kubernetes sets for a Service; that settings pass over them is tested there."""
+
+import pytest
+
+from gateway.domain.service_links import is_service_link, service_links
+
+
+def test_the_links_of_an_environment_are_named() -> None:
+    environment = {"INBOX_SERVICE_HOST": "10.0.0.1", "INBOX_PORT": "tcp://10.0.0.1:1", "INBOX_HOST": "::", "PORT": "y"}
+    assert service_links(environment, "INBOX_") == ["INBOX_PORT", "INBOX_SERVICE_HOST"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "8000"),
+        ("PORT", "tcp://h:8000"),
+        ("PORT", "tcp://10.0.0.1:99999"),
+        ("PORT", "tcp://joe@10.0.0.1:80"),
+        ("SERVICE_PORT", "²"),
+        ("PORT_80_TCP_PROTO", "icmp"),
+        ("PORT_80_HTTP", "tcp://10.0.0.1:80"),
+        ("SERVICEHOST", "10.0.0.1"),
+    ],
+)
+def test_what_has_only_the_name_or_only_the_value_of_a_link_is_none(name: str, value: str) -> None:
+    assert not is_service_link(name, value)
