@@ -28,7 +28,7 @@ class _Matches(Param):
 
     def shape(self) -> dict[str, Any]:
         """Name the two spellings."""
-        return {"anyOf": [{"type": "null"}, {"type": "string"}, {"type": "object"}]}
+        return {"anyOf": [{"type": "null"}, {"type": "string"}, {"type": "object", "additionalProperties": True}]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
