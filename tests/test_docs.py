@@ -1,5 +1,6 @@
 """The documentation says what the code does."""
 
+import contextlib
 import os
 import re
 import signal
@@ -69,8 +70,8 @@ def test_the_reference_is_as_the_code_has_it() -> None:
 
 
 def test_every_snippet_of_the_readme_has_a_test() -> None:
-    # make run, make test, send, watch, read and list, Python, HTML, and the drawing of the flow
-    assert [language for language, _ in SNIPPETS] == ["sh", "sh", "sh", "sh", "sh", "python", "html", "text"]
+    # make run, make test, send, watch, read and list, Python, the module, EventSource, and the drawing of the flow
+    assert [language for language, _ in SNIPPETS] == ["sh", "sh", "sh", "sh", "sh", "python", "html", "html", "text"]
 
 
 def test_make_run_serves_from_a_fresh_data_directory(tmp_path: Path) -> None:
@@ -130,22 +131,40 @@ def test_the_python_snippet_follows_an_inbox(gateway: Gateway, background: Any) 
     wait_for(lambda: "event notifications/new" in output.read_text(), "the event")
 
 
-def test_the_html_snippet_shows_the_unread_count(gateway: Gateway) -> None:
+@contextlib.contextmanager
+def in_a_browser(gateway: Gateway, html: str) -> Iterator[tuple[Any, Any]]:
+    """Show a snippet in Chromium; give the page and playwright's `expect`."""
     sync_api = pytest.importorskip("playwright.sync_api")
     if not Path("/usr/bin/chromium").exists():
         pytest.skip("chromium is not installed: `apt-get install chromium`")
-    send(gateway, "In a browser")
     credentials = f'<script>window.credentials = {{apiKey: "{API_KEY}", userHmac: "{user_hmac("ada")}"}}</script>'
-    page_text = credentials + snippet("html", "<p>Unread")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         page = browser.new_page()
         # A page of the gateway's own origin, really loaded from it: Chromium lets no other reach loopback.
         page.goto(f"{gateway.url}/healthz")
-        page.set_content(page_text)
+        page.set_content(credentials + html)
+        yield page, sync_api.expect
+        browser.close()
+
+
+def test_the_html_snippet_shows_the_unread_count(gateway: Gateway) -> None:
+    send(gateway, "In a browser")
+    with in_a_browser(gateway, snippet("html", "<p>Unread")) as (page, expect):
         unread = page.locator("#unread")
-        sync_api.expect(unread).not_to_have_text("…")
+        expect(unread).not_to_have_text("…")
         before = int(unread.inner_text())
         send(gateway, "One more")
-        sync_api.expect(unread).to_have_text(str(before + 1))
-        browser.close()
+        expect(unread).to_have_text(str(before + 1))
+
+
+def test_the_event_source_snippet_shows_what_is_sent(gateway: Gateway) -> None:
+    with in_a_browser(gateway, snippet("html", "new EventSource")) as (page, expect):
+        titles = page.locator("#titles li")
+
+        def shown() -> bool:
+            send(gateway, "Named event")
+            return bool(titles.count())
+
+        wait_for(shown, "a title")  # the stream may open after the first was sent
+        expect(titles.first).to_have_text("Named event")
