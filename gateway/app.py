@@ -82,6 +82,7 @@ class Worker:
         self.hub = Hub(settings, authenticator, inboxes, self.activity, self.link, new_epoch, worker_id)
         services = Services(
             settings,
+            self.hub.proxies,
             authenticator,
             WorkspaceAuthenticator(WorkspaceTokens(settings.secret_key), WorkspaceStore(client)),
             self.projects,
@@ -248,6 +249,7 @@ def build_server(settings: Settings, ready_fd: int | None = None) -> Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        headers=[("X-Content-Type-Options", "nosniff")],
         proxy_headers=False,  # nobody asks where a request came from
         # Its timer outlives connections that die with an exception.
         timeout_keep_alive=5,

@@ -6,7 +6,7 @@ raised anywhere as ApiError or StoreUnavailableError and turned into the v1 `err
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -34,6 +34,7 @@ from gateway.domain.guard import (
 )
 from gateway.domain.origin import origin_allowed
 from gateway.domain.principal import Principal, Project, User, Workspace
+from gateway.domain.proxy import PEER, REQUEST_ID, Forwarded, Proxies
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
 from gateway.store.client import StoreUnavailableError
@@ -48,6 +49,9 @@ from gateway.telemetry import RATE_LIMIT_FAILURES, RATE_LIMITED, REQUESTS, log, 
 from gateway.workspace_auth import WorkspaceAuthenticator
 
 MAX_CLIENT_ID_LENGTH = 255
+
+_PRINCIPAL = "inbox.principal"
+"""In a request's ASGI scope: the verified caller, for the log."""
 
 encode = msgspec.json.encode
 
@@ -66,6 +70,7 @@ class Services:
     """What operations work with."""
 
     settings: Settings
+    proxies: Proxies
     authenticator: Authenticator
     workspace_authenticator: WorkspaceAuthenticator
     projects: ProjectStore
@@ -133,6 +138,13 @@ class Call:
             return UUID(self.request.path_params["id"])
         except ValueError:
             raise api_error(ErrorCode.NOT_FOUND, "Notification not found") from None
+
+    @property
+    def forwarded(self) -> Forwarded:
+        """How the client called: its address, and the scheme, host and prefix that it used."""
+        scope = self.request.scope
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        return self.services.proxies.forwarded(scope[PEER](), headers)
 
     def text(self, name: str) -> str:
         """A part of the path that is free text."""
@@ -212,11 +224,17 @@ class Operation:
                 counter = counters[response.status_code] = REQUESTS.labels(label, str(response.status_code))
             counter.inc()
             if services.settings.access_log and self.scope is not Scope.PUBLIC:
+                principal: Principal | None = request.scope.get(_PRINCIPAL)
+                user = principal.user if principal is not None else None
                 log_request(
                     self.method,
                     _logged_path(self.path, request.path_params),
                     response.status_code,
                     (time.perf_counter() - started) * 1000,
+                    request.scope[REQUEST_ID],
+                    principal.project.id if principal is not None else "",
+                    user.id if user is not None else "",
+                    client=services.proxies.client(request.scope[PEER](), _header_pairs(request)),
                 )
             return response
 
@@ -256,7 +274,7 @@ class Operation:
     async def _call(self, request: Request, services: Services) -> Response:
         if self.scope is Scope.WORKSPACE:
             return await self._call_of_workspace(request, services)
-        principal = await self._authenticate(request, services)
+        principal = request.scope[_PRINCIPAL] = await self._authenticate(request, services)
         allowance = self._allowance(principal, services.settings)
         if principal is not None and principal.user is None and allowance is not None:
             await _count_admin(services.inboxes, principal.project, allowance)
@@ -314,6 +332,13 @@ def headers_of(request: Request) -> Mapping[str, str]:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
         request.scope["inbox.headers"] = headers
     return headers
+
+
+def _header_pairs(request: Request) -> Iterable[tuple[str, str]]:
+    """Return the headers that proxies set, one by one: several of the same name count together."""
+    if "x-forwarded-for" not in headers_of(request):
+        return ()
+    return ((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.scope["headers"])
 
 
 def _logged_path(template: str, params: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ import re
 
 from starlette.responses import Response
 
-from gateway.api.operation import Call, encode, headers_of, json_response, raw_json_response
+from gateway.api.operation import Call, encode, json_response, raw_json_response
 from gateway.api.query import Formed
 from gateway.domain.event import POSITION_PATTERN, Position
 
@@ -63,7 +63,8 @@ async def config(call: Call) -> Response:
 
 
 def _address(call: Call) -> str:
-    """Give the address that the client knows us by, also where a proxy speaks TLS for us."""
-    headers, settings = headers_of(call.request), call.services.settings
-    scheme = "https" if headers.get("x-forwarded-proto", "").lower() == "https" else "http"
-    return f"{scheme}://{headers.get('host') or f'{settings.host}:{settings.port}'}"
+    """Return the address that the client knows us by, also where a proxy speaks TLS for us."""
+    forwarded, settings = call.forwarded, call.services.settings
+    if not forwarded.host:
+        forwarded = forwarded._replace(host=f"{settings.host}:{settings.port}")
+    return forwarded.base

@@ -3,11 +3,12 @@
 Anybody can send these headers, so they count only when the connection comes from a trusted proxy. Each proxy appends
 the address it was called from to `X-Forwarded-For`. The list is therefore read from the right: the client is the first
 address that is no trusted proxy. The other headers describe what the client called. Where proxies made a list of them,
-the first entry is the outermost proxy's, and counts.
+the first entry is the outermost proxy's, and counts. INBOX_PUBLIC_URL, when set, wins over all of them.
 """
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from gateway.domain.address import MAX_HOST_LENGTH, Networks, canonical_host, read_address
@@ -19,6 +20,15 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 MAX_PREFIX_LENGTH = 255
+
+PEER = "inbox.peer"
+"""In a request's ASGI scope: a function that returns the address that the connection comes from, "" if unknown."""
+
+REQUEST_ID = "inbox.request_id"
+"""In a request's ASGI scope: the request's name, see `gateway.domain.request_id`."""
+
+MAX_ADDRESS_LENGTH = 64
+"""Longer than any address, zone included."""
 
 MAX_HOPS = 16
 """Entries of `X-Forwarded-For` that are read; a request passes two or three proxies."""
@@ -40,6 +50,37 @@ class Forwarded(NamedTuple):
     def base(self) -> str:
         """The address that paths are appended to, or just the prefix where the host is unknown."""
         return f"{self.scheme}://{self.host}{self.prefix}" if self.host else self.prefix
+
+
+class Proxies:
+    """The settings on proxies, applied to requests."""
+
+    def __init__(self, trusted: Iterable[str], public_url: str = ""):
+        self._trusted = Networks(trusted)
+        self._public = _split_public_url(public_url) if public_url else None
+
+    def trust(self, peer: str) -> bool:
+        """Return whether what a connection from this address says of its requests counts."""
+        return bool(peer) and self._trusted.contain(peer)
+
+    def forwarded(self, peer: str, headers: Iterable[tuple[str, str]]) -> Forwarded:
+        """Return how the client called: see `read_forwarded`."""
+        found = read_forwarded(peer, headers, self._trusted)
+        return found if self._public is None else self._public._replace(client=found.client)
+
+    def client(self, peer: str, headers: Iterable[tuple[str, str]]) -> str:
+        """Return the client's address alone, "" where it is unknown."""
+        if self.trust(peer):
+            forwarded_for = ",".join(value for name, value in headers if name == FOR)
+            if forwarded_for:
+                return _client(peer, forwarded_for, self._trusted)
+        return _canonical_address(peer) or peer
+
+
+def _split_public_url(url: str) -> Forwarded:
+    scheme, _, rest = read_public_url(url).partition("://")
+    host, slash, path = rest.partition("/")
+    return Forwarded("", scheme, host, slash + path)
 
 
 def read_forwarded(peer: str, headers: Iterable[tuple[str, str]], trusted: Networks) -> Forwarded:
@@ -82,7 +123,7 @@ def read_public_url(text: str) -> str:
 def _client(peer: str, forwarded_for: str, trusted: Networks) -> str:
     client = _canonical_address(peer) or peer
     for entry in reversed(forwarded_for.split(",")[-MAX_HOPS:]):
-        address = _canonical_address(_without_port(entry.strip().strip('"')))
+        address = _canonical_address(_without_port(entry.strip().strip('"'))[:MAX_ADDRESS_LENGTH])
         if address is None:
             break  # `unknown`, a name, or made up: what stands left of it cannot be told from an invention
         client = address
@@ -97,6 +138,7 @@ def _without_port(entry: str) -> str:
     return entry.partition(":")[0] if entry.count(":") == 1 else entry
 
 
+@lru_cache(maxsize=4096)
 def _canonical_address(text: str) -> str | None:
     address = read_address(text)
     return None if address is None else str(address)

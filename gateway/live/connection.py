@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias, cast
 
 import msgspec
 
@@ -32,7 +32,8 @@ from gateway.domain.session import (
     Verdict,
 )
 from gateway.domain.signing import NO_PROOF
-from gateway.telemetry import CLOSED, CONNECTIONS, DELIVERED, GAPS, OPENED, RESETS, RESUMES, SLOW_READERS
+from gateway.live.handshake import Handshake
+from gateway.telemetry import CLOSED, CONNECTIONS, DELIVERED, GAPS, OPENED, RESETS, RESUMES, SLOW_READERS, log_request
 
 if TYPE_CHECKING:
     from gateway.live.feed import Feed
@@ -59,6 +60,17 @@ NO_TOKEN: Token = ("", None)
 
 encode_json = msgspec.json.encode
 
+CLIENT_IS_GONE = 499
+"""The status that is logged for a client that left before its answer, as nginx does."""
+
+
+class Opening(NamedTuple):
+    """The request that a connection began with, until it is logged. `began` is monotonic seconds."""
+
+    request_id: str
+    client: str
+    began: float
+
 
 def retry_after_ms() -> int:
     """Pick when a client should come back, so that many do not come back together."""
@@ -71,6 +83,12 @@ class Connection(asyncio.Protocol, ABC):
     name: ClassVar[str]
     """The transport's name in metrics and in the hub's cache of encoded events."""
 
+    path: ClassVar[str]
+    """Where the transport is served."""
+
+    opened_status: ClassVar[int]
+    """The HTTP status of a request that is let in."""
+
     answers_heartbeats: ClassVar[bool]
     """Whether silence means that the peer is gone."""
 
@@ -81,6 +99,7 @@ class Connection(asyncio.Protocol, ABC):
         "ground",
         "hub",
         "opened",
+        "opening",
         "origin",
         "pending_read",
         "session",
@@ -100,6 +119,7 @@ class Connection(asyncio.Protocol, ABC):
         self.token = NO_TOKEN
         self.pending_read: ReadLog | None = None
         self.opened = False
+        self.opening: Opening | None = None
         self.origin: str | None = None
         self.slot = hub.wheel.schedule(self, self.session.next_deadline(now, time.time()))
 
@@ -118,9 +138,35 @@ class Connection(asyncio.Protocol, ABC):
     def write_heartbeat(self) -> None:
         """Write the transport's own heartbeat."""
 
+    def refused_status(self, close: Close) -> int:
+        """Return the HTTP status of a request that was refused with this."""
+        return self.opened_status
+
     @abstractmethod
     def write_goodbye(self, close: Close) -> None:
         """Say why and close; `cut` follows if the peer does not go."""
+
+    def began(self, handshake: Handshake) -> None:
+        """Take note of the request that this connection begins with."""
+        self.opening = Opening(handshake.request_id, handshake.client, time.monotonic())
+
+    def log_opening(self, status: int) -> None:
+        """Log that request, once, when it is known what became of it."""
+        opening, self.opening = self.opening, None
+        if opening is None or not self.hub.access_log:
+            return
+        user = self.feed.user if self.feed is not None else None
+        log_request(
+            "GET",
+            self.path,
+            status,
+            (time.monotonic() - opening.began) * 1000,
+            opening.request_id,
+            user.project_id if user else "",
+            user.id if user else "",
+            self.session.connection_id,
+            opening.client,
+        )
 
     # -- from the event loop
 
@@ -132,6 +178,7 @@ class Connection(asyncio.Protocol, ABC):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget everything about a connection that is gone."""
         self.session.peer_gone()
+        self.log_opening(CLIENT_IS_GONE)
         self.hub.leave(self)
         if self.opened:
             self.opened = False
@@ -237,6 +284,7 @@ class Connection(asyncio.Protocol, ABC):
     def _count(self, message: ServerMessage, resumed: bool) -> None:
         if isinstance(message, Ready):
             self.opened = True
+            self.log_opening(self.opened_status)
             _OPENED[self.name].inc()
             _CONNECTIONS[self.name].inc()
             self.slot = self.hub.schedule_first_heartbeat(self)
@@ -249,6 +297,7 @@ class Connection(asyncio.Protocol, ABC):
         CLOSED.labels(close.code.reason).inc()
         self.pending_read = None
         self.write_goodbye(close)
+        self.log_opening(self.refused_status(close))
         self.slot = self.hub.schedule_cut(self)
 
 

@@ -16,6 +16,9 @@ class Handshake(NamedTuple):
     credentials: Credentials
     since: str | None
     origin: str | None
+    request_id: str = ""
+    client: str = ""
+    """The client's address, "" where it is not needed."""
 
 
 def read_handshake(headers: Mapping[str, str], query: str) -> Handshake:

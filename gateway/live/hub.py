@@ -9,6 +9,7 @@ end       what a connection rests on ends: access.py
 
 import asyncio
 import random
+import secrets
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from itertools import islice
@@ -19,6 +20,8 @@ from gateway.domain.errors import ApiError, CloseCode, ErrorCode, api_error
 from gateway.domain.event import Event, Position
 from gateway.domain.guard import Guard, TokenRevokedError, UserDeletedError
 from gateway.domain.principal import Credentials, Principal, User
+from gateway.domain.proxy import Proxies
+from gateway.domain.request_id import RequestIds
 from gateway.domain.session import ReadLog, SessionLimits, SessionState
 from gateway.live.access import CHECKS_IN_ONE_GO, Access, access_ended, end, user_deleted
 from gateway.live.connection import CLOSE_SECONDS, NO_TOKEN, Connection, Token, retry_after_ms
@@ -81,6 +84,8 @@ class Hub:
         self.max_message_bytes = settings.max_message_bytes
         self.allowed_origins = settings.allowed_origins
         self.access_log = settings.access_log
+        self.proxies = Proxies(settings.trusted_proxies, settings.public_url)
+        self.request_ids = RequestIds(f"r{worker_id}{secrets.token_hex(3)}")
         self.body_seconds = settings.body_seconds
         self.draining = False
         self.wheel: Wheel[Connection] = Wheel(time.monotonic())

@@ -44,15 +44,18 @@ _REFUSALS = {
 once, because an EventSource comes back only to a 200."""
 
 
-def _head(status: HTTPStatus, readable_by: str | None, *fields: str) -> bytes:
+def _head(status: HTTPStatus, readable_by: str | None, request_id: str, *fields: str) -> bytes:
     lines = [
         f"HTTP/1.1 {status.value} {status.phrase}",
         *fields,
+        f"X-Request-Id: {request_id}",
+        "X-Content-Type-Options: nosniff",
         "Cache-Control: no-store",
         "Connection: close",
     ]
     if readable_by is not None:
         lines.append(f"Access-Control-Allow-Origin: {readable_by}")
+        lines.append("Access-Control-Expose-Headers: X-Request-Id")
     if readable_by != ANY:
         lines.append("Vary: Origin")
     return "\r\n".join(lines).encode() + b"\r\n\r\n"
@@ -62,6 +65,8 @@ class SseConnection(Connection):
     """One open inbox over server-sent events, on a socket that the HTTP protocol gave away."""
 
     name = "sse"
+    path = PATH
+    opened_status = HTTPStatus.OK.value
     answers_heartbeats = False
     head_fields: ClassVar[tuple[str, ...]] = (
         "Content-Type: text/event-stream; charset=utf-8",
@@ -81,6 +86,7 @@ class SseConnection(Connection):
     def start(self, transport: "asyncio.BaseTransport", handshake: Handshake) -> None:
         """Take over the socket of a request."""
         self.connection_made(transport)
+        self.began(handshake)
         self.origin = handshake.origin
         self._allow(self.hub.allowed_origins)
         if self.hub.draining:
@@ -128,6 +134,10 @@ class SseConnection(Connection):
         """Send a comment, which keeps proxies from closing an idle stream."""
         self.transport.write(self.frame(_HEARTBEAT))
 
+    def refused_status(self, close: Close) -> int:
+        """Return the status that the stream begins with, or has begun with."""
+        return self.opened_status if self.streaming else _REFUSALS.get(close.code, HTTPStatus.OK).value
+
     def write_goodbye(self, close: Close) -> None:
         """Refuse with a status if nothing was sent yet, else say goodbye with the time to come back, and close."""
         status = _REFUSALS.get(close.code)
@@ -148,14 +158,18 @@ class SseConnection(Connection):
         if self.streaming:
             return b""
         self.streaming = True
-        return _head(HTTPStatus.OK, self.readable_by, *self.head_fields)
+        return self._head(HTTPStatus.OK, *self.head_fields)
 
     def _refusal(self, status: HTTPStatus, close: Close) -> bytes:
         if status is HTTPStatus.NO_CONTENT:
-            return _head(status, self.readable_by)
+            return self._head(status)
         body = encode_json({"errors": [close.problem or Problem(close.code.reason)]})
         fields = ("Content-Type: application/json", f"Content-Length: {len(body)}")
-        return _head(status, self.readable_by, *fields) + body
+        return self._head(status, *fields) + body
+
+    def _head(self, status: HTTPStatus, *fields: str) -> bytes:
+        request_id = self.opening.request_id if self.opening is not None else ""
+        return _head(status, self.readable_by, request_id, *fields)
 
 
 class Http10SseConnection(SseConnection):

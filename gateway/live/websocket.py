@@ -30,7 +30,6 @@ from gateway.domain.messages import Error, ServerMessage
 from gateway.domain.session import Close
 from gateway.live.connection import Connection, encode_json, goodbye
 from gateway.live.handshake import Handshake
-from gateway.telemetry import log_request
 
 if TYPE_CHECKING:
     from gateway.live.hub import Hub
@@ -99,6 +98,8 @@ class WebSocketConnection(Connection):
     """One open inbox over WebSocket."""
 
     name = "websocket"
+    path = PATH
+    opened_status = 101
     answers_heartbeats = True
 
     __slots__ = ("core", "fragments", "head")
@@ -112,9 +113,8 @@ class WebSocketConnection(Connection):
     def start(self, transport: asyncio.BaseTransport, target: str, headers: HeaderList, handshake: Handshake) -> None:
         """Take over the socket of a request to upgrade. `target` is its path and query."""
         self.connection_made(transport)
-        accepted = self._accept(target, headers)
-        if self.hub.access_log:
-            log_request("GET", PATH, 101 if accepted else 400, 0.0)
+        self.began(handshake)
+        accepted = self._accept(target, headers, handshake.request_id)
         if not accepted:
             self._end()
         elif self.hub.draining:
@@ -189,7 +189,7 @@ class WebSocketConnection(Connection):
 
     # -- the handshake (RFC 6455, section 4.2)
 
-    def _accept(self, target: str, headers: HeaderList) -> bool:
+    def _accept(self, target: str, headers: HeaderList, request_id: str) -> bool:
         """Answer the request; say whether the answer is 101."""
         named = dict(headers)
         key, offered = named.get("sec-websocket-key", ""), named.get("sec-websocket-protocol")
@@ -201,24 +201,27 @@ class WebSocketConnection(Connection):
             and _is_nonce(key)
         )
         if not ordinary:
-            return self._negotiate(target, headers)
+            return self._negotiate(target, headers, request_id)
         # What the library would answer, at a tenth of its cost.
         chosen = f"Sec-WebSocket-Protocol: {offered}\r\n" if offered else ""
         self.head = (
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Accept: {accept_key(key)}\r\n{chosen}\r\n"
+            f"Sec-WebSocket-Accept: {accept_key(key)}\r\n{chosen}X-Request-Id: {request_id}\r\n\r\n"
         ).encode()
         return True
 
-    def _negotiate(self, target: str, headers: HeaderList) -> bool:
+    def _negotiate(self, target: str, headers: HeaderList, request_id: str) -> bool:
         """Have the library look at what is unusual."""
         library = ServerProtocol(select_subprotocol=_select_subprotocol, logger=_logger)
         if target.partition("?")[0].rstrip("/") == PATH:
             response = library.accept(Request(target, Headers(headers)))
         else:
             response = library.reject(404, f"WebSockets are served at {PATH}.\n")
+        response.headers["X-Request-Id"] = request_id
         library.send_response(response)
         self.transport.write(b"".join(library.data_to_send()))
+        if library.state is not OPEN:
+            self.log_opening(response.status_code)
         return library.state is OPEN
 
     def _begin(self) -> bytes:
