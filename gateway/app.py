@@ -23,6 +23,7 @@ from gateway.domain.principal import ProjectId, UserId
 from gateway.jobs.broadcasts import Broadcaster
 from gateway.jobs.deletion import Deletion
 from gateway.jobs.imports import Importer
+from gateway.jobs.retention import Retentions, Sweeper, SweepScheduler
 from gateway.jobs.runner import JobRunner
 from gateway.live.doors import Doors
 from gateway.live.http import HttpProtocol
@@ -39,6 +40,7 @@ from gateway.store.jobs import CONTROL_JOBS, JobQueue, JobStore, Kind
 from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore
 from gateway.store.projects import CONTROL_PROJECT, CONTROL_PROJECT_DELETED, ProjectStore
 from gateway.store.pubsub import PubSubLink
+from gateway.store.sweeps import SweepStore
 from gateway.store.tokens import TokenStore
 from gateway.store.topology import Topology
 from gateway.store.workspaces import WorkspaceStore
@@ -75,6 +77,7 @@ class Worker:
         subscriptions = SubscriptionStore(client)
         self.link = PubSubLink(settings, client, worker_id)
         self.jobs = self._build_jobs(settings, retention, directory)
+        self.sweeps = SweepScheduler(self.projects, SweepStore(client), JobStore(client), settings.item_retention)
         self.projects.hears_changes = lambda: self.link.healthy
         self.link.on_control = self._on_control
         self._directory = directory
@@ -108,13 +111,16 @@ class Worker:
         contents = ContentStore(client)
         inboxes = InboxStore(client, retention, contents)
         queue, jobs = JobQueue(self.client), JobStore(self.client)
-        broadcaster = Broadcaster(jobs, directory, inboxes, contents, SubscriptionStore(client))
+        retentions = Retentions(self.projects, settings.item_retention)
+        broadcaster = Broadcaster(jobs, directory, inboxes, contents, SubscriptionStore(client), retentions.of_project)
+        sweeper = Sweeper(retentions, SweepStore(self.client), directory, inboxes, new_epoch)
         return JobRunner(
             queue,
             {
                 Kind.BROADCAST: broadcaster.work,
                 Kind.IMPORT: Importer(queue, directory, inboxes).work,
                 Kind.DELETE_PROJECT: Deletion(Eraser(client, inboxes)).work,
+                Kind.RETENTION: sweeper.work,
             },
         )
 
@@ -126,6 +132,7 @@ class Worker:
         tasks = [
             asyncio.create_task(self.hub.run(), name="hub"),
             asyncio.create_task(self.jobs.run(), name="jobs"),
+            asyncio.create_task(self.sweeps.run(), name="sweeps"),
         ]
         activity = asyncio.create_task(self.activity.run(self.hub.users), name="active_users")
         for task in (*tasks, activity):

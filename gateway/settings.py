@@ -12,6 +12,7 @@ from gateway.domain.credential_rules import api_key_fault, api_secret_fault, sec
 from gateway.domain.origin import read_origin
 from gateway.domain.proxy import read_public_url
 from gateway.domain.redis_address import SCHEMES, redis_address_fault
+from gateway.domain.retention import MOST_ITEMS, MOST_SECONDS, ItemRetention
 from gateway.domain.service_links import is_service_link
 
 PREFIX = "INBOX_"
@@ -136,6 +137,18 @@ class Settings:
     )
     log_retention_events: int = _setting(1000, "Events kept per user for resuming.", least=1)
     log_retention_seconds: int = _setting(7 * 24 * 3600, "How long events are kept for resuming.", least=1)
+    item_retention_count: int = _setting(
+        0,
+        "Notifications kept per user; of more, the oldest are removed. 0 keeps all. A project may have its own.",
+        least=0,
+        most=MOST_ITEMS,
+    )
+    item_retention_seconds: int = _setting(
+        0,
+        "How long notifications are kept; 0 is for ever. A project may have its own.",
+        least=0,
+        most=MOST_SECONDS,
+    )
     max_connections_per_user: int = _setting(
         50,
         "Live connections of one user on one worker; a person has a few devices with some tabs each.",
@@ -176,6 +189,11 @@ class Settings:
     def embedded(self) -> bool:
         """Whether the bundled Valkey is used."""
         return not self.redis_url
+
+    @property
+    def item_retention(self) -> ItemRetention:
+        """How much of an inbox is kept where its project says nothing."""
+        return ItemRetention(self.item_retention_count, self.item_retention_seconds)
 
     @property
     def valkey_socket(self) -> Path:

@@ -37,6 +37,8 @@ RATE_LIMITED = Counter("inbox_rate_limited", "Calls refused because the caller's
 RATE_LIMIT_FAILURES = Counter("inbox_rate_limit_failures", "Calls that could not be counted and were let through.")
 JOBS_RUNNING = Gauge("inbox_jobs_running", "Jobs that are being done.", multiprocess_mode="livesum")
 JOBS_FINISHED = Counter("inbox_jobs_finished", "Jobs that are done, or were given up.", ["kind"])
+ITEMS_TRIMMED = Counter("inbox_items_trimmed", "Items that sweeps removed because their project keeps no more.")
+USERS_SWEPT = Counter("inbox_users_swept", "Users whose inboxes sweeps looked at.")
 ACTIVE_USERS = Gauge(
     "inbox_active_users",
     "Users of all projects who came in this calendar month, within 0.81 %; a minute old at most.",

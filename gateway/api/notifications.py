@@ -108,7 +108,9 @@ async def _deliver(
     deliveries = await _deliveries(call, recipients)
     step = max(1, min(PIPELINE_CALLS, PIPELINE_BYTES // len(content.encoded)))
     for first in range(0, len(deliveries), step):
-        await call.services.inboxes.create(content, deliveries[first : first + step], plan.moment, remember)
+        await call.services.inboxes.create(
+            content, deliveries[first : first + step], plan.moment, remember, keep=call.item_retention
+        )
 
 
 async def _deliveries(call: Call, recipients: Sequence[Mapping[str, Any]]) -> list[Delivery]:

@@ -35,6 +35,7 @@ from gateway.domain.guard import (
 from gateway.domain.origin import origin_allowed
 from gateway.domain.principal import Principal, Project, User, Workspace
 from gateway.domain.proxy import PEER, REQUEST_ID, Forwarded, Proxies
+from gateway.domain.retention import ItemRetention
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
 from gateway.store.client import StoreUnavailableError
@@ -124,6 +125,11 @@ class Call:
         """The calling project. Not for public operations."""
         assert self.principal is not None
         return self.principal.project
+
+    @property
+    def item_retention(self) -> ItemRetention:
+        """How much of each of the calling project's inboxes is kept."""
+        return self.project.item_retention(self.services.settings.item_retention)
 
     @property
     def client_id(self) -> str | None:

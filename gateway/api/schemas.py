@@ -373,7 +373,9 @@ class Workspace(msgspec.Struct):
 
 
 class Project(msgspec.Struct):
-    """A project with its keys. The secret is null if it was encrypted with another INBOX_SECRET_KEY."""
+    """A project with its keys. The secret is null if it was encrypted with another INBOX_SECRET_KEY, and a null
+    retention is the gateway's.
+    """
 
     id: int
     name: str
@@ -381,6 +383,8 @@ class Project(msgspec.Struct):
     api_key: str
     api_secret: str | None
     allowed_origins: list[str]
+    item_retention_count: int | None
+    item_retention_seconds: int | None
     workspace: Workspace
 
 

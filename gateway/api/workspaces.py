@@ -6,11 +6,12 @@ from typing import Any
 from starlette.responses import Response
 
 from gateway.api.operation import Call, json_response
-from gateway.api.params import Array, Body, Object, Param, Switch, Text
+from gateway.api.params import Array, Body, Integer, Object, Param, Switch, Text
 from gateway.api.query import Number
 from gateway.domain.errors import ErrorCode, api_error
 from gateway.domain.origin import MAX_ORIGIN_LENGTH, ORIGIN_PATTERN, read_origin
 from gateway.domain.principal import Project, ProjectId, Workspace
+from gateway.domain.retention import DEFAULT, MOST_ITEMS, MOST_SECONDS
 from gateway.store.projects import ProjectChange
 
 MAX_PAGE = 100_000
@@ -39,6 +40,26 @@ class Origin(Param):
         return {"type": "string", "maxLength": MAX_ORIGIN_LENGTH, "pattern": f"^{ORIGIN_PATTERN}$"}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound(Param):
+    """A bound of a project's own, 0 for none, or the gateway's."""
+
+    most: int
+
+    def check(self, value: Any, path: str, problems: list[str]) -> Any:
+        """Check type and range."""
+        if value == DEFAULT:
+            return value
+        found: list[str] = []
+        number = Integer(least=0, most=self.most).check(value, path, found)
+        problems += [f'{problem}, or "{DEFAULT}" for the gateway\'s setting' for problem in found]
+        return number
+
+    def shape(self) -> dict[str, Any]:
+        """Name the range and the word."""
+        return {"anyOf": [Integer(least=0, most=self.most).shape(), {"const": DEFAULT}, {"type": "null"}]}
+
+
 def _fields(name_required: bool) -> dict[str, Param]:
     return {
         "name": Text(required=name_required, filled=True, max_length=255),
@@ -49,8 +70,16 @@ def _fields(name_required: bool) -> dict[str, Param]:
             description="Origins of the pages that may call: `https://app.example.com`, `https://*.example.com`, `*`. "
             "None means those of INBOX_ALLOWED_ORIGINS.",
         ),
+        "item_retention_count": Bound(
+            most=MOST_ITEMS, description="Notifications kept per user; of more, the oldest are removed. 0 keeps all."
+        ),
+        "item_retention_seconds": Bound(
+            most=MOST_SECONDS, description="How long notifications are kept; 0 is for ever."
+        ),
     }
 
+
+_BOUNDS = ("item_retention_count", "item_retention_seconds")
 
 _EXAMPLE = {"name": "Shop", "hmac_enabled": True, "allowed_origins": ["https://shop.example.com"]}
 
@@ -78,6 +107,7 @@ async def create(call: Call) -> Response:
         values["hmac_enabled"] is not False,
         workspace_id=call.workspace.id,
         allowed_origins=values["allowed_origins"] or (),
+        **{name: None if values[name] == DEFAULT else values[name] for name in _BOUNDS},
     )
     return _answer(project, call)
 
@@ -91,10 +121,16 @@ async def update(call: Call) -> Response:
     """Change what is given of a project; it counts for the next request on every node."""
     values = call.fields(await call.body())
     found = await _find(call)
-    change = ProjectChange(values["name"], values["hmac_enabled"], values["allowed_origins"])
+    change = ProjectChange(
+        values["name"], values["hmac_enabled"], values["allowed_origins"], *(values[name] for name in _BOUNDS)
+    )
     project = await call.services.projects.update(found.api_key, change)
     if project is None:
         raise _not_found()
+    default = call.services.settings.item_retention
+    keep = project.item_retention(default)
+    if keep.bounded and keep != found.item_retention(default):
+        await call.services.jobs.enqueue_retention(project.id, keep)
     return _answer(project, call)
 
 
@@ -132,6 +168,9 @@ def _shown(project: Project, workspace: Workspace) -> dict[str, Any]:
         # None when it was encrypted with another INBOX_SECRET_KEY.
         "api_secret": project.secrets[0] if project.secrets else None,
         "allowed_origins": list(project.allowed_origins),
+        # None follows the gateway's settings.
+        "item_retention_count": project.item_retention_count,
+        "item_retention_seconds": project.item_retention_seconds,
         "workspace": {"id": int(workspace.id), "title": workspace.title},
     }
 

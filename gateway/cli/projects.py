@@ -63,11 +63,23 @@ def project_list() -> None:
 @click.option("--name", help="Another name.")
 @click.option("--hmac/--no-hmac", default=None, help="Require user HMACs, or not.")
 @click.option("--allowed-origins", help='Comma-separated origins of pages that may call; "" for the gateway\'s own.')
-def project_set(api_key: str, name: str | None, hmac: bool | None, allowed_origins: str | None) -> None:
+@click.option("--item-retention-count", metavar="N|default", help="Notifications kept per user; 0 keeps all.")
+@click.option("--item-retention-seconds", metavar="N|default", help="How long notifications are kept; 0 is for ever.")
+def project_set(
+    api_key: str,
+    name: str | None,
+    hmac: bool | None,
+    allowed_origins: str | None,
+    item_retention_count: str | None,
+    item_retention_seconds: str | None,
+) -> None:
     """Change a project, at once on every node."""
     from gateway.domain.origin import read_origin
+    from gateway.domain.retention import MOST_ITEMS, MOST_SECONDS
+    from gateway.store.jobs import JobStore
     from gateway.store.projects import ProjectChange
 
+    settings = with_secret_key(read_settings())
     origins: list[str] | None = None
     if allowed_origins is not None:
         given = [part.strip() for part in allowed_origins.split(",") if part.strip()]
@@ -77,14 +89,19 @@ def project_set(api_key: str, name: str | None, hmac: bool | None, allowed_origi
             raise click.UsageError(f"{wrong}: an origin is written https://app.example.com, https://*.example.com or *")
     if name is not None and not 0 < len(name.strip()) <= len(name) <= 255:
         raise click.UsageError("a name has 1 to 255 characters")
+    count = _bound("--item-retention-count", item_retention_count, MOST_ITEMS)
+    seconds = _bound("--item-retention-seconds", item_retention_seconds, MOST_SECONDS)
 
     async def work(projects: "ProjectStore") -> None:
-        found = await projects.update(api_key, ProjectChange(name, hmac, origins))
+        found = await projects.update(api_key, ProjectChange(name, hmac, origins, count, seconds))
         if found is None:
             raise no_project(api_key)
+        keep = found.item_retention(settings.item_retention)
+        if keep.bounded and (count, seconds) != (None, None):
+            await JobStore(projects.client).enqueue_retention(found.id, keep)
         _show(found)
 
-    run_with_projects(with_secret_key(read_settings()), work)
+    run_with_projects(settings, work)
 
 
 @project.command("rotate-secret")
@@ -150,6 +167,18 @@ def project_keys_remove(api_key: str, kid: str) -> None:
     run_with_projects(with_secret_key(read_settings()), work)
 
 
+def _bound(option: str, text: str | None, most: int) -> int | str | None:
+    from gateway.domain.retention import DEFAULT
+
+    if text is None or text == DEFAULT:
+        return text
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= most):
+        raise click.UsageError(
+            f'{option} is a whole number from 0 to {most}, or "{DEFAULT}" for the gateway\'s setting'
+        )
+    return int(text)
+
+
 def _keys_of(text: str, kid: str | None) -> list[Any]:
     """Read a file of keys as JWKs, or objects that hold a PEM; they are checked later."""
     named = {"kid": kid} if kid else {}
@@ -184,4 +213,15 @@ def _show(found: "Project", with_secret: bool = False) -> None:
         click.echo(f"api secret   {found.secrets[0]}")
     click.echo(f"hmac         {'required' if found.hmac_enabled else 'not required'}")
     click.echo(f"origins      {', '.join(found.allowed_origins) or 'those of INBOX_ALLOWED_ORIGINS'}")
+    if (found.item_retention_count, found.item_retention_seconds) != (None, None):
+        click.echo(f"keeps        {_kept(found)}")
     click.echo(f"workspace    {found.workspace_id}\n")
+
+
+def _kept(found: "Project") -> str:
+    count, seconds = found.item_retention_count, found.item_retention_seconds
+    items = {None: "as many items as INBOX_ITEM_RETENTION_COUNT says", 0: "all items"}.get(
+        count, f"{count} items a user"
+    )
+    age = {None: "as long as INBOX_ITEM_RETENTION_SECONDS says", 0: "for ever"}.get(seconds, f"for {seconds} seconds")
+    return f"{items}, {age}"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NewType
 
+from gateway.domain.retention import ItemRetention
 from gateway.domain.signing import NO_PROOF, PublicKey
 
 ProjectId = NewType("ProjectId", str)
@@ -42,6 +43,13 @@ class Project:
     workspace_id: WorkspaceId = DEFAULT_WORKSPACE
     allowed_origins: tuple[str, ...] = ()
     """Origins of the pages that may call; none means those of the setting."""
+    item_retention_count: int | None = None
+    item_retention_seconds: int | None = None
+    """How much of each inbox is kept, 0 for all; None means what the settings say."""
+
+    def item_retention(self, default: ItemRetention) -> ItemRetention:
+        """Return how much of each inbox is kept, where the settings say `default`."""
+        return default.overridden(self.item_retention_count, self.item_retention_seconds)
 
 
 @dataclass(frozen=True, slots=True)

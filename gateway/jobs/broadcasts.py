@@ -7,7 +7,7 @@ saved, and counts like those who got it now: nothing needs to be remembered of a
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,8 @@ from gateway.api.broadcasts import Order
 from gateway.api.sending import attributes_of, content_of, identity_of
 from gateway.domain.condition import Condition, Everyone, parse
 from gateway.domain.guard import UserDeletedError
-from gateway.domain.principal import User, UserId
+from gateway.domain.principal import ProjectId, User, UserId
+from gateway.domain.retention import ItemRetention
 from gateway.store.contents import Content, ContentStore
 from gateway.store.directory import Directory, IdentityConflictError
 from gateway.store.inbox import Delivery, InboxStore, Moment, Outcome
@@ -78,20 +79,23 @@ class Broadcaster:
         inboxes: InboxStore,
         contents: ContentStore,
         subscriptions: SubscriptionStore,
+        retention: Callable[[ProjectId], Awaitable[ItemRetention]],
     ):
         self._jobs = jobs
         self._directory = directory
         self._inboxes = inboxes
         self._contents = contents
         self._subscriptions = subscriptions
+        self._retention = retention
 
     async def work(self, job: Job) -> AsyncGenerator[Step, None]:
         """Send to who has not got it yet."""
         order = msgspec.json.decode(job.payload, type=Order)
         content = content_of(job.id, order.shown)
+        keep = await self._retention(job.project_id)
         if not job.cursor:
             await self._contents.put(job.project_id, content)
-            yield await self._send_to_named(job, order, content.as_reference())
+            yield await self._send_to_named(job, order, content.as_reference(), keep)
         meant = _Meant.of(order.recipients)
         cursor = None if job.cursor in ("", _BEGIN) else job.cursor
         if cursor == _END:
@@ -103,7 +107,7 @@ class Broadcaster:
         else:
             return
         _, served = await self._jobs.read_reached(job.project_id, job.id, 0, len(order.recipients))
-        sending = _Sending(self._inboxes, content.as_reference(), order.moment, frozenset(served))
+        sending = _Sending(self._inboxes, content.as_reference(), order.moment, keep, frozenset(served))
         ahead: deque[asyncio.Task[Step]] = deque()
         try:
             async for chunk in chunks:
@@ -138,7 +142,7 @@ class Broadcaster:
             if after is None:
                 return
 
-    async def _send_to_named(self, job: Job, order: Order, content: Content) -> Step:
+    async def _send_to_named(self, job: Job, order: Order, content: Content, keep: ItemRetention) -> Step:
         """Send to all who are named: one step, so that a user named twice is one recipient."""
         named = {
             index: recipient
@@ -146,7 +150,7 @@ class Broadcaster:
             if recipient.get("external_id") or recipient.get("email")
         }
         errors: list[Mapping[str, Any]] = []
-        sending = _Sending(self._inboxes, content, order.moment, frozenset())
+        sending = _Sending(self._inboxes, content, order.moment, keep, frozenset())
         while True:
             try:
                 deliveries = await self._deliveries(job, list(named.values()))
@@ -179,6 +183,7 @@ class _Sending:
     inboxes: InboxStore
     content: Content
     moment: Moment
+    keep: ItemRetention
     served: frozenset[UserId]
 
     async def send(self, chunk: _Chunk) -> Step:
@@ -192,7 +197,7 @@ class _Sending:
         reached: list[UserId] = []
         for first in range(0, len(deliveries), CHUNK_USERS):
             some = deliveries[first : first + CHUNK_USERS]
-            outcomes = await self.inboxes.create(self.content, some, self.moment, True, subscribers_only)
+            outcomes = await self.inboxes.create(self.content, some, self.moment, True, subscribers_only, self.keep)
             reached += [
                 delivery.user.id
                 for delivery, outcome in zip(some, outcomes, strict=True)

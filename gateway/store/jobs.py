@@ -25,6 +25,7 @@ from uuid import UUID
 import msgspec
 
 from gateway.domain.principal import ProjectId, UserId
+from gateway.domain.retention import ItemRetention
 from gateway.store import keys
 from gateway.store.client import Argument, FunctionClient
 
@@ -45,6 +46,9 @@ MAX_ERRORS = 1_000
 
 ID_BYTES = 16
 
+RETENTION_ID = "retention"
+"""The id of the one job that sweeps a project's inboxes."""
+
 DELETION_ID = "deletion"
 """The id of the one job that removes a project."""
 
@@ -57,6 +61,7 @@ class Kind(Enum):
     BROADCAST = "broadcast"
     IMPORT = "import"
     DELETE_PROJECT = "delete_project"
+    RETENTION = "retention"
 
 
 class ClaimLostError(Exception):
@@ -152,6 +157,10 @@ class JobStore:
     async def enqueue_project_deletion(self, project_id: ProjectId) -> None:
         """Have everything of a project removed, but for the project's own record."""
         await self.accept(Kind.DELETE_PROJECT, project_id, DELETION_ID, b"", self._now_ms(), listed=False)
+
+    async def enqueue_retention(self, project_id: ProjectId, keep: ItemRetention) -> None:
+        """Have a project's inboxes swept, unless a sweep is under way."""
+        await self.accept(Kind.RETENTION, project_id, RETENTION_ID, _encode(tuple(keep)), self._now_ms(), listed=False)
 
     async def read(self, kind: Kind, project_id: ProjectId, job_id: str) -> Record | None:
         """Look at a job; None when there is none of this kind."""
@@ -250,11 +259,11 @@ class JobQueue:
     async def finish(self, job: Job, error: str = "") -> None:
         """Mark a job as done, or as given up for a reason. Raises ClaimLostError.
 
-        Of a deletion that is done nothing stays.
+        Of a deletion that is done nothing stays, and of a sweep, so that another one can begin.
         """
         reason = _encode({"message": error}) if error else b""
         key = keys.job(job.project_id, job.id)
-        kept = bool(error) or job.kind is not Kind.DELETE_PROJECT
+        kept = job.kind is not Kind.RETENTION and (bool(error) or job.kind is not Kind.DELETE_PROJECT)
         if not await self._client.call("finish_job", key, job.claim.number, reason, int(kept)):
             raise ClaimLostError(job.claim.entry)
         await self.drop(job.claim)

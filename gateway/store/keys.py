@@ -119,6 +119,15 @@ def jobs(project_id: ProjectId, kind: str) -> str:
     return f"{PREFIX}{{{project_id}}}:jobs:{kind}"
 
 
+SWEEP_LOOK = JOB_QUEUE + ":sweep_look"
+"""string "1": a worker looks for projects whose inboxes are to be trimmed, others need not. Less than a minute."""
+
+
+def swept(project_id: ProjectId) -> str:
+    """string `started_ms items seconds`: the last complete sweep of a project's inboxes. A day."""
+    return f"{PREFIX}{{{project_id}}}:swept"
+
+
 def all_of_project(project_id: ProjectId) -> str:
     """Give the pattern that a project's keys and its users' match, and few others."""
     return f"{PREFIX}{{{project_id}[:}}]*"

@@ -5,13 +5,15 @@ import contextlib
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from cryptography.fernet import Fernet, InvalidToken
 
 from gateway.domain.principal import DEFAULT_WORKSPACE, Project, ProjectId, WorkspaceId
+from gateway.domain.retention import DEFAULT
 from gateway.domain.signing import NO_PROOF, PublicKey, secret_id
 from gateway.store import keys
 from gateway.store.client import FunctionClient
@@ -74,6 +76,8 @@ class _Record(msgspec.Struct, frozen=True):
     keys: list[dict[str, str]] = []
     workspace_id: str = DEFAULT_WORKSPACE
     allowed_origins: list[str] = []
+    item_retention_count: int | None = None
+    item_retention_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,9 @@ class ProjectChange:
     name: str | None = None
     hmac_enabled: bool | None = None
     allowed_origins: Sequence[str] | None = None
+    item_retention_count: int | str | None = None
+    item_retention_seconds: int | str | None = None
+    """A bound, or DEFAULT to follow the settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +225,8 @@ class ProjectStore:
         api_secret: str | None = None,
         workspace_id: WorkspaceId = DEFAULT_WORKSPACE,
         allowed_origins: Sequence[str] = (),
+        item_retention_count: int | None = None,
+        item_retention_seconds: int | None = None,
     ) -> Project:
         """Create a project, with random keys unless they are given. Raises KeyTakenError and UnknownWorkspaceError."""
         secret = api_secret or secrets.token_urlsafe(30)
@@ -231,6 +240,8 @@ class ProjectStore:
             secrets=[self._encrypt(secret)],
             workspace_id=workspace_id,
             allowed_origins=list(allowed_origins),
+            item_retention_count=item_retention_count,
+            item_retention_seconds=item_retention_seconds,
         )
         if not await self._put(record, b""):
             raise KeyTakenError(record.api_key)
@@ -253,15 +264,20 @@ class ProjectStore:
 
     async def update(self, api_key: str, change: ProjectChange) -> Project | None:
         """Change what is given; None: no such project."""
-        given = {
+        given: dict[str, Any] = {
             name: value
             for name, value in (
                 ("name", change.name),
                 ("hmac_enabled", change.hmac_enabled),
                 ("allowed_origins", None if change.allowed_origins is None else list(change.allowed_origins)),
+                ("item_retention_count", change.item_retention_count),
+                ("item_retention_seconds", change.item_retention_seconds),
             )
             if value is not None
         }
+        for name in ("item_retention_count", "item_retention_seconds"):
+            if given.get(name) == DEFAULT:
+                given[name] = None
         return await self._change(api_key, lambda record: msgspec.structs.replace(record, **given))
 
     async def rotate_secret(self, api_key: str, overlap_seconds: int) -> Project | None:
@@ -299,9 +315,13 @@ class ProjectStore:
 
     async def find(self, workspace_id: WorkspaceId, project_id: str) -> Project | None:
         """Give a project of a workspace, past the cache."""
-        raw = await self.client.call("find_project", keys.PROJECTS, project_id)
-        project = self._decrypt(msgspec.json.decode(raw, type=_Record)) if raw else None
+        project = await self.by_id(ProjectId(project_id))
         return project if project is not None and project.workspace_id == workspace_id else None
+
+    async def by_id(self, project_id: ProjectId) -> Project | None:
+        """Give a project, past the cache."""
+        raw = await self.client.call("find_project", keys.PROJECTS, project_id)
+        return self._decrypt(msgspec.json.decode(raw, type=_Record)) if raw else None
 
     async def of_workspace(self, workspace_id: WorkspaceId, rank: int, limit: int) -> tuple[int, list[Project]]:
         """Give how many projects a workspace has, and at most `limit` of them from `rank` on, oldest first."""
@@ -312,6 +332,20 @@ class ProjectStore:
         """Give every project."""
         values = await self.client.command("HVALS", keys.PROJECTS)
         return [self._decrypt(msgspec.json.decode(value, type=_Record)) for value in values]
+
+    async def read_item_retentions(self) -> AsyncIterator[dict[ProjectId, tuple[int | None, int | None]]]:
+        """Read what every project says about the count and the age of items, some projects at a time."""
+        cursor = b"0"
+        while True:
+            cursor, flat = await self.client.command("HSCAN", keys.PROJECTS, cursor, "COUNT", KEYS_PER_READ)
+            found = {}
+            for raw in flat[1::2]:
+                with contextlib.suppress(msgspec.DecodeError):  # of a broken record nothing is known
+                    record = msgspec.json.decode(raw, type=_Record)
+                    found[ProjectId(record.id)] = (record.item_retention_count, record.item_retention_seconds)
+            yield found
+            if cursor == b"0":
+                return
 
     def forget_all(self) -> None:
         """Drop the cache: any of it may be wrong."""
@@ -395,4 +429,6 @@ class ProjectStore:
             grounds,
             WorkspaceId(record.workspace_id),
             tuple(record.allowed_origins),
+            record.item_retention_count,
+            record.item_retention_seconds,
         )

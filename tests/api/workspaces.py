@@ -16,7 +16,10 @@ import httpx
 from tests.api.tokens import bearer, encoded
 from tests.servers import Gateway
 
-PROJECT_FIELDS = {"id", "name", "hmac_enabled", "api_key", "api_secret", "allowed_origins", "workspace"}
+PROJECT_FIELDS = {
+    *("id", "name", "hmac_enabled", "api_key", "api_secret", "allowed_origins", "workspace"),
+    *("item_retention_count", "item_retention_seconds"),
+}
 
 
 def workspace_key(gateway: Gateway) -> bytes:

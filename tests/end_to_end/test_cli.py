@@ -193,6 +193,11 @@ def test_what_is_no_workspace_token_cannot_be_revoked(gateway: Gateway) -> None:
     [
         (("--allowed-origins", "https://a.b,a.b/c"), "a.b/c: an origin is written https://app.example.com"),
         (("--name", " "), "a name has 1 to 255 characters"),
+        (("--item-retention-count", "-1"), "--item-retention-count is a whole number from 0 to 1000000000"),
+        (
+            ("--item-retention-seconds", "1d"),
+            '--item-retention-seconds is a whole number from 0 to 3153600000, or "default"',
+        ),
     ],
 )
 def test_a_project_is_not_set_to_nonsense(gateway: Gateway, options: tuple[str, ...], says: str) -> None:
