@@ -161,7 +161,7 @@ class Settings:
         8 * 1024, "Largest message from a WebSocket client; a token is the longest it sends.", least=256
     )
     max_messages_per_minute: int = _setting(
-        120, "Messages and pings from one WebSocket client; a heartbeat needs three.", least=1
+        120, "Frames and messages from one WebSocket client; a heartbeat needs three.", least=1
     )
     max_write_buffer_bytes: int = _setting(
         256 * 1024, "Bytes that may wait for a slow reader before it is closed.", least=1024

@@ -40,6 +40,10 @@ SILENT_HEARTBEATS = 2.5
 
 RATE_WINDOW_SECONDS = 60.0
 
+PART_OF_A_FRAME = 1 / 128
+"""What a read costs that completes no frame, in messages: a message of the largest size may come byte by byte, and an
+endless one ends all the same."""
+
 
 class SessionState(Enum):
     """Where a session is in its life."""
@@ -111,7 +115,11 @@ class SessionLimits(NamedTuple):
 
 
 class Session:
-    """One open inbox. Times are monotonic seconds unless they say unix."""
+    """One open inbox. Times are monotonic seconds unless they say unix.
+
+    `heard_at` stays at the moment of accepting until credentials came: their deadline counts from there, whatever else
+    comes. `messages` are those of this minute, less the heartbeats that the peer has yet to answer.
+    """
 
     __slots__ = (
         "connection_id",
@@ -144,7 +152,7 @@ class Session:
         self.ground_until: int | None = None
         self.heard_at = now
         self.window_start = now
-        self.messages = 0
+        self.messages: float = 0
 
     @property
     def closed(self) -> bool:
@@ -260,10 +268,10 @@ class Session:
         self.state = SessionState.LIVE
         return effects
 
-    def log_unavailable(self, retry_after_ms: int) -> Effects:
+    def log_unavailable(self, retry_after_ms: int, code: CloseCode = CloseCode.TRY_AGAIN_LATER) -> Effects:
         """Take note that the log could not be read. A session that is open already waits for `resync`."""
         self.reading = False
-        return () if self.ready else self.close(CloseCode.TRY_AGAIN_LATER, retry_after_ms)
+        return () if self.ready else self.close(code, retry_after_ms)
 
     # -- the peer
 
@@ -271,26 +279,29 @@ class Session:
         """Take one message of the client's."""
         if effects := self.heard(now):
             return effects
-        if self.state is SessionState.CLOSED:
-            return ()
-        try:
-            message = decode_client_message(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-            return (Send((Error("invalid_message", str(problem)),)),)
-        if isinstance(message, PingMessage):
-            return (Send((Pong(),)),)
-        return self._auth_message(message)
+        effects = self._understood(data)
+        if self.state is SessionState.AUTHENTICATING:
+            self.heard_at = now
+        return effects
 
-    def heard(self, now: float, counted: bool = True) -> Effects:
-        """Take note of a sign of life; too many of them in a minute end the session."""
-        self.heard_at = now
+    def heard(self, now: float, counted: bool = True, cost: float = 1) -> Effects:
+        """Record a sign of life. Too many of them in a minute end the session.
+
+        `cost` is in messages. A sign that is not `counted` is one that the peer did not choose to give.
+        """
+        if self.state is not SessionState.CONNECTING:
+            self.heard_at = now
         if not counted:
             return ()
         if now - self.window_start >= RATE_WINDOW_SECONDS:
             self.window_start = now
             self.messages = 0
-        self.messages += 1
+        self.messages += cost
         return self.close(CloseCode.TOO_MANY_MESSAGES) if self.messages > self.limits.max_messages_per_minute else ()
+
+    def silent(self, now: float) -> bool:
+        """Return whether a peer that answers heartbeats was not heard for too long."""
+        return now - self.heard_at >= SILENT_HEARTBEATS * self.limits.heartbeat_seconds
 
     def tick(self, now: float, unix_now: float, answers_heartbeats: bool) -> Effects:
         """Let time pass: once per heartbeat, and whenever a deadline of `next_deadline` has come."""
@@ -303,9 +314,13 @@ class Session:
             return self.close(CloseCode.TOKEN_EXPIRED)
         if self.ground_until is not None and unix_now >= self.ground_until:
             return self.close(CloseCode.CREDENTIALS_ROTATED)
-        if answers_heartbeats and now - self.heard_at >= SILENT_HEARTBEATS * self.limits.heartbeat_seconds:
+        if answers_heartbeats and self.silent(now):
             return self.close(CloseCode.HEARTBEAT_TIMEOUT, retry_after_ms=0)
-        return (Ping(),) if self.ready else ()
+        if not self.ready:
+            return ()
+        if answers_heartbeats:
+            self.messages -= 1  # the answer, which is not the peer's own doing
+        return (Ping(),)
 
     def next_deadline(self, now: float, unix_now: float) -> float:
         """Say when `tick` is due next (monotonic seconds)."""
@@ -331,6 +346,17 @@ class Session:
         self.state = SessionState.CLOSED
 
     # -- inside
+
+    def _understood(self, data: bytes | str) -> Effects:
+        if self.state is SessionState.CLOSED:
+            return ()
+        try:
+            message = decode_client_message(data)
+        except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+            return (Send((Error("invalid_message", str(problem)),)),)
+        if isinstance(message, PingMessage):
+            return (Send((Pong(),)),)
+        return self._auth_message(message)
 
     def _auth_message(self, message: AuthMessage) -> Effects:
         if self.state is SessionState.CONNECTING:

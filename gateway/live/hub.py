@@ -8,6 +8,7 @@ end       what a connection rests on ends: access.py
 """
 
 import asyncio
+import contextlib
 import random
 import secrets
 import time
@@ -32,6 +33,7 @@ from gateway.store import keys
 from gateway.store.activity import ActiveUsers
 from gateway.store.client import StoreUnavailableError
 from gateway.store.inbox import InboxStore
+from gateway.store.problems import StoreDataError
 from gateway.store.pubsub import PubSubLink
 from gateway.telemetry import DELIVERED, DELIVERY_SECONDS, RESYNCS, SUBSCRIBED_USERS, log
 
@@ -58,7 +60,11 @@ _CLOSE_CODES = {
 
 
 class HasDeadline(Protocol):
-    """What is told when its deadline has come."""
+    """What is told when its deadline has come, and the socket that it is about."""
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The socket."""
 
     def on_deadline(self, now: float) -> None:
         """Act on it; `now` is monotonic seconds."""
@@ -319,11 +325,14 @@ class Hub:
 
     async def _subscribe(self, feed: Feed, done: "asyncio.Future[None]") -> None:
         """Subscribe for the first connection, and for whoever comes meanwhile."""
+        subscribed = False
         try:
-            await self._link.subscribe(feed.channel)
-        except StoreUnavailableError:
-            self._drop(feed)
+            with contextlib.suppress(StoreUnavailableError):
+                await self._link.subscribe(feed.channel)
+                subscribed = True
         finally:
+            if not subscribed:  # whatever the reason: who waits must not take it for subscribed
+                self._drop(feed)
             feed.subscription = None
             if not done.done():
                 done.set_result(None)
@@ -355,6 +364,8 @@ class Hub:
         except StoreUnavailableError:
             self._renewal_refused(connection, before, api_error(ErrorCode.REDIS_UNAVAILABLE))
         else:
+            if session.closed:
+                return  # its deadline is that of the cut, or it has none any more
             connection.carry_out(session.renewed(principal.expires_at))
             self._schedule(connection)
             self.access.check_ground(connection, project)
@@ -399,8 +410,8 @@ class Hub:
             try:
                 tokens = tuple({connection.token for connection in connections} - {NO_TOKEN})
                 page = await self._inboxes.read_log(feed.user, after, self._new_epoch(), tokens=tokens)
-            except StoreUnavailableError:
-                self._read_failed(connections)
+            except StoreUnavailableError as problem:
+                self._read_failed(connections, problem)
                 return
             except UserDeletedError as deleted:
                 await self._authenticator.forget(deleted.user)
@@ -412,9 +423,11 @@ class Hub:
             else:
                 connection.carry_out(connection.session.log_read(page))
 
-    def _read_failed(self, connections: list[Connection]) -> None:
+    def _read_failed(self, connections: list[Connection], problem: StoreUnavailableError) -> None:
+        broken = isinstance(problem, StoreDataError)
+        code = CloseCode.INTERNAL_ERROR if broken else CloseCode.TRY_AGAIN_LATER
         for connection in connections:
-            connection.carry_out(connection.session.log_unavailable(retry_after_ms()))
+            connection.carry_out(connection.session.log_unavailable(retry_after_ms(), code))
         self._spawn(self._retry(connections), connections)
 
     async def _retry(self, connections: list[Connection]) -> None:
@@ -465,10 +478,14 @@ class Hub:
             if abs(time.time() - now - ahead) > CLOCK_JUMP_SECONDS:
                 ahead = time.time() - now
                 await self._clock_jumped()
-            for connection in self.wheel.due(now):
-                connection.on_deadline(now)
-            for unfinished in self.unfinished_requests.due(now):
-                unfinished.on_deadline(now)
+            due: list[HasDeadline] = [*self.wheel.due(now), *self.unfinished_requests.due(now)]
+            for each in due:
+                try:
+                    each.on_deadline(now)
+                except Exception:
+                    # Trouble of one must not end the deadlines of all.
+                    log.exception("deadline_failed")
+                    each.transport.abort()
 
     async def _clock_jumped(self) -> None:
         """Set every deadline anew: a token may have expired by now, or not for a while yet."""

@@ -7,6 +7,7 @@ requests, would else sit on the end of an event until the next one filled the bl
 credentials are verified: a refusal is a plain status.
 """
 
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar
 
@@ -149,7 +150,8 @@ class SseConnection(Connection):
         self.transport.close()
 
     def data_received(self, data: bytes) -> None:
-        """Ignore what a client sends after its request: there is nothing it could say."""
+        """Ignore what a client sends after its request, which there is no reason to, but count it."""
+        self.carry_out(self.session.heard(time.monotonic(), cost=1 + len(data) / self.hub.max_message_bytes))
 
     def eof_received(self) -> None:
         """Take note that the client is gone; returning None closes the transport."""

@@ -27,7 +27,7 @@ from websockets.utils import accept_key
 from gateway.domain.errors import CloseCode
 from gateway.domain.event import Event
 from gateway.domain.messages import Error, ServerMessage
-from gateway.domain.session import Close
+from gateway.domain.session import PART_OF_A_FRAME, Close
 from gateway.live.connection import Connection, encode_json, goodbye
 from gateway.live.handshake import Handshake
 
@@ -44,6 +44,20 @@ _PING = Frame(Opcode.PING, b"").serialize(mask=False)
 
 _PONG_HEAD = b"\x8a\x80"
 """How a client answers `_PING`: final, pong, masked, no payload (RFC 6455, section 5.2). Four bytes of mask follow."""
+
+_PIECE_BYTES = 512
+"""What the core gets in one go: a peer that is closed for what it says is heard for 85 frames longer at most, not for
+all of the quarter megabyte that one read may bring."""
+
+_LAST_WORDS = 64
+"""How many frames and reads of a peer are looked at after the goodbye: its close frame should be among them."""
+
+_IGNORED_BYTES = 16 * 1024 * 1024
+"""How much is read of a peer without listening, so that it can read why. A socket that is closed with bytes unread
+resets the connection, and what waits on the way to the peer may be lost."""
+
+_IGNORE_PAUSE_SECONDS = 0.01
+"""Between two such reads, each of up to a quarter megabyte: that is 25 MB/s at most."""
 
 _Utf8Decoder = codecs.getincrementaldecoder("utf-8")
 
@@ -64,6 +78,11 @@ class Core(Protocol):
     def __init__(self, take: Callable[[Frame], None], max_size: int | None):
         super().__init__(SERVER, max_size=max_size, logger=_logger)
         self.trouble: Exception | None = None
+        self.frames = 0
+        self.unheeded = 0
+        """Frames and reads since the session's end."""
+        self.listening = True
+        self.ignored_bytes = 0
         self._take = take
         self._text: codecs.IncrementalDecoder | None = None
 
@@ -75,6 +94,7 @@ class Core(Protocol):
 
     def recv_frame(self, frame: Frame) -> None:
         """Take a frame. Raises UnicodeDecodeError, which the parser takes for the end of the connection."""
+        self.frames += 1
         if frame.opcode is Opcode.CLOSE:
             # Like any control frame it may come between fragments (section 5.4), which the library takes for an error.
             self.current_size = None
@@ -116,6 +136,7 @@ class WebSocketConnection(Connection):
         self.began(handshake)
         accepted = self._accept(target, headers, handshake.request_id)
         if not accepted:
+            self.session.peer_gone()
             self._end()
         elif self.hub.draining:
             self.carry_out(self.session.refused(CloseCode.DRAINING, retry_after_ms=0))
@@ -160,17 +181,28 @@ class WebSocketConnection(Connection):
         if self.head:
             self.transport.write(self._begin())
         if self.core is None and len(data) == 6 and data.startswith(_PONG_HEAD):
-            self.carry_out(self.session.heard(time.monotonic(), counted=False))
-            return
-        if self.session.closed and len(data) > self.hub.max_message_bytes:
-            self.transport.abort()  # it does not listen, and we would have to read all that it has to say
+            self.carry_out(self.session.heard(time.monotonic()))
             return
         core = self._core()
-        core.receive_data(data)
+        if not core.listening:
+            self._ignore(core, len(data))
+            return
+        if self.session.closed:
+            core.unheeded += 1
+        frames_before = core.frames
+        for start in range(0, len(data), _PIECE_BYTES):
+            if core.unheeded > _LAST_WORDS:
+                break
+            core.receive_data(data[start : start + _PIECE_BYTES])
         self._flush()
         if core.trouble is not None:
             raise core.trouble
-        if core.state is OPEN and self.fragments is None and core.between_frames:
+        if core.state is not OPEN:
+            if core.unheeded > _LAST_WORDS:
+                self._stop_listening(core)
+        elif core.frames == frames_before:
+            self.carry_out(self.session.heard(time.monotonic(), cost=PART_OF_A_FRAME))
+        elif self.fragments is None and core.between_frames:
             self._drop_core()
 
     def eof_received(self) -> None:
@@ -244,11 +276,12 @@ class WebSocketConnection(Connection):
 
     def _frame_received(self, frame: Frame) -> None:
         if self.session.closed:
+            self._core().unheeded += 1
             return  # what comes after the end means nothing (sections 1.4 and 7.1.7)
         now = time.monotonic()
         match frame.opcode:
             case Opcode.PONG:
-                self.carry_out(self.session.heard(now, counted=False))
+                self.carry_out(self.session.heard(now))
             case Opcode.PING:
                 self.carry_out(self.session.heard(now))
                 if not self.session.closed:
@@ -271,16 +304,41 @@ class WebSocketConnection(Connection):
 
     def _flush(self) -> None:
         """Write what the core has to say in one go: many pings must not be as many system calls."""
-        parts = self._core().data_to_send()
+        core = self._core()
+        parts = core.data_to_send()
         if data := b"".join(parts):
             self.transport.write(data)
         if b"" in parts:  # the core's way to say that the connection ends here
             self.session.peer_gone()
-            self._end()
+            if core.parser_exc is None:
+                self._end()
+            else:
+                self._stop_listening(core)
 
     def _end(self) -> None:
         self.slot = self.hub.schedule_cut(self)
         self.transport.close()
+
+    # -- a peer that goes on after the end
+
+    def _stop_listening(self, core: Core) -> None:
+        """Send no more, and read without looking until the peer ends the connection or is cut."""
+        if core.listening and not self.transport.is_closing():
+            core.listening = False
+            self.slot = self.hub.schedule_cut(self)
+            self.transport.write_eof()
+
+    def _ignore(self, core: Core, count: int) -> None:
+        core.ignored_bytes += count
+        if core.ignored_bytes > _IGNORED_BYTES:
+            self.transport.abort()
+        else:
+            self.transport.pause_reading()
+            asyncio.get_running_loop().call_later(_IGNORE_PAUSE_SECONDS, self._read_on)
+
+    def _read_on(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
 
 
 def _is_nonce(key: str) -> bool:

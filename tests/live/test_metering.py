@@ -1,0 +1,195 @@
+"""Whatever a peer sends is counted, whether it may or not, and holds nobody up."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.frames import Close, Opcode
+
+from tests.live import limits
+from tests.live.clients import (
+    Ended,
+    RawWebSocket,
+    open_raw_websocket,
+    raw_socket,
+    receive_until,
+    send_request,
+)
+from tests.live.test_websocket_frames import frame
+from tests.servers import Gateway, running_gateway, user_headers
+
+QUESTION = b'{"type":"ping"}'
+
+NO_CREDENTIALS = b'{"type":"auth"}'
+
+FRAMES = {
+    "pongs": frame(Opcode.PONG),
+    "long pongs": frame(Opcode.PONG, b"x" * 125),
+    "pings": frame(Opcode.PING),
+    "empty texts": frame(Opcode.TEXT),
+    "empty binaries": frame(Opcode.BINARY),
+    "empty fragments": frame(Opcode.CONT, fin=False),
+    "fragments of a byte": frame(Opcode.CONT, b" ", fin=False),
+    "messages": frame(Opcode.TEXT, QUESTION),
+    "messages without credentials": frame(Opcode.TEXT, NO_CREDENTIALS),
+}
+"""What a peer may send again and again. Fragments need the beginning of a message before them."""
+
+KINDS = pytest.mark.parametrize("kind", FRAMES)
+
+
+def beginning(kind: str) -> bytes:
+    """Give what has to come before frames of a kind."""
+    return frame(Opcode.TEXT, b" ", fin=False) if "fragments" in kind else b""
+
+
+@contextlib.asynccontextmanager
+async def unauthenticated(gateway: Gateway) -> AsyncIterator[RawWebSocket]:
+    """Open a WebSocket that has not said who it is."""
+    async with raw_socket(gateway) as sock:
+        peer = RawWebSocket(sock, gateway.websocket_url)
+        await peer.shake_hands({})
+        yield peer
+
+
+async def close_code(peer: RawWebSocket) -> int:
+    """Read up to the close frame, and give its code. Raises Ended if there is none."""
+    while (found := await peer.frame()).opcode is not Opcode.CLOSE:
+        pass
+    return Close.parse(bytes(found.data)).code
+
+
+@pytest.fixture(scope="module")
+def quick_to_refuse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway that waits a second for credentials; all else is as by default."""
+    directory: Path = tmp_path_factory.mktemp("quick")
+    with running_gateway(directory / "data", INBOX_AUTHENTICATION_SECONDS="1") as gateway:
+        yield gateway
+
+
+# ---- the deadline of credentials
+
+
+@pytest.mark.parametrize("kind", [*FRAMES, "bytes of an unfinished frame"])
+async def test_no_frame_moves_the_deadline_of_the_credentials(quick_to_refuse: Gateway, kind: str) -> None:
+    unfinished = frame(Opcode.TEXT, b" " * 1000)
+    async with unauthenticated(quick_to_refuse) as peer:
+        started = time.monotonic()
+        await peer.send_bytes(beginning(kind))
+
+        async def go_on() -> None:
+            for number in range(200):
+                await peer.send_bytes(FRAMES.get(kind) or unfinished[number : number + 1])
+                await asyncio.sleep(0.1)
+
+        going_on = asyncio.create_task(go_on(), name="go-on")
+        assert await close_code(peer) == 4502
+        assert time.monotonic() - started < 2
+        going_on.cancel()
+        with contextlib.suppress(asyncio.CancelledError, ConnectionError):
+            await going_on
+
+
+# ---- frames
+
+
+@KINDS
+async def test_frames_of_any_kind_count_before_the_credentials(gateway: Gateway, kind: str) -> None:
+    async with unauthenticated(gateway) as peer:
+        await peer.send_bytes(beginning(kind) + FRAMES[kind] * 200)
+        assert await close_code(peer) == 4505
+
+
+@KINDS
+async def test_frames_of_any_kind_count_on_an_open_connection(gateway: Gateway, user: str, kind: str) -> None:
+    async with open_raw_websocket(gateway, user) as peer:
+        await peer.message()
+        await peer.send_bytes(beginning(kind) + FRAMES[kind] * 200)
+        assert await close_code(peer) == 4505
+
+
+async def test_the_pongs_that_heartbeats_ask_for_do_not_count(strict_gateway: Gateway, user: str) -> None:
+    async with open_raw_websocket(strict_gateway, user) as peer:
+        answered = 0
+        while answered <= limits.MESSAGES_PER_MINUTE + 1:
+            if (await peer.frame()).opcode is Opcode.PING:
+                await peer.send(Opcode.PONG, b"")
+                answered += 1
+        await peer.send(Opcode.TEXT, QUESTION)
+        assert await peer.message() == {"type": "pong"}
+
+
+async def test_an_unfinished_frame_that_grows_by_a_byte_at_a_time_ends_the_connection(
+    strict_gateway: Gateway, user: str
+) -> None:
+    message = frame(Opcode.TEXT, b" " * 8000)
+    async with open_raw_websocket(strict_gateway, user) as peer:
+        await peer.message()
+        with contextlib.suppress(ConnectionError):
+            for byte in message:
+                await peer.send_bytes(bytes([byte]))
+                await asyncio.sleep(0)
+        assert await close_code(peer) == 4505
+
+
+async def test_a_flood_of_closes_is_answered_once(gateway: Gateway, user: str) -> None:
+    async with open_raw_websocket(gateway, user) as peer:
+        await peer.message()
+        with contextlib.suppress(ConnectionError):
+            await peer.send_bytes(frame(Opcode.CLOSE, b"\x03\xe8") * 500_000)
+        assert (await peer.frame()).opcode is Opcode.CLOSE
+        with pytest.raises(Ended):
+            await peer.frame()
+
+
+# ---- much at once
+
+
+async def longest_healthz(http: httpx.AsyncClient, done: "asyncio.Future[None]") -> float:
+    """Ask for `/healthz` again and again until something is done; give the longest that it took."""
+    longest = 0.0
+    while not done.done():
+        started = time.monotonic()
+        assert (await http.get("/healthz")).status_code == 200
+        longest = max(longest, time.monotonic() - started)
+    return longest
+
+
+MUCH = 12_000_000
+
+
+@pytest.mark.parametrize("authenticated", [False, True], ids=["before-the-credentials", "on-an-open-connection"])
+@pytest.mark.parametrize("kind", ["pongs", "pings", "empty fragments", "garbage"])
+async def test_twelve_megabytes_at_once_are_refused_with_a_code_and_hold_nobody_up(
+    gateway: Gateway, http: httpx.AsyncClient, user: str, kind: str, authenticated: bool
+) -> None:
+    one = FRAMES.get(kind, b"\xff")
+    flood = beginning(kind) + one * (MUCH // len(one))
+    opened = open_raw_websocket(gateway, user) if authenticated else unauthenticated(gateway)
+    async with opened as peer:
+
+        async def attack() -> None:
+            with contextlib.suppress(ConnectionError):
+                await peer.send_bytes(flood)
+
+        attacking = asyncio.ensure_future(attack())
+        assert await longest_healthz(http, attacking) < 0.25
+        assert await close_code(peer) == (1002 if kind == "garbage" else 4505)
+
+
+async def test_who_floods_an_event_stream_is_cut(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
+    async with raw_socket(gateway) as sock:
+        await send_request(sock, "/realtime/sse", user_headers(user))
+        await receive_until(sock, b"}\n\n")
+
+        async def attack() -> None:
+            with contextlib.suppress(ConnectionError):
+                await asyncio.get_running_loop().sock_sendall(sock, b"x" * MUCH)
+
+        attacking = asyncio.ensure_future(attack())
+        assert await longest_healthz(http, attacking) < 0.25
+        assert b"too_many_messages" in await receive_until(sock, b"the end of the connection")
