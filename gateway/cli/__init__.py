@@ -8,9 +8,11 @@ import sys
 import click
 
 from gateway import __version__
+from gateway.cli.banner import announce
+from gateway.cli.bootstrap import prepare
 from gateway.cli.inspection import doctor, openapi
 from gateway.cli.projects import project
-from gateway.cli.serving import announce, prepare, serve, worker
+from gateway.cli.serving import serve, worker
 from gateway.cli.tokens import token
 from gateway.cli.workspaces import workspace
 from gateway.embedded import EmbeddedError

@@ -5,15 +5,16 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.cli.trouble import StoreTroubleError, store_trouble
 from gateway.settings import Settings, load_settings
-from gateway.supervisor import Supervisor, SupervisorError
+from gateway.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from gateway.domain.principal import Project
@@ -83,25 +84,42 @@ def run_with_workspaces(work: "Callable[[WorkspaceStore], Any]") -> None:
     run_with_projects(with_secret_key(read_settings()), with_projects)
 
 
-def run_with_projects(settings: Settings, work: "Callable[[ProjectStore], Any]") -> None:
-    """Run `work` on the project store, with the bundled Valkey started for it if no gateway runs."""
+def run_with_projects(
+    settings: Settings, work: "Callable[[ProjectStore], Any]", *, check_secret_key: bool = True
+) -> None:
+    """Run `work` on the project store, with the bundled Valkey started for it if no gateway runs.
+
+    Raises SupervisorError: unless `check_secret_key` is off, also when the store belongs to another secret key.
+    """
     import asyncio
 
     from gateway.store.client import StoreUnavailableError
+    from gateway.store.projects import ForeignSecretKeyError
 
     async def run() -> None:
         async with _projects(settings) as projects:
+            if check_secret_key:
+                await projects.check_secret_key(await projects.audit())
             await work(projects)
 
+    with started_store(settings):
+        try:
+            asyncio.run(run())
+        except StoreUnavailableError as problem:
+            raise store_trouble(settings, problem) from None
+        except ForeignSecretKeyError as problem:
+            raise StoreTroubleError(str(problem), may_heal=False) from None
+
+
+@contextlib.contextmanager
+def started_store(settings: Settings) -> Iterator[None]:
+    """Have the bundled Valkey run for a block, if it is to be used and no gateway runs."""
     supervisor = Supervisor(settings)
     started = settings.embedded and not _valkey_answers(settings)
     try:
         if started:
             supervisor.start_store()
-        asyncio.run(run())
-    except StoreUnavailableError as problem:
-        where = "the bundled Valkey" if settings.embedded else "the server of INBOX_REDIS_URL"
-        raise SupervisorError(f"{where} cannot be reached or refuses: {problem}") from None
+        yield
     finally:
         if started:
             supervisor.stop_store()
@@ -112,22 +130,27 @@ async def _projects(settings: Settings) -> AsyncIterator["ProjectStore"]:
     import asyncio
 
     from gateway.store.client import FunctionClient, StoreUnavailableError
+    from gateway.store.problems import StoreRefusedError, StoreWritesRefusedError
     from gateway.store.projects import ProjectStore
     from gateway.store.topology import Topology
 
     client = FunctionClient(Topology(settings))
-    deadline = time.monotonic() + REACH_SECONDS
+    deadline = time.monotonic() + (REACH_SECONDS if settings.embedded else 0)
     try:
+        projects = ProjectStore(client, settings.secret_key)
         while True:
             try:
                 await client.load()
+                await projects.prepare()
                 break
+            except StoreWritesRefusedError:
+                break  # a store that is full can be read, and that may be all that is needed
+            except StoreRefusedError:
+                raise
             except StoreUnavailableError:
                 if time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(0.2)
-        projects = ProjectStore(client, settings.secret_key)
-        await projects.prepare()
         yield projects
     finally:
         client.close()

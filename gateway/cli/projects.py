@@ -35,6 +35,8 @@ def project_create(name: str, hmac: bool, workspace: str) -> None:
     from gateway.domain.principal import WorkspaceId
     from gateway.store.projects import UnknownWorkspaceError
 
+    _check_name(name)
+
     async def work(projects: "ProjectStore") -> None:
         try:
             _show(
@@ -55,7 +57,8 @@ def project_list() -> None:
         for found in await projects.all():
             _show(found)
 
-    run_with_projects(with_secret_key(read_settings()), work)
+    # Also for who has lost the secret key: the keys that are listed are what `rotate-secret` needs.
+    run_with_projects(with_secret_key(read_settings()), work, check_secret_key=False)
 
 
 @project.command("set")
@@ -87,8 +90,8 @@ def project_set(
         if len(origins) < len(given):
             wrong = ", ".join(part for part in given if read_origin(part) is None)
             raise click.UsageError(f"{wrong}: an origin is written https://app.example.com, https://*.example.com or *")
-    if name is not None and not 0 < len(name.strip()) <= len(name) <= 255:
-        raise click.UsageError("a name has 1 to 255 characters")
+    if name is not None:
+        _check_name(name)
     count = _bound("--item-retention-count", item_retention_count, MOST_ITEMS)
     seconds = _bound("--item-retention-seconds", item_retention_seconds, MOST_SECONDS)
 
@@ -107,16 +110,21 @@ def project_set(
 @project.command("rotate-secret")
 @click.argument("api_key")
 @click.option("--overlap", type=click.IntRange(0), default=3600, show_default=True, help="Seconds the old one counts.")
-def project_rotate_secret(api_key: str, overlap: int) -> None:
+@click.option(
+    "--lost-secret-key",
+    is_flag=True,
+    help="The INBOX_SECRET_KEY that the old secret was encrypted with is lost: end it at once, use the present key.",
+)
+def project_rotate_secret(api_key: str, overlap: int, lost_secret_key: bool) -> None:
     """Give a project a new secret and print it."""
 
     async def work(projects: "ProjectStore") -> None:
-        found = await projects.rotate_secret(api_key, overlap)
+        found = await projects.rotate_secret(api_key, 0 if lost_secret_key else overlap)
         if found is None:
             raise no_project(api_key)
         _show(found, with_secret=True)
 
-    run_with_projects(with_secret_key(read_settings()), work)
+    run_with_projects(with_secret_key(read_settings()), work, check_secret_key=not lost_secret_key)
 
 
 @project.group("keys")
@@ -203,6 +211,12 @@ async def _change_keys(projects: "ProjectStore", api_key: str, edit: "Callable[[
     if problems:
         raise click.ClickException("; ".join(problems))
     await projects.set_keys(api_key, keys)
+
+
+def _check_name(name: str) -> None:
+    """Raise UsageError when this cannot be a project's name."""
+    if not 0 < len(name.strip()) <= len(name) <= 255 or not name.isprintable():
+        raise click.UsageError("a name has 1 to 255 printable characters")
 
 
 def _show(found: "Project", with_secret: bool = False) -> None:

@@ -83,11 +83,11 @@ class Demo:
 def running_demo(data_dir: Path) -> Iterator[Demo]:
     """A gateway for a block, started as a new user would."""
     with running_gateway(data_dir, INBOX_BOOTSTRAP_API_KEY="", INBOX_BOOTSTRAP_API_SECRET="") as gateway:
+        wait_for(lambda: "Demo page" in gateway.log, "the demo page's address")
         pattern = r"(http://\S+/demo#api_key=(\S+)&api_secret=(\S+))"
-        address, api_key, api_secret = wait_for(
-            lambda: re.search(pattern, gateway.log), "the demo page's address"
-        ).groups()
-        yield Demo(gateway, address, api_key, api_secret)
+        found = re.search(pattern, (data_dir / "demo-project.env").read_text())
+        assert found is not None
+        yield Demo(gateway, *found.groups())
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,17 @@
 """The command line as people use it."""
 
+import contextlib
+import json
 import os
+import pty
 import re
+import select
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -192,7 +198,7 @@ def test_what_is_no_workspace_token_cannot_be_revoked(gateway: Gateway) -> None:
     ("options", "says"),
     [
         (("--allowed-origins", "https://a.b,a.b/c"), "a.b/c: an origin is written https://app.example.com"),
-        (("--name", " "), "a name has 1 to 255 characters"),
+        (("--name", " "), "a name has 1 to 255 printable characters"),
         (("--item-retention-count", "-1"), "--item-retention-count is a whole number from 0 to 1000000000"),
         (
             ("--item-retention-seconds", "1d"),
@@ -277,27 +283,78 @@ def test_a_data_directory_that_is_too_deep_for_a_socket_is_told(tmp_path: Path) 
 # ---- the first start
 
 
-def curl_of(gateway: Gateway) -> str:
-    """Wait for the banner and give the command it prints."""
-    printed = wait_for(
-        lambda: re.search(r"Send one +(curl .*?)\n\n", gateway.log, re.DOTALL), f"the banner in {gateway.log}"
-    )
-    return str(printed[1])
+UNSET = {"INBOX_BOOTSTRAP_API_KEY": "", "INBOX_BOOTSTRAP_API_SECRET": "", "INBOX_BOOTSTRAP_HMAC_ENABLED": ""}
+KEYS_FILE = "demo-project.json"
 
 
-def test_the_first_start_prints_a_curl_that_works_and_the_second_start_the_same(tmp_path: Path) -> None:
-    unset = {"INBOX_BOOTSTRAP_API_KEY": "", "INBOX_BOOTSTRAP_API_SECRET": "", "INBOX_BOOTSTRAP_HMAC_ENABLED": ""}
-    with running_gateway(tmp_path / "data", **unset) as gateway:
-        command = curl_of(gateway)
-        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=SECONDS, check=True)
-        assert '"title":"Hello, Ada"' in done.stdout
-        assert f"Demo page   {gateway.url}/demo#api_key=" in gateway.log
+def demo_keys(data_dir: Path) -> dict[str, Any]:
+    """Return what a gateway keeps of its demo project."""
+    kept: dict[str, Any] = json.loads((data_dir / KEYS_FILE).read_text())
+    return kept
 
+
+def on_a_terminal(data_dir: Path) -> str:
+    """Serve on a terminal until a start has printed everything; return that."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("INBOX_")}
+    environment |= {"INBOX_DATA_DIR": str(data_dir), "INBOX_PORT": "0", "INBOX_DRAIN_SECONDS": "0"}
+    terminal, inner = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-m", "gateway", "serve"], env=environment, stdout=inner, stderr=inner)
+    os.close(inner)
+    printed = b""
+    try:
+        deadline = time.monotonic() + SECONDS
+        while b"Hello, Ada" not in printed and time.monotonic() < deadline:
+            if select.select([terminal], [], [], 0.5)[0]:
+                printed += os.read(terminal, 65536)
+        # The secret is marked as shown once it is out.
+        wait_for(lambda: demo_keys(data_dir)["shown"], f"the mark; printed: {printed.decode()}")
+    finally:
+        process.terminate()
+        with contextlib.suppress(OSError):  # the end of a terminal that nobody writes to any more
+            while more := os.read(terminal, 65536):
+                printed += more
+        process.wait(SECONDS)
+        os.close(terminal)
+    return printed.decode().replace("\r\n", "\n")
+
+
+def test_the_secret_of_the_demo_project_is_printed_once_and_only_to_a_terminal(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    with running_gateway(data_dir, **UNSET) as gateway:
+        wait_for(lambda: "Hello, Ada" in gateway.log, "the banner")
+        assert f"Demo page   {gateway.url}/demo\n" in gateway.log
+    keys = demo_keys(data_dir)
+    assert keys["api_secret"] not in gateway.log
+    first, second = on_a_terminal(data_dir), on_a_terminal(data_dir)
+    assert f"/demo#api_key={keys['api_key']}&api_secret={keys['api_secret']}\n" in first
+    assert keys["api_secret"] not in second
+    assert keys == demo_keys(data_dir) | {"shown": False}
+    for name in (KEYS_FILE, "demo-project.env"):
+        assert (data_dir / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_start_prints_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
+    with running_gateway(tmp_path / "da ta", **UNSET) as gateway:
+        wait_for(lambda: "Hello, Ada" in gateway.log, "the banner")
+        lines = [line for line in gateway.log.splitlines() if line.startswith((".", "curl", "  -"))]
+        pasted = "\n".join(lines)
+        done = subprocess.run(["sh", "-euc", pasted], capture_output=True, text=True, timeout=SECONDS, check=False)
+        assert '"title":"Hello, Ada"' in done.stdout, done.stderr
+
+
+def test_a_store_has_one_demo_project_even_if_its_keys_are_lost(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    with running_gateway(data_dir, **UNSET) as gateway:
+        keys = demo_keys(data_dir)
+        rotated = fields(output("project", "rotate-secret", keys["api_key"], "--overlap", "0", data_dir=data_dir))
         gateway.stop()
-        first_log = gateway.log
         gateway.start()
-        wait_for(lambda: gateway.log.count("Send one") == 2, "the second banner")
-        assert gateway.log[len(first_log) :].count(command) == 1
+        assert demo_keys(data_dir)["api_secret"] == rotated["api secret"]
+        (data_dir / KEYS_FILE).unlink()
+        gateway.stop()
+        gateway.start()
+        assert demo_keys(data_dir)["api_key"] == keys["api_key"]
+        assert output("project", "list", data_dir=data_dir).count("api key") == 1
 
 
 def test_the_files_with_secrets_are_private(tmp_path: Path) -> None:

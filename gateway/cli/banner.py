@@ -1,0 +1,105 @@
+"""`announce`: what a start prints once the workers serve.
+
+A secret goes to a terminal only, and once: what is printed elsewhere is kept, as in the log of a service.
+"""
+
+import contextlib
+import shlex
+import sys
+import time
+import urllib.request
+from dataclasses import replace
+
+import click
+
+from gateway.cli.common import read_settings
+from gateway.cli.demo import (
+    DemoKeys,
+    demo_address,
+    environment_path,
+    exports,
+    keys_path,
+    read_demo_keys,
+    write_demo_keys,
+    write_environment,
+)
+from gateway.settings import Settings
+
+READY_SECONDS = 60.0
+
+_WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104 - what they are listened on by, not what they are bound to
+
+_SEND_ONE = """\
+  Send one:
+
+curl -X POST "$INBOX/notifications" \\
+  -H "X-MAGICBELL-API-KEY: $API_KEY" -H "X-MAGICBELL-API-SECRET: $API_SECRET" \\
+  -d '{"notification":{"title":"Hello, Ada","content":"Sent with curl","recipients":[{"external_id":"ada"}]}}'
+"""
+
+
+@click.command(hidden=True)
+def announce() -> None:
+    """Wait for the workers, then print where the gateway is; `serve` runs this."""
+    settings = read_settings()
+    local = base_address(settings)
+    if not _wait_until_ready(local):
+        click.echo(f"The gateway at {local} is not ready yet: see the messages above.", err=True)
+        return
+    base = settings.public_url or local
+    click.echo(f"\n  The inbox gateway serves at {base}\n")
+    keys = read_demo_keys(settings) if settings.embedded and not settings.bootstrap_api_key else None
+    if keys is not None:
+        write_environment(settings, keys, base)
+        if _is_terminal() and not keys.shown:
+            click.echo(_with_secret(settings, keys, base))
+            write_demo_keys(settings, replace(keys, shown=True))
+        else:
+            click.echo(_without_secret(settings, base))
+    elif not settings.bootstrap_api_key:
+        click.echo(f"  Demo page   {base}/demo\n\n  Projects    inbox-gateway project list | create NAME\n")
+
+
+def base_address(settings: Settings) -> str:
+    """Return the address that this machine reaches the gateway by."""
+    host = settings.host
+    if host in _WILDCARDS:
+        host = "127.0.0.1"
+    if ":" in host:
+        host = f"[{host.replace('%', '%25')}]"  # RFC 3986, 3.2.2, and RFC 6874 for the zone
+    return f"http://{host}:{settings.port}"
+
+
+def _with_secret(settings: Settings, keys: DemoKeys, base: str) -> str:
+    return (
+        f"  Demo page   {demo_address(base, keys)}\n\n"
+        f"  For a shell, and the README's examples:\n\n{exports(base, keys)}\n\n"
+        f"{_SEND_ONE}\n"
+        f"  The secret is printed this once. It is kept in {environment_path(settings)} and {keys_path(settings)}.\n"
+    )
+
+
+def _without_secret(settings: Settings, base: str) -> str:
+    path = environment_path(settings)
+    return (
+        f"  Demo page   {base}/demo\n"
+        f"              with the keys: the first line of {path}, which only its owner can read\n\n"
+        f"  For a shell, and the README's examples:\n\n. {shlex.quote(str(path.absolute()))}\n\n"
+        f"{_SEND_ONE}"
+    )
+
+
+def _is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def _wait_until_ready(base: str) -> bool:
+    deadline = time.monotonic() + READY_SECONDS
+    # A proxy of the environment is for other hosts.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while time.monotonic() < deadline:
+        # ValueError: a host that is no name. Then nothing listens, and `serve` has said so.
+        with contextlib.suppress(OSError, ValueError), opener.open(f"{base}/readyz", timeout=2):
+            return True
+        time.sleep(0.1)
+    return False

@@ -1,0 +1,82 @@
+"""Why the store cannot be used, in one sentence that names the server and says what to do, and no secret."""
+
+import re
+from typing import TYPE_CHECKING
+
+from gateway.domain.redis_address import described
+from gateway.settings import Settings
+from gateway.supervisor import SupervisorError
+
+if TYPE_CHECKING:
+    from gateway.store.client import StoreUnavailableError
+
+_CERTIFICATE = "a file that INBOX_REDIS_URL names for TLS (ssl_ca_certs, ssl_certfile, ssl_keyfile) cannot be read"
+
+_REASONS = (
+    ("No master found", "none of these sentinels names a reachable primary of that service"),
+    ("Protocol error, got", "what answers there is no Redis, or expects TLS: then the address begins with rediss"),
+    ("Connection closed by server", "it closes the connection: a port that expects TLS needs rediss in the address"),
+    ("wrong version number", "that port does not speak TLS: the address begins with redis instead of rediss"),
+    ("record layer failure", "that port does not speak TLS: the address begins with redis instead of rediss"),
+    ("CERTIFICATE_VERIFY_FAILED", "its TLS certificate is not trusted: name its authority with ?ssl_ca_certs=FILE"),
+    ("Errno 2", _CERTIFICATE),
+    ("[X509", _CERTIFICATE),
+    ("[SSL", "a file that INBOX_REDIS_URL names for TLS does not fit, or the server refuses it"),
+    ("no answer in time", "no answer in time; a port that does not speak TLS never answers rediss"),
+    ("idna", "that is no name of a host"),
+)
+"""What a message of the library contains, and what it means. The first that it contains counts."""
+
+_CONNECTING = re.compile(r"Error (?P<number>-?\d+) connecting to (?P<where>[^ ]+)\. (?P<why>.*)", re.DOTALL)
+_HINTS = {
+    "NOAUTH": "give the password as in redis://:password@host",
+    "WRONGPASS": "check the user name and the password in INBOX_REDIS_URL",
+    "DB index": "check the number after the last slash of INBOX_REDIS_URL",
+    "NOPERM": "`inbox-gateway doctor` lists what is missing",
+}
+
+
+class StoreTroubleError(SupervisorError):
+    """The store cannot be used. `may_heal` says whether waiting may help."""
+
+    def __init__(self, message: str, *, may_heal: bool):
+        super().__init__(message)
+        self.may_heal = may_heal
+
+
+def store_trouble(settings: Settings, problem: "StoreUnavailableError") -> StoreTroubleError:
+    """Return what to raise when the store cannot be used."""
+    from gateway.store.problems import StoreRefusedError
+
+    if isinstance(problem, StoreRefusedError):
+        hint = next((hint for word, hint in _HINTS.items() if word in problem.detail), "")
+        text = f"{store_name(settings)} refuses: {problem.cause}" + (f"; {hint}" if hint else "")
+        return StoreTroubleError(text, may_heal=False)
+    known = next((reason for word, reason in _REASONS if word in problem.detail), "")
+    final = known.startswith(("its TLS", "that is no", "a file", "that port", "what answers"))
+    return StoreTroubleError(f"{store_name(settings)} cannot be used: {reason_of(problem)}", may_heal=not final)
+
+
+def reason_of(problem: "StoreUnavailableError") -> str:
+    """Return the cause of what the store raised, as precisely as it is known."""
+    connecting = _CONNECTING.fullmatch(problem.detail)
+    for word, reason in _REASONS:
+        if word in problem.detail:
+            return reason
+    if connecting is not None:
+        return _system_reason(int(connecting["number"]), connecting["why"])
+    return problem.detail if problem.detail != problem.cause else problem.cause
+
+
+def store_name(settings: Settings) -> str:
+    """Return what the store is called in messages."""
+    if settings.embedded:
+        return "the bundled Valkey"
+    return f"the server of INBOX_REDIS_URL ({described(settings.redis_url)})"
+
+
+def _system_reason(number: int, text: str) -> str:
+    """Return the system's word for an error number; those below zero are of the resolver, which has its own text."""
+    import os
+
+    return text.rstrip(".") if number <= 0 else os.strerror(number)
