@@ -51,6 +51,9 @@ from gateway.workspace_auth import WorkspaceAuthenticator
 
 MAX_CLIENT_ID_LENGTH = 255
 
+_NO_STORE = (b"cache-control", b"no-store")
+"""Nearly every answer is somebody's inbox, a secret, or out of date in a moment; the others say so themselves."""
+
 _PRINCIPAL = "inbox.principal"
 """In a request's ASGI scope: the verified caller, for the log."""
 
@@ -225,6 +228,8 @@ class Operation:
         async def endpoint(request: Request) -> Response:
             started = time.perf_counter()
             response = await self._answer(request, services)
+            if not any(name == b"cache-control" for name, _ in response.raw_headers):
+                response.raw_headers.append(_NO_STORE)
             counter = counters.get(response.status_code)
             if counter is None:
                 counter = counters[response.status_code] = REQUESTS.labels(label, str(response.status_code))

@@ -1,9 +1,8 @@
 """The route table. What the v1 contract promises and this version does not do yet answers 501 and says so."""
 
 from functools import cache
-from importlib.resources import files
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from gateway.api import (
     activity,
@@ -11,6 +10,7 @@ from gateway.api import (
     devices,
     imports,
     notifications,
+    pages,
     preferences,
     realtime,
     subscriptions,
@@ -21,7 +21,7 @@ from gateway.api import (
 from gateway.api import schemas as s
 from gateway.api.notifications import FILTER, LISTING, SENDING
 from gateway.api.openapi import document
-from gateway.api.operation import Call, Handler, Operation, Scope, encode, json_response, raw_json_response
+from gateway.api.operation import Call, Operation, Scope, encode, json_response, raw_json_response
 from gateway.api.paging import PAGING
 from gateway.domain.errors import ErrorCode, api_error
 from gateway.domain.notification import BulkCommand as Bulk
@@ -54,23 +54,12 @@ def _encoded_document() -> bytes:
 
 
 async def _openapi(call: Call) -> Response:
-    return raw_json_response(_encoded_document(), headers={"Cache-Control": "no-cache"})
+    # Relative to the document's host, so that it holds whichever of several names a client uses.
+    server = encode([{"url": call.forwarded.prefix or "/"}])
+    served = _encoded_document().replace(b'"servers":[{"url":"/"}]', b'"servers":' + server, 1)
+    return raw_json_response(served, headers={"Cache-Control": "no-cache"})
 
 
-async def _to_demo(call: Call) -> Response:
-    return RedirectResponse("/demo")
-
-
-def _file(name: str, media_type: str) -> Handler:
-    content = (files("gateway") / "web" / name).read_bytes()
-
-    async def handler(call: Call) -> Response:
-        return Response(content, media_type=media_type, headers={"Cache-Control": "no-cache"})
-
-    return handler
-
-
-_HTML, _SCRIPT = "text/html; charset=utf-8", "text/javascript; charset=utf-8"
 U, A, P, W = Scope.USER, Scope.ADMIN, Scope.PUBLIC, Scope.WORKSPACE
 Row = Operation
 UNSUBSCRIBE = "/subscriptions/{topic}/unsubscribe"
@@ -152,11 +141,11 @@ OPERATIONS = [
     Row("GET", "/healthz", P, _healthz, "Whether this process runs", s.HEALTHY),
     Row("GET", "/readyz", P, _readyz, "Whether this process should get traffic", s.READY, refusals=(s.NOT_READY,)),
     Row("GET", "/metrics", P, _metrics, "Prometheus metrics", s.METRICS),
-    Row("GET", "/", P, _to_demo, "To the demo page", s.ELSEWHERE),
-    Row("GET", "/demo", P, _file("demo.html", _HTML), "The demo page", s.PAGE),
-    Row("GET", "/docs", P, _file("docs.html", _HTML), "This API, to read", s.PAGE),
+    Row("GET", "/", P, pages.to_demo, "To the demo page", s.ELSEWHERE),
+    Row("GET", "/demo", P, pages.page("demo.html", "'self' ws: wss:"), "The demo page", s.PAGE),
+    Row("GET", "/docs", P, pages.page("docs.html"), "This API, to read", s.PAGE),
     Row("GET", "/openapi.json", P, _openapi, "This API, as an OpenAPI document", s.DOCUMENT),
-    Row("GET", "/client.js", P, _file("client.js", _SCRIPT), "The browser client", s.SCRIPT),
+    Row("GET", "/client.js", P, pages.script("client.js"), "The browser client", s.SCRIPT),
 ]
 
 _NOT_BUILT = [

@@ -34,7 +34,7 @@ async def events(call: Call) -> Response:
         }
     )
     events_json = b",".join(event.text for event in page.events)
-    return raw_json_response(b'{"events":[' + events_json + b"]," + tail[1:], headers={"Cache-Control": "no-store"})
+    return raw_json_response(b'{"events":[' + events_json + b"]," + tail[1:])
 
 
 async def config(call: Call) -> Response:

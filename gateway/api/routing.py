@@ -19,6 +19,11 @@ from gateway.api.operation import Endpoint, Operation, Services, error_response
 from gateway.domain.errors import ErrorCode, api_error
 from gateway.store.page_origins import PageOrigins
 
+TRAILING_SLASHES = "inbox.trailing_slashes"
+"""In a request's ASGI scope: how many slashes at the end of its path were left out."""
+
+_WITHOUT_PREFIX = "inbox.without_prefix"
+
 _FREE_TEXT = re.compile(r"{(topic|device_token|user|user_or_token)}")
 """Parts of a path that others chose: an encoded slash in them is content."""
 
@@ -33,7 +38,8 @@ def application(
     for operation in operations:
         by_path.setdefault(operation.path, {})[operation.method] = operation.endpoint(services)
     routes = [_Resource(_FREE_TEXT.sub(r"{\1:path}", path), endpoints) for path, endpoints in by_path.items()]
-    router = Router(routes, redirect_slashes=False, default=_no_route, lifespan=lifespan)
+    router = Router(routes, redirect_slashes=False, lifespan=lifespan)
+    router.default = _NoRoute(router, services.proxies.public_prefix)
     return CrossOrigin(_TidyPath(router), services.settings.allowed_origins, PageOrigins(services.projects))
 
 
@@ -60,9 +66,22 @@ class _Resource(Route):
         await response(scope, receive, send)
 
 
-async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:
-    error = api_error(ErrorCode.NOT_FOUND, f"No route {scope['method']} {scope['path']}")
-    await error_response(error)(scope, receive, send)
+class _NoRoute:
+    """Look for a path again without the prefix of INBOX_PUBLIC_URL, which not every proxy takes away; then give up."""
+
+    def __init__(self, router: ASGIApp, prefix: str):
+        self._router = router
+        self._prefix = f"{prefix}/" if prefix else ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._prefix and f"{scope['path']}/".startswith(self._prefix) and not scope.get(_WITHOUT_PREFIX):
+            length = len(self._prefix) - 1
+            path, raw_path = scope["path"][length:] or "/", scope["raw_path"][length:] or b"/"
+            scope.update({_WITHOUT_PREFIX: True, "path": path, "raw_path": raw_path})
+            await self._router(scope, receive, send)
+            return
+        error = api_error(ErrorCode.NOT_FOUND, f"No route {scope['method']} {scope['path']}")
+        await error_response(error)(scope, receive, send)
 
 
 class _TidyPath:
@@ -77,5 +96,6 @@ class _TidyPath:
             raw = scope["raw_path"]
             if b"//" in raw or raw.endswith(b"/"):
                 tidy = b"/" + re.sub(rb"/{2,}", b"/", raw).strip(b"/")
+                scope[TRAILING_SLASHES] = len(raw) - len(raw.rstrip(b"/")) if len(tidy) > 1 else 0
                 scope.update(path=unquote(tidy.decode("latin-1")), raw_path=tidy)
         await self._app(scope, receive, send)

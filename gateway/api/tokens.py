@@ -273,13 +273,12 @@ async def _list(call: Call, owner: Owner) -> Response:
         {
             "data": [_described(token) for token in found.tokens],
             "links": links(
-                call.request.scope["path"],
+                call.forwarded.prefix + call.request.scope["path"],
                 page.size,
                 first if found.has_newer else None,
                 last if found.has_older else None,
             ),
-        },
-        headers={"Cache-Control": "no-store"},
+        }
     )
 
 

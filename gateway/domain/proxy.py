@@ -59,6 +59,11 @@ class Proxies:
         self._trusted = Networks(trusted)
         self._public = _split_public_url(public_url) if public_url else None
 
+    @property
+    def public_prefix(self) -> str:
+        """The path of INBOX_PUBLIC_URL, "" for the root or where it is unset."""
+        return self._public.prefix if self._public is not None else ""
+
     def trust(self, peer: str) -> bool:
         """Return whether what a connection from this address says of its requests counts."""
         return bool(peer) and self._trusted.contain(peer)

@@ -202,8 +202,14 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _url_path(self) -> str:
-        path: bytes = self.url.split(b"?", 1)[0]
+        path: bytes = self._live_target().split(b"?", 1)[0]
         return "/" + path.decode("latin-1").strip("/")
+
+    def _live_target(self) -> bytes:
+        """Return the request's target without the prefix of INBOX_PUBLIC_URL, which not every proxy takes away."""
+        target: bytes = self.url
+        prefix = self._hub.public_prefix
+        return target[len(prefix) :] if prefix and target.startswith(prefix + b"/realtime/") else target
 
     def _give_to_stream(self) -> None:
         self._given_away = True
@@ -217,7 +223,7 @@ class HttpProtocol(HttpToolsProtocol):
         connection = WebSocketConnection(self._hub)
         transport, handshake = self._let_go()
         transport.set_protocol(connection)
-        connection.start(transport, self.url.decode("latin-1"), self._header_list(), handshake)
+        connection.start(transport, self._live_target().decode("latin-1"), self._header_list(), handshake)
         if rest:
             connection.data_received(rest)
 

@@ -91,6 +91,7 @@ class Hub:
         self.allowed_origins = settings.allowed_origins
         self.access_log = settings.access_log
         self.proxies = Proxies(settings.trusted_proxies, settings.public_url)
+        self.public_prefix = self.proxies.public_prefix.encode()
         self.request_ids = RequestIds(f"r{worker_id}{secrets.token_hex(3)}")
         self.body_seconds = settings.body_seconds
         self.draining = False

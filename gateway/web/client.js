@@ -27,6 +27,9 @@
  * gapless stream out of many connections) > Connection (one connection and its heartbeats) > transports.
  */
 
+/** Where the gateway is that served this module, also below a path that a proxy adds; unset in a bundle. */
+const SERVED_FROM = /^https?:[^?#]*\/client\.js([?#]|$)/.test(import.meta.url) ? new URL(".", import.meta.url).href : undefined;
+
 const CONNECT_TIMEOUT_MS = 10_000; // as long as the server gives us to authenticate
 const REQUEST_TIMEOUT_MS = 15_000;
 const SILENT_HEARTBEATS = 2.5; // from the protocol: a peer silent for so many heartbeats is gone
@@ -302,7 +305,7 @@ export class InboxClient extends EventTarget {
    * backend computed. `since` is the position of an earlier stream, to go on from there.
    */
   constructor({
-    baseUrl = globalThis.location?.origin,
+    baseUrl = SERVED_FROM ?? globalThis.location?.origin,
     apiKey,
     userExternalId,
     userEmail,

@@ -1,0 +1,51 @@
+"""Headers that keep browsers and caches from doing more with an answer than it is for."""
+
+import httpx
+import pytest
+
+from tests.api.tokens import bearer
+from tests.api.workspaces import workspace_token
+from tests.servers import ADMIN, Gateway, user_headers
+
+PAGES = ("/demo", "/docs")
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_page_runs_no_script_but_its_own_and_fits_into_no_frame(http: httpx.AsyncClient, path: str) -> None:
+    headers = (await http.get(path)).headers
+    policy = dict(rule.strip().split(" ", 1) for rule in headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+    assert "unsafe-inline" not in headers["content-security-policy"]
+    assert policy["script-src"].startswith("'self' 'sha256-")
+    assert (headers["x-frame-options"], headers["referrer-policy"]) == ("DENY", "no-referrer")
+
+
+@pytest.mark.parametrize(
+    "path", [*PAGES, "/client.js", "/openapi.json", "/healthz", "/metrics", "/nowhere", "/config", "/realtime/sse"]
+)
+async def test_no_browser_guesses_what_an_answer_is(http: httpx.AsyncClient, path: str) -> None:
+    assert (await http.get(path)).headers.get_list("x-content-type-options") == ["nosniff"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(("GET", "/notifications"), ("GET", "/notifications/x"), ("GET", "/config"), ("GET", "/realtime/events")),
+        *(("GET", "/v2/jwt/project"), ("POST", "/v2/jwt/project"), ("POST", "/users"), ("GET", "/active_users")),
+        *(("GET", "/workspaces/default/projects"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")),
+    ],
+)
+@pytest.mark.parametrize("with_credentials", [True, False])
+def test_no_cache_keeps_inboxes_secrets_or_probes(
+    gateway: Gateway, method: str, path: str, with_credentials: bool
+) -> None:
+    headers = ADMIN | user_headers("ada") if with_credentials else {}
+    if with_credentials and path.startswith("/workspaces"):
+        headers = bearer(workspace_token(gateway))
+    answer = httpx.request(method, f"{gateway.url}{path}", headers=headers)
+    assert answer.headers.get_list("cache-control") == ["no-store"]
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/client.js", "/openapi.json"])
+async def test_what_is_the_same_for_all_is_checked_before_it_is_used_again(http: httpx.AsyncClient, path: str) -> None:
+    assert (await http.get(path)).headers["cache-control"] == "no-cache"
