@@ -87,7 +87,15 @@ OPERATIONS = [
         known_users_only=True,
     ),
     Row("PUT", "/notification_preferences", U, preferences.put, "Update preferences", s.PREFERENCES, preferences.BODY),
-    Row("GET", "/subscriptions", U, subscriptions.list_subscriptions, "List topic subscriptions", s.SUBSCRIPTIONS),
+    Row(
+        "GET",
+        "/subscriptions",
+        U,
+        subscriptions.list_subscriptions,
+        "List topic subscriptions",
+        s.SUBSCRIPTIONS,
+        query=subscriptions.LISTING,
+    ),
     Row("POST", "/subscriptions", U, subscriptions.subscribe, "Subscribe to a topic", s.SUBSCRIPTION, subscriptions.ON),
     # Before the topic itself, which may hold slashes.
     Row("POST", UNSUBSCRIBE, U, subscriptions.unsubscribe, "Unsubscribe", s.SUBSCRIPTION, subscriptions.OFF),

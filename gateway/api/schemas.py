@@ -152,10 +152,14 @@ class SubscriptionAnswer(msgspec.Struct):
     subscription: Subscription
 
 
-class SubscriptionList(msgspec.Struct):
-    """All topics the user said something about."""
+class SubscriptionList(msgspec.Struct, omit_defaults=True):
+    """What the user said about topics. The numbers come where a page was asked for."""
 
     subscriptions: list[Subscription]
+    total: int | UnsetType = UNSET
+    total_pages: int | UnsetType = UNSET
+    per_page: int | UnsetType = UNSET
+    current_page: int | UnsetType = UNSET
 
 
 class PushSubscription(msgspec.Struct):

@@ -4,19 +4,29 @@ The category `*` means all of a topic's categories: those named before, and thos
 category is an exception from it; a later word about `*` ends all exceptions.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
 
-from gateway.api.operation import Call, json_response, no_content
+from gateway.api.operation import Call, encode, json_response, no_content, raw_json_response
 from gateway.api.params import Array, Body, Object, Text
+from gateway.api.query import Number, total_pages
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.notification import stored_categories
 from gateway.domain.preferences import Status, Subscription, slug_of
-from gateway.store.preferences import MAX_CATEGORIES, TooManyError
+from gateway.store.preferences import BYTES_IN_ALL, MAX_CATEGORIES, MAX_TOPICS, TooManyError, decode_subscriptions
 
 MAX_TOPIC_LENGTH = 100
+
+YIELD_BYTES = 32 * 1024
+"""How much of a list is built before others get their turn: a few milliseconds."""
+
+LISTING = (
+    Number("per_page", "How many topics a page has; all of them unless said.", MAX_TOPICS, 1, MAX_TOPICS),
+    Number("page", "Which page, from 1.", 1, 1, 1_000_000_000),
+)
 
 _SLUG = Text(required=True, max_length=100)
 
@@ -53,9 +63,24 @@ OFF = Body(
 
 
 async def list_subscriptions(call: Call) -> Response:
-    """Give what the user said about topics."""
-    found = await call.services.subscriptions.all(call.user, call.guard)
-    return json_response({"subscriptions": [_topic(*item) for item in sorted(found.items())]})
+    """Give what the user said about topics, by name: a page and how many there are in all, or everything."""
+    query = call.query()
+    page, per_page = query["page"], query["per_page"]
+    found = await call.services.subscriptions.list_page(call.user, page, per_page, call.guard)
+    answer: dict[str, Any] = {"subscriptions": []}
+    if call.request.query_params.keys() & {"page", "per_page"}:
+        pages = total_pages(found.total, per_page)
+        answer = {"total": found.total, "total_pages": pages, "per_page": per_page, "current_page": page, **answer}
+    head = encode(answer)
+    parts: list[bytes] = []
+    size = 0
+    for topic, packed in found.topics:
+        parts.append(encode(_topic(topic.decode(), decode_subscriptions(packed))))
+        size += len(topic) + len(packed)
+        if size >= YIELD_BYTES:
+            size = 0
+            await asyncio.sleep(0)
+    return raw_json_response(b"".join((head[:-2], b",".join(parts), b"]}")))
 
 
 async def get(call: Call) -> Response:
@@ -97,7 +122,7 @@ async def _set(call: Call, topic: str, status: Status, categories: list[dict[str
     try:
         found = await call.services.subscriptions.set(call.user, topic, status, reasons, call.guard)
     except TooManyError as problem:
-        name = "topic" if problem.what == "topics" else "categories"
+        name = "topic" if problem.what in ("topics", BYTES_IN_ALL) else "categories"
         raise invalid(f"Param 'subscription.{name}' would leave the user with {problem}") from None
     return _answer(topic, found)
 

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -28,7 +29,15 @@ MAX_CATEGORIES = 250
 (measured, with the longest names in ASCII), about half the write buffer of a connection."""
 
 MAX_TOPICS = 5_000
-"""Topics of one user: all of them are listed in one answer (measured: 30 ms)."""
+"""Topics of one user."""
+
+MAX_TOPIC_BYTES = 100_000
+"""Of one topic of a user, with its categories and reasons: MAX_CATEGORIES of them with the longest names and reasons in
+ASCII. Every notification of the topic reads it."""
+
+BYTES_IN_ALL = "bytes of topics, categories and reasons"
+MAX_SUBSCRIPTION_BYTES = 1_000_000
+"""Of all topics of a user: MAX_TOPICS of 200 bytes each."""
 
 RECORDED_SECONDS = 300.0
 RECORDED_CATEGORIES = 10_000
@@ -41,12 +50,19 @@ _encode = msgspec.json.encode
 
 
 class TooManyError(Exception):
-    """A user would have more of something than fits. Nothing was written. `what` is its plural."""
+    """A user would have more of something than fits. Nothing was written. `what` says of what, in the plural."""
 
     def __init__(self, what: str, most: int):
         super().__init__(f"more than {most} {what}")
         self.what = what
         self.most = most
+
+
+class SubscriptionPage(NamedTuple):
+    """How many topics there are in all, and those of a page, each to be decoded by `decode_subscriptions`."""
+
+    total: int
+    topics: Sequence[tuple[bytes, bytes]]
 
 
 class CategoryStore:
@@ -121,15 +137,16 @@ class SubscriptionStore:
         self._client = client
         self._functions = UserFunctions(client)
 
-    async def all(self, user: User, guard: Guard = UNGUARDED) -> dict[str, dict[str, Subscription]]:
-        """Give what a user said about topics."""
-        found = _pairs(await self._functions.read(user, guard, "read_subscriptions"))
-        return {topic.decode(): _subscriptions(packed) for topic, packed in found}
+    async def list_page(self, user: User, page: int, per_page: int, guard: Guard = UNGUARDED) -> SubscriptionPage:
+        """Read a page of the topics that a user said something about, by name; `page` counts from 1."""
+        found = sorted(_pairs(await self._functions.read(user, guard, "read_subscriptions")))
+        first = (page - 1) * per_page
+        return SubscriptionPage(len(found), found[first : first + per_page])
 
     async def of_topic(self, user: User, topic: str, guard: Guard = UNGUARDED) -> dict[str, Subscription]:
         """Give what a user said about one topic: nothing, or something about some categories."""
         found = await self._functions.read(user, guard, "read_subscriptions", topic)
-        return _subscriptions(found[1]) if found else {}
+        return decode_subscriptions(found[1]) if found else {}
 
     async def set(
         self, user: User, topic: str, status: Status, reasons: Mapping[str, str], guard: Guard = UNGUARDED
@@ -175,14 +192,18 @@ class SubscriptionStore:
         self, user: User, topic: str, status: Status, reasons: Mapping[str, str], guard: Guard
     ) -> dict[str, Subscription]:
         words = [part for word in reasons.items() for part in word]
-        limits = (MAX_TOPICS, MAX_CATEGORIES)
+        limits = (MAX_TOPICS, MAX_CATEGORIES, MAX_TOPIC_BYTES, MAX_SUBSCRIPTION_BYTES)
         arguments: tuple[Argument, ...] = (topic, status.code, *limits, *words)
         answer = await self._functions.call(user, guard, "set_subscriptions", *arguments)
         if answer == -1:
             raise TooManyError("topics", MAX_TOPICS)
         if answer == -2:
             raise TooManyError("categories", MAX_CATEGORIES)
-        return _subscriptions(answer)
+        if answer == -3:
+            raise TooManyError("bytes of categories and reasons in the topic", MAX_TOPIC_BYTES)
+        if answer == -4:
+            raise TooManyError(BYTES_IN_ALL, MAX_SUBSCRIPTION_BYTES)
+        return decode_subscriptions(answer)
 
     async def _add(self, user: User, topic: str) -> tuple[int, bool]:
         """Put a user into the topic's index; give the claim, and whether the user was not there."""
@@ -203,7 +224,8 @@ def _preferences(flat: Sequence[bytes]) -> dict[str, Preference]:
     return {category.decode(): Preference.decode(code.decode()) for category, code in _pairs(flat)}
 
 
-def _subscriptions(packed: bytes) -> dict[str, Subscription]:
+def decode_subscriptions(packed: bytes) -> dict[str, Subscription]:
+    """Read what the store holds of a topic."""
     words = msgspec.json.decode(packed, type=dict[str, tuple[str, str]])
     return {category: Subscription(Status.decode(status), reason) for category, (status, reason) in words.items()}
 

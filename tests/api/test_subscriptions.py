@@ -1,5 +1,6 @@
 """Topic subscriptions over REST: subscribing, unsubscribing, and what reaches the inbox then."""
 
+import json
 from typing import Any
 from urllib.parse import quote
 
@@ -179,6 +180,50 @@ async def test_a_topic_has_so_many_categories_and_no_more(inbox: Inbox) -> None:
 
 
 # ---- what reaches the inbox
+
+
+async def test_a_list_is_paged_by_name_where_a_page_is_asked_for(inbox: Inbox) -> None:
+    for topic in ("c", "a", "b"):
+        await subscribe(inbox, topic, all_of_it=None)
+    second = await inbox.get("/subscriptions?per_page=2&page=2")
+    numbers = {name: second.pop(name) for name in ("total", "total_pages", "per_page", "current_page")}
+    assert numbers == {"total": 3, "total_pages": 2, "per_page": 2, "current_page": 2}
+    assert [topic["topic"] for topic in second["subscriptions"]] == ["c"]
+    first = await inbox.get("/subscriptions?per_page=2")
+    assert [topic["topic"] for topic in first["subscriptions"]] == ["a", "b"]
+    assert (await inbox.get("/subscriptions?page=9"))["subscriptions"] == []
+
+
+@pytest.mark.parametrize("query", ["per_page=0", "per_page=5001", "page=0", "page=x"])
+async def test_a_page_of_subscriptions_that_makes_no_sense_is_refused(inbox: Inbox, query: str) -> None:
+    response = await inbox.request("GET", f"/subscriptions?{query}")
+    assert response.status_code == 422
+    assert f"Param '{query.partition('=')[0]}'" in messages(response)[0]
+
+
+async def test_a_user_cannot_store_more_than_a_megabyte_and_the_refusal_names_the_bound(inbox: Inbox) -> None:
+    headers = {**inbox.headers, "X-MAGICBELL-API-SECRET": ADMIN["X-MAGICBELL-API-SECRET"]}
+    categories = [{"slug": f"{number:03}" + "c" * 97, "reason": "r" * 250} for number in range(250)]
+    for number in range(12):
+        body = {"subscription": {"topic": f"t{number}", "categories": categories}}
+        response = await inbox.request("POST", "/subscriptions", headers, json=body)
+        if response.status_code != 200:
+            break
+    assert response.status_code == 422
+    expected = "would leave the user with more than 1000000 bytes of topics, categories and reasons"
+    assert messages(response) == [f"Param 'subscription.topic' {expected}"]
+    listed = await inbox.get("/subscriptions")
+    assert len(listed["subscriptions"]) == number
+    assert len(json.dumps(listed)) < 2_000_000
+
+
+async def test_a_topic_of_more_bytes_than_one_may_have_is_refused(inbox: Inbox) -> None:
+    categories = [{"slug": f"{number:03}" + "ü" * 97, "reason": "ä" * 250} for number in range(250)]
+    body = {"subscription": {"topic": "t", "categories": categories}}
+    response = await inbox.request("POST", "/subscriptions", json=body)
+    assert response.status_code == 422
+    expected = "would leave the user with more than 100000 bytes of categories and reasons in the topic"
+    assert messages(response) == [f"Param 'subscription.categories' {expected}"]
 
 
 async def test_the_unsubscribed_category_of_a_topic_reaches_the_inbox_no_more(inbox: Inbox) -> None:

@@ -7,17 +7,30 @@ import pytest
 from redis.crc import key_slot
 
 from gateway.domain.event import Position
-from gateway.domain.preferences import Channel, Preference, Status
-from gateway.domain.principal import ProjectId
+from gateway.domain.preferences import Channel, Preference, Status, Subscription
+from gateway.domain.principal import ProjectId, User
 from gateway.store import keys, preferences
 from gateway.store.devices import Device, DeviceStore
 from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention
-from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore, TooManyError
+from gateway.store.preferences import (
+    CategoryStore,
+    PreferenceStore,
+    SubscriptionStore,
+    TooManyError,
+    decode_subscriptions,
+)
 from tests.store.conftest import InspectedClient, at, new_user
 from tests.store.test_directory import Clock
 from tests.store.test_inbox import content
 
 OFF = {Channel.IN_APP: False}
+
+
+async def all_of(subscriptions: SubscriptionStore, user: User) -> dict[str, dict[str, Subscription]]:
+    """Give what a user said about topics."""
+    page = await subscriptions.list_page(user, 1, 10_000)
+    assert page.total == len(page.topics)
+    return {topic.decode(): decode_subscriptions(packed) for topic, packed in page.topics}
 
 
 @pytest.fixture
@@ -152,7 +165,56 @@ async def test_too_many_topics_or_categories_of_one_are_refused(
         await subscriptions.set(user, "t", Status.UNSUBSCRIBED, {"*": ""})
     with pytest.raises(TooManyError, match="more than 1 topics"):
         await subscriptions.set(user, "other", Status.UNSUBSCRIBED, {"*": ""})
-    assert await subscriptions.all(user) == {"t": before}
+    assert await all_of(subscriptions, user) == {"t": before}
+
+
+async def test_a_topic_takes_so_many_bytes_and_no_more(
+    subscriptions: SubscriptionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preferences, "MAX_TOPIC_BYTES", 100)
+    user = new_user()
+    before = await subscriptions.set(user, "t", Status.SUBSCRIBED, {"a": "x" * 60})
+    with pytest.raises(TooManyError, match="more than 100 bytes of categories and reasons in the topic"):
+        await subscriptions.set(user, "t", Status.SUBSCRIBED, {"b": "x" * 60})
+    assert await all_of(subscriptions, user) == {"t": before}
+
+
+async def test_all_topics_of_a_user_take_so_many_bytes_and_no_more(
+    subscriptions: SubscriptionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preferences, "MAX_SUBSCRIPTION_BYTES", 200)
+    user = new_user()
+    for topic in ("t1", "t2"):
+        await subscriptions.set(user, topic, Status.SUBSCRIBED, {"a": "x" * 60})
+    for topic in ("t1", "t3"):
+        with pytest.raises(TooManyError, match="more than 200 bytes of topics, categories and reasons"):
+            await subscriptions.set(user, topic, Status.SUBSCRIBED, {"b": "x" * 60})
+    assert (await all_of(subscriptions, user)).keys() == {"t1", "t2"}
+
+
+async def test_what_a_user_takes_back_makes_room(
+    subscriptions: SubscriptionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preferences, "MAX_SUBSCRIPTION_BYTES", 200)
+    user = new_user()
+    for round_number in range(5):
+        for topic in ("t1", "t2"):
+            await subscriptions.set(user, topic, Status.SUBSCRIBED, {"a": "x" * 60})
+        await subscriptions.set(user, "t1", Status.SUBSCRIBED, {"a": f"{round_number}"})
+        assert await subscriptions.delete(user, "t1")
+        assert await subscriptions.delete(user, "t2")
+    assert await all_of(subscriptions, user) == {}
+
+
+async def test_who_has_all_that_a_user_may_have_can_still_unsubscribe_and_subscribe_again(
+    subscriptions: SubscriptionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preferences, "MAX_SUBSCRIPTION_BYTES", 90)
+    user = new_user()
+    await subscriptions.set(user, "t", Status.SUBSCRIBED, {"a": "x" * 70})
+    for status, category in ((Status.UNSUBSCRIBED, "a"), (Status.SUBSCRIBED, "a"), (Status.UNSUBSCRIBED, "*")):
+        found = await subscriptions.set(user, "t", status, {category: ""})
+        assert found["a"].status is status
 
 
 # ---- the decision

@@ -32,6 +32,7 @@ from tests.servers import RedisServer
 from tests.store.conftest import at, new_user
 from tests.store.model import Inbox
 from tests.store.test_inbox import content
+from tests.store.test_preferences import all_of
 
 CATEGORIES = ["", "a", "b:1", "ü}", "1"]
 TOPICS = ["t", "/a", '"{}']
@@ -171,7 +172,7 @@ def test_the_functions_agree_with_the_rules(run: Callable[[Any], None], sequence
                     known = model.subscriptions.pop(topic, None) is not None
                     assert await stores.subscriptions.delete(user, topic) is known, step
         assert await stores.preferences.read(user) == model.preferences
-        assert await stores.subscriptions.all(user) == model.subscriptions
+        assert await all_of(stores.subscriptions, user) == model.subscriptions
         for topic in TOPICS:
             assert await stores.subscriptions.of_topic(user, topic) == model.subscriptions.get(topic, {})
 

@@ -81,20 +81,21 @@ local function read_subscriptions(keys, args)
 end
 
 -- KEYS  user
--- ARGV  topic, 1 subscribe or 0 unsubscribe, max_topics, max_categories of a topic
+-- ARGV  topic, 1 subscribe or 0 unsubscribe, max_topics, max_categories of a topic, max_bytes of a topic, and of all
 --       for each category: name, reason ("" leaves the one there is)
--- ->    JSON {category: [status, reason]}; or -1 too many topics, -2 too many categories, and then nothing was written
+-- ->    JSON {category: [status, reason]}; or -1 too many topics, -2 too many categories, -3 too many bytes in the topic,
+--       -4 too many bytes in all, and then nothing was written
 local function set_subscriptions(keys, args)
-  local key, topic, status = keys[1] .. SUBSCRIPTIONS, args[1], args[2]
+  local user, key, topic, status = keys[1], keys[1] .. SUBSCRIPTIONS, args[1], args[2]
   local packed = redis.call('HGET', key, topic)
   if not packed and redis.call('HLEN', key) >= tonumber(args[3]) then return -1 end
   local subscriptions = packed and cjson.decode(packed) or {}
-  for i = 5, #args, 2 do
+  for i = 7, #args, 2 do
     if args[i] == '*' then
       for _, known in pairs(subscriptions) do known[1] = status end
     end
   end
-  for i = 5, #args, 2 do
+  for i = 7, #args, 2 do
     local known = subscriptions[args[i]]
     local reason = args[i + 1] ~= '' and args[i + 1] or known and known[2] or ''
     subscriptions[args[i]] = { status, reason }
@@ -102,16 +103,29 @@ local function set_subscriptions(keys, args)
   local size = 0
   for _ in pairs(subscriptions) do size = size + 1 end
   if size > tonumber(args[4]) then return -2 end
-  packed = cjson.encode(subscriptions)
-  redis.call('HSET', key, topic, packed)
-  return packed
+  local before, after = packed and #topic + #packed or 0, cjson.encode(subscriptions)
+  local bytes = redis.call('HGET', user, 'subscription_bytes') or 0
+  local grown = #topic + #after - before
+  -- Whoever has too much already may still say no to all of a topic.
+  if not (packed and status == '0' and #args == 8 and args[7] == '*') and grown > 0 then
+    if #topic + #after > tonumber(args[5]) then return -3 end
+    if bytes + grown > tonumber(args[6]) then return -4 end
+  end
+  redis.call('HSET', key, topic, after)
+  redis.call('HSET', user, 'subscription_bytes', integer(bytes + grown))
+  return after
 end
 
 -- KEYS  user
 -- ARGV  topic
 -- ->    1, or 0 when nothing was said about it
 local function delete_subscriptions(keys, args)
-  return redis.call('HDEL', keys[1] .. SUBSCRIPTIONS, args[1])
+  local user, topic = keys[1], args[1]
+  local packed = redis.call('HGET', user .. SUBSCRIPTIONS, topic)
+  if not packed then return 0 end
+  redis.call('HDEL', user .. SUBSCRIPTIONS, topic)
+  redis.call('HINCRBY', user, 'subscription_bytes', -#topic - #packed)
+  return 1
 end
 
 -- What a project sends, in its own slot.
