@@ -6,7 +6,6 @@ import gc
 import os
 import random
 import secrets
-import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -44,7 +43,7 @@ from gateway.store.sweeps import SweepStore
 from gateway.store.tokens import TokenStore
 from gateway.store.topology import Topology
 from gateway.store.workspaces import WorkspaceStore
-from gateway.telemetry import log
+from gateway.tasks import keep_running
 from gateway.workspace_auth import WorkspaceAuthenticator, WorkspaceTokens
 
 LAST_ANSWERS_SECONDS = 2.0
@@ -130,13 +129,12 @@ class Worker:
         with contextlib.suppress(StoreUnavailableError):
             await self.client.load()  # later calls load it too: Redis may come up after us
         tasks = [
-            asyncio.create_task(self.hub.run(), name="hub"),
-            asyncio.create_task(self.jobs.run(), name="jobs"),
-            asyncio.create_task(self.sweeps.run(), name="sweeps"),
+            asyncio.create_task(keep_running("hub", self.hub.run), name="hub"),
+            asyncio.create_task(keep_running("jobs", self.jobs.run), name="jobs"),
+            asyncio.create_task(keep_running("sweeps", self.sweeps.run), name="sweeps"),
         ]
-        activity = asyncio.create_task(self.activity.run(self.hub.users), name="active_users")
-        for task in (*tasks, activity):
-            task.add_done_callback(_end_with)
+        counting = partial(self.activity.run, self.hub.users)
+        activity = asyncio.create_task(keep_running("active-users", counting), name="active_users")
         try:
             with contextlib.suppress(TimeoutError):
                 # Who comes a moment before we hear Redis would be sent away. If it does not come up they are, in time.
@@ -159,7 +157,7 @@ class Worker:
 
     def _on_control(self, message: bytes) -> None:
         """Forget what another node says has changed; everything when some message may have been missed."""
-        match message.decode().split(" "):
+        match message.decode(errors="replace").split(" "):
             case [word] if word == CONTROL_JOBS:
                 self.jobs.wake()
             case [word, project_id, user_id] if word == CONTROL_USER:
@@ -181,13 +179,6 @@ class Worker:
         if self.hub.draining:
             return "draining"
         return "" if self.link.healthy else "redis_unavailable"
-
-
-def _end_with(task: "asyncio.Task[None]") -> None:
-    """End this worker, a part of which is dead: the supervisor starts another."""
-    if not task.cancelled() and task.exception() is not None:
-        log.critical(f"{task.get_name()}_died", exc_info=task.exception())
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Server(uvicorn.Server):

@@ -28,6 +28,13 @@ GAPS = Counter("inbox_gaps_healed", "Log reads after a live event that did not f
 RESYNCS = Counter("inbox_resyncs", "Users whose log was read again after the subscription was interrupted.")
 REDIS_CALLS = Counter("inbox_redis_calls", "Calls of Redis functions; several may share a round trip.", ["function"])
 REDIS_ERRORS = Counter("inbox_redis_errors", "Round trips to Redis that failed.")
+STORE_PROBLEM = Gauge(
+    "inbox_store_problem",
+    "1 while the store fails for this cause, by the code that clients get; 0 once it does not.",
+    ["cause"],
+    multiprocess_mode="livemax",
+)
+TASK_FAILURES = Counter("inbox_task_failures", "Times a long-running task failed and was started again.", ["task"])
 PROBE_SECONDS = Gauge(
     "inbox_pubsub_delay_seconds",
     "How long the last canary took through Redis pub/sub.",

@@ -13,8 +13,8 @@ import random
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 
-from gateway.store.client import StoreUnavailableError
-from gateway.store.jobs import Claim, ClaimLostError, Job, JobQueue, Kind, Step
+from gateway.store.jobs import BrokenEntryError, Claim, ClaimLostError, Job, JobQueue, Kind, Step
+from gateway.store.problems import StoreDataError, StoreUnavailableError
 from gateway.telemetry import JOBS_FINISHED, JOBS_RUNNING, log
 
 MAX_RUNNING = 4
@@ -31,6 +31,9 @@ MAX_ATTEMPTS = 5
 
 RETRY_MS = 500
 """How long a job rests after its work failed; twice as long each time."""
+
+BROKEN_RETRY_MS = 30_000
+"""How long a job rests whose record cannot be read: it may be mended, and keeps nobody up until then."""
 
 RELEASE_SECONDS = 1.0
 """How long a worker that stops tries to leave its jobs to others at once; else they wait for the lease."""
@@ -66,7 +69,11 @@ class JobRunner:
 
     async def _claim_all(self, tasks: asyncio.TaskGroup) -> None:
         while self._running < MAX_RUNNING:
-            claim = await self._queue.claim()
+            try:
+                claim = await self._queue.claim()
+            except BrokenEntryError as broken:
+                log.error("job_entry_broken", entry=broken.entry, outcome="removed from the queue")
+                continue
             if claim is None:
                 return
             self._running += 1
@@ -77,13 +84,23 @@ class JobRunner:
         JOBS_RUNNING.inc()
         try:
             while True:
-                with contextlib.suppress(StoreUnavailableError):
+                try:
                     await self._attempt(claim)
                     return
-                # What was saved, and whether the job is still ours, is up to the record when Redis is back.
-                await asyncio.sleep(POLL_SECONDS * random.uniform(0.25, 0.75))
+                except StoreDataError:
+                    raise
+                except StoreUnavailableError:
+                    # What was saved, and whether the job is still ours, is up to the record when Redis is back.
+                    await asyncio.sleep(POLL_SECONDS * random.uniform(0.25, 0.75))
         except ClaimLostError:
             log.info("job_lost", project=claim.project_id, job=claim.job_id)
+        except StoreDataError as problem:
+            log.error("job_record_broken", project=claim.project_id, job=claim.job_id, problem=problem.detail)
+            await self._leave(claim, BROKEN_RETRY_MS)
+        except Exception:
+            # A mistake of ours about one job must not end the others.
+            log.exception("job_failed", project=claim.project_id, job=claim.job_id)
+            await self._leave(claim, BROKEN_RETRY_MS)
         except asyncio.CancelledError:
             await self._leave(claim)
             raise
@@ -125,11 +142,11 @@ class JobRunner:
         await self._queue.finish(job)
         JOBS_FINISHED.labels(job.kind.value).inc()
 
-    async def _leave(self, claim: Claim) -> None:
+    async def _leave(self, claim: Claim, after_ms: int = 0) -> None:
         """Spare others the wait for the lease, should Redis answer."""
         with contextlib.suppress(StoreUnavailableError, TimeoutError):
             async with asyncio.timeout(RELEASE_SECONDS):
-                await self._queue.release(claim)
+                await self._queue.release(claim, after_ms)
 
 
 def _heed_cancellation() -> None:

@@ -59,20 +59,23 @@ class Access:
             changed, self._changed_projects = self._changed_projects, set()
             perhaps, self._perhaps_changed_projects = self._perhaps_changed_projects, set()
             try:
-                projects = await self._projects_to_check(changed, perhaps)
-            except StoreUnavailableError:
+                await self._check(await self._projects_to_check(changed, perhaps))
+            except Exception as problem:
                 self._changed_projects |= changed
                 self._perhaps_changed_projects |= perhaps
                 self._project_changed.set()
+                if not isinstance(problem, StoreUnavailableError):
+                    raise
                 await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))
-                continue
-            feeds = [feed for feed in self._feeds.values() if feed.api_key in projects]
-            connections = [connection for feed in feeds for connection in feed.connections]
-            for number, connection in enumerate(connections):
-                if connection.feed is not None:
-                    self.check_ground(connection, projects[connection.feed.api_key])
-                if number % CHECKS_IN_ONE_GO == CHECKS_IN_ONE_GO - 1:
-                    await asyncio.sleep(0)
+
+    async def _check(self, projects: Mapping[str, Project | None]) -> None:
+        feeds = [feed for feed in self._feeds.values() if feed.api_key in projects]
+        connections = [connection for feed in feeds for connection in feed.connections]
+        for number, connection in enumerate(connections):
+            if connection.feed is not None:
+                self.check_ground(connection, projects[connection.feed.api_key])
+            if number % CHECKS_IN_ONE_GO == CHECKS_IN_ONE_GO - 1:
+                await asyncio.sleep(0)
 
     async def _projects_to_check(self, changed: set[str], perhaps: set[str]) -> dict[str, Project | None]:
         served = {feed.api_key for feed in self._feeds.values()}

@@ -31,10 +31,10 @@ from gateway.live.wheel import Wheel
 from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.activity import ActiveUsers
-from gateway.store.client import StoreUnavailableError
 from gateway.store.inbox import InboxStore
-from gateway.store.problems import StoreDataError
+from gateway.store.problems import StoreDataError, StoreUnavailableError
 from gateway.store.pubsub import PubSubLink
+from gateway.tasks import keep_running
 from gateway.telemetry import DELIVERED, DELIVERY_SECONDS, RESYNCS, SUBSCRIBED_USERS, log
 
 TICK_SECONDS = 0.25
@@ -119,10 +119,13 @@ class Hub:
     async def run(self) -> None:
         """Serve until cancelled."""
         async with asyncio.TaskGroup() as self._tasks:
-            self._tasks.create_task(self._link.run(), name="pubsub-link")
-            self._tasks.create_task(self._tick(), name="hub-tick")
-            self._tasks.create_task(self.access.run(), name="hub-access")
-            self._tasks.create_task(self._resync_in_turn(), name="hub-resync")
+            for name, work in (
+                ("pubsub-link", self._link.run),
+                ("hub-tick", self._tick),
+                ("hub-access", self.access.run),
+                ("hub-resync", self._resync_in_turn),
+            ):
+                self._tasks.create_task(keep_running(name, work), name=name)
 
     def users(self) -> Iterator[User]:
         """Give the users who are connected."""
@@ -291,8 +294,8 @@ class Hub:
         except ApiError as error:
             code = _CLOSE_CODES.get(error.code, CloseCode.UNAUTHORIZED)
             connection.carry_out(session.refused(code, error.problems[0]))
-        except StoreUnavailableError:
-            connection.carry_out(session.refused(CloseCode.TRY_AGAIN_LATER, retry_after_ms=retry_after_ms()))
+        except StoreUnavailableError as problem:
+            connection.carry_out(session.refused(_try_again(problem), retry_after_ms=retry_after_ms()))
         else:
             self._activity.seen(principal.user)
             for effect in session.authenticated(principal.expires_at):
@@ -321,7 +324,7 @@ class Hub:
         elif feed.subscription is not None:
             await asyncio.shield(feed.subscription)
         if feed is not self._feeds.get(channel):
-            raise StoreUnavailableError("the subscription failed")
+            raise StoreUnavailableError(detail="the subscription failed")
         return True
 
     async def _subscribe(self, feed: Feed, done: "asyncio.Future[None]") -> None:
@@ -362,8 +365,8 @@ class Hub:
             self._renewal_refused(connection, before, error)
         except (TokenRevokedError, UserDeletedError):
             self._renewal_refused(connection, before, api_error(ErrorCode.TOKEN_REVOKED))
-        except StoreUnavailableError:
-            self._renewal_refused(connection, before, api_error(ErrorCode.REDIS_UNAVAILABLE))
+        except StoreUnavailableError as problem:
+            self._renewal_refused(connection, before, api_error(problem.code, problem.cause))
         else:
             if session.closed:
                 return  # its deadline is that of the cut, or it has none any more
@@ -425,10 +428,8 @@ class Hub:
                 connection.carry_out(connection.session.log_read(page))
 
     def _read_failed(self, connections: list[Connection], problem: StoreUnavailableError) -> None:
-        broken = isinstance(problem, StoreDataError)
-        code = CloseCode.INTERNAL_ERROR if broken else CloseCode.TRY_AGAIN_LATER
         for connection in connections:
-            connection.carry_out(connection.session.log_unavailable(retry_after_ms(), code))
+            connection.carry_out(connection.session.log_unavailable(retry_after_ms(), _try_again(problem)))
         self._spawn(self._retry(connections), connections)
 
     async def _retry(self, connections: list[Connection]) -> None:
@@ -496,3 +497,8 @@ class Hub:
                 self._schedule(connection)
             if number % CHECKS_IN_ONE_GO == CHECKS_IN_ONE_GO - 1:
                 await asyncio.sleep(0)
+
+
+def _try_again(problem: StoreUnavailableError) -> CloseCode:
+    """Return the code with which a connection ends that the store kept from opening; it may come back."""
+    return CloseCode.INTERNAL_ERROR if isinstance(problem, StoreDataError) else CloseCode.TRY_AGAIN_LATER

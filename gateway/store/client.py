@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 
 from gateway.store import library
 from gateway.store.link import LinkTimeoutError, NotReplicatedError
-from gateway.store.problems import StoreFullError as StoreFullError
+from gateway.store.problems import BrokenRecords, StoreDataError, explained
 from gateway.store.problems import StoreUnavailableError as StoreUnavailableError
-from gateway.store.problems import explained
 from gateway.store.topology import Node, Topology, life_key, slot_of
 from gateway.store.wire import Argument as Argument
 from gateway.store.wire import ReplyError, WireLostError, WireRefusedError, pack
@@ -38,8 +37,9 @@ Call = tuple[str, str, Sequence[Argument]]
 
 
 class _Command(NamedTuple):
-    """The key that names a command's slot, the command, packed, and whether it writes what must last."""
+    """Its name or its function's, the key of its slot, all of it packed, and whether it writes what must last."""
 
+    name: str
     key: str | bytes
     packed: bytes
     writes: bool
@@ -59,6 +59,7 @@ class FunctionClient:
     def __init__(self, topology: Topology):
         self.topology = topology
         self._counters: dict[str, Any] = {}
+        self._broken = BrokenRecords()
 
     async def call(self, function: str, key: str, *arguments: Argument) -> Any:
         """Run one function in the slot of `key`. Raises StoreUnavailableError."""
@@ -69,14 +70,14 @@ class FunctionClient:
 
         Raises StoreUnavailableError; some of the calls may have run by then.
         """
-        if not calls:
-            return []
-        commands: list[_Command] = []
-        for function, key, arguments in calls:
-            self._count(function)
-            packed = pack(("FCALL", library.qualified(function), *self._names(key), *arguments))
-            commands.append(_Command(key, packed, function in library.RECORDING))
-        return await self._run(commands)
+        return await self._run([self._function(call) for call in calls]) if calls else []
+
+    async def call_each(self, calls: Sequence[Call]) -> list[Any | StoreDataError]:
+        """Run several functions as `call_many` does; in place of an answer stands what is wrong with a record.
+
+        Raises StoreUnavailableError for any other trouble.
+        """
+        return await self._run([self._function(call) for call in calls], spare_broken=True) if calls else []
 
     async def command(self, *words: Argument) -> Any:
         """Run a command of Redis's own, whose first argument is its key. Raises StoreUnavailableError."""
@@ -88,7 +89,10 @@ class FunctionClient:
         Raises StoreUnavailableError; some of them may have run by then.
         """
         return await self._run(
-            [_Command(_key(command), pack(command), command[0] not in _UNREPLICATED) for command in commands]
+            [
+                _Command(str(command[0]), _key(command), pack(command), command[0] not in _UNREPLICATED)
+                for command in commands
+            ]
         )
 
     async def scan(self, cursor: int, pattern: str, count: int) -> tuple[int, list[bytes]]:
@@ -106,7 +110,7 @@ class FunctionClient:
             command = pack(("SCAN", inner, "MATCH", pattern, "COUNT", count))
             (reply,) = await nodes[number].link.request(command)
         except (WireLostError, LinkTimeoutError) as problem:
-            raise _unavailable(problem) from problem
+            raise unavailable(problem) from problem
         if isinstance(reply, ReplyError):
             raise _failure(reply)
         following = int(reply[0])
@@ -126,7 +130,7 @@ class FunctionClient:
             for node in self.topology.nodes:
                 await _load(node)
         except (WireLostError, LinkTimeoutError) as problem:
-            raise _unavailable(problem) from problem
+            raise unavailable(problem) from problem
 
     async def note_life(self, node: Node) -> None:
         """Have a server that was promoted keep that in its data, for after a restart. Raises StoreUnavailableError."""
@@ -149,23 +153,35 @@ class FunctionClient:
                 found[node.name] = {name: value for name, colon, value in lines if colon}
             return found
         except (WireLostError, LinkTimeoutError) as problem:
-            raise _unavailable(problem) from problem
+            raise unavailable(problem) from problem
 
     def close(self) -> None:
         """Drop every connection."""
         self.topology.close()
 
-    async def _run(self, commands: Sequence[_Command]) -> list[Any]:
+    def _function(self, call: Call) -> _Command:
+        function, key, arguments = call
+        self._count(function)
+        packed = pack(("FCALL", library.qualified(function), *self._names(key), *arguments))
+        return _Command(function, key, packed, function in library.RECORDING)
+
+    async def _run(self, commands: Sequence[_Command], spare_broken: bool = False) -> list[Any]:
         """Send each command to the server of its key, again where that moved or has to learn the library first."""
         try:
             replies = await self._answers(commands)
         except _TROUBLE as problem:
             if self.topology.clustered and not isinstance(problem, NotReplicatedError):
                 self.topology.refresh_soon()  # a replica may take over from who hangs
-            raise _unavailable(problem) from problem
-        for reply in replies:
+            raise unavailable(problem) from problem
+        for index, reply in enumerate(replies):
             if isinstance(reply, ReplyError):
-                raise _failure(reply)
+                failure = _failure(reply)
+                if isinstance(failure, StoreDataError):
+                    self._broken.report(commands[index].name, commands[index].key, failure)
+                    if spare_broken:
+                        replies[index] = failure
+                        continue
+                raise failure
         return replies
 
     async def _answers(self, commands: Sequence[_Command]) -> list[Any]:
@@ -319,7 +335,8 @@ def _is_missing(reply: Any) -> bool:
     return isinstance(reply, ReplyError) and "Function not found" in str(reply)
 
 
-def _unavailable(problem: _Trouble) -> StoreUnavailableError:
+def unavailable(problem: _Trouble) -> StoreUnavailableError:
+    """Return what to raise when there was no answer."""
     REDIS_ERRORS.inc()
     if isinstance(problem, WireRefusedError):
         return explained(problem.reply)

@@ -6,7 +6,8 @@ from typing import Any
 from gateway.domain.guard import UNGUARDED, Guard, RateLimitedError, TokenRevokedError, UserDeletedError
 from gateway.domain.principal import User
 from gateway.store import keys
-from gateway.store.client import Argument, FunctionClient, StoreFullError
+from gateway.store.client import Argument, FunctionClient
+from gateway.store.problems import StoreWritesRefusedError
 from gateway.telemetry import RATE_LIMIT_FAILURES
 
 
@@ -28,7 +29,7 @@ class UserFunctions:
         if guard.allowance is not None:
             try:
                 return await self.call(user, guard, function, *arguments)
-            except StoreFullError:
+            except StoreWritesRefusedError:
                 # Counting writes; a limiter that cannot count lets the call pass.
                 RATE_LIMIT_FAILURES.inc()
         uncounted = Guard(None, guard.token_id, guard.issued_at)

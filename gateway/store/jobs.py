@@ -14,6 +14,7 @@ The lease only spares work: that two workers at one job do no harm is up to the 
 latest claim alone. A worker that dies leaves an entry that can be claimed when the lease is over.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,8 @@ from gateway.domain.principal import ProjectId, UserId
 from gateway.domain.retention import ItemRetention
 from gateway.store import keys
 from gateway.store.client import Argument, FunctionClient
+from gateway.store.problems import StoreDataError
+from gateway.telemetry import log
 
 CONTROL_JOBS = "jobs"
 """The control message that says that a job waits."""
@@ -66,6 +69,14 @@ class Kind(Enum):
 
 class ClaimLostError(Exception):
     """Another worker has taken the job over, or it is gone."""
+
+
+class BrokenEntryError(Exception):
+    """The queue held what is no job. It was removed."""
+
+    def __init__(self, entry: str):
+        super().__init__(entry)
+        self.entry = entry
 
 
 class Claim(NamedTuple):
@@ -165,7 +176,7 @@ class JobStore:
     async def read(self, kind: Kind, project_id: ProjectId, job_id: str) -> Record | None:
         """Look at a job; None when there is none of this kind."""
         answer = await self._client.call("read_job", keys.job(project_id, job_id))
-        record = _record(answer) if answer is not None else None
+        record = _record(job_id, answer) if answer is not None else None
         return record if record is not None and record.kind == kind.value else None
 
     async def list_page(
@@ -179,10 +190,13 @@ class JobStore:
         calls: list[tuple[str, str, Sequence[Argument]]] = [
             ("read_job", keys.job(project_id, name), ()) for name in names
         ]
-        answers = await self._client.call_many(calls) if calls else []
-        return total, [
-            (name, _record(answer)) for name, answer in zip(names, answers, strict=True) if answer is not None
-        ]
+        found: list[tuple[str, Record]] = []
+        for name, answer in zip(names, await self._client.call_each(calls), strict=True):
+            # One whose record cannot be read is named in the log, and must not hide the others.
+            with contextlib.suppress(StoreDataError):
+                if answer is not None and not isinstance(answer, StoreDataError):
+                    found.append((name, _record(name, answer)))
+        return total, found
 
     async def read_reached(
         self, project_id: ProjectId, job_id: str, first: int, count: int
@@ -205,25 +219,32 @@ class JobQueue:
         self._unix = unix
 
     async def claim(self) -> Claim | None:
-        """Take the job that has waited longest, if one waits."""
+        """Take the job that has waited longest, if one waits. Raises BrokenEntryError."""
         answer = await self._client.call("claim_job", keys.JOB_QUEUE, self._now_ms(), LEASE_MS)
         if answer is None:
             return None
-        project_id, _, job_id = answer[0].decode().partition(" ")
-        return Claim(ProjectId(project_id), job_id, int(answer[1]))
+        project_id, _, job_id = answer[0].decode(errors="replace").partition(" ")
+        claim = Claim(ProjectId(project_id), job_id, int(answer[1]))
+        if not job_id or claim.entry.encode() != answer[0]:
+            await self._client.call("drop_job", keys.JOB_QUEUE, answer[0], claim.number)
+            raise BrokenEntryError(repr(answer[0][:100]))
+        return claim
 
     async def start(self, claim: Claim) -> Job | None:
         """Begin or go on with a job, again after a failure; None when there is nothing left to do.
 
-        Raises ClaimLostError.
+        Raises ClaimLostError, and StoreDataError for a record that cannot be read.
         """
         answer = await self._client.call("start_job", keys.job(claim.project_id, claim.job_id), claim.number)
         if answer is None or answer[0] == b"processed":
             return None
         if answer[0] == b"lost":
             raise ClaimLostError(claim.entry)
-        kind, payload, cursor, steps, created_ms, attempts = answer
-        return Job(claim, Kind(kind.decode()), payload, cursor.decode(), int(steps), int(created_ms), int(attempts))
+        try:
+            kind, payload, cursor, steps, created_ms, attempts = answer
+            return Job(claim, Kind(kind.decode()), payload, cursor.decode(), int(steps), int(created_ms), int(attempts))
+        except (ValueError, TypeError, AttributeError) as problem:
+            raise _broken(claim.entry, problem) from None
 
     async def read_portion(self, job: Job, index: int) -> bytes | None:
         """Give a portion of what is to be done, counted from 0; None after the last."""
@@ -276,7 +297,15 @@ class JobQueue:
         return math.floor(self._unix() * 1000)
 
 
-def _record(answer: Sequence[Any]) -> Record:
-    kind, payload, status, created_ms, errors, *counts = answer
-    by_name = {name.decode(): int(count) for name, count in zip(counts[::2], counts[1::2], strict=True)}
-    return Record(kind.decode(), bytes(payload), status.decode(), int(created_ms), bytes(errors), by_name)
+def _record(job_id: str, answer: Sequence[Any]) -> Record:
+    try:
+        kind, payload, status, created_ms, errors, *counts = answer
+        by_name = {name.decode(): int(count) for name, count in zip(counts[::2], counts[1::2], strict=True)}
+        return Record(kind.decode(), bytes(payload), status.decode(), int(created_ms), bytes(errors), by_name)
+    except (ValueError, TypeError, AttributeError) as problem:
+        raise _broken(job_id, problem) from None
+
+
+def _broken(job_id: str, problem: Exception) -> StoreDataError:
+    log.error("store_record_broken", job=job_id, problem=str(problem))
+    return StoreDataError("The record of this job cannot be read", f"job {job_id}: {problem}")

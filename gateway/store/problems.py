@@ -6,11 +6,18 @@ the log and the command line.
 """
 
 import re
+import time
 from typing import ClassVar
 
 from gateway.domain.errors import ErrorCode
+from gateway.telemetry import log
 
 MOST_DETAIL_CHARACTERS = 300
+
+SAID_AGAIN_SECONDS = 60.0
+"""How long a broken record is not named in the log again."""
+
+MOST_REMEMBERED = 1000
 
 
 class StoreUnavailableError(Exception):
@@ -19,10 +26,12 @@ class StoreUnavailableError(Exception):
     code: ClassVar[ErrorCode] = ErrorCode.REDIS_UNAVAILABLE
     retry_after_seconds: ClassVar[int] = 1
 
-    def __init__(self, cause: str = "", detail: str = ""):
+    def __init__(self, cause: str = "", detail: str = "", answered: bool = False):
         self.cause = cause or self.code.kind.message
         self.detail = detail or self.cause
         """What the server or the system said, for operators."""
+        self.answered = answered
+        """Whether the server answered, with an error: the connection to it works."""
         super().__init__(self.cause)
 
 
@@ -105,13 +114,33 @@ def explained(reply: str) -> StoreUnavailableError:
     detail = _without_arguments(reply)
     if word in _BY_WORD:
         kind, sentence = _BY_WORD[word]
-        return kind(f"{sentence} ({word})", detail)
+        return kind(f"{sentence} ({word})", detail, answered=True)
     for text, kind, sentence in _BY_TEXT:
         if text in reply:
-            return kind(sentence, detail)
-    return StoreUnavailableError(f"Redis answered with an error ({word or 'unknown'})", detail)
+            return kind(sentence, detail, answered=True)
+    return StoreUnavailableError(f"Redis answered with an error ({word or 'unknown'})", detail, answered=True)
 
 
 def _without_arguments(reply: str) -> str:
     """Return a reply without the arguments that Redis repeats in some: they may be anybody's content."""
     return reply.partition(", with args")[0][:MOST_DETAIL_CHARACTERS]
+
+
+class BrokenRecords:
+    """Names in the log the records that cannot be read, each once in a while."""
+
+    def __init__(self) -> None:
+        self._said_at: dict[tuple[str, str], float] = {}
+
+    def report(self, function: str, key: str | bytes, problem: StoreDataError) -> None:
+        """Take note that a function or command failed on what lies in the slot of a key."""
+        name = key if isinstance(key, str) else key.decode(errors="replace")
+        # The key of an idempotency record ends with what a client chose.
+        name = name.partition(":idempotency:")[0]
+        now = time.monotonic()
+        if now - self._said_at.get((function, name), -SAID_AGAIN_SECONDS) < SAID_AGAIN_SECONDS:
+            return
+        if len(self._said_at) >= MOST_REMEMBERED:
+            self._said_at.clear()
+        self._said_at[(function, name)] = now
+        log.error("store_record_broken", function=function, key=name, problem=problem.detail)

@@ -8,6 +8,7 @@ server ends what is subscribed in it, or answers MOVED; then the channels of thi
 """
 
 import asyncio
+import contextlib
 import random
 import time
 from collections import deque
@@ -17,10 +18,12 @@ from typing import Any
 
 from gateway.settings import Settings
 from gateway.store import keys
-from gateway.store.client import FunctionClient, StoreUnavailableError
+from gateway.store.client import FunctionClient, unavailable
+from gateway.store.problems import StoreUnavailableError, explained
 from gateway.store.topology import Node, slot_of
 from gateway.store.wire import ReplyError, Wire, WireLostError, pack
-from gateway.telemetry import PROBE_SECONDS, log
+from gateway.tasks import Outage, keep_running
+from gateway.telemetry import PROBE_SECONDS
 
 PROBE_INTERVAL_SECONDS = 1.0
 PROBE_TIMEOUT_SECONDS = 3.0
@@ -68,7 +71,7 @@ class PubSubLink:
         """
         ear = self._home(channel)
         if ear is None:
-            raise StoreUnavailableError("the pub/sub connection is down")
+            raise StoreUnavailableError(detail="the pub/sub connection is down")
         await ear.subscribe(channel)
 
     def unsubscribe(self, channel: bytes) -> None:
@@ -90,6 +93,10 @@ class PubSubLink:
                 await self._changed.wait()
         finally:
             self._client.topology.on_change.remove(self._changed.set)
+            # Should this be run again, the channels find new ears.
+            for ear in self._ears.values():
+                self._homeless.update(ear.give_up(ear.channels))
+            self._ears.clear()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -142,7 +149,7 @@ class PubSubLink:
 
     def _new_ear(self, node: Node) -> "_Ear":
         ear = _Ear(self, node, self._client, self._worker_id, self._timeout)
-        ear.task = asyncio.create_task(ear.run(), name=f"pubsub {node.name}")
+        ear.task = asyncio.create_task(keep_running("pubsub", ear.run), name=f"pubsub {node.name}")
         self._tasks.add(ear.task)
         ear.task.add_done_callback(self._tasks.discard)
         return ear
@@ -160,7 +167,7 @@ class _EarWire(Wire):
         if not isinstance(reply, ReplyError):
             self._ear.replied(reply)
         elif not self._ear.redirected(str(reply)):
-            self.end(StoreUnavailableError(str(reply)))
+            self.end(explained(str(reply)))
 
     def on_lost(self) -> None:
         self.end(WireLostError("the connection was lost"))
@@ -185,8 +192,10 @@ class _Ear:
         self._timeout = timeout_seconds
         self._worker_id = worker_id
         self._probe_channel = b""
+        self._outage = Outage("pubsub_lost", "pubsub_recovered", node=node.name)
         self._wire: _EarWire | None = None
         self.heard_at = 0.0
+        self._probe_heard_at = 0.0
         self.channels: set[bytes] = set()
         self._waiting: dict[bytes, _Waiting] = {}
         self._commands: list[tuple[str, bytes]] = []
@@ -196,11 +205,11 @@ class _Ear:
 
     @property
     def healthy(self) -> bool:
-        return self._wire is not None and time.monotonic() - self.heard_at < PROBE_TIMEOUT_SECONDS
+        return self._wire is not None and time.monotonic() - self._probe_heard_at < PROBE_TIMEOUT_SECONDS
 
     async def subscribe(self, channel: bytes) -> None:
         if self._wire is None:
-            raise StoreUnavailableError("the pub/sub connection is down")
+            raise StoreUnavailableError(detail="the pub/sub connection is down")
         confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(channel, deque()).append(confirmed)
         self.channels.add(channel)
@@ -242,13 +251,15 @@ class _Ear:
             try:
                 await wire.open(self._node.make_connection(), self._timeout)
                 await self._serve(wire)
-            except (WireLostError, StoreUnavailableError) as problem:
-                if self._wire is not None:
-                    log.warning("pubsub_lost", problem=str(problem), node=self._node.name)
-                    pause = RECONNECT_LEAST_SECONDS
+            except WireLostError as problem:
+                self._outage.begin(unavailable(problem))
+            except StoreUnavailableError as problem:
+                self._outage.begin(problem)
             finally:
                 self._disconnected()
                 wire.abort()
+            if self._probe_heard_at:
+                pause = RECONNECT_LEAST_SECONDS
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 2, RECONNECT_MOST_SECONDS)
             await self._link.look_again()  # another server may have taken over
@@ -258,7 +269,7 @@ class _Ear:
         kind, channel, data = reply
         if kind == b"smessage":
             if channel == self._probe_channel:
-                self._probe_heard(float(data))
+                self._probe_heard(data)
             elif channel == _CONTROL:
                 self._link.on_control(data)
             else:
@@ -313,7 +324,8 @@ class _Ear:
         """Subscribe everything again, then hear and probe until one of these fails."""
         self._waiting = {channel: deque([None]) for channel in self.channels}
         self._wire = wire
-        self.heard_at = time.monotonic()
+        self.heard_at = time.monotonic()  # as if: from now on it counts how long we hear nothing
+        self._probe_heard_at = 0.0
         self._take_probe_channel()
         for channel in self.channels:
             self._send("SSUBSCRIBE", channel)
@@ -369,11 +381,18 @@ class _Ear:
 
     async def _probe(self) -> None:
         while True:
+            silence = StoreUnavailableError(detail="the canary was not heard")
             if self._probe_channel:
-                await self._client.publish(self._probe_channel.decode(), str(time.monotonic()).encode())
+                try:
+                    await self._client.publish(self._probe_channel.decode(), str(time.monotonic()).encode())
+                except StoreUnavailableError as problem:
+                    if not problem.answered:
+                        raise
+                    # What is published may still be heard: a refusal of some moments is no reason to start over.
+                    silence = problem
             await asyncio.sleep(PROBE_INTERVAL_SECONDS)
             if time.monotonic() - self.heard_at > PROBE_TIMEOUT_SECONDS:
-                raise StoreUnavailableError("the canary was not heard")
+                raise silence
 
     async def _note_life(self) -> None:
         """Have the server keep that it was promoted, which may be why we are connecting."""
@@ -385,9 +404,11 @@ class _Ear:
             else:
                 return
 
-    def _probe_heard(self, sent_at: float) -> None:
-        self.heard_at = time.monotonic()
-        PROBE_SECONDS.set(self.heard_at - sent_at)
+    def _probe_heard(self, sent_at: bytes) -> None:
+        with contextlib.suppress(ValueError):  # nobody else should publish there
+            PROBE_SECONDS.set(time.monotonic() - float(sent_at))
+            self.heard_at = self._probe_heard_at = time.monotonic()
+            self._outage.end()
 
 
 _Waiting = deque["asyncio.Future[None] | None"]
@@ -397,4 +418,4 @@ _Waiting = deque["asyncio.Future[None] | None"]
 def _fail(waiting: Iterable["asyncio.Future[None] | None"], reason: str) -> None:
     for confirmed in waiting:
         if confirmed is not None and not confirmed.done():
-            confirmed.set_exception(StoreUnavailableError(reason))
+            confirmed.set_exception(StoreUnavailableError(detail=reason))

@@ -13,7 +13,8 @@ from gateway.jobs import runner as runner_module
 from gateway.jobs.runner import MAX_ATTEMPTS, MAX_RUNNING, JobRunner
 from gateway.store import keys
 from gateway.store.client import StoreUnavailableError
-from gateway.store.jobs import Job, JobQueue, JobStore, Kind, Record, Step
+from gateway.store.jobs import Claim, Job, JobQueue, JobStore, Kind, Record, Step
+from tests.logs import captured_log
 from tests.store.conftest import InspectedClient
 
 PROJECT = ProjectId("p-" + secrets.token_hex(4))
@@ -196,3 +197,71 @@ async def test_a_job_that_is_gone_is_dropped(queue: JobQueue, jobs: JobStore, cl
     async with asyncio.timeout(10), running(queue, work):
         while await client.redis.zcard(keys.JOB_QUEUE):
             await asyncio.sleep(0.01)
+
+
+async def finished_at_once(job: Job) -> AsyncGenerator[Step, None]:
+    yield Step("1", {"total": 1})
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        {"kind": "nothing we know"},
+        {"steps": "many"},
+        {"claim": "no number"},
+        {"created_ms": "\xff"},
+    ],
+)
+async def test_a_job_whose_record_cannot_be_read_is_named_and_keeps_nobody_up(
+    client: InspectedClient, queue: JobQueue, jobs: JobStore, garbage: dict[str, str]
+) -> None:
+    broken = await accept(jobs)
+    await client.redis.hset(keys.job(PROJECT, broken), mapping=garbage)  # type: ignore[arg-type] # wider than its own type
+    good = await accept(jobs)
+    with captured_log() as lines:
+        async with running(queue, finished_at_once):
+            await done(jobs, good)
+            async with asyncio.timeout(10):
+                while not any(line["event"] == "job_record_broken" for line in lines):
+                    await asyncio.sleep(0.01)
+    assert broken in [line.get("job") for line in lines]
+
+
+@pytest.mark.parametrize("entry", [b"no-space", b"\xff\xfe nonsense", b""])
+async def test_what_is_no_job_is_taken_off_the_queue(
+    client: InspectedClient, queue: JobQueue, jobs: JobStore, entry: bytes
+) -> None:
+    await client.redis.zadd(keys.JOB_QUEUE, {entry: 0})
+    good = await accept(jobs)
+    with captured_log() as lines:
+        async with running(queue, finished_at_once):
+            await done(jobs, good)
+    assert await client.redis.zscore(keys.JOB_QUEUE, entry) is None
+    assert "job_entry_broken" in [line["event"] for line in lines]
+
+
+async def test_a_queue_of_a_wrong_type_stops_the_jobs_until_it_is_mended(
+    client: InspectedClient, queue: JobQueue, jobs: JobStore
+) -> None:
+    waiting = await accept(jobs)
+    await client.redis.rename(keys.JOB_QUEUE, keys.JOB_QUEUE + ":aside")
+    await client.redis.set(keys.JOB_QUEUE, "not a queue")
+    async with running(queue, finished_at_once):
+        await asyncio.sleep(0.1)  # it looks at the queue many times
+        await client.redis.rename(keys.JOB_QUEUE + ":aside", keys.JOB_QUEUE)
+        await done(jobs, waiting)
+
+
+async def test_a_mistake_about_one_job_ends_no_other(queue: JobQueue, jobs: JobStore) -> None:
+    class Mistaken(JobQueue):
+        async def start(self, claim: Claim) -> Job | None:
+            if claim.job_id == bad:
+                raise KeyError("a mistake of ours")
+            return await queue.start(claim)
+
+    bad, good = await accept(jobs), await accept(jobs)
+    mistaken = Mistaken(queue._client)
+    with captured_log() as lines:
+        async with running(mistaken, finished_at_once):
+            await done(jobs, good)
+    assert "job_failed" in [line["event"] for line in lines]

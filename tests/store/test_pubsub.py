@@ -11,6 +11,7 @@ import pytest
 from gateway.settings import Settings
 from gateway.store.client import StoreUnavailableError
 from gateway.store.pubsub import CHANNELS_PER_COMMAND, PubSubLink
+from tests.logs import captured_log
 from tests.servers import RedisServer
 from tests.store.conftest import InspectedClient, new_user
 
@@ -114,3 +115,53 @@ async def test_a_link_that_hears_its_canary_is_healthy_and_says_how_long_it_took
     heard_at = ears.link.heard_at
     await until(lambda: ears.link.heard_at > heard_at)
     assert ears.link.healthy
+
+
+async def _denied(client: InspectedClient, *rules: str) -> None:
+    await client.redis.execute_command("ACL", "SETUSER", "default", *rules)
+
+
+async def test_a_refused_canary_leaves_no_worker_deaf(ears: Ears, client: InspectedClient) -> None:
+    name = channel()
+    await ears.link.subscribe(name)
+    await _denied(client, "-spublish")
+    try:
+        await until(lambda: not ears.link.healthy)
+    finally:
+        await _denied(client, "+spublish")
+    await until(lambda: ears.link.healthy)
+    await client.publish(name.decode(), b"again")
+    await until(lambda: ears.heard)
+
+
+async def test_a_refusal_of_some_moments_starts_nothing_over(ears: Ears, client: InspectedClient) -> None:
+    name = channel()
+    await ears.link.subscribe(name)
+    heard_at = ears.link.heard_at
+    await _denied(client, "-spublish")
+    await asyncio.sleep(1.1)  # a canary at least is refused
+    await _denied(client, "+spublish")
+    await until(lambda: ears.link.heard_at > heard_at + 1)
+    assert not ears.resubscribed
+
+
+async def test_refused_subscriptions_and_connections_come_back(ears: Ears, client: InspectedClient) -> None:
+    name = channel()
+    await ears.link.subscribe(name)
+    for rules, mended in ((("-ssubscribe",), ("+ssubscribe",)), (("resetpass", ">other"), ("nopass",))):
+        ears.resubscribed.clear()
+        with captured_log() as lines:
+            await _denied(client, *rules)
+            try:
+                await cut(client)
+                await until(lambda: not ears.link.healthy)
+                await until(lambda lines=lines: "pubsub_lost" in [line["event"] for line in lines])  # type: ignore[misc] # bound now
+                with pytest.raises(StoreUnavailableError):
+                    await ears.link.subscribe(channel())
+            finally:
+                await _denied(client, *mended)
+            await until(lambda: ears.link.healthy and ears.resubscribed[name])
+            await client.publish(name.decode(), b"again")
+            await until(lambda: ears.heard)
+        events = [line["event"] for line in lines]
+        assert (events.count("pubsub_lost"), events.count("pubsub_recovered")) == (1, 1)
