@@ -1,5 +1,44 @@
-"""`python -m gateway` is `inbox-gateway`."""
+"""`python -m gateway` is `inbox-gateway`.
 
-from gateway.cli import main
+What must be in order before anything else is imported: the three standard descriptors, and the keyboard's signal.
+"""
 
-main()
+import os
+import signal
+import sys
+
+
+def main() -> None:
+    """Run the command line."""
+    _open_standard_descriptors()
+    # An interrupt while the imports run ends the process, without a traceback.
+    interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if interruptible:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.argv[1:2] != ["worker"]:
+        # A directory that somebody else set: only workers are to write there, into one of our own.
+        os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+    from gateway import cli
+
+    if interruptible:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    cli.main()
+
+
+def _open_standard_descriptors() -> None:
+    """Open those that were closed by who started us, or the next file or socket would get their numbers."""
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            if opened != descriptor:
+                os.dup2(opened, descriptor)
+                os.close(opened)
+            os.set_inheritable(descriptor, True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))
+
+
+if __name__ == "__main__":
+    main()

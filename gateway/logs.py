@@ -37,8 +37,12 @@ class Log:
         self._least = LEVELS["info"]
         self._pretty = True
         self._pid = 0
-        self._second = 0
-        self._second_text = ""
+        self._second = (0, "")
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether lines are written for a person to read."""
+        return self._pretty
 
     def configure(self, level: str, descriptor: int = STANDARD_ERROR) -> None:
         """Write lines of this level or above through the buffer from now on."""
@@ -133,12 +137,11 @@ class Log:
         return self._encode("error", "log_lines_dropped", {"count": count})
 
     def _timestamp(self) -> str:
-        now = time.time_ns() // 1000
-        second, microseconds = divmod(now, 1_000_000)
-        text = self._second_text
-        if second != self._second:
-            text = self._second_text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-            self._second = second
+        second, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
+        known, text = self._second
+        if second != known:
+            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second = (second, text)
         return f"{text}.{microseconds:06}Z"
 
 

@@ -3,11 +3,13 @@
 The supervisor's process stays small: what only some commands need is imported where they begin.
 """
 
+import contextlib
 import sys
 
 import click
 
 from gateway import __version__
+from gateway.append_only_file import UnrepairableError
 from gateway.cli.banner import announce
 from gateway.cli.bootstrap import prepare
 from gateway.cli.inspection import doctor, openapi
@@ -15,7 +17,9 @@ from gateway.cli.projects import project
 from gateway.cli.serving import serve, worker
 from gateway.cli.tokens import token
 from gateway.cli.workspaces import workspace
+from gateway.data_directory import DataDirectoryError
 from gateway.embedded import EmbeddedError
+from gateway.logs import log
 from gateway.settings import SettingsError
 from gateway.supervisor import SupervisorError
 
@@ -24,8 +28,12 @@ def main() -> None:
     """Run a command; what is wrong goes to standard error in one sentence, with exit code 1."""
     try:
         cli(standalone_mode=True)
-    except (SettingsError, EmbeddedError, SupervisorError) as problem:
-        click.echo(f"inbox-gateway: {problem}", err=True)
+    except (SettingsError, DataDirectoryError, EmbeddedError, UnrepairableError, SupervisorError) as problem:
+        if log.writer is not None and not log.is_terminal:
+            log.critical("cannot_go_on", message=str(problem))
+        else:
+            with contextlib.suppress(OSError):
+                click.echo(f"inbox-gateway: {problem}", err=True)
         sys.exit(1)
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import click
 
-from gateway.cli.common import read_settings
+from gateway.cli.common import notice, read_settings
 from gateway.cli.demo import (
     DemoKeys,
     demo_address,
@@ -23,6 +23,7 @@ from gateway.cli.demo import (
     write_demo_keys,
     write_environment,
 )
+from gateway.logs import configure_logging
 from gateway.settings import Settings
 
 READY_SECONDS = 60.0
@@ -44,7 +45,8 @@ def announce() -> None:
     settings = read_settings()
     local = base_address(settings)
     if not _wait_until_ready(local):
-        click.echo(f"The gateway at {local} is not ready yet: see the messages above.", err=True)
+        configure_logging(settings.log_level)
+        notice(f"the gateway at {local} is not ready yet: see the messages above")
         return
     base = settings.public_url or local
     click.echo(f"\n  The inbox gateway serves at {base}\n")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.common import read_settings, run_with_projects
+from gateway.cli.common import notice, read_settings, run_with_projects
 from gateway.cli.demo import keep_demo
 from gateway.cli.trouble import StoreTroubleError
 from gateway.domain.credential_rules import is_weak_secret_key
@@ -46,7 +46,7 @@ def prepare() -> None:
                 raise
             if str(problem) != told:
                 told = str(problem)
-                click.echo(f"inbox-gateway: {told}; trying again for {PATIENCE_SECONDS:.0f} s", err=True)
+                notice(f"{told}; trying again for {PATIENCE_SECONDS:.0f} s")
         time.sleep(0.5)
 
 

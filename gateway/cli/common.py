@@ -2,17 +2,19 @@
 
 import contextlib
 import os
+import re
 import secrets
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gateway.cli.trouble import StoreTroubleError, store_trouble
+from gateway.data_directory import DataDirectoryError, create_directory, create_private, read_private
+from gateway.logs import log
 from gateway.settings import Settings, load_settings
 from gateway.supervisor import Supervisor
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 REACH_SECONDS = 10.0
 
+MIN_KEY_LENGTH = 32
+"""Of the file `secret.key`. We write 43 characters; a power loss may leave fewer."""
+
 
 def read_settings(**overrides: Any) -> Settings:
     """Read the environment; overrides that are None do not count. Raises SettingsError."""
@@ -30,27 +35,34 @@ def read_settings(**overrides: Any) -> Settings:
 
 
 def with_secret_key(settings: Settings) -> Settings:
-    """Take the secret key from the data directory, made at the first start, unless it is set."""
+    """Read the secret key from the data directory, made at the first start, unless it is set.
+
+    Raises DataDirectoryError.
+    """
     if settings.secret_key:
         return settings
     path = settings.data_dir / "secret.key"
+    create_directory(path.parent)
     if not path.exists():
         if not settings.embedded:
-            click.echo(
-                f"INBOX_SECRET_KEY is not set: using {path}. Nodes that share a Redis need the same key.",
-                err=True,
-            )
-        write_private(path, secrets.token_urlsafe(32))
-    return replace(settings, secret_key=path.read_text().strip())
+            notice(f"INBOX_SECRET_KEY is not set: using {path}. Nodes that share a Redis need the same key.")
+        create_private(path, secrets.token_urlsafe(32))
+    key = read_private(path).strip()
+    if not re.fullmatch(f"[!-~]{{{MIN_KEY_LENGTH},}}", key):
+        raise DataDirectoryError(
+            f"{path} is empty or damaged: it must hold one line of at least {MIN_KEY_LENGTH} printable characters. "
+            "Restore it from a backup, or set INBOX_SECRET_KEY: with another key, the stored API secrets cannot be read"
+        )
+    return replace(settings, secret_key=key)
 
 
-def write_private(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # Written whole or not at all, and readable by nobody else from the first moment.
-    temporary = path.with_suffix(".new")
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    temporary.rename(path)
+def notice(text: str) -> None:
+    """Say something on standard error: a line of the log in a process that has one."""
+    if log.writer is not None and not log.is_terminal:
+        log.warning("notice", message=text)
+    else:
+        with contextlib.suppress(OSError):
+            click.echo(f"inbox-gateway: {text}", err=True)
 
 
 def no_project(api_key: str) -> click.ClickException:

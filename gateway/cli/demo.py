@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.cli.common import write_private
+from gateway.data_directory import read_private, write_private
 from gateway.settings import Settings
 from gateway.supervisor import SupervisorError
 
@@ -47,7 +47,7 @@ def read_demo_keys(settings: Settings) -> DemoKeys | None:
     if not path.exists():
         return None
     try:
-        kept = json.loads(path.read_text())
+        kept = json.loads(read_private(path))
         return DemoKeys(str(kept["api_key"]), str(kept["api_secret"]), bool(kept.get("shown")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise SupervisorError(f"{path} is damaged: remove it, and the demo project's keys are written anew") from None

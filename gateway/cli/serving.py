@@ -1,16 +1,21 @@
 """`serve`, and the processes that it starts."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import click
 
+from gateway import __version__
 from gateway.cli.common import read_settings, with_secret_key
+from gateway.embedded import CancelledError
+from gateway.logs import configure_logging, log
 from gateway.settings import Settings
-from gateway.supervisor import Supervisor, SupervisorError, listen
+from gateway.supervisor import Supervisor, SupervisorError, begin_child, listen, raise_file_limit
 
 
 @click.command()
@@ -23,13 +28,30 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     sock = listen(settings.host, settings.port, settings.heartbeat_seconds)
     settings = replace(settings, port=sock.getsockname()[1])
     supervisor = Supervisor(settings)
+    supervisor.acquire_data()
+    supervisor.handle_signals()
+    configure_logging(settings.log_level)
+    store = "bundled" if settings.embedded else "INBOX_REDIS_URL"
+    log.info(
+        "starting",
+        version=__version__,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        store=store,
+        data_dir=str(settings.data_dir.absolute()),
+    )
+    raise_file_limit()
     try:
         supervisor.start_store()
-        _prepare_in_child(settings)
-        _announce_in_child(settings)
+        _prepare_in_child(settings, supervisor)
+        _announce_in_child(settings, supervisor)
         supervisor.serve(sock)
+    except CancelledError:
+        pass
     finally:
         supervisor.stop_store()
+    log.info("stopped")
 
 
 @click.command(hidden=True)
@@ -42,7 +64,14 @@ def worker(fd: int, ready_fd: int) -> None:
 
     settings = read_settings()
     configure_logging(settings.log_level)
+    # The server sends itself the signal that ended it once more when it is done, with this handler.
+    signal.signal(signal.SIGTERM, _exit)
     build_server(settings, ready_fd).run([socket.socket(fileno=fd)])
+
+
+def _exit(number: int, frame: object) -> None:
+    """End in order, so that what is logged comes out."""
+    sys.exit(0)
 
 
 def _child_environment(settings: Settings) -> dict[str, str]:
@@ -55,14 +84,28 @@ def _child_environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def _prepare_in_child(settings: Settings) -> None:
+def _prepare_in_child(settings: Settings, supervisor: Supervisor) -> None:
     """Prepare in a process of its own, so that this one stays small."""
-    done = subprocess.run([sys.executable, "-m", "gateway", "prepare"], env=_child_environment(settings), check=False)
-    if done.returncode == 1:
+    process = _start_helper(settings, "prepare")
+    supervisor.look_after(process)
+    while process.poll() is None:
+        if supervisor.stop_asked:
+            process.terminate()
+        time.sleep(0.02)
+    if process.returncode == 1 and not supervisor.stop_asked:
         sys.exit(1)  # it has said why
-    if done.returncode != 0:
-        raise SupervisorError(f"the store could not be prepared: that process ended with code {done.returncode}")
+    if process.returncode != 0 and not supervisor.stop_asked:
+        raise SupervisorError(f"the store could not be prepared: that process ended with code {process.returncode}")
 
 
-def _announce_in_child(settings: Settings) -> None:
-    subprocess.Popen([sys.executable, "-m", "gateway", "announce"], env=_child_environment(settings))
+def _announce_in_child(settings: Settings, supervisor: Supervisor) -> None:
+    supervisor.look_after(_start_helper(settings, "announce"))
+
+
+def _start_helper(settings: Settings, command: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "gateway", command],
+        env=_child_environment(settings),
+        stdin=subprocess.DEVNULL,
+        preexec_fn=begin_child,  # our other threads hold no lock that this needs
+    )
