@@ -164,7 +164,9 @@ class Settings:
         120, "Frames and messages from one WebSocket client; a heartbeat needs three.", least=1
     )
     max_write_buffer_bytes: int = _setting(
-        256 * 1024, "Bytes that may wait for a slow reader before it is closed.", least=1024
+        256 * 1024,
+        "Bytes that may wait for a slow reader; the rest it gets from the log, as it takes them.",
+        least=1024,
     )
     authentication_seconds: float = _setting(
         10.0, "How long a client may take to send a request's head, and a live connection to say who it is.", least=0.1

@@ -21,7 +21,9 @@ DELIVERY_SECONDS = Histogram(
     "From the write in Redis to the write on the last socket of the user, by two clocks.",
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
 )
-SLOW_READERS = Counter("inbox_slow_readers_closed", "Connections closed because their write buffer was full.")
+SLOW_READERS = Counter(
+    "inbox_slow_readers_closed", "Connections closed because the client took nothing of what waited."
+)
 RESUMES = Counter("inbox_resumes", "Connections that came back with a position and got what they missed.")
 RESETS = Counter("inbox_resets", "Connections that were told to fetch, by reason.", ["reason"])
 GAPS = Counter("inbox_gaps_healed", "Log reads after a live event that did not follow the last one.")

@@ -231,7 +231,7 @@ class CloseCode(Enum):
 CLOSE_CODE_MEANINGS = {
     CloseCode.DRAINING: "The node shuts down; come back after `retry_after_ms`.",
     CloseCode.HEARTBEAT_TIMEOUT: "Nothing was heard from the client for 2.5 heartbeats.",
-    CloseCode.SLOW_READER: "The client read too slowly and its write buffer passed its bound.",
+    CloseCode.SLOW_READER: "The client takes nothing of what waits, over INBOX_MAX_WRITE_BUFFER_BYTES.",
     CloseCode.TRY_AGAIN_LATER: "The store could not be reached while the connection was opened, or has lost its data.",
     CloseCode.INTERNAL_ERROR: "Something went wrong on our side.",
     CloseCode.UNAUTHORIZED: "The credentials are missing or wrong; the `message` says which.",

@@ -1,9 +1,10 @@
 """What WebSocket and SSE connections share: one session, one transport, and carrying out the session's effects.
 
 There is no task and no queue per connection. The hub calls `deliver`, which writes to the socket at once; what the
-kernel does not take waits in the transport's buffer. When that passes its bound the transport says `pause_writing`:
-a connection that is full when the next event comes is a slow reader and is closed with a code that makes it resume.
-A connection that is replaying reads the next page of the log only when its buffer has drained.
+kernel does not take waits in the transport's buffer. When that passes its bound the transport says `pause_writing`.
+From then on nothing more is written until the buffer has drained: a connection that misses an event meanwhile goes on
+from the log, page by page, as one that resumes. So what a connection holds is the bound and one event or page. A peer
+that takes nothing at all of what waits is a slow reader, and is closed with a code that makes it resume.
 """
 
 import asyncio
@@ -32,6 +33,7 @@ from gateway.domain.session import (
     Verdict,
 )
 from gateway.domain.signing import NO_PROOF
+from gateway.live.backlog import MISSED_EVENTS, Backlog, is_taking
 from gateway.live.handshake import Handshake
 from gateway.telemetry import CLOSED, CONNECTIONS, DELIVERED, GAPS, OPENED, RESETS, RESUMES, SLOW_READERS, log_request
 
@@ -45,7 +47,7 @@ CLOSE_SECONDS = 5.0
 """How long a closed connection may take to read the goodbye before it is cut."""
 
 STALL_HEARTBEATS = 2.5
-"""A replaying connection whose buffer does not drain for this many heartbeats is gone."""
+"""A peer that takes nothing of what waits for it for this many heartbeats is gone."""
 
 _RETRY_MS = (200, 2000)
 """Reconnects after a slow reader or an outage are spread over this range."""
@@ -93,9 +95,8 @@ class Connection(asyncio.Protocol, ABC):
     """Whether silence means that the peer is gone."""
 
     __slots__ = (
-        "credentials_given",
+        "backlog",
         "feed",
-        "full_since",
         "ground",
         "hub",
         "opened",
@@ -114,7 +115,7 @@ class Connection(asyncio.Protocol, ABC):
         self.session = Session(hub.next_connection_id(), hub.limits, now)
         self.transport: asyncio.Transport = None  # type: ignore[assignment] # set by connection_made, used only after
         self.feed: Feed | None = None
-        self.full_since: float | None = None
+        self.backlog: Backlog | None = None
         self.ground = NO_PROOF
         self.token = NO_TOKEN
         self.pending_read: ReadLog | None = None
@@ -185,12 +186,12 @@ class Connection(asyncio.Protocol, ABC):
             _CONNECTIONS[self.name].dec()
 
     def pause_writing(self) -> None:
-        """Remember since when the write buffer is over its bound."""
-        self.full_since = time.monotonic()
+        """Write nothing more: the buffer is over its bound."""
+        self.backlog = Backlog(self.transport)
 
     def resume_writing(self) -> None:
         """Go on with a replay that waited for the buffer to drain."""
-        self.full_since = None
+        self.backlog = None
         read, self.pending_read = self.pending_read, None
         if read is not None and self.session.state is SessionState.REPLAYING:
             self.hub.read_log(self, read.after)
@@ -212,14 +213,14 @@ class Connection(asyncio.Protocol, ABC):
 
         `first` and `last` are the ends of a run without a gap.
         """
+        if self.backlog is not None:
+            self._fall_behind(self.backlog, last)
+            return False
         verdict = self.session.events_published(first, last)
         if verdict is Verdict.DELIVER:
-            if self.full_since is None:
-                self.transport.write(frame)
-                return True
-            SLOW_READERS.inc()
-            self.carry_out(self.session.close(CloseCode.SLOW_READER, retry_after_ms()))
-        elif verdict is Verdict.READ_LOG:
+            self.transport.write(frame)
+            return True
+        if verdict is Verdict.READ_LOG:
             GAPS.inc()
             self.hub.read_log(self, self.session.position)
         return False
@@ -235,9 +236,8 @@ class Connection(asyncio.Protocol, ABC):
             self.transport.abort()
             return
         unix_now = time.time()
-        stall_seconds = STALL_HEARTBEATS * self.hub.limits.heartbeat_seconds
-        if self.full_since is not None and now - self.full_since >= stall_seconds:
-            self.carry_out(self.session.close(CloseCode.SLOW_READER, retry_after_ms()))
+        if self._stalled(now):
+            self._close_slow_reader()
             return
         self.carry_out(self.session.tick(now, unix_now, self.answers_heartbeats))
         if not self.session.closed:
@@ -250,7 +250,7 @@ class Connection(asyncio.Protocol, ABC):
                 case Send(messages):
                     self._send(messages)
                 case ReadLog(after):
-                    if self.full_since is None:
+                    if self.backlog is None:
                         self.hub.read_log(self, after)
                     else:
                         self.pending_read = effect
@@ -262,6 +262,36 @@ class Connection(asyncio.Protocol, ABC):
                     self.hub.renew(self, credentials)
                 case Close():
                     self._close(effect)
+
+    # -- a peer that reads slowly
+
+    def _fall_behind(self, backlog: Backlog, last: Position) -> None:
+        """Leave published events to the log until the peer has taken what waits."""
+        if self.session.event_logged(last) is Verdict.READ_LOG:
+            self.pending_read = ReadLog(self.session.position)
+        elif not backlog.missed:
+            return  # it is replaying anyway
+        backlog.missed += 1
+        if backlog.missed > MISSED_EVENTS and not backlog.progressed(self.transport, time.monotonic()):
+            self._close_slow_reader()
+
+    def _stalled(self, now: float) -> bool:
+        """Return whether the peer takes nothing of what waits. If it does its answers are late, which is no silence."""
+        backlog, seconds = self.backlog, self.hub.limits.heartbeat_seconds
+        if backlog is None:
+            late = self.answers_heartbeats and self.session.silent(now) and is_taking(self.transport, seconds)
+        elif backlog.progressed(self.transport, now) or now - backlog.since < STALL_HEARTBEATS * seconds:
+            late = True
+        else:
+            return True
+        if late:
+            self.session.heard(now, counted=False)
+        return False
+
+    def _close_slow_reader(self) -> None:
+        if effects := self.session.close(CloseCode.SLOW_READER, retry_after_ms()):
+            SLOW_READERS.inc()
+            self.carry_out(effects)
 
     # -- inside
 

@@ -21,7 +21,7 @@
  *
  * WebSocket and server-sent events carry the same JSON objects. They differ in how credentials travel
  * (first message or headers; never in the URL, which ends up in logs) and in how a peer proves to be
- * alive (ping and pong, or a comment line every heartbeat).
+ * alive (ping and pong, or a comment line every heartbeat). An event may have megabytes, as a notification may.
  *
  * Layers, top down: Inbox (what to show) > applyEvent (what an event means) > InboxClient (REST, and one
  * gapless stream out of many connections) > Connection (one connection and its heartbeats) > transports.
@@ -289,6 +289,7 @@ function countsFrom({ unread_count, unseen_count, unarchived }) {
 export class InboxClient extends EventTarget {
   #baseUrl;
   #transport;
+  #throughStream = false; // whether the next connection is an event stream, whatever was asked for
   #credentials; // as the first WebSocket message spells them
   #headers; // the same, as REST and server-sent events spell them
   #position;
@@ -469,7 +470,7 @@ export class InboxClient extends EventTarget {
     clearTimeout(this.#retryTimer);
     this.#setState("connecting");
     this.#connection = new Connection(
-      TRANSPORTS[this.#transport],
+      TRANSPORTS[this.#throughStream ? "sse" : this.#transport],
       {
         url: (path, query) => this.#url(path, query),
         headers: this.#headers,
@@ -529,6 +530,9 @@ export class InboxClient extends EventTarget {
 
   #onEnd(why) {
     this.#connection = null;
+    // A WebSocket shows a message when it is complete: a large event on a slow line looks like silence for minutes. An
+    // event stream shows each piece. So after a silence one connection is a stream, which gets such an event across.
+    this.#throughStream = why.silent === true && !this.#throughStream;
     // Counting attempts until a connection has lasted, not until one was made: a server that accepts
     // everybody and dies of it must not get everybody back at once.
     if (Date.now() - this.#liveSince >= STABLE_MS) this.#attempts = 0;
@@ -654,7 +658,7 @@ class Connection {
     this.#heartbeatMs = heartbeatSeconds * 1000;
     const watch = () => {
       const leftMs = this.#heardAt + SILENT_HEARTBEATS * this.#heartbeatMs - Date.now();
-      if (leftMs <= 0) this.end({ reason: "the server fell silent" });
+      if (leftMs <= 0) this.end({ reason: "the server fell silent", silent: true });
       else this.#deadline = setTimeout(watch, leftMs);
     };
     const ping = () => {

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { createServer } from "node:http";
 import test from "node:test";
 
 import { Inbox, InboxClient, userHmac } from "../../gateway/web/client.js";
@@ -55,4 +56,51 @@ test("an inbox over SSE follows, resumes after a loss, and lets the process end"
   await assert.rejects(client.get("nothing"), { name: "InboxError", status: 404 });
   inbox.stop();
   assert.equal(client.state, "closed");
+});
+
+const READY = { type: "ready", position: "e.1", unread_count: 0, unseen_count: 0, heartbeat_seconds: 0.1 };
+
+/** Says that it is ready, and nothing more: as a WebSocket does while a large event comes on a slow line. */
+class SilentWebSocket {
+  static OPEN = 1;
+  static opened = 0;
+  readyState = SilentWebSocket.OPEN;
+
+  constructor() {
+    SilentWebSocket.opened += 1;
+    setTimeout(() => this.onmessage?.({ data: JSON.stringify(READY) }));
+  }
+  send() {}
+  close() {}
+}
+
+test("after a WebSocket fell silent, one connection is a stream, which shows each piece of what comes", async (t) => {
+  t.mock.method(Math, "random", () => 0); // no back-off
+  const before = globalThis.WebSocket;
+  globalThis.WebSocket = SilentWebSocket;
+  t.after(() => (globalThis.WebSocket = before));
+  const event = `data: ${JSON.stringify({ type: "event", position: "e.2", name: "large", data: "x".repeat(1000) })}\n\n`;
+  const asked = [];
+  const server = createServer(async (request, response) => {
+    asked.push(request.url);
+    response.write(`data: ${JSON.stringify(READY)}\n\n`);
+    for (let start = 0; start < event.length; start += 100) {
+      response.write(event.slice(start, start + 100)); // for several times as long as a silence may last
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => server.closeAllConnections());
+  t.after(() => server.close());
+
+  const client = new InboxClient({ baseUrl: `http://127.0.0.1:${server.address().port}`, apiKey: "k", userExternalId: "u" });
+  client.connect();
+  await once(client, "event");
+  assert.equal(client.position, "e.2");
+  assert.deepEqual(asked, ["/realtime/sse?since=e.1"]);
+  assert.equal(SilentWebSocket.opened, 1);
+
+  while (SilentWebSocket.opened === 1) await once(client, "state"); // the stream fell silent in its turn
+  client.close();
 });

@@ -1,0 +1,138 @@
+"""Large events on slow lines: they arrive, however long that takes, as long as the line carries anything."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.live.clients import (
+    TRANSPORTS,
+    LiveClient,
+    offsets,
+    open_inbox,
+    open_raw_websocket,
+    send,
+)
+from tests.live.test_delivery import metric
+from tests.servers import Gateway, running_gateway
+
+HEARTBEAT_SECONDS = 0.25
+LINE_BYTES_A_SECOND = 3_000_000
+SMALL_BUFFER = 16_384
+LARGE = "x" * 4_000_000
+"""Takes five heartbeats on that line, where two and a half of silence are the end."""
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway with short heartbeats, so that a line which is slow for them is still quick for a test."""
+    directory: Path = tmp_path_factory.mktemp("quick")
+    with running_gateway(directory / "data", INBOX_HEARTBEAT_SECONDS=str(HEARTBEAT_SECONDS)) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+async def quick_http(quick: Gateway) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of that gateway."""
+    async with httpx.AsyncClient(base_url=quick.url, timeout=10) as client:
+        yield client
+
+
+@contextlib.asynccontextmanager
+async def slow_line(gateway: Gateway) -> AsyncIterator[Gateway]:
+    """Serve the gateway at another port, from which its answers come slowly."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def carry(source: socket.socket, target: socket.socket, bytes_a_second: float) -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError):
+            while data := await loop.sock_recv(source, SMALL_BUFFER):
+                await loop.sock_sendall(target, data)
+                await asyncio.sleep(len(data) / bytes_a_second)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+    async def serve(client: socket.socket) -> None:
+        with client, socket.socket() as server:
+            for sock in (client, server):
+                sock.setblocking(False)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
+            await asyncio.get_running_loop().sock_connect(server, ("127.0.0.1", gateway.port))
+            await asyncio.gather(carry(server, client, LINE_BYTES_A_SECOND), carry(client, server, 1e9))
+
+    async def accept(listener: socket.socket) -> None:
+        while True:
+            client, _ = await asyncio.get_running_loop().sock_accept(listener)
+            tasks.add(asyncio.create_task(serve(client), name="slow-line"))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        tasks.add(asyncio.create_task(accept(listener), name="accept"))
+        yield Gateway(gateway.data_dir, port=listener.getsockname()[1])
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def texts(inbox: LiveClient, count: int) -> list[str]:
+    """Read so many events, which may take a while; give the content of each."""
+    async with asyncio.timeout(60):
+        found: list[str] = []
+        while len(found) < count:
+            with contextlib.suppress(TimeoutError):
+                found.append((await inbox.event())["data"]["notification"]["content"])
+        return found
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_large_events_arrive_on_a_slow_line_without_a_cut(
+    quick: Gateway, quick_http: httpx.AsyncClient, user: str, transport: str
+) -> None:
+    async with slow_line(quick) as line, open_inbox(transport, line, user) as inbox:
+        for number in range(2):
+            await send(quick_http, user, content=LARGE + str(number))
+        await send(quick_http, user, content="small")
+        assert [text[-8:] for text in await texts(inbox, 3)] == ["xxxxxxx0", "xxxxxxx1", "small"]
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_large_events_are_replayed_on_a_slow_line_without_a_cut(
+    quick: Gateway, quick_http: httpx.AsyncClient, user: str, transport: str
+) -> None:
+    async with open_inbox(transport, quick, user) as before:
+        start = before.position
+    for number in range(2):
+        await send(quick_http, user, content=LARGE + str(number))
+    async with slow_line(quick) as line, open_inbox(transport, line, user, since=start) as inbox:
+        for _ in range(50):  # what happens meanwhile is no reason to cut it either
+            await send(quick_http, user)
+        assert [text and text[-8:] for text in await texts(inbox, 52)] == ["xxxxxxx0", "xxxxxxx1", *[None] * 50]
+
+
+async def test_a_peer_that_takes_nothing_of_a_large_event_is_gone_after_some_heartbeats(
+    quick: Gateway, quick_http: httpx.AsyncClient, user: str
+) -> None:
+    # By the gateway or, as there is a TCP user timeout, by the system, whichever is first.
+    before = await metric(quick_http, "inbox_subscribed_users")
+    async with open_raw_websocket(quick, user, SMALL_BUFFER) as peer:
+        await peer.message()
+        for _ in range(2):
+            await send(quick_http, user, content=LARGE)
+        async with asyncio.timeout(20 * HEARTBEAT_SECONDS):
+            while await metric(quick_http, "inbox_subscribed_users") > before:
+                await asyncio.sleep(0.1)
+
+
+async def test_a_peer_that_reads_and_answers_nothing_is_gone_all_the_same(
+    quick: Gateway, quick_http: httpx.AsyncClient, user: str
+) -> None:
+    async with open_raw_websocket(quick, user) as peer:
+        await peer.message()
+        await send(quick_http, user, content=LARGE)
+        said = await peer.until_goodbye()
+        assert offsets(said[:1]) == [1]
+        assert said[-1]["reason"] == "heartbeat_timeout"
