@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from starlette.responses import Response
 
 from gateway.api.operation import Call, headers_of, raw_json_response
-from gateway.domain.errors import ErrorCode, api_error, invalid
+from gateway.domain.errors import ApiError, ErrorCode, api_error, invalid
 from gateway.store.client import StoreUnavailableError
 from gateway.store.directory import Busy, Replay, Reused
 
@@ -41,7 +41,7 @@ async def once(
     fingerprint = hashlib.sha256(f"{request.method} {request.scope['path']}\0".encode() + body).hexdigest()
     store, project_id = call.services.idempotency, call.project.id
     try:
-        claim = await store.begin(project_id, key, fingerprint, plan, call.services.moment().now_ms)
+        claim = await store.begin(project_id, key, fingerprint, plan)
     except StoreUnavailableError:
         store.cut_off(project_id, key)  # the claim may be written
         raise
@@ -52,13 +52,16 @@ async def once(
     if isinstance(claim, Reused):
         raise api_error(ErrorCode.IDEMPOTENCY_KEY_REUSED)
     try:
-        answer = await run(claim.plan, True)
+        try:
+            answer = await run(claim.plan, True)
+        except ApiError:
+            # It was refused before it wrote anything. Of an earlier try, that died, some may be done.
+            if claim.is_first:
+                await store.abandon(project_id, key)
+            raise
         await store.finish(project_id, key, status, answer)
-    except StoreUnavailableError:
-        # Part of it may be done: the claim stays, and a repetition completes the rest by the same plan.
-        store.cut_off(project_id, key)
-        raise
-    except Exception:
-        await store.abandon(project_id, key)
-        raise
+    finally:
+        # However it ended otherwise, part of it may be done: the claim stays, and a repetition completes the rest by the
+        # same plan.
+        store.cut_off_if_under_way(project_id, key)
     return raw_json_response(shown(answer), status)

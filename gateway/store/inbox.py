@@ -257,7 +257,8 @@ class InboxStore:
 
     async def count_admin(self, project_id: ProjectId, allowance: Allowance) -> None:
         """Count a call with a project's API secret. Raises RateLimitedError."""
-        answer = await self._client.call("use", keys.admin_rate(project_id), *guard_arguments(Guard(allowance)))
+        key = keys.admin_rate(project_id)
+        answer = await self._client.call("count_call", key, allowance.kind.value, allowance.limit)
         unwrapped(answer, None, Guard(allowance))
 
     async def set_profile(self, user: User, profile: Mapping[str, Any]) -> dict[str, Any]:

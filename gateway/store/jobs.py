@@ -38,6 +38,9 @@ CONTROL_JOBS = "jobs"
 LEASE_MS = 5_000
 """How long a claim holds that is not renewed: a step takes milliseconds, so this outlasts a stall of Redis."""
 
+LONGEST_REST_MS = 60_000
+"""How far ahead an entry of the queue may lie; one that lies further was put there by a clock that was ahead."""
+
 KEPT_SECONDS = 30 * 24 * 3600
 """How long a job can be looked at after it was accepted."""
 
@@ -220,7 +223,7 @@ class JobQueue:
 
     async def claim(self) -> Claim | None:
         """Take the job that has waited longest, if one waits. Raises BrokenEntryError."""
-        answer = await self._client.call("claim_job", keys.JOB_QUEUE, self._now_ms(), LEASE_MS)
+        answer = await self._client.call("claim_job", keys.JOB_QUEUE, self._now_ms(), LEASE_MS, LONGEST_REST_MS)
         if answer is None:
             return None
         project_id, _, job_id = answer[0].decode(errors="replace").partition(" ")
@@ -275,7 +278,8 @@ class JobQueue:
 
     async def release(self, claim: Claim, after_ms: int = 0) -> None:
         """Leave a job to whoever claims it next, behind all that wait already and not before `after_ms` have passed."""
-        await self._client.call("release_job", keys.JOB_QUEUE, claim.entry, claim.number, self._now_ms() + after_ms)
+        rest_ms = min(after_ms, LONGEST_REST_MS)
+        await self._client.call("release_job", keys.JOB_QUEUE, claim.entry, claim.number, self._now_ms() + rest_ms)
 
     async def finish(self, job: Job, error: str = "") -> None:
         """Mark a job as done, or as given up for a reason. Raises ClaimLostError.

@@ -160,6 +160,8 @@ def all_active_users(month: str) -> str:
 
 # What hangs on PROJECTS in the same slot. The Lua functions take these names from here.
 PROJECT_SUFFIXES = {
+    # string: the format of all that is stored. For ever.
+    "STORE_FORMAT": ":format",
     # hash project id -> api_key. For ever.
     "PROJECT_IDS": ":ids",
     # sorted set project id by creation time in ms, one per workspace (its id follows). While it has projects.

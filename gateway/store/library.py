@@ -11,7 +11,10 @@ from importlib.resources import files
 from gateway.store import keys
 
 # A file may use what the ones of these that come before it define.
-_SHARED = ("item.lua", "index.lua", "log.lua", "guard.lua", "roster.lua", "preferences.lua", "retention.lua")
+_SHARED = (
+    *("whole.lua", "item.lua", "index.lua", "log.lua", "guard.lua", "roster.lua"),
+    *("preferences.lua", "retention.lua"),
+)
 
 # What these define is their own: Lua has room for 200 names that all can see.
 _OWN = (
@@ -52,6 +55,7 @@ USER_FUNCTIONS = (
 
 PLAIN_FUNCTIONS = (
     "note_life",
+    "count_call",
     "delete_user",
     "resolve",
     "find",
@@ -61,6 +65,7 @@ PLAIN_FUNCTIONS = (
     "remove_subscriber",
     "read_subscribers",
     "begin_idempotent",
+    "renew_idempotent",
     "finish_idempotent",
     "abandon_idempotent",
     "read_categories",
@@ -111,6 +116,7 @@ READ_FUNCTIONS = (
     "find_project",
     "list_projects",
     "find_workspace",
+    "read_format",
 )
 """Functions without a guard that only read, so that a server out of memory can still run them."""
 
@@ -119,7 +125,16 @@ UNCOUNTED = ("list", "get", "read_preferences", "read_subscriptions")
 
 _UNRECORDED = (
     *("list", "get", "read_log", "use", "read_preferences", "read_subscriptions", "list_tokens"),
-    *("note_life", "find", "read_subscribers", "read_categories", "listed_contents", "add_active", "count_active"),
+    *(
+        "note_life",
+        "count_call",
+        "find",
+        "read_subscribers",
+        "read_categories",
+        "listed_contents",
+        "add_active",
+        "count_active",
+    ),
 )
 """Functions that may write, but nothing that an answer to a client rests on."""
 
@@ -128,10 +143,10 @@ RECORDING = frozenset((*USER_FUNCTIONS, *PLAIN_FUNCTIONS)) - frozenset(_UNRECORD
 
 
 _CALLBACKS = {
-    **{function: (f"guarded({function})", "{}") for function in USER_FUNCTIONS},
+    **{function: (f"guarded({function}, true)", "{}") for function in USER_FUNCTIONS},
     **{f"{function}_uncounted": (f"guarded({function})", "{'no-writes'}") for function in UNCOUNTED},
-    **{function: (function, "{}") for function in PLAIN_FUNCTIONS},
-    **{function: (function, "{'no-writes'}") for function in READ_FUNCTIONS},
+    **{function: (f"whole({function})", "{}") for function in PLAIN_FUNCTIONS},
+    **{function: (f"reading({function})", "{'no-writes'}") for function in READ_FUNCTIONS},
 }
 """What runs for each name, and its flags."""
 

@@ -1,6 +1,7 @@
 """What store tests share: clients of a real server."""
 
 import asyncio
+import hashlib
 import itertools
 import secrets
 from collections.abc import AsyncIterator
@@ -9,8 +10,10 @@ from uuid import uuid4
 import pytest
 from redis.asyncio import Redis
 
+from gateway.domain.event import Position
 from gateway.domain.principal import ProjectId, User, UserId
 from gateway.settings import Settings
+from gateway.store import keys
 from gateway.store.client import FunctionClient
 from gateway.store.contents import ContentStore
 from gateway.store.inbox import InboxStore, Moment, Retention
@@ -59,6 +62,16 @@ _numbers = itertools.count()
 def new_user(external_id: str = "joe") -> User:
     """A user nobody else uses."""
     return User(ProjectId(f"p{next(_numbers)}-{secrets.token_hex(4)}"), UserId(str(uuid4())), external_id, None)
+
+
+def epoch_of(user: User, offered: str = "e0", life: str = "") -> str:
+    """The epoch that the log of a user has who was offered this one when it began."""
+    return hashlib.sha1(f"{offered} {life} {keys.user(user.project_id, user.id)}".encode()).hexdigest()[:12]  # noqa: S324
+
+
+def place(user: User, offset: int, offered: str = "e0") -> Position:
+    """A position in the log of a user."""
+    return Position(epoch_of(user, offered), offset)
 
 
 def at(seconds: float) -> Moment:

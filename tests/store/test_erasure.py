@@ -37,7 +37,7 @@ async def fill(client: InspectedClient, store: InboxStore, project_id: ProjectId
     await CategoryStore(client, lambda: 0.0).record(project_id, "c")
     await SubscriptionStore(client).set(users[1], "t", Status.SUBSCRIBED, {"*": ""})
     await DeviceStore(client).register(users[2], Device(f"d-{project_id}", "ios", None), 1)
-    await IdempotencyStore(client).begin(project_id, "k", "f", b"", 1)
+    await IdempotencyStore(client).begin(project_id, "k", "f", b"")
     await JobStore(client).accept(Kind.IMPORT, project_id, str(uuid4()), b"", 1, [b"[]"])
     return users
 

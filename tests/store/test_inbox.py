@@ -15,7 +15,7 @@ from gateway.store import keys, library
 from gateway.store.client import StoreUnavailableError
 from gateway.store.contents import Content, ContentStore
 from gateway.store.inbox import REPLAY_EVENTS, SETTLED_SECONDS, Delivery, InboxStore, Outcome, Retention
-from tests.store.conftest import InspectedClient, at, new_user
+from tests.store.conftest import InspectedClient, at, new_user, epoch_of, place
 
 
 def content(notification_id: UUID | None = None, title: str = "t", category: str = "", topic: str = "") -> Content:
@@ -35,30 +35,31 @@ def offsets(events: Sequence[Event]) -> list[int]:
 
 
 async def test_a_new_users_log_starts_at_offset_0_of_the_epoch_offered(store: InboxStore) -> None:
-    page = await store.read_log(new_user(), None, "fresh")
-    assert page.end == Position("fresh", 0)
+    user = new_user()
+    page = await store.read_log(user, None, "fresh")
+    assert page.end == place(user, 0, "fresh")
     assert page.events == ()
 
 
 async def test_an_epoch_once_given_stays(store: InboxStore) -> None:
     user = new_user()
     await store.read_log(user, None, "first")
-    assert (await store.read_log(user, None, "second")).end.epoch == "first"
+    assert (await store.read_log(user, None, "second")).end.epoch == epoch_of(user, "first")
 
 
 async def test_the_log_keeps_as_many_events_as_it_is_told(client: InspectedClient) -> None:
     store, user = InboxStore(client, Retention(events=5, seconds=100), ContentStore(client)), new_user()
     await send(store, user, 9)
-    assert (await store.read_log(user, Position("e0", 3), "x")).reset_reason == "position_expired"
-    assert offsets((await store.read_log(user, Position("e0", 4), "x")).events) == [5, 6, 7, 8, 9]
+    assert (await store.read_log(user, place(user, 3), "x")).reset_reason == "position_expired"
+    assert offsets((await store.read_log(user, place(user, 4), "x")).events) == [5, 6, 7, 8, 9]
 
 
 async def test_the_log_drops_what_is_too_old(client: InspectedClient) -> None:
     store, user = InboxStore(client, Retention(events=1000, seconds=100), ContentStore(client)), new_user()
     await send(store, user, 10, now=1000)
     await send(store, user, 22, now=1200)
-    assert (await store.read_log(user, Position("e0", 9), "x")).reset_reason == "position_expired"
-    assert offsets((await store.read_log(user, Position("e0", 10), "x")).events) == list(range(11, 33))
+    assert (await store.read_log(user, place(user, 9), "x")).reset_reason == "position_expired"
+    assert offsets((await store.read_log(user, place(user, 10), "x")).events) == list(range(11, 33))
 
 
 async def test_a_position_at_the_end_is_up_to_date_even_when_the_log_has_expired(
@@ -67,28 +68,31 @@ async def test_a_position_at_the_end_is_up_to_date_even_when_the_log_has_expired
     user = new_user()
     await send(store, user, 2)
     await client.redis.delete(keys.user(user.project_id, user.id) + keys.USER_SUFFIXES["LOG"])
-    page = await store.read_log(user, Position("e0", 2), "x")
+    page = await store.read_log(user, place(user, 2), "x")
     assert (page.reset_reason, page.events) == ("", ())
-    assert (await store.read_log(user, Position("e0", 1), "x")).reset_reason == "position_expired"
+    assert (await store.read_log(user, place(user, 1), "x")).reset_reason == "position_expired"
 
 
 @pytest.mark.parametrize(
     ("position", "reason"),
     [
         (Position("other", 1), "epoch_changed"),
-        (Position("e0", 99), "position_unknown"),
+        (99, "position_unknown"),
         (Position("", -1), "position_invalid"),
     ],
 )
-async def test_a_position_that_is_not_of_this_log_is_reset(store: InboxStore, position: Position, reason: str) -> None:
+async def test_a_position_that_is_not_of_this_log_is_reset(
+    store: InboxStore, position: Position | int, reason: str
+) -> None:
     user = new_user()
     await send(store, user, 2)
-    page = await store.read_log(user, position, "x")
-    assert (page.reset_reason, page.end) == (reason, Position("e0", 2))
+    page = await store.read_log(user, place(user, position) if isinstance(position, int) else position, "x")
+    assert (page.reset_reason, page.end) == (reason, place(user, 2))
 
 
 async def test_a_long_log_is_read_in_pages(store: InboxStore) -> None:
-    user, position, found, pages = new_user(), Position("e0", 0), list[int](), 0
+    user, found, pages = new_user(), list[int](), 0
+    position = place(user, 0)
     await send(store, user, REPLAY_EVENTS + 50)
     while position.offset < REPLAY_EVENTS + 50:
         page = await store.read_log(user, position, "x")
@@ -104,7 +108,7 @@ async def test_a_page_of_the_log_is_bounded_by_bytes_but_holds_at_least_one_even
     user = new_user()
     for _ in range(3):
         await store.create(content(title="x" * 300_000), [Delivery(user)], at(1), remember=False)
-    assert offsets((await store.read_log(user, Position("e0", 0), "x")).events) == [1]
+    assert offsets((await store.read_log(user, place(user, 0), "x")).events) == [1]
 
 
 async def test_what_is_published_is_what_lies_in_the_log(store: InboxStore, client: InspectedClient) -> None:
@@ -117,7 +121,7 @@ async def test_what_is_published_is_what_lies_in_the_log(store: InboxStore, clie
         while (message := await pubsub.get_message(ignore_subscribe_messages=True, timeout=1)) is None:
             pass
     await pubsub.aclose()
-    (logged,) = (await store.read_log(user, Position("e0", 0), "x")).events
+    (logged,) = (await store.read_log(user, place(user, 0), "x")).events
     assert Event.decode(message["data"]) == logged
     assert logged.published_ms == 5000
 

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.domain.event import Position
 from gateway.domain.notification import BulkCommand, Command, Filter
 from gateway.domain.principal import User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
@@ -21,7 +20,7 @@ from gateway.store.contents import Content, ContentStore
 from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention, Trimmed
 from gateway.store.topology import Topology
 from tests.servers import RedisServer
-from tests.store.conftest import at, new_user
+from tests.store.conftest import at, new_user, place
 from tests.store.model import Inbox, Item
 
 IDS = [UUID(int=number) for number in range(1, 9)]
@@ -144,8 +143,8 @@ async def assert_same_inbox(store: InboxStore, user: User, model: Inbox, wanted:
 
 
 async def assert_same_log(store: InboxStore, user: User, model: Inbox) -> None:
-    page = await store.read_log(user, Position("e0", 0), "e0")
-    assert page.end == Position("e0", len(model.log))
+    page = await store.read_log(user, place(user, 0), "e0")
+    assert page.end == place(user, len(model.log))
     assert [event.position.offset for event in page.events] == list(range(1, len(model.log) + 1))
     for event, expected in zip(page.events, model.log, strict=True):
         text = msgspec.json.decode(event.text)

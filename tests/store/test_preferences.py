@@ -6,7 +6,6 @@ import msgspec
 import pytest
 from redis.crc import key_slot
 
-from gateway.domain.event import Position
 from gateway.domain.preferences import Channel, Preference, Status, Subscription
 from gateway.domain.principal import ProjectId, User
 from gateway.store import keys, preferences
@@ -19,7 +18,7 @@ from gateway.store.preferences import (
     TooManyError,
     decode_subscriptions,
 )
-from tests.store.conftest import InspectedClient, at, new_user
+from tests.store.conftest import InspectedClient, at, new_user, place
 from tests.store.test_directory import Clock
 from tests.store.test_inbox import content
 
@@ -101,7 +100,7 @@ async def test_the_event_has_the_changed_categories_with_all_channels(
 ) -> None:
     user = new_user()
     await preference_store.update(user, {"b": {}, "": {Channel.SMS: False}, "a": {Channel.SMS: True}}, None, at(1))
-    (event,) = (await store.read_log(user, Position("e0", 0), "x")).events
+    (event,) = (await store.read_log(user, place(user, 0), "x")).events
     channels = [{"slug": one.value, "label": one.label, "enabled": one is not Channel.SMS} for one in Channel]
     assert msgspec.json.decode(event.text)["data"] == {
         "notification_preferences": {
@@ -125,7 +124,7 @@ async def test_the_log_of_a_new_user_may_begin_with_preferences(
     user = new_user()
     await preference_store.update(user, {"a": OFF}, "me", at(1))
     assert await store.create(content(category="b"), [Delivery(user)], at(2), remember=False) == [Outcome.CREATED]
-    assert (await store.read_log(user, None, "x")).end == Position("e0", 2)
+    assert (await store.read_log(user, None, "x")).end == place(user, 2)
 
 
 async def test_too_many_categories_are_refused_whole(
@@ -146,7 +145,9 @@ async def test_a_preference_from_before_a_channel_came_to_be_is_completed(
     store: InboxStore, preference_store: PreferenceStore, client: InspectedClient
 ) -> None:
     user = new_user()
-    await client.redis.hset(keys.user(user.project_id, user.id) + keys.USER_SUFFIXES["PREFERENCES"], "a", "10")
+    key = keys.user(user.project_id, user.id)
+    await client.redis.hset(key, "format", "1")
+    await client.redis.hset(key + keys.USER_SUFFIXES["PREFERENCES"], "a", "10")
     found = await preference_store.update(user, {"a": {Channel.SMS: False}}, None, at(1))
     assert found == {"a": Preference(frozenset({Channel.MOBILE_PUSH, Channel.SMS}))}
 

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.domain.event import Position
 from gateway.domain.preferences import (
     UPDATE_EVENT,
     Channel,
@@ -29,7 +28,7 @@ from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention
 from gateway.store.preferences import PreferenceStore, SubscriptionStore
 from gateway.store.topology import Topology
 from tests.servers import RedisServer
-from tests.store.conftest import at, new_user
+from tests.store.conftest import at, new_user, place
 from tests.store.model import Inbox
 from tests.store.test_inbox import content
 from tests.store.test_preferences import all_of
@@ -176,11 +175,11 @@ def test_the_functions_agree_with_the_rules(run: Callable[[Any], None], sequence
         for topic in TOPICS:
             assert await stores.subscriptions.of_topic(user, topic) == model.subscriptions.get(topic, {})
 
-        page = await stores.inboxes.read_log(user, Position("e0", 0), "e0")
+        page = await stores.inboxes.read_log(user, place(user, 0), "e0")
         found_log, changes = [], []
         for offset, event in enumerate(page.events, 1):
             text = msgspec.json.decode(event.text)
-            assert text["position"] == str(event.position) == f"e0.{offset}"
+            assert text["position"] == str(event.position) == str(place(user, offset))
             found_log.append((event.name, text["unread_count"], text["unseen_count"]))
             if event.name == UPDATE_EVENT:
                 assert text["data"]["client_id"] == "c"

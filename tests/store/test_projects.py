@@ -282,22 +282,6 @@ async def test_a_project_needs_a_workspace_that_is_there(client: InspectedClient
     assert await store(client).by_api_key("of-none") is None
 
 
-async def test_projects_of_a_gateway_without_workspaces_belong_to_the_default_one(client: InspectedClient) -> None:
-    created = await store(client).create("Old", hmac_enabled=True)
-    raw = await client.redis.hget(keys.PROJECTS, created.api_key)
-    assert raw is not None
-    old = {name: value for name, value in json.loads(raw).items() if name not in ("workspace_id", "allowed_origins")}
-    await client.redis.hset(keys.PROJECTS, created.api_key, json.dumps(old))
-    await client.redis.hdel(keys.PROJECTS + ":ids", created.id)
-    await client.redis.zrem(keys.PROJECTS + ":of:default", created.id)
-    await store(client).prepare()
-    await store(client).prepare()
-    assert await store(client).find(created.workspace_id, created.id) == created
-    total, found = await store(client).of_workspace(created.workspace_id, 0, 1000)
-    assert found.count(created) == 1
-    assert total == len(found)
-
-
 async def test_the_default_workspace_keeps_the_title_it_was_given(client: InspectedClient) -> None:
     await store(client).prepare()
     renamed = await WorkspaceStore(client).rename(WorkspaceId("default"), "Ours")

@@ -5,13 +5,12 @@ import time
 import msgspec
 import pytest
 
-from gateway.domain.event import Position
 from gateway.domain.notification import Command, Filter
 from gateway.domain.principal import User
 from gateway.domain.retention import ItemRetention
 from gateway.store.contents import Content
 from gateway.store.inbox import Delivery, InboxStore, Outcome, Trimmed
-from tests.store.conftest import at, new_user
+from tests.store.conftest import at, new_user, place
 from tests.store.test_inbox import content
 
 
@@ -28,7 +27,7 @@ async def ids_of(store: InboxStore, user: User) -> list[str]:
 
 
 async def names_of(store: InboxStore, user: User) -> list[str]:
-    return [event.name for event in (await store.read_log(user, Position("e0", 0), "e0")).events]
+    return [event.name for event in (await store.read_log(user, place(user, 0), "e0")).events]
 
 
 async def test_a_new_item_displaces_the_oldest_one_beyond_the_count(store: InboxStore) -> None:
@@ -41,7 +40,7 @@ async def test_a_new_item_displaces_the_oldest_one_beyond_the_count(store: Inbox
 async def test_the_event_of_a_removed_item_names_it_and_carries_the_counts_without_it(store: InboxStore) -> None:
     user, keep = new_user(), ItemRetention(items=2)
     first, *_ = [await send(store, user, now, keep) for now in (1, 2, 3)]
-    event = msgspec.json.decode((await store.read_log(user, Position("e0", 0), "e0")).events[-1].text)
+    event = msgspec.json.decode((await store.read_log(user, place(user, 0), "e0")).events[-1].text)
     assert event["data"]["id"] == event["data"]["notification"]["id"] == str(first.id)
     assert "client_id" not in event["data"]
     assert (event["unread_count"], event["unseen_count"]) == (2, 2)

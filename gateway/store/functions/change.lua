@@ -2,12 +2,12 @@
 
 local TRIMMED_BY_CREATE = 3 -- items that creating one removes at most: where it is one more, that is all
 
-local function may_be_settled(record, context)
-  return record.settled_until and tonumber(record.settled_until) >= context.now
+local function may_be_settled(record)
+  return record.settled_until and tonumber(record.settled_until) >= tonumber(call('TIME')[1])
 end
 
 local function is_there(user, id)
-  return redis.call('HEXISTS', user .. STATES, id) == 1
+  return call('HEXISTS', user .. STATES, id) == 1
 end
 
 -- KEYS  user
@@ -23,41 +23,62 @@ local function create(keys, args, record)
   local kept_count, kept_seconds = tonumber(args[11]), tonumber(args[12])
   local overwrite = 13 + 2 * tonumber(args[13])
   -- Hardly anybody has the item yet: that is looked at before something else is written or decided, and else by HSETNX.
-  local settled = may_be_settled(record, context) and redis.call('GET', user .. SETTLED .. id)
+  local settled = may_be_settled(record) and call('GET', user .. SETTLED .. id)
   if settled then return is_there(user, id) and HAD_IT or tonumber(settled) end
   if args[10] ~= '' and not is_subscribed(user, category, topic) then
     return is_there(user, id) and HAD_IT or UNWANTED
   end
-  local looked = false
+  local changed
   for i = 14, #args, 2 do
     local field, value = args[i], args[i + 1]
     if record[field] ~= value and (i < overwrite or not record[field]) then
-      if not looked and is_there(user, id) then return HAD_IT end
-      looked = true
-      record[field] = value
+      if not changed then
+        if is_there(user, id) then return HAD_IT end
+        changed = {}
+      end
       -- What the record does not hold may be there as well.
-      redis.call(i < overwrite and 'HSET' or 'HSETNX', user, field, value)
+      if i < overwrite or call('HEXISTS', user, field) == 0 then
+        record[field] = value
+        changed[#changed + 1] = field
+        changed[#changed + 1] = value
+      end
     end
+  end
+  if changed then
+    begin_record(user, record)
+    set_fields(user, changed)
   end
   if is_muted(user, category, topic) then
     if is_there(user, id) then return HAD_IT end
     -- A repeated request must not decide anew.
-    if settled_seconds ~= '' then settle(user, context, record, id, UNWANTED, tonumber(settled_seconds)) end
+    if settled_seconds ~= '' then
+      begin_record(user, record)
+      settle(user, record, id, UNWANTED, tonumber(settled_seconds))
+    end
     return UNWANTED
   end
   -- Gateways' clocks differ; the newest item of an inbox is also the latest sent.
-  if not record.sent_at or context.now > tonumber(record.sent_at) then record.sent_at = context.seconds end
+  local sent_at, latest = context.seconds, tonumber(record.sent_at or 0)
+  if latest >= context.now and latest <= context.now + SENT_AHEAD_SECONDS then sent_at = record.sent_at end
+  context.sent_at = sent_at
   local state = {
-    sent = record.sent_at, seen = '0', read = '0', archived = '0', category = category, topic = topic,
+    sent = sent_at, seen = '0', read = '0', archived = '0', category = category, topic = topic,
     repeatable = settled_seconds ~= '',
   }
-  if redis.call('HSETNX', user .. STATES, id, pack_state(state)) == 0 then return HAD_IT end
-  if not is_reference(content) then redis.call('HSET', user .. ITEMS, id, content) end
-  put_into(user, 0, category, topic, integer((record.offset or 0) + 1), id)
+  if call('HSETNX', user .. STATES, id, pack_state(state)) == 0 then return HAD_IT end
+  local offset = integer((record.offset or 0) + 1)
+  note(function()
+    try('HDEL', user .. STATES, id)
+    try('HDEL', user .. ITEMS, id)
+    take_out(try, user, 0, category, topic, offset, id)
+  end)
+  if not is_reference(content) then call('HSET', user .. ITEMS, id, content) end
+  put_into(call, user, 0, category, topic, offset, id)
   local data = item_data_json(content, state, recipient_json(user, record), '')
   -- One more of each kind: looking at every index again would be a sixth of what an item costs.
   append(user, record, context, 'notifications/new', data, known_counts(record, 1))
-  trim_items(user, record, context, kept_count, kept_seconds, TRIMMED_BY_CREATE)
+  -- The item has come, whatever becomes of others.
+  attempt(trim_items, user, record, context, kept_count, kept_seconds, TRIMMED_BY_CREATE)
   return CREATED
 end
 
@@ -67,17 +88,23 @@ end
 local function change(keys, args, record)
   local user, context = keys[1], context_of(args)
   local id, code, name, client_id = args[5], args[6], args[7], args[8]
-  local packed = redis.call('HGET', user .. STATES, id)
+  local packed = call('HGET', user .. STATES, id)
   if not packed then return -1 end
-  local state = unpack_state(packed)
+  local state = unpack_state(packed) or fail_by_data('the state of an item')
   local from = bucket_of(state)
   apply(state, code, context.seconds)
   local to = bucket_of(state)
   if from == to then return 0 end
-  redis.call('HSET', user .. STATES, id, pack_state(state))
-  local offset = take_out(user, from, state.category, state.topic, id)
-  put_into(user, to, state.category, state.topic, offset, id)
-  local content = content_or_reference(redis.call('HGET', user .. ITEMS, id), id)
+  local category, topic, offset = state.category, state.topic, offset_of(user, from, id)
+  call('HSET', user .. STATES, id, pack_state(state))
+  note(function()
+    try('HSET', user .. STATES, id, packed)
+    take_out(try, user, to, category, topic, offset, id)
+    put_into(try, user, from, category, topic, offset, id)
+  end)
+  take_out(call, user, from, category, topic, offset, id)
+  put_into(call, user, to, category, topic, offset, id)
+  local content = content_or_reference(call('HGET', user .. ITEMS, id), id)
   append(user, record, context, name, item_data_json(content, state, recipient_json(user, record), client_id))
   return 1
 end
@@ -86,64 +113,106 @@ end
 -- ARGV  now_ms epoch_if_new log_events log_seconds  id client_id_json
 -- ->    1 deleted, -1 no such item
 local function delete(keys, args, record)
-  local user, context = keys[1], context_of(args)
   local id, client_id = args[5], args[6]
-  local packed = redis.call('HGET', user .. STATES, id)
+  local packed = call('HGET', keys[1] .. STATES, id)
   if not packed then return -1 end
-  local state = unpack_state(packed)
-  remove_item(user, record, context, id, state, client_id)
+  remove_item(keys[1], record, context_of(args), id, packed, client_id)
   return 1
 end
 
-local function in_chunks(command, key, values)
+local function in_chunks(run, command, key, values)
   for first = 1, #values, CHUNK do
-    redis.call(command, key, unpack(values, first, math.min(first + CHUNK - 1, #values)))
+    run(command, key, unpack(values, first, math.min(first + CHUNK - 1, #values)))
   end
 end
 
 -- Move all members of one sorted set to another: the fewer to the more, whichever those are.
 local function move_all(source, target)
-  local size, target_size = redis.call('ZCARD', source), redis.call('ZCARD', target)
+  local size, target_size = call('ZCARD', source), call('ZCARD', target)
   local fewer, more = source, target
   if size > target_size then fewer, more = target, source end
-  local entries, added = redis.call('ZRANGE', fewer, 0, -1, 'WITHSCORES'), {}
+  local entries, added, moved = call('ZRANGE', fewer, 0, -1, 'WITHSCORES'), {}, {}
   for i = 1, #entries, 2 do
-    added[i], added[i + 1] = entries[i + 1], entries[i]
+    added[i], added[i + 1], moved[#moved + 1] = entries[i + 1], entries[i], entries[i]
   end
-  in_chunks('ZADD', more, added)
-  redis.call('UNLINK', fewer)
-  if more == source and size > 0 then redis.call('RENAME', source, target) end
+  if more == source then
+    note(function() -- who moves the members takes back only that
+      in_chunks(try, 'ZREM', source, moved)
+      in_chunks(try, 'ZADD', target, added)
+    end)
+  end
+  in_chunks(call, 'ZADD', more, added)
+  call('UNLINK', fewer)
+  if more == source and size > 0 then call('RENAME', source, target) end
 end
 
 -- Move some members, with their scores, of one sorted set to another.
 local function move_some(source, target, members, scores)
-  if redis.call('ZCARD', source) == #members then return move_all(source, target) end
+  if call('ZCARD', source) == #members then return move_all(source, target) end
   local added = {}
   for i, member in ipairs(members) do
     added[2 * i - 1], added[2 * i] = scores[i], member
   end
-  in_chunks('ZREM', source, members)
-  in_chunks('ZADD', target, added)
+  in_chunks(call, 'ZREM', source, members)
+  in_chunks(call, 'ZADD', target, added)
+end
+
+-- Put every item of a run back to where it was, and give it its state again, however far the change came.
+local function put_run_back(user, ids, offsets, packed_states, from, to)
+  local moved = {} -- key before, key now -> score, member, …
+  local function move(key_of, category, score, member)
+    local before, now = key_of(user, from, category), key_of(user, to, category)
+    local one = moved[before] or { now = now, added = {}, members = {} }
+    moved[before] = one
+    one.added[#one.added + 1], one.added[#one.added + 2] = score, member
+    one.members[#one.members + 1] = member
+  end
+  local states = {}
+  for i, id in ipairs(ids) do
+    states[2 * i - 1], states[2 * i] = id, packed_states[i]
+    local state = unpack_state(packed_states[i])
+    move(inbox_key, '', offsets[i], id)
+    move(category_key, state.category, offsets[i], id)
+    if state.topic ~= '' then
+      local stamp = stamp_of(offsets[i], id)
+      move(topics_key, '', 0, topic_list(state.topic) .. stamp)
+      move(topics_key, '', 0, pair_list(state.category, state.topic) .. stamp)
+    end
+  end
+  in_chunks(try, 'HSET', user .. STATES, states)
+  for before, one in pairs(moved) do
+    in_chunks(try, 'ZREM', one.now, one.members)
+    in_chunks(try, 'ZADD', before, one.added)
+  end
+end
+
+-- ->  the states of items, as packed. Raises for one that is none, before anything is written.
+local function packed_states_of(user, ids)
+  local all = {}
+  for first = 1, #ids, CHUNK do
+    local found = call('HMGET', user .. STATES, unpack(ids, first, math.min(first + CHUNK - 1, #ids)))
+    for i = 1, #found do
+      if not found[i] or not unpack_state(found[i]) then fail_by_data('the state of an item') end
+      all[first + i - 1] = found[i]
+    end
+  end
+  return all
 end
 
 -- Give items the states that the transition makes of theirs.
 -- ->  the scope of each, as packed
-local function rewrite_states(user, ids, code, now)
+local function rewrite_states(user, ids, packed_states, code, now)
   local set_seen, set_read, set_archived = code:sub(1, 1), code:sub(2, 2), code:sub(3, 3)
   local rewritten, scopes = {}, {}
-  for first = 1, #ids, CHUNK do
-    local packed_states = redis.call('HMGET', user .. STATES, unpack(ids, first, math.min(first + CHUNK - 1, #ids)))
-    for i, packed in ipairs(packed_states) do
-      local sent, seen, read, archived, scope = packed:match('^(%d+) (%d+) (%d+) (%d+) (.*)$')
-      local place = first + i - 1
-      scopes[place] = scope
-      rewritten[2 * place - 1] = ids[place]
-      rewritten[2 * place] = table.concat({
-        sent, written(seen, set_seen, now), written(read, set_read, now), written(archived, set_archived, now), scope,
-      }, ' ')
-    end
+  for i, packed in ipairs(packed_states) do
+    local sent, seen, read, archived, scope = packed:match('^(%d+) (%d+) (%d+) (%d+) (.*)$')
+    scopes[i] = scope
+    rewritten[2 * i - 1] = ids[i]
+    rewritten[2 * i] = table.concat({
+      sent, written(seen, set_seen, now), written(read, set_read, now), written(archived, set_archived, now), scope,
+    }, ' ')
   end
-  in_chunks('HSET', user .. STATES, rewritten)
+  in_chunks(call, 'HSET', user .. STATES, rewritten)
   return scopes
 end
 
@@ -152,10 +221,12 @@ end
 local function change_run(user, run, from, to, code, now)
   local ids, offsets = all_of(run)
   if #ids == 0 then return 0 end
+  local packed_states = packed_states_of(user, ids)
+  note(function() put_run_back(user, ids, offsets, packed_states, from, to) end)
   local inbox, topics = inbox_key(user, from), topics_key(user, from)
-  local whole = run.key == inbox
+  local is_all = run.key == inbox
   local places, members, scores = {}, {}, {} -- by category; in `topics`
-  for i, scope in ipairs(rewrite_states(user, ids, code, now)) do
+  for i, scope in ipairs(rewrite_states(user, ids, packed_states, code, now)) do
     local category, topic = read_scope(scope)
     local place = places[category]
     if not place then
@@ -164,7 +235,7 @@ local function change_run(user, run, from, to, code, now)
     end
     place.ids[#place.ids + 1] = ids[i]
     place.offsets[#place.offsets + 1] = offsets[i]
-    if topic ~= '' and not whole then
+    if topic ~= '' and not is_all then
       local stamp, last = stamp_of(offsets[i], ids[i]), #members
       members[last + 1], members[last + 2] = topic_list(topic) .. stamp, pair_list(category, topic) .. stamp
       scores[last + 1], scores[last + 2] = 0, 0
@@ -174,7 +245,7 @@ local function change_run(user, run, from, to, code, now)
   for category, place in pairs(places) do
     move_some(category_key(user, from, category), category_key(user, to, category), place.ids, place.offsets)
   end
-  if whole then
+  if is_all then
     move_all(topics, topics_key(user, to))
   else
     move_some(topics, topics_key(user, to), members, scores)
@@ -209,41 +280,53 @@ end
 -- KEYS  user
 -- ->    what is known of it besides the names, JSON-encoded or false
 local function read_profile(keys)
-  return redis.call('HMGET', keys[1], 'first_name', 'last_name', 'custom_attributes', 'phone_numbers')
+  return call('HMGET', keys[1], 'first_name', 'last_name', 'custom_attributes', 'phone_numbers')
 end
 
 -- KEYS  user
 -- ARGV  field value …: profile fields, JSON-encoded; "null" removes one
-local function set_profile(keys, args)
+local function set_profile(keys, args, record)
+  local user, set, removed = keys[1], {}, {}
   for i = 1, #args, 2 do
     if args[i + 1] == 'null' then
-      redis.call('HDEL', keys[1], args[i])
+      removed[#removed + 1] = args[i]
     else
-      redis.call('HSET', keys[1], args[i], args[i + 1])
+      set[#set + 1], set[#set + 2] = args[i], args[i + 1]
     end
   end
+  if #set > 0 then begin_record(user, record) end
+  set_fields(user, set)
+  remove_fields(user, removed)
   return read_profile(keys)
 end
 
 -- KEYS  user
 -- ARGV  seconds to remember the deletion
 -- ->    the topics about which it had said something
--- Remove everything of a user but the fact, and tell the nodes that hold connections of it.
+-- Remove everything of a user but the fact, and tell the nodes that hold connections of it. Should that not be heard of,
+-- the user is deleted, the call fails, and repeating it tells them.
 local function delete_user(keys, args)
-  local user = keys[1]
-  local categories = {}
-  for _, packed in ipairs(redis.call('HVALS', user .. STATES)) do
-    categories[read_scope(packed:match('^%d+ %d+ %d+ %d+ (.*)$'))] = true
+  local user, categories, doomed = keys[1], {}, {}
+  for _, packed in ipairs(call('HVALS', user .. STATES)) do
+    local scope = packed:match('^%d+ %d+ %d+ %d+ (.*)$')
+    if scope then categories[read_scope(scope)] = true end
   end
   for _, bucket in ipairs(BUCKETS) do
-    redis.call('UNLINK', inbox_key(user, bucket), topics_key(user, bucket))
-    for category in pairs(categories) do redis.call('UNLINK', category_key(user, bucket, category)) end
+    doomed[#doomed + 1], doomed[#doomed + 2] = inbox_key(user, bucket), topics_key(user, bucket)
+    for category in pairs(categories) do doomed[#doomed + 1] = category_key(user, bucket, category) end
   end
-  local topics = redis.call('HKEYS', user .. SUBSCRIPTIONS)
-  for _, suffix in ipairs(USER_KEYS) do redis.call('UNLINK', user .. suffix) end
-  redis.call('UNLINK', user)
-  redis.call('HSET', user, 'deleted', '1')
-  redis.call('EXPIRE', user, args[1])
-  redis.call('SPUBLISH', user, '!deleted')
+  for _, suffix in ipairs(USER_KEYS) do doomed[#doomed + 1] = user .. suffix end
+  local topics, fields = call('HKEYS', user .. SUBSCRIPTIONS), call('HKEYS', user)
+  set_fields(user, { 'deleted', '1' })
+  expire('EXPIRE', user, args[1])
+  for i = #fields, 1, -1 do
+    if fields[i] == 'deleted' then table.remove(fields, i) end
+  end
+  remove_fields(user, fields)
+  for first = 1, #doomed, CHUNK do
+    call('UNLINK', unpack(doomed, first, math.min(first + CHUNK - 1, #doomed)))
+    keep_what_is_written()
+  end
+  call('SPUBLISH', user, '!deleted')
   return topics
 end

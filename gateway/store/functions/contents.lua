@@ -3,35 +3,35 @@
 -- KEYS  content
 -- ARGV  the content after its id
 local function put_content(keys, args)
-  redis.call('SET', keys[1], args[1])
+  call('SET', keys[1], args[1])
   return 1
 end
 
 -- KEYS  content
 -- ->    the content after its id, or false
 local function read_content(keys)
-  return redis.call('GET', keys[1])
+  return call('GET', keys[1])
 end
 
 -- KEYS  content
 local function delete_content(keys)
-  return redis.call('UNLINK', keys[1])
+  return call('UNLINK', keys[1])
 end
 
 -- KEYS  contents
 -- ARGV  id
 local function list_content(keys, args)
-  return redis.call('SADD', keys[1], args[1])
+  return call('SADD', keys[1], args[1])
 end
 
 -- KEYS  contents
 -- ->    some ids; none if there are none
 local function listed_contents(keys)
-  return redis.call('SRANDMEMBER', keys[1], 500)
+  return call('SRANDMEMBER', keys[1], 500)
 end
 
 -- KEYS  contents
 -- ARGV  id …
 local function unlist_contents(keys, args)
-  return redis.call('SREM', keys[1], unpack(args))
+  return call('SREM', keys[1], unpack(args))
 end

@@ -4,23 +4,22 @@
 -- KEYS  user
 -- ARGV  token, claim, now_ms, device as JSON, max_devices
 -- ->    1, or 0 when a later registration of the same user came first
--- Of too many devices the one registered longest ago goes.
-local function put_device(keys, args)
+-- Of too many devices the one registered longest ago goes: the one of the smallest claim, whatever clocks said.
+local function put_device(keys, args, record)
   local key, token = keys[1] .. DEVICES, args[1]
-  local known = redis.call('HGET', key, token)
+  local known = call('HGET', key, token)
   if known and tonumber(known:match('^%d+')) > tonumber(args[2]) then return 0 end
-  redis.call('HSET', key, token, table.concat({ args[2], args[3], args[4] }, ' '))
-  if redis.call('HLEN', key) > tonumber(args[5]) then
-    local oldest, oldest_ms
-    local devices = redis.call('HGETALL', key)
+  local oldest, oldest_claim
+  if not known and call('HLEN', key) >= tonumber(args[5]) then
+    local devices = call('HGETALL', key)
     for i = 1, #devices, 2 do
-      local registered_ms = tonumber(devices[i + 1]:match('^%d+ (%d+) '))
-      if devices[i] ~= token and (not oldest or registered_ms < oldest_ms) then
-        oldest, oldest_ms = devices[i], registered_ms
-      end
+      local claim = tonumber(devices[i + 1]:match('^%d+'))
+      if not oldest or claim < oldest_claim then oldest, oldest_claim = devices[i], claim end
     end
-    redis.call('HDEL', key, oldest)
   end
+  begin_record(keys[1], record)
+  set_fields(key, { token, table.concat({ args[2], args[3], args[4] }, ' ') })
+  if oldest then call('HDEL', key, oldest) end
   return 1
 end
 
@@ -28,16 +27,16 @@ end
 -- ARGV  token, the newest claim to remove ("" for any)
 -- ->    the claim of the device removed, or -1 when there is none
 local function remove_device(keys, args)
-  local known = redis.call('HGET', keys[1] .. DEVICES, args[1])
+  local known = call('HGET', keys[1] .. DEVICES, args[1])
   if not known then return -1 end
   local claim = tonumber(known:match('^%d+'))
   if args[2] ~= '' and claim > tonumber(args[2]) then return -1 end
-  redis.call('HDEL', keys[1] .. DEVICES, args[1])
+  call('HDEL', keys[1] .. DEVICES, args[1])
   return claim
 end
 
 local function holders_of(key, token)
-  local packed = redis.call('HGET', key, token)
+  local packed = call('HGET', key, token)
   return packed and cjson.decode(packed) or {}
 end
 
@@ -46,7 +45,7 @@ end
 -- ->    claim, then the id of every other user who may hold the device
 local function claim_device(keys, args)
   local token, user = args[1], args[2]
-  local claim = redis.call('HINCRBY', keys[1], '', 1) -- no token is empty
+  local claim = tonumber(call('HGET', keys[1], '') or 0) + 1 -- no token is empty
   local holders, others = { { user, claim } }, { claim }
   for _, holder in ipairs(holders_of(keys[1], token)) do
     if holder[1] ~= user then
@@ -54,7 +53,7 @@ local function claim_device(keys, args)
       others[#others + 1] = holder[1]
     end
   end
-  redis.call('HSET', keys[1], token, cjson.encode(holders))
+  call('HSET', keys[1], '', integer(claim), token, cjson.encode(holders))
   return others
 end
 
@@ -64,7 +63,7 @@ end
 local function settle_device(keys, args)
   local owner = holders_of(keys[1], args[1])[1]
   if not owner or owner[1] ~= args[2] then return 0 end
-  redis.call('HSET', keys[1], args[1], cjson.encode({ owner }))
+  call('HSET', keys[1], args[1], cjson.encode({ owner }))
   return 1
 end
 
@@ -77,9 +76,9 @@ local function release_device(keys, args)
     if holder[1] ~= args[2] or holder[2] > tonumber(args[3]) then left[#left + 1] = holder end
   end
   if #left > 0 then
-    redis.call('HSET', keys[1], args[1], cjson.encode(left))
+    call('HSET', keys[1], args[1], cjson.encode(left))
   else
-    redis.call('HDEL', keys[1], args[1])
+    call('HDEL', keys[1], args[1])
   end
   return 1
 end

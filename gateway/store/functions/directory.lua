@@ -4,15 +4,34 @@
 local GONE_SECONDS = 365 * 24 * 3600 -- as long as tokens usually last; only a digest of the name is kept
 
 -- ->    the second of the deletion, or nil. `name` is "x:external_id" or "e:email"
+-- One that is to come was said by a clock that was ahead: nobody would get in by this name until then.
 local function gone_since(directory, name)
-  return redis.call('ZSCORE', directory .. GONE, redis.sha1hex(name)) or nil
+  local second, now = call('ZSCORE', directory .. GONE, redis.sha1hex(name)), tonumber(call('TIME')[1])
+  if second and tonumber(second) > now + CLOCK_SECONDS then return integer(now) end
+  return second or nil
+end
+
+-- The same of a user who has the name by now: changes its record.
+-- ->    whether that is to be written
+local function correct_gone(user)
+  local changed = false
+  for _, name in ipairs({ 'gone_x', 'gone_e' }) do
+    if user[name] then
+      local now = tonumber(call('TIME')[1])
+      if tonumber(user[name]) > now + CLOCK_SECONDS then
+        user[name], changed = integer(now), true
+      end
+    end
+  end
+  return changed
 end
 
 local function remember_gone(directory, name)
-  local now, key = redis.call('TIME')[1], directory .. GONE
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', integer(tonumber(now) - GONE_SECONDS))
-  redis.call('ZADD', key, now, redis.sha1hex(name))
-  redis.call('EXPIRE', key, GONE_SECONDS)
+  local now, key = call('TIME')[1], directory .. GONE
+  local old = call('ZRANGE', key, '-inf', integer(tonumber(now) - GONE_SECONDS), 'BYSCORE', 'LIMIT', 0, CHUNK)
+  remove_members(key, old)
+  add_member(key, now, redis.sha1hex(name))
+  expire('EXPIRE', key, GONE_SECONDS)
 end
 
 -- KEYS  directory
@@ -25,7 +44,7 @@ local function resolve(keys, args)
   local new_ids, new = {}, {}
   local function lookup(field)
     local value = pending[field]
-    if value == nil then value = redis.call('HGET', directory, field) end
+    if value == nil then value = call('HGET', directory, field) end
     return value
   end
   for i = 1, #args, 3 do
@@ -37,6 +56,7 @@ local function resolve(keys, args)
     if known then
       id = known
       user = cjson.decode(lookup('u:' .. id))
+      if correct_gone(user) then pending['u:' .. id] = cjson.encode(user) end
     end
     local is_other = by_external_id and by_email and by_external_id ~= by_email
     local has_other_id = not by_external_id and by_email and external_id ~= '' and user.x ~= ''
@@ -68,53 +88,84 @@ local function resolve(keys, args)
     enroll(directory, id, new[id])
     pending['u:' .. id] = cjson.encode(new[id])
   end
+  local set, removed = {}, {}
   for field, value in pairs(pending) do
-    if value then redis.call('HSET', directory, field, value) else redis.call('HDEL', directory, field) end
+    if value then set[#set + 1], set[#set + 2] = field, value else removed[#removed + 1] = field end
+  end
+  for first = 1, #set, CHUNK do set_fields(directory, { unpack(set, first, math.min(first + CHUNK - 1, #set)) }) end
+  for first = 1, #removed, CHUNK do
+    remove_fields(directory, { unpack(removed, first, math.min(first + CHUNK - 1, #removed)) })
   end
   return result
 end
 
+-- What became of a request that carried an Idempotency-Key. The lease says until when nobody else does it; whoever does
+-- it renews that. All of it goes by the server's clock, and a lease that ends later than any could was given by one that
+-- was ahead.
+
 -- KEYS  record
--- ARGV  fingerprint of the request, plan (what a resumed request must repeat), now_ms, lease_ms, ttl_seconds
--- ->    "run", plan           do it: the first time, or again after a crash, with the first one's plan
+-- ARGV  fingerprint of the request, plan (what a resumed request must repeat), lease_ms, ttl_seconds, and a name for
+--       this try; then "1" if it is known that the one that holds the lease is over, or ""
+-- ->    "run", plan, 1 or 0   do it: the first time, or (0) again after a crash, with the first one's plan
 --       "done", status, body  replay this
 --       "running" | "reused"
 local function begin_idempotent(keys, args)
-  local record = redis.call('HMGET', keys[1], 'fingerprint', 'plan', 'lease_ms', 'status', 'body')
-  if not record[1] then
-    redis.call('HSET', keys[1], 'fingerprint', args[1], 'plan', args[2], 'lease_ms', args[3] + args[4])
-    redis.call('EXPIRE', keys[1], args[5])
-    return { 'run', args[2] }
+  local key, lease_ms, ttl = keys[1], tonumber(args[3]), tonumber(args[4])
+  local record = call('HMGET', key, 'format', 'fingerprint', 'plan', 'lease_ms', 'status', 'body')
+  local now = now_ms()
+  if not record[2] then
+    call('HSET', key, 'format', FORMAT, 'fingerprint', args[1], 'plan', args[2],
+      'lease_ms', integer(now + lease_ms), 'holder', args[5])
+    note(function() try('DEL', key) end)
+    call('EXPIRE', key, ttl)
+    return { 'run', args[2], 1 }
   end
-  if record[1] ~= args[1] then return { 'reused' } end
-  if record[4] then return { 'done', record[4], record[5] } end
-  if tonumber(record[3]) > tonumber(args[3]) then return { 'running' } end
-  redis.call('HSET', keys[1], 'lease_ms', args[3] + args[4])
-  return { 'run', record[2] }
+  if record[1] ~= FORMAT then fail_by_format('an idempotency record', record[1]) end
+  if call('TTL', key) > ttl then expire('EXPIRE', key, ttl) end
+  if record[2] ~= args[1] then return { 'reused' } end
+  if record[5] then return { 'done', record[5], record[6] } end
+  local left = tonumber(record[4]) - now
+  if args[6] == '' and left > 0 and left <= lease_ms then return { 'running' } end
+  call('HSET', key, 'lease_ms', integer(now + lease_ms), 'holder', args[5])
+  return { 'run', record[3], 0 }
+end
+
+-- KEYS  record
+-- ARGV  name of the try that holds the lease, lease_ms
+-- ->    1, or 0 when another try has taken over
+local function renew_idempotent(keys, args)
+  if call('HGET', keys[1], 'holder') ~= args[1] then return 0 end
+  call('HSET', keys[1], 'lease_ms', integer(now_ms() + tonumber(args[2])))
+  return 1
 end
 
 -- KEYS  record
 -- ARGV  status, body
 local function finish_idempotent(keys, args)
-  if redis.call('EXISTS', keys[1]) == 0 then return 0 end
-  redis.call('HSET', keys[1], 'status', args[1], 'body', args[2])
+  if call('EXISTS', keys[1]) == 0 then return 0 end
+  call('HSET', keys[1], 'status', args[1], 'body', args[2])
   return 1
 end
 
 -- KEYS  record
--- Forget a request that was refused before it wrote anything, so that a corrected one may use the key.
-local function abandon_idempotent(keys)
-  return redis.call('DEL', keys[1])
+-- ARGV  name of the try that was refused
+-- Forget a request that was refused before it wrote anything, so that a corrected one may use the key. One that somebody
+-- else does by now, or has done, stays.
+local function abandon_idempotent(keys, args)
+  local record = call('HMGET', keys[1], 'holder', 'status')
+  if record[1] ~= args[1] or record[2] then return 0 end
+  return call('DEL', keys[1])
 end
 
 -- KEYS  directory
 -- ARGV  "x:external_id", "e:email" or "u:user_id"
 -- ->    as `resolve` for one user; or nothing
 local function find(keys, args)
-  local id = args[1]:match('^u:(.*)$') or redis.call('HGET', keys[1], args[1])
-  local raw = id and redis.call('HGET', keys[1], 'u:' .. id)
+  local id = args[1]:match('^u:(.*)$') or call('HGET', keys[1], args[1])
+  local raw = id and call('HGET', keys[1], 'u:' .. id)
   if not raw then return false end
   local user = cjson.decode(raw)
+  if correct_gone(user) then call('HSET', keys[1], 'u:' .. id, cjson.encode(user)) end
   return { id, user.x, user.e, 0, user.gone_x or '', user.gone_e or '' }
 end
 
@@ -123,21 +174,27 @@ end
 -- ->    1; 0 when there is no such user; -1 or -2 when the external_id or the email is another's
 local function rename(keys, args)
   local directory, id, external_id, email = keys[1], args[1], args[2], args[3]
-  local raw = redis.call('HGET', directory, 'u:' .. id)
+  local raw = call('HGET', directory, 'u:' .. id)
   if not raw then return 0 end
-  local owner = external_id ~= '' and redis.call('HGET', directory, 'x:' .. external_id)
+  local owner = external_id ~= '' and call('HGET', directory, 'x:' .. external_id)
   if owner and owner ~= id then return -1 end
-  owner = email ~= '' and redis.call('HGET', directory, 'e:' .. email)
+  owner = email ~= '' and call('HGET', directory, 'e:' .. email)
   if owner and owner ~= id then return -2 end
-  local user = cjson.decode(raw)
-  if user.x ~= '' then redis.call('HDEL', directory, 'x:' .. user.x) end
-  if user.e ~= '' then redis.call('HDEL', directory, 'e:' .. user.e) end
-  if external_id ~= '' then redis.call('HSET', directory, 'x:' .. external_id, id) end
-  if email ~= '' then redis.call('HSET', directory, 'e:' .. email, id) end
-  if user.x ~= external_id then user.gone_x = gone_since(directory, 'x:' .. external_id) end
-  if user.e ~= email then user.gone_e = gone_since(directory, 'e:' .. email) end
+  local user, removed, set = cjson.decode(raw), {}, {}
+  if user.x ~= external_id then
+    if user.x ~= '' then removed[#removed + 1] = 'x:' .. user.x end
+    user.gone_x = gone_since(directory, 'x:' .. external_id)
+  end
+  if user.e ~= email then
+    if user.e ~= '' then removed[#removed + 1] = 'e:' .. user.e end
+    user.gone_e = gone_since(directory, 'e:' .. email)
+  end
   user.x, user.e = external_id, email
-  redis.call('HSET', directory, 'u:' .. id, cjson.encode(user))
+  if external_id ~= '' then set[#set + 1], set[#set + 2] = 'x:' .. external_id, id end
+  if email ~= '' then set[#set + 1], set[#set + 2] = 'e:' .. email, id end
+  set[#set + 1], set[#set + 2] = 'u:' .. id, cjson.encode(user)
+  set_fields(directory, set)
+  remove_fields(directory, removed)
   return 1
 end
 
@@ -145,16 +202,14 @@ end
 -- ARGV  user id
 -- ->    1, or 0 when there was no such user
 local function forget(keys, args)
-  local raw = redis.call('HGET', keys[1], 'u:' .. args[1])
+  local raw = call('HGET', keys[1], 'u:' .. args[1])
   if not raw then return 0 end
-  local user = cjson.decode(raw)
-  for _, name in ipairs({ user.x ~= '' and 'x:' .. user.x, user.e ~= '' and 'e:' .. user.e }) do
-    if name then
-      redis.call('HDEL', keys[1], name)
-      remember_gone(keys[1], name)
-    end
-  end
-  redis.call('HDEL', keys[1], 'u:' .. args[1])
+  local user, names = cjson.decode(raw), {}
+  if user.x ~= '' then names[#names + 1] = 'x:' .. user.x end
+  if user.e ~= '' then names[#names + 1] = 'e:' .. user.e end
+  for _, name in ipairs(names) do remember_gone(keys[1], name) end
+  names[#names + 1] = 'u:' .. args[1]
+  remove_fields(keys[1], names)
   if user.n then write_roster(keys[1], user.n, NOBODY) end
   return 1
 end

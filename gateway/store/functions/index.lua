@@ -24,32 +24,33 @@ local function read_member(member)
   return struct.unpack(OFFSET, member:sub(-STAMP_BYTES)), member:sub(-ID_BYTES)
 end
 
-local function put_into(user, bucket, category, topic, offset, id)
-  redis.call('ZADD', inbox_key(user, bucket), offset, id)
-  redis.call('ZADD', category_key(user, bucket, category), offset, id)
+-- run: call, or try where it is to take something back
+local function put_into(run, user, bucket, category, topic, offset, id)
+  run('ZADD', inbox_key(user, bucket), offset, id)
+  run('ZADD', category_key(user, bucket, category), offset, id)
   if topic ~= '' then
     local stamp = stamp_of(offset, id)
-    redis.call('ZADD', topics_key(user, bucket), 0, topic_list(topic) .. stamp, 0, pair_list(category, topic) .. stamp)
+    run('ZADD', topics_key(user, bucket), 0, topic_list(topic) .. stamp, 0, pair_list(category, topic) .. stamp)
   end
 end
 
--- ->  the offset of the item that was taken out
-local function take_out(user, bucket, category, topic, id)
-  local inbox = inbox_key(user, bucket)
-  local offset = redis.call('ZSCORE', inbox, id)
-  redis.call('ZREM', inbox, id)
-  redis.call('ZREM', category_key(user, bucket, category), id)
+local function take_out(run, user, bucket, category, topic, offset, id)
+  run('ZREM', inbox_key(user, bucket), id)
+  run('ZREM', category_key(user, bucket, category), id)
   if topic ~= '' then
     local stamp = stamp_of(offset, id)
-    redis.call('ZREM', topics_key(user, bucket), topic_list(topic) .. stamp, pair_list(category, topic) .. stamp)
+    run('ZREM', topics_key(user, bucket), topic_list(topic) .. stamp, pair_list(category, topic) .. stamp)
   end
-  return offset
+end
+
+local function offset_of(user, bucket, id)
+  return call('ZSCORE', inbox_key(user, bucket), id)
 end
 
 local function counts(user)
   local size = {}
   for _, bucket in ipairs({ 0, 1, 4, 5 }) do
-    size[bucket] = redis.call('ZCARD', inbox_key(user, bucket))
+    size[bucket] = call('ZCARD', inbox_key(user, bucket))
   end
   return {
     unread = size[0] + size[1] + size[4] + size[5],
@@ -88,25 +89,25 @@ end
 -- Counting and finding cost the logarithm of the index's size.
 
 local function size_of(run)
-  if not run.list then return redis.call('ZCARD', run.key) end
-  return redis.call('ZLEXCOUNT', run.key, '[' .. run.list, after_list(run.list))
+  if not run.list then return call('ZCARD', run.key) end
+  return call('ZLEXCOUNT', run.key, '[' .. run.list, after_list(run.list))
 end
 
 local function count_from(run, offset)
-  if not run.list then return redis.call('ZCOUNT', run.key, integer(offset), '+inf') end
-  return redis.call('ZLEXCOUNT', run.key, '[' .. run.list .. struct.pack(OFFSET, offset), after_list(run.list))
+  if not run.list then return call('ZCOUNT', run.key, integer(offset), '+inf') end
+  return call('ZLEXCOUNT', run.key, '[' .. run.list .. struct.pack(OFFSET, offset), after_list(run.list))
 end
 
 -- Add the newest items of a run up to an offset (nil: up to the newest) to what was found.
 local function find_newest(run, offset, limit, found)
   if not run.list then
     local from = offset and integer(offset) or '+inf'
-    local entries = redis.call('ZRANGE', run.key, from, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, limit, 'WITHSCORES')
+    local entries = call('ZRANGE', run.key, from, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, limit, 'WITHSCORES')
     for i = 1, #entries, 2 do found[#found + 1] = { id = entries[i], offset = tonumber(entries[i + 1]) } end
     return
   end
   local from = offset and '(' .. run.list .. struct.pack(OFFSET, offset + 1) or after_list(run.list)
-  local members = redis.call('ZRANGE', run.key, from, '[' .. run.list, 'BYLEX', 'REV', 'LIMIT', 0, limit)
+  local members = call('ZRANGE', run.key, from, '[' .. run.list, 'BYLEX', 'REV', 'LIMIT', 0, limit)
   for _, member in ipairs(members) do
     local its_offset, id = read_member(member)
     found[#found + 1] = { id = id, offset = its_offset }
@@ -117,11 +118,11 @@ end
 local function all_of(run)
   local ids, offsets = {}, {}
   if run.list then
-    for i, member in ipairs(redis.call('ZRANGE', run.key, '[' .. run.list, after_list(run.list), 'BYLEX')) do
+    for i, member in ipairs(call('ZRANGE', run.key, '[' .. run.list, after_list(run.list), 'BYLEX')) do
       offsets[i], ids[i] = read_member(member)
     end
   else
-    local entries = redis.call('ZRANGE', run.key, 0, -1, 'WITHSCORES')
+    local entries = call('ZRANGE', run.key, 0, -1, 'WITHSCORES')
     for i = 1, #entries, 2 do
       ids[#ids + 1], offsets[#offsets + 1] = entries[i], entries[i + 1]
     end
@@ -145,7 +146,7 @@ end
 -- The ids from `rank` on, newest first, merged over all runs.
 local function merged_ids(runs, rank, limit, newest)
   if #runs == 1 and not runs[1].list then
-    return redis.call('ZRANGE', runs[1].key, rank, rank + limit - 1, 'REV')
+    return call('ZRANGE', runs[1].key, rank, rank + limit - 1, 'REV')
   end
   local from, found, ids = rank > 0 and offset_at(runs, rank, newest) or nil, {}, {}
   for _, run in ipairs(runs) do find_newest(run, from, limit, found) end

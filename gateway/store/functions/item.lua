@@ -3,9 +3,17 @@
 
 local BUCKETS = { 0, 1, 3, 4, 5, 7 } -- bits: seen 1, read 2, archived 4; read implies seen
 local CHUNK = 1000 -- arguments per variadic command, well under Lua's unpack limit
+local CLOCK_SECONDS = 10 -- how far apart clocks may be: a time that is further ahead was written by one that was wrong
+local SENT_AHEAD_SECONDS = 300 -- the same of when items were sent, which only orders them
+local EPOCH_CHARACTERS = 12 -- of a digest: in every position, so few
 
 local function integer(number) -- below 2^53; '%.0f' takes five times as long
   return string.format('%d', number)
+end
+
+local function now_ms() -- by the server's clock
+  local time = call('TIME')
+  return 1000 * time[1] + math.floor(time[2] / 1000)
 end
 
 local UUID_FORMAT = ('%02x'):rep(4) .. ('-' .. ('%02x'):rep(2)):rep(3) .. '-' .. ('%02x'):rep(6)
@@ -29,13 +37,33 @@ local function read_scope(scope)
   return rest:sub(1, length), rest:sub(length + 1), repeatable ~= ''
 end
 
+-- ->  nil for what is no state
 local function unpack_state(packed)
-  local sent, seen, read, archived, scope = packed:match('^(%d+) (%d+) (%d+) (%d+) (.*)$')
-  local category, topic, repeatable = read_scope(scope)
+  local sent, seen, read, archived, repeatable, length, rest
+    = packed:match('^(%d+) (%d+) (%d+) (%d+) (r?)(%d+) (.*)$')
+  if not sent then return nil end
+  length = tonumber(length)
   return {
     sent = sent, seen = seen, read = read, archived = archived,
-    category = category, topic = topic, repeatable = repeatable,
+    category = rest:sub(1, length), topic = rest:sub(length + 1), repeatable = repeatable ~= '',
   }
+end
+
+-- ->  what is shown of an item whose state is lost, and what finds it: its content says where it belongs
+local function state_by_content(content)
+  local readable, fields = pcall(cjson.decode, content .. '}')
+  local function text(name)
+    local value = readable and fields[name]
+    return type(value) == 'string' and value ~= 'uncategorized' and value or ''
+  end
+  return {
+    sent = '0', seen = '0', read = '0', archived = '0', category = text('category'), topic = text('topic'),
+    repeatable = false,
+  }
+end
+
+local function fail_by_data(what)
+  error({ err = 'BROKEN ' .. what })
 end
 
 local function pack_state(state)

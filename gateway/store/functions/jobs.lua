@@ -6,20 +6,22 @@
 -- ARGV  job, ms from which it may be claimed
 -- ->    1, or 0 when it was there already
 local function enqueue_job(keys, args)
-  return redis.call('ZADD', keys[1], 'NX', args[2], args[1])
+  return call('ZADD', keys[1], 'NX', args[2], args[1])
 end
 
 -- KEYS  queue
--- ARGV  now_ms, lease_ms
+-- ARGV  now_ms, lease_ms, longest_ms (how far ahead an entry may lie)
 -- ->    job and claim of the one that waits longest, or nothing
 local function claim_job(keys, args)
   local queue, now = keys[1], tonumber(args[1])
-  local job = redis.call('ZRANGE', queue, '-inf', args[1], 'BYSCORE', 'LIMIT', 0, 1)[1]
+  local job = call('ZRANGE', queue, '-inf', args[1], 'BYSCORE', 'LIMIT', 0, 1)[1]
+    -- Or one that waits for a moment that a clock set which was ahead.
+    or call('ZRANGE', queue, integer(now + tonumber(args[3])), '+inf', 'BYSCORE', 'LIMIT', 0, 1)[1]
   if not job then return false end
   -- By the clock, too: a queue that lost its last writes must not give a number that a record knows already.
-  local claim = integer(math.max(tonumber(redis.call('HGET', queue .. CLAIMS, '') or 0) + 1, now))
-  redis.call('HSET', queue .. CLAIMS, '', claim, job, claim)
-  redis.call('ZADD', queue, integer(now + tonumber(args[2])), job)
+  local claim = integer(math.max(tonumber(call('HGET', queue .. CLAIMS, '') or 0) + 1, now))
+  set_fields(queue .. CLAIMS, { '', claim, job, claim })
+  call('ZADD', queue, integer(now + tonumber(args[2])), job)
   return { job, claim }
 end
 
@@ -27,18 +29,18 @@ end
 -- ARGV  job, claim, now_ms, lease_ms
 -- ->    how many jobs wait to be claimed, or -1 when this one is held by another claim
 local function renew_job(keys, args)
-  if redis.call('HGET', keys[1] .. CLAIMS, args[1]) ~= args[2] then return -1 end
-  redis.call('ZADD', keys[1], 'XX', integer(tonumber(args[3]) + tonumber(args[4])), args[1])
-  return redis.call('ZCOUNT', keys[1], '-inf', args[3])
+  if call('HGET', keys[1] .. CLAIMS, args[1]) ~= args[2] then return -1 end
+  call('ZADD', keys[1], 'XX', integer(tonumber(args[3]) + tonumber(args[4])), args[1])
+  return call('ZCOUNT', keys[1], '-inf', args[3])
 end
 
 -- KEYS  queue
 -- ARGV  job, claim, ms from which it may be claimed again
 -- ->    1, or 0 when it is held by another claim
 local function release_job(keys, args)
-  if redis.call('HGET', keys[1] .. CLAIMS, args[1]) ~= args[2] then return 0 end
-  redis.call('ZADD', keys[1], 'XX', args[3], args[1])
-  redis.call('HDEL', keys[1] .. CLAIMS, args[1])
+  if call('HGET', keys[1] .. CLAIMS, args[1]) ~= args[2] then return 0 end
+  remove_fields(keys[1] .. CLAIMS, { args[1] })
+  call('ZADD', keys[1], 'XX', args[3], args[1])
   return 1
 end
 
@@ -46,9 +48,9 @@ end
 -- ARGV  job, claim
 -- ->    1, or 0 when it is held by another claim
 local function drop_job(keys, args)
-  if redis.call('HGET', keys[1] .. CLAIMS, args[1]) ~= args[2] then return 0 end
-  redis.call('ZREM', keys[1], args[1])
-  redis.call('HDEL', keys[1] .. CLAIMS, args[1])
+  if call('HGET', keys[1] .. CLAIMS, args[1]) ~= args[2] then return 0 end
+  remove_fields(keys[1] .. CLAIMS, { args[1] })
+  call('ZREM', keys[1], args[1])
   return 1
 end
 
@@ -59,12 +61,15 @@ end
 -- ->    1, or 0 when it was there already
 local function create_job(keys, args)
   local job = keys[1]
-  if redis.call('EXISTS', job) == 1 then return 0 end
-  redis.call('HSET', job, 'kind', args[1], 'payload', args[2], 'created_ms', args[3],
+  if call('EXISTS', job) == 1 then return 0 end
+  call('HSET', job, 'format', FORMAT, 'kind', args[1], 'payload', args[2], 'created_ms', args[3],
     'status', 'enqueued', 'cursor', '', 'steps', 0, 'claim', 0, 'attempts', 0)
-  redis.call('EXPIRE', job, args[4])
-  for i = 5, #args do redis.call('RPUSH', job .. PORTIONS, args[i]) end
-  if #args >= 5 then redis.call('EXPIRE', job .. PORTIONS, args[4]) end
+  note(function() try('DEL', job, job .. PORTIONS) end)
+  call('EXPIRE', job, args[4])
+  for first = 5, #args, CHUNK do
+    call('RPUSH', job .. PORTIONS, unpack(args, first, math.min(first + CHUNK - 1, #args)))
+  end
+  if #args >= 5 then call('EXPIRE', job .. PORTIONS, args[4]) end
   return 1
 end
 
@@ -72,17 +77,21 @@ end
 -- ARGV  job id, created_ms, seconds to keep it, most jobs to keep, what precedes an id in the key of a job
 -- Put a job on its project's list; of too many, the oldest go.
 local function list_job(keys, args)
-  local key, oldest = keys[1], tonumber(args[2]) - 1000 * tonumber(args[3])
-  redis.call('ZADD', key, 'NX', args[2], args[1])
-  redis.call('EXPIRE', key, args[3])
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. integer(oldest))
-  local surplus = redis.call('ZCARD', key) - tonumber(args[4])
+  local key = keys[1]
+  local oldest = math.min(tonumber(args[2]), now_ms()) - 1000 * tonumber(args[3])
+  if call('ZADD', key, 'NX', args[2], args[1]) == 1 then note(function() try('ZREM', key, args[1]) end) end
+  call('EXPIRE', key, args[3])
+  keep_what_is_written()
+  -- Repeating this does what is left of the rest.
+  call('ZREMRANGEBYSCORE', key, '-inf', '(' .. integer(oldest))
+  local surplus = call('ZCARD', key) - tonumber(args[4])
   if surplus <= 0 then return 1 end
-  for _, id in ipairs(redis.call('ZRANGE', key, 0, surplus - 1)) do
+  for _, id in ipairs(call('ZRANGE', key, 0, surplus - 1)) do
     local job = args[5] .. id
-    if redis.call('HGET', job, 'status') ~= 'processed' then return 1 end
-    redis.call('UNLINK', job, job .. ERRORS, job .. REACHED)
-    redis.call('ZREM', key, id)
+    local status = call('HGET', job, 'status')
+    if status and status ~= 'processed' then return 1 end
+    call('UNLINK', job, job .. ERRORS, job .. REACHED)
+    call('ZREM', key, id)
   end
   return 1
 end
@@ -92,8 +101,8 @@ end
 -- ->    how many there are, then the ids of a page, newest first
 local function find_jobs(keys, args)
   return {
-    redis.call('ZCOUNT', keys[1], args[1], '+inf'),
-    unpack(redis.call('ZRANGE', keys[1], '+inf', args[1], 'BYSCORE', 'REV', 'LIMIT', args[2], args[3])),
+    call('ZCOUNT', keys[1], args[1], '+inf'),
+    unpack(call('ZRANGE', keys[1], '+inf', args[1], 'BYSCORE', 'REV', 'LIMIT', args[2], args[3])),
   }
 end
 
@@ -102,11 +111,12 @@ end
 local COUNTS = { 'total', 'created', 'updated', 'failures' }
 local function read_job(keys)
   local job = keys[1]
-  local field = redis.call('HMGET', job, 'kind', 'payload', 'status', 'created_ms')
+  local field = call('HMGET', job, 'kind', 'payload', 'status', 'created_ms', 'format')
   if not field[1] then return false end
-  local errors = redis.call('LRANGE', job .. ERRORS, 0, -1)
+  if field[5] ~= FORMAT then fail_by_format('a job', field[5]) end
+  local errors = call('LRANGE', job .. ERRORS, 0, -1)
   local result = { field[1], field[2], field[3], field[4], '[' .. table.concat(errors, ',') .. ']' }
-  for i, count in ipairs(redis.call('HMGET', job, unpack(COUNTS))) do
+  for i, count in ipairs(call('HMGET', job, unpack(COUNTS))) do
     result[#result + 1] = COUNTS[i]
     result[#result + 1] = count or '0'
   end
@@ -116,7 +126,7 @@ end
 -- KEYS  job
 -- ARGV  which portion, from 0
 local function read_portion(keys, args)
-  return redis.call('LINDEX', keys[1] .. PORTIONS, args[1])
+  return call('LINDEX', keys[1] .. PORTIONS, args[1])
 end
 
 -- KEYS  job
@@ -125,8 +135,8 @@ end
 local function read_reached(keys, args)
   local first, key = tonumber(args[1]), keys[1] .. REACHED
   return {
-    redis.call('STRLEN', key) / 16,
-    redis.call('GETRANGE', key, integer(first * 16), integer((first + tonumber(args[2])) * 16 - 1)),
+    call('STRLEN', key) / 16,
+    call('GETRANGE', key, integer(first * 16), integer((first + tonumber(args[2])) * 16 - 1)),
   }
 end
 
@@ -136,13 +146,15 @@ end
 --       "lost" to a later claim; "processed"; or nothing when there is no such job
 local function start_job(keys, args)
   local job = keys[1]
-  local field = redis.call('HMGET', job, 'kind', 'payload', 'cursor', 'steps', 'created_ms', 'status', 'claim')
+  local field = call('HMGET', job, 'kind', 'payload', 'cursor', 'steps', 'created_ms', 'status', 'claim', 'attempts',
+    'format')
   if not field[1] then return false end
+  if field[9] ~= FORMAT then fail_by_format('a job', field[9]) end
   if field[6] == 'processed' then return { 'processed' } end
   if tonumber(field[7]) > tonumber(args[1]) then return { 'lost' } end
-  if field[7] ~= args[1] then redis.call('HINCRBY', job, 'attempts', 1) end
-  redis.call('HSET', job, 'claim', args[1], 'status', 'processing')
-  return { field[1], field[2], field[3], field[4], field[5], redis.call('HGET', job, 'attempts') }
+  local attempts = integer(tonumber(field[8]) + (field[7] ~= args[1] and 1 or 0))
+  call('HSET', job, 'claim', args[1], 'status', 'processing', 'attempts', attempts)
+  return { field[1], field[2], field[3], field[4], field[5], attempts }
 end
 
 -- KEYS  job
@@ -152,22 +164,31 @@ end
 -- A step is saved once, however often it is sent.
 local function save_job(keys, args)
   local job, claim, step = keys[1], args[1], tonumber(args[2])
-  local field = redis.call('HMGET', job, 'claim', 'steps', 'status')
+  local field = call('HMGET', job, 'claim', 'steps', 'status')
   if field[1] ~= claim or field[3] ~= 'processing' then return 0 end
   if tonumber(field[2]) == step then return 1 end
   if tonumber(field[2]) ~= step - 1 then return 0 end
-  redis.call('HSET', job, 'steps', args[2], 'cursor', args[3], 'attempts', 0)
-  local left = redis.call('PTTL', job)
+  local left, errors = call('PTTL', job), 7 + 2 * tonumber(args[6])
+  local set = { 'steps', args[2], 'cursor', args[3], 'attempts', 0 }
+  for i = 7, errors - 1, 2 do
+    set[#set + 1], set[#set + 2] = args[i], integer(tonumber(call('HGET', job, args[i]) or 0) + args[i + 1])
+  end
+  set_fields(job, set)
   if args[5] ~= '' then
-    redis.call('APPEND', job .. REACHED, args[5])
-    redis.call('PEXPIRE', job .. REACHED, left)
+    write_range(job .. REACHED, call('STRLEN', job .. REACHED), args[5])
+    expire('PEXPIRE', job .. REACHED, left)
   end
-  local errors = 7 + 2 * tonumber(args[6])
-  for i = 7, errors - 1, 2 do redis.call('HINCRBY', job, args[i], args[i + 1]) end
-  for i = errors, #args do
-    if redis.call('LLEN', job .. ERRORS) < tonumber(args[4]) then redis.call('RPUSH', job .. ERRORS, args[i]) end
+  local known = call('LLEN', job .. ERRORS)
+  local last = math.min(#args, errors + tonumber(args[4]) - known - 1)
+  if last >= errors then
+    note(function()
+      if known == 0 then try('DEL', job .. ERRORS) else try('LTRIM', job .. ERRORS, 0, known - 1) end
+    end)
+    for first = errors, last, CHUNK do
+      call('RPUSH', job .. ERRORS, unpack(args, first, math.min(first + CHUNK - 1, last)))
+    end
+    call('PEXPIRE', job .. ERRORS, left)
   end
-  if errors <= #args then redis.call('PEXPIRE', job .. ERRORS, left) end
   return 1
 end
 
@@ -176,17 +197,21 @@ end
 -- ->    1, or 0 when another claim has taken over
 local function finish_job(keys, args)
   local job = keys[1]
-  local field = redis.call('HMGET', job, 'claim', 'status')
+  local field = call('HMGET', job, 'claim', 'status')
   if field[1] ~= args[1] then return 0 end
   if field[2] == 'processed' then return 1 end
-  redis.call('HSET', job, 'status', 'processed')
-  redis.call('UNLINK', job .. PORTIONS)
   if args[3] == '0' then
-    redis.call('UNLINK', job, job .. ERRORS, job .. REACHED)
-  elseif args[2] ~= '' then
-    -- In front: it matters more than those that the bound may cut.
-    redis.call('LPUSH', job .. ERRORS, args[2])
-    redis.call('PEXPIRE', job .. ERRORS, redis.call('PTTL', job))
+    call('UNLINK', job, job .. PORTIONS, job .. ERRORS, job .. REACHED)
+    return 1
   end
+  set_fields(job, { 'status', 'processed' })
+  if args[2] ~= '' then
+    local errors, left = job .. ERRORS, call('PTTL', job)
+    -- In front: it matters more than those that the bound may cut.
+    call('LPUSH', errors, args[2])
+    note(function() try('LPOP', errors) end)
+    expire('PEXPIRE', errors, left)
+  end
+  call('UNLINK', job .. PORTIONS)
   return 1
 end

@@ -3,10 +3,11 @@
 local LOOK_MS = 1000 -- INFO takes 2 µs
 local life_key = LIFE -- of the call that runs: in a cluster, where a function may read its own slot only, the slot's
 local promoted_as, lives, looked_ms = '', {}, nil
+local is_unheard = false -- whether the call that runs could not publish its event
 
 -- See whether a promotion made this server a primary: it may lack what was acknowledged before.
 local function look_at_server(now_ms)
-  local replication = redis.call('INFO', 'replication')
+  local replication = call('INFO', 'replication')
   local promoted = not replication:find('master_replid2:0000', 1, true)
   promoted_as = promoted and replication:match('master_replid:(%x+)'):sub(1, 8) or ''
   lives, looked_ms = {}, now_ms
@@ -19,10 +20,10 @@ local function life(now_ms)
   if not (now_ms and looked_ms) or math.abs(now_ms - looked_ms) >= LOOK_MS then look_at_server(now_ms) end
   local current = lives[life_key]
   if not current then
-    current = redis.call('GET', life_key) or ''
+    current = call('GET', life_key) or ''
     if promoted_as ~= '' and promoted_as ~= current then
       current = promoted_as
-      redis.call('SET', life_key, current)
+      call('SET', life_key, current)
     end
     lives[life_key] = current
   end
@@ -38,24 +39,50 @@ local function note_life(keys)
   return promoted_as
 end
 
+-- Name a log: no two users', nor two of one user, have the same name. All recipients of a request are given one epoch.
+local function epoch_of(user, epoch_if_new, current_life)
+  return redis.sha1hex(epoch_if_new .. ' ' .. current_life .. ' ' .. user):sub(1, EPOCH_CHARACTERS)
+end
+
 -- Give the record of a user without a log its epoch; one that is all in memory is written by the next event.
-local function begin_log(record, epoch_if_new, current_life)
+local function begin_log(user, record, epoch_if_new, current_life)
   if record.epoch then return false end
-  record.epoch, record.offset, record.life = epoch_if_new, 0, current_life or life()
+  record.life = current_life or life()
+  record.epoch, record.offset = epoch_of(user, epoch_if_new, record.life), 0
   return true
+end
+
+-- What next_position writes, as it is now; nothing of a user without a log.
+-- ->    a step that writes it again
+local function position_kept(user, record)
+  local epoch, offset, current_life, counts = record.epoch, record.offset, record.life, record.counts
+  local log_until, sent_at, format = record.log_until, record.sent_at, record.format
+  return function()
+    if epoch then
+      try('HSET', user, 'epoch', epoch, 'offset', integer(offset), 'life', current_life)
+    else
+      try('HDEL', user, 'epoch', 'offset', 'life')
+    end
+    if counts then try('HSET', user, 'counts', counts) else try('HDEL', user, 'counts') end
+    if log_until then try('HSET', user, 'log_until', log_until) else try('HDEL', user, 'log_until') end
+    if sent_at then try('HSET', user, 'sent_at', sent_at) else try('HDEL', user, 'sent_at') end
+    if not format then try('HDEL', user, 'format') end
+  end
 end
 
 -- Take the next offset, and give it as text. The first event of another life begins an epoch: the same offset may have
 -- been another event.
 local function next_position(user, record, context)
   local fields, current = {}, life(tonumber(context.now_ms))
-  if begin_log(record, context.epoch_if_new, current) or current ~= '' and record.life ~= current then
-    record.epoch, record.life = context.epoch_if_new, current
-    fields = { 'epoch', record.epoch, 'life', record.life }
+  local is_other = current ~= '' and record.life ~= current
+  if begin_log(user, record, context.epoch_if_new, current) or is_other then
+    if is_other then record.epoch, record.life = epoch_of(user, context.epoch_if_new, current), current end
+    record.format = FORMAT
+    fields = { 'epoch', record.epoch, 'life', record.life, 'format', FORMAT }
   end
   record.offset = record.offset + 1
   local offset = integer(record.offset)
-  redis.call(
+  call(
     'HSET', user, 'offset', offset, 'sent_at', record.sent_at or '0', 'log_until', record.log_until,
     'counts', record.counts,
     unpack(fields)
@@ -63,11 +90,13 @@ local function next_position(user, record, context)
   return offset
 end
 
-local function trim_by_age(log, oldest_ms)
+-- The clock of a gateway that is ahead does not make events old.
+local function trim_by_age(log, now_ms, seconds)
+  local oldest_ms = math.min(now_ms, 1000 * call('TIME')[1]) - 1000 * seconds
   while true do
-    local first = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+    local first = call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
     if not first or tonumber(first[1]:match('-(%d+)$')) >= oldest_ms then return end
-    redis.call('XDEL', log, first[1])
+    call('XDEL', log, first[1])
   end
 end
 
@@ -95,25 +124,34 @@ local function known_counts(record, more)
 end
 
 -- count: what the counts are now, where the caller knows
--- A broadcast does this for everybody: numbers are written as text once, and the message is put together in one go.
+-- With this a fact is complete: nothing of it can fail any more. A broadcast does it for everybody: numbers are written as
+-- text once, and the message is put together in one go.
 local function append(user, record, context, name, data, count)
-  -- A tenth more than it is for, so that not every event has to say so again.
-  local renew = context.now + context.log_seconds > tonumber(record.log_until or 0)
-  if renew then record.log_until = integer(math.ceil(context.now + 1.1 * context.log_seconds)) end
+  local step = position_kept(user, record)
+  record.sent_at = context.sent_at or record.sent_at
+  -- A tenth more than it is for, so that not every event has to say so again; said again, too, where a clock that was
+  -- ahead said it.
+  local until_then, now, log_seconds = tonumber(record.log_until or 0), context.now, context.log_seconds
+  local renew = now + log_seconds > until_then or until_then > now + 1.1 * log_seconds + CLOCK_SECONDS
+  if renew then record.log_until = integer(math.ceil(now + 1.1 * log_seconds)) end
   count = count or counts(user)
   local unread, unseen = integer(count.unread), integer(count.unseen)
   local unarchived_unread, unarchived_unseen = integer(count.unarchived_unread), integer(count.unarchived_unseen)
   record.counts = unread .. ' ' .. unseen .. ' ' .. unarchived_unread .. ' ' .. unarchived_unseen
   local offset = next_position(user, record, context)
+  note(step)
   local position = record.epoch .. '.' .. offset
   local message = position .. ' ' .. context.now_ms .. ' ' .. name .. '\n{"type":"event","position":"' .. position
     .. '","name":"' .. name .. '","data":' .. data
     .. ',"unread_count":' .. unread .. ',"unseen_count":' .. unseen
     .. ',"unarchived":{"unread_count":' .. unarchived_unread .. ',"unseen_count":' .. unarchived_unseen .. '}}'
   local log = user .. LOG
-  redis.call('XADD', log, 'MAXLEN', context.log_events, offset .. '-' .. context.now_ms, 'm', message)
-  if renew then redis.call('EXPIRE', log, integer(math.ceil(1.1 * context.log_seconds))) end
+  call('XADD', log, 'MAXLEN', context.log_events, offset .. '-' .. context.now_ms, 'm', message)
+  keep_what_is_written()
+  -- What follows is made up for when it fails: the log is renewed and trimmed again later, and who was not told reads it,
+  -- as the gateway hears that it has to tell them.
+  if renew then try('EXPIRE', log, integer(math.ceil(1.1 * log_seconds))) end
   -- An idle log expires whole; a busy one is trimmed by age now and then, which keeps this off most writes.
-  if record.offset % 16 == 0 then trim_by_age(log, tonumber(context.now_ms) - 1000 * context.log_seconds) end
-  redis.call('SPUBLISH', user, message)
+  if record.offset % 16 == 0 then pcall(trim_by_age, log, tonumber(context.now_ms), log_seconds) end
+  if type(try('SPUBLISH', user, message)) == 'table' then is_unheard = true end
 end

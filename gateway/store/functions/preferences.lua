@@ -2,7 +2,7 @@
 
 -- What the user said about a topic's category, ["1" subscribed or "0" not, reason]; or nil
 local function word_about(user, category, topic)
-  local packed = topic ~= '' and redis.call('HGET', user .. SUBSCRIPTIONS, topic)
+  local packed = topic ~= '' and call('HGET', user .. SUBSCRIPTIONS, topic)
   if not packed then return nil end
   local subscriptions = cjson.decode(packed)
   return subscriptions[category] or subscriptions['*']
@@ -10,7 +10,7 @@ end
 
 -- Whether the user keeps a notification of this category and topic out of the inbox.
 local function is_muted(user, category, topic)
-  local preference = redis.call('HGET', user .. PREFERENCES, category)
+  local preference = call('HGET', user .. PREFERENCES, category)
   if preference and preference:sub(1, 1) == '0' then return true end
   local word = word_about(user, category, topic)
   return word ~= nil and word[1] == '0'
@@ -25,7 +25,7 @@ end
 -- KEYS  user
 -- ->    category, channels (1 on, 0 off), …
 local function read_preferences(keys)
-  return redis.call('HGETALL', keys[1] .. PREFERENCES)
+  return call('HGETALL', keys[1] .. PREFERENCES)
 end
 
 -- KEYS  user
@@ -40,12 +40,12 @@ local function set_preferences(keys, args, record)
   local first, all_on = 9 + channels, string.rep('1', channels)
   local before, added = {}, 0
   for i = first, #args, 3 do
-    before[i] = redis.call('HGET', key, args[i])
+    before[i] = call('HGET', key, args[i])
     if not before[i] then added = added + 1 end
   end
-  if added > 0 and redis.call('HLEN', key) + added > max_categories then return -1 end
+  if added > 0 and call('HLEN', key) + added > max_categories then return -1 end
 
-  local changed = {}
+  local changed, rewritten = {}, {}
   for i = first, #args, 3 do
     local known = before[i] or ''
     known = known .. all_on:sub(#known + 1)
@@ -57,26 +57,29 @@ local function set_preferences(keys, args, record)
       listed[channel] = args[8 + channel] .. (switch == '1' and 'true}' or 'false}')
     end
     local code = table.concat(switched)
-    if code ~= before[i] then redis.call('HSET', key, args[i], code) end
+    if code ~= before[i] then rewritten[#rewritten + 1], rewritten[#rewritten + 2] = args[i], code end
     if code ~= known then
       changed[#changed + 1] = args[i + 2] .. '[' .. table.concat(listed, ',') .. ']}'
     end
   end
+  if #rewritten > 0 then begin_record(keys[1], record) end
+  set_fields(key, rewritten)
+  local all = call('HGETALL', key)
   if #changed > 0 then
     append(keys[1], record, context, name, table.concat({
       '{"notification_preferences":{"categories":[', table.concat(changed, ','), ']}',
       client_id ~= '' and ',"client_id":' or '', client_id, '}',
     }))
   end
-  return redis.call('HGETALL', key)
+  return all
 end
 
 -- KEYS  user
 -- ARGV  topic, or nothing for all
 -- ->    topic, JSON {category: [1 subscribed or 0 not, reason]}, …
 local function read_subscriptions(keys, args)
-  if not args[1] then return redis.call('HGETALL', keys[1] .. SUBSCRIPTIONS) end
-  local packed = redis.call('HGET', keys[1] .. SUBSCRIPTIONS, args[1])
+  if not args[1] then return call('HGETALL', keys[1] .. SUBSCRIPTIONS) end
+  local packed = call('HGET', keys[1] .. SUBSCRIPTIONS, args[1])
   return packed and { args[1], packed } or {}
 end
 
@@ -85,10 +88,10 @@ end
 --       for each category: name, reason ("" leaves the one there is)
 -- ->    JSON {category: [status, reason]}; or -1 too many topics, -2 too many categories, -3 too many bytes in the topic,
 --       -4 too many bytes in all, and then nothing was written
-local function set_subscriptions(keys, args)
+local function set_subscriptions(keys, args, record)
   local user, key, topic, status = keys[1], keys[1] .. SUBSCRIPTIONS, args[1], args[2]
-  local packed = redis.call('HGET', key, topic)
-  if not packed and redis.call('HLEN', key) >= tonumber(args[3]) then return -1 end
+  local packed = call('HGET', key, topic)
+  if not packed and call('HLEN', key) >= tonumber(args[3]) then return -1 end
   local subscriptions = packed and cjson.decode(packed) or {}
   for i = 7, #args, 2 do
     if args[i] == '*' then
@@ -104,15 +107,16 @@ local function set_subscriptions(keys, args)
   for _ in pairs(subscriptions) do size = size + 1 end
   if size > tonumber(args[4]) then return -2 end
   local before, after = packed and #topic + #packed or 0, cjson.encode(subscriptions)
-  local bytes = redis.call('HGET', user, 'subscription_bytes') or 0
+  local bytes = call('HGET', user, 'subscription_bytes') or 0
   local grown = #topic + #after - before
   -- Whoever has too much already may still say no to all of a topic.
   if not (packed and status == '0' and #args == 8 and args[7] == '*') and grown > 0 then
     if #topic + #after > tonumber(args[5]) then return -3 end
     if bytes + grown > tonumber(args[6]) then return -4 end
   end
-  redis.call('HSET', key, topic, after)
-  redis.call('HSET', user, 'subscription_bytes', integer(bytes + grown))
+  begin_record(user, record)
+  set_fields(user, { 'subscription_bytes', integer(bytes + grown) })
+  call('HSET', key, topic, after)
   return after
 end
 
@@ -121,10 +125,10 @@ end
 -- ->    1, or 0 when nothing was said about it
 local function delete_subscriptions(keys, args)
   local user, topic = keys[1], args[1]
-  local packed = redis.call('HGET', user .. SUBSCRIPTIONS, topic)
+  local packed = call('HGET', user .. SUBSCRIPTIONS, topic)
   if not packed then return 0 end
-  redis.call('HDEL', user .. SUBSCRIPTIONS, topic)
-  redis.call('HINCRBY', user, 'subscription_bytes', -#topic - #packed)
+  remove_fields(user .. SUBSCRIPTIONS, { topic })
+  call('HINCRBY', user, 'subscription_bytes', -#topic - #packed)
   return 1
 end
 
@@ -132,15 +136,15 @@ end
 
 -- KEYS  categories
 local function read_categories(keys)
-  return redis.call('SMEMBERS', keys[1])
+  return call('SMEMBERS', keys[1])
 end
 
 -- KEYS  categories
 -- ARGV  category, max_categories
 -- ->    1, or 0 when there are too many to take a new one
 local function record_category(keys, args)
-  if redis.call('SISMEMBER', keys[1], args[1]) == 1 then return 1 end
-  if redis.call('SCARD', keys[1]) >= tonumber(args[2]) then return 0 end
-  redis.call('SADD', keys[1], args[1])
+  if call('SISMEMBER', keys[1], args[1]) == 1 then return 1 end
+  if call('SCARD', keys[1]) >= tonumber(args[2]) then return 0 end
+  call('SADD', keys[1], args[1])
   return 1
 end

@@ -1,23 +1,24 @@
 -- Functions of the slot that holds all projects and workspaces. Every one takes the key of the projects.
 
 -- KEYS  projects
+-- ->    the format of all that is stored: "" for an empty store, "unknown" for one of before there were formats
+local function read_format(keys)
+  local format = call('GET', keys[1] .. STORE_FORMAT)
+  if format then return format end
+  return call('EXISTS', keys[1], keys[1] .. WORKSPACES, keys[1] .. PROJECT_IDS) > 0 and 'unknown' or ''
+end
+
+-- KEYS  projects
 -- ARGV  default workspace id, its title
--- Make sure of the default workspace, and that every project can be found by its id: those that a gateway without
--- workspaces created belong to the default one.
--- ->    how many projects were found so
+-- Say of which format the store is, if it is empty, and make sure of the default workspace.
 local function prepare_projects(keys, args)
-  local projects, adopted = keys[1], 0
-  redis.call('HSETNX', projects .. WORKSPACES, args[1], args[2])
-  if redis.call('HLEN', projects) == redis.call('HLEN', projects .. PROJECT_IDS) then return 0 end
-  local flat = redis.call('HGETALL', projects)
-  for i = 1, #flat, 2 do
-    local record = cjson.decode(flat[i + 1])
-    if redis.call('HSETNX', projects .. PROJECT_IDS, record.id, flat[i]) == 1 then
-      redis.call('ZADD', projects .. WORKSPACE_PROJECTS .. (record.workspace_id or args[1]), 0, record.id)
-      adopted = adopted + 1
-    end
+  local projects, format = keys[1], read_format(keys)
+  if format ~= '' and format ~= FORMAT then fail_by_format('the store', format) end
+  if format == '' then
+    call('SET', projects .. STORE_FORMAT, FORMAT)
+    note(function() try('DEL', projects .. STORE_FORMAT) end)
   end
-  return adopted
+  return call('HSETNX', projects .. WORKSPACES, args[1], args[2])
 end
 
 -- KEYS  projects
@@ -25,11 +26,11 @@ end
 -- ->    1; 0 when the record is not as it was read; -1 when there is no such workspace
 local function put_project(keys, args)
   local projects, api_key = keys[1], args[1]
-  if (redis.call('HGET', projects, api_key) or '') ~= args[2] then return 0 end
-  if redis.call('HEXISTS', projects .. WORKSPACES, args[5]) == 0 then return -1 end
-  redis.call('HSET', projects, api_key, args[3])
-  redis.call('HSET', projects .. PROJECT_IDS, args[4], api_key)
-  redis.call('ZADD', projects .. WORKSPACE_PROJECTS .. args[5], 'NX', args[6], args[4])
+  if (call('HGET', projects, api_key) or '') ~= args[2] then return 0 end
+  if call('HEXISTS', projects .. WORKSPACES, args[5]) == 0 then return -1 end
+  set_fields(projects, { api_key, args[3] })
+  set_fields(projects .. PROJECT_IDS, { args[4], api_key })
+  call('ZADD', projects .. WORKSPACE_PROJECTS .. args[5], 'NX', args[6], args[4])
   return 1
 end
 
@@ -39,12 +40,12 @@ end
 -- ->    1, or 0 when there is no such project
 local function delete_project(keys, args)
   local projects, id = keys[1], args[1]
-  local api_key = redis.call('HGET', projects .. PROJECT_IDS, id)
+  local api_key = call('HGET', projects .. PROJECT_IDS, id)
   if not api_key then return 0 end
-  redis.call('HDEL', projects, api_key)
-  redis.call('HDEL', projects .. PROJECT_IDS, id)
-  redis.call('ZREM', projects .. WORKSPACE_PROJECTS .. args[2], id)
-  redis.call('HSET', projects .. DELETED_PROJECTS, id, args[2])
+  remove_fields(projects, { api_key })
+  remove_fields(projects .. PROJECT_IDS, { id })
+  remove_members(projects .. WORKSPACE_PROJECTS .. args[2], { id })
+  call('HSET', projects .. DELETED_PROJECTS, id, args[2])
   return 1
 end
 
@@ -52,8 +53,8 @@ end
 -- ARGV  project id
 -- ->    the record, or false
 local function find_project(keys, args)
-  local api_key = redis.call('HGET', keys[1] .. PROJECT_IDS, args[1])
-  return api_key and redis.call('HGET', keys[1], api_key)
+  local api_key = call('HGET', keys[1] .. PROJECT_IDS, args[1])
+  return api_key and call('HGET', keys[1], api_key)
 end
 
 -- KEYS  projects
@@ -61,11 +62,11 @@ end
 -- ->    how many it has, then records, oldest first
 local function list_projects(keys, args)
   local projects, index = keys[1], keys[1] .. WORKSPACE_PROJECTS .. args[1]
-  local result = { redis.call('ZCARD', index) }
-  local ids = redis.call('ZRANGE', index, args[2], args[2] + args[3] - 1)
+  local result = { call('ZCARD', index) }
+  local ids = call('ZRANGE', index, args[2], args[2] + args[3] - 1)
   if #ids == 0 then return result end
-  local api_keys = redis.call('HMGET', projects .. PROJECT_IDS, unpack(ids))
-  for i, record in ipairs(redis.call('HMGET', projects, unpack(api_keys))) do result[i + 1] = record end
+  local api_keys = call('HMGET', projects .. PROJECT_IDS, unpack(ids))
+  for i, record in ipairs(call('HMGET', projects, unpack(api_keys))) do result[i + 1] = record end
   return result
 end
 
@@ -75,8 +76,8 @@ end
 local function put_workspace(keys, args)
   local workspaces = keys[1] .. WORKSPACES
   local expected = args[3] == '1' and 0 or 1
-  if redis.call('HEXISTS', workspaces, args[1]) ~= expected then return 0 end
-  redis.call('HSET', workspaces, args[1], args[2])
+  if call('HEXISTS', workspaces, args[1]) ~= expected then return 0 end
+  call('HSET', workspaces, args[1], args[2])
   return 1
 end
 
@@ -85,15 +86,15 @@ end
 -- ->    the title, or false; and 1 if the token was revoked
 local function find_workspace(keys, args)
   return {
-    redis.call('HGET', keys[1] .. WORKSPACES, args[1]),
-    redis.call('EXISTS', keys[1] .. REVOKED_WORKSPACE_TOKEN .. args[2]),
+    call('HGET', keys[1] .. WORKSPACES, args[1]),
+    call('EXISTS', keys[1] .. REVOKED_WORKSPACE_TOKEN .. args[2]),
   }
 end
 
 -- KEYS  projects
 -- ARGV  id of a token, seconds until it would have expired
 local function revoke_workspace_token(keys, args)
-  redis.call('SET', keys[1] .. REVOKED_WORKSPACE_TOKEN .. args[1], '1', 'EX', args[2])
+  call('SET', keys[1] .. REVOKED_WORKSPACE_TOKEN .. args[1], '1', 'EX', args[2])
   return 1
 end
 
@@ -101,14 +102,15 @@ end
 
 -- KEYS  active users of a month
 -- ARGV  seconds to keep it, user id …
+-- Repeating it completes it.
 local function add_active(keys, args)
-  redis.call('PFADD', keys[1], unpack(args, 2))
-  redis.call('EXPIRE', keys[1], args[1])
+  call('PFADD', keys[1], unpack(args, 2))
+  call('EXPIRE', keys[1], args[1])
   return 1
 end
 
 -- KEYS  active users of a month
 -- ->    how many, more or less 0.81 %
 local function count_active(keys)
-  return redis.call('PFCOUNT', keys[1])
+  return call('PFCOUNT', keys[1])
 end

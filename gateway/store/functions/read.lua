@@ -23,12 +23,13 @@ local function list(keys, args, record)
   if rank >= total then return result end
 
   local ids = merged_ids(runs, rank, limit, record.offset)
-  local contents = redis.call('HMGET', user .. ITEMS, unpack(ids))
-  local states = redis.call('HMGET', user .. STATES, unpack(ids))
+  local contents = call('HMGET', user .. ITEMS, unpack(ids))
+  local states = call('HMGET', user .. STATES, unpack(ids))
   local recipient = recipient_json(user, record)
   for i = 1, #ids do
     local content = content_or_reference(contents[i], ids[i])
-    result[5 + i] = notification_json(content, unpack_state(states[i]), recipient)
+    local state = states[i] and unpack_state(states[i]) or state_by_content(content)
+    result[5 + i] = notification_json(content, state, recipient)
   end
   return result
 end
@@ -37,17 +38,19 @@ end
 -- ARGV  id
 -- ->    the item as JSON, or false
 local function get(keys, args, record)
-  local packed = redis.call('HGET', keys[1] .. STATES, args[1])
+  local packed = call('HGET', keys[1] .. STATES, args[1])
   if not packed then return false end
-  local content = content_or_reference(redis.call('HGET', keys[1] .. ITEMS, args[1]), args[1])
-  return notification_json(content, unpack_state(packed), recipient_json(keys[1], record))
+  local content = content_or_reference(call('HGET', keys[1] .. ITEMS, args[1]), args[1])
+  local state = unpack_state(packed) or state_by_content(content)
+  return notification_json(content, state, recipient_json(keys[1], record))
 end
 
 -- Read tokens from args[first]: id, issued_at …
 local function revoked_tokens(user, record, args, first)
   local found = {}
   for i = first, #args, 2 do
-    if is_revoked(user, record.revoked_before, args[i], tonumber(args[i + 1])) then found[#found + 1] = (i - first) / 2 end
+    local issued_at = tonumber(args[i + 1])
+    if is_revoked(user, record.revoked_before, args[i], issued_at, true) then found[#found + 1] = (i - first) / 2 end
   end
   return found
 end
@@ -60,8 +63,8 @@ end
 local function read_log(keys, args, record)
   local user = keys[1]
   local count = known_counts(record, 0) or counts(user)
-  if begin_log(record, args[1]) then
-    redis.call('HSET', user, 'epoch', record.epoch, 'offset', 0, 'life', record.life)
+  if begin_log(user, record, args[1]) then
+    call('HSET', user, 'epoch', record.epoch, 'offset', 0, 'life', record.life, 'format', FORMAT)
   end
   local epoch, offset = record.epoch, record.offset
   local result = {
@@ -84,7 +87,7 @@ local function read_log(keys, args, record)
   local next_offset, contiguous = after + 1, true
   while contiguous and next_offset <= offset and #result - HEAD < max_events and bytes < max_bytes do
     local step = math.min(64, max_events - (#result - HEAD))
-    local entries = redis.call('XRANGE', user .. LOG, integer(next_offset), '+', 'COUNT', step)
+    local entries = call('XRANGE', user .. LOG, integer(next_offset), '+', 'COUNT', step)
     contiguous = #entries > 0
     for _, entry in ipairs(entries) do
       contiguous = entry[1]:match('^%d+') == integer(next_offset)
@@ -102,4 +105,12 @@ end
 -- ->    nothing: the guard has counted and checked
 local function use()
   return 0
+end
+
+-- KEYS  whose calls are counted, who is no user
+-- ARGV  kind, limit
+-- ->    as a guarded function
+local function count_call(keys, args)
+  local used, seconds = count_use(keys[1], args[1])
+  return { used > tonumber(args[2]) and 'limited' or 'ok', used, seconds, 0 }
 end

@@ -4,31 +4,49 @@ local HAD_IT, CREATED, UNWANTED = 0, 1, 2 -- as Outcome in store/inbox.py
 
 local REPEATED_SECONDS = 24 * 3600 -- as SETTLED_SECONDS in store/inbox.py
 local RETRIED_SECONDS = 60 -- far longer than a gateway waits for an answer that was lost before it asks again
-local CLOCK_SECONDS = 60 -- how far apart gateways' clocks may be
 local TRIMMED_BYTES = 256 * 1024 -- of content that one call trims: each item travels in an event
 
 -- Remember for a while what became of an item that is not there. The record says until when there may be such a mark:
--- hardly any user has one, and looking costs every item.
-local function settle(user, context, record, id, outcome, seconds)
-  redis.call('SET', user .. SETTLED .. id, outcome, 'EX', integer(seconds))
-  local until_then = context.now + math.ceil(1.1 * seconds) + CLOCK_SECONDS
-  if until_then > tonumber(record.settled_until or 0) then
+-- hardly any user has one, and looking costs every item. By the server's clock, as the mark itself.
+local function settle(user, record, id, outcome, seconds)
+  local key, before = user .. SETTLED .. id, record.settled_until
+  call('SET', key, outcome, 'EX', integer(seconds))
+  note(function() try('DEL', key) end)
+  local until_then = tonumber(call('TIME')[1]) + math.ceil(1.1 * seconds)
+  if until_then > tonumber(before or 0) then
     record.settled_until = integer(until_then)
-    redis.call('HSET', user, 'settled_until', record.settled_until)
+    call('HSET', user, 'settled_until', record.settled_until)
+    note(function()
+      if before then try('HSET', user, 'settled_until', before) else try('HDEL', user, 'settled_until') end
+    end)
   end
 end
 
--- Remove an item, with its event.
+-- Remove an item, with its event. One whose state is lost is removed from wherever it may be.
 -- ->  the bytes of its content
-local function remove_item(user, record, context, id, state, client_id)
-  local content = content_or_reference(redis.call('HGET', user .. ITEMS, id), id)
-  take_out(user, bucket_of(state), state.category, state.topic, id)
-  redis.call('HDEL', user .. ITEMS, id)
-  redis.call('HDEL', user .. STATES, id)
+local function remove_item(user, record, context, id, packed, client_id)
+  local stored = call('HGET', user .. ITEMS, id)
+  local content, state = content_or_reference(stored, id), unpack_state(packed)
+  local buckets = state and { bucket_of(state) } or BUCKETS
+  state = state or state_by_content(content)
+  local category, topic, offsets = state.category, state.topic, {}
+  for i, bucket in ipairs(buckets) do offsets[i] = offset_of(user, bucket, id) end
+  call('HDEL', user .. STATES, id)
+  note(function()
+    if packed ~= '' then try('HSET', user .. STATES, id, packed) end
+    if stored then try('HSET', user .. ITEMS, id, stored) end
+    for i, bucket in ipairs(buckets) do
+      if offsets[i] then put_into(try, user, bucket, category, topic, offsets[i], id) end
+    end
+  end)
+  if stored then call('HDEL', user .. ITEMS, id) end
+  for i, bucket in ipairs(buckets) do
+    if offsets[i] then take_out(call, user, bucket, category, topic, offsets[i], id) end
+  end
   -- Whoever repeats the request that created it must not bring it back. Where nobody can, nothing is to be remembered.
   local most = state.repeatable and REPEATED_SECONDS or RETRIED_SECONDS
-  local seconds = most - (context.now - tonumber(state.sent))
-  if seconds > 0 then settle(user, context, record, id, HAD_IT, seconds) end
+  local seconds = most - math.max(0, context.now - tonumber(state.sent))
+  if seconds > 0 then settle(user, record, id, HAD_IT, seconds) end
   local data = item_data_json(content, state, recipient_json(user, record), client_id)
   append(user, record, context, 'notifications/delete', data)
   return #content
@@ -38,7 +56,7 @@ end
 local function oldest_ids(user, most)
   local found, ids = {}, {}
   for _, bucket in ipairs(BUCKETS) do
-    local entries = redis.call('ZRANGE', inbox_key(user, bucket), 0, most - 1, 'WITHSCORES')
+    local entries = call('ZRANGE', inbox_key(user, bucket), 0, most - 1, 'WITHSCORES')
     for i = 1, #entries, 2 do found[#found + 1] = { id = entries[i], offset = tonumber(entries[i + 1]) } end
   end
   table.sort(found, function(a, b) return a.offset < b.offset end)
@@ -52,25 +70,27 @@ end
 -- ->  how many were removed, and whether there are more
 local function trim_items(user, record, context, count, seconds, most)
   if (record.sent_at or '0') == '0' then return 0, false end -- nothing was ever sent
-  local surplus = count > 0 and redis.call('HLEN', user .. STATES) - count or 0
-  local may_be_old = seconds > 0 and not (record.oldest and context.now - tonumber(record.oldest) <= seconds)
+  local surplus = count > 0 and call('HLEN', user .. STATES) - count or 0
+  local oldest_age = record.oldest and context.now - tonumber(record.oldest)
+  local may_be_old = seconds > 0 and not (oldest_age and oldest_age <= seconds and oldest_age >= -CLOCK_SECONDS)
   if surplus <= 0 and not may_be_old then return 0, false end
   -- By the earlier of two clocks: one that is ahead must not empty inboxes.
-  local oldest_kept = seconds > 0 and math.min(context.now, tonumber(redis.call('TIME')[1])) - seconds or 0
+  local oldest_kept = seconds > 0 and math.min(context.now, tonumber(call('TIME')[1])) - seconds or 0
   local removed, bytes, oldest = 0, 0, record.sent_at
   for _, id in ipairs(oldest_ids(user, most + 1)) do
-    local state = unpack_state(redis.call('HGET', user .. STATES, id))
+    local packed = call('HGET', user .. STATES, id) or ''
+    local state = unpack_state(packed) or { sent = '0' }
     if removed >= surplus and tonumber(state.sent) >= oldest_kept then
       oldest = state.sent
       break
     end
     if removed == most or bytes >= TRIMMED_BYTES then return removed, true end
-    bytes = bytes + remove_item(user, record, context, id, state, '')
+    bytes = bytes + remove_item(user, record, context, id, packed, '')
     removed = removed + 1
   end
   if may_be_old and oldest and oldest ~= record.oldest then
     record.oldest = oldest
-    redis.call('HSET', user, 'oldest', oldest)
+    call('HSET', user, 'oldest', oldest)
   end
   return removed, false
 end

@@ -10,12 +10,16 @@ end
 
 local function write_roster(directory, index, packed)
   local part = directory .. ROSTER .. integer(math.floor(index / ROSTER_PART))
-  redis.call('SETRANGE', part, integer(index % ROSTER_PART * 16), packed)
+  write_range(part, index % ROSTER_PART * 16, packed)
 end
 
--- Give a user a place in the roster; the caller writes its record.
+-- Give a user a place in the roster; the caller writes its record. The first one says of which format a project's own
+-- data is.
 local function enroll(directory, id, user)
-  user.n = redis.call('HINCRBY', directory, 'n', 1) - 1
+  local known = call('HMGET', directory, 'n', 'format')
+  if known[2] ~= FORMAT and (known[1] or known[2]) then fail_by_format('the directory of a project', known[2]) end
+  user.n = tonumber(known[1] or 0)
+  set_fields(directory, { 'n', integer(user.n + 1), 'format', FORMAT })
   write_roster(directory, user.n, packed_id(id))
 end
 
@@ -25,7 +29,7 @@ local function add_rows(directory, ids, rows)
   for first = 1, #ids, CHUNK do
     local fields = {}
     for i = first, math.min(first + CHUNK - 1, #ids) do fields[#fields + 1] = 'u:' .. unpacked_id(ids[i]) end
-    for i, raw in ipairs(redis.call('HMGET', directory, unpack(fields))) do
+    for i, raw in ipairs(call('HMGET', directory, unpack(fields))) do
       if raw then
         local user = cjson.decode(raw)
         rows[#rows + 1] = { fields[i]:sub(3), user.x, user.e }
@@ -40,7 +44,7 @@ end
 -- KEYS  directory
 -- ->    how many users ever were: one more than the highest index
 local function roster_size(keys)
-  return tonumber(redis.call('HGET', keys[1], 'n') or 0)
+  return tonumber(call('HGET', keys[1], 'n') or 0)
 end
 
 -- KEYS  directory
@@ -53,7 +57,7 @@ local function read_roster(keys, args)
     local from = index % ROSTER_PART
     local to = math.min(from + stop - index, ROSTER_PART)
     local part = keys[1] .. ROSTER .. integer(math.floor(index / ROSTER_PART))
-    local packed = redis.call('GETRANGE', part, integer(from * 16), integer(to * 16 - 1))
+    local packed = call('GETRANGE', part, integer(from * 16), integer(to * 16 - 1))
     for i = 1, #packed, 16 do
       local id = packed:sub(i, i + 15)
       if id ~= NOBODY then ids[#ids + 1] = id end
@@ -69,8 +73,8 @@ end
 -- latest adder's claim, a random number, as a negative score.
 
 local function drop_subscribers(key, ids)
-  if #ids > 0 then redis.call('ZREM', key, unpack(ids)) end
-  if redis.call('ZCARD', key) == 1 then redis.call('DEL', key) end
+  remove_members(key, ids)
+  if call('ZCARD', key) == 1 then remove_members(key, { '' }) end
 end
 
 -- KEYS  directory
@@ -78,22 +82,22 @@ end
 -- ->    1, or 0 when it was there or is no user
 local function add_subscriber(keys, args)
   local field, key = 'u:' .. args[2], keys[1] .. SUBSCRIBERS .. args[1]
-  local raw = redis.call('HGET', keys[1], field)
+  local raw = call('HGET', keys[1], field)
   if not raw then return 0 end
   local user = cjson.decode(raw)
   if not user.n then
     enroll(keys[1], args[2], user)
-    redis.call('HSET', keys[1], field, cjson.encode(user))
+    set_fields(keys[1], { field, cjson.encode(user) })
   end
-  redis.call('ZADD', key, args[3], '')
-  return redis.call('ZADD', key, integer(user.n), packed_id(args[2]))
+  add_member(key, args[3], '')
+  return add_member(key, integer(user.n), packed_id(args[2]))
 end
 
 -- KEYS  directory
 -- ARGV  topic
 -- ->    the latest claim, or false when the topic has no subscribers
 local function subscribers_claim(keys, args)
-  return redis.call('ZSCORE', keys[1] .. SUBSCRIBERS .. args[1], '')
+  return call('ZSCORE', keys[1] .. SUBSCRIBERS .. args[1], '')
 end
 
 -- KEYS  directory
@@ -102,7 +106,7 @@ local function remove_subscriber(keys, args)
   local claim = tonumber(args[2])
   for i = 3, #args do
     local key = keys[1] .. SUBSCRIBERS .. args[i]
-    if not claim or claim == tonumber(redis.call('ZSCORE', key, '') or 0) then
+    if not claim or claim == tonumber(call('ZSCORE', key, '') or 0) then
       drop_subscribers(key, { packed_id(args[1]) })
     end
   end
@@ -114,7 +118,7 @@ end
 -- ->    the index to go on after, or -1 at the end; then { user id, external_id, email } of each user
 local function read_subscribers(keys, args)
   local key, ids, rows = keys[1] .. SUBSCRIBERS .. args[1], {}, {}
-  local found = redis.call(
+  local found = call(
     'ZRANGE', key, '(' .. args[2], '+inf', 'BYSCORE', 'LIMIT', 0, args[3], 'WITHSCORES'
   )
   for i = 1, #found, 2 do ids[#ids + 1] = found[i] end

@@ -10,39 +10,45 @@ end
 
 local function save_token(base, id, token)
   local packed = table.concat({ token.created, token.expires, token.discarded, token.name }, ' ')
-  redis.call('HSET', base .. TOKEN, id, packed)
+  set_fields(base .. TOKEN, { id, packed })
 end
 
 local function remove_tokens(base, ids)
   for first = 1, #ids, CHUNK do
-    local last = math.min(first + CHUNK - 1, #ids)
-    redis.call('ZREM', base .. TOKENS, unpack(ids, first, last))
-    redis.call('HDEL', base .. TOKEN, unpack(ids, first, last))
+    local some = { unpack(ids, first, math.min(first + CHUNK - 1, #ids)) }
+    remove_members(base .. TOKENS, some)
+    remove_fields(base .. TOKEN, some)
   end
 end
 
 -- Keep a sorted set by expiry as long as its last member.
 local function expire_with_last(key, follower)
-  local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
+  local last = call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
   if last then
-    redis.call('EXPIREAT', key, last)
-    if follower then redis.call('EXPIREAT', follower, last) end
+    expire('EXPIREAT', key, last)
+    if follower then expire('EXPIREAT', follower, last) end
   end
 end
 
 local function load_token(base, id, now)
-  local packed = redis.call('HGET', base .. TOKEN, id)
+  local packed = call('HGET', base .. TOKEN, id)
   local token = packed and unpack_token(packed)
   return token and tonumber(token.expires) > tonumber(now) and token or nil
 end
 
+-- ->    the second until which something has expired. What a clock that is ahead forgets would be forgotten for ever.
+local function expired_until(now)
+  local clock = tonumber(call('TIME')[1])
+  return tonumber(now) <= clock + CLOCK_SECONDS and now or integer(clock)
+end
+
 -- Make room for one more by dropping what has expired and then the oldest that were discarded; ids sort by age.
 local function make_room(base, now, most)
-  remove_tokens(base, redis.call('ZRANGE', base .. TOKENS, '-inf', now, 'BYSCORE'))
-  local excess = redis.call('ZCARD', base .. TOKENS) - most + 1
+  remove_tokens(base, call('ZRANGE', base .. TOKENS, '-inf', expired_until(now), 'BYSCORE'))
+  local excess = call('ZCARD', base .. TOKENS) - most + 1
   if excess <= 0 then return true end
   local discarded = {}
-  local rows = redis.call('HGETALL', base .. TOKEN)
+  local rows = call('HGETALL', base .. TOKEN)
   for i = 1, #rows, 2 do
     if unpack_token(rows[i + 1]).discarded ~= '0' then discarded[#discarded + 1] = rows[i] end
   end
@@ -55,13 +61,15 @@ end
 -- KEYS  user
 -- ARGV  id now expires max_tokens max_revoked name
 -- ->    1, or 0 when there are too many; an id that is known is left as it is
-local function issue_token(keys, args)
+local function issue_token(keys, args, record)
   local base, id, now, expires = keys[1], args[1], args[2], args[3]
-  if redis.call('HEXISTS', base .. TOKEN, id) == 1 then return 1 end
+  if call('HEXISTS', base .. TOKEN, id) == 1 then return 1 end
   if not make_room(base, now, tonumber(args[4])) then return 0 end
-  redis.call('ZREMRANGEBYSCORE', base .. REVOKED, '-inf', now)
-  if redis.call('ZCARD', base .. REVOKED) >= tonumber(args[5]) then return 0 end
-  redis.call('ZADD', base .. TOKENS, expires, id)
+  remove_members(base .. REVOKED, call('ZRANGE', base .. REVOKED, '-inf', expired_until(now), 'BYSCORE',
+    'LIMIT', 0, CHUNK))
+  if call('ZCARD', base .. REVOKED) >= tonumber(args[5]) then return 0 end
+  if record then begin_record(base, record) end
+  add_member(base .. TOKENS, expires, id)
   save_token(base, id, { created = now, expires = expires, discarded = '0', name = args[6] })
   expire_with_last(base .. TOKENS, base .. TOKEN)
   return 1
@@ -73,7 +81,7 @@ end
 --       newest first
 local function list_tokens(keys, args)
   local base, size, way, from = keys[1], tonumber(args[2]), args[3], args[4]
-  local ids = redis.call('ZRANGE', base .. TOKENS, '(' .. args[1], '+inf', 'BYSCORE')
+  local ids = call('ZRANGE', base .. TOKENS, '(' .. args[1], '+inf', 'BYSCORE')
   table.sort(ids, function(a, b) return a > b end)
   local first, last = 1, math.min(size, #ids)
   if way == 'after' then
@@ -87,7 +95,7 @@ local function list_tokens(keys, args)
   local result = { first > 1 and 1 or 0, last < #ids and 1 or 0 }
   for i = first, last do
     result[#result + 1] = ids[i]
-    result[#result + 1] = redis.call('HGET', base .. TOKEN, ids[i])
+    result[#result + 1] = call('HGET', base .. TOKEN, ids[i])
   end
   return result
 end
@@ -105,38 +113,49 @@ end
 -- KEYS  user
 -- ARGV  id now
 -- ->    when it was discarded, or nothing when there is no such token
--- The nodes that hold connections of it hear of it again when it was discarded already: they close none twice.
+-- The nodes that hold connections of it hear of it again when it was discarded already: they close none twice. So when
+-- that fails the token is discarded, and repeating the call tells them.
 local function discard_token(keys, args)
   local user, id, now = keys[1], args[1], args[2]
   local discarded, is_new, token = discard(user, id, now)
   if not discarded then return false end
   if is_new then
-    redis.call('ZADD', user .. REVOKED, integer(tonumber(token.expires) + REVOKED_MARGIN_SECONDS), id)
+    add_member(user .. REVOKED, integer(tonumber(token.expires) + REVOKED_MARGIN_SECONDS), id)
     expire_with_last(user .. REVOKED)
   end
-  redis.call('SPUBLISH', user, '!revoked ' .. id)
+  keep_what_is_written()
+  call('SPUBLISH', user, '!revoked ' .. id)
   return discarded
 end
 
 -- KEYS  user
 -- ARGV  issued_before now
 -- ->    the moment before which nothing counts now, which never goes back
-local function discard_tokens_before(keys, args)
-  local user, now = keys[1], args[2]
-  local before = math.max(tonumber(args[1]), tonumber(redis.call('HGET', user, 'revoked_before') or 0))
-  redis.call('HSET', user, 'revoked_before', integer(before))
-  local rows = redis.call('HGETALL', user .. TOKEN)
+-- Should the nodes not hear of it, it holds, the call fails, and repeating it tells them.
+local function discard_tokens_before(keys, args, record)
+  local user, now, clock = keys[1], args[2], tonumber(call('TIME')[1])
+  local function past(second) return second > clock + CLOCK_SECONDS and clock or second end
+  local before = math.max(past(tonumber(args[1])), past(tonumber(record.revoked_before or 0)))
+  local rows, said, discarded = call('HGETALL', user .. TOKEN), {}, {}
   for i = 1, #rows, 2 do
     local token = unpack_token(rows[i + 1])
     if tonumber(token.created) < before then
-      redis.call('ZREM', user .. REVOKED, rows[i]) -- said once is enough
+      said[#said + 1] = rows[i]
       if token.discarded == '0' then
-        token.discarded = now
-        save_token(user, rows[i], token)
+        discarded[#discarded + 1] = rows[i]
+        discarded[#discarded + 1] = table.concat({ token.created, token.expires, now, token.name }, ' ')
       end
     end
   end
-  redis.call('SPUBLISH', user, '!revoked_before ' .. integer(before))
+  set_fields(user, { 'revoked_before', integer(before), 'format', FORMAT })
+  for first = 1, #discarded, CHUNK do
+    set_fields(user .. TOKEN, { unpack(discarded, first, math.min(first + CHUNK - 1, #discarded)) })
+  end
+  for first = 1, #said, CHUNK do -- said once is enough
+    remove_members(user .. REVOKED, { unpack(said, first, math.min(first + CHUNK - 1, #said)) })
+  end
+  keep_what_is_written()
+  call('SPUBLISH', user, '!revoked_before ' .. integer(before))
   return integer(before)
 end
 
@@ -160,12 +179,12 @@ end
 -- KEYS  token owner
 -- ARGV  user id, expires
 local function own_token(keys, args)
-  redis.call('SET', keys[1], args[1], 'EXAT', args[2])
+  call('SET', keys[1], args[1], 'EXAT', args[2])
   return 1
 end
 
 -- KEYS  token owner
 -- ->    user id, or nothing
 local function token_owner(keys)
-  return redis.call('GET', keys[1])
+  return call('GET', keys[1])
 end

@@ -1,0 +1,143 @@
+-- All or nothing. Redis takes nothing back when a function fails in the middle: a key of another type, a command or a
+-- channel that the access list refuses, a bug. So whatever writes more than once notes after each write how to take it
+-- back, which is done when a later command fails. Only what comes after the last point of failure needs no note.
+-- (Memory is no reason: a server that is full refuses the function, or its first write, and no later one.)
+
+local FORMAT = '1' -- of what this library stores; keys.py says where it stands
+
+local call, try -- `try` gives an error as its result. A library that is being loaded has neither.
+local function begin_call()
+  if not call then call, try = redis.call, redis.pcall end
+end
+
+local undo, noted = {}, 0
+
+-- Note how to take back what has just been written. It is to use `try`, and to do no harm where there is nothing.
+local function note(step)
+  noted = noted + 1
+  undo[noted] = step
+end
+
+-- What was written until now stays, whatever fails: repeating the call completes it.
+local function keep_what_is_written()
+  noted = 0
+end
+
+-- Run some work; when it fails, take back what it wrote, and fail.
+local function run_whole(work, keys, args, record)
+  noted = 0
+  local done, result = pcall(work, keys, args, record)
+  if done then return result end
+  for i = noted, 1, -1 do pcall(undo[i]) end
+  noted = 0
+  error(result)
+end
+
+-- Do something that may as well be left out: when it fails, what it wrote since it began its last fact is taken back.
+local function attempt(work, ...)
+  if pcall(work, ...) then return end
+  for i = noted, 1, -1 do pcall(undo[i]) end
+  noted = 0
+end
+
+-- ->    the work as a function to register
+local function whole(work)
+  return function(keys, args)
+    begin_call()
+    return run_whole(work, keys, args)
+  end
+end
+
+-- ->    the same of work that only reads
+local function reading(work)
+  return function(keys, args)
+    begin_call()
+    return work(keys, args)
+  end
+end
+
+-- The same for work that is not done for every event: each of these looks at what it overwrites, writes, and notes.
+-- Fields and members are a few hundred at most.
+
+local function expiry_kept(key)
+  local left = call('PTTL', key)
+  return function()
+    if left >= 0 then try('PEXPIRE', key, left) elseif left == -1 then try('PERSIST', key) end
+  end
+end
+
+-- ->    a step that gives the fields of a hash the values that they have now
+local function fields_kept(key, fields)
+  local before, expiry = call('HMGET', key, unpack(fields)), expiry_kept(key)
+  return function()
+    for i, field in ipairs(fields) do
+      if before[i] then try('HSET', key, field, before[i]) else try('HDEL', key, field) end
+    end
+    expiry()
+  end
+end
+
+-- ->    the same for the members of a sorted set
+local function members_kept(key, members)
+  local before, expiry = call('ZMSCORE', key, unpack(members)), expiry_kept(key)
+  return function()
+    for i, member in ipairs(members) do
+      if before[i] then try('ZADD', key, before[i], member) else try('ZREM', key, member) end
+    end
+    expiry()
+  end
+end
+
+-- pairs: field, value, …
+local function set_fields(key, pairs)
+  if #pairs == 0 then return end
+  local fields = {}
+  for i = 1, #pairs, 2 do fields[#fields + 1] = pairs[i] end
+  local step = fields_kept(key, fields)
+  call('HSET', key, unpack(pairs))
+  note(step)
+end
+
+local function remove_fields(key, fields)
+  if #fields == 0 then return end
+  local step = fields_kept(key, fields)
+  call('HDEL', key, unpack(fields))
+  note(step)
+end
+
+-- ->    how many are new
+local function add_member(key, score, member)
+  local step = members_kept(key, { member })
+  local added = call('ZADD', key, score, member)
+  note(step)
+  return added
+end
+
+local function remove_members(key, members)
+  if #members == 0 then return end
+  local step = members_kept(key, members)
+  call('ZREM', key, unpack(members))
+  note(step)
+end
+
+-- Write into a string, which grows if it must.
+local function write_range(key, offset, value)
+  local length = call('STRLEN', key)
+  local before = call('GETRANGE', key, offset, offset + #value - 1)
+  call('SETRANGE', key, offset, value)
+  note(function()
+    try('SETRANGE', key, offset, before)
+    if length == 0 then
+      try('DEL', key)
+    elseif length < offset + #value then
+      try('SET', key, try('GETRANGE', key, 0, length - 1), 'KEEPTTL')
+    end
+  end)
+end
+
+-- command: EXPIRE, PEXPIRE or EXPIREAT
+local function expire(command, key, when)
+  local step = expiry_kept(key)
+  call(command, key, when)
+  note(step)
+end
