@@ -34,11 +34,13 @@ from gateway.store.contents import ContentStore
 from gateway.store.devices import DeviceStore
 from gateway.store.directory import CONTROL_USER, Directory, IdempotencyStore
 from gateway.store.erasure import Eraser
+from gateway.store.formats import FormatWatch
 from gateway.store.inbox import InboxStore, Retention
 from gateway.store.jobs import CONTROL_JOBS, JobQueue, JobStore, Kind
 from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore
 from gateway.store.projects import CONTROL_PROJECT, CONTROL_PROJECT_DELETED, ProjectStore
 from gateway.store.pubsub import PubSubLink
+from gateway.store.reminders import Reminders
 from gateway.store.sweeps import SweepStore
 from gateway.store.tokens import TokenStore
 from gateway.store.topology import Topology
@@ -75,6 +77,11 @@ class Worker:
         inboxes = InboxStore(client, retention, contents)
         subscriptions = SubscriptionStore(client)
         self.link = PubSubLink(settings, client, worker_id)
+        # By a client that is not refused, when all others are.
+        self._looking = FunctionClient(Topology(settings))
+        self.formats = FormatWatch(self._looking)
+        self.reminders = Reminders(client)
+        self.idempotency = IdempotencyStore(client)
         self.jobs = self._build_jobs(settings, retention, directory)
         self.sweeps = SweepScheduler(self.projects, SweepStore(client), JobStore(client), settings.item_retention)
         self.projects.hears_changes = lambda: self.link.healthy
@@ -92,7 +99,7 @@ class Worker:
             self.activity,
             directory,
             inboxes,
-            IdempotencyStore(client),
+            self.idempotency,
             CategoryStore(client, time.monotonic),
             PreferenceStore(client, retention),
             subscriptions,
@@ -101,6 +108,9 @@ class Worker:
             new_epoch,
             self._not_ready,
         )
+        for each in (client, self.background):
+            each.unheard = self.reminders.note
+            each.refusal = lambda: self.formats.problem
         self.asgi = application(OPERATIONS, services, self._lifespan)
 
     def _build_jobs(self, settings: Settings, retention: Retention, directory: Directory) -> JobRunner:
@@ -127,11 +137,15 @@ class Worker:
     async def running(self) -> AsyncIterator[None]:
         """Connect, serve the live side in the background, and take everything down at the end."""
         with contextlib.suppress(StoreUnavailableError):
+            await self.formats.look()
             await self.client.load()  # later calls load it too: Redis may come up after us
         tasks = [
             asyncio.create_task(keep_running("hub", self.hub.run), name="hub"),
             asyncio.create_task(keep_running("jobs", self.jobs.run), name="jobs"),
             asyncio.create_task(keep_running("sweeps", self.sweeps.run), name="sweeps"),
+            asyncio.create_task(keep_running("formats", self.formats.run), name="formats"),
+            asyncio.create_task(keep_running("reminders", self.reminders.run), name="reminders"),
+            asyncio.create_task(keep_running("idempotency", self.idempotency.run), name="idempotency"),
         ]
         counting = partial(self.activity.run, self.hub.users)
         activity = asyncio.create_task(keep_running("active-users", counting), name="active_users")
@@ -147,6 +161,7 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.activity.stop(activity)
+            self._looking.close()
             self.background.close()
             self.client.close()
 
@@ -178,6 +193,8 @@ class Worker:
     def _not_ready(self) -> str:
         if self.hub.draining:
             return "draining"
+        if self.formats.problem is not None:
+            return "store_format_unknown"
         return "" if self.link.healthy else "redis_unavailable"
 
 

@@ -61,7 +61,7 @@ async def once(
             raise
         await store.finish(project_id, key, status, answer)
     finally:
-        # However it ended otherwise, part of it may be done: the claim stays, and a repetition completes the rest by the
-        # same plan.
+        # However else it ended, part may be done: the claim stays, and a repetition completes the rest by the same
+        # plan.
         store.cut_off_if_under_way(project_id, key)
     return raw_json_response(shown(answer), status)

@@ -8,7 +8,7 @@ import click
 
 from gateway.cli.common import notice, read_settings, run_with_projects
 from gateway.cli.demo import keep_demo
-from gateway.cli.trouble import StoreTroubleError
+from gateway.cli.trouble import StoreFormatTroubleError, StoreTroubleError
 from gateway.domain.credential_rules import is_weak_secret_key
 from gateway.domain.service_links import service_links
 from gateway.logs import configure_logging, log
@@ -40,6 +40,10 @@ def prepare() -> None:
     while True:
         try:
             run_with_projects(settings, work)
+            return
+        except StoreFormatTroubleError as problem:
+            # The workers start, are not ready, say why, and serve once an operator has put things right.
+            log.error("store_format_unknown", problem=str(problem))
             return
         except StoreTroubleError as problem:
             if settings.embedded or not problem.may_heal or time.monotonic() > deadline:

@@ -142,7 +142,8 @@ async def _projects(settings: Settings) -> AsyncIterator["ProjectStore"]:
     import asyncio
 
     from gateway.store.client import FunctionClient, StoreUnavailableError
-    from gateway.store.problems import StoreRefusedError, StoreWritesRefusedError
+    from gateway.store.formats import check_format
+    from gateway.store.problems import StoreFormatError, StoreRefusedError, StoreWritesRefusedError
     from gateway.store.projects import ProjectStore
     from gateway.store.topology import Topology
 
@@ -153,11 +154,12 @@ async def _projects(settings: Settings) -> AsyncIterator["ProjectStore"]:
         while True:
             try:
                 await client.load()
+                await check_format(client)
                 await projects.prepare()
                 break
             except StoreWritesRefusedError:
                 break  # a store that is full can be read, and that may be all that is needed
-            except StoreRefusedError:
+            except (StoreRefusedError, StoreFormatError):
                 raise
             except StoreUnavailableError:
                 if time.monotonic() > deadline:

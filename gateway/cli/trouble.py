@@ -44,10 +44,17 @@ class StoreTroubleError(SupervisorError):
         self.may_heal = may_heal
 
 
+class StoreFormatTroubleError(StoreTroubleError):
+    """What is stored is of a format that this version does not know."""
+
+
 def store_trouble(settings: Settings, problem: "StoreUnavailableError") -> StoreTroubleError:
     """Return what to raise when the store cannot be used."""
-    from gateway.store.problems import StoreRefusedError
+    from gateway.store.problems import StoreFormatError, StoreRefusedError
 
+    if isinstance(problem, StoreFormatError):
+        text = f"{store_name(settings)} cannot be used: {problem.cause}; {problem.code.kind.suggestion.split(': ')[1]}"
+        return StoreFormatTroubleError(text, may_heal=False)
     if isinstance(problem, StoreRefusedError):
         hint = next((hint for word, hint in _HINTS.items() if word in problem.detail), "")
         text = f"{store_name(settings)} refuses: {problem.cause}" + (f"; {hint}" if hint else "")

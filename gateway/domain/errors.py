@@ -137,6 +137,12 @@ class ErrorCode(Enum):
         "A record in the store cannot be read",
         "Try again in a moment. Who runs the gateway: its log names the record; repair or remove it.",
     )
+    STORE_FORMAT_UNKNOWN = ErrorKind(
+        "store_format_unknown",
+        503,
+        "What is stored is of a format that this version does not know",
+        "Try again in a moment. Who runs the gateway: serve this store with the version that wrote it, or a newer one.",
+    )
     STORE_FULL = ErrorKind(
         "store_full",
         507,

@@ -31,7 +31,7 @@ from gateway.live.wheel import Wheel
 from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.activity import ActiveUsers
-from gateway.store.inbox import InboxStore
+from gateway.store.inbox import RESYNC_MESSAGE, InboxStore
 from gateway.store.problems import StoreDataError, StoreUnavailableError
 from gateway.store.pubsub import PubSubLink
 from gateway.tasks import keep_running
@@ -184,7 +184,9 @@ class Hub:
                     continue
                 self._deliver(feed, run)
                 run = []
-                if event is None:
+                if message == RESYNC_MESSAGE:
+                    self._resync(channel)
+                elif event is None:
                     access_ended(feed, message)
                 elif complete:
                     run.append(event)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gateway.store import library
@@ -60,6 +60,10 @@ class FunctionClient:
         self.topology = topology
         self._counters: dict[str, Any] = {}
         self._broken = BrokenRecords()
+        self.unheard: Callable[[str], None] = lambda key: None
+        """Told the key of a user of whom an event could not be published."""
+        self.refusal: Callable[[], StoreUnavailableError | None] = lambda: None
+        """Return why nothing may be asked now."""
 
     async def call(self, function: str, key: str, *arguments: Argument) -> Any:
         """Run one function in the slot of `key`. Raises StoreUnavailableError."""
@@ -70,14 +74,20 @@ class FunctionClient:
 
         Raises StoreUnavailableError; some of the calls may have run by then.
         """
-        return await self._run([self._function(call) for call in calls]) if calls else []
+        if not calls:
+            return []
+        self._check_refusal()
+        return await self._run([self._function(call) for call in calls])
 
     async def call_each(self, calls: Sequence[Call]) -> list[Any | StoreDataError]:
         """Run several functions as `call_many` does; in place of an answer stands what is wrong with a record.
 
         Raises StoreUnavailableError for any other trouble.
         """
-        return await self._run([self._function(call) for call in calls], spare_broken=True) if calls else []
+        if not calls:
+            return []
+        self._check_refusal()
+        return await self._run([self._function(call) for call in calls], spare_broken=True)
 
     async def command(self, *words: Argument) -> Any:
         """Run a command of Redis's own, whose first argument is its key. Raises StoreUnavailableError."""
@@ -88,6 +98,8 @@ class FunctionClient:
 
         Raises StoreUnavailableError; some of them may have run by then.
         """
+        if commands and commands[0][0] != "SPUBLISH":
+            self._check_refusal()
         return await self._run(
             [
                 _Command(str(command[0]), _key(command), pack(command), command[0] not in _UNREPLICATED)
@@ -283,6 +295,11 @@ class FunctionClient:
     async def _refresh(self) -> None:
         with contextlib.suppress(WireLostError):
             await self.topology.refresh()
+
+    def _check_refusal(self) -> None:
+        refusal = self.refusal()
+        if refusal is not None:
+            raise refusal
 
     def _count(self, function: str) -> None:
         counter = self._counters.get(function)

@@ -10,6 +10,9 @@ from gateway.store.client import Argument, FunctionClient
 from gateway.store.problems import StoreWritesRefusedError
 from gateway.telemetry import RATE_LIMIT_FAILURES
 
+UNHEARD = b"unheard"
+"""How the answer of a function begins that did its work, but could not publish the event."""
+
 
 class UserFunctions:
     """Functions of users' slots. Methods raise StoreUnavailableError, and what a guard finds: RateLimitedError,
@@ -22,7 +25,10 @@ class UserFunctions:
     async def call(self, user: User, guard: Guard, function: str, *arguments: Argument) -> Any:
         """Run one function."""
         key = keys.user(user.project_id, user.id)
-        return unwrapped(await self._client.call(function, key, *guard_arguments(guard), *arguments), user, guard)
+        answer = await self._client.call(function, key, *guard_arguments(guard), *arguments)
+        if answer[0] == UNHEARD:
+            self._client.unheard(key)
+        return unwrapped(answer, user, guard)
 
     async def read(self, user: User, guard: Guard, function: str, *arguments: Argument) -> Any:
         """Run a function that only reads, and exists uncounted too."""

@@ -19,7 +19,7 @@ from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.store import keys
 from gateway.store.client import Argument, Call, FunctionClient
 from gateway.store.contents import Content, ContentStore
-from gateway.store.guarded import UserFunctions, guard_arguments, unwrapped
+from gateway.store.guarded import UNHEARD, UserFunctions, guard_arguments, unwrapped
 
 _encode = msgspec.json.encode
 
@@ -35,6 +35,9 @@ TOMBSTONE_SECONDS = 24 * 3600
 
 DELETED_MESSAGE = b"!deleted"
 """What is published in place of an event when a user is deleted: `!` begins no position."""
+
+RESYNC_MESSAGE = b"!resync"
+"""What is published when an event of the user could not be: every open inbox is to read the log."""
 
 ATTRIBUTES = ("first_name", "last_name", "custom_attributes", "phone_numbers")
 """What is known of a user besides the names."""
@@ -128,6 +131,9 @@ class InboxStore:
         """
         calls = self._create_calls(content, deliveries, moment, remember, subscribers_only, keep)
         answers = await self._client.call_many(calls)
+        for answer, (_, key, _) in zip(answers, calls, strict=True):
+            if answer[0] == UNHEARD:
+                self._client.unheard(key)
         return [
             Outcome(unwrapped(answer, delivery.user, UNGUARDED))
             for answer, delivery in zip(answers, deliveries, strict=True)

@@ -66,6 +66,12 @@ class StoreDataError(StoreUnavailableError):
     retry_after_seconds = 5
 
 
+class StoreFormatError(StoreDataError):
+    """What is stored is of a format that this version does not know: a newer version's, or one of before version 1."""
+
+    code = ErrorCode.STORE_FORMAT_UNKNOWN
+
+
 _NO_PERMISSION = "Redis's access list does not allow a command, key or channel that the gateway needs"
 
 _BY_WORD: dict[str, tuple[type[StoreUnavailableError], str]] = {
@@ -86,6 +92,8 @@ _BY_WORD: dict[str, tuple[type[StoreUnavailableError], str]] = {
     "MOVED": (StoreUnavailableError, "The Redis cluster has moved this part of the data"),
     "ASK": (StoreUnavailableError, "The Redis cluster moves this part of the data"),
     "CROSSSLOT": (StoreUnavailableError, "The Redis cluster found keys of a call on different servers"),
+    "FORMAT": (StoreFormatError, "What is stored is of a format that this version of the gateway does not know"),
+    "BROKEN": (StoreDataError, "A record in the store cannot be read"),
     "WRONGTYPE": (StoreDataError, "A key in the store holds a value of another type"),
 }
 """What a reply means that begins with a word."""

@@ -15,7 +15,7 @@ from gateway.store import keys, library
 from gateway.store.client import StoreUnavailableError
 from gateway.store.contents import Content, ContentStore
 from gateway.store.inbox import REPLAY_EVENTS, SETTLED_SECONDS, Delivery, InboxStore, Outcome, Retention
-from tests.store.conftest import InspectedClient, at, new_user, epoch_of, place
+from tests.store.conftest import InspectedClient, at, epoch_of, new_user, place
 
 
 def content(notification_id: UUID | None = None, title: str = "t", category: str = "", topic: str = "") -> Content:

@@ -1,7 +1,6 @@
 """Projects and their secrets."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 
 import pytest

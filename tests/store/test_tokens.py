@@ -1,9 +1,8 @@
 """Issued tokens in the store: bounds, order, and that nothing of them stays when they have expired."""
 
 import secrets
-from uuid import UUID
-
 import time
+from uuid import UUID
 
 import pytest
 from redis.asyncio import Redis

@@ -1,0 +1,61 @@
+"""Of which format the store is: this version knows one, and works on no other.
+
+keys.py says where formats stand. That of the store is looked at again and again, because a newer gateway may be started
+beside this one. Records of other formats in a store of ours are refused one by one, by the functions that meet them.
+"""
+
+import asyncio
+
+from gateway.store import keys
+from gateway.store.client import FunctionClient, StoreUnavailableError
+from gateway.store.problems import StoreFormatError
+from gateway.telemetry import log
+
+FORMAT = "1"
+"""As in functions/whole.lua."""
+
+LOOK_SECONDS = 1.0
+
+
+async def check_format(client: FunctionClient) -> None:
+    """Raise StoreFormatError if the store is of another format. Raises StoreUnavailableError."""
+    found = (await client.call("read_format", keys.PROJECTS)).decode()
+    if found not in ("", FORMAT):
+        raise StoreFormatError(sentence(found))
+
+
+def sentence(found: str) -> str:
+    """Return what is told of a store of another format."""
+    if found == "unknown":
+        return f"The store was written by a gateway of before format {FORMAT}, and this version knows only that"
+    return f"The store is of format {found}, and this version of the gateway knows format {FORMAT}"
+
+
+class FormatWatch:
+    """Looks of which format the store is. `run` must be running."""
+
+    def __init__(self, client: FunctionClient):
+        self._client = client
+        self.problem: StoreFormatError | None = None
+        """Why this node must not work on the store now."""
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Look once; while the store cannot be asked, what was found last holds."""
+        try:
+            await check_format(self._client)
+        except StoreFormatError as problem:
+            if self.problem is None:
+                log.error("store_format_unknown", problem=problem.cause)
+            self.problem = problem
+        except StoreUnavailableError:
+            pass
+        else:
+            if self.problem is not None:
+                log.info("store_format_known_again")
+            self.problem = None
