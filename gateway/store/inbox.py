@@ -130,10 +130,7 @@ class InboxStore:
         oldest items that are more than `keep` says.
         """
         calls = self._create_calls(content, deliveries, moment, remember, subscribers_only, keep)
-        answers = await self._client.call_many(calls)
-        for answer, (_, key, _) in zip(answers, calls, strict=True):
-            if answer[0] == UNHEARD:
-                self._client.unheard(key)
+        answers = await self._call_many(calls)
         return [
             Outcome(unwrapped(answer, delivery.user, UNGUARDED))
             for answer, delivery in zip(answers, deliveries, strict=True)
@@ -169,8 +166,8 @@ class InboxStore:
         """
         arguments = (*guard_arguments(), *self._context(moment), keep.items, keep.seconds, most)
         calls: list[Call] = [("trim", keys.user(user.project_id, user.id), arguments) for user in users]
-        answers = await self._client.call_many(calls)
-        return [Trimmed(answer[3][0], bool(answer[3][1])) if answer[0] == b"ok" else None for answer in answers]
+        answers = await self._call_many(calls)
+        return [Trimmed(answer[3][0], bool(answer[3][1])) if answer[0] != b"deleted" else None for answer in answers]
 
     async def change_all(
         self,
@@ -305,6 +302,14 @@ class InboxStore:
         await self._client.call_many(
             [("delete_user", keys.user(user.project_id, user.id), (TOMBSTONE_SECONDS,)) for user in users]
         )
+
+    async def _call_many(self, calls: Sequence[Call]) -> list[Any]:
+        """Run functions that publish."""
+        answers = await self._client.call_many(calls)
+        for answer, (_, key, _) in zip(answers, calls, strict=True):
+            if answer[0] == UNHEARD:
+                self._client.unheard(key)
+        return answers
 
     async def _write(self, user: User, guard: Guard, moment: Moment, function: str, *arguments: Argument) -> int:
         return int(await self._functions.call(user, guard, function, *self._context(moment), *arguments))

@@ -351,6 +351,17 @@ def _(bench: Bench) -> Answer:
     return bench.store.get(name)
 
 
+@recipe("store_format_unknown")
+def _(bench: Bench) -> Answer:
+    name = str(uuid4())
+    assert bench.store.send(name)[0] == 201
+    listed = bench.store.get(name)[1]
+    project_id, user_id = listed["project_id"], listed["notifications"][0]["recipient"]["id"]
+    with bench.store.admin() as admin:
+        admin.hset(keys.user(project_id, user_id), "format", "2")
+    return bench.store.get(name)
+
+
 @recipe("store_full")
 def _(bench: Bench) -> Answer:
     with bench.store.admin() as admin:
