@@ -44,7 +44,8 @@ class Counts(NamedTuple):
 class Event(NamedTuple):
     """One change, as it lies in the log and comes over pub/sub.
 
-    `published_ms` is the writer's clock in unix milliseconds; `text` the JSON object that clients get, encoded.
+    `published_ms` is the writer's clock in unix milliseconds; `text` the JSON object that clients get, encoded. It is
+    one line, whatever a client takes for the end of one.
     """
 
     position: Position
@@ -63,7 +64,21 @@ class Event(NamedTuple):
         parsed = Position.parse(position)
         if parsed is None or not separator:
             raise ValueError(f"not an event: {head[:80]!r}")
-        return cls(parsed, int(published_ms), name, text)
+        return cls(parsed, int(published_ms), name, on_one_line(text))
+
+
+def on_one_line(text: bytes) -> bytes:
+    """Escape what JSON allows in a string and Unicode counts among line ends, as many readers of lines do.
+
+    A text cut there would be no JSON any more. The pairs of bytes are looked for first, as hardly any text has them.
+    """
+    if b"\xe2\x80" in text:
+        text = text.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
+    if b"\xc2\x85" in text:
+        text = text.replace(b"\xc2\x85", b"\\u0085")
+    if b"\r" in text:
+        text = text.replace(b"\r", b" ")  # not within a string, where JSON has it escaped
+    return text
 
 
 class LogPage(NamedTuple):

@@ -1,5 +1,6 @@
 """What a live connection brings with its opening request: credentials, a position, an origin."""
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import parse_qs
@@ -24,7 +25,8 @@ class Handshake(NamedTuple):
 def read_handshake(headers: Mapping[str, str], query: str) -> Handshake:
     """Read headers, named in lower case, and the query string; a header wins over the query's field.
 
-    `EventSource` repeats its URL, so the newer position of `Last-Event-ID` wins over `since`.
+    `EventSource` repeats its URL, so the newer position of `Last-Event-ID` wins over `since`. Libraries in its
+    place that cannot set a header say `lastEventId` in the query, each in its own spelling.
     """
     fields = _query_fields(query) if query else {}
     from_headers = header_credentials(headers.get)
@@ -33,10 +35,10 @@ def read_handshake(headers: Mapping[str, str], query: str) -> Handshake:
         api_secret=from_headers.api_secret,
         external_id=from_headers.external_id or fields.get("user_external_id"),
         email=from_headers.email or fields.get("user_email"),
-        hmac=from_headers.hmac or fields.get("user_hmac"),
+        hmac=from_headers.hmac or _base64_field(fields.get("user_hmac")),
         token=from_headers.token or fields.get("token"),
     )
-    since = headers.get("last-event-id") or fields.get("since")
+    since = headers.get("last-event-id") or _last_event_id(fields) or fields.get("since")
     return Handshake(credentials, since[:MAX_SINCE_LENGTH] if since else None, headers.get("origin"))
 
 
@@ -47,3 +49,13 @@ def _query_fields(query: str) -> dict[str, str]:
     except ValueError:
         return {}
     return {name: values[-1] for name, values in parsed.items()}
+
+
+def _base64_field(value: str | None) -> str | None:
+    """Return base64 whose `+` was not escaped, and so came as a space."""
+    return value.replace(" ", "+") if value else None
+
+
+def _last_event_id(fields: Mapping[str, str]) -> str | None:
+    spelt = (value for name, value in fields.items() if re.sub("[-_]", "", name).lower() == "lasteventid")
+    return next(spelt, None)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from sse_starlette.event import ServerSentEvent
 
 from gateway.domain.errors import CloseCode, ErrorCode, Problem
-from gateway.domain.event import Event
+from gateway.domain.event import Event, on_one_line
 from gateway.domain.messages import Error, Goodbye, Ready, Reset, ServerMessage
 from gateway.domain.origin import ANY, allow_origin
 from gateway.domain.session import Close
@@ -123,7 +123,7 @@ class SseConnection(Connection):
     def encode_message(self, message: ServerMessage) -> bytes:
         """Frame anything else; the first one brings the response's head along."""
         record = ServerSentEvent(
-            encode_json(message).decode(),
+            on_one_line(encode_json(message)).decode(),
             event=str(type(message).__struct_config__.tag),
             id=message.position if isinstance(message, Ready | Reset) else None,
             retry=message.retry_after_ms if isinstance(message, Goodbye) else None,

@@ -35,6 +35,20 @@ def test_the_last_event_id_wins_over_since() -> None:
     assert read_handshake({}, "since=e.1").since == "e.1"
 
 
+@pytest.mark.parametrize(
+    "name", ["lastEventId", "lastEventID", "LastEventId", "lasteventid", "Last-Event-ID", "last_event_id"]
+)
+def test_the_last_event_id_of_the_query_resumes_as_since_does_and_is_the_newer_of_both(name: str) -> None:
+    assert read_handshake({}, f"{name}=e.2").since == "e.2"
+    assert read_handshake({}, f"since=e.1&{name}=e.2").since == "e.2"
+    assert read_handshake({}, f"since=e.1&{name}=").since == "e.1"
+    assert read_handshake({"last-event-id": "e.3"}, f"since=e.1&{name}=e.2").since == "e.3"
+
+
+def test_a_plus_in_an_hmac_that_was_not_escaped_is_one() -> None:
+    assert read_handshake({}, "user_hmac=a+b%2Bc/%3D").credentials.hmac == "a+b+c/="
+
+
 @pytest.mark.parametrize("query", ["&".join(f"a{number}=1" for number in range(100)), "%", "=", "a=%ff", "&&"])
 def test_a_query_that_makes_no_sense_brings_nothing(query: str) -> None:
     assert read_handshake({}, query).credentials == Credentials()

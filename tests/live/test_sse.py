@@ -11,6 +11,7 @@ import pytest
 
 from tests.live import limits
 from tests.live.clients import (
+    TRANSPORTS,
     Ended,
     assert_counts_are_true,
     at_offset,
@@ -95,6 +96,38 @@ async def test_the_data_is_the_text_that_a_websocket_gets(gateway: Gateway, http
         await stream.events(4)
         await websocket.events(4)
         assert stream.texts[1:] == websocket.texts[1:]
+
+
+LINE_ENDS = "\n \r \r\n \v \f \x1c \x1d \x1e \x85 \u2028 \u2029 \\\u2028"
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_no_reader_of_lines_cuts_an_event_in_two(
+    gateway: Gateway, http: httpx.AsyncClient, user: str, transport: str
+) -> None:
+    async with open_inbox(transport, gateway, user) as inbox:
+        start = inbox.position
+        await send(http, user, content=LINE_ENDS, custom_attributes={LINE_ENDS: LINE_ENDS})
+        await inbox.event()
+    async with open_inbox(transport, gateway, user, since=start) as again:
+        await again.event()
+    for text in (inbox.texts[-1], again.texts[-1]):
+        assert text.splitlines() == [text]
+        notification = json.loads(text)["data"]["notification"]
+        assert notification["content"] == LINE_ENDS
+        assert notification["custom_attributes"] == {LINE_ENDS: LINE_ENDS}
+
+
+async def test_a_library_in_place_of_event_source_resumes_by_its_query(
+    gateway: Gateway, http: httpx.AsyncClient, user: str
+) -> None:
+    for _ in range(3):
+        await send(http, user)
+    last = await position(http, user)
+    # As event-source-polyfill does it: what the address began with, and the last position it saw.
+    query = {"since": at_offset(last, 0), "lastEventId": at_offset(last, 2)}
+    async with open_inbox("sse", gateway, user, query=query) as stream:
+        assert offsets([await stream.event()]) == [3]
 
 
 async def test_every_event_has_its_name_and_its_position_as_id(
