@@ -12,7 +12,8 @@ from gateway import __version__
 from gateway.append_only_file import UnrepairableError
 from gateway.cli.banner import announce
 from gateway.cli.bootstrap import prepare
-from gateway.cli.inspection import doctor, openapi
+from gateway.cli.doctor import doctor
+from gateway.cli.inspection import list_settings, openapi
 from gateway.cli.projects import project
 from gateway.cli.serving import serve, worker
 from gateway.cli.tokens import token
@@ -42,9 +43,10 @@ def main() -> None:
 def cli() -> None:
     """A self-hosted, real-time notification inbox.
 
-    Everything is set by INBOX_* environment variables; the README lists them. Start with `serve`.
+    Everything is set by INBOX_* environment variables: `settings` lists them, with their defaults and what they mean.
+    Start with `serve`; `doctor` says what is wrong.
     """
 
 
-for command in (serve, worker, prepare, announce, project, workspace, token, doctor, openapi):
+for command in (serve, worker, prepare, announce, project, workspace, token, doctor, openapi, list_settings):
     cli.add_command(command)

@@ -34,6 +34,11 @@ def read_settings(**overrides: Any) -> Settings:
     return load_settings(os.environ, **overrides)
 
 
+def secret_key_path(settings: Settings) -> Path:
+    """Return the file of a secret key that was generated."""
+    return settings.data_dir / "secret.key"
+
+
 def with_secret_key(settings: Settings) -> Settings:
     """Read the secret key from the data directory, made at the first start, unless it is set.
 
@@ -41,7 +46,7 @@ def with_secret_key(settings: Settings) -> Settings:
     """
     if settings.secret_key:
         return settings
-    path = settings.data_dir / "secret.key"
+    path = secret_key_path(settings)
     create_directory(path.parent)
     if not path.exists():
         if not settings.embedded:

@@ -1,5 +1,6 @@
 """Why the store cannot be used, in one sentence that names the server and says what to do, and no secret."""
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -22,12 +23,11 @@ _REASONS = (
     ("Errno 2", _CERTIFICATE),
     ("[X509", _CERTIFICATE),
     ("[SSL", "a file that INBOX_REDIS_URL names for TLS does not fit, or the server refuses it"),
-    ("no answer in time", "no answer in time; a port that does not speak TLS never answers rediss"),
     ("idna", "that is no name of a host"),
 )
 """What a message of the library contains, and what it means. The first that it contains counts."""
 
-_CONNECTING = re.compile(r"Error (?P<number>-?\d+) connecting to (?P<where>[^ ]+)\. (?P<why>.*)", re.DOTALL)
+_CONNECTING = re.compile(r"Error (?P<number>-?\d+) connecting to [^ ]+\. (?P<why>[^;]*?)\.(?=;|$)")
 _HINTS = {
     "NOAUTH": "give the password as in redis://:password@host",
     "WRONGPASS": "check the user name and the password in INBOX_REDIS_URL",
@@ -61,18 +61,19 @@ def store_trouble(settings: Settings, problem: "StoreUnavailableError") -> Store
         return StoreTroubleError(text, may_heal=False)
     known = next((reason for word, reason in _REASONS if word in problem.detail), "")
     final = known.startswith(("its TLS", "that is no", "a file", "that port", "what answers"))
-    return StoreTroubleError(f"{store_name(settings)} cannot be used: {reason_of(problem)}", may_heal=not final)
+    return StoreTroubleError(
+        f"{store_name(settings)} cannot be used: {reason_of(settings, problem)}", may_heal=not final
+    )
 
 
-def reason_of(problem: "StoreUnavailableError") -> str:
+def reason_of(settings: Settings, problem: "StoreUnavailableError") -> str:
     """Return the cause of what the store raised, as precisely as it is known."""
-    connecting = _CONNECTING.fullmatch(problem.detail)
     for word, reason in _REASONS:
         if word in problem.detail:
             return reason
-    if connecting is not None:
-        return _system_reason(int(connecting["number"]), connecting["why"])
-    return problem.detail if problem.detail != problem.cause else problem.cause
+    if "no answer in time" in problem.detail and settings.redis_url.startswith("rediss"):
+        return "no answer in time; a port that does not speak TLS never answers, and its address begins with redis"
+    return _CONNECTING.sub(_system_reason, problem.detail)
 
 
 def store_name(settings: Settings) -> str:
@@ -82,8 +83,7 @@ def store_name(settings: Settings) -> str:
     return f"the server of INBOX_REDIS_URL ({described(settings.redis_url)})"
 
 
-def _system_reason(number: int, text: str) -> str:
+def _system_reason(found: re.Match[str]) -> str:
     """Return the system's word for an error number; those below zero are of the resolver, which has its own text."""
-    import os
-
-    return text.rstrip(".") if number <= 0 else os.strerror(number)
+    number = int(found["number"])
+    return found["why"] if number <= 0 else os.strerror(number)

@@ -199,6 +199,12 @@ class ProjectStore:
             if int(cursor) == 0:
                 return ProjectAudit(count, tuple(without_hmac), tuple(unreadable), tuple(broken))
 
+    async def owns_secret_key(self, found: ProjectAudit) -> bool:
+        """Return whether this node's secret key is that of the store, or that of nobody yet."""
+        if found.projects > len(found.broken):
+            return not found.unreadable
+        return await self.client.command("GET", keys.SECRET_KEY_ID) in (None, self._secret_key_id.encode())
+
     async def check_secret_key(self, found: ProjectAudit) -> None:
         """Raise ForeignSecretKeyError if this node's secret key is not that of the store; `found` is of just now.
 

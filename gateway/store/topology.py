@@ -11,7 +11,13 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from redis.asyncio.connection import AbstractConnection, ConnectionPool, SSLConnection, parse_url
+from redis.asyncio.connection import (
+    AbstractConnection,
+    ConnectionPool,
+    SSLConnection,
+    UnixDomainSocketConnection,
+    parse_url,
+)
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
@@ -63,22 +69,31 @@ class Topology:
 
     def __init__(self, settings: Settings):
         self.timeout_seconds = settings.redis_timeout_seconds
-        self._replicated = settings.durability == "replica"
-        url = settings.redis_url or f"unix://{settings.valkey_socket.absolute()}"
+        self.replicated = settings.durability == "replica"
+        url = settings.redis_url
         self.clustered = "+cluster://" in url
+        self.service = ""
+        self.sentinels: list[tuple[str, Callable[[], AbstractConnection]]] = []
+        """Each sentinel's name, and what makes a connection to it."""
         self.on_change: list[Callable[[], None]] = []
         self._nodes: dict[str, Node] = {}
         self._slots: list[Node] = []
         self._serving: list[Node] = []
         self._refreshing: asyncio.Task[None] | None = None
+        self._reasons: dict[str, str] = {}
         self._ended = False
         if self.clustered:
             self._seeds, self._arguments = _parse_cluster(url)
             for seed in self._seeds:
                 self._add(seed)
         else:
-            make = _sentinel(url, self._common()) if "+sentinel://" in url else _single(url, self._common())
-            self._nodes[""] = Node("", make, self.timeout_seconds, self._replicated)
+            if settings.embedded:
+                make = _socket(str(settings.valkey_socket.absolute()), self._common())
+            elif "+sentinel://" in url:
+                make, self.service, self.sentinels = _sentinel(url, self._common())
+            else:
+                make = _single(url, self._common())
+            self._nodes[""] = Node("", make, self.timeout_seconds, self.replicated)
             self._serving = [self._nodes[""]]
 
     @property
@@ -157,16 +172,19 @@ class Topology:
             finally:
                 for task in asked:
                     task.cancel()
-        raise WireLostError("no node of the cluster answers")
+        reasons = "; ".join(f"{name}: {self._reasons.get(name, '')}" for name in names[:ASKED_AT_ONCE])
+        raise WireLostError(f"no node of the cluster answers: {reasons}")
 
     async def _ask_slots(self, name: str) -> list[_Range]:
         """Give one node's map; an empty one if it does not know or cannot be reached."""
         node = self._nodes.get(name) or self._add(name)
         try:
             (reply,) = await node.link.request(pack(("CLUSTER", "SLOTS")))
-        except (WireLostError, LinkTimeoutError):
+        except (WireLostError, LinkTimeoutError) as problem:
+            self._reasons[name] = str(problem)
             return []
         if isinstance(reply, ReplyError):
+            self._reasons[name] = str(reply)
             return []
         host = name.rpartition(":")[0]
         return [(first, last, _name(primary, host)) for first, last, primary, *_ in reply]
@@ -195,7 +213,7 @@ class Topology:
     def _add(self, name: str) -> Node:
         host, _, port = name.rpartition(":")
         pool = ConnectionPool(**{**self._arguments, **self._common(), "host": host, "port": int(port)})
-        node = self._nodes[name] = Node(name, pool.make_connection, self.timeout_seconds, self._replicated)
+        node = self._nodes[name] = Node(name, pool.make_connection, self.timeout_seconds, self.replicated)
         if self._ended:
             node.end()
         return node
@@ -229,11 +247,18 @@ def _slot_tags() -> list[str]:
     return [tags[slot] for slot in range(SLOTS)]
 
 
+def _socket(path: str, common: dict[str, Any]) -> Callable[[], AbstractConnection]:
+    """A Unix socket by its path, which in an address could not have every character."""
+    return ConnectionPool(connection_class=UnixDomainSocketConnection, path=path, **common).make_connection
+
+
 def _single(url: str, common: dict[str, Any]) -> Callable[[], AbstractConnection]:
     return ConnectionPool.from_url(url, **common).make_connection
 
 
-def _sentinel(url: str, common: dict[str, Any]) -> Callable[[], AbstractConnection]:
+def _sentinel(
+    url: str, common: dict[str, Any]
+) -> tuple[Callable[[], AbstractConnection], str, list[tuple[str, Callable[[], AbstractConnection]]]]:
     """`redis+sentinel://[user:password@]host:port,host:port/service?db=0`: the credentials are those of the primary.
 
     With `rediss` both the primary and the sentinels are spoken to over TLS.
@@ -250,7 +275,8 @@ def _sentinel(url: str, common: dict[str, Any]) -> Callable[[], AbstractConnecti
     sentinel = Sentinel(hosts, sentinel_kwargs=asking | (tls if secure else {}))
     arguments |= common | ({"ssl": True} if secure else {})
     make: Callable[[], AbstractConnection] = sentinel.master_for(service, **arguments).connection_pool.make_connection
-    return make
+    asked = [client.connection_pool.make_connection for client in sentinel.sentinels]
+    return make, service, list(zip((f"{host}:{port}" for host, port in hosts), asked, strict=True))
 
 
 def _parse_cluster(url: str) -> tuple[list[str], dict[str, Any]]:

@@ -334,7 +334,7 @@ def test_the_secret_of_the_demo_project_is_printed_once_and_only_to_a_terminal(t
 
 
 def test_what_a_start_prints_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
-    with running_gateway(tmp_path / "da ta", **UNSET) as gateway:
+    with running_gateway(tmp_path / "a #?%41\"' ä", **UNSET) as gateway:
         wait_for(lambda: "Hello, Ada" in gateway.log, "the banner")
         lines = [line for line in gateway.log.splitlines() if line.startswith((".", "curl", "  -"))]
         pasted = "\n".join(lines)

@@ -1,7 +1,12 @@
 """What a gateway is without being told anything, and what it refuses to be: on a Redis of one's own."""
 
+import contextlib
+import socket
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -94,3 +99,144 @@ def test_a_node_with_another_secret_key_is_refused(
         assert rotated["api secret"] != created["api secret"]
         assert refusal(run("project", "create", "Second", data_dir=None, **environment))
         assert "api secret" in printed(other, "project", "create", "Second")
+
+
+# ---- doctor
+
+
+def examined(environment: dict[str, str], *options: str) -> tuple[int, str]:
+    """Run the doctor; return its exit code and what it printed."""
+    done = run("doctor", *options, data_dir=None, **environment)
+    assert done.stderr == ""
+    return done.returncode, done.stdout
+
+
+@pytest.fixture
+def durable(server: RedisServer, environment: dict[str, str]) -> Iterator[redis.Redis]:
+    """The server with an append-only file, as the README asks for; its changes are undone."""
+    with redis.Redis(port=server.port) as client:
+        client.config_set("appendonly", "yes")
+        yield client
+        for name, value in (("appendonly", "no"), ("maxmemory", "0"), ("maxmemory-policy", "noeviction")):
+            client.config_set(name, value)
+
+
+def test_the_doctor_finds_a_redis_of_ones_own_well(durable: redis.Redis, environment: dict[str, str]) -> None:
+    printed(environment, "project", "create", "Shop")
+    code, said = examined(environment)
+    assert (code, said.splitlines()[-1]) == (0, "all well")
+
+
+def test_the_doctor_names_projects_without_hmac(durable: redis.Redis, environment: dict[str, str]) -> None:
+    open_one = fields(printed(environment, "project", "create", "Intranet", "--no-hmac"))
+    code, said = examined(environment)
+    assert f"hmac       WARNING: off for {open_one['api key']}" in said
+    assert (code, said.splitlines()[-1]) == (0, "0 problems, 1 warning")
+    assert examined(environment, "--strict")[0] == 1
+
+
+def test_the_doctor_names_what_is_wrong_with_the_server_and_its_data(
+    durable: redis.Redis, environment: dict[str, str]
+) -> None:
+    printed(environment, "project", "create", "Shop")
+    durable.config_set("appendonly", "no")
+    durable.config_set("maxmemory", "1gb")
+    durable.config_set("maxmemory-policy", "allkeys-lru")
+    durable.hset("inbox:1:{projects}", "garbage-key", "{")
+    code, said = examined(environment | {"INBOX_SECRET_KEY": "of-another-node-or-time"})
+    assert "durability PROBLEM: NO append-only file" in said
+    assert "used of 1,024 MB, allkeys-lru: it deletes inboxes when it is full" in said
+    assert "projects   PROBLEM: garbage-key: what is stored is no project" in said
+    assert "secret key PROBLEM: key_" in said
+    assert (code, said.splitlines()[-1]) == (1, "4 problems, 0 warnings")
+
+
+def test_the_doctor_tells_a_foreign_secret_key_before_there_are_projects(
+    durable: redis.Redis, environment: dict[str, str]
+) -> None:
+    assert printed(environment, "workspace", "list")
+    code, said = examined(environment | {"INBOX_SECRET_KEY": "of-another-node-or-time"})
+    assert "secret key PROBLEM: another one than that of the nodes that use this store" in said
+    assert code == 1
+
+
+def test_the_doctor_writes_no_secret_key(tmp_path: Path, durable: redis.Redis, environment: dict[str, str]) -> None:
+    printed(environment, "project", "create", "Shop")
+    environment = environment | {"INBOX_SECRET_KEY": "", "INBOX_DATA_DIR": str(tmp_path)}
+    code, said = examined(environment)
+    assert code == 1
+    assert "secret key WARNING: INBOX_SECRET_KEY is not set" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- a store that cannot be used is named, with the reason, and its password is not
+
+PASSWORD = "hunter2-of-a-decent-length"
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A server with a password that an address cannot hold as it is."""
+    with running_redis("valkey", tmp_path_factory.mktemp("g")) as started:
+        with redis.Redis(port=started.port) as client:
+            client.config_set("requirepass", f"{PASSWORD}/#?@[%")
+        yield started
+
+
+def test_a_password_with_special_characters_is_used_as_it_is_encoded(guarded: RedisServer) -> None:
+    url = f"redis://:{quote(f'{PASSWORD}/#?@[%', safe='')}@127.0.0.1:{guarded.port}/1"
+    assert "default" in printed({"INBOX_REDIS_URL": url, "INBOX_SECRET_KEY": SECRET_KEY}, "workspace", "list").lower()
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("redis://127.0.0.1:{port}", "(redis://127.0.0.1:{port}) refuses: Redis asks for a password"),
+        ("redis://:{password}@127.0.0.1:{port}", "refuses: Redis does not accept the gateway's user name or password"),
+        ("redis://:{password}/#?@[%@127.0.0.1:{port}", "has a character in its password that must be encoded"),
+        ("redis://:{password}%2F%23%3F%40%5B%25@127.0.0.1:{port}/99", "no database of the number"),
+        ("redis+cluster://:{password}%2F%23%3F%40%5B%25@127.0.0.1:{port}", "cluster support disabled"),
+        ("rediss://:{password}@127.0.0.1:{port}", "does not speak TLS"),
+        ("redis+sentinel://:{password}@127.0.0.1:{port}/main", "none of these sentinels"),
+        ("unix:///tmp/no-such-directory/redis.sock", "No such file or directory"),
+        ("redis://:{password}@no-such-host.invalid", "(redis://no-such-host.invalid) cannot be used: "),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_named_with_the_reason(
+    tmp_path: Path, guarded: RedisServer, url: str, reason: str
+) -> None:
+    url = url.format(password=PASSWORD, port=guarded.port)
+    environment = {"INBOX_REDIS_URL": url, "INBOX_SECRET_KEY": SECRET_KEY, "INBOX_REDIS_TIMEOUT_SECONDS": "1"}
+    said = refusal(run("project", "list", data_dir=tmp_path, **environment))
+    assert reason.format(port=guarded.port) in said
+    assert PASSWORD not in said
+
+
+@pytest.mark.parametrize("listener", ["http", "silent"])
+def test_what_is_no_redis_is_told(tmp_path: Path, listener: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        if listener == "http":
+            threading.Thread(target=_answer_as_http, args=(sock,), daemon=True).start()
+        environment = {"INBOX_REDIS_URL": f"redis://127.0.0.1:{sock.getsockname()[1]}", "INBOX_SECRET_KEY": SECRET_KEY}
+        environment["INBOX_REDIS_TIMEOUT_SECONDS"] = "0.5"
+        said = refusal(run("project", "list", data_dir=tmp_path, **environment))
+    assert ("what answers there is no Redis" if listener == "http" else "no answer in time") in said
+
+
+def _answer_as_http(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _ = sock.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
+
+
+def test_a_start_with_a_wrong_password_does_not_wait_for_it_to_become_right(
+    tmp_path: Path, guarded: RedisServer
+) -> None:
+    environment = {"INBOX_REDIS_URL": f"redis://127.0.0.1:{guarded.port}", "INBOX_SECRET_KEY": SECRET_KEY}
+    started = time.monotonic()
+    said = refusal(run("serve", "--port", "0", data_dir=tmp_path / "data", **environment))
+    assert "Redis asks for a password" in said
+    assert time.monotonic() - started < 20

@@ -1,0 +1,158 @@
+"""`doctor`: whether this machine, its settings and its store can run the gateway, and what may go wrong one day."""
+
+import os
+import resource
+import secrets
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from gateway.cli.bootstrap import MOST_NAMED, bootstrap_differences
+from gateway.cli.common import read_settings, secret_key_path, started_store, with_secret_key
+from gateway.cli.trouble import store_trouble
+from gateway.domain.credential_rules import is_weak_secret_key
+from gateway.domain.service_links import service_links
+from gateway.memory import valkey_memory_mb
+from gateway.settings import PREFIX, Settings
+from gateway.supervisor import SupervisorError
+
+if TYPE_CHECKING:
+    from gateway.store.diagnosis import Finding
+    from gateway.store.projects import ProjectAudit
+
+FEW_FILES = 10_000
+"""Each connection takes one."""
+
+
+@click.command()
+@click.option("--strict", is_flag=True, help="Warnings too make the exit code 1.")
+def doctor(strict: bool) -> None:
+    """Check that this machine, its settings and its store can run the gateway; exit code 1 if not."""
+    import asyncio
+
+    from gateway.store.diagnosis import Severity
+
+    settings = read_settings()
+    counts = dict.fromkeys(Severity, 0)
+
+    def show(finding: "Finding") -> None:
+        counts[finding.severity] += 1
+        label = "" if finding.severity is Severity.FINE else f"{finding.severity.value}: "
+        click.echo(f"{finding.topic:<10} {label}{finding.text}")
+
+    for finding in _examine_machine(settings):
+        show(finding)
+    settings = _with_known_secret_key(settings)
+
+    async def examine() -> None:
+        async for finding in _examine_store(settings):
+            show(finding)
+
+    try:
+        with started_store(settings):
+            asyncio.run(examine())
+    except SupervisorError as problem:
+        from gateway.store.diagnosis import Finding
+
+        show(Finding("store", str(problem), Severity.PROBLEM))
+    problems, warnings = counts[Severity.PROBLEM], counts[Severity.WARNING]
+    if not problems and not warnings:
+        click.echo("all well")
+        return
+    click.echo(f"{problems} problem{'s' * (problems != 1)}, {warnings} warning{'s' * (warnings != 1)}")
+    if problems or strict:
+        sys.exit(1)
+
+
+def _examine_machine(settings: Settings) -> "Iterator[Finding]":
+    from gateway.store.diagnosis import Finding, Severity
+
+    links = service_links(os.environ, PREFIX)
+    yield Finding("settings", f"ok; {len(links)} service links of Kubernetes are ignored" if links else "ok")
+    yield _open_files()
+    if settings.embedded:
+        memory_mb = valkey_memory_mb(settings.valkey_memory_mb)
+        yield Finding("store", f"bundled Valkey in {settings.data_dir}, with {memory_mb:,} MB for data")
+    else:
+        yield Finding("store", "INBOX_REDIS_URL")
+        if not settings.secret_key:
+            text = "INBOX_SECRET_KEY is not set, and nodes that share a Redis need the same one"
+            yield Finding("secret key", text, Severity.WARNING)
+    if settings.secret_key and is_weak_secret_key(settings.secret_key):
+        yield Finding("secret key", "short enough to be guessed: 32 random characters are not", Severity.WARNING)
+
+
+def _open_files() -> "Finding":
+    from gateway.store.diagnosis import Finding, Severity
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = hard if hard != resource.RLIM_INFINITY else sys.maxsize
+    if max(soft, most) < FEW_FILES:
+        text = f"{soft}, and no more than {hard} can be had: each connection takes one; raise `ulimit -Hn`"
+        return Finding("open files", text, Severity.WARNING)
+    return Finding("open files", f"{soft} ok" if soft >= FEW_FILES else f"{soft}, which `serve` raises")
+
+
+def _with_known_secret_key(settings: Settings) -> Settings:
+    """Return the settings with the secret key that a start would use; none is written down that was not there."""
+    if settings.secret_key or secret_key_path(settings).exists():
+        return with_secret_key(settings)
+    return replace(settings, secret_key=secrets.token_urlsafe(32))
+
+
+async def _examine_store(settings: Settings) -> "AsyncIterator[Finding]":
+    from gateway.store.client import FunctionClient, StoreUnavailableError, unavailable
+    from gateway.store.diagnosis import Finding, Severity, examine
+    from gateway.store.link import LinkTimeoutError
+    from gateway.store.projects import ProjectStore
+    from gateway.store.topology import Topology
+    from gateway.store.wire import WireLostError
+
+    client = FunctionClient(Topology(settings))
+    try:
+        try:
+            async for finding in examine(client.topology):
+                yield finding
+        except (WireLostError, LinkTimeoutError) as problem:
+            raise unavailable(problem) from problem
+        projects = ProjectStore(client, settings.secret_key)
+        found = await projects.audit()
+        for finding in _judge_projects(settings, found, belongs=await projects.owns_secret_key(found)):
+            yield finding
+        api_key = settings.bootstrap_api_key
+        if api_key and api_key not in (*found.unreadable, *found.broken):
+            kept = await projects.by_api_key(api_key)
+            for difference in bootstrap_differences(settings, kept) if kept is not None else ():
+                yield Finding("bootstrap", difference, Severity.WARNING)
+    except StoreUnavailableError as problem:
+        raise store_trouble(settings, problem) from None
+    finally:
+        client.close()
+
+
+def _judge_projects(settings: Settings, found: "ProjectAudit", *, belongs: bool) -> "Iterator[Finding]":
+    from gateway.store.diagnosis import Finding, Severity
+
+    yield Finding("projects", str(found.projects))
+    if found.unreadable:
+        text = (
+            f"{_named(found.unreadable)} were encrypted with another secret key: nobody with their API secret gets in"
+        )
+        yield Finding("secret key", text, Severity.PROBLEM)
+    elif not belongs:
+        yield Finding("secret key", "another one than that of the nodes that use this store", Severity.PROBLEM)
+    elif found.projects > len(found.broken):
+        yield Finding("secret key", "reads the secrets of every project")
+    if found.broken:
+        yield Finding("projects", f"{_named(found.broken)}: what is stored is no project", Severity.PROBLEM)
+    if found.without_hmac:
+        text = f"off for {_named(found.without_hmac)}: whoever has that public key can open the inbox of any user"
+        yield Finding("hmac", text, Severity.WARNING)
+
+
+def _named(api_keys: tuple[str, ...]) -> str:
+    more = len(api_keys) - MOST_NAMED
+    return ", ".join(api_keys[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,182 @@
+"""What an operator should know of the Redis servers that a gateway uses: `doctor` prints it.
+
+What a server says of itself (`INFO`) is judged by pure functions; `examine` asks for it.
+"""
+
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from gateway.store.link import Link, LinkTimeoutError
+from gateway.store.permissions import missing_permissions
+from gateway.store.topology import Node, Topology
+from gateway.store.wire import ReplyError, WireLostError, pack
+
+LEAST_REDIS = (7, 0)
+LEAST_VALKEY = (8, 0)
+
+MOST_CLOCK_SECONDS = 2.0
+"""Tokens expire, and users are rate-limited, by the clocks of both."""
+
+NEARLY_FULL = 0.9
+
+Info = Mapping[str, str]
+"""What one server says of itself, by name."""
+
+
+class Severity(Enum):
+    """How much a finding matters."""
+
+    FINE = "ok"
+    WARNING = "WARNING"
+    """Works, and may cost something one day."""
+    PROBLEM = "PROBLEM"
+    """Does not work, or will lose what was accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    topic: str
+    text: str
+    severity: Severity = Severity.FINE
+
+
+def _warning(topic: str, text: str) -> Finding:
+    return Finding(topic, text, Severity.WARNING)
+
+
+def _problem(topic: str, text: str) -> Finding:
+    return Finding(topic, text, Severity.PROBLEM)
+
+
+async def examine(topology: Topology) -> AsyncIterator[Finding]:
+    """Look at every server. Raises WireLostError and LinkTimeoutError when one cannot be reached."""
+    async for finding in _examine_sentinels(topology):
+        yield finding
+    if not topology.nodes:
+        await topology.refresh()
+    for node in topology.nodes:
+        (reply,) = await node.link.request(pack(("INFO",)))
+        if not isinstance(reply, ReplyError):
+            lines = [line.partition(":") for line in reply.decode(errors="replace").splitlines()]
+            info = {name: value for name, colon, value in lines if colon}
+            for finding in judge(info, node.name, clustered=topology.clustered, replicated=topology.replicated):
+                yield finding
+        yield await _examine_clock(topology, node)
+        missing = await missing_permissions(topology, node)
+        if missing:
+            yield _problem(
+                "permissions", f"the user lacks {' '.join(missing)}: an administrator adds them with ACL SETUSER"
+            )
+        if topology.clustered:
+            yield await _examine_cluster(node)
+
+
+def judge(info: Info, name: str, *, clustered: bool, replicated: bool) -> Iterator[Finding]:
+    """Return what there is to say of one server."""
+    yield _version(info, name)
+    yield from _role(info, clustered=clustered, replicated=replicated)
+    yield from _memory(info)
+    yield _persistence(info)
+
+
+def _version(info: Info, name: str) -> Finding:
+    if "valkey_version" in info:
+        kind, version, least = "valkey", info["valkey_version"], LEAST_VALKEY
+    else:
+        kind, version, least = info.get("server_name", "redis"), info.get("redis_version", "0"), LEAST_REDIS
+    text = f"{kind} {version} {name}".rstrip()
+    if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < least:
+        return _problem("server", f"{text} is too old: {kind} {least[0]}.{least[1]} or newer is needed")
+    return Finding("server", text)
+
+
+def _role(info: Info, *, clustered: bool, replicated: bool) -> Iterator[Finding]:
+    if info.get("role") == "slave":
+        yield _problem("role", "a replica, which takes no writes: name the primary, or let Sentinel name it")
+    if info.get("loading") == "1":
+        yield _problem("role", "it is still loading its data")
+    if info.get("cluster_enabled") == "1" and not clustered:
+        yield _problem("role", "a node of a cluster: write redis+cluster://host:port in INBOX_REDIS_URL")
+    if replicated and info.get("connected_slaves", "0") == "0":
+        yield _problem("replicas", "none, and INBOX_DURABILITY=replica refuses every write without one")
+
+
+def _memory(info: Info) -> Iterator[Finding]:
+    used, most = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
+    policy = info.get("maxmemory_policy", "noeviction")
+    shown = f"{_megabytes(used)} used of {_megabytes(most) if most else 'unlimited'}, {policy}"
+    if policy != "noeviction":
+        consequence = "it deletes inboxes when it is full" if most else "it deletes inboxes once maxmemory is set"
+        yield (_problem if most else _warning)(
+            "memory", f"{shown}: {consequence}: `CONFIG SET maxmemory-policy noeviction`"
+        )
+    elif most and used >= most:
+        yield _problem("memory", f"{shown}: full, so writes are refused; raise maxmemory, or set a retention of items")
+    elif most and used >= NEARLY_FULL * most:
+        yield _warning("memory", f"{shown}: nearly full; raise maxmemory, or set a retention of items")
+    else:
+        yield Finding("memory", shown)
+
+
+def _persistence(info: Info) -> Finding:
+    if info.get("aof_enabled") == "1":
+        if info.get("aof_last_write_status", "ok") != "ok":
+            return _problem("durability", "the append-only file cannot be written: is the disk full?")
+        if info.get("aof_last_bgrewrite_status", "ok") != "ok":
+            return _warning("durability", "the append-only file could not be rewritten lately: is the disk full?")
+        return Finding("durability", "append-only file")
+    if info.get("rdb_last_bgsave_status", "ok") != "ok":
+        return _problem("durability", "the last snapshot failed, and there is no append-only file")
+    return _problem("durability", "NO append-only file: a restart loses data; `CONFIG SET appendonly yes`")
+
+
+async def _examine_clock(topology: Topology, node: Node) -> Finding:
+    before = time.time()
+    (reply,) = await node.link.request(pack(("TIME",)))
+    middle = (before + time.time()) / 2
+    if isinstance(reply, ReplyError):
+        return _warning("clock", "not known: the server does not tell its time")
+    return judge_clock(int(reply[0]) + int(reply[1]) / 1_000_000 - middle)
+
+
+def judge_clock(ahead_seconds: float) -> Finding:
+    """Return what there is to say of a server whose clock is ahead of this machine's by so much."""
+    if abs(ahead_seconds) <= MOST_CLOCK_SECONDS:
+        return Finding("clock", "in step with the server's")
+    way = "ahead of" if ahead_seconds > 0 else "behind"
+    return _problem("clock", f"the server's is {abs(ahead_seconds):.1f} s {way} this machine's: synchronise both")
+
+
+async def _examine_cluster(node: Node) -> Finding:
+    (reply,) = await node.link.request(pack(("CLUSTER", "INFO")))
+    if isinstance(reply, ReplyError):
+        return _warning("cluster", f"{node.name} does not tell its state")
+    state = dict(line.split(":", 1) for line in reply.decode().split() if ":" in line)
+    missing = 16384 - int(state.get("cluster_slots_ok", 0))
+    if state.get("cluster_state") != "ok" or missing:
+        return _problem("cluster", f"{node.name} says {state.get('cluster_state')}, {missing} slots are not served")
+    return Finding("cluster", f"{state.get('cluster_size')} primaries serve every slot, says {node.name}")
+
+
+async def _examine_sentinels(topology: Topology) -> AsyncIterator[Finding]:
+    for name, make_connection in topology.sentinels:
+        link = Link(make_connection, topology.timeout_seconds)
+        try:
+            (reply,) = await link.request(pack(("SENTINEL", "CKQUORUM", topology.service)))
+        except (WireLostError, LinkTimeoutError) as problem:
+            yield _warning("sentinel", f"{name} cannot be reached: {problem}")
+            continue
+        finally:
+            link.close()
+        if isinstance(reply, ReplyError):
+            yield _warning("sentinel", f"{name}: {reply}")
+        else:
+            yield Finding("sentinel", f"{name}: {reply.decode(errors='replace')}")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1024 / 1024:,.0f} MB"

@@ -1,0 +1,123 @@
+"""Which of the commands that the gateway needs a user of Redis may not run.
+
+Redis's access lists are asked by trying, because only an administrator may ask otherwise (`ACL DRYRUN`). Each command
+is tried on a key that holds a short text for a moment: what a user may run answers something, were it WRONGTYPE, and
+changes nothing; what it may not run answers NOPERM.
+"""
+
+import re
+import secrets
+from collections.abc import Iterable
+from typing import Any
+
+from gateway.store import keys, library
+from gateway.store.link import Link
+from gateway.store.topology import Node, Topology
+from gateway.store.wire import Argument, ReplyError, pack
+
+PROBE_SECONDS = 10
+
+_ARGUMENTS: dict[str, tuple[Argument, ...]] = {
+    "APPEND": ("",),
+    "EXPIRE": (PROBE_SECONDS,),
+    "EXPIREAT": (4_000_000_000,),
+    "GETRANGE": (0, 0),
+    "HDEL": ("f",),
+    "HEXISTS": ("f",),
+    "HGET": ("f",),
+    "HINCRBY": ("f", 1),
+    "HMGET": ("f",),
+    "HSCAN": (0,),
+    "HSET": ("f", "v"),
+    "HSETNX": ("f", "v"),
+    "LINDEX": (0,),
+    "LPUSH": ("v",),
+    "LRANGE": (0, 0),
+    "PEXPIRE": (1000 * PROBE_SECONDS,),
+    "PFADD": ("v",),
+    "RENAME": ("",),  # the name of a key that is not there follows
+    "RPUSH": ("v",),
+    "SADD": ("v",),
+    "SET": ("", "EX", PROBE_SECONDS),
+    "SETRANGE": (0, ""),
+    "SISMEMBER": ("v",),
+    "SPUBLISH": ("",),
+    "SREM": ("v",),
+    "XADD": ("*", "f", "v"),
+    "XDEL": ("0-1",),
+    "XRANGE": ("-", "+"),
+    "ZADD": (0, "v"),
+    "ZCOUNT": (0, 0),
+    "ZLEXCOUNT": ("-", "+"),
+    "ZRANGE": (0, 0),
+    "ZREM": ("v",),
+    "ZREMRANGEBYRANK": (0, 0),
+    "ZREMRANGEBYSCORE": (0, 0),
+    "ZSCORE": ("v",),
+}
+"""What a command needs besides its key, where it needs something."""
+
+_KEYLESS: dict[str, tuple[Argument, ...]] = {"INFO": ("replication",), "TIME": (), "SCAN": (0, "COUNT", 1), "PING": ()}
+
+_DIRECT = ("EXISTS", "GET", "HEXISTS", "HGETALL", "HMGET", "HSCAN", "HVALS", "HDEL", "SET", "SPUBLISH", "UNLINK")
+"""What the gateway asks for outside of its functions."""
+
+_NO_COMMAND = re.compile(r"has no permissions to run the '([^']+)'")
+
+
+def needed_commands() -> list[str]:
+    """Return the commands that the functions run, and those that the gateway asks for itself."""
+    inside = re.findall(r"redis\.p?call\(\s*'(\w+)'", library.CODE)
+    return sorted({*inside, *_DIRECT, *_KEYLESS})
+
+
+async def missing_permissions(topology: Topology, node: Node) -> list[str]:
+    """Return what a server does not allow: commands as `+name`, keys as `~pattern`, channels as `&pattern`.
+
+    Raises WireLostError and LinkTimeoutError.
+    """
+    key = f"{topology.life_keys(node)[0]}:doctor:{secrets.token_hex(4)}"
+    commands = [("SET", key, "", "EX", PROBE_SECONDS), *(_probe(name, key) for name in needed_commands())]
+    if topology.replicated:
+        commands.append(("WAIT", 0, 1))
+    replies = await node.link.request(*(pack(command) for command in commands))
+    (loaded,) = await node.link.request(pack(("FUNCTION", "LOAD", library.CODE)))
+    (called,) = await node.link.request(pack(("FCALL", library.qualified("find_project"), 1, key, "none")))
+    words = [str(command[0]).lower() for command in commands]
+    found = _missing([*zip(words, replies, strict=True), ("function|load", loaded), ("fcall", called)])
+    found += _missing([("ssubscribe", await _subscribe(topology, node, key))])
+    await node.link.request(pack(("UNLINK", key)))
+    return sorted(set(found))
+
+
+async def _subscribe(topology: Topology, node: Node, channel: str) -> Any:
+    link = Link(node.make_connection, topology.timeout_seconds)
+    try:
+        (reply,) = await link.request(pack(("SSUBSCRIBE", channel)))
+        return reply
+    finally:
+        link.close()
+
+
+def _probe(name: str, key: str) -> tuple[Argument, ...]:
+    if name in _KEYLESS:
+        return (name, *_KEYLESS[name])
+    if name in ("DEL", "UNLINK", "RENAME"):
+        return (name, f"{key}:none", *((key,) if name == "RENAME" else ()))
+    return (name, key, *_ARGUMENTS.get(name, ()))
+
+
+def _missing(replies: Iterable[tuple[str, Any]]) -> list[str]:
+    return [text for command, reply in replies if (text := _denied(command, reply))]
+
+
+def _denied(command: str, reply: Any) -> str:
+    """Return what a reply says is not allowed, or ""."""
+    text = str(reply)
+    if not isinstance(reply, ReplyError) or not text.startswith("NOPERM"):
+        return ""
+    if "channel" in text:
+        return f"&{keys.PREFIX}*"
+    if "key" in text and not _NO_COMMAND.search(text):
+        return f"~{keys.PREFIX}*"
+    return f"+{command}"

@@ -1,0 +1,117 @@
+"""What `doctor` makes of a server: of what it says of itself, and of what it allows."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.settings import Settings
+from gateway.store.diagnosis import Finding, Severity, examine, judge, judge_clock
+from gateway.store.permissions import missing_permissions, needed_commands
+from gateway.store.topology import Topology
+from tests.servers import RedisServer
+from tests.store.conftest import InspectedClient
+
+GOOD = {
+    "redis_version": "7.0.15",
+    "role": "master",
+    "used_memory": "1000000",
+    "maxmemory": "0",
+    "maxmemory_policy": "noeviction",
+    "aof_enabled": "1",
+    "aof_last_write_status": "ok",
+}
+
+
+def worst(info: dict[str, str], **kwargs: bool) -> list[Finding]:
+    """Return what is not fine."""
+    modes = {"clustered": False, "replicated": False} | kwargs
+    return [one for one in judge(info, "h:1", **modes) if one.severity is not Severity.FINE]
+
+
+def test_a_good_server_is_found_well() -> None:
+    assert worst(GOOD) == []
+    assert worst(GOOD | {"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": "9.1.2"}) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "topic", "says", "severity"),
+    [
+        ({"redis_version": "6.2.14"}, "server", "redis 6.2.14 h:1 is too old", Severity.PROBLEM),
+        ({"valkey_version": "7.2.5", "redis_version": "7.2.4"}, "server", "valkey 7.2.5", Severity.PROBLEM),
+        ({"role": "slave"}, "role", "a replica", Severity.PROBLEM),
+        ({"cluster_enabled": "1"}, "role", "a node of a cluster", Severity.PROBLEM),
+        (
+            {"maxmemory": "2000000", "maxmemory_policy": "allkeys-lru"},
+            "memory",
+            "2 MB, allkeys-lru: it deletes inboxes when it is full",
+            Severity.PROBLEM,
+        ),
+        ({"maxmemory_policy": "volatile-ttl"}, "memory", "once maxmemory is set", Severity.WARNING),
+        ({"maxmemory": "1050000"}, "memory", "nearly full", Severity.WARNING),
+        ({"maxmemory": "1000000"}, "memory", "full, so writes are refused", Severity.PROBLEM),
+        ({"aof_enabled": "0"}, "durability", "NO append-only file", Severity.PROBLEM),
+        ({"aof_enabled": "0", "rdb_last_bgsave_status": "err"}, "durability", "snapshot failed", Severity.PROBLEM),
+        ({"aof_last_write_status": "err"}, "durability", "cannot be written", Severity.PROBLEM),
+        ({"aof_last_bgrewrite_status": "err"}, "durability", "could not be rewritten", Severity.WARNING),
+        ({"loading": "1"}, "role", "still loading", Severity.PROBLEM),
+    ],
+)
+def test_a_fault_of_a_server_is_found(change: dict[str, str], topic: str, says: str, severity: Severity) -> None:
+    (found,) = worst(GOOD | change)
+    assert (found.topic, found.severity) == (topic, severity)
+    assert says in found.text
+
+
+def test_a_missing_replica_matters_where_one_is_waited_for() -> None:
+    assert [one.topic for one in worst(GOOD, replicated=True)] == ["replicas"]
+    assert worst(GOOD | {"connected_slaves": "1"}, replicated=True) == []
+    assert worst(GOOD | {"cluster_enabled": "1"}, clustered=True) == []
+
+
+@pytest.mark.parametrize(("seconds", "says"), [(90.0, "90.0 s ahead of"), (-3.5, "3.5 s behind"), (0.2, "in step")])
+def test_a_clock_that_is_off_is_told(seconds: float, says: str) -> None:
+    assert says in judge_clock(seconds).text
+
+
+@pytest.fixture
+async def limited(client: InspectedClient, redis_server: RedisServer) -> AsyncIterator[Topology]:
+    """The servers as a user sees them who may do nothing yet."""
+    await client.redis.execute_command("ACL", "SETUSER", "limited", "reset", "on", ">pw", "+auth", "+select")
+    topology = Topology(Settings(redis_url=f"redis://limited:pw@127.0.0.1:{redis_server.port}/0"))
+    yield topology
+    topology.close()
+    await client.redis.execute_command("ACL", "DELUSER", "limited")
+
+
+async def allow(client: InspectedClient, *rules: str) -> None:
+    await client.redis.execute_command("ACL", "SETUSER", "limited", *rules)
+
+
+async def test_every_permission_that_is_missing_is_named(client: InspectedClient, limited: Topology) -> None:
+    (node,) = limited.nodes
+    everything = [f"+{name.lower()}" for name in needed_commands()]
+    rules = [*everything, "+fcall", "+function|load", "+ssubscribe", "~inbox:1:*", "&inbox:1:*"]
+    await allow(client, *rules)
+    assert await missing_permissions(limited, node) == []
+    assert [one.topic async for one in examine(limited) if one.topic == "permissions"] == []
+    for missing, rule in (
+        ("+hset", "-hset"),
+        ("+zremrangebyscore", "-zremrangebyscore"),
+        ("+fcall", "-fcall"),
+        ("+ssubscribe", "-ssubscribe"),
+        ("+function|load", "-function|load"),
+    ):
+        await allow(client, rule)
+        assert await missing_permissions(limited, node) == [missing]
+        await allow(client, missing)
+    await allow(client, "resetkeys")
+    assert await missing_permissions(limited, node) == ["~inbox:1:*"]
+    await allow(client, "~inbox:1:*", "resetchannels")
+    assert await missing_permissions(limited, node) == ["&inbox:1:*"]
+
+
+async def test_looking_leaves_nothing_behind(client: InspectedClient) -> None:
+    before = set(await client.redis.keys("*"))
+    (node,) = client.topology.nodes
+    assert await missing_permissions(client.topology, node) == []
+    assert set(await client.redis.keys("*")) == before
