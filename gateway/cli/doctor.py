@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.append_only_file import UnrepairableError
 from gateway.cli.bootstrap import MOST_NAMED, bootstrap_differences
 from gateway.cli.common import read_settings, secret_key_path, started_store, with_secret_key
 from gateway.cli.trouble import store_trouble
+from gateway.data_directory import DataDirectoryError
 from gateway.domain.credential_rules import is_weak_secret_key
 from gateway.domain.service_links import service_links
+from gateway.embedded import EmbeddedError
 from gateway.memory import valkey_memory_mb
 from gateway.settings import PREFIX, Settings
 from gateway.supervisor import SupervisorError
@@ -54,7 +57,7 @@ def doctor(strict: bool) -> None:
     try:
         with started_store(settings):
             asyncio.run(examine())
-    except SupervisorError as problem:
+    except (SupervisorError, DataDirectoryError, EmbeddedError, UnrepairableError) as problem:
         from gateway.store.diagnosis import Finding
 
         show(Finding("store", str(problem), Severity.PROBLEM))
