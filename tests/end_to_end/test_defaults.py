@@ -39,6 +39,14 @@ def printed(environment: dict[str, str], *arguments: str) -> str:
     return done.stdout
 
 
+def refused_start(data_dir: Path, environment: dict[str, str]) -> str:
+    """Return the last line of a start that was refused."""
+    done = run("serve", "--port", "0", data_dir=data_dir, **environment)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Traceback" not in done.stderr
+    return done.stderr.splitlines()[-1]
+
+
 def status(gateway: Gateway, headers: dict[str, str]) -> int:
     body = {"notification": {"title": "Hello", "recipients": [{"external_id": "ada"}]}}
     return httpx.post(f"{gateway.url}/notifications", headers=headers, json=body).status_code
@@ -91,9 +99,10 @@ def test_a_node_with_another_secret_key_is_refused(
     else:
         assert "default" in printed(environment, "workspace", "list").lower()
     other = environment | {"INBOX_SECRET_KEY": "of-another-node-or-time"}
-    for command in (("serve", "--port", "0"), ("project", "create", "Second"), ("token", "--workspace")):
-        said = refusal(run(*command, data_dir=tmp_path / "data", **other))
-        assert "encrypted with another secret key: set INBOX_SECRET_KEY" in said
+    reason = "encrypted with another secret key: set INBOX_SECRET_KEY"
+    assert reason in refused_start(tmp_path / "data", other)
+    for command in (("project", "create", "Second"), ("token", "--workspace")):
+        assert reason in refusal(run(*command, data_dir=tmp_path / "data", **other))
     if with_project:
         rotated = fields(printed(other, "project", "rotate-secret", created["api key"], "--lost-secret-key"))
         assert rotated["api secret"] != created["api secret"]
@@ -237,6 +246,5 @@ def test_a_start_with_a_wrong_password_does_not_wait_for_it_to_become_right(
 ) -> None:
     environment = {"INBOX_REDIS_URL": f"redis://127.0.0.1:{guarded.port}", "INBOX_SECRET_KEY": SECRET_KEY}
     started = time.monotonic()
-    said = refusal(run("serve", "--port", "0", data_dir=tmp_path / "data", **environment))
-    assert "Redis asks for a password" in said
+    assert "Redis asks for a password" in refused_start(tmp_path / "data", environment)
     assert time.monotonic() - started < 20
