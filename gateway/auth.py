@@ -15,12 +15,14 @@ from typing import Any, NamedTuple
 import jwt
 
 from gateway.domain.errors import ErrorCode, api_error, invalid
+from gateway.domain.newcomers import CreationLimits
 from gateway.domain.principal import Credentials, Identity, Principal, Project, User, UserId, normalize_email
 from gateway.domain.signing import NO_PROOF, SECRET_ALGORITHM, secret_id
 from gateway.jwks import VerificationKey, verification_key
-from gateway.store.directory import Directory, IdentityConflictError
+from gateway.store.directory import Directory, IdentityConflictError, TooManyNewUsersError
 from gateway.store.projects import ProjectStore
 from gateway.store.tokens import Token, TokenStore
+from gateway.telemetry import NEW_USERS_REFUSED
 
 MAX_NAME_LENGTH = 255
 """Longest external id and email of the v1 contract."""
@@ -96,11 +98,19 @@ def _unicode(value: str | None) -> str | None:
 class Authenticator:
     """Verifies credentials. Methods raise ApiError and StoreUnavailableError."""
 
-    def __init__(self, projects: ProjectStore, directory: Directory, tokens: TokenStore, unix: Callable[[], float]):
+    def __init__(
+        self,
+        projects: ProjectStore,
+        directory: Directory,
+        tokens: TokenStore,
+        unix: Callable[[], float],
+        creation_limits: CreationLimits,
+    ):
         self._projects = projects
         self._directory = directory
         self._tokens = tokens
         self._unix = unix
+        self._creation_limits = creation_limits
 
     async def admin(self, credentials: Credentials) -> Principal:
         """Verify a backend: API key and secret, or a project's token. Raises TokenRevokedError too."""
@@ -109,10 +119,13 @@ class Authenticator:
         project = await self._project(credentials.api_key)
         return Principal(project, ground=_check_secret(project, credentials.api_secret))
 
-    async def user(self, credentials: Credentials, must_exist: bool = False) -> Principal:
+    async def user(
+        self, credentials: Credentials, must_exist: bool = False, address: Callable[[], str] | None = None
+    ) -> Principal:
         """Verify a user: a token; or API key, a user name, and an HMAC or the secret where the project asks for it.
 
-        An unknown user is created, but with `must_exist` not on the word of the API secret alone.
+        An unknown user is created, but with `must_exist` not on the word of the API secret alone. Where nobody vouches
+        for the name, only so many are created in an hour, and none without an `address`, which gives the client's.
         """
         if credentials.token:
             return await self._token_user(credentials)
@@ -130,8 +143,12 @@ class Authenticator:
         proven = Identity(external_id=identity.external_id) if identity.external_id else identity
         if must_exist and credentials.api_secret:
             user = await self._find(project, proven)
-        else:
+        elif ground:
             user = await self._resolve(project, proven)
+        elif address is None:
+            user = await self._find(project, proven)
+        else:
+            user = await self._resolve_limited(project, proven, address)
         return Principal(project, user, ground=ground, ground_until=project.grounds.get(ground))
 
     async def forget(self, user: User) -> None:
@@ -231,6 +248,19 @@ class Authenticator:
         if user is None:
             raise api_error(ErrorCode.USER_NOT_FOUND)
         return user
+
+    async def _resolve_limited(self, project: Project, identity: Identity, address: Callable[[], str]) -> User:
+        """Give the user, created if unknown and if not too many were lately: nobody vouches for the name."""
+        limits = self._creation_limits
+        if not limits.limited:
+            return await self._resolve(project, identity)
+        try:
+            return await self._directory.resolve_limited(project.id, identity, address, limits)
+        except TooManyNewUsersError as problem:
+            NEW_USERS_REFUSED.inc()
+            most, whose = (limits.per_address, "from here") if problem.of_address else (limits.per_project, "in all")
+            message = f"More than {most} new users an hour {whose}, for whom nobody vouches"
+            raise api_error(ErrorCode.TOO_MANY_NEW_USERS, message, problem.retry_after_seconds) from None
 
     async def _resolve(self, project: Project, identity: Identity) -> User:
         try:

@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.domain.address import read_network
 from gateway.domain.credential_rules import api_key_fault, api_secret_fault, secret_key_fault
+from gateway.domain.newcomers import CreationLimits
 from gateway.domain.origin import read_origin
 from gateway.domain.proxy import read_public_url
 from gateway.domain.redis_address import SCHEMES, redis_address_fault
@@ -186,6 +187,20 @@ class Settings:
         0, "Reads a minute with a project's API secret; 0 is off, because a backend limits itself.", least=0
     )
     rate_limit_admin_writes: int = _setting(0, "Writes a minute with a project's API secret; 0 is off.", least=0)
+    new_users_per_hour: int = _setting(
+        10_000,
+        "New users an hour, or as many at once, that a project with HMAC off takes on their own word; 0 is no limit. "
+        "Users whom the API secret, an HMAC or a token names do not count.",
+        least=0,
+    )
+    new_users_per_hour_per_address: int = _setting(
+        1000, "The same for one client address, or one IPv6 network of 64 bits.", least=0
+    )
+
+    @property
+    def creation_limits(self) -> CreationLimits:
+        """How many users may be created for whom nobody vouches."""
+        return CreationLimits(self.new_users_per_hour, self.new_users_per_hour_per_address)
 
     @property
     def embedded(self) -> bool:

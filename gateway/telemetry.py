@@ -43,6 +43,10 @@ PROBE_SECONDS = Gauge(
     multiprocess_mode="max",
 )
 RATE_LIMITED = Counter("inbox_rate_limited", "Calls refused because the caller's minute was used up.", ["kind"])
+NEW_USERS_REFUSED = Counter(
+    "inbox_new_users_refused",
+    "Calls and connections of unknown users refused because too many came for whom nobody vouches.",
+)
 RATE_LIMIT_FAILURES = Counter("inbox_rate_limit_failures", "Calls that could not be counted and were let through.")
 JOBS_RUNNING = Gauge("inbox_jobs_running", "Jobs that are being done.", multiprocess_mode="livesum")
 JOBS_FINISHED = Counter("inbox_jobs_finished", "Jobs that are done, or were given up.", ["kind"])

@@ -245,7 +245,7 @@ class Operation:
                     request.scope[REQUEST_ID],
                     principal.project.id if principal is not None else "",
                     user.id if user is not None else "",
-                    client=services.proxies.client(request.scope[PEER](), _header_pairs(request)),
+                    client=_client_address(request, services),
                 )
             return response
 
@@ -320,7 +320,9 @@ class Operation:
         if self.scope is Scope.ADMIN:
             principal = await services.authenticator.admin(credentials)
         else:
-            principal = await services.authenticator.user(credentials, must_exist=self.known_users_only)
+            principal = await services.authenticator.user(
+                credentials, self.known_users_only, lambda: _client_address(request, services)
+            )
         if (origin := headers_of(request).get("origin")) is not None:
             allowed = principal.project.allowed_origins or services.settings.allowed_origins
             request.scope[ALLOWED_ORIGINS] = allowed
@@ -343,6 +345,10 @@ def headers_of(request: Request) -> Mapping[str, str]:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
         request.scope["inbox.headers"] = headers
     return headers
+
+
+def _client_address(request: Request, services: Services) -> str:
+    return services.proxies.client(request.scope[PEER](), _header_pairs(request))
 
 
 def _header_pairs(request: Request) -> Iterable[tuple[str, str]]:

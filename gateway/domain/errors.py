@@ -111,6 +111,13 @@ class ErrorCode(Enum):
         "Too many requests in this minute",
         "Wait for Retry-After seconds; open inboxes get changes without asking.",
     )
+    TOO_MANY_NEW_USERS = ErrorKind(
+        "too_many_new_users",
+        429,
+        "Too many new users",
+        "Come back after Retry-After seconds. The project has HMAC off, so nobody vouches for new users: switch it on, "
+        "create users with the API secret, or raise INBOX_NEW_USERS_PER_HOUR or INBOX_NEW_USERS_PER_HOUR_PER_ADDRESS.",
+    )
     HEADERS_TOO_LARGE = ErrorKind(
         "headers_too_large", 431, "The request's headers are too large", "Keep them under 64 KB together."
     )
@@ -212,6 +219,7 @@ class CloseCode(Enum):
     SLOW_READER = 4003
     TRY_AGAIN_LATER = 4004
     INTERNAL_ERROR = 4005
+    TOO_MANY_NEW_USERS = 4006
     # Do not come back with the same credentials or behaviour.
     UNAUTHORIZED = 4501
     AUTHENTICATION_TIMEOUT = 4502
@@ -240,6 +248,8 @@ CLOSE_CODE_MEANINGS = {
     CloseCode.SLOW_READER: "The client takes nothing of what waits, over INBOX_MAX_WRITE_BUFFER_BYTES.",
     CloseCode.TRY_AGAIN_LATER: "The store could not be reached while the connection was opened, or has lost its data.",
     CloseCode.INTERNAL_ERROR: "Something went wrong on our side.",
+    CloseCode.TOO_MANY_NEW_USERS: "The user is new, and too many came lately for whom nobody vouches; come back after "
+    "`retry_after_ms`.",
     CloseCode.UNAUTHORIZED: "The credentials are missing or wrong; the `message` says which.",
     CloseCode.FORBIDDEN: "The credentials or the origin do not allow this connection.",
     CloseCode.AUTHENTICATION_TIMEOUT: "No credentials came in time.",

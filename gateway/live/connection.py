@@ -151,6 +151,10 @@ class Connection(asyncio.Protocol, ABC):
         """Take note of the request that this connection begins with."""
         self.opening = Opening(handshake.request_id, handshake.client, time.monotonic())
 
+    def client_address(self) -> str:
+        """Return the client's address until the opening is logged, "" where it was not needed."""
+        return self.opening.client if self.opening is not None else ""
+
     def log_opening(self, status: int) -> None:
         """Log that request, once, when it is known what became of it."""
         opening, self.opening = self.opening, None

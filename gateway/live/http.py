@@ -232,8 +232,11 @@ class HttpProtocol(HttpToolsProtocol):
         query = self.url.partition(b"?")[2].decode("latin-1")
         transport: asyncio.Transport = self.transport.transport  # type: ignore[attr-defined] # of _JoinedWrites
         headers = self._header_list()
-        client = self._hub.proxies.client(self.peer(), headers) if self._hub.access_log else ""
-        return transport, read_handshake(dict(headers), query)._replace(request_id=self._request_id(), client=client)
+        handshake = read_handshake(dict(headers), query)
+        proof = handshake.credentials.hmac or handshake.credentials.token or handshake.credentials.api_secret
+        # Who proves nothing may be a new user, and those are counted by address.
+        client = self._hub.proxies.client(self.peer(), headers) if self._hub.access_log or not proof else ""
+        return transport, handshake._replace(request_id=self._request_id(), client=client)
 
     def _request_id(self) -> str:
         """Return the name of the request whose head is complete: a trusted proxy's, or a new one."""

@@ -55,6 +55,7 @@ _CLOSE_CODES = {
     ErrorCode.TOKEN_EXPIRED.kind.code: CloseCode.TOKEN_EXPIRED,
     ErrorCode.TOKEN_REVOKED.kind.code: CloseCode.TOKEN_REVOKED,
     ErrorCode.FORBIDDEN.kind.code: CloseCode.FORBIDDEN,
+    ErrorCode.TOO_MANY_NEW_USERS.kind.code: CloseCode.TOO_MANY_NEW_USERS,
     ErrorCode.ORIGIN_NOT_ALLOWED.kind.code: CloseCode.FORBIDDEN,
 }
 
@@ -280,7 +281,7 @@ class Hub:
     async def _admit(self, connection: Connection, credentials: Credentials) -> None:
         session = connection.session
         try:
-            principal = await self._authenticator.user(credentials)
+            principal = await self._authenticator.user(credentials, address=connection.client_address)
             assert principal.user is not None
             if not connection.project_found(principal.project.allowed_origins or self.allowed_origins):
                 raise api_error(ErrorCode.ORIGIN_NOT_ALLOWED)
@@ -295,7 +296,8 @@ class Hub:
             self.access.check_ground(connection, await self._authenticator.current(principal.project))
         except ApiError as error:
             code = _CLOSE_CODES.get(error.code, CloseCode.UNAUTHORIZED)
-            connection.carry_out(session.refused(code, error.problems[0]))
+            retry = error.retry_after_seconds
+            connection.carry_out(session.refused(code, error.problems[0], retry and 1000 * retry))
         except StoreUnavailableError as problem:
             connection.carry_out(session.refused(_try_again(problem), retry_after_ms=retry_after_ms()))
         else:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from uuid import uuid4
 
+from gateway.domain.newcomers import CreationLimits, origin_of
 from gateway.domain.principal import Identity, ProjectId, User, UserId
 from gateway.store import keys
 from gateway.store.client import CALLS_AT_ONCE, Call, FunctionClient, StoreUnavailableError
@@ -32,6 +33,16 @@ class IdentityConflictError(Exception):
     def __init__(self, indexes: Sequence[int]):
         super().__init__(f"identities {list(indexes)} belong to two users each")
         self.indexes = tuple(indexes)
+
+
+class TooManyNewUsersError(Exception):
+    """The user is unknown, and no more may be created now. Nothing was written."""
+
+    def __init__(self, retry_after_seconds: int, of_address: bool):
+        super().__init__(f"again in {retry_after_seconds} s")
+        self.retry_after_seconds = retry_after_seconds
+        self.of_address = of_address
+        """Whether it is the address that brought too many, not all of them together."""
 
 
 class NameTakenError(Exception):
@@ -65,6 +76,26 @@ class Directory:
     async def resolve(self, project_id: ProjectId, identity: Identity) -> User:
         """Give the user that an identity names, created if new. Raises IdentityConflictError."""
         return (await self.resolve_many(project_id, [identity]))[0].user
+
+    async def resolve_limited(
+        self, project_id: ProjectId, identity: Identity, address: Callable[[], str], limits: CreationLimits
+    ) -> User:
+        """Give the user that an identity names, created if new and if the limits allow it.
+
+        The identity has one name. `address` gives the client's; it is not called for a user who is known here. Raises
+        TooManyNewUsersError.
+        """
+        now = self._monotonic()
+        if (known := self._cached(project_id, identity, now)) is not None:
+            return known
+        names = (identity.external_id or "", identity.email or "", str(uuid4()))
+        origin = origin_of(address()) if limits.per_address else ""
+        rows = await self._client.call("resolve_limited", keys.directory(project_id), origin, *limits, *names)
+        if rows[0] == -2:
+            raise TooManyNewUsersError(rows[1], bool(rows[2]))
+        user = decode_user(project_id, rows[0])
+        self._remember(user, now)
+        return user
 
     async def resolve_many(self, project_id: ProjectId, identities: Sequence[Identity]) -> list[Resolved]:
         """Give the users that identities name, in order, all in one step. Raises IdentityConflictError."""

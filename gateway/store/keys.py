@@ -32,6 +32,8 @@ DIRECTORY_SUFFIXES = {
     # string (its number follows): the ids of 65,536 users in the order of their index, 16 bytes each, zeros for a
     # deleted one. For ever.
     "ROSTER": ":roster:",
+    # string: how fast users come on their own word, in all, and from an address (it follows). An hour at most.
+    "NEWCOMERS": ":newcomers:",
     # sorted set (a topic follows): ids (16 bytes) of who may be subscribed, by index; and "" -> the latest claim,
     # below 0. While somebody is subscribed.
     "SUBSCRIBERS": ":subscribers:",

@@ -58,6 +58,7 @@ PLAIN_FUNCTIONS = (
     "count_call",
     "delete_user",
     "resolve",
+    "resolve_limited",
     "find",
     "rename",
     "forget",

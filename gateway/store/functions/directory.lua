@@ -39,15 +39,17 @@ end
 -- ->    for each: user id, external_id, email, 1 if new, and when a user was deleted who had the external_id and the
 --       email before ("" for never); or -1 and the index (from 0) of each recipient
 --       whose email belongs to another user than its external id. Then nothing was written.
-local function resolve(keys, args)
-  local directory, pending, result, conflicts = keys[1], {}, {}, {}
+-- admit: asked before users are created, in how many are new; if it returns a value, that is the result, and nothing is
+-- written
+local function resolve_each(directory, args, first, admit)
+  local pending, result, conflicts = {}, {}, {}
   local new_ids, new = {}, {}
   local function lookup(field)
     local value = pending[field]
     if value == nil then value = call('HGET', directory, field) end
     return value
   end
-  for i = 1, #args, 3 do
+  for i = first, #args, 3 do
     local external_id, email, id = args[i], args[i + 1], args[i + 2]
     local by_external_id = external_id ~= '' and lookup('x:' .. external_id)
     local by_email = email ~= '' and lookup('e:' .. email)
@@ -61,7 +63,7 @@ local function resolve(keys, args)
     local is_other = by_external_id and by_email and by_external_id ~= by_email
     local has_other_id = not by_external_id and by_email and external_id ~= '' and user.x ~= ''
     if is_other or has_other_id then
-      conflicts[#conflicts + 1] = (i - 1) / 3
+      conflicts[#conflicts + 1] = (i - first) / 3
     else
       if external_id ~= '' and user.x ~= external_id then
         user.x = external_id
@@ -84,6 +86,8 @@ local function resolve(keys, args)
     end
   end
   if #conflicts > 0 then return { -1, unpack(conflicts) } end
+  local refusal = #new_ids > 0 and admit and admit()
+  if refusal then return refusal end
   for _, id in ipairs(new_ids) do
     enroll(directory, id, new[id])
     pending['u:' .. id] = cjson.encode(new[id])
@@ -97,6 +101,54 @@ local function resolve(keys, args)
     remove_fields(directory, { unpack(removed, first, math.min(first + CHUNK - 1, #removed)) })
   end
   return result
+end
+
+local function resolve(keys, args)
+  return resolve_each(keys[1], args, 1)
+end
+
+-- How fast users come on their own word. A key holds the second at which all who came so far would have come if they
+-- had come evenly, `most` an hour; it may be up to an hour ahead, so as many may come at once.
+local CREATION_SECONDS = 3600
+
+-- ->  the seconds after which one more may come, 0 for now; and what the key holds then
+local function wait_for_room(key, most, now)
+  local filled_until = tonumber(call('GET', key) or 0)
+  -- What is further ahead was written by a clock that was.
+  if filled_until < now or filled_until > now + CREATION_SECONDS then filled_until = now end
+  filled_until = filled_until + CREATION_SECONDS / most
+  return math.max(0, filled_until - CREATION_SECONDS - now), filled_until
+end
+
+-- KEYS  directory
+-- ARGV  address ("" if unknown), most new users an hour of the project, of the address (0 is no limit)
+--       external_id, email, the user id to give if new
+-- ->    as `resolve` for one recipient; or -2, the seconds after which to come again, and 1 if the address's limit is
+--       reached or 0 if the project's. Then nothing was written.
+local function resolve_limited(keys, args)
+  local directory, address = keys[1], args[1]
+  local function admit()
+    local time = call('TIME')
+    local now, counters = time[1] + time[2] / 1000000, {}
+    for place, name in ipairs({ '', address }) do
+      local most = tonumber(args[place + 1])
+      if most > 0 and (place == 1 or address ~= '') then
+        local key = directory .. NEWCOMERS .. name
+        local wait, filled_until = wait_for_room(key, most, now)
+        if wait > 0 then return { -2, math.ceil(wait), place - 1 } end
+        counters[key] = filled_until
+      end
+    end
+    for key, filled_until in pairs(counters) do
+      local before, expiry = call('GET', key), expiry_kept(key)
+      call('SET', key, string.format('%.6f', filled_until), 'EX', CREATION_SECONDS + 1)
+      note(function()
+        if before then try('SET', key, before) else try('DEL', key) end
+        expiry()
+      end)
+    end
+  end
+  return resolve_each(directory, args, 4, admit)
 end
 
 -- What became of a request that carried an Idempotency-Key. The lease says until when nobody else does it; whoever does

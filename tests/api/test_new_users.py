@@ -1,0 +1,157 @@
+"""Users for whom nobody vouches: a project with HMAC off takes so many in an hour, and from an address."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from gateway.domain.errors import CloseCode
+from tests.api.inbox import code, notification
+from tests.api.workspaces import admin_of, created_project
+from tests.servers import Gateway, running_gateway, user_hmac
+
+PER_PROJECT, PER_ADDRESS = 8, 3
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    directory: Path = tmp_path_factory.mktemp("new_users")
+    limits = {
+        "INBOX_NEW_USERS_PER_HOUR": str(PER_PROJECT),
+        "INBOX_NEW_USERS_PER_HOUR_PER_ADDRESS": str(PER_ADDRESS),
+    }
+    with running_gateway(directory / "data", **limits) as started:
+        yield started
+
+
+@pytest.fixture
+def project(gateway: Gateway) -> dict[str, Any]:
+    return created_project(gateway, hmac_enabled=False)
+
+
+def named(project: dict[str, Any], external_id: str = "", address: str = "") -> dict[str, str]:
+    """Give the headers of a user on the user's own word, behind a proxy that says where from if an address is given."""
+    headers = {
+        "X-MAGICBELL-API-KEY": project["api_key"],
+        "X-MAGICBELL-USER-EXTERNAL-ID": external_id or str(uuid4()),
+    }
+    return headers | ({"X-Forwarded-For": address} if address else {})
+
+
+def fetch(gateway: Gateway, headers: dict[str, str], path: str = "/notifications") -> httpx.Response:
+    return httpx.get(gateway.url + path, headers=headers)
+
+
+def use_up(gateway: Gateway, project: dict[str, Any]) -> dict[str, str]:
+    """Create as many users as one address may; give the headers of one."""
+    known = [named(project) for _ in range(PER_ADDRESS)]
+    assert [fetch(gateway, headers).status_code for headers in known] == [200] * PER_ADDRESS
+    return known[0]
+
+
+@pytest.mark.parametrize("path", ["/notifications", "/config", "/subscriptions", "/realtime/events"])
+def test_one_address_too_many_is_told_when_to_come_back(gateway: Gateway, project: dict[str, Any], path: str) -> None:
+    use_up(gateway, project)
+    answer = fetch(gateway, named(project), path)
+    assert (answer.status_code, code(answer)) == (429, "too_many_new_users")
+    assert answer.json()["errors"][0]["message"].startswith(f"More than {PER_ADDRESS} new users an hour from here")
+    assert 0 < int(answer.headers["Retry-After"]) <= 3600 / PER_ADDRESS
+
+
+def test_writes_of_unknown_users_are_refused_alike(gateway: Gateway, project: dict[str, Any]) -> None:
+    use_up(gateway, project)
+    body = {"subscription": {"topic": "t", "categories": [{"slug": "*"}]}}
+    answer = httpx.post(f"{gateway.url}/subscriptions", headers=named(project), json=body)
+    assert (answer.status_code, code(answer)) == (429, "too_many_new_users")
+
+
+def test_users_who_are_known_go_on(gateway: Gateway, project: dict[str, Any]) -> None:
+    known = use_up(gateway, project)
+    assert fetch(gateway, named(project)).status_code == 429
+    assert fetch(gateway, known).status_code == 200
+    with connect(gateway.websocket_url, additional_headers=known) as socket:
+        assert json.loads(socket.recv(timeout=10))["type"] == "ready"
+
+
+def test_users_whom_the_backend_names_or_vouches_for_do_not_count(gateway: Gateway, project: dict[str, Any]) -> None:
+    use_up(gateway, project)
+    names = [str(uuid4()) for _ in range(PER_PROJECT)]
+    answer = httpx.post(f"{gateway.url}/notifications", headers=admin_of(project), json=notification(*names))
+    assert answer.status_code == 201
+    assert [fetch(gateway, named(project, name)).status_code for name in names] == [200] * len(names)
+    by_secret = {**named(project), "X-MAGICBELL-API-SECRET": project["api_secret"]}
+    assert fetch(gateway, by_secret).status_code == 200
+    name = str(uuid4())
+    by_hmac = {**named(project, name), "X-MAGICBELL-USER-HMAC": user_hmac(name, project["api_secret"])}
+    assert fetch(gateway, by_hmac).status_code == 200
+
+
+def test_addresses_behind_a_trusted_proxy_count_apart_and_all_together(
+    gateway: Gateway, project: dict[str, Any]
+) -> None:
+    statuses = []
+    for address in ("203.0.113.1", "203.0.113.2", "2001:db8::1"):
+        statuses += [fetch(gateway, named(project, address=address)).status_code for _ in range(PER_ADDRESS)]
+    assert statuses == [200] * PER_PROJECT + [429]
+    answer = fetch(gateway, named(project, address="203.0.113.9"))
+    assert answer.json()["errors"][0]["message"].startswith(f"More than {PER_PROJECT} new users an hour in all")
+
+
+def test_an_ipv6_network_is_one_address(gateway: Gateway, project: dict[str, Any]) -> None:
+    answers = [fetch(gateway, named(project, address=f"2001:db8:0:1::{number}")) for number in range(PER_ADDRESS + 1)]
+    assert [answer.status_code for answer in answers] == [200] * PER_ADDRESS + [429]
+    assert fetch(gateway, named(project, address="2001:db8:0:2::1")).status_code == 200
+
+
+def test_one_projects_new_users_are_not_anothers(gateway: Gateway, project: dict[str, Any]) -> None:
+    use_up(gateway, project)
+    assert fetch(gateway, named(created_project(gateway, hmac_enabled=False))).status_code == 200
+
+
+@pytest.mark.parametrize("way", ["headers", "message"])
+def test_a_websocket_of_an_unknown_user_is_closed_with_the_time_to_come_back(
+    gateway: Gateway, project: dict[str, Any], way: str
+) -> None:
+    use_up(gateway, project)
+    headers = named(project) if way == "headers" else {}
+    with connect(gateway.websocket_url, additional_headers=headers) as socket:
+        if way == "message":
+            credentials = {"api_key": project["api_key"], "user_external_id": str(uuid4())}
+            socket.send(json.dumps({"type": "auth", **credentials}))
+        problem, goodbye = (json.loads(socket.recv(timeout=10)) for _ in range(2))
+        assert problem["code"] == "too_many_new_users"
+        assert (goodbye["type"], goodbye["code"]) == ("goodbye", CloseCode.TOO_MANY_NEW_USERS.value)
+        assert 0 < goodbye["retry_after_ms"] <= 1000 * 3600 / PER_ADDRESS
+
+
+def test_an_event_stream_of_an_unknown_user_says_when_to_come_back(gateway: Gateway, project: dict[str, Any]) -> None:
+    use_up(gateway, project)
+    answer = fetch(gateway, named(project), "/realtime/sse")
+    goodbye = answer.text.partition("event: goodbye\n")[2]
+    assert '"reason":"too_many_new_users"' in goodbye
+    (retry,) = [line for line in goodbye.splitlines() if line.startswith("retry: ")]
+    assert 0 < int(retry.removeprefix("retry: ")) <= 1000 * 3600 / PER_ADDRESS
+
+
+def test_an_open_connection_creates_nobody_by_renewing(gateway: Gateway, project: dict[str, Any]) -> None:
+    with connect(gateway.websocket_url, additional_headers=named(project)) as socket:
+        socket.recv(timeout=10)
+        for _ in range(PER_PROJECT + 1):
+            name = str(uuid4())
+            socket.send(json.dumps({"type": "auth", "api_key": project["api_key"], "user_external_id": name}))
+            assert json.loads(socket.recv(timeout=10))["code"] == "user_not_found"
+    answer = httpx.get(f"{gateway.url}/v2/jwt/user/external_id:{name}", headers=admin_of(project))
+    assert answer.status_code == 404
+
+
+def test_a_refused_user_was_not_created(gateway: Gateway, project: dict[str, Any]) -> None:
+    use_up(gateway, project)
+    name = str(uuid4())
+    assert fetch(gateway, named(project, name)).status_code == 429
+    answer = httpx.delete(f"{gateway.url}/users/external_id:{name}", headers=admin_of(project))
+    assert answer.status_code == 404
