@@ -14,6 +14,7 @@ from typing import Any
 
 import uvicorn
 
+from gateway.api.bodies import BodyBudget
 from gateway.api.operation import Services
 from gateway.api.operations import OPERATIONS
 from gateway.api.routing import application
@@ -105,6 +106,7 @@ class Worker:
             subscriptions,
             DeviceStore(client),
             JobStore(client),
+            BodyBudget(settings.max_body_bytes),
             new_epoch,
             self._not_ready,
         )

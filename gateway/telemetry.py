@@ -63,6 +63,8 @@ UNCOUNTED_ACTIVE_USERS = Counter(
 LOG_LINES_DROPPED = Counter(
     "inbox_log_lines_dropped", "Log lines that were dropped because standard error took none for too long."
 )
+BODY_BYTES = Gauge("inbox_body_bytes", "Bytes of request bodies that are under way.", multiprocess_mode="livesum")
+BODIES_REFUSED = Counter("inbox_bodies_refused", "Requests refused because too many bytes of bodies were under way.")
 REQUESTS = Counter("inbox_http_requests", "REST requests.", ["operation", "status"])
 
 

@@ -27,6 +27,7 @@ BODY = Body(
         "category": "status",
         "recipients": [{"matches": "*"}],
     },
+    max_bytes=None,
 )
 """What `POST /broadcasts` takes."""
 
@@ -60,7 +61,7 @@ async def create(call: Call) -> Response:
     It is accepted at once and delivered soon. Who becomes a user afterwards does not get it.
     """
     body = await call.body()
-    values = call.fields(body)
+    values = await call.large_fields(body)
 
     async def run(plan: bytes, remember: bool) -> bytes:
         view = await accept(call, values, msgspec.json.decode(plan, type=Plan), "broadcast")

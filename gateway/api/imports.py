@@ -46,6 +46,7 @@ BODY = Body(
         },
     ),
     example={"users": [{"external_id": "ada", "email": "ada@example.com"}, {"external_id": "joe"}]},
+    max_bytes=None,
 )
 """What `POST /imports` takes."""
 
@@ -60,7 +61,7 @@ class _Plan(msgspec.Struct, frozen=True):
 async def create(call: Call) -> Response:
     """Take 1 to 10,000 users in: who is unknown is created, the others are updated. It is done soon after."""
     body = await call.body()
-    rows = call.fields(body)["users"]
+    rows = (await call.large_fields(body))["users"]
     plan = encode(_Plan(str(uuid4()), call.services.moment().now_ms))
 
     async def run(encoded_plan: bytes, remember: bool) -> bytes:

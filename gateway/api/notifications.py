@@ -46,6 +46,7 @@ SENDING = Body(
         "custom_attributes": {"order": 42},
         "recipients": [{"external_id": "ada"}],
     },
+    max_bytes=None,
 )
 
 FILTER = (
@@ -73,7 +74,7 @@ async def create(call: Call) -> Response:
     With a condition or a topic among the recipients it is delivered soon after, as a broadcast of the same id.
     """
     body = await call.body()
-    values = call.fields(body)
+    values = await call.large_fields(body)
     send = _send_later if is_for_many(values) else _send
     plan = encode(Plan(str(uuid4()), call.services.moment()))
 

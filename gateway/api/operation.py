@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +18,10 @@ from prometheus_client import Counter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from gateway.api.bodies import USER_BYTES, WHOLE_BYTES, BodyBudget, Reservation, Share
 from gateway.api.cors import ALLOWED_ORIGINS
-from gateway.api.params import Body, read_body
+from gateway.api.large_bodies import LARGE_BYTES, decode_in_pieces
+from gateway.api.params import Body, Object, read_body
 from gateway.api.query import QueryParam, read_query
 from gateway.api.schemas import NO_CONTENT, Answer
 from gateway.auth import Authenticator, header_credentials
@@ -54,6 +57,14 @@ MAX_CLIENT_ID_LENGTH = 255
 _NO_STORE = (b"cache-control", b"no-store")
 """Nearly every answer is somebody's inbox, a secret, or out of date in a moment; the others say so themselves."""
 
+IGNORED_BODY_BYTES = 16 * 1024
+"""Of operations that take no body: clients send `null`, `{}` and the like."""
+
+_MOST_DIGITS = 18
+
+_RESERVATION = "inbox.reservation"
+"""In a request's ASGI scope: the bytes of its body that are counted."""
+
 _PRINCIPAL = "inbox.principal"
 """In a request's ASGI scope: the verified caller, for the log."""
 
@@ -88,6 +99,7 @@ class Services:
     subscriptions: SubscriptionStore
     devices: DeviceStore
     jobs: JobStore
+    bodies: BodyBudget
     new_epoch: Callable[[], str]
     not_ready: Callable[[], str]
     """Say why this worker should get no traffic now; "" when it should."""
@@ -169,18 +181,26 @@ class Call:
         assert self.operation.body is not None
         return read_body(body, self.operation.body.root, self.operation.body.param)
 
+    async def large_fields(self, body: bytes) -> dict[str, Any]:
+        """Read the row's body, which may be large, while other requests are served. Raises ApiError 400 or 422."""
+        row = self.operation.body
+        assert row is not None
+        if len(body) <= LARGE_BYTES:
+            return self.fields(body)
+        whole = Object(fields={row.root: row.param}) if row.root else row.param
+        decode = partial(decode_in_pieces, param=whole)
+        return await self.services.bodies.in_thread(partial(read_body, body, row.root, row.param, decode))
+
     async def body(self) -> bytes:
         """Read the whole body. Raises ApiError 408, 413 and 415."""
         coding = headers_of(self.request).get("content-encoding", "").strip().lower()
         if coding not in ("", "identity"):
             raise api_error(ErrorCode.CONTENT_CODING_NOT_SUPPORTED)
-        most = self.services.settings.max_body_bytes
-        length = headers_of(self.request).get("content-length", "")
-        if length.isdigit() and int(length) > most:
-            raise _too_large(most)
+        most = self.operation.max_body_bytes(self.services.settings)
         receive = self.request.receive
         parts: list[bytes] = []
         size, more = 0, True
+        reservation: Reservation | None = None
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
@@ -192,7 +212,23 @@ class Call:
             if size > most:
                 raise _too_large(most)
             more = message["more_body"]
+            if more or size > WHOLE_BYTES:
+                reservation = reservation or self._reservation()
+                reservation.grow(len(parts[-1]))
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _reservation(self) -> Reservation:
+        """Begin to count the body's bytes, until the request is answered."""
+        budget, principal = self.services.bodies, self.principal
+        half = budget.most // 2
+        shares = [Share(f"address {self.forwarded.client}", half)]
+        if principal is not None and principal.user is not None:
+            shares.append(Share(f"user {principal.project.id} {principal.user.id}", min(USER_BYTES, half)))
+        elif principal is not None:
+            shares.append(Share(f"project {principal.project.id}", half))
+        opened: Reservation = budget.open(shares)
+        self.request.scope[_RESERVATION] = opened
+        return opened
 
 
 Handler = Callable[[Call], Awaitable[Response]]
@@ -220,6 +256,11 @@ class Operation:
     without_credentials: ErrorCode = ErrorCode.NOT_FOUND
     """What a call with no credentials at all is told; the v1 contract says 404 nearly everywhere."""
 
+    def max_body_bytes(self, settings: Settings) -> int:
+        """Return how large a body may be. One that the operation ignores is let through if it is small."""
+        most = self.body.max_bytes if self.body is not None else IGNORED_BODY_BYTES
+        return settings.max_body_bytes if most is None else min(most, settings.max_body_bytes)
+
     def endpoint(self, services: Services) -> Endpoint:
         """Build what answers a request."""
         label = f"{self.method} {self.path}"
@@ -227,7 +268,11 @@ class Operation:
 
         async def endpoint(request: Request) -> Response:
             started = time.perf_counter()
-            response = await self._answer(request, services)
+            try:
+                response = await self._answer(request, services)
+            finally:
+                if (reservation := request.scope.get(_RESERVATION)) is not None:
+                    reservation.release()
             if not any(name == b"cache-control" for name, _ in response.raw_headers):
                 response.raw_headers.append(_NO_STORE)
             counter = counters.get(response.status_code)
@@ -290,7 +335,17 @@ class Operation:
         if principal is not None and principal.user is None and allowance is not None:
             await _count_admin(services.inboxes, principal.project, allowance)
         guard = Guard(allowance, principal.token_id, principal.issued_at) if principal is not None else UNGUARDED
-        response = await self.handler(Call(self, request, services, principal, guard))
+        if principal is not None and principal.user is not None and allowance is not None and self.body is not None:
+            # Before the body is looked at, or those who send nonsense would never meet their limit.
+            await services.inboxes.use(principal.user, guard)
+            guard = Guard(None, guard.token_id, guard.issued_at)
+        try:
+            self._check_length(request, services.settings)
+            response = await self.handler(Call(self, request, services, principal, guard))
+        except ApiError:
+            if principal is not None and principal.user is not None:
+                await _count_refused(services.inboxes, principal.user, guard)
+            raise
         if allowance is not None:
             response.headers.update(_rate_headers(allowance))
         if principal is not None and principal.user is not None:
@@ -301,7 +356,17 @@ class Operation:
         credentials = header_credentials(headers_of(request).get)
         wanted: str = request.path_params["workspace_id"]
         workspace = await services.workspace_authenticator.workspace(credentials, wanted)
+        self._check_length(request, services.settings)
         return await self.handler(Call(self, request, services, None, authorized_workspace=workspace))
+
+    def _check_length(self, request: Request, settings: Settings) -> None:
+        """Refuse a body that says that it is too large, before it comes. Raises ApiError 413."""
+        length = headers_of(request).get("content-length")
+        if length is None:
+            return
+        most = self.max_body_bytes(settings)
+        if length.isdigit() and (len(length) > _MOST_DIGITS or int(length) > most):
+            raise _too_large(most)
 
     def _allowance(self, principal: Principal | None, settings: Settings) -> Allowance | None:
         if principal is None:
@@ -336,6 +401,18 @@ async def _count_admin(inboxes: InboxStore, project: Project, allowance: Allowan
         await inboxes.count_admin(project.id, allowance)
     except StoreUnavailableError:
         RATE_LIMIT_FAILURES.inc()  # a limiter that cannot count lets the call pass
+
+
+async def _count_refused(inboxes: InboxStore, user: User, guard: Guard) -> None:
+    """Count a user's call that was refused before the store heard of it, such as one that makes no sense.
+
+    Raises RateLimitedError.
+    """
+    if guard.allowance is not None and not guard.allowance.used:
+        try:
+            await inboxes.use(user, guard)
+        except (StoreUnavailableError, UserDeletedError, TokenRevokedError):
+            RATE_LIMIT_FAILURES.inc()  # what the client did wrong says more
 
 
 def headers_of(request: Request) -> Mapping[str, str]:

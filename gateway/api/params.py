@@ -6,7 +6,7 @@ Reading names every failing field. The messages are those of the v1 contract: `P
 import codecs
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,15 @@ from gateway.domain.errors import ApiError, ErrorCode, Problem, invalid
 
 MAX_NESTING = 100
 """How deep free JSON may nest: Ruby's parser, and so the vendor's gem, reads no deeper."""
+
+MAX_PROBLEMS = 1000
+"""Once a body has so many faults the rest of its lists is not looked at: the answer would be larger than the body."""
+
+SMALL_BODY_BYTES = 64 * 1024
+"""Several times what a body without long lists needs, however its JSON is written."""
+
+LISTS_BODY_BYTES = 256 * 1024
+"""Enough for a user's longest lists: 250 categories, each with its channels or a reason."""
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
@@ -41,6 +50,10 @@ class Param(ABC):
     @abstractmethod
     def check(self, value: Any, path: str, problems: list[str]) -> Any:
         """Check a value that is present."""
+
+    def oversized(self, is_object: bool) -> Any:
+        """Return what stands for a JSON object or array that is too large to be decoded: nothing that `check` takes."""
+        return {} if isinstance(self, Array) else []
 
     def schema(self) -> dict[str, Any]:
         """Say in JSON Schema what `read` takes. Null is as good as absent."""
@@ -175,6 +188,10 @@ class Hash(Param):
             problems.append(f"Param '{path}' must have at most {MAX_NESTING} levels")
         return value
 
+    def oversized(self, is_object: bool) -> Any:
+        """Return an object that is too large, unless it is an array."""
+        return {"": " " * self.max_bytes} if is_object else []
+
     def shape(self) -> dict[str, Any]:
         """Name the size, for which JSON Schema has no word."""
         return {"type": "object", "additionalProperties": True, "x-max-bytes": self.max_bytes}
@@ -212,6 +229,8 @@ class Array(Param):
             return []
         found = []
         for index, item in enumerate(value):
+            if len(problems) >= MAX_PROBLEMS:
+                break
             place = f"{path}[{index}]"
             if item is None:  # an item cannot be absent
                 problems.append(f"Param '{place}' is missing")
@@ -265,17 +284,21 @@ class Body:
     example: Mapping[str, Any]
     refusals: tuple[ErrorCode, ...] = ()
     """What a body may be answered with that is well-formed, and yet not taken."""
+    max_bytes: int | None = SMALL_BODY_BYTES
+    """How large it may be; None: as large as INBOX_MAX_BODY_BYTES says."""
 
     def wrapped(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """Put an object where its body has it."""
         return {self.root: dict(value)} if self.root else dict(value)
 
 
-def read_body(body: bytes, root: str, param: Object) -> dict[str, Any]:
-    """Decode a body `{root: {…}}`, or without a wrapper, and give the object's fields. Raises ApiError 400 or 422."""
+def read_body(
+    body: bytes, root: str, param: Object, decode: Callable[[bytes], Any] = msgspec.json.decode
+) -> dict[str, Any]:
+    """Decode a body `{root: {…}}`, or without a wrapper, and return the object's fields. Raises ApiError 400 or 422."""
     try:
         # A byte order mark is no JSON, but a reader may ignore one (RFC 8259, 8.1); .NET clients send it.
-        decoded = msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8))
+        decoded = decode(body.removeprefix(codecs.BOM_UTF8))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise ApiError(400, (Problem(f"The body is not valid JSON: {problem}"),)) from None
     if not isinstance(decoded, dict):

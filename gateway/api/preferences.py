@@ -6,7 +6,7 @@ from typing import Any
 from starlette.responses import Response
 
 from gateway.api.operation import Call, json_response
-from gateway.api.params import Array, Body, Choice, Object, Switch, Text
+from gateway.api.params import LISTS_BODY_BYTES, Array, Body, Choice, Object, Switch, Text
 from gateway.domain.errors import invalid
 from gateway.domain.notification import stored_categories
 from gateway.domain.preferences import Channel, Preference, label_of, merged_categories, slug_of
@@ -38,6 +38,7 @@ BODY = Body(
         fields={"categories": Array(required=True, max_items=MAX_CATEGORIES, item=_CATEGORY)},
     ),
     example={"categories": [{"slug": "orders", "channels": [{"slug": "email", "enabled": False}]}]},
+    max_bytes=LISTS_BODY_BYTES,
 )
 """What `PUT /notification_preferences` takes."""
 

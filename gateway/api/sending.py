@@ -7,7 +7,7 @@ from uuid import UUID
 
 from gateway.api.identity import ATTRIBUTES, NAMES, NamedUser
 from gateway.api.params import Array, Hash, Object, Param, Text
-from gateway.domain.condition import ConditionError, parse
+from gateway.domain.condition import MAX_BYTES, ConditionError, parse
 from gateway.domain.principal import Identity, normalize_email
 from gateway.store.contents import Content
 
@@ -17,6 +17,10 @@ MAX_RECIPIENTS = 1000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Matches(Param):
     """A condition on users' attributes."""
+
+    def oversized(self, is_object: bool) -> Any:
+        """Return a condition that is too long."""
+        return " " * (MAX_BYTES + 1)
 
     def check(self, value: Any, path: str, problems: list[str]) -> Any:
         """Check that it makes sense."""

@@ -11,7 +11,7 @@ from typing import Any
 from starlette.responses import Response
 
 from gateway.api.operation import Call, encode, json_response, no_content, raw_json_response
-from gateway.api.params import Array, Body, Object, Text
+from gateway.api.params import LISTS_BODY_BYTES, Array, Body, Object, Text
 from gateway.api.query import Number, total_pages
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.notification import stored_categories
@@ -52,6 +52,7 @@ ON = Body(
         },
     ),
     example={"topic": "acme-inc", "categories": [{"slug": "comments", "reason": "watching"}]},
+    max_bytes=LISTS_BODY_BYTES,
 )
 """What `POST /subscriptions` takes."""
 
@@ -59,6 +60,7 @@ OFF = Body(
     "subscription",
     Object(required=True, name="Unsubscription", fields={"categories": _categories({})}),
     example={"categories": [{"slug": "*"}]},
+    max_bytes=LISTS_BODY_BYTES,
 )
 """What `POST /subscriptions/{topic}/unsubscribe` takes."""
 

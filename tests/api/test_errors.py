@@ -5,6 +5,7 @@ import contextlib
 import gzip
 import json
 import re
+import select
 import signal
 import socket
 import time
@@ -280,6 +281,47 @@ def _(bench: Bench) -> Answer:
         answer = read(httpx.get(f"{bench.strict.url}/notifications", headers=headers))
         if answer[0] != 200:
             return answer
+
+
+def unfinished(path: str, headers: dict[str, str], size: int) -> bytes:
+    """Build a request whose body is one byte short."""
+    fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    head = f"PUT {path} HTTP/1.1\r\nHost: x\r\n{fields}Content-Length: {size + 1}\r\n\r\n"
+    return head.encode() + b" " * size
+
+
+def refusal(gateway: Gateway, requests: list[bytes], status: int) -> Answer:
+    """Send requests on a connection each, until one is answered with this status."""
+    with contextlib.ExitStack() as stack:
+        connections: dict[socket.socket, bytes] = {}
+        for request in requests:
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", gateway.port), 10))
+            connection.sendall(request)
+            connections[connection] = b""
+        while connections:
+            for connection in select.select(list(connections), [], [], 10)[0]:
+                connections[connection] += connection.recv(65536)
+                head, _, body = connections[connection].partition(b"\r\n\r\n")
+                if head.startswith(f"HTTP/1.1 {status} ".encode()) and body.endswith(b"}"):
+                    return status, json.loads(body)
+                if body.endswith(b"}"):
+                    del connections[connection]
+    raise AssertionError(f"nothing was answered with {status}")
+
+
+@recipe("too_many_bodies")
+def _(bench: Bench) -> Answer:
+    request = unfinished("/notification_preferences", user_headers(str(uuid4())), 250_000)
+    return refusal(bench.gateway, [request] * 6, 429)
+
+
+@recipe("overloaded")
+def _(bench: Bench) -> Answer:
+    requests = [
+        unfinished("/notification_preferences", user_headers(str(uuid4())) | {"X-Forwarded-For": f"10.0.0.{one}"}, 1900)
+        for one in range(40)
+    ]
+    return refusal(bench.strict, requests, 503)
 
 
 @recipe("headers_too_large")
