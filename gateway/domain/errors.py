@@ -116,9 +116,162 @@ class ErrorCode(Enum):
         "Too many requests in this minute",
         "Wait for Retry-After seconds; open inboxes get changes without asking.",
     )
+    TOO_MANY_NEW_USERS = ErrorKind(
+        "too_many_new_users",
+        429,
+        "Too many new users",
+        "Come back after Retry-After seconds. The project has HMAC off, so nobody vouches for new users: switch it on, "
+        "create users with the API secret, or raise INBOX_NEW_USERS_PER_HOUR or INBOX_NEW_USERS_PER_HOUR_PER_ADDRESS.",
     )
     TOO_MANY_BODIES = ErrorKind(
         "too_many_bodies",
         429,
         "Too many bytes of request bodies are under way from here",
         "Send fewer large requests at once, and each of them in one go.",
+    )
+    HEADERS_TOO_LARGE = ErrorKind(
+        "headers_too_large", 431, "The request's headers are too large", "Keep them under 64 KB together."
+    )
+    INTERNAL_ERROR = ErrorKind("internal_error", 500, "Something went wrong on our side")
+    NOT_BUILT = ErrorKind("not_built", 501, "This operation is not built yet")
+    REDIS_UNAVAILABLE = ErrorKind(
+        "redis_unavailable", 503, "The store cannot be reached", "Nothing was lost; try again in a moment."
+    )
+    STORE_REFUSED = ErrorKind(
+        "store_refused",
+        503,
+        "The store refuses the gateway",
+        "Try again in a moment. Who runs the gateway: check the password and the access list in Redis.",
+    )
+    STORE_READ_ONLY = ErrorKind(
+        "store_read_only",
+        503,
+        "The store takes no writes",
+        "Reading goes on; try again in a moment. Who runs the gateway: see Redis's log.",
+    )
+    STORE_DATA_BROKEN = ErrorKind(
+        "store_data_broken",
+        503,
+        "A record in the store cannot be read",
+        "Try again in a moment. Who runs the gateway: its log names the record; repair or remove it.",
+    )
+    STORE_FORMAT_UNKNOWN = ErrorKind(
+        "store_format_unknown",
+        503,
+        "What is stored is of a format that this version does not know",
+        "Try again in a moment. Who runs the gateway: serve this store with the version that wrote it, or a newer one.",
+    )
+    STORE_FULL = ErrorKind(
+        "store_full",
+        507,
+        "The store is full",
+        "Reading and deleting go on; try again later. Who runs the gateway: raise maxmemory in Redis, or delete.",
+    )
+    OVERLOADED = ErrorKind(
+        "overloaded", 503, "This worker holds as many bytes of request bodies as it may", "Try again in a moment."
+    )
+
+    @property
+    def kind(self) -> ErrorKind:
+        """The catalogue's row."""
+        return self.value
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One entry of the `errors` array."""
+
+    message: str
+    code: str = ""
+    suggestion: str = ""
+
+
+class ApiError(Exception):
+    """A request that cannot be answered as asked. Carries the status and every entry of the answer."""
+
+    def __init__(self, status: int, problems: tuple[Problem, ...], retry_after_seconds: int | None = None):
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.status = status
+        self.problems = problems
+        self.retry_after_seconds = retry_after_seconds
+
+    @property
+    def code(self) -> str:
+        """The first entry's code, or "" where the contract gives none."""
+        return self.problems[0].code
+
+
+def api_error(code: ErrorCode, message: str = "", retry_after_seconds: int | None = None) -> ApiError:
+    """Build the error of one catalogue row, with a more precise message where there is one."""
+    kind = code.kind
+    problem = Problem(message or kind.message, kind.code, kind.suggestion)
+    return ApiError(kind.status, (problem,), retry_after_seconds)
+
+
+HASH_IS = 'A hash is a JSON object, such as {"plan": "pro"}.'
+"""The v1 contract's messages have Ruby's word."""
+
+
+def invalid(*messages: str) -> ApiError:
+    """Build the 422 that names every failing parameter."""
+    return ApiError(422, tuple(Problem(message, suggestion=_suggestion(message)) for message in messages))
+
+
+def _suggestion(message: str) -> str:
+    return HASH_IS if message.endswith("must be a hash") else ""
+
+
+BODY_IS_LATE = "inbox.body_is_late"
+"""In a request's ASGI scope: the rest of its body did not come in time, which is REQUEST_TIMEOUT."""
+
+
+class CloseCode(Enum):
+    """Why a live connection ended. The name in lower case is the `reason` that clients read."""
+
+    # Come back and resume.
+    DRAINING = 4001
+    HEARTBEAT_TIMEOUT = 4002
+    SLOW_READER = 4003
+    TRY_AGAIN_LATER = 4004
+    INTERNAL_ERROR = 4005
+    TOO_MANY_NEW_USERS = 4006
+    # Do not come back with the same credentials or behaviour.
+    UNAUTHORIZED = 4501
+    AUTHENTICATION_TIMEOUT = 4502
+    FORBIDDEN = 4503
+    TOKEN_EXPIRED = 4504
+    TOO_MANY_MESSAGES = 4505
+    TOO_MANY_CONNECTIONS = 4506
+    USER_DELETED = 4507
+    TOKEN_REVOKED = 4508
+    CREDENTIALS_ROTATED = 4509
+
+    @property
+    def reason(self) -> str:
+        """The stable word that clients and metrics see."""
+        return self.name.lower()
+
+    @property
+    def may_resume(self) -> bool:
+        """Whether the client should come back with its last position."""
+        return self.value < 4500
+
+
+CLOSE_CODE_MEANINGS = {
+    CloseCode.DRAINING: "The node shuts down; come back after `retry_after_ms`.",
+    CloseCode.HEARTBEAT_TIMEOUT: "Nothing was heard from the client for 2.5 heartbeats.",
+    CloseCode.SLOW_READER: "The client takes nothing of what waits, over INBOX_MAX_WRITE_BUFFER_BYTES.",
+    CloseCode.TRY_AGAIN_LATER: "The store could not be reached while the connection was opened, or has lost its data.",
+    CloseCode.INTERNAL_ERROR: "Something went wrong on our side.",
+    CloseCode.TOO_MANY_NEW_USERS: "The user is new, and too many came lately for whom nobody vouches; come back after "
+    "`retry_after_ms`.",
+    CloseCode.UNAUTHORIZED: "The credentials are missing or wrong; the `message` says which.",
+    CloseCode.FORBIDDEN: "The credentials or the origin do not allow this connection.",
+    CloseCode.AUTHENTICATION_TIMEOUT: "No credentials came in time.",
+    CloseCode.TOKEN_EXPIRED: "The token's `exp` has passed; connect with a new one.",
+    CloseCode.USER_DELETED: "The user was deleted.",
+    CloseCode.TOKEN_REVOKED: "The token was revoked.",
+    CloseCode.CREDENTIALS_ROTATED: "What the credentials rest on ended: the API secret was rotated out, the public key "
+    "or the project removed, or HMAC switched on.",
+    CloseCode.TOO_MANY_MESSAGES: "The client sent messages faster than INBOX_MAX_MESSAGES_PER_MINUTE.",
+    CloseCode.TOO_MANY_CONNECTIONS: "The user has INBOX_MAX_CONNECTIONS_PER_USER connections on this worker.",
+}
