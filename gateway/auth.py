@@ -34,7 +34,16 @@ PROJECT_CLAIM = "inbox_project"
 """In a project's tokens, which only the gateway issues: the project's id."""
 
 _MOST_EXACT_INTEGER = 2**53
-"""RFC 7493, 2.2: beyond it JSON readers disagree, so an `exp` of that size is no time."""
+"""RFC 7493, 2.2: beyond it JSON readers disagree, so a number of that size is no time."""
+
+_LATEST_SECOND = 253_402_300_799
+"""The end of the year 9999. What is later is most likely in milliseconds: a token that would not expire."""
+
+MOST_ISSUED_AHEAD_SECONDS = 300
+"""How far the clock of who signs a token may be ahead of ours, as Kerberos and others have it.
+
+An `iat` that is later counts as none: such a token would outlast every revocation.
+"""
 
 _JWS = jwt.PyJWS()
 
@@ -200,7 +209,8 @@ class Authenticator:
             user = await self._resolve(project, identity)
             gone_at = (identity.external_id and user.external_id_gone_at, identity.email and user.email_gone_at)
             # One that does not say when it was issued is for whoever has the name, as an HMAC is.
-            if claims.get("iat") is not None and _issued_at(claims) <= max(at or 0 for at in gone_at):
+            latest = max(at or 0 for at in gone_at)
+            if latest and claims.get("iat") is not None and _issued_at(claims) <= latest:
                 raise api_error(ErrorCode.TOKEN_REVOKED, "The token's user was deleted")
             return user
         # Issued here: it is for this user alone, not for whoever takes over the name.
@@ -223,16 +233,18 @@ class Authenticator:
         raise api_error(ErrorCode.TOKEN_IS_INCORRECT)
 
     def _check_times(self, claims: dict[str, Any]) -> None:
-        if "exp" not in claims:
+        """Raise ApiError when a token's times make no sense or do not include now; drop an `iat` of the future."""
+        now = self._unix()
+        expires_at, not_before = _time_claim(claims, "exp"), _time_claim(claims, "nbf")
+        issued_at = _time_claim(claims, "iat", most=_MOST_EXACT_INTEGER)
+        if expires_at is None:
             raise api_error(ErrorCode.TOKEN_IS_INCORRECT, "The token's exp is missing")
-        expires_at, not_before = claims["exp"], claims.get("nbf", 0)
-        if not isinstance(not_before, int | float) or not not_before <= self._unix():
-            raise api_error(ErrorCode.TOKEN_IS_INCORRECT)
-        # NaN and Infinity, which Python reads in JSON, fail the comparison as well.
-        if not isinstance(expires_at, int | float) or not abs(expires_at) <= _MOST_EXACT_INTEGER:
-            raise api_error(ErrorCode.TOKEN_IS_INCORRECT, "The token's exp is not a unix time")
-        if expires_at <= self._unix():
+        if not_before is not None and not_before > now:
+            raise api_error(ErrorCode.TOKEN_IS_INCORRECT, "The token's nbf is in the future: it does not count yet")
+        if expires_at <= now:
             raise api_error(ErrorCode.TOKEN_EXPIRED)
+        if issued_at is not None and issued_at > now + MOST_ISSUED_AHEAD_SECONDS:
+            claims["iat"] = None
 
     async def _project(self, api_key: str | None) -> Project:
         if not api_key:
@@ -333,9 +345,21 @@ def _token_id(claims: dict[str, Any]) -> str:
 
 
 def _issued_at(claims: dict[str, Any]) -> int:
-    issued_at = claims.get("iat")
     # A token that does not say when it was issued is older than any revocation.
-    return int(issued_at) if isinstance(issued_at, int | float) and abs(issued_at) <= _MOST_EXACT_INTEGER else 0
+    return int(claims.get("iat") or 0)
+
+
+def _time_claim(claims: dict[str, Any], name: str, most: float = _LATEST_SECOND) -> float | None:
+    """Return a time as RFC 7519, 2 has it: seconds as a number. Raises ApiError; None: the token does not say."""
+    value = claims.get(name)
+    if name not in claims or (value is None and name != "exp"):
+        return None
+    # true is a number to Python, which also reads NaN and Infinity in JSON: these fail the comparison.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _MOST_EXACT_INTEGER:
+        raise api_error(ErrorCode.TOKEN_IS_INCORRECT, f"The token's {name} is not a unix time")
+    if value > most:
+        raise api_error(ErrorCode.TOKEN_IS_INCORRECT, f"The token's {name} is not in seconds, or after the year 9999")
+    return value
 
 
 def _check_secret(project: Project, secret: str | None) -> str:

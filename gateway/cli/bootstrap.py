@@ -9,7 +9,7 @@ import click
 from gateway.cli.common import notice, read_settings, run_with_projects
 from gateway.cli.demo import keep_demo
 from gateway.cli.trouble import StoreFormatTroubleError, StoreTroubleError
-from gateway.domain.credential_rules import is_weak_secret_key
+from gateway.domain.credential_rules import is_weak
 from gateway.domain.service_links import service_links
 from gateway.logs import configure_logging, log
 from gateway.settings import PREFIX, Settings
@@ -112,7 +112,11 @@ def _report(settings: Settings, found: "ProjectAudit") -> None:
         log.error("secret_key_cannot_read", api_keys=found.unreadable[:MOST_NAMED], suggestion="see `doctor`")
     if found.broken:
         log.error("project_record_broken", api_keys=found.broken[:MOST_NAMED], suggestion="see `doctor`")
-    if is_weak_secret_key(settings.secret_key):
+    if found.weak:
+        log.warning(
+            "api_secret_is_weak", api_keys=found.weak[:MOST_NAMED], suggestion="inbox-gateway project rotate-secret"
+        )
+    if is_weak(settings.secret_key):
         log.warning("secret_key_is_weak", suggestion="a random INBOX_SECRET_KEY of 32 characters, from the start on")
     if not found.projects:
         log.info("no_project", suggestion="inbox-gateway project create NAME")

@@ -15,7 +15,7 @@ from gateway.cli.bootstrap import MOST_NAMED, bootstrap_differences
 from gateway.cli.common import read_settings, secret_key_path, started_store, with_secret_key
 from gateway.cli.trouble import store_trouble
 from gateway.data_directory import DataDirectoryError
-from gateway.domain.credential_rules import is_weak_secret_key
+from gateway.domain.credential_rules import is_weak
 from gateway.domain.service_links import service_links
 from gateway.embedded import EmbeddedError
 from gateway.memory import valkey_memory_mb
@@ -84,7 +84,7 @@ def _examine_machine(settings: Settings) -> "Iterator[Finding]":
         if not settings.secret_key:
             text = "INBOX_SECRET_KEY is not set, and nodes that share a Redis need the same one"
             yield Finding("secret key", text, Severity.WARNING)
-    if settings.secret_key and is_weak_secret_key(settings.secret_key):
+    if settings.secret_key and is_weak(settings.secret_key):
         yield Finding("secret key", "short enough to be guessed: 32 random characters are not", Severity.WARNING)
 
 
@@ -151,6 +151,11 @@ def _judge_projects(settings: Settings, found: "ProjectAudit", *, belongs: bool)
         yield Finding("secret key", "reads the secrets of every project")
     if found.broken:
         yield Finding("projects", f"{_named(found.broken)}: what is stored is no project", Severity.PROBLEM)
+    if found.weak:
+        text = (
+            f"short enough to be guessed for {_named(found.weak)}: `inbox-gateway project rotate-secret` makes a better"
+        )
+        yield Finding("api secret", text, Severity.WARNING)
     if found.without_hmac:
         text = f"off for {_named(found.without_hmac)}: whoever has that public key can open the inbox of any user"
         yield Finding("hmac", text, Severity.WARNING)

@@ -7,13 +7,15 @@ unchanged would be accepted at start and refused with every request, so it is re
 LEAST_API_KEY_LENGTH = 4
 """An API key is public, so its length is no matter of safety; a shorter one is a slip of the hand."""
 
-LEAST_API_SECRET_LENGTH = 12
-"""Whoever holds one token can try secrets offline: RFC 7518, 3.2 wants 32 bytes, and `project create` makes 40."""
+LEAST_API_SECRET_LENGTH = 6
+"""That of the contract's check value, `SECRET`. What is merely weak is told: see `is_weak`."""
 
 LEAST_SECRET_KEY_LENGTH = 4
 """It cannot be changed once projects are encrypted with it, so what is merely weak is told and not refused."""
 
-STRONG_SECRET_KEY_LENGTH = 16
+STRONG_LENGTH = 16
+"""Whoever holds one token can try secrets offline: RFC 7518, 3.2 wants 32 bytes, and `project create` makes 40."""
+
 MOST_LENGTH = 255
 
 
@@ -34,9 +36,9 @@ def secret_key_fault(text: str) -> str:
     return _fault(text, LEAST_SECRET_KEY_LENGTH, inner_spaces=True)
 
 
-def is_weak_secret_key(text: str) -> bool:
-    """Return whether a secret key can be guessed."""
-    return len(text) < STRONG_SECRET_KEY_LENGTH or len(set(text)) < 4
+def is_weak(secret: str) -> bool:
+    """Return whether an API secret or a secret key can be guessed."""
+    return len(secret) < STRONG_LENGTH or len(set(secret)) < 4
 
 
 def _fault(text: str, least: int, inner_spaces: bool = False) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from cryptography.fernet import Fernet, InvalidToken
 
+from gateway.domain.credential_rules import is_weak
 from gateway.domain.principal import DEFAULT_WORKSPACE, Project, ProjectId, WorkspaceId
 from gateway.domain.retention import DEFAULT
 from gateway.domain.signing import NO_PROOF, PublicKey, secret_id
@@ -108,6 +109,8 @@ class ProjectAudit:
     """Their current secret was encrypted with another secret key."""
     broken: tuple[str, ...]
     """What is stored is no project."""
+    weak: tuple[str, ...] = ()
+    """Their API secret can be guessed."""
 
 
 class ProjectStore:
@@ -180,6 +183,7 @@ class ProjectStore:
         without_hmac: list[str] = []
         unreadable: list[str] = []
         broken: list[str] = []
+        weak: list[str] = []
         count, cursor = 0, b"0"
         while True:
             cursor, found = await self.client.command("HSCAN", keys.PROJECTS, cursor, "COUNT", KEYS_PER_READ)
@@ -188,7 +192,8 @@ class ProjectStore:
                 count += 1
                 try:
                     record = msgspec.json.decode(raw, type=_Record)
-                    self._fernet.decrypt(record.secrets[0].encrypted.encode())
+                    if is_weak(self._fernet.decrypt(record.secrets[0].encrypted.encode()).decode()):
+                        weak.append(api_key)
                 except (msgspec.DecodeError, IndexError):
                     broken.append(api_key)
                     continue
@@ -197,7 +202,7 @@ class ProjectStore:
                 if not record.hmac_enabled:
                     without_hmac.append(api_key)
             if int(cursor) == 0:
-                return ProjectAudit(count, tuple(without_hmac), tuple(unreadable), tuple(broken))
+                return ProjectAudit(count, tuple(without_hmac), tuple(unreadable), tuple(broken), tuple(weak))
 
     async def owns_secret_key(self, found: ProjectAudit) -> bool:
         """Return whether this node's secret key is that of the store, or that of nobody yet."""

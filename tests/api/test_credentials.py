@@ -297,7 +297,17 @@ async def test_a_token_wins_over_the_user_headers(inbox: Inbox) -> None:
     assert (await inbox.http.get("/notifications", headers=headers)).json()["total"] == 1
 
 
-@pytest.mark.parametrize("more", [{"exp": 9_999_999_999.5}, {"iat": 9_999_999_998}, {"aud": "x", "iss": "y", "n": {}}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"exp": 9_999_999_999.5},
+        {"iat": 9_999_999_998},
+        {"iat": 1_700_000_000_000},
+        {"iat": 1_700_000_000.25, "nbf": 1_700_000_000.25},
+        {"iat": 0, "nbf": -1},
+        {"aud": "x", "iss": "y", "n": {}},
+    ],
+)
 async def test_claims_that_do_not_concern_us_do_no_harm(http: httpx.AsyncClient, user: str, more: Any) -> None:
     response = await http.get("/config", headers=bearer(token(claims_of(user, **more))))
     assert response.status_code == 200
@@ -312,6 +322,21 @@ NOW = int(time.time())
 async def test_an_expired_token_says_so(http: httpx.AsyncClient, exp: float) -> None:
     response = await http.get("/config", headers=bearer(token(claims_of("ada", exp=exp))))
     assert (response.status_code, code(response)) == (401, "token_expired")
+
+
+WRONG_TIMES: list[Any] = [
+    str(NOW),
+    "",
+    True,
+    False,
+    [NOW],
+    {},
+    float("nan"),
+    float("inf"),
+    -float("inf"),
+    10**18,
+    1e300,
+]
 
 
 @pytest.mark.parametrize(
@@ -335,7 +360,14 @@ async def test_an_expired_token_says_so(http: httpx.AsyncClient, exp: float) -> 
         ({"user_external_id": {"a": 1}}, "The token's user_external_id is not a string"),
         ({"user_external_id": "\udfff"}, "The token's user_external_id is not a string"),
         ({"user_email": True}, "The token's user_email is not a string"),
-        ({"nbf": 9_999_999_999}, "The token is incorrect"),
+        ({"exp": True}, "The token's exp is not a unix time"),
+        ({"exp": 1000 * (NOW + 60)}, "The token's exp is not in seconds, or after the year 9999"),
+        ({"nbf": 9_999_999_999}, "The token's nbf is in the future: it does not count yet"),
+        ({"nbf": "1"}, "The token's nbf is not a unix time"),
+        ({"nbf": False}, "The token's nbf is not a unix time"),
+        ({"nbf": float("nan")}, "The token's nbf is not a unix time"),
+        ({"nbf": 1000 * NOW}, "The token's nbf is not in seconds, or after the year 9999"),
+        *(({"iat": wrong}, "The token's iat is not a unix time") for wrong in WRONG_TIMES),
     ],
 )
 async def test_a_token_with_wrong_claims_says_which(http: httpx.AsyncClient, claims: Any, message: str) -> None:

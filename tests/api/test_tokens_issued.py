@@ -311,6 +311,17 @@ async def test_everything_issued_before_a_moment_ends_whoever_signed_it(http: ht
     assert (await http.get("/config", headers=user_headers(user))).status_code == 200, "an HMAC is no token"
 
 
+@pytest.mark.parametrize("ahead", [3600, 10 * YEAR, 1_700_000_000_000], ids=["an-hour", "ten-years", "milliseconds"])
+async def test_a_token_of_the_future_does_not_outlast_a_revocation(
+    http: httpx.AsyncClient, user: str, ahead: int
+) -> None:
+    headers = bearer(token(claims_of(user, iat=int(time.time()) + ahead)))
+    assert (await http.get("/config", headers=headers)).status_code == 200
+    (await http.post(f"/users/external_id:{user}/revoke_tokens", headers=ADMIN)).raise_for_status()
+    response = await http.get("/config", headers=headers)
+    assert (response.status_code, code(response)) == (401, "token_revoked")
+
+
 async def test_a_moment_to_come_is_refused(http: httpx.AsyncClient, user: str) -> None:
     await issue(http, user)
     body = {"issued_before": int(time.time()) + 3600}

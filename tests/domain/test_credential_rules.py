@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.domain.credential_rules import api_key_fault, api_secret_fault, is_weak_secret_key, secret_key_fault
+from gateway.domain.credential_rules import api_key_fault, api_secret_fault, is_weak, secret_key_fault
 
 
 @pytest.mark.parametrize("fault_of", [api_key_fault, api_secret_fault, secret_key_fault])
@@ -24,11 +24,11 @@ def test_no_other_character_may_be_within_a_secret(code: int) -> None:
     ("text", "weak"), [("test", True), ("x" * 40, True), ("abc" * 10, True), ("4dQ0lKfh2mPz81xv", False)]
 )
 def test_a_short_or_repetitive_secret_key_is_weak(text: str, weak: bool) -> None:
-    assert is_weak_secret_key(text) is weak
+    assert is_weak(text) is weak
 
 
 def test_a_key_is_long_enough_and_cannot_be_taken_for_an_option() -> None:
     assert api_key_fault("-key-of-a-shop").startswith("must not begin with a dash")
     assert api_key_fault("x") == "must have 4 to 255 characters"
-    assert api_secret_fault("s") == "must have 12 to 255 characters"
+    assert api_secret_fault("s") == "must have 6 to 255 characters"
     assert api_secret_fault(" a-secret-of-a-decent-length") == "must not begin or end with a space or a line break"

@@ -117,10 +117,10 @@ async def check(projects: ProjectStore) -> None:
 async def test_an_audit_names_what_is_wrong_with_which_project(emptied: InspectedClient) -> None:
     here = store(emptied)
     await here.create("Shop", hmac_enabled=True, api_key="right")
-    await here.create("Intranet", hmac_enabled=False, api_key="open")
+    await here.create("Intranet", hmac_enabled=False, api_key="open", api_secret="SECRET")
     await store(emptied, secret_key="other").create("Foreign", hmac_enabled=True, api_key="foreign")
     await emptied.redis.hset(keys.PROJECTS, "garbage", "x")
-    assert await here.audit() == ProjectAudit(4, ("open",), ("foreign",), ("garbage",))
+    assert await here.audit() == ProjectAudit(4, ("open",), ("foreign",), ("garbage",), ("open",))
 
 
 async def test_a_foreign_secret_key_is_refused_when_it_can_read_no_project(emptied: InspectedClient) -> None:
