@@ -56,7 +56,10 @@ class DeviceStore:
             arguments = (*guard_arguments(), device.token, claim)
             await self._client.call_many([("remove_device", key, arguments) for key in of_others])
         encoded = msgspec.json.encode({"id": device_id, **device._asdict()})
-        await self._functions.call(user, UNGUARDED, "put_device", device.token, claim, now_ms, encoded, MAX_DEVICES)
+        put = (device.token, claim, now_ms, encoded, MAX_DEVICES)
+        gone = await self._functions.call(user, UNGUARDED, "put_device", *put)
+        if isinstance(gone, list):
+            await self._client.call("release_device", holders, gone[0], user.id, gone[1])
         if not await self._client.call("settle_device", holders, device.token, user.id):
             await self._functions.call(user, UNGUARDED, "remove_device", device.token, claim)
             await self._client.call("release_device", holders, device.token, user.id, claim)

@@ -30,6 +30,9 @@ REPLAY_BYTES = 128 * 1024
 SETTLED_SECONDS = 24 * 3600
 """How long an item that is gone is not created again by who repeats the request: as long as an Idempotency-Key."""
 
+ANY_CLAIM = 2**53
+"""Later than any claim of a device."""
+
 TOMBSTONE_SECONDS = 24 * 3600
 """How long a deleted user's id is known as such: far longer than any cache remembers it."""
 
@@ -278,9 +281,11 @@ class InboxStore:
 
     async def delete_user(self, user: User) -> None:
         """Remove everything of a user and close its open inboxes on every node."""
-        topics = await self._client.call("delete_user", keys.user(user.project_id, user.id), TOMBSTONE_SECONDS)
+        topics, devices = await self._client.call("delete_user", keys.user(user.project_id, user.id), TOMBSTONE_SECONDS)
         if topics:
             await self._client.call("remove_subscriber", keys.directory(user.project_id), user.id, "", *topics)
+        holders = keys.device_holders(user.project_id)
+        await self._client.call_many([("release_device", holders, (token, user.id, ANY_CLAIM)) for token in devices])
 
     async def set_profiles(self, profiles: Sequence[tuple[User, Mapping[str, Any]]]) -> None:
         """Set attributes of several users. Raises UserDeletedError for one of them; others may be written by then."""

@@ -15,6 +15,7 @@ from gateway.store import keys
 from gateway.store.client import Call, FunctionClient, StoreUnavailableError
 from gateway.store.devices import MAX_DEVICES, Device, DeviceStore
 from gateway.store.guarded import UserFunctions
+from gateway.store.inbox import InboxStore
 from tests.store.conftest import InspectedClient, new_user
 
 DEVICE = Device("token", "ios", None)
@@ -210,3 +211,27 @@ async def test_a_late_registration_of_the_same_user_does_not_replace_the_newer_o
     assert await functions.call(ada, UNGUARDED, "put_device", "token", 1, 1, b"{}", MAX_DEVICES) == 0
     assert await functions.call(ada, UNGUARDED, "remove_device", "token", 1) == -1
     assert await functions.call(ada, UNGUARDED, "remove_device", "token", 2) == 2
+
+
+async def known_tokens(client: InspectedClient, project_id: ProjectId) -> int:
+    """Count the tokens that the project knows; one field is the last claim."""
+    return await client.redis.hlen(keys.device_holders(project_id)) - 1
+
+
+async def test_the_project_forgets_a_device_that_had_to_go(
+    client: InspectedClient, devices: DeviceStore, ada: User
+) -> None:
+    for number in range(MAX_DEVICES + 5):
+        await devices.register(ada, Device(f"token{number}", "ios", None), number)
+    assert await known_tokens(client, ada.project_id) == len(await tokens(client, ada)) == MAX_DEVICES
+
+
+async def test_the_project_forgets_the_devices_of_a_deleted_user(
+    client: InspectedClient, devices: DeviceStore, store: InboxStore, ada: User, bob: User
+) -> None:
+    await devices.register(ada, Device("hers", "ios", None), 1)
+    await devices.register(ada, Device("shared", "ios", None), 1)
+    await devices.register(bob, Device("shared", "ios", None), 2)
+    await store.delete_user(ada)
+    assert await known_tokens(client, ada.project_id) == 1
+    assert await tokens(client, bob) == {"shared"}

@@ -302,7 +302,7 @@ end
 
 -- KEYS  user
 -- ARGV  seconds to remember the deletion
--- ->    the topics about which it had said something
+-- ->    the topics about which it had said something, and the tokens of its devices
 -- Remove everything of a user but the fact, and tell the nodes that hold connections of it. Should that not be heard of,
 -- the user is deleted, the call fails, and repeating it tells them.
 local function delete_user(keys, args)
@@ -316,7 +316,8 @@ local function delete_user(keys, args)
     for category in pairs(categories) do doomed[#doomed + 1] = category_key(user, bucket, category) end
   end
   for _, suffix in ipairs(USER_KEYS) do doomed[#doomed + 1] = user .. suffix end
-  local topics, fields = call('HKEYS', user .. SUBSCRIPTIONS), call('HKEYS', user)
+  local said = { call('HKEYS', user .. SUBSCRIPTIONS), call('HKEYS', user .. DEVICES) }
+  local fields = call('HKEYS', user)
   set_fields(user, { 'deleted', '1' })
   expire('EXPIRE', user, args[1])
   for i = #fields, 1, -1 do
@@ -328,5 +329,5 @@ local function delete_user(keys, args)
     keep_what_is_written()
   end
   call('SPUBLISH', user, '!deleted')
-  return topics
+  return said
 end

@@ -3,7 +3,7 @@
 
 -- KEYS  user
 -- ARGV  token, claim, now_ms, device as JSON, max_devices
--- ->    1, or 0 when a later registration of the same user came first
+-- ->    1; 0 when a later registration of the same user came first; or the token and the claim of a device that had to go
 -- Of too many devices the one registered longest ago goes: the one of the smallest claim, whatever clocks said.
 local function put_device(keys, args, record)
   local key, token = keys[1] .. DEVICES, args[1]
@@ -19,8 +19,9 @@ local function put_device(keys, args, record)
   end
   begin_record(keys[1], record)
   set_fields(key, { token, table.concat({ args[2], args[3], args[4] }, ' ') })
-  if oldest then call('HDEL', key, oldest) end
-  return 1
+  if not oldest then return 1 end
+  call('HDEL', key, oldest)
+  return { oldest, oldest_claim }
 end
 
 -- KEYS  user
