@@ -66,6 +66,7 @@ LOG_LINES_DROPPED = Counter(
 BODY_BYTES = Gauge("inbox_body_bytes", "Bytes of request bodies that are under way.", multiprocess_mode="livesum")
 BODIES_REFUSED = Counter("inbox_bodies_refused", "Requests refused because too many bytes of bodies were under way.")
 REQUESTS = Counter("inbox_http_requests", "REST requests.", ["operation", "status"])
+REFUSED = Counter("inbox_http_refused", "Requests that were no valid HTTP, or were too large.", ["status"])
 
 
 def metrics_text() -> bytes:

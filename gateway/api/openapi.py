@@ -248,7 +248,7 @@ def _live_paths() -> Json:
         "parameters": _LIVE_QUERY,
         "responses": {
             "101": {"description": "The WebSocket is open; a refusal is a close code."},
-            "404": {"description": "The request does not ask for a WebSocket.", "content": error},
+            "426": {"description": "The request does not ask for a WebSocket.", "content": error},
         },
     }
     example = 'event: notifications/read\nid: k3f9.42\ndata: {"type":"event","position":"k3f9.42",…}\n\n'

@@ -2,10 +2,12 @@
 
 import re
 
+from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.operation import Call, encode, json_response, raw_json_response
+from gateway.api.operation import Call, encode, error_response, json_response, raw_json_response
 from gateway.api.query import Formed
+from gateway.domain.errors import ErrorCode, api_error
 from gateway.domain.event import POSITION_PATTERN, Position
 
 SINCE = Formed("since", "The position to go on from.", "a position such as k3f9.42", POSITION_PATTERN)
@@ -35,6 +37,13 @@ async def events(call: Call) -> Response:
     )
     events_json = b",".join(event.text for event in page.events)
     return raw_json_response(b'{"events":[' + events_json + b"]," + tail[1:])
+
+
+async def upgrade_required(request: Request) -> Response:
+    """Answer a request at the WebSocket's address that is no opening handshake (RFC 9110, section 15.5.22)."""
+    response = error_response(api_error(ErrorCode.UPGRADE_REQUIRED))
+    response.headers.update({"Upgrade": "websocket", "Connection": "Upgrade"})
+    return response
 
 
 async def config(call: Call) -> Response:

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api.cors import CrossOrigin
 from gateway.api.operation import Endpoint, Operation, Services, error_response
+from gateway.api.realtime import upgrade_required
 from gateway.domain.errors import ErrorCode, api_error
 from gateway.store.page_origins import PageOrigins
 
@@ -38,6 +39,8 @@ def application(
     for operation in operations:
         by_path.setdefault(operation.path, {})[operation.method] = operation.endpoint(services)
     routes = [_Resource(_FREE_TEXT.sub(r"{\1:path}", path), endpoints) for path, endpoints in by_path.items()]
+    # What asks for a WebSocket there never gets here.
+    routes.append(_Resource("/realtime/ws", {"GET": upgrade_required}))
     router = Router(routes, redirect_slashes=False, lifespan=lifespan)
     router.default = _NoRoute(router, services.proxies.public_prefix)
     return CrossOrigin(_TidyPath(router), services.settings.allowed_origins, PageOrigins(services.projects))

@@ -24,6 +24,9 @@ class ErrorKind:
 class ErrorCode(Enum):
     """REST errors that carry a code. A 422 for a bad parameter carries none, as the v1 contract has it."""
 
+    MALFORMED_REQUEST = ErrorKind(
+        "malformed_request", 400, "The request is no valid HTTP", "The connection is closed; see RFC 9112."
+    )
     API_KEY_NOT_PROVIDED = ErrorKind(
         "api_key_not_provided", 401, "API Key not provided", "Send the project's key as X-MAGICBELL-API-KEY."
     )
@@ -110,6 +113,12 @@ class ErrorCode(Enum):
         "This Idempotency-Key came with another body before",
         "Use a fresh key for each distinct request.",
     )
+    UPGRADE_REQUIRED = ErrorKind(
+        "upgrade_required",
+        426,
+        "This is where WebSockets are opened",
+        "Send `Connection: Upgrade, Upgrade: websocket`.",
+    )
     RATE_LIMIT_EXCEEDED = ErrorKind(
         "rate_limit_exceeded",
         429,
@@ -130,10 +139,14 @@ class ErrorCode(Enum):
         "Send fewer large requests at once, and each of them in one go.",
     )
     HEADERS_TOO_LARGE = ErrorKind(
-        "headers_too_large", 431, "The request's headers are too large", "Keep them under 64 KB together."
+        "headers_too_large", 431, "The request's headers are too large", "Keep them under 64 KB and 100 lines together."
     )
     INTERNAL_ERROR = ErrorKind("internal_error", 500, "Something went wrong on our side")
     NOT_BUILT = ErrorKind("not_built", 501, "This operation is not built yet")
+    METHOD_NOT_IMPLEMENTED = ErrorKind("method_not_implemented", 501, "This method is not served")
+    TRANSFER_CODING_NOT_IMPLEMENTED = ErrorKind(
+        "transfer_coding_not_implemented", 501, "This Transfer-Encoding is not understood", "Send `chunked`."
+    )
     REDIS_UNAVAILABLE = ErrorKind(
         "redis_unavailable", 503, "The store cannot be reached", "Nothing was lost; try again in a moment."
     )
@@ -160,6 +173,9 @@ class ErrorCode(Enum):
         503,
         "What is stored is of a format that this version does not know",
         "Try again in a moment. Who runs the gateway: serve this store with the version that wrote it, or a newer one.",
+    )
+    HTTP_VERSION_NOT_SUPPORTED = ErrorKind(
+        "http_version_not_supported", 505, "This version of HTTP is not spoken", "Speak HTTP/1.1."
     )
     STORE_FULL = ErrorKind(
         "store_full",

@@ -1,83 +1,84 @@
-"""uvicorn's HTTP protocol, except that a request for a live connection gives its socket to the live path.
+"""HTTP/1.1 on one socket, until the socket is given to a live connection.
 
-An ASGI response that never ends costs a task, a request cycle and several futures: 18 KB and 23 µs an event in the
-measurements behind the design; uvicorn's way to a WebSocket parses every handshake twice. Giving the socket away costs
-one small object, and HTTP keeps uvicorn's parser.
+One request at a time: the next one is not read before the one before it is answered, and what follows the last answer
+never is. So a socket has one owner at any moment, and a request for a live connection may follow others on it.
+
+Only the request cycle is uvicorn's. An ASGI response that never ends costs a task, a request cycle and several futures:
+18 KB and 23 µs an event in the measurements behind the design. Giving the socket away costs one small object.
 """
 
 import asyncio
 import time
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-import httptools
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.server import ServerState
 
-from gateway.domain.errors import BODY_IS_LATE, ErrorCode, Problem
-from gateway.domain.proxy import PEER, REQUEST_ID
-from gateway.live.connection import encode_json
-from gateway.live.handshake import Handshake, read_handshake
-from gateway.live.sse import PATH as SSE_PATH
-from gateway.live.sse import Http10SseConnection, SseConnection
-from gateway.live.websocket import WebSocketConnection
+from gateway.domain.errors import BODY_IS_LATE
+from gateway.live.cycle import Cycles
+from gateway.live.handover import LiveRequest, live_request, refuse_websocket
+from gateway.live.output import HeldReading, JoinedWrites, refusal
+from gateway.live.reader import RequestReader
+from gateway.live.request import Head, RefusedRequestError
 
 if TYPE_CHECKING:
     from gateway.live.hub import Hub
 
+MAX_SKIPPED_BYTES = 256 * 1024
+"""How much of a body that nobody wants is read so that its connection may go on. Go's bound."""
 
-MAX_HEAD_BYTES = 64 * 1024
-"""Request line and headers together; Apache and nginx take 8 to 32 KB by default."""
-
-
-MAX_PIPELINED = 32
-"""Requests that may wait on one connection for the answers to those before them. uvicorn takes all that comes in one
-read, which may be thousands at some kilobytes each; hardly any client sends even two."""
+MAX_LINGERING_BYTES = 16 * 1024 * 1024
+"""How much is thrown away of what a client goes on sending after its last answer: twice the largest body."""
 
 
-class _JoinedWrites:
-    """A transport on which the writes of one turn of the loop leave together, at its end.
+class Stage(Enum):
+    """What the bytes that come next are."""
 
-    uvicorn writes a response's head and its body apart, which is two system calls (measured: 25 to 40 µs each).
-    """
-
-    def __init__(self, transport: asyncio.Transport):
-        self.transport = transport
-        self._parts: list[bytes] = []
-
-    def write(self, data: bytes) -> None:
-        """Write at the end of this turn."""
-        if not self._parts:
-            asyncio.get_running_loop().call_soon(self._flush)
-        self._parts.append(data)
-
-    def close(self) -> None:
-        """Close once all is written."""
-        self._flush()
-        self.transport.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.transport, name)
-
-    def _flush(self) -> None:
-        if self._parts:
-            data = b"".join(self._parts)
-            self._parts.clear()
-            self.transport.write(data)
+    HEAD = auto()
+    BODY = auto()
+    ANSWER = auto()
+    """Those of the next request, which wait until this one is answered."""
+    LINGERING = auto()
+    """Nothing: the last answer was given. They are read so that the client gets that answer (RFC 9112, section 9.6)."""
+    ENDED = auto()
+    """The socket is gone, or somebody else's."""
 
 
-class HttpProtocol(HttpToolsProtocol):
-    """HTTP/1.1 on one socket, until the socket is given to a live connection."""
+class HttpProtocol(asyncio.Protocol):
+    """One socket. uvicorn makes it, ends it with `shutdown`, and waits for what it puts into `tasks`."""
 
-    def __init__(self, hub: "Hub", **arguments: Any):
-        super().__init__(**arguments)
+    def __init__(
+        self,
+        hub: "Hub",
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: object = None,  # uvicorn says so when it serves the first listener
+    ):
+        if not config.loaded:
+            config.load()
         self._hub = hub
-        self._given_away = False
-        self._cut_off = False
-        self._in_head = True
-        self._head_bytes = 0
-        self._slot: int | None = None
-        self._in_body = False
+        self._config = config
+        self._server_state = server_state
+        self._app_state = app_state
         self._peer: str | None = None
+        self.transport: asyncio.Transport = None  # type: ignore[assignment] # set by connection_made, used only after
+        self._output: JoinedWrites = None  # type: ignore[assignment] # the same
+        self._flow: HeldReading = None  # type: ignore[assignment] # the same
+        self._cycles: Cycles = None  # type: ignore[assignment] # the same
+        self._cycle: RequestResponseCycle = None  # type: ignore[assignment] # set by the first request
+        self._reader = RequestReader()
+        self._stage = Stage.HEAD
+        self._slot: int | None = None
+        self._idle = False
+        self._in_turn = False
+        self._peer_finished = False
+        self._keep_alive = True
+        self._budget = 0
 
     def peer(self) -> str:
         """Return the address that this connection comes from, "" if it is gone already."""
@@ -86,164 +87,266 @@ class HttpProtocol(HttpToolsProtocol):
             self._peer = str(name[0]) if isinstance(name, tuple) else ""
         return self._peer
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+    # -- from the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a socket, whose first request is due."""
-        # What uvicorn does here, but for the addresses: asking takes 10 µs, and not every request needs the answer.
-        self.connections.add(self)
-        self.transport = _JoinedWrites(transport)  # type: ignore[assignment] # it is one in all but name
-        self.flow = FlowControl(self.transport)
-        self.scheme = "http"
+        self._server_state.connections.add(self)  # type: ignore[arg-type] # it has what uvicorn asks of one
+        self.transport = transport  # type: ignore[assignment] # uvloop's are none by class
+        self._output = JoinedWrites(self.transport, self._last_answer_given)
+        self._flow = HeldReading(self.transport)
+        self._cycles = Cycles(self._config, self._server_state, self._app_state, self._output, self._flow, self.peer)
         self._expect(self._hub.limits.authentication_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the socket."""
         self._came_in_time()
-        super().connection_lost(exc)
+        if self._cycle is not None:
+            self._cycle.disconnected = not self._cycle.response_complete
+            self._cycle.message_event.set()
+        self._flow.resume_writing()
+        self._end()
+
+    def eof_received(self) -> bool:
+        """Answer what was asked before the client finished sending, then close; False closes at once."""
+        self._peer_finished = True
+        if self._stage is not Stage.ANSWER:
+            return False
+        self._flow.hold()  # or the end would be read again
+        return True
+
+    def pause_writing(self) -> None:
+        """Have answers wait until the client reads."""
+        self._flow.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Have answers go on."""
+        self._flow.resume_writing()
+
+    def data_received(self, data: bytes) -> None:
+        """Read what it is the turn of, and hold the rest."""
+        if self._stage is Stage.LINGERING:
+            self._budget -= len(data)
+            if self._budget < 0:
+                self.transport.abort()
+            return
+        self._reader.feed(data)
+        if self._in_turn or self._stage is Stage.ANSWER:
+            self._flow.hold()
+        else:
+            self._read()
+
+    # -- from the hub and from uvicorn
 
     def on_deadline(self, now: float) -> None:
         """Cut a client that did not finish its request in time; one that waits for the answer is told why."""
         self._slot = None
-        if self._in_body and not self.cycle.response_complete:
-            self.cycle.scope[BODY_IS_LATE] = True  # type: ignore[literal-required] # ASGI allows servers' own
-            self.cycle.message_event.set()
+        if self._stage is Stage.BODY and not self._cycle.response_complete:
+            self._cycle.scope[BODY_IS_LATE] = True  # type: ignore[literal-required] # ASGI allows servers' own
+            self._cycle.message_event.set()
+        elif self._idle:
+            self.transport.close()
         else:
             self.transport.abort()
 
-    def data_received(self, data: bytes) -> None:
-        """Parse; then let go of the parser if the socket went to a live connection."""
-        self._unset_keepalive_if_required()
+    def shutdown(self) -> None:
+        """End the connection after the answer that is under way."""
+        self._keep_alive = False
+        if self._stage is Stage.ANSWER or self._stage is Stage.BODY:
+            self._cycle.keep_alive = False
+        else:
+            self.transport.close()
+
+    # -- requests
+
+    def _read(self) -> None:
+        """Read as far as it goes now."""
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            if self._given_away and not self._cut_off:
-                self._give_to_websocket(data[upgrade.args[0] :])
-        except httptools.HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
-        if self.transport.get_protocol() is not self:
-            # The parser and this object refer to each other: without this they would wait for a collection.
-            self.parser = None  # type: ignore[assignment] # as uvicorn does in connection_lost
-        elif self._in_head:
-            # The parser keeps an unfinished head whole, whoever sends it.
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse_head()
-        elif self._in_body and self._slot is None:
+            goes_on = True
+            while goes_on and self._reader.has_more:
+                if self._stage is Stage.HEAD:
+                    goes_on = self._read_head()
+                else:
+                    goes_on = self._stage is Stage.BODY and self._read_body()
+        except RefusedRequestError as refused:
+            self._refuse(refused)
+        if self._stage is Stage.ANSWER and self._reader.has_more:
+            self._flow.hold()
+        elif self._flow.held and not (self._in_turn or self._peer_finished):
+            self._flow.held = False
+            if self._cycle is None or len(self._cycle.body) <= HIGH_WATER_LIMIT:
+                self._flow.resume_reading()
+        if self._stage is Stage.BODY and self._slot is None:
             # Nearly every body comes with its head, and none of those needs a deadline.
             self._expect(self._hub.body_seconds)
 
-    def on_message_begin(self) -> None:
-        """Begin a request."""
-        self._in_head = True
-        self._head_bytes = 0
-        self._expect(self._hub.limits.authentication_seconds)
-        super().on_message_begin()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header without the white space around its value (RFC 9110, 5.5); the parser leaves that behind it."""
-        super().on_header(name, value.rstrip(b" \t"))
-
-    def on_headers_complete(self) -> None:
-        """Start the request, or give the socket to an event stream."""
-        self._in_head = False
+    def _read_head(self) -> bool:
+        """Begin the next request; return False when there is more of its head to come."""
+        head = self._reader.read_head()
+        if head is None:
+            if self._idle or self._slot is None:
+                self._expect(self._hub.limits.authentication_seconds)
+            return False
         self._came_in_time()
-        if self._given_away or self._cut_off:
-            return  # what a client sends after its request for a stream means nothing
-        idle = self.cycle is None or self.cycle.response_complete
-        if idle and self.parser.get_method() == b"GET":
-            if self.parser.should_upgrade() and self._get_upgrade() == b"websocket":
-                self._given_away = True  # once the parser says where the head ends
-                return
-            if self._url_path() == SSE_PATH:
-                self._give_to_stream()
-                return
-        if len(self.pipeline) >= MAX_PIPELINED:
-            self._cut_off = True
-            self.transport.abort()
+        path = head.raw_path.decode()
+        path = unquote(path) if "%" in path else path
+        live = live_request(head, path, self._hub.public_prefix)
+        if live is None:
+            self._begin(head, path)
+        else:
+            self._give_away(live)
+        return True
+
+    def _begin(self, head: Head, path: str) -> None:
+        """Start what answers a request."""
+        has_body = head.body_bytes != 0
+        waits_for_leave = has_body and head.expects_continue and not self._reader.has_more
+        self._keep_alive = head.keep_alive and not self._hub.draining
+        self._stage = Stage.BODY if has_body else Stage.ANSWER
+        self._cycle = self._cycles.start(
+            head,
+            path,
+            self._request_id(head),
+            self._answered,
+            app=refuse_websocket if head.is_websocket_handshake else None,
+            waits_for_leave=waits_for_leave,
+            # A client that asked for leave to send its body may go on with another request if it is refused: then
+            # nobody knows what its next bytes are.
+            keep_alive=self._keep_alive
+            and not waits_for_leave
+            and self._reader.body_bytes_to_come <= MAX_SKIPPED_BYTES,
+        )
+
+    def _request_id(self, head: Head) -> str:
+        """Return the name of a request: a trusted proxy's, or a new one."""
+        if head.request_id and self._hub.proxies.trust(self.peer()):
+            return self._hub.request_ids.accept(head.request_id)
+        return self._hub.request_ids.next()
+
+    def _read_body(self) -> bool:
+        """Hand on what there is of the body; return whether that was all of it."""
+        cycle, reader = self._cycle, self._reader
+        cycle.waiting_for_100_continue = False
+        content, size = reader.read_body()
+        finished = reader.body_finished
+        if not cycle.response_complete:
+            self._hand_on(content, finished)
+        else:
+            self._budget -= size
+            if self._budget < 0:
+                self._output.close()
+                return False
+        if finished:
+            self._came_in_time()
+            if cycle.response_complete:
+                self._next_request()
+            else:
+                self._stage = Stage.ANSWER
+                if not cycle.response_started:
+                    cycle.keep_alive = self._keep_alive
+        elif reader.body_needs_turn:
+            self._in_turn = True
+            self._flow.hold()
+            self._hub.turns.later(self._read_in_turn)
+        return finished
+
+    def _hand_on(self, content: list[bytes], finished: bool) -> None:
+        if content or finished:
+            cycle = self._cycle
+            for part in content:
+                cycle.body += part
+            cycle.more_body = not finished
+            cycle.message_event.set()
+            if len(cycle.body) > HIGH_WATER_LIMIT:
+                self._flow.pause_reading()
+
+    def _read_in_turn(self) -> None:
+        self._in_turn = False
+        if self._stage is Stage.BODY:
+            self._read()
+
+    # -- answers
+
+    def _answered(self) -> None:
+        """Go on after an answer, unless it was the last one."""
+        self._server_state.total_requests += 1
+        if self._stage is Stage.ANSWER:
+            self._next_request()
+            if self._reader.has_more or self._peer_finished:
+                # Not here: whoever answered the last request is not to see what becomes of the next.
+                asyncio.get_running_loop().call_soon(self._read_held)
+        elif self._stage is Stage.BODY:
+            self._budget = MAX_SKIPPED_BYTES
+            self._flow.resume_reading()
+
+    def _next_request(self) -> None:
+        self._stage = Stage.HEAD
+        self._flow.resume_reading()  # a large body stops it
+        self._expect(self._config.timeout_keep_alive)
+        self._idle = True
+
+    def _read_held(self) -> None:
+        if self._stage is Stage.HEAD:
+            self._read()
+            if self._peer_finished and self._stage in (Stage.HEAD, Stage.BODY):
+                self._output.flush()
+                self.transport.close()
+
+    def _refuse(self, refused: RefusedRequestError) -> None:
+        """Answer a request that is not taken, unless its answer has begun, and end the connection."""
+        answered, is_head = False, self._reader.is_head
+        if self._stage is Stage.BODY:
+            answered, is_head = self._cycle.response_started, self._cycle.scope["method"] == "HEAD"
+            self._cycle.disconnected = True
+            self._cycle.message_event.set()
+        if not answered:
+            headers = [*self._server_state.default_headers, (b"x-request-id", self._hub.request_ids.next().encode())]
+            self._output.write(refusal(refused, headers, with_body=not is_head))
+        self._output.close()
+
+    def _last_answer_given(self) -> None:
+        """Close, but read on first if the client may still be sending: else the answer may not reach it."""
+        finished = self._stage is Stage.ANSWER and not self._reader.has_more
+        self._reader.take_rest()
+        if finished or self._peer_finished or self.transport.is_closing():
+            self._stage = Stage.ENDED
+            self.transport.close()
             return
-        self._in_body = True
-        super().on_headers_complete()
-        request_id = self._request_id()
-        self.scope[PEER] = self.peer  # type: ignore[literal-required] # ASGI allows servers' own
-        self.scope[REQUEST_ID] = request_id  # type: ignore[literal-required]
-        if self.cycle is not None:
-            headers = self.server_state.default_headers
-            self.cycle.default_headers = [*headers, (b"x-request-id", request_id.encode())]
-        if self._hub.draining and self.cycle is not None:
-            # Told with the answer, a client sends its next request elsewhere; without, into a closed connection.
-            self.cycle.keep_alive = False
+        self._stage = Stage.LINGERING
+        self._budget = MAX_LINGERING_BYTES
+        self.transport.write_eof()
+        self._flow.release()
+        self._expect(self._hub.body_seconds)
 
-    def on_body(self, body: bytes) -> None:
-        """Pass the body on, but for that of a request whose socket is gone."""
-        if not (self._given_away or self._cut_off):
-            super().on_body(body)
+    # -- the socket's way out
 
-    def on_message_complete(self) -> None:
-        """Finish the request, but for one whose socket is gone."""
-        self._in_body = False
-        self._came_in_time()
-        if not (self._given_away or self._cut_off):
-            super().on_message_complete()
+    def _give_away(self, live: LiveRequest) -> None:
+        """Give the socket to a live connection. Nothing that happens on it concerns us from here on."""
+        rest, transport, flow = self._reader.take_rest(), self.transport, self._flow
+        request_id, peer = self._request_id(live.head), self.peer() if self._hub.access_log else ""
+        self._output.flush()
+        flow.release()
+        self._end()
+        live.take_over(self._hub, transport, request_id, peer, rest, is_full=flow.write_paused)
+
+    def _end(self) -> None:
+        self._stage = Stage.ENDED
+        self._reader.take_rest()
+        self._server_state.connections.discard(self)
+        # These refer to us: without this all would wait for a collection.
+        self._output.forget()
+        self._cycles = None  # type: ignore[assignment] # used by no stage that is left
+        self._cycle = None  # type: ignore[assignment] # used by no stage that is left
+
+    # -- deadlines
 
     def _expect(self, seconds: float) -> None:
+        self._idle = False
         when = time.monotonic() + seconds
         self._slot = self._hub.unfinished_requests.schedule(self, when, self._slot)
 
     def _came_in_time(self) -> None:
+        self._idle = False
         if self._slot is not None:
             self._hub.unfinished_requests.cancel(self, self._slot)
             self._slot = None
-
-    def _refuse_head(self) -> None:
-        kind = ErrorCode.HEADERS_TOO_LARGE.kind
-        body = encode_json({"errors": [Problem(kind.message, kind.code, kind.suggestion)]})
-        head = f"HTTP/1.1 {kind.status} Request Header Fields Too Large\r\nConnection: close\r\n"
-        fields = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        self.transport.write((head + fields).encode() + body)
-        self.transport.close()
-
-    def _url_path(self) -> str:
-        path: bytes = self._live_target().split(b"?", 1)[0]
-        return "/" + path.decode("latin-1").strip("/")
-
-    def _live_target(self) -> bytes:
-        """Return the request's target without the prefix of INBOX_PUBLIC_URL, which not every proxy takes away."""
-        target: bytes = self.url
-        prefix = self._hub.public_prefix
-        return target[len(prefix) :] if prefix and target.startswith(prefix + b"/realtime/") else target
-
-    def _give_to_stream(self) -> None:
-        self._given_away = True
-        old = self.parser.get_http_version() == "1.0"
-        stream = Http10SseConnection(self._hub) if old else SseConnection(self._hub)
-        transport, handshake = self._let_go()
-        transport.set_protocol(stream)
-        stream.start(transport, handshake)
-
-    def _give_to_websocket(self, rest: bytes) -> None:
-        connection = WebSocketConnection(self._hub)
-        transport, handshake = self._let_go()
-        transport.set_protocol(connection)
-        connection.start(transport, self._live_target().decode("latin-1"), self._header_list(), handshake)
-        if rest:
-            connection.data_received(rest)
-
-    def _let_go(self) -> tuple[asyncio.Transport, Handshake]:
-        self.connections.discard(self)
-        query = self.url.partition(b"?")[2].decode("latin-1")
-        transport: asyncio.Transport = self.transport.transport  # type: ignore[attr-defined] # of _JoinedWrites
-        headers = self._header_list()
-        handshake = read_handshake(dict(headers), query)
-        proof = handshake.credentials.hmac or handshake.credentials.token or handshake.credentials.api_secret
-        # Who proves nothing may be a new user, and those are counted by address.
-        client = self._hub.proxies.client(self.peer(), headers) if self._hub.access_log or not proof else ""
-        return transport, handshake._replace(request_id=self._request_id(), client=client)
-
-    def _request_id(self) -> str:
-        """Return the name of the request whose head is complete: a trusted proxy's, or a new one."""
-        for name, value in self.headers:
-            if name == b"x-request-id" and self._hub.proxies.trust(self.peer()):
-                return self._hub.request_ids.accept(value.decode("latin-1"))
-        return self._hub.request_ids.next()
-
-    def _header_list(self) -> list[tuple[str, str]]:
-        return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.headers]

@@ -27,6 +27,7 @@ from gateway.domain.session import ReadLog, SessionLimits, SessionState
 from gateway.live.access import CHECKS_IN_ONE_GO, Access, access_ended, end, user_deleted
 from gateway.live.connection import CLOSE_SECONDS, NO_TOKEN, Connection, Token, retry_after_ms
 from gateway.live.feed import Feed
+from gateway.live.turns import Turns
 from gateway.live.wheel import Wheel
 from gateway.settings import Settings
 from gateway.store import keys
@@ -92,12 +93,13 @@ class Hub:
         self.allowed_origins = settings.allowed_origins
         self.access_log = settings.access_log
         self.proxies = Proxies(settings.trusted_proxies, settings.public_url)
-        self.public_prefix = self.proxies.public_prefix.encode()
+        self.public_prefix = self.proxies.public_prefix
         self.request_ids = RequestIds(f"r{worker_id}{secrets.token_hex(3)}")
         self.body_seconds = settings.body_seconds
         self.draining = False
         self.wheel: Wheel[Connection] = Wheel(time.monotonic())
         self.unfinished_requests: Wheel[HasDeadline] = Wheel(time.monotonic())
+        self.turns = Turns()
         self._max_connections_per_user = settings.max_connections_per_user
         self._authenticator = authenticator
         self._inboxes = inboxes

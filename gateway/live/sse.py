@@ -187,3 +187,23 @@ class Http10SseConnection(SseConnection):
     def frame(record: bytes) -> bytes:
         """Leave a record as it is: the connection's end is the answer's."""
         return record
+
+
+class SseHeadConnection(SseConnection):
+    """The answer to a `HEAD`: what a `GET` would be answered with, and then no stream (RFC 9110, section 9.3.2)."""
+
+    __slots__ = ()
+
+    def write_goodbye(self, close: Close) -> None:
+        """Answer with the status that the stream would have been refused with."""
+        status = _REFUSALS.get(close.code)
+        head = self._begin() if status is None else self._refusal(status, close).partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+        self.transport.write(head)
+        self.transport.close()
+
+    def _send(self, messages: tuple[ServerMessage | Event, ...]) -> None:
+        self.transport.write(self._begin())
+        self.log_opening(self.opened_status)
+        self.session.peer_gone()
+        self.slot = self.hub.schedule_cut(self)
+        self.transport.close()

@@ -322,6 +322,29 @@ def _(bench: Bench) -> Answer:
         for one in range(40)
     ]
     return refusal(bench.strict, requests, 503)
+@recipe("malformed_request")
+def _(bench: Bench) -> Answer:
+    return raw(bench.gateway, b"GET /healthz HTTP/1.1\r\n\r\n")
+
+
+@recipe("upgrade_required")
+def _(bench: Bench) -> Answer:
+    return bench.call("GET", "/realtime/ws", {})
+
+
+@recipe("method_not_implemented")
+def _(bench: Bench) -> Answer:
+    return raw(bench.gateway, b"CONNECT inbox:443 HTTP/1.1\r\nHost: inbox:443\r\n\r\n")
+
+
+@recipe("transfer_coding_not_implemented")
+def _(bench: Bench) -> Answer:
+    return raw(bench.gateway, b"GET /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n")
+
+
+@recipe("http_version_not_supported")
+def _(bench: Bench) -> Answer:
+    return raw(bench.gateway, b"GET /healthz HTTP/2.0\r\nHost: a\r\n\r\n")
 
 
 @recipe("headers_too_large")

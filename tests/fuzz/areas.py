@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hypothesis.strategies import SearchStrategy
 
-from tests.fuzz import bodies, credentials, frames, positions
+from tests.fuzz import bodies, credentials, frames, positions, requests
 from tests.fuzz.inputs import Input
 from tests.fuzz.target import Target
 
@@ -48,4 +48,5 @@ AREAS = (
     Area("positions", positions.inputs, positions.check),
     Area("credentials", credentials.inputs, credentials.check),
     Area("bodies", bodies.inputs, bodies.check),
+    Area("requests", requests.inputs, requests.check),
 )

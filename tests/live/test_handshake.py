@@ -95,7 +95,7 @@ async def test_a_client_that_does_not_finish_its_request_is_cut_in_time(tmp_path
 
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
         credentials = "".join(f"{name}: {value}\r\n" for name, value in ADMIN.items())
-        writer.write(f"POST /notifications HTTP/1.1\r\nContent-Length: 10\r\n{credentials}\r\n{{".encode())
+        writer.write(f"POST /notifications HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n{credentials}\r\n{{".encode())
         answer = await closed_within(reader, 3)
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert b"request_timeout" in answer
@@ -105,7 +105,7 @@ async def test_a_client_that_does_not_finish_its_request_is_cut_in_time(tmp_path
 async def test_a_client_that_goes_on_with_its_body_after_the_answer_is_cut_in_time(tmp_path: Path) -> None:
     with running_gateway(tmp_path / "data", INBOX_BODY_SECONDS="0.5") as gateway:
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-        writer.write(b"POST /nowhere HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n{")
+        writer.write(b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n{")
         answer = await reader.readuntil(b"\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 404 ")
 

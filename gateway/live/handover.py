@@ -1,0 +1,77 @@
+"""The requests whose socket becomes a live connection's, and how it takes the socket over."""
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gateway.domain.errors import ErrorCode, Problem
+from gateway.live.connection import Connection, encode_json
+from gateway.live.handshake import read_handshake
+from gateway.live.request import Head
+from gateway.live.sse import PATH as SSE_PATH
+from gateway.live.sse import Http10SseConnection, SseConnection, SseHeadConnection
+from gateway.live.websocket import PATH as WEBSOCKET_PATH
+from gateway.live.websocket import WebSocketConnection
+
+if TYPE_CHECKING:
+    from gateway.live.hub import Hub
+
+_COMMON_PATH = "/realtime"
+
+
+class LiveRequest(NamedTuple):
+    """A request for a live connection, of the one kind that it is."""
+
+    kind: type[WebSocketConnection] | type[SseConnection]
+    head: Head
+
+    def take_over(
+        self, hub: "Hub", transport: asyncio.Transport, request_id: str, peer: str, rest: bytes, *, is_full: bool
+    ) -> None:
+        """Make the connection the owner of the socket. `rest` is what followed the request.
+
+        `is_full` says that the transport has asked for a pause in writing, which it does not repeat to the new owner.
+        """
+        connection: Connection = self.kind(hub)
+        transport.set_protocol(connection)
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.head.fields]
+        client = hub.proxies.client(peer, headers) if peer else ""
+        handshake = read_handshake(dict(headers), self.head.query.decode("latin-1"))
+        handshake = handshake._replace(request_id=request_id, client=client)
+        if is_full:
+            connection.pause_writing()
+        if isinstance(connection, WebSocketConnection):
+            connection.start(transport, WEBSOCKET_PATH, headers, handshake)
+            if rest:
+                connection.data_received(rest)
+        else:
+            assert isinstance(connection, SseConnection), "there is no third kind"
+            connection.start(transport, handshake)
+
+
+def live_request(head: Head, path: str, prefix: str) -> LiveRequest | None:
+    """Return what to give the socket to; None when the request is to be answered like any other.
+
+    `prefix` is that of INBOX_PUBLIC_URL, which not every proxy takes away. A request to upgrade that is not for the
+    WebSocket's path is answered like any other, as if it had no such header.
+    """
+    if _COMMON_PATH not in path:
+        return None
+    tidy = re.sub("/{2,}", "/", path).rstrip("/")
+    tidy = tidy[len(prefix) :] if prefix and tidy.startswith(f"{prefix}/") else tidy
+    if tidy == SSE_PATH and head.method in ("GET", "HEAD") and not head.is_websocket_handshake:
+        if head.method == "HEAD":
+            return LiveRequest(SseHeadConnection, head)
+        return LiveRequest(SseConnection if head.version == "1.1" else Http10SseConnection, head)
+    if tidy == WEBSOCKET_PATH and head.wants_websocket:
+        return LiveRequest(WebSocketConnection, head)
+    return None
+
+
+async def refuse_websocket(scope: Any, receive: Any, send: Any) -> None:
+    """Answer who opens a WebSocket elsewhere: a client that gets anything but 404 there does not see why."""
+    kind = ErrorCode.NOT_FOUND.kind
+    body = encode_json({"errors": [Problem(f"WebSockets are served at {WEBSOCKET_PATH}", kind.code)]})
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": kind.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
