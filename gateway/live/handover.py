@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gateway.domain.errors import ErrorCode, Problem
@@ -26,7 +27,14 @@ class LiveRequest(NamedTuple):
     head: Head
 
     def take_over(
-        self, hub: "Hub", transport: asyncio.Transport, request_id: str, peer: str, rest: bytes, *, is_full: bool
+        self,
+        hub: "Hub",
+        transport: asyncio.Transport,
+        request_id: str,
+        peer: Callable[[], str],
+        rest: bytes,
+        *,
+        is_full: bool,
     ) -> None:
         """Make the connection the owner of the socket. `rest` is what followed the request.
 
@@ -35,18 +43,20 @@ class LiveRequest(NamedTuple):
         connection: Connection = self.kind(hub)
         transport.set_protocol(connection)
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.head.fields]
-        client = hub.proxies.client(peer, headers) if peer else ""
         handshake = read_handshake(dict(headers), self.head.query.decode("latin-1"))
+        proof = handshake.credentials.hmac or handshake.credentials.token or handshake.credentials.api_secret
+        # Who proves nothing may be a new user, and those are counted by address.
+        client = hub.proxies.client(peer(), headers) if hub.access_log or not proof else ""
         handshake = handshake._replace(request_id=request_id, client=client)
-        if is_full:
-            connection.pause_writing()
         if isinstance(connection, WebSocketConnection):
             connection.start(transport, WEBSOCKET_PATH, headers, handshake)
-            if rest:
-                connection.data_received(rest)
         else:
             assert isinstance(connection, SseConnection), "there is no third kind"
             connection.start(transport, handshake)
+        if is_full:
+            connection.pause_writing()
+        if rest and isinstance(connection, WebSocketConnection):
+            connection.data_received(rest)
 
 
 def live_request(head: Head, path: str, prefix: str) -> LiveRequest | None:

@@ -323,11 +323,11 @@ class HttpProtocol(asyncio.Protocol):
     def _give_away(self, live: LiveRequest) -> None:
         """Give the socket to a live connection. Nothing that happens on it concerns us from here on."""
         rest, transport, flow = self._reader.take_rest(), self.transport, self._flow
-        request_id, peer = self._request_id(live.head), self.peer() if self._hub.access_log else ""
+        request_id = self._request_id(live.head)
         self._output.flush()
         flow.release()
         self._end()
-        live.take_over(self._hub, transport, request_id, peer, rest, is_full=flow.write_paused)
+        live.take_over(self._hub, transport, request_id, self.peer, rest, is_full=flow.write_paused)
 
     def _end(self) -> None:
         self._stage = Stage.ENDED

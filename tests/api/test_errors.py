@@ -322,6 +322,8 @@ def _(bench: Bench) -> Answer:
         for one in range(40)
     ]
     return refusal(bench.strict, requests, 503)
+
+
 @recipe("malformed_request")
 def _(bench: Bench) -> Answer:
     return raw(bench.gateway, b"GET /healthz HTTP/1.1\r\n\r\n")
