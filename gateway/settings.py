@@ -136,7 +136,11 @@ class Settings:
         "`-Prefix` and `X-Request-Id` count; `none` is no proxy at all.",
         read=_networks,
     )
-    log_retention_events: int = _setting(1000, "Events kept per user for resuming.", least=1)
+    log_retention_events: int = _setting(
+        1000,
+        "Events kept per user for resuming; fewer of those that are larger than 16 KB, so that they take 16 MB.",
+        least=1,
+    )
     log_retention_seconds: int = _setting(7 * 24 * 3600, "How long events are kept for resuming.", least=1)
     item_retention_count: int = _setting(
         0,

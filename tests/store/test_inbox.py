@@ -54,6 +54,31 @@ async def test_the_log_keeps_as_many_events_as_it_is_told(client: InspectedClien
     assert offsets((await store.read_log(user, place(user, 4), "x")).events) == [5, 6, 7, 8, 9]
 
 
+@pytest.mark.parametrize(
+    ("content_bytes", "marks", "events"), [(1_000_000, 20, 16), (100_000, 170, 166), (1_000, 30, 31)]
+)
+async def test_marking_a_large_item_to_and_fro_does_not_fill_the_server(
+    store: InboxStore, client: InspectedClient, content_bytes: int, marks: int, events: int
+) -> None:
+    user, one = new_user(), content(title="x" * content_bytes)
+    await store.create(one, [Delivery(user)], at(1), remember=False)
+    for number in range(marks):
+        await store.change(user, one.id, Command.UNREAD if number % 2 else Command.READ, None, at(2))
+    log = keys.user(user.project_id, user.id) + keys.USER_SUFFIXES["LOG"]
+    assert await client.redis.xlen(log) == events
+    end = (await store.read_log(user, None, "x")).end
+    after = Position(end.epoch, end.offset - 2)
+    assert offsets((await store.read_log(user, after, "x")).events)[0] == end.offset - 1
+
+
+async def test_the_log_keeps_a_few_of_the_largest_events(store: InboxStore) -> None:
+    user = new_user()
+    for _ in range(4):
+        await store.create(content(title="x" * 8_000_000), [Delivery(user)], at(1), remember=False)
+    end = (await store.read_log(user, None, "x")).end
+    assert (await store.read_log(user, Position(end.epoch, 0), "x")).reset_reason == ""
+
+
 async def test_the_log_drops_what_is_too_old(client: InspectedClient) -> None:
     store, user = InboxStore(client, Retention(events=1000, seconds=100), ContentStore(client)), new_user()
     await send(store, user, 10, now=1000)

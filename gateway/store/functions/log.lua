@@ -123,6 +123,21 @@ local function known_counts(record, more)
   }
 end
 
+-- A log of usual events takes less than a megabyte. Large ones leave room for fewer: a user who marks a large item to and
+-- fro would otherwise fill the server. What is logged already is that large at most a few times, so a log stays within a
+-- small multiple of LOG_BYTES.
+local LARGE_BYTES = 16 * 1024
+local LOG_BYTES = 16 * 1024 * 1024
+local LEAST_EVENTS = 4 -- of the largest there are, 8 MB each
+
+-- ->    how many events a log keeps when one of so many bytes comes
+local function events_kept(log_events, bytes)
+  if bytes <= LARGE_BYTES then return log_events end
+  local most = tonumber(log_events)
+  local room = math.floor(math.max(LOG_BYTES, most * LARGE_BYTES) / bytes)
+  return integer(math.min(most, math.max(LEAST_EVENTS, room)))
+end
+
 -- count: what the counts are now, where the caller knows
 -- With this a fact is complete: nothing of it can fail any more. A broadcast does it for everybody: numbers are written as
 -- text once, and the message is put together in one go.
@@ -146,7 +161,7 @@ local function append(user, record, context, name, data, count)
     .. ',"unread_count":' .. unread .. ',"unseen_count":' .. unseen
     .. ',"unarchived":{"unread_count":' .. unarchived_unread .. ',"unseen_count":' .. unarchived_unseen .. '}}'
   local log = user .. LOG
-  call('XADD', log, 'MAXLEN', context.log_events, offset .. '-' .. context.now_ms, 'm', message)
+  call('XADD', log, 'MAXLEN', events_kept(context.log_events, #message), offset .. '-' .. context.now_ms, 'm', message)
   keep_what_is_written()
   -- What follows is made up for when it fails: the log is renewed and trimmed again later, and who was not told reads it,
   -- as the gateway hears that it has to tell them.
