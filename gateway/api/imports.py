@@ -8,12 +8,15 @@ import msgspec
 from starlette.responses import Response
 
 from gateway.api.idempotency import once
+from gateway.api.identity import ATTRIBUTES, NAMES
 from gateway.api.jobs import job_id, not_found
 from gateway.api.operation import Call, encode, raw_json_response
 from gateway.api.params import Anything, Array, Body, Object
 from gateway.store.jobs import Kind
 
 MAX_ROWS = 10_000
+
+_ROW = Object(fields={**NAMES, **ATTRIBUTES})
 
 PORTION_ROWS = 100
 """Rows of one step: a few milliseconds of work."""
@@ -26,6 +29,9 @@ class _Rows(Array):
     def check(self, value: Any, path: str, problems: list[str]) -> Any:
         """Check type and length."""
         if isinstance(value, list) and self.min_items <= len(value) <= self.max_items:
+            for index, row in enumerate(value):
+                if isinstance(row, dict) and not row.keys() <= _ROW.fields.keys():
+                    _ROW.note_unknown(row, f"{path}[{index}].", problems)
             return value
         return Array.check(self, value, path, problems)
 

@@ -7,7 +7,7 @@ raised anywhere as ApiError or StoreUnavailableError and turned into the v1 `err
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 from typing import Any
@@ -21,11 +21,13 @@ from starlette.responses import Response
 from gateway.api.bodies import USER_BYTES, WHOLE_BYTES, BodyBudget, Reservation, Share
 from gateway.api.cors import ALLOWED_ORIGINS
 from gateway.api.large_bodies import LARGE_BYTES, decode_in_pieces
-from gateway.api.params import Body, Object, read_body
+from gateway.api.params import Body, Object, Problems, read_body
 from gateway.api.query import QueryParam, read_query
 from gateway.api.schemas import NO_CONTENT, Answer
+from gateway.api.unknown import HEADER as UNKNOWN_HEADER
+from gateway.api.unknown import UnknownName, UnknownNameLog, header_value, unknown_parameters
 from gateway.auth import Authenticator, header_credentials
-from gateway.domain.errors import BODY_IS_LATE, ApiError, ErrorCode, Problem, api_error
+from gateway.domain.errors import BODY_IS_LATE, ApiError, ErrorCode, Problem, api_error, invalid
 from gateway.domain.guard import (
     UNGUARDED,
     Allowance,
@@ -61,6 +63,9 @@ IGNORED_BODY_BYTES = 16 * 1024
 """Of operations that take no body: clients send `null`, `{}` and the like."""
 
 _MOST_DIGITS = 18
+
+_UNKNOWN = "inbox.unknown_names"
+"""In a request's ASGI scope: names in it that the operation does not know, if there are any."""
 
 _RESERVATION = "inbox.reservation"
 """In a request's ASGI scope: the bytes of its body that are counted."""
@@ -103,6 +108,7 @@ class Services:
     new_epoch: Callable[[], str]
     not_ready: Callable[[], str]
     """Say why this worker should get no traffic now; "" when it should."""
+    unknown_names: UnknownNameLog = field(default_factory=UnknownNameLog)
 
     def moment(self) -> Moment:
         """Give the time of a write."""
@@ -147,6 +153,11 @@ class Call:
         return self.project.item_retention(self.services.settings.item_retention)
 
     @property
+    def strict(self) -> bool:
+        """Whether names that the operation does not know are refused."""
+        return self.operation.is_ours or (self.principal is not None and self.principal.project.strict)
+
+    @property
     def client_id(self) -> str | None:
         """The client instance's own name, which travels into the live event."""
         value = headers_of(self.request).get("x-magicbell-client-id")
@@ -178,8 +189,7 @@ class Call:
 
     def fields(self, body: bytes) -> dict[str, Any]:
         """Read the row's body. Raises ApiError 400 or 422."""
-        assert self.operation.body is not None
-        return read_body(body, self.operation.body.root, self.operation.body.param)
+        return self._read(body, msgspec.json.decode)
 
     async def large_fields(self, body: bytes) -> dict[str, Any]:
         """Read the row's body, which may be large, while other requests are served. Raises ApiError 400 or 422."""
@@ -188,8 +198,17 @@ class Call:
         if len(body) <= LARGE_BYTES:
             return self.fields(body)
         whole = Object(fields={row.root: row.param}) if row.root else row.param
-        decode = partial(decode_in_pieces, param=whole)
-        return await self.services.bodies.in_thread(partial(read_body, body, row.root, row.param, decode))
+        return await self.services.bodies.in_thread(partial(self._read, body, partial(decode_in_pieces, param=whole)))
+
+    def _read(self, body: bytes, decode: Callable[[bytes], Any]) -> dict[str, Any]:
+        row = self.operation.body
+        assert row is not None
+        problems = Problems(self.strict)
+        try:
+            return read_body(body, row.root, row.param, decode, problems)
+        finally:
+            if problems.unknown:
+                _note_unknown(self.request, problems.unknown)
 
     async def body(self) -> bytes:
         """Read the whole body. Raises ApiError 408, 413 and 415."""
@@ -251,10 +270,23 @@ class Operation:
     """Whether an `Idempotency-Key` makes it happen once."""
     refusals: tuple[Answer, ...] = ()
     """What else it may answer, besides the errors that follow from its other columns."""
+    own: bool = False
+    """Whether it is our own: no part of the v1 contract, and none of v2."""
     known_users_only: bool = False
     """Whether a user whom nobody but the API secret vouches for must exist already; the v1 contract says where."""
     without_credentials: ErrorCode = ErrorCode.NOT_FOUND
     """What a call with no credentials at all is told; the v1 contract says 404 nearly everywhere."""
+
+    known_query: frozenset[str] = field(init=False)
+    """The names of its query parameters."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "known_query", frozenset(name for param in self.query for name in param.names))
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it refuses names that it does not know: the v1 contract's operations let clients send more."""
+        return self.own or self.path.startswith("/v2/")
 
     def max_body_bytes(self, settings: Settings) -> int:
         """Return how large a body may be. One that the operation ignores is let through if it is small."""
@@ -273,6 +305,10 @@ class Operation:
             finally:
                 if (reservation := request.scope.get(_RESERVATION)) is not None:
                     reservation.release()
+            if (unknown := request.scope.get(_UNKNOWN)) is not None:
+                response.headers[UNKNOWN_HEADER] = header_value(unknown)
+                project = request.scope.get(_PRINCIPAL)
+                services.unknown_names.note(project.project.id if project else "", label, unknown)
             if not any(name == b"cache-control" for name, _ in response.raw_headers):
                 response.raw_headers.append(_NO_STORE)
             counter = counters.get(response.status_code)
@@ -341,7 +377,10 @@ class Operation:
             guard = Guard(None, guard.token_id, guard.issued_at)
         try:
             self._check_length(request, services.settings)
-            response = await self.handler(Call(self, request, services, principal, guard))
+            call = Call(self, request, services, principal, guard)
+            if request.scope["query_string"]:
+                self._check_query(call)
+            response = await self.handler(call)
         except ApiError:
             if principal is not None and principal.user is not None:
                 await _count_refused(services.inboxes, principal.user, guard)
@@ -357,7 +396,9 @@ class Operation:
         wanted: str = request.path_params["workspace_id"]
         workspace = await services.workspace_authenticator.workspace(credentials, wanted)
         self._check_length(request, services.settings)
-        return await self.handler(Call(self, request, services, None, authorized_workspace=workspace))
+        call = Call(self, request, services, None, authorized_workspace=workspace)
+        self._check_query(call)
+        return await self.handler(call)
 
     def _check_length(self, request: Request, settings: Settings) -> None:
         """Refuse a body that says that it is too large, before it comes. Raises ApiError 413."""
@@ -367,6 +408,18 @@ class Operation:
         most = self.max_body_bytes(settings)
         if length.isdigit() and (len(length) > _MOST_DIGITS or int(length) > most):
             raise _too_large(most)
+
+    def _check_query(self, call: Call) -> None:
+        """Take note of query parameters that are not known. Raises ApiError 422 where the call is strict."""
+        if self.scope is Scope.PUBLIC:
+            return  # files: whatever else is in their address keeps caches apart
+        names = [name for name, _ in call.request.query_params.multi_items()]
+        if self.known_query.issuperset(names):
+            return
+        if unknown := unknown_parameters(names, self.known_query):
+            _note_unknown(call.request, unknown)
+            if call.strict:
+                raise invalid(*(name.message for name in unknown))
 
     def _allowance(self, principal: Principal | None, settings: Settings) -> Allowance | None:
         if principal is None:
@@ -413,6 +466,10 @@ async def _count_refused(inboxes: InboxStore, user: User, guard: Guard) -> None:
             await inboxes.use(user, guard)
         except (StoreUnavailableError, UserDeletedError, TokenRevokedError):
             RATE_LIMIT_FAILURES.inc()  # what the client did wrong says more
+
+
+def _note_unknown(request: Request, names: list[UnknownName]) -> None:
+    request.scope.setdefault(_UNKNOWN, []).extend(names)
 
 
 def headers_of(request: Request) -> Mapping[str, str]:

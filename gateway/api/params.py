@@ -6,12 +6,13 @@ Reading names every failing field. The messages are those of the v1 contract: `P
 import codecs
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from gateway.api.unknown import MAX_NAMED, UnknownName, nearest_name
 from gateway.domain.errors import ApiError, ErrorCode, Problem, invalid
 
 MAX_NESTING = 100
@@ -30,6 +31,30 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 _SPACE = r"\s\x1c-\x1f\x85"
 """Python's white space in the words of ECMA-262, whose `\\s` is not quite the same, for JSON Schema patterns."""
+
+
+class Problems(list[str]):
+    """What is wrong with a body, a message each; and the names in it that no parameter reads.
+
+    With `strict` such a name is wrong.
+    """
+
+    __slots__ = ("_strict", "unknown")
+
+    def __init__(self, strict: bool = False) -> None:
+        super().__init__()
+        self.unknown: list[UnknownName] = []
+        self._strict = strict
+
+    def note_unknown(self, prefix: str, names: Iterable[str], known: frozenset[str]) -> None:
+        """Take note of names that are not known beside the known ones. Of very many it leaves some out."""
+        for name in sorted(names):
+            if len(self.unknown) >= 2 * MAX_NAMED:
+                return
+            found = UnknownName(f"{prefix}{name}", nearest_name(name, known))
+            self.unknown.append(found)
+            if self._strict:
+                self.append(found.message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,9 +272,11 @@ class Array(Param):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Object(Param):
-    """An object with known fields; what else it holds is ignored, as clients send more than they need."""
+    """An object with known fields. What else it holds is noted in Problems, unless it is among `ignored`."""
 
     fields: Mapping[str, Param] = field(default_factory=dict)
+    ignored: frozenset[str] = frozenset()
+    """Names that clients rightly send, and that mean nothing here."""
     name: str = ""
     """What the OpenAPI document calls it, and so generated clients; "" describes it where it stands."""
 
@@ -259,6 +286,8 @@ class Object(Param):
             problems.append(f"Param '{path}' must be a hash")
             return {}
         prefix = f"{path}." if path else ""
+        if not value.keys() <= self.fields.keys():
+            self.note_unknown(value, prefix, problems)
         # Most fields are absent in most requests: those cost nothing more.
         return {
             name: param.read(given, f"{prefix}{name}", problems)
@@ -266,6 +295,12 @@ class Object(Param):
             else None
             for name, param in self.fields.items()
         }
+
+    def note_unknown(self, value: Mapping[str, Any], prefix: str, problems: list[str]) -> None:
+        """Take note of what the object holds besides its fields."""
+        if isinstance(problems, Problems):
+            known = frozenset(self.fields)
+            problems.note_unknown(prefix, value.keys() - known - self.ignored, known)
 
     def shape(self) -> dict[str, Any]:
         """Name the fields."""
@@ -293,9 +328,16 @@ class Body:
 
 
 def read_body(
-    body: bytes, root: str, param: Object, decode: Callable[[bytes], Any] = msgspec.json.decode
+    body: bytes,
+    root: str,
+    param: Object,
+    decode: Callable[[bytes], Any] = msgspec.json.decode,
+    problems: Problems | None = None,
 ) -> dict[str, Any]:
-    """Decode a body `{root: {…}}`, or without a wrapper, and return the object's fields. Raises ApiError 400 or 422."""
+    """Decode a body `{root: {…}}`, or without a wrapper, and return the object's fields. Raises ApiError 400 or 422.
+
+    `problems` is for the caller to read which names are not known.
+    """
     try:
         # A byte order mark is no JSON, but a reader may ignore one (RFC 8259, 8.1); .NET clients send it.
         decoded = decode(body.removeprefix(codecs.BOM_UTF8))
@@ -303,7 +345,9 @@ def read_body(
         raise ApiError(400, (Problem(f"The body is not valid JSON: {problem}"),)) from None
     if not isinstance(decoded, dict):
         raise invalid("The body must be a JSON object")
-    problems: list[str] = []
+    problems = Problems() if problems is None else problems
+    if root and len(decoded) > 1:
+        problems.note_unknown("", decoded.keys() - {root}, frozenset((root,)))
     values = param.read(decoded.get(root) if root else decoded, root, problems)
     if problems:
         raise invalid(*problems)

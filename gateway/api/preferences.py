@@ -12,8 +12,12 @@ from gateway.domain.notification import stored_categories
 from gateway.domain.preferences import Channel, Preference, label_of, merged_categories, slug_of
 from gateway.store.preferences import MAX_CATEGORIES, TooManyError
 
+_LABEL = frozenset(("label",))
+"""What our own answer has besides: clients send it back."""
+
 _CHANNEL = Object(
     required=True,
+    ignored=_LABEL,
     name="ChannelChange",
     fields={
         "slug": Choice(required=True, options=tuple(channel.value for channel in Channel)),
@@ -23,6 +27,7 @@ _CHANNEL = Object(
 
 _CATEGORY = Object(
     required=True,
+    ignored=_LABEL,
     name="CategoryChange",
     fields={
         "slug": Text(required=True, max_length=100),

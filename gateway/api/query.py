@@ -27,6 +27,11 @@ class QueryParam(ABC):
     def schema(self) -> dict[str, Any]:
         """Say in JSON Schema what `read` takes."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names by which clients send it."""
+        return (self.name,)
+
     def last(self, fields: Fields) -> str | None:
         """Give the text that counts: the last one, and none if that is empty."""
         values = [text for key, text in fields if key == self.name]
@@ -80,6 +85,11 @@ class Texts(QueryParam):
 
     max_items: int
     max_length: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names by which clients send it."""
+        return (self.name, f"{self.name}[]")
 
     def read(self, fields: Fields, problems: list[str]) -> tuple[str, ...]:
         """Give the values, each once."""

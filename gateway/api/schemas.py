@@ -389,6 +389,7 @@ class Project(msgspec.Struct):
     allowed_origins: list[str]
     item_retention_count: int | None
     item_retention_seconds: int | None
+    strict: bool
     workspace: Workspace
 
 

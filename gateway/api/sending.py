@@ -8,6 +8,7 @@ from uuid import UUID
 from gateway.api.identity import ATTRIBUTES, NAMES, NamedUser
 from gateway.api.params import Array, Hash, Object, Param, Text
 from gateway.domain.condition import MAX_BYTES, ConditionError, parse
+from gateway.domain.preferences import Channel
 from gateway.domain.principal import Identity, normalize_email
 from gateway.store.contents import Content
 
@@ -81,6 +82,9 @@ _IN_APP = Object(
     }
 )
 
+# This gateway does not deliver to them.
+_OTHER_CHANNELS = frozenset(channel.value for channel in Channel if channel is not Channel.IN_APP)
+
 NOTIFICATION = _Sending(
     required=True,
     name="NewNotification",
@@ -103,9 +107,9 @@ NOTIFICATION = _Sending(
                 other_ways=tuple(_MANY),
             ),
         ),
-        # Other channels' overrides are for channels that this gateway does not deliver to.
         "overrides": Object(
-            fields={"channels": Object(fields={"in_app": _IN_APP})},
+            fields={"channels": Object(fields={"in_app": _IN_APP}, ignored=_OTHER_CHANNELS)},
+            ignored=frozenset(("providers",)),
             description="What the inbox shows in place of the fields above.",
         ),
     },

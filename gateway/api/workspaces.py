@@ -76,6 +76,10 @@ def _fields(name_required: bool) -> dict[str, Param]:
         "item_retention_seconds": Bound(
             most=MOST_SECONDS, description="How long notifications are kept; 0 is for ever."
         ),
+        "strict": Switch(
+            description="Whether fields and query parameters that an operation does not know are refused with 422. "
+            "Unless it is so, `X-Inbox-Warnings` names them."
+        ),
     }
 
 
@@ -107,6 +111,7 @@ async def create(call: Call) -> Response:
         values["hmac_enabled"] is not False,
         workspace_id=call.workspace.id,
         allowed_origins=values["allowed_origins"] or (),
+        strict=values["strict"] is True,
         **{name: None if values[name] == DEFAULT else values[name] for name in _BOUNDS},
     )
     return _answer(project, call)
@@ -122,7 +127,11 @@ async def update(call: Call) -> Response:
     values = call.fields(await call.body())
     found = await _find(call)
     change = ProjectChange(
-        values["name"], values["hmac_enabled"], values["allowed_origins"], *(values[name] for name in _BOUNDS)
+        values["name"],
+        values["hmac_enabled"],
+        values["allowed_origins"],
+        **{name: values[name] for name in _BOUNDS},
+        strict=values["strict"],
     )
     project = await call.services.projects.update(found.api_key, change)
     if project is None:
@@ -171,6 +180,7 @@ def _shown(project: Project, workspace: Workspace) -> dict[str, Any]:
         # None follows the gateway's settings.
         "item_retention_count": project.item_retention_count,
         "item_retention_seconds": project.item_retention_seconds,
+        "strict": project.strict,
         "workspace": {"id": int(workspace.id), "title": workspace.title},
     }
 

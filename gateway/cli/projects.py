@@ -68,6 +68,9 @@ def project_list() -> None:
 @click.option("--allowed-origins", help='Comma-separated origins of pages that may call; "" for the gateway\'s own.')
 @click.option("--item-retention-count", metavar="N|default", help="Notifications kept per user; 0 keeps all.")
 @click.option("--item-retention-seconds", metavar="N|default", help="How long notifications are kept; 0 is for ever.")
+@click.option(
+    "--strict/--no-strict", default=None, help="Refuse fields and parameters that are not known, or name them."
+)
 def project_set(
     api_key: str,
     name: str | None,
@@ -75,6 +78,7 @@ def project_set(
     allowed_origins: str | None,
     item_retention_count: str | None,
     item_retention_seconds: str | None,
+    strict: bool | None,
 ) -> None:
     """Change a project, at once on every node."""
     from gateway.domain.origin import read_origin
@@ -96,7 +100,7 @@ def project_set(
     seconds = _bound("--item-retention-seconds", item_retention_seconds, MOST_SECONDS)
 
     async def work(projects: "ProjectStore") -> None:
-        found = await projects.update(api_key, ProjectChange(name, hmac, origins, count, seconds))
+        found = await projects.update(api_key, ProjectChange(name, hmac, origins, count, seconds, strict))
         if found is None:
             raise no_project(api_key)
         keep = found.item_retention(settings.item_retention)
@@ -227,6 +231,8 @@ def _show(found: "Project", with_secret: bool = False) -> None:
         click.echo(f"api secret   {found.secrets[0]}")
     click.echo(f"hmac         {'required' if found.hmac_enabled else 'not required'}")
     click.echo(f"origins      {', '.join(found.allowed_origins) or 'those of INBOX_ALLOWED_ORIGINS'}")
+    if found.strict:
+        click.echo("strict       fields and parameters that are not known are refused")
     if (found.item_retention_count, found.item_retention_seconds) != (None, None):
         click.echo(f"keeps        {_kept(found)}")
     click.echo(f"workspace    {found.workspace_id}\n")

@@ -3,6 +3,8 @@
 One JSON object each, told apart by `type`. An event is bytes from the store already: domain/event.py.
 """
 
+import difflib
+import re
 from typing import TypeAlias
 
 import msgspec
@@ -68,7 +70,7 @@ ServerMessage: TypeAlias = Ready | Reset | Renewed | Pong | Error | Goodbye
 # ---- what the client says
 
 
-class AuthMessage(msgspec.Struct, frozen=True, tag_field="type", tag="auth"):
+class AuthMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="auth"):
     """Credentials: the first message, or later a token to renew with."""
 
     api_key: str | None = None
@@ -90,9 +92,22 @@ class AuthMessage(msgspec.Struct, frozen=True, tag_field="type", tag="auth"):
         )
 
 
-class PingMessage(msgspec.Struct, frozen=True, tag_field="type", tag="ping"):
+class PingMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="ping"):
     """A question that `pong` answers."""
 
 
-decode_client_message = msgspec.json.Decoder(AuthMessage | PingMessage).decode
-"""Read what a client says. Raises msgspec.DecodeError and UnicodeDecodeError."""
+_decoder: msgspec.json.Decoder[AuthMessage | PingMessage] = msgspec.json.Decoder(AuthMessage | PingMessage)
+
+_UNKNOWN_FIELD = re.compile(r"unknown field `(.{1,40})`$")
+
+
+def decode_client_message(data: bytes | str) -> AuthMessage | PingMessage:
+    """Read what a client says. Raises msgspec.DecodeError and UnicodeDecodeError."""
+    try:
+        return _decoder.decode(data)
+    except msgspec.ValidationError as problem:
+        if unknown := _UNKNOWN_FIELD.search(str(problem)):
+            close = difflib.get_close_matches(unknown[1], AuthMessage.__struct_fields__, n=1)
+            if close:
+                raise msgspec.ValidationError(f"{problem}; did you mean `{close[0]}`?") from None
+        raise

@@ -46,6 +46,8 @@ class Project:
     item_retention_count: int | None = None
     item_retention_seconds: int | None = None
     """How much of each inbox is kept, 0 for all; None means what the settings say."""
+    strict: bool = False
+    """Whether names that an operation does not know are refused, in the v1 contract's operations too."""
 
     def item_retention(self, default: ItemRetention) -> ItemRetention:
         """Return how much of each inbox is kept, where the settings say `default`."""

@@ -79,6 +79,7 @@ class _Record(msgspec.Struct, frozen=True):
     allowed_origins: list[str] = []
     item_retention_count: int | None = None
     item_retention_seconds: int | None = None
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class ProjectChange:
     item_retention_count: int | str | None = None
     item_retention_seconds: int | str | None = None
     """A bound, or DEFAULT to follow the settings."""
+    strict: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +240,7 @@ class ProjectStore:
         allowed_origins: Sequence[str] = (),
         item_retention_count: int | None = None,
         item_retention_seconds: int | None = None,
+        strict: bool = False,
     ) -> Project:
         """Create a project, with random keys unless they are given. Raises KeyTakenError and UnknownWorkspaceError."""
         secret = api_secret or secrets.token_urlsafe(30)
@@ -253,6 +256,7 @@ class ProjectStore:
             allowed_origins=list(allowed_origins),
             item_retention_count=item_retention_count,
             item_retention_seconds=item_retention_seconds,
+            strict=strict,
         )
         if not await self._put(record, b""):
             raise KeyTakenError(record.api_key)
@@ -283,6 +287,7 @@ class ProjectStore:
                 ("allowed_origins", None if change.allowed_origins is None else list(change.allowed_origins)),
                 ("item_retention_count", change.item_retention_count),
                 ("item_retention_seconds", change.item_retention_seconds),
+                ("strict", change.strict),
             )
             if value is not None
         }
@@ -442,4 +447,5 @@ class ProjectStore:
             tuple(record.allowed_origins),
             record.item_retention_count,
             record.item_retention_seconds,
+            record.strict,
         )

@@ -18,7 +18,7 @@ from tests.servers import Gateway
 
 PROJECT_FIELDS = {
     *("id", "name", "hmac_enabled", "api_key", "api_secret", "allowed_origins", "workspace"),
-    *("item_retention_count", "item_retention_seconds"),
+    *("item_retention_count", "item_retention_seconds", "strict"),
 }
 
 
