@@ -174,9 +174,7 @@ class Call:
     @property
     def forwarded(self) -> Forwarded:
         """How the client called: its address, and the scheme, host and prefix that it used."""
-        scope = self.request.scope
-        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
-        return self.services.proxies.forwarded(scope[PEER](), headers)
+        return _forwarded(self.request, self.services)
 
     def text(self, name: str) -> str:
         """A part of the path that is free text."""
@@ -341,6 +339,12 @@ class Operation:
                 await services.directory.forget(deleted.user)
                 return await self._call(request, services)
         except ApiError as error:
+            if any(problem.help_link for problem in error.problems):
+                base = _forwarded(request, services).base
+                error.problems = tuple(
+                    msgspec.structs.replace(problem, help_link=problem.help_link and base + problem.help_link)
+                    for problem in error.problems
+                )
             return error_response(error)
         except RateLimitedError as limited:
             RATE_LIMITED.labels(limited.allowance.kind.value).inc()
@@ -483,6 +487,11 @@ def headers_of(request: Request) -> Mapping[str, str]:
 
 def _client_address(request: Request, services: Services) -> str:
     return services.proxies.client(request.scope[PEER](), _header_pairs(request))
+
+
+def _forwarded(request: Request, services: Services) -> Forwarded:
+    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.scope["headers"]]
+    return services.proxies.forwarded(request.scope[PEER](), headers)
 
 
 def _header_pairs(request: Request) -> Iterable[tuple[str, str]]:

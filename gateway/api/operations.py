@@ -80,8 +80,10 @@ OPERATIONS = [
     Row("POST", "/notifications/{id}/read", U, notifications.change(Command.READ), "Mark as read"),
     Row("POST", "/notifications/{id}/unread", U, notifications.change(Command.UNREAD), "Mark as unread"),
     Row("POST", "/notifications/{id}/seen", U, notifications.change(Command.SEEN), "Mark as seen"),
-    Row("POST", "/notifications/{id}/archive", U, notifications.change(Command.ARCHIVE), "Archive"),
-    Row("DELETE", "/notifications/{id}/archive", U, notifications.change(Command.UNARCHIVE), "Unarchive"),
+    Row("POST", "/notifications/{id}/archive", U, notifications.change(Command.ARCHIVE), "Archive a notification"),
+    Row(
+        "DELETE", "/notifications/{id}/archive", U, notifications.change(Command.UNARCHIVE), "Unarchive a notification"
+    ),
     Row(
         *("GET", "/notification_preferences", U, preferences.get, "Fetch preferences", s.PREFERENCES),
         known_users_only=True,
@@ -98,7 +100,9 @@ OPERATIONS = [
     ),
     Row("POST", "/subscriptions", U, subscriptions.subscribe, "Subscribe to a topic", s.SUBSCRIPTION, subscriptions.ON),
     # Before the topic itself, which may hold slashes.
-    Row("POST", UNSUBSCRIBE, U, subscriptions.unsubscribe, "Unsubscribe", s.SUBSCRIPTION, subscriptions.OFF),
+    Row(
+        "POST", UNSUBSCRIBE, U, subscriptions.unsubscribe, "Unsubscribe from a topic", s.SUBSCRIPTION, subscriptions.OFF
+    ),
     Row("GET", "/subscriptions/{topic}", U, subscriptions.get, "Fetch a topic subscription", s.SUBSCRIPTION),
     Row("DELETE", "/subscriptions/{topic}", U, subscriptions.delete, "Delete a topic subscription"),
     Row("POST", "/push_subscriptions", U, devices.register, "Register a device", s.REGISTERED, devices.BODY),
@@ -134,7 +138,16 @@ OPERATIONS = [
     Row("DELETE", "/v2/jwt/project/{token_id}", A, tokens.discard_of_project, "Discard a project's token", s.DISCARDED),
     Row("GET", "/v2/jwt/keys", A, tokens.list_keys, "List public keys", s.PUBLIC_KEYS),
     Row("PUT", "/v2/jwt/keys", A, tokens.put_keys, "Replace public keys", s.PUBLIC_KEYS, tokens.KEYS),
-    Row("POST", "/broadcasts", A, broadcasts.create, "Broadcast", s.BROADCASTING, broadcasts.BODY, idempotent=True),
+    Row(
+        "POST",
+        "/broadcasts",
+        A,
+        broadcasts.create,
+        "Send a broadcast",
+        s.BROADCASTING,
+        broadcasts.BODY,
+        idempotent=True,
+    ),
     Row("GET", "/broadcasts", A, broadcasts.list_broadcasts, "List broadcasts", s.BROADCASTS, query=broadcasts.PAGING),
     Row("GET", "/broadcasts/{broadcast_id}", A, broadcasts.get, "Fetch a broadcast", s.BROADCAST),
     Row(

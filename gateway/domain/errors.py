@@ -19,6 +19,8 @@ class ErrorKind:
     status: int
     message: str
     suggestion: str = ""
+    help_link: str = ""
+    """A path of this gateway where more is said."""
 
 
 class ErrorCode(Enum):
@@ -39,7 +41,13 @@ class ErrorCode(Enum):
         "API Secret not provided",
         "This is an admin call: send X-MAGICBELL-API-SECRET.",
     )
-    API_SECRET_IS_INCORRECT = ErrorKind("api_secret_is_incorrect", 401, "API Secret is incorrect")
+    API_SECRET_IS_INCORRECT = ErrorKind(
+        "api_secret_is_incorrect",
+        401,
+        "API Secret is incorrect",
+        "Send the secret of the project that the API key names; `inbox-gateway project rotate-secret` makes a new one.",
+        "/docs#credential-ApiSecret",
+    )
     NEITHER_USER_HMAC_NOR_API_SECRET_PROVIDED = ErrorKind(
         "neither_user_hmac_nor_api_secret_provided",
         401,
@@ -199,6 +207,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str
     code: str = ""
     suggestion: str = ""
+    help_link: str = ""
 
 
 class ApiError(Exception):
@@ -219,7 +228,7 @@ class ApiError(Exception):
 def api_error(code: ErrorCode, message: str = "", retry_after_seconds: int | None = None) -> ApiError:
     """Build the error of one catalogue row, with a more precise message where there is one."""
     kind = code.kind
-    problem = Problem(message or kind.message, kind.code, kind.suggestion)
+    problem = Problem(message or kind.message, kind.code, kind.suggestion, kind.help_link)
     return ApiError(kind.status, (problem,), retry_after_seconds)
 
 

@@ -35,6 +35,20 @@ def on_the_wire(headers: Mapping[str, str], encoding: str = "latin-1") -> list[t
     return [(name.encode(), value.encode(encoding)) for name, value in headers.items()]
 
 
+async def test_a_wrong_secret_is_told_what_to_do_and_where_to_read_more(http: httpx.AsyncClient) -> None:
+    response = await http.get("/broadcasts", headers={KEY: API_KEY, SECRET: "wrong"})
+    (problem,) = response.json()["errors"]
+    assert "rotate-secret" in problem["suggestion"]
+    assert problem["help_link"] == f"{http.base_url}/docs#credential-ApiSecret".replace("//docs", "/docs")
+
+
+async def test_a_link_to_more_leads_below_the_path_of_a_proxy(http: httpx.AsyncClient) -> None:
+    proxied = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.example", "X-Forwarded-Prefix": "/inbox"}
+    response = await http.get("/broadcasts", headers={KEY: API_KEY, SECRET: "wrong"} | proxied)
+    (problem,) = response.json()["errors"]
+    assert problem["help_link"] == "https://a.example/inbox/docs#credential-ApiSecret"
+
+
 # ---- projects of our own
 
 

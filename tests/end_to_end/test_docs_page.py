@@ -1,0 +1,54 @@
+"""The page of the API in a browser, on a desk and on a phone."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from gateway.api.operations import OPERATIONS
+from tests.end_to_end.demo_page import CHROMIUM, running_chromium
+from tests.servers import Gateway
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip("chromium is not installed: `apt-get install chromium`")
+    with running_chromium() as started:
+        yield started
+
+
+def opened(browser: Browser, gateway: Gateway, width: int, height: int) -> Page:
+    page = browser.new_page(viewport={"width": width, "height": height})
+    page.goto(f"{gateway.url}/docs")
+    expect(page.locator("main h1")).to_be_visible()
+    return page
+
+
+def test_on_a_phone_the_page_begins_with_its_text(browser: Browser, gateway: Gateway) -> None:
+    page = opened(browser, gateway, 360, 740)
+    expect(page.locator("main h1")).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    assert page.locator("main h1").bounding_box()["y"] < 200  # type: ignore[index] # it is visible
+    page.close()
+
+
+def test_on_a_phone_the_contents_open_and_lead_to_an_operation(browser: Browser, gateway: Gateway) -> None:
+    page = opened(browser, gateway, 360, 740)
+    page.get_by_text("Contents").click()
+    page.get_by_role("link", name="Import users").click()
+    expect(page.locator("#post_imports pre").first).to_be_in_viewport()
+    expect(page.get_by_role("link", name="Import users")).to_be_hidden()
+    page.close()
+
+
+def test_on_a_desk_the_contents_stand_beside_the_text(browser: Browser, gateway: Gateway) -> None:
+    page = opened(browser, gateway, 1280, 900)
+    for entry in ("Send a notification", "Issue a project's token"):
+        expect(page.get_by_role("link", name=entry, exact=True)).to_be_in_viewport()
+    expect(page.locator("main h1")).to_be_in_viewport()
+    page.close()
+
+
+def test_an_entry_of_the_contents_says_what_it_is_about() -> None:
+    assert [row.summary for row in OPERATIONS if " " not in row.summary] == []
