@@ -8,7 +8,7 @@ import random
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -45,12 +45,16 @@ from gateway.store.reminders import Reminders
 from gateway.store.sweeps import SweepStore
 from gateway.store.tokens import TokenStore
 from gateway.store.topology import Topology
+from gateway.store.watch import StoreWatch
 from gateway.store.workspaces import WorkspaceStore
 from gateway.tasks import keep_running
+from gateway.telemetry import log
 from gateway.workspace_auth import WorkspaceAuthenticator, WorkspaceTokens
 
 LAST_ANSWERS_SECONDS = 2.0
 """How long a worker that stops goes on answering at least, if clients keep connections to it open."""
+
+RESTORE_SECONDS = 0.5
 
 HEAR_SECONDS = 2.0
 """How long a worker waits for Redis before it takes connections."""
@@ -61,12 +65,17 @@ def new_epoch() -> str:
     return f"{random.getrandbits(32):08x}"
 
 
+Restore = Callable[[ProjectStore], Awaitable[None]]
+"""Brings back the projects that the settings name, when the store has lost all of its."""
+
+
 class Worker:
     """Everything one worker process is made of. `running` must be entered inside the event loop."""
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: Settings, restore: Restore | None = None):
         worker_id = secrets.token_hex(3)
         self.settings = settings
+        self._restore = restore
         client = FunctionClient(Topology(settings))
         self.client = client
         self.projects = ProjectStore(client, settings.secret_key)
@@ -85,6 +94,10 @@ class Worker:
         self.idempotency = IdempotencyStore(client)
         self.jobs = self._build_jobs(settings, retention, directory)
         self.sweeps = SweepScheduler(self.projects, SweepStore(client), JobStore(client), settings.item_retention)
+        self.watch = StoreWatch(client)
+        self.watch.on_empty = self._on_empty_store
+        self.watch.on_known_store = self.projects.learn_known
+        self.watch.on_other_store = self._on_other_store
         self.projects.hears_changes = lambda: self.link.healthy
         self.link.on_control = self._on_control
         self._directory = directory
@@ -144,6 +157,7 @@ class Worker:
         tasks = [
             asyncio.create_task(keep_running("hub", self.hub.run), name="hub"),
             asyncio.create_task(keep_running("jobs", self.jobs.run), name="jobs"),
+            asyncio.create_task(keep_running("store-watch", self.watch.run), name="store-watch"),
             asyncio.create_task(keep_running("sweeps", self.sweeps.run), name="sweeps"),
             asyncio.create_task(keep_running("formats", self.formats.run), name="formats"),
             asyncio.create_task(keep_running("reminders", self.reminders.run), name="reminders"),
@@ -183,20 +197,37 @@ class Worker:
                 self.projects.forget_cached(api_key)
                 self.hub.access.project_changed(api_key)
             case [word, api_key, project_id] if word == CONTROL_PROJECT_DELETED:
-                self.projects.forget_cached(api_key)
+                self.projects.forget_deleted_key(api_key)
                 self.hub.access.project_changed(api_key)
                 self.activity.forget(ProjectId(project_id))
             case _:
-                self._directory.forget_all()
-                self.projects.forget_all()
-                self.hub.access.all_projects_changed()
-                self.jobs.wake()
+                self._forget_all()
+
+    def _forget_all(self) -> None:
+        self._directory.forget_all()
+        self.projects.forget_all()
+        self.hub.access.all_projects_changed()
+        self.jobs.wake()
+
+    async def _on_empty_store(self) -> None:
+        self._forget_all()
+        if self._restore is not None:
+            await asyncio.sleep(random.uniform(0, RESTORE_SECONDS))  # one worker of all is to be first
+            await self._restore(self.projects)
+
+    async def _on_other_store(self) -> None:
+        log.warning("store_replaced", store=self.watch.store_name)
+        self._forget_all()
+        await self.hub.start_over()
 
     def _not_ready(self) -> str:
         if self.hub.draining:
             return "draining"
         if self.formats.problem is not None:
             return "store_format_unknown"
+        problem = self.watch.problem
+        if problem is not None and problem.answered:
+            return problem.code.kind.code
         return "" if self.link.healthy else "redis_unavailable"
 
 
@@ -249,12 +280,12 @@ class Server(uvicorn.Server):
         return await asyncio.get_running_loop().create_server(protocol, sock=sock, backlog=self.config.backlog)
 
 
-def build_server(settings: Settings, ready_fd: int | None = None) -> Server:
+def build_server(settings: Settings, ready_fd: int | None = None, restore: Restore | None = None) -> Server:
     """Build one worker's server; call `serve` or `run` with the sockets to listen on.
 
     One byte is written to `ready_fd`, which is closed then, when it listens.
     """
-    worker = Worker(settings)
+    worker = Worker(settings, restore)
 
     config = uvicorn.Config(
         worker.asgi,

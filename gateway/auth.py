@@ -172,10 +172,6 @@ class Authenticator:
         """Give projects as they are stored now."""
         return await self._projects.by_api_keys(api_keys)
 
-    async def knows_nothing(self) -> bool:
-        """Whether the store came back without its data: one that was ever prepared has a workspace at least."""
-        return not await self._projects.knows_workspaces()
-
     async def _token_admin(self, credentials: Credentials) -> Principal:
         project, claims, ground = await self._verified_token(credentials)
         token_id = _token_id(claims)

@@ -36,7 +36,10 @@ async def _healthz(call: Call) -> Response:
 async def _readyz(call: Call) -> Response:
     reason = call.services.not_ready()
     if reason:
-        return json_response({"status": "not ready", "reason": reason}, 503, {"Retry-After": "1"})
+        kind = next((code.kind for code in ErrorCode if code.kind.code == reason), None)
+        message = f"{kind.message}. {kind.suggestion}" if kind is not None else ""
+        told = {"status": "not ready", "reason": reason} | ({"message": message} if message else {})
+        return json_response(told, 503, {"Retry-After": "1"})
     return json_response({"status": "ready"})
 
 

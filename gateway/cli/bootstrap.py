@@ -65,6 +65,18 @@ def bootstrap_differences(settings: Settings, kept: "Project") -> list[str]:
     return found
 
 
+async def restore(settings: Settings, projects: "ProjectStore") -> None:
+    """Bring back the project that the settings name, or the demo project, into a store that has lost all of its.
+
+    Without either there is nothing to bring back: the store waits for its backup, or for `project create`.
+    """
+    if settings.bootstrap_api_key or settings.embedded:
+        await projects.prepare()
+        await projects.check_secret_key(await projects.audit())
+        await _create_missing(settings, projects, await projects.audit())
+        log.warning("projects_restored", suggestion="other projects of the lost store have to be created again")
+
+
 async def _prepare(settings: Settings, projects: "ProjectStore") -> None:
     from gateway.store.problems import StoreWritesRefusedError
 

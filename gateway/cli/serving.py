@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 
 import click
 
@@ -60,13 +61,14 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
 def worker(fd: int, ready_fd: int) -> None:
     """Serve on an inherited socket, and say on a pipe when that has begun; `serve` starts this."""
     from gateway.app import build_server
+    from gateway.cli.bootstrap import restore
     from gateway.telemetry import configure_logging
 
     settings = read_settings()
     configure_logging(settings.log_level)
     # The server sends itself the signal that ended it once more when it is done, with this handler.
     signal.signal(signal.SIGTERM, _exit)
-    build_server(settings, ready_fd).run([socket.socket(fileno=fd)])
+    build_server(settings, ready_fd, partial(restore, settings)).run([socket.socket(fileno=fd)])
 
 
 def _exit(number: int, frame: object) -> None:

@@ -182,6 +182,12 @@ class ErrorCode(Enum):
         "What is stored is of a format that this version does not know",
         "Try again in a moment. Who runs the gateway: serve this store with the version that wrote it, or a newer one.",
     )
+    STORE_EMPTY = ErrorKind(
+        "store_empty",
+        503,
+        "The store has lost its data",
+        "Try again in a moment. Who runs the gateway: restore the store, or create the projects again.",
+    )
     HTTP_VERSION_NOT_SUPPORTED = ErrorKind(
         "http_version_not_supported", 505, "This version of HTTP is not spoken", "Speak HTTP/1.1."
     )

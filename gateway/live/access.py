@@ -77,15 +77,10 @@ class Access:
             if number % CHECKS_IN_ONE_GO == CHECKS_IN_ONE_GO - 1:
                 await asyncio.sleep(0)
 
-    async def _projects_to_check(self, changed: set[str], perhaps: set[str]) -> dict[str, Project | None]:
+    async def _projects_to_check(self, changed: set[str], perhaps: set[str]) -> Mapping[str, Project | None]:
         served = {feed.api_key for feed in self._feeds.values()}
-        projects = dict(await self._authenticator.projects((changed | perhaps) & served))
-        missing = [api_key for api_key in perhaps - changed if api_key in projects and projects[api_key] is None]
-        if missing and await self._authenticator.knows_nothing():
-            # Nobody deleted these: the store came back without its data. Who is here may stay and is told to reset.
-            for api_key in missing:
-                del projects[api_key]
-        return projects
+        # Without those that the store has lost, or cannot read: nobody ended these, and who is here may stay for now.
+        return await self._authenticator.projects((changed | perhaps) & served)
 
     def check_ground(self, connection: Connection, project: Project | None) -> None:
         """Close a connection unless the project, as it is now, still has what its credentials rest on."""

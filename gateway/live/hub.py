@@ -52,6 +52,9 @@ answers would then come later than a call may take; and whoever calls the API me
 
 READ_RETRY_SECONDS = 0.5
 
+START_OVER_SECONDS = 1.0
+"""Between telling open inboxes that the store is another one and ending them."""
+
 _CLOSE_CODES = {
     ErrorCode.TOKEN_EXPIRED.kind.code: CloseCode.TOKEN_EXPIRED,
     ErrorCode.TOKEN_REVOKED.kind.code: CloseCode.TOKEN_REVOKED,
@@ -232,6 +235,20 @@ class Hub:
         read = self._share_read(connection, after)
         if read is not None:
             self._spawn(*read)
+
+    # -- another store
+
+    async def start_over(self) -> None:
+        """Tell every open inbox to fetch, and then to come back: its user may be another one in this store."""
+        connections = list(self.wheel)
+        for channel in tuple(self._feeds):
+            self._resync(channel)
+        await asyncio.sleep(START_OVER_SECONDS)
+        for number, connection in enumerate(connections):
+            if not connection.session.closed:
+                connection.carry_out(connection.session.close(CloseCode.TRY_AGAIN_LATER, retry_after_ms()))
+            if number % CHECKS_IN_ONE_GO == CHECKS_IN_ONE_GO - 1:
+                await asyncio.sleep(0.1)
 
     # -- shutdown
 

@@ -9,7 +9,8 @@ from uuid import uuid4
 from gateway.domain.newcomers import CreationLimits, origin_of
 from gateway.domain.principal import Identity, ProjectId, User, UserId
 from gateway.store import keys
-from gateway.store.client import CALLS_AT_ONCE, Call, FunctionClient, StoreUnavailableError
+from gateway.store.client import CALLS_AT_ONCE, Call, FunctionClient
+from gateway.store.problems import StoreUnavailableError, StoreWritesRefusedError
 
 CACHE_SECONDS = 30.0
 CACHE_USERS = 100_000
@@ -103,7 +104,7 @@ class Directory:
         found = [self._cached(project_id, identity, now) for identity in identities]
         missing = [index for index, user in enumerate(found) if user is None]
         if missing:
-            fresh = await self._ask(project_id, [identities[index] for index in missing], missing)
+            fresh = await self._ask_or_find(project_id, [identities[index] for index in missing], missing)
             for index, user in zip(missing, fresh, strict=True):
                 found[index] = user
                 self._remember(user, now)
@@ -176,6 +177,23 @@ class Directory:
         """Have every node forget a user whose names have changed, this one at once."""
         self.forget_cached(user.project_id, user.id)
         await self._client.publish(keys.CONTROL, f"{CONTROL_USER} {user.project_id} {user.id}".encode())
+
+    async def _ask_or_find(
+        self, project_id: ProjectId, identities: Sequence[Identity], indexes: Sequence[int]
+    ) -> list[User]:
+        try:
+            return await self._ask(project_id, identities, indexes)
+        except StoreWritesRefusedError:
+            # Who is known already can go on; only new users and new names would have to be written.
+            names = [(f"x:{each.external_id}" if each.external_id else f"e:{each.email}") for each in identities]
+            rows = await self._client.call_many([("find", keys.directory(project_id), (name,)) for name in names])
+            users = [decode_user(project_id, row) for row in rows if row is not None]
+            if len(users) < len(identities):
+                raise
+            for user, each in zip(users, identities, strict=True):
+                if each.external_id not in (None, user.external_id) or each.email not in (None, user.email):
+                    raise
+            return users
 
     async def _ask(
         self,

@@ -7,11 +7,14 @@ from gateway.domain.guard import UNGUARDED, Guard, RateLimitedError, TokenRevoke
 from gateway.domain.principal import User
 from gateway.store import keys
 from gateway.store.client import Argument, FunctionClient
-from gateway.store.problems import StoreWritesRefusedError
+from gateway.store.problems import StoreFullError, StoreWritesRefusedError
 from gateway.telemetry import RATE_LIMIT_FAILURES
 
 UNHEARD = b"unheard"
 """How the answer of a function begins that did its work, but could not publish the event."""
+
+LOG_EVENTS_WHEN_FULL = 32
+"""How many events a user's log keeps at most when it is changed while the server is out of memory."""
 
 
 class UserFunctions:
@@ -33,13 +36,28 @@ class UserFunctions:
     async def read(self, user: User, guard: Guard, function: str, *arguments: Argument) -> Any:
         """Run a function that only reads, and exists uncounted too."""
         if guard.allowance is not None:
-            try:
-                return await self.call(user, guard, function, *arguments)
-            except StoreWritesRefusedError:
-                # Counting writes; a limiter that cannot count lets the call pass.
-                RATE_LIMIT_FAILURES.inc()
+            return await self.read_or_begin(user, guard, function, *arguments)
+        return await self.call(user, guard, f"{function}_uncounted", *arguments)
+
+    async def read_or_begin(self, user: User, guard: Guard, function: str, *arguments: Argument) -> Any:
+        """Run a function that may write what hardly matters; where nothing can be written, its form that only reads."""
+        try:
+            return await self.call(user, guard, function, *arguments)
+        except StoreWritesRefusedError:
+            if guard.allowance is not None:
+                RATE_LIMIT_FAILURES.inc()  # counting writes; a limiter that cannot count lets the call pass
         uncounted = Guard(None, guard.token_id, guard.issued_at)
         return await self.call(user, uncounted, f"{function}_uncounted", *arguments)
+
+    async def change(self, user: User, guard: Guard, function: str, *arguments: Argument) -> Any:
+        """Run a function that may run on a full server too; its first arguments are those of every change."""
+        try:
+            return await self.call(user, guard, function, *arguments)
+        except StoreFullError:
+            now_ms, new_epoch, log_events, *others = arguments
+            # Of the log more goes than comes, unless it is short already.
+            fewer = min(int(log_events), LOG_EVENTS_WHEN_FULL)
+            return await self.call(user, guard, f"{function}_when_full", now_ms, new_epoch, fewer, *others)
 
 
 def guard_arguments(guard: Guard = UNGUARDED) -> tuple[Argument, ...]:

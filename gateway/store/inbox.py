@@ -231,7 +231,7 @@ class InboxStore:
 
         `tokens` are ids and issue times of those that the answer is for, which says which of them are revoked.
         """
-        answer = await self._functions.call(
+        answer = await self._functions.read_or_begin(
             user,
             guard,
             "read_log",
@@ -259,7 +259,7 @@ class InboxStore:
 
     async def use(self, user: User, guard: Guard) -> None:
         """Pass the guard with a call that needs nothing else of the inbox."""
-        await self._functions.call(user, guard, "use")
+        await self._functions.read_or_begin(user, guard, "use")
 
     async def count_admin(self, project_id: ProjectId, allowance: Allowance) -> None:
         """Count a call with a project's API secret. Raises RateLimitedError."""
@@ -317,7 +317,7 @@ class InboxStore:
         return answers
 
     async def _write(self, user: User, guard: Guard, moment: Moment, function: str, *arguments: Argument) -> int:
-        return int(await self._functions.call(user, guard, function, *self._context(moment), *arguments))
+        return int(await self._functions.change(user, guard, function, *self._context(moment), *arguments))
 
     def _context(self, moment: Moment) -> tuple[Argument, ...]:
         return (moment.now_ms, moment.new_epoch, self._retention.events, self._retention.seconds)

@@ -70,6 +70,10 @@ class Kind(Enum):
     RETENTION = "retention"
 
 
+FREEING_KINDS = frozenset((Kind.DELETE_PROJECT, Kind.RETENTION))
+"""Jobs that only remove."""
+
+
 class ClaimLostError(Exception):
     """Another worker has taken the job over, or it is gone."""
 
@@ -158,7 +162,9 @@ class JobStore:
     ) -> None:
         """Take a job on; it will be done. Accepting it again changes nothing, but completes what was begun."""
         record = keys.job(project_id, job_id)
-        await self._client.call("create_job", record, kind.value, payload, created_ms, KEPT_SECONDS, *portions)
+        # What frees memory is taken on by a store that has none left, too.
+        function = "create_job_when_full" if kind in FREEING_KINDS else "create_job"
+        await self._client.call(function, record, kind.value, payload, created_ms, KEPT_SECONDS, *portions)
         await self._client.call("enqueue_job", keys.JOB_QUEUE, f"{project_id} {job_id}", self._now_ms())
         if listed:
             await self._client.call(

@@ -174,6 +174,8 @@ PROJECT_SUFFIXES = {
     "DELETED_PROJECTS": ":deleted",
     # string: the greatest project id, a number, that was ever given. For ever.
     "LAST_PROJECT": ":last_project",
+    # string: a random name that the store gets when it is first prepared. For ever: another one is another store.
+    "STORE_NAME": ":store_name",
     # string: how many workspaces were ever created besides the default one. For ever.
     "LAST_WORKSPACE": ":last_workspace",
     # string "1": this id of a workspace token (it follows) was revoked. Until the token would have expired.

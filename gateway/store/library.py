@@ -59,7 +59,6 @@ PLAIN_FUNCTIONS = (
     "delete_user",
     "resolve",
     "resolve_limited",
-    "find",
     "rename",
     "forget",
     "add_subscriber",
@@ -69,12 +68,10 @@ PLAIN_FUNCTIONS = (
     "renew_idempotent",
     "finish_idempotent",
     "abandon_idempotent",
-    "read_categories",
     "record_category",
     "put_content",
     "delete_content",
     "list_content",
-    "listed_contents",
     "unlist_contents",
     "claim_device",
     "settle_device",
@@ -95,6 +92,8 @@ PLAIN_FUNCTIONS = (
     "prepare_projects",
     "put_project",
     "delete_project",
+    "discard_project",
+    "check_write",
     "put_workspace",
     "revoke_workspace_token",
     "add_active",
@@ -102,6 +101,9 @@ PLAIN_FUNCTIONS = (
 )
 
 READ_FUNCTIONS = (
+    "find",
+    "read_categories",
+    "listed_contents",
     "read_content",
     "read_profile",
     "roster_size",
@@ -114,6 +116,7 @@ READ_FUNCTIONS = (
     "find_jobs",
     "read_portion",
     "read_reached",
+    "store_state",
     "find_project",
     "list_projects",
     "find_workspace",
@@ -121,32 +124,51 @@ READ_FUNCTIONS = (
 )
 """Functions without a guard that only read, so that a server out of memory can still run them."""
 
-UNCOUNTED = ("list", "get", "read_preferences", "read_subscriptions")
+UNCOUNTED = ("list", "get", "read_log", "use", "read_preferences", "read_subscriptions", "list_tokens")
 """Functions that exist as `…_uncounted` too, which write nothing: a server out of memory can still run them."""
 
+FREEING = frozenset(
+    (
+        *("trim", "delete_user", "forget", "remove_subscriber", "read_subscribers", "delete_subscriptions"),
+        *("delete_content", "unlist_contents", "remove_device", "settle_device", "release_device"),
+        *("discard_token", "discard_tokens_before", "discard_project_token", "revoke_workspace_token"),
+        *("delete_project", "discard_project", "put_project"),
+        *("enqueue_job", "claim_job", "renew_job", "release_job", "drop_job", "start_job", "save_job", "finish_job"),
+        *("abandon_idempotent", "finish_idempotent", "note_life"),
+    )
+)
+"""Functions that a server out of memory runs as well: they free memory, end access, or finish what was begun."""
+
+WHEN_FULL = ("delete", "change", "change_all", "create_job")
+"""Functions that exist as `…_when_full` too, for a server out of memory: what they add is small, or cut elsewhere."""
+
 _UNRECORDED = (
-    *("list", "get", "read_log", "use", "read_preferences", "read_subscriptions", "list_tokens"),
-    *(
-        "note_life",
-        "count_call",
-        "find",
-        "read_subscribers",
-        "read_categories",
-        "listed_contents",
-        "add_active",
-        "count_active",
-    ),
+    *UNCOUNTED,
+    *("note_life", "count_call", "read_subscribers", "add_active", "count_active", "check_write"),
 )
 """Functions that may write, but nothing that an answer to a client rests on."""
 
-RECORDING = frozenset((*USER_FUNCTIONS, *PLAIN_FUNCTIONS)) - frozenset(_UNRECORDED)
+RECORDING = frozenset(
+    (*USER_FUNCTIONS, *PLAIN_FUNCTIONS, *(f"{function}_when_full" for function in WHEN_FULL))
+) - frozenset(_UNRECORDED)
 """Functions that write what must last once it was acknowledged."""
 
 
+_WHEN_FULL = "{'allow-oom'}"
+
+
+def _writing(function: str) -> str:
+    return f"guarded({function}, true)" if function in USER_FUNCTIONS else f"whole({function})"
+
+
 _CALLBACKS = {
-    **{function: (f"guarded({function}, true)", "{}") for function in USER_FUNCTIONS},
+    **{
+        function: (_writing(function), _WHEN_FULL if function in FREEING else "{}")
+        for function in (*USER_FUNCTIONS, *PLAIN_FUNCTIONS)
+    },
     **{f"{function}_uncounted": (f"guarded({function})", "{'no-writes'}") for function in UNCOUNTED},
-    **{function: (f"whole({function})", "{}") for function in PLAIN_FUNCTIONS},
+    "read_log_uncounted": ("guarded(peek_log)", "{'no-writes'}"),
+    **{f"{function}_when_full": (_writing(function), _WHEN_FULL) for function in WHEN_FULL},
     **{function: (f"reading({function})", "{'no-writes'}") for function in READ_FUNCTIONS},
 }
 """What runs for each name, and its flags."""
@@ -176,7 +198,7 @@ def _registered(source: str) -> str:
     registrations = [
         f"redis.register_function{{function_name='{qualified(function)}', callback={callback}, flags={flags}}}"
         for function, (callback, flags) in _CALLBACKS.items()
-        if function.removesuffix("_uncounted") in defined
+        if function.removesuffix("_uncounted").removesuffix("_when_full") in defined
     ]
     return "\n".join([source, *registrations])
 

@@ -72,6 +72,12 @@ class StoreFormatError(StoreDataError):
     code = ErrorCode.STORE_FORMAT_UNKNOWN
 
 
+class StoreEmptyError(StoreUnavailableError):
+    """The store has lost what was in it, such as by FLUSHALL, or this project."""
+
+    code = ErrorCode.STORE_EMPTY
+
+
 _NO_PERMISSION = "Redis's access list does not allow a command, key or channel that the gateway needs"
 
 _BY_WORD: dict[str, tuple[type[StoreUnavailableError], str]] = {

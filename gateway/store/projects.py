@@ -18,12 +18,17 @@ from gateway.domain.retention import DEFAULT
 from gateway.domain.signing import NO_PROOF, PublicKey, secret_id
 from gateway.store import keys
 from gateway.store.client import FunctionClient
+from gateway.store.problems import StoreDataError, StoreEmptyError, StoreUnavailableError
+from gateway.store.state import StoreState, read_state
 from gateway.telemetry import log
 
 CACHE_SECONDS = 5.0
 """How long a project is remembered, while this node hears of changes; it hears of them at once."""
 
 KEYS_PER_READ = 500
+
+MOST_KNOWN = 10_000
+"""Projects of which it is remembered in which store they were."""
 
 CONTROL_PROJECT = "project"
 """First word of the control message that names the API key of a project to forget."""
@@ -138,6 +143,8 @@ class ProjectStore:
         self._unix = unix
         self._cache: dict[str, _Cached] = {}
         self._changes = 0
+        self._known: dict[str, str] = {}
+        self._store_name = ""
         self.hears_changes: Callable[[], bool] = lambda: True
         """Say whether other nodes' changes are heard here now; while they are not, nothing is remembered."""
 
@@ -147,25 +154,54 @@ class ProjectStore:
         return self._changes
 
     async def by_api_key(self, api_key: str) -> Project | None:
-        """Give the project with this key."""
+        """Give the project with this key. Raises StoreDataError for a broken one, StoreEmptyError for a lost one."""
         cached = self._cache.get(api_key)
         if cached is not None and cached.until > self._monotonic() and self.hears_changes():
             return cached.project
-        return (await self.by_api_keys([api_key]))[api_key]
+        found = (await self._read([api_key]))[api_key]
+        if isinstance(found, StoreUnavailableError):
+            raise found
+        return found
 
     async def by_api_keys(self, api_keys: Iterable[str]) -> dict[str, Project | None]:
-        """Give the projects with these keys as they are stored now."""
-        wanted = list(api_keys)
-        found: dict[str, Project | None] = {}
-        for first in range(0, len(wanted), KEYS_PER_READ):
-            some = wanted[first : first + KEYS_PER_READ]
+        """Give the projects with these keys as they are stored now, but those that are broken or lost."""
+        found = await self._read(list(api_keys))
+        return {key: project for key, project in found.items() if not isinstance(project, StoreUnavailableError)}
+
+    async def _read(self, api_keys: Sequence[str]) -> dict[str, Project | StoreUnavailableError | None]:
+        found: dict[str, Project | StoreUnavailableError | None] = {}
+        for first in range(0, len(api_keys), KEYS_PER_READ):
+            some = api_keys[first : first + KEYS_PER_READ]
             before = self._changes
-            for api_key, raw in zip(some, await self._get_many(some), strict=True):
-                found[api_key] = self._decrypt(msgspec.json.decode(raw, type=_Record)) if raw else None
+            stored = await self._get_many(some)
+            # Who asks is told apart from who asks an empty store, at the cost of a second question.
+            state = await read_state(self.client) if None in stored else None
+            for api_key, raw in zip(some, stored, strict=True):
+                found[api_key] = project = self._absent(api_key, state) if raw is None else self._present(api_key, raw)
                 # What was read before a change may be heard of after it.
-                if self._changes == before:
-                    self._remember(api_key, found[api_key])
+                if self._changes == before and not isinstance(project, StoreUnavailableError):
+                    self._remember(api_key, project)
         return found
+
+    def _present(self, api_key: str, raw: bytes) -> Project | StoreDataError:
+        try:
+            project = self._decrypt(_decoded(api_key, raw))
+        except StoreDataError as problem:
+            return problem
+        if len(self._known) < MOST_KNOWN:
+            self._known[api_key] = self._store_name
+        return project
+
+    def _absent(self, api_key: str, state: StoreState | None) -> StoreEmptyError | None:
+        """Return why a project is not there: it was lost, or there is none."""
+        if state is None:
+            return None
+        if state.is_lost:
+            return StoreEmptyError()
+        known_in = self._known.get(api_key)
+        if known_in and known_in != state.name:
+            return StoreEmptyError("The store has lost this project")
+        return None
 
     def _remember(self, api_key: str, project: Project | None) -> None:
         if len(self._cache) >= 10_000:
@@ -178,7 +214,8 @@ class ProjectStore:
 
     async def prepare(self) -> None:
         """Make sure of the default workspace, and that projects of older gateways belong to it."""
-        await self.client.call("prepare_projects", keys.PROJECTS, DEFAULT_WORKSPACE, DEFAULT_WORKSPACE_TITLE)
+        name = secrets.token_hex(8)
+        await self.client.call("prepare_projects", keys.PROJECTS, DEFAULT_WORKSPACE, DEFAULT_WORKSPACE_TITLE, name)
 
     async def audit(self) -> ProjectAudit:
         """Look at every stored project, whatever is wrong with some of them."""
@@ -270,7 +307,7 @@ class ProjectStore:
         while True:
             raw = await self._get(api_key)
             if raw is not None:
-                kept = self._decrypt(msgspec.json.decode(raw, type=_Record))
+                kept = self._decrypt(_decoded(api_key, raw))
                 if not kept.secrets:
                     raise ForeignSecretKeyError
                 return kept
@@ -337,17 +374,34 @@ class ProjectStore:
     async def by_id(self, project_id: ProjectId) -> Project | None:
         """Give a project, past the cache."""
         raw = await self.client.call("find_project", keys.PROJECTS, project_id)
-        return self._decrypt(msgspec.json.decode(raw, type=_Record)) if raw else None
+        return self._decrypt(_decoded(f"of project {project_id}", raw)) if raw else None
 
     async def of_workspace(self, workspace_id: WorkspaceId, rank: int, limit: int) -> tuple[int, list[Project]]:
         """Give how many projects a workspace has, and at most `limit` of them from `rank` on, oldest first."""
         total, *raw = await self.client.call("list_projects", keys.PROJECTS, workspace_id, rank, limit)
-        return total, [self._decrypt(msgspec.json.decode(record, type=_Record)) for record in raw]
+        return total, self._readable((f"in workspace {workspace_id}", record) for record in raw)
 
     async def all(self) -> list[Project]:
-        """Give every project."""
-        values = await self.client.command("HVALS", keys.PROJECTS)
-        return [self._decrypt(msgspec.json.decode(value, type=_Record)) for value in values]
+        """Give every project whose record can be read."""
+        stored = await self.client.command("HGETALL", keys.PROJECTS)
+        return self._readable(zip(map(_text, stored[::2]), stored[1::2], strict=True))
+
+    async def discard(self, api_key: str) -> list[ProjectId]:
+        """Remove a record whatever it holds; give the projects that were found by it, whose data is to be removed."""
+        ids = [ProjectId(_text(each)) for each in await self.client.call("discard_project", keys.PROJECTS, api_key)]
+        for project_id in ids:
+            await self._tell(api_key, f"{CONTROL_PROJECT_DELETED} {api_key} {project_id}")
+        await self._tell(api_key, f"{CONTROL_PROJECT} {api_key}")
+        self.forget_deleted_key(api_key)
+        return ids
+
+    def _readable(self, records: Iterable[tuple[str, bytes | None]]) -> list[Project]:
+        """Decode records, without those that cannot be: these are named in the log."""
+        projects = []
+        for name, raw in records:
+            with contextlib.suppress(StoreDataError):
+                projects.append(self._decrypt(_decoded(name, raw or b"")))
+        return projects
 
     async def read_item_retentions(self) -> AsyncIterator[dict[ProjectId, tuple[int | None, int | None]]]:
         """Read what every project says about the count and the age of items, some projects at a time."""
@@ -373,12 +427,23 @@ class ProjectStore:
         self._changes += 1
         self._cache.pop(api_key, None)
 
+    def forget_deleted_key(self, api_key: str) -> None:
+        """Take note that a project was deleted: it is not lost when it is not there."""
+        self.forget_cached(api_key)
+        self._known.pop(api_key, None)
+
+    async def learn_known(self, store_name: str) -> None:
+        """Take note of the projects that a store has, by its name: in another one they are lost, not deleted."""
+        self._store_name = store_name
+        cursor = b"0"
+        while len(self._known) < MOST_KNOWN:
+            cursor, names = await self.client.command("HSCAN", keys.PROJECTS, cursor, "COUNT", KEYS_PER_READ)
+            self._known |= dict.fromkeys(map(_text, names[::2]), store_name)
+            if int(cursor) == 0:
+                return
+
     async def _get(self, api_key: str) -> bytes | None:
         return (await self._get_many([api_key]))[0]
-
-    async def knows_workspaces(self) -> bool:
-        """Whether the store was ever prepared, and still has what it was told."""
-        return bool(await self.client.command("EXISTS", keys.PROJECTS + keys.PROJECT_SUFFIXES["WORKSPACES"]))
 
     async def _get_many(self, api_keys: Sequence[str]) -> list[bytes | None]:
         found: list[bytes | None] = await self.client.command("HMGET", keys.PROJECTS, *api_keys)
@@ -387,7 +452,7 @@ class ProjectStore:
     async def _change(self, api_key: str, change: Callable[[_Record], _Record]) -> Project | None:
         """Edit a record as nobody else has changed it meanwhile, so that no change undoes another. None: none such."""
         while (raw := await self._get(api_key)) is not None:
-            before = msgspec.json.decode(raw, type=_Record)
+            before = _decoded(api_key, raw)
             after = change(before)
             if after is before or await self._put(after, raw):
                 return self._decrypt(after)
@@ -449,3 +514,19 @@ class ProjectStore:
             record.item_retention_seconds,
             record.strict,
         )
+
+
+def _decoded(name: str, raw: bytes) -> _Record:
+    """Decode a record. Raises StoreDataError for one that is none, and names it in the log."""
+    try:
+        record = msgspec.json.decode(raw, type=_Record)
+        if not record.secrets or any("kid" not in jwk for jwk in record.keys):
+            raise ValueError("a secret or the name of a key is missing")
+        return record
+    except (msgspec.DecodeError, ValueError) as problem:
+        log.error("project_record_broken", api_key=name, problem=str(problem))
+        raise StoreDataError("The record of this project cannot be read", f"project {name}: {problem}") from None
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode(errors="replace")

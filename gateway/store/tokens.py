@@ -64,7 +64,7 @@ class TokenStore:
     async def page(self, owner: Owner, size: int, after: str | None, before: str | None, now: int) -> TokenPage:
         """List the tokens of an owner that have not expired: right after or before a token id, or the newest."""
         way, cursor = ("after", after) if after else ("before", before) if before else ("", "")
-        answer = await self._call(owner, "list_tokens", "list_project_tokens", now, size, way, cursor or "")
+        answer = await self._call(owner, "list_tokens_uncounted", "list_project_tokens", now, size, way, cursor or "")
         has_newer, has_older, *rows = answer
         tokens = [_token(*row) for row in zip(rows[::2], rows[1::2], strict=True)]
         return TokenPage(tokens, bool(has_newer), bool(has_older))

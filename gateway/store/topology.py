@@ -118,6 +118,12 @@ class Topology:
             return [keys.LIFE]
         return [life_key(slot) for slot, server in enumerate(self._slots) if server is node]
 
+    def key_at(self, node: Node) -> str | None:
+        """Return some key that a server answers for; None when it serves nothing."""
+        if not self.clustered:
+            return keys.LIFE
+        return next((life_key(slot) for slot, server in enumerate(self._slots) if server is node), None)
+
     def redirected(self, reply: str, asked: Node) -> Node:
         """Give the server that `MOVED slot address` or `ASK slot address` names; what has moved, has for every call."""
         kind, slot, address = reply.split(" ")[:3]

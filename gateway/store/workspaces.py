@@ -5,6 +5,8 @@ from typing import NamedTuple
 from gateway.domain.principal import DEFAULT_WORKSPACE, Workspace, WorkspaceId
 from gateway.store import keys
 from gateway.store.client import FunctionClient
+from gateway.store.problems import StoreEmptyError
+from gateway.store.state import read_state
 
 
 class Opened(NamedTuple):
@@ -23,6 +25,8 @@ class WorkspaceStore:
     async def open(self, workspace_id: WorkspaceId, token_id: str) -> Opened:
         """Give what is known of a token's workspace."""
         title, revoked = await self._client.call("find_workspace", keys.PROJECTS, workspace_id, token_id)
+        if title is None and (await read_state(self._client)).is_lost:
+            raise StoreEmptyError
         return Opened(None if title is None else Workspace(workspace_id, title.decode()), bool(revoked))
 
     async def create(self, title: str) -> Workspace:

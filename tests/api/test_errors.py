@@ -31,7 +31,7 @@ from gateway.store import keys
 from tests.api.inbox import notification
 from tests.api.tokens import bearer, claims_of, token
 from tests.api.workspaces import command, created_project, user_of, workspace_headers
-from tests.servers import ADMIN, API_KEY, Gateway, RedisServer, running_gateway, running_redis, user_headers
+from tests.servers import ADMIN, API_KEY, Gateway, RedisServer, running_gateway, running_redis, user_headers, wait_for
 
 Answer = tuple[int, Any]
 """The status and the decoded body."""
@@ -427,6 +427,18 @@ def _(bench: Bench) -> Answer:
     with bench.store.admin() as admin:
         admin.hset(keys.user(project_id, user_id), "format", "2")
     return bench.store.get(name)
+
+
+@recipe("store_empty")
+def _(bench: Bench) -> Answer:
+    with bench.store.admin() as admin:
+        while True:  # the gateway may have brought the project back before we ask
+            admin.flushall()
+            admin.execute_command("SPUBLISH", keys.CONTROL, "")  # what is remembered goes as well
+            answer = bench.store.get()
+            wait_for(bench.store.gateway.ready, "the project to be back")
+            if answer[0] != 200:
+                return answer
 
 
 @recipe("store_full")

@@ -9,14 +9,17 @@ local function read_format(keys)
 end
 
 -- KEYS  projects
--- ARGV  default workspace id, its title
--- Say of which format the store is, if it is empty, and make sure of the default workspace.
+-- ARGV  default workspace id, its title, what the store is to be called if it has no name yet
+-- Say of which format the store is, if it is empty, give it a name, and make sure of the default workspace.
 local function prepare_projects(keys, args)
   local projects, format = keys[1], read_format(keys)
   if format ~= '' and format ~= FORMAT then fail_by_format('the store', format) end
   if format == '' then
     call('SET', projects .. STORE_FORMAT, FORMAT)
     note(function() try('DEL', projects .. STORE_FORMAT) end)
+  end
+  if call('SET', projects .. STORE_NAME, args[3], 'NX') then
+    note(function() try('DEL', projects .. STORE_NAME) end)
   end
   return call('HSETNX', projects .. WORKSPACES, args[1], args[2])
 end
@@ -50,6 +53,43 @@ local function delete_project(keys, args)
 end
 
 -- KEYS  projects
+-- ARGV  api_key
+-- Remove a record whatever it holds. The projects that were found by it are noted as deleted, as `delete_project` does.
+-- ->    the ids of these
+local function discard_project(keys, args)
+  local projects, api_key, ids = keys[1], args[1], {}
+  local flat = call('HGETALL', projects .. PROJECT_IDS)
+  local workspaces = call('HKEYS', projects .. WORKSPACES)
+  for i = 1, #flat, 2 do
+    if flat[i + 1] == api_key then
+      local id, home = flat[i], workspaces[1]
+      for _, workspace in ipairs(workspaces) do
+        if call('ZSCORE', projects .. WORKSPACE_PROJECTS .. workspace, id) then
+          home = workspace
+          remove_members(projects .. WORKSPACE_PROJECTS .. workspace, { id })
+        end
+      end
+      set_fields(projects .. DELETED_PROJECTS, { id, home or '' })
+      remove_fields(projects .. PROJECT_IDS, { id })
+      ids[#ids + 1] = id
+    end
+  end
+  call('HDEL', projects, api_key)
+  return ids
+end
+
+-- KEYS  projects
+-- ->    the store's name ("" when nobody has prepared it, or it was emptied), how many projects have a record, and how
+--       many should have
+local function store_state(keys)
+  return {
+    call('GET', keys[1] .. STORE_NAME) or '',
+    call('HLEN', keys[1]),
+    call('HLEN', keys[1] .. PROJECT_IDS),
+  }
+end
+
+-- KEYS  projects
 -- ARGV  project id
 -- ->    the record, or false
 local function find_project(keys, args)
@@ -65,8 +105,9 @@ local function list_projects(keys, args)
   local result = { call('ZCARD', index) }
   local ids = call('ZRANGE', index, args[2], args[2] + args[3] - 1)
   if #ids == 0 then return result end
-  local api_keys = call('HMGET', projects .. PROJECT_IDS, unpack(ids))
-  for i, record in ipairs(call('HMGET', projects, unpack(api_keys))) do result[i + 1] = record end
+  for i, api_key in ipairs(call('HMGET', projects .. PROJECT_IDS, unpack(ids))) do
+    result[i + 1] = api_key and call('HGET', projects, api_key)
+  end
   return result
 end
 
@@ -113,4 +154,10 @@ end
 -- ->    how many, more or less 0.81 %
 local function count_active(keys)
   return call('PFCOUNT', keys[1])
+end
+
+-- KEYS  any
+-- ->    1, where the server takes writes; elsewhere it refuses to run this, because it is not said to be without
+local function check_write()
+  return 1
 end

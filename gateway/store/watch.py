@@ -1,0 +1,116 @@
+"""Looks all the time whether the store takes writes and still has its projects: for `/readyz`, the log and a metric.
+
+`/healthz` says that a process runs, the pub/sub link that events are heard. That writes are refused, because memory or
+disk are full or somebody may not, is seen by neither; nor that a store answers in good order but was emptied. So every
+worker calls a function that a server refuses wherever it would refuse a write, and reads the store's name, once a
+second.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+from gateway.domain.errors import ErrorCode
+from gateway.store.client import FunctionClient
+from gateway.store.problems import StoreEmptyError, StoreUnavailableError
+from gateway.store.state import read_state
+from gateway.tasks import Outage
+from gateway.telemetry import STORE_PROBLEM
+
+LOOK_SECONDS = 1.0
+
+_CAUSES = (
+    ErrorCode.REDIS_UNAVAILABLE,
+    ErrorCode.STORE_REFUSED,
+    ErrorCode.STORE_READ_ONLY,
+    ErrorCode.STORE_DATA_BROKEN,
+    ErrorCode.STORE_EMPTY,
+    ErrorCode.STORE_FULL,
+)
+
+
+async def _nothing() -> None:
+    pass
+
+
+async def _nothing_about(store_name: str) -> None:
+    pass
+
+
+class StoreWatch:
+    """What is wrong with the store now. `run` must be running.
+
+    `on_empty` is awaited while the store has lost its projects, and may bring some back; `on_known_store` with the name
+    of a store that is seen for the first time; `on_other_store` when another store, or an emptied one that was prepared
+    anew, stands in place of the one that was there.
+    """
+
+    def __init__(self, client: FunctionClient):
+        self._client = client
+        self.problem: StoreUnavailableError | None = None
+        self.store_name = ""
+        self.on_empty: Callable[[], Awaitable[None]] = _nothing
+        self.on_known_store: Callable[[str], Awaitable[None]] = _nothing_about
+        self.on_other_store: Callable[[], Awaitable[None]] = _nothing
+        self._outages = {code: Outage("store_failed", "store_recovered", cause=code.kind.code) for code in _CAUSES}
+        for code in _CAUSES:
+            STORE_PROBLEM.labels(code.kind.code).set(0)
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_SECONDS * random.uniform(0.8, 1.2))
+
+    async def look(self) -> None:
+        """Look once."""
+        try:
+            await self._check_writes()
+            await self._check_name()
+        except StoreUnavailableError as problem:
+            self._found(problem)
+            if isinstance(problem, StoreEmptyError):
+                await self.on_empty()
+        else:
+            self._found(None)
+
+    async def _check_writes(self) -> None:
+        topology = self._client.topology
+        if not topology.nodes:
+            await self._client.load()  # of a cluster whose map was never read
+        places = [key for key in map(topology.key_at, topology.nodes) if key is not None]
+        answers = await asyncio.gather(
+            *(self._client.call("check_write", key) for key in places), return_exceptions=True
+        )
+        problems = [answer for answer in answers if isinstance(answer, StoreUnavailableError)]
+        for answer in answers:
+            if isinstance(answer, BaseException) and not isinstance(answer, StoreUnavailableError):
+                raise answer
+        # A part of a cluster that is down leaves the others; one that refuses says something about all.
+        refusing = [problem for problem in problems if problem.answered]
+        if refusing or (problems and len(problems) == len(places)):
+            raise (refusing or problems)[0]
+
+    async def _check_name(self) -> None:
+        state = await read_state(self._client)
+        if state.is_lost:
+            detail = f"the store has {state.projects} projects of {state.known}, and {'a' if state.name else 'no'} name"
+            raise StoreEmptyError(detail=detail, answered=True)
+        before = self.store_name
+        if before != state.name:
+            await self.on_known_store(state.name)
+            self.store_name = state.name
+        # One that is back from a backup may lack what was told already.
+        if before and (before != state.name or isinstance(self.problem, StoreEmptyError)):
+            await self.on_other_store()
+
+    def _found(self, problem: StoreUnavailableError | None) -> None:
+        self.problem = problem
+        for code, outage in self._outages.items():
+            if problem is not None and problem.code is code:
+                if not outage.lasts:
+                    STORE_PROBLEM.labels(code.kind.code).set(1)
+                outage.begin(problem)
+            elif outage.lasts:
+                STORE_PROBLEM.labels(code.kind.code).set(0)
+                outage.end()

@@ -1,0 +1,337 @@
+"""A store that refuses, is full, or was emptied: the cause is said, nothing ends for good, and all heals by itself."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from gateway.store import keys
+from tests.live.clients import (
+    TRANSPORTS,
+    Ended,
+    LiveClient,
+    ResumingInbox,
+    items,
+    open_inbox,
+    position,
+    resuming,
+    send,
+)
+from tests.servers import ADMIN, API_KEY, Gateway, RedisServer, running_gateway, running_redis, user_headers, wait_for
+
+HEALED_SECONDS = 20.0
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with running_redis("valkey", tmp_path_factory.mktemp("r")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory, server: RedisServer) -> Iterator[Gateway]:
+    """A gateway with two workers on that server."""
+    with running_gateway(
+        tmp_path_factory.mktemp("t") / "data",
+        INBOX_REDIS_URL=server.url,
+        INBOX_REDIS_TIMEOUT_SECONDS="1",
+        INBOX_SECRET_KEY="test",
+        INBOX_WORKERS="2",
+    ) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def admin(server: RedisServer, gateway: Gateway) -> Iterator[redis.Redis]:
+    """A connection that goes on whatever is refused to others, and mends everything in the end."""
+    with redis.Redis(port=server.port) as admin:
+        admin.execute_command("ACL", "SETUSER", "mender", "on", "nopass", "+@all", "~*", "&*")
+        admin.execute_command("AUTH", "mender", "")
+        try:
+            yield admin
+        finally:
+            mend(admin)
+            wait_for(lambda: all_ready(gateway), "the gateway to be ready again", HEALED_SECONDS)
+
+
+def mend(admin: redis.Redis) -> None:
+    admin.execute_command("ACL", "SETUSER", "default", "on", "nopass", "+@all", "~*", "&*")
+    admin.config_set("maxmemory", "0")
+    admin.config_set("min-replicas-to-write", "0")
+
+
+def all_ready(gateway: Gateway) -> bool:
+    """Whether all workers are: each connection may be another's."""
+    return all(gateway.ready() for _ in range(6))
+
+
+def reasons(gateway: Gateway) -> set[str]:
+    """Ask for readiness some times; give the reasons against it, "" for none."""
+    found = set()
+    for _ in range(6):
+        answer = httpx.get(f"{gateway.url}/readyz", timeout=5)
+        found.add(answer.json().get("reason", "") if answer.status_code == 503 else "")
+    return found
+
+
+def logged(gateway: Gateway, event: str) -> list[dict[str, Any]]:
+    """Give the lines of an event."""
+    lines = [json.loads(line) for line in gateway.log.splitlines() if line.startswith("{")]
+    return [line for line in lines if line.get("event") == event]
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(HEALED_SECONDS):
+        while not await asyncio.to_thread(condition):
+            await asyncio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def client_of(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=gateway.url, timeout=15) as http:
+        yield http
+
+
+def password_changed(admin: redis.Redis) -> None:
+    admin.execute_command("ACL", "SETUSER", "default", "resetpass", ">other")
+    admin.execute_command("CLIENT", "KILL", "SKIPME", "yes")
+
+
+def functions_forbidden(admin: redis.Redis) -> None:
+    admin.execute_command("ACL", "SETUSER", "default", "-fcall", "-fcall_ro")
+
+
+def publishing_forbidden(admin: redis.Redis) -> None:
+    admin.execute_command("ACL", "SETUSER", "default", "-spublish")
+
+
+def keys_forbidden(admin: redis.Redis) -> None:
+    admin.execute_command("ACL", "SETUSER", "default", "resetkeys")
+
+
+def everything_forbidden(admin: redis.Redis) -> None:
+    admin.execute_command("ACL", "SETUSER", "default", "nocommands")
+    admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+
+
+@pytest.mark.parametrize(
+    "strike", [password_changed, functions_forbidden, publishing_forbidden, keys_forbidden, everything_forbidden]
+)
+async def test_a_store_that_refuses_is_said_so_and_everything_goes_on_when_it_lets_us_in_again(
+    gateway: Gateway, admin: redis.Redis, user: str, strike: Callable[[redis.Redis], None]
+) -> None:
+    workers = gateway.children("worker")
+    async with client_of(gateway) as http, contextlib.AsyncExitStack() as stack:
+        inboxes = [ResumingInbox(transport, gateway, user) for transport in TRANSPORTS]
+        await stack.enter_async_context(resuming(*inboxes))
+        strike(admin)
+        await until(lambda: reasons(gateway) <= {"store_refused", "redis_unavailable"})
+        async with asyncio.timeout(HEALED_SECONDS):
+            refused = await http.post("/notifications", headers=ADMIN, json=notification(user))
+            while refused.status_code == 201:  # nothing of what a write needs is refused yet, or at all
+                if strike is publishing_forbidden:
+                    break
+                refused = await http.post("/notifications", headers=ADMIN, json=notification(user))
+        if strike is not publishing_forbidden:
+            assert refused.status_code == 503
+            assert refused.headers["Retry-After"]
+            (problem,) = refused.json()["errors"]
+            assert problem["code"] in ("store_refused", "redis_unavailable")
+            assert "other" not in problem["message"]
+        listed = await http.get("/notifications", headers=user_headers(user))
+        assert listed.status_code in (200, 503)
+        await asyncio.sleep(3)
+        mend(admin)
+        await until(lambda: all_ready(gateway))
+        await send(http, user)
+        last = await position(http, user)
+        for inbox in inboxes:
+            await inbox.caught_up(last)
+            assert all(goodbye["code"] < 4500 for goodbye in inbox.goodbyes)
+    assert gateway.children("worker") == workers
+
+
+def notification(user: str) -> dict[str, Any]:
+    return {"notification": {"title": "Hello", "recipients": [{"external_id": user}]}}
+
+
+@pytest.fixture
+async def live(gateway: Gateway, user: str) -> AsyncIterator[list[LiveClient]]:
+    async with contextlib.AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(open_inbox(transport, gateway, user)) for transport in TRANSPORTS]
+
+
+async def test_a_full_store_is_read_and_emptied_and_says_so(
+    gateway: Gateway, admin: redis.Redis, user: str, live: list[LiveClient]
+) -> None:
+    async with client_of(gateway) as http:
+        ids = [await send(http, user) for _ in range(3)]
+        for client in live:
+            await client.events(3)
+        await http.post("/notifications", headers=ADMIN, json=notification(f"{user}-2"))
+        failed, recovered = len(logged(gateway, "store_failed")), len(logged(gateway, "store_recovered"))
+        admin.config_set("maxmemory", "1")
+        admin.execute_command("SPUBLISH", keys.CONTROL, "")  # forget who is who
+        refused = await http.post("/notifications", headers=ADMIN, json=notification(user))
+        assert (refused.status_code, refused.json()["errors"][0]["code"]) == (507, "store_full")
+        assert refused.headers["Retry-After"]
+        assert (
+            await http.post("/users", headers=ADMIN, json={"user": {"external_id": f"{user}-3"}})
+        ).status_code == 507
+        assert [item["id"] for item in await items(http, user)] == ids[::-1]
+        for path in ("/config", "/notification_preferences", "/realtime/events", f"/notifications/{ids[0]}"):
+            assert (await http.get(path, headers=user_headers(user))).status_code == 200, path
+        for method, path in (
+            ("POST", f"/notifications/{ids[0]}/read"),
+            ("POST", "/notifications/seen"),
+            ("DELETE", f"/notifications/{ids[1]}"),
+        ):
+            assert (await http.request(method, path, headers=user_headers(user))).status_code == 204, path
+        for client in live:
+            assert [event["name"] for event in await client.events(3)] == [
+                "notifications/read",
+                "notifications/seen/all",
+                "notifications/delete",
+            ]
+        for transport in TRANSPORTS:
+            async with open_inbox(transport, gateway, user) as late:
+                assert late.ready["unread_count"] == 1
+        assert (await http.delete(f"/users/external_id:{user}-2", headers=ADMIN)).status_code == 204
+        await until(lambda: reasons(gateway) == {"store_full"})
+        assert 'inbox_store_problem{cause="store_full"' in (await http.get("/metrics")).text
+        admin.config_set("maxmemory", "0")
+        await until(lambda: reasons(gateway) == {""})
+        await send(http, user)
+        for client in live:
+            await client.event()
+    await until(lambda: len(logged(gateway, "store_recovered")) == recovered + 2)  # of each worker one
+    assert len(logged(gateway, "store_failed")) == failed + 2
+
+
+async def test_a_store_without_replicas_is_read(gateway: Gateway, admin: redis.Redis, user: str) -> None:
+    async with client_of(gateway) as http:
+        sent = await send(http, user)
+        admin.config_set("min-replicas-to-write", "1")
+        refused = await http.post("/notifications", headers=ADMIN, json=notification(user))
+        assert (refused.status_code, refused.json()["errors"][0]["code"]) == (503, "store_read_only")
+        assert [item["id"] for item in await items(http, user)] == [sent]
+        await until(lambda: reasons(gateway) == {"store_read_only"})
+
+
+@pytest.mark.parametrize("key", [keys.JOB_QUEUE, keys.PROJECTS, keys.LIFE])
+async def test_a_key_of_a_wrong_type_ends_no_worker(gateway: Gateway, admin: redis.Redis, user: str, key: str) -> None:
+    workers = gateway.children("worker")
+    async with client_of(gateway) as http:
+        await send(http, user)
+        aside = f"{key}:aside"
+        existed = bool(admin.exists(key))
+        if existed:
+            admin.rename(key, aside)
+        admin.lpush(key, "nothing that anybody put here")
+        try:
+            admin.execute_command("SPUBLISH", keys.CONTROL, "")
+            await asyncio.sleep(3)
+            answer = await http.post("/notifications", headers=ADMIN, json=notification(user))
+            assert answer.status_code in (201, 503), answer.text
+            if key == keys.PROJECTS:
+                assert answer.json()["errors"][0]["code"] == "store_data_broken"
+                assert reasons(gateway) == {"store_data_broken"}
+        finally:
+            admin.delete(key)
+            if existed:
+                admin.rename(aside, key)
+        await until(lambda: all_ready(gateway))
+        await send(http, user)
+    assert gateway.children("worker") == workers
+
+
+async def until_let_in(gateway: Gateway, transport: str, user: str, goodbyes: list[int]) -> LiveClient:
+    """Come back until the gateway lets the user in, and collect the codes of the refusals."""
+    async with asyncio.timeout(HEALED_SECONDS):
+        while True:
+            try:
+                async with open_inbox(transport, gateway, user) as client:
+                    return client
+            except Ended as refused:
+                goodbyes.append(refused.args[0]["code"])
+            await asyncio.sleep(0.02)
+
+
+async def test_an_emptied_store_is_not_ready_and_tells_nobody_to_stay_away(
+    gateway: Gateway, admin: redis.Redis, user: str, live: list[LiveClient]
+) -> None:
+    goodbyes: list[int] = []
+    async with client_of(gateway) as http:
+        await send(http, user)
+        for client in live:
+            await client.event()
+        replaced = len(logged(gateway, "store_replaced"))
+        admin.flushall()
+        admin.execute_command("SPUBLISH", keys.CONTROL, "")
+        for transport in TRANSPORTS:
+            await until_let_in(gateway, transport, user, goodbyes)
+        statuses = set()
+        async with asyncio.timeout(HEALED_SECONDS):
+            while 201 not in statuses:
+                answer = await http.post("/notifications", headers=ADMIN, json=notification(user))
+                statuses.add(answer.status_code)
+                if answer.status_code != 201:
+                    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (503, "store_empty")
+                    assert answer.headers["Retry-After"]
+        await until(lambda: all_ready(gateway))
+        # Who was connected is told that everything is different, and to come back.
+        for client in live:
+            messages = await client.rest()
+            assert "reset" in [message["type"] for message in messages]
+            goodbyes.append(messages[-1]["code"])
+        assert {code // 500 for code in goodbyes} == {8}, goodbyes
+        async with open_inbox("websocket", gateway, user) as back:
+            await send(http, user)
+            await back.event()
+        wrong = {**user_headers(user), "X-MAGICBELL-API-KEY": "wrong"}
+        assert (await http.get("/notifications", headers=wrong)).status_code == 401
+    assert len(logged(gateway, "store_replaced")) > replaced
+
+
+async def statuses_of(gateway: Gateway, headers: dict[str, str], user: str) -> set[tuple[int, str]]:
+    """Send some times, on connections of their own, which are those of all workers; give status and code."""
+    found = set()
+    for _ in range(6):
+        async with client_of(gateway) as http:
+            answer = await http.post("/notifications", headers=headers, json=notification(user))
+        found.add((answer.status_code, answer.json()["errors"][0]["code"] if answer.is_error else ""))
+    return found
+
+
+async def test_a_project_that_the_store_has_lost_is_not_refused_for_good(
+    gateway: Gateway, admin: redis.Redis, user: str
+) -> None:
+    headers = {**ADMIN, "X-MAGICBELL-API-KEY": "other-key"}
+    record = json.loads(str(admin.hget(keys.PROJECTS, API_KEY), "utf-8"))  # type: ignore[arg-type] # no awaitable here
+    admin.hset(keys.PROJECTS, "other-key", json.dumps({**record, "id": "77", "api_key": "other-key"}))
+    while await statuses_of(gateway, headers, user) != {(201, "")}:
+        await asyncio.sleep(0.1)  # it was asked for before
+    restored = len(logged(gateway, "projects_restored"))
+    admin.flushall()
+    await until(lambda: len(logged(gateway, "projects_restored")) > restored)
+    await until(lambda: all_ready(gateway))
+    assert (503, "store_empty") in await statuses_of(gateway, headers, user)
+    assert await statuses_of(gateway, ADMIN, user) == {(201, "")}
+    assert await statuses_of(gateway, {**ADMIN, "X-MAGICBELL-API-KEY": "wrong"}, user) == {(401, "incorrect_api_key")}
+
+
+async def test_one_garbage_project_concerns_that_project_only(gateway: Gateway, admin: redis.Redis, user: str) -> None:
+    async with client_of(gateway) as http:
+        admin.hset(keys.PROJECTS, "garbage-key", b"\xff no record")
+        answer = await http.post(
+            "/notifications", headers={**ADMIN, "X-MAGICBELL-API-KEY": "garbage-key"}, json=notification(user)
+        )
+        assert (answer.status_code, answer.json()["errors"][0]["code"]) == (503, "store_data_broken")
+        assert "garbage-key" in [line["api_key"] for line in logged(gateway, "project_record_broken")]
+        await send(http, user)
+    admin.hdel(keys.PROJECTS, "garbage-key")
