@@ -91,10 +91,13 @@ class Directory:
             return known
         names = (identity.external_id or "", identity.email or "", str(uuid4()))
         origin = origin_of(address()) if limits.per_address else ""
-        rows = await self._client.call("resolve_limited", keys.directory(project_id), origin, *limits, *names)
-        if rows[0] == -2:
-            raise TooManyNewUsersError(rows[1], bool(rows[2]))
-        user = decode_user(project_id, rows[0])
+        try:
+            rows = await self._client.call("resolve_limited", keys.directory(project_id), origin, *limits, *names)
+            if rows[0] == -2:
+                raise TooManyNewUsersError(rows[1], bool(rows[2]))
+            user = decode_user(project_id, rows[0])
+        except StoreWritesRefusedError as problem:
+            (user,) = await self._known(project_id, [identity], problem)
         self._remember(user, now)
         return user
 
@@ -183,17 +186,22 @@ class Directory:
     ) -> list[User]:
         try:
             return await self._ask(project_id, identities, indexes)
-        except StoreWritesRefusedError:
-            # Who is known already can go on; only new users and new names would have to be written.
-            names = [(f"x:{each.external_id}" if each.external_id else f"e:{each.email}") for each in identities]
-            rows = await self._client.call_many([("find", keys.directory(project_id), (name,)) for name in names])
-            users = [decode_user(project_id, row) for row in rows if row is not None]
-            if len(users) < len(identities):
-                raise
-            for user, each in zip(users, identities, strict=True):
-                if each.external_id not in (None, user.external_id) or each.email not in (None, user.email):
-                    raise
-            return users
+        except StoreWritesRefusedError as problem:
+            return await self._known(project_id, identities, problem)
+
+    async def _known(
+        self, project_id: ProjectId, identities: Sequence[Identity], problem: StoreWritesRefusedError
+    ) -> list[User]:
+        """Give the users of a store that takes no writes. Raises the problem if one is new, or has a new name."""
+        names = [f"x:{each.external_id}" if each.external_id else f"e:{each.email}" for each in identities]
+        rows = await self._client.call_many([("find", keys.directory(project_id), (name,)) for name in names])
+        users = [decode_user(project_id, row) for row in rows if row is not None]
+        if len(users) < len(identities):
+            raise problem
+        for user, each in zip(users, identities, strict=True):
+            if each.external_id not in (None, user.external_id) or each.email not in (None, user.email):
+                raise problem
+        return users
 
     async def _ask(
         self,
