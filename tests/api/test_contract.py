@@ -319,7 +319,9 @@ def test_a_bad_parameter_is_told_in_the_contracts_words_and_without_a_code(
     caller: Caller, root: str, value: Json, message: str
 ) -> None:
     answer = caller.call("POST", f"/{root}s", BACKEND, {root: value})
-    assert (answer.status_code, answer.json()) == (422, {"errors": [{"message": message}]})
+    (problem,) = answer.json()["errors"]
+    assert (answer.status_code, problem["message"]) == (422, message)
+    assert problem.keys() <= {"message", "suggestion"}
 
 
 def test_every_failing_parameter_has_an_entry(caller: Caller) -> None:

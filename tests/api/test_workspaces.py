@@ -133,7 +133,7 @@ def test_a_name_cannot_be_taken_away(client: httpx.Client, gateway: Gateway) -> 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_an_unknown_project_is_not_found(client: httpx.Client, method: str) -> None:
-    answer = client.request(method, f"{PROJECTS}/42", json={"project": {}} if method == "PUT" else None)
+    answer = client.request(method, f"{PROJECTS}/4200000", json={"project": {}} if method == "PUT" else None)
     assert (answer.status_code, code(answer)) == (404, "not_found")
 
 
