@@ -106,6 +106,7 @@ _BY_WORD: dict[str, tuple[type[StoreUnavailableError], str]] = {
 
 _BY_TEXT: tuple[tuple[str, type[StoreUnavailableError], str], ...] = (
     ("max number of clients", StoreUnavailableError, "Redis takes no more connections"),
+    ("ACL failure in script", StoreRefusedError, _NO_PERMISSION),
     ("can't run this command", StoreRefusedError, _NO_PERMISSION),
     ("can't access at least one of the keys", StoreRefusedError, _NO_PERMISSION),
     ("can't publish to the channel", StoreRefusedError, _NO_PERMISSION),

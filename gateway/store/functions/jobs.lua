@@ -30,7 +30,9 @@ end
 -- ->    how many jobs wait to be claimed, or -1 when this one is held by another claim
 local function renew_job(keys, args)
   if call('HGET', keys[1] .. CLAIMS, args[1]) ~= args[2] then return -1 end
+  local step = members_kept(keys[1], { args[1] })
   call('ZADD', keys[1], 'XX', integer(tonumber(args[3]) + tonumber(args[4])), args[1])
+  note(step)
   return call('ZCOUNT', keys[1], '-inf', args[3])
 end
 

@@ -30,7 +30,8 @@ local function run_whole(work, keys, args, record)
   if done then return result end
   for i = noted, 1, -1 do pcall(undo[i]) end
   noted = 0
-  error(result)
+  local text = type(result) == 'table' and result.err or tostring(result) -- Redis's own pcall gives a text
+  error({ err = text:match('^%u+ ') and text or 'ERR ' .. text })
 end
 
 -- Do something that may as well be left out: when it fails, what it wrote since it began its last fact is taken back.

@@ -1,0 +1,423 @@
+"""All or nothing: each function fails at each of its commands, and what it wrote by then is taken back.
+
+A story calls every function of the library. Before a call does its work it is made to fail at its first command, then
+at its second, and so on: after each of them everything is as it was, or, of the functions in COMPLETED, a repetition
+ends as if nothing had happened.
+"""
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from gateway.domain.guard import Allowance, RateKind
+from gateway.domain.notification import BulkCommand, Command, Filter
+from gateway.domain.preferences import Channel, Status
+from gateway.domain.principal import Identity, ProjectId, User
+from gateway.domain.retention import ItemRetention
+from gateway.store import devices, jobs, keys, library, tokens
+from gateway.store.activity import ActiveUsers
+from gateway.store.client import Call
+from gateway.store.contents import Content, ContentStore
+from gateway.store.devices import Device, DeviceStore
+from gateway.store.directory import Directory, IdempotencyStore
+from gateway.store.inbox import Delivery, InboxStore, Moment, Outcome, Retention
+from gateway.store.jobs import JobQueue, JobStore, Kind, Step
+from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore
+from gateway.store.problems import StoreDataError, StoreRefusedError, StoreUnavailableError
+from gateway.store.projects import ProjectChange, ProjectStore
+from gateway.store.tokens import Token, TokenStore
+from gateway.store.workspaces import WorkspaceStore
+from tests.servers import SERVER_BINARIES, RedisServer, running_redis
+from tests.store.conftest import InspectedClient, new_user
+
+COMPLETED = {
+    "delete_user": "it is deleted, and the nodes hear of it when it is repeated",
+    "discard_token": "it is discarded, and the nodes hear of it when it is repeated",
+    "discard_tokens_before": "they are discarded, and the nodes hear of it when it is repeated",
+    "list_job": "it is listed, and old jobs go when it is repeated",
+    "add_active": "they are counted, and the key gets its end when it is repeated",
+    "trim": "some items are gone, each with its event, and others go when it is repeated",
+}
+"""Functions of which something may stay, and what a repetition does."""
+
+WRITING = {*library.USER_FUNCTIONS, *library.PLAIN_FUNCTIONS} - {"note_life", "count_call", *library.UNCOUNTED}
+"""All that may write: the servers hold the others to that themselves. (A life is one command; a use stays counted.)"""
+
+APPENDING = ("create", "change", "change_all", "delete", "trim", "set_preferences")
+
+TRIES_OF_ONE = 3
+"""How many calls of the same function are made to fail."""
+
+_BEGIN_CALL = """local function begin_call()
+  if not call then call, try = redis.call, redis.pcall end
+end"""
+
+_FAILING_BEGIN_CALL = """local fail_at, commands, failed = 0, 0, 0
+local function begin_call()
+  commands, failed = 0, 0
+  call, try = function(...)
+    commands = commands + 1
+    if commands == fail_at then
+      failed = 1
+      error({ err = 'ERR a failure on purpose' })
+    end
+    return redis.call(...)
+  end, redis.pcall
+end
+redis.register_function('fail_at', function(keys, args) fail_at = tonumber(args[1]) return failed end)"""
+
+State = Mapping[bytes, tuple[str, Any, bool]]
+
+
+class FailingClient(InspectedClient):
+    """A client that makes the functions fail before it lets them do their work."""
+
+    def __init__(self, server: RedisServer):
+        super().__init__(server.url)
+        self.armed = False
+        self.failures: Counter[str] = Counter()
+        """How often each function failed."""
+        self._tried: Counter[str] = Counter()
+
+    async def call_many(self, calls: Sequence[Call]) -> list[Any]:
+        """Run some functions, one after another."""
+        return [await self._call_one(call) for call in calls]
+
+    async def _call_one(self, call: Call) -> Any:
+        function = call[0]
+        self._tried[function] += self.armed
+        if self.armed and function in WRITING and self._tried[function] <= TRIES_OF_ONE:
+            return await self._fail_everywhere(function, call)
+        return (await super().call_many([call]))[0]
+
+    async def _fail_everywhere(self, function: str, call: Call) -> Any:
+        """Have a call fail at each of its commands, then let it do its work; give its answer."""
+        before = await self._digest()
+        saved = await self._save() if function in COMPLETED or function in APPENDING else []
+        for command in itertools.count(1):
+            await self.redis.execute_command("FCALL", "fail_at", 0, command)
+            try:
+                answer = (await super().call_many([call]))[0]
+                refused = False
+            except StoreUnavailableError:
+                refused = True
+            if not await self.redis.execute_command("FCALL", "fail_at", 0, 0):
+                return answer
+            self.failures[function] += 1
+            if await self._digest() == before:
+                continue  # so a repetition does as this call would have done
+            if refused:
+                assert function in COMPLETED, f"{function}, command {command}"
+                await super().call_many([call])
+                repeated = await self.state()
+                await self._restore(saved)
+                await super().call_many([call])
+                assert await self.state() == repeated, f"{function}, command {command}"
+            else:
+                assert function in APPENDING, f"{function}, command {command}"  # its log is trimmed another time
+            await self._restore(saved)
+        raise AssertionError("unreachable")
+
+    async def _digest(self) -> bytes:
+        """Two servers with the same digest hold the same, and the same of it expires."""
+        found: bytes = await self.redis.execute_command("DEBUG", "DIGEST")
+        return found
+
+    async def state(self) -> State:
+        """All that is stored, but for what goes by the clock."""
+        names = sorted(map(_bytes, await self.redis.keys("*")))
+        async with self.redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.type(name)
+                pipe.ttl(name)
+            answers = await pipe.execute()
+            types = [kind.decode() for kind in answers[::2]]
+            for name, kind in zip(names, types, strict=True):
+                _READ[kind](pipe, name)
+            values = await pipe.execute()
+        return {
+            name: (kind, _timeless(name, value), ttl > 0)
+            for name, kind, value, ttl in zip(names, types, values, answers[1::2], strict=True)
+        }
+
+    async def _save(self) -> list[tuple[bytes, int, bytes]]:
+        names = [_bytes(name) for name in await self.redis.keys("*")]
+        async with self.redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.pttl(name)
+                pipe.dump(name)
+            answers = await pipe.execute()
+        return [(name, max(0, ttl), value) for name, ttl, value in zip(names, answers[::2], answers[1::2], strict=True)]
+
+    async def _restore(self, saved: list[tuple[bytes, int, bytes]]) -> None:
+        async with self.redis.pipeline(transaction=False) as pipe:
+            pipe.flushall()
+            for name, ttl, value in saved:
+                pipe.restore(name, ttl, value)
+            await pipe.execute()
+
+
+_READ: dict[str, Callable[[Any, bytes], Any]] = {
+    "hash": lambda pipe, name: pipe.hgetall(name),
+    "zset": lambda pipe, name: pipe.zrange(name, 0, -1, withscores=True),
+    "set": lambda pipe, name: pipe.smembers(name),
+    "list": lambda pipe, name: pipe.lrange(name, 0, -1),
+    "string": lambda pipe, name: pipe.get(name),
+    "stream": lambda pipe, name: pipe.xrange(name),
+}
+
+
+def _bytes(name: str | bytes) -> bytes:
+    assert isinstance(name, bytes), "nothing is decoded"
+    return name
+
+
+def _timeless(name: bytes, value: Any) -> Any:
+    """What is stored, without the times that the server's clock gave."""
+    if isinstance(value, dict):
+        return {field: one for field, one in value.items() if field not in (b"lease_ms", b"settled_until")}
+    if name.endswith(b":gone"):
+        return [member for member, _ in value]
+    return value
+
+
+@pytest.fixture(scope="module", params=["valkey", "redis"])
+def own_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A server that nobody else stores anything in."""
+    if SERVER_BINARIES[request.param] is None:
+        pytest.skip("redis-server is not installed")
+    with running_redis(
+        request.param, tmp_path_factory.mktemp(request.param), "--enable-debug-command", "yes"
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+async def client(own_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FailingClient]:
+    """A client of a library whose commands can be made to fail."""
+    assert _BEGIN_CALL in library.CODE
+    code = library.CODE.replace(_BEGIN_CALL, _FAILING_BEGIN_CALL).replace(library.NAME, "failing")
+    monkeypatch.setattr(library, "NAME", "failing")
+    monkeypatch.setattr(library, "CODE", code)
+    client = FailingClient(own_server)
+    await client.redis.flushall()
+    await client.load()
+    yield client
+    await client.aclose()
+
+
+def fields(category: str, topic: str) -> dict[str, Any]:
+    rest = {"content": None, "action_url": None, "custom_attributes": None}
+    return {"title": "t", "category": category, "topic": topic, **rest}
+
+
+def moment() -> Moment:
+    return Moment(int(time.time() * 1000), uuid4().hex[:8])
+
+
+async def tell(client: FailingClient) -> None:
+    """Call every function, most of them in several situations."""
+    contents = ContentStore(client)
+    inboxes = InboxStore(client, Retention(1000, 1000), contents)
+    projects, workspaces = ProjectStore(client, "secret"), WorkspaceStore(client)
+    await projects.prepare()
+    workspace = await workspaces.create("A workspace")
+    await workspaces.rename(workspace.id, "Another name")
+    await workspaces.revoke_token("id", 60)
+    project = await projects.create("A project", hmac_enabled=True)
+    doomed = await projects.create("Another", hmac_enabled=True)
+    await projects.update(project.api_key, ProjectChange(name="Renamed"))
+    await projects.delete(doomed)
+
+    users = await tell_of_the_directory(client, project.id)
+    ada, ben = users
+    await tell_of_inboxes(client, inboxes, contents, ada, ben)
+    await tell_of_wishes(client, ada)
+    await tell_of_devices_and_tokens(client, ada, ben)
+    await tell_of_jobs(client, project.id, ada)
+    idempotency = IdempotencyStore(client)
+    for key in ("a", "b"):
+        await idempotency.begin(project.id, key, "f", b"plan")
+        await idempotency.begin(project.id, key, "f", b"plan")
+        await idempotency.renew()
+    await idempotency.finish(project.id, "a", 201, b"answer")
+    await idempotency.begin(project.id, "a", "f", b"plan")
+    await idempotency.abandon(project.id, "b")
+    active = ActiveUsers(client)
+    active.seen(ada)
+    await active.add()
+    await active.count(project.id, active.month)
+    await inboxes.count_admin(project.id, Allowance(RateKind.WRITES, 100))
+    await inboxes.delete_user(ada)
+    await contents.delete_all(project.id)
+
+
+async def tell_of_the_directory(client: FailingClient, project_id: ProjectId) -> tuple[User, User]:
+    directory = Directory(client, time.monotonic)
+    identities = [Identity("ada", "ada@example.com"), Identity("ben"), Identity(None, "cat@example.com")]
+    ada, ben, cat = (found.user for found in await directory.resolve_many(project_id, identities))
+    directory.forget_all()
+    await directory.resolve(project_id, Identity("ben", "ben@example.com"))
+    await directory.rename(ben, "benjamin", None)
+    await directory.rename(ben, None, "b@example.com")
+    await directory.forget(cat)
+    directory.forget_all()
+    await directory.resolve(project_id, Identity("cat", "cat@example.com"))
+    await directory.find(project_id, "x:ada")
+    return ada, ben
+
+
+async def tell_of_inboxes(
+    client: FailingClient, inboxes: InboxStore, contents: ContentStore, ada: User, ben: User
+) -> None:
+    await inboxes.read_log(ben, None, "e")
+    items = [Content.encode(UUID(int=number + 1), fields("abc"[number % 3], "xy"[number % 2])) for number in range(9)]
+    for number, item in enumerate(items):
+        profile = {"first_name": "Ada"} if number == 2 else {}
+        await inboxes.create(item, [Delivery(ada, profile), Delivery(ben)], moment(), remember=number % 2 == 0)
+    await inboxes.create(items[0], [Delivery(ada)], moment(), remember=True)
+    shared = Content.encode(UUID(int=100), fields("", ""))
+    await contents.put(ada.project_id, shared)
+    await inboxes.create(shared.as_reference(), [Delivery(ada)], moment(), remember=True, subscribers_only=False)
+    await inboxes.list_page(ada, Filter(), 1, 10)
+    await inboxes.get(ada, UUID(int=1))
+    for command, number in ((Command.READ, 0), (Command.ARCHIVE, 1), (Command.SEEN, 2), (Command.UNREAD, 0)):
+        await inboxes.change(ada, UUID(int=number + 1), command, "tab", moment())
+    some = Filter(categories=("a",))
+    for matching, bulk in ((some, BulkCommand.READ_ALL), (Filter(topics=("x",)), BulkCommand.SEEN_ALL)):
+        await inboxes.change_all(ada, matching, bulk, None, moment())
+    await inboxes.change_all(ada, Filter(), BulkCommand.READ_ALL, None, moment())
+    await inboxes.change_all(ben, Filter(), BulkCommand.SEEN_ALL, None, moment())
+    await inboxes.delete(ada, UUID(int=1), None, moment())
+    await inboxes.delete(ada, UUID(int=100), None, moment())
+    await inboxes.set_profile(ben, {"first_name": "Ben", "last_name": None, "phone_numbers": ["1"]})
+    await inboxes.trim_each([ben], ItemRetention(6, 0), moment(), 20)
+    one = Content.encode(UUID(int=200), fields("a", ""))
+    await inboxes.create(one, [Delivery(ben)], moment(), remember=False, keep=ItemRetention(5, 0))
+
+
+async def tell_of_wishes(client: FailingClient, ada: User) -> None:
+    inboxes = InboxStore(client, Retention(1000, 1000), ContentStore(client))
+    preferences, subscriptions = PreferenceStore(client, Retention(1000, 1000)), SubscriptionStore(client)
+    categories = CategoryStore(client, time.monotonic)
+    await categories.record(ada.project_id, "a")
+    await categories.all(ada.project_id)
+    await preferences.update(ada, {"a": {Channel.IN_APP: False}, "b": {Channel.EMAIL: False}}, None, moment())
+    await preferences.read(ada)
+    await inboxes.create(Content.encode(uuid4(), fields("a", "")), [Delivery(ada)], moment(), remember=True)
+    await subscriptions.set(ada, "x", Status.SUBSCRIBED, {"*": "", "a": "why"})
+    await subscriptions.set(ada, "y", Status.UNSUBSCRIBED, {"a": ""})
+    await subscriptions.read_subscribers(ada.project_id, "x", None, 10)
+    await subscriptions.delete(ada, "x")
+    await subscriptions.delete(ada, "y")
+
+
+async def tell_of_devices_and_tokens(client: FailingClient, ada: User, ben: User) -> None:
+    registered = DeviceStore(client)
+    for number in range(4):
+        await registered.register(ada, Device(f"token {number % 3}", "ios", None), 1000 + number)
+    await registered.register(ben, Device("token 1", "ios", None), 2000)
+    await registered.unregister(ada, "token 2")
+    await registered.unregister(ben, "token 1")
+    issued, now = TokenStore(client), int(time.time())
+    for owner in (ada, ada.project_id):
+        for number in range(5):
+            token = Token(str(UUID(int=number)), now, now + 600 + number, None, "name")
+            await issued.issue(owner, token)
+            if number % 2:
+                await issued.discard(owner, token.id, now)
+    await issued.page(ada, 10, None, None, now)
+    await issued.discard_before(ada, now + 1, now)
+
+
+async def tell_of_jobs(client: FailingClient, project_id: ProjectId, ada: User) -> None:
+    accepted, queue = JobStore(client), JobQueue(client)
+    for number in range(3):
+        portions = (b"[1]", b"[2]")
+        await accepted.accept(Kind.IMPORT, project_id, f"job-{number}", b"{}", number + 10**12, portions)
+        claim = await queue.claim()
+        assert claim is not None
+        job = await queue.start(claim)
+        assert job is not None
+        await queue.save(job, 1, Step("1", {"total": 2, "failures": 1}, [{"message": "no"}], [ada.id]))
+        await queue.save(job, 2, Step("2", {"total": 2}, [{"message": "no"}] * 2, [ada.id]))
+        await queue.renew(claim)
+        await queue.release(claim)
+        claim = await queue.claim()
+        assert claim is not None
+        job = await queue.start(claim)
+        assert job is not None
+        await queue.finish(job, "given up" if number == 1 else "")
+    await accepted.enqueue_project_deletion(project_id)
+    claim = await queue.claim()
+    assert claim is not None
+    job = await queue.start(claim)
+    assert job is not None
+    await queue.finish(job)
+
+
+async def test_a_function_that_fails_anywhere_leaves_everything_as_it_was(
+    client: FailingClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "MAX_DEVICES", 2)
+    monkeypatch.setattr(tokens, "MAX_TOKENS", 4)
+    monkeypatch.setattr(jobs, "MAX_LISTED", 1)
+    client.armed = True
+    await tell(client)
+    assert set(client.failures) == WRITING, "the story calls them all"
+
+
+@pytest.mark.parametrize("suffix", [":states", ":items", ":i0", ":c0:a", ":t0", ":log"])
+async def test_an_item_is_not_created_where_one_of_its_keys_is_of_another_type(
+    client: FailingClient, suffix: str
+) -> None:
+    user = new_user()
+    inboxes = InboxStore(client, Retention(1000, 1000), ContentStore(client))
+    await client.redis.set(keys.user(user.project_id, user.id) + suffix, "something else")
+    await client.redis.hset(keys.user(user.project_id, user.id), "format", "1")
+    before = await client.state()
+    item = Content.encode(uuid4(), fields("a", "x"))
+    with pytest.raises(StoreDataError):
+        await inboxes.create(item, [Delivery(user)], moment(), remember=True)
+    assert await client.state() == before
+
+
+@pytest.mark.parametrize("command", ["hsetnx", "hset", "zadd", "xadd"])
+async def test_an_item_is_not_created_where_the_access_list_refuses_a_command(
+    client: FailingClient, command: str
+) -> None:
+    user = new_user()
+    inboxes = InboxStore(client, Retention(1000, 1000), ContentStore(client))
+    await inboxes.read_log(user, None, "e")
+    before = await client.state()
+    item = Content.encode(uuid4(), fields("a", "x"))
+    await client.redis.execute_command("ACL", "SETUSER", "default", f"-{command}")
+    try:
+        with pytest.raises(StoreRefusedError):
+            await inboxes.create(item, [Delivery(user)], moment(), remember=True)
+        assert await client.state() == before
+    finally:
+        await client.redis.execute_command("ACL", "SETUSER", "default", f"+{command}")
+    (outcome,) = await inboxes.create(item, [Delivery(user)], moment(), remember=True)
+    assert outcome is Outcome.CREATED
+
+
+async def test_an_event_that_may_not_be_published_is_kept_and_noted(client: FailingClient) -> None:
+    user, unheard = new_user(), list[str]()
+    client.unheard = unheard.append
+    inboxes = InboxStore(client, Retention(1000, 1000), ContentStore(client))
+    item = Content.encode(uuid4(), fields("a", "x"))
+    await client.redis.execute_command("ACL", "SETUSER", "default", "-spublish")
+    try:
+        (outcome,) = await inboxes.create(item, [Delivery(user)], moment(), remember=True)
+        await inboxes.change(user, item.id, Command.READ, None, moment())
+    finally:
+        await client.redis.execute_command("ACL", "SETUSER", "default", "+spublish")
+    assert outcome is Outcome.CREATED
+    assert unheard == [keys.user(user.project_id, user.id)] * 2
+    assert (await inboxes.read_log(user, None, "x")).end.offset == 2
