@@ -46,10 +46,12 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
     "XADD": ("*", "f", "v"),
     "XDEL": ("0-1",),
     "XRANGE": ("-", "+"),
+    "LTRIM": (0, -1),
     "ZADD": (0, "v"),
     "ZCOUNT": (0, 0),
     "ZLEXCOUNT": ("-", "+"),
     "ZRANGE": (0, 0),
+    "ZMSCORE": ("v",),
     "ZREM": ("v",),
     "ZREMRANGEBYRANK": (0, 0),
     "ZREMRANGEBYSCORE": (0, 0),
@@ -67,7 +69,8 @@ _NO_COMMAND = re.compile(r"has no permissions to run the '([^']+)'")
 
 def needed_commands() -> list[str]:
     """Return the commands that the functions run, and those that the gateway asks for itself."""
-    inside = re.findall(r"redis\.p?call\(\s*'(\w+)'", library.CODE)
+    inside = re.findall(r"\b(?:call|try|run|expire)\(\s*'([A-Z]+)'", library.CODE)
+    inside += re.findall(r"\bin_chunks\(\w+, '([A-Z]+)'", library.CODE)
     return sorted({*inside, *_DIRECT, *_KEYLESS})
 
 
