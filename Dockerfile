@@ -1,10 +1,13 @@
 # syntax=docker/dockerfile:1
 FROM python:3.13-slim AS build
 WORKDIR /src
-COPY requirements.lock pyproject.toml README.md LICENSE ./
-RUN python -m venv /opt/inbox && /opt/inbox/bin/pip install --no-cache-dir --requirement requirements.lock
+COPY requirements.lock requirements-build.lock pyproject.toml README.md LICENSE ./
+RUN python -m venv /opt/build && python -m venv /opt/inbox \
+  && /opt/build/bin/pip install --no-cache-dir --require-hashes --requirement requirements-build.lock \
+  && /opt/inbox/bin/pip install --no-cache-dir --require-hashes --requirement requirements.lock
 COPY gateway ./gateway
-RUN /opt/inbox/bin/pip install --no-cache-dir --no-deps .
+RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /opt/build/wheels . \
+  && /opt/inbox/bin/pip install --no-cache-dir --no-deps --no-index /opt/build/wheels/*.whl
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --create-home inbox && install -d -o inbox -m 700 /data
@@ -16,5 +19,5 @@ EXPOSE 8000
 # Says goodbye to every open inbox within INBOX_DRAIN_SECONDS: give `docker stop` a little more.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
-  CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ.get('INBOX_PORT', 8000)}/healthz\", timeout=2)"]
+  CMD ["inbox-gateway", "healthcheck"]
 CMD ["inbox-gateway", "serve"]

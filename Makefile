@@ -3,10 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test conformance fuzz loadtest install lock clean
+.PHONY: run test conformance fuzz loadtest install install-dev lock clean
 
 run: install
-	$(BIN)/inbox-gateway serve
+	@$(BIN)/inbox-gateway serve
 
 # Everything that must hold: style, types, layering, tests, coverage of the domain.
 test: .venv/installed-dev
@@ -29,21 +29,34 @@ loadtest: .venv/installed-dev
 
 install: .venv/installed
 
-.venv/installed: requirements.lock pyproject.toml
+# What tests, load tests and fuzzing need besides.
+install-dev: .venv/installed-dev
+
+# Every file that is installed has a hash in a lock file, the tool that builds our own package too.
+PIP := $(BIN)/pip --disable-pip-version-check
+LOCKED := install --progress-bar off --require-hashes
+
+.venv/installed: requirements.lock requirements-build.lock pyproject.toml
+	@echo "Installing into .venv: half a minute, once."
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
-	touch $@
+	@$(PIP) $(LOCKED) --requirement requirements-build.lock
+	@$(PIP) $(LOCKED) --requirement requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
 
 .venv/installed-dev: .venv/installed requirements-dev.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.lock
-	touch $@
+	@echo "Installing what tests need into .venv: a minute, once."
+	@$(PIP) $(LOCKED) --requirement requirements-dev.lock
+	@touch $@
 
 # Choose the newest versions that pyproject.toml allows.
-LOCK := pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+LOCK := pip-compile --quiet --upgrade --strip-extras --generate-hashes --no-emit-index-url --no-emit-trusted-host \
+	--no-emit-find-links
 lock:
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --quiet 'pip-tools>=7.4'
+	.venv-lock/bin/$(LOCK) --allow-unsafe --only-build-deps --build-deps-for editable --build-deps-for wheel \
+		--output-file requirements-build.lock pyproject.toml
 	.venv-lock/bin/$(LOCK) --output-file requirements.lock pyproject.toml
 	.venv-lock/bin/$(LOCK) --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 	rm -rf .venv-lock

@@ -18,7 +18,12 @@ def main() -> None:
     if sys.argv[1:2] != ["worker"]:
         # A directory that somebody else set: only workers are to write there, into one of our own.
         os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
-    from gateway import cli
+    try:
+        from gateway import cli
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").startswith("gateway"):
+            raise
+        sys.exit(f"inbox-gateway: {missing.name} is not installed: run `make install`, and .venv/bin/inbox-gateway")
 
     if interruptible:
         signal.signal(signal.SIGINT, signal.default_int_handler)

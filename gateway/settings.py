@@ -47,6 +47,14 @@ def _networks(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(read_network(entry)) for entry in _entries(text)))
 
 
+def _host(text: str) -> str:
+    if text.startswith("[") and text.endswith("]"):
+        text = text[1:-1]  # as in an address
+    if "/" in text or text.count(":") == 1 or text != text.strip():
+        raise ValueError(f"must be an address or a name alone, such as 127.0.0.1, not {text!r}; INBOX_PORT is the port")
+    return text
+
+
 def _without(fault_of: Callable[[str], str]) -> Callable[[str], str]:
     """Return how a text is read that must have no fault; the fault does not repeat the text, which may be a secret."""
 
@@ -76,7 +84,9 @@ def _setting(
 class Settings:
     """The environment, understood. A field `x_y` is the variable `INBOX_X_Y`."""
 
-    host: str = _setting("127.0.0.1", "Address to listen on.")
+    host: str = _setting(
+        "127.0.0.1", "Address to listen on; `0.0.0.0` is every one, `::` every one of IPv6 too.", read=_host
+    )
     port: int = _setting(8000, "Port to listen on.", least=0, most=65535)
     workers: int = _setting(1, "Worker processes on that port.", least=1)
     redis_url: str = _setting(
@@ -249,7 +259,12 @@ def load_settings(environment: Mapping[str, str], **overrides: Any) -> Settings:
                 problems.append(f"{name} {problem}")
                 if known[name].type is str:
                     values[known[name].name] = text  # wrong, but set: that much counts below
-    values.update({name: value for name, value in overrides.items() if value is not None})
+    for name, value in overrides.items():
+        if value is not None:
+            try:
+                values[name] = _parse(known[variable(name)], value) if isinstance(value, str) else value
+            except ValueError as problem:
+                problems.append(f"--{name} {problem}")
     problems += _contradictions(values)
     if problems:
         raise SettingsError("\n".join(problems))

@@ -37,6 +37,7 @@ def test_an_empty_value_is_as_good_as_unset(field: "dataclasses.Field[Any]") -> 
     ("name", "text", "value"),
     [
         ("host", "::", "::"),
+        ("host", "[::1]", "::1"),
         ("port", "0", 0),
         ("port", "65535", 65535),
         ("workers", "4", 4),
@@ -68,6 +69,14 @@ def test_a_value_is_read_as_its_type(name: str, text: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "problem"),
     [
+        *(
+            (
+                "host",
+                text,
+                f"must be an address or a name alone, such as 127.0.0.1, not {text!r}; INBOX_PORT is the port",
+            )
+            for text in ("localhost:8000", "http://localhost", "localhost/", " localhost")
+        ),
         ("port", "http", "must be a whole number, not 'http'"),
         ("port", "80.5", "must be a whole number, not '80.5'"),
         ("port", " 80", "must be a whole number, not ' 80'"),
@@ -172,6 +181,11 @@ def test_the_bundled_valkey_has_no_replica() -> None:
     ]
     with_replica = {"INBOX_DURABILITY": "replica", "INBOX_REDIS_URL": "redis://h"}
     assert load_settings(with_replica).durability == "replica"
+
+
+def test_a_command_line_option_is_read_as_the_variable_is() -> None:
+    assert load_settings({}, host="[::1]").host == "::1"
+    assert problems({}, host="localhost:80")[0].startswith("--host must be an address or a name alone")
 
 
 def test_a_command_line_option_wins_over_the_environment_unless_it_is_none() -> None:

@@ -13,6 +13,7 @@ from gateway.append_only_file import UnrepairableError
 from gateway.cli.banner import announce
 from gateway.cli.bootstrap import prepare
 from gateway.cli.doctor import doctor
+from gateway.cli.healthcheck import healthcheck
 from gateway.cli.inspection import list_settings, openapi
 from gateway.cli.projects import project
 from gateway.cli.serving import serve, worker
@@ -48,5 +49,17 @@ def cli() -> None:
     """
 
 
-for command in (serve, worker, prepare, announce, project, workspace, token, doctor, openapi, list_settings):
+for command in (
+    serve,
+    worker,
+    prepare,
+    announce,
+    project,
+    workspace,
+    token,
+    doctor,
+    openapi,
+    list_settings,
+    healthcheck,
+):
     cli.add_command(command)

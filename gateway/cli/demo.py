@@ -64,9 +64,9 @@ def write_environment(settings: Settings, keys: DemoKeys, base: str) -> None:
 
 
 def exports(base: str, keys: DemoKeys) -> str:
-    """Return the line for a shell."""
+    """Return the lines for a shell."""
     values = {"INBOX": base, "API_KEY": keys.api_key, "API_SECRET": keys.api_secret}
-    return "export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in values.items())
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in values.items())
 
 
 def demo_address(base: str, keys: DemoKeys) -> str:

@@ -1,19 +1,24 @@
 """What a gateway is without being told anything, and what it refuses to be: on a Redis of one's own."""
 
 import contextlib
+import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import fields as fields_of
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
 import redis
 
+from gateway.cli.banner import base_address
+from gateway.settings import Settings, variable
 from tests.end_to_end.test_cli import UNSET, fields, refusal, run
-from tests.servers import ADMIN, API_KEY, Gateway, RedisServer, running_gateway, running_redis
+from tests.servers import ADMIN, API_KEY, Gateway, RedisServer, running_gateway, running_redis, wait_for
 
 SECRET_KEY = "shared-by-all-nodes"
 
@@ -108,6 +113,73 @@ def test_a_node_with_another_secret_key_is_refused(
         assert rotated["api secret"] != created["api secret"]
         assert refusal(run("project", "create", "Second", data_dir=None, **environment))
         assert "api secret" in printed(other, "project", "create", "Second")
+
+
+class Ipv6Gateway(Gateway):
+    """A gateway that listens on ::1 only."""
+
+    @property
+    def url(self) -> str:
+        return f"http://[::1]:{self.port}"
+
+
+@pytest.fixture(scope="module")
+def bundled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway with the bundled Valkey, on IPv6, among the service links of Kubernetes."""
+    links = {
+        "INBOX_SERVICE_HOST": "10.96.3.7",
+        "INBOX_REDIS_PORT": "tcp://10.96.3.8:6379",
+        "INBOX_PORT_8000_TCP_ADDR": "10.96.3.7",
+    }
+    environment = links | {"INBOX_HOST": "::1", "INBOX_VALKEY_MEMORY_MB": "64"}
+    gateway = Ipv6Gateway(tmp_path_factory.mktemp("b") / "data", environment)
+    gateway.start()
+    yield gateway
+    gateway.stop(signal.SIGKILL)
+
+
+def test_an_ipv6_address_is_printed_in_brackets(bundled: Gateway) -> None:
+    wait_for(lambda: f"serves at http://[::1]:{bundled.port}\n" in bundled.log, "the banner")
+
+
+def test_service_links_are_told_once(bundled: Gateway) -> None:
+    assert bundled.log.count('"service_links_ignored"') == 1
+    (line,) = [line for line in bundled.log.splitlines() if "service_links_ignored" in line]
+    assert '["INBOX_PORT_8000_TCP_ADDR", "INBOX_REDIS_PORT", "INBOX_SERVICE_HOST"]' in line
+
+
+def test_the_bundled_valkey_has_a_bound_and_evicts_nothing(bundled: Gateway) -> None:
+    with redis.Redis(unix_socket_path=str(bundled.data_dir / "valkey" / "valkey.sock")) as client:
+        info: dict[str, Any] = client.info("memory")
+    assert (info["maxmemory"], info["maxmemory_policy"]) == (64 * 1024 * 1024, "noeviction")
+
+
+def test_a_health_check_asks_where_the_gateway_listens(bundled: Gateway) -> None:
+    own = {"INBOX_HOST": "::1", "INBOX_PORT": str(bundled.port)}
+    assert printed(own, "healthcheck", "--ready") == "ok\n"
+    done = run("healthcheck", data_dir=None, **own | {"INBOX_HOST": "127.0.0.1"})
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "base"),
+    [
+        ("0.0.0.0", "http://127.0.0.1:80"),  # noqa: S104 - nothing is bound
+        ("::", "http://127.0.0.1:80"),
+        ("::1", "http://[::1]:80"),
+        ("fe80::1%eth0", "http://[fe80::1%25eth0]:80"),
+        ("inbox.example", "http://inbox.example:80"),
+    ],
+)
+def test_a_gateway_is_reached_where_it_listens(host: str, base: str) -> None:
+    assert base_address(Settings(host=host, port=80)) == base
+
+
+def test_every_setting_is_listed() -> None:
+    listed = printed({}, "settings")
+    assert all(f"{variable(item.name)}  [" in listed for item in fields_of(Settings))
+    assert "`settings`" in printed({}, "--help")
 
 
 # ---- doctor

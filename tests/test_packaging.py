@@ -1,0 +1,78 @@
+"""What is installed, and what a program says that is started without it."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock")
+
+
+def pinned(lock: str) -> dict[str, str]:
+    """Return the versions that a lock file names; each must have a hash."""
+    entries = re.findall(
+        r"^([a-z0-9-]+)==(\S+)[^\n]*\\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", _text(lock), re.M
+    )
+    return {name: version for name, version, _ in entries}
+
+
+def _text(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_package_of_a_lock_file_has_hashes_and_no_host(lock: str) -> None:
+    assert len(pinned(lock)) == len(re.findall(r"^[a-z0-9]", _text(lock), re.MULTILINE)) > 0
+    assert "://" not in _text(lock)
+
+
+def test_the_lock_files_agree() -> None:
+    runtime, everything = pinned("requirements.lock"), pinned("requirements-dev.lock")
+    assert runtime.items() <= everything.items()
+
+
+def test_packages_are_only_installed_with_their_hashes() -> None:
+    for name in ("Makefile", "Dockerfile"):
+        for line in re.sub(r"\\\n", " ", _text(name)).splitlines():
+            for command in line.split("&&"):
+                if "--requirement" in command:
+                    assert "--require-hashes" in command or "$(LOCKED)" in command, command
+
+
+@pytest.mark.parametrize(
+    ("package", "least"),
+    [
+        ("starlette", (1, 3, 1)),  # CVE-2026-48710, CVE-2026-54282, CVE-2026-54283
+        ("pyjwt", (2, 13)),  # CVE-2026-32597, CVE-2026-48523
+        ("cryptography", (46, 0, 5)),  # CVE-2026-26007
+    ],
+)
+def test_the_floor_of_a_dependency_is_above_its_advisories(package: str, least: tuple[int, ...]) -> None:
+    dependencies = tomllib.loads(_text("pyproject.toml"))["project"]["dependencies"]
+    (floor,) = [re.search(r">=([0-9.]+)", one) for one in dependencies if re.match(rf"{package}\b", one)]
+    assert floor is not None
+    assert tuple(map(int, floor[1].split("."))) >= least
+
+
+@pytest.mark.parametrize(
+    ("module", "target"),
+    [
+        ("loadtest", "make install-dev"),
+        ("loadtest.check", "make install-dev"),
+        ("tests", "make install-dev"),
+        ("tests.fuzz", "make install-dev"),
+        ("tests.reference", "make install-dev"),
+        ("gateway", "make install"),
+    ],
+)
+def test_a_program_whose_packages_are_not_installed_says_how_to_install_them(module: str, target: str) -> None:
+    # -S leaves out what is installed.
+    command = [sys.executable, "-S", "-m", module, "check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert f"run `{target}`" in line
