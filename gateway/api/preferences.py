@@ -1,11 +1,11 @@
 """Notification preferences: the channels that each category may use to reach the user."""
 
 from collections.abc import Mapping
-from typing import Any
+from functools import cache
 
 from starlette.responses import Response
 
-from gateway.api.operation import Call, json_response
+from gateway.api.operation import Call, encode, raw_json_response
 from gateway.api.params import LISTS_BODY_BYTES, Array, Body, Choice, Object, Switch, Text
 from gateway.domain.errors import invalid
 from gateway.domain.notification import stored_categories
@@ -72,13 +72,18 @@ async def put(call: Call) -> Response:
 
 async def _answer(call: Call, preferences: Mapping[str, Preference]) -> Response:
     sent = await call.services.categories.all(call.project.id)
-    categories = [_category(*item) for item in merged_categories(sent, preferences).items()]
-    return json_response({"notification_preferences": {"categories": categories}})
+    categories = b",".join(_category(*item) for item in merged_categories(sent, preferences).items())
+    return raw_json_response(b'{"notification_preferences":{"categories":[' + categories + b"]}}")
 
 
-def _category(name: str, preference: Preference) -> dict[str, Any]:
+def _category(name: str, preference: Preference) -> bytes:
     slug = slug_of(name)
-    channels = [
-        {"slug": channel.value, "label": channel.label, "enabled": preference.allows(channel)} for channel in Channel
-    ]
-    return {"slug": slug, "label": label_of(slug), "channels": channels}
+    return encode({"slug": slug, "label": label_of(slug)})[:-1] + b',"channels":' + _channels(preference) + b"}"
+
+
+@cache
+def _channels(preference: Preference) -> bytes:
+    """Encode the channels of a category. There are as many preferences as sets of channels, 64."""
+    return encode(
+        [{"slug": channel.value, "label": channel.label, "enabled": preference.allows(channel)} for channel in Channel]
+    )

@@ -8,11 +8,11 @@ from starlette.responses import Response
 from gateway.api.operation import Call, json_response
 from gateway.api.params import Array, Body, Integer, Object, Param, Switch, Text
 from gateway.api.query import Number
-from gateway.domain.errors import ErrorCode, api_error
+from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.origin import MAX_ORIGIN_LENGTH, ORIGIN_PATTERN, read_origin
 from gateway.domain.principal import Project, ProjectId, Workspace
 from gateway.domain.retention import DEFAULT, MOST_ITEMS, MOST_SECONDS
-from gateway.store.projects import ProjectChange
+from gateway.store.projects import ProjectChange, TooManyProjectsError
 
 MAX_PAGE = 100_000
 MAX_PER_PAGE = 1000
@@ -106,14 +106,17 @@ async def list_projects(call: Call) -> Response:
 async def create(call: Call) -> Response:
     """Create a project. Users of it must be proven by an HMAC unless `hmac_enabled` is false."""
     values = call.fields(await call.body())
-    project = await call.services.projects.create(
-        values["name"],
-        values["hmac_enabled"] is not False,
-        workspace_id=call.workspace.id,
-        allowed_origins=values["allowed_origins"] or (),
-        strict=values["strict"] is True,
-        **{name: None if values[name] == DEFAULT else values[name] for name in _BOUNDS},
-    )
+    try:
+        project = await call.services.projects.create(
+            values["name"],
+            values["hmac_enabled"] is not False,
+            workspace_id=call.workspace.id,
+            allowed_origins=values["allowed_origins"] or (),
+            strict=values["strict"] is True,
+            **{name: None if values[name] == DEFAULT else values[name] for name in _BOUNDS},
+        )
+    except TooManyProjectsError as problem:
+        raise invalid(f"The workspace would have {problem}") from None
     return _answer(project, call)
 
 

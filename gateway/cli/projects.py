@@ -33,7 +33,7 @@ def project() -> None:
 def project_create(name: str, hmac: bool, workspace: str) -> None:
     """Create a project and print its keys."""
     from gateway.domain.principal import WorkspaceId
-    from gateway.store.projects import UnknownWorkspaceError
+    from gateway.store.projects import TooManyProjectsError, UnknownWorkspaceError
 
     _check_name(name)
 
@@ -45,6 +45,8 @@ def project_create(name: str, hmac: bool, workspace: str) -> None:
             )
         except UnknownWorkspaceError:
             raise no_workspace(workspace) from None
+        except TooManyProjectsError as problem:
+            raise click.ClickException(f"the workspace would have {problem}") from None
 
     run_with_projects(with_secret_key(read_settings()), work)
 

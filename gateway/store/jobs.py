@@ -50,6 +50,9 @@ MAX_LISTED = 10_000
 MAX_ERRORS = 1_000
 """Errors kept of a job; the count of failures has all."""
 
+RECORDS_AT_ONCE = 5
+"""Records of a list that are read together."""
+
 ID_BYTES = 16
 
 RETENTION_ID = "retention"
@@ -199,8 +202,12 @@ class JobStore:
         calls: list[tuple[str, str, Sequence[Argument]]] = [
             ("read_job", keys.job(project_id, name), ()) for name in names
         ]
+        # A few at a time: a large one has megabytes, and what others want comes in between.
+        answers: list[Any] = []
+        for first in range(0, len(calls), RECORDS_AT_ONCE):
+            answers += await self._client.call_each(calls[first : first + RECORDS_AT_ONCE])
         found: list[tuple[str, Record]] = []
-        for name, answer in zip(names, await self._client.call_each(calls), strict=True):
+        for name, answer in zip(names, answers, strict=True):
             # One whose record cannot be read is named in the log, and must not hide the others.
             with contextlib.suppress(StoreDataError):
                 if answer is not None and not isinstance(answer, StoreDataError):

@@ -1,5 +1,6 @@
 """Projects and their API secrets, which are encrypted at rest."""
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -44,6 +45,20 @@ _DELETED = keys.PROJECTS + keys.PROJECT_SUFFIXES["DELETED_PROJECTS"]
 
 class UnknownWorkspaceError(Exception):
     """There is no such workspace. Nothing was written."""
+
+
+MAX_PROJECTS = 10_000
+"""Of one workspace. Nodes look through all projects now and then, which takes some 5 µs for each."""
+
+DECRYPTED_IN_ONE_GO = 50
+"""Projects of a list, before others get their turn: 2 ms."""
+
+
+class TooManyProjectsError(Exception):
+    """The workspace has as many projects as one may have. Nothing was written."""
+
+    def __init__(self) -> None:
+        super().__init__(f"more than {MAX_PROJECTS} projects")
 
 
 class KeyTakenError(Exception):
@@ -279,7 +294,10 @@ class ProjectStore:
         item_retention_seconds: int | None = None,
         strict: bool = False,
     ) -> Project:
-        """Create a project, with random keys unless they are given. Raises KeyTakenError and UnknownWorkspaceError."""
+        """Create a project, with random keys unless they are given.
+
+        Raises KeyTakenError, UnknownWorkspaceError and TooManyProjectsError.
+        """
         secret = api_secret or secrets.token_urlsafe(30)
         number = await self.client.command("INCR", _LAST_PROJECT)
         record = _Record(
@@ -379,7 +397,12 @@ class ProjectStore:
     async def of_workspace(self, workspace_id: WorkspaceId, rank: int, limit: int) -> tuple[int, list[Project]]:
         """Give how many projects a workspace has, and at most `limit` of them from `rank` on, oldest first."""
         total, *raw = await self.client.call("list_projects", keys.PROJECTS, workspace_id, rank, limit)
-        return total, self._readable((f"in workspace {workspace_id}", record) for record in raw)
+        found: list[Project] = []
+        for first in range(0, len(raw), DECRYPTED_IN_ONE_GO):
+            some = raw[first : first + DECRYPTED_IN_ONE_GO]
+            found += self._readable((f"in workspace {workspace_id}", record) for record in some)
+            await asyncio.sleep(0)
+        return total, found
 
     async def all(self) -> list[Project]:
         """Give every project whose record can be read."""
@@ -462,8 +485,12 @@ class ProjectStore:
         """Write a record; False when it is not as it was read before; `before` is empty for a new one."""
         encoded, now_ms = msgspec.json.encode(record), int(self._unix() * 1000)
         written = await self.client.call(
-            "put_project", keys.PROJECTS, record.api_key, before, encoded, record.id, record.workspace_id, now_ms
+            "put_project",
+            keys.PROJECTS,
+            *(record.api_key, before, encoded, record.id, record.workspace_id, now_ms, MAX_PROJECTS),
         )
+        if written == -2:
+            raise TooManyProjectsError
         if written == -1 and record.workspace_id == DEFAULT_WORKSPACE:
             await self.prepare()  # a store that nobody has prepared yet, or that was emptied
             return await self._put(record, before)

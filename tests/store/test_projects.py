@@ -8,6 +8,7 @@ import pytest
 from gateway.domain.principal import WorkspaceId
 from gateway.domain.signing import PublicKey
 from gateway.store import keys
+from gateway.store import projects as projects_module
 from gateway.store.projects import (
     CACHE_SECONDS,
     ForeignSecretKeyError,
@@ -15,6 +16,7 @@ from gateway.store.projects import (
     ProjectAudit,
     ProjectChange,
     ProjectStore,
+    TooManyProjectsError,
     UnknownWorkspaceError,
 )
 from gateway.store.workspaces import WorkspaceStore
@@ -317,3 +319,16 @@ async def test_a_deletion_wins_over_a_change(client: InspectedClient) -> None:
     await projects.delete(created)
     assert await projects.update(created.api_key, ProjectChange(name="Back")) is None
     assert await projects.by_api_key(created.api_key) is None
+
+
+async def test_a_workspace_takes_so_many_projects_and_no_more(
+    client: InspectedClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projects_module, "MAX_PROJECTS", 2)
+    workspace = (await WorkspaceStore(client).create("Small")).id
+    for name in ("a", "b"):
+        created = await store(client).create(name, hmac_enabled=True, workspace_id=workspace)
+    with pytest.raises(TooManyProjectsError, match="more than 2 projects"):
+        await store(client).create("c", hmac_enabled=True, workspace_id=workspace)
+    assert (await store(client).of_workspace(workspace, 0, 10))[0] == 2
+    assert await store(client).update(created.api_key, ProjectChange(name="B")) is not None

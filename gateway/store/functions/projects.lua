@@ -25,12 +25,14 @@ local function prepare_projects(keys, args)
 end
 
 -- KEYS  projects
--- ARGV  api_key, the record as it was read ("" for a new one), the record, project id, workspace id, now_ms
--- ->    1; 0 when the record is not as it was read; -1 when there is no such workspace
+-- ARGV  api_key, the record as it was read ("" for a new one), the record, project id, workspace id, now_ms,
+--       most projects of a workspace
+-- ->    1; 0 when the record is not as it was read; -1 when there is no such workspace; -2 when it has too many projects
 local function put_project(keys, args)
   local projects, api_key = keys[1], args[1]
   if (call('HGET', projects, api_key) or '') ~= args[2] then return 0 end
   if call('HEXISTS', projects .. WORKSPACES, args[5]) == 0 then return -1 end
+  if args[2] == '' and call('ZCARD', projects .. WORKSPACE_PROJECTS .. args[5]) >= tonumber(args[7]) then return -2 end
   set_fields(projects, { api_key, args[3] })
   set_fields(projects .. PROJECT_IDS, { args[4], api_key })
   call('ZADD', projects .. WORKSPACE_PROJECTS .. args[5], 'NX', args[6], args[4])
