@@ -12,7 +12,7 @@ from typing import Any
 
 import redis
 
-from loadtest.check import extremes
+from loadtest.check import extremes, refusals
 from loadtest.check.access import discard, resting_on_a_token
 from loadtest.check.proxy import Proxy
 from loadtest.check.rest import Rest
@@ -261,6 +261,13 @@ FAULTS = [
     Fault("redis_slow", "single", redis_slow),
     Fault("redis_half_open", "single", redis_half_open, quick=False),
     Fault("pubsub_cut", "single", pubsub_cut),
+    Fault("permission_lost", "single", refusals.permission_lost),
+    Fault("password_changed", "single", refusals.password_changed, quick=False),
+    Fault("redis_full", "single", refusals.redis_full),
+    Fault("replicas_lost", "single", refusals.replicas_lost, quick=False),
+    Fault("redis_busy", "single", refusals.redis_busy, quick=False),
+    Fault("record_broken", "single", refusals.record_broken),
+    Fault("store_emptied", "single", refusals.store_emptied),
     Fault("clock_jump", "single", clock_jump),
     Fault("token_revoked", "single", token_revoked, quick=False),
     Fault("hot_user", "single", hot_user),

@@ -15,8 +15,8 @@ from loadtest.check.servers import ADMIN, user_headers
 
 PAUSE_SECONDS = 0.1
 ANSWER_SECONDS = 5.0
-RETRIED = (409, 502, 503, 504)
-"""A store that is away, or the first of two equal requests still under way."""
+RETRIED = (409, 502, 503, 504, 507)
+"""A store that is away, refuses or is full, or the first of two equal requests still under way."""
 
 PER_PAGE = 100
 

@@ -1,0 +1,161 @@
+"""Faults in which Redis answers, with errors: it refuses, is full, or holds what nobody put there.
+
+Every one of them ends with Redis as it was, so that the promises are those of any other fault: what was acknowledged is
+there, once and in order. Writes are repeated until they are acknowledged; while a user's record is broken they fail.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import redis
+
+from gateway.store import keys
+from loadtest.check.servers import ADMIN, Gateway
+from loadtest.check.sites import HEALED_SECONDS, SingleSite
+
+_EMPTY_DATABASE = 9
+
+_BROKEN = ("", *(keys.USER_SUFFIXES[name] for name in ("LOG", "STATES", "ITEMS")), f"{keys.USER_SUFFIXES['INBOX']}*")
+"""How keys of a user end that may be broken: those that nearly every write needs."""
+
+
+@contextlib.contextmanager
+def _admin(site: SingleSite) -> Iterator[redis.Redis]:
+    """A connection that goes on when others are refused, and mends everything in the end."""
+    with redis.Redis(port=site.redis.port, socket_timeout=HEALED_SECONDS, single_connection_client=True) as admin:
+        admin.execute_command("ACL", "SETUSER", "checker", "on", "nopass", "+@all", "~*", "&*")
+        admin.execute_command("AUTH", "checker", "")
+        try:
+            yield admin
+        finally:
+            admin.execute_command("ACL", "SETUSER", "default", "on", "nopass", "+@all", "~*", "&*")
+            admin.config_set("maxmemory", "0")
+            admin.config_set("min-replicas-to-write", "0")
+
+
+async def permission_lost(site: SingleSite, choice: random.Random, seconds: float) -> None:
+    """Redis's access list forbids something that the gateway needs, one thing after the other."""
+    rules = [("-fcall",), ("-spublish",), ("-ssubscribe",), ("resetkeys",), ("-xadd",), ("nocommands",)]
+    with _admin(site) as admin:
+        for rule in choice.sample(rules, 3):
+            await asyncio.to_thread(admin.execute_command, "ACL", "SETUSER", "default", *rule)
+            if choice.random() < 0.5:
+                await asyncio.to_thread(admin.execute_command, "CLIENT", "KILL", "TYPE", "pubsub")
+            await asyncio.sleep(seconds / 3)
+            await asyncio.to_thread(
+                admin.execute_command, "ACL", "SETUSER", "default", "on", "nopass", "+@all", "~*", "&*"
+            )
+
+
+async def password_changed(site: SingleSite, choice: random.Random, seconds: float) -> None:
+    """Redis wants another password than the gateway has, and ends every connection."""
+    with _admin(site) as admin:
+        await asyncio.to_thread(admin.execute_command, "ACL", "SETUSER", "default", "resetpass", ">another")
+        await asyncio.to_thread(admin.execute_command, "CLIENT", "KILL", "SKIPME", "yes")
+        await asyncio.sleep(seconds)
+
+
+async def redis_full(site: SingleSite, choice: random.Random, seconds: float) -> None:
+    """Redis has reached its maxmemory: what is deleted and marked goes on, what is sent waits."""
+    with _admin(site) as admin:
+        await asyncio.to_thread(admin.config_set, "maxmemory", "1")
+        await asyncio.sleep(seconds)
+
+
+async def replicas_lost(site: SingleSite, choice: random.Random, seconds: float) -> None:
+    """Redis takes no writes: it has fewer replicas than it is to have."""
+    with _admin(site) as admin:
+        await asyncio.to_thread(admin.config_set, "min-replicas-to-write", "1")
+        await asyncio.sleep(seconds)
+
+
+async def redis_busy(site: SingleSite, choice: random.Random, seconds: float) -> None:
+    """Somebody's script keeps Redis busy, which answers everything with that."""
+    with _admin(site) as admin, redis.Redis(port=site.redis.port, socket_timeout=HEALED_SECONDS) as somebody:
+        await asyncio.to_thread(admin.config_set, "busy-reply-threshold", "50")
+        script = asyncio.create_task(asyncio.to_thread(somebody.eval, "while true do end", 0))
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(admin.execute_command, "SCRIPT", "KILL")
+        with contextlib.suppress(redis.RedisError):
+            await script
+
+
+async def record_broken(site: SingleSite, choice: random.Random, seconds: float) -> None:
+    """Some key of a user holds a value of another type for a while, then that of another user, and so on."""
+    with _admin(site) as admin:
+        for _ in range(3):
+            pattern = f"{keys.PREFIX}{{*:*}}{choice.choice(_BROKEN)}"
+            found = await asyncio.to_thread(_keys_like, admin, pattern)
+            async with _aside(admin, choice.choice(found)):
+                await asyncio.sleep(seconds / 3)
+
+
+def _keys_like(admin: redis.Redis, pattern: str) -> list[bytes]:
+    return sorted(admin.scan_iter(pattern, count=1000))
+
+
+@contextlib.asynccontextmanager
+async def _aside(admin: redis.Redis, key: bytes) -> AsyncIterator[None]:
+    # In the same slot, should this ever be asked of a cluster; and no name of ours.
+    aside, other = key + b":aside", "string" if admin.type(key) != b"string" else "list"
+
+    def swap() -> None:
+        with admin.pipeline() as steps:
+            steps.rename(key, aside)
+            steps.set(key, "garbage") if other == "string" else steps.lpush(key, "garbage")
+            steps.execute()
+
+    def swap_back() -> None:
+        with admin.pipeline() as steps:
+            steps.delete(key)
+            steps.rename(aside, key)
+            steps.execute()
+
+    await asyncio.to_thread(swap)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(swap_back)
+
+
+async def store_emptied(site: SingleSite, choice: random.Random, seconds: float) -> None:
+    """Redis is empty for a while, as after FLUSHALL, until its data is back, as from a backup.
+
+    What clients wrote to the empty one would be lost with it, so none of them reaches a gateway meanwhile; the gateways
+    are asked directly. None may send anybody away for good.
+    """
+    site.front.refusing = True
+    site.front.cut()
+    try:
+        with _admin(site) as admin:
+            await asyncio.to_thread(admin.execute_command, "SWAPDB", 0, _EMPTY_DATABASE)
+            try:
+                end = asyncio.get_running_loop().time() + seconds
+                while asyncio.get_running_loop().time() < end:
+                    await asyncio.gather(*(_is_not_sent_away(gateway) for gateway in site.gateways))
+                    await asyncio.sleep(0.05)
+            finally:
+                await asyncio.to_thread(admin.execute_command, "SWAPDB", 0, _EMPTY_DATABASE)
+                await asyncio.to_thread(admin.execute_command, "SELECT", _EMPTY_DATABASE)
+                await asyncio.to_thread(admin.flushdb)
+                await asyncio.to_thread(admin.execute_command, "SELECT", 0)
+            # Only when they have noticed is what they remember that of this store again.
+            await asyncio.gather(*(_are_ready(gateway) for gateway in site.gateways))
+            await asyncio.sleep(2)
+    finally:
+        site.front.refusing = False
+
+
+async def _is_not_sent_away(gateway: Gateway) -> None:
+    async with httpx.AsyncClient(base_url=gateway.url, timeout=5) as http:
+        answer = await http.get("/broadcasts", headers=ADMIN)
+        assert answer.status_code not in (401, 403, 500), f"an empty store: {answer.status_code} {answer.text}"
+
+
+async def _are_ready(gateway: Gateway) -> None:
+    async with asyncio.timeout(HEALED_SECONDS):
+        while not await asyncio.to_thread(gateway.ready):
+            await asyncio.sleep(0.05)
