@@ -197,3 +197,17 @@ async def test_a_broken_project_record_keeps_no_other_project_from_being_swept(
 def test_the_shorter_items_live_the_more_often_they_are_swept() -> None:
     ages = [60, 3600, 24 * 3600, 365 * 24 * 3600]
     assert [sweep_seconds(ItemRetention(seconds=age)) for age in ages] == [60, 150, 3600, 3600]
+
+
+async def test_a_server_that_is_full_is_swept_as_well(swept: Swept, client: InspectedClient) -> None:
+    await swept.begin(users=3, items=4, bounds=ItemRetention(items=1))
+    before = (await client.redis.config_get("maxmemory"))["maxmemory"]
+    await client.redis.config_set("maxmemory", 1)
+    try:
+        assert await swept.sweeps.claim_look(60)
+        async with swept.running():
+            await swept.scheduler().look()
+            await until(swept.is_idle)
+        assert await swept.sizes() == [1] * 3
+    finally:
+        await client.redis.config_set("maxmemory", before or 0)
