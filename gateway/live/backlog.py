@@ -34,19 +34,19 @@ class Backlog:
 
     __slots__ = ("_taken", "missed", "since")
 
-    def __init__(self, transport: asyncio.Transport):
+    def __init__(self) -> None:
         self.since = time.monotonic()
         """When the buffer became full, or progress was last seen."""
         self.missed = 0
         """How many events came since then that the peer would have got if it had kept up."""
-        self._taken = taken_bytes(transport)
+        self._taken: int | None = None
 
     def progressed(self, transport: asyncio.Transport, now: float) -> bool:
-        """Return whether the peer took anything since this was last asked."""
-        taken = taken_bytes(transport)
-        if taken <= self._taken:
+        """Return whether the peer took anything since this was last asked; the first time, False."""
+        before, self._taken = self._taken, taken_bytes(transport)
+        if before is None or self._taken <= before:
             return False
-        self._taken, self.since, self.missed = taken, now, min(self.missed, 1)
+        self.since, self.missed = now, min(self.missed, 1)
         return True
 
 

@@ -122,7 +122,7 @@ class Connection(asyncio.Protocol, ABC):
         self.opened = False
         self.opening: Opening | None = None
         self.origin: str | None = None
-        self.slot = hub.wheel.schedule(self, self.session.next_deadline(now, time.time()))
+        self.slot: int | None = None
 
     # -- how this transport looks on the wire
 
@@ -176,9 +176,11 @@ class Connection(asyncio.Protocol, ABC):
     # -- from the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take over a socket."""
+        """Take over a socket: from here on this hears that it is lost, and the hub has a deadline for it."""
         self.transport = cast(asyncio.Transport, transport)  # uvloop's are none by class
+        self.transport.set_protocol(self)
         self.transport.set_write_buffer_limits(high=self.hub.max_write_buffer_bytes)
+        self.slot = self.hub.wheel.schedule(self, self.session.next_deadline(time.monotonic(), time.time()))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget everything about a connection that is gone."""
@@ -191,7 +193,7 @@ class Connection(asyncio.Protocol, ABC):
 
     def pause_writing(self) -> None:
         """Write nothing more: the buffer is over its bound."""
-        self.backlog = Backlog(self.transport)
+        self.backlog = Backlog()
 
     def resume_writing(self) -> None:
         """Go on with a replay that waited for the buffer to drain."""
@@ -275,9 +277,11 @@ class Connection(asyncio.Protocol, ABC):
             self.pending_read = ReadLog(self.session.position)
         elif not backlog.missed:
             return  # it is replaying anyway
+        if backlog.missed == 0 or backlog.missed >= MISSED_EVENTS:
+            progressed = backlog.progressed(self.transport, time.monotonic())
+            if backlog.missed and not progressed:
+                self._close_slow_reader()
         backlog.missed += 1
-        if backlog.missed > MISSED_EVENTS and not backlog.progressed(self.transport, time.monotonic()):
-            self._close_slow_reader()
 
     def _stalled(self, now: float) -> bool:
         """Return whether the peer takes nothing of what waits. If it does its answers are late, which is no silence."""

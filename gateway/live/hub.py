@@ -154,7 +154,8 @@ class Hub:
 
     def leave(self, connection: Connection) -> None:
         """Forget a connection that is gone."""
-        self.wheel.cancel(connection, connection.slot)
+        if connection.slot is not None:
+            self.wheel.cancel(connection, connection.slot)
         feed, connection.feed = connection.feed, None
         if feed is None:
             return
@@ -503,14 +504,17 @@ class Hub:
             if abs(time.time() - now - ahead) > CLOCK_JUMP_SECONDS:
                 ahead = time.time() - now
                 await self._clock_jumped()
-            due: list[HasDeadline] = [*self.wheel.due(now), *self.unfinished_requests.due(now)]
-            for each in due:
-                try:
-                    each.on_deadline(now)
-                except Exception:
-                    # Trouble of one must not end the deadlines of all.
-                    log.exception("deadline_failed")
-                    each.transport.abort()
+            self._deadlines_passed(now)
+
+    def _deadlines_passed(self, now: float) -> None:
+        due: list[HasDeadline] = [*self.wheel.due(now), *self.unfinished_requests.due(now)]
+        for each in due:
+            try:
+                each.on_deadline(now)
+            except Exception:
+                # Trouble of one must not end the deadlines of all.
+                log.exception("deadline_failed")
+                each.transport.abort()
 
     async def _clock_jumped(self) -> None:
         """Set every deadline anew: a token may have expired by now, or not for a while yet."""
