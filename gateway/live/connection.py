@@ -109,10 +109,9 @@ class Connection(asyncio.Protocol, ABC):
         "transport",
     )
 
-    def __init__(self, hub: "Hub"):
+    def __init__(self, hub: "Hub", accepted_at: float | None = None):
         self.hub = hub
-        now = time.monotonic()
-        self.session = Session(hub.next_connection_id(), hub.limits, now)
+        self.session = Session(hub.next_connection_id(), hub.limits, accepted_at or time.monotonic())
         self.transport: asyncio.Transport = None  # type: ignore[assignment] # set by connection_made, used only after
         self.feed: Feed | None = None
         self.backlog: Backlog | None = None

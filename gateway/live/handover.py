@@ -34,14 +34,15 @@ class LiveRequest(NamedTuple):
         peer: Callable[[], str],
         rest: bytes,
         *,
+        accepted_at: float,
         is_full: bool,
     ) -> None:
         """Make the connection the owner of the socket. `rest` is what followed the request.
 
+        `accepted_at` is when the socket, or a later request on it, began: the time for credentials counts from there.
         `is_full` says that the transport has asked for a pause in writing, which it does not repeat to the new owner.
         """
-        connection: Connection = self.kind(hub)
-        transport.set_protocol(connection)
+        connection: Connection = self.kind(hub, accepted_at)
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.head.fields]
         handshake = read_handshake(dict(headers), self.head.query.decode("latin-1"))
         proof = handshake.credentials.hmac or handshake.credentials.token or handshake.credentials.api_secret

@@ -75,6 +75,7 @@ class HttpProtocol(asyncio.Protocol):
         self._stage = Stage.HEAD
         self._slot: int | None = None
         self._idle = False
+        self._began = 0.0
         self._in_turn = False
         self._peer_finished = False
         self._keep_alive = True
@@ -187,6 +188,7 @@ class HttpProtocol(asyncio.Protocol):
             if self._idle or self._slot is None:
                 self._expect(self._hub.limits.authentication_seconds)
             return False
+        accepted_at = time.monotonic() if self._idle else self._began
         self._came_in_time()
         path = head.raw_path.decode()
         path = unquote(path) if "%" in path else path
@@ -194,7 +196,7 @@ class HttpProtocol(asyncio.Protocol):
         if live is None:
             self._begin(head, path)
         else:
-            self._give_away(live)
+            self._give_away(live, accepted_at)
         return True
 
     def _begin(self, head: Head, path: str) -> None:
@@ -320,14 +322,16 @@ class HttpProtocol(asyncio.Protocol):
 
     # -- the socket's way out
 
-    def _give_away(self, live: LiveRequest) -> None:
+    def _give_away(self, live: LiveRequest, accepted_at: float) -> None:
         """Give the socket to a live connection. Nothing that happens on it concerns us from here on."""
         rest, transport, flow = self._reader.take_rest(), self.transport, self._flow
         request_id = self._request_id(live.head)
         self._output.flush()
         flow.release()
         self._end()
-        live.take_over(self._hub, transport, request_id, self.peer, rest, is_full=flow.write_paused)
+        live.take_over(
+            self._hub, transport, request_id, self.peer, rest, accepted_at=accepted_at, is_full=flow.write_paused
+        )
 
     def _end(self) -> None:
         self._stage = Stage.ENDED
@@ -342,8 +346,8 @@ class HttpProtocol(asyncio.Protocol):
 
     def _expect(self, seconds: float) -> None:
         self._idle = False
-        when = time.monotonic() + seconds
-        self._slot = self._hub.unfinished_requests.schedule(self, when, self._slot)
+        self._began = time.monotonic()
+        self._slot = self._hub.unfinished_requests.schedule(self, self._began + seconds, self._slot)
 
     def _came_in_time(self) -> None:
         self._idle = False

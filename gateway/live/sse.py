@@ -79,8 +79,8 @@ class SseConnection(Connection):
 
     __slots__ = ("readable_by", "streaming")
 
-    def __init__(self, hub: "Hub"):
-        super().__init__(hub)
+    def __init__(self, hub: "Hub", accepted_at: float | None = None):
+        super().__init__(hub, accepted_at)
         self.streaming = False
         self.readable_by: str | None = None
 

@@ -124,8 +124,8 @@ class WebSocketConnection(Connection):
 
     __slots__ = ("core", "fragments", "head")
 
-    def __init__(self, hub: "Hub"):
-        super().__init__(hub)
+    def __init__(self, hub: "Hub", accepted_at: float | None = None):
+        super().__init__(hub, accepted_at)
         self.core: Core | None = None
         self.head = b""
         self.fragments: list[Frame] | None = None

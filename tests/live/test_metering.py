@@ -24,6 +24,11 @@ from tests.servers import Gateway, running_gateway, user_headers
 
 QUESTION = b'{"type":"ping"}'
 
+UPGRADE = (
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
+
 NO_CREDENTIALS = b'{"type":"auth"}'
 
 FRAMES = {
@@ -92,6 +97,29 @@ async def test_no_frame_moves_the_deadline_of_the_credentials(quick_to_refuse: G
         going_on.cancel()
         with contextlib.suppress(asyncio.CancelledError, ConnectionError):
             await going_on
+
+
+async def test_a_slow_head_takes_of_the_time_for_the_credentials(quick_to_refuse: Gateway) -> None:
+    async with raw_socket(quick_to_refuse) as sock:
+        started = time.monotonic()
+        peer = RawWebSocket(sock, quick_to_refuse.websocket_url)
+        await peer.send_bytes(b"GET /realtime/ws HTTP/1.1\r\n")
+        await asyncio.sleep(0.8)
+        await peer.send_bytes(f"Host: localhost\r\n{UPGRADE}\r\n".encode())
+        assert b"authentication_timeout" in await receive_until(sock, b"authentication_timeout")
+        assert time.monotonic() - started < 1.7
+
+
+async def test_a_later_request_on_a_connection_has_time_of_its_own(quick_to_refuse: Gateway) -> None:
+    async with raw_socket(quick_to_refuse) as sock:
+        await send_request(sock, "/healthz", {})
+        await receive_until(sock, b"}")
+        await asyncio.sleep(0.9)
+        peer = RawWebSocket(sock, quick_to_refuse.websocket_url)
+        await peer.shake_hands({})
+        asked = time.monotonic()
+        assert await close_code(peer) == 4502
+        assert time.monotonic() - asked > 0.9
 
 
 # ---- frames
