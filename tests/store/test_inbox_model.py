@@ -105,7 +105,10 @@ async def run_in_store(store: InboxStore, user: User, step: Step, now: int) -> O
         case Delete(notification_id):
             return await store.delete(user, notification_id, None, at(now))
         case Trim(keep, most):
-            return (await store.trim_each([user], keep, at(now), most))[0]
+            found = await store.find_trimmable([user], keep, now)
+            (trimmed,) = await store.trim_each([user], keep, at(now), most)
+            assert found or not (trimmed and trimmed.items), "a sweep would have passed this user over"
+            return trimmed
 
 
 def run_in_model(inbox: Inbox, step: Step, now: int) -> Outcome | int | bool | Trimmed | None:
