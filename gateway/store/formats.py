@@ -11,24 +11,21 @@ from gateway.store.client import FunctionClient, StoreUnavailableError
 from gateway.store.problems import StoreFormatError
 from gateway.telemetry import log
 
-FORMAT = "1"
-"""As in functions/whole.lua."""
-
 LOOK_SECONDS = 1.0
 
 
 async def check_format(client: FunctionClient) -> None:
     """Raise StoreFormatError if the store is of another format. Raises StoreUnavailableError."""
     found = (await client.call("read_format", keys.PROJECTS)).decode()
-    if found not in ("", FORMAT):
+    if found not in ("", keys.FORMAT):
         raise StoreFormatError(sentence(found))
 
 
 def sentence(found: str) -> str:
     """Return what is told of a store of another format."""
     if found == "unknown":
-        return f"The store was written by a gateway of before format {FORMAT}, and this version knows only that"
-    return f"The store is of format {found}, and this version of the gateway knows format {FORMAT}"
+        return f"The store was written by a gateway of before format {keys.FORMAT}, and this version knows only that"
+    return f"The store is of format {found}, and this version of the gateway knows format {keys.FORMAT}"
 
 
 class FormatWatch:

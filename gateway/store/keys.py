@@ -1,6 +1,22 @@
 """Every key name, with its type and lifetime. Nothing else in the gateway or in Lua names a key.
 
-`1` is the version of the formats behind the keys: a change that old gateways cannot read raises it.
+FORMAT is the version of all formats behind the keys: a change that an older gateway would misread raises it, and comes
+with what reads the older one. It is written
+
+    once for the store     STORE_FORMAT, beside the projects: for projects, workspaces, the queue of jobs, and whether
+                           a node may work on this store at all
+    in each user record    the field `format` of `user`: for everything in the slot of that user, such as items, states,
+                           the log, preferences, subscriptions, devices and tokens
+    in each project        the field `format` of its record: for everything in the project's own slot, such as tokens,
+                           categories, who holds devices, sweeps
+    in the directory       the field `format`: for users' records there, the roster and the subscribers
+    in what lasts a while  the field `format` of each job and of each idempotency record, as nodes of two versions share
+                           these during an upgrade; and a first byte of each content, which is read without its project
+
+An entry of a small thing carries none of its own: it is read only after the record that says how. Whoever meets another
+format than FORMAT, or none where data is, works on nothing of it (StoreFormatError). Builds before format 1 wrote none:
+what they left is recognised by that. tests/golden has data of this format, which every later build must serve.
+
 Keys of one user share the hash tag `{project:user}` and so one slot of a Redis Cluster; the directory of a project
 shares `{project}`.
 """
@@ -9,6 +25,8 @@ from gateway.domain.principal import ProjectId, UserId
 from gateway.embedded import LIFE_KEY
 
 PREFIX = "inbox:1:"
+
+FORMAT = "1"
 
 PROJECTS = PREFIX + "{projects}"
 """hash api_key -> encoded project record. For ever.

@@ -134,7 +134,7 @@ FREEING = frozenset(
         *("discard_token", "discard_tokens_before", "discard_project_token", "revoke_workspace_token"),
         *("delete_project", "discard_project", "put_project"),
         *("enqueue_job", "claim_job", "renew_job", "release_job", "drop_job", "start_job", "save_job", "finish_job"),
-        *("abandon_idempotent", "finish_idempotent", "note_life"),
+        *("abandon_idempotent", "finish_idempotent", "renew_idempotent", "note_life"),
     )
 )
 """Functions that a server out of memory runs as well: they free memory, end access, or finish what was begun."""
@@ -178,6 +178,7 @@ def _constants() -> str:
     suffixes = keys.USER_SUFFIXES | keys.DIRECTORY_SUFFIXES | keys.JOB_SUFFIXES | keys.PROJECT_SUFFIXES
     constants = [f"local {name} = '{suffix}'" for name, suffix in suffixes.items()]
     whole_keys = ", ".join(f"'{keys.USER_SUFFIXES[name]}'" for name in keys.USER_KEYS)
+    constants.append(f"local FORMAT = '{keys.FORMAT}'")
     constants.append(f"local LIFE = '{keys.LIFE}'")
     constants.append(f"local USER_KEYS = {{ {whole_keys} }}")
     return "\n".join(constants)

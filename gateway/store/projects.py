@@ -19,7 +19,7 @@ from gateway.domain.retention import DEFAULT
 from gateway.domain.signing import NO_PROOF, PublicKey, secret_id
 from gateway.store import keys
 from gateway.store.client import FunctionClient
-from gateway.store.problems import StoreDataError, StoreEmptyError, StoreUnavailableError
+from gateway.store.problems import StoreDataError, StoreEmptyError, StoreFormatError, StoreUnavailableError
 from gateway.store.state import StoreState, read_state
 from gateway.telemetry import log
 
@@ -100,6 +100,13 @@ class _Record(msgspec.Struct, frozen=True):
     item_retention_count: int | None = None
     item_retention_seconds: int | None = None
     strict: bool = False
+    format: str = ""
+
+
+class _Format(msgspec.Struct, frozen=True):
+    """All that is known of a project of another format."""
+
+    format: Any = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +253,9 @@ class ProjectStore:
                 count += 1
                 try:
                     record = msgspec.json.decode(raw, type=_Record)
+                    if record.format != keys.FORMAT:
+                        broken.append(api_key)
+                        continue
                     if is_weak(self._fernet.decrypt(record.secrets[0].encrypted.encode()).decode()):
                         weak.append(api_key)
                 except (msgspec.DecodeError, IndexError):
@@ -312,6 +322,7 @@ class ProjectStore:
             item_retention_count=item_retention_count,
             item_retention_seconds=item_retention_seconds,
             strict=strict,
+            format=keys.FORMAT,
         )
         if not await self._put(record, b""):
             raise KeyTakenError(record.api_key)
@@ -435,6 +446,8 @@ class ProjectStore:
             for raw in flat[1::2]:
                 with contextlib.suppress(msgspec.DecodeError):  # of a broken record nothing is known
                     record = msgspec.json.decode(raw, type=_Record)
+                    if record.format != keys.FORMAT:
+                        continue
                     found[ProjectId(record.id)] = (record.item_retention_count, record.item_retention_seconds)
             yield found
             if cursor == b"0":
@@ -544,8 +557,12 @@ class ProjectStore:
 
 
 def _decoded(name: str, raw: bytes) -> _Record:
-    """Decode a record. Raises StoreDataError for one that is none, and names it in the log."""
+    """Decode a record. Raises StoreDataError for one that is none or of another format, and names it in the log."""
     try:
+        written_as = msgspec.json.decode(raw, type=_Format).format
+        if written_as != keys.FORMAT:
+            log.error("project_of_another_format", api_key=name, format=written_as)
+            raise StoreFormatError(detail=f"project {name} is of format {written_as or 'unknown'}")
         record = msgspec.json.decode(raw, type=_Record)
         if not record.secrets or any("kid" not in jwk for jwk in record.keys):
             raise ValueError("a secret or the name of a key is missing")

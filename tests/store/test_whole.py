@@ -46,7 +46,8 @@ COMPLETED = {
 }
 """Functions of which something may stay, and what a repetition does."""
 
-WRITING = {*library.USER_FUNCTIONS, *library.PLAIN_FUNCTIONS} - {"note_life", "count_call", *library.UNCOUNTED}
+_READING = ("list", "get", "use", "read_preferences", "read_subscriptions", "list_tokens", "check_write")
+WRITING = {*library.USER_FUNCTIONS, *library.PLAIN_FUNCTIONS} - {"note_life", "count_call", *_READING}
 """All that may write: the servers hold the others to that themselves. (A life is one command; a use stays counted.)"""
 
 APPENDING = ("create", "change", "change_all", "delete", "trim", "set_preferences")
@@ -234,6 +235,7 @@ async def tell(client: FailingClient) -> None:
     doomed = await projects.create("Another", hmac_enabled=True)
     await projects.update(project.api_key, ProjectChange(name="Renamed"))
     await projects.delete(doomed)
+    await projects.discard((await projects.create("A third one", hmac_enabled=True)).api_key)
 
     users = await tell_of_the_directory(client, project.id)
     ada, ben = users

@@ -1,16 +1,20 @@
--- Contents that many items share, each in a slot of its own, and in the project's slot the list of their ids.
+-- Contents that many items share, each in a slot of its own, and in the project's slot the list of their ids. A content
+-- begins with its format.
 
 -- KEYS  content
 -- ARGV  the content after its id
 local function put_content(keys, args)
-  call('SET', keys[1], args[1])
+  call('SET', keys[1], FORMAT .. args[1])
   return 1
 end
 
 -- KEYS  content
 -- ->    the content after its id, or false
 local function read_content(keys)
-  return call('GET', keys[1])
+  local content = call('GET', keys[1])
+  if not content then return false end
+  if content:sub(1, #FORMAT) ~= FORMAT then fail_by_format('a content') end
+  return content:sub(#FORMAT + 1)
 end
 
 -- KEYS  content

@@ -3,8 +3,6 @@
 -- back, which is done when a later command fails. Only what comes after the last point of failure needs no note.
 -- (Memory is no reason: a server that is full refuses the function, or its first write, and no later one.)
 
-local FORMAT = '1' -- of what this library stores; keys.py says where it stands
-
 local call, try -- `try` gives an error as its result. A library that is being loaded has neither.
 local function begin_call()
   if not call then call, try = redis.call, redis.pcall end
