@@ -11,6 +11,7 @@ from gateway.domain.principal import Identity, ProjectId, User, UserId
 from gateway.store import keys
 from gateway.store.client import CALLS_AT_ONCE, Call, FunctionClient
 from gateway.store.problems import StoreUnavailableError, StoreWritesRefusedError
+from gateway.telemetry import log
 
 CACHE_SECONDS = 30.0
 CACHE_USERS = 100_000
@@ -20,6 +21,9 @@ CONTROL_USER = "user"
 
 IDEMPOTENCY_SECONDS = 24 * 3600
 CUT_OFF_REQUESTS = 10_000
+
+BROKEN_MARK = 6
+"""Where in the row of `find` it is said that the user's record cannot be read."""
 
 LEASE_MS = 2_000
 """How long a request may be unheard of before a repetition of it takes over."""
@@ -136,13 +140,19 @@ class Directory:
 
     async def forget(self, user: User) -> None:
         """Take a deleted user's names out of the directory, so that they may become another user's."""
-        await self._client.call("forget", keys.directory(user.project_id), user.id)
+        names = (user.external_id or "", user.email or "")
+        await self._client.call("forget", keys.directory(user.project_id), user.id, *names)
         await self._tell(user)
 
     async def find(self, project_id: ProjectId, name: str) -> User | None:
         """Give the user of `x:external_id`, `e:email` or `u:user_id`, past the cache."""
         row = await self._client.call("find", keys.directory(project_id), name)
-        return decode_user(project_id, row) if row is not None else None
+        if row is None:
+            return None
+        user = decode_user(project_id, row)
+        if len(row) > BROKEN_MARK:
+            log.error("directory_record_broken", project=project_id, user=user.id, suggestion="delete this user")
+        return user
 
     async def by_id(self, project_id: ProjectId, user_id: UserId) -> User | None:
         """Give the user with this id, whatever their names are by now."""

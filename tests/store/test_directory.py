@@ -18,6 +18,8 @@ from gateway.store.directory import (
     Reused,
     Run,
 )
+from gateway.store.problems import StoreDataError
+from tests.logs import captured_log
 from tests.store.conftest import InspectedClient, new_user
 
 
@@ -246,3 +248,34 @@ async def test_a_user_from_before_there_was_a_roster_is_put_into_it_when_next_se
         await client.redis.hset(keys.directory(project), name, value)
     await directory.resolve(project, Identity("joe"))
     assert [found.id for found in await directory.read_roster(project, 0, 9)] == [user.id]
+
+
+@pytest.mark.parametrize("garbage", [b"garbage", b"[]", b'{"x": 1}', b'{"x":"","e":"","n":"first"}', b"\xff"])
+async def test_a_record_that_cannot_be_read_concerns_that_user_only_and_can_be_removed(
+    client: InspectedClient, project: ProjectId, garbage: bytes
+) -> None:
+    directory = Directory(client, Clock())
+    broken, other = [await directory.resolve(project, Identity(name)) for name in ("broken", "other")]
+    await client.redis.hset(keys.directory(project), f"u:{broken.id}", garbage)
+    directory.forget_all()
+    with captured_log() as lines:
+        with pytest.raises(StoreDataError):
+            await directory.resolve(project, Identity("broken"))
+        assert await directory.resolve(project, Identity("other")) == other
+        assert await directory.read_roster(project, 0, 10) == [other]
+        found = await directory.find(project, "x:broken")
+        assert found is not None
+        assert found.id == broken.id
+        await directory.forget(found)
+    assert broken.id in [line.get("user") for line in lines]
+    again = await directory.resolve(project, Identity("broken"))
+    assert again.id != broken.id
+    assert await directory.read_roster(project, 0, 10) == [other, again]
+
+
+async def test_a_name_whose_user_is_lost_leads_to_a_user_again(client: InspectedClient, project: ProjectId) -> None:
+    directory = Directory(client, Clock())
+    user = await directory.resolve(project, Identity("ada"))
+    await client.redis.hdel(keys.directory(project), f"u:{user.id}")
+    directory.forget_all()
+    assert (await directory.resolve(project, Identity("ada"))).external_id == "ada"

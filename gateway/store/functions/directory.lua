@@ -57,7 +57,8 @@ local function resolve_each(directory, args, first, admit)
     local user = { x = '', e = '' }
     if known then
       id = known
-      user = cjson.decode(lookup('u:' .. id))
+      local raw = lookup('u:' .. id)
+      if raw then user = read_user_or_fail(id, raw) end -- else only the names are left: it is written anew
       if correct_gone(user) then pending['u:' .. id] = cjson.encode(user) end
     end
     local is_other = by_external_id and by_email and by_external_id ~= by_email
@@ -211,13 +212,16 @@ end
 
 -- KEYS  directory
 -- ARGV  "x:external_id", "e:email" or "u:user_id"
--- ->    as `resolve` for one user; or nothing
+-- ->    as `resolve` for one user; or nothing. Of one whose record cannot be read, which can still be deleted, the name
+--       that was asked for, and then 1.
 local function find(keys, args)
-  local id = args[1]:match('^u:(.*)$') or call('HGET', keys[1], args[1])
+  local kind, name = args[1]:match('^(%a):(.*)$')
+  local id = kind == 'u' and name or call('HGET', keys[1], args[1])
   local raw = id and call('HGET', keys[1], 'u:' .. id)
   if not raw then return false end
-  local user = cjson.decode(raw)
-  if correct_gone(user) then call('HSET', keys[1], 'u:' .. id, cjson.encode(user)) end
+  local user = read_user(raw)
+  if not user then return { id, kind == 'x' and name or '', kind == 'e' and name or '', 0, '', '', 1 } end
+  correct_gone(user) -- kept by whoever writes the record next
   return { id, user.x, user.e, 0, user.gone_x or '', user.gone_e or '' }
 end
 
@@ -232,7 +236,7 @@ local function rename(keys, args)
   if owner and owner ~= id then return -1 end
   owner = email ~= '' and call('HGET', directory, 'e:' .. email)
   if owner and owner ~= id then return -2 end
-  local user, removed, set = cjson.decode(raw), {}, {}
+  local user, removed, set = read_user_or_fail(id, raw), {}, {}
   if user.x ~= external_id then
     if user.x ~= '' then removed[#removed + 1] = 'x:' .. user.x end
     user.gone_x = gone_since(directory, 'x:' .. external_id)
@@ -251,12 +255,17 @@ local function rename(keys, args)
 end
 
 -- KEYS  directory
--- ARGV  user id
+-- ARGV  user id, external_id, email: those that are known, which count where the record cannot be read
 -- ->    1, or 0 when there was no such user
 local function forget(keys, args)
   local raw = call('HGET', keys[1], 'u:' .. args[1])
   if not raw then return 0 end
-  local user, names = cjson.decode(raw), {}
+  local user, names = read_user(raw), {}
+  if not user then
+    user = { x = args[2], e = args[3] }
+    if user.x ~= '' and call('HGET', keys[1], 'x:' .. user.x) ~= args[1] then user.x = '' end
+    if user.e ~= '' and call('HGET', keys[1], 'e:' .. user.e) ~= args[1] then user.e = '' end
+  end
   if user.x ~= '' then names[#names + 1] = 'x:' .. user.x end
   if user.e ~= '' then names[#names + 1] = 'e:' .. user.e end
   for _, name in ipairs(names) do remember_gone(keys[1], name) end

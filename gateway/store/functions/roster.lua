@@ -23,7 +23,21 @@ local function enroll(directory, id, user)
   write_roster(directory, user.n, packed_id(id))
 end
 
--- Add a row { user id, external_id, email } for each id that is a user; give the ids that are none.
+-- ->    what a user's record in the directory says, or nil if it says nothing that can be read
+local function read_user(raw)
+  local readable, user = pcall(cjson.decode, raw)
+  if readable and type(user) == 'table' and type(user.x) == 'string' and type(user.e) == 'string'
+    and (user.n == nil or type(user.n) == 'number') then
+    return user
+  end
+end
+
+local function read_user_or_fail(id, raw)
+  return read_user(raw) or fail_by_data('the record of user ' .. id .. ' in the directory')
+end
+
+-- Add a row { user id, external_id, email } for each id that is a user; give the ids that are none. One whose record
+-- cannot be read is left out: it must not keep the others from being found.
 local function add_rows(directory, ids, rows)
   local gone = {}
   for first = 1, #ids, CHUNK do
@@ -31,8 +45,8 @@ local function add_rows(directory, ids, rows)
     for i = first, math.min(first + CHUNK - 1, #ids) do fields[#fields + 1] = 'u:' .. unpacked_id(ids[i]) end
     for i, raw in ipairs(call('HMGET', directory, unpack(fields))) do
       if raw then
-        local user = cjson.decode(raw)
-        rows[#rows + 1] = { fields[i]:sub(3), user.x, user.e }
+        local user = read_user(raw)
+        if user then rows[#rows + 1] = { fields[i]:sub(3), user.x, user.e } end
       else
         gone[#gone + 1] = ids[first + i - 1]
       end
@@ -84,7 +98,7 @@ local function add_subscriber(keys, args)
   local field, key = 'u:' .. args[2], keys[1] .. SUBSCRIBERS .. args[1]
   local raw = call('HGET', keys[1], field)
   if not raw then return 0 end
-  local user = cjson.decode(raw)
+  local user = read_user_or_fail(args[2], raw)
   if not user.n then
     enroll(keys[1], args[2], user)
     set_fields(keys[1], { field, cjson.encode(user) })
