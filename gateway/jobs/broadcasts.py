@@ -8,7 +8,7 @@ saved, and counts like those who got it now: nothing needs to be remembered of a
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -107,7 +107,9 @@ class Broadcaster:
         else:
             return
         _, served = await self._jobs.read_reached(job.project_id, job.id, 0, len(order.recipients))
-        sending = _Sending(self._inboxes, content.as_reference(), order.moment, keep, frozenset(served))
+        sending = _Sending(
+            self._inboxes, content.as_reference(), order.moment, keep, frozenset(served), job.attempts > 1
+        )
         ahead: deque[asyncio.Task[Step]] = deque()
         try:
             async for chunk in chunks:
@@ -150,8 +152,9 @@ class Broadcaster:
             if recipient.get("external_id") or recipient.get("email")
         }
         errors: list[Mapping[str, Any]] = []
-        sending = _Sending(self._inboxes, content, order.moment, keep, frozenset())
+        sending = _Sending(self._inboxes, content, order.moment, keep, frozenset(), job.attempts > 1)
         while True:
+            sending.broken.clear()
             try:
                 deliveries = await self._deliveries(job, list(named.values()))
                 reached = await sending.deliver(deliveries, False)
@@ -166,6 +169,7 @@ class Broadcaster:
             except UserDeletedError as deleted:
                 await self._directory.forget(deleted.user)
                 continue
+            errors += sending.errors()
             return Step(_BEGIN, {"total": len(reached) + len(errors), "failures": len(errors)}, errors, reached)
 
     async def _deliveries(self, job: Job, recipients: Sequence[Mapping[str, Any]]) -> list[Delivery]:
@@ -178,31 +182,46 @@ class Broadcaster:
 
 @dataclass(frozen=True, slots=True)
 class _Sending:
-    """One item on its way. `served` had it before this pass began."""
+    """One item on its way. `served` had it before this pass began.
+
+    With `spare_broken`, recipients whose data cannot be read are failures. The first attempt fails by them: what is
+    broken may be mended by the next one.
+    """
 
     inboxes: InboxStore
     content: Content
     moment: Moment
     keep: ItemRetention
     served: frozenset[UserId]
+    spare_broken: bool
+    broken: list[UserId] = field(default_factory=list)
+
+    def errors(self) -> list[Mapping[str, Any]]:
+        """Return an error for each recipient that was spared."""
+        return [{"message": f"What is stored of user {user_id} cannot be read"} for user_id in self.broken]
 
     async def send(self, chunk: _Chunk) -> Step:
         """Send to a chunk's users."""
-        reached = await self._send_to(chunk.meant, False)
-        reached += await self._send_to(chunk.if_subscribed, True)
-        return Step(chunk.cursor, {"total": len(reached)}, (), reached)
+        part = replace(self, broken=[])  # several chunks are on their way at once
+        reached = await part._send_to(chunk.meant, False)
+        reached += await part._send_to(chunk.if_subscribed, True)
+        errors = part.errors()
+        counts = {"total": len(reached) + len(errors)} | ({"failures": len(errors)} if errors else {})
+        return Step(chunk.cursor, counts, errors, reached)
 
     async def deliver(self, deliveries: Sequence[Delivery], subscribers_only: bool) -> list[UserId]:
         """Give the users who have it now. Raises UserDeletedError for one; others may have it by then."""
         reached: list[UserId] = []
         for first in range(0, len(deliveries), CHUNK_USERS):
             some = deliveries[first : first + CHUNK_USERS]
-            outcomes = await self.inboxes.create(self.content, some, self.moment, True, subscribers_only, self.keep)
-            reached += [
-                delivery.user.id
-                for delivery, outcome in zip(some, outcomes, strict=True)
-                if outcome is not Outcome.UNWANTED
-            ]
+            outcomes = await self.inboxes.create(
+                self.content, some, self.moment, True, subscribers_only, self.keep, self.spare_broken
+            )
+            for delivery, outcome in zip(some, outcomes, strict=True):
+                if outcome is Outcome.BROKEN:
+                    self.broken.append(delivery.user.id)
+                elif outcome is not Outcome.UNWANTED:
+                    reached.append(delivery.user.id)
         return reached
 
     async def _send_to(self, users: Sequence[User], subscribers_only: bool) -> list[UserId]:

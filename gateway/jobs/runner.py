@@ -32,7 +32,7 @@ MAX_ATTEMPTS = 5
 RETRY_MS = 500
 """How long a job rests after its work failed; twice as long each time."""
 
-BROKEN_RETRY_MS = 30_000
+BROKEN_RETRY_MS = 12_000
 """How long a job rests whose record cannot be read: it may be mended, and keeps nobody up until then."""
 
 RELEASE_SECONDS = 1.0

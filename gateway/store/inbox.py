@@ -20,6 +20,7 @@ from gateway.store import keys
 from gateway.store.client import Argument, Call, FunctionClient
 from gateway.store.contents import Content, ContentStore
 from gateway.store.guarded import UNHEARD, UserFunctions, guard_arguments, unwrapped
+from gateway.store.problems import StoreDataError
 
 _encode = msgspec.json.encode
 
@@ -96,6 +97,8 @@ class Outcome(Enum):
     HAD_IT = 0
     CREATED = 1
     UNWANTED = 2
+    BROKEN = 3
+    """What is stored of the recipient cannot be read; for who asked not to fail by that."""
 
 
 class ListPage(NamedTuple):
@@ -127,18 +130,22 @@ class InboxStore:
         remember: bool,
         subscribers_only: bool = False,
         keep: ItemRetention = KEEP_ALL,
+        spare_broken: bool = False,
     ) -> list[Outcome]:
         """Put a new item into each recipient's inbox; give what became of each delivery, in order.
 
         Who has the item gets it no second time. With `remember`, the request may come again within 24 hours: then this
         holds for who has deleted it meanwhile, and who does not want the item now is not asked anew. With
         `subscribers_only`, only those want it who subscribed to its category and topic. Who gets it loses a few of the
-        oldest items that are more than `keep` says.
+        oldest items that are more than `keep` says. With `spare_broken`, a recipient whose data cannot be read does not
+        make this fail.
         """
         calls = self._create_calls(content, deliveries, moment, remember, subscribers_only, keep)
-        answers = await self._call_many(calls)
+        answers = await self._call_many(calls, spare_broken)
         return [
-            Outcome(unwrapped(answer, delivery.user, UNGUARDED))
+            Outcome.BROKEN
+            if isinstance(answer, StoreDataError)
+            else Outcome(unwrapped(answer, delivery.user, UNGUARDED))
             for answer, delivery in zip(answers, deliveries, strict=True)
         ]
 
@@ -295,9 +302,15 @@ class InboxStore:
     async def read_profiles(self, users: Sequence[User]) -> list[dict[str, Any]]:
         """Give the names and attributes of some users, in order, in one round trip; of a deleted one just the names."""
         calls: list[Call] = [("read_profile", keys.user(user.project_id, user.id), ()) for user in users]
+        # One whose data cannot be read is named in the log, and must not hide the others.
+        nothing = [None] * len(ATTRIBUTES)
         return [
-            {"external_id": user.external_id, "email": user.email, **_attributes(values)}
-            for user, values in zip(users, await self._client.call_many(calls), strict=True)
+            {
+                "external_id": user.external_id,
+                "email": user.email,
+                **_attributes(nothing if isinstance(values, StoreDataError) else values),
+            }
+            for user, values in zip(users, await self._client.call_each(calls), strict=True)
         ]
 
     async def delete_user(self, user: User) -> None:
@@ -329,11 +342,11 @@ class InboxStore:
             [("delete_user", keys.user(user.project_id, user.id), (TOMBSTONE_SECONDS,)) for user in users]
         )
 
-    async def _call_many(self, calls: Sequence[Call]) -> list[Any]:
+    async def _call_many(self, calls: Sequence[Call], spare_broken: bool = False) -> list[Any]:
         """Run functions that publish."""
-        answers = await self._client.call_many(calls)
+        answers = await (self._client.call_each(calls) if spare_broken else self._client.call_many(calls))
         for answer, (_, key, _) in zip(answers, calls, strict=True):
-            if answer[0] == UNHEARD:
+            if not isinstance(answer, StoreDataError) and answer[0] == UNHEARD:
                 self._client.unheard(key)
         return answers
 
@@ -383,8 +396,14 @@ def _create_call(common: tuple[Argument, ...], delivery: Delivery) -> Call:
 
 
 def _attributes(values: Sequence[bytes | None]) -> dict[str, Any]:
-    decoded = [msgspec.json.decode(value) if value is not None else None for value in values]
-    return dict(zip(ATTRIBUTES, decoded, strict=True))
+    return dict(zip(ATTRIBUTES, map(_attribute, values), strict=True))
+
+
+def _attribute(value: bytes | None) -> Any:
+    try:
+        return msgspec.json.decode(value) if value is not None else None
+    except msgspec.DecodeError:
+        return None  # what is no JSON is no attribute
 
 
 def _profile_arguments(profile: Mapping[str, Any]) -> tuple[Argument, ...]:

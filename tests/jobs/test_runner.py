@@ -55,10 +55,13 @@ async def done(jobs: JobStore, job_id: str) -> Record:
 
 @contextlib.asynccontextmanager
 async def running(
-    queue: JobQueue, work: Callable[[Job], AsyncGenerator[Step, None]], retry_ms: int = 1
+    queue: JobQueue,
+    work: Callable[[Job], AsyncGenerator[Step, None]],
+    retry_ms: int = 1,
+    kind: Kind = Kind.IMPORT,
 ) -> AsyncIterator[JobRunner]:
     """A runner for a block."""
-    runner = JobRunner(queue, {Kind.IMPORT: work}, retry_ms)
+    runner = JobRunner(queue, {kind: work}, retry_ms)
     task = asyncio.create_task(runner.run())
     try:
         yield runner
