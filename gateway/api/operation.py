@@ -57,7 +57,8 @@ from gateway.workspace_auth import WorkspaceAuthenticator
 MAX_CLIENT_ID_LENGTH = 255
 
 _NO_STORE = (b"cache-control", b"no-store")
-"""Nearly every answer is somebody's inbox, a secret, or out of date in a moment; the others say so themselves."""
+"""Nearly every answer is somebody's inbox, a secret, or out of date in a moment; files say themselves how long they
+keep."""
 
 IGNORED_BODY_BYTES = 16 * 1024
 """Of operations that take no body: clients send `null`, `{}` and the like."""
@@ -307,7 +308,7 @@ class Operation:
                 response.headers[UNKNOWN_HEADER] = header_value(unknown)
                 project = request.scope.get(_PRINCIPAL)
                 services.unknown_names.note(project.project.id if project else "", label, unknown)
-            if not any(name == b"cache-control" for name, _ in response.raw_headers):
+            if self.scope is not Scope.PUBLIC or "cache-control" not in response.headers:
                 response.raw_headers.append(_NO_STORE)
             counter = counters.get(response.status_code)
             if counter is None:

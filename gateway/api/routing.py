@@ -18,7 +18,10 @@ from gateway.api.cors import CrossOrigin
 from gateway.api.operation import Endpoint, Operation, Services, error_response
 from gateway.api.realtime import upgrade_required
 from gateway.domain.errors import ErrorCode, api_error
+from gateway.domain.proxy import REQUEST_ID
+from gateway.logs import redacted_path
 from gateway.store.page_origins import PageOrigins
+from gateway.telemetry import log_request
 
 TRAILING_SLASHES = "inbox.trailing_slashes"
 """In a request's ASGI scope: how many slashes at the end of its path were left out."""
@@ -42,7 +45,7 @@ def application(
     # What asks for a WebSocket there never gets here.
     routes.append(_Resource("/realtime/ws", {"GET": upgrade_required}))
     router = Router(routes, redirect_slashes=False, lifespan=lifespan)
-    router.default = _NoRoute(router, services.proxies.public_prefix)
+    router.default = _NoRoute(router, services.proxies.public_prefix, services.settings.access_log)
     return CrossOrigin(_TidyPath(router), services.settings.allowed_origins, PageOrigins(services.projects))
 
 
@@ -72,8 +75,9 @@ class _Resource(Route):
 class _NoRoute:
     """Look for a path again without the prefix of INBOX_PUBLIC_URL, which not every proxy takes away; then give up."""
 
-    def __init__(self, router: ASGIApp, prefix: str):
+    def __init__(self, router: ASGIApp, prefix: str, access_log: bool):
         self._router = router
+        self._access_log = access_log
         self._prefix = f"{prefix}/" if prefix else ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,6 +87,8 @@ class _NoRoute:
             scope.update({_WITHOUT_PREFIX: True, "path": path, "raw_path": raw_path})
             await self._router(scope, receive, send)
             return
+        if self._access_log:
+            log_request(scope["method"], redacted_path(scope["path"]), 404, 0.0, scope[REQUEST_ID])
         error = api_error(ErrorCode.NOT_FOUND, f"No route {scope['method']} {scope['path']}")
         await error_response(error)(scope, receive, send)
 

@@ -107,3 +107,10 @@ def test_the_log_has_the_connection_of_a_websocket(gateway: Gateway) -> None:
         ready = json.loads(socket.recv(5))
     line = line_of(gateway, "websocket-1")
     assert (line["status"], line["connection"]) == (101, ready["connection_id"])
+
+
+def test_a_path_that_is_none_is_logged_without_what_may_be_private(gateway: Gateway) -> None:
+    headers = {"X-Request-Id": "nowhere-1"}
+    httpx.get(f"{gateway.url}/nowhere/joe@example.com/x?token=hidden", headers=headers)
+    line = line_of(gateway, "nowhere-1")
+    assert (line["status"], line["path"]) == (404, "/nowhere/…/x")
