@@ -140,7 +140,7 @@ def jobs(project_id: ProjectId, kind: str) -> str:
 
 
 SWEEP_LOOK = JOB_QUEUE + ":sweep_look"
-"""string "1": a worker looks for projects whose inboxes are to be trimmed, others need not. Less than a minute."""
+"""string "1": a worker looks for projects whose inboxes are to be trimmed, others need not. Some seconds."""
 
 
 def swept(project_id: ProjectId) -> str:

@@ -20,7 +20,6 @@ end
 local function create(keys, args, record)
   local user, context = keys[1], context_of(args)
   local id, content, category, topic, settled_seconds = args[5], args[6], args[7], args[8], args[9]
-  local kept_count, kept_seconds = tonumber(args[11]), tonumber(args[12])
   local overwrite = 13 + 2 * tonumber(args[13])
   -- Hardly anybody has the item yet: that is looked at before something else is written or decided, and else by HSETNX.
   local settled = may_be_settled(record) and call('GET', user .. SETTLED .. id)
@@ -78,7 +77,10 @@ local function create(keys, args, record)
   -- One more of each kind: looking at every index again would be a sixth of what an item costs.
   append(user, record, context, 'notifications/new', data, known_counts(record, 1))
   -- The item has come, whatever becomes of others.
-  attempt(trim_items, user, record, context, kept_count, kept_seconds, TRIMMED_BY_CREATE)
+  local items, seconds = args[11], args[12]
+  if items ~= '0' or seconds ~= '0' then
+    attempt(trim_items, user, record, context, tonumber(items), tonumber(seconds), TRIMMED_BY_CREATE)
+  end
   return CREATED
 end
 
