@@ -15,6 +15,7 @@ import threading
 import time
 import traceback
 from contextlib import suppress
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 from types import TracebackType
 from typing import Any
@@ -22,6 +23,7 @@ from typing import Any
 from gateway.log_writer import LogWriter
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+_INFO = LEVELS["info"]
 MAX_PATH_LENGTH = 200
 MAX_TEXT_LENGTH = 16 * 1024
 """Of one value; the frames at the end of a traceback tell most, so that its beginning is cut."""
@@ -91,23 +93,28 @@ class Log:
 
         Built by hand, because every request pays for it: see `python -m loadtest.access_log`.
         """
-        if self._least > LEVELS["info"]:
+        if self._least > _INFO:
             return
         if len(path) > MAX_PATH_LENGTH:
             path = path[:MAX_PATH_LENGTH] + "…"
-        known = {"request_id": request_id, "project": project_id, "connection": connection_id, "client": client}
-        if project_id and user_id:
-            known["user"] = user_hash(project_id, user_id)
-        if self._pretty or self.writer is None:
-            fields = {"method": method, "path": path, "status": status, "ms": round(milliseconds, 2)}
-            self._write("info", "request", fields | {name: value for name, value in known.items() if value})
-            return
-        more = "".join([f', "{name}": {quoted(value)}' for name, value in known.items() if value])
+        more = f', "request_id": {quoted(request_id)}' if request_id else ""
+        if project_id:
+            more += f', "project": {quoted(project_id)}'
+            if user_id:
+                more += f', "user": "{user_hash(project_id, user_id)}"'
+        if connection_id:
+            more += f', "connection": {quoted(connection_id)}'
+        if client:
+            more += f', "client": {quoted(client)}'
         line = (
             f'{{"timestamp": "{self._timestamp()}", "level": "info", "event": "request", "method": {quoted(method)}, '
             f'"path": {quoted(path)}, "status": {status}, "ms": {milliseconds:.2f}{more}, "pid": {self._pid}}}\n'
         )
-        self.writer.write(line.encode())
+        if self._pretty or self.writer is None:
+            fields = json.loads(line)
+            self._write("info", "request", {name: fields[name] for name in list(fields)[3:-1]})
+        else:
+            self.writer.write(line.encode())
 
     # -- inside
 
@@ -166,6 +173,7 @@ def close_log() -> None:
         log.writer.close()
 
 
+@lru_cache(maxsize=4096)
 def user_hash(project_id: str, user_id: str) -> str:
     """Return what stands for a user in the log: the same for the same user, and nothing to find them by elsewhere."""
     return hashlib.blake2b(f"{project_id}:{user_id}".encode(), digest_size=6).hexdigest()

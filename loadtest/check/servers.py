@@ -128,6 +128,8 @@ class Gateway:
     port: int = field(default_factory=free_port)
     process: "subprocess.Popen[bytes] | None" = None
     command: tuple[str, ...] = GATEWAY
+    log_descriptor: int | None = None
+    """Where standard error goes; None: into the file that `log` reads, with standard output."""
 
     @property
     def url(self) -> str:
@@ -160,7 +162,8 @@ class Gateway:
             **self.environment,
         }
         with (self.data_dir.parent / f"{self.data_dir.name}.log").open("ab") as log:
-            self.process = subprocess.Popen([*self.command, "serve"], env=environment, stdout=log, stderr=log)
+            errors = log if self.log_descriptor is None else self.log_descriptor
+            self.process = subprocess.Popen([*self.command, "serve"], env=environment, stdout=log, stderr=errors)
         wait_for(self.ready, f"the gateway to be ready; it said:\n{self.log}", START_SECONDS)
 
     def ready(self) -> bool:

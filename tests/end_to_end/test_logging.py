@@ -1,0 +1,205 @@
+"""The log of a whole gateway: JSON throughout, nothing private, and whatever happens to it, requests are answered."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.live.clients import TRANSPORTS, open_inbox
+from tests.servers import ADMIN, Gateway, user_headers, wait_for
+
+MANY = 500
+"""Requests whose lines fill a pipe of 64 KB and what else the kernel holds."""
+
+SETTINGS = {"INBOX_WORKERS": "1", "INBOX_DRAIN_SECONDS": "0"}
+
+
+class Reader:
+    """The reading end of a pipe that a gateway logs to."""
+
+    def __init__(self) -> None:
+        self.reading, self.writing = os.pipe()
+        self.said = b""
+
+    def start(self) -> None:
+        """Read from now on."""
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return the whole lines so far."""
+        return [json.loads(line) for line in self.said.split(b"\n")[:-1]]
+
+    def has(self, event: str) -> list[dict[str, Any]]:
+        """Return the lines of an event."""
+        return [line for line in self.lines() if line["event"] == event]
+
+    def _read(self) -> None:
+        while data := os.read(self.reading, 1 << 16):
+            self.said += data
+
+
+@pytest.fixture
+def reader() -> Iterator[Reader]:
+    reader = Reader()
+    yield reader
+    for descriptor in (reader.reading, reader.writing):
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+def assert_served(gateway: Gateway, user: str) -> None:
+    """Check that requests are answered as ever, also those that are logged."""
+    body = {"notification": {"title": "Hello", "recipients": [{"external_id": user}]}}
+    with httpx.Client(base_url=gateway.url, timeout=20) as http:
+        for _ in range(MANY):
+            assert http.get("/notifications", headers=user_headers(user)).status_code == 200
+        assert http.post("/notifications", headers=ADMIN, json=body).status_code == 201
+        assert http.get("/readyz").status_code == 200
+
+
+def await_another(gateway: Gateway, name: str, before: list[int]) -> None:
+    """Wait until a child is there that was not."""
+    wait_for(lambda: set(gateway.children(name)) - set(before), f"another {name}", 30)
+
+
+async def assert_all_is_well(gateway: Gateway, user: str) -> None:
+    """Check requests and live connections, before and after the death of a worker."""
+    for _ in range(2):
+        assert_served(gateway, user)
+        for transport in TRANSPORTS:
+            async with open_inbox(transport, gateway, user):
+                pass
+        (worker,) = gateway.children("worker")
+        os.kill(worker, signal.SIGKILL)
+        await_another(gateway, "worker", [worker])
+        wait_for(gateway.ready, "the gateway to be ready", 60)
+
+
+async def run_with(gateway: Gateway, user: str) -> None:
+    try:
+        gateway.start()
+        await assert_all_is_well(gateway, user)
+    finally:
+        if gateway.process is not None:
+            assert gateway.stop() == 0
+
+
+@pytest.fixture
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a short name, because it holds a Unix socket."""
+    return tmp_path_factory.mktemp("l") / "data"
+
+
+async def test_a_full_disk_behind_the_log_fails_nothing(data_dir: Path, user: str) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        await run_with(Gateway(data_dir, SETTINGS, log_descriptor=full), user)
+    finally:
+        os.close(full)
+
+
+async def test_a_log_whose_reader_is_gone_fails_nothing(data_dir: Path, user: str, reader: Reader) -> None:
+    os.close(reader.reading)
+    await run_with(Gateway(data_dir, SETTINGS, log_descriptor=reader.writing), user)
+
+
+async def test_a_log_whose_reader_stalls_holds_nothing_up_and_loses_nothing_that_fits(
+    data_dir: Path, user: str, reader: Reader
+) -> None:
+    gateway = Gateway(data_dir, SETTINGS, log_descriptor=reader.writing)
+    try:
+        gateway.start()
+        await assert_all_is_well(gateway, user)
+        assert_served(gateway, user)
+        reader.start()
+        # Those that the killed workers still had are gone with them.
+        wait_for(lambda: len(reader.has("request")) > MANY, "the lines of the worker that lives", 30)
+        wait_for(lambda: len(reader.has("worker_recovered")) == 2, "the lines of the supervisor", 30)
+    finally:
+        if gateway.process is not None:
+            assert gateway.stop() == 0
+
+
+# ---- what is in it
+
+
+@pytest.fixture(scope="module")
+def storied(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The log of a gateway that had its share of trouble, by its end."""
+    data_dir = tmp_path_factory.mktemp("l") / "data"
+    gateway = Gateway(data_dir, {"INBOX_DRAIN_SECONDS": "0", "INBOX_WORKERS": "2"})
+    try:
+        gateway.start()
+        device = "d" * 64
+        with httpx.Client(base_url=gateway.url, timeout=20) as http:
+            for method, path in (
+                ("DELETE", "/users/email:ada@example.com"),
+                ("DELETE", "/users/external_id:ada-lovelace"),
+                ("DELETE", "/users/email%3Aada%40example.com"),
+                ("DELETE", "/nowhere/email:ada@example.com"),
+                ("PATCH", "/users/email:ada@example.com"),
+                ("POST", "/users/email:ada@example.com/revoke_tokens"),
+                ("GET", "/v2/jwt/user/email:ada@example.com"),
+                ("DELETE", f"/push_subscriptions/{device}"),
+                ("GET", "/subscriptions/ada@example.com"),
+                ("GET", "/notifications/ada@example.com"),
+                ("GET", "/notifications/" + "x" * 5000),
+                ("GET", "/" + "y" * 5000),
+            ):
+                http.request(method, path, headers={**ADMIN, **user_headers("ada-lovelace")})
+        # Before the worker is killed, with what it has not written yet.
+        wait_for(lambda: gateway.log.count('"path": "/notifications/{id}"') == 2, "the last line")
+        for name, number in (("worker", signal.SIGKILL), ("valkey", signal.SIGKILL)):
+            before = gateway.children(name)
+            os.kill(before[0], number)
+            await_another(gateway, name, before)
+        assert gateway.process is not None
+        gateway.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "reloaded" in gateway.log, "the reload", 60)
+        gateway.stop()
+        log = gateway.log
+    finally:
+        if gateway.process is not None:
+            gateway.stop(signal.SIGKILL)
+    return log[log.index('{"timestamp"') :]
+
+
+def lines_of(log: str) -> list[dict[str, Any]]:
+    """Return the lines of standard error; the banner on standard output is for people."""
+    return [json.loads(line) for line in log.splitlines() if line and not line.startswith("  ")]
+
+
+def test_every_line_of_every_process_is_json_with_time_level_and_event(storied: str) -> None:
+    lines = lines_of(storied)
+    assert all(line.keys() >= {"timestamp", "level", "event", "pid"} for line in lines)
+    assert len({line["pid"] for line in lines}) >= 2
+    assert [line for line in lines if line["event"] == "valkey" and "Ready to accept" in line["message"]]
+
+
+def test_start_ready_reload_stop_and_what_recovered_are_in_the_log(storied: str) -> None:
+    events = [line["event"] for line in lines_of(storied)]
+    wanted = ["starting", "ready", "worker_ended", "worker_recovered", "reloading", "reloaded", "stopping", "stopped"]
+    found = [event for event in events if event in wanted]
+    assert [event for event in wanted if event in found] == wanted
+    assert found[:2] == wanted[:2]
+    assert found[-2:] == wanted[-2:]
+    assert "valkey_ended" in events
+
+
+def test_no_name_and_no_device_token_is_in_a_path_that_is_logged(storied: str) -> None:
+    for private in ("ada", "example.com", "d" * 64):
+        assert private not in storied.lower().replace("adapt", "")
+    assert "/users/{user}" in storied
+    assert "/push_subscriptions/{device_token}" in storied
+
+
+def test_long_paths_are_cut(storied: str) -> None:
+    assert not re.search("x{300}|y{300}", storied)
