@@ -11,7 +11,7 @@ import sys
 def main() -> None:
     """Run the command line."""
     _open_standard_descriptors()
-    # An interrupt while the imports run ends the process, without a traceback.
+    # An interrupt while the imports run ends the process, without a traceback. `serve` sets handlers of its own.
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -25,7 +25,7 @@ def main() -> None:
             raise
         sys.exit(f"inbox-gateway: {missing.name} is not installed: run `make install`, and .venv/bin/inbox-gateway")
 
-    if interruptible:
+    if interruptible and sys.argv[1:2] != ["serve"]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     cli.main()
 
