@@ -47,7 +47,7 @@ LOOK_SECONDS = 10
 
 SWEEPS_PER_AGE = 24
 MOST_SECONDS_BETWEEN = 3600
-"""Items of an age of a day or more are removed within about an hour, those of less within a 24th of it, or two looks."""
+"""Items of an age of a day or more are removed within about an hour, those of less within a 24th, or two looks."""
 
 
 def sweep_seconds(keep: ItemRetention) -> int:
@@ -92,7 +92,7 @@ class Sweeper:
         began = reported = time.monotonic()
         removed = 0
         first = int(job.cursor or 0)
-        log.info("retention_sweep_started", project=job.project_id, users=size, first=first, **keep._asdict())
+        log.debug("retention_sweep_started", project=job.project_id, users=size, first=first, **keep._asdict())
         for index in range(first, size, CHUNK_USERS):
             if await self._retentions.of_project(job.project_id) != keep:
                 log.info("retention_sweep_outdated", project=job.project_id)
@@ -112,7 +112,9 @@ class Sweeper:
             await _pause(now - started)
         await self._sweeps.record(job.project_id, SweepRecord(job.created_ms, keep))
         seconds = round(time.monotonic() - began, 1)
-        log.info("retention_sweep_done", project=job.project_id, users=size, removed=removed, seconds=seconds)
+        # Most sweeps for items that age are short and find nothing.
+        tell = log.info if removed or seconds >= PROGRESS_SECONDS else log.debug
+        tell("retention_sweep_done", project=job.project_id, users=size, removed=removed, seconds=seconds)
 
     async def _trim(self, users: Sequence[User], keep: ItemRetention) -> int:
         """Trim inboxes until there is nothing left to trim in any of them; return how many items were removed."""
