@@ -266,6 +266,7 @@ def _live_paths() -> Json:
             "204": {"description": "This user has too many open connections. An `EventSource` stops at this."},
             "401": {"description": "The credentials are missing or wrong.", "content": error},
             "403": {"description": "This origin is not allowed.", "content": error},
+            "422": {"description": "A query parameter is misspelt.", "content": error},
         },
     }
     return {"/realtime/ws": {"get": websocket}, "/realtime/sse": {"get": sse}}

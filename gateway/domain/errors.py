@@ -275,6 +275,7 @@ class CloseCode(Enum):
     USER_DELETED = 4507
     TOKEN_REVOKED = 4508
     CREDENTIALS_ROTATED = 4509
+    INVALID_REQUEST = 4510
 
     @property
     def reason(self) -> str:
@@ -301,6 +302,7 @@ CLOSE_CODE_MEANINGS = {
     CloseCode.TOKEN_EXPIRED: "The token's `exp` has passed; connect with a new one.",
     CloseCode.USER_DELETED: "The user was deleted.",
     CloseCode.TOKEN_REVOKED: "The token was revoked.",
+    CloseCode.INVALID_REQUEST: "The opening request has a parameter that is not known and much like one that is.",
     CloseCode.CREDENTIALS_ROTATED: "What the credentials rest on ended: the API secret was rotated out, the public key "
     "or the project removed, or HMAC switched on.",
     CloseCode.TOO_MANY_MESSAGES: "The client sent messages faster than INBOX_MAX_MESSAGES_PER_MINUTE.",

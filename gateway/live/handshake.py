@@ -1,14 +1,21 @@
 """What a live connection brings with its opening request: credentials, a position, an origin."""
 
+import difflib
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from gateway.auth import header_credentials
+from gateway.domain.errors import Problem
 from gateway.domain.principal import Credentials
 
 MAX_SINCE_LENGTH = 64
+
+MAX_NAME_LENGTH = 40
+"""Longer names are nobody's spelling mistakes."""
+
+_LAST_EVENT_ID = re.compile("last[-_]*event[-_]*id[-_]*", re.IGNORECASE)
 
 
 class Handshake(NamedTuple):
@@ -20,6 +27,8 @@ class Handshake(NamedTuple):
     request_id: str = ""
     client: str = ""
     """The client's address, "" where it is not needed."""
+    problem: Problem | None = None
+    """What is wrong with the request itself."""
 
 
 def read_handshake(headers: Mapping[str, str], query: str) -> Handshake:
@@ -39,7 +48,28 @@ def read_handshake(headers: Mapping[str, str], query: str) -> Handshake:
         token=from_headers.token or fields.get("token"),
     )
     since = headers.get("last-event-id") or _last_event_id(fields) or fields.get("since")
-    return Handshake(credentials, since[:MAX_SINCE_LENGTH] if since else None, headers.get("origin"))
+    return Handshake(
+        credentials,
+        since[:MAX_SINCE_LENGTH] if since else None,
+        headers.get("origin"),
+        problem=_misspelt(fields) if fields.keys() - _KNOWN else None,
+    )
+
+
+_KNOWN = frozenset(("api_key", "user_external_id", "user_email", "user_hmac", "token", "since"))
+
+
+def _misspelt(fields: Mapping[str, str]) -> Problem | None:
+    """Return what is wrong where a field is not known and much like one that is, which it was to be.
+
+    Others are let through: libraries in place of `EventSource`, and those who keep caches apart, add their own.
+    """
+    for name in fields:
+        if name not in _KNOWN and len(name) <= MAX_NAME_LENGTH and not _LAST_EVENT_ID.fullmatch(name):
+            close = difflib.get_close_matches(name.lower(), _KNOWN, n=1, cutoff=0.75)
+            if close:
+                return Problem(f"Param '{name}' is not known; did you mean '{close[0]}'?", "unknown_parameter")
+    return None
 
 
 def _query_fields(query: str) -> dict[str, str]:
@@ -57,5 +87,4 @@ def _base64_field(value: str | None) -> str | None:
 
 
 def _last_event_id(fields: Mapping[str, str]) -> str | None:
-    spelt = (value for name, value in fields.items() if re.sub("[-_]", "", name).lower() == "lasteventid")
-    return next(spelt, None)
+    return next((value for name, value in fields.items() if _LAST_EVENT_ID.fullmatch(name)), None)

@@ -38,6 +38,7 @@ _REFUSALS = {
     CloseCode.CREDENTIALS_ROTATED: HTTPStatus.UNAUTHORIZED,
     CloseCode.AUTHENTICATION_TIMEOUT: HTTPStatus.UNAUTHORIZED,
     CloseCode.FORBIDDEN: HTTPStatus.FORBIDDEN,
+    CloseCode.INVALID_REQUEST: HTTPStatus.UNPROCESSABLE_ENTITY,
     # An EventSource stops for good at 204, and only then without calling it an error.
     CloseCode.TOO_MANY_CONNECTIONS: HTTPStatus.NO_CONTENT,
 }
@@ -92,6 +93,8 @@ class SseConnection(Connection):
         self._allow(self.hub.allowed_origins)
         if self.hub.draining:
             self.carry_out(self.session.refused(CloseCode.DRAINING, retry_after_ms=0))
+        elif handshake.problem is not None:
+            self.carry_out(self.session.refused(CloseCode.INVALID_REQUEST, handshake.problem))
         elif not handshake.credentials:
             kind = ErrorCode.API_KEY_NOT_PROVIDED.kind
             self.carry_out(

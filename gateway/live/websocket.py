@@ -140,6 +140,8 @@ class WebSocketConnection(Connection):
             self._end()
         elif self.hub.draining:
             self.carry_out(self.session.refused(CloseCode.DRAINING, retry_after_ms=0))
+        elif handshake.problem is not None:
+            self.carry_out(self.session.refused(CloseCode.INVALID_REQUEST, handshake.problem))
         else:
             self.origin = handshake.origin
             self._open(handshake.credentials, handshake.since)

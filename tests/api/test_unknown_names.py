@@ -278,3 +278,23 @@ def test_a_live_message_with_an_unknown_field_is_an_error(gateway: Gateway, sent
         error = json.loads(socket.recv(5))
     assert (error["type"], error["code"]) == ("error", "invalid_message")
     assert said in error["message"]
+
+
+MISSPELT = {"sinse": "since", "user_externalid": "user_external_id", "api-key": "api_key", "Token": "token"}
+
+
+@pytest.mark.parametrize(("name", "meant"), MISSPELT.items())
+def test_a_misspelt_parameter_opens_no_live_connection(gateway: Gateway, name: str, meant: str) -> None:
+    said = f"Param '{name}' is not known; did you mean '{meant}'?"
+    answer = httpx.get(f"{gateway.url}/realtime/sse?{name}=x", headers=user_headers("ada"))
+    assert (answer.status_code, messages(answer)) == (422, [said])
+    with connect(f"{gateway.websocket_url}?{name}=x", additional_headers=user_headers("ada")) as socket:
+        error, goodbye = json.loads(socket.recv(5)), json.loads(socket.recv(5))
+    assert (error["code"], error["message"]) == ("unknown_parameter", said)
+    assert (goodbye["code"], goodbye["retry_after_ms"]) == (4510, None)
+
+
+@pytest.mark.parametrize("query", ["_=1732", "lastEventId=", "last_event_id=", "evs_preamble=1", "v=2", "x" * 200])
+def test_what_libraries_add_to_a_live_connections_address_is_silent(gateway: Gateway, query: str) -> None:
+    with httpx.stream("GET", f"{gateway.url}/realtime/sse?{query}", headers=user_headers("ada")) as answer:
+        assert answer.status_code == 200
