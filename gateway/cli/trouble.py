@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.domain.redis_address import described
 from gateway.settings import Settings
@@ -13,19 +13,36 @@ if TYPE_CHECKING:
 
 _CERTIFICATE = "a file that INBOX_REDIS_URL names for TLS (ssl_ca_certs, ssl_certfile, ssl_keyfile) cannot be read"
 
+
+class _Reason(NamedTuple):
+    """What a message of a library contains, what that means, and whether waiting may help."""
+
+    word: str
+    text: str
+    may_heal: bool = False
+
+
 _REASONS = (
-    ("No master found", "none of these sentinels names a reachable primary of that service"),
-    ("Protocol error, got", "what answers there is no Redis, or expects TLS: then the address begins with rediss"),
-    ("Connection closed by server", "it closes the connection: a port that expects TLS needs rediss in the address"),
-    ("wrong version number", "that port does not speak TLS: the address begins with redis instead of rediss"),
-    ("record layer failure", "that port does not speak TLS: the address begins with redis instead of rediss"),
-    ("CERTIFICATE_VERIFY_FAILED", "its TLS certificate is not trusted: name its authority with ?ssl_ca_certs=FILE"),
-    ("Errno 2", _CERTIFICATE),
-    ("[X509", _CERTIFICATE),
-    ("[SSL", "a file that INBOX_REDIS_URL names for TLS does not fit, or the server refuses it"),
-    ("idna", "that is no name of a host"),
+    _Reason("No master found", "none of these sentinels names a reachable primary of that service", may_heal=True),
+    _Reason(
+        "Protocol error, got", "what answers there is no Redis, or expects TLS: then the address begins with rediss"
+    ),
+    _Reason(
+        "Connection closed by server", "it closes the connection: if it expects TLS, the address begins with rediss"
+    ),
+    _Reason("wrong version number", "that port does not speak TLS: the address begins with redis instead of rediss"),
+    _Reason("record layer failure", "that port does not speak TLS: the address begins with redis instead of rediss"),
+    _Reason(
+        "CERTIFICATE_VERIFY_FAILED", "its TLS certificate is not trusted: name its authority with ?ssl_ca_certs=FILE"
+    ),
+    _Reason("[SSL", "TLS does not come about: is it the right port, and do the files fit that the address names?"),
+    _Reason("[X509", _CERTIFICATE),
+    _Reason("Error 2 connecting to ", _CERTIFICATE),
+    _Reason("idna", "that is no name of a host"),
 )
-"""What a message of the library contains, and what it means. The first that it contains counts."""
+"""The first whose word is in the message counts."""
+
+_MOVED = _Reason("MOVED ", "it is a node of a cluster: the address begins with redis+cluster")
 
 _CONNECTING = re.compile(r"Error (?P<number>-?\d+) connecting to [^ ]+\. (?P<why>[^;]*?)\.(?=;|$)")
 _HINTS = {
@@ -59,21 +76,25 @@ def store_trouble(settings: Settings, problem: "StoreUnavailableError") -> Store
         hint = next((hint for word, hint in _HINTS.items() if word in problem.detail), "")
         text = f"{store_name(settings)} refuses: {problem.cause}" + (f"; {hint}" if hint else "")
         return StoreTroubleError(text, may_heal=False)
-    known = next((reason for word, reason in _REASONS if word in problem.detail), "")
-    final = known.startswith(("its TLS", "that is no", "a file", "that port", "what answers"))
-    return StoreTroubleError(
-        f"{store_name(settings)} cannot be used: {reason_of(settings, problem)}", may_heal=not final
-    )
+    known = _known(settings, problem)
+    text = f"{store_name(settings)} cannot be used: {reason_of(settings, problem)}"
+    return StoreTroubleError(text, may_heal=known is None or known.may_heal)
 
 
 def reason_of(settings: Settings, problem: "StoreUnavailableError") -> str:
     """Return the cause of what the store raised, as precisely as it is known."""
-    for word, reason in _REASONS:
-        if word in problem.detail:
-            return reason
+    if known := _known(settings, problem):
+        return known.text
     if "no answer in time" in problem.detail and settings.redis_url.startswith("rediss"):
         return "no answer in time; a port that does not speak TLS never answers, and its address begins with redis"
     return _CONNECTING.sub(_system_reason, problem.detail)
+
+
+def _known(settings: Settings, problem: "StoreUnavailableError") -> _Reason | None:
+    if settings.embedded or settings.redis_url.startswith("unix"):
+        return None  # the system's own words are plain there
+    reasons = _REASONS if "+cluster" in settings.redis_url else (_MOVED, *_REASONS)
+    return next((reason for reason in reasons if reason.word in problem.detail), None)
 
 
 def store_name(settings: Settings) -> str:

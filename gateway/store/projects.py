@@ -19,7 +19,13 @@ from gateway.domain.retention import DEFAULT
 from gateway.domain.signing import NO_PROOF, PublicKey, secret_id
 from gateway.store import keys
 from gateway.store.client import FunctionClient
-from gateway.store.problems import StoreDataError, StoreEmptyError, StoreFormatError, StoreUnavailableError
+from gateway.store.problems import (
+    StoreDataError,
+    StoreEmptyError,
+    StoreFormatError,
+    StoreUnavailableError,
+    StoreWritesRefusedError,
+)
 from gateway.store.state import StoreState, read_state
 from gateway.telemetry import log
 
@@ -288,7 +294,9 @@ class ProjectStore:
         if stored == ours:
             return
         if found.projects > len(found.broken):
-            await self.client.command("SET", keys.SECRET_KEY_ID, ours)
+            # It reads every secret, so it is the right one, whether or not that can be noted now.
+            with contextlib.suppress(StoreWritesRefusedError):
+                await self.client.command("SET", keys.SECRET_KEY_ID, ours)
         elif stored or not await self.client.command("SET", keys.SECRET_KEY_ID, ours, "NX"):
             raise ForeignSecretKeyError
 

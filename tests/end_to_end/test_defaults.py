@@ -1,8 +1,11 @@
 """What a gateway is without being told anything, and what it refuses to be: on a Redis of one's own."""
 
 import contextlib
+import datetime
+import ipaddress
 import signal
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -14,11 +17,24 @@ from urllib.parse import quote
 import httpx
 import pytest
 import redis
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from gateway.cli.banner import base_address
 from gateway.settings import Settings, variable
 from tests.end_to_end.test_cli import UNSET, fields, refusal, run
-from tests.servers import ADMIN, API_KEY, Gateway, RedisServer, running_gateway, running_redis, wait_for
+from tests.servers import (
+    ADMIN,
+    API_KEY,
+    Gateway,
+    RedisServer,
+    free_port,
+    running_gateway,
+    running_redis,
+    wait_for,
+)
 
 SECRET_KEY = "shared-by-all-nodes"
 
@@ -311,6 +327,64 @@ def _answer_as_http(sock: socket.socket) -> None:
             with connection:
                 connection.recv(4096)
                 connection.sendall(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 that nobody has heard of, with its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    day = datetime.timedelta(days=1)
+    alternative = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - day, now + day)
+        .add_extension(alternative, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(private + signed.public_bytes(Encoding.PEM))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ("", "its TLS certificate is not trusted: name its authority with ?ssl_ca_certs=FILE"),
+        ("?ssl_ca_certs={certificate}", "it closes the connection"),
+        ("?ssl_ca_certs=/no/such/file", "a file that INBOX_REDIS_URL names for TLS"),
+        ("?ssl_ca_certs=/dev/null", "TLS"),
+    ],
+)
+def test_what_is_wrong_with_tls_is_told(tmp_path: Path, certificate: Path, options: str, reason: str) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        threading.Thread(target=_close_after_tls, args=(sock, context), daemon=True).start()
+        url = f"rediss://127.0.0.1:{sock.getsockname()[1]}{options.format(certificate=certificate)}"
+        environment = {"INBOX_REDIS_URL": url, "INBOX_SECRET_KEY": SECRET_KEY}
+        said = refusal(run("project", "list", data_dir=tmp_path, **environment))
+    assert reason in said
+
+
+def _close_after_tls(sock: socket.socket, context: ssl.SSLContext) -> None:
+    while True:
+        try:
+            connection, _ = sock.accept()
+        except OSError:
+            return
+        with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as wrapped:
+            wrapped.recv(4096)
+
+
+def test_a_node_of_a_cluster_is_told(tmp_path: Path) -> None:
+    bus = str(free_port())
+    with running_redis("valkey", tmp_path, "--cluster-enabled", "yes", "--cluster-port", bus) as node:
+        environment = {"INBOX_REDIS_URL": node.url, "INBOX_SECRET_KEY": SECRET_KEY}
+        code, said = examined(environment)
+    assert code == 1
+    assert "role       PROBLEM: a node of a cluster: write redis+cluster://" in said
 
 
 def test_a_start_with_a_wrong_password_does_not_wait_for_it_to_become_right(
