@@ -12,6 +12,7 @@ from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.origin import MAX_ORIGIN_LENGTH, ORIGIN_PATTERN, read_origin
 from gateway.domain.principal import Project, ProjectId, Workspace
 from gateway.domain.retention import DEFAULT, MOST_ITEMS, MOST_SECONDS
+from gateway.store.problems import StoreDataError
 from gateway.store.projects import ProjectChange, TooManyProjectsError
 
 MAX_PAGE = 100_000
@@ -149,10 +150,12 @@ async def update(call: Call) -> Response:
 async def delete(call: Call) -> Response:
     """Delete a project: its keys and tokens are refused at once, and its data is removed in the background."""
     projects, project_id = call.services.projects, ProjectId(call.text("project_id"))
-    project = await projects.find(call.workspace.id, project_id)
-    if project is not None:
-        await projects.delete(project)
-    elif (await projects.deleted()).get(project_id) != call.workspace.id:
+    try:
+        project = await projects.find(call.workspace.id, project_id)
+        is_there = project is not None and await projects.delete(project)
+    except StoreDataError:
+        is_there = await projects.discard_of(call.workspace.id, project_id)  # what cannot be read can be removed
+    if not is_there and (await projects.deleted()).get(project_id) != call.workspace.id:
         raise _not_found()
     # Should we die before this, a repetition of the request does it, or the next start of a gateway.
     await call.services.jobs.enqueue_project_deletion(project_id)

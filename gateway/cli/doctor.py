@@ -107,10 +107,13 @@ def _with_known_secret_key(settings: Settings) -> Settings:
 
 
 async def _examine_store(settings: Settings) -> "AsyncIterator[Finding]":
+    from gateway.store import keys
     from gateway.store.client import FunctionClient, StoreUnavailableError, unavailable
     from gateway.store.diagnosis import Finding, Severity, examine
     from gateway.store.link import LinkTimeoutError
+    from gateway.store.problems import StoreWritesRefusedError
     from gateway.store.projects import ProjectStore
+    from gateway.store.state import read_state
     from gateway.store.topology import Topology
     from gateway.store.wire import WireLostError
 
@@ -121,6 +124,13 @@ async def _examine_store(settings: Settings) -> "AsyncIterator[Finding]":
                 yield finding
         except (WireLostError, LinkTimeoutError) as problem:
             raise unavailable(problem) from problem
+        try:
+            await client.call("check_write", keys.LIFE)
+        except StoreWritesRefusedError as problem:
+            yield Finding("writes", f"refused: {problem.cause}", Severity.PROBLEM)
+        state = await read_state(client)
+        if state.known and not state.projects:
+            yield Finding("projects", f"{state.known} are lost: restore the store from its backup", Severity.PROBLEM)
         projects = ProjectStore(client, settings.secret_key)
         found = await projects.audit()
         for finding in _judge_projects(settings, found, belongs=await projects.owns_secret_key(found)):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def project() -> None:
-    """Create, list and change projects, and rotate their secrets."""
+    """Create, list, change and delete projects, and rotate their secrets."""
 
 
 @project.command("create")
@@ -111,6 +111,35 @@ def project_set(
         _show(found)
 
     run_with_projects(settings, work)
+
+
+@project.command("delete")
+@click.argument("api_key")
+@click.option("--yes", is_flag=True, help="Ask nothing.")
+def project_delete(api_key: str, yes: bool) -> None:
+    """Delete a project with all its users and inboxes, also one whose record cannot be read."""
+    from gateway.store.jobs import JobStore
+    from gateway.store.problems import StoreDataError
+
+    if not yes:
+        click.confirm(f"Delete the project {api_key} with everything in it?", abort=True)
+
+    async def work(projects: "ProjectStore") -> None:
+        try:
+            found = await projects.by_api_key(api_key)
+            if found is None:
+                raise no_project(api_key)
+            await projects.delete(found)
+            ids = [found.id]
+        except StoreDataError:
+            ids = await projects.discard(api_key)
+        jobs = JobStore(projects.client)
+        for project_id in ids:
+            await jobs.enqueue_project_deletion(project_id)
+            await projects.forget_deleted(project_id)
+        click.echo(f"the project {api_key} is deleted; its data is removed in the background while a gateway runs")
+
+    run_with_projects(with_secret_key(read_settings()), work, check_secret_key=False)
 
 
 @project.command("rotate-secret")

@@ -437,6 +437,20 @@ class ProjectStore:
         self.forget_deleted_key(api_key)
         return ids
 
+    async def discard_of(self, workspace_id: WorkspaceId, project_id: str) -> bool:
+        """Remove the record of a workspace's project whatever it holds; False when the workspace has none of this id.
+
+        As with `delete`, its data is still there.
+        """
+        listed = keys.PROJECTS + keys.PROJECT_SUFFIXES["WORKSPACE_PROJECTS"] + workspace_id
+        api_key, since = await self.client.commands(
+            ("HGET", keys.PROJECTS + keys.PROJECT_SUFFIXES["PROJECT_IDS"], project_id), ("ZSCORE", listed, project_id)
+        )
+        if api_key is None or since is None:
+            return False
+        await self.discard(_text(api_key))
+        return True
+
     def _readable(self, records: Iterable[tuple[str, bytes | None]]) -> list[Project]:
         """Decode records, without those that cannot be: these are named in the log."""
         projects = []

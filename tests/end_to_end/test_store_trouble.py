@@ -3,6 +3,9 @@
 import asyncio
 import contextlib
 import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -325,13 +328,53 @@ async def test_a_project_that_the_store_has_lost_is_not_refused_for_good(
     assert await statuses_of(gateway, {**ADMIN, "X-MAGICBELL-API-KEY": "wrong"}, user) == {(401, "incorrect_api_key")}
 
 
-async def test_one_garbage_project_concerns_that_project_only(gateway: Gateway, admin: redis.Redis, user: str) -> None:
+async def run(gateway: Gateway, *arguments: str) -> str:
+    """Run the command line with the gateway's settings, and give all that it prints."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway", *arguments),
+        env={**os.environ, **gateway.environment, "INBOX_DATA_DIR": str(gateway.data_dir)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    printed, _ = await process.communicate()
+    return printed.decode()
+
+
+async def test_one_garbage_project_concerns_that_project_only_and_can_be_deleted(
+    gateway: Gateway, admin: redis.Redis, user: str
+) -> None:
+    garbage = {**ADMIN, "X-MAGICBELL-API-KEY": "garbage-key"}
+    ids = keys.PROJECTS + keys.PROJECT_SUFFIXES["PROJECT_IDS"]
     async with client_of(gateway) as http:
         admin.hset(keys.PROJECTS, "garbage-key", b"\xff no record")
-        answer = await http.post(
-            "/notifications", headers={**ADMIN, "X-MAGICBELL-API-KEY": "garbage-key"}, json=notification(user)
-        )
+        admin.hset(ids, "99", "garbage-key")
+        answer = await http.post("/notifications", headers=garbage, json=notification(user))
         assert (answer.status_code, answer.json()["errors"][0]["code"]) == (503, "store_data_broken")
         assert "garbage-key" in [line["api_key"] for line in logged(gateway, "project_record_broken")]
         await send(http, user)
-    admin.hdel(keys.PROJECTS, "garbage-key")
+        assert all_ready(gateway)
+        assert API_KEY in await run(gateway, "project", "list")
+        assert "deleted" in await run(gateway, "project", "delete", "--yes", "garbage-key")
+        answer = await http.post("/notifications", headers=garbage, json=notification(user))
+        assert answer.status_code == 401
+    assert not admin.hexists(ids, "99")
+
+
+async def test_a_gateway_starts_beside_a_garbage_project(
+    server: RedisServer, gateway: Gateway, admin: redis.Redis
+) -> None:
+    admin.hset(keys.PROJECTS, "garbage-key", b"{}")
+    try:
+        environment = {**gateway.environment, "INBOX_WORKERS": "1"}
+        with running_gateway(gateway.data_dir.parent / "second", **environment) as second:
+            assert second.ready()
+    finally:
+        admin.hdel(keys.PROJECTS, "garbage-key")
+
+
+@pytest.mark.parametrize(("setting", "value"), [("maxmemory", "1"), ("min-replicas-to-write", "1")])
+async def test_the_doctor_says_that_the_store_takes_no_writes(
+    gateway: Gateway, admin: redis.Redis, setting: str, value: str
+) -> None:
+    admin.config_set(setting, value)
+    assert "writes     PROBLEM: refused" in await run(gateway, "doctor")
