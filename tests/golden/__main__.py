@@ -1,0 +1,142 @@
+"""Write the golden data: use a gateway of this build in every way that leaves something, and keep all of it."""
+
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import redis
+
+from gateway.domain.principal import ProjectId
+from gateway.settings import Settings
+from gateway.store.client import FunctionClient
+from gateway.store.directory import IdempotencyStore
+from gateway.store.jobs import JobStore, Kind
+from gateway.store.projects import ProjectStore
+from gateway.store.topology import Topology
+from gateway.store.workspaces import WorkspaceStore
+from tests.golden.data import SECRET_KEY, read_all, save
+from tests.golden.reading import read_answers
+from tests.servers import ADMIN, running_gateway, running_redis, user_headers, wait_for
+
+EXPIRY_SECONDS = 10 * 365 * 24 * 3600
+"""Of tokens: as long as can be, as those who read the data find them expired one day."""
+
+FIRST = 1
+"""The id of the bootstrap project."""
+
+
+def main() -> None:
+    """Write the data, when told so."""
+    if sys.argv[1:] != ["--write"]:
+        sys.exit("usage: python -m tests.golden --write")
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        with running_redis("valkey", directory) as server, redis.Redis(port=server.port) as admin:
+            environment = {"INBOX_REDIS_URL": server.url, "INBOX_SECRET_KEY": SECRET_KEY}
+            with running_gateway(directory / "data", **environment) as gateway:
+                with httpx.Client(base_url=gateway.url, timeout=30) as http:
+                    replayed, jobs = use(http)
+                    answers = read_answers(http, jobs)
+                gateway.stop()
+            # What a worker left half-way: it is done by whoever loads the data.
+            unfinished = asyncio.run(leave_unfinished(server.url))
+            admin.function_flush()
+            document = {"answers": answers, "jobs": jobs, "replayed": replayed, "unfinished_import": unfinished}
+            save({**document, "entries": read_all(admin)})
+
+
+def use(http: httpx.Client) -> tuple[dict[str, str], list[str]]:
+    """Do everything that leaves something behind; give a request with its answer, and the paths of jobs."""
+    replayed: dict[str, str] = {}
+    for number in range(12):
+        notification = {
+            "title": f"Number {number} \u2603",
+            "content": "<b>Content</b>",
+            "action_url": "https://example.com/" if number % 2 else None,
+            "category": ("orders", "status", None)[number % 3],
+            "topic": ("order:1", None)[number % 2],
+            "custom_attributes": {"number": number},
+            "recipients": [{"external_id": "ada", "email": "ada@example.com"}, {"email": "ben@example.com"}],
+        }
+        text = json.dumps({"notification": notification})
+        key = {"Idempotency-Key": f"golden-{number}"} if number < 3 else {}
+        answer = sent(http.post("/notifications", headers={**ADMIN, **key}, content=text))
+        replayed = replayed or {"key": f"golden-{number}", "body": text, "answer": answer.text}
+    ids = [each["id"] for each in sent(http.get("/notifications", headers=user_headers("ada"))).json()["notifications"]]
+    for path, command in ((f"{ids[0]}/read", "POST"), (f"{ids[1]}/archive", "POST"), (f"{ids[2]}/seen", "POST")):
+        sent(http.request(command, f"/notifications/{path}", headers=user_headers("ada")))
+    sent(http.delete(f"/notifications/{ids[3]}", headers=user_headers("ada")))
+    sent(http.post("/notifications/read", headers=user_headers("ada"), params={"topics": "order:1"}))
+    profile = {"external_id": "cat", "first_name": "Cat", "custom_attributes": {"plan": "pro"}}
+    sent(http.post("/users", headers=ADMIN, json={"user": profile}))
+    sent(http.post("/users", headers=ADMIN, json={"user": {"external_id": "dan", "email": "dan@example.com"}}))
+    sent(http.delete("/users/external_id:dan", headers=ADMIN))
+    wishes = {"categories": [{"slug": "status", "channels": [{"slug": "email", "enabled": False}]}]}
+    body = {"notification_preferences": wishes}
+    sent(http.put("/notification_preferences", headers=user_headers("ada"), json=body))
+    for user, topic in (("ada", "order:1"), ("cat", "order:1"), ("ada", "order:2")):
+        subscription = {"topic": topic, "categories": [{"slug": "*", "reason": "mine"}]}
+        sent(http.post("/subscriptions", headers=user_headers(user), json={"subscription": subscription}))
+    off = {"subscription": {"categories": [{"slug": "*"}]}}
+    sent(http.post("/subscriptions/order:2/unsubscribe", headers=user_headers("ada"), json=off))
+    for token in ("one", "two"):
+        device = {"device_token": token * 8, "platform": "ios", "app_bundle_id": "com.example.app"}
+        sent(http.post("/push_subscriptions", headers=user_headers("ada"), json={"push_subscription": device}))
+    for number in range(3):
+        user_token = {"external_id": "ada", "expiry": EXPIRY_SECONDS, "name": f"token {number}"}
+        sent(http.post("/v2/jwt/user", headers=ADMIN, json=user_token))
+    listed = sent(http.get("/v2/jwt/user/external_id:ada", headers=ADMIN)).json()["data"]
+    sent(http.delete(f"/v2/jwt/user/{listed[0]['id']}", headers=ADMIN))
+    sent(http.post("/users/external_id:cat/revoke_tokens", headers=ADMIN, json={}))
+    sent(http.post("/v2/jwt/project", headers=ADMIN, json={"name": "A service", "expiry": EXPIRY_SECONDS}))
+    broadcast = {"title": "To all", "category": "status", "topic": "order:1", "recipients": [{"matches": "*"}]}
+    jobs = [done(http, "broadcasts", sent(http.post("/broadcasts", headers=ADMIN, json={"broadcast": broadcast})))]
+    users = [{"external_id": f"imported-{number}"} for number in range(3)]
+    jobs.append(done(http, "imports", sent(http.post("/imports", headers=ADMIN, json={"import": {"users": users}}))))
+    return replayed, jobs
+
+
+def sent(answer: httpx.Response) -> httpx.Response:
+    """Check that a request was taken."""
+    assert answer.is_success, (answer.request.url, answer.status_code, answer.text)
+    return answer
+
+
+def done(http: httpx.Client, kind: str, accepted: httpx.Response) -> str:
+    """Wait for a job; give its path."""
+    (body,) = accepted.json().values()
+
+    def is_done() -> bool:
+        return '"processed"' in sent(http.get(f"/{kind}/{body['id']}", headers=ADMIN)).text
+
+    wait_for(is_done, f"the {kind} to be done", 30)
+    return f"/{kind}/{body['id']}"
+
+
+async def leave_unfinished(url: str) -> str:
+    """Leave what nodes share while something is under way, and what lies beside the projects; give an import's id."""
+    client = FunctionClient(Topology(Settings(redis_url=url)))
+    projects, workspaces, jobs = ProjectStore(client, SECRET_KEY), WorkspaceStore(client), JobStore(client)
+    project = ProjectId(str(FIRST))
+    workspace = await workspaces.create("Another workspace")
+    await workspaces.revoke_token("a-revoked-token", EXPIRY_SECONDS)
+    await projects.create("Another project", True, "another-api-key", "another-api-secret", workspace.id)
+    doomed = await projects.create("A deleted project", True)
+    await projects.delete(doomed)
+    await jobs.enqueue_project_deletion(doomed.id)
+    await IdempotencyStore(client).begin(project, "unfinished", "fingerprint", b"plan")
+    portions = [b'[{"external_id":"late-1"},{"external_id":"late-2"}]']
+    unfinished = str(uuid4())
+    await jobs.accept(Kind.IMPORT, project, unfinished, b"{}", int(time.time() * 1000), portions)
+    client.close()
+    await asyncio.sleep(0.1)
+    return unfinished
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""What a gateway answers about the golden data."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+
+from tests.servers import ADMIN, user_headers
+
+READ_BY_USERS = ("/notifications?per_page=100", "/notifications?topics=order:1", "/notifications?read=true")
+ALSO_READ = ("/notification_preferences", "/subscriptions", "/subscriptions/order:1")
+READ_BY_ADMINS = ("/v2/jwt/user/external_id:ada", "/v2/jwt/project")
+
+
+def read_answers(http: httpx.Client, jobs: Sequence[str]) -> dict[str, Any]:
+    """Read everything that the data has to show, by who asks and what; `jobs` are paths."""
+    found = {}
+    for user in ("ada", "cat", "imported-1"):
+        for path in (*READ_BY_USERS, *ALSO_READ):
+            found[f"{user} {path}"] = _answer(http.get(path, headers=user_headers(user)))
+    for path in (*READ_BY_ADMINS, *jobs):
+        found[f"admin {path}"] = _answer(http.get(path, headers=ADMIN))
+    return found
+
+
+def _answer(answer: httpx.Response) -> Any:
+    return {"status": answer.status_code, "position": answer.headers.get("X-Inbox-Position"), "body": answer.json()}

@@ -1,0 +1,139 @@
+"""This build serves what the first one of its format stored, and deletes all of it."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from gateway.settings import Settings
+from gateway.store import keys
+from gateway.store.client import FunctionClient
+from gateway.store.jobs import JobStore
+from gateway.store.projects import ProjectStore
+from gateway.store.topology import Topology
+from tests.golden.data import SECRET_KEY, load, read_file
+from tests.golden.reading import read_answers
+from tests.servers import (
+    ADMIN,
+    SERVER_BINARIES,
+    Gateway,
+    RedisServer,
+    running_gateway,
+    running_redis,
+    user_headers,
+    wait_for,
+)
+
+DOCUMENT = read_file()
+
+LEFT = {
+    *(keys.PROJECTS + keys.PROJECT_SUFFIXES[name] for name in ("STORE_FORMAT", "STORE_NAME", "WORKSPACES")),
+    *(keys.PROJECTS + keys.PROJECT_SUFFIXES[name] for name in ("LAST_PROJECT", "LAST_WORKSPACE")),
+    keys.SECRET_KEY_ID,
+    keys.JOB_QUEUE + keys.JOB_SUFFIXES["CLAIMS"],
+}
+"""What a store without projects keeps for ever."""
+
+
+@pytest.fixture(scope="module", params=["valkey", "redis"])
+def servers(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[RedisServer, Gateway]]:
+    """A gateway of this build on a fresh server that holds the data."""
+    if SERVER_BINARIES[request.param] is None:
+        pytest.skip("redis-server is not installed")
+    directory: Path = tmp_path_factory.mktemp("golden")
+    with running_redis(request.param, directory) as server:
+        with redis.Redis(port=server.port) as admin:
+            load(admin, DOCUMENT["entries"])
+        environment = {"INBOX_REDIS_URL": server.url, "INBOX_SECRET_KEY": SECRET_KEY}
+        with running_gateway(directory / "data", **environment) as gateway:
+            yield server, gateway
+
+
+@pytest.fixture
+def http(servers: tuple[RedisServer, Gateway]) -> Iterator[httpx.Client]:
+    """A client of that gateway."""
+    with httpx.Client(base_url=servers[1].url, timeout=30) as client:
+        yield client
+
+
+def lacking(expected: Any, found: Any, where: str = "") -> list[str]:
+    """What is not as it was; what was added does not count."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        return [problem for name in expected for problem in lacking(expected[name], found.get(name), f"{where}.{name}")]
+    if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        pairs = enumerate(zip(expected, found, strict=True))
+        return [problem for index, pair in pairs for problem in lacking(*pair, f"{where}[{index}]")]
+    return [] if expected == found else [f"{where}: {found!r} instead of {expected!r}"]
+
+
+def test_it_answers_about_the_data_as_the_build_that_wrote_it(http: httpx.Client) -> None:
+    assert lacking(DOCUMENT["answers"], read_answers(http, DOCUMENT["jobs"])) == []
+
+
+def test_it_replays_a_request_that_was_answered_before(http: httpx.Client) -> None:
+    first = DOCUMENT["replayed"]
+    answer = http.post("/notifications", headers={**ADMIN, "Idempotency-Key": first["key"]}, content=first["body"])
+    assert (answer.status_code, answer.text) == (201, first["answer"])
+
+
+def test_it_completes_what_was_left_half_way(http: httpx.Client) -> None:
+    path = f"/imports/{DOCUMENT['unfinished_import']}"
+    wait_for(lambda: '"processed"' in http.get(path, headers=ADMIN).text, "the import to be done", 30)
+    summary = http.get(path, headers=ADMIN).json()["import"]["summary"]
+    assert summary == {"total": 2, "failures": 0, "created": 2, "updated": 0}
+
+
+def test_it_changes_and_deletes_all_of_it_and_leaves_no_key_behind(
+    servers: tuple[RedisServer, Gateway], http: httpx.Client
+) -> None:
+    change_everything(http)
+    for user in ("ada", "cat", "imported-1"):
+        assert http.delete(f"/users/external_id:{user}", headers=ADMIN).is_success
+    asyncio.run(delete_projects(servers[0].url))
+    with redis.Redis(port=servers[0].port) as admin:
+        wait_for(lambda: not left_behind(admin), "everything to be gone", 30)
+
+
+async def delete_projects(url: str) -> None:
+    """Delete every project, whose data a worker of the gateway removes."""
+    client = FunctionClient(Topology(Settings(redis_url=url)))
+    projects, jobs = ProjectStore(client, SECRET_KEY), JobStore(client)
+    for project in await projects.all():
+        await projects.delete(project)
+        await jobs.enqueue_project_deletion(project.id)
+        await projects.forget_deleted(project.id)
+    client.close()
+    await asyncio.sleep(0.05)
+
+
+def change_everything(http: httpx.Client) -> None:
+    """Change and delete what users see, item by item."""
+    for user in ("ada", "cat"):
+        headers = user_headers(user)
+        for command in ("read", "seen"):
+            assert http.post(f"/notifications/{command}", headers=headers).is_success
+        listed = http.get("/notifications?per_page=100", headers=headers).json()["notifications"]
+        assert listed
+        for item in listed:
+            path = f"/notifications/{item['id']}"
+            for command in ("unread", "read", "archive"):
+                assert http.post(f"{path}/{command}", headers=headers).is_success
+            assert http.delete(f"{path}/archive", headers=headers).is_success
+            assert http.delete(path, headers=headers).is_success
+        counts = http.get("/notifications", headers=headers).json()
+        assert (counts["total"], counts["unread_count"], counts["unseen_count"]) == (0, 0, 0)
+        assert http.delete("/subscriptions/order:1", headers=headers).is_success
+    assert http.delete(f"/push_subscriptions/{'one' * 8}", headers=user_headers("ada")).is_success
+
+
+def left_behind(admin: redis.Redis) -> list[str]:
+    """Keys that stay for ever, but should not."""
+    names: list[bytes] = admin.execute_command("KEYS", "*")
+    unending = {name.decode("latin-1") for name in names if admin.ttl(name) == -1}
+    return sorted(unending - LEFT)
