@@ -110,6 +110,7 @@ async def _examine_store(settings: Settings) -> "AsyncIterator[Finding]":
     from gateway.store import keys
     from gateway.store.client import FunctionClient, StoreUnavailableError, unavailable
     from gateway.store.diagnosis import Finding, Severity, examine
+    from gateway.store.formats import check_format
     from gateway.store.link import LinkTimeoutError
     from gateway.store.problems import StoreWritesRefusedError
     from gateway.store.projects import ProjectStore
@@ -124,6 +125,7 @@ async def _examine_store(settings: Settings) -> "AsyncIterator[Finding]":
                 yield finding
         except (WireLostError, LinkTimeoutError) as problem:
             raise unavailable(problem) from problem
+        await check_format(client)
         try:
             await client.call("check_write", keys.LIFE)
         except StoreWritesRefusedError as problem:

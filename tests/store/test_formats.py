@@ -1,5 +1,9 @@
 """Data of other formats is recognised and never misread: a newer one, and what builds before format 1 left."""
 
+import contextlib
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
@@ -21,7 +25,7 @@ from gateway.store.jobs import JobQueue, JobStore, Kind
 from gateway.store.preferences import SubscriptionStore
 from gateway.store.problems import StoreFormatError
 from gateway.store.projects import ProjectStore
-from tests.servers import ADMIN, running_gateway, running_redis, wait_for
+from tests.servers import ADMIN, Gateway, running_gateway, running_redis, wait_for
 from tests.store.conftest import InspectedClient, at, new_user
 
 FORMAT_KEY = keys.PROJECTS + keys.PROJECT_SUFFIXES["STORE_FORMAT"]
@@ -64,8 +68,7 @@ async def test_a_store_of_before_there_were_formats_is_refused_and_not_written_t
 async def test_a_node_that_meets_a_newer_store_works_on_it_no_more_and_goes_on_when_it_is_ours(
     own: InspectedClient,
 ) -> None:
-    watching = InspectedClient(own.redis.connection_pool.connection_kwargs["path"]) if False else own
-    projects, watch = ProjectStore(own, "secret"), FormatWatch(watching)
+    projects, watch = ProjectStore(own, "secret"), FormatWatch(own)
     await projects.prepare()
     await watch.look()
     assert watch.problem is None
@@ -150,9 +153,9 @@ async def test_a_project_of_another_format_is_refused_and_named(client: Inspecte
     projects = ProjectStore(client, "secret")
     project = await projects.create("A project", hmac_enabled=True)
     raw = await client.redis.hget(keys.PROJECTS, project.api_key)
-    assert raw is not None
-    for other in (b'"format":"2"', b'"format":""'):
-        await client.redis.hset(keys.PROJECTS, project.api_key, raw.replace(b'"format":"1"', other))
+    assert isinstance(raw, bytes)
+    for other in ('"format":"2"', '"format":""'):
+        await client.redis.hset(keys.PROJECTS, project.api_key, str(raw, "ascii").replace('"format":"1"', other))
         with pytest.raises(StoreFormatError):
             await ProjectStore(client, "secret").by_api_key(project.api_key)
         assert project.api_key in (await projects.audit()).broken
@@ -175,6 +178,32 @@ def test_a_node_on_a_newer_store_says_so_and_is_not_ready(tmp_path: Path) -> Non
         assert "store_format_unknown" in gateway.log
         admin.set(FORMAT_KEY, keys.FORMAT)
         wait_for(lambda: http.get("/readyz").status_code == 200, "the node to be ready", 20)
-        gateway.stop()
+
+
+class Unready(Gateway):
+    """A gateway that is expected to start, but not to be ready."""
+
+    def ready(self) -> bool:
+        """Whether it answers."""
+        with contextlib.suppress(httpx.HTTPError):
+            return httpx.get(f"{self.url}/healthz", timeout=5).status_code == 200
+        return False
+
+
+def test_a_node_that_starts_on_a_newer_store_says_so_and_writes_nothing(tmp_path: Path) -> None:
+    with running_redis("valkey", tmp_path) as server, redis.Redis(port=server.port) as admin:
         admin.set(FORMAT_KEY, "2")
-        gateway.start_unready()
+        gateway = Unready(tmp_path / "data", {"INBOX_REDIS_URL": server.url})
+        gateway.start()
+        try:
+            answer = httpx.get(f"{gateway.url}/readyz", timeout=30)
+            assert (answer.status_code, "store_format_unknown" in answer.text) == (503, True)
+            assert "The store is of format 2" in gateway.log
+            assert admin.execute_command("KEYS", "*") == [FORMAT_KEY.encode()]
+        finally:
+            gateway.stop()
+        environment = {**os.environ, "INBOX_REDIS_URL": server.url, "INBOX_DATA_DIR": str(tmp_path / "data")}
+        command = [sys.executable, "-m", "gateway", "doctor"]
+        doctor = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        assert doctor.returncode == 1
+        assert "The store is of format 2" in doctor.stdout + doctor.stderr
