@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 REACH_SECONDS = 10.0
 
+MAX_NAME_LENGTH = 255
+
 MIN_KEY_LENGTH = 32
 """Of the file `secret.key`. We write 43 characters; a power loss may leave fewer."""
 
@@ -69,6 +71,12 @@ def notice(text: str) -> None:
     else:
         with contextlib.suppress(OSError):
             click.echo(f"inbox-gateway: {text}", err=True)
+
+
+def check_name(name: str) -> None:
+    """Raise UsageError when this cannot be the name of a project or the title of a workspace."""
+    if not 0 < len(name.strip()) <= len(name) <= MAX_NAME_LENGTH or not name.isprintable():
+        raise click.UsageError(f"a name has 1 to {MAX_NAME_LENGTH} printable characters")
 
 
 def no_project(api_key: str) -> click.ClickException:

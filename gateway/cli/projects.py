@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.cli.common import (
+    check_name,
     no_project,
     no_workspace,
     project_of,
@@ -35,7 +36,7 @@ def project_create(name: str, hmac: bool, workspace: str) -> None:
     from gateway.domain.principal import WorkspaceId
     from gateway.store.projects import TooManyProjectsError, UnknownWorkspaceError
 
-    _check_name(name)
+    check_name(name)
 
     async def work(projects: "ProjectStore") -> None:
         try:
@@ -97,7 +98,7 @@ def project_set(
             wrong = ", ".join(part for part in given if read_origin(part) is None)
             raise click.UsageError(f"{wrong}: an origin is written https://app.example.com, https://*.example.com or *")
     if name is not None:
-        _check_name(name)
+        check_name(name)
     count = _bound("--item-retention-count", item_retention_count, MOST_ITEMS)
     seconds = _bound("--item-retention-seconds", item_retention_seconds, MOST_SECONDS)
 
@@ -246,12 +247,6 @@ async def _change_keys(projects: "ProjectStore", api_key: str, edit: "Callable[[
     if problems:
         raise click.ClickException("; ".join(problems))
     await projects.set_keys(api_key, keys)
-
-
-def _check_name(name: str) -> None:
-    """Raise UsageError when this cannot be a project's name."""
-    if not 0 < len(name.strip()) <= len(name) <= 255 or not name.isprintable():
-        raise click.UsageError("a name has 1 to 255 printable characters")
 
 
 def _show(found: "Project", with_secret: bool = False) -> None:

@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.common import no_workspace, read_settings, run_with_workspaces, with_secret_key, workspace_named
+from gateway.cli.common import (
+    check_name,
+    no_workspace,
+    read_settings,
+    run_with_workspaces,
+    with_secret_key,
+    workspace_named,
+)
 
 if TYPE_CHECKING:
     from gateway.domain.principal import Workspace
@@ -21,6 +28,7 @@ def workspace() -> None:
 @click.argument("title")
 def workspace_create(title: str) -> None:
     """Create a workspace and print its id."""
+    check_name(title)
 
     async def work(workspaces: "WorkspaceStore") -> None:
         _show_workspace(await workspaces.create(title))
@@ -45,6 +53,8 @@ def workspace_list() -> None:
 def workspace_rename(workspace_id: str, title: str) -> None:
     """Give a workspace another title."""
     from gateway.domain.principal import WorkspaceId
+
+    check_name(title)
 
     async def work(workspaces: "WorkspaceStore") -> None:
         found = await workspaces.rename(WorkspaceId(workspace_named(workspace_id)), title)

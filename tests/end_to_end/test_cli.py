@@ -15,7 +15,9 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
+from gateway.cli import cli
 from tests.servers import API_KEY, Gateway, running_gateway, user_hmac, wait_for
 
 SECONDS = 30.0
@@ -210,6 +212,16 @@ def test_a_project_is_not_set_to_nonsense(gateway: Gateway, options: tuple[str, 
     done = run("project", "set", API_KEY, *options, data_dir=gateway.data_dir)
     assert done.returncode == 2
     assert says in done.stderr
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 256, "two\nlines", "a\x1bb"])
+@pytest.mark.parametrize(
+    "command", [("project", "create"), ("workspace", "create"), ("workspace", "rename", "default")]
+)
+def test_what_cannot_be_a_name_is_refused(tmp_path: Path, command: tuple[str, ...], name: str) -> None:
+    done = CliRunner().invoke(cli, [*command, name], env={"INBOX_DATA_DIR": str(tmp_path)})
+    assert (done.exit_code, list(tmp_path.iterdir())) == (2, [])
+    assert "a name has 1 to 255 printable characters" in done.output
 
 
 @pytest.mark.parametrize("more", [("--api-key", "k"), ("--external-id", "ada"), ("--hmac",)])

@@ -48,6 +48,7 @@ def test_a_good_server_is_found_well() -> None:
         ),
         ({"maxmemory_policy": "volatile-ttl"}, "memory", "once maxmemory is set", Severity.WARNING),
         ({"maxmemory": "1050000"}, "memory", "nearly full", Severity.WARNING),
+        ({"maxmemory": "1010000"}, "memory", "full, so writes are refused", Severity.PROBLEM),
         ({"maxmemory": "1000000"}, "memory", "full, so writes are refused", Severity.PROBLEM),
         ({"aof_enabled": "0"}, "durability", "NO append-only file", Severity.PROBLEM),
         ({"aof_enabled": "0", "rdb_last_bgsave_status": "err"}, "durability", "snapshot failed", Severity.PROBLEM),
@@ -110,8 +111,17 @@ async def test_every_permission_that_is_missing_is_named(client: InspectedClient
     assert await missing_permissions(limited, node) == ["&inbox:1:*"]
 
 
+async def test_a_server_that_refuses_writes_is_told(client: InspectedClient) -> None:
+    await client.redis.config_set("maxmemory", "1mb")
+    try:
+        found = {one.topic: one async for one in examine(client.topology) if one.severity is Severity.PROBLEM}
+    finally:
+        await client.redis.config_set("maxmemory", "0")
+    assert found["writing"].text == "Redis has reached its maxmemory and takes no writes (OOM)"
+    assert "full, so writes are refused" in found["memory"].text
+
+
 async def test_looking_leaves_nothing_behind(client: InspectedClient) -> None:
     before = set(await client.redis.keys("*"))
-    (node,) = client.topology.nodes
-    assert await missing_permissions(client.topology, node) == []
+    assert [one async for one in examine(client.topology)]
     assert set(await client.redis.keys("*")) == before
