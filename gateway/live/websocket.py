@@ -49,6 +49,9 @@ _PIECE_BYTES = 512
 """What the core gets in one go: a peer that is closed for what it says is heard for 85 frames longer at most, not for
 all of the quarter megabyte that one read may bring."""
 
+_FRAMES_A_TURN = 64
+"""How many frames of one peer are taken in one go, some 0.5 ms, where more are allowed in a minute."""
+
 _LAST_WORDS = 64
 """How many frames and reads of a peer are looked at after the goodbye: its close frame should be among them."""
 
@@ -81,6 +84,8 @@ class Core(Protocol):
         self.frames = 0
         self.unheeded = 0
         """Frames and reads since the session's end."""
+        self.held = b""
+        """What came and has to wait for its turn; reading is paused meanwhile."""
         self.listening = True
         self.ignored_bytes = 0
         self._take = take
@@ -188,12 +193,21 @@ class WebSocketConnection(Connection):
         core = self._core()
         if not core.listening:
             self._ignore(core, len(data))
-            return
+        elif core.held:
+            core.held += data
+        else:
+            self._read(core, data)
+
+    def _read(self, core: Core, data: bytes) -> None:
+        """Have the core take as many frames as may be taken in one go; the others wait for their turn."""
         if self.session.closed:
             core.unheeded += 1
         frames_before = core.frames
         for start in range(0, len(data), _PIECE_BYTES):
             if core.unheeded > _LAST_WORDS:
+                break
+            if core.frames - frames_before > _FRAMES_A_TURN:
+                self._hold(core, data[start:])
                 break
             core.receive_data(data[start : start + _PIECE_BYTES])
         self._flush()
@@ -204,8 +218,26 @@ class WebSocketConnection(Connection):
                 self._stop_listening(core)
         elif core.frames == frames_before:
             self.carry_out(self.session.heard(time.monotonic(), cost=PART_OF_A_FRAME))
-        elif self.fragments is None and core.between_frames:
+        elif self.fragments is None and not core.held and core.between_frames:
             self._drop_core()
+
+    def _hold(self, core: Core, data: bytes) -> None:
+        core.held = data
+        self.transport.pause_reading()
+        self.hub.turns.later(self._take_held)
+
+    def _take_held(self) -> None:
+        core = self.core
+        if core is None or self.transport.is_closing():
+            return
+        held, core.held = core.held, b""
+        try:
+            self._read(core, held)
+        except Exception:
+            self.transport.abort()
+            raise
+        if self.core is None or not self.core.held:
+            self._read_on()
 
     def eof_received(self) -> None:
         """Take note that the peer sends no more; returning None closes the transport."""

@@ -1,7 +1,8 @@
 """What others notice of peers that mean harm: times of delivery and memory, before, during and after a siege.
 
 Events go to random good users at a constant rate, in stretches of the same length. Large events go to one more user
-all the time, on whom the readers that stop reading hang. The peers are a process of their own (`loadtest/siege.py`).
+all the time, on whom the readers that stop reading hang. The peers are a process of their own (`loadtest/siege.py`),
+and what they do is in `loadtest/attacks.py`.
 """
 
 import asyncio
@@ -14,12 +15,12 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from loadtest import machine
+from loadtest.attacks import ATTACKS
 from loadtest.bench import DELIVERY_SECONDS, Bench, Meter, no_garbage_collection, verdict
 from loadtest.clients import Crowd, request_head, settle, websocket_head
 from loadtest.journal import Faults, Journal, percentiles
 from loadtest.machine import SERVER
 from loadtest.publisher import Publisher, at_constant_rate
-from loadtest.siege import ATTACKS
 from loadtest.targets.gateway import GatewayTarget
 
 VICTIM = "victim"
@@ -143,6 +144,7 @@ async def _besieged(bench: Bench, target: GatewayTarget) -> AsyncIterator[_Siege
         "host": target.host,
         "port": target.port,
         "websocket": websocket_head(target.host, "/realtime/ws", fields).decode(),
+        "anonymous": websocket_head(target.host, "/realtime/ws", {}).decode(),
         "sse": request_head("GET", target.host, "/realtime/sse", fields).decode(),
         "peers": bench.plan.hostile_peers,
         "seconds": bench.plan.hostile_seconds + LEAD_SECONDS,
