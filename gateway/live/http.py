@@ -317,9 +317,12 @@ class HttpProtocol(asyncio.Protocol):
             return
         self._stage = Stage.LINGERING
         self._budget = MAX_LINGERING_BYTES
-        self.transport.write_eof()
         self._flow.release()
         self._expect(self._hub.body_seconds)
+        try:
+            self.transport.write_eof()
+        except OSError:  # the client is gone, which we are about to be told
+            self.transport.abort()
 
     def _ignore(self, size: int) -> None:
         self._budget -= size
