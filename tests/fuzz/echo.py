@@ -19,6 +19,7 @@ from gateway.domain.session import SessionLimits
 from gateway.live.http import HttpProtocol
 from gateway.live.turns import Turns
 from gateway.live.wheel import Wheel
+from tests.fuzz.oracle import summary
 
 SEEN = "X-Seen"
 """The header of an answer that holds the request: JSON in base64."""
@@ -37,7 +38,7 @@ async def _echo(scope: Any, receive: Any, send: Any) -> None:
         "method": scope["method"],
         "target": (scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")).decode(),
         "headers": [[name.decode("latin-1"), value.decode("latin-1")] for name, value in scope["headers"]],
-        "body": body.decode("latin-1"),
+        "body": summary(body),
     }
     encoded = base64.b64encode(json.dumps(seen).encode())
     headers = [(SEEN.lower().encode(), encoded), (b"content-length", b"2")]

@@ -3,6 +3,7 @@
 We are stricter than h11 on purpose. Each difference has a name here and its rule, and nothing else may differ.
 """
 
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,11 @@ class Request:
     target: str
     headers: list[list[str]]
     body: str
+
+
+def summary(body: bytes) -> str:
+    """Write a body as text, a long one as its digest."""
+    return body.decode("latin-1") if len(body) < 1000 else f"{len(body)} bytes, {hashlib.sha256(body).hexdigest()}"
 
 
 _HOST = re.compile(r"([a-z0-9\-._~!$&'()*+,;=%]+|\[[0-9a-f:.]+\])(:[0-9]*)?", re.IGNORECASE)
@@ -138,7 +144,7 @@ def _request(event: h11.Request, body: bytes) -> Request:
         target = address[len(authority) :]
         target = target if target.startswith("/") else "/" + target
     path, _, query = target.partition("?")
-    return Request(event.method.decode(), path + ("?" + query if query else ""), headers, body.decode("latin-1"))
+    return Request(event.method.decode(), path + ("?" + query if query else ""), headers, summary(body))
 
 
 def _raw(request: h11.Request, name: str) -> list[str]:
