@@ -28,7 +28,7 @@ PROGRESS_SECONDS = 5.0
     type=click.Choice([fault.name for fault in FAULTS]),
     help="Only these; repeat it for several. All by default.",
 )
-@click.option("--topology", type=click.Choice(sorted({fault.topology for fault in FAULTS})), help="Default: both.")
+@click.option("--topology", type=click.Choice(sorted({fault.topology for fault in FAULTS})), help="Default: all.")
 @click.option("--users", type=click.IntRange(1), default=16, show_default=True, help="Users, with four devices each.")
 @click.option("--seconds", type=click.FloatRange(0), default=300.0, show_default=True, help="How long faults strike.")
 @click.option("--fault-seconds", type=click.FloatRange(0.1), default=4.0, show_default=True, help="How long one lasts.")

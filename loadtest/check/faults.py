@@ -12,7 +12,7 @@ from typing import Any
 
 import redis
 
-from loadtest.check import extremes, refusals
+from loadtest.check import extremes, machine_faults, refusals
 from loadtest.check.access import discard, resting_on_a_token
 from loadtest.check.proxy import Proxy
 from loadtest.check.rest import Rest
@@ -275,6 +275,11 @@ FAULTS = [
     Fault("client_cut", "single", client_cut),
     Fault("client_slow", "single", client_slow, quick=False),
     Fault("client_half_open", "single", client_half_open),
+    Fault("log_stalled", "single", machine_faults.log_stalled),
+    Fault("log_reader_gone", "single", machine_faults.log_reader_gone, quick=False),
+    Fault("log_disk_full", "single", machine_faults.log_disk_full, quick=False),
+    Fault("power_loss", "bundled", machine_faults.power_loss, may_reset=True),
+    Fault("bundled_kill", "bundled", machine_faults.bundled_kill, may_reset=True, quick=False),
     Fault("log_trimmed", "short_log", log_trimmed, may_reset=True, quick=False),
     Fault("cluster_calm", "cluster", calm, quick=False),
     Fault("cluster_worker_kill", "cluster", worker_kill, quick=False),

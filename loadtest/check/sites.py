@@ -98,6 +98,16 @@ class ShortLogSite(SingleSite):
 
 
 @dataclass
+class BundledSite(Site):
+    """One gateway with two workers and a Valkey of its own, whose acknowledged writes are on disk."""
+
+    topology: ClassVar[str] = "bundled"
+
+    async def learn_users(self, rest: Rest, users: list[str]) -> None:
+        """Nothing depends on who they are."""
+
+
+@dataclass
 class ClusterSite(Site):
     """One gateway with two workers on a cluster of three primaries with a replica each."""
 
@@ -151,6 +161,15 @@ def running_short_log(
 
 
 @contextlib.asynccontextmanager
+async def running_bundled(directory: Path, command: tuple[str, ...] = GATEWAY) -> AsyncIterator[BundledSite]:
+    """Run a BundledSite for a block."""
+    settings = {**SETTINGS, "INBOX_DURABILITY": "disk", "INBOX_WORKERS": "2"}
+    gateways = [Gateway(directory / "a", settings, command=command)]
+    async with _running(gateways) as front:
+        yield BundledSite(gateways, front)
+
+
+@contextlib.asynccontextmanager
 async def running_clustered(directory: Path, command: tuple[str, ...] = GATEWAY) -> AsyncIterator[ClusterSite]:
     """Run a ClusterSite for a block."""
     starting = running_cluster(directory)
@@ -180,4 +199,9 @@ async def _running(gateways: list[Gateway]) -> AsyncIterator[Proxy]:
         await front.stop()
 
 
-SITES = {"single": running_single, "short_log": running_short_log, "cluster": running_clustered}
+SITES = {
+    "single": running_single,
+    "short_log": running_short_log,
+    "bundled": running_bundled,
+    "cluster": running_clustered,
+}
