@@ -40,6 +40,16 @@ test("the first page stays the beginning of the inbox, and knows whether there i
   }
 });
 
+test("an inbox stays exact while new items displace the oldest, on the first page or below it", () => {
+  for (const server of histories(500)) {
+    const fetched = fetchFrom(server, 8);
+    const handled = server.log.length;
+    server.keep = server.dice.pick([1, 4, 8, 12]);
+    server.steps(30);
+    assertExact(server.log.slice(handled).reduce(applyEvent, fetched), server);
+  }
+});
+
 test("an event that the answer contains already changes nothing", () => {
   for (const server of histories(300)) {
     const fetched = fetchFrom(server);

@@ -22,6 +22,7 @@ const isUnarchived = (item) => item.archived_at === null;
 export class Server {
   items = []; // newest first
   log = [];
+  keep = Infinity; // items; a new one displaces the oldest
   states = new Map(); // by position: the state of an inbox that has everything
   #lives = 1;
   #items = 0;
@@ -84,6 +85,7 @@ export class Server {
       };
       this.items.unshift(item);
       this.#append(command, { id: item.id, notification: structuredClone(item) });
+      while (this.items.length > this.keep) this.delete(this.items.at(-1));
     } else if (command.endsWith("all")) {
       const filters = {
         ...(chance(0.3) && { read: chance(0.5) }),
