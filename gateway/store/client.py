@@ -185,6 +185,13 @@ class FunctionClient:
             if self.topology.clustered and not isinstance(problem, NotReplicatedError):
                 self.topology.refresh_soon()  # a replica may take over from who hangs
             raise unavailable(problem) from problem
+        for reply in replies:
+            if isinstance(reply, ReplyError):
+                return self._without_errors(commands, replies, spare_broken)
+        return replies
+
+    def _without_errors(self, commands: Sequence[_Command], replies: list[Any], spare_broken: bool) -> list[Any]:
+        """Raise what the first error means; of those that may be spared, put that in their place."""
         for index, reply in enumerate(replies):
             if isinstance(reply, ReplyError):
                 failure = _failure(reply)

@@ -177,6 +177,11 @@ async def test_a_full_store_is_read_and_emptied_and_says_so(
         for client in live:
             await client.events(3)
         await http.post("/notifications", headers=ADMIN, json=notification(f"{user}-2"))
+        issued = await http.post("/v2/jwt/user", headers=ADMIN, json={"external_id": user})
+        token_id = issued.json()["token_id"]
+        subscription = {"subscription": {"topic": "orders", "categories": [{"slug": "*", "reason": "x"}]}}
+        subscribed = await http.post("/subscriptions", headers=user_headers(user), json=subscription)
+        assert subscribed.is_success, subscribed.text
         failed, recovered = len(logged(gateway, "store_failed")), len(logged(gateway, "store_recovered"))
         admin.config_set("maxmemory", "1")
         admin.execute_command("SPUBLISH", keys.CONTROL, "")  # forget who is who
@@ -205,6 +210,8 @@ async def test_a_full_store_is_read_and_emptied_and_says_so(
             async with open_inbox(transport, gateway, user) as late:
                 assert late.ready["unread_count"] == 1
         assert (await http.delete(f"/users/external_id:{user}-2", headers=ADMIN)).status_code == 204
+        assert (await http.delete(f"/v2/jwt/user/{token_id}", headers=ADMIN)).is_success
+        assert (await http.delete("/subscriptions/orders", headers=user_headers(user))).is_success
         await until(lambda: reasons(gateway) == {"store_full"})
         assert 'inbox_store_problem{cause="store_full"' in (await http.get("/metrics")).text
         admin.config_set("maxmemory", "0")
@@ -224,6 +231,50 @@ async def test_a_store_without_replicas_is_read(gateway: Gateway, admin: redis.R
         assert (refused.status_code, refused.json()["errors"][0]["code"]) == (503, "store_read_only")
         assert [item["id"] for item in await items(http, user)] == [sent]
         await until(lambda: reasons(gateway) == {"store_read_only"})
+
+
+async def test_a_store_that_cannot_save_to_its_disk_is_read(
+    gateway: Gateway, admin: redis.Redis, server: RedisServer, user: str
+) -> None:
+    async with client_of(gateway) as http:
+        sent = await send(http, user)
+        in_the_way = server.directory / "dump.rdb"
+        in_the_way.mkdir()
+        admin.config_set("save", "3600 1")
+        try:
+            with contextlib.suppress(redis.RedisError):
+                admin.bgsave()
+            await until(lambda: admin.info("persistence")["rdb_last_bgsave_status"] == "err")
+            refused = await http.post("/notifications", headers=ADMIN, json=notification(user))
+            assert (refused.status_code, refused.json()["errors"][0]["code"]) == (503, "store_read_only")
+            assert "disk" in refused.json()["errors"][0]["message"]
+            assert [item["id"] for item in await items(http, user)] == [sent]
+            await until(lambda: reasons(gateway) == {"store_read_only"})
+        finally:
+            admin.config_set("save", "")
+            in_the_way.rmdir()
+            admin.bgsave()
+
+
+async def test_a_project_is_deleted_with_its_data_while_the_store_is_full(
+    gateway: Gateway, admin: redis.Redis, user: str
+) -> None:
+    printed = await run(gateway, "project", "create", "Large", "--no-hmac")
+    api_key, api_secret = (
+        next(line.split()[-1] for line in printed.splitlines() if line.startswith(name))
+        for name in ("api key", "api secret")
+    )
+    headers = {"X-MAGICBELL-API-KEY": api_key, "X-MAGICBELL-API-SECRET": api_secret}
+    async with client_of(gateway) as http:
+        (await http.post("/notifications", headers=headers, json=notification(user))).raise_for_status()
+        listed = await http.get("/notifications", headers=headers | {"X-MAGICBELL-USER-EXTERNAL-ID": user})
+        pattern = keys.all_of_project(str(listed.json()["project_id"]))  # type: ignore[arg-type] # as it is spelt
+        assert list(admin.scan_iter(pattern))
+        admin.config_set("maxmemory", "1")
+        assert "deleted" in await run(gateway, "project", "delete", "--yes", api_key)
+        await until(lambda: not [key for key in admin.scan_iter(pattern) if b":log" in key or b":items" in key])
+        refused = await http.post("/notifications", headers=headers, json=notification(user))
+        assert refused.status_code == 401
 
 
 @pytest.mark.parametrize("key", [keys.JOB_QUEUE, keys.PROJECTS, keys.LIFE])
