@@ -59,7 +59,9 @@ DIRECTORY_SUFFIXES = {
 
 
 def idempotency(project_id: ProjectId, key: str) -> str:
-    """hash: fingerprint, plan, lease_ms, status, body of the first request with this Idempotency-Key. 24 h."""
+    """hash: format, fingerprint and plan of the first request with this Idempotency-Key; lease_ms and holder of the try
+    that does it; status and body once it is done. 24 h.
+    """
     return f"{PREFIX}{{{project_id}}}:idempotency:{key}"
 
 
@@ -69,7 +71,7 @@ def categories(project_id: ProjectId) -> str:
 
 
 def content(project_id: ProjectId, content_id: str) -> str:
-    """string: what follows the id in a content that many items share. Until its project is deleted."""
+    """string: FORMAT, then what follows the id in a content that many items share. Until its project is deleted."""
     return f"{PREFIX}{{{project_id}:content:{content_id}}}"
 
 
@@ -87,7 +89,7 @@ def device_holders(project_id: ProjectId) -> str:
 
 
 def user(project_id: ProjectId, user_id: UserId) -> str:
-    """hash: epoch, offset, life of the server's data when the epoch began, counts as of the last event, sent_at of the
+    """hash: format, epoch, offset, life of the server's data when the epoch began, counts as of the last event, sent_at of the
     newest item, oldest (no item was sent before; once a retention by age has looked), log_until (when the log expires),
     settled_until (until when there may be a SETTLED), revoked_before, subscription_bytes (how much SUBSCRIPTIONS
     holds), and the profile fields JSON-encoded. For ever; of a deleted user only the field `deleted` stays, for a day.
@@ -130,7 +132,7 @@ JOB_QUEUE = PREFIX + "{jobs}"
 
 
 def job(project_id: ProjectId, job_id: str) -> str:
-    """hash: kind, payload, status, created_ms, cursor, steps, claim, attempts, and the counts by name. 30 days."""
+    """hash: format, kind, payload, status, created_ms, cursor, steps, claim, attempts, and the counts by name. 30 days."""
     return f"{PREFIX}{{{project_id}}}:job:{job_id}"
 
 

@@ -45,7 +45,8 @@ local function remove_item(user, record, context, id, packed, client_id)
   end
   -- Whoever repeats the request that created it must not bring it back. Where nobody can, nothing is to be remembered.
   local most = state.repeatable and REPEATED_SECONDS or RETRIED_SECONDS
-  local seconds = most - math.max(0, context.now - tonumber(state.sent))
+  local age = math.min(context.now, tonumber(call('TIME')[1])) - tonumber(state.sent) -- by the earlier of two clocks
+  local seconds = most - math.max(0, age)
   if seconds > 0 then settle(user, record, id, HAD_IT, seconds) end
   local data = item_data_json(content, state, recipient_json(user, record), client_id)
   append(user, record, context, 'notifications/delete', data)
