@@ -89,8 +89,8 @@ def device_holders(project_id: ProjectId) -> str:
 
 
 def user(project_id: ProjectId, user_id: UserId) -> str:
-    """hash: format, epoch, offset, life of the server's data when the epoch began, counts as of the last event, sent_at of the
-    newest item, oldest (no item was sent before; once a retention by age has looked), log_until (when the log expires),
+    """hash: format, epoch, offset, life of the server's data when the epoch began, counts as of the last event, sent_at
+    of the newest item, oldest (no item was sent before; once a retention by age has looked), log_until (when the log expires),
     settled_until (until when there may be a SETTLED), revoked_before, subscription_bytes (how much SUBSCRIPTIONS
     holds), and the profile fields JSON-encoded. For ever; of a deleted user only the field `deleted` stays, for a day.
 
@@ -132,7 +132,7 @@ JOB_QUEUE = PREFIX + "{jobs}"
 
 
 def job(project_id: ProjectId, job_id: str) -> str:
-    """hash: format, kind, payload, status, created_ms, cursor, steps, claim, attempts, and the counts by name. 30 days."""
+    """hash: format, kind, payload, status, created_ms, cursor, steps, claim, attempts, and counts by name. 30 days."""
     return f"{PREFIX}{{{project_id}}}:job:{job_id}"
 
 
