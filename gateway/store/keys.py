@@ -90,9 +90,10 @@ def device_holders(project_id: ProjectId) -> str:
 
 def user(project_id: ProjectId, user_id: UserId) -> str:
     """hash: format, epoch, offset, life of the server's data when the epoch began, counts as of the last event, sent_at
-    of the newest item, oldest (no item was sent before; once a retention by age has looked), log_until (when the log expires),
-    settled_until (until when there may be a SETTLED), revoked_before, subscription_bytes (how much SUBSCRIPTIONS
-    holds), and the profile fields JSON-encoded. For ever; of a deleted user only the field `deleted` stays, for a day.
+    of the newest item, oldest (no item was sent before; once a retention by age has looked), log_until (when the log
+    expires), settled_until (until when there may be a SETTLED), revoked_before, subscription_bytes (how much
+    SUBSCRIPTIONS holds), and the profile fields JSON-encoded. For ever; of a deleted user only the field `deleted`
+    stays, for a day.
 
     The same string is the name of the user's (sharded) pub/sub channel.
     """
