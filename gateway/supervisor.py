@@ -237,7 +237,7 @@ class Supervisor:
         self._environment = self._worker_environment()
         try:
             if not self.stop_asked:
-                self._workers = [self._start_worker(sock) for _ in range(self._settings.workers)]
+                self._start_workers(sock)
             while not self.stop_asked:
                 time.sleep(POLL_SECONDS)
                 self._revive_valkey()
@@ -320,9 +320,19 @@ class Supervisor:
         # One that is set already would mix in the files of other programs.
         environment.pop("PROMETHEUS_MULTIPROC_DIR", None)
         if self._settings.workers > 1:
-            self._metrics = MetricsDirectory(self._settings.data_dir.absolute())
+            try:
+                self._metrics = MetricsDirectory(self._settings.data_dir.absolute())
+            except OSError as problem:
+                raise SupervisorError(f"there is no room for metrics in {self._settings.data_dir}: {problem}") from None
             environment["PROMETHEUS_MULTIPROC_DIR"] = str(self._metrics.path)
         return environment
+
+    def _start_workers(self, sock: socket.socket) -> None:
+        for _ in range(self._settings.workers):
+            try:
+                self._workers.append(self._start_worker(sock))
+            except OSError as problem:
+                raise SupervisorError(f"a worker cannot be started: {problem}") from None
 
     def _start_worker(self, sock: socket.socket) -> _Worker:
         return _Worker(self._environment, sock.fileno())
@@ -379,11 +389,18 @@ class Supervisor:
         if self._successor is not None:
             self._await_successor(self._successor)
         elif self._to_replace:
-            self._successor = self._start_worker(sock)
+            self._start_successor(sock)
         elif self._restart_asked:
             self._restart_asked = False
             self._to_replace = alive
             log.info("reloading", workers=len(alive))
+
+    def _start_successor(self, sock: socket.socket) -> None:
+        try:
+            self._successor = self._start_worker(sock)
+        except OSError as problem:
+            self._to_replace.clear()
+            log.error("reload_failed", message=f"A new worker cannot be started: {problem}. The old ones stay.")
 
     def _await_successor(self, successor: _Worker) -> None:
         late = time.monotonic() - successor.started_at > SUCCESSOR_SECONDS

@@ -267,3 +267,60 @@ def test_a_long_path_is_cut(written: Written) -> None:
 )
 def test_a_path_that_no_route_serves_is_logged_without_what_may_be_private(path: str, logged: str) -> None:
     assert redacted_path(path) == logged
+
+
+# ---- what else a process says
+
+SAYS = """
+import gc, logging, sys, threading, warnings
+from gateway.logs import configure_logging
+configure_logging("info")
+logging.getLogger("asyncio").error("it %s", "broke", exc_info=ValueError("why"))
+logging.getLogger("library").info("too fine")
+logging.getLogger("library").error("%d", "does not fit")
+warnings.warn("mind that")
+thread = threading.Thread(target=lambda: 1 / 0, name="side")
+thread.start()
+thread.join()
+
+class Odd:
+    def __del__(self):
+        raise KeyError("in a finalizer")
+
+Odd()
+gc.collect()
+raise RuntimeError("the end")
+"""
+
+
+def test_whatever_a_process_says_is_a_line_and_what_ends_it_comes_out() -> None:
+    done = subprocess.run([sys.executable, "-c", SAYS], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["event"] for line in lines] == [
+        *("library_message", "library_message", "library_message"),
+        *("thread_crashed", "exception_ignored", "crashed"),
+    ]
+    assert (lines[0]["logger"], lines[0]["message"]) == ("asyncio", "it broke")
+    assert lines[0]["exception"].endswith("ValueError: why")
+    assert "mind that" in lines[2]["message"]
+    assert lines[3]["exception"].endswith("ZeroDivisionError: division by zero")
+    assert lines[5]["exception"].endswith("RuntimeError: the end")
+    assert "Traceback" in lines[5]["exception"]
+
+
+def test_a_terminal_gets_lines_to_read_that_cannot_steer_it() -> None:
+    leader, terminal = os.openpty()
+    log = Log()
+    log.configure("info", terminal)
+    log.request("GET", "/\x1b[2J\x9bx", 404, 1.5)
+    log.warning("pubsub_lost", problem="the connection was lost")
+    assert log.writer is not None
+    log.writer.close()
+    shown = os.read(leader, 10_000).decode()
+    os.close(terminal)
+    os.close(leader)
+    assert "pubsub_lost  problem=the connection was lost" in shown
+    assert "\x1b[2J" not in shown
+    assert "\x9b" not in shown
+    assert "status=404 ms=1.5" in shown
