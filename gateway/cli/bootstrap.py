@@ -8,7 +8,7 @@ import click
 
 from gateway.cli.common import notice, read_settings, run_with_projects
 from gateway.cli.demo import keep_demo
-from gateway.cli.trouble import StoreFormatTroubleError, StoreTroubleError
+from gateway.cli.trouble import StoreFormatTroubleError, StoreTroubleError, store_name
 from gateway.domain.credential_rules import is_weak
 from gateway.domain.service_links import service_links
 from gateway.logs import configure_logging, log
@@ -80,6 +80,7 @@ async def restore(settings: Settings, projects: "ProjectStore") -> None:
 async def _prepare(settings: Settings, projects: "ProjectStore") -> None:
     from gateway.store.problems import StoreWritesRefusedError
 
+    await _examine_servers(settings, projects)
     found = await projects.audit()
     try:
         await _create_missing(settings, projects, found)
@@ -88,6 +89,23 @@ async def _prepare(settings: Settings, projects: "ProjectStore") -> None:
         # Those who read, delete and hold connections have more from a gateway that runs.
         log.error("store_takes_no_writes", reason=problem.cause)
     _report(settings, found)
+
+
+async def _examine_servers(settings: Settings, projects: "ProjectStore") -> None:
+    """Log what is wrong with the servers. Raises StoreTroubleError when they do not allow what every request needs."""
+    from gateway.store.client import unavailable
+    from gateway.store.diagnosis import Severity, examine
+    from gateway.store.link import LinkTimeoutError
+    from gateway.store.wire import WireLostError
+
+    try:
+        async for finding in examine(projects.client.topology):
+            if finding.topic == "permissions":
+                raise StoreTroubleError(f"{store_name(settings)} refuses: {finding.text}", may_heal=False)
+            if finding.severity is not Severity.FINE:
+                log.warning("store_finding", topic=finding.topic, message=finding.text, suggestion="see `doctor`")
+    except (WireLostError, LinkTimeoutError) as problem:
+        raise unavailable(problem) from problem
 
 
 async def _create_missing(settings: Settings, projects: "ProjectStore", found: "ProjectAudit") -> None:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gateway.store.link import Link, LinkTimeoutError
-from gateway.store.permissions import PROBE_SECONDS, missing_permissions, probe_key
-from gateway.store.problems import explained
+from gateway.store.permissions import missing_permissions
 from gateway.store.topology import Node, Topology
 from gateway.store.wire import ReplyError, WireLostError, pack
 
@@ -69,8 +68,6 @@ async def examine(topology: Topology) -> AsyncIterator[Finding]:
             for finding in judge(info, node.name, clustered=topology.clustered, replicated=topology.replicated):
                 yield finding
         yield await _examine_clock(topology, node)
-        async for finding in _examine_writing(topology, node):
-            yield finding
         missing = await missing_permissions(topology, node)
         if missing:
             yield _problem(
@@ -154,13 +151,6 @@ def judge_clock(ahead_seconds: float) -> Finding:
         return Finding("clock", "in step with the server's")
     way = "ahead of" if ahead_seconds > 0 else "behind"
     return _problem("clock", f"the server's is {abs(ahead_seconds):.1f} s {way} this machine's: synchronise both")
-
-
-async def _examine_writing(topology: Topology, node: Node) -> AsyncIterator[Finding]:
-    key = probe_key(topology, node)
-    reply, _ = await node.link.request(pack(("SET", key, "", "EX", PROBE_SECONDS)), pack(("UNLINK", key)))
-    if isinstance(reply, ReplyError) and not str(reply).startswith("NOPERM"):
-        yield _problem("writing", explained(str(reply)).cause)
 
 
 async def _examine_cluster(node: Node) -> Finding:

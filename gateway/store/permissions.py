@@ -79,7 +79,7 @@ async def missing_permissions(topology: Topology, node: Node) -> list[str]:
 
     Raises WireLostError and LinkTimeoutError.
     """
-    key = probe_key(topology, node)
+    key = f"{topology.life_keys(node)[0]}:doctor:{secrets.token_hex(4)}"
     commands = [("SET", key, "", "EX", PROBE_SECONDS), *(_probe(name, key) for name in needed_commands())]
     if topology.replicated:
         commands.append(("WAIT", 0, 1))
@@ -91,11 +91,6 @@ async def missing_permissions(topology: Topology, node: Node) -> list[str]:
     found += _missing([("ssubscribe", await _subscribe(topology, node, key))])
     await node.link.request(pack(("UNLINK", key)))
     return sorted(set(found))
-
-
-def probe_key(topology: Topology, node: Node) -> str:
-    """Return a key of this server that nothing else uses. It expires in PROBE_SECONDS."""
-    return f"{topology.life_keys(node)[0]}:doctor:{secrets.token_hex(4)}"
 
 
 async def _subscribe(topology: Topology, node: Node, channel: str) -> Any:

@@ -198,6 +198,21 @@ def test_every_setting_is_listed() -> None:
     assert "`settings`" in printed({}, "--help")
 
 
+def test_a_start_names_what_is_wrong_with_the_server(tmp_path: Path, environment: dict[str, str]) -> None:
+    with running_gateway(tmp_path / "data", **environment) as gateway:
+        (line,) = [line for line in gateway.log.splitlines() if "store_finding" in line]
+        assert "NO append-only file" in line
+
+
+def test_a_start_whose_user_lacks_a_permission_is_refused(
+    tmp_path: Path, server: RedisServer, environment: dict[str, str]
+) -> None:
+    with redis.Redis(port=server.port) as client:
+        client.execute_command("ACL", "SETUSER", "limited", "reset", "on", ">pw", "~*", "&*", "+@all", "-xadd")
+    limited = environment | {"INBOX_REDIS_URL": f"redis://limited:pw@127.0.0.1:{server.port}"}
+    assert "refuses: the user lacks +xadd" in refused_start(tmp_path / "data", limited)
+
+
 # ---- doctor
 
 

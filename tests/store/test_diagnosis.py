@@ -111,16 +111,6 @@ async def test_every_permission_that_is_missing_is_named(client: InspectedClient
     assert await missing_permissions(limited, node) == ["&inbox:1:*"]
 
 
-async def test_a_server_that_refuses_writes_is_told(client: InspectedClient) -> None:
-    await client.redis.config_set("maxmemory", "1mb")
-    try:
-        found = {one.topic: one async for one in examine(client.topology) if one.severity is Severity.PROBLEM}
-    finally:
-        await client.redis.config_set("maxmemory", "0")
-    assert found["writing"].text == "Redis has reached its maxmemory and takes no writes (OOM)"
-    assert "full, so writes are refused" in found["memory"].text
-
-
 async def test_looking_leaves_nothing_behind(client: InspectedClient) -> None:
     before = set(await client.redis.keys("*"))
     assert [one async for one in examine(client.topology)]
