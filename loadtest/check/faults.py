@@ -12,7 +12,7 @@ from typing import Any
 
 import redis
 
-from loadtest.check import extremes, machine_faults, refusals
+from loadtest.check import extremes, hostile, machine_faults, refusals
 from loadtest.check.access import discard, resting_on_a_token
 from loadtest.check.proxy import Proxy
 from loadtest.check.rest import Rest
@@ -37,7 +37,9 @@ class Fault:
 
     name: str
     topology: str
-    strike: Callable[[Any, random.Random, float], Awaitable[None]]
+    strike: Callable[[Any, random.Random, float], Awaitable[str | None]]
+    """Strikes, and may return what it measured."""
+
     may_lose: bool = False
     """Whether a write that was acknowledged may be gone: a replica that takes over lacks what had not reached it."""
 
@@ -272,6 +274,7 @@ FAULTS = [
     Fault("token_revoked", "single", token_revoked, quick=False),
     Fault("hot_user", "single", hot_user),
     Fault("huge_inbox", "single", huge_inbox, quick=False),
+    Fault("hostile_peers", "single", hostile.hostile_peers),
     Fault("client_cut", "single", client_cut),
     Fault("client_slow", "single", client_slow, quick=False),
     Fault("client_half_open", "single", client_half_open),

@@ -176,7 +176,9 @@ class Check:
         self._step = "striking"
         await asyncio.sleep(RUN_UP_SECONDS)
         try:
-            await fault.strike(stage.site, choice, self.plan.fault_seconds * choice.uniform(0.8, 1.2))
+            measured = await fault.strike(stage.site, choice, self.plan.fault_seconds * choice.uniform(0.8, 1.2))
+            if measured:
+                self._say(f"{fault.name}: {measured}")
         except STRIKING_FAILED as problem:
             self.report(Kind.NOT_HEALED, stage.site.topology, f"{type(problem).__name__}: {problem}")
         healed = time.monotonic()
