@@ -335,7 +335,8 @@ def _operation(row: Operation, path: str, schemas: Mapping[Any, Json], bodies: "
     if parameters:
         described["parameters"] = parameters
     if row.body:
-        described["requestBody"] = {"required": True, "content": {"application/json": bodies.described(row.body)}}
+        content = bodies.described(row.body, is_closed=row.is_ours)
+        described["requestBody"] = {"required": True, "content": {"application/json": content}}
     return described
 
 
@@ -351,9 +352,13 @@ class _Bodies:
     def __init__(self, components: Json):
         self._components = components
 
-    def described(self, body: Body) -> Json:
-        """Return the media type object of a body. Raises ValueError when two components have one name."""
-        schema = self._with_references(body.param.schema())
+    def described(self, body: Body, is_closed: bool) -> Json:
+        """Return the media type object of a body. Raises ValueError when two components have one name.
+
+        A closed one holds nothing but its fields.
+        """
+        described = body.param.schema() | ({"additionalProperties": False} if is_closed else {})
+        schema = self._with_references(described)
         if body.root:
             wrapper = {"type": "object", "required": [body.root], "properties": {body.root: schema}}
             schema = self._component(f"{body.param.name}Body", wrapper)
