@@ -8,13 +8,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
+import redis
 
+from gateway.embedded import LIFE_KEY
 from tests.end_to_end.test_cli import refusal, run
 from tests.end_to_end.test_faults import client_of
 from tests.live.clients import epoch, items, open_inbox, send
-from tests.servers import Gateway, running_gateway, wait_for
+from tests.servers import ADMIN, Gateway, running_gateway, wait_for
 
 BASE, INCREMENT = "appendonly.aof.1.base.rdb", "appendonly.aof.1.incr.aof"
 
@@ -194,3 +198,36 @@ def test_of_two_gateways_on_one_data_directory_the_second_is_refused(gateway: Ga
     assert f"another gateway uses {gateway.data_dir}" in told
     assert gateway.ready()
     wait_for(gateway.ready, "it to be ready")
+
+
+async def test_a_killed_valkey_that_is_full_starts_again_and_its_data_has_another_generation(
+    data_dir: Path, user: str
+) -> None:
+    with running_gateway(data_dir, INBOX_VALKEY_MEMORY_MB="16") as gateway:
+        async with client_of(gateway) as http:
+            kept = await send(http, user)
+            body = {"notification": {"title": "x", "content": "y" * 60_000, "recipients": [{"external_id": "other"}]}}
+            await fill(http, body)
+            before = generation(data_dir)
+            (valkey,) = gateway.children("valkey")
+            os.kill(valkey, signal.SIGKILL)
+            wait_for(lambda: generation(data_dir) not in ("", before), "another generation", 30)
+            assert kept in [item["id"] for item in await items(http, user)]
+            await fill(http, body)  # the bound still counts
+
+
+async def fill(http: httpx.AsyncClient, body: dict[str, Any]) -> None:
+    """Send until the store is full."""
+    status = 201
+    while status == 201:
+        status = (await http.post("/notifications", headers=ADMIN, json=body)).status_code
+    assert status in (503, 507)
+
+
+def generation(data_dir: Path) -> str:
+    """Return what the store knows its data by, "" while it does not answer."""
+    with redis.Redis(unix_socket_path=str(data_dir / "valkey" / "valkey.sock"), decode_responses=True) as client:
+        try:
+            return str(client.get(LIFE_KEY) or "none")
+        except redis.RedisError:
+            return ""
