@@ -14,7 +14,7 @@ from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
 
-from gateway.store.wire import ReplyError, Wire, WireLostError, pack
+from gateway.store.wire import ReplyError, Wire, WireLostError, WireRefusedError, pack
 
 
 class LinkTimeoutError(Exception):
@@ -36,6 +36,7 @@ class _Exchange(Wire):
         super().__init__()
         self.pending: deque[tuple[asyncio.Future[Any], float]] = deque()
         self.lost = False
+        self.refusal = ""
         self.watched = False
         self.heard_at = 0.0
 
@@ -43,12 +44,20 @@ class _Exchange(Wire):
         self.heard_at = self._loop.time()
 
     def on_reply(self, reply: Any) -> None:
+        if not self.pending:
+            self.on_unasked(reply)
+            return
         future, _ = self.pending.popleft()
         if not future.done():
             future.set_result(reply)
 
+    def on_unasked(self, reply: Any) -> None:
+        """End a connection on which the server says what nobody asked for, such as that it has too many."""
+        self.refusal = str(reply) if isinstance(reply, ReplyError) else ""
+        self.abort()
+
     def on_lost(self) -> None:
-        self.give_up(WireLostError("the connection was lost"))
+        self.give_up(WireRefusedError(self.refusal) if self.refusal else WireLostError("the connection was lost"))
 
     def give_up(self, problem: Exception) -> None:
         self.lost = True
@@ -70,6 +79,9 @@ class _ReplicatedExchange(_Exchange):
         self._held: list[tuple[asyncio.Future[Any], Any]] = []
 
     def on_reply(self, reply: Any) -> None:
+        if not self.pending:
+            self.on_unasked(reply)
+            return
         if self.pending[0][0] is not self._waiting:
             self._held.append((self.pending.popleft()[0], reply))
             return

@@ -164,8 +164,10 @@ class _EarWire(Wire):
         self.over: asyncio.Future[None] = self._loop.create_future()
 
     def on_reply(self, reply: Any) -> None:
-        if not isinstance(reply, ReplyError):
+        if isinstance(reply, list) and len(reply) == 3:
             self._ear.replied(reply)
+        elif not isinstance(reply, ReplyError):
+            self.end(StoreUnavailableError(detail=f"an answer that nobody asked for: {reply!r:.100}"))
         elif not self._ear.redirected(str(reply)):
             self.end(explained(str(reply)))
 

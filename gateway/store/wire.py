@@ -88,8 +88,11 @@ class Wire(asyncio.Protocol, ABC):
     def data_received(self, data: bytes) -> None:
         """Give out what is whole."""
         self._reader.feed(data)
-        while (reply := self._reader.gets()) is not False:
-            self.on_reply(reply)
+        try:
+            while (reply := self._reader.gets()) is not False:
+                self.on_reply(reply)
+        except hiredis.HiredisError:
+            self.abort()  # what is there speaks something else; nothing that follows could be understood
         self.on_pause()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -251,3 +251,37 @@ async def test_a_link_that_has_ended_opens_nothing_any_more(redis_server: RedisS
         await ask(link, "ECHO", "x")
     assert link.opened == 1
     await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        b"-ERR max number of clients reached\r\n" * 2,
+        b"+OK\r\n+OK\r\n+OK\r\n",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"*-7\r\n",
+    ],
+)
+async def test_a_server_that_says_what_nobody_asked_for_loses_the_connection_and_nothing_else(says: bytes) -> None:
+    failures: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            # What redis-py says of itself at first is answered in good order.
+            writer.write(says if b"ECHO" in data else b"+OK\r\n" * data.count(b"SETINFO"))
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        link = CountingLink(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        for _ in range(2):
+            try:
+                answer = await ask(link, "ECHO", "x")
+            except WireLostError:
+                continue
+            assert isinstance(answer, ReplyError) or answer == b"OK"
+            await asyncio.sleep(0.01)  # what else it says comes
+        assert link.opened == 2
+        link.close()
+        await asyncio.sleep(0.01)
+    assert not failures
