@@ -1,6 +1,7 @@
 """`X-Request-Id`: every answer has one, and the log has the line to it."""
 
 import json
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -114,3 +115,21 @@ def test_a_path_that_is_none_is_logged_without_what_may_be_private(gateway: Gate
     httpx.get(f"{gateway.url}/nowhere/joe@example.com/x?token=hidden", headers=headers)
     line = line_of(gateway, "nowhere-1")
     assert (line["status"], line["path"]) == (404, "/nowhere/…/x")
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 70_000, 431),
+        (b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n{", 404),
+    ],
+)
+def test_what_is_no_request_is_answered_with_an_id_too(gateway: Gateway, request_bytes: bytes, status: int) -> None:
+    with socket.create_connection(("127.0.0.1", gateway.port), 10) as connection:
+        connection.sendall(request_bytes)
+        head = connection.recv(65536)
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"\r\nx-request-id: " in head.lower()
+    assert b"\r\nx-content-type-options: nosniff\r\n" in head.lower()
