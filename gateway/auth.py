@@ -348,6 +348,8 @@ def _issued_at(claims: dict[str, Any]) -> int:
 def _time_claim(claims: dict[str, Any], name: str, most: float = _LATEST_SECOND) -> float | None:
     """Return a time as RFC 7519, 2 has it: seconds as a number. Raises ApiError; None: the token does not say."""
     value = claims.get(name)
+    if type(value) is int and 0 <= value <= most:
+        return value
     if name not in claims or (value is None and name != "exp"):
         return None
     # true is a number to Python, which also reads NaN and Infinity in JSON: these fail the comparison.
