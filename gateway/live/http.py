@@ -83,6 +83,7 @@ class HttpProtocol(asyncio.Protocol):
         self._peer_finished = False
         self._keep_alive = True
         self._budget = 0
+        self._unsent = 0
 
     def peer(self) -> str:
         """Return the address that this connection comes from, "" if it is gone already."""
@@ -104,7 +105,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the socket."""
-        self._came_in_time()
+        self._cancel_deadline()
         if self._cycle is not None:
             self._cycle.disconnected = not self._cycle.response_complete
             self._cycle.message_event.set()
@@ -122,10 +123,14 @@ class HttpProtocol(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Have answers wait until the client reads."""
         self._flow.pause_writing()
+        if self._slot is None:
+            self._expect(self._hub.body_seconds)
 
     def resume_writing(self) -> None:
         """Have answers go on."""
         self._flow.resume_writing()
+        if self._stage is Stage.ANSWER:
+            self._came_in_time()
 
     def data_received(self, data: bytes) -> None:
         """Read what it is the turn of, and hold the rest."""
@@ -141,12 +146,20 @@ class HttpProtocol(asyncio.Protocol):
     # -- from the hub and from uvicorn
 
     def on_deadline(self, now: float) -> None:
-        """Cut a client that did not finish its request in time; one that waits for the answer is told why."""
+        """Cut a client that did not finish its request, or does not read its answer, in time.
+
+        One that waits for the answer is told why.
+        """
         self._slot = None
+        unsent = self.transport.get_write_buffer_size()
         if self._stage is Stage.BODY and not self._cycle.response_complete:
             self._cycle.scope[BODY_IS_LATE] = True  # type: ignore[literal-required] # ASGI allows servers' own
             self._cycle.message_event.set()
-        elif self._idle:
+        elif unsent and (not self._unsent or unsent < self._unsent):
+            # It reads, however slowly.
+            self._unsent = unsent
+            self._expect(self._hub.body_seconds)
+        elif self._idle and not unsent:
             self.transport.close()
         else:
             self.transport.abort()
@@ -314,6 +327,8 @@ class HttpProtocol(asyncio.Protocol):
         if finished or self._peer_finished or self.transport.is_closing():
             self._stage = Stage.ENDED
             self.transport.close()
+            if self.transport.get_write_buffer_size():  # which closing waits for
+                self._expect(self._hub.body_seconds)
             return
         self._stage = Stage.LINGERING
         self._budget = MAX_LINGERING_BYTES
@@ -345,6 +360,7 @@ class HttpProtocol(asyncio.Protocol):
         request_id = self._request_id(live.head)
         self._output.flush()
         flow.release()
+        self._cancel_deadline()
         self._end()
         live.take_over(
             self._hub, transport, request_id, self.peer, rest, accepted_at=accepted_at, is_full=flow.write_paused
@@ -367,7 +383,14 @@ class HttpProtocol(asyncio.Protocol):
         self._slot = self._hub.unfinished_requests.schedule(self, self._began + seconds, self._slot)
 
     def _came_in_time(self) -> None:
+        """End the deadline for what has come; the one for answers that wait for the client to read may begin."""
+        self._cancel_deadline()
+        if self._flow.write_paused:
+            self._expect(self._hub.body_seconds)
+
+    def _cancel_deadline(self) -> None:
         self._idle = False
         if self._slot is not None:
             self._hub.unfinished_requests.cancel(self, self._slot)
             self._slot = None
+            self._unsent = 0

@@ -236,6 +236,26 @@ async def test_a_user_can_always_come_in_again(gateway: Gateway) -> None:
         await node.is_empty(before)
 
 
+@pytest.mark.parametrize(
+    "last", [b"", request("GET", "/healthz", {"Connection": "close"}), SSE({"Connection": "close"})]
+)
+async def test_who_does_not_read_the_answers_is_cut_in_time(gateway: Gateway, last: bytes) -> None:
+    async with running_node(gateway) as node:
+        before = node.left_behind
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.connect(("127.0.0.1", node.port))
+            for count in (1, 60):
+                sock.sendall(request("GET", "/openapi.json") * count)
+            sock.sendall(last)
+            connections = node.server.server_state.connections
+            for is_there in (True, False):
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    while bool(connections) is not is_there:
+                        await asyncio.sleep(0.01)
+        await node.is_empty(before)
+
+
 async def test_deadlines_take_away_who_says_nothing_more(gateway: Gateway) -> None:
     async with running_node(gateway) as node:
         before = node.left_behind
