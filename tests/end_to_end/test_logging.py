@@ -161,9 +161,11 @@ def storied(tmp_path_factory: pytest.TempPathFactory) -> str:
             before = gateway.children(name)
             os.kill(before[0], number)
             await_another(gateway, name, before)
+        wait_for(lambda: '"worker_recovered"' in gateway.log, "that to be said", 60)
         assert gateway.process is not None
         gateway.process.send_signal(signal.SIGHUP)
         wait_for(lambda: "reloaded" in gateway.log, "the reload", 60)
+        httpx.get(f"{gateway.url}/realtime/events?since=x", headers=user_headers("ada-lovelace"))
         gateway.stop()
         log = gateway.log
     finally:
@@ -192,6 +194,10 @@ def test_start_ready_reload_stop_and_what_recovered_are_in_the_log(storied: str)
     assert found[:2] == wanted[:2]
     assert found[-2:] == wanted[-2:]
     assert "valkey_ended" in events
+
+
+def test_what_was_logged_right_before_the_end_comes_out(storied: str) -> None:
+    assert [line for line in lines_of(storied) if line.get("path") == "/realtime/events"]
 
 
 def test_no_name_and_no_device_token_is_in_a_path_that_is_logged(storied: str) -> None:
