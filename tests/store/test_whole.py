@@ -56,8 +56,10 @@ TRIES_OF_ONE = 3
 """How many calls of the same function are made to fail."""
 
 _BEGIN_CALL = """local function begin_call()
-  if not call then call, try = redis.call, redis.pcall end
+  call, try = redis.call, redis.pcall
 end"""
+
+_IF_NEEDED = "if not call then begin_call() end"
 
 _FAILING_BEGIN_CALL = """local fail_at, commands, failed = 0, 0, 0
 local function begin_call()
@@ -203,7 +205,8 @@ def own_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 async def client(own_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FailingClient]:
     """A client of a library whose commands can be made to fail."""
     assert _BEGIN_CALL in library.CODE
-    code = library.CODE.replace(_BEGIN_CALL, _FAILING_BEGIN_CALL).replace(library.NAME, "failing")
+    code = library.CODE.replace(_BEGIN_CALL, _FAILING_BEGIN_CALL).replace(_IF_NEEDED, "begin_call()")
+    code = code.replace(library.NAME, "failing")
     monkeypatch.setattr(library, "NAME", "failing")
     monkeypatch.setattr(library, "CODE", code)
     client = FailingClient(own_server)

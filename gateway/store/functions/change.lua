@@ -10,6 +10,13 @@ local function is_there(user, id)
   return call('HEXISTS', user .. STATES, id) == 1
 end
 
+local function take_new_back(user, args, offset)
+  local id = args[5]
+  try('HDEL', user .. STATES, id)
+  try('HDEL', user .. ITEMS, id)
+  take_out(try, user, 0, args[7], args[8], offset, id)
+end
+
 -- KEYS  user
 -- ARGV  now_ms epoch_if_new log_events log_seconds
 --       id content category topic settled_seconds ("" unless the request may come again)
@@ -66,11 +73,7 @@ local function create(keys, args, record)
   }
   if call('HSETNX', user .. STATES, id, pack_state(state)) == 0 then return HAD_IT end
   local offset = integer((record.offset or 0) + 1)
-  note(function()
-    try('HDEL', user .. STATES, id)
-    try('HDEL', user .. ITEMS, id)
-    take_out(try, user, 0, category, topic, offset, id)
-  end)
+  note(take_new_back, user, args, offset)
   if not is_reference(content) then call('HSET', user .. ITEMS, id, content) end
   put_into(call, user, 0, category, topic, offset, id)
   local data = item_data_json(content, state, recipient_json(user, record), '')
@@ -82,6 +85,12 @@ local function create(keys, args, record)
     attempt(trim_items, user, record, context, tonumber(items), tonumber(seconds), TRIMMED_BY_CREATE)
   end
   return CREATED
+end
+
+local function change_back(user, item, state)
+  try('HSET', user .. STATES, item.id, item.packed)
+  take_out(try, user, item.to, state.category, state.topic, item.offset, item.id)
+  put_into(try, user, item.from, state.category, state.topic, item.offset, item.id)
 end
 
 -- KEYS  user
@@ -99,11 +108,7 @@ local function change(keys, args, record)
   if from == to then return 0 end
   local category, topic, offset = state.category, state.topic, offset_of(user, from, id)
   call('HSET', user .. STATES, id, pack_state(state))
-  note(function()
-    try('HSET', user .. STATES, id, packed)
-    take_out(try, user, to, category, topic, offset, id)
-    put_into(try, user, from, category, topic, offset, id)
-  end)
+  note(change_back, user, { id = id, packed = packed, from = from, to = to, offset = offset }, state)
   take_out(call, user, from, category, topic, offset, id)
   put_into(call, user, to, category, topic, offset, id)
   local content = content_or_reference(call('HGET', user .. ITEMS, id), id)

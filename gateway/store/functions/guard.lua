@@ -56,17 +56,18 @@ local function check_user_format(user, value)
   if left > 0 then fail_by_format('a user') end
 end
 
--- ->  the user's record, in RECORD's order, read once for the guard, the log and the recipient; false is not there
+-- ->  the user's record, in RECORD's order, read once for the guard, the log and the recipient; false is not there. And
+--     whether the user is deleted. (A table of more than 16 fields takes twice the room.)
 local function read_record(user)
   local value = call('HMGET', user, unpack(RECORD))
   if value[1] ~= FORMAT then check_user_format(user, value) end
   return {
-    format = value[1], deleted = value[2], revoked_before = value[3],
+    stored = value, format = value[1], revoked_before = value[3],
     epoch = value[4], offset = value[5] and tonumber(value[5]), life = value[6],
     sent_at = value[7], log_until = value[8], settled_until = value[9], counts = value[10],
     oldest = value[11], email = value[12], external_id = value[13],
     first_name = value[14], last_name = value[15], custom_attributes = value[16],
-  }
+  }, value[2]
 end
 
 -- Say of which format a user's data is, before the first of it is written.
@@ -82,10 +83,10 @@ end
 local function guarded(work, may_write)
   return function(keys, args)
     local user, kind, limit, token_id, issued_at = keys[1], args[1], tonumber(args[2]), args[3], tonumber(args[4])
-    begin_call()
+    if not call then begin_call() end
     life_key, is_unheard = keys[3] or LIFE, false
-    local record = read_record(user)
-    if record.deleted then return { 'deleted' } end
+    local record, is_deleted = read_record(user)
+    if is_deleted then return { 'deleted' } end
     if is_revoked(user, record.revoked_before, token_id, issued_at, may_write) then return { 'revoked' } end
     local used, seconds = 0, 0
     if kind ~= '' then

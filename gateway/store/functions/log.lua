@@ -52,21 +52,20 @@ local function begin_log(user, record, epoch_if_new, current_life)
   return true
 end
 
--- What next_position writes, as it is now; nothing of a user without a log.
--- ->    a step that writes it again
-local function position_kept(user, record)
-  local epoch, offset, current_life, counts = record.epoch, record.offset, record.life, record.counts
-  local log_until, sent_at, format = record.log_until, record.sent_at, record.format
-  return function()
-    if epoch then
-      try('HSET', user, 'epoch', epoch, 'offset', integer(offset), 'life', current_life)
-    else
-      try('HDEL', user, 'epoch', 'offset', 'life')
-    end
-    if counts then try('HSET', user, 'counts', counts) else try('HDEL', user, 'counts') end
-    if log_until then try('HSET', user, 'log_until', log_until) else try('HDEL', user, 'log_until') end
-    if sent_at then try('HSET', user, 'sent_at', sent_at) else try('HDEL', user, 'sent_at') end
-    if not format then try('HDEL', user, 'format') end
+-- What next_position writes of a user, as the record has it.
+local POSITION = { 'format', 'epoch', 'offset', 'life', 'sent_at', 'log_until', 'counts' }
+local PLACES = { 1, 4, 5, 6, 7, 8, 10 } -- of these in what read_record reads
+
+local function position_of(record)
+  local found = {}
+  for i, field in ipairs(POSITION) do found[PLACES[i]] = record[field] end
+  return found
+end
+
+local function restore_position(user, before)
+  for i, field in ipairs(POSITION) do
+    local value = before[PLACES[i]]
+    if value then try('HSET', user, field, value) else try('HDEL', user, field) end
   end
 end
 
@@ -142,7 +141,7 @@ end
 -- With this a fact is complete: nothing of it can fail any more. A broadcast does it for everybody: numbers are written as
 -- text once, and the message is put together in one go.
 local function append(user, record, context, name, data, count)
-  local step = position_kept(user, record)
+  local before = record.stored or position_of(record)
   record.sent_at = context.sent_at or record.sent_at
   -- A tenth more than it is for, so that not every event has to say so again; said again, too, where a clock that was
   -- ahead said it.
@@ -154,15 +153,16 @@ local function append(user, record, context, name, data, count)
   local unarchived_unread, unarchived_unseen = integer(count.unarchived_unread), integer(count.unarchived_unseen)
   record.counts = unread .. ' ' .. unseen .. ' ' .. unarchived_unread .. ' ' .. unarchived_unseen
   local offset = next_position(user, record, context)
-  note(step)
+  note(restore_position, user, before)
   local position = record.epoch .. '.' .. offset
   local message = position .. ' ' .. context.now_ms .. ' ' .. name .. '\n{"type":"event","position":"' .. position
     .. '","name":"' .. name .. '","data":' .. data
     .. ',"unread_count":' .. unread .. ',"unseen_count":' .. unseen
     .. ',"unarchived":{"unread_count":' .. unarchived_unread .. ',"unseen_count":' .. unarchived_unseen .. '}}'
   local log = user .. LOG
-  call('XADD', log, 'MAXLEN', events_kept(context.log_events, #message), offset .. '-' .. context.now_ms, 'm', message)
-  keep_what_is_written()
+  local kept = #message > LARGE_BYTES and events_kept(context.log_events, #message) or context.log_events
+  call('XADD', log, 'MAXLEN', kept, offset .. '-' .. context.now_ms, 'm', message)
+  noted, record.stored = 0, nil -- what is written stays
   -- What follows is made up for when it fails: the log is renewed and trimmed again later, and who was not told reads it,
   -- as the gateway hears that it has to tell them.
   if renew then try('EXPIRE', log, integer(math.ceil(1.1 * log_seconds))) end

@@ -5,15 +5,21 @@
 
 local call, try -- `try` gives an error as its result. A library that is being loaded has neither.
 local function begin_call()
-  if not call then call, try = redis.call, redis.pcall end
+  call, try = redis.call, redis.pcall
 end
 
-local undo, noted = {}, 0
+local steps, firsts, seconds, thirds, noted = {}, {}, {}, {}, 0 -- what to do, and what each is given
 
--- Note how to take back what has just been written. It is to use `try`, and to do no harm where there is nothing.
-local function note(step)
+-- Note how to take back what has just been written: a step, and up to three things that it is given. (A closure would
+-- cost more than that: this is done for every event.) The step is to use `try`, and to do no harm where there is nothing.
+local function note(step, a, b, c)
   noted = noted + 1
-  undo[noted] = step
+  steps[noted], firsts[noted], seconds[noted], thirds[noted] = step, a, b, c
+end
+
+local function take_back()
+  for i = noted, 1, -1 do pcall(steps[i], firsts[i], seconds[i], thirds[i]) end
+  noted = 0
 end
 
 -- What was written until now stays, whatever fails: repeating the call completes it.
@@ -26,23 +32,20 @@ local function run_whole(work, keys, args, record)
   noted = 0
   local done, result = pcall(work, keys, args, record)
   if done then return result end
-  for i = noted, 1, -1 do pcall(undo[i]) end
-  noted = 0
+  take_back()
   local text = type(result) == 'table' and result.err or tostring(result) -- Redis's own pcall gives a text
   error({ err = text:match('^%u+ ') and text or 'ERR ' .. text })
 end
 
 -- Do something that may as well be left out: when it fails, what it wrote since it began its last fact is taken back.
 local function attempt(work, ...)
-  if pcall(work, ...) then return end
-  for i = noted, 1, -1 do pcall(undo[i]) end
-  noted = 0
+  if not pcall(work, ...) then take_back() end
 end
 
 -- ->    the work as a function to register
 local function whole(work)
   return function(keys, args)
-    begin_call()
+    if not call then begin_call() end
     return run_whole(work, keys, args)
   end
 end
@@ -50,7 +53,7 @@ end
 -- ->    the same of work that only reads
 local function reading(work)
   return function(keys, args)
-    begin_call()
+    if not call then begin_call() end
     return work(keys, args)
   end
 end
