@@ -194,11 +194,11 @@ def _seen(conversation: Conversation, most: int | None) -> Outcome:
         requests.append(Request(**_asked(answer.headers)))
     if end is not End.CLOSES:
         conversation.finish()
-        answer = conversation.answer(lambda _: "GET")
+        answer = conversation.answer(lambda _: "")
         if answer is not None and end is End.WAITS:
             assert answer.status >= 400, answer
             end = End.REFUSED
-            answer = conversation.answer(lambda _: "GET")
+            answer = conversation.answer(lambda _: "")
         assert answer is None, answer
     return requests, end
 
