@@ -322,7 +322,11 @@ def test_without_redis_calls_answer_503_and_when_it_is_back_nothing_is_lost(redi
         assert {answer.headers["retry-after"] for answer in refused} == {"1"}
         assert client.get("/healthz").status_code == 200
         unready = wait_for(lambda: answer_of(client, "/readyz", 503), "/readyz to notice")
-        assert unready.json() == {"status": "not ready", "reason": "redis_unavailable"}
+        assert unready.json() == {
+            "status": "not ready",
+            "reason": "redis_unavailable",
+            "message": "The store cannot be reached. Nothing was lost; try again in a moment.",
+        }
         assert unready.headers["retry-after"] == "1"
 
         redis.start(*DURABLE)

@@ -349,6 +349,16 @@ def _(bench: Bench) -> Answer:
     return raw(bench.gateway, b"GET /healthz HTTP/2.0\r\nHost: a\r\n\r\n")
 
 
+@recipe("too_many_new_users")
+def _(bench: Bench) -> Answer:
+    key = {"X-MAGICBELL-API-KEY": created_project(bench.strict, hmac_enabled=False)["api_key"]}
+    while True:
+        headers = key | {"X-MAGICBELL-USER-EXTERNAL-ID": str(uuid4())}
+        answer = read(httpx.get(f"{bench.strict.url}/notifications", headers=headers))
+        if answer[0] != 200:
+            return answer
+
+
 @recipe("headers_too_large")
 def _(bench: Bench) -> Answer:
     return raw(bench.gateway, b"GET /healthz HTTP/1.1\r\nX-Long: " + b"x" * 70_000)
@@ -436,7 +446,7 @@ def _(bench: Bench) -> Answer:
             admin.flushall()
             admin.execute_command("SPUBLISH", keys.CONTROL, "")  # what is remembered goes as well
             answer = bench.store.get()
-            wait_for(bench.store.gateway.ready, "the project to be back")
+            wait_for(lambda: bench.store.get()[0] == 200, "the project to be back")
             if answer[0] != 200:
                 return answer
 
@@ -456,7 +466,12 @@ def _(bench: Bench) -> Answer:
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    limits = {"INBOX_BODY_SECONDS": "0.2", "INBOX_MAX_BODY_BYTES": "2000", "INBOX_RATE_LIMIT_READS": "1"}
+    limits = {
+        "INBOX_BODY_SECONDS": "0.2",
+        "INBOX_MAX_BODY_BYTES": "2000",
+        "INBOX_RATE_LIMIT_READS": "1",
+        "INBOX_NEW_USERS_PER_HOUR_PER_ADDRESS": "1",
+    }
     with running_gateway(tmp_path_factory.mktemp("strict") / "data", **limits) as started:
         yield started
 
