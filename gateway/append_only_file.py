@@ -2,8 +2,9 @@
 
 The directory holds a base (a snapshot), one or more increments (the commands since then, as clients send them), and a
 manifest that names them in their order. Only the last increment is written to, so that a power loss can damage its end
-only: a command that is there in part, or zeros where the file system had not written the data yet. That end is cut off,
-as `valkey-check-aof --fix` does it, and the file as it was is kept beside. Commands between MULTI and EXEC stay or go
+only: a command that is there in part, or zeros where the file system had not written the data yet. The increment before
+may be damaged as well if the last one had just been begun, and then holds no whole command. Such an end is cut off, as
+`valkey-check-aof --fix` does it, and the file as it was is kept beside. Commands between MULTI and EXEC stay or go
 together.
 
 Anything else is damage that a repair could make worse: whole commands after the damaged place, a file that is missing,
@@ -13,8 +14,11 @@ a base that cannot be read. It is left as it is, and the message says what there
 import mmap
 import os
 import re
+import shlex
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,31 +87,34 @@ def check_manifest(directory: Path) -> Path | None:
     return None
 
 
-def find_damaged_end(directory: Path) -> DamagedEnd | None:
-    """Return where the last increment is to be cut, None if it is whole.
+def find_damaged_ends(directory: Path) -> list[DamagedEnd]:
+    """Return where increments are to be cut, in the order in which to do that; nothing if all are whole.
 
     Raises UnrepairableError when there is damage elsewhere.
     """
     named = _names(directory / MANIFEST)
-    increments = [name for name in named or () if _INCREMENT.fullmatch(name)]
-    for name in increments[:-1]:
-        path = directory / name
+    paths = [directory / name for name in named or () if _INCREMENT.fullmatch(name)]
+    for index, path in enumerate(paths):
         scan = _scan(path)
         if scan.end < path.stat().st_size:
-            raise UnrepairableError(_damaged(path, scan) + f" {_restore(directory)}")
-    if not increments:
-        return None
-    path = directory / increments[-1]
-    scan, size = _scan(path), path.stat().st_size
-    if scan.end == size:
-        return None
-    if scan.later_commands:
+            return _damaged_ends(directory, path, scan, paths[index + 1 :])
+    return []
+
+
+def _damaged_ends(directory: Path, path: Path, scan: _Scan, later: list[Path]) -> list[DamagedEnd]:
+    ends = [DamagedEnd(path, scan.end, path.stat().st_size - scan.end)]
+    ends += [DamagedEnd(one, 0, one.stat().st_size) for one in later if one.stat().st_size]
+    commands = scan.later_commands + sum(_count_commands_of(end.path) for end in ends[1:])
+    if commands:
+        steps = " and ".join(f"`truncate -s {end.start} {shlex.quote(str(end.path))}`" for end in reversed(ends))
         raise UnrepairableError(
-            f"{_damaged(path, scan)} {_restore(directory)} To go on without what follows the damage, copy {directory} "
-            f"elsewhere, run `truncate -s {scan.end} {path}`, and start again: that loses the last {size - scan.end} "
-            f"bytes, among them at least {scan.later_commands} whole commands."
+            f"{path} is damaged at byte {scan.stopped_at}, and whole commands follow: a power loss seldom does that, a "
+            f"failing disk may. Nothing was changed. {_restore(directory)} To go on without what follows the damage, "
+            f"copy {directory} elsewhere, run {steps}, and start again: that loses the last "
+            f"{sum(end.bytes for end in ends)} bytes, among them at least {commands} whole commands."
         )
-    return DamagedEnd(path, scan.end, size - scan.end)
+    # The later ones first: were this interrupted, the next start would find the same damage.
+    return ends[::-1]
 
 
 def unreadable(directory: Path, said: str) -> UnrepairableError:
@@ -144,9 +151,6 @@ def _rewrite_manifest(manifest: Path, bases: list[str], increments: list[str]) -
             f"{manifest} is missing or damaged, and the files beside it ({found}) do not tell which of them count. "
             f"{_restore(directory)} {_begin(directory)}"
         )
-    kept = _free_name(manifest)
-    if manifest.exists():
-        manifest.rename(kept)
     text = "".join(
         f"file {name} seq {name.split('.')[2]} type {kind}\n"
         for name, kind in [(bases[0], "b"), *((name, "i") for name in increments)]
@@ -154,6 +158,9 @@ def _rewrite_manifest(manifest: Path, bases: list[str], increments: list[str]) -
     temporary = directory / f"temp-{MANIFEST}"
     temporary.write_text(text)
     _sync(temporary)
+    kept = _free_name(manifest) if manifest.exists() else manifest
+    if kept != manifest:
+        manifest.rename(kept)
     temporary.rename(manifest)
     sync_directory(directory)
     return kept
@@ -167,7 +174,7 @@ def _scan(path: Path) -> _Scan:
     size = path.stat().st_size
     if size == 0:
         return _Scan(0, 0, 0)
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with _mapped(path) as data:
         end = position = 0
         in_transaction = False
         while position < size:
@@ -182,6 +189,17 @@ def _scan(path: Path) -> _Scan:
             if not in_transaction:
                 end = position
         return _Scan(end, position, _count_commands(data, position + 1) if position < size else 0)
+
+
+def _count_commands_of(path: Path) -> int:
+    with _mapped(path) as data:
+        return _count_commands(data, 0)
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[mmap.mmap]:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        yield data
 
 
 def _read_entry(data: mmap.mmap, position: int) -> tuple[bytes, int]:
@@ -256,13 +274,6 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _damaged(path: Path, scan: _Scan) -> str:
-    return (
-        f"{path} is damaged at byte {scan.stopped_at}, which is not its end: a power loss does not do that, a failing "
-        "disk may. Nothing was changed."
-    )
 
 
 def _restore(directory: Path) -> str:

@@ -17,6 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 # The package has no public name for its binary; its server class runs a test server, not a durable one.
@@ -110,6 +111,11 @@ class EmbeddedValkey:
             self._start_process(cancelled)
             self._settle_doubt()
             self._starting_socket.rename(self._socket)
+        except append_only_file.UnrepairableError:
+            # Whatever an operator does about it, a backup above all, the data will lack something.
+            with suppress(OSError):
+                self._doubt_file.touch()
+            raise
         except OSError as problem:
             self.stop()
             raise EmbeddedError(f"Valkey cannot be started in {self._directory}: {problem}") from None
@@ -144,8 +150,8 @@ class EmbeddedValkey:
             self._doubt_file.touch()
             log.error(
                 "append_only_file_repaired",
-                message="The manifest of the append-only file was damaged and was written anew.",
-                kept=str(kept),
+                message="The manifest of the append-only file was missing or damaged, and was written anew.",
+                kept=str(kept) if kept.name != append_only_file.MANIFEST else None,
             )
 
     def _start_process(self, cancelled: Callable[[], bool]) -> None:
@@ -153,17 +159,18 @@ class EmbeddedValkey:
         if self._becomes_ready(self._process, cancelled):
             return
         # What it says of the reason is not to be relied on: the file tells.
-        damage = append_only_file.find_damaged_end(self._files)
-        if damage is None:
+        ends = append_only_file.find_damaged_ends(self._files)
+        if not ends:
             raise self._ended(self._process)
         self._doubt_file.touch()
-        kept = damage.cut()
-        log.error(
-            "append_only_file_repaired",
-            message=f"The end of {damage.path} was damaged, as after a power loss: {damage.bytes} bytes were cut off.",
-            cut_bytes=damage.bytes,
-            kept=str(kept),
-        )
+        for end in ends:
+            kept = end.cut()
+            log.error(
+                "append_only_file_repaired",
+                message=f"The end of {end.path} was damaged, as after a power loss: {end.bytes} bytes were cut off.",
+                cut_bytes=end.bytes,
+                kept=str(kept),
+            )
         self._process = self._spawn()
         if not self._becomes_ready(self._process, cancelled):
             raise self._ended(self._process)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.append_only_file import UnrepairableError, check_manifest, find_damaged_end
+from gateway.append_only_file import UnrepairableError, check_manifest, find_damaged_ends
 
 BASE, INCREMENT = "appendonly.aof.1.base.rdb", "appendonly.aof.1.incr.aof"
 MANIFEST = f"file {BASE} seq 1 type b\nfile {INCREMENT} seq 1 type i\n"
@@ -30,8 +30,7 @@ def cut(directory: Path, content: bytes) -> bytes:
     """Return what is left of a file once its damaged end is cut off."""
     path = directory / INCREMENT
     path.write_bytes(content)
-    damage = find_damaged_end(directory)
-    if damage is not None:
+    for damage in find_damaged_ends(directory):
         kept = damage.cut()
         assert kept.read_bytes() == content
         assert damage.bytes == len(content) - damage.start > 0
@@ -90,8 +89,26 @@ def test_damage_with_whole_commands_behind_it_is_told_and_left_alone(directory: 
 def test_damage_in_an_increment_that_is_not_the_last_is_told(directory: Path) -> None:
     (directory / "appendonly.aof.manifest").write_text(MANIFEST + "file appendonly.aof.2.incr.aof seq 2 type i\n")
     (directory / "appendonly.aof.2.incr.aof").write_bytes(SET)
-    with pytest.raises(UnrepairableError, match=f"{INCREMENT} is damaged at byte {len(SET)}"):
+    with pytest.raises(UnrepairableError, match=f"{INCREMENT} is damaged at byte {len(SET)}") as raised:
         cut(directory, SET + bytes(100))
+    last = directory / "appendonly.aof.2.incr.aof"
+    steps = f"`truncate -s 0 {last}` and `truncate -s {len(SET)} {directory / INCREMENT}`"
+    assert steps in str(raised.value)
+
+
+@pytest.mark.parametrize("begun", [b"", bytes(4096), SET[:-4]])
+def test_an_increment_that_was_just_begun_is_cut_off_with_the_damaged_end_before_it(
+    directory: Path, begun: bytes
+) -> None:
+    last = directory / "appendonly.aof.2.incr.aof"
+    (directory / "appendonly.aof.manifest").write_text(MANIFEST + f"file {last.name} seq 2 type i\n")
+    (directory / INCREMENT).write_bytes(SET + SET[:-2])
+    last.write_bytes(begun)
+    ends = find_damaged_ends(directory)
+    for end in ends:
+        end.cut()
+        assert find_damaged_ends(directory) == ends[ends.index(end) + 1 :]
+    assert ((directory / INCREMENT).read_bytes(), last.read_bytes()) == (SET, b"")
 
 
 def test_only_the_last_of_several_increments_is_cut(directory: Path) -> None:
@@ -99,8 +116,7 @@ def test_only_the_last_of_several_increments_is_cut(directory: Path) -> None:
     (directory / INCREMENT).write_bytes(SET)
     last = directory / "appendonly.aof.2.incr.aof"
     last.write_bytes(SET + bytes(100))
-    damage = find_damaged_end(directory)
-    assert damage is not None
+    (damage,) = find_damaged_ends(directory)
     assert (damage.path, damage.start, damage.bytes) == (last, len(SET), 100)
 
 
@@ -122,7 +138,7 @@ def test_a_damaged_manifest_is_written_anew_where_the_files_allow_one_order_only
     kept = check_manifest(directory)
     assert path.read_text() == MANIFEST
     assert kept is not None
-    assert manifest is None or kept.read_bytes() == manifest
+    assert kept == path if manifest is None else kept.read_bytes() == manifest
     assert check_manifest(directory) is None
 
 

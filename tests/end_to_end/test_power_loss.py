@@ -124,6 +124,25 @@ def test_what_cannot_be_repaired_is_told_with_the_steps_and_nothing_is_changed(
     assert f"Restore {files_of(data_dir)} from a backup" in last["message"]
 
 
+async def test_clients_are_reset_after_what_could_not_be_repaired_was_put_right_by_hand(
+    data_dir: Path, user: str
+) -> None:
+    with running_gateway(data_dir, INBOX_DURABILITY="disk") as gateway:
+        async with client_of(gateway) as http, open_inbox("websocket", gateway, user) as inbox:
+            await send(http, user)
+            told = (await inbox.next())["position"]
+        lose_power(gateway)
+        path = files_of(data_dir) / INCREMENT
+        content = path.read_bytes()
+        path.write_bytes(content + b"\0" + content)
+        run("doctor", data_dir=data_dir)
+        os.truncate(path, len(content))
+        gateway.start()
+        async with client_of(gateway) as http, open_inbox("websocket", gateway, user, since=told) as inbox:
+            await send(http, user)
+            assert ((await inbox.next())["type"]) == "reset"
+
+
 def test_a_lost_manifest_is_written_anew(stored: Path, data_dir: Path) -> None:
     subprocess.run(["cp", "-r", stored, data_dir], check=True)
     (files_of(data_dir) / "appendonly.aof.manifest").unlink()
