@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.event import Event, Position
+from gateway.domain.event import Event, Position, on_one_line
 
 epochs = st.from_regex(r"[0-9A-Za-z_-]{1,32}", fullmatch=True)
 offsets = st.integers(0, 10**15)
@@ -37,3 +37,17 @@ def test_a_message_is_read_without_parsing_its_json() -> None:
 def test_a_message_without_its_head_is_refused(message: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the kind of ValueError does not matter
         Event.decode(message)
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ('{"a":"x"}', '{"a":"x"}'),
+        ('{"a":"\u2028\u2029"}', '{"a":"\\u2028\\u2029"}'),
+        ('{"a":"\u2013"}', '{"a":"\u2013"}'),
+        ('{"a":"\x85"}', '{"a":"\\u0085"}'),
+        ('{"a":\r1}', '{"a": 1}'),
+    ],
+)
+def test_what_unicode_counts_among_line_ends_is_escaped(text: str, escaped: str) -> None:
+    assert on_one_line(text.encode()) == escaped.encode()

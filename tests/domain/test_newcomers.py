@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.domain.newcomers import origin_of
+from gateway.domain.newcomers import CreationLimits, origin_of
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,10 @@ from gateway.domain.newcomers import origin_of
 )
 def test_a_client_is_an_ipv4_address_or_an_ipv6_network(address: str, origin: str) -> None:
     assert origin_of(address) == origin
+
+
+@pytest.mark.parametrize(
+    ("per_project", "per_address", "limited"), [(0, 0, False), (1, 0, True), (0, 1, True), (1, 1, True)]
+)
+def test_zero_is_no_limit(per_project: int, per_address: int, limited: bool) -> None:
+    assert CreationLimits(per_project, per_address).limited is limited

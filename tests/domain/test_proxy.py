@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.domain.address import Networks
-from gateway.domain.proxy import Forwarded, read_forwarded, read_prefix, read_public_url
+from gateway.domain.proxy import Forwarded, Proxies, read_forwarded, read_prefix, read_public_url
 
 LOOPBACK = Networks(["127.0.0.0/8", "::1/128"])
 PROXIES = Networks(["10.0.0.0/8", "127.0.0.1", "2001:db8::/32"])
@@ -12,7 +12,7 @@ Headers = list[tuple[str, str]]
 
 
 def forwarded(peer: str, headers: Headers, trusted: Networks = PROXIES) -> Forwarded:
-    return read_forwarded(peer, [("host", "gateway:8000"), *headers], trusted)
+    return read_forwarded(peer, [("accept", "*/*"), ("host", "gateway:8000"), *headers], trusted)
 
 
 @pytest.mark.parametrize(
@@ -150,3 +150,39 @@ def test_what_is_no_public_address_is_refused(text: str) -> None:
 def test_what_is_no_network_is_refused_by_name(text: str) -> None:
     with pytest.raises(ValueError, match=text.replace("*", r"\*")):
         Networks([text])
+
+
+# ---- with the settings
+
+
+def test_a_public_address_decides_whatever_a_request_says() -> None:
+    proxies = Proxies(["10.0.0.0/8"], "https://app.example.com/inbox")
+    headers = [("host", "gateway:8000"), ("x-forwarded-for", "203.0.113.7"), ("x-forwarded-host", "evil.example")]
+    found = proxies.forwarded("10.1.2.3", headers)
+    assert (found.base, found.client) == ("https://app.example.com/inbox", "203.0.113.7")
+    assert proxies.public_prefix == "/inbox"
+
+
+def test_without_a_public_address_the_request_says_how_it_was_called() -> None:
+    proxies = Proxies(["10.0.0.0/8"])
+    headers = [("host", "gateway:8000"), ("x-forwarded-prefix", "/inbox"), ("x-forwarded-for", "203.0.113.7")]
+    assert proxies.forwarded("10.1.2.3", headers).base == "http://gateway:8000/inbox"
+    assert proxies.forwarded("203.0.113.9", headers).base == "http://gateway:8000"
+    assert proxies.public_prefix == ""
+
+
+def test_a_base_without_a_host_is_the_prefix() -> None:
+    assert Forwarded("", "http", "", "/inbox").base == "/inbox"
+
+
+@pytest.mark.parametrize(
+    ("peer", "client"),
+    [("10.1.2.3", "203.0.113.7"), ("203.0.113.9", "203.0.113.9"), ("", ""), ("no address", "no address")],
+)
+def test_the_client_alone_is_the_same_as_in_all(peer: str, client: str) -> None:
+    headers = [("host", "x"), ("x-forwarded-for", "198.51.100.1"), ("x-forwarded-for", "203.0.113.7")]
+    assert Proxies(["10.0.0.0/8"]).client(peer, headers) == client
+
+
+def test_a_proxy_that_names_no_client_is_the_client() -> None:
+    assert Proxies(["10.0.0.0/8"]).client("10.1.2.3", [("host", "x")]) == "10.1.2.3"

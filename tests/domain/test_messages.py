@@ -1,0 +1,27 @@
+"""What clients say over a WebSocket."""
+
+import msgspec
+import pytest
+
+from gateway.domain.messages import AuthMessage, PingMessage, decode_client_message
+
+
+def test_a_message_is_read_by_its_type() -> None:
+    assert decode_client_message('{"type":"ping"}') == PingMessage()
+    assert isinstance(decode_client_message('{"type":"auth","token":"x"}'), AuthMessage)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"type":"auth","tokn":"x"}', "did you mean `token`"),
+        ('{"type":"auth","user_external":"x"}', "did you mean `user_external_id`"),
+        ('{"type":"auth","zzz":"x"}', "unknown field `zzz`"),
+        ('{"type":"auth","token":5}', "Expected `str"),
+        ('{"type":"other"}', "Invalid value 'other'"),
+        ("[]", "Expected `object`"),
+    ],
+)
+def test_what_is_wrong_is_named(text: str, message: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=message.replace("`", ".")):
+        decode_client_message(text)
