@@ -33,7 +33,7 @@ _WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104 - what they are listened on by,
 _SEND_ONE = """\
   Send one:
 
-curl -X POST "$INBOX/notifications" \\
+curl -sS -X POST "$INBOX/notifications" \\
   -H "X-MAGICBELL-API-KEY: $API_KEY" -H "X-MAGICBELL-API-SECRET: $API_SECRET" \\
   -d '{"notification":{"title":"Hello, Ada","content":"Sent with curl","recipients":[{"external_id":"ada"}]}}'
 """

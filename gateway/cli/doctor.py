@@ -33,7 +33,10 @@ FEW_FILES = 10_000
 @click.command()
 @click.option("--strict", is_flag=True, help="Warnings too make the exit code 1.")
 def doctor(strict: bool) -> None:
-    """Check that this machine, its settings and its store can run the gateway; exit code 1 if not."""
+    """Check the machine, settings and store.
+
+    The exit code is 1 if they cannot run the gateway.
+    """
     import asyncio
 
     from gateway.store.diagnosis import Severity
@@ -153,9 +156,7 @@ def _judge_projects(settings: Settings, found: "ProjectAudit", *, belongs: bool)
 
     yield Finding("projects", str(found.projects))
     if found.unreadable:
-        text = (
-            f"{_named(found.unreadable)} were encrypted with another secret key: nobody with their API secret gets in"
-        )
+        text = f"another one encrypted the API secrets of {_named(found.unreadable)}: nobody who sends them gets in"
         yield Finding("secret key", text, Severity.PROBLEM)
     elif not belongs:
         yield Finding("secret key", "another one than that of the nodes that use this store", Severity.PROBLEM)

@@ -14,7 +14,10 @@ ANSWER_SECONDS = 2.0
 @click.command()
 @click.option("--ready", is_flag=True, help="Ask /readyz, which needs the store too, instead of /healthz.")
 def healthcheck(ready: bool) -> None:
-    """Ask the gateway on this machine whether it is well; exit code 1 if not."""
+    """Ask the local gateway for its health.
+
+    The exit code is 1 if it is not well, or does not answer.
+    """
     address = f"{base_address(read_settings())}/{'readyz' if ready else 'healthz'}"
     # A proxy of the environment is for other hosts.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

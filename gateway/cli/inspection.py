@@ -20,7 +20,7 @@ def openapi() -> None:
 
 @click.command("settings")
 def list_settings() -> None:
-    """List every setting: the variable, its default, and what it means."""
+    """List every setting, with its default."""
     for item in fields(Settings):
         click.echo(f"{variable(item.name)}  [{_shown(default_of(item))}]")
         click.echo(click.wrap_text(item.metadata["help"], 100, "    ", "    "))

@@ -1,6 +1,7 @@
 """`project`: projects, their secrets and their keys."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def project() -> None:
-    """Create, list, change and delete projects, and rotate their secrets."""
+    """Administer projects, secrets and keys."""
 
 
 @project.command("create")
@@ -118,7 +119,10 @@ def project_set(
 @click.argument("api_key")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 def project_delete(api_key: str, yes: bool) -> None:
-    """Delete a project with all its users and inboxes, also one whose record cannot be read."""
+    """Delete a project and its users.
+
+    Their inboxes are deleted too. A project whose record cannot be read can be deleted as well.
+    """
     from gateway.store.jobs import JobStore
     from gateway.store.problems import StoreDataError
 
@@ -152,7 +156,7 @@ def project_delete(api_key: str, yes: bool) -> None:
     help="The INBOX_SECRET_KEY that the old secret was encrypted with is lost: end it at once, use the present key.",
 )
 def project_rotate_secret(api_key: str, overlap: int, lost_secret_key: bool) -> None:
-    """Give a project a new secret and print it."""
+    """Create a new secret and print it."""
 
     async def work(projects: "ProjectStore") -> None:
         found = await projects.rotate_secret(api_key, 0 if lost_secret_key else overlap)
@@ -165,7 +169,10 @@ def project_rotate_secret(api_key: str, overlap: int, lost_secret_key: bool) -> 
 
 @project.group("keys")
 def project_keys() -> None:
-    """Register public keys that your backend signs user tokens with (RS256, ES256)."""
+    """Administer the keys of signed tokens.
+
+    They are the public keys of the key pairs that your backend signs user tokens with (RS256, ES256).
+    """
 
 
 @project_keys.command("add")
@@ -173,8 +180,12 @@ def project_keys() -> None:
 @click.argument("file", type=click.File())
 @click.option("--kid", help="Name of the key; unless given, that in the file, or its thumbprint.")
 def project_keys_add(api_key: str, file: Any, kid: str | None) -> None:
-    """Add the keys of FILE: a public key in PEM, a JWK, or a JWKS document."""
+    """Add the public keys of a file.
+
+    FILE is a public key in PEM, a JWK, or a JWKS document.
+    """
     added = _keys_of(file.read(), kid)
+    _check_keys(added, file.name)
 
     async def work(projects: "ProjectStore") -> None:
         await _change_keys(projects, api_key, lambda keys: [*keys, *added])
@@ -198,7 +209,7 @@ def project_keys_list(api_key: str) -> None:
 @click.argument("api_key")
 @click.argument("kid")
 def project_keys_remove(api_key: str, kid: str) -> None:
-    """Remove a key; what rests on it is closed at once."""
+    """Remove a key and end what rests on it."""
 
     def without(keys: list[Any]) -> list[Any]:
         if kid not in (key["kid"] for key in keys):
@@ -236,6 +247,23 @@ def _keys_of(text: str, kid: str | None) -> list[Any]:
     if named and len(keys) != 1:
         raise click.UsageError("--kid names one key, and the file has several")
     return [{**key, **named} if isinstance(key, dict) else key for key in keys]
+
+
+def _check_keys(keys: list[Any], name: str) -> None:
+    """Raise ClickException, with messages about the file of this name, when it holds what is no key to register."""
+    from gateway.jwks import read_keys
+
+    problems: list[str] = []
+    read_keys(keys, "keys", problems)
+    if problems:
+        # "Param 'keys[0].crv' must be P-256" is about a request; that of a PEM has no member's name.
+        texts = (re.sub(r"^Param 'keys\[(\d+)\](?:\.pem|\.(\w+))?'", _in_a_file, problem) for problem in problems)
+        raise click.ClickException(f"{name}: {'; '.join(texts)}")
+
+
+def _in_a_file(found: re.Match[str]) -> str:
+    key = f"key {int(found[1]) + 1}"
+    return f"{key}: {found[2]}" if found[2] else key
 
 
 async def _change_keys(projects: "ProjectStore", api_key: str, edit: "Callable[[list[Any]], list[Any]]") -> None:

@@ -40,7 +40,10 @@ def token(
     hmac: bool,
     workspace: str | None,
 ) -> None:
-    """Sign a token for a user, as your backend would; or one for a workspace."""
+    """Sign a token for a user or a workspace.
+
+    A user's is as your backend would sign it.
+    """
     if workspace is not None:
         if api_key or external_id or email or hmac:
             raise click.UsageError("--workspace goes with --expires-in only")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def workspace() -> None:
-    """Create, list and rename workspaces, which projects belong to."""
+    """Create, list and rename workspaces."""
 
 
 @workspace.command("create")
@@ -51,7 +51,7 @@ def workspace_list() -> None:
 @click.argument("workspace_id")
 @click.argument("title")
 def workspace_rename(workspace_id: str, title: str) -> None:
-    """Give a workspace another title."""
+    """Change the title of a workspace."""
     from gateway.domain.principal import WorkspaceId
 
     check_name(title)

@@ -78,6 +78,13 @@ def test_every_command_explains_itself(command: str) -> None:
     assert f"inbox-gateway {command}".strip() in done.stdout.replace("python -m gateway", "inbox-gateway")
 
 
+@pytest.mark.parametrize("group", ["", "project", "project keys", "workspace"])
+def test_no_command_of_a_list_is_described_by_half_a_sentence(group: str) -> None:
+    listed = CliRunner().invoke(cli, [*group.split(), "--help"], terminal_width=80).output.split("Commands:\n")[1]
+    assert [line for line in listed.splitlines() if not line.endswith(".")] == []
+    assert "..." not in listed
+
+
 def test_the_installed_command_has_a_name_and_a_version() -> None:
     program = Path(sys.executable).with_name("inbox-gateway")
     done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=SECONDS, check=True)
@@ -376,3 +383,16 @@ def test_the_files_with_secrets_are_private(tmp_path: Path) -> None:
     assert (tmp_path / "data").stat().st_mode & 0o077 == 0
     assert (tmp_path / "data" / "secret.key").stat().st_mode & 0o077 == 0
     assert (tmp_path / "data" / "valkey").stat().st_mode & 0o077 == 0
+
+
+def test_a_key_that_cannot_be_registered_is_named_by_its_file(tmp_path: Path) -> None:
+    private = tmp_path / "private.pem"
+    private.write_text("-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n")
+    two = tmp_path / "two.json"
+    curve = {"kty": "EC", "crv": "P-521", "x": "AQ", "y": "AQ"}
+    two.write_text(json.dumps({"keys": [{"kty": "oct", "k": "AQ"}, curve]}))
+    first = refusal(run("project", "keys", "add", "any_key", str(private), data_dir=tmp_path / "data"))
+    assert first == f"Error: {private}: key 1 is a private key, which must stay with you"
+    second = refusal(run("project", "keys", "add", "any_key", str(two), data_dir=tmp_path / "data"))
+    assert second.startswith(f"Error: {two}: key 1")
+    assert second.endswith("; key 2: crv must be P-256")

@@ -50,5 +50,14 @@ def test_on_a_desk_the_contents_stand_beside_the_text(browser: Browser, gateway:
     page.close()
 
 
+def test_what_is_not_built_is_one_list_of_paths_at_the_end(browser: Browser, gateway: Gateway) -> None:
+    page = opened(browser, gateway, 1280, 900)
+    assert page.get_by_role("link", name="Not built yet").count() == 1
+    page.get_by_role("link", name="Not built yet").click()
+    expect(page.get_by_text("GET, POST, PUT, DELETE /v2/broadcasts", exact=True)).to_be_in_viewport()
+    assert page.locator("details.card", has_text="Not built yet").count() == 0
+    page.close()
+
+
 def test_an_entry_of_the_contents_says_what_it_is_about() -> None:
     assert [row.summary for row in OPERATIONS if " " not in row.summary] == []
