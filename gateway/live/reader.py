@@ -21,6 +21,7 @@ class RequestReader:
         self._data = b""
         self._at = 0
         self._searched = 0
+        self._line_is_read = False
         self._empty_lines = 0
         self._left = 0
         self._chunks: ChunkedBody | None = None
@@ -48,6 +49,7 @@ class RequestReader:
         data = self._data
         while data.startswith(b"\r\n", self._at):
             self._at += 2
+            self._searched = 0
             self._empty_lines += 1
             if self._empty_lines > MAX_EMPTY_LINES:
                 raise RefusedRequestError(ErrorCode.MALFORMED_REQUEST, "A request begins with its method")
@@ -56,12 +58,14 @@ class RequestReader:
         if (len(data) if end < 0 else end) - at > MAX_HEAD_BYTES:
             raise RefusedRequestError(ErrorCode.HEADERS_TOO_LARGE, ErrorCode.HEADERS_TOO_LARGE.kind.message)
         if end < 0:
-            self._data, self._at, self._searched = data[at:], 0, len(data) - at
-            check_beginning(self._data)
+            self._data, self._at = data[at:], 0
+            self._line_is_read = check_beginning(self._data, self._searched, line_is_read=self._line_is_read)
+            self._searched = len(self._data)
             return None
         head = read_head(data[at:end])
         self._at = end + 4
         self._searched = self._empty_lines = 0
+        self._line_is_read = False
         self._left = head.body_bytes or 0
         self._chunks = ChunkedBody() if head.body_bytes is None else None
         self._drop_what_was_read()

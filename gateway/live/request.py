@@ -66,15 +66,23 @@ class Head(NamedTuple):
     request_id: str
 
 
-def check_beginning(beginning: bytes) -> None:
-    """Raise RefusedRequestError for what cannot become a head, however it goes on."""
-    line, ended, _ = beginning.partition(b"\r\n")
-    if _BARE_LINE_FEED.search(beginning):
+def check_beginning(beginning: bytes, checked: int = 0, *, line_is_read: bool = False) -> bool:
+    """Raise RefusedRequestError for what cannot become a head, however it goes on.
+
+    Return whether the request line is whole. `checked` says how many bytes were checked before, and `line_is_read`
+    what that returned. Those are not looked at again, or a head that comes byte by byte would cost the square of its
+    length.
+    """
+    if _BARE_LINE_FEED.search(beginning, checked):
         raise _malformed("Lines end with CR and LF")
-    if ended:
-        _read_request_line(line)
-    elif line.strip(b"\r") and not _METHOD_BEGINS.match(line):
+    if line_is_read:
+        return True
+    end = beginning.find(b"\r\n", max(0, checked - 1))
+    if end >= 0:
+        _read_request_line(beginning[:end])
+    elif beginning not in (b"", b"\r") and not _METHOD_BEGINS.match(beginning):
         raise _malformed("A request begins with its method")
+    return end >= 0
 
 
 def read_head(block: bytes) -> Head:
@@ -138,7 +146,9 @@ def read_fields(block: bytes) -> Fields:
 def _read_request_line(line: bytes) -> tuple[str, bytes, Literal["1.0", "1.1"]]:
     match = _REQUEST_LINE.fullmatch(line)
     if match is None:
-        raise _malformed("The first line is a method, a path without spaces, and HTTP/1.1, with one space between")
+        raise _malformed(
+            "The first line is a method, a path of ASCII without spaces, and HTTP/1.1, with one space between"
+        )
     method, target, major, minor = match.groups()
     if major != b"1" or minor not in (b"0", b"1"):
         raise RefusedRequestError(ErrorCode.HTTP_VERSION_NOT_SUPPORTED, "HTTP/1.1 and HTTP/1.0 are spoken here")
