@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Collection
 from contextlib import suppress
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
@@ -179,9 +180,16 @@ def user_hash(project_id: str, user_id: str) -> str:
     return hashlib.blake2b(f"{project_id}:{user_id}".encode(), digest_size=6).hexdigest()
 
 
-def redacted_path(path: str) -> str:
-    """Return a path that no route serves without the parts that could be somebody's name or secret."""
-    return "/".join(part if _PLAIN_PART.fullmatch(part) else "…" for part in path[:MAX_PATH_LENGTH].split("/"))
+def redacted_path(path: str, words: Collection[str]) -> str:
+    """Return a path that no route serves without the parts that could be somebody's name or secret.
+
+    `words` are those of the routes. The first part is no name, unless it has a character that names have.
+    """
+    if not path.startswith("/"):
+        return "…"
+    first, *others = path[1:MAX_PATH_LENGTH].split("/")
+    parts = (part if part in words or not part else "…" for part in others)
+    return "/".join(["", first if _PLAIN_PART.fullmatch(first) else "…", *parts])
 
 
 _PLAIN_PART = re.compile(r"[A-Za-z0-9._-]{0,32}")

@@ -5,7 +5,7 @@ layers around an application and the one around each function that do so once mo
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 from urllib.parse import unquote
@@ -18,7 +18,7 @@ from gateway.api.cors import CrossOrigin
 from gateway.api.operation import Endpoint, Operation, Services, error_response
 from gateway.api.realtime import upgrade_required
 from gateway.domain.errors import ErrorCode, api_error
-from gateway.domain.proxy import REQUEST_ID
+from gateway.domain.proxy import PEER, REQUEST_ID
 from gateway.logs import redacted_path
 from gateway.store.page_origins import PageOrigins
 from gateway.telemetry import log_request
@@ -41,19 +41,23 @@ def application(
     by_path: dict[str, dict[str, Endpoint]] = {}
     for operation in operations:
         by_path.setdefault(operation.path, {})[operation.method] = operation.endpoint(services)
-    routes = [_Resource(_FREE_TEXT.sub(r"{\1:path}", path), endpoints) for path, endpoints in by_path.items()]
+    refused_log = _RefusedLog(operations, services)
+    routes = [
+        _Resource(_FREE_TEXT.sub(r"{\1:path}", path), endpoints, refused_log) for path, endpoints in by_path.items()
+    ]
     # What asks for a WebSocket there never gets here.
-    routes.append(_Resource("/realtime/ws", {"GET": upgrade_required}))
+    routes.append(_Resource("/realtime/ws", {"GET": upgrade_required}, refused_log))
     router = Router(routes, redirect_slashes=False, lifespan=lifespan)
-    router.default = _NoRoute(router, services.proxies.public_prefix, services.settings.access_log)
+    router.default = _NoRoute(router, services.proxies.public_prefix, refused_log)
     return CrossOrigin(_TidyPath(router), services.settings.allowed_origins, PageOrigins(services.projects))
 
 
 class _Resource(Route):
     """The operations of one path: together, so that a 405 can name all methods."""
 
-    def __init__(self, path: str, endpoints: Mapping[str, Endpoint]):
+    def __init__(self, path: str, endpoints: Mapping[str, Endpoint], refused_log: "_RefusedLog"):
         self._endpoints = dict(endpoints)
+        self._refused_log = refused_log
         super().__init__(path, self, methods=list(endpoints), name=path)
         if "GET" in endpoints:
             self._endpoints["HEAD"] = endpoints["GET"]  # as Starlette's routes do
@@ -67,6 +71,7 @@ class _Resource(Route):
         if scope["method"] in self._endpoints:
             await self(scope, receive, send)
             return
+        self._refused_log.note(scope, 405)
         response = error_response(api_error(ErrorCode.METHOD_NOT_ALLOWED))
         response.headers["Allow"] = ", ".join(sorted(self._endpoints))
         await response(scope, receive, send)
@@ -75,9 +80,9 @@ class _Resource(Route):
 class _NoRoute:
     """Look for a path again without the prefix of INBOX_PUBLIC_URL, which not every proxy takes away; then give up."""
 
-    def __init__(self, router: ASGIApp, prefix: str, access_log: bool):
+    def __init__(self, router: ASGIApp, prefix: str, refused_log: "_RefusedLog"):
         self._router = router
-        self._access_log = access_log
+        self._refused_log = refused_log
         self._prefix = f"{prefix}/" if prefix else ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,10 +92,31 @@ class _NoRoute:
             scope.update({_WITHOUT_PREFIX: True, "path": path, "raw_path": raw_path})
             await self._router(scope, receive, send)
             return
-        if self._access_log:
-            log_request(scope["method"], redacted_path(scope["path"]), 404, 0.0, scope[REQUEST_ID])
+        self._refused_log.note(scope, 404)
         error = api_error(ErrorCode.NOT_FOUND, f"No route {scope['method']} {scope['path']}")
         await error_response(error)(scope, receive, send)
+
+
+class _RefusedLog:
+    """Logs requests that no operation answers."""
+
+    def __init__(self, operations: Iterable[Operation], services: Services):
+        self._enabled = services.settings.access_log
+        self._proxies = services.proxies
+        self._words = {part for operation in operations for part in operation.path.split("/")}
+
+    def note(self, scope: Scope, status: int) -> None:
+        """Log one."""
+        if self._enabled:
+            headers = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+            log_request(
+                scope["method"],
+                redacted_path(scope["path"], self._words),
+                status,
+                0.0,
+                scope[REQUEST_ID],
+                client=self._proxies.client(scope[PEER](), headers),
+            )
 
 
 class _TidyPath:

@@ -112,9 +112,16 @@ def test_the_log_has_the_connection_of_a_websocket(gateway: Gateway) -> None:
 
 def test_a_path_that_is_none_is_logged_without_what_may_be_private(gateway: Gateway) -> None:
     headers = {"X-Request-Id": "nowhere-1"}
-    httpx.get(f"{gateway.url}/nowhere/joe@example.com/x?token=hidden", headers=headers)
+    httpx.get(f"{gateway.url}/nowhere/joe/notifications?token=hidden", headers=headers)
     line = line_of(gateway, "nowhere-1")
-    assert (line["status"], line["path"]) == (404, "/nowhere/…/x")
+    assert (line["status"], line["path"], line["client"]) == (404, "/nowhere/…/notifications", "127.0.0.1")
+
+
+def test_a_method_that_a_path_does_not_have_is_logged(gateway: Gateway) -> None:
+    headers = {"X-Request-Id": "method-1", "X-Forwarded-For": "192.0.2.7"}
+    httpx.patch(f"{gateway.url}/users/joe", headers=headers)
+    line = line_of(gateway, "method-1")
+    assert (line["method"], line["status"], line["path"], line["client"]) == ("PATCH", 405, "/users/…", "192.0.2.7")
 
 
 @pytest.mark.parametrize(
