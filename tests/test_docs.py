@@ -17,6 +17,7 @@ from tests import reference
 from tests.servers import ADMIN, API_KEY, API_SECRET, START_SECONDS, Gateway, free_port, user_hmac, wait_for
 
 ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 SNIPPETS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
 
 
@@ -67,6 +68,27 @@ def background(gateway: Gateway) -> Iterator[Any]:
 def test_the_reference_is_as_the_code_has_it() -> None:
     page = reference.PAGE.read_text()
     assert reference.rendered(page) == page, "run `.venv/bin/python -m tests.reference`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_page_and_a_heading(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.is_file(), link
+        headings = re.findall(r"^#+ (.*)$", target.read_text(), flags=re.MULTILINE) if anchor else []
+        assert not anchor or anchor in [
+            re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings
+        ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_settings_and_metrics_that_a_page_names_exist(page: Path) -> None:
+    known = set(re.findall(r"`(inbox_\w+|INBOX_\w+)`", reference.PAGE.read_text()))
+    named = set(re.findall(r"\b(?:inbox|INBOX)_\w*[a-zA-Z]\b(?!_)", page.read_text()))
+    assert named <= known
 
 
 def test_every_snippet_of_the_readme_has_a_test() -> None:
