@@ -8,6 +8,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -53,10 +54,9 @@ def nearest_name(name: str, known: frozenset[str]) -> str:
 
 
 def unknown_parameters(names: Iterable[str], known: frozenset[str]) -> list[UnknownName]:
-    """Return the query parameters that are not known, each once."""
-    return [
-        UnknownName(name, nearest_name(name, known)) for name in dict.fromkeys(names) if name and name not in known
-    ][: 2 * MAX_NAMED]
+    """Return the query parameters that are not known, each once, if there are not too many."""
+    unknown = (name for name in dict.fromkeys(names) if name and name not in known)
+    return [UnknownName(name, nearest_name(name, known)) for name in islice(unknown, 2 * MAX_NAMED)]
 
 
 def header_value(names: Iterable[UnknownName]) -> str:

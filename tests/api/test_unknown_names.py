@@ -8,6 +8,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
+from gateway.api.unknown import MAX_NAMED, nearest_name, unknown_parameters
 from tests.api.inbox import messages, notification
 from tests.api.workspaces import admin_of, changed_project, command, created_project, user_of, workspace_headers
 from tests.servers import ADMIN, Gateway, user_headers, wait_for
@@ -90,6 +91,13 @@ def test_v1_names_what_it_does_not_know(
     assert answer.is_success, answer.text
     expected = [said(name, nearest, ",") for name, nearest in sorted(unknown)]
     assert sorted(answer.headers[WARNINGS].split("; ")) == sorted(expected)
+
+
+def test_only_as_many_unknown_parameters_as_are_named_are_compared_with_the_known() -> None:
+    nearest_name.cache_clear()
+    unknown = unknown_parameters((f"topic{number}" for number in range(10_000)), frozenset(("topics", "page")))
+    assert [name.nearest for name in unknown] == ["topics"] * 2 * MAX_NAMED
+    assert nearest_name.cache_info().misses == 2 * MAX_NAMED
 
 
 @pytest.fixture(scope="module")
