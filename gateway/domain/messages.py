@@ -92,8 +92,8 @@ class AuthMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
         )
 
 
-class PingMessage(msgspec.Struct, frozen=True, tag_field="type", tag="ping"):
-    """A question that `pong` answers, whatever a client adds to it: there is nothing that it could be meant for."""
+class PingMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="ping"):
+    """A question that `pong` answers."""
 
 
 _decoder: msgspec.json.Decoder[AuthMessage | PingMessage] = msgspec.json.Decoder(AuthMessage | PingMessage)
