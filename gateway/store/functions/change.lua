@@ -64,8 +64,9 @@ local function create(keys, args, record)
     return UNWANTED
   end
   -- Gateways' clocks differ; the newest item of an inbox is also the latest sent.
-  local sent_at, latest = context.seconds, tonumber(record.sent_at or 0)
-  if latest >= context.now and latest <= context.now + SENT_AHEAD_SECONDS then sent_at = record.sent_at end
+  local clock, latest, sent_at = tonumber(call('TIME')[1]), tonumber(record.sent_at or 0), context.seconds
+  if context.now > clock + CLOCK_SECONDS then sent_at = integer(clock) end
+  if latest >= tonumber(sent_at) and latest <= clock + SENT_AHEAD_SECONDS then sent_at = record.sent_at end
   context.sent_at = sent_at
   local state = {
     sent = sent_at, seen = '0', read = '0', archived = '0', category = category, topic = topic,
