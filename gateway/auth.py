@@ -56,9 +56,9 @@ def user_hmac(secret: str, name: str) -> str:
     return base64.b64encode(hmac.digest(secret.encode(), name.encode(), hashlib.sha256)).decode()
 
 
-def user_token(project: Project, identity: Identity, expires_at: int) -> str:
-    """Sign a user token as a customer's backend would. `expires_at` is unix seconds."""
-    claims: dict[str, Any] = {"api_key": project.api_key, "exp": expires_at}
+def user_token(project: Project, identity: Identity, issued_at: int, expires_at: int) -> str:
+    """Sign a user token as a customer's backend would. The times are unix seconds."""
+    claims: dict[str, Any] = {"api_key": project.api_key, "iat": issued_at, "exp": expires_at}
     if identity.external_id:
         claims["user_external_id"] = identity.external_id
     if identity.email:

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,14 @@ def test_the_reading_snippet_reads_and_lists(gateway: Gateway) -> None:
     assert '"title":"Read me"' in answer
 
 
-def test_the_python_snippet_follows_an_inbox(gateway: Gateway, background: Any) -> None:
+def revoke_tokens_so_far(gateway: Gateway) -> None:
+    body = {"issued_before": int(time.time())}
+    httpx.post(f"{gateway.url}/users/external_id:ada/revoke_tokens", headers=ADMIN, json=body).raise_for_status()
+
+
+def test_the_python_snippet_follows_an_inbox_even_if_tokens_were_revoked(gateway: Gateway, background: Any) -> None:
+    send(gateway, "There is such a user")
+    revoke_tokens_so_far(gateway)
     output = background(str(ROOT / ".venv/bin/python"), "-c", snippet("python", "import asyncio"))
     wait_for(lambda: "ready" in output.read_text(), "ready")
     send(gateway, "From Python")

@@ -83,6 +83,7 @@ def _print_user_token(api_key: str, external_id: str | None, email: str | None, 
         if hmac:
             click.echo(user_hmac(found.secrets[0], identity.external_id or identity.email or ""))
         else:
-            click.echo(user_token(found, identity, int(time.time()) + expires_in))
+            now = int(time.time())
+            click.echo(user_token(found, identity, now, now + expires_in))
 
     run_with_projects(with_secret_key(read_settings()), work)

@@ -76,7 +76,12 @@ class ErrorCode(Enum):
         "Sign it with the project's API secret (HS256) or one of its keys (RS256, ES256); claims: api_key, exp, "
         "user_external_id or user_email.",
     )
-    TOKEN_REVOKED = ErrorKind("token_revoked", 401, "The token was revoked", "Sign a new one.")
+    TOKEN_REVOKED = ErrorKind(
+        "token_revoked",
+        401,
+        "The token was revoked",
+        "Get a new one. One that your backend signs needs the time in its `iat` claim.",
+    )
     CREDENTIALS_ROTATED = ErrorKind(
         "credentials_rotated", 401, "What these credentials rest on does not count any more", "Make new ones."
     )

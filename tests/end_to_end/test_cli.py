@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli import cli
-from tests.servers import API_KEY, Gateway, running_gateway, user_hmac, wait_for
+from tests.servers import ADMIN, API_KEY, Gateway, running_gateway, user_hmac, wait_for
 
 SECONDS = 30.0
 
@@ -167,6 +167,19 @@ def test_a_rotation_reaches_a_gateway_that_knows_the_project_within_seconds(gate
 def test_a_token_is_accepted_by_the_api(gateway: Gateway, name: tuple[str, str]) -> None:
     token = output("token", "--api-key", API_KEY, *name, data_dir=gateway.data_dir).strip()
     assert api_status(gateway, {"Authorization": f"Bearer {token}"}) == 200
+
+
+def test_a_token_is_accepted_after_those_before_it_were_revoked(gateway: Gateway) -> None:
+    before = output("token", "--api-key", API_KEY, "--external-id", "revoked", data_dir=gateway.data_dir).strip()
+    assert api_status(gateway, {"Authorization": f"Bearer {before}"}) == 200
+    now = int(time.time()) + 1
+    wait_for(lambda: time.time() >= now, "the next second")
+    body = {"issued_before": now}
+    url = f"{gateway.url}/users/external_id:revoked/revoke_tokens"
+    httpx.post(url, headers=ADMIN, json=body).raise_for_status()
+    after = output("token", "--api-key", API_KEY, "--external-id", "revoked", data_dir=gateway.data_dir).strip()
+    assert api_status(gateway, {"Authorization": f"Bearer {before}"}) == 401
+    assert api_status(gateway, {"Authorization": f"Bearer {after}"}) == 200
 
 
 def test_an_hmac_is_what_a_backend_would_compute(gateway: Gateway) -> None:
