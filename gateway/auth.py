@@ -200,7 +200,7 @@ class Authenticator:
 
     async def _token_owner(self, project: Project, claims: dict[str, Any]) -> User:
         user_id = _text_claim(claims, USER_CLAIM)
-        if user_id is None:
+        if not user_id:
             identity = _claimed_identity(claims)
             user = await self._resolve(project, identity)
             gone_at = (identity.external_id and user.external_id_gone_at, identity.email and user.email_gone_at)

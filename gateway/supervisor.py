@@ -6,6 +6,7 @@ exit code 0. SIGHUP replaces the workers one at a time, as after an upgrade: eac
 goodbye, and if it does not, the old ones stay. A SIGHUP that comes because the terminal is gone ends the gateway.
 """
 
+import errno
 import os
 import resource
 import signal
@@ -73,9 +74,9 @@ def listen(host: str, port: int, heartbeat_seconds: float) -> socket.socket:
 
 def _not_listening(host: str, port: int, problem: Exception) -> str:
     reason = getattr(problem, "strerror", None) or str(problem)
-    remedy = "Use --port or INBOX_PORT for another."
-    if isinstance(problem, socket.gaierror | UnicodeError) or "assign requested" in reason:
-        remedy = "Use --host or INBOX_HOST for an address of this machine."
+    remedy = "Use --host or INBOX_HOST for an address of this machine."
+    if getattr(problem, "errno", None) == errno.EADDRINUSE:
+        remedy = "Use --port or INBOX_PORT for another."
     elif isinstance(problem, PermissionError):
         remedy = "Ports under 1024 need a privilege: use --port or INBOX_PORT for another."
     shown = f"[{host}]" if ":" in host else host

@@ -1,9 +1,9 @@
 """Variables that Kubernetes and Docker put into every container for each service that they know.
 
 A Service `inbox-redis` becomes INBOX_REDIS_SERVICE_HOST, INBOX_REDIS_SERVICE_PORT, INBOX_REDIS_PORT,
-INBOX_REDIS_PORT_6379_TCP and so on (Kubernetes, "Accessing the Service"; Docker, "Legacy container links"). They look
-like settings, and nobody wrote them. A variable counts as such a link only if both its name and its value are of that
-form, so that a misspelt setting is still an error.
+INBOX_REDIS_PORT_6379_TCP and so on (Kubernetes, "Accessing the Service"; Docker, "Legacy container links", which has
+INBOX_REDIS_NAME and INBOX_REDIS_ENV_... as well). They look like settings, and nobody wrote them. A variable counts as
+such a link only if both its name and its value are of that form, so that a misspelt setting is still an error.
 """
 
 import ipaddress
@@ -31,6 +31,14 @@ def _is_url(value: str) -> bool:
     return found is not None and _is_address(found["host"].strip("[]")) and _is_port(found["port"])
 
 
+def _is_container_path(value: str) -> bool:
+    return re.fullmatch(r"/[\w.-]+/[\w.-]+", value) is not None
+
+
+def _is_any(value: str) -> bool:
+    return True
+
+
 _FORMS: tuple[tuple[re.Pattern[str], Callable[[str], bool]], ...] = (
     (re.compile(r"(\w+_)?SERVICE_HOST"), _is_address),
     (re.compile(r"(\w+_)?SERVICE_PORT(_\w+)?"), _is_port),
@@ -39,6 +47,8 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[str], bool]], ...] = (
     (re.compile(r"(\w+_)?PORT_\d+_(TCP|UDP|SCTP)_PROTO"), _PROTOCOLS.__contains__),
     (re.compile(r"(\w+_)?PORT_\d+_(TCP|UDP|SCTP)_PORT"), _is_port),
     (re.compile(r"(\w+_)?PORT_\d+_(TCP|UDP|SCTP)_ADDR"), _is_address),
+    (re.compile(r"(\w+_)?NAME"), _is_container_path),
+    (re.compile(r"(\w+_)?ENV_\w+"), _is_any),
 )
 
 

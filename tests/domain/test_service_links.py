@@ -12,6 +12,14 @@ def test_the_links_of_an_environment_are_named() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
+    [("NAME", "/app/inbox"), ("REDIS_NAME", "/my-app_1/inbox-redis"), ("REDIS_ENV_REDIS_VERSION", "7"), ("ENV_A", "")],
+)
+def test_what_docker_adds_for_a_linked_container_is_a_link(name: str, value: str) -> None:
+    assert is_service_link(name, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
     [
         ("PORT", "8000"),
         ("PORT", "tcp://h:8000"),
@@ -21,6 +29,8 @@ def test_the_links_of_an_environment_are_named() -> None:
         ("PORT_80_TCP_PROTO", "icmp"),
         ("PORT_80_HTTP", "tcp://10.0.0.1:80"),
         ("SERVICEHOST", "10.0.0.1"),
+        ("REDIS_NAME", "redis"),
+        ("ENV_", "x"),
     ],
 )
 def test_what_has_only_the_name_or_only_the_value_of_a_link_is_none(name: str, value: str) -> None:

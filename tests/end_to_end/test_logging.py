@@ -155,6 +155,8 @@ def storied(tmp_path_factory: pytest.TempPathFactory) -> str:
                 ("GET", "/" + "y" * 5000),
             ):
                 http.request(method, path, headers={**ADMIN, **user_headers("ada-lovelace")})
+        # Of two workers one answers before both are ready; until then none counts as recovered.
+        wait_for(lambda: '"ready"' in gateway.log, "all workers", 60)
         # Before the worker is killed, with what it has not written yet.
         wait_for(lambda: gateway.log.count('"path": "/notifications/{id}"') == 2, "the last line")
         for name, number in (("worker", signal.SIGKILL), ("valkey", signal.SIGKILL)):
