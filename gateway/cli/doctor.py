@@ -88,7 +88,7 @@ def _examine_machine(settings: Settings) -> "Iterator[Finding]":
             text = "INBOX_SECRET_KEY is not set, and nodes that share a Redis need the same one"
             yield Finding("secret key", text, Severity.WARNING)
     if settings.secret_key and is_weak(settings.secret_key):
-        yield Finding("secret key", "short enough to be guessed: 32 random characters are not", Severity.WARNING)
+        yield Finding("secret key", "easy to guess; 32 random characters are not", Severity.WARNING)
 
 
 def _open_files() -> "Finding":
@@ -165,9 +165,7 @@ def _judge_projects(settings: Settings, found: "ProjectAudit", *, belongs: bool)
     if found.broken:
         yield Finding("projects", f"{_named(found.broken)}: what is stored is no project", Severity.PROBLEM)
     if found.weak:
-        text = (
-            f"short enough to be guessed for {_named(found.weak)}: `inbox-gateway project rotate-secret` makes a better"
-        )
+        text = f"easy to guess for {_named(found.weak)}: `inbox-gateway project rotate-secret` makes a better"
         yield Finding("api secret", text, Severity.WARNING)
     if found.without_hmac:
         text = f"off for {_named(found.without_hmac)}: whoever has that public key can open the inbox of any user"

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 _CERTIFICATE = "a file that INBOX_REDIS_URL names for TLS (ssl_ca_certs, ssl_certfile, ssl_keyfile) cannot be read"
 
+_CLOSED = (
+    "it closes the connection: if it expects TLS, the address begins with rediss; if it asks for a certificate, "
+    "?ssl_certfile=FILE&ssl_keyfile=FILE name it"
+)
+
 
 class _Reason(NamedTuple):
     """What a message of a library contains, what that means, and whether waiting may help."""
@@ -27,9 +32,8 @@ _REASONS = (
     _Reason(
         "Protocol error, got", "what answers there is no Redis, or expects TLS: then the address begins with rediss"
     ),
-    _Reason(
-        "Connection closed by server", "it closes the connection: if it expects TLS, the address begins with rediss"
-    ),
+    _Reason("Connection closed by server", _CLOSED),
+    _Reason("Connection reset by peer", _CLOSED, may_heal=True),
     _Reason("wrong version number", "that port does not speak TLS: the address begins with redis instead of rediss"),
     _Reason("record layer failure", "that port does not speak TLS: the address begins with redis instead of rediss"),
     _Reason(

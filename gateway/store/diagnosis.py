@@ -10,6 +10,7 @@ from enum import Enum
 
 from gateway.store.link import Link, LinkTimeoutError
 from gateway.store.permissions import missing_permissions
+from gateway.store.problems import StoreRefusedError, explained
 from gateway.store.topology import Node, Topology
 from gateway.store.wire import ReplyError, WireLostError, pack
 
@@ -55,14 +56,21 @@ def _problem(topic: str, text: str) -> Finding:
 
 
 async def examine(topology: Topology) -> AsyncIterator[Finding]:
-    """Look at every server. Raises WireLostError and LinkTimeoutError when one cannot be reached."""
+    """Look at every server.
+
+    Raises WireLostError and LinkTimeoutError when one cannot be reached, StoreRefusedError when it wants a password.
+    """
     async for finding in _examine_sentinels(topology):
         yield finding
     if not topology.nodes:
         await topology.refresh()
     for node in topology.nodes:
         (reply,) = await node.link.request(pack(("INFO",)))
-        if not isinstance(reply, ReplyError):
+        if isinstance(reply, ReplyError):
+            problem = explained(str(reply))
+            if isinstance(problem, StoreRefusedError) and not str(reply).startswith("NOPERM"):
+                raise problem
+        else:
             lines = [line.partition(":") for line in reply.decode(errors="replace").splitlines()]
             info = {name: value for name, colon, value in lines if colon}
             for finding in judge(info, node.name, clustered=topology.clustered, replicated=topology.replicated):

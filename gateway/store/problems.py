@@ -111,6 +111,8 @@ _BY_TEXT: tuple[tuple[str, type[StoreUnavailableError], str], ...] = (
     ("can't access at least one of the keys", StoreRefusedError, _NO_PERMISSION),
     ("can't publish to the channel", StoreRefusedError, _NO_PERMISSION),
     ("Function not found", StoreUnavailableError, "The gateway's functions are not loaded in Redis"),
+    # Redis cuts off who sends it the functions before a password.
+    ("unauthenticated", StoreRefusedError, "Redis asks for a password, and the gateway has none"),
     ("AUTH <password>", StoreRefusedError, "Redis has no password, and the gateway sends one"),
     ("DB index", StoreRefusedError, "Redis has no database of the number that the gateway is to use"),
     ("unknown command", StoreRefusedError, "Redis does not know a command that the gateway needs"),

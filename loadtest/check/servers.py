@@ -86,11 +86,11 @@ class RedisServer:
         wait_for(self.answers, "Redis to answer", START_SECONDS)
 
     def answers(self) -> bool:
-        """Whether it answers a PING."""
+        """Whether it answers a PING, be it that it wants a password."""
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as connection:
             connection.settimeout(1)
             connection.sendall(b"PING\r\n")
-            return connection.recv(16).startswith(b"+PONG")
+            return connection.recv(16).startswith((b"+PONG", b"-NOAUTH"))
         return False
 
     def stop(self, number: int = signal.SIGTERM) -> None:

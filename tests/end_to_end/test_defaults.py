@@ -259,7 +259,7 @@ def test_the_doctor_names_what_is_wrong_with_the_server_and_its_data(
     assert "durability PROBLEM: NO append-only file" in said
     assert "used of 1,024 MB, allkeys-lru: it deletes inboxes when it is full" in said
     assert "projects   PROBLEM: garbage-key: what is stored is no project" in said
-    assert "secret key PROBLEM: key_" in said
+    assert "secret key PROBLEM: another one encrypted the API secrets of key_" in said
     assert (code, said.splitlines()[-1]) == (1, "4 problems, 0 warnings")
 
 
@@ -322,6 +322,17 @@ def test_a_store_that_cannot_be_used_is_named_with_the_reason(
     said = refusal(run("project", "list", data_dir=tmp_path, **environment))
     assert reason.format(port=guarded.port) in said
     assert PASSWORD not in said
+
+
+@pytest.mark.parametrize("kind", ["valkey", "redis"])
+def test_a_missing_password_is_told(tmp_path: Path, kind: str) -> None:
+    with running_redis(kind, tmp_path, "--requirepass", PASSWORD) as server:
+        environment = {"INBOX_REDIS_URL": server.url, "INBOX_SECRET_KEY": SECRET_KEY}
+        reason = "refuses: Redis asks for a password, and the gateway has none"
+        assert reason in refusal(run("project", "list", data_dir=tmp_path / "data", **environment))
+        found = run("doctor", data_dir=tmp_path / "data", **environment).stdout
+        assert reason in found
+        assert "1 problem, 0 warnings" in found
 
 
 @pytest.mark.parametrize("listener", ["http", "silent"])
