@@ -10,8 +10,8 @@ from gateway.store.link import LinkTimeoutError, NotReplicatedError
 from gateway.store.problems import BrokenRecords, StoreDataError, explained
 from gateway.store.problems import StoreUnavailableError as StoreUnavailableError
 from gateway.store.topology import Node, Topology, life_key, slot_of
+from gateway.store.wire import AnswerLostError, ReplyError, WireLostError, WireRefusedError, pack
 from gateway.store.wire import Argument as Argument
-from gateway.store.wire import ReplyError, WireLostError, WireRefusedError, pack
 from gateway.telemetry import REDIS_CALLS, REDIS_ERRORS
 
 _ELSEWHERE = ("MOVED ", "ASK ", "CLUSTERDOWN", "TRYAGAIN")
@@ -216,17 +216,17 @@ class FunctionClient:
             try:
                 replies = await link.request(*(command.packed for command in commands))
                 left = [index for index, reply in enumerate(replies) if _is_worth_another(reply, clustered=False)]
-            except WireLostError:
-                if asyncio.get_running_loop().time() > deadline:
+            except WireLostError as problem:
+                if asyncio.get_running_loop().time() > deadline or _may_be_done(problem, commands):
                     raise  # a server that hangs takes connections, and lets them wait as long as a call may
                 losses = 1  # a connection that died unnoticed, or a server: once more
         while left:
             left, problem = await self._attempt(commands, left, replies)
             late = asyncio.get_running_loop().time() > deadline
             if problem is not None:
-                # Every function may be repeated safely: it compares before it sets.
                 losses += 1
-                if late or losses >= (ATTEMPTS if self.topology.clustered else 2):
+                most = ATTEMPTS if self.topology.clustered else 2
+                if late or losses >= most or _may_be_done(problem, [commands[index] for index in left]):
                     raise problem
                 await self._refresh()
             elif late:
@@ -341,6 +341,11 @@ def _is_worth_another(reply: Any, clustered: bool) -> bool:
         return False
     text = str(reply)
     return (clustered and text.startswith(_ELSEWHERE)) or text.startswith("READONLY") or _is_missing(reply)
+
+
+def _may_be_done(problem: WireLostError, commands: Sequence[_Command]) -> bool:
+    """Whether some of these may have been done, and would answer a repetition that there was nothing to do."""
+    return isinstance(problem, AnswerLostError) and any(command.name in library.NOT_REPEATED for command in commands)
 
 
 async def _load(node: Node) -> None:

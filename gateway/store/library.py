@@ -139,6 +139,13 @@ FREEING = frozenset(
 )
 """Functions that a server out of memory runs as well: they free memory, end access, or finish what was begun."""
 
+NOT_REPEATED = frozenset(
+    ("delete", "delete_when_full", "remove_device", "delete_subscriptions", "put_project", "delete_project")
+)
+"""Functions whose answer says whether this call found something to do: a repetition of one whose answer was lost would
+say that there was nothing. Any other may be repeated: it compares before it sets.
+"""
+
 WHEN_FULL = ("delete", "change", "change_all", "create_job")
 """Functions that exist as `…_when_full` too, for a server out of memory: what they add is small, or cut elsewhere."""
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
 
-from gateway.store.wire import ReplyError, Wire, WireLostError, WireRefusedError, pack
+from gateway.store.wire import AnswerLostError, ReplyError, Wire, WireLostError, WireRefusedError, pack
 
 
 class LinkTimeoutError(Exception):
@@ -57,7 +57,7 @@ class _Exchange(Wire):
         self.abort()
 
     def on_lost(self) -> None:
-        self.give_up(WireRefusedError(self.refusal) if self.refusal else WireLostError("the connection was lost"))
+        self.give_up(WireRefusedError(self.refusal) if self.refusal else AnswerLostError("the connection was lost"))
 
     def give_up(self, problem: Exception) -> None:
         self.lost = True
@@ -131,8 +131,8 @@ class Link:
     async def request(self, *commands: bytes) -> list[Any]:
         """Send packed commands together; give their replies, in order, ReplyErrors among them.
 
-        Raises WireLostError when the connection broke or could not be opened, LinkTimeoutError when there was no
-        answer in time.
+        Raises AnswerLostError when the connection broke, another WireLostError when it could not be opened, and
+        LinkTimeoutError when there was no answer in time.
         """
         exchange = self._exchange
         if exchange is None or exchange.lost:
@@ -153,7 +153,7 @@ class Link:
             self._opening.cancel()
             self._opening = None
         if self._exchange is not None:
-            self._exchange.give_up(WireLostError("the connection was closed"))
+            self._exchange.give_up(AnswerLostError("the connection was closed"))
 
     def end(self) -> None:
         """Drop the connection for good: who still asks is told that it is lost, and opens nothing behind our back."""

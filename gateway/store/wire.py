@@ -23,6 +23,10 @@ class WireLostError(Exception):
     """The connection broke, or could not be opened."""
 
 
+class AnswerLostError(WireLostError):
+    """The connection broke after something was asked on it, which may have been done."""
+
+
 class WireRefusedError(WireLostError):
     """The server answered the opening of a connection with an error. `reply` begins with its kind, as a ReplyError."""
 

@@ -30,7 +30,7 @@ MOST_RECORD_BYTES = 16 * 1024 * 1024
 EXPECTED_GOODBYES = (4001, 4002, 4003, 4004)
 """Draining, silent links, slow links, a store that is away."""
 
-EXPECTED_STATUSES = (502, 503)
+EXPECTED_STATUSES = (502, 503, 507)
 
 
 class EndedError(Exception):

@@ -263,6 +263,7 @@ FAULTS = [
     Fault("redis_slow", "single", redis_slow),
     Fault("redis_half_open", "single", redis_half_open, quick=False),
     Fault("pubsub_cut", "single", pubsub_cut),
+    Fault("redis_errors", "single", refusals.redis_errors),
     Fault("permission_lost", "single", refusals.permission_lost),
     Fault("password_changed", "single", refusals.password_changed, quick=False),
     Fault("redis_full", "single", refusals.redis_full),

@@ -1,8 +1,9 @@
 """What a user's writers did, and what of it must be found in the user's log.
 
 A user's commands come from one writer, one after the other, each repeated until it is acknowledged. So the journal
-knows which of them changed something, unless a mark-all met a send that was under way, or a request that failed may
-still be carried out late: then the state of an item is not known (None), and nothing is concluded from it.
+knows which of them changed something, with two exceptions, in which the state of an item is not known (None) and
+nothing is concluded from it: a mark-all met a send that was under way; or a request that was given up may still be
+carried out. That may come late, after other commands: a worker that hung, or starts, does all that waited for it.
 """
 
 from dataclasses import dataclass, field
@@ -53,12 +54,16 @@ class Journal:
     """Acknowledged sends: the notification's id by the write's."""
 
     deleted: set[str] = field(default_factory=set)
+    given_up: set[str] = field(default_factory=set)
+    """Items that a command is about of which a request was given up."""
+
+    mark_all_given_up: bool = False
     mark_all_ended: float = 0.0
     """Monotonic time; infinite while one is under way."""
 
     def sent_to(self, write: str, item: Item, started: float) -> None:
         """Take an acknowledged send, which started at a monotonic time."""
-        if started < self.mark_all_ended:
+        if started < self.mark_all_ended or self.mark_all_given_up:
             item.read = item.seen = None
         self.items[item.id] = item
         self.sent[write] = item.id
@@ -96,6 +101,7 @@ class Journal:
             item.seen = item.seen is not None or None
             if flag == "read":
                 item.read = item.read is not None or None
+        self.mark_all_given_up |= requests > 1
         self._count(write, requests, meant)
 
     def forget(self, listed: list[Message]) -> None:
@@ -110,13 +116,18 @@ class Journal:
             )
             for item in listed
         }
-        for names in (self.expected, self.once, self.deleted):
+        for names in (self.expected, self.once, self.deleted, self.given_up):
             names.clear()
+        self.mark_all_given_up = False
         self.sent.clear()
 
     def _count(self, write: str, requests: int, touched: list[Item]) -> None:
         if requests == 1:
             self.once.add(write)
-            return
+        else:
+            self.given_up.update(item.id for item in touched)
         for item in touched:
-            item.read = item.seen = item.archived = None
+            if item.id in self.given_up:
+                item.read = item.seen = item.archived = None
+            elif self.mark_all_given_up:
+                item.read = item.seen = None

@@ -8,7 +8,7 @@ from loadtest.check.servers import free_port
 
 CHUNK_BYTES = 65536
 
-_ENDED = (OSError, RuntimeError)
+ENDED = (OSError, RuntimeError)
 """RuntimeError is uvloop's for a write on a socket that was aborted meanwhile."""
 
 
@@ -21,7 +21,7 @@ class Proxy:
         self.refusing = False
         self.delay_seconds = 0.0
         self._silent = False
-        self._links: set[_Link] = set()
+        self._links: set[Link] = set()
         self._turn = 0
         self._server: asyncio.Server | None = None
 
@@ -54,7 +54,7 @@ class Proxy:
                 link.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        link = _Link(writer)
+        link = Link(writer)
         self._links.add(link)
         try:
             if self.refusing:
@@ -79,7 +79,7 @@ class Proxy:
 
     async def _pass_on(
         self,
-        link: "_Link",
+        link: "Link",
         client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         server: tuple[asyncio.StreamReader, asyncio.StreamWriter],
     ) -> None:
@@ -87,8 +87,8 @@ class Proxy:
             tasks.create_task(self._pump(link, client[0], server[1]), name="proxy-to-server")
             tasks.create_task(self._pump(link, server[0], client[1]), name="proxy-to-client")
 
-    async def _pump(self, link: "_Link", reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(*_ENDED):
+    async def _pump(self, link: "Link", reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(*ENDED):
             while data := await reader.read(CHUNK_BYTES):
                 if self.delay_seconds:
                     await asyncio.sleep(self.delay_seconds)
@@ -99,11 +99,11 @@ class Proxy:
                 await writer.drain()
         if not link.swallowed:
             # Whoever closed its half has said all there is to say: the other end gets it, then the end.
-            with contextlib.suppress(*_ENDED):
+            with contextlib.suppress(*ENDED):
                 writer.close()
 
 
-class _Link:
+class Link:
     """One connection through the proxy."""
 
     def __init__(self, writer: asyncio.StreamWriter):

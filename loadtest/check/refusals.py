@@ -13,13 +13,55 @@ import httpx
 import redis
 
 from gateway.store import keys
+from loadtest.check.redis_proxy import Choose, Command, When
 from loadtest.check.servers import ADMIN, Gateway
 from loadtest.check.sites import HEALED_SECONDS, SingleSite
 
 _EMPTY_DATABASE = 9
 
+_ERRORS = (
+    *(b"-NOAUTH Authentication required.", b"-WRONGPASS invalid username-password pair or user is disabled."),
+    *(b"-NOPERM this user has no permissions", b"-WRONGTYPE Operation against a key holding the wrong kind of value"),
+    *(b"-MISCONF Errors writing to the AOF file", b"-OOM command not allowed when used memory > 'maxmemory'."),
+    *(b"-READONLY You can't write against a read only replica.", b"-BUSY Redis is busy running a script."),
+    *(b"-CROSSSLOT Keys in request don't hash to the same slot", b"-LOADING Redis is loading the dataset in memory"),
+    *(b"-MASTERDOWN Link with MASTER is down", b"-CLUSTERDOWN The cluster is down", b"-TRYAGAIN later"),
+    *(b"-MOVED 1 127.0.0.1:1", b"-ASK 1 127.0.0.1:1", b"-NOREPLICAS Not enough good replicas to write."),
+    *(b"-ERR Function not found", b"-NOSCRIPT none", b"-UNKILLABLE busy", b"-EXECABORT", b"-NOTHING that is known"),
+    *(b"-ERR upstream failure", b"-", b"-no word of its own", b"-ERR max number of clients reached"),
+    b"-BROKEN a record",
+)
+"""What Redis, or a proxy before it, may answer."""
+
 _BROKEN = ("", *(keys.USER_SUFFIXES[name] for name in ("LOG", "STATES", "ITEMS")), f"{keys.USER_SUFFIXES['INBOX']}*")
 """How keys of a user end that may be broken: those that nearly every write needs."""
+
+
+async def redis_errors(site: SingleSite, choice: random.Random, seconds: float) -> None:
+    """Redis answers with errors of all kinds: now some of what is asked for, now all; done or not."""
+    end = asyncio.get_running_loop().time() + seconds
+    try:
+        while asyncio.get_running_loop().time() < end:
+            site.back.choose = _some_fail(choice)
+            await asyncio.sleep(choice.uniform(0.1, seconds / 4))
+            if choice.random() < 0.3:
+                site.back.cut()
+    finally:
+        site.back.choose = lambda command: None
+
+
+def _some_fail(choice: random.Random) -> Choose:
+    names = choice.choice(((b"FCALL",), (b"SPUBLISH",), (b"SSUBSCRIBE", b"SUNSUBSCRIBE"), (b"FUNCTION",), ()))
+    share, when = choice.choice((0.02, 0.3, 1.0)), choice.choice(tuple(When))
+    # Whoever refuses with a word of Redis has done nothing.
+    error = b"-ERR upstream failure" if when is When.AFTERWARDS else choice.choice(_ERRORS)
+
+    def choose(command: Command) -> tuple[When, bytes] | None:
+        if (names and command[0] not in names) or choice.random() > share:
+            return None
+        return (When.INSTEAD if command[0].endswith(b"SUBSCRIBE") else when), error
+
+    return choose
 
 
 @contextlib.contextmanager

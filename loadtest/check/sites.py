@@ -15,6 +15,7 @@ from gateway.store import keys
 from loadtest.check.cluster import Cluster, running_cluster
 from loadtest.check.devices import HEARTBEAT_SECONDS
 from loadtest.check.proxy import Proxy
+from loadtest.check.redis_proxy import RedisProxy
 from loadtest.check.rest import Rest
 from loadtest.check.servers import GATEWAY, Gateway, RedisServer, running_redis
 
@@ -84,7 +85,7 @@ class SingleSite(Site):
     topology: ClassVar[str] = "single"
 
     redis: RedisServer
-    back: Proxy
+    back: RedisProxy
 
     async def learn_users(self, rest: Rest, users: list[str]) -> None:
         """Nothing depends on who they are."""
@@ -141,7 +142,7 @@ async def running_single(
     data = directory / "redis"
     data.mkdir()
     with running_redis("valkey", data, "--appendonly", "yes", "--appendfsync", "always") as redis:
-        back = Proxy([redis.port])
+        back = RedisProxy([redis.port])
         await back.start()
         settings = {**SETTINGS, "INBOX_REDIS_URL": f"redis://127.0.0.1:{back.port}/0", **more_settings}
         gateways = [

@@ -28,6 +28,39 @@ def test_a_command_that_was_repeated_may_come_late_so_that_nothing_is_known_of_i
     assert "read" not in journal.once
 
 
+def test_a_request_that_was_given_up_may_be_carried_out_after_later_commands() -> None:
+    journal = Journal()
+    item = with_item(journal)
+    journal.commanded("read", "read", item, requests=2)
+    journal.commanded("unread", "unread", item, requests=1)
+    journal.commanded("again", "read", item, requests=1)  # the first "read" may have been before this one
+    assert journal.expected == {"send", "read"}
+
+
+def test_a_mark_all_that_was_given_up_may_mark_what_was_sent_after_it() -> None:
+    journal = Journal()
+    before = with_item(journal)
+    journal.marked_all("all", "read", None, ended=2.0, requests=2)
+    after = Item("after", "orders")
+    journal.sent_to("later", after, started=3.0)
+    journal.commanded("seen", "seen", after, requests=1)
+    journal.commanded("unread", "unread", before, requests=1)
+    journal.commanded("read", "read", before, requests=1)
+    assert journal.expected == {"send", "later", "all"}
+    journal.commanded("archive", "archive", after, requests=1)  # which no mark-all does
+    assert "archive" in journal.expected
+
+
+def test_after_a_check_everything_is_known_again() -> None:
+    journal = Journal()
+    journal.commanded("read", "read", with_item(journal), requests=2)
+    journal.marked_all("all", "read", None, ended=2.0, requests=2)
+    listed = {"id": "id", "category": "", "read_at": None, "seen_at": None, "archived_at": None}
+    journal.forget([listed])
+    journal.commanded("again", "read", journal.items["id"], requests=1)
+    assert journal.expected == {"again"}
+
+
 def test_what_was_sent_while_all_was_marked_may_be_marked_or_not() -> None:
     journal = Journal()
     journal.marking_all()

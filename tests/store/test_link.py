@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio.connection import ConnectionPool
 
 from gateway.store.link import Link, LinkTimeoutError, NotReplicatedError, ReplicatedLink
-from gateway.store.wire import ReplyError, WireLostError, pack
+from gateway.store.wire import AnswerLostError, ReplyError, WireLostError, pack
 from tests.servers import RedisServer, running_redis
 from tests.store.conftest import InspectedClient
 
@@ -220,7 +220,7 @@ async def test_a_loss_fails_what_waits_for_a_replica(pair: tuple[RedisServer, Re
     while await ask(plain, "GET", "k") != b"3":
         await asyncio.sleep(0)
     primary.stop(signal.SIGKILL)
-    assert [type(each) for each in await asyncio.gather(*calls, return_exceptions=True)] == [WireLostError] * 3
+    assert [type(each) for each in await asyncio.gather(*calls, return_exceptions=True)] == [AnswerLostError] * 3
     link.close()
     plain.close()
 

@@ -164,7 +164,7 @@ end
 --       "running" | "reused"
 local function begin_idempotent(keys, args)
   local key, lease_ms, ttl = keys[1], tonumber(args[3]), tonumber(args[4])
-  local record = call('HMGET', key, 'format', 'fingerprint', 'plan', 'lease_ms', 'status', 'body')
+  local record = call('HMGET', key, 'format', 'fingerprint', 'plan', 'lease_ms', 'status', 'body', 'holder')
   local now = now_ms()
   if not record[2] then
     call('HSET', key, 'format', FORMAT, 'fingerprint', args[1], 'plan', args[2],
@@ -177,6 +177,8 @@ local function begin_idempotent(keys, args)
   if call('TTL', key) > ttl then expire('EXPIRE', key, ttl) end
   if record[2] ~= args[1] then return { 'reused' } end
   if record[5] then return { 'done', record[5], record[6] } end
+  -- The same try comes again when its first answer was lost.
+  if record[7] == args[5] then return { 'run', record[3], record[3] == args[2] and 1 or 0 } end
   local left = tonumber(record[4]) - now
   if args[6] == '' and left > 0 and left <= lease_ms then return { 'running' } end
   call('HSET', key, 'lease_ms', integer(now + lease_ms), 'holder', args[5])
