@@ -1,6 +1,7 @@
 """Broadcasts: sent to any number of users, accepted at once and delivered in steps."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ from uuid import UUID, uuid4
 import msgspec
 from starlette.responses import Response
 
-from gateway.api.idempotency import once
+from gateway.api.idempotency import once, planned
 from gateway.api.jobs import job_id, not_found
 from gateway.api.operation import Call, encode, raw_json_response
 from gateway.api.params import Body
@@ -18,6 +19,7 @@ from gateway.api.sending import NOTIFICATION, content_of, sent_fields, shown_fie
 from gateway.domain.principal import User
 from gateway.store.inbox import Moment
 from gateway.store.jobs import Kind, Record
+from gateway.store.problems import StoreDataError, decoding
 
 BODY = Body(
     "broadcast",
@@ -65,7 +67,7 @@ async def create(call: Call) -> Response:
     values = await call.large_fields(body)
 
     async def run(plan: bytes, remember: bool) -> bytes:
-        view = await accept(call, values, msgspec.json.decode(plan, type=Plan), "broadcast")
+        view = await accept(call, values, planned(plan, Plan), "broadcast")
         return _wrapped(_with_status(view, "enqueued", {"total": 0, "failures": 0}, b"[]"))
 
     return await once(call, body, encode(Plan(str(uuid4()), call.services.moment())), run)
@@ -101,7 +103,8 @@ async def list_broadcasts(call: Call) -> Response:
     total, found = await call.services.jobs.list_page(Kind.BROADCAST, call.project.id, page, per_page)
     views: list[bytes] = []
     for _, record in found:
-        views.append(_view(record))
+        with contextlib.suppress(StoreDataError):  # it is in the log, and must not hide the others
+            views.append(_view(record))
         await asyncio.sleep(0)  # a large one takes milliseconds
     return _page(total, page, per_page, "broadcasts", views)
 
@@ -132,8 +135,9 @@ async def _find(call: Call) -> tuple[str, Record]:
 
 
 def _view(record: Record) -> bytes:
-    order = msgspec.json.decode(record.payload, type=Order)
-    summary = {name: record.counts[name] for name in ("total", "failures")}
+    with decoding("a broadcast"):
+        order = msgspec.json.decode(record.payload, type=Order)
+        summary = {name: record.counts[name] for name in ("total", "failures")}
     return _with_status(bytes(order.view), record.status, summary, record.errors)
 
 

@@ -2,15 +2,26 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
+import msgspec
 from starlette.responses import Response
 
 from gateway.api.operation import Call, headers_of, raw_json_response
 from gateway.domain.errors import ApiError, ErrorCode, api_error, invalid
 from gateway.store.client import StoreUnavailableError
 from gateway.store.directory import Busy, Replay, Reused
+from gateway.store.problems import decoding
 
 MAX_KEY_LENGTH = 255
+
+_Plan = TypeVar("_Plan")
+
+
+def planned(plan: bytes, kind: type[_Plan]) -> _Plan:
+    """Read the plan of a request, which may be an earlier try's. Raises StoreDataError for one that cannot be read."""
+    with decoding("an idempotency record"):
+        return msgspec.json.decode(plan, type=kind)
 
 
 def _as_kept(kept: bytes) -> bytes:

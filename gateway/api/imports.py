@@ -7,7 +7,7 @@ from uuid import uuid4
 import msgspec
 from starlette.responses import Response
 
-from gateway.api.idempotency import once
+from gateway.api.idempotency import once, planned
 from gateway.api.identity import ATTRIBUTES, NAMES
 from gateway.api.jobs import job_id, not_found
 from gateway.api.operation import Call, encode, raw_json_response
@@ -71,7 +71,7 @@ async def create(call: Call) -> Response:
     plan = encode(_Plan(str(uuid4()), call.services.moment().now_ms))
 
     async def run(encoded_plan: bytes, remember: bool) -> bytes:
-        plan = msgspec.json.decode(encoded_plan, type=_Plan)
+        plan = planned(encoded_plan, _Plan)
         portions = [encode(rows[first : first + PORTION_ROWS]) for first in range(0, len(rows), PORTION_ROWS)]
         await call.services.jobs.accept(Kind.IMPORT, call.project.id, plan.id, b"", plan.now_ms, portions)
         return encode({"import": {"id": plan.id, "status": "processing", "summary": {}, "errors": []}})

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
-import msgspec
 from starlette.responses import Response
 
 from gateway.api.broadcasts import Plan, accept
-from gateway.api.idempotency import once
+from gateway.api.idempotency import once, planned
 from gateway.api.operation import Call, Handler, encode, no_content, raw_json_response
 from gateway.api.params import Body
 from gateway.api.query import Flag, Number, Texts, total_pages
@@ -79,7 +78,7 @@ async def create(call: Call) -> Response:
     plan = encode(Plan(str(uuid4()), call.services.moment()))
 
     async def run(encoded_plan: bytes, remember: bool) -> bytes:
-        plan = msgspec.json.decode(encoded_plan, type=Plan)
+        plan = planned(encoded_plan, Plan)
         await send(call, values, plan, remember)
         sent_at = plan.moment.now_ms // 1000
         return encode({"notification": {"id": plan.id, **sent_fields(values), "sent_at": sent_at}})

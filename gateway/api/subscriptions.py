@@ -5,6 +5,7 @@ category is an exception from it; a later word about `*` ends all exceptions.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.notification import stored_categories
 from gateway.domain.preferences import Status, Subscription, slug_of
 from gateway.store.preferences import BYTES_IN_ALL, MAX_CATEGORIES, MAX_TOPICS, TooManyError, decode_subscriptions
+from gateway.store.problems import StoreDataError
 
 MAX_TOPIC_LENGTH = 100
 
@@ -78,7 +80,8 @@ async def list_subscriptions(call: Call) -> Response:
     parts: list[bytes] = []
     size = 0
     for topic, packed in found.topics:
-        parts.append(encode(_topic(topic.decode(), decode_subscriptions(packed))))
+        with contextlib.suppress(StoreDataError):  # it is in the log, and must not hide the others
+            parts.append(encode(_topic(topic.decode(errors="replace"), decode_subscriptions(packed))))
         size += TOPIC_BYTES + len(packed)
         if size >= BYTES_IN_ONE_GO:
             size = 0

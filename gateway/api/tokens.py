@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from starlette.responses import Response
 
-from gateway.api.idempotency import once
+from gateway.api.idempotency import once, planned
 from gateway.api.identity import NAMES, NamedUser
 from gateway.api.operation import Call, encode, json_response
 from gateway.api.paging import links, read_page
@@ -23,6 +23,7 @@ from gateway.domain.principal import Identity, Project, User, UserId, normalize_
 from gateway.domain.signing import PublicKey
 from gateway.jwks import MAX_KEYS, read_keys
 from gateway.store.directory import IdentityConflictError
+from gateway.store.problems import decoding
 from gateway.store.tokens import Owner, Token, TooManyTokensError
 
 DEFAULT_EXPIRY_SECONDS = 365 * 24 * 3600
@@ -239,7 +240,7 @@ def _plan(values: Mapping[str, Any]) -> bytes:
 
 
 async def _issue(call: Call, owner: Owner, plan: bytes) -> Token:
-    token = msgspec.json.decode(plan, type=Token)
+    token = planned(plan, Token)
     try:
         await call.services.tokens.issue(owner, token)
     except TooManyTokensError:
@@ -248,7 +249,8 @@ async def _issue(call: Call, owner: Owner, plan: bytes) -> Token:
 
 
 def _shown(project: Project, kept: bytes) -> bytes:
-    issued = msgspec.json.decode(kept, type=_Issued, strict=False)
+    with decoding("an idempotency record"):
+        issued = msgspec.json.decode(kept, type=_Issued, strict=False)
     token = issued.token
     user = None
     if issued.user is not None:

@@ -216,8 +216,8 @@ class FunctionClient:
             try:
                 replies = await link.request(*(command.packed for command in commands))
                 left = [index for index, reply in enumerate(replies) if _is_worth_another(reply, clustered=False)]
-            except WireLostError as problem:
-                if asyncio.get_running_loop().time() > deadline or _may_be_done(problem, commands):
+            except WireLostError as lost:
+                if asyncio.get_running_loop().time() > deadline or _may_be_done(lost, commands):
                     raise  # a server that hangs takes connections, and lets them wait as long as a call may
                 losses = 1  # a connection that died unnoticed, or a server: once more
         while left:

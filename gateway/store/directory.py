@@ -10,8 +10,11 @@ from gateway.domain.newcomers import CreationLimits, origin_of
 from gateway.domain.principal import Identity, ProjectId, User, UserId
 from gateway.store import keys
 from gateway.store.client import CALLS_AT_ONCE, Call, FunctionClient
-from gateway.store.problems import StoreUnavailableError, StoreWritesRefusedError
+from gateway.store.problems import StoreDataError, StoreUnavailableError, StoreWritesRefusedError
 from gateway.telemetry import log
+
+ID_CHARACTERS = 36
+"""Of a UUID, as text."""
 
 CACHE_SECONDS = 30.0
 CACHE_USERS = 100_000
@@ -252,9 +255,14 @@ class Directory:
 
 def decode_user(project_id: ProjectId, row: Sequence[bytes]) -> User:
     """Read what a function of the directory says of a user: its id and names; and some say more of the names."""
-    user_id, external_id, email = (part.decode() for part in row[:3])
-    gone_at = (int(second or 0) for second in row[4:6])
-    return User(project_id, UserId(user_id), external_id or None, email or None, *gone_at)
+    try:
+        user_id, external_id, email = (part.decode() for part in row[:3])
+        if len(user_id) != ID_CHARACTERS:
+            raise ValueError("this is no id")
+        gone_at = (int(second or 0) for second in row[4:6])
+        return User(project_id, UserId(user_id), external_id or None, email or None, *gone_at)
+    except ValueError as problem:
+        raise StoreDataError("The record of this user cannot be read", f"user {row[0]!r}: {problem}") from None
 
 
 class Run(NamedTuple):

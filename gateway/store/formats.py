@@ -16,7 +16,7 @@ LOOK_SECONDS = 1.0
 
 async def check_format(client: FunctionClient) -> None:
     """Raise StoreFormatError if the store is of another format. Raises StoreUnavailableError."""
-    found = (await client.call("read_format", keys.PROJECTS)).decode()
+    found = (await client.call("read_format", keys.PROJECTS)).decode(errors="replace")
     if found not in ("", keys.FORMAT):
         raise StoreFormatError(sentence(found))
 

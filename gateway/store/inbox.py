@@ -21,6 +21,7 @@ from gateway.store.client import Argument, Call, FunctionClient
 from gateway.store.contents import Content, ContentStore
 from gateway.store.guarded import UNHEARD, UserFunctions, guard_arguments, unwrapped
 from gateway.store.problems import StoreDataError
+from gateway.telemetry import log
 
 _encode = msgspec.json.encode
 
@@ -273,10 +274,16 @@ class InboxStore:
         epoch, offset, unread, unseen, unarchived_unread, unarchived_unseen, reset_reason, revoked, *messages = answer
         # References are small: what fitted before may be far too much with the contents in it.
         page = await self._contents.expand_page(user.project_id, messages, REPLAY_BYTES)
+        try:
+            events = tuple(map(Event.decode, page))
+        except ValueError as problem:
+            # What cannot be read is lost as what the log does not have any more.
+            log.error("event_broken", project=user.project_id, user=user.id, problem=str(problem))
+            events, reset_reason = (), b"position_expired"
         return LogPage(
             end=Position(epoch.decode(), int(offset)),
             counts=Counts(unread, unseen, unarchived_unread, unarchived_unseen),
-            events=tuple(map(Event.decode, page)),
+            events=events,
             reset_reason=reset_reason.decode(),
             revoked=frozenset(tokens[index] for index in revoked),
         )

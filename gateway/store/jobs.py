@@ -198,7 +198,7 @@ class JobStore:
         oldest_ms = self._now_ms() - 1000 * KEPT_SECONDS
         index = keys.jobs(project_id, kind.value)
         total, *ids = await self._client.call("find_jobs", index, oldest_ms, (page - 1) * per_page, per_page)
-        names = [job_id.decode() for job_id in ids]
+        names = [job_id.decode(errors="replace") for job_id in ids]
         calls: list[tuple[str, str, Sequence[Argument]]] = [
             ("read_job", keys.job(project_id, name), ()) for name in names
         ]

@@ -23,6 +23,7 @@ from gateway.store.client import Argument, FunctionClient
 from gateway.store.directory import decode_user
 from gateway.store.guarded import UserFunctions
 from gateway.store.inbox import Moment, Retention
+from gateway.store.problems import decoding
 
 MAX_CATEGORIES = 250
 """Categories of a project, of one user's preferences, and of one user's topic. An event with all of them has 135 KB
@@ -85,7 +86,8 @@ class CategoryStore:
 
     async def all(self, project_id: ProjectId) -> list[str]:
         """Give every category that a project has sent."""
-        return [name.decode() for name in await self._client.call("read_categories", keys.categories(project_id))]
+        names = await self._client.call("read_categories", keys.categories(project_id))
+        return [name.decode(errors="replace") for name in names]
 
 
 class PreferenceStore:
@@ -221,12 +223,16 @@ def _pairs(flat: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
 
 
 def _preferences(flat: Sequence[bytes]) -> dict[str, Preference]:
-    return {category.decode(): Preference.decode(code.decode()) for category, code in _pairs(flat)}
+    return {
+        category.decode(errors="replace"): Preference.decode(code.decode(errors="replace"))
+        for category, code in _pairs(flat)
+    }
 
 
 def decode_subscriptions(packed: bytes) -> dict[str, Subscription]:
     """Read what the store holds of a topic."""
-    words = msgspec.json.decode(packed, type=dict[str, tuple[str, str]])
+    with decoding("a subscription"):
+        words = msgspec.json.decode(packed, type=dict[str, tuple[str, str]])
     return {category: Subscription(Status.decode(status), reason) for category, (status, reason) in words.items()}
 
 

@@ -5,9 +5,13 @@ else. The text of an exception is for clients: it names the cause, and no key, u
 the log and the command line.
 """
 
+import contextlib
 import re
 import time
+from collections.abc import Iterator
 from typing import ClassVar
+
+import msgspec
 
 from gateway.domain.errors import ErrorCode
 from gateway.telemetry import log
@@ -76,6 +80,16 @@ class StoreEmptyError(StoreUnavailableError):
     """The store has lost what was in it, such as by FLUSHALL, or this project."""
 
     code = ErrorCode.STORE_EMPTY
+
+
+@contextlib.contextmanager
+def decoding(what: str) -> Iterator[None]:
+    """Raise StoreDataError when a value that is stored cannot be decoded."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, msgspec.MsgspecError) as problem:
+        log.error("store_record_broken", record=what, problem=str(problem))
+        raise StoreDataError(f"{what.capitalize()} in the store cannot be read", f"{what}: {problem}") from None
 
 
 _NO_PERMISSION = "Redis's access list does not allow a command, key or channel that the gateway needs"

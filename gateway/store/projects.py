@@ -396,7 +396,7 @@ class ProjectStore:
 
     async def deleted(self) -> dict[ProjectId, WorkspaceId]:
         """Give the projects that were deleted and whose data nobody is known to remove, with their workspaces."""
-        notes = [note.decode() for note in await self.client.command("HGETALL", _DELETED)]
+        notes = [note.decode(errors="replace") for note in await self.client.command("HGETALL", _DELETED)]
         return dict(zip(map(ProjectId, notes[::2]), map(WorkspaceId, notes[1::2]), strict=True))
 
     async def forget_deleted(self, project_id: ProjectId) -> None:

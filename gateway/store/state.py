@@ -22,4 +22,4 @@ class StoreState(NamedTuple):
 async def read_state(client: FunctionClient) -> StoreState:
     """Read what the store says of itself. Raises StoreUnavailableError."""
     name, projects, known = await client.call("store_state", keys.PROJECTS)
-    return StoreState(name.decode(), int(projects), int(known))
+    return StoreState(name.decode(errors="replace"), int(projects), int(known))

@@ -81,7 +81,7 @@ class TokenStore:
     async def owner(self, project_id: ProjectId, token_id: str) -> UserId | None:
         """Give the user whom a token was issued for."""
         found = await self._client.call("token_owner", keys.token_owner(project_id, token_id))
-        return UserId(found.decode()) if found is not None else None
+        return UserId(found.decode(errors="replace")) if found is not None else None
 
     async def check_project_token(self, project_id: ProjectId, token_id: str, now: int) -> bool:
         """Say whether this project's token was issued here. Raises TokenRevokedError when it was discarded."""
@@ -97,5 +97,5 @@ class TokenStore:
 
 
 def _token(token_id: bytes, packed: bytes) -> Token:
-    created, expires, discarded, name = packed.decode().split(" ", 3)
+    created, expires, discarded, name = packed.decode(errors="replace").split(" ", 3)
     return Token(token_id.decode(), int(created), int(expires), int(discarded) or None, name)

@@ -27,7 +27,7 @@ class WorkspaceStore:
         title, revoked = await self._client.call("find_workspace", keys.PROJECTS, workspace_id, token_id)
         if title is None and (await read_state(self._client)).is_lost:
             raise StoreEmptyError
-        return Opened(None if title is None else Workspace(workspace_id, title.decode()), bool(revoked))
+        return Opened(None if title is None else Workspace(workspace_id, title.decode(errors="replace")), bool(revoked))
 
     async def create(self, title: str) -> Workspace:
         """Create a workspace."""
@@ -44,8 +44,8 @@ class WorkspaceStore:
     async def all(self) -> list[Workspace]:
         """Give every workspace."""
         named = await self._client.command("HGETALL", keys.PROJECTS + keys.PROJECT_SUFFIXES["WORKSPACES"])
-        pairs = zip(named[::2], named[1::2], strict=True)
-        return [Workspace(WorkspaceId(name.decode()), title.decode()) for name, title in pairs]
+        texts = [each.decode(errors="replace") for each in named]
+        return [Workspace(WorkspaceId(name), title) for name, title in zip(texts[::2], texts[1::2], strict=True)]
 
     async def revoke_token(self, token_id: str, seconds: int) -> None:
         """Refuse a workspace token from now on; `seconds` are until it would have expired."""

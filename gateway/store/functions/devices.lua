@@ -1,6 +1,11 @@
 -- Devices: each is stored with its user, and the project knows in another slot who may hold it, the owner first.
 -- store/devices.py says in which order the steps go. A claim is a number that grows with every registration.
 
+-- packed: a device as stored; one that cannot be read is older than any other
+local function claim_of(packed)
+  return tonumber(packed:match('^%d+')) or 0
+end
+
 -- KEYS  user
 -- ARGV  token, claim, now_ms, device as JSON, max_devices
 -- ->    1; 0 when a later registration of the same user came first; or the token and the claim of a device that had to go
@@ -8,12 +13,12 @@
 local function put_device(keys, args, record)
   local key, token = keys[1] .. DEVICES, args[1]
   local known = call('HGET', key, token)
-  if known and tonumber(known:match('^%d+')) > tonumber(args[2]) then return 0 end
+  if known and claim_of(known) > tonumber(args[2]) then return 0 end
   local oldest, oldest_claim
   if not known and call('HLEN', key) >= tonumber(args[5]) then
     local devices = call('HGETALL', key)
     for i = 1, #devices, 2 do
-      local claim = tonumber(devices[i + 1]:match('^%d+'))
+      local claim = claim_of(devices[i + 1])
       if not oldest or claim < oldest_claim then oldest, oldest_claim = devices[i], claim end
     end
   end
@@ -30,15 +35,21 @@ end
 local function remove_device(keys, args)
   local known = call('HGET', keys[1] .. DEVICES, args[1])
   if not known then return -1 end
-  local claim = tonumber(known:match('^%d+'))
+  local claim = claim_of(known)
   if args[2] ~= '' and claim > tonumber(args[2]) then return -1 end
   call('HDEL', keys[1] .. DEVICES, args[1])
   return claim
 end
 
+-- ->    who may hold a device, the owner first; nobody where that cannot be read
 local function holders_of(key, token)
   local packed = call('HGET', key, token)
-  return packed and cjson.decode(packed) or {}
+  local readable, holders = pcall(cjson.decode, packed or '[]')
+  if not readable or type(holders) ~= 'table' then return {} end
+  for _, holder in ipairs(holders) do
+    if type(holder) ~= 'table' or type(holder[1]) ~= 'string' or type(holder[2]) ~= 'number' then return {} end
+  end
+  return holders
 end
 
 -- KEYS  holders

@@ -176,7 +176,10 @@ local function begin_idempotent(keys, args)
   if record[1] ~= FORMAT then fail_by_format('an idempotency record', record[1]) end
   if call('TTL', key) > ttl then expire('EXPIRE', key, ttl) end
   if record[2] ~= args[1] then return { 'reused' } end
-  if record[5] then return { 'done', record[5], record[6] } end
+  if record[5] then
+    if not record[5]:match('^[2-5]%d%d$') or not record[6] then fail_by_data('an idempotency record') end
+    return { 'done', record[5], record[6] }
+  end
   -- The same try comes again when its first answer was lost.
   if record[7] == args[5] then return { 'run', record[3], record[3] == args[2] and 1 or 0 } end
   local left = tonumber(record[4]) - now

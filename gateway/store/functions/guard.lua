@@ -61,9 +61,11 @@ end
 local function read_record(user)
   local value = call('HMGET', user, unpack(RECORD))
   if value[1] ~= FORMAT then check_user_format(user, value) end
+  local offset = value[5] and tonumber(value[5]:match('^%d+$'))
+  if value[4] and not (offset and value[4]:match('^%w+$')) then fail_by_data('the position of a user') end
   return {
     stored = value, format = value[1], revoked_before = value[3],
-    epoch = value[4], offset = value[5] and tonumber(value[5]), life = value[6],
+    epoch = value[4], offset = offset, life = value[6],
     sent_at = value[7], log_until = value[8], settled_until = value[9], counts = value[10],
     oldest = value[11], email = value[12], external_id = value[13],
     first_name = value[14], last_name = value[15], custom_attributes = value[16],

@@ -13,12 +13,18 @@ local function write_roster(directory, index, packed)
   write_range(part, index % ROSTER_PART * 16, packed)
 end
 
+-- value: as the directory has it
+-- ->    how many users ever were
+local function roster_count(value)
+  return tonumber((value or '0'):match('^%d+$')) or fail_by_data('the size of a project')
+end
+
 -- Give a user a place in the roster; the caller writes its record. The first one says of which format a project's own
 -- data is.
 local function enroll(directory, id, user)
   local known = call('HMGET', directory, 'n', 'format')
   if known[2] ~= FORMAT and (known[1] or known[2]) then fail_by_format('the directory of a project', known[2]) end
-  user.n = tonumber(known[1] or 0)
+  user.n = roster_count(known[1])
   set_fields(directory, { 'n', integer(user.n + 1), 'format', FORMAT })
   write_roster(directory, user.n, packed_id(id))
 end
@@ -58,7 +64,7 @@ end
 -- KEYS  directory
 -- ->    how many users ever were: one more than the highest index
 local function roster_size(keys)
-  return tonumber(call('HGET', keys[1], 'n') or 0)
+  return roster_count(call('HGET', keys[1], 'n'))
 end
 
 -- KEYS  directory

@@ -3,8 +3,10 @@
 
 local REVOKED_MARGIN_SECONDS = 60 -- gateways' clocks differ: a revoked id is kept a little longer than the token lasts
 
+-- ->  nil for what is no token
 local function unpack_token(packed)
   local created, expires, discarded, name = packed:match('^(%d+) (%d+) (%d+) (.*)$')
+  if not created then return nil end
   return { created = created, expires = expires, discarded = discarded, name = name }
 end
 
@@ -42,7 +44,8 @@ local function expired_until(now)
   return tonumber(now) <= clock + CLOCK_SECONDS and now or integer(clock)
 end
 
--- Make room for one more by dropping what has expired and then the oldest that were discarded; ids sort by age.
+-- Make room for one more by dropping what has expired and then the oldest that were discarded, or that cannot be read;
+-- ids sort by age.
 local function make_room(base, now, most)
   remove_tokens(base, call('ZRANGE', base .. TOKENS, '-inf', expired_until(now), 'BYSCORE'))
   local excess = call('ZCARD', base .. TOKENS) - most + 1
@@ -50,7 +53,8 @@ local function make_room(base, now, most)
   local discarded = {}
   local rows = call('HGETALL', base .. TOKEN)
   for i = 1, #rows, 2 do
-    if unpack_token(rows[i + 1]).discarded ~= '0' then discarded[#discarded + 1] = rows[i] end
+    local token = unpack_token(rows[i + 1])
+    if not token or token.discarded ~= '0' then discarded[#discarded + 1] = rows[i] end
   end
   if #discarded < excess then return false end
   table.sort(discarded)
@@ -78,7 +82,7 @@ end
 -- KEYS  user
 -- ARGV  now size  "after" | "before" | ""  id
 -- ->    1 if there are newer ones, 1 if there are older ones, then id and `created expires discarded name` of each,
---       newest first
+--       newest first; one that cannot be read is left out
 local function list_tokens(keys, args)
   local base, size, way, from = keys[1], tonumber(args[2]), args[3], args[4]
   local ids = call('ZRANGE', base .. TOKENS, '(' .. args[1], '+inf', 'BYSCORE')
@@ -94,8 +98,11 @@ local function list_tokens(keys, args)
   end
   local result = { first > 1 and 1 or 0, last < #ids and 1 or 0 }
   for i = first, last do
-    result[#result + 1] = ids[i]
-    result[#result + 1] = call('HGET', base .. TOKEN, ids[i])
+    local packed = call('HGET', base .. TOKEN, ids[i])
+    if packed and unpack_token(packed) then
+      result[#result + 1] = ids[i]
+      result[#result + 1] = packed
+    end
   end
   return result
 end
@@ -139,7 +146,7 @@ local function discard_tokens_before(keys, args, record)
   local rows, said, discarded = call('HGETALL', user .. TOKEN), {}, {}
   for i = 1, #rows, 2 do
     local token = unpack_token(rows[i + 1])
-    if tonumber(token.created) < before then
+    if token and tonumber(token.created) < before then
       said[#said + 1] = rows[i]
       if token.discarded == '0' then
         discarded[#discarded + 1] = rows[i]
