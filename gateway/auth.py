@@ -267,7 +267,7 @@ class Authenticator:
         except TooManyNewUsersError as problem:
             NEW_USERS_REFUSED.inc()
             most, whose = (limits.per_address, "from here") if problem.of_address else (limits.per_project, "in all")
-            message = f"More than {most} new users an hour {whose}, for whom nobody vouches"
+            message = f"More than {most} new users an hour {whose}, who came without proof"
             raise api_error(ErrorCode.TOO_MANY_NEW_USERS, message, problem.retry_after_seconds) from None
 
     async def _resolve(self, project: Project, identity: Identity) -> User:

@@ -203,7 +203,7 @@ class Settings:
     rate_limit_admin_writes: int = _setting(0, "Writes a minute with a project's API secret; 0 is off.", least=0)
     new_users_per_hour: int = _setting(
         10_000,
-        "New users an hour, or as many at once, that a project with HMAC off takes on their own word; 0 is no limit. "
+        "New users an hour, or as many at once, that a project with HMAC off accepts without proof; 0 is no limit. "
         "Users whom the API secret, an HMAC or a token names do not count.",
         least=0,
     )

@@ -22,7 +22,7 @@ DELIVERY_SECONDS = Histogram(
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
 )
 SLOW_READERS = Counter(
-    "inbox_slow_readers_closed", "Connections closed because the client took nothing of what waited."
+    "inbox_slow_readers_closed", "Connections closed because the client read nothing of what waited."
 )
 RESUMES = Counter("inbox_resumes", "Connections that came back with a position and got what they missed.")
 RESETS = Counter("inbox_resets", "Connections that were told to fetch, by reason.", ["reason"])
@@ -45,7 +45,7 @@ PROBE_SECONDS = Gauge(
 RATE_LIMITED = Counter("inbox_rate_limited", "Calls refused because the caller's minute was used up.", ["kind"])
 NEW_USERS_REFUSED = Counter(
     "inbox_new_users_refused",
-    "Calls and connections of unknown users refused because too many came for whom nobody vouches.",
+    "Calls and connections of unknown users refused because too many came without proof.",
 )
 RATE_LIMIT_FAILURES = Counter("inbox_rate_limit_failures", "Calls that could not be counted and were let through.")
 JOBS_RUNNING = Gauge("inbox_jobs_running", "Jobs that are being done.", multiprocess_mode="livesum")
@@ -61,7 +61,7 @@ UNCOUNTED_ACTIVE_USERS = Counter(
     "inbox_uncounted_active_users", "Times a user could not be counted as active, because too many wait for Redis."
 )
 LOG_LINES_DROPPED = Counter(
-    "inbox_log_lines_dropped", "Log lines that were dropped because standard error took none for too long."
+    "inbox_log_lines_dropped", "Log lines that were dropped because nothing read standard error for too long."
 )
 BODY_BYTES = Gauge("inbox_body_bytes", "Bytes of request bodies that are under way.", multiprocess_mode="livesum")
 BODIES_REFUSED = Counter("inbox_bodies_refused", "Requests refused because too many bytes of bodies were under way.")

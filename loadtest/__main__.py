@@ -191,9 +191,9 @@ def _verdict(ratios: baseline.Ratios, before: baseline.Ratios, worse: dict[str, 
 @main.command("readme")
 @click.argument("result", type=click.Path(path_type=Path, exists=True, dir_okay=False), default=RESULTS / "result.json")
 def write_readme(result: Path) -> None:
-    """Put a RESULT's main table into the README, all tables and plots into docs/; that of the last run by default.
+    """Put a result's tables into the README and docs/.
 
-    A result with faults or errors, or of another plan than `full`, is refused.
+    RESULT is that of the last run by default. One with faults or errors, or of another plan than `full`, is refused.
     """
     content = json.loads(result.read_text())
     faults = [row["scenario"] for row in content["rows"] if any(row["faults"].values()) or row.get("flat") is False]

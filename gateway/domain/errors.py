@@ -27,7 +27,7 @@ class ErrorCode(Enum):
     """REST errors that carry a code. A 422 for a bad parameter carries none, as the v1 contract has it."""
 
     MALFORMED_REQUEST = ErrorKind(
-        "malformed_request", 400, "The request is no valid HTTP", "The connection is closed; see RFC 9112."
+        "malformed_request", 400, "The request is not valid HTTP", "The connection is closed; see RFC 9112."
     )
     API_KEY_NOT_PROVIDED = ErrorKind(
         "api_key_not_provided", 401, "API Key not provided", "Send the project's key as X-MAGICBELL-API-KEY."
@@ -83,7 +83,7 @@ class ErrorCode(Enum):
         "Get a new one. One that your backend signs needs the time in its `iat` claim.",
     )
     CREDENTIALS_ROTATED = ErrorKind(
-        "credentials_rotated", 401, "What these credentials rest on does not count any more", "Make new ones."
+        "credentials_rotated", 401, "The secret or key that proves these credentials has ended", "Get new ones."
     )
     TOKEN_EXPIRED = ErrorKind("token_expired", 401, "The token has expired", "Sign a new one.")
     FORBIDDEN = ErrorKind("forbidden", 403, "These credentials do not allow this call")
@@ -129,7 +129,7 @@ class ErrorCode(Enum):
     UPGRADE_REQUIRED = ErrorKind(
         "upgrade_required",
         426,
-        "This is where WebSockets are opened",
+        "This address takes WebSocket connections only",
         "Send `Connection: Upgrade, Upgrade: websocket`.",
     )
     RATE_LIMIT_EXCEEDED = ErrorKind(
@@ -142,7 +142,7 @@ class ErrorCode(Enum):
         "too_many_new_users",
         429,
         "Too many new users",
-        "Come back after Retry-After seconds. The project has HMAC off, so nobody vouches for new users: switch it on, "
+        "Come back after Retry-After seconds. With HMAC off, new users come without proof: switch it on, "
         "create users with the API secret, or raise INBOX_NEW_USERS_PER_HOUR or INBOX_NEW_USERS_PER_HOUR_PER_ADDRESS.",
     )
     TOO_MANY_BODIES = ErrorKind(
@@ -167,40 +167,40 @@ class ErrorCode(Enum):
         "store_refused",
         503,
         "The store refuses the gateway",
-        "Try again in a moment. Who runs the gateway: check the password and the access list in Redis.",
+        "Try again in a moment. For the operator: check the password and the access list in Redis.",
     )
     STORE_READ_ONLY = ErrorKind(
         "store_read_only",
         503,
         "The store takes no writes",
-        "Reading goes on; try again in a moment. Who runs the gateway: see Redis's log.",
+        "Reading goes on; try again in a moment. For the operator: see Redis's log.",
     )
     STORE_DATA_BROKEN = ErrorKind(
         "store_data_broken",
         503,
         "A record in the store cannot be read",
-        "Try again in a moment. Who runs the gateway: its log names the record; repair or remove it.",
+        "Try again in a moment. For the operator: its log names the record; repair or remove it.",
     )
     STORE_FORMAT_UNKNOWN = ErrorKind(
         "store_format_unknown",
         503,
         "What is stored is of a format that this version does not know",
-        "Try again in a moment. Who runs the gateway: serve this store with the version that wrote it, or a newer one.",
+        "Try again in a moment. For the operator: serve this store with the version that wrote it, or a newer one.",
     )
     STORE_EMPTY = ErrorKind(
         "store_empty",
         503,
         "The store has lost its data",
-        "Try again in a moment. Who runs the gateway: restore the store, or create the projects again.",
+        "Try again in a moment. For the operator: restore the store, or create the projects again.",
     )
     HTTP_VERSION_NOT_SUPPORTED = ErrorKind(
-        "http_version_not_supported", 505, "This version of HTTP is not spoken", "Speak HTTP/1.1."
+        "http_version_not_supported", 505, "This version of HTTP is not supported", "Use HTTP/1.1."
     )
     STORE_FULL = ErrorKind(
         "store_full",
         507,
         "The store is full",
-        "Reading and deleting go on; try again later. Who runs the gateway: raise maxmemory in Redis, or delete.",
+        "Reading and deleting go on; try again later. For the operator: raise maxmemory in Redis, or delete.",
     )
     OVERLOADED = ErrorKind(
         "overloaded", 503, "This worker holds as many bytes of request bodies as it may", "Try again in a moment."
@@ -296,10 +296,10 @@ class CloseCode(Enum):
 CLOSE_CODE_MEANINGS = {
     CloseCode.DRAINING: "The node shuts down; come back after `retry_after_ms`.",
     CloseCode.HEARTBEAT_TIMEOUT: "Nothing was heard from the client for 2.5 heartbeats.",
-    CloseCode.SLOW_READER: "The client takes nothing of what waits, over INBOX_MAX_WRITE_BUFFER_BYTES.",
+    CloseCode.SLOW_READER: "The client reads nothing, and more than INBOX_MAX_WRITE_BUFFER_BYTES wait for it.",
     CloseCode.TRY_AGAIN_LATER: "The store could not be reached while the connection was opened, or has lost its data.",
     CloseCode.INTERNAL_ERROR: "Something went wrong on our side.",
-    CloseCode.TOO_MANY_NEW_USERS: "The user is new, and too many came lately for whom nobody vouches; come back after "
+    CloseCode.TOO_MANY_NEW_USERS: "The user is new, and too many new users came lately without proof; come back after "
     "`retry_after_ms`.",
     CloseCode.UNAUTHORIZED: "The credentials are missing or wrong; the `message` says which.",
     CloseCode.FORBIDDEN: "The credentials or the origin do not allow this connection.",
@@ -307,9 +307,9 @@ CLOSE_CODE_MEANINGS = {
     CloseCode.TOKEN_EXPIRED: "The token's `exp` has passed; connect with a new one.",
     CloseCode.USER_DELETED: "The user was deleted.",
     CloseCode.TOKEN_REVOKED: "The token was revoked.",
-    CloseCode.INVALID_REQUEST: "The opening request has a parameter that is not known and much like one that is.",
-    CloseCode.CREDENTIALS_ROTATED: "What the credentials rest on ended: the API secret was rotated out, the public key "
-    "or the project removed, or HMAC switched on.",
+    CloseCode.INVALID_REQUEST: "The opening request misspells a parameter.",
+    CloseCode.CREDENTIALS_ROTATED: "The API secret was rotated out, the public key or the project was removed, or HMAC "
+    "was switched on.",
     CloseCode.TOO_MANY_MESSAGES: "The client sent messages faster than INBOX_MAX_MESSAGES_PER_MINUTE.",
     CloseCode.TOO_MANY_CONNECTIONS: "The user has INBOX_MAX_CONNECTIONS_PER_USER connections on this worker.",
 }

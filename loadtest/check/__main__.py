@@ -60,10 +60,11 @@ def main(
     keep: Path | None,
     gateway_command: str,
 ) -> None:
-    """Prove that nothing is lost, doubled or reordered while workers, Redis and links fail.
+    """Prove the promises while things fail.
 
-    Users write and read over WebSocket, SSE and pull. Every event must follow the one before, with the counts that its
-    effect makes; after each fault every device must know exactly what the store lists. Exit code 1 otherwise.
+    Workers, Redis, links, disks and clocks fail, and nothing may be lost, doubled or reordered. Users write and read
+    over WebSocket, SSE and pull. Every event must follow the one before, with the counts that its effect makes; after
+    each fault every device must know exactly what the store lists. Exit code 1 otherwise.
     """
     faults: list[Fault] = [
         fault
