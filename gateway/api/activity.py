@@ -12,7 +12,7 @@ MONTH = Formed(
 
 
 async def active_users(call: Call) -> Response:
-    """Give how many of the project's users fetched or connected in a month. Each counts once; seconds old at most.
+    """Return how many of the project's users fetched or connected in a month, each counted once.
 
     The count is an estimate, off by 0.81 % (standard error). It is kept for 25 months; before, it is 0.
     """

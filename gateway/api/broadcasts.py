@@ -61,7 +61,7 @@ class Order(msgspec.Struct, frozen=True):
 async def create(call: Call) -> Response:
     """Send to any number of users: named ones, those who match a condition, subscribers of the topic; each once.
 
-    It is accepted at once and delivered soon. Who becomes a user afterwards does not get it.
+    It is accepted at once and delivered soon. Users who are created afterwards do not get it.
     """
     body = await call.body()
     values = await call.large_fields(body)
@@ -97,7 +97,7 @@ async def accept(call: Call, values: Mapping[str, Any], plan: Plan, root: str) -
 
 
 async def list_broadcasts(call: Call) -> Response:
-    """Give a page of the last 30 days' broadcasts, newest first, each with how far it is."""
+    """Return a page of the last 30 days' broadcasts, newest first, each with its progress."""
     query = call.query()
     page, per_page = query["page"], query["per_page"]
     total, found = await call.services.jobs.list_page(Kind.BROADCAST, call.project.id, page, per_page)
@@ -110,12 +110,12 @@ async def list_broadcasts(call: Call) -> Response:
 
 
 async def get(call: Call) -> Response:
-    """Give a broadcast and how far it is: `total` counts the users who have it, and failures."""
+    """Return a broadcast and its progress: `total` counts the users who have it, and failures."""
     return raw_json_response(_wrapped(_view((await _find(call))[1])))
 
 
 async def list_notifications(call: Call) -> Response:
-    """Give a page of the recipients' items, in the order delivered; those deleted since are counted, not listed."""
+    """Return a page of the recipients' items, in the order delivered; deleted ones are counted, not listed."""
     query = call.query()
     page, per_page = query["page"], query["per_page"]
     broadcast_id, _ = await _find(call)

@@ -24,7 +24,7 @@ BODY = Body(
 
 
 async def register(call: Call) -> Response:
-    """Make a device the user's; who had it before has it no more."""
+    """Register a device for the user. It belongs to no other user any more."""
     values = call.fields(await call.body())
     device = Device(values["device_token"], values["platform"], values["app_bundle_id"] or None)
     device_id = await call.services.devices.register(call.user, device, call.services.moment().now_ms, call.guard)
@@ -33,7 +33,7 @@ async def register(call: Call) -> Response:
 
 
 async def unregister(call: Call) -> Response:
-    """Forget a device of the user."""
+    """Unregister a device of the user."""
     if not await call.services.devices.unregister(call.user, call.text("device_token"), call.guard):
         raise api_error(ErrorCode.NOT_FOUND, "Device not found")
     return no_content()

@@ -65,7 +65,7 @@ class _Plan(msgspec.Struct, frozen=True):
 
 
 async def create(call: Call) -> Response:
-    """Take 1 to 10,000 users in: who is unknown is created, the others are updated. It is done soon after."""
+    """Import 1 to 10,000 users: unknown ones are created, the others updated. It is done soon after."""
     body = await call.body()
     rows = (await call.large_fields(body))["users"]
     plan = encode(_Plan(str(uuid4()), call.services.moment().now_ms))
@@ -80,7 +80,7 @@ async def create(call: Call) -> Response:
 
 
 async def get(call: Call) -> Response:
-    """Give how far an import is, and which rows could not be taken in, the first 1000 of them."""
+    """Return the progress of an import, and the first 1,000 rows that could not be imported."""
     wanted = job_id(call, "import_id", "Import")
     found = await call.services.jobs.read(Kind.IMPORT, call.project.id, wanted)
     if found is None:

@@ -68,9 +68,9 @@ LISTING = (
 
 
 async def create(call: Call) -> Response:
-    """Send a notification. Users who are named are created where they are unknown, and have it before the answer.
+    """Send a notification. Named users are created if unknown, and have it before the answer.
 
-    With a condition or a topic among the recipients it is delivered soon after, as a broadcast of the same id.
+    With a condition or a topic among the recipients, it is delivered soon after, as a broadcast of the same id.
     """
     body = await call.body()
     values = await call.large_fields(body)
@@ -134,7 +134,7 @@ async def _deliveries(call: Call, recipients: Sequence[Mapping[str, Any]]) -> li
 
 
 async def list_notifications(call: Call) -> Response:
-    """Give a page of the user's notifications, newest first, with the counts of all that match."""
+    """Return a page of the user's notifications, newest first, with the counts of all that match."""
     query = call.query()
     page, per_page = query["page"], query["per_page"]
     found = await call.services.inboxes.list_page(call.user, _filter(query), page, per_page, call.guard)
@@ -154,7 +154,7 @@ async def list_notifications(call: Call) -> Response:
 
 
 async def get(call: Call) -> Response:
-    """Give one notification of the user's."""
+    """Return one notification of the user."""
     item = await call.services.inboxes.get(call.user, call.notification_id, call.guard)
     if item is None:
         raise api_error(ErrorCode.NOT_FOUND, "Notification not found")
@@ -177,7 +177,7 @@ def change(command: Command) -> Handler:
 
 
 async def delete(call: Call) -> Response:
-    """Delete one notification of the user's."""
+    """Delete one notification of the user."""
     return _done(
         await call.services.inboxes.delete(
             call.user, call.notification_id, call.client_id, call.services.moment(), call.guard

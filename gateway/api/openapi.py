@@ -34,7 +34,7 @@ _TAGS = {
     "Workspace": "For administering projects: a workspace token, as `inbox-gateway token --workspace` prints it.",
     "Live": "Events, over whichever transport a client can hold. All give the same events with the same positions.",
     "Gateway": "The process itself. Open to all.",
-    "Not built yet": "What the v1 contract has and this version answers with 501.",
+    "Not built yet": "What the v1 and v2 contracts have and this version answers with 501.",
 }
 _SCOPE_TAGS = {
     Scope.ADMIN: "Backend",
@@ -219,10 +219,10 @@ _WEBSOCKET = f"""\
 A WebSocket, subprotocol `inbox.v1`. Credentials come in headers, in the query, or in a first `AuthMessage` within 10
 seconds. Every message is one JSON object; its `type` names the schema.
 
-The server says:
+The server sends:
 {_bullets(_SERVER_MESSAGES)}
 
-The client says:
+The client sends:
 {_bullets(_CLIENT_MESSAGES)}
 
 A close code from 4000 to 4499 means: come back and resume with the last position. From 4500 to 4999: do not.

@@ -47,7 +47,7 @@ def page(name: str, connects_to: str = "'self'") -> Handler:
 
 
 async def to_demo(call: Call) -> Response:
-    """Lead to the demo page, below the path at which a proxy serves the gateway."""
+    """Redirect to the demo page, below the path at which a proxy serves the gateway."""
     return RedirectResponse(f"{call.forwarded.prefix}/demo")
 
 

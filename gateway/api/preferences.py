@@ -49,12 +49,12 @@ BODY = Body(
 
 
 async def get(call: Call) -> Response:
-    """Give every category that the project sends or the user has preferences for, with all channels."""
+    """Return every category that the project sends or the user has preferences for, with all channels."""
     return await _answer(call, await call.services.preferences.read(call.user, call.guard))
 
 
 async def put(call: Call) -> Response:
-    """Switch channels of some categories; what the body leaves out stays as it is."""
+    """Switch channels of some categories; what the body leaves out is unchanged."""
     values = call.fields(await call.body())
     switches: dict[str, dict[Channel, bool]] = {}
     for category in values["categories"]:

@@ -14,7 +14,7 @@ SINCE = Formed("since", "The position to go on from.", "a position such as k3f9.
 
 
 async def events(call: Call) -> Response:
-    """Give the events after `since`, for clients that can hold no connection; without it, where to start from.
+    """Return the events after `since`, for clients that hold no connection; without it, the position to start from.
 
     `more` says that there are more events than fit one answer: ask again from `position`.
     """
@@ -47,7 +47,7 @@ async def upgrade_required(request: Request) -> Response:
 
 
 async def config(call: Call) -> Response:
-    """Tell an inbox widget how to connect: the v1 fields, and this gateway's own live addresses."""
+    """Return how an inbox widget connects: the v1 fields, and this gateway's own live addresses."""
     await call.services.inboxes.use(call.user, call.guard)
     base = _address(call)
     live = re.sub(r"^http", "ws", base)

@@ -68,7 +68,7 @@ OFF = Body(
 
 
 async def list_subscriptions(call: Call) -> Response:
-    """Give what the user said about topics, by name: a page and how many there are in all, or everything."""
+    """Return the user's topic subscriptions, by name: a page and the number of all, or everything."""
     query = call.query()
     page, per_page = query["page"], query["per_page"]
     found = await call.services.subscriptions.list_page(call.user, page, per_page, call.guard)
@@ -90,7 +90,7 @@ async def list_subscriptions(call: Call) -> Response:
 
 
 async def get(call: Call) -> Response:
-    """Give what the user said about one topic."""
+    """Return the user's subscription of one topic."""
     topic = call.text("topic")
     found = await call.services.subscriptions.of_topic(call.user, topic, call.guard)
     if not found:
@@ -105,7 +105,7 @@ async def subscribe(call: Call) -> Response:
 
 
 async def unsubscribe(call: Call) -> Response:
-    """Unsubscribe from categories of a topic, subscribed before or not: no more notifications of these."""
+    """Unsubscribe from categories of a topic, whether subscribed before or not: they send nothing more."""
     topic = call.text("topic")
     values = call.fields(await call.body())
     if len(topic) > MAX_TOPIC_LENGTH:
@@ -114,7 +114,7 @@ async def unsubscribe(call: Call) -> Response:
 
 
 async def delete(call: Call) -> Response:
-    """Forget what the user said about a topic."""
+    """Delete the user's subscription of a topic, or unsubscription."""
     if not await call.services.subscriptions.delete(call.user, call.text("topic"), call.guard):
         raise _unknown_topic()
     return no_content()

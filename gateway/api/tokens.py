@@ -118,7 +118,7 @@ class _Issued(msgspec.Struct):
 
 
 async def issue_for_user(call: Call) -> Response:
-    """Issue a token for a user, who is created if unknown. It is shown once, and kept nowhere.
+    """Issue a token for a user, who is created if unknown. It is shown once and not stored.
 
     With an `Idempotency-Key` a repetition of the request gets the same token.
     """
@@ -139,7 +139,7 @@ async def issue_for_user(call: Call) -> Response:
 
 
 async def issue_for_project(call: Call) -> Response:
-    """Issue a token that acts for the project wherever its API secret does, but for signing. It is shown once.
+    """Issue a token that replaces the project's API secret in calls, but cannot sign. It is shown once.
 
     With an `Idempotency-Key` a repetition of the request gets the same token.
     """
@@ -166,7 +166,7 @@ async def list_of_project(call: Call) -> Response:
 
 
 async def discard_of_user(call: Call) -> Response:
-    """Discard a user's token, named by its id: it is refused from now on, and what it keeps open closes."""
+    """Discard a user's token by its id: it is refused from now on, and its connections are closed."""
     token_id = _token_id(call.text("user_or_token"))
     user_id = await call.services.tokens.owner(call.project.id, token_id)
     if user_id is None:
@@ -183,9 +183,9 @@ async def discard_of_project(call: Call) -> Response:
 
 
 async def revoke_of_user(call: Call) -> Response:
-    """Have no token of a user count that was issued before a moment, whoever signed it; what they keep open closes.
+    """Revoke all tokens of a user that were issued before a moment, whoever signed them, and close their connections.
 
-    A token without `iat` is older than any moment. HMACs are no tokens: they last as long as the API secret.
+    A token without `iat` is older than any moment. HMACs are not tokens: they are valid as long as the API secret is.
     """
     values = call.fields(await call.body() or b"{}")
     now = int(time.time())
@@ -208,7 +208,7 @@ async def list_keys(call: Call) -> Response:
 async def put_keys(call: Call) -> Response:
     """Replace the public keys that sign tokens of the project's users.
 
-    What rests on a key that is left out closes. `kid` is the RFC 7638 thumbprint where none is given.
+    Connections that a key proved which is left out are closed. `kid` is the RFC 7638 thumbprint where none is given.
     """
     values = call.fields(await call.body())
     problems: list[str] = []

@@ -45,7 +45,7 @@ async def create(call: Call) -> Response:
 
 
 async def update(call: Call) -> Response:
-    """Change what is given of a user; the inbox, its open connections and everything else stay."""
+    """Update the given fields of a user; the inbox and its open connections stay."""
     values = call.fields(await call.body())
     user = await find_user(call)
     external_id, email = _names(values)

@@ -97,7 +97,7 @@ UPDATED = Body(
 
 
 async def list_projects(call: Call) -> Response:
-    """Give the workspace's projects, oldest first, with their keys and secrets; a page that is not full is the last."""
+    """Return the workspace's projects, oldest first, with keys and secrets; a page that is not full is the last."""
     query, workspace = call.query(), call.workspace
     rank = (query["page"] - 1) * query["per_page"]
     _, projects = await call.services.projects.of_workspace(workspace.id, rank, query["per_page"])
@@ -105,7 +105,7 @@ async def list_projects(call: Call) -> Response:
 
 
 async def create(call: Call) -> Response:
-    """Create a project. Users of it must be proven by an HMAC unless `hmac_enabled` is false."""
+    """Create a project. Its users must be proven by an HMAC unless `hmac_enabled` is false."""
     values = call.fields(await call.body())
     try:
         project = await call.services.projects.create(
@@ -122,12 +122,12 @@ async def create(call: Call) -> Response:
 
 
 async def get(call: Call) -> Response:
-    """Give a project with its key and secret."""
+    """Return a project with its key and secret."""
     return _answer(await _find(call), call)
 
 
 async def update(call: Call) -> Response:
-    """Change what is given of a project; it counts for the next request on every node."""
+    """Update the given fields of a project; they apply to the next request on every node."""
     values = call.fields(await call.body())
     found = await _find(call)
     change = ProjectChange(

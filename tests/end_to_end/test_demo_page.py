@@ -92,6 +92,15 @@ def test_a_page_without_keys_asks_for_them(page: Page, demo: Demo) -> None:
     expect(page.get_by_label("API secret")).to_have_value("")
 
 
+def test_on_a_phone_the_event_log_shows_whole_names_of_events(inboxes: DemoPage) -> None:
+    inboxes.page.set_viewport_size({"width": 360, "height": 740})
+    inboxes.send(title="On a phone")
+    name = inboxes.page.locator(".entries .name", has_text="notifications/new").first
+    expect(name).to_be_visible()
+    assert name.evaluate("name => name.scrollWidth <= name.clientWidth")
+    assert inboxes.page.evaluate("document.documentElement.scrollWidth") == 360
+
+
 def test_what_the_form_sends_is_in_both_inboxes_of_each_recipient_and_in_no_other(inboxes: DemoPage) -> None:
     ada, grace = inboxes.users
     inboxes.send(title="For both", content="Two of them", category="greetings", action_url="https://example.com/both")
