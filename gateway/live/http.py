@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from gateway.domain.errors import BODY_IS_LATE
+from gateway.domain.newcomers import origin_of
 from gateway.live.cycle import Cycles
 from gateway.live.handover import LiveRequest, live_request, refuse_websocket
 from gateway.live.output import HeldReading, JoinedWrites, refusal
@@ -123,12 +124,14 @@ class HttpProtocol(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Have answers wait until the client reads."""
         self._flow.pause_writing()
+        self._hub.unread_answers.add(self, self._client(), time.monotonic())
         if self._slot is None:
             self._expect(self._hub.body_seconds)
 
     def resume_writing(self) -> None:
         """Have answers go on."""
         self._flow.resume_writing()
+        self._hub.unread_answers.remove(self)
         if self._stage is Stage.ANSWER:
             self._came_in_time()
 
@@ -232,6 +235,13 @@ class HttpProtocol(asyncio.Protocol):
             and not waits_for_leave
             and self._reader.body_bytes_to_come <= MAX_SKIPPED_BYTES,
         )
+
+    def _client(self) -> str:
+        """Return the address of the client whose request is being answered, or its network."""
+        headers = self._cycle.scope["headers"] if self._cycle is not None else ()
+        pairs = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
+        address = self._hub.proxies.client(self.peer(), pairs)
+        return origin_of(address) or address
 
     def _request_id(self, head: Head) -> str:
         """Return the name of a request: a trusted proxy's, or a new one."""
@@ -369,6 +379,7 @@ class HttpProtocol(asyncio.Protocol):
     def _end(self) -> None:
         self._stage = Stage.ENDED
         self._reader.take_rest()
+        self._hub.unread_answers.remove(self)
         self._server_state.connections.discard(self)
         # These refer to us: without this all would wait for a collection.
         self._output.forget()

@@ -28,6 +28,7 @@ from gateway.live.access import CHECKS_IN_ONE_GO, Access, access_ended, end, use
 from gateway.live.connection import CLOSE_SECONDS, NO_TOKEN, Connection, Token, retry_after_ms
 from gateway.live.feed import Feed
 from gateway.live.turns import Turns
+from gateway.live.unread import UnreadAnswers
 from gateway.live.wheel import Wheel
 from gateway.settings import Settings
 from gateway.store import keys
@@ -103,6 +104,7 @@ class Hub:
         self.wheel: Wheel[Connection] = Wheel(time.monotonic())
         self.unfinished_requests: Wheel[HasDeadline] = Wheel(time.monotonic())
         self.turns = Turns()
+        self.unread_answers = UnreadAnswers()
         self._max_connections_per_user = settings.max_connections_per_user
         self._authenticator = authenticator
         self._inboxes = inboxes
