@@ -141,7 +141,7 @@ def test_the_reading_snippet_reads_and_lists(gateway: Gateway) -> None:
     send(gateway, "Read me")
     answer = run(
         gateway,
-        snippet("sh", "USER_IS="),
+        snippet("sh", "as_ada"),
     )
     assert '"unread_count":0' in answer
     assert '"title":"Read me"' in answer
