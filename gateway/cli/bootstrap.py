@@ -8,7 +8,7 @@ import click
 
 from gateway.cli.common import notice, read_settings, run_with_projects
 from gateway.cli.demo import keep_demo
-from gateway.cli.trouble import StoreFormatTroubleError, StoreTroubleError, store_name
+from gateway.cli.trouble import StoreFormatTroubleError, StoreTroubleError, StoreWritesTroubleError, store_name
 from gateway.domain.credential_rules import is_weak
 from gateway.domain.service_links import service_links
 from gateway.logs import configure_logging, log
@@ -44,6 +44,9 @@ def prepare() -> None:
         except StoreFormatTroubleError as problem:
             # The workers start, are not ready, say why, and serve once an operator has put things right.
             log.error("store_format_unknown", problem=str(problem))
+            return
+        except StoreWritesTroubleError as problem:
+            log.error("store_takes_no_writes", reason=str(problem))  # likewise
             return
         except StoreTroubleError as problem:
             if settings.embedded or not problem.may_heal or time.monotonic() > deadline:

@@ -69,9 +69,13 @@ class StoreFormatTroubleError(StoreTroubleError):
     """What is stored is of a format that this version does not know."""
 
 
+class StoreWritesTroubleError(StoreTroubleError):
+    """The store takes no writes, not even the gateway's functions, without which it cannot be read."""
+
+
 def store_trouble(settings: Settings, problem: "StoreUnavailableError") -> StoreTroubleError:
     """Return what to raise when the store cannot be used."""
-    from gateway.store.problems import StoreFormatError, StoreRefusedError
+    from gateway.store.problems import StoreFormatError, StoreRefusedError, StoreWritesRefusedError
 
     if isinstance(problem, StoreFormatError):
         text = f"{store_name(settings)} cannot be used: {problem.cause}; {problem.code.kind.suggestion.split(': ')[1]}"
@@ -80,6 +84,9 @@ def store_trouble(settings: Settings, problem: "StoreUnavailableError") -> Store
         hint = next((hint for word, hint in _HINTS.items() if word in problem.detail), "")
         text = f"{store_name(settings)} refuses: {problem.cause}" + (f"; {hint}" if hint else "")
         return StoreTroubleError(text, may_heal=False)
+    if isinstance(problem, StoreWritesRefusedError):
+        text = f"{store_name(settings)} cannot be used: {problem.cause}"
+        return StoreWritesTroubleError(text, may_heal=True)
     known = _known(settings, problem)
     text = f"{store_name(settings)} cannot be used: {reason_of(settings, problem)}"
     return StoreTroubleError(text, may_heal=known is None or known.may_heal)

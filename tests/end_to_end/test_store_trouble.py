@@ -423,6 +423,29 @@ async def test_a_gateway_starts_beside_a_garbage_project(
         admin.hdel(keys.PROJECTS, "garbage-key")
 
 
+async def test_a_gateway_starts_on_a_full_store_that_lacks_its_functions_and_serves_when_there_is_room(
+    server: RedisServer, gateway: Gateway, admin: redis.Redis, user: str
+) -> None:
+    """As after an upgrade: the functions of the new version cannot be loaded."""
+    async with client_of(gateway) as http:
+        await send(http, user)
+    admin.config_set("maxmemory", "1")
+    admin.function_flush()
+    second = Gateway(gateway.data_dir.parent / "third", {**gateway.environment, "INBOX_WORKERS": "1"})
+    starting = asyncio.create_task(asyncio.to_thread(second.start))  # until it is ready
+    try:
+        await until(lambda: "store_full" in second.log and '"ready"' in second.log)
+        assert reasons(second) == {"store_full"}
+        admin.config_set("maxmemory", "0")
+        await starting
+        async with client_of(second) as http:
+            await send(http, user)
+    finally:
+        admin.config_set("maxmemory", "0")
+        await asyncio.wait([starting])
+        second.stop()
+
+
 @pytest.mark.parametrize(("setting", "value"), [("maxmemory", "1"), ("min-replicas-to-write", "1")])
 async def test_the_doctor_says_that_the_store_takes_no_writes(
     gateway: Gateway, admin: redis.Redis, setting: str, value: str
