@@ -35,8 +35,8 @@ BODY = Body(
 """What `POST /broadcasts` takes."""
 
 PAGING = (
-    Number("per_page", "How many a page has.", default=15, least=1, most=100),
-    Number("page", "Which page, from 1.", default=1, least=1, most=1_000_000_000),
+    Number("per_page", "Entries on a page.", default=15, least=1, most=100),
+    Number("page", "Number of the page, from 1.", default=1, least=1, most=1_000_000_000),
 )
 
 

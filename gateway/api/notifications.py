@@ -49,17 +49,22 @@ SENDING = Body(
 )
 
 FILTER = (
-    Flag("read", "Those that are read, or that are not."),
-    Flag("seen", "Those that are seen, or that are not."),
-    Flag("archived", "Those that are archived, or that are not."),
-    Texts("categories", f"Those of any of these; `{UNCATEGORIZED}` is those of none.", MAX_FILTER_ITEMS, 100),
-    Texts("topics", "Those of any of these.", MAX_FILTER_ITEMS, 100),
+    Flag("read", "`true`: only read notifications; `false`: only unread ones."),
+    Flag("seen", "`true`: only seen notifications; `false`: only unseen ones."),
+    Flag("archived", "`true`: only archived notifications; `false`: only others."),
+    Texts(
+        "categories",
+        f"Only notifications of these categories; `{UNCATEGORIZED}` is those without one.",
+        MAX_FILTER_ITEMS,
+        100,
+    ),
+    Texts("topics", "Only notifications of these topics.", MAX_FILTER_ITEMS, 100),
 )
 """Which of a user's notifications are meant; all of them without any."""
 
 LISTING = (
-    Number("per_page", "How many a page has.", default=15, least=1, most=100),
-    Number("page", "Which page, from 1.", default=1, least=1, most=1_000_000_000),
+    Number("per_page", "Entries on a page.", default=15, least=1, most=100),
+    Number("page", "Number of the page, from 1.", default=1, least=1, most=1_000_000_000),
     *FILTER,
 )
 

@@ -62,8 +62,8 @@ _SECURITY_SCHEMES: Json = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "Of a user; claims: api_key, exp, user_external_id or user_email. HS256 with the API secret, or "
-        "RS256 or ES256 with a key whose public half the project has; or issued by `POST /v2/jwt/user`.",
+        "description": "Of a user; claims: api_key, iat, exp, user_external_id or user_email. HS256 with the API "
+        "secret, or RS256 or ES256 with a key whose public half the project has; or issued by `POST /v2/jwt/user`.",
     },
     "ProjectToken": {
         "type": "http",
@@ -119,10 +119,21 @@ def _query_parameter(param: QueryParam) -> Json:
     return _parameter("query", param.name, param.schema(), param.description) | {"allowEmptyValue": True}
 
 
+_PATH_PARAMETERS = {
+    "user": "The user's id, or `external_id:…` or `email:…`.",
+    "user_or_token": "To list, the user's id, or `external_id:…` or `email:…`; to discard, the token's id.",
+    "topic": "The topic; a slash in it is written `%2F`.",
+    "device_token": "The device token; a slash in it is written `%2F`.",
+    "workspace_id": "The workspace's number, or `default`.",
+    "project_id": "The project's number.",
+}
+
+
 def _path_parameters(path: str) -> Iterable[Json]:
     for name in re.findall(r"{(\w+)}", path):
         is_notification = path.startswith("/notifications/")
-        yield _parameter("path", name, {"type": "string"} | ({"format": "uuid"} if is_notification else {}), "", True)
+        schema = {"type": "string"} | ({"format": "uuid"} if is_notification else {})
+        yield _parameter("path", name, schema, _PATH_PARAMETERS.get(name, ""), True)
 
 
 # ---- answers
@@ -194,7 +205,7 @@ _SINCE = _parameter(
     "query",
     "since",
     {"type": "string", "pattern": f"^{POSITION_PATTERN}$"},
-    "The last position you have. Without it the stream starts now.",
+    "The last position that the client has; `lastEventId` is read as well. Without it, the stream starts now.",
 )
 _LIVE_QUERY = [
     _SINCE,

@@ -27,8 +27,8 @@ TOPIC_BYTES = 1_300
 """How much of a list is built before others get their turn: 2 ms. A topic costs as much as so many bytes of it."""
 
 LISTING = (
-    Number("per_page", "How many topics a page has; all of them unless said.", MAX_TOPICS, 1, MAX_TOPICS),
-    Number("page", "Which page, from 1.", 1, 1, 1_000_000_000),
+    Number("per_page", "Topics on a page; without it and `page`, all are listed.", MAX_TOPICS, 1, MAX_TOPICS),
+    Number("page", "Number of the page, from 1.", 1, 1, 1_000_000_000),
 )
 
 _SLUG = Text(required=True, max_length=100)

@@ -9,7 +9,7 @@ from gateway.api.idempotency import once
 from gateway.api.identity import ATTRIBUTES, NAMES, NamedUser
 from gateway.api.operation import Call, encode, json_response, no_content
 from gateway.api.params import Body, Object
-from gateway.domain.errors import ErrorCode, api_error, invalid
+from gateway.domain.errors import ApiError, ErrorCode, Problem, invalid
 from gateway.domain.principal import Identity, User, normalize_email
 from gateway.store.directory import IdentityConflictError, NameTakenError
 
@@ -94,4 +94,6 @@ def _names(values: Mapping[str, Any]) -> tuple[str | None, str | None]:
 
 
 def _not_found() -> Exception:
-    return api_error(ErrorCode.NOT_FOUND, "User not found")
+    kind = ErrorCode.NOT_FOUND.kind
+    named = "Name the user by id, or as `external_id:…` or `email:…`."
+    return ApiError(kind.status, (Problem("User not found", kind.code, named),))

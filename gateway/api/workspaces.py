@@ -20,7 +20,7 @@ MAX_PER_PAGE = 1000
 MAX_ORIGINS = 50
 
 PAGES = (
-    Number("page", "Which page, from 1.", 1, 1, MAX_PAGE),
+    Number("page", "Number of the page, from 1.", 1, 1, MAX_PAGE),
     Number("per_page", "Projects on a page.", MAX_PER_PAGE, 1, MAX_PER_PAGE),
 )
 

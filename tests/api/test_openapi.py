@@ -159,6 +159,18 @@ async def test_an_event_stream_is_refused_or_opened_as_documented(http: httpx.As
     msgspec.convert(refused.json(), Errors)
 
 
+def test_what_names_a_user_topic_or_project_in_a_path_is_described() -> None:
+    described_names = {
+        (parameter["name"], bool(parameter.get("description")))
+        for row in OPERATIONS
+        for parameter in described(row).get("parameters", [])
+        if parameter.get("in") == "path"
+    }
+    for name in ("user", "user_or_token", "topic", "device_token", "workspace_id", "project_id"):
+        assert (name, True) in described_names
+        assert (name, False) not in described_names
+
+
 # ---- the page
 
 

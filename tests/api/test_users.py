@@ -156,3 +156,11 @@ async def test_every_worker_learns_of_a_new_email_long_before_its_cache_expires(
                     before = await total(http, "joe")
                     await send(http, email="old@x.org")
                     missed = missed + 1 if await total(http, "joe") == before else 0
+
+
+async def test_a_user_who_is_named_in_no_way_that_is_known_is_answered_with_the_ways(http: httpx.AsyncClient) -> None:
+    response = await http.delete("/users/ada", headers=ADMIN)
+    assert response.status_code == 404
+    (problem,) = response.json()["errors"]
+    assert problem["message"] == "User not found"
+    assert "`external_id:…` or `email:…`" in problem["suggestion"]
