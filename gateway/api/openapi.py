@@ -25,7 +25,7 @@ A self-hosted inbox of notifications. Backends send them, users read them, and e
 A **backend** calls with the API key and the API secret, or with a project's token alone. A **user** calls with the API
 key, an external id or an email, and the HMAC of that name (or the API secret in its place); or with a token alone. A
 **workspace token** administers projects. Times are unix seconds, and RFC 3339 under `/v2`.
-Whatever goes wrong is an `errors` array.
+Every error is an `errors` array.
 """
 
 _TAGS = {
@@ -56,7 +56,9 @@ _SECURITY_SCHEMES: Json = {
     "UserExternalId": _header_key("X-MAGICBELL-USER-EXTERNAL-ID", "Names a user, before an email."),
     "UserEmail": _header_key("X-MAGICBELL-USER-EMAIL", "Names a user."),
     "UserHmac": _header_key(
-        "X-MAGICBELL-USER-HMAC", "base64(HMAC-SHA256(API secret, external id or lower-case email))."
+        "X-MAGICBELL-USER-HMAC",
+        "base64(HMAC-SHA256(API secret, external id or lower-case email)). In a shell: "
+        '`HMAC=$(printf %s ada | openssl dgst -sha256 -hmac "$API_SECRET" -binary | base64)`.',
     ),
     "Token": {
         "type": "http",

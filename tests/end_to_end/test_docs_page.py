@@ -1,5 +1,6 @@
 """The page of the API in a browser, on a desk and on a phone."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -47,6 +48,14 @@ def test_on_a_desk_the_contents_stand_beside_the_text(browser: Browser, gateway:
     for entry in ("Send a notification", "Issue a project's token"):
         expect(page.get_by_role("link", name=entry, exact=True)).to_be_in_viewport()
     expect(page.locator("main h1")).to_be_in_viewport()
+    page.close()
+
+
+def test_the_page_begins_with_the_variables_of_its_commands(browser: Browser, gateway: Gateway) -> None:
+    page = opened(browser, gateway, 1280, 900)
+    used = set(re.findall(r"\$[A-Z_]+", " ".join(page.locator("main details pre").all_text_contents())))
+    named = set(re.findall(r"\$[A-Z_]+", " ".join(page.locator("main > p").all_text_contents())))
+    assert used == named
     page.close()
 
 
