@@ -5,6 +5,7 @@ The supervisor's process stays small: what only some commands need is imported w
 
 import contextlib
 import sys
+from typing import NoReturn
 
 import click
 
@@ -30,13 +31,21 @@ def main() -> None:
     """Run a command; what is wrong goes to standard error in one sentence, with exit code 1."""
     try:
         cli(standalone_mode=True)
+    except OSError as problem:
+        if log.writer is not None:
+            raise  # a process that has a log tells there where that came from
+        _give_up(f"cannot read or write {problem.filename or 'its input or output'}: {problem.strerror or problem}")
     except (SettingsError, DataDirectoryError, EmbeddedError, UnrepairableError, SupervisorError) as problem:
         if log.writer is not None and not log.is_terminal:
             log.critical("cannot_go_on", message=str(problem))
-        else:
-            with contextlib.suppress(OSError):
-                click.echo(f"inbox-gateway: {problem}", err=True)
-        sys.exit(1)
+            sys.exit(1)
+        _give_up(str(problem))
+
+
+def _give_up(reason: str) -> NoReturn:
+    with contextlib.suppress(OSError):
+        click.echo(f"inbox-gateway: {reason}", err=True)
+    sys.exit(1)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -49,15 +49,20 @@ def announce() -> None:
         notice(f"the gateway at {local} is not ready yet: see the messages above")
         return
     base = settings.public_url or local
-    click.echo(f"\n  The inbox gateway serves at {base}\n")
     keys = read_demo_keys(settings) if settings.embedded and not settings.bootstrap_api_key else None
     if keys is not None:
         write_environment(settings, keys, base)
-        if _is_terminal() and not keys.shown:
-            click.echo(_with_secret(settings, keys, base))
-            write_demo_keys(settings, replace(keys, shown=True))
-        else:
-            click.echo(_without_secret(settings, base))
+    with contextlib.suppress(OSError):  # whoever started us does not listen, or has no room for it
+        _print(settings, keys, base)
+
+
+def _print(settings: Settings, keys: DemoKeys | None, base: str) -> None:
+    click.echo(f"\n  The inbox gateway serves at {base}\n")
+    if keys is not None and _is_terminal() and not keys.shown:
+        click.echo(_with_secret(settings, keys, base))
+        write_demo_keys(settings, replace(keys, shown=True))
+    elif keys is not None:
+        click.echo(_without_secret(settings, base))
     elif not settings.bootstrap_api_key:
         click.echo(f"  Demo page   {base}/demo\n\n  Projects    inbox-gateway project list | create NAME\n")
 

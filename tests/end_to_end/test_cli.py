@@ -60,6 +60,17 @@ def refusal(done: "subprocess.CompletedProcess[str]") -> str:
     return line
 
 
+def test_an_output_that_takes_nothing_is_told(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "gateway", "settings"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "inbox-gateway: cannot read or write its input or output: No space left on device\n",
+    )
+
+
 # ---- help
 
 

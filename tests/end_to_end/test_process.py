@@ -70,7 +70,7 @@ def children_of(pid: int) -> list[int]:
     return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-@pytest.mark.parametrize("closed", ["<&- >&-", "<&- >&- 2>&-", "2>&-"])
+@pytest.mark.parametrize("closed", ["<&- >&-", "<&- >&- 2>&-", "2>&-", ">/dev/full"])
 def test_it_serves_with_closed_standard_descriptors(data_dir: Path, closed: str) -> None:
     settings = environment(data_dir, INBOX_WORKERS="2")
     with started(f"{SERVE} {closed}", settings) as process:
@@ -79,6 +79,7 @@ def test_it_serves_with_closed_standard_descriptors(data_dir: Path, closed: str)
             for pid in (process.pid, *children_of(process.pid)):
                 with contextlib.suppress(FileNotFoundError):
                     assert "socket" not in os.readlink(f"/proc/{pid}/fd/{descriptor}")
+        wait_for(lambda: len(children_of(process.pid)) == 3, "the process that announces to be done")
         process.terminate()
         assert process.wait(30) == 0
     assert "Traceback" not in data_dir.with_suffix(".log").read_text()
