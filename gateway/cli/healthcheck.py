@@ -1,6 +1,7 @@
 """`healthcheck`: for containers, which have no other program to ask with."""
 
 import sys
+import urllib.error
 import urllib.request
 
 import click
@@ -9,6 +10,7 @@ from gateway.cli.banner import base_address
 from gateway.cli.common import read_settings
 
 ANSWER_SECONDS = 2.0
+MAX_SHOWN_BYTES = 1000
 
 
 @click.command()
@@ -23,7 +25,17 @@ def healthcheck(ready: bool) -> None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         opener.open(address, timeout=ANSWER_SECONDS).close()
+    except urllib.error.HTTPError as refusal:
+        click.echo(
+            f"{address} answers {refusal.code}: {refusal.read(MAX_SHOWN_BYTES).decode(errors='replace')}", err=True
+        )
+        sys.exit(1)
     except OSError as problem:
-        click.echo(f"{address}: {getattr(problem, 'reason', problem)}", err=True)
+        cause = getattr(problem, "reason", problem)
+        click.echo(
+            f"{address} does not answer: {getattr(cause, 'strerror', None) or cause}. INBOX_HOST and INBOX_PORT have to "
+            "be those of the gateway",
+            err=True,
+        )
         sys.exit(1)
     click.echo("ok")
