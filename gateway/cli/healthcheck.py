@@ -33,8 +33,8 @@ def healthcheck(ready: bool) -> None:
     except OSError as problem:
         cause = getattr(problem, "reason", problem)
         click.echo(
-            f"{address} does not answer: {getattr(cause, 'strerror', None) or cause}. INBOX_HOST and INBOX_PORT have to "
-            "be those of the gateway",
+            f"{address} does not answer: {getattr(cause, 'strerror', None) or cause}. INBOX_HOST and INBOX_PORT have "
+            "to be those of the gateway",
             err=True,
         )
         sys.exit(1)

@@ -176,8 +176,8 @@ def test_a_health_check_asks_where_the_gateway_listens(bundled: Gateway) -> None
     done = run("healthcheck", data_dir=None, **own | {"INBOX_HOST": "127.0.0.1"})
     assert done.returncode == 1
     assert done.stderr == (
-        f"http://127.0.0.1:{bundled.port}/healthz does not answer: Connection refused. INBOX_HOST and INBOX_PORT have to "
-        "be those of the gateway\n"
+        f"http://127.0.0.1:{bundled.port}/healthz does not answer: Connection refused. INBOX_HOST and INBOX_PORT have "
+        "to be those of the gateway\n"
     )
 
 
