@@ -78,13 +78,40 @@ def check_manifest(directory: Path) -> Path | None:
     if named is None:
         if not bases and not increments and not manifest.exists():
             return None
+        _refuse_empty(directory, bases)
         return _rewrite_manifest(manifest, bases, increments)
     for name in named:
         if not (directory / name).exists():
             raise UnrepairableError(
                 f"{directory / name} is missing, which is a part of the data. {_restore(directory)} {_begin(directory)}"
             )
+    _refuse_empty(directory, named)
+    _refuse_unnamed(directory, named, increments)
     return None
+
+
+def _refuse_empty(directory: Path, names: list[str]) -> None:
+    """Raise UnrepairableError for an empty snapshot, which the server would take for one of an empty store."""
+    for name in names:
+        if name.endswith(".rdb") and (directory / name).stat().st_size == 0:
+            raise UnrepairableError(
+                f"{directory / name} is empty, and was a part of the data. {_restore(directory)} {_begin(directory)}"
+            )
+
+
+def _refuse_unnamed(directory: Path, named: list[str], increments: list[str]) -> None:
+    """Raise UnrepairableError for an increment that the manifest should name; the server would overwrite it."""
+    last = max((_sequence(name) for name in named if name in increments), default=0)
+    for name in increments:
+        if _sequence(name) > last and (directory / name).stat().st_size:
+            raise UnrepairableError(
+                f"{directory / MANIFEST} does not name {name}, which holds newer data: it is an older one. "
+                f"{_restore(directory)} To go on without that data, move {directory / name} elsewhere."
+            )
+
+
+def _sequence(name: str) -> int:
+    return int(name.split(".")[2])
 
 
 def find_damaged_ends(directory: Path) -> list[DamagedEnd]:

@@ -167,6 +167,25 @@ def test_a_missing_file_is_told(directory: Path, missing: str) -> None:
         check_manifest(directory)
 
 
+@pytest.mark.parametrize("manifest", [MANIFEST, ""])
+def test_an_empty_snapshot_is_told(directory: Path, manifest: str) -> None:
+    (directory / "appendonly.aof.manifest").write_text(manifest)
+    (directory / INCREMENT).write_bytes(SET)
+    (directory / BASE).write_bytes(b"")
+    with pytest.raises(UnrepairableError, match=f"{BASE} is empty"):
+        check_manifest(directory)
+
+
+def test_an_increment_that_an_older_manifest_does_not_name_is_told(directory: Path) -> None:
+    (directory / INCREMENT).write_bytes(SET)
+    newer = directory / "appendonly.aof.2.incr.aof"
+    newer.write_bytes(b"")
+    assert check_manifest(directory) is None  # one that was about to be begun
+    newer.write_bytes(SET)
+    with pytest.raises(UnrepairableError, match=f"does not name {newer.name}, which holds newer data"):
+        check_manifest(directory)
+
+
 def test_a_new_directory_needs_no_manifest(tmp_path: Path) -> None:
     assert check_manifest(tmp_path / "not-there") is None
     assert check_manifest(tmp_path) is None
