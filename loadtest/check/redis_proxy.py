@@ -37,7 +37,7 @@ class RedisProxy(Proxy):
         client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         server: tuple[asyncio.StreamReader, asyncio.StreamWriter],
     ) -> None:
-        answers = _Answers(client[1])
+        answers = _Answers(link, client[1])
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._ask(link, client[0], server[1], answers), name="proxy-to-server")
             tasks.create_task(self._answer(link, server[0], answers), name="proxy-to-client")
@@ -89,8 +89,10 @@ class RedisProxy(Proxy):
 class _Answers:
     """What one client is answered, in the order in which it asked."""
 
-    def __init__(self, writer: asyncio.StreamWriter):
+    def __init__(self, link: Link, writer: asyncio.StreamWriter):
         self.writer = writer
+        self._link = link
+        self._lost = False
         self._expected: deque[tuple[When, bytes] | None] = deque()
 
     def expect(self, words: Command, chosen: tuple[When, bytes] | None) -> None:
@@ -100,18 +102,23 @@ class _Answers:
         self._give_own()
 
     def came(self, answer: bytes) -> None:
+        if self._lost:
+            return
         if _is_published(answer):
             self.writer.write(answer)  # nobody asked for it
             return
         chosen = self._expected.popleft() if self._expected else None
         if chosen is not None and chosen[0] is When.NEVER:
-            self.writer.transport.abort()
+            self._lost = True
+            self._link.abort()
             return
         self.writer.write(answer if chosen is None else chosen[1] + b"\r\n")
         self._give_own()
 
     def _give_own(self) -> None:
-        while self._expected and self._expected[0] is not None and self._expected[0][0] is When.INSTEAD:
+        while (
+            not self._lost and self._expected and self._expected[0] is not None and self._expected[0][0] is When.INSTEAD
+        ):
             chosen = self._expected.popleft()
             assert chosen is not None
             self.writer.write(chosen[1] + b"\r\n")
