@@ -50,7 +50,7 @@ class LiveRequest(NamedTuple):
         client = hub.proxies.client(peer(), headers) if hub.access_log or not proof else ""
         handshake = handshake._replace(request_id=request_id, client=client)
         if isinstance(connection, WebSocketConnection):
-            connection.start(transport, WEBSOCKET_PATH, headers, handshake)
+            connection.start(transport, headers, handshake)
         else:
             assert isinstance(connection, SseConnection), "there is no third kind"
             connection.start(transport, handshake)

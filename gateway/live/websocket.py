@@ -136,11 +136,11 @@ class WebSocketConnection(Connection):
         self.head = b""
         self.fragments: list[Frame] | None = None
 
-    def start(self, transport: asyncio.BaseTransport, target: str, headers: HeaderList, handshake: Handshake) -> None:
-        """Take over the socket of a request to upgrade. `target` is its path and query."""
+    def start(self, transport: asyncio.BaseTransport, headers: HeaderList, handshake: Handshake) -> None:
+        """Take over the socket of a request to upgrade."""
         self.connection_made(transport)
         self.began(handshake)
-        accepted = self._accept(target, headers, handshake.request_id)
+        accepted = self._accept(headers, handshake.request_id)
         if not accepted:
             self.session.peer_gone()
             self._end()
@@ -257,19 +257,18 @@ class WebSocketConnection(Connection):
 
     # -- the handshake (RFC 6455, section 4.2)
 
-    def _accept(self, target: str, headers: HeaderList, request_id: str) -> bool:
+    def _accept(self, headers: HeaderList, request_id: str) -> bool:
         """Answer the request; say whether the answer is 101."""
         named = dict(headers)
         key, offered = named.get("sec-websocket-key", ""), named.get("sec-websocket-protocol")
         ordinary = (
             len(named) == len(headers)
-            and target.partition("?")[0] == PATH
             and named.get("sec-websocket-version") == "13"
             and offered in (None, SUBPROTOCOL)
             and _is_nonce(key)
         )
         if not ordinary:
-            return self._negotiate(target, headers, request_id)
+            return self._negotiate(headers, request_id)
         # What the library would answer, at a tenth of its cost.
         chosen = f"Sec-WebSocket-Protocol: {offered}\r\n" if offered else ""
         self.head = (
@@ -278,13 +277,12 @@ class WebSocketConnection(Connection):
         ).encode()
         return True
 
-    def _negotiate(self, target: str, headers: HeaderList, request_id: str) -> bool:
+    def _negotiate(self, headers: HeaderList, request_id: str) -> bool:
         """Have the library look at what is unusual."""
         library = ServerProtocol(select_subprotocol=_select_subprotocol, logger=_logger)
-        if target.partition("?")[0].rstrip("/") == PATH:
-            response = library.accept(Request(target, Headers(headers)))
-        else:
-            response = library.reject(404, f"WebSockets are served at {PATH}.\n")
+        response = library.accept(Request(PATH, Headers(headers)))
+        if response.status_code == 400:
+            response.headers["Sec-WebSocket-Version"] = "13"  # whoever speaks another one must be told (section 4.4)
         response.headers["X-Request-Id"] = request_id
         library.send_response(response)
         self.transport.write(b"".join(library.data_to_send()))

@@ -202,7 +202,9 @@ async def refused_for_the_handshake(site: Site, user: str) -> None:
             lines = [f"{name}: {value}" for name, value in {"Host": "localhost", **UPGRADE, **changed}.items()]
             head = "\r\n".join(["GET /realtime/ws HTTP/1.1", *lines]) + "\r\n\r\n"
             await asyncio.get_running_loop().sock_sendall(sock, head.encode() + message)
-            assert b" 4" in (await receive_until(sock, b"\r\n"))[:12]
+            answer = await receive_until(sock, b"\r\n\r\n")
+            assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 426 "))
+            assert b" 426 " in answer or b"\r\nSec-WebSocket-Version: 13\r\n" in answer
 
 
 async def asked_for_twice(site: Site, user: str) -> None:
