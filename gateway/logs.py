@@ -40,7 +40,7 @@ class Log:
         self._least = LEVELS["info"]
         self._pretty = True
         self._pid = 0
-        self._second = (0, "")
+        self._second = ("", "")
 
     @property
     def is_terminal(self) -> bool:
@@ -99,14 +99,9 @@ class Log:
         if len(path) > MAX_PATH_LENGTH:
             path = path[:MAX_PATH_LENGTH] + "…"
         more = f', "request_id": {quoted(request_id)}' if request_id else ""
-        if project_id:
-            more += f', "project": {quoted(project_id)}'
-            if user_id:
-                more += f', "user": "{user_hash(project_id, user_id)}"'
         if connection_id:
             more += f', "connection": {quoted(connection_id)}'
-        if client:
-            more += f', "client": {quoted(client)}'
+        more += _caller(project_id, user_id, client)
         line = (
             f'{{"timestamp": "{self._timestamp()}", "level": "info", "event": "request", "method": {quoted(method)}, '
             f'"path": {quoted(path)}, "status": {status}, "ms": {milliseconds:.2f}{more}, "pid": {self._pid}}}\n'
@@ -145,12 +140,13 @@ class Log:
         return self._encode("error", "log_lines_dropped", {"count": count})
 
     def _timestamp(self) -> str:
-        second, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
+        nanoseconds = str(time.time_ns())
+        second = nanoseconds[:-9]
         known, text = self._second
         if second != known:
-            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(int(second)))
             self._second = (second, text)
-        return f"{text}.{microseconds:06}Z"
+        return f"{text}{nanoseconds[-9:-3]}Z"
 
 
 log = Log()
@@ -172,6 +168,19 @@ def close_log() -> None:
     """Wait a moment until everything is written; for the end of the process."""
     if log.writer is not None:
         log.writer.close()
+
+
+@lru_cache(maxsize=4096)
+def _caller(project_id: str, user_id: str, client: str) -> str:
+    """Return the part of a line that says who asked, which is the same for all requests of a caller."""
+    text = ""
+    if project_id:
+        text += f', "project": {quoted(project_id)}'
+        if user_id:
+            text += f', "user": "{user_hash(project_id, user_id)}"'
+    if client:
+        text += f', "client": {quoted(client)}'
+    return text
 
 
 @lru_cache(maxsize=4096)

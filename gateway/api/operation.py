@@ -319,7 +319,7 @@ class Operation:
                 user = principal.user if principal is not None else None
                 log_request(
                     self.method,
-                    _logged_path(self.path, request.path_params),
+                    _logged_path(self.path, request.path_params) if "{" in self.path else self.path,
                     response.status_code,
                     (time.perf_counter() - started) * 1000,
                     request.scope[REQUEST_ID],
