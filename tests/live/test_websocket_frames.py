@@ -16,6 +16,7 @@ from tests.live.clients import Ended, RawWebSocket, open_raw_websocket
 from tests.servers import Gateway
 
 QUESTION, ANSWER = b'{"type":"ping"}', b'{"type":"pong"}'
+UNKNOWN_FIELD = b'{"type":"error","code":"invalid_message","message":"Object contains unknown field `note`"}'
 """A message that is answered at once, and how: it shows that a message got through."""
 
 FIRST_HALF, SECOND_HALF = QUESTION[:7], QUESTION[7:]
@@ -88,7 +89,8 @@ TALKS = {
         frame(Opcode.TEXT, b'{"note":"\xf0\x9f', fin=False)
         + frame(Opcode.CONT, b"\x92", fin=False)
         + frame(Opcode.CONT, b'\xa9","type":"ping"}'),
-        ((Opcode.TEXT, ANSWER),),
+        # It is text, so that it is read as a message; a ping has no such field.
+        ((Opcode.TEXT, UNKNOWN_FIELD),),
     ),
     "an empty ping": Talk(frame(Opcode.PING), ((Opcode.PONG, b""),)),
     "a ping as long as may be": Talk(frame(Opcode.PING, b"\xfe" * 125), ((Opcode.PONG, b"\xfe" * 125),)),
