@@ -20,6 +20,10 @@ MOVE_SECONDS = 90.0
 """For a slot, key by key: after half an hour a user has hundreds, and a busy machine moves ten a second."""
 
 
+PORT_ATTEMPTS = 5
+"""A server has two ports, and either may have been taken by somebody else when it starts."""
+
+
 @dataclass
 class Cluster:
     """Its first three servers are primaries at the start, the others their replicas."""
@@ -37,14 +41,7 @@ class Cluster:
         for number in range(2 * PRIMARIES):
             directory = self.directory / f"node{number}"
             directory.mkdir()
-            server = RedisServer("valkey", directory)
-            # A server's cluster bus listens 10,000 above its port unless told otherwise.
-            server.start(
-                *("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS)),
-                *("--cluster-port", str(_bus_port(server)), "--cluster-replica-validity-factor", "0"),
-                *("--repl-ping-replica-period", "1", "--appendonly", "yes"),
-            )
-            self.servers.append(server)
+            self.servers.append(_start(directory))
         for number, server in enumerate(self.servers[:PRIMARIES]):
             first, last = number * SLOTS // PRIMARIES, (number + 1) * SLOTS // PRIMARIES - 1
             self.ask(server, "CLUSTER", "ADDSLOTSRANGE", first, last)
@@ -149,6 +146,23 @@ class Cluster:
             client.set_response_callback("CLUSTER INFO", lambda text, **_: text)
             text = str(client.execute_command("CLUSTER INFO"))
         return dict(line.split(":", 1) for line in text.split() if ":" in line)
+
+
+def _start(directory: Path) -> RedisServer:
+    for attempt in range(1, PORT_ATTEMPTS + 1):
+        server = RedisServer("valkey", directory)
+        try:
+            # A server's cluster bus listens 10,000 above its port unless told otherwise.
+            server.start(
+                *("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS)),
+                *("--cluster-port", str(_bus_port(server)), "--cluster-replica-validity-factor", "0"),
+                *("--repl-ping-replica-period", "1", "--appendonly", "yes"),
+            )
+            break
+        except AssertionError:
+            if attempt == PORT_ATTEMPTS:
+                raise
+    return server
 
 
 def _bus_port(server: RedisServer) -> int:

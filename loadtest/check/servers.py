@@ -83,7 +83,12 @@ class RedisServer:
         self.process = subprocess.Popen(
             [*arguments, *self.options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        wait_for(self.answers, "Redis to answer", START_SECONDS)
+        wait_for(self._answers_or_ended, "Redis to answer", START_SECONDS)
+        assert self.process.poll() is None, f"Redis ended: has somebody taken port {self.port} meanwhile?"
+
+    def _answers_or_ended(self) -> bool:
+        assert self.process is not None
+        return self.process.poll() is not None or self.answers()
 
     def answers(self) -> bool:
         """Whether it answers a PING, be it that it wants a password."""
