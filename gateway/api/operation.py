@@ -6,7 +6,7 @@ raised anywhere as ApiError or StoreUnavailableError and turned into the v1 `err
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
@@ -39,7 +39,7 @@ from gateway.domain.guard import (
 )
 from gateway.domain.origin import origin_allowed
 from gateway.domain.principal import Principal, Project, User, Workspace
-from gateway.domain.proxy import PEER, REQUEST_ID, Forwarded, Proxies
+from gateway.domain.proxy import PEER, REQUEST_ID, Forwarded, Proxies, peer_address
 from gateway.domain.retention import ItemRetention
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
@@ -487,19 +487,16 @@ def headers_of(request: Request) -> Mapping[str, str]:
 
 
 def _client_address(request: Request, services: Services) -> str:
-    return services.proxies.client(request.scope[PEER](), _header_pairs(request))
+    peer = request.scope[PEER]()
+    if "x-forwarded-for" not in headers_of(request):
+        return peer_address(peer)
+    headers = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.scope["headers"])
+    return services.proxies.client(peer, headers)
 
 
 def _forwarded(request: Request, services: Services) -> Forwarded:
     headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.scope["headers"]]
     return services.proxies.forwarded(request.scope[PEER](), headers)
-
-
-def _header_pairs(request: Request) -> Iterable[tuple[str, str]]:
-    """Return the headers that proxies set, one by one: several of the same name count together."""
-    if "x-forwarded-for" not in headers_of(request):
-        return ()
-    return ((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.scope["headers"])
 
 
 def _logged_path(template: str, params: Mapping[str, Any]) -> str:

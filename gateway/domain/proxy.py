@@ -79,7 +79,12 @@ class Proxies:
             forwarded_for = ",".join(value for name, value in headers if name == FOR)
             if forwarded_for:
                 return _client(peer, forwarded_for, self._trusted)
-        return _canonical_address(peer) or peer
+        return peer_address(peer)
+
+
+def peer_address(peer: str) -> str:
+    """Return the client's address where no proxy says anything of it, in one spelling."""
+    return _canonical_address(peer) or peer
 
 
 def _split_public_url(url: str) -> Forwarded:
