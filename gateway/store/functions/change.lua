@@ -302,7 +302,7 @@ local function set_profile(keys, args, record)
       set[#set + 1], set[#set + 2] = args[i], args[i + 1]
     end
   end
-  if #set > 0 then begin_record(user, record) end
+  if #set > 0 and not record.format then set[#set + 1], set[#set + 2] = 'format', FORMAT end
   set_fields(user, set)
   remove_fields(user, removed)
   return read_profile(keys)

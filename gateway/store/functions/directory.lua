@@ -6,9 +6,10 @@ local GONE_SECONDS = 365 * 24 * 3600 -- as long as tokens usually last; only a d
 -- ->    the second of the deletion, or nil. `name` is "x:external_id" or "e:email"
 -- One that is to come was said by a clock that was ahead: nobody would get in by this name until then.
 local function gone_since(directory, name)
-  local second, now = call('ZSCORE', directory .. GONE, redis.sha1hex(name)), tonumber(call('TIME')[1])
-  if second and tonumber(second) > now + CLOCK_SECONDS then return integer(now) end
-  return second or nil
+  local second = call('ZSCORE', directory .. GONE, redis.sha1hex(name))
+  if not second then return nil end -- as nearly always
+  local now = tonumber(call('TIME')[1])
+  return tonumber(second) > now + CLOCK_SECONDS and integer(now) or second
 end
 
 -- The same of a user who has the name by now: changes its record.
@@ -89,10 +90,8 @@ local function resolve_each(directory, args, first, admit)
   if #conflicts > 0 then return { -1, unpack(conflicts) } end
   local refusal = #new_ids > 0 and admit and admit()
   if refusal then return refusal end
-  for _, id in ipairs(new_ids) do
-    enroll(directory, id, new[id])
-    pending['u:' .. id] = cjson.encode(new[id])
-  end
+  enroll(directory, new_ids, new)
+  for _, id in ipairs(new_ids) do pending['u:' .. id] = cjson.encode(new[id]) end
   local set, removed = {}, {}
   for field, value in pairs(pending) do
     if value then set[#set + 1], set[#set + 2] = field, value else removed[#removed + 1] = field end

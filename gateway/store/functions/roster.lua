@@ -19,14 +19,24 @@ local function roster_count(value)
   return tonumber((value or '0'):match('^%d+$')) or fail_by_data('the size of a project')
 end
 
--- Give a user a place in the roster; the caller writes its record. The first one says of which format a project's own
--- data is.
-local function enroll(directory, id, user)
+-- Give users places in the roster, one after the other; the caller writes their records. The first one says of which
+-- format a project's own data is.
+-- users: by id
+local function enroll(directory, ids, users)
+  if #ids == 0 then return end
   local known = call('HMGET', directory, 'n', 'format')
   if known[2] ~= FORMAT and (known[1] or known[2]) then fail_by_format('the directory of a project', known[2]) end
-  user.n = roster_count(known[1])
-  set_fields(directory, { 'n', integer(user.n + 1), 'format', FORMAT })
-  write_roster(directory, user.n, packed_id(id))
+  local first = roster_count(known[1])
+  set_fields(directory, { 'n', integer(first + #ids), 'format', FORMAT })
+  local packed, begins = {}, first -- a run of places within one part
+  for i, id in ipairs(ids) do
+    users[id].n = first + i - 1
+    packed[#packed + 1] = packed_id(id)
+    if i == #ids or (first + i) % ROSTER_PART == 0 then
+      write_roster(directory, begins, table.concat(packed))
+      packed, begins = {}, first + i
+    end
+  end
 end
 
 -- ->    what a user's record in the directory says, or nil if it says nothing that can be read
@@ -106,7 +116,7 @@ local function add_subscriber(keys, args)
   if not raw then return 0 end
   local user = read_user_or_fail(args[2], raw)
   if not user.n then
-    enroll(keys[1], args[2], user)
+    enroll(keys[1], { args[2] }, { [args[2]] = user })
     set_fields(keys[1], { field, cjson.encode(user) })
   end
   add_member(key, args[3], '')

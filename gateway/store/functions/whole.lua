@@ -68,25 +68,26 @@ local function expiry_kept(key)
   end
 end
 
+-- expiry: from `expiry_kept`, where what is written may remove the key, which then comes back without one
 -- ->    a step that gives the fields of a hash the values that they have now
-local function fields_kept(key, fields)
-  local before, expiry = call('HMGET', key, unpack(fields)), expiry_kept(key)
+local function fields_kept(key, fields, expiry)
+  local before = call('HMGET', key, unpack(fields))
   return function()
     for i, field in ipairs(fields) do
       if before[i] then try('HSET', key, field, before[i]) else try('HDEL', key, field) end
     end
-    expiry()
+    if expiry then expiry() end
   end
 end
 
 -- ->    the same for the members of a sorted set
-local function members_kept(key, members)
-  local before, expiry = call('ZMSCORE', key, unpack(members)), expiry_kept(key)
+local function members_kept(key, members, expiry)
+  local before = call('ZMSCORE', key, unpack(members))
   return function()
     for i, member in ipairs(members) do
       if before[i] then try('ZADD', key, before[i], member) else try('ZREM', key, member) end
     end
-    expiry()
+    if expiry then expiry() end
   end
 end
 
@@ -102,7 +103,7 @@ end
 
 local function remove_fields(key, fields)
   if #fields == 0 then return end
-  local step = fields_kept(key, fields)
+  local step = fields_kept(key, fields, expiry_kept(key))
   call('HDEL', key, unpack(fields))
   note(step)
 end
@@ -117,7 +118,7 @@ end
 
 local function remove_members(key, members)
   if #members == 0 then return end
-  local step = members_kept(key, members)
+  local step = members_kept(key, members, expiry_kept(key))
   call('ZREM', key, unpack(members))
   note(step)
 end
