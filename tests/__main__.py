@@ -22,7 +22,10 @@ CHECKS = [
 ]
 
 # Two runs for two cores: both wait for real servers half of the time.
-FIRST = ("tests/api", "tests/fuzz", "tests/store", "tests/jobs", "tests/clients", "tests/loadtest_check")
+FIRST = (
+    *("tests/api", "tests/fuzz", "tests/store", "tests/jobs", "tests/clients", "tests/golden", "tests/live"),
+    *("tests/web", "tests/loadtest", "tests/loadtest_check"),
+)
 PYTEST = ["pytest", "--durations=5"]
 SIDE_BY_SIDE = [
     ("API and store", [*PYTEST, *FIRST]),

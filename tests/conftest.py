@@ -1,5 +1,6 @@
 """Fixtures that start real servers; everything else a test builds for itself."""
 
+import signal
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -9,6 +10,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.servers import SERVER_BINARIES, Gateway, RedisServer, running_gateway, running_redis
+
+# A runner that was started with `nohup` ignores hang-ups, and so would every gateway that is to reload at one.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Shared machines are slow now and then, and a slow example is no failure.
 settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -66,6 +67,7 @@ def main(
     over WebSocket, SSE and pull. Every event must follow the one before, with the counts that its effect makes; after
     each fault every device must know exactly what the store lists. Exit code 1 otherwise.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` has it ignored, and gateways reload at one
     faults: list[Fault] = [
         fault
         for fault in FAULTS
