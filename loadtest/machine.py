@@ -96,6 +96,13 @@ def tree(pid: int) -> list[int]:
     return found
 
 
+def command_line(pid: int) -> list[str]:
+    """Return the command that a process was started with, empty for one that has ended and waits to be noticed."""
+    with contextlib.suppress(OSError):
+        return [word for word in Path(f"/proc/{pid}/cmdline").read_text().split("\0") if word]
+    return []
+
+
 def role(pid: int) -> str:
     """Say whether a process is a Redis or the server itself."""
     name = Path(f"/proc/{pid}/comm").read_text()

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 import jwt
 
+from loadtest import machine
 from loadtest.clients import Address, Client, Make, SseClient, WebSocketClient, request_head, websocket_head
 from loadtest.journal import Journal, mark_of, payload
 from loadtest.machine import Cores
@@ -110,8 +111,13 @@ class GatewayTarget(StartedTarget):
             return False
         finally:
             writer.close()
-        # `announce` is a short-lived child: once it is gone the tree is what serves.
-        return answer.startswith(b"HTTP/1.1 200") and "://" in self.log()
+        # A short-lived child prints where the gateway serves: once it is gone, the tree is what serves.
+        return answer.startswith(b"HTTP/1.1 200") and "serves at" in self.log() and not self._announces()
+
+    def _announces(self) -> bool:
+        """Return whether the short-lived child is there that prints the addresses, or what is left of it at its end."""
+        commands = [machine.command_line(pid) for pid in self.pids()]
+        return any("announce" in command or not command for command in commands)
 
     async def redis_information(self) -> dict[str, str]:
         """Give what the bundled Valkey says of itself: INFO's names and values. Raises OSError."""
