@@ -11,8 +11,11 @@ from hypothesis import HealthCheck, settings
 
 from tests.servers import SERVER_BINARIES, Gateway, RedisServer, running_gateway, running_redis
 
-# A runner that was started with `nohup` ignores hang-ups, and so would every gateway that is to reload at one.
+# What a runner ignores (hang-ups under `nohup`, interrupts in a script's background) every gateway that is started here
+# would ignore as well.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Shared machines are slow now and then, and a slow example is no failure.
 settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
