@@ -226,8 +226,9 @@ class ProjectStore:
             return None
         if state.is_lost:
             return StoreEmptyError()
+        # "" is where it was seen before the store's name was known here: it was there, and nobody deleted it.
         known_in = self._known.get(api_key)
-        if known_in and known_in != state.name:
+        if known_in is not None and known_in != state.name:
             return StoreEmptyError("The store has lost this project")
         return None
 
@@ -391,6 +392,7 @@ class ProjectStore:
         Its data is still there: have it removed, then call `forget_deleted`.
         """
         deleted = await self.client.call("delete_project", keys.PROJECTS, project.id, project.workspace_id)
+        self.forget_deleted_key(project.api_key)
         await self._tell(project.api_key, f"{CONTROL_PROJECT_DELETED} {project.api_key} {project.id}")
         return bool(deleted)
 

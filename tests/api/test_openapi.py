@@ -103,6 +103,8 @@ def excluded_checks(case: Case, response: Response) -> list[Check]:
     row = row_of(case)
     # The v1 contract answers 404 where no credentials come, and this check wants 401: see test_credentials.py.
     excluded = [ignored_auth]
+    if response.status_code == 413:
+        excluded.append(negative_data_rejection)  # refused for its size before it is looked at
     if row.query:
         # All is text in a query: what this check takes for a wrong type is often right. See test_inbox.py.
         excluded.append(negative_data_rejection)
