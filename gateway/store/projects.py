@@ -242,7 +242,7 @@ class ProjectStore:
         self._cache[api_key] = _Cached(self._monotonic() + seconds, project)
 
     async def prepare(self) -> None:
-        """Make sure of the default workspace, and that projects of older gateways belong to it."""
+        """Create what a new store lacks: its format, its name, and the default workspace."""
         name = secrets.token_hex(8)
         await self.client.call("prepare_projects", keys.PROJECTS, DEFAULT_WORKSPACE, DEFAULT_WORKSPACE_TITLE, name)
 
