@@ -138,8 +138,10 @@ async def test_a_refusal_of_some_moments_starts_nothing_over(ears: Ears, client:
     name = channel()
     await ears.link.subscribe(name)
     heard_at = ears.link.heard_at
+    await client.redis.execute_command("ACL", "LOG", "RESET")
     await _denied(client, "-spublish")
-    await asyncio.sleep(1.1)  # a canary at least is refused
+    while not await client.redis.execute_command("ACL", "LOG"):  # until a canary is refused
+        await asyncio.sleep(0.01)
     await _denied(client, "+spublish")
     await until(lambda: ears.link.heard_at > heard_at + 1)
     assert not ears.resubscribed
