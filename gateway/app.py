@@ -28,6 +28,7 @@ from gateway.jobs.runner import JobRunner
 from gateway.live.doors import Doors
 from gateway.live.http import HttpProtocol
 from gateway.live.hub import Hub
+from gateway.runtime.tasks import keep_running
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
 from gateway.store.client import FunctionClient, StoreUnavailableError
@@ -47,7 +48,6 @@ from gateway.store.tokens import TokenStore
 from gateway.store.topology import Topology
 from gateway.store.watch import StoreWatch
 from gateway.store.workspaces import WorkspaceStore
-from gateway.tasks import keep_running
 from gateway.telemetry import log
 from gateway.workspace_auth import WorkspaceAuthenticator, WorkspaceTokens
 

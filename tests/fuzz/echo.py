@@ -17,8 +17,8 @@ from gateway.domain.proxy import Proxies
 from gateway.domain.request_id import RequestIds
 from gateway.domain.session import SessionLimits
 from gateway.live.http import HttpProtocol
-from gateway.live.turns import Turns
-from gateway.live.wheel import Wheel
+from gateway.runtime.deadlines import Wheel
+from gateway.runtime.turns import Turns
 from tests.fuzz.oracle import summary
 
 SEEN = "X-Seen"

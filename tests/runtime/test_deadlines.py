@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.live.wheel import SLOTS_PER_SECOND, Wheel
+from gateway.runtime.deadlines import SLOTS_PER_SECOND, Wheel
 
 times = st.floats(0, 100)
 

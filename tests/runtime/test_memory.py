@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import memory
+from gateway.runtime import memory
 
 MEGABYTE = 1024 * 1024
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from gateway import tasks
+from gateway.runtime import tasks
+from gateway.runtime.tasks import Outage, keep_running
 from gateway.store.problems import explained
-from gateway.tasks import Outage, keep_running
 from tests.logs import captured_log
 
 
