@@ -48,7 +48,7 @@ from gateway.store.tokens import TokenStore
 from gateway.store.topology import Topology
 from gateway.store.watch import StoreWatch
 from gateway.store.workspaces import WorkspaceStore
-from gateway.telemetry import log
+from gateway.telemetry.logs import log
 from gateway.workspace_auth import WorkspaceAuthenticator, WorkspaceTokens
 
 LAST_ANSWERS_SECONDS = 2.0

@@ -22,7 +22,7 @@ from gateway.jwks import VerificationKey, verification_key
 from gateway.store.directory import Directory, IdentityConflictError, TooManyNewUsersError
 from gateway.store.projects import ProjectStore
 from gateway.store.tokens import Token, TokenStore
-from gateway.telemetry import NEW_USERS_REFUSED
+from gateway.telemetry.metrics import NEW_USERS_REFUSED
 
 MAX_NAME_LENGTH = 255
 """Longest external id and email of the v1 contract."""

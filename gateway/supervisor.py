@@ -20,9 +20,9 @@ from contextlib import suppress
 from gateway.append_only_file import UnrepairableError
 from gateway.data_directory import DataDirectory, DataDirectoryError
 from gateway.embedded import CancelledError, EmbeddedError, EmbeddedValkey, die_with_parent
-from gateway.logs import log
-from gateway.metrics_directory import MetricsDirectory
 from gateway.settings import Settings, variable
+from gateway.telemetry.logs import log
+from gateway.telemetry.metrics_directory import MetricsDirectory
 
 POLL_SECONDS = 0.1
 EARLY_SECONDS = 5.0

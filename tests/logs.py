@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
-from gateway.logs import log
+from gateway.telemetry.logs import log
 
 
 @contextlib.contextmanager

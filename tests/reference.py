@@ -6,7 +6,7 @@ from typing import Any
 
 from prometheus_client import REGISTRY
 
-import gateway.telemetry  # noqa: F401 - registers the metrics
+import gateway.telemetry.metrics  # noqa: F401 - registers the metrics
 from gateway.domain.errors import CLOSE_CODE_MEANINGS, CloseCode, ErrorCode
 from gateway.settings import Settings, default_of, variable
 

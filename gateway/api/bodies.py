@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
 from gateway.domain.errors import ErrorCode, api_error
-from gateway.telemetry import BODIES_REFUSED, BODY_BYTES
+from gateway.telemetry.metrics import BODIES_REFUSED, BODY_BYTES
 
 T = TypeVar("T")
 

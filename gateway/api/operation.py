@@ -51,7 +51,8 @@ from gateway.store.jobs import JobStore
 from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore
 from gateway.store.projects import ProjectStore
 from gateway.store.tokens import TokenStore
-from gateway.telemetry import RATE_LIMIT_FAILURES, RATE_LIMITED, REQUESTS, log, log_request
+from gateway.telemetry.logs import log
+from gateway.telemetry.metrics import RATE_LIMIT_FAILURES, RATE_LIMITED, REQUESTS
 from gateway.workspace_auth import WorkspaceAuthenticator
 
 MAX_CLIENT_ID_LENGTH = 255
@@ -317,7 +318,7 @@ class Operation:
             if services.settings.access_log and self.scope is not Scope.PUBLIC:
                 principal: Principal | None = request.scope.get(_PRINCIPAL)
                 user = principal.user if principal is not None else None
-                log_request(
+                log.request(
                     self.method,
                     _logged_path(self.path, request.path_params) if "{" in self.path else self.path,
                     response.status_code,

@@ -26,7 +26,7 @@ from gateway.api.paging import PAGING
 from gateway.domain.errors import ErrorCode, api_error
 from gateway.domain.notification import BulkCommand as Bulk
 from gateway.domain.notification import Command
-from gateway.telemetry import metrics_text
+from gateway.telemetry.metrics import metrics_text
 
 
 async def _healthz(call: Call) -> Response:

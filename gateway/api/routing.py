@@ -19,9 +19,8 @@ from gateway.api.operation import Endpoint, Operation, Services, error_response
 from gateway.api.realtime import upgrade_required
 from gateway.domain.errors import ErrorCode, api_error
 from gateway.domain.proxy import PEER, REQUEST_ID
-from gateway.logs import redacted_path
 from gateway.store.page_origins import PageOrigins
-from gateway.telemetry import log_request
+from gateway.telemetry.logs import log, redacted_path
 
 TRAILING_SLASHES = "inbox.trailing_slashes"
 """In a request's ASGI scope: how many slashes at the end of its path were left out."""
@@ -109,7 +108,7 @@ class _RefusedLog:
         """Log one."""
         if self._enabled:
             headers = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
-            log_request(
+            log.request(
                 scope["method"],
                 redacted_path(scope["path"], self._words),
                 status,

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import NamedTuple
 from urllib.parse import quote
 
-from gateway.telemetry import log
+from gateway.telemetry.logs import log
 
 HEADER = "X-Inbox-Warnings"
 

@@ -22,9 +22,9 @@ from gateway.cli.tokens import token
 from gateway.cli.workspaces import workspace
 from gateway.data_directory import DataDirectoryError
 from gateway.embedded import EmbeddedError
-from gateway.logs import log
 from gateway.settings import SettingsError
 from gateway.supervisor import SupervisorError
+from gateway.telemetry.logs import log
 
 
 def main() -> None:

@@ -23,8 +23,8 @@ from gateway.cli.demo import (
     write_demo_keys,
     write_environment,
 )
-from gateway.logs import configure_logging
 from gateway.settings import Settings
+from gateway.telemetry.logs import configure_logging
 
 READY_SECONDS = 60.0
 

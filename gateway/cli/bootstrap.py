@@ -11,8 +11,8 @@ from gateway.cli.demo import keep_demo
 from gateway.cli.trouble import StoreFormatTroubleError, StoreTroubleError, StoreWritesTroubleError, store_name
 from gateway.domain.credential_rules import is_weak
 from gateway.domain.service_links import service_links
-from gateway.logs import configure_logging, log
 from gateway.settings import PREFIX, Settings
+from gateway.telemetry.logs import configure_logging, log
 
 if TYPE_CHECKING:
     from gateway.domain.principal import Project

@@ -15,9 +15,9 @@ import click
 
 from gateway.cli.trouble import StoreTroubleError, store_trouble
 from gateway.data_directory import DataDirectoryError, create_directory, create_private, read_private
-from gateway.logs import log
 from gateway.settings import Settings, load_settings
 from gateway.supervisor import Supervisor
+from gateway.telemetry.logs import log
 
 if TYPE_CHECKING:
     from gateway.domain.principal import Project

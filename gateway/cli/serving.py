@@ -14,9 +14,9 @@ import click
 from gateway import __version__
 from gateway.cli.common import read_settings, with_secret_key
 from gateway.embedded import CancelledError
-from gateway.logs import configure_logging, log
 from gateway.settings import Settings
 from gateway.supervisor import Supervisor, SupervisorError, begin_child, listen, raise_file_limit
+from gateway.telemetry.logs import configure_logging, log
 
 
 @click.command()
@@ -62,7 +62,7 @@ def worker(fd: int, ready_fd: int) -> None:
     """Serve on an inherited socket, and say on a pipe when that has begun; `serve` starts this."""
     from gateway.app import build_server
     from gateway.cli.bootstrap import restore
-    from gateway.telemetry import configure_logging
+    from gateway.telemetry.metrics import configure_logging
 
     settings = read_settings()
     configure_logging(settings.log_level)

@@ -24,7 +24,8 @@ from gateway.store.inbox import InboxStore, Moment
 from gateway.store.jobs import Job, JobStore, Step
 from gateway.store.projects import ProjectStore
 from gateway.store.sweeps import SweepRecord, SweepStore
-from gateway.telemetry import ITEMS_TRIMMED, USERS_SWEPT, log
+from gateway.telemetry.logs import log
+from gateway.telemetry.metrics import ITEMS_TRIMMED, USERS_SWEPT
 
 CHUNK_USERS = 250
 """Users of one step: some 15 ms where there is nothing to remove."""

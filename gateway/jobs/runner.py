@@ -15,7 +15,8 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 
 from gateway.store.jobs import BrokenEntryError, Claim, ClaimLostError, Job, JobQueue, Kind, Step
 from gateway.store.problems import StoreDataError, StoreUnavailableError
-from gateway.telemetry import JOBS_FINISHED, JOBS_RUNNING, log
+from gateway.telemetry.logs import log
+from gateway.telemetry.metrics import JOBS_FINISHED, JOBS_RUNNING
 
 MAX_RUNNING = 4
 """Jobs at a time in one worker: all share its event loop and its Redis."""

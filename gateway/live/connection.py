@@ -35,7 +35,8 @@ from gateway.domain.session import (
 from gateway.domain.signing import NO_PROOF
 from gateway.live.backlog import MISSED_EVENTS, Backlog, is_taking
 from gateway.live.handshake import Handshake
-from gateway.telemetry import CLOSED, CONNECTIONS, DELIVERED, GAPS, OPENED, RESETS, RESUMES, SLOW_READERS, log_request
+from gateway.telemetry.logs import log
+from gateway.telemetry.metrics import CLOSED, CONNECTIONS, DELIVERED, GAPS, OPENED, RESETS, RESUMES, SLOW_READERS
 
 if TYPE_CHECKING:
     from gateway.live.feed import Feed
@@ -160,7 +161,7 @@ class Connection(asyncio.Protocol, ABC):
         if opening is None or not self.hub.access_log:
             return
         user = self.feed.user if self.feed is not None else None
-        log_request(
+        log.request(
             "GET",
             self.path,
             status,

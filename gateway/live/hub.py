@@ -37,7 +37,8 @@ from gateway.store.activity import ActiveUsers
 from gateway.store.inbox import RESYNC_MESSAGE, InboxStore
 from gateway.store.problems import StoreDataError, StoreUnavailableError
 from gateway.store.pubsub import PubSubLink
-from gateway.telemetry import DELIVERED, DELIVERY_SECONDS, RESYNCS, SUBSCRIBED_USERS, log
+from gateway.telemetry.logs import log
+from gateway.telemetry.metrics import DELIVERED, DELIVERY_SECONDS, RESYNCS, SUBSCRIBED_USERS
 
 TICK_SECONDS = 0.25
 

@@ -10,7 +10,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from gateway.domain.errors import Problem
 from gateway.live.connection import encode_json
 from gateway.live.request import RefusedRequestError
-from gateway.telemetry import REFUSED
+from gateway.telemetry.metrics import REFUSED
 
 
 class JoinedWrites:

@@ -9,7 +9,7 @@ import asyncio
 from collections import defaultdict
 from typing import NamedTuple, Protocol
 
-from gateway.telemetry import ANSWERS_GIVEN_UP
+from gateway.telemetry.metrics import ANSWERS_GIVEN_UP
 
 MOST_BYTES = 128 * 1024 * 1024
 """What they may hold on one worker; as much as bodies that are under way."""

@@ -1,1 +1,1 @@
-"""What every long-running part of the gateway uses of the event loop: deadlines, slices of work, restarted tasks, memory limits."""
+"""Event-loop helpers of long-running processes: deadlines, slices of work, restarted tasks, memory limits."""

@@ -6,7 +6,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from gateway.telemetry import TASK_FAILURES, log
+from gateway.telemetry.logs import log
+from gateway.telemetry.metrics import TASK_FAILURES
 
 LEAST_PAUSE_SECONDS = 0.1
 MOST_PAUSE_SECONDS = 10.0

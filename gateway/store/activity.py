@@ -14,7 +14,8 @@ from gateway.domain.principal import ProjectId, User, UserId
 from gateway.store import keys
 from gateway.store.client import Argument, Call, FunctionClient
 from gateway.store.problems import StoreDataError, StoreUnavailableError
-from gateway.telemetry import ACTIVE_USERS, UNCOUNTED_ACTIVE_USERS, log
+from gateway.telemetry.logs import log
+from gateway.telemetry.metrics import ACTIVE_USERS, UNCOUNTED_ACTIVE_USERS
 
 STANDARD_ERROR = 0.0081
 KEEP_SECONDS = 25 * 31 * 24 * 3600

@@ -12,7 +12,7 @@ from gateway.store.problems import StoreUnavailableError as StoreUnavailableErro
 from gateway.store.topology import Node, Topology, life_key, slot_of
 from gateway.store.wire import AnswerLostError, ReplyError, WireLostError, WireRefusedError, pack
 from gateway.store.wire import Argument as Argument
-from gateway.telemetry import REDIS_CALLS, REDIS_ERRORS
+from gateway.telemetry.metrics import REDIS_CALLS, REDIS_ERRORS
 
 _ELSEWHERE = ("MOVED ", "ASK ", "CLUSTERDOWN", "TRYAGAIN")
 """How a cluster's replies begin that say that a slot is somewhere else, or about to be."""

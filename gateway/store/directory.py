@@ -11,7 +11,7 @@ from gateway.domain.principal import Identity, ProjectId, User, UserId
 from gateway.store import keys
 from gateway.store.client import CALLS_AT_ONCE, Call, FunctionClient
 from gateway.store.problems import StoreDataError, StoreUnavailableError, StoreWritesRefusedError
-from gateway.telemetry import log
+from gateway.telemetry.logs import log
 
 ID_CHARACTERS = 36
 """Of a UUID, as text."""

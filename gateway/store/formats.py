@@ -9,7 +9,7 @@ import asyncio
 from gateway.store import keys
 from gateway.store.client import FunctionClient, StoreUnavailableError
 from gateway.store.problems import StoreFormatError
-from gateway.telemetry import log
+from gateway.telemetry.logs import log
 
 LOOK_SECONDS = 1.0
 

@@ -8,7 +8,7 @@ from gateway.domain.principal import User
 from gateway.store import keys
 from gateway.store.client import Argument, FunctionClient
 from gateway.store.problems import StoreFullError, StoreWritesRefusedError
-from gateway.telemetry import RATE_LIMIT_FAILURES
+from gateway.telemetry.metrics import RATE_LIMIT_FAILURES
 
 UNHEARD = b"unheard"
 """How the answer of a function begins that did its work, but could not publish the event."""

@@ -21,7 +21,7 @@ from gateway.store.client import Argument, Call, FunctionClient
 from gateway.store.contents import Content, ContentStore
 from gateway.store.guarded import UNHEARD, UserFunctions, guard_arguments, unwrapped
 from gateway.store.problems import StoreDataError
-from gateway.telemetry import log
+from gateway.telemetry.logs import log
 
 _encode = msgspec.json.encode
 

@@ -30,7 +30,7 @@ from gateway.domain.retention import ItemRetention
 from gateway.store import keys
 from gateway.store.client import Argument, FunctionClient
 from gateway.store.problems import StoreDataError
-from gateway.telemetry import log
+from gateway.telemetry.logs import log
 
 CONTROL_JOBS = "jobs"
 """The control message that says that a job waits."""

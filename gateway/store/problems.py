@@ -14,7 +14,7 @@ from typing import ClassVar
 import msgspec
 
 from gateway.domain.errors import ErrorCode
-from gateway.telemetry import log
+from gateway.telemetry.logs import log
 
 MOST_DETAIL_CHARACTERS = 300
 

@@ -27,7 +27,7 @@ from gateway.store.problems import (
     StoreWritesRefusedError,
 )
 from gateway.store.state import StoreState, read_state
-from gateway.telemetry import log
+from gateway.telemetry.logs import log
 
 CACHE_SECONDS = 5.0
 """How long a project is remembered, while this node hears of changes; it hears of them at once."""

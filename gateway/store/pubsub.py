@@ -23,7 +23,7 @@ from gateway.store.client import FunctionClient, unavailable
 from gateway.store.problems import StoreUnavailableError, explained
 from gateway.store.topology import Node, slot_of
 from gateway.store.wire import ReplyError, Wire, WireLostError, pack
-from gateway.telemetry import PROBE_SECONDS
+from gateway.telemetry.metrics import PROBE_SECONDS
 
 PROBE_INTERVAL_SECONDS = 1.0
 PROBE_TIMEOUT_SECONDS = 3.0

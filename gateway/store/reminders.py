@@ -10,7 +10,7 @@ from itertools import islice
 
 from gateway.store.client import CALLS_AT_ONCE, FunctionClient, StoreUnavailableError
 from gateway.store.inbox import RESYNC_MESSAGE
-from gateway.telemetry import log
+from gateway.telemetry.logs import log
 
 RETRY_SECONDS = 0.25
 

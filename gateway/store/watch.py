@@ -15,7 +15,7 @@ from gateway.runtime.tasks import Outage
 from gateway.store.client import FunctionClient
 from gateway.store.problems import StoreEmptyError, StoreUnavailableError
 from gateway.store.state import read_state
-from gateway.telemetry import STORE_PROBLEM
+from gateway.telemetry.metrics import STORE_PROBLEM
 
 LOOK_SECONDS = 1.0
 

@@ -13,9 +13,9 @@ import httpx
 import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
-from gateway import telemetry
 from gateway.api.operation import Operation, Scope
 from gateway.api.operations import OPERATIONS
+from gateway.telemetry import metrics as telemetry
 from tests.api.inbox import Inbox, code, messages, notification
 from tests.servers import (
     ADMIN,

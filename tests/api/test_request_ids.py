@@ -9,7 +9,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from gateway.logs import user_hash
+from gateway.telemetry.logs import user_hash
 from tests.servers import ADMIN, Gateway, user_headers, wait_for
 
 

@@ -15,7 +15,7 @@ from gateway.store import keys
 from gateway.store.activity import ActiveUsers
 from gateway.store.client import FunctionClient
 from gateway.store.topology import Topology
-from gateway.telemetry import ACTIVE_USERS, UNCOUNTED_ACTIVE_USERS
+from gateway.telemetry.metrics import ACTIVE_USERS, UNCOUNTED_ACTIVE_USERS
 from tests.servers import running_redis
 from tests.store.conftest import InspectedClient
 

@@ -15,7 +15,7 @@ from gateway.store.client import FunctionClient, StoreUnavailableError
 from gateway.store.contents import CONTENTS_PER_READ, Content, ContentStore
 from gateway.store.inbox import REPLAY_BYTES, Delivery, InboxStore, Retention
 from gateway.store.topology import Topology
-from gateway.telemetry import REDIS_CALLS
+from gateway.telemetry.metrics import REDIS_CALLS
 from tests.servers import free_port
 from tests.store.conftest import InspectedClient, at, epoch_of, new_user, place
 from tests.store.test_inbox import content, offsets

@@ -1,4 +1,4 @@
-"""What operators see: Prometheus metrics, and the log of a process that has them (`gateway.logs`).
+"""What operators see: Prometheus metrics, and the log of a process that has them (`gateway.telemetry.logs`).
 
 With several workers Prometheus needs PROMETHEUS_MULTIPROC_DIR before this module is imported; the supervisor sets it
 in the workers' environment.
@@ -9,7 +9,7 @@ import os
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from gateway import logs
+from gateway.telemetry import logs
 
 CONNECTIONS = Gauge("inbox_connections", "Open live connections.", ["transport"], multiprocess_mode="livesum")
 SUBSCRIBED_USERS = Gauge("inbox_subscribed_users", "Users with an open connection.", multiprocess_mode="livesum")
@@ -82,11 +82,7 @@ def metrics_text() -> bytes:
 
 
 def configure_logging(level: str) -> None:
-    """Log to standard error from now on, see `gateway.logs`, and count what cannot be written."""
+    """Log to standard error from now on, see `gateway.telemetry.logs`, and count what cannot be written."""
     logs.configure_logging(level)
-    assert log.writer is not None
-    log.writer.on_dropped = LOG_LINES_DROPPED.inc
-
-
-log = logs.log
-log_request = log.request
+    assert logs.log.writer is not None
+    logs.log.writer.on_dropped = LOG_LINES_DROPPED.inc

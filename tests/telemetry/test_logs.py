@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from gateway.log_writer import LogWriter
-from gateway.logs import Log, redacted_path, user_hash
+from gateway.telemetry.log_writer import LogWriter
+from gateway.telemetry.logs import Log, redacted_path, user_hash
 from tests.servers import wait_for
 
 
@@ -124,7 +124,7 @@ def test_a_descriptor_that_somebody_made_non_blocking_loses_nothing(pipe: Pipe) 
 
 FULL = """
 import os, resource, signal, sys, time
-from gateway.log_writer import LogWriter
+from gateway.telemetry.log_writer import LogWriter
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
 file = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 writer = LogWriter(file, lambda count: b"%d dropped\\n" % count)
@@ -276,7 +276,7 @@ def test_a_path_that_no_route_serves_is_logged_without_what_may_be_private(path:
 
 SAYS = """
 import gc, logging, sys, threading, warnings
-from gateway.logs import configure_logging
+from gateway.telemetry.logs import configure_logging
 configure_logging("info")
 logging.getLogger("asyncio").error("it %s", "broke", exc_info=ValueError("why"))
 logging.getLogger("library").info("too fine")

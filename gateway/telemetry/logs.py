@@ -21,7 +21,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from types import TracebackType
 from typing import Any
 
-from gateway.log_writer import LogWriter
+from gateway.telemetry.log_writer import LogWriter
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _INFO = LEVELS["info"]
