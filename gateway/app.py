@@ -25,10 +25,10 @@ from gateway.jobs.deletion import Deletion
 from gateway.jobs.imports import Importer
 from gateway.jobs.retention import Retentions, Sweeper, SweepScheduler
 from gateway.jobs.runner import JobRunner
-from gateway.live.doors import Doors
-from gateway.live.http import HttpProtocol
 from gateway.live.hub import Hub
 from gateway.runtime.tasks import keep_running
+from gateway.server.http import HttpProtocol
+from gateway.server.listeners import Doors
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
 from gateway.store.client import FunctionClient, StoreUnavailableError

@@ -10,7 +10,6 @@ from typing import NoReturn
 import click
 
 from gateway import __version__
-from gateway.append_only_file import UnrepairableError
 from gateway.cli.banner import announce
 from gateway.cli.bootstrap import prepare
 from gateway.cli.doctor import doctor
@@ -20,10 +19,11 @@ from gateway.cli.projects import project
 from gateway.cli.serving import serve, worker
 from gateway.cli.tokens import token
 from gateway.cli.workspaces import workspace
-from gateway.data_directory import DataDirectoryError
-from gateway.embedded import EmbeddedError
+from gateway.server.append_only_file import UnrepairableError
+from gateway.server.bundled_valkey import EmbeddedError
+from gateway.server.data_directory import DataDirectoryError
+from gateway.server.supervisor import SupervisorError
 from gateway.settings import SettingsError
-from gateway.supervisor import SupervisorError
 from gateway.telemetry.logs import log
 
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.cli.trouble import StoreTroubleError, store_trouble
-from gateway.data_directory import DataDirectoryError, create_directory, create_private, read_private
+from gateway.server.data_directory import DataDirectoryError, create_directory, create_private, read_private
+from gateway.server.supervisor import Supervisor
 from gateway.settings import Settings, load_settings
-from gateway.supervisor import Supervisor
 from gateway.telemetry.logs import log
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.data_directory import read_private, write_private
+from gateway.server.data_directory import read_private, write_private
+from gateway.server.supervisor import SupervisorError
 from gateway.settings import Settings
-from gateway.supervisor import SupervisorError
 
 if TYPE_CHECKING:
     from gateway.store.projects import ProjectAudit, ProjectStore

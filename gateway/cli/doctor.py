@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.append_only_file import UnrepairableError
 from gateway.cli.bootstrap import MOST_NAMED, bootstrap_differences
 from gateway.cli.common import read_settings, secret_key_path, started_store, with_secret_key
 from gateway.cli.trouble import store_trouble
-from gateway.data_directory import DataDirectoryError
 from gateway.domain.credential_rules import is_weak
 from gateway.domain.service_links import service_links
-from gateway.embedded import EmbeddedError
 from gateway.runtime.memory import valkey_memory_mb
+from gateway.server.append_only_file import UnrepairableError
+from gateway.server.bundled_valkey import EmbeddedError
+from gateway.server.data_directory import DataDirectoryError
+from gateway.server.supervisor import SupervisorError
 from gateway.settings import PREFIX, Settings
-from gateway.supervisor import SupervisorError
 
 if TYPE_CHECKING:
     from gateway.store.diagnosis import Finding

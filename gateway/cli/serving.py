@@ -13,9 +13,9 @@ import click
 
 from gateway import __version__
 from gateway.cli.common import read_settings, with_secret_key
-from gateway.embedded import CancelledError
+from gateway.server.bundled_valkey import CancelledError
+from gateway.server.supervisor import Supervisor, SupervisorError, begin_child, listen, raise_file_limit
 from gateway.settings import Settings
-from gateway.supervisor import Supervisor, SupervisorError, begin_child, listen, raise_file_limit
 from gateway.telemetry.logs import configure_logging, log
 
 

@@ -5,8 +5,8 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.domain.redis_address import described
+from gateway.server.supervisor import SupervisorError
 from gateway.settings import Settings
-from gateway.supervisor import SupervisorError
 
 if TYPE_CHECKING:
     from gateway.store.client import StoreUnavailableError

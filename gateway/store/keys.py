@@ -22,7 +22,6 @@ shares `{project}`.
 """
 
 from gateway.domain.principal import ProjectId, UserId
-from gateway.embedded import LIFE_KEY
 
 PREFIX = "inbox:1:"
 
@@ -110,7 +109,7 @@ def token_owner(project_id: ProjectId, token_id: str) -> str:
     return f"{PREFIX}{{{project_id}}}:token_owner:{token_id}"
 
 
-LIFE = LIFE_KEY
+LIFE = PREFIX + "{life}"
 """string: names the life of the server's data; set anew where it may lack what was acknowledged. For ever."""
 
 

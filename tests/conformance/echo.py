@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from websockets.frames import Frame
 
-from gateway import supervisor
 from gateway.cli import main
 from gateway.live.websocket import WebSocketConnection
+from gateway.server import supervisor
 
 MODULE = "tests.conformance.echo"
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import redis
 
-from gateway.embedded import LIFE_KEY
+from gateway.store import keys
 from tests.end_to_end.test_cli import refusal, run
 from tests.end_to_end.test_faults import client_of
 from tests.live.clients import epoch, items, open_inbox, send
@@ -247,6 +247,6 @@ def generation(data_dir: Path) -> str:
     """Return what the store knows its data by, "" while it does not answer."""
     with redis.Redis(unix_socket_path=str(data_dir / "valkey" / "valkey.sock"), decode_responses=True) as client:
         try:
-            return str(client.get(LIFE_KEY) or "none")
+            return str(client.get(keys.LIFE) or "none")
         except redis.RedisError:
             return ""

@@ -16,9 +16,9 @@ import uvicorn
 from gateway.domain.proxy import Proxies
 from gateway.domain.request_id import RequestIds
 from gateway.domain.session import SessionLimits
-from gateway.live.http import HttpProtocol
 from gateway.runtime.deadlines import Wheel
 from gateway.runtime.turns import Turns
+from gateway.server.http import HttpProtocol
 from tests.fuzz.oracle import summary
 
 SEEN = "X-Seen"

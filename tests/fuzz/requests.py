@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from gateway.live.http import MAX_SKIPPED_BYTES
+from gateway.server.http import MAX_SKIPPED_BYTES
 from tests.fuzz.echo import SEEN
 from tests.fuzz.inputs import Input, text_of
 from tests.fuzz.oracle import End, Outcome, Request, outcomes

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from gateway.live.doors import CALM_CHECKS, MORE, Doors
+from gateway.server.listeners import CALM_CHECKS, MORE, Doors
 
 CLIENTS = 40
 

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.app import Server, build_server
 from gateway.live.connection import Connection
-from gateway.live.http import HttpProtocol
+from gateway.server.http import HttpProtocol
 from gateway.settings import load_settings
 from tests.live.test_http import PING, UPGRADES, WEBSOCKET, request, sending
 from tests.servers import ADMIN, Gateway, user_headers

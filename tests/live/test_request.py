@@ -5,9 +5,9 @@ import time
 import pytest
 
 from gateway.domain.errors import ErrorCode
-from gateway.live.chunks import MAX_OVERHEAD_BYTES, MAX_TRAILER_BYTES, ChunkedBody
-from gateway.live.reader import RequestReader
-from gateway.live.request import MAX_FIELDS, Head, RefusedRequestError, check_beginning, read_head
+from gateway.server.chunks import MAX_OVERHEAD_BYTES, MAX_TRAILER_BYTES, ChunkedBody
+from gateway.server.reader import RequestReader
+from gateway.server.request import MAX_FIELDS, Head, RefusedRequestError, check_beginning, read_head
 
 NO_LIMIT = 1_000_000
 

@@ -4,13 +4,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from gateway import supervisor
 from gateway.cli import main
 from gateway.domain.event import LogPage, Position
 from gateway.domain.principal import Principal
 from gateway.domain.session import Effects, Session, SessionState, Verdict
 from gateway.live.connection import Connection
 from gateway.live.hub import Hub
+from gateway.server import supervisor
 
 MODULE = "tests.loadtest_check.broken_gateway"
 

@@ -4,8 +4,8 @@ What is not read yet is kept. It is bounded by who feeds it: nothing more is fed
 """
 
 from gateway.domain.errors import ErrorCode
-from gateway.live.chunks import ChunkedBody
-from gateway.live.request import MAX_HEAD_BYTES, Head, RefusedRequestError, check_beginning, read_head
+from gateway.server.chunks import ChunkedBody
+from gateway.server.request import MAX_HEAD_BYTES, Head, RefusedRequestError, check_beginning, read_head
 
 MAX_EMPTY_LINES = 4
 """Before a request; some old clients send one behind a body (RFC 9112, section 2.2)."""

@@ -17,9 +17,9 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
-from gateway.append_only_file import UnrepairableError
-from gateway.data_directory import DataDirectory, DataDirectoryError
-from gateway.embedded import CancelledError, EmbeddedError, EmbeddedValkey, die_with_parent
+from gateway.server.append_only_file import UnrepairableError
+from gateway.server.bundled_valkey import CancelledError, EmbeddedError, EmbeddedValkey, die_with_parent
+from gateway.server.data_directory import DataDirectory, DataDirectoryError
 from gateway.settings import Settings, variable
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics_directory import MetricsDirectory

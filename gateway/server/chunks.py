@@ -8,7 +8,7 @@ header, or a credential could come behind the checks of what stands before it (s
 import re
 
 from gateway.domain.errors import ErrorCode
-from gateway.live.request import RefusedRequestError, read_fields
+from gateway.server.request import RefusedRequestError, read_fields
 
 MAX_TRAILER_BYTES = 8 * 1024
 """All trailers together; hardly any client sends one."""

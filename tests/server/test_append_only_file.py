@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.append_only_file import UnrepairableError, check_manifest, find_damaged_ends
+from gateway.server.append_only_file import UnrepairableError, check_manifest, find_damaged_ends
 
 BASE, INCREMENT = "appendonly.aof.1.base.rdb", "appendonly.aof.1.incr.aof"
 MANIFEST = f"file {BASE} seq 1 type b\nfile {INCREMENT} seq 1 type i\n"
