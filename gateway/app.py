@@ -18,7 +18,8 @@ from gateway.api.bodies import BodyBudget
 from gateway.api.operation import Services
 from gateway.api.operations import OPERATIONS
 from gateway.api.routing import application
-from gateway.auth import Authenticator
+from gateway.auth.authenticator import Authenticator
+from gateway.auth.workspaces import WorkspaceAuthenticator, WorkspaceTokens
 from gateway.domain.principal import ProjectId, UserId
 from gateway.jobs.broadcasts import Broadcaster
 from gateway.jobs.deletion import Deletion
@@ -49,7 +50,6 @@ from gateway.store.topology import Topology
 from gateway.store.watch import StoreWatch
 from gateway.store.workspaces import WorkspaceStore
 from gateway.telemetry.logs import log
-from gateway.workspace_auth import WorkspaceAuthenticator, WorkspaceTokens
 
 LAST_ANSWERS_SECONDS = 2.0
 """How long a worker that stops goes on answering at least, if clients keep connections to it open."""

@@ -26,7 +26,8 @@ from gateway.api.query import QueryParam, read_query
 from gateway.api.schemas import NO_CONTENT, Answer
 from gateway.api.unknown import HEADER as UNKNOWN_HEADER
 from gateway.api.unknown import UnknownName, UnknownNameLog, header_value, unknown_parameters
-from gateway.auth import Authenticator, header_credentials
+from gateway.auth.authenticator import Authenticator, header_credentials
+from gateway.auth.workspaces import WorkspaceAuthenticator
 from gateway.domain.errors import BODY_IS_LATE, ApiError, ErrorCode, Problem, api_error, invalid
 from gateway.domain.guard import (
     UNGUARDED,
@@ -53,7 +54,6 @@ from gateway.store.projects import ProjectStore
 from gateway.store.tokens import TokenStore
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import RATE_LIMIT_FAILURES, RATE_LIMITED, REQUESTS
-from gateway.workspace_auth import WorkspaceAuthenticator
 
 MAX_CLIENT_ID_LENGTH = 255
 

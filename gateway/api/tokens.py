@@ -16,12 +16,12 @@ from gateway.api.operation import Call, encode, json_response
 from gateway.api.paging import links, read_page
 from gateway.api.params import Anything, Array, Body, Integer, Object, Text
 from gateway.api.users import find_user
-from gateway.auth import issued_token
+from gateway.auth.authenticator import issued_token
+from gateway.auth.jwks import MAX_KEYS, read_keys
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.guard import UserDeletedError
 from gateway.domain.principal import Identity, Project, User, UserId, normalize_email
 from gateway.domain.signing import PublicKey
-from gateway.jwks import MAX_KEYS, read_keys
 from gateway.store.directory import IdentityConflictError
 from gateway.store.problems import decoding
 from gateway.store.tokens import Owner, Token, TooManyTokensError

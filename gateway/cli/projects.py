@@ -251,7 +251,7 @@ def _keys_of(text: str, kid: str | None) -> list[Any]:
 
 def _check_keys(keys: list[Any], name: str) -> None:
     """Raise ClickException, with messages about the file of this name, when it holds what is no key to register."""
-    from gateway.jwks import read_keys
+    from gateway.auth.jwks import read_keys
 
     problems: list[str] = []
     read_keys(keys, "keys", problems)
@@ -267,7 +267,7 @@ def _in_a_file(found: re.Match[str]) -> str:
 
 
 async def _change_keys(projects: "ProjectStore", api_key: str, edit: "Callable[[list[Any]], list[Any]]") -> None:
-    from gateway.jwks import read_keys
+    from gateway.auth.jwks import read_keys
 
     found = await project_of(projects, api_key)
     problems: list[str] = []

@@ -55,8 +55,8 @@ def token(
 
 
 def _print_workspace_token(workspace_id: str, expires_in: int) -> None:
+    from gateway.auth.workspaces import WorkspaceTokens
     from gateway.domain.principal import WorkspaceId
-    from gateway.workspace_auth import WorkspaceTokens
 
     settings = with_secret_key(read_settings())
 
@@ -71,7 +71,7 @@ def _print_workspace_token(workspace_id: str, expires_in: int) -> None:
 
 
 def _print_user_token(api_key: str, external_id: str | None, email: str | None, expires_in: int, hmac: bool) -> None:
-    from gateway.auth import user_hmac, user_token
+    from gateway.auth.authenticator import user_hmac, user_token
     from gateway.domain.principal import Identity, normalize_email
 
     if not external_id and not email:

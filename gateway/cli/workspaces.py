@@ -69,8 +69,8 @@ def workspace_rename(workspace_id: str, title: str) -> None:
 @click.argument("token")
 def workspace_revoke_token(token: str) -> None:
     """Refuse a workspace token from now on, on every node."""
+    from gateway.auth.workspaces import WorkspaceTokens
     from gateway.domain.errors import ApiError
-    from gateway.workspace_auth import WorkspaceTokens
 
     settings = with_secret_key(read_settings())
     try:

@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 
-from gateway.auth import Authenticator
+from gateway.auth.authenticator import Authenticator
 from gateway.domain.errors import CloseCode, ErrorCode, api_error
 from gateway.domain.principal import Project
 from gateway.live.connection import Connection, retry_after_ms

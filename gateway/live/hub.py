@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
-from gateway.auth import Authenticator
+from gateway.auth.authenticator import Authenticator
 from gateway.domain.errors import ApiError, CloseCode, ErrorCode, api_error
 from gateway.domain.event import Event, Position
 from gateway.domain.guard import Guard, TokenRevokedError, UserDeletedError

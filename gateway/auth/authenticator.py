@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 import jwt
 
+from gateway.auth.jwks import VerificationKey, verification_key
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.newcomers import CreationLimits
 from gateway.domain.principal import Credentials, Identity, Principal, Project, User, UserId, normalize_email
 from gateway.domain.signing import NO_PROOF, SECRET_ALGORITHM, secret_id
-from gateway.jwks import VerificationKey, verification_key
 from gateway.store.directory import Directory, IdentityConflictError, TooManyNewUsersError
 from gateway.store.projects import ProjectStore
 from gateway.store.tokens import Token, TokenStore
