@@ -32,7 +32,6 @@ from gateway.server.http import HttpProtocol
 from gateway.server.listeners import Doors
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
-from gateway.store.client import FunctionClient, StoreUnavailableError
 from gateway.store.contents import ContentStore
 from gateway.store.devices import DeviceStore
 from gateway.store.directory import CONTROL_USER, Directory, IdempotencyStore
@@ -42,11 +41,12 @@ from gateway.store.inbox import InboxStore, Retention
 from gateway.store.jobs import CONTROL_JOBS, JobQueue, JobStore, Kind
 from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore
 from gateway.store.projects import CONTROL_PROJECT, CONTROL_PROJECT_DELETED, ProjectStore
-from gateway.store.pubsub import PubSubLink
+from gateway.store.redis.client import FunctionClient, StoreUnavailableError
+from gateway.store.redis.subscriber import PubSubLink
+from gateway.store.redis.topology import Topology
 from gateway.store.reminders import Reminders
 from gateway.store.sweeps import SweepStore
 from gateway.store.tokens import TokenStore
-from gateway.store.topology import Topology
 from gateway.store.watch import StoreWatch
 from gateway.store.workspaces import WorkspaceStore
 from gateway.telemetry.logs import log

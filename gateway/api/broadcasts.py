@@ -19,7 +19,7 @@ from gateway.api.sending import NOTIFICATION, content_of, sent_fields, shown_fie
 from gateway.domain.principal import User
 from gateway.store.inbox import Moment
 from gateway.store.jobs import Kind, Record
-from gateway.store.problems import StoreDataError, decoding
+from gateway.store.redis.problems import StoreDataError, decoding
 
 BODY = Body(
     "broadcast",

@@ -10,8 +10,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.domain.origin import allow_origin
-from gateway.store.client import StoreUnavailableError
 from gateway.store.page_origins import PageOrigins
+from gateway.store.redis.client import StoreUnavailableError
 
 MAX_AGE_SECONDS = 86400
 

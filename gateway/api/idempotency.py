@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from gateway.api.operation import Call, headers_of, raw_json_response
 from gateway.domain.errors import ApiError, ErrorCode, api_error, invalid
-from gateway.store.client import StoreUnavailableError
 from gateway.store.directory import Busy, Replay, Reused
-from gateway.store.problems import decoding
+from gateway.store.redis.client import StoreUnavailableError
+from gateway.store.redis.problems import decoding
 
 MAX_KEY_LENGTH = 255
 

@@ -44,13 +44,13 @@ from gateway.domain.proxy import PEER, REQUEST_ID, Forwarded, Proxies, peer_addr
 from gateway.domain.retention import ItemRetention
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
-from gateway.store.client import StoreUnavailableError
 from gateway.store.devices import DeviceStore
 from gateway.store.directory import Directory, IdempotencyStore
 from gateway.store.inbox import InboxStore, Moment
 from gateway.store.jobs import JobStore
 from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore
 from gateway.store.projects import ProjectStore
+from gateway.store.redis.client import StoreUnavailableError
 from gateway.store.tokens import TokenStore
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import RATE_LIMIT_FAILURES, RATE_LIMITED, REQUESTS

@@ -18,7 +18,7 @@ from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.notification import stored_categories
 from gateway.domain.preferences import Status, Subscription, slug_of
 from gateway.store.preferences import BYTES_IN_ALL, MAX_CATEGORIES, MAX_TOPICS, TooManyError, decode_subscriptions
-from gateway.store.problems import StoreDataError
+from gateway.store.redis.problems import StoreDataError
 
 MAX_TOPIC_LENGTH = 100
 

@@ -23,7 +23,7 @@ from gateway.domain.guard import UserDeletedError
 from gateway.domain.principal import Identity, Project, User, UserId, normalize_email
 from gateway.domain.signing import PublicKey
 from gateway.store.directory import IdentityConflictError
-from gateway.store.problems import decoding
+from gateway.store.redis.problems import decoding
 from gateway.store.tokens import Owner, Token, TooManyTokensError
 
 DEFAULT_EXPIRY_SECONDS = 365 * 24 * 3600

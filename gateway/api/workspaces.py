@@ -12,8 +12,8 @@ from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.origin import MAX_ORIGIN_LENGTH, ORIGIN_PATTERN, read_origin
 from gateway.domain.principal import Project, ProjectId, Workspace
 from gateway.domain.retention import DEFAULT, MOST_ITEMS, MOST_SECONDS
-from gateway.store.problems import StoreDataError
 from gateway.store.projects import ProjectChange, TooManyProjectsError
+from gateway.store.redis.problems import StoreDataError
 
 MAX_PAGE = 100_000
 MAX_PER_PAGE = 1000

@@ -81,7 +81,7 @@ async def restore(settings: Settings, projects: "ProjectStore") -> None:
 
 
 async def _prepare(settings: Settings, projects: "ProjectStore") -> None:
-    from gateway.store.problems import StoreWritesRefusedError
+    from gateway.store.redis.problems import StoreWritesRefusedError
 
     await _examine_servers(settings, projects)
     found = await projects.audit()
@@ -96,10 +96,10 @@ async def _prepare(settings: Settings, projects: "ProjectStore") -> None:
 
 async def _examine_servers(settings: Settings, projects: "ProjectStore") -> None:
     """Log what is wrong with the servers. Raises StoreTroubleError when they do not allow what every request needs."""
-    from gateway.store.client import unavailable
-    from gateway.store.diagnosis import Severity, examine
-    from gateway.store.link import LinkTimeoutError
-    from gateway.store.wire import WireLostError
+    from gateway.store.redis.client import unavailable
+    from gateway.store.redis.connection import LinkTimeoutError
+    from gateway.store.redis.diagnosis import Severity, examine
+    from gateway.store.redis.protocol import WireLostError
 
     try:
         async for finding in examine(projects.client.topology):

@@ -119,8 +119,8 @@ def run_with_projects(
     """
     import asyncio
 
-    from gateway.store.client import StoreUnavailableError
     from gateway.store.projects import ForeignSecretKeyError
+    from gateway.store.redis.client import StoreUnavailableError
 
     async def run() -> None:
         async with _projects(settings) as projects:
@@ -155,11 +155,11 @@ def started_store(settings: Settings) -> Iterator[None]:
 async def _projects(settings: Settings) -> AsyncIterator["ProjectStore"]:
     import asyncio
 
-    from gateway.store.client import FunctionClient, StoreUnavailableError
     from gateway.store.formats import check_format
-    from gateway.store.problems import StoreFormatError, StoreRefusedError, StoreWritesRefusedError
     from gateway.store.projects import ProjectStore
-    from gateway.store.topology import Topology
+    from gateway.store.redis.client import FunctionClient, StoreUnavailableError
+    from gateway.store.redis.problems import StoreFormatError, StoreRefusedError, StoreWritesRefusedError
+    from gateway.store.redis.topology import Topology
 
     client = FunctionClient(Topology(settings))
     deadline = time.monotonic() + (REACH_SECONDS if settings.embedded else 0)

@@ -23,8 +23,8 @@ from gateway.server.supervisor import SupervisorError
 from gateway.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
-    from gateway.store.diagnosis import Finding
     from gateway.store.projects import ProjectAudit
+    from gateway.store.redis.diagnosis import Finding
 
 FEW_FILES = 10_000
 """Each connection takes one."""
@@ -39,7 +39,7 @@ def doctor(strict: bool) -> None:
     """
     import asyncio
 
-    from gateway.store.diagnosis import Severity
+    from gateway.store.redis.diagnosis import Severity
 
     settings = read_settings()
     counts = dict.fromkeys(Severity, 0)
@@ -61,7 +61,7 @@ def doctor(strict: bool) -> None:
         with started_store(settings):
             asyncio.run(examine())
     except (SupervisorError, DataDirectoryError, EmbeddedError, UnrepairableError) as problem:
-        from gateway.store.diagnosis import Finding
+        from gateway.store.redis.diagnosis import Finding
 
         show(Finding("store", str(problem), Severity.PROBLEM))
     problems, warnings = counts[Severity.PROBLEM], counts[Severity.WARNING]
@@ -74,7 +74,7 @@ def doctor(strict: bool) -> None:
 
 
 def _examine_machine(settings: Settings) -> "Iterator[Finding]":
-    from gateway.store.diagnosis import Finding, Severity
+    from gateway.store.redis.diagnosis import Finding, Severity
 
     links = service_links(os.environ, PREFIX)
     yield Finding("settings", f"ok; {len(links)} service links of Kubernetes are ignored" if links else "ok")
@@ -92,7 +92,7 @@ def _examine_machine(settings: Settings) -> "Iterator[Finding]":
 
 
 def _open_files() -> "Finding":
-    from gateway.store.diagnosis import Finding, Severity
+    from gateway.store.redis.diagnosis import Finding, Severity
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = hard if hard != resource.RLIM_INFINITY else sys.maxsize
@@ -111,15 +111,15 @@ def _with_known_secret_key(settings: Settings) -> Settings:
 
 async def _examine_store(settings: Settings) -> "AsyncIterator[Finding]":
     from gateway.store import keys
-    from gateway.store.client import FunctionClient, StoreUnavailableError, unavailable
-    from gateway.store.diagnosis import Finding, Severity, examine
     from gateway.store.formats import check_format
-    from gateway.store.link import LinkTimeoutError
-    from gateway.store.problems import StoreWritesRefusedError
     from gateway.store.projects import ProjectStore
+    from gateway.store.redis.client import FunctionClient, StoreUnavailableError, unavailable
+    from gateway.store.redis.connection import LinkTimeoutError
+    from gateway.store.redis.diagnosis import Finding, Severity, examine
+    from gateway.store.redis.problems import StoreWritesRefusedError
+    from gateway.store.redis.protocol import WireLostError
+    from gateway.store.redis.topology import Topology
     from gateway.store.state import read_state
-    from gateway.store.topology import Topology
-    from gateway.store.wire import WireLostError
 
     client = FunctionClient(Topology(settings))
     try:
@@ -152,7 +152,7 @@ async def _examine_store(settings: Settings) -> "AsyncIterator[Finding]":
 
 
 def _judge_projects(settings: Settings, found: "ProjectAudit", *, belongs: bool) -> "Iterator[Finding]":
-    from gateway.store.diagnosis import Finding, Severity
+    from gateway.store.redis.diagnosis import Finding, Severity
 
     yield Finding("projects", str(found.projects))
     if found.unreadable:

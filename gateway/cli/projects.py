@@ -124,7 +124,7 @@ def project_delete(api_key: str, yes: bool) -> None:
     Their inboxes are deleted too. A project whose record cannot be read can be deleted as well.
     """
     from gateway.store.jobs import JobStore
-    from gateway.store.problems import StoreDataError
+    from gateway.store.redis.problems import StoreDataError
 
     if not yes:
         click.confirm(f"Delete the project {api_key} with everything in it?", abort=True)

@@ -9,7 +9,7 @@ from gateway.server.supervisor import SupervisorError
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
-    from gateway.store.client import StoreUnavailableError
+    from gateway.store.redis.client import StoreUnavailableError
 
 _CERTIFICATE = "a file that INBOX_REDIS_URL names for TLS (ssl_ca_certs, ssl_certfile, ssl_keyfile) cannot be read"
 
@@ -75,7 +75,7 @@ class StoreWritesTroubleError(StoreTroubleError):
 
 def store_trouble(settings: Settings, problem: "StoreUnavailableError") -> StoreTroubleError:
     """Return what to raise when the store cannot be used."""
-    from gateway.store.problems import StoreFormatError, StoreRefusedError, StoreWritesRefusedError
+    from gateway.store.redis.problems import StoreFormatError, StoreRefusedError, StoreWritesRefusedError
 
     if isinstance(problem, StoreFormatError):
         text = f"{store_name(settings)} cannot be used: {problem.cause}; {problem.code.kind.suggestion.split(': ')[1]}"

@@ -18,11 +18,11 @@ import msgspec
 
 from gateway.domain.principal import ProjectId, User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
-from gateway.store.client import StoreUnavailableError
 from gateway.store.directory import Directory
 from gateway.store.inbox import InboxStore, Moment
 from gateway.store.jobs import Job, JobStore, Step
 from gateway.store.projects import ProjectStore
+from gateway.store.redis.client import StoreUnavailableError
 from gateway.store.sweeps import SweepRecord, SweepStore
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import ITEMS_TRIMMED, USERS_SWEPT

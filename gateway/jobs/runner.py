@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 
 from gateway.store.jobs import BrokenEntryError, Claim, ClaimLostError, Job, JobQueue, Kind, Step
-from gateway.store.problems import StoreDataError, StoreUnavailableError
+from gateway.store.redis.problems import StoreDataError, StoreUnavailableError
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import JOBS_FINISHED, JOBS_RUNNING
 

@@ -14,8 +14,8 @@ from gateway.domain.errors import CloseCode, ErrorCode, api_error
 from gateway.domain.principal import Project
 from gateway.live.connection import Connection, retry_after_ms
 from gateway.live.feed import Feed
-from gateway.store.client import StoreUnavailableError
 from gateway.store.inbox import DELETED_MESSAGE
+from gateway.store.redis.client import StoreUnavailableError
 from gateway.store.tokens import REVOKED_BEFORE_MESSAGE, REVOKED_MESSAGE
 
 RETRY_SECONDS = 0.5

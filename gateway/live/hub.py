@@ -35,8 +35,8 @@ from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.activity import ActiveUsers
 from gateway.store.inbox import RESYNC_MESSAGE, InboxStore
-from gateway.store.problems import StoreDataError, StoreUnavailableError
-from gateway.store.pubsub import PubSubLink
+from gateway.store.redis.problems import StoreDataError, StoreUnavailableError
+from gateway.store.redis.subscriber import PubSubLink
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import DELIVERED, DELIVERY_SECONDS, RESYNCS, SUBSCRIBED_USERS
 

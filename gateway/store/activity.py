@@ -12,8 +12,8 @@ from itertools import groupby, islice
 
 from gateway.domain.principal import ProjectId, User, UserId
 from gateway.store import keys
-from gateway.store.client import Argument, Call, FunctionClient
-from gateway.store.problems import StoreDataError, StoreUnavailableError
+from gateway.store.redis.client import Argument, Call, FunctionClient
+from gateway.store.redis.problems import StoreDataError, StoreUnavailableError
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import ACTIVE_USERS, UNCOUNTED_ACTIVE_USERS
 

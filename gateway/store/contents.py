@@ -18,7 +18,7 @@ import msgspec
 from gateway.domain.notification import UNCATEGORIZED
 from gateway.domain.principal import ProjectId
 from gateway.store import keys
-from gateway.store.client import Call, FunctionClient
+from gateway.store.redis.client import Call, FunctionClient
 
 CACHE_BYTES = 32 * 1024 * 1024
 """How much content a worker keeps: thousands of usual broadcasts, or 8 of the largest there are."""

@@ -22,8 +22,8 @@ import msgspec
 from gateway.domain.guard import UNGUARDED, Guard
 from gateway.domain.principal import User, UserId
 from gateway.store import keys
-from gateway.store.client import FunctionClient
 from gateway.store.guarded import UserFunctions, guard_arguments
+from gateway.store.redis.client import FunctionClient
 
 MAX_DEVICES = 100
 """Devices of one user: apps change tokens and seldom unregister the old ones, so the oldest give way."""

@@ -9,8 +9,8 @@ from uuid import uuid4
 from gateway.domain.newcomers import CreationLimits, origin_of
 from gateway.domain.principal import Identity, ProjectId, User, UserId
 from gateway.store import keys
-from gateway.store.client import CALLS_AT_ONCE, Call, FunctionClient
-from gateway.store.problems import StoreDataError, StoreUnavailableError, StoreWritesRefusedError
+from gateway.store.redis.client import CALLS_AT_ONCE, Call, FunctionClient
+from gateway.store.redis.problems import StoreDataError, StoreUnavailableError, StoreWritesRefusedError
 from gateway.telemetry.logs import log
 
 ID_CHARACTERS = 36

@@ -2,8 +2,8 @@
 
 from gateway.domain.principal import ProjectId, User, UserId
 from gateway.store import keys
-from gateway.store.client import FunctionClient
 from gateway.store.inbox import InboxStore
+from gateway.store.redis.client import FunctionClient
 
 SCANNED_KEYS = 1000
 """Keys that one step looks at, whosever they are: about 0.3 ms of Redis."""

@@ -7,8 +7,8 @@ beside this one. Records of other formats in a store of ours are refused one by 
 import asyncio
 
 from gateway.store import keys
-from gateway.store.client import FunctionClient, StoreUnavailableError
-from gateway.store.problems import StoreFormatError
+from gateway.store.redis.client import FunctionClient, StoreUnavailableError
+from gateway.store.redis.problems import StoreFormatError
 from gateway.telemetry.logs import log
 
 LOOK_SECONDS = 1.0

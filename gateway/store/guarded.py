@@ -6,8 +6,8 @@ from typing import Any
 from gateway.domain.guard import UNGUARDED, Guard, RateLimitedError, TokenRevokedError, UserDeletedError
 from gateway.domain.principal import User
 from gateway.store import keys
-from gateway.store.client import Argument, FunctionClient
-from gateway.store.problems import StoreFullError, StoreWritesRefusedError
+from gateway.store.redis.client import Argument, FunctionClient
+from gateway.store.redis.problems import StoreFullError, StoreWritesRefusedError
 from gateway.telemetry.metrics import RATE_LIMIT_FAILURES
 
 UNHEARD = b"unheard"

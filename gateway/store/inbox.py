@@ -17,10 +17,10 @@ from gateway.domain.notification import BulkCommand, Command, Filter
 from gateway.domain.principal import ProjectId, User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.store import keys
-from gateway.store.client import Argument, Call, FunctionClient
 from gateway.store.contents import Content, ContentStore
 from gateway.store.guarded import UNHEARD, UserFunctions, guard_arguments, unwrapped
-from gateway.store.problems import StoreDataError
+from gateway.store.redis.client import Argument, Call, FunctionClient
+from gateway.store.redis.problems import StoreDataError
 from gateway.telemetry.logs import log
 
 _encode = msgspec.json.encode

@@ -28,8 +28,8 @@ import msgspec
 from gateway.domain.principal import ProjectId, UserId
 from gateway.domain.retention import ItemRetention
 from gateway.store import keys
-from gateway.store.client import Argument, FunctionClient
-from gateway.store.problems import StoreDataError
+from gateway.store.redis.client import Argument, FunctionClient
+from gateway.store.redis.problems import StoreDataError
 from gateway.telemetry.logs import log
 
 CONTROL_JOBS = "jobs"

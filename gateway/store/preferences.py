@@ -19,11 +19,11 @@ from gateway.domain.preferences import (
 )
 from gateway.domain.principal import ProjectId, User
 from gateway.store import keys
-from gateway.store.client import Argument, FunctionClient
 from gateway.store.directory import decode_user
 from gateway.store.guarded import UserFunctions
 from gateway.store.inbox import Moment, Retention
-from gateway.store.problems import decoding
+from gateway.store.redis.client import Argument, FunctionClient
+from gateway.store.redis.problems import decoding
 
 MAX_CATEGORIES = 250
 """Categories of a project, of one user's preferences, and of one user's topic. An event with all of them has 135 KB

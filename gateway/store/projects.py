@@ -18,8 +18,8 @@ from gateway.domain.principal import DEFAULT_WORKSPACE, Project, ProjectId, Work
 from gateway.domain.retention import DEFAULT
 from gateway.domain.signing import NO_PROOF, PublicKey, secret_id
 from gateway.store import keys
-from gateway.store.client import FunctionClient
-from gateway.store.problems import (
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.problems import (
     StoreDataError,
     StoreEmptyError,
     StoreFormatError,

@@ -8,8 +8,8 @@ import asyncio
 import contextlib
 from itertools import islice
 
-from gateway.store.client import CALLS_AT_ONCE, FunctionClient, StoreUnavailableError
 from gateway.store.inbox import RESYNC_MESSAGE
+from gateway.store.redis.client import CALLS_AT_ONCE, FunctionClient, StoreUnavailableError
 from gateway.telemetry.logs import log
 
 RETRY_SECONDS = 0.25

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from gateway.store import keys
-from gateway.store.client import FunctionClient
+from gateway.store.redis.client import FunctionClient
 
 
 class StoreState(NamedTuple):

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from gateway.domain.principal import ProjectId
 from gateway.domain.retention import ItemRetention
 from gateway.store import keys
-from gateway.store.client import FunctionClient
-from gateway.store.problems import StoreFullError
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.problems import StoreFullError
 
 RECORDED_SECONDS = 24 * 3600
 """How long a sweep is remembered: a project is swept once a day at least, should something have been missed."""

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from gateway.domain.guard import UNGUARDED, TokenRevokedError
 from gateway.domain.principal import ProjectId, User, UserId
 from gateway.store import keys
-from gateway.store.client import Argument, FunctionClient
 from gateway.store.guarded import UserFunctions
+from gateway.store.redis.client import Argument, FunctionClient
 
 MAX_TOKENS = 1000
 """Of one user, or of one project, that have not expired. Discarded ones give way, live ones do not."""

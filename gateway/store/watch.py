@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 
 from gateway.domain.errors import ErrorCode
 from gateway.runtime.tasks import Outage
-from gateway.store.client import FunctionClient
-from gateway.store.problems import StoreEmptyError, StoreUnavailableError
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.problems import StoreEmptyError, StoreUnavailableError
 from gateway.store.state import read_state
 from gateway.telemetry.metrics import STORE_PROBLEM
 

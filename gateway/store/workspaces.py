@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from gateway.domain.principal import DEFAULT_WORKSPACE, Workspace, WorkspaceId
 from gateway.store import keys
-from gateway.store.client import FunctionClient
-from gateway.store.problems import StoreEmptyError
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.problems import StoreEmptyError
 from gateway.store.state import read_state
 
 

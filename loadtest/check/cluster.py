@@ -10,7 +10,7 @@ from typing import Any
 
 import redis
 
-from gateway.store.topology import SLOTS, slot_of
+from gateway.store.redis.topology import SLOTS, slot_of
 from loadtest.check.servers import RedisServer, wait_for
 
 NODE_TIMEOUT_MS = 1000

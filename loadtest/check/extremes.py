@@ -8,10 +8,10 @@ from uuid import uuid4
 
 from gateway.domain.principal import User
 from gateway.settings import Settings
-from gateway.store.client import FunctionClient
 from gateway.store.contents import Content, ContentStore
 from gateway.store.inbox import Delivery, InboxStore, Moment, Retention
-from gateway.store.topology import Topology
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.topology import Topology
 from loadtest.check.devices import Device, SseDevice, WebSocketDevice
 from loadtest.check.replica import Message
 from loadtest.check.rest import Rest

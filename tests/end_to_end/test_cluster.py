@@ -11,7 +11,7 @@ import httpx
 import pytest
 import redis
 
-from gateway.store.topology import life_key, slot_of
+from gateway.store.redis.topology import life_key, slot_of
 from tests.api.tokens import bearer
 from tests.api.workspaces import admin_of, changed_project, created_project, user_of, workspace_token
 from tests.cluster import PRIMARIES, Cluster, running_cluster

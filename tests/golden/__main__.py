@@ -13,11 +13,11 @@ import redis
 
 from gateway.domain.principal import ProjectId
 from gateway.settings import Settings
-from gateway.store.client import FunctionClient
 from gateway.store.directory import IdempotencyStore
 from gateway.store.jobs import JobStore, Kind
 from gateway.store.projects import ProjectStore
-from gateway.store.topology import Topology
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.topology import Topology
 from gateway.store.workspaces import WorkspaceStore
 from tests.golden.data import SECRET_KEY, read_all, save
 from tests.golden.reading import read_answers

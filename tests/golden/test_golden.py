@@ -11,10 +11,10 @@ import redis
 
 from gateway.settings import Settings
 from gateway.store import keys
-from gateway.store.client import FunctionClient
 from gateway.store.jobs import JobStore
 from gateway.store.projects import ProjectStore
-from gateway.store.topology import Topology
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.topology import Topology
 from tests.golden.data import SECRET_KEY, load, read_file
 from tests.golden.reading import read_answers
 from tests.servers import (

@@ -12,8 +12,8 @@ from gateway.domain.principal import ProjectId
 from gateway.jobs import runner as runner_module
 from gateway.jobs.runner import MAX_ATTEMPTS, MAX_RUNNING, JobRunner
 from gateway.store import keys
-from gateway.store.client import StoreUnavailableError
 from gateway.store.jobs import Claim, Job, JobQueue, JobStore, Kind, Record, Step
+from gateway.store.redis.client import StoreUnavailableError
 from tests.logs import captured_log
 from tests.store.conftest import InspectedClient
 

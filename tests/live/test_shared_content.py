@@ -11,11 +11,11 @@ import pytest
 
 from gateway.domain.principal import Identity, ProjectId, User
 from gateway.settings import Settings
-from gateway.store.client import FunctionClient
 from gateway.store.contents import Content, ContentStore
 from gateway.store.directory import Directory
 from gateway.store.inbox import Delivery, InboxStore, Moment, Retention
-from gateway.store.topology import Topology
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.topology import Topology
 from tests.live.clients import TRANSPORTS, LiveClient, Message, command, items, listing, offsets, open_inbox
 from tests.servers import Gateway, user_headers
 

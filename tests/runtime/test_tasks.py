@@ -8,7 +8,7 @@ import pytest
 
 from gateway.runtime import tasks
 from gateway.runtime.tasks import Outage, keep_running
-from gateway.store.problems import explained
+from gateway.store.redis.problems import explained
 from tests.logs import captured_log
 
 

@@ -14,10 +14,10 @@ from gateway.domain.event import Position
 from gateway.domain.principal import ProjectId, User, UserId
 from gateway.settings import Settings
 from gateway.store import keys
-from gateway.store.client import FunctionClient
 from gateway.store.contents import ContentStore
 from gateway.store.inbox import InboxStore, Moment, Retention
-from gateway.store.topology import Topology
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.topology import Topology
 from tests.servers import RedisServer
 
 

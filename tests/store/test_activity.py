@@ -13,8 +13,8 @@ from gateway.settings import Settings
 from gateway.store import activity as module
 from gateway.store import keys
 from gateway.store.activity import ActiveUsers
-from gateway.store.client import FunctionClient
-from gateway.store.topology import Topology
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.topology import Topology
 from gateway.telemetry.metrics import ACTIVE_USERS, UNCOUNTED_ACTIVE_USERS
 from tests.servers import running_redis
 from tests.store.conftest import InspectedClient

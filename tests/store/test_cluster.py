@@ -13,11 +13,11 @@ from gateway.domain.notification import Filter
 from gateway.domain.principal import User
 from gateway.settings import Settings
 from gateway.store import keys
-from gateway.store.client import FunctionClient, StoreUnavailableError
 from gateway.store.contents import Content, ContentStore
 from gateway.store.inbox import Delivery, InboxStore, Retention
-from gateway.store.pubsub import PubSubLink
-from gateway.store.topology import Topology, slot_of
+from gateway.store.redis.client import FunctionClient, StoreUnavailableError
+from gateway.store.redis.subscriber import PubSubLink
+from gateway.store.redis.topology import Topology, slot_of
 from tests.cluster import PRIMARIES, Cluster, running_cluster
 from tests.servers import wait_for
 from tests.store.conftest import at, close, new_user

@@ -11,10 +11,10 @@ from gateway.domain.notification import Command, Filter
 from gateway.domain.principal import ProjectId, User
 from gateway.settings import Settings
 from gateway.store import keys
-from gateway.store.client import FunctionClient, StoreUnavailableError
 from gateway.store.contents import CONTENTS_PER_READ, Content, ContentStore
 from gateway.store.inbox import REPLAY_BYTES, Delivery, InboxStore, Retention
-from gateway.store.topology import Topology
+from gateway.store.redis.client import FunctionClient, StoreUnavailableError
+from gateway.store.redis.topology import Topology
 from gateway.telemetry.metrics import REDIS_CALLS
 from tests.servers import free_port
 from tests.store.conftest import InspectedClient, at, epoch_of, new_user, place

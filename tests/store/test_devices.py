@@ -12,10 +12,10 @@ import pytest
 from gateway.domain.guard import UNGUARDED
 from gateway.domain.principal import ProjectId, User, UserId
 from gateway.store import keys
-from gateway.store.client import Call, FunctionClient, StoreUnavailableError
 from gateway.store.devices import MAX_DEVICES, Device, DeviceStore
 from gateway.store.guarded import UserFunctions
 from gateway.store.inbox import InboxStore
+from gateway.store.redis.client import Call, FunctionClient, StoreUnavailableError
 from tests.store.conftest import InspectedClient, new_user
 
 DEVICE = Device("token", "ios", None)

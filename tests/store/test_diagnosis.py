@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.settings import Settings
-from gateway.store.diagnosis import Finding, Severity, examine, judge, judge_clock
-from gateway.store.permissions import missing_permissions, needed_commands
-from gateway.store.topology import Topology
+from gateway.store.redis.diagnosis import Finding, Severity, examine, judge, judge_clock
+from gateway.store.redis.permissions import missing_permissions, needed_commands
+from gateway.store.redis.topology import Topology
 from tests.servers import RedisServer
 from tests.store.conftest import InspectedClient
 

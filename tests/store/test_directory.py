@@ -18,7 +18,7 @@ from gateway.store.directory import (
     Reused,
     Run,
 )
-from gateway.store.problems import StoreDataError
+from gateway.store.redis.problems import StoreDataError
 from tests.logs import captured_log
 from tests.store.conftest import InspectedClient, new_user
 

@@ -23,8 +23,8 @@ from gateway.store.formats import FormatWatch, check_format
 from gateway.store.inbox import Delivery, InboxStore
 from gateway.store.jobs import JobQueue, JobStore, Kind
 from gateway.store.preferences import SubscriptionStore
-from gateway.store.problems import StoreFormatError
 from gateway.store.projects import ProjectStore
+from gateway.store.redis.problems import StoreFormatError
 from tests.servers import ADMIN, Gateway, running_gateway, running_redis, wait_for
 from tests.store.conftest import InspectedClient, at, new_user
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import Settings
-from gateway.store.client import FunctionClient, StoreUnavailableError
-from gateway.store.topology import Topology
+from gateway.store.redis.client import FunctionClient, StoreUnavailableError
+from gateway.store.redis.topology import Topology
 from tests.servers import running_redis
 from tests.store.conftest import close
 

@@ -11,10 +11,11 @@ from redis.crc import key_slot
 from gateway.domain.event import Event, Position
 from gateway.domain.notification import BulkCommand, Command, Filter
 from gateway.domain.principal import User
-from gateway.store import keys, library
-from gateway.store.client import StoreUnavailableError
+from gateway.store import keys
 from gateway.store.contents import Content, ContentStore
 from gateway.store.inbox import REPLAY_EVENTS, SETTLED_SECONDS, Delivery, InboxStore, Outcome, Retention
+from gateway.store.redis import library
+from gateway.store.redis.client import StoreUnavailableError
 from tests.store.conftest import InspectedClient, at, epoch_of, new_user, place
 
 

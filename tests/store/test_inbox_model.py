@@ -15,10 +15,10 @@ from gateway.domain.notification import BulkCommand, Command, Filter
 from gateway.domain.principal import User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.settings import Settings
-from gateway.store.client import FunctionClient
 from gateway.store.contents import Content, ContentStore
 from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention, Trimmed
-from gateway.store.topology import Topology
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.topology import Topology
 from tests.servers import RedisServer
 from tests.store.conftest import at, new_user, place
 from tests.store.model import Inbox, Item

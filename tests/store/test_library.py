@@ -1,6 +1,6 @@
 """The Lua function library."""
 
-from gateway.store import library
+from gateway.store.redis import library
 from tests.store.conftest import InspectedClient
 
 

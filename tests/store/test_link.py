@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from redis.asyncio.connection import ConnectionPool
 
-from gateway.store.link import Link, LinkTimeoutError, NotReplicatedError, ReplicatedLink
-from gateway.store.wire import AnswerLostError, ReplyError, WireLostError, pack
+from gateway.store.redis.connection import Link, LinkTimeoutError, NotReplicatedError, ReplicatedLink
+from gateway.store.redis.protocol import AnswerLostError, ReplyError, WireLostError, pack
 from tests.servers import RedisServer, running_redis
 from tests.store.conftest import InspectedClient
 

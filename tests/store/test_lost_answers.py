@@ -7,11 +7,11 @@ from uuid import uuid4
 import pytest
 
 from gateway.store import keys
-from gateway.store.client import FunctionClient
 from gateway.store.contents import Content, ContentStore
 from gateway.store.directory import IdempotencyStore, Run
 from gateway.store.inbox import Delivery, InboxStore, Retention
-from gateway.store.problems import StoreUnavailableError
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.problems import StoreUnavailableError
 from loadtest.check.redis_proxy import Command, RedisProxy, When
 from tests.servers import RedisServer
 from tests.store.conftest import InspectedClient, at, new_user

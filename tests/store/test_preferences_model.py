@@ -22,11 +22,11 @@ from gateway.domain.preferences import (
     subscriptions_after,
 )
 from gateway.settings import Settings
-from gateway.store.client import FunctionClient
 from gateway.store.contents import ContentStore
 from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention
 from gateway.store.preferences import PreferenceStore, SubscriptionStore
-from gateway.store.topology import Topology
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.topology import Topology
 from tests.servers import RedisServer
 from tests.store.conftest import at, new_user, place
 from tests.store.model import Inbox

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.store.problems import (
+from gateway.store.redis.problems import (
     BrokenRecords,
     StoreDataError,
     StoreFullError,

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from gateway.settings import Settings
-from gateway.store.client import StoreUnavailableError
-from gateway.store.pubsub import CHANNELS_PER_COMMAND, PubSubLink
+from gateway.store.redis.client import StoreUnavailableError
+from gateway.store.redis.subscriber import CHANNELS_PER_COMMAND, PubSubLink
 from tests.logs import captured_log
 from tests.servers import RedisServer
 from tests.store.conftest import InspectedClient, new_user

@@ -14,11 +14,11 @@ from gateway.domain.preferences import Status
 from gateway.domain.principal import Identity, ProjectId, User
 from gateway.settings import Settings
 from gateway.store import keys, preferences
-from gateway.store.client import Argument, FunctionClient
 from gateway.store.directory import Directory
 from gateway.store.inbox import InboxStore
 from gateway.store.preferences import SubscriptionStore, TooManyError
-from gateway.store.topology import Topology
+from gateway.store.redis.client import Argument, FunctionClient
+from gateway.store.redis.topology import Topology
 from tests.servers import RedisServer
 from tests.store.conftest import InspectedClient, new_user
 from tests.store.test_directory import Clock

@@ -5,7 +5,7 @@ from redis.asyncio.connection import SSLConnection
 from redis.asyncio.sentinel import SentinelManagedSSLConnection
 
 from gateway.settings import Settings
-from gateway.store.topology import Node, Topology, _name, _parse
+from gateway.store.redis.topology import Node, Topology, _name, _parse
 
 
 @pytest.mark.parametrize(

@@ -20,17 +20,18 @@ from gateway.domain.notification import BulkCommand, Command, Filter
 from gateway.domain.preferences import Channel, Status
 from gateway.domain.principal import Identity, ProjectId, User
 from gateway.domain.retention import ItemRetention
-from gateway.store import devices, jobs, keys, library, tokens
+from gateway.store import devices, jobs, keys, tokens
 from gateway.store.activity import ActiveUsers
-from gateway.store.client import Call
 from gateway.store.contents import Content, ContentStore
 from gateway.store.devices import Device, DeviceStore
 from gateway.store.directory import Directory, IdempotencyStore
 from gateway.store.inbox import Delivery, InboxStore, Moment, Outcome, Retention
 from gateway.store.jobs import JobQueue, JobStore, Kind, Step
 from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore
-from gateway.store.problems import StoreDataError, StoreRefusedError, StoreUnavailableError
 from gateway.store.projects import ProjectChange, ProjectStore
+from gateway.store.redis import library
+from gateway.store.redis.client import Call
+from gateway.store.redis.problems import StoreDataError, StoreRefusedError, StoreUnavailableError
 from gateway.store.tokens import Token, TokenStore
 from gateway.store.workspaces import WorkspaceStore
 from tests.servers import SERVER_BINARIES, RedisServer, running_redis

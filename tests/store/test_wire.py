@@ -4,8 +4,8 @@ import pytest
 import uvloop
 from redis.asyncio.connection import Connection
 
-from gateway.store.link import Link
-from gateway.store.wire import WireLostError, pack
+from gateway.store.redis.connection import Link
+from gateway.store.redis.protocol import WireLostError, pack
 from tests.servers import RedisServer
 
 TIMEOUT_SECONDS = 5.0

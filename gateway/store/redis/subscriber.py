@@ -19,10 +19,10 @@ from typing import Any
 from gateway.runtime.tasks import Outage, keep_running
 from gateway.settings import Settings
 from gateway.store import keys
-from gateway.store.client import FunctionClient, unavailable
-from gateway.store.problems import StoreUnavailableError, explained
-from gateway.store.topology import Node, slot_of
-from gateway.store.wire import ReplyError, Wire, WireLostError, pack
+from gateway.store.redis.client import FunctionClient, unavailable
+from gateway.store.redis.problems import StoreUnavailableError, explained
+from gateway.store.redis.protocol import ReplyError, Wire, WireLostError, pack
+from gateway.store.redis.topology import Node, slot_of
 from gateway.telemetry.metrics import PROBE_SECONDS
 
 PROBE_INTERVAL_SECONDS = 1.0

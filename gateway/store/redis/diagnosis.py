@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from gateway.store.link import Link, LinkTimeoutError
-from gateway.store.permissions import missing_permissions
-from gateway.store.problems import StoreRefusedError, explained
-from gateway.store.topology import Node, Topology
-from gateway.store.wire import ReplyError, WireLostError, pack
+from gateway.store.redis.connection import Link, LinkTimeoutError
+from gateway.store.redis.permissions import missing_permissions
+from gateway.store.redis.problems import StoreRefusedError, explained
+from gateway.store.redis.protocol import ReplyError, WireLostError, pack
+from gateway.store.redis.topology import Node, Topology
 
 LEAST_REDIS = (7, 0)
 LEAST_VALKEY = (8, 0)

@@ -5,13 +5,13 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gateway.store import library
-from gateway.store.link import LinkTimeoutError, NotReplicatedError
-from gateway.store.problems import BrokenRecords, StoreDataError, explained
-from gateway.store.problems import StoreUnavailableError as StoreUnavailableError
-from gateway.store.topology import Node, Topology, life_key, slot_of
-from gateway.store.wire import AnswerLostError, ReplyError, WireLostError, WireRefusedError, pack
-from gateway.store.wire import Argument as Argument
+from gateway.store.redis import library
+from gateway.store.redis.connection import LinkTimeoutError, NotReplicatedError
+from gateway.store.redis.problems import BrokenRecords, StoreDataError, explained
+from gateway.store.redis.problems import StoreUnavailableError as StoreUnavailableError
+from gateway.store.redis.protocol import AnswerLostError, ReplyError, WireLostError, WireRefusedError, pack
+from gateway.store.redis.protocol import Argument as Argument
+from gateway.store.redis.topology import Node, Topology, life_key, slot_of
 from gateway.telemetry.metrics import REDIS_CALLS, REDIS_ERRORS
 
 _ELSEWHERE = ("MOVED ", "ASK ", "CLUSTERDOWN", "TRYAGAIN")

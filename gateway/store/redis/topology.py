@@ -25,8 +25,8 @@ from redis.crc import key_slot
 
 from gateway.settings import Settings
 from gateway.store import keys
-from gateway.store.link import Link, LinkTimeoutError, ReplicatedLink
-from gateway.store.wire import ReplyError, WireLostError, pack
+from gateway.store.redis.connection import Link, LinkTimeoutError, ReplicatedLink
+from gateway.store.redis.protocol import ReplyError, WireLostError, pack
 
 SLOTS = 16384
 DEFAULT_PORT = 6379

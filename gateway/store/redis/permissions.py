@@ -10,10 +10,11 @@ import secrets
 from collections.abc import Iterable
 from typing import Any
 
-from gateway.store import keys, library
-from gateway.store.link import Link
-from gateway.store.topology import Node, Topology
-from gateway.store.wire import Argument, ReplyError, pack
+from gateway.store import keys
+from gateway.store.redis import library
+from gateway.store.redis.connection import Link
+from gateway.store.redis.protocol import Argument, ReplyError, pack
+from gateway.store.redis.topology import Node, Topology
 
 PROBE_SECONDS = 10
 

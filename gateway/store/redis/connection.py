@@ -14,7 +14,7 @@ from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
 
-from gateway.store.wire import AnswerLostError, ReplyError, Wire, WireLostError, WireRefusedError, pack
+from gateway.store.redis.protocol import AnswerLostError, ReplyError, Wire, WireLostError, WireRefusedError, pack
 
 
 class LinkTimeoutError(Exception):
