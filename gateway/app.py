@@ -14,10 +14,10 @@ from typing import Any
 
 import uvicorn
 
-from gateway.api.bodies import BodyBudget
-from gateway.api.operation import Services
+from gateway.api.core.bodies import BodyBudget
+from gateway.api.core.operation import Services
+from gateway.api.core.routing import application
 from gateway.api.operations import OPERATIONS
-from gateway.api.routing import application
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.workspaces import WorkspaceAuthenticator, WorkspaceTokens
 from gateway.domain.principal import ProjectId, UserId

@@ -1,1 +1,1 @@
-"""The REST API: one `Operation` row per route, one module per resource."""
+"""The operations: rows of routes, and the handlers behind them."""

@@ -4,25 +4,24 @@ from functools import cache
 
 from starlette.responses import Response
 
-from gateway.api import (
+from gateway.api.core.openapi import document
+from gateway.api.core.operation import Call, Operation, Scope, encode, json_response, raw_json_response
+from gateway.api.core.paging import PAGING
+from gateway.api.system import pages, realtime
+from gateway.api.v1 import (
     activity,
     broadcasts,
     devices,
     imports,
     notifications,
-    pages,
     preferences,
-    realtime,
     subscriptions,
-    tokens,
     users,
     workspaces,
 )
-from gateway.api import schemas as s
-from gateway.api.notifications import FILTER, LISTING, SENDING
-from gateway.api.openapi import document
-from gateway.api.operation import Call, Operation, Scope, encode, json_response, raw_json_response
-from gateway.api.paging import PAGING
+from gateway.api.v1 import schemas as s
+from gateway.api.v1.notifications import FILTER, LISTING, SENDING
+from gateway.api.v2 import tokens
 from gateway.domain.errors import ErrorCode, api_error
 from gateway.domain.notification import BulkCommand as Bulk
 from gateway.domain.notification import Command

@@ -12,7 +12,7 @@ from gateway.settings import Settings, default_of, variable
 @click.command()
 def openapi() -> None:
     """Print the OpenAPI document of the REST API."""
-    from gateway.api.openapi import document
+    from gateway.api.core.openapi import document
     from gateway.api.operations import OPERATIONS
 
     click.echo(json.dumps(document(OPERATIONS), indent=2, ensure_ascii=False))

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.api.broadcasts import Order
-from gateway.api.sending import attributes_of, content_of, identity_of
+from gateway.api.v1.broadcasts import Order
+from gateway.api.v1.sending import attributes_of, content_of, identity_of
 from gateway.domain.condition import Condition, Everyone, parse
 from gateway.domain.guard import UserDeletedError
 from gateway.domain.principal import ProjectId, User, UserId

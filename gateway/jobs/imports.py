@@ -6,8 +6,8 @@ from uuid import UUID, uuid4, uuid5
 
 import msgspec
 
-from gateway.api.identity import ATTRIBUTES, NAMES, NamedUser
-from gateway.api.imports import PORTION_ROWS
+from gateway.api.v1.identity import ATTRIBUTES, NAMES, NamedUser
+from gateway.api.v1.imports import PORTION_ROWS
 from gateway.domain.guard import UserDeletedError
 from gateway.domain.principal import Identity, ProjectId, User, normalize_email
 from gateway.store.directory import Directory, IdentityConflictError

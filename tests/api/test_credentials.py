@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from gateway.api.operation import Operation, Scope
+from gateway.api.core.operation import Operation, Scope
 from gateway.api.operations import OPERATIONS
 from gateway.auth.authenticator import user_hmac as our_user_hmac
 from tests.api.inbox import Inbox, code, email_headers, messages, notification, send

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
-from gateway.api.operation import Operation, Scope
+from gateway.api.core.operation import Operation, Scope
 from gateway.api.operations import OPERATIONS
 from gateway.telemetry import metrics as telemetry
 from tests.api.inbox import Inbox, code, messages, notification

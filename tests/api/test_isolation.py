@@ -16,7 +16,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from gateway.api.operation import Operation, Scope
+from gateway.api.core.operation import Operation, Scope
 from gateway.api.operations import OPERATIONS
 from tests.api.workspaces import created_workspace, workspace_headers
 from tests.servers import ADMIN, API_KEY, Gateway, user_headers, user_hmac, wait_for

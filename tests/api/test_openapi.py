@@ -22,11 +22,11 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from gateway.api.openapi import document
-from gateway.api.operation import Operation, Scope
+from gateway.api.core.openapi import document
+from gateway.api.core.operation import Operation, Scope
+from gateway.api.core.params import read_body
 from gateway.api.operations import OPERATIONS
-from gateway.api.params import read_body
-from gateway.api.schemas import NOT_BUILT, Errors
+from gateway.api.v1.schemas import NOT_BUILT, Errors
 from tests.api.workspaces import workspace_headers
 from tests.servers import ADMIN, Gateway, user_headers
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from hypothesis import strategies as st
 
-from gateway.api.operation import Scope
+from gateway.api.core.operation import Scope
 from gateway.api.operations import OPERATIONS
 from tests.fuzz.inputs import Input, bytes_of, json_values, text_of, unusual_texts
 from tests.fuzz.target import USER, Target

@@ -8,7 +8,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from gateway.api.broadcasts import Order
+from gateway.api.v1.broadcasts import Order
 from gateway.domain.notification import Filter
 from gateway.domain.principal import Identity, ProjectId, User
 from gateway.domain.retention import KEEP_ALL, ItemRetention

@@ -6,12 +6,12 @@ from uuid import uuid4
 
 from starlette.responses import Response
 
-from gateway.api.broadcasts import Plan, accept
-from gateway.api.idempotency import once, planned
-from gateway.api.operation import Call, Handler, encode, no_content, raw_json_response
-from gateway.api.params import Body
-from gateway.api.query import Flag, Number, Texts, total_pages
-from gateway.api.sending import (
+from gateway.api.core.idempotency import once, planned
+from gateway.api.core.operation import Call, Handler, encode, no_content, raw_json_response
+from gateway.api.core.params import Body
+from gateway.api.core.query import Flag, Number, Texts, total_pages
+from gateway.api.v1.broadcasts import Plan, accept
+from gateway.api.v1.sending import (
     NOTIFICATION,
     attributes_of,
     content_of,

@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.api.cors import CrossOrigin
-from gateway.api.operation import Endpoint, Operation, Services, error_response
-from gateway.api.realtime import upgrade_required
+from gateway.api.core.cors import CrossOrigin
+from gateway.api.core.operation import Endpoint, Operation, Services, error_response
+from gateway.api.system.realtime import upgrade_required
 from gateway.domain.errors import ErrorCode, api_error
 from gateway.domain.proxy import PEER, REQUEST_ID
 from gateway.store.page_origins import PageOrigins

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from gateway import __version__
-from gateway.api.operation import Operation, Scope
-from gateway.api.params import Body
-from gateway.api.query import QueryParam
-from gateway.api.schemas import HEADERS, NOT_BUILT, Answer, Errors, Event
+from gateway.api.core.operation import Operation, Scope
+from gateway.api.core.params import Body
+from gateway.api.core.query import QueryParam
+from gateway.api.v1.schemas import HEADERS, NOT_BUILT, Answer, Errors, Event
 from gateway.domain.errors import CLOSE_CODE_MEANINGS, ErrorCode
 from gateway.domain.event import POSITION_PATTERN
 from gateway.domain.messages import AuthMessage, Error, Goodbye, PingMessage, Pong, Ready, Renewed, Reset

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
-from gateway.api.query import Formed, Number, QueryParam
+from gateway.api.core.query import Formed, Number, QueryParam
 from gateway.domain.errors import invalid
 
 DEFAULT_SIZE = 20

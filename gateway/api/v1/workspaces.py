@@ -5,9 +5,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from gateway.api.operation import Call, json_response
-from gateway.api.params import Array, Body, Integer, Object, Param, Switch, Text
-from gateway.api.query import Number
+from gateway.api.core.operation import Call, json_response
+from gateway.api.core.params import Array, Body, Integer, Object, Param, Switch, Text
+from gateway.api.core.query import Number
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.origin import MAX_ORIGIN_LENGTH, ORIGIN_PATTERN, read_origin
 from gateway.domain.principal import Project, ProjectId, Workspace

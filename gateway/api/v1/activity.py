@@ -2,8 +2,8 @@
 
 from starlette.responses import Response
 
-from gateway.api.operation import Call, json_response
-from gateway.api.query import Formed
+from gateway.api.core.operation import Call, json_response
+from gateway.api.core.query import Formed
 from gateway.store.activity import STANDARD_ERROR
 
 MONTH = Formed(

@@ -2,8 +2,8 @@
 
 from starlette.responses import Response
 
-from gateway.api.operation import Call, json_response, no_content
-from gateway.api.params import Body, Choice, Object, Text
+from gateway.api.core.operation import Call, json_response, no_content
+from gateway.api.core.params import Body, Choice, Object, Text
 from gateway.domain.errors import ErrorCode, api_error
 from gateway.store.devices import Device
 

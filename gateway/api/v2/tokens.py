@@ -10,12 +10,12 @@ from uuid import UUID
 import msgspec
 from starlette.responses import Response
 
-from gateway.api.idempotency import once, planned
-from gateway.api.identity import NAMES, NamedUser
-from gateway.api.operation import Call, encode, json_response
-from gateway.api.paging import links, read_page
-from gateway.api.params import Anything, Array, Body, Integer, Object, Text
-from gateway.api.users import find_user
+from gateway.api.core.idempotency import once, planned
+from gateway.api.core.operation import Call, encode, json_response
+from gateway.api.core.paging import links, read_page
+from gateway.api.core.params import Anything, Array, Body, Integer, Object, Text
+from gateway.api.v1.identity import NAMES, NamedUser
+from gateway.api.v1.users import find_user
 from gateway.auth.authenticator import issued_token
 from gateway.auth.jwks import MAX_KEYS, read_keys
 from gateway.domain.errors import ErrorCode, api_error, invalid

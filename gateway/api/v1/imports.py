@@ -7,11 +7,11 @@ from uuid import uuid4
 import msgspec
 from starlette.responses import Response
 
-from gateway.api.idempotency import once, planned
-from gateway.api.identity import ATTRIBUTES, NAMES
-from gateway.api.jobs import job_id, not_found
-from gateway.api.operation import Call, encode, raw_json_response
-from gateway.api.params import Anything, Array, Body, Object
+from gateway.api.core.idempotency import once, planned
+from gateway.api.core.operation import Call, encode, raw_json_response
+from gateway.api.core.params import Anything, Array, Body, Object
+from gateway.api.v1.identity import ATTRIBUTES, NAMES
+from gateway.api.v1.jobs import job_id, not_found
 from gateway.store.jobs import Kind
 
 MAX_ROWS = 10_000

@@ -7,8 +7,8 @@ from importlib.resources import files
 
 from starlette.responses import RedirectResponse, Response
 
-from gateway.api.operation import Call, Handler
-from gateway.api.routing import TRAILING_SLASHES
+from gateway.api.core.operation import Call, Handler
+from gateway.api.core.routing import TRAILING_SLASHES
 
 HTML, SCRIPT = "text/html; charset=utf-8", "text/javascript; charset=utf-8"
 

@@ -18,14 +18,14 @@ from prometheus_client import Counter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from gateway.api.bodies import USER_BYTES, WHOLE_BYTES, BodyBudget, Reservation, Share
-from gateway.api.cors import ALLOWED_ORIGINS
-from gateway.api.large_bodies import LARGE_BYTES, decode_in_pieces
-from gateway.api.params import Body, Object, Problems, read_body
-from gateway.api.query import QueryParam, read_query
-from gateway.api.schemas import NO_CONTENT, Answer
-from gateway.api.unknown import HEADER as UNKNOWN_HEADER
-from gateway.api.unknown import UnknownName, UnknownNameLog, header_value, unknown_parameters
+from gateway.api.core.bodies import USER_BYTES, WHOLE_BYTES, BodyBudget, Reservation, Share
+from gateway.api.core.cors import ALLOWED_ORIGINS
+from gateway.api.core.large_bodies import LARGE_BYTES, decode_in_pieces
+from gateway.api.core.params import Body, Object, Problems, read_body
+from gateway.api.core.query import QueryParam, read_query
+from gateway.api.core.unknown import HEADER as UNKNOWN_HEADER
+from gateway.api.core.unknown import UnknownName, UnknownNameLog, header_value, unknown_parameters
+from gateway.api.v1.schemas import NO_CONTENT, Answer
 from gateway.auth.authenticator import Authenticator, header_credentials
 from gateway.auth.workspaces import WorkspaceAuthenticator
 from gateway.domain.errors import BODY_IS_LATE, ApiError, ErrorCode, Problem, api_error, invalid

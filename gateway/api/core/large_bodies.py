@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.api.params import Array, Object, Param
+from gateway.api.core.params import Array, Object, Param
 from gateway.domain.errors import invalid
 
 LARGE_BYTES = 256 * 1024

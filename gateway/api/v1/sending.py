@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from gateway.api.identity import ATTRIBUTES, NAMES, NamedUser
-from gateway.api.params import Array, Hash, Object, Param, Text
+from gateway.api.core.params import Array, Hash, Object, Param, Text
+from gateway.api.v1.identity import ATTRIBUTES, NAMES, NamedUser
 from gateway.domain.condition import MAX_BYTES, ConditionError, parse
 from gateway.domain.preferences import Channel
 from gateway.domain.principal import Identity, normalize_email

@@ -5,8 +5,8 @@ from functools import cache
 
 from starlette.responses import Response
 
-from gateway.api.operation import Call, encode, raw_json_response
-from gateway.api.params import LISTS_BODY_BYTES, Array, Body, Choice, Object, Switch, Text
+from gateway.api.core.operation import Call, encode, raw_json_response
+from gateway.api.core.params import LISTS_BODY_BYTES, Array, Body, Choice, Object, Switch, Text
 from gateway.domain.errors import invalid
 from gateway.domain.notification import stored_categories
 from gateway.domain.preferences import Channel, Preference, label_of, merged_categories, slug_of

@@ -10,12 +10,12 @@ from uuid import UUID, uuid4
 import msgspec
 from starlette.responses import Response
 
-from gateway.api.idempotency import once, planned
-from gateway.api.jobs import job_id, not_found
-from gateway.api.operation import Call, encode, raw_json_response
-from gateway.api.params import Body
-from gateway.api.query import Number, total_pages
-from gateway.api.sending import NOTIFICATION, content_of, sent_fields, shown_fields
+from gateway.api.core.idempotency import once, planned
+from gateway.api.core.operation import Call, encode, raw_json_response
+from gateway.api.core.params import Body
+from gateway.api.core.query import Number, total_pages
+from gateway.api.v1.jobs import job_id, not_found
+from gateway.api.v1.sending import NOTIFICATION, content_of, sent_fields, shown_fields
 from gateway.domain.principal import User
 from gateway.store.inbox import Moment
 from gateway.store.jobs import Kind, Record

@@ -5,8 +5,8 @@ import re
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.operation import Call, encode, error_response, json_response, raw_json_response
-from gateway.api.query import Formed
+from gateway.api.core.operation import Call, encode, error_response, json_response, raw_json_response
+from gateway.api.core.query import Formed
 from gateway.domain.errors import ErrorCode, api_error
 from gateway.domain.event import POSITION_PATTERN, Position
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.api.unknown import MAX_NAMED, UnknownName, nearest_name
+from gateway.api.core.unknown import MAX_NAMED, UnknownName, nearest_name
 from gateway.domain.errors import ApiError, ErrorCode, Problem, invalid
 
 MAX_NESTING = 100

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.api.params import Array, Hash, Object, Text
+from gateway.api.core.params import Array, Hash, Object, Text
 
 NAMES = {
     # Clients whose language has no null for text send both names always, one of them empty.

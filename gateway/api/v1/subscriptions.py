@@ -11,9 +11,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from gateway.api.operation import Call, encode, json_response, no_content, raw_json_response
-from gateway.api.params import LISTS_BODY_BYTES, Array, Body, Object, Text
-from gateway.api.query import Number, total_pages
+from gateway.api.core.operation import Call, encode, json_response, no_content, raw_json_response
+from gateway.api.core.params import LISTS_BODY_BYTES, Array, Body, Object, Text
+from gateway.api.core.query import Number, total_pages
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.notification import stored_categories
 from gateway.domain.preferences import Status, Subscription, slug_of

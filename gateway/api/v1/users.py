@@ -5,10 +5,10 @@ from typing import Any
 
 from starlette.responses import Response
 
-from gateway.api.idempotency import once
-from gateway.api.identity import ATTRIBUTES, NAMES, NamedUser
-from gateway.api.operation import Call, encode, json_response, no_content
-from gateway.api.params import Body, Object
+from gateway.api.core.idempotency import once
+from gateway.api.core.operation import Call, encode, json_response, no_content
+from gateway.api.core.params import Body, Object
+from gateway.api.v1.identity import ATTRIBUTES, NAMES, NamedUser
 from gateway.domain.errors import ApiError, ErrorCode, Problem, invalid
 from gateway.domain.principal import Identity, User, normalize_email
 from gateway.store.directory import IdentityConflictError, NameTakenError

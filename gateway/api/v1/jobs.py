@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from gateway.api.operation import Call
+from gateway.api.core.operation import Call
 from gateway.domain.errors import ErrorCode, api_error
 
 

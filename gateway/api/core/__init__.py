@@ -1,0 +1,1 @@
+"""What every operation uses: its row, parameters, bodies, paging, idempotency, routing, and the OpenAPI document."""

@@ -1,0 +1,1 @@
+"""Health, metrics, pages and the pull transport of the live side."""
