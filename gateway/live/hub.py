@@ -28,9 +28,9 @@ from gateway.live.access import CHECKS_IN_ONE_GO, Access, access_ended, end, use
 from gateway.live.connection import CLOSE_SECONDS, NO_TOKEN, Connection, Token, retry_after_ms
 from gateway.live.feed import Feed
 from gateway.live.unread import UnreadAnswers
-from gateway.runtime.deadlines import Wheel
+from gateway.runtime.fair_scheduler import FairScheduler
 from gateway.runtime.tasks import keep_running
-from gateway.runtime.turns import Turns
+from gateway.runtime.timer_wheel import TimerWheel
 from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.activity import ActiveUsers
@@ -102,9 +102,9 @@ class Hub:
         self.request_ids = RequestIds(f"r{worker_id}{secrets.token_hex(3)}")
         self.body_seconds = settings.body_seconds
         self.draining = False
-        self.wheel: Wheel[Connection] = Wheel(time.monotonic())
-        self.unfinished_requests: Wheel[HasDeadline] = Wheel(time.monotonic())
-        self.turns = Turns()
+        self.wheel: TimerWheel[Connection] = TimerWheel(time.monotonic())
+        self.unfinished_requests: TimerWheel[HasDeadline] = TimerWheel(time.monotonic())
+        self.scheduler = FairScheduler()
         self.unread_answers = UnreadAnswers()
         self._max_connections_per_user = settings.max_connections_per_user
         self._authenticator = authenticator

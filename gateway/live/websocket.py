@@ -226,7 +226,7 @@ class WebSocketConnection(Connection):
     def _hold(self, core: Core, data: bytes) -> None:
         core.held = data
         self.transport.pause_reading()
-        self.hub.turns.later(self._take_held)
+        self.hub.scheduler.add(self._take_held)
 
     def _take_held(self) -> None:
         core = self.core

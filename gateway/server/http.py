@@ -273,7 +273,7 @@ class HttpProtocol(asyncio.Protocol):
         elif reader.body_needs_turn:
             self._in_turn = True
             self._flow.hold()
-            self._hub.turns.later(self._read_in_turn)
+            self._hub.scheduler.add(self._read_in_turn)
         return finished
 
     def _hand_on(self, content: list[bytes], finished: bool) -> None:

@@ -16,8 +16,8 @@ import uvicorn
 from gateway.domain.proxy import Proxies
 from gateway.domain.request_id import RequestIds
 from gateway.domain.session import SessionLimits
-from gateway.runtime.deadlines import Wheel
-from gateway.runtime.turns import Turns
+from gateway.runtime.fair_scheduler import FairScheduler
+from gateway.runtime.timer_wheel import TimerWheel
 from gateway.server.http import HttpProtocol
 from tests.fuzz.oracle import summary
 
@@ -53,8 +53,8 @@ def running_echo() -> Iterator[int]:
         limits=SessionLimits(25, 10, 120),
         body_seconds=30.0,
         draining=False,
-        unfinished_requests=Wheel(time.monotonic()),
-        turns=Turns(),
+        unfinished_requests=TimerWheel(time.monotonic()),
+        scheduler=FairScheduler(),
         proxies=Proxies(()),
         public_prefix="",
         request_ids=RequestIds("fuzz"),

@@ -42,7 +42,7 @@ class Node:
         return {
             "deadlines": len(hub.wheel) + len(hub.unfinished_requests),
             "feeds": len(hub._feeds),
-            "turns": len(hub.turns._waiting),
+            "work slices": len(hub.scheduler),
             "uvicorn's connections": len(self.server.server_state.connections),
             "uvicorn's tasks": len(self.server.server_state.tasks),
             "HTTP objects": sum(isinstance(each, HttpProtocol) for each in objects),

@@ -1,7 +1,7 @@
-"""Deadlines for many connections on one timer.
+"""A timer wheel: the deadlines of many items on one timer.
 
-A timer per connection costs memory and wakes the loop for each; here a deadline is membership in the set of its
-quarter second, and one task empties the sets that have come due.
+A timer per connection costs memory and wakes the event loop for each. Here a deadline is membership in the set of its
+quarter second, and one periodic call of `due` empties the sets whose time has come.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ SLOTS_PER_SECOND = 4
 T = TypeVar("T")
 
 
-class Wheel(Generic[T]):
+class TimerWheel(Generic[T]):
     """Items with one deadline each. Times are monotonic seconds; a deadline is up to a quarter second late."""
 
     def __init__(self, now: float):
@@ -20,7 +20,10 @@ class Wheel(Generic[T]):
         self._next = int(now * SLOTS_PER_SECOND)
 
     def schedule(self, item: T, when: float, previous: int | None = None) -> int:
-        """Set an item's deadline, instead of its `previous` slot; give the new slot."""
+        """Set the deadline of an item and return its slot, which `cancel` needs.
+
+        `previous` is the slot of the item's deadline that this one replaces.
+        """
         if previous is not None:
             self.cancel(item, previous)
         slot = max(int(when * SLOTS_PER_SECOND) + 1, self._next)
@@ -28,13 +31,13 @@ class Wheel(Generic[T]):
         return slot
 
     def cancel(self, item: T, slot: int) -> None:
-        """Forget an item's deadline."""
+        """Remove the deadline of an item from the slot that `schedule` returned."""
         items = self._slots.get(slot)
         if items is not None:
             items.discard(item)
 
     def due(self, now: float) -> list[T]:
-        """Take out every item whose deadline has come."""
+        """Remove and return every item whose deadline has passed."""
         items: list[T] = []
         last = int(now * SLOTS_PER_SECOND)
         for slot in range(self._next, last + 1):
