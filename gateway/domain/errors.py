@@ -256,10 +256,6 @@ def _suggestion(message: str) -> str:
     return HASH_IS if message.endswith("must be a hash") else ""
 
 
-BODY_IS_LATE = "inbox.body_is_late"
-"""In a request's ASGI scope: the rest of its body did not come in time, which is REQUEST_TIMEOUT."""
-
-
 class CloseCode(Enum):
     """Why a live connection ended. The name in lower case is the `reason` that clients read."""
 

@@ -21,12 +21,6 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 MAX_PREFIX_LENGTH = 255
 
-PEER = "inbox.peer"
-"""In a request's ASGI scope: a function that returns the address that the connection comes from, "" if unknown."""
-
-REQUEST_ID = "inbox.request_id"
-"""In a request's ASGI scope: the request's name, see `gateway.domain.request_id`."""
-
 MAX_ADDRESS_LENGTH = 64
 """Longer than any address, zone included."""
 

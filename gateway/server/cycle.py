@@ -10,7 +10,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from gateway.domain.proxy import PEER, REQUEST_ID
+from gateway.api.core.scope import PEER, REQUEST_ID
 from gateway.server.output import JoinedWrites
 from gateway.server.request import Head
 

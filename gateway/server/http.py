@@ -18,7 +18,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from gateway.domain.errors import BODY_IS_LATE
+from gateway.api.core.scope import BODY_IS_LATE
 from gateway.domain.newcomers import origin_of
 from gateway.server.cycle import Cycles
 from gateway.server.handover import LiveRequest, live_request, refuse_websocket

@@ -23,12 +23,13 @@ from gateway.api.core.cors import ALLOWED_ORIGINS
 from gateway.api.core.large_bodies import LARGE_BYTES, decode_in_pieces
 from gateway.api.core.params import Body, Object, Problems, read_body
 from gateway.api.core.query import QueryParam, read_query
+from gateway.api.core.scope import BODY_IS_LATE, PEER, REQUEST_ID
 from gateway.api.core.unknown import HEADER as UNKNOWN_HEADER
 from gateway.api.core.unknown import UnknownName, UnknownNameLog, header_value, unknown_parameters
 from gateway.api.v1.schemas import NO_CONTENT, Answer
 from gateway.auth.authenticator import Authenticator, header_credentials
 from gateway.auth.workspaces import WorkspaceAuthenticator
-from gateway.domain.errors import BODY_IS_LATE, ApiError, ErrorCode, Problem, api_error, invalid
+from gateway.domain.errors import ApiError, ErrorCode, Problem, api_error, invalid
 from gateway.domain.guard import (
     UNGUARDED,
     Allowance,
@@ -40,7 +41,7 @@ from gateway.domain.guard import (
 )
 from gateway.domain.origin import origin_allowed
 from gateway.domain.principal import Principal, Project, User, Workspace
-from gateway.domain.proxy import PEER, REQUEST_ID, Forwarded, Proxies, peer_address
+from gateway.domain.proxy import Forwarded, Proxies, peer_address
 from gateway.domain.retention import ItemRetention
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers

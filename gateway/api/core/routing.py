@@ -16,9 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api.core.cors import CrossOrigin
 from gateway.api.core.operation import Endpoint, Operation, Services, error_response
+from gateway.api.core.scope import PEER, REQUEST_ID
 from gateway.api.system.realtime import upgrade_required
 from gateway.domain.errors import ErrorCode, api_error
-from gateway.domain.proxy import PEER, REQUEST_ID
 from gateway.store.page_origins import PageOrigins
 from gateway.telemetry.logs import log, redacted_path
 
