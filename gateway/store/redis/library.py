@@ -13,7 +13,7 @@ from gateway.store import keys
 # A file may use what the ones of these that come before it define.
 _SHARED = (
     *("whole.lua", "item.lua", "index.lua", "log.lua", "guard.lua", "roster.lua"),
-    *("preferences.lua", "retention.lua"),
+    *("subscriptions.lua", "preferences.lua", "retention.lua"),
 )
 
 # What these define is their own: Lua has room for 200 names that all can see.
@@ -22,10 +22,16 @@ _OWN = (
     "tokens.lua",
     "devices.lua",
     "change.lua",
+    "profiles.lua",
+    "deletion.lua",
+    "categories.lua",
     "contents.lua",
     "directory.lua",
+    "idempotency.lua",
     "jobs.lua",
     "projects.lua",
+    "workspaces.lua",
+    "activity.lua",
 )
 
 USER_FUNCTIONS = (

@@ -1,0 +1,33 @@
+-- Deleting a user.
+
+-- KEYS  user
+-- ARGV  seconds to remember the deletion
+-- ->    the topics about which it had said something, and the tokens of its devices
+-- Remove everything of a user but the fact, and tell the nodes that hold connections of it. Should that not be heard of,
+-- the user is deleted, the call fails, and repeating it tells them.
+local function delete_user(keys, args)
+  local user, categories, doomed = keys[1], {}, {}
+  for _, packed in ipairs(call('HVALS', user .. STATES)) do
+    local scope = packed:match('^%d+ %d+ %d+ %d+ (.*)$')
+    if scope then categories[read_scope(scope)] = true end
+  end
+  for _, bucket in ipairs(BUCKETS) do
+    doomed[#doomed + 1], doomed[#doomed + 2] = inbox_key(user, bucket), topics_key(user, bucket)
+    for category in pairs(categories) do doomed[#doomed + 1] = category_key(user, bucket, category) end
+  end
+  for _, suffix in ipairs(USER_KEYS) do doomed[#doomed + 1] = user .. suffix end
+  local said = { call('HKEYS', user .. SUBSCRIPTIONS), call('HKEYS', user .. DEVICES) }
+  local fields = call('HKEYS', user)
+  set_fields(user, { 'deleted', '1' })
+  expire('EXPIRE', user, args[1])
+  for i = #fields, 1, -1 do
+    if fields[i] == 'deleted' then table.remove(fields, i) end
+  end
+  remove_fields(user, fields)
+  for first = 1, #doomed, CHUNK do
+    call('UNLINK', unpack(doomed, first, math.min(first + CHUNK - 1, #doomed)))
+    keep_what_is_written()
+  end
+  call('SPUBLISH', user, '!deleted')
+  return said
+end

@@ -1,0 +1,24 @@
+-- Profiles: what a user's record has for show. Names and attributes are JSON-encoded.
+
+-- KEYS  user
+-- ->    what is known of it besides the names, JSON-encoded or false
+local function read_profile(keys)
+  return call('HMGET', keys[1], 'first_name', 'last_name', 'custom_attributes', 'phone_numbers')
+end
+
+-- KEYS  user
+-- ARGV  field value …: profile fields, JSON-encoded; "null" removes one
+local function set_profile(keys, args, record)
+  local user, set, removed = keys[1], {}, {}
+  for i = 1, #args, 2 do
+    if args[i + 1] == 'null' then
+      removed[#removed + 1] = args[i]
+    else
+      set[#set + 1], set[#set + 2] = args[i], args[i + 1]
+    end
+  end
+  if #set > 0 and not record.format then set[#set + 1], set[#set + 2] = 'format', FORMAT end
+  set_fields(user, set)
+  remove_fields(user, removed)
+  return read_profile(keys)
+end
