@@ -34,9 +34,10 @@ from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
 from gateway.store.contents import ContentStore
 from gateway.store.devices import DeviceStore
-from gateway.store.directory import CONTROL_USER, Directory, IdempotencyStore
+from gateway.store.directory import CONTROL_USER, Directory
 from gateway.store.erasure import Eraser
 from gateway.store.formats import FormatWatch
+from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore, Retention
 from gateway.store.jobs import CONTROL_JOBS, JobQueue, JobStore, Kind
 from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore

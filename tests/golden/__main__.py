@@ -13,7 +13,7 @@ import redis
 
 from gateway.domain.principal import ProjectId
 from gateway.settings import Settings
-from gateway.store.directory import IdempotencyStore
+from gateway.store.idempotency import IdempotencyStore
 from gateway.store.jobs import JobStore, Kind
 from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import FunctionClient

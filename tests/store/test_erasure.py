@@ -10,8 +10,9 @@ from gateway.jobs.runner import JobRunner
 from gateway.store import keys
 from gateway.store.contents import Content, ContentStore
 from gateway.store.devices import Device, DeviceStore
-from gateway.store.directory import Directory, IdempotencyStore
+from gateway.store.directory import Directory
 from gateway.store.erasure import Eraser
+from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import Delivery, InboxStore
 from gateway.store.jobs import JobQueue, JobStore, Kind
 from gateway.store.preferences import CategoryStore, SubscriptionStore

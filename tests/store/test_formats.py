@@ -18,8 +18,9 @@ from gateway.domain.principal import Identity
 from gateway.store import keys
 from gateway.store.contents import Content, ContentStore
 from gateway.store.devices import Device, DeviceStore
-from gateway.store.directory import Directory, IdempotencyStore
+from gateway.store.directory import Directory
 from gateway.store.formats import FormatWatch, check_format
+from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import Delivery, InboxStore
 from gateway.store.jobs import JobQueue, JobStore, Kind
 from gateway.store.preferences import SubscriptionStore

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.store import keys
 from gateway.store.contents import Content, ContentStore
-from gateway.store.directory import IdempotencyStore, Run
+from gateway.store.idempotency import IdempotencyStore, Run
 from gateway.store.inbox import Delivery, InboxStore, Retention
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.problems import StoreUnavailableError

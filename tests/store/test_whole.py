@@ -24,7 +24,8 @@ from gateway.store import devices, jobs, keys, tokens
 from gateway.store.activity import ActiveUsers
 from gateway.store.contents import Content, ContentStore
 from gateway.store.devices import Device, DeviceStore
-from gateway.store.directory import Directory, IdempotencyStore
+from gateway.store.directory import Directory
+from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import Delivery, InboxStore, Moment, Outcome, Retention
 from gateway.store.jobs import JobQueue, JobStore, Kind, Step
 from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore

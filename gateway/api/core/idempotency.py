@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from gateway.api.core.operation import Call, headers_of, raw_json_response
 from gateway.domain.errors import ApiError, ErrorCode, api_error, invalid
-from gateway.store.directory import Busy, Replay, Reused
+from gateway.store.idempotency import Busy, Replay, Reused
 from gateway.store.redis.client import StoreUnavailableError
 from gateway.store.redis.problems import decoding
 

@@ -46,7 +46,8 @@ from gateway.domain.retention import ItemRetention
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
 from gateway.store.devices import DeviceStore
-from gateway.store.directory import Directory, IdempotencyStore
+from gateway.store.directory import Directory
+from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore, Moment
 from gateway.store.jobs import JobStore
 from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore
