@@ -9,7 +9,7 @@ from uuid import uuid4
 import jwt
 import msgspec
 
-from gateway.domain.errors import ApiError, ErrorCode, Problem, api_error
+from gateway.domain.errors import ApiError, ErrorCode, api_error
 from gateway.domain.principal import DEFAULT_WORKSPACE, DEFAULT_WORKSPACE_NAME, Credentials, Workspace, WorkspaceId
 from gateway.store.workspaces import WorkspaceStore
 
@@ -63,10 +63,9 @@ class WorkspaceTokens:
             claims = msgspec.convert(decoded, _Claims)
             claims.workspace_id.encode(), claims.jti.encode()  # half a character names nothing
         except (jwt.InvalidTokenError, msgspec.ValidationError, UnicodeError):
-            raise _incorrect(ErrorCode.TOKEN_IS_INCORRECT.kind.message) from None
+            raise _incorrect() from None
         if claims.exp <= self._unix():
-            kind = ErrorCode.TOKEN_EXPIRED.kind
-            raise ApiError(kind.status, (Problem(kind.message, kind.code, _SUGGESTION),))
+            raise api_error(ErrorCode.TOKEN_EXPIRED, suggestion=_SUGGESTION)
         return WorkspaceClaims(WorkspaceId(claims.workspace_id), claims.jti, claims.exp)
 
 
@@ -80,8 +79,7 @@ class WorkspaceAuthenticator:
     async def workspace(self, credentials: Credentials, wanted: str) -> Workspace:
         """Verify a workspace token, and that it is for the `wanted` workspace: its id, or `default` for the first."""
         if not credentials.token:
-            kind = ErrorCode.FORBIDDEN.kind
-            raise ApiError(kind.status, (Problem("A workspace's token is needed", kind.code, _SUGGESTION),))
+            raise api_error(ErrorCode.FORBIDDEN, "A workspace's token is needed", suggestion=_SUGGESTION)
         if wanted == DEFAULT_WORKSPACE_NAME:
             wanted = DEFAULT_WORKSPACE
         claims = self._tokens.read(credentials.token)
@@ -95,6 +93,5 @@ class WorkspaceAuthenticator:
         return opened.workspace
 
 
-def _incorrect(message: str) -> ApiError:
-    kind = ErrorCode.TOKEN_IS_INCORRECT.kind
-    return ApiError(kind.status, (Problem(message, kind.code, _SUGGESTION),))
+def _incorrect(message: str = "") -> ApiError:
+    return api_error(ErrorCode.TOKEN_IS_INCORRECT, message, suggestion=_SUGGESTION)

@@ -19,6 +19,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
+from gateway.domain.errors import DomainError
+
 MAX_BYTES = 2048
 MAX_DEPTH = 20
 """How long a condition may be, as UTF-8 or JSON, and how deep it may nest."""
@@ -27,7 +29,7 @@ ROOTS = ("external_id", "email", "first_name", "last_name", "phone_numbers", "cu
 """The attributes that a path may begin with; those of `custom_attributes` are the project's own."""
 
 
-class ConditionError(ValueError):
+class ConditionError(DomainError, ValueError):
     """A condition makes no sense. `column` counts characters from 1, in a condition that is a string."""
 
     def __init__(self, message: str, column: int | None = None):

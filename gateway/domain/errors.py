@@ -1,8 +1,18 @@
-"""Every error that a client can meet: one catalogue for REST codes, one for close codes.
+"""The catalogues of REST error codes and of WebSocket close codes, and the exceptions of this package.
 
-A REST error is raised as `ApiError` where the fact is known and turned into a response at the edge.
-A live connection ends with a `CloseCode`: 4000-4499 mean "come back and resume", 4500-4999 "do not come back".
-What RFC 6455 has a code for keeps that: 1002 protocol error, 1007 not UTF-8, 1009 message too large.
+A REST error is raised as `ApiError` where the fact is known, and becomes a response at the edge of the API.
+A live connection ends with a `CloseCode`: after 4000-4499 the client reconnects and resumes, after 4500-4999 it does
+not. Where RFC 6455 (7.4.1) defines a code, that code is sent: 1002 protocol error, 1007 invalid UTF-8, 1009 message
+too large.
+
+The exceptions of `gateway.domain`:
+
+    DomainError
+    ├── ApiError            a refused request, with its status and the entries of the `errors` array
+    ├── UserDeletedError    gateway.domain.guard: the user that a name resolved to has been deleted
+    ├── TokenRevokedError   gateway.domain.guard: the token of the call has been revoked
+    ├── RateLimitedError    gateway.domain.guard: the rate limit of the call is used up
+    └── ConditionError      gateway.domain.condition: a broadcast's condition is not valid (also a ValueError)
 """
 
 from dataclasses import dataclass
@@ -13,18 +23,18 @@ import msgspec
 
 @dataclass(frozen=True, slots=True)
 class ErrorKind:
-    """A row of the catalogue: stable code, HTTP status, message, and what to do about it."""
+    """An entry of the catalogue: stable code, HTTP status, default message, and what the client can do about it."""
 
     code: str
     status: int
     message: str
     suggestion: str = ""
     help_link: str = ""
-    """A path of this gateway where more is said."""
+    """The path of a page of this gateway that explains the error, or ""."""
 
 
 class ErrorCode(Enum):
-    """REST errors that carry a code. A 422 for a bad parameter carries none, as the v1 contract has it."""
+    """The REST errors that have a code. A 422 for an invalid parameter has none, as in the v1 contract."""
 
     MALFORMED_REQUEST = ErrorKind(
         "malformed_request", 400, "The request is not valid HTTP", "The connection is closed; see RFC 9112."
@@ -208,12 +218,17 @@ class ErrorCode(Enum):
 
     @property
     def kind(self) -> ErrorKind:
-        """The catalogue's row."""
+        """Return the entry of the catalogue."""
         return self.value
+
+    def problem(self, message: str = "", suggestion: str = "") -> "Problem":
+        """Return an entry of the `errors` array, with a more precise message or suggestion where given."""
+        kind = self.kind
+        return Problem(message or kind.message, kind.code, suggestion or kind.suggestion, kind.help_link)
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One entry of the `errors` array."""
+    """An entry of the `errors` array, as it is encoded. `code` is "" where the contract gives none."""
 
     message: str
     code: str = ""
@@ -221,35 +236,63 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     help_link: str = ""
 
 
-class ApiError(Exception):
-    """A request that cannot be answered as asked. Carries the status and every entry of the answer."""
+class DomainError(Exception):
+    """Base class of the exceptions of this package; the module's docstring lists them."""
 
-    def __init__(self, status: int, problems: tuple[Problem, ...], retry_after_seconds: int | None = None):
+
+class ApiError(DomainError):
+    """A request that is refused.
+
+    `code` is the entry of the catalogue, or None for an invalid parameter or body, to which the v1 contract gives no
+    code. `problems` are the entries of the response's `errors` array; there is at least one.
+    Create it with `api_error`, `invalid` or `malformed_body`.
+    """
+
+    def __init__(
+        self,
+        code: ErrorCode | None,
+        status: int,
+        problems: tuple[Problem, ...],
+        retry_after_seconds: int | None = None,
+    ):
         super().__init__("; ".join(problem.message for problem in problems))
+        self.code = code
         self.status = status
         self.problems = problems
         self.retry_after_seconds = retry_after_seconds
 
-    @property
-    def code(self) -> str:
-        """The first entry's code, or "" where the contract gives none."""
-        return self.problems[0].code
+    def problems_with_links(self, base: str) -> tuple[Problem, ...]:
+        """Return the problems with their help links as URLs; `base` is the address of the gateway's root."""
+        return tuple(
+            msgspec.structs.replace(problem, help_link=base + problem.help_link) if problem.help_link else problem
+            for problem in self.problems
+        )
 
 
-def api_error(code: ErrorCode, message: str = "", retry_after_seconds: int | None = None) -> ApiError:
-    """Build the error of one catalogue row, with a more precise message where there is one."""
-    kind = code.kind
-    problem = Problem(message or kind.message, kind.code, kind.suggestion, kind.help_link)
-    return ApiError(kind.status, (problem,), retry_after_seconds)
+def api_error(
+    code: ErrorCode, message: str = "", retry_after_seconds: int | None = None, *, suggestion: str = ""
+) -> ApiError:
+    """Create the error of a catalogue entry, with a more precise message or suggestion where given."""
+    return ApiError(code, code.kind.status, (code.problem(message, suggestion),), retry_after_seconds)
 
 
 HASH_IS = 'A hash is a JSON object, such as {"plan": "pro"}.'
-"""The v1 contract's messages have Ruby's word."""
+"""The suggestion for messages of the v1 contract that call a JSON object by its Ruby name."""
 
 
 def invalid(*messages: str) -> ApiError:
-    """Build the 422 that names every failing parameter."""
-    return ApiError(422, tuple(Problem(message, suggestion=_suggestion(message)) for message in messages))
+    """Create the 422 of invalid parameters; each message names one of them."""
+    return ApiError(None, 422, tuple(Problem(message, suggestion=_suggestion(message)) for message in messages))
+
+
+def malformed_body(message: str) -> ApiError:
+    """Create the 400 of a body that cannot be decoded."""
+    return ApiError(None, 400, (Problem(message),))
+
+
+def unknown_parameter(message: str) -> Problem:
+    """Return the problem of a live connection whose request has a misspelt parameter (`CloseCode.INVALID_REQUEST`)."""
+    return Problem(message, "unknown_parameter")
 
 
 def _suggestion(message: str) -> str:
@@ -257,16 +300,16 @@ def _suggestion(message: str) -> str:
 
 
 class CloseCode(Enum):
-    """Why a live connection ended. The name in lower case is the `reason` that clients read."""
+    """Why a live connection ended. The name in lower case is the `reason` that clients receive."""
 
-    # Come back and resume.
+    # The client reconnects and resumes.
     DRAINING = 4001
     HEARTBEAT_TIMEOUT = 4002
     SLOW_READER = 4003
     TRY_AGAIN_LATER = 4004
     INTERNAL_ERROR = 4005
     TOO_MANY_NEW_USERS = 4006
-    # Do not come back with the same credentials or behaviour.
+    # The client does not reconnect with the same credentials or behaviour.
     UNAUTHORIZED = 4501
     AUTHENTICATION_TIMEOUT = 4502
     FORBIDDEN = 4503
@@ -280,13 +323,18 @@ class CloseCode(Enum):
 
     @property
     def reason(self) -> str:
-        """The stable word that clients and metrics see."""
+        """Return the stable name that clients receive and metrics are labelled with."""
         return self.name.lower()
 
     @property
     def may_resume(self) -> bool:
-        """Whether the client should come back with its last position."""
+        """Return whether the client should reconnect with its last position."""
         return self.value < 4500
+
+    @property
+    def problem(self) -> Problem:
+        """Return the entry of the `errors` array for a stream that is refused without a more precise reason."""
+        return Problem(self.reason)
 
 
 CLOSE_CODE_MEANINGS = {

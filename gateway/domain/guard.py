@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from gateway.domain.errors import DomainError
 from gateway.domain.principal import User
 
 RATE_WINDOW_SECONDS = 60
@@ -43,7 +44,7 @@ UNGUARDED = Guard()
 """For calls in nobody's name: a backend's, and the hub's own reads."""
 
 
-class UserDeletedError(Exception):
+class UserDeletedError(DomainError):
     """The user was deleted; whoever remembers the id must look the name up again."""
 
     def __init__(self, user: User):
@@ -51,11 +52,11 @@ class UserDeletedError(Exception):
         self.user = user
 
 
-class TokenRevokedError(Exception):
+class TokenRevokedError(DomainError):
     """The caller's token was revoked."""
 
 
-class RateLimitedError(Exception):
+class RateLimitedError(DomainError):
     """The allowance is used up. `retry_after_seconds` is when the window ends."""
 
     def __init__(self, allowance: Allowance):

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 
 from gateway.auth.authenticator import Authenticator
-from gateway.domain.errors import CloseCode, ErrorCode, api_error
+from gateway.domain.errors import CloseCode, ErrorCode
 from gateway.domain.principal import Project
 from gateway.live.connection import Connection, retry_after_ms
 from gateway.live.feed import Feed
@@ -128,5 +128,5 @@ def user_deleted(connections: Sequence[Connection]) -> None:
 def end(connection: Connection, code: CloseCode, reason: ErrorCode) -> None:
     """Close a connection whose access ended; one that is only just coming in is refused, with the reason."""
     session = connection.session
-    problem = None if session.ready else api_error(reason).problems[0]
+    problem = None if session.ready else reason.problem()
     connection.carry_out(session.close(code, problem=problem))

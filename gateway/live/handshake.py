@@ -7,7 +7,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from gateway.auth.authenticator import header_credentials
-from gateway.domain.errors import Problem
+from gateway.domain.errors import Problem, unknown_parameter
 from gateway.domain.principal import Credentials
 
 MAX_SINCE_LENGTH = 64
@@ -68,7 +68,7 @@ def _misspelt(fields: Mapping[str, str]) -> Problem | None:
         if name not in _KNOWN and len(name) <= MAX_NAME_LENGTH and not _LAST_EVENT_ID.fullmatch(name):
             close = difflib.get_close_matches(name.lower(), _KNOWN, n=1, cutoff=0.75)
             if close:
-                return Problem(f"Param '{name}' is not known; did you mean '{close[0]}'?", "unknown_parameter")
+                return unknown_parameter(f"Param '{name}' is not known; did you mean '{close[0]}'?")
     return None
 
 

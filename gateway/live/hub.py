@@ -57,12 +57,12 @@ READ_RETRY_SECONDS = 0.5
 START_OVER_SECONDS = 1.0
 """Between telling open inboxes that the store is another one and ending them."""
 
-_CLOSE_CODES = {
-    ErrorCode.TOKEN_EXPIRED.kind.code: CloseCode.TOKEN_EXPIRED,
-    ErrorCode.TOKEN_REVOKED.kind.code: CloseCode.TOKEN_REVOKED,
-    ErrorCode.FORBIDDEN.kind.code: CloseCode.FORBIDDEN,
-    ErrorCode.TOO_MANY_NEW_USERS.kind.code: CloseCode.TOO_MANY_NEW_USERS,
-    ErrorCode.ORIGIN_NOT_ALLOWED.kind.code: CloseCode.FORBIDDEN,
+_CLOSE_CODES: dict[ErrorCode | None, CloseCode] = {
+    ErrorCode.TOKEN_EXPIRED: CloseCode.TOKEN_EXPIRED,
+    ErrorCode.TOKEN_REVOKED: CloseCode.TOKEN_REVOKED,
+    ErrorCode.FORBIDDEN: CloseCode.FORBIDDEN,
+    ErrorCode.TOO_MANY_NEW_USERS: CloseCode.TOO_MANY_NEW_USERS,
+    ErrorCode.ORIGIN_NOT_ALLOWED: CloseCode.FORBIDDEN,
 }
 
 

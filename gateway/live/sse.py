@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from sse_starlette.event import ServerSentEvent
 
-from gateway.domain.errors import CloseCode, ErrorCode, Problem
+from gateway.domain.errors import CloseCode, ErrorCode
 from gateway.domain.event import Event, on_one_line
 from gateway.domain.messages import Error, Goodbye, Ready, Reset, ServerMessage
 from gateway.domain.origin import ANY, allow_origin
@@ -96,10 +96,8 @@ class SseConnection(Connection):
         elif handshake.problem is not None:
             self.carry_out(self.session.refused(CloseCode.INVALID_REQUEST, handshake.problem))
         elif not handshake.credentials:
-            kind = ErrorCode.API_KEY_NOT_PROVIDED.kind
-            self.carry_out(
-                self.session.refused(CloseCode.UNAUTHORIZED, Problem(kind.message, kind.code, kind.suggestion))
-            )
+            problem = ErrorCode.API_KEY_NOT_PROVIDED.problem()
+            self.carry_out(self.session.refused(CloseCode.UNAUTHORIZED, problem))
         else:
             self._open(handshake.credentials, handshake.since)
 
@@ -168,7 +166,7 @@ class SseConnection(Connection):
     def _refusal(self, status: HTTPStatus, close: Close) -> bytes:
         if status is HTTPStatus.NO_CONTENT:
             return self._head(status)
-        body = encode_json({"errors": [close.problem or Problem(close.code.reason)]})
+        body = encode_json({"errors": [close.problem or close.code.problem]})
         fields = ("Content-Type: application/json", f"Content-Length: {len(body)}")
         return self._head(status, *fields) + body
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from gateway.domain.errors import Problem
 from gateway.live.connection import encode_json
 from gateway.server.request import RefusedRequestError
 from gateway.telemetry.metrics import REFUSED
@@ -86,7 +85,7 @@ def refusal(refused: RefusedRequestError, headers: list[tuple[bytes, bytes]], *,
     """Build the answer to a request that is not taken, the last one on its connection."""
     kind = refused.code.kind
     REFUSED.labels(str(kind.status)).inc()
-    body = encode_json({"errors": [Problem(str(refused), kind.code, kind.suggestion)]})
+    body = encode_json({"errors": [refused.code.problem(str(refused))]})
     head = f"HTTP/1.1 {kind.status} {HTTPStatus(kind.status).phrase}\r\nConnection: close\r\n".encode()
     own = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     return b"".join((head, *(b"%b: %b\r\n" % header for header in headers), own, body if with_body else b""))

@@ -29,7 +29,7 @@ from gateway.api.core.unknown import UnknownName, UnknownNameLog, header_value, 
 from gateway.api.v1.schemas import NO_CONTENT, Answer
 from gateway.auth.authenticator import Authenticator, header_credentials
 from gateway.auth.workspaces import WorkspaceAuthenticator
-from gateway.domain.errors import ApiError, ErrorCode, Problem, api_error, invalid
+from gateway.domain.errors import ApiError, ErrorCode, api_error, invalid
 from gateway.domain.guard import (
     UNGUARDED,
     Allowance,
@@ -344,11 +344,7 @@ class Operation:
                 return await self._call(request, services)
         except ApiError as error:
             if any(problem.help_link for problem in error.problems):
-                base = _forwarded(request, services).base
-                error.problems = tuple(
-                    msgspec.structs.replace(problem, help_link=problem.help_link and base + problem.help_link)
-                    for problem in error.problems
-                )
+                error.problems = error.problems_with_links(_forwarded(request, services).base)
             return error_response(error)
         except RateLimitedError as limited:
             RATE_LIMITED.labels(limited.allowance.kind.value).inc()
@@ -547,7 +543,7 @@ def store_error(problem: StoreUnavailableError) -> ApiError:
 def error_response(error: ApiError) -> Response:
     """Answer the v1 `errors` array."""
     headers = {"Retry-After": str(error.retry_after_seconds)} if error.retry_after_seconds is not None else {}
-    if error.status == ErrorCode.REQUEST_TIMEOUT.kind.status:
+    if error.code is ErrorCode.REQUEST_TIMEOUT:
         # The rest of the body may never come, so no other request can follow on this connection. (After a 413 it
         # does come and is passed over: closing then would reset the connection before the client reads the answer.)
         headers["Connection"] = "close"
@@ -555,5 +551,4 @@ def error_response(error: ApiError) -> Response:
 
 
 def _too_large(most: int) -> ApiError:
-    kind = ErrorCode.BODY_TOO_LARGE.kind
-    return ApiError(kind.status, (Problem(f"The body is larger than {most} bytes", kind.code, kind.suggestion),))
+    return api_error(ErrorCode.BODY_TOO_LARGE, f"The body is larger than {most} bytes")

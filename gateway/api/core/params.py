@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from gateway.api.core.unknown import MAX_NAMED, UnknownName, nearest_name
-from gateway.domain.errors import ApiError, ErrorCode, Problem, invalid
+from gateway.domain.errors import ErrorCode, invalid, malformed_body
 
 MAX_NESTING = 100
 """How deep free JSON may nest: Ruby's parser, and so the vendor's gem, reads no deeper."""
@@ -342,7 +342,7 @@ def read_body(
         # A byte order mark is no JSON, but a reader may ignore one (RFC 8259, 8.1); .NET clients send it.
         decoded = decode(body.removeprefix(codecs.BOM_UTF8))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
-        raise ApiError(400, (Problem(f"The body is not valid JSON: {problem}"),)) from None
+        raise malformed_body(f"The body is not valid JSON: {problem}") from None
     if not isinstance(decoded, dict):
         raise invalid("The body must be a JSON object")
     problems = Problems() if problems is None else problems

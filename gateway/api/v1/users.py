@@ -9,7 +9,7 @@ from gateway.api.core.idempotency import once
 from gateway.api.core.operation import Call, encode, json_response, no_content
 from gateway.api.core.params import Body, Object
 from gateway.api.v1.identity import ATTRIBUTES, NAMES, NamedUser
-from gateway.domain.errors import ApiError, ErrorCode, Problem, invalid
+from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.principal import Identity, User, normalize_email
 from gateway.store.directory import IdentityConflictError, NameTakenError
 
@@ -94,6 +94,5 @@ def _names(values: Mapping[str, Any]) -> tuple[str | None, str | None]:
 
 
 def _not_found() -> Exception:
-    kind = ErrorCode.NOT_FOUND.kind
     named = "Name the user by id, or as `external_id:…` or `email:…`."
-    return ApiError(kind.status, (Problem("User not found", kind.code, named),))
+    return api_error(ErrorCode.NOT_FOUND, "User not found", suggestion=named)
