@@ -38,6 +38,8 @@ from tests.live.clients import (
 )
 from tests.servers import ADMIN, Gateway, RedisServer, running_gateway, running_redis, user_headers, wait_for
 
+BROADCASTS_AT_MOST = 20
+
 HEALED_SECONDS = 30.0
 QUEUING = 200
 
@@ -227,18 +229,18 @@ async def test_a_broadcast_whose_worker_is_killed_reaches_everyone_exactly_once(
             accepted = (await http.post("/imports", headers=ADMIN, json=body)).json()["import"]
             await until_processed(http, f"/imports/{accepted['id']}")
             async with resuming(*inboxes):
-                body = {"broadcast": {"title": "Hello", "recipients": [{"external_id": "u7"}, {"matches": "*"}]}}
-                sent = (await http.post("/broadcasts", headers=ADMIN, json=body)).json()["broadcast"]
-                path = f"/broadcasts/{sent['id']}"
-                # Whichever of the two has it: both are killed in the middle of it, one after the other.
-                for worker, reached in zip(gateway.children("worker"), (300, 1_500), strict=True):
-                    await until_reached(http, path, reached)
-                    os.kill(worker, signal.SIGKILL)
+                sent: list[str] = []
+                while not sent or not await both_workers_killed_midway(gateway, http, sent[-1]):
+                    # A test process that was held up finds the broadcast done, and starts another one.
+                    assert len(sent) < BROADCASTS_AT_MOST
+                    body = {"broadcast": {"title": "Hello", "recipients": [{"external_id": "u7"}, {"matches": "*"}]}}
+                    sent.append((await http.post("/broadcasts", headers=ADMIN, json=body)).json()["broadcast"]["id"])
+                path = f"/broadcasts/{sent[-1]}"
                 done = await until_processed(http, path)
                 assert done["broadcast"]["status"]["summary"] == {"total": users, "failures": 0}
                 for inbox in inboxes:
                     await inbox.caught_up(await position(http, inbox.user))
-                    assert [event["data"]["id"] for event in inbox.events] == [sent["id"]]
+                    assert [event["data"]["id"] for event in inbox.events] == sent
             names = [
                 item["recipient"]["external_id"]
                 for page in range(1, users // 100 + 1)
@@ -248,8 +250,19 @@ async def test_a_broadcast_whose_worker_is_killed_reaches_everyone_exactly_once(
             logs = [len(store.xrange(key)) for key in store.scan_iter("inbox:1:*:log", count=10_000)]
             offsets_of_users = {store.hget(key[: -len(b":log")], "offset") for key in store.scan_iter("*}:log")}
     assert sorted(names) == sorted(f"u{number}" for number in range(users))
-    assert logs == [1] * users
-    assert offsets_of_users == {b"1"}
+    assert logs == [len(sent)] * users
+    assert offsets_of_users == {str(len(sent)).encode()}
+
+
+async def both_workers_killed_midway(gateway: Gateway, http: httpx.AsyncClient, broadcast: str) -> bool:
+    """Kill both workers one after the other while a broadcast runs; return False if it was processed before that."""
+    path = f"/broadcasts/{broadcast}"
+    for worker, reached in zip(gateway.children("worker"), (300, 1_500), strict=True):
+        if not await reached_midway(http, path, reached):
+            await until_processed(http, path)
+            return False
+        os.kill(worker, signal.SIGKILL)
+    return True
 
 
 async def get(http: httpx.AsyncClient, path: str) -> dict[str, Any]:
@@ -269,12 +282,12 @@ async def until_processed(http: httpx.AsyncClient, path: str) -> dict[str, Any]:
     return found
 
 
-async def until_reached(http: httpx.AsyncClient, path: str, count: int) -> None:
-    """Wait until a broadcast has reached so many users, and see that it is not done."""
+async def reached_midway(http: httpx.AsyncClient, path: str, count: int) -> bool:
+    """Wait until a broadcast has reached so many users; return whether it is still running then."""
     async with asyncio.timeout(HEALED_SECONDS):
         while (status := (await get(http, path))["broadcast"]["status"])["summary"]["total"] < count:
             await asyncio.sleep(0)
-    assert status["status"] == "processing"
+    return bool(status["status"] == "processing")
 
 
 # ---- shutdown
