@@ -32,9 +32,20 @@ _HEAD_BYTES = len('{"id":"00000000-0000-0000-0000-000000000000"')
 _encode = msgspec.json.encode
 
 
+class NotificationFields(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of a notification as inboxes show them, in the order in which they are encoded."""
+
+    title: str
+    content: str | None = None
+    action_url: str | None = None
+    category: str = ""
+    topic: str | None = None
+    custom_attributes: dict[str, Any] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The immutable part of an item, encoded once for all its recipients: a JSON object but for its last brace."""
+    """The immutable part of an item, encoded once for all recipients: a JSON object without its closing brace."""
 
     id: UUID
     category: str
@@ -42,21 +53,18 @@ class Content:
     encoded: bytes
 
     @classmethod
-    def encode(cls, notification_id: UUID, fields: Mapping[str, Any]) -> "Content":
-        """Encode the fields that a backend sent; `category` and `topic` among them."""
-        encoded = _encode({"id": str(notification_id), **fields})[:-1]
-        category = "" if fields["category"] in (None, UNCATEGORIZED) else fields["category"]
-        return cls(notification_id, category, fields["topic"] or "", encoded)
+    def encode(cls, notification_id: UUID, fields: NotificationFields) -> "Content":
+        """Encode the fields of a notification, after its id."""
+        encoded = b'{"id":"%b",%b' % (str(notification_id).encode(), _encode(fields)[1:-1])
+        category = "" if fields.category == UNCATEGORIZED else fields.category
+        return cls(notification_id, category, fields.topic or "", encoded)
 
     def as_reference(self) -> "Content":
         """Give what recipients get in place of a content that `ContentStore.put` has stored."""
         return Content(self.id, self.category, self.topic, self.encoded[:_HEAD_BYTES] + _NUL)
 
 
-_LOST = Content.encode(
-    UUID(int=0),
-    {"title": "", "content": None, "action_url": None, "category": "", "topic": None, "custom_attributes": None},
-).encoded[_HEAD_BYTES:]
+_LOST = Content.encode(UUID(int=0), NotificationFields(title="")).encoded[_HEAD_BYTES:]
 """What is shown in place of a content that is gone."""
 
 _Flight = asyncio.Future[dict[bytes, bytes | None]]

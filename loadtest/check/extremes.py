@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from gateway.domain.principal import User
 from gateway.settings import Settings
-from gateway.store.contents import Content, ContentStore
+from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.inbox import Delivery, InboxStore, Moment, Retention
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.topology import Topology
@@ -123,9 +123,9 @@ async def fill(redis_url: str, user: User) -> None:
     inboxes = InboxStore(client, Retention(events=1000, seconds=3600), ContentStore(client))
 
     async def put(number: int) -> None:
-        fields = {"title": f"item {number}", "content": None, "action_url": None, "custom_attributes": None}
-        scope = {"category": CATEGORIES[number % len(CATEGORIES)], "topic": f"order {number}"}
-        content = Content.encode(uuid4(), {**fields, **scope})
+        category = CATEGORIES[number % len(CATEGORIES)]
+        fields = NotificationFields(title=f"item {number}", category=category, topic=f"order {number}")
+        content = Content.encode(uuid4(), fields)
         moment = Moment(int(time.time() * 1000), str(uuid4()))
         await inboxes.create(content, [Delivery(user)], moment, remember=False)
 

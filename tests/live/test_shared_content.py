@@ -11,7 +11,7 @@ import pytest
 
 from gateway.domain.principal import Identity, ProjectId, User
 from gateway.settings import Settings
-from gateway.store.contents import Content, ContentStore
+from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.directory import Directory
 from gateway.store.inbox import Delivery, InboxStore, Moment, Retention
 from gateway.store.redis.client import FunctionClient
@@ -32,8 +32,8 @@ class Sender:
 
     async def send(self, title: str = TITLE, lost: bool = False) -> UUID:
         """Send an item, whose content may be lost already; give its id."""
-        fields = {"title": title, "content": "c", "action_url": None, "category": "", "topic": None}
-        content = Content.encode(uuid4(), {**fields, "custom_attributes": {"a": 1}})
+        fields = NotificationFields(title=title, content="c", custom_attributes={"a": 1})
+        content = Content.encode(uuid4(), fields)
         if not lost:
             await self._contents.put(self._user.project_id, content)
         moment = Moment(int(time.time() * 1000), "e0")

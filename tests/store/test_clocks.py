@@ -10,7 +10,7 @@ from gateway.domain.guard import Allowance, Guard, RateKind, RateLimitedError, T
 from gateway.domain.notification import Filter
 from gateway.domain.principal import Identity, ProjectId, User
 from gateway.store import keys
-from gateway.store.contents import Content, ContentStore
+from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.directory import Directory
 from gateway.store.inbox import Delivery, InboxStore, Moment, Retention
 from gateway.store.jobs import JobQueue, JobStore, Kind
@@ -30,8 +30,7 @@ def moment(seconds: float) -> Moment:
 
 
 def content() -> Content:
-    fields = {"title": "t", "content": None, "action_url": None, "category": "a", "topic": "x"}
-    return Content.encode(uuid4(), {**fields, "custom_attributes": None})
+    return Content.encode(uuid4(), NotificationFields(title="t", category="a", topic="x"))
 
 
 def user_key(user: User) -> str:

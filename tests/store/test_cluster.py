@@ -13,7 +13,7 @@ from gateway.domain.notification import Filter
 from gateway.domain.principal import User
 from gateway.settings import Settings
 from gateway.store import keys
-from gateway.store.contents import Content, ContentStore
+from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.inbox import Delivery, InboxStore, Retention
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
 from gateway.store.redis.subscriber import PubSubLink
@@ -238,9 +238,8 @@ async def test_a_call_fails_clearly_while_no_node_answers() -> None:
 
 async def create(inboxes: InboxStore, user: User, number: int) -> None:
     """Send some notifications to a user."""
-    fields = {"title": "t", "content": None, "action_url": None, "category": "", "topic": ""}
     for _ in range(number):
-        content = Content.encode(uuid4(), {**fields, "custom_attributes": None})
+        content = Content.encode(uuid4(), NotificationFields(title="t", topic=""))
         assert await inboxes.create(content, [Delivery(user)], at(1)._replace(new_epoch="e"), remember=False)
 
 

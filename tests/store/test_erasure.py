@@ -8,7 +8,7 @@ from gateway.domain.principal import Identity, ProjectId, User
 from gateway.jobs.deletion import Deletion
 from gateway.jobs.runner import JobRunner
 from gateway.store import keys
-from gateway.store.contents import Content, ContentStore
+from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.devices import Device, DeviceStore
 from gateway.store.directory import Directory
 from gateway.store.erasure import Eraser
@@ -29,8 +29,7 @@ async def fill(client: InspectedClient, store: InboxStore, project_id: ProjectId
     directory = Directory(client, lambda: 0.0)
     identities = [Identity(name, f"{name}@example.com") for name in ("ada", "joe", "eve")]
     users = [found.user for found in await directory.resolve_many(project_id, identities)]
-    fields = {"title": "t", "content": None, "action_url": None, "category": "c", "topic": "t"}
-    content = Content.encode(uuid4(), {**fields, "custom_attributes": None})
+    content = Content.encode(uuid4(), NotificationFields(title="t", category="c", topic="t"))
     await ContentStore(client).put(project_id, content)
     deliveries = [Delivery(user) for user in users]
     await store.create(content.as_reference(), deliveries, at(1), remember=True)

@@ -16,7 +16,7 @@ from gateway.domain.notification import Command, Filter
 from gateway.domain.preferences import Status
 from gateway.domain.principal import Identity
 from gateway.store import keys
-from gateway.store.contents import Content, ContentStore
+from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.devices import Device, DeviceStore
 from gateway.store.directory import Directory
 from gateway.store.formats import FormatWatch, check_format
@@ -43,8 +43,7 @@ async def own(tmp_path: Path) -> AsyncIterator[InspectedClient]:
 
 
 def content() -> Content:
-    fields = {"title": "t", "content": None, "action_url": None, "category": "a", "topic": "x"}
-    return Content.encode(uuid4(), {**fields, "custom_attributes": None})
+    return Content.encode(uuid4(), NotificationFields(title="t", category="a", topic="x"))
 
 
 async def test_an_empty_store_becomes_one_of_our_format(own: InspectedClient) -> None:

@@ -12,7 +12,7 @@ from gateway.domain.event import Event, Position
 from gateway.domain.notification import BulkCommand, Command, Filter
 from gateway.domain.principal import User
 from gateway.store import keys
-from gateway.store.contents import Content, ContentStore
+from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.inbox import REPLAY_EVENTS, SETTLED_SECONDS, Delivery, InboxStore, Outcome, Retention
 from gateway.store.redis import library
 from gateway.store.redis.client import StoreUnavailableError
@@ -20,8 +20,8 @@ from tests.store.conftest import InspectedClient, at, epoch_of, new_user, place
 
 
 def content(notification_id: UUID | None = None, title: str = "t", category: str = "", topic: str = "") -> Content:
-    fields = {"title": title, "content": None, "action_url": None, "category": category, "topic": topic}
-    return Content.encode(notification_id or uuid4(), {**fields, "custom_attributes": None})
+    fields = NotificationFields(title=title, category=category, topic=topic)
+    return Content.encode(notification_id or uuid4(), fields)
 
 
 async def send(store: InboxStore, user: User, number: int, now: float = 100) -> list[UUID]:

@@ -15,7 +15,7 @@ from gateway.domain.notification import BulkCommand, Command, Filter
 from gateway.domain.principal import User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.settings import Settings
-from gateway.store.contents import Content, ContentStore
+from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention, Trimmed
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.topology import Topology
@@ -92,8 +92,8 @@ steps = st.one_of(
 async def run_in_store(store: InboxStore, user: User, step: Step, now: int) -> Outcome | int | bool | Trimmed | None:
     match step:
         case Create(notification_id, category, topic, remember, shared, keep):
-            fields = {"title": "t", "content": None, "action_url": None, "category": category, "topic": topic}
-            content = Content.encode(notification_id, {**fields, "custom_attributes": None})
+            fields = NotificationFields(title="t", category=category, topic=topic)
+            content = Content.encode(notification_id, fields)
             if shared:
                 await store._contents.put(user.project_id, content)
                 content = content.as_reference()

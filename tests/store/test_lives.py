@@ -13,14 +13,14 @@ from gateway.domain.event import Event, Position
 from gateway.domain.principal import User
 from gateway.settings import Settings
 from gateway.store import keys
-from gateway.store.contents import Content, ContentStore
+from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.inbox import Delivery, InboxStore, Moment, Retention
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.topology import Topology
 from tests.servers import RedisServer, running_redis, wait_for
 from tests.store.conftest import close, new_user
 
-FIELDS = {"title": "t", "content": None, "action_url": None, "category": "", "topic": "", "custom_attributes": None}
+FIELDS = NotificationFields(title="t", topic="")
 
 
 @contextlib.asynccontextmanager

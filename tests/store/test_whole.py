@@ -22,7 +22,7 @@ from gateway.domain.principal import Identity, ProjectId, User
 from gateway.domain.retention import ItemRetention
 from gateway.store import devices, jobs, keys, tokens
 from gateway.store.activity import ActiveUsers
-from gateway.store.contents import Content, ContentStore
+from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.devices import Device, DeviceStore
 from gateway.store.directory import Directory
 from gateway.store.idempotency import IdempotencyStore
@@ -218,9 +218,8 @@ async def client(own_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> As
     await client.aclose()
 
 
-def fields(category: str, topic: str) -> dict[str, Any]:
-    rest = {"content": None, "action_url": None, "custom_attributes": None}
-    return {"title": "t", "category": category, "topic": topic, **rest}
+def fields(category: str, topic: str) -> NotificationFields:
+    return NotificationFields(title="t", category=category, topic=topic)
 
 
 def moment() -> Moment:

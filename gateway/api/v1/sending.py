@@ -10,7 +10,7 @@ from gateway.api.v1.identity import ATTRIBUTES, NAMES, NamedUser
 from gateway.domain.condition import MAX_BYTES, ConditionError, parse
 from gateway.domain.preferences import Channel
 from gateway.domain.principal import Identity, normalize_email
-from gateway.store.contents import Content
+from gateway.store.contents import Content, NotificationFields
 
 MAX_RECIPIENTS = 1000
 
@@ -142,7 +142,7 @@ def shown_fields(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def content_of(notification_id: str, shown: Mapping[str, Any]) -> Content:
     """Encode what inboxes show."""
-    return Content.encode(UUID(notification_id), shown)
+    return Content.encode(UUID(notification_id), NotificationFields(**shown))
 
 
 def identity_of(recipient: Mapping[str, Any]) -> Identity:
