@@ -43,7 +43,7 @@ from gateway.store.jobs import CONTROL_JOBS, JobQueue, JobStore, Kind
 from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore
 from gateway.store.projects import CONTROL_PROJECT, CONTROL_PROJECT_DELETED, ProjectStore
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
-from gateway.store.redis.subscriber import PubSubLink
+from gateway.store.redis.subscriber import Subscriber
 from gateway.store.redis.topology import Topology
 from gateway.store.reminders import Reminders
 from gateway.store.sweeps import SweepStore
@@ -87,7 +87,7 @@ class Worker:
         contents = ContentStore(client)
         inboxes = InboxStore(client, retention, contents)
         subscriptions = SubscriptionStore(client)
-        self.link = PubSubLink(settings, client, worker_id)
+        self.subscriber = Subscriber(settings, client, worker_id)
         # By a client that is not refused, when all others are.
         self._looking = FunctionClient(Topology(settings))
         self.formats = FormatWatch(self._looking)
@@ -99,11 +99,11 @@ class Worker:
         self.watch.on_empty = self._on_empty_store
         self.watch.on_known_store = self.projects.learn_known
         self.watch.on_other_store = self._on_other_store
-        self.projects.hears_changes = lambda: self.link.healthy
-        self.link.on_control = self._on_control
+        self.projects.hears_changes = lambda: self.subscriber.healthy
+        self.subscriber.on_control = self._on_control
         self._directory = directory
         self.activity = ActiveUsers(client)
-        self.hub = Hub(settings, authenticator, inboxes, self.activity, self.link, new_epoch, worker_id)
+        self.hub = Hub(settings, authenticator, inboxes, self.activity, self.subscriber, new_epoch, worker_id)
         services = Services(
             settings,
             self.hub.proxies,
@@ -125,7 +125,7 @@ class Worker:
             self._not_ready,
         )
         for each in (client, self.background):
-            each.unheard = self.reminders.note
+            each.on_unpublished = self.reminders.note
             each.refusal = lambda: self.formats.problem
         self.asgi = application(OPERATIONS, services, self._lifespan)
 
@@ -170,7 +170,7 @@ class Worker:
             with contextlib.suppress(TimeoutError):
                 # Who comes a moment before we hear Redis would be sent away. If it does not come up they are, in time.
                 async with asyncio.timeout(HEAR_SECONDS):
-                    while not self.link.healthy:
+                    while not self.subscriber.healthy:
                         await asyncio.sleep(0.01)
             yield
         finally:
@@ -229,7 +229,7 @@ class Worker:
         problem = self.watch.problem
         if problem is not None and problem.answered:
             return problem.code.kind.code
-        return "" if self.link.healthy else "redis_unavailable"
+        return "" if self.subscriber.healthy else "redis_unavailable"
 
 
 class Server(uvicorn.Server):

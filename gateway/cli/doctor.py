@@ -114,10 +114,10 @@ async def _examine_store(settings: Settings) -> "AsyncIterator[Finding]":
     from gateway.store.formats import check_format
     from gateway.store.projects import ProjectStore
     from gateway.store.redis.client import FunctionClient, StoreUnavailableError, unavailable
-    from gateway.store.redis.connection import LinkTimeoutError
+    from gateway.store.redis.connection import ReplyTimeoutError
     from gateway.store.redis.diagnosis import Finding, Severity, examine
     from gateway.store.redis.problems import StoreWritesRefusedError
-    from gateway.store.redis.protocol import WireLostError
+    from gateway.store.redis.protocol import ConnectionLostError
     from gateway.store.redis.topology import Topology
     from gateway.store.state import read_state
 
@@ -126,7 +126,7 @@ async def _examine_store(settings: Settings) -> "AsyncIterator[Finding]":
         try:
             async for finding in examine(client.topology):
                 yield finding
-        except (WireLostError, LinkTimeoutError) as problem:
+        except (ConnectionLostError, ReplyTimeoutError) as problem:
             raise unavailable(problem) from problem
         await check_format(client)
         try:

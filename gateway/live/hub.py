@@ -36,7 +36,7 @@ from gateway.store import keys
 from gateway.store.activity import ActiveUsers
 from gateway.store.inbox import RESYNC_MESSAGE, InboxStore
 from gateway.store.redis.problems import StoreDataError, StoreUnavailableError
-from gateway.store.redis.subscriber import PubSubLink
+from gateway.store.redis.subscriber import Subscriber
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import DELIVERED, DELIVERY_SECONDS, RESYNCS, SUBSCRIBED_USERS
 
@@ -86,7 +86,7 @@ class Hub:
         authenticator: Authenticator,
         inboxes: InboxStore,
         activity: ActiveUsers,
-        link: PubSubLink,
+        link: Subscriber,
         new_epoch: Callable[[], str],
         worker_id: str,
     ):

@@ -30,7 +30,7 @@ class UserFunctions:
         key = keys.user(user.project_id, user.id)
         answer = await self._client.call(function, key, *guard_arguments(guard), *arguments)
         if answer[0] == UNHEARD:
-            self._client.unheard(key)
+            self._client.on_unpublished(key)
         return unwrapped(answer, user, guard)
 
     async def read(self, user: User, guard: Guard, function: str, *arguments: Argument) -> Any:

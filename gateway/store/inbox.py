@@ -354,7 +354,7 @@ class InboxStore:
         answers = await (self._client.call_each(calls) if spare_broken else self._client.call_many(calls))
         for answer, (_, key, _) in zip(answers, calls, strict=True):
             if not isinstance(answer, StoreDataError) and answer[0] == UNHEARD:
-                self._client.unheard(key)
+                self._client.on_unpublished(key)
         return answers
 
     async def _write(self, user: User, guard: Guard, moment: Moment, function: str, *arguments: Argument) -> int:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import redis
 
-from gateway.store.redis.topology import life_key, slot_of
+from gateway.store.redis.topology import generation_key, slot_of
 from tests.api.tokens import bearer
 from tests.api.workspaces import admin_of, changed_project, created_project, user_of, workspace_token
 from tests.cluster import PRIMARIES, Cluster, running_cluster
@@ -336,7 +336,7 @@ async def test_who_comes_back_after_a_promoted_replica_was_restarted_is_told_to_
 def life_of(cluster: Cluster, server: RedisServer, key: str) -> str:
     """Give the life that a primary has noted of the data beside a key; "" for none, and of a replica."""
     with contextlib.suppress(redis.ResponseError):
-        return str(cluster.ask(server, "GET", life_key(slot_of(key))) or "")
+        return str(cluster.ask(server, "GET", generation_key(slot_of(key))) or "")
     return ""
 
 

@@ -16,12 +16,12 @@ from gateway.store import keys
 from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.inbox import Delivery, InboxStore, Retention
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
-from gateway.store.redis.subscriber import PubSubLink
+from gateway.store.redis.subscriber import Subscriber
 from gateway.store.redis.topology import Topology, slot_of
 from tests.cluster import PRIMARIES, Cluster, running_cluster
 from tests.servers import wait_for
 from tests.store.conftest import at, close, new_user
-from tests.store.test_pubsub import Ears
+from tests.store.redis.test_subscriber import Ears
 
 FAILOVER_SECONDS = 40.0
 READ = ("", "", "", "", "e", "", "", 10, 1000)
@@ -48,7 +48,7 @@ def inboxes(client: FunctionClient) -> InboxStore:
 
 @pytest.fixture
 async def ears(cluster: Cluster, client: FunctionClient) -> AsyncIterator[Ears]:
-    link = PubSubLink(Settings(redis_url=cluster.url), client, new_user().id)
+    link = Subscriber(Settings(redis_url=cluster.url), client, new_user().id)
     ears = Ears(link)
     link.on_messages = lambda channel, messages: ears.heard.extend((channel, data) for data in messages)
     link.on_resubscribed = lambda channel: ears.resubscribed.update([channel])

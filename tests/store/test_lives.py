@@ -158,7 +158,7 @@ async def test_a_promoted_replica_that_restarts_before_anything_was_written_know
             await send(store, user, 2, "old")
             lost = await end(store, user)
         async with client_on(replica) as client:
-            await client.note_life(client.topology.nodes[0])
+            await client.note_generation(client.topology.nodes[0])
         replica.stop()
         replica.start()
         async with store_on(replica) as store:

@@ -418,7 +418,7 @@ async def test_an_item_is_not_created_where_the_access_list_refuses_a_command(
 
 async def test_an_event_that_may_not_be_published_is_kept_and_noted(client: FailingClient) -> None:
     user, unheard = new_user(), list[str]()
-    client.unheard = unheard.append
+    client.on_unpublished = unheard.append
     inboxes = InboxStore(client, Retention(1000, 1000), ContentStore(client))
     item = Content.encode(uuid4(), fields("a", "x"))
     await client.redis.execute_command("ACL", "SETUSER", "default", "-spublish")

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gateway.store.redis import library
-from gateway.store.redis.connection import LinkTimeoutError, NotReplicatedError
+from gateway.store.redis.connection import NotReplicatedError, ReplyTimeoutError
 from gateway.store.redis.problems import BrokenRecords, StoreDataError, explained
 from gateway.store.redis.problems import StoreUnavailableError as StoreUnavailableError
-from gateway.store.redis.protocol import AnswerLostError, ReplyError, WireLostError, WireRefusedError, pack
 from gateway.store.redis.protocol import Argument as Argument
-from gateway.store.redis.topology import Node, Topology, life_key, slot_of
+from gateway.store.redis.protocol import ConnectionLostError, ConnectionRejectedError, ReplyError, ReplyLostError, pack
+from gateway.store.redis.topology import Node, Topology, generation_key, slot_of
 from gateway.telemetry.metrics import REDIS_CALLS, REDIS_ERRORS
 
 _ELSEWHERE = ("MOVED ", "ASK ", "CLUSTERDOWN", "TRYAGAIN")
@@ -45,8 +45,8 @@ class _Command(NamedTuple):
     writes: bool
 
 
-_Trouble = WireLostError | LinkTimeoutError | NotReplicatedError
-_TROUBLE = (WireLostError, LinkTimeoutError, NotReplicatedError)
+_Trouble = ConnectionLostError | ReplyTimeoutError | NotReplicatedError
+_TROUBLE = (ConnectionLostError, ReplyTimeoutError, NotReplicatedError)
 
 
 class FunctionClient:
@@ -60,7 +60,7 @@ class FunctionClient:
         self.topology = topology
         self._counters: dict[str, Any] = {}
         self._broken = BrokenRecords()
-        self.unheard: Callable[[str], None] = lambda key: None
+        self.on_unpublished: Callable[[str], None] = lambda key: None
         """Told the key of a user of whom an event could not be published."""
         self.refusal: Callable[[], StoreUnavailableError | None] = lambda: None
         """Return why nothing may be asked now."""
@@ -120,8 +120,8 @@ class FunctionClient:
             if number >= len(nodes):  # there were more at the last step
                 return 0, []
             command = pack(("SCAN", inner, "MATCH", pattern, "COUNT", count))
-            (reply,) = await nodes[number].link.request(command)
-        except (WireLostError, LinkTimeoutError) as problem:
+            (reply,) = await nodes[number].connection.request(command)
+        except (ConnectionLostError, ReplyTimeoutError) as problem:
             raise unavailable(problem) from problem
         if isinstance(reply, ReplyError):
             raise _failure(reply)
@@ -141,12 +141,12 @@ class FunctionClient:
                 await self.topology.refresh()
             for node in self.topology.nodes:
                 await _load(node)
-        except (WireLostError, LinkTimeoutError) as problem:
+        except (ConnectionLostError, ReplyTimeoutError) as problem:
             raise unavailable(problem) from problem
 
-    async def note_life(self, node: Node) -> None:
+    async def note_generation(self, node: Node) -> None:
         """Have a server that was promoted keep that in its data, for after a restart. Raises StoreUnavailableError."""
-        calls: list[Call] = [("note_life", key, ()) for key in self.topology.life_keys(node)]
+        calls: list[Call] = [("note_life", key, ()) for key in self.topology.generation_keys(node)]
         if any(await self.call_many(calls[:1])):  # else it never was a replica, and there is nothing to keep
             for first in range(1, len(calls), CALLS_AT_ONCE):
                 await self.call_many(calls[first : first + CALLS_AT_ONCE])
@@ -158,13 +158,13 @@ class FunctionClient:
                 await self.topology.refresh()
             found = {}
             for node in self.topology.nodes:
-                (reply,) = await node.link.request(pack(("INFO", section)))
+                (reply,) = await node.connection.request(pack(("INFO", section)))
                 if isinstance(reply, ReplyError):
                     raise _failure(reply)
                 lines = [line.partition(":") for line in reply.decode().splitlines()]
                 found[node.name] = {name: value for name, colon, value in lines if colon}
             return found
-        except (WireLostError, LinkTimeoutError) as problem:
+        except (ConnectionLostError, ReplyTimeoutError) as problem:
             raise unavailable(problem) from problem
 
     def close(self) -> None:
@@ -212,11 +212,11 @@ class FunctionClient:
         sole = self.topology.sole
         if sole is not None:
             # Nearly always all there is to do.
-            link = sole.write_link if any(command.writes for command in commands) else sole.link
+            connection = sole.write_connection if any(command.writes for command in commands) else sole.connection
             try:
-                replies = await link.request(*(command.packed for command in commands))
+                replies = await connection.request(*(command.packed for command in commands))
                 left = [index for index, reply in enumerate(replies) if _is_worth_another(reply, clustered=False)]
-            except WireLostError as lost:
+            except ConnectionLostError as lost:
                 if asyncio.get_running_loop().time() > deadline or _may_be_done(lost, commands):
                     raise  # a server that hangs takes connections, and lets them wait as long as a call may
                 losses = 1  # a connection that died unnoticed, or a server: once more
@@ -237,25 +237,25 @@ class FunctionClient:
 
     async def _attempt(
         self, commands: Sequence[_Command], left: Sequence[int], replies: list[Any]
-    ) -> tuple[list[int], WireLostError | None]:
+    ) -> tuple[list[int], ConnectionLostError | None]:
         """Fill in what replies come; give the indexes of those that are worth another attempt, and what was lost.
 
-        Raises LinkTimeoutError and NotReplicatedError.
+        Raises ReplyTimeoutError and NotReplicatedError.
         """
         if not self.topology.nodes:
             try:
                 await self.topology.refresh()
-            except WireLostError as problem:
+            except ConnectionLostError as problem:
                 return list(left), problem
-        by_link: dict[tuple[Node, bool], list[int]] = {}
+        by_server: dict[tuple[Node, bool], list[int]] = {}
         for index in left:
             node = self.topology.node_of(commands[index].key)
             assert node is not None, "the map of slots is known by now"
-            by_link.setdefault((node, commands[index].writes), []).append(index)
+            by_server.setdefault((node, commands[index].writes), []).append(index)
         again: list[int] = []
-        lost: WireLostError | None = None
-        for (node, writes), indexes, answers in await _ask_all(by_link, commands):
-            if isinstance(answers, WireLostError):
+        lost: ConnectionLostError | None = None
+        for (node, writes), indexes, answers in await _ask_all(by_server, commands):
+            if isinstance(answers, ConnectionLostError):
                 lost = answers
                 again += indexes
                 continue
@@ -272,8 +272,8 @@ class FunctionClient:
         reply = str(replies[index])
         if reply.startswith("ASK "):
             target = self.topology.redirected(reply, node)
-            link = target.write_link if writes else target.link
-            (_, replies[index]) = await link.request(pack(("ASKING",)), commands[index].packed)
+            connection = target.write_connection if writes else target.connection
+            (_, replies[index]) = await connection.request(pack(("ASKING",)), commands[index].packed)
             if not _is_worth_another(replies[index], clustered=True):
                 return []
             if _is_missing(replies[index]):
@@ -297,10 +297,10 @@ class FunctionClient:
         # While a cluster moves a slot key by key, a function would find some of its keys gone in the middle of its
         # work. Of several keys, one of which never exists, the server knows before: it answers TRYAGAIN until all is
         # where it belongs.
-        return (3, key, f"{key}:never", life_key(slot_of(key)))
+        return (3, key, f"{key}:never", generation_key(slot_of(key)))
 
     async def _refresh(self) -> None:
-        with contextlib.suppress(WireLostError):
+        with contextlib.suppress(ConnectionLostError):
             await self.topology.refresh()
 
     def _check_refusal(self) -> None:
@@ -316,22 +316,22 @@ class FunctionClient:
 
 
 async def _ask_all(
-    by_link: Mapping[tuple[Node, bool], Sequence[int]], commands: Sequence[_Command]
-) -> list[tuple[tuple[Node, bool], Sequence[int], list[Any] | WireLostError]]:
+    by_server: Mapping[tuple[Node, bool], Sequence[int]], commands: Sequence[_Command]
+) -> list[tuple[tuple[Node, bool], Sequence[int], list[Any] | ConnectionLostError]]:
     """Ask several servers together; what one of them lost is given in place of its answers.
 
-    Raises LinkTimeoutError and NotReplicatedError, once all are through.
+    Raises ReplyTimeoutError and NotReplicatedError, once all are through.
     """
     requests = [
-        (node.write_link if writes else node.link).request(*(commands[index].packed for index in indexes))
-        for (node, writes), indexes in by_link.items()
+        (node.write_connection if writes else node.connection).request(*(commands[index].packed for index in indexes))
+        for (node, writes), indexes in by_server.items()
     ]
     answers = await asyncio.gather(*requests, return_exceptions=True)
-    found: list[tuple[tuple[Node, bool], Sequence[int], list[Any] | WireLostError]] = []
-    for (link, indexes), answer in zip(by_link.items(), answers, strict=True):
-        if isinstance(answer, BaseException) and not isinstance(answer, WireLostError):
+    found: list[tuple[tuple[Node, bool], Sequence[int], list[Any] | ConnectionLostError]] = []
+    for (server, indexes), answer in zip(by_server.items(), answers, strict=True):
+        if isinstance(answer, BaseException) and not isinstance(answer, ConnectionLostError):
             raise answer
-        found.append((link, indexes, answer))
+        found.append((server, indexes, answer))
     return found
 
 
@@ -343,13 +343,13 @@ def _is_worth_another(reply: Any, clustered: bool) -> bool:
     return (clustered and text.startswith(_ELSEWHERE)) or text.startswith("READONLY") or _is_missing(reply)
 
 
-def _may_be_done(problem: WireLostError, commands: Sequence[_Command]) -> bool:
+def _may_be_done(problem: ConnectionLostError, commands: Sequence[_Command]) -> bool:
     """Whether some of these may have been done, and would answer a repetition that there was nothing to do."""
-    return isinstance(problem, AnswerLostError) and any(command.name in library.NOT_REPEATED for command in commands)
+    return isinstance(problem, ReplyLostError) and any(command.name in library.NOT_REPEATED for command in commands)
 
 
 async def _load(node: Node) -> None:
-    (reply,) = await node.link.request(pack(("FUNCTION", "LOAD", library.CODE)))
+    (reply,) = await node.connection.request(pack(("FUNCTION", "LOAD", library.CODE)))
     if isinstance(reply, ReplyError) and "already exists" not in str(reply):
         raise _failure(reply)
 
@@ -367,7 +367,7 @@ def _is_missing(reply: Any) -> bool:
 def unavailable(problem: _Trouble) -> StoreUnavailableError:
     """Return what to raise when there was no answer."""
     REDIS_ERRORS.inc()
-    if isinstance(problem, WireRefusedError):
+    if isinstance(problem, ConnectionRejectedError):
         return explained(problem.reply)
     return StoreUnavailableError(detail=str(problem))
 

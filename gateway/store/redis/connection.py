@@ -3,8 +3,9 @@
 Redis runs one command at a time anyway, so a pool of connections only adds to the cost of a call. Opened when first
 needed, and again after a loss.
 
-A ReplicatedLink answers when a replica has what was written: it sends what was asked for in groups, each followed by
-one `WAIT`, and collects the next group while it waits. A connection that waits does nothing else, so reads use another.
+A ReplicatedConnection completes a request once a replica has what was written: it sends requests in groups, each
+followed by one `WAIT`, and collects the next group while it waits. A connection that waits does nothing else, so reads
+use another.
 """
 
 import asyncio
@@ -14,10 +15,17 @@ from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
 
-from gateway.store.redis.protocol import AnswerLostError, ReplyError, Wire, WireLostError, WireRefusedError, pack
+from gateway.store.redis.protocol import (
+    ConnectionLostError,
+    ConnectionRejectedError,
+    RedisProtocol,
+    ReplyError,
+    ReplyLostError,
+    pack,
+)
 
 
-class LinkTimeoutError(Exception):
+class ReplyTimeoutError(Exception):
     """Redis did not answer in time. What was asked may still happen."""
 
 
@@ -29,7 +37,7 @@ _REPLICA_SHARE = 0.4
 """How much of a call's time a replica has: a request may come while an earlier group waits, and then waits itself."""
 
 
-class _Exchange(Wire):
+class _CallProtocol(RedisProtocol):
     """One opened connection, and who waits for its replies."""
 
     def __init__(self) -> None:
@@ -57,7 +65,9 @@ class _Exchange(Wire):
         self.abort()
 
     def on_lost(self) -> None:
-        self.give_up(WireRefusedError(self.refusal) if self.refusal else AnswerLostError("the connection was lost"))
+        self.give_up(
+            ConnectionRejectedError(self.refusal) if self.refusal else ReplyLostError("the connection was lost")
+        )
 
     def give_up(self, problem: Exception) -> None:
         self.lost = True
@@ -69,7 +79,7 @@ class _Exchange(Wire):
                 future.exception()  # taken note of, should nobody wait any more
 
 
-class _ReplicatedExchange(_Exchange):
+class _ReplicatedProtocol(_CallProtocol):
     """Holds replies back until a replica has what they answer."""
 
     def __init__(self, timeout_seconds: float) -> None:
@@ -118,33 +128,33 @@ class _ReplicatedExchange(_Exchange):
         super()._flush()
 
 
-class Link:
+class RedisConnection:
     """A shared connection. `make_connection` gives an unopened one of redis-py's, for its address and credentials."""
 
     def __init__(self, make_connection: Callable[[], AbstractConnection], timeout_seconds: float):
         self._make_connection = make_connection
         self._timeout = timeout_seconds
-        self._exchange: _Exchange | None = None
-        self._opening: asyncio.Task[_Exchange] | None = None
+        self._protocol: _CallProtocol | None = None
+        self._opening: asyncio.Task[_CallProtocol] | None = None
         self._ended = False
 
     async def request(self, *commands: bytes) -> list[Any]:
         """Send packed commands together; give their replies, in order, ReplyErrors among them.
 
-        Raises AnswerLostError when the connection broke, another WireLostError when it could not be opened, and
-        LinkTimeoutError when there was no answer in time.
+        Raises ReplyLostError when the connection broke, another ConnectionLostError when it could not be opened, and
+        ReplyTimeoutError when there was no answer in time.
         """
-        exchange = self._exchange
-        if exchange is None or exchange.lost:
-            exchange = await self._open()
+        protocol = self._protocol
+        if protocol is None or protocol.lost:
+            protocol = await self._open()
         loop = asyncio.get_running_loop()
         now = loop.time()
-        if not exchange.watched:
-            exchange.watched = True
-            loop.call_at(now + self._timeout, self._check, exchange)
+        if not protocol.watched:
+            protocol.watched = True
+            loop.call_at(now + self._timeout, self._check, protocol)
         futures = [loop.create_future() for _ in commands]
-        exchange.pending.extend((future, now) for future in futures)
-        exchange.send(commands[0] if len(commands) == 1 else b"".join(commands))
+        protocol.pending.extend((future, now) for future in futures)
+        protocol.send(commands[0] if len(commands) == 1 else b"".join(commands))
         return [await future for future in futures]
 
     def close(self) -> None:
@@ -152,18 +162,18 @@ class Link:
         if self._opening is not None:
             self._opening.cancel()
             self._opening = None
-        if self._exchange is not None:
-            self._exchange.give_up(AnswerLostError("the connection was closed"))
+        if self._protocol is not None:
+            self._protocol.give_up(ReplyLostError("the connection was closed"))
 
     def end(self) -> None:
         """Drop the connection for good: who still asks is told that it is lost, and opens nothing behind our back."""
         self._ended = True
         self.close()
 
-    async def _open(self) -> _Exchange:
+    async def _open(self) -> _CallProtocol:
         """Open the connection, once for all who wait for it."""
         if self._ended:
-            raise WireLostError("the connection was closed")
+            raise ConnectionLostError("the connection was closed")
         if self._opening is None:
             self._opening = asyncio.create_task(self._opened(), name="redis-connect")
             self._opening.add_done_callback(_take_note)
@@ -174,47 +184,47 @@ class Link:
             caller = asyncio.current_task()
             if caller is not None and caller.cancelling():
                 raise
-            raise WireLostError("the connection was closed") from None
+            raise ConnectionLostError("the connection was closed") from None
 
-    async def _opened(self) -> _Exchange:
-        exchange = self._new_exchange()
+    async def _opened(self) -> _CallProtocol:
+        protocol = self._new_protocol()
         try:
-            await exchange.open(self._make_connection(), self._timeout)
+            await protocol.open(self._make_connection(), self._timeout)
             if self._opening is not asyncio.current_task():
                 # Closed meanwhile, and the cancellation was swallowed on its way.
-                exchange.abort()
-                raise WireLostError("the connection was closed")
-            self._exchange = exchange
+                protocol.abort()
+                raise ConnectionLostError("the connection was closed")
+            self._protocol = protocol
         finally:
             if self._opening is asyncio.current_task():
                 self._opening = None
-        return exchange
+        return protocol
 
-    def _new_exchange(self) -> _Exchange:
-        return _Exchange()
+    def _new_protocol(self) -> _CallProtocol:
+        return _CallProtocol()
 
-    def _check(self, exchange: _Exchange) -> None:
+    def _check(self, protocol: _CallProtocol) -> None:
         """Give up a connection whose oldest request waits for too long: a hung Redis raises nothing."""
-        if not exchange.pending:
-            exchange.watched = False
+        if not protocol.pending:
+            protocol.watched = False
             return
         loop = asyncio.get_running_loop()
         # Who waits behind many others waits as long as answers come.
-        due = max(exchange.pending[0][1], exchange.heard_at) + self._timeout
+        due = max(protocol.pending[0][1], protocol.heard_at) + self._timeout
         if due > loop.time():
-            loop.call_at(due, self._check, exchange)
+            loop.call_at(due, self._check, protocol)
             return
         # Requests after it may have been on time, but on this connection their answers come behind it.
-        exchange.give_up(LinkTimeoutError("no answer in time"))
+        protocol.give_up(ReplyTimeoutError("no answer in time"))
 
 
-class ReplicatedLink(Link):
+class ReplicatedConnection(RedisConnection):
     """A shared connection that answers when a replica has it. `request` raises NotReplicatedError too."""
 
-    def _new_exchange(self) -> _Exchange:
-        return _ReplicatedExchange(self._timeout)
+    def _new_protocol(self) -> _CallProtocol:
+        return _ReplicatedProtocol(self._timeout)
 
 
-def _take_note(task: "asyncio.Task[_Exchange]") -> None:
+def _take_note(task: "asyncio.Task[_CallProtocol]") -> None:
     if not task.cancelled():
         task.exception()  # whoever waited has it; all of them may be gone

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from gateway.store.redis.connection import Link, LinkTimeoutError
+from gateway.store.redis.connection import RedisConnection, ReplyTimeoutError
 from gateway.store.redis.permissions import missing_permissions
 from gateway.store.redis.problems import StoreRefusedError, explained
-from gateway.store.redis.protocol import ReplyError, WireLostError, pack
+from gateway.store.redis.protocol import ConnectionLostError, ReplyError, pack
 from gateway.store.redis.topology import Node, Topology
 
 LEAST_REDIS = (7, 0)
@@ -56,16 +56,17 @@ def _problem(topic: str, text: str) -> Finding:
 
 
 async def examine(topology: Topology) -> AsyncIterator[Finding]:
-    """Look at every server.
+    """Examine every server.
 
-    Raises WireLostError and LinkTimeoutError when one cannot be reached, StoreRefusedError when it wants a password.
+    Raises ConnectionLostError and ReplyTimeoutError when a server cannot be reached, StoreRefusedError when it requires
+    a password.
     """
     async for finding in _examine_sentinels(topology):
         yield finding
     if not topology.nodes:
         await topology.refresh()
     for node in topology.nodes:
-        (reply,) = await node.link.request(pack(("INFO",)))
+        (reply,) = await node.connection.request(pack(("INFO",)))
         if isinstance(reply, ReplyError):
             problem = explained(str(reply))
             if isinstance(problem, StoreRefusedError) and not str(reply).startswith("NOPERM"):
@@ -146,7 +147,7 @@ def _persistence(info: Info) -> Finding:
 
 async def _examine_clock(topology: Topology, node: Node) -> Finding:
     before = time.time()
-    (reply,) = await node.link.request(pack(("TIME",)))
+    (reply,) = await node.connection.request(pack(("TIME",)))
     middle = (before + time.time()) / 2
     if isinstance(reply, ReplyError):
         return _warning("clock", "not known: the server does not tell its time")
@@ -162,7 +163,7 @@ def judge_clock(ahead_seconds: float) -> Finding:
 
 
 async def _examine_cluster(node: Node) -> Finding:
-    (reply,) = await node.link.request(pack(("CLUSTER", "INFO")))
+    (reply,) = await node.connection.request(pack(("CLUSTER", "INFO")))
     if isinstance(reply, ReplyError):
         return _warning("cluster", f"{node.name} does not tell its state")
     state = dict(line.split(":", 1) for line in reply.decode().split() if ":" in line)
@@ -174,14 +175,14 @@ async def _examine_cluster(node: Node) -> Finding:
 
 async def _examine_sentinels(topology: Topology) -> AsyncIterator[Finding]:
     for name, make_connection in topology.sentinels:
-        link = Link(make_connection, topology.timeout_seconds)
+        connection = RedisConnection(make_connection, topology.timeout_seconds)
         try:
-            (reply,) = await link.request(pack(("SENTINEL", "CKQUORUM", topology.service)))
-        except (WireLostError, LinkTimeoutError) as problem:
+            (reply,) = await connection.request(pack(("SENTINEL", "CKQUORUM", topology.service)))
+        except (ConnectionLostError, ReplyTimeoutError) as problem:
             yield _warning("sentinel", f"{name} cannot be reached: {problem}")
             continue
         finally:
-            link.close()
+            connection.close()
         if isinstance(reply, ReplyError):
             yield _warning("sentinel", f"{name}: {reply}")
         else:

@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.store import keys
 from gateway.store.redis import library
-from gateway.store.redis.connection import Link
+from gateway.store.redis.connection import RedisConnection
 from gateway.store.redis.protocol import Argument, ReplyError, pack
 from gateway.store.redis.topology import Node, Topology
 
@@ -78,29 +78,29 @@ def needed_commands() -> list[str]:
 async def missing_permissions(topology: Topology, node: Node) -> list[str]:
     """Return what a server does not allow: commands as `+name`, keys as `~pattern`, channels as `&pattern`.
 
-    Raises WireLostError and LinkTimeoutError.
+    Raises ConnectionLostError and ReplyTimeoutError.
     """
-    key = f"{topology.life_keys(node)[0]}:doctor:{secrets.token_hex(4)}"
+    key = f"{topology.generation_keys(node)[0]}:doctor:{secrets.token_hex(4)}"
     commands = [("SET", key, "", "EX", PROBE_SECONDS), *(_probe(name, key) for name in needed_commands())]
     if topology.replicated:
         commands.append(("WAIT", 0, 1))
-    replies = await node.link.request(*(pack(command) for command in commands))
-    (loaded,) = await node.link.request(pack(("FUNCTION", "LOAD", library.CODE)))
-    (called,) = await node.link.request(pack(("FCALL", library.qualified("find_project"), 1, key, "none")))
+    replies = await node.connection.request(*(pack(command) for command in commands))
+    (loaded,) = await node.connection.request(pack(("FUNCTION", "LOAD", library.CODE)))
+    (called,) = await node.connection.request(pack(("FCALL", library.qualified("find_project"), 1, key, "none")))
     words = [str(command[0]).lower() for command in commands]
     found = _missing([*zip(words, replies, strict=True), ("function|load", loaded), ("fcall", called)])
     found += _missing([("ssubscribe", await _subscribe(topology, node, key))])
-    await node.link.request(pack(("UNLINK", key)))
+    await node.connection.request(pack(("UNLINK", key)))
     return sorted(set(found))
 
 
 async def _subscribe(topology: Topology, node: Node, channel: str) -> Any:
-    link = Link(node.make_connection, topology.timeout_seconds)
+    connection = RedisConnection(node.make_connection, topology.timeout_seconds)
     try:
-        (reply,) = await link.request(pack(("SSUBSCRIBE", channel)))
+        (reply,) = await connection.request(pack(("SSUBSCRIBE", channel)))
         return reply
     finally:
-        link.close()
+        connection.close()
 
 
 def _probe(name: str, key: str) -> tuple[Argument, ...]:

@@ -19,15 +19,15 @@ class ReplyError(Exception):
     """Redis answered with an error. The text begins with its kind, such as `OOM`."""
 
 
-class WireLostError(Exception):
+class ConnectionLostError(Exception):
     """The connection broke, or could not be opened."""
 
 
-class AnswerLostError(WireLostError):
+class ReplyLostError(ConnectionLostError):
     """The connection broke after something was asked on it, which may have been done."""
 
 
-class WireRefusedError(WireLostError):
+class ConnectionRejectedError(ConnectionLostError):
     """The server answered the opening of a connection with an error. `reply` begins with its kind, as a ReplyError."""
 
     def __init__(self, reply: str):
@@ -35,7 +35,7 @@ class WireRefusedError(WireLostError):
         self.reply = reply
 
 
-class Wire(asyncio.Protocol, ABC):
+class RedisProtocol(asyncio.Protocol, ABC):
     """A connection. Subclasses take its replies: bytes, int, None, a list of these, or a ReplyError."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Wire(asyncio.Protocol, ABC):
         """Act on the replies that came together."""
 
     async def open(self, connection: AbstractConnection, timeout_seconds: float) -> None:
-        """Connect, and take the socket over. Raises WireLostError."""
+        """Connect, and take the socket over. Raises ConnectionLostError."""
         try:
             async with asyncio.timeout(timeout_seconds):
                 await connection.connect()
@@ -73,7 +73,7 @@ class Wire(asyncio.Protocol, ABC):
         connection._reader = connection._writer = None
         assert writer is not None
         if writer.transport.is_closing():
-            raise WireLostError("closed while it was opened")  # nobody would tell us
+            raise ConnectionLostError("closed while it was opened")  # nobody would tell us
         self._writer = writer  # it would close the socket when collected
         self._transport = writer.transport
         self._transport.set_protocol(self)
@@ -111,17 +111,17 @@ class Wire(asyncio.Protocol, ABC):
         self._out.clear()
 
 
-def _not_opened(problem: Exception) -> WireLostError:
+def _not_opened(problem: Exception) -> ConnectionLostError:
     """Return what a connection that could not be opened raises."""
     # redis-py takes the first word off a reply whose kind it knows.
     word = getattr(problem, "status_code", None)
     if isinstance(word, str) and word:
-        return WireRefusedError(f"{word} {problem}")
+        return ConnectionRejectedError(f"{word} {problem}")
     if isinstance(problem, ResponseError):
-        return WireRefusedError(str(problem))
+        return ConnectionRejectedError(str(problem))
     if isinstance(problem, TimeoutError):
-        return WireLostError("no answer in time")
-    return WireLostError(str(problem) or type(problem).__name__)
+        return ConnectionLostError("no answer in time")
+    return ConnectionLostError(str(problem) or type(problem).__name__)
 
 
 def pack(command: tuple[Argument, ...]) -> bytes:

@@ -21,7 +21,7 @@ from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.redis.client import FunctionClient, unavailable
 from gateway.store.redis.problems import StoreUnavailableError, explained
-from gateway.store.redis.protocol import ReplyError, Wire, WireLostError, pack
+from gateway.store.redis.protocol import ConnectionLostError, RedisProtocol, ReplyError, pack
 from gateway.store.redis.topology import Node, slot_of
 from gateway.telemetry.metrics import PROBE_SECONDS
 
@@ -34,7 +34,7 @@ RECONNECT_MOST_SECONDS = 1.0
 _CONTROL = keys.CONTROL.encode()
 
 
-class PubSubLink:
+class Subscriber:
     """Subscribes channels and reports what is published on them. `run` must be running.
 
     `on_messages(channel, messages)`, which came together, `on_resubscribed(channel)` and `on_control(message)` are
@@ -45,7 +45,7 @@ class PubSubLink:
         self._timeout = settings.redis_timeout_seconds
         self._client = client
         self._worker_id = worker_id
-        self._ears: dict[Node, _Ear] = {}
+        self._ears: dict[Node, ShardSubscriber] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         # Channels that lost their server, and who waits for them to be subscribed.
         self._homeless: dict[bytes, _Waiting] = {_CONTROL: deque()}
@@ -105,7 +105,7 @@ class PubSubLink:
         """Read the map of slots again: something says that it has changed."""
         try:
             await self._client.topology.refresh()
-        except WireLostError:
+        except ConnectionLostError:
             await asyncio.sleep(RECONNECT_MOST_SECONDS * random.uniform(0.5, 1.5))
 
     def moved(self, channels: Mapping[bytes, "_Waiting"], redirection: str, node: Node) -> None:
@@ -123,7 +123,7 @@ class PubSubLink:
         else:
             self.on_resubscribed(channel)
 
-    def _home(self, channel: bytes) -> "_Ear | None":
+    def _home(self, channel: bytes) -> "ShardSubscriber | None":
         node = self._client.topology.node_of(channel)
         return self._ears.get(node) if node is not None else None
 
@@ -147,18 +147,18 @@ class PubSubLink:
             assert home is not None, "every slot has a server, and every server an ear"
             home.adopt(channel, waiting)
 
-    def _new_ear(self, node: Node) -> "_Ear":
-        ear = _Ear(self, node, self._client, self._worker_id, self._timeout)
+    def _new_ear(self, node: Node) -> "ShardSubscriber":
+        ear = ShardSubscriber(self, node, self._client, self._worker_id, self._timeout)
         ear.task = asyncio.create_task(keep_running("pubsub", ear.run), name=f"pubsub {node.name}")
         self._tasks.add(ear.task)
         ear.task.add_done_callback(self._tasks.discard)
         return ear
 
 
-class _EarWire(Wire):
+class _ShardProtocol(RedisProtocol):
     """The connection of an ear."""
 
-    def __init__(self, ear: "_Ear"):
+    def __init__(self, ear: "ShardSubscriber"):
         super().__init__()
         self._ear = ear
         self.over: asyncio.Future[None] = self._loop.create_future()
@@ -172,7 +172,7 @@ class _EarWire(Wire):
             self.end(explained(str(reply)))
 
     def on_lost(self) -> None:
-        self.end(WireLostError("the connection was lost"))
+        self.end(ConnectionLostError("the connection was lost"))
 
     def on_pause(self) -> None:
         self._ear.paused()
@@ -182,20 +182,20 @@ class _EarWire(Wire):
             self.over.set_exception(problem)
 
 
-class _Ear:
+class ShardSubscriber:
     """The subscriptions at one server."""
 
     task: asyncio.Task[None]
 
-    def __init__(self, link: PubSubLink, node: Node, client: FunctionClient, worker_id: str, timeout_seconds: float):
-        self._link = link
+    def __init__(self, owner: Subscriber, node: Node, client: FunctionClient, worker_id: str, timeout_seconds: float):
+        self._owner = owner
         self._node = node
         self._client = client
         self._timeout = timeout_seconds
         self._worker_id = worker_id
         self._probe_channel = b""
         self._outage = Outage("pubsub_lost", "pubsub_recovered", node=node.name)
-        self._wire: _EarWire | None = None
+        self._protocol: _ShardProtocol | None = None
         self.heard_at = 0.0
         self._probe_heard_at = 0.0
         self.channels: set[bytes] = set()
@@ -207,10 +207,10 @@ class _Ear:
 
     @property
     def healthy(self) -> bool:
-        return self._wire is not None and time.monotonic() - self._probe_heard_at < PROBE_TIMEOUT_SECONDS
+        return self._protocol is not None and time.monotonic() - self._probe_heard_at < PROBE_TIMEOUT_SECONDS
 
     async def subscribe(self, channel: bytes) -> None:
-        if self._wire is None:
+        if self._protocol is None:
             raise StoreUnavailableError(detail="the pub/sub connection is down")
         confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(channel, deque()).append(confirmed)
@@ -222,14 +222,14 @@ class _Ear:
     def unsubscribe(self, channel: bytes) -> None:
         if channel in self.channels:
             self.channels.discard(channel)
-            if self._wire is not None:
+            if self._protocol is not None:
                 self._leaving[channel] = self._leaving.get(channel, 0) + 1
             self._send("SUNSUBSCRIBE", channel)
 
     def adopt(self, channel: bytes, waiting: "_Waiting") -> None:
         """Take over a channel that was subscribed elsewhere, or was to be."""
         self.channels.add(channel)
-        if self._wire is None:
+        if self._protocol is None:
             _fail(waiting, "the pub/sub connection is down")
             return
         # The first confirmation reports it: what was published before may not have been heard.
@@ -249,22 +249,22 @@ class _Ear:
         """Keep the connection up until cancelled."""
         pause = RECONNECT_LEAST_SECONDS
         while True:
-            wire = _EarWire(self)
+            protocol = _ShardProtocol(self)
             try:
-                await wire.open(self._node.make_connection(), self._timeout)
-                await self._serve(wire)
-            except WireLostError as problem:
+                await protocol.open(self._node.make_connection(), self._timeout)
+                await self._serve(protocol)
+            except ConnectionLostError as problem:
                 self._outage.begin(unavailable(problem))
             except StoreUnavailableError as problem:
                 self._outage.begin(problem)
             finally:
                 self._disconnected()
-                wire.abort()
+                protocol.abort()
             if self._probe_heard_at:
                 pause = RECONNECT_LEAST_SECONDS
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 2, RECONNECT_MOST_SECONDS)
-            await self._link.look_again()  # another server may have taken over
+            await self._owner.look_again()  # another server may have taken over
 
     def replied(self, reply: Any) -> None:
         """Take what Redis says on the connection."""
@@ -273,7 +273,7 @@ class _Ear:
             if channel == self._probe_channel:
                 self._probe_heard(data)
             elif channel == _CONTROL:
-                self._link.on_control(data)
+                self._owner.on_control(data)
             else:
                 self._heard.setdefault(channel, []).append(data)
         elif kind == b"ssubscribe":
@@ -296,7 +296,7 @@ class _Ear:
         """Pass on what was heard in one go."""
         heard, self._heard = self._heard, {}
         for channel, messages in heard.items():
-            self._link.on_messages(channel, messages)
+            self._owner.on_messages(channel, messages)
 
     def _slot_moved(self, slot: int, redirection: str) -> None:
         moved = [name for name in self.channels | self._waiting.keys() if slot_of(name) == slot]
@@ -304,7 +304,7 @@ class _Ear:
         self.channels -= gone.keys()
         for name in [name for name in self._leaving if slot_of(name) == slot]:
             del self._leaving[name]  # the server has nothing left to confirm
-        self._link.moved(gone, redirection, self._node)
+        self._owner.moved(gone, redirection, self._node)
         if slot == slot_of(self._probe_channel):
             self._take_probe_channel()
 
@@ -322,27 +322,27 @@ class _Ear:
             self._waiting.setdefault(self._probe_channel, deque()).append(None)
             self._send("SSUBSCRIBE", self._probe_channel)
 
-    async def _serve(self, wire: _EarWire) -> None:
+    async def _serve(self, protocol: _ShardProtocol) -> None:
         """Subscribe everything again, then hear and probe until one of these fails."""
         self._waiting = {channel: deque([None]) for channel in self.channels}
-        self._wire = wire
+        self._protocol = protocol
         self.heard_at = time.monotonic()  # as if: from now on it counts how long we hear nothing
         self._probe_heard_at = 0.0
         self._take_probe_channel()
         for channel in self.channels:
             self._send("SSUBSCRIBE", channel)
         probe = asyncio.create_task(self._probe(), name="pubsub-probe")
-        noting = asyncio.create_task(self._note_life(), name="pubsub-note-life")
+        noting = asyncio.create_task(self._note_generation(), name="pubsub-note-life")
         try:
-            await asyncio.wait((wire.over, probe), return_when=asyncio.FIRST_COMPLETED)
-            await (probe if probe.done() else wire.over)
+            await asyncio.wait((protocol.over, probe), return_when=asyncio.FIRST_COMPLETED)
+            await (probe if probe.done() else protocol.over)
         finally:
             probe.cancel()
             noting.cancel()
-            wire.over.cancel()
+            protocol.over.cancel()
 
     def _disconnected(self) -> None:
-        self._wire = None
+        self._protocol = None
         self._commands.clear()
         self._leaving.clear()
         waiting, self._waiting = self._waiting, {}
@@ -351,7 +351,7 @@ class _Ear:
 
     def _send(self, verb: str, channel: bytes) -> None:
         """Send at the end of this turn of the loop, in order, with all else that is asked for in it."""
-        if self._wire is None:
+        if self._protocol is None:
             return
         if not self._commands:
             asyncio.get_running_loop().call_soon(self._write)
@@ -359,14 +359,14 @@ class _Ear:
 
     def _write(self) -> None:
         commands, self._commands = self._commands, []
-        if self._wire is None:
+        if self._protocol is None:
             return
         for verb, run in groupby(commands, key=lambda command: command[0]):
             channels = [channel for _, channel in run]
             # A server of a cluster takes only channels of one slot in a command.
             step = 1 if self._client.topology.clustered else CHANNELS_PER_COMMAND
             for first in range(0, len(channels), step):
-                self._wire.send(pack((verb, *channels[first : first + step])))
+                self._protocol.send(pack((verb, *channels[first : first + step])))
 
     def _confirm(self, channel: bytes) -> None:
         waiting = self._waiting.get(channel)
@@ -377,7 +377,7 @@ class _Ear:
             del self._waiting[channel]
         if confirmed is None:
             if channel in self.channels:
-                self._link.resubscribed(channel)
+                self._owner.resubscribed(channel)
         elif not confirmed.done():
             confirmed.set_result(None)
 
@@ -396,11 +396,11 @@ class _Ear:
             if time.monotonic() - self.heard_at > PROBE_TIMEOUT_SECONDS:
                 raise silence
 
-    async def _note_life(self) -> None:
+    async def _note_generation(self) -> None:
         """Have the server keep that it was promoted, which may be why we are connecting."""
         while True:
             try:
-                await self._client.note_life(self._node)
+                await self._client.note_generation(self._node)
             except StoreUnavailableError:
                 await asyncio.sleep(PROBE_INTERVAL_SECONDS)  # a slot of its may be on the move
             else:

@@ -25,8 +25,8 @@ from redis.crc import key_slot
 
 from gateway.settings import Settings
 from gateway.store import keys
-from gateway.store.redis.connection import Link, LinkTimeoutError, ReplicatedLink
-from gateway.store.redis.protocol import ReplyError, WireLostError, pack
+from gateway.store.redis.connection import RedisConnection, ReplicatedConnection, ReplyTimeoutError
+from gateway.store.redis.protocol import ConnectionLostError, ReplyError, pack
 
 SLOTS = 16384
 DEFAULT_PORT = 6379
@@ -49,19 +49,21 @@ class Node:
     ):
         self.name = name
         self.make_connection = make_connection
-        self.link = Link(make_connection, timeout_seconds)
-        self.write_link = ReplicatedLink(make_connection, timeout_seconds) if replicated else self.link
+        self.connection = RedisConnection(make_connection, timeout_seconds)
+        self.write_connection = (
+            ReplicatedConnection(make_connection, timeout_seconds) if replicated else self.connection
+        )
         """Answers when what was written is as safe as the settings ask for."""
 
     def close(self) -> None:
         """Drop both connections; the next request opens another."""
-        self.link.close()
-        self.write_link.close()
+        self.connection.close()
+        self.write_connection.close()
 
     def end(self) -> None:
         """Drop both connections for good."""
-        self.link.end()
-        self.write_link.end()
+        self.connection.end()
+        self.write_connection.end()
 
 
 class Topology:
@@ -112,17 +114,17 @@ class Topology:
             return self._nodes[""]
         return self._slots[slot_of(key)] if self._slots else None
 
-    def life_keys(self, node: Node) -> list[str]:
+    def generation_keys(self, node: Node) -> list[str]:
         """Give the keys under which a server keeps what life its data is in: in a cluster one for each of its slots."""
         if not self.clustered:
             return [keys.LIFE]
-        return [life_key(slot) for slot, server in enumerate(self._slots) if server is node]
+        return [generation_key(slot) for slot, server in enumerate(self._slots) if server is node]
 
     def key_at(self, node: Node) -> str | None:
         """Return some key that a server answers for; None when it serves nothing."""
         if not self.clustered:
             return keys.LIFE
-        return next((life_key(slot) for slot, server in enumerate(self._slots) if server is node), None)
+        return next((generation_key(slot) for slot, server in enumerate(self._slots) if server is node), None)
 
     def redirected(self, reply: str, asked: Node) -> Node:
         """Give the server that `MOVED slot address` or `ASK slot address` names; what has moved, has for every call."""
@@ -138,7 +140,10 @@ class Topology:
         return node
 
     async def refresh(self) -> None:
-        """Read the cluster's map again, once for all who ask at a time. Raises WireLostError if no node answers."""
+        """Read the cluster's slot map again, once for all concurrent callers.
+
+        Raises ConnectionLostError if no node answers.
+        """
         if self.clustered:
             await asyncio.shield(self.refresh_soon())
 
@@ -179,14 +184,14 @@ class Topology:
                 for task in asked:
                     task.cancel()
         reasons = "; ".join(f"{name}: {self._reasons.get(name, '')}" for name in names[:ASKED_AT_ONCE])
-        raise WireLostError(f"no node of the cluster answers: {reasons}")
+        raise ConnectionLostError(f"no node of the cluster answers: {reasons}")
 
     async def _ask_slots(self, name: str) -> list[_Range]:
         """Give one node's map; an empty one if it does not know or cannot be reached."""
         node = self._nodes.get(name) or self._add(name)
         try:
-            (reply,) = await node.link.request(pack(("CLUSTER", "SLOTS")))
-        except (WireLostError, LinkTimeoutError) as problem:
+            (reply,) = await node.connection.request(pack(("CLUSTER", "SLOTS")))
+        except (ConnectionLostError, ReplyTimeoutError) as problem:
             self._reasons[name] = str(problem)
             return []
         if isinstance(reply, ReplyError):
@@ -237,7 +242,7 @@ def slot_of(key: str | bytes) -> int:
     return key_slot(key if isinstance(key, bytes) else key.encode())
 
 
-def life_key(slot: int) -> str:
+def generation_key(slot: int) -> str:
     """Give the key in a cluster's slot that names the life of what lies there."""
     return keys.life_beside(_slot_tags()[slot])
 

@@ -4,8 +4,8 @@ import pytest
 import uvloop
 from redis.asyncio.connection import Connection
 
-from gateway.store.redis.connection import Link
-from gateway.store.redis.protocol import WireLostError, pack
+from gateway.store.redis.connection import RedisConnection
+from gateway.store.redis.protocol import ConnectionLostError, pack
 from tests.servers import RedisServer
 
 TIMEOUT_SECONDS = 5.0
@@ -34,8 +34,8 @@ def test_a_server_that_hangs_up_while_it_is_greeted_is_a_lost_wire(
     redis_server: RedisServer, kind: type[Connection]
 ) -> None:
     async def request() -> None:
-        link = Link(lambda: kind(port=redis_server.port, protocol=2), TIMEOUT_SECONDS)
-        with pytest.raises(WireLostError):
+        link = RedisConnection(lambda: kind(port=redis_server.port, protocol=2), TIMEOUT_SECONDS)
+        with pytest.raises(ConnectionLostError):
             await link.request(pack(("PING",)))
 
     uvloop.run(request())  # it raises where asyncio's own loop only warns

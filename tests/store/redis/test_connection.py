@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from redis.asyncio.connection import ConnectionPool
 
-from gateway.store.redis.connection import Link, LinkTimeoutError, NotReplicatedError, ReplicatedLink
-from gateway.store.redis.protocol import AnswerLostError, ReplyError, WireLostError, pack
+from gateway.store.redis.connection import NotReplicatedError, RedisConnection, ReplicatedConnection, ReplyTimeoutError
+from gateway.store.redis.protocol import ConnectionLostError, ReplyError, ReplyLostError, pack
 from tests.servers import RedisServer, running_redis
 from tests.store.conftest import InspectedClient
 
 TIMEOUT_SECONDS = 0.5
 
 
-class CountingLink(Link):
+class CountingConnection(RedisConnection):
     """A link that counts the connections it opened."""
 
     def __init__(self, url: str, timeout_seconds: float = 5.0):
@@ -33,26 +33,26 @@ class CountingLink(Link):
 
 
 @pytest.fixture
-async def link(redis_server: RedisServer) -> AsyncIterator[CountingLink]:
-    link = CountingLink(redis_server.url)
+async def link(redis_server: RedisServer) -> AsyncIterator[CountingConnection]:
+    link = CountingConnection(redis_server.url)
     yield link
     link.close()
 
 
-async def ask(link: Link, *words: str | bytes | int) -> Any:
+async def ask(link: RedisConnection, *words: str | bytes | int) -> Any:
     """Run one command."""
     (reply,) = await link.request(pack(words))
     return reply
 
 
-async def test_replies_come_in_the_order_of_what_was_asked(link: CountingLink) -> None:
+async def test_replies_come_in_the_order_of_what_was_asked(link: CountingConnection) -> None:
     asked = [f"{number}" for number in range(300)]
     assert await asyncio.gather(*(ask(link, "ECHO", text) for text in asked)) == [text.encode() for text in asked]
     assert link.opened == 1
 
 
 async def test_calls_of_one_turn_of_the_loop_leave_in_one_write(
-    link: CountingLink, client: InspectedClient, redis_server: RedisServer
+    link: CountingConnection, client: InspectedClient, redis_server: RedisServer
 ) -> None:
     own = await ask(link, "CLIENT", "ID")
 
@@ -66,7 +66,7 @@ async def test_calls_of_one_turn_of_the_loop_leave_in_one_write(
     assert await ask(link, "CLIENT", "ID") == own
 
 
-async def test_several_commands_of_a_request_are_not_torn_apart(link: CountingLink) -> None:
+async def test_several_commands_of_a_request_are_not_torn_apart(link: CountingConnection) -> None:
     async def counted(key: str) -> list[int]:
         return await link.request(pack(("INCR", key)), pack(("INCR", key)))
 
@@ -75,19 +75,19 @@ async def test_several_commands_of_a_request_are_not_torn_apart(link: CountingLi
     assert pairs == [[2 * number + 1, 2 * number + 2] for number in range(100)]
 
 
-async def test_an_error_is_the_reply_of_the_command_that_made_it(link: CountingLink) -> None:
+async def test_an_error_is_the_reply_of_the_command_that_made_it(link: CountingConnection) -> None:
     one, error, other = await link.request(pack(("ECHO", "a")), pack(("NO_SUCH",)), pack(("ECHO", "b")))
     assert [one, other] == [b"a", b"b"]
     assert isinstance(error, ReplyError)
 
 
-async def test_large_values_go_and_come_whole(link: CountingLink) -> None:
+async def test_large_values_go_and_come_whole(link: CountingConnection) -> None:
     large = bytes(range(256)) * 80_000
     found = await asyncio.gather(ask(link, "ECHO", large), ask(link, "ECHO", "small"))
     assert list(found) == [large, b"small"]
 
 
-async def test_a_caller_that_goes_away_takes_nobody_along(link: CountingLink) -> None:
+async def test_a_caller_that_goes_away_takes_nobody_along(link: CountingConnection) -> None:
     callers = [asyncio.create_task(ask(link, "ECHO", f"{number}")) for number in range(10)]
     await asyncio.sleep(0)  # the connection is being opened
     callers[0].cancel()
@@ -104,36 +104,36 @@ async def test_a_caller_that_goes_away_takes_nobody_along(link: CountingLink) ->
 
 
 async def test_a_lost_connection_fails_who_waits_and_the_next_call_opens_another(
-    link: CountingLink, client: InspectedClient
+    link: CountingConnection, client: InspectedClient
 ) -> None:
     own = await ask(link, "CLIENT", "ID")
     waiting = asyncio.create_task(ask(link, "BLPOP", "nothing", 0))
     while not any(each["id"] == str(own) and each["cmd"] == "blpop" for each in await client.redis.client_list()):
         await asyncio.sleep(0.01)
     await client.redis.execute_command("CLIENT", "KILL", "ID", own)
-    with pytest.raises(WireLostError):
+    with pytest.raises(ConnectionLostError):
         await waiting
     assert await ask(link, "ECHO", "again") == b"again"
     assert link.opened == 2
 
 
 async def test_a_server_that_nobody_runs_cannot_be_reached(tmp_path: Path) -> None:
-    link = CountingLink("redis://127.0.0.1:1")
-    with pytest.raises(WireLostError):
+    link = CountingConnection("redis://127.0.0.1:1")
+    with pytest.raises(ConnectionLostError):
         await ask(link, "PING")
 
 
 async def test_a_hung_server_fails_calls_in_time_and_the_next_call_opens_another_connection(tmp_path: Path) -> None:
     with running_redis("valkey", tmp_path) as server:
-        link = CountingLink(server.url, TIMEOUT_SECONDS)
+        link = CountingConnection(server.url, TIMEOUT_SECONDS)
         await ask(link, "PING")
         assert server.process is not None
         server.process.send_signal(signal.SIGSTOP)
         started = time.monotonic()
         failed = await asyncio.gather(*(ask(link, "PING") for _ in range(10)), return_exceptions=True)
-        assert [type(each) for each in failed] == [LinkTimeoutError] * 10
+        assert [type(each) for each in failed] == [ReplyTimeoutError] * 10
         assert time.monotonic() - started < 4 * TIMEOUT_SECONDS
-        with pytest.raises(WireLostError):  # it cannot even be opened
+        with pytest.raises(ConnectionLostError):  # it cannot even be opened
             await ask(link, "PING")
         server.process.send_signal(signal.SIGCONT)
         assert await ask(link, "ECHO", "back") == b"back"
@@ -152,7 +152,7 @@ async def pair(tmp_path: Path) -> AsyncIterator[tuple[RedisServer, RedisServer]]
         running_redis("valkey", tmp_path / "primary", "--repl-diskless-sync-delay", "0") as primary,
         running_redis("valkey", tmp_path / "replica", "--replicaof", "127.0.0.1", str(primary.port)) as replica,
     ):
-        link = CountingLink(primary.url)
+        link = CountingConnection(primary.url)
         async with asyncio.timeout(20):
             while not (await link.request(pack(("SET", "k", 0)), pack(("WAIT", 1, 100))))[1]:
                 pass
@@ -160,13 +160,13 @@ async def pair(tmp_path: Path) -> AsyncIterator[tuple[RedisServer, RedisServer]]
         yield primary, replica
 
 
-def replicated(server: RedisServer, timeout_seconds: float = 5.0) -> ReplicatedLink:
-    return ReplicatedLink(ConnectionPool.from_url(server.url, protocol=2).make_connection, timeout_seconds)
+def replicated(server: RedisServer, timeout_seconds: float = 5.0) -> ReplicatedConnection:
+    return ReplicatedConnection(ConnectionPool.from_url(server.url, protocol=2).make_connection, timeout_seconds)
 
 
 async def test_what_is_answered_is_on_the_replica(pair: tuple[RedisServer, RedisServer]) -> None:
     primary, replica = pair
-    link, other = replicated(primary), CountingLink(replica.url)
+    link, other = replicated(primary), CountingConnection(replica.url)
     for number in range(50):
         assert await ask(link, "SET", "k", number) == b"OK"
         assert await ask(other, "GET", "k") == str(number).encode()
@@ -176,7 +176,7 @@ async def test_what_is_answered_is_on_the_replica(pair: tuple[RedisServer, Redis
 
 async def test_many_calls_share_a_wait_and_keep_their_order(pair: tuple[RedisServer, RedisServer]) -> None:
     primary, _ = pair
-    link, plain = replicated(primary), CountingLink(primary.url)
+    link, plain = replicated(primary), CountingConnection(primary.url)
     await ask(link, "SET", "n", 0)
     assert await asyncio.gather(*(ask(link, "INCR", "n") for _ in range(500))) == list(range(1, 501))
     stats = (await ask(plain, "INFO", "commandstats")).decode()
@@ -216,11 +216,11 @@ async def test_a_loss_fails_what_waits_for_a_replica(pair: tuple[RedisServer, Re
     assert replica.process is not None
     replica.process.send_signal(signal.SIGSTOP)
     calls = [asyncio.create_task(ask(link, "INCR", "k")) for _ in range(3)]
-    plain = CountingLink(primary.url)
+    plain = CountingConnection(primary.url)
     while await ask(plain, "GET", "k") != b"3":
         await asyncio.sleep(0)
     primary.stop(signal.SIGKILL)
-    assert [type(each) for each in await asyncio.gather(*calls, return_exceptions=True)] == [AnswerLostError] * 3
+    assert [type(each) for each in await asyncio.gather(*calls, return_exceptions=True)] == [ReplyLostError] * 3
     link.close()
     plain.close()
 
@@ -229,7 +229,7 @@ async def test_a_link_that_is_closed_while_it_opens_fails_who_waits_and_opens_ag
     with running_redis("valkey", tmp_path) as server:
         assert server.process is not None
         server.process.send_signal(signal.SIGSTOP)
-        link = CountingLink(server.url)
+        link = CountingConnection(server.url)
         for turns in (0, 1, 20):  # before it is begun, and in the middle of it
             waiting = [asyncio.create_task(ask(link, "ECHO", "x")) for _ in range(2)]
             await asyncio.sleep(0)
@@ -237,17 +237,17 @@ async def test_a_link_that_is_closed_while_it_opens_fails_who_waits_and_opens_ag
                 await asyncio.sleep(0)
             link.close()
             answers = await asyncio.gather(*waiting, return_exceptions=True)
-            assert [type(answer) for answer in answers] == [WireLostError] * 2
+            assert [type(answer) for answer in answers] == [ConnectionLostError] * 2
         server.process.send_signal(signal.SIGCONT)
         assert await ask(link, "ECHO", "x") == b"x"
         link.close()
 
 
 async def test_a_link_that_has_ended_opens_nothing_any_more(redis_server: RedisServer) -> None:
-    link = CountingLink(redis_server.url)
+    link = CountingConnection(redis_server.url)
     await ask(link, "ECHO", "x")
     link.end()
-    with pytest.raises(WireLostError):
+    with pytest.raises(ConnectionLostError):
         await ask(link, "ECHO", "x")
     assert link.opened == 1
     await asyncio.sleep(0)
@@ -273,11 +273,11 @@ async def test_a_server_that_says_what_nobody_asked_for_loses_the_connection_and
         writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        link = CountingLink(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        link = CountingConnection(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}")
         for _ in range(2):
             try:
                 answer = await ask(link, "ECHO", "x")
-            except WireLostError:
+            except ConnectionLostError:
                 continue
             assert isinstance(answer, ReplyError) or answer == b"OK"
             await asyncio.sleep(0.01)  # what else it says comes

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.settings import Settings
 from gateway.store.redis.client import StoreUnavailableError
-from gateway.store.redis.subscriber import CHANNELS_PER_COMMAND, PubSubLink
+from gateway.store.redis.subscriber import CHANNELS_PER_COMMAND, Subscriber
 from tests.logs import captured_log
 from tests.servers import RedisServer
 from tests.store.conftest import InspectedClient, new_user
@@ -20,7 +20,7 @@ from tests.store.conftest import InspectedClient, new_user
 class Ears:
     """A running link and everything it reported."""
 
-    link: PubSubLink
+    link: Subscriber
     heard: list[tuple[bytes, bytes]] = field(default_factory=list)
     resubscribed: Counter[bytes] = field(default_factory=Counter)
 
@@ -34,7 +34,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 @pytest.fixture
 async def ears(redis_server: RedisServer, client: InspectedClient) -> AsyncIterator[Ears]:
-    link = PubSubLink(Settings(redis_url=redis_server.url), client, new_user().id)
+    link = Subscriber(Settings(redis_url=redis_server.url), client, new_user().id)
     ears = Ears(link)
     link.on_messages = lambda channel, messages: ears.heard.extend((channel, data) for data in messages)
     link.on_resubscribed = lambda channel: ears.resubscribed.update([channel])
@@ -105,7 +105,7 @@ async def test_a_channel_that_was_left_is_not_taken_up_again(ears: Ears, client:
 async def test_subscribing_fails_clearly_while_the_link_is_down(
     redis_server: RedisServer, client: InspectedClient
 ) -> None:
-    link = PubSubLink(Settings(redis_url=redis_server.url), client, "never-started")
+    link = Subscriber(Settings(redis_url=redis_server.url), client, "never-started")
     with pytest.raises(StoreUnavailableError):
         await link.subscribe(b"x")
     assert not link.healthy
