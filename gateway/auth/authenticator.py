@@ -17,7 +17,16 @@ import jwt
 from gateway.auth.jwks import VerificationKey, verification_key
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.newcomers import CreationLimits
-from gateway.domain.principal import Credentials, Identity, Principal, Project, User, UserId, normalize_email
+from gateway.domain.principal import (
+    Credentials,
+    Identity,
+    Project,
+    ProjectPrincipal,
+    User,
+    UserId,
+    UserPrincipal,
+    normalize_email,
+)
 from gateway.domain.signing import NO_PROOF, SECRET_ALGORITHM, secret_id
 from gateway.store.directory import Directory, IdentityConflictError, TooManyNewUsersError
 from gateway.store.projects import ProjectStore
@@ -121,16 +130,17 @@ class Authenticator:
         self._unix = unix
         self._creation_limits = creation_limits
 
-    async def admin(self, credentials: Credentials) -> Principal:
+    async def admin(self, credentials: Credentials) -> ProjectPrincipal:
         """Verify a backend: API key and secret, or a project's token. Raises TokenRevokedError too."""
         if credentials.token and not credentials.api_secret:
             return await self._token_admin(credentials)
         project = await self._project(credentials.api_key)
-        return Principal(project, ground=_check_secret(project, credentials.api_secret))
+        _check_secret(project, credentials.api_secret)
+        return ProjectPrincipal(project)
 
     async def user(
         self, credentials: Credentials, must_exist: bool = False, address: Callable[[], str] | None = None
-    ) -> Principal:
+    ) -> UserPrincipal:
         """Verify a user: a token; or API key, a user name, and an HMAC or the secret where the project asks for it.
 
         An unknown user is created, but with `must_exist` not on the word of the API secret alone. Where nobody vouches
@@ -141,24 +151,24 @@ class Authenticator:
         project = await self._project(credentials.api_key)
         identity = _identity(credentials.external_id, credentials.email)
         name = identity.external_id or identity.email or ""
-        ground = NO_PROOF
+        credential = NO_PROOF
         if credentials.api_secret:
-            ground = _check_secret(project, credentials.api_secret)
+            credential = _check_secret(project, credentials.api_secret)
         elif credentials.hmac:
-            ground = _check_hmac(project, name, credentials.hmac)
+            credential = _check_hmac(project, name, credentials.hmac)
         elif project.hmac_enabled:
             raise api_error(ErrorCode.NEITHER_USER_HMAC_NOR_API_SECRET_PROVIDED)
         # The HMAC vouches for one name; the other header is unproven, so it must not link identities.
         proven = Identity(external_id=identity.external_id) if identity.external_id else identity
         if must_exist and credentials.api_secret:
             user = await self._find(project, proven)
-        elif ground:
+        elif credential:
             user = await self._resolve(project, proven)
         elif address is None:
             user = await self._find(project, proven)
         else:
             user = await self._resolve_limited(project, proven, address)
-        return Principal(project, user, ground=ground, ground_until=project.grounds.get(ground))
+        return UserPrincipal(project, user, credential, project.valid_credentials.get(credential))
 
     async def forget(self, user: User) -> None:
         """Take note that a user was deleted: the name that led here is free again."""
@@ -172,30 +182,30 @@ class Authenticator:
         """Give projects as they are stored now."""
         return await self._projects.by_api_keys(api_keys)
 
-    async def _token_admin(self, credentials: Credentials) -> Principal:
-        project, claims, ground = await self._verified_token(credentials)
+    async def _token_admin(self, credentials: Credentials) -> ProjectPrincipal:
+        project, claims, credential = await self._verified_token(credentials)
         token_id = _token_id(claims)
         if claims.get(PROJECT_CLAIM) is None:
             raise api_error(ErrorCode.FORBIDDEN, "This is a user's token; a project's is needed, or the API secret")
         # A key of the customer's is for users' tokens: it must not make a backend of whoever holds it.
-        if claims[PROJECT_CLAIM] != project.id or ground not in map(secret_id, project.secrets) or not token_id:
+        if claims[PROJECT_CLAIM] != project.id or credential not in map(secret_id, project.secrets) or not token_id:
             raise api_error(ErrorCode.TOKEN_IS_INCORRECT, "The token is no token of this project")
         if not await self._tokens.check_project_token(project.id, token_id, int(self._unix())):
             raise api_error(ErrorCode.TOKEN_IS_INCORRECT, "The project has no such token")
-        return Principal(project, None, int(claims["exp"]), token_id, _issued_at(claims), ground)
+        return ProjectPrincipal(project, token_id, _issued_at(claims))
 
-    async def _token_user(self, credentials: Credentials) -> Principal:
-        project, claims, ground = await self._verified_token(credentials)
+    async def _token_user(self, credentials: Credentials) -> UserPrincipal:
+        project, claims, credential = await self._verified_token(credentials)
         if claims.get(PROJECT_CLAIM) is not None:
             raise api_error(ErrorCode.FORBIDDEN, "A project's token opens no inbox: a user's is needed")
-        return Principal(
+        return UserPrincipal(
             project,
             await self._token_owner(project, claims),
-            int(claims["exp"]),
+            credential,
+            project.valid_credentials.get(credential),
             _token_id(claims),
             _issued_at(claims),
-            ground,
-            project.grounds.get(ground),
+            int(claims["exp"]),
         )
 
     async def _token_owner(self, project: Project, claims: dict[str, Any]) -> User:
@@ -225,7 +235,7 @@ class Authenticator:
         for key in _signing_keys(project, token.header):
             if _has_signed(key, token):
                 self._check_times(token.claims)
-                return project, token.claims, key.ground
+                return project, token.claims, key.credential
         raise api_error(ErrorCode.TOKEN_IS_INCORRECT)
 
     def _check_times(self, claims: dict[str, Any]) -> None:
@@ -289,11 +299,11 @@ class _UnverifiedToken(NamedTuple):
 
 
 class _SigningKey(NamedTuple):
-    """What may verify a token, the one algorithm that it is for, and its ground."""
+    """What may verify a token, the one algorithm that it is for, and its credential."""
 
     material: str | VerificationKey
     algorithm: str
-    ground: str
+    credential: str
 
 
 def _signing_keys(project: Project, header: Mapping[str, Any]) -> Iterator[_SigningKey]:
@@ -304,12 +314,12 @@ def _signing_keys(project: Project, header: Mapping[str, Any]) -> Iterator[_Sign
     kid, claimed = header.get("kid"), header.get("alg")
     if kid is not None or claimed == SECRET_ALGORITHM:
         for secret in project.secrets:
-            ground = secret_id(secret)
-            if kid in (None, ground):
-                yield _SigningKey(secret, SECRET_ALGORITHM, ground)
+            credential = secret_id(secret)
+            if kid in (None, credential):
+                yield _SigningKey(secret, SECRET_ALGORITHM, credential)
     for key in project.public_keys:
         if kid == key.id or (kid is None and claimed == key.algorithm):
-            yield _SigningKey(verification_key(key), key.algorithm, key.ground)
+            yield _SigningKey(verification_key(key), key.algorithm, key.credential_id)
 
 
 def _read_token(text: str) -> _UnverifiedToken:
@@ -361,7 +371,7 @@ def _time_claim(claims: dict[str, Any], name: str, most: float = _LATEST_SECOND)
 
 
 def _check_secret(project: Project, secret: str | None) -> str:
-    """Give the ground that a secret is."""
+    """Give the credential that a secret is."""
     if not secret:
         raise api_error(ErrorCode.API_SECRET_NOT_PROVIDED)
     matching = _matching(secret, project.secrets)
@@ -371,7 +381,7 @@ def _check_secret(project: Project, secret: str | None) -> str:
 
 
 def _check_hmac(project: Project, name: str, given: str) -> str:
-    """Give the ground of an HMAC."""
+    """Give the credential of an HMAC."""
     matching = _matching(given, (user_hmac(secret, name) for secret in project.secrets))
     if matching is None:
         raise api_error(ErrorCode.USER_HMAC_IS_INCORRECT)

@@ -1,28 +1,28 @@
-"""Who calls: projects, users, and what a request's credentials turned out to mean."""
+"""Workspaces, projects and users, the credentials of a request, and the principals that they are verified to be."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NewType
+from typing import NewType, TypeAlias
 
 from gateway.domain.retention import ItemRetention
 from gateway.domain.signing import NO_PROOF, PublicKey
 
 ProjectId = NewType("ProjectId", str)
-"""The decimal digits of a number that no other project of the store ever had; the API shows the number."""
+"""A decimal number, unique among all projects that the store ever had. The API shows it as a number."""
 UserId = NewType("UserId", str)
 WorkspaceId = NewType("WorkspaceId", str)
-"""The decimal digits of a number, as of projects."""
+"""A decimal number, as of projects."""
 
 DEFAULT_WORKSPACE = WorkspaceId("1")
-"""The workspace that is there from the start, and has the projects that name no other."""
+"""The workspace that always exists. Projects without an explicit workspace belong to it."""
 
 DEFAULT_WORKSPACE_NAME = "default"
-"""What paths and commands may call it."""
+"""The name by which paths and commands may refer to the default workspace."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Whose projects these are: a team or a company."""
+    """The owner of projects: a team or a company."""
 
     id: WorkspaceId
     title: str
@@ -30,7 +30,7 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """One tenant. `secrets` holds the API secrets valid now, newest first; they never print."""
+    """A tenant. `secrets` are the API secrets that are valid now, newest first; `repr` omits them."""
 
     id: ProjectId
     name: str
@@ -38,25 +38,25 @@ class Project:
     hmac_enabled: bool
     secrets: tuple[str, ...] = field(repr=False)
     public_keys: tuple[PublicKey, ...] = field(default=(), repr=False)
-    grounds: Mapping[str, int | None] = field(default_factory=dict, repr=False, hash=False)
-    """What credentials may rest on now, and the unix second at which that ends."""
+    valid_credentials: Mapping[str, int | None] = field(default_factory=dict, repr=False, hash=False)
+    """The ids of the credentials that are accepted now, each with the unix second at which it expires, if it does."""
     workspace_id: WorkspaceId = DEFAULT_WORKSPACE
     allowed_origins: tuple[str, ...] = ()
-    """Origins of the pages that may call; none means those of the setting."""
+    """Origins of the pages that may call; if empty, those of INBOX_ALLOWED_ORIGINS may."""
     item_retention_count: int | None = None
     item_retention_seconds: int | None = None
-    """How much of each inbox is kept, 0 for all; None means what the settings say."""
+    """How much of each inbox is kept, 0 for all; None means the value of the setting."""
     strict: bool = False
-    """Whether names that an operation does not know are refused, in the v1 contract's operations too."""
+    """Whether unknown parameter names are refused by the operations of the v1 contract too."""
 
     def item_retention(self, default: ItemRetention) -> ItemRetention:
-        """Return how much of each inbox is kept, where the settings say `default`."""
+        """Return how much of each inbox is kept; `default` are the values of the settings."""
         return default.overridden(self.item_retention_count, self.item_retention_seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """How a caller names a user: by external id, by email, or both. At least one is set."""
+    """The names of a user: external id, email, or both. Raises ValueError without either."""
 
     external_id: str | None = None
     email: str | None = None
@@ -67,15 +67,16 @@ class Identity:
 
 
 def normalize_email(email: str) -> str:
-    """Bring an email address to the form users are known by: trimmed, lower case."""
+    """Return an email address as it is stored and compared: trimmed and in lower case."""
     return email.strip().lower()
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user of a project, as the directory knows them.
+    """A user of a project, as read from the directory.
 
-    A name may have been that of a user who was deleted: in the unix second that `…_gone_at` tells, 0 if not.
+    `external_id_gone_at` and `email_gone_at` are the unix seconds at which a previous user of that name was deleted,
+    0 if there was none.
     """
 
     project_id: ProjectId
@@ -87,26 +88,44 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
-class Principal:
-    """A verified caller. `user` is None for an admin; times are unix seconds, and those of a token but for the last.
+class ProjectPrincipal:
+    """A verified backend: it proved that it has the project's API secret or one of the project's own tokens.
 
-    `ground` is what the credentials rest on, `ground_until` when that ends.
+    Of a token, `token_id` and `token_issued_at` (unix seconds) are set.
     """
 
     project: Project
-    user: User | None = None
-    expires_at: int | None = None
     token_id: str = ""
-    issued_at: int | None = None
-    ground: str = NO_PROOF
-    ground_until: int | None = None
+    token_issued_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UserPrincipal:
+    """A verified user of a project. All times are unix seconds.
+
+    `authenticated_by` is the id of the credential that proved the user's name (see `gateway.domain.signing`) and
+    `credential_expires_at` the time at which the project stops accepting it, None while that is not known.
+    Of a token, `token_id`, `token_issued_at` and `token_expires_at` are set.
+    """
+
+    project: Project
+    user: User
+    authenticated_by: str = NO_PROOF
+    credential_expires_at: int | None = None
+    token_id: str = ""
+    token_issued_at: int | None = None
+    token_expires_at: int | None = None
+
+
+Principal: TypeAlias = UserPrincipal | ProjectPrincipal
+"""A verified caller of a project. A call for a workspace has a `Workspace` instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a caller brought, unverified, whichever way it came. Nothing in here ever prints.
+    """The unverified credentials of a request or connection, from whatever transport. `repr` shows none of them.
 
-    `token` is a user JWT; the other fields are those of the v1 headers.
+    `token` is a JWT; the other fields are the values of the v1 headers.
     """
 
     api_key: str | None = field(default=None, repr=False)

@@ -1,6 +1,7 @@
-"""What credentials rest on: an API secret, a public key, or the project's word that no proof is needed.
+"""API secrets and public keys: the credentials that prove a caller's name, and their ids.
 
-Each ground has a short name. A live connection remembers only that, and ends when its project no longer has it.
+Each credential of a project has a short id. A live connection keeps only the id of the credential that authenticated
+it, and is closed when the project no longer accepts that credential.
 """
 
 import base64
@@ -12,29 +13,33 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 NO_PROOF = ""
-"""The ground of who came with a name alone, which a project without HMAC takes."""
+"""The credential id of a caller that sends a name without proof, which a project with HMAC disabled accepts."""
 
 SECRET_ALGORITHM = "HS256"  # noqa: S105 - a name, not a secret
 
 KEY_ALGORITHMS = {"RSA": "RS256", "EC": "ES256"}
-"""The one algorithm that a public key of each type (RFC 7517, `kty`) is for."""
+"""The only algorithm that is accepted for a public key of each type (RFC 7517, `kty`)."""
 
 KEY_MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y")}
-"""The members that make a key of each type what it is, in the order of RFC 7638, 3.2."""
+"""The required members of a key of each type, in the order of RFC 7638, 3.2."""
 
 
 @lru_cache(maxsize=4096)
 def secret_id(secret: str) -> str:
-    """Name an API secret: the `kid` of tokens signed with it, and a ground. It tells nothing of a good secret."""
+    """Return the id of an API secret, which is also the `kid` of tokens signed with it.
+
+    It is a hash, 96 bits long; a secret that cannot be guessed cannot be recovered from it.
+    """
     digest = hashlib.sha256(b"inbox-gateway secret id\0" + secret.encode()).digest()
     return sys.intern(base64.urlsafe_b64encode(digest[:12]).decode())
 
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A key that a project's backend signs user tokens with. `members` are those of KEY_MEMBERS, as RFC 7518 has them.
+    """The public key of a key pair with which a project's backend signs user tokens.
 
-    `id` is the `kid` that tokens name it by; "" takes the key's thumbprint.
+    `members` are those of KEY_MEMBERS, encoded as in RFC 7518. `id` is the `kid` in the header of tokens; if it is "",
+    the key's thumbprint becomes the id.
     """
 
     id: str
@@ -46,22 +51,22 @@ class PublicKey:
 
     @property
     def algorithm(self) -> str:
-        """The only algorithm that its tokens may have."""
+        """Return the only algorithm that is accepted for tokens signed with this key."""
         return KEY_ALGORITHMS[self.members["kty"]]
 
     @property
     def thumbprint(self) -> str:
-        """The name that follows from the key itself (RFC 7638)."""
+        """Return the SHA-256 thumbprint of the key (RFC 7638), in base64url."""
         required = {name: self.members[name] for name in KEY_MEMBERS[self.members["kty"]]}
         canonical = json.dumps(required, separators=(",", ":"), sort_keys=True).encode()
         return base64.urlsafe_b64encode(hashlib.sha256(canonical).digest()).rstrip(b"=").decode()
 
     @property
-    def ground(self) -> str:
-        """What tokens signed with it rest on: the key itself, whatever it is called."""
+    def credential_id(self) -> str:
+        """Return the id of this credential, which depends on the key alone and not on its `kid`."""
         return sys.intern(f"key:{self.thumbprint}")
 
     @property
     def jwk(self) -> dict[str, str]:
-        """The key as a JWK."""
+        """Return the key as a JWK (RFC 7517)."""
         return {"kid": self.id, "use": "sig", "alg": self.algorithm, **self.members}

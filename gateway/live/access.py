@@ -87,10 +87,10 @@ class Access:
         feed, session = connection.feed, connection.session
         if feed is None or session.closed:
             return
-        if project is None or project.id != feed.user.project_id or connection.ground not in project.grounds:
+        if project is None or project.id != feed.user.project_id or connection.ground not in project.valid_credentials:
             end(connection, CloseCode.CREDENTIALS_ROTATED, ErrorCode.CREDENTIALS_ROTATED)
             return
-        until = project.grounds[connection.ground]
+        until = project.valid_credentials[connection.ground]
         # An end, once known, stays: an answer that knows of none may be the older one.
         if until is not None and until != session.ground_until:
             session.rests_until(until)

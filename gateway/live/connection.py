@@ -19,7 +19,7 @@ from gateway.domain.errors import CloseCode
 from gateway.domain.event import Event, Position
 from gateway.domain.messages import Goodbye, Ready, Reset, ServerMessage
 from gateway.domain.origin import origin_allowed
-from gateway.domain.principal import Credentials, Principal
+from gateway.domain.principal import Credentials, UserPrincipal
 from gateway.domain.session import (
     Authenticate,
     Close,
@@ -204,11 +204,11 @@ class Connection(asyncio.Protocol, ABC):
 
     # -- from the hub
 
-    def rest_on(self, principal: Principal) -> None:
+    def rest_on(self, principal: UserPrincipal) -> None:
         """Remember what the credentials were, so far as it may end: the least that tells, as there are many of us."""
-        self.ground = principal.ground
-        self.token = NO_TOKEN if principal.issued_at is None else (principal.token_id, principal.issued_at)
-        self.session.rests_until(principal.ground_until)
+        self.ground = principal.authenticated_by
+        self.token = NO_TOKEN if principal.token_issued_at is None else (principal.token_id, principal.token_issued_at)
+        self.session.rests_until(principal.credential_expires_at)
 
     def project_found(self, allowed_origins: tuple[str, ...]) -> bool:
         """Say whether pages of the connection's origin may connect to its project."""

@@ -20,7 +20,7 @@ from gateway.auth.authenticator import Authenticator
 from gateway.domain.errors import ApiError, CloseCode, ErrorCode, api_error
 from gateway.domain.event import Event, Position
 from gateway.domain.guard import Guard, TokenRevokedError, UserDeletedError
-from gateway.domain.principal import Credentials, Principal, User
+from gateway.domain.principal import Credentials, User, UserPrincipal
 from gateway.domain.proxy import Proxies
 from gateway.domain.request_id import RequestIds
 from gateway.domain.session import ReadLog, SessionLimits, SessionState
@@ -305,7 +305,6 @@ class Hub:
         session = connection.session
         try:
             principal = await self._authenticator.user(credentials, address=connection.client_address)
-            assert principal.user is not None
             if not connection.project_found(principal.project.allowed_origins or self.allowed_origins):
                 raise api_error(ErrorCode.ORIGIN_NOT_ALLOWED)
             if self.draining:
@@ -325,16 +324,16 @@ class Hub:
             connection.carry_out(session.refused(_try_again(problem), retry_after_ms=retry_after_ms()))
         else:
             self._activity.seen(principal.user)
-            for effect in session.authenticated(principal.expires_at):
+            for effect in session.authenticated(principal.token_expires_at):
                 assert isinstance(effect, ReadLog), "all that a session asks for now"
                 read = self._share_read(connection, effect.after)
                 if read is not None:
                     await self._guarded(*read)  # here: another task would only cost
 
-    async def _join(self, connection: Connection, principal: Principal) -> bool:
+    async def _join(self, connection: Connection, principal: UserPrincipal) -> bool:
         """Put the connection into its user's feed, subscribed; False when the user has too many."""
         user = principal.user
-        if connection.session.closed or user is None:
+        if connection.session.closed:
             return True
         channel = keys.user(user.project_id, user.id).encode()
         feed = self._feeds.get(channel)
@@ -381,12 +380,12 @@ class Hub:
             principal = await self._authenticator.user(credentials)
             if session.closed or connection.feed is None:
                 return  # it ended meanwhile
-            if principal.user is None or principal.user.id != connection.feed.user.id:
+            if principal.user.id != connection.feed.user.id:
                 connection.carry_out(session.close(CloseCode.UNAUTHORIZED))
                 return
             # From here on we hear of what ends the new credentials; what was said before, the store knows.
             connection.rest_on(principal)
-            await self._inboxes.use(principal.user, Guard(None, principal.token_id, principal.issued_at))
+            await self._inboxes.use(principal.user, Guard(None, principal.token_id, principal.token_issued_at))
             project = await self._authenticator.current(principal.project)
         except ApiError as error:
             self._renewal_refused(connection, before, error)
@@ -397,7 +396,7 @@ class Hub:
         else:
             if session.closed:
                 return  # its deadline is that of the cut, or it has none any more
-            connection.carry_out(session.renewed(principal.expires_at))
+            connection.carry_out(session.renewed(principal.token_expires_at))
             self._schedule(connection)
             self.access.check_ground(connection, project)
 

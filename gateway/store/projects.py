@@ -236,7 +236,7 @@ class ProjectStore:
         if len(self._cache) >= 10_000:
             self._cache.clear()  # wrong keys are cached too, so the bound is needed
         seconds = CACHE_SECONDS
-        for until in project.grounds.values() if project else ():
+        for until in project.valid_credentials.values() if project else ():
             if until is not None:
                 seconds = min(seconds, until - self._unix())
         self._cache[api_key] = _Cached(self._monotonic() + seconds, project)
@@ -549,11 +549,11 @@ class ProjectStore:
         now = self._unix()
         valid = [slot for slot in record.secrets if slot.until is None or slot.until > now]
         plain: list[str] = []
-        grounds: dict[str, int | None] = {} if record.hmac_enabled else {NO_PROOF: None}
+        valid_credentials: dict[str, int | None] = {} if record.hmac_enabled else {NO_PROOF: None}
         for slot in valid:
             try:
                 plain.append(self._fernet.decrypt(slot.encrypted.encode()).decode())
-                grounds.setdefault(secret_id(plain[-1]), slot.until)
+                valid_credentials.setdefault(secret_id(plain[-1]), slot.until)
             except InvalidToken:
                 log.error(
                     "secret_cannot_be_decrypted",
@@ -563,7 +563,7 @@ class ProjectStore:
         public_keys = tuple(
             PublicKey(jwk["kid"], {name: value for name, value in jwk.items() if name != "kid"}) for jwk in record.keys
         )
-        grounds.update((key.ground, None) for key in public_keys)
+        valid_credentials.update((key.credential_id, None) for key in public_keys)
         return Project(
             ProjectId(record.id),
             record.name,
@@ -571,7 +571,7 @@ class ProjectStore:
             record.hmac_enabled,
             tuple(plain),
             public_keys,
-            grounds,
+            valid_credentials,
             WorkspaceId(record.workspace_id),
             tuple(record.allowed_origins),
             record.item_retention_count,

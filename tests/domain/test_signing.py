@@ -30,7 +30,7 @@ def test_a_key_has_one_algorithm() -> None:
 
 
 def test_a_ground_is_the_key_and_not_its_name() -> None:
-    assert PublicKey("a", RSA).ground == PublicKey("b", RSA).ground != PublicKey("a", EC).ground
+    assert PublicKey("a", RSA).credential_id == PublicKey("b", RSA).credential_id != PublicKey("a", EC).credential_id
 
 
 def test_a_key_is_shown_with_what_it_is_for() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.cli import main
 from gateway.domain.event import LogPage, Position
-from gateway.domain.principal import Principal
+from gateway.domain.principal import UserPrincipal
 from gateway.domain.session import Effects, Session, SessionState, Verdict
 from gateway.live.connection import Connection
 from gateway.live.hub import Hub
@@ -42,7 +42,7 @@ def read_before_subscribing() -> None:
     join, share_read = Hub._join, Hub._share_read
     read: dict[str, LogPage] = {}
 
-    async def read_and_join(hub: Hub, connection: Connection, principal: Principal) -> bool:
+    async def read_and_join(hub: Hub, connection: Connection, principal: UserPrincipal) -> bool:
         user, since = principal.user, connection.session.since
         assert user is not None
         after = Position.parse(since) if since else None

@@ -40,7 +40,7 @@ from gateway.domain.guard import (
     UserDeletedError,
 )
 from gateway.domain.origin import origin_allowed
-from gateway.domain.principal import Principal, Project, User, Workspace
+from gateway.domain.principal import Principal, Project, ProjectPrincipal, User, UserPrincipal, Workspace
 from gateway.domain.proxy import Forwarded, Proxies, peer_address
 from gateway.domain.retention import ItemRetention
 from gateway.settings import Settings
@@ -141,8 +141,7 @@ class Call:
     @property
     def user(self) -> User:
         """The calling user. Only for operations of user scope."""
-        assert self.principal is not None
-        assert self.principal.user is not None
+        assert isinstance(self.principal, UserPrincipal)
         return self.principal.user
 
     @property
@@ -243,7 +242,7 @@ class Call:
         budget, principal = self.services.bodies, self.principal
         half = budget.most // 2
         shares = [Share(f"address {self.forwarded.client}", half)]
-        if principal is not None and principal.user is not None:
+        if isinstance(principal, UserPrincipal):
             shares.append(Share(f"user {principal.project.id} {principal.user.id}", min(USER_BYTES, half)))
         elif principal is not None:
             shares.append(Share(f"project {principal.project.id}", half))
@@ -319,7 +318,7 @@ class Operation:
             counter.inc()
             if services.settings.access_log and self.scope is not Scope.PUBLIC:
                 principal: Principal | None = request.scope.get(_PRINCIPAL)
-                user = principal.user if principal is not None else None
+                user = principal.user if isinstance(principal, UserPrincipal) else None
                 log.request(
                     self.method,
                     _logged_path(self.path, request.path_params) if "{" in self.path else self.path,
@@ -372,10 +371,10 @@ class Operation:
             return await self._call_of_workspace(request, services)
         principal = request.scope[_PRINCIPAL] = await self._authenticate(request, services)
         allowance = self._allowance(principal, services.settings)
-        if principal is not None and principal.user is None and allowance is not None:
+        if isinstance(principal, ProjectPrincipal) and allowance is not None:
             await _count_admin(services.inboxes, principal.project, allowance)
-        guard = Guard(allowance, principal.token_id, principal.issued_at) if principal is not None else UNGUARDED
-        if principal is not None and principal.user is not None and allowance is not None and self.body is not None:
+        guard = Guard(allowance, principal.token_id, principal.token_issued_at) if principal is not None else UNGUARDED
+        if isinstance(principal, UserPrincipal) and allowance is not None and self.body is not None:
             # Before the body is looked at, or those who send nonsense would never meet their limit.
             await services.inboxes.use(principal.user, guard)
             guard = Guard(None, guard.token_id, guard.issued_at)
@@ -386,12 +385,12 @@ class Operation:
                 self._check_query(call)
             response = await self.handler(call)
         except ApiError:
-            if principal is not None and principal.user is not None:
+            if isinstance(principal, UserPrincipal):
                 await _count_refused(services.inboxes, principal.user, guard)
             raise
         if allowance is not None:
             response.headers.update(_rate_headers(allowance))
-        if principal is not None and principal.user is not None:
+        if isinstance(principal, UserPrincipal):
             services.activity.seen(principal.user)
         return response
 
@@ -429,7 +428,7 @@ class Operation:
         if principal is None:
             return None
         kind = RateKind.READS if self.method == "GET" else RateKind.WRITES
-        who = "rate_limit" if principal.user is not None else "rate_limit_admin"
+        who = "rate_limit" if isinstance(principal, UserPrincipal) else "rate_limit_admin"
         limit: int = getattr(settings, f"{who}_{kind.value}")
         return Allowance(kind, limit) if limit else None
 
@@ -439,6 +438,7 @@ class Operation:
         credentials = header_credentials(headers_of(request).get)
         if not credentials:
             raise api_error(self.without_credentials)
+        principal: Principal
         if self.scope is Scope.ADMIN:
             principal = await services.authenticator.admin(credentials)
         else:
