@@ -11,9 +11,9 @@ from tests.end_to_end.test_faults import (
     Writer,
     assert_exact,
     client_of,
+    reached_midway,
     short_directory,
     until_processed,
-    until_reached,
 )
 from tests.live.clients import TRANSPORTS, ResumingInbox, raw_socket, receive_until, resuming
 from tests.servers import ADMIN, running_gateway, user_headers, wait_for
@@ -67,7 +67,7 @@ async def test_a_worker_that_stops_finishes_its_requests_and_hands_its_jobs_over
             await until_processed(http, f"/imports/{accepted['id']}")
             broadcast = {"broadcast": {"title": "Hello", "recipients": [{"matches": "*"}]}}
             sent = (await http.post("/broadcasts", headers=ADMIN, json=broadcast)).json()["broadcast"]
-            await until_reached(http, f"/broadcasts/{sent['id']}", 100)
+            await reached_midway(http, f"/broadcasts/{sent['id']}", 100)
             assert gateway.process is not None
             gateway.process.send_signal(signal.SIGHUP)  # both stop in turn, whichever has it
             before = set(gateway.children("worker"))
