@@ -21,14 +21,18 @@ from gateway.api.operations import OPERATIONS
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.workspaces import WorkspaceAuthenticator, WorkspaceTokens
 from gateway.domain.principal import ProjectId, UserId
+from gateway.domain.proxy import Proxies
+from gateway.domain.request_id import RequestIds
 from gateway.jobs.broadcasts import Broadcaster
 from gateway.jobs.deletion import Deletion
 from gateway.jobs.imports import Importer
 from gateway.jobs.retention import Retentions, Sweeper, SweepScheduler
 from gateway.jobs.runner import JobRunner
 from gateway.live.hub import Hub
+from gateway.runtime.fair_scheduler import FairScheduler
 from gateway.runtime.tasks import keep_running
 from gateway.server.http import HttpProtocol
+from gateway.server.ingress import HttpIngress
 from gateway.server.listeners import Doors
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
@@ -103,10 +107,22 @@ class Worker:
         self.subscriber.on_control = self._on_control
         self._directory = directory
         self.activity = ActiveUsers(client)
-        self.hub = Hub(settings, authenticator, inboxes, self.activity, self.subscriber, new_epoch, worker_id)
+        scheduler = FairScheduler()
+        self.hub = Hub(
+            settings, authenticator, inboxes, self.activity, self.subscriber, new_epoch, worker_id, scheduler
+        )
+        proxies = Proxies(settings.trusted_proxies, settings.public_url)
+        self.ingress = HttpIngress(
+            self.hub,
+            proxies,
+            RequestIds(f"r{worker_id}{secrets.token_hex(3)}"),
+            scheduler,
+            head_seconds=settings.authentication_seconds,
+            body_seconds=settings.body_seconds,
+        )
         services = Services(
             settings,
-            self.hub.proxies,
+            proxies,
             authenticator,
             WorkspaceAuthenticator(WorkspaceTokens(settings.secret_key), WorkspaceStore(client)),
             self.projects,
@@ -157,6 +173,7 @@ class Worker:
             await self.client.load()  # later calls load it too: Redis may come up after us
         tasks = [
             asyncio.create_task(keep_running("hub", self.hub.run), name="hub"),
+            asyncio.create_task(keep_running("http-deadlines", self.ingress.run), name="http-deadlines"),
             asyncio.create_task(keep_running("jobs", self.jobs.run), name="jobs"),
             asyncio.create_task(keep_running("store-watch", self.watch.run), name="store-watch"),
             asyncio.create_task(keep_running("sweeps", self.sweeps.run), name="sweeps"),
@@ -268,6 +285,7 @@ class Server(uvicorn.Server):
             server.close()
         seconds = self._worker.settings.drain_seconds
         started = time.monotonic()
+        self._worker.ingress.draining = True
         await self._worker.hub.drain(seconds)
         # Clients that keep a connection open are told with their next answer that this was the last one.
         while self.server_state.connections and time.monotonic() < started + min(seconds, LAST_ANSWERS_SECONDS):
@@ -290,7 +308,7 @@ def build_server(settings: Settings, ready_fd: int | None = None, restore: Resto
 
     config = uvicorn.Config(
         worker.asgi,
-        http=partial(HttpProtocol, worker.hub),  # type: ignore[arg-type] # a factory is all that uvicorn asks of it
+        http=partial(HttpProtocol, worker.ingress),  # type: ignore[arg-type] # a factory is all that uvicorn asks of it
         ws="none",  # ours too are given their sockets by HttpProtocol
         host=settings.host,
         port=settings.port,

@@ -10,24 +10,21 @@ end       what a connection rests on ends: access.py
 import asyncio
 import contextlib
 import random
-import secrets
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 from gateway.auth.authenticator import Authenticator
 from gateway.domain.errors import ApiError, CloseCode, ErrorCode, api_error
 from gateway.domain.event import Event, Position
 from gateway.domain.guard import Guard, TokenRevokedError, UserDeletedError
 from gateway.domain.principal import Credentials, User, UserPrincipal
-from gateway.domain.proxy import Proxies
-from gateway.domain.request_id import RequestIds
 from gateway.domain.session import ReadLog, SessionLimits, SessionState
 from gateway.live.access import CHECKS_IN_ONE_GO, Access, access_ended, end, user_deleted
 from gateway.live.connection import CLOSE_SECONDS, NO_TOKEN, Connection, Token, retry_after_ms
 from gateway.live.feed import Feed
-from gateway.live.unread import UnreadAnswers
+from gateway.runtime.deadlines import TICK_SECONDS, pass_deadlines
 from gateway.runtime.fair_scheduler import FairScheduler
 from gateway.runtime.tasks import keep_running
 from gateway.runtime.timer_wheel import TimerWheel
@@ -39,8 +36,6 @@ from gateway.store.redis.problems import StoreDataError, StoreUnavailableError
 from gateway.store.redis.subscriber import Subscriber
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import DELIVERED, DELIVERY_SECONDS, RESYNCS, SUBSCRIBED_USERS
-
-TICK_SECONDS = 0.25
 
 CLOCK_JUMP_SECONDS = 0.5
 """Of the wall clock, against the one that only goes forward: one that is merely corrected gains far less in a tick."""
@@ -66,17 +61,6 @@ _CLOSE_CODES: dict[ErrorCode | None, CloseCode] = {
 }
 
 
-class HasDeadline(Protocol):
-    """What is told when its deadline has come, and the socket that it is about."""
-
-    @property
-    def transport(self) -> asyncio.Transport:
-        """The socket."""
-
-    def on_deadline(self, now: float) -> None:
-        """Act on it; `now` is monotonic seconds."""
-
-
 class Hub:
     """All open inboxes of one worker. `run` must be running."""
 
@@ -89,6 +73,7 @@ class Hub:
         link: Subscriber,
         new_epoch: Callable[[], str],
         worker_id: str,
+        scheduler: FairScheduler,
     ):
         self.limits = SessionLimits(
             settings.heartbeat_seconds, settings.authentication_seconds, settings.max_messages_per_minute
@@ -97,15 +82,9 @@ class Hub:
         self.max_message_bytes = settings.max_message_bytes
         self.allowed_origins = settings.allowed_origins
         self.access_log = settings.access_log
-        self.proxies = Proxies(settings.trusted_proxies, settings.public_url)
-        self.public_prefix = self.proxies.public_prefix
-        self.request_ids = RequestIds(f"r{worker_id}{secrets.token_hex(3)}")
-        self.body_seconds = settings.body_seconds
         self.draining = False
         self.wheel: TimerWheel[Connection] = TimerWheel(time.monotonic())
-        self.unfinished_requests: TimerWheel[HasDeadline] = TimerWheel(time.monotonic())
-        self.scheduler = FairScheduler()
-        self.unread_answers = UnreadAnswers()
+        self.scheduler = scheduler
         self._max_connections_per_user = settings.max_connections_per_user
         self._authenticator = authenticator
         self._inboxes = inboxes
@@ -506,17 +485,7 @@ class Hub:
             if abs(time.time() - now - ahead) > CLOCK_JUMP_SECONDS:
                 ahead = time.time() - now
                 await self._clock_jumped()
-            self._deadlines_passed(now)
-
-    def _deadlines_passed(self, now: float) -> None:
-        due: list[HasDeadline] = [*self.wheel.due(now), *self.unfinished_requests.due(now)]
-        for each in due:
-            try:
-                each.on_deadline(now)
-            except Exception:
-                # Trouble of one must not end the deadlines of all.
-                log.exception("deadline_failed")
-                each.transport.abort()
+            pass_deadlines(self.wheel.due(now), now)
 
     async def _clock_jumped(self) -> None:
         """Set every deadline anew: a token may have expired by now, or not for a while yet."""

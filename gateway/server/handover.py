@@ -3,19 +3,18 @@
 import asyncio
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from gateway.domain.errors import ErrorCode
+from gateway.domain.proxy import Proxies
 from gateway.live.connection import Connection, encode_json
 from gateway.live.handshake import read_handshake
+from gateway.live.hub import Hub
 from gateway.live.sse import PATH as SSE_PATH
 from gateway.live.sse import Http10SseConnection, SseConnection, SseHeadConnection
 from gateway.live.websocket import PATH as WEBSOCKET_PATH
 from gateway.live.websocket import WebSocketConnection
 from gateway.server.request import Head
-
-if TYPE_CHECKING:
-    from gateway.live.hub import Hub
 
 _COMMON_PATH = "/realtime"
 
@@ -28,7 +27,8 @@ class LiveRequest(NamedTuple):
 
     def take_over(
         self,
-        hub: "Hub",
+        hub: Hub,
+        proxies: Proxies,
         transport: asyncio.Transport,
         request_id: str,
         peer: Callable[[], str],
@@ -47,7 +47,7 @@ class LiveRequest(NamedTuple):
         handshake = read_handshake(dict(headers), self.head.query.decode("latin-1"))
         proof = handshake.credentials.hmac or handshake.credentials.token or handshake.credentials.api_secret
         # Who proves nothing may be a new user, and those are counted by address.
-        client = hub.proxies.client(peer(), headers) if hub.access_log or not proof else ""
+        client = proxies.client(peer(), headers) if hub.access_log or not proof else ""
         handshake = handshake._replace(request_id=request_id, client=client)
         if isinstance(connection, WebSocketConnection):
             connection.start(transport, headers, handshake)

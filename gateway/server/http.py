@@ -10,7 +10,7 @@ Only the request cycle is uvicorn's. An ASGI response that never ends costs a ta
 import asyncio
 import time
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 from uvicorn.config import Config
@@ -22,12 +22,10 @@ from gateway.api.core.scope import BODY_IS_LATE
 from gateway.domain.newcomers import origin_of
 from gateway.server.cycle import Cycles
 from gateway.server.handover import LiveRequest, live_request, refuse_websocket
+from gateway.server.ingress import HttpIngress
 from gateway.server.output import HeldReading, JoinedWrites, refusal
 from gateway.server.reader import RequestReader
 from gateway.server.request import Head, RefusedRequestError
-
-if TYPE_CHECKING:
-    from gateway.live.hub import Hub
 
 MAX_SKIPPED_BYTES = 256 * 1024
 """How much of a body that nobody wants is read so that its connection may go on. Go's bound."""
@@ -57,7 +55,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def __init__(
         self,
-        hub: "Hub",
+        ingress: HttpIngress,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
@@ -65,7 +63,7 @@ class HttpProtocol(asyncio.Protocol):
     ):
         if not config.loaded:
             config.load()
-        self._hub = hub
+        self._ingress = ingress
         self._config = config
         self._server_state = server_state
         self._app_state = app_state
@@ -102,7 +100,7 @@ class HttpProtocol(asyncio.Protocol):
         self._output = JoinedWrites(self.transport, self._last_answer_given)
         self._flow = HeldReading(self.transport)
         self._cycles = Cycles(self._config, self._server_state, self._app_state, self._output, self._flow, self.peer)
-        self._expect(self._hub.limits.authentication_seconds)
+        self._expect(self._ingress.head_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the socket."""
@@ -124,14 +122,14 @@ class HttpProtocol(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Have answers wait until the client reads."""
         self._flow.pause_writing()
-        self._hub.unread_answers.add(self, self._client(), time.monotonic())
+        self._ingress.pending_responses.add(self, self._client(), time.monotonic())
         if self._slot is None:
-            self._expect(self._hub.body_seconds)
+            self._expect(self._ingress.body_seconds)
 
     def resume_writing(self) -> None:
         """Have answers go on."""
         self._flow.resume_writing()
-        self._hub.unread_answers.remove(self)
+        self._ingress.pending_responses.remove(self)
         if self._stage is Stage.ANSWER:
             self._came_in_time()
 
@@ -161,7 +159,7 @@ class HttpProtocol(asyncio.Protocol):
         elif unsent and (not self._unsent or unsent < self._unsent):
             # It reads, however slowly.
             self._unsent = unsent
-            self._expect(self._hub.body_seconds)
+            self._expect(self._ingress.body_seconds)
         elif self._idle and not unsent:
             self.transport.close()
         else:
@@ -196,20 +194,20 @@ class HttpProtocol(asyncio.Protocol):
                 self._flow.resume_reading()
         if self._stage is Stage.BODY and self._slot is None:
             # Nearly every body comes with its head, and none of those needs a deadline.
-            self._expect(self._hub.body_seconds)
+            self._expect(self._ingress.body_seconds)
 
     def _read_head(self) -> bool:
         """Begin the next request; return False when there is more of its head to come."""
         head = self._reader.read_head()
         if head is None:
             if self._idle or self._slot is None:
-                self._expect(self._hub.limits.authentication_seconds)
+                self._expect(self._ingress.head_seconds)
             return False
         accepted_at = time.monotonic() if self._idle else self._began
         self._came_in_time()
         path = head.raw_path.decode()
         path = unquote(path) if "%" in path else path
-        live = live_request(head, path, self._hub.public_prefix)
+        live = live_request(head, path, self._ingress.public_prefix)
         if live is None:
             self._begin(head, path)
         else:
@@ -220,7 +218,7 @@ class HttpProtocol(asyncio.Protocol):
         """Start what answers a request."""
         has_body = head.body_bytes != 0
         waits_for_leave = has_body and head.expects_continue and not self._reader.has_more
-        self._keep_alive = head.keep_alive and not self._hub.draining
+        self._keep_alive = head.keep_alive and not self._ingress.draining
         self._stage = Stage.BODY if has_body else Stage.ANSWER
         self._cycle = self._cycles.start(
             head,
@@ -240,14 +238,14 @@ class HttpProtocol(asyncio.Protocol):
         """Return the address of the client whose request is being answered, or its network."""
         headers = self._cycle.scope["headers"] if self._cycle is not None else ()
         pairs = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
-        address = self._hub.proxies.client(self.peer(), pairs)
+        address = self._ingress.proxies.client(self.peer(), pairs)
         return origin_of(address) or address
 
     def _request_id(self, head: Head) -> str:
         """Return the name of a request: a trusted proxy's, or a new one."""
-        if head.request_id and self._hub.proxies.trust(self.peer()):
-            return self._hub.request_ids.accept(head.request_id)
-        return self._hub.request_ids.next()
+        if head.request_id and self._ingress.proxies.trust(self.peer()):
+            return self._ingress.request_ids.accept(head.request_id)
+        return self._ingress.request_ids.next()
 
     def _read_body(self) -> bool:
         """Hand on what there is of the body; return whether that was all of it."""
@@ -273,7 +271,7 @@ class HttpProtocol(asyncio.Protocol):
         elif reader.body_needs_turn:
             self._in_turn = True
             self._flow.hold()
-            self._hub.scheduler.add(self._read_in_turn)
+            self._ingress.scheduler.add(self._read_in_turn)
         return finished
 
     def _hand_on(self, content: list[bytes], finished: bool) -> None:
@@ -326,7 +324,10 @@ class HttpProtocol(asyncio.Protocol):
             self._cycle.disconnected = True
             self._cycle.message_event.set()
         if not answered:
-            headers = [*self._server_state.default_headers, (b"x-request-id", self._hub.request_ids.next().encode())]
+            headers = [
+                *self._server_state.default_headers,
+                (b"x-request-id", self._ingress.request_ids.next().encode()),
+            ]
             self._output.write(refusal(refused, headers, with_body=not is_head))
         self._output.close()
 
@@ -338,12 +339,12 @@ class HttpProtocol(asyncio.Protocol):
             self._stage = Stage.ENDED
             self.transport.close()
             if self.transport.get_write_buffer_size():  # which closing waits for
-                self._expect(self._hub.body_seconds)
+                self._expect(self._ingress.body_seconds)
             return
         self._stage = Stage.LINGERING
         self._budget = MAX_LINGERING_BYTES
         self._flow.release()
-        self._expect(self._hub.body_seconds)
+        self._expect(self._ingress.body_seconds)
         try:
             self.transport.write_eof()
         except OSError:  # the client is gone, which we are about to be told
@@ -373,13 +374,20 @@ class HttpProtocol(asyncio.Protocol):
         self._cancel_deadline()
         self._end()
         live.take_over(
-            self._hub, transport, request_id, self.peer, rest, accepted_at=accepted_at, is_full=flow.write_paused
+            self._ingress.hub,
+            self._ingress.proxies,
+            transport,
+            request_id,
+            self.peer,
+            rest,
+            accepted_at=accepted_at,
+            is_full=flow.write_paused,
         )
 
     def _end(self) -> None:
         self._stage = Stage.ENDED
         self._reader.take_rest()
-        self._hub.unread_answers.remove(self)
+        self._ingress.pending_responses.remove(self)
         self._server_state.connections.discard(self)
         # These refer to us: without this all would wait for a collection.
         self._output.forget()
@@ -391,17 +399,17 @@ class HttpProtocol(asyncio.Protocol):
     def _expect(self, seconds: float) -> None:
         self._idle = False
         self._began = time.monotonic()
-        self._slot = self._hub.unfinished_requests.schedule(self, self._began + seconds, self._slot)
+        self._slot = self._ingress.deadlines.schedule(self, self._began + seconds, self._slot)
 
     def _came_in_time(self) -> None:
         """End the deadline for what has come; the one for answers that wait for the client to read may begin."""
         self._cancel_deadline()
         if self._flow.write_paused:
-            self._expect(self._hub.body_seconds)
+            self._expect(self._ingress.body_seconds)
 
     def _cancel_deadline(self) -> None:
         self._idle = False
         if self._slot is not None:
-            self._hub.unfinished_requests.cancel(self, self._slot)
+            self._ingress.deadlines.cancel(self, self._slot)
             self._slot = None
             self._unsent = 0

@@ -65,7 +65,7 @@ LOG_LINES_DROPPED = Counter(
 )
 BODY_BYTES = Gauge("inbox_body_bytes", "Bytes of request bodies that are under way.", multiprocess_mode="livesum")
 BODIES_REFUSED = Counter("inbox_bodies_refused", "Requests refused because too many bytes of bodies were under way.")
-ANSWERS_GIVEN_UP = Counter(
+RESPONSES_GIVEN_UP = Counter(
     "inbox_answers_given_up", "Answers cut off because too many bytes waited for clients that read slowly."
 )
 REQUESTS = Counter("inbox_http_requests", "REST requests.", ["operation", "status"])

@@ -5,20 +5,18 @@ import contextlib
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from functools import partial
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 
 from gateway.domain.proxy import Proxies
 from gateway.domain.request_id import RequestIds
-from gateway.domain.session import SessionLimits
+from gateway.live.hub import Hub
 from gateway.runtime.fair_scheduler import FairScheduler
-from gateway.runtime.timer_wheel import TimerWheel
 from gateway.server.http import HttpProtocol
+from gateway.server.ingress import HttpIngress
 from tests.fuzz.oracle import summary
 
 SEEN = "X-Seen"
@@ -48,20 +46,12 @@ async def _echo(scope: Any, receive: Any, send: Any) -> None:
 
 @contextlib.contextmanager
 def running_echo() -> Iterator[int]:
-    """Serve for a block; give the port. Nothing there has a deadline: that needs a hub, which needs Redis."""
-    hub = SimpleNamespace(
-        limits=SessionLimits(25, 10, 120),
-        body_seconds=30.0,
-        draining=False,
-        unfinished_requests=TimerWheel(time.monotonic()),
-        scheduler=FairScheduler(),
-        proxies=Proxies(()),
-        public_prefix="",
-        request_ids=RequestIds("fuzz"),
-    )
+    """Serve for a block; give the port. No deadline ever passes: nothing runs the ingress."""
+    hub = cast(Hub, None)  # only requests for live connections need one
+    ingress = HttpIngress(hub, Proxies(()), RequestIds("fuzz"), FairScheduler(), head_seconds=10.0, body_seconds=30.0)
     config = uvicorn.Config(
         _echo,
-        http=partial(HttpProtocol, hub),  # type: ignore[arg-type] # all of a hub that a request meets
+        http=partial(HttpProtocol, ingress),  # type: ignore[arg-type] # uvicorn needs no more than a factory
         ws="none",
         lifespan="off",
         log_config=None,

@@ -89,7 +89,7 @@ class Site:
         return {
             "connections": sum(isinstance(each, Connection) for each in gc.get_objects()),
             "deadlines": len(hub.wheel),
-            "requests": len(hub.unfinished_requests),
+            "requests": len(self.server._worker.ingress.deadlines),
             "users": len(hub._feeds),
             "reads": len(hub._reads),
             "interrupted": len(hub._interrupted),

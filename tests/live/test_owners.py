@@ -36,11 +36,11 @@ class Node:
     @property
     def left_behind(self) -> dict[str, int]:
         """Count what there is of connections, by who keeps it."""
-        hub = self.server._worker.hub
+        hub, ingress = self.server._worker.hub, self.server._worker.ingress
         gc.collect()
         objects = gc.get_objects()
         return {
-            "deadlines": len(hub.wheel) + len(hub.unfinished_requests),
+            "deadlines": len(hub.wheel) + len(ingress.deadlines),
             "feeds": len(hub._feeds),
             "work slices": len(hub.scheduler),
             "uvicorn's connections": len(self.server.server_state.connections),
