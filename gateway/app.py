@@ -36,7 +36,10 @@ from gateway.server.ingress import HttpIngress
 from gateway.server.listeners import Doors
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
+from gateway.store.admin_limits import AdminLimits
+from gateway.store.categories import CategoryStore
 from gateway.store.contents import ContentStore
+from gateway.store.deletion import UserDeletion
 from gateway.store.devices import DeviceStore
 from gateway.store.directory import CONTROL_USER, Directory
 from gateway.store.erasure import Eraser
@@ -44,12 +47,14 @@ from gateway.store.formats import FormatWatch
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore, Retention
 from gateway.store.jobs import CONTROL_JOBS, JobQueue, JobStore, Kind
-from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore
+from gateway.store.preferences import PreferenceStore
+from gateway.store.profiles import ProfileStore
 from gateway.store.projects import CONTROL_PROJECT, CONTROL_PROJECT_DELETED, ProjectStore
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
 from gateway.store.redis.subscriber import Subscriber
 from gateway.store.redis.topology import Topology
 from gateway.store.reminders import Reminders
+from gateway.store.subscriptions import SubscriptionStore
 from gateway.store.sweeps import SweepStore
 from gateway.store.tokens import TokenStore
 from gateway.store.watch import StoreWatch
@@ -130,6 +135,9 @@ class Worker:
             self.activity,
             directory,
             inboxes,
+            ProfileStore(client),
+            UserDeletion(client),
+            AdminLimits(client),
             self.idempotency,
             CategoryStore(client, time.monotonic),
             PreferenceStore(client, retention),
@@ -150,17 +158,19 @@ class Worker:
         # record of what is done, without which the next step does not begin.
         self.background = client = FunctionClient(Topology(settings))
         contents = ContentStore(client)
-        inboxes = InboxStore(client, retention, contents)
+        inboxes, profiles = InboxStore(client, retention, contents), ProfileStore(client)
         queue, jobs = JobQueue(self.client), JobStore(self.client)
         retentions = Retentions(self.projects, settings.item_retention)
-        broadcaster = Broadcaster(jobs, directory, inboxes, contents, SubscriptionStore(client), retentions.of_project)
+        broadcaster = Broadcaster(
+            jobs, directory, inboxes, profiles, contents, SubscriptionStore(client), retentions.of_project
+        )
         sweeper = Sweeper(retentions, SweepStore(self.client), directory, inboxes, new_epoch)
         return JobRunner(
             queue,
             {
                 Kind.BROADCAST: broadcaster.work,
-                Kind.IMPORT: Importer(queue, directory, inboxes).work,
-                Kind.DELETE_PROJECT: Deletion(Eraser(client, inboxes)).work,
+                Kind.IMPORT: Importer(queue, directory, profiles).work,
+                Kind.DELETE_PROJECT: Deletion(Eraser(client, UserDeletion(client))).work,
                 Kind.RETENTION: sweeper.work,
             },
         )

@@ -23,7 +23,8 @@ from gateway.store.contents import Content, ContentStore
 from gateway.store.directory import Directory, IdentityConflictError
 from gateway.store.inbox import Delivery, InboxStore, Moment, Outcome
 from gateway.store.jobs import Job, JobStore, Step
-from gateway.store.preferences import SubscriptionStore
+from gateway.store.profiles import ProfileStore
+from gateway.store.subscriptions import SubscriptionStore
 
 CHUNK_USERS = 250
 """Users of one step: some 10 ms of the event loop and of Redis."""
@@ -77,6 +78,7 @@ class Broadcaster:
         jobs: JobStore,
         directory: Directory,
         inboxes: InboxStore,
+        profiles: ProfileStore,
         contents: ContentStore,
         subscriptions: SubscriptionStore,
         retention: Callable[[ProjectId], Awaitable[ItemRetention]],
@@ -84,6 +86,7 @@ class Broadcaster:
         self._jobs = jobs
         self._directory = directory
         self._inboxes = inboxes
+        self._profiles = profiles
         self._contents = contents
         self._subscriptions = subscriptions
         self._retention = retention
@@ -131,7 +134,7 @@ class Broadcaster:
             if meant.everyone:
                 yield _Chunk(cursor, users)
                 continue
-            profiles = await self._inboxes.read_profiles(users)
+            profiles = await self._profiles.read_many(users)
             matching = [user for user, profile in zip(users, profiles, strict=True) if meant.match(profile)]
             ids = {user.id for user in matching}
             others = [user for user in users if user.id not in ids] if meant.subscribers else []

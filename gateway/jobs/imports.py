@@ -11,8 +11,8 @@ from gateway.api.v1.imports import PORTION_ROWS
 from gateway.domain.guard import UserDeletedError
 from gateway.domain.principal import Identity, ProjectId, User, normalize_email
 from gateway.store.directory import Directory, IdentityConflictError
-from gateway.store.inbox import InboxStore
 from gateway.store.jobs import Job, JobQueue, Step
+from gateway.store.profiles import ProfileStore
 
 _ROW = NamedUser(required=True, fields={**NAMES, **ATTRIBUTES})
 
@@ -20,10 +20,10 @@ _ROW = NamedUser(required=True, fields={**NAMES, **ATTRIBUTES})
 class Importer:
     """The work of import jobs. A step is a portion of the rows; the cursor is the number of portions done."""
 
-    def __init__(self, queue: JobQueue, directory: Directory, inboxes: InboxStore):
+    def __init__(self, queue: JobQueue, directory: Directory, profiles: ProfileStore):
         self._queue = queue
         self._directory = directory
-        self._inboxes = inboxes
+        self._profiles = profiles
 
     async def work(self, job: Job) -> AsyncGenerator[Step, None]:
         """Import what is left."""
@@ -38,7 +38,7 @@ class Importer:
             users = await self._resolve(project_id, rows)
             profiles = [(user, rows.profile(row, user)) for row, user in users.items()]
             try:
-                await self._inboxes.set_profiles(profiles)
+                await self._profiles.set_many(profiles)
             except UserDeletedError as deleted:
                 # Whom the directory still names is gone: the row makes a new user.
                 await self._directory.forget(deleted.user)

@@ -14,7 +14,7 @@ from gateway.domain.errors import CloseCode, ErrorCode
 from gateway.domain.principal import Project
 from gateway.live.connection import Connection, retry_after_ms
 from gateway.live.feed import Feed
-from gateway.store.inbox import DELETED_MESSAGE
+from gateway.store.deletion import DELETED_MESSAGE
 from gateway.store.redis.client import StoreUnavailableError
 from gateway.store.tokens import REVOKED_BEFORE_MESSAGE, REVOKED_MESSAGE
 

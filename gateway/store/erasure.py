@@ -2,7 +2,7 @@
 
 from gateway.domain.principal import ProjectId, User, UserId
 from gateway.store import keys
-from gateway.store.inbox import InboxStore
+from gateway.store.deletion import UserDeletion
 from gateway.store.redis.client import FunctionClient
 
 SCANNED_KEYS = 1000
@@ -12,9 +12,9 @@ SCANNED_KEYS = 1000
 class Eraser:
     """Finds keys by name, so that nothing has to remember what a project may have. Raises StoreUnavailableError."""
 
-    def __init__(self, client: FunctionClient, inboxes: InboxStore):
+    def __init__(self, client: FunctionClient, deletion: UserDeletion):
         self._client = client
-        self._inboxes = inboxes
+        self._deletion = deletion
 
     async def erase_some(self, project_id: ProjectId, cursor: int, spared: str) -> tuple[int, int]:
         """Remove what the next keys hold of a project, but for the key `spared` and what hangs on it.
@@ -42,5 +42,5 @@ class Eraser:
         deleted = await self._client.commands(*(("HEXISTS", key, "deleted") for key in records)) if records else []
         known = {key for key, is_deleted in zip(records, deleted, strict=True) if is_deleted}
         alive = {user_id for key, user_id in users.items() if key not in known}
-        await self._inboxes.delete_users([User(project_id, UserId(user_id), None, None) for user_id in alive])
+        await self._deletion.delete_many([User(project_id, UserId(user_id), None, None) for user_id in alive])
         return [key for key in found if key not in records]

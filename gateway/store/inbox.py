@@ -12,13 +12,14 @@ from uuid import UUID
 import msgspec
 
 from gateway.domain.event import Counts, Event, LogPage, Position
-from gateway.domain.guard import UNGUARDED, Allowance, Guard
+from gateway.domain.guard import UNGUARDED, Guard
 from gateway.domain.notification import BulkCommand, Command, Filter
-from gateway.domain.principal import ProjectId, User
+from gateway.domain.principal import User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.store import keys
 from gateway.store.contents import Content, ContentStore
 from gateway.store.guarded import UNHEARD, UserFunctions, guard_arguments, unwrapped
+from gateway.store.profiles import profile_arguments
 from gateway.store.redis.client import Argument, Call, FunctionClient
 from gateway.store.redis.problems import StoreDataError
 from gateway.telemetry.logs import log
@@ -35,20 +36,8 @@ SETTLED_SECONDS = 24 * 3600
 CLOCK_SECONDS = 60
 """How far apart gateways' clocks may be."""
 
-ANY_CLAIM = 2**53
-"""Later than any claim of a device."""
-
-TOMBSTONE_SECONDS = 24 * 3600
-"""How long a deleted user's id is known as such: far longer than any cache remembers it."""
-
-DELETED_MESSAGE = b"!deleted"
-"""What is published in place of an event when a user is deleted: `!` begins no position."""
-
 RESYNC_MESSAGE = b"!resync"
 """What is published when an event of the user could not be: every open inbox is to read the log."""
-
-ATTRIBUTES = ("first_name", "last_name", "custom_attributes", "phone_numbers")
-"""What is known of a user besides the names."""
 
 
 class Retention(NamedTuple):
@@ -296,59 +285,6 @@ class InboxStore:
         """Pass the guard with a call that needs nothing else of the inbox."""
         await self._functions.read_or_begin(user, guard, "use")
 
-    async def count_admin(self, project_id: ProjectId, allowance: Allowance) -> None:
-        """Count a call with a project's API secret. Raises RateLimitedError."""
-        key = keys.admin_rate(project_id)
-        answer = await self._client.call("count_call", key, allowance.kind.value, allowance.limit)
-        unwrapped(answer, None, Guard(allowance))
-
-    async def set_profile(self, user: User, profile: Mapping[str, Any]) -> dict[str, Any]:
-        """Set attributes of a user, None to remove one; give all that are not names."""
-        return _attributes(await self._functions.call(user, UNGUARDED, "set_profile", *_profile_arguments(profile)))
-
-    async def read_profiles(self, users: Sequence[User]) -> list[dict[str, Any]]:
-        """Give the names and attributes of some users, in order, in one round trip; of a deleted one just the names."""
-        calls: list[Call] = [("read_profile", keys.user(user.project_id, user.id), ()) for user in users]
-        # One whose data cannot be read is named in the log, and must not hide the others.
-        nothing = [None] * len(ATTRIBUTES)
-        return [
-            {
-                "external_id": user.external_id,
-                "email": user.email,
-                **_attributes(nothing if isinstance(values, StoreDataError) else values),
-            }
-            for user, values in zip(users, await self._client.call_each(calls), strict=True)
-        ]
-
-    async def delete_user(self, user: User) -> None:
-        """Remove everything of a user and close its open inboxes on every node."""
-        topics, devices = await self._client.call("delete_user", keys.user(user.project_id, user.id), TOMBSTONE_SECONDS)
-        if topics:
-            await self._client.call("remove_subscriber", keys.directory(user.project_id), user.id, "", *topics)
-        holders = keys.device_holders(user.project_id)
-        await self._client.call_many([("release_device", holders, (token, user.id, ANY_CLAIM)) for token in devices])
-
-    async def set_profiles(self, profiles: Sequence[tuple[User, Mapping[str, Any]]]) -> None:
-        """Set attributes of several users. Raises UserDeletedError for one of them; others may be written by then."""
-        answers = await self._client.call_many(
-            [
-                (
-                    "set_profile",
-                    keys.user(user.project_id, user.id),
-                    (*guard_arguments(), *_profile_arguments(profile)),
-                )
-                for user, profile in profiles
-            ]
-        )
-        for answer, (user, _) in zip(answers, profiles, strict=True):
-            unwrapped(answer, user, UNGUARDED)
-
-    async def delete_users(self, users: Sequence[User]) -> None:
-        """Remove everything of several users, as `delete_user` does."""
-        await self._client.call_many(
-            [("delete_user", keys.user(user.project_id, user.id), (TOMBSTONE_SECONDS,)) for user in users]
-        )
-
     async def _call_many(self, calls: Sequence[Call], spare_broken: bool = False) -> list[Any]:
         """Run functions that publish."""
         answers = await (self._client.call_each(calls) if spare_broken else self._client.call_many(calls))
@@ -395,26 +331,11 @@ def _create_call(common: tuple[Argument, ...], delivery: Delivery) -> Call:
         known += ("external_id", _encode(user.external_id))
     if user.email:
         known += ("email", _encode(user.email))
-    sent = _profile_arguments(delivery.profile) if delivery.profile else ()
+    sent = profile_arguments(delivery.profile) if delivery.profile else ()
     key = keys.user(user.project_id, user.id)
     if delivery.fresh:
         return "create", key, (*common, (len(sent) + len(known)) // 2, *sent, *known)
     return "create", key, (*common, len(sent) // 2, *sent, *known)
-
-
-def _attributes(values: Sequence[bytes | None]) -> dict[str, Any]:
-    return dict(zip(ATTRIBUTES, map(_attribute, values), strict=True))
-
-
-def _attribute(value: bytes | None) -> Any:
-    try:
-        return msgspec.json.decode(value) if value is not None else None
-    except msgspec.DecodeError:
-        return None  # what is no JSON is no attribute
-
-
-def _profile_arguments(profile: Mapping[str, Any]) -> tuple[Argument, ...]:
-    return tuple(part for name, value in profile.items() for part in (name, _encode(value)))
 
 
 def _client_id(client_id: str | None) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.store.preferences import MAX_CATEGORIES
+from gateway.store.categories import MAX_CATEGORIES
 from tests.api.inbox import Inbox, code, messages, notification, send
 from tests.api.live import message, open_inbox
 from tests.servers import ADMIN, Gateway, running_gateway, user_headers

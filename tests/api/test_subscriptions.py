@@ -7,7 +7,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from gateway.store.preferences import MAX_CATEGORIES
+from gateway.store.categories import MAX_CATEGORIES
 from tests.api.inbox import Inbox, code, messages
 from tests.servers import ADMIN
 

@@ -19,7 +19,8 @@ from gateway.store.contents import ContentStore
 from gateway.store.directory import Directory
 from gateway.store.inbox import InboxStore, Moment
 from gateway.store.jobs import JobQueue, JobStore, Kind
-from gateway.store.preferences import SubscriptionStore
+from gateway.store.profiles import ProfileStore
+from gateway.store.subscriptions import SubscriptionStore
 from tests.jobs.test_runner import running
 from tests.store.conftest import InspectedClient
 from tests.store.test_directory import Clock
@@ -50,7 +51,8 @@ async def test_a_recipient_whose_data_cannot_be_read_is_a_failure_and_the_others
     async def keep(project_id: ProjectId) -> ItemRetention:
         return KEEP_ALL
 
-    broadcaster = Broadcaster(jobs, directory, store, ContentStore(client), SubscriptionStore(client), keep)
+    subscriptions = SubscriptionStore(client)
+    broadcaster = Broadcaster(jobs, directory, store, ProfileStore(client), ContentStore(client), subscriptions, keep)
     job_id = str(uuid4())
     moment = Moment(1_800_000_000_000, "e0")
     order = Order(msgspec.Raw(b"{}"), SHOWN, recipients, "broadcast", moment, len(users))

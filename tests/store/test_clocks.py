@@ -10,6 +10,7 @@ from gateway.domain.guard import Allowance, Guard, RateKind, RateLimitedError, T
 from gateway.domain.notification import Filter
 from gateway.domain.principal import Identity, ProjectId, User
 from gateway.store import keys
+from gateway.store.admin_limits import AdminLimits
 from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.directory import Directory
 from gateway.store.inbox import Delivery, InboxStore, Moment, Retention
@@ -50,7 +51,7 @@ async def test_a_rate_window_ends_within_a_minute(
 
     async def use(limit: int) -> Allowance:
         counted = allowance(limit)
-        await (store.count_admin(user.project_id, counted) if admin else store.use(user, Guard(counted)))
+        await (AdminLimits(client).count(user.project_id, counted) if admin else store.use(user, Guard(counted)))
         return counted
 
     await use(2)

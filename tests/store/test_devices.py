@@ -12,9 +12,9 @@ import pytest
 from gateway.domain.guard import UNGUARDED
 from gateway.domain.principal import ProjectId, User, UserId
 from gateway.store import keys
+from gateway.store.deletion import UserDeletion
 from gateway.store.devices import MAX_DEVICES, Device, DeviceStore
 from gateway.store.guarded import UserFunctions
-from gateway.store.inbox import InboxStore
 from gateway.store.redis.client import Call, FunctionClient, StoreUnavailableError
 from tests.store.conftest import InspectedClient, new_user
 
@@ -227,11 +227,11 @@ async def test_the_project_forgets_a_device_that_had_to_go(
 
 
 async def test_the_project_forgets_the_devices_of_a_deleted_user(
-    client: InspectedClient, devices: DeviceStore, store: InboxStore, ada: User, bob: User
+    client: InspectedClient, devices: DeviceStore, ada: User, bob: User
 ) -> None:
     await devices.register(ada, Device("hers", "ios", None), 1)
     await devices.register(ada, Device("shared", "ios", None), 1)
     await devices.register(bob, Device("shared", "ios", None), 2)
-    await store.delete_user(ada)
+    await UserDeletion(client).delete(ada)
     assert await known_tokens(client, ada.project_id) == 1
     assert await tokens(client, bob) == {"shared"}

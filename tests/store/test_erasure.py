@@ -8,14 +8,16 @@ from gateway.domain.principal import Identity, ProjectId, User
 from gateway.jobs.deletion import Deletion
 from gateway.jobs.runner import JobRunner
 from gateway.store import keys
+from gateway.store.categories import CategoryStore
 from gateway.store.contents import Content, ContentStore, NotificationFields
+from gateway.store.deletion import UserDeletion
 from gateway.store.devices import Device, DeviceStore
 from gateway.store.directory import Directory
 from gateway.store.erasure import Eraser
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import Delivery, InboxStore
 from gateway.store.jobs import JobQueue, JobStore, Kind
-from gateway.store.preferences import CategoryStore, SubscriptionStore
+from gateway.store.subscriptions import SubscriptionStore
 from tests.store.conftest import InspectedClient, at, new_user
 
 
@@ -53,7 +55,7 @@ async def test_everything_of_a_project_is_removed_and_nothing_of_another(
     assert len(await names_of(client, doomed)) == len(before) > 15
 
     await JobStore(client).enqueue_project_deletion(doomed)
-    work = {Kind.DELETE_PROJECT: Deletion(Eraser(client, store)).work}
+    work = {Kind.DELETE_PROJECT: Deletion(Eraser(client, UserDeletion(client))).work}
     runner = asyncio.create_task(JobRunner(JobQueue(client), work, retry_ms=1).run())
     tombstones = {keys.user(doomed, user.id) for user in users}
     async with asyncio.timeout(10):
@@ -75,5 +77,5 @@ async def test_deleting_a_project_twice_or_an_unknown_one_is_no_error(
     for _ in range(2):
         cursor = -1
         while cursor:
-            cursor, erased = await Eraser(client, store).erase_some(project_id, max(cursor, 0), "spared")
+            cursor, erased = await Eraser(client, UserDeletion(client)).erase_some(project_id, max(cursor, 0), "spared")
             assert erased == 0

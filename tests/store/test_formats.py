@@ -23,9 +23,10 @@ from gateway.store.formats import FormatWatch, check_format
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import Delivery, InboxStore
 from gateway.store.jobs import JobQueue, JobStore, Kind
-from gateway.store.preferences import SubscriptionStore
+from gateway.store.profiles import ProfileStore
 from gateway.store.projects import ProjectStore
 from gateway.store.redis.problems import StoreFormatError
+from gateway.store.subscriptions import SubscriptionStore
 from tests.servers import ADMIN, Gateway, running_gateway, running_redis, wait_for
 from tests.store.conftest import InspectedClient, at, new_user
 
@@ -101,7 +102,7 @@ async def test_a_user_of_before_there_were_formats_is_refused_and_not_written_to
         store.list_page(user, Filter(), 1, 10),
         store.read_log(user, None, "e"),
         store.change(user, uuid4(), Command.READ, None, at(1)),
-        store.set_profile(user, {"first_name": "Ada"}),
+        ProfileStore(client).set(user, {"first_name": "Ada"}),
         SubscriptionStore(client).set(user, "x", Status.UNSUBSCRIBED, {"*": ""}),
         DeviceStore(client).register(user, Device("token", "ios", None), 1),
     ):

@@ -14,6 +14,7 @@ from gateway.domain.principal import User
 from gateway.store import keys
 from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.inbox import REPLAY_EVENTS, SETTLED_SECONDS, Delivery, InboxStore, Outcome, Retention
+from gateway.store.profiles import ProfileStore
 from gateway.store.redis import library
 from gateway.store.redis.client import StoreUnavailableError
 from tests.store.conftest import InspectedClient, at, epoch_of, new_user, place
@@ -159,13 +160,15 @@ async def test_an_item_created_twice_is_there_once(store: InboxStore) -> None:
     assert (await store.read_log(user, None, "x")).end.offset == 1
 
 
-async def test_repeating_a_request_whose_item_is_there_changes_nothing_of_the_user(store: InboxStore) -> None:
+async def test_repeating_a_request_whose_item_is_there_changes_nothing_of_the_user(
+    store: InboxStore, client: InspectedClient
+) -> None:
     user, one = new_user(), content()
     await store.create(one, [Delivery(user, {"first_name": "Ada"})], at(1), remember=True)
-    await store.set_profile(user, {"first_name": "Augusta"})
+    await ProfileStore(client).set(user, {"first_name": "Augusta"})
 
     assert await store.create(one, [Delivery(user, {"first_name": "Ada"})], at(2), remember=True) == [Outcome.HAD_IT]
-    assert (await store.read_profiles([user]))[0]["first_name"] == "Augusta"
+    assert (await ProfileStore(client).read_many([user]))[0]["first_name"] == "Augusta"
 
 
 @pytest.mark.parametrize("remember", [False, True])
@@ -275,19 +278,6 @@ async def test_marking_thousands_at_once_moves_every_index(store: InboxStore, to
     assert (page.total, page.unread, page.unseen, len(page.items)) == (2500, 0, 0, 10)
 
 
-async def test_nothing_is_left_of_a_deleted_user_but_the_fact(store: InboxStore, client: InspectedClient) -> None:
-    user = new_user()
-    for number in range(9):
-        one = content(category=f"c{number % 2}", topic=f"t{number}")
-        await store.create(one, [Delivery(user)], at(1), remember=False)
-        for command in (Command.SEEN, Command.READ, Command.ARCHIVE)[: number % 4]:
-            await store.change(user, one.id, command, None, at(2))
-    await store.delete_user(user)
-    name = keys.user(user.project_id, user.id)
-    assert [key async for key in client.redis.scan_iter(match=f"*{user.id}*")] == [name.encode()]
-    assert await client.redis.hgetall(name) == {b"deleted": b"1"}
-
-
 async def test_a_change_of_nothing_makes_no_event(store: InboxStore) -> None:
     user = new_user()
     (one,) = await send(store, user, 1)
@@ -321,18 +311,3 @@ async def test_a_server_out_of_memory_refuses_writes_clearly_and_still_reads(
 async def test_functions_that_are_gone_are_loaded_again(store: InboxStore, client: InspectedClient) -> None:
     await client.redis.execute_command("FUNCTION", "DELETE", library.NAME)
     assert (await store.read_log(new_user(), None, "x")).end.offset == 0
-
-
-async def test_profiles_of_many_users_are_read_in_one_go(store: InboxStore) -> None:
-    known, _, deleted = users = [new_user(name) for name in ("known", "unknown", "deleted")]
-    for user in (known, deleted):
-        profile = {"first_name": "Jö", "custom_attributes": {"a": [1]}, "phone_numbers": ["+1"]}
-        await store.set_profile(user, {"external_id": "as the inbox remembers", **profile})
-    await store.delete_user(deleted)
-    nothing = {"first_name": None, "last_name": None, "custom_attributes": None, "phone_numbers": None}
-    assert await store.read_profiles(users) == [
-        {"external_id": "known", "email": None, **nothing, **profile},
-        {"external_id": "unknown", "email": None, **nothing},
-        {"external_id": "deleted", "email": None, **nothing},
-    ]
-    assert await store.read_profiles([]) == []

@@ -9,15 +9,12 @@ from redis.crc import key_slot
 from gateway.domain.preferences import Channel, Preference, Status, Subscription
 from gateway.domain.principal import ProjectId, User
 from gateway.store import keys, preferences
+from gateway.store.bounds import TooManyError
+from gateway.store.categories import CategoryStore
 from gateway.store.devices import Device, DeviceStore
 from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention
-from gateway.store.preferences import (
-    CategoryStore,
-    PreferenceStore,
-    SubscriptionStore,
-    TooManyError,
-    decode_subscriptions,
-)
+from gateway.store.preferences import PreferenceStore
+from gateway.store.subscriptions import SubscriptionStore, decode_subscriptions
 from tests.store.conftest import InspectedClient, at, new_user, place
 from tests.store.test_directory import Clock
 from tests.store.test_inbox import content

@@ -24,9 +24,10 @@ from gateway.domain.preferences import (
 from gateway.settings import Settings
 from gateway.store.contents import ContentStore
 from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention
-from gateway.store.preferences import PreferenceStore, SubscriptionStore
+from gateway.store.preferences import PreferenceStore
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.topology import Topology
+from gateway.store.subscriptions import SubscriptionStore
 from tests.servers import RedisServer
 from tests.store.conftest import at, new_user, place
 from tests.store.model import Inbox

@@ -9,8 +9,9 @@ from gateway.domain.notification import Command, Filter
 from gateway.domain.principal import User
 from gateway.domain.retention import ItemRetention
 from gateway.store.contents import Content
+from gateway.store.deletion import UserDeletion
 from gateway.store.inbox import Delivery, InboxStore, Outcome, Trimmed
-from tests.store.conftest import at, new_user, place
+from tests.store.conftest import InspectedClient, at, new_user, place
 from tests.store.test_inbox import content
 
 
@@ -122,10 +123,12 @@ async def test_one_call_removes_no_more_content_than_it_should(store: InboxStore
     assert trimmed == Trimmed(3, True)
 
 
-async def test_a_sweep_of_users_without_items_or_deleted_ones_does_nothing(store: InboxStore) -> None:
+async def test_a_sweep_of_users_without_items_or_deleted_ones_does_nothing(
+    store: InboxStore, client: InspectedClient
+) -> None:
     empty, deleted = new_user(), new_user()
     await send(store, deleted, 1, ItemRetention())
-    await store.delete_user(deleted)
+    await UserDeletion(client).delete(deleted)
     assert await store.trim_each([empty], ItemRetention(1, 1), at(100), 10) == [Trimmed(0, False)]
     assert await store.trim_each([deleted], ItemRetention(1, 1), at(100), 10) == [None]
 

@@ -14,11 +14,12 @@ from gateway.domain.preferences import Status
 from gateway.domain.principal import Identity, ProjectId, User
 from gateway.settings import Settings
 from gateway.store import keys, preferences
+from gateway.store.bounds import TooManyError
+from gateway.store.deletion import UserDeletion
 from gateway.store.directory import Directory
-from gateway.store.inbox import InboxStore
-from gateway.store.preferences import SubscriptionStore, TooManyError
 from gateway.store.redis.client import Argument, FunctionClient
 from gateway.store.redis.topology import Topology
+from gateway.store.subscriptions import SubscriptionStore
 from tests.servers import RedisServer
 from tests.store.conftest import InspectedClient, new_user
 from tests.store.test_directory import Clock
@@ -90,13 +91,13 @@ async def test_who_unsubscribes_by_deleting_the_topic_is_listed_no_more(
 
 
 async def test_a_deleted_user_is_listed_no_more_wherever_the_deletion_stopped(
-    subscriptions: SubscriptionStore, client: InspectedClient, store: InboxStore, project: ProjectId
+    subscriptions: SubscriptionStore, client: InspectedClient, project: ProjectId
 ) -> None:
     users = await users_of(client, project, 3)
     for user in users:
         for topic in ("t", "u"):
             await subscriptions.set(user, topic, Status.SUBSCRIBED, ALL)
-    await store.delete_user(users[0])
+    await UserDeletion(client).delete(users[0])
     # The second died before the index was told.
     await client.call("delete_user", keys.user(project, users[1].id), 60)
     await Directory(client, Clock()).forget(users[1])
@@ -109,7 +110,6 @@ async def test_a_deleted_user_is_listed_no_more_wherever_the_deletion_stopped(
 async def test_what_was_refused_leaves_no_trace(
     subscriptions: SubscriptionStore,
     client: InspectedClient,
-    store: InboxStore,
     project: ProjectId,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -120,7 +120,7 @@ async def test_what_was_refused_leaves_no_trace(
         await subscriptions.set(full, "t", Status.SUBSCRIBED, ALL)
     with pytest.raises(RateLimitedError):
         await subscriptions.set(limited, "t", Status.SUBSCRIBED, ALL, Guard(Allowance(RateKind.WRITES, 0)))
-    await store.delete_user(deleted)
+    await UserDeletion(client).delete(deleted)
     with pytest.raises(UserDeletedError):
         await subscriptions.set(deleted, "t", Status.SUBSCRIBED, ALL)
     names = [key async for key in client.redis.scan_iter(match=f"*{project}*:subscribers:*")]

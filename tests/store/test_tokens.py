@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from gateway.domain.guard import UNGUARDED, Guard, TokenRevokedError
 from gateway.domain.principal import ProjectId, User
 from gateway.store import keys, tokens
+from gateway.store.deletion import UserDeletion
 from gateway.store.inbox import InboxStore
 from gateway.store.tokens import Owner, Token, TokenStore, TooManyTokensError
 from tests.store.conftest import InspectedClient, new_user
@@ -147,10 +148,8 @@ async def test_a_tokens_user_is_known_by_the_token(store_of_tokens: TokenStore) 
     assert await store_of_tokens.owner(new_user().project_id, new_token(1).id) is None
 
 
-async def test_a_deleted_users_tokens_are_gone(
-    store_of_tokens: TokenStore, store: InboxStore, client: InspectedClient
-) -> None:
+async def test_a_deleted_users_tokens_are_gone(store_of_tokens: TokenStore, client: InspectedClient) -> None:
     user = new_user()
     await store_of_tokens.issue(user, new_token(1))
-    await store.delete_user(user)
+    await UserDeletion(client).delete(user)
     assert await client.redis.exists(*keys_of(user)) == 0

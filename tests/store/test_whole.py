@@ -22,17 +22,22 @@ from gateway.domain.principal import Identity, ProjectId, User
 from gateway.domain.retention import ItemRetention
 from gateway.store import devices, jobs, keys, tokens
 from gateway.store.activity import ActiveUsers
+from gateway.store.admin_limits import AdminLimits
+from gateway.store.categories import CategoryStore
 from gateway.store.contents import Content, ContentStore, NotificationFields
+from gateway.store.deletion import UserDeletion
 from gateway.store.devices import Device, DeviceStore
 from gateway.store.directory import Directory
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import Delivery, InboxStore, Moment, Outcome, Retention
 from gateway.store.jobs import JobQueue, JobStore, Kind, Step
-from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore
+from gateway.store.preferences import PreferenceStore
+from gateway.store.profiles import ProfileStore
 from gateway.store.projects import ProjectChange, ProjectStore
 from gateway.store.redis import library
 from gateway.store.redis.client import Call
 from gateway.store.redis.problems import StoreDataError, StoreRefusedError, StoreUnavailableError
+from gateway.store.subscriptions import SubscriptionStore
 from gateway.store.tokens import Token, TokenStore
 from gateway.store.workspaces import WorkspaceStore
 from tests.servers import SERVER_BINARIES, RedisServer, running_redis
@@ -259,8 +264,8 @@ async def tell(client: FailingClient) -> None:
     active.seen(ada)
     await active.add()
     await active.count(project.id, active.month)
-    await inboxes.count_admin(project.id, Allowance(RateKind.WRITES, 100))
-    await inboxes.delete_user(ada)
+    await AdminLimits(client).count(project.id, Allowance(RateKind.WRITES, 100))
+    await UserDeletion(client).delete(ada)
     await contents.delete_all(project.id)
 
 
@@ -304,7 +309,7 @@ async def tell_of_inboxes(
     await inboxes.change_all(ben, Filter(), BulkCommand.SEEN_ALL, None, moment())
     await inboxes.delete(ada, UUID(int=1), None, moment())
     await inboxes.delete(ada, UUID(int=100), None, moment())
-    await inboxes.set_profile(ben, {"first_name": "Ben", "last_name": None, "phone_numbers": ["1"]})
+    await ProfileStore(client).set(ben, {"first_name": "Ben", "last_name": None, "phone_numbers": ["1"]})
     await inboxes.trim_each([ben], ItemRetention(6, 0), moment(), 20)
     one = Content.encode(UUID(int=200), fields("a", ""))
     await inboxes.create(one, [Delivery(ben)], moment(), remember=False, keep=ItemRetention(5, 0))

@@ -45,12 +45,15 @@ from gateway.domain.proxy import Forwarded, Proxies, peer_address
 from gateway.domain.retention import ItemRetention
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
+from gateway.store.admin_limits import AdminLimits
+from gateway.store.deletion import UserDeletion
 from gateway.store.devices import DeviceStore
 from gateway.store.directory import Directory
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore, Moment
 from gateway.store.jobs import JobStore
 from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore
+from gateway.store.profiles import ProfileStore
 from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import StoreUnavailableError
 from gateway.store.tokens import TokenStore
@@ -102,6 +105,9 @@ class Services:
     activity: ActiveUsers
     directory: Directory
     inboxes: InboxStore
+    profiles: ProfileStore
+    user_deletion: UserDeletion
+    admin_limits: AdminLimits
     idempotency: IdempotencyStore
     categories: CategoryStore
     preferences: PreferenceStore
@@ -372,7 +378,7 @@ class Operation:
         principal = request.scope[_PRINCIPAL] = await self._authenticate(request, services)
         allowance = self._allowance(principal, services.settings)
         if isinstance(principal, ProjectPrincipal) and allowance is not None:
-            await _count_admin(services.inboxes, principal.project, allowance)
+            await _count_admin(services.admin_limits, principal.project, allowance)
         guard = Guard(allowance, principal.token_id, principal.token_issued_at) if principal is not None else UNGUARDED
         if isinstance(principal, UserPrincipal) and allowance is not None and self.body is not None:
             # Before the body is looked at, or those who send nonsense would never meet their limit.
@@ -453,9 +459,9 @@ class Operation:
         return principal
 
 
-async def _count_admin(inboxes: InboxStore, project: Project, allowance: Allowance) -> None:
+async def _count_admin(limits: AdminLimits, project: Project, allowance: Allowance) -> None:
     try:
-        await inboxes.count_admin(project.id, allowance)
+        await limits.count(project.id, allowance)
     except StoreUnavailableError:
         RATE_LIMIT_FAILURES.inc()  # a limiter that cannot count lets the call pass
 

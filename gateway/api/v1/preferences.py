@@ -10,7 +10,8 @@ from gateway.api.core.params import LISTS_BODY_BYTES, Array, Body, Choice, Objec
 from gateway.domain.errors import invalid
 from gateway.domain.notification import stored_categories
 from gateway.domain.preferences import Channel, Preference, label_of, merged_categories, slug_of
-from gateway.store.preferences import MAX_CATEGORIES, TooManyError
+from gateway.store.bounds import TooManyError
+from gateway.store.categories import MAX_CATEGORIES
 
 _LABEL = frozenset(("label",))
 """What our own answer has besides: clients send it back."""

@@ -17,8 +17,10 @@ from gateway.api.core.query import Number, total_pages
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.notification import stored_categories
 from gateway.domain.preferences import Status, Subscription, slug_of
-from gateway.store.preferences import BYTES_IN_ALL, MAX_CATEGORIES, MAX_TOPICS, TooManyError, decode_subscriptions
+from gateway.store.bounds import TooManyError
+from gateway.store.categories import MAX_CATEGORIES
 from gateway.store.redis.problems import StoreDataError
+from gateway.store.subscriptions import BYTES_IN_ALL, MAX_TOPICS, decode_subscriptions
 
 MAX_TOPIC_LENGTH = 100
 

@@ -62,7 +62,7 @@ async def delete(call: Call) -> Response:
     """Delete a user and everything of theirs, and close their open inboxes."""
     user = await find_user(call)
     # The inbox first: should we die in between, its tombstone leads whoever finds the names to finish the rest.
-    await call.services.inboxes.delete_user(user)
+    await call.services.user_deletion.delete(user)
     await call.services.directory.forget(user)
     return no_content()
 
@@ -70,7 +70,7 @@ async def delete(call: Call) -> Response:
 async def _saved(call: Call, user: User, values: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: values[name] for name in ATTRIBUTES if values[name] is not None}
     names = {"external_id": user.external_id, "email": user.email}
-    attributes = await call.services.inboxes.set_profile(user, {**names, **given})
+    attributes = await call.services.profiles.set(user, {**names, **given})
     return {"id": user.id, **names, **attributes}
 
 

@@ -1,0 +1,20 @@
+"""The rate limit of calls with a project's API secret, which are no user's."""
+
+from gateway.domain.guard import Allowance, Guard
+from gateway.domain.principal import ProjectId
+from gateway.store import keys
+from gateway.store.guarded import unwrapped
+from gateway.store.redis.client import FunctionClient
+
+
+class AdminLimits:
+    """Counts the admin calls of every project. Methods raise StoreUnavailableError."""
+
+    def __init__(self, client: FunctionClient):
+        self._client = client
+
+    async def count(self, project_id: ProjectId, allowance: Allowance) -> None:
+        """Count one call, and record in the allowance what is used of it. Raises RateLimitedError."""
+        key = keys.admin_rate(project_id)
+        answer = await self._client.call("count_call", key, allowance.kind.value, allowance.limit)
+        unwrapped(answer, None, Guard(allowance))

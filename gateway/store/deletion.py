@@ -1,0 +1,43 @@
+"""Deleting users: everything in a user's slot, and what the project's slot says of the user."""
+
+from collections.abc import Sequence
+
+from gateway.domain.principal import User
+from gateway.store import keys
+from gateway.store.redis.client import FunctionClient
+
+TOMBSTONE_SECONDS = 24 * 3600
+"""How long a deleted user's id is known as such: far longer than any cache remembers it."""
+
+DELETED_MESSAGE = b"!deleted"
+"""What is published in place of an event when a user is deleted: `!` begins no position."""
+
+ANY_CLAIM = 2**53
+"""Later than any claim of a device."""
+
+
+class UserDeletion:
+    """Deletes users. Methods raise StoreUnavailableError; repeating a call completes what was begun."""
+
+    def __init__(self, client: FunctionClient):
+        self._client = client
+
+    async def delete(self, user: User) -> None:
+        """Delete everything in a user's slot, close its open inboxes on every node, and release its devices and topics.
+
+        The directory still knows the user's names: call `Directory.forget` afterwards.
+        """
+        topics, devices = await self._client.call("delete_user", keys.user(user.project_id, user.id), TOMBSTONE_SECONDS)
+        if topics:
+            await self._client.call("remove_subscriber", keys.directory(user.project_id), user.id, "", *topics)
+        holders = keys.device_holders(user.project_id)
+        await self._client.call_many([("release_device", holders, (token, user.id, ANY_CLAIM)) for token in devices])
+
+    async def delete_many(self, users: Sequence[User]) -> None:
+        """Delete everything in several users' slots and close their open inboxes, in one round trip.
+
+        What the project's slot says of them stays: this is for a project that is deleted as a whole.
+        """
+        await self._client.call_many(
+            [("delete_user", keys.user(user.project_id, user.id), (TOMBSTONE_SECONDS,)) for user in users]
+        )

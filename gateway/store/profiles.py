@@ -1,0 +1,77 @@
+"""Users' profiles: the attributes that a user's record in Redis holds besides its names."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from gateway.domain.guard import UNGUARDED
+from gateway.domain.principal import User
+from gateway.store import keys
+from gateway.store.guarded import UserFunctions, guard_arguments, unwrapped
+from gateway.store.redis.client import Argument, Call, FunctionClient
+from gateway.store.redis.problems import StoreDataError
+
+ATTRIBUTES = ("first_name", "last_name", "custom_attributes", "phone_numbers")
+"""The fields of a profile, in the order in which the function `read_profile` returns them."""
+
+
+class ProfileStore:
+    """All profiles. Methods raise StoreUnavailableError."""
+
+    def __init__(self, client: FunctionClient):
+        self._client = client
+        self._functions = UserFunctions(client)
+
+    async def set(self, user: User, profile: Mapping[str, Any]) -> dict[str, Any]:
+        """Set fields of a user's record, None to remove one, and return its attributes by name, None for each unset.
+
+        `profile` may have the names `external_id` and `email` too, as the user's items are to show them. Raises
+        UserDeletedError.
+        """
+        return _attributes(await self._functions.call(user, UNGUARDED, "set_profile", *profile_arguments(profile)))
+
+    async def set_many(self, profiles: Sequence[tuple[User, Mapping[str, Any]]]) -> None:
+        """Set fields of several users' records in one round trip.
+
+        Raises UserDeletedError for one of the users; profiles of others may be written by then.
+        """
+        calls: list[Call] = [
+            ("set_profile", keys.user(user.project_id, user.id), (*guard_arguments(), *profile_arguments(profile)))
+            for user, profile in profiles
+        ]
+        for answer, (user, _) in zip(await self._client.call_many(calls), profiles, strict=True):
+            unwrapped(answer, user, UNGUARDED)
+
+    async def read_many(self, users: Sequence[User]) -> list[dict[str, Any]]:
+        """Return the names and attributes of some users, in order, in one round trip.
+
+        Of a deleted user, and of one whose record cannot be read, only the names are known.
+        """
+        calls: list[Call] = [("read_profile", keys.user(user.project_id, user.id), ()) for user in users]
+        # One whose data cannot be read is named in the log, and must not hide the others.
+        nothing = [None] * len(ATTRIBUTES)
+        return [
+            {
+                "external_id": user.external_id,
+                "email": user.email,
+                **_attributes(nothing if isinstance(values, StoreDataError) else values),
+            }
+            for user, values in zip(users, await self._client.call_each(calls), strict=True)
+        ]
+
+
+def profile_arguments(profile: Mapping[str, Any]) -> tuple[Argument, ...]:
+    """Return fields of a profile as the Lua functions accept them: name, JSON, name, JSON …"""
+    return tuple(part for name, value in profile.items() for part in (name, msgspec.json.encode(value)))
+
+
+def _attributes(values: Sequence[bytes | None]) -> dict[str, Any]:
+    return dict(zip(ATTRIBUTES, map(_attribute, values), strict=True))
+
+
+def _attribute(value: bytes | None) -> Any:
+    try:
+        return msgspec.json.decode(value) if value is not None else None
+    except msgspec.DecodeError:
+        return None  # a value that is no JSON counts as unset
