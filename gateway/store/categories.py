@@ -1,0 +1,39 @@
+"""The categories that projects send: what a user's preferences can be about."""
+
+from collections.abc import Callable
+
+from gateway.domain.principal import ProjectId
+from gateway.store import keys
+from gateway.store.redis.client import FunctionClient
+
+MAX_CATEGORIES = 250
+"""The most categories of a project, of one user's preferences, and of one user's topic. An event with all of them has
+135 KB (measured, with the longest names in ASCII), about half the write buffer of a connection."""
+
+RECORDED_SECONDS = 300.0
+RECORDED_CATEGORIES = 10_000
+"""How long a worker remembers that a category is recorded, and how many of them."""
+
+
+class CategoryStore:
+    """The categories that projects send. Methods raise StoreUnavailableError."""
+
+    def __init__(self, client: FunctionClient, monotonic: Callable[[], float]):
+        self._client = client
+        self._monotonic = monotonic
+        self._recorded: dict[tuple[ProjectId, str], float] = {}
+
+    async def record(self, project_id: ProjectId, category: str) -> None:
+        """Remember that a project sends a category; beyond MAX_CATEGORIES, new ones are not remembered."""
+        now = self._monotonic()
+        if self._recorded.get((project_id, category), now) > now:
+            return
+        await self._client.call("record_category", keys.categories(project_id), category, MAX_CATEGORIES)
+        if len(self._recorded) >= RECORDED_CATEGORIES:
+            self._recorded.clear()  # rare, and cheaper than keeping an order on every hit
+        self._recorded[(project_id, category)] = now + RECORDED_SECONDS
+
+    async def all(self, project_id: ProjectId) -> list[str]:
+        """Give every category that a project has sent."""
+        names = await self._client.call("read_categories", keys.categories(project_id))
+        return [name.decode(errors="replace") for name in names]
