@@ -1,4 +1,4 @@
-"""What the model does not say of preferences and subscriptions: bounds, the event's bytes, one decision a delivery."""
+"""What the model does not say of preferences: bounds, the event's bytes, one decision a delivery."""
 
 from uuid import uuid4
 
@@ -6,27 +6,18 @@ import msgspec
 import pytest
 from redis.crc import key_slot
 
-from gateway.domain.preferences import Channel, Preference, Status, Subscription
-from gateway.domain.principal import ProjectId, User
+from gateway.domain.preferences import Channel, Preference, Status
+from gateway.domain.principal import ProjectId
 from gateway.store import keys, preferences
 from gateway.store.bounds import TooManyError
-from gateway.store.categories import CategoryStore
 from gateway.store.devices import Device, DeviceStore
 from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention
 from gateway.store.preferences import PreferenceStore
-from gateway.store.subscriptions import SubscriptionStore, decode_subscriptions
+from gateway.store.subscriptions import SubscriptionStore
 from tests.store.conftest import InspectedClient, at, new_user, place
-from tests.store.test_directory import Clock
 from tests.store.test_inbox import content
 
 OFF = {Channel.IN_APP: False}
-
-
-async def all_of(subscriptions: SubscriptionStore, user: User) -> dict[str, dict[str, Subscription]]:
-    """Give what a user said about topics."""
-    page = await subscriptions.list_page(user, 1, 10_000)
-    assert page.total == len(page.topics)
-    return {topic.decode(): decode_subscriptions(packed) for topic, packed in page.topics}
 
 
 @pytest.fixture
@@ -42,54 +33,6 @@ def subscriptions(client: InspectedClient) -> SubscriptionStore:
 @pytest.fixture
 def project() -> ProjectId:
     return new_user().project_id
-
-
-# ---- the categories of a project
-
-
-async def test_what_a_project_sends_is_remembered_for_that_project(client: InspectedClient, project: ProjectId) -> None:
-    categories = CategoryStore(client, Clock())
-    await categories.record(project, "a")
-    await categories.record(project, "a")
-    assert await categories.all(project) == ["a"]
-    assert await categories.all(new_user().project_id) == []
-
-
-async def test_a_recorded_category_costs_no_call_for_a_while_and_is_recorded_again_then(
-    client: InspectedClient, project: ProjectId
-) -> None:
-    clock = Clock()
-    categories = CategoryStore(client, clock)
-    await categories.record(project, "a")
-    await client.redis.delete(keys.categories(project))
-    await categories.record(project, "a")
-    assert await categories.all(project) == []
-    clock.now = preferences.RECORDED_SECONDS
-    await categories.record(project, "a")
-    assert await categories.all(project) == ["a"]
-
-
-async def test_a_project_has_so_many_categories_and_no_more(
-    client: InspectedClient, project: ProjectId, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(preferences, "MAX_CATEGORIES", 2)
-    for name in ("a", "b", "c", "a"):
-        await CategoryStore(client, Clock()).record(project, name)
-    assert sorted(await CategoryStore(client, Clock()).all(project)) == ["a", "b"]
-
-
-async def test_the_memory_of_recorded_categories_is_bounded(
-    client: InspectedClient, project: ProjectId, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(preferences, "RECORDED_CATEGORIES", 2)
-    categories = CategoryStore(client, Clock())
-    for name in ("a", "b", "c"):
-        await categories.record(project, name)
-    assert len(categories._recorded) == 1
-    assert sorted(await categories.all(project)) == ["a", "b", "c"]
-
-
-# ---- preferences
 
 
 async def test_the_event_has_the_changed_categories_with_all_channels(
@@ -149,75 +92,6 @@ async def test_a_preference_from_before_a_channel_came_to_be_is_completed(
     assert found == {"a": Preference(frozenset({Channel.MOBILE_PUSH, Channel.SMS}))}
 
 
-# ---- subscriptions
-
-
-async def test_too_many_topics_or_categories_of_one_are_refused(
-    subscriptions: SubscriptionStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(preferences, "MAX_CATEGORIES", 2)
-    monkeypatch.setattr(preferences, "MAX_TOPICS", 1)
-    user = new_user()
-    before = await subscriptions.set(user, "t", Status.SUBSCRIBED, {"a": "", "b": ""})
-    with pytest.raises(TooManyError, match="more than 2 categories"):
-        await subscriptions.set(user, "t", Status.UNSUBSCRIBED, {"*": ""})
-    with pytest.raises(TooManyError, match="more than 1 topics"):
-        await subscriptions.set(user, "other", Status.UNSUBSCRIBED, {"*": ""})
-    assert await all_of(subscriptions, user) == {"t": before}
-
-
-async def test_a_topic_takes_so_many_bytes_and_no_more(
-    subscriptions: SubscriptionStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(preferences, "MAX_TOPIC_BYTES", 100)
-    user = new_user()
-    before = await subscriptions.set(user, "t", Status.SUBSCRIBED, {"a": "x" * 60})
-    with pytest.raises(TooManyError, match="more than 100 bytes of categories and reasons in the topic"):
-        await subscriptions.set(user, "t", Status.SUBSCRIBED, {"b": "x" * 60})
-    assert await all_of(subscriptions, user) == {"t": before}
-
-
-async def test_all_topics_of_a_user_take_so_many_bytes_and_no_more(
-    subscriptions: SubscriptionStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(preferences, "MAX_SUBSCRIPTION_BYTES", 200)
-    user = new_user()
-    for topic in ("t1", "t2"):
-        await subscriptions.set(user, topic, Status.SUBSCRIBED, {"a": "x" * 60})
-    for topic in ("t1", "t3"):
-        with pytest.raises(TooManyError, match="more than 200 bytes of topics, categories and reasons"):
-            await subscriptions.set(user, topic, Status.SUBSCRIBED, {"b": "x" * 60})
-    assert (await all_of(subscriptions, user)).keys() == {"t1", "t2"}
-
-
-async def test_what_a_user_takes_back_makes_room(
-    subscriptions: SubscriptionStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(preferences, "MAX_SUBSCRIPTION_BYTES", 200)
-    user = new_user()
-    for round_number in range(5):
-        for topic in ("t1", "t2"):
-            await subscriptions.set(user, topic, Status.SUBSCRIBED, {"a": "x" * 60})
-        await subscriptions.set(user, "t1", Status.SUBSCRIBED, {"a": f"{round_number}"})
-        assert await subscriptions.delete(user, "t1")
-        assert await subscriptions.delete(user, "t2")
-    assert await all_of(subscriptions, user) == {}
-
-
-async def test_who_has_all_that_a_user_may_have_can_still_unsubscribe_and_subscribe_again(
-    subscriptions: SubscriptionStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(preferences, "MAX_SUBSCRIPTION_BYTES", 90)
-    user = new_user()
-    await subscriptions.set(user, "t", Status.SUBSCRIBED, {"a": "x" * 70})
-    for status, category in ((Status.UNSUBSCRIBED, "a"), (Status.SUBSCRIBED, "a"), (Status.UNSUBSCRIBED, "*")):
-        found = await subscriptions.set(user, "t", status, {category: ""})
-        assert found["a"].status is status
-
-
-# ---- the decision
-
-
 async def test_what_is_muted_leaves_no_trace_but_the_profile_it_brought(
     store: InboxStore, preference_store: PreferenceStore
 ) -> None:
@@ -240,21 +114,6 @@ async def test_a_repeated_request_does_not_decide_anew(store: InboxStore, prefer
     assert await store.create(one, [Delivery(user)], at(2), remember=True) == [Outcome.UNWANTED]
     await preference_store.update(user, {"a": {Channel.IN_APP: True}}, None, at(3))
     assert await store.create(one, [Delivery(user)], at(4), remember=True) == [Outcome.UNWANTED]
-
-
-async def test_only_subscribers_of_the_category_get_what_is_for_subscribers(
-    store: InboxStore, preference_store: PreferenceStore, subscriptions: SubscriptionStore
-) -> None:
-    of_category, of_all, of_another, of_none, muted = users = [new_user() for _ in range(5)]
-    for user in (of_category, muted):
-        await subscriptions.set(user, "t", Status.SUBSCRIBED, {"a": ""})
-    await preference_store.update(muted, {"a": OFF}, None, at(1))
-    await subscriptions.set(of_all, "t", Status.SUBSCRIBED, {"*": ""})
-    await subscriptions.set(of_another, "t", Status.SUBSCRIBED, {"b": ""})
-    await subscriptions.set(of_none, "t", Status.UNSUBSCRIBED, {"a": ""})
-    one = content(category="a", topic="t")
-    outcomes = await store.create(one, [Delivery(user) for user in users], at(2), False, subscribers_only=True)
-    assert outcomes == [Outcome.CREATED, Outcome.CREATED, *[Outcome.UNWANTED] * 3]
 
 
 async def test_one_recipients_wish_does_not_touch_the_others(

@@ -32,7 +32,7 @@ from tests.servers import RedisServer
 from tests.store.conftest import at, new_user, place
 from tests.store.model import Inbox
 from tests.store.test_inbox import content
-from tests.store.test_preferences import all_of
+from tests.store.test_subscriptions import all_of
 
 CATEGORIES = ["", "a", "b:1", "ü}", "1"]
 TOPICS = ["t", "/a", '"{}']

@@ -46,16 +46,18 @@ from gateway.domain.retention import ItemRetention
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
 from gateway.store.admin_limits import AdminLimits
+from gateway.store.categories import CategoryStore
 from gateway.store.deletion import UserDeletion
 from gateway.store.devices import DeviceStore
 from gateway.store.directory import Directory
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore, Moment
 from gateway.store.jobs import JobStore
-from gateway.store.preferences import CategoryStore, PreferenceStore, SubscriptionStore
+from gateway.store.preferences import PreferenceStore
 from gateway.store.profiles import ProfileStore
 from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import StoreUnavailableError
+from gateway.store.subscriptions import SubscriptionStore
 from gateway.store.tokens import TokenStore
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import RATE_LIMIT_FAILURES, RATE_LIMITED, REQUESTS

@@ -1,4 +1,4 @@
-"""Who may be subscribed to a topic: the index never lacks anybody who is."""
+"""Subscriptions: their bounds, and the index of who may be subscribed to a topic."""
 
 import asyncio
 import contextlib
@@ -10,21 +10,26 @@ from hypothesis import strategies as st
 from redis.crc import key_slot
 
 from gateway.domain.guard import UNGUARDED, Allowance, Guard, RateKind, RateLimitedError, UserDeletedError
-from gateway.domain.preferences import Status
+from gateway.domain.preferences import Channel, Status, Subscription
 from gateway.domain.principal import Identity, ProjectId, User
 from gateway.settings import Settings
-from gateway.store import keys, preferences
+from gateway.store import keys
+from gateway.store import subscriptions as module
 from gateway.store.bounds import TooManyError
 from gateway.store.deletion import UserDeletion
 from gateway.store.directory import Directory
+from gateway.store.inbox import Delivery, InboxStore, Outcome
+from gateway.store.preferences import PreferenceStore
 from gateway.store.redis.client import Argument, FunctionClient
 from gateway.store.redis.topology import Topology
-from gateway.store.subscriptions import SubscriptionStore
+from gateway.store.subscriptions import SubscriptionStore, decode_subscriptions
 from tests.servers import RedisServer
-from tests.store.conftest import InspectedClient, new_user
+from tests.store.conftest import InspectedClient, at, new_user
 from tests.store.test_directory import Clock
+from tests.store.test_inbox import content
 
 ALL = {"*": ""}
+OFF = {Channel.IN_APP: False}
 
 
 @pytest.fixture
@@ -114,7 +119,7 @@ async def test_what_was_refused_leaves_no_trace(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     full, limited, deleted = await users_of(client, project, 3)
-    monkeypatch.setattr(preferences, "MAX_TOPICS", 1)
+    monkeypatch.setattr(module, "MAX_TOPICS", 1)
     await subscriptions.set(full, "only", Status.SUBSCRIBED, ALL)
     with pytest.raises(TooManyError):
         await subscriptions.set(full, "t", Status.SUBSCRIBED, ALL)
@@ -209,3 +214,88 @@ async def act(client: FunctionClient, user: User, action: str) -> None:
     guard = Guard(Allowance(RateKind.WRITES, 0)) if action == "limited" else UNGUARDED
     with contextlib.suppress(RateLimitedError):
         await subscriptions.set(user, "t", Status.SUBSCRIBED, ALL, guard)
+
+
+async def all_of(subscriptions: SubscriptionStore, user: User) -> dict[str, dict[str, Subscription]]:
+    """Return what a user said about topics."""
+    page = await subscriptions.list_page(user, 1, 10_000)
+    assert page.total == len(page.topics)
+    return {topic.decode(): decode_subscriptions(packed) for topic, packed in page.topics}
+
+
+async def test_too_many_topics_or_categories_of_one_are_refused(
+    subscriptions: SubscriptionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_CATEGORIES", 2)
+    monkeypatch.setattr(module, "MAX_TOPICS", 1)
+    user = new_user()
+    before = await subscriptions.set(user, "t", Status.SUBSCRIBED, {"a": "", "b": ""})
+    with pytest.raises(TooManyError, match="more than 2 categories"):
+        await subscriptions.set(user, "t", Status.UNSUBSCRIBED, {"*": ""})
+    with pytest.raises(TooManyError, match="more than 1 topics"):
+        await subscriptions.set(user, "other", Status.UNSUBSCRIBED, {"*": ""})
+    assert await all_of(subscriptions, user) == {"t": before}
+
+
+async def test_a_topic_takes_so_many_bytes_and_no_more(
+    subscriptions: SubscriptionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_TOPIC_BYTES", 100)
+    user = new_user()
+    before = await subscriptions.set(user, "t", Status.SUBSCRIBED, {"a": "x" * 60})
+    with pytest.raises(TooManyError, match="more than 100 bytes of categories and reasons in the topic"):
+        await subscriptions.set(user, "t", Status.SUBSCRIBED, {"b": "x" * 60})
+    assert await all_of(subscriptions, user) == {"t": before}
+
+
+async def test_all_topics_of_a_user_take_so_many_bytes_and_no_more(
+    subscriptions: SubscriptionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_SUBSCRIPTION_BYTES", 200)
+    user = new_user()
+    for topic in ("t1", "t2"):
+        await subscriptions.set(user, topic, Status.SUBSCRIBED, {"a": "x" * 60})
+    for topic in ("t1", "t3"):
+        with pytest.raises(TooManyError, match="more than 200 bytes of topics, categories and reasons"):
+            await subscriptions.set(user, topic, Status.SUBSCRIBED, {"b": "x" * 60})
+    assert (await all_of(subscriptions, user)).keys() == {"t1", "t2"}
+
+
+async def test_what_a_user_takes_back_makes_room(
+    subscriptions: SubscriptionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_SUBSCRIPTION_BYTES", 200)
+    user = new_user()
+    for round_number in range(5):
+        for topic in ("t1", "t2"):
+            await subscriptions.set(user, topic, Status.SUBSCRIBED, {"a": "x" * 60})
+        await subscriptions.set(user, "t1", Status.SUBSCRIBED, {"a": f"{round_number}"})
+        assert await subscriptions.delete(user, "t1")
+        assert await subscriptions.delete(user, "t2")
+    assert await all_of(subscriptions, user) == {}
+
+
+async def test_who_has_all_that_a_user_may_have_can_still_unsubscribe_and_subscribe_again(
+    subscriptions: SubscriptionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_SUBSCRIPTION_BYTES", 90)
+    user = new_user()
+    await subscriptions.set(user, "t", Status.SUBSCRIBED, {"a": "x" * 70})
+    for status, category in ((Status.UNSUBSCRIBED, "a"), (Status.SUBSCRIBED, "a"), (Status.UNSUBSCRIBED, "*")):
+        found = await subscriptions.set(user, "t", status, {category: ""})
+        assert found["a"].status is status
+
+
+async def test_only_subscribers_of_the_category_get_what_is_for_subscribers(
+    store: InboxStore, preference_store: PreferenceStore, subscriptions: SubscriptionStore
+) -> None:
+    of_category, of_all, of_another, of_none, muted = users = [new_user() for _ in range(5)]
+    for user in (of_category, muted):
+        await subscriptions.set(user, "t", Status.SUBSCRIBED, {"a": ""})
+    await preference_store.update(muted, {"a": OFF}, None, at(1))
+    await subscriptions.set(of_all, "t", Status.SUBSCRIBED, {"*": ""})
+    await subscriptions.set(of_another, "t", Status.SUBSCRIBED, {"b": ""})
+    await subscriptions.set(of_none, "t", Status.UNSUBSCRIBED, {"a": ""})
+    one = content(category="a", topic="t")
+    outcomes = await store.create(one, [Delivery(user) for user in users], at(2), False, subscribers_only=True)
+    assert outcomes == [Outcome.CREATED, Outcome.CREATED, *[Outcome.UNWANTED] * 3]
