@@ -28,6 +28,7 @@ from gateway.jobs.deletion import Deletion
 from gateway.jobs.imports import Importer
 from gateway.jobs.retention import Retentions, Sweeper, SweepScheduler
 from gateway.jobs.runner import JobRunner
+from gateway.live import websocket
 from gateway.live.hub import Hub
 from gateway.runtime.fair_scheduler import FairScheduler
 from gateway.runtime.tasks import keep_running
@@ -151,7 +152,7 @@ class Worker:
         for each in (client, self.background):
             each.on_unpublished = self.reminders.note
             each.refusal = lambda: self.formats.problem
-        self.asgi = application(OPERATIONS, services, self._lifespan)
+        self.asgi = application(OPERATIONS, services, self._lifespan, websocket.PATH)
 
     def _build_jobs(self, settings: Settings, retention: Retention, directory: Directory) -> JobRunner:
         # On a connection of their own, so that neither requests wait behind thousands of a broadcast's calls, nor the

@@ -12,10 +12,9 @@ from gateway.settings import Settings, default_of, variable
 @click.command()
 def openapi() -> None:
     """Print the OpenAPI document of the REST API."""
-    from gateway.api.core.openapi import document
-    from gateway.api.operations import OPERATIONS
+    from gateway.api.operations import document
 
-    click.echo(json.dumps(document(OPERATIONS), indent=2, ensure_ascii=False))
+    click.echo(json.dumps(document(), indent=2, ensure_ascii=False))
 
 
 @click.command("settings")

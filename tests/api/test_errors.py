@@ -23,8 +23,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.core.operation import Call, Operation, Scope, Services
+from gateway.api.core.unbuilt import NOT_BUILT
 from gateway.api.operations import OPERATIONS
-from gateway.api.v1.schemas import NOT_BUILT
 from gateway.domain.errors import ErrorCode
 from gateway.settings import Settings
 from gateway.store import keys

@@ -22,18 +22,18 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from gateway.api.core.openapi import document
 from gateway.api.core.operation import Operation, Scope
 from gateway.api.core.params import read_body
-from gateway.api.operations import OPERATIONS
-from gateway.api.v1.schemas import NOT_BUILT, Errors
+from gateway.api.core.schema import Errors
+from gateway.api.core.unbuilt import NOT_BUILT
+from gateway.api.operations import OPERATIONS, document
 from tests.api.workspaces import workspace_headers
 from tests.servers import ADMIN, Gateway, user_headers
 
 Case: TypeAlias = "schemathesis.Case[Any]"
 Check: TypeAlias = Callable[..., Any]
 
-DOCUMENT = document(OPERATIONS)
+DOCUMENT = document()
 EXAMPLES = 60
 
 

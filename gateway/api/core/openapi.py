@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -12,10 +12,8 @@ from gateway import __version__
 from gateway.api.core.operation import Operation, Scope
 from gateway.api.core.params import Body
 from gateway.api.core.query import QueryParam
-from gateway.api.v1.schemas import HEADERS, NOT_BUILT, Answer, Errors, Event
-from gateway.domain.errors import CLOSE_CODE_MEANINGS, ErrorCode
-from gateway.domain.event import POSITION_PATTERN
-from gateway.domain.messages import AuthMessage, Error, Goodbye, PingMessage, Pong, Ready, Renewed, Reset
+from gateway.api.core.schema import HEADERS, Answer, Errors
+from gateway.domain.errors import ErrorCode
 
 Json = dict[str, Any]
 
@@ -93,21 +91,25 @@ _SECURITY: Mapping[Scope, list[Json]] = {
     + [{"Token": []}],
 }
 
+USER_SECURITY = _SECURITY[Scope.USER]
+ERROR_CONTENT = {"application/json": {"schema": {"$ref": "#/components/schemas/Errors"}}}
+
 # ---- parameters
 
 
-def _parameter(where: str, name: str, schema: Json, description: str, required: bool = False) -> Json:
+def parameter(where: str, name: str, schema: Json, description: str, required: bool = False) -> Json:
+    """Return a parameter object."""
     return {"name": name, "in": where, "required": required, "description": description, "schema": schema}
 
 
 _PARAMETERS: Json = {
-    "IdempotencyKey": _parameter(
+    "IdempotencyKey": parameter(
         "header",
         "Idempotency-Key",
         {"type": "string", "maxLength": 255},
         "The first answer is kept for 24 hours and given again to whoever repeats the request with this key.",
     ),
-    "ClientId": _parameter(
+    "ClientId": parameter(
         "header",
         "X-MAGICBELL-CLIENT-ID",
         {"type": "string"},
@@ -118,7 +120,7 @@ _PARAMETERS: Json = {
 
 def _query_parameter(param: QueryParam) -> Json:
     # `read=` is as good as no `read` at all.
-    return _parameter("query", param.name, param.schema(), param.description) | {"allowEmptyValue": True}
+    return parameter("query", param.name, param.schema(), param.description) | {"allowEmptyValue": True}
 
 
 _PATH_PARAMETERS = {
@@ -135,7 +137,7 @@ def _path_parameters(path: str) -> Iterable[Json]:
     for name in re.findall(r"{(\w+)}", path):
         is_notification = path.startswith("/notifications/")
         schema = {"type": "string"} | ({"format": "uuid"} if is_notification else {})
-        yield _parameter("path", name, schema, _PATH_PARAMETERS.get(name, ""), True)
+        yield parameter("path", name, schema, _PATH_PARAMETERS.get(name, ""), True)
 
 
 # ---- answers
@@ -198,105 +200,25 @@ def _answer(answer: Answer, schemas: Mapping[Any, Json]) -> Json:
     return response
 
 
-# ---- the live transports, which `gateway.live` serves without the route table
-
-_SERVER_MESSAGES = (Ready, Event, Reset, Goodbye, Renewed, Pong, Error)
-_CLIENT_MESSAGES = (AuthMessage, PingMessage)
-
-_SINCE = _parameter(
-    "query",
-    "since",
-    {"type": "string", "pattern": f"^{POSITION_PATTERN}$"},
-    "The last position that the client has; `lastEventId` is read as well. Without it, the stream starts now.",
-)
-_LIVE_QUERY = [
-    _SINCE,
-    *(
-        _parameter("query", name, {"type": "string"}, f"In place of {instead}, for clients that cannot set headers.")
-        for name, instead in (
-            ("api_key", "X-MAGICBELL-API-KEY"),
-            ("user_external_id", "X-MAGICBELL-USER-EXTERNAL-ID"),
-            ("user_email", "X-MAGICBELL-USER-EMAIL"),
-            ("user_hmac", "X-MAGICBELL-USER-HMAC"),
-            ("token", "the Authorization header"),
-        )
-    ),
-]
-
-
-def _bullets(items: Iterable[type]) -> str:
-    return "\n".join(f"- `{item.__name__}`: {inspect.getdoc(item)}" for item in items)
-
-
-_WEBSOCKET = f"""\
-A WebSocket, subprotocol `inbox.v1`. Credentials come in headers, in the query, or in a first `AuthMessage` within 10
-seconds. Every message is one JSON object; its `type` names the schema.
-
-The server sends:
-{_bullets(_SERVER_MESSAGES)}
-
-The client sends:
-{_bullets(_CLIENT_MESSAGES)}
-
-A close code from 4000 to 4499 means: come back and resume with the last position. From 4500 to 4999: do not.
-""" + "\n".join(f"- {code.value} `{code.reason}`: {meaning}" for code, meaning in CLOSE_CODE_MEANINGS.items())
-
-_SSE = """\
-Server-sent events. `event:` is the message's type, or the event's name; `id:` its position; `data:` the same JSON
-object as over WebSocket. A comment every heartbeat keeps the connection open. `EventSource` resumes by itself.
-"""
-
-
-def _live_paths() -> Json:
-    error = {"application/json": {"schema": _reference("schemas", "Errors")}}
-    common = {"tags": ["Live"], "security": [*_SECURITY[Scope.USER], {}]}
-    event_id = _parameter(
-        "header", "Last-Event-ID", {"type": "string"}, "As `since`, which it wins over; `EventSource` sends it."
-    )
-    websocket = {
-        **common,
-        "operationId": "get_realtime_ws",
-        "summary": "Follow over WebSocket",
-        "description": _WEBSOCKET,
-        "parameters": _LIVE_QUERY,
-        "responses": {
-            "101": {"description": "The WebSocket is open; a refusal is a close code."},
-            "426": {"description": "The request does not ask for a WebSocket.", "content": error},
-        },
-    }
-    example = 'event: notifications/read\nid: k3f9.42\ndata: {"type":"event","position":"k3f9.42",…}\n\n'
-    sse = {
-        **common,
-        "operationId": "get_realtime_sse",
-        "summary": "Follow over server-sent events",
-        "description": _SSE,
-        "parameters": [*_LIVE_QUERY, event_id],
-        "responses": {
-            "200": {
-                "description": "The stream: `ready`, then events until either side closes; at the end, a `goodbye`.",
-                "content": {"text/event-stream": {"schema": {"type": "string"}, "example": example}},
-            },
-            "204": {"description": "This user has too many open connections. An `EventSource` stops at this."},
-            "401": {"description": "The credentials are missing or wrong.", "content": error},
-            "403": {"description": "This origin is not allowed.", "content": error},
-            "422": {"description": "A query parameter is misspelt.", "content": error},
-        },
-    }
-    return {"/realtime/ws": {"get": websocket}, "/realtime/sse": {"get": sse}}
-
-
 # ---- the document
 
 
-def document(operations: Sequence[Operation]) -> Json:
-    """Describe every row, and the live transports."""
-    schemas, components = _schemas(operations)
+class Addition(NamedTuple):
+    """Paths that are served without the route table, and the types that their descriptions name."""
+
+    paths: Json
+    types: Sequence[type]
+
+
+def document(operations: Sequence[Operation], addition: Addition) -> Json:
+    """Describe every row, and what is served besides."""
+    schemas, components = _schemas(operations, addition.types)
     bodies = _Bodies(components)
     paths: Json = {}
     for row in operations:
         path = re.sub(r":\w+}", "}", row.path)  # OpenAPI has no word for a path that goes on
         paths.setdefault(path, {})[row.method.lower()] = _operation(row, path, schemas, bodies)
-    for path, methods in _live_paths().items():
+    for path, methods in addition.paths.items():
         paths.setdefault(path, {}).update(methods)
     statuses = sorted({status for row in operations for status in _refusal_statuses(row)})
     return {
@@ -320,10 +242,10 @@ def document(operations: Sequence[Operation]) -> Json:
     }
 
 
-def _schemas(operations: Sequence[Operation]) -> tuple[Mapping[Any, Json], Json]:
+def _schemas(operations: Sequence[Operation], added: Sequence[type]) -> tuple[Mapping[Any, Json], Json]:
     """Give the schema of each type that is answered, and the components that they refer to."""
     answered = [answer.type for row in operations for answer in (row.answer, *row.refusals) if answer.type is not None]
-    types = list(dict.fromkeys([*answered, Errors, *_SERVER_MESSAGES, *_CLIENT_MESSAGES]))
+    types = list(dict.fromkeys([*answered, Errors, *added]))
     found, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     return dict(zip(types, found, strict=True)), components
 
@@ -337,7 +259,7 @@ def _operation(row: Operation, path: str, schemas: Mapping[Any, Json], bodies: "
         parameters.append(_reference("parameters", "ClientId"))
     described: Json = {
         "operationId": "_".join([row.method.lower(), *re.findall(r"\w+", path)]),
-        "tags": [_tag(row)],
+        "tags": [row.tag or _SCOPE_TAGS[row.scope]],
         "summary": row.summary,
         "security": _SECURITY[row.scope],
         "responses": {str(status): _reference("responses", str(status)) for status in sorted(_refusal_statuses(row))}
@@ -351,12 +273,6 @@ def _operation(row: Operation, path: str, schemas: Mapping[Any, Json], bodies: "
         content = bodies.described(row.body, is_closed=row.is_ours)
         described["requestBody"] = {"required": True, "content": {"application/json": content}}
     return described
-
-
-def _tag(row: Operation) -> str:
-    if row.answer is NOT_BUILT:
-        return "Not built yet"
-    return "Live" if row.path.startswith(("/config", "/realtime")) else _SCOPE_TAGS[row.scope]
 
 
 class _Bodies:

@@ -23,10 +23,10 @@ from gateway.api.core.cors import ALLOWED_ORIGINS
 from gateway.api.core.large_bodies import LARGE_BYTES, decode_in_pieces
 from gateway.api.core.params import Body, Object, Problems, read_body
 from gateway.api.core.query import QueryParam, read_query
+from gateway.api.core.schema import NO_CONTENT, Answer
 from gateway.api.core.scope import BODY_IS_LATE, PEER, REQUEST_ID
 from gateway.api.core.unknown import HEADER as UNKNOWN_HEADER
 from gateway.api.core.unknown import UnknownName, UnknownNameLog, header_value, unknown_parameters
-from gateway.api.v1.schemas import NO_CONTENT, Answer
 from gateway.auth.authenticator import Authenticator, header_credentials
 from gateway.auth.workspaces import WorkspaceAuthenticator
 from gateway.domain.errors import ApiError, ErrorCode, api_error, invalid
@@ -279,6 +279,8 @@ class Operation:
     """Whether an `Idempotency-Key` makes it happen once."""
     refusals: tuple[Answer, ...] = ()
     """What else it may answer, besides the errors that follow from its other columns."""
+    tag: str = ""
+    """Where the OpenAPI document lists it, if not under its scope."""
     own: bool = False
     """Whether it is our own: no part of the v1 contract, and none of v2."""
     known_users_only: bool = False

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
+import msgspec
+
 from gateway.api.core.query import Formed, Number, QueryParam
 from gateway.domain.errors import invalid
 
@@ -25,6 +27,14 @@ PAGING: tuple[QueryParam, ...] = (
     Formed("ending_before", "As `page[before]`.", *_CURSOR),
 )
 """The query of a list."""
+
+
+class Links(msgspec.Struct):
+    """Where the other pages of a list are, if there are any."""
+
+    first: str
+    next: str | None
+    prev: str | None
 
 
 class Page(NamedTuple):

@@ -11,13 +11,13 @@ from typing import Any
 from urllib.parse import unquote
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api.core.cors import CrossOrigin
 from gateway.api.core.operation import Endpoint, Operation, Services, error_response
 from gateway.api.core.scope import PEER, REQUEST_ID
-from gateway.api.system.realtime import upgrade_required
 from gateway.domain.errors import ErrorCode, api_error
 from gateway.store.page_origins import PageOrigins
 from gateway.telemetry.logs import log, redacted_path
@@ -35,6 +35,7 @@ def application(
     operations: Sequence[Operation],
     services: Services,
     lifespan: Callable[[Any], AbstractAsyncContextManager[None]],
+    websocket_path: str,
 ) -> ASGIApp:
     """Build what answers every request that is none for a live connection."""
     by_path: dict[str, dict[str, Endpoint]] = {}
@@ -45,7 +46,7 @@ def application(
         _Resource(_FREE_TEXT.sub(r"{\1:path}", path), endpoints, refused_log) for path, endpoints in by_path.items()
     ]
     # What asks for a WebSocket there never gets here.
-    routes.append(_Resource("/realtime/ws", {"GET": upgrade_required}, refused_log))
+    routes.append(_Resource(websocket_path, {"GET": _upgrade_required}, refused_log))
     router = Router(routes, redirect_slashes=False, lifespan=lifespan)
     router.default = _NoRoute(router, services.proxies.public_prefix, refused_log)
     return CrossOrigin(_TidyPath(router), services.settings.allowed_origins, PageOrigins(services.projects))
@@ -94,6 +95,13 @@ class _NoRoute:
         self._refused_log.note(scope, 404)
         error = api_error(ErrorCode.NOT_FOUND, f"No route {scope['method']} {scope['path']}")
         await error_response(error)(scope, receive, send)
+
+
+async def _upgrade_required(request: Request) -> Response:
+    """Answer a request at the WebSocket's address that is no opening handshake (RFC 9110, section 15.5.22)."""
+    response = error_response(api_error(ErrorCode.UPGRADE_REQUIRED))
+    response.headers.update({"Upgrade": "websocket", "Connection": "Upgrade"})
+    return response
 
 
 class _RefusedLog:

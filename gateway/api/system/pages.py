@@ -7,10 +7,16 @@ from importlib.resources import files
 
 from starlette.responses import RedirectResponse, Response
 
-from gateway.api.core.operation import Call, Handler
+from gateway.api.core.operation import Call, Handler, Operation, Scope
 from gateway.api.core.routing import TRAILING_SLASHES
+from gateway.api.core.schema import Answer
+from gateway.api.core.unbuilt import not_built
 
-HTML, SCRIPT = "text/html; charset=utf-8", "text/javascript; charset=utf-8"
+HTML_TYPE, SCRIPT_TYPE = "text/html; charset=utf-8", "text/javascript; charset=utf-8"
+
+PAGE = Answer(200, "The page", media_type="text/html")
+SCRIPT = Answer(200, "The module", media_type="text/javascript")
+ELSEWHERE = Answer(307, "Elsewhere", media_type="", headers=("Location",))
 
 
 def script(name: str) -> Handler:
@@ -18,7 +24,7 @@ def script(name: str) -> Handler:
     content = _read(name)
 
     async def handler(call: Call) -> Response:
-        return Response(content, media_type=SCRIPT, headers={"Cache-Control": "no-cache"})
+        return Response(content, media_type=SCRIPT_TYPE, headers={"Cache-Control": "no-cache"})
 
     return handler
 
@@ -41,7 +47,7 @@ def page(name: str, connects_to: str = "'self'") -> Handler:
             prefix = call.forwarded.prefix
             # Where the prefix is not known, a relative address does without.
             return RedirectResponse(f"..{path}" if slashes == 1 and not prefix else prefix + path)
-        return Response(content, media_type=HTML, headers=headers)
+        return Response(content, media_type=HTML_TYPE, headers=headers)
 
     return handler
 
@@ -76,3 +82,12 @@ def _policy(content: bytes, connects_to: str) -> str:
 def _hashes(pattern: bytes, content: bytes) -> str:
     digests = (hashlib.sha256(text).digest() for text in re.findall(pattern, content, flags=re.DOTALL))
     return " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+
+
+OPERATIONS = [
+    Operation("GET", "/", Scope.PUBLIC, to_demo, "To the demo page", ELSEWHERE),
+    Operation("GET", "/demo", Scope.PUBLIC, page("demo.html", "'self' ws: wss:"), "The demo page", PAGE),
+    Operation("GET", "/docs", Scope.PUBLIC, page("docs.html"), "This API, to read", PAGE),
+    Operation("GET", "/client.js", Scope.PUBLIC, script("client.js"), "The browser client", SCRIPT),
+    *not_built("GET /inbox-bell.js"),
+]

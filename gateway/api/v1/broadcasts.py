@@ -4,16 +4,18 @@ import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
 import msgspec
 from starlette.responses import Response
 
 from gateway.api.core.idempotency import once, planned
-from gateway.api.core.operation import Call, encode, raw_json_response
+from gateway.api.core.operation import Call, Operation, Scope, encode, raw_json_response
 from gateway.api.core.params import Body
 from gateway.api.core.query import Number, total_pages
+from gateway.api.core.schema import Answer, Hash, Seconds, Uuid
+from gateway.api.v1.items import Notification
 from gateway.api.v1.jobs import job_id, not_found
 from gateway.api.v1.sending import NOTIFICATION, content_of, sent_fields, shown_fields
 from gateway.domain.principal import User
@@ -38,6 +40,75 @@ PAGING = (
     Number("per_page", "Entries on a page.", default=15, least=1, most=100),
     Number("page", "Number of the page, from 1.", default=1, least=1, most=1_000_000_000),
 )
+
+
+class BroadcastSummary(msgspec.Struct):
+    """How many recipients there were so far, failures among them."""
+
+    total: int
+    failures: int
+
+
+class BroadcastProblem(msgspec.Struct):
+    """Why a recipient could not be served, or why the broadcast ended."""
+
+    message: str
+
+
+class BroadcastStatus(msgspec.Struct):
+    """How far a broadcast is. Of the errors it has the first 1000."""
+
+    status: Literal["enqueued", "processing", "processed"]
+    summary: BroadcastSummary
+    errors: list[BroadcastProblem]
+
+
+class Broadcast(msgspec.Struct):
+    """What was sent, to whom, and how far it is."""
+
+    id: Uuid
+    title: str
+    content: str | None
+    action_url: str | None
+    category: str
+    topic: str | None
+    custom_attributes: Hash | None
+    created_at: Seconds
+    recipients: list[Hash]
+    overrides: Hash | None
+    status: BroadcastStatus
+
+
+class BroadcastAnswer(msgspec.Struct):
+    """One broadcast."""
+
+    broadcast: Broadcast
+
+
+class BroadcastList(msgspec.Struct):
+    """A page of broadcasts, newest first."""
+
+    total: int
+    total_pages: int
+    per_page: int
+    current_page: int
+    broadcasts: list[Broadcast]
+
+
+class BroadcastNotifications(msgspec.Struct):
+    """A page of the items that recipients got. `total` counts those who deleted theirs, too."""
+
+    total: int
+    total_pages: int
+    per_page: int
+    current_page: int
+    notifications: list[Notification]
+
+
+BROADCASTING = Answer(201, "Accepted", BroadcastAnswer)
+BROADCAST = Answer(200, "The broadcast", BroadcastAnswer)
+BROADCASTS = Answer(200, "A page", BroadcastList)
+BROADCAST_NOTIFICATIONS = Answer(200, "A page", BroadcastNotifications)
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -173,3 +244,28 @@ def _without_nulls(value: Any) -> Any:
             name: item if name in free else _without_nulls(item) for name, item in value.items() if item is not None
         }
     return value
+
+
+OPERATIONS = [
+    Operation(
+        "POST",
+        "/broadcasts",
+        Scope.ADMIN,
+        create,
+        "Send a broadcast",
+        BROADCASTING,
+        BODY,
+        idempotent=True,
+    ),
+    Operation("GET", "/broadcasts", Scope.ADMIN, list_broadcasts, "List broadcasts", BROADCASTS, query=PAGING),
+    Operation("GET", "/broadcasts/{broadcast_id}", Scope.ADMIN, get, "Fetch a broadcast", BROADCAST),
+    Operation(
+        "GET",
+        "/broadcasts/{broadcast_id}/notifications",
+        Scope.ADMIN,
+        list_notifications,
+        "List a broadcast's notifications",
+        BROADCAST_NOTIFICATIONS,
+        query=PAGING,
+    ),
+]

@@ -1,9 +1,13 @@
 """Devices: registering the tokens that push notifications would go to. Sending pushes is not built."""
 
+from typing import Literal
+
+import msgspec
 from starlette.responses import Response
 
-from gateway.api.core.operation import Call, json_response, no_content
+from gateway.api.core.operation import Call, Operation, Scope, json_response, no_content
 from gateway.api.core.params import Body, Choice, Object, Text
+from gateway.api.core.schema import Answer, Uuid
 from gateway.domain.errors import ErrorCode, api_error
 from gateway.store.devices import Device
 
@@ -23,6 +27,23 @@ BODY = Body(
 """What `POST /push_subscriptions` takes."""
 
 
+class PushSubscription(msgspec.Struct):
+    """A device of the user's."""
+
+    id: Uuid
+    device_token: str
+    platform: Literal["ios", "android", "safari"]
+
+
+class PushSubscriptionAnswer(msgspec.Struct):
+    """One device."""
+
+    push_subscription: PushSubscription
+
+
+REGISTERED = Answer(201, "Registered", PushSubscriptionAnswer)
+
+
 async def register(call: Call) -> Response:
     """Register a device for the user. It belongs to no other user any more."""
     values = call.fields(await call.body())
@@ -37,3 +58,9 @@ async def unregister(call: Call) -> Response:
     if not await call.services.devices.unregister(call.user, call.text("device_token"), call.guard):
         raise api_error(ErrorCode.NOT_FOUND, "Device not found")
     return no_content()
+
+
+OPERATIONS = [
+    Operation("POST", "/push_subscriptions", Scope.USER, register, "Register a device", REGISTERED, BODY),
+    Operation("DELETE", "/push_subscriptions/{device_token}", Scope.USER, unregister, "Unregister a device"),
+]

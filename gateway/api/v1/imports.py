@@ -1,15 +1,17 @@
 """Imports: many users in one request, taken in afterwards, row by row; who has bad rows learns which."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
 from gateway.api.core.idempotency import once, planned
-from gateway.api.core.operation import Call, encode, raw_json_response
+from gateway.api.core.operation import Call, Operation, Scope, encode, raw_json_response
 from gateway.api.core.params import Anything, Array, Body, Object
+from gateway.api.core.schema import Answer, Uuid
 from gateway.api.v1.identity import ATTRIBUTES, NAMES
 from gateway.api.v1.jobs import job_id, not_found
 from gateway.store.jobs import Kind
@@ -57,6 +59,41 @@ BODY = Body(
 """What `POST /imports` takes."""
 
 
+class ImportSummary(msgspec.Struct, omit_defaults=True):
+    """The rows done so far, by what became of them; empty in the answer to the import."""
+
+    total: int | UnsetType = UNSET
+    created: int | UnsetType = UNSET
+    updated: int | UnsetType = UNSET
+    failures: int | UnsetType = UNSET
+
+
+class ImportProblem(msgspec.Struct, omit_defaults=True):
+    """Why a row was not taken in, counted from 0; without a row, why the import ended."""
+
+    message: str
+    row: int | UnsetType = UNSET
+
+
+class Import(msgspec.Struct):
+    """An import and how far it is."""
+
+    id: Uuid
+    status: Literal["processing", "processed"]
+    summary: ImportSummary
+    errors: list[ImportProblem]
+
+
+class ImportAnswer(msgspec.Struct, rename={"import_": "import"}):
+    """One import."""
+
+    import_: Import
+
+
+IMPORTING = Answer(201, "Accepted", ImportAnswer)
+IMPORT = Answer(200, "The import", ImportAnswer)
+
+
 class _Plan(msgspec.Struct, frozen=True):
     """What a repeated request must do alike."""
 
@@ -88,3 +125,9 @@ async def get(call: Call) -> Response:
     status = "processed" if found.status == "processed" else "processing"
     view = {"id": wanted, "status": status, "summary": found.counts, "errors": msgspec.Raw(found.errors)}
     return raw_json_response(encode({"import": view}))
+
+
+OPERATIONS = [
+    Operation("POST", "/imports", Scope.ADMIN, create, "Import users", IMPORTING, BODY, idempotent=True),
+    Operation("GET", "/imports/{import_id}", Scope.ADMIN, get, "Fetch an import", IMPORT),
+]

@@ -4,13 +4,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 from starlette.responses import Response
 
 from gateway.api.core.idempotency import once, planned
-from gateway.api.core.operation import Call, Handler, encode, no_content, raw_json_response
+from gateway.api.core.operation import Call, Handler, Operation, Scope, encode, no_content, raw_json_response
 from gateway.api.core.params import Body
 from gateway.api.core.query import Flag, Number, Texts, total_pages
+from gateway.api.core.schema import Answer, Hash, Seconds, Uuid
 from gateway.api.v1.broadcasts import Plan, accept
+from gateway.api.v1.items import Notification
 from gateway.api.v1.sending import (
     NOTIFICATION,
     attributes_of,
@@ -67,6 +70,49 @@ LISTING = (
     Number("page", "Number of the page, from 1.", default=1, least=1, most=1_000_000_000),
     *FILTER,
 )
+
+
+class SentNotification(msgspec.Struct):
+    """What was sent."""
+
+    id: Uuid
+    title: str
+    content: str | None
+    action_url: str | None
+    category: str
+    topic: str | None
+    custom_attributes: Hash | None
+    sent_at: Seconds
+
+
+class SentNotificationAnswer(msgspec.Struct):
+    """The answer to a notification that was sent."""
+
+    notification: SentNotification
+
+
+class NotificationAnswer(msgspec.Struct):
+    """One notification."""
+
+    notification: Notification
+
+
+class NotificationList(msgspec.Struct):
+    """A page of an inbox, newest first. `total` and the counts are of all that match, on whatever page."""
+
+    project_id: int
+    total: int
+    total_pages: int
+    per_page: int
+    current_page: int
+    unread_count: int
+    unseen_count: int
+    notifications: list[Notification]
+
+
+SENT = Answer(201, "Sent", SentNotificationAnswer)
+FOUND = Answer(200, "The notification", NotificationAnswer)
+LISTED = Answer(200, "A page", NotificationList, headers=("X-Inbox-Position",))
 
 
 # ---- sending
@@ -216,3 +262,24 @@ def _filter(query: Mapping[str, Any]) -> Filter:
         categories=stored_categories(query["categories"]),
         topics=query["topics"],
     )
+
+
+OPERATIONS = [
+    Operation("POST", "/notifications", Scope.ADMIN, create, "Send a notification", SENT, SENDING, idempotent=True),
+    Operation("GET", "/notifications", Scope.USER, list_notifications, "List notifications", LISTED, query=LISTING),
+    Operation(
+        "POST", "/notifications/read", Scope.USER, change_all(BulkCommand.READ_ALL), "Mark all as read", query=FILTER
+    ),
+    Operation(
+        "POST", "/notifications/seen", Scope.USER, change_all(BulkCommand.SEEN_ALL), "Mark all as seen", query=FILTER
+    ),
+    Operation("GET", "/notifications/{id}", Scope.USER, get, "Fetch a notification", FOUND),
+    Operation("DELETE", "/notifications/{id}", Scope.USER, delete, "Delete a notification"),
+    Operation("POST", "/notifications/{id}/read", Scope.USER, change(Command.READ), "Mark as read"),
+    Operation("POST", "/notifications/{id}/unread", Scope.USER, change(Command.UNREAD), "Mark as unread"),
+    Operation("POST", "/notifications/{id}/seen", Scope.USER, change(Command.SEEN), "Mark as seen"),
+    Operation("POST", "/notifications/{id}/archive", Scope.USER, change(Command.ARCHIVE), "Archive a notification"),
+    Operation(
+        "DELETE", "/notifications/{id}/archive", Scope.USER, change(Command.UNARCHIVE), "Unarchive a notification"
+    ),
+]

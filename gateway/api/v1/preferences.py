@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from functools import cache
 
+import msgspec
 from starlette.responses import Response
 
-from gateway.api.core.operation import Call, encode, raw_json_response
+from gateway.api.core.operation import Call, Operation, Scope, encode, raw_json_response
 from gateway.api.core.params import LISTS_BODY_BYTES, Array, Body, Choice, Object, Switch, Text
+from gateway.api.core.schema import Answer
 from gateway.domain.errors import invalid
 from gateway.domain.notification import stored_categories
 from gateway.domain.preferences import Channel, Preference, label_of, merged_categories, slug_of
@@ -49,6 +51,37 @@ BODY = Body(
 """What `PUT /notification_preferences` takes."""
 
 
+class ChannelPreference(msgspec.Struct):
+    """Whether a category may use a channel."""
+
+    slug: str
+    label: str
+    enabled: bool
+
+
+class CategoryPreference(msgspec.Struct):
+    """A category with all its channels."""
+
+    slug: str
+    label: str
+    channels: list[ChannelPreference]
+
+
+class Preferences(msgspec.Struct):
+    """Every category that the project sends or the user has preferences for."""
+
+    categories: list[CategoryPreference]
+
+
+class PreferencesAnswer(msgspec.Struct):
+    """A user's preferences."""
+
+    notification_preferences: Preferences
+
+
+PREFERENCES = Answer(200, "All categories", PreferencesAnswer)
+
+
 async def get(call: Call) -> Response:
     """Return every category that the project sends or the user has preferences for, with all channels."""
     return await _answer(call, await call.services.preferences.read(call.user, call.guard))
@@ -88,3 +121,17 @@ def _channels(preference: Preference) -> bytes:
     return encode(
         [{"slug": channel.value, "label": channel.label, "enabled": preference.allows(channel)} for channel in Channel]
     )
+
+
+OPERATIONS = [
+    Operation(
+        "GET",
+        "/notification_preferences",
+        Scope.USER,
+        get,
+        "Fetch preferences",
+        PREFERENCES,
+        known_users_only=True,
+    ),
+    Operation("PUT", "/notification_preferences", Scope.USER, put, "Update preferences", PREFERENCES, BODY),
+]

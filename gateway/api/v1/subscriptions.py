@@ -7,16 +7,20 @@ category is an exception from it; a later word about `*` ends all exceptions.
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
-from gateway.api.core.operation import Call, encode, json_response, no_content, raw_json_response
+from gateway.api.core.operation import Call, Operation, Scope, encode, json_response, no_content, raw_json_response
 from gateway.api.core.params import LISTS_BODY_BYTES, Array, Body, Object, Text
 from gateway.api.core.query import Number, total_pages
+from gateway.api.core.schema import Answer
+from gateway.domain import preferences
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.notification import stored_categories
-from gateway.domain.preferences import Status, Subscription, slug_of
+from gateway.domain.preferences import Status, slug_of
 from gateway.store.bounds import TooManyError
 from gateway.store.categories import MAX_CATEGORIES
 from gateway.store.redis.problems import StoreDataError
@@ -67,6 +71,41 @@ OFF = Body(
     max_bytes=LISTS_BODY_BYTES,
 )
 """What `POST /subscriptions/{topic}/unsubscribe` takes."""
+
+
+class SubscribedCategory(msgspec.Struct):
+    """What the user said about one category of a topic; `*` is all of them."""
+
+    slug: str
+    reason: str | None
+    status: Literal["subscribed", "unsubscribed"]
+
+
+class Subscription(msgspec.Struct):
+    """What the user said about a topic."""
+
+    topic: str
+    categories: list[SubscribedCategory]
+
+
+class SubscriptionAnswer(msgspec.Struct):
+    """One topic."""
+
+    subscription: Subscription
+
+
+class SubscriptionList(msgspec.Struct, omit_defaults=True):
+    """What the user said about topics. The numbers come where a page was asked for."""
+
+    subscriptions: list[Subscription]
+    total: int | UnsetType = UNSET
+    total_pages: int | UnsetType = UNSET
+    per_page: int | UnsetType = UNSET
+    current_page: int | UnsetType = UNSET
+
+
+SUBSCRIPTION = Answer(200, "The topic", SubscriptionAnswer)
+SUBSCRIPTIONS = Answer(200, "All topics", SubscriptionList)
 
 
 async def list_subscriptions(call: Call) -> Response:
@@ -139,13 +178,39 @@ def _unknown_topic() -> Exception:
     return api_error(ErrorCode.NOT_FOUND, "Topic not found")
 
 
-def _answer(topic: str, found: Mapping[str, Subscription]) -> Response:
+def _answer(topic: str, found: Mapping[str, preferences.Subscription]) -> Response:
     return json_response({"subscription": _topic(topic, found)})
 
 
-def _topic(topic: str, found: Mapping[str, Subscription]) -> dict[str, Any]:
+def _topic(topic: str, found: Mapping[str, preferences.Subscription]) -> dict[str, Any]:
     categories = [
         {"slug": slug_of(category), "reason": word.reason or None, "status": word.status.value}
         for category, word in sorted(found.items())
     ]
     return {"topic": topic, "categories": categories}
+
+
+OPERATIONS = [
+    Operation(
+        "GET",
+        "/subscriptions",
+        Scope.USER,
+        list_subscriptions,
+        "List topic subscriptions",
+        SUBSCRIPTIONS,
+        query=LISTING,
+    ),
+    Operation("POST", "/subscriptions", Scope.USER, subscribe, "Subscribe to a topic", SUBSCRIPTION, ON),
+    # Before the topic itself, which may hold slashes.
+    Operation(
+        "POST",
+        "/subscriptions/{topic}/unsubscribe",
+        Scope.USER,
+        unsubscribe,
+        "Unsubscribe from a topic",
+        SUBSCRIPTION,
+        OFF,
+    ),
+    Operation("GET", "/subscriptions/{topic}", Scope.USER, get, "Fetch a topic subscription", SUBSCRIPTION),
+    Operation("DELETE", "/subscriptions/{topic}", Scope.USER, delete, "Delete a topic subscription"),
+]

@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from starlette.responses import Response
 
 from gateway.api.core.idempotency import once
-from gateway.api.core.operation import Call, encode, json_response, no_content
+from gateway.api.core.operation import Call, Operation, Scope, encode, json_response, no_content
 from gateway.api.core.params import Body, Object
+from gateway.api.core.schema import Answer, Hash, Uuid
 from gateway.api.v1.identity import ATTRIBUTES, NAMES, NamedUser
+from gateway.domain import principal
 from gateway.domain.errors import ErrorCode, api_error, invalid
-from gateway.domain.principal import Identity, User, normalize_email
+from gateway.domain.principal import Identity, normalize_email
 from gateway.store.directory import IdentityConflictError, NameTakenError
 
 _EXAMPLE = {"external_id": "ada", "email": "ada@example.com", "first_name": "Ada"}
@@ -26,6 +29,28 @@ CREATED = Body(
 
 UPDATED = Body("user", Object(required=True, name="UserChange", fields={**NAMES, **ATTRIBUTES}), example=_EXAMPLE)
 """What `PUT /users/{id}` takes: only what is to change."""
+
+
+class User(msgspec.Struct):
+    """A user, as a backend administers it."""
+
+    id: Uuid
+    external_id: str | None
+    email: str | None
+    first_name: str | None
+    last_name: str | None
+    custom_attributes: Hash | None
+    phone_numbers: list[str] | None
+
+
+class UserAnswer(msgspec.Struct):
+    """One user."""
+
+    user: User
+
+
+CREATED_USER = Answer(201, "The user", UserAnswer)
+USER = Answer(200, "The user", UserAnswer)
 
 
 async def create(call: Call) -> Response:
@@ -67,14 +92,14 @@ async def delete(call: Call) -> Response:
     return no_content()
 
 
-async def _saved(call: Call, user: User, values: Mapping[str, Any]) -> dict[str, Any]:
+async def _saved(call: Call, user: principal.User, values: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: values[name] for name in ATTRIBUTES if values[name] is not None}
     names = {"external_id": user.external_id, "email": user.email}
     attributes = await call.services.profiles.set(user, {**names, **given})
     return {"id": user.id, **names, **attributes}
 
 
-async def find_user(call: Call, part: str = "user") -> User:
+async def find_user(call: Call, part: str = "user") -> principal.User:
     """Find the user that a part of the path names: by id, `email:…` or `external_id:…`. Raises ApiError 404."""
     name = call.text(part)
     kind, separator, rest = name.partition(":")
@@ -96,3 +121,10 @@ def _names(values: Mapping[str, Any]) -> tuple[str | None, str | None]:
 def _not_found() -> Exception:
     named = "Name the user by id, or as `external_id:…` or `email:…`."
     return api_error(ErrorCode.NOT_FOUND, "User not found", suggestion=named)
+
+
+OPERATIONS = [
+    Operation("POST", "/users", Scope.ADMIN, create, "Create a user", CREATED_USER, CREATED, idempotent=True),
+    Operation("PUT", "/users/{user}", Scope.ADMIN, update, "Update a user", USER, UPDATED),
+    Operation("DELETE", "/users/{user}", Scope.ADMIN, delete, "Delete a user"),
+]

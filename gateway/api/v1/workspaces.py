@@ -3,14 +3,17 @@
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from starlette.responses import Response
 
-from gateway.api.core.operation import Call, json_response
+from gateway.api.core.operation import Call, Operation, Scope, json_response
 from gateway.api.core.params import Array, Body, Integer, Object, Param, Switch, Text
 from gateway.api.core.query import Number
+from gateway.api.core.schema import Answer
+from gateway.domain import principal
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.origin import MAX_ORIGIN_LENGTH, ORIGIN_PATTERN, read_origin
-from gateway.domain.principal import Project, ProjectId, Workspace
+from gateway.domain.principal import ProjectId
 from gateway.domain.retention import DEFAULT, MOST_ITEMS, MOST_SECONDS
 from gateway.store.projects import ProjectChange, TooManyProjectsError
 from gateway.store.redis.problems import StoreDataError
@@ -96,6 +99,46 @@ UPDATED = Body(
 )
 
 
+class Workspace(msgspec.Struct):
+    """Whose projects these are."""
+
+    id: int
+    title: str
+
+
+class Project(msgspec.Struct):
+    """A project with its keys. The secret is null if it was encrypted with another INBOX_SECRET_KEY, and a null
+    retention is the gateway's.
+    """
+
+    id: int
+    name: str
+    hmac_enabled: bool
+    api_key: str
+    api_secret: str | None
+    allowed_origins: list[str]
+    item_retention_count: int | None
+    item_retention_seconds: int | None
+    strict: bool
+    workspace: Workspace
+
+
+class ProjectAnswer(msgspec.Struct):
+    """One project."""
+
+    project: Project
+
+
+class ProjectList(msgspec.Struct):
+    """A page of a workspace's projects, oldest first."""
+
+    projects: list[Project]
+
+
+PROJECT = Answer(200, "The project", ProjectAnswer)
+PROJECTS = Answer(200, "A page", ProjectList)
+
+
 async def list_projects(call: Call) -> Response:
     """Return the workspace's projects, oldest first, with keys and secrets; a page that is not full is the last."""
     query, workspace = call.query(), call.workspace
@@ -163,18 +206,18 @@ async def delete(call: Call) -> Response:
     return json_response({"message": "The project was deleted."})
 
 
-async def _find(call: Call) -> Project:
+async def _find(call: Call) -> principal.Project:
     project = await call.services.projects.find(call.workspace.id, call.text("project_id"))
     if project is None:
         raise _not_found()
     return project
 
 
-def _answer(project: Project, call: Call) -> Response:
+def _answer(project: principal.Project, call: Call) -> Response:
     return json_response({"project": _shown(project, call.workspace)})
 
 
-def _shown(project: Project, workspace: Workspace) -> dict[str, Any]:
+def _shown(project: principal.Project, workspace: principal.Workspace) -> dict[str, Any]:
     return {
         "id": int(project.id),
         "name": project.name,
@@ -193,3 +236,34 @@ def _shown(project: Project, workspace: Workspace) -> dict[str, Any]:
 
 def _not_found() -> Exception:
     return api_error(ErrorCode.NOT_FOUND, "Project not found")
+
+
+OPERATIONS = [
+    Operation(
+        "GET",
+        "/workspaces/{workspace_id}/projects",
+        Scope.WORKSPACE,
+        list_projects,
+        "List projects",
+        PROJECTS,
+        query=PAGES,
+    ),
+    Operation(
+        "POST", "/workspaces/{workspace_id}/projects", Scope.WORKSPACE, create, "Create a project", PROJECT, CREATED
+    ),
+    Operation(
+        "GET", "/workspaces/{workspace_id}/projects/{project_id}", Scope.WORKSPACE, get, "Fetch a project", PROJECT
+    ),
+    Operation(
+        "PUT",
+        "/workspaces/{workspace_id}/projects/{project_id}",
+        Scope.WORKSPACE,
+        update,
+        "Update a project",
+        PROJECT,
+        UPDATED,
+    ),
+    Operation(
+        "DELETE", "/workspaces/{workspace_id}/projects/{project_id}", Scope.WORKSPACE, delete, "Delete a project"
+    ),
+]

@@ -4,16 +4,18 @@ import secrets
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
 from gateway.api.core.idempotency import once, planned
-from gateway.api.core.operation import Call, encode, json_response
-from gateway.api.core.paging import links, read_page
+from gateway.api.core.operation import Call, Operation, Scope, encode, json_response
+from gateway.api.core.paging import PAGING, Links, links, read_page
 from gateway.api.core.params import Anything, Array, Body, Integer, Object, Text
+from gateway.api.core.schema import Answer, Seconds, Time, Uuid
 from gateway.api.v1.identity import NAMES, NamedUser
 from gateway.api.v1.users import find_user
 from gateway.auth.authenticator import issued_token
@@ -108,6 +110,72 @@ KEYS = Body(
     },
 )
 """What `PUT /v2/jwt/keys` takes; the key of the example is that of RFC 7517, A.1."""
+
+
+class IssuedToken(msgspec.Struct):
+    """A token, which is shown this once."""
+
+    token: str
+    token_id: Uuid
+    created_at: Time
+    expires_at: Time
+
+
+class TokenDescription(msgspec.Struct):
+    """What is kept of a token."""
+
+    id: Uuid
+    created_at: Time
+    expires_at: Time
+    name: str | UnsetType = UNSET
+    discarded_at: Time | UnsetType = UNSET
+
+
+class TokenList(msgspec.Struct):
+    """A page of tokens, newest first."""
+
+    data: list[TokenDescription]
+    links: Links
+
+
+class DiscardedToken(msgspec.Struct):
+    """A token that does not count any more."""
+
+    token_id: Uuid
+    discarded_at: Time
+
+
+class RevokedTokens(msgspec.Struct):
+    """No token of this user counts that was issued before."""
+
+    issued_before: Seconds
+
+
+class PublicJwk(msgspec.Struct):
+    """A public key (RFC 7517): RSA has `n` and `e`, EC has `crv`, `x` and `y`."""
+
+    kid: str
+    use: Literal["sig"]
+    alg: Literal["RS256", "ES256"]
+    kty: Literal["RSA", "EC"]
+    n: str | UnsetType = UNSET
+    e: str | UnsetType = UNSET
+    crv: Literal["P-256"] | UnsetType = UNSET
+    x: str | UnsetType = UNSET
+    y: str | UnsetType = UNSET
+
+
+class PublicJwks(msgspec.Struct):
+    """All public keys of a project."""
+
+    keys: list[PublicJwk]
+
+
+ISSUED = Answer(201, "The token", IssuedToken)
+TOKENS = Answer(200, "A page", TokenList)
+DISCARDED = Answer(200, "Discarded", DiscardedToken)
+REVOKED = Answer(200, "Revoked", RevokedTokens)
+PUBLIC_KEYS = Answer(200, "The keys", PublicJwks)
 
 
 class _Issued(msgspec.Struct):
@@ -317,3 +385,51 @@ def _token_id(text: str) -> str:
 
 def _no_such_token() -> Exception:
     return api_error(ErrorCode.NOT_FOUND, "Token not found")
+
+
+OPERATIONS = [
+    Operation(
+        "POST",
+        "/users/{user}/revoke_tokens",
+        Scope.ADMIN,
+        revoke_of_user,
+        "Revoke a user's tokens",
+        REVOKED,
+        REVOCATION,
+        own=True,
+    ),
+    Operation(
+        "POST",
+        "/v2/jwt/user",
+        Scope.ADMIN,
+        issue_for_user,
+        "Issue a user's token",
+        ISSUED,
+        USER_TOKEN,
+        idempotent=True,
+    ),
+    Operation(
+        "GET", "/v2/jwt/user/{user_or_token}", Scope.ADMIN, list_of_user, "List a user's tokens", TOKENS, query=PAGING
+    ),
+    Operation(
+        "DELETE", "/v2/jwt/user/{user_or_token}", Scope.ADMIN, discard_of_user, "Discard a user's token", DISCARDED
+    ),
+    Operation(
+        "POST",
+        "/v2/jwt/project",
+        Scope.ADMIN,
+        issue_for_project,
+        "Issue a project's token",
+        ISSUED,
+        PROJECT_TOKEN,
+        idempotent=True,
+    ),
+    Operation(
+        "GET", "/v2/jwt/project", Scope.ADMIN, list_of_project, "List the project's tokens", TOKENS, query=PAGING
+    ),
+    Operation(
+        "DELETE", "/v2/jwt/project/{token_id}", Scope.ADMIN, discard_of_project, "Discard a project's token", DISCARDED
+    ),
+    Operation("GET", "/v2/jwt/keys", Scope.ADMIN, list_keys, "List public keys", PUBLIC_KEYS),
+    Operation("PUT", "/v2/jwt/keys", Scope.ADMIN, put_keys, "Replace public keys", PUBLIC_KEYS, KEYS),
+]
