@@ -18,7 +18,7 @@ from tests import reference
 from tests.servers import ADMIN, API_KEY, API_SECRET, START_SECONDS, Gateway, free_port, user_hmac, wait_for
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 SNIPPETS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
 
 
@@ -85,6 +85,14 @@ def test_every_link_leads_to_a_page_and_a_heading(page: Path) -> None:
         ]
 
 
+def test_the_architecture_names_every_package_and_no_other() -> None:
+    listed = set(
+        re.findall(r"^\| `gateway/(\w+(?:/\w+)?)/` \|", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
+    )
+    packages = {path.parent.name for path in (ROOT / "gateway").glob("*/__init__.py")}
+    assert listed == packages | {"store/redis", "web"}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_settings_and_metrics_that_a_page_names_exist(page: Path) -> None:
     known = set(re.findall(r"`(inbox_\w+|INBOX_\w+)`", reference.PAGE.read_text()))
@@ -93,8 +101,8 @@ def test_settings_and_metrics_that_a_page_names_exist(page: Path) -> None:
 
 
 def test_every_snippet_of_the_readme_has_a_test() -> None:
-    # make run, make test, send, watch, read and list, Python, the module, EventSource, and the drawing of the flow
-    assert [language for language, _ in SNIPPETS] == ["sh", "sh", "sh", "sh", "sh", "python", "html", "html", "text"]
+    # make run, make test, send, watch, read and list, Python, the module, EventSource
+    assert [language for language, _ in SNIPPETS] == ["sh", "sh", "sh", "sh", "sh", "python", "html", "html"]
 
 
 def test_make_run_serves_from_a_fresh_data_directory(tmp_path: Path) -> None:
