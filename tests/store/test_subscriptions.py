@@ -18,7 +18,7 @@ from gateway.store import subscriptions as module
 from gateway.store.bounds import TooManyError
 from gateway.store.deletion import UserDeletion
 from gateway.store.directory import Directory
-from gateway.store.inbox import Delivery, InboxStore, Outcome
+from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention
 from gateway.store.preferences import PreferenceStore
 from gateway.store.redis.client import Argument, FunctionClient
 from gateway.store.redis.topology import Topology
@@ -35,6 +35,11 @@ OFF = {Channel.IN_APP: False}
 @pytest.fixture
 def subscriptions(client: InspectedClient) -> SubscriptionStore:
     return SubscriptionStore(client)
+
+
+@pytest.fixture
+def preference_store(client: InspectedClient) -> PreferenceStore:
+    return PreferenceStore(client, Retention(events=1000, seconds=1000))
 
 
 @pytest.fixture
