@@ -71,7 +71,8 @@ def _print_workspace_token(workspace_id: str, expires_in: int) -> None:
 
 
 def _print_user_token(api_key: str, external_id: str | None, email: str | None, expires_in: int, hmac: bool) -> None:
-    from gateway.auth.authenticator import user_hmac, user_token
+    from gateway.auth.credentials import user_hmac
+    from gateway.auth.tokens import user_token
     from gateway.domain.principal import Identity, normalize_email
 
     if not external_id and not email:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
-from gateway.auth.authenticator import header_credentials
+from gateway.auth.credentials import header_credentials
 from gateway.domain.errors import Problem, unknown_parameter
 from gateway.domain.principal import Credentials
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from gateway.api.core.operation import Operation, Scope
 from gateway.api.operations import OPERATIONS
-from gateway.auth.authenticator import user_hmac as our_user_hmac
+from gateway.auth.credentials import user_hmac as our_user_hmac
 from tests.api.inbox import Inbox, code, email_headers, messages, notification, send
 from tests.api.tokens import bearer, claims_of, encoded, token
 from tests.servers import ADMIN, API_KEY, API_SECRET, Gateway, user_headers, user_hmac

@@ -27,7 +27,8 @@ from gateway.api.core.schema import NO_CONTENT, Answer
 from gateway.api.core.scope import BODY_IS_LATE, PEER, REQUEST_ID
 from gateway.api.core.unknown import HEADER as UNKNOWN_HEADER
 from gateway.api.core.unknown import UnknownName, UnknownNameLog, header_value, unknown_parameters
-from gateway.auth.authenticator import Authenticator, header_credentials
+from gateway.auth.authenticator import Authenticator
+from gateway.auth.credentials import header_credentials
 from gateway.auth.workspaces import WorkspaceAuthenticator
 from gateway.domain.errors import ApiError, ErrorCode, api_error, invalid
 from gateway.domain.guard import (

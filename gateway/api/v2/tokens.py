@@ -18,8 +18,8 @@ from gateway.api.core.params import Anything, Array, Body, Integer, Object, Text
 from gateway.api.core.schema import Answer, Seconds, Time, Uuid
 from gateway.api.v1.identity import NAMES, NamedUser
 from gateway.api.v1.users import find_user
-from gateway.auth.authenticator import issued_token
 from gateway.auth.jwks import MAX_KEYS, read_keys
+from gateway.auth.tokens import issued_token
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.guard import UserDeletedError
 from gateway.domain.principal import Identity, Project, User, UserId, normalize_email
