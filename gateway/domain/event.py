@@ -24,6 +24,12 @@ class Position(NamedTuple):
         match = _POSITION.fullmatch(text)
         return cls(match[1], int(match[2])) if match else None
 
+    @property
+    def before(self) -> "Position":
+        """The position that this one follows."""
+        # Less than half the time of the constructor (measured); every event that is dispatched needs this once.
+        return tuple.__new__(Position, (self.epoch, self.offset - 1))
+
     def follows(self, other: "Position") -> bool:
         """Whether nothing lies between another position and this one."""
         return self.offset == other.offset + 1 and self.epoch == other.epoch

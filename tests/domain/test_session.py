@@ -17,7 +17,6 @@ from gateway.domain.session import (
     Session,
     SessionLimits,
     SessionState,
-    Verdict,
 )
 
 LIMITS = SessionLimits(heartbeat_seconds=20, authentication_seconds=10, max_messages_per_minute=5)
@@ -111,30 +110,44 @@ def test_a_lost_position_is_told_after_ready() -> None:
     assert session.state is SessionState.LIVE
 
 
+def test_a_live_session_advances_over_the_events_that_are_next() -> None:
+    session = new_session(SessionState.LIVE)
+    assert session.advance(END, Position("e", 5))
+    assert session.position == Position("e", 5)
+
+
+@pytest.mark.parametrize("before", [Position("e", 2), Position("e", 4), Position("f", 3)])
+def test_a_session_does_not_advance_over_any_other_events(before: Position) -> None:
+    session = new_session(SessionState.LIVE)
+    assert not session.advance(before, Position(before.epoch, before.offset + 1))
+    assert session.position == END
+
+
+@pytest.mark.parametrize("state", [state for state in SessionState if state is not SessionState.LIVE])
+def test_only_a_live_session_advances(state: SessionState) -> None:
+    session = new_session(SessionState.LIVE)
+    session.state = state
+    assert not session.advance(END, Position("e", 4))
+    assert session.position == END
+
+
 @pytest.mark.parametrize("offset", [1, 3])
-def test_an_event_that_was_sent_before_is_ignored(offset: int) -> None:
-    assert (
-        new_session(SessionState.LIVE).events_published(Position("e", offset), Position("e", offset)) is Verdict.IGNORE
-    )
-
-
-@pytest.mark.parametrize("position", [Position("e", 5), Position("f", 4)])
-def test_a_gap_or_another_epoch_reads_the_log(position: Position) -> None:
+def test_an_event_that_was_sent_before_is_not_read_again(offset: int) -> None:
     session = new_session(SessionState.LIVE)
-    assert session.events_published(position, position) is Verdict.READ_LOG
+    assert session.event_published(Position("e", offset)) == ()
+    assert session.state is SessionState.LIVE
+
+
+@pytest.mark.parametrize("position", [Position("e", 4), Position("e", 5), Position("f", 4)])
+def test_an_event_that_could_not_be_delivered_is_read_from_the_log(position: Position) -> None:
+    session = new_session(SessionState.LIVE)
+    assert session.event_published(position) == (ReadLog(END),)
     assert session.state is SessionState.REPLAYING
 
 
-def test_an_event_that_is_only_in_the_log_is_read_there() -> None:
-    session = new_session(SessionState.LIVE)
-    assert session.event_logged(Position("e", 4)) is Verdict.READ_LOG
-    assert session.state is SessionState.REPLAYING
-
-
-def test_an_event_that_is_only_in_the_log_is_not_read_twice() -> None:
-    assert new_session(SessionState.LIVE).event_logged(Position("e", 3)) is Verdict.IGNORE
+def test_an_event_published_during_a_read_makes_the_session_read_again() -> None:
     session = new_session(SessionState.REPLAYING)
-    assert session.event_logged(Position("e", 4)) is Verdict.IGNORE
+    assert session.event_published(Position("e", 4)) == ()
     assert session.log_read(LogPage(END, COUNTS))[-1] == ReadLog(END)
 
 
@@ -245,7 +258,8 @@ def test_a_closed_session_does_nothing_more() -> None:
     assert session.renewal_refused(Problem("no")) == ()
     assert session.log_read(LogPage(END, COUNTS)) == ()
     assert session.message_received(b'{"type":"ping"}', 101) == ()
-    assert session.events_published(Position("e", 4), Position("e", 4)) is Verdict.IGNORE
+    assert not session.advance(END, Position("e", 4))
+    assert session.event_published(Position("e", 4)) == ()
 
 
 def test_a_session_whose_peer_is_gone_is_closed() -> None:
@@ -260,7 +274,7 @@ def test_messages_carry_their_type_first() -> None:
 
 def test_an_event_of_a_new_epoch_heard_while_replaying_makes_it_read_again() -> None:
     session = new_session(SessionState.REPLAYING)
-    assert session.events_published(Position("f", 1), Position("f", 1)) is Verdict.IGNORE
+    assert session.event_published(Position("f", 1)) == ()
     assert session.log_read(LogPage(END, COUNTS))[-1] == ReadLog(END)
 
 

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from gateway.domain.event import Counts, Event, LogPage, Position
 from gateway.domain.messages import Ready, Reset
 from gateway.domain.principal import Credentials
-from gateway.domain.session import Close, Effects, ReadLog, Send, Session, SessionLimits, SessionState, Verdict
+from gateway.domain.session import Close, Effects, ReadLog, Send, Session, SessionLimits, SessionState
 
 LIMITS = SessionLimits(heartbeat_seconds=25, authentication_seconds=10, max_messages_per_minute=100)
 COUNTS = Counts(0, 0, 0, 0)
@@ -115,20 +115,16 @@ class StreamMachine(RuleBasedStateMachine):
     @rule(complete=st.sampled_from([True, True, False]), together=st.integers(1, 3))
     def hear(self, complete: bool, together: int) -> None:
         heard = [self.subscription.popleft()]
-        if not complete:
-            verdict = self.session.event_logged(heard[0].position)
+        while complete and len(heard) < together and self.subscription:
+            if not self.subscription[0].position.follows(heard[-1].position):
+                break
+            heard.append(self.subscription.popleft())
+        last = heard[-1].position
+        if complete and self.session.advance(heard[0].position.before, last):
+            for event in heard:
+                self.peer.receive(event)
         else:
-            while len(heard) < together and self.subscription:
-                if not self.subscription[0].position.follows(heard[-1].position):
-                    break
-                heard.append(self.subscription.popleft())
-            verdict = self.session.events_published(heard[0].position, heard[-1].position)
-        match verdict:
-            case Verdict.DELIVER:
-                for event in heard:
-                    self.peer.receive(event)
-            case Verdict.READ_LOG:
-                self.carry_out((ReadLog(self.session.position),))
+            self.carry_out(self.session.event_published(last))
 
     @precondition(lambda self: self.question)
     @rule()

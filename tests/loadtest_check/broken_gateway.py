@@ -7,7 +7,7 @@ from typing import Any
 from gateway.cli import main
 from gateway.domain.event import LogPage, Position
 from gateway.domain.principal import UserPrincipal
-from gateway.domain.session import Effects, Session, SessionState, Verdict
+from gateway.domain.session import Effects, Session, SessionState
 from gateway.live.connection import Connection
 from gateway.live.hub import Hub
 from gateway.server import supervisor
@@ -18,8 +18,8 @@ MODULE = "tests.loadtest_check.broken_gateway"
 def no_gap_repair() -> None:
     """What comes after a gap is passed on, and nobody reads the log after an interruption."""
 
-    def is_due(mine: Position, first: Position, last: Position) -> bool:
-        return first.offset > mine.offset
+    def is_due(mine: Position, before: Position, last: Position) -> bool:
+        return before.offset >= mine.offset
 
     def resync(session: Session) -> Effects:
         return ()
@@ -31,7 +31,7 @@ def no_gap_repair() -> None:
 def no_deduplication() -> None:
     """What is heard live is passed on, also if a read of the log has brought it already."""
 
-    def is_due(mine: Position, first: Position, last: Position) -> bool:
+    def is_due(mine: Position, before: Position, last: Position) -> bool:
         return last.offset <= mine.offset
 
     _deliver_if(is_due)
@@ -62,16 +62,16 @@ def read_before_subscribing() -> None:
 
 def _deliver_if(is_due: Callable[[Position, Position, Position], bool]) -> None:
     """Deliver events, besides those that are next, if they are due after a position."""
-    decide = Session.events_published
+    advance_over_next = Session.advance
 
-    def events_published(session: Session, first: Position, last: Position) -> Verdict:
+    def advance(session: Session, before: Position, last: Position) -> bool:
         mine = session.position
-        if session.state is SessionState.LIVE and mine is not None and is_due(mine, first, last):
+        if session.state is SessionState.LIVE and mine is not None and is_due(mine, before, last):
             session.position = max(mine, last, key=lambda position: position.offset)
-            return Verdict.DELIVER
-        return decide(session, first, last)
+            return True
+        return advance_over_next(session, before, last)
 
-    Session.events_published = events_published  # type: ignore[assignment, method-assign] # which is the purpose
+    Session.advance = advance  # type: ignore[assignment, method-assign] # which is the purpose
 
 
 WAYS: dict[str, Callable[[], None]] = {
