@@ -92,7 +92,7 @@ class Worker:
         self.projects = ProjectStore(client, settings.secret_key)
         directory = Directory(client, time.monotonic)
         tokens = TokenStore(client)
-        authenticator = Authenticator(self.projects, directory, tokens, time.time, settings.creation_limits)
+        authenticator = Authenticator(self.projects, directory, tokens, time.time, settings.new_user_limits)
         retention = Retention(settings.log_retention_events, settings.log_retention_seconds)
         contents = ContentStore(client)
         inboxes = InboxStore(client, retention, contents)

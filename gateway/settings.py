@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.domain.address import read_network
 from gateway.domain.credential_rules import api_key_fault, api_secret_fault, secret_key_fault
-from gateway.domain.newcomers import CreationLimits
+from gateway.domain.new_user_limits import NewUserLimits
 from gateway.domain.origin import read_origin
 from gateway.domain.proxy import read_public_url
 from gateway.domain.redis_address import SCHEMES, redis_address_fault
@@ -212,9 +212,9 @@ class Settings:
     )
 
     @property
-    def creation_limits(self) -> CreationLimits:
+    def new_user_limits(self) -> NewUserLimits:
         """How many users may be created for whom nobody vouches."""
-        return CreationLimits(self.new_users_per_hour, self.new_users_per_hour_per_address)
+        return NewUserLimits(self.new_users_per_hour, self.new_users_per_hour_per_address)
 
     @property
     def embedded(self) -> bool:

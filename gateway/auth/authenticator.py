@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from gateway.auth.credentials import check_hmac, check_secret, read_identity
 from gateway.auth.tokens import UnverifiedToken, VerifiedToken
 from gateway.domain.errors import ErrorCode, api_error
-from gateway.domain.newcomers import CreationLimits
+from gateway.domain.new_user_limits import NewUserLimits
 from gateway.domain.principal import Credentials, Identity, Project, ProjectPrincipal, User, UserPrincipal
 from gateway.domain.signing import NO_PROOF, secret_id
 from gateway.store.directory import Directory, IdentityConflictError, TooManyNewUsersError
@@ -26,13 +26,13 @@ class Authenticator:
         directory: Directory,
         tokens: TokenStore,
         unix: Callable[[], float],
-        creation_limits: CreationLimits,
+        new_user_limits: NewUserLimits,
     ):
         self._projects = projects
         self._directory = directory
         self._tokens = tokens
         self._unix = unix
-        self._creation_limits = creation_limits
+        self._new_user_limits = new_user_limits
 
     async def admin(self, credentials: Credentials) -> ProjectPrincipal:
         """Verify a backend, by API key and secret or by a project token. Raises TokenRevokedError too."""
@@ -152,7 +152,7 @@ class Authenticator:
         return user
 
     async def _resolve_limited(self, project: Project, identity: Identity, address: Callable[[], str]) -> User:
-        limits = self._creation_limits
+        limits = self._new_user_limits
         if not limits.limited:
             return await self._resolve(project, identity)
         try:

@@ -1,4 +1,4 @@
-"""Network addresses in one spelling each: hosts with a port, IP addresses, and networks."""
+"""Network addresses, each in one canonical spelling: hosts with a port, IP addresses, and networks."""
 
 import re
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ _GROUP = "[0-9A-Fa-f]{1,4}"
 
 
 def _ipv6_pattern() -> str:
-    """Return what an IPv6 address without an IPv4 part looks like (RFC 4291, 2.2): `::` may stand for some groups."""
+    """Return a regular expression for IPv6 addresses without a dotted IPv4 part (RFC 4291, 2.2)."""
     spelt_out = f"({_GROUP}:){{7}}{_GROUP}"
     compressed = [
         (f"{_GROUP}(:{_GROUP}){{{before - 1}}}" if before else "")
@@ -26,7 +26,7 @@ NAME_PATTERN = rf"{_LABEL}(\.{_LABEL})*"
 """A host name or an IPv4 address."""
 
 HOST_PATTERN = rf"({NAME_PATTERN}|\[({_ipv6_pattern()})\])"
-"""A host name, an IPv4 address, or an IPv6 address in brackets; in words that Python and ECMA-262 share."""
+"""A host name, an IPv4 address, or an IPv6 address in brackets. The syntax is common to Python and ECMA-262."""
 
 PORT_PATTERN = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 
@@ -40,7 +40,7 @@ Network: TypeAlias = IPv4Network | IPv6Network
 
 
 def canonical_host(text: str, default_port: int | None = None) -> str | None:
-    """Return `host` or `host:port` in lower case, without the default port; None for text that is no host."""
+    """Return `host` or `host:port` in lower case, without the default port; None if `text` is not a host."""
     match = _HOST_AND_PORT.fullmatch(text) if len(text) <= MAX_HOST_LENGTH else None
     if match is None:
         return None
@@ -52,16 +52,28 @@ def canonical_host(text: str, default_port: int | None = None) -> str | None:
 
 
 def read_address(text: str) -> Address | None:
-    """Return an IP address, or None for text that is none. An IPv4 address mapped to IPv6 is the IPv4 address."""
+    """Return an IP address, or None if `text` is not one. An IPv4-mapped IPv6 address becomes the IPv4 address."""
     try:
-        address = ip_address(text.partition("%")[0])  # without an IPv6 zone, which names an interface of this machine
+        address = ip_address(text.partition("%")[0])  # without the IPv6 zone, which names a local interface
     except ValueError:
         return None
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
+CLIENT_NETWORK_BITS = 64
+"""Of an IPv6 address: the remaining bits are chosen by the client (RFC 4291, 2.5.4)."""
+
+
+def client_network(address: str) -> str:
+    """Return what is counted as one client: an IPv4 address, or the /64 network of an IPv6 address; "" if unknown."""
+    parsed = read_address(address)
+    if isinstance(parsed, IPv6Address):
+        return str(ip_network((parsed, CLIENT_NETWORK_BITS), strict=False).network_address)
+    return "" if parsed is None else str(parsed)
+
+
 def read_network(text: str) -> Network:
-    """Return a network written as an address or in CIDR notation. Raises ValueError that says what is wrong."""
+    """Return a network from an address or CIDR notation. Raises ValueError with a message for the operator."""
     try:
         network = ip_network(text, strict=False)
     except ValueError:
@@ -72,12 +84,12 @@ def read_network(text: str) -> Network:
 
 
 class Networks:
-    """Networks that an address may lie in. Answers are remembered: the same few proxies bring every request."""
+    """A set of networks. Lookups are cached, because the same few proxies send every request."""
 
     def __init__(self, texts: Iterable[str]):
         self._networks = tuple(map(read_network, texts))
         self.contain = lru_cache(maxsize=4096)(self._contain)
-        """Return whether an IP address, given as text, lies in one of the networks."""
+        """Return whether an IP address, given as text, is in one of the networks."""
 
     def _contain(self, text: str) -> bool:
         address = read_address(text)

@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from gateway.api.core.scope import BODY_IS_LATE
-from gateway.domain.newcomers import origin_of
+from gateway.domain.address import client_network
 from gateway.server.cycle import Cycles
 from gateway.server.handover import LiveRequest, live_request, refuse_websocket
 from gateway.server.ingress import HttpIngress
@@ -239,7 +239,7 @@ class HttpProtocol(asyncio.Protocol):
         headers = self._cycle.scope["headers"] if self._cycle is not None else ()
         pairs = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
         address = self._ingress.proxies.client(self.peer(), pairs)
-        return origin_of(address) or address
+        return client_network(address) or address
 
     def _request_id(self, head: Head) -> str:
         """Return the name of a request: a trusted proxy's, or a new one."""

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from uuid import uuid4
 
-from gateway.domain.newcomers import CreationLimits, origin_of
+from gateway.domain.address import client_network
+from gateway.domain.new_user_limits import NewUserLimits
 from gateway.domain.principal import Identity, ProjectId, User, UserId
 from gateway.store import keys
 from gateway.store.redis.client import FunctionClient
@@ -75,7 +76,7 @@ class Directory:
         return (await self.resolve_many(project_id, [identity]))[0].user
 
     async def resolve_limited(
-        self, project_id: ProjectId, identity: Identity, address: Callable[[], str], limits: CreationLimits
+        self, project_id: ProjectId, identity: Identity, address: Callable[[], str], limits: NewUserLimits
     ) -> User:
         """Give the user that an identity names, created if new and if the limits allow it.
 
@@ -86,7 +87,7 @@ class Directory:
         if (known := self._cached(project_id, identity, now)) is not None:
             return known
         names = (identity.external_id or "", identity.email or "", str(uuid4()))
-        origin = origin_of(address()) if limits.per_address else ""
+        origin = client_network(address()) if limits.per_address else ""
         try:
             rows = await self._client.call("resolve_limited", keys.directory(project_id), origin, *limits, *names)
             if rows[0] == -2:

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.domain.newcomers import CreationLimits
+from gateway.domain.new_user_limits import NewUserLimits
 from gateway.domain.principal import Identity, ProjectId
 from gateway.store import keys
 from gateway.store.directory import Directory, TooManyNewUsersError
@@ -15,7 +15,7 @@ from tests.store.conftest import InspectedClient, new_user
 ADDRESS = "203.0.113.1"
 
 
-async def come(client: InspectedClient, project: ProjectId, limits: CreationLimits, name: str = "") -> None:
+async def come(client: InspectedClient, project: ProjectId, limits: NewUserLimits, name: str = "") -> None:
     """Have somebody come, past every cache."""
     identity = Identity(external_id=name or str(uuid4()))
     await Directory(client, time.monotonic).resolve_limited(project, identity, lambda: ADDRESS, limits)
@@ -28,16 +28,16 @@ def counter(project: ProjectId, address: str = "") -> str:
 async def test_as_many_may_come_at_once_as_in_an_hour(client: InspectedClient) -> None:
     project = new_user().project_id
     for _ in range(5):
-        await come(client, project, CreationLimits(5, 0))
+        await come(client, project, NewUserLimits(5, 0))
     with pytest.raises(TooManyNewUsersError) as refused:
-        await come(client, project, CreationLimits(5, 0))
+        await come(client, project, NewUserLimits(5, 0))
     assert 700 <= refused.value.retry_after_seconds <= 720
     assert not refused.value.of_address
     assert 3590 <= await client.redis.ttl(counter(project)) <= 3601
 
 
 async def test_then_one_comes_after_another_at_the_average_rate(client: InspectedClient) -> None:
-    project, limits = new_user().project_id, CreationLimits(72_000, 0)
+    project, limits = new_user().project_id, NewUserLimits(72_000, 0)
     await client.redis.set(counter(project), f"{time.time() + 3600:.6f}")
     with pytest.raises(TooManyNewUsersError) as refused:
         await come(client, project, limits)
@@ -51,7 +51,7 @@ async def test_then_one_comes_after_another_at_the_average_rate(client: Inspecte
 
 
 async def test_whoever_is_refused_uses_up_nothing(client: InspectedClient) -> None:
-    project, limits = new_user().project_id, CreationLimits(5, 1)
+    project, limits = new_user().project_id, NewUserLimits(5, 1)
     await come(client, project, limits)
     before = await client.redis.get(counter(project))
     with pytest.raises(TooManyNewUsersError) as refused:
@@ -61,7 +61,7 @@ async def test_whoever_is_refused_uses_up_nothing(client: InspectedClient) -> No
 
 
 async def test_who_is_known_is_not_counted(client: InspectedClient) -> None:
-    project, limits = new_user().project_id, CreationLimits(2, 2)
+    project, limits = new_user().project_id, NewUserLimits(2, 2)
     for _ in range(5):
         await come(client, project, limits, "ada")
     await come(client, project, limits, "joe")
@@ -70,12 +70,12 @@ async def test_who_is_known_is_not_counted(client: InspectedClient) -> None:
 async def test_a_counter_that_a_wrong_clock_wrote_refuses_nobody(client: InspectedClient) -> None:
     project = new_user().project_id
     await client.redis.set(counter(project), f"{time.time() + 40 * 24 * 3600:.6f}")
-    await come(client, project, CreationLimits(5, 5))
+    await come(client, project, NewUserLimits(5, 5))
 
 
 async def test_limits_of_zero_and_unknown_addresses_limit_nobody(client: InspectedClient) -> None:
     project, directory = new_user().project_id, Directory(client, time.monotonic)
     for _ in range(5):
         identity = Identity(email=f"{uuid4()}@example.com")
-        await directory.resolve_limited(project, identity, lambda: "", CreationLimits(0, 1))
+        await directory.resolve_limited(project, identity, lambda: "", NewUserLimits(0, 1))
     assert [key async for key in client.redis.scan_iter(match=f"*{project}*:newcomers:*")] == []

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from gateway.domain.guard import Allowance, RateKind
-from gateway.domain.newcomers import CreationLimits
+from gateway.domain.new_user_limits import NewUserLimits
 from gateway.domain.notification import BulkCommand, Command, Filter
 from gateway.domain.preferences import Channel, Status
 from gateway.domain.principal import Identity, ProjectId, User
@@ -282,7 +282,7 @@ async def tell_of_the_directory(client: FailingClient, project_id: ProjectId) ->
     await directory.resolve(project_id, Identity("cat", "cat@example.com"))
     await directory.find(project_id, "x:ada")
     for number in range(3):
-        await directory.resolve_limited(project_id, Identity(f"new {number}"), lambda: "::1", CreationLimits(9, 9))
+        await directory.resolve_limited(project_id, Identity(f"new {number}"), lambda: "::1", NewUserLimits(9, 9))
     return ada, ben
 
 
