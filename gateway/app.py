@@ -224,10 +224,10 @@ class Worker:
                 self._directory.forget_cached(ProjectId(project_id), UserId(user_id))
             case [word, api_key] if word == CONTROL_PROJECT:
                 self.projects.forget_cached(api_key)
-                self.hub.access.project_changed(api_key)
+                self.hub.revocation.project_changed(api_key)
             case [word, api_key, project_id] if word == CONTROL_PROJECT_DELETED:
                 self.projects.forget_deleted_key(api_key)
-                self.hub.access.project_changed(api_key)
+                self.hub.revocation.project_changed(api_key)
                 self.activity.forget(ProjectId(project_id))
             case _:
                 self._forget_all()
@@ -235,7 +235,7 @@ class Worker:
     def _forget_all(self) -> None:
         self._directory.forget_all()
         self.projects.forget_all()
-        self.hub.access.all_projects_changed()
+        self.hub.revocation.all_projects_changed()
         self.jobs.wake()
 
     async def _on_empty_store(self) -> None:

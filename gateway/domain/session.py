@@ -4,8 +4,8 @@
                                                                  ^                     │
                                                                  └── gap, resync ──────┘        any ──> closed
 
-A transport feeds inputs (a message came, the log answered, an event was published, time passed) and carries out the
-effects it gets back. Methods never wait and never raise for what a peer or the network may do.
+A transport calls a method for each input (a message arrived, the log was read, an event was published, time passed)
+and performs the effects that it returns. Methods never wait and never raise for what a peer or the network may do.
 
 Why nothing is lost, doubled or reordered: the transport subscribes before it asks for `ReadLog`, and a session that
 is replaying sends nothing that it hears live; it only remembers the newest position it heard. When the log's answer
@@ -113,15 +113,15 @@ class SessionLimits(NamedTuple):
 class Session:
     """One open inbox. Times are monotonic seconds unless they say unix.
 
-    `heard_at` stays at the moment of accepting until credentials came: their deadline counts from there, whatever else
+    `active_at` stays at the moment of accepting until credentials came: their deadline counts from there, whatever else
     comes. `messages` are those of this minute, less the heartbeats that the peer has yet to answer.
     """
 
     __slots__ = (
+        "active_at",
         "connection_id",
+        "credential_expires_at",
         "expires_at",
-        "ground_until",
-        "heard_at",
         "limits",
         "messages",
         "newest",
@@ -145,8 +145,8 @@ class Session:
         self.read_again = False
         self.ready = False
         self.expires_at: int | None = None
-        self.ground_until: int | None = None
-        self.heard_at = now
+        self.credential_expires_at: int | None = None
+        self.active_at = now
         self.window_start = now
         self.messages: float = 0
 
@@ -187,9 +187,9 @@ class Session:
         self.expires_at = expires_at
         return (Send((Renewed(expires_at),)),)
 
-    def rests_until(self, ground_until: int | None) -> None:
+    def credential_ends(self, credential_expires_at: int | None) -> None:
         """Take note of when what the credentials rest on ends, in unix seconds; None for not yet."""
-        self.ground_until = ground_until
+        self.credential_expires_at = credential_expires_at
 
     def renewal_refused(self, problem: Problem) -> Effects:
         """Say that the new credentials do not hold; the old ones go on until they expire."""
@@ -274,20 +274,20 @@ class Session:
 
     def message_received(self, data: bytes | str, now: float) -> Effects:
         """Take one message of the client's."""
-        if effects := self.heard(now):
+        if effects := self.record_activity(now):
             return effects
         effects = self._understood(data)
         if self.state is SessionState.AUTHENTICATING:
-            self.heard_at = now
+            self.active_at = now
         return effects
 
-    def heard(self, now: float, counted: bool = True, cost: float = 1) -> Effects:
+    def record_activity(self, now: float, counted: bool = True, cost: float = 1) -> Effects:
         """Record a sign of life. Too many of them in a minute end the session.
 
         `cost` is in messages. A sign that is not `counted` is one that the peer did not choose to give.
         """
         if self.state is not SessionState.CONNECTING:
-            self.heard_at = now
+            self.active_at = now
         if not counted:
             return ()
         if now - self.window_start >= RATE_WINDOW_SECONDS:
@@ -298,18 +298,18 @@ class Session:
 
     def silent(self, now: float) -> bool:
         """Return whether a peer that answers heartbeats was not heard for too long."""
-        return now - self.heard_at >= SILENT_HEARTBEATS * self.limits.heartbeat_seconds
+        return now - self.active_at >= SILENT_HEARTBEATS * self.limits.heartbeat_seconds
 
     def tick(self, now: float, unix_now: float, answers_heartbeats: bool) -> Effects:
         """Let time pass: once per heartbeat, and whenever a deadline of `next_deadline` has come."""
         if self.state is SessionState.CLOSED:
             return ()
         if self.state is SessionState.CONNECTING:
-            overdue = now - self.heard_at >= self.limits.authentication_seconds
+            overdue = now - self.active_at >= self.limits.authentication_seconds
             return self.close(CloseCode.AUTHENTICATION_TIMEOUT) if overdue else ()
         if self.expires_at is not None and unix_now >= self.expires_at:
             return self.close(CloseCode.TOKEN_EXPIRED)
-        if self.ground_until is not None and unix_now >= self.ground_until:
+        if self.credential_expires_at is not None and unix_now >= self.credential_expires_at:
             return self.close(CloseCode.CREDENTIALS_ROTATED)
         if answers_heartbeats and self.silent(now):
             return self.close(CloseCode.HEARTBEAT_TIMEOUT, retry_after_ms=0)
@@ -322,9 +322,9 @@ class Session:
     def next_deadline(self, now: float, unix_now: float) -> float:
         """Say when `tick` is due next (monotonic seconds)."""
         if self.state is SessionState.CONNECTING:
-            return self.heard_at + self.limits.authentication_seconds
+            return self.active_at + self.limits.authentication_seconds
         deadline = now + self.limits.heartbeat_seconds
-        for end in (self.expires_at, self.ground_until):
+        for end in (self.expires_at, self.credential_expires_at):
             if end is not None:
                 deadline = min(deadline, now + max(0.0, end - unix_now))
         return deadline
@@ -338,7 +338,7 @@ class Session:
         self.state = SessionState.CLOSED
         return (Close(code, retry_after_ms, problem),)
 
-    def peer_gone(self) -> None:
+    def disconnected(self) -> None:
         """End the session because the connection is lost."""
         self.state = SessionState.CLOSED
 

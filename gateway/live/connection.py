@@ -38,8 +38,8 @@ from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import CLOSED, CONNECTIONS, DELIVERED, GAPS, OPENED, RESETS, RESUMES, SLOW_READERS
 
 if TYPE_CHECKING:
-    from gateway.live.feed import Feed
     from gateway.live.hub import Hub
+    from gateway.live.user_subscription import UserSubscription
 
 TRANSPORTS = ("websocket", "sse", "sse_http10")
 
@@ -95,9 +95,8 @@ class Connection(asyncio.Protocol, ABC):
     """Whether silence means that the peer is gone."""
 
     __slots__ = (
+        "authenticated_by",
         "backlog",
-        "feed",
-        "ground",
         "hub",
         "opened",
         "opening",
@@ -105,6 +104,7 @@ class Connection(asyncio.Protocol, ABC):
         "pending_read",
         "session",
         "slot",
+        "subscription",
         "token",
         "transport",
     )
@@ -113,9 +113,9 @@ class Connection(asyncio.Protocol, ABC):
         self.hub = hub
         self.session = Session(hub.next_connection_id(), hub.limits, accepted_at or time.monotonic())
         self.transport: asyncio.Transport = None  # type: ignore[assignment] # set by connection_made, used only after
-        self.feed: Feed | None = None
+        self.subscription: UserSubscription | None = None
         self.backlog: Backlog | None = None
-        self.ground = NO_PROOF
+        self.authenticated_by = NO_PROOF
         self.token = NO_TOKEN
         self.pending_read: ReadLog | None = None
         self.opened = False
@@ -159,7 +159,7 @@ class Connection(asyncio.Protocol, ABC):
         opening, self.opening = self.opening, None
         if opening is None or not self.hub.access_log:
             return
-        user = self.feed.user if self.feed is not None else None
+        user = self.subscription.user if self.subscription is not None else None
         log.request(
             "GET",
             self.path,
@@ -183,7 +183,7 @@ class Connection(asyncio.Protocol, ABC):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget everything about a connection that is gone."""
-        self.session.peer_gone()
+        self.session.disconnected()
         self.log_opening(CLIENT_IS_GONE)
         self.hub.leave(self)
         if self.opened:
@@ -203,11 +203,11 @@ class Connection(asyncio.Protocol, ABC):
 
     # -- from the hub
 
-    def rest_on(self, principal: UserPrincipal) -> None:
+    def authenticated(self, principal: UserPrincipal) -> None:
         """Remember what the credentials were, so far as it may end: the least that tells, as there are many of us."""
-        self.ground = principal.authenticated_by
+        self.authenticated_by = principal.authenticated_by
         self.token = NO_TOKEN if principal.token_issued_at is None else (principal.token_id, principal.token_issued_at)
-        self.session.rests_until(principal.credential_expires_at)
+        self.session.credential_ends(principal.credential_expires_at)
 
     def project_found(self, allowed_origins: tuple[str, ...]) -> bool:
         """Say whether pages of the connection's origin may connect to its project."""
@@ -228,7 +228,7 @@ class Connection(asyncio.Protocol, ABC):
 
     def event_published(self, position: Position) -> None:
         """Read from the log what was published and cannot be delivered, unless it was sent before."""
-        self.carry_out(self.session.event_published(position))
+        self.perform(self.session.event_published(position))
 
     def on_deadline(self, now: float) -> None:
         """Let time pass for this connection and set its next deadline."""
@@ -239,11 +239,11 @@ class Connection(asyncio.Protocol, ABC):
         if self._stalled(now):
             self._close_slow_reader()
             return
-        self.carry_out(self.session.tick(now, unix_now, self.answers_heartbeats))
+        self.perform(self.session.tick(now, unix_now, self.answers_heartbeats))
         if not self.session.closed:
             self.slot = self.hub.wheel.schedule(self, self.session.next_deadline(now, unix_now))
 
-    def carry_out(self, effects: Effects) -> None:
+    def perform(self, effects: Effects) -> None:
         """Do what the session asks for."""
         for effect in effects:
             match effect:
@@ -269,7 +269,7 @@ class Connection(asyncio.Protocol, ABC):
         effects, backlog = self.session.event_published(last), self.backlog
         if effects and backlog is None:
             GAPS.inc()
-        self.carry_out(effects)
+        self.perform(effects)
         if backlog is not None and (effects or backlog.missed):  # otherwise the log is being read anyway
             self._fall_behind(backlog)
 
@@ -291,18 +291,18 @@ class Connection(asyncio.Protocol, ABC):
         else:
             return True
         if late:
-            self.session.heard(now, counted=False)
+            self.session.record_activity(now, counted=False)
         return False
 
     def _close_slow_reader(self) -> None:
         if effects := self.session.close(CloseCode.SLOW_READER, retry_after_ms()):
             SLOW_READERS.inc()
-            self.carry_out(effects)
+            self.perform(effects)
 
     # -- inside
 
     def _open(self, credentials: Credentials, since: str | None) -> None:
-        self.carry_out(self.session.credentials_found(credentials, since))
+        self.perform(self.session.credentials_found(credentials, since))
 
     def _send(self, messages: tuple[ServerMessage | Event, ...]) -> None:
         parts: list[bytes] = []

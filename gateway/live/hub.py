@@ -21,9 +21,9 @@ from gateway.domain.event import Event, Position
 from gateway.domain.guard import Guard, TokenRevokedError, UserDeletedError
 from gateway.domain.principal import Credentials, User, UserPrincipal
 from gateway.domain.session import ReadLog, SessionLimits
-from gateway.live.access import CHECKS_IN_ONE_GO, Access, access_ended, end, user_deleted
 from gateway.live.connection import CLOSE_SECONDS, NO_TOKEN, Connection, Token, retry_after_ms
-from gateway.live.feed import Feed
+from gateway.live.revocation import CHECKS_IN_ONE_GO, Revocation, close_deleted, close_revoked, end
+from gateway.live.user_subscription import UserSubscription
 from gateway.runtime.deadlines import TICK_SECONDS, pass_deadlines
 from gateway.runtime.fair_scheduler import FairScheduler
 from gateway.runtime.tasks import keep_running
@@ -93,13 +93,13 @@ class Hub:
         self._new_epoch = new_epoch
         self._worker_id = worker_id
         self._connection_count = 0
-        self._feeds: dict[bytes, Feed] = {}
-        self.access = Access(authenticator, self._feeds, self._schedule)
-        self._reads: dict[tuple[Feed, Position | None], list[Connection]] = {}
+        self._subscriptions: dict[bytes, UserSubscription] = {}
+        self.revocation = Revocation(authenticator, self._subscriptions, self._schedule)
+        self._reads: dict[tuple[UserSubscription, Position | None], list[Connection]] = {}
         self._read_slots = asyncio.Semaphore(CONCURRENT_READS)
         self._admissions = asyncio.Semaphore(CONCURRENT_ADMISSIONS)
         self._tasks: asyncio.TaskGroup | None = None
-        self._interrupted: dict[Feed, None] = {}
+        self._interrupted: dict[UserSubscription, None] = {}
         self._interruption = asyncio.Event()
         link.on_messages = self.dispatch
         link.on_resubscribed = self._resync
@@ -110,14 +110,14 @@ class Hub:
             for name, work in (
                 ("pubsub-link", self._link.run),
                 ("hub-tick", self._tick),
-                ("hub-access", self.access.run),
+                ("hub-revocation", self.revocation.run),
                 ("hub-resync", self._resync_in_turn),
             ):
                 self._tasks.create_task(keep_running(name, work), name=name)
 
     def users(self) -> Iterator[User]:
         """Give the users who are connected."""
-        return (feed.user for feed in self._feeds.values())
+        return (subscription.user for subscription in self._subscriptions.values())
 
     def next_connection_id(self) -> str:
         """Name a connection, for logs and for the client."""
@@ -138,12 +138,12 @@ class Hub:
         """Forget a connection that is gone."""
         if connection.slot is not None:
             self.wheel.cancel(connection, connection.slot)
-        feed, connection.feed = connection.feed, None
-        if feed is None:
+        subscription, connection.subscription = connection.subscription, None
+        if subscription is None:
             return
-        feed.connections.remove(connection)
-        if not feed.connections:
-            self._drop(feed)
+        subscription.connections.remove(connection)
+        if not subscription.connections:
+            self._drop(subscription)
 
     def schedule_first_heartbeat(self, connection: Connection) -> int:
         """Set the first heartbeat at a random moment, so that connections opened together spread out."""
@@ -160,8 +160,8 @@ class Hub:
 
     def dispatch(self, channel: bytes, messages: Sequence[bytes]) -> None:
         """Write what was published of a user, and came together, to every open inbox. The hot path."""
-        feed = self._feeds.get(channel)
-        if feed is None:
+        subscription = self._subscriptions.get(channel)
+        if subscription is None:
             return
         run: list[Event] = []
         for message in messages:
@@ -171,30 +171,30 @@ class Hub:
                 if event is not None and complete and (not run or event.position.follows(run[-1].position)):
                     run.append(event)
                     continue
-                self._deliver(feed, run)
+                self._deliver(subscription, run)
                 run = []
                 if message == RESYNC_MESSAGE:
                     self._resync(channel)
                 elif event is None:
-                    access_ended(feed, message)
+                    close_revoked(subscription, message)
                 elif complete:
                     run.append(event)
                 else:
-                    for connection in feed.connections:
+                    for connection in subscription.connections:
                         connection.event_published(event.position)
             except ValueError:
                 # Nobody but our functions should publish here; the log is right whatever was said.
                 log.error("foreign_message", channel=channel)
-        self._deliver(feed, run)
+        self._deliver(subscription, run)
 
-    def _deliver(self, feed: Feed, run: Sequence[Event]) -> None:
+    def _deliver(self, subscription: UserSubscription, run: Sequence[Event]) -> None:
         """Write events without a gap to every open inbox: encoded once per transport, one write for each connection."""
         if not run:
             return
         before, last = run[0].position.before, run[-1].position
         frames: dict[str, bytes] = {}
         reached = 0
-        for connection in feed.connections:
+        for connection in subscription.connections:
             frame = frames.get(connection.name)
             if frame is None:
                 frame = frames[connection.name] = b"".join(map(connection.encode_event, run))
@@ -214,12 +214,12 @@ class Hub:
     async def start_over(self) -> None:
         """Tell every open inbox to fetch, and then to come back: its user may be another one in this store."""
         connections = list(self.wheel)
-        for channel in tuple(self._feeds):
+        for channel in tuple(self._subscriptions):
             self._resync(channel)
         await asyncio.sleep(START_OVER_SECONDS)
         for number, connection in enumerate(connections):
             if not connection.session.closed:
-                connection.carry_out(connection.session.close(CloseCode.TRY_AGAIN_LATER, retry_after_ms()))
+                connection.perform(connection.session.close(CloseCode.TRY_AGAIN_LATER, retry_after_ms()))
             if number % CHECKS_IN_ONE_GO == CHECKS_IN_ONE_GO - 1:
                 await asyncio.sleep(0.1)
 
@@ -234,7 +234,7 @@ class Hub:
         deadline = time.monotonic() + seconds
         for number, connection in enumerate(connections):
             retry = random.randint(100, max(200, int(1000 * seconds)))
-            connection.carry_out(connection.session.close(CloseCode.DRAINING, retry))
+            connection.perform(connection.session.close(CloseCode.DRAINING, retry))
             if number % 32 == 31:
                 await asyncio.sleep(32 * pause)
         while len(self.wheel) and time.monotonic() < deadline:
@@ -256,7 +256,7 @@ class Hub:
             # Trouble of some connections must not end the others; those it is about would wait for ever.
             log.exception("live_task_failed")
             for connection in connections:
-                connection.carry_out(connection.session.close(CloseCode.INTERNAL_ERROR, retry_after_ms()))
+                connection.perform(connection.session.close(CloseCode.INTERNAL_ERROR, retry_after_ms()))
 
     async def _admit_in_turn(self, connection: Connection, credentials: Credentials) -> None:
         async with self._admissions:
@@ -264,7 +264,7 @@ class Hub:
                 return  # it gave up meanwhile
             if not self._link.healthy:
                 # Nobody can be let in: those behind need not wait to be told.
-                connection.carry_out(
+                connection.perform(
                     connection.session.refused(CloseCode.TRY_AGAIN_LATER, retry_after_ms=retry_after_ms())
                 )
                 return
@@ -277,20 +277,20 @@ class Hub:
             if not connection.project_found(principal.project.allowed_origins or self.allowed_origins):
                 raise api_error(ErrorCode.ORIGIN_NOT_ALLOWED)
             if self.draining:
-                connection.carry_out(session.refused(CloseCode.DRAINING, retry_after_ms=retry_after_ms()))
+                connection.perform(session.refused(CloseCode.DRAINING, retry_after_ms=retry_after_ms()))
                 return
-            connection.rest_on(principal)
+            connection.authenticated(principal)
             if not await self._join(connection, principal):
-                connection.carry_out(session.refused(CloseCode.TOO_MANY_CONNECTIONS))
+                connection.perform(session.refused(CloseCode.TOO_MANY_CONNECTIONS))
                 return
             # What was heard of the project before we joined was not told to us.
-            self.access.check_ground(connection, await self._authenticator.current(principal.project))
+            self.revocation.check_credential(connection, await self._authenticator.current(principal.project))
         except ApiError as error:
             code = _CLOSE_CODES.get(error.code, CloseCode.UNAUTHORIZED)
             retry = error.retry_after_seconds
-            connection.carry_out(session.refused(code, error.problems[0], retry and 1000 * retry))
+            connection.perform(session.refused(code, error.problems[0], retry and 1000 * retry))
         except StoreUnavailableError as problem:
-            connection.carry_out(session.refused(_try_again(problem), retry_after_ms=retry_after_ms()))
+            connection.perform(session.refused(_try_again(problem), retry_after_ms=retry_after_ms()))
         else:
             self._activity.seen(principal.user)
             for effect in session.authenticated(principal.token_expires_at):
@@ -300,60 +300,60 @@ class Hub:
                     await self._guarded(*read)  # here: another task would only cost
 
     async def _join(self, connection: Connection, principal: UserPrincipal) -> bool:
-        """Put the connection into its user's feed, subscribed; False when the user has too many."""
+        """Put the connection into its user's subscription, subscribed; False when the user has too many."""
         user = principal.user
         if connection.session.closed:
             return True
         channel = keys.user(user.project_id, user.id).encode()
-        feed = self._feeds.get(channel)
-        if feed is None:
-            feed = self._feeds[channel] = Feed(user, principal.project.api_key, channel)
+        subscription = self._subscriptions.get(channel)
+        if subscription is None:
+            subscription = self._subscriptions[channel] = UserSubscription(user, principal.project.api_key, channel)
             SUBSCRIBED_USERS.inc()
-            feed.subscription = asyncio.get_running_loop().create_future()
-        elif len(feed.connections) >= self._max_connections_per_user:
+            subscription.confirmed = asyncio.get_running_loop().create_future()
+        elif len(subscription.connections) >= self._max_connections_per_user:
             return False
-        feed.connections.append(connection)
-        connection.feed = feed
-        if len(feed.connections) == 1 and feed.subscription is not None:
-            await self._subscribe(feed, feed.subscription)
-        elif feed.subscription is not None:
-            await asyncio.shield(feed.subscription)
-        if feed is not self._feeds.get(channel):
+        subscription.connections.append(connection)
+        connection.subscription = subscription
+        if len(subscription.connections) == 1 and subscription.confirmed is not None:
+            await self._subscribe(subscription, subscription.confirmed)
+        elif subscription.confirmed is not None:
+            await asyncio.shield(subscription.confirmed)
+        if subscription is not self._subscriptions.get(channel):
             raise StoreUnavailableError(detail="the subscription failed")
         return True
 
-    async def _subscribe(self, feed: Feed, done: "asyncio.Future[None]") -> None:
+    async def _subscribe(self, subscription: UserSubscription, done: "asyncio.Future[None]") -> None:
         """Subscribe for the first connection, and for whoever comes meanwhile."""
         subscribed = False
         try:
             with contextlib.suppress(StoreUnavailableError):
-                await self._link.subscribe(feed.channel)
+                await self._link.subscribe(subscription.channel)
                 subscribed = True
         finally:
             if not subscribed:  # whatever the reason: who waits must not take it for subscribed
-                self._drop(feed)
-            feed.subscription = None
+                self._drop(subscription)
+            subscription.confirmed = None
             if not done.done():
                 done.set_result(None)
 
-    def _drop(self, feed: Feed) -> None:
-        if self._feeds.get(feed.channel) is feed:
-            del self._feeds[feed.channel]
+    def _drop(self, subscription: UserSubscription) -> None:
+        if self._subscriptions.get(subscription.channel) is subscription:
+            del self._subscriptions[subscription.channel]
             SUBSCRIBED_USERS.dec()
-            self._link.unsubscribe(feed.channel)
+            self._link.unsubscribe(subscription.channel)
 
     async def _renew(self, connection: Connection, credentials: Credentials) -> None:
         session = connection.session
-        before = (connection.ground, connection.token, session.ground_until)
+        before = (connection.authenticated_by, connection.token, session.credential_expires_at)
         try:
             principal = await self._authenticator.user(credentials)
-            if session.closed or connection.feed is None:
+            if session.closed or connection.subscription is None:
                 return  # it ended meanwhile
-            if principal.user.id != connection.feed.user.id:
-                connection.carry_out(session.close(CloseCode.UNAUTHORIZED))
+            if principal.user.id != connection.subscription.user.id:
+                connection.perform(session.close(CloseCode.UNAUTHORIZED))
                 return
             # From here on we hear of what ends the new credentials; what was said before, the store knows.
-            connection.rest_on(principal)
+            connection.authenticated(principal)
             await self._inboxes.use(principal.user, Guard(None, principal.token_id, principal.token_issued_at))
             project = await self._authenticator.current(principal.project)
         except ApiError as error:
@@ -365,22 +365,22 @@ class Hub:
         else:
             if session.closed:
                 return  # its deadline is that of the cut, or it has none any more
-            connection.carry_out(session.renewed(principal.token_expires_at))
+            connection.perform(session.renewed(principal.token_expires_at))
             self._schedule(connection)
-            self.access.check_ground(connection, project)
+            self.revocation.check_credential(connection, project)
 
     def _renewal_refused(self, connection: Connection, before: tuple[str, Token, int | None], error: ApiError) -> None:
         """Go on with the credentials as they were, which may have ended while they did not count."""
         session = connection.session
         if session.closed:
             return
-        connection.carry_out(session.renewal_refused(error.problems[0]))
-        if (connection.ground, connection.token) != before[:2]:
-            connection.ground, connection.token = before[:2]
-            session.rests_until(before[2])
-            connection.carry_out(session.resync())
-            if connection.feed is not None:
-                self.access.project_changed(connection.feed.api_key)
+        connection.perform(session.renewal_refused(error.problems[0]))
+        if (connection.authenticated_by, connection.token) != before[:2]:
+            connection.authenticated_by, connection.token = before[:2]
+            session.credential_ends(before[2])
+            connection.perform(session.resync())
+            if connection.subscription is not None:
+                self.revocation.project_changed(connection.subscription.api_key)
 
     def _schedule(self, connection: Connection) -> None:
         """Set the deadline of a connection anew."""
@@ -392,51 +392,51 @@ class Hub:
         self, connection: Connection, after: Position | None
     ) -> tuple[Coroutine[Any, Any, None], list[Connection]] | None:
         """Join the read that others of the user wait for, or give one to run, and the list of who waits for it."""
-        feed = connection.feed
-        if feed is None:
+        subscription = connection.subscription
+        if subscription is None:
             return None
-        waiting = self._reads.get((feed, after))
+        waiting = self._reads.get((subscription, after))
         if waiting is not None:
             waiting.append(connection)
             return None
-        waiting = self._reads[(feed, after)] = [connection]
-        return self._read_log(feed, after), waiting
+        waiting = self._reads[(subscription, after)] = [connection]
+        return self._read_log(subscription, after), waiting
 
-    async def _read_log(self, feed: Feed, after: Position | None) -> None:
+    async def _read_log(self, subscription: UserSubscription, after: Position | None) -> None:
         async with self._read_slots:
             # Nobody may join from here on: the answer would be older than their question.
-            connections = self._reads.pop((feed, after))
+            connections = self._reads.pop((subscription, after))
             try:
                 tokens = tuple({connection.token for connection in connections} - {NO_TOKEN})
-                page = await self._inboxes.read_log(feed.user, after, self._new_epoch(), tokens=tokens)
+                page = await self._inboxes.read_log(subscription.user, after, self._new_epoch(), tokens=tokens)
             except StoreUnavailableError as problem:
                 self._read_failed(connections, problem)
                 return
             except UserDeletedError as deleted:
                 await self._authenticator.forget(deleted.user)
-                user_deleted(connections)
+                close_deleted(connections)
                 return
         for connection in connections:
             if connection.token in page.revoked:
                 end(connection, CloseCode.TOKEN_REVOKED, ErrorCode.TOKEN_REVOKED)
             else:
-                connection.carry_out(connection.session.log_read(page))
+                connection.perform(connection.session.log_read(page))
 
     def _read_failed(self, connections: list[Connection], problem: StoreUnavailableError) -> None:
         for connection in connections:
-            connection.carry_out(connection.session.log_unavailable(retry_after_ms(), _try_again(problem)))
+            connection.perform(connection.session.log_unavailable(retry_after_ms(), _try_again(problem)))
         self._spawn(self._retry(connections), connections)
 
     async def _retry(self, connections: list[Connection]) -> None:
         await asyncio.sleep(READ_RETRY_SECONDS * random.uniform(0.5, 1.5))
         for connection in connections:
-            connection.carry_out(connection.session.resync())
+            connection.perform(connection.session.resync())
 
     def _resync(self, channel: bytes) -> None:
         """Have the log read for every session of a user whose subscription was interrupted."""
-        feed = self._feeds.get(channel)
-        if feed is not None:
-            self._interrupted[feed] = None
+        subscription = self._subscriptions.get(channel)
+        if subscription is not None:
+            self._interrupted[subscription] = None
             self._interruption.set()
 
     async def _resync_in_turn(self) -> None:
@@ -448,18 +448,20 @@ class Hub:
             await self._interruption.wait()
             self._interruption.clear()
             while self._interrupted:
-                feeds = list(islice(self._interrupted, CONCURRENT_READS))
-                reads = [read for feed in feeds for read in self._reads_to_resync(feed)]
-                for feed in feeds:
-                    del self._interrupted[feed]
+                subscriptions = list(islice(self._interrupted, CONCURRENT_READS))
+                reads = [read for subscription in subscriptions for read in self._reads_to_resync(subscription)]
+                for subscription in subscriptions:
+                    del self._interrupted[subscription]
                 await asyncio.gather(*(self._guarded(*read) for read in reads))
 
-    def _reads_to_resync(self, feed: Feed) -> Iterator[tuple[Coroutine[Any, Any, None], list[Connection]]]:
+    def _reads_to_resync(
+        self, subscription: UserSubscription
+    ) -> Iterator[tuple[Coroutine[Any, Any, None], list[Connection]]]:
         RESYNCS.inc()
-        for connection in feed.connections:
+        for connection in subscription.connections:
             effects = connection.session.resync()
             if connection.backlog is not None:
-                connection.carry_out(effects)  # it reads when its peer has
+                connection.perform(effects)  # it reads when its peer has
                 continue
             for effect in effects:
                 assert isinstance(effect, ReadLog), "all that a session asks for then"

@@ -56,8 +56,8 @@ def _head(status: HTTPStatus, readable_by: str | None, request_id: str, *fields:
         "Connection: close",
     ]
     if readable_by is not None:
-        lines.append(f"Access-Control-Allow-Origin: {readable_by}")
-        lines.append("Access-Control-Expose-Headers: X-Request-Id")
+        lines.append(f"Revocation-Control-Allow-Origin: {readable_by}")
+        lines.append("Revocation-Control-Expose-Headers: X-Request-Id")
     if readable_by != ANY:
         lines.append("Vary: Origin")
     return "\r\n".join(lines).encode() + b"\r\n\r\n"
@@ -92,12 +92,12 @@ class SseConnection(Connection):
         self.origin = handshake.origin
         self._allow(self.hub.allowed_origins)
         if self.hub.draining:
-            self.carry_out(self.session.refused(CloseCode.DRAINING, retry_after_ms=0))
+            self.perform(self.session.refused(CloseCode.DRAINING, retry_after_ms=0))
         elif handshake.problem is not None:
-            self.carry_out(self.session.refused(CloseCode.INVALID_REQUEST, handshake.problem))
+            self.perform(self.session.refused(CloseCode.INVALID_REQUEST, handshake.problem))
         elif not handshake.credentials:
             problem = ErrorCode.API_KEY_NOT_PROVIDED.problem()
-            self.carry_out(self.session.refused(CloseCode.UNAUTHORIZED, problem))
+            self.perform(self.session.refused(CloseCode.UNAUTHORIZED, problem))
         else:
             self._open(handshake.credentials, handshake.since)
 
@@ -152,7 +152,7 @@ class SseConnection(Connection):
 
     def data_received(self, data: bytes) -> None:
         """Ignore what a client sends after its request, which there is no reason to, but count it."""
-        self.carry_out(self.session.heard(time.monotonic(), cost=1 + len(data) / self.hub.max_message_bytes))
+        self.perform(self.session.record_activity(time.monotonic(), cost=1 + len(data) / self.hub.max_message_bytes))
 
     def eof_received(self) -> None:
         """Take note that the client is gone; returning None closes the transport."""
@@ -205,6 +205,6 @@ class SseHeadConnection(SseConnection):
     def _send(self, messages: tuple[ServerMessage | Event, ...]) -> None:
         self.transport.write(self._begin())
         self.log_opening(self.opened_status)
-        self.session.peer_gone()
+        self.session.disconnected()
         self.slot = self.hub.schedule_cut(self)
         self.transport.close()

@@ -142,12 +142,12 @@ class WebSocketConnection(Connection):
         self.began(handshake)
         accepted = self._accept(headers, handshake.request_id)
         if not accepted:
-            self.session.peer_gone()
+            self.session.disconnected()
             self._end()
         elif self.hub.draining:
-            self.carry_out(self.session.refused(CloseCode.DRAINING, retry_after_ms=0))
+            self.perform(self.session.refused(CloseCode.DRAINING, retry_after_ms=0))
         elif handshake.problem is not None:
-            self.carry_out(self.session.refused(CloseCode.INVALID_REQUEST, handshake.problem))
+            self.perform(self.session.refused(CloseCode.INVALID_REQUEST, handshake.problem))
         else:
             self.origin = handshake.origin
             self._open(handshake.credentials, handshake.since)
@@ -186,11 +186,11 @@ class WebSocketConnection(Connection):
     # -- incoming
 
     def data_received(self, data: bytes) -> None:
-        """Feed the peer's bytes to the core and act on what they mean."""
+        """UserSubscription the peer's bytes to the core and act on what they mean."""
         if self.head:
             self.transport.write(self._begin())
         if self.core is None and len(data) == 6 and data.startswith(_PONG_HEAD):
-            self.carry_out(self.session.heard(time.monotonic()))
+            self.perform(self.session.record_activity(time.monotonic()))
             return
         core = self._core()
         if not core.listening:
@@ -219,7 +219,7 @@ class WebSocketConnection(Connection):
             if core.unheeded > _LAST_WORDS:
                 self._stop_listening(core)
         elif core.frames == frames_before:
-            self.carry_out(self.session.heard(time.monotonic(), cost=PART_OF_A_FRAME))
+            self.perform(self.session.record_activity(time.monotonic(), cost=PART_OF_A_FRAME))
         elif self.fragments is None and not core.held and core.between_frames:
             self._drop_core()
 
@@ -253,7 +253,7 @@ class WebSocketConnection(Connection):
 
     def message_received(self, frames: Sequence[Frame], now: float) -> None:
         """Take a whole message."""
-        self.carry_out(self.session.message_received(b"".join([frame.data for frame in frames]), now))
+        self.perform(self.session.message_received(b"".join([frame.data for frame in frames]), now))
 
     # -- the handshake (RFC 6455, section 4.2)
 
@@ -315,13 +315,13 @@ class WebSocketConnection(Connection):
         now = time.monotonic()
         match frame.opcode:
             case Opcode.PONG:
-                self.carry_out(self.session.heard(now))
+                self.perform(self.session.record_activity(now))
             case Opcode.PING:
-                self.carry_out(self.session.heard(now))
+                self.perform(self.session.record_activity(now))
                 if not self.session.closed:
                     self._core().send_pong(frame.data)
             case Opcode.CLOSE:  # which the core answers
-                self.carry_out(self.session.heard(now))
+                self.perform(self.session.record_activity(now))
             case _:
                 self._data_received(frame, now)
 
@@ -334,7 +334,7 @@ class WebSocketConnection(Connection):
         else:
             self.fragments = fragments
             # Fragments count too, or a message of ten thousand would pass as one.
-            self.carry_out(self.session.heard(now))
+            self.perform(self.session.record_activity(now))
 
     def _flush(self) -> None:
         """Write what the core has to say in one go: many pings must not be as many system calls."""
@@ -343,7 +343,7 @@ class WebSocketConnection(Connection):
         if data := b"".join(parts):
             self.transport.write(data)
         if b"" in parts:  # the core's way to say that the connection ends here
-            self.session.peer_gone()
+            self.session.disconnected()
             if core.parser_exc is None:
                 self._end()
             else:

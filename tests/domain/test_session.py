@@ -206,8 +206,8 @@ def test_the_next_minute_counts_anew() -> None:
 def test_a_pong_is_a_sign_of_life_that_does_not_count() -> None:
     session = new_session(SessionState.LIVE)
     for _ in range(10):
-        assert session.heard(110, counted=False) == ()
-    assert session.heard_at == 110
+        assert session.record_activity(110, counted=False) == ()
+    assert session.active_at == 110
 
 
 def test_credentials_that_do_not_come_in_time_end_the_session() -> None:
@@ -264,7 +264,7 @@ def test_a_closed_session_does_nothing_more() -> None:
 
 def test_a_session_whose_peer_is_gone_is_closed() -> None:
     session = new_session(SessionState.LIVE)
-    session.peer_gone()
+    session.disconnected()
     assert session.closed
 
 
@@ -280,7 +280,7 @@ def test_an_event_of_a_new_epoch_heard_while_replaying_makes_it_read_again() -> 
 
 def test_it_ends_when_what_the_credentials_rest_on_ends() -> None:
     session = new_session(SessionState.LIVE, expires_at=1000)
-    session.rests_until(990)
+    session.credential_ends(990)
     assert session.next_deadline(100, 980) == 110
     assert session.tick(100, 989, answers_heartbeats=False) == (Ping(),)
     assert session.tick(100, 990, answers_heartbeats=False) == (Close(CloseCode.CREDENTIALS_ROTATED),)
@@ -288,6 +288,6 @@ def test_it_ends_when_what_the_credentials_rest_on_ends() -> None:
 
 def test_a_token_that_ends_before_what_it_rests_on_has_expired() -> None:
     session = new_session(SessionState.LIVE, expires_at=990)
-    session.rests_until(1000)
+    session.credential_ends(1000)
     assert session.next_deadline(100, 980) == 110
     assert session.tick(100, 1000, answers_heartbeats=False) == (Close(CloseCode.TOKEN_EXPIRED),)

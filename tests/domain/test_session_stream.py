@@ -84,7 +84,7 @@ class StreamMachine(RuleBasedStateMachine):
         self.answer: LogPage | None = None  # on its way back
         self.waiting_for_retry = False
 
-    def carry_out(self, effects: Effects) -> None:
+    def perform(self, effects: Effects) -> None:
         for effect in effects:
             match effect:
                 case Send(messages):
@@ -103,7 +103,7 @@ class StreamMachine(RuleBasedStateMachine):
             self.log.publish()
         text = None if since is None else "no position" if since < 0 else f"{epoch}.{since}"
         self.session.credentials_found(Credentials(api_key="k"), text)
-        self.carry_out(self.session.authenticated(None))
+        self.perform(self.session.authenticated(None))
 
     @rule()
     def publish(self) -> None:
@@ -124,7 +124,7 @@ class StreamMachine(RuleBasedStateMachine):
             for event in heard:
                 self.peer.receive(event)
         else:
-            self.carry_out(self.session.event_published(last))
+            self.perform(self.session.event_published(last))
 
     @precondition(lambda self: self.question)
     @rule()
@@ -137,7 +137,7 @@ class StreamMachine(RuleBasedStateMachine):
     def answer_arrives(self) -> None:
         assert self.answer is not None
         answer, self.answer = self.answer, None
-        self.carry_out(self.session.log_read(answer))
+        self.perform(self.session.log_read(answer))
 
     # All that can go wrong is one rule, so that most steps are ordinary traffic, where the races are.
     @rule(
@@ -192,11 +192,11 @@ class StreamMachine(RuleBasedStateMachine):
 
     def restore(self) -> None:
         self.link_up = True
-        self.carry_out(self.session.resync())
+        self.perform(self.session.resync())
 
     def retry(self) -> None:
         self.waiting_for_retry = False
-        self.carry_out(self.session.resync())
+        self.perform(self.session.resync())
 
     @invariant()
     def peer_is_never_ahead(self) -> None:

@@ -90,7 +90,7 @@ class Site:
             "connections": sum(isinstance(each, Connection) for each in gc.get_objects()),
             "deadlines": len(hub.wheel),
             "requests": len(self.server._worker.ingress.deadlines),
-            "users": len(hub._feeds),
+            "users": len(hub._subscriptions),
             "reads": len(hub._reads),
             "interrupted": len(hub._interrupted),
             "tasks": len([name for name in tasks if name.startswith("Task-")]),
@@ -262,7 +262,7 @@ async def deleted(site: Site, user: str) -> None:
         found = await site.http.delete(f"/users/external_id:{user}", headers=ADMIN)
         assert found.status_code in (200, 204), found.text
         for inbox in inboxes:
-            assert (await inbox.rest())[-1]["reason"] == "user_deleted"
+            assert (await inbox.rest())[-1]["reason"] == "close_deleted"
 
 
 async def too_many(site: Site, user: str) -> None:

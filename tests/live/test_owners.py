@@ -41,7 +41,7 @@ class Node:
         objects = gc.get_objects()
         return {
             "deadlines": len(hub.wheel) + len(ingress.deadlines),
-            "feeds": len(hub._feeds),
+            "subscriptions": len(hub._subscriptions),
             "work slices": len(hub.scheduler),
             "uvicorn's connections": len(self.server.server_state.connections),
             "uvicorn's tasks": len(self.server.server_state.tasks),
@@ -216,7 +216,7 @@ async def test_nothing_stays_behind_of_a_socket(gateway: Gateway, way_out: str) 
 async def gone(node: Node, who: dict[str, str]) -> None:
     """Wait until no connection of any user is left in the hub."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while node.server._worker.hub._feeds:
+        while node.server._worker.hub._subscriptions:
             await asyncio.sleep(0.005)
 
 

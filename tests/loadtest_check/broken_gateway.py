@@ -53,7 +53,7 @@ def read_before_subscribing() -> None:
         page = read.pop(connection.session.connection_id, None)
         if page is None:
             return share_read(hub, connection, after)
-        connection.carry_out(connection.session.log_read(page))
+        connection.perform(connection.session.log_read(page))
         return None
 
     Hub._join = read_and_join  # type: ignore[assignment, method-assign] # which is the purpose

@@ -13,7 +13,7 @@ from gateway.auth.authenticator import Authenticator
 from gateway.domain.errors import CloseCode, ErrorCode
 from gateway.domain.principal import Project
 from gateway.live.connection import Connection, retry_after_ms
-from gateway.live.feed import Feed
+from gateway.live.user_subscription import UserSubscription
 from gateway.store.deletion import DELETED_MESSAGE
 from gateway.store.redis.client import StoreUnavailableError
 from gateway.store.tokens import REVOKED_BEFORE_MESSAGE, REVOKED_MESSAGE
@@ -25,17 +25,20 @@ CHECKS_IN_ONE_GO = 500
 """Connections looked at, and perhaps closed, before others get their turn: some 20 ms."""
 
 
-class Access:
-    """Holds the connections of some feeds against their projects as they change. `run` must be running.
+class Revocation:
+    """Holds the connections of some subscriptions against their projects as they change. `run` must be running.
 
     `reschedule` is told of connections whose next deadline has changed.
     """
 
     def __init__(
-        self, authenticator: Authenticator, feeds: Mapping[bytes, Feed], reschedule: Callable[[Connection], None]
+        self,
+        authenticator: Authenticator,
+        subscriptions: Mapping[bytes, UserSubscription],
+        reschedule: Callable[[Connection], None],
     ):
         self._authenticator = authenticator
-        self._feeds = feeds
+        self._subscriptions = subscriptions
         self._reschedule = reschedule
         self._changed_projects: set[str] = set()
         self._perhaps_changed_projects: set[str] = set()
@@ -48,7 +51,7 @@ class Access:
 
     def all_projects_changed(self) -> None:
         """Do so for every project: some change may not have been heard of."""
-        self._perhaps_changed_projects.update(feed.api_key for feed in self._feeds.values())
+        self._perhaps_changed_projects.update(subscription.api_key for subscription in self._subscriptions.values())
         self._project_changed.set()
 
     async def run(self) -> None:
@@ -69,46 +72,52 @@ class Access:
                 await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))
 
     async def _check(self, projects: Mapping[str, Project | None]) -> None:
-        feeds = [feed for feed in self._feeds.values() if feed.api_key in projects]
-        connections = [connection for feed in feeds for connection in feed.connections]
+        subscriptions = [
+            subscription for subscription in self._subscriptions.values() if subscription.api_key in projects
+        ]
+        connections = [connection for subscription in subscriptions for connection in subscription.connections]
         for number, connection in enumerate(connections):
-            if connection.feed is not None:
-                self.check_ground(connection, projects[connection.feed.api_key])
+            if connection.subscription is not None:
+                self.check_credential(connection, projects[connection.subscription.api_key])
             if number % CHECKS_IN_ONE_GO == CHECKS_IN_ONE_GO - 1:
                 await asyncio.sleep(0)
 
     async def _projects_to_check(self, changed: set[str], perhaps: set[str]) -> Mapping[str, Project | None]:
-        served = {feed.api_key for feed in self._feeds.values()}
+        served = {subscription.api_key for subscription in self._subscriptions.values()}
         # Without those that the store has lost, or cannot read: nobody ended these, and who is here may stay for now.
         return await self._authenticator.projects((changed | perhaps) & served)
 
-    def check_ground(self, connection: Connection, project: Project | None) -> None:
+    def check_credential(self, connection: Connection, project: Project | None) -> None:
         """Close a connection unless the project, as it is now, still has what its credentials rest on."""
-        feed, session = connection.feed, connection.session
-        if feed is None or session.closed:
+        subscription, session = connection.subscription, connection.session
+        if subscription is None or session.closed:
             return
-        if project is None or project.id != feed.user.project_id or connection.ground not in project.valid_credentials:
+        if (
+            project is None
+            or project.id != subscription.user.project_id
+            or connection.authenticated_by not in project.valid_credentials
+        ):
             end(connection, CloseCode.CREDENTIALS_ROTATED, ErrorCode.CREDENTIALS_ROTATED)
             return
-        until = project.valid_credentials[connection.ground]
+        until = project.valid_credentials[connection.authenticated_by]
         # An end, once known, stays: an answer that knows of none may be the older one.
-        if until is not None and until != session.ground_until:
-            session.rests_until(until)
+        if until is not None and until != session.credential_expires_at:
+            session.credential_ends(until)
             self._reschedule(connection)
 
 
-def access_ended(feed: Feed, message: bytes) -> None:
+def close_revoked(subscription: UserSubscription, message: bytes) -> None:
     """Close what a message says has ended. Raises ValueError for one that nobody should send."""
     if message == DELETED_MESSAGE:
-        user_deleted(feed.connections)
+        close_deleted(subscription.connections)
     elif message.startswith(REVOKED_MESSAGE):
         token_id = message.removeprefix(REVOKED_MESSAGE).decode()
-        for connection in tuple(feed.connections):
+        for connection in tuple(subscription.connections):
             if connection.token[0] == token_id:
                 end(connection, CloseCode.TOKEN_REVOKED, ErrorCode.TOKEN_REVOKED)
     elif message.startswith(REVOKED_BEFORE_MESSAGE):
         before = int(message.removeprefix(REVOKED_BEFORE_MESSAGE))
-        for connection in tuple(feed.connections):
+        for connection in tuple(subscription.connections):
             issued_at = connection.token[1]
             if issued_at is not None and issued_at < before:
                 end(connection, CloseCode.TOKEN_REVOKED, ErrorCode.TOKEN_REVOKED)
@@ -116,17 +125,17 @@ def access_ended(feed: Feed, message: bytes) -> None:
         raise ValueError("nothing that we publish")
 
 
-def user_deleted(connections: Sequence[Connection]) -> None:
+def close_deleted(connections: Sequence[Connection]) -> None:
     """Close the connections of a user who is no more."""
     for connection in tuple(connections):
         session = connection.session
         # Who is only just coming in was led by an outdated name, and finds the right user the next time.
         code = CloseCode.USER_DELETED if session.ready else CloseCode.TRY_AGAIN_LATER
-        connection.carry_out(session.close(code, retry_after_ms()))
+        connection.perform(session.close(code, retry_after_ms()))
 
 
 def end(connection: Connection, code: CloseCode, reason: ErrorCode) -> None:
     """Close a connection whose access ended; one that is only just coming in is refused, with the reason."""
     session = connection.session
     problem = None if session.ready else reason.problem()
-    connection.carry_out(session.close(code, problem=problem))
+    connection.perform(session.close(code, problem=problem))
