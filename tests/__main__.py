@@ -1,97 +1,67 @@
-"""Run everything that must hold, the fast first; stop at the first that does not. `make test` runs this.
+"""Run everything that must hold, the fast checks first, and stop after the first that fails. `make test` runs this.
 
-Arguments go to the two pytest runs that go side by side, and leave out the last check: `python -m tests -k resume`.
+`python -m tests --check` runs the fast checks only, as `make check` does. Other arguments are passed to the two pytest
+runs, and the checks after these are left out: `python -m tests -k resume`.
 """
 
-import subprocess
 import sys
-import sysconfig
-import tempfile
 import time
-from pathlib import Path
 
-_BIN = Path(sysconfig.get_path("scripts"))
+from tests.checks import Check, exit_on_sigterm, print_line, run_checks
 
-CHECKS = [
-    ("style", ["ruff", "check", "."]),
-    ("format", ["ruff", "format", "--check", "."]),
-    ("types", ["mypy"]),
-    ("layers", ["lint-imports", "--no-cache"]),
-    ("domain", ["coverage", "run", "--source=gateway.domain", "-m", "pytest", "-q", "tests/domain"]),
-    ("domain's branches", ["coverage", "report", "--fail-under=100"]),
+FAST = [
+    Check("style", ("ruff", "check", ".")),
+    Check("format", ("ruff", "format", "--check", ".")),
+    Check("types", ("mypy",)),
+    Check("layers", ("lint-imports", "--no-cache")),
+    Check("domain", ("coverage", "run", "--source=gateway.domain", "-m", "pytest", "-q", "tests/domain")),
+    Check("domain's branches", ("coverage", "report", "--fail-under=100")),
 ]
+
+NOTHING_SELECTED = 5
+"""pytest's exit code when `-k` selects no test of one of the two runs."""
 
 # Two runs for two cores: both wait for real servers half of the time.
 FIRST = (
     *("tests/api", "tests/fuzz", "tests/store", "tests/jobs", "tests/clients", "tests/golden", "tests/live"),
     *("tests/web", "tests/loadtest", "tests/loadtest_check"),
 )
-PYTEST = ["pytest", "--durations=5"]
-SIDE_BY_SIDE = [
-    ("API and store", [*PYTEST, *FIRST]),
-    ("live and all the rest", [*PYTEST, "--ignore=tests/domain", *(f"--ignore={path}" for path in FIRST)]),
-]
+PYTEST_LIMIT_SECONDS = 2400.0
+
+
+def pytest_run(number: int, name: str, *selection: str) -> Check:
+    """Return a run of pytest with a cache of its own, so that `--lf` does not mix the two up."""
+    command = ("pytest", "--durations=5", "-o", f"cache_dir=.pytest_cache/{number}", *selection)
+    return Check(name, command, PYTEST_LIMIT_SECONDS, frozenset({0, NOTHING_SELECTED}))
+
+
+def pytest_runs(arguments: list[str]) -> list[Check]:
+    """Return the two runs that go side by side."""
+    rest = ("--ignore=tests/domain", *(f"--ignore={path}" for path in FIRST))
+    return [pytest_run(0, "first", *FIRST, *arguments), pytest_run(1, "second", *rest, *arguments)]
+
 
 # Alone, because the second one measures: CPU and memory against the floors of the same run, compared with the baseline.
-AT_LAST = [
-    ("promises under faults", ["python", "-m", "loadtest", "check", "--quick"]),
-    ("cost", ["python", "-m", "loadtest", "run", "--quick", "--only", "idle", "--only", "fanout"]),
+LAST = [
+    Check("promises under faults", ("python", "-m", "loadtest", "check", "--quick")),
+    Check("cost", ("python", "-m", "loadtest", "run", "--quick", "--only", "idle", "--only", "fanout"), 1200.0),
 ]
 
-NOTHING_SELECTED = 5
-"""pytest's exit code when `-k` leaves none in one of the two."""
 
-
-def main() -> int:
-    """Run the checks; give the exit code."""
+def main(arguments: list[str]) -> int:
+    """Run the checks; return the exit code."""
+    exit_on_sigterm()
     started = time.monotonic()
-    for name, command in CHECKS:
-        if code := _run(name, command):
-            return code
-    code = _run_side_by_side(sys.argv[1:])
-    for name, command in AT_LAST if code == 0 and not sys.argv[1:] else ():
-        code = code or _run(name, command)
-    if code == 0:
-        _say(f"everything holds, in {time.monotonic() - started:.0f} s")
-    return code
+    steps = [[check] for check in FAST]
+    if arguments != ["--check"]:
+        steps.append(pytest_runs(arguments))
+        steps += [[check] for check in LAST if not arguments]
+    for checks in steps:
+        if code := run_checks(checks):
+            return 1 if code < 0 else code
+    print_line(f"everything holds, in {time.monotonic() - started:.0f} s")
+    return 0
 
 
-def _run(name: str, command: list[str]) -> int:
-    """Run one check; give its exit code."""
-    _say(f"{name}: {' '.join(command)}")
-    code = subprocess.run([str(_BIN / command[0]), *command[1:]], check=False).returncode
-    if code != 0:
-        _say(f"{name} failed")
-    return code
-
-
-def _run_side_by_side(arguments: list[str]) -> int:
-    """Run the two at once: the first one's output as it comes, the second one's when it is done."""
-    running: list[tuple[str, subprocess.Popen[bytes]]] = []
-    kept = Path(tempfile.mkstemp(prefix="tests-")[1])
-    for number, (name, command) in enumerate(SIDE_BY_SIDE):
-        _say(f"{name}: {' '.join(command)}")
-        # Each has its own cache, so that `--lf` does not mix them up.
-        own_cache = ["-o", f"cache_dir=.pytest_cache/{number}"]
-        with kept.open("ab") as output:
-            process = subprocess.Popen(
-                [str(_BIN / command[0]), *command[1:], *own_cache, *arguments], stdout=output if number else None
-            )
-        running.append((name, process))
-    worst = 0
-    for number, (name, process) in enumerate(running):
-        code = process.wait()
-        if number:
-            print(kept.read_text(), flush=True)  # noqa: T201
-        if code not in (0, NOTHING_SELECTED):
-            _say(f"{name} failed")
-            worst = code
-    kept.unlink()
-    return worst
-
-
-def _say(text: str) -> None:
-    print(f"--- {text}", flush=True)  # noqa: T201
-
-
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

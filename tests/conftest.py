@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.servers import SERVER_BINARIES, Gateway, RedisServer, running_gateway, running_redis
+from tests.watchdog import Watchdog
 
 # What a runner ignores (hang-ups under `nohup`, interrupts in a script's background) every gateway that is started here
 # would ignore as well.
@@ -20,6 +21,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Shared machines are slow now and then, and a slow example is no failure.
 settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ours")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the plugin that ends a run which is stuck."""
+    config.pluginmanager.register(Watchdog(float(config.getini("timeout"))), "watchdog")
 
 
 @pytest.fixture(scope="session", params=["valkey", "redis"])

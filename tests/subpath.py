@@ -13,7 +13,7 @@ def running_subpath_proxy(target_port: int, headers: Mapping[str, str] = {}, kee
     """A proxy for a block; give its port. `headers` are what it adds to each request."""
     loop = asyncio.new_event_loop()
     proxy = _Proxy(target_port, headers, keep_path)
-    thread = threading.Thread(target=loop.run_forever, name="subpath-proxy")
+    thread = threading.Thread(target=loop.run_forever, name="subpath-proxy", daemon=True)
     thread.start()
     starting = asyncio.start_server(proxy.serve, "127.0.0.1", 0, limit=1 << 20)
     server = asyncio.run_coroutine_threadsafe(starting, loop).result(10)
@@ -21,9 +21,11 @@ def running_subpath_proxy(target_port: int, headers: Mapping[str, str] = {}, kee
         yield server.sockets[0].getsockname()[1]
     finally:
         loop.call_soon_threadsafe(server.close)
-        asyncio.run_coroutine_threadsafe(proxy.stop(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        try:
+            asyncio.run_coroutine_threadsafe(proxy.stop(), loop).result(10)
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(10)
         loop.close()
 
 

@@ -63,7 +63,7 @@ def background(gateway: Gateway) -> Iterator[Any]:
     yield start
     for process in processes:
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.wait(10)
 
 
 def test_the_reference_is_as_the_code_has_it() -> None:

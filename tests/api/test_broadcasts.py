@@ -84,7 +84,9 @@ class Tenant:
 async def tenant(gateway: Gateway, http: httpx.AsyncClient) -> Tenant:
     environment = {**os.environ, "INBOX_DATA_DIR": str(gateway.data_dir)}
     command = [sys.executable, "-m", "gateway", "project", "create", "B"]
-    done = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, text=True, check=True)
+    done = await asyncio.to_thread(
+        subprocess.run, command, env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
     found = dict(re.findall(r"^api (key|secret) +(\S+)$", done.stdout, flags=re.MULTILINE))
     return Tenant(http, found["key"], found["secret"])
 

@@ -50,7 +50,7 @@ def other_project(gateway: Gateway) -> dict[str, str]:
     """Project B's admin headers, made on the command line while the gateway runs."""
     environment = {**os.environ, "INBOX_DATA_DIR": str(gateway.data_dir)}
     command = [sys.executable, "-m", "gateway", "project", "create", "B"]
-    printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
     keys = dict(re.findall(r"^api (key|secret) +(\S+)$", printed, flags=re.MULTILINE))
     return {"X-MAGICBELL-API-KEY": keys["key"], "X-MAGICBELL-API-SECRET": keys["secret"]}
 

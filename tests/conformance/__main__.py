@@ -26,6 +26,9 @@ LIBRARY = DIRECTORY / "autobahn"
 # Not `-m autobahntestsuite`: the namespace packages below need what `site` does for a directory of packages.
 START = f"import site; site.addsitedir({str(LIBRARY)!r}); from autobahntestsuite import wstest; wstest.run()"
 
+SUITE_SECONDS = 3600.0
+"""The time limit of the whole suite, which takes five minutes."""
+
 COMPRESSION = ["12.*", "13.*"]
 """Sections about an extension that the gateway does not offer."""
 
@@ -78,9 +81,10 @@ def find_python() -> str | None:
                 [candidate, "-c", "import pip, sys; print(sys.version_info[:2] == (2, 7))"],
                 capture_output=True,
                 text=True,
+                timeout=60,
                 check=False,
             )
-        except OSError:
+        except (OSError, subprocess.TimeoutExpired):
             continue
         if done.stdout.strip() == "True":
             return candidate
@@ -117,7 +121,7 @@ def install(python: str) -> bool:
         "--only-binary",
         "cryptography,cffi",
     ]
-    installed = subprocess.run([*command, SUITE], capture_output=True, text=True, check=False)
+    installed = subprocess.run([*command, SUITE], capture_output=True, text=True, timeout=900, check=False)
     if installed.returncode == 0:
         done.touch()
         return True
@@ -140,7 +144,7 @@ def run_suite(python: str, report: Path, cases: list[str]) -> None:
         }
         path = DIRECTORY / "specification.json"
         path.write_text(json.dumps(specification))
-        subprocess.run([python, "-c", START, "-m", "fuzzingclient", "-s", str(path)], check=True)
+        subprocess.run([python, "-c", START, "-m", "fuzzingclient", "-s", str(path)], timeout=SUITE_SECONDS, check=True)
     finally:
         if gateway.process is not None:
             gateway.stop()

@@ -31,6 +31,7 @@ def test_without_a_python_2_it_says_what_to_do() -> None:
         env={**os.environ, "PYTHON2": "/nowhere/python2.7"},
         capture_output=True,
         text=True,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 2

@@ -63,7 +63,12 @@ def refusal(done: "subprocess.CompletedProcess[str]") -> str:
 def test_an_output_that_takes_nothing_is_told(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "gateway", "settings"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [sys.executable, "-m", "gateway", "settings"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=SECONDS,
+            check=False,
         )
     assert (done.returncode, done.stderr) == (
         1,
@@ -355,9 +360,11 @@ def on_a_terminal(data_dir: Path) -> str:
         wait_for(lambda: demo_keys(data_dir)["shown"], f"the mark; printed: {printed.decode()}")
     finally:
         process.terminate()
-        with contextlib.suppress(OSError):  # the end of a terminal that nobody writes to any more
-            while more := os.read(terminal, 65536):
-                printed += more
+        deadline = time.monotonic() + SECONDS
+        with contextlib.suppress(OSError):  # the end of a terminal after its last writer closed it
+            while time.monotonic() < deadline:
+                if select.select([terminal], [], [], 0.5)[0]:
+                    printed += os.read(terminal, 65536)
         process.wait(SECONDS)
         os.close(terminal)
     return printed.decode().replace("\r\n", "\n")

@@ -169,7 +169,7 @@ def connect(request: pytest.FixtureRequest, restless: Gateway, tmp_path: Path) -
                     stdout=stack.enter_context(output.open("wb")),
                     env={**os.environ, **environment, "ADDRESS": address(restless, user)},
                 )
-                stack.callback(process.wait)
+                stack.callback(process.wait, 10)
                 stack.callback(process.kill)
                 return ProcessSource(process, output, 1000 * usual_seconds)
 

@@ -111,7 +111,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_cannot_be_repaired_is_told_with_the_steps_and_nothing_is_changed(
     stored: Path, data_dir: Path, damage: Callable[[Path], None]
 ) -> None:
-    subprocess.run(["cp", "-r", stored, data_dir], check=True)
+    subprocess.run(["cp", "-r", stored, data_dir], timeout=60, check=True)
     damage(data_dir)
     before = {path.name: path.read_bytes() for path in files_of(data_dir).iterdir()}
     told = refusal(run("project", "list", data_dir=data_dir))
@@ -144,13 +144,13 @@ async def test_clients_are_reset_after_what_could_not_be_repaired_was_put_right_
 
 
 def test_a_lost_manifest_is_written_anew(stored: Path, data_dir: Path) -> None:
-    subprocess.run(["cp", "-r", stored, data_dir], check=True)
+    subprocess.run(["cp", "-r", stored, data_dir], timeout=60, check=True)
     (files_of(data_dir) / "appendonly.aof.manifest").unlink()
     assert "Shop" in run("project", "list", data_dir=data_dir).stdout
 
 
 def test_a_damage_that_comes_to_light_while_it_serves_ends_the_gateway(stored: Path, data_dir: Path) -> None:
-    subprocess.run(["cp", "-r", stored, data_dir], check=True)
+    subprocess.run(["cp", "-r", stored, data_dir], timeout=60, check=True)
     with running_gateway(data_dir) as gateway:
         remove_the_base(data_dir)
         (valkey,) = gateway.children("valkey")

@@ -53,7 +53,7 @@ def started(command: str, settings: dict[str, str], **options: object) -> Iterat
     finally:
         if process.poll() is None:
             process.kill()
-        process.wait()
+        process.wait(10)
 
 
 def is_ready(settings: dict[str, str]) -> bool:
@@ -274,11 +274,13 @@ def test_an_address_that_cannot_be_listened_on_is_told(tmp_path: Path, host: str
 def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A file system of its own with 12 MB."""
     path = tmp_path_factory.mktemp("d")
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", path], check=False, capture_output=True)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", path], timeout=30, check=False, capture_output=True
+    )
     if done.returncode != 0:
         pytest.skip("nothing can be mounted here")
     yield path
-    subprocess.run(["umount", "-l", path], check=True)
+    subprocess.run(["umount", "-l", path], timeout=30, check=True)
 
 
 def write(gateway: Gateway, user: str) -> int:

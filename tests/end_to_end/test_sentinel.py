@@ -44,7 +44,7 @@ def running_sentinel(directory: Path, primary: RedisServer) -> Iterator[int]:
         yield port
     finally:
         process.kill()
-        process.wait()
+        process.wait(10)
 
 
 @dataclass

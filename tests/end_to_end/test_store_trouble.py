@@ -387,7 +387,11 @@ async def run(gateway: Gateway, *arguments: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    printed, _ = await process.communicate()
+    try:
+        printed, _ = await asyncio.wait_for(process.communicate(), 60)
+    finally:
+        if process.returncode is None:
+            process.kill()
     return printed.decode()
 
 
@@ -442,7 +446,7 @@ async def test_a_gateway_starts_on_a_full_store_that_lacks_its_functions_and_ser
             await send(http, user)
     finally:
         admin.config_set("maxmemory", "0")
-        await asyncio.wait([starting])
+        await asyncio.wait([starting], timeout=60)
         second.stop()
 
 

@@ -60,7 +60,7 @@ def running_echo() -> Iterator[int]:
     )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="echo")
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="echo", daemon=True)
         thread.start()
         try:
             yield listening.getsockname()[1]

@@ -20,7 +20,7 @@ def node() -> str:
     path = shutil.which("node")
     if path is None:
         pytest.skip("node is not installed: `apt-get install nodejs`")
-    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=True).stdout
     if tuple(map(int, re.findall(r"\d+", said))) < OLDEST_NODE:
         pytest.skip(f"node is {said.strip()}, and these tests need 20.19 or newer")
     return path
@@ -34,6 +34,7 @@ def test_the_client_passes_its_own_tests(node: str, gateway: Gateway) -> None:
         env=os.environ | environment,
         capture_output=True,
         text=True,
+        timeout=110,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

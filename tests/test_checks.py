@@ -1,0 +1,121 @@
+"""The runner of `make test`: nothing that it starts may keep it waiting for ever, or take its output along."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.checks import Check, run_checks
+from tests.servers import wait_for
+
+HANGS = "import threading; print('about to hang', flush=True); threading.Event().wait()"
+
+
+def python(name: str, code: str, limit_seconds: float = 30.0) -> Check:
+    return Check(name, ("python", "-c", code), limit_seconds)
+
+
+def test_the_first_exit_code_that_is_no_success_is_returned(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_checks([python("good", "pass"), python("bad", "raise SystemExit(3)")]) == 3
+    printed = capfd.readouterr().out
+    assert "--- good: done after" in printed
+    assert "--- bad: FAILED with exit code 3" in printed
+
+
+def test_an_exit_code_that_counts_as_success_is_none_that_fails() -> None:
+    assert run_checks([Check("none", ("python", "-c", "raise SystemExit(5)"), 30, frozenset({0, 5}))]) == 0
+
+
+def test_the_lines_of_checks_that_run_together_name_their_check(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_checks([python("one", "print('a')"), python("two", "print('b', end='')")]) == 0
+    printed = capfd.readouterr().out.splitlines()
+    assert "one: a" in printed
+    assert "two: b" in printed
+
+
+def test_a_check_that_hangs_ends_at_its_limit_with_its_stacks(capfd: pytest.CaptureFixture[str]) -> None:
+    started = time.monotonic()
+    assert run_checks([python("stuck", HANGS, 2.0), python("good", "print('fine')")]) == -signal.SIGABRT
+    assert time.monotonic() - started < 20
+    printed = capfd.readouterr().out
+    assert "stuck: about to hang" in printed
+    assert "its time limit" in printed
+    assert 'stuck:   File "<string>", line 1 in <module>' in printed
+    assert "good: fine" in printed
+
+
+def test_a_check_that_ignores_every_signal_is_killed(capfd: pytest.CaptureFixture[str]) -> None:
+    code = "import faulthandler, signal; faulthandler.disable(); signal.signal(signal.SIGABRT, signal.SIG_IGN); "
+    assert run_checks([python("deaf", code + HANGS, 2.0)]) == -signal.SIGKILL
+    assert "deaf: FAILED" in capfd.readouterr().out
+
+
+def test_a_process_that_outlives_its_check_and_keeps_its_output_open_keeps_nobody_waiting() -> None:
+    code = "import subprocess; subprocess.Popen(['sleep', '60'], start_new_session=True); print('done')"
+    started = time.monotonic()
+    assert run_checks([python("parent", code)]) == 0
+    assert time.monotonic() - started < 20
+
+
+def test_sigterm_stops_what_runs_and_loses_no_output(tmp_path: Path) -> None:
+    pids = tmp_path / "pid"
+    check = f"import os; print(os.getpid(), file=open({str(pids)!r}, 'w'), flush=True); {HANGS}"
+    code = (
+        "from tests.checks import Check, exit_on_sigterm, run_checks; exit_on_sigterm(); "
+        f"run_checks([Check('stuck', ('python', '-c', {check!r}), 60)])"
+    )
+    output = tmp_path / "output"
+    with output.open("wb") as file:
+        runner = subprocess.Popen([sys.executable, "-c", code], stdout=file, stderr=file)
+    try:
+        wait_for(lambda: b"\nabout to hang" in output.read_bytes(), "the output", 30)
+        runner.send_signal(signal.SIGTERM)
+        assert runner.wait(30) == 128 + signal.SIGTERM
+    finally:
+        runner.kill()
+        runner.wait(10)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pids.read_text()), 0)
+
+
+STUCK_TESTS = """
+import threading
+import pytest
+
+def test_that_fails():
+    assert 1 == 2
+
+@pytest.fixture
+def stuck():
+    yield
+    threading.Event().wait()
+
+def test_with_a_fixture_that_never_ends(stuck):
+    pass
+"""
+
+
+def test_a_test_run_that_is_stuck_in_a_teardown_ends_with_its_stacks_and_the_failures_before(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(
+        "import tests.watchdog\n"
+        "tests.watchdog.GRACE_SECONDS = 1\n"
+        "def pytest_configure(config):\n"
+        "    config.pluginmanager.register(tests.watchdog.Watchdog(1))\n"
+    )
+    (tmp_path / "test_stuck.py").write_text(STUCK_TESTS)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "test_that_fails failed in call:" in done.stderr
+    assert "in stuck" in done.stderr
