@@ -44,9 +44,22 @@ async def _echo(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"ok"})
 
 
+class _Server(uvicorn.Server):
+    """A server that ends while a request is incomplete.
+
+    uvicorn waits for the end of every request before it stops, and no deadline of the ingress passes here.
+    """
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Abort every connection, then stop as usual."""
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await super().shutdown(sockets)
+
+
 @contextlib.contextmanager
 def running_echo() -> Iterator[int]:
-    """Serve for a block; give the port. No deadline ever passes: nothing runs the ingress."""
+    """Serve for a block on the port that is returned. No deadline of a request passes: nothing runs the ingress."""
     hub = cast(Hub, None)  # only requests for live connections need one
     ingress = HttpIngress(hub, Proxies(()), RequestIds("fuzz"), FairScheduler(), head_seconds=10.0, body_seconds=30.0)
     config = uvicorn.Config(
@@ -58,7 +71,7 @@ def running_echo() -> Iterator[int]:
         access_log=False,
         server_header=False,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="echo", daemon=True)
         thread.start()
@@ -67,3 +80,4 @@ def running_echo() -> Iterator[int]:
         finally:
             server.should_exit = True
             thread.join(10)
+            assert not thread.is_alive(), "the echo server does not stop"
