@@ -18,6 +18,7 @@ from gateway.api.core.bodies import BodyBudget
 from gateway.api.core.operation import Services
 from gateway.api.core.routing import application
 from gateway.api.operations import OPERATIONS
+from gateway.api.v1.imports import read_row
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.workspaces import WorkspaceAuthenticator, WorkspaceTokens
 from gateway.domain.principal import ProjectId, UserId
@@ -32,6 +33,8 @@ from gateway.live import websocket
 from gateway.live.hub import Hub
 from gateway.runtime.fair_scheduler import FairScheduler
 from gateway.runtime.tasks import keep_running
+from gateway.sending.deliverer import Deliverer
+from gateway.sending.sender import Sender
 from gateway.server.http import HttpProtocol
 from gateway.server.ingress import HttpIngress
 from gateway.server.listeners import Doors
@@ -97,6 +100,7 @@ class Worker:
         contents = ContentStore(client)
         inboxes = InboxStore(client, retention, contents)
         subscriptions = SubscriptionStore(client)
+        categories = CategoryStore(client, time.monotonic)
         self.subscriber = Subscriber(settings, client, worker_id)
         # By a client that is not refused, when all others are.
         self._looking = FunctionClient(Topology(settings))
@@ -139,8 +143,9 @@ class Worker:
             ProfileStore(client),
             UserDeletion(client),
             AdminLimits(client),
+            Sender(Deliverer(directory, inboxes), directory, categories, JobStore(client)),
             self.idempotency,
-            CategoryStore(client, time.monotonic),
+            categories,
             PreferenceStore(client, retention),
             subscriptions,
             DeviceStore(client),
@@ -163,14 +168,20 @@ class Worker:
         queue, jobs = JobQueue(self.client), JobStore(self.client)
         retentions = Retentions(self.projects, settings.item_retention)
         broadcaster = Broadcaster(
-            jobs, directory, inboxes, profiles, contents, SubscriptionStore(client), retentions.of_project
+            jobs,
+            directory,
+            Deliverer(directory, inboxes),
+            profiles,
+            contents,
+            SubscriptionStore(client),
+            retentions.of_project,
         )
         sweeper = Sweeper(retentions, SweepStore(self.client), directory, inboxes, new_epoch)
         return JobRunner(
             queue,
             {
                 Kind.BROADCAST: broadcaster.work,
-                Kind.IMPORT: Importer(queue, directory, profiles).work,
+                Kind.IMPORT: Importer(queue, directory, profiles, read_row).work,
                 Kind.DELETE_PROJECT: Deletion(Eraser(client, UserDeletion(client))).work,
                 Kind.RETENTION: sweeper.work,
             },

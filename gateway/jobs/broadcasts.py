@@ -1,83 +1,62 @@
-"""Broadcasts: first to the users who are named, then in one pass to everybody else who is meant.
+"""The job that sends a broadcast: first to the users it names, then in one pass to the rest of its audience.
 
-The pass goes over the roster of the project, or over a topic's subscribers if nobody else is meant, and comes to each
-user once; it leaves out who was named. So whoever has the item already has it from a try at the same step that was not
-saved, and counts like those who got it now: nothing needs to be remembered of a step that was cut off.
+The pass goes over the project's user index, or over the topic's subscribers if nobody else is meant, and visits each
+user once, leaving out those whom the broadcast names. A step that was cut off before it was saved is done again: a user
+who has the item already counts like one who gets it now, so nothing else has to be remembered about such a step.
 """
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
-import msgspec
-
-from gateway.api.v1.broadcasts import Order
-from gateway.api.v1.sending import attributes_of, content_of, identity_of
-from gateway.domain.condition import Condition, Everyone, parse
-from gateway.domain.guard import UserDeletedError
 from gateway.domain.principal import ProjectId, User, UserId
 from gateway.domain.retention import ItemRetention
+from gateway.sending.deliverer import CALLS_AT_ONCE, Delivered, Deliverer, OutgoingItem
+from gateway.sending.plans import BroadcastPlan, decode_broadcast
+from gateway.sending.recipients import Audience, conflict_message
 from gateway.store.contents import Content, ContentStore
-from gateway.store.directory import Directory, IdentityConflictError
-from gateway.store.inbox import Delivery, InboxStore, Moment, Outcome
+from gateway.store.directory import Directory
 from gateway.store.jobs import Job, JobStore, Step
 from gateway.store.profiles import ProfileStore
 from gateway.store.subscriptions import SubscriptionStore
 
-CHUNK_USERS = 250
-"""Users of one step: some 10 ms of the event loop and of Redis."""
+CHUNK_USERS = CALLS_AT_ONCE
+"""Users of one step."""
 
 CHUNKS_AHEAD = 3
-"""Chunks that Redis has to work on while others are prepared and saved: it never waits for us."""
-
+"""Chunks that are sent while an earlier one is saved, so that Redis never waits for this process."""
 
 _BEGIN, _END = "begin", "end"
 
 
 @dataclass(frozen=True, slots=True)
-class _Meant:
-    """Who is meant besides the users who are named."""
-
-    conditions: Sequence[Condition]
-    subscribers: bool
-
-    @classmethod
-    def of(cls, recipients: Sequence[Mapping[str, Any]]) -> "_Meant":
-        conditions = [parse(each["matches"]) for each in recipients if "matches" in each]
-        everyone = [condition for condition in conditions if isinstance(condition, Everyone)]
-        # Beside everyone, nothing else says anything.
-        return cls(everyone[:1] or conditions, not everyone and any("topic" in each for each in recipients))
-
-    @property
-    def everyone(self) -> bool:
-        return any(isinstance(condition, Everyone) for condition in self.conditions)
-
-    def match(self, attributes: Mapping[str, Any]) -> bool:
-        return any(condition.matches(attributes) for condition in self.conditions)
-
-
-@dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Users of one step: who gets the item, who gets it as a subscriber only, and where the next step begins."""
+    """Users of one step: those who get the item, and those who get it if they subscribe to the topic.
+
+    `cursor` is where the next step begins.
+    """
 
     cursor: str
-    meant: Sequence[User] = ()
-    if_subscribed: Sequence[User] = ()
+    users: Sequence[User] = ()
+    subscribers: Sequence[User] = ()
 
 
 class Broadcaster:
-    """The work of broadcast jobs.
+    """Does broadcast jobs.
 
-    The cursor is empty, then `begin` of the pass, an index in the roster or among the subscribers, or `end`.
+    The cursor of a job is empty at first, then `begin` (the pass begins), an index of the user index or of the
+    subscribers, and `end`.
     """
 
     def __init__(
         self,
         jobs: JobStore,
         directory: Directory,
-        inboxes: InboxStore,
+        deliverer: Deliverer,
         profiles: ProfileStore,
         contents: ContentStore,
         subscriptions: SubscriptionStore,
@@ -85,38 +64,83 @@ class Broadcaster:
     ):
         self._jobs = jobs
         self._directory = directory
-        self._inboxes = inboxes
+        self._deliverer = deliverer
         self._profiles = profiles
         self._contents = contents
         self._subscriptions = subscriptions
         self._retention = retention
 
     async def work(self, job: Job) -> AsyncGenerator[Step, None]:
-        """Send to who has not got it yet."""
-        order = msgspec.json.decode(job.payload, type=Order)
-        content = content_of(job.id, order.shown)
+        """Send to the users who are left, step by step."""
+        plan = decode_broadcast(job.payload)
+        content = Content.encode(UUID(job.id), plan.shown)
         keep = await self._retention(job.project_id)
+        # Unreadable data of a recipient fails the first attempt, because it may be mended by the next one.
+        item = OutgoingItem(content.as_reference(), plan.moment, keep, True, spare_broken=job.attempts > 1)
         if not job.cursor:
             await self._contents.put(job.project_id, content)
-            yield await self._send_to_named(job, order, content.as_reference(), keep)
-        meant = _Meant.of(order.recipients)
-        cursor = None if job.cursor in ("", _BEGIN) else job.cursor
-        if cursor == _END:
+            yield await self._send_to_named(job, plan, item)
+        chunks = self._chunks(job, plan, content.topic)
+        if chunks is None:
             return
-        if meant.conditions:
-            chunks = self._of_roster(job, order, meant, int(cursor or 0))
-        elif meant.subscribers:
-            chunks = self._of_subscribers(job, content.topic, int(cursor) if cursor else None)
-        else:
-            return
-        _, served = await self._jobs.read_reached(job.project_id, job.id, 0, len(order.recipients))
-        sending = _Sending(
-            self._inboxes, content.as_reference(), order.moment, keep, frozenset(served), job.attempts > 1
+        _, named = await self._jobs.read_reached(job.project_id, job.id, 0, len(plan.recipients))
+        async with contextlib.aclosing(self._send_ahead(item, chunks, frozenset(named), job.id)) as steps:
+            async for step in steps:
+                yield step
+
+    async def _send_to_named(self, job: Job, plan: BroadcastPlan, item: OutgoingItem) -> Step:
+        """Send to all named recipients in one step, so that a user who is named twice is one recipient."""
+        named = [(index, recipient) for index, recipient in enumerate(plan.recipients) if recipient.is_named]
+        delivered = await self._deliverer.deliver_to_named(
+            item, job.project_id, [recipient for _, recipient in named], spare_conflicts=True
         )
+        messages = [conflict_message(plan.root, named[place][0]) for place in delivered.conflicts]
+        return _step(_BEGIN, delivered, messages)
+
+    def _chunks(self, job: Job, plan: BroadcastPlan, topic: str) -> AsyncIterator[_Chunk] | None:
+        """Return the chunks of the pass from the job's cursor on, or None if there is nothing left to do."""
+        audience = Audience.of(plan.recipients)
+        cursor = "" if job.cursor == _BEGIN else job.cursor
+        if cursor == _END:
+            return None
+        if audience.conditions:
+            return self._of_users(job.project_id, plan.user_count, audience, int(cursor or 0))
+        if audience.subscribers:
+            return self._of_subscribers(job.project_id, topic, int(cursor) if cursor else None)
+        return None
+
+    async def _of_users(
+        self, project_id: ProjectId, count: int, audience: Audience, first: int
+    ) -> AsyncIterator[_Chunk]:
+        """Read the user index from `first` to before `count`."""
+        for index in range(first, count, CHUNK_USERS):
+            end = min(index + CHUNK_USERS, count)
+            users = await self._directory.read_roster(project_id, index, end - index)
+            if audience.is_everyone:
+                yield _Chunk(str(end), users)
+                continue
+            profiles = await self._profiles.read_many(users)
+            matching = [user for user, profile in zip(users, profiles, strict=True) if audience.matches(profile)]
+            ids = {user.id for user in matching}
+            others = [user for user in users if user.id not in ids] if audience.subscribers else []
+            yield _Chunk(str(end), matching, others)
+
+    async def _of_subscribers(self, project_id: ProjectId, topic: str, after: int | None) -> AsyncIterator[_Chunk]:
+        """Read the topic's subscribers, from the first one or after an index."""
+        while True:
+            users, after = await self._subscriptions.read_subscribers(project_id, topic, after, CHUNK_USERS)
+            yield _Chunk(_END if after is None else str(after), (), users)
+            if after is None:
+                return
+
+    async def _send_ahead(
+        self, item: OutgoingItem, chunks: AsyncIterator[_Chunk], named: Set[UserId], job_id: str
+    ) -> AsyncGenerator[Step, None]:
+        """Send several chunks at once; return their steps in order."""
         ahead: deque[asyncio.Task[Step]] = deque()
         try:
             async for chunk in chunks:
-                ahead.append(asyncio.create_task(sending.send(chunk), name=f"broadcast {job.id}"))
+                ahead.append(asyncio.create_task(self._send(item, chunk, named), name=f"broadcast {job_id}"))
                 if len(ahead) > CHUNKS_AHEAD:
                     yield await ahead.popleft()
             while ahead:
@@ -126,112 +150,19 @@ class Broadcaster:
                 task.cancel()
             await asyncio.gather(*ahead, return_exceptions=True)
 
-    async def _of_roster(self, job: Job, order: Order, meant: _Meant, first: int) -> AsyncIterator[_Chunk]:
-        for index in range(first, order.roster_size, CHUNK_USERS):
-            count = min(CHUNK_USERS, order.roster_size - index)
-            users = await self._directory.read_roster(job.project_id, index, count)
-            cursor = str(index + count)
-            if meant.everyone:
-                yield _Chunk(cursor, users)
-                continue
-            profiles = await self._profiles.read_many(users)
-            matching = [user for user, profile in zip(users, profiles, strict=True) if meant.match(profile)]
-            ids = {user.id for user in matching}
-            others = [user for user in users if user.id not in ids] if meant.subscribers else []
-            yield _Chunk(cursor, matching, others)
-
-    async def _of_subscribers(self, job: Job, topic: str, after: int | None) -> AsyncIterator[_Chunk]:
-        while True:
-            users, after = await self._subscriptions.read_subscribers(job.project_id, topic, after, CHUNK_USERS)
-            yield _Chunk(_END if after is None else str(after), (), users)
-            if after is None:
-                return
-
-    async def _send_to_named(self, job: Job, order: Order, content: Content, keep: ItemRetention) -> Step:
-        """Send to all who are named: one step, so that a user named twice is one recipient."""
-        named = {
-            index: recipient
-            for index, recipient in enumerate(order.recipients)
-            if recipient.get("external_id") or recipient.get("email")
-        }
-        errors: list[Mapping[str, Any]] = []
-        sending = _Sending(self._inboxes, content, order.moment, keep, frozenset(), job.attempts > 1)
-        while True:
-            sending.broken.clear()
-            try:
-                deliveries = await self._deliveries(job, list(named.values()))
-                reached = await sending.deliver(deliveries, False)
-            except IdentityConflictError as conflict:
-                indexes = list(named)
-                for position in conflict.indexes:
-                    name = f"{order.root}.recipients[{indexes[position]}]"
-                    reason = "has the external_id of one user and the email of another"
-                    errors.append({"message": f"Param '{name}' {reason}"})
-                    del named[indexes[position]]
-                continue
-            except UserDeletedError as deleted:
-                await self._directory.forget(deleted.user)
-                continue
-            errors += sending.errors()
-            return Step(_BEGIN, {"total": len(reached) + len(errors), "failures": len(errors)}, errors, reached)
-
-    async def _deliveries(self, job: Job, recipients: Sequence[Mapping[str, Any]]) -> list[Delivery]:
-        resolved = await self._directory.resolve_many(job.project_id, [identity_of(each) for each in recipients])
-        deliveries: dict[str, Delivery] = {}
-        for (user, fresh), recipient in zip(resolved, recipients, strict=True):
-            deliveries[user.id] = Delivery(user, attributes_of(recipient), fresh).after(deliveries.get(user.id))
-        return list(deliveries.values())
+    async def _send(self, item: OutgoingItem, chunk: _Chunk, named: Set[UserId]) -> Step:
+        """Send to the users of a chunk, except those who were named."""
+        users, subscribers = (
+            [user for user in some if user.id not in named] for some in (chunk.users, chunk.subscribers)
+        )
+        first = await self._deliverer.deliver_to_known(item, users)
+        second = await self._deliverer.deliver_to_known(item, subscribers, subscribers_only=True)
+        return _step(chunk.cursor, Delivered(first.reached + second.reached, first.broken + second.broken))
 
 
-@dataclass(frozen=True, slots=True)
-class _Sending:
-    """One item on its way. `served` had it before this pass began.
-
-    With `spare_broken`, recipients whose data cannot be read are failures. The first attempt fails by them: what is
-    broken may be mended by the next one.
-    """
-
-    inboxes: InboxStore
-    content: Content
-    moment: Moment
-    keep: ItemRetention
-    served: frozenset[UserId]
-    spare_broken: bool
-    broken: list[UserId] = field(default_factory=list)
-
-    def errors(self) -> list[Mapping[str, Any]]:
-        """Return an error for each recipient that was spared."""
-        return [{"message": f"What is stored of user {user_id} cannot be read"} for user_id in self.broken]
-
-    async def send(self, chunk: _Chunk) -> Step:
-        """Send to a chunk's users."""
-        part = replace(self, broken=[])  # several chunks are on their way at once
-        reached = await part._send_to(chunk.meant, False)
-        reached += await part._send_to(chunk.if_subscribed, True)
-        errors = part.errors()
-        counts = {"total": len(reached) + len(errors)} | ({"failures": len(errors)} if errors else {})
-        return Step(chunk.cursor, counts, errors, reached)
-
-    async def deliver(self, deliveries: Sequence[Delivery], subscribers_only: bool) -> list[UserId]:
-        """Give the users who have it now. Raises UserDeletedError for one; others may have it by then."""
-        reached: list[UserId] = []
-        for first in range(0, len(deliveries), CHUNK_USERS):
-            some = deliveries[first : first + CHUNK_USERS]
-            outcomes = await self.inboxes.create(
-                self.content, some, self.moment, True, subscribers_only, self.keep, self.spare_broken
-            )
-            for delivery, outcome in zip(some, outcomes, strict=True):
-                if outcome is Outcome.BROKEN:
-                    self.broken.append(delivery.user.id)
-                elif outcome is not Outcome.UNWANTED:
-                    reached.append(delivery.user.id)
-        return reached
-
-    async def _send_to(self, users: Sequence[User], subscribers_only: bool) -> list[UserId]:
-        left = [Delivery(user) for user in users if user.id not in self.served]
-        while left:
-            try:
-                return await self.deliver(left, subscribers_only)
-            except UserDeletedError as deleted:
-                left = [delivery for delivery in left if delivery.user.id != deleted.user.id]
-        return []
+def _step(cursor: str, delivered: Delivered, messages: Sequence[str] = ()) -> Step:
+    """Return the step that delivered this. `messages` are about recipients who could not even be tried."""
+    broken = [f"What is stored of user {user_id} cannot be read" for user_id in delivered.broken]
+    errors: list[Mapping[str, Any]] = [{"message": message} for message in (*messages, *broken)]
+    counts = {"total": len(delivered.reached) + len(errors)} | ({"failures": len(errors)} if errors else {})
+    return Step(cursor, counts, errors, delivered.reached)

@@ -42,6 +42,11 @@ class NotificationFields(msgspec.Struct, frozen=True, kw_only=True):
     topic: str | None = None
     custom_attributes: dict[str, Any] | None = None
 
+    @property
+    def stored_category(self) -> str:
+        """The category's name in the store: "" without one, however that is spelt."""
+        return "" if self.category == UNCATEGORIZED else self.category
+
 
 @dataclass(frozen=True, slots=True)
 class Content:
@@ -56,8 +61,7 @@ class Content:
     def encode(cls, notification_id: UUID, fields: NotificationFields) -> "Content":
         """Encode the fields of a notification, after its id."""
         encoded = b'{"id":"%b",%b' % (str(notification_id).encode(), _encode(fields)[1:-1])
-        category = "" if fields.category == UNCATEGORIZED else fields.category
-        return cls(notification_id, category, fields.topic or "", encoded)
+        return cls(notification_id, fields.stored_category, fields.topic or "", encoded)
 
     def as_reference(self) -> "Content":
         """Give what recipients get in place of a content that `ContentStore.put` has stored."""

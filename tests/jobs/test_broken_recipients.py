@@ -8,14 +8,16 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from gateway.api.v1.broadcasts import Order
 from gateway.domain.notification import Filter
 from gateway.domain.principal import Identity, ProjectId, User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.jobs import runner as runner_module
 from gateway.jobs.broadcasts import Broadcaster
+from gateway.sending.command import Recipient
+from gateway.sending.deliverer import Deliverer
+from gateway.sending.plans import BroadcastPlan
 from gateway.store import keys
-from gateway.store.contents import ContentStore
+from gateway.store.contents import ContentStore, NotificationFields
 from gateway.store.directory import Directory
 from gateway.store.inbox import InboxStore, Moment
 from gateway.store.jobs import JobQueue, JobStore, Kind
@@ -25,19 +27,12 @@ from tests.jobs.test_runner import running
 from tests.store.conftest import InspectedClient
 from tests.store.test_directory import Clock
 
-SHOWN = {
-    "title": "Hello",
-    "content": None,
-    "action_url": None,
-    "category": "",
-    "topic": None,
-    "custom_attributes": None,
-}
 
-
-@pytest.mark.parametrize("recipients", [[{"matches": "*"}], [{"external_id": name} for name in ("u0", "u1", "u2")]])
+@pytest.mark.parametrize(
+    "recipients", [[Recipient(matches="*")], [Recipient(external_id=name) for name in ("u0", "u1", "u2")]]
+)
 async def test_a_recipient_whose_data_cannot_be_read_is_a_failure_and_the_others_get_it(
-    client: InspectedClient, store: InboxStore, monkeypatch: pytest.MonkeyPatch, recipients: list[dict[str, str]]
+    client: InspectedClient, store: InboxStore, monkeypatch: pytest.MonkeyPatch, recipients: list[Recipient]
 ) -> None:
     monkeypatch.setattr(runner_module, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(runner_module, "BROKEN_RETRY_MS", 10)
@@ -52,11 +47,13 @@ async def test_a_recipient_whose_data_cannot_be_read_is_a_failure_and_the_others
         return KEEP_ALL
 
     subscriptions = SubscriptionStore(client)
-    broadcaster = Broadcaster(jobs, directory, store, ProfileStore(client), ContentStore(client), subscriptions, keep)
+    deliverer, contents = Deliverer(directory, store), ContentStore(client)
+    broadcaster = Broadcaster(jobs, directory, deliverer, ProfileStore(client), contents, subscriptions, keep)
     job_id = str(uuid4())
     moment = Moment(1_800_000_000_000, "e0")
-    order = Order(msgspec.Raw(b"{}"), SHOWN, recipients, "broadcast", moment, len(users))
-    await jobs.accept(Kind.BROADCAST, project, job_id, msgspec.json.encode(order), 1_800_000_000_000)
+    shown = NotificationFields(title="Hello")
+    plan = BroadcastPlan(msgspec.Raw(b"{}"), shown, recipients, "broadcast", moment, len(users))
+    await jobs.accept(Kind.BROADCAST, project, job_id, msgspec.json.encode(plan), 1_800_000_000_000)
     async with running(queue, broadcaster.work, kind=Kind.BROADCAST), asyncio.timeout(20):
         while (record := await jobs.read(Kind.BROADCAST, project, job_id)) is None or record.status != "processed":
             await asyncio.sleep(0.01)

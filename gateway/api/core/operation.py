@@ -44,6 +44,7 @@ from gateway.domain.origin import origin_allowed
 from gateway.domain.principal import Principal, Project, ProjectPrincipal, User, UserPrincipal, Workspace
 from gateway.domain.proxy import Forwarded, Proxies, peer_address
 from gateway.domain.retention import ItemRetention
+from gateway.sending.sender import Sender
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
 from gateway.store.admin_limits import AdminLimits
@@ -111,6 +112,7 @@ class Services:
     profiles: ProfileStore
     user_deletion: UserDeletion
     admin_limits: AdminLimits
+    sender: Sender
     idempotency: IdempotencyStore
     categories: CategoryStore
     preferences: PreferenceStore

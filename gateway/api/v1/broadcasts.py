@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID, uuid4
 
 import msgspec
@@ -17,9 +17,9 @@ from gateway.api.core.query import Number, total_pages
 from gateway.api.core.schema import Answer, Hash, Seconds, Uuid
 from gateway.api.v1.items import Notification
 from gateway.api.v1.jobs import job_id, not_found
-from gateway.api.v1.sending import NOTIFICATION, content_of, sent_fields, shown_fields
+from gateway.api.v1.sending import NOTIFICATION, command_of
 from gateway.domain.principal import User
-from gateway.store.inbox import Moment
+from gateway.sending.plans import SendPlan, decode_broadcast
 from gateway.store.jobs import Kind, Record
 from gateway.store.redis.problems import StoreDataError, decoding
 
@@ -111,60 +111,19 @@ BROADCASTS = Answer(200, "A page", BroadcastList)
 BROADCAST_NOTIFICATIONS = Answer(200, "A page", BroadcastNotifications)
 
 
-class Plan(msgspec.Struct, frozen=True):
-    """What a repeated request must do alike."""
-
-    id: str
-    moment: Moment
-
-
-class Order(msgspec.Struct, frozen=True):
-    """The payload of a broadcast's job. `view` is what is answered; `root` begins the names in messages."""
-
-    view: msgspec.Raw
-    shown: dict[str, Any]
-    recipients: list[dict[str, Any]]
-    root: str
-    moment: Moment
-    roster_size: int
-
-
 async def create(call: Call) -> Response:
     """Send to any number of users: named ones, those who match a condition, subscribers of the topic; each once.
 
     It is accepted at once and delivered soon. Users who are created afterwards do not get it.
     """
     body = await call.body()
-    values = await call.large_fields(body)
+    command = command_of(await call.large_fields(body))
 
     async def run(plan: bytes, remember: bool) -> bytes:
-        view = await accept(call, values, planned(plan, Plan), "broadcast")
+        view = await call.services.sender.enqueue(call.project.id, command, planned(plan, SendPlan), "broadcast")
         return _wrapped(_with_status(view, "enqueued", {"total": 0, "failures": 0}, b"[]"))
 
-    return await once(call, body, encode(Plan(str(uuid4()), call.services.moment())), run)
-
-
-async def accept(call: Call, values: Mapping[str, Any], plan: Plan, root: str) -> bytes:
-    """Have something sent in steps; give the broadcast as JSON, without its status."""
-    services, project_id = call.services, call.project.id
-    recipients = _without_nulls(values["recipients"])
-    view = encode(
-        {
-            "id": plan.id,
-            **sent_fields(values),
-            "created_at": plan.moment.now_ms // 1000,
-            "recipients": recipients,
-            "overrides": _without_nulls(values["overrides"]),
-        }
-    )
-    shown = shown_fields(values)
-    content = content_of(plan.id, shown)
-    if content.category:
-        await services.categories.record(project_id, content.category)
-    size = await services.directory.roster_size(project_id)
-    order = Order(msgspec.Raw(view), shown, recipients, root, plan.moment, size)
-    await services.jobs.accept(Kind.BROADCAST, project_id, plan.id, encode(order), plan.moment.now_ms)
-    return view
+    return await once(call, body, encode(SendPlan(str(uuid4()), call.services.moment())), run)
 
 
 async def list_broadcasts(call: Call) -> Response:
@@ -207,9 +166,9 @@ async def _find(call: Call) -> tuple[str, Record]:
 
 def _view(record: Record) -> bytes:
     with decoding("a broadcast"):
-        order = msgspec.json.decode(record.payload, type=Order)
+        plan = decode_broadcast(record.payload)
         summary = {name: record.counts[name] for name in ("total", "failures")}
-    return _with_status(bytes(order.view), record.status, summary, record.errors)
+    return _with_status(bytes(plan.view), record.status, summary, record.errors)
 
 
 def _with_status(view: bytes, status: str, summary: Mapping[str, int], errors: bytes) -> bytes:
@@ -232,18 +191,6 @@ def _page(total: int, page: int, per_page: int, name: str, items: Sequence[bytes
         }
     )
     return raw_json_response(b"".join((head[:-2], b",".join(items), b"]}")))
-
-
-def _without_nulls(value: Any) -> Any:
-    """Leave out what was not said, but in free attributes, where null is a word."""
-    if isinstance(value, list):
-        return [_without_nulls(item) for item in value]
-    if isinstance(value, dict):
-        free = ("custom_attributes", "matches")
-        return {
-            name: item if name in free else _without_nulls(item) for name, item in value.items() if item is not None
-        }
-    return value
 
 
 OPERATIONS = [

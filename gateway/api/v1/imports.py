@@ -12,16 +12,18 @@ from gateway.api.core.idempotency import once, planned
 from gateway.api.core.operation import Call, Operation, Scope, encode, raw_json_response
 from gateway.api.core.params import Anything, Array, Body, Object
 from gateway.api.core.schema import Answer, Uuid
-from gateway.api.v1.identity import ATTRIBUTES, NAMES
+from gateway.api.v1.identity import ATTRIBUTES, NAMES, NamedUser
 from gateway.api.v1.jobs import job_id, not_found
+from gateway.sending.command import UserFields
+from gateway.sending.errors import InvalidRowError
+from gateway.sending.imports import ImportPlan, portions_of
 from gateway.store.jobs import Kind
 
 MAX_ROWS = 10_000
 
 _ROW = Object(fields={**NAMES, **ATTRIBUTES})
 
-PORTION_ROWS = 100
-"""Rows of one step: a few milliseconds of work."""
+_READ_ROW = NamedUser(required=True, fields={**NAMES, **ATTRIBUTES})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,23 +96,24 @@ IMPORTING = Answer(201, "Accepted", ImportAnswer)
 IMPORT = Answer(200, "The import", ImportAnswer)
 
 
-class _Plan(msgspec.Struct, frozen=True):
-    """What a repeated request must do alike."""
-
-    id: str
-    now_ms: int
+def read_row(row: Any, path: str) -> UserFields:
+    """Return the user that a row of an import describes; `path` names the row in messages. Raises InvalidRowError."""
+    problems: list[str] = []
+    values = _READ_ROW.read(row, path, problems)
+    if problems:
+        raise InvalidRowError(problems)
+    return msgspec.convert(values, UserFields)
 
 
 async def create(call: Call) -> Response:
     """Import 1 to 10,000 users: unknown ones are created, the others updated. It is done soon after."""
     body = await call.body()
     rows = (await call.large_fields(body))["users"]
-    plan = encode(_Plan(str(uuid4()), call.services.moment().now_ms))
+    plan = encode(ImportPlan(str(uuid4()), call.services.moment().now_ms))
 
     async def run(encoded_plan: bytes, remember: bool) -> bytes:
-        plan = planned(encoded_plan, _Plan)
-        portions = [encode(rows[first : first + PORTION_ROWS]) for first in range(0, len(rows), PORTION_ROWS)]
-        await call.services.jobs.accept(Kind.IMPORT, call.project.id, plan.id, b"", plan.now_ms, portions)
+        plan = planned(encoded_plan, ImportPlan)
+        await call.services.jobs.accept(Kind.IMPORT, call.project.id, plan.id, b"", plan.now_ms, portions_of(rows))
         return encode({"import": {"id": plan.id, "status": "processing", "summary": {}, "errors": []}})
 
     return await once(call, body, plan, run)

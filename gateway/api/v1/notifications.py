@@ -1,6 +1,6 @@
 """Notifications: sending them, listing them, and moving them between states."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -12,30 +12,16 @@ from gateway.api.core.operation import Call, Handler, Operation, Scope, encode, 
 from gateway.api.core.params import Body
 from gateway.api.core.query import Flag, Number, Texts, total_pages
 from gateway.api.core.schema import Answer, Hash, Seconds, Uuid
-from gateway.api.v1.broadcasts import Plan, accept
 from gateway.api.v1.items import Notification
-from gateway.api.v1.sending import (
-    NOTIFICATION,
-    attributes_of,
-    content_of,
-    identity_of,
-    is_for_many,
-    sent_fields,
-    shown_fields,
-)
+from gateway.api.v1.sending import NOTIFICATION, command_of
 from gateway.domain.errors import ErrorCode, api_error, invalid
-from gateway.domain.guard import UserDeletedError
 from gateway.domain.notification import UNCATEGORIZED, BulkCommand, Command, Filter, stored_categories
-from gateway.store.contents import Content
-from gateway.store.directory import IdentityConflictError
-from gateway.store.inbox import Delivery
+from gateway.sending.errors import RecipientConflictError
+from gateway.sending.plans import SendPlan
+from gateway.sending.recipients import conflict_message
 
 MAX_FILTER_ITEMS = 50
 """Categories or topics in one query: each costs the store a few index look-ups."""
-
-PIPELINE_BYTES = 4 * 1024 * 1024
-PIPELINE_CALLS = 200
-"""How much of one request goes to Redis in one go, so that other requests get their turn."""
 
 SENDING = Body(
     "notification",
@@ -124,61 +110,19 @@ async def create(call: Call) -> Response:
     With a condition or a topic among the recipients, it is delivered soon after, as a broadcast of the same id.
     """
     body = await call.body()
-    values = await call.large_fields(body)
-    send = _send_later if is_for_many(values) else _send
-    plan = encode(Plan(str(uuid4()), call.services.moment()))
+    command = command_of(await call.large_fields(body))
+    plan = encode(SendPlan(str(uuid4()), call.services.moment()))
 
     async def run(encoded_plan: bytes, remember: bool) -> bytes:
-        plan = planned(encoded_plan, Plan)
-        await send(call, values, plan, remember)
-        sent_at = plan.moment.now_ms // 1000
-        return encode({"notification": {"id": plan.id, **sent_fields(values), "sent_at": sent_at}})
+        plan = planned(encoded_plan, SendPlan)
+        try:
+            await call.services.sender.send(call.project.id, command, plan, call.item_retention, remember)
+        except RecipientConflictError as conflict:
+            raise invalid(*(conflict_message("notification", index) for index in conflict.indexes)) from None
+        fields = msgspec.structs.asdict(command.sent)
+        return encode({"notification": {"id": plan.id, **fields, "sent_at": plan.moment.now_ms // 1000}})
 
     return await once(call, body, plan, run)
-
-
-async def _send_later(call: Call, values: Mapping[str, Any], plan: Plan, remember: bool) -> None:
-    await accept(call, values, plan, "notification")
-
-
-async def _send(call: Call, values: Mapping[str, Any], plan: Plan, remember: bool) -> None:
-    content = content_of(plan.id, shown_fields(values))
-    if content.category:
-        await call.services.categories.record(call.project.id, content.category)
-    try:
-        await _deliver(call, values["recipients"], content, plan, remember)
-    except UserDeletedError as deleted:
-        # Someone was deleted meanwhile and is a new user now. Who has the item by this id already gets no second.
-        await call.services.directory.forget(deleted.user)
-        await _deliver(call, values["recipients"], content, plan, remember)
-
-
-async def _deliver(
-    call: Call, recipients: Sequence[Mapping[str, Any]], content: Content, plan: Plan, remember: bool
-) -> None:
-    deliveries = await _deliveries(call, recipients)
-    step = max(1, min(PIPELINE_CALLS, PIPELINE_BYTES // len(content.encoded)))
-    for first in range(0, len(deliveries), step):
-        await call.services.inboxes.create(
-            content, deliveries[first : first + step], plan.moment, remember, keep=call.item_retention
-        )
-
-
-async def _deliveries(call: Call, recipients: Sequence[Mapping[str, Any]]) -> list[Delivery]:
-    identities = [identity_of(recipient) for recipient in recipients]
-    try:
-        resolved = await call.services.directory.resolve_many(call.project.id, identities)
-    except IdentityConflictError as conflict:
-        raise invalid(
-            *(
-                f"Param 'notification.recipients[{index}]' has the external_id of one user and the email of another"
-                for index in conflict.indexes
-            )
-        ) from None
-    deliveries: dict[str, Delivery] = {}
-    for (user, fresh), recipient in zip(resolved, recipients, strict=True):
-        deliveries[user.id] = Delivery(user, attributes_of(recipient), fresh).after(deliveries.get(user.id))
-    return list(deliveries.values())
 
 
 # ---- reading

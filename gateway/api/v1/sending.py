@@ -1,16 +1,16 @@
-"""What may be sent and to whom: the same for notifications and broadcasts."""
+"""The body of a request that sends: the same for notifications and broadcasts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+
+import msgspec
 
 from gateway.api.core.params import Array, Hash, Object, Param, Text
 from gateway.api.v1.identity import ATTRIBUTES, NAMES, NamedUser
 from gateway.domain.condition import MAX_BYTES, ConditionError, parse
 from gateway.domain.preferences import Channel
-from gateway.domain.principal import Identity, normalize_email
-from gateway.store.contents import Content, NotificationFields
+from gateway.sending.command import SendCommand
 
 MAX_RECIPIENTS = 1000
 
@@ -117,40 +117,6 @@ NOTIFICATION = _Sending(
 """What `POST /notifications` and `POST /broadcasts` take, with the contract's limits."""
 
 
-def is_for_many(values: Mapping[str, Any]) -> bool:
-    """Whether some recipients are not named."""
-    return any(recipient[way] for recipient in values["recipients"] for way in _MANY)
-
-
-def sent_fields(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what was sent, as it is answered."""
-    return {
-        "title": values["title"],
-        "content": values["content"],
-        "action_url": values["action_url"],
-        "category": values["category"] or "",
-        "topic": values["topic"] or None,
-        "custom_attributes": values["custom_attributes"],
-    }
-
-
-def shown_fields(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what inboxes show."""
-    in_app = ((values["overrides"] or {}).get("channels") or {}).get("in_app") or {}
-    return {**sent_fields(values), **{name: value for name, value in in_app.items() if value}}
-
-
-def content_of(notification_id: str, shown: Mapping[str, Any]) -> Content:
-    """Encode what inboxes show."""
-    return Content.encode(UUID(notification_id), NotificationFields(**shown))
-
-
-def identity_of(recipient: Mapping[str, Any]) -> Identity:
-    """Give the names of a recipient who is named."""
-    email = recipient.get("email")
-    return Identity(recipient.get("external_id") or None, normalize_email(email) if email else None)
-
-
-def attributes_of(recipient: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the attributes that a recipient comes with."""
-    return {name: recipient[name] for name in ATTRIBUTES if recipient.get(name) is not None}
+def command_of(values: Mapping[str, Any]) -> SendCommand:
+    """Return the command that a checked body describes."""
+    return msgspec.convert(values, SendCommand)

@@ -1,0 +1,117 @@
+"""The command to send a notification: its fields, its recipients and what inboxes show instead.
+
+A command is read from a request body that `api/` has checked. Recipients are also part of the plan of a broadcast,
+which is stored for 30 days: fields may be added here, but keep their names and their order.
+"""
+
+from typing import Any
+
+import msgspec
+
+from gateway.domain.principal import Identity, normalize_email
+from gateway.store.contents import NotificationFields
+from gateway.store.profiles import ATTRIBUTES
+
+
+class UserFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A user as a request names and describes it. None means that the request does not set the attribute."""
+
+    external_id: str | None = None
+    email: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    custom_attributes: dict[str, Any] | None = None
+    phone_numbers: list[str] | None = None
+
+    @property
+    def is_named(self) -> bool:
+        """Whether there is an external id or an email."""
+        return bool(self.external_id or self.email)
+
+    @property
+    def identity(self) -> Identity:
+        """The names, normalized. Only for a user who is named."""
+        return Identity(self.external_id or None, normalize_email(self.email) if self.email else None)
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """The attributes that the request sets, without the names."""
+        return {name: value for name in ATTRIBUTES if (value := getattr(self, name)) is not None}
+
+
+class TopicRecipients(msgspec.Struct, frozen=True):
+    """The subscribers of the command's topic. `subscribers` is always true."""
+
+    subscribers: bool
+
+
+class Recipient(UserFields, frozen=True, kw_only=True, omit_defaults=True):
+    """A recipient of a command: a named user, the users who match a condition, or the subscribers of the topic."""
+
+    matches: str | dict[str, Any] | None = None
+    topic: TopicRecipients | None = None
+
+    @property
+    def is_many(self) -> bool:
+        """Whether the recipient stands for any number of users."""
+        return bool(self.matches or self.topic)
+
+
+class InAppOverride(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What inboxes show in place of a command's own fields."""
+
+    title: str | None = None
+    content: str | None = None
+    action_url: str | None = None
+
+
+class ChannelOverrides(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Overrides by channel; the inbox is the one that this gateway delivers to."""
+
+    in_app: InAppOverride | None = None
+
+
+class Overrides(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The `overrides` of a request body."""
+
+    channels: ChannelOverrides | None = None
+
+
+class SendCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """A notification to send, and its recipients."""
+
+    title: str
+    content: str | None = None
+    action_url: str | None = None
+    category: str | None = None
+    topic: str | None = None
+    custom_attributes: dict[str, Any] | None = None
+    recipients: list[Recipient]
+    overrides: Overrides | None = None
+
+    @property
+    def is_for_many(self) -> bool:
+        """Whether any recipient is not a named user, so that a job has to find out who is meant."""
+        return any(recipient.is_many for recipient in self.recipients)
+
+    @property
+    def sent(self) -> NotificationFields:
+        """The fields as they were sent, which the response repeats."""
+        return NotificationFields(
+            title=self.title,
+            content=self.content,
+            action_url=self.action_url,
+            category=self.category or "",
+            topic=self.topic or None,
+            custom_attributes=self.custom_attributes,
+        )
+
+    @property
+    def shown(self) -> NotificationFields:
+        """The fields as inboxes show them: those that were sent, with the overrides for the inbox."""
+        channels = self.overrides.channels if self.overrides is not None else None
+        in_app = channels.in_app if channels is not None else None
+        if in_app is None:
+            return self.sent
+        given = {name: value for name, value in msgspec.structs.asdict(in_app).items() if value}
+        return msgspec.structs.replace(self.sent, **given)

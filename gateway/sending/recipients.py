@@ -1,0 +1,60 @@
+"""Who gets a notification: named users become deliveries, everybody else is described by an audience."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.domain.condition import Condition, Everyone, parse
+from gateway.domain.principal import ProjectId, UserId
+from gateway.sending.command import Recipient
+from gateway.sending.errors import RecipientConflictError
+from gateway.store.directory import Directory, IdentityConflictError
+from gateway.store.inbox import Delivery
+
+
+def conflict_message(root: str, index: int) -> str:
+    """Return the error message for the recipient at `index` of a command whose body is named `root`."""
+    return f"Param '{root}.recipients[{index}]' has the external_id of one user and the email of another"
+
+
+async def resolve_named(directory: Directory, project_id: ProjectId, recipients: Sequence[Recipient]) -> list[Delivery]:
+    """Return a delivery for each user that recipients name; unknown users are created.
+
+    A user who is named twice gets one delivery with all attributes. Raises RecipientConflictError.
+    """
+    try:
+        resolved = await directory.resolve_many(project_id, [recipient.identity for recipient in recipients])
+    except IdentityConflictError as conflict:
+        raise RecipientConflictError(conflict.indexes) from None
+    deliveries: dict[UserId, Delivery] = {}
+    for (user, fresh), recipient in zip(resolved, recipients, strict=True):
+        deliveries[user.id] = Delivery(user, recipient.attributes, fresh).after(deliveries.get(user.id))
+    return list(deliveries.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """The users whom a command means besides those whom it names.
+
+    A user is meant who matches one of the conditions or, with `subscribers`, subscribes to the command's topic.
+    """
+
+    conditions: Sequence[Condition]
+    subscribers: bool
+
+    @classmethod
+    def of(cls, recipients: Sequence[Recipient]) -> "Audience":
+        """Return the audience of a command's recipients. Raises ConditionError."""
+        conditions = [parse(recipient.matches) for recipient in recipients if recipient.matches is not None]
+        everyone = [condition for condition in conditions if isinstance(condition, Everyone)]
+        # "Everyone" makes any other condition, and the topic, redundant.
+        return cls(everyone[:1] or conditions, not everyone and any(each.topic is not None for each in recipients))
+
+    @property
+    def is_everyone(self) -> bool:
+        """Whether every user is meant."""
+        return any(isinstance(condition, Everyone) for condition in self.conditions)
+
+    def matches(self, attributes: Mapping[str, Any]) -> bool:
+        """Return whether a user with these attributes matches one of the conditions."""
+        return any(condition.matches(attributes) for condition in self.conditions)

@@ -1,0 +1,68 @@
+"""Sending a command: at once to named users, or by a broadcast job that finds out who is meant."""
+
+from uuid import UUID
+
+import msgspec
+
+from gateway.domain.principal import ProjectId
+from gateway.domain.retention import ItemRetention
+from gateway.sending.command import SendCommand
+from gateway.sending.deliverer import Deliverer, OutgoingItem
+from gateway.sending.plans import BroadcastPlan, SendPlan
+from gateway.store.categories import CategoryStore
+from gateway.store.contents import Content, NotificationFields
+from gateway.store.directory import Directory
+from gateway.store.jobs import JobStore, Kind
+
+_encode = msgspec.json.encode
+
+
+class Sender:
+    """Sends what backends ask for. Methods raise StoreUnavailableError, and may be repeated with the same plan."""
+
+    def __init__(self, deliverer: Deliverer, directory: Directory, categories: CategoryStore, jobs: JobStore):
+        self._deliverer = deliverer
+        self._directory = directory
+        self._categories = categories
+        self._jobs = jobs
+
+    async def send(
+        self, project_id: ProjectId, command: SendCommand, plan: SendPlan, keep: ItemRetention, repeatable: bool
+    ) -> None:
+        """Send a notification. Named users have it on return; with any other recipient a broadcast is enqueued.
+
+        `keep` is how much of each inbox is kept. With `repeatable`, the request may come again within 24 hours.
+        Raises RecipientConflictError before anything is sent.
+        """
+        if command.is_for_many:
+            await self.enqueue(project_id, command, plan, "notification")
+            return
+        shown = command.shown
+        await self._record_category(project_id, shown)
+        item = OutgoingItem(Content.encode(UUID(plan.id), shown), plan.moment, keep, repeatable)
+        await self._deliverer.deliver_to_named(item, project_id, command.recipients)
+
+    async def enqueue(self, project_id: ProjectId, command: SendCommand, plan: SendPlan, root: str) -> bytes:
+        """Enqueue a broadcast to all recipients; return it as a JSON object, without its status.
+
+        `root` is what error messages call the body. Users who are created afterwards do not get it.
+        """
+        view = _encode(
+            {
+                "id": plan.id,
+                **msgspec.structs.asdict(command.sent),
+                "created_at": plan.moment.now_ms // 1000,
+                "recipients": command.recipients,
+                "overrides": command.overrides,
+            }
+        )
+        shown = command.shown
+        await self._record_category(project_id, shown)
+        users = await self._directory.roster_size(project_id)
+        broadcast = BroadcastPlan(msgspec.Raw(view), shown, command.recipients, root, plan.moment, users)
+        await self._jobs.accept(Kind.BROADCAST, project_id, plan.id, _encode(broadcast), plan.moment.now_ms)
+        return view
+
+    async def _record_category(self, project_id: ProjectId, fields: NotificationFields) -> None:
+        if category := fields.stored_category:
+            await self._categories.record(project_id, category)
