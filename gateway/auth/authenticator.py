@@ -8,7 +8,8 @@ from gateway.domain.errors import ErrorCode, api_error
 from gateway.domain.new_user_limits import NewUserLimits
 from gateway.domain.principal import Credentials, Identity, Project, ProjectPrincipal, User, UserPrincipal
 from gateway.domain.signing import NO_PROOF, secret_id
-from gateway.store.directory import Directory, IdentityConflictError, TooManyNewUsersError
+from gateway.store.directory import Directory
+from gateway.store.errors import IdentityConflictError, TooManyNewUsersError
 from gateway.store.projects import ProjectStore
 from gateway.store.tokens import TokenStore
 from gateway.telemetry.metrics import NEW_USERS_REFUSED

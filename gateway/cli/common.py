@@ -119,7 +119,7 @@ def run_with_projects(
     """
     import asyncio
 
-    from gateway.store.projects import ForeignSecretKeyError
+    from gateway.store.errors import ForeignSecretKeyError
     from gateway.store.redis.client import StoreUnavailableError
 
     async def run() -> None:

@@ -35,7 +35,7 @@ def project() -> None:
 def project_create(name: str, hmac: bool, workspace: str) -> None:
     """Create a project and print its keys."""
     from gateway.domain.principal import WorkspaceId
-    from gateway.store.projects import TooManyProjectsError, UnknownWorkspaceError
+    from gateway.store.errors import TooManyProjectsError, UnknownWorkspaceError
 
     check_name(name)
 

@@ -11,7 +11,8 @@ from gateway.domain.principal import ProjectId, User
 from gateway.sending.command import UserFields
 from gateway.sending.errors import InvalidRowError
 from gateway.sending.imports import PORTION_ROWS, RowReader
-from gateway.store.directory import Directory, IdentityConflictError
+from gateway.store.directory import Directory
+from gateway.store.errors import IdentityConflictError
 from gateway.store.jobs import Job, JobQueue, Step
 from gateway.store.profiles import ProfileStore
 

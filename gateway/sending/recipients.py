@@ -8,7 +8,8 @@ from gateway.domain.condition import Condition, Everyone, parse
 from gateway.domain.principal import ProjectId, UserId
 from gateway.sending.command import Recipient
 from gateway.sending.errors import RecipientConflictError
-from gateway.store.directory import Directory, IdentityConflictError
+from gateway.store.directory import Directory
+from gateway.store.errors import IdentityConflictError
 from gateway.store.inbox import Delivery
 
 

@@ -8,6 +8,7 @@ from gateway.domain.address import client_network
 from gateway.domain.new_user_limits import NewUserLimits
 from gateway.domain.principal import Identity, ProjectId, User, UserId
 from gateway.store import keys
+from gateway.store.errors import IdentityConflictError, NameTakenError, TooManyNewUsersError
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.problems import StoreDataError, StoreWritesRefusedError
 from gateway.telemetry.logs import log
@@ -23,32 +24,6 @@ CONTROL_USER = "user"
 
 BROKEN_MARK = 6
 """Where in the row of `find` it is said that the user's record cannot be read."""
-
-
-class IdentityConflictError(Exception):
-    """Some identities name one user by external id and another by email. Nothing was written."""
-
-    def __init__(self, indexes: Sequence[int]):
-        super().__init__(f"identities {list(indexes)} belong to two users each")
-        self.indexes = tuple(indexes)
-
-
-class TooManyNewUsersError(Exception):
-    """The user is unknown, and no more may be created now. Nothing was written."""
-
-    def __init__(self, retry_after_seconds: int, of_address: bool):
-        super().__init__(f"again in {retry_after_seconds} s")
-        self.retry_after_seconds = retry_after_seconds
-        self.of_address = of_address
-        """Whether it is the address that brought too many, not all of them together."""
-
-
-class NameTakenError(Exception):
-    """Another user has this name. `name` is `external_id` or `email`."""
-
-    def __init__(self, name: str):
-        super().__init__(name)
-        self.name = name
 
 
 class Resolved(NamedTuple):

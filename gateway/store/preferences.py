@@ -7,8 +7,8 @@ import msgspec
 from gateway.domain.guard import UNGUARDED, Guard
 from gateway.domain.preferences import UPDATE_EVENT, Channel, Preference, label_of, slug_of, switches_code
 from gateway.domain.principal import User
-from gateway.store.bounds import TooManyError
 from gateway.store.categories import MAX_CATEGORIES
+from gateway.store.errors import TooManyError
 from gateway.store.guarded import UserFunctions
 from gateway.store.inbox import Moment, Retention
 from gateway.store.redis.client import Argument, FunctionClient

@@ -18,6 +18,7 @@ from gateway.domain.principal import DEFAULT_WORKSPACE, Project, ProjectId, Work
 from gateway.domain.retention import DEFAULT
 from gateway.domain.signing import NO_PROOF, PublicKey, secret_id
 from gateway.store import keys
+from gateway.store.errors import ForeignSecretKeyError, KeyTakenError, TooManyProjectsError, UnknownWorkspaceError
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.problems import (
     StoreDataError,
@@ -49,37 +50,11 @@ _LAST_PROJECT = keys.PROJECTS + keys.PROJECT_SUFFIXES["LAST_PROJECT"]
 _DELETED = keys.PROJECTS + keys.PROJECT_SUFFIXES["DELETED_PROJECTS"]
 
 
-class UnknownWorkspaceError(Exception):
-    """There is no such workspace. Nothing was written."""
-
-
 MAX_PROJECTS = 10_000
 """Of one workspace. Nodes look through all projects now and then, which takes some 5 µs for each."""
 
 DECRYPTED_IN_ONE_GO = 50
 """Projects of a list, before others get their turn: 2 ms."""
-
-
-class TooManyProjectsError(Exception):
-    """The workspace has as many projects as one may have. Nothing was written."""
-
-    def __init__(self) -> None:
-        super().__init__(f"more than {MAX_PROJECTS} projects")
-
-
-class KeyTakenError(Exception):
-    """Another project has this API key. Nothing was written."""
-
-
-class ForeignSecretKeyError(Exception):
-    """What is stored was encrypted with another secret key than this one."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "the projects in this store were encrypted with another secret key: set INBOX_SECRET_KEY to the one that "
-            "the other nodes have, or that was in secret.key when the store was first used. If it is lost, give each "
-            "project a new secret with `inbox-gateway project rotate-secret API_KEY --lost-secret-key`"
-        )
 
 
 class _Secret(msgspec.Struct, frozen=True):
@@ -527,7 +502,7 @@ class ProjectStore:
             *(record.api_key, before, encoded, record.id, record.workspace_id, now_ms, MAX_PROJECTS),
         )
         if written == -2:
-            raise TooManyProjectsError
+            raise TooManyProjectsError(MAX_PROJECTS)
         if written == -1 and record.workspace_id == DEFAULT_WORKSPACE:
             await self.prepare()  # a store that nobody has prepared yet, or that was emptied
             return await self._put(record, before)

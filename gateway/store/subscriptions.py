@@ -10,9 +10,9 @@ from gateway.domain.guard import UNGUARDED, Guard, RateLimitedError, TokenRevoke
 from gateway.domain.preferences import Status, Subscription
 from gateway.domain.principal import ProjectId, User
 from gateway.store import keys
-from gateway.store.bounds import TooManyError
 from gateway.store.categories import MAX_CATEGORIES
 from gateway.store.directory import decode_user
+from gateway.store.errors import TooManyError
 from gateway.store.guarded import UserFunctions
 from gateway.store.redis.client import Argument, FunctionClient
 from gateway.store.redis.problems import decoding

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from gateway.domain.guard import UNGUARDED, TokenRevokedError
 from gateway.domain.principal import ProjectId, User, UserId
 from gateway.store import keys
+from gateway.store.errors import TooManyTokensError
 from gateway.store.guarded import UserFunctions
 from gateway.store.redis.client import Argument, FunctionClient
 
@@ -20,10 +21,6 @@ REVOKED_BEFORE_MESSAGE = b"!revoked_before "
 """How messages begin that are published in place of an event when tokens are revoked. The id or second follows."""
 
 Owner = User | ProjectId
-
-
-class TooManyTokensError(Exception):
-    """The owner has as many tokens as one may have. Nothing was written."""
 
 
 class Token(NamedTuple):

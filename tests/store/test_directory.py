@@ -4,7 +4,8 @@ import pytest
 
 from gateway.domain.principal import Identity, ProjectId
 from gateway.store import keys
-from gateway.store.directory import CACHE_SECONDS, Directory, IdentityConflictError
+from gateway.store.directory import CACHE_SECONDS, Directory
+from gateway.store.errors import IdentityConflictError
 from gateway.store.redis.problems import StoreDataError
 from tests.logs import captured_log
 from tests.store.conftest import InspectedClient, new_user

@@ -9,7 +9,8 @@ import pytest
 from gateway.domain.new_user_limits import NewUserLimits
 from gateway.domain.principal import Identity, ProjectId
 from gateway.store import keys
-from gateway.store.directory import Directory, TooManyNewUsersError
+from gateway.store.directory import Directory
+from gateway.store.errors import TooManyNewUsersError
 from tests.store.conftest import InspectedClient, new_user
 
 ADDRESS = "203.0.113.1"

@@ -9,8 +9,8 @@ from redis.crc import key_slot
 from gateway.domain.preferences import Channel, Preference, Status
 from gateway.domain.principal import ProjectId
 from gateway.store import keys, preferences
-from gateway.store.bounds import TooManyError
 from gateway.store.devices import Device, DeviceStore
+from gateway.store.errors import TooManyError
 from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention
 from gateway.store.preferences import PreferenceStore
 from gateway.store.subscriptions import SubscriptionStore

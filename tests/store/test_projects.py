@@ -9,16 +9,8 @@ from gateway.domain.principal import WorkspaceId
 from gateway.domain.signing import PublicKey
 from gateway.store import keys
 from gateway.store import projects as projects_module
-from gateway.store.projects import (
-    CACHE_SECONDS,
-    ForeignSecretKeyError,
-    KeyTakenError,
-    ProjectAudit,
-    ProjectChange,
-    ProjectStore,
-    TooManyProjectsError,
-    UnknownWorkspaceError,
-)
+from gateway.store.errors import ForeignSecretKeyError, KeyTakenError, TooManyProjectsError, UnknownWorkspaceError
+from gateway.store.projects import CACHE_SECONDS, ProjectAudit, ProjectChange, ProjectStore
 from gateway.store.workspaces import WorkspaceStore
 from tests.store.conftest import InspectedClient
 

@@ -15,9 +15,9 @@ from gateway.domain.principal import Identity, ProjectId, User
 from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store import subscriptions as module
-from gateway.store.bounds import TooManyError
 from gateway.store.deletion import UserDeletion
 from gateway.store.directory import Directory
+from gateway.store.errors import TooManyError
 from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention
 from gateway.store.preferences import PreferenceStore
 from gateway.store.redis.client import Argument, FunctionClient

@@ -11,8 +11,9 @@ from gateway.domain.guard import UNGUARDED, Guard, TokenRevokedError
 from gateway.domain.principal import ProjectId, User
 from gateway.store import keys, tokens
 from gateway.store.deletion import UserDeletion
+from gateway.store.errors import TooManyTokensError
 from gateway.store.inbox import InboxStore
-from gateway.store.tokens import Owner, Token, TokenStore, TooManyTokensError
+from gateway.store.tokens import Owner, Token, TokenStore
 from tests.store.conftest import InspectedClient, new_user
 
 NOW = int(time.time())

@@ -12,8 +12,8 @@ from gateway.api.core.schema import Answer
 from gateway.domain.errors import invalid
 from gateway.domain.notification import stored_categories
 from gateway.domain.preferences import Channel, Preference, label_of, merged_categories, slug_of
-from gateway.store.bounds import TooManyError
 from gateway.store.categories import MAX_CATEGORIES
+from gateway.store.errors import TooManyError
 
 _LABEL = frozenset(("label",))
 """What our own answer has besides: clients send it back."""

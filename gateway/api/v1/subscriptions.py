@@ -21,8 +21,8 @@ from gateway.domain import preferences
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.notification import stored_categories
 from gateway.domain.preferences import Status, slug_of
-from gateway.store.bounds import TooManyError
 from gateway.store.categories import MAX_CATEGORIES
+from gateway.store.errors import TooManyError
 from gateway.store.redis.problems import StoreDataError
 from gateway.store.subscriptions import BYTES_IN_ALL, MAX_TOPICS, decode_subscriptions
 

@@ -14,7 +14,7 @@ from gateway.api.v1.identity import ATTRIBUTES, NAMES, NamedUser
 from gateway.domain import principal
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.principal import Identity, normalize_email
-from gateway.store.directory import IdentityConflictError, NameTakenError
+from gateway.store.errors import IdentityConflictError, NameTakenError
 
 _EXAMPLE = {"external_id": "ada", "email": "ada@example.com", "first_name": "Ada"}
 

@@ -15,7 +15,8 @@ from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.origin import MAX_ORIGIN_LENGTH, ORIGIN_PATTERN, read_origin
 from gateway.domain.principal import ProjectId
 from gateway.domain.retention import DEFAULT, MOST_ITEMS, MOST_SECONDS
-from gateway.store.projects import ProjectChange, TooManyProjectsError
+from gateway.store.errors import TooManyProjectsError
+from gateway.store.projects import ProjectChange
 from gateway.store.redis.problems import StoreDataError
 
 MAX_PAGE = 100_000

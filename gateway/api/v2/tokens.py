@@ -24,9 +24,9 @@ from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.guard import UserDeletedError
 from gateway.domain.principal import Identity, Project, User, UserId, normalize_email
 from gateway.domain.signing import PublicKey
-from gateway.store.directory import IdentityConflictError
+from gateway.store.errors import IdentityConflictError, TooManyTokensError
 from gateway.store.redis.problems import decoding
-from gateway.store.tokens import Owner, Token, TooManyTokensError
+from gateway.store.tokens import Owner, Token
 
 DEFAULT_EXPIRY_SECONDS = 365 * 24 * 3600
 MAX_EXPIRY_SECONDS = 10 * DEFAULT_EXPIRY_SECONDS

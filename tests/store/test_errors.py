@@ -1,0 +1,27 @@
+"""What the store rejects is told apart by its exceptions, and every one is a RejectedError."""
+
+import inspect
+
+import pytest
+
+from gateway.store import errors
+from gateway.store.errors import ForeignSecretKeyError, LimitError, RejectedError, TooManyError, TooManyProjectsError
+
+EXCEPTIONS = [each for _, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, Exception)]
+
+
+@pytest.mark.parametrize("error", EXCEPTIONS, ids=lambda each: each.__name__)
+def test_every_exception_of_the_module_is_in_the_tree_and_in_its_docstring(error: type[Exception]) -> None:
+    assert issubclass(error, RejectedError)
+    assert error.__name__ in (errors.__doc__ or "")
+
+
+def test_a_bound_that_would_be_exceeded_is_named_with_its_size() -> None:
+    problem = TooManyError("topics", 5)
+    assert (problem.what, problem.most, str(problem)) == ("topics", 5, "more than 5 topics")
+    assert str(TooManyProjectsError(7)) == "more than 7 projects"
+    assert isinstance(problem, LimitError)
+
+
+def test_an_operator_with_another_secret_key_learns_which_one_is_needed() -> None:
+    assert "INBOX_SECRET_KEY" in str(ForeignSecretKeyError())
