@@ -262,7 +262,7 @@ async def deleted(site: Site, user: str) -> None:
         found = await site.http.delete(f"/users/external_id:{user}", headers=ADMIN)
         assert found.status_code in (200, 204), found.text
         for inbox in inboxes:
-            assert (await inbox.rest())[-1]["reason"] == "close_deleted"
+            assert (await inbox.rest())[-1]["reason"] == "user_deleted"
 
 
 async def too_many(site: Site, user: str) -> None:
