@@ -1,6 +1,6 @@
-"""Public keys as customers bring them (RFC 7517 JWKs, or PEM), checked once, and ready to verify with.
+"""The public keys that a project registers, as JWKs (RFC 7517) or PEM: validation, and use for verification.
 
-A key says by what it is which algorithm its tokens have: RSA of 2048 bits or more RS256, EC on P-256 ES256.
+The type of a key determines the algorithm of its tokens: RS256 for RSA of at least 2048 bits, ES256 for EC on P-256.
 """
 
 import base64
@@ -17,13 +17,13 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from gateway.domain.signing import KEY_ALGORITHMS, PublicKey
 
 MAX_KEYS = 20
-"""Of one project: the key in use, the next one, and those of a few services."""
+"""The most keys of one project: enough for the current and the next key of a few services."""
 
 MAX_KEY_ID_LENGTH = 128
 MAX_PEM_LENGTH = 8192
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
-"""NIST SP 800-131A forbids less; more only costs time, which an attacker would spend for us."""
+"""NIST SP 800-131A disallows shorter keys. A longer one only makes verification slow, which an attacker could use."""
 
 MAX_EXPONENT_BITS = 32
 
@@ -33,7 +33,7 @@ VerificationKey = RSAPublicKey | EllipticCurvePublicKey
 
 
 def verification_key(key: PublicKey) -> VerificationKey:
-    """Give what verifies signatures by a key that was read here."""
+    """Return the key that verifies signatures, for a key that was read by this module. The result is cached."""
     return _parsed(tuple(sorted(key.members.items())))
 
 
@@ -46,7 +46,10 @@ def _parsed(members: tuple[tuple[str, str], ...]) -> VerificationKey:
 
 
 def read_key(value: Any, path: str, problems: list[str]) -> PublicKey | None:
-    """Read a JWK, or an object `{"pem", "kid"?}`; add a message for whatever is wrong. `path` names it in messages."""
+    """Read a JWK, or an object `{"pem", "kid"?}`. Return None after adding a message to `problems` for each fault.
+
+    `path` names the value in messages.
+    """
     before = len(problems)
     if not isinstance(value, dict):
         problems.append(f"Param '{path}' must be a hash")
@@ -67,7 +70,7 @@ def read_key(value: Any, path: str, problems: list[str]) -> PublicKey | None:
 
 
 def read_keys(values: list[Any], path: str, problems: list[str]) -> list[PublicKey]:
-    """Read all keys of a project; no two may have one name."""
+    """Read the keys of a project, whose ids must be unique. Add a message to `problems` for each fault."""
     if len(values) > MAX_KEYS:
         problems.append(f"Param '{path}' must have 0 to {MAX_KEYS} items")
         return []
@@ -154,7 +157,7 @@ def _checked_rsa(
 
 
 def _integer(text: Any) -> int:
-    """Read a Base64urlUInt (RFC 7518, 2). Raises ValueError."""
+    """Decode a Base64urlUInt (RFC 7518, 2). Raises ValueError."""
     if not isinstance(text, str) or not text or len(text) > 2 * MAX_RSA_BITS // 8:
         raise ValueError
     raw = text.rstrip("=").encode("ascii")

@@ -1,4 +1,7 @@
-"""Workspace tokens: signed by the gateway itself with a key made from INBOX_SECRET_KEY, for administering projects."""
+"""Workspace tokens (JWT), which administer the projects of a workspace.
+
+The gateway signs them with a key derived from INBOX_SECRET_KEY.
+"""
 
 import hashlib
 import time
@@ -18,7 +21,7 @@ _SUGGESTION = "`inbox-gateway token --workspace` prints one; send it as Authoriz
 
 
 class WorkspaceClaims(NamedTuple):
-    """What a token says. `expires_at` is unix seconds."""
+    """The verified claims of a workspace token. `expires_at` is in unix seconds."""
 
     workspace_id: WorkspaceId
     token_id: str
@@ -33,22 +36,22 @@ class _Claims(msgspec.Struct):
 
 
 class WorkspaceTokens:
-    """Signs and reads workspace tokens. `secret_key` is the setting."""
+    """Signs and verifies workspace tokens. `secret_key` is INBOX_SECRET_KEY, `unix` a clock in unix seconds."""
 
     def __init__(self, secret_key: str, unix: Callable[[], float] = time.time):
-        # A label of its own: what encrypts API secrets signs nothing, and the other way round.
+        # Derived with a label of its own, so that the key that encrypts API secrets signs nothing, and vice versa.
         self._key = hashlib.sha256(b"inbox-gateway workspace tokens\0" + secret_key.encode()).digest()
         self._key_id = "workspace-" + hashlib.sha256(b"key id\0" + self._key).hexdigest()[:8]
         self._unix = unix
 
     def sign(self, workspace_id: WorkspaceId, seconds: int) -> str:
-        """Sign a token that counts for `seconds`."""
+        """Return a new token that expires after `seconds`."""
         now = int(self._unix())
         claims = {"workspace_id": workspace_id, "iat": now, "exp": now + seconds, "jti": str(uuid4())}
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM, headers={"kid": self._key_id})
 
     def read(self, token: str) -> WorkspaceClaims:
-        """Give the claims of a token that was signed here and counts. Raises ApiError."""
+        """Verify a token's signature and expiry, and return its claims. Raises ApiError."""
         try:
             key_id = jwt.get_unverified_header(token).get("kid")
             if key_id != self._key_id:
@@ -61,7 +64,7 @@ class WorkspaceTokens:
                 token, self._key, algorithms=[_ALGORITHM], options={"verify_exp": False, "verify_iat": False}
             )
             claims = msgspec.convert(decoded, _Claims)
-            claims.workspace_id.encode(), claims.jti.encode()  # half a character names nothing
+            claims.workspace_id.encode(), claims.jti.encode()  # raises for a lone surrogate
         except (jwt.InvalidTokenError, msgspec.ValidationError, UnicodeError):
             raise _incorrect() from None
         if claims.exp <= self._unix():
@@ -70,14 +73,14 @@ class WorkspaceTokens:
 
 
 class WorkspaceAuthenticator:
-    """Verifies who administers a workspace's projects. Methods raise ApiError and StoreUnavailableError."""
+    """Verifies workspace tokens. Methods raise ApiError for refused tokens, and StoreUnavailableError."""
 
     def __init__(self, tokens: WorkspaceTokens, workspaces: WorkspaceStore):
         self._tokens = tokens
         self._workspaces = workspaces
 
     async def workspace(self, credentials: Credentials, wanted: str) -> Workspace:
-        """Verify a workspace token, and that it is for the `wanted` workspace: its id, or `default` for the first."""
+        """Verify a workspace token and return its workspace, which must be `wanted`: an id, or `default`."""
         if not credentials.token:
             raise api_error(ErrorCode.FORBIDDEN, "A workspace's token is needed", suggestion=_SUGGESTION)
         if wanted == DEFAULT_WORKSPACE_NAME:

@@ -1,48 +1,51 @@
-"""What an API key, an API secret and the gateway's secret key may look like.
+"""Which strings are valid as an API key, an API secret and the gateway's secret key.
 
-A key and a secret travel in HTTP headers, in tokens and on command lines. What cannot pass through all of these
-unchanged would be accepted at start and refused with every request, so it is refused where it is set.
+Keys and secrets are sent in HTTP headers, in tokens and on command lines. A string that does not pass through all of
+these unchanged would be accepted at start and then fail with every request, so it is refused where it is set.
 """
 
 LEAST_API_KEY_LENGTH = 4
-"""An API key is public, so its length is no matter of safety; a shorter one is a slip of the hand."""
+"""An API key is public, so its length does not matter for security. A shorter one is most likely a typing error."""
 
 LEAST_API_SECRET_LENGTH = 6
-"""That of the contract's check value, `SECRET`. What is merely weak is told: see `is_weak`."""
+"""The length of the contract's check value, `SECRET`. A weak secret is only warned about: see `is_weak`."""
 
 LEAST_SECRET_KEY_LENGTH = 4
-"""It cannot be changed once projects are encrypted with it, so what is merely weak is told and not refused."""
+"""The key cannot be changed once projects are encrypted with it, so a weak one is warned about and not refused."""
 
 STRONG_LENGTH = 16
-"""Whoever holds one token can try secrets offline: RFC 7518, 3.2 wants 32 bytes, and `project create` makes 40."""
+"""Below this length a warning is given: the holder of a token can try secrets offline.
+
+RFC 7518, 3.2 requires 32 bytes for HS256; `project create` generates 40.
+"""
 
 MOST_LENGTH = 255
 
 
 def api_key_fault(text: str) -> str:
-    """Return why this cannot be an API key, or ""."""
+    """Return why `text` is not valid as an API key, "" if it is."""
     if text.startswith("-"):
         return "must not begin with a dash, which a command line takes for an option"
     return _fault(text, LEAST_API_KEY_LENGTH)
 
 
 def api_secret_fault(text: str) -> str:
-    """Return why this cannot be an API secret, or ""."""
+    """Return why `text` is not valid as an API secret, "" if it is."""
     return _fault(text, LEAST_API_SECRET_LENGTH)
 
 
 def secret_key_fault(text: str) -> str:
-    """Return why this cannot be the gateway's secret key, or ""."""
+    """Return why `text` is not valid as the gateway's secret key, "" if it is."""
     return _fault(text, LEAST_SECRET_KEY_LENGTH, inner_spaces=True)
 
 
 def is_weak(secret: str) -> bool:
-    """Return whether an API secret or a secret key can be guessed."""
+    """Return whether an API secret or a secret key is short or simple enough to be guessed."""
     return len(secret) < STRONG_LENGTH or len(set(secret)) < 4
 
 
 def _fault(text: str, least: int, inner_spaces: bool = False) -> str:
-    # The text itself is never repeated: it may be a secret.
+    # The message never contains the text, which may be a secret.
     if text != text.strip():
         return "must not begin or end with a space or a line break"
     if " " in text and not inner_spaces:

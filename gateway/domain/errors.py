@@ -338,22 +338,22 @@ class CloseCode(Enum):
 
 
 CLOSE_CODE_MEANINGS = {
-    CloseCode.DRAINING: "The node shuts down; come back after `retry_after_ms`.",
-    CloseCode.HEARTBEAT_TIMEOUT: "Nothing was heard from the client for 2.5 heartbeats.",
-    CloseCode.SLOW_READER: "The client reads nothing, and more than INBOX_MAX_WRITE_BUFFER_BYTES wait for it.",
-    CloseCode.TRY_AGAIN_LATER: "The store could not be reached while the connection was opened, or has lost its data.",
+    CloseCode.DRAINING: "The node is shutting down; reconnect after `retry_after_ms`.",
+    CloseCode.HEARTBEAT_TIMEOUT: "The client sent nothing for 2.5 heartbeats.",
+    CloseCode.SLOW_READER: "The client does not read, and more than INBOX_MAX_WRITE_BUFFER_BYTES are buffered for it.",
+    CloseCode.TRY_AGAIN_LATER: "The store was not reachable while the connection was opened, or it has lost its data.",
     CloseCode.INTERNAL_ERROR: "Something went wrong on our side.",
-    CloseCode.TOO_MANY_NEW_USERS: "The user is new, and too many new users came lately without proof; come back after "
-    "`retry_after_ms`.",
-    CloseCode.UNAUTHORIZED: "The credentials are missing or wrong; the `message` says which.",
+    CloseCode.TOO_MANY_NEW_USERS: "The user is new, and too many new users without proof were created recently; "
+    "reconnect after `retry_after_ms`.",
+    CloseCode.UNAUTHORIZED: "The credentials are missing or wrong; `message` has the details.",
     CloseCode.FORBIDDEN: "The credentials or the origin do not allow this connection.",
-    CloseCode.AUTHENTICATION_TIMEOUT: "No credentials came in time.",
+    CloseCode.AUTHENTICATION_TIMEOUT: "The client sent no credentials in time.",
     CloseCode.TOKEN_EXPIRED: "The token's `exp` has passed; connect with a new one.",
     CloseCode.USER_DELETED: "The user was deleted.",
     CloseCode.TOKEN_REVOKED: "The token was revoked.",
-    CloseCode.INVALID_REQUEST: "The opening request misspells a parameter.",
-    CloseCode.CREDENTIALS_ROTATED: "The API secret was rotated out, the public key or the project was removed, or HMAC "
-    "was switched on.",
+    CloseCode.INVALID_REQUEST: "The opening request has a misspelt parameter.",
+    CloseCode.CREDENTIALS_ROTATED: "The API secret was rotated, the public key or the project was removed, or HMAC "
+    "was enabled.",
     CloseCode.TOO_MANY_MESSAGES: "The client sent messages faster than INBOX_MAX_MESSAGES_PER_MINUTE.",
     CloseCode.TOO_MANY_CONNECTIONS: "The user has INBOX_MAX_CONNECTIONS_PER_USER connections on this worker.",
 }

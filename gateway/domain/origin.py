@@ -1,8 +1,8 @@
 """Origins of browser pages (RFC 6454), and which of them may call.
 
-An allowed origin is `scheme://host[:port]`, the same with a leading `*.` for every subdomain (and not the domain
-itself), or `*` for all. Both sides of a comparison are brought to one spelling first: lower case, without the scheme's
-own port and without a slash at the end.
+An allowed origin is `scheme://host[:port]`; the same with a leading `*.`, for every subdomain but not the domain
+itself; or `*`, for every origin. Both sides of a comparison are normalised first: lower case, without the scheme's
+default port and without a trailing slash.
 """
 
 import re
@@ -13,9 +13,9 @@ from gateway.domain.address import HOST_PATTERN, NAME_PATTERN, PORT_PATTERN, can
 
 ANY = "*"
 
-# Any scheme: pages of apps have their own (capacitor://localhost), and webviews are clients of ours.
+# Any scheme is allowed: webviews of mobile apps have schemes of their own (capacitor://localhost).
 ORIGIN_PATTERN = rf"(\*|[A-Za-z][A-Za-z0-9+.-]*://(\*\.{NAME_PATTERN}|{HOST_PATTERN})(:{PORT_PATTERN})?/?)"
-"""What `read_origin` takes, in words that Python and ECMA-262 share."""
+"""What `read_origin` accepts. The syntax is common to Python and ECMA-262."""
 
 MAX_ORIGIN_LENGTH = 255
 
@@ -23,7 +23,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
 def read_origin(text: str) -> str | None:
-    """Return an allowed origin as browsers spell it, or None for text that is no origin."""
+    """Return an allowed origin as browsers spell it, or None if `text` is not an origin."""
     return _read_origin(text) if len(text) <= MAX_ORIGIN_LENGTH else None
 
 
@@ -40,9 +40,9 @@ def _read_origin(text: str) -> str | None:
 
 
 def origin_allowed(origin: str | None, allowed: Collection[str]) -> bool:
-    """Return whether a page of this origin may call. Programs that are no browsers send none, and may.
+    """Return whether a page of this origin may call. None, which programs other than browsers send, is allowed.
 
-    `allowed` holds what `read_origin` returned. This decides for every request: REST, preflight, SSE, WebSocket.
+    `allowed` are return values of `read_origin`. Every request is checked here: REST, preflight, SSE and WebSocket.
     """
     if origin is None or ANY in allowed:
         return True
@@ -53,7 +53,7 @@ def origin_allowed(origin: str | None, allowed: Collection[str]) -> bool:
 
 
 def allow_origin(origin: str, allowed: Collection[str]) -> str | None:
-    """Return the value of `Access-Control-Allow-Origin` for a page of this origin; None when it gets no such header."""
+    """Return the value of `Access-Control-Allow-Origin` for a page of this origin, None for no such header."""
     if ANY in allowed:
         return ANY
     return origin if origin_allowed(origin, allowed) else None

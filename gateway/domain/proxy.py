@@ -1,9 +1,9 @@
-"""What reverse proxies in front of the gateway say of a request: `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix`.
+"""The headers that reverse proxies add to a request: `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix`.
 
-Anybody can send these headers, so they count only when the connection comes from a trusted proxy. Each proxy appends
-the address it was called from to `X-Forwarded-For`. The list is therefore read from the right: the client is the first
-address that is no trusted proxy. The other headers describe what the client called. Where proxies made a list of them,
-the first entry is the outermost proxy's, and counts. INBOX_PUBLIC_URL, when set, wins over all of them.
+Any client can send these headers, so they are used only if the connection comes from a trusted proxy. Each proxy
+appends the address of its own client to `X-Forwarded-For`. The list is therefore read from the right: the client is
+the first address that is not a trusted proxy. The other headers describe the URL that the client requested. If they
+are lists, the first entry, added by the outermost proxy, is used. INBOX_PUBLIC_URL, if set, overrides these.
 """
 
 import re
@@ -22,17 +22,17 @@ _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 MAX_PREFIX_LENGTH = 255
 
 MAX_ADDRESS_LENGTH = 64
-"""Longer than any address, zone included."""
+"""Longer than any address, including its zone."""
 
 MAX_HOPS = 16
-"""Entries of `X-Forwarded-For` that are read; a request passes two or three proxies."""
+"""How many entries of `X-Forwarded-For` are read. A request usually passes two or three proxies."""
 
 
 class Forwarded(NamedTuple):
-    """How the client called: its address, and the scheme, host and path prefix that it used.
+    """The address of the client, and the scheme, host and path prefix of the URL that it requested.
 
-    `client` is "" where the peer's address is unknown, `host` is "" where no valid one was sent, and `prefix` is ""
-    or begins with a slash and ends without one.
+    `client` is "" if the peer's address is unknown, `host` is "" if no valid one was sent, and `prefix` is "" or
+    begins with a slash and does not end with one.
     """
 
     client: str
@@ -42,12 +42,12 @@ class Forwarded(NamedTuple):
 
     @property
     def base(self) -> str:
-        """The address that paths are appended to, or just the prefix where the host is unknown."""
+        """Return the URL that paths are appended to, or only the prefix if the host is unknown."""
         return f"{self.scheme}://{self.host}{self.prefix}" if self.host else self.prefix
 
 
 class Proxies:
-    """The settings on proxies, applied to requests."""
+    """The trusted proxies and the public URL of the settings, applied to requests."""
 
     def __init__(self, trusted: Iterable[str], public_url: str = ""):
         self._trusted = Networks(trusted)
@@ -55,20 +55,20 @@ class Proxies:
 
     @property
     def public_prefix(self) -> str:
-        """The path of INBOX_PUBLIC_URL, "" for the root or where it is unset."""
+        """Return the path of INBOX_PUBLIC_URL, "" for the root or if it is unset."""
         return self._public.prefix if self._public is not None else ""
 
     def trust(self, peer: str) -> bool:
-        """Return whether what a connection from this address says of its requests counts."""
+        """Return whether headers about the client are accepted from a connection from this address."""
         return bool(peer) and self._trusted.contain(peer)
 
     def forwarded(self, peer: str, headers: Iterable[tuple[str, str]]) -> Forwarded:
-        """Return how the client called: see `read_forwarded`."""
+        """Return what `read_forwarded` does, with the URL of INBOX_PUBLIC_URL if that is set."""
         found = read_forwarded(peer, headers, self._trusted)
         return found if self._public is None else self._public._replace(client=found.client)
 
     def client(self, peer: str, headers: Iterable[tuple[str, str]]) -> str:
-        """Return the client's address alone, "" where it is unknown."""
+        """Return only the client's address, "" if it is unknown."""
         if self.trust(peer):
             forwarded_for = ",".join(value for name, value in headers if name == FOR)
             if forwarded_for:
@@ -77,7 +77,7 @@ class Proxies:
 
 
 def peer_address(peer: str) -> str:
-    """Return the client's address where no proxy says anything of it, in one spelling."""
+    """Return the peer's address in canonical form, which is the client's where no proxy is trusted."""
     return _canonical_address(peer) or peer
 
 
@@ -88,9 +88,10 @@ def _split_public_url(url: str) -> Forwarded:
 
 
 def read_forwarded(peer: str, headers: Iterable[tuple[str, str]], trusted: Networks) -> Forwarded:
-    """Return how the client called. `headers` have lower-case names, and may repeat them.
+    """Return the client's address and the URL that it requested.
 
-    `peer` is the address that the connection comes from, "" if it is unknown.
+    `peer` is the address that the connection comes from, "" if it is unknown. The names of `headers` are in lower
+    case and may repeat.
     """
     found: dict[str, str] = {}
     for name, value in headers:
@@ -106,14 +107,14 @@ def read_forwarded(peer: str, headers: Iterable[tuple[str, str]], trusted: Netwo
 
 
 def read_prefix(text: str) -> str:
-    """Return a path prefix without a slash at its end, "" for the root and for what is no plain path."""
+    """Return a path prefix without a trailing slash, "" for the root and for anything but a plain path."""
     path = text.rstrip("/")
     plain = len(path) <= MAX_PREFIX_LENGTH and _PREFIX.fullmatch(path) is not None
     return path if plain and not {".", ".."} & set(path.split("/")) else ""
 
 
 def read_public_url(text: str) -> str:
-    """Return the address that clients use, in one spelling. Raises ValueError that says what is wrong."""
+    """Return INBOX_PUBLIC_URL in canonical form. Raises ValueError with a message for the operator."""
     scheme, separator, rest = text.strip().partition("://")
     scheme = scheme.lower()
     authority, slash, path = rest.partition("/")
@@ -129,7 +130,7 @@ def _client(peer: str, forwarded_for: str, trusted: Networks) -> str:
     for entry in reversed(forwarded_for.split(",")[-MAX_HOPS:]):
         address = _canonical_address(_without_port(entry.strip().strip('"'))[:MAX_ADDRESS_LENGTH])
         if address is None:
-            break  # `unknown`, a name, or made up: what stands left of it cannot be told from an invention
+            break  # `unknown`, a name, or forged: the entries to the left of it cannot be trusted
         client = address
         if not trusted.contain(address):
             break

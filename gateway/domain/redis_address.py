@@ -1,8 +1,8 @@
-"""What is wrong with the address of a Redis server, said before anything connects, and without its password.
+"""The check of INBOX_REDIS_URL at start. Its messages never contain the password.
 
-A password with a character that means something in an address cuts the address in the wrong place: what a URL parser
-then complains about is a piece of the password. So the parts are taken apart here first, and no text of the address
-but its host, its port and the names of its options is ever repeated.
+A password with an unencoded reserved character splits the address in the wrong place, and the error message of a URL
+parser then contains a part of the password. So the address is split here first, and messages contain no text of the
+address except its host, its port and the names of its options.
 """
 
 import re
@@ -27,7 +27,7 @@ _ENCODE = "write # ? / @ % [ ] in a user name or password as %23 %3F %2F %40 %25
 
 
 def redis_address_fault(address: str) -> str:
-    """Return why a gateway cannot use this address, or ""."""
+    """Return why this address cannot be used, "" if it can."""
     scheme, separator, rest = address.partition("://")
     if not separator or scheme not in SCHEMES:
         return f"must start with {', '.join(f'{name}://' for name in SCHEMES)}"
@@ -51,18 +51,18 @@ def redis_address_fault(address: str) -> str:
 
 
 def described(address: str) -> str:
-    """Return where an address leads, without its credentials: for messages. The address must be without fault."""
+    """Return a valid address without its credentials and options, for messages."""
     scheme, _, rest = address.partition("://")
     return f"{scheme}://{_split(scheme, rest)[2].partition('?')[0]}"
 
 
 def _split(scheme: str, rest: str) -> tuple[str, str, str]:
-    """Return the credentials, the @ after them, and what follows; the path of a socket may have an @ of its own."""
+    """Return the credentials, the @ after them, and the rest. The path of a Unix socket may contain an @ too."""
     return ("", "", rest) if scheme == "unix" and rest.startswith("/") else rest.rpartition("@")
 
 
 def _is_readable(address: str) -> bool:
-    """Return whether the library can read it: it refuses some characters of other alphabets."""
+    """Return whether urllib can parse it: it refuses some characters that are not ASCII."""
     try:
         urlsplit(address)
     except ValueError:
@@ -84,7 +84,7 @@ def _hosts_fault(hosts: str, several: bool) -> str:
     for one in hosts.split(","):
         found = _HOST.fullmatch(one)
         if found is None:
-            # Not repeated: an address without an @ may hold a password here.
+            # The message does not contain it: in an address without an @ this may be a password.
             return "must name a host as `host`, `host:port`, `[IPv6]` or `[IPv6]:port`"
         if not (found["literal"] or found["name"]):
             return "must name a host before the port"

@@ -1,9 +1,10 @@
-"""Variables that Kubernetes and Docker put into every container for each service that they know.
+"""Service links: the environment variables that Kubernetes and Docker add to every container for each service.
 
-A Service `inbox-redis` becomes INBOX_REDIS_SERVICE_HOST, INBOX_REDIS_SERVICE_PORT, INBOX_REDIS_PORT,
-INBOX_REDIS_PORT_6379_TCP and so on (Kubernetes, "Accessing the Service"; Docker, "Legacy container links", which has
-INBOX_REDIS_NAME and INBOX_REDIS_ENV_... as well). They look like settings, and nobody wrote them. A variable counts as
-such a link only if both its name and its value are of that form, so that a misspelt setting is still an error.
+For a Service `inbox-redis` these are INBOX_REDIS_SERVICE_HOST, INBOX_REDIS_SERVICE_PORT, INBOX_REDIS_PORT,
+INBOX_REDIS_PORT_6379_TCP and so on (Kubernetes, "Accessing the Service"; Docker, "Legacy container links", which adds
+INBOX_REDIS_NAME and INBOX_REDIS_ENV_...). They look like settings, although no operator set them. A variable is
+treated as a link only if both its name and its value have the form of one, so that a misspelt setting is still an
+error.
 """
 
 import ipaddress
@@ -53,12 +54,12 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[str], bool]], ...] = (
 
 
 def is_service_link(name: str, value: str) -> bool:
-    """Return whether a variable is a service link; `name` is without the prefix that all settings have."""
+    """Return whether a variable is a service link. `name` is without the common prefix of settings."""
     return any(form.fullmatch(name) and is_right(value) for form, is_right in _FORMS)
 
 
 def service_links(environment: Mapping[str, str], prefix: str) -> list[str]:
-    """Return the names, with the prefix, of the variables that are service links, in order."""
+    """Return the sorted names of the service links among variables with this prefix, including the prefix."""
     return sorted(_links(environment.items(), prefix))
 
 
