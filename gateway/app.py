@@ -2,17 +2,12 @@
 
 import asyncio
 import contextlib
-import gc
-import os
 import random
 import secrets
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
-
-import uvicorn
 
 from gateway.api.core.bodies import BodyBudget
 from gateway.api.core.operation import Services
@@ -35,9 +30,8 @@ from gateway.runtime.fair_scheduler import FairScheduler
 from gateway.runtime.tasks import keep_running
 from gateway.sending.deliverer import Deliverer
 from gateway.sending.sender import Sender
-from gateway.server.http import HttpProtocol
 from gateway.server.ingress import HttpIngress
-from gateway.server.listeners import Doors
+from gateway.server.worker_server import WorkerServer
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
 from gateway.store.admin_limits import AdminLimits
@@ -64,9 +58,6 @@ from gateway.store.tokens import TokenStore
 from gateway.store.watch import StoreWatch
 from gateway.store.workspaces import WorkspaceStore
 from gateway.telemetry.logs import log
-
-LAST_ANSWERS_SECONDS = 2.0
-"""How long a worker that stops goes on answering at least, if clients keep connections to it open."""
 
 RESTORE_SECONDS = 0.5
 
@@ -187,6 +178,10 @@ class Worker:
             },
         )
 
+    def server(self, ready_fd: int | None = None) -> WorkerServer:
+        """Build the server that serves this worker's application and live connections."""
+        return WorkerServer(self.asgi, self.ingress, self.settings, ready_fd)
+
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Connect, serve the live side in the background, and take everything down at the end."""
@@ -269,80 +264,3 @@ class Worker:
         if problem is not None and problem.answered:
             return problem.code.kind.code
         return "" if self.subscriber.healthy else "redis_unavailable"
-
-
-class Server(uvicorn.Server):
-    """uvicorn's server, except that it opens more doors when clients queue, and that open inboxes are told to go before
-    it shuts down, not all at once.
-    """
-
-    def __init__(self, config: uvicorn.Config, worker: Worker, ready_fd: int | None):
-        super().__init__(config)
-        self._worker = worker
-        self._ready_fd = ready_fd
-        self._doors: list[Doors] = []
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start; then take what will live as long as the process out of the garbage collector's sight."""
-        await super().startup(sockets)
-        self._doors = [Doors(sock, self._listen) for sock in sockets or ()]
-        gc.collect()
-        gc.freeze()
-        if self._ready_fd is not None and self.started:
-            with contextlib.suppress(OSError):  # the supervisor is gone, and we are about to be
-                os.write(self._ready_fd, b"1")
-            os.close(self._ready_fd)
-
-    async def on_tick(self, counter: int) -> bool:
-        """Look who waits, ten times a second."""
-        for doors in self._doors:
-            await doors.check()
-        return await super().on_tick(counter)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting, say goodbye to every open inbox spread over the drain time, then let uvicorn finish."""
-        for doors in self._doors:
-            doors.close()
-        for server in self.servers:
-            server.close()
-        seconds = self._worker.settings.drain_seconds
-        started = time.monotonic()
-        self._worker.ingress.draining = True
-        await self._worker.hub.drain(seconds)
-        # Clients that keep a connection open are told with their next answer that this was the last one.
-        while self.server_state.connections and time.monotonic() < started + min(seconds, LAST_ANSWERS_SECONDS):
-            await asyncio.sleep(0.05)
-        await super().shutdown(sockets)
-
-    async def _listen(self, sock: socket.socket) -> asyncio.AbstractServer:
-        """Take connections from a socket, as uvicorn does."""
-        make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
-        protocol = partial(make, config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
-        return await asyncio.get_running_loop().create_server(protocol, sock=sock, backlog=self.config.backlog)
-
-
-def build_server(settings: Settings, ready_fd: int | None = None, restore: Restore | None = None) -> Server:
-    """Build one worker's server; call `serve` or `run` with the sockets to listen on.
-
-    One byte is written to `ready_fd`, which is closed then, when it listens.
-    """
-    worker = Worker(settings, restore)
-
-    config = uvicorn.Config(
-        worker.asgi,
-        http=partial(HttpProtocol, worker.ingress),  # type: ignore[arg-type] # a factory is all that uvicorn asks of it
-        ws="none",  # ours too are given their sockets by HttpProtocol
-        host=settings.host,
-        port=settings.port,
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        headers=[("X-Content-Type-Options", "nosniff")],
-        proxy_headers=False,  # nobody asks where a request came from
-        # Its timer outlives connections that die with an exception.
-        timeout_keep_alive=5,
-        timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
-        backlog=4096,
-    )
-    return Server(config, worker, ready_fd)

@@ -60,7 +60,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
 @click.option("--ready-fd", type=int, required=True)
 def worker(fd: int, ready_fd: int) -> None:
     """Serve on an inherited socket, and say on a pipe when that has begun; `serve` starts this."""
-    from gateway.app import build_server
+    from gateway.app import Worker
     from gateway.cli.bootstrap import restore
     from gateway.telemetry.metrics import configure_logging
 
@@ -68,7 +68,7 @@ def worker(fd: int, ready_fd: int) -> None:
     configure_logging(settings.log_level)
     # The server sends itself the signal that ended it once more when it is done, with this handler.
     signal.signal(signal.SIGTERM, _exit)
-    build_server(settings, ready_fd, partial(restore, settings)).run([socket.socket(fileno=fd)])
+    Worker(settings, partial(restore, settings)).server(ready_fd).run([socket.socket(fileno=fd)])
 
 
 def _exit(number: int, frame: object) -> None:

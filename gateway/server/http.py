@@ -22,7 +22,7 @@ from gateway.api.core.scope import BODY_IS_LATE
 from gateway.domain.address import client_network
 from gateway.server.cycle import Cycles
 from gateway.server.handover import LiveRequest, live_request, refuse_websocket
-from gateway.server.ingress import HttpIngress
+from gateway.server.ingress import KEEP_ALIVE_SECONDS, HttpIngress
 from gateway.server.output import HeldReading, JoinedWrites, refusal
 from gateway.server.reader import RequestReader
 from gateway.server.request import Head, RefusedRequestError
@@ -306,7 +306,7 @@ class HttpProtocol(asyncio.Protocol):
     def _next_request(self) -> None:
         self._stage = Stage.HEAD
         self._flow.resume_reading()  # a large body stops it
-        self._expect(self._config.timeout_keep_alive)
+        self._expect(KEEP_ALIVE_SECONDS)
         self._idle = True
 
     def _read_held(self) -> None:

@@ -11,6 +11,9 @@ from gateway.runtime.fair_scheduler import FairScheduler
 from gateway.runtime.timer_wheel import TimerWheel
 from gateway.server.pending_responses import PendingResponses
 
+KEEP_ALIVE_SECONDS = 5.0
+"""The time that a connection may be idle between two requests."""
+
 
 class HttpIngress:
     """The state that the HTTP connections of one worker share. Deadlines pass only while `run` runs."""
@@ -39,6 +42,11 @@ class HttpIngress:
         self.pending_responses = PendingResponses()
         self.draining = False
         """Whether every response from now on is the last one on its connection."""
+
+    async def drain(self, seconds: float) -> None:
+        """Drain the live connections, spread over the given time, and make each HTTP response the last one."""
+        self.draining = True
+        await self.hub.drain(seconds)
 
     async def run(self) -> None:
         """Close the connections of clients that miss a deadline, until cancelled."""

@@ -19,7 +19,7 @@ import redis.asyncio
 import uvloop
 from websockets.frames import Opcode
 
-from gateway.app import Server, build_server
+from gateway.app import Worker
 from gateway.live.connection import Connection
 from gateway.live.hub import Hub
 from gateway.settings import load_settings
@@ -77,9 +77,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 class Site:
     """A worker in this process, as its clients and as its insides show it."""
 
-    def __init__(self, server: Server, gateway: Gateway, store: RedisServer, http: httpx.AsyncClient):
-        self.server, self.gateway, self.store, self.http = server, gateway, store, http
-        self.hub: Hub = server._worker.hub
+    def __init__(self, worker: Worker, gateway: Gateway, store: RedisServer, http: httpx.AsyncClient):
+        self.worker, self.gateway, self.store, self.http = worker, gateway, store, http
+        self.hub: Hub = worker.hub
 
     async def holds(self) -> dict[str, int]:
         """Count what the worker holds."""
@@ -89,7 +89,7 @@ class Site:
         return {
             "connections": sum(isinstance(each, Connection) for each in gc.get_objects()),
             "deadlines": len(hub.wheel),
-            "requests": len(self.server._worker.ingress.deadlines),
+            "requests": len(self.worker.ingress.deadlines),
             "users": len(hub._subscriptions),
             "reads": len(hub._reads),
             "interrupted": len(hub._interrupted),
@@ -119,14 +119,15 @@ async def worker(store: RedisServer, data_dir: Path) -> AsyncIterator[Site]:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         gateway = Gateway(data_dir, port=sock.getsockname()[1])
         settings = load_settings({**ENVIRONMENT, "INBOX_REDIS_URL": store.url, "INBOX_DATA_DIR": str(data_dir)})
-        server = build_server(settings)
-        await server._worker.projects.keep("Leaks", API_KEY, API_SECRET, True)
+        node = Worker(settings)
+        server = node.server()
+        await node.projects.keep("Leaks", API_KEY, API_SECRET, True)
         serving = asyncio.create_task(server.serve([sock]), name="serve")
         while not server.started:
             await asyncio.sleep(0.01)
         try:
             async with httpx.AsyncClient(base_url=gateway.url, timeout=10) as http:
-                yield Site(server, gateway, store, http)
+                yield Site(node, gateway, store, http)
         finally:
             server.should_exit = True
             await serving

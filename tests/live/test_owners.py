@@ -11,9 +11,10 @@ from functools import partial
 
 import pytest
 
-from gateway.app import Server, build_server
+from gateway.app import Worker
 from gateway.live.connection import Connection
 from gateway.server.http import HttpProtocol
+from gateway.server.worker_server import WorkerServer
 from gateway.settings import load_settings
 from tests.live.test_http import PING, UPGRADES, WEBSOCKET, request, sending
 from tests.servers import ADMIN, Gateway, user_headers
@@ -30,13 +31,14 @@ MASKED_PING = b"\x89\x80\0\0\0\0"
 class Node:
     """A worker in this process, on the store of the shared gateway."""
 
-    server: Server
+    worker: Worker
+    server: WorkerServer
     port: int
 
     @property
     def left_behind(self) -> dict[str, int]:
         """Count what there is of connections, by who keeps it."""
-        hub, ingress = self.server._worker.hub, self.server._worker.ingress
+        hub, ingress = self.worker.hub, self.worker.ingress
         gc.collect()
         objects = gc.get_objects()
         return {
@@ -85,12 +87,13 @@ async def running_node(gateway: Gateway) -> AsyncIterator[Node]:
         }
     )
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = build_server(settings)
+        worker = Worker(settings)
+        server = worker.server()
         serving = asyncio.create_task(server.serve([listening]))
         try:
             while not server.started:
                 await asyncio.sleep(0.01)
-            yield Node(server, listening.getsockname()[1])
+            yield Node(worker, server, listening.getsockname()[1])
         finally:
             server.should_exit = True
             await serving
@@ -216,7 +219,7 @@ async def test_nothing_stays_behind_of_a_socket(gateway: Gateway, way_out: str) 
 async def gone(node: Node, who: dict[str, str]) -> None:
     """Wait until no connection of any user is left in the hub."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while node.server._worker.hub._subscriptions:
+        while node.worker.hub._subscriptions:
             await asyncio.sleep(0.005)
 
 

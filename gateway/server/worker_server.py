@@ -1,0 +1,92 @@
+"""The server of one worker: uvicorn's, with extra listeners while clients queue and a drain before it shuts down."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import socket
+import time
+from collections.abc import Callable
+from functools import partial
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from gateway.server.http import HttpProtocol
+from gateway.server.ingress import HttpIngress
+from gateway.server.listeners import ExtraListeners
+from gateway.settings import Settings
+
+LAST_RESPONSES_SECONDS = 2.0
+"""The time that clients with a keep-alive connection have to send one more request, when there is as much to drain."""
+
+
+class WorkerServer(uvicorn.Server):
+    """The server of one worker. Call `serve` or `run` with the sockets to listen on.
+
+    uvicorn's own shutdown closes all connections at once, and all clients would reconnect at once. This one drains
+    them first: each open inbox is told when to reconnect, spread over the drain time.
+    """
+
+    def __init__(self, app: ASGIApp, ingress: HttpIngress, settings: Settings, ready_fd: int | None):
+        """Create it. Once it listens, one byte is written to `ready_fd`, which is then closed."""
+        super().__init__(_config(app, ingress, settings))
+        self._ingress = ingress
+        self._drain_seconds = settings.drain_seconds
+        self._ready_fd = ready_fd
+        self._extra_listeners: list[ExtraListeners] = []
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen, then exclude the objects that live as long as the process from garbage collection."""
+        await super().startup(sockets)
+        self._extra_listeners = [ExtraListeners(sock, self._listen) for sock in sockets or ()]
+        gc.collect()
+        gc.freeze()
+        if self._ready_fd is not None and self.started:
+            with contextlib.suppress(OSError):  # the supervisor has died, and this worker is about to
+                os.write(self._ready_fd, b"1")
+            os.close(self._ready_fd)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Open or close extra listeners. uvicorn calls this ten times a second."""
+        for listeners in self._extra_listeners:
+            await listeners.check()
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting connections, drain those that are open, and let uvicorn shut down."""
+        for listeners in self._extra_listeners:
+            listeners.close()
+        for server in self.servers:
+            server.close()
+        started = time.monotonic()
+        await self._ingress.drain(self._drain_seconds)
+        # A client with a keep-alive connection learns from its next response that this was the last one.
+        until = started + min(self._drain_seconds, LAST_RESPONSES_SECONDS)
+        while self.server_state.connections and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+        await super().shutdown(sockets)
+
+    async def _listen(self, sock: socket.socket) -> asyncio.AbstractServer:
+        """Accept connections from a socket, as uvicorn does in its `startup`."""
+        make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        protocol = partial(make, config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+        return await asyncio.get_running_loop().create_server(protocol, sock=sock, backlog=self.config.backlog)
+
+
+def _config(app: ASGIApp, ingress: HttpIngress, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=partial(HttpProtocol, ingress),  # type: ignore[arg-type] # uvicorn needs no more than a factory
+        ws="none",  # HttpProtocol hands the sockets of WebSockets over itself
+        host=settings.host,
+        port=settings.port,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        headers=[("X-Content-Type-Options", "nosniff")],
+        proxy_headers=False,  # `gateway.domain.proxy` reads them
+        timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
+        backlog=4096,
+    )
