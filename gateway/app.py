@@ -98,7 +98,7 @@ class Worker:
         self.formats = FormatWatch(self._looking)
         self.reminders = Reminders(client)
         self.idempotency = IdempotencyStore(client)
-        self.jobs = self._build_jobs(settings, retention, directory)
+        self.jobs = self._build_jobs(settings, retention, directory, contents)
         self.sweeps = SweepScheduler(self.projects, SweepStore(client), JobStore(client), settings.item_retention)
         self.watch = StoreWatch(client)
         self.watch.on_empty = self._on_empty_store
@@ -150,11 +150,12 @@ class Worker:
             each.refusal = lambda: self.formats.problem
         self.asgi = application(OPERATIONS, services, self._lifespan, websocket.PATH)
 
-    def _build_jobs(self, settings: Settings, retention: Retention, directory: Directory) -> JobRunner:
+    def _build_jobs(
+        self, settings: Settings, retention: Retention, directory: Directory, contents: ContentStore
+    ) -> JobRunner:
         # On a connection of their own, so that neither requests wait behind thousands of a broadcast's calls, nor the
         # record of what is done, without which the next step does not begin.
         self.background = client = FunctionClient(Topology(settings))
-        contents = ContentStore(client)
         inboxes, profiles = InboxStore(client, retention, contents), ProfileStore(client)
         queue, jobs = JobQueue(self.client), JobStore(self.client)
         retentions = Retentions(self.projects, settings.item_retention)

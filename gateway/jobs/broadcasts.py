@@ -80,6 +80,8 @@ class Broadcaster:
         if not job.cursor:
             await self._contents.put(job.project_id, content)
             yield await self._send_to_named(job, plan, item)
+        else:
+            self._contents.remember(content)
         chunks = self._chunks(job, plan, content.topic)
         if chunks is None:
             return

@@ -21,7 +21,8 @@ from gateway.store import keys
 from gateway.store.redis.client import Call, FunctionClient
 
 CACHE_BYTES = 32 * 1024 * 1024
-"""How much content a worker keeps: thousands of usual broadcasts, or 8 of the largest there are."""
+"""How much content a worker keeps, for its open inboxes and its jobs together: thousands of usual broadcasts, or 8 of
+the largest there are."""
 
 CONTENTS_PER_READ = 16
 """How many contents a page of events reads in one go, before it looks whether it is full."""
@@ -89,11 +90,14 @@ class ContentStore:
 
     async def put(self, project_id: ProjectId, content: Content) -> None:
         """Store a content for those who get `content.as_reference()`; before they do. May be repeated."""
-        rest = content.encoded[_HEAD_BYTES:]
         # The list first: what is stored can always be found again by who deletes the project.
         await self._client.call("list_content", keys.contents(project_id), content.id.bytes)
-        await self._client.call("put_content", keys.content(project_id, str(content.id)), rest)
-        self._keep(str(content.id).encode(), rest)
+        await self._client.call("put_content", keys.content(project_id, str(content.id)), content.encoded[_HEAD_BYTES:])
+        self.remember(content)
+
+    def remember(self, content: Content) -> None:
+        """Keep a stored content in the cache, because references to it are about to be published to this worker."""
+        self._keep(str(content.id).encode(), content.encoded[_HEAD_BYTES:])
 
     async def delete_all(self, project_id: ProjectId) -> None:
         """Delete every content of a project that is deleted itself."""
