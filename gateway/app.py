@@ -104,7 +104,7 @@ class Worker:
         self.watch.on_empty = self._on_empty_store
         self.watch.on_known_store = self.projects.learn_known
         self.watch.on_other_store = self._on_other_store
-        self.projects.hears_changes = lambda: self.subscriber.healthy
+        self.projects.receives_changes = lambda: self.subscriber.healthy
         self.subscriber.on_control = self._on_control
         self._directory = directory
         self.activity = ActiveUsers(client)
@@ -230,10 +230,10 @@ class Worker:
             case [word, project_id, user_id] if word == CONTROL_USER:
                 self._directory.forget_cached(ProjectId(project_id), UserId(user_id))
             case [word, api_key] if word == CONTROL_PROJECT:
-                self.projects.forget_cached(api_key)
+                self.projects.cache.forget(api_key)
                 self.hub.revocation.project_changed(api_key)
             case [word, api_key, project_id] if word == CONTROL_PROJECT_DELETED:
-                self.projects.forget_deleted_key(api_key)
+                self.projects.cache.forget_deleted(api_key)
                 self.hub.revocation.project_changed(api_key)
                 self.activity.forget(ProjectId(project_id))
             case _:
@@ -241,7 +241,7 @@ class Worker:
 
     def _forget_all(self) -> None:
         self._directory.forget_all()
-        self.projects.forget_all()
+        self.projects.cache.forget_all()
         self.hub.revocation.all_projects_changed()
         self.jobs.wake()
 

@@ -16,7 +16,8 @@ from gateway.telemetry.logs import configure_logging, log
 
 if TYPE_CHECKING:
     from gateway.domain.principal import Project
-    from gateway.store.projects import ProjectAudit, ProjectStore
+    from gateway.store.project_audit import ProjectAudit
+    from gateway.store.projects import ProjectStore
 
 PATIENCE_SECONDS = 30.0
 """How long a start waits for a Redis of one's own, which may be starting as well."""
@@ -73,21 +74,24 @@ async def restore(settings: Settings, projects: "ProjectStore") -> None:
 
     Without either there is nothing to bring back: the store waits for its backup, or for `project create`.
     """
+    from gateway.store.project_audit import audit_projects, check_secret_key
+
     if settings.bootstrap_api_key or settings.embedded:
         await projects.prepare()
-        await projects.check_secret_key(await projects.audit())
-        await _create_missing(settings, projects, await projects.audit())
+        await check_secret_key(projects, await audit_projects(projects))
+        await _create_missing(settings, projects, await audit_projects(projects))
         log.warning("projects_restored", suggestion="other projects of the lost store have to be created again")
 
 
 async def _prepare(settings: Settings, projects: "ProjectStore") -> None:
+    from gateway.store.project_audit import audit_projects
     from gateway.store.redis.problems import StoreWritesRefusedError
 
     await _examine_servers(settings, projects)
-    found = await projects.audit()
+    found = await audit_projects(projects)
     try:
         await _create_missing(settings, projects, found)
-        found = await projects.audit()
+        found = await audit_projects(projects)
     except StoreWritesRefusedError as problem:
         # Those who read, delete and hold connections have more from a gateway that runs.
         log.error("store_takes_no_writes", reason=problem.cause)

@@ -120,12 +120,14 @@ def run_with_projects(
     import asyncio
 
     from gateway.store.errors import ForeignSecretKeyError
+    from gateway.store.project_audit import audit_projects
+    from gateway.store.project_audit import check_secret_key as check_secret_key_of
     from gateway.store.redis.client import StoreUnavailableError
 
     async def run() -> None:
         async with _projects(settings) as projects:
             if check_secret_key:
-                await projects.check_secret_key(await projects.audit())
+                await check_secret_key_of(projects, await audit_projects(projects))
             await work(projects)
 
     with started_store(settings):

@@ -16,7 +16,8 @@ from gateway.server.supervisor import SupervisorError
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
-    from gateway.store.projects import ProjectAudit, ProjectStore
+    from gateway.store.project_audit import ProjectAudit
+    from gateway.store.projects import ProjectStore
 
 DEMO_NAME = "Demo"
 DEMO_KEY_PREFIX = "demo_"

@@ -4,7 +4,7 @@ import os
 import resource
 import secrets
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from gateway.server.supervisor import SupervisorError
 from gateway.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
-    from gateway.store.projects import ProjectAudit
+    from gateway.store.project_audit import ProjectAudit
     from gateway.store.redis.diagnosis import Finding
 
 FEW_FILES = 10_000
@@ -112,6 +112,7 @@ def _with_known_secret_key(settings: Settings) -> Settings:
 async def _examine_store(settings: Settings) -> "AsyncIterator[Finding]":
     from gateway.store import keys
     from gateway.store.formats import check_format
+    from gateway.store.project_audit import audit_projects, owns_secret_key
     from gateway.store.projects import ProjectStore
     from gateway.store.redis.client import FunctionClient, StoreUnavailableError, unavailable
     from gateway.store.redis.connection import ReplyTimeoutError
@@ -137,8 +138,8 @@ async def _examine_store(settings: Settings) -> "AsyncIterator[Finding]":
         if state.known and not state.projects:
             yield Finding("projects", f"{state.known} are lost: restore the store from its backup", Severity.PROBLEM)
         projects = ProjectStore(client, settings.secret_key)
-        found = await projects.audit()
-        for finding in _judge_projects(settings, found, belongs=await projects.owns_secret_key(found)):
+        found = await audit_projects(projects)
+        for finding in _judge_projects(settings, found, belongs=await owns_secret_key(projects, found)):
             yield finding
         api_key = settings.bootstrap_api_key
         if api_key and api_key not in (*found.unreadable, *found.broken):
@@ -172,6 +173,6 @@ def _judge_projects(settings: Settings, found: "ProjectAudit", *, belongs: bool)
         yield Finding("hmac", text, Severity.WARNING)
 
 
-def _named(api_keys: tuple[str, ...]) -> str:
+def _named(api_keys: Sequence[str]) -> str:
     more = len(api_keys) - MOST_NAMED
     return ", ".join(api_keys[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -3,16 +3,10 @@
 import time
 from collections.abc import Callable
 
-import msgspec
-
 from gateway.store import keys
-from gateway.store.projects import CACHE_SECONDS, ProjectStore
-
-
-class _Record(msgspec.Struct, frozen=True):
-    """The part of a stored project that counts here."""
-
-    allowed_origins: list[str] = []
+from gateway.store.project_cache import CACHE_SECONDS
+from gateway.store.project_records import origins_of
+from gateway.store.projects import ProjectStore
 
 
 class PageOrigins:
@@ -26,17 +20,10 @@ class PageOrigins:
         self._until = 0.0
 
     async def all(self) -> frozenset[str]:
-        """Return every origin that some project allows by itself, as of the last change that was heard of."""
-        if self._as_of != self._projects.changes or self._until < self._monotonic():
-            changes = self._projects.changes
+        """Return every origin that some project allows by itself, as of the last change that was received."""
+        if self._as_of != self._projects.cache.changes or self._until < self._monotonic():
+            changes = self._projects.cache.changes
             records = await self._projects.client.command("HVALS", keys.PROJECTS)
-            self._known = frozenset(origin for record in records for origin in _origins_of(record))
+            self._known = frozenset(origin for record in records for origin in origins_of(record))
             self._as_of, self._until = changes, self._monotonic() + CACHE_SECONDS
         return self._known
-
-
-def _origins_of(record: bytes) -> list[str]:
-    try:
-        return msgspec.json.decode(record, type=_Record).allowed_origins
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return []  # a damaged record concerns its own project alone

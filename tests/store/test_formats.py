@@ -24,6 +24,7 @@ from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import Delivery, InboxStore
 from gateway.store.jobs import JobQueue, JobStore, Kind
 from gateway.store.profiles import ProfileStore
+from gateway.store.project_audit import audit_projects
 from gateway.store.projects import ProjectStore
 from gateway.store.redis.problems import StoreFormatError
 from gateway.store.subscriptions import SubscriptionStore
@@ -159,7 +160,7 @@ async def test_a_project_of_another_format_is_refused_and_named(client: Inspecte
         await client.redis.hset(keys.PROJECTS, project.api_key, str(raw, "ascii").replace('"format":"1"', other))
         with pytest.raises(StoreFormatError):
             await ProjectStore(client, "secret").by_api_key(project.api_key)
-        assert project.api_key in (await projects.audit()).broken
+        assert project.api_key in (await audit_projects(projects)).broken
     await client.redis.hdel(keys.PROJECTS, project.api_key)
 
 

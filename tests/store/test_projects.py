@@ -1,16 +1,15 @@
 """Projects and their secrets."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
 from gateway.domain.principal import WorkspaceId
 from gateway.domain.signing import PublicKey
-from gateway.store import keys
 from gateway.store import projects as projects_module
 from gateway.store.errors import ForeignSecretKeyError, KeyTakenError, TooManyProjectsError, UnknownWorkspaceError
-from gateway.store.projects import CACHE_SECONDS, ProjectAudit, ProjectChange, ProjectStore
+from gateway.store.project_cache import CACHE_SECONDS
+from gateway.store.projects import ProjectChange, ProjectStore
 from gateway.store.workspaces import WorkspaceStore
 from tests.store.conftest import InspectedClient
 
@@ -37,20 +36,6 @@ async def test_a_created_project_is_found_by_its_key(client: InspectedClient) ->
 
 async def test_an_unknown_key_finds_nothing(client: InspectedClient) -> None:
     assert await store(client).by_api_key("nobody's") is None
-
-
-async def test_a_secret_is_encrypted_at_rest(client: InspectedClient) -> None:
-    created = await store(client).create("Shop", hmac_enabled=True)
-    stored = await client.redis.hget(keys.PROJECTS, created.api_key)
-    assert stored is not None
-    assert created.secrets[0].encode() not in stored
-
-
-async def test_another_secret_key_cannot_read_it(client: InspectedClient) -> None:
-    created = await store(client).create("Shop", hmac_enabled=True)
-    found = await store(client, secret_key="other").by_api_key(created.api_key)
-    assert found is not None
-    assert found.secrets == ()
 
 
 async def test_a_rotated_secret_counts_until_the_overlap_ends(client: InspectedClient) -> None:
@@ -92,62 +77,6 @@ async def test_a_project_that_another_secret_key_encrypted_is_not_kept(client: I
         await store(client, secret_key="other").keep("Shop", created.api_key, "secret-1", hmac_enabled=True)
 
 
-@pytest.fixture
-async def emptied(client: InspectedClient) -> AsyncIterator[InspectedClient]:
-    """A store without projects, before and after."""
-
-    async def empty() -> None:
-        await client.redis.unlink(*[key async for key in client.redis.scan_iter(f"{keys.PROJECTS}*")], "none")
-
-    await empty()
-    yield client
-    await empty()
-
-
-async def check(projects: ProjectStore) -> None:
-    await projects.check_secret_key(await projects.audit())
-
-
-async def test_an_audit_names_what_is_wrong_with_which_project(emptied: InspectedClient) -> None:
-    here = store(emptied)
-    await here.create("Shop", hmac_enabled=True, api_key="right")
-    await here.create("Intranet", hmac_enabled=False, api_key="open", api_secret="SECRET")
-    await store(emptied, secret_key="other").create("Foreign", hmac_enabled=True, api_key="foreign")
-    await emptied.redis.hset(keys.PROJECTS, "garbage", "x")
-    assert await here.audit() == ProjectAudit(4, ("open",), ("foreign",), ("garbage",), ("open",))
-
-
-async def test_a_foreign_secret_key_is_refused_when_it_can_read_no_project(emptied: InspectedClient) -> None:
-    await store(emptied).create("Shop", hmac_enabled=True)
-    await check(store(emptied))
-    with pytest.raises(ForeignSecretKeyError):
-        await check(store(emptied, secret_key="other"))
-
-
-async def test_the_second_secret_key_of_a_store_without_projects_is_refused(emptied: InspectedClient) -> None:
-    await check(store(emptied))
-    await check(store(emptied))
-    with pytest.raises(ForeignSecretKeyError):
-        await check(store(emptied, secret_key="other"))
-
-
-async def test_a_node_starts_while_it_can_read_some_projects(emptied: InspectedClient) -> None:
-    await store(emptied).create("Shop", hmac_enabled=True)
-    await store(emptied, secret_key="other").create("Foreign", hmac_enabled=True)
-    await check(store(emptied))
-    await check(store(emptied, secret_key="other"))
-
-
-async def test_a_store_whose_secrets_were_all_renewed_belongs_to_the_new_secret_key(emptied: InspectedClient) -> None:
-    created = await store(emptied).create("Shop", hmac_enabled=True)
-    await check(store(emptied))
-    renewed = store(emptied, secret_key="other")
-    await renewed.rotate_secret(created.api_key, overlap_seconds=0)
-    await check(renewed)
-    with pytest.raises(ForeignSecretKeyError):
-        await check(store(emptied))
-
-
 async def test_another_nodes_change_is_noticed_within_the_cache_time(client: InspectedClient) -> None:
     clock = Clock()
     here = store(client, clock)
@@ -164,7 +93,7 @@ async def test_while_changes_are_not_heard_of_the_store_is_asked(client: Inspect
     await here.by_api_key(created.api_key)
     rotated = await store(client).rotate_secret(created.api_key, overlap_seconds=0)
     assert await here.by_api_key(created.api_key) == created
-    here.hears_changes = lambda: False
+    here.receives_changes = lambda: False
     assert await here.by_api_key(created.api_key) == rotated
 
 
@@ -186,7 +115,7 @@ async def test_what_was_read_before_a_change_is_not_remembered_after_it(client: 
     created = await here.create("Shop", hmac_enabled=True)
     reading = asyncio.create_task(here.by_api_key(created.api_key))
     await asyncio.sleep(0)  # the question is on its way
-    here.forget_cached(created.api_key)  # and a change is heard of
+    here.cache.forget(created.api_key)  # and a change is heard of
     await reading
     rotated = await store(client).rotate_secret(created.api_key, overlap_seconds=0)
     assert await here.by_api_key(created.api_key) == rotated

@@ -1,0 +1,83 @@
+"""Examining every stored project, and whether this node's secret key is the one that the store belongs to."""
+
+import contextlib
+from dataclasses import dataclass, field
+
+from gateway.domain.credential_rules import is_weak
+from gateway.store import keys
+from gateway.store.errors import ForeignSecretKeyError
+from gateway.store.project_records import peek_record
+from gateway.store.project_secrets import SecretCipher
+from gateway.store.projects import KEYS_PER_READ, ProjectStore
+from gateway.store.redis.problems import StoreWritesRefusedError
+
+
+@dataclass(slots=True)
+class ProjectAudit:
+    """What was found in the records of all projects. The lists hold API keys."""
+
+    projects: int = 0
+    without_hmac: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    """Their current secret was encrypted with another secret key."""
+    broken: list[str] = field(default_factory=list)
+    """What is stored is no project of this format."""
+    weak: list[str] = field(default_factory=list)
+    """Their API secret can be guessed."""
+
+
+async def audit_projects(projects: ProjectStore) -> ProjectAudit:
+    """Return what is wrong with which project. Raises StoreUnavailableError."""
+    audit, cursor = ProjectAudit(), b"0"
+    while True:
+        cursor, found = await projects.client.command("HSCAN", keys.PROJECTS, cursor, "COUNT", KEYS_PER_READ)
+        for api_key, raw in zip(found[::2], found[1::2], strict=True):
+            _examine(audit, projects.cipher, api_key.decode(errors="replace"), raw)
+        if int(cursor) == 0:
+            return audit
+
+
+def _examine(audit: ProjectAudit, cipher: SecretCipher, api_key: str, raw: bytes) -> None:
+    audit.projects += 1
+    record = peek_record(raw)
+    if record is None or not record.secrets:
+        audit.broken.append(api_key)
+        return
+    secret = cipher.decrypt(record.secrets[0])
+    if secret is None:
+        audit.unreadable.append(api_key)
+    elif is_weak(secret):
+        audit.weak.append(api_key)
+    if not record.hmac_enabled:
+        audit.without_hmac.append(api_key)
+
+
+async def owns_secret_key(projects: ProjectStore, found: ProjectAudit) -> bool:
+    """Return whether this node's secret key is the store's, or the store belongs to none yet.
+
+    Raises StoreUnavailableError.
+    """
+    if found.projects > len(found.broken):
+        return not found.unreadable
+    return await projects.client.command("GET", keys.SECRET_KEY_ID) in (None, projects.cipher.key_id.encode())
+
+
+async def check_secret_key(projects: ProjectStore, found: ProjectAudit) -> None:
+    """Raise ForeignSecretKeyError if this node's secret key is not the store's. Raises StoreUnavailableError.
+
+    `found` is an audit of just now. A store without projects belongs to the secret key of the first node that checks,
+    so that a second node with another key is refused before there is anything that it cannot read.
+    """
+    if found.unreadable:
+        if len(found.unreadable) + len(found.broken) == found.projects:
+            raise ForeignSecretKeyError
+        return  # some can be read and some cannot: neither key is the right one for all
+    stored, ours = await projects.client.command("GET", keys.SECRET_KEY_ID), projects.cipher.key_id.encode()
+    if stored == ours:
+        return
+    if found.projects > len(found.broken):
+        # It decrypts every secret, so it is the right one, whether or not that can be recorded now.
+        with contextlib.suppress(StoreWritesRefusedError):
+            await projects.client.command("SET", keys.SECRET_KEY_ID, ours)
+    elif stored or not await projects.client.command("SET", keys.SECRET_KEY_ID, ours, "NX"):
+        raise ForeignSecretKeyError

@@ -1,0 +1,85 @@
+"""The record of a project: how it is encoded in Redis, and what of it is read without the rest."""
+
+from typing import Any
+
+import msgspec
+
+from gateway.domain.principal import DEFAULT_WORKSPACE
+from gateway.store import keys
+from gateway.store.redis.problems import StoreDataError, StoreFormatError
+from gateway.telemetry.logs import log
+
+
+class StoredSecret(msgspec.Struct, frozen=True):
+    """An encrypted API secret, and the unix second after which it is not accepted any more, None for never."""
+
+    encrypted: str
+    until: int | None = None
+
+
+class ProjectRecord(msgspec.Struct, frozen=True):
+    """A project as stored, in JSON.
+
+    `secrets` are the current one, then the one it replaced while the overlap lasts. `keys` are the public keys as JWKs.
+    """
+
+    id: str
+    name: str
+    api_key: str
+    hmac_enabled: bool
+    secrets: list[StoredSecret]
+    keys: list[dict[str, str]] = []
+    workspace_id: str = DEFAULT_WORKSPACE
+    allowed_origins: list[str] = []
+    item_retention_count: int | None = None
+    item_retention_seconds: int | None = None
+    strict: bool = False
+    format: str = ""
+
+
+class _Format(msgspec.Struct, frozen=True):
+    """The only field that is read of a record of another format."""
+
+    format: Any = ""
+
+
+class _Origins(msgspec.Struct, frozen=True):
+    """The only field that is read for the origins of all projects."""
+
+    allowed_origins: list[str] = []
+
+
+def decode_record(name: str, raw: bytes) -> ProjectRecord:
+    """Return a decoded record. `name` says in the log and in errors which project it is.
+
+    Raises StoreFormatError for a record of another format, and StoreDataError for what is no record.
+    """
+    try:
+        written_as = msgspec.json.decode(raw, type=_Format).format
+        if written_as != keys.FORMAT:
+            log.error("project_of_another_format", api_key=name, format=written_as)
+            raise StoreFormatError(detail=f"project {name} is of format {written_as or 'unknown'}")
+        record = msgspec.json.decode(raw, type=ProjectRecord)
+        if not record.secrets or any("kid" not in jwk for jwk in record.keys):
+            raise ValueError("a secret or the name of a key is missing")
+        return record
+    except (msgspec.DecodeError, ValueError) as problem:
+        log.error("project_record_broken", api_key=name, problem=str(problem))
+        raise StoreDataError("The record of this project cannot be read", f"project {name}: {problem}") from None
+
+
+def peek_record(raw: bytes) -> ProjectRecord | None:
+    """Return a decoded record, None for what is no record of this format. Nothing is logged."""
+    try:
+        record = msgspec.json.decode(raw, type=ProjectRecord)
+    except msgspec.DecodeError:
+        return None
+    return record if record.format == keys.FORMAT else None
+
+
+def origins_of(raw: bytes) -> list[str]:
+    """Return the origins that a record allows; none if it cannot be read, which is a concern of its project alone."""
+    try:
+        return msgspec.json.decode(raw, type=_Origins).allowed_origins
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return []
