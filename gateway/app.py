@@ -45,6 +45,7 @@ from gateway.store.formats import FormatWatch
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore, Retention
 from gateway.store.jobs import CONTROL_JOBS, JobQueue, JobStore, Kind
+from gateway.store.library import LIBRARY
 from gateway.store.preferences import PreferenceStore
 from gateway.store.profiles import ProfileStore
 from gateway.store.projects import CONTROL_PROJECT, CONTROL_PROJECT_DELETED, ProjectStore
@@ -81,7 +82,7 @@ class Worker:
         worker_id = secrets.token_hex(3)
         self.settings = settings
         self._restore = restore
-        client = FunctionClient(Topology(settings))
+        client = FunctionClient(Topology(settings), LIBRARY)
         self.client = client
         self.projects = ProjectStore(client, settings.secret_key)
         directory = Directory(client, time.monotonic)
@@ -94,7 +95,7 @@ class Worker:
         categories = CategoryStore(client, time.monotonic)
         self.subscriber = Subscriber(settings, client, worker_id)
         # By a client that is not refused, when all others are.
-        self._looking = FunctionClient(Topology(settings))
+        self._looking = FunctionClient(Topology(settings), LIBRARY)
         self.formats = FormatWatch(self._looking)
         self.reminders = Reminders(client)
         self.idempotency = IdempotencyStore(client)
@@ -155,7 +156,7 @@ class Worker:
     ) -> JobRunner:
         # On a connection of their own, so that neither requests wait behind thousands of a broadcast's calls, nor the
         # record of what is done, without which the next step does not begin.
-        self.background = client = FunctionClient(Topology(settings))
+        self.background = client = FunctionClient(Topology(settings), LIBRARY)
         inboxes, profiles = InboxStore(client, retention, contents), ProfileStore(client)
         queue, jobs = JobQueue(self.client), JobStore(self.client)
         retentions = Retentions(self.projects, settings.item_retention)

@@ -100,19 +100,13 @@ async def _prepare(settings: Settings, projects: "ProjectStore") -> None:
 
 async def _examine_servers(settings: Settings, projects: "ProjectStore") -> None:
     """Log what is wrong with the servers. Raises StoreTroubleError when they do not allow what every request needs."""
-    from gateway.store.redis.client import unavailable
-    from gateway.store.redis.connection import ReplyTimeoutError
     from gateway.store.redis.diagnosis import Severity, examine
-    from gateway.store.redis.protocol import ConnectionLostError
 
-    try:
-        async for finding in examine(projects.client.topology):
-            if finding.topic == "permissions":
-                raise StoreTroubleError(f"{store_name(settings)} refuses: {finding.text}", may_heal=False)
-            if finding.severity is not Severity.FINE:
-                log.warning("store_finding", topic=finding.topic, message=finding.text, suggestion="see `doctor`")
-    except (ConnectionLostError, ReplyTimeoutError) as problem:
-        raise unavailable(problem) from problem
+    async for finding in examine(projects.client):
+        if finding.topic == "permissions":
+            raise StoreTroubleError(f"{store_name(settings)} refuses: {finding.text}", may_heal=False)
+        if finding.severity is not Severity.FINE:
+            log.warning("store_finding", topic=finding.topic, message=finding.text, suggestion="see `doctor`")
 
 
 async def _create_missing(settings: Settings, projects: "ProjectStore", found: "ProjectAudit") -> None:

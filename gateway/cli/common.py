@@ -158,12 +158,13 @@ async def _projects(settings: Settings) -> AsyncIterator["ProjectStore"]:
     import asyncio
 
     from gateway.store.formats import check_format
+    from gateway.store.library import LIBRARY
     from gateway.store.projects import ProjectStore
     from gateway.store.redis.client import FunctionClient, StoreUnavailableError
     from gateway.store.redis.problems import StoreFormatError, StoreRefusedError, StoreWritesRefusedError
     from gateway.store.redis.topology import Topology
 
-    client = FunctionClient(Topology(settings))
+    client = FunctionClient(Topology(settings), LIBRARY)
     deadline = time.monotonic() + (REACH_SECONDS if settings.embedded else 0)
     try:
         projects = ProjectStore(client, settings.secret_key)

@@ -112,26 +112,22 @@ def _with_known_secret_key(settings: Settings) -> Settings:
 async def _examine_store(settings: Settings) -> "AsyncIterator[Finding]":
     from gateway.store import keys
     from gateway.store.formats import check_format
+    from gateway.store.library import LIBRARY
     from gateway.store.project_audit import audit_projects, owns_secret_key
     from gateway.store.projects import ProjectStore
-    from gateway.store.redis.client import FunctionClient, StoreUnavailableError, unavailable
-    from gateway.store.redis.connection import ReplyTimeoutError
+    from gateway.store.redis.client import FunctionClient, StoreUnavailableError
     from gateway.store.redis.diagnosis import Finding, Severity, examine
     from gateway.store.redis.problems import StoreWritesRefusedError
-    from gateway.store.redis.protocol import ConnectionLostError
     from gateway.store.redis.topology import Topology
-    from gateway.store.state import read_state
+    from gateway.store.state import check_writes, read_state
 
-    client = FunctionClient(Topology(settings))
+    client = FunctionClient(Topology(settings), LIBRARY)
     try:
-        try:
-            async for finding in examine(client.topology):
-                yield finding
-        except (ConnectionLostError, ReplyTimeoutError) as problem:
-            raise unavailable(problem) from problem
+        async for finding in examine(client):
+            yield finding
         await check_format(client)
         try:
-            await client.call("check_write", keys.LIFE)
+            await check_writes(client, keys.LIFE)
         except StoreWritesRefusedError as problem:
             yield Finding("writes", f"refused: {problem.cause}", Severity.PROBLEM)
         state = await read_state(client)

@@ -7,16 +7,19 @@ beside this one. Records of other formats in a store of ours are refused one by 
 import asyncio
 
 from gateway.store import keys
-from gateway.store.redis.client import FunctionClient, StoreUnavailableError
-from gateway.store.redis.problems import StoreFormatError
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.functions import no_arguments, reading_function
+from gateway.store.redis.problems import StoreFormatError, StoreUnavailableError
 from gateway.telemetry.logs import log
 
 LOOK_SECONDS = 1.0
 
+_READ_FORMAT = reading_function("read_format", "projects", no_arguments, bytes)
+
 
 async def check_format(client: FunctionClient) -> None:
     """Raise StoreFormatError if the store is of another format. Raises StoreUnavailableError."""
-    found = (await client.call("read_format", keys.PROJECTS)).decode(errors="replace")
+    found = (await client.call(_READ_FORMAT(keys.PROJECTS))).decode(errors="replace")
     if found not in ("", keys.FORMAT):
         raise StoreFormatError(sentence(found))
 

@@ -1,75 +1,102 @@
-"""Calling the functions of a user's slot: each passes its caller's guard in the same step as its work."""
+"""Calls of the functions of a user's slot: each passes its caller's guard in the same step as its work."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway.domain.guard import UNGUARDED, Guard, RateLimitedError, TokenRevokedError, UserDeletedError
 from gateway.domain.principal import User
 from gateway.store import keys
 from gateway.store.redis.client import Argument, FunctionClient
+from gateway.store.redis.functions import AnyFunction, FunctionCall, UserCall
 from gateway.store.redis.problems import StoreFullError, StoreWritesRefusedError
 from gateway.telemetry.metrics import RATE_LIMIT_FAILURES
 
 UNHEARD = b"unheard"
-"""How the answer of a function begins that did its work, but could not publish the event."""
+"""The first word of a reply whose function did its work, but could not publish the event."""
 
 LOG_EVENTS_WHEN_FULL = 32
-"""How many events a user's log keeps at most when it is changed while the server is out of memory."""
+"""The most events that a user's log keeps when it is changed while the server is out of memory."""
+
+R = TypeVar("R")
 
 
 class UserFunctions:
-    """Functions of users' slots. Methods raise StoreUnavailableError, and what a guard finds: RateLimitedError,
-    TokenRevokedError, UserDeletedError. Then nothing was done.
+    """Calls functions of users' slots.
+
+    Methods raise StoreUnavailableError, and RateLimitedError, TokenRevokedError and UserDeletedError when the guard
+    refuses the caller. Then nothing was done.
     """
 
     def __init__(self, client: FunctionClient):
         self._client = client
 
-    async def call(self, user: User, guard: Guard, function: str, *arguments: Argument) -> Any:
-        """Run one function."""
-        key = keys.user(user.project_id, user.id)
-        answer = await self._client.call(function, key, *guard_arguments(guard), *arguments)
-        if answer[0] == UNHEARD:
-            self._client.on_unpublished(key)
-        return unwrapped(answer, user, guard)
+    async def call(self, user: User, guard: Guard, call: UserCall[R] | str, *arguments: Argument) -> R | Any:
+        """Run one function and return its decoded result."""
+        if isinstance(call, str):
+            function = self._client.library.functions[call]
+            return await self._run(user, guard, function, arguments)
+        return call.function.decode(await self._run(user, guard, call.function.counted, call.arguments))
 
-    async def read(self, user: User, guard: Guard, function: str, *arguments: Argument) -> Any:
-        """Run a function that only reads, and exists uncounted too."""
+    async def read(self, user: User, guard: Guard, call: UserCall[R] | str, *arguments: Argument) -> R | Any:
+        """Run a function that only reads: for a caller who is not counted, its uncounted form."""
         if guard.allowance is not None:
-            return await self.read_or_begin(user, guard, function, *arguments)
-        return await self.call(user, guard, f"{function}_uncounted", *arguments)
+            return await self.read_or_begin(user, guard, call, *arguments)
+        if isinstance(call, str):
+            return await self.call(user, guard, f"{call}_uncounted", *arguments)
+        return await self._peek(user, guard, call)
 
-    async def read_or_begin(self, user: User, guard: Guard, function: str, *arguments: Argument) -> Any:
-        """Run a function that may write what hardly matters; where nothing can be written, its form that only reads."""
+    async def read_or_begin(self, user: User, guard: Guard, call: UserCall[R] | str, *arguments: Argument) -> R | Any:
+        """Run a function that may write what hardly matters; where nothing can be written, its uncounted form."""
         try:
-            return await self.call(user, guard, function, *arguments)
+            return await self.call(user, guard, call, *arguments)
         except StoreWritesRefusedError:
             if guard.allowance is not None:
                 RATE_LIMIT_FAILURES.inc()  # counting writes; a limiter that cannot count lets the call pass
         uncounted = Guard(None, guard.token_id, guard.issued_at)
-        return await self.call(user, uncounted, f"{function}_uncounted", *arguments)
+        if isinstance(call, str):
+            return await self.call(user, uncounted, f"{call}_uncounted", *arguments)
+        return await self._peek(user, uncounted, call)
 
-    async def change(self, user: User, guard: Guard, function: str, *arguments: Argument) -> Any:
+    async def change(self, user: User, guard: Guard, call: UserCall[R] | str, *arguments: Argument) -> R | Any:
         """Run a function that may run on a full server too; its first arguments are those of every change."""
         try:
-            return await self.call(user, guard, function, *arguments)
+            return await self.call(user, guard, call, *arguments)
         except StoreFullError:
-            now_ms, new_epoch, log_events, *others = arguments
-            # Of the log more goes than comes, unless it is short already.
+            now_ms, new_epoch, log_events, *others = arguments if isinstance(call, str) else call.arguments
+            # More events are trimmed from the log than are added, unless it is short already.
             fewer = min(int(log_events), LOG_EVENTS_WHEN_FULL)
-            return await self.call(user, guard, f"{function}_when_full", now_ms, new_epoch, fewer, *others)
+            if isinstance(call, str):
+                return await self.call(user, guard, f"{call}_when_full", now_ms, new_epoch, fewer, *others)
+            function = call.function.when_full
+            assert function is not None, f"{call.function.name} has a form for a full server"
+            return call.function.decode(await self._run(user, guard, function, (now_ms, new_epoch, fewer, *others)))
+
+    async def _peek(self, user: User, guard: Guard, call: UserCall[R]) -> R:
+        function = call.function.uncounted
+        assert function is not None, f"{call.function.name} has an uncounted form"
+        return call.function.decode(await self._run(user, guard, function, call.arguments))
+
+    async def _run(self, user: User, guard: Guard, function: AnyFunction, arguments: Sequence[Argument]) -> Any:
+        key = keys.user(user.project_id, user.id)
+        reply = await self._client.call(FunctionCall(function, key, (*guard_arguments(guard), *arguments)))
+        if reply[0] == UNHEARD:
+            self._client.on_unpublished(key)
+        return unwrapped(reply, user, guard)
 
 
 def guard_arguments(guard: Guard = UNGUARDED) -> tuple[Argument, ...]:
-    """Spell a guard as the Lua functions take it."""
+    """Return the arguments that every guarded Lua function reads first: kind, limit, token id, issue time."""
     rate = guard.allowance
     issued_at = "" if guard.issued_at is None else guard.issued_at
     return (rate.kind.value if rate else "", rate.limit if rate else "", guard.token_id, issued_at)
 
 
-def unwrapped(answer: Sequence[Any], user: User | None, guard: Guard) -> Any:
-    """Give the result of a guarded function, or raise what its guard found."""
-    word, *rest = answer
+def unwrapped(reply: Sequence[Any], user: User | None, guard: Guard) -> Any:
+    """Return the result inside a guarded function's reply, and record in the allowance what is used of it.
+
+    Raises RateLimitedError, TokenRevokedError and UserDeletedError when the guard refused the caller.
+    """
+    word, *rest = reply
     if word == b"deleted" and user is not None:
         raise UserDeletedError(user)
     if word == b"revoked":

@@ -14,7 +14,7 @@ from gateway.domain.errors import ErrorCode
 from gateway.runtime.tasks import Outage
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.problems import StoreEmptyError, StoreUnavailableError
-from gateway.store.state import read_state
+from gateway.store.state import check_writes, read_state
 from gateway.telemetry.metrics import STORE_PROBLEM
 
 LOOK_SECONDS = 1.0
@@ -79,9 +79,7 @@ class StoreWatch:
         if not topology.nodes:
             await self._client.load()  # of a cluster whose map was never read
         places = [key for key in map(topology.key_at, topology.nodes) if key is not None]
-        answers = await asyncio.gather(
-            *(self._client.call("check_write", key) for key in places), return_exceptions=True
-        )
+        answers = await asyncio.gather(*(check_writes(self._client, key) for key in places), return_exceptions=True)
         problems = [answer for answer in answers if isinstance(answer, StoreUnavailableError)]
         for answer in answers:
             if isinstance(answer, BaseException) and not isinstance(answer, StoreUnavailableError):

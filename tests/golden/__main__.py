@@ -15,6 +15,7 @@ from gateway.domain.principal import ProjectId
 from gateway.settings import Settings
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.jobs import JobStore, Kind
+from gateway.store.library import LIBRARY
 from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.topology import Topology
@@ -120,7 +121,7 @@ def done(http: httpx.Client, kind: str, accepted: httpx.Response) -> str:
 
 async def leave_unfinished(url: str) -> str:
     """Leave what nodes share while something is under way, and what lies beside the projects; give an import's id."""
-    client = FunctionClient(Topology(Settings(redis_url=url)))
+    client = FunctionClient(Topology(Settings(redis_url=url)), LIBRARY)
     projects, workspaces, jobs = ProjectStore(client, SECRET_KEY), WorkspaceStore(client), JobStore(client)
     project = ProjectId(str(FIRST))
     workspace = await workspaces.create("Another workspace")

@@ -12,6 +12,7 @@ import redis
 from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.jobs import JobStore
+from gateway.store.library import LIBRARY
 from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.topology import Topology
@@ -102,7 +103,7 @@ def test_it_changes_and_deletes_all_of_it_and_leaves_no_key_behind(
 
 async def delete_projects(url: str) -> None:
     """Delete every project, whose data a worker of the gateway removes."""
-    client = FunctionClient(Topology(Settings(redis_url=url)))
+    client = FunctionClient(Topology(Settings(redis_url=url)), LIBRARY)
     projects, jobs = ProjectStore(client, SECRET_KEY), JobStore(client)
     for project in await projects.all():
         await projects.delete(project)

@@ -14,6 +14,7 @@ from gateway.settings import Settings
 from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.directory import Directory
 from gateway.store.inbox import Delivery, InboxStore, Moment, Retention
+from gateway.store.library import LIBRARY
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.topology import Topology
 from tests.live.clients import TRANSPORTS, LiveClient, Message, command, items, listing, offsets, open_inbox
@@ -44,7 +45,7 @@ class Sender:
 @pytest.fixture
 async def sender(gateway: Gateway, http: httpx.AsyncClient, user: str) -> AsyncIterator[Sender]:
     """A sender to the test's user."""
-    client = FunctionClient(Topology(Settings(data_dir=gateway.data_dir)))
+    client = FunctionClient(Topology(Settings(data_dir=gateway.data_dir)), LIBRARY)
     project_id = ProjectId((await listing(http, user)).json()["project_id"])
     found = await Directory(client, time.monotonic).resolve(project_id, Identity(user))
     yield Sender(client, found)

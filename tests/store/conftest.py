@@ -16,7 +16,9 @@ from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.contents import ContentStore
 from gateway.store.inbox import InboxStore, Moment, Retention
+from gateway.store.library import LIBRARY
 from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.library import Library
 from gateway.store.redis.topology import Topology
 from tests.servers import RedisServer
 
@@ -24,8 +26,8 @@ from tests.servers import RedisServer
 class InspectedClient(FunctionClient):
     """The function client of a worker; `redis` is redis-py's own, to look at what lies in there."""
 
-    def __init__(self, url: str):
-        super().__init__(Topology(Settings(redis_url=url, redis_timeout_seconds=30)))  # no test is about time
+    def __init__(self, url: str, library: Library = LIBRARY):
+        super().__init__(Topology(Settings(redis_url=url, redis_timeout_seconds=30)), library)  # no test is about time
         self.redis: Redis = Redis.from_url(url, protocol=2)
 
     async def aclose(self) -> None:

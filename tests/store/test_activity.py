@@ -13,6 +13,7 @@ from gateway.settings import Settings
 from gateway.store import activity as module
 from gateway.store import keys
 from gateway.store.activity import ActiveUsers
+from gateway.store.library import LIBRARY
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.topology import Topology
 from gateway.telemetry.metrics import ACTIVE_USERS, UNCOUNTED_ACTIVE_USERS
@@ -148,7 +149,7 @@ async def test_who_stays_connected_over_the_end_of_a_month_is_seen_in_the_next(
 @pytest.mark.usefixtures("often")
 async def test_what_redis_does_not_take_is_added_when_it_is_back(tmp_path: Path, project: ProjectId) -> None:
     with running_redis("valkey", tmp_path) as server:
-        client = FunctionClient(Topology(Settings(redis_url=server.url)))
+        client = FunctionClient(Topology(Settings(redis_url=server.url)), LIBRARY)
         active = ActiveUsers(client, Clock())
         async with running(active):
             server.stop()

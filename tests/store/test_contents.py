@@ -13,6 +13,7 @@ from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.contents import CONTENTS_PER_READ, Content, ContentStore
 from gateway.store.inbox import REPLAY_BYTES, Delivery, InboxStore, Retention
+from gateway.store.library import LIBRARY
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
 from gateway.store.redis.topology import Topology
 from gateway.telemetry.metrics import REDIS_CALLS
@@ -108,7 +109,7 @@ async def test_who_waited_for_a_reader_that_was_cancelled_reads_itself(client: I
 async def test_a_failed_read_fails_for_all_who_waited_and_the_next_one_reads_again(client: InspectedClient) -> None:
     user, one = new_user(), content()
     await share(client, user, one)
-    failing = FunctionClient(Topology(Settings(redis_url=f"redis://127.0.0.1:{free_port()}/0")))
+    failing = FunctionClient(Topology(Settings(redis_url=f"redis://127.0.0.1:{free_port()}/0")), LIBRARY)
     contents, message = ContentStore(failing), one.as_reference().encoded
     readers = (contents.expand(user.project_id, [message]) for _ in range(3))
     answers = await asyncio.gather(*readers, return_exceptions=True)

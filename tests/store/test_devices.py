@@ -57,10 +57,10 @@ class FailingClient(FunctionClient):
     """A client that loses Redis after some calls."""
 
     def __init__(self, client: InspectedClient, calls: int):
-        super().__init__(client.topology)
+        super().__init__(client.topology, client.library)
         self.left = calls
 
-    async def call_many(self, calls: Sequence[Call]) -> list[Any]:
+    async def call_many(self, calls: Sequence[Call]) -> list[Any]:  # type: ignore[override] # any calls
         if self.left == 0:
             raise StoreUnavailableError("lost")
         self.left -= 1
@@ -71,9 +71,9 @@ class DawdlingClient(FunctionClient):
     """A client that takes a random time before each call."""
 
     def __init__(self, client: InspectedClient):
-        super().__init__(client.topology)
+        super().__init__(client.topology, client.library)
 
-    async def call_many(self, calls: Sequence[Call]) -> list[Any]:
+    async def call_many(self, calls: Sequence[Call]) -> list[Any]:  # type: ignore[override] # any calls
         for _ in range(random.randrange(6)):
             await asyncio.sleep(0)
         return await super().call_many(calls)

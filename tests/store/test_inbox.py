@@ -14,8 +14,8 @@ from gateway.domain.principal import User
 from gateway.store import keys
 from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.inbox import REPLAY_EVENTS, SETTLED_SECONDS, Delivery, InboxStore, Outcome, Retention
+from gateway.store.library import LIBRARY
 from gateway.store.profiles import ProfileStore
-from gateway.store.redis import library
 from gateway.store.redis.client import StoreUnavailableError
 from tests.store.conftest import InspectedClient, at, epoch_of, new_user, place
 
@@ -309,5 +309,5 @@ async def test_a_server_out_of_memory_refuses_writes_clearly_and_still_reads(
 
 
 async def test_functions_that_are_gone_are_loaded_again(store: InboxStore, client: InspectedClient) -> None:
-    await client.redis.execute_command("FUNCTION", "DELETE", library.NAME)
+    await client.redis.execute_command("FUNCTION", "DELETE", LIBRARY.name)
     assert (await store.read_log(new_user(), None, "x")).end.offset == 0

@@ -17,6 +17,7 @@ from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.settings import Settings
 from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention, Trimmed
+from gateway.store.library import LIBRARY
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.topology import Topology
 from tests.servers import RedisServer
@@ -171,7 +172,7 @@ def run(redis_server: RedisServer) -> Callable[[Any], None]:
 
     def in_loop(work: Any) -> None:
         async def main() -> None:
-            client = FunctionClient(Topology(Settings(redis_url=redis_server.url)))
+            client = FunctionClient(Topology(Settings(redis_url=redis_server.url)), LIBRARY)
             try:
                 client = client
                 await work(InboxStore(client, Retention(1000, 1000), ContentStore(client)))

@@ -15,7 +15,9 @@ from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.inbox import Delivery, InboxStore, Moment, Retention
+from gateway.store.library import LIBRARY
 from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.generation import note_generation
 from gateway.store.redis.topology import Topology
 from tests.servers import RedisServer, running_redis, wait_for
 from tests.store.conftest import close, new_user
@@ -26,7 +28,7 @@ FIELDS = NotificationFields(title="t", topic="")
 @contextlib.asynccontextmanager
 async def client_on(server: RedisServer) -> AsyncIterator[FunctionClient]:
     """The connection of a worker that has just started."""
-    client = FunctionClient(Topology(Settings(redis_url=server.url)))
+    client = FunctionClient(Topology(Settings(redis_url=server.url)), LIBRARY)
     try:
         yield client
     finally:
@@ -158,7 +160,7 @@ async def test_a_promoted_replica_that_restarts_before_anything_was_written_know
             await send(store, user, 2, "old")
             lost = await end(store, user)
         async with client_on(replica) as client:
-            await client.note_generation(client.topology.nodes[0])
+            await note_generation(client, client.topology.nodes[0])
         replica.stop()
         replica.start()
         async with store_on(replica) as store:

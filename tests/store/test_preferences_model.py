@@ -24,6 +24,7 @@ from gateway.domain.preferences import (
 from gateway.settings import Settings
 from gateway.store.contents import ContentStore
 from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention
+from gateway.store.library import LIBRARY
 from gateway.store.preferences import PreferenceStore
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.topology import Topology
@@ -136,7 +137,10 @@ def run(redis_server: RedisServer) -> Callable[[Any], None]:
 
     def in_loop(work: Any) -> None:
         async def main() -> None:
-            client, retention = FunctionClient(Topology(Settings(redis_url=redis_server.url))), Retention(1000, 1000)
+            client, retention = (
+                FunctionClient(Topology(Settings(redis_url=redis_server.url)), LIBRARY),
+                Retention(1000, 1000),
+            )
             inboxes = InboxStore(client, retention, ContentStore(client))
             try:
                 await work(Stores(inboxes, PreferenceStore(client, retention), SubscriptionStore(client)))

@@ -19,6 +19,7 @@ from gateway.store.deletion import UserDeletion
 from gateway.store.directory import Directory
 from gateway.store.errors import TooManyError
 from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention
+from gateway.store.library import LIBRARY
 from gateway.store.preferences import PreferenceStore
 from gateway.store.redis.client import Argument, FunctionClient
 from gateway.store.redis.topology import Topology
@@ -164,14 +165,14 @@ class SteppedClient(FunctionClient):
     """Holds each call until the test lets it go, so that the test decides which of several goes first."""
 
     def __init__(self, client: FunctionClient):
-        super().__init__(client.topology)
+        super().__init__(client.topology, client.library)
         self.waiting: list[asyncio.Future[None]] = []
 
-    async def call(self, function: str, key: str, *arguments: Argument) -> Any:
+    async def call(self, call: Any, key: str = "", *arguments: Argument) -> Any:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.waiting.append(turn)
         await turn
-        return await super().call(function, key, *arguments)
+        return await super().call(call, key, *arguments)
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -183,7 +184,7 @@ def test_who_is_subscribed_is_in_the_index_whichever_call_goes_first(
     redis_server: RedisServer, actions: list[str], order: list[int]
 ) -> None:
     async def main() -> None:
-        client = FunctionClient(Topology(Settings(redis_url=redis_server.url)))
+        client = FunctionClient(Topology(Settings(redis_url=redis_server.url)), LIBRARY)
         plain = SubscriptionStore(client)
         try:
             (user,) = await users_of(client, new_user().project_id, 1)

@@ -5,6 +5,7 @@ at its second, and so on: after each of them everything is as it was, or, of the
 ends as if nothing had happened.
 """
 
+import copy
 import itertools
 import time
 from collections import Counter
@@ -31,11 +32,13 @@ from gateway.store.directory import Directory
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import Delivery, InboxStore, Moment, Outcome, Retention
 from gateway.store.jobs import JobQueue, JobStore, Kind, Step
+from gateway.store.library import LIBRARY
 from gateway.store.preferences import PreferenceStore
 from gateway.store.profiles import ProfileStore
 from gateway.store.projects import ProjectChange, ProjectStore
-from gateway.store.redis import library
-from gateway.store.redis.client import Call
+from gateway.store.redis.client import _described
+from gateway.store.redis.functions import FunctionCall
+from gateway.store.redis.library import Library
 from gateway.store.redis.problems import StoreDataError, StoreRefusedError, StoreUnavailableError
 from gateway.store.subscriptions import SubscriptionStore
 from gateway.store.tokens import Token, TokenStore
@@ -53,9 +56,16 @@ COMPLETED = {
 }
 """Functions of which something may stay, and what a repetition does."""
 
-_READING = ("list", "get", "use", "read_preferences", "read_subscriptions", "list_tokens", "check_write")
-WRITING = {*library.USER_FUNCTIONS, *library.PLAIN_FUNCTIONS} - {"note_life", "count_call", *_READING}
-"""All that may write: the servers hold the others to that themselves. (A life is one command; a use stays counted.)"""
+_PASSING = ("read_log", "read_subscribers", "add_active", "count_active")
+WRITING = {
+    function.name
+    for function in LIBRARY.functions.values()
+    if function.traits.kind.writes
+    and function.name == function.lua_name
+    and (function.traits.durable or function.name in _PASSING)
+}
+"""All that may write: the servers hold the others to that themselves. (A generation is one command; a use stays
+counted.)"""
 
 APPENDING = ("create", "change", "change_all", "delete", "trim", "set_preferences")
 
@@ -82,6 +92,16 @@ local function begin_call()
 end
 redis.register_function('fail_at', function(keys, args) fail_at = tonumber(args[1]) return failed end)"""
 
+
+def failing_library() -> Library:
+    """Return a library whose commands can be made to fail."""
+    assert _BEGIN_CALL in LIBRARY.code
+    failing = copy.copy(LIBRARY)
+    code = LIBRARY.code.replace(_BEGIN_CALL, _FAILING_BEGIN_CALL).replace(_IF_NEEDED, "begin_call()")
+    failing.name, failing.code = "failing", code.replace(LIBRARY.name, "failing")
+    return failing
+
+
 State = Mapping[bytes, tuple[str, Any, bool]]
 
 
@@ -89,24 +109,24 @@ class FailingClient(InspectedClient):
     """A client that makes the functions fail before it lets them do their work."""
 
     def __init__(self, server: RedisServer):
-        super().__init__(server.url)
+        super().__init__(server.url, failing_library())
         self.armed = False
         self.failures: Counter[str] = Counter()
         """How often each function failed."""
         self._tried: Counter[str] = Counter()
 
-    async def call_many(self, calls: Sequence[Call]) -> list[Any]:
+    async def call_many(self, calls: Sequence[Any]) -> list[Any]:
         """Run some functions, one after another."""
-        return [await self._call_one(call) for call in calls]
+        return [await self._call_one(_described(self.library, call)) for call in calls]
 
-    async def _call_one(self, call: Call) -> Any:
-        function = call[0]
+    async def _call_one(self, call: FunctionCall[Any]) -> Any:
+        function = call.function.name
         self._tried[function] += self.armed
         if self.armed and function in WRITING and self._tried[function] <= TRIES_OF_ONE:
             return await self._fail_everywhere(function, call)
         return (await super().call_many([call]))[0]
 
-    async def _fail_everywhere(self, function: str, call: Call) -> Any:
+    async def _fail_everywhere(self, function: str, call: FunctionCall[Any]) -> Any:
         """Have a call fail at each of its commands, then let it do its work; give its answer."""
         before = await self._digest()
         saved = await self._save() if function in COMPLETED or function in APPENDING else []
@@ -209,13 +229,8 @@ def own_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture
-async def client(own_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FailingClient]:
+async def client(own_server: RedisServer) -> AsyncIterator[FailingClient]:
     """A client of a library whose commands can be made to fail."""
-    assert _BEGIN_CALL in library.CODE
-    code = library.CODE.replace(_BEGIN_CALL, _FAILING_BEGIN_CALL).replace(_IF_NEEDED, "begin_call()")
-    code = code.replace(library.NAME, "failing")
-    monkeypatch.setattr(library, "NAME", "failing")
-    monkeypatch.setattr(library, "CODE", code)
     client = FailingClient(own_server)
     await client.redis.flushall()
     await client.load()

@@ -8,10 +8,13 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.connection import RedisConnection, ReplyTimeoutError
+from gateway.store.redis.library import Library
 from gateway.store.redis.permissions import missing_permissions
 from gateway.store.redis.problems import StoreRefusedError, explained
 from gateway.store.redis.protocol import ConnectionLostError, ReplyError, pack
+from gateway.store.redis.router import unavailable
 from gateway.store.redis.topology import Node, Topology
 
 LEAST_REDIS = (7, 0)
@@ -55,12 +58,16 @@ def _problem(topic: str, text: str) -> Finding:
     return Finding(topic, text, Severity.PROBLEM)
 
 
-async def examine(topology: Topology) -> AsyncIterator[Finding]:
-    """Examine every server.
+async def examine(client: FunctionClient) -> AsyncIterator[Finding]:
+    """Examine every server of a client. Raises StoreUnavailableError."""
+    try:
+        async for finding in _examine(client.topology, client.library):
+            yield finding
+    except (ConnectionLostError, ReplyTimeoutError) as problem:
+        raise unavailable(problem) from problem
 
-    Raises ConnectionLostError and ReplyTimeoutError when a server cannot be reached, StoreRefusedError when it requires
-    a password.
-    """
+
+async def _examine(topology: Topology, library: Library) -> AsyncIterator[Finding]:
     async for finding in _examine_sentinels(topology):
         yield finding
     if not topology.nodes:
@@ -77,7 +84,7 @@ async def examine(topology: Topology) -> AsyncIterator[Finding]:
             for finding in judge(info, node.name, clustered=topology.clustered, replicated=topology.replicated):
                 yield finding
         yield await _examine_clock(topology, node)
-        missing = await missing_permissions(topology, node)
+        missing = await missing_permissions(topology, node, library)
         if missing:
             yield _problem(
                 "permissions", f"the user lacks {' '.join(missing)}: an administrator adds them with ACL SETUSER"

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from gateway.store import keys
-from gateway.store.redis import library
 from gateway.store.redis.connection import RedisConnection
+from gateway.store.redis.library import Library
 from gateway.store.redis.protocol import Argument, ReplyError, pack
 from gateway.store.redis.topology import Node, Topology
 
@@ -68,24 +68,24 @@ _DIRECT = ("EXISTS", "GET", "HEXISTS", "HGETALL", "HMGET", "HSCAN", "HVALS", "HD
 _NO_COMMAND = re.compile(r"has no permissions to run the '([^']+)'")
 
 
-def needed_commands() -> list[str]:
+def needed_commands(library: Library) -> list[str]:
     """Return the commands that the functions run, and those that the gateway asks for itself."""
-    inside = re.findall(r"\b(?:call|try|run|expire)\(\s*'([A-Z]+)'", library.CODE)
-    inside += re.findall(r"\bin_chunks\(\w+, '([A-Z]+)'", library.CODE)
+    inside = re.findall(r"\b(?:call|try|run|expire)\(\s*'([A-Z]+)'", library.code)
+    inside += re.findall(r"\bin_chunks\(\w+, '([A-Z]+)'", library.code)
     return sorted({*inside, *_DIRECT, *_KEYLESS})
 
 
-async def missing_permissions(topology: Topology, node: Node) -> list[str]:
+async def missing_permissions(topology: Topology, node: Node, library: Library) -> list[str]:
     """Return what a server does not allow: commands as `+name`, keys as `~pattern`, channels as `&pattern`.
 
     Raises ConnectionLostError and ReplyTimeoutError.
     """
     key = f"{topology.generation_keys(node)[0]}:doctor:{secrets.token_hex(4)}"
-    commands = [("SET", key, "", "EX", PROBE_SECONDS), *(_probe(name, key) for name in needed_commands())]
+    commands = [("SET", key, "", "EX", PROBE_SECONDS), *(_probe(name, key) for name in needed_commands(library))]
     if topology.replicated:
         commands.append(("WAIT", 0, 1))
     replies = await node.connection.request(*(pack(command) for command in commands))
-    (loaded,) = await node.connection.request(pack(("FUNCTION", "LOAD", library.CODE)))
+    (loaded,) = await node.connection.request(pack(("FUNCTION", "LOAD", library.code)))
     (called,) = await node.connection.request(pack(("FCALL", library.qualified("find_project"), 1, key, "none")))
     words = [str(command[0]).lower() for command in commands]
     found = _missing([*zip(words, replies, strict=True), ("function|load", loaded), ("fcall", called)])

@@ -19,9 +19,11 @@ from typing import Any
 from gateway.runtime.tasks import Outage, keep_running
 from gateway.settings import Settings
 from gateway.store import keys
-from gateway.store.redis.client import FunctionClient, unavailable
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.generation import note_generation
 from gateway.store.redis.problems import StoreUnavailableError, explained
 from gateway.store.redis.protocol import ConnectionLostError, RedisProtocol, ReplyError, pack
+from gateway.store.redis.router import unavailable
 from gateway.store.redis.topology import Node, slot_of
 from gateway.telemetry.metrics import PROBE_SECONDS
 
@@ -400,7 +402,7 @@ class ShardSubscriber:
         """Have the server keep that it was promoted, which may be why we are connecting."""
         while True:
             try:
-                await self._client.note_generation(self._node)
+                await note_generation(self._client, self._node)
             except StoreUnavailableError:
                 await asyncio.sleep(PROBE_INTERVAL_SECONDS)  # a slot of its may be on the move
             else:

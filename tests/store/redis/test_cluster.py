@@ -15,6 +15,7 @@ from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.inbox import Delivery, InboxStore, Retention
+from gateway.store.library import LIBRARY
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
 from gateway.store.redis.subscriber import Subscriber
 from gateway.store.redis.topology import Topology, slot_of
@@ -36,7 +37,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture
 async def client(cluster: Cluster) -> AsyncIterator[FunctionClient]:
-    client = FunctionClient(Topology(Settings(redis_url=cluster.url)))
+    client = FunctionClient(Topology(Settings(redis_url=cluster.url)), LIBRARY)
     yield client
     await close(client)
 
@@ -117,7 +118,7 @@ async def test_a_call_never_sees_half_of_a_user_whose_slot_is_on_the_move(
 
 
 async def test_a_hung_primary_fails_its_own_calls_in_time_and_no_others(cluster: Cluster) -> None:
-    client = FunctionClient(Topology(Settings(redis_url=cluster.url, redis_timeout_seconds=0.5)))
+    client = FunctionClient(Topology(Settings(redis_url=cluster.url, redis_timeout_seconds=0.5)), LIBRARY)
     names = [channel(user) for user in users_on_every_primary(cluster)]
     await asyncio.gather(*(read(client, name) for name in names))
     with cluster.hung_primary_of(names[0]):
@@ -137,7 +138,7 @@ async def test_a_hung_primary_fails_its_own_calls_in_time_and_no_others(cluster:
 
 async def test_one_node_that_answers_is_enough_to_begin_with(cluster: Cluster) -> None:
     url = cluster.url.replace("redis+cluster://", "redis+cluster://127.0.0.1:1,")
-    client = FunctionClient(Topology(Settings(redis_url=url)))
+    client = FunctionClient(Topology(Settings(redis_url=url)), LIBRARY)
     await read(client, channel(new_user()))
     await close(client)
 
@@ -230,7 +231,7 @@ async def test_calls_and_subscriptions_go_on_after_a_primary_died(
 
 
 async def test_a_call_fails_clearly_while_no_node_answers() -> None:
-    client = FunctionClient(Topology(Settings(redis_url="redis+cluster://127.0.0.1:1,127.0.0.1:2")))
+    client = FunctionClient(Topology(Settings(redis_url="redis+cluster://127.0.0.1:1,127.0.0.1:2")), LIBRARY)
     with pytest.raises(StoreUnavailableError):
         await client.call("read_log", "x")
     await close(client)

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.settings import Settings
+from gateway.store.library import LIBRARY
+from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.diagnosis import Finding, Severity, examine, judge, judge_clock
 from gateway.store.redis.permissions import missing_permissions, needed_commands
 from gateway.store.redis.topology import Topology
@@ -75,12 +77,13 @@ def test_a_clock_that_is_off_is_told(seconds: float, says: str) -> None:
 
 
 @pytest.fixture
-async def limited(client: InspectedClient, redis_server: RedisServer) -> AsyncIterator[Topology]:
-    """The servers as a user sees them who may do nothing yet."""
+async def limited(client: InspectedClient, redis_server: RedisServer) -> AsyncIterator[FunctionClient]:
+    """A client of a Redis user who may do nothing yet."""
     await client.redis.execute_command("ACL", "SETUSER", "limited", "reset", "on", ">pw", "+auth", "+select")
-    topology = Topology(Settings(redis_url=f"redis://limited:pw@127.0.0.1:{redis_server.port}/0"))
-    yield topology
-    topology.close()
+    url = f"redis://limited:pw@127.0.0.1:{redis_server.port}/0"
+    limited = FunctionClient(Topology(Settings(redis_url=url)), LIBRARY)
+    yield limited
+    limited.close()
     await client.redis.execute_command("ACL", "DELUSER", "limited")
 
 
@@ -88,12 +91,12 @@ async def allow(client: InspectedClient, *rules: str) -> None:
     await client.redis.execute_command("ACL", "SETUSER", "limited", *rules)
 
 
-async def test_every_permission_that_is_missing_is_named(client: InspectedClient, limited: Topology) -> None:
-    (node,) = limited.nodes
-    everything = [f"+{name.lower()}" for name in needed_commands()]
+async def test_every_permission_that_is_missing_is_named(client: InspectedClient, limited: FunctionClient) -> None:
+    (node,) = limited.topology.nodes
+    everything = [f"+{name.lower()}" for name in needed_commands(LIBRARY)]
     rules = [*everything, "+fcall", "+function|load", "+ssubscribe", "~inbox:1:*", "&inbox:1:*"]
     await allow(client, *rules)
-    assert await missing_permissions(limited, node) == []
+    assert await missing_permissions(limited.topology, node, LIBRARY) == []
     assert [one.topic async for one in examine(limited) if one.topic == "permissions"] == []
     for missing, rule in (
         ("+hset", "-hset"),
@@ -103,15 +106,15 @@ async def test_every_permission_that_is_missing_is_named(client: InspectedClient
         ("+function|load", "-function|load"),
     ):
         await allow(client, rule)
-        assert await missing_permissions(limited, node) == [missing]
+        assert await missing_permissions(limited.topology, node, LIBRARY) == [missing]
         await allow(client, missing)
     await allow(client, "resetkeys")
-    assert await missing_permissions(limited, node) == ["~inbox:1:*"]
+    assert await missing_permissions(limited.topology, node, LIBRARY) == ["~inbox:1:*"]
     await allow(client, "~inbox:1:*", "resetchannels")
-    assert await missing_permissions(limited, node) == ["&inbox:1:*"]
+    assert await missing_permissions(limited.topology, node, LIBRARY) == ["&inbox:1:*"]
 
 
 async def test_looking_leaves_nothing_behind(client: InspectedClient) -> None:
     before = set(await client.redis.keys("*"))
-    assert [one async for one in examine(client.topology)]
+    assert [one async for one in examine(client)]
     assert set(await client.redis.keys("*")) == before

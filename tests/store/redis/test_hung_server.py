@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import Settings
+from gateway.store.library import LIBRARY
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
 from gateway.store.redis.topology import Topology
 from tests.servers import running_redis
@@ -17,7 +18,9 @@ TIMEOUT_SECONDS = 1.5
 
 async def test_no_call_to_a_server_that_hangs_takes_longer_than_one_may(tmp_path: Path) -> None:
     with running_redis("valkey", tmp_path) as server:
-        client = FunctionClient(Topology(Settings(redis_url=server.url, redis_timeout_seconds=TIMEOUT_SECONDS)))
+        client = FunctionClient(
+            Topology(Settings(redis_url=server.url, redis_timeout_seconds=TIMEOUT_SECONDS)), LIBRARY
+        )
         await client.command("SET", "k", "v")
         assert server.process is not None
         server.process.send_signal(signal.SIGSTOP)

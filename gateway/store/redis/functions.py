@@ -1,0 +1,265 @@
+"""Descriptors of Redis functions: what the Python side knows of each function of the Lua library, stated once.
+
+A store declares a descriptor for each function of its aggregate, in the module that calls it:
+
+    def _renew(job: str, claim: int, now_ms: int, lease_ms: int) -> Arguments:
+        return (job, claim, now_ms, lease_ms)
+
+    RENEW = writing_function("renew_job", "queue", _renew, int, frees_memory=True)
+
+    waiting = await client.call(RENEW(keys.JOB_QUEUE, job=..., claim=..., now_ms=..., lease_ms=...))
+
+The signature of `_renew` names the arguments, and its body puts them in the order in which the Lua function reads them.
+Calling a descriptor sends nothing: it returns a FunctionCall, which a FunctionClient sends and whose reply it decodes.
+The library registers what the descriptors say, and every list of functions (what may be repeated, what a full server
+runs) is a property of them. A test compares each descriptor with the header of its Lua function.
+"""
+
+from collections.abc import Callable, Iterator
+from enum import Enum
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
+
+from gateway.store.redis.protocol import Argument
+
+Arguments = tuple[Argument, ...]
+"""The arguments of a function, in the order of its Lua header."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Kind(Enum):
+    """How the library wraps a function."""
+
+    READING = "reading({})"
+    """Only reads, so a server that is out of memory runs it."""
+    WRITING = "whole({})"
+    """Is undone as a whole when one of its commands fails."""
+    GUARDED = "guarded({}, true)"
+    """Passes the guard of a user's slot first, and is undone as a whole when one of its commands fails."""
+    PEEKING = "guarded({})"
+    """Passes the guard, counts nothing and only reads, so a server that is out of memory runs it."""
+
+    @property
+    def writes(self) -> bool:
+        """Whether a function of this kind may write."""
+        return self in (Kind.WRITING, Kind.GUARDED)
+
+
+class Traits(NamedTuple):
+    """What is known of a function besides its signature."""
+
+    kind: Kind
+    frees_memory: bool = False
+    """It frees memory, ends access, or finishes what was begun: a server that is out of memory runs it as well."""
+    repeatable: bool = True
+    """It may be sent again after a lost reply, because it compares before it sets. One that reports whether this call
+    found something to do must not be: the second reply would say that there was nothing."""
+    durable: bool = True
+    """It writes what must last once it is acknowledged: with INBOX_DURABILITY=replica, a replica confirms it."""
+
+    @property
+    def flags(self) -> str:
+        """The flags with which the function is registered, as Lua."""
+        if not self.kind.writes:
+            return "{'no-writes'}"
+        return "{'allow-oom'}" if self.frees_memory else "{}"
+
+
+class Function(Generic[P, R_co]):
+    """One function of the library. `key` is the kind of key that it is called with; its header in Lua says the same.
+
+    Call a descriptor with the key and the arguments to get a FunctionCall.
+    """
+
+    __slots__ = ("decode", "key", "lua_name", "name", "pack", "traits", "when_full")
+
+    def __init__(
+        self,
+        name: str,
+        key: str,
+        pack: Callable[P, Arguments],
+        decode: Callable[[Any], R_co],
+        traits: Traits,
+        *,
+        lua_name: str = "",
+        when_full: bool = False,
+    ):
+        self.name = name
+        self.key = key
+        self.pack = pack
+        self.decode = decode
+        self.traits = traits
+        self.lua_name = lua_name or name
+        """The Lua function that runs."""
+        self.when_full: Function[P, R_co] | None = None
+        """The same function for a server that is out of memory: what it adds is small, or is cut elsewhere."""
+        if when_full:
+            allowed = traits._replace(frees_memory=True)
+            self.when_full = Function(f"{name}_when_full", key, pack, decode, allowed, lua_name=self.lua_name)
+
+    def __call__(self, key: str, /, *args: P.args, **kwargs: P.kwargs) -> "FunctionCall[R_co]":
+        """Return a call of this function with a key."""
+        return FunctionCall(self, key, self.pack(*args, **kwargs))
+
+    def forms(self) -> "Iterator[AnyFunction]":
+        """Iterate over everything that the library registers for this descriptor."""
+        yield self
+        if self.when_full is not None:
+            yield self.when_full
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+
+AnyFunction = Function[..., Any]
+
+
+class FunctionCall(NamedTuple, Generic[R_co]):
+    """A function with its key and arguments, ready to be sent."""
+
+    function: "Function[..., R_co]"
+    key: str
+    arguments: Arguments
+
+    def when_full(self) -> "FunctionCall[R_co]":
+        """Return the same call for a server that is out of memory."""
+        assert self.function.when_full is not None, f"{self.function.name} has no such form"
+        return self._replace(function=self.function.when_full)
+
+
+def reading_function(name: str, key: str, pack: Callable[P, Arguments], decode: Callable[[Any], R]) -> Function[P, R]:
+    """Describe a function that only reads."""
+    return Function(name, key, pack, decode, Traits(Kind.READING))
+
+
+def writing_function(
+    name: str,
+    key: str,
+    pack: Callable[P, Arguments],
+    decode: Callable[[Any], R],
+    *,
+    frees_memory: bool = False,
+    repeatable: bool = True,
+    durable: bool = True,
+    when_full: bool = False,
+) -> Function[P, R]:
+    """Describe a function that writes, and is undone as a whole when it fails. The options are those of Traits."""
+    traits = Traits(Kind.WRITING, frees_memory, repeatable, durable)
+    return Function(name, key, pack, decode, traits, when_full=when_full)
+
+
+class UserFunction(Generic[P, R_co]):
+    """A function of a user's slot, which passes the caller's guard in the same step as its work.
+
+    Call a descriptor with the arguments to get a UserCall; `gateway/store/guarded.py` adds the user and the guard.
+    """
+
+    __slots__ = ("counted", "decode", "pack", "uncounted", "when_full")
+
+    def __init__(
+        self,
+        name: str,
+        pack: Callable[P, Arguments],
+        decode: Callable[[Any], R_co],
+        traits: Traits,
+        *,
+        uncounted_lua_name: str = "",
+        when_full: bool = False,
+    ):
+        self.pack = pack
+        self.decode = decode
+        self.counted: AnyFunction = Function(name, "user", pack, untouched, traits, when_full=when_full)
+        """What runs for a caller whose calls are counted."""
+        self.when_full = self.counted.when_full
+        self.uncounted: AnyFunction | None = None
+        """What runs for a caller whose calls are not counted: it only reads."""
+        if uncounted_lua_name:
+            peeking = Traits(Kind.PEEKING, durable=False)
+            self.uncounted = Function(
+                f"{name}_uncounted", "user", pack, untouched, peeking, lua_name=uncounted_lua_name
+            )
+
+    @property
+    def name(self) -> str:
+        """The name of the function."""
+        return self.counted.name
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> "UserCall[R_co]":
+        """Return a call of this function, whose user and guard are still missing."""
+        return UserCall(self, self.pack(*args, **kwargs))
+
+    def forms(self) -> Iterator[AnyFunction]:
+        """Iterate over everything that the library registers for this descriptor."""
+        yield from self.counted.forms()
+        if self.uncounted is not None:
+            yield self.uncounted
+
+    def __repr__(self) -> str:
+        return f"<UserFunction {self.name}>"
+
+
+class UserCall(NamedTuple, Generic[R_co]):
+    """A function of a user's slot with its arguments, without the user and the guard."""
+
+    function: "UserFunction[..., R_co]"
+    arguments: Arguments
+
+    def behind(self, key: str, guard: Arguments) -> FunctionCall[Any]:
+        """Return the call for the user with this key, behind the arguments of a guard."""
+        return FunctionCall(self.function.counted, key, (*guard, *self.arguments))
+
+
+def user_function(
+    name: str,
+    pack: Callable[P, Arguments],
+    decode: Callable[[Any], R],
+    *,
+    frees_memory: bool = False,
+    repeatable: bool = True,
+    when_full: bool = False,
+) -> UserFunction[P, R]:
+    """Describe a function that changes what lies in a user's slot. The options are those of Traits."""
+    traits = Traits(Kind.GUARDED, frees_memory, repeatable)
+    return UserFunction(name, pack, decode, traits, when_full=when_full)
+
+
+def user_reading_function(
+    name: str, pack: Callable[P, Arguments], decode: Callable[[Any], R], *, uncounted_lua_name: str = ""
+) -> UserFunction[P, R]:
+    """Describe a function that reads what lies in a user's slot, and only writes what its guard counts.
+
+    `uncounted_lua_name` is the Lua function that runs where nothing is counted, or may be written; the same one unless
+    it is given.
+    """
+    traits = Traits(Kind.GUARDED, durable=False)
+    return UserFunction(name, pack, decode, traits, uncounted_lua_name=uncounted_lua_name or name)
+
+
+AnyDescriptor = Function[..., Any] | UserFunction[..., Any]
+
+
+def no_arguments() -> Arguments:
+    """Pack the arguments of a function that takes none."""
+    return ()
+
+
+def untouched(reply: Any) -> Any:
+    """Decode nothing."""
+    return reply
+
+
+def nothing(reply: Any) -> None:
+    """Decode a reply that carries no information."""
+
+
+def optional_bytes(reply: Any) -> bytes | None:
+    """Decode a string that may be missing."""
+    return None if reply is None else bytes(reply)
+
+
+def list_of_bytes(reply: Any) -> list[bytes]:
+    """Decode a list of strings."""
+    found: list[bytes] = reply
+    return found

@@ -1,0 +1,20 @@
+"""The data generation of a server: it changes where the server may lack writes that were acknowledged.
+
+Every epoch of a log carries the generation in which it began, so that a client's position from before a failover is
+recognised. The Lua function finds out whether the server was promoted, and stores that in its data, because a server
+that restarts no longer knows of its promotion.
+"""
+
+from gateway.store.redis.client import CALLS_AT_ONCE, FunctionClient
+from gateway.store.redis.functions import no_arguments, writing_function
+from gateway.store.redis.topology import Node
+
+NOTE_GENERATION = writing_function("note_life", "generation", no_arguments, bool, frees_memory=True, durable=False)
+
+
+async def note_generation(client: FunctionClient, node: Node) -> None:
+    """Have a server that was promoted store its generation, before it may restart. Raises StoreUnavailableError."""
+    calls = [NOTE_GENERATION(key) for key in client.topology.generation_keys(node)]
+    if any(await client.call_many(calls[:1])):  # else it never was a replica, and there is nothing to store
+        for first in range(1, len(calls), CALLS_AT_ONCE):
+            await client.call_many(calls[first : first + CALLS_AT_ONCE])
