@@ -44,7 +44,7 @@ from gateway.store.erasure import Eraser
 from gateway.store.formats import FormatWatch
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore, Retention
-from gateway.store.jobs import CONTROL_JOBS, JobQueue, JobStore, Kind
+from gateway.store.jobs import CONTROL_JOBS, JobKind, JobQueue, JobStore
 from gateway.store.library import LIBRARY
 from gateway.store.preferences import PreferenceStore
 from gateway.store.profiles import ProfileStore
@@ -173,10 +173,10 @@ class Worker:
         return JobRunner(
             queue,
             {
-                Kind.BROADCAST: broadcaster.work,
-                Kind.IMPORT: Importer(queue, directory, profiles, read_row).work,
-                Kind.DELETE_PROJECT: Deletion(Eraser(client, UserDeletion(client))).work,
-                Kind.RETENTION: sweeper.work,
+                JobKind.BROADCAST: broadcaster.work,
+                JobKind.IMPORT: Importer(queue, directory, profiles, read_row).work,
+                JobKind.DELETE_PROJECT: Deletion(Eraser(client, UserDeletion(client))).work,
+                JobKind.RETENTION: sweeper.work,
             },
         )
 

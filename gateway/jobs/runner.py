@@ -13,7 +13,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 
-from gateway.store.jobs import BrokenEntryError, Claim, ClaimLostError, Job, JobQueue, Kind, Step
+from gateway.store.jobs import BrokenEntryError, Claim, ClaimLostError, Job, JobKind, JobQueue, Step
 from gateway.store.redis.problems import StoreDataError, StoreUnavailableError
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import JOBS_FINISHED, JOBS_RUNNING
@@ -45,7 +45,7 @@ Work = Callable[[Job], AsyncGenerator[Step, None]]
 class JobRunner:
     """The jobs of this worker. `run` must be running."""
 
-    def __init__(self, queue: JobQueue, work: Mapping[Kind, Work], retry_ms: int = RETRY_MS):
+    def __init__(self, queue: JobQueue, work: Mapping[JobKind, Work], retry_ms: int = RETRY_MS):
         self._queue = queue
         self._work = work
         self._retry_ms = retry_ms

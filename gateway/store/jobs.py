@@ -64,7 +64,7 @@ DELETION_ID = "deletion"
 _encode = msgspec.json.encode
 
 
-class Kind(Enum):
+class JobKind(Enum):
     """What jobs do."""
 
     BROADCAST = "broadcast"
@@ -73,7 +73,7 @@ class Kind(Enum):
     RETENTION = "retention"
 
 
-FREEING_KINDS = frozenset((Kind.DELETE_PROJECT, Kind.RETENTION))
+FREEING_KINDS = frozenset((JobKind.DELETE_PROJECT, JobKind.RETENTION))
 """Jobs that only remove."""
 
 
@@ -107,7 +107,7 @@ class Job:
     """A job as it stands when a worker starts or resumes it. `steps` were done; `attempts` were made at the next."""
 
     claim: Claim
-    kind: Kind
+    kind: JobKind
     payload: bytes
     cursor: str
     steps: int
@@ -135,7 +135,7 @@ class Step:
     reached: Sequence[UserId] = ()
 
 
-class Record(NamedTuple):
+class JobRecord(NamedTuple):
     """A job to look at. `errors` is a JSON array."""
 
     kind: str
@@ -155,7 +155,7 @@ class JobStore:
 
     async def accept(
         self,
-        kind: Kind,
+        kind: JobKind,
         project_id: ProjectId,
         job_id: str,
         payload: bytes,
@@ -179,21 +179,23 @@ class JobStore:
 
     async def enqueue_project_deletion(self, project_id: ProjectId) -> None:
         """Have everything of a project removed, but for the project's own record."""
-        await self.accept(Kind.DELETE_PROJECT, project_id, DELETION_ID, b"", self._now_ms(), listed=False)
+        await self.accept(JobKind.DELETE_PROJECT, project_id, DELETION_ID, b"", self._now_ms(), listed=False)
 
     async def enqueue_retention(self, project_id: ProjectId, keep: ItemRetention) -> None:
         """Have a project's inboxes swept, unless a sweep is under way."""
-        await self.accept(Kind.RETENTION, project_id, RETENTION_ID, _encode(tuple(keep)), self._now_ms(), listed=False)
+        await self.accept(
+            JobKind.RETENTION, project_id, RETENTION_ID, _encode(tuple(keep)), self._now_ms(), listed=False
+        )
 
-    async def read(self, kind: Kind, project_id: ProjectId, job_id: str) -> Record | None:
+    async def read(self, kind: JobKind, project_id: ProjectId, job_id: str) -> JobRecord | None:
         """Look at a job; None when there is none of this kind."""
         answer = await self._client.call("read_job", keys.job(project_id, job_id))
         record = _record(job_id, answer) if answer is not None else None
         return record if record is not None and record.kind == kind.value else None
 
     async def list_page(
-        self, kind: Kind, project_id: ProjectId, page: int, per_page: int
-    ) -> tuple[int, list[tuple[str, Record]]]:
+        self, kind: JobKind, project_id: ProjectId, page: int, per_page: int
+    ) -> tuple[int, list[tuple[str, JobRecord]]]:
         """Give how many jobs of a kind there are, and those of a page with their ids, newest first."""
         oldest_ms = self._now_ms() - 1000 * KEPT_SECONDS
         index = keys.jobs(project_id, kind.value)
@@ -206,7 +208,7 @@ class JobStore:
         answers: list[Any] = []
         for first in range(0, len(calls), RECORDS_AT_ONCE):
             answers += await self._client.call_each(calls[first : first + RECORDS_AT_ONCE])
-        found: list[tuple[str, Record]] = []
+        found: list[tuple[str, JobRecord]] = []
         for name, answer in zip(names, answers, strict=True):
             # One whose record cannot be read is named in the log, and must not hide the others.
             with contextlib.suppress(StoreDataError):
@@ -258,7 +260,9 @@ class JobQueue:
             raise ClaimLostError(claim.entry)
         try:
             kind, payload, cursor, steps, created_ms, attempts = answer
-            return Job(claim, Kind(kind.decode()), payload, cursor.decode(), int(steps), int(created_ms), int(attempts))
+            return Job(
+                claim, JobKind(kind.decode()), payload, cursor.decode(), int(steps), int(created_ms), int(attempts)
+            )
         except (ValueError, TypeError, AttributeError) as problem:
             raise _broken(claim.entry, problem) from None
 
@@ -301,7 +305,7 @@ class JobQueue:
         """
         reason = _encode({"message": error}) if error else b""
         key = keys.job(job.project_id, job.id)
-        kept = job.kind is not Kind.RETENTION and (bool(error) or job.kind is not Kind.DELETE_PROJECT)
+        kept = job.kind is not JobKind.RETENTION and (bool(error) or job.kind is not JobKind.DELETE_PROJECT)
         if not await self._client.call("finish_job", key, job.claim.number, reason, int(kept)):
             raise ClaimLostError(job.claim.entry)
         await self.drop(job.claim)
@@ -314,11 +318,11 @@ class JobQueue:
         return math.floor(self._unix() * 1000)
 
 
-def _record(job_id: str, answer: Sequence[Any]) -> Record:
+def _record(job_id: str, answer: Sequence[Any]) -> JobRecord:
     try:
         kind, payload, status, created_ms, errors, *counts = answer
         by_name = {name.decode(): int(count) for name, count in zip(counts[::2], counts[1::2], strict=True)}
-        return Record(kind.decode(), bytes(payload), status.decode(), int(created_ms), bytes(errors), by_name)
+        return JobRecord(kind.decode(), bytes(payload), status.decode(), int(created_ms), bytes(errors), by_name)
     except (ValueError, TypeError, AttributeError) as problem:
         raise _broken(job_id, problem) from None
 

@@ -14,7 +14,7 @@ import redis
 from gateway.domain.principal import ProjectId
 from gateway.settings import Settings
 from gateway.store.idempotency import IdempotencyStore
-from gateway.store.jobs import JobStore, Kind
+from gateway.store.jobs import JobKind, JobStore
 from gateway.store.library import LIBRARY
 from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import FunctionClient
@@ -133,7 +133,7 @@ async def leave_unfinished(url: str) -> str:
     await IdempotencyStore(client).begin(project, "unfinished", "fingerprint", b"plan")
     portions = [b'[{"external_id":"late-1"},{"external_id":"late-2"}]']
     unfinished = str(uuid4())
-    await jobs.accept(Kind.IMPORT, project, unfinished, b"{}", int(time.time() * 1000), portions)
+    await jobs.accept(JobKind.IMPORT, project, unfinished, b"{}", int(time.time() * 1000), portions)
     client.close()
     await asyncio.sleep(0.1)
     return unfinished

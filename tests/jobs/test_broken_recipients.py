@@ -20,7 +20,7 @@ from gateway.store import keys
 from gateway.store.contents import ContentStore, NotificationFields
 from gateway.store.directory import Directory
 from gateway.store.inbox import InboxStore, Moment
-from gateway.store.jobs import JobQueue, JobStore, Kind
+from gateway.store.jobs import JobKind, JobQueue, JobStore
 from gateway.store.profiles import ProfileStore
 from gateway.store.subscriptions import SubscriptionStore
 from tests.jobs.test_runner import running
@@ -53,9 +53,9 @@ async def test_a_recipient_whose_data_cannot_be_read_is_a_failure_and_the_others
     moment = Moment(1_800_000_000_000, "e0")
     shown = NotificationFields(title="Hello")
     plan = BroadcastPlan(msgspec.Raw(b"{}"), shown, recipients, "broadcast", moment, len(users))
-    await jobs.accept(Kind.BROADCAST, project, job_id, msgspec.json.encode(plan), 1_800_000_000_000)
-    async with running(queue, broadcaster.work, kind=Kind.BROADCAST), asyncio.timeout(20):
-        while (record := await jobs.read(Kind.BROADCAST, project, job_id)) is None or record.status != "processed":
+    await jobs.accept(JobKind.BROADCAST, project, job_id, msgspec.json.encode(plan), 1_800_000_000_000)
+    async with running(queue, broadcaster.work, kind=JobKind.BROADCAST), asyncio.timeout(20):
+        while (record := await jobs.read(JobKind.BROADCAST, project, job_id)) is None or record.status != "processed":
             await asyncio.sleep(0.01)
     assert (record.counts["total"], record.counts["failures"]) == (3, 1)
     assert users[1].id in json.loads(record.errors)[0]["message"]

@@ -17,7 +17,7 @@ from gateway.jobs.runner import JobRunner
 from gateway.store import keys
 from gateway.store.directory import Directory
 from gateway.store.inbox import Delivery, InboxStore, Moment
-from gateway.store.jobs import RETENTION_ID, JobQueue, JobStore, Kind
+from gateway.store.jobs import RETENTION_ID, JobKind, JobQueue, JobStore
 from gateway.store.projects import ProjectChange, ProjectStore
 from gateway.store.sweeps import SweepRecord, SweepStore
 from tests.jobs.test_runner import queue, soon
@@ -71,7 +71,7 @@ class Swept:
         """Do the jobs for a block."""
         retentions = Retentions(self.projects, default)
         sweeper = Sweeper(retentions, self.sweeps, self.directory, self.inboxes, lambda: "e1")
-        task = asyncio.create_task(JobRunner(self.queue, {Kind.RETENTION: sweeper.work}, 1).run())
+        task = asyncio.create_task(JobRunner(self.queue, {JobKind.RETENTION: sweeper.work}, 1).run())
         try:
             yield
         finally:

@@ -12,7 +12,7 @@ from gateway.domain.principal import ProjectId
 from gateway.jobs import runner as runner_module
 from gateway.jobs.runner import MAX_ATTEMPTS, MAX_RUNNING, JobRunner
 from gateway.store import keys
-from gateway.store.jobs import Claim, Job, JobQueue, JobStore, Kind, Record, Step
+from gateway.store.jobs import Claim, Job, JobKind, JobQueue, JobRecord, JobStore, Step
 from gateway.store.redis.client import StoreUnavailableError
 from tests.logs import captured_log
 from tests.store.conftest import InspectedClient
@@ -40,14 +40,14 @@ def jobs(client: InspectedClient) -> JobStore:
 
 async def accept(jobs: JobStore, name: str = "") -> str:
     job_id = str(uuid4())
-    await jobs.accept(Kind.IMPORT, PROJECT, job_id, name.encode(), 1_800_000_000_000)
+    await jobs.accept(JobKind.IMPORT, PROJECT, job_id, name.encode(), 1_800_000_000_000)
     return job_id
 
 
-async def done(jobs: JobStore, job_id: str) -> Record:
+async def done(jobs: JobStore, job_id: str) -> JobRecord:
     async with asyncio.timeout(20):
         while True:
-            record = await jobs.read(Kind.IMPORT, PROJECT, job_id)
+            record = await jobs.read(JobKind.IMPORT, PROJECT, job_id)
             if record is not None and record.status == "processed":
                 return record
             await asyncio.sleep(0.01)
@@ -58,7 +58,7 @@ async def running(
     queue: JobQueue,
     work: Callable[[Job], AsyncGenerator[Step, None]],
     retry_ms: int = 1,
-    kind: Kind = Kind.IMPORT,
+    kind: JobKind = JobKind.IMPORT,
 ) -> AsyncIterator[JobRunner]:
     """A runner for a block."""
     runner = JobRunner(queue, {kind: work}, retry_ms)
@@ -149,7 +149,7 @@ async def test_a_small_job_is_not_stuck_behind_large_ones(
     async with running(queue, work):
         large = [await accept(jobs, "large") for _ in range(2 * MAX_RUNNING)]
         await done(jobs, await accept(jobs, "small"))
-        assert {(await jobs.read(Kind.IMPORT, PROJECT, job)).status for job in large} == {  # type: ignore[union-attr]
+        assert {(await jobs.read(JobKind.IMPORT, PROJECT, job)).status for job in large} == {  # type: ignore[union-attr]
             "processing"
         }
         stop.set()

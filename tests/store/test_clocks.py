@@ -14,7 +14,7 @@ from gateway.store.admin_limits import AdminLimits
 from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.directory import Directory
 from gateway.store.inbox import Delivery, InboxStore, Moment, Retention
-from gateway.store.jobs import JobQueue, JobStore, Kind
+from gateway.store.jobs import JobKind, JobQueue, JobStore
 from gateway.store.tokens import Token, TokenStore
 from tests.store.conftest import InspectedClient, new_user
 
@@ -160,7 +160,7 @@ async def test_a_job_that_was_to_rest_until_a_moment_far_away_is_done(client: In
     project = ProjectId(f"p-{uuid4()}")
     await client.redis.unlink(keys.JOB_QUEUE)
     ahead = JobStore(client, unix=lambda: time.time() + AHEAD)
-    await ahead.accept(Kind.IMPORT, project, "job", b"{}", 1)
+    await ahead.accept(JobKind.IMPORT, project, "job", b"{}", 1)
     claim = await JobQueue(client).claim()
     assert claim is not None
     assert claim.job_id == "job"

@@ -16,7 +16,7 @@ from gateway.store.directory import Directory
 from gateway.store.erasure import Eraser
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import Delivery, InboxStore
-from gateway.store.jobs import JobQueue, JobStore, Kind
+from gateway.store.jobs import JobKind, JobQueue, JobStore
 from gateway.store.subscriptions import SubscriptionStore
 from tests.store.conftest import InspectedClient, at, new_user
 
@@ -40,7 +40,7 @@ async def fill(client: InspectedClient, store: InboxStore, project_id: ProjectId
     await SubscriptionStore(client).set(users[1], "t", Status.SUBSCRIBED, {"*": ""})
     await DeviceStore(client).register(users[2], Device(f"d-{project_id}", "ios", None), 1)
     await IdempotencyStore(client).begin(project_id, "k", "f", b"")
-    await JobStore(client).accept(Kind.IMPORT, project_id, str(uuid4()), b"", 1, [b"[]"])
+    await JobStore(client).accept(JobKind.IMPORT, project_id, str(uuid4()), b"", 1, [b"[]"])
     return users
 
 
@@ -55,7 +55,7 @@ async def test_everything_of_a_project_is_removed_and_nothing_of_another(
     assert len(await names_of(client, doomed)) == len(before) > 15
 
     await JobStore(client).enqueue_project_deletion(doomed)
-    work = {Kind.DELETE_PROJECT: Deletion(Eraser(client, UserDeletion(client))).work}
+    work = {JobKind.DELETE_PROJECT: Deletion(Eraser(client, UserDeletion(client))).work}
     runner = asyncio.create_task(JobRunner(JobQueue(client), work, retry_ms=1).run())
     tombstones = {keys.user(doomed, user.id) for user in users}
     async with asyncio.timeout(10):

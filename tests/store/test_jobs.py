@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 from gateway.domain.principal import ProjectId, UserId
 from gateway.store import jobs as jobs_module
 from gateway.store import keys
-from gateway.store.jobs import LEASE_MS, Claim, ClaimLostError, Job, JobQueue, JobStore, Kind, Step
+from gateway.store.jobs import LEASE_MS, Claim, ClaimLostError, Job, JobKind, JobQueue, JobStore, Step
 from tests.servers import RedisServer
 from tests.store.conftest import InspectedClient
 
@@ -51,7 +51,7 @@ class Desk:
         self.store = JobStore(self.client, self.clock)
         self.queue = JobQueue(self.client, self.clock)
 
-    async def accept(self, *portions: bytes, kind: Kind = Kind.IMPORT) -> str:
+    async def accept(self, *portions: bytes, kind: JobKind = JobKind.IMPORT) -> str:
         job_id = str(uuid4())
         await self.store.accept(kind, self.project, job_id, b"payload", int(self.clock.now * 1000), portions)
         return job_id
@@ -67,7 +67,7 @@ class Desk:
         return job
 
     async def counts(self, job_id: str) -> dict[str, int]:
-        record = await self.store.read(Kind.IMPORT, self.project, job_id)
+        record = await self.store.read(JobKind.IMPORT, self.project, job_id)
         assert record is not None
         return dict(record.counts)
 
@@ -157,7 +157,7 @@ async def test_a_claim_is_higher_than_any_before_though_the_queue_was_lost(desk:
 async def test_accepting_a_job_again_changes_nothing(desk: Desk) -> None:
     job_id = str(uuid4())
     for payload in (b"one", b"two"):
-        await desk.store.accept(Kind.IMPORT, desk.project, job_id, payload, 1, [payload])
+        await desk.store.accept(JobKind.IMPORT, desk.project, job_id, payload, 1, [payload])
     job = await desk.start()
     assert job.payload == b"one"
     assert await desk.queue.read_portion(job, 0) == b"one"
@@ -168,7 +168,7 @@ async def test_accepting_a_job_again_changes_nothing(desk: Desk) -> None:
 async def test_accepting_a_job_that_is_done_again_does_nothing(desk: Desk) -> None:
     job_id = await desk.accept()
     await desk.queue.finish(await desk.start())
-    await desk.store.accept(Kind.IMPORT, desk.project, job_id, b"payload", 1)
+    await desk.store.accept(JobKind.IMPORT, desk.project, job_id, b"payload", 1)
     assert await desk.queue.start(await desk.claim()) is None
 
 
@@ -179,7 +179,7 @@ async def test_a_job_goes_on_where_the_last_step_ended(desk: Desk) -> None:
     desk.clock.now += LEASE_MS / 1000
     again = await desk.start()
     assert (again.cursor, again.steps, again.attempts) == ("here", 1, 1)
-    record = await desk.store.read(Kind.IMPORT, desk.project, job_id)
+    record = await desk.store.read(JobKind.IMPORT, desk.project, job_id)
     assert record is not None
     assert (record.status, record.errors) == ("processing", b'[{"message":"no"}]')
     assert record.counts == {"total": 2, "created": 0, "updated": 0, "failures": 1}
@@ -231,15 +231,15 @@ async def test_a_job_that_is_done_leaves_the_queue_and_its_portions(desk: Desk) 
     desk.clock.now += LEASE_MS / 1000
     assert await desk.queue.claim() is None
     assert await desk.queue.read_portion(job, 0) is None
-    record = await desk.store.read(Kind.IMPORT, desk.project, job_id)
+    record = await desk.store.read(JobKind.IMPORT, desk.project, job_id)
     assert record is not None
     assert (record.status, record.errors) == ("processed", b'[{"message":"Given up"}]')
 
 
 async def test_a_job_of_another_kind_is_not_there(desk: Desk) -> None:
     job_id = await desk.accept()
-    assert await desk.store.read(Kind.BROADCAST, desk.project, job_id) is None
-    assert await desk.store.read(Kind.IMPORT, ProjectId("other"), job_id) is None
+    assert await desk.store.read(JobKind.BROADCAST, desk.project, job_id) is None
+    assert await desk.store.read(JobKind.IMPORT, ProjectId("other"), job_id) is None
 
 
 async def test_everything_of_a_job_expires(desk: Desk) -> None:
@@ -249,9 +249,9 @@ async def test_everything_of_a_job_expires(desk: Desk) -> None:
     found = [key async for key in desk.client.redis.scan_iter(f"*{desk.project}*")]
     assert len(found) == 5
     assert [await desk.client.redis.ttl(key) for key in found] == [pytest.approx(jobs_module.KEPT_SECONDS, abs=5)] * 5
-    assert (await desk.store.list_page(Kind.IMPORT, desk.project, 1, 5))[1][0][0] == job_id
+    assert (await desk.store.list_page(JobKind.IMPORT, desk.project, 1, 5))[1][0][0] == job_id
     desk.clock.now += jobs_module.KEPT_SECONDS + 1
-    assert await desk.store.list_page(Kind.IMPORT, desk.project, 1, 5) == (0, [])
+    assert await desk.store.list_page(JobKind.IMPORT, desk.project, 1, 5) == (0, [])
 
 
 async def test_jobs_are_listed_newest_first_in_pages(desk: Desk) -> None:
@@ -259,7 +259,7 @@ async def test_jobs_are_listed_newest_first_in_pages(desk: Desk) -> None:
     for _ in range(5):
         ids.append(await desk.accept())
         desk.clock.now += 1
-    total, page = await desk.store.list_page(Kind.IMPORT, desk.project, 2, 2)
+    total, page = await desk.store.list_page(JobKind.IMPORT, desk.project, 2, 2)
     assert total == 5
     assert [job_id for job_id, _ in page] == [ids[2], ids[1]]
 
@@ -273,9 +273,9 @@ async def test_of_too_many_jobs_the_oldest_that_are_done_go(desk: Desk, monkeypa
     for _ in range(3):
         rest.append(await desk.accept())
         desk.clock.now += 1
-    _, page = await desk.store.list_page(Kind.IMPORT, desk.project, 1, 9)
+    _, page = await desk.store.list_page(JobKind.IMPORT, desk.project, 1, 9)
     assert [job_id for job_id, _ in page] == rest[::-1], "what is not done stays"
-    assert await desk.store.read(Kind.IMPORT, desk.project, first) is None
+    assert await desk.store.read(JobKind.IMPORT, desk.project, first) is None
 
 
 async def test_reached_users_are_read_in_pages(desk: Desk) -> None:

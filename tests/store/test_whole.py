@@ -31,7 +31,7 @@ from gateway.store.devices import Device, DeviceStore
 from gateway.store.directory import Directory
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import Delivery, InboxStore, Moment, Outcome, Retention
-from gateway.store.jobs import JobQueue, JobStore, Kind, Step
+from gateway.store.jobs import JobKind, JobQueue, JobStore, Step
 from gateway.store.library import LIBRARY
 from gateway.store.preferences import PreferenceStore
 from gateway.store.profiles import ProfileStore
@@ -368,7 +368,7 @@ async def tell_of_jobs(client: FailingClient, project_id: ProjectId, ada: User) 
     accepted, queue = JobStore(client), JobQueue(client)
     for number in range(3):
         portions = (b"[1]", b"[2]")
-        await accepted.accept(Kind.IMPORT, project_id, f"job-{number}", b"{}", number + 10**12, portions)
+        await accepted.accept(JobKind.IMPORT, project_id, f"job-{number}", b"{}", number + 10**12, portions)
         claim = await queue.claim()
         assert claim is not None
         job = await queue.start(claim)

@@ -20,7 +20,7 @@ from gateway.api.v1.jobs import job_id, not_found
 from gateway.api.v1.sending import NOTIFICATION, command_of
 from gateway.domain.principal import User
 from gateway.sending.plans import SendPlan, decode_broadcast
-from gateway.store.jobs import Kind, Record
+from gateway.store.jobs import JobKind, JobRecord
 from gateway.store.redis.problems import StoreDataError, decoding
 
 BODY = Body(
@@ -130,7 +130,7 @@ async def list_broadcasts(call: Call) -> Response:
     """Return a page of the last 30 days' broadcasts, newest first, each with its progress."""
     query = call.query()
     page, per_page = query["page"], query["per_page"]
-    total, found = await call.services.jobs.list_page(Kind.BROADCAST, call.project.id, page, per_page)
+    total, found = await call.services.jobs.list_page(JobKind.BROADCAST, call.project.id, page, per_page)
     views: list[bytes] = []
     for _, record in found:
         with contextlib.suppress(StoreDataError):  # it is in the log, and must not hide the others
@@ -156,15 +156,15 @@ async def list_notifications(call: Call) -> Response:
     return _page(total, page, per_page, "notifications", [item for item in items if item is not None])
 
 
-async def _find(call: Call) -> tuple[str, Record]:
+async def _find(call: Call) -> tuple[str, JobRecord]:
     wanted = job_id(call, "broadcast_id", "Broadcast")
-    found = await call.services.jobs.read(Kind.BROADCAST, call.project.id, wanted)
+    found = await call.services.jobs.read(JobKind.BROADCAST, call.project.id, wanted)
     if found is None:
         raise not_found("Broadcast")
     return wanted, found
 
 
-def _view(record: Record) -> bytes:
+def _view(record: JobRecord) -> bytes:
     with decoding("a broadcast"):
         plan = decode_broadcast(record.payload)
         summary = {name: record.counts[name] for name in ("total", "failures")}

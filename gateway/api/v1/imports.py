@@ -17,7 +17,7 @@ from gateway.api.v1.jobs import job_id, not_found
 from gateway.sending.command import UserFields
 from gateway.sending.errors import InvalidRowError
 from gateway.sending.imports import ImportPlan, portions_of
-from gateway.store.jobs import Kind
+from gateway.store.jobs import JobKind
 
 MAX_ROWS = 10_000
 
@@ -113,7 +113,7 @@ async def create(call: Call) -> Response:
 
     async def run(encoded_plan: bytes, remember: bool) -> bytes:
         plan = planned(encoded_plan, ImportPlan)
-        await call.services.jobs.accept(Kind.IMPORT, call.project.id, plan.id, b"", plan.now_ms, portions_of(rows))
+        await call.services.jobs.accept(JobKind.IMPORT, call.project.id, plan.id, b"", plan.now_ms, portions_of(rows))
         return encode({"import": {"id": plan.id, "status": "processing", "summary": {}, "errors": []}})
 
     return await once(call, body, plan, run)
@@ -122,7 +122,7 @@ async def create(call: Call) -> Response:
 async def get(call: Call) -> Response:
     """Return the progress of an import, and the first 1,000 rows that could not be imported."""
     wanted = job_id(call, "import_id", "Import")
-    found = await call.services.jobs.read(Kind.IMPORT, call.project.id, wanted)
+    found = await call.services.jobs.read(JobKind.IMPORT, call.project.id, wanted)
     if found is None:
         raise not_found("Import")
     status = "processed" if found.status == "processed" else "processing"
