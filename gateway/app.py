@@ -1,4 +1,4 @@
-"""The only place that builds things: one worker, from its settings to a running server."""
+"""Composition: builds one worker, from its settings to its server. Nothing else in the gateway builds collaborators."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,6 @@ from gateway.api.operations import OPERATIONS
 from gateway.api.v1.imports import read_row
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.workspaces import WorkspaceAuthenticator, WorkspaceTokens
-from gateway.domain.principal import ProjectId, UserId
 from gateway.domain.proxy import Proxies
 from gateway.domain.request_id import RequestIds
 from gateway.jobs.broadcasts import Broadcaster
@@ -27,10 +26,13 @@ from gateway.jobs.runner import JobRunner
 from gateway.live import websocket
 from gateway.live.hub import Hub
 from gateway.runtime.fair_scheduler import FairScheduler
-from gateway.runtime.tasks import keep_running
+from gateway.runtime.tasks import background_tasks
 from gateway.sending.deliverer import Deliverer
 from gateway.sending.sender import Sender
+from gateway.server.control_messages import ControlMessages
 from gateway.server.ingress import HttpIngress
+from gateway.server.readiness import Readiness
+from gateway.server.store_events import Restore, StoreEvents
 from gateway.server.worker_server import WorkerServer
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
@@ -39,16 +41,16 @@ from gateway.store.categories import CategoryStore
 from gateway.store.contents import ContentStore
 from gateway.store.deletion import UserDeletion
 from gateway.store.devices import DeviceStore
-from gateway.store.directory import CONTROL_USER, Directory
+from gateway.store.directory import Directory
 from gateway.store.erasure import Eraser
 from gateway.store.formats import FormatWatch
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore, Retention
-from gateway.store.jobs import CONTROL_JOBS, JobKind, JobQueue, JobStore
+from gateway.store.jobs import JobKind, JobQueue, JobStore
 from gateway.store.library import LIBRARY
 from gateway.store.preferences import PreferenceStore
 from gateway.store.profiles import ProfileStore
-from gateway.store.projects import CONTROL_PROJECT, CONTROL_PROJECT_DELETED, ProjectStore
+from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
 from gateway.store.redis.subscriber import Subscriber
 from gateway.store.redis.topology import Topology
@@ -58,12 +60,9 @@ from gateway.store.sweeps import SweepStore
 from gateway.store.tokens import TokenStore
 from gateway.store.watch import StoreWatch
 from gateway.store.workspaces import WorkspaceStore
-from gateway.telemetry.logs import log
 
-RESTORE_SECONDS = 0.5
-
-HEAR_SECONDS = 2.0
-"""How long a worker waits for Redis before it takes connections."""
+SUBSCRIPTION_SECONDS = 2.0
+"""The time that a worker waits for its subscription to Redis before it accepts connections."""
 
 
 def new_epoch() -> str:
@@ -71,17 +70,15 @@ def new_epoch() -> str:
     return f"{random.getrandbits(32):08x}"
 
 
-Restore = Callable[[ProjectStore], Awaitable[None]]
-"""Brings back the projects that the settings name, when the store has lost all of its."""
-
-
 class Worker:
-    """Everything one worker process is made of. `running` must be entered inside the event loop."""
+    """The parts of one worker process. The lifespan of its server runs them, inside the event loop.
+
+    `restore` is called when the store has lost all of its projects.
+    """
 
     def __init__(self, settings: Settings, restore: Restore | None = None):
         worker_id = secrets.token_hex(3)
         self.settings = settings
-        self._restore = restore
         client = FunctionClient(Topology(settings), LIBRARY)
         self.client = client
         self.projects = ProjectStore(client, settings.secret_key)
@@ -102,12 +99,7 @@ class Worker:
         self.jobs = self._build_jobs(settings, retention, directory, contents)
         self.sweeps = SweepScheduler(self.projects, SweepStore(client), JobStore(client), settings.item_retention)
         self.watch = StoreWatch(client)
-        self.watch.on_empty = self._on_empty_store
-        self.watch.on_known_store = self.projects.learn_known
-        self.watch.on_other_store = self._on_other_store
         self.projects.receives_changes = lambda: self.subscriber.healthy
-        self.subscriber.on_control = self._on_control
-        self._directory = directory
         self.activity = ActiveUsers(client)
         scheduler = FairScheduler()
         self.hub = Hub(
@@ -122,6 +114,13 @@ class Worker:
             head_seconds=settings.authentication_seconds,
             body_seconds=settings.body_seconds,
         )
+        control = ControlMessages(directory, self.projects, self.hub.revocation, self.activity, self.jobs.wake)
+        self.subscriber.on_control = control.apply
+        events = StoreEvents(control, self.hub, self.projects, restore)
+        self.watch.on_known_store = self.projects.learn_known
+        self.watch.on_empty = events.emptied
+        self.watch.on_other_store = events.replaced
+        readiness = Readiness(self.hub, self.formats, self.watch, self.subscriber)
         services = Services(
             settings,
             proxies,
@@ -144,7 +143,7 @@ class Worker:
             JobStore(client),
             BodyBudget(settings.max_body_bytes),
             new_epoch,
-            self._not_ready,
+            readiness.reason_not_ready,
         )
         for each in (client, self.background):
             each.on_unpublished = self.reminders.note
@@ -186,83 +185,44 @@ class Worker:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Connect, serve the live side in the background, and take everything down at the end."""
+        """Run the background tasks of this worker until the block ends, then close its connections to Redis."""
         with contextlib.suppress(StoreUnavailableError):
             await self.formats.look()
-            await self.client.load()  # later calls load it too: Redis may come up after us
-        tasks = [
-            asyncio.create_task(keep_running("hub", self.hub.run), name="hub"),
-            asyncio.create_task(keep_running("http-deadlines", self.ingress.run), name="http-deadlines"),
-            asyncio.create_task(keep_running("jobs", self.jobs.run), name="jobs"),
-            asyncio.create_task(keep_running("store-watch", self.watch.run), name="store-watch"),
-            asyncio.create_task(keep_running("sweeps", self.sweeps.run), name="sweeps"),
-            asyncio.create_task(keep_running("formats", self.formats.run), name="formats"),
-            asyncio.create_task(keep_running("reminders", self.reminders.run), name="reminders"),
-            asyncio.create_task(keep_running("idempotency", self.idempotency.run), name="idempotency"),
-        ]
-        counting = partial(self.activity.run, self.hub.users)
-        activity = asyncio.create_task(keep_running("active-users", counting), name="active_users")
+            await self.client.load()  # later calls load it too, if Redis comes up after this worker
         try:
-            with contextlib.suppress(TimeoutError):
-                # Who comes a moment before we hear Redis would be sent away. If it does not come up they are, in time.
-                async with asyncio.timeout(HEAR_SECONDS):
-                    while not self.subscriber.healthy:
-                        await asyncio.sleep(0.01)
-            yield
+            async with background_tasks(self._background_work()):
+                await self._await_subscription()
+                yield
+            await self.activity.add()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await self.activity.stop(activity)
             self._looking.close()
             self.background.close()
             self.client.close()
+
+    def _background_work(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        return {
+            "hub": self.hub.run,
+            "http-deadlines": self.ingress.run,
+            "jobs": self.jobs.run,
+            "store-watch": self.watch.run,
+            "sweeps": self.sweeps.run,
+            "formats": self.formats.run,
+            "reminders": self.reminders.run,
+            "idempotency": self.idempotency.run,
+            "active-users": partial(self.activity.run, self.hub.users),
+        }
+
+    async def _await_subscription(self) -> None:
+        """Wait until control messages are received, but not for long.
+
+        A client that connects before would be refused. While Redis is down it is refused, with a time to try again.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SUBSCRIPTION_SECONDS):
+                while not self.subscriber.healthy:
+                    await asyncio.sleep(0.01)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Any) -> AsyncIterator[None]:
         async with self.running():
             yield
-
-    def _on_control(self, message: bytes) -> None:
-        """Forget what another node says has changed; everything when some message may have been missed."""
-        match message.decode(errors="replace").split(" "):
-            case [word] if word == CONTROL_JOBS:
-                self.jobs.wake()
-            case [word, project_id, user_id] if word == CONTROL_USER:
-                self._directory.forget_cached(ProjectId(project_id), UserId(user_id))
-            case [word, api_key] if word == CONTROL_PROJECT:
-                self.projects.cache.forget(api_key)
-                self.hub.revocation.project_changed(api_key)
-            case [word, api_key, project_id] if word == CONTROL_PROJECT_DELETED:
-                self.projects.cache.forget_deleted(api_key)
-                self.hub.revocation.project_changed(api_key)
-                self.activity.forget(ProjectId(project_id))
-            case _:
-                self._forget_all()
-
-    def _forget_all(self) -> None:
-        self._directory.forget_all()
-        self.projects.cache.forget_all()
-        self.hub.revocation.all_projects_changed()
-        self.jobs.wake()
-
-    async def _on_empty_store(self) -> None:
-        self._forget_all()
-        if self._restore is not None:
-            await asyncio.sleep(random.uniform(0, RESTORE_SECONDS))  # one worker of all is to be first
-            await self._restore(self.projects)
-
-    async def _on_other_store(self) -> None:
-        log.warning("store_replaced", store=self.watch.store_name)
-        self._forget_all()
-        await self.hub.start_over()
-
-    def _not_ready(self) -> str:
-        if self.hub.draining:
-            return "draining"
-        if self.formats.problem is not None:
-            return "store_format_unknown"
-        problem = self.watch.problem
-        if problem is not None and problem.answered:
-            return problem.code.kind.code
-        return "" if self.subscriber.healthy else "redis_unavailable"

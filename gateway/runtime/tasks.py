@@ -1,26 +1,31 @@
-"""Long-running tasks: one that fails starts again after a growing pause, so that a fault which heals ends nothing."""
+"""Long-running background tasks: one that fails is started again, after a pause that grows with each failure.
+
+So a fault that passes, such as a Redis that restarts, ends nothing.
+"""
 
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import TASK_FAILURES
 
-LEAST_PAUSE_SECONDS = 0.1
-MOST_PAUSE_SECONDS = 10.0
-"""Between a failure and the next start: twice as long each time."""
+MIN_PAUSE_SECONDS = 0.1
+MAX_PAUSE_SECONDS = 10.0
+"""Bounds of the pause between a failure and the next start. It doubles with each failure."""
 
 RECOVERED_SECONDS = 5.0
-"""How long a task has to run after a failure to be taken for recovered."""
+"""The time that a task has to run after a failure to count as recovered."""
 
 
 class Outage:
-    """Logs once that something fails, and once that it works again. `context` is part of both lines."""
+    """Logs the begin of an outage once, and its end once. `context` is part of both lines."""
 
     def __init__(self, failed: str, recovered: str, **context: Any):
+        """Create it. `failed` and `recovered` are the names of the two log events."""
         self._failed = failed
         self._recovered = recovered
         self._context = context
@@ -29,26 +34,26 @@ class Outage:
 
     @property
     def lasts(self) -> bool:
-        """Whether what is watched fails now."""
+        """Whether an outage has begun and not ended."""
         return self._since is not None
 
     def begin(self, problem: BaseException) -> None:
-        """Take note of a failure; the first of an outage is logged."""
+        """Count a failure. The first failure of an outage is logged."""
         self._failures += 1
         if self._since is not None:
             return
         self._since = time.monotonic()
-        told = getattr(problem, "detail", None)  # what is known of the store; anything else is a mistake of ours
-        expected = told is not None or isinstance(problem, OSError)
+        detail = getattr(problem, "detail", None)  # a store error describes the store; others are faults of the gateway
+        expected = detail is not None or isinstance(problem, OSError)
         log.error(
             self._failed,
             **self._context,
-            problem=told or f"{type(problem).__name__}: {problem}",
+            problem=detail or f"{type(problem).__name__}: {problem}",
             exc_info=None if expected else problem,
         )
 
     def end(self) -> None:
-        """Take note that it works again."""
+        """End the outage, and log its duration and the number of its failures. Without an outage, do nothing."""
         if self._since is None:
             return
         seconds = round(time.monotonic() - self._since, 1)
@@ -56,10 +61,22 @@ class Outage:
         self._since, self._failures = None, 0
 
 
+@asynccontextmanager
+async def background_tasks(work: Mapping[str, Callable[[], Awaitable[None]]]) -> AsyncIterator[None]:
+    """Keep each piece of work running, in a task of its name, until the block ends."""
+    tasks = [asyncio.create_task(keep_running(name, run), name=name) for name, run in work.items()]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def keep_running(name: str, work: Callable[[], Awaitable[None]]) -> None:
-    """Run what should never end, again whenever it does, until cancelled."""
+    """Run work that should never end until this task is cancelled. Work that returns or raises is started again."""
     outage = Outage("task_failed", "task_recovered", task=name)
-    pause = LEAST_PAUSE_SECONDS
+    pause = MIN_PAUSE_SECONDS
     while True:
         started = time.monotonic()
         recovery = asyncio.get_running_loop().call_later(RECOVERED_SECONDS, outage.end)
@@ -70,13 +87,13 @@ async def keep_running(name: str, work: Callable[[], Awaitable[None]]) -> None:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            outage.begin(cancelled)  # something that it waited for was cancelled, not the task itself
+            outage.begin(cancelled)  # something that the work awaited was cancelled, not this task
         except Exception as problem:
             outage.begin(problem)
         finally:
             recovery.cancel()
         TASK_FAILURES.labels(name).inc()
         if time.monotonic() - started > RECOVERED_SECONDS:
-            pause = LEAST_PAUSE_SECONDS
+            pause = MIN_PAUSE_SECONDS
         await asyncio.sleep(pause * random.uniform(0.5, 1.5))
-        pause = min(2 * pause, MOST_PAUSE_SECONDS)
+        pause = min(2 * pause, MAX_PAUSE_SECONDS)

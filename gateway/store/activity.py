@@ -82,12 +82,6 @@ class ActiveUsers:
                 shown_at = self._unix()
                 await self._show()
 
-    async def stop(self, running: "asyncio.Task[None]") -> None:
-        """End the task of `run`, and add what it did not."""
-        running.cancel()
-        await asyncio.wait([running])
-        await self.add()
-
     async def add(self) -> None:
         """Add to Redis what is remembered; what it does not take stays remembered."""
         while self._waiting:

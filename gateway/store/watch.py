@@ -51,7 +51,7 @@ class StoreWatch:
         self.store_name = ""
         self.on_empty: Callable[[], Awaitable[None]] = _nothing
         self.on_known_store: Callable[[str], Awaitable[None]] = _nothing_about
-        self.on_other_store: Callable[[], Awaitable[None]] = _nothing
+        self.on_other_store: Callable[[str], Awaitable[None]] = _nothing_about
         self._outages = {code: Outage("store_failed", "store_recovered", cause=code.kind.code) for code in _CAUSES}
         for code in _CAUSES:
             STORE_PROBLEM.labels(code.kind.code).set(0)
@@ -100,7 +100,7 @@ class StoreWatch:
             self.store_name = state.name
         # One that is back from a backup may lack what was told already.
         if before and (before != state.name or isinstance(self.problem, StoreEmptyError)):
-            await self.on_other_store()
+            await self.on_other_store(state.name)
 
     def _found(self, problem: StoreUnavailableError | None) -> None:
         self.problem = problem

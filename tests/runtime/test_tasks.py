@@ -1,4 +1,4 @@
-"""Long-running tasks on a real loop: they start again, rest longer each time, and end only when cancelled."""
+"""Long-running tasks on a real event loop: they are started again, and end only when cancelled."""
 
 import asyncio
 import contextlib
@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from gateway.runtime import tasks
-from gateway.runtime.tasks import Outage, keep_running
+from gateway.runtime.tasks import Outage, background_tasks, keep_running
 from gateway.store.redis.problems import explained
 from tests.logs import captured_log
 
 
 @contextlib.asynccontextmanager
 async def kept(work: Callable[[], Awaitable[None]]) -> AsyncIterator["asyncio.Task[None]"]:
-    """Keep some work running for a block."""
+    """Keep work running until the block ends."""
     task = asyncio.create_task(keep_running("work", work))
     try:
         yield task
@@ -25,14 +25,14 @@ async def kept(work: Callable[[], Awaitable[None]]) -> AsyncIterator["asyncio.Ta
 
 
 @pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rest for a moment only."""
-    monkeypatch.setattr(tasks, "LEAST_PAUSE_SECONDS", 0.001)
-    monkeypatch.setattr(tasks, "MOST_PAUSE_SECONDS", 0.01)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pause for a moment only."""
+    monkeypatch.setattr(tasks, "MIN_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(tasks, "MAX_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(tasks, "RECOVERED_SECONDS", 0.05)
 
 
-@pytest.mark.parametrize("end", ["it raises", "it returns", "what it waits for is cancelled"])
+@pytest.mark.parametrize("end", ["it raises", "it returns", "what it awaits is cancelled"])
 async def test_work_that_ends_is_started_again(end: str) -> None:
     starts = 0
     enough = asyncio.Event()
@@ -44,7 +44,7 @@ async def test_work_that_ends_is_started_again(end: str) -> None:
             enough.set()
         if end == "it raises":
             raise ValueError("no")
-        if end == "what it waits for is cancelled":
+        if end == "what it awaits is cancelled":
             raise asyncio.CancelledError
 
     async with kept(work), asyncio.timeout(10):
@@ -71,14 +71,48 @@ async def test_an_outage_is_logged_once_and_its_end_once() -> None:
 
 
 async def test_a_task_that_is_cancelled_ends() -> None:
-    async with kept(asyncio.Event().wait) as task:  # type: ignore[arg-type] # what it gives does not matter
+    async with kept(asyncio.Event().wait) as task:  # type: ignore[arg-type] # its result is ignored
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
 
-def test_what_works_says_nothing() -> None:
+def test_the_end_of_no_outage_is_not_logged() -> None:
     with captured_log() as lines:
         Outage("failed", "recovered").end()
     assert not lines
+
+
+async def test_background_tasks_run_until_the_block_ends() -> None:
+    running: set[str] = set()
+
+    async def work(name: str) -> None:
+        running.add(name)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            running.remove(name)
+
+    async with background_tasks({"a": lambda: work("a"), "b": lambda: work("b")}), asyncio.timeout(10):
+        while running != {"a", "b"}:
+            await asyncio.sleep(0)
+        assert {"a", "b"} <= {task.get_name() for task in asyncio.all_tasks()}
+    assert running == set()
+
+
+async def test_background_tasks_end_when_the_block_raises() -> None:
+    ended = False
+
+    async def work() -> None:
+        nonlocal ended
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended = True
+
+    with contextlib.suppress(ValueError):
+        async with background_tasks({"work": work}):
+            await asyncio.sleep(0)
+            raise ValueError("broken")
+    assert ended

@@ -108,7 +108,9 @@ async def running(active: ActiveUsers, *connected: User) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await active.stop(task)
+        task.cancel()
+        await asyncio.wait([task])
+        await active.add()
 
 
 async def counted(active: ActiveUsers, project: ProjectId, month: str, expected: int) -> None:

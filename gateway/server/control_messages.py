@@ -1,0 +1,59 @@
+"""Control messages: what a node has changed in Redis that other workers hold in their caches.
+
+Every worker subscribes to one control channel (`keys.CONTROL`) and receives each message, its own included. A message
+is text: a word that names the kind of change, then the names of what has changed, separated by spaces.
+"""
+
+from collections.abc import Callable
+
+from gateway.domain.principal import ProjectId, UserId
+from gateway.live.revocation import Revocation
+from gateway.store.activity import ActiveUsers
+from gateway.store.directory import CONTROL_USER, Directory
+from gateway.store.jobs import CONTROL_JOBS
+from gateway.store.projects import CONTROL_PROJECT, CONTROL_PROJECT_DELETED, ProjectStore
+
+
+class ControlMessages:
+    """Applies control messages to the caches and live connections of one worker.
+
+    `wake_jobs` makes the job runner read its queue now.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        projects: ProjectStore,
+        revocation: Revocation,
+        activity: ActiveUsers,
+        wake_jobs: Callable[[], None],
+    ):
+        self._directory = directory
+        self._projects = projects
+        self._revocation = revocation
+        self._activity = activity
+        self._wake_jobs = wake_jobs
+
+    def apply(self, message: bytes) -> None:
+        """Apply one message. A message of an unknown kind may concern any cache, so all of them are cleared."""
+        match message.decode(errors="replace").split(" "):
+            case [word] if word == CONTROL_JOBS:
+                self._wake_jobs()
+            case [word, project_id, user_id] if word == CONTROL_USER:
+                self._directory.forget_cached(ProjectId(project_id), UserId(user_id))
+            case [word, api_key] if word == CONTROL_PROJECT:
+                self._projects.cache.forget(api_key)
+                self._revocation.project_changed(api_key)
+            case [word, api_key, project_id] if word == CONTROL_PROJECT_DELETED:
+                self._projects.cache.forget_deleted(api_key)
+                self._revocation.project_changed(api_key)
+                self._activity.forget(ProjectId(project_id))
+            case _:
+                self.clear_caches()
+
+    def clear_caches(self) -> None:
+        """Clear every cache, check every live connection and wake the jobs: messages may have been missed."""
+        self._directory.forget_all()
+        self._projects.cache.forget_all()
+        self._revocation.all_projects_changed()
+        self._wake_jobs()
