@@ -112,6 +112,6 @@ class Deliverer:
             for delivery, outcome in zip(piece, outcomes, strict=True):
                 if outcome is Outcome.BROKEN:
                     delivered.broken.append(delivery.user.id)
-                elif outcome is not Outcome.UNWANTED:
+                elif outcome is not Outcome.MUTED:
                     delivered.reached.append(delivery.user.id)
         return delivered

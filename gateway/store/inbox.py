@@ -84,9 +84,9 @@ class Delivery:
 class Outcome(Enum):
     """What became of one delivery."""
 
-    HAD_IT = 0
+    DUPLICATE = 0
     CREATED = 1
-    UNWANTED = 2
+    MUTED = 2
     BROKEN = 3
     """What is stored of the recipient cannot be read; for who asked not to fail by that."""
 

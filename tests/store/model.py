@@ -41,15 +41,15 @@ class Inbox:
         keep: ItemRetention = KEEP_ALL,
     ) -> Outcome:
         if self.find(notification_id):
-            return Outcome.HAD_IT
+            return Outcome.DUPLICATE
         if notification_id in self.settled:
             return self.settled[notification_id]
         if not subscribed:
-            return Outcome.UNWANTED
+            return Outcome.MUTED
         if muted:
             if remember:
-                self.settled[notification_id] = Outcome.UNWANTED
-            return Outcome.UNWANTED
+                self.settled[notification_id] = Outcome.MUTED
+            return Outcome.MUTED
         sent_at = max([now, *(item.sent_at for item in self.items), self.newest_sent])
         self.newest_sent = sent_at
         item = Item(notification_id, category, topic, sent_at)
@@ -85,7 +85,7 @@ class Inbox:
         if item is None:
             return False
         self.items.remove(item)
-        self.settled[notification_id] = Outcome.HAD_IT
+        self.settled[notification_id] = Outcome.DUPLICATE
         self._append("notifications/delete", item)
         return True
 

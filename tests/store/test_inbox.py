@@ -156,7 +156,7 @@ async def test_what_is_published_is_what_lies_in_the_log(store: InboxStore, clie
 async def test_an_item_created_twice_is_there_once(store: InboxStore) -> None:
     user, one = new_user(), content()
     assert await store.create(one, [Delivery(user)], at(1), remember=False) == [Outcome.CREATED]
-    assert await store.create(one, [Delivery(user)], at(1), remember=False) == [Outcome.HAD_IT]
+    assert await store.create(one, [Delivery(user)], at(1), remember=False) == [Outcome.DUPLICATE]
     assert (await store.read_log(user, None, "x")).end.offset == 1
 
 
@@ -167,7 +167,7 @@ async def test_repeating_a_request_whose_item_is_there_changes_nothing_of_the_us
     await store.create(one, [Delivery(user, {"first_name": "Ada"})], at(1), remember=True)
     await ProfileStore(client).set(user, {"first_name": "Augusta"})
 
-    assert await store.create(one, [Delivery(user, {"first_name": "Ada"})], at(2), remember=True) == [Outcome.HAD_IT]
+    assert await store.create(one, [Delivery(user, {"first_name": "Ada"})], at(2), remember=True) == [Outcome.DUPLICATE]
     assert (await ProfileStore(client).read_many([user]))[0]["first_name"] == "Augusta"
 
 
@@ -176,7 +176,7 @@ async def test_an_item_does_not_come_back_after_its_deletion(store: InboxStore, 
     user, one = new_user(), content()
     await store.create(one, [Delivery(user)], at(1), remember)
     await store.delete(user, one.id, None, at(2))
-    assert await store.create(one, [Delivery(user)], at(3), remember) == [Outcome.HAD_IT]
+    assert await store.create(one, [Delivery(user)], at(3), remember) == [Outcome.DUPLICATE]
     assert (await store.list_page(user, Filter(), 1, 10)).total == 0
 
 
@@ -214,7 +214,7 @@ async def test_a_short_mark_does_not_hide_a_longer_one(store: InboxStore) -> Non
     await store.create(other, [Delivery(user)], at(1), remember=False)
     await store.delete(user, repeatable.id, None, at(2))
     await store.delete(user, other.id, None, at(3))
-    assert await store.create(repeatable, [Delivery(user)], at(3600), remember=True) == [Outcome.HAD_IT]
+    assert await store.create(repeatable, [Delivery(user)], at(3600), remember=True) == [Outcome.DUPLICATE]
 
 
 async def test_one_notification_reaches_many_recipients_in_one_go(store: InboxStore) -> None:

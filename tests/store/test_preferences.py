@@ -99,7 +99,7 @@ async def test_what_is_muted_leaves_no_trace_but_the_profile_it_brought(
     await preference_store.update(user, {"a": OFF}, None, at(1))
     muted, heard = content(category="a"), content(category="b")
     joe = Delivery(user, {"first_name": "Joe"})
-    assert await store.create(muted, [joe], at(2), remember=False) == [Outcome.UNWANTED]
+    assert await store.create(muted, [joe], at(2), remember=False) == [Outcome.MUTED]
     assert await store.get(user, muted.id) is None
     page = await store.read_log(user, None, "x")
     assert (page.end.offset, page.counts) == (1, (0, 0, 0, 0))
@@ -111,9 +111,9 @@ async def test_what_is_muted_leaves_no_trace_but_the_profile_it_brought(
 async def test_a_repeated_request_does_not_decide_anew(store: InboxStore, preference_store: PreferenceStore) -> None:
     user, one = new_user(), content(uuid4(), category="a")
     await preference_store.update(user, {"a": OFF}, None, at(1))
-    assert await store.create(one, [Delivery(user)], at(2), remember=True) == [Outcome.UNWANTED]
+    assert await store.create(one, [Delivery(user)], at(2), remember=True) == [Outcome.MUTED]
     await preference_store.update(user, {"a": {Channel.IN_APP: True}}, None, at(3))
-    assert await store.create(one, [Delivery(user)], at(4), remember=True) == [Outcome.UNWANTED]
+    assert await store.create(one, [Delivery(user)], at(4), remember=True) == [Outcome.MUTED]
 
 
 async def test_one_recipients_wish_does_not_touch_the_others(
@@ -125,7 +125,7 @@ async def test_one_recipients_wish_does_not_touch_the_others(
     await subscriptions.set(users[2], "t", Status.UNSUBSCRIBED, {"b": ""})
     one = content(category="a", topic="t")
     outcomes = await store.create(one, [Delivery(user) for user in users], at(2), remember=False)
-    assert outcomes == [Outcome.UNWANTED, Outcome.UNWANTED, Outcome.CREATED, Outcome.CREATED]
+    assert outcomes == [Outcome.MUTED, Outcome.MUTED, Outcome.CREATED, Outcome.CREATED]
     assert [await store.get(user, one.id) is not None for user in users] == [False, False, True, True]
 
 

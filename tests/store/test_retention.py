@@ -140,5 +140,5 @@ async def test_a_request_that_comes_again_does_not_bring_a_removed_item_back(
     user, keep, one = new_user(), ItemRetention(items=1), content()
     await store.create(one, [Delivery(user)], at(100), remember=repeatable, keep=keep)
     await send(store, user, 101, keep)
-    assert await store.create(one, [Delivery(user)], at(102), remember=repeatable, keep=keep) == [Outcome.HAD_IT]
+    assert await store.create(one, [Delivery(user)], at(102), remember=repeatable, keep=keep) == [Outcome.DUPLICATE]
     assert len(await ids_of(store, user)) == 1

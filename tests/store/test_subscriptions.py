@@ -304,4 +304,4 @@ async def test_only_subscribers_of_the_category_get_what_is_for_subscribers(
     await subscriptions.set(of_none, "t", Status.UNSUBSCRIBED, {"a": ""})
     one = content(category="a", topic="t")
     outcomes = await store.create(one, [Delivery(user) for user in users], at(2), False, subscribers_only=True)
-    assert outcomes == [Outcome.CREATED, Outcome.CREATED, *[Outcome.UNWANTED] * 3]
+    assert outcomes == [Outcome.CREATED, Outcome.CREATED, *[Outcome.MUTED] * 3]

@@ -23,23 +23,23 @@ end
 --       "1" if only a subscriber of this category and topic is to have it, or ""
 --       how many items to keep, and for how many seconds (0 is no bound)
 --       number of profile fields, then field value … (overwrite), then field value … (only if absent)
--- ->    CREATED, HAD_IT or UNWANTED
+-- ->    CREATED, DUPLICATE or MUTED
 local function create(keys, args, record)
   local user, context = keys[1], context_of(args)
   local id, content, category, topic, settled_seconds = args[5], args[6], args[7], args[8], args[9]
   local overwrite = 13 + 2 * tonumber(args[13])
   -- Hardly anybody has the item yet: that is looked at before something else is written or decided, and else by HSETNX.
   local settled = may_be_settled(record) and call('GET', user .. SETTLED .. id)
-  if settled then return is_there(user, id) and HAD_IT or tonumber(settled) end
+  if settled then return is_there(user, id) and DUPLICATE or tonumber(settled) end
   if args[10] ~= '' and not is_subscribed(user, category, topic) then
-    return is_there(user, id) and HAD_IT or UNWANTED
+    return is_there(user, id) and DUPLICATE or MUTED
   end
   local changed
   for i = 14, #args, 2 do
     local field, value = args[i], args[i + 1]
     if record[field] ~= value and (i < overwrite or not record[field]) then
       if not changed then
-        if is_there(user, id) then return HAD_IT end
+        if is_there(user, id) then return DUPLICATE end
         changed = {}
       end
       -- What the record does not hold may be there as well.
@@ -55,13 +55,13 @@ local function create(keys, args, record)
     set_fields(user, changed)
   end
   if is_muted(user, category, topic) then
-    if is_there(user, id) then return HAD_IT end
+    if is_there(user, id) then return DUPLICATE end
     -- A repeated request must not decide anew.
     if settled_seconds ~= '' then
       begin_record(user, record)
-      settle(user, record, id, UNWANTED, tonumber(settled_seconds))
+      settle(user, record, id, MUTED, tonumber(settled_seconds))
     end
-    return UNWANTED
+    return MUTED
   end
   -- Gateways' clocks differ; the newest item of an inbox is also the latest sent.
   local clock, latest, sent_at = tonumber(call('TIME')[1]), tonumber(record.sent_at or 0), context.seconds
@@ -72,7 +72,7 @@ local function create(keys, args, record)
     sent = sent_at, seen = '0', read = '0', archived = '0', category = category, topic = topic,
     repeatable = settled_seconds ~= '',
   }
-  if call('HSETNX', user .. STATES, id, pack_state(state)) == 0 then return HAD_IT end
+  if call('HSETNX', user .. STATES, id, pack_state(state)) == 0 then return DUPLICATE end
   local offset = integer((record.offset or 0) + 1)
   note(take_new_back, user, args, offset)
   if not is_reference(content) then call('HSET', user .. ITEMS, id, content) end

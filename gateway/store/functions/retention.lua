@@ -1,6 +1,6 @@
 -- Removing items: how one leaves an inbox, and which leave because their project keeps no more.
 
-local HAD_IT, CREATED, UNWANTED = 0, 1, 2 -- as Outcome in store/inbox.py
+local DUPLICATE, CREATED, MUTED = 0, 1, 2 -- as Outcome in store/inbox.py
 
 local REPEATED_SECONDS = 24 * 3600 -- as SETTLED_SECONDS in store/inbox.py
 local RETRIED_SECONDS = 60 -- far longer than a gateway waits for an answer that was lost before it asks again
@@ -47,7 +47,7 @@ local function remove_item(user, record, context, id, packed, client_id)
   local most = state.repeatable and REPEATED_SECONDS or RETRIED_SECONDS
   local age = math.min(context.now, tonumber(call('TIME')[1])) - tonumber(state.sent) -- by the earlier of two clocks
   local seconds = most - math.max(0, age)
-  if seconds > 0 then settle(user, record, id, HAD_IT, seconds) end
+  if seconds > 0 then settle(user, record, id, DUPLICATE, seconds) end
   local data = item_data_json(content, state, recipient_json(user, record), client_id)
   append(user, record, context, 'notifications/delete', data)
   return #content
