@@ -86,7 +86,7 @@ class Directory:
         asked = set(missing)
         return [Resolved(user, index in asked) for index, user in enumerate(found) if user is not None]
 
-    async def take_in(
+    async def resolve_or_create(
         self, project_id: ProjectId, identities: Sequence[Identity], new_ids: Sequence[str]
     ) -> list[User]:
         """Give the users that identities name, past the cache; who is new gets the id given. Raises as resolve_many."""
