@@ -39,6 +39,7 @@ from gateway.store.activity import ActiveUsers
 from gateway.store.admin_limits import AdminLimits
 from gateway.store.categories import CategoryStore
 from gateway.store.contents import ContentStore
+from gateway.store.deferred_publications import DeferredPublications
 from gateway.store.deletion import UserDeletion
 from gateway.store.devices import DeviceStore
 from gateway.store.directory import Directory
@@ -54,7 +55,6 @@ from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
 from gateway.store.redis.subscriber import Subscriber
 from gateway.store.redis.topology import Topology
-from gateway.store.reminders import Reminders
 from gateway.store.subscriptions import SubscriptionStore
 from gateway.store.sweeps import SweepStore
 from gateway.store.tokens import TokenStore
@@ -94,7 +94,7 @@ class Worker:
         # By a client that is not refused, when all others are.
         self._looking = FunctionClient(Topology(settings), LIBRARY)
         self.formats = FormatWatch(self._looking)
-        self.reminders = Reminders(client)
+        self.deferred_publications = DeferredPublications(client)
         self.idempotency = IdempotencyStore(client)
         self.jobs = self._build_jobs(settings, retention, directory, contents)
         self.sweeps = SweepScheduler(self.projects, SweepStore(client), JobStore(client), settings.item_retention)
@@ -146,7 +146,7 @@ class Worker:
             readiness.reason_not_ready,
         )
         for each in (client, self.background):
-            each.on_unpublished = self.reminders.note
+            each.on_unpublished = self.deferred_publications.note
             each.refusal = lambda: self.formats.problem
         self.asgi = application(OPERATIONS, services, self._lifespan, websocket.PATH)
 
@@ -207,7 +207,7 @@ class Worker:
             "store-watch": self.watch.run,
             "sweeps": self.sweeps.run,
             "formats": self.formats.run,
-            "reminders": self.reminders.run,
+            "deferred-publications": self.deferred_publications.run,
             "idempotency": self.idempotency.run,
             "active-users": partial(self.activity.run, self.hub.users),
         }

@@ -62,7 +62,9 @@ class Importer:
                 return {}
             identities = [rows.valid[row].identity for row in numbers]
             try:
-                users = await self._directory.resolve_or_create(project_id, identities, [rows.new_ids[row] for row in numbers])
+                users = await self._directory.resolve_or_create(
+                    project_id, identities, [rows.new_ids[row] for row in numbers]
+                )
             except IdentityConflictError as conflict:
                 for index in conflict.indexes:
                     rows.refuse(numbers[index], "has the external_id of one user and the email of another")

@@ -50,7 +50,7 @@ DIRECTORY_SUFFIXES = {
     # deleted one. For ever.
     "ROSTER": ":roster:",
     # string: how fast users come on their own word, in all, and from an address (it follows). An hour at most.
-    "NEWCOMERS": ":newcomers:",
+    "NEW_USER_LIMITS": ":newcomers:",
     # sorted set (a topic follows): ids (16 bytes) of who may be subscribed, by index; and "" -> the latest claim,
     # below 0. While somebody is subscribed.
     "SUBSCRIBERS": ":subscribers:",

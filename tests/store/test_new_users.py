@@ -23,7 +23,7 @@ async def come(client: InspectedClient, project: ProjectId, limits: NewUserLimit
 
 
 def counter(project: ProjectId, address: str = "") -> str:
-    return keys.directory(project) + keys.DIRECTORY_SUFFIXES["NEWCOMERS"] + address
+    return keys.directory(project) + keys.DIRECTORY_SUFFIXES["NEW_USER_LIMITS"] + address
 
 
 async def test_as_many_may_come_at_once_as_in_an_hour(client: InspectedClient) -> None:

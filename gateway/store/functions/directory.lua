@@ -133,7 +133,7 @@ local function resolve_limited(keys, args)
     for place, name in ipairs({ '', address }) do
       local most = tonumber(args[place + 1])
       if most > 0 and (place == 1 or address ~= '') then
-        local key = directory .. NEWCOMERS .. name
+        local key = directory .. NEW_USER_LIMITS .. name
         local wait, filled_until = wait_for_room(key, most, now)
         if wait > 0 then return { -2, math.ceil(wait), place - 1 } end
         counters[key] = filled_until

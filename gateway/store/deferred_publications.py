@@ -1,7 +1,7 @@
-"""Telling open inboxes of events that the store has kept but did not let us publish.
+"""Publishing later what the server did not let a function publish.
 
-A function whose publishing is refused has done its work all the same, and says so. The user is noted here, and when
-publishing works again every node is told to read the log of that user.
+A function whose publishing is refused has done its work all the same, and says so in its result. The user is noted
+here. Once publishing works again, every node is told to read the log of that user.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ from gateway.telemetry.logs import log
 RETRY_SECONDS = 0.25
 
 
-class Reminders:
-    """Users whose open inboxes have to be told to read. `run` must be running."""
+class DeferredPublications:
+    """Users whose open inboxes have yet to be told to read the log. `run` must be running."""
 
     def __init__(self, client: FunctionClient):
         self._client = client
@@ -24,24 +24,24 @@ class Reminders:
         self._noted = asyncio.Event()
 
     def note(self, key: str) -> None:
-        """Note that an event of a user was not published."""
+        """Note that an event of a user was not published; `key` is the user's."""
         if not self._waiting:
             log.warning("publish_refused")
         self._waiting[key] = None
         self._noted.set()
 
     async def run(self) -> None:
-        """Tell who is noted, until cancelled."""
+        """Publish what is noted, until cancelled."""
         while True:
             await self._noted.wait()
             self._noted.clear()
             while self._waiting:
                 with contextlib.suppress(StoreUnavailableError):
-                    await self._tell_some()
+                    await self._publish_some()
                     continue
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def _tell_some(self) -> None:
+    async def _publish_some(self) -> None:
         some = list(islice(self._waiting, CALLS_AT_ONCE))
         await self._client.commands(*(("SPUBLISH", key, RESYNC_MESSAGE) for key in some))
         for key in some:
