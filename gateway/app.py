@@ -44,9 +44,10 @@ from gateway.store.deletion import UserDeletion
 from gateway.store.devices import DeviceStore
 from gateway.store.directory import Directory
 from gateway.store.erasure import Eraser
+from gateway.store.event_log import LogRetention
 from gateway.store.formats import FormatWatch
 from gateway.store.idempotency import IdempotencyStore
-from gateway.store.inbox import InboxStore, Retention
+from gateway.store.inbox import InboxStore
 from gateway.store.jobs import JobKind, JobQueue, JobStore
 from gateway.store.library import LIBRARY
 from gateway.store.preferences import PreferenceStore
@@ -58,6 +59,7 @@ from gateway.store.redis.topology import Topology
 from gateway.store.subscriptions import SubscriptionStore
 from gateway.store.sweeps import SweepStore
 from gateway.store.tokens import TokenStore
+from gateway.store.trimming import ItemTrimmer
 from gateway.store.watch import StoreWatch
 from gateway.store.workspaces import WorkspaceStore
 
@@ -85,7 +87,7 @@ class Worker:
         directory = Directory(client, time.monotonic)
         tokens = TokenStore(client)
         authenticator = Authenticator(self.projects, directory, tokens, time.time, settings.new_user_limits)
-        retention = Retention(settings.log_retention_events, settings.log_retention_seconds)
+        retention = LogRetention(settings.log_retention_events, settings.log_retention_seconds)
         contents = ContentStore(client)
         inboxes = InboxStore(client, retention, contents)
         subscriptions = SubscriptionStore(client)
@@ -151,7 +153,7 @@ class Worker:
         self.asgi = application(OPERATIONS, services, self._lifespan, websocket.PATH)
 
     def _build_jobs(
-        self, settings: Settings, retention: Retention, directory: Directory, contents: ContentStore
+        self, settings: Settings, retention: LogRetention, directory: Directory, contents: ContentStore
     ) -> JobRunner:
         # On a connection of their own, so that neither requests wait behind thousands of a broadcast's calls, nor the
         # record of what is done, without which the next step does not begin.
@@ -168,7 +170,7 @@ class Worker:
             SubscriptionStore(client),
             retentions.of_project,
         )
-        sweeper = Sweeper(retentions, SweepStore(self.client), directory, inboxes, new_epoch)
+        sweeper = Sweeper(retentions, SweepStore(self.client), directory, ItemTrimmer(client, retention), new_epoch)
         return JobRunner(
             queue,
             {

@@ -19,11 +19,12 @@ import msgspec
 from gateway.domain.principal import ProjectId, User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.store.directory import Directory
-from gateway.store.inbox import InboxStore, Moment
+from gateway.store.event_log import Moment
 from gateway.store.jobs import Job, JobStore, Step
 from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import StoreUnavailableError
 from gateway.store.sweeps import SweepRecord, SweepStore
+from gateway.store.trimming import ItemTrimmer
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import ITEMS_TRIMMED, USERS_SWEPT
 
@@ -77,13 +78,13 @@ class Sweeper:
         retentions: Retentions,
         sweeps: SweepStore,
         directory: Directory,
-        inboxes: InboxStore,
+        trimmer: ItemTrimmer,
         new_epoch: Callable[[], str],
     ):
         self._retentions = retentions
         self._sweeps = sweeps
         self._directory = directory
-        self._inboxes = inboxes
+        self._trimmer = trimmer
         self._new_epoch = new_epoch
 
     async def work(self, job: Job) -> AsyncGenerator[Step, None]:
@@ -119,11 +120,11 @@ class Sweeper:
 
     async def _trim(self, users: Sequence[User], keep: ItemRetention) -> int:
         """Trim inboxes until there is nothing left to trim in any of them; return how many items were removed."""
-        removed, left = 0, await self._inboxes.find_trimmable(users, keep, int(time.time()))
+        removed, left = 0, await self._trimmer.find_trimmable(users, keep, int(time.time()))
         while left:
             some, left = left[:CALLS_AT_ONCE], left[CALLS_AT_ONCE:]
             started = time.monotonic()
-            found = await self._inboxes.trim_each(some, keep, self._moment(), TRIMMED_AT_ONCE)
+            found = await self._trimmer.trim_each(some, keep, self._moment(), TRIMMED_AT_ONCE)
             for user, trimmed in zip(some, found, strict=True):
                 removed += trimmed.items if trimmed else 0
                 if trimmed and trimmed.more:

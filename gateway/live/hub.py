@@ -31,7 +31,8 @@ from gateway.runtime.timer_wheel import TimerWheel
 from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.activity import ActiveUsers
-from gateway.store.inbox import RESYNC_MESSAGE, InboxStore
+from gateway.store.event_log import RESYNC_MESSAGE
+from gateway.store.inbox import InboxStore
 from gateway.store.redis.problems import StoreDataError, StoreUnavailableError
 from gateway.store.redis.subscriber import Subscriber
 from gateway.telemetry.logs import log

@@ -13,8 +13,10 @@ from gateway.sending.command import Recipient
 from gateway.sending.errors import RecipientConflictError
 from gateway.sending.recipients import resolve_named
 from gateway.store.contents import Content
+from gateway.store.deliveries import Delivery, Outcome
 from gateway.store.directory import Directory
-from gateway.store.inbox import Delivery, InboxStore, Moment, Outcome
+from gateway.store.event_log import Moment
+from gateway.store.inbox import InboxStore
 
 CALLS_AT_ONCE = 250
 BYTES_AT_ONCE = 4 * 1024 * 1024

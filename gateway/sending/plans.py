@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.sending.command import Recipient
 from gateway.store.contents import NotificationFields
-from gateway.store.inbox import Moment
+from gateway.store.event_log import Moment
 
 
 class SendPlan(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -8,9 +8,9 @@ from gateway.domain.condition import Condition, Everyone, parse
 from gateway.domain.principal import ProjectId, UserId
 from gateway.sending.command import Recipient
 from gateway.sending.errors import RecipientConflictError
+from gateway.store.deliveries import Delivery
 from gateway.store.directory import Directory
 from gateway.store.errors import IdentityConflictError
-from gateway.store.inbox import Delivery
 
 
 def conflict_message(root: str, index: int) -> str:

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from itertools import islice
 
-from gateway.store.inbox import RESYNC_MESSAGE
+from gateway.store.event_log import RESYNC_MESSAGE
 from gateway.store.redis.client import CALLS_AT_ONCE, FunctionClient, StoreUnavailableError
 from gateway.telemetry.logs import log
 

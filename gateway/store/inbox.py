@@ -3,9 +3,7 @@
 Every method is one round trip, and a second one where a page has shared contents that this worker has not read yet.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -18,6 +16,8 @@ from gateway.domain.principal import User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.store import keys
 from gateway.store.contents import Content, ContentStore
+from gateway.store.deliveries import Delivery, Outcome
+from gateway.store.event_log import LogRetention, Moment
 from gateway.store.guarded import UNHEARD, UserFunctions, guard_arguments, unwrapped
 from gateway.store.profiles import profile_arguments
 from gateway.store.redis.client import Argument, Call, FunctionClient
@@ -32,63 +32,6 @@ REPLAY_BYTES = 128 * 1024
 
 SETTLED_SECONDS = 24 * 3600
 """How long an item that is gone is not created again by who repeats the request: as long as an Idempotency-Key."""
-
-CLOCK_SECONDS = 60
-"""How far apart gateways' clocks may be."""
-
-RESYNC_MESSAGE = b"!resync"
-"""What is published when an event of the user could not be: every open inbox is to read the log."""
-
-
-class Retention(NamedTuple):
-    """How much of the event log is kept: a count of events, and seconds."""
-
-    events: int
-    seconds: int
-
-
-class Trimmed(NamedTuple):
-    """How many items of an inbox were removed, and whether there are more to remove."""
-
-    items: int
-    more: bool
-
-
-class Moment(NamedTuple):
-    """What a write cannot know by itself: unix milliseconds, and the epoch to use if the log is new."""
-
-    now_ms: int
-    new_epoch: str
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One recipient of a notification.
-
-    `profile` are user attributes that this request sets. `fresh` says that the directory was asked just now, so
-    that its names may overwrite what the inbox remembers of the user.
-    """
-
-    user: User
-    profile: Mapping[str, Any] = field(default_factory=dict)
-    fresh: bool = True
-
-    def after(self, earlier: "Delivery | None") -> "Delivery":
-        """Join two mentions of a user to one recipient: all their attributes count, and names not from a cache."""
-        if earlier is None:
-            return self
-        newer = earlier if earlier.fresh and not self.fresh else self
-        return Delivery(newer.user, {**earlier.profile, **self.profile}, newer.fresh)
-
-
-class Outcome(Enum):
-    """What became of one delivery."""
-
-    DUPLICATE = 0
-    CREATED = 1
-    MUTED = 2
-    BROKEN = 3
-    """What is stored of the recipient cannot be read; for who asked not to fail by that."""
 
 
 class ListPage(NamedTuple):
@@ -106,7 +49,7 @@ class InboxStore:
     RateLimitedError, TokenRevokedError, UserDeletedError. Then nothing was done.
     """
 
-    def __init__(self, client: FunctionClient, retention: Retention, contents: ContentStore):
+    def __init__(self, client: FunctionClient, retention: LogRetention, contents: ContentStore):
         self._client = client
         self._functions = UserFunctions(client)
         self._retention = retention
@@ -159,36 +102,6 @@ class InboxStore:
         """Delete one item; False when there is no such item."""
         arguments = (notification_id.bytes, _client_id(client_id))
         return bool(await self._write(user, guard, moment, "delete", *arguments) >= 0)
-
-    async def find_trimmable(self, users: Sequence[User], keep: ItemRetention, now: int) -> list[User]:
-        """Return those of some users who may have more than `keep` says; `now` is unix seconds.
-
-        It costs a seventh of calling `trim_each` for all of them.
-        """
-        records = [keys.user(user.project_id, user.id) for user in users]
-        aged = [("HMGET", record, "sent_at", "oldest") for record in records if keep.seconds]
-        sizes = [("HLEN", record + keys.USER_SUFFIXES["STATES"]) for record in records if keep.items]
-        answers = await self._client.commands(*aged, *sizes) if users else []
-        due = [False] * len(users)
-        for place, (sent_at, oldest) in enumerate(answers[: len(aged)]):
-            if int(sent_at or 0):
-                # One that is to come was written by a clock that was ahead.
-                due[place] = oldest is None or not -CLOCK_SECONDS <= now - int(oldest) <= keep.seconds
-        for place, size in enumerate(answers[len(aged) :]):
-            due[place] = due[place] or size > keep.items
-        return [user for user, is_due in zip(users, due, strict=True) if is_due]
-
-    async def trim_each(
-        self, users: Sequence[User], keep: ItemRetention, moment: Moment, most: int
-    ) -> list[Trimmed | None]:
-        """Remove up to `most` of the oldest items of each user that are more than `keep` says, in order.
-
-        None stands for a user who is deleted.
-        """
-        arguments = (*guard_arguments(), *self._context(moment), keep.items, keep.seconds, most)
-        calls: list[Call] = [("trim", keys.user(user.project_id, user.id), arguments) for user in users]
-        answers = await self._call_many(calls)
-        return [Trimmed(answer[3][0], bool(answer[3][1])) if answer[0] != b"deleted" else None for answer in answers]
 
     async def change_all(
         self,
@@ -294,10 +207,7 @@ class InboxStore:
         return answers
 
     async def _write(self, user: User, guard: Guard, moment: Moment, function: str, *arguments: Argument) -> int:
-        return int(await self._functions.change(user, guard, function, *self._context(moment), *arguments))
-
-    def _context(self, moment: Moment) -> tuple[Argument, ...]:
-        return (moment.now_ms, moment.new_epoch, self._retention.events, self._retention.seconds)
+        return int(await self._functions.change(user, guard, function, *self._retention.context(moment), *arguments))
 
     def _create_calls(
         self,
@@ -311,7 +221,7 @@ class InboxStore:
         # Prepared once for all: a broadcast's cost is that of one recipient.
         common = (
             *guard_arguments(),
-            *self._context(moment),
+            *self._retention.context(moment),
             content.id.bytes,
             content.encoded,
             content.category,

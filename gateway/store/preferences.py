@@ -9,8 +9,8 @@ from gateway.domain.preferences import UPDATE_EVENT, Channel, Preference, label_
 from gateway.domain.principal import User
 from gateway.store.categories import MAX_CATEGORIES
 from gateway.store.errors import TooManyError
+from gateway.store.event_log import LogRetention, Moment
 from gateway.store.guarded import UserFunctions
-from gateway.store.inbox import Moment, Retention
 from gateway.store.redis.client import Argument, FunctionClient
 
 _encode = msgspec.json.encode
@@ -19,7 +19,7 @@ _encode = msgspec.json.encode
 class PreferenceStore:
     """Users' preferences, by category. Methods raise StoreUnavailableError."""
 
-    def __init__(self, client: FunctionClient, retention: Retention):
+    def __init__(self, client: FunctionClient, retention: LogRetention):
         self._functions = UserFunctions(client)
         self._retention = retention
 
@@ -40,7 +40,7 @@ class PreferenceStore:
         Raises TooManyError.
         """
         arguments: list[Argument] = [
-            *(moment.now_ms, moment.new_epoch, self._retention.events, self._retention.seconds),
+            *self._retention.context(moment),
             *(MAX_CATEGORIES, UPDATE_EVENT, _encode(client_id) if client_id else b""),
             len(Channel),
             *map(_channel_head, Channel),

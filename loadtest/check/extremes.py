@@ -9,7 +9,9 @@ from uuid import uuid4
 from gateway.domain.principal import User
 from gateway.settings import Settings
 from gateway.store.contents import Content, ContentStore, NotificationFields
-from gateway.store.inbox import Delivery, InboxStore, Moment, Retention
+from gateway.store.deliveries import Delivery
+from gateway.store.event_log import LogRetention, Moment
+from gateway.store.inbox import InboxStore
 from gateway.store.library import LIBRARY
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.topology import Topology
@@ -121,7 +123,7 @@ async def fill(redis_url: str, user: User) -> None:
     """Put ITEMS into a user's inbox, past the API, each with a topic of its own; the first ones are of CATEGORIES."""
     settings = Settings(redis_url=redis_url, redis_timeout_seconds=FILL_TIMEOUT_SECONDS)
     client = FunctionClient(Topology(settings), LIBRARY)
-    inboxes = InboxStore(client, Retention(events=1000, seconds=3600), ContentStore(client))
+    inboxes = InboxStore(client, LogRetention(events=1000, seconds=3600), ContentStore(client))
 
     async def put(number: int) -> None:
         category = CATEGORIES[number % len(CATEGORIES)]

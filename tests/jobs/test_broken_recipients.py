@@ -19,7 +19,8 @@ from gateway.sending.plans import BroadcastPlan
 from gateway.store import keys
 from gateway.store.contents import ContentStore, NotificationFields
 from gateway.store.directory import Directory
-from gateway.store.inbox import InboxStore, Moment
+from gateway.store.event_log import Moment
+from gateway.store.inbox import InboxStore
 from gateway.store.jobs import JobKind, JobQueue, JobStore
 from gateway.store.profiles import ProfileStore
 from gateway.store.subscriptions import SubscriptionStore

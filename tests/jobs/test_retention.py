@@ -15,11 +15,14 @@ from gateway.jobs import retention as retention_module
 from gateway.jobs.retention import Retentions, Sweeper, SweepScheduler, sweep_seconds
 from gateway.jobs.runner import JobRunner
 from gateway.store import keys
+from gateway.store.deliveries import Delivery
 from gateway.store.directory import Directory
-from gateway.store.inbox import Delivery, InboxStore, Moment
+from gateway.store.event_log import LogRetention, Moment
+from gateway.store.inbox import InboxStore
 from gateway.store.jobs import RETENTION_ID, JobKind, JobQueue, JobStore
 from gateway.store.projects import ProjectChange, ProjectStore
 from gateway.store.sweeps import SweepRecord, SweepStore
+from gateway.store.trimming import ItemTrimmer
 from tests.jobs.test_runner import queue, soon
 from tests.store.conftest import InspectedClient
 from tests.store.test_inbox import content
@@ -39,6 +42,7 @@ class Swept:
         self.jobs = JobStore(client)
         self.sweeps = SweepStore(client)
         self.inboxes = store
+        self.trimmer = ItemTrimmer(client, LogRetention(events=1000, seconds=1000))
         self.queue = queue
         self.users: list[User] = []
 
@@ -70,7 +74,7 @@ class Swept:
     async def running(self, default: ItemRetention = KEEP_ALL) -> AsyncIterator[None]:
         """Do the jobs for a block."""
         retentions = Retentions(self.projects, default)
-        sweeper = Sweeper(retentions, self.sweeps, self.directory, self.inboxes, lambda: "e1")
+        sweeper = Sweeper(retentions, self.sweeps, self.directory, self.trimmer, lambda: "e1")
         task = asyncio.create_task(JobRunner(self.queue, {JobKind.RETENTION: sweeper.work}, 1).run())
         try:
             yield

@@ -12,8 +12,10 @@ import pytest
 from gateway.domain.principal import Identity, ProjectId, User
 from gateway.settings import Settings
 from gateway.store.contents import Content, ContentStore, NotificationFields
+from gateway.store.deliveries import Delivery
 from gateway.store.directory import Directory
-from gateway.store.inbox import Delivery, InboxStore, Moment, Retention
+from gateway.store.event_log import LogRetention, Moment
+from gateway.store.inbox import InboxStore
 from gateway.store.library import LIBRARY
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.topology import Topology
@@ -28,7 +30,7 @@ class Sender:
 
     def __init__(self, client: FunctionClient, user: User):
         self._contents = ContentStore(client)
-        self._inboxes = InboxStore(client, Retention(10_000, 10_000), self._contents)
+        self._inboxes = InboxStore(client, LogRetention(10_000, 10_000), self._contents)
         self._user = user
 
     async def send(self, title: str = TITLE, lost: bool = False) -> UUID:

@@ -15,7 +15,8 @@ from gateway.domain.principal import ProjectId, User, UserId
 from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.contents import ContentStore
-from gateway.store.inbox import InboxStore, Moment, Retention
+from gateway.store.event_log import LogRetention, Moment
+from gateway.store.inbox import InboxStore
 from gateway.store.library import LIBRARY
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.library import Library
@@ -55,7 +56,7 @@ async def client(redis_server: RedisServer) -> AsyncIterator[InspectedClient]:
 @pytest.fixture
 def store(client: FunctionClient) -> InboxStore:
     """Inboxes with a log that is longer than any test's, but for those that say otherwise."""
-    return InboxStore(client, Retention(events=1000, seconds=1000), ContentStore(client))
+    return InboxStore(client, LogRetention(events=1000, seconds=1000), ContentStore(client))
 
 
 _numbers = itertools.count()

@@ -5,7 +5,8 @@ from typing import Any
 
 from gateway.domain.notification import ARCHIVED, READ, SEEN, BulkCommand, Command, Filter, State
 from gateway.domain.retention import KEEP_ALL, ItemRetention
-from gateway.store.inbox import Outcome, Trimmed
+from gateway.store.deliveries import Outcome
+from gateway.store.trimming import Trimmed
 
 TRIMMED_BY_CREATE = 3
 

@@ -12,14 +12,16 @@ from gateway.domain.principal import Identity, ProjectId, User
 from gateway.store import keys
 from gateway.store.admin_limits import AdminLimits
 from gateway.store.contents import Content, ContentStore, NotificationFields
+from gateway.store.deliveries import Delivery
 from gateway.store.directory import Directory
-from gateway.store.inbox import Delivery, InboxStore, Moment, Retention
+from gateway.store.event_log import LogRetention, Moment
+from gateway.store.inbox import InboxStore
 from gateway.store.jobs import JobKind, JobQueue, JobStore
 from gateway.store.tokens import Token, TokenStore
 from tests.store.conftest import InspectedClient, new_user
 
 AHEAD = 40 * 24 * 3600
-RETENTION = Retention(events=1000, seconds=3600)
+RETENTION = LogRetention(events=1000, seconds=3600)
 
 
 def now() -> int:

@@ -12,7 +12,9 @@ from gateway.domain.principal import ProjectId, User
 from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.contents import CONTENTS_PER_READ, Content, ContentStore
-from gateway.store.inbox import REPLAY_BYTES, Delivery, InboxStore, Retention
+from gateway.store.deliveries import Delivery
+from gateway.store.event_log import LogRetention
+from gateway.store.inbox import REPLAY_BYTES, InboxStore
 from gateway.store.library import LIBRARY
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
 from gateway.store.redis.topology import Topology
@@ -24,7 +26,7 @@ from tests.store.test_inbox import content, offsets
 
 def cold_store(client: InspectedClient, cache_bytes: int = 1_000_000) -> InboxStore:
     """The inboxes as another worker sees them, which has read no content yet."""
-    return InboxStore(client, Retention(1000, 1000), ContentStore(client, cache_bytes))
+    return InboxStore(client, LogRetention(1000, 1000), ContentStore(client, cache_bytes))
 
 
 async def share(client: InspectedClient, user: User, *contents: Content) -> None:

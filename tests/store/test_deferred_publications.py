@@ -10,7 +10,7 @@ import pytest
 from gateway.store import deferred_publications as module
 from gateway.store import keys
 from gateway.store.deferred_publications import DeferredPublications
-from gateway.store.inbox import RESYNC_MESSAGE
+from gateway.store.event_log import RESYNC_MESSAGE
 from gateway.store.redis.client import Argument, StoreUnavailableError
 from tests.logs import captured_log
 from tests.servers import RedisServer

@@ -8,9 +8,10 @@ from gateway.domain.preferences import Status
 from gateway.domain.principal import Identity
 from gateway.store import keys
 from gateway.store.deletion import TOMBSTONE_SECONDS, UserDeletion
+from gateway.store.deliveries import Delivery
 from gateway.store.devices import Device, DeviceStore
 from gateway.store.directory import Directory
-from gateway.store.inbox import Delivery, InboxStore
+from gateway.store.inbox import InboxStore
 from gateway.store.subscriptions import SubscriptionStore
 from tests.store.conftest import InspectedClient, at, new_user
 from tests.store.test_inbox import content

@@ -11,11 +11,12 @@ from gateway.store import keys
 from gateway.store.categories import CategoryStore
 from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.deletion import UserDeletion
+from gateway.store.deliveries import Delivery
 from gateway.store.devices import Device, DeviceStore
 from gateway.store.directory import Directory
 from gateway.store.erasure import Eraser
 from gateway.store.idempotency import IdempotencyStore
-from gateway.store.inbox import Delivery, InboxStore
+from gateway.store.inbox import InboxStore
 from gateway.store.jobs import JobKind, JobQueue, JobStore
 from gateway.store.subscriptions import SubscriptionStore
 from tests.store.conftest import InspectedClient, at, new_user

@@ -17,11 +17,12 @@ from gateway.domain.preferences import Status
 from gateway.domain.principal import Identity
 from gateway.store import keys
 from gateway.store.contents import Content, ContentStore, NotificationFields
+from gateway.store.deliveries import Delivery
 from gateway.store.devices import Device, DeviceStore
 from gateway.store.directory import Directory
 from gateway.store.formats import FormatWatch, check_format
 from gateway.store.idempotency import IdempotencyStore
-from gateway.store.inbox import Delivery, InboxStore
+from gateway.store.inbox import InboxStore
 from gateway.store.jobs import JobKind, JobQueue, JobStore
 from gateway.store.profiles import ProfileStore
 from gateway.store.project_audit import audit_projects

@@ -13,7 +13,9 @@ from gateway.domain.notification import BulkCommand, Command, Filter
 from gateway.domain.principal import User
 from gateway.store import keys
 from gateway.store.contents import Content, ContentStore, NotificationFields
-from gateway.store.inbox import REPLAY_EVENTS, SETTLED_SECONDS, Delivery, InboxStore, Outcome, Retention
+from gateway.store.deliveries import Delivery, Outcome
+from gateway.store.event_log import LogRetention
+from gateway.store.inbox import REPLAY_EVENTS, SETTLED_SECONDS, InboxStore
 from gateway.store.library import LIBRARY
 from gateway.store.profiles import ProfileStore
 from gateway.store.redis.client import StoreUnavailableError
@@ -50,7 +52,7 @@ async def test_an_epoch_once_given_stays(store: InboxStore) -> None:
 
 
 async def test_the_log_keeps_as_many_events_as_it_is_told(client: InspectedClient) -> None:
-    store, user = InboxStore(client, Retention(events=5, seconds=100), ContentStore(client)), new_user()
+    store, user = InboxStore(client, LogRetention(events=5, seconds=100), ContentStore(client)), new_user()
     await send(store, user, 9)
     assert (await store.read_log(user, place(user, 3), "x")).reset_reason == "position_expired"
     assert offsets((await store.read_log(user, place(user, 4), "x")).events) == [5, 6, 7, 8, 9]
@@ -82,7 +84,7 @@ async def test_the_log_keeps_a_few_of_the_largest_events(store: InboxStore) -> N
 
 
 async def test_the_log_drops_what_is_too_old(client: InspectedClient) -> None:
-    store, user = InboxStore(client, Retention(events=1000, seconds=100), ContentStore(client)), new_user()
+    store, user = InboxStore(client, LogRetention(events=1000, seconds=100), ContentStore(client)), new_user()
     await send(store, user, 10, now=1000)
     await send(store, user, 22, now=1200)
     assert (await store.read_log(user, place(user, 9), "x")).reset_reason == "position_expired"

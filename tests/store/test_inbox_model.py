@@ -16,10 +16,13 @@ from gateway.domain.principal import User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.settings import Settings
 from gateway.store.contents import Content, ContentStore, NotificationFields
-from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention, Trimmed
+from gateway.store.deliveries import Delivery, Outcome
+from gateway.store.event_log import LogRetention
+from gateway.store.inbox import InboxStore
 from gateway.store.library import LIBRARY
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.topology import Topology
+from gateway.store.trimming import ItemTrimmer, Trimmed
 from tests.servers import RedisServer
 from tests.store.conftest import at, new_user, place
 from tests.store.model import Inbox, Item
@@ -106,8 +109,9 @@ async def run_in_store(store: InboxStore, user: User, step: Step, now: int) -> O
         case Delete(notification_id):
             return await store.delete(user, notification_id, None, at(now))
         case Trim(keep, most):
-            found = await store.find_trimmable([user], keep, now)
-            (trimmed,) = await store.trim_each([user], keep, at(now), most)
+            trimmer = ItemTrimmer(store._client, store._retention)
+            found = await trimmer.find_trimmable([user], keep, now)
+            (trimmed,) = await trimmer.trim_each([user], keep, at(now), most)
             assert found or not (trimmed and trimmed.items), "a sweep would have passed this user over"
             return trimmed
 
@@ -175,7 +179,7 @@ def run(redis_server: RedisServer) -> Callable[[Any], None]:
             client = FunctionClient(Topology(Settings(redis_url=redis_server.url)), LIBRARY)
             try:
                 client = client
-                await work(InboxStore(client, Retention(1000, 1000), ContentStore(client)))
+                await work(InboxStore(client, LogRetention(1000, 1000), ContentStore(client)))
             finally:
                 client.close()
 

@@ -14,7 +14,9 @@ from gateway.domain.principal import User
 from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.contents import Content, ContentStore, NotificationFields
-from gateway.store.inbox import Delivery, InboxStore, Moment, Retention
+from gateway.store.deliveries import Delivery
+from gateway.store.event_log import LogRetention, Moment
+from gateway.store.inbox import InboxStore
 from gateway.store.library import LIBRARY
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.generation import note_generation
@@ -39,7 +41,7 @@ async def client_on(server: RedisServer) -> AsyncIterator[FunctionClient]:
 async def store_on(server: RedisServer) -> AsyncIterator[InboxStore]:
     """The inboxes of such a worker."""
     async with client_on(server) as client:
-        yield InboxStore(client, Retention(1000, 1000), ContentStore(client))
+        yield InboxStore(client, LogRetention(1000, 1000), ContentStore(client))
 
 
 async def send(store: InboxStore, user: User, number: int, epoch: str, now_ms: int = 1000) -> None:

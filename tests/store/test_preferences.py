@@ -9,9 +9,11 @@ from redis.crc import key_slot
 from gateway.domain.preferences import Channel, Preference, Status
 from gateway.domain.principal import ProjectId
 from gateway.store import keys, preferences
+from gateway.store.deliveries import Delivery, Outcome
 from gateway.store.devices import Device, DeviceStore
 from gateway.store.errors import TooManyError
-from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention
+from gateway.store.event_log import LogRetention
+from gateway.store.inbox import InboxStore
 from gateway.store.preferences import PreferenceStore
 from gateway.store.subscriptions import SubscriptionStore
 from tests.store.conftest import InspectedClient, at, new_user, place
@@ -22,7 +24,7 @@ OFF = {Channel.IN_APP: False}
 
 @pytest.fixture
 def preference_store(client: InspectedClient) -> PreferenceStore:
-    return PreferenceStore(client, Retention(events=1000, seconds=1000))
+    return PreferenceStore(client, LogRetention(events=1000, seconds=1000))
 
 
 @pytest.fixture

@@ -23,7 +23,9 @@ from gateway.domain.preferences import (
 )
 from gateway.settings import Settings
 from gateway.store.contents import ContentStore
-from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention
+from gateway.store.deliveries import Delivery, Outcome
+from gateway.store.event_log import LogRetention
+from gateway.store.inbox import InboxStore
 from gateway.store.library import LIBRARY
 from gateway.store.preferences import PreferenceStore
 from gateway.store.redis.client import FunctionClient
@@ -139,7 +141,7 @@ def run(redis_server: RedisServer) -> Callable[[Any], None]:
         async def main() -> None:
             client, retention = (
                 FunctionClient(Topology(Settings(redis_url=redis_server.url)), LIBRARY),
-                Retention(1000, 1000),
+                LogRetention(1000, 1000),
             )
             inboxes = InboxStore(client, retention, ContentStore(client))
             try:

@@ -16,9 +16,11 @@ from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store import subscriptions as module
 from gateway.store.deletion import UserDeletion
+from gateway.store.deliveries import Delivery, Outcome
 from gateway.store.directory import Directory
 from gateway.store.errors import TooManyError
-from gateway.store.inbox import Delivery, InboxStore, Outcome, Retention
+from gateway.store.event_log import LogRetention
+from gateway.store.inbox import InboxStore
 from gateway.store.library import LIBRARY
 from gateway.store.preferences import PreferenceStore
 from gateway.store.redis.client import Argument, FunctionClient
@@ -40,7 +42,7 @@ def subscriptions(client: InspectedClient) -> SubscriptionStore:
 
 @pytest.fixture
 def preference_store(client: InspectedClient) -> PreferenceStore:
-    return PreferenceStore(client, Retention(events=1000, seconds=1000))
+    return PreferenceStore(client, LogRetention(events=1000, seconds=1000))
 
 
 @pytest.fixture

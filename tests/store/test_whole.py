@@ -27,10 +27,12 @@ from gateway.store.admin_limits import AdminLimits
 from gateway.store.categories import CategoryStore
 from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.deletion import UserDeletion
+from gateway.store.deliveries import Delivery, Outcome
 from gateway.store.devices import Device, DeviceStore
 from gateway.store.directory import Directory
+from gateway.store.event_log import LogRetention, Moment
 from gateway.store.idempotency import IdempotencyStore
-from gateway.store.inbox import Delivery, InboxStore, Moment, Outcome, Retention
+from gateway.store.inbox import InboxStore
 from gateway.store.jobs import JobKind, JobQueue, JobStore, Step
 from gateway.store.library import LIBRARY
 from gateway.store.preferences import PreferenceStore
@@ -42,6 +44,7 @@ from gateway.store.redis.library import Library
 from gateway.store.redis.problems import StoreDataError, StoreRefusedError, StoreUnavailableError
 from gateway.store.subscriptions import SubscriptionStore
 from gateway.store.tokens import Token, TokenStore
+from gateway.store.trimming import ItemTrimmer
 from gateway.store.workspaces import WorkspaceStore
 from tests.servers import SERVER_BINARIES, RedisServer, running_redis
 from tests.store.conftest import InspectedClient, new_user
@@ -249,7 +252,7 @@ def moment() -> Moment:
 async def tell(client: FailingClient) -> None:
     """Call every function, most of them in several situations."""
     contents = ContentStore(client)
-    inboxes = InboxStore(client, Retention(1000, 1000), contents)
+    inboxes = InboxStore(client, LogRetention(1000, 1000), contents)
     projects, workspaces = ProjectStore(client, "secret"), WorkspaceStore(client)
     await projects.prepare()
     workspace = await workspaces.create("A workspace")
@@ -325,14 +328,14 @@ async def tell_of_inboxes(
     await inboxes.delete(ada, UUID(int=1), None, moment())
     await inboxes.delete(ada, UUID(int=100), None, moment())
     await ProfileStore(client).set(ben, {"first_name": "Ben", "last_name": None, "phone_numbers": ["1"]})
-    await inboxes.trim_each([ben], ItemRetention(6, 0), moment(), 20)
+    await ItemTrimmer(client, LogRetention(1000, 1000)).trim_each([ben], ItemRetention(6, 0), moment(), 20)
     one = Content.encode(UUID(int=200), fields("a", ""))
     await inboxes.create(one, [Delivery(ben)], moment(), remember=False, keep=ItemRetention(5, 0))
 
 
 async def tell_of_wishes(client: FailingClient, ada: User) -> None:
-    inboxes = InboxStore(client, Retention(1000, 1000), ContentStore(client))
-    preferences, subscriptions = PreferenceStore(client, Retention(1000, 1000)), SubscriptionStore(client)
+    inboxes = InboxStore(client, LogRetention(1000, 1000), ContentStore(client))
+    preferences, subscriptions = PreferenceStore(client, LogRetention(1000, 1000)), SubscriptionStore(client)
     categories = CategoryStore(client, time.monotonic)
     await categories.record(ada.project_id, "a")
     await categories.all(ada.project_id)
@@ -406,7 +409,7 @@ async def test_an_item_is_not_created_where_one_of_its_keys_is_of_another_type(
     client: FailingClient, suffix: str
 ) -> None:
     user = new_user()
-    inboxes = InboxStore(client, Retention(1000, 1000), ContentStore(client))
+    inboxes = InboxStore(client, LogRetention(1000, 1000), ContentStore(client))
     await client.redis.set(keys.user(user.project_id, user.id) + suffix, "something else")
     await client.redis.hset(keys.user(user.project_id, user.id), "format", "1")
     before = await client.state()
@@ -421,7 +424,7 @@ async def test_an_item_is_not_created_where_the_access_list_refuses_a_command(
     client: FailingClient, command: str
 ) -> None:
     user = new_user()
-    inboxes = InboxStore(client, Retention(1000, 1000), ContentStore(client))
+    inboxes = InboxStore(client, LogRetention(1000, 1000), ContentStore(client))
     await inboxes.read_log(user, None, "e")
     before = await client.state()
     item = Content.encode(uuid4(), fields("a", "x"))
@@ -439,7 +442,7 @@ async def test_an_item_is_not_created_where_the_access_list_refuses_a_command(
 async def test_an_event_that_may_not_be_published_is_kept_and_noted(client: FailingClient) -> None:
     user, unheard = new_user(), list[str]()
     client.on_unpublished = unheard.append
-    inboxes = InboxStore(client, Retention(1000, 1000), ContentStore(client))
+    inboxes = InboxStore(client, LogRetention(1000, 1000), ContentStore(client))
     item = Content.encode(uuid4(), fields("a", "x"))
     await client.redis.execute_command("ACL", "SETUSER", "default", "-spublish")
     try:

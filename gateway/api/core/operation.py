@@ -52,8 +52,9 @@ from gateway.store.categories import CategoryStore
 from gateway.store.deletion import UserDeletion
 from gateway.store.devices import DeviceStore
 from gateway.store.directory import Directory
+from gateway.store.event_log import Moment
 from gateway.store.idempotency import IdempotencyStore
-from gateway.store.inbox import InboxStore, Moment
+from gateway.store.inbox import InboxStore
 from gateway.store.jobs import JobStore
 from gateway.store.preferences import PreferenceStore
 from gateway.store.profiles import ProfileStore

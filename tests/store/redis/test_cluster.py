@@ -14,7 +14,9 @@ from gateway.domain.principal import User
 from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.contents import Content, ContentStore, NotificationFields
-from gateway.store.inbox import Delivery, InboxStore, Retention
+from gateway.store.deliveries import Delivery
+from gateway.store.event_log import LogRetention
+from gateway.store.inbox import InboxStore
 from gateway.store.library import LIBRARY
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
 from gateway.store.redis.subscriber import Subscriber
@@ -44,7 +46,7 @@ async def client(cluster: Cluster) -> AsyncIterator[FunctionClient]:
 
 @pytest.fixture
 def inboxes(client: FunctionClient) -> InboxStore:
-    return InboxStore(client, Retention(events=1000, seconds=1000), ContentStore(client))
+    return InboxStore(client, LogRetention(events=1000, seconds=1000), ContentStore(client))
 
 
 @pytest.fixture

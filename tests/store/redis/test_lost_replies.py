@@ -8,8 +8,10 @@ import pytest
 
 from gateway.store import keys
 from gateway.store.contents import Content, ContentStore
+from gateway.store.deliveries import Delivery
+from gateway.store.event_log import LogRetention
 from gateway.store.idempotency import IdempotencyStore, Run
-from gateway.store.inbox import Delivery, InboxStore, Retention
+from gateway.store.inbox import InboxStore
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.problems import StoreUnavailableError
 from loadtest.check.redis_proxy import Command, RedisProxy, When
@@ -48,7 +50,7 @@ def lose_one_answer(proxy: RedisProxy, function: str) -> None:
 async def test_a_deletion_whose_answer_is_lost_does_not_say_that_there_was_nothing(
     client: FunctionClient, proxy: RedisProxy
 ) -> None:
-    store, user, item = InboxStore(client, Retention(100, 100), ContentStore(client)), new_user(), uuid4()
+    store, user, item = InboxStore(client, LogRetention(100, 100), ContentStore(client)), new_user(), uuid4()
     content = Content(item, "", "", b'{"id":"%s"' % str(item).encode())
     await store.create(content, [Delivery(user)], at(1), remember=False)
     lose_one_answer(proxy, "delete")
@@ -58,7 +60,7 @@ async def test_a_deletion_whose_answer_is_lost_does_not_say_that_there_was_nothi
 
 
 async def test_a_change_whose_answer_is_lost_is_done_once(client: FunctionClient, proxy: RedisProxy) -> None:
-    store, user, item = InboxStore(client, Retention(100, 100), ContentStore(client)), new_user(), uuid4()
+    store, user, item = InboxStore(client, LogRetention(100, 100), ContentStore(client)), new_user(), uuid4()
     content = Content(item, "", "", b'{"id":"%s"' % str(item).encode())
     lose_one_answer(proxy, "create")
     await store.create(content, [Delivery(user)], at(1), remember=False)

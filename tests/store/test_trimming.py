@@ -10,9 +10,17 @@ from gateway.domain.principal import User
 from gateway.domain.retention import ItemRetention
 from gateway.store.contents import Content
 from gateway.store.deletion import UserDeletion
-from gateway.store.inbox import Delivery, InboxStore, Outcome, Trimmed
+from gateway.store.deliveries import Delivery, Outcome
+from gateway.store.event_log import LogRetention
+from gateway.store.inbox import InboxStore
+from gateway.store.trimming import ItemTrimmer, Trimmed
 from tests.store.conftest import InspectedClient, at, new_user, place
 from tests.store.test_inbox import content
+
+
+@pytest.fixture
+def trimmer(client: InspectedClient) -> ItemTrimmer:
+    return ItemTrimmer(client, LogRetention(events=1000, seconds=1000))
 
 
 async def send(store: InboxStore, user: User, now: float, keep: ItemRetention, title: str = "t") -> Content:
@@ -81,56 +89,60 @@ async def test_creating_an_item_removes_only_a_few_and_the_next_ones_the_rest(st
     assert left == [8, 6, 4, 2, 2]
 
 
-async def test_a_sweep_removes_at_most_so_many_in_one_go_and_says_whether_there_are_more(store: InboxStore) -> None:
+async def test_a_sweep_removes_at_most_so_many_in_one_go_and_says_whether_there_are_more(
+    store: InboxStore, trimmer: ItemTrimmer
+) -> None:
     user = new_user()
     for now in range(7):
         await send(store, user, now + 1, ItemRetention())
     keep = ItemRetention(items=2)
-    assert await store.trim_each([user], keep, at(20), 3) == [Trimmed(3, True)]
-    assert await store.trim_each([user], keep, at(20), 3) == [Trimmed(2, False)]
-    assert await store.trim_each([user], keep, at(20), 3) == [Trimmed(0, False)]
+    assert await trimmer.trim_each([user], keep, at(20), 3) == [Trimmed(3, True)]
+    assert await trimmer.trim_each([user], keep, at(20), 3) == [Trimmed(2, False)]
+    assert await trimmer.trim_each([user], keep, at(20), 3) == [Trimmed(0, False)]
     assert len(await ids_of(store, user)) == 2
 
 
-async def test_a_sweep_removes_what_is_too_old_from_an_inbox_that_gets_nothing_new(store: InboxStore) -> None:
+async def test_a_sweep_removes_what_is_too_old_from_an_inbox_that_gets_nothing_new(
+    store: InboxStore, trimmer: ItemTrimmer
+) -> None:
     user, keep = new_user(), ItemRetention(seconds=10)
     for now in (100, 101, 105):
         await send(store, user, now, keep)
-    assert await store.trim_each([user], keep, at(110), 10) == [Trimmed(0, False)]
-    assert await store.trim_each([user], keep, at(112), 10) == [Trimmed(2, False)]
-    assert await store.trim_each([user], keep, at(120), 10) == [Trimmed(1, False)]
+    assert await trimmer.trim_each([user], keep, at(110), 10) == [Trimmed(0, False)]
+    assert await trimmer.trim_each([user], keep, at(112), 10) == [Trimmed(2, False)]
+    assert await trimmer.trim_each([user], keep, at(120), 10) == [Trimmed(1, False)]
     assert await ids_of(store, user) == []
 
 
-async def test_a_shorter_age_counts_for_items_that_are_there_already(store: InboxStore) -> None:
+async def test_a_shorter_age_counts_for_items_that_are_there_already(store: InboxStore, trimmer: ItemTrimmer) -> None:
     user = new_user()
     for now in (100, 150):
         await send(store, user, now, ItemRetention(seconds=1000))
-    assert await store.trim_each([user], ItemRetention(seconds=20), at(160), 10) == [Trimmed(1, False)]
+    assert await trimmer.trim_each([user], ItemRetention(seconds=20), at(160), 10) == [Trimmed(1, False)]
 
 
-async def test_a_gateway_whose_clock_is_ahead_removes_nothing(store: InboxStore) -> None:
+async def test_a_gateway_whose_clock_is_ahead_removes_nothing(store: InboxStore, trimmer: ItemTrimmer) -> None:
     user, keep, now = new_user(), ItemRetention(seconds=3600), int(time.time())
     await send(store, user, now - 10, keep)
-    assert await store.trim_each([user], keep, at(now + 40 * 24 * 3600), 10) == [Trimmed(0, False)]
+    assert await trimmer.trim_each([user], keep, at(now + 40 * 24 * 3600), 10) == [Trimmed(0, False)]
 
 
-async def test_one_call_removes_no_more_content_than_it_should(store: InboxStore) -> None:
+async def test_one_call_removes_no_more_content_than_it_should(store: InboxStore, trimmer: ItemTrimmer) -> None:
     user = new_user()
     for now in range(6):
         await send(store, user, now + 1, ItemRetention(), title="x" * 100_000)
-    (trimmed,) = await store.trim_each([user], ItemRetention(items=1), at(20), 5)
+    (trimmed,) = await trimmer.trim_each([user], ItemRetention(items=1), at(20), 5)
     assert trimmed == Trimmed(3, True)
 
 
 async def test_a_sweep_of_users_without_items_or_deleted_ones_does_nothing(
-    store: InboxStore, client: InspectedClient
+    store: InboxStore, trimmer: ItemTrimmer, client: InspectedClient
 ) -> None:
     empty, deleted = new_user(), new_user()
     await send(store, deleted, 1, ItemRetention())
     await UserDeletion(client).delete(deleted)
-    assert await store.trim_each([empty], ItemRetention(1, 1), at(100), 10) == [Trimmed(0, False)]
-    assert await store.trim_each([deleted], ItemRetention(1, 1), at(100), 10) == [None]
+    assert await trimmer.trim_each([empty], ItemRetention(1, 1), at(100), 10) == [Trimmed(0, False)]
+    assert await trimmer.trim_each([deleted], ItemRetention(1, 1), at(100), 10) == [None]
 
 
 @pytest.mark.parametrize("repeatable", [True, False])

@@ -1,0 +1,26 @@
+"""What writes need to append to a user's event log, and what is published besides events."""
+
+from typing import NamedTuple
+
+from gateway.store.redis.protocol import Argument
+
+RESYNC_MESSAGE = b"!resync"
+"""What is published when an event of the user could not be: every open inbox is to read the log."""
+
+
+class Moment(NamedTuple):
+    """What a write cannot know by itself: the time in unix milliseconds, and the epoch to use if the log is new."""
+
+    now_ms: int
+    new_epoch: str
+
+
+class LogRetention(NamedTuple):
+    """How much of each event log is kept: a count of events, and seconds."""
+
+    events: int
+    seconds: int
+
+    def context(self, moment: Moment) -> tuple[Argument, ...]:
+        """Return the first four arguments of every Lua function that writes to an inbox."""
+        return (moment.now_ms, moment.new_epoch, self.events, self.seconds)
