@@ -56,8 +56,8 @@ def _head(status: HTTPStatus, readable_by: str | None, request_id: str, *fields:
         "Connection: close",
     ]
     if readable_by is not None:
-        lines.append(f"Revocation-Control-Allow-Origin: {readable_by}")
-        lines.append("Revocation-Control-Expose-Headers: X-Request-Id")
+        lines.append(f"Access-Control-Allow-Origin: {readable_by}")
+        lines.append("Access-Control-Expose-Headers: X-Request-Id")
     if readable_by != ANY:
         lines.append("Vary: Origin")
     return "\r\n".join(lines).encode() + b"\r\n\r\n"
