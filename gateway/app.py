@@ -48,7 +48,8 @@ from gateway.store.event_log import LogRetention
 from gateway.store.formats import FormatWatch
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore
-from gateway.store.jobs import JobKind, JobQueue, JobStore
+from gateway.store.job_queue import JobQueue
+from gateway.store.jobs import JobKind, JobStore
 from gateway.store.library import LIBRARY
 from gateway.store.preferences import PreferenceStore
 from gateway.store.profiles import ProfileStore

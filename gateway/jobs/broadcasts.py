@@ -20,7 +20,8 @@ from gateway.sending.plans import BroadcastPlan, decode_broadcast
 from gateway.sending.recipients import Audience, conflict_message
 from gateway.store.contents import Content, ContentStore
 from gateway.store.directory import Directory
-from gateway.store.jobs import Job, JobStore, Step
+from gateway.store.job_queue import Job, Step
+from gateway.store.jobs import JobStore
 from gateway.store.profiles import ProfileStore
 from gateway.store.subscriptions import SubscriptionStore
 

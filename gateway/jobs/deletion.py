@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 
 from gateway.store import keys
 from gateway.store.erasure import Eraser
-from gateway.store.jobs import Job, Step
+from gateway.store.job_queue import Job, Step
 
 
 class Deletion:

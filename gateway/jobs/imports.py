@@ -13,7 +13,7 @@ from gateway.sending.errors import InvalidRowError
 from gateway.sending.imports import PORTION_ROWS, RowReader
 from gateway.store.directory import Directory
 from gateway.store.errors import IdentityConflictError
-from gateway.store.jobs import Job, JobQueue, Step
+from gateway.store.job_queue import Job, JobQueue, Step
 from gateway.store.profiles import ProfileStore
 
 

@@ -20,7 +20,8 @@ from gateway.domain.principal import ProjectId, User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.store.directory import Directory
 from gateway.store.event_log import Moment
-from gateway.store.jobs import Job, JobStore, Step
+from gateway.store.job_queue import Job, Step
+from gateway.store.jobs import JobStore
 from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import StoreUnavailableError
 from gateway.store.sweeps import SweepRecord, SweepStore

@@ -60,7 +60,7 @@ class Sender:
         await self._record_category(project_id, shown)
         users = await self._directory.roster_size(project_id)
         broadcast = BroadcastPlan(msgspec.Raw(view), shown, command.recipients, root, plan.moment, users)
-        await self._jobs.accept(JobKind.BROADCAST, project_id, plan.id, _encode(broadcast), plan.moment.now_ms)
+        await self._jobs.enqueue(JobKind.BROADCAST, project_id, plan.id, _encode(broadcast), plan.moment.now_ms)
         return view
 
     async def _record_category(self, project_id: ProjectId, fields: NotificationFields) -> None:

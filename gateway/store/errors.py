@@ -20,7 +20,7 @@ The exceptions of the package are three trees:
         TooManyTokensError          of a user or a project
         TooManyError                preferences, subscriptions
 
-`store/jobs.py` has two more, which workers of jobs handle among themselves.
+`store/job_queue.py` has the tree of JobQueueError, which the workers of jobs handle among themselves.
 """
 
 from collections.abc import Sequence

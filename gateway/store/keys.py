@@ -132,7 +132,9 @@ JOB_QUEUE = PREFIX + "{jobs}"
 
 
 def job(project_id: ProjectId, job_id: str) -> str:
-    """hash: format, kind, payload, status, created_ms, cursor, steps, claim, attempts, and counts by name. 30 days."""
+    """hash: format, kind, version of the plan, payload, status, created_ms, cursor, steps, claim, attempts, and counts
+    by name. 30 days.
+    """
     return f"{PREFIX}{{{project_id}}}:job:{job_id}"
 
 

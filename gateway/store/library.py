@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from types import ModuleType
 
-from gateway.store import formats, keys, state
+from gateway.store import formats, job_queue, jobs, keys, state
 from gateway.store.redis import generation
 from gateway.store.redis.functions import AnyDescriptor, Arguments, Function, Kind, Traits, UserFunction, untouched
 from gateway.store.redis.library import Library
@@ -32,7 +32,7 @@ _OWN = (
     "activity.lua",
 )
 
-_MODULES = (formats, generation, state)
+_MODULES = (formats, generation, job_queue, jobs, state)
 
 
 def _constants() -> str:
@@ -110,16 +110,6 @@ _PLAIN = frozenset(
         "own_token",
         "issue_project_token",
         "discard_project_token",
-        "create_job",
-        "list_job",
-        "start_job",
-        "save_job",
-        "finish_job",
-        "enqueue_job",
-        "claim_job",
-        "renew_job",
-        "release_job",
-        "drop_job",
         "prepare_projects",
         "put_project",
         "delete_project",
@@ -143,10 +133,6 @@ _READ = frozenset(
         "token_owner",
         "project_token",
         "list_project_tokens",
-        "read_job",
-        "find_jobs",
-        "read_portion",
-        "read_reached",
         "find_project",
         "list_projects",
         "find_workspace",
@@ -166,7 +152,6 @@ _UNCOUNTED = frozenset(
 _FREEING = frozenset(
     (
         "abandon_idempotent",
-        "claim_job",
         "delete_content",
         "delete_project",
         "delete_subscriptions",
@@ -175,23 +160,16 @@ _FREEING = frozenset(
         "discard_project_token",
         "discard_token",
         "discard_tokens_before",
-        "drop_job",
-        "enqueue_job",
         "finish_idempotent",
-        "finish_job",
         "forget",
         "put_project",
         "read_subscribers",
         "release_device",
-        "release_job",
         "remove_device",
         "remove_subscriber",
         "renew_idempotent",
-        "renew_job",
         "revoke_workspace_token",
-        "save_job",
         "settle_device",
-        "start_job",
         "trim",
         "unlist_contents",
     )
@@ -211,7 +189,6 @@ _WHEN_FULL = frozenset(
         "delete",
         "change",
         "change_all",
-        "create_job",
     )
 )
 _UNRECORDED = frozenset(

@@ -133,7 +133,7 @@ async def leave_unfinished(url: str) -> str:
     await IdempotencyStore(client).begin(project, "unfinished", "fingerprint", b"plan")
     portions = [b'[{"external_id":"late-1"},{"external_id":"late-2"}]']
     unfinished = str(uuid4())
-    await jobs.accept(JobKind.IMPORT, project, unfinished, b"{}", int(time.time() * 1000), portions)
+    await jobs.enqueue(JobKind.IMPORT, project, unfinished, b"{}", int(time.time() * 1000), portions)
     client.close()
     await asyncio.sleep(0.1)
     return unfinished

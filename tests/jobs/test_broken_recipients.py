@@ -21,7 +21,8 @@ from gateway.store.contents import ContentStore, NotificationFields
 from gateway.store.directory import Directory
 from gateway.store.event_log import Moment
 from gateway.store.inbox import InboxStore
-from gateway.store.jobs import JobKind, JobQueue, JobStore
+from gateway.store.job_queue import JobQueue
+from gateway.store.jobs import JobKind, JobStore
 from gateway.store.profiles import ProfileStore
 from gateway.store.subscriptions import SubscriptionStore
 from tests.jobs.test_runner import running
@@ -54,7 +55,7 @@ async def test_a_recipient_whose_data_cannot_be_read_is_a_failure_and_the_others
     moment = Moment(1_800_000_000_000, "e0")
     shown = NotificationFields(title="Hello")
     plan = BroadcastPlan(msgspec.Raw(b"{}"), shown, recipients, "broadcast", moment, len(users))
-    await jobs.accept(JobKind.BROADCAST, project, job_id, msgspec.json.encode(plan), 1_800_000_000_000)
+    await jobs.enqueue(JobKind.BROADCAST, project, job_id, msgspec.json.encode(plan), 1_800_000_000_000)
     async with running(queue, broadcaster.work, kind=JobKind.BROADCAST), asyncio.timeout(20):
         while (record := await jobs.read(JobKind.BROADCAST, project, job_id)) is None or record.status != "processed":
             await asyncio.sleep(0.01)

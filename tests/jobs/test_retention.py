@@ -19,7 +19,8 @@ from gateway.store.deliveries import Delivery
 from gateway.store.directory import Directory
 from gateway.store.event_log import LogRetention, Moment
 from gateway.store.inbox import InboxStore
-from gateway.store.jobs import RETENTION_ID, JobKind, JobQueue, JobStore
+from gateway.store.job_queue import JobQueue
+from gateway.store.jobs import RETENTION_ID, JobKind, JobStore
 from gateway.store.projects import ProjectChange, ProjectStore
 from gateway.store.sweeps import SweepRecord, SweepStore
 from gateway.store.trimming import ItemTrimmer

@@ -12,7 +12,8 @@ from gateway.domain.principal import ProjectId
 from gateway.jobs import runner as runner_module
 from gateway.jobs.runner import MAX_ATTEMPTS, MAX_RUNNING, JobRunner
 from gateway.store import keys
-from gateway.store.jobs import Claim, Job, JobKind, JobQueue, JobRecord, JobStore, Step
+from gateway.store.job_queue import Claim, Job, JobQueue, Step
+from gateway.store.jobs import JobKind, JobRecord, JobStore
 from gateway.store.redis.client import StoreUnavailableError
 from tests.logs import captured_log
 from tests.store.conftest import InspectedClient
@@ -40,7 +41,7 @@ def jobs(client: InspectedClient) -> JobStore:
 
 async def accept(jobs: JobStore, name: str = "") -> str:
     job_id = str(uuid4())
-    await jobs.accept(JobKind.IMPORT, PROJECT, job_id, name.encode(), 1_800_000_000_000)
+    await jobs.enqueue(JobKind.IMPORT, PROJECT, job_id, name.encode(), 1_800_000_000_000)
     return job_id
 
 

@@ -16,7 +16,8 @@ from gateway.store.deliveries import Delivery
 from gateway.store.directory import Directory
 from gateway.store.event_log import LogRetention, Moment
 from gateway.store.inbox import InboxStore
-from gateway.store.jobs import JobKind, JobQueue, JobStore
+from gateway.store.job_queue import JobQueue
+from gateway.store.jobs import JobKind, JobStore
 from gateway.store.tokens import Token, TokenStore
 from tests.store.conftest import InspectedClient, new_user
 
@@ -162,7 +163,7 @@ async def test_a_job_that_was_to_rest_until_a_moment_far_away_is_done(client: In
     project = ProjectId(f"p-{uuid4()}")
     await client.redis.unlink(keys.JOB_QUEUE)
     ahead = JobStore(client, unix=lambda: time.time() + AHEAD)
-    await ahead.accept(JobKind.IMPORT, project, "job", b"{}", 1)
+    await ahead.enqueue(JobKind.IMPORT, project, "job", b"{}", 1)
     claim = await JobQueue(client).claim()
     assert claim is not None
     assert claim.job_id == "job"

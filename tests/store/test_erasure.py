@@ -17,7 +17,8 @@ from gateway.store.directory import Directory
 from gateway.store.erasure import Eraser
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore
-from gateway.store.jobs import JobKind, JobQueue, JobStore
+from gateway.store.job_queue import JobQueue
+from gateway.store.jobs import JobKind, JobStore
 from gateway.store.subscriptions import SubscriptionStore
 from tests.store.conftest import InspectedClient, at, new_user
 
@@ -41,7 +42,7 @@ async def fill(client: InspectedClient, store: InboxStore, project_id: ProjectId
     await SubscriptionStore(client).set(users[1], "t", Status.SUBSCRIBED, {"*": ""})
     await DeviceStore(client).register(users[2], Device(f"d-{project_id}", "ios", None), 1)
     await IdempotencyStore(client).begin(project_id, "k", "f", b"")
-    await JobStore(client).accept(JobKind.IMPORT, project_id, str(uuid4()), b"", 1, [b"[]"])
+    await JobStore(client).enqueue(JobKind.IMPORT, project_id, str(uuid4()), b"", 1, [b"[]"])
     return users
 
 

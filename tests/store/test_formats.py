@@ -23,7 +23,8 @@ from gateway.store.directory import Directory
 from gateway.store.formats import FormatWatch, check_format
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore
-from gateway.store.jobs import JobKind, JobQueue, JobStore
+from gateway.store.job_queue import JobQueue
+from gateway.store.jobs import JobKind, JobStore
 from gateway.store.profiles import ProfileStore
 from gateway.store.project_audit import audit_projects
 from gateway.store.projects import ProjectStore
@@ -136,7 +137,7 @@ async def test_what_else_is_of_a_newer_format_is_refused(client: InspectedClient
         await IdempotencyStore(client).begin(project, "k", "f", b"plan")
 
     await client.redis.unlink(keys.JOB_QUEUE)
-    await JobStore(client).accept(JobKind.IMPORT, project, "job", b"{}", 1)
+    await JobStore(client).enqueue(JobKind.IMPORT, project, "job", b"{}", 1)
     await client.redis.hset(keys.job(project, "job"), "format", "2")
     claim = await JobQueue(client).claim()
     assert claim is not None

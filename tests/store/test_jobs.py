@@ -22,7 +22,8 @@ from hypothesis.stateful import (
 from gateway.domain.principal import ProjectId, UserId
 from gateway.store import jobs as jobs_module
 from gateway.store import keys
-from gateway.store.jobs import LEASE_MS, Claim, ClaimLostError, Job, JobKind, JobQueue, JobStore, Step
+from gateway.store.job_queue import LEASE_MS, Claim, ClaimLostError, Job, JobQueue, Step
+from gateway.store.jobs import JobKind, JobStore
 from tests.servers import RedisServer
 from tests.store.conftest import InspectedClient
 
@@ -53,7 +54,7 @@ class Desk:
 
     async def accept(self, *portions: bytes, kind: JobKind = JobKind.IMPORT) -> str:
         job_id = str(uuid4())
-        await self.store.accept(kind, self.project, job_id, b"payload", int(self.clock.now * 1000), portions)
+        await self.store.enqueue(kind, self.project, job_id, b"payload", int(self.clock.now * 1000), portions)
         return job_id
 
     async def claim(self) -> Claim:
@@ -157,7 +158,7 @@ async def test_a_claim_is_higher_than_any_before_though_the_queue_was_lost(desk:
 async def test_accepting_a_job_again_changes_nothing(desk: Desk) -> None:
     job_id = str(uuid4())
     for payload in (b"one", b"two"):
-        await desk.store.accept(JobKind.IMPORT, desk.project, job_id, payload, 1, [payload])
+        await desk.store.enqueue(JobKind.IMPORT, desk.project, job_id, payload, 1, [payload])
     job = await desk.start()
     assert job.payload == b"one"
     assert await desk.queue.read_portion(job, 0) == b"one"
@@ -168,7 +169,7 @@ async def test_accepting_a_job_again_changes_nothing(desk: Desk) -> None:
 async def test_accepting_a_job_that_is_done_again_does_nothing(desk: Desk) -> None:
     job_id = await desk.accept()
     await desk.queue.finish(await desk.start())
-    await desk.store.accept(JobKind.IMPORT, desk.project, job_id, b"payload", 1)
+    await desk.store.enqueue(JobKind.IMPORT, desk.project, job_id, b"payload", 1)
     assert await desk.queue.start(await desk.claim()) is None
 
 

@@ -33,7 +33,8 @@ from gateway.store.directory import Directory
 from gateway.store.event_log import LogRetention, Moment
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore
-from gateway.store.jobs import JobKind, JobQueue, JobStore, Step
+from gateway.store.job_queue import JobQueue, Step
+from gateway.store.jobs import JobKind, JobStore
 from gateway.store.library import LIBRARY
 from gateway.store.preferences import PreferenceStore
 from gateway.store.profiles import ProfileStore
@@ -371,7 +372,7 @@ async def tell_of_jobs(client: FailingClient, project_id: ProjectId, ada: User) 
     accepted, queue = JobStore(client), JobQueue(client)
     for number in range(3):
         portions = (b"[1]", b"[2]")
-        await accepted.accept(JobKind.IMPORT, project_id, f"job-{number}", b"{}", number + 10**12, portions)
+        await accepted.enqueue(JobKind.IMPORT, project_id, f"job-{number}", b"{}", number + 10**12, portions)
         claim = await queue.claim()
         assert claim is not None
         job = await queue.start(claim)

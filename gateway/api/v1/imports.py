@@ -113,7 +113,7 @@ async def create(call: Call) -> Response:
 
     async def run(encoded_plan: bytes, remember: bool) -> bytes:
         plan = planned(encoded_plan, ImportPlan)
-        await call.services.jobs.accept(JobKind.IMPORT, call.project.id, plan.id, b"", plan.now_ms, portions_of(rows))
+        await call.services.jobs.enqueue(JobKind.IMPORT, call.project.id, plan.id, b"", plan.now_ms, portions_of(rows))
         return encode({"import": {"id": plan.id, "status": "processing", "summary": {}, "errors": []}})
 
     return await once(call, body, plan, run)

@@ -59,19 +59,19 @@ end
 -- The record of a job, in its project's slot.
 
 -- KEYS  job
--- ARGV  kind, payload, now_ms, seconds to keep it, then its portions
+-- ARGV  kind, version of its plan, payload, now_ms, seconds to keep it, then its portions
 -- ->    1, or 0 when it was there already
 local function create_job(keys, args)
   local job = keys[1]
   if call('EXISTS', job) == 1 then return 0 end
-  call('HSET', job, 'format', FORMAT, 'kind', args[1], 'payload', args[2], 'created_ms', args[3],
+  call('HSET', job, 'format', FORMAT, 'kind', args[1], 'version', args[2], 'payload', args[3], 'created_ms', args[4],
     'status', 'enqueued', 'cursor', '', 'steps', 0, 'claim', 0, 'attempts', 0)
   note(function() try('DEL', job, job .. PORTIONS) end)
-  call('EXPIRE', job, args[4])
-  for first = 5, #args, CHUNK do
+  call('EXPIRE', job, args[5])
+  for first = 6, #args, CHUNK do
     call('RPUSH', job .. PORTIONS, unpack(args, first, math.min(first + CHUNK - 1, #args)))
   end
-  if #args >= 5 then call('EXPIRE', job .. PORTIONS, args[4]) end
+  if #args >= 6 then call('EXPIRE', job .. PORTIONS, args[5]) end
   return 1
 end
 
@@ -109,15 +109,16 @@ local function find_jobs(keys, args)
 end
 
 -- KEYS  job
--- ->    kind, payload, status, created_ms, errors as one JSON array, then count name, count, …; or nothing
+-- ->    kind, payload, status, created_ms, errors as one JSON array, version of its plan, then count name, count, …;
+--       or nothing
 local COUNTS = { 'total', 'created', 'updated', 'failures' }
 local function read_job(keys)
   local job = keys[1]
-  local field = call('HMGET', job, 'kind', 'payload', 'status', 'created_ms', 'format')
+  local field = call('HMGET', job, 'kind', 'payload', 'status', 'created_ms', 'format', 'version')
   if not field[1] then return false end
   if field[5] ~= FORMAT then fail_by_format('a job', field[5]) end
   local errors = call('LRANGE', job .. ERRORS, 0, -1)
-  local result = { field[1], field[2], field[3], field[4], '[' .. table.concat(errors, ',') .. ']' }
+  local result = { field[1], field[2], field[3], field[4], '[' .. table.concat(errors, ',') .. ']', field[6] or '1' }
   for i, count in ipairs(call('HMGET', job, unpack(COUNTS))) do
     result[#result + 1] = COUNTS[i]
     result[#result + 1] = count or '0'
@@ -143,17 +144,20 @@ local function read_reached(keys, args)
 end
 
 -- KEYS  job
--- ARGV  claim
+-- ARGV  claim, newest version of a plan that the caller knows
 -- ->    kind, payload, cursor, steps, created_ms, attempts since the last step (this one included);
---       "lost" to a later claim; "processed"; or nothing when there is no such job
+--       "lost" to a later claim; "processed"; "newer" than the caller, then nothing was written;
+--       or nothing when there is no such job
 local function start_job(keys, args)
   local job = keys[1]
   local field = call('HMGET', job, 'kind', 'payload', 'cursor', 'steps', 'created_ms', 'status', 'claim', 'attempts',
-    'format')
+    'format', 'version')
   if not field[1] then return false end
   if field[9] ~= FORMAT then fail_by_format('a job', field[9]) end
   if field[6] == 'processed' then return { 'processed' } end
   if tonumber(field[7]) > tonumber(args[1]) then return { 'lost' } end
+  -- A record without a version was written before plans had versions.
+  if tonumber(field[10] or 1) > tonumber(args[2]) then return { 'newer' } end
   local attempts = integer(tonumber(field[8]) + (field[7] ~= args[1] and 1 or 0))
   call('HSET', job, 'claim', args[1], 'status', 'processing', 'attempts', attempts)
   return { field[1], field[2], field[3], field[4], field[5], attempts }

@@ -1,0 +1,259 @@
+"""The queue of background jobs, from which the workers of all nodes take them; store/jobs.py has the records.
+
+    claim    a worker takes the entry that has waited longest, for a lease; the claim has a number that only grows
+    start    the record notes the claim, and refuses all earlier ones from then on
+    save     a step: its cursor, its counts, its errors and the users whom it reached are written together, once
+    renew    the worker keeps the entry for another lease, and learns whether other jobs wait
+    release  the worker leaves the entry to any other worker
+    finish   the record becomes `processed`; then the entry is dropped
+
+The lease only saves work. That two workers at one job do no harm is up to the record, which accepts only the steps of
+its latest claim. The entry of a worker that died can be claimed again when the lease is over.
+
+    JobQueueError
+      ClaimLostError      another worker holds the job
+      BrokenEntryError    an entry of the queue names no job
+      NewerJobError       the job is for gateways of a newer version
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from gateway.domain.principal import ProjectId, UserId
+from gateway.store import keys
+from gateway.store.jobs import KNOWN_PLAN_VERSION, JobKind, broken_job
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.functions import (
+    Arguments,
+    nothing,
+    optional_bytes,
+    reading_function,
+    untouched,
+    writing_function,
+)
+
+LEASE_MS = 5_000
+"""How long a claim holds that is not renewed: a step takes milliseconds, so this outlasts a stall of Redis."""
+
+LONGEST_REST_MS = 60_000
+"""How far ahead of now an entry may be due. One that is further ahead was put there by a clock that was ahead."""
+
+MAX_ERRORS = 1_000
+"""Errors of a job that are kept; the count of failures includes the others."""
+
+_encode = msgspec.json.encode
+
+
+class JobQueueError(Exception):
+    """Base class of what a worker learns about a job that it tried to do."""
+
+
+class ClaimLostError(JobQueueError):
+    """Another worker has claimed the job, or the job is gone."""
+
+
+class BrokenEntryError(JobQueueError):
+    """An entry of the queue named no job, and was removed."""
+
+    def __init__(self, entry: str):
+        super().__init__(entry)
+        self.entry = entry
+
+
+class NewerJobError(JobQueueError):
+    """The job's plan is newer than this gateway, which left the record as it was."""
+
+
+class Claim(NamedTuple):
+    """The right of this worker to do a job for now. The latest claim has the greatest number."""
+
+    project_id: ProjectId
+    job_id: str
+    number: int
+
+    @property
+    def entry(self) -> str:
+        """The job as the queue names it."""
+        return f"{self.project_id} {self.job_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as a worker starts or resumes it, after `steps` saved steps, at the `attempts`-th attempt at the next."""
+
+    claim: Claim
+    kind: JobKind
+    payload: bytes
+    cursor: str
+    steps: int
+    created_ms: int
+    attempts: int
+
+    @property
+    def project_id(self) -> ProjectId:
+        """The project that the job belongs to."""
+        return self.claim.project_id
+
+    @property
+    def id(self) -> str:
+        """The job's id, unique in the project."""
+        return self.claim.job_id
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a step did. `cursor` is where the next step begins; `errors` are shown to those who asked for the job."""
+
+    cursor: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+    errors: Sequence[Mapping[str, Any]] = ()
+    reached: Sequence[UserId] = ()
+
+
+# ---- functions
+
+
+def _claim(now_ms: int) -> Arguments:
+    return (now_ms, LEASE_MS, LONGEST_REST_MS)
+
+
+def _renew(entry: str, number: int, now_ms: int) -> Arguments:
+    return (entry, number, now_ms, LEASE_MS)
+
+
+def _release(entry: str, number: int, due_ms: int) -> Arguments:
+    return (entry, number, due_ms)
+
+
+def _drop(entry: str | bytes, number: int) -> Arguments:
+    return (entry, number)
+
+
+def _start(number: int, known_version: int) -> Arguments:
+    return (number, known_version)
+
+
+def _read_portion(index: int) -> Arguments:
+    return (index,)
+
+
+def _save(claim: int, number: int, step: Step) -> Arguments:
+    reached = b"".join(UUID(user_id).bytes for user_id in step.reached)
+    counts = [part for name, by in step.counts.items() for part in (name, by)]
+    errors = map(_encode, step.errors)
+    return (claim, number, step.cursor, MAX_ERRORS, reached, len(step.counts), *counts, *errors)
+
+
+def _finish(claim: int, reason: bytes, kept: bool) -> Arguments:
+    return (claim, reason, int(kept))
+
+
+CLAIM_JOB = writing_function("claim_job", "queue", _claim, untouched, frees_memory=True)
+RENEW_JOB = writing_function("renew_job", "queue", _renew, int, frees_memory=True)
+RELEASE_JOB = writing_function("release_job", "queue", _release, nothing, frees_memory=True)
+DROP_JOB = writing_function("drop_job", "queue", _drop, nothing, frees_memory=True)
+START_JOB = writing_function("start_job", "job", _start, untouched, frees_memory=True)
+READ_PORTION = reading_function("read_portion", "job", _read_portion, optional_bytes)
+SAVE_JOB = writing_function("save_job", "job", _save, bool, frees_memory=True)
+FINISH_JOB = writing_function("finish_job", "job", _finish, bool, frees_memory=True)
+
+
+# ---- the queue
+
+
+class JobQueue:
+    """Jobs, for the workers that do them. Methods raise StoreUnavailableError.
+
+    `known_version` is the newest version of a plan that the caller can follow.
+    """
+
+    def __init__(
+        self,
+        client: FunctionClient,
+        unix: Callable[[], float] = time.time,
+        known_version: int = KNOWN_PLAN_VERSION,
+    ):
+        self._client = client
+        self._unix = unix
+        self._known_version = known_version
+
+    async def claim(self) -> Claim | None:
+        """Claim the job that has waited longest, or return None if none waits. Raises BrokenEntryError."""
+        reply = await self._client.call(CLAIM_JOB(keys.JOB_QUEUE, self._now_ms()))
+        if reply is None:
+            return None
+        project_id, _, job_id = reply[0].decode(errors="replace").partition(" ")
+        claim = Claim(ProjectId(project_id), job_id, int(reply[1]))
+        if not job_id or claim.entry.encode() != reply[0]:
+            await self._client.call(DROP_JOB(keys.JOB_QUEUE, reply[0], claim.number))
+            raise BrokenEntryError(repr(reply[0][:100]))
+        return claim
+
+    async def start(self, claim: Claim) -> Job | None:
+        """Start or resume a job, or return None if there is nothing left to do.
+
+        Raises ClaimLostError, NewerJobError, and StoreDataError for a record that cannot be read.
+        """
+        key = keys.job(claim.project_id, claim.job_id)
+        reply = await self._client.call(START_JOB(key, claim.number, self._known_version))
+        if reply is None or reply[0] == b"processed":
+            return None
+        if reply[0] == b"lost":
+            raise ClaimLostError(claim.entry)
+        if reply[0] == b"newer":
+            raise NewerJobError(claim.entry)
+        try:
+            kind, payload, cursor, steps, created_ms, attempts = reply
+            return Job(
+                claim, JobKind(kind.decode()), payload, cursor.decode(), int(steps), int(created_ms), int(attempts)
+            )
+        except (ValueError, TypeError, AttributeError) as problem:
+            raise broken_job(claim.entry, problem) from None
+
+    async def read_portion(self, job: Job, index: int) -> bytes | None:
+        """Return a portion of what is to be done, counted from 0, or None after the last one."""
+        return await self._client.call(READ_PORTION(keys.job(job.project_id, job.id), index))
+
+    async def save(self, job: Job, number: int, step: Step) -> None:
+        """Save the step of this number, counted from 1. Raises ClaimLostError if the claim is not the latest one."""
+        key = keys.job(job.project_id, job.id)
+        if not await self._client.call(SAVE_JOB(key, job.claim.number, number, step)):
+            raise ClaimLostError(job.claim.entry)
+
+    async def renew(self, claim: Claim) -> int:
+        """Keep a job for another lease, and return how many others wait. Raises ClaimLostError."""
+        call = RENEW_JOB(keys.JOB_QUEUE, claim.entry, claim.number, self._now_ms())
+        waiting = await self._client.call(call)
+        if waiting < 0:
+            raise ClaimLostError(claim.entry)
+        return waiting
+
+    async def release(self, claim: Claim, after_ms: int = 0) -> None:
+        """Leave a job to any worker, behind all that wait already and not before `after_ms` have passed."""
+        due_ms = self._now_ms() + min(after_ms, LONGEST_REST_MS)
+        await self._client.call(RELEASE_JOB(keys.JOB_QUEUE, claim.entry, claim.number, due_ms))
+
+    async def finish(self, job: Job, error: str = "") -> None:
+        """Mark a job as done, or as given up for a reason. Raises ClaimLostError.
+
+        The record of a deletion that is done is removed, and that of a sweep, so that another one can be enqueued.
+        """
+        reason = _encode({"message": error}) if error else b""
+        kept = job.kind is not JobKind.RETENTION and (bool(error) or job.kind is not JobKind.DELETE_PROJECT)
+        key = keys.job(job.project_id, job.id)
+        if not await self._client.call(FINISH_JOB(key, job.claim.number, reason, kept)):
+            raise ClaimLostError(job.claim.entry)
+        await self.drop(job.claim)
+
+    async def drop(self, claim: Claim) -> None:
+        """Remove a job that is done from the queue."""
+        await self._client.call(DROP_JOB(keys.JOB_QUEUE, claim.entry, claim.number))
+
+    def _now_ms(self) -> int:
+        return math.floor(self._unix() * 1000)
