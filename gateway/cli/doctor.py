@@ -127,7 +127,7 @@ async def _examine_store(settings: Settings) -> "AsyncIterator[Finding]":
             yield finding
         await check_format(client)
         try:
-            await check_writes(client, keys.LIFE)
+            await check_writes(client, keys.GENERATION)
         except StoreWritesRefusedError as problem:
             yield Finding("writes", f"refused: {problem.cause}", Severity.PROBLEM)
         state = await read_state(client)

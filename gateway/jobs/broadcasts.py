@@ -118,7 +118,7 @@ class Broadcaster:
         """Read the user index from `first` to before `count`."""
         for index in range(first, count, CHUNK_USERS):
             end = min(index + CHUNK_USERS, count)
-            users = await self._directory.read_roster(project_id, index, end - index)
+            users = await self._directory.read_user_index(project_id, index, end - index)
             if audience.is_everyone:
                 yield _Chunk(str(end), users)
                 continue

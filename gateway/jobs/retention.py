@@ -72,7 +72,7 @@ class Retentions:
 
 
 class Sweeper:
-    """The work of retention jobs. The cursor is an index in the project's roster, the payload the bounds."""
+    """The work of retention jobs. The cursor is an index in the project's user index, the payload the bounds."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Sweeper:
     async def work(self, job: Job) -> AsyncGenerator[Step, None]:
         """Go over the users that are left. A sweep whose bounds were changed meanwhile ends; another one follows."""
         keep = msgspec.json.decode(job.payload, type=ItemRetention)
-        size = await self._directory.roster_size(job.project_id)
+        size = await self._directory.user_index_size(job.project_id)
         began = reported = time.monotonic()
         removed = 0
         first = int(job.cursor or 0)
@@ -101,7 +101,7 @@ class Sweeper:
                 log.info("retention_sweep_outdated", project=job.project_id)
                 return
             started = time.monotonic()
-            users = await self._directory.read_roster(job.project_id, index, CHUNK_USERS)
+            users = await self._directory.read_user_index(job.project_id, index, CHUNK_USERS)
             removed_here = await self._trim(users, keep)
             removed += removed_here
             USERS_SWEPT.inc(len(users))

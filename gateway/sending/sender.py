@@ -58,7 +58,7 @@ class Sender:
         )
         shown = command.shown
         await self._record_category(project_id, shown)
-        users = await self._directory.roster_size(project_id)
+        users = await self._directory.user_index_size(project_id)
         broadcast = BroadcastPlan(msgspec.Raw(view), shown, command.recipients, root, plan.moment, users)
         await self._jobs.enqueue(JobKind.BROADCAST, project_id, plan.id, _encode(broadcast), plan.moment.now_ms)
         return view

@@ -179,7 +179,7 @@ class EmbeddedValkey:
         # Past the bound of its memory it would refuse a write.
         bound = self._options().get("maxmemory", "0")
         self._ask(b"CONFIG SET maxmemory 0", self._starting_socket)
-        answer = self._ask(f"SET {keys.LIFE} {secrets.token_hex(4)}".encode(), self._starting_socket)
+        answer = self._ask(f"SET {keys.GENERATION} {secrets.token_hex(4)}".encode(), self._starting_socket)
         self._ask(f"CONFIG SET maxmemory {bound}".encode(), self._starting_socket)
         if answer != b"+OK\r\n":
             said = answer.decode(errors="replace").strip()

@@ -142,16 +142,16 @@ class Directory:
             raise NameTakenError("external_id" if answer == -1 else "email")
         return User(user.project_id, user.id, external_id, email) if answer else None
 
-    async def roster_size(self, project_id: ProjectId) -> int:
-        """Give how many users the project ever had: indexes in its roster are below that."""
-        return int(await self._client.call("roster_size", keys.directory(project_id)))
+    async def user_index_size(self, project_id: ProjectId) -> int:
+        """Give how many users the project ever had: indexes in its user index are below that."""
+        return int(await self._client.call("user_index_size", keys.directory(project_id)))
 
-    async def read_roster(self, project_id: ProjectId, first: int, count: int) -> list[User]:
+    async def read_user_index(self, project_id: ProjectId, first: int, count: int) -> list[User]:
         """Give the users with an index from `first` to before `first + count`, in order; deleted ones are left out.
 
         A user gets the next index when created, and keeps it.
         """
-        rows = await self._client.call("read_roster", keys.directory(project_id), first, count)
+        rows = await self._client.call("read_user_index", keys.directory(project_id), first, count)
         return [decode_user(project_id, row) for row in rows]
 
     async def _tell(self, user: User) -> None:

@@ -9,7 +9,7 @@ with what reads the older one. It is written
                            the log, preferences, subscriptions, devices and tokens
     in each project        the field `format` of its record: for everything in the project's own slot, such as tokens,
                            categories, who holds devices, sweeps
-    in the directory       the field `format`: for users' records there, the roster and the subscribers
+    in the directory       the field `format`: for users' records there, the user index and the subscribers
     in what lasts a while  the field `format` of each job and of each idempotency record, as nodes of two versions share
                            these during an upgrade; and a first byte of each content, which is read without its project
 
@@ -38,7 +38,7 @@ SECRET_KEY_ID = PROJECTS + ":secret_key_id"
 
 
 def directory(project_id: ProjectId) -> str:
-    """hash `x:external_id` | `e:email` -> user id, `u:user_id` -> {"x","e", "n": index in the roster, and when deleted
+    """hash `x:external_id` | `e:email` -> user id, `u:user_id` -> {"x","e", "n": place in the user index, and when deleted
     users had the names: "gone_x","gone_e"} as JSON, and `n` -> how many users ever were. For ever.
     """
     return f"{PREFIX}{{{project_id}}}:users"
@@ -48,7 +48,7 @@ def directory(project_id: ProjectId) -> str:
 DIRECTORY_SUFFIXES = {
     # string (its number follows): the ids of 65,536 users in the order of their index, 16 bytes each, zeros for a
     # deleted one. For ever.
-    "ROSTER": ":roster:",
+    "USER_INDEX": ":roster:",
     # string: how fast users come on their own word, in all, and from an address (it follows). An hour at most.
     "NEW_USER_LIMITS": ":newcomers:",
     # sorted set (a topic follows): ids (16 bytes) of who may be subscribed, by index; and "" -> the latest claim,
@@ -109,12 +109,12 @@ def token_owner(project_id: ProjectId, token_id: str) -> str:
     return f"{PREFIX}{{{project_id}}}:token_owner:{token_id}"
 
 
-LIFE = PREFIX + "{life}"
-"""string: names the life of the server's data; set anew where it may lack what was acknowledged. For ever."""
+GENERATION = PREFIX + "{life}"
+"""string: names the generation of the server's data; set anew where it may lack what was acknowledged. For ever."""
 
 
-def life_beside(slot_tag: str) -> str:
-    """string: LIFE of what lies in the slot of a hash tag, where the server is one of a cluster. For ever."""
+def generation_beside(slot_tag: str) -> str:
+    """string: the generation of the data in the slot of a hash tag, where the server is one of a cluster. For ever."""
     return f"{PREFIX}{{{slot_tag}}}:life"
 
 

@@ -11,7 +11,7 @@ from gateway.store.redis.library import Library
 from gateway.store.redis.protocol import Argument
 
 _SHARED = (
-    *("whole.lua", "item.lua", "index.lua", "log.lua", "guard.lua", "roster.lua"),
+    *("whole.lua", "item.lua", "index.lua", "log.lua", "guard.lua", "users.lua"),
     *("subscriptions.lua", "preferences.lua", "retention.lua"),
 )
 
@@ -41,7 +41,7 @@ def _constants() -> str:
     constants = [f"local {name} = '{suffix}'" for name, suffix in suffixes.items()]
     user_keys = ", ".join(f"'{keys.USER_SUFFIXES[name]}'" for name in keys.USER_KEYS)
     constants.append(f"local FORMAT = '{keys.FORMAT}'")
-    constants.append(f"local LIFE = '{keys.LIFE}'")
+    constants.append(f"local GENERATION = '{keys.GENERATION}'")
     constants.append(f"local USER_KEYS = {{ {user_keys} }}")
     return "\n".join(constants)
 
@@ -127,8 +127,8 @@ _READ = frozenset(
         "listed_contents",
         "read_content",
         "read_profile",
-        "roster_size",
-        "read_roster",
+        "user_index_size",
+        "read_user_index",
         "subscribers_claim",
         "token_owner",
         "project_token",

@@ -247,6 +247,6 @@ def generation(data_dir: Path) -> str:
     """Return what the store knows its data by, "" while it does not answer."""
     with redis.Redis(unix_socket_path=str(data_dir / "valkey" / "valkey.sock"), decode_responses=True) as client:
         try:
-            return str(client.get(keys.LIFE) or "none")
+            return str(client.get(keys.GENERATION) or "none")
         except redis.RedisError:
             return ""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from gateway.store.keys import LIFE
+from gateway.store.keys import GENERATION
 from tests.end_to_end.test_faults import Writer, client_of
 from tests.live.clients import TRANSPORTS, epoch, items, offset, open_inbox, position, send
 from tests.servers import SERVER_BINARIES, Gateway, RedisServer, free_port, running_gateway, running_redis, wait_for
@@ -120,7 +120,7 @@ async def test_who_comes_back_after_a_promoted_replica_was_restarted_is_told_to_
         watched.primary.stop(signal.SIGKILL)
         replica.process.send_signal(signal.SIGCONT)
         with redis.Redis(port=replica.port) as admin:
-            await asyncio.to_thread(wait_for, lambda: admin.exists(LIFE), "the promotion to be noted", 30)
+            await asyncio.to_thread(wait_for, lambda: admin.exists(GENERATION), "the promotion to be noted", 30)
         replica.stop()
         replica.start()
         await asyncio.to_thread(wait_for, gateway.ready, "the gateway to be ready")

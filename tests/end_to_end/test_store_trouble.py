@@ -277,7 +277,7 @@ async def test_a_project_is_deleted_with_its_data_while_the_store_is_full(
         assert refused.status_code == 401
 
 
-@pytest.mark.parametrize("key", [keys.JOB_QUEUE, keys.PROJECTS, keys.LIFE])
+@pytest.mark.parametrize("key", [keys.JOB_QUEUE, keys.PROJECTS, keys.GENERATION])
 async def test_a_key_of_a_wrong_type_ends_no_worker(gateway: Gateway, admin: redis.Redis, user: str, key: str) -> None:
     workers = gateway.children("worker")
     async with client_of(gateway) as http:

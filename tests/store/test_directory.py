@@ -102,67 +102,69 @@ async def test_the_cache_is_asked_first_and_forgets(client: InspectedClient, pro
     assert fresh == [True, False, True]
 
 
-# ---- the roster
+# ---- the user index
 
 
-async def test_the_roster_has_every_user_once_in_the_order_of_their_creation(
+async def test_the_user_index_has_every_user_once_in_the_order_of_their_creation(
     directory: Directory, project: ProjectId
 ) -> None:
-    assert await directory.roster_size(project) == 0
-    assert await directory.read_roster(project, 0, 10) == []
+    assert await directory.user_index_size(project) == 0
+    assert await directory.read_user_index(project, 0, 10) == []
     users = [await directory.resolve(project, Identity(f"u{number}")) for number in range(3)]
     named_twice = [Identity("new", "new@example.com"), Identity(email="new@example.com"), Identity("u1", "1@b.c")]
     resolved = await directory.resolve_many(project, named_twice)
     users = [users[0], resolved[2].user, users[2], resolved[0].user]
-    assert await directory.roster_size(project) == 4
-    assert await directory.read_roster(project, 0, 10) == users
-    assert await directory.read_roster(project, 1, 2) == users[1:3]
-    assert await directory.read_roster(project, 4, 10) == []
+    assert await directory.user_index_size(project) == 4
+    assert await directory.read_user_index(project, 0, 10) == users
+    assert await directory.read_user_index(project, 1, 2) == users[1:3]
+    assert await directory.read_user_index(project, 4, 10) == []
 
 
-async def test_a_deleted_user_leaves_a_gap_in_the_roster(directory: Directory, project: ProjectId) -> None:
+async def test_a_deleted_user_leaves_a_gap_in_the_user_index(directory: Directory, project: ProjectId) -> None:
     users = [await directory.resolve(project, Identity(f"u{number}")) for number in range(3)]
     await directory.forget(users[1])
-    assert await directory.read_roster(project, 0, 3) == [users[0], users[2]]
+    assert await directory.read_user_index(project, 0, 3) == [users[0], users[2]]
     again = await directory.resolve(project, Identity("u1"))
-    assert await directory.read_roster(project, 1, 3) == [users[2], again]
-    assert await directory.roster_size(project) == 4
+    assert await directory.read_user_index(project, 1, 3) == [users[2], again]
+    assert await directory.user_index_size(project) == 4
 
 
-async def test_a_user_with_other_names_keeps_its_place_in_the_roster(directory: Directory, project: ProjectId) -> None:
+async def test_a_user_with_other_names_keeps_its_place_in_the_user_index(
+    directory: Directory, project: ProjectId
+) -> None:
     first, second = [await directory.resolve(project, Identity(name)) for name in ("a", "b")]
     renamed = await directory.rename(first, "c", None)
-    assert await directory.read_roster(project, 0, 9) == [renamed, second]
+    assert await directory.read_user_index(project, 0, 9) == [renamed, second]
 
 
-async def test_a_refused_request_takes_no_place_in_the_roster(directory: Directory, project: ProjectId) -> None:
+async def test_a_refused_request_takes_no_place_in_the_user_index(directory: Directory, project: ProjectId) -> None:
     for identity in (Identity("joe"), Identity(email="ann@example.com")):
         await directory.resolve(project, identity)
     await directory.resolve(project, Identity("ann", "ann@example.com"))
     with pytest.raises(IdentityConflictError):
         await directory.resolve_many(project, [Identity("new"), Identity("joe", "ann@example.com")])
-    assert await directory.roster_size(project) == 2
+    assert await directory.user_index_size(project) == 2
 
 
-async def test_the_roster_goes_on_where_one_of_its_strings_is_full(
+async def test_the_user_index_goes_on_where_one_of_its_strings_is_full(
     directory: Directory, client: InspectedClient, project: ProjectId
 ) -> None:
     await client.redis.hset(keys.directory(project), mapping={"n": str(2**16 - 2), "format": "1"})
     users = [await directory.resolve(project, Identity(f"u{number}")) for number in range(4)]
-    assert await directory.read_roster(project, 0, 2**17) == users
-    assert await directory.read_roster(project, 2**16 - 1, 2) == users[1:3]
-    strings = keys.directory(project) + keys.DIRECTORY_SUFFIXES["ROSTER"]
+    assert await directory.read_user_index(project, 0, 2**17) == users
+    assert await directory.read_user_index(project, 2**16 - 1, 2) == users[1:3]
+    strings = keys.directory(project) + keys.DIRECTORY_SUFFIXES["USER_INDEX"]
     assert [await client.redis.strlen(f"{strings}{part}") for part in range(2)] == [2**20, 32]
 
 
-async def test_a_user_from_before_there_was_a_roster_is_put_into_it_when_next_seen(
+async def test_a_user_from_before_there_was_a_user_index_is_put_into_it_when_next_seen(
     directory: Directory, client: InspectedClient, project: ProjectId
 ) -> None:
     user = new_user()
     for name, value in ((f"u:{user.id}", '{"x":"joe","e":""}'), ("x:joe", user.id)):
         await client.redis.hset(keys.directory(project), name, value)
     await directory.resolve(project, Identity("joe"))
-    assert [found.id for found in await directory.read_roster(project, 0, 9)] == [user.id]
+    assert [found.id for found in await directory.read_user_index(project, 0, 9)] == [user.id]
 
 
 @pytest.mark.parametrize("garbage", [b"garbage", b"[]", b'{"x": 1}', b'{"x":"","e":"","n":"first"}', b"\xff"])
@@ -177,7 +179,7 @@ async def test_a_record_that_cannot_be_read_concerns_that_user_only_and_can_be_r
         with pytest.raises(StoreDataError):
             await directory.resolve(project, Identity("broken"))
         assert await directory.resolve(project, Identity("other")) == other
-        assert await directory.read_roster(project, 0, 10) == [other]
+        assert await directory.read_user_index(project, 0, 10) == [other]
         found = await directory.find(project, "x:broken")
         assert found is not None
         assert found.id == broken.id
@@ -185,7 +187,7 @@ async def test_a_record_that_cannot_be_read_concerns_that_user_only_and_can_be_r
     assert broken.id in [line.get("user") for line in lines]
     again = await directory.resolve(project, Identity("broken"))
     assert again.id != broken.id
-    assert await directory.read_roster(project, 0, 10) == [other, again]
+    assert await directory.read_user_index(project, 0, 10) == [other, again]
 
 
 async def test_a_name_whose_user_is_lost_leads_to_a_user_again(client: InspectedClient, project: ProjectId) -> None:

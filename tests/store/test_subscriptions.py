@@ -51,7 +51,7 @@ def project() -> ProjectId:
 
 
 async def users_of(client: FunctionClient, project: ProjectId, count: int) -> list[User]:
-    """Create some users, in the roster's order."""
+    """Create some users, in the order of the user index."""
     directory = Directory(client, Clock())
     return [await directory.resolve(project, Identity(f"u{number}")) for number in range(count)]
 
@@ -65,7 +65,7 @@ async def everyone(subscriptions: SubscriptionStore, project: ProjectId, topic: 
     return found
 
 
-async def test_subscribers_are_listed_in_the_rosters_order(
+async def test_subscribers_are_listed_in_the_order_of_the_user_index(
     subscriptions: SubscriptionStore, client: InspectedClient, project: ProjectId
 ) -> None:
     users = await users_of(client, project, 6)

@@ -212,6 +212,6 @@ local function forget(keys, args)
   for _, name in ipairs(names) do remember_gone(keys[1], name) end
   names[#names + 1] = 'u:' .. args[1]
   remove_fields(keys[1], names)
-  if user.n then write_roster(keys[1], user.n, NOBODY) end
+  if user.n then write_user_index(keys[1], user.n, NOBODY) end
   return 1
 end

@@ -86,7 +86,7 @@ local function guarded(work, may_write)
   return function(keys, args)
     local user, kind, limit, token_id, issued_at = keys[1], args[1], tonumber(args[2]), args[3], tonumber(args[4])
     if not call then begin_call() end
-    life_key, is_unheard = keys[3] or LIFE, false
+    life_key, is_unheard = keys[3] or GENERATION, false
     local record, is_deleted = read_record(user)
     if is_deleted then return { 'deleted' } end
     if is_revoked(user, record.revoked_before, token_id, issued_at, may_write) then return { 'revoked' } end

@@ -1,7 +1,7 @@
 -- The log: every change appends one event here and publishes the same bytes, in the same step.
 
 local LOOK_MS = 1000 -- INFO takes 2 µs
-local life_key = LIFE -- of the call that runs: in a cluster, where a function may read its own slot only, the slot's
+local life_key = GENERATION -- of the call that runs: in a cluster, where a function may read its own slot only, the slot's
 local promoted_as, lives, looked_ms = '', {}, nil
 local is_unheard = false -- whether the call that runs could not publish its event
 
@@ -33,7 +33,7 @@ end
 -- KEYS  the key of a life
 -- ->    the life that a promotion began, or ""
 -- Keep what life this is before anybody writes: the server may restart first.
-local function note_life(keys)
+local function note_generation(keys)
   life_key = keys[1]
   life()
   return promoted_as

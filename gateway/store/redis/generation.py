@@ -9,7 +9,9 @@ from gateway.store.redis.client import CALLS_AT_ONCE, FunctionClient
 from gateway.store.redis.functions import no_arguments, writing_function
 from gateway.store.redis.topology import Node
 
-NOTE_GENERATION = writing_function("note_life", "generation", no_arguments, bool, frees_memory=True, durable=False)
+NOTE_GENERATION = writing_function(
+    "note_generation", "generation", no_arguments, bool, frees_memory=True, durable=False
+)
 
 
 async def note_generation(client: FunctionClient, node: Node) -> None:

@@ -334,7 +334,7 @@ class ShardSubscriber:
         for channel in self.channels:
             self._send("SSUBSCRIBE", channel)
         probe = asyncio.create_task(self._probe(), name="pubsub-probe")
-        noting = asyncio.create_task(self._note_generation(), name="pubsub-note-life")
+        noting = asyncio.create_task(self._note_generation(), name="pubsub-note-generation")
         try:
             await asyncio.wait((protocol.over, probe), return_when=asyncio.FIRST_COMPLETED)
             await (probe if probe.done() else protocol.over)

@@ -117,13 +117,13 @@ class Topology:
     def generation_keys(self, node: Node) -> list[str]:
         """Give the keys under which a server keeps what life its data is in: in a cluster one for each of its slots."""
         if not self.clustered:
-            return [keys.LIFE]
+            return [keys.GENERATION]
         return [generation_key(slot) for slot, server in enumerate(self._slots) if server is node]
 
     def key_at(self, node: Node) -> str | None:
         """Return some key that a server answers for; None when it serves nothing."""
         if not self.clustered:
-            return keys.LIFE
+            return keys.GENERATION
         return next((generation_key(slot) for slot, server in enumerate(self._slots) if server is node), None)
 
     def redirected(self, reply: str, asked: Node) -> Node:
@@ -244,7 +244,7 @@ def slot_of(key: str | bytes) -> int:
 
 def generation_key(slot: int) -> str:
     """Give the key in a cluster's slot that names the life of what lies there."""
-    return keys.life_beside(_slot_tags()[slot])
+    return keys.generation_beside(_slot_tags()[slot])
 
 
 @functools.cache

@@ -83,7 +83,7 @@ async def test_an_epoch_begins_after_a_server_that_may_lack_something_was_marked
             async with store_on(server) as store, Redis.from_url(server.url) as mark:
                 await send(store, user, 2, "the same")
                 ends.append(await end(store, user))
-                await mark.set(keys.LIFE, f"after {len(ends)}")
+                await mark.set(keys.GENERATION, f"after {len(ends)}")
             server.stop()
             server.start()
         first, second = ends

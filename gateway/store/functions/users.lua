@@ -1,21 +1,21 @@
 -- The users of a project in a fixed order, and who of them may be subscribed to a topic. Both hang on the directory.
 -- A user's index in the roster is `n` of its record `u:<id>`, given once and never to another.
 
-local ROSTER_PART = 65536 -- users per string of 16 bytes each: 1 MB
+local INDEX_PART = 65536 -- users per string of 16 bytes each: 1 MB
 local NOBODY = ('\0'):rep(16)
 
 local function packed_id(id)
   return (id:gsub('-', ''):gsub('%x%x', function(pair) return string.char(tonumber(pair, 16)) end))
 end
 
-local function write_roster(directory, index, packed)
-  local part = directory .. ROSTER .. integer(math.floor(index / ROSTER_PART))
-  write_range(part, index % ROSTER_PART * 16, packed)
+local function write_user_index(directory, index, packed)
+  local part = directory .. USER_INDEX .. integer(math.floor(index / INDEX_PART))
+  write_range(part, index % INDEX_PART * 16, packed)
 end
 
 -- value: as the directory has it
 -- ->    how many users ever were
-local function roster_count(value)
+local function user_count_of(value)
   return tonumber((value or '0'):match('^%d+$')) or fail_by_data('the size of a project')
 end
 
@@ -26,14 +26,14 @@ local function enroll(directory, ids, users)
   if #ids == 0 then return end
   local known = call('HMGET', directory, 'n', 'format')
   if known[2] ~= FORMAT and (known[1] or known[2]) then fail_by_format('the directory of a project', known[2]) end
-  local first = roster_count(known[1])
+  local first = user_count_of(known[1])
   set_fields(directory, { 'n', integer(first + #ids), 'format', FORMAT })
   local packed, begins = {}, first -- a run of places within one part
   for i, id in ipairs(ids) do
     users[id].n = first + i - 1
     packed[#packed + 1] = packed_id(id)
-    if i == #ids or (first + i) % ROSTER_PART == 0 then
-      write_roster(directory, begins, table.concat(packed))
+    if i == #ids or (first + i) % INDEX_PART == 0 then
+      write_user_index(directory, begins, table.concat(packed))
       packed, begins = {}, first + i
     end
   end
@@ -73,20 +73,20 @@ end
 
 -- KEYS  directory
 -- ->    how many users ever were: one more than the highest index
-local function roster_size(keys)
-  return roster_count(call('HGET', keys[1], 'n'))
+local function user_index_size(keys)
+  return user_count_of(call('HGET', keys[1], 'n'))
 end
 
 -- KEYS  directory
 -- ARGV  first index, how many
 -- ->    { user id, external_id, email } of each user there, in order
-local function read_roster(keys, args)
+local function read_user_index(keys, args)
   local index, rows, ids = tonumber(args[1]), {}, {}
-  local stop = math.min(index + tonumber(args[2]), roster_size(keys))
+  local stop = math.min(index + tonumber(args[2]), user_index_size(keys))
   while index < stop do
-    local from = index % ROSTER_PART
-    local to = math.min(from + stop - index, ROSTER_PART)
-    local part = keys[1] .. ROSTER .. integer(math.floor(index / ROSTER_PART))
+    local from = index % INDEX_PART
+    local to = math.min(from + stop - index, INDEX_PART)
+    local part = keys[1] .. USER_INDEX .. integer(math.floor(index / INDEX_PART))
     local packed = call('GETRANGE', part, integer(from * 16), integer(to * 16 - 1))
     for i = 1, #packed, 16 do
       local id = packed:sub(i, i + 15)
