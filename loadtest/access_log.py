@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import httpx
 
-from loadtest.check.servers import Gateway, running_gateway, user_headers
+from loadtest.servers.gateway import Gateway, running_gateway, user_headers
 
 PAIRS = 7
 TURNS = 6

@@ -1,5 +1,5 @@
-"""A real cluster for tests: the one that the load tests break."""
+"""A real cluster for tests: the one that the checker breaks."""
 
-from loadtest.check.cluster import PRIMARIES, Cluster, running_cluster
+from loadtest.servers.cluster import PRIMARIES, Cluster, running_cluster
 
 __all__ = ["PRIMARIES", "Cluster", "running_cluster"]

@@ -15,8 +15,8 @@ import uvloop
 from loadtest.check import report
 from loadtest.check.faults import FAULTS, Fault
 from loadtest.check.run import Check, Plan
-from loadtest.check.servers import GATEWAY
 from loadtest.check.violations import Record
+from loadtest.servers.gateway import GATEWAY
 
 PROGRESS_SECONDS = 5.0
 

@@ -11,7 +11,7 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from loadtest.check.servers import ADMIN, Gateway
+from loadtest.servers.gateway import ADMIN, Gateway
 
 MOST_SECONDS = 3.0
 """The promise is one second, which tests hold it to; while all else fails, a busy machine may take its time."""

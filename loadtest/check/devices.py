@@ -14,8 +14,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from loadtest.check.replica import Message
 from loadtest.check.rest import RefusedError, Rest
-from loadtest.check.servers import user_headers
 from loadtest.check.witness import Witness
+from loadtest.servers.gateway import user_headers
 
 CONNECT_SECONDS = 5.0
 HEARTBEAT_SECONDS = 2.0

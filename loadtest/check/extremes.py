@@ -18,9 +18,9 @@ from gateway.store.redis.topology import Topology
 from loadtest.check.devices import Device, SseDevice, WebSocketDevice
 from loadtest.check.replica import Message
 from loadtest.check.rest import Rest
-from loadtest.check.servers import ADMIN, user_headers
 from loadtest.check.violations import Kind
 from loadtest.check.witness import History, Witness
+from loadtest.servers.gateway import ADMIN, user_headers
 
 CONNECTIONS = 1000
 ITEMS = 100_000

@@ -16,8 +16,8 @@ from loadtest.check import extremes, hostile, machine_faults, refusals
 from loadtest.check.access import discard, resting_on_a_token
 from loadtest.check.proxy import Proxy
 from loadtest.check.rest import Rest
-from loadtest.check.servers import RedisServer
 from loadtest.check.sites import ClusterSite, ShortLogSite, SingleSite, Site, set_clock
+from loadtest.servers.redis_server import RedisServer
 
 READY_SECONDS = 60.0
 """For a thousand connections to come back, which this process has to serve as well."""

@@ -10,10 +10,10 @@ from asyncio.subprocess import PIPE
 import httpx
 from websockets.asyncio.client import connect
 
-from loadtest.check.servers import ADMIN, Gateway, user_headers
 from loadtest.check.sites import Site
 from loadtest.clients import request_head, websocket_head
 from loadtest.journal import percentiles
+from loadtest.servers.gateway import ADMIN, Gateway, user_headers
 
 PEERS = 1
 """Of each kind, at each gateway."""

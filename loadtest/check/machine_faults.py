@@ -7,8 +7,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from loadtest.check.servers import Gateway
 from loadtest.check.sites import BundledSite, SingleSite
+from loadtest.servers.gateway import Gateway
 
 
 def _stalled() -> list[int]:

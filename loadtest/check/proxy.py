@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 
-from loadtest.check.servers import free_port
+from loadtest.servers.starting import free_port
 
 CHUNK_BYTES = 65536
 

@@ -14,8 +14,8 @@ import redis
 
 from gateway.store import keys
 from loadtest.check.redis_proxy import Choose, Command, When
-from loadtest.check.servers import ADMIN, Gateway
 from loadtest.check.sites import HEALED_SECONDS, SingleSite
+from loadtest.servers.gateway import ADMIN, Gateway
 
 _EMPTY_DATABASE = 9
 

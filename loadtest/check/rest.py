@@ -11,7 +11,7 @@ import httpx
 from gateway.domain.event import Position
 from gateway.domain.principal import ProjectId, User, UserId
 from loadtest.check.replica import Message
-from loadtest.check.servers import ADMIN, user_headers
+from loadtest.servers.gateway import ADMIN, user_headers
 
 PAUSE_SECONDS = 0.1
 ANSWER_SECONDS = 5.0

@@ -18,11 +18,11 @@ from loadtest.check.devices import DEVICES, Device
 from loadtest.check.faults import Fault
 from loadtest.check.journal import Journal
 from loadtest.check.rest import RefusedError, Rest
-from loadtest.check.servers import GATEWAY
 from loadtest.check.sites import HEALED_SECONDS, SITES, Site
 from loadtest.check.violations import MOST_KEPT, Kind, Record, Violation
 from loadtest.check.witness import History, Witness
 from loadtest.check.writers import Writers
+from loadtest.servers.gateway import GATEWAY
 
 MOST_SAID = 20
 """Violations that are shown at once; the rest is in the result."""

@@ -12,12 +12,13 @@ from typing import ClassVar
 import httpx
 
 from gateway.store import keys
-from loadtest.check.cluster import Cluster, running_cluster
 from loadtest.check.devices import HEARTBEAT_SECONDS
 from loadtest.check.proxy import Proxy
 from loadtest.check.redis_proxy import RedisProxy
 from loadtest.check.rest import Rest
-from loadtest.check.servers import GATEWAY, Gateway, RedisServer, running_redis
+from loadtest.servers.cluster import Cluster, running_cluster
+from loadtest.servers.gateway import GATEWAY, Gateway
+from loadtest.servers.redis_server import RedisServer, running_redis
 
 HEALED_SECONDS = 40.0
 SETTINGS = {

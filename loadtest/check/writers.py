@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from loadtest.check.journal import COMMANDS, Item, Journal
 from loadtest.check.rest import Answer, RefusedError, Rest
-from loadtest.check.servers import user_headers
 from loadtest.check.violations import Kind
 from loadtest.check.witness import Report
+from loadtest.servers.gateway import user_headers
 
 BACKENDS = 3
 BACKEND_PAUSE_SECONDS = 0.05

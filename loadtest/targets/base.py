@@ -5,10 +5,8 @@ import contextlib
 import ctypes
 import json
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -22,6 +20,7 @@ from loadtest.clients import Client, Make
 from loadtest.journal import Journal
 from loadtest.machine import Cores
 from loadtest.publisher import Pool
+from loadtest.servers.starting import environment_without_settings, free_port_pair
 
 START_SECONDS = 60.0
 SERVERS = Path(__file__).parent / "servers"
@@ -35,20 +34,6 @@ class MissingError(Exception):
     """A peer is not installed. The message says how it would be."""
 
 
-def free_port() -> int:
-    """Give a port that nobody listens on now, nor on the next one; below those that the kernel gives to clients."""
-    while True:
-        port = random.randrange(20_000, 32_000, 2)
-        try:
-            for number in (port, port + 1):
-                with socket.socket() as sock:
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    sock.bind(("127.0.0.1", number))
-        except OSError:
-            continue
-        return port
-
-
 class Target(ABC):
     """One server. `start` raises MissingError when it is not installed."""
 
@@ -60,7 +45,7 @@ class Target(ABC):
     def __init__(self, cores: Cores):
         self.cores = cores
         self.host = "127.0.0.1"
-        self.port = free_port()
+        self.port = free_port_pair()
         self.settings: dict[str, Any] = {}
 
     @abstractmethod
@@ -117,10 +102,9 @@ class StartedTarget(Target):
         """Start it, pinned, and wait until it serves. Raises MissingError."""
         collects = self.directory / "collected"
         collects.mkdir(exist_ok=True)
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("INBOX_")}
         paths = [str(SERVERS / "collect"), str(machine.ROOT)]
         environment = {
-            **inherited,
+            **environment_without_settings(),
             "PYTHONPATH": os.pathsep.join(paths),
             "LOADTEST_COLLECTS": str(collects),
             **self.environment(),

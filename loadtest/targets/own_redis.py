@@ -8,8 +8,9 @@ from pathlib import Path
 import redis
 
 from loadtest import machine
-from loadtest.check.servers import RedisServer, wait_for
 from loadtest.machine import REDIS, Cores
+from loadtest.servers.redis_server import RedisServer
+from loadtest.servers.starting import wait_for
 from loadtest.targets.gateway import GatewayTarget
 
 OPTIONS = ("--appendonly", "yes", "--stream-node-max-bytes", "512", "--repl-diskless-sync-delay", "0")

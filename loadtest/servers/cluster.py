@@ -1,4 +1,4 @@
-"""A real cluster of the bundled server: three primaries with a replica each, slots that move, primaries that die."""
+"""A cluster of Valkey servers: three primaries with a replica each, whose slots move and whose primaries fail."""
 
 import contextlib
 import signal
@@ -11,33 +11,35 @@ from typing import Any
 import redis
 
 from gateway.store.redis.topology import SLOTS, slot_of
-from loadtest.check.servers import RedisServer, wait_for
+from loadtest.servers.redis_server import RedisServer
+from loadtest.servers.starting import wait_for
 
 NODE_TIMEOUT_MS = 1000
 PRIMARIES = 3
 JOIN_SECONDS = 30.0
 MOVE_SECONDS = 90.0
-"""For a slot, key by key: after half an hour a user has hundreds, and a busy machine moves ten a second."""
+"""The time limit for moving a slot key by key: after half an hour a user has hundreds of keys, and a busy machine moves
+ten a second."""
 
 
 PORT_ATTEMPTS = 5
-"""A server has two ports, and either may have been taken by somebody else when it starts."""
+"""A server has two ports, and another process may have taken either before it starts."""
 
 
 @dataclass
 class Cluster:
-    """Its first three servers are primaries at the start, the others their replicas."""
+    """A cluster whose first three servers are primaries at the start, and the others their replicas."""
 
     directory: Path
     servers: list[RedisServer] = field(default_factory=list)
 
     @property
     def url(self) -> str:
-        """How a gateway is told of it: two of its nodes are enough."""
+        """The address as `INBOX_REDIS_URL` spells it; two of the nodes are enough for a gateway to find the others."""
         return "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in self.servers[:2])
 
     def start(self) -> None:
-        """Start six servers and make a cluster of them."""
+        """Start six servers and join them to a cluster."""
         for number in range(2 * PRIMARIES):
             directory = self.directory / f"node{number}"
             directory.mkdir()
@@ -48,17 +50,17 @@ class Cluster:
             self.ask(server, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
         for server in self.servers[1:]:
             self.ask(server, "CLUSTER", "MEET", "127.0.0.1", self.servers[0].port, _bus_port(self.servers[0]))
-        wait_for(lambda: all(map(self._knows_all, self.servers)), "all to meet", JOIN_SECONDS)
+        wait_for(lambda: all(map(self._knows_all, self.servers)), "all nodes to know each other", JOIN_SECONDS)
         for primary, replica in zip(self.servers[:PRIMARIES], self.servers[PRIMARIES:], strict=True):
             self.ask(replica, "CLUSTER", "REPLICATE", self.ask(primary, "CLUSTER", "MYID"))
-        wait_for(self.healthy, "the cluster to be whole", JOIN_SECONDS)
+        wait_for(self.healthy, "the cluster to be healthy", JOIN_SECONDS)
 
     def healthy(self) -> bool:
-        """Whether every running server sees every slot served, and every replica has caught up."""
+        """Return whether every running server sees every slot served, and every replica has caught up."""
         return all(self._is_well(server) for server in self.servers if server.process is not None)
 
     def primary_of(self, key: str) -> RedisServer:
-        """Give the server that a key lives on now."""
+        """Return the primary that serves a key's slot now. Raises AssertionError when none does."""
         slot = slot_of(key)
         for server in self.servers:
             if server.process is None:
@@ -66,19 +68,20 @@ class Cluster:
             for first, last, primary, *_ in self.ask(server, "CLUSTER", "SLOTS"):
                 if first <= slot <= last:
                     return next(one for one in self.servers if one.port == primary[1])
-        raise AssertionError(f"nobody serves slot {slot}")
+        raise AssertionError(f"no server serves slot {slot}")
 
     def move_slot_at_once(self, key: str) -> None:
-        """Move a key's slot, and all in it, to another primary in one step, as Valkey 9 can."""
+        """Move a key's slot with all its keys to another primary in one step, which Valkey 9 introduced."""
         source, target = self._move(key)
         slot, target_id = slot_of(key), self.ask(target, "CLUSTER", "MYID")
         self.ask(source, "CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", target_id)
         wait_for(lambda: self.primary_of(key) is target, "the slot to move", MOVE_SECONDS)
 
     def move_slot(self, key: str, pause: Callable[[], None] | None = None) -> None:
-        """Move a key's slot, and all in it, to another primary; with `pause`, key by key, and it comes before each.
+        """Move a key's slot with all its keys to another primary.
 
-        Raises AssertionError if it never ends.
+        With `pause`, the keys move one by one, and `pause` is called before each. Raises AssertionError if that takes
+        longer than MOVE_SECONDS.
         """
         source, target = self._move(key)
         slot, deadline = slot_of(key), time.monotonic() + MOVE_SECONDS
@@ -88,24 +91,24 @@ class Cluster:
         while keys := self.ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 1 if pause else 100):
             if pause:
                 pause()
-            assert time.monotonic() < deadline, f"slot {slot} fills up again as it is moved: {keys[:5]}"
+            assert time.monotonic() < deadline, f"slot {slot} still has keys, such as {keys[:5]}"
             self.ask(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
         if pause:
             pause()
         for server in (target, source, *self.servers):
             if server.process is not None:
-                with contextlib.suppress(redis.ResponseError):  # a replica needs not be told
+                with contextlib.suppress(redis.ResponseError):  # a replica learns it from its primary
                     self.ask(server, "CLUSTER", "SETSLOT", slot, "NODE", target_id)
 
     def _move(self, key: str) -> tuple[RedisServer, RedisServer]:
-        """Give from where to where a key may move."""
+        """Return the primary of a key and another primary."""
         source = self.primary_of(key)
         primaries = {primary[1] for _, _, primary, *_ in self.ask(source, "CLUSTER", "SLOTS")}
         return source, next(one for one in self.servers if one.port in primaries and one is not source)
 
     @contextlib.contextmanager
     def hung_primary_of(self, key: str) -> Iterator[RedisServer]:
-        """Have a key's server hang for a block."""
+        """Stop the process of a key's primary for a block (SIGSTOP)."""
         server = self.primary_of(key)
         assert server.process is not None
         server.process.send_signal(signal.SIGSTOP)
@@ -115,16 +118,16 @@ class Cluster:
             server.process.send_signal(signal.SIGCONT)
 
     def kill_primary_of(self, key: str) -> RedisServer:
-        """Kill a key's server, which its replica then takes over."""
+        """Kill a key's primary, whose replica then takes over, and return it."""
         server = self.primary_of(key)
         server.stop(signal.SIGKILL)
         return server
 
     def ask(self, server: RedisServer, *command: str | int | bytes) -> Any:
-        """Run one command on one server; the first two words are one name where the first is `CLUSTER`."""
+        """Run a command on a server and return its reply; the first two words are one name after `CLUSTER`."""
         words = 2 if command[0] == "CLUSTER" else 1
         with redis.Redis(port=server.port, protocol=2, socket_timeout=10) as client:
-            # It would decode the names, and some of ours are no text.
+            # The client would decode the names, and some key names of the gateway are not text.
             client.set_response_callback("CLUSTER GETKEYSINSLOT", lambda keys, **_: keys)
             return client.execute_command(" ".join(map(str, command[:words])), *command[words:])
 
@@ -171,7 +174,7 @@ def _bus_port(server: RedisServer) -> int:
 
 @contextlib.contextmanager
 def running_cluster(directory: Path) -> Iterator[Cluster]:
-    """A cluster for a block."""
+    """Run a cluster for a block."""
     cluster = Cluster(directory)
     try:
         cluster.start()
