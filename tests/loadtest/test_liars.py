@@ -16,7 +16,8 @@ from loadtest.clients import Client, Make
 from loadtest.journal import Journal, mark_of
 from loadtest.machine import ROOT, Cores
 from loadtest.scenarios import fanout
-from loadtest.targets.base import Target, free_port
+from loadtest.servers.starting import free_port_pair
+from loadtest.targets.base import Target
 from loadtest.targets.floor import FloorTarget
 from loadtest.targets.gateway import GatewayTarget
 from loadtest.targets.peers import StarletteTarget
@@ -29,7 +30,7 @@ FAULT = {"drop": {"lost": 1}, "double": {"doubled": 1}, "reorder": {"reordered":
 
 @contextlib.contextmanager
 def serving(lie: str) -> Iterator[int]:
-    port = free_port()
+    port = free_port_pair()
     process = subprocess.Popen([sys.executable, "-m", "tests.loadtest.liar", str(port), lie], cwd=ROOT)
 
     def listens() -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from loadtest import publisher
 from loadtest.publisher import Pool, at_constant_rate
-from loadtest.targets.base import free_port
+from loadtest.servers.starting import free_port_pair
 
 
 async def test_each_start_is_due_a_period_after_the_one_before_whatever_happens_between() -> None:
@@ -22,7 +22,7 @@ async def test_each_start_is_due_a_period_after_the_one_before_whatever_happens_
 
 
 async def test_a_request_that_nobody_answers_is_a_failed_one() -> None:
-    status, problem = await Pool("127.0.0.1", free_port()).request(b"GET / HTTP/1.1\r\n\r\n")
+    status, problem = await Pool("127.0.0.1", free_port_pair()).request(b"GET / HTTP/1.1\r\n\r\n")
     assert status == 0
     assert problem
 
