@@ -1,9 +1,11 @@
 """What is installed, and what a program says that is started without it."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -76,3 +78,19 @@ def test_a_program_whose_packages_are_not_installed_says_how_to_install_them(mod
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     assert f"run `{target}`" in line
+
+
+def test_the_package_has_what_is_built_for_browsers_and_the_functions_and_no_sources_of_these(tmp_path: Path) -> None:
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(
+        ROOT / "gateway", tmp_path / "gateway", ignore=shutil.ignore_patterns("__pycache__", "node_modules")
+    )
+    build = "from setuptools.build_meta import build_wheel; build_wheel('wheels')"
+    subprocess.run([sys.executable, "-c", build], cwd=tmp_path, capture_output=True, timeout=110, check=True)
+    (wheel,) = (tmp_path / "wheels").iterdir()
+    names = zipfile.ZipFile(wheel).namelist()
+    built = {path.name for path in (ROOT / "gateway" / "web" / "dist").iterdir()}
+    assert {name for name in names if name.startswith("gateway/web/")} == {f"gateway/web/dist/{name}" for name in built}
+    functions = {path.name for path in (ROOT / "gateway" / "store" / "functions").glob("*.lua")}
+    assert functions == {Path(name).name for name in names if name.endswith(".lua")}

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { EventStreamParser } from "../../gateway/web/client.js";
+import { EventStreamParser } from "../../gateway/web/dist/client.js";
 
 const message = (data, id = "") => ({ event: "message", data, id });
 

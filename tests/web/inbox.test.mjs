@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { applyEvent, Inbox } from "../../gateway/web/client.js";
+import { applyEvent, Inbox } from "../../gateway/web/dist/client.js";
 import { Client, seeded, Server, stateFrom } from "./model.mjs";
 
 function* histories(count) {

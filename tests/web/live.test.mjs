@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import test from "node:test";
 
-import { Inbox, InboxClient, userHmac } from "../../gateway/web/client.js";
+import { Inbox, InboxClient, userHmac } from "../../gateway/web/dist/client.js";
 
 const { GATEWAY_URL: baseUrl, API_KEY: apiKey, API_SECRET: apiSecret } = process.env;
 const userExternalId = "a user of node";

@@ -11,12 +11,12 @@ import pytest
 from tests.servers import API_KEY, API_SECRET, Gateway
 
 OLDEST_NODE = (20, 19)
-"""The first that takes client.js for the ES module it is, without a package.json that says so."""
+"""The oldest version that the tests have been run with."""
 
 
 @pytest.fixture(scope="module")
 def node() -> str:
-    """The path of a Node that is new enough."""
+    """Return the path of a Node that is new enough."""
     path = shutil.which("node")
     if path is None:
         pytest.skip("node is not installed: `apt-get install nodejs`")

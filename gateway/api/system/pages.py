@@ -58,7 +58,7 @@ async def to_demo(call: Call) -> Response:
 
 
 def _read(name: str) -> bytes:
-    return (files("gateway") / "web" / name).read_bytes()
+    return (files("gateway") / "web" / "dist" / name).read_bytes()
 
 
 def _policy(content: bytes, connects_to: str) -> str:

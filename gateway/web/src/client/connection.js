@@ -1,0 +1,73 @@
+const CONNECT_TIMEOUT_MS = 10_000; // the server allows the same time for authentication
+const SILENT_HEARTBEATS = 2.5; // defined by the protocol: after so many heartbeats of silence the peer is dead
+
+/**
+ * A connection from its opening to its end, with all of its timers.
+ *
+ * `onEnd` is called once, with `{reason, code?, status?, retryAfterMs?, permanent?}`. No callback is called
+ * after it, and none at all after `abandon`.
+ */
+export class Connection {
+  #transport;
+  #onEnd;
+  #over = false;
+  #receivedAt = Date.now(); // wall clock: others stop while a laptop sleeps; a jump costs one needless resume
+  #heartbeatMs = Infinity;
+  #deadline;
+  #pingTimer;
+
+  constructor(openTransport, target, { onMessage, onEnd }) {
+    this.#onEnd = onEnd;
+    this.#deadline = setTimeout(() => this.end({ reason: "no answer" }), CONNECT_TIMEOUT_MS);
+    this.#transport = openTransport(target, {
+      received: () => (this.#receivedAt = Date.now()),
+      message: (json) => this.#over || onMessage(JSON.parse(json)),
+      end: (why) => this.end(why),
+    });
+  }
+
+  /** Whether nothing was received for longer than a heartbeat, with a tolerance for late ones. */
+  get silent() {
+    return Date.now() - this.#receivedAt > 1.2 * this.#heartbeatMs;
+  }
+
+  /** Watch the peer's heartbeats and send heartbeats, from `ready` on. */
+  keepAlive(heartbeatSeconds) {
+    this.#clearTimers();
+    this.#heartbeatMs = heartbeatSeconds * 1000;
+    const watch = () => {
+      const leftMs = this.#receivedAt + SILENT_HEARTBEATS * this.#heartbeatMs - Date.now();
+      if (leftMs <= 0) this.end({ reason: "the server fell silent", silent: true });
+      else this.#deadline = setTimeout(watch, leftMs);
+    };
+    const ping = () => {
+      this.send({ type: "ping" });
+      this.#pingTimer = setTimeout(ping, this.#heartbeatMs);
+    };
+    watch();
+    // The first ping is sent at a random time, or all clients that reconnected together would ping together.
+    this.#pingTimer = setTimeout(ping, Math.random() * this.#heartbeatMs);
+  }
+
+  /** Send a message, and return whether this transport can send messages at all. */
+  send(message) {
+    return this.#transport.send(message);
+  }
+
+  end(why) {
+    if (this.#over) return;
+    this.abandon();
+    this.#onEnd(why);
+  }
+
+  abandon() {
+    this.#over = true;
+    this.#clearTimers();
+    this.#transport.close();
+  }
+
+  #clearTimers() {
+    clearTimeout(this.#deadline);
+    clearTimeout(this.#pingTimer);
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * The browser client of the inbox gateway, an ES module without dependencies.
+ *
+ *     import { Inbox, InboxClient } from "/client.js";
+ *
+ *     const client = new InboxClient({ apiKey, userExternalId: "ada", userHmac });
+ *     const inbox = new Inbox(client);
+ *     inbox.addEventListener("change", () => render(inbox.state));
+ *     inbox.start();
+ *
+ * The live protocol
+ * -----------------
+ * Each change to a user's inbox is an event with a position, "epoch.offset". Offsets count 1, 2, 3, …
+ * without gaps; the epoch identifies the log in which they count. On each connection the server first
+ * sends `ready` with the position after which the stream begins, and then one `event` after another.
+ *
+ * After a lost connection the client reconnects with the last position that it processed (`since`), and
+ * the server sends exactly the events after it. If the server cannot do so any more, it sends `reset`:
+ * the client fetches the inbox once and continues from there. A lost connection therefore costs nothing
+ * but time, and wherever this client cannot trust a connection, it drops it and resumes.
+ *
+ * WebSocket and server-sent events carry the same JSON objects. They differ in how credentials are sent
+ * (in the first message or in headers; never in the URL, which is written to logs) and in how the peer
+ * proves to be alive (ping and pong, or a comment line per heartbeat). An event may have megabytes,
+ * because a notification may.
+ *
+ * Layers, top down
+ * ----------------
+ * inbox.js         Inbox: the notifications and counts to show
+ * reducer.js       applyEvent: the state of an inbox after an event
+ * inbox_client.js  InboxClient: REST calls, and one gapless stream made of many connections
+ * connection.js    Connection: one connection and its heartbeats
+ * transports.js    WebSocket, and server-sent events over fetch
+ */
+
+export { InboxClient } from "./inbox_client.js";
+export { InboxError } from "./errors.js";
+export { EventStreamParser } from "./event_stream.js";
+export { userHmac } from "./hmac.js";
+export { Inbox } from "./inbox.js";
+export { applyEvent } from "./reducer.js";
