@@ -38,8 +38,8 @@ SECRET_KEY_ID = PROJECTS + ":secret_key_id"
 
 
 def directory(project_id: ProjectId) -> str:
-    """hash `x:external_id` | `e:email` -> user id, `u:user_id` -> {"x","e", "n": place in the user index, and when deleted
-    users had the names: "gone_x","gone_e"} as JSON, and `n` -> how many users ever were. For ever.
+    """hash `x:external_id` | `e:email` -> user id, `u:user_id` -> {"x","e", "n": place in the user index, and when
+    deleted users had the names: "gone_x","gone_e"} as JSON, and `n` -> how many users ever were. For ever.
     """
     return f"{PREFIX}{{{project_id}}}:users"
 
