@@ -1,9 +1,9 @@
-"""The immutable content of items, and where that of many recipients lies once.
+"""The immutable content of items, and how the content of a broadcast is stored once for all recipients.
 
-An item with a content of its own has `{"id":"…","title":…` in its user's slot. One of a broadcast has a reference
-there, `{"id":"…"` and a NUL in place of the rest, which JSON never has. Every function works in the user's slot as if
-it were the content, so lists, log entries and published messages carry the NUL; before anybody sees it, the worker
-puts the rest in its place, which it reads from the content's own slot and keeps.
+An item with its own content has `{"id":"…","title":…` in its user's slot. An item of a broadcast has a reference
+instead: `{"id":"…"` and a NUL in place of the rest, which JSON never contains. The Lua functions treat a reference like
+a content, so lists, log entries and published messages carry the NUL. The worker process replaces it with the rest of
+the content, which it reads from the content's own slot and caches, before a client gets any of them.
 """
 
 import asyncio
@@ -18,14 +18,23 @@ import msgspec
 from gateway.domain.notification import UNCATEGORIZED
 from gateway.domain.principal import ProjectId
 from gateway.store import keys
-from gateway.store.redis.client import Call, FunctionClient
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.functions import (
+    Arguments,
+    no_arguments,
+    nothing,
+    optional_bytes,
+    reading_function,
+    untouched,
+    writing_function,
+)
 
 CACHE_BYTES = 32 * 1024 * 1024
-"""How much content a worker keeps, for its open inboxes and its jobs together: thousands of usual broadcasts, or 8 of
-the largest there are."""
+"""How much content a worker process caches, for its open inboxes and its jobs together: thousands of usual broadcasts,
+or 8 of the largest ones."""
 
 CONTENTS_PER_READ = 16
-"""How many contents a page of events reads in one go, before it looks whether it is full."""
+"""How many contents a page of events reads in one round trip, before it is known whether the page is full."""
 
 _NUL = b"\0"
 _HEAD_BYTES = len('{"id":"00000000-0000-0000-0000-000000000000"')
@@ -65,66 +74,93 @@ class Content:
         return cls(notification_id, fields.stored_category, fields.topic or "", encoded)
 
     def as_reference(self) -> "Content":
-        """Give what recipients get in place of a content that `ContentStore.put` has stored."""
+        """Return the reference to this content, for recipients of a content that `ContentStore.put` has stored."""
         return Content(self.id, self.category, self.topic, self.encoded[:_HEAD_BYTES] + _NUL)
 
 
 _LOST = Content.encode(UUID(int=0), NotificationFields(title="")).encoded[_HEAD_BYTES:]
-"""What is shown in place of a content that is gone."""
+"""What replaces the NUL of a reference to a content that is not stored any more."""
 
-_Flight = asyncio.Future[dict[bytes, bytes | None]]
+
+# ---- functions
+
+
+def _put(rest: bytes) -> Arguments:
+    return (rest,)
+
+
+def _list(content_id: bytes) -> Arguments:
+    return (content_id,)
+
+
+def _unlist(content_ids: Sequence[bytes]) -> Arguments:
+    return tuple(content_ids)
+
+
+PUT_CONTENT = writing_function("put_content", "content", _put, nothing)
+READ_CONTENT = reading_function("read_content", "content", no_arguments, optional_bytes)
+DELETE_CONTENT = writing_function("delete_content", "content", no_arguments, nothing, frees_memory=True)
+LIST_CONTENT = writing_function("list_content", "contents", _list, nothing)
+LISTED_CONTENTS = reading_function("listed_contents", "contents", no_arguments, untouched)
+UNLIST_CONTENTS = writing_function("unlist_contents", "contents", _unlist, nothing, frees_memory=True)
+
+
+# ---- the store
+
+_Read = asyncio.Future[dict[bytes, bytes | None]]
 
 
 class ContentStore:
-    """Contents that many items share, with a cache in front. Methods raise StoreUnavailableError.
+    """Contents that many items share, behind a cache. Methods raise StoreUnavailableError.
 
-    A content never changes, so the cache is never wrong; only its size is bounded.
+    A worker process has one of these for its open inboxes and its jobs, so that the open inboxes get a broadcast that
+    the process itself sends without reading its content. A content never changes, so the cache has no expiry, only a
+    bound in bytes.
     """
 
     def __init__(self, client: FunctionClient, cache_bytes: int = CACHE_BYTES):
         self._client = client
-        self._cache_bytes = cache_bytes
-        self._cached: OrderedDict[bytes, bytes] = OrderedDict()
-        self._cached_bytes = 0
-        self._flights: dict[bytes, _Flight] = {}
+        self._cache = _Cache(cache_bytes)
+        self._reads: dict[bytes, _Read] = {}
 
     async def put(self, project_id: ProjectId, content: Content) -> None:
-        """Store a content for those who get `content.as_reference()`; before they do. May be repeated."""
-        # The list first: what is stored can always be found again by who deletes the project.
-        await self._client.call("list_content", keys.contents(project_id), content.id.bytes)
-        await self._client.call("put_content", keys.content(project_id, str(content.id)), content.encoded[_HEAD_BYTES:])
+        """Store and cache a content, before any recipient gets `content.as_reference()`. May be repeated."""
+        # The list first: the deletion of the project finds every stored content by it.
+        await self._client.call(LIST_CONTENT(keys.contents(project_id), content.id.bytes))
+        key = keys.content(project_id, str(content.id))
+        await self._client.call(PUT_CONTENT(key, content.encoded[_HEAD_BYTES:]))
         self.remember(content)
 
     def remember(self, content: Content) -> None:
-        """Keep a stored content in the cache, because references to it are about to be published to this worker."""
-        self._keep(str(content.id).encode(), content.encoded[_HEAD_BYTES:])
+        """Cache a stored content, because references to it are about to be published."""
+        self._cache.add(str(content.id).encode(), content.encoded[_HEAD_BYTES:])
 
     async def delete_all(self, project_id: ProjectId) -> None:
-        """Delete every content of a project that is deleted itself."""
+        """Delete every content of a project that is being deleted."""
         listed = keys.contents(project_id)
-        while ids := await self._client.call("listed_contents", listed):
+        while ids := await self._client.call(LISTED_CONTENTS(listed)):
             await self._client.call_many(
-                [("delete_content", keys.content(project_id, str(UUID(bytes=each))), ()) for each in ids]
+                [DELETE_CONTENT(keys.content(project_id, str(UUID(bytes=each)))) for each in ids]
             )
-            await self._client.call("unlist_contents", listed, *ids)
+            await self._client.call(UNLIST_CONTENTS(listed, ids))
 
     def expand_cached(self, message: bytes) -> bytes | None:
-        """Put the content into a message that has a NUL; None when it is not at hand. Never waits."""
+        """Return a message with its contents in place of the NULs, or None if one of them is not cached."""
         parts = message.split(_NUL)
         for index in range(len(parts) - 1):
-            rest = self._find(_id_before(parts[index]))
+            rest = self._cache.find(_id_before(parts[index]))
             if rest is None:
                 return None
             parts[index] += rest
         return b"".join(parts)
 
     async def expand(self, project_id: ProjectId, messages: Sequence[bytes]) -> list[bytes]:
-        """Put their contents into those of some messages that have a NUL; what is missing is read in one go."""
+        """Return messages with their contents in place of the NULs. Contents not cached are read in one round trip."""
         contents = await self._read(project_id, _ids(messages))
         return [_expanded(message, contents) for message in messages]
 
     async def expand_page(self, project_id: ProjectId, messages: Sequence[bytes], max_bytes: int) -> list[bytes]:
-        """As `expand`, but only so many from the first on that the last of them reaches `max_bytes`."""
+        """Return the first of some messages as `expand` does: up to the one with which they reach `max_bytes`."""
         contents: dict[bytes, bytes | None] = {}
         page: list[bytes] = []
         size = 0
@@ -132,78 +168,89 @@ class ContentStore:
             if size >= max_bytes:
                 break
             if any(each not in contents for each in _ids([message])):
-                unread = [each for each in _ids(messages[index:]) if each not in contents]
-                contents |= await self._read(project_id, unread[:CONTENTS_PER_READ])
+                missing = [each for each in _ids(messages[index:]) if each not in contents]
+                contents |= await self._read(project_id, missing[:CONTENTS_PER_READ])
             page.append(_expanded(message, contents))
             size += len(page[-1])
         return page
 
-    # -- inside
-
-    def _find(self, content_id: bytes) -> bytes | None:
-        rest = self._cached.get(content_id)
-        if rest is not None:
-            self._cached.move_to_end(content_id)
-        return rest
-
-    def _keep(self, content_id: bytes, rest: bytes) -> None:
-        if content_id in self._cached or len(rest) > self._cache_bytes:
-            return
-        self._cached[content_id] = rest
-        self._cached_bytes += len(rest)
-        while self._cached_bytes > self._cache_bytes:
-            self._cached_bytes -= len(self._cached.popitem(last=False)[1])
-
     async def _read(self, project_id: ProjectId, content_ids: Sequence[bytes]) -> dict[bytes, bytes | None]:
-        """Give the rests of some contents, None for those that are gone. Who needs the same waits for one read."""
+        """Return the contents after their ids, None for those that are not stored.
+
+        Callers that need the same content at the same time share one read.
+        """
         found: dict[bytes, bytes | None] = {}
         while missing := [each for each in content_ids if each not in found]:
-            unread: list[bytes] = []
-            flights: list[_Flight] = []
+            to_read: list[bytes] = []
+            shared: list[_Read] = []
             for each in missing:
-                rest = self._find(each)
-                if rest is not None:
+                if (rest := self._cache.find(each)) is not None:
                     found[each] = rest
-                elif each in self._flights:
-                    flights.append(self._flights[each])
+                elif each in self._reads:
+                    shared.append(self._reads[each])
                 else:
-                    unread.append(each)
-            if unread:
-                found |= await self._fly(project_id, unread)
-            for flight in flights:
-                found |= await asyncio.shield(flight)
+                    to_read.append(each)
+            if to_read:
+                found |= await self._read_shared(project_id, to_read)
+            for read in shared:
+                found |= await asyncio.shield(read)
         return found
 
-    async def _fly(self, project_id: ProjectId, content_ids: Sequence[bytes]) -> dict[bytes, bytes | None]:
-        flight: _Flight = asyncio.get_running_loop().create_future()
-        self._flights |= dict.fromkeys(content_ids, flight)
+    async def _read_shared(self, project_id: ProjectId, content_ids: Sequence[bytes]) -> dict[bytes, bytes | None]:
+        """Read contents, which other callers may wait for as well."""
+        read: _Read = asyncio.get_running_loop().create_future()
+        self._reads |= dict.fromkeys(content_ids, read)
+        replies: dict[bytes, bytes | None] = {}
         try:
-            calls: list[Call] = [
-                ("read_content", keys.content(project_id, each.decode("latin-1")), ()) for each in content_ids
-            ]
-            answers = dict(zip(content_ids, await self._client.call_many(calls), strict=True))
+            calls = [READ_CONTENT(keys.content(project_id, each.decode("latin-1"))) for each in content_ids]
+            replies = dict(zip(content_ids, await self._client.call_many(calls), strict=True))
         except Exception as problem:
-            flight.set_exception(problem)
-            flight.exception()  # it may be that nobody waits
+            read.set_exception(problem)
+            read.exception()  # marks it as retrieved, because there may be no other caller
             raise
         finally:
             for each in content_ids:
-                del self._flights[each]
-            if not flight.done():
-                flight.set_result({})  # cancelled: who waits reads for itself
-        for each, rest in answers.items():
+                del self._reads[each]
+            if not read.done():
+                read.set_result(
+                    replies
+                )  # nothing if this caller was cancelled: then each of the others reads for itself
+        for each, rest in replies.items():
             if rest is not None:
-                self._keep(each, rest)
-        return answers
+                self._cache.add(each, rest)
+        return replies
+
+
+class _Cache:
+    """The contents that were used last, by id, up to a number of bytes."""
+
+    def __init__(self, max_bytes: int):
+        self._max_bytes = max_bytes
+        self._contents: OrderedDict[bytes, bytes] = OrderedDict()
+        self._bytes = 0
+
+    def find(self, content_id: bytes) -> bytes | None:
+        rest = self._contents.get(content_id)
+        if rest is not None:
+            self._contents.move_to_end(content_id)
+        return rest
+
+    def add(self, content_id: bytes, rest: bytes) -> None:
+        if content_id in self._contents or len(rest) > self._max_bytes:
+            return
+        self._contents[content_id] = rest
+        self._bytes += len(rest)
+        while self._bytes > self._max_bytes:
+            self._bytes -= len(self._contents.popitem(last=False)[1])
 
 
 def _id_before(part: bytes) -> bytes:
-    """Give the id that a NUL stands behind: its 36 bytes and a quote."""
+    """Return the id that precedes a NUL: the 36 bytes in front of a quote."""
     return part[-37:-1]
 
 
 def _ids(messages: Iterable[bytes]) -> list[bytes]:
-    """Give the ids of the contents that messages lack, each once, in order."""
+    """Return the ids of the contents that messages refer to, each once, in order."""
     return list(dict.fromkeys(_id_before(part) for message in messages for part in message.split(_NUL)[:-1]))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from types import ModuleType
 
-from gateway.store import formats, job_queue, jobs, keys, state
+from gateway.store import contents, formats, job_queue, jobs, keys, state
 from gateway.store.redis import generation
 from gateway.store.redis.functions import AnyDescriptor, Arguments, Function, Kind, Traits, UserFunction, untouched
 from gateway.store.redis.library import Library
@@ -32,7 +32,7 @@ _OWN = (
     "activity.lua",
 )
 
-_MODULES = (formats, generation, job_queue, jobs, state)
+_MODULES = (contents, formats, generation, job_queue, jobs, state)
 
 
 def _constants() -> str:
@@ -100,10 +100,6 @@ _PLAIN = frozenset(
         "finish_idempotent",
         "abandon_idempotent",
         "record_category",
-        "put_content",
-        "delete_content",
-        "list_content",
-        "unlist_contents",
         "claim_device",
         "settle_device",
         "release_device",
@@ -124,8 +120,6 @@ _READ = frozenset(
     (
         "find",
         "read_categories",
-        "listed_contents",
-        "read_content",
         "read_profile",
         "user_index_size",
         "read_user_index",
@@ -152,7 +146,6 @@ _UNCOUNTED = frozenset(
 _FREEING = frozenset(
     (
         "abandon_idempotent",
-        "delete_content",
         "delete_project",
         "delete_subscriptions",
         "delete_user",
@@ -171,7 +164,6 @@ _FREEING = frozenset(
         "revoke_workspace_token",
         "settle_device",
         "trim",
-        "unlist_contents",
     )
 )
 _NOT_REPEATED = frozenset(

@@ -1,7 +1,8 @@
-"""Content that many items share: stored once, complete wherever somebody sees it."""
+"""Content that many items share: it is stored once, and every way to read an item returns all of it."""
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
@@ -9,7 +10,6 @@ import pytest
 
 from gateway.domain.notification import Command, Filter
 from gateway.domain.principal import ProjectId, User
-from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.contents import CONTENTS_PER_READ, Content, ContentStore
 from gateway.store.deliveries import Delivery
@@ -17,20 +17,18 @@ from gateway.store.event_log import LogRetention
 from gateway.store.inbox import REPLAY_BYTES, InboxStore
 from gateway.store.library import LIBRARY
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
-from gateway.store.redis.topology import Topology
 from gateway.telemetry.metrics import REDIS_CALLS
-from tests.servers import free_port
 from tests.store.conftest import InspectedClient, at, epoch_of, new_user, place
 from tests.store.test_inbox import content, offsets
 
 
 def cold_store(client: InspectedClient, cache_bytes: int = 1_000_000) -> InboxStore:
-    """The inboxes as another worker sees them, which has read no content yet."""
+    """Return the inboxes as a worker process sees them that has cached no content."""
     return InboxStore(client, LogRetention(1000, 1000), ContentStore(client, cache_bytes))
 
 
 async def share(client: InspectedClient, user: User, *contents: Content) -> None:
-    """Send a user items whose content is stored elsewhere."""
+    """Send a user items that refer to contents."""
     for one in contents:
         await ContentStore(client).put(user.project_id, one)
         await cold_store(client).create(one.as_reference(), [Delivery(user)], at(1), remember=False)
@@ -41,11 +39,11 @@ def large(size: int) -> Content:
 
 
 def reads() -> float:
-    """How many contents were read so far."""
+    """Return how many contents were read from Redis so far."""
     return float(REDIS_CALLS.labels("read_content")._value.get())
 
 
-async def test_a_shared_content_looks_like_an_own_one_wherever_it_is_seen(
+async def test_a_shared_content_looks_like_an_items_own_content_wherever_it_is_read(
     store: InboxStore, client: InspectedClient
 ) -> None:
     owner = new_user()
@@ -78,7 +76,7 @@ async def test_a_recipient_of_a_shared_content_holds_none_of_it(client: Inspecte
     assert (await client.redis.memory_usage(key + keys.USER_SUFFIXES["LOG"]) or 0) < 10_000
 
 
-async def test_contents_that_are_missing_are_read_once_and_kept(client: InspectedClient) -> None:
+async def test_contents_that_are_not_cached_are_read_once(client: InspectedClient) -> None:
     user, several = new_user(), [content() for _ in range(5)]
     await share(client, user, *several)
     there, before = cold_store(client), reads()
@@ -88,7 +86,7 @@ async def test_contents_that_are_missing_are_read_once_and_kept(client: Inspecte
     assert reads() - before == 5
 
 
-async def test_who_needs_the_same_content_at_once_waits_for_one_read(client: InspectedClient) -> None:
+async def test_callers_that_need_the_same_content_at_once_share_one_read(client: InspectedClient) -> None:
     user, one = new_user(), content()
     await share(client, user, one)
     there, before = cold_store(client), reads()
@@ -97,7 +95,7 @@ async def test_who_needs_the_same_content_at_once_waits_for_one_read(client: Ins
     assert reads() - before == 1
 
 
-async def test_who_waited_for_a_reader_that_was_cancelled_reads_itself(client: InspectedClient) -> None:
+async def test_a_caller_that_waited_for_a_cancelled_read_reads_by_itself(client: InspectedClient) -> None:
     user, one = new_user(), content()
     await share(client, user, one)
     contents = ContentStore(client)
@@ -108,19 +106,33 @@ async def test_who_waited_for_a_reader_that_was_cancelled_reads_itself(client: I
     assert await second == [one.encoded]
 
 
-async def test_a_failed_read_fails_for_all_who_waited_and_the_next_one_reads_again(client: InspectedClient) -> None:
+class InterruptedClient(FunctionClient):
+    """A client that cannot reach its server at first."""
+
+    def __init__(self, client: FunctionClient):
+        super().__init__(client.topology, LIBRARY)
+        self.is_down = True
+
+    async def call_many(self, calls: Sequence[Any]) -> list[Any]:
+        await asyncio.sleep(0)
+        if self.is_down:
+            raise StoreUnavailableError
+        return await super().call_many(calls)
+
+
+async def test_a_failed_read_fails_for_every_caller_and_the_next_call_reads_again(client: InspectedClient) -> None:
     user, one = new_user(), content()
     await share(client, user, one)
-    failing = FunctionClient(Topology(Settings(redis_url=f"redis://127.0.0.1:{free_port()}/0")), LIBRARY)
-    contents, message = ContentStore(failing), one.as_reference().encoded
+    interrupted = InterruptedClient(client)
+    contents, message = ContentStore(interrupted), one.as_reference().encoded
     readers = (contents.expand(user.project_id, [message]) for _ in range(3))
-    answers = await asyncio.gather(*readers, return_exceptions=True)
-    assert all(isinstance(answer, StoreUnavailableError) for answer in answers)
-    failing.topology = client.topology
+    found = await asyncio.gather(*readers, return_exceptions=True)
+    assert all(isinstance(each, StoreUnavailableError) for each in found)
+    interrupted.is_down = False
     assert await contents.expand(user.project_id, [message]) == [one.encoded]
 
 
-async def test_what_is_at_hand_completes_a_message_without_waiting(client: InspectedClient) -> None:
+async def test_a_cached_content_completes_a_message_without_waiting(client: InspectedClient) -> None:
     user, one = new_user(), content()
     contents, message = ContentStore(client), one.as_reference().encoded
     assert contents.expand_cached(message) is None
@@ -134,24 +146,36 @@ async def test_the_cache_is_bounded_and_keeps_what_was_used_last(client: Inspect
     project_id, several = new_user().project_id, [large(300) for _ in range(3)]
     contents = ContentStore(client, cache_bytes=900)
 
-    def at_hand() -> list[bool]:
+    def cached() -> list[bool]:
         return [contents.expand_cached(one.as_reference().encoded) is not None for one in several]
 
     for one in several[:2]:
         await contents.put(project_id, one)
     assert contents.expand_cached(several[0].as_reference().encoded)
     await contents.put(project_id, several[2])
-    assert at_hand() == [True, False, True]
+    assert cached() == [True, False, True]
     await contents.put(project_id, large(1000))
-    assert at_hand() == [True, False, True]
+    assert cached() == [True, False, True]
 
 
-async def test_a_content_that_is_too_large_for_the_cache_is_complete_all_the_same(client: InspectedClient) -> None:
+async def test_a_content_that_is_too_large_for_the_cache_is_read_once_for_all_callers_of_the_moment(
+    client: InspectedClient,
+) -> None:
     user, one = new_user(), large(2000)
     await share(client, user, one)
-    there = cold_store(client, cache_bytes=1000)
+    there, before = cold_store(client, cache_bytes=1000), reads()
     items = await asyncio.gather(*(there.get(user, one.id) for _ in range(3)))
     assert all(item is not None and item.startswith(one.encoded) for item in items)
+    assert reads() - before == 1
+
+
+async def test_a_content_that_is_remembered_is_not_read(client: InspectedClient) -> None:
+    user, one = new_user(), content()
+    await share(client, user, one)
+    contents, before = ContentStore(client), reads()
+    contents.remember(one)
+    assert await contents.expand(user.project_id, [one.as_reference().encoded]) == [one.encoded]
+    assert reads() == before
 
 
 async def test_a_page_of_the_log_is_cut_where_its_contents_fill_it(client: InspectedClient) -> None:
@@ -185,7 +209,7 @@ def ids(contents: Sequence[Content]) -> list[str]:
     return [str(one.id) for one in contents]
 
 
-async def test_of_a_content_that_is_gone_the_item_remains_with_nothing_in_it(client: InspectedClient) -> None:
+async def test_an_item_whose_content_is_gone_remains_without_fields(client: InspectedClient) -> None:
     user, one = new_user(), content(title="secret")
     await share(client, user, one)
     await ContentStore(client).delete_all(user.project_id)
