@@ -1,107 +1,140 @@
-"""Every key name, with its type and lifetime. Nothing else in the gateway or in Lua names a key.
+"""The names of all keys and pub/sub channels, each with its type and lifetime.
 
-FORMAT is the version of all formats behind the keys: a change that an older gateway would misread raises it, and comes
-with what reads the older one. It is written
+No other module spells a key. A Lua function is called with the key of an aggregate (KEYS); the keys beside it in the
+same slot are that key and one of the suffixes below, which the library declares as Lua constants. Where an entry says
+that a part follows the suffix (a bucket, a category, an id), the function appends it as the entry spells it. Nothing
+else is put together, in Python or in Lua. tests/store/test_keys.py compares what a used store holds with the entries.
+
+FORMAT is the version of all formats behind the keys. A change that an older gateway would misread raises it, and comes
+with code that reads the older format. The version is written
 
     once for the store     STORE_FORMAT, beside the projects: for projects, workspaces, the queue of jobs, and whether
                            a node may work on this store at all
     in each user record    the field `format` of `user`: for everything in the slot of that user, such as items, states,
                            the log, preferences, subscriptions, devices and tokens
     in each project        the field `format` of its record: for everything in the project's own slot, such as tokens,
-                           categories, who holds devices, sweeps
+                           categories, the holders of devices, sweeps
     in the directory       the field `format`: for users' records there, the user index and the subscribers
-    in what lasts a while  the field `format` of each job and of each idempotency record, as nodes of two versions share
-                           these during an upgrade; and a first byte of each content, which is read without its project
+    in what expires        the field `format` of each job and of each idempotency record, because nodes of two versions
+                           share these during an upgrade; and the first byte of each content, which is read without its
+                           project
 
-An entry of a small thing carries none of its own: it is read only after the record that says how. Whoever meets another
-format than FORMAT, or none where data is, works on nothing of it (StoreFormatError). Builds before format 1 wrote none:
-what they left is recognised by that. tests/golden has data of this format, which every later build must serve.
+Smaller entries carry no version of their own: they are read only after the record that has one. Data of another format
+than FORMAT, and data without a format where there should be one, are not touched (StoreFormatError). Builds before
+format 1 wrote none, and their data is recognised by that. tests/golden has data of this format, which every later build
+must serve.
 
-Keys of one user share the hash tag `{project:user}` and so one slot of a Redis Cluster; the directory of a project
-shares `{project}`.
+Keys of one user share the hash tag `{project:user}` and so one slot of a Redis Cluster; those of a project share
+`{project}`.
 """
 
-from gateway.domain.principal import ProjectId, UserId
+from gateway.domain.principal import ProjectId, UserId, WorkspaceId
 
 PREFIX = "inbox:1:"
 
 FORMAT = "1"
 
-PROJECTS = PREFIX + "{projects}"
-"""hash api_key -> encoded project record. For ever.
 
-Beside it, in the same slot, hangs what PROJECT_SUFFIXES names.
+# ---- the projects and workspaces of the store, in one slot
+
+PROJECTS = PREFIX + "{projects}"
+"""hash: API key -> project record in JSON. For ever.
+
+PROJECT_SUFFIXES names the keys beside it.
 """
+
+PROJECT_SUFFIXES = {
+    # string: the format of all that is stored. For ever.
+    "STORE_FORMAT": ":format",
+    # hash: project id -> API key. For ever.
+    "PROJECT_IDS": ":ids",
+    # sorted set: project ids by creation time in ms, one per workspace (its id follows). While it has projects.
+    "WORKSPACE_PROJECTS": ":of:",
+    # hash: workspace id -> title. For ever.
+    "WORKSPACES": ":workspaces",
+    # hash: id of a deleted project -> workspace id. Until a job is to remove its data.
+    "DELETED_PROJECTS": ":deleted",
+    # string: the greatest project id that was ever given, a number. For ever.
+    "LAST_PROJECT": ":last_project",
+    # string: a random name that the store gets when it is first prepared; another name is another store. For ever.
+    "STORE_NAME": ":store_name",
+    # string: how many workspaces were ever created besides the default one. For ever.
+    "LAST_WORKSPACE": ":last_workspace",
+    # string "1": this workspace token (its id follows) was revoked. Until the token would have expired.
+    "REVOKED_WORKSPACE_TOKEN": ":revoked:",
+}
 
 SECRET_KEY_ID = PROJECTS + ":secret_key_id"
 """string: names the secret key that the projects' secrets are encrypted with. For ever."""
 
+PROJECT_IDS = PROJECTS + PROJECT_SUFFIXES["PROJECT_IDS"]
+DELETED_PROJECTS = PROJECTS + PROJECT_SUFFIXES["DELETED_PROJECTS"]
+LAST_PROJECT = PROJECTS + PROJECT_SUFFIXES["LAST_PROJECT"]
+WORKSPACES = PROJECTS + PROJECT_SUFFIXES["WORKSPACES"]
+LAST_WORKSPACE = PROJECTS + PROJECT_SUFFIXES["LAST_WORKSPACE"]
+
+
+def workspace_projects(workspace_id: WorkspaceId) -> str:
+    """sorted set: the WORKSPACE_PROJECTS of a workspace. While it has projects."""
+    return PROJECTS + PROJECT_SUFFIXES["WORKSPACE_PROJECTS"] + workspace_id
+
+
+# ---- a project, in one slot
+
+
+def project(project_id: ProjectId) -> str:
+    """Return what the keys of a project's own tokens begin with: TOKENS and TOKEN of USER_SUFFIXES. No key itself."""
+    return f"{PREFIX}{{{project_id}}}"
+
 
 def directory(project_id: ProjectId) -> str:
-    """hash `x:external_id` | `e:email` -> user id, `u:user_id` -> {"x","e", "n": place in the user index, and when
-    deleted users had the names: "gone_x","gone_e"} as JSON, and `n` -> how many users ever were. For ever.
+    """hash: the users of a project. For ever.
+
+    `x:external_id` and `e:email` -> user id; `u:user_id` -> JSON {"x", "e", "n": place in the user index, "gone_x",
+    "gone_e": when previous users of these names were deleted}; `n` -> how many users ever were; `format`.
+
+    DIRECTORY_SUFFIXES names the keys beside it.
     """
     return f"{PREFIX}{{{project_id}}}:users"
 
 
-# What hangs on a project's directory in the same slot. The Lua functions take these names from here.
 DIRECTORY_SUFFIXES = {
-    # string (its number follows): the ids of 65,536 users in the order of their index, 16 bytes each, zeros for a
-    # deleted one. For ever.
+    # string: the user index, in parts of 65,536 users (the part's number follows): their ids in the order of their
+    # creation, 16 bytes each, zeros for a deleted one. For ever.
     "USER_INDEX": ":roster:",
-    # string: how fast users come on their own word, in all, and from an address (it follows). An hour at most.
+    # string: the second until which the hourly limit of new users is used up, of a project or of an address (it
+    # follows). An hour.
     "NEW_USER_LIMITS": ":newcomers:",
-    # sorted set (a topic follows): ids (16 bytes) of who may be subscribed, by index; and "" -> the latest claim,
-    # below 0. While somebody is subscribed.
+    # sorted set: users who may be subscribed to a topic (it follows), ids (16 bytes) by place in the user index; and ""
+    # with the latest claim, a negative number. While there are subscribers.
     "SUBSCRIBERS": ":subscribers:",
+    # sorted set: digests of names that deleted users had, by the second of the deletion. A year.
+    "GONE": ":gone",
 }
 
 
 def idempotency(project_id: ProjectId, key: str) -> str:
     """hash: format, fingerprint and plan of the first request with this Idempotency-Key; lease_ms and holder of the try
-    that does it; status and body once it is done. 24 h.
+    that runs it; status and body once it is done. 24 h.
     """
     return f"{PREFIX}{{{project_id}}}:idempotency:{key}"
 
 
 def categories(project_id: ProjectId) -> str:
-    """set of the categories that the project has sent, up to a bound. For ever."""
+    """set: the categories that the project has sent, up to a bound. For ever."""
     return f"{PREFIX}{{{project_id}}}:categories"
 
 
-def content(project_id: ProjectId, content_id: str) -> str:
-    """string: FORMAT, then what follows the id in a content that many items share. Until its project is deleted."""
-    return f"{PREFIX}{{{project_id}:content:{content_id}}}"
-
-
 def contents(project_id: ProjectId) -> str:
-    """set of the ids (16 bytes) of a project's shared contents, for who deletes the project. For ever."""
+    """set: the ids (16 bytes) of a project's shared contents, for the deletion of the project. For ever."""
     return f"{PREFIX}{{{project_id}}}:contents"
 
 
 def device_holders(project_id: ProjectId) -> str:
-    """hash device token -> JSON [[user id, claim], …]: who may hold it, the owner first; and "" -> the last claim.
-
-    Until unregistered.
+    """hash: device token -> JSON [[user id, claim], …] of the users who may hold it, the owner first; "" -> the last
+    claim. For ever; a token until it is unregistered.
     """
     return f"{PREFIX}{{{project_id}}}:devices"
-
-
-def user(project_id: ProjectId, user_id: UserId) -> str:
-    """hash: format, epoch, offset, life of the server's data when the epoch began, counts as of the last event, sent_at
-    of the newest item, oldest (no item was sent before; once a retention by age has looked), log_until (when the log
-    expires), settled_until (until when there may be a SETTLED), revoked_before, subscription_bytes (how much
-    SUBSCRIPTIONS holds), and the profile fields JSON-encoded. For ever; of a deleted user only the field `deleted`
-    stays, for a day.
-
-    The same string is the name of the user's (sharded) pub/sub channel.
-    """
-    return f"{PREFIX}{{{project_id}:{user_id}}}"
-
-
-def project(project_id: ProjectId) -> str:
-    """What the keys of a project's own tokens begin with. No key itself."""
-    return f"{PREFIX}{{{project_id}}}"
 
 
 def token_owner(project_id: ProjectId, token_id: str) -> str:
@@ -109,152 +142,164 @@ def token_owner(project_id: ProjectId, token_id: str) -> str:
     return f"{PREFIX}{{{project_id}}}:token_owner:{token_id}"
 
 
-GENERATION = PREFIX + "{life}"
-"""string: names the generation of the server's data; set anew where it may lack what was acknowledged. For ever."""
-
-
-def generation_beside(slot_tag: str) -> str:
-    """string: the generation of the data in the slot of a hash tag, where the server is one of a cluster. For ever."""
-    return f"{PREFIX}{{{slot_tag}}}:life"
-
-
-CONTROL = PREFIX + "{control}"
-"""The pub/sub channel on which nodes tell each other what to forget. No key."""
-
-
 def admin_rate(project_id: ProjectId) -> str:
-    """What `use` counts of a project's admin calls (the kind follows). 60 s."""
+    """Return what the counters of a project's admin calls begin with: RATE of USER_SUFFIXES. No key itself."""
     return f"{PREFIX}{{{project_id}}}:admin"
 
 
-JOB_QUEUE = PREFIX + "{jobs}"
-"""sorted set `project_id job_id` by the unix ms from which a worker may claim it. Until the job is done."""
+def swept(project_id: ProjectId) -> str:
+    """string: `started_ms items seconds` of the last complete sweep of a project's inboxes. A day."""
+    return f"{PREFIX}{{{project_id}}}:swept"
+
+
+def active_users(project_id: ProjectId, month: str) -> str:
+    """HyperLogLog: the ids of users active in a calendar month (`YYYY-MM`, UTC). 25 months."""
+    return f"{PREFIX}{{{project_id}}}:mau:{month}"
 
 
 def job(project_id: ProjectId, job_id: str) -> str:
-    """hash: format, kind, version of the plan, payload, status, created_ms, cursor, steps, claim, attempts, and counts
-    by name. 30 days.
+    """hash: format, kind, payload, status, created_ms, cursor, steps, claim, attempts, and counts by name. 30 days.
+
+    JOB_SUFFIXES names the keys beside it. With "" for an id, it is what the keys of a project's jobs begin with.
     """
     return f"{PREFIX}{{{project_id}}}:job:{job_id}"
 
 
 def jobs(project_id: ProjectId, kind: str) -> str:
-    """sorted set of the ids of a kind's jobs by creation ms, up to a bound. 30 days after the last."""
+    """sorted set: the ids of a kind's jobs by creation ms, up to a bound. 30 days after the last."""
     return f"{PREFIX}{{{project_id}}}:jobs:{kind}"
 
 
-SWEEP_LOOK = JOB_QUEUE + ":sweep_look"
-"""string "1": a worker looks for projects whose inboxes are to be trimmed, others need not. Some seconds."""
+# ---- a shared content, in a slot of its own
 
 
-def swept(project_id: ProjectId) -> str:
-    """string `started_ms items seconds`: the last complete sweep of a project's inboxes. A day."""
-    return f"{PREFIX}{{{project_id}}}:swept"
+def content(project_id: ProjectId, content_id: str) -> str:
+    """string: FORMAT, then what follows the id in a content that many items share. Until its project is deleted."""
+    return f"{PREFIX}{{{project_id}:content:{content_id}}}"
 
 
-def all_of_project(project_id: ProjectId) -> str:
-    """Give the pattern that a project's keys and its users' match, and few others."""
-    return f"{PREFIX}{{{project_id}[:}}]*"
+# ---- a user, in one slot
 
 
-def of_contents(project_id: ProjectId) -> str:
-    """Give what the keys of a project's shared contents begin with."""
-    return f"{PREFIX}{{{project_id}:content:"
+def user(project_id: ProjectId, user_id: UserId) -> str:
+    """hash: the record of a user. For ever; of a deleted user only the field `deleted` is left, for a day.
+
+    format; the position of the log: epoch, offset, life (the generation of the server's data when the epoch began);
+    counts as of the last event; sent_at of the newest item; oldest (no item was sent before; set once a retention by
+    age has been applied); log_until (when the log expires); settled_until (until when there may be an OUTCOME);
+    revoked_before; subscription_bytes (the size of SUBSCRIPTIONS); and the profile fields in JSON.
+
+    USER_SUFFIXES names the keys beside it. The same string is the name of the user's (sharded) pub/sub channel.
+    """
+    return f"{PREFIX}{{{project_id}:{user_id}}}"
 
 
-def of_users(project_id: ProjectId) -> str:
-    """Give what the keys of a project's users begin with, and those of its contents."""
-    return f"{PREFIX}{{{project_id}:"
-
-
-def probe(worker_id: str) -> str:
-    """The pub/sub channel on which a worker hears its own canary. No key."""
-    return f"{PREFIX}{{probe:{worker_id}}}"
-
-
-def active_users(project_id: ProjectId, month: str) -> str:
-    """HyperLogLog of the ids of users who came in a calendar month (`YYYY-MM`, UTC). 25 months."""
-    return f"{PREFIX}{{{project_id}}}:mau:{month}"
-
-
-def all_active_users(month: str) -> str:
-    """HyperLogLog of the ids of users of all projects who came in a calendar month. 25 months."""
-    return f"{PREFIX}{{mau}}:{month}"
-
-
-# What hangs on PROJECTS in the same slot. The Lua functions take these names from here.
-PROJECT_SUFFIXES = {
-    # string: the format of all that is stored. For ever.
-    "STORE_FORMAT": ":format",
-    # hash project id -> api_key. For ever.
-    "PROJECT_IDS": ":ids",
-    # sorted set project id by creation time in ms, one per workspace (its id follows). While it has projects.
-    "WORKSPACE_PROJECTS": ":of:",
-    # hash workspace id -> title. For ever.
-    "WORKSPACES": ":workspaces",
-    # hash id of a deleted project -> workspace id, until a job is to remove its data.
-    "DELETED_PROJECTS": ":deleted",
-    # string: the greatest project id, a number, that was ever given. For ever.
-    "LAST_PROJECT": ":last_project",
-    # string: a random name that the store gets when it is first prepared. For ever: another one is another store.
-    "STORE_NAME": ":store_name",
-    # string: how many workspaces were ever created besides the default one. For ever.
-    "LAST_WORKSPACE": ":last_workspace",
-    # string "1": this id of a workspace token (it follows) was revoked. Until the token would have expired.
-    "REVOKED_WORKSPACE_TOKEN": ":revoked:",
-}
-
-# What hangs on a user's key in the same slot. The Lua functions take these names from here.
 USER_SUFFIXES = {
-    # string: calls of a kind (the kind follows) in the current minute. 60 s.
+    # string: calls of a kind (it follows) in the current minute. 60 s.
     "RATE": ":rate:",
-    # sorted set of revoked token ids by the second, and some, at which they would have expired. Until the last has.
+    # sorted set: revoked token ids by the second at which they would have expired, plus a margin. Until the last has.
     "REVOKED": ":revoked",
-    # sorted set of the ids of issued tokens by the second at which they expire. Until the last of them has. The same
-    # of a project, without a user, in the project's own slot.
+    # sorted set: ids of issued tokens by the second at which they expire. Until the last of them has.
     "TOKENS": ":tokens",
-    # hash token id -> `created expires discarded name`, unix seconds, 0 is not. As long as TOKENS.
+    # hash: token id -> `created expires discarded name`, in unix seconds, 0 for never. As long as TOKENS.
     "TOKEN": ":token",
-    # stream `offset-ms` -> m: the published message. Bounded by count and age; expires when idle that long.
+    # stream: `offset-ms` -> m: the published message. Bounded by count and age; expires when idle that long.
     "LOG": ":log",
-    # hash item id (16 bytes) -> immutable content, a JSON object without its closing brace, or up to its id and a
-    # NUL if the content is shared. Until deleted.
+    # hash: item id (16 bytes) -> immutable content: a JSON object without its closing brace, or only up to its id and
+    # a NUL if the content is shared. Until the items are deleted.
     "ITEMS": ":items",
-    # hash item id -> `sent seen read archived length(category) categorytopic`, unix seconds or 0; an `r` before the
-    # length says that the request that brought it may come again. Until deleted.
+    # hash: item id -> `sent seen read archived length(category) categorytopic`, times in unix seconds or 0; an `r`
+    # before the length if the request that created it may be repeated. Until the items are deleted.
     "STATES": ":states",
-    # sorted sets item id by creation offset, one per bucket (a digit follows) of the whole inbox,
+    # sorted set: item ids by creation offset, one per bucket (a digit follows). While it holds items.
     "INBOX": ":i",
-    # and one per bucket and category (its name follows the digit).
+    # sorted set: the same per bucket and category (the digit, a colon and its name follow). While it holds items.
     "CATEGORY": ":c",
-    # sorted set per bucket, all scores 0: of an item that has a topic a member for that, and one for that with its
-    # category, each of them the list's name, the offset (6 bytes) and the item id. These three while they hold items.
+    # sorted set: per bucket (a digit follows), all scores 0. An item that has a topic has two members: the list of the
+    # topic, and that of the topic with the category, each with the offset (6 bytes) and the item id. While it holds
+    # items.
     "TOPICS": ":t",
     # string: the outcome that creating this item id (it follows) has again though there is no item: it was deleted, or
-    # muted when a request that may come again brought it. 24 h after the item; a minute if it may not come again.
-    "SETTLED": ":settled:",
-    # hash category -> channels in the order of domain/preferences.py, 1 on and 0 off. For ever.
+    # it was muted and the request may be repeated. 24 h after the item; a minute if it may not be repeated.
+    "OUTCOME": ":settled:",
+    # hash: category -> channels in the order of domain/preferences.py, 1 on and 0 off. For ever.
     "PREFERENCES": ":preferences",
-    # hash topic -> JSON {category: ["1" subscribed or "0" not, reason]}. Until deleted.
+    # hash: topic -> JSON {category: ["1" subscribed or "0" not, reason]}. Until deleted.
     "SUBSCRIPTIONS": ":subscriptions",
-    # On the directory's key: sorted set of digests of names that deleted users had, by when they were deleted. A year.
-    "GONE": ":gone",
-    # hash device token -> `registered_ms claim json`. Until unregistered, or registered by somebody else.
+    # hash: device token -> `claim registered_ms json`. Until unregistered, or registered by another user.
     "DEVICES": ":devices",
 }
 
 USER_KEYS = ("REVOKED", "TOKENS", "TOKEN", "LOG", "ITEMS", "STATES", "PREFERENCES", "SUBSCRIPTIONS", "DEVICES")
-"""Those of the suffixes that name one key each, to which nothing is added."""
+"""Those of the suffixes to which nothing is appended: each names one key."""
 
 
-# What hangs on the keys of jobs.
+def states(user_key: str) -> str:
+    """hash: the STATES of a user, by the user's key. Until the items are deleted."""
+    return user_key + USER_SUFFIXES["STATES"]
+
+
+# ---- the queue of jobs, in one slot
+
+JOB_QUEUE = PREFIX + "{jobs}"
+"""sorted set: `project_id job_id` by the unix ms from which a worker may claim it. Until the job is done."""
+
+SWEEP_LOOK = JOB_QUEUE + ":sweep_look"
+"""string "1": one worker looks for projects whose inboxes are to be trimmed, the others need not. Some seconds."""
+
 JOB_SUFFIXES = {
-    # of the queue: hash job -> the number of the claim that holds it, and "" -> the last claim. While claimed.
+    # hash, beside the queue: job -> the number of the claim that holds it, and "" -> the last claim. While claimed.
     "CLAIMS": ":claims",
-    # of a job: list of what is to be done, in portions that its kind knows. Until it is done.
+    # list, beside a job: what is to be done, in portions that its kind defines. Until the job is done.
     "PORTIONS": ":portions",
-    # list of JSON, up to a bound. 30 days.
+    # list, beside a job: errors in JSON, up to a bound. 30 days.
     "ERRORS": ":errors",
-    # string: the ids (16 bytes each) of the users whom it reached. 30 days.
+    # string, beside a job: the ids (16 bytes each) of the users whom it reached. 30 days.
     "REACHED": ":reached",
 }
+
+
+# ---- a server, and all of them
+
+GENERATION = PREFIX + "{life}"
+"""string: names the generation of the server's data; set anew where the server may lack acknowledged writes. For ever.
+"""
+
+
+def generation_beside(slot_tag: str) -> str:
+    """string: the GENERATION of what lies in the slot of a hash tag, where the server is one of a cluster. For ever."""
+    return f"{PREFIX}{{{slot_tag}}}:life"
+
+
+def all_active_users(month: str) -> str:
+    """HyperLogLog: the ids of users of all projects active in a calendar month. 25 months."""
+    return f"{PREFIX}{{mau}}:{month}"
+
+
+# ---- pub/sub channels besides those of users, which are no keys
+
+CONTROL = PREFIX + "{control}"
+"""The pub/sub channel on which nodes tell each other what to forget."""
+
+
+def probe(worker_id: str) -> str:
+    """Return the pub/sub channel on which a worker receives its own canary."""
+    return f"{PREFIX}{{probe:{worker_id}}}"
+
+
+# ---- what keys begin with, to find those of a project
+
+
+def all_of_project(project_id: ProjectId) -> str:
+    """Return the pattern that a project's keys and its users' match, and few others."""
+    return f"{PREFIX}{{{project_id}[:}}]*"
+
+
+def of_contents(project_id: ProjectId) -> str:
+    """Return what the keys of a project's shared contents begin with."""
+    return f"{PREFIX}{{{project_id}:content:"
+
+
+def of_users(project_id: ProjectId) -> str:
+    """Return what the keys of a project's users begin with, and those of its contents."""
+    return f"{PREFIX}{{{project_id}:"

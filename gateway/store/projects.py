@@ -36,10 +36,6 @@ CONTROL_PROJECT_DELETED = "project_deleted"
 
 DEFAULT_WORKSPACE_TITLE = "Default"
 
-_LAST_PROJECT = keys.PROJECTS + keys.PROJECT_SUFFIXES["LAST_PROJECT"]
-_DELETED = keys.PROJECTS + keys.PROJECT_SUFFIXES["DELETED_PROJECTS"]
-
-
 MAX_PROJECTS = 10_000
 """Of one workspace. Nodes look through all projects now and then, which takes some 5 µs for each."""
 
@@ -150,7 +146,7 @@ class ProjectStore:
         Raises KeyTakenError, UnknownWorkspaceError and TooManyProjectsError.
         """
         secret = api_secret or secrets.token_urlsafe(30)
-        number = await self.client.command("INCR", _LAST_PROJECT)
+        number = await self.client.command("INCR", keys.LAST_PROJECT)
         record = ProjectRecord(
             id=str(number),
             name=name,
@@ -230,12 +226,12 @@ class ProjectStore:
 
     async def deleted(self) -> dict[ProjectId, WorkspaceId]:
         """Give the projects that were deleted and whose data nobody is known to remove, with their workspaces."""
-        notes = [note.decode(errors="replace") for note in await self.client.command("HGETALL", _DELETED)]
+        notes = [note.decode(errors="replace") for note in await self.client.command("HGETALL", keys.DELETED_PROJECTS)]
         return dict(zip(map(ProjectId, notes[::2]), map(WorkspaceId, notes[1::2]), strict=True))
 
     async def forget_deleted(self, project_id: ProjectId) -> None:
         """Take note that the data of a deleted project is removed, or certain to be."""
-        await self.client.command("HDEL", _DELETED, project_id)
+        await self.client.command("HDEL", keys.DELETED_PROJECTS, project_id)
 
     async def find(self, workspace_id: WorkspaceId, project_id: str) -> Project | None:
         """Give a project of a workspace, past the cache."""
@@ -276,9 +272,8 @@ class ProjectStore:
 
         As with `delete`, its data is still there.
         """
-        listed = keys.PROJECTS + keys.PROJECT_SUFFIXES["WORKSPACE_PROJECTS"] + workspace_id
         api_key, since = await self.client.commands(
-            ("HGET", keys.PROJECTS + keys.PROJECT_SUFFIXES["PROJECT_IDS"], project_id), ("ZSCORE", listed, project_id)
+            ("HGET", keys.PROJECT_IDS, project_id), ("ZSCORE", keys.workspace_projects(workspace_id), project_id)
         )
         if api_key is None or since is None:
             return False

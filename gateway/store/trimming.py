@@ -35,7 +35,7 @@ class ItemTrimmer:
         """
         records = [keys.user(user.project_id, user.id) for user in users]
         aged = [("HMGET", record, "sent_at", "oldest") for record in records if keep.seconds]
-        sizes = [("HLEN", record + keys.USER_SUFFIXES["STATES"]) for record in records if keep.items]
+        sizes = [("HLEN", keys.states(record)) for record in records if keep.items]
         replies = await self._client.commands(*aged, *sizes) if users else []
         due = [False] * len(users)
         for place, (sent_at, oldest) in enumerate(replies[: len(aged)]):

@@ -31,7 +31,7 @@ class WorkspaceStore:
 
     async def create(self, title: str) -> Workspace:
         """Create a workspace."""
-        number = await self._client.command("INCR", keys.PROJECTS + keys.PROJECT_SUFFIXES["LAST_WORKSPACE"])
+        number = await self._client.command("INCR", keys.LAST_WORKSPACE)
         workspace = Workspace(WorkspaceId(str(int(DEFAULT_WORKSPACE) + number)), title)
         await self._client.call("put_workspace", keys.PROJECTS, workspace.id, title, 1)
         return workspace
@@ -43,7 +43,7 @@ class WorkspaceStore:
 
     async def all(self) -> list[Workspace]:
         """Give every workspace."""
-        named = await self._client.command("HGETALL", keys.PROJECTS + keys.PROJECT_SUFFIXES["WORKSPACES"])
+        named = await self._client.command("HGETALL", keys.WORKSPACES)
         texts = [each.decode(errors="replace") for each in named]
         return [Workspace(WorkspaceId(name), title) for name, title in zip(texts[::2], texts[1::2], strict=True)]
 

@@ -183,7 +183,7 @@ async def test_an_item_does_not_come_back_after_its_deletion(store: InboxStore, 
 
 
 def mark(user: User, one: Content) -> bytes:
-    return keys.user(user.project_id, user.id).encode() + keys.USER_SUFFIXES["SETTLED"].encode() + one.id.bytes
+    return keys.user(user.project_id, user.id).encode() + keys.USER_SUFFIXES["OUTCOME"].encode() + one.id.bytes
 
 
 async def test_a_creation_leaves_no_mark_besides_the_item_and_a_deletion_leaves_one_while_it_may_be_repeated(

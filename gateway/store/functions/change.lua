@@ -29,7 +29,7 @@ local function create(keys, args, record)
   local id, content, category, topic, settled_seconds = args[5], args[6], args[7], args[8], args[9]
   local overwrite = 13 + 2 * tonumber(args[13])
   -- Hardly anybody has the item yet: that is looked at before something else is written or decided, and else by HSETNX.
-  local settled = may_be_settled(record) and call('GET', user .. SETTLED .. id)
+  local settled = may_be_settled(record) and call('GET', user .. OUTCOME .. id)
   if settled then return is_there(user, id) and DUPLICATE or tonumber(settled) end
   if args[10] ~= '' and not is_subscribed(user, category, topic) then
     return is_there(user, id) and DUPLICATE or MUTED

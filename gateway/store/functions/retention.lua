@@ -9,7 +9,7 @@ local TRIMMED_BYTES = 256 * 1024 -- of content that one call trims: each item tr
 -- Remember for a while what became of an item that is not there. The record says until when there may be such a mark:
 -- hardly any user has one, and looking costs every item. By the server's clock, as the mark itself.
 local function settle(user, record, id, outcome, seconds)
-  local key, before = user .. SETTLED .. id, record.settled_until
+  local key, before = user .. OUTCOME .. id, record.settled_until
   call('SET', key, outcome, 'EX', integer(seconds))
   note(function() try('DEL', key) end)
   local until_then = tonumber(call('TIME')[1]) + math.ceil(1.1 * seconds)
