@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-from gateway.store.redis.protocol import Argument
-
 RESYNC_MESSAGE = b"!resync"
 """What is published when an event of the user could not be: every open inbox is to read the log."""
 
@@ -15,12 +13,21 @@ class Moment(NamedTuple):
     new_epoch: str
 
 
+class LogWrite(NamedTuple):
+    """The first arguments of every Lua function that appends to a user's log."""
+
+    now_ms: int
+    epoch_if_new: str
+    log_events: int
+    log_seconds: int
+
+
 class LogRetention(NamedTuple):
     """How much of each event log is kept: a count of events, and seconds."""
 
     events: int
     seconds: int
 
-    def context(self, moment: Moment) -> tuple[Argument, ...]:
+    def context(self, moment: Moment) -> LogWrite:
         """Return the first four arguments of every Lua function that writes to an inbox."""
-        return (moment.now_ms, moment.new_epoch, self.events, self.seconds)
+        return LogWrite(moment.now_ms, moment.new_epoch, self.events, self.seconds)

@@ -7,8 +7,15 @@ from gateway.domain.guard import UNGUARDED, Guard, RateLimitedError, TokenRevoke
 from gateway.domain.principal import User
 from gateway.store import keys
 from gateway.store.redis.client import Argument, FunctionClient
-from gateway.store.redis.functions import AnyFunction, FunctionCall, UserCall
-from gateway.store.redis.problems import StoreFullError, StoreWritesRefusedError
+from gateway.store.redis.functions import (
+    AnyFunction,
+    FunctionCall,
+    UserCall,
+    no_arguments,
+    nothing,
+    user_reading_function,
+)
+from gateway.store.redis.problems import StoreDataError, StoreFullError, StoreWritesRefusedError
 from gateway.telemetry.metrics import RATE_LIMIT_FAILURES
 
 UNHEARD = b"unheard"
@@ -18,6 +25,10 @@ LOG_EVENTS_WHEN_FULL = 32
 """The most events that a user's log keeps when it is changed while the server is out of memory."""
 
 R = TypeVar("R")
+
+
+USE = user_reading_function("use", no_arguments, nothing)
+"""Passes the guard, and does nothing else."""
 
 
 class UserFunctions:
@@ -35,7 +46,11 @@ class UserFunctions:
         if isinstance(call, str):
             function = self._client.library.functions[call]
             return await self._run(user, guard, function, arguments)
-        return call.function.decode(await self._run(user, guard, call.function.counted, call.arguments))
+        key = keys.user(user.project_id, user.id)
+        reply = await self._client.call(call.behind(key, guard_arguments(guard)))
+        if reply[0] == UNHEARD:
+            self._client.on_unpublished(key)
+        return call.function.decode(unwrapped(reply, user, guard))
 
     async def read(self, user: User, guard: Guard, call: UserCall[R] | str, *arguments: Argument) -> R | Any:
         """Run a function that only reads: for a caller who is not counted, its uncounted form."""
@@ -71,6 +86,29 @@ class UserFunctions:
             assert function is not None, f"{call.function.name} has a form for a full server"
             return call.function.decode(await self._run(user, guard, function, (now_ms, new_epoch, fewer, *others)))
 
+    async def send_many(
+        self, users: Sequence[User], calls: Sequence[UserCall[Any]], spare_broken: bool = False
+    ) -> list[Any]:
+        """Run a function for each of some users without a guard, in one round trip; return what `unwrapped` accepts.
+
+        With `spare_broken`, a StoreDataError takes the place of the reply for a user whose data cannot be read.
+        """
+        sent = [
+            call.behind(keys.user(user.project_id, user.id), _UNGUARDED_ARGUMENTS)
+            for user, call in zip(users, calls, strict=True)
+        ]
+        replies = await (self._client.call_each(sent) if spare_broken else self._client.call_many(sent))
+        for reply, call in zip(replies, sent, strict=True):
+            if not isinstance(reply, StoreDataError) and reply[0] == UNHEARD:
+                self._client.on_unpublished(call.key)
+        return replies
+
+    async def peek_many(self, users: Sequence[User], call: UserCall[Any]) -> list[Any]:
+        """Run a function's uncounted form for each of some users without a guard; return what `unwrapped` accepts."""
+        return await self._client.call_many(
+            [call.peeking(keys.user(user.project_id, user.id), _UNGUARDED_ARGUMENTS) for user in users]
+        )
+
     async def _peek(self, user: User, guard: Guard, call: UserCall[R]) -> R:
         function = call.function.uncounted
         assert function is not None, f"{call.function.name} has an uncounted form"
@@ -89,6 +127,9 @@ def guard_arguments(guard: Guard = UNGUARDED) -> tuple[Argument, ...]:
     rate = guard.allowance
     issued_at = "" if guard.issued_at is None else guard.issued_at
     return (rate.kind.value if rate else "", rate.limit if rate else "", guard.token_id, issued_at)
+
+
+_UNGUARDED_ARGUMENTS = guard_arguments()
 
 
 def unwrapped(reply: Sequence[Any], user: User | None, guard: Guard) -> Any:

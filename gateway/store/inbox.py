@@ -14,13 +14,20 @@ from gateway.domain.guard import UNGUARDED, Guard
 from gateway.domain.notification import BulkCommand, Command, Filter
 from gateway.domain.principal import User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
-from gateway.store import keys
 from gateway.store.contents import Content, ContentStore
 from gateway.store.deliveries import Delivery, Outcome
-from gateway.store.event_log import LogRetention, Moment
-from gateway.store.guarded import UNHEARD, UserFunctions, guard_arguments, unwrapped
+from gateway.store.event_log import LogRetention, LogWrite, Moment
+from gateway.store.guarded import USE, UserFunctions, unwrapped
 from gateway.store.profiles import profile_arguments
-from gateway.store.redis.client import Argument, Call, FunctionClient
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.functions import (
+    Arguments,
+    UserCall,
+    optional_bytes,
+    untouched,
+    user_function,
+    user_reading_function,
+)
 from gateway.store.redis.problems import StoreDataError
 from gateway.telemetry.logs import log
 
@@ -42,6 +49,75 @@ class ListPage(NamedTuple):
     unread: int
     unseen: int
     items: Sequence[bytes]
+
+
+class _NewItem(NamedTuple):
+    """The arguments of `create` that all recipients share. 0 is no bound of what is kept."""
+
+    now_ms: int
+    epoch_if_new: str
+    log_events: int
+    log_seconds: int
+    item_id: bytes
+    content: bytes
+    category: str
+    topic: str
+    settled_seconds: int | str
+    subscribers_only: str
+    keep_items: int
+    keep_seconds: int
+
+
+def _create(item: _NewItem, overwritten: Arguments, absent: Arguments) -> Arguments:
+    return (*item, len(overwritten) // 2, *overwritten, *absent)
+
+
+def _change(log: LogWrite, item_id: bytes, transition: str, event_name: str, client_id: bytes) -> Arguments:
+    return (*log, item_id, transition, event_name, client_id)
+
+
+def _delete(log: LogWrite, item_id: bytes, client_id: bytes) -> Arguments:
+    return (*log, item_id, client_id)
+
+
+def _change_all(
+    log: LogWrite,
+    transition: str,
+    event_name: str,
+    data: bytes,
+    buckets: str,
+    categories: Sequence[str],
+    topics: Sequence[str],
+) -> Arguments:
+    return (*log, transition, event_name, data, buckets, len(categories), *categories, len(topics), *topics)
+
+
+def _list(buckets: str, rank: int, limit: int, categories: Sequence[str], topics: Sequence[str]) -> Arguments:
+    return (buckets, rank, limit, len(categories), *categories, len(topics), *topics)
+
+
+def _get(item_id: bytes) -> Arguments:
+    return (item_id,)
+
+
+def _read_log(
+    epoch_if_new: str,
+    after_epoch: str,
+    after_offset: int | str,
+    max_events: int,
+    max_bytes: int,
+    tokens: Sequence[str | int],
+) -> Arguments:
+    return (epoch_if_new, after_epoch, after_offset, max_events, max_bytes, *tokens)
+
+
+CREATE = user_function("create", _create, Outcome)
+CHANGE = user_function("change", _change, int, when_full=True)
+CHANGE_ALL = user_function("change_all", _change_all, int, when_full=True)
+DELETE = user_function("delete", _delete, int, repeatable=False, when_full=True)
+LIST = user_reading_function("list", _list, untouched)
+GET = user_reading_function("get", _get, optional_bytes)
+READ_LOG = user_reading_function("read_log", _read_log, untouched, uncounted_lua_name="peek_log")
 
 
 class InboxStore:
@@ -73,13 +149,23 @@ class InboxStore:
         oldest items that are more than `keep` says. With `spare_broken`, a recipient whose data cannot be read does not
         make this fail.
         """
-        calls = self._create_calls(content, deliveries, moment, remember, subscribers_only, keep)
-        answers = await self._call_many(calls, spare_broken)
+        item = _NewItem(
+            *self._retention.context(moment),
+            item_id=content.id.bytes,
+            content=content.encoded,
+            category=content.category,
+            topic=content.topic,
+            settled_seconds=SETTLED_SECONDS if remember else "",
+            subscribers_only="1" if subscribers_only else "",
+            keep_items=keep.items,
+            keep_seconds=keep.seconds,
+        )
+        users = [delivery.user for delivery in deliveries]
+        calls = [_create_call(item, delivery) for delivery in deliveries]
+        replies = await self._functions.send_many(users, calls, spare_broken)
         return [
-            Outcome.BROKEN
-            if isinstance(answer, StoreDataError)
-            else Outcome(unwrapped(answer, delivery.user, UNGUARDED))
-            for answer, delivery in zip(answers, deliveries, strict=True)
+            Outcome.BROKEN if isinstance(reply, StoreDataError) else CREATE.decode(unwrapped(reply, user, UNGUARDED))
+            for reply, user in zip(replies, users, strict=True)
         ]
 
     async def change(
@@ -93,15 +179,21 @@ class InboxStore:
     ) -> bool:
         """Apply a command to one item; False when there is no such item."""
         transition = command.transition
-        arguments = (notification_id.bytes, transition.code, transition.event_name, _client_id(client_id))
-        return bool(await self._write(user, guard, moment, "change", *arguments) >= 0)
+        call = CHANGE(
+            self._retention.context(moment),
+            item_id=notification_id.bytes,
+            transition=transition.code,
+            event_name=transition.event_name,
+            client_id=_client_id(client_id),
+        )
+        return await self._functions.change(user, guard, call) >= 0
 
     async def delete(
         self, user: User, notification_id: UUID, client_id: str | None, moment: Moment, guard: Guard = UNGUARDED
     ) -> bool:
         """Delete one item; False when there is no such item."""
-        arguments = (notification_id.bytes, _client_id(client_id))
-        return bool(await self._write(user, guard, moment, "delete", *arguments) >= 0)
+        call = DELETE(self._retention.context(moment), item_id=notification_id.bytes, client_id=_client_id(client_id))
+        return await self._functions.change(user, guard, call) >= 0
 
     async def change_all(
         self,
@@ -117,35 +209,41 @@ class InboxStore:
         data: dict[str, Any] = {"at": moment.now_ms // 1000, "filters": matching.as_json()}
         if client_id:
             data["client_id"] = client_id
-        arguments = (transition.code, transition.event_name, _encode(data), *_filter_arguments(matching))
-        return int(await self._write(user, guard, moment, "change_all", *arguments))
+        call = CHANGE_ALL(
+            self._retention.context(moment),
+            transition=transition.code,
+            event_name=transition.event_name,
+            data=_encode(data),
+            buckets=_buckets(matching),
+            categories=matching.categories,
+            topics=matching.topics,
+        )
+        return await self._functions.change(user, guard, call)
 
     async def list_page(
         self, user: User, matching: Filter, page: int, per_page: int, guard: Guard = UNGUARDED
     ) -> ListPage:
         """Read a page, newest first; `page` counts from 1. The counts follow the filter."""
-        buckets, *scopes = _filter_arguments(matching)
-        answer = await self._functions.read(user, guard, "list", buckets, (page - 1) * per_page, per_page, *scopes)
-        epoch, offset, total, unread, unseen, *items = answer
+        call = LIST(
+            buckets=_buckets(matching),
+            rank=(page - 1) * per_page,
+            limit=per_page,
+            categories=matching.categories,
+            topics=matching.topics,
+        )
+        epoch, offset, total, unread, unseen, *items = await self._functions.read(user, guard, call)
         position = Position(epoch.decode(), int(offset)) if epoch else None
         return ListPage(position, total, unread, unseen, await self._contents.expand(user.project_id, items))
 
     async def get(self, user: User, notification_id: UUID, guard: Guard = UNGUARDED) -> bytes | None:
         """Read one item as JSON; None when there is no such item."""
-        item = await self._functions.read(user, guard, "get", notification_id.bytes)
+        item = await self._functions.read(user, guard, GET(notification_id.bytes))
         return (await self._contents.expand(user.project_id, [item]))[0] if item is not None else None
 
     async def get_each(self, users: Sequence[User], notification_id: UUID) -> list[bytes | None]:
         """Read the same item of several users, None where there is none; users must be of one project."""
-        calls: list[Call] = [
-            (
-                "get_uncounted",
-                keys.user(user.project_id, user.id),
-                (*guard_arguments(), notification_id.bytes),
-            )
-            for user in users
-        ]
-        items = [answer[3] if answer[0] == b"ok" else None for answer in await self._client.call_many(calls)]
+        replies = await self._functions.peek_many(users, GET(notification_id.bytes))
+        items = [reply[3] if reply[0] == b"ok" else None for reply in replies]
         found = [item for item in items if item is not None]
         expanded = iter(await self._contents.expand(users[0].project_id, found) if found else ())
         return [next(expanded) if item is not None else None for item in items]
@@ -162,17 +260,15 @@ class InboxStore:
 
         `tokens` are ids and issue times of those that the answer is for, which says which of them are revoked.
         """
-        answer = await self._functions.read_or_begin(
-            user,
-            guard,
-            "read_log",
-            new_epoch,
-            after.epoch if after else "",
-            after.offset if after else "",
-            REPLAY_EVENTS,
-            REPLAY_BYTES,
-            *(part for token_id, issued_at in tokens for part in (token_id, "" if issued_at is None else issued_at)),
+        call = READ_LOG(
+            epoch_if_new=new_epoch,
+            after_epoch=after.epoch if after else "",
+            after_offset=after.offset if after else "",
+            max_events=REPLAY_EVENTS,
+            max_bytes=REPLAY_BYTES,
+            tokens=[part for token_id, at in tokens for part in (token_id, "" if at is None else at)],
         )
+        answer = await self._functions.read_or_begin(user, guard, call)
         epoch, offset, unread, unseen, unarchived_unread, unarchived_unseen, reset_reason, revoked, *messages = answer
         # References are small: what fitted before may be far too much with the contents in it.
         page = await self._contents.expand_page(user.project_id, messages, REPLAY_BYTES)
@@ -196,67 +292,25 @@ class InboxStore:
 
     async def use(self, user: User, guard: Guard) -> None:
         """Pass the guard with a call that needs nothing else of the inbox."""
-        await self._functions.read_or_begin(user, guard, "use")
-
-    async def _call_many(self, calls: Sequence[Call], spare_broken: bool = False) -> list[Any]:
-        """Run functions that publish."""
-        answers = await (self._client.call_each(calls) if spare_broken else self._client.call_many(calls))
-        for answer, (_, key, _) in zip(answers, calls, strict=True):
-            if not isinstance(answer, StoreDataError) and answer[0] == UNHEARD:
-                self._client.on_unpublished(key)
-        return answers
-
-    async def _write(self, user: User, guard: Guard, moment: Moment, function: str, *arguments: Argument) -> int:
-        return int(await self._functions.change(user, guard, function, *self._retention.context(moment), *arguments))
-
-    def _create_calls(
-        self,
-        content: Content,
-        deliveries: Sequence[Delivery],
-        moment: Moment,
-        remember: bool,
-        subscribers_only: bool,
-        keep: ItemRetention = KEEP_ALL,
-    ) -> list[Call]:
-        # Prepared once for all: a broadcast's cost is that of one recipient.
-        common = (
-            *guard_arguments(),
-            *self._retention.context(moment),
-            content.id.bytes,
-            content.encoded,
-            content.category,
-            content.topic,
-            SETTLED_SECONDS if remember else "",
-            "1" if subscribers_only else "",
-            keep.items,
-            keep.seconds,
-        )
-        return [_create_call(common, delivery) for delivery in deliveries]
+        await self._functions.read_or_begin(user, guard, USE())
 
 
-def _create_call(common: tuple[Argument, ...], delivery: Delivery) -> Call:
+def _create_call(item: _NewItem, delivery: Delivery) -> UserCall[Outcome]:
     user = delivery.user
-    known: list[Argument] = []
+    known: tuple[str | bytes, ...] = ()
     if user.external_id:
         known += ("external_id", _encode(user.external_id))
     if user.email:
         known += ("email", _encode(user.email))
     sent = profile_arguments(delivery.profile) if delivery.profile else ()
-    key = keys.user(user.project_id, user.id)
     if delivery.fresh:
-        return "create", key, (*common, (len(sent) + len(known)) // 2, *sent, *known)
-    return "create", key, (*common, len(sent) // 2, *sent, *known)
+        return CREATE(item, (*sent, *known), ())
+    return CREATE(item, sent, known)
 
 
 def _client_id(client_id: str | None) -> bytes:
     return _encode(client_id) if client_id else b""
 
 
-def _filter_arguments(matching: Filter) -> tuple[Argument, ...]:
-    return (
-        "".join(map(str, matching.buckets)),
-        len(matching.categories),
-        *matching.categories,
-        len(matching.topics),
-        *matching.topics,
-    )
+def _buckets(matching: Filter) -> str:
+    return "".join(map(str, matching.buckets))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from types import ModuleType
 
-from gateway.store import contents, formats, job_queue, jobs, keys, state
+from gateway.store import contents, formats, guarded, inbox, job_queue, jobs, keys, state, trimming
 from gateway.store.redis import generation
 from gateway.store.redis.functions import AnyDescriptor, Arguments, Function, Kind, Traits, UserFunction, untouched
 from gateway.store.redis.library import Library
@@ -32,7 +32,7 @@ _OWN = (
     "activity.lua",
 )
 
-_MODULES = (contents, formats, generation, job_queue, jobs, state)
+_MODULES = (contents, formats, generation, guarded, inbox, job_queue, jobs, state, trimming)
 
 
 def _constants() -> str:
@@ -61,15 +61,6 @@ def _sources(names: tuple[str, ...]) -> dict[str, str]:
 # Functions without a descriptor yet.
 _USER = frozenset(
     (
-        "create",
-        "change",
-        "change_all",
-        "delete",
-        "trim",
-        "list",
-        "get",
-        "read_log",
-        "use",
         "set_profile",
         "read_preferences",
         "set_preferences",
@@ -134,10 +125,6 @@ _READ = frozenset(
 )
 _UNCOUNTED = frozenset(
     (
-        "list",
-        "get",
-        "read_log",
-        "use",
         "read_preferences",
         "read_subscriptions",
         "list_tokens",
@@ -163,12 +150,10 @@ _FREEING = frozenset(
         "renew_idempotent",
         "revoke_workspace_token",
         "settle_device",
-        "trim",
     )
 )
 _NOT_REPEATED = frozenset(
     (
-        "delete",
         "delete_project",
         "delete_subscriptions",
         "delete_when_full",
@@ -176,19 +161,9 @@ _NOT_REPEATED = frozenset(
         "remove_device",
     )
 )
-_WHEN_FULL = frozenset(
-    (
-        "delete",
-        "change",
-        "change_all",
-    )
-)
+_WHEN_FULL: frozenset[str] = frozenset()
 _UNRECORDED = frozenset(
     (
-        "list",
-        "get",
-        "read_log",
-        "use",
         "read_preferences",
         "read_subscriptions",
         "list_tokens",

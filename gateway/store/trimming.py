@@ -1,14 +1,15 @@
 """Removing the items of inboxes that a project's retention does not keep."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gateway.domain.principal import User
 from gateway.domain.retention import ItemRetention
 from gateway.store import keys
-from gateway.store.event_log import LogRetention, Moment
-from gateway.store.guarded import UNHEARD, guard_arguments
-from gateway.store.redis.client import Call, FunctionClient
+from gateway.store.event_log import LogRetention, LogWrite, Moment
+from gateway.store.guarded import UserFunctions
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.functions import Arguments, user_function
 
 CLOCK_SECONDS = 60
 """How far apart gateways' clocks may be."""
@@ -21,11 +22,24 @@ class Trimmed(NamedTuple):
     more: bool
 
 
+def _trim(log: LogWrite, keep_items: int, keep_seconds: int, most: int) -> Arguments:
+    return (*log, keep_items, keep_seconds, most)
+
+
+def _decode(result: Any) -> Trimmed:
+    items, more = result
+    return Trimmed(items, bool(more))
+
+
+TRIM = user_function("trim", _trim, _decode, frees_memory=True)
+
+
 class ItemTrimmer:
     """Removes old items from inboxes. Methods raise StoreUnavailableError."""
 
     def __init__(self, client: FunctionClient, log_retention: LogRetention):
         self._client = client
+        self._functions = UserFunctions(client)
         self._log_retention = log_retention
 
     async def find_trimmable(self, users: Sequence[User], keep: ItemRetention, now: int) -> list[User]:
@@ -53,10 +67,6 @@ class ItemTrimmer:
 
         Return what was removed of each user, in order, None for one who is deleted.
         """
-        arguments = (*guard_arguments(), *self._log_retention.context(moment), keep.items, keep.seconds, most)
-        calls: list[Call] = [("trim", keys.user(user.project_id, user.id), arguments) for user in users]
-        replies = await self._client.call_many(calls)
-        for reply, (_, key, _) in zip(replies, calls, strict=True):
-            if reply[0] == UNHEARD:
-                self._client.on_unpublished(key)
-        return [Trimmed(reply[3][0], bool(reply[3][1])) if reply[0] != b"deleted" else None for reply in replies]
+        call = TRIM(self._log_retention.context(moment), keep_items=keep.items, keep_seconds=keep.seconds, most=most)
+        replies = await self._functions.send_many(users, [call] * len(users))
+        return [TRIM.decode(reply[3]) if reply[0] != b"deleted" else None for reply in replies]

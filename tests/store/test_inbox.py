@@ -261,14 +261,8 @@ async def test_sent_at_never_goes_back(store: InboxStore) -> None:
 @pytest.mark.parametrize("topics", [2, 2500])
 async def test_marking_thousands_at_once_moves_every_index(store: InboxStore, topics: int) -> None:
     user = new_user()
-    calls = [
-        call
-        for index in range(2500)
-        for call in store._create_calls(
-            content(category=f"c{index % 3}", topic=f"t{index % topics}"), [Delivery(user)], at(1), False, False
-        )
-    ]
-    await store._client.call_many(calls)
+    contents = [content(category=f"c{index % 3}", topic=f"t{index % topics}") for index in range(2500)]
+    await asyncio.gather(*(store.create(each, [Delivery(user)], at(1), remember=False) for each in contents))
     assert await store.change_all(user, Filter(categories=("c1",)), BulkCommand.READ_ALL, None, at(2)) == 833
     assert (await store.list_page(user, Filter(read=True), 1, 1)).total == 833
     assert (await store.list_page(user, Filter(read=False, categories=("c1",)), 1, 1)).total == 0

@@ -191,7 +191,7 @@ class FunctionClient:
         self.topology.close()
 
     def _command(self, call: FunctionCall[Any]) -> Command:
-        function, key, arguments = call
+        function, key, arguments = call.function, call.key, call.arguments
         registered = self._registered.get(function.name) or self._register(function)
         registered.calls.inc()
         packed = pack(("FCALL", registered.qualified_name, *self._keys(key), *arguments))
@@ -236,8 +236,10 @@ class FunctionClient:
 
 
 def _described(library: Library, call: FunctionCall[Any] | Call) -> FunctionCall[Any]:
+    if isinstance(call, FunctionCall):
+        return call
     name, key, arguments = call
-    return FunctionCall(library.functions[name] if isinstance(name, str) else name, key, tuple(arguments))
+    return FunctionCall(library.functions[name], key, tuple(arguments))
 
 
 def _key(words: tuple[Argument, ...]) -> str | bytes:

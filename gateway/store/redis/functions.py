@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
 
+import msgspec
+
 from gateway.store.redis.protocol import Argument
 
 Arguments = tuple[Argument, ...]
@@ -116,7 +118,7 @@ class Function(Generic[P, R_co]):
 AnyFunction = Function[..., Any]
 
 
-class FunctionCall(NamedTuple, Generic[R_co]):
+class FunctionCall(msgspec.Struct, Generic[R_co], frozen=True):
     """A function with its key and arguments, ready to be sent."""
 
     function: "Function[..., R_co]"
@@ -126,7 +128,7 @@ class FunctionCall(NamedTuple, Generic[R_co]):
     def when_full(self) -> "FunctionCall[R_co]":
         """Return the same call for a server that is out of memory."""
         assert self.function.when_full is not None, f"{self.function.name} has no such form"
-        return self._replace(function=self.function.when_full)
+        return FunctionCall(self.function.when_full, self.key, self.arguments)
 
 
 def reading_function(name: str, key: str, pack: Callable[P, Arguments], decode: Callable[[Any], R]) -> Function[P, R]:
@@ -200,7 +202,7 @@ class UserFunction(Generic[P, R_co]):
         return f"<UserFunction {self.name}>"
 
 
-class UserCall(NamedTuple, Generic[R_co]):
+class UserCall(msgspec.Struct, Generic[R_co], frozen=True):
     """A function of a user's slot with its arguments, without the user and the guard."""
 
     function: "UserFunction[..., R_co]"
@@ -209,6 +211,11 @@ class UserCall(NamedTuple, Generic[R_co]):
     def behind(self, key: str, guard: Arguments) -> FunctionCall[Any]:
         """Return the call for the user with this key, behind the arguments of a guard."""
         return FunctionCall(self.function.counted, key, (*guard, *self.arguments))
+
+    def peeking(self, key: str, guard: Arguments) -> FunctionCall[Any]:
+        """Return the same call in the uncounted form."""
+        assert self.function.uncounted is not None, f"{self.function.name} has no uncounted form"
+        return FunctionCall(self.function.uncounted, key, (*guard, *self.arguments))
 
 
 def user_function(

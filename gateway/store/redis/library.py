@@ -35,7 +35,7 @@ class Library:
         """Every registered function by its name."""
         for descriptor in descriptors:
             for function in descriptor.forms():
-                if function.name in self.functions:
+                if self.functions.get(function.name, function) is not function:
                     raise ValueError(f"two descriptors name the function {function.name}")
                 self.functions[function.name] = function
         registered = [(one.name, _callback(one), one.traits.flags) for one in self.functions.values()]

@@ -8,7 +8,9 @@ as long as one call may take.
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from gateway.store.redis.connection import NotReplicatedError, ReplyTimeoutError
 from gateway.store.redis.library import Library
@@ -33,7 +35,7 @@ _Group = tuple[Node, bool]
 """The commands for one server that use the same connection: the one that writes, or the one that reads."""
 
 
-class Command(NamedTuple):
+class Command(msgspec.Struct, frozen=True):
     """One command, packed."""
 
     name: str
