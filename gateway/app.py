@@ -19,9 +19,9 @@ from gateway.auth.workspaces import WorkspaceAuthenticator, WorkspaceTokens
 from gateway.domain.proxy import Proxies
 from gateway.domain.request_id import RequestIds
 from gateway.jobs.broadcasts import Broadcaster
-from gateway.jobs.deletion import Deletion
+from gateway.jobs.deletion import ProjectDeletion
 from gateway.jobs.imports import Importer
-from gateway.jobs.retention import Retentions, Sweeper, SweepScheduler
+from gateway.jobs.retention import RetentionLookup, Sweeper, SweepScheduler
 from gateway.jobs.runner import JobRunner
 from gateway.live import websocket
 from gateway.live.hub import Hub
@@ -161,7 +161,7 @@ class Worker:
         self.background = client = FunctionClient(Topology(settings), LIBRARY)
         inboxes, profiles = InboxStore(client, retention, contents), ProfileStore(client)
         queue, jobs = JobQueue(self.client), JobStore(self.client)
-        retentions = Retentions(self.projects, settings.item_retention)
+        retentions = RetentionLookup(self.projects, settings.item_retention)
         broadcaster = Broadcaster(
             jobs,
             directory,
@@ -177,7 +177,7 @@ class Worker:
             {
                 JobKind.BROADCAST: broadcaster.work,
                 JobKind.IMPORT: Importer(queue, directory, profiles, read_row).work,
-                JobKind.DELETE_PROJECT: Deletion(Eraser(client, UserDeletion(client))).work,
+                JobKind.DELETE_PROJECT: ProjectDeletion(Eraser(client, UserDeletion(client))).work,
                 JobKind.RETENTION: sweeper.work,
             },
         )

@@ -1,1 +1,1 @@
-"""What is accepted now and done later: the runner that does jobs in steps, and the work of each kind."""
+"""Background jobs: the runner, and the work of each kind of job."""

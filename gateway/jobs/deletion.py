@@ -1,4 +1,4 @@
-"""The deletion of a project: all that it and its users have."""
+"""The job that deletes a project's data: everything that the project and its users have."""
 
 from collections.abc import AsyncGenerator
 
@@ -7,14 +7,14 @@ from gateway.store.erasure import Eraser
 from gateway.store.job_queue import Job, Step
 
 
-class Deletion:
-    """The work of deletion jobs: passes over all keys until one finds nothing. It always begins from the start."""
+class ProjectDeletion:
+    """Does deletion jobs, in passes over all keys until one finds nothing. A job always begins with a new pass."""
 
     def __init__(self, eraser: Eraser):
         self._eraser = eraser
 
     async def work(self, job: Job) -> AsyncGenerator[Step, None]:
-        """Remove everything but the job itself."""
+        """Erase everything of the project except the record of this job."""
         own = keys.job(job.project_id, job.id)
         erased_in_pass = 1
         while erased_in_pass:

@@ -1,11 +1,11 @@
-"""Retention: what a project keeps of its users' inboxes, and the sweeps that remove the rest.
+"""Retention: the sweeps that remove items which a project's bounds do not keep.
 
-Creating an item removes the oldest ones of that inbox that are too many or too old (store/functions/retention.lua).
-That leaves inboxes that get nothing new, and those that were larger when a bound was lowered. A sweep is a job that
-goes over all users of one project. It works a quarter of the time and pauses in between.
+Creating an item removes the oldest items of that inbox that are too many or too old (store/functions/retention.lua).
+Sweeps are for the other inboxes: those that get nothing new, and those that were larger when a bound was lowered. A
+sweep is a job that goes over all users of one project. It works a quarter of the time and pauses in between.
 
-One worker of all looks every ten seconds for projects that are due: those whose bounds differ from those of the last
-sweep, whose items age, or whose last sweep was a day ago. A change of a bound begins a sweep at once.
+Every ten seconds one worker of all nodes looks for projects that are due: those whose bounds differ from those of the
+last sweep, whose items age, or whose last sweep was a day ago. A changed bound starts a sweep at once.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import contextlib
 import random
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -34,49 +35,76 @@ CHUNK_USERS = 250
 
 CALLS_AT_ONCE = 50
 TRIMMED_AT_ONCE = 10
-"""Users, and items of each, that Redis works on in one go: 10 ms at worst."""
+"""Users, and items of each, of one round trip: 10 ms of Redis at worst."""
 
 SHARE = 0.25
-"""Of its time that a sweep works."""
+"""The share of its time that a sweep works."""
 
 MAX_PAUSE_SECONDS = 1.0
-"""Far less than the lease of a job."""
+"""The longest pause, far less than the lease of a job."""
 
 PROGRESS_SECONDS = 30.0
-"""Between two lines in the log about a sweep."""
+"""Time between two log lines about a sweep."""
 
-LOOK_SECONDS = 10
-"""Between two looks at what is due, over all workers: some 10 µs for each project."""
+CHECK_SECONDS = 10
+"""Time between two checks for due projects, over all workers: a check takes some 10 µs for each project."""
 
 SWEEPS_PER_AGE = 24
-MOST_SECONDS_BETWEEN = 3600
-"""Items of an age of a day or more are removed within about an hour, those of less within a 24th, or two looks."""
+MAX_SECONDS_BETWEEN = 3600
+"""Items with an age limit of a day or more are removed within about an hour of reaching it. With a lower limit it takes
+a 24th of the limit, but at least two checks."""
 
 
 def sweep_seconds(keep: ItemRetention) -> int:
-    """Return the seconds from the begin of a project's sweep to the next one for items that age."""
-    return max(LOOK_SECONDS, min(MOST_SECONDS_BETWEEN, keep.seconds // SWEEPS_PER_AGE))
+    """Return how many seconds after the start of a sweep the next one is due, for items that age."""
+    return max(CHECK_SECONDS, min(MAX_SECONDS_BETWEEN, keep.seconds // SWEEPS_PER_AGE))
 
 
-class Retentions:
-    """What each project keeps of its inboxes now. Raises StoreUnavailableError."""
+class RetentionLookup:
+    """What projects keep of their inboxes now."""
 
     def __init__(self, projects: ProjectStore, default: ItemRetention):
         self._projects = projects
-        self.default = default
+        self._default = default
 
     async def of_project(self, project_id: ProjectId) -> ItemRetention:
-        """Return what a project keeps; everything if there is no such project."""
+        """Return what a project keeps: everything if there is no such project. Raises StoreUnavailableError."""
         project = await self._projects.by_id(project_id)
-        return project.item_retention(self.default) if project is not None else KEEP_ALL
+        return project.item_retention(self._default) if project is not None else KEEP_ALL
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far this worker is with a sweep, for the log."""
+
+    project_id: ProjectId
+    users: int
+    started: float = field(default_factory=time.monotonic)
+    reported: float = field(default_factory=time.monotonic)
+    removed: int = 0
+
+    def add(self, removed: int, users_done: int) -> None:
+        """Count removed items; log the progress from time to time."""
+        self.removed += removed
+        now = time.monotonic()
+        if now - self.reported >= PROGRESS_SECONDS:
+            self.reported = now
+            done = min(self.users, users_done)
+            log.info("retention_sweep", project=self.project_id, users=done, of=self.users, removed=self.removed)
+
+    def log_end(self) -> None:
+        """Log that the sweep is complete. Most sweeps for items that age are short and find nothing."""
+        seconds = round(time.monotonic() - self.started, 1)
+        write = log.info if self.removed or seconds >= PROGRESS_SECONDS else log.debug
+        write("retention_sweep_done", project=self.project_id, users=self.users, removed=self.removed, seconds=seconds)
 
 
 class Sweeper:
-    """The work of retention jobs. The cursor is an index in the project's user index, the payload the bounds."""
+    """Does retention jobs. The cursor is an index of the project's user index, the payload has the bounds."""
 
     def __init__(
         self,
-        retentions: Retentions,
+        retentions: RetentionLookup,
         sweeps: SweepStore,
         directory: Directory,
         trimmer: ItemTrimmer,
@@ -89,43 +117,36 @@ class Sweeper:
         self._new_epoch = new_epoch
 
     async def work(self, job: Job) -> AsyncGenerator[Step, None]:
-        """Go over the users that are left. A sweep whose bounds were changed meanwhile ends; another one follows."""
+        """Trim the inboxes that are left. If the bounds change meanwhile, the sweep ends, and another one follows."""
         keep = msgspec.json.decode(job.payload, type=ItemRetention)
-        size = await self._directory.user_index_size(job.project_id)
-        began = reported = time.monotonic()
-        removed = 0
+        progress = _Progress(job.project_id, await self._directory.user_index_size(job.project_id))
         first = int(job.cursor or 0)
-        log.debug("retention_sweep_started", project=job.project_id, users=size, first=first, **keep._asdict())
-        for index in range(first, size, CHUNK_USERS):
+        log.debug(
+            "retention_sweep_started", project=job.project_id, users=progress.users, first=first, **keep._asdict()
+        )
+        for index in range(first, progress.users, CHUNK_USERS):
             if await self._retentions.of_project(job.project_id) != keep:
                 log.info("retention_sweep_outdated", project=job.project_id)
                 return
             started = time.monotonic()
             users = await self._directory.read_user_index(job.project_id, index, CHUNK_USERS)
-            removed_here = await self._trim(users, keep)
-            removed += removed_here
+            removed = await self._trim(users, keep)
             USERS_SWEPT.inc(len(users))
-            ITEMS_TRIMMED.inc(removed_here)
-            yield Step(str(index + CHUNK_USERS), {"total": len(users), "updated": removed_here})
-            now = time.monotonic()
-            if now - reported >= PROGRESS_SECONDS:
-                reported = now
-                done = min(size, index + CHUNK_USERS)
-                log.info("retention_sweep", project=job.project_id, users=done, of=size, removed=removed)
-            await _pause(now - started)
+            ITEMS_TRIMMED.inc(removed)
+            yield Step(str(index + CHUNK_USERS), {"total": len(users), "updated": removed})
+            progress.add(removed, index + CHUNK_USERS)
+            await _pause(time.monotonic() - started)
         await self._sweeps.record(job.project_id, SweepRecord(job.created_ms, keep))
-        seconds = round(time.monotonic() - began, 1)
-        # Most sweeps for items that age are short and find nothing.
-        tell = log.info if removed or seconds >= PROGRESS_SECONDS else log.debug
-        tell("retention_sweep_done", project=job.project_id, users=size, removed=removed, seconds=seconds)
+        progress.log_end()
 
     async def _trim(self, users: Sequence[User], keep: ItemRetention) -> int:
-        """Trim inboxes until there is nothing left to trim in any of them; return how many items were removed."""
+        """Trim inboxes until nothing is left to trim in any of them; return how many items were removed."""
         removed, left = 0, await self._trimmer.find_trimmable(users, keep, int(time.time()))
         while left:
             some, left = left[:CALLS_AT_ONCE], left[CALLS_AT_ONCE:]
             started = time.monotonic()
-            found = await self._trimmer.trim_each(some, keep, self._moment(), TRIMMED_AT_ONCE)
+            moment = Moment(int(time.time() * 1000), self._new_epoch())
+            found = await self._trimmer.trim_each(some, keep, moment, TRIMMED_AT_ONCE)
             for user, trimmed in zip(some, found, strict=True):
                 removed += trimmed.items if trimmed else 0
                 if trimmed and trimmed.more:
@@ -134,17 +155,14 @@ class Sweeper:
                 await _pause(time.monotonic() - started)
         return removed
 
-    def _moment(self) -> Moment:
-        return Moment(int(time.time() * 1000), self._new_epoch())
-
 
 async def _pause(worked_seconds: float) -> None:
-    """Rest after work, so that working takes SHARE of the time."""
+    """Pause after work, so that work takes SHARE of the time."""
     await asyncio.sleep(min(MAX_PAUSE_SECONDS, worked_seconds * (1 - SHARE) / SHARE))
 
 
 class SweepScheduler:
-    """Has projects swept that are due. `run` must be running, in every worker."""
+    """Enqueues sweeps of projects that are due. `run` must be running in every worker process."""
 
     def __init__(
         self,
@@ -152,27 +170,27 @@ class SweepScheduler:
         sweeps: SweepStore,
         jobs: JobStore,
         default: ItemRetention,
-        look_seconds: float = LOOK_SECONDS,
+        check_seconds: float = CHECK_SECONDS,
     ):
         self._projects = projects
         self._sweeps = sweeps
         self._jobs = jobs
         self._default = default
-        self._look_seconds = look_seconds
+        self._check_seconds = check_seconds
 
     async def run(self) -> None:
-        """Look for what is due until cancelled."""
+        """Check for due projects until cancelled."""
         while True:
-            await asyncio.sleep(self._look_seconds * random.uniform(0.1, 1.0))
+            await asyncio.sleep(self._check_seconds * random.uniform(0.1, 1.0))
             with contextlib.suppress(StoreUnavailableError):
-                if await self._sweeps.claim_look(self._look_seconds):
-                    await self.look()
+                if await self._sweeps.claim_check(self._check_seconds):
+                    await self.check()
 
-    async def look(self) -> None:
-        """Have every project swept that is due."""
+    async def check(self) -> None:
+        """Enqueue a sweep of every project that is due. Raises StoreUnavailableError."""
         async for bounds in self._projects.read_item_retentions():
-            keeping = {project_id: self._default.overridden(*own) for project_id, own in bounds.items()}
-            bounded = {project_id: keep for project_id, keep in keeping.items() if keep.bounded}
+            kept = {project_id: self._default.overridden(*own) for project_id, own in bounds.items()}
+            bounded = {project_id: keep for project_id, keep in kept.items() if keep.bounded}
             now_ms = int(time.time() * 1000)
             for project_id, last in (await self._sweeps.last(list(bounded))).items():
                 keep = bounded[project_id]

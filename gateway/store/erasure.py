@@ -1,4 +1,4 @@
-"""Removing everything of a project, wherever it lies: its own slot and those of its users."""
+"""Erasing the data of a deleted project, wherever it lies: in the project's own slot and in those of its users."""
 
 from gateway.domain.principal import ProjectId, User, UserId
 from gateway.store import keys
@@ -6,22 +6,22 @@ from gateway.store.deletion import UserDeletion
 from gateway.store.redis.client import FunctionClient
 
 SCANNED_KEYS = 1000
-"""Keys that one step looks at, whosever they are: about 0.3 ms of Redis."""
+"""Keys that one step scans, of any project: about 0.3 ms of Redis."""
 
 
 class Eraser:
-    """Finds keys by name, so that nothing has to remember what a project may have. Raises StoreUnavailableError."""
+    """Finds keys by name, so that nothing has to record which keys a project has."""
 
     def __init__(self, client: FunctionClient, deletion: UserDeletion):
         self._client = client
         self._deletion = deletion
 
     async def erase_some(self, project_id: ProjectId, cursor: int, spared: str) -> tuple[int, int]:
-        """Remove what the next keys hold of a project, but for the key `spared` and what hangs on it.
+        """Erase what belongs to a project among the next keys of the server, except keys that begin with `spared`.
 
-        Give where to go on, 0 after the last, and how many keys there were to remove. Of users their deletion stays
-        known for a while, as of any deleted user. What comes meanwhile may be missed: begin anew until nothing is
-        found.
+        Return the next cursor, 0 after the last key, and how many keys there were to erase. Each user leaves the record
+        that the user was deleted, which expires. Keys that are created or moved meanwhile may be missed: repeat the
+        whole scan until one finds nothing. Raises StoreUnavailableError.
         """
         pattern = keys.all_of_project(project_id)
         following, names = await self._client.scan(cursor, pattern, SCANNED_KEYS)
@@ -36,7 +36,7 @@ class Eraser:
         return following, len(doomed)
 
     async def _delete_users(self, project_id: ProjectId, found: list[str]) -> list[str]:
-        """Delete the users whose keys these are; give the keys but those that say that a user is deleted."""
+        """Delete the users whose keys these are; return the keys other than the records of users."""
         users = {key: key.removeprefix(keys.of_users(project_id)).partition("}")[0] for key in found}
         records = [key for key, user_id in users.items() if key == keys.user(project_id, UserId(user_id))]
         deleted = await self._client.commands(*(("HEXISTS", key, "deleted") for key in records)) if records else []

@@ -1,4 +1,8 @@
-"""What is remembered of sweeps: when each project's last complete one began, and by which bounds."""
+"""Records of sweeps: when the last complete sweep of each project started, and which bounds it applied.
+
+The text of a record is `started_ms items seconds`, which is version 1. A later version begins with a word that is not a
+number. A record of a version that this gateway does not know counts as no record, so the project is swept once more.
+"""
 
 import contextlib
 from collections.abc import Sequence
@@ -11,11 +15,11 @@ from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.problems import StoreFullError
 
 RECORDED_SECONDS = 24 * 3600
-"""How long a sweep is remembered: a project is swept once a day at least, should something have been missed."""
+"""How long a sweep is remembered. A project is swept at least once a day, in case anything was missed."""
 
 
 class SweepRecord(NamedTuple):
-    """A sweep that is complete."""
+    """A complete sweep: unix milliseconds of its start, and what it kept of each inbox."""
 
     started_ms: int
     keep: ItemRetention
@@ -27,10 +31,10 @@ class SweepStore:
     def __init__(self, client: FunctionClient):
         self._client = client
 
-    async def claim_look(self, seconds: float) -> bool:
-        """Return whether this worker is to look for what is due: no other has in the last `seconds`, more or less.
+    async def claim_check(self, seconds: float) -> bool:
+        """Return whether this worker checks for due projects: no other did in about the last `seconds`.
 
-        Where the server is out of memory every worker looks, because a sweep makes room.
+        While the server is out of memory every worker checks, because a sweep frees memory.
         """
         try:
             return bool(await self._client.command("SET", keys.SWEEP_LOOK, "1", "NX", "PX", int(900 * seconds)))
@@ -38,13 +42,13 @@ class SweepStore:
             return True
 
     async def record(self, project_id: ProjectId, sweep: SweepRecord) -> None:
-        """Record that a sweep is complete. What a server out of memory cannot record is done again."""
+        """Record that a sweep is complete. One that a server out of memory cannot record is done again."""
         value = f"{sweep.started_ms} {sweep.keep.items} {sweep.keep.seconds}"
         with contextlib.suppress(StoreFullError):
             await self._client.command("SET", keys.swept(project_id), value, "EX", RECORDED_SECONDS)
 
     async def last(self, project_ids: Sequence[ProjectId]) -> dict[ProjectId, SweepRecord | None]:
-        """Return the last complete sweep of each project, None where none is known."""
+        """Return the last complete sweep of each project, None if none is known."""
         if not project_ids:
             return {}
         found = await self._client.commands(*(("GET", keys.swept(project_id)) for project_id in project_ids))
@@ -52,7 +56,8 @@ class SweepStore:
 
 
 def _decode(value: bytes | None) -> SweepRecord | None:
-    if value is None:
+    try:
+        started_ms, items, seconds = map(int, (value or b"").split())
+    except ValueError:
         return None
-    started_ms, items, seconds = map(int, value.split())
     return SweepRecord(started_ms, ItemRetention(items, seconds))

@@ -12,7 +12,7 @@ from gateway.domain.notification import Filter
 from gateway.domain.principal import Identity, User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.jobs import retention as retention_module
-from gateway.jobs.retention import Retentions, Sweeper, SweepScheduler, sweep_seconds
+from gateway.jobs.retention import RetentionLookup, Sweeper, SweepScheduler, sweep_seconds
 from gateway.jobs.runner import JobRunner
 from gateway.store import keys
 from gateway.store.deliveries import Delivery
@@ -74,7 +74,7 @@ class Swept:
     @contextlib.asynccontextmanager
     async def running(self, default: ItemRetention = KEEP_ALL) -> AsyncIterator[None]:
         """Do the jobs for a block."""
-        retentions = Retentions(self.projects, default)
+        retentions = RetentionLookup(self.projects, default)
         sweeper = Sweeper(retentions, self.sweeps, self.directory, self.trimmer, lambda: "e1")
         task = asyncio.create_task(JobRunner(self.queue, {JobKind.RETENTION: sweeper.work}, 1).run())
         try:
@@ -103,7 +103,7 @@ async def test_a_sweep_trims_every_inbox_of_its_project_by_count(swept: Swept) -
     bounds = ItemRetention(items=2)
     await swept.begin(users=5, items=4, bounds=bounds)
     async with swept.running():
-        await swept.scheduler().look()
+        await swept.scheduler().check()
         await until(swept.last)
     assert await swept.sizes() == [2] * 5
     record = await swept.last()
@@ -114,7 +114,7 @@ async def test_a_sweep_trims_every_inbox_of_its_project_by_count(swept: Swept) -
 async def test_a_sweep_trims_inboxes_by_age_that_get_nothing_new(swept: Swept) -> None:
     await swept.begin(users=3, items=2, bounds=ItemRetention(seconds=SENT_BEFORE // 2))
     async with swept.running():
-        await swept.scheduler().look()
+        await swept.scheduler().check()
         await until(swept.last)
     assert await swept.sizes() == [0] * 3
 
@@ -124,7 +124,7 @@ async def test_the_settings_bounds_count_for_projects_that_have_none(swept: Swep
     default = ItemRetention(items=1)
     await swept.projects.update(swept.project.api_key, ProjectChange(item_retention_count="default"))
     async with swept.running(default):
-        await swept.scheduler(default).look()
+        await swept.scheduler(default).check()
         await until(swept.last)
     assert await swept.sizes() == [1]
 
@@ -132,7 +132,7 @@ async def test_the_settings_bounds_count_for_projects_that_have_none(swept: Swep
 async def test_a_sweep_that_is_cut_off_goes_on_where_it_was(swept: Swept, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention_module, "CHUNK_USERS", 1)
     await swept.begin(users=40, items=3, bounds=ItemRetention(items=1))
-    await swept.scheduler().look()
+    await swept.scheduler().check()
     async with swept.running():
         await until(lambda: _some_are_trimmed(swept))
     assert await swept.last() is None, "it was too quick to be cut off"
@@ -147,12 +147,12 @@ async def _some_are_trimmed(swept: Swept) -> bool:
 
 async def test_a_sweep_whose_bounds_change_removes_no_more(swept: Swept) -> None:
     await swept.begin(users=3, items=4, bounds=ItemRetention(items=1))
-    await swept.scheduler().look()
+    await swept.scheduler().check()
     await swept.projects.update(swept.project.api_key, ProjectChange(item_retention_count=3))
     async with swept.running():
         await until(swept.is_idle)
         assert await swept.sizes() == [4] * 3
-        await swept.scheduler().look()
+        await swept.scheduler().check()
         await until(swept.last)
     assert await swept.sizes() == [3] * 3
 
@@ -168,7 +168,7 @@ async def test_a_project_is_swept_again_when_its_items_have_aged_or_its_bounds_c
         (now_ms - 1000, ItemRetention(items=1), True),
     ):
         await swept.sweeps.record(swept.project.id, SweepRecord(started_ms, keep))
-        await swept.scheduler().look()
+        await swept.scheduler().check()
         assert await swept.is_idle() is not expected, (started_ms - now_ms, keep)
         async with swept.running():
             await until(swept.is_idle)
@@ -176,13 +176,13 @@ async def test_a_project_is_swept_again_when_its_items_have_aged_or_its_bounds_c
 
 async def test_a_project_that_keeps_everything_is_never_swept(swept: Swept) -> None:
     await swept.begin(users=1, items=1, bounds=KEEP_ALL)
-    await swept.scheduler(ItemRetention(items=1, seconds=1)).look()
+    await swept.scheduler(ItemRetention(items=1, seconds=1)).check()
     assert await swept.is_idle(), "a bound of 0 is one of its own"
 
 
 async def test_one_worker_of_all_looks_for_what_is_due(client: InspectedClient) -> None:
     await client.redis.delete(keys.SWEEP_LOOK)
-    assert [await SweepStore(client).claim_look(60) for _ in range(3)] == [True, False, False]
+    assert [await SweepStore(client).claim_check(60) for _ in range(3)] == [True, False, False]
     await client.redis.delete(keys.SWEEP_LOOK)
 
 
@@ -193,7 +193,7 @@ async def test_a_broken_project_record_keeps_no_other_project_from_being_swept(
     broken = f"broken-{uuid4()}"
     await client.redis.hset(keys.PROJECTS, broken, "{")
     try:
-        await swept.scheduler().look()
+        await swept.scheduler().check()
         assert not await swept.is_idle()
     finally:
         await client.redis.hdel(keys.PROJECTS, broken)
@@ -209,9 +209,9 @@ async def test_a_server_that_is_full_is_swept_as_well(swept: Swept, client: Insp
     before = (await client.redis.config_get("maxmemory"))["maxmemory"]
     await client.redis.config_set("maxmemory", 1)
     try:
-        assert await swept.sweeps.claim_look(60)
+        assert await swept.sweeps.claim_check(60)
         async with swept.running():
-            await swept.scheduler().look()
+            await swept.scheduler().check()
             await until(swept.is_idle)
         assert await swept.sizes() == [1] * 3
     finally:

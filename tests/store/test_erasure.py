@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from gateway.domain.preferences import Status
 from gateway.domain.principal import Identity, ProjectId, User
-from gateway.jobs.deletion import Deletion
+from gateway.jobs.deletion import ProjectDeletion
 from gateway.jobs.runner import JobRunner
 from gateway.store import keys
 from gateway.store.categories import CategoryStore
@@ -57,7 +57,7 @@ async def test_everything_of_a_project_is_removed_and_nothing_of_another(
     assert len(await names_of(client, doomed)) == len(before) > 15
 
     await JobStore(client).enqueue_project_deletion(doomed)
-    work = {JobKind.DELETE_PROJECT: Deletion(Eraser(client, UserDeletion(client))).work}
+    work = {JobKind.DELETE_PROJECT: ProjectDeletion(Eraser(client, UserDeletion(client))).work}
     runner = asyncio.create_task(JobRunner(JobQueue(client), work, retry_ms=1).run())
     tombstones = {keys.user(doomed, user.id) for user in users}
     async with asyncio.timeout(10):
