@@ -3,11 +3,10 @@
 import asyncio
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from gateway.domain.errors import ErrorCode
 from gateway.domain.proxy import Proxies
-from gateway.live.connection import Connection, encode_json
+from gateway.live.connection import Connection
 from gateway.live.handshake import read_handshake
 from gateway.live.hub import Hub
 from gateway.live.sse import PATH as SSE_PATH
@@ -77,12 +76,3 @@ def live_request(head: Head, path: str, prefix: str) -> LiveRequest | None:
     if tidy == WEBSOCKET_PATH and head.wants_websocket:
         return LiveRequest(WebSocketConnection, head)
     return None
-
-
-async def refuse_websocket(scope: Any, receive: Any, send: Any) -> None:
-    """Answer who opens a WebSocket elsewhere: a client that gets anything but 404 there does not see why."""
-    kind = ErrorCode.NOT_FOUND.kind
-    body = encode_json({"errors": [ErrorCode.NOT_FOUND.problem(f"WebSockets are served at {WEBSOCKET_PATH}")]})
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": kind.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+from collections.abc import Callable, Iterable
 
+from gateway.domain.address import client_network
 from gateway.domain.proxy import Proxies
 from gateway.domain.request_id import RequestIds
 from gateway.live.hub import Hub
@@ -10,6 +12,7 @@ from gateway.runtime.deadlines import TICK_SECONDS, HasDeadline, pass_deadlines
 from gateway.runtime.fair_scheduler import FairScheduler
 from gateway.runtime.timer_wheel import TimerWheel
 from gateway.server.pending_responses import PendingResponses
+from gateway.server.request import Head
 
 KEEP_ALIVE_SECONDS = 5.0
 """The time that a connection may be idle between two requests."""
@@ -42,6 +45,18 @@ class HttpIngress:
         self.pending_responses = PendingResponses()
         self.draining = False
         """Whether every response from now on is the last one on its connection."""
+
+    def request_id(self, peer: Callable[[], str], head: Head) -> str:
+        """Return the id of a request: the one that a trusted proxy sent, or a new one."""
+        if head.request_id and self.proxies.trust(peer()):
+            return self.request_ids.accept(head.request_id)
+        return self.request_ids.next()
+
+    def client_network(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
+        """Return the network of the client that sent a request, or its address where it is no IP address."""
+        pairs = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
+        address = self.proxies.client(peer, pairs)
+        return client_network(address) or address
 
     async def drain(self, seconds: float) -> None:
         """Drain the live connections, spread over the given time, and make each HTTP response the last one."""

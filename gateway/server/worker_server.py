@@ -6,22 +6,21 @@ import gc
 import os
 import socket
 import time
-from collections.abc import Callable
 from functools import partial
 
-import uvicorn
 from starlette.types import ASGIApp
 
 from gateway.server.http import HttpProtocol
 from gateway.server.ingress import HttpIngress
 from gateway.server.listeners import ExtraListeners
+from gateway.server.uvicorn_internals import Config, ListeningServer
 from gateway.settings import Settings
 
 LAST_RESPONSES_SECONDS = 2.0
 """The time that clients with a keep-alive connection have to send one more request, when there is as much to drain."""
 
 
-class WorkerServer(uvicorn.Server):
+class WorkerServer(ListeningServer):
     """The server of one worker. Call `serve` or `run` with the sockets to listen on.
 
     uvicorn's own shutdown closes all connections at once, and all clients would reconnect at once. This one drains
@@ -39,7 +38,7 @@ class WorkerServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen, then exclude the objects that live as long as the process from garbage collection."""
         await super().startup(sockets)
-        self._extra_listeners = [ExtraListeners(sock, self._listen) for sock in sockets or ()]
+        self._extra_listeners = [ExtraListeners(sock, self.listen) for sock in sockets or ()]
         gc.collect()
         gc.freeze()
         if self._ready_fd is not None and self.started:
@@ -57,25 +56,18 @@ class WorkerServer(uvicorn.Server):
         """Stop accepting connections, drain those that are open, and let uvicorn shut down."""
         for listeners in self._extra_listeners:
             listeners.close()
-        for server in self.servers:
-            server.close()
+        self.stop_accepting()
         started = time.monotonic()
         await self._ingress.drain(self._drain_seconds)
         # A client with a keep-alive connection learns from its next response that this was the last one.
         until = started + min(self._drain_seconds, LAST_RESPONSES_SECONDS)
-        while self.server_state.connections and time.monotonic() < until:
+        while self.has_connections and time.monotonic() < until:
             await asyncio.sleep(0.05)
         await super().shutdown(sockets)
 
-    async def _listen(self, sock: socket.socket) -> asyncio.AbstractServer:
-        """Accept connections from a socket, as uvicorn does in its `startup`."""
-        make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
-        protocol = partial(make, config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
-        return await asyncio.get_running_loop().create_server(protocol, sock=sock, backlog=self.config.backlog)
 
-
-def _config(app: ASGIApp, ingress: HttpIngress, settings: Settings) -> uvicorn.Config:
-    return uvicorn.Config(
+def _config(app: ASGIApp, ingress: HttpIngress, settings: Settings) -> Config:
+    return Config(
         app,
         http=partial(HttpProtocol, ingress),  # type: ignore[arg-type] # uvicorn needs no more than a factory
         ws="none",  # HttpProtocol hands the sockets of WebSockets over itself
