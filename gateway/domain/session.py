@@ -1,24 +1,27 @@
-"""The live session: what one open inbox may see, whatever transport it hangs on. Sans I/O.
+"""The session of a live connection: which events its peer receives, and when it ends. Independent of the transport.
 
     connecting ──credentials──> authenticating ──verified──> replaying ──caught up──> live
                                                                  ^                     │
                                                                  └── gap, resync ──────┘        any ──> closed
 
-A transport calls a method for each input (a message arrived, the log was read, an event was published, time passed)
-and performs the effects that it returns. Methods never wait and never raise for what a peer or the network may do.
+This is a state machine without I/O. A transport calls a method for each input (a message arrived, the log was read, an
+event was published, time passed) and performs the effects that it returns. No method waits, and none raises for
+anything that a peer or the network may do.
 
-Why nothing is lost, doubled or reordered: the transport subscribes before it asks for `ReadLog`, and a session that
-is replaying sends nothing that it hears live; it only remembers the newest position it heard. When the log's answer
-ends before that, it asks again. So everything reaches the peer either from one contiguous read of the log, or live
-as the exact next offset; whatever else comes live is an echo (dropped) or a gap (back to replaying). A session holds
-no events, so what it costs does not grow with what it misses.
+Why no event is lost, duplicated or reordered: the transport subscribes to the user's events before it performs
+`ReadLog`, and a session that is replaying sends nothing that is published; it only remembers the newest position that
+was. When the log's reply ends before that position, it reads again. So every event reaches the peer either from one
+contiguous read of the log, or as it is published with exactly the next offset. Any other published event is a duplicate
+(ignored) or shows a gap (the session replays). A session stores no events, so its memory does not grow with what it
+misses.
 """
 
 from enum import Enum
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import msgspec
 
+from gateway.domain.effects import Authenticate, Close, Effect, Effects, Ping, ReadLog, Renew, Send
 from gateway.domain.errors import CloseCode, Problem
 from gateway.domain.event import Counts, Event, LogPage, Position
 from gateway.domain.messages import (
@@ -36,13 +39,15 @@ from gateway.domain.messages import (
 from gateway.domain.principal import Credentials
 
 SILENT_HEARTBEATS = 2.5
-"""A peer that was silent for this many heartbeats is gone."""
+"""A peer that is silent for this many heartbeats counts as disconnected."""
 
 RATE_WINDOW_SECONDS = 60.0
 
 PART_OF_A_FRAME = 1 / 128
-"""What a read costs that completes no frame, in messages: a message of the largest size may come byte by byte, and an
-endless one ends all the same."""
+"""The cost, in messages, of received bytes that complete no frame.
+
+A message of the largest size may arrive byte by byte; one that never ends still uses up the rate limit.
+"""
 
 
 class SessionState(Enum):
@@ -59,51 +64,8 @@ _LIVE = SessionState.LIVE
 """Python 3.11 resolves a member of an enum in some 25 ns, which `advance` would pay for each connection and event."""
 
 
-# ---- effects: what the transport is to do
-
-
-class Authenticate(NamedTuple):
-    """Verify the credentials, subscribe the user, then call `authenticated` or `refused`."""
-
-    credentials: Credentials
-
-
-class Renew(NamedTuple):
-    """Verify fresh credentials of the same user, then call `renewed` or `renewal_refused`."""
-
-    credentials: Credentials
-
-
-class ReadLog(NamedTuple):
-    """Read the user's log after this position, None for "from now", then call `log_read`."""
-
-    after: Position | None
-
-
-class Send(NamedTuple):
-    """Write these to the peer, in order, in one piece."""
-
-    messages: tuple[ServerMessage | Event, ...]
-
-
-class Ping(NamedTuple):
-    """Write the transport's own heartbeat."""
-
-
-class Close(NamedTuple):
-    """Say goodbye and close. The session is over; `problem` says more where there is more to say."""
-
-    code: CloseCode
-    retry_after_ms: int | None = None
-    problem: Problem | None = None
-
-
-Effect: TypeAlias = Authenticate | Renew | ReadLog | Send | Ping | Close
-Effects: TypeAlias = tuple[Effect, ...]
-
-
 class SessionLimits(NamedTuple):
-    """The times and bounds that every session of a worker shares."""
+    """The times and bounds that all sessions of a worker share."""
 
     heartbeat_seconds: float
     authentication_seconds: float
@@ -111,17 +73,18 @@ class SessionLimits(NamedTuple):
 
 
 class Session:
-    """One open inbox. Times are monotonic seconds unless they say unix.
+    """The state of one live connection. Times are monotonic seconds, expiry times unix seconds.
 
-    `active_at` stays at the moment of accepting until credentials came: their deadline counts from there, whatever else
-    comes. `messages` are those of this minute, less the heartbeats that the peer has yet to answer.
+    `position` is that of the last event that the peer was sent, and `newest` that of the newest event published while
+    the log is read. `active_at` stays at the moment of accepting until credentials arrive: their deadline counts from
+    there, whatever else the peer sends. `messages` counts those of this minute, less the heartbeats that the peer has
+    not responded to yet.
     """
 
     __slots__ = (
         "active_at",
         "connection_id",
         "credential_expires_at",
-        "expires_at",
         "limits",
         "messages",
         "newest",
@@ -131,6 +94,7 @@ class Session:
         "ready",
         "since",
         "state",
+        "token_expires_at",
         "window_start",
     )
 
@@ -144,7 +108,7 @@ class Session:
         self.reading = False
         self.read_again = False
         self.ready = False
-        self.expires_at: int | None = None
+        self.token_expires_at: int | None = None
         self.credential_expires_at: int | None = None
         self.active_at = now
         self.window_start = now
@@ -158,41 +122,44 @@ class Session:
     # -- opening
 
     def credentials_found(self, credentials: Credentials, since: str | None) -> Effects:
-        """Take the credentials and the position that came with the request itself."""
+        """Start with the credentials and the position of the opening request, either of which may be missing."""
         self.since = since or None
         if not credentials:
             return ()
         self.state = SessionState.AUTHENTICATING
         return (Authenticate(credentials),)
 
-    def authenticated(self, expires_at: int | None) -> Effects:
-        """Go on with a verified, subscribed user. `expires_at` is unix seconds."""
+    def authenticated(self, token_expires_at: int | None) -> Effects:
+        """Read the log for a user who is verified and subscribed. Credentials without a token do not expire (None)."""
         if self.state is not SessionState.AUTHENTICATING:
             return ()
         self.state = SessionState.REPLAYING
-        self.expires_at = expires_at
+        self.token_expires_at = token_expires_at
         self.reading = True
-        # A `since` that is no position at all still asks to resume: offset -1 is in no log, so it is told to reset.
+        # A `since` that is not a position still asks to resume. No log has offset -1, so the reply is a reset.
         after = Position.parse(self.since) or Position("", -1) if self.since else None
         return (ReadLog(after),)
 
     def refused(self, code: CloseCode, problem: Problem | None = None, retry_after_ms: int | None = None) -> Effects:
-        """End a session that was never let in."""
+        """End a session that could not be opened."""
         return self.close(code, retry_after_ms, problem)
 
-    def renewed(self, expires_at: int | None) -> Effects:
-        """Take over the expiry of a renewed token."""
+    def renewed(self, token_expires_at: int | None) -> Effects:
+        """Replace the expiry of the token by that of a new one."""
         if self.closed:
             return ()
-        self.expires_at = expires_at
-        return (Send((Renewed(expires_at),)),)
+        self.token_expires_at = token_expires_at
+        return (Send((Renewed(token_expires_at),)),)
 
-    def credential_ends(self, credential_expires_at: int | None) -> None:
-        """Take note of when what the credentials rest on ends, in unix seconds; None for not yet."""
+    def set_credential_expiry(self, credential_expires_at: int | None) -> None:
+        """Set when the project stops accepting the credential that authenticated the peer, None if that is not known.
+
+        A token may expire earlier than the secret or key that signed it.
+        """
         self.credential_expires_at = credential_expires_at
 
     def renewal_refused(self, problem: Problem) -> Effects:
-        """Say that the new credentials do not hold; the old ones go on until they expire."""
+        """Report that the new credentials are not valid. The session continues until the old ones expire."""
         return () if self.closed else (Send((Error(problem.code, problem.message),)),)
 
     # -- the stream
@@ -209,9 +176,9 @@ class Session:
         return False
 
     def event_published(self, position: Position) -> Effects:
-        """Return `ReadLog` if an event that was published, and not delivered here, is missing at the peer.
+        """Read the log if an event that was published, but not delivered here, is missing at the peer.
 
-        It is not when it is a duplicate. While the log is being read the position is only remembered.
+        A duplicate is not missing. While the log is being read, the position is only remembered.
         """
         if self.state is SessionState.REPLAYING:
             self.newest = position
@@ -227,35 +194,23 @@ class Session:
         return (ReadLog(mine),)
 
     def resync(self) -> Effects:
-        """Read the log again: the subscription was interrupted, so events may have passed unheard."""
+        """Read the log again, because the subscription was interrupted and events may have been missed."""
         if self.state not in (SessionState.LIVE, SessionState.REPLAYING):
             return ()
         if self.reading:
-            # The answer that is on its way may be older than the interruption.
-            self.read_again = True
+            self.read_again = True  # the reply that is on its way may be older than the interruption
             return ()
         self.state = SessionState.REPLAYING
         self.reading = True
         return (ReadLog(self.position),)
 
     def log_read(self, page: LogPage) -> Effects:
-        """Take the log's answer to the last `ReadLog`."""
+        """Send what the log returned for the last `ReadLog`, and go live or read on."""
         if self.state is not SessionState.REPLAYING:
             return ()
         self.reading = False
-        messages: list[ServerMessage | Event] = []
-        lost = bool(page.reset_reason)
-        if not self.ready:
-            self.ready = True
-            messages.append(self._ready_message(self._start(page), page.counts))
-            self.since = None
-        if lost:
-            messages.append(Reset(str(page.end), page.reset_reason))
-            self.position = page.end
-        else:
-            messages.extend(page.events)
-            self.position = page.events[-1].position if page.events else page.end
-        effects: tuple[Effect, ...] = (Send(tuple(messages)),) if messages else ()
+        messages = self._replayed(page)
+        effects: tuple[Effect, ...] = (Send(messages),) if messages else ()
         if self._must_read_again(page.end):
             self.newest = None
             self.read_again = False
@@ -266,25 +221,25 @@ class Session:
         return effects
 
     def log_unavailable(self, retry_after_ms: int, code: CloseCode = CloseCode.TRY_AGAIN_LATER) -> Effects:
-        """Take note that the log could not be read. A session that is open already waits for `resync`."""
+        """End a session that is not open yet, because the log could not be read. An open one waits for `resync`."""
         self.reading = False
         return () if self.ready else self.close(code, retry_after_ms)
 
     # -- the peer
 
     def message_received(self, data: bytes | str, now: float) -> Effects:
-        """Take one message of the client's."""
+        """Act on a message of the client."""
         if effects := self.record_activity(now):
             return effects
-        effects = self._understood(data)
+        effects = self._act_on(data)
         if self.state is SessionState.AUTHENTICATING:
             self.active_at = now
         return effects
 
     def record_activity(self, now: float, counted: bool = True, cost: float = 1) -> Effects:
-        """Record a sign of life. Too many of them in a minute end the session.
+        """Record that the peer is connected. Too many messages in a minute end the session.
 
-        `cost` is in messages. A sign that is not `counted` is one that the peer did not choose to give.
+        `cost` is in messages. With `counted` false the rate limit is left alone: the peer sent nothing by itself.
         """
         if self.state is not SessionState.CONNECTING:
             self.active_at = now
@@ -297,17 +252,19 @@ class Session:
         return self.close(CloseCode.TOO_MANY_MESSAGES) if self.messages > self.limits.max_messages_per_minute else ()
 
     def silent(self, now: float) -> bool:
-        """Return whether a peer that answers heartbeats was not heard for too long."""
+        """Return whether a peer that responds to heartbeats has sent nothing for too long."""
         return now - self.active_at >= SILENT_HEARTBEATS * self.limits.heartbeat_seconds
 
+    # -- time
+
     def tick(self, now: float, unix_now: float, answers_heartbeats: bool) -> Effects:
-        """Let time pass: once per heartbeat, and whenever a deadline of `next_deadline` has come."""
+        """Act on the time. Call this whenever the time that `next_deadline` returned has come."""
         if self.state is SessionState.CLOSED:
             return ()
         if self.state is SessionState.CONNECTING:
             overdue = now - self.active_at >= self.limits.authentication_seconds
             return self.close(CloseCode.AUTHENTICATION_TIMEOUT) if overdue else ()
-        if self.expires_at is not None and unix_now >= self.expires_at:
+        if self.token_expires_at is not None and unix_now >= self.token_expires_at:
             return self.close(CloseCode.TOKEN_EXPIRED)
         if self.credential_expires_at is not None and unix_now >= self.credential_expires_at:
             return self.close(CloseCode.CREDENTIALS_ROTATED)
@@ -316,23 +273,23 @@ class Session:
         if not self.ready:
             return ()
         if answers_heartbeats:
-            self.messages -= 1  # the answer, which is not the peer's own doing
+            self.messages -= 1  # the peer's response is not counted
         return (Ping(),)
 
     def next_deadline(self, now: float, unix_now: float) -> float:
-        """Say when `tick` is due next (monotonic seconds)."""
+        """Return when `tick` is due next, in monotonic seconds: the next heartbeat, or the end of the credentials."""
         if self.state is SessionState.CONNECTING:
             return self.active_at + self.limits.authentication_seconds
         deadline = now + self.limits.heartbeat_seconds
-        for end in (self.expires_at, self.credential_expires_at):
-            if end is not None:
-                deadline = min(deadline, now + max(0.0, end - unix_now))
+        for expires_at in (self.token_expires_at, self.credential_expires_at):
+            if expires_at is not None:
+                deadline = min(deadline, now + max(0.0, expires_at - unix_now))
         return deadline
 
     # -- closing
 
     def close(self, code: CloseCode, retry_after_ms: int | None = None, problem: Problem | None = None) -> Effects:
-        """End the session from our side."""
+        """End the session, unless it is over already."""
         if self.state is SessionState.CLOSED:
             return ()
         self.state = SessionState.CLOSED
@@ -342,37 +299,54 @@ class Session:
         """End the session because the connection is lost."""
         self.state = SessionState.CLOSED
 
-    # -- inside
+    # -- messages of the client
 
-    def _understood(self, data: bytes | str) -> Effects:
+    def _act_on(self, data: bytes | str) -> Effects:
         if self.state is SessionState.CLOSED:
             return ()
         try:
             message = decode_client_message(data)
         except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-            return (Send((Error("invalid_message", str(problem)),)),)
+            return _error(str(problem))
         if isinstance(message, PingMessage):
             return (Send((Pong(),)),)
-        return self._auth_message(message)
+        return self._authenticate(message)
 
-    def _auth_message(self, message: AuthMessage) -> Effects:
+    def _authenticate(self, message: AuthMessage) -> Effects:
         if self.state is SessionState.CONNECTING:
             if not message.credentials:
-                return (Send((Error("invalid_message", "auth brings no credentials"),)),)
+                return _error("auth brings no credentials")
             return self.credentials_found(message.credentials, message.since or self.since)
         if self.state is SessionState.AUTHENTICATING:
-            return (Send((Error("invalid_message", "authentication is under way"),)),)
+            return _error("authentication is under way")
         return (Renew(message.credentials),)
+
+    # -- pages of the log
+
+    def _replayed(self, page: LogPage) -> tuple[ServerMessage | Event, ...]:
+        """Move to the end of a page and return what the peer gets of it."""
+        messages: list[ServerMessage | Event] = []
+        if not self.ready:
+            self.ready = True
+            messages.append(self._ready_message(self._start(page), page.counts))
+            self.since = None
+        if page.reset_reason:
+            messages.append(Reset(str(page.end), page.reset_reason))
+            self.position = page.end
+        else:
+            messages.extend(page.events)
+            self.position = page.events[-1].position if page.events else page.end
+        return tuple(messages)
 
     def _must_read_again(self, end: Position) -> bool:
         if self.read_again or self.position != end:
             return True
         newest = self.newest
-        # An event of another epoch may be older or newer than this answer: only another read can tell.
+        # An event of another epoch may be older or newer than this page. Only another read can tell.
         return newest is not None and (newest.epoch != end.epoch or newest.offset > end.offset)
 
     def _start(self, page: LogPage) -> Position:
-        """Say where the stream goes on: for who resumes that is the own position, whatever epoch follows it."""
+        """Return where the stream starts: its own position for a client that resumes, even of an earlier epoch."""
         resumed = Position.parse(self.since) if self.since and not page.reset_reason else None
         return resumed or page.end
 
@@ -385,3 +359,7 @@ class Session:
             unarchived=CountsBody(counts.unarchived_unread, counts.unarchived_unseen),
             heartbeat_seconds=self.limits.heartbeat_seconds,
         )
+
+
+def _error(message: str) -> Effects:
+    return (Send((Error("invalid_message", message),)),)

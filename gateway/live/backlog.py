@@ -1,7 +1,8 @@
-"""What waits for a peer that takes less than it is sent, and whether it makes progress.
+"""Whether a peer with a full write buffer makes progress.
 
-A slow line and a peer that does not read look alike from here: the write buffer is full. The system knows how much the
-other side has confirmed. Linux says so for each socket; elsewhere only a buffer that got shorter shows progress.
+A slow network and a peer that does not read look alike to the sender: the write buffer is full. The kernel knows how
+much the other side has acknowledged. Linux reports it for each TCP socket; elsewhere only a write buffer that shrinks
+shows progress.
 """
 
 import asyncio
@@ -12,13 +13,16 @@ import time
 from typing import NamedTuple
 
 MISSED_EVENTS = 16
-"""How many events a peer may miss without taking a single byte of what waits, before it is a slow reader. Several come
-in one round trip of a slow line; a peer that does not read at all should not be waited for."""
+"""How many events a peer may miss without acknowledging a single byte before it counts as a slow reader.
+
+Several events arrive within one round trip of a slow network. A peer that does not read at all should not be waited
+for.
+"""
 
 _LINUX = sys.platform == "linux"
 
 _TCP_INFO = struct.Struct("=24xI 16xI 8xI 60xQ 16xI")
-"""`struct tcp_info` of linux/tcp.h, up to what is read of it."""
+"""The beginning of `struct tcp_info` of linux/tcp.h, as far as it is needed here."""
 
 
 class _TcpInfo(NamedTuple):
@@ -30,36 +34,45 @@ class _TcpInfo(NamedTuple):
 
 
 class Backlog:
-    """What waits for one peer whose write buffer is over its bound."""
+    """The progress of a peer from the moment at which its write buffer became full."""
 
-    __slots__ = ("_taken", "missed", "since")
+    __slots__ = ("_acknowledged", "missed", "since")
 
     def __init__(self) -> None:
         self.since = time.monotonic()
-        """When the buffer became full, or progress was last seen."""
+        """When the write buffer became full, or progress was last seen, in monotonic seconds."""
         self.missed = 0
-        """How many events came since then that the peer would have got if it had kept up."""
-        self._taken: int | None = None
+        """How many events were published since then that the peer would have been sent otherwise."""
+        self._acknowledged: int | None = None
+
+    def miss(self, transport: asyncio.Transport) -> bool:
+        """Count an event that the peer missed. Return True if it is a slow reader: it missed many without progress."""
+        is_slow = False
+        if self.missed == 0 or self.missed >= MISSED_EVENTS:
+            progressed = self.progressed(transport, time.monotonic())
+            is_slow = self.missed > 0 and not progressed
+        self.missed += 1
+        return is_slow
 
     def progressed(self, transport: asyncio.Transport, now: float) -> bool:
-        """Return whether the peer took anything since this was last asked; the first time, False."""
-        before, self._taken = self._taken, taken_bytes(transport)
-        if before is None or self._taken <= before:
+        """Return whether the peer has acknowledged anything since the previous call. The first call returns False."""
+        before, self._acknowledged = self._acknowledged, acknowledged_bytes(transport)
+        if before is None or self._acknowledged <= before:
             return False
         self.since, self.missed = now, min(self.missed, 1)
         return True
 
 
-def taken_bytes(transport: asyncio.Transport) -> int:
-    """Return a number that grows while the peer takes what was written before."""
+def acknowledged_bytes(transport: asyncio.Transport) -> int:
+    """Return a number that grows as the peer acknowledges what was written."""
     info = _read(transport)
     return info.acked_bytes if info is not None else -transport.get_write_buffer_size()
 
 
-def is_taking(transport: asyncio.Transport, seconds: float) -> bool:
-    """Return whether the peer has yet to take something, and did take something in the last `seconds`.
+def is_acknowledging(transport: asyncio.Transport, seconds: float) -> bool:
+    """Return whether data is under way to the peer, and some was sent or acknowledged in the last `seconds`.
 
-    Then a question to it is still on its way, and its silence means nothing.
+    A ping to such a peer is still behind that data, so a missing pong means nothing.
     """
     info = _read(transport)
     if info is None:
@@ -73,7 +86,7 @@ def _read(transport: asyncio.Transport) -> _TcpInfo | None:
         return None
     sock = transport.get_extra_info("socket")
     try:
-        answer = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
-        return _TcpInfo(*_TCP_INFO.unpack(answer))
-    except (AttributeError, OSError, struct.error):  # it is closed, or no TCP, or the system is an old one
+        data = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+        return _TcpInfo(*_TCP_INFO.unpack(data))
+    except (AttributeError, OSError, struct.error):  # a closed socket, a Unix socket, or an old kernel
         return None

@@ -1,53 +1,40 @@
-"""What WebSocket and SSE connections share: one session, one transport, and carrying out the session's effects.
+"""What WebSocket and SSE connections share: one session, one transport, and performing the session's effects.
 
-There is no task and no queue per connection. The hub calls `deliver`, which writes to the socket at once; what the
-kernel does not take waits in the transport's buffer. When that passes its bound the transport says `pause_writing`.
-From then on nothing more is written until the buffer has drained: a connection that misses an event meanwhile goes on
-from the log, page by page, as one that resumes. So what a connection holds is the bound and one event or page. A peer
-that takes nothing at all of what waits is a slow reader, and is closed with a code that makes it resume.
+A connection has no task and no queue. The hub calls `deliver`, which writes to the socket at once. What the kernel does
+not accept waits in the transport's write buffer. When that exceeds its bound the transport calls `pause_writing`, and
+from then on nothing more is written until the buffer has drained. A connection that misses an event meanwhile continues
+from the log, page by page, like one that resumes. So a connection holds at most the bound and one event or page. A peer
+that acknowledges nothing of what waits is a slow reader, and is closed with a code that makes it resume.
 """
 
 import asyncio
 import random
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias, cast
+from typing import ClassVar, NamedTuple, Protocol, TypeAlias, cast
 
 import msgspec
 
+from gateway.domain.effects import Authenticate, Close, Effects, Ping, ReadLog, Renew, Send
 from gateway.domain.errors import CloseCode
 from gateway.domain.event import Event, Position
 from gateway.domain.messages import Goodbye, Ready, Reset, ServerMessage
 from gateway.domain.origin import origin_allowed
 from gateway.domain.principal import Credentials, UserPrincipal
-from gateway.domain.session import (
-    Authenticate,
-    Close,
-    Effects,
-    Ping,
-    ReadLog,
-    Renew,
-    Send,
-    Session,
-    SessionState,
-)
+from gateway.domain.session import Session, SessionLimits, SessionState
 from gateway.domain.signing import NO_PROOF
-from gateway.live.backlog import MISSED_EVENTS, Backlog, is_taking
+from gateway.live.backlog import Backlog, is_acknowledging
+from gateway.live.deadlines import Deadlines
 from gateway.live.handshake import Handshake
-from gateway.telemetry.logs import log
+from gateway.live.opening import CLIENT_CLOSED_REQUEST, Opening
+from gateway.live.user_subscription import UserSubscription
+from gateway.runtime.fair_scheduler import FairScheduler
 from gateway.telemetry.metrics import CLOSED, CONNECTIONS, DELIVERED, GAPS, OPENED, RESETS, RESUMES, SLOW_READERS
-
-if TYPE_CHECKING:
-    from gateway.live.hub import Hub
-    from gateway.live.user_subscription import UserSubscription
 
 TRANSPORTS = ("websocket", "sse", "sse_http10")
 
-CLOSE_SECONDS = 5.0
-"""How long a closed connection may take to read the goodbye before it is cut."""
-
 STALL_HEARTBEATS = 2.5
-"""A peer that takes nothing of what waits for it for this many heartbeats is gone."""
+"""A peer that acknowledges nothing of what waits for it is closed after this many heartbeats."""
 
 _RETRY_MS = (200, 2000)
 """Reconnects after a slow reader or an outage are spread over this range."""
@@ -56,64 +43,95 @@ _OPENED = {name: OPENED.labels(name) for name in TRANSPORTS}
 _CONNECTIONS = {name: CONNECTIONS.labels(name) for name in TRANSPORTS}
 
 Token: TypeAlias = tuple[str, int | None]
-"""What revoking a token goes by: its id, and when it was issued."""
+"""What revocation needs of a token: its id, and when it was issued (unix seconds)."""
 
 NO_TOKEN: Token = ("", None)
 
 encode_json = msgspec.json.encode
 
-CLIENT_IS_GONE = 499
-"""The status that is logged for a client that left before its answer, as nginx does."""
 
+class ConnectionCredential(NamedTuple):
+    """What authenticated a connection, as far as revocation needs it. `expires_at` is unix seconds."""
 
-class Opening(NamedTuple):
-    """The request that a connection began with, until it is logged. `began` is monotonic seconds."""
-
-    request_id: str
-    client: str
-    began: float
+    authenticated_by: str
+    token: Token
+    expires_at: int | None
 
 
 def retry_after_ms() -> int:
-    """Pick when a client should come back, so that many do not come back together."""
+    """Return a random pause for a client that is to reconnect, so that many do not return at once."""
     return random.randint(*_RETRY_MS)
 
 
+class HubInterface(Protocol):
+    """What a connection requires of the hub. The methods return at once; outcomes arrive as effects of the session."""
+
+    limits: SessionLimits
+    max_write_buffer_bytes: int
+    max_message_bytes: int
+    allowed_origins: tuple[str, ...]
+    access_log: bool
+    deadlines: "Deadlines[Connection]"
+    scheduler: FairScheduler
+
+    @property
+    def draining(self) -> bool:
+        """Whether this worker is about to stop, and refuses new connections."""
+
+    def new_session(self, accepted_at: float | None) -> Session:
+        """Create the session of a new connection."""
+
+    def admit(self, connection: "Connection", credentials: Credentials) -> None:
+        """Verify credentials and open the connection's stream."""
+
+    def renew(self, connection: "Connection", credentials: Credentials) -> None:
+        """Verify fresh credentials of an open connection."""
+
+    def read_log(self, connection: "Connection", after: Position | None) -> None:
+        """Read the log after a position for a connection."""
+
+    def leave(self, connection: "Connection") -> None:
+        """Remove a connection that is closed."""
+
+
 class Connection(asyncio.Protocol, ABC):
-    """One open inbox. Subclasses say how bytes look on their transport."""
+    """A live connection. A subclass for each transport encodes what is written.
+
+    `accepted_at` is the moment, in monotonic seconds, from which the time for credentials counts.
+    """
 
     name: ClassVar[str]
-    """The transport's name in metrics and in the hub's cache of encoded events."""
+    """The transport's name in metrics, and in the cache of encoded events during a dispatch."""
 
     path: ClassVar[str]
-    """Where the transport is served."""
+    """The path at which the transport is served."""
 
     opened_status: ClassVar[int]
-    """The HTTP status of a request that is let in."""
+    """The HTTP status of a request that is accepted."""
 
     answers_heartbeats: ClassVar[bool]
-    """Whether silence means that the peer is gone."""
+    """Whether peers respond to heartbeats, so that a silent peer counts as disconnected."""
 
     __slots__ = (
         "authenticated_by",
         "backlog",
+        "deadline_slot",
         "hub",
         "opened",
         "opening",
         "origin",
         "pending_read",
         "session",
-        "slot",
         "subscription",
         "token",
         "transport",
     )
 
-    def __init__(self, hub: "Hub", accepted_at: float | None = None):
+    def __init__(self, hub: HubInterface, accepted_at: float | None = None):
         self.hub = hub
-        self.session = Session(hub.next_connection_id(), hub.limits, accepted_at or time.monotonic())
+        self.session = hub.new_session(accepted_at)
         self.transport: asyncio.Transport = None  # type: ignore[assignment] # set by connection_made, used only after
-        self.subscription: UserSubscription | None = None
+        self.subscription: UserSubscription[Connection] | None = None
         self.backlog: Backlog | None = None
         self.authenticated_by = NO_PROOF
         self.token = NO_TOKEN
@@ -121,97 +139,101 @@ class Connection(asyncio.Protocol, ABC):
         self.opened = False
         self.opening: Opening | None = None
         self.origin: str | None = None
-        self.slot: int | None = None
+        self.deadline_slot: int | None = None
 
-    # -- how this transport looks on the wire
+    # -- the encoding of this transport
 
     @classmethod
     @abstractmethod
     def encode_event(cls, event: Event) -> bytes:
-        """Encode an event as this transport's bytes; the same for every connection."""
+        """Encode an event. The bytes are the same for every connection of the transport."""
 
     @abstractmethod
     def encode_message(self, message: ServerMessage) -> bytes:
-        """Encode anything else the server says."""
+        """Encode a message that is not an event."""
 
     @abstractmethod
     def write_heartbeat(self) -> None:
         """Write the transport's own heartbeat."""
 
-    def refused_status(self, close: Close) -> int:
-        """Return the HTTP status of a request that was refused with this."""
-        return self.opened_status
-
     @abstractmethod
     def write_goodbye(self, close: Close) -> None:
-        """Say why and close; `cut` follows if the peer does not go."""
+        """Write why the connection ends, and close it. It is aborted later if the peer does not end it."""
 
-    def began(self, handshake: Handshake) -> None:
-        """Take note of the request that this connection begins with."""
-        self.opening = Opening(handshake.request_id, handshake.client, time.monotonic())
+    def refused_status(self, close: Close) -> int:
+        """Return the HTTP status of the response to a request that is refused with `close`."""
+        return self.opened_status
+
+    # -- the opening request
+
+    def begin(self, handshake: Handshake) -> None:
+        """Remember the request that opens this connection, for the access log."""
+        self.opening = Opening.of(handshake)
 
     def client_address(self) -> str:
-        """Return the client's address until the opening is logged, "" where it was not needed."""
+        """Return the client's address until the access log line is written, "" where it was not determined."""
         return self.opening.client if self.opening is not None else ""
 
     def log_opening(self, status: int) -> None:
-        """Log that request, once, when it is known what became of it."""
+        """Write the access log line of the opening request, once, when the status of its response is known."""
         opening, self.opening = self.opening, None
-        if opening is None or not self.hub.access_log:
-            return
-        user = self.subscription.user if self.subscription is not None else None
-        log.request(
-            "GET",
-            self.path,
-            status,
-            (time.monotonic() - opening.began) * 1000,
-            opening.request_id,
-            user.project_id if user else "",
-            user.id if user else "",
-            self.session.connection_id,
-            opening.client,
-        )
+        if opening is not None and self.hub.access_log:
+            user = self.subscription.user if self.subscription is not None else None
+            opening.log(self.path, status, user, self.session.connection_id)
 
-    # -- from the event loop
+    def check_origin(self, allowed_origins: tuple[str, ...]) -> bool:
+        """Return whether pages of the connection's origin may connect to a project with these allowed origins."""
+        return origin_allowed(self.origin, allowed_origins)
+
+    # -- called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take over a socket: from here on this hears that it is lost, and the hub has a deadline for it."""
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's are none by class
+        """Take over a socket, and set the deadline for credentials."""
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's transports do not inherit from it
         self.transport.set_protocol(self)
         self.transport.set_write_buffer_limits(high=self.hub.max_write_buffer_bytes)
-        self.slot = self.hub.wheel.schedule(self, self.session.next_deadline(time.monotonic(), time.time()))
+        self.hub.deadlines.schedule(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget everything about a connection that is gone."""
+        """End the session and remove the connection from the hub."""
         self.session.disconnected()
-        self.log_opening(CLIENT_IS_GONE)
+        self.log_opening(CLIENT_CLOSED_REQUEST)
         self.hub.leave(self)
         if self.opened:
             self.opened = False
             _CONNECTIONS[self.name].dec()
 
     def pause_writing(self) -> None:
-        """Write nothing more: the buffer is over its bound."""
+        """Write nothing more, because the write buffer exceeds its bound."""
         self.backlog = Backlog()
 
     def resume_writing(self) -> None:
-        """Go on with a replay that waited for the buffer to drain."""
+        """Continue with a log read that waited for the write buffer to drain."""
         self.backlog = None
         read, self.pending_read = self.pending_read, None
         if read is not None and self.session.state is SessionState.REPLAYING:
-            self.hub.read_log(self, read.after)
+            self.perform((read,))
 
-    # -- from the hub
+    # -- called by the hub
 
-    def authenticated(self, principal: UserPrincipal) -> None:
-        """Remember what the credentials were, so far as it may end: the least that tells, as there are many of us."""
-        self.authenticated_by = principal.authenticated_by
-        self.token = NO_TOKEN if principal.token_issued_at is None else (principal.token_id, principal.token_issued_at)
-        self.session.credential_ends(principal.credential_expires_at)
+    @property
+    def credential(self) -> ConnectionCredential:
+        """What authenticated this connection."""
+        return ConnectionCredential(self.authenticated_by, self.token, self.session.credential_expires_at)
 
-    def project_found(self, allowed_origins: tuple[str, ...]) -> bool:
-        """Say whether pages of the connection's origin may connect to its project."""
-        return origin_allowed(self.origin, allowed_origins)
+    @credential.setter
+    def credential(self, credential: ConnectionCredential) -> None:
+        self.authenticated_by, self.token = credential.authenticated_by, credential.token
+        self.session.set_credential_expiry(credential.expires_at)
+
+    def set_principal(self, principal: UserPrincipal) -> None:
+        """Remember what authenticated this connection.
+
+        Only what revocation compares is kept, and not the principal, because a worker has many connections.
+        """
+        issued_at = principal.token_issued_at
+        token = NO_TOKEN if issued_at is None else (principal.token_id, issued_at)
+        self.credential = ConnectionCredential(principal.authenticated_by, token, principal.credential_expires_at)
 
     def deliver(self, before: Position, last: Position, frame: bytes) -> bool:
         """Write events, encoded for this transport, if they are the next ones here; return whether they were.
@@ -226,25 +248,22 @@ class Connection(asyncio.Protocol, ABC):
         self._not_delivered(last)
         return False
 
-    def event_published(self, position: Position) -> None:
-        """Read from the log what was published and cannot be delivered, unless it was sent before."""
-        self.perform(self.session.event_published(position))
+    def next_deadline(self, now: float, unix_now: float) -> float | None:
+        """Return the deadline of the session in monotonic seconds, None if it is closed."""
+        return None if self.session.closed else self.session.next_deadline(now, unix_now)
 
     def on_deadline(self, now: float) -> None:
-        """Let time pass for this connection and set its next deadline."""
+        """Let the session act on the time, and set the next deadline. Abort a connection that did not close in time."""
         if self.session.closed:
             self.transport.abort()
-            return
-        unix_now = time.time()
-        if self._stalled(now):
+        elif self._stalled(now):
             self._close_slow_reader()
-            return
-        self.perform(self.session.tick(now, unix_now, self.answers_heartbeats))
-        if not self.session.closed:
-            self.slot = self.hub.wheel.schedule(self, self.session.next_deadline(now, unix_now))
+        else:
+            self.perform(self.session.tick(now, time.time(), self.answers_heartbeats))
+            self.hub.deadlines.schedule(self)
 
     def perform(self, effects: Effects) -> None:
-        """Do what the session asks for."""
+        """Perform the effects that a method of the session returned. They are interpreted here and nowhere else."""
         for effect in effects:
             match effect:
                 case Send(messages):
@@ -270,27 +289,24 @@ class Connection(asyncio.Protocol, ABC):
         if effects and backlog is None:
             GAPS.inc()
         self.perform(effects)
-        if backlog is not None and (effects or backlog.missed):  # otherwise the log is being read anyway
-            self._fall_behind(backlog)
-
-    def _fall_behind(self, backlog: Backlog) -> None:
-        """Leave published events to the log until the peer has taken what waits."""
-        if backlog.missed == 0 or backlog.missed >= MISSED_EVENTS:
-            progressed = backlog.progressed(self.transport, time.monotonic())
-            if backlog.missed and not progressed:
-                self._close_slow_reader()
-        backlog.missed += 1
+        if backlog is None or not (effects or backlog.missed):  # without either, the log is being read anyway
+            return
+        if backlog.miss(self.transport):
+            self._close_slow_reader()
 
     def _stalled(self, now: float) -> bool:
-        """Return whether the peer takes nothing of what waits. If it does its answers are late, which is no silence."""
+        """Return whether the peer acknowledges nothing of what waits.
+
+        The pongs of a peer that does acknowledge are late, so its silence does not count.
+        """
         backlog, seconds = self.backlog, self.hub.limits.heartbeat_seconds
         if backlog is None:
-            late = self.answers_heartbeats and self.session.silent(now) and is_taking(self.transport, seconds)
-        elif backlog.progressed(self.transport, now) or now - backlog.since < STALL_HEARTBEATS * seconds:
-            late = True
+            is_late = self.answers_heartbeats and self.session.silent(now) and is_acknowledging(self.transport, seconds)
         else:
-            return True
-        if late:
+            is_late = backlog.progressed(self.transport, now) or now - backlog.since < STALL_HEARTBEATS * seconds
+            if not is_late:
+                return True
+        if is_late:
             self.session.record_activity(now, counted=False)
         return False
 
@@ -299,10 +315,7 @@ class Connection(asyncio.Protocol, ABC):
             SLOW_READERS.inc()
             self.perform(effects)
 
-    # -- inside
-
-    def _open(self, credentials: Credentials, since: str | None) -> None:
-        self.perform(self.session.credentials_found(credentials, since))
+    # -- performing effects
 
     def _send(self, messages: tuple[ServerMessage | Event, ...]) -> None:
         parts: list[bytes] = []
@@ -323,7 +336,7 @@ class Connection(asyncio.Protocol, ABC):
             self.log_opening(self.opened_status)
             _OPENED[self.name].inc()
             _CONNECTIONS[self.name].inc()
-            self.slot = self.hub.schedule_first_heartbeat(self)
+            self.hub.deadlines.schedule_first_heartbeat(self)
             if resumed:
                 RESUMES.inc()
         elif isinstance(message, Reset):
@@ -334,9 +347,9 @@ class Connection(asyncio.Protocol, ABC):
         self.pending_read = None
         self.write_goodbye(close)
         self.log_opening(self.refused_status(close))
-        self.slot = self.hub.schedule_cut(self)
+        self.hub.deadlines.schedule_abort(self)
 
 
 def goodbye(close: Close) -> Goodbye:
-    """Build the last message of a session."""
+    """Return the last message of a session."""
     return Goodbye(close.code.value, close.code.reason, close.retry_after_ms if close.code.may_resume else None)

@@ -1,35 +1,31 @@
 """Server-sent events (WHATWG HTML, section 9.2) without a task or a queue per stream.
 
-The HTTP protocol hands over the socket of `GET /realtime/sse` once its headers are parsed; from there a stream is one
-small object that the hub writes to. An event is the same bytes for every stream: a record in a chunk of its own (RFC
-9112, section 7.1), because clients that read a body of unknown length by the block, as all do that rest on Python's
-requests, would else sit on the end of an event until the next one filled the block. Nothing is written before the
-credentials are verified: a refusal is a plain status.
+The HTTP ingress hands over the socket of `GET /realtime/sse` once the request's head is parsed. From then on a stream
+is one small object that the hub writes to. An event is the same bytes for every stream: a record in a chunk of its own
+(RFC 9112, section 7.1). Clients that read a body of unknown length in blocks, as all that use Python's requests do,
+would otherwise keep the end of an event until the next one fills the block. Nothing is written before the credentials
+are verified, so a refusal is an ordinary response with its status.
 """
 
+import asyncio
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from sse_starlette.event import ServerSentEvent
 
+from gateway.domain.effects import Close
 from gateway.domain.errors import CloseCode, ErrorCode
 from gateway.domain.event import Event, on_one_line
 from gateway.domain.messages import Error, Goodbye, Ready, Reset, ServerMessage
 from gateway.domain.origin import ANY, allow_origin
-from gateway.domain.session import Close
-from gateway.live.connection import Connection, encode_json, goodbye
+from gateway.live.connection import Connection, HubInterface, encode_json, goodbye
 from gateway.live.handshake import Handshake
-
-if TYPE_CHECKING:
-    import asyncio
-
-    from gateway.live.hub import Hub
 
 PATH = "/realtime/sse"
 
 _HEARTBEAT = b": heartbeat\n"
-"""A comment needs no empty line after it, and some clients (httpx-sse) take one for an event without data."""
+"""A comment needs no empty line after it, and some clients (httpx-sse) would take one for an event without data."""
 
 _REFUSALS = {
     CloseCode.UNAUTHORIZED: HTTPStatus.UNAUTHORIZED,
@@ -39,11 +35,13 @@ _REFUSALS = {
     CloseCode.AUTHENTICATION_TIMEOUT: HTTPStatus.UNAUTHORIZED,
     CloseCode.FORBIDDEN: HTTPStatus.FORBIDDEN,
     CloseCode.INVALID_REQUEST: HTTPStatus.UNPROCESSABLE_ENTITY,
-    # An EventSource stops for good at 204, and only then without calling it an error.
+    # An EventSource reconnects no more after 204, and no other status does that without reporting an error.
     CloseCode.TOO_MANY_CONNECTIONS: HTTPStatus.NO_CONTENT,
 }
-"""The statuses that answer a stream which is not to come back. Any other refusal is a stream that says goodbye at
-once, because an EventSource comes back only to a 200."""
+"""The statuses for clients that should not reconnect.
+
+Any other refusal is a stream with only a goodbye, because an EventSource reconnects only after a 200.
+"""
 
 
 def _head(status: HTTPStatus, readable_by: str | None, request_id: str, *fields: str) -> bytes:
@@ -64,7 +62,7 @@ def _head(status: HTTPStatus, readable_by: str | None, request_id: str, *fields:
 
 
 class SseConnection(Connection):
-    """One open inbox over server-sent events, on a socket that the HTTP protocol gave away."""
+    """A live connection over server-sent events."""
 
     name = "sse"
     path = PATH
@@ -76,19 +74,21 @@ class SseConnection(Connection):
         "Transfer-Encoding: chunked",
     )
     end: ClassVar[bytes] = b"0\r\n\r\n"
-    """What follows the last record."""
+    """The end of the body."""
 
     __slots__ = ("readable_by", "streaming")
 
-    def __init__(self, hub: "Hub", accepted_at: float | None = None):
+    def __init__(self, hub: HubInterface, accepted_at: float | None = None):
         super().__init__(hub, accepted_at)
         self.streaming = False
+        """Whether the head of the response has been written."""
         self.readable_by: str | None = None
+        """The origin whose pages may read the response, `*` for any, None for none."""
 
-    def start(self, transport: "asyncio.BaseTransport", handshake: Handshake) -> None:
-        """Take over the socket of a request."""
+    def start(self, transport: asyncio.BaseTransport, handshake: Handshake) -> None:
+        """Take over the socket of a request, and verify its credentials or refuse it."""
         self.connection_made(transport)
-        self.began(handshake)
+        self.begin(handshake)
         self.origin = handshake.origin
         self._allow(self.hub.allowed_origins)
         if self.hub.draining:
@@ -99,30 +99,32 @@ class SseConnection(Connection):
             problem = ErrorCode.API_KEY_NOT_PROVIDED.problem()
             self.perform(self.session.refused(CloseCode.UNAUTHORIZED, problem))
         else:
-            self._open(handshake.credentials, handshake.since)
+            self.perform(self.session.credentials_found(handshake.credentials, handshake.since))
 
-    def project_found(self, allowed_origins: tuple[str, ...]) -> bool:
-        """Check the origin, and allow it or not to read the answer, whichever that is."""
+    def check_origin(self, allowed_origins: tuple[str, ...]) -> bool:
+        """Return whether the origin may connect. Only allowed origins may read the response, also of a refusal."""
         self._allow(allowed_origins)
-        return super().project_found(allowed_origins)
+        return super().check_origin(allowed_origins)
 
     def _allow(self, allowed_origins: tuple[str, ...]) -> None:
         self.readable_by = allow_origin(self.origin or "", allowed_origins)
 
+    # -- outgoing
+
     @staticmethod
     def frame(record: bytes) -> bytes:
-        """Make a chunk of a record."""
+        """Return a record as a chunk."""
         return b"%x\r\n%b\r\n" % (len(record), record)
 
     @classmethod
     def encode_event(cls, event: Event) -> bytes:
-        """Frame an event: its name, its position as id, the same JSON as on every transport."""
-        # Event text is JSON on one line, so this is what ServerSentEvent would make of it, at a tenth of the cost.
+        """Return the record of an event: its name, its position as id, and the same JSON as on every transport."""
+        # The text is JSON on one line. ServerSentEvent would return the same, at ten times the cost (measured).
         head = f"event: {event.name}\nid: {event.position}\ndata: ".encode()
         return cls.frame(b"".join((head, event.text, b"\n\n")))
 
     def encode_message(self, message: ServerMessage) -> bytes:
-        """Frame anything else; the first one brings the response's head along."""
+        """Return the record of a message. The first one follows the head of the response."""
         record = ServerSentEvent(
             on_one_line(encode_json(message)).decode(),
             event=str(type(message).__struct_config__.tag),
@@ -130,18 +132,18 @@ class SseConnection(Connection):
             retry=message.retry_after_ms if isinstance(message, Goodbye) else None,
             sep="\n",
         ).encode()
-        return self._begin() + self.frame(record)
+        return self._begin_stream() + self.frame(record)
 
     def write_heartbeat(self) -> None:
-        """Send a comment, which keeps proxies from closing an idle stream."""
+        """Write a comment, which keeps proxies from closing an idle stream."""
         self.transport.write(self.frame(_HEARTBEAT))
 
     def refused_status(self, close: Close) -> int:
-        """Return the status that the stream begins with, or has begun with."""
+        """Return the status of a refusal, or that of the stream if its head has been written."""
         return self.opened_status if self.streaming else _REFUSALS.get(close.code, HTTPStatus.OK).value
 
     def write_goodbye(self, close: Close) -> None:
-        """Refuse with a status if nothing was sent yet, else say goodbye with the time to come back, and close."""
+        """Write a refusal if nothing has been written, else a goodbye with the time to reconnect; close either way."""
         status = _REFUSALS.get(close.code)
         if not self.streaming and status is not None:
             self.transport.write(self._refusal(status, close))
@@ -150,14 +152,18 @@ class SseConnection(Connection):
             self.transport.write(problem + self.encode_message(goodbye(close)) + self.end)
         self.transport.close()
 
+    # -- incoming
+
     def data_received(self, data: bytes) -> None:
-        """Ignore what a client sends after its request, which there is no reason to, but count it."""
+        """Ignore what a client sends after its request, but count it: there is no reason to send anything."""
         self.perform(self.session.record_activity(time.monotonic(), cost=1 + len(data) / self.hub.max_message_bytes))
 
     def eof_received(self) -> None:
-        """Take note that the client is gone; returning None closes the transport."""
+        """Close the transport, which returning None does. A client that half-closes its socket has disconnected."""
 
-    def _begin(self) -> bytes:
+    # -- the head of the response
+
+    def _begin_stream(self) -> bytes:
         if self.streaming:
             return b""
         self.streaming = True
@@ -176,7 +182,7 @@ class SseConnection(Connection):
 
 
 class Http10SseConnection(SseConnection):
-    """The same for who speaks HTTP/1.0, as some proxies do until told otherwise: chunks mean nothing to it."""
+    """A stream without chunks, for clients of HTTP/1.0. Some proxies speak it unless configured otherwise."""
 
     name = "sse_http10"
     head_fields = SseConnection.head_fields[:2]
@@ -186,25 +192,28 @@ class Http10SseConnection(SseConnection):
 
     @staticmethod
     def frame(record: bytes) -> bytes:
-        """Leave a record as it is: the connection's end is the answer's."""
+        """Return a record unchanged: the body ends with the connection."""
         return record
 
 
 class SseHeadConnection(SseConnection):
-    """The answer to a `HEAD`: what a `GET` would be answered with, and then no stream (RFC 9110, section 9.3.2)."""
+    """The response to `HEAD`: the head that `GET` would get, without a stream (RFC 9110, section 9.3.2)."""
 
     __slots__ = ()
 
     def write_goodbye(self, close: Close) -> None:
-        """Answer with the status that the stream would have been refused with."""
+        """Write the head of the refusal."""
         status = _REFUSALS.get(close.code)
-        head = self._begin() if status is None else self._refusal(status, close).partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+        if status is None:
+            head = self._begin_stream()
+        else:
+            head = self._refusal(status, close).partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
         self.transport.write(head)
         self.transport.close()
 
     def _send(self, messages: tuple[ServerMessage | Event, ...]) -> None:
-        self.transport.write(self._begin())
+        self.transport.write(self._begin_stream())
         self.log_opening(self.opened_status)
         self.session.disconnected()
-        self.slot = self.hub.schedule_cut(self)
+        self.hub.deadlines.schedule_abort(self)
         self.transport.close()

@@ -1,16 +1,18 @@
-"""One user's open inboxes on this worker."""
+"""A user with open connections on this worker, and the pub/sub subscription that they share."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import Generic, TypeVar
 
 from gateway.domain.principal import User
 
-if TYPE_CHECKING:
-    from gateway.live.connection import Connection
+ConnectionT = TypeVar("ConnectionT")
 
 
-class UserSubscription:
-    """One user's open inboxes on this worker."""
+class UserSubscription(Generic[ConnectionT]):
+    """The connections of one user on this worker. They share one subscription of the user's pub/sub channel.
+
+    `confirmed` completes when Redis has confirmed the subscription, or when that has failed. It is None afterwards.
+    """
 
     __slots__ = ("api_key", "channel", "confirmed", "connections", "user")
 
@@ -18,5 +20,5 @@ class UserSubscription:
         self.user = user
         self.api_key = api_key
         self.channel = channel
-        self.connections: list[Connection] = []
+        self.connections: list[ConnectionT] = []
         self.confirmed: asyncio.Future[None] | None = None

@@ -3,21 +3,12 @@
 import msgspec
 import pytest
 
+from gateway.domain.effects import Authenticate, Close, Ping, ReadLog, Renew, Send
 from gateway.domain.errors import CloseCode, Problem
 from gateway.domain.event import Counts, Event, LogPage, Position
 from gateway.domain.messages import CountsBody, Error, Pong, Ready, Renewed, Reset
 from gateway.domain.principal import Credentials
-from gateway.domain.session import (
-    Authenticate,
-    Close,
-    Ping,
-    ReadLog,
-    Renew,
-    Send,
-    Session,
-    SessionLimits,
-    SessionState,
-)
+from gateway.domain.session import Session, SessionLimits, SessionState
 
 LIMITS = SessionLimits(heartbeat_seconds=20, authentication_seconds=10, max_messages_per_minute=5)
 KEY = Credentials(api_key="k", external_id="joe")
@@ -181,7 +172,7 @@ def test_auth_on_an_open_session_renews() -> None:
     session = new_session(SessionState.LIVE)
     assert session.message_received(b'{"type":"auth","token":"t"}', 101) == (Renew(Credentials(token="t")),)
     assert session.renewed(2000) == (Send((Renewed(2000),)),)
-    assert session.expires_at == 2000
+    assert session.token_expires_at == 2000
 
 
 def test_a_refused_renewal_leaves_the_session_open() -> None:
@@ -280,7 +271,7 @@ def test_an_event_of_a_new_epoch_heard_while_replaying_makes_it_read_again() -> 
 
 def test_it_ends_when_what_the_credentials_rest_on_ends() -> None:
     session = new_session(SessionState.LIVE, expires_at=1000)
-    session.credential_ends(990)
+    session.set_credential_expiry(990)
     assert session.next_deadline(100, 980) == 110
     assert session.tick(100, 989, answers_heartbeats=False) == (Ping(),)
     assert session.tick(100, 990, answers_heartbeats=False) == (Close(CloseCode.CREDENTIALS_ROTATED),)
@@ -288,6 +279,6 @@ def test_it_ends_when_what_the_credentials_rest_on_ends() -> None:
 
 def test_a_token_that_ends_before_what_it_rests_on_has_expired() -> None:
     session = new_session(SessionState.LIVE, expires_at=990)
-    session.credential_ends(1000)
+    session.set_credential_expiry(1000)
     assert session.next_deadline(100, 980) == 110
     assert session.tick(100, 1000, answers_heartbeats=False) == (Close(CloseCode.TOKEN_EXPIRED),)

@@ -6,10 +6,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from gateway.domain.effects import Close, Effects, ReadLog, Send
 from gateway.domain.event import Counts, Event, LogPage, Position
 from gateway.domain.messages import Ready, Reset
 from gateway.domain.principal import Credentials
-from gateway.domain.session import Close, Effects, ReadLog, Send, Session, SessionLimits, SessionState
+from gateway.domain.session import Session, SessionLimits, SessionState
 
 LIMITS = SessionLimits(heartbeat_seconds=25, authentication_seconds=10, max_messages_per_minute=100)
 COUNTS = Counts(0, 0, 0, 0)

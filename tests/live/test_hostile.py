@@ -11,7 +11,7 @@ import httpx
 import pytest
 from websockets.frames import Frame, Opcode
 
-from gateway.live.connection import CLOSE_SECONDS
+from gateway.live.deadlines import CLOSE_SECONDS
 from tests.live.clients import (
     TRANSPORTS,
     Ended,

@@ -88,11 +88,10 @@ class Site:
         tasks = [task.get_name() for task in asyncio.all_tasks()]
         return {
             "connections": sum(isinstance(each, Connection) for each in gc.get_objects()),
-            "deadlines": len(hub.wheel),
+            "deadlines": len(hub.deadlines),
             "requests": len(self.worker.ingress.deadlines),
-            "users": len(hub._subscriptions),
-            "reads": len(hub._reads),
-            "interrupted": len(hub._interrupted),
+            "users": len(hub.subscriptions),
+            "reads": hub.replay.pending,
             "tasks": len([name for name in tasks if name.startswith("Task-")]),
             "channels": await self._subscribed(),
         }

@@ -42,8 +42,8 @@ class Node:
         gc.collect()
         objects = gc.get_objects()
         return {
-            "deadlines": len(hub.wheel) + len(ingress.deadlines),
-            "subscriptions": len(hub._subscriptions),
+            "deadlines": len(hub.deadlines) + len(ingress.deadlines),
+            "subscriptions": len(hub.subscriptions),
             "work slices": len(hub.scheduler),
             "uvicorn's connections": len(self.server.server_state.connections),
             "uvicorn's tasks": len(self.server.server_state.tasks),
@@ -219,7 +219,7 @@ async def test_nothing_stays_behind_of_a_socket(gateway: Gateway, way_out: str) 
 async def gone(node: Node, who: dict[str, str]) -> None:
     """Wait until no connection of any user is left in the hub."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while node.worker.hub._subscriptions:
+        while len(node.worker.hub.subscriptions):
             await asyncio.sleep(0.005)
 
 

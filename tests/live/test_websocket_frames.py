@@ -7,11 +7,8 @@ import asyncio
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from websockets.frames import Frame, Opcode
+from websockets.frames import Opcode
 
-from gateway.live.websocket import Core
 from tests.live.clients import Ended, RawWebSocket, open_raw_websocket
 from tests.servers import Gateway
 
@@ -280,31 +277,3 @@ async def test_nothing_is_answered_after_a_close(gateway: Gateway, user: str, af
         await peer.message()
         await say(peer, close(1000) + after, byte_by_byte)
         assert await rest(peer) == [(Opcode.CLOSE, b"\x03\xe8")]
-
-
-# ---- when the core may go
-
-
-@given(st.lists(st.binary(max_size=200), max_size=6), st.data())
-def test_the_core_knows_whether_it_holds_a_part_of_a_frame(payloads: list[bytes], data: st.DataObject) -> None:
-    frames = [Frame(Opcode.BINARY, payload).serialize(mask=True) for payload in payloads]
-    said = b"".join(frames)
-    ends = {len(b"".join(frames[:count])) for count in range(len(frames) + 1)}
-    cuts = data.draw(st.sets(st.integers(0, len(said)), max_size=8) | st.just(ends))
-    heard: list[Frame] = []
-    core, taken = Core(heard.append, max_size=None), 0
-    for cut in sorted(cuts):
-        core.receive_data(said[taken:cut])
-        taken = cut
-        assert core.between_frames == (taken in ends)
-    assert [frame.data for frame in heard] == payloads[: len([end for end in ends if 0 < end <= taken])]
-
-
-def test_a_fault_of_ours_is_not_kept_by_the_core() -> None:
-    def fail(frame: Frame) -> None:
-        raise KeyError("ours")
-
-    core = Core(fail, max_size=None)
-    core.receive_data(frame(Opcode.TEXT, QUESTION))
-    assert isinstance(core.trouble, KeyError)
-    assert core.data_to_send() == [b"\x88\x02\x03\xf3", b""], "1011, and the end"

@@ -2,14 +2,17 @@
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import cast
 
 from gateway.cli import main
+from gateway.domain.effects import Effects
 from gateway.domain.event import LogPage, Position
 from gateway.domain.principal import UserPrincipal
-from gateway.domain.session import Effects, Session, SessionState
+from gateway.domain.session import Session, SessionState
 from gateway.live.connection import Connection
 from gateway.live.hub import Hub
+from gateway.live.replay import Replay
+from gateway.live.subscriptions import UserSubscriptions
 from gateway.server import supervisor
 
 MODULE = "tests.loadtest_check.broken_gateway"
@@ -38,26 +41,26 @@ def no_deduplication() -> None:
 
 
 def read_before_subscribing() -> None:
-    """The log is read first, and the user's channel subscribed only then."""
-    join, share_read = Hub._join, Hub._share_read
-    read: dict[str, LogPage] = {}
+    """Read the log first, and subscribe the user's channel only then."""
+    join, request = UserSubscriptions.join, Replay.request
+    pages: dict[str, LogPage] = {}
 
-    async def read_and_join(hub: Hub, connection: Connection, principal: UserPrincipal) -> bool:
-        user, since = principal.user, connection.session.since
-        assert user is not None
+    async def read_and_join(subscriptions: UserSubscriptions, connection: Connection, principal: UserPrincipal) -> bool:
+        since, replay = connection.session.since, cast(Hub, connection.hub).replay
         after = Position.parse(since) if since else None
-        read[connection.session.connection_id] = await hub._inboxes.read_log(user, after, hub._new_epoch())
-        return await join(hub, connection, principal)
+        page = await replay._inboxes.read_log(principal.user, after, replay._new_epoch())
+        pages[connection.session.connection_id] = page
+        return await join(subscriptions, connection, principal)
 
-    def take_what_was_read(hub: Hub, connection: Connection, after: Position | None) -> Any:
-        page = read.pop(connection.session.connection_id, None)
+    def use_what_was_read(replay: Replay, connection: Connection, after: Position | None) -> None:
+        page = pages.pop(connection.session.connection_id, None)
         if page is None:
-            return share_read(hub, connection, after)
-        connection.perform(connection.session.log_read(page))
-        return None
+            request(replay, connection, after)
+        else:
+            connection.perform(connection.session.log_read(page))
 
-    Hub._join = read_and_join  # type: ignore[assignment, method-assign] # which is the purpose
-    Hub._share_read = take_what_was_read  # type: ignore[assignment, method-assign] # which is the purpose
+    UserSubscriptions.join = read_and_join  # type: ignore[assignment, method-assign] # which is the purpose
+    Replay.request = use_what_was_read  # type: ignore[assignment, method-assign] # which is the purpose
 
 
 def _deliver_if(is_due: Callable[[Position, Position, Position], bool]) -> None:

@@ -1,0 +1,48 @@
+"""What a session (`gateway.domain.session`) requires of its transport. Each effect is performed in order, at once."""
+
+from typing import NamedTuple, TypeAlias
+
+from gateway.domain.errors import CloseCode, Problem
+from gateway.domain.event import Event, Position
+from gateway.domain.messages import ServerMessage
+from gateway.domain.principal import Credentials
+
+
+class Authenticate(NamedTuple):
+    """Verify the credentials and subscribe the user's events, then call `authenticated` or `refused`."""
+
+    credentials: Credentials
+
+
+class Renew(NamedTuple):
+    """Verify fresh credentials of the same user, then call `renewed` or `renewal_refused`."""
+
+    credentials: Credentials
+
+
+class ReadLog(NamedTuple):
+    """Read the user's log after a position, from its end if None, then call `log_read` or `log_unavailable`."""
+
+    after: Position | None
+
+
+class Send(NamedTuple):
+    """Write messages and events to the peer, in order, in one piece."""
+
+    messages: tuple[ServerMessage | Event, ...]
+
+
+class Ping(NamedTuple):
+    """Write the transport's own heartbeat."""
+
+
+class Close(NamedTuple):
+    """Write a goodbye and close the connection. `problem` explains a refusal."""
+
+    code: CloseCode
+    retry_after_ms: int | None = None
+    problem: Problem | None = None
+
+
+Effect: TypeAlias = Authenticate | Renew | ReadLog | Send | Ping | Close
+Effects: TypeAlias = tuple[Effect, ...]

@@ -1,0 +1,102 @@
+"""Opening a connection's stream: verify the credentials, check the origin, join the user, read the log."""
+
+import asyncio
+
+from gateway.auth.authenticator import Authenticator
+from gateway.domain.errors import ApiError, CloseCode, ErrorCode, api_error
+from gateway.domain.principal import Credentials, UserPrincipal
+from gateway.live.connection import Connection, retry_after_ms
+from gateway.live.replay import Replay, store_close_code
+from gateway.live.revocation import Revocation
+from gateway.live.subscriptions import UserSubscriptions
+from gateway.store.activity import ActiveUsers
+from gateway.store.redis.problems import StoreUnavailableError
+from gateway.store.redis.subscriber import Subscriber
+
+CONCURRENT_ADMISSIONS = 64
+"""The most connections that are admitted at once.
+
+When all clients reconnect together, the others wait here and not for Redis, whose replies would then arrive after the
+timeout of a call; and a call of the API meanwhile waits for these few only.
+"""
+
+_CLOSE_CODES: dict[ErrorCode | None, CloseCode] = {
+    ErrorCode.TOKEN_EXPIRED: CloseCode.TOKEN_EXPIRED,
+    ErrorCode.TOKEN_REVOKED: CloseCode.TOKEN_REVOKED,
+    ErrorCode.FORBIDDEN: CloseCode.FORBIDDEN,
+    ErrorCode.TOO_MANY_NEW_USERS: CloseCode.TOO_MANY_NEW_USERS,
+    ErrorCode.ORIGIN_NOT_ALLOWED: CloseCode.FORBIDDEN,
+}
+"""The close codes of refused credentials; of all others it is `unauthorized`."""
+
+
+class Admission:
+    """Admits connections with valid credentials, and refuses the others."""
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        subscriber: Subscriber,
+        subscriptions: UserSubscriptions,
+        replay: Replay,
+        revocation: Revocation,
+        activity: ActiveUsers,
+        allowed_origins: tuple[str, ...],
+    ):
+        self._authenticator = authenticator
+        self._subscriber = subscriber
+        self._subscriptions = subscriptions
+        self._replay = replay
+        self._revocation = revocation
+        self._activity = activity
+        self._allowed_origins = allowed_origins
+        self._slots = asyncio.Semaphore(CONCURRENT_ADMISSIONS)
+        self.draining = False
+        """Whether every connection is refused, because this worker is about to stop."""
+
+    async def admit(self, connection: Connection, credentials: Credentials) -> None:
+        """Verify a connection's credentials, and open its stream or refuse it."""
+        async with self._slots:
+            if connection.session.closed:  # while it waited
+                return
+            if not self._subscriber.healthy:
+                # No connection can be opened now. Those that wait should learn that without waiting for Redis.
+                _refuse(connection, CloseCode.TRY_AGAIN_LATER)
+                return
+            try:
+                principal = await self._authenticator.user(credentials, address=connection.client_address)
+                admitted = await self._join(connection, principal)
+            except ApiError as error:
+                retry = error.retry_after_seconds
+                code = _CLOSE_CODES.get(error.code, CloseCode.UNAUTHORIZED)
+                connection.perform(connection.session.refused(code, error.problems[0], retry and 1000 * retry))
+            except StoreUnavailableError as problem:
+                _refuse(connection, store_close_code(problem))
+            else:
+                if admitted:
+                    await self._open(connection, principal)
+
+    async def _join(self, connection: Connection, principal: UserPrincipal) -> bool:
+        """Add a connection to its user; return False if it has been refused. Raise ApiError, StoreUnavailableError."""
+        if not connection.check_origin(principal.project.allowed_origins or self._allowed_origins):
+            raise api_error(ErrorCode.ORIGIN_NOT_ALLOWED)
+        if self.draining:
+            _refuse(connection, CloseCode.DRAINING)
+            return False
+        connection.set_principal(principal)
+        if not await self._subscriptions.join(connection, principal):
+            connection.perform(connection.session.refused(CloseCode.TOO_MANY_CONNECTIONS))
+            return False
+        # Changes of the project that this node learned of before the connection had joined did not reach it.
+        self._revocation.check(connection, await self._authenticator.current(principal.project))
+        return True
+
+    async def _open(self, connection: Connection, principal: UserPrincipal) -> None:
+        self._activity.seen(principal.user)
+        session = connection.session
+        for read in self._replay.collect(lambda: connection.perform(session.authenticated(principal.token_expires_at))):
+            await read
+
+
+def _refuse(connection: Connection, code: CloseCode) -> None:
+    connection.perform(connection.session.refused(code, retry_after_ms=retry_after_ms()))
