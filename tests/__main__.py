@@ -23,7 +23,16 @@ NOTHING_SELECTED = 5
 
 # Two runs for two cores: both wait for real servers half of the time.
 FIRST = (
-    *("tests/api", "tests/fuzz", "tests/store", "tests/jobs", "tests/clients", "tests/golden", "tests/live"),
+    *(
+        "tests/api",
+        "tests/fuzz",
+        "tests/store",
+        "tests/jobs",
+        "tests/sending",
+        "tests/clients",
+        "tests/golden",
+        "tests/live",
+    ),
     *("tests/web", "tests/loadtest", "tests/loadtest_check"),
 )
 PYTEST_LIMIT_SECONDS = 2400.0

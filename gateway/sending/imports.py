@@ -14,14 +14,6 @@ RowReader: TypeAlias = Callable[[Any, str], UserFields]
 """Checks a row, which messages call by a path such as `import.users[3]`. Raises InvalidRowError."""
 
 
-class ImportPlan(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What each attempt at a request to import must repeat. Stored with the Idempotency-Key for 24 hours."""
-
-    id: str
-    now_ms: int
-    version: int = 1
-
-
 def portions_of(rows: Sequence[Any]) -> list[bytes]:
     """Return the rows as JSON arrays of PORTION_ROWS each; the last one may be shorter."""
     return [msgspec.json.encode(rows[first : first + PORTION_ROWS]) for first in range(0, len(rows), PORTION_ROWS)]

@@ -2,6 +2,9 @@
 
 Each plan has a version. A plan without one was stored before plans had versions, and is of version 1. Field names are
 those of the stored JSON and stay as they are.
+
+Gateways of several versions may share a store during an upgrade. A gateway rejects a plan of a version that it does not
+know: the client of a request repeats it, and the queue leaves a job to newer gateways (store/job_queue.py).
 """
 
 import msgspec
@@ -10,16 +13,41 @@ from gateway.sending.command import Recipient
 from gateway.store.contents import NotificationFields
 from gateway.store.event_log import Moment
 
+KNOWN_REQUEST_VERSION = 1
+"""The newest version of the plan of a request that this gateway can follow."""
+
 
 class SendPlan(msgspec.Struct, frozen=True, omit_defaults=True):
     """What each attempt at a request that sends must repeat: the id and the moment of the first one.
 
-    Stored with the Idempotency-Key for 24 hours.
+    Stored with the Idempotency-Key for 24 hours. Raises ValueError for a version that is not known.
     """
 
     id: str
     moment: Moment
     version: int = 1
+
+    def __post_init__(self) -> None:
+        _check_version(self.version)
+
+
+class ImportPlan(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What each attempt at a request that imports must repeat: the id and the unix milliseconds of the first one.
+
+    Stored with the Idempotency-Key for 24 hours. Raises ValueError for a version that is not known.
+    """
+
+    id: str
+    now_ms: int
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        _check_version(self.version)
+
+
+def _check_version(version: int) -> None:
+    if version > KNOWN_REQUEST_VERSION:
+        raise ValueError(f"the plan is of version {version}, and this gateway knows {KNOWN_REQUEST_VERSION}")
 
 
 class BroadcastPlan(msgspec.Struct, frozen=True):

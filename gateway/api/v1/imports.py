@@ -16,7 +16,8 @@ from gateway.api.v1.identity import ATTRIBUTES, NAMES, NamedUser
 from gateway.api.v1.jobs import job_id, not_found
 from gateway.sending.command import UserFields
 from gateway.sending.errors import InvalidRowError
-from gateway.sending.imports import ImportPlan, portions_of
+from gateway.sending.imports import portions_of
+from gateway.sending.plans import ImportPlan
 from gateway.store.jobs import JobKind
 
 MAX_ROWS = 10_000

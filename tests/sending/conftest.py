@@ -1,0 +1,5 @@
+"""What tests of sending share with those of the store."""
+
+from tests.store.conftest import client, store
+
+__all__ = ["client", "store"]
