@@ -1,7 +1,7 @@
 """Events and their positions.
 
-Every change of a user's inbox is one event with a position: `epoch` names the life of the user's log, `offset`
-counts its events 1, 2, 3, … without gaps. Offset 0 is the start of a log that has no event yet.
+Every change of a user's inbox is one event with a position. `epoch` identifies the user's log, and changes whenever the
+log starts again. `offset` counts the log's events 1, 2, 3, … without gaps. Offset 0 is the start of an empty log.
 """
 
 import re
@@ -20,7 +20,7 @@ class Position(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Position | None":
-        """Read `epoch.offset`; None when the text is no position."""
+        """Return the position that a text denotes, None if it denotes none."""
         match = _POSITION.fullmatch(text)
         return cls(match[1], int(match[2])) if match else None
 
@@ -31,7 +31,7 @@ class Position(NamedTuple):
         return tuple.__new__(Position, (self.epoch, self.offset - 1))
 
     def follows(self, other: "Position") -> bool:
-        """Whether nothing lies between another position and this one."""
+        """Return whether this is the position directly after another one."""
         return self.offset == other.offset + 1 and self.epoch == other.epoch
 
     def __str__(self) -> str:
@@ -39,7 +39,7 @@ class Position(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How many items are unread and unseen: in the whole inbox, and among those that are not archived."""
+    """How many items are unread and unseen, in the whole inbox and among the items that are not archived."""
 
     unread: int
     unseen: int
@@ -48,10 +48,10 @@ class Counts(NamedTuple):
 
 
 class Event(NamedTuple):
-    """One change, as it lies in the log and comes over pub/sub.
+    """One change of an inbox, as it is stored in the log and published.
 
-    `published_ms` is the writer's clock in unix milliseconds; `text` the JSON object that clients get, encoded. It is
-    one line, whatever a client takes for the end of one.
+    `published_ms` is the time of the write in unix milliseconds, by the clock of the process that wrote it. `text` is
+    the JSON object that clients receive, encoded, on one line.
     """
 
     position: Position
@@ -61,9 +61,9 @@ class Event(NamedTuple):
 
     @classmethod
     def decode(cls, message: bytes) -> "Event":
-        """Read a log entry or published message: `epoch.offset ms name LF json`.
+        """Return the event of a log entry or published message: `epoch.offset ms name LF json`.
 
-        The head is there so that nobody has to parse the JSON to route it. Raises ValueError for anything else.
+        The head makes it possible to route an event without parsing its JSON. Raise ValueError for anything else.
         """
         head, separator, text = message.partition(b"\n")
         position, published_ms, name = head.decode("ascii").split(" ")
@@ -74,26 +74,27 @@ class Event(NamedTuple):
 
 
 def on_one_line(text: bytes) -> bytes:
-    """Escape what JSON allows in a string and Unicode counts among line ends, as many readers of lines do.
+    """Return a JSON text without the characters that Unicode counts as line ends, and JSON allows in strings.
 
-    A text cut there would be no JSON any more. The pairs of bytes are looked for first, as hardly any text has them.
+    Many readers of lines split the text at them, and the parts are not JSON. They are escaped. Their first bytes are
+    searched for first, because few texts have these.
     """
     if b"\xe2\x80" in text:
         text = text.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
     if b"\xc2\x85" in text:
         text = text.replace(b"\xc2\x85", b"\\u0085")
     if b"\r" in text:
-        text = text.replace(b"\r", b" ")  # not within a string, where JSON has it escaped
+        text = text.replace(b"\r", b" ")  # only between tokens: within a string JSON requires it escaped
     return text
 
 
 class LogPage(NamedTuple):
-    """What the log answered to "everything after this position".
+    """The reply of the log to a read of everything after a position.
 
-    `end` is the log's newest position at that moment, `counts` are as of `end`. When `reset_reason` is set the
-    missed events are no longer known: the reader fetches once and goes on from `end`. `events` may stop short of
-    `end` when there is much to catch up on; the reader asks again. `revoked` are those of the readers' tokens, by id
-    and issue time, that do not count any more.
+    `end` is the newest position of the log at that moment, and `counts` are as of `end`. If `reset_reason` is not
+    empty, the events after the position are lost: the client fetches its inbox and continues from `end`.
+    `events` may stop before `end` if there are many; the session then reads again. `revoked` holds those of the
+    connections' tokens, by id and issue time, that have been revoked.
     """
 
     end: Position

@@ -1,6 +1,6 @@
-"""What server and client say to each other on a live connection: protocol version 1, without the events.
+"""The messages of a live connection: version 1 of the protocol, except for events.
 
-One JSON object each, told apart by `type`. An event is bytes from the store already: domain/event.py.
+Each message is one JSON object, whose `type` distinguishes it. Events are stored encoded (`gateway.domain.event`).
 """
 
 import difflib
@@ -11,18 +11,18 @@ import msgspec
 
 from gateway.domain.principal import Credentials
 
-# ---- what the server says; events aside, which are bytes already
+# ---- from server to client
 
 
 class CountsBody(msgspec.Struct, frozen=True):
-    """Unread and unseen among the items that are not archived."""
+    """How many items are unread and unseen among those that are not archived."""
 
     unread_count: int
     unseen_count: int
 
 
 class Ready(msgspec.Struct, frozen=True, tag_field="type", tag="ready"):
-    """The session is open. The stream goes on right after `position`; the counts are as of now."""
+    """The session is open. The stream continues directly after `position`; the counts are as of now."""
 
     position: str
     connection_id: str
@@ -33,31 +33,31 @@ class Ready(msgspec.Struct, frozen=True, tag_field="type", tag="ready"):
 
 
 class Reset(msgspec.Struct, frozen=True, tag_field="type", tag="reset"):
-    """What lies before `position` can no longer be replayed: fetch once, then go on from here."""
+    """Events before `position` can no longer be replayed: the client fetches its inbox and continues from there."""
 
     position: str
     reason: str
 
 
 class Renewed(msgspec.Struct, frozen=True, tag_field="type", tag="renewed"):
-    """A new token was accepted; unix seconds, null for credentials that do not expire."""
+    """A new token was accepted. `expires_at` is unix seconds, null for credentials that do not expire."""
 
     expires_at: int | None
 
 
 class Pong(msgspec.Struct, frozen=True, tag_field="type", tag="pong"):
-    """The answer to a ping."""
+    """The response to a ping."""
 
 
 class Error(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
-    """The client's last message made no sense, or its credentials do not hold."""
+    """The client's last message was not valid, or its credentials were not accepted."""
 
     code: str
     message: str
 
 
 class Goodbye(msgspec.Struct, frozen=True, tag_field="type", tag="goodbye"):
-    """The last message. `code` is a close code; come back after `retry_after_ms` unless that is null."""
+    """The last message. `code` is a close code. Clients reconnect after `retry_after_ms`, but not if it is null."""
 
     code: int
     reason: str
@@ -67,11 +67,11 @@ class Goodbye(msgspec.Struct, frozen=True, tag_field="type", tag="goodbye"):
 ServerMessage: TypeAlias = Ready | Reset | Renewed | Pong | Error | Goodbye
 
 
-# ---- what the client says
+# ---- from client to server
 
 
 class AuthMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="auth"):
-    """Credentials: the first message, or later a token to renew with."""
+    """The credentials of a connection: as its first message, or later to renew its token."""
 
     api_key: str | None = None
     user_external_id: str | None = None
@@ -82,7 +82,7 @@ class AuthMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
 
     @property
     def credentials(self) -> Credentials:
-        """The fields that say who is there."""
+        """The credentials that the message carries."""
         return Credentials(
             api_key=self.api_key,
             external_id=self.user_external_id,
@@ -93,7 +93,7 @@ class AuthMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
 
 
 class PingMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="ping"):
-    """A question that `pong` answers."""
+    """A request for a `pong`."""
 
 
 _decoder: msgspec.json.Decoder[AuthMessage | PingMessage] = msgspec.json.Decoder(AuthMessage | PingMessage)
@@ -102,7 +102,7 @@ _UNKNOWN_FIELD = re.compile(r"unknown field `(.{1,40})`$")
 
 
 def decode_client_message(data: bytes | str) -> AuthMessage | PingMessage:
-    """Read what a client says. Raises msgspec.DecodeError and UnicodeDecodeError."""
+    """Return the message of a client. Raise msgspec.DecodeError or UnicodeDecodeError if it is not valid."""
     try:
         return _decoder.decode(data)
     except msgspec.ValidationError as problem:

@@ -1,4 +1,4 @@
-"""What a live connection brings with its opening request: credentials, a position, an origin."""
+"""The opening request of a live connection: its credentials, its position and its origin."""
 
 import difflib
 import re
@@ -13,29 +13,29 @@ from gateway.domain.principal import Credentials
 MAX_SINCE_LENGTH = 64
 
 MAX_NAME_LENGTH = 40
-"""Longer names are nobody's spelling mistakes."""
+"""The longest name of a query field that may be a misspelling of a known one."""
 
 _LAST_EVENT_ID = re.compile("last[-_]*event[-_]*id[-_]*", re.IGNORECASE)
 
 
 class Handshake(NamedTuple):
-    """The opening request, understood. `since` is as the client wrote it."""
+    """What an opening request contains. `since` is as the client sent it, at most `MAX_SINCE_LENGTH` characters."""
 
     credentials: Credentials
     since: str | None
     origin: str | None
     request_id: str = ""
     client: str = ""
-    """The client's address, "" where it is not needed."""
+    """The client's address, "" where it was not determined."""
     problem: Problem | None = None
-    """What is wrong with the request itself."""
+    """Why the request is refused before its credentials are verified, None if it is not."""
 
 
 def read_handshake(headers: Mapping[str, str], query: str) -> Handshake:
-    """Read headers, named in lower case, and the query string; a header wins over the query's field.
+    """Read the headers, with lower-case names, and the query string. A header takes precedence over a query field.
 
-    `EventSource` repeats its URL, so the newer position of `Last-Event-ID` wins over `since`. Libraries in its
-    place that cannot set a header say `lastEventId` in the query, each in its own spelling.
+    `EventSource` repeats its URL, so the newer position of `Last-Event-ID` takes precedence over `since`. Replacements
+    of `EventSource` that cannot set headers send `lastEventId` in the query, each in its own spelling.
     """
     fields = _query_fields(query) if query else {}
     from_headers = header_credentials(headers.get)
@@ -60,9 +60,9 @@ _KNOWN = frozenset(("api_key", "user_external_id", "user_email", "user_hmac", "t
 
 
 def _misspelt(fields: Mapping[str, str]) -> Problem | None:
-    """Return what is wrong where a field is not known and much like one that is, which it was to be.
+    """Return the problem of an unknown field whose name is similar to a known one, None if there is no such field.
 
-    Others are let through: libraries in place of `EventSource`, and those who keep caches apart, add their own.
+    Other unknown fields are ignored: replacements of `EventSource` add their own, and so do clients that bypass caches.
     """
     for name in fields:
         if name not in _KNOWN and len(name) <= MAX_NAME_LENGTH and not _LAST_EVENT_ID.fullmatch(name):
@@ -74,7 +74,7 @@ def _misspelt(fields: Mapping[str, str]) -> Problem | None:
 
 def _query_fields(query: str) -> dict[str, str]:
     try:
-        # A query has few fields; a long one is an attack on the parser.
+        # A query has few fields. One with many is an attack on the parser.
         parsed = parse_qs(query, max_num_fields=32)
     except ValueError:
         return {}
@@ -82,7 +82,7 @@ def _query_fields(query: str) -> dict[str, str]:
 
 
 def _base64_field(value: str | None) -> str | None:
-    """Return base64 whose `+` was not escaped, and so came as a space."""
+    """Return a base64 field with its `+` restored, which arrives as a space if the client did not escape it."""
     return value.replace(" ", "+") if value else None
 
 
