@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from gateway.api.core.bodies import BodyBudget
-from gateway.api.core.operation import Services
+from gateway.api.binding import accesses, bound_operations
+from gateway.api.core.cors import CrossOrigin
+from gateway.api.core.endpoint import EndpointContext
+from gateway.api.core.idempotency import Idempotency
 from gateway.api.core.routing import application
-from gateway.api.operations import OPERATIONS
+from gateway.api.core.unknown import UnknownNameLog
 from gateway.api.v1.imports import read_row
 from gateway.auth.authenticator import Authenticator
-from gateway.auth.workspaces import WorkspaceAuthenticator, WorkspaceTokens
 from gateway.domain.proxy import Proxies
 from gateway.domain.request_id import RequestIds
 from gateway.jobs.broadcasts import Broadcaster
@@ -28,7 +29,6 @@ from gateway.live.hub import Hub
 from gateway.runtime.fair_scheduler import FairScheduler
 from gateway.runtime.tasks import background_tasks
 from gateway.sending.deliverer import Deliverer
-from gateway.sending.sender import Sender
 from gateway.server.control_messages import ControlMessages
 from gateway.server.ingress import HttpIngress
 from gateway.server.readiness import Readiness
@@ -36,12 +36,9 @@ from gateway.server.store_events import Restore, StoreEvents
 from gateway.server.worker_server import WorkerServer
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
-from gateway.store.admin_limits import AdminLimits
-from gateway.store.categories import CategoryStore
 from gateway.store.contents import ContentStore
 from gateway.store.deferred_publications import DeferredPublications
 from gateway.store.deletion import UserDeletion
-from gateway.store.devices import DeviceStore
 from gateway.store.directory import Directory
 from gateway.store.erasure import Eraser
 from gateway.store.event_log import LogRetention
@@ -51,7 +48,7 @@ from gateway.store.inbox import InboxStore
 from gateway.store.job_queue import JobQueue
 from gateway.store.jobs import JobKind, JobStore
 from gateway.store.library import LIBRARY
-from gateway.store.preferences import PreferenceStore
+from gateway.store.page_origins import PageOrigins
 from gateway.store.profiles import ProfileStore
 from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
@@ -62,7 +59,6 @@ from gateway.store.sweeps import SweepStore
 from gateway.store.tokens import TokenStore
 from gateway.store.trimming import ItemTrimmer
 from gateway.store.watch import StoreWatch
-from gateway.store.workspaces import WorkspaceStore
 
 SUBSCRIPTION_SECONDS = 2.0
 """The time that a worker waits for its subscription to Redis before it accepts connections."""
@@ -91,8 +87,6 @@ class Worker:
         retention = LogRetention(settings.log_retention_events, settings.log_retention_seconds)
         contents = ContentStore(client)
         inboxes = InboxStore(client, retention, contents)
-        subscriptions = SubscriptionStore(client)
-        categories = CategoryStore(client, time.monotonic)
         self.subscriber = Subscriber(settings, client, worker_id)
         # By a client that is not refused, when all others are.
         self._looking = FunctionClient(Topology(settings), LIBRARY)
@@ -124,34 +118,33 @@ class Worker:
         self.watch.on_empty = events.emptied
         self.watch.on_other_store = events.replaced
         readiness = Readiness(self.hub, self.formats, self.watch, self.subscriber)
-        services = Services(
+        operations = bound_operations(
             settings,
-            proxies,
-            authenticator,
-            WorkspaceAuthenticator(WorkspaceTokens(settings.secret_key), WorkspaceStore(client)),
+            client,
+            retention,
             self.projects,
-            tokens,
-            self.activity,
             directory,
             inboxes,
-            ProfileStore(client),
-            UserDeletion(client),
-            AdminLimits(client),
-            Sender(Deliverer(directory, inboxes), directory, categories, JobStore(client)),
-            self.idempotency,
-            categories,
-            PreferenceStore(client, retention),
-            subscriptions,
-            DeviceStore(client),
-            JobStore(client),
-            BodyBudget(settings.max_body_bytes),
-            new_epoch,
+            self.activity,
+            Idempotency(self.idempotency),
             readiness.reason_not_ready,
+            new_epoch,
+        )
+        context = EndpointContext(
+            accesses(settings, client, proxies, authenticator, inboxes, self.activity),
+            proxies,
+            directory.forget,
+            UnknownNameLog(),
+            settings.access_log,
         )
         for each in (client, self.background):
             each.on_unpublished = self.deferred_publications.note
             each.refusal = lambda: self.formats.problem
-        self.asgi = application(OPERATIONS, services, self._lifespan, websocket.PATH)
+        self.asgi = CrossOrigin(
+            application(operations, context, self._lifespan, websocket.PATH),
+            settings.allowed_origins,
+            PageOrigins(self.projects),
+        )
 
     def _build_jobs(
         self, settings: Settings, retention: LogRetention, directory: Directory, contents: ContentStore

@@ -1,64 +1,51 @@
-"""The route table: the rows of all resources, and the OpenAPI document that they make."""
+"""The route table: the rows of all resources, and the OpenAPI document of them.
 
-from functools import cache
+The order counts where a path parameter may contain slashes: the first row that matches a path is used.
+"""
+
 from typing import Any
 
-from starlette.responses import Response
-
 from gateway.api.core import openapi
-from gateway.api.core.operation import Call, Operation, Scope, encode, raw_json_response
-from gateway.api.core.schema import Answer, Hash
-from gateway.api.system import health, pages, realtime
+from gateway.api.core.operation import AnyOperation
+from gateway.api.system import document as openapi_document
+from gateway.api.system import events, health, pages, transports
 from gateway.api.v1 import (
-    activity,
+    active_users,
     broadcasts,
     config,
     devices,
     imports,
     notifications,
     preferences,
+    projects,
     subscriptions,
     users,
-    workspaces,
 )
-from gateway.api.v2 import tokens, unbuilt
+from gateway.api.v2 import keys, revocations, tokens, unbuilt
 
-DOCUMENT = Answer(200, "The document", Hash)
-
-
-def document() -> dict[str, Any]:
-    """Return the OpenAPI document."""
-    return openapi.document(OPERATIONS, realtime.TRANSPORTS)
-
-
-@cache
-def _encoded_document() -> bytes:
-    return encode(document())
-
-
-async def _openapi(call: Call) -> Response:
-    # Relative to the document's host, so that it holds whichever of several names a client uses.
-    server = encode([{"url": call.forwarded.prefix or "/"}])
-    served = _encoded_document().replace(b'"servers":[{"url":"/"}]', b'"servers":' + server, 1)
-    return raw_json_response(served, headers={"Cache-Control": "no-cache"})
-
-
-OPERATIONS = [
+OPERATIONS: list[AnyOperation] = [
     *notifications.OPERATIONS,
     *preferences.OPERATIONS,
     *subscriptions.OPERATIONS,
     *devices.OPERATIONS,
-    # Before the users, whose names may hold slashes.
-    *tokens.OPERATIONS,
+    # Before the users, whose names may contain slashes.
+    *revocations.OPERATIONS,
     *users.OPERATIONS,
+    *tokens.OPERATIONS,
+    *keys.OPERATIONS,
     *broadcasts.OPERATIONS,
     *imports.OPERATIONS,
-    *activity.OPERATIONS,
-    *workspaces.OPERATIONS,
+    *active_users.OPERATIONS,
+    *projects.OPERATIONS,
     *config.OPERATIONS,
-    *realtime.OPERATIONS,
+    *events.OPERATIONS,
     *health.OPERATIONS,
     *pages.OPERATIONS,
-    Operation("GET", "/openapi.json", Scope.PUBLIC, _openapi, "This API, as an OpenAPI document", DOCUMENT),
+    *openapi_document.OPERATIONS,
     *unbuilt.OPERATIONS,
 ]
+
+
+def document() -> dict[str, Any]:
+    """Return the OpenAPI document of all operations and of the live transports."""
+    return openapi.document(OPERATIONS, transports.TRANSPORTS)

@@ -15,7 +15,8 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from gateway.api.core.operation import Operation, Scope
+from gateway.api.core.call import PUBLIC, WORKSPACE
+from gateway.api.core.operation import AnyOperation
 from gateway.api.operations import OPERATIONS
 from gateway.auth.credentials import user_hmac as our_user_hmac
 from tests.api.inbox import Inbox, code, email_headers, messages, notification, send
@@ -120,15 +121,15 @@ def replaced(gateway: Gateway) -> Project:
 
 @pytest.mark.parametrize(
     "operation",
-    [operation for operation in OPERATIONS if operation.scope is not Scope.PUBLIC],
+    [operation for operation in OPERATIONS if operation.caller is not PUBLIC],
     ids=lambda operation: f"{operation.method} {operation.path}",
 )
 async def test_a_call_without_any_credentials_answers_404_config_401_and_workspaces_403(
-    http: httpx.AsyncClient, operation: Operation
+    http: httpx.AsyncClient, operation: AnyOperation
 ) -> None:
     response = await http.request(operation.method, operation.path.replace("{id}", "42"))
     expected = (401, "api_key_not_provided") if operation.path == "/config" else (404, "not_found")
-    if operation.scope is Scope.WORKSPACE:
+    if operation.caller is WORKSPACE:
         expected = (403, "forbidden")
     assert (response.status_code, code(response)) == expected
 

@@ -13,7 +13,8 @@ import httpx
 import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
-from gateway.api.core.operation import Operation, Scope
+from gateway.api.core.call import PUBLIC
+from gateway.api.core.operation import AnyOperation
 from gateway.api.operations import OPERATIONS
 from gateway.telemetry import metrics as telemetry
 from tests.api.inbox import Inbox, code, messages, notification
@@ -74,7 +75,7 @@ async def test_a_wrong_method_answers_405_and_names_the_right_ones(
     [operation for operation in OPERATIONS if operation.summary == "Not built yet"],
     ids=lambda operation: f"{operation.method} {operation.path}",
 )
-async def test_an_operation_that_is_not_built_says_so(http: httpx.AsyncClient, operation: Operation) -> None:
+async def test_an_operation_that_is_not_built_says_so(http: httpx.AsyncClient, operation: AnyOperation) -> None:
     path = re.sub(r"{[^}]*}", "42", operation.path)
     response = await http.request(operation.method, path, headers=ADMIN, json={})
     assert (response.status_code, response.json()) == (
@@ -285,7 +286,7 @@ async def test_every_answer_of_the_rest_api_is_json_or_empty(inbox: Inbox) -> No
     for operation in OPERATIONS:
         path = re.sub(r"{[^}]*}", "42", operation.path)
         response = await inbox.request(operation.method, path)
-        if operation.scope is not Scope.PUBLIC and response.status_code != 204:
+        if operation.caller is not PUBLIC and response.status_code != 204:
             assert response.headers["content-type"] == "application/json"
 
 

@@ -12,8 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -22,11 +21,18 @@ import redis
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.core.operation import Call, Operation, Scope, Services
+from gateway.api.core.access import PublicAccess
+from gateway.api.core.bodies import BodyBudget
+from gateway.api.core.body_reader import BodyReader
+from gateway.api.core.call import PUBLIC, CallContext, PublicCall
+from gateway.api.core.endpoint import Endpoint, EndpointContext
+from gateway.api.core.operation import Operation, bind
 from gateway.api.core.unbuilt import NOT_BUILT
+from gateway.api.core.unknown import UnknownNameLog
 from gateway.api.operations import OPERATIONS
 from gateway.domain.errors import ErrorCode
-from gateway.settings import Settings
+from gateway.domain.principal import User
+from gateway.domain.proxy import Proxies
 from gateway.store import keys
 from tests.api.inbox import notification
 from tests.api.tokens import bearer, claims_of, token
@@ -367,14 +373,20 @@ def _(bench: Bench) -> Answer:
 @recipe("internal_error")
 def _(bench: Bench) -> Answer:
     # Nothing that a client sends, and nothing that the store answers, should get here.
-    async def fail(call: Call) -> Response:
+    async def fail(resource: None, call: PublicCall) -> Response:
         raise RuntimeError("a mistake of ours")
 
-    operation = Operation("GET", "/", Scope.PUBLIC, fail, "Fails")
+    async def forget(user: User) -> None:
+        """Do nothing: no user is deleted here."""
+
+    proxies = Proxies(())
+    accesses = {PUBLIC: PublicAccess(CallContext(proxies, BodyReader(BodyBudget(1000), 1000)))}
+    context = EndpointContext(accesses, proxies, forget, UnknownNameLog(), access_log=False)
+    (operation,) = bind(None, [Operation("GET", "/", PUBLIC, fail, "Fails")])
     request = Request({"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""})
 
     async def call() -> Response:
-        return await operation.endpoint(cast(Services, SimpleNamespace(settings=Settings())))(request)
+        return await Endpoint(operation, context)(request)
 
     answer = asyncio.run(call())
     return answer.status_code, json.loads(bytes(answer.body))
@@ -382,7 +394,7 @@ def _(bench: Bench) -> Answer:
 
 @recipe("not_built")
 def _(bench: Bench) -> Answer:
-    unbuilt = [row for row in OPERATIONS if row.answer is NOT_BUILT]
+    unbuilt = [row for row in OPERATIONS if row.success is NOT_BUILT]
     if not unbuilt:
         return bench.send(ADMIN, notification(recipients=[{"matches": "*"}]))
     return bench.call(unbuilt[0].method, re.sub(r"{[^}]*}", "42", unbuilt[0].path), ADMIN)

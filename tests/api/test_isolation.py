@@ -16,14 +16,15 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from gateway.api.core.operation import Operation, Scope
+from gateway.api.core.call import PROJECT, PUBLIC, USER, WORKSPACE
+from gateway.api.core.operation import AnyOperation
 from gateway.api.operations import OPERATIONS
 from tests.api.workspaces import created_workspace, workspace_headers
 from tests.servers import ADMIN, API_KEY, Gateway, user_headers, user_hmac, wait_for
 
 MARK = "known-to-joe-only"
 TOPIC = "a-topic"  # anybody may name it; what Joe said about it is Joe's
-CALLS = [row for row in OPERATIONS if row.scope is not Scope.PUBLIC]
+CALLS = [row for row in OPERATIONS if row.caller is not PUBLIC]
 
 
 @dataclass(frozen=True)
@@ -109,14 +110,16 @@ def joe(client: httpx.Client) -> Joe:
     )
 
 
-def call(client: httpx.Client, row: Operation, joe: Joe, headers: dict[str, str]) -> httpx.Response:
+def call(client: httpx.Client, row: AnyOperation, joe: Joe, headers: dict[str, str]) -> httpx.Response:
     """Call an operation on Joe's things. A path that names something new must be added to Joe's paths."""
     path = re.sub(r"{(\w+)}", lambda match: joe.paths.get(f"{match[1]}/{row.method}") or joe.paths[match[1]], row.path)
-    body = row.body.wrapped(row.body.example) if row.body else None
+    body = row.inputs.body.wrapped(row.inputs.body.example) if row.reads_body else None
     return client.request(row.method, path, headers=headers, json=body)
 
 
-def assert_apart(client: httpx.Client, row: Operation, joe: Joe, headers: dict[str, str], may_name: str = "\0") -> None:
+def assert_apart(
+    client: httpx.Client, row: AnyOperation, joe: Joe, headers: dict[str, str], may_name: str = "\0"
+) -> None:
     before = joe.snapshot(client)
     answer = call(client, row, joe, headers)
     assert answer.status_code < 500, answer.text
@@ -125,18 +128,18 @@ def assert_apart(client: httpx.Client, row: Operation, joe: Joe, headers: dict[s
 
 
 @pytest.mark.parametrize(
-    "row", [row for row in CALLS if row.scope is Scope.USER], ids=lambda row: f"{row.method} {row.path}"
+    "row", [row for row in CALLS if row.caller is USER], ids=lambda row: f"{row.method} {row.path}"
 )
-def test_a_user_never_touches_another_users_things(client: httpx.Client, joe: Joe, row: Operation) -> None:
+def test_a_user_never_touches_another_users_things(client: httpx.Client, joe: Joe, row: AnyOperation) -> None:
     # The categories that a project sends are for all its users to choose from.
     assert_apart(client, row, joe, user_headers("eve"), f'"{MARK}"' if "preferences" in row.path else "\0")
 
 
 @pytest.mark.parametrize(
-    "row", [row for row in CALLS if row.scope is Scope.USER], ids=lambda row: f"{row.method} {row.path}"
+    "row", [row for row in CALLS if row.caller is USER], ids=lambda row: f"{row.method} {row.path}"
 )
 def test_a_user_of_the_same_name_in_another_project_never_touches_them(
-    client: httpx.Client, joe: Joe, other_project: dict[str, str], row: Operation
+    client: httpx.Client, joe: Joe, other_project: dict[str, str], row: AnyOperation
 ) -> None:
     headers = {
         "X-MAGICBELL-API-KEY": other_project["X-MAGICBELL-API-KEY"],
@@ -147,10 +150,10 @@ def test_a_user_of_the_same_name_in_another_project_never_touches_them(
 
 
 @pytest.mark.parametrize(
-    "row", [row for row in CALLS if row.scope is Scope.ADMIN], ids=lambda row: f"{row.method} {row.path}"
+    "row", [row for row in CALLS if row.caller is PROJECT], ids=lambda row: f"{row.method} {row.path}"
 )
 def test_another_projects_backend_never_touches_them(
-    client: httpx.Client, joe: Joe, other_project: dict[str, str], row: Operation
+    client: httpx.Client, joe: Joe, other_project: dict[str, str], row: AnyOperation
 ) -> None:
     assert_apart(client, row, joe, other_project)
     name = f"external_id:{joe.external_id}"
@@ -159,10 +162,10 @@ def test_another_projects_backend_never_touches_them(
 
 
 @pytest.mark.parametrize(
-    "row", [row for row in CALLS if row.scope is Scope.WORKSPACE], ids=lambda row: f"{row.method} {row.path}"
+    "row", [row for row in CALLS if row.caller is WORKSPACE], ids=lambda row: f"{row.method} {row.path}"
 )
 def test_another_workspaces_token_never_touches_the_project(
-    client: httpx.Client, gateway: Gateway, joe: Joe, other_workspace: str, row: Operation
+    client: httpx.Client, gateway: Gateway, joe: Joe, other_workspace: str, row: AnyOperation
 ) -> None:
     headers = workspace_headers(gateway, other_workspace)
     before = client.get("/workspaces/default/projects", headers=workspace_headers(gateway)).json()
@@ -175,7 +178,7 @@ def test_another_workspaces_token_never_touches_the_project(
 
 @pytest.mark.parametrize("row", CALLS, ids=lambda row: f"{row.method} {row.path}")
 def test_one_projects_secret_does_not_open_another(
-    client: httpx.Client, joe: Joe, other_project: dict[str, str], row: Operation
+    client: httpx.Client, joe: Joe, other_project: dict[str, str], row: AnyOperation
 ) -> None:
     mixed = {
         "X-MAGICBELL-API-KEY": ADMIN["X-MAGICBELL-API-KEY"],
@@ -183,5 +186,5 @@ def test_one_projects_secret_does_not_open_another(
         "X-MAGICBELL-USER-EXTERNAL-ID": joe.external_id,
     }
     before = joe.snapshot(client)
-    assert call(client, row, joe, mixed).status_code == (403 if row.scope is Scope.WORKSPACE else 401)
+    assert call(client, row, joe, mixed).status_code == (403 if row.caller is WORKSPACE else 401)
     assert joe.snapshot(client) == before

@@ -57,19 +57,21 @@ NOTIFICATIONS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("notification", NOTIFICATIONS, ids=range(len(NOTIFICATIONS)))
 def test_a_body_in_pieces_reads_as_one_in_one_go(notification: dict[str, Any]) -> None:
     content = json.dumps({"notification": notification, "more": JUNK}).encode()
-    assert outcome(notifications.SENDING, content, True) == outcome(notifications.SENDING, content, False)
+    assert outcome(notifications.NEW_NOTIFICATION, content, True) == outcome(
+        notifications.NEW_NOTIFICATION, content, False
+    )
 
 
 @given(st.integers(0, 10_001), st.integers(0, 200))
 def test_rows_of_an_import_in_pieces_are_the_rows(count: int, width: int) -> None:
     content = json.dumps({"import": {"users": [{"external_id": str(n), "x": "y" * width} for n in range(count)]}})
-    assert outcome(imports.BODY, content.encode(), True) == outcome(imports.BODY, content.encode(), False)
+    assert outcome(imports.NEW_IMPORT, content.encode(), True) == outcome(imports.NEW_IMPORT, content.encode(), False)
 
 
 @pytest.mark.parametrize("cut", [1, 2, 1000, PIECE_BYTES * 3])
 def test_a_large_body_that_is_no_json_is_refused(cut: int) -> None:
     content = json.dumps({"notification": {"title": "x", "content": LARGE, "recipients": JUNK}}).encode()[:-cut]
-    status, _ = outcome(notifications.SENDING, content, True)
+    status, _ = outcome(notifications.NEW_NOTIFICATION, content, True)
     assert status == 400
 
 
@@ -84,7 +86,7 @@ MANY = {
 @pytest.mark.parametrize("content", MANY.values(), ids=MANY.keys())
 def test_too_many_small_parts_are_refused_without_decoding_them_all(content: bytes) -> None:
     began = time.thread_time()
-    status, problems = outcome(notifications.SENDING, content, in_pieces=True)
+    status, problems = outcome(notifications.NEW_NOTIFICATION, content, in_pieces=True)
     assert time.thread_time() - began < 0.15  # 0.02 s; 0.25 to 0.4 s when all were decoded
     assert status == 422
     assert any("must have" in problem.message for problem in problems)
@@ -93,7 +95,9 @@ def test_too_many_small_parts_are_refused_without_decoding_them_all(content: byt
 def test_an_answer_names_a_thousand_faults_at_most() -> None:
     recipients = [{**USER, "phone_numbers": [1] * 50}] * 1000
     status, problems = outcome(
-        notifications.SENDING, json.dumps({"notification": {"title": "x", "recipients": recipients}}).encode(), False
+        notifications.NEW_NOTIFICATION,
+        json.dumps({"notification": {"title": "x", "recipients": recipients}}).encode(),
+        False,
     )
     assert (status, len(problems)) == (422, 1000)
 
@@ -102,7 +106,7 @@ async def test_others_are_served_while_a_large_body_is_read(http: httpx.AsyncCli
     attributes: dict[str, Any] = {"a": [{}] * 2_500_000}
     junk = msgspec.json.encode({"notification": {"title": "x", "custom_attributes": attributes}})
     started = time.perf_counter()
-    outcome(notifications.SENDING, junk, False)
+    outcome(notifications.NEW_NOTIFICATION, junk, False)
     in_one_go = time.perf_counter() - started
     waits: list[float] = []
 

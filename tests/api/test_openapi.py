@@ -22,7 +22,8 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from gateway.api.core.operation import Operation, Scope
+from gateway.api.core.call import PROJECT, PUBLIC, USER, WORKSPACE
+from gateway.api.core.operation import AnyOperation
 from gateway.api.core.params import read_body
 from gateway.api.core.schema import Errors
 from gateway.api.core.unbuilt import NOT_BUILT
@@ -37,7 +38,7 @@ DOCUMENT = document()
 EXAMPLES = 60
 
 
-def described(operation: Operation) -> dict[str, Any]:
+def described(operation: AnyOperation) -> dict[str, Any]:
     """Give what the document says about a row."""
     found: dict[str, Any] = DOCUMENT["paths"][re.sub(r":\w+}", "}", operation.path)][operation.method.lower()]
     return found
@@ -55,7 +56,7 @@ def test_every_row_and_both_live_transports_are_described_once() -> None:
 
 
 def test_what_is_not_built_is_described_as_nothing_else() -> None:
-    unbuilt = [operation for operation in OPERATIONS if operation.answer is NOT_BUILT]
+    unbuilt = [operation for operation in OPERATIONS if operation.success is NOT_BUILT]
     assert unbuilt
     for operation in unbuilt:
         assert described(operation)["tags"] == ["Not built yet"]
@@ -63,7 +64,7 @@ def test_what_is_not_built_is_described_as_nothing_else() -> None:
 
 
 def test_every_example_of_a_body_is_one() -> None:
-    for body in [operation.body for operation in OPERATIONS if operation.body]:
+    for body in [operation.inputs.body for operation in OPERATIONS if operation.reads_body]:
         read_body(json.dumps(body.wrapped(body.example)).encode(), body.root, body.param)
 
 
@@ -85,14 +86,14 @@ SCHEMA.config.seed = 1
 SCHEMA.config.generation.update(with_security_parameters=False)
 
 
-def credentials_of(row: Operation, gateway: Gateway) -> dict[str, str]:
+def credentials_of(row: AnyOperation, gateway: Gateway) -> dict[str, str]:
     """Give the credentials that an operation asks for."""
-    if row.scope is Scope.WORKSPACE:
+    if row.caller is WORKSPACE:
         return workspace_headers(gateway)
-    return {Scope.ADMIN: ADMIN, Scope.USER: user_headers("schemathesis"), Scope.PUBLIC: {}}[row.scope]
+    return {PROJECT: ADMIN, USER: user_headers("schemathesis"), PUBLIC: {}}[row.caller]
 
 
-def row_of(case: Case) -> Operation:
+def row_of(case: Case) -> AnyOperation:
     """Give the row that a case was made for; its own method may be another, to see it refused."""
     wanted = (case.operation.method.upper(), case.operation.path)
     return next(row for row in OPERATIONS if (row.method, re.sub(r":\w+}", "}", row.path)) == wanted)
@@ -105,7 +106,7 @@ def excluded_checks(case: Case, response: Response) -> list[Check]:
     excluded = [ignored_auth]
     if response.status_code == 413:
         excluded.append(negative_data_rejection)  # refused for its size before it is looked at
-    if row.query:
+    if row.inputs.query:
         # All is text in a query: what this check takes for a wrong type is often right. See test_inbox.py.
         excluded.append(negative_data_rejection)
     if case.method != row.method and any(
@@ -127,7 +128,7 @@ def excluded_checks(case: Case, response: Response) -> list[Check]:
 @settings(max_examples=EXAMPLES, derandomize=True)
 def test_any_request_is_answered_as_documented(case: Case, gateway: Gateway) -> None:
     row = row_of(case)
-    if row.scope is Scope.WORKSPACE:
+    if row.caller is WORKSPACE:
         case.path_parameters["workspace_id"] = "1"  # a token is for one workspace
     credentials = credentials_of(row, gateway)
     response = case.call(base_url=gateway.url, headers=credentials, allow_redirects=False)
@@ -141,9 +142,9 @@ def test_any_request_is_answered_as_documented(case: Case, gateway: Gateway) -> 
 
 def nothing_undocumented_is_answered(ctx: object, response: Response, case: Case) -> None:
     """Check that a success holds no field that its type does not have."""
-    answer = row_of(case).answer
-    if response.status_code == answer.status and answer.type is not None:
-        assert msgspec.to_builtins(msgspec.convert(response.json(), answer.type)) == response.json()
+    success = row_of(case).success
+    if response.status_code == success.status and success.type is not None:
+        assert msgspec.to_builtins(msgspec.convert(response.json(), success.type)) == response.json()
 
 
 async def test_without_an_upgrade_the_websocket_is_not_there_as_documented(http: httpx.AsyncClient) -> None:

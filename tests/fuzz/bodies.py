@@ -7,20 +7,22 @@ from urllib.parse import quote
 
 from hypothesis import strategies as st
 
-from gateway.api.core.operation import Scope
+from gateway.api.core import call
 from gateway.api.operations import OPERATIONS
 from tests.fuzz.inputs import Input, bytes_of, json_values, text_of, unusual_texts
 from tests.fuzz.target import USER, Target
 from tests.servers import ADMIN, user_headers
 
 ROWS = {
-    f"{operation.method} {operation.path}": operation for operation in OPERATIONS if operation.scope is not Scope.PUBLIC
+    f"{operation.method} {operation.path}": operation for operation in OPERATIONS if operation.caller is not call.PUBLIC
 }
 NOTIFICATION = "{notification}"
 """Stands for the id of a notification that is there."""
 
 _PATH_PARAMETER = re.compile(r"{[^}]*}")
-_names = st.sampled_from(sorted({name for row in ROWS.values() if row.body for name in row.body.param.fields}))
+_names = st.sampled_from(
+    sorted({name for row in ROWS.values() if row.reads_body for name in row.inputs.body.param.fields})
+)
 _numbers = st.sampled_from([0, -1, 2**31, 2**53, 2**63, 2**64, 10**30, 1e308, -0.0, 0.5])
 _values = json_values | unusual_texts | _numbers | st.dictionaries(_names, json_values | unusual_texts, max_size=3)
 
@@ -45,16 +47,16 @@ def _changed(value: Any, way: tuple[Any, ...], new: Any) -> Any:
 def _bodies(draw: st.DrawFn, name: str) -> bytes:
     """The operation's own example with some values exchanged, taken away or added; or anything."""
     row = ROWS[name]
-    if row.body is None or draw(st.integers(0, 5)) == 0:
+    if not row.reads_body or draw(st.integers(0, 5)) == 0:
         return draw(st.binary(max_size=200) | _values.map(lambda value: json.dumps(value).encode()))
-    body: Any = row.body.wrapped(row.body.example)
+    body: Any = row.inputs.body.wrapped(row.inputs.body.example)
     for _ in range(draw(st.integers(0, 4))):
         way = draw(st.sampled_from(_places(body)))
         within = body
         for key in way:
             within = within[key]
         if isinstance(within, dict) and draw(st.booleans()):
-            known = st.sampled_from(sorted(row.body.param.fields)) if row.body.param.fields else _names
+            known = st.sampled_from(sorted(row.inputs.body.param.fields)) if row.inputs.body.param.fields else _names
             new: Any = {**within, draw(known | _names | unusual_texts): draw(_values)}
         elif isinstance(within, list) and draw(st.booleans()):
             new = within * draw(st.integers(0, 3)) + draw(st.lists(_values, max_size=2))
@@ -119,7 +121,7 @@ def check(target: Target, tried: Input) -> None:
 
     path = _PATH_PARAMETER.sub(filled, row.path)
     query = "&".join(f"{quote(bytes_of(name))}={quote(bytes_of(value))}" for name, value in tried["query"])
-    who = {Scope.USER: user_headers(USER), Scope.ADMIN: ADMIN, Scope.WORKSPACE: target.workspace}[row.scope]
+    who = {call.USER: user_headers(USER), call.PROJECT: ADMIN, call.WORKSPACE: target.workspace}[row.caller]
     headers = {**tried["headers"], **who}
     answer = target.request(row.method, f"{path}?{query}", headers, tried["body"].encode("latin-1"))
     if answer.is_clear() and answer.body:

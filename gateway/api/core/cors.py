@@ -1,7 +1,8 @@
-"""Cross-origin requests (WHATWG Fetch, 3.2): preflights, and the headers that let a page read an answer.
+"""Cross-origin requests (WHATWG Fetch, 3.2): preflights, and the headers that let a page read a response.
 
-A preflight says nothing of the project, so it is answered for the origins of the settings and of every project. The
-request itself is then decided by its own project: a page that may not call gets an answer that it cannot read.
+A preflight has no credentials, so the project is unknown. It is allowed for the origins of the settings and of every
+project. The request itself is then decided by its own project: an origin that the project does not allow gets a
+response that the page cannot read.
 """
 
 from collections.abc import Collection
@@ -16,7 +17,7 @@ from gateway.store.redis.client import StoreUnavailableError
 MAX_AGE_SECONDS = 86400
 
 ALLOWED_ORIGINS = "inbox.allowed_origins"
-"""In a request's ASGI scope: the origins that its project allows, once the project is known."""
+"""In a request's ASGI scope: the origins that its project allows. Present once the project is known."""
 
 _METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 
@@ -34,7 +35,7 @@ _EXPOSED = ", ".join(
 
 
 class CrossOrigin:
-    """Cross-origin headers for those who ask: a request without an origin, such as any backend's, goes straight on."""
+    """Adds cross-origin headers to responses. A request without an `Origin`, such as a backend's, passes unchanged."""
 
     def __init__(self, app: ASGIApp, allowed_origins: Collection[str], page_origins: PageOrigins):
         self._app = app
@@ -47,29 +48,29 @@ class CrossOrigin:
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         origin = headers[b"origin"]
-        unless_known = await self._for_some_project(origin)
+        default = await self._allowed_by_any_project(origin)
         if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
-            asked_headers = headers.get(b"access-control-request-headers", "")
-            await _preflight_answer(unless_known, asked_headers)(scope, receive, send)
+            requested_headers = headers.get(b"access-control-request-headers", "")
+            await _preflight_response(default, requested_headers)(scope, receive, send)
             return
 
         async def send_readable(message: Message) -> None:
             if message["type"] == "http.response.start":
                 allowed = scope.get(ALLOWED_ORIGINS)
-                readable_by = unless_known if allowed is None else allow_origin(origin, allowed)
+                readable_by = default if allowed is None else allow_origin(origin, allowed)
                 message["headers"] = [*message["headers"], *_headers(readable_by)]
             await send(message)
 
         await self._app(scope, receive, send_readable)
 
-    async def _for_some_project(self, origin: str) -> str | None:
-        """Decide for a request whose project is not known."""
+    async def _allowed_by_any_project(self, origin: str) -> str | None:
+        """Return the value of Access-Control-Allow-Origin for a request whose project is unknown, None to omit it."""
         if (allowed := allow_origin(origin, self._allowed_origins)) is not None:
             return allowed
         try:
             return allow_origin(origin, await self._page_origins.all())
         except StoreUnavailableError:
-            return None  # the request itself would not be answered either
+            return None  # the request itself would fail, too
 
 
 def _headers(readable_by: str | None) -> list[tuple[bytes, bytes]]:
@@ -82,7 +83,7 @@ def _headers(readable_by: str | None) -> list[tuple[bytes, bytes]]:
     return headers if readable_by == "*" else [*headers, (b"vary", b"Origin")]
 
 
-def _preflight_answer(readable_by: str | None, asked_headers: str) -> PlainTextResponse:
+def _preflight_response(readable_by: str | None, requested_headers: str) -> PlainTextResponse:
     vary = {"Vary": "Origin, Access-Control-Request-Headers"}
     if readable_by is None:
         return PlainTextResponse("This origin is not allowed", 400, vary)
@@ -92,6 +93,6 @@ def _preflight_answer(readable_by: str | None, asked_headers: str) -> PlainTextR
         "Access-Control-Allow-Methods": _METHODS,
         "Access-Control-Max-Age": str(MAX_AGE_SECONDS),
     }
-    if asked_headers:
-        headers["Access-Control-Allow-Headers"] = asked_headers
+    if requested_headers:
+        headers["Access-Control-Allow-Headers"] = requested_headers
     return PlainTextResponse("OK", 200, headers)

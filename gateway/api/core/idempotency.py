@@ -1,4 +1,10 @@
-"""Idempotency-Key: the first answer is kept for 24 hours and given to every repetition, byte for byte."""
+"""The `Idempotency-Key` header: the first response is kept for 24 hours and returned to each repetition, byte for byte.
+
+A request with a key goes through three steps. `begin` claims the key and stores the request's plan: what a repetition
+must do alike, such as the id of what is created. Then the work is done. `finish` stores the response. A request that
+dies between the steps leaves its claim behind. The next request with that key gets the first one's plan, and completes
+the work without doing anything twice.
+"""
 
 import hashlib
 from collections.abc import Awaitable, Callable
@@ -7,72 +13,100 @@ from typing import TypeVar
 import msgspec
 from starlette.responses import Response
 
-from gateway.api.core.operation import Call, headers_of, raw_json_response
+from gateway.api.core.call import ProjectCall
+from gateway.api.core.requests import headers_of
+from gateway.api.core.responses import raw_json_response
 from gateway.domain.errors import ApiError, ErrorCode, api_error, invalid
-from gateway.store.idempotency import Busy, Replay, Reused
+from gateway.domain.principal import ProjectId
+from gateway.store.idempotency import Busy, IdempotencyStore, Replay, Reused, Run
 from gateway.store.redis.client import StoreUnavailableError
 from gateway.store.redis.problems import decoding
 
 MAX_KEY_LENGTH = 255
 
+_CREATED = 201
+
 _Plan = TypeVar("_Plan")
+
+Work = Callable[[bytes, bool], Awaitable[bytes]]
+"""Does the work of a create, and returns what is kept of its response.
+
+It is called with the plan, and with whether the request may be repeated. Of a request that may be, a repetition may
+have done a part already.
+"""
 
 
 def planned(plan: bytes, kind: type[_Plan]) -> _Plan:
-    """Read the plan of a request, which may be an earlier try's. Raises StoreDataError for one that cannot be read."""
+    """Return the decoded plan of a request, which may be of an earlier attempt. Raises StoreDataError."""
     with decoding("an idempotency record"):
         return msgspec.json.decode(plan, type=kind)
 
 
-def _as_kept(kept: bytes) -> bytes:
+def _unchanged(kept: bytes) -> bytes:
     return kept
 
 
-async def once(
-    call: Call,
-    body: bytes,
-    plan: bytes,
-    run: Callable[[bytes, bool], Awaitable[bytes]],
-    status: int = 201,
-    shown: Callable[[bytes], bytes] = _as_kept,
-) -> Response:
-    """Run a create, at most once for an Idempotency-Key, and answer what it gives.
+class Idempotency:
+    """Runs creates, at most once for each `Idempotency-Key` of a project."""
 
-    `run` gets the plan, and whether the request may come again: a repetition of a request that died half-way gets
-    the first one's plan and must complete it without doing anything twice. `shown` makes the answer of what `run`
-    gave, which is what is kept: for answers that hold what must not be.
-    Raises ApiError 409 while the first request runs, and 422 when the key came with another request.
-    """
-    key = headers_of(call.request).get("idempotency-key")
-    if not key:
-        return raw_json_response(shown(await run(plan, False)), status)
-    if len(key) > MAX_KEY_LENGTH:
-        raise invalid(f"Header 'Idempotency-Key' must have at most {MAX_KEY_LENGTH} characters")
-    request = call.request
-    fingerprint = hashlib.sha256(f"{request.method} {request.scope['path']}\0".encode() + body).hexdigest()
-    store, project_id = call.services.idempotency, call.project.id
-    try:
-        claim = await store.begin(project_id, key, fingerprint, plan)
-    except StoreUnavailableError:
-        store.cut_off(project_id, key)  # the claim may be written
-        raise
-    if isinstance(claim, Replay):
-        return raw_json_response(shown(claim.body), claim.status)
-    if isinstance(claim, Busy):
-        raise api_error(ErrorCode.IDEMPOTENCY_KEY_IN_USE, retry_after_seconds=1)
-    if isinstance(claim, Reused):
-        raise api_error(ErrorCode.IDEMPOTENCY_KEY_REUSED)
-    try:
+    def __init__(self, store: IdempotencyStore):
+        self._store = store
+
+    async def once(
+        self,
+        call: ProjectCall,
+        body: bytes,
+        plan: bytes,
+        work: Work,
+        shown: Callable[[bytes], bytes] = _unchanged,
+    ) -> Response:
+        """Return the 201 of a create.
+
+        `shown` returns the body of the response, given what `work` returned. Only the latter is stored, so a response
+        may have parts that must not be stored.
+        Raises ApiError 409 while the first request with the key runs, and 422 when the key came with another request.
+        """
+        key = headers_of(call.request).get("idempotency-key")
+        if not key:
+            return raw_json_response(shown(await work(plan, False)), _CREATED)
+        if len(key) > MAX_KEY_LENGTH:
+            raise invalid(f"Header 'Idempotency-Key' must have at most {MAX_KEY_LENGTH} characters")
+        project_id = call.project.id
+        claim = await self._begin(project_id, key, _fingerprint(call, body), plan)
+        if isinstance(claim, Replay):
+            return raw_json_response(shown(claim.body), claim.status)
+        kept = await self._run(project_id, key, claim.plan, claim.is_first, work)
+        return raw_json_response(shown(kept), _CREATED)
+
+    async def _begin(self, project_id: ProjectId, key: str, fingerprint: str, plan: bytes) -> Replay | Run:
         try:
-            answer = await run(claim.plan, True)
-        except ApiError:
-            # It was refused before it wrote anything. Of an earlier try, that died, some may be done.
-            if claim.is_first:
-                await store.abandon(project_id, key)
+            claim = await self._store.begin(project_id, key, fingerprint, plan)
+        except StoreUnavailableError:
+            self._store.cut_off(project_id, key)  # the claim may have been written
             raise
-        await store.finish(project_id, key, status, answer)
-    finally:
-        # However else it ended, part may be done: the claim stays, and a repetition completes the rest by the same
-        # plan.
-        store.cut_off_if_under_way(project_id, key)
-    return raw_json_response(shown(answer), status)
+        if isinstance(claim, Busy):
+            raise api_error(ErrorCode.IDEMPOTENCY_KEY_IN_USE, retry_after_seconds=1)
+        if isinstance(claim, Reused):
+            raise api_error(ErrorCode.IDEMPOTENCY_KEY_REUSED)
+        return claim
+
+    async def _run(self, project_id: ProjectId, key: str, plan: bytes, is_first: bool, work: Work) -> bytes:
+        try:
+            try:
+                kept = await work(plan, True)
+            except ApiError:
+                # The request was refused before it wrote anything. An earlier attempt that died may have written.
+                if is_first:
+                    await self._store.abandon(project_id, key)
+                raise
+            await self._store.finish(project_id, key, _CREATED, kept)
+        finally:
+            # After any other failure a part may be done. The claim stays, and a repetition completes the rest by the
+            # same plan.
+            self._store.cut_off_if_under_way(project_id, key)
+        return kept
+
+
+def _fingerprint(call: ProjectCall, body: bytes) -> str:
+    request = call.request
+    return hashlib.sha256(f"{request.method} {request.scope['path']}\0".encode() + body).hexdigest()

@@ -1,6 +1,6 @@
-"""Pages as v2 has them: newest first, `page[size]`, `page[after]` and `page[before]` in, `links` out.
+"""Pages as v2 defines them: newest first, with `page[size]`, `page[after]`, `page[before]`, and `links` in responses.
 
-Newer clients of v2 say `limit`, `starting_after` and `ending_before`, which count where the others are absent.
+Newer clients of v2 send `limit`, `starting_after` and `ending_before`. These apply where the others are absent.
 """
 
 from collections.abc import Mapping
@@ -19,18 +19,20 @@ _UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _CURSOR = ("the id of an entry", _UUID)
 
 PAGING: tuple[QueryParam, ...] = (
-    Number("page[size]", "How many entries.", default=DEFAULT_SIZE, least=1, most=MAX_SIZE),
-    Formed("page[after]", "Entries right after this one.", *_CURSOR),
-    Formed("page[before]", "Entries right before this one.", *_CURSOR),
-    Number("limit", "As `page[size]`.", default=DEFAULT_SIZE, least=1, most=MAX_SIZE),
-    Formed("starting_after", "As `page[after]`.", *_CURSOR),
-    Formed("ending_before", "As `page[before]`.", *_CURSOR),
+    Number("page[size]", "Entries on a page.", default=DEFAULT_SIZE, least=1, most=MAX_SIZE),
+    Formed("page[after]", "Entries that follow the one with this id.", *_CURSOR),
+    Formed("page[before]", "Entries that precede the one with this id.", *_CURSOR),
+    Number("limit", "The same as `page[size]`.", default=DEFAULT_SIZE, least=1, most=MAX_SIZE),
+    Formed("starting_after", "The same as `page[after]`.", *_CURSOR),
+    Formed("ending_before", "The same as `page[before]`.", *_CURSOR),
 )
-"""The query of a list."""
+"""The query parameters of a list."""
+
+_CURSOR_NAMES = (("page[after]", "starting_after"), ("page[before]", "ending_before"))
 
 
 class Links(msgspec.Struct):
-    """Where the other pages of a list are, if there are any."""
+    """The addresses of other pages of a list, null where there is none."""
 
     first: str
     next: str | None
@@ -38,7 +40,7 @@ class Links(msgspec.Struct):
 
 
 class Page(NamedTuple):
-    """What part of a list is asked for; at most one of the cursors is set."""
+    """The requested part of a list. At most one of the cursors is set."""
 
     size: int
     after: str | None
@@ -46,7 +48,7 @@ class Page(NamedTuple):
 
 
 def read_page(query: Mapping[str, Any]) -> Page:
-    """Read the page from a row's query. Raises ApiError 422."""
+    """Return the page that a query selects. Raises ApiError 422."""
     after, before = (query[ours] or query[newer] for ours, newer in _CURSOR_NAMES)
     if after and before:
         raise invalid("Param 'page[before]' must not come with 'page[after]'")
@@ -54,11 +56,11 @@ def read_page(query: Mapping[str, Any]) -> Page:
     return Page(size, after and after.lower(), before and before.lower())
 
 
-_CURSOR_NAMES = (("page[after]", "starting_after"), ("page[before]", "ending_before"))
-
-
 def links(path: str, size: int, newer_than: str | None, older_than: str | None) -> dict[str, str | None]:
-    """Build the links of a page: to the first one, to what is older than its last entry, newer than its first."""
+    """Return the `links` of a page.
+
+    `newer_than` is the id of the page's first entry, None if no entry is newer; `older_than` that of its last.
+    """
 
     def link(**cursor: str) -> str:
         query = {"page[size]": str(size), **{f"page[{name}]": value for name, value in cursor.items()}}

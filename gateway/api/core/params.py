@@ -322,6 +322,11 @@ class Body:
     max_bytes: int | None = SMALL_BODY_BYTES
     """How large it may be; None: as large as INBOX_MAX_BODY_BYTES says."""
 
+    @property
+    def whole(self) -> Object:
+        """The parameter of the whole body, its wrapper included."""
+        return Object(fields={self.root: self.param}) if self.root else self.param
+
     def wrapped(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """Put an object where its body has it."""
         return {self.root: dict(value)} if self.root else dict(value)

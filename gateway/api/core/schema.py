@@ -1,7 +1,7 @@
-"""What operations return, as the OpenAPI document describes it: `Answer`, and the JSON types that resources share.
+"""What operations return, as the OpenAPI document describes it: `ResponseSpec`, and the JSON types resources share.
 
-The store returns items and events as encoded JSON that is never decoded here, so these types describe; they do not
-encode. The tests compare every real response with them.
+Items and events come from the store as encoded JSON that is never decoded here. So these types describe responses;
+they do not encode them. The tests compare every real response with its type.
 """
 
 from collections.abc import Mapping
@@ -19,19 +19,19 @@ Seconds: TypeAlias = Annotated[int, Meta(description="Unix seconds.")]
 Time: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Hash: TypeAlias = Annotated[dict[str, Any], Meta(extra_json_schema={"additionalProperties": True})]
 Place: TypeAlias = Annotated[
-    str, Meta(pattern=f"^{POSITION_PATTERN}$", description="A place in the user's event log.", examples=["k3f9.42"])
+    str, Meta(pattern=f"^{POSITION_PATTERN}$", description="A position in the user's event log.", examples=["k3f9.42"])
 ]
 
 
 class Errors(msgspec.Struct):
-    """What was wrong: an entry for each failing parameter, or one with a stable `code`."""
+    """Why a request failed: an entry for each invalid parameter, or one entry with a stable `code`."""
 
     errors: list[Problem]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A status, and what comes with it: JSON of a type, or another media type, or nothing."""
+class ResponseSpec:
+    """A response that an operation may return: JSON of a type, another media type, or no body."""
 
     status: int
     description: str
@@ -43,11 +43,15 @@ class Answer:
 
 HEADERS: Mapping[str, Mapping[str, Any]] = {
     "X-Inbox-Position": {
-        "description": "The list's position: events up to this one are in it. None while the inbox had no event.",
+        "description": "The position of the list: it includes every event up to this one. Absent while the inbox has "
+        "had no event.",
         "schema": {"type": "string", "pattern": f"^{POSITION_PATTERN}$"},
     },
-    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}},
-    "Location": {"description": "Where it is.", "schema": {"type": "string"}},
+    "Retry-After": {
+        "description": "Seconds to wait before the next attempt.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "Location": {"description": "The address to request instead.", "schema": {"type": "string"}},
 }
 
-NO_CONTENT = Answer(204, "Done")
+NO_CONTENT = ResponseSpec(204, "Done")

@@ -1,64 +1,72 @@
-"""Whether this process runs, whether it should get traffic, and its metrics."""
+"""Probes and metrics of a worker."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
-from gateway.api.core.operation import Call, Operation, Scope, json_response
-from gateway.api.core.schema import Answer
+from gateway.api.core.call import PUBLIC, PublicCall
+from gateway.api.core.operation import Operation
+from gateway.api.core.responses import json_response
+from gateway.api.core.schema import ResponseSpec
 from gateway.domain.errors import ErrorCode
 from gateway.telemetry.metrics import metrics_text
 
 
 class Health(msgspec.Struct):
-    """This process runs."""
+    """The process runs."""
 
     status: Literal["ok"]
 
 
 class Readiness(msgspec.Struct):
-    """Whether this process should get traffic, and why not."""
+    """Whether the worker is ready for traffic.
+
+    Without it, `reason` is `draining` or the code of an error. Of an error, `message` explains the cause.
+    """
 
     status: Literal["ready", "not ready"]
     reason: str | UnsetType = UNSET
+    message: str | UnsetType = UNSET
 
 
-HEALTHY = Answer(200, "It runs", Health)
-READY = Answer(200, "Ready", Readiness)
-NOT_READY = Answer(503, "Draining, or Redis cannot be reached", Readiness, headers=("Retry-After",))
-METRICS = Answer(200, "The metrics", media_type="text/plain")
+HEALTHY = ResponseSpec(200, "The process runs", Health)
+READY = ResponseSpec(200, "Ready", Readiness)
+NOT_READY = ResponseSpec(503, "The worker drains, or cannot use Redis", Readiness, headers=("Retry-After",))
+METRICS = ResponseSpec(200, "The metrics", media_type="text/plain")
 
 
-async def healthz(call: Call) -> Response:
-    return json_response({"status": "ok"})
+@dataclass(frozen=True, slots=True)
+class HealthResource:
+    """The probes. `not_ready` returns why the worker should get no traffic now, "" if it should."""
 
+    not_ready: Callable[[], str]
 
-async def readyz(call: Call) -> Response:
-    reason = call.services.not_ready()
-    if reason:
+    async def healthz(self, call: PublicCall) -> Response:
+        """Return 200 whenever the process can respond: a liveness probe. It does not use Redis."""
+        return json_response({"status": "ok"})
+
+    async def readyz(self, call: PublicCall) -> Response:
+        """Return 200 if this worker should get traffic, 503 while it drains or cannot use Redis: a readiness probe."""
+        reason = self.not_ready()
+        if not reason:
+            return json_response({"status": "ready"})
         kind = next((code.kind for code in ErrorCode if code.kind.code == reason), None)
-        message = f"{kind.message}. {kind.suggestion}" if kind is not None else ""
-        told = {"status": "not ready", "reason": reason} | ({"message": message} if message else {})
-        return json_response(told, 503, {"Retry-After": "1"})
-    return json_response({"status": "ready"})
+        explanation = {"message": f"{kind.message}. {kind.suggestion}"} if kind is not None else {}
+        return json_response({"status": "not ready", "reason": reason, **explanation}, 503, {"Retry-After": "1"})
 
-
-async def metrics(call: Call) -> Response:
-    return Response(metrics_text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    async def metrics(self, call: PublicCall) -> Response:
+        """Return the metrics of all workers of this node in the Prometheus text format."""
+        return Response(metrics_text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 OPERATIONS = [
-    Operation("GET", "/healthz", Scope.PUBLIC, healthz, "Whether this process runs", HEALTHY),
+    Operation("GET", "/healthz", PUBLIC, HealthResource.healthz, "Check that the process runs", HEALTHY),
     Operation(
-        "GET",
-        "/readyz",
-        Scope.PUBLIC,
-        readyz,
-        "Whether this process should get traffic",
-        READY,
-        refusals=(NOT_READY,),
+        "GET", "/readyz", PUBLIC, HealthResource.readyz, "Check readiness for traffic", READY, failures=(NOT_READY,)
     ),
-    Operation("GET", "/metrics", Scope.PUBLIC, metrics, "Prometheus metrics", METRICS),
+    Operation("GET", "/metrics", PUBLIC, HealthResource.metrics, "Get Prometheus metrics", METRICS),
 ]

@@ -1,4 +1,7 @@
-"""The pages and scripts that the gateway serves, with the headers that keep other pages from using them."""
+"""The pages and scripts that the gateway serves, with headers that restrict what they may load and who may frame them.
+
+The files are read when a worker starts, not when this module is imported.
+"""
 
 import base64
 import hashlib
@@ -7,54 +10,66 @@ from importlib.resources import files
 
 from starlette.responses import RedirectResponse, Response
 
-from gateway.api.core.operation import Call, Handler, Operation, Scope
+from gateway.api.core.call import PUBLIC, PublicCall
+from gateway.api.core.operation import Operation
 from gateway.api.core.routing import TRAILING_SLASHES
-from gateway.api.core.schema import Answer
+from gateway.api.core.schema import ResponseSpec
 from gateway.api.core.unbuilt import not_built
 
-HTML_TYPE, SCRIPT_TYPE = "text/html; charset=utf-8", "text/javascript; charset=utf-8"
+_HTML, _JAVASCRIPT = "text/html; charset=utf-8", "text/javascript; charset=utf-8"
 
-PAGE = Answer(200, "The page", media_type="text/html")
-SCRIPT = Answer(200, "The module", media_type="text/javascript")
-ELSEWHERE = Answer(307, "Elsewhere", media_type="", headers=("Location",))
-
-
-def script(name: str) -> Handler:
-    """Make the handler that serves a script, which pages of any origin may load."""
-    content = _read(name)
-
-    async def handler(call: Call) -> Response:
-        return Response(content, media_type=SCRIPT_TYPE, headers={"Cache-Control": "no-cache"})
-
-    return handler
+PAGE = ResponseSpec(200, "The page", media_type="text/html")
+SCRIPT = ResponseSpec(200, "The module", media_type="text/javascript")
+REDIRECT = ResponseSpec(307, "The demo page is at another address", media_type="", headers=("Location",))
 
 
-def page(name: str, connects_to: str = "'self'") -> Handler:
-    """Make the handler that serves a page, which connects to nowhere else and runs no script but its own."""
-    content = _read(name)
-    headers = {
-        "Cache-Control": "no-cache",
-        "Content-Security-Policy": _policy(content, connects_to),
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "Referrer-Policy": "no-referrer",
-        "X-Frame-Options": "DENY",
-    }
+class Page:
+    """An HTML page that connects to nothing but `connects_to`, and runs no script but its own."""
 
-    async def handler(call: Call) -> Response:
+    def __init__(self, name: str, connects_to: str = "'self'"):
+        self._content = _read(name)
+        self._headers = {
+            "Cache-Control": "no-cache",
+            "Content-Security-Policy": _policy(self._content, connects_to),
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Referrer-Policy": "no-referrer",
+            "X-Frame-Options": "DENY",
+        }
+
+    def response(self, call: PublicCall) -> Response:
+        """Return the page, or a redirect if its path ends with a slash: its relative links would be wrong there."""
         slashes: int = call.request.scope.get(TRAILING_SLASHES, 0)
-        if slashes:  # from there the page would look for its scripts in the wrong place
+        if slashes:
             path: str = call.request.scope["path"]
             prefix = call.forwarded.prefix
-            # Where the prefix is not known, a relative address does without.
+            # Where the prefix is not known, a relative address needs none.
             return RedirectResponse(f"..{path}" if slashes == 1 and not prefix else prefix + path)
-        return Response(content, media_type=HTML_TYPE, headers=headers)
-
-    return handler
+        return Response(self._content, media_type=_HTML, headers=self._headers)
 
 
-async def to_demo(call: Call) -> Response:
-    """Redirect to the demo page, below the path at which a proxy serves the gateway."""
-    return RedirectResponse(f"{call.forwarded.prefix}/demo")
+class PagesResource:
+    """The operations that serve pages and scripts."""
+
+    def __init__(self) -> None:
+        self._demo = Page("demo.html", "'self' ws: wss:")
+        self._docs = Page("docs.html")
+        self._client = _read("client.js")
+
+    async def redirect_to_demo(self, call: PublicCall) -> Response:
+        """Redirect to the demo page. Behind a proxy with a path prefix, the address has the prefix."""
+        return RedirectResponse(f"{call.forwarded.prefix}/demo")
+
+    async def demo(self, call: PublicCall) -> Response:
+        """Return a page that shows an inbox and sends to it, for trying the gateway out."""
+        return self._demo.response(call)
+
+    async def docs(self, call: PublicCall) -> Response:
+        """Return this documentation as a page."""
+        return self._docs.response(call)
+
+    async def client_script(self, call: PublicCall) -> Response:
+        """Return the browser client, an ECMAScript module. Pages of any origin may import it."""
+        return Response(self._client, media_type=_JAVASCRIPT, headers={"Cache-Control": "no-cache"})
 
 
 def _read(name: str) -> bytes:
@@ -84,10 +99,10 @@ def _hashes(pattern: bytes, content: bytes) -> str:
     return " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
 
 
-OPERATIONS = [
-    Operation("GET", "/", Scope.PUBLIC, to_demo, "To the demo page", ELSEWHERE),
-    Operation("GET", "/demo", Scope.PUBLIC, page("demo.html", "'self' ws: wss:"), "The demo page", PAGE),
-    Operation("GET", "/docs", Scope.PUBLIC, page("docs.html"), "This API, to read", PAGE),
-    Operation("GET", "/client.js", Scope.PUBLIC, script("client.js"), "The browser client", SCRIPT),
+OPERATIONS: list[Operation[PagesResource]] = [
+    Operation("GET", "/", PUBLIC, PagesResource.redirect_to_demo, "Go to the demo page", REDIRECT),
+    Operation("GET", "/demo", PUBLIC, PagesResource.demo, "Get the demo page", PAGE),
+    Operation("GET", "/docs", PUBLIC, PagesResource.docs, "Get this documentation", PAGE),
+    Operation("GET", "/client.js", PUBLIC, PagesResource.client_script, "Get the browser client", SCRIPT),
     *not_built("GET /inbox-bell.js"),
 ]

@@ -1,29 +1,34 @@
-"""Broadcasts: sent to any number of users, accepted at once and delivered in steps."""
+"""Broadcasts: notifications to any number of users, accepted at once and delivered in steps by a job."""
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID, uuid4
 
 import msgspec
 from starlette.responses import Response
 
-from gateway.api.core.idempotency import once, planned
-from gateway.api.core.operation import Call, Operation, Scope, encode, raw_json_response
+from gateway.api.core.call import PROJECT, ProjectCall
+from gateway.api.core.idempotency import Idempotency, planned
+from gateway.api.core.operation import Operation
 from gateway.api.core.params import Body
+from gateway.api.core.problems import not_found
 from gateway.api.core.query import Number, total_pages
-from gateway.api.core.schema import Answer, Hash, Seconds, Uuid
+from gateway.api.core.responses import encode, raw_json_response
+from gateway.api.core.schema import Hash, ResponseSpec, Seconds, Uuid
 from gateway.api.v1.items import Notification
-from gateway.api.v1.jobs import job_id, not_found
 from gateway.api.v1.sending import NOTIFICATION, command_of
 from gateway.domain.principal import User
 from gateway.sending.plans import SendPlan, decode_broadcast
-from gateway.store.jobs import JobKind, JobRecord
+from gateway.sending.sender import Sender
+from gateway.store.event_log import Moment
+from gateway.store.inbox import InboxStore
+from gateway.store.jobs import JobKind, JobRecord, JobStore
 from gateway.store.redis.problems import StoreDataError, decoding
 
-BODY = Body(
+NEW_BROADCAST = Body(
     "broadcast",
     replace(NOTIFICATION, name="NewBroadcast"),
     example={
@@ -34,7 +39,6 @@ BODY = Body(
     },
     max_bytes=None,
 )
-"""What `POST /broadcasts` takes."""
 
 PAGING = (
     Number("per_page", "Entries on a page.", default=15, least=1, most=100),
@@ -43,20 +47,20 @@ PAGING = (
 
 
 class BroadcastSummary(msgspec.Struct):
-    """How many recipients there were so far, failures among them."""
+    """The number of recipients processed so far, failures included."""
 
     total: int
     failures: int
 
 
 class BroadcastProblem(msgspec.Struct):
-    """Why a recipient could not be served, or why the broadcast ended."""
+    """Why a recipient did not get the notification, or why the broadcast failed."""
 
     message: str
 
 
 class BroadcastStatus(msgspec.Struct):
-    """How far a broadcast is. Of the errors it has the first 1000."""
+    """The progress of a broadcast. `errors` has the first 1,000."""
 
     status: Literal["enqueued", "processing", "processed"]
     summary: BroadcastSummary
@@ -64,7 +68,7 @@ class BroadcastStatus(msgspec.Struct):
 
 
 class Broadcast(msgspec.Struct):
-    """What was sent, to whom, and how far it is."""
+    """A broadcast as it was sent, with its progress."""
 
     id: Uuid
     title: str
@@ -96,7 +100,7 @@ class BroadcastList(msgspec.Struct):
 
 
 class BroadcastNotifications(msgspec.Struct):
-    """A page of the items that recipients got. `total` counts those who deleted theirs, too."""
+    """A page of the recipients' notifications. `total` includes those that recipients have deleted."""
 
     total: int
     total_pages: int
@@ -105,63 +109,78 @@ class BroadcastNotifications(msgspec.Struct):
     notifications: list[Notification]
 
 
-BROADCASTING = Answer(201, "Accepted", BroadcastAnswer)
-BROADCAST = Answer(200, "The broadcast", BroadcastAnswer)
-BROADCASTS = Answer(200, "A page", BroadcastList)
-BROADCAST_NOTIFICATIONS = Answer(200, "A page", BroadcastNotifications)
+ACCEPTED = ResponseSpec(201, "Accepted", BroadcastAnswer)
+BROADCAST = ResponseSpec(200, "The broadcast", BroadcastAnswer)
+BROADCASTS = ResponseSpec(200, "A page", BroadcastList)
+NOTIFICATIONS = ResponseSpec(200, "A page", BroadcastNotifications)
 
 
-async def create(call: Call) -> Response:
-    """Send to any number of users: named ones, those who match a condition, subscribers of the topic; each once.
+@dataclass(frozen=True, slots=True)
+class BroadcastsResource:
+    """The operations on broadcasts, with the stores that they use."""
 
-    It is accepted at once and delivered soon. Users who are created afterwards do not get it.
-    """
-    body = await call.body()
-    command = command_of(await call.large_fields(body))
+    jobs: JobStore
+    inboxes: InboxStore
+    sender: Sender
+    idempotency: Idempotency
+    now: Callable[[], Moment]
 
-    async def run(plan: bytes, remember: bool) -> bytes:
-        view = await call.services.sender.enqueue(call.project.id, command, planned(plan, SendPlan), "broadcast")
-        return _wrapped(_with_status(view, "enqueued", {"total": 0, "failures": 0}, b"[]"))
+    async def create(self, call: ProjectCall) -> Response:
+        """Send a notification to any number of users.
 
-    return await once(call, body, encode(SendPlan(str(uuid4()), call.services.moment())), run)
+        Recipients are users named by external id or email, users that match a condition, and the subscribers of the
+        notification's topic. Each user gets it once. The broadcast is accepted at once and delivered soon after.
+        Users that are created after that do not get it.
+        """
+        body = await call.body()
+        command = command_of(await call.large_fields(body))
 
+        async def work(plan: bytes, repeatable: bool) -> bytes:
+            view = await self.sender.enqueue(call.project.id, command, planned(plan, SendPlan), "broadcast")
+            return _wrapped(_with_status(view, "enqueued", {"total": 0, "failures": 0}, b"[]"))
 
-async def list_broadcasts(call: Call) -> Response:
-    """Return a page of the last 30 days' broadcasts, newest first, each with its progress."""
-    query = call.query()
-    page, per_page = query["page"], query["per_page"]
-    total, found = await call.services.jobs.list_page(JobKind.BROADCAST, call.project.id, page, per_page)
-    views: list[bytes] = []
-    for _, record in found:
-        with contextlib.suppress(StoreDataError):  # it is in the log, and must not hide the others
-            views.append(_view(record))
-        await asyncio.sleep(0)  # a large one takes milliseconds
-    return _page(total, page, per_page, "broadcasts", views)
+        return await self.idempotency.once(call, body, encode(SendPlan(str(uuid4()), self.now())), work)
 
+    async def list_page(self, call: ProjectCall) -> Response:
+        """Return a page of the broadcasts of the last 30 days, newest first, with their progress."""
+        query = call.query()
+        page, per_page = query["page"], query["per_page"]
+        total, found = await self.jobs.list_page(JobKind.BROADCAST, call.project.id, page, per_page)
+        views: list[bytes] = []
+        for _, record in found:
+            with contextlib.suppress(StoreDataError):  # it is logged, and must not hide the other broadcasts
+                views.append(_view(record))
+            await asyncio.sleep(0)  # decoding a large one takes milliseconds
+        return _page(total, page, per_page, "broadcasts", views)
 
-async def get(call: Call) -> Response:
-    """Return a broadcast and its progress: `total` counts the users who have it, and failures."""
-    return raw_json_response(_wrapped(_view((await _find(call))[1])))
+    async def get(self, call: ProjectCall) -> Response:
+        """Return a broadcast with its progress.
 
+        In `status.summary`, `total` is the number of recipients processed so far, `failures` of them without success.
+        """
+        _, record = await self._find(call)
+        return raw_json_response(_wrapped(_view(record)))
 
-async def list_notifications(call: Call) -> Response:
-    """Return a page of the recipients' items, in the order delivered; deleted ones are counted, not listed."""
-    query = call.query()
-    page, per_page = query["page"], query["per_page"]
-    broadcast_id, _ = await _find(call)
-    services, project_id = call.services, call.project.id
-    total, ids = await services.jobs.read_reached(project_id, broadcast_id, (page - 1) * per_page, per_page)
-    users = [User(project_id, user_id, None, None) for user_id in ids]
-    items = await services.inboxes.get_each(users, UUID(broadcast_id))
-    return _page(total, page, per_page, "notifications", [item for item in items if item is not None])
+    async def list_notifications(self, call: ProjectCall) -> Response:
+        """Return a page of the notifications that recipients got, in the order of delivery.
 
+        Notifications that recipients have deleted are not listed; `total` includes them.
+        """
+        query = call.query()
+        page, per_page = query["page"], query["per_page"]
+        broadcast_id, _ = await self._find(call)
+        project_id = call.project.id
+        total, ids = await self.jobs.read_reached(project_id, str(broadcast_id), (page - 1) * per_page, per_page)
+        users = [User(project_id, user_id, None, None) for user_id in ids]
+        items = await self.inboxes.get_each(users, broadcast_id)
+        return _page(total, page, per_page, "notifications", [item for item in items if item is not None])
 
-async def _find(call: Call) -> tuple[str, JobRecord]:
-    wanted = job_id(call, "broadcast_id", "Broadcast")
-    found = await call.services.jobs.read(JobKind.BROADCAST, call.project.id, wanted)
-    if found is None:
-        raise not_found("Broadcast")
-    return wanted, found
+    async def _find(self, call: ProjectCall) -> tuple[UUID, JobRecord]:
+        broadcast_id = call.uuid("broadcast_id", "Broadcast")
+        record = await self.jobs.read(JobKind.BROADCAST, call.project.id, str(broadcast_id))
+        if record is None:
+            raise not_found("Broadcast")
+        return broadcast_id, record
 
 
 def _view(record: JobRecord) -> bytes:
@@ -172,8 +191,8 @@ def _view(record: JobRecord) -> bytes:
 
 
 def _with_status(view: bytes, status: str, summary: Mapping[str, int], errors: bytes) -> bytes:
-    words = encode({"status": status, "summary": summary, "errors": msgspec.Raw(errors)})
-    return b"".join((view[:-1], b',"status":', words, b"}"))
+    status_json = encode({"status": status, "summary": summary, "errors": msgspec.Raw(errors)})
+    return b"".join((view[:-1], b',"status":', status_json, b"}"))
 
 
 def _wrapped(view: bytes) -> bytes:
@@ -193,26 +212,19 @@ def _page(total: int, page: int, per_page: int, name: str, items: Sequence[bytes
     return raw_json_response(b"".join((head[:-2], b",".join(items), b"]}")))
 
 
+_R = BroadcastsResource
+
 OPERATIONS = [
-    Operation(
-        "POST",
-        "/broadcasts",
-        Scope.ADMIN,
-        create,
-        "Send a broadcast",
-        BROADCASTING,
-        BODY,
-        idempotent=True,
-    ),
-    Operation("GET", "/broadcasts", Scope.ADMIN, list_broadcasts, "List broadcasts", BROADCASTS, query=PAGING),
-    Operation("GET", "/broadcasts/{broadcast_id}", Scope.ADMIN, get, "Fetch a broadcast", BROADCAST),
+    Operation("POST", "/broadcasts", PROJECT, _R.create, "Send a broadcast", ACCEPTED, NEW_BROADCAST, idempotent=True),
+    Operation("GET", "/broadcasts", PROJECT, _R.list_page, "List broadcasts", BROADCASTS, query=PAGING),
+    Operation("GET", "/broadcasts/{broadcast_id}", PROJECT, _R.get, "Fetch a broadcast", BROADCAST),
     Operation(
         "GET",
         "/broadcasts/{broadcast_id}/notifications",
-        Scope.ADMIN,
-        list_notifications,
+        PROJECT,
+        _R.list_notifications,
         "List a broadcast's notifications",
-        BROADCAST_NOTIFICATIONS,
+        NOTIFICATIONS,
         query=PAGING,
     ),
 ]

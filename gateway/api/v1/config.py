@@ -1,18 +1,22 @@
 """How an inbox widget connects."""
 
 import re
+from dataclasses import dataclass
 
 import msgspec
 from starlette.responses import Response
 
-from gateway.api.core.operation import Call, Operation, Scope, json_response
-from gateway.api.core.schema import Answer, Hash
+from gateway.api.core.call import USER, UserCall
+from gateway.api.core.operation import Operation
+from gateway.api.core.responses import json_response
+from gateway.api.core.schema import Hash, ResponseSpec
 from gateway.api.core.unbuilt import not_built
 from gateway.domain.errors import ErrorCode
+from gateway.store.inbox import InboxStore
 
 
 class ChannelConfig(msgspec.Struct):
-    """The v1 contract's words for the live side."""
+    """The live connection in the terms of the v1 contract. This gateway does not need it."""
 
     region: str
     channel: str
@@ -20,7 +24,7 @@ class ChannelConfig(msgspec.Struct):
 
 
 class InboxConfig(msgspec.Struct):
-    """How the inbox widget is to look."""
+    """The features of the inbox widget."""
 
     features: Hash
 
@@ -38,7 +42,7 @@ class ChannelsConfig(msgspec.Struct):
 
 
 class RealtimeConfig(msgspec.Struct):
-    """Where the live side is."""
+    """The addresses of the live transports."""
 
     protocol: str
     websocket_url: str
@@ -47,7 +51,7 @@ class RealtimeConfig(msgspec.Struct):
 
 
 class Config(msgspec.Struct):
-    """How to connect."""
+    """How an inbox widget connects."""
 
     ws: ChannelConfig
     inbox: InboxConfig
@@ -55,48 +59,52 @@ class Config(msgspec.Struct):
     realtime: RealtimeConfig
 
 
-CONFIG = Answer(200, "The addresses", Config)
+CONFIG = ResponseSpec(200, "The addresses", Config)
 
 
-async def config(call: Call) -> Response:
-    """Return how an inbox widget connects: the v1 fields, and this gateway's own live addresses."""
-    await call.services.inboxes.use(call.user, call.guard)
-    base = _address(call)
-    live = re.sub(r"^http", "ws", base)
-    return json_response(
-        {
-            "ws": {
-                "region": "",
-                "channel": f"projects:{call.project.id}:users:{call.user.id}",
-                # Not an address: clients append it to the base that they know.
-                "auth_url": "/ws/auth",
-            },
-            "inbox": {"features": {}},
-            "channels": {"web_push": {"enabled": False}},
-            "realtime": {
-                "protocol": "inbox.v1",
-                "websocket_url": f"{live}/realtime/ws",
-                "sse_url": f"{base}/realtime/sse",
-                "events_url": f"{base}/realtime/events",
-            },
-        }
-    )
+@dataclass(frozen=True, slots=True)
+class ConfigResource:
+    """The operation on the configuration. `own_host` is used where the client's request names no host."""
+
+    inboxes: InboxStore
+    own_host: str
+
+    async def get(self, call: UserCall) -> Response:
+        """Return how an inbox widget connects: the fields of v1, and the addresses of the live transports."""
+        await self.inboxes.use(call.user, call.guard)
+        base = self._base(call)
+        websocket_base = re.sub(r"^http", "ws", base)
+        return json_response(
+            {
+                "ws": {
+                    "region": "",
+                    "channel": f"projects:{call.project.id}:users:{call.user.id}",
+                    # A path, not a URL: clients append it to the address that they use.
+                    "auth_url": "/ws/auth",
+                },
+                "inbox": {"features": {}},
+                "channels": {"web_push": {"enabled": False}},
+                "realtime": {
+                    "protocol": "inbox.v1",
+                    "websocket_url": f"{websocket_base}/realtime/ws",
+                    "sse_url": f"{base}/realtime/sse",
+                    "events_url": f"{base}/realtime/events",
+                },
+            }
+        )
+
+    def _base(self, call: UserCall) -> str:
+        """Return the address of the gateway as the client knows it, also behind a proxy that terminates TLS."""
+        forwarded = call.forwarded
+        return (forwarded if forwarded.host else forwarded._replace(host=self.own_host)).base
 
 
-def _address(call: Call) -> str:
-    """Return the address that the client knows us by, also where a proxy speaks TLS for us."""
-    forwarded, settings = call.forwarded, call.services.settings
-    if not forwarded.host:
-        forwarded = forwarded._replace(host=f"{settings.host}:{settings.port}")
-    return forwarded.base
-
-
-OPERATIONS = [
+OPERATIONS: list[Operation[ConfigResource]] = [
     Operation(
         "GET",
         "/config",
-        Scope.USER,
-        config,
+        USER,
+        ConfigResource.get,
         "How to connect",
         CONFIG,
         tag="Live",

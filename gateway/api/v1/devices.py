@@ -1,17 +1,22 @@
-"""Devices: registering the tokens that push notifications would go to. Sending pushes is not built."""
+"""Devices: the tokens that push notifications would be sent to. They are stored; sending pushes is not built."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 from starlette.responses import Response
 
-from gateway.api.core.operation import Call, Operation, Scope, json_response, no_content
+from gateway.api.core.call import USER, UserCall
+from gateway.api.core.operation import Operation
 from gateway.api.core.params import Body, Choice, Object, Text
-from gateway.api.core.schema import Answer, Uuid
-from gateway.domain.errors import ErrorCode, api_error
-from gateway.store.devices import Device
+from gateway.api.core.problems import not_found
+from gateway.api.core.responses import json_response, no_content
+from gateway.api.core.schema import ResponseSpec, Uuid
+from gateway.store.devices import Device, DeviceStore
+from gateway.store.event_log import Moment
 
-BODY = Body(
+NEW_DEVICE = Body(
     "push_subscription",
     Object(
         required=True,
@@ -24,11 +29,10 @@ BODY = Body(
     ),
     example={"device_token": "c2f1e0", "platform": "ios", "app_bundle_id": "com.example.app"},
 )
-"""What `POST /push_subscriptions` takes."""
 
 
 class PushSubscription(msgspec.Struct):
-    """A device of the user's."""
+    """A device of the user."""
 
     id: Uuid
     device_token: str
@@ -41,26 +45,37 @@ class PushSubscriptionAnswer(msgspec.Struct):
     push_subscription: PushSubscription
 
 
-REGISTERED = Answer(201, "Registered", PushSubscriptionAnswer)
+REGISTERED = ResponseSpec(201, "Registered", PushSubscriptionAnswer)
 
 
-async def register(call: Call) -> Response:
-    """Register a device for the user. It belongs to no other user any more."""
-    values = call.fields(await call.body())
-    device = Device(values["device_token"], values["platform"], values["app_bundle_id"] or None)
-    device_id = await call.services.devices.register(call.user, device, call.services.moment().now_ms, call.guard)
-    answer = {"id": device_id, "device_token": device.token, "platform": device.platform}
-    return json_response({"push_subscription": answer}, 201)
+@dataclass(frozen=True, slots=True)
+class DevicesResource:
+    """The operations on the calling user's devices."""
 
+    devices: DeviceStore
+    now: Callable[[], Moment]
 
-async def unregister(call: Call) -> Response:
-    """Unregister a device of the user."""
-    if not await call.services.devices.unregister(call.user, call.text("device_token"), call.guard):
-        raise api_error(ErrorCode.NOT_FOUND, "Device not found")
-    return no_content()
+    async def register(self, call: UserCall) -> Response:
+        """Register a device for the user. If another user of the project had registered it, that user no longer has it.
+
+        This version stores devices and does not send pushes to them.
+        """
+        values = call.fields(await call.body())
+        device = Device(values["device_token"], values["platform"], values["app_bundle_id"] or None)
+        device_id = await self.devices.register(call.user, device, self.now().now_ms, call.guard)
+        registered = {"id": device_id, "device_token": device.token, "platform": device.platform}
+        return json_response({"push_subscription": registered}, 201)
+
+    async def unregister(self, call: UserCall) -> Response:
+        """Unregister a device of the user."""
+        if not await self.devices.unregister(call.user, call.text("device_token"), call.guard):
+            raise not_found("Device")
+        return no_content()
 
 
 OPERATIONS = [
-    Operation("POST", "/push_subscriptions", Scope.USER, register, "Register a device", REGISTERED, BODY),
-    Operation("DELETE", "/push_subscriptions/{device_token}", Scope.USER, unregister, "Unregister a device"),
+    Operation(
+        "POST", "/push_subscriptions", USER, DevicesResource.register, "Register a device", REGISTERED, NEW_DEVICE
+    ),
+    Operation("DELETE", "/push_subscriptions/{device_token}", USER, DevicesResource.unregister, "Unregister a device"),
 ]

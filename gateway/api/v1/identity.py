@@ -1,37 +1,65 @@
-"""How a body names a user and what it says of one, the same wherever users occur."""
+"""How bodies and paths name a user, and the attributes a body gives one: the same in all operations on users."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.api.core.params import Array, Hash, Object, Text
+from gateway.api.core.problems import not_found
+from gateway.domain.principal import ProjectId, User, normalize_email
+from gateway.store.directory import Directory
 
 NAMES = {
-    # Clients whose language has no null for text send both names always, one of them empty.
-    "external_id": Text(max_length=255, absent_if_empty=True),
+    # Clients in languages without a null for strings always send both names, one of them empty.
+    "external_id": Text(max_length=255, absent_if_empty=True, description="The user's id in your application."),
     "email": Text(max_length=255, email=True, absent_if_empty=True, description="An email address."),
 }
 
 ATTRIBUTES = {
     "first_name": Text(max_length=50),
     "last_name": Text(max_length=50),
-    "custom_attributes": Hash(max_bytes=6000),
+    "custom_attributes": Hash(max_bytes=6000, description="Any attributes of your own; conditions can refer to them."),
     "phone_numbers": Array(item=Text(max_length=50), max_items=50),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedUser(Object):
-    """A user who is named by external id, email or both; or by one of `other_ways`.
+    """A user that is named by external id, email or both, or in one of `other_ways`.
 
-    The OpenAPI document says so in words only: an `anyOf` beside `properties` breaks generated clients.
+    The OpenAPI document states this in words only: an `anyOf` beside `properties` breaks generated clients.
     """
 
     other_ways: tuple[str, ...] = ()
 
     def check(self, value: Any, path: str, problems: list[str]) -> Any:
-        """Check the fields, and that there is a name."""
+        """Check the fields, and that the user is named."""
         fields = Object.check(self, value, path, problems)
         if fields and not any(fields[name] for name in (*NAMES, *self.other_ways)):
             subject = f"Param '{path}'" if path else "The body"
             problems.append(f"{subject} must have an email or an external_id")
         return fields
+
+
+def names_of(values: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Return the external id and the normalized email of a checked body, None for each that is absent."""
+    email = values["email"]
+    return values["external_id"] or None, normalize_email(email) if email else None
+
+
+async def find_user(directory: Directory, project_id: ProjectId, name: str) -> User:
+    """Return the user that a path names by id, or as `external_id:…` or `email:…`. Raises ApiError 404."""
+    kind, separator, rest = name.partition(":")
+    if separator and kind == "email":
+        wanted = f"e:{normalize_email(rest)}"
+    else:
+        wanted = f"x:{rest}" if separator and kind == "external_id" else f"u:{name}"
+    user = await directory.find(project_id, wanted)
+    if user is None:
+        raise user_not_found()
+    return user
+
+
+def user_not_found() -> Exception:
+    """Return the 404 of a user that a path names."""
+    return not_found("User", "Name the user by id, or as `external_id:…` or `email:…`.")

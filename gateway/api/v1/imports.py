@@ -1,5 +1,6 @@
-"""Imports: many users in one request, taken in afterwards, row by row; who has bad rows learns which."""
+"""Imports: many users in one request, created or updated by a job. Rows that are not valid are reported one by one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import uuid4
@@ -8,17 +9,20 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
-from gateway.api.core.idempotency import once, planned
-from gateway.api.core.operation import Call, Operation, Scope, encode, raw_json_response
+from gateway.api.core.call import PROJECT, ProjectCall
+from gateway.api.core.idempotency import Idempotency, planned
+from gateway.api.core.operation import Operation
 from gateway.api.core.params import Anything, Array, Body, Object
-from gateway.api.core.schema import Answer, Uuid
+from gateway.api.core.problems import not_found
+from gateway.api.core.responses import encode, raw_json_response
+from gateway.api.core.schema import ResponseSpec, Uuid
 from gateway.api.v1.identity import ATTRIBUTES, NAMES, NamedUser
-from gateway.api.v1.jobs import job_id, not_found
 from gateway.sending.command import UserFields
 from gateway.sending.errors import InvalidRowError
 from gateway.sending.imports import portions_of
 from gateway.sending.plans import ImportPlan
-from gateway.store.jobs import JobKind
+from gateway.store.event_log import Moment
+from gateway.store.jobs import JobKind, JobStore
 
 MAX_ROWS = 10_000
 
@@ -29,10 +33,10 @@ _READ_ROW = NamedUser(required=True, fields={**NAMES, **ATTRIBUTES})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rows(Array):
-    """A list whose items are checked later, each for itself."""
+    """A list whose items the job checks, each by itself."""
 
     def check(self, value: Any, path: str, problems: list[str]) -> Any:
-        """Check type and length."""
+        """Check type and length, and note unknown fields of the rows."""
         if isinstance(value, list) and self.min_items <= len(value) <= self.max_items:
             for index, row in enumerate(value):
                 if isinstance(row, dict) and not row.keys() <= _ROW.fields.keys():
@@ -41,7 +45,7 @@ class _Rows(Array):
         return Array.check(self, value, path, problems)
 
 
-BODY = Body(
+NEW_IMPORT = Body(
     "import",
     Object(
         required=True,
@@ -52,18 +56,18 @@ BODY = Body(
                 item=Anything(),
                 min_items=1,
                 max_items=MAX_ROWS,
-                description="Users as `POST /users` takes them. A row that is not right is an error of the import.",
+                description="Users with the fields of `POST /users`. An invalid row is an error of the import; "
+                "the others are imported.",
             )
         },
     ),
     example={"users": [{"external_id": "ada", "email": "ada@example.com"}, {"external_id": "joe"}]},
     max_bytes=None,
 )
-"""What `POST /imports` takes."""
 
 
 class ImportSummary(msgspec.Struct, omit_defaults=True):
-    """The rows done so far, by what became of them; empty in the answer to the import."""
+    """The number of rows processed so far, by their outcome. Empty in the response to `POST /imports`."""
 
     total: int | UnsetType = UNSET
     created: int | UnsetType = UNSET
@@ -72,14 +76,14 @@ class ImportSummary(msgspec.Struct, omit_defaults=True):
 
 
 class ImportProblem(msgspec.Struct, omit_defaults=True):
-    """Why a row was not taken in, counted from 0; without a row, why the import ended."""
+    """Why a row was not imported; rows count from 0. Without a row, why the import failed."""
 
     message: str
     row: int | UnsetType = UNSET
 
 
 class Import(msgspec.Struct):
-    """An import and how far it is."""
+    """An import with its progress. `errors` has the first 1,000."""
 
     id: Uuid
     status: Literal["processing", "processed"]
@@ -93,8 +97,8 @@ class ImportAnswer(msgspec.Struct, rename={"import_": "import"}):
     import_: Import
 
 
-IMPORTING = Answer(201, "Accepted", ImportAnswer)
-IMPORT = Answer(200, "The import", ImportAnswer)
+ACCEPTED = ResponseSpec(201, "Accepted", ImportAnswer)
+IMPORT = ResponseSpec(200, "The import", ImportAnswer)
 
 
 def read_row(row: Any, path: str) -> UserFields:
@@ -106,32 +110,44 @@ def read_row(row: Any, path: str) -> UserFields:
     return msgspec.convert(values, UserFields)
 
 
-async def create(call: Call) -> Response:
-    """Import 1 to 10,000 users: unknown ones are created, the others updated. It is done soon after."""
-    body = await call.body()
-    rows = (await call.large_fields(body))["users"]
-    plan = encode(ImportPlan(str(uuid4()), call.services.moment().now_ms))
+@dataclass(frozen=True, slots=True)
+class ImportsResource:
+    """The operations on imports, with the stores that they use."""
 
-    async def run(encoded_plan: bytes, remember: bool) -> bytes:
-        plan = planned(encoded_plan, ImportPlan)
-        await call.services.jobs.enqueue(JobKind.IMPORT, call.project.id, plan.id, b"", plan.now_ms, portions_of(rows))
-        return encode({"import": {"id": plan.id, "status": "processing", "summary": {}, "errors": []}})
+    jobs: JobStore
+    idempotency: Idempotency
+    now: Callable[[], Moment]
 
-    return await once(call, body, plan, run)
+    async def create(self, call: ProjectCall) -> Response:
+        """Import up to 10,000 users. Users that do not exist yet are created, the others are updated.
+
+        The import is accepted at once and processed soon after; `GET /imports/{import_id}` returns its progress.
+        """
+        body = await call.body()
+        rows = (await call.large_fields(body))["users"]
+        plan = encode(ImportPlan(str(uuid4()), self.now().now_ms))
+
+        async def work(encoded_plan: bytes, repeatable: bool) -> bytes:
+            plan = planned(encoded_plan, ImportPlan)
+            await self.jobs.enqueue(JobKind.IMPORT, call.project.id, plan.id, b"", plan.now_ms, portions_of(rows))
+            return encode({"import": {"id": plan.id, "status": "processing", "summary": {}, "errors": []}})
+
+        return await self.idempotency.once(call, body, plan, work)
+
+    async def get(self, call: ProjectCall) -> Response:
+        """Return an import with its progress and the first 1,000 rows that could not be imported."""
+        import_id = str(call.uuid("import_id", "Import"))
+        found = await self.jobs.read(JobKind.IMPORT, call.project.id, import_id)
+        if found is None:
+            raise not_found("Import")
+        status = "processed" if found.status == "processed" else "processing"
+        view = {"id": import_id, "status": status, "summary": found.counts, "errors": msgspec.Raw(found.errors)}
+        return raw_json_response(encode({"import": view}))
 
 
-async def get(call: Call) -> Response:
-    """Return the progress of an import, and the first 1,000 rows that could not be imported."""
-    wanted = job_id(call, "import_id", "Import")
-    found = await call.services.jobs.read(JobKind.IMPORT, call.project.id, wanted)
-    if found is None:
-        raise not_found("Import")
-    status = "processed" if found.status == "processed" else "processing"
-    view = {"id": wanted, "status": status, "summary": found.counts, "errors": msgspec.Raw(found.errors)}
-    return raw_json_response(encode({"import": view}))
-
+_R = ImportsResource
 
 OPERATIONS = [
-    Operation("POST", "/imports", Scope.ADMIN, create, "Import users", IMPORTING, BODY, idempotent=True),
-    Operation("GET", "/imports/{import_id}", Scope.ADMIN, get, "Fetch an import", IMPORT),
+    Operation("POST", "/imports", PROJECT, _R.create, "Import users", ACCEPTED, NEW_IMPORT, idempotent=True),
+    Operation("GET", "/imports/{import_id}", PROJECT, _R.get, "Fetch an import", IMPORT),
 ]

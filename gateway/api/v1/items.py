@@ -6,7 +6,7 @@ from gateway.api.core.schema import Hash, Seconds, Uuid
 
 
 class Recipient(msgspec.Struct):
-    """The user whose inbox the item is in."""
+    """The user whose inbox the notification is in."""
 
     id: str
     email: str | None
@@ -17,7 +17,7 @@ class Recipient(msgspec.Struct):
 
 
 class Notification(msgspec.Struct):
-    """One item of one user's inbox. What did not happen yet has no time."""
+    """A notification in one user's inbox. A time is null until the event has happened."""
 
     id: Uuid
     title: str

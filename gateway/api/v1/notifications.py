@@ -1,29 +1,37 @@
-"""Notifications: sending them, listing them, and moving them between states."""
+"""Notifications: sending them, listing them, and changing their state."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import msgspec
 from starlette.responses import Response
 
-from gateway.api.core.idempotency import once, planned
-from gateway.api.core.operation import Call, Handler, Operation, Scope, encode, no_content, raw_json_response
+from gateway.api.core.call import PROJECT, USER, ProjectCall, UserCall
+from gateway.api.core.idempotency import Idempotency, planned
+from gateway.api.core.operation import Operation
 from gateway.api.core.params import Body
+from gateway.api.core.problems import not_found
 from gateway.api.core.query import Flag, Number, Texts, total_pages
-from gateway.api.core.schema import Answer, Hash, Seconds, Uuid
+from gateway.api.core.responses import encode, no_content, raw_json_response
+from gateway.api.core.schema import Hash, ResponseSpec, Seconds, Uuid
 from gateway.api.v1.items import Notification
 from gateway.api.v1.sending import NOTIFICATION, command_of
-from gateway.domain.errors import ErrorCode, api_error, invalid
+from gateway.domain.errors import invalid
 from gateway.domain.notification import UNCATEGORIZED, BulkCommand, Command, Filter, stored_categories
+from gateway.domain.retention import ItemRetention
 from gateway.sending.errors import RecipientConflictError
 from gateway.sending.plans import SendPlan
 from gateway.sending.recipients import conflict_message
+from gateway.sending.sender import Sender
+from gateway.store.event_log import Moment
+from gateway.store.inbox import InboxStore
 
 MAX_FILTER_ITEMS = 50
 """Categories or topics in one query: each costs the store a few index look-ups."""
 
-SENDING = Body(
+NEW_NOTIFICATION = Body(
     "notification",
     NOTIFICATION,
     example={
@@ -43,23 +51,23 @@ FILTER = (
     Flag("archived", "`true`: only archived notifications; `false`: only others."),
     Texts(
         "categories",
-        f"Only notifications of these categories; `{UNCATEGORIZED}` is those without one.",
+        f"Only notifications of these categories; `{UNCATEGORIZED}` selects those without one.",
         MAX_FILTER_ITEMS,
         100,
     ),
     Texts("topics", "Only notifications of these topics.", MAX_FILTER_ITEMS, 100),
 )
-"""Which of a user's notifications are meant; all of them without any."""
+"""Selects some of a user's notifications; all of them without any parameter."""
 
 LISTING = (
-    Number("per_page", "Entries on a page.", default=15, least=1, most=100),
+    Number("per_page", "Notifications on a page.", default=15, least=1, most=100),
     Number("page", "Number of the page, from 1.", default=1, least=1, most=1_000_000_000),
     *FILTER,
 )
 
 
 class SentNotification(msgspec.Struct):
-    """What was sent."""
+    """A notification as it was sent."""
 
     id: Uuid
     title: str
@@ -72,7 +80,7 @@ class SentNotification(msgspec.Struct):
 
 
 class SentNotificationAnswer(msgspec.Struct):
-    """The answer to a notification that was sent."""
+    """A notification that was sent."""
 
     notification: SentNotification
 
@@ -84,7 +92,7 @@ class NotificationAnswer(msgspec.Struct):
 
 
 class NotificationList(msgspec.Struct):
-    """A page of an inbox, newest first. `total` and the counts are of all that match, on whatever page."""
+    """A page of an inbox, newest first. `total` and the counts are those of all notifications that match the query."""
 
     project_id: int
     total: int
@@ -96,105 +104,123 @@ class NotificationList(msgspec.Struct):
     notifications: list[Notification]
 
 
-SENT = Answer(201, "Sent", SentNotificationAnswer)
-FOUND = Answer(200, "The notification", NotificationAnswer)
-LISTED = Answer(200, "A page", NotificationList, headers=("X-Inbox-Position",))
+SENT = ResponseSpec(201, "Sent", SentNotificationAnswer)
+FOUND = ResponseSpec(200, "The notification", NotificationAnswer)
+LISTED = ResponseSpec(200, "A page", NotificationList, headers=("X-Inbox-Position",))
 
 
-# ---- sending
+@dataclass(frozen=True, slots=True)
+class NotificationsResource:
+    """The operations on notifications. `item_retention` applies to projects that have none of their own."""
 
+    inboxes: InboxStore
+    sender: Sender
+    idempotency: Idempotency
+    item_retention: ItemRetention
+    now: Callable[[], Moment]
 
-async def create(call: Call) -> Response:
-    """Send a notification. Named users are created if unknown, and have it before the answer.
+    async def create(self, call: ProjectCall) -> Response:
+        """Send a notification to up to 1000 recipients.
 
-    With a condition or a topic among the recipients, it is delivered soon after, as a broadcast of the same id.
-    """
-    body = await call.body()
-    command = command_of(await call.large_fields(body))
-    plan = encode(SendPlan(str(uuid4()), call.services.moment()))
+        A recipient is a user, named by external id or email, all users that match a condition, or the subscribers of
+        the notification's topic. Users that do not exist yet are created.
 
-    async def run(encoded_plan: bytes, remember: bool) -> bytes:
-        plan = planned(encoded_plan, SendPlan)
-        try:
-            await call.services.sender.send(call.project.id, command, plan, call.item_retention, remember)
-        except RecipientConflictError as conflict:
-            raise invalid(*(conflict_message("notification", index) for index in conflict.indexes)) from None
-        fields = msgspec.structs.asdict(command.sent)
-        return encode({"notification": {"id": plan.id, **fields, "sent_at": plan.moment.now_ms // 1000}})
+        With named users only, the notification is in all their inboxes when the response arrives. With any other
+        recipient, it is accepted and delivered soon after, as a broadcast with the same id:
+        `GET /broadcasts/{broadcast_id}` returns its progress.
+        """
+        body = await call.body()
+        command = command_of(await call.large_fields(body))
+        plan = encode(SendPlan(str(uuid4()), self.now()))
+        keep = call.project.item_retention(self.item_retention)
 
-    return await once(call, body, plan, run)
+        async def work(encoded_plan: bytes, repeatable: bool) -> bytes:
+            plan = planned(encoded_plan, SendPlan)
+            try:
+                await self.sender.send(call.project.id, command, plan, keep, repeatable)
+            except RecipientConflictError as conflict:
+                raise invalid(*(conflict_message("notification", index) for index in conflict.indexes)) from None
+            fields = msgspec.structs.asdict(command.sent)
+            return encode({"notification": {"id": plan.id, **fields, "sent_at": plan.moment.now_ms // 1000}})
 
+        return await self.idempotency.once(call, body, plan, work)
 
-# ---- reading
+    async def list_page(self, call: UserCall) -> Response:
+        """Return a page of the user's notifications, newest first, and how many match the query.
 
-
-async def list_notifications(call: Call) -> Response:
-    """Return a page of the user's notifications, newest first, with the counts of all that match."""
-    query = call.query()
-    page, per_page = query["page"], query["per_page"]
-    found = await call.services.inboxes.list_page(call.user, _filter(query), page, per_page, call.guard)
-    head = encode(
-        {
-            "project_id": int(call.project.id),
-            "total": found.total,
-            "total_pages": total_pages(found.total, per_page),
-            "per_page": per_page,
-            "current_page": page,
-            "unread_count": found.unread,
-            "unseen_count": found.unseen,
-        }
-    )
-    body = b"".join((head[:-1], b',"notifications":[', b",".join(found.items), b"]}"))
-    return raw_json_response(body, headers={"X-Inbox-Position": str(found.position)} if found.position else None)
-
-
-async def get(call: Call) -> Response:
-    """Return one notification of the user."""
-    item = await call.services.inboxes.get(call.user, call.notification_id, call.guard)
-    if item is None:
-        raise api_error(ErrorCode.NOT_FOUND, "Notification not found")
-    return raw_json_response(b'{"notification":' + item + b"}")
-
-
-# ---- changing
-
-
-def change(command: Command) -> Handler:
-    """Make the handler that applies a command to one notification."""
-
-    async def handler(call: Call) -> Response:
-        found = await call.services.inboxes.change(
-            call.user, call.notification_id, command, call.client_id, call.services.moment(), call.guard
+        `X-Inbox-Position` is the position of the inbox at the time of the list. A live connection that resumes there
+        gets exactly the changes that the list does not show.
+        """
+        query = call.query()
+        page, per_page = query["page"], query["per_page"]
+        found = await self.inboxes.list_page(call.user, _filter(query), page, per_page, call.guard)
+        head = encode(
+            {
+                "project_id": int(call.project.id),
+                "total": found.total,
+                "total_pages": total_pages(found.total, per_page),
+                "per_page": per_page,
+                "current_page": page,
+                "unread_count": found.unread,
+                "unseen_count": found.unseen,
+            }
         )
-        return _done(found)
+        body = b"".join((head[:-1], b',"notifications":[', b",".join(found.items), b"]}"))
+        return raw_json_response(body, headers={"X-Inbox-Position": str(found.position)} if found.position else None)
 
-    return handler
+    async def get(self, call: UserCall) -> Response:
+        """Return a notification of the user."""
+        item = await self.inboxes.get(call.user, call.uuid("id", "Notification"), call.guard)
+        if item is None:
+            raise not_found("Notification")
+        return raw_json_response(b'{"notification":' + item + b"}")
 
+    async def mark_read(self, call: UserCall) -> Response:
+        """Mark a notification as read, which marks it as seen, too."""
+        return await self._change(call, Command.READ)
 
-async def delete(call: Call) -> Response:
-    """Delete one notification of the user."""
-    return _done(
-        await call.services.inboxes.delete(
-            call.user, call.notification_id, call.client_id, call.services.moment(), call.guard
-        )
-    )
+    async def mark_unread(self, call: UserCall) -> Response:
+        """Mark a notification as unread. It stays seen."""
+        return await self._change(call, Command.UNREAD)
 
+    async def mark_seen(self, call: UserCall) -> Response:
+        """Mark a notification as seen."""
+        return await self._change(call, Command.SEEN)
 
-def change_all(command: BulkCommand) -> Handler:
-    """Make the handler that applies a command to every notification that the query's filter matches."""
+    async def archive(self, call: UserCall) -> Response:
+        """Archive a notification. It stays as read or unread as it is."""
+        return await self._change(call, Command.ARCHIVE)
 
-    async def handler(call: Call) -> Response:
-        await call.services.inboxes.change_all(
-            call.user, _filter(call.query()), command, call.client_id, call.services.moment(), call.guard
-        )
+    async def unarchive(self, call: UserCall) -> Response:
+        """Take a notification back out of the archive."""
+        return await self._change(call, Command.UNARCHIVE)
+
+    async def delete(self, call: UserCall) -> Response:
+        """Delete a notification from the user's inbox. Other recipients keep theirs."""
+        item_id = call.uuid("id", "Notification")
+        return _done(await self.inboxes.delete(call.user, item_id, call.client_id, self.now(), call.guard))
+
+    async def mark_all_read(self, call: UserCall) -> Response:
+        """Mark all of the user's notifications as read, or those that match the query."""
+        return await self._change_all(call, BulkCommand.READ_ALL)
+
+    async def mark_all_seen(self, call: UserCall) -> Response:
+        """Mark all of the user's notifications as seen, or those that match the query."""
+        return await self._change_all(call, BulkCommand.SEEN_ALL)
+
+    async def _change(self, call: UserCall, command: Command) -> Response:
+        item_id = call.uuid("id", "Notification")
+        return _done(await self.inboxes.change(call.user, item_id, command, call.client_id, self.now(), call.guard))
+
+    async def _change_all(self, call: UserCall, command: BulkCommand) -> Response:
+        selected = _filter(call.query())
+        await self.inboxes.change_all(call.user, selected, command, call.client_id, self.now(), call.guard)
         return no_content()
-
-    return handler
 
 
 def _done(found: bool) -> Response:
     if not found:
-        raise api_error(ErrorCode.NOT_FOUND, "Notification not found")
+        raise not_found("Notification")
     return no_content()
 
 
@@ -208,22 +234,20 @@ def _filter(query: Mapping[str, Any]) -> Filter:
     )
 
 
+_R = NotificationsResource
+
 OPERATIONS = [
-    Operation("POST", "/notifications", Scope.ADMIN, create, "Send a notification", SENT, SENDING, idempotent=True),
-    Operation("GET", "/notifications", Scope.USER, list_notifications, "List notifications", LISTED, query=LISTING),
     Operation(
-        "POST", "/notifications/read", Scope.USER, change_all(BulkCommand.READ_ALL), "Mark all as read", query=FILTER
+        "POST", "/notifications", PROJECT, _R.create, "Send a notification", SENT, NEW_NOTIFICATION, idempotent=True
     ),
-    Operation(
-        "POST", "/notifications/seen", Scope.USER, change_all(BulkCommand.SEEN_ALL), "Mark all as seen", query=FILTER
-    ),
-    Operation("GET", "/notifications/{id}", Scope.USER, get, "Fetch a notification", FOUND),
-    Operation("DELETE", "/notifications/{id}", Scope.USER, delete, "Delete a notification"),
-    Operation("POST", "/notifications/{id}/read", Scope.USER, change(Command.READ), "Mark as read"),
-    Operation("POST", "/notifications/{id}/unread", Scope.USER, change(Command.UNREAD), "Mark as unread"),
-    Operation("POST", "/notifications/{id}/seen", Scope.USER, change(Command.SEEN), "Mark as seen"),
-    Operation("POST", "/notifications/{id}/archive", Scope.USER, change(Command.ARCHIVE), "Archive a notification"),
-    Operation(
-        "DELETE", "/notifications/{id}/archive", Scope.USER, change(Command.UNARCHIVE), "Unarchive a notification"
-    ),
+    Operation("GET", "/notifications", USER, _R.list_page, "List notifications", LISTED, query=LISTING),
+    Operation("POST", "/notifications/read", USER, _R.mark_all_read, "Mark all as read", query=FILTER),
+    Operation("POST", "/notifications/seen", USER, _R.mark_all_seen, "Mark all as seen", query=FILTER),
+    Operation("GET", "/notifications/{id}", USER, _R.get, "Fetch a notification", FOUND),
+    Operation("DELETE", "/notifications/{id}", USER, _R.delete, "Delete a notification"),
+    Operation("POST", "/notifications/{id}/read", USER, _R.mark_read, "Mark as read"),
+    Operation("POST", "/notifications/{id}/unread", USER, _R.mark_unread, "Mark as unread"),
+    Operation("POST", "/notifications/{id}/seen", USER, _R.mark_seen, "Mark as seen"),
+    Operation("POST", "/notifications/{id}/archive", USER, _R.archive, "Archive a notification"),
+    Operation("DELETE", "/notifications/{id}/archive", USER, _R.unarchive, "Unarchive a notification"),
 ]

@@ -1,22 +1,27 @@
-"""Notification preferences: the channels that each category may use to reach the user."""
+"""Notification preferences: the channels through which the notifications of each category may reach the user."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 
 import msgspec
 from starlette.responses import Response
 
-from gateway.api.core.operation import Call, Operation, Scope, encode, raw_json_response
+from gateway.api.core.call import USER, UserCall
+from gateway.api.core.operation import Operation
 from gateway.api.core.params import LISTS_BODY_BYTES, Array, Body, Choice, Object, Switch, Text
-from gateway.api.core.schema import Answer
+from gateway.api.core.responses import encode, raw_json_response
+from gateway.api.core.schema import ResponseSpec
 from gateway.domain.errors import invalid
 from gateway.domain.notification import stored_categories
 from gateway.domain.preferences import Channel, Preference, label_of, merged_categories, slug_of
-from gateway.store.categories import MAX_CATEGORIES
+from gateway.store.categories import MAX_CATEGORIES, CategoryStore
 from gateway.store.errors import TooManyError
+from gateway.store.event_log import Moment
+from gateway.store.preferences import PreferenceStore
 
 _LABEL = frozenset(("label",))
-"""What our own answer has besides: clients send it back."""
+"""A field of our own responses, which clients send back."""
 
 _CHANNEL = Object(
     required=True,
@@ -38,7 +43,7 @@ _CATEGORY = Object(
     },
 )
 
-BODY = Body(
+CHANGE = Body(
     "notification_preferences",
     Object(
         required=True,
@@ -48,11 +53,10 @@ BODY = Body(
     example={"categories": [{"slug": "orders", "channels": [{"slug": "email", "enabled": False}]}]},
     max_bytes=LISTS_BODY_BYTES,
 )
-"""What `PUT /notification_preferences` takes."""
 
 
 class ChannelPreference(msgspec.Struct):
-    """Whether a category may use a channel."""
+    """Whether the notifications of a category may use a channel."""
 
     slug: str
     label: str
@@ -68,7 +72,7 @@ class CategoryPreference(msgspec.Struct):
 
 
 class Preferences(msgspec.Struct):
-    """Every category that the project sends or the user has preferences for."""
+    """Every category that the project has sent or that the user has preferences for."""
 
     categories: list[CategoryPreference]
 
@@ -79,35 +83,42 @@ class PreferencesAnswer(msgspec.Struct):
     notification_preferences: Preferences
 
 
-PREFERENCES = Answer(200, "All categories", PreferencesAnswer)
+PREFERENCES = ResponseSpec(200, "All categories", PreferencesAnswer)
 
 
-async def get(call: Call) -> Response:
-    """Return every category that the project sends or the user has preferences for, with all channels."""
-    return await _answer(call, await call.services.preferences.read(call.user, call.guard))
+@dataclass(frozen=True, slots=True)
+class PreferencesResource:
+    """The operations on the calling user's preferences, with the stores that they use."""
 
+    preferences: PreferenceStore
+    categories: CategoryStore
+    now: Callable[[], Moment]
 
-async def put(call: Call) -> Response:
-    """Switch channels of some categories; what the body leaves out is unchanged."""
-    values = call.fields(await call.body())
-    switches: dict[str, dict[Channel, bool]] = {}
-    for category in values["categories"]:
-        (name,) = stored_categories([category["slug"]])
-        changes = {Channel(channel["slug"]): channel["enabled"] for channel in category["channels"]}
-        switches.setdefault(name, {}).update(changes)
-    try:
-        preferences = await call.services.preferences.update(
-            call.user, switches, call.client_id, call.services.moment(), call.guard
-        )
-    except TooManyError as problem:
-        raise invalid(f"Param 'notification_preferences.categories' would leave the user with {problem}") from None
-    return await _answer(call, preferences)
+    async def get(self, call: UserCall) -> Response:
+        """Return every category that the project has sent or that the user has preferences for, with all channels."""
+        return await self._response(call, await self.preferences.read(call.user, call.guard))
 
+    async def update(self, call: UserCall) -> Response:
+        """Enable or disable channels of categories. Channels that the body leaves out keep their state.
 
-async def _answer(call: Call, preferences: Mapping[str, Preference]) -> Response:
-    sent = await call.services.categories.all(call.project.id)
-    categories = b",".join(_category(*item) for item in merged_categories(sent, preferences).items())
-    return raw_json_response(b'{"notification_preferences":{"categories":[' + categories + b"]}}")
+        The response has all categories with all channels.
+        """
+        values = call.fields(await call.body())
+        switches: dict[str, dict[Channel, bool]] = {}
+        for category in values["categories"]:
+            (name,) = stored_categories([category["slug"]])
+            changes = {Channel(channel["slug"]): channel["enabled"] for channel in category["channels"]}
+            switches.setdefault(name, {}).update(changes)
+        try:
+            preferences = await self.preferences.update(call.user, switches, call.client_id, self.now(), call.guard)
+        except TooManyError as problem:
+            raise invalid(f"Param 'notification_preferences.categories' would leave the user with {problem}") from None
+        return await self._response(call, preferences)
+
+    async def _response(self, call: UserCall, preferences: Mapping[str, Preference]) -> Response:
+        sent = await self.categories.all(call.project.id)
+        categories = b",".join(_category(*item) for item in merged_categories(sent, preferences).items())
+        return raw_json_response(b'{"notification_preferences":{"categories":[' + categories + b"]}}")
 
 
 def _category(name: str, preference: Preference) -> bytes:
@@ -117,7 +128,7 @@ def _category(name: str, preference: Preference) -> bytes:
 
 @cache
 def _channels(preference: Preference) -> bytes:
-    """Encode the channels of a category. There are as many preferences as sets of channels, 64."""
+    """Return the channels of a category as JSON. There are 64 preferences, one for each set of channels."""
     return encode(
         [{"slug": channel.value, "label": channel.label, "enabled": preference.allows(channel)} for channel in Channel]
     )
@@ -127,11 +138,19 @@ OPERATIONS = [
     Operation(
         "GET",
         "/notification_preferences",
-        Scope.USER,
-        get,
+        USER,
+        PreferencesResource.get,
         "Fetch preferences",
         PREFERENCES,
         known_users_only=True,
     ),
-    Operation("PUT", "/notification_preferences", Scope.USER, put, "Update preferences", PREFERENCES, BODY),
+    Operation(
+        "PUT",
+        "/notification_preferences",
+        USER,
+        PreferencesResource.update,
+        "Update preferences",
+        PREFERENCES,
+        CHANGE,
+    ),
 ]

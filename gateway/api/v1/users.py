@@ -1,38 +1,45 @@
-"""Users, as a backend administers them: create, update and delete, by id, `email:…` or `external_id:…`."""
+"""Users, as a backend administers them."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from starlette.responses import Response
 
-from gateway.api.core.idempotency import once
-from gateway.api.core.operation import Call, Operation, Scope, encode, json_response, no_content
+from gateway.api.core.call import PROJECT, ProjectCall
+from gateway.api.core.idempotency import Idempotency
+from gateway.api.core.operation import Operation
 from gateway.api.core.params import Body, Object
-from gateway.api.core.schema import Answer, Hash, Uuid
-from gateway.api.v1.identity import ATTRIBUTES, NAMES, NamedUser
+from gateway.api.core.responses import encode, json_response, no_content
+from gateway.api.core.schema import Hash, ResponseSpec, Uuid
+from gateway.api.v1.identity import ATTRIBUTES, NAMES, NamedUser, find_user, names_of, user_not_found
 from gateway.domain import principal
-from gateway.domain.errors import ErrorCode, api_error, invalid
-from gateway.domain.principal import Identity, normalize_email
+from gateway.domain.errors import invalid
+from gateway.domain.principal import Identity
+from gateway.store.deletion import UserDeletion
+from gateway.store.directory import Directory
 from gateway.store.errors import IdentityConflictError, NameTakenError
+from gateway.store.profiles import ProfileStore
 
 _EXAMPLE = {"external_id": "ada", "email": "ada@example.com", "first_name": "Ada"}
 
-_NAMED = "`external_id`, `email` or both are needed."
-
-CREATED = Body(
+NEW_USER = Body(
     "user",
-    NamedUser(required=True, name="NewUser", description=_NAMED, fields={**NAMES, **ATTRIBUTES}),
+    NamedUser(
+        required=True,
+        name="NewUser",
+        description="`external_id`, `email` or both are needed.",
+        fields={**NAMES, **ATTRIBUTES},
+    ),
     example=_EXAMPLE,
 )
-"""What `POST /users` takes, with the contract's limits."""
 
-UPDATED = Body("user", Object(required=True, name="UserChange", fields={**NAMES, **ATTRIBUTES}), example=_EXAMPLE)
-"""What `PUT /users/{id}` takes: only what is to change."""
+USER_CHANGE = Body("user", Object(required=True, name="UserChange", fields={**NAMES, **ATTRIBUTES}), example=_EXAMPLE)
 
 
 class User(msgspec.Struct):
-    """A user, as a backend administers it."""
+    """A user with its attributes, null for each that is not set."""
 
     id: Uuid
     external_id: str | None
@@ -49,82 +56,69 @@ class UserAnswer(msgspec.Struct):
     user: User
 
 
-CREATED_USER = Answer(201, "The user", UserAnswer)
-USER = Answer(200, "The user", UserAnswer)
+CREATED = ResponseSpec(201, "The user", UserAnswer)
+USER = ResponseSpec(200, "The user", UserAnswer)
 
 
-async def create(call: Call) -> Response:
-    """Create a user, or update the one that has these names."""
-    body = await call.body()
-    values = call.fields(body)
-    external_id, email = _names(values)
+@dataclass(frozen=True, slots=True)
+class UsersResource:
+    """The operations on users, with the stores that they use."""
 
-    async def run(plan: bytes, remember: bool) -> bytes:
+    directory: Directory
+    profiles: ProfileStore
+    deletion: UserDeletion
+    idempotency: Idempotency
+
+    async def create(self, call: ProjectCall) -> Response:
+        """Create a user, or update the user who has this external id or email.
+
+        Users also come into being when a notification is sent to them or when they first connect, so this is needed
+        only to set their attributes.
+        """
+        body = await call.body()
+        values = call.fields(body)
+        identity = Identity(*names_of(values))
+
+        async def work(plan: bytes, repeatable: bool) -> bytes:
+            try:
+                user = await self.directory.resolve(call.project.id, identity)
+            except IdentityConflictError:
+                raise invalid("Param 'user' has the external_id of one user and the email of another") from None
+            return encode({"user": await self._saved(user, values)})
+
+        return await self.idempotency.once(call, body, b"", work)
+
+    async def update(self, call: ProjectCall) -> Response:
+        """Update a user. Fields that the body leaves out keep their values, and so does the user's inbox."""
+        values = call.fields(await call.body())
+        user = await find_user(self.directory, call.project.id, call.text("user"))
+        external_id, email = names_of(values)
         try:
-            user = await call.services.directory.resolve(call.project.id, Identity(external_id, email))
-        except IdentityConflictError:
-            raise invalid("Param 'user' has the external_id of one user and the email of another") from None
-        return encode({"user": await _saved(call, user, values)})
+            renamed = await self.directory.rename(user, external_id or user.external_id, email or user.email)
+        except NameTakenError as taken:
+            raise invalid(f"Param 'user.{taken.name}' belongs to another user") from None
+        if renamed is None:
+            raise user_not_found()
+        return json_response({"user": await self._saved(renamed, values)})
 
-    return await once(call, body, b"", run)
+    async def delete(self, call: ProjectCall) -> Response:
+        """Delete a user with everything that is stored about them, and close their live connections."""
+        user = await find_user(self.directory, call.project.id, call.text("user"))
+        # The inbox first. If the process dies in between, the names lead to the inbox's tombstone, and whichever call
+        # finds it completes the deletion.
+        await self.deletion.delete(user)
+        await self.directory.forget(user)
+        return no_content()
 
-
-async def update(call: Call) -> Response:
-    """Update the given fields of a user; the inbox and its open connections stay."""
-    values = call.fields(await call.body())
-    user = await find_user(call)
-    external_id, email = _names(values)
-    try:
-        renamed = await call.services.directory.rename(user, external_id or user.external_id, email or user.email)
-    except NameTakenError as taken:
-        raise invalid(f"Param 'user.{taken.name}' belongs to another user") from None
-    if renamed is None:
-        raise _not_found()
-    return json_response({"user": await _saved(call, renamed, values)})
-
-
-async def delete(call: Call) -> Response:
-    """Delete a user and everything of theirs, and close their open inboxes."""
-    user = await find_user(call)
-    # The inbox first: should we die in between, its tombstone leads whoever finds the names to finish the rest.
-    await call.services.user_deletion.delete(user)
-    await call.services.directory.forget(user)
-    return no_content()
-
-
-async def _saved(call: Call, user: principal.User, values: Mapping[str, Any]) -> dict[str, Any]:
-    given = {name: values[name] for name in ATTRIBUTES if values[name] is not None}
-    names = {"external_id": user.external_id, "email": user.email}
-    attributes = await call.services.profiles.set(user, {**names, **given})
-    return {"id": user.id, **names, **attributes}
-
-
-async def find_user(call: Call, part: str = "user") -> principal.User:
-    """Find the user that a part of the path names: by id, `email:…` or `external_id:…`. Raises ApiError 404."""
-    name = call.text(part)
-    kind, separator, rest = name.partition(":")
-    if separator and kind == "email":
-        wanted = f"e:{normalize_email(rest)}"
-    else:
-        wanted = f"x:{rest}" if separator and kind == "external_id" else f"u:{name}"
-    user = await call.services.directory.find(call.project.id, wanted)
-    if user is None:
-        raise _not_found()
-    return user
-
-
-def _names(values: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    email = values["email"]
-    return values["external_id"] or None, normalize_email(email) if email else None
-
-
-def _not_found() -> Exception:
-    named = "Name the user by id, or as `external_id:…` or `email:…`."
-    return api_error(ErrorCode.NOT_FOUND, "User not found", suggestion=named)
+    async def _saved(self, user: principal.User, values: Mapping[str, Any]) -> dict[str, Any]:
+        given = {name: values[name] for name in ATTRIBUTES if values[name] is not None}
+        names = {"external_id": user.external_id, "email": user.email}
+        attributes = await self.profiles.set(user, {**names, **given})
+        return {"id": user.id, **names, **attributes}
 
 
 OPERATIONS = [
-    Operation("POST", "/users", Scope.ADMIN, create, "Create a user", CREATED_USER, CREATED, idempotent=True),
-    Operation("PUT", "/users/{user}", Scope.ADMIN, update, "Update a user", USER, UPDATED),
-    Operation("DELETE", "/users/{user}", Scope.ADMIN, delete, "Delete a user"),
+    Operation("POST", "/users", PROJECT, UsersResource.create, "Create a user", CREATED, NEW_USER, idempotent=True),
+    Operation("PUT", "/users/{user}", PROJECT, UsersResource.update, "Update a user", USER, USER_CHANGE),
+    Operation("DELETE", "/users/{user}", PROJECT, UsersResource.delete, "Delete a user"),
 ]

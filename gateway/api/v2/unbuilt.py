@@ -1,4 +1,4 @@
-"""The resources of v2 that are not built yet. One that is built leaves this list for a file of its own."""
+"""The resources of the v2 contract that this version does not have. A resource that is built moves to its own file."""
 
 from gateway.api.core.unbuilt import not_built
 

@@ -1,0 +1,87 @@
+"""Reads the bodies of requests: within their size limit, and within the memory budget of the worker."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+
+from gateway.api.core.bodies import WHOLE_BYTES, BodyBudget, Reservation, Share
+from gateway.api.core.problems import body_too_large
+from gateway.api.core.requests import headers_of
+from gateway.api.core.scope import BODY_IS_LATE
+from gateway.domain.errors import ErrorCode, api_error
+
+T = TypeVar("T")
+
+_MOST_DIGITS = 18
+"""A Content-Length with more digits is over any limit, and is not converted to a number."""
+
+_RESERVATION = "inbox.reservation"
+"""In a request's ASGI scope: the bytes of its body that are counted."""
+
+
+class BodyReader:
+    """Reads bodies. `max_body_bytes` is the setting, which no operation exceeds."""
+
+    def __init__(self, budget: BodyBudget, max_body_bytes: int):
+        self._budget = budget
+        self._max_body_bytes = max_body_bytes
+
+    def limit(self, max_bytes: int | None) -> int:
+        """Return the size limit of an operation with a limit of its own; None is as large as the setting."""
+        return self._max_body_bytes if max_bytes is None else min(max_bytes, self._max_body_bytes)
+
+    def check_length(self, request: Request, max_bytes: int | None) -> None:
+        """Raise ApiError 413 if the request announces a body over the limit, before any of it is read."""
+        length = headers_of(request).get("content-length")
+        if length is None:
+            return
+        limit = self.limit(max_bytes)
+        if length.isdigit() and (len(length) > _MOST_DIGITS or int(length) > limit):
+            raise body_too_large(limit)
+
+    async def read(self, request: Request, max_bytes: int | None, shares: Callable[[int], Sequence[Share]]) -> bytes:
+        """Return the whole body.
+
+        `shares` returns who the bytes are counted for, given the most that one owner may hold. It is called only for a
+        body that is counted. Raises ApiError 408, 413, 415, 429 and 503, and ClientDisconnect.
+        """
+        coding = headers_of(request).get("content-encoding", "").strip().lower()
+        if coding not in ("", "identity"):
+            raise api_error(ErrorCode.CONTENT_CODING_NOT_SUPPORTED)
+        limit = self.limit(max_bytes)
+        receive = request.receive
+        parts: list[bytes] = []
+        size, more = 0, True
+        reservation: Reservation | None = None
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            if BODY_IS_LATE in request.scope:
+                raise api_error(ErrorCode.REQUEST_TIMEOUT)
+            parts.append(message["body"])
+            size += len(parts[-1])
+            if size > limit:
+                raise body_too_large(limit)
+            more = message["more_body"]
+            if more or size > WHOLE_BYTES:
+                reservation = reservation or self._reserve(request, shares)
+                reservation.grow(len(parts[-1]))
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Run slow work on a large body in a thread, one body at a time, while the event loop continues."""
+        return await self._budget.in_thread(work)
+
+    def _reserve(self, request: Request, shares: Callable[[int], Sequence[Share]]) -> Reservation:
+        reservation = self._budget.open(shares(self._budget.most // 2))
+        request.scope[_RESERVATION] = reservation
+        return reservation
+
+
+def release_body(request: Request) -> None:
+    """Stop counting the bytes of the request's body. Call this when the response is ready."""
+    reservation: Reservation | None = request.scope.get(_RESERVATION)
+    if reservation is not None:
+        reservation.release()

@@ -1,0 +1,185 @@
+"""Calls: requests whose credentials are verified. The type of a call says who calls.
+
+A handler declares the type that it needs, and `Operation` checks that its row admits exactly these callers:
+
+    PublicCall      anybody
+    UserCall        a user of a project: has `user`, `project`, `guard` and `client_id`
+    ProjectCall     the backend of a project: has `project`
+    WorkspaceCall   the administrator of a workspace's projects: has `workspace`
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import msgspec
+from starlette.requests import Request
+
+from gateway.api.core.bodies import USER_BYTES, Share
+from gateway.api.core.body_reader import BodyReader
+from gateway.api.core.inputs import Inputs
+from gateway.api.core.large_bodies import LARGE_BYTES, decode_in_pieces
+from gateway.api.core.params import Problems, read_body
+from gateway.api.core.problems import not_found
+from gateway.api.core.query import read_query
+from gateway.api.core.requests import forwarded, headers_of, note_unknown
+from gateway.api.core.unknown import unknown_parameters
+from gateway.domain.errors import invalid
+from gateway.domain.guard import Guard
+from gateway.domain.principal import Project, User, Workspace
+from gateway.domain.proxy import Forwarded, Proxies
+
+MAX_CLIENT_ID_LENGTH = 255
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """What every call of a worker uses."""
+
+    proxies: Proxies
+    bodies: BodyReader
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, and what the row of its operation declares to be read from it."""
+
+    inputs: Inputs
+    request: Request
+    context: CallContext
+
+    @property
+    def strict(self) -> bool:
+        """Whether names that the operation does not know are refused."""
+        return self.inputs.strict
+
+    @property
+    def forwarded(self) -> Forwarded:
+        """The client's address, and the scheme, host and path prefix that it called."""
+        return forwarded(self.request, self.context.proxies)
+
+    def text(self, name: str) -> str:
+        """Return a part of the path."""
+        value: str = self.request.path_params[name]
+        return value
+
+    def uuid(self, name: str, what: str) -> UUID:
+        """Return the id in the path. Raises ApiError 404 for any other text, since no `what` ever had it as its id."""
+        try:
+            return UUID(self.text(name))
+        except ValueError:
+            raise not_found(what) from None
+
+    def query(self) -> dict[str, Any]:
+        """Return the value of every query parameter of the row. Raises ApiError 422."""
+        return read_query(self.request.query_params.multi_items(), self.inputs.query)
+
+    def check_query(self) -> None:
+        """Note the query parameters that the operation does not know. Raises ApiError 422 if the call is strict."""
+        names = [name for name, _ in self.request.query_params.multi_items()]
+        if self.inputs.known_query.issuperset(names):
+            return
+        if unknown := unknown_parameters(names, self.inputs.known_query):
+            note_unknown(self.request, unknown)
+            if self.strict:
+                raise invalid(*(name.message for name in unknown))
+
+    async def body(self) -> bytes:
+        """Return the whole body. Raises ApiError 408, 413, 415, 429 and 503."""
+        return await self.context.bodies.read(self.request, self.inputs.body.max_bytes, self._shares)
+
+    def fields(self, body: bytes) -> dict[str, Any]:
+        """Return the fields of the row's body, None for those that are absent. Raises ApiError 400 and 422."""
+        return self._fields(body, msgspec.json.decode)
+
+    async def large_fields(self, body: bytes) -> dict[str, Any]:
+        """Return what `fields` does, of a body that may be large. Other requests are served meanwhile."""
+        if len(body) <= LARGE_BYTES:
+            return self.fields(body)
+        decode = partial(decode_in_pieces, param=self.inputs.body.whole)
+        return await self.context.bodies.in_thread(partial(self._fields, body, decode))
+
+    def _fields(self, body: bytes, decode: Callable[[bytes], Any]) -> dict[str, Any]:
+        problems = Problems(self.strict)
+        try:
+            return read_body(body, self.inputs.body.root, self.inputs.body.param, decode, problems)
+        finally:
+            if problems.unknown:
+                note_unknown(self.request, problems.unknown)
+
+    def _shares(self, most: int) -> Sequence[Share]:
+        """Return who the bytes of the body are counted for; each of them may hold `most` bytes at once."""
+        return (Share(f"address {self.forwarded.client}", most),)
+
+
+@dataclass(frozen=True, slots=True)
+class PublicCall(Call):
+    """A call that needs no credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceCall(Call):
+    """A call with a workspace token."""
+
+    workspace: Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectCall(Call):
+    """A call by the backend of a project."""
+
+    project: Project
+
+    @property
+    def strict(self) -> bool:
+        """Whether names that the operation does not know are refused: in a strict project they always are."""
+        return self.inputs.strict or self.project.strict
+
+    def _shares(self, most: int) -> Sequence[Share]:
+        return (*Call._shares(self, most), Share(f"project {self.project.id}", most))
+
+
+@dataclass(frozen=True, slots=True)
+class UserCall(Call):
+    """A call by a user of a project."""
+
+    project: Project
+    user: User
+    guard: Guard
+    """The checks that every read or change of the user's inbox has to pass: hand it to the store."""
+
+    @property
+    def strict(self) -> bool:
+        """Whether names that the operation does not know are refused: in a strict project they always are."""
+        return self.inputs.strict or self.project.strict
+
+    @property
+    def client_id(self) -> str | None:
+        """The name that the client gave itself in `X-MAGICBELL-CLIENT-ID`; live events carry it."""
+        value = headers_of(self.request).get("x-magicbell-client-id")
+        return value[:MAX_CLIENT_ID_LENGTH] if value else None
+
+    def _shares(self, most: int) -> Sequence[Share]:
+        share = Share(f"user {self.project.id} {self.user.id}", min(USER_BYTES, most))
+        return (*Call._shares(self, most), share)
+
+
+CallT = TypeVar("CallT", bound=Call)
+
+
+class Caller(Generic[CallT]):
+    """Who may call an operation. The type parameter is the type of its calls."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name.upper()
+
+
+PUBLIC = Caller[PublicCall]("public")
+USER = Caller[UserCall]("user")
+PROJECT = Caller[ProjectCall]("project")
+WORKSPACE = Caller[WorkspaceCall]("workspace")

@@ -1,0 +1,28 @@
+"""What an operation reads from a request: its body and its query parameters."""
+
+from dataclasses import dataclass, field
+
+from gateway.api.core.params import Body, Object
+from gateway.api.core.query import QueryParam
+
+IGNORED_BODY_BYTES = 16 * 1024
+"""The most of a body that an operation ignores: clients send `null`, `{}` and the like where none is needed."""
+
+NO_BODY = Body("", Object(), example={}, max_bytes=IGNORED_BODY_BYTES)
+"""The body of an operation that reads none. A small one is accepted and ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The declared inputs of an operation."""
+
+    body: Body
+    query: tuple[QueryParam, ...]
+    strict: bool
+    """Whether other names are refused, whatever the project says."""
+
+    known_query: frozenset[str] = field(init=False)
+    """The names of the query parameters."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "known_query", frozenset(name for param in self.query for name in param.names))

@@ -1,0 +1,74 @@
+"""The errors of the API, and the one place where an exception becomes a response with the v1 `errors` array.
+
+The API has no exceptions of its own. It raises `ApiError` (`gateway.domain.errors` has the tree), and translates those
+of the domain and of the store that concern a call: RateLimitedError, TokenRevokedError and StoreUnavailableError.
+"""
+
+from collections.abc import Callable
+
+from starlette.responses import Response
+
+from gateway.api.core.responses import json_response
+from gateway.domain.errors import ApiError, ErrorCode, api_error
+from gateway.domain.guard import Allowance, RateLimitedError, TokenRevokedError
+from gateway.store.redis.client import StoreUnavailableError
+from gateway.telemetry.metrics import RATE_LIMITED
+
+
+def not_found(what: str, suggestion: str = "") -> ApiError:
+    """Return the 404 of a thing that does not exist, such as a "Notification"."""
+    return api_error(ErrorCode.NOT_FOUND, f"{what} not found", suggestion=suggestion)
+
+
+def body_too_large(max_bytes: int) -> ApiError:
+    """Return the 413 of a body that has more than `max_bytes`."""
+    return api_error(ErrorCode.BODY_TOO_LARGE, f"The body is larger than {max_bytes} bytes")
+
+
+def error_response(error: ApiError, base: Callable[[], str] | None = None) -> Response:
+    """Return the response of an error.
+
+    `base` returns the address of the gateway as the client knows it. It is called only for a problem with a help link.
+    """
+    problems = error.problems
+    if base is not None and any(problem.help_link for problem in problems):
+        problems = error.problems_with_links(base())
+    headers = {"Retry-After": str(error.retry_after_seconds)} if error.retry_after_seconds is not None else {}
+    if error.code is ErrorCode.REQUEST_TIMEOUT:
+        # The rest of the body may never arrive, so no other request can follow on this connection. (After a 413 the
+        # rest does arrive and is discarded. Closing then would reset the connection before the client has read the
+        # response.)
+        headers["Connection"] = "close"
+    return json_response({"errors": problems}, error.status, headers)
+
+
+def rate_limited_response(limited: RateLimitedError) -> Response:
+    """Return the 429 of a call over its rate limit."""
+    allowance = limited.allowance
+    RATE_LIMITED.labels(allowance.kind.value).inc()
+    message = f"More than {allowance.limit} {allowance.kind.value} in this minute"
+    response = error_response(api_error(ErrorCode.RATE_LIMIT_EXCEEDED, message, limited.retry_after_seconds))
+    response.headers.update(rate_headers(allowance))
+    return response
+
+
+def rate_headers(allowance: Allowance) -> dict[str, str]:
+    """Return the `RateLimit-*` headers of a counted call."""
+    return {
+        "RateLimit-Limit": str(allowance.limit),
+        "RateLimit-Remaining": str(allowance.remaining),
+        "RateLimit-Reset": str(allowance.reset_seconds),
+    }
+
+
+def failure_response(
+    failure: RateLimitedError | TokenRevokedError | StoreUnavailableError,
+) -> Response:
+    """Return the response of a failure that the domain or the store reports."""
+    match failure:
+        case RateLimitedError():
+            return rate_limited_response(failure)
+        case TokenRevokedError():
+            return error_response(api_error(ErrorCode.TOKEN_REVOKED))
+        case StoreUnavailableError():
+            return error_response(api_error(failure.code, failure.cause, failure.retry_after_seconds))

@@ -1,0 +1,69 @@
+"""What the endpoints read from a request besides its body, and what they note in its ASGI scope."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+
+from gateway.api.core.scope import PEER
+from gateway.api.core.unknown import UnknownName
+from gateway.domain.principal import Principal
+from gateway.domain.proxy import Forwarded, Proxies, peer_address
+
+PRINCIPAL = "inbox.principal"
+"""In a request's ASGI scope: the verified caller, for the access log."""
+
+UNKNOWN_NAMES = "inbox.unknown_names"
+"""In a request's ASGI scope: the names in it that the operation does not know, if there are any."""
+
+_HEADERS = "inbox.headers"
+
+_LOGGED_PARAMS = frozenset(("id", "broadcast_id", "import_id", "token_id", "workspace_id", "project_id"))
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def headers_of(request: Request) -> Mapping[str, str]:
+    """Return the headers by their lower-case names. Starlette's `Headers` scans all of them at each access."""
+    headers: dict[str, str] | None = request.scope.get(_HEADERS)
+    if headers is None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
+        request.scope[_HEADERS] = headers
+    return headers
+
+
+def client_address(request: Request, proxies: Proxies) -> str:
+    """Return the client's address, "" if it is unknown. Of a request through trusted proxies, see `domain.proxy`."""
+    peer = request.scope[PEER]()
+    if "x-forwarded-for" not in headers_of(request):
+        return peer_address(peer)
+    headers = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.scope["headers"])
+    return proxies.client(peer, headers)
+
+
+def forwarded(request: Request, proxies: Proxies) -> Forwarded:
+    """Return the client's address, and the scheme, host and path prefix that it called."""
+    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.scope["headers"]]
+    return proxies.forwarded(request.scope[PEER](), headers)
+
+
+def principal_of(request: Request) -> Principal | None:
+    """Return the verified caller, None while there is none."""
+    principal: Principal | None = request.scope.get(PRINCIPAL)
+    return principal
+
+
+def note_unknown(request: Request, names: list[UnknownName]) -> None:
+    """Add names that the operation does not know to those of the request."""
+    request.scope.setdefault(UNKNOWN_NAMES, []).extend(names)
+
+
+def logged_path(template: str, params: Mapping[str, Any]) -> str:
+    """Return the path for the access log: with ids, without the names of users, topics and device tokens.
+
+    It has no query either, which may carry credentials.
+    """
+    for name, value in params.items():
+        if name in _LOGGED_PARAMS and _ID.fullmatch(value):
+            template = template.replace(f"{{{name}}}", value)
+    return template

@@ -1,0 +1,128 @@
+"""The events of an inbox: their types, and the transport for clients that hold no connection."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+from starlette.responses import Response
+
+from gateway.api.core.call import USER, UserCall
+from gateway.api.core.operation import Operation
+from gateway.api.core.query import Formed
+from gateway.api.core.responses import encode, raw_json_response
+from gateway.api.core.schema import Hash, Place, ResponseSpec, Seconds, Uuid
+from gateway.api.v1.items import Notification
+from gateway.api.v1.preferences import Preferences
+from gateway.domain.event import POSITION_PATTERN, Position
+from gateway.domain.messages import CountsBody
+from gateway.domain.notification import DELETE_EVENT, NEW_EVENT, BulkCommand, Command
+from gateway.domain.preferences import UPDATE_EVENT as PREFERENCES_EVENT
+from gateway.store.inbox import InboxStore
+
+_EVENT_NAMES = [
+    *(NEW_EVENT, DELETE_EVENT, PREFERENCES_EVENT),
+    *(row.transition.event_name for row in (*Command, *BulkCommand)),
+]
+
+EventName: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": _EVENT_NAMES})]
+
+SINCE = Formed("since", "The position to continue from.", "a position such as k3f9.42", POSITION_PATTERN)
+
+
+class EventData(msgspec.Struct):
+    """What changed.
+
+    An event of one notification has `id`, and `notification` unless it was deleted. An event of many has `at` and
+    `filters`, and an event of the preferences `notification_preferences`.
+    """
+
+    id: Uuid | UnsetType = UNSET
+    notification: Notification | UnsetType = UNSET
+    at: Seconds | UnsetType = UNSET
+    filters: Hash | UnsetType = UNSET
+    notification_preferences: Preferences | UnsetType = UNSET
+    client_id: (
+        Annotated[str, Meta(description="The X-MAGICBELL-CLIENT-ID of the request that made the change.")] | UnsetType
+    ) = UNSET
+
+
+class Event(msgspec.Struct):
+    """One change of an inbox, the same on every transport. The counts are those right after the change."""
+
+    type: Literal["event"]
+    position: Place
+    name: EventName
+    data: EventData
+    unread_count: int
+    unseen_count: int
+    unarchived: CountsBody
+
+
+class EventPage(msgspec.Struct):
+    """Events in order, and the position to continue from.
+
+    `more` is true if there are further events now. If `reset` is not null, some events are no longer available: fetch
+    the inbox, then continue from `position`.
+    """
+
+    events: list[Event]
+    position: Place
+    more: bool
+    reset: str | None
+    unread_count: int
+    unseen_count: int
+    unarchived: CountsBody
+
+
+EVENTS = ResponseSpec(200, "The events", EventPage)
+
+
+@dataclass(frozen=True, slots=True)
+class EventsResource:
+    """The operation on events. `new_epoch` returns the epoch of a log that this call may start."""
+
+    inboxes: InboxStore
+    new_epoch: Callable[[], str]
+
+    async def pull(self, call: UserCall) -> Response:
+        """Return the user's events after a position, for clients that hold no connection.
+
+        Without `since` there are no events, only the position to start from. If `more` is true, request the rest with
+        `since` set to the returned `position`.
+        """
+        since = call.query()["since"]
+        after = Position.parse(since) if since else None
+        page = await self.inboxes.read_log(call.user, after, self.new_epoch(), call.guard)
+        position = page.events[-1].position if page.events else page.end
+        tail = encode(
+            {
+                "position": str(position),
+                "more": position != page.end,
+                "reset": page.reset_reason or None,
+                "unread_count": page.counts.unread,
+                "unseen_count": page.counts.unseen,
+                "unarchived": {
+                    "unread_count": page.counts.unarchived_unread,
+                    "unseen_count": page.counts.unarchived_unseen,
+                },
+            }
+        )
+        events = b",".join(event.text for event in page.events)
+        return raw_json_response(b'{"events":[' + events + b"]," + tail[1:])
+
+
+OPERATIONS = [
+    Operation(
+        "GET",
+        "/realtime/events",
+        USER,
+        EventsResource.pull,
+        "Pull events",
+        EVENTS,
+        query=(SINCE,),
+        tag="Live",
+        strict=True,
+    ),
+]

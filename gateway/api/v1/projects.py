@@ -1,0 +1,268 @@
+"""The projects of a workspace, as the holder of a workspace token administers them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from gateway.api.core.call import WORKSPACE, WorkspaceCall
+from gateway.api.core.operation import Operation
+from gateway.api.core.params import Array, Body, Integer, Object, Param, Switch, Text
+from gateway.api.core.problems import not_found
+from gateway.api.core.query import Number
+from gateway.api.core.responses import json_response
+from gateway.api.core.schema import ResponseSpec
+from gateway.domain import principal
+from gateway.domain.errors import invalid
+from gateway.domain.origin import MAX_ORIGIN_LENGTH, ORIGIN_PATTERN, read_origin
+from gateway.domain.principal import ProjectId
+from gateway.domain.retention import DEFAULT, MOST_ITEMS, MOST_SECONDS, ItemRetention
+from gateway.store.errors import TooManyProjectsError
+from gateway.store.jobs import JobStore
+from gateway.store.projects import ProjectChange, ProjectStore
+from gateway.store.redis.problems import StoreDataError
+
+MAX_PAGE = 100_000
+MAX_PER_PAGE = 1000
+MAX_ORIGINS = 50
+
+PAGES = (
+    Number("page", "Number of the page, from 1.", 1, 1, MAX_PAGE),
+    Number("per_page", "Projects on a page.", MAX_PER_PAGE, 1, MAX_PER_PAGE),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin(Param):
+    """An origin of web pages (RFC 6454), or a pattern for origins."""
+
+    def check(self, value: Any, path: str, problems: list[str]) -> Any:
+        """Check the form, and return the origin as browsers send it."""
+        origin = read_origin(value) if isinstance(value, str) else None
+        if origin is None:
+            problems.append(f"Param '{path}' must be an origin such as https://app.example.com, or *")
+        return origin
+
+    def shape(self) -> dict[str, Any]:
+        """Return the schema of the length and the form."""
+        return {"type": "string", "maxLength": MAX_ORIGIN_LENGTH, "pattern": f"^{ORIGIN_PATTERN}$"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound(Param):
+    """A bound that the project sets, 0 for no bound, or "default" for the gateway's setting."""
+
+    most: int
+
+    def check(self, value: Any, path: str, problems: list[str]) -> Any:
+        """Check type and range."""
+        if value == DEFAULT:
+            return value
+        found: list[str] = []
+        number = Integer(least=0, most=self.most).check(value, path, found)
+        problems += [f'{problem}, or "{DEFAULT}" for the gateway\'s setting' for problem in found]
+        return number
+
+    def shape(self) -> dict[str, Any]:
+        """Return the schema of the range and of "default"."""
+        return {"anyOf": [Integer(least=0, most=self.most).shape(), {"const": DEFAULT}, {"type": "null"}]}
+
+
+def _fields(name_required: bool) -> dict[str, Param]:
+    return {
+        "name": Text(required=name_required, filled=True, max_length=255),
+        "hmac_enabled": Switch(description="Whether a user has to be proven by an HMAC or a token."),
+        "allowed_origins": Array(
+            item=Origin(),
+            max_items=MAX_ORIGINS,
+            description="The origins of the web pages that may call: `https://app.example.com`, "
+            "`https://*.example.com`, `*`. If empty, those of INBOX_ALLOWED_ORIGINS may.",
+        ),
+        "item_retention_count": Bound(
+            most=MOST_ITEMS,
+            description="How many notifications of a user are kept: the newest ones. 0 keeps all; "
+            f'`"{DEFAULT}"` follows INBOX_ITEM_RETENTION_COUNT.',
+        ),
+        "item_retention_seconds": Bound(
+            most=MOST_SECONDS,
+            description="For how many seconds notifications are kept. 0 keeps them for ever; "
+            f'`"{DEFAULT}"` follows INBOX_ITEM_RETENTION_SECONDS.',
+        ),
+        "strict": Switch(
+            description="Whether requests with fields or query parameters that an operation does not know are refused "
+            "with 422. Otherwise these are ignored, and named in the header `X-Inbox-Warnings`."
+        ),
+    }
+
+
+_BOUNDS = ("item_retention_count", "item_retention_seconds")
+
+_EXAMPLE = {"name": "Shop", "hmac_enabled": True, "allowed_origins": ["https://shop.example.com"]}
+
+NEW_PROJECT = Body(
+    "project", Object(required=True, name="NewProject", fields=_fields(name_required=True)), example=_EXAMPLE
+)
+PROJECT_CHANGE = Body(
+    "project", Object(required=True, name="ProjectChange", fields=_fields(name_required=False)), example=_EXAMPLE
+)
+
+
+class Workspace(msgspec.Struct):
+    """The owner of projects."""
+
+    id: int
+    title: str
+
+
+class Project(msgspec.Struct):
+    """A project with its keys.
+
+    The secret is null if it was encrypted with another INBOX_SECRET_KEY. A retention is null where the gateway's
+    setting applies.
+    """
+
+    id: int
+    name: str
+    hmac_enabled: bool
+    api_key: str
+    api_secret: str | None
+    allowed_origins: list[str]
+    item_retention_count: int | None
+    item_retention_seconds: int | None
+    strict: bool
+    workspace: Workspace
+
+
+class ProjectAnswer(msgspec.Struct):
+    """One project."""
+
+    project: Project
+
+
+class ProjectList(msgspec.Struct):
+    """A page of a workspace's projects, oldest first."""
+
+    projects: list[Project]
+
+
+PROJECT = ResponseSpec(200, "The project", ProjectAnswer)
+PROJECTS = ResponseSpec(200, "A page", ProjectList)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectsResource:
+    """The operations on projects. `item_retention` applies to projects that have none of their own."""
+
+    projects: ProjectStore
+    jobs: JobStore
+    item_retention: ItemRetention
+
+    async def list_page(self, call: WorkspaceCall) -> Response:
+        """Return a page of the workspace's projects, oldest first, with their keys and secrets.
+
+        The last page is the first one that has fewer than `per_page` projects.
+        """
+        query = call.query()
+        rank = (query["page"] - 1) * query["per_page"]
+        _, projects = await self.projects.of_workspace(call.workspace.id, rank, query["per_page"])
+        return json_response({"projects": [_shown(project, call.workspace) for project in projects]})
+
+    async def create(self, call: WorkspaceCall) -> Response:
+        """Create a project, with an API key and an API secret.
+
+        Its users have to be proven by an HMAC or a token, unless `hmac_enabled` is false.
+        """
+        values = call.fields(await call.body())
+        try:
+            project = await self.projects.create(
+                values["name"],
+                values["hmac_enabled"] is not False,
+                workspace_id=call.workspace.id,
+                allowed_origins=values["allowed_origins"] or (),
+                strict=values["strict"] is True,
+                **{name: None if values[name] == DEFAULT else values[name] for name in _BOUNDS},
+            )
+        except TooManyProjectsError as problem:
+            raise invalid(f"The workspace would have {problem}") from None
+        return _response(project, call)
+
+    async def get(self, call: WorkspaceCall) -> Response:
+        """Return a project with its key and secret."""
+        return _response(await self._find(call), call)
+
+    async def update(self, call: WorkspaceCall) -> Response:
+        """Update a project. The change applies to the next request on every node.
+
+        Fields that the body leaves out keep their values.
+        """
+        values = call.fields(await call.body())
+        found = await self._find(call)
+        change = ProjectChange(
+            values["name"],
+            values["hmac_enabled"],
+            values["allowed_origins"],
+            **{name: values[name] for name in _BOUNDS},
+            strict=values["strict"],
+        )
+        project = await self.projects.update(found.api_key, change)
+        if project is None:
+            raise not_found("Project")
+        keep = project.item_retention(self.item_retention)
+        if keep.bounded and keep != found.item_retention(self.item_retention):
+            await self.jobs.enqueue_retention(project.id, keep)
+        return _response(project, call)
+
+    async def delete(self, call: WorkspaceCall) -> Response:
+        """Delete a project. Its keys and tokens are refused at once, and its data is removed in the background."""
+        projects, project_id = self.projects, ProjectId(call.text("project_id"))
+        try:
+            project = await projects.find(call.workspace.id, project_id)
+            is_there = project is not None and await projects.delete(project)
+        except StoreDataError:
+            is_there = await projects.discard_of(call.workspace.id, project_id)  # a broken record can be removed
+        if not is_there and (await projects.deleted()).get(project_id) != call.workspace.id:
+            raise not_found("Project")
+        # If the process dies before this, a repetition of the request does it, or the next start of a gateway.
+        await self.jobs.enqueue_project_deletion(project_id)
+        await projects.forget_deleted(project_id)
+        return json_response({"message": "The project was deleted."})
+
+    async def _find(self, call: WorkspaceCall) -> principal.Project:
+        project = await self.projects.find(call.workspace.id, call.text("project_id"))
+        if project is None:
+            raise not_found("Project")
+        return project
+
+
+def _response(project: principal.Project, call: WorkspaceCall) -> Response:
+    return json_response({"project": _shown(project, call.workspace)})
+
+
+def _shown(project: principal.Project, workspace: principal.Workspace) -> dict[str, Any]:
+    return {
+        "id": int(project.id),
+        "name": project.name,
+        "hmac_enabled": project.hmac_enabled,
+        "api_key": project.api_key,
+        # None if it was encrypted with another INBOX_SECRET_KEY.
+        "api_secret": project.secrets[0] if project.secrets else None,
+        "allowed_origins": list(project.allowed_origins),
+        # None where the gateway's settings apply.
+        "item_retention_count": project.item_retention_count,
+        "item_retention_seconds": project.item_retention_seconds,
+        "strict": project.strict,
+        "workspace": {"id": int(workspace.id), "title": workspace.title},
+    }
+
+
+_PATH = "/workspaces/{workspace_id}/projects"
+_R = ProjectsResource
+
+OPERATIONS = [
+    Operation("GET", _PATH, WORKSPACE, _R.list_page, "List projects", PROJECTS, query=PAGES),
+    Operation("POST", _PATH, WORKSPACE, _R.create, "Create a project", PROJECT, NEW_PROJECT),
+    Operation("GET", f"{_PATH}/{{project_id}}", WORKSPACE, _R.get, "Fetch a project", PROJECT),
+    Operation("PUT", f"{_PATH}/{{project_id}}", WORKSPACE, _R.update, "Update a project", PROJECT, PROJECT_CHANGE),
+    Operation("DELETE", f"{_PATH}/{{project_id}}", WORKSPACE, _R.delete, "Delete a project"),
+]
