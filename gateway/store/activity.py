@@ -6,13 +6,14 @@ at most 12 KB however many users there are, and is off by 0.81 % (standard error
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import groupby, islice
 
 from gateway.domain.principal import ProjectId, User, UserId
 from gateway.store import keys
-from gateway.store.redis.client import Argument, Call, FunctionClient
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.functions import Arguments, FunctionCall, no_arguments, nothing, writing_function
 from gateway.store.redis.problems import StoreDataError, StoreUnavailableError
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import ACTIVE_USERS, UNCOUNTED_ACTIVE_USERS
@@ -29,6 +30,14 @@ WAITING_USERS = 200_000
 """Users who may wait for Redis to come back. Beyond, they are counted when they come again."""
 
 USERS_PER_CALL = 1000
+
+
+def _add(user_ids: Sequence[UserId]) -> Arguments:
+    return (KEEP_SECONDS, *user_ids)
+
+
+ADD_ACTIVE = writing_function("add_active", "active users", _add, nothing, durable=False)
+COUNT_ACTIVE = writing_function("count_active", "active users", no_arguments, int, durable=False)
 
 
 class ActiveUsers:
@@ -86,11 +95,11 @@ class ActiveUsers:
         """Add to Redis what is remembered; what it does not take stays remembered."""
         while self._waiting:
             batch = sorted(islice(self._waiting, USERS_PER_CALL))
-            calls: list[Call] = []
+            calls: list[FunctionCall[None]] = []
             for (month, project_id), group in groupby(batch, key=lambda entry: entry[:2]):
-                calls.append(_added(keys.active_users(project_id, month), [user_id for _, _, user_id in group]))
+                calls.append(ADD_ACTIVE(keys.active_users(project_id, month), [user_id for _, _, user_id in group]))
             for month, entries in groupby(batch, key=lambda entry: entry[0]):
-                calls.append(_added(keys.all_active_users(month), [user_id for _, _, user_id in entries]))
+                calls.append(ADD_ACTIVE(keys.all_active_users(month), [user_id for _, _, user_id in entries]))
             try:
                 await self._client.call_many(calls)
             except StoreDataError as problem:
@@ -103,11 +112,11 @@ class ActiveUsers:
 
     async def count(self, project_id: ProjectId, month: str) -> int:
         """Give how many users of a project came in a month. Raises StoreUnavailableError."""
-        return int(await self._client.call("count_active", keys.active_users(project_id, month)))
+        return await self._client.call(COUNT_ACTIVE(keys.active_users(project_id, month)))
 
     async def _show(self) -> None:
         try:
-            ACTIVE_USERS.set(await self._client.call("count_active", keys.all_active_users(self.month)))
+            ACTIVE_USERS.set(await self._client.call(COUNT_ACTIVE(keys.all_active_users(self.month))))
         except StoreUnavailableError:
             return  # the last one stays
 
@@ -117,8 +126,3 @@ class ActiveUsers:
         year, after = (now.year + 1, 1) if now.month == 12 else (now.year, now.month + 1)
         self._month_until = datetime(year, after, 1, tzinfo=UTC).timestamp()
         self._seen.clear()
-
-
-def _added(key: str, user_ids: list[UserId]) -> Call:
-    arguments: list[Argument] = [KEEP_SECONDS, *user_ids]
-    return ("add_active", key, arguments)

@@ -5,6 +5,14 @@ from gateway.domain.principal import ProjectId
 from gateway.store import keys
 from gateway.store.guarded import unwrapped
 from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.functions import Arguments, untouched, writing_function
+
+
+def _count(kind: str, limit: int) -> Arguments:
+    return (kind, limit)
+
+
+COUNT_CALL = writing_function("count_call", "admin calls", _count, untouched, durable=False)
 
 
 class AdminLimits:
@@ -16,5 +24,5 @@ class AdminLimits:
     async def count(self, project_id: ProjectId, allowance: Allowance) -> None:
         """Count one call, and record in the allowance what is used of it. Raises RateLimitedError."""
         key = keys.admin_rate(project_id)
-        answer = await self._client.call("count_call", key, allowance.kind.value, allowance.limit)
+        answer = await self._client.call(COUNT_CALL(key, kind=allowance.kind.value, limit=allowance.limit))
         unwrapped(answer, None, Guard(allowance))

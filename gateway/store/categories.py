@@ -5,6 +5,14 @@ from collections.abc import Callable
 from gateway.domain.principal import ProjectId
 from gateway.store import keys
 from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.functions import (
+    Arguments,
+    list_of_bytes,
+    no_arguments,
+    nothing,
+    reading_function,
+    writing_function,
+)
 
 MAX_CATEGORIES = 250
 """The most categories of a project, of one user's preferences, and of one user's topic. An event with all of them has
@@ -13,6 +21,14 @@ MAX_CATEGORIES = 250
 RECORDED_SECONDS = 300.0
 RECORDED_CATEGORIES = 10_000
 """How long a worker remembers that a category is recorded, and how many of them."""
+
+
+def _record(category: str) -> Arguments:
+    return (category, MAX_CATEGORIES)
+
+
+RECORD_CATEGORY = writing_function("record_category", "categories", _record, nothing)
+READ_CATEGORIES = reading_function("read_categories", "categories", no_arguments, list_of_bytes)
 
 
 class CategoryStore:
@@ -28,12 +44,12 @@ class CategoryStore:
         now = self._monotonic()
         if self._recorded.get((project_id, category), now) > now:
             return
-        await self._client.call("record_category", keys.categories(project_id), category, MAX_CATEGORIES)
+        await self._client.call(RECORD_CATEGORY(keys.categories(project_id), category))
         if len(self._recorded) >= RECORDED_CATEGORIES:
             self._recorded.clear()  # rare, and cheaper than keeping an order on every hit
         self._recorded[(project_id, category)] = now + RECORDED_SECONDS
 
     async def all(self, project_id: ProjectId) -> list[str]:
         """Give every category that a project has sent."""
-        names = await self._client.call("read_categories", keys.categories(project_id))
+        names = await self._client.call(READ_CATEGORIES(keys.categories(project_id)))
         return [name.decode(errors="replace") for name in names]

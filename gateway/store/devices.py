@@ -22,8 +22,9 @@ import msgspec
 from gateway.domain.guard import UNGUARDED, Guard
 from gateway.domain.principal import User, UserId
 from gateway.store import keys
-from gateway.store.guarded import UserFunctions, guard_arguments
+from gateway.store.guarded import USE, UserFunctions
 from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.functions import Arguments, nothing, untouched, user_function, writing_function
 
 MAX_DEVICES = 100
 """Devices of one user: apps change tokens and seldom unregister the old ones, so the oldest give way."""
@@ -37,6 +38,29 @@ class Device(NamedTuple):
     app_bundle_id: str | None
 
 
+def _put(token: str, claim: int, now_ms: int, device: bytes) -> Arguments:
+    return (token, claim, now_ms, device, MAX_DEVICES)
+
+
+def _remove(token: str, claim: int | str) -> Arguments:
+    return (token, claim)
+
+
+def _of_user(token: str, user_id: str) -> Arguments:
+    return (token, user_id)
+
+
+def _release(token: str | bytes, user_id: str, claim: int | bytes) -> Arguments:
+    return (token, user_id, claim)
+
+
+PUT_DEVICE = user_function("put_device", _put, untouched)
+REMOVE_DEVICE = user_function("remove_device", _remove, int, frees_memory=True, repeatable=False)
+CLAIM_DEVICE = writing_function("claim_device", "holders", _of_user, untouched)
+SETTLE_DEVICE = writing_function("settle_device", "holders", _of_user, bool, frees_memory=True)
+RELEASE_DEVICE = writing_function("release_device", "holders", _release, nothing, frees_memory=True)
+
+
 class DeviceStore:
     """Users' devices. Methods raise StoreUnavailableError: then a repetition completes what was begun."""
 
@@ -46,31 +70,30 @@ class DeviceStore:
 
     async def register(self, user: User, device: Device, now_ms: int, guard: Guard = UNGUARDED) -> UUID:
         """Make a device the user's, and nobody else's; give its id."""
-        await self._functions.call(user, guard, "use")
+        await self._functions.call(user, guard, USE())
         holders = keys.device_holders(user.project_id)
         device_id = id_of(user, device.token)
-        claim, *others = await self._client.call("claim_device", holders, device.token, user.id)
+        claim, *others = await self._client.call(CLAIM_DEVICE(holders, device.token, user.id))
         if others:
-            of_others = [keys.user(user.project_id, UserId(other.decode())) for other in others]
-            # Unwrapped or not: of a user who was deleted there is nothing to remove.
-            arguments = (*guard_arguments(), device.token, claim)
-            await self._client.call_many([("remove_device", key, arguments) for key in of_others])
+            holders_before = [User(user.project_id, UserId(other.decode()), None, None) for other in others]
+            # The replies do not matter: a user who was deleted holds no device.
+            await self._functions.send_many(holders_before, [REMOVE_DEVICE(device.token, claim)] * len(others))
         encoded = msgspec.json.encode({"id": device_id, **device._asdict()})
-        put = (device.token, claim, now_ms, encoded, MAX_DEVICES)
-        gone = await self._functions.call(user, UNGUARDED, "put_device", *put)
+        put = PUT_DEVICE(token=device.token, claim=claim, now_ms=now_ms, device=encoded)
+        gone = await self._functions.call(user, UNGUARDED, put)
         if isinstance(gone, list):
-            await self._client.call("release_device", holders, gone[0], user.id, gone[1])
-        if not await self._client.call("settle_device", holders, device.token, user.id):
-            await self._functions.call(user, UNGUARDED, "remove_device", device.token, claim)
-            await self._client.call("release_device", holders, device.token, user.id, claim)
+            await self._client.call(RELEASE_DEVICE(holders, gone[0], user.id, gone[1]))
+        if not await self._client.call(SETTLE_DEVICE(holders, device.token, user.id)):
+            await self._functions.call(user, UNGUARDED, REMOVE_DEVICE(device.token, claim))
+            await self._client.call(RELEASE_DEVICE(holders, device.token, user.id, claim))
         return device_id
 
     async def unregister(self, user: User, token: str, guard: Guard = UNGUARDED) -> bool:
         """Forget a device of the user; False when the user has no such device."""
-        claim = await self._functions.call(user, guard, "remove_device", token, "")
+        claim = await self._functions.call(user, guard, REMOVE_DEVICE(token, claim=""))
         if claim < 0:
             return False
-        await self._client.call("release_device", keys.device_holders(user.project_id), token, user.id, claim)
+        await self._client.call(RELEASE_DEVICE(keys.device_holders(user.project_id), token, user.id, claim))
         return True
 
 

@@ -10,6 +10,14 @@ from gateway.domain.principal import Identity, ProjectId, User, UserId
 from gateway.store import keys
 from gateway.store.errors import IdentityConflictError, NameTakenError, TooManyNewUsersError
 from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.functions import (
+    Arguments,
+    no_arguments,
+    nothing,
+    reading_function,
+    untouched,
+    writing_function,
+)
 from gateway.store.redis.problems import StoreDataError, StoreWritesRefusedError
 from gateway.telemetry.logs import log
 
@@ -24,6 +32,37 @@ CONTROL_USER = "user"
 
 BROKEN_MARK = 6
 """Where in the row of `find` it is said that the user's record cannot be read."""
+
+
+def _resolve(recipients: Sequence[str]) -> Arguments:
+    return tuple(recipients)
+
+
+def _resolve_limited(
+    address: str, project_limit: int, address_limit: int, external_id: str, email: str, new_id: str
+) -> Arguments:
+    return (address, project_limit, address_limit, external_id, email, new_id)
+
+
+def _find(name: str) -> Arguments:
+    return (name,)
+
+
+def _names(user_id: str, external_id: str, email: str) -> Arguments:
+    return (user_id, external_id, email)
+
+
+def _read_index(first: int, count: int) -> Arguments:
+    return (first, count)
+
+
+RESOLVE = writing_function("resolve", "directory", _resolve, untouched)
+RESOLVE_LIMITED = writing_function("resolve_limited", "directory", _resolve_limited, untouched)
+FIND = reading_function("find", "directory", _find, untouched)
+RENAME = writing_function("rename", "directory", _names, int)
+FORGET = writing_function("forget", "directory", _names, nothing, frees_memory=True)
+USER_INDEX_SIZE = reading_function("user_index_size", "directory", no_arguments, int)
+READ_USER_INDEX = reading_function("read_user_index", "directory", _read_index, untouched)
 
 
 class Resolved(NamedTuple):
@@ -64,7 +103,7 @@ class Directory:
         names = (identity.external_id or "", identity.email or "", str(uuid4()))
         origin = client_network(address()) if limits.per_address else ""
         try:
-            rows = await self._client.call("resolve_limited", keys.directory(project_id), origin, *limits, *names)
+            rows = await self._client.call(RESOLVE_LIMITED(keys.directory(project_id), origin, *limits, *names))
             if rows[0] == -2:
                 raise TooManyNewUsersError(rows[1], bool(rows[2]))
             user = decode_user(project_id, rows[0])
@@ -109,12 +148,12 @@ class Directory:
     async def forget(self, user: User) -> None:
         """Take a deleted user's names out of the directory, so that they may become another user's."""
         names = (user.external_id or "", user.email or "")
-        await self._client.call("forget", keys.directory(user.project_id), user.id, *names)
+        await self._client.call(FORGET(keys.directory(user.project_id), user.id, *names))
         await self._tell(user)
 
     async def find(self, project_id: ProjectId, name: str) -> User | None:
         """Give the user of `x:external_id`, `e:email` or `u:user_id`, past the cache."""
-        row = await self._client.call("find", keys.directory(project_id), name)
+        row = await self._client.call(FIND(keys.directory(project_id), name))
         if row is None:
             return None
         user = decode_user(project_id, row)
@@ -136,7 +175,7 @@ class Directory:
     async def rename(self, user: User, external_id: str | None, email: str | None) -> User | None:
         """Give a user other names; None when it is gone. Raises NameTakenError when another user has one."""
         arguments = (user.id, external_id or "", email or "")
-        answer = await self._client.call("rename", keys.directory(user.project_id), *arguments)
+        answer = await self._client.call(RENAME(keys.directory(user.project_id), *arguments))
         await self._tell(user)
         if answer < 0:
             raise NameTakenError("external_id" if answer == -1 else "email")
@@ -144,14 +183,14 @@ class Directory:
 
     async def user_index_size(self, project_id: ProjectId) -> int:
         """Give how many users the project ever had: indexes in its user index are below that."""
-        return int(await self._client.call("user_index_size", keys.directory(project_id)))
+        return await self._client.call(USER_INDEX_SIZE(keys.directory(project_id)))
 
     async def read_user_index(self, project_id: ProjectId, first: int, count: int) -> list[User]:
         """Give the users with an index from `first` to before `first + count`, in order; deleted ones are left out.
 
         A user gets the next index when created, and keeps it.
         """
-        rows = await self._client.call("read_user_index", keys.directory(project_id), first, count)
+        rows = await self._client.call(READ_USER_INDEX(keys.directory(project_id), first, count))
         return [decode_user(project_id, row) for row in rows]
 
     async def _tell(self, user: User) -> None:
@@ -172,7 +211,7 @@ class Directory:
     ) -> list[User]:
         """Give the users of a store that takes no writes. Raises the problem if one is new, or has a new name."""
         names = [f"x:{each.external_id}" if each.external_id else f"e:{each.email}" for each in identities]
-        rows = await self._client.call_many([("find", keys.directory(project_id), (name,)) for name in names])
+        rows = await self._client.call_many([FIND(keys.directory(project_id), name) for name in names])
         users = [decode_user(project_id, row) for row in rows if row is not None]
         if len(users) < len(identities):
             raise problem
@@ -191,7 +230,7 @@ class Directory:
         arguments: list[str] = []
         for identity, new_id in zip(identities, new_ids or [str(uuid4()) for _ in identities], strict=True):
             arguments += (identity.external_id or "", identity.email or "", new_id)
-        rows = await self._client.call("resolve", keys.directory(project_id), *arguments)
+        rows = await self._client.call(RESOLVE(keys.directory(project_id), arguments))
         if rows[0] == -1:
             raise IdentityConflictError([indexes[position] for position in rows[1:]])
         return [decode_user(project_id, row) for row in rows]

@@ -1,16 +1,17 @@
 """Calls of the functions of a user's slot: each passes its caller's guard in the same step as its work."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from gateway.domain.guard import UNGUARDED, Guard, RateLimitedError, TokenRevokedError, UserDeletedError
 from gateway.domain.principal import User
 from gateway.store import keys
-from gateway.store.redis.client import Argument, FunctionClient
+from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.functions import (
-    AnyFunction,
+    Arguments,
     FunctionCall,
     UserCall,
+    UserFunction,
     no_arguments,
     nothing,
     user_reading_function,
@@ -41,50 +42,36 @@ class UserFunctions:
     def __init__(self, client: FunctionClient):
         self._client = client
 
-    async def call(self, user: User, guard: Guard, call: UserCall[R] | str, *arguments: Argument) -> R | Any:
+    async def call(self, user: User, guard: Guard, call: UserCall[R]) -> R:
         """Run one function and return its decoded result."""
-        if isinstance(call, str):
-            function = self._client.library.functions[call]
-            return await self._run(user, guard, function, arguments)
-        key = keys.user(user.project_id, user.id)
-        reply = await self._client.call(call.behind(key, guard_arguments(guard)))
-        if reply[0] == UNHEARD:
-            self._client.on_unpublished(key)
-        return call.function.decode(unwrapped(reply, user, guard))
+        return await self._run(call.function, user, guard, call.behind)
 
-    async def read(self, user: User, guard: Guard, call: UserCall[R] | str, *arguments: Argument) -> R | Any:
+    async def read(self, user: User, guard: Guard, call: UserCall[R]) -> R:
         """Run a function that only reads: for a caller who is not counted, its uncounted form."""
         if guard.allowance is not None:
-            return await self.read_or_begin(user, guard, call, *arguments)
-        if isinstance(call, str):
-            return await self.call(user, guard, f"{call}_uncounted", *arguments)
-        return await self._peek(user, guard, call)
+            return await self.read_or_begin(user, guard, call)
+        return await self._run(call.function, user, guard, call.peeking)
 
-    async def read_or_begin(self, user: User, guard: Guard, call: UserCall[R] | str, *arguments: Argument) -> R | Any:
+    async def read_or_begin(self, user: User, guard: Guard, call: UserCall[R]) -> R:
         """Run a function that may write what hardly matters; where nothing can be written, its uncounted form."""
         try:
-            return await self.call(user, guard, call, *arguments)
+            return await self.call(user, guard, call)
         except StoreWritesRefusedError:
             if guard.allowance is not None:
                 RATE_LIMIT_FAILURES.inc()  # counting writes; a limiter that cannot count lets the call pass
         uncounted = Guard(None, guard.token_id, guard.issued_at)
-        if isinstance(call, str):
-            return await self.call(user, uncounted, f"{call}_uncounted", *arguments)
-        return await self._peek(user, uncounted, call)
+        return await self._run(call.function, user, uncounted, call.peeking)
 
-    async def change(self, user: User, guard: Guard, call: UserCall[R] | str, *arguments: Argument) -> R | Any:
-        """Run a function that may run on a full server too; its first arguments are those of every change."""
+    async def change(self, user: User, guard: Guard, call: UserCall[R]) -> R:
+        """Run a function that a full server may run too. Its first arguments are those of a LogWrite."""
         try:
-            return await self.call(user, guard, call, *arguments)
+            return await self.call(user, guard, call)
         except StoreFullError:
-            now_ms, new_epoch, log_events, *others = arguments if isinstance(call, str) else call.arguments
+            now_ms, epoch_if_new, log_events, *others = call.arguments
             # More events are trimmed from the log than are added, unless it is short already.
             fewer = min(int(log_events), LOG_EVENTS_WHEN_FULL)
-            if isinstance(call, str):
-                return await self.call(user, guard, f"{call}_when_full", now_ms, new_epoch, fewer, *others)
-            function = call.function.when_full
-            assert function is not None, f"{call.function.name} has a form for a full server"
-            return call.function.decode(await self._run(user, guard, function, (now_ms, new_epoch, fewer, *others)))
+            smaller = UserCall(call.function, (now_ms, epoch_if_new, fewer, *others))
+            return await self._run(call.function, user, guard, smaller.when_full)
 
     async def send_many(
         self, users: Sequence[User], calls: Sequence[UserCall[Any]], spare_broken: bool = False
@@ -109,20 +96,21 @@ class UserFunctions:
             [call.peeking(keys.user(user.project_id, user.id), _UNGUARDED_ARGUMENTS) for user in users]
         )
 
-    async def _peek(self, user: User, guard: Guard, call: UserCall[R]) -> R:
-        function = call.function.uncounted
-        assert function is not None, f"{call.function.name} has an uncounted form"
-        return call.function.decode(await self._run(user, guard, function, call.arguments))
-
-    async def _run(self, user: User, guard: Guard, function: AnyFunction, arguments: Sequence[Argument]) -> Any:
+    async def _run(
+        self,
+        function: UserFunction[..., R],
+        user: User,
+        guard: Guard,
+        form: Callable[[str, Arguments], FunctionCall[Any]],
+    ) -> R:
         key = keys.user(user.project_id, user.id)
-        reply = await self._client.call(FunctionCall(function, key, (*guard_arguments(guard), *arguments)))
+        reply = await self._client.call(form(key, guard_arguments(guard)))
         if reply[0] == UNHEARD:
             self._client.on_unpublished(key)
-        return unwrapped(reply, user, guard)
+        return function.decode(unwrapped(reply, user, guard))
 
 
-def guard_arguments(guard: Guard = UNGUARDED) -> tuple[Argument, ...]:
+def guard_arguments(guard: Guard = UNGUARDED) -> Arguments:
     """Return the arguments that every guarded Lua function reads first: kind, limit, token id, issue time."""
     rate = guard.allowance
     issued_at = "" if guard.issued_at is None else guard.issued_at

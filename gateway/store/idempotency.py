@@ -7,7 +7,8 @@ from uuid import uuid4
 
 from gateway.domain.principal import ProjectId
 from gateway.store import keys
-from gateway.store.redis.client import CALLS_AT_ONCE, Call, FunctionClient
+from gateway.store.redis.client import CALLS_AT_ONCE, FunctionClient
+from gateway.store.redis.functions import Arguments, nothing, untouched, writing_function
 from gateway.store.redis.problems import StoreUnavailableError
 
 IDEMPOTENCY_SECONDS = 24 * 3600
@@ -42,6 +43,28 @@ class Reused(NamedTuple):
     """The key came with another request before."""
 
 
+def _begin(fingerprint: str, plan: bytes, lease_ms: int, holder: str, is_over: bool) -> Arguments:
+    return (fingerprint, plan, lease_ms, IDEMPOTENCY_SECONDS, holder, "1" if is_over else "")
+
+
+def _renew(holder: str, lease_ms: int) -> Arguments:
+    return (holder, lease_ms)
+
+
+def _finish(status: int, body: bytes) -> Arguments:
+    return (status, body)
+
+
+def _abandon(holder: str) -> Arguments:
+    return (holder,)
+
+
+BEGIN_IDEMPOTENT = writing_function("begin_idempotent", "record", _begin, untouched)
+RENEW_IDEMPOTENT = writing_function("renew_idempotent", "record", _renew, nothing, frees_memory=True)
+FINISH_IDEMPOTENT = writing_function("finish_idempotent", "record", _finish, nothing, frees_memory=True)
+ABANDON_IDEMPOTENT = writing_function("abandon_idempotent", "record", _abandon, nothing, frees_memory=True)
+
+
 class IdempotencyStore:
     """Records of requests that carried an Idempotency-Key. Methods raise StoreUnavailableError.
 
@@ -67,12 +90,12 @@ class IdempotencyStore:
         Of a request that is to be run, one of `finish`, `abandon` and `cut_off` must follow.
         """
         record, ours = keys.idempotency(project_id, key), (project_id, key)
-        is_over = "1" if ours in self._cut_off and ours not in self._under_way else ""
+        is_over = ours in self._cut_off and ours not in self._under_way
         self._cut_off.discard(ours)
         self._tries += 1
         name = f"{self._worker_id}-{self._tries}"
         word, *rest = await self._client.call(
-            "begin_idempotent", record, fingerprint, plan, self._lease_ms, IDEMPOTENCY_SECONDS, name, is_over
+            BEGIN_IDEMPOTENT(record, fingerprint, plan, lease_ms=self._lease_ms, holder=name, is_over=is_over)
         )
         match word:
             case b"run":
@@ -99,13 +122,13 @@ class IdempotencyStore:
 
     async def finish(self, project_id: ProjectId, key: str, status: int, body: bytes) -> None:
         """Keep the answer for repetitions of the request. It is under way until that has succeeded."""
-        await self._client.call("finish_idempotent", keys.idempotency(project_id, key), status, body)
+        await self._client.call(FINISH_IDEMPOTENT(keys.idempotency(project_id, key), status, body))
         self._under_way.pop((project_id, key), None)
 
     async def abandon(self, project_id: ProjectId, key: str) -> None:
         """Forget a request that was refused before it wrote anything."""
         name = self._under_way.get((project_id, key), "")
-        await self._client.call("abandon_idempotent", keys.idempotency(project_id, key), name)
+        await self._client.call(ABANDON_IDEMPOTENT(keys.idempotency(project_id, key), name))
         self._under_way.pop((project_id, key), None)
 
     async def run(self) -> None:
@@ -117,9 +140,8 @@ class IdempotencyStore:
 
     async def renew(self) -> None:
         """Renew the lease of every request under way that another try has not taken over."""
-        calls: list[Call] = [
-            ("renew_idempotent", keys.idempotency(*ours), (name, self._lease_ms))
-            for ours, name in self._under_way.items()
+        calls = [
+            RENEW_IDEMPOTENT(keys.idempotency(*ours), name, self._lease_ms) for ours, name in self._under_way.items()
         ]
         for first in range(0, len(calls), CALLS_AT_ONCE):
             await self._client.call_many(calls[first : first + CALLS_AT_ONCE])

@@ -9,11 +9,26 @@ from gateway.domain.preferences import UPDATE_EVENT, Channel, Preference, label_
 from gateway.domain.principal import User
 from gateway.store.categories import MAX_CATEGORIES
 from gateway.store.errors import TooManyError
-from gateway.store.event_log import LogRetention, Moment
+from gateway.store.event_log import LogRetention, LogWrite, Moment
 from gateway.store.guarded import UserFunctions
-from gateway.store.redis.client import Argument, FunctionClient
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.functions import (
+    Arguments,
+    no_arguments,
+    untouched,
+    user_function,
+    user_reading_function,
+)
 
 _encode = msgspec.json.encode
+
+
+def _set(log: LogWrite, client_id: bytes, channels: Sequence[bytes], categories: Sequence[str | bytes]) -> Arguments:
+    return (*log, MAX_CATEGORIES, UPDATE_EVENT, client_id, len(channels), *channels, *categories)
+
+
+READ_PREFERENCES = user_reading_function("read_preferences", no_arguments, untouched)
+SET_PREFERENCES = user_function("set_preferences", _set, untouched)
 
 
 class PreferenceStore:
@@ -25,7 +40,7 @@ class PreferenceStore:
 
     async def read(self, user: User, guard: Guard = UNGUARDED) -> dict[str, Preference]:
         """Give the preferences of a user."""
-        return _preferences(await self._functions.read(user, guard, "read_preferences"))
+        return _preferences(await self._functions.read(user, guard, READ_PREFERENCES()))
 
     async def update(
         self,
@@ -39,15 +54,16 @@ class PreferenceStore:
 
         Raises TooManyError.
         """
-        arguments: list[Argument] = [
-            *self._retention.context(moment),
-            *(MAX_CATEGORIES, UPDATE_EVENT, _encode(client_id) if client_id else b""),
-            len(Channel),
-            *map(_channel_head, Channel),
-        ]
+        categories: list[str | bytes] = []
         for category, changes in switches.items():
-            arguments += (category, switches_code(changes), _category_head(category))
-        answer = await self._functions.call(user, guard, "set_preferences", *arguments)
+            categories += (category, switches_code(changes), _category_head(category))
+        call = SET_PREFERENCES(
+            self._retention.context(moment),
+            client_id=_encode(client_id) if client_id else b"",
+            channels=[_channel_head(channel) for channel in Channel],
+            categories=categories,
+        )
+        answer = await self._functions.call(user, guard, call)
         if answer == -1:
             raise TooManyError("categories", MAX_CATEGORIES)
         return _preferences(answer)

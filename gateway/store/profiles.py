@@ -8,12 +8,27 @@ import msgspec
 from gateway.domain.guard import UNGUARDED
 from gateway.domain.principal import User
 from gateway.store import keys
-from gateway.store.guarded import UserFunctions, guard_arguments, unwrapped
-from gateway.store.redis.client import Argument, Call, FunctionClient
+from gateway.store.guarded import UserFunctions, unwrapped
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.functions import (
+    Arguments,
+    no_arguments,
+    reading_function,
+    untouched,
+    user_function,
+)
 from gateway.store.redis.problems import StoreDataError
 
 ATTRIBUTES = ("first_name", "last_name", "custom_attributes", "phone_numbers")
 """The fields of a profile, in the order in which the function `read_profile` returns them."""
+
+
+def _set(fields: Arguments) -> Arguments:
+    return fields
+
+
+SET_PROFILE = user_function("set_profile", _set, untouched)
+READ_PROFILE = reading_function("read_profile", "user", no_arguments, untouched)
 
 
 class ProfileStore:
@@ -29,26 +44,24 @@ class ProfileStore:
         `profile` may have the names `external_id` and `email` too, as the user's items are to show them. Raises
         UserDeletedError.
         """
-        return _attributes(await self._functions.call(user, UNGUARDED, "set_profile", *profile_arguments(profile)))
+        return _attributes(await self._functions.call(user, UNGUARDED, SET_PROFILE(profile_arguments(profile))))
 
     async def set_many(self, profiles: Sequence[tuple[User, Mapping[str, Any]]]) -> None:
         """Set fields of several users' records in one round trip.
 
         Raises UserDeletedError for one of the users; profiles of others may be written by then.
         """
-        calls: list[Call] = [
-            ("set_profile", keys.user(user.project_id, user.id), (*guard_arguments(), *profile_arguments(profile)))
-            for user, profile in profiles
-        ]
-        for answer, (user, _) in zip(await self._client.call_many(calls), profiles, strict=True):
-            unwrapped(answer, user, UNGUARDED)
+        users = [user for user, _ in profiles]
+        calls = [SET_PROFILE(profile_arguments(profile)) for _, profile in profiles]
+        for reply, user in zip(await self._functions.send_many(users, calls), users, strict=True):
+            unwrapped(reply, user, UNGUARDED)
 
     async def read_many(self, users: Sequence[User]) -> list[dict[str, Any]]:
         """Return the names and attributes of some users, in order, in one round trip.
 
         Of a deleted user, and of one whose record cannot be read, only the names are known.
         """
-        calls: list[Call] = [("read_profile", keys.user(user.project_id, user.id), ()) for user in users]
+        calls = [READ_PROFILE(keys.user(user.project_id, user.id)) for user in users]
         # One whose data cannot be read is named in the log, and must not hide the others.
         nothing = [None] * len(ATTRIBUTES)
         return [
@@ -61,7 +74,7 @@ class ProfileStore:
         ]
 
 
-def profile_arguments(profile: Mapping[str, Any]) -> tuple[Argument, ...]:
+def profile_arguments(profile: Mapping[str, Any]) -> Arguments:
     """Return fields of a profile as the Lua functions accept them: name, JSON, name, JSON …"""
     return tuple(part for name, value in profile.items() for part in (name, msgspec.json.encode(value)))
 

@@ -19,6 +19,15 @@ from gateway.store.project_cache import ProjectCache
 from gateway.store.project_records import ProjectRecord, decode_record, peek_record
 from gateway.store.project_secrets import SecretCipher
 from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.functions import (
+    Arguments,
+    list_of_bytes,
+    nothing,
+    optional_bytes,
+    reading_function,
+    untouched,
+    writing_function,
+)
 from gateway.store.redis.problems import (
     StoreDataError,
     StoreEmptyError,
@@ -54,6 +63,38 @@ class ProjectChange:
     item_retention_seconds: int | str | None = None
     """A bound, or DEFAULT to follow the settings."""
     strict: bool | None = None
+
+
+def _prepare(workspace_id: str, workspace_title: str, store_name: str) -> Arguments:
+    return (workspace_id, workspace_title, store_name)
+
+
+def _put(api_key: str, before: bytes, record: bytes, project_id: str, workspace_id: str, now_ms: int) -> Arguments:
+    return (api_key, before, record, project_id, workspace_id, now_ms, MAX_PROJECTS)
+
+
+def _delete(project_id: str, workspace_id: str) -> Arguments:
+    return (project_id, workspace_id)
+
+
+def _discard(api_key: str) -> Arguments:
+    return (api_key,)
+
+
+def _find(project_id: str) -> Arguments:
+    return (project_id,)
+
+
+def _list(workspace_id: str, rank: int, limit: int) -> Arguments:
+    return (workspace_id, rank, limit)
+
+
+PREPARE_PROJECTS = writing_function("prepare_projects", "projects", _prepare, nothing)
+PUT_PROJECT = writing_function("put_project", "projects", _put, int, frees_memory=True, repeatable=False)
+DELETE_PROJECT = writing_function("delete_project", "projects", _delete, bool, frees_memory=True, repeatable=False)
+DISCARD_PROJECT = writing_function("discard_project", "projects", _discard, list_of_bytes, frees_memory=True)
+FIND_PROJECT = reading_function("find_project", "projects", _find, optional_bytes)
+LIST_PROJECTS = reading_function("list_projects", "projects", _list, untouched)
 
 
 class ProjectStore:
@@ -127,7 +168,11 @@ class ProjectStore:
     async def prepare(self) -> None:
         """Create what a new store lacks: its format, its name, and the default workspace."""
         name = secrets.token_hex(8)
-        await self.client.call("prepare_projects", keys.PROJECTS, DEFAULT_WORKSPACE, DEFAULT_WORKSPACE_TITLE, name)
+        await self.client.call(
+            PREPARE_PROJECTS(
+                keys.PROJECTS, workspace_id=DEFAULT_WORKSPACE, workspace_title=DEFAULT_WORKSPACE_TITLE, store_name=name
+            )
+        )
 
     async def create(
         self,
@@ -219,10 +264,10 @@ class ProjectStore:
 
         Its data is still there: have it removed, then call `forget_deleted`.
         """
-        deleted = await self.client.call("delete_project", keys.PROJECTS, project.id, project.workspace_id)
+        deleted = await self.client.call(DELETE_PROJECT(keys.PROJECTS, project.id, project.workspace_id))
         self.cache.forget_deleted(project.api_key)
         await self._tell(project.api_key, f"{CONTROL_PROJECT_DELETED} {project.api_key} {project.id}")
-        return bool(deleted)
+        return deleted
 
     async def deleted(self) -> dict[ProjectId, WorkspaceId]:
         """Give the projects that were deleted and whose data nobody is known to remove, with their workspaces."""
@@ -240,12 +285,12 @@ class ProjectStore:
 
     async def by_id(self, project_id: ProjectId) -> Project | None:
         """Give a project, past the cache."""
-        raw = await self.client.call("find_project", keys.PROJECTS, project_id)
+        raw = await self.client.call(FIND_PROJECT(keys.PROJECTS, project_id))
         return self.cipher.open(decode_record(f"of project {project_id}", raw)) if raw else None
 
     async def of_workspace(self, workspace_id: WorkspaceId, rank: int, limit: int) -> tuple[int, list[Project]]:
         """Give how many projects a workspace has, and at most `limit` of them from `rank` on, oldest first."""
-        total, *raw = await self.client.call("list_projects", keys.PROJECTS, workspace_id, rank, limit)
+        total, *raw = await self.client.call(LIST_PROJECTS(keys.PROJECTS, workspace_id, rank, limit))
         found: list[Project] = []
         for first in range(0, len(raw), DECRYPTED_IN_ONE_GO):
             some = raw[first : first + DECRYPTED_IN_ONE_GO]
@@ -260,7 +305,7 @@ class ProjectStore:
 
     async def discard(self, api_key: str) -> list[ProjectId]:
         """Remove a record whatever it holds; give the projects that were found by it, whose data is to be removed."""
-        ids = [ProjectId(_text(each)) for each in await self.client.call("discard_project", keys.PROJECTS, api_key)]
+        ids = [ProjectId(_text(each)) for each in await self.client.call(DISCARD_PROJECT(keys.PROJECTS, api_key))]
         for project_id in ids:
             await self._tell(api_key, f"{CONTROL_PROJECT_DELETED} {api_key} {project_id}")
         await self._tell(api_key, f"{CONTROL_PROJECT} {api_key}")
@@ -331,9 +376,15 @@ class ProjectStore:
         """Write a record; False when it is not as it was read before; `before` is empty for a new one."""
         encoded, now_ms = msgspec.json.encode(record), int(self._unix() * 1000)
         written = await self.client.call(
-            "put_project",
-            keys.PROJECTS,
-            *(record.api_key, before, encoded, record.id, record.workspace_id, now_ms, MAX_PROJECTS),
+            PUT_PROJECT(
+                keys.PROJECTS,
+                api_key=record.api_key,
+                before=before,
+                record=encoded,
+                project_id=record.id,
+                workspace_id=record.workspace_id,
+                now_ms=now_ms,
+            )
         )
         if written == -2:
             raise TooManyProjectsError(MAX_PROJECTS)

@@ -14,7 +14,18 @@ from gateway.store.categories import MAX_CATEGORIES
 from gateway.store.directory import decode_user
 from gateway.store.errors import TooManyError
 from gateway.store.guarded import UserFunctions
-from gateway.store.redis.client import Argument, FunctionClient
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.functions import (
+    Arguments,
+    list_of_bytes,
+    nothing,
+    optional_bytes,
+    reading_function,
+    untouched,
+    user_function,
+    user_reading_function,
+    writing_function,
+)
 from gateway.store.redis.problems import decoding
 
 MAX_TOPICS = 5_000
@@ -39,6 +50,41 @@ class SubscriptionPage(NamedTuple):
     topics: Sequence[tuple[bytes, bytes]]
 
 
+def _read(topics: Sequence[str]) -> Arguments:
+    return tuple(topics)
+
+
+def _set(topic: str, status: str, categories: Sequence[str]) -> Arguments:
+    return (topic, status, MAX_TOPICS, MAX_CATEGORIES, MAX_TOPIC_BYTES, MAX_SUBSCRIPTION_BYTES, *categories)
+
+
+def _topic(topic: str) -> Arguments:
+    return (topic,)
+
+
+def _add_subscriber(topic: str, user_id: str, claim: int) -> Arguments:
+    return (topic, user_id, claim)
+
+
+def _remove_subscriber(user_id: str, claim: int | str | bytes, topics: Sequence[str | bytes]) -> Arguments:
+    return (user_id, claim, *topics)
+
+
+def _read_subscribers(topic: str, after: int, count: int) -> Arguments:
+    return (topic, after, count)
+
+
+READ_SUBSCRIPTIONS = user_reading_function("read_subscriptions", _read, list_of_bytes)
+SET_SUBSCRIPTIONS = user_function("set_subscriptions", _set, untouched)
+DELETE_SUBSCRIPTIONS = user_function("delete_subscriptions", _topic, bool, frees_memory=True, repeatable=False)
+ADD_SUBSCRIBER = writing_function("add_subscriber", "directory", _add_subscriber, bool)
+REMOVE_SUBSCRIBER = writing_function("remove_subscriber", "directory", _remove_subscriber, nothing, frees_memory=True)
+SUBSCRIBERS_CLAIM = reading_function("subscribers_claim", "directory", _topic, optional_bytes)
+READ_SUBSCRIBERS = writing_function(
+    "read_subscribers", "directory", _read_subscribers, untouched, frees_memory=True, durable=False
+)
+
+
 class SubscriptionStore:
     """Users' subscriptions, by topic. Methods raise StoreUnavailableError.
 
@@ -53,13 +99,13 @@ class SubscriptionStore:
 
     async def list_page(self, user: User, page: int, per_page: int, guard: Guard = UNGUARDED) -> SubscriptionPage:
         """Read a page of the topics that a user said something about, by name; `page` counts from 1."""
-        found = sorted(_pairs(await self._functions.read(user, guard, "read_subscriptions")))
+        found = sorted(_pairs(await self._functions.read(user, guard, READ_SUBSCRIPTIONS([]))))
         first = (page - 1) * per_page
         return SubscriptionPage(len(found), found[first : first + per_page])
 
     async def of_topic(self, user: User, topic: str, guard: Guard = UNGUARDED) -> dict[str, Subscription]:
         """Give what a user said about one topic: nothing, or something about some categories."""
-        found = await self._functions.read(user, guard, "read_subscriptions", topic)
+        found = await self._functions.read(user, guard, READ_SUBSCRIPTIONS([topic]))
         return decode_subscriptions(found[1]) if found else {}
 
     async def set(
@@ -83,8 +129,8 @@ class SubscriptionStore:
 
     async def delete(self, user: User, topic: str, guard: Guard = UNGUARDED) -> bool:
         """Forget what a user said about a topic; False when that is nothing."""
-        claim = await self._client.call("subscribers_claim", keys.directory(user.project_id), topic)
-        deleted = bool(await self._functions.call(user, guard, "delete_subscriptions", topic))
+        claim = await self._client.call(SUBSCRIBERS_CLAIM(keys.directory(user.project_id), topic))
+        deleted = await self._functions.call(user, guard, DELETE_SUBSCRIPTIONS(topic))
         if claim is not None:
             await self._remove(user, topic, claim)
         return deleted
@@ -99,16 +145,15 @@ class SubscriptionStore:
         their own slot, as `InboxStore.create` with `subscribers_only` does.
         """
         start = -1 if after is None else after
-        last, *rows = await self._client.call("read_subscribers", keys.directory(project_id), topic, start, count)
+        last, *rows = await self._client.call(READ_SUBSCRIBERS(keys.directory(project_id), topic, start, count))
         return [decode_user(project_id, row) for row in rows], last if last >= 0 else None
 
     async def _set(
         self, user: User, topic: str, status: Status, reasons: Mapping[str, str], guard: Guard
     ) -> dict[str, Subscription]:
         words = [part for word in reasons.items() for part in word]
-        limits = (MAX_TOPICS, MAX_CATEGORIES, MAX_TOPIC_BYTES, MAX_SUBSCRIPTION_BYTES)
-        arguments: tuple[Argument, ...] = (topic, status.code, *limits, *words)
-        answer = await self._functions.call(user, guard, "set_subscriptions", *arguments)
+        call = SET_SUBSCRIPTIONS(topic=topic, status=status.code, categories=words)
+        answer = await self._functions.call(user, guard, call)
         if answer == -1:
             raise TooManyError("topics", MAX_TOPICS)
         if answer == -2:
@@ -122,12 +167,12 @@ class SubscriptionStore:
     async def _add(self, user: User, topic: str) -> tuple[int, bool]:
         """Put a user into the topic's index; give the claim, and whether the user was not there."""
         claim = -secrets.randbelow(CLAIMS) - 1
-        added = await self._client.call("add_subscriber", keys.directory(user.project_id), topic, user.id, claim)
-        return claim, bool(added)
+        added = await self._client.call(ADD_SUBSCRIBER(keys.directory(user.project_id), topic, user.id, claim))
+        return claim, added
 
     async def _remove(self, user: User, topic: str, claim: int | bytes) -> None:
         """Take a user out of the topic's index, if nobody was added since the claim."""
-        await self._client.call("remove_subscriber", keys.directory(user.project_id), user.id, claim, topic)
+        await self._client.call(REMOVE_SUBSCRIBER(keys.directory(user.project_id), user.id, claim, [topic]))
 
 
 def _pairs(flat: Sequence[bytes]) -> list[tuple[bytes, bytes]]:

@@ -1,14 +1,26 @@
 """Tokens that the gateway issued, of users and of projects: their ids and what is said of them, never themselves."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gateway.domain.guard import UNGUARDED, TokenRevokedError
 from gateway.domain.principal import ProjectId, User, UserId
 from gateway.store import keys
 from gateway.store.errors import TooManyTokensError
 from gateway.store.guarded import UserFunctions
-from gateway.store.redis.client import Argument, FunctionClient
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.functions import (
+    Arguments,
+    no_arguments,
+    nothing,
+    optional_bytes,
+    optional_int,
+    reading_function,
+    untouched,
+    user_function,
+    user_reading_function,
+    writing_function,
+)
 
 MAX_TOKENS = 1000
 """Of one user, or of one project, that have not expired. Discarded ones give way, live ones do not."""
@@ -41,6 +53,38 @@ class TokenPage(NamedTuple):
     has_older: bool
 
 
+def _own(user_id: str, expires: int) -> Arguments:
+    return (user_id, expires)
+
+
+def _issue(token_id: str, now: int, expires: int, name: str) -> Arguments:
+    return (token_id, now, expires, MAX_TOKENS, MAX_REVOKED, name)
+
+
+def _list(now: int, size: int, way: str, cursor: str) -> Arguments:
+    return (now, size, way, cursor)
+
+
+def _token_at(token_id: str, now: int) -> Arguments:
+    return (token_id, now)
+
+
+def _discard_before(issued_before: int, now: int) -> Arguments:
+    return (issued_before, now)
+
+
+OWN_TOKEN = writing_function("own_token", "token owner", _own, nothing)
+TOKEN_OWNER = reading_function("token_owner", "token owner", no_arguments, optional_bytes)
+ISSUE_TOKEN = user_function("issue_token", _issue, bool)
+ISSUE_PROJECT_TOKEN = writing_function("issue_project_token", "project", _issue, bool)
+LIST_TOKENS = user_reading_function("list_tokens", _list, untouched)
+LIST_PROJECT_TOKENS = reading_function("list_project_tokens", "project", _list, untouched)
+DISCARD_TOKEN = user_function("discard_token", _token_at, optional_int, frees_memory=True)
+DISCARD_PROJECT_TOKEN = writing_function("discard_project_token", "project", _token_at, optional_int, frees_memory=True)
+DISCARD_TOKENS_BEFORE = user_function("discard_tokens_before", _discard_before, int, frees_memory=True)
+PROJECT_TOKEN = reading_function("project_token", "project", _token_at, optional_bytes)
+
+
 class TokenStore:
     """All tokens. Methods raise StoreUnavailableError, and UserDeletedError for a user that is gone."""
 
@@ -53,44 +97,49 @@ class TokenStore:
         if isinstance(owner, User):
             # First the way from the token to its user: without it the token could not be discarded by its id.
             place = keys.token_owner(owner.project_id, token.id)
-            await self._client.call("own_token", place, owner.id, token.expires_at)
-        arguments = (token.id, token.created_at, token.expires_at, MAX_TOKENS, MAX_REVOKED, token.name)
-        if not await self._call(owner, "issue_token", "issue_project_token", *arguments):
+            await self._client.call(OWN_TOKEN(place, owner.id, token.expires_at))
+            call = ISSUE_TOKEN(token.id, now=token.created_at, expires=token.expires_at, name=token.name)
+            issued = await self._functions.call(owner, UNGUARDED, call)
+        else:
+            key = keys.project(owner)
+            issued = await self._client.call(
+                ISSUE_PROJECT_TOKEN(key, token.id, now=token.created_at, expires=token.expires_at, name=token.name)
+            )
+        if not issued:
             raise TooManyTokensError
 
     async def page(self, owner: Owner, size: int, after: str | None, before: str | None, now: int) -> TokenPage:
         """List the tokens of an owner that have not expired: right after or before a token id, or the newest."""
         way, cursor = ("after", after) if after else ("before", before) if before else ("", "")
-        answer = await self._call(owner, "list_tokens_uncounted", "list_project_tokens", now, size, way, cursor or "")
+        if isinstance(owner, User):
+            answer = await self._functions.read(owner, UNGUARDED, LIST_TOKENS(now, size, way, cursor or ""))
+        else:
+            answer = await self._client.call(LIST_PROJECT_TOKENS(keys.project(owner), now, size, way, cursor or ""))
         has_newer, has_older, *rows = answer
         tokens = [_token(*row) for row in zip(rows[::2], rows[1::2], strict=True)]
         return TokenPage(tokens, bool(has_newer), bool(has_older))
 
     async def discard(self, owner: Owner, token_id: str, now: int) -> int | None:
         """Have a token count no more, on every node; give when it was discarded, None if there is no such token."""
-        answer = await self._call(owner, "discard_token", "discard_project_token", token_id, now)
-        return None if answer is None else int(answer)
+        if isinstance(owner, User):
+            return await self._functions.call(owner, UNGUARDED, DISCARD_TOKEN(token_id, now))
+        return await self._client.call(DISCARD_PROJECT_TOKEN(keys.project(owner), token_id, now))
 
     async def discard_before(self, user: User, issued_before: int, now: int) -> int:
         """Have no token of a user count that was issued before this second; give the second that holds now."""
-        return int(await self._functions.call(user, UNGUARDED, "discard_tokens_before", issued_before, now))
+        return await self._functions.call(user, UNGUARDED, DISCARD_TOKENS_BEFORE(issued_before, now))
 
     async def owner(self, project_id: ProjectId, token_id: str) -> UserId | None:
         """Give the user whom a token was issued for."""
-        found = await self._client.call("token_owner", keys.token_owner(project_id, token_id))
+        found = await self._client.call(TOKEN_OWNER(keys.token_owner(project_id, token_id)))
         return UserId(found.decode(errors="replace")) if found is not None else None
 
     async def check_project_token(self, project_id: ProjectId, token_id: str, now: int) -> bool:
         """Say whether this project's token was issued here. Raises TokenRevokedError when it was discarded."""
-        state = await self._client.call("project_token", keys.project(project_id), token_id, now)
+        state = await self._client.call(PROJECT_TOKEN(keys.project(project_id), token_id, now))
         if state == b"discarded":
             raise TokenRevokedError
         return state is not None
-
-    async def _call(self, owner: Owner, of_user: str, of_project: str, *arguments: Argument) -> Any:
-        if isinstance(owner, User):
-            return await self._functions.call(owner, UNGUARDED, of_user, *arguments)
-        return await self._client.call(of_project, keys.project(owner), *arguments)
 
 
 def _token(token_id: bytes, packed: bytes) -> Token:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from gateway.domain.principal import DEFAULT_WORKSPACE, Workspace, WorkspaceId
 from gateway.store import keys
 from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.functions import Arguments, nothing, reading_function, untouched, writing_function
 from gateway.store.redis.problems import StoreEmptyError
 from gateway.store.state import read_state
 
@@ -16,6 +17,25 @@ class Opened(NamedTuple):
     revoked: bool
 
 
+def _find(workspace_id: str, token_id: str) -> Arguments:
+    return (workspace_id, token_id)
+
+
+def _put(workspace_id: str, title: str, must_be_new: bool) -> Arguments:
+    return (workspace_id, title, int(must_be_new))
+
+
+def _revoke_token(token_id: str, seconds: int) -> Arguments:
+    return (token_id, seconds)
+
+
+FIND_WORKSPACE = reading_function("find_workspace", "projects", _find, untouched)
+PUT_WORKSPACE = writing_function("put_workspace", "projects", _put, bool)
+REVOKE_WORKSPACE_TOKEN = writing_function(
+    "revoke_workspace_token", "projects", _revoke_token, nothing, frees_memory=True
+)
+
+
 class WorkspaceStore:
     """All workspaces. Methods raise StoreUnavailableError."""
 
@@ -24,7 +44,7 @@ class WorkspaceStore:
 
     async def open(self, workspace_id: WorkspaceId, token_id: str) -> Opened:
         """Give what is known of a token's workspace."""
-        title, revoked = await self._client.call("find_workspace", keys.PROJECTS, workspace_id, token_id)
+        title, revoked = await self._client.call(FIND_WORKSPACE(keys.PROJECTS, workspace_id, token_id))
         if title is None and (await read_state(self._client)).is_lost:
             raise StoreEmptyError
         return Opened(None if title is None else Workspace(workspace_id, title.decode(errors="replace")), bool(revoked))
@@ -33,12 +53,12 @@ class WorkspaceStore:
         """Create a workspace."""
         number = await self._client.command("INCR", keys.LAST_WORKSPACE)
         workspace = Workspace(WorkspaceId(str(int(DEFAULT_WORKSPACE) + number)), title)
-        await self._client.call("put_workspace", keys.PROJECTS, workspace.id, title, 1)
+        await self._client.call(PUT_WORKSPACE(keys.PROJECTS, workspace.id, title, must_be_new=True))
         return workspace
 
     async def rename(self, workspace_id: WorkspaceId, title: str) -> Workspace | None:
         """Give a workspace another title; None: no such workspace."""
-        renamed = await self._client.call("put_workspace", keys.PROJECTS, workspace_id, title, 0)
+        renamed = await self._client.call(PUT_WORKSPACE(keys.PROJECTS, workspace_id, title, must_be_new=False))
         return Workspace(workspace_id, title) if renamed else None
 
     async def all(self) -> list[Workspace]:
@@ -49,4 +69,4 @@ class WorkspaceStore:
 
     async def revoke_token(self, token_id: str, seconds: int) -> None:
         """Refuse a workspace token from now on; `seconds` are until it would have expired."""
-        await self._client.call("revoke_workspace_token", keys.PROJECTS, token_id, max(1, seconds))
+        await self._client.call(REVOKE_WORKSPACE_TOKEN(keys.PROJECTS, token_id, max(1, seconds)))

@@ -13,9 +13,10 @@ from gateway.domain.guard import UNGUARDED
 from gateway.domain.principal import ProjectId, User, UserId
 from gateway.store import keys
 from gateway.store.deletion import UserDeletion
-from gateway.store.devices import MAX_DEVICES, Device, DeviceStore
+from gateway.store.devices import MAX_DEVICES, PUT_DEVICE, REMOVE_DEVICE, Device, DeviceStore
 from gateway.store.guarded import UserFunctions
-from gateway.store.redis.client import Call, FunctionClient, StoreUnavailableError
+from gateway.store.redis.client import FunctionClient, StoreUnavailableError
+from gateway.store.redis.functions import FunctionCall
 from tests.store.conftest import InspectedClient, new_user
 
 DEVICE = Device("token", "ios", None)
@@ -60,7 +61,7 @@ class FailingClient(FunctionClient):
         super().__init__(client.topology, client.library)
         self.left = calls
 
-    async def call_many(self, calls: Sequence[Call]) -> list[Any]:  # type: ignore[override] # any calls
+    async def call_many(self, calls: Sequence[FunctionCall[Any]]) -> list[Any]:
         if self.left == 0:
             raise StoreUnavailableError("lost")
         self.left -= 1
@@ -73,7 +74,7 @@ class DawdlingClient(FunctionClient):
     def __init__(self, client: InspectedClient):
         super().__init__(client.topology, client.library)
 
-    async def call_many(self, calls: Sequence[Call]) -> list[Any]:  # type: ignore[override] # any calls
+    async def call_many(self, calls: Sequence[FunctionCall[Any]]) -> list[Any]:
         for _ in range(random.randrange(6)):
             await asyncio.sleep(0)
         return await super().call_many(calls)
@@ -207,10 +208,10 @@ async def test_a_late_registration_of_the_same_user_does_not_replace_the_newer_o
     client: InspectedClient, ada: User
 ) -> None:
     functions = UserFunctions(client)
-    assert await functions.call(ada, UNGUARDED, "put_device", "token", 2, 1, b"{}", MAX_DEVICES) == 1
-    assert await functions.call(ada, UNGUARDED, "put_device", "token", 1, 1, b"{}", MAX_DEVICES) == 0
-    assert await functions.call(ada, UNGUARDED, "remove_device", "token", 1) == -1
-    assert await functions.call(ada, UNGUARDED, "remove_device", "token", 2) == 2
+    assert await functions.call(ada, UNGUARDED, PUT_DEVICE("token", 2, 1, b"{}")) == 1
+    assert await functions.call(ada, UNGUARDED, PUT_DEVICE("token", 1, 1, b"{}")) == 0
+    assert await functions.call(ada, UNGUARDED, REMOVE_DEVICE("token", 1)) == -1
+    assert await functions.call(ada, UNGUARDED, REMOVE_DEVICE("token", 2)) == 2
 
 
 async def known_tokens(client: InspectedClient, project_id: ProjectId) -> int:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +14,7 @@ from gateway.domain.principal import Identity, ProjectId, User
 from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store import subscriptions as module
-from gateway.store.deletion import UserDeletion
+from gateway.store.deletion import DELETE_USER, UserDeletion
 from gateway.store.deliveries import Delivery, Outcome
 from gateway.store.directory import Directory
 from gateway.store.errors import TooManyError
@@ -23,7 +22,8 @@ from gateway.store.event_log import LogRetention
 from gateway.store.inbox import InboxStore
 from gateway.store.library import LIBRARY
 from gateway.store.preferences import PreferenceStore
-from gateway.store.redis.client import Argument, FunctionClient
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.functions import FunctionCall, R
 from gateway.store.redis.topology import Topology
 from gateway.store.subscriptions import SubscriptionStore, decode_subscriptions
 from tests.servers import RedisServer
@@ -112,7 +112,7 @@ async def test_a_deleted_user_is_listed_no_more_wherever_the_deletion_stopped(
             await subscriptions.set(user, topic, Status.SUBSCRIBED, ALL)
     await UserDeletion(client).delete(users[0])
     # The second died before the index was told.
-    await client.call("delete_user", keys.user(project, users[1].id), 60)
+    await client.call(DELETE_USER(keys.user(project, users[1].id), 60))
     await Directory(client, Clock()).forget(users[1])
     for topic in ("t", "u"):
         assert await everyone(subscriptions, project, topic) == [users[2]]
@@ -170,11 +170,11 @@ class SteppedClient(FunctionClient):
         super().__init__(client.topology, client.library)
         self.waiting: list[asyncio.Future[None]] = []
 
-    async def call(self, call: Any, key: str = "", *arguments: Argument) -> Any:
+    async def call(self, call: FunctionCall[R]) -> R:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.waiting.append(turn)
         await turn
-        return await super().call(call, key, *arguments)
+        return await super().call(call)
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

@@ -39,7 +39,6 @@ from gateway.store.library import LIBRARY
 from gateway.store.preferences import PreferenceStore
 from gateway.store.profiles import ProfileStore
 from gateway.store.projects import ProjectChange, ProjectStore
-from gateway.store.redis.client import _described
 from gateway.store.redis.functions import FunctionCall
 from gateway.store.redis.library import Library
 from gateway.store.redis.problems import StoreDataError, StoreRefusedError, StoreUnavailableError
@@ -119,9 +118,9 @@ class FailingClient(InspectedClient):
         """How often each function failed."""
         self._tried: Counter[str] = Counter()
 
-    async def call_many(self, calls: Sequence[Any]) -> list[Any]:
+    async def call_many(self, calls: Sequence[FunctionCall[Any]]) -> list[Any]:
         """Run some functions, one after another."""
-        return [await self._call_one(_described(self.library, call)) for call in calls]
+        return [await self._call_one(call) for call in calls]
 
     async def _call_one(self, call: FunctionCall[Any]) -> Any:
         function = call.function.name

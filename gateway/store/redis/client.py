@@ -1,7 +1,7 @@
 """One way to call Redis: a function of the library, one round trip, one tree of exceptions."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, NoReturn, TypeVar, overload
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from prometheus_client import Counter
 
@@ -26,9 +26,6 @@ _READING = frozenset(("GET", "HGETALL", "HSCAN", "HVALS", "HMGET", "HEXISTS", "H
 """Redis's own commands that write nothing."""
 
 R = TypeVar("R")
-
-Call = tuple[str, str, Sequence[Argument]]
-"""A function of the library, the key that names its slot, its arguments."""
 
 
 class _Registered(NamedTuple):
@@ -58,25 +55,11 @@ class FunctionClient:
         self.refusal: Callable[[], StoreUnavailableError | None] = lambda: None
         """Returns why no call may be sent now, or None."""
 
-    @overload
-    async def call(self, call: FunctionCall[R]) -> R: ...
-
-    @overload
-    async def call(self, call: str, key: str, *arguments: Argument) -> Any: ...
-
-    async def call(self, call: FunctionCall[R] | str, key: str = "", *arguments: Argument) -> R | Any:
+    async def call(self, call: FunctionCall[R]) -> R:
         """Run one function and return its decoded reply. Raises StoreUnavailableError."""
-        if isinstance(call, str):
-            call = FunctionCall(self.library.functions[call], key, arguments)
         return (await self.call_many((call,)))[0]
 
-    @overload
-    async def call_many(self, calls: Sequence[FunctionCall[R]]) -> list[R]: ...
-
-    @overload
-    async def call_many(self, calls: Sequence[Call]) -> list[Any]: ...
-
-    async def call_many(self, calls: Sequence[FunctionCall[R] | Call]) -> list[R]:
+    async def call_many(self, calls: Sequence[FunctionCall[R]]) -> list[R]:
         """Run several functions in one round trip; each is atomic, together they are not.
 
         Raises StoreUnavailableError; some of the calls may have run by then.
@@ -84,21 +67,14 @@ class FunctionClient:
         if not calls:
             return []
         self._check_refusal()
-        described = [_described(self.library, call) for call in calls]
-        commands = [self._command(call) for call in described]
+        commands = [self._command(call) for call in calls]
         replies = await self._router.send(commands)
         for reply in replies:
             if isinstance(reply, ReplyError):
                 self._raise_first(commands, replies)
-        return [call.function.decode(reply) for call, reply in zip(described, replies, strict=True)]
+        return [call.function.decode(reply) for call, reply in zip(calls, replies, strict=True)]
 
-    @overload
-    async def call_each(self, calls: Sequence[FunctionCall[R]]) -> list[R | StoreDataError]: ...
-
-    @overload
-    async def call_each(self, calls: Sequence[Call]) -> list[Any]: ...
-
-    async def call_each(self, calls: Sequence[FunctionCall[R] | Call]) -> list[R | StoreDataError]:
+    async def call_each(self, calls: Sequence[FunctionCall[R]]) -> list[R | StoreDataError]:
         """Run several functions as `call_many` does, and return a StoreDataError in place of each broken record.
 
         Raises StoreUnavailableError for any other problem.
@@ -106,10 +82,9 @@ class FunctionClient:
         if not calls:
             return []
         self._check_refusal()
-        described = [_described(self.library, call) for call in calls]
-        commands = [self._command(call) for call in described]
+        commands = [self._command(call) for call in calls]
         found: list[R | StoreDataError] = []
-        for call, command, reply in zip(described, commands, await self._router.send(commands), strict=True):
+        for call, command, reply in zip(calls, commands, await self._router.send(commands), strict=True):
             if isinstance(reply, ReplyError):
                 problem = self._problem(command, reply)
                 if not isinstance(problem, StoreDataError):
@@ -233,13 +208,6 @@ class FunctionClient:
         refusal = self.refusal()
         if refusal is not None:
             raise refusal
-
-
-def _described(library: Library, call: FunctionCall[Any] | Call) -> FunctionCall[Any]:
-    if isinstance(call, FunctionCall):
-        return call
-    name, key, arguments = call
-    return FunctionCall(library.functions[name], key, tuple(arguments))
 
 
 def _key(words: tuple[Argument, ...]) -> str | bytes:

@@ -212,6 +212,11 @@ class UserCall(msgspec.Struct, Generic[R_co], frozen=True):
         """Return the call for the user with this key, behind the arguments of a guard."""
         return FunctionCall(self.function.counted, key, (*guard, *self.arguments))
 
+    def when_full(self, key: str, guard: Arguments) -> FunctionCall[Any]:
+        """Return the same call in the form for a server that is out of memory."""
+        assert self.function.when_full is not None, f"{self.function.name} has no form for a full server"
+        return FunctionCall(self.function.when_full, key, (*guard, *self.arguments))
+
     def peeking(self, key: str, guard: Arguments) -> FunctionCall[Any]:
         """Return the same call in the uncounted form."""
         assert self.function.uncounted is not None, f"{self.function.name} has no uncounted form"
@@ -264,6 +269,11 @@ def nothing(reply: Any) -> None:
 def optional_bytes(reply: Any) -> bytes | None:
     """Decode a string that may be missing."""
     return None if reply is None else bytes(reply)
+
+
+def optional_int(reply: Any) -> int | None:
+    """Decode an integer, perhaps as text, that may be missing."""
+    return None if reply is None else int(reply)
 
 
 def list_of_bytes(reply: Any) -> list[bytes]:

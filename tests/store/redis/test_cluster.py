@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -16,9 +17,11 @@ from gateway.store import keys
 from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.deliveries import Delivery
 from gateway.store.event_log import LogRetention
-from gateway.store.inbox import InboxStore
+from gateway.store.guarded import guard_arguments
+from gateway.store.inbox import READ_LOG, InboxStore
 from gateway.store.library import LIBRARY
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
+from gateway.store.redis.functions import FunctionCall
 from gateway.store.redis.subscriber import Subscriber
 from gateway.store.redis.topology import Topology, slot_of
 from tests.cluster import PRIMARIES, Cluster, running_cluster
@@ -27,8 +30,12 @@ from tests.store.conftest import at, close, new_user
 from tests.store.redis.test_subscriber import Ears
 
 FAILOVER_SECONDS = 40.0
-READ = ("", "", "", "", "e", "", "", 10, 1000)
-"""What `read_log` takes of who wants to know the current position only."""
+
+
+def read_call(name: str) -> FunctionCall[Any]:
+    """Return a call that reads the current position of a user, by the user's key."""
+    call = READ_LOG(epoch_if_new="e", after_epoch="", after_offset="", max_events=10, max_bytes=1000, tokens=())
+    return call.behind(name, guard_arguments())
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +90,7 @@ async def test_a_call_finds_the_server_of_its_key(cluster: Cluster, inboxes: Inb
 
 async def test_calls_of_many_slots_go_out_together(cluster: Cluster, client: FunctionClient) -> None:
     names = [channel(user) for user in users_on_every_primary(cluster)]
-    answers = await client.call_many([("read_log", name, READ) for name in names])
+    answers = await client.call_many([read_call(name) for name in names])
     assert len(answers) == 3
     assert len({slot_of(name) for name in names}) == 3
 
@@ -126,7 +133,7 @@ async def test_a_hung_primary_fails_its_own_calls_in_time_and_no_others(cluster:
     with cluster.hung_primary_of(names[0]):
         started = time.monotonic()
         with pytest.raises(StoreUnavailableError):
-            await client.call_many([("read_log", name, READ) for name in names])
+            await client.call_many([read_call(name) for name in names])
         assert time.monotonic() - started < 2
         for name in names[1:]:
             await read(client, name)
@@ -235,7 +242,7 @@ async def test_calls_and_subscriptions_go_on_after_a_primary_died(
 async def test_a_call_fails_clearly_while_no_node_answers() -> None:
     client = FunctionClient(Topology(Settings(redis_url="redis+cluster://127.0.0.1:1,127.0.0.1:2")), LIBRARY)
     with pytest.raises(StoreUnavailableError):
-        await client.call("read_log", "x")
+        await client.call(read_call("x"))
     await close(client)
 
 
@@ -248,7 +255,7 @@ async def create(inboxes: InboxStore, user: User, number: int) -> None:
 
 async def read(client: FunctionClient, name: str) -> None:
     """Read a user's log."""
-    await client.call("read_log", name, *READ)
+    await client.call(read_call(name))
 
 
 async def is_readable(client: FunctionClient, name: str) -> bool:
