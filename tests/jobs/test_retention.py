@@ -25,6 +25,7 @@ from gateway.store.projects import ProjectChange, ProjectStore
 from gateway.store.sweeps import SweepRecord, SweepStore
 from gateway.store.trimming import ItemTrimmer
 from tests.jobs.test_runner import queue, soon
+from tests.sending import recorded
 from tests.store.conftest import InspectedClient
 from tests.store.test_inbox import content
 
@@ -180,10 +181,27 @@ async def test_a_project_that_keeps_everything_is_never_swept(swept: Swept) -> N
     assert await swept.is_idle(), "a bound of 0 is one of its own"
 
 
-async def test_one_worker_of_all_looks_for_what_is_due(client: InspectedClient) -> None:
-    await client.redis.delete(keys.SWEEP_LOOK)
-    assert [await SweepStore(client).claim_check(60) for _ in range(3)] == [True, False, False]
-    await client.redis.delete(keys.SWEEP_LOOK)
+async def test_a_sweep_that_was_enqueued_before_plans_had_versions_is_done(
+    swept: Swept, client: InspectedClient
+) -> None:
+    await swept.begin(users=2, items=1, bounds=ItemRetention(100, 604800))
+    record = {
+        "format": "1",
+        "kind": "retention",
+        "payload": recorded.RETENTION_PLAN,
+        "created_ms": "1795961054928",
+        "status": "enqueued",
+        "cursor": "",
+        "steps": "0",
+        "claim": "0",
+        "attempts": "0",
+    }
+    key = keys.job(swept.project.id, RETENTION_ID)
+    await client.redis.hset(key, mapping=record)  # type: ignore[arg-type] # wider than its own type
+    await client.redis.zadd(keys.JOB_QUEUE, {f"{swept.project.id} {RETENTION_ID}": 1795961054928})
+    async with swept.running():
+        await until(swept.last)
+    assert await swept.last() == SweepRecord(1795961054928, ItemRetention(100, 604800))
 
 
 async def test_a_broken_project_record_keeps_no_other_project_from_being_swept(

@@ -13,7 +13,7 @@ from gateway.jobs import runner as runner_module
 from gateway.jobs.runner import MAX_ATTEMPTS, MAX_RUNNING, JobRunner
 from gateway.store import keys
 from gateway.store.job_queue import Claim, Job, JobQueue, Step
-from gateway.store.jobs import JobKind, JobRecord, JobStore
+from gateway.store.jobs import KNOWN_PLAN_VERSION, JobKind, JobRecord, JobStore
 from gateway.store.redis.client import StoreUnavailableError
 from tests.logs import captured_log
 from tests.store.conftest import InspectedClient
@@ -269,3 +269,38 @@ async def test_a_mistake_about_one_job_ends_no_other(queue: JobQueue, jobs: JobS
         async with running(mistaken, finished_at_once):
             await done(jobs, good)
     assert "job_failed" in [line["event"] for line in lines]
+
+
+# ---- jobs of newer versions
+
+
+async def test_a_job_whose_plan_is_newer_is_left_to_newer_gateways(
+    client: InspectedClient, queue: JobQueue, jobs: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "NEWER_RETRY_MS", 1)
+    newer = await accept(jobs)
+    key = keys.job(PROJECT, newer)
+    await client.redis.hset(key, mapping={"version": KNOWN_PLAN_VERSION + 1, "kind": "of a later version"})
+    before = await client.redis.hgetall(key)
+    with captured_log() as lines:
+        async with running(queue, finished_at_once):
+            for _ in range(2 * MAX_ATTEMPTS):
+                await done(jobs, await accept(jobs))
+    assert await client.redis.hgetall(key) == before
+    assert await client.redis.zscore(keys.JOB_QUEUE, f"{PROJECT} {newer}") is not None
+    assert [line["job"] for line in lines if line["event"] == "job_newer"] == [newer], "the log names it once"
+
+    await client.redis.hset(key, "kind", "import")
+    newer_gateway = JobQueue(client, known_version=KNOWN_PLAN_VERSION + 1)
+    async with running(newer_gateway, finished_at_once), asyncio.timeout(10):
+        while await client.redis.hget(key, "status") != b"processed":
+            await asyncio.sleep(0.01)
+
+
+async def test_a_job_that_is_left_to_newer_gateways_delays_no_other(
+    client: InspectedClient, queue: JobQueue, jobs: JobStore
+) -> None:
+    for _ in range(2 * MAX_RUNNING):
+        await client.redis.hset(keys.job(PROJECT, await accept(jobs)), "version", KNOWN_PLAN_VERSION + 1)
+    async with running(queue, finished_at_once):
+        assert (await done(jobs, await accept(jobs))).counts["total"] == 1
