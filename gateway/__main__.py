@@ -1,6 +1,6 @@
-"""`python -m gateway` is `inbox-gateway`.
+"""`python -m gateway`, which is the same as `inbox-gateway`.
 
-What must be in order before anything else is imported: the three standard descriptors, and the keyboard's signal.
+Before anything else is imported, the three standard descriptors are opened and SIGINT gets its default action.
 """
 
 import os
@@ -11,12 +11,12 @@ import sys
 def main() -> None:
     """Run the command line."""
     _open_standard_descriptors()
-    # An interrupt while the imports run ends the process, without a traceback. `serve` sets handlers of its own.
+    # An interrupt during the imports ends the process without a traceback. `serve` sets its own handlers.
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.argv[1:2] != ["worker"]:
-        # A directory that somebody else set: only workers are to write there, into one of our own.
+        # Set by another program. Only workers write metrics files, to a directory that the supervisor sets.
         os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     try:
         from gateway import cli
@@ -31,12 +31,12 @@ def main() -> None:
 
 
 def _open_standard_descriptors() -> None:
-    """Open those that were closed by who started us, or the next file or socket would get their numbers."""
+    """Open descriptors that the parent process closed: otherwise the next file or socket would get their numbers."""
     for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(descriptor)
         except OSError:
-            opened = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            opened = os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
             if opened != descriptor:
                 os.dup2(opened, descriptor)
                 os.close(opened)

@@ -1,6 +1,6 @@
-"""The command line. `serve` is the only command that a deployment needs.
+"""The command line. A deployment needs only `serve`.
 
-The supervisor's process stays small: what only some commands need is imported where they begin.
+The supervisor's process stays small: modules that only some commands need are imported inside these commands.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ from gateway import __version__
 from gateway.cli.banner import announce
 from gateway.cli.bootstrap import prepare
 from gateway.cli.doctor import doctor
+from gateway.cli.errors import CommandError
 from gateway.cli.healthcheck import healthcheck
 from gateway.cli.inspection import list_settings, openapi
 from gateway.cli.projects import project
@@ -26,16 +27,19 @@ from gateway.server.supervisor import SupervisorError
 from gateway.settings import SettingsError
 from gateway.telemetry.logs import log
 
+_REPORTED = (CommandError, SettingsError, DataDirectoryError, EmbeddedError, UnrepairableError, SupervisorError)
+"""Exceptions whose message is for the operator."""
+
 
 def main() -> None:
-    """Run a command; what is wrong goes to standard error in one sentence, with exit code 1."""
+    """Run a command. An error is printed to standard error in one sentence, and the exit code is 1."""
     try:
         cli(standalone_mode=True)
     except OSError as problem:
         if log.writer is not None:
-            raise  # a process that has a log tells there where that came from
+            raise  # the traceback goes to the log of a process that has one
         _give_up(f"cannot read or write {problem.filename or 'its input or output'}: {problem.strerror or problem}")
-    except (SettingsError, DataDirectoryError, EmbeddedError, UnrepairableError, SupervisorError) as problem:
+    except _REPORTED as problem:
         if log.writer is not None and not log.is_terminal:
             log.critical("cannot_go_on", message=str(problem))
             sys.exit(1)
@@ -53,8 +57,8 @@ def _give_up(reason: str) -> NoReturn:
 def cli() -> None:
     """A self-hosted, real-time notification inbox.
 
-    Everything is set by INBOX_* environment variables: `settings` lists them, with their defaults and what they mean.
-    Start with `serve`; `doctor` says what is wrong.
+    It is configured by environment variables, INBOX_*: `settings` lists them with their defaults and descriptions.
+    Start it with `serve`; `doctor` finds problems.
     """
 
 

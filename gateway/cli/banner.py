@@ -1,6 +1,6 @@
-"""`announce`: what a start prints once the workers serve.
+"""`announce`: what a start prints once the workers are ready.
 
-A secret goes to a terminal only, and once: what is printed elsewhere is kept, as in the log of a service.
+A secret is printed once, and only to a terminal: other output, such as the log of a service, is stored.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import click
 
-from gateway.cli.common import notice, read_settings
+from gateway.cli.configuration import read_settings
 from gateway.cli.demo import (
     DemoKeys,
     demo_address,
@@ -23,12 +23,13 @@ from gateway.cli.demo import (
     write_demo_keys,
     write_environment,
 )
+from gateway.cli.notices import notice
 from gateway.settings import Settings
 from gateway.telemetry.logs import configure_logging
 
 READY_SECONDS = 60.0
 
-_WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104 - what they are listened on by, not what they are bound to
+_WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
 
 _SEND_ONE = """\
   Send one:
@@ -41,7 +42,7 @@ curl -sS -X POST "$INBOX/notifications" \\
 
 @click.command(hidden=True)
 def announce() -> None:
-    """Wait for the workers, then print where the gateway is; `serve` runs this."""
+    """Wait for the workers, then print the gateway's address; `serve` runs this."""
     settings = read_settings()
     local = base_address(settings)
     if not _wait_until_ready(local):
@@ -52,7 +53,7 @@ def announce() -> None:
     keys = read_demo_keys(settings) if settings.embedded and not settings.bootstrap_api_key else None
     if keys is not None:
         write_environment(settings, keys, base)
-    with contextlib.suppress(OSError):  # whoever started us does not listen, or has no room for it
+    with contextlib.suppress(OSError):  # standard output is closed or full
         _print(settings, keys, base)
 
 
@@ -68,7 +69,7 @@ def _print(settings: Settings, keys: DemoKeys | None, base: str) -> None:
 
 
 def base_address(settings: Settings) -> str:
-    """Return the address that this machine reaches the gateway by."""
+    """Return the URL at which this machine reaches the gateway."""
     host = settings.host
     if host in _WILDCARDS:
         host = "127.0.0.1"
@@ -80,9 +81,9 @@ def base_address(settings: Settings) -> str:
 def _with_secret(settings: Settings, keys: DemoKeys, base: str) -> str:
     return (
         f"  Demo page   {demo_address(base, keys)}\n\n"
-        f"  For a shell, and the README's examples:\n\n{exports(base, keys)}\n\n"
+        f"  Variables for a shell, which the README's examples use:\n\n{exports(base, keys)}\n\n"
         f"{_SEND_ONE}\n"
-        f"  The secret is printed this once. It is kept in {environment_path(settings)} and {keys_path(settings)}.\n"
+        f"  The secret is not printed again. It is stored in {environment_path(settings)} and {keys_path(settings)}.\n"
     )
 
 
@@ -90,8 +91,8 @@ def _without_secret(settings: Settings, base: str) -> str:
     path = environment_path(settings)
     return (
         f"  Demo page   {base}/demo\n"
-        f"              with the keys: the first line of {path}, which only its owner can read\n\n"
-        f"  For a shell, and the README's examples:\n\n. {shlex.quote(str(path.absolute()))}\n\n"
+        f"              with the keys: see the first line of {path}, which only its owner can read\n\n"
+        f"  Variables for a shell, which the README's examples use:\n\n. {shlex.quote(str(path.absolute()))}\n\n"
         f"{_SEND_ONE}"
     )
 
@@ -102,10 +103,10 @@ def _is_terminal() -> bool:
 
 def _wait_until_ready(base: str) -> bool:
     deadline = time.monotonic() + READY_SECONDS
-    # A proxy of the environment is for other hosts.
+    # HTTP_PROXY and the like are for other hosts.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < deadline:
-        # ValueError: a host that is no name. Then nothing listens, and `serve` has said so.
+        # ValueError: an invalid host name. Then nothing listens, and `serve` has reported it.
         with contextlib.suppress(OSError, ValueError), opener.open(f"{base}/readyz", timeout=2):
             return True
         time.sleep(0.1)

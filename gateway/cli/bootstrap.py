@@ -1,4 +1,7 @@
-"""`prepare`: what a start does before the workers, in a process of its own. Nothing that is there is changed."""
+"""`prepare`: the checks and the first projects of a start, before the workers, in a process of its own.
+
+Existing projects are not changed.
+"""
 
 import os
 import time
@@ -6,9 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.common import notice, read_settings, run_with_projects
+from gateway.cli.configuration import read_settings
 from gateway.cli.demo import keep_demo
-from gateway.cli.trouble import StoreFormatTroubleError, StoreTroubleError, StoreWritesTroubleError, store_name
+from gateway.cli.errors import StoreFormatUnknownError, StoreNotWritableError, StoreUnusableError
+from gateway.cli.notices import notice
+from gateway.cli.store_access import run_with_projects
+from gateway.cli.store_errors import store_name
 from gateway.domain.credential_rules import is_weak
 from gateway.domain.service_links import service_links
 from gateway.settings import PREFIX, Settings
@@ -20,15 +26,15 @@ if TYPE_CHECKING:
     from gateway.store.projects import ProjectStore
 
 PATIENCE_SECONDS = 30.0
-"""How long a start waits for a Redis of one's own, which may be starting as well."""
+"""How long a start waits for the Redis of INBOX_REDIS_URL, which may be starting too."""
 
 MOST_NAMED = 20
-"""Projects that a log line names."""
+"""The most projects that a log line names."""
 
 
 @click.command(hidden=True)
 def prepare() -> None:
-    """Create what a first start needs, and finish what an earlier one left; `serve` runs this."""
+    """Create the first project, and finish interrupted deletions; `serve` runs this."""
     settings = read_settings()
     configure_logging(settings.log_level)
     if links := service_links(os.environ, PREFIX):
@@ -42,14 +48,14 @@ def prepare() -> None:
         try:
             run_with_projects(settings, work)
             return
-        except StoreFormatTroubleError as problem:
-            # The workers start, are not ready, say why, and serve once an operator has put things right.
+        except StoreFormatUnknownError as problem:
+            # The workers start, /readyz reports the reason, and they serve once the operator has fixed it.
             log.error("store_format_unknown", problem=str(problem))
             return
-        except StoreWritesTroubleError as problem:
+        except StoreNotWritableError as problem:
             log.error("store_takes_no_writes", reason=str(problem))  # likewise
             return
-        except StoreTroubleError as problem:
+        except StoreUnusableError as problem:
             if settings.embedded or not problem.may_heal or time.monotonic() > deadline:
                 raise
             if str(problem) != told:
@@ -59,7 +65,7 @@ def prepare() -> None:
 
 
 def bootstrap_differences(settings: Settings, kept: "Project") -> list[str]:
-    """Return how the stored project differs from what INBOX_BOOTSTRAP_* says."""
+    """Return how the stored project differs from the settings INBOX_BOOTSTRAP_*, one sentence each."""
     found = []
     if settings.bootstrap_api_secret not in kept.secrets:
         found.append("INBOX_BOOTSTRAP_API_SECRET is not its API secret: it was rotated, or created with another one")
@@ -70,9 +76,9 @@ def bootstrap_differences(settings: Settings, kept: "Project") -> list[str]:
 
 
 async def restore(settings: Settings, projects: "ProjectStore") -> None:
-    """Bring back the project that the settings name, or the demo project, into a store that has lost all of its.
+    """Create the bootstrap project or the demo project again in a store that has lost all of its data.
 
-    Without either there is nothing to bring back: the store waits for its backup, or for `project create`.
+    Without either, nothing is created: the store needs its backup, or `project create`.
     """
     from gateway.store.project_audit import audit_projects, check_secret_key
 
@@ -80,7 +86,7 @@ async def restore(settings: Settings, projects: "ProjectStore") -> None:
         await projects.prepare()
         await check_secret_key(projects, await audit_projects(projects))
         await _create_missing(settings, projects, await audit_projects(projects))
-        log.warning("projects_restored", suggestion="other projects of the lost store have to be created again")
+        log.warning("projects_restored", suggestion="create the other projects of the lost store again")
 
 
 async def _prepare(settings: Settings, projects: "ProjectStore") -> None:
@@ -93,18 +99,18 @@ async def _prepare(settings: Settings, projects: "ProjectStore") -> None:
         await _create_missing(settings, projects, found)
         found = await audit_projects(projects)
     except StoreWritesRefusedError as problem:
-        # Those who read, delete and hold connections have more from a gateway that runs.
+        # The gateway starts nevertheless: reads, deletions and open connections still work.
         log.error("store_takes_no_writes", reason=problem.cause)
     _report(settings, found)
 
 
 async def _examine_servers(settings: Settings, projects: "ProjectStore") -> None:
-    """Log what is wrong with the servers. Raises StoreTroubleError when they do not allow what every request needs."""
+    """Log the findings on the servers. Raises StoreUnusableError if a permission is missing."""
     from gateway.store.redis.diagnosis import Severity, examine
 
     async for finding in examine(projects.client):
         if finding.topic == "permissions":
-            raise StoreTroubleError(f"{store_name(settings)} refuses: {finding.text}", may_heal=False)
+            raise StoreUnusableError(f"{store_name(settings)} refuses: {finding.text}", may_heal=False)
         if finding.severity is not Severity.FINE:
             log.warning("store_finding", topic=finding.topic, message=finding.text, suggestion="see `doctor`")
 
@@ -130,13 +136,13 @@ async def _create_missing(settings: Settings, projects: "ProjectStore", found: "
 
 
 def _report(settings: Settings, found: "ProjectAudit") -> None:
-    """Log what an operator should know before the first request."""
+    """Log the findings on the stored projects."""
     if found.without_hmac:
         log.warning(
             "hmac_is_off",
             projects=len(found.without_hmac),
             api_keys=found.without_hmac[:MOST_NAMED],
-            consequence="whoever has the public API key can open the inbox of any user of these projects",
+            consequence="any client with the public API key can open the inbox of every user of these projects",
             suggestion="inbox-gateway project set API_KEY --hmac",
         )
     if found.unreadable:
@@ -148,6 +154,8 @@ def _report(settings: Settings, found: "ProjectAudit") -> None:
             "api_secret_is_weak", api_keys=found.weak[:MOST_NAMED], suggestion="inbox-gateway project rotate-secret"
         )
     if is_weak(settings.secret_key):
-        log.warning("secret_key_is_weak", suggestion="a random INBOX_SECRET_KEY of 32 characters, from the start on")
+        log.warning(
+            "secret_key_is_weak", suggestion="use a random INBOX_SECRET_KEY of 32 characters before there are projects"
+        )
     if not found.projects:
         log.info("no_project", suggestion="inbox-gateway project create NAME")

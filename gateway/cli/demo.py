@@ -1,7 +1,7 @@
-"""The demo project, which a gateway with the bundled Valkey has until a project is configured: its keys, kept in files.
+"""The demo project of a gateway with the bundled Valkey and without a bootstrap project, and the files with its keys.
 
-`demo-project.json` is what the gateway reads. `demo-project.env` is for people: a shell that reads it can paste what
-the README shows. Both can be read by their owner only.
+The gateway reads `demo-project.json`. `demo-project.env` sets the variables that the README's examples use, when it is
+sourced in a shell. Only their owner can read the two files.
 """
 
 import json
@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.cli.errors import DemoKeysError
 from gateway.server.data_directory import read_private, write_private
-from gateway.server.supervisor import SupervisorError
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ DEMO_KEY_PREFIX = "demo_"
 
 @dataclass(frozen=True, slots=True)
 class DemoKeys:
-    """The keys of the demo project, and whether a terminal has shown the secret."""
+    """The keys of the demo project. `shown` is true once the secret was printed to a terminal."""
 
     api_key: str
     api_secret: str
@@ -33,17 +33,17 @@ class DemoKeys:
 
 
 def keys_path(settings: Settings) -> Path:
-    """Return the file that the gateway keeps the keys in."""
+    """Return the path of the file from which the gateway reads the keys."""
     return settings.data_dir / "demo-project.json"
 
 
 def environment_path(settings: Settings) -> Path:
-    """Return the file that a shell reads the keys from."""
+    """Return the path of the file with the keys for a shell."""
     return settings.data_dir / "demo-project.env"
 
 
 def read_demo_keys(settings: Settings) -> DemoKeys | None:
-    """Return the keys that were kept, None if none were. Raises SupervisorError when the file is damaged."""
+    """Return the stored keys, None if there are none. Raises DemoKeysError if the file is damaged."""
     path = keys_path(settings)
     if not path.exists():
         return None
@@ -51,34 +51,34 @@ def read_demo_keys(settings: Settings) -> DemoKeys | None:
         kept = json.loads(read_private(path))
         return DemoKeys(str(kept["api_key"]), str(kept["api_secret"]), bool(kept.get("shown")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise SupervisorError(f"{path} is damaged: remove it, and the demo project's keys are written anew") from None
+        raise DemoKeysError(f"{path} is damaged: remove it, and the next start writes the keys again") from None
 
 
 def write_demo_keys(settings: Settings, keys: DemoKeys) -> None:
-    """Keep the keys for the next start."""
+    """Write the keys to the file that the next start reads."""
     write_private(keys_path(settings), json.dumps(asdict(keys), indent=2) + "\n")
 
 
 def write_environment(settings: Settings, keys: DemoKeys, base: str) -> None:
-    """Keep what a shell needs for the README's examples: `. data/demo-project.env`."""
+    """Write the file for a shell: `. data/demo-project.env`."""
     write_private(environment_path(settings), f"# {demo_address(base, keys)}\n{exports(base, keys)}\n")
 
 
 def exports(base: str, keys: DemoKeys) -> str:
-    """Return the lines for a shell."""
+    """Return the export commands for a shell, one per line."""
     values = {"INBOX": base, "API_KEY": keys.api_key, "API_SECRET": keys.api_secret}
     return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in values.items())
 
 
 def demo_address(base: str, keys: DemoKeys) -> str:
-    """Return the demo page's address with the keys, which browsers do not send to the server."""
+    """Return the demo page's URL with the keys in the fragment, which browsers do not send to the server."""
     return f"{base}/demo#api_key={keys.api_key}&api_secret={keys.api_secret}"
 
 
 async def keep_demo(settings: Settings, projects: "ProjectStore", found: "ProjectAudit") -> None:
-    """Make sure of the demo project, which a store has one of at most.
+    """Create the demo project unless it exists. A store has at most one.
 
-    One that was deleted while there are others does not come back.
+    If it was deleted and there are other projects, it is not created again.
     """
     keys = read_demo_keys(settings)
     if keys is None:
@@ -87,7 +87,7 @@ async def keep_demo(settings: Settings, projects: "ProjectStore", found: "Projec
             keys = DemoKeys(demo.api_key, demo.secrets[0])
         else:
             keys = DemoKeys(DEMO_KEY_PREFIX + secrets.token_urlsafe(12), secrets.token_urlsafe(30))
-        # Kept first: a project whose secret nobody knows would be of no use.
+        # Written before the project is created: a project whose secret was lost would be useless.
         write_demo_keys(settings, keys)
     elif found.projects and await projects.by_api_key(keys.api_key) is None:
         return

@@ -1,4 +1,4 @@
-"""`doctor`: whether this machine, its settings and its store can run the gateway, and what may go wrong one day."""
+"""`doctor`: checks of the machine, the settings and the store, and warnings about later problems."""
 
 import os
 import resource
@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.cli.bootstrap import MOST_NAMED, bootstrap_differences
-from gateway.cli.common import read_settings, secret_key_path, started_store, with_secret_key
-from gateway.cli.trouble import store_trouble
+from gateway.cli.configuration import read_settings, secret_key_path, with_secret_key
+from gateway.cli.errors import CommandError
+from gateway.cli.store_access import started_store
+from gateway.cli.store_errors import store_error
 from gateway.domain.credential_rules import is_weak
 from gateway.domain.service_links import service_links
 from gateway.runtime.memory import valkey_memory_mb
@@ -27,15 +29,15 @@ if TYPE_CHECKING:
     from gateway.store.redis.diagnosis import Finding
 
 FEW_FILES = 10_000
-"""Each connection takes one."""
+"""Fewer open files than this are a warning: each connection needs one."""
 
 
 @click.command()
-@click.option("--strict", is_flag=True, help="Warnings too make the exit code 1.")
+@click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
 def doctor(strict: bool) -> None:
     """Check the machine, settings and store.
 
-    The exit code is 1 if they cannot run the gateway.
+    The exit code is 1 if the gateway cannot run with them.
     """
     import asyncio
 
@@ -60,7 +62,7 @@ def doctor(strict: bool) -> None:
     try:
         with started_store(settings):
             asyncio.run(examine())
-    except (SupervisorError, DataDirectoryError, EmbeddedError, UnrepairableError) as problem:
+    except (CommandError, SupervisorError, DataDirectoryError, EmbeddedError, UnrepairableError) as problem:
         from gateway.store.redis.diagnosis import Finding
 
         show(Finding("store", str(problem), Severity.PROBLEM))
@@ -88,7 +90,7 @@ def _examine_machine(settings: Settings) -> "Iterator[Finding]":
             text = "INBOX_SECRET_KEY is not set, and nodes that share a Redis need the same one"
             yield Finding("secret key", text, Severity.WARNING)
     if settings.secret_key and is_weak(settings.secret_key):
-        yield Finding("secret key", "easy to guess; 32 random characters are not", Severity.WARNING)
+        yield Finding("secret key", "easy to guess: use 32 random characters", Severity.WARNING)
 
 
 def _open_files() -> "Finding":
@@ -97,13 +99,13 @@ def _open_files() -> "Finding":
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = hard if hard != resource.RLIM_INFINITY else sys.maxsize
     if max(soft, most) < FEW_FILES:
-        text = f"{soft}, and no more than {hard} can be had: each connection takes one; raise `ulimit -Hn`"
+        text = f"{soft}, with a hard limit of {hard}: each connection needs one; raise `ulimit -Hn`"
         return Finding("open files", text, Severity.WARNING)
     return Finding("open files", f"{soft} ok" if soft >= FEW_FILES else f"{soft}, which `serve` raises")
 
 
 def _with_known_secret_key(settings: Settings) -> Settings:
-    """Return the settings with the secret key that a start would use; none is written down that was not there."""
+    """Return the settings with the secret key that a start would use, without writing a new one to disk."""
     if settings.secret_key or secret_key_path(settings).exists():
         return with_secret_key(settings)
     return replace(settings, secret_key=secrets.token_urlsafe(32))
@@ -135,7 +137,7 @@ async def _examine_store(settings: Settings) -> "AsyncIterator[Finding]":
             yield Finding("projects", f"{state.known} are lost: restore the store from its backup", Severity.PROBLEM)
         projects = ProjectStore(client, settings.secret_key)
         found = await audit_projects(projects)
-        for finding in _judge_projects(settings, found, belongs=await owns_secret_key(projects, found)):
+        for finding in _examine_projects(settings, found, belongs=await owns_secret_key(projects, found)):
             yield finding
         api_key = settings.bootstrap_api_key
         if api_key and api_key not in (*found.unreadable, *found.broken):
@@ -143,29 +145,31 @@ async def _examine_store(settings: Settings) -> "AsyncIterator[Finding]":
             for difference in bootstrap_differences(settings, kept) if kept is not None else ():
                 yield Finding("bootstrap", difference, Severity.WARNING)
     except StoreUnavailableError as problem:
-        raise store_trouble(settings, problem) from None
+        raise store_error(settings, problem) from None
     finally:
         client.close()
 
 
-def _judge_projects(settings: Settings, found: "ProjectAudit", *, belongs: bool) -> "Iterator[Finding]":
+def _examine_projects(settings: Settings, found: "ProjectAudit", *, belongs: bool) -> "Iterator[Finding]":
     from gateway.store.redis.diagnosis import Finding, Severity
 
     yield Finding("projects", str(found.projects))
     if found.unreadable:
-        text = f"another one encrypted the API secrets of {_named(found.unreadable)}: nobody who sends them gets in"
+        text = f"another key encrypted the API secrets of {_named(found.unreadable)}: requests with them are refused"
         yield Finding("secret key", text, Severity.PROBLEM)
     elif not belongs:
-        yield Finding("secret key", "another one than that of the nodes that use this store", Severity.PROBLEM)
+        yield Finding("secret key", "differs from that of the nodes that use this store", Severity.PROBLEM)
     elif found.projects > len(found.broken):
-        yield Finding("secret key", "reads the secrets of every project")
+        yield Finding("secret key", "decrypts the secrets of every project")
     if found.broken:
-        yield Finding("projects", f"{_named(found.broken)}: what is stored is no project", Severity.PROBLEM)
+        yield Finding("projects", f"{_named(found.broken)}: the stored record is not a project", Severity.PROBLEM)
     if found.weak:
-        text = f"easy to guess for {_named(found.weak)}: `inbox-gateway project rotate-secret` makes a better"
+        text = f"easy to guess for {_named(found.weak)}: `inbox-gateway project rotate-secret` generates a better one"
         yield Finding("api secret", text, Severity.WARNING)
     if found.without_hmac:
-        text = f"off for {_named(found.without_hmac)}: whoever has that public key can open the inbox of any user"
+        text = (
+            f"off for {_named(found.without_hmac)}: any client with the public API key can open the inbox of every user"
+        )
         yield Finding("hmac", text, Severity.WARNING)
 
 

@@ -1,4 +1,4 @@
-"""`healthcheck`: for containers, which have no other program to ask with."""
+"""`healthcheck`: the health check of a container image, which has no HTTP client of its own."""
 
 import sys
 import urllib.error
@@ -7,21 +7,21 @@ import urllib.request
 import click
 
 from gateway.cli.banner import base_address
-from gateway.cli.common import read_settings
+from gateway.cli.configuration import read_settings
 
 ANSWER_SECONDS = 2.0
 MAX_SHOWN_BYTES = 1000
 
 
 @click.command()
-@click.option("--ready", is_flag=True, help="Ask /readyz, which needs the store too, instead of /healthz.")
+@click.option("--ready", is_flag=True, help="Request /readyz, which checks the store too, instead of /healthz.")
 def healthcheck(ready: bool) -> None:
-    """Ask the local gateway for its health.
+    """Request the local gateway's health.
 
-    The exit code is 1 if it is not well, or does not answer.
+    The exit code is 1 if it is not healthy, or does not answer.
     """
     address = f"{base_address(read_settings())}/{'readyz' if ready else 'healthz'}"
-    # A proxy of the environment is for other hosts.
+    # HTTP_PROXY and the like are for other hosts.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         opener.open(address, timeout=ANSWER_SECONDS).close()
@@ -33,8 +33,8 @@ def healthcheck(ready: bool) -> None:
     except OSError as problem:
         cause = getattr(problem, "reason", problem)
         click.echo(
-            f"{address} does not answer: {getattr(cause, 'strerror', None) or cause}. INBOX_HOST and INBOX_PORT have "
-            "to be those of the gateway",
+            f"{address} does not answer: {getattr(cause, 'strerror', None) or cause}. INBOX_HOST and INBOX_PORT must "
+            "be those of the gateway",
             err=True,
         )
         sys.exit(1)

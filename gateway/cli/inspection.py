@@ -1,4 +1,4 @@
-"""`openapi` and `settings`: what there is to know before serving."""
+"""`openapi` and `settings`: documents that are printed without a running gateway."""
 
 import json
 from dataclasses import fields
@@ -19,7 +19,7 @@ def openapi() -> None:
 
 @click.command("settings")
 def list_settings() -> None:
-    """List every setting, with its default."""
+    """List all settings with their defaults."""
     for item in fields(Settings):
         click.echo(f"{variable(item.name)}  [{_shown(default_of(item))}]")
         click.echo(click.wrap_text(item.metadata["help"], 100, "    ", "    "))

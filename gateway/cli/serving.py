@@ -1,4 +1,4 @@
-"""`serve`, and the processes that it starts."""
+"""`serve`, and the commands of the processes that it starts."""
 
 import os
 import signal
@@ -12,9 +12,10 @@ from functools import partial
 import click
 
 from gateway import __version__
-from gateway.cli.common import read_settings, with_secret_key
+from gateway.cli.configuration import read_settings, with_secret_key
+from gateway.cli.errors import PreparationError
 from gateway.server.bundled_valkey import CancelledError
-from gateway.server.supervisor import Supervisor, SupervisorError, begin_child, listen, raise_file_limit
+from gateway.server.supervisor import Supervisor, begin_child, listen, raise_file_limit
 from gateway.settings import Settings
 from gateway.telemetry.logs import configure_logging, log
 
@@ -59,20 +60,20 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
 @click.option("--fd", type=int, required=True)
 @click.option("--ready-fd", type=int, required=True)
 def worker(fd: int, ready_fd: int) -> None:
-    """Serve on an inherited socket, and say on a pipe when that has begun; `serve` starts this."""
+    """Serve on an inherited socket, and report readiness on a pipe; `serve` starts this."""
     from gateway.app import Worker
     from gateway.cli.bootstrap import restore
     from gateway.telemetry.metrics import configure_logging
 
     settings = read_settings()
     configure_logging(settings.log_level)
-    # The server sends itself the signal that ended it once more when it is done, with this handler.
+    # When the server has stopped, it sends itself the signal that stopped it again, which this handler receives.
     signal.signal(signal.SIGTERM, _exit)
     Worker(settings, partial(restore, settings)).server(ready_fd).run([socket.socket(fileno=fd)])
 
 
 def _exit(number: int, frame: object) -> None:
-    """End in order, so that what is logged comes out."""
+    """Exit normally, so that pending log lines are written."""
     sys.exit(0)
 
 
@@ -87,7 +88,7 @@ def _child_environment(settings: Settings) -> dict[str, str]:
 
 
 def _prepare_in_child(settings: Settings, supervisor: Supervisor) -> None:
-    """Prepare in a process of its own, so that this one stays small."""
+    """Prepare the store in a process of its own, so that the supervisor stays small."""
     process = _start_helper(settings, "prepare")
     supervisor.look_after(process)
     while process.poll() is None:
@@ -95,9 +96,9 @@ def _prepare_in_child(settings: Settings, supervisor: Supervisor) -> None:
             process.terminate()
         time.sleep(0.02)
     if process.returncode == 1 and not supervisor.stop_asked:
-        sys.exit(1)  # it has said why
+        sys.exit(1)  # it has reported the reason
     if process.returncode != 0 and not supervisor.stop_asked:
-        raise SupervisorError(f"the store could not be prepared: that process ended with code {process.returncode}")
+        raise PreparationError(f"the process that prepares the store ended with code {process.returncode}")
 
 
 def _announce_in_child(settings: Settings, supervisor: Supervisor) -> None:
@@ -109,5 +110,5 @@ def _start_helper(settings: Settings, command: str) -> "subprocess.Popen[bytes]"
         [sys.executable, "-m", "gateway", command],
         env=_child_environment(settings),
         stdin=subprocess.DEVNULL,
-        preexec_fn=begin_child,  # our other threads hold no lock that this needs
+        preexec_fn=begin_child,  # safe: no other thread of this process holds a lock that begin_child needs
     )

@@ -1,19 +1,13 @@
-"""`token`: what proves a user, or a workspace."""
+"""`token`: user tokens, user HMACs and workspace tokens."""
 
 import time
 from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.common import (
-    no_workspace,
-    project_of,
-    read_settings,
-    run_with_projects,
-    run_with_workspaces,
-    with_secret_key,
-    workspace_named,
-)
+from gateway.cli.arguments import find_project, no_workspace, workspace_id_of
+from gateway.cli.configuration import read_settings, with_secret_key
+from gateway.cli.store_access import run_with_projects, run_with_workspaces
 
 if TYPE_CHECKING:
     from gateway.store.projects import ProjectStore
@@ -24,13 +18,18 @@ WORKSPACE_SECONDS = 30 * 24 * 3600
 
 
 @click.command()
-@click.option("--api-key", help="The project's key.")
+@click.option("--api-key", help="The project's API key.")
 @click.option("--external-id", help="The user's external id.")
 @click.option("--email", help="The user's email.")
-@click.option("--expires-in", type=click.IntRange(1), help="Seconds.  [default: 3600; of a workspace: 30 days]")
+@click.option(
+    "--expires-in", type=click.IntRange(1), help="Seconds until it expires.  [default: 3600; for a workspace 30 days]"
+)
 @click.option("--hmac", is_flag=True, help="Print the user's HMAC instead of a token.")
 @click.option(
-    "--workspace", is_flag=False, flag_value="default", help="Print a token of this workspace; without an id, default."
+    "--workspace",
+    is_flag=False,
+    flag_value="default",
+    help="Print a token for this workspace, by default the default one.",
 )
 def token(
     api_key: str | None,
@@ -42,11 +41,11 @@ def token(
 ) -> None:
     """Sign a token for a user or a workspace.
 
-    A user's is as your backend would sign it.
+    A user's token is the same as one that your backend would sign.
     """
     if workspace is not None:
         if api_key or external_id or email or hmac:
-            raise click.UsageError("--workspace goes with --expires-in only")
+            raise click.UsageError("--workspace can only be combined with --expires-in")
         _print_workspace_token(workspace, expires_in or WORKSPACE_SECONDS)
     elif api_key is None:
         raise click.UsageError("name the project with --api-key, or use --workspace")
@@ -59,8 +58,7 @@ def _print_workspace_token(workspace_id: str, expires_in: int) -> None:
     from gateway.domain.principal import WorkspaceId
 
     settings = with_secret_key(read_settings())
-
-    workspace_id = workspace_named(workspace_id)
+    workspace_id = workspace_id_of(workspace_id)
 
     async def work(workspaces: "WorkspaceStore") -> None:
         if workspace_id not in {found.id for found in await workspaces.all()}:
@@ -80,7 +78,7 @@ def _print_user_token(api_key: str, external_id: str | None, email: str | None, 
     identity = Identity(external_id, normalize_email(email) if email else None)
 
     async def work(projects: "ProjectStore") -> None:
-        found = await project_of(projects, api_key)
+        found = await find_project(projects, api_key)
         if hmac:
             click.echo(user_hmac(found.secrets[0], identity.external_id or identity.email or ""))
         else:

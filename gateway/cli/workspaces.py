@@ -1,18 +1,13 @@
-"""`workspace`: what projects belong to."""
+"""`workspace`: workspaces, and the revocation of their tokens."""
 
 import time
 from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.common import (
-    check_name,
-    no_workspace,
-    read_settings,
-    run_with_workspaces,
-    with_secret_key,
-    workspace_named,
-)
+from gateway.cli.arguments import check_name, no_workspace, workspace_id_of
+from gateway.cli.configuration import read_settings, with_secret_key
+from gateway.cli.store_access import run_with_workspaces
 
 if TYPE_CHECKING:
     from gateway.domain.principal import Workspace
@@ -57,7 +52,7 @@ def workspace_rename(workspace_id: str, title: str) -> None:
     check_name(title)
 
     async def work(workspaces: "WorkspaceStore") -> None:
-        found = await workspaces.rename(WorkspaceId(workspace_named(workspace_id)), title)
+        found = await workspaces.rename(WorkspaceId(workspace_id_of(workspace_id)), title)
         if found is None:
             raise no_workspace(workspace_id)
         _show_workspace(found)
@@ -68,7 +63,7 @@ def workspace_rename(workspace_id: str, title: str) -> None:
 @workspace.command("revoke-token")
 @click.argument("token")
 def workspace_revoke_token(token: str) -> None:
-    """Refuse a workspace token from now on, on every node."""
+    """Revoke a workspace token on every node."""
     from gateway.auth.workspaces import WorkspaceTokens
     from gateway.domain.errors import ApiError
 
@@ -76,7 +71,7 @@ def workspace_revoke_token(token: str) -> None:
     try:
         claims = WorkspaceTokens(settings.secret_key).read(token)
     except ApiError as error:
-        raise click.ClickException(f"there is nothing to revoke: {error}") from None
+        raise click.ClickException(f"this token cannot be revoked: {error}") from None
 
     async def work(workspaces: "WorkspaceStore") -> None:
         await workspaces.revoke_token(claims.token_id, int(claims.expires_at - time.time()) + 60)

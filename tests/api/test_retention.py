@@ -110,7 +110,7 @@ def test_the_command_line_sets_and_shows_a_projects_bounds(gateway: Gateway) -> 
     project = created_project(gateway)
     send(gateway, project, 3)
     shown = command(gateway, "project", "set", project["api_key"], "--item-retention-count", "1")
-    assert "keeps        1 items a user, as long as INBOX_ITEM_RETENTION_SECONDS says" in shown
+    assert "keeps        1 items per user, for INBOX_ITEM_RETENTION_SECONDS" in shown
     wait_for(lambda: listed(gateway, project)["total"] == 1, "the sweep")
     shown = command(gateway, "project", "set", project["api_key"], "--item-retention-count", "default")
     assert "keeps " not in shown

@@ -229,7 +229,7 @@ def test_a_workspace_that_is_not_there_is_told(gateway: Gateway, command: tuple[
 
 def test_what_is_no_workspace_token_cannot_be_revoked(gateway: Gateway) -> None:
     done = run("workspace", "revoke-token", "x", data_dir=gateway.data_dir)
-    assert "there is nothing to revoke: The token is incorrect" in refusal(done)
+    assert "this token cannot be revoked: The token is incorrect" in refusal(done)
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_what_cannot_be_a_name_is_refused(tmp_path: Path, command: tuple[str, ..
 def test_a_workspace_token_is_nobody_elses(gateway: Gateway, more: tuple[str, ...]) -> None:
     done = run("token", "--workspace", "default", *more, data_dir=gateway.data_dir)
     assert done.returncode == 2
-    assert "--workspace goes with --expires-in only" in done.stderr
+    assert "--workspace can only be combined with --expires-in" in done.stderr
 
 
 def test_a_token_for_nobody_is_refused(gateway: Gateway) -> None:
@@ -279,7 +279,7 @@ def test_a_token_for_nobody_is_refused(gateway: Gateway) -> None:
 def test_the_doctor_finds_a_running_gateway_well(gateway: Gateway) -> None:
     printed = output("doctor", data_dir=gateway.data_dir)
     assert "durability append-only file" in printed
-    assert "secret key reads the secrets of every project" in printed
+    assert "secret key decrypts the secrets of every project" in printed
     # Other tests have projects without HMAC there, which it warns of.
     assert "PROBLEM" not in printed
 

@@ -176,8 +176,8 @@ def test_a_health_check_asks_where_the_gateway_listens(bundled: Gateway) -> None
     done = run("healthcheck", data_dir=None, **own | {"INBOX_HOST": "127.0.0.1"})
     assert done.returncode == 1
     assert done.stderr == (
-        f"http://127.0.0.1:{bundled.port}/healthz does not answer: Connection refused. INBOX_HOST and INBOX_PORT have "
-        "to be those of the gateway\n"
+        f"http://127.0.0.1:{bundled.port}/healthz does not answer: Connection refused. INBOX_HOST and INBOX_PORT must "
+        "be those of the gateway\n"
     )
 
 
@@ -261,8 +261,8 @@ def test_the_doctor_names_what_is_wrong_with_the_server_and_its_data(
     code, said = examined(environment | {"INBOX_SECRET_KEY": "of-another-node-or-time"})
     assert "durability PROBLEM: NO append-only file" in said
     assert "used of 1,024 MB, allkeys-lru: it deletes inboxes when it is full" in said
-    assert "projects   PROBLEM: garbage-key: what is stored is no project" in said
-    assert "secret key PROBLEM: another one encrypted the API secrets of key_" in said
+    assert "projects   PROBLEM: garbage-key: the stored record is not a project" in said
+    assert "secret key PROBLEM: another key encrypted the API secrets of key_" in said
     assert (code, said.splitlines()[-1]) == (1, "4 problems, 0 warnings")
 
 
@@ -271,7 +271,7 @@ def test_the_doctor_tells_a_foreign_secret_key_before_there_are_projects(
 ) -> None:
     assert printed(environment, "workspace", "list")
     code, said = examined(environment | {"INBOX_SECRET_KEY": "of-another-node-or-time"})
-    assert "secret key PROBLEM: another one than that of the nodes that use this store" in said
+    assert "secret key PROBLEM: differs from that of the nodes that use this store" in said
     assert code == 1
 
 
@@ -346,7 +346,7 @@ def test_what_is_no_redis_is_told(tmp_path: Path, listener: str) -> None:
         environment = {"INBOX_REDIS_URL": f"redis://127.0.0.1:{sock.getsockname()[1]}", "INBOX_SECRET_KEY": SECRET_KEY}
         environment["INBOX_REDIS_TIMEOUT_SECONDS"] = "0.5"
         said = refusal(run("project", "list", data_dir=tmp_path, **environment))
-    assert ("what answers there is no Redis" if listener == "http" else "no answer in time") in said
+    assert ("the server does not speak the Redis protocol" if listener == "http" else "no answer in time") in said
 
 
 def _answer_as_http(sock: socket.socket) -> None:
@@ -380,8 +380,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ("", "its TLS certificate is not trusted: name its authority with ?ssl_ca_certs=FILE"),
-        ("?ssl_ca_certs={certificate}", "it closes the connection"),
+        ("", "its TLS certificate is not trusted: name the certificate authority with ?ssl_ca_certs=FILE"),
+        ("?ssl_ca_certs={certificate}", "the server closed the connection"),
         ("?ssl_ca_certs=/no/such/file", "a file that INBOX_REDIS_URL names for TLS"),
         ("?ssl_ca_certs=/dev/null", "TLS"),
     ],

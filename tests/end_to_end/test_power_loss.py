@@ -180,7 +180,7 @@ def test_an_empty_or_damaged_secret_key_is_refused_with_the_reason(tmp_path: Pat
 START_TOGETHER = """
 import sys, time
 from pathlib import Path
-from gateway.cli.common import with_secret_key
+from gateway.cli.configuration import with_secret_key
 from gateway.settings import load_settings
 settings = load_settings({"INBOX_DATA_DIR": sys.argv[1], "INBOX_REDIS_URL": "redis://localhost"})
 print("ready", flush=True)

@@ -1,0 +1,37 @@
+"""The exceptions of the command line. Each one ends the command with its message, in one sentence, and exit code 1.
+
+CommandError
+├── StoreUnusableError            the store cannot be reached, refuses the gateway, or belongs to another secret key
+│   ├── StoreFormatUnknownError   its data has a format that this version does not know
+│   └── StoreNotWritableError     it takes no writes
+├── DemoKeysError                 the file with the demo project's keys is damaged
+└── PreparationError              the process that prepares the store ended with an error
+"""
+
+
+class CommandError(Exception):
+    """Base class of the exceptions of this package."""
+
+
+class StoreUnusableError(CommandError):
+    """The store cannot be used. `may_heal` is true if a later attempt may succeed."""
+
+    def __init__(self, message: str, *, may_heal: bool):
+        super().__init__(message)
+        self.may_heal = may_heal
+
+
+class StoreFormatUnknownError(StoreUnusableError):
+    """The stored data has a format that this version does not know."""
+
+
+class StoreNotWritableError(StoreUnusableError):
+    """The store takes no writes, not even the gateway's functions, without which it cannot be read."""
+
+
+class DemoKeysError(CommandError):
+    """The file with the demo project's keys is damaged."""
+
+
+class PreparationError(CommandError):
+    """The process that prepares the store ended with an error of its own."""
