@@ -57,7 +57,7 @@ def _release(token: str | bytes, user_id: str, claim: int | bytes) -> Arguments:
 PUT_DEVICE = user_function("put_device", _put, untouched)
 REMOVE_DEVICE = user_function("remove_device", _remove, int, frees_memory=True, repeatable=False)
 CLAIM_DEVICE = writing_function("claim_device", "holders", _of_user, untouched)
-SETTLE_DEVICE = writing_function("settle_device", "holders", _of_user, bool, frees_memory=True)
+CONFIRM_DEVICE = writing_function("confirm_device", "holders", _of_user, bool, frees_memory=True)
 RELEASE_DEVICE = writing_function("release_device", "holders", _release, nothing, frees_memory=True)
 
 
@@ -83,7 +83,7 @@ class DeviceStore:
         gone = await self._functions.call(user, UNGUARDED, put)
         if isinstance(gone, list):
             await self._client.call(RELEASE_DEVICE(holders, gone[0], user.id, gone[1]))
-        if not await self._client.call(SETTLE_DEVICE(holders, device.token, user.id)):
+        if not await self._client.call(CONFIRM_DEVICE(holders, device.token, user.id)):
             await self._functions.call(user, UNGUARDED, REMOVE_DEVICE(device.token, claim))
             await self._client.call(RELEASE_DEVICE(holders, device.token, user.id, claim))
         return device_id

@@ -109,7 +109,7 @@ DIRECTORY_SUFFIXES = {
     # with the latest claim, a negative number. While there are subscribers.
     "SUBSCRIBERS": ":subscribers:",
     # sorted set: digests of names that deleted users had, by the second of the deletion. A year.
-    "GONE": ":gone",
+    "DELETED_NAMES": ":gone",
 }
 
 

@@ -33,7 +33,7 @@ from gateway.store.redis.functions import AnyDescriptor, Function, UserFunction
 from gateway.store.redis.library import Library
 
 _SHARED = (
-    *("whole.lua", "item.lua", "index.lua", "log.lua", "guard.lua", "users.lua"),
+    *("undo.lua", "item.lua", "index.lua", "log.lua", "guard.lua", "users.lua"),
     *("subscriptions.lua", "preferences.lua", "retention.lua"),
 )
 

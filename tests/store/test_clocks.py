@@ -143,7 +143,7 @@ async def test_a_name_whose_user_was_deleted_in_the_future_lets_its_next_user_in
     directory = Directory(client, lambda: 0.0)
     first = await directory.resolve(project, Identity("ada", "ada@example.com"))
     await directory.forget(first)
-    gone = keys.directory(project) + keys.DIRECTORY_SUFFIXES["GONE"]
+    gone = keys.directory(project) + keys.DIRECTORY_SUFFIXES["DELETED_NAMES"]
     for member in await client.redis.zrange(gone, 0, -1):
         assert isinstance(member, bytes)
         await client.redis.zadd(gone, {member: now() + AHEAD})

@@ -2,7 +2,7 @@
 
 local TRIMMED_BY_CREATE = 3 -- items that creating one removes at most: where it is one more, that is all
 
-local function may_be_settled(record)
+local function may_have_outcome(record)
   return record.settled_until and tonumber(record.settled_until) >= tonumber(call('TIME')[1])
 end
 
@@ -10,11 +10,11 @@ local function is_there(user, id)
   return call('HEXISTS', user .. STATES, id) == 1
 end
 
-local function take_new_back(user, args, offset)
+local function undo_create(user, args, offset)
   local id = args[5]
   try('HDEL', user .. STATES, id)
   try('HDEL', user .. ITEMS, id)
-  take_out(try, user, 0, args[7], args[8], offset, id)
+  remove_from_indexes(try, user, 0, args[7], args[8], offset, id)
 end
 
 -- KEYS  user
@@ -29,7 +29,7 @@ local function create(keys, args, record)
   local id, content, category, topic, settled_seconds = args[5], args[6], args[7], args[8], args[9]
   local overwrite = 13 + 2 * tonumber(args[13])
   -- Hardly anybody has the item yet: that is looked at before something else is written or decided, and else by HSETNX.
-  local settled = may_be_settled(record) and call('GET', user .. OUTCOME .. id)
+  local settled = may_have_outcome(record) and call('GET', user .. OUTCOME .. id)
   if settled then return is_there(user, id) and DUPLICATE or tonumber(settled) end
   if args[10] ~= '' and not is_subscribed(user, category, topic) then
     return is_there(user, id) and DUPLICATE or MUTED
@@ -51,15 +51,15 @@ local function create(keys, args, record)
     end
   end
   if changed then
-    begin_record(user, record)
+    write_format(user, record)
     set_fields(user, changed)
   end
   if is_muted(user, category, topic) then
     if is_there(user, id) then return DUPLICATE end
     -- A repeated request must not decide anew.
     if settled_seconds ~= '' then
-      begin_record(user, record)
-      settle(user, record, id, MUTED, tonumber(settled_seconds))
+      write_format(user, record)
+      record_outcome(user, record, id, MUTED, tonumber(settled_seconds))
     end
     return MUTED
   end
@@ -74,9 +74,9 @@ local function create(keys, args, record)
   }
   if call('HSETNX', user .. STATES, id, pack_state(state)) == 0 then return DUPLICATE end
   local offset = integer((record.offset or 0) + 1)
-  note(take_new_back, user, args, offset)
+  push_undo(undo_create, user, args, offset)
   if not is_reference(content) then call('HSET', user .. ITEMS, id, content) end
-  put_into(call, user, 0, category, topic, offset, id)
+  add_to_indexes(call, user, 0, category, topic, offset, id)
   local data = item_data_json(content, state, recipient_json(user, record), '')
   -- One more of each kind: looking at every index again would be a sixth of what an item costs.
   append(user, record, context, 'notifications/new', data, known_counts(record, 1))
@@ -88,10 +88,10 @@ local function create(keys, args, record)
   return CREATED
 end
 
-local function change_back(user, item, state)
+local function undo_change(user, item, state)
   try('HSET', user .. STATES, item.id, item.packed)
-  take_out(try, user, item.to, state.category, state.topic, item.offset, item.id)
-  put_into(try, user, item.from, state.category, state.topic, item.offset, item.id)
+  remove_from_indexes(try, user, item.to, state.category, state.topic, item.offset, item.id)
+  add_to_indexes(try, user, item.from, state.category, state.topic, item.offset, item.id)
 end
 
 -- KEYS  user
@@ -109,9 +109,9 @@ local function change(keys, args, record)
   if from == to then return 0 end
   local category, topic, offset = state.category, state.topic, offset_of(user, from, id)
   call('HSET', user .. STATES, id, pack_state(state))
-  note(change_back, user, { id = id, packed = packed, from = from, to = to, offset = offset }, state)
-  take_out(call, user, from, category, topic, offset, id)
-  put_into(call, user, to, category, topic, offset, id)
+  push_undo(undo_change, user, { id = id, packed = packed, from = from, to = to, offset = offset }, state)
+  remove_from_indexes(call, user, from, category, topic, offset, id)
+  add_to_indexes(call, user, to, category, topic, offset, id)
   local content = content_or_reference(call('HGET', user .. ITEMS, id), id)
   append(user, record, context, name, item_data_json(content, state, recipient_json(user, record), client_id))
   return 1
@@ -128,9 +128,9 @@ local function delete(keys, args, record)
   return 1
 end
 
-local function in_chunks(run, command, key, values)
+local function in_chunks(execute, command, key, values)
   for first = 1, #values, CHUNK do
-    run(command, key, unpack(values, first, math.min(first + CHUNK - 1, #values)))
+    execute(command, key, unpack(values, first, math.min(first + CHUNK - 1, #values)))
   end
 end
 
@@ -144,7 +144,7 @@ local function move_all(source, target)
     added[i], added[i + 1], moved[#moved + 1] = entries[i + 1], entries[i], entries[i]
   end
   if more == source then
-    note(function() -- who moves the members takes back only that
+    push_undo(function() -- who moves the members takes back only that
       in_chunks(try, 'ZREM', source, moved)
       in_chunks(try, 'ZADD', target, added)
     end)
@@ -165,8 +165,8 @@ local function move_some(source, target, members, scores)
   in_chunks(call, 'ZADD', target, added)
 end
 
--- Put every item of a run back to where it was, and give it its state again, however far the change came.
-local function put_run_back(user, ids, offsets, packed_states, from, to)
+-- Put every item of a range back to where it was, and give it its state again, however far the change came.
+local function undo_change_range(user, ids, offsets, packed_states, from, to)
   local moved = {} -- key before, key now -> score, member, …
   local function move(key_of, category, score, member)
     local before, now = key_of(user, from, category), key_of(user, to, category)
@@ -224,15 +224,15 @@ local function rewrite_states(user, ids, packed_states, code, now)
   return scopes
 end
 
--- Move every item of a run of one bucket to what the transition makes of it. An inbox may hold 100,000 items and Redis
+-- Move every item of a range of one bucket to what the transition makes of it. An inbox may hold 100,000 items and Redis
 -- does nothing else meanwhile, so an item costs a few string operations and no command.
-local function change_run(user, run, from, to, code, now)
-  local ids, offsets = all_of(run)
+local function change_range(user, range, from, to, code, now)
+  local ids, offsets = all_of(range)
   if #ids == 0 then return 0 end
   local packed_states = packed_states_of(user, ids)
-  note(function() put_run_back(user, ids, offsets, packed_states, from, to) end)
+  push_undo(function() undo_change_range(user, ids, offsets, packed_states, from, to) end)
   local inbox, topics = inbox_key(user, from), topics_key(user, from)
-  local is_all = run.key == inbox
+  local is_all = range.key == inbox
   local places, members, scores = {}, {}, {} -- by category; in `topics`
   for i, scope in ipairs(rewrite_states(user, ids, packed_states, code, now)) do
     local category, topic = read_scope(scope)
@@ -269,7 +269,7 @@ local function change_all(keys, args, record)
   local user, context = keys[1], context_of(args)
   local code, name, data = args[5], args[6], args[7]
   local now, changed = context.seconds, 0
-  local runs_of = runs_by(user, args, 9)
+  local ranges_of = ranges_by(user, args, 9)
   for bucket in args[8]:gmatch('%d') do
     local probe = { sent = '1', seen = '0', read = '0', archived = '0', category = '', topic = '' }
     if is_set(bucket, 1) then probe.seen = '1' end
@@ -278,7 +278,7 @@ local function change_all(keys, args, record)
     apply(probe, code, '1')
     local to = bucket_of(probe)
     if to ~= tonumber(bucket) then
-      for _, run in ipairs(runs_of(bucket)) do changed = changed + change_run(user, run, bucket, to, code, now) end
+      for _, range in ipairs(ranges_of(bucket)) do changed = changed + change_range(user, range, bucket, to, code, now) end
     end
   end
   if changed > 0 then append(user, record, context, name, data) end

@@ -26,7 +26,7 @@ local function delete_user(keys, args)
   remove_fields(user, fields)
   for first = 1, #doomed, CHUNK do
     call('UNLINK', unpack(doomed, first, math.min(first + CHUNK - 1, #doomed)))
-    keep_what_is_written()
+    commit()
   end
   call('SPUBLISH', user, '!deleted')
   return said

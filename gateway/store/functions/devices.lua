@@ -22,7 +22,7 @@ local function put_device(keys, args, record)
       if not oldest or claim < oldest_claim then oldest, oldest_claim = devices[i], claim end
     end
   end
-  begin_record(keys[1], record)
+  write_format(keys[1], record)
   set_fields(key, { token, table.concat({ args[2], args[3], args[4] }, ' ') })
   if not oldest then return 1 end
   call('HDEL', key, oldest)
@@ -72,7 +72,7 @@ end
 -- KEYS  holders
 -- ARGV  token, user id
 -- ->    1 when the user is the owner still, who alone holds it now; or 0
-local function settle_device(keys, args)
+local function confirm_device(keys, args)
   local owner = holders_of(keys[1], args[1])[1]
   if not owner or owner[1] ~= args[2] then return 0 end
   call('HSET', keys[1], args[1], cjson.encode({ owner }))

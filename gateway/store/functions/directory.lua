@@ -1,12 +1,12 @@
 -- Functions of a project's own slot: who its users are.
 
 -- A name that a deleted user had: tokens that a backend signed for it until then are not for whoever has it next.
-local GONE_SECONDS = 365 * 24 * 3600 -- as long as tokens usually last; only a digest of the name is kept
+local DELETED_NAME_SECONDS = 365 * 24 * 3600 -- as long as tokens usually last; only a digest of the name is kept
 
 -- ->    the second of the deletion, or nil. `name` is "x:external_id" or "e:email"
 -- One that is to come was said by a clock that was ahead: nobody would get in by this name until then.
-local function gone_since(directory, name)
-  local second = call('ZSCORE', directory .. GONE, redis.sha1hex(name))
+local function name_deleted_at(directory, name)
+  local second = call('ZSCORE', directory .. DELETED_NAMES, redis.sha1hex(name))
   if not second then return nil end -- as nearly always
   local now = tonumber(call('TIME')[1])
   return tonumber(second) > now + CLOCK_SECONDS and integer(now) or second
@@ -14,7 +14,7 @@ end
 
 -- The same of a user who has the name by now: changes its record.
 -- ->    whether that is to be written
-local function correct_gone(user)
+local function correct_deletion_times(user)
   local changed = false
   for _, name in ipairs({ 'gone_x', 'gone_e' }) do
     if user[name] then
@@ -27,12 +27,12 @@ local function correct_gone(user)
   return changed
 end
 
-local function remember_gone(directory, name)
-  local now, key = call('TIME')[1], directory .. GONE
-  local old = call('ZRANGE', key, '-inf', integer(tonumber(now) - GONE_SECONDS), 'BYSCORE', 'LIMIT', 0, CHUNK)
+local function remember_deleted_name(directory, name)
+  local now, key = call('TIME')[1], directory .. DELETED_NAMES
+  local old = call('ZRANGE', key, '-inf', integer(tonumber(now) - DELETED_NAME_SECONDS), 'BYSCORE', 'LIMIT', 0, CHUNK)
   remove_members(key, old)
   add_member(key, now, redis.sha1hex(name))
-  expire('EXPIRE', key, GONE_SECONDS)
+  expire('EXPIRE', key, DELETED_NAME_SECONDS)
 end
 
 -- KEYS  directory
@@ -60,7 +60,7 @@ local function resolve_each(directory, args, first, admit)
       id = known
       local raw = lookup('u:' .. id)
       if raw then user = read_user_or_fail(id, raw) end -- else only the names are left: it is written anew
-      if correct_gone(user) then pending['u:' .. id] = cjson.encode(user) end
+      if correct_deletion_times(user) then pending['u:' .. id] = cjson.encode(user) end
     end
     local is_other = by_external_id and by_email and by_external_id ~= by_email
     local has_other_id = not by_external_id and by_email and external_id ~= '' and user.x ~= ''
@@ -69,14 +69,14 @@ local function resolve_each(directory, args, first, admit)
     else
       if external_id ~= '' and user.x ~= external_id then
         user.x = external_id
-        user.gone_x = gone_since(directory, 'x:' .. external_id)
+        user.gone_x = name_deleted_at(directory, 'x:' .. external_id)
         pending['x:' .. external_id] = id
         pending['u:' .. id] = cjson.encode(user)
       end
       if email ~= '' and user.e ~= email then
         if user.e ~= '' then pending['e:' .. user.e] = false end
         user.e = email
-        user.gone_e = gone_since(directory, 'e:' .. email)
+        user.gone_e = name_deleted_at(directory, 'e:' .. email)
         pending['e:' .. email] = id
         pending['u:' .. id] = cjson.encode(user)
       end
@@ -90,7 +90,7 @@ local function resolve_each(directory, args, first, admit)
   if #conflicts > 0 then return { -1, unpack(conflicts) } end
   local refusal = #new_ids > 0 and admit and admit()
   if refusal then return refusal end
-  enroll(directory, new_ids, new)
+  append_to_user_index(directory, new_ids, new)
   for _, id in ipairs(new_ids) do pending['u:' .. id] = cjson.encode(new[id]) end
   local set, removed = {}, {}
   for field, value in pairs(pending) do
@@ -140,9 +140,9 @@ local function resolve_limited(keys, args)
       end
     end
     for key, filled_until in pairs(counters) do
-      local before, expiry = call('GET', key), expiry_kept(key)
+      local before, expiry = call('GET', key), expiry_restorer(key)
       call('SET', key, string.format('%.6f', filled_until), 'EX', CREATION_SECONDS + 1)
-      note(function()
+      push_undo(function()
         if before then try('SET', key, before) else try('DEL', key) end
         expiry()
       end)
@@ -162,7 +162,7 @@ local function find(keys, args)
   if not raw then return false end
   local user = read_user(raw)
   if not user then return { id, kind == 'x' and name or '', kind == 'e' and name or '', 0, '', '', 1 } end
-  correct_gone(user) -- kept by whoever writes the record next
+  correct_deletion_times(user) -- kept by whoever writes the record next
   return { id, user.x, user.e, 0, user.gone_x or '', user.gone_e or '' }
 end
 
@@ -180,11 +180,11 @@ local function rename(keys, args)
   local user, removed, set = read_user_or_fail(id, raw), {}, {}
   if user.x ~= external_id then
     if user.x ~= '' then removed[#removed + 1] = 'x:' .. user.x end
-    user.gone_x = gone_since(directory, 'x:' .. external_id)
+    user.gone_x = name_deleted_at(directory, 'x:' .. external_id)
   end
   if user.e ~= email then
     if user.e ~= '' then removed[#removed + 1] = 'e:' .. user.e end
-    user.gone_e = gone_since(directory, 'e:' .. email)
+    user.gone_e = name_deleted_at(directory, 'e:' .. email)
   end
   user.x, user.e = external_id, email
   if external_id ~= '' then set[#set + 1], set[#set + 2] = 'x:' .. external_id, id end
@@ -209,9 +209,9 @@ local function forget(keys, args)
   end
   if user.x ~= '' then names[#names + 1] = 'x:' .. user.x end
   if user.e ~= '' then names[#names + 1] = 'e:' .. user.e end
-  for _, name in ipairs(names) do remember_gone(keys[1], name) end
+  for _, name in ipairs(names) do remember_deleted_name(keys[1], name) end
   names[#names + 1] = 'u:' .. args[1]
   remove_fields(keys[1], names)
-  if user.n then write_user_index(keys[1], user.n, NOBODY) end
+  if user.n then write_user_index(keys[1], user.n, NO_USER) end
   return 1
 end

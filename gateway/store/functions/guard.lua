@@ -73,7 +73,7 @@ local function read_record(user)
 end
 
 -- Say of which format a user's data is, before the first of it is written.
-local function begin_record(user, record)
+local function write_format(user, record)
   if record.format then return end
   set_fields(user, { 'format', FORMAT })
   record.format = FORMAT
@@ -86,7 +86,7 @@ local function guarded(work, may_write)
   return function(keys, args)
     local user, kind, limit, token_id, issued_at = keys[1], args[1], tonumber(args[2]), args[3], tonumber(args[4])
     if not call then begin_call() end
-    life_key, is_unheard = keys[3] or GENERATION, false
+    generation_key, is_unpublished = keys[3] or GENERATION, false
     local record, is_deleted = read_record(user)
     if is_deleted then return { 'deleted' } end
     if is_revoked(user, record.revoked_before, token_id, issued_at, may_write) then return { 'revoked' } end
@@ -95,7 +95,7 @@ local function guarded(work, may_write)
       used, seconds = count_use(user, kind)
       if used > limit then return { 'limited', used, seconds } end
     end
-    local result = run_whole(work, keys, { unpack(args, GUARD_ARGUMENTS + 1) }, record)
-    return { is_unheard and 'unheard' or 'ok', used, seconds, result }
+    local result = run_atomic(work, keys, { unpack(args, GUARD_ARGUMENTS + 1) }, record)
+    return { is_unpublished and 'unheard' or 'ok', used, seconds, result }
   end
 end

@@ -15,7 +15,7 @@ local function begin_idempotent(keys, args)
   if not record[2] then
     call('HSET', key, 'format', FORMAT, 'fingerprint', args[1], 'plan', args[2],
       'lease_ms', integer(now + lease_ms), 'holder', args[5])
-    note(function() try('DEL', key) end)
+    push_undo(function() try('DEL', key) end)
     call('EXPIRE', key, ttl)
     return { 'run', args[2], 1 }
   end

@@ -24,22 +24,22 @@ local function read_member(member)
   return struct.unpack(OFFSET, member:sub(-STAMP_BYTES)), member:sub(-ID_BYTES)
 end
 
--- run: call, or try where it is to take something back
-local function put_into(run, user, bucket, category, topic, offset, id)
-  run('ZADD', inbox_key(user, bucket), offset, id)
-  run('ZADD', category_key(user, bucket, category), offset, id)
+-- range: call, or try where it is to take something back
+local function add_to_indexes(execute, user, bucket, category, topic, offset, id)
+  execute('ZADD', inbox_key(user, bucket), offset, id)
+  execute('ZADD', category_key(user, bucket, category), offset, id)
   if topic ~= '' then
     local stamp = stamp_of(offset, id)
-    run('ZADD', topics_key(user, bucket), 0, topic_list(topic) .. stamp, 0, pair_list(category, topic) .. stamp)
+    execute('ZADD', topics_key(user, bucket), 0, topic_list(topic) .. stamp, 0, pair_list(category, topic) .. stamp)
   end
 end
 
-local function take_out(run, user, bucket, category, topic, offset, id)
-  run('ZREM', inbox_key(user, bucket), id)
-  run('ZREM', category_key(user, bucket, category), id)
+local function remove_from_indexes(execute, user, bucket, category, topic, offset, id)
+  execute('ZREM', inbox_key(user, bucket), id)
+  execute('ZREM', category_key(user, bucket, category), id)
   if topic ~= '' then
     local stamp = stamp_of(offset, id)
-    run('ZREM', topics_key(user, bucket), topic_list(topic) .. stamp, pair_list(category, topic) .. stamp)
+    execute('ZREM', topics_key(user, bucket), topic_list(topic) .. stamp, pair_list(category, topic) .. stamp)
   end
 end
 
@@ -60,11 +60,11 @@ local function counts(user)
   }
 end
 
--- A run is a part of an index, newest last: { key, list }. The list is nil where it is all of the index.
+-- A range is a part of an index, newest last: { key, list }. The list is nil where it is all of the index.
 
 -- Read a filter's categories and topics from args[first]: count, names …, count, names …
--- ->  a function from bucket to the runs that hold exactly the matching items, each item in one of them
-local function runs_by(user, args, first)
+-- ->  a function from bucket to the ranges that hold exactly the matching items, each item in one of them
+local function ranges_by(user, args, first)
   local categories, topics = {}, {}
   local category_count = tonumber(args[first])
   for i = 1, category_count do categories[i] = args[first + i] end
@@ -72,57 +72,57 @@ local function runs_by(user, args, first)
   for i = 1, tonumber(args[second]) do topics[i] = args[second + i] end
   return function(bucket)
     if #categories == 0 and #topics == 0 then return { { key = inbox_key(user, bucket) } } end
-    local runs = {}
+    local ranges = {}
     if #topics == 0 then
-      for i, category in ipairs(categories) do runs[i] = { key = category_key(user, bucket, category) } end
-      return runs
+      for i, category in ipairs(categories) do ranges[i] = { key = category_key(user, bucket, category) } end
+      return ranges
     end
     local key = topics_key(user, bucket)
     for _, topic in ipairs(topics) do
-      if #categories == 0 then runs[#runs + 1] = { key = key, list = topic_list(topic) } end
-      for _, category in ipairs(categories) do runs[#runs + 1] = { key = key, list = pair_list(category, topic) } end
+      if #categories == 0 then ranges[#ranges + 1] = { key = key, list = topic_list(topic) } end
+      for _, category in ipairs(categories) do ranges[#ranges + 1] = { key = key, list = pair_list(category, topic) } end
     end
-    return runs
+    return ranges
   end
 end
 
 -- Counting and finding cost the logarithm of the index's size.
 
-local function size_of(run)
-  if not run.list then return call('ZCARD', run.key) end
-  return call('ZLEXCOUNT', run.key, '[' .. run.list, after_list(run.list))
+local function size_of(range)
+  if not range.list then return call('ZCARD', range.key) end
+  return call('ZLEXCOUNT', range.key, '[' .. range.list, after_list(range.list))
 end
 
-local function count_from(run, offset)
-  if not run.list then return call('ZCOUNT', run.key, integer(offset), '+inf') end
-  return call('ZLEXCOUNT', run.key, '[' .. run.list .. struct.pack(OFFSET, offset), after_list(run.list))
+local function count_from(range, offset)
+  if not range.list then return call('ZCOUNT', range.key, integer(offset), '+inf') end
+  return call('ZLEXCOUNT', range.key, '[' .. range.list .. struct.pack(OFFSET, offset), after_list(range.list))
 end
 
--- Add the newest items of a run up to an offset (nil: up to the newest) to what was found.
-local function find_newest(run, offset, limit, found)
-  if not run.list then
+-- Add the newest items of a range up to an offset (nil: up to the newest) to what was found.
+local function find_newest(range, offset, limit, found)
+  if not range.list then
     local from = offset and integer(offset) or '+inf'
-    local entries = call('ZRANGE', run.key, from, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, limit, 'WITHSCORES')
+    local entries = call('ZRANGE', range.key, from, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, limit, 'WITHSCORES')
     for i = 1, #entries, 2 do found[#found + 1] = { id = entries[i], offset = tonumber(entries[i + 1]) } end
     return
   end
-  local from = offset and '(' .. run.list .. struct.pack(OFFSET, offset + 1) or after_list(run.list)
-  local members = call('ZRANGE', run.key, from, '[' .. run.list, 'BYLEX', 'REV', 'LIMIT', 0, limit)
+  local from = offset and '(' .. range.list .. struct.pack(OFFSET, offset + 1) or after_list(range.list)
+  local members = call('ZRANGE', range.key, from, '[' .. range.list, 'BYLEX', 'REV', 'LIMIT', 0, limit)
   for _, member in ipairs(members) do
     local its_offset, id = read_member(member)
     found[#found + 1] = { id = id, offset = its_offset }
   end
 end
 
--- ->  the ids of a whole run, and their offsets
-local function all_of(run)
+-- ->  the ids of a whole range, and their offsets
+local function all_of(range)
   local ids, offsets = {}, {}
-  if run.list then
-    for i, member in ipairs(call('ZRANGE', run.key, '[' .. run.list, after_list(run.list), 'BYLEX')) do
+  if range.list then
+    for i, member in ipairs(call('ZRANGE', range.key, '[' .. range.list, after_list(range.list), 'BYLEX')) do
       offsets[i], ids[i] = read_member(member)
     end
   else
-    local entries = call('ZRANGE', run.key, 0, -1, 'WITHSCORES')
+    local entries = call('ZRANGE', range.key, 0, -1, 'WITHSCORES')
     for i = 1, #entries, 2 do
       ids[#ids + 1], offsets[#offsets + 1] = entries[i], entries[i + 1]
     end
@@ -130,27 +130,27 @@ local function all_of(run)
   return ids, offsets
 end
 
--- The offset of the item that stands at `rank` (0 is the newest) over all runs. Offsets are whole numbers, no two alike,
+-- The offset of the item that stands at `rank` (0 is the newest) over all ranges. Offsets are whole numbers, no two alike,
 -- so a binary search by counting finds it without touching the items before it.
-local function offset_at(runs, rank, newest)
+local function offset_at(ranges, rank, newest)
   local low, high = 1, newest
   while low < high do
     local middle = math.ceil((low + high) / 2)
     local count = 0
-    for _, run in ipairs(runs) do count = count + count_from(run, middle) end
+    for _, range in ipairs(ranges) do count = count + count_from(range, middle) end
     if count > rank then low = middle else high = middle - 1 end
   end
   return low
 end
 
--- The ids from `rank` on, newest first, merged over all runs.
-local function merged_ids(runs, rank, limit, newest)
-  if #runs == 1 and not runs[1].list then
-    return call('ZRANGE', runs[1].key, rank, rank + limit - 1, 'REV')
+-- The ids from `rank` on, newest first, merged over all ranges.
+local function merged_ids(ranges, rank, limit, newest)
+  if #ranges == 1 and not ranges[1].list then
+    return call('ZRANGE', ranges[1].key, rank, rank + limit - 1, 'REV')
   end
-  local from, found, ids = rank > 0 and offset_at(runs, rank, newest) or nil, {}, {}
-  for _, run in ipairs(runs) do find_newest(run, from, limit, found) end
-  if #runs > 1 then table.sort(found, function(a, b) return a.offset > b.offset end) end
+  local from, found, ids = rank > 0 and offset_at(ranges, rank, newest) or nil, {}, {}
+  for _, range in ipairs(ranges) do find_newest(range, from, limit, found) end
+  if #ranges > 1 then table.sort(found, function(a, b) return a.offset > b.offset end) end
   for i = 1, math.min(limit, #found) do ids[i] = found[i].id end
   return ids
 end

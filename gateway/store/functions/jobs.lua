@@ -30,9 +30,9 @@ end
 -- ->    how many jobs wait to be claimed, or -1 when this one is held by another claim
 local function renew_job(keys, args)
   if call('HGET', keys[1] .. CLAIMS, args[1]) ~= args[2] then return -1 end
-  local step = members_kept(keys[1], { args[1] })
+  local step = members_restorer(keys[1], { args[1] })
   call('ZADD', keys[1], 'XX', integer(tonumber(args[3]) + tonumber(args[4])), args[1])
-  note(step)
+  push_undo(step)
   return call('ZCOUNT', keys[1], '-inf', args[3])
 end
 
@@ -66,7 +66,7 @@ local function create_job(keys, args)
   if call('EXISTS', job) == 1 then return 0 end
   call('HSET', job, 'format', FORMAT, 'kind', args[1], 'version', args[2], 'payload', args[3], 'created_ms', args[4],
     'status', 'enqueued', 'cursor', '', 'steps', 0, 'claim', 0, 'attempts', 0)
-  note(function() try('DEL', job, job .. PORTIONS) end)
+  push_undo(function() try('DEL', job, job .. PORTIONS) end)
   call('EXPIRE', job, args[5])
   for first = 6, #args, CHUNK do
     call('RPUSH', job .. PORTIONS, unpack(args, first, math.min(first + CHUNK - 1, #args)))
@@ -81,9 +81,9 @@ end
 local function list_job(keys, args)
   local key = keys[1]
   local oldest = math.min(tonumber(args[2]), now_ms()) - 1000 * tonumber(args[3])
-  if call('ZADD', key, 'NX', args[2], args[1]) == 1 then note(function() try('ZREM', key, args[1]) end) end
+  if call('ZADD', key, 'NX', args[2], args[1]) == 1 then push_undo(function() try('ZREM', key, args[1]) end) end
   call('EXPIRE', key, args[3])
-  keep_what_is_written()
+  commit()
   -- Repeating this does what is left of the rest.
   call('ZREMRANGEBYSCORE', key, '-inf', '(' .. integer(oldest))
   local surplus = call('ZCARD', key) - tonumber(args[4])
@@ -187,7 +187,7 @@ local function save_job(keys, args)
   local known = call('LLEN', job .. ERRORS)
   local last = math.min(#args, errors + tonumber(args[4]) - known - 1)
   if last >= errors then
-    note(function()
+    push_undo(function()
       if known == 0 then try('DEL', job .. ERRORS) else try('LTRIM', job .. ERRORS, 0, known - 1) end
     end)
     for first = errors, last, CHUNK do
@@ -215,7 +215,7 @@ local function finish_job(keys, args)
     local errors, left = job .. ERRORS, call('PTTL', job)
     -- In front: it matters more than those that the bound may cut.
     call('LPUSH', errors, args[2])
-    note(function() try('LPOP', errors) end)
+    push_undo(function() try('LPOP', errors) end)
     expire('PEXPIRE', errors, left)
   end
   call('UNLINK', job .. PORTIONS)

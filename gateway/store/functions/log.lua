@@ -1,31 +1,31 @@
 -- The log: every change appends one event here and publishes the same bytes, in the same step.
 
-local LOOK_MS = 1000 -- INFO takes 2 µs
-local life_key = GENERATION -- of the call that runs: in a cluster, where a function may read its own slot only, the slot's
-local promoted_as, lives, looked_ms = '', {}, nil
-local is_unheard = false -- whether the call that runs could not publish its event
+local CHECK_MS = 1000 -- INFO takes 2 µs
+local generation_key = GENERATION -- of the call that runs: in a cluster, where a function may read its own slot only, the slot's
+local promoted_as, generations, checked_ms = '', {}, nil
+local is_unpublished = false -- whether the call that runs could not publish its event
 
 -- See whether a promotion made this server a primary: it may lack what was acknowledged before.
-local function look_at_server(now_ms)
+local function check_promotion(now_ms)
   local replication = call('INFO', 'replication')
   local promoted = not replication:find('master_replid2:0000', 1, true)
   promoted_as = promoted and replication:match('master_replid:(%x+)'):sub(1, 8) or ''
-  lives, looked_ms = {}, now_ms
+  generations, checked_ms = {}, now_ms
 end
 
 -- Name the life of this server's data: another one when it may lack what was told already, which is after a replica was
 -- promoted, and after whoever runs the server said so (the bundled one, when it died before it had written all). Kept
 -- as data, because a server that restarts knows nothing of its promotion.
-local function life(now_ms)
-  if not (now_ms and looked_ms) or math.abs(now_ms - looked_ms) >= LOOK_MS then look_at_server(now_ms) end
-  local current = lives[life_key]
+local function generation(now_ms)
+  if not (now_ms and checked_ms) or math.abs(now_ms - checked_ms) >= CHECK_MS then check_promotion(now_ms) end
+  local current = generations[generation_key]
   if not current then
-    current = call('GET', life_key) or ''
+    current = call('GET', generation_key) or ''
     if promoted_as ~= '' and promoted_as ~= current then
       current = promoted_as
-      call('SET', life_key, current)
+      call('SET', generation_key, current)
     end
-    lives[life_key] = current
+    generations[generation_key] = current
   end
   return current
 end
@@ -34,20 +34,20 @@ end
 -- ->    the life that a promotion began, or ""
 -- Keep what life this is before anybody writes: the server may restart first.
 local function note_generation(keys)
-  life_key = keys[1]
-  life()
+  generation_key = keys[1]
+  generation()
   return promoted_as
 end
 
 -- Name a log: no two users', nor two of one user, have the same name. All recipients of a request are given one epoch.
-local function epoch_of(user, epoch_if_new, current_life)
-  return redis.sha1hex(epoch_if_new .. ' ' .. current_life .. ' ' .. user):sub(1, EPOCH_CHARACTERS)
+local function epoch_of(user, epoch_if_new, current_generation)
+  return redis.sha1hex(epoch_if_new .. ' ' .. current_generation .. ' ' .. user):sub(1, EPOCH_CHARACTERS)
 end
 
 -- Give the record of a user without a log its epoch; one that is all in memory is written by the next event.
-local function begin_log(user, record, epoch_if_new, current_life)
+local function begin_log(user, record, epoch_if_new, current_generation)
   if record.epoch then return false end
-  record.life = current_life or life()
+  record.life = current_generation or generation()
   record.epoch, record.offset = epoch_of(user, epoch_if_new, record.life), 0
   return true
 end
@@ -72,7 +72,7 @@ end
 -- Take the next offset, and give it as text. The first event of another life begins an epoch: the same offset may have
 -- been another event.
 local function next_position(user, record, context)
-  local fields, current = {}, life(tonumber(context.now_ms))
+  local fields, current = {}, generation(tonumber(context.now_ms))
   local is_other = current ~= '' and record.life ~= current
   if begin_log(user, record, context.epoch_if_new, current) or is_other then
     if is_other then record.epoch, record.life = epoch_of(user, context.epoch_if_new, current), current end
@@ -153,7 +153,7 @@ local function append(user, record, context, name, data, count)
   local unarchived_unread, unarchived_unseen = integer(count.unarchived_unread), integer(count.unarchived_unseen)
   record.counts = unread .. ' ' .. unseen .. ' ' .. unarchived_unread .. ' ' .. unarchived_unseen
   local offset = next_position(user, record, context)
-  note(restore_position, user, before)
+  push_undo(restore_position, user, before)
   local position = record.epoch .. '.' .. offset
   local message = position .. ' ' .. context.now_ms .. ' ' .. name .. '\n{"type":"event","position":"' .. position
     .. '","name":"' .. name .. '","data":' .. data
@@ -162,11 +162,11 @@ local function append(user, record, context, name, data, count)
   local log = user .. LOG
   local kept = #message > LARGE_BYTES and events_kept(context.log_events, #message) or context.log_events
   call('XADD', log, 'MAXLEN', kept, offset .. '-' .. context.now_ms, 'm', message)
-  noted, record.stored = 0, nil -- what is written stays
+  undo_count, record.stored = 0, nil -- what is written stays
   -- What follows is made up for when it fails: the log is renewed and trimmed again later, and who was not told reads it,
   -- as the gateway hears that it has to tell them.
   if renew then try('EXPIRE', log, integer(math.ceil(1.1 * log_seconds))) end
   -- An idle log expires whole; a busy one is trimmed by age now and then, which keeps this off most writes.
   if record.offset % 16 == 0 then pcall(trim_by_age, log, tonumber(context.now_ms), log_seconds) end
-  if type(try('SPUBLISH', user, message)) == 'table' then is_unheard = true end
+  if type(try('SPUBLISH', user, message)) == 'table' then is_unpublished = true end
 end

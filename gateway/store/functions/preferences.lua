@@ -4,7 +4,7 @@
 local function is_muted(user, category, topic)
   local preference = call('HGET', user .. PREFERENCES, category)
   if preference and preference:sub(1, 1) == '0' then return true end
-  local word = word_about(user, category, topic)
+  local word = subscription_to(user, category, topic)
   return word ~= nil and word[1] == '0'
 end
 
@@ -48,7 +48,7 @@ local function set_preferences(keys, args, record)
       changed[#changed + 1] = args[i + 2] .. '[' .. table.concat(listed, ',') .. ']}'
     end
   end
-  if #rewritten > 0 then begin_record(keys[1], record) end
+  if #rewritten > 0 then write_format(keys[1], record) end
   set_fields(key, rewritten)
   local all = call('HGETALL', key)
   if #changed > 0 then

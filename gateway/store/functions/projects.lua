@@ -16,10 +16,10 @@ local function prepare_projects(keys, args)
   if format ~= '' and format ~= FORMAT then fail_by_format('the store', format) end
   if format == '' then
     call('SET', projects .. STORE_FORMAT, FORMAT)
-    note(function() try('DEL', projects .. STORE_FORMAT) end)
+    push_undo(function() try('DEL', projects .. STORE_FORMAT) end)
   end
   if call('SET', projects .. STORE_NAME, args[3], 'NX') then
-    note(function() try('DEL', projects .. STORE_NAME) end)
+    push_undo(function() try('DEL', projects .. STORE_NAME) end)
   end
   return call('HSETNX', projects .. WORKSPACES, args[1], args[2])
 end
@@ -56,7 +56,7 @@ end
 
 -- KEYS  projects
 -- ARGV  api_key
--- Remove a record whatever it holds. The projects that were found by it are noted as deleted, as `delete_project` does.
+-- Remove a record whatever it holds. The projects that were found by it are undo_count as deleted, as `delete_project` does.
 -- ->    the ids of these
 local function discard_project(keys, args)
   local projects, api_key, ids = keys[1], args[1], {}

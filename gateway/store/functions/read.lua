@@ -6,13 +6,13 @@
 local function list(keys, args, record)
   local user = keys[1]
   local rank, limit = tonumber(args[2]), tonumber(args[3])
-  local runs_of = runs_by(user, args, 4)
-  local total, unread, unseen, runs = 0, 0, 0, {}
+  local ranges_of = ranges_by(user, args, 4)
+  local total, unread, unseen, ranges = 0, 0, 0, {}
   for bucket in args[1]:gmatch('%d') do
-    for _, run in ipairs(runs_of(bucket)) do
-      local size = size_of(run)
+    for _, range in ipairs(ranges_of(bucket)) do
+      local size = size_of(range)
       if size > 0 then
-        runs[#runs + 1] = run
+        ranges[#ranges + 1] = range
         total = total + size
         if not is_set(bucket, 1) then unseen = unseen + size end
         if not is_set(bucket, 2) then unread = unread + size end
@@ -22,7 +22,7 @@ local function list(keys, args, record)
   local result = { record.epoch or '', integer(record.offset or 0), total, unread, unseen }
   if rank >= total then return result end
 
-  local ids = merged_ids(runs, rank, limit, record.offset)
+  local ids = merged_ids(ranges, rank, limit, record.offset)
   local contents = call('HMGET', user .. ITEMS, unpack(ids))
   local states = call('HMGET', user .. STATES, unpack(ids))
   local recipient = recipient_json(user, record)

@@ -8,15 +8,15 @@ local TRIMMED_BYTES = 256 * 1024 -- of content that one call trims: each item tr
 
 -- Remember for a while what became of an item that is not there. The record says until when there may be such a mark:
 -- hardly any user has one, and looking costs every item. By the server's clock, as the mark itself.
-local function settle(user, record, id, outcome, seconds)
+local function record_outcome(user, record, id, outcome, seconds)
   local key, before = user .. OUTCOME .. id, record.settled_until
   call('SET', key, outcome, 'EX', integer(seconds))
-  note(function() try('DEL', key) end)
+  push_undo(function() try('DEL', key) end)
   local until_then = tonumber(call('TIME')[1]) + math.ceil(1.1 * seconds)
   if until_then > tonumber(before or 0) then
     record.settled_until = integer(until_then)
     call('HSET', user, 'settled_until', record.settled_until)
-    note(function()
+    push_undo(function()
       if before then try('HSET', user, 'settled_until', before) else try('HDEL', user, 'settled_until') end
     end)
   end
@@ -32,22 +32,22 @@ local function remove_item(user, record, context, id, packed, client_id)
   local category, topic, offsets = state.category, state.topic, {}
   for i, bucket in ipairs(buckets) do offsets[i] = offset_of(user, bucket, id) end
   call('HDEL', user .. STATES, id)
-  note(function()
+  push_undo(function()
     if packed ~= '' then try('HSET', user .. STATES, id, packed) end
     if stored then try('HSET', user .. ITEMS, id, stored) end
     for i, bucket in ipairs(buckets) do
-      if offsets[i] then put_into(try, user, bucket, category, topic, offsets[i], id) end
+      if offsets[i] then add_to_indexes(try, user, bucket, category, topic, offsets[i], id) end
     end
   end)
   if stored then call('HDEL', user .. ITEMS, id) end
   for i, bucket in ipairs(buckets) do
-    if offsets[i] then take_out(call, user, bucket, category, topic, offsets[i], id) end
+    if offsets[i] then remove_from_indexes(call, user, bucket, category, topic, offsets[i], id) end
   end
   -- Whoever repeats the request that created it must not bring it back. Where nobody can, nothing is to be remembered.
   local most = state.repeatable and REPEATED_SECONDS or RETRIED_SECONDS
   local age = math.min(context.now, tonumber(call('TIME')[1])) - tonumber(state.sent) -- by the earlier of two clocks
   local seconds = most - math.max(0, age)
-  if seconds > 0 then settle(user, record, id, DUPLICATE, seconds) end
+  if seconds > 0 then record_outcome(user, record, id, DUPLICATE, seconds) end
   local data = item_data_json(content, state, recipient_json(user, record), client_id)
   append(user, record, context, 'notifications/delete', data)
   return #content

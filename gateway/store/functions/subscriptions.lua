@@ -1,7 +1,7 @@
 -- What a user said about topics. domain/preferences.py has the rules; here they are compared.
 
 -- What the user said about a topic's category, ["1" subscribed or "0" not, reason]; or nil
-local function word_about(user, category, topic)
+local function subscription_to(user, category, topic)
   local packed = topic ~= '' and call('HGET', user .. SUBSCRIPTIONS, topic)
   if not packed then return nil end
   local subscriptions = cjson.decode(packed)
@@ -10,7 +10,7 @@ end
 
 -- Whether the user asked for notifications of this category and topic.
 local function is_subscribed(user, category, topic)
-  local word = word_about(user, category, topic)
+  local word = subscription_to(user, category, topic)
   return word ~= nil and word[1] == '1'
 end
 
@@ -54,7 +54,7 @@ local function set_subscriptions(keys, args, record)
     if #topic + #after > tonumber(args[5]) then return -3 end
     if bytes + grown > tonumber(args[6]) then return -4 end
   end
-  begin_record(user, record)
+  write_format(user, record)
   set_fields(user, { 'subscription_bytes', integer(bytes + grown) })
   call('HSET', key, topic, after)
   return after

@@ -72,7 +72,7 @@ local function issue_token(keys, args, record)
   remove_members(base .. REVOKED, call('ZRANGE', base .. REVOKED, '-inf', expired_until(now), 'BYSCORE',
     'LIMIT', 0, CHUNK))
   if call('ZCARD', base .. REVOKED) >= tonumber(args[5]) then return 0 end
-  if record then begin_record(base, record) end
+  if record then write_format(base, record) end
   add_member(base .. TOKENS, expires, id)
   save_token(base, id, { created = now, expires = expires, discarded = '0', name = args[6] })
   expire_with_last(base .. TOKENS, base .. TOKEN)
@@ -130,7 +130,7 @@ local function discard_token(keys, args)
     add_member(user .. REVOKED, integer(tonumber(token.expires) + REVOKED_MARGIN_SECONDS), id)
     expire_with_last(user .. REVOKED)
   end
-  keep_what_is_written()
+  commit()
   call('SPUBLISH', user, '!revoked ' .. id)
   return discarded
 end
@@ -161,7 +161,7 @@ local function discard_tokens_before(keys, args, record)
   for first = 1, #said, CHUNK do -- said once is enough
     remove_members(user .. REVOKED, { unpack(said, first, math.min(first + CHUNK - 1, #said)) })
   end
-  keep_what_is_written()
+  commit()
   call('SPUBLISH', user, '!revoked_before ' .. integer(before))
   return integer(before)
 end

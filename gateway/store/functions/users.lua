@@ -2,7 +2,7 @@
 -- A user's index in the roster is `n` of its record `u:<id>`, given once and never to another.
 
 local INDEX_PART = 65536 -- users per string of 16 bytes each: 1 MB
-local NOBODY = ('\0'):rep(16)
+local NO_USER = ('\0'):rep(16)
 
 local function packed_id(id)
   return (id:gsub('-', ''):gsub('%x%x', function(pair) return string.char(tonumber(pair, 16)) end))
@@ -22,7 +22,7 @@ end
 -- Give users places in the roster, one after the other; the caller writes their records. The first one says of which
 -- format a project's own data is.
 -- users: by id
-local function enroll(directory, ids, users)
+local function append_to_user_index(directory, ids, users)
   if #ids == 0 then return end
   local known = call('HMGET', directory, 'n', 'format')
   if known[2] ~= FORMAT and (known[1] or known[2]) then fail_by_format('the directory of a project', known[2]) end
@@ -90,7 +90,7 @@ local function read_user_index(keys, args)
     local packed = call('GETRANGE', part, integer(from * 16), integer(to * 16 - 1))
     for i = 1, #packed, 16 do
       local id = packed:sub(i, i + 15)
-      if id ~= NOBODY then ids[#ids + 1] = id end
+      if id ~= NO_USER then ids[#ids + 1] = id end
     end
     index = index + to - from
   end
@@ -116,7 +116,7 @@ local function add_subscriber(keys, args)
   if not raw then return 0 end
   local user = read_user_or_fail(args[2], raw)
   if not user.n then
-    enroll(keys[1], { args[2] }, { [args[2]] = user })
+    append_to_user_index(keys[1], { args[2] }, { [args[2]] = user })
     set_fields(keys[1], { field, cjson.encode(user) })
   end
   add_member(key, args[3], '')

@@ -36,7 +36,7 @@ class Kind(Enum):
 
     READING = "reading({})"
     """Only reads, so a server that is out of memory runs it."""
-    WRITING = "whole({})"
+    WRITING = "atomic({})"
     """Is undone as a whole when one of its commands fails."""
     GUARDED = "guarded({}, true)"
     """Passes the guard of a user's slot first, and is undone as a whole when one of its commands fails."""

@@ -8,45 +8,45 @@ local function begin_call()
   call, try = redis.call, redis.pcall
 end
 
-local steps, firsts, seconds, thirds, noted = {}, {}, {}, {}, 0 -- what to do, and what each is given
+local undo_steps, undo_firsts, undo_seconds, undo_thirds, undo_count = {}, {}, {}, {}, 0 -- what to do, and what each is given
 
 -- Note how to take back what has just been written: a step, and up to three things that it is given. (A closure would
 -- cost more than that: this is done for every event.) The step is to use `try`, and to do no harm where there is nothing.
-local function note(step, a, b, c)
-  noted = noted + 1
-  steps[noted], firsts[noted], seconds[noted], thirds[noted] = step, a, b, c
+local function push_undo(step, a, b, c)
+  undo_count = undo_count + 1
+  undo_steps[undo_count], undo_firsts[undo_count], undo_seconds[undo_count], undo_thirds[undo_count] = step, a, b, c
 end
 
-local function take_back()
-  for i = noted, 1, -1 do pcall(steps[i], firsts[i], seconds[i], thirds[i]) end
-  noted = 0
+local function undo_all()
+  for i = undo_count, 1, -1 do pcall(undo_steps[i], undo_firsts[i], undo_seconds[i], undo_thirds[i]) end
+  undo_count = 0
 end
 
 -- What was written until now stays, whatever fails: repeating the call completes it.
-local function keep_what_is_written()
-  noted = 0
+local function commit()
+  undo_count = 0
 end
 
 -- Run some work; when it fails, take back what it wrote, and fail.
-local function run_whole(work, keys, args, record)
-  noted = 0
+local function run_atomic(work, keys, args, record)
+  undo_count = 0
   local done, result = pcall(work, keys, args, record)
   if done then return result end
-  take_back()
+  undo_all()
   local text = type(result) == 'table' and result.err or tostring(result) -- Redis's own pcall gives a text
   error({ err = text:match('^%u+ ') and text or 'ERR ' .. text })
 end
 
 -- Do something that may as well be left out: when it fails, what it wrote since it began its last fact is taken back.
 local function attempt(work, ...)
-  if not pcall(work, ...) then take_back() end
+  if not pcall(work, ...) then undo_all() end
 end
 
 -- ->    the work as a function to register
-local function whole(work)
+local function atomic(work)
   return function(keys, args)
     if not call then begin_call() end
-    return run_whole(work, keys, args)
+    return run_atomic(work, keys, args)
   end
 end
 
@@ -61,16 +61,16 @@ end
 -- The same for work that is not done for every event: each of these looks at what it overwrites, writes, and notes.
 -- Fields and members are a few hundred at most.
 
-local function expiry_kept(key)
+local function expiry_restorer(key)
   local left = call('PTTL', key)
   return function()
     if left >= 0 then try('PEXPIRE', key, left) elseif left == -1 then try('PERSIST', key) end
   end
 end
 
--- expiry: from `expiry_kept`, where what is written may remove the key, which then comes back without one
+-- expiry: from `expiry_restorer`, where what is written may remove the key, which then comes back without one
 -- ->    a step that gives the fields of a hash the values that they have now
-local function fields_kept(key, fields, expiry)
+local function fields_restorer(key, fields, expiry)
   local before = call('HMGET', key, unpack(fields))
   return function()
     for i, field in ipairs(fields) do
@@ -81,7 +81,7 @@ local function fields_kept(key, fields, expiry)
 end
 
 -- ->    the same for the members of a sorted set
-local function members_kept(key, members, expiry)
+local function members_restorer(key, members, expiry)
   local before = call('ZMSCORE', key, unpack(members))
   return function()
     for i, member in ipairs(members) do
@@ -96,31 +96,31 @@ local function set_fields(key, pairs)
   if #pairs == 0 then return end
   local fields = {}
   for i = 1, #pairs, 2 do fields[#fields + 1] = pairs[i] end
-  local step = fields_kept(key, fields)
+  local step = fields_restorer(key, fields)
   call('HSET', key, unpack(pairs))
-  note(step)
+  push_undo(step)
 end
 
 local function remove_fields(key, fields)
   if #fields == 0 then return end
-  local step = fields_kept(key, fields, expiry_kept(key))
+  local step = fields_restorer(key, fields, expiry_restorer(key))
   call('HDEL', key, unpack(fields))
-  note(step)
+  push_undo(step)
 end
 
 -- ->    how many are new
 local function add_member(key, score, member)
-  local step = members_kept(key, { member })
+  local step = members_restorer(key, { member })
   local added = call('ZADD', key, score, member)
-  note(step)
+  push_undo(step)
   return added
 end
 
 local function remove_members(key, members)
   if #members == 0 then return end
-  local step = members_kept(key, members, expiry_kept(key))
+  local step = members_restorer(key, members, expiry_restorer(key))
   call('ZREM', key, unpack(members))
-  note(step)
+  push_undo(step)
 end
 
 -- Write into a string, which grows if it must.
@@ -128,7 +128,7 @@ local function write_range(key, offset, value)
   local length = call('STRLEN', key)
   local before = call('GETRANGE', key, offset, offset + #value - 1)
   call('SETRANGE', key, offset, value)
-  note(function()
+  push_undo(function()
     try('SETRANGE', key, offset, before)
     if length == 0 then
       try('DEL', key)
@@ -140,7 +140,7 @@ end
 
 -- command: EXPIRE, PEXPIRE or EXPIREAT
 local function expire(command, key, when)
-  local step = expiry_kept(key)
+  local step = expiry_restorer(key)
   call(command, key, when)
-  note(step)
+  push_undo(step)
 end
