@@ -19,7 +19,7 @@ from gateway.store.redis.functions import (
 from gateway.store.redis.problems import StoreDataError, StoreFullError, StoreWritesRefusedError
 from gateway.telemetry.metrics import RATE_LIMIT_FAILURES
 
-UNHEARD = b"unheard"
+UNPUBLISHED = b"unpublished"
 """The first word of a reply whose function did its work, but could not publish the event."""
 
 LOG_EVENTS_WHEN_FULL = 32
@@ -86,7 +86,7 @@ class UserFunctions:
         ]
         replies = await (self._client.call_each(sent) if spare_broken else self._client.call_many(sent))
         for reply, call in zip(replies, sent, strict=True):
-            if not isinstance(reply, StoreDataError) and reply[0] == UNHEARD:
+            if not isinstance(reply, StoreDataError) and reply[0] == UNPUBLISHED:
                 self._client.on_unpublished(call.key)
         return replies
 
@@ -105,7 +105,7 @@ class UserFunctions:
     ) -> R:
         key = keys.user(user.project_id, user.id)
         reply = await self._client.call(form(key, guard_arguments(guard)))
-        if reply[0] == UNHEARD:
+        if reply[0] == UNPUBLISHED:
             self._client.on_unpublished(key)
         return function.decode(unwrapped(reply, user, guard))
 

@@ -440,8 +440,8 @@ async def test_an_item_is_not_created_where_the_access_list_refuses_a_command(
 
 
 async def test_an_event_that_may_not_be_published_is_kept_and_noted(client: FailingClient) -> None:
-    user, unheard = new_user(), list[str]()
-    client.on_unpublished = unheard.append
+    user, unpublished = new_user(), list[str]()
+    client.on_unpublished = unpublished.append
     inboxes = InboxStore(client, LogRetention(1000, 1000), ContentStore(client))
     item = Content.encode(uuid4(), fields("a", "x"))
     await client.redis.execute_command("ACL", "SETUSER", "default", "-spublish")
@@ -451,5 +451,5 @@ async def test_an_event_that_may_not_be_published_is_kept_and_noted(client: Fail
     finally:
         await client.redis.execute_command("ACL", "SETUSER", "default", "+spublish")
     assert outcome is Outcome.CREATED
-    assert unheard == [keys.user(user.project_id, user.id)] * 2
+    assert unpublished == [keys.user(user.project_id, user.id)] * 2
     assert (await inboxes.read_log(user, None, "x")).end.offset == 2

@@ -1,8 +1,9 @@
--- Who came in a month: a HyperLogLog, in a project's own slot or in that of all.
+-- The users active in a month: a HyperLogLog, in a project's slot, and one for all projects in a slot of its own.
 
 -- KEYS  active users of a month
 -- ARGV  seconds to keep it, user id …
--- Repeating it completes it.
+-- ->    1
+-- It needs no undo step: repeating it completes it.
 local function add_active(keys, args)
   call('PFADD', keys[1], unpack(args, 2))
   call('EXPIRE', keys[1], args[1])
@@ -10,7 +11,7 @@ local function add_active(keys, args)
 end
 
 -- KEYS  active users of a month
--- ->    how many, more or less 0.81 %
+-- ->    how many, with a standard error of 0.81 %
 local function count_active(keys)
   return call('PFCOUNT', keys[1])
 end

@@ -1,7 +1,8 @@
--- Functions that change an inbox. Each is one fact: state, indexes, counts, log and publish together.
+-- Functions that change an inbox. Each is one step: state, indexes, counts, log and publish together.
 
-local TRIMMED_BY_CREATE = 3 -- items that creating one removes at most: where it is one more, that is all
+local TRIMMED_BY_CREATE = 3 -- items that creating one removes at most: an inbox at its bound loses one for each new one
 
+-- ->    whether there may be a recorded outcome of an item of this user
 local function may_have_outcome(record)
   return record.settled_until and tonumber(record.settled_until) >= tonumber(call('TIME')[1])
 end
@@ -19,18 +20,19 @@ end
 
 -- KEYS  user
 -- ARGV  now_ms epoch_if_new log_events log_seconds
---       id content category topic settled_seconds ("" unless the request may come again)
---       "1" if only a subscriber of this category and topic is to have it, or ""
+--       id content category topic outcome_seconds ("" unless the request may be repeated)
+--       "1" to create it only for a subscriber of this category and topic, or ""
 --       how many items to keep, and for how many seconds (0 is no bound)
 --       number of profile fields, then field value … (overwrite), then field value … (only if absent)
 -- ->    CREATED, DUPLICATE or MUTED
 local function create(keys, args, record)
   local user, context = keys[1], context_of(args)
-  local id, content, category, topic, settled_seconds = args[5], args[6], args[7], args[8], args[9]
+  local id, content, category, topic, outcome_seconds = args[5], args[6], args[7], args[8], args[9]
   local overwrite = 13 + 2 * tonumber(args[13])
-  -- Hardly anybody has the item yet: that is looked at before something else is written or decided, and else by HSETNX.
-  local settled = may_have_outcome(record) and call('GET', user .. OUTCOME .. id)
-  if settled then return is_there(user, id) and DUPLICATE or tonumber(settled) end
+  -- Nearly no recipient has the item yet. So its presence is checked only before something else is written or decided,
+  -- and otherwise by HSETNX.
+  local outcome = may_have_outcome(record) and call('GET', user .. OUTCOME .. id)
+  if outcome then return is_there(user, id) and DUPLICATE or tonumber(outcome) end
   if args[10] ~= '' and not is_subscribed(user, category, topic) then
     return is_there(user, id) and DUPLICATE or MUTED
   end
@@ -42,7 +44,7 @@ local function create(keys, args, record)
         if is_there(user, id) then return DUPLICATE end
         changed = {}
       end
-      -- What the record does not hold may be there as well.
+      -- A field that read_record does not read may be set as well.
       if i < overwrite or call('HEXISTS', user, field) == 0 then
         record[field] = value
         changed[#changed + 1] = field
@@ -56,21 +58,21 @@ local function create(keys, args, record)
   end
   if is_muted(user, category, topic) then
     if is_there(user, id) then return DUPLICATE end
-    -- A repeated request must not decide anew.
-    if settled_seconds ~= '' then
+    -- A repetition of the request must have the same outcome.
+    if outcome_seconds ~= '' then
       write_format(user, record)
-      record_outcome(user, record, id, MUTED, tonumber(settled_seconds))
+      record_outcome(user, record, id, MUTED, tonumber(outcome_seconds))
     end
     return MUTED
   end
-  -- Gateways' clocks differ; the newest item of an inbox is also the latest sent.
+  -- Gateways' clocks differ. The newest item of an inbox must also be the last one sent.
   local clock, latest, sent_at = tonumber(call('TIME')[1]), tonumber(record.sent_at or 0), context.seconds
   if context.now > clock + CLOCK_SECONDS then sent_at = integer(clock) end
   if latest >= tonumber(sent_at) and latest <= clock + SENT_AHEAD_SECONDS then sent_at = record.sent_at end
   context.sent_at = sent_at
   local state = {
     sent = sent_at, seen = '0', read = '0', archived = '0', category = category, topic = topic,
-    repeatable = settled_seconds ~= '',
+    repeatable = outcome_seconds ~= '',
   }
   if call('HSETNX', user .. STATES, id, pack_state(state)) == 0 then return DUPLICATE end
   local offset = integer((record.offset or 0) + 1)
@@ -78,9 +80,9 @@ local function create(keys, args, record)
   if not is_reference(content) then call('HSET', user .. ITEMS, id, content) end
   add_to_indexes(call, user, 0, category, topic, offset, id)
   local data = item_data_json(content, state, recipient_json(user, record), '')
-  -- One more of each kind: looking at every index again would be a sixth of what an item costs.
+  -- One more of each count: reading the size of every index again would be a sixth of the cost of an item.
   append(user, record, context, 'notifications/new', data, known_counts(record, 1))
-  -- The item has come, whatever becomes of others.
+  -- The new item stays, whether or not old ones can be removed.
   local items, seconds = args[11], args[12]
   if items ~= '0' or seconds ~= '0' then
     attempt(trim_items, user, record, context, tonumber(items), tonumber(seconds), TRIMMED_BY_CREATE)
@@ -96,7 +98,7 @@ end
 
 -- KEYS  user
 -- ARGV  now_ms epoch_if_new log_events log_seconds  id transition_code event_name client_id_json
--- ->    1 changed, 0 it was so already, -1 no such item
+-- ->    1 changed, 0 already in that state, -1 no such item
 local function change(keys, args, record)
   local user, context = keys[1], context_of(args)
   local id, code, name, client_id = args[5], args[6], args[7], args[8]
@@ -134,7 +136,7 @@ local function in_chunks(execute, command, key, values)
   end
 end
 
--- Move all members of one sorted set to another: the fewer to the more, whichever those are.
+-- Move all members of one sorted set to another. The smaller of the two is copied, whichever it is.
 local function move_all(source, target)
   local size, target_size = call('ZCARD', source), call('ZCARD', target)
   local fewer, more = source, target
@@ -144,7 +146,7 @@ local function move_all(source, target)
     added[i], added[i + 1], moved[#moved + 1] = entries[i + 1], entries[i], entries[i]
   end
   if more == source then
-    push_undo(function() -- who moves the members takes back only that
+    push_undo(function() -- the caller undoes moving the members of `source`
       in_chunks(try, 'ZREM', source, moved)
       in_chunks(try, 'ZADD', target, added)
     end)
@@ -154,7 +156,7 @@ local function move_all(source, target)
   if more == source and size > 0 then call('RENAME', source, target) end
 end
 
--- Move some members, with their scores, of one sorted set to another.
+-- Move some members of one sorted set to another, with their scores.
 local function move_some(source, target, members, scores)
   if call('ZCARD', source) == #members then return move_all(source, target) end
   local added = {}
@@ -165,7 +167,7 @@ local function move_some(source, target, members, scores)
   in_chunks(call, 'ZADD', target, added)
 end
 
--- Put every item of a range back to where it was, and give it its state again, however far the change came.
+-- Give every item of a range its previous state and its places in the indexes, however far the change had come.
 local function undo_change_range(user, ids, offsets, packed_states, from, to)
   local moved = {} -- key before, key now -> score, member, …
   local function move(key_of, category, score, member)
@@ -194,7 +196,7 @@ local function undo_change_range(user, ids, offsets, packed_states, from, to)
   end
 end
 
--- ->  the states of items, as packed. Raises for one that is none, before anything is written.
+-- ->    the packed states of items. Fails for what is no state, before anything is written.
 local function packed_states_of(user, ids)
   local all = {}
   for first = 1, #ids, CHUNK do
@@ -207,8 +209,8 @@ local function packed_states_of(user, ids)
   return all
 end
 
--- Give items the states that the transition makes of theirs.
--- ->  the scope of each, as packed
+-- Apply a transition to the states of items.
+-- ->    the packed scope of each (read_scope)
 local function rewrite_states(user, ids, packed_states, code, now)
   local set_seen, set_read, set_archived = code:sub(1, 1), code:sub(2, 2), code:sub(3, 3)
   local rewritten, scopes = {}, {}
@@ -217,15 +219,17 @@ local function rewrite_states(user, ids, packed_states, code, now)
     scopes[i] = scope
     rewritten[2 * i - 1] = ids[i]
     rewritten[2 * i] = table.concat({
-      sent, written(seen, set_seen, now), written(read, set_read, now), written(archived, set_archived, now), scope,
+      sent, value_after(seen, set_seen, now), value_after(read, set_read, now),
+      value_after(archived, set_archived, now), scope,
     }, ' ')
   end
   in_chunks(call, 'HSET', user .. STATES, rewritten)
   return scopes
 end
 
--- Move every item of a range of one bucket to what the transition makes of it. An inbox may hold 100,000 items and Redis
--- does nothing else meanwhile, so an item costs a few string operations and no command.
+-- Apply a transition to every item of a range of one bucket. An inbox may hold 100,000 items, and Redis serves no other
+-- client meanwhile, so an item costs a few string operations and no command.
+-- ->    how many items changed
 local function change_range(user, range, from, to, code, now)
   local ids, offsets = all_of(range)
   if #ids == 0 then return 0 end
@@ -264,7 +268,7 @@ end
 -- KEYS  user
 -- ARGV  now_ms epoch_if_new log_events log_seconds  transition_code event_name data_json buckets
 --       number of categories, category …, number of topics, topic …
--- ->    how many items changed; none changed, no event
+-- ->    how many items changed; if none did, there is no event
 local function change_all(keys, args, record)
   local user, context = keys[1], context_of(args)
   local code, name, data = args[5], args[6], args[7]
@@ -278,7 +282,9 @@ local function change_all(keys, args, record)
     apply(probe, code, '1')
     local to = bucket_of(probe)
     if to ~= tonumber(bucket) then
-      for _, range in ipairs(ranges_of(bucket)) do changed = changed + change_range(user, range, bucket, to, code, now) end
+      for _, range in ipairs(ranges_of(bucket)) do
+        changed = changed + change_range(user, range, bucket, to, code, now)
+      end
     end
   end
   if changed > 0 then append(user, record, context, name, data) end

@@ -1,8 +1,9 @@
--- Contents that many items share, each in a slot of its own, and in the project's slot the list of their ids. A content
+-- Contents that many items share, each in a slot of its own, and the set of their ids in the project's slot. A content
 -- begins with its format.
 
 -- KEYS  content
 -- ARGV  the content after its id
+-- ->    1
 local function put_content(keys, args)
   call('SET', keys[1], FORMAT .. args[1])
   return 1
@@ -18,24 +19,27 @@ local function read_content(keys)
 end
 
 -- KEYS  content
+-- ->    1, or 0 when it was not there
 local function delete_content(keys)
   return call('UNLINK', keys[1])
 end
 
 -- KEYS  contents
 -- ARGV  id
+-- ->    1, or 0 when it was listed
 local function list_content(keys, args)
   return call('SADD', keys[1], args[1])
 end
 
 -- KEYS  contents
--- ->    some ids; none if there are none
+-- ->    up to 500 ids, in no order
 local function listed_contents(keys)
   return call('SRANDMEMBER', keys[1], 500)
 end
 
 -- KEYS  contents
 -- ARGV  id …
+-- ->    how many were listed
 local function unlist_contents(keys, args)
   return call('SREM', keys[1], unpack(args))
 end

@@ -1,10 +1,10 @@
 -- Deleting a user.
 
 -- KEYS  user
--- ARGV  seconds to remember the deletion
--- ->    the topics about which it had said something, and the tokens of its devices
--- Remove everything of a user but the fact, and tell the nodes that hold connections of it. Should that not be heard of,
--- the user is deleted, the call fails, and repeating it tells them.
+-- ARGV  seconds for which the user stays known as deleted
+-- ->    the topics of its subscriptions, and the tokens of its devices
+-- Remove everything of a user but the field `deleted`, and tell the nodes that hold its connections. When that cannot
+-- be published, the user is deleted, the call fails, and repeating it publishes again.
 local function delete_user(keys, args)
   local user, categories, doomed = keys[1], {}, {}
   for _, packed in ipairs(call('HVALS', user .. STATES)) do
@@ -16,7 +16,7 @@ local function delete_user(keys, args)
     for category in pairs(categories) do doomed[#doomed + 1] = category_key(user, bucket, category) end
   end
   for _, suffix in ipairs(USER_KEYS) do doomed[#doomed + 1] = user .. suffix end
-  local said = { call('HKEYS', user .. SUBSCRIPTIONS), call('HKEYS', user .. DEVICES) }
+  local left_elsewhere = { call('HKEYS', user .. SUBSCRIPTIONS), call('HKEYS', user .. DEVICES) }
   local fields = call('HKEYS', user)
   set_fields(user, { 'deleted', '1' })
   expire('EXPIRE', user, args[1])
@@ -29,5 +29,5 @@ local function delete_user(keys, args)
     commit()
   end
   call('SPUBLISH', user, '!deleted')
-  return said
+  return left_elsewhere
 end

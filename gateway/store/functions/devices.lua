@@ -1,15 +1,16 @@
--- Devices: each is stored with its user, and the project knows in another slot who may hold it, the owner first.
--- store/devices.py says in which order the steps go. A claim is a number that grows with every registration.
+-- Devices: each is stored in its user's slot. The project's slot has the users who may hold it, the owner first.
+-- store/devices.py describes the order of the steps. A claim is a number that grows with every registration.
 
--- packed: a device as stored; one that cannot be read is older than any other
+-- packed: a device as stored
+-- ->    its claim; 0 for one that cannot be read, which makes it the oldest
 local function claim_of(packed)
   return tonumber(packed:match('^%d+')) or 0
 end
 
 -- KEYS  user
 -- ARGV  token, claim, now_ms, device as JSON, max_devices
--- ->    1; 0 when a later registration of the same user came first; or the token and the claim of a device that had to go
--- Of too many devices the one registered longest ago goes: the one of the smallest claim, whatever clocks said.
+-- ->    1; 0 when a later registration by the same user was here first; or token and claim of a device that was removed
+-- Of too many devices the one with the smallest claim is removed: the one that was registered first, by no clock.
 local function put_device(keys, args, record)
   local key, token = keys[1] .. DEVICES, args[1]
   local known = call('HGET', key, token)
@@ -41,7 +42,7 @@ local function remove_device(keys, args)
   return claim
 end
 
--- ->    who may hold a device, the owner first; nobody where that cannot be read
+-- ->    { user id, claim } of each user who may hold a device, the owner first; empty for what cannot be read
 local function holders_of(key, token)
   local packed = call('HGET', key, token)
   local readable, holders = pcall(cjson.decode, packed or '[]')
@@ -71,7 +72,7 @@ end
 
 -- KEYS  holders
 -- ARGV  token, user id
--- ->    1 when the user is the owner still, who alone holds it now; or 0
+-- ->    1 when the user is still the owner, and the only holder from now on; or 0
 local function confirm_device(keys, args)
   local owner = holders_of(keys[1], args[1])[1]
   if not owner or owner[1] ~= args[2] then return 0 end
@@ -81,7 +82,8 @@ end
 
 -- KEYS  holders
 -- ARGV  token, user id, claim
--- The user holds the device no more, unless it was registered again since that claim.
+-- ->    1
+-- The user does not hold the device any more, unless it was registered again after that claim.
 local function release_device(keys, args)
   local left = {}
   for _, holder in ipairs(holders_of(keys[1], args[1])) do

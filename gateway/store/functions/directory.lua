@@ -1,19 +1,21 @@
--- Functions of a project's own slot: who its users are.
+-- The directory of a project: which user has which names.
 
--- A name that a deleted user had: tokens that a backend signed for it until then are not for whoever has it next.
+-- A name that a deleted user had is remembered, because tokens that a backend signed for it before the deletion must
+-- not be accepted for the next user of that name.
 local DELETED_NAME_SECONDS = 365 * 24 * 3600 -- as long as tokens usually last; only a digest of the name is kept
 
--- ->    the second of the deletion, or nil. `name` is "x:external_id" or "e:email"
--- One that is to come was said by a clock that was ahead: nobody would get in by this name until then.
+-- name: "x:external_id" or "e:email"
+-- ->    the second at which a user of this name was deleted, or nil; the present for a time in the future, which a
+--       clock that was ahead wrote: until then no token of the name would be accepted
 local function name_deleted_at(directory, name)
   local second = call('ZSCORE', directory .. DELETED_NAMES, redis.sha1hex(name))
-  if not second then return nil end -- as nearly always
+  if not second then return nil end -- nearly always
   local now = tonumber(call('TIME')[1])
   return tonumber(second) > now + CLOCK_SECONDS and integer(now) or second
 end
 
--- The same of a user who has the name by now: changes its record.
--- ->    whether that is to be written
+-- Correct such times in the future in a user's record.
+-- ->    whether the record has changed
 local function correct_deletion_times(user)
   local changed = false
   for _, name in ipairs({ 'gone_x', 'gone_e' }) do
@@ -36,12 +38,11 @@ local function remember_deleted_name(directory, name)
 end
 
 -- KEYS  directory
--- ARGV  for each recipient: external_id, email (one may be ""), the user id to give if new
--- ->    for each: user id, external_id, email, 1 if new, and when a user was deleted who had the external_id and the
---       email before ("" for never); or -1 and the index (from 0) of each recipient
---       whose email belongs to another user than its external id. Then nothing was written.
--- admit: asked before users are created, in how many are new; if it returns a value, that is the result, and nothing is
--- written
+-- ARGV  for each recipient: external_id, email (one may be ""), the user id to use if the user is new
+-- ->    for each: user id, external_id, email, 1 if new or 0, and when previous users of the external_id and of the
+--       email were deleted ("" for never); or -1 and the index (from 0) of each recipient whose email is another user's
+--       than its external_id, and then nothing was written
+-- admit: called before users are created; if it returns a value, that is the result, and nothing is written
 local function resolve_each(directory, args, first, admit)
   local pending, result, conflicts = {}, {}, {}
   local new_ids, new = {}, {}
@@ -59,7 +60,7 @@ local function resolve_each(directory, args, first, admit)
     if known then
       id = known
       local raw = lookup('u:' .. id)
-      if raw then user = read_user_or_fail(id, raw) end -- else only the names are left: it is written anew
+      if raw then user = read_user_or_fail(id, raw) end -- else only the names are left, and the record is written anew
       if correct_deletion_times(user) then pending['u:' .. id] = cjson.encode(user) end
     end
     local is_other = by_external_id and by_email and by_external_id ~= by_email
@@ -103,18 +104,22 @@ local function resolve_each(directory, args, first, admit)
   return result
 end
 
+-- KEYS  directory
+-- ARGV  as resolve_each
+-- ->    as resolve_each
 local function resolve(keys, args)
   return resolve_each(keys[1], args, 1)
 end
 
--- How fast users come on their own word. A key holds the second at which all who came so far would have come if they
--- had come evenly, `most` an hour; it may be up to an hour ahead, so as many may come at once.
+-- The limits of new users whom no backend vouches for: a generic cell rate. A key holds the second until which the
+-- limit is used up if users are created evenly, `most` an hour. It may be up to an hour in the future, so `most` users
+-- can be created at once.
 local CREATION_SECONDS = 3600
 
--- ->  the seconds after which one more may come, 0 for now; and what the key holds then
+-- ->    the seconds after which one more user may be created, 0 for now; and what the key holds then
 local function wait_for_room(key, most, now)
   local filled_until = tonumber(call('GET', key) or 0)
-  -- What is further ahead was written by a clock that was.
+  -- A time further in the future was written by a clock that was ahead.
   if filled_until < now or filled_until > now + CREATION_SECONDS then filled_until = now end
   filled_until = filled_until + CREATION_SECONDS / most
   return math.max(0, filled_until - CREATION_SECONDS - now), filled_until
@@ -122,9 +127,9 @@ end
 
 -- KEYS  directory
 -- ARGV  address ("" if unknown), most new users an hour of the project, of the address (0 is no limit)
---       external_id, email, the user id to give if new
--- ->    as `resolve` for one recipient; or -2, the seconds after which to come again, and 1 if the address's limit is
---       reached or 0 if the project's. Then nothing was written.
+--       external_id, email, the user id to use if the user is new
+-- ->    as `resolve` for one recipient; or -2, the seconds after which to try again, and 1 if the limit of the address
+--       is reached or 0 if that of the project, and then nothing was written
 local function resolve_limited(keys, args)
   local directory, address = keys[1], args[1]
   local function admit()
@@ -153,8 +158,8 @@ end
 
 -- KEYS  directory
 -- ARGV  "x:external_id", "e:email" or "u:user_id"
--- ->    as `resolve` for one user; or nothing. Of one whose record cannot be read, which can still be deleted, the name
---       that was asked for, and then 1.
+-- ->    as `resolve` for one user; or nothing. Of a user whose record cannot be read, which can still be deleted, the
+--       name of the argument, and 1 as a seventh value.
 local function find(keys, args)
   local kind, name = args[1]:match('^(%a):(.*)$')
   local id = kind == 'u' and name or call('HGET', keys[1], args[1])
@@ -162,13 +167,13 @@ local function find(keys, args)
   if not raw then return false end
   local user = read_user(raw)
   if not user then return { id, kind == 'x' and name or '', kind == 'e' and name or '', 0, '', '', 1 } end
-  correct_deletion_times(user) -- kept by whoever writes the record next
+  correct_deletion_times(user) -- stored with the next change of the record
   return { id, user.x, user.e, 0, user.gone_x or '', user.gone_e or '' }
 end
 
 -- KEYS  directory
--- ARGV  user id, external_id, email (the names from now on; one may be "")
--- ->    1; 0 when there is no such user; -1 or -2 when the external_id or the email is another's
+-- ARGV  user id, external_id, email: the new names (one may be "")
+-- ->    1; 0 when there is no such user; -1 or -2 when the external_id or the email is another user's
 local function rename(keys, args)
   local directory, id, external_id, email = keys[1], args[1], args[2], args[3]
   local raw = call('HGET', directory, 'u:' .. id)
@@ -196,8 +201,9 @@ local function rename(keys, args)
 end
 
 -- KEYS  directory
--- ARGV  user id, external_id, email: those that are known, which count where the record cannot be read
+-- ARGV  user id, external_id, email: the names that the caller knows, which are used if the record cannot be read
 -- ->    1, or 0 when there was no such user
+-- Remove the names of a deleted user, so that they may become another user's.
 local function forget(keys, args)
   local raw = call('HGET', keys[1], 'u:' .. args[1])
   if not raw then return 0 end

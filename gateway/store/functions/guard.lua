@@ -1,14 +1,16 @@
--- The guard: what every call in a user's slot must pass, in the same step as its work, so that nothing slips between.
+-- The guard: what every call of a user must pass, in the same step as its work, so that nothing can happen in between.
 -- A call carries the kind and limit of its rate ("" for none), and the id and issue time of its token ("" for none).
 
 local GUARD_ARGUMENTS = 4
 local RATE_WINDOW_SECONDS = 60
 
--- ->  how often this kind was used in the window, and the seconds until it ends
-local function count_use(user, kind)
-  local key = user .. RATE .. kind
+-- Count a call.
+-- base: what the key of the counter begins with: a user's key, or that of a project's admin calls
+-- ->    how many calls of this kind there were in the window, and the seconds until it ends
+local function count_use(base, kind)
+  local key = base .. RATE .. kind
   local used, seconds = call('INCR', key), call('TTL', key)
-  -- Also one that never ends, and one that a clock gone back made longer.
+  -- Also a window that never ends, and one that became longer because a clock was set back.
   if seconds < 0 or seconds > RATE_WINDOW_SECONDS then
     call('EXPIRE', key, RATE_WINDOW_SECONDS)
     seconds = RATE_WINDOW_SECONDS
@@ -16,8 +18,9 @@ local function count_use(user, kind)
   return used, seconds
 end
 
--- Before which second a user's tokens do not count, if that is in the past. A moment to come was said by a clock that
--- was ahead: then it is this one, once somebody may write it.
+-- A moment in the future was written by a clock that was ahead: it is replaced by the present as soon as a call may
+-- write.
+-- ->    the second before which a user's tokens are not accepted, now at the latest
 local function revoked_before_now(user, revoked_before, may_write)
   local now = tonumber(call('TIME')[1])
   if revoked_before <= now + CLOCK_SECONDS then return revoked_before end
@@ -25,7 +28,7 @@ local function revoked_before_now(user, revoked_before, may_write)
   return now
 end
 
--- revoked_before: as the user's record has it; issued_at: nil without a token
+-- revoked_before: the field of the user's record; issued_at: nil without a token
 local function is_revoked(user, revoked_before, token_id, issued_at, may_write)
   if issued_at and revoked_before and issued_at < tonumber(revoked_before)
     and issued_at < revoked_before_now(user, tonumber(revoked_before), may_write) then
@@ -43,8 +46,8 @@ local function fail_by_format(what, format)
   error({ err = 'FORMAT ' .. what .. ' is of format ' .. tostring(format or 'unknown') })
 end
 
--- A record of no format is one that nobody has written yet; then nothing else is there either. Or it says just that the
--- user is deleted.
+-- A record without a format has not been written yet, and then nothing else of the user may be there either; or it says
+-- only that the user is deleted.
 local function check_user_format(user, value)
   if value[2] then return end
   if value[1] then fail_by_format('a user', value[1]) end
@@ -56,8 +59,9 @@ local function check_user_format(user, value)
   if left > 0 then fail_by_format('a user') end
 end
 
--- ->  the user's record, in RECORD's order, read once for the guard, the log and the recipient; false is not there. And
---     whether the user is deleted. (A table of more than 16 fields takes twice the room.)
+-- Read the record once, for the guard, the log and the recipient's JSON. (A table of more than 16 fields takes twice
+-- the memory.)
+-- ->    the user's record, false for a field that is not set; and whether the user is deleted
 local function read_record(user)
   local value = call('HMGET', user, unpack(RECORD))
   if value[1] ~= FORMAT then check_user_format(user, value) end
@@ -72,16 +76,17 @@ local function read_record(user)
   }, value[2]
 end
 
--- Say of which format a user's data is, before the first of it is written.
+-- Write the format of a user's data before the first of it is written.
 local function write_format(user, record)
   if record.format then return end
   set_fields(user, { 'format', FORMAT })
   record.format = FORMAT
 end
 
--- work gets the keys, its own arguments and the user's record. What it writes it writes whole; a use stays counted.
--- ->  "deleted" | "revoked" | "limited", used, seconds | "ok" (or "unheard", where the server did not let it publish),
---     used, seconds, result of the work
+-- work: is given the keys, its own arguments and the user's record. When it fails, all its writes are undone; the call
+--       stays counted.
+-- ->    a function to register, which returns "deleted" | "revoked" | "limited", used, seconds | "ok", used, seconds,
+--       the result of the work; "unpublished" takes the place of "ok" when the event could not be published
 local function guarded(work, may_write)
   return function(keys, args)
     local user, kind, limit, token_id, issued_at = keys[1], args[1], tonumber(args[2]), args[3], tonumber(args[4])
@@ -96,6 +101,6 @@ local function guarded(work, may_write)
       if used > limit then return { 'limited', used, seconds } end
     end
     local result = run_atomic(work, keys, { unpack(args, GUARD_ARGUMENTS + 1) }, record)
-    return { is_unpublished and 'unheard' or 'ok', used, seconds, result }
+    return { is_unpublished and 'unpublished' or 'ok', used, seconds, result }
   end
 end

@@ -1,7 +1,8 @@
--- Indexes: per bucket one of all items, one for each category, and one for all topics. The first two are in the order of
--- the items' offsets. In the last an item has two members, its topic's and its topic's with its category: a list's name,
--- the offset and the id. Their scores are 0, so they are in the order of their bytes, and a list is what begins with its
--- name. (Backends give every order a topic of its own: with keys for each, marking 100,000 items took Redis 2.6 s.)
+-- The indexes of an inbox: per bucket one of all items, one for each category, and one for all topics. The first two
+-- are sorted by the items' offsets. The last one holds lists: an item with a topic is in the list of its topic, and in
+-- that of its topic with its category. A member is the name of the list, the offset and the item id. All scores are 0,
+-- so the members are sorted by their bytes, and a list is the members that begin with its name. (Backends make a topic
+-- for every order; with keys for each topic, marking 100,000 items took Redis 2.6 s.)
 
 local OFFSET = '>I6'
 local ID_BYTES, STAMP_BYTES = 16, 22 -- a stamp is an offset and an id
@@ -10,7 +11,7 @@ local function inbox_key(user, bucket) return user .. INBOX .. bucket end
 local function category_key(user, bucket, category) return user .. CATEGORY .. bucket .. ':' .. category end
 local function topics_key(user, bucket) return user .. TOPICS .. bucket end
 
--- No name begins another: each says how long it is.
+-- Names of lists. None is the beginning of another, because each contains its length.
 local function topic_list(topic) return 't' .. #topic .. ' ' .. topic end
 local function pair_list(category, topic) return 'p' .. #category .. ' ' .. category .. #topic .. ' ' .. topic end
 local function after_list(list) return '(' .. list .. '\255' end -- no offset is as large
@@ -19,12 +20,12 @@ local function stamp_of(offset, id)
   return struct.pack(OFFSET, offset) .. id
 end
 
--- ->  offset, id
+-- ->    offset, id
 local function read_member(member)
   return struct.unpack(OFFSET, member:sub(-STAMP_BYTES)), member:sub(-ID_BYTES)
 end
 
--- range: call, or try where it is to take something back
+-- execute: `call`, or `try` where it undoes something
 local function add_to_indexes(execute, user, bucket, category, topic, offset, id)
   execute('ZADD', inbox_key(user, bucket), offset, id)
   execute('ZADD', category_key(user, bucket, category), offset, id)
@@ -47,6 +48,7 @@ local function offset_of(user, bucket, id)
   return call('ZSCORE', inbox_key(user, bucket), id)
 end
 
+-- ->    the counts that every event carries
 local function counts(user)
   local size = {}
   for _, bucket in ipairs({ 0, 1, 4, 5 }) do
@@ -60,10 +62,10 @@ local function counts(user)
   }
 end
 
--- A range is a part of an index, newest last: { key, list }. The list is nil where it is all of the index.
+-- A range is a part of an index, newest last: { key, list }, without a list for all of the index.
 
 -- Read a filter's categories and topics from args[first]: count, names …, count, names …
--- ->  a function from bucket to the ranges that hold exactly the matching items, each item in one of them
+-- ->    a function from bucket to the ranges that hold exactly the matching items, each item in one of them
 local function ranges_by(user, args, first)
   local categories, topics = {}, {}
   local category_count = tonumber(args[first])
@@ -80,13 +82,15 @@ local function ranges_by(user, args, first)
     local key = topics_key(user, bucket)
     for _, topic in ipairs(topics) do
       if #categories == 0 then ranges[#ranges + 1] = { key = key, list = topic_list(topic) } end
-      for _, category in ipairs(categories) do ranges[#ranges + 1] = { key = key, list = pair_list(category, topic) } end
+      for _, category in ipairs(categories) do
+        ranges[#ranges + 1] = { key = key, list = pair_list(category, topic) }
+      end
     end
     return ranges
   end
 end
 
--- Counting and finding cost the logarithm of the index's size.
+-- Counting and finding take logarithmic time in the size of the index.
 
 local function size_of(range)
   if not range.list then return call('ZCARD', range.key) end
@@ -98,7 +102,7 @@ local function count_from(range, offset)
   return call('ZLEXCOUNT', range.key, '[' .. range.list .. struct.pack(OFFSET, offset), after_list(range.list))
 end
 
--- Add the newest items of a range up to an offset (nil: up to the newest) to what was found.
+-- Append to `found` the newest items of a range, as { id, offset }, from an offset down (nil: from the newest).
 local function find_newest(range, offset, limit, found)
   if not range.list then
     local from = offset and integer(offset) or '+inf'
@@ -114,7 +118,7 @@ local function find_newest(range, offset, limit, found)
   end
 end
 
--- ->  the ids of a whole range, and their offsets
+-- ->    the ids of all items of a range, and their offsets
 local function all_of(range)
   local ids, offsets = {}, {}
   if range.list then
@@ -130,8 +134,8 @@ local function all_of(range)
   return ids, offsets
 end
 
--- The offset of the item that stands at `rank` (0 is the newest) over all ranges. Offsets are whole numbers, no two alike,
--- so a binary search by counting finds it without touching the items before it.
+-- Offsets are integers and unique, so a binary search by counting finds the item without reading the newer ones.
+-- ->    the offset of the item at `rank` (0 is the newest) over all ranges
 local function offset_at(ranges, rank, newest)
   local low, high = 1, newest
   while low < high do
@@ -143,7 +147,7 @@ local function offset_at(ranges, rank, newest)
   return low
 end
 
--- The ids from `rank` on, newest first, merged over all ranges.
+-- ->    up to `limit` ids from `rank` on, newest first, merged over all ranges
 local function merged_ids(ranges, rank, limit, newest)
   if #ranges == 1 and not ranges[1].list then
     return call('ZRANGE', ranges[1].key, rank, rank + limit - 1, 'REV')

@@ -1,11 +1,11 @@
--- An item: its state, as it is packed, and its JSON. Every function of a user takes one key, the user's; the other keys
--- hang on it (store/keys.py) and share its slot.
+-- An item: its packed state, and its JSON. Every function of a user takes one key, that of the user's record; the other
+-- keys of the user lie beside it in the same slot (store/keys.py).
 
 local BUCKETS = { 0, 1, 3, 4, 5, 7 } -- bits: seen 1, read 2, archived 4; read implies seen
 local CHUNK = 1000 -- arguments per variadic command, well under Lua's unpack limit
-local CLOCK_SECONDS = 10 -- how far apart clocks may be: a time that is further ahead was written by one that was wrong
-local SENT_AHEAD_SECONDS = 300 -- the same of when items were sent, which only orders them
-local EPOCH_CHARACTERS = 12 -- of a digest: in every position, so few
+local CLOCK_SECONDS = 10 -- how far apart clocks may be: a time further in the future was written by a wrong clock
+local SENT_AHEAD_SECONDS = 300 -- the same for the times at which items were sent, which only order them
+local EPOCH_CHARACTERS = 12 -- of a digest: an epoch is part of every position, so it is short
 
 local function integer(number) -- below 2^53; '%.0f' takes five times as long
   return string.format('%d', number)
@@ -27,17 +27,17 @@ local function is_set(bucket, bit) -- bit is 1, 2 or 4
 end
 
 -- state: { sent, seen, read, archived, category, topic, repeatable }; times are decimal strings, '0' is unset.
--- repeatable: the request that brought it may come again for a day.
+-- repeatable: the request that created the item may be repeated for a day.
 
--- scope: what a packed state ends with, and no transition changes
--- ->  category, topic, whether it is repeatable
+-- scope: the end of a packed state, which no transition changes
+-- ->    category, topic, repeatable
 local function read_scope(scope)
   local repeatable, length, rest = scope:match('^(r?)(%d+) (.*)$')
   length = tonumber(length)
   return rest:sub(1, length), rest:sub(length + 1), repeatable ~= ''
 end
 
--- ->  nil for what is no state
+-- ->    the state as a table, or nil for what is no state
 local function unpack_state(packed)
   local sent, seen, read, archived, repeatable, length, rest
     = packed:match('^(%d+) (%d+) (%d+) (%d+) (r?)(%d+) (.*)$')
@@ -49,7 +49,7 @@ local function unpack_state(packed)
   }
 end
 
--- ->  what is shown of an item whose state is lost, and what finds it: its content says where it belongs
+-- ->    a state for an item whose state is lost, to show and to find it: category and topic come from its content
 local function state_by_content(content)
   local readable, fields = pcall(cjson.decode, content .. '}')
   local function text(name)
@@ -75,20 +75,23 @@ local function bucket_of(state)
   return (state.seen ~= '0' and 1 or 0) + (state.read ~= '0' and 2 or 0) + (state.archived ~= '0' and 4 or 0)
 end
 
-local function written(value, write, now)
+-- ->    the value of one fact after a write at `now`
+local function value_after(value, write, now)
   if write == 'c' then return '0' end
   if write == 's' and value == '0' then return now end
   return value
 end
 
--- code: three writes for seen, read, archived, as domain/notification.py spells a transition
+-- Apply a transition to a state, which is changed.
+-- code: three writes for seen, read, archived: `s` set, `c` clear, `-` keep (domain/notification.py)
 local function apply(state, code, now)
-  state.seen = written(state.seen, code:sub(1, 1), now)
-  state.read = written(state.read, code:sub(2, 2), now)
-  state.archived = written(state.archived, code:sub(3, 3), now)
+  state.seen = value_after(state.seen, code:sub(1, 1), now)
+  state.read = value_after(state.read, code:sub(2, 2), now)
+  state.archived = value_after(state.archived, code:sub(3, 3), now)
 end
 
--- Contents that many items share lie elsewhere: an item of one has no content here, and shows its id and a NUL.
+-- A content that many items share lies in a slot of its own. An item of one has no content here; its JSON ends after
+-- the id with a NUL, and the gateway completes it.
 
 local function is_reference(content)
   return content:byte(-1) == 0
@@ -98,7 +101,7 @@ local function content_or_reference(content, id)
   return content or '{"id":"' .. unpacked_id(id) .. '"\0'
 end
 
--- JSON, put together from encoded parts: nothing is decoded or encoded here
+-- JSON, concatenated from encoded parts: nothing is decoded or encoded here.
 
 local function json_time(value)
   return value == '0' and 'null' or value
@@ -121,7 +124,7 @@ local function notification_json(content, state, recipient)
     .. ',"archived_at":' .. json_time(state.archived) .. '}'
 end
 
--- content always begins with {"id":"<36 characters>"
+-- content: always begins with {"id":"<36 characters>"
 local function item_data_json(content, state, recipient, client_id)
   local data = '{"id":"' .. content:sub(8, 43) .. '","notification":' .. notification_json(content, state, recipient)
   return client_id ~= '' and data .. ',"client_id":' .. client_id .. '}' or data .. '}'

@@ -1,6 +1,6 @@
--- Jobs: what is accepted now and done later, in steps, by whichever worker claims it. store/jobs.py tells how.
+-- Jobs: work that is accepted now and done later, in steps, by the worker that claims it. store/jobs.py describes how.
 
--- The queue, in a slot of its own. A claim is a number that only grows; the last one to claim a job holds it.
+-- The queue, in a slot of its own. A claim is a number that only grows; the latest claim of a job holds it.
 
 -- KEYS  queue
 -- ARGV  job, ms from which it may be claimed
@@ -15,10 +15,10 @@ end
 local function claim_job(keys, args)
   local queue, now = keys[1], tonumber(args[1])
   local job = call('ZRANGE', queue, '-inf', args[1], 'BYSCORE', 'LIMIT', 0, 1)[1]
-    -- Or one that waits for a moment that a clock set which was ahead.
+    -- Or a job whose time is too far in the future, because a clock that was ahead set it.
     or call('ZRANGE', queue, integer(now + tonumber(args[3])), '+inf', 'BYSCORE', 'LIMIT', 0, 1)[1]
   if not job then return false end
-  -- By the clock, too: a queue that lost its last writes must not give a number that a record knows already.
+  -- At least the time: a queue that lost its last writes must not give a number that a job's record has already.
   local claim = integer(math.max(tonumber(call('HGET', queue .. CLAIMS, '') or 0) + 1, now))
   set_fields(queue .. CLAIMS, { '', claim, job, claim })
   call('ZADD', queue, integer(now + tonumber(args[2])), job)
@@ -77,14 +77,15 @@ end
 
 -- KEYS  jobs of a kind
 -- ARGV  job id, created_ms, seconds to keep it, most jobs to keep, what precedes an id in the key of a job
--- Put a job on its project's list; of too many, the oldest go.
+-- ->    1
+-- Add a job to its project's list, and remove the oldest ones of too many.
 local function list_job(keys, args)
   local key = keys[1]
   local oldest = math.min(tonumber(args[2]), now_ms()) - 1000 * tonumber(args[3])
   if call('ZADD', key, 'NX', args[2], args[1]) == 1 then push_undo(function() try('ZREM', key, args[1]) end) end
   call('EXPIRE', key, args[3])
   commit()
-  -- Repeating this does what is left of the rest.
+  -- Repeating the call completes the rest.
   call('ZREMRANGEBYSCORE', key, '-inf', '(' .. integer(oldest))
   local surplus = call('ZCARD', key) - tonumber(args[4])
   if surplus <= 0 then return 1 end
@@ -128,6 +129,7 @@ end
 
 -- KEYS  job
 -- ARGV  which portion, from 0
+-- ->    the portion, or nothing after the last
 local function read_portion(keys, args)
   return call('LINDEX', keys[1] .. PORTIONS, args[1])
 end
@@ -167,7 +169,7 @@ end
 -- ARGV  claim, number of this step, cursor, most errors to keep, ids of users reached,
 --       number of counts, for each: name, by how much; then its errors as JSON
 -- ->    1, or 0 when another claim has taken over
--- A step is saved once, however often it is sent.
+-- A step is saved once, however often the call is repeated.
 local function save_job(keys, args)
   local job, claim, step = keys[1], args[1], tonumber(args[2])
   local field = call('HMGET', job, 'claim', 'steps', 'status')
@@ -213,7 +215,7 @@ local function finish_job(keys, args)
   set_fields(job, { 'status', 'processed' })
   if args[2] ~= '' then
     local errors, left = job .. ERRORS, call('PTTL', job)
-    -- In front: it matters more than those that the bound may cut.
+    -- At the front: it matters more than the errors that the bound may cut off.
     call('LPUSH', errors, args[2])
     push_undo(function() try('LPOP', errors) end)
     expire('PEXPIRE', errors, left)

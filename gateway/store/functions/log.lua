@@ -1,11 +1,13 @@
--- The log: every change appends one event here and publishes the same bytes, in the same step.
+-- The event log: every change appends one event here and publishes the same bytes, in the same step.
 
-local CHECK_MS = 1000 -- INFO takes 2 µs
-local generation_key = GENERATION -- of the call that runs: in a cluster, where a function may read its own slot only, the slot's
+local CHECK_MS = 1000 -- between two checks for a promotion; INFO takes 2 µs
+-- Of the current call: the key of the data generation. In a cluster it lies in the slot of the call, as a function may
+-- read its own slot only.
+local generation_key = GENERATION
 local promoted_as, generations, checked_ms = '', {}, nil
-local is_unpublished = false -- whether the call that runs could not publish its event
+local is_unpublished = false -- of the current call: whether its event could not be published
 
--- See whether a promotion made this server a primary: it may lack what was acknowledged before.
+-- Find out whether a promotion made this server a primary: then it may lack writes that were acknowledged before.
 local function check_promotion(now_ms)
   local replication = call('INFO', 'replication')
   local promoted = not replication:find('master_replid2:0000', 1, true)
@@ -13,9 +15,9 @@ local function check_promotion(now_ms)
   generations, checked_ms = {}, now_ms
 end
 
--- Name the life of this server's data: another one when it may lack what was told already, which is after a replica was
--- promoted, and after whoever runs the server said so (the bundled one, when it died before it had written all). Kept
--- as data, because a server that restarts knows nothing of its promotion.
+-- The name of the generation of this server's data. It changes when the data may lack acknowledged writes: after a
+-- replica was promoted, and after the operator of the server says so (the gateway does for its bundled server when that
+-- died before all was on disk). It is stored as data, because a server that restarts no longer knows of its promotion.
 local function generation(now_ms)
   if not (now_ms and checked_ms) or math.abs(now_ms - checked_ms) >= CHECK_MS then check_promotion(now_ms) end
   local current = generations[generation_key]
@@ -30,21 +32,23 @@ local function generation(now_ms)
   return current
 end
 
--- KEYS  the key of a life
--- ->    the life that a promotion began, or ""
--- Keep what life this is before anybody writes: the server may restart first.
+-- Store the generation of a server that was promoted before anything is written: the server may restart first.
+-- KEYS  generation
+-- ->    the generation that a promotion began, or ""
 local function note_generation(keys)
   generation_key = keys[1]
   generation()
   return promoted_as
 end
 
--- Name a log: no two users', nor two of one user, have the same name. All recipients of a request are given one epoch.
+-- The epoch names a log: no two logs have the same one, of different users or of one. All recipients of a request are
+-- offered the same `epoch_if_new`.
 local function epoch_of(user, epoch_if_new, current_generation)
   return redis.sha1hex(epoch_if_new .. ' ' .. current_generation .. ' ' .. user):sub(1, EPOCH_CHARACTERS)
 end
 
--- Give the record of a user without a log its epoch; one that is all in memory is written by the next event.
+-- Begin the log of a user that has none, in the record only: the next event writes it.
+-- ->    whether the log is new
 local function begin_log(user, record, epoch_if_new, current_generation)
   if record.epoch then return false end
   record.life = current_generation or generation()
@@ -52,9 +56,9 @@ local function begin_log(user, record, epoch_if_new, current_generation)
   return true
 end
 
--- What next_position writes of a user, as the record has it.
+-- What next_position writes: the fields of a user's record, and their places in what read_record reads.
 local POSITION = { 'format', 'epoch', 'offset', 'life', 'sent_at', 'log_until', 'counts' }
-local PLACES = { 1, 4, 5, 6, 7, 8, 10 } -- of these in what read_record reads
+local PLACES = { 1, 4, 5, 6, 7, 8, 10 }
 
 local function position_of(record)
   local found = {}
@@ -69,8 +73,9 @@ local function restore_position(user, before)
   end
 end
 
--- Take the next offset, and give it as text. The first event of another life begins an epoch: the same offset may have
--- been another event.
+-- Write the next position. The first event of another generation begins an epoch, because the same offset of the old
+-- epoch may have been another event.
+-- ->    the offset as text
 local function next_position(user, record, context)
   local fields, current = {}, generation(tonumber(context.now_ms))
   local is_other = current ~= '' and record.life ~= current
@@ -89,7 +94,8 @@ local function next_position(user, record, context)
   return offset
 end
 
--- The clock of a gateway that is ahead does not make events old.
+-- Remove the events that are older than `seconds`, by the earlier of two clocks: a gateway whose clock is ahead must
+-- not make events old.
 local function trim_by_age(log, now_ms, seconds)
   local oldest_ms = math.min(now_ms, 1000 * call('TIME')[1]) - 1000 * seconds
   while true do
@@ -99,7 +105,7 @@ local function trim_by_age(log, now_ms, seconds)
   end
 end
 
--- The first four arguments of every function that writes; and the time in seconds, as text and as a number.
+-- ->    the first four arguments of every function that writes to an inbox, and the time in seconds, as text and number
 local function context_of(args)
   local seconds = args[1]:sub(1, -4)
   return {
@@ -108,8 +114,7 @@ local function context_of(args)
   }
 end
 
--- Counts as of the last event, which the record has, and `more` of each; or nothing for one that was written before it
--- had them.
+-- ->    the counts of the record, as of the last event, each plus `more`; nil for a record from before it had counts
 local function known_counts(record, more)
   if not record.epoch then
     return { unread = more, unseen = more, unarchived_unread = more, unarchived_unseen = more }
@@ -122,14 +127,14 @@ local function known_counts(record, more)
   }
 end
 
--- A log of usual events takes less than a megabyte. Large ones leave room for fewer: a user who marks a large item to and
--- fro would otherwise fill the server. What is logged already is that large at most a few times, so a log stays within a
--- small multiple of LOG_BYTES.
+-- A log of events of usual size takes less than a megabyte. Of large events it keeps fewer: otherwise a user who marks
+-- a large item read and unread again and again would fill the server. Only a few events that are logged already can be
+-- as large, so a log stays within a small multiple of LOG_BYTES.
 local LARGE_BYTES = 16 * 1024
 local LOG_BYTES = 16 * 1024 * 1024
-local LEAST_EVENTS = 4 -- of the largest there are, 8 MB each
+local LEAST_EVENTS = 4 -- of the largest possible ones, 8 MB each
 
--- ->    how many events a log keeps when one of so many bytes comes
+-- ->    how many events a log keeps when one of so many bytes is appended
 local function events_kept(log_events, bytes)
   if bytes <= LARGE_BYTES then return log_events end
   local most = tonumber(log_events)
@@ -137,14 +142,14 @@ local function events_kept(log_events, bytes)
   return integer(math.min(most, math.max(LEAST_EVENTS, room)))
 end
 
--- count: what the counts are now, where the caller knows
--- With this a fact is complete: nothing of it can fail any more. A broadcast does it for everybody: numbers are written as
--- text once, and the message is put together in one go.
+-- Append an event to the log and publish it. With the XADD the change is complete: what follows may fail.
+-- count: the counts as of this event, where the caller knows them
+-- A broadcast does this for every recipient, so numbers become text once, and the message is one concatenation.
 local function append(user, record, context, name, data, count)
   local before = record.stored or position_of(record)
   record.sent_at = context.sent_at or record.sent_at
-  -- A tenth more than it is for, so that not every event has to say so again; said again, too, where a clock that was
-  -- ahead said it.
+  -- The lifetime is a tenth longer than asked for, so that not every event has to renew it. It is renewed as well where
+  -- a clock that was ahead set it.
   local until_then, now, log_seconds = tonumber(record.log_until or 0), context.now, context.log_seconds
   local renew = now + log_seconds > until_then or until_then > now + 1.1 * log_seconds + CLOCK_SECONDS
   if renew then record.log_until = integer(math.ceil(now + 1.1 * log_seconds)) end
@@ -162,11 +167,11 @@ local function append(user, record, context, name, data, count)
   local log = user .. LOG
   local kept = #message > LARGE_BYTES and events_kept(context.log_events, #message) or context.log_events
   call('XADD', log, 'MAXLEN', kept, offset .. '-' .. context.now_ms, 'm', message)
-  undo_count, record.stored = 0, nil -- what is written stays
-  -- What follows is made up for when it fails: the log is renewed and trimmed again later, and who was not told reads it,
-  -- as the gateway hears that it has to tell them.
+  undo_count, record.stored = 0, nil -- as commit()
+  -- When one of these fails, it is made up for: the log is renewed and trimmed later, and the gateway learns from the
+  -- reply that it has to publish a message which makes the open inboxes read the log.
   if renew then try('EXPIRE', log, integer(math.ceil(1.1 * log_seconds))) end
-  -- An idle log expires whole; a busy one is trimmed by age now and then, which keeps this off most writes.
+  -- An idle log expires as a whole. A busy one is trimmed by age with every 16th event only, to keep the others cheap.
   if record.offset % 16 == 0 then pcall(trim_by_age, log, tonumber(context.now_ms), log_seconds) end
   if type(try('SPUBLISH', user, message)) == 'table' then is_unpublished = true end
 end

@@ -1,11 +1,11 @@
--- What a user wants to be told, and on which devices. domain/preferences.py has the rules; here they are compared.
+-- Preferences: which channels a category may use. domain/preferences.py has the rules; here they are applied.
 
--- Whether the user keeps a notification of this category and topic out of the inbox.
+-- ->    whether preferences or subscriptions keep a notification of this category and topic out of the inbox
 local function is_muted(user, category, topic)
   local preference = call('HGET', user .. PREFERENCES, category)
   if preference and preference:sub(1, 1) == '0' then return true end
-  local word = subscription_to(user, category, topic)
-  return word ~= nil and word[1] == '0'
+  local subscription = subscription_to(user, category, topic)
+  return subscription ~= nil and subscription[1] == '0'
 end
 
 -- KEYS  user
@@ -18,8 +18,8 @@ end
 -- ARGV  now_ms epoch_if_new log_events log_seconds  max_categories event_name client_id_json
 --       number of channels, for each: its JSON up to the value of "enabled"
 --       for each category: name, switches (1 on, 0 off, - as it is), its JSON up to the list of channels
--- ->    all as read_preferences gives them; or -1 when these would be too many, and then nothing was written
--- Channels that are switched make one event; what was so already makes none.
+-- ->    all preferences, as read_preferences; or -1 if there would be too many categories, and then nothing was written
+-- All channels whose setting changes make one event. If none does, there is no event.
 local function set_preferences(keys, args, record)
   local key, context = keys[1] .. PREFERENCES, context_of(args)
   local max_categories, name, client_id, channels = tonumber(args[5]), args[6], args[7], tonumber(args[8])

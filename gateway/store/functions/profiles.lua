@@ -1,13 +1,14 @@
--- Profiles: what a user's record has for show. Names and attributes are JSON-encoded.
+-- Profiles: the attributes in a user's record, JSON-encoded.
 
 -- KEYS  user
--- ->    what is known of it besides the names, JSON-encoded or false
+-- ->    the attributes besides the names, JSON-encoded, false for each that is not set
 local function read_profile(keys)
   return call('HMGET', keys[1], 'first_name', 'last_name', 'custom_attributes', 'phone_numbers')
 end
 
 -- KEYS  user
--- ARGV  field value …: profile fields, JSON-encoded; "null" removes one
+-- ARGV  field value …: JSON-encoded; "null" removes a field
+-- ->    as read_profile
 local function set_profile(keys, args, record)
   local user, set, removed = keys[1], {}, {}
   for i = 1, #args, 2 do

@@ -1,7 +1,7 @@
--- Functions of the slot that holds all projects. Every one takes the key of the projects.
+-- The projects of the store, in one slot.
 
 -- KEYS  projects
--- ->    the format of all that is stored: "" for an empty store, "unknown" for one of before there were formats
+-- ->    the format of all that is stored: "" for an empty store, "unknown" for one from before there were formats
 local function read_format(keys)
   local format = call('GET', keys[1] .. STORE_FORMAT)
   if format then return format end
@@ -9,8 +9,9 @@ local function read_format(keys)
 end
 
 -- KEYS  projects
--- ARGV  default workspace id, its title, what the store is to be called if it has no name yet
--- Say of which format the store is, if it is empty, give it a name, and make sure of the default workspace.
+-- ARGV  default workspace id, its title, a name for the store if it has none yet
+-- ->    1 if the default workspace is new, or 0
+-- Write the format of an empty store, its name, and the default workspace, each unless it is there.
 local function prepare_projects(keys, args)
   local projects, format = keys[1], read_format(keys)
   if format ~= '' and format ~= FORMAT then fail_by_format('the store', format) end
@@ -25,9 +26,10 @@ local function prepare_projects(keys, args)
 end
 
 -- KEYS  projects
--- ARGV  api_key, the record as it was read ("" for a new one), the record, project id, workspace id, now_ms,
+-- ARGV  api_key, the record as it was read ("" for a new project), the record, project id, workspace id, now_ms,
 --       most projects of a workspace
--- ->    1; 0 when the record is not as it was read; -1 when there is no such workspace; -2 when it has too many projects
+-- ->    1; 0 when the record is not as it was read; -1 when there is no such workspace; -2 when it has too many
+--       projects
 local function put_project(keys, args)
   local projects, api_key = keys[1], args[1]
   if (call('HGET', projects, api_key) or '') ~= args[2] then return 0 end
@@ -41,8 +43,8 @@ end
 
 -- KEYS  projects
 -- ARGV  project id, workspace id
--- The note of the deletion stays until a job is to remove the data, whoever dies in between.
 -- ->    1, or 0 when there is no such project
+-- The deletion is recorded until there is a job that removes the data, so that no crash in between loses it.
 local function delete_project(keys, args)
   local projects, id = keys[1], args[1]
   local api_key = call('HGET', projects .. PROJECT_IDS, id)
@@ -56,8 +58,8 @@ end
 
 -- KEYS  projects
 -- ARGV  api_key
--- Remove a record whatever it holds. The projects that were found by it are undo_count as deleted, as `delete_project` does.
--- ->    the ids of these
+-- ->    the ids of the projects that had this API key
+-- Remove a record whatever it holds. These projects are recorded as deleted, as by `delete_project`.
 local function discard_project(keys, args)
   local projects, api_key, ids = keys[1], args[1], {}
   local flat = call('HGETALL', projects .. PROJECT_IDS)
@@ -81,8 +83,8 @@ local function discard_project(keys, args)
 end
 
 -- KEYS  projects
--- ->    the store's name ("" when nobody has prepared it, or it was emptied), how many projects have a record, and how
---       many should have
+-- ->    the store's name ("" before it is prepared, and after it was emptied), how many projects have a record, and how
+--       many should have one
 local function store_state(keys)
   return {
     call('GET', keys[1] .. STORE_NAME) or '',
@@ -101,7 +103,7 @@ end
 
 -- KEYS  projects
 -- ARGV  workspace id, rank, limit
--- ->    how many it has, then records, oldest first
+-- ->    how many projects the workspace has, then records, oldest first
 local function list_projects(keys, args)
   local projects, index = keys[1], keys[1] .. WORKSPACE_PROJECTS .. args[1]
   local result = { call('ZCARD', index) }
@@ -114,7 +116,8 @@ local function list_projects(keys, args)
 end
 
 -- KEYS  any
--- ->    1, where the server takes writes; elsewhere it refuses to run this, because it is not said to be without
+-- ->    1 if the server accepts writes; otherwise it refuses to run this function, which is registered as one that
+--       writes
 local function check_write()
   return 1
 end

@@ -1,4 +1,4 @@
--- Functions that only read (the first read of a new user gives the log its epoch).
+-- Functions that read an inbox. (The first read of a new user's log gives it its epoch.)
 
 -- KEYS  user
 -- ARGV  buckets rank limit  number of categories, category …, number of topics, topic …
@@ -46,6 +46,7 @@ local function get(keys, args, record)
 end
 
 -- Read tokens from args[first]: id, issued_at …
+-- ->    the indexes (from 0) of those that are revoked
 local function revoked_tokens(user, record, args, first)
   local found = {}
   for i = first, #args, 2 do
@@ -56,8 +57,8 @@ local function revoked_tokens(user, record, args, first)
 end
 
 -- KEYS  user
--- ARGV  epoch_if_new  after_epoch after_offset ("" for from now)  max_events max_bytes
---       then id and issued_at of each token ("" for none) that the answer is for
+-- ARGV  epoch_if_new  after_epoch after_offset ("" to read no events)  max_events max_bytes
+--       then id and issued_at of each token ("" for none) whose connections get the events
 -- ->    epoch, offset, unread, unseen, unarchived unread, unarchived unseen, reset reason or "",
 --       the indexes (from 0) of the tokens that are revoked, then messages
 local function read_log(keys, args, record)
@@ -101,22 +102,22 @@ local function read_log(keys, args, record)
   return result
 end
 
--- The same for a server that takes no writes: a log that nobody has begun yet seems to begin, and nobody keeps that. Who
--- goes on from there is told later that the epoch has changed.
+-- The same as read_log for a server that accepts no writes. A log that has not begun seems to begin, but that is not
+-- stored: a client that resumes from there is told later that the epoch has changed.
 local function peek_log(keys, args, record)
   record.epoch, record.offset = record.epoch or args[1], record.offset or 0
   return read_log(keys, args, record)
 end
 
 -- KEYS  user
--- ->    nothing: the guard has counted and checked
+-- ->    0: the guard has counted and checked
 local function use()
   return 0
 end
 
--- KEYS  whose calls are counted, who is no user
+-- KEYS  what the key of the counter begins with
 -- ARGV  kind, limit
--- ->    as a guarded function
+-- ->    as a guarded function, which it is not: "limited" or "ok", used, seconds, 0
 local function count_call(keys, args)
   local used, seconds = count_use(keys[1], args[1])
   return { used > tonumber(args[2]) and 'limited' or 'ok', used, seconds, 0 }

@@ -1,13 +1,13 @@
--- Removing items: how one leaves an inbox, and which leave because their project keeps no more.
+-- Removing items: one by one, and the oldest ones that the retention of their project does not keep.
 
-local DUPLICATE, CREATED, MUTED = 0, 1, 2 -- as Outcome in store/inbox.py
+local DUPLICATE, CREATED, MUTED = 0, 1, 2 -- as Outcome in store/deliveries.py
 
-local REPEATED_SECONDS = 24 * 3600 -- as SETTLED_SECONDS in store/inbox.py
-local RETRIED_SECONDS = 60 -- far longer than a gateway waits for an answer that was lost before it asks again
-local TRIMMED_BYTES = 256 * 1024 -- of content that one call trims: each item travels in an event
+local REPEATED_SECONDS = 24 * 3600 -- as OUTCOME_SECONDS in store/inbox.py
+local RETRIED_SECONDS = 60 -- far longer than a gateway waits before it repeats a call whose reply was lost
+local TRIMMED_BYTES = 256 * 1024 -- of content that one call trims: each removed item is sent in an event
 
--- Remember for a while what became of an item that is not there. The record says until when there may be such a mark:
--- hardly any user has one, and looking costs every item. By the server's clock, as the mark itself.
+-- Record for a while the outcome of an item that is not there. The user's record says until when there may be one,
+-- because hardly any user has one, and the check costs every item. Both go by the server's clock.
 local function record_outcome(user, record, id, outcome, seconds)
   local key, before = user .. OUTCOME .. id, record.settled_until
   call('SET', key, outcome, 'EX', integer(seconds))
@@ -22,8 +22,8 @@ local function record_outcome(user, record, id, outcome, seconds)
   end
 end
 
--- Remove an item, with its event. One whose state is lost is removed from wherever it may be.
--- ->  the bytes of its content
+-- Remove an item, with its event. An item whose state is lost is removed from every bucket.
+-- ->    the size of its content in bytes
 local function remove_item(user, record, context, id, packed, client_id)
   local stored = call('HGET', user .. ITEMS, id)
   local content, state = content_or_reference(stored, id), unpack_state(packed)
@@ -43,9 +43,9 @@ local function remove_item(user, record, context, id, packed, client_id)
   for i, bucket in ipairs(buckets) do
     if offsets[i] then remove_from_indexes(call, user, bucket, category, topic, offsets[i], id) end
   end
-  -- Whoever repeats the request that created it must not bring it back. Where nobody can, nothing is to be remembered.
+  -- A repetition of the request that created it must not bring it back. Where there can be none, nothing is recorded.
   local most = state.repeatable and REPEATED_SECONDS or RETRIED_SECONDS
-  local age = math.min(context.now, tonumber(call('TIME')[1])) - tonumber(state.sent) -- by the earlier of two clocks
+  local age = math.min(context.now, tonumber(call('TIME')[1])) - tonumber(state.sent) -- the earlier of two clocks
   local seconds = most - math.max(0, age)
   if seconds > 0 then record_outcome(user, record, id, DUPLICATE, seconds) end
   local data = item_data_json(content, state, recipient_json(user, record), client_id)
@@ -53,7 +53,7 @@ local function remove_item(user, record, context, id, packed, client_id)
   return #content
 end
 
--- ->  the ids of the oldest items, oldest first: the first `most` of them are right
+-- ->    the ids of the `most` oldest items, oldest first
 local function oldest_ids(user, most)
   local found, ids = {}, {}
   for _, bucket in ipairs(BUCKETS) do
@@ -65,17 +65,17 @@ local function oldest_ids(user, most)
   return ids
 end
 
--- Remove the oldest items beyond `count`, and those sent more than `seconds` ago, but `most` at a time; 0 is no bound.
--- An item is never sent before an older one, so the oldest tells whether there is anything to do: `oldest` in the record
--- is when it was sent, or earlier.
--- ->  how many were removed, and whether there are more
+-- Remove the oldest items beyond `count`, and those sent more than `seconds` ago (0 is no bound), at most `most` at a
+-- time. No item was sent before an older one, so the oldest one tells whether there is anything to do: `oldest` in the
+-- record is when it was sent, or earlier.
+-- ->    how many were removed, and whether there are more to remove
 local function trim_items(user, record, context, count, seconds, most)
   if (record.sent_at or '0') == '0' then return 0, false end -- nothing was ever sent
   local surplus = count > 0 and call('HLEN', user .. STATES) - count or 0
   local oldest_age = record.oldest and context.now - tonumber(record.oldest)
   local may_be_old = seconds > 0 and not (oldest_age and oldest_age <= seconds and oldest_age >= -CLOCK_SECONDS)
   if surplus <= 0 and not may_be_old then return 0, false end
-  -- By the earlier of two clocks: one that is ahead must not empty inboxes.
+  -- By the earlier of two clocks: a gateway whose clock is ahead must not empty inboxes.
   local oldest_kept = seconds > 0 and math.min(context.now, tonumber(call('TIME')[1])) - seconds or 0
   local removed, bytes, oldest = 0, 0, record.sent_at
   for _, id in ipairs(oldest_ids(user, most + 1)) do

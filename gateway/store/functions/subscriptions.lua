@@ -1,6 +1,7 @@
--- What a user said about topics. domain/preferences.py has the rules; here they are compared.
+-- Subscriptions: which categories of which topics a user subscribed to or unsubscribed from. domain/preferences.py has
+-- the rules; here they are applied.
 
--- What the user said about a topic's category, ["1" subscribed or "0" not, reason]; or nil
+-- ->    the subscription that decides about a category of a topic, ["1" subscribed or "0" not, reason], or nil
 local function subscription_to(user, category, topic)
   local packed = topic ~= '' and call('HGET', user .. SUBSCRIPTIONS, topic)
   if not packed then return nil end
@@ -8,15 +9,15 @@ local function subscription_to(user, category, topic)
   return subscriptions[category] or subscriptions['*']
 end
 
--- Whether the user asked for notifications of this category and topic.
+-- ->    whether the user subscribed to this category of the topic
 local function is_subscribed(user, category, topic)
-  local word = subscription_to(user, category, topic)
-  return word ~= nil and word[1] == '1'
+  local subscription = subscription_to(user, category, topic)
+  return subscription ~= nil and subscription[1] == '1'
 end
 
 -- KEYS  user
--- ARGV  topic, or nothing for all
--- ->    topic, JSON {category: [1 subscribed or 0 not, reason]}, …
+-- ARGV  topic, or nothing for all topics
+-- ->    topic, JSON {category: ["1" subscribed or "0" not, reason]}, …
 local function read_subscriptions(keys, args)
   if not args[1] then return call('HGETALL', keys[1] .. SUBSCRIPTIONS) end
   local packed = call('HGET', keys[1] .. SUBSCRIPTIONS, args[1])
@@ -24,10 +25,11 @@ local function read_subscriptions(keys, args)
 end
 
 -- KEYS  user
--- ARGV  topic, 1 subscribe or 0 unsubscribe, max_topics, max_categories of a topic, max_bytes of a topic, and of all
---       for each category: name, reason ("" leaves the one there is)
--- ->    JSON {category: [status, reason]}; or -1 too many topics, -2 too many categories, -3 too many bytes in the topic,
---       -4 too many bytes in all, and then nothing was written
+-- ARGV  topic, 1 to subscribe or 0 to unsubscribe, max_topics, max_categories of a topic, max_bytes of a topic,
+--       max_bytes of all topics
+--       for each category: name, reason ("" keeps the reason that there is)
+-- ->    JSON {category: [status, reason]}; or -1 too many topics, -2 too many categories, -3 too many bytes in the
+--       topic, -4 too many bytes in all, and then nothing was written
 local function set_subscriptions(keys, args, record)
   local user, key, topic, status = keys[1], keys[1] .. SUBSCRIPTIONS, args[1], args[2]
   local packed = call('HGET', key, topic)
@@ -49,7 +51,7 @@ local function set_subscriptions(keys, args, record)
   local before, after = packed and #topic + #packed or 0, cjson.encode(subscriptions)
   local bytes = call('HGET', user, 'subscription_bytes') or 0
   local grown = #topic + #after - before
-  -- Whoever has too much already may still say no to all of a topic.
+  -- A user beyond a bound can still unsubscribe from all of a topic.
   if not (packed and status == '0' and #args == 8 and args[7] == '*') and grown > 0 then
     if #topic + #after > tonumber(args[5]) then return -3 end
     if bytes + grown > tonumber(args[6]) then return -4 end
@@ -62,7 +64,7 @@ end
 
 -- KEYS  user
 -- ARGV  topic
--- ->    1, or 0 when nothing was said about it
+-- ->    1, or 0 when there were no subscriptions to it
 local function delete_subscriptions(keys, args)
   local user, topic = keys[1], args[1]
   local packed = call('HGET', user .. SUBSCRIPTIONS, topic)

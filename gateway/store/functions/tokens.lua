@@ -1,9 +1,10 @@
--- Tokens that were issued: of a user, in the user's slot, and of a project, in its own. `base` is what their keys
--- begin with. A token is kept until it expires, discarded or not, unless others need the room.
+-- Issued tokens: of a user, in the user's slot, and of a project, in the project's slot. `base` is what their keys
+-- begin with. A token is kept until it expires, discarded or not; when there are too many, the oldest discarded ones
+-- are removed.
 
-local REVOKED_MARGIN_SECONDS = 60 -- gateways' clocks differ: a revoked id is kept a little longer than the token lasts
+local REVOKED_MARGIN_SECONDS = 60 -- gateways' clocks differ: a revoked id is kept longer than the token is valid
 
--- ->  nil for what is no token
+-- ->    the token as a table, or nil for what is no token
 local function unpack_token(packed)
   local created, expires, discarded, name = packed:match('^(%d+) (%d+) (%d+) (.*)$')
   if not created then return nil end
@@ -23,7 +24,7 @@ local function remove_tokens(base, ids)
   end
 end
 
--- Keep a sorted set by expiry as long as its last member.
+-- Give a sorted set by expiry, and the hash that belongs to it, the lifetime of its last member.
 local function expire_with_last(key, follower)
   local last = call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
   if last then
@@ -32,20 +33,23 @@ local function expire_with_last(key, follower)
   end
 end
 
+-- ->    a token that has not expired, or nil
 local function load_token(base, id, now)
   local packed = call('HGET', base .. TOKEN, id)
   local token = packed and unpack_token(packed)
   return token and tonumber(token.expires) > tonumber(now) and token or nil
 end
 
--- ->    the second until which something has expired. What a clock that is ahead forgets would be forgotten for ever.
+-- ->    the second until which tokens have expired, by the server's clock where the caller's is ahead: tokens that are
+--       removed too early would be lost for ever
 local function expired_until(now)
   local clock = tonumber(call('TIME')[1])
   return tonumber(now) <= clock + CLOCK_SECONDS and now or integer(clock)
 end
 
--- Make room for one more by dropping what has expired and then the oldest that were discarded, or that cannot be read;
--- ids sort by age.
+-- Make room for one more token: remove the expired ones, then the oldest of those that are discarded or cannot be read.
+-- Ids sort by age.
+-- ->    whether there is room
 local function make_room(base, now, most)
   remove_tokens(base, call('ZRANGE', base .. TOKENS, '-inf', expired_until(now), 'BYSCORE'))
   local excess = call('ZCARD', base .. TOKENS) - most + 1
@@ -64,7 +68,7 @@ end
 
 -- KEYS  user
 -- ARGV  id now expires max_tokens max_revoked name
--- ->    1, or 0 when there are too many; an id that is known is left as it is
+-- ->    1, or 0 when there are too many; a token that is there already stays as it is
 local function issue_token(keys, args, record)
   local base, id, now, expires = keys[1], args[1], args[2], args[3]
   if call('HEXISTS', base .. TOKEN, id) == 1 then return 1 end
@@ -81,8 +85,8 @@ end
 
 -- KEYS  user
 -- ARGV  now size  "after" | "before" | ""  id
--- ->    1 if there are newer ones, 1 if there are older ones, then id and `created expires discarded name` of each,
---       newest first; one that cannot be read is left out
+-- ->    1 if there are newer tokens or 0, 1 if there are older ones or 0, then id and `created expires discarded name`
+--       of each, newest first; one that cannot be read is left out
 local function list_tokens(keys, args)
   local base, size, way, from = keys[1], tonumber(args[2]), args[3], args[4]
   local ids = call('ZRANGE', base .. TOKENS, '(' .. args[1], '+inf', 'BYSCORE')
@@ -107,7 +111,7 @@ local function list_tokens(keys, args)
   return result
 end
 
--- ->    when it was discarded, and whether that was now; or nothing
+-- ->    when the token was discarded, whether that was now, and the token; or nil
 local function discard(base, id, now)
   local token = load_token(base, id, now)
   if not token then return nil end
@@ -120,8 +124,8 @@ end
 -- KEYS  user
 -- ARGV  id now
 -- ->    when it was discarded, or nothing when there is no such token
--- The nodes that hold connections of it hear of it again when it was discarded already: they close none twice. So when
--- that fails the token is discarded, and repeating the call tells them.
+-- It is published again for a token that was discarded before: nodes close no connection twice. So when publishing
+-- fails, the token is discarded, and repeating the call tells the nodes.
 local function discard_token(keys, args)
   local user, id, now = keys[1], args[1], args[2]
   local discarded, is_new, token = discard(user, id, now)
@@ -137,17 +141,17 @@ end
 
 -- KEYS  user
 -- ARGV  issued_before now
--- ->    the moment before which nothing counts now, which never goes back
--- Should the nodes not hear of it, it holds, the call fails, and repeating it tells them.
+-- ->    the second before which no token is accepted from now on; it never becomes earlier
+-- When publishing fails, the tokens are revoked, the call fails, and repeating it tells the nodes.
 local function discard_tokens_before(keys, args, record)
   local user, now, clock = keys[1], args[2], tonumber(call('TIME')[1])
   local function past(second) return second > clock + CLOCK_SECONDS and clock or second end
   local before = math.max(past(tonumber(args[1])), past(tonumber(record.revoked_before or 0)))
-  local rows, said, discarded = call('HGETALL', user .. TOKEN), {}, {}
+  local rows, covered, discarded = call('HGETALL', user .. TOKEN), {}, {}
   for i = 1, #rows, 2 do
     local token = unpack_token(rows[i + 1])
     if token and tonumber(token.created) < before then
-      said[#said + 1] = rows[i]
+      covered[#covered + 1] = rows[i]
       if token.discarded == '0' then
         discarded[#discarded + 1] = rows[i]
         discarded[#discarded + 1] = table.concat({ token.created, token.expires, now, token.name }, ' ')
@@ -158,24 +162,34 @@ local function discard_tokens_before(keys, args, record)
   for first = 1, #discarded, CHUNK do
     set_fields(user .. TOKEN, { unpack(discarded, first, math.min(first + CHUNK - 1, #discarded)) })
   end
-  for first = 1, #said, CHUNK do -- said once is enough
-    remove_members(user .. REVOKED, { unpack(said, first, math.min(first + CHUNK - 1, #said)) })
+  for first = 1, #covered, CHUNK do -- revoked_before covers them
+    remove_members(user .. REVOKED, { unpack(covered, first, math.min(first + CHUNK - 1, #covered)) })
   end
   commit()
   call('SPUBLISH', user, '!revoked_before ' .. integer(before))
   return integer(before)
 end
 
--- KEYS  what the project's keys begin with
--- The same of a project. Its tokens count while they are in here, so there is nothing else to keep of one discarded.
+-- A project's tokens are accepted only while they are stored here, so nothing else is kept of a discarded one.
+
+-- KEYS  what the keys of the project's tokens begin with
+-- ARGV  as issue_token
+-- ->    as issue_token
 local function issue_project_token(keys, args) return issue_token(keys, args) end
+
+-- KEYS  what the keys of the project's tokens begin with
+-- ARGV  as list_tokens
+-- ->    as list_tokens
 local function list_project_tokens(keys, args) return list_tokens(keys, args) end
 
+-- KEYS  what the keys of the project's tokens begin with
+-- ARGV  id now
+-- ->    when it was discarded, or nothing when there is no such token
 local function discard_project_token(keys, args)
   return (discard(keys[1], args[1], args[2])) or false
 end
 
--- KEYS  what the project's keys begin with
+-- KEYS  what the keys of the project's tokens begin with
 -- ARGV  id now
 -- ->    "known", "discarded", or nothing
 local function project_token(keys, args)
@@ -185,6 +199,7 @@ end
 
 -- KEYS  token owner
 -- ARGV  user id, expires
+-- ->    1
 local function own_token(keys, args)
   call('SET', keys[1], args[1], 'EXAT', args[2])
   return 1

@@ -1,17 +1,19 @@
--- All or nothing. Redis takes nothing back when a function fails in the middle: a key of another type, a command or a
--- channel that the access list refuses, a bug. So whatever writes more than once notes after each write how to take it
--- back, which is done when a later command fails. Only what comes after the last point of failure needs no note.
--- (Memory is no reason: a server that is full refuses the function, or its first write, and no later one.)
+-- The undo log: a function writes everything or nothing. Redis rolls nothing back when a function fails in the middle,
+-- because of a key of another type, a command or a channel that the access list refuses, or a bug. So a function that
+-- writes more than once records after each write how to undo it, and all recorded steps run when a later command fails.
+-- Only the writes after the last command that can fail need no step. (Memory is no cause of failure in the middle: a
+-- server that is full refuses the function or its first write, never a later one.)
 
-local call, try -- `try` gives an error as its result. A library that is being loaded has neither.
+-- `call` raises the error of a command; `try` returns it. Neither exists while a library is being loaded.
+local call, try
 local function begin_call()
   call, try = redis.call, redis.pcall
 end
 
-local undo_steps, undo_firsts, undo_seconds, undo_thirds, undo_count = {}, {}, {}, {}, 0 -- what to do, and what each is given
+local undo_steps, undo_firsts, undo_seconds, undo_thirds, undo_count = {}, {}, {}, {}, 0
 
--- Note how to take back what has just been written: a step, and up to three things that it is given. (A closure would
--- cost more than that: this is done for every event.) The step is to use `try`, and to do no harm where there is nothing.
+-- Record how to undo what has just been written: a function, and up to three arguments for it. (A closure would cost
+-- more, and this runs for every event.) The function must use `try`, and must do no harm if there is nothing to undo.
 local function push_undo(step, a, b, c)
   undo_count = undo_count + 1
   undo_steps[undo_count], undo_firsts[undo_count], undo_seconds[undo_count], undo_thirds[undo_count] = step, a, b, c
@@ -22,27 +24,27 @@ local function undo_all()
   undo_count = 0
 end
 
--- What was written until now stays, whatever fails: repeating the call completes it.
+-- Keep what was written until now, whatever fails later: repeating the call completes the rest.
 local function commit()
   undo_count = 0
 end
 
--- Run some work; when it fails, take back what it wrote, and fail.
+-- Run a function's work. When it fails, undo what it wrote, and raise its error.
 local function run_atomic(work, keys, args, record)
   undo_count = 0
   local done, result = pcall(work, keys, args, record)
   if done then return result end
   undo_all()
-  local text = type(result) == 'table' and result.err or tostring(result) -- Redis's own pcall gives a text
+  local text = type(result) == 'table' and result.err or tostring(result) -- Redis's own pcall returns a text
   error({ err = text:match('^%u+ ') and text or 'ERR ' .. text })
 end
 
--- Do something that may as well be left out: when it fails, what it wrote since it began its last fact is taken back.
+-- Run work that is optional: when it fails, undo what it wrote since the last commit, and go on.
 local function attempt(work, ...)
   if not pcall(work, ...) then undo_all() end
 end
 
--- ->    the work as a function to register
+-- ->    a function to register, for work that writes
 local function atomic(work)
   return function(keys, args)
     if not call then begin_call() end
@@ -50,7 +52,7 @@ local function atomic(work)
   end
 end
 
--- ->    the same of work that only reads
+-- ->    a function to register, for work that only reads
 local function reading(work)
   return function(keys, args)
     if not call then begin_call() end
@@ -58,8 +60,10 @@ local function reading(work)
   end
 end
 
--- The same for work that is not done for every event: each of these looks at what it overwrites, writes, and notes.
--- Fields and members are a few hundred at most.
+-- Writes that undo themselves, for work that is not done for every event: each reads what it overwrites, writes, and
+-- records the step that restores it. Fields and members are a few hundred at most.
+
+-- ->    a function that gives a key the lifetime that it has now
 
 local function expiry_restorer(key)
   local left = call('PTTL', key)
@@ -68,8 +72,8 @@ local function expiry_restorer(key)
   end
 end
 
--- expiry: from `expiry_restorer`, where what is written may remove the key, which then comes back without one
--- ->    a step that gives the fields of a hash the values that they have now
+-- expiry: from `expiry_restorer`, where the write may remove the key: a key that is created again has no lifetime
+-- ->    a function that gives the fields of a hash the values that they have now
 local function fields_restorer(key, fields, expiry)
   local before = call('HMGET', key, unpack(fields))
   return function()
@@ -80,7 +84,7 @@ local function fields_restorer(key, fields, expiry)
   end
 end
 
--- ->    the same for the members of a sorted set
+-- ->    a function that gives the members of a sorted set the scores that they have now
 local function members_restorer(key, members, expiry)
   local before = call('ZMSCORE', key, unpack(members))
   return function()
@@ -108,7 +112,7 @@ local function remove_fields(key, fields)
   push_undo(step)
 end
 
--- ->    how many are new
+-- ->    1 if the member is new, or 0
 local function add_member(key, score, member)
   local step = members_restorer(key, { member })
   local added = call('ZADD', key, score, member)
@@ -123,7 +127,7 @@ local function remove_members(key, members)
   push_undo(step)
 end
 
--- Write into a string, which grows if it must.
+-- Write into a string, which grows if necessary.
 local function write_range(key, offset, value)
   local length = call('STRLEN', key)
   local before = call('GETRANGE', key, offset, offset + #value - 1)

@@ -1,5 +1,6 @@
--- The users of a project in a fixed order, and who of them may be subscribed to a topic. Both hang on the directory.
--- A user's index in the roster is `n` of its record `u:<id>`, given once and never to another.
+-- The user index: the users of a project in the order of their creation. And the subscribers of a topic: users who may
+-- be subscribed to it. Both lie beside the directory. The place of a user in the index is `n` of its record `u:<id>`;
+-- it is given once, and never to another user.
 
 local INDEX_PART = 65536 -- users per string of 16 bytes each: 1 MB
 local NO_USER = ('\0'):rep(16)
@@ -13,14 +14,14 @@ local function write_user_index(directory, index, packed)
   write_range(part, index % INDEX_PART * 16, packed)
 end
 
--- value: as the directory has it
--- ->    how many users ever were
+-- value: the field `n` of the directory
+-- ->    how many users the project ever had
 local function user_count_of(value)
   return tonumber((value or '0'):match('^%d+$')) or fail_by_data('the size of a project')
 end
 
--- Give users places in the roster, one after the other; the caller writes their records. The first one says of which
--- format a project's own data is.
+-- Give new users the next places in the index; the caller writes their records. The first user of a project makes the
+-- directory say of which format it is.
 -- users: by id
 local function append_to_user_index(directory, ids, users)
   if #ids == 0 then return end
@@ -28,7 +29,7 @@ local function append_to_user_index(directory, ids, users)
   if known[2] ~= FORMAT and (known[1] or known[2]) then fail_by_format('the directory of a project', known[2]) end
   local first = user_count_of(known[1])
   set_fields(directory, { 'n', integer(first + #ids), 'format', FORMAT })
-  local packed, begins = {}, first -- a run of places within one part
+  local packed, begins = {}, first -- consecutive places within one part
   for i, id in ipairs(ids) do
     users[id].n = first + i - 1
     packed[#packed + 1] = packed_id(id)
@@ -39,7 +40,7 @@ local function append_to_user_index(directory, ids, users)
   end
 end
 
--- ->    what a user's record in the directory says, or nil if it says nothing that can be read
+-- ->    a user's record in the directory as a table, or nil for what is no record
 local function read_user(raw)
   local readable, user = pcall(cjson.decode, raw)
   if readable and type(user) == 'table' and type(user.x) == 'string' and type(user.e) == 'string'
@@ -52,10 +53,11 @@ local function read_user_or_fail(id, raw)
   return read_user(raw) or fail_by_data('the record of user ' .. id .. ' in the directory')
 end
 
--- Add a row { user id, external_id, email } for each id that is a user; give the ids that are none. One whose record
--- cannot be read is left out: it must not keep the others from being found.
+-- Append a row { user id, external_id, email } for each id that is a user's. A user whose record cannot be read is left
+-- out, so that the others can still be found.
+-- ->    the ids that are no user's any more
 local function add_rows(directory, ids, rows)
-  local gone = {}
+  local deleted = {}
   for first = 1, #ids, CHUNK do
     local fields = {}
     for i = first, math.min(first + CHUNK - 1, #ids) do fields[#fields + 1] = 'u:' .. unpacked_id(ids[i]) end
@@ -64,22 +66,22 @@ local function add_rows(directory, ids, rows)
         local user = read_user(raw)
         if user then rows[#rows + 1] = { fields[i]:sub(3), user.x, user.e } end
       else
-        gone[#gone + 1] = ids[first + i - 1]
+        deleted[#deleted + 1] = ids[first + i - 1]
       end
     end
   end
-  return gone
+  return deleted
 end
 
 -- KEYS  directory
--- ->    how many users ever were: one more than the highest index
+-- ->    how many users the project ever had: one more than the highest place
 local function user_index_size(keys)
   return user_count_of(call('HGET', keys[1], 'n'))
 end
 
 -- KEYS  directory
--- ARGV  first index, how many
--- ->    { user id, external_id, email } of each user there, in order
+-- ARGV  first place, how many places
+-- ->    { user id, external_id, email } of each user there, in order; deleted users are left out
 local function read_user_index(keys, args)
   local index, rows, ids = tonumber(args[1]), {}, {}
   local stop = math.min(index + tonumber(args[2]), user_index_size(keys))
@@ -98,9 +100,9 @@ local function read_user_index(keys, args)
   return rows
 end
 
--- A topic's subscribers are a sorted set of ids (16 bytes) by index. It may hold too many, never too few: the truth
--- is in the users' slots. Who takes somebody out must know that nobody was added meanwhile: the member "" holds the
--- latest adder's claim, a random number, as a negative score.
+-- A topic's subscribers are a sorted set of user ids (16 bytes) by place in the user index. It may hold too many, but
+-- never too few: what decides is in the users' slots. A caller that removes a user must know that the user was not
+-- added meanwhile: the member "" has the claim of the latest addition, a random negative number, as its score.
 
 local function drop_subscribers(key, ids)
   remove_members(key, ids)
@@ -109,7 +111,7 @@ end
 
 -- KEYS  directory
 -- ARGV  topic, user id, claim (a negative number)
--- ->    1, or 0 when it was there or is no user
+-- ->    1, or 0 when the user was there already or is not in the directory
 local function add_subscriber(keys, args)
   local field, key = 'u:' .. args[2], keys[1] .. SUBSCRIBERS .. args[1]
   local raw = call('HGET', keys[1], field)
@@ -131,7 +133,8 @@ local function subscribers_claim(keys, args)
 end
 
 -- KEYS  directory
--- ARGV  user id, the claim that still must be the latest ("" for a user that is gone), topic …
+-- ARGV  user id, the claim that must still be the latest ("" for a deleted user: any), topic …
+-- ->    1
 local function remove_subscriber(keys, args)
   local claim = tonumber(args[2])
   for i = 3, #args do
@@ -144,8 +147,8 @@ local function remove_subscriber(keys, args)
 end
 
 -- KEYS  directory
--- ARGV  topic, the index after which to begin (-1 for the first), how many
--- ->    the index to go on after, or -1 at the end; then { user id, external_id, email } of each user
+-- ARGV  topic, the place after which to begin (-1 for the first), how many users
+-- ->    the place to go on after, or -1 at the end; then { user id, external_id, email } of each user
 local function read_subscribers(keys, args)
   local key, ids, rows = keys[1] .. SUBSCRIBERS .. args[1], {}, {}
   local found = call(
@@ -153,8 +156,8 @@ local function read_subscribers(keys, args)
   )
   for i = 1, #found, 2 do ids[#ids + 1] = found[i] end
   rows[1] = #ids == tonumber(args[3]) and tonumber(found[#found]) or -1
-  local gone = add_rows(keys[1], ids, rows)
-  -- Users are deleted in their own slot first, and never come back under the same id.
-  if #gone > 0 then drop_subscribers(key, gone) end
+  local deleted = add_rows(keys[1], ids, rows)
+  -- A user is deleted in its own slot first, and its id is never used again.
+  if #deleted > 0 then drop_subscribers(key, deleted) end
   return rows
 end
