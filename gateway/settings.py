@@ -1,4 +1,4 @@
-"""Every setting: read once from the environment, frozen, typed. A misspelt `INBOX_*` name is an error."""
+"""The settings, read once from environment variables `INBOX_*`. A misspelt name is an error."""
 
 import difflib
 import re
@@ -20,11 +20,11 @@ PREFIX = "INBOX_"
 REDIS_SCHEMES = tuple(f"{scheme}://" for scheme in SCHEMES)
 
 LEAST_VALKEY_MEMORY_MB = 16
-"""An empty Valkey with the function library and some connections takes 5."""
+"""An empty Valkey with the function library and some connections uses 5 MB."""
 
 
 class SettingsError(Exception):
-    """The environment does not make sense. The message names every setting that is wrong."""
+    """The environment has invalid settings. The message names each of them, one per line."""
 
 
 def _entries(text: str) -> list[str]:
@@ -34,7 +34,7 @@ def _entries(text: str) -> list[str]:
 def _origins(text: str) -> tuple[str, ...]:
     origins = {entry: read_origin(entry) for entry in _entries(text)}
     if not origins:
-        raise ValueError("names no origin; `*` is any")
+        raise ValueError("names no origin; `*` allows all")
     if wrong := [entry for entry, origin in origins.items() if origin is None]:
         named = ", ".join(map(repr, wrong))
         raise ValueError(f"must have origins such as https://app.example.com or https://*.example.com, not {named}")
@@ -49,14 +49,14 @@ def _networks(text: str) -> tuple[str, ...]:
 
 def _host(text: str) -> str:
     if text.startswith("[") and text.endswith("]"):
-        text = text[1:-1]  # as in an address
+        text = text[1:-1]  # as in a URL
     if "/" in text or text.count(":") == 1 or text != text.strip():
         raise ValueError(f"must be an address or a name alone, such as 127.0.0.1, not {text!r}; INBOX_PORT is the port")
     return text
 
 
 def _without(fault_of: Callable[[str], str]) -> Callable[[str], str]:
-    """Return how a text is read that must have no fault; the fault does not repeat the text, which may be a secret."""
+    """Return a reader that accepts text for which `fault_of` returns "". The error does not contain the text."""
 
     def read(text: str) -> str:
         if fault := fault_of(text):
@@ -82,166 +82,179 @@ def _setting(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The environment, understood. A field `x_y` is the variable `INBOX_X_Y`."""
+    """All settings, validated. The field `x_y` is the variable `INBOX_X_Y`."""
 
     host: str = _setting(
-        "127.0.0.1", "Address to listen on; `0.0.0.0` is every one, `::` every one of IPv6 too.", read=_host
+        "127.0.0.1",
+        "Address to listen on. `0.0.0.0` is all IPv4 addresses, `::` all IPv6 addresses as well.",
+        read=_host,
     )
     port: int = _setting(8000, "Port to listen on.", least=0, most=65535)
-    workers: int = _setting(1, "Worker processes on that port.", least=1)
+    workers: int = _setting(1, "Worker processes, which all serve on this port.", least=1)
     redis_url: str = _setting(
         "",
-        "A Redis ≥ 7 or Valkey ≥ 8 to use; unset: the bundled Valkey. `redis+cluster://host:port,host:port` is a "
-        "cluster, `redis+sentinel://host:port,host:port/service` the primary that Sentinel names; `rediss` is TLS.",
+        "Redis 7 or Valkey 8 server, or newer, to use instead of the bundled Valkey. "
+        "`redis+cluster://host:port,host:port` connects to a cluster, and "
+        "`redis+sentinel://host:port,host:port/service` to the primary that Sentinel reports. `rediss` uses TLS.",
         secret=True,
         read=_without(redis_address_fault),
     )
-    redis_timeout_seconds: float = _setting(2.0, "How long one Redis call may take.", least=0.05)
-    data_dir: Path = _setting(Path("data"), "Where the bundled Valkey and generated keys live.")
+    redis_timeout_seconds: float = _setting(2.0, "Time limit of a call to Redis, in seconds.", least=0.05)
+    data_dir: Path = _setting(Path("data"), "Directory of the bundled Valkey's data and of generated keys.")
     durability: str = _setting(
         "memory",
-        "What an acknowledged write survives. With the bundled Valkey, `memory`: the death of the gateway; a crash of "
-        "Valkey or the machine may lose the last two seconds. `disk`: any crash, by an fsync before each answer. With "
-        "a server of your own, `replica`: the loss of the primary, by waiting for a replica; else what that server is "
-        "set to.",
+        "Which failures an acknowledged write survives. With the bundled Valkey, `memory`: a crash of the gateway; a "
+        "crash of Valkey or of the machine may lose the last two seconds. `disk`: any crash, with an fsync before each "
+        "response. With INBOX_REDIS_URL, `replica`: the loss of the primary, by waiting for a replica; otherwise the "
+        "server's configuration decides.",
         choices=("memory", "disk", "replica"),
     )
     secret_key: str = _setting(
         "",
-        "Encrypts API secrets at rest and signs workspace tokens; the same on every node. Unset: generated in the data "
-        "directory.",
+        "Key that encrypts stored API secrets and signs workspace tokens. It must be the same on every node. If unset, "
+        "one is generated in the data directory.",
         secret=True,
         read=_without(secret_key_fault),
     )
     valkey_memory_mb: int = _setting(
         0,
-        "Memory for the data of the bundled Valkey; 0: half of what the machine or the container has. When it is full, "
-        "writes are refused, and reading and deleting go on.",
+        "Memory for the data of the bundled Valkey, in MB; 0 is half of the memory of the machine or container. When "
+        "it is full, writes are refused, while reads and deletions still work.",
         least=0,
     )
     bootstrap_api_key: str = _setting(
         "",
-        "Create a project with this key at start, if there is none; one that is there is not changed.",
+        "API key of a project that is created at start. An existing project with this key is not changed.",
         read=_without(api_key_fault),
     )
     bootstrap_api_secret: str = _setting(
-        "", "The API secret that this project is created with.", secret=True, read=_without(api_secret_fault)
+        "", "API secret with which this project is created.", secret=True, read=_without(api_secret_fault)
     )
-    bootstrap_hmac_enabled: bool = _setting(True, "Whether this project is created so that it requires user HMACs.")
+    bootstrap_hmac_enabled: bool = _setting(True, "Whether this project is created with required user HMACs.")
     allowed_origins: tuple[str, ...] = _setting(
         ("*",),
         "Comma-separated origins of pages that may call, such as `https://app.example.com` or "
-        "`https://*.example.com`; `*` is any. A project may have its own.",
+        "`https://*.example.com`; `*` allows all. A project can override it.",
         read=_origins,
     )
     public_url: str = _setting(
         "",
-        "Address that clients reach the gateway by, with the path under which a proxy serves it, such as "
-        "`https://example.com/inbox`. Unset: taken from each request.",
+        "URL at which clients reach the gateway, with the path under which a proxy serves it, such as "
+        "`https://example.com/inbox`. If unset, it is derived from each request.",
         read=read_public_url,
     )
     trusted_proxies: tuple[str, ...] = _setting(
         ("127.0.0.0/8", "::1/128"),
-        "Comma-separated addresses and networks of reverse proxies, whose `X-Forwarded-For`, `-Proto`, `-Host` and "
-        "`-Prefix` and `X-Request-Id` count; `none` is no proxy at all.",
+        "Comma-separated addresses and networks of reverse proxies whose headers `X-Forwarded-For`, `-Proto`, `-Host`, "
+        "`-Prefix` and `X-Request-Id` are used; `none` trusts no proxy.",
         read=_networks,
     )
     log_retention_events: int = _setting(
         1000,
-        "Events kept per user for resuming; fewer of those that are larger than 16 KB, so that they take 16 MB.",
+        "Events kept per user for resuming; fewer if they are larger than 16 KB, so that they use at most 16 MB.",
         least=1,
     )
-    log_retention_seconds: int = _setting(7 * 24 * 3600, "How long events are kept for resuming.", least=1)
+    log_retention_seconds: int = _setting(7 * 24 * 3600, "Seconds for which events are kept for resuming.", least=1)
     item_retention_count: int = _setting(
         0,
-        "Notifications kept per user; of more, the oldest are removed. 0 keeps all. A project may have its own.",
+        "Notifications kept per user; beyond that the oldest are removed. 0 keeps all. A project can override it.",
         least=0,
         most=MOST_ITEMS,
     )
     item_retention_seconds: int = _setting(
         0,
-        "How long notifications are kept; 0 is for ever. A project may have its own.",
+        "Seconds for which notifications are kept; 0 is unlimited. A project can override it.",
         least=0,
         most=MOST_SECONDS,
     )
     max_connections_per_user: int = _setting(
         50,
-        "Live connections of one user on one worker; a person has a few devices with some tabs each.",
+        "Most live connections of a user on a worker. A person has a few devices with some tabs each.",
         least=1,
     )
     max_body_bytes: int = _setting(
-        8 * 1024 * 1024, "Largest request body; 4 MB of content grow when JSON escapes them.", least=1024
+        8 * 1024 * 1024,
+        "Largest request body, in bytes. 4 MB of content take more, because JSON escapes characters.",
+        least=1024,
     )
     max_message_bytes: int = _setting(
-        8 * 1024, "Largest message from a WebSocket client; a token is the longest it sends.", least=256
+        8 * 1024,
+        "Largest message from a WebSocket client, in bytes. The longest that clients send contains a token.",
+        least=256,
     )
     max_messages_per_minute: int = _setting(
-        120, "Frames and messages from one WebSocket client; a heartbeat needs three.", least=1
+        120, "Most frames and messages per minute from a WebSocket client. Heartbeats take three.", least=1
     )
     max_write_buffer_bytes: int = _setting(
         256 * 1024,
-        "Bytes that may wait for a slow reader; the rest it gets from the log, as it takes them.",
+        "Most bytes that are buffered for a slow reader. It receives the rest from the log, as it reads.",
         least=1024,
     )
     authentication_seconds: float = _setting(
-        10.0, "How long a client may take to send a request's head, and a live connection to say who it is.", least=0.1
+        10.0,
+        "Seconds within which a client must send a request's headers, and a live connection its credentials.",
+        least=0.1,
     )
-    body_seconds: float = _setting(30.0, "How long a client may take to send a request's body.", least=0.1)
+    body_seconds: float = _setting(30.0, "Seconds within which a client must send a request's body.", least=0.1)
     heartbeat_seconds: float = _setting(
-        25.0, "Between heartbeats; under the 30-60 s after which proxies drop idle connections.", least=0.1
+        25.0, "Seconds between heartbeats. Many proxies drop connections that are idle for 30 to 60 seconds.", least=0.1
     )
-    drain_seconds: float = _setting(10.0, "How long connections are spread over at shutdown.", least=0)
-    access_log: bool = _setting(True, "A log line per request.")
-    log_level: str = _setting(
-        "info", "Least severe level that is logged.", choices=("debug", "info", "warning", "error")
+    drain_seconds: float = _setting(
+        10.0, "Seconds over which the closing of connections is spread at shutdown.", least=0
     )
-    rate_limit_reads: int = _setting(100, "Reads a minute per user; 0 is off.", least=0)
-    rate_limit_writes: int = _setting(60, "Writes a minute per user; 0 is off.", least=0)
+    access_log: bool = _setting(True, "Whether each request is logged.")
+    log_level: str = _setting("info", "Lowest severity that is logged.", choices=("debug", "info", "warning", "error"))
+    rate_limit_reads: int = _setting(100, "Reads per minute and user; 0 is unlimited.", least=0)
+    rate_limit_writes: int = _setting(60, "Writes per minute and user; 0 is unlimited.", least=0)
     rate_limit_admin_reads: int = _setting(
-        0, "Reads a minute with a project's API secret; 0 is off, because a backend limits itself.", least=0
+        0,
+        "Reads per minute with a project's API secret; 0 is unlimited, because a backend is trusted to limit itself.",
+        least=0,
     )
-    rate_limit_admin_writes: int = _setting(0, "Writes a minute with a project's API secret; 0 is off.", least=0)
+    rate_limit_admin_writes: int = _setting(
+        0, "Writes per minute with a project's API secret; 0 is unlimited.", least=0
+    )
     new_users_per_hour: int = _setting(
         10_000,
-        "New users an hour, or as many at once, that a project with HMAC off accepts without proof; 0 is no limit. "
-        "Users whom the API secret, an HMAC or a token names do not count.",
+        "New users per hour, or in one burst, that a project with HMAC disabled accepts without proof; 0 is unlimited. "
+        "Users that are named with the API secret, an HMAC or a token are not counted.",
         least=0,
     )
     new_users_per_hour_per_address: int = _setting(
-        1000, "The same for one client address, or one IPv6 network of 64 bits.", least=0
+        1000, "The same limit per client address, or per IPv6 network of 64 bits.", least=0
     )
 
     @property
     def new_user_limits(self) -> NewUserLimits:
-        """How many users may be created for whom nobody vouches."""
+        """Return the limits on new users whose names are not proven."""
         return NewUserLimits(self.new_users_per_hour, self.new_users_per_hour_per_address)
 
     @property
     def embedded(self) -> bool:
-        """Whether the bundled Valkey is used."""
+        """Return whether the bundled Valkey is used."""
         return not self.redis_url
 
     @property
     def item_retention(self) -> ItemRetention:
-        """How much of an inbox is kept where its project says nothing."""
+        """Return how much of an inbox is kept unless its project overrides it."""
         return ItemRetention(self.item_retention_count, self.item_retention_seconds)
 
     @property
     def valkey_socket(self) -> Path:
-        """The bundled Valkey's Unix socket."""
+        """Return the path of the bundled Valkey's Unix socket."""
         return self.data_dir / "valkey" / "valkey.sock"
 
 
 def variable(name: str) -> str:
-    """Give the environment variable of a field."""
+    """Return the name of the environment variable of a field."""
     return PREFIX + name.upper()
 
 
 def load_settings(environment: Mapping[str, str], **overrides: Any) -> Settings:
-    """Read the settings; `overrides` that are not None win, as command-line options do.
+    """Return the settings. `overrides` that are not None take precedence, as command-line options do.
 
-    What Kubernetes sets for a Service whose name begins like a setting is passed over. Raises SettingsError, naming
-    every variable that is unknown or wrong.
+    Service links of Kubernetes and Docker are ignored. Raises SettingsError, which names every variable that is unknown
+    or invalid.
     """
     known = {variable(item.name): item for item in fields(Settings)}
     problems: list[str] = []
@@ -258,7 +271,7 @@ def load_settings(environment: Mapping[str, str], **overrides: Any) -> Settings:
             except ValueError as problem:
                 problems.append(f"{name} {problem}")
                 if known[name].type is str:
-                    values[known[name].name] = text  # wrong, but set: that much counts below
+                    values[known[name].name] = text  # invalid, but set, which `_contradictions` takes into account
     for name, value in overrides.items():
         if value is not None:
             try:
@@ -272,28 +285,28 @@ def load_settings(environment: Mapping[str, str], **overrides: Any) -> Settings:
 
 
 def _contradictions(values: Mapping[str, Any]) -> Iterator[str]:
-    """Return what is wrong with settings that do not go together."""
+    """Yield a message for each combination of settings that is not valid."""
     api_key, api_secret = values.get("bootstrap_api_key"), values.get("bootstrap_api_secret")
     if bool(api_key) != bool(api_secret):
-        yield "INBOX_BOOTSTRAP_API_KEY and INBOX_BOOTSTRAP_API_SECRET go together: set both or none"
+        yield "INBOX_BOOTSTRAP_API_KEY and INBOX_BOOTSTRAP_API_SECRET belong together: set both or neither"
     elif api_key and api_key == api_secret:
         yield "INBOX_BOOTSTRAP_API_SECRET must differ from INBOX_BOOTSTRAP_API_KEY, which is public"
     own, durability, memory_mb = values.get("redis_url"), values.get("durability"), values.get("valkey_memory_mb", 0)
     if own and durability in ("memory", "disk"):
         yield (
-            f"INBOX_DURABILITY cannot be {durability} with INBOX_REDIS_URL: set appendfsync on your own "
-            "server, or wait for its replica with `replica`"
+            f"INBOX_DURABILITY cannot be {durability} with INBOX_REDIS_URL: set appendfsync on that "
+            "server, or use `replica` to wait for a replica"
         )
     if durability == "replica" and not own:
-        yield "INBOX_DURABILITY cannot be replica with the bundled Valkey, which has none: set INBOX_REDIS_URL"
+        yield "INBOX_DURABILITY cannot be replica with the bundled Valkey, which has no replica: set INBOX_REDIS_URL"
     if own and memory_mb:
-        yield "INBOX_VALKEY_MEMORY_MB is of the bundled Valkey: with INBOX_REDIS_URL set maxmemory on your own server"
+        yield "INBOX_VALKEY_MEMORY_MB is for the bundled Valkey: with INBOX_REDIS_URL, set maxmemory on that server"
     if 0 < memory_mb < LEAST_VALKEY_MEMORY_MB:
         yield f"INBOX_VALKEY_MEMORY_MB must be 0 or at least {LEAST_VALKEY_MEMORY_MB}, not {memory_mb}"
 
 
 def default_of(item: "Field[Any]") -> Any:
-    """Give a field's default, "" for a secret or unset one."""
+    """Return the default of a setting, "" if there is none."""
     return "" if item.default is MISSING else item.default
 
 

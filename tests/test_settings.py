@@ -103,7 +103,7 @@ def test_a_value_is_read_as_its_type(name: str, text: str, value: Any) -> None:
                 ("null", "'null'"),
             )
         ),
-        ("allowed_origins", " , ", "names no origin; `*` is any"),
+        ("allowed_origins", " , ", "names no origin; `*` allows all"),
         ("public_url", "example.com", "must be an address such as https://example.com/inbox, not 'example.com'"),
         ("trusted_proxies", "10.0.0.0/8,proxy", "'proxy' is not an address or a network such as 10.0.0.0/8"),
         (
@@ -158,7 +158,7 @@ def test_everything_that_is_wrong_is_named_at_once() -> None:
 @pytest.mark.parametrize("alone", PAIR)
 def test_the_bootstrap_key_and_secret_go_together(alone: str) -> None:
     assert problems({alone: PAIR[alone]}) == [
-        "INBOX_BOOTSTRAP_API_KEY and INBOX_BOOTSTRAP_API_SECRET go together: set both or none"
+        "INBOX_BOOTSTRAP_API_KEY and INBOX_BOOTSTRAP_API_SECRET belong together: set both or neither"
     ]
 
 
@@ -170,14 +170,14 @@ def test_both_halves_of_the_bootstrap_pair_are_taken() -> None:
 def test_a_server_of_ones_own_is_told_itself_when_to_sync() -> None:
     (problem,) = problems({"INBOX_REDIS_URL": "redis://h", "INBOX_DURABILITY": "memory"})
     assert problem == (
-        "INBOX_DURABILITY cannot be memory with INBOX_REDIS_URL: set appendfsync on your own server, "
-        "or wait for its replica with `replica`"
+        "INBOX_DURABILITY cannot be memory with INBOX_REDIS_URL: set appendfsync on that server, "
+        "or use `replica` to wait for a replica"
     )
 
 
 def test_the_bundled_valkey_has_no_replica() -> None:
     assert problems({"INBOX_DURABILITY": "replica"}) == [
-        "INBOX_DURABILITY cannot be replica with the bundled Valkey, which has none: set INBOX_REDIS_URL"
+        "INBOX_DURABILITY cannot be replica with the bundled Valkey, which has no replica: set INBOX_REDIS_URL"
     ]
     with_replica = {"INBOX_DURABILITY": "replica", "INBOX_REDIS_URL": "redis://h"}
     assert load_settings(with_replica).durability == "replica"
@@ -293,7 +293,7 @@ def test_what_only_resembles_a_service_link_is_refused(name: str, text: str) -> 
 
 def test_the_memory_of_the_bundled_valkey_is_no_setting_of_another_server() -> None:
     (problem,) = problems({"INBOX_REDIS_URL": "redis://h", "INBOX_VALKEY_MEMORY_MB": "100"})
-    assert problem.endswith("set maxmemory on your own server")
+    assert problem.endswith("set maxmemory on that server")
     assert problems({"INBOX_VALKEY_MEMORY_MB": "1"}) == ["INBOX_VALKEY_MEMORY_MB must be 0 or at least 16, not 1"]
 
 
