@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from gateway.api.core.access import Accesses, ProjectAccess, PublicAccess, RateLimits, UserAccess, WorkspaceAccess
-from gateway.api.core.bodies import BodyBudget
+from gateway.api.core.body_budget import BodyBudget
 from gateway.api.core.body_reader import BodyReader
 from gateway.api.core.call import PROJECT, PUBLIC, USER, WORKSPACE, CallContext
 from gateway.api.core.idempotency import Idempotency

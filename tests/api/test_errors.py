@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.core.access import PublicAccess
-from gateway.api.core.bodies import BodyBudget
+from gateway.api.core.body_budget import BodyBudget
 from gateway.api.core.body_reader import BodyReader
 from gateway.api.core.call import PUBLIC, CallContext, PublicCall
 from gateway.api.core.endpoint import Endpoint, EndpointContext

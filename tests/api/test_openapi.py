@@ -22,9 +22,9 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
+from gateway.api.core.body import read_body
 from gateway.api.core.call import PROJECT, PUBLIC, USER, WORKSPACE
 from gateway.api.core.operation import AnyOperation
-from gateway.api.core.params import read_body
 from gateway.api.core.schema import Errors
 from gateway.api.core.unbuilt import NOT_BUILT
 from gateway.api.operations import OPERATIONS, document

@@ -1,1 +1,1 @@
-"""What every operation uses: its row, parameters, bodies, paging, idempotency, routing, and the OpenAPI document."""
+"""What every operation uses: rows, calls, access, parameters, bodies, paging, idempotency, routing, and OpenAPI."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.api.core.params import Body
+from gateway.api.core.body import Body
 
 Json = dict[str, Any]
 

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
-from gateway.api.core.bodies import WHOLE_BYTES, BodyBudget, Reservation, Share
+from gateway.api.core.body_budget import WHOLE_BYTES, BodyBudget, Reservation, Share
 from gateway.api.core.problems import body_too_large
 from gateway.api.core.requests import headers_of
 from gateway.api.core.scope import BODY_IS_LATE

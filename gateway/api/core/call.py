@@ -17,11 +17,12 @@ from uuid import UUID
 import msgspec
 from starlette.requests import Request
 
-from gateway.api.core.bodies import USER_BYTES, Share
+from gateway.api.core.body import read_body
+from gateway.api.core.body_budget import USER_BYTES, Share
 from gateway.api.core.body_reader import BodyReader
 from gateway.api.core.inputs import Inputs
 from gateway.api.core.large_bodies import LARGE_BYTES, decode_in_pieces
-from gateway.api.core.params import Problems, read_body
+from gateway.api.core.params import Problems
 from gateway.api.core.problems import not_found
 from gateway.api.core.query import read_query
 from gateway.api.core.requests import forwarded, headers_of, note_unknown

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from gateway.api.core.params import Body, Object
+from gateway.api.core.body import Body
+from gateway.api.core.objects import Object
 from gateway.api.core.query import QueryParam
 
 IGNORED_BODY_BYTES = 16 * 1024

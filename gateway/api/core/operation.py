@@ -11,9 +11,9 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from starlette.responses import Response
 
+from gateway.api.core.body import Body
 from gateway.api.core.call import Caller, CallT
 from gateway.api.core.inputs import NO_BODY, Inputs
-from gateway.api.core.params import Body
 from gateway.api.core.query import QueryParam
 from gateway.api.core.schema import NO_CONTENT, ResponseSpec
 from gateway.domain.errors import ErrorCode

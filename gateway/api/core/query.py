@@ -1,4 +1,4 @@
-"""Query parameters: declared once, then read from requests and written into the OpenAPI document."""
+"""Query parameters, declared once to read them and to describe them in the OpenAPI document."""
 
 import re
 from abc import ABC, abstractmethod
@@ -9,45 +9,45 @@ from typing import Any
 from gateway.domain.errors import invalid
 
 Fields = Sequence[tuple[str, str]]
-"""A query string's names and values, in the order written."""
+"""The names and values of a query string, in its order."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueryParam(ABC):
-    """One query parameter. `read` gives its value and adds a message when that is wrong."""
+    """One query parameter."""
 
     name: str
     description: str
 
     @abstractmethod
     def read(self, fields: Fields, problems: list[str]) -> Any:
-        """Find and check the value."""
+        """Return the value, and add a message if it is not valid."""
 
     @abstractmethod
     def schema(self) -> dict[str, Any]:
-        """Say in JSON Schema what `read` takes."""
+        """Return the JSON Schema of the values that `read` accepts."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names by which clients send it."""
+        """The names under which clients send it."""
         return (self.name,)
 
     def last(self, fields: Fields) -> str | None:
-        """Give the text that counts: the last one, and none if that is empty."""
+        """Return the text of the last occurrence, None if there is none or it is empty."""
         values = [text for key, text in fields if key == self.name]
         return values[-1] if values and values[-1] != "" else None
 
 
 @dataclass(frozen=True, slots=True)
 class Number(QueryParam):
-    """A whole number in a range."""
+    """An integer in a range."""
 
     default: int
     least: int
     most: int
 
     def read(self, fields: Fields, problems: list[str]) -> int:
-        """Give the number, or the default when it is absent."""
+        """Return the number, the default if it is absent."""
         text = self.last(fields)
         if text is None:
             return self.default
@@ -57,16 +57,16 @@ class Number(QueryParam):
         return int(text)
 
     def schema(self) -> dict[str, Any]:
-        """Name the range and the default."""
+        """Return the schema of the range and the default."""
         return {"type": "integer", "minimum": self.least, "maximum": self.most, "default": self.default}
 
 
 @dataclass(frozen=True, slots=True)
 class Flag(QueryParam):
-    """True or false; clients write 1 and 0 as well."""
+    """A boolean. Clients also send 1 and 0."""
 
     def read(self, fields: Fields, problems: list[str]) -> bool | None:
-        """Give the flag, None when it is absent."""
+        """Return the flag, None if it is absent."""
         text = self.last(fields)
         if text is None:
             return None
@@ -75,24 +75,27 @@ class Flag(QueryParam):
         return text.lower() in ("true", "1")
 
     def schema(self) -> dict[str, Any]:
-        """Name the type."""
+        """Return the schema of a boolean."""
         return {"type": "boolean"}
 
 
 @dataclass(frozen=True, slots=True)
 class Texts(QueryParam):
-    """A list in any form that clients write: `a=1&a=2`, `a=1,2`, `a[]=1&a[]=2`. After brackets a comma is text."""
+    """A list in any form that clients send: `a=1&a=2`, `a=1,2`, `a[]=1&a[]=2`.
+
+    After brackets, a comma belongs to the value.
+    """
 
     max_items: int
     max_length: int
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names by which clients send it."""
+        """The names under which clients send it."""
         return (self.name, f"{self.name}[]")
 
     def read(self, fields: Fields, problems: list[str]) -> tuple[str, ...]:
-        """Give the values, each once."""
+        """Return the values without duplicates."""
         values: list[str] = []
         for key, text in fields:
             if key == self.name:
@@ -107,37 +110,37 @@ class Texts(QueryParam):
         return found
 
     def schema(self) -> dict[str, Any]:
-        """Name the limits."""
+        """Return the schema of the limits."""
         item = {"type": "string", "maxLength": self.max_length}
         return {"type": "array", "maxItems": self.max_items, "items": item}
 
 
 @dataclass(frozen=True, slots=True)
 class Formed(QueryParam):
-    """A string of a given form; `form` names it in messages."""
+    """A string that matches a pattern. `form` describes the pattern in messages."""
 
     form: str
     pattern: str
 
     def read(self, fields: Fields, problems: list[str]) -> str | None:
-        """Give the string, None when it is absent."""
+        """Return the string, None if it is absent."""
         text = self.last(fields)
         if text is not None and not re.fullmatch(self.pattern, text):
             problems.append(f"Param '{self.name}' must be {self.form}")
         return text
 
     def schema(self) -> dict[str, Any]:
-        """Name the form."""
+        """Return the schema of the pattern."""
         return {"type": "string", "pattern": f"^{self.pattern}$"}
 
 
 def total_pages(total: int, per_page: int) -> int:
-    """Return how many pages there are. An empty list has one: clients page until they are on the last."""
+    """Return the number of pages, which is 1 for an empty list: clients page until the current page is the last."""
     return max(1, -(-total // per_page))
 
 
 def read_query(fields: Fields, params: Sequence[QueryParam]) -> dict[str, Any]:
-    """Read every declared parameter; others are ignored. Raises ApiError 422 that names all that are wrong."""
+    """Return the value of every declared parameter by name. Raises ApiError 422 that names every invalid one."""
     problems: list[str] = []
     values = {param.name: param.read(fields, problems) for param in params}
     if problems:

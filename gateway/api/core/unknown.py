@@ -1,7 +1,7 @@
-"""Names that no operation reads: misspelt fields and query parameters, or those of another version.
+"""Names that an operation does not know: misspelt fields and query parameters, or those of another version.
 
-The v1 contract lets clients send more than is read. So v1 only names these, in a header and once in the log, unless the
-project is strict; our own operations refuse them.
+The v1 contract lets clients send more than is read. So v1 ignores such names, and lists them in a header and once in
+the log. In a strict project, and in operations that are not part of v1, they are refused.
 """
 
 import difflib
@@ -17,61 +17,61 @@ from gateway.telemetry.logs import log
 HEADER = "X-Inbox-Warnings"
 
 MAX_NAMED = 10
-"""How many names one answer's header and line in the log have."""
+"""The most names in the header of a response and in a line of the log."""
 
 MAX_NAME_LENGTH = 40
-"""Longer names are nobody's spelling mistakes; comparing them takes time, and they may be secrets."""
+"""Longer names are not spelling mistakes. Comparing them takes time, and they may be secrets."""
 
 MAX_LOGGED = 1000
-"""How many different names a worker logs, and remembers to have logged."""
+"""The most different names that a worker logs. It remembers them to log each once."""
 
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_.\[\]-]{1,120}")
 
 
 class UnknownName(NamedTuple):
-    """A name with the path to it, such as `notification.recipients[0].emial`, and the known one that is meant."""
+    """An unknown name with its path, such as `notification.recipients[0].emial`, and the most similar known one."""
 
     path: str
     nearest: str
 
     @property
     def message(self) -> str:
-        """What an `errors` array says."""
+        """The message in an `errors` array."""
         return f"Param '{self.path}' is not known" + (f"; did you mean '{self.nearest}'?" if self.nearest else "")
 
     @property
     def warning(self) -> str:
-        """What a header says, in ASCII whatever the name is."""
+        """The warning in a header, in ASCII whatever the name is."""
         path = quote(self.path[:200], safe="[]")
         return f"'{path}' is not known" + (f", did you mean '{self.nearest}'?" if self.nearest else "")
 
 
 @lru_cache(maxsize=1024)
 def nearest_name(name: str, known: frozenset[str]) -> str:
-    """Return the known name that is most like this one, "" when none is much like it."""
+    """Return the most similar known name, "" if none is similar."""
     found = difflib.get_close_matches(name.lower(), known, n=1) if len(name) <= MAX_NAME_LENGTH else []
     return found[0] if found else ""
 
 
 def unknown_parameters(names: Iterable[str], known: frozenset[str]) -> list[UnknownName]:
-    """Return the query parameters that are not known, each once, if there are not too many."""
+    """Return the query parameters that are not known, each once: at most `2 * MAX_NAMED` of them."""
     unknown = (name for name in dict.fromkeys(names) if name and name not in known)
     return [UnknownName(name, nearest_name(name, known)) for name in islice(unknown, 2 * MAX_NAMED)]
 
 
 def header_value(names: Iterable[UnknownName]) -> str:
-    """Return the header that names them."""
+    """Return the value of the header that lists names."""
     return "; ".join(name.warning for name in list(names)[:MAX_NAMED])
 
 
 class UnknownNameLog:
-    """Logs each name once for each project and operation, as long as there are not too many."""
+    """Logs each unknown name once for each project and operation, up to MAX_LOGGED in all."""
 
     def __init__(self) -> None:
         self._logged: set[tuple[str, str, str]] = set()
 
     def note(self, project_id: str, operation: str, names: Iterable[UnknownName]) -> None:
-        """Log the names that were not logged before. What looks like no name is not repeated: it may be a secret."""
+        """Log the names that are new. Text that does not look like a name is omitted, since it may be a secret."""
         fresh = []
         for name in list(names)[:MAX_NAMED]:
             path = re.sub(r"\[\d+\]", "[]", name.path)

@@ -1,1 +1,1 @@
-"""Health, metrics, pages and the pull transport of the live side."""
+"""Probes, metrics, pages, the OpenAPI document, and the events of an inbox for clients that pull them."""

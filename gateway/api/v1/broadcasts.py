@@ -10,10 +10,10 @@ from uuid import UUID, uuid4
 import msgspec
 from starlette.responses import Response
 
+from gateway.api.core.body import Body
 from gateway.api.core.call import PROJECT, ProjectCall
 from gateway.api.core.idempotency import Idempotency, planned
 from gateway.api.core.operation import Operation
-from gateway.api.core.params import Body
 from gateway.api.core.problems import not_found
 from gateway.api.core.query import Number, total_pages
 from gateway.api.core.responses import encode, raw_json_response

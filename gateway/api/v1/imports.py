@@ -9,10 +9,12 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
+from gateway.api.core.body import Body
 from gateway.api.core.call import PROJECT, ProjectCall
 from gateway.api.core.idempotency import Idempotency, planned
+from gateway.api.core.objects import Array, Object
 from gateway.api.core.operation import Operation
-from gateway.api.core.params import Anything, Array, Body, Object
+from gateway.api.core.params import Anything
 from gateway.api.core.problems import not_found
 from gateway.api.core.responses import encode, raw_json_response
 from gateway.api.core.schema import ResponseSpec, Uuid

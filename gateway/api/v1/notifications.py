@@ -8,10 +8,10 @@ from uuid import uuid4
 import msgspec
 from starlette.responses import Response
 
+from gateway.api.core.body import Body
 from gateway.api.core.call import PROJECT, USER, ProjectCall, UserCall
 from gateway.api.core.idempotency import Idempotency, planned
 from gateway.api.core.operation import Operation
-from gateway.api.core.params import Body
 from gateway.api.core.problems import not_found
 from gateway.api.core.query import Flag, Number, Texts, total_pages
 from gateway.api.core.responses import encode, no_content, raw_json_response

@@ -7,9 +7,11 @@ from functools import cache
 import msgspec
 from starlette.responses import Response
 
+from gateway.api.core.body import LISTS_BODY_BYTES, Body
 from gateway.api.core.call import USER, UserCall
+from gateway.api.core.objects import Array, Object
 from gateway.api.core.operation import Operation
-from gateway.api.core.params import LISTS_BODY_BYTES, Array, Body, Choice, Object, Switch, Text
+from gateway.api.core.params import Choice, Switch, Text
 from gateway.api.core.responses import encode, raw_json_response
 from gateway.api.core.schema import ResponseSpec
 from gateway.domain.errors import invalid

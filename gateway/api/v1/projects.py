@@ -6,9 +6,11 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
+from gateway.api.core.body import Body
 from gateway.api.core.call import WORKSPACE, WorkspaceCall
+from gateway.api.core.objects import Array, Object
 from gateway.api.core.operation import Operation
-from gateway.api.core.params import Array, Body, Integer, Object, Param, Switch, Text
+from gateway.api.core.params import Integer, Param, Switch, Text
 from gateway.api.core.problems import not_found
 from gateway.api.core.query import Number
 from gateway.api.core.responses import json_response

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.api.core.params import Array, Hash, Object, Param, Text
+from gateway.api.core.objects import Array, Hash, Object
+from gateway.api.core.params import Param, Text
 from gateway.api.v1.identity import ATTRIBUTES, NAMES, NamedUser
 from gateway.domain.condition import MAX_BYTES, ConditionError, parse
 from gateway.domain.preferences import Channel

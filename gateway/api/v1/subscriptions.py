@@ -14,9 +14,11 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
+from gateway.api.core.body import LISTS_BODY_BYTES, Body
 from gateway.api.core.call import USER, UserCall
+from gateway.api.core.objects import Array, Object
 from gateway.api.core.operation import Operation
-from gateway.api.core.params import LISTS_BODY_BYTES, Array, Body, Object, Text
+from gateway.api.core.params import Text
 from gateway.api.core.problems import not_found
 from gateway.api.core.query import Number, total_pages
 from gateway.api.core.responses import encode, json_response, no_content, raw_json_response

@@ -7,10 +7,11 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
+from gateway.api.core.body import Body
 from gateway.api.core.call import PROJECT, ProjectCall
 from gateway.api.core.idempotency import Idempotency
+from gateway.api.core.objects import Object
 from gateway.api.core.operation import Operation
-from gateway.api.core.params import Body, Object
 from gateway.api.core.responses import encode, json_response, no_content
 from gateway.api.core.schema import Hash, ResponseSpec, Uuid
 from gateway.api.v1.identity import ATTRIBUTES, NAMES, NamedUser, find_user, names_of, user_not_found

@@ -1,1 +1,1 @@
-"""Version 2 of the REST API: a file a resource."""
+"""Version 2 of the REST API. Each resource has a file."""

@@ -7,9 +7,11 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
+from gateway.api.core.body import Body
 from gateway.api.core.call import PROJECT, ProjectCall
+from gateway.api.core.objects import Array, Object
 from gateway.api.core.operation import Operation
-from gateway.api.core.params import Anything, Array, Body, Object
+from gateway.api.core.params import Anything
 from gateway.api.core.responses import json_response
 from gateway.api.core.schema import ResponseSpec
 from gateway.auth.jwks import MAX_KEYS, read_keys

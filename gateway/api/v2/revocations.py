@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import msgspec
 from starlette.responses import Response
 
+from gateway.api.core.body import Body
 from gateway.api.core.call import PROJECT, ProjectCall
+from gateway.api.core.objects import Object
 from gateway.api.core.operation import Operation
-from gateway.api.core.params import Body, Integer, Object
+from gateway.api.core.params import Integer
 from gateway.api.core.responses import json_response
 from gateway.api.core.schema import ResponseSpec, Seconds
 from gateway.api.v1.identity import find_user

@@ -15,11 +15,13 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
+from gateway.api.core.body import Body
 from gateway.api.core.call import PROJECT, ProjectCall
 from gateway.api.core.idempotency import Idempotency, planned
+from gateway.api.core.objects import Object
 from gateway.api.core.operation import Operation
 from gateway.api.core.paging import PAGING, Links, links, read_page
-from gateway.api.core.params import Body, Integer, Object, Text
+from gateway.api.core.params import Integer, Text
 from gateway.api.core.problems import not_found
 from gateway.api.core.responses import encode, json_response
 from gateway.api.core.schema import ResponseSpec, Time, Uuid

@@ -1,7 +1,7 @@
-"""How much memory request bodies may hold on one worker while they arrive and are worked on.
+"""Limits how much memory request bodies hold on one worker while they arrive and are processed.
 
-A body that came whole with its head is not counted: it is small, and gone in a moment. Each part of any other is
-counted, for the caller, for the client's address, and for all together.
+A body that arrives in one piece and is small is not counted, since it is processed at once. Each part of any other body
+is counted: for the caller, for the client's address, and for the worker.
 """
 
 import asyncio
@@ -18,42 +18,42 @@ T = TypeVar("T")
 RETRY_AFTER_SECONDS = 1
 
 WHOLE_BYTES = 64 * 1024
-"""What one read of a socket brings at most, nearly always: a body of this size that came whole is not counted."""
+"""The most that one read of a socket returns, nearly always. A body in one piece of up to this size is not counted."""
 
 BODIES_AT_ONCE = 16
 """How many bodies of the largest size a worker holds. One project and one address may hold half of them."""
 
 USER_BYTES = 1024 * 1024
-"""What one user's bodies may hold: four of the largest that a user's operation takes."""
+"""What the bodies of one user may hold: four of the largest that an operation of users accepts."""
 
 
 class Share(NamedTuple):
-    """Whose bytes these are, and how many of these may be there at once."""
+    """An owner whose bytes are counted, and how many bytes it may hold at once."""
 
     owner: str
     most: int
 
 
 class BodyBudget:
-    """The bytes of bodies that are under way on this worker."""
+    """The bytes of the bodies that a worker holds now."""
 
     def __init__(self, max_body_bytes: int):
         self.most = BODIES_AT_ONCE * max_body_bytes
         self.held = 0
         self._held_by: defaultdict[str, int] = defaultdict(int)
-        # One: more would only take turns, and each of them time from everybody else.
+        # One thread. Several would only alternate, and each would take time from the event loop.
         self._thread = ThreadPoolExecutor(1, "large-bodies")
 
     async def in_thread(self, work: Callable[[], T]) -> T:
-        """Do what takes long with a large body, one at a time, while the event loop goes on."""
+        """Run slow work on a large body in a thread, one body at a time, while the event loop continues."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def open(self, shares: Iterable[Share]) -> "Reservation":
-        """Begin to count a body. Call `release` of what this returns when the request is answered."""
+        """Return a reservation of no bytes yet. Call its `release` when the response is ready."""
         return Reservation(self, tuple(shares))
 
-    def take(self, shares: Iterable[Share], size: int) -> None:
-        """Count some bytes. Raises ApiError 429 or 503 when they are too many, and counts nothing."""
+    def add(self, shares: Iterable[Share], size: int) -> None:
+        """Count bytes for each owner. Raises ApiError 429 or 503, and counts nothing, if that is too many."""
         if any(self._held_by.get(share.owner, 0) + size > share.most for share in shares):
             BODIES_REFUSED.inc()
             raise api_error(ErrorCode.TOO_MANY_BODIES, retry_after_seconds=RETRY_AFTER_SECONDS)
@@ -62,8 +62,8 @@ class BodyBudget:
             raise api_error(ErrorCode.OVERLOADED, retry_after_seconds=RETRY_AFTER_SECONDS)
         self._change(shares, size)
 
-    def give_back(self, shares: Iterable[Share], size: int) -> None:
-        """Count some bytes no more."""
+    def remove(self, shares: Iterable[Share], size: int) -> None:
+        """Stop counting bytes that were added for these owners."""
         self._change(shares, -size)
 
     def _change(self, shares: Iterable[Share], size: int) -> None:
@@ -76,7 +76,7 @@ class BodyBudget:
 
 
 class Reservation:
-    """The bytes of one body."""
+    """The counted bytes of one body."""
 
     __slots__ = ("_budget", "_shares", "_size")
 
@@ -86,11 +86,11 @@ class Reservation:
         self._size = 0
 
     def grow(self, size: int) -> None:
-        """Count more bytes. Raises ApiError 429 or 503 when they are too many."""
-        self._budget.take(self._shares, size)
+        """Count more bytes. Raises ApiError 429 or 503 if that is too many."""
+        self._budget.add(self._shares, size)
         self._size += size
 
     def release(self) -> None:
-        """Count none of them any more."""
+        """Stop counting all of them. A second call does nothing."""
         size, self._size = self._size, 0
-        self._budget.give_back(self._shares, size)
+        self._budget.remove(self._shares, size)
