@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
@@ -20,7 +21,7 @@ from gateway.store.library import LIBRARY
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.topology import Topology
 from tests.live.clients import TRANSPORTS, LiveClient, Message, command, items, listing, offsets, open_inbox
-from tests.servers import Gateway, user_headers
+from tests.servers import ADMIN, Gateway, user_headers
 
 TITLE = "To all of you ☂"
 
@@ -152,3 +153,26 @@ async def test_an_item_whose_content_is_gone_is_heard_without_it(
         assert (item["id"], item["title"]) == (str(sent), "")
         for client in clients:
             assert notification(await client.event()) == item
+
+
+async def redis_calls(http: httpx.AsyncClient) -> dict[str, float]:
+    """Return how often the gateway has called each Redis function."""
+    text = (await http.get("/metrics")).text
+    return {
+        name: float(count)
+        for name, count in re.findall(r'^inbox_redis_calls_total{function="(\w+)"} (\S+)$', text, re.M)
+    }
+
+
+async def test_a_broadcast_reaches_the_open_inboxes_of_its_own_worker_without_a_read(
+    gateway: Gateway, http: httpx.AsyncClient, user: str
+) -> None:
+    async with open_all(gateway, user) as clients:
+        before = await redis_calls(http)
+        body = {"broadcast": {"title": TITLE, "recipients": [{"external_id": user}]}}
+        (await http.post("/broadcasts", headers=ADMIN, json=body)).raise_for_status()
+        for client in clients:
+            assert notification(await client.event())["title"] == TITLE
+        after = await redis_calls(http)
+    reads = ("read_content", "read_log", "read_log_uncounted")
+    assert [after.get(name, 0) - before.get(name, 0) for name in reads] == [0, 0, 0]
