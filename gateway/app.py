@@ -47,6 +47,7 @@ from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore
 from gateway.store.job_queue import JobQueue
 from gateway.store.jobs import JobKind, JobStore
+from gateway.store.libraries import LibraryCleaner
 from gateway.store.library import LIBRARY
 from gateway.store.page_origins import PageOrigins
 from gateway.store.profiles import ProfileStore
@@ -205,6 +206,7 @@ class Worker:
             "formats": self.formats.run,
             "deferred-publications": self.deferred_publications.run,
             "idempotency": self.idempotency.run,
+            "libraries": LibraryCleaner(self.client).run,
             "active-users": partial(self.activity.run, self.hub.users),
         }
 

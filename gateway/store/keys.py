@@ -67,6 +67,9 @@ PROJECT_SUFFIXES = {
 SECRET_KEY_ID = PROJECTS + ":secret_key_id"
 """string: names the secret key that the projects' secrets are encrypted with. For ever."""
 
+LIBRARIES = PREFIX + "{libraries}"
+"""sorted set: name of a function library -> unix second at which a gateway last reported that it uses it. For ever."""
+
 PROJECT_IDS = PROJECTS + PROJECT_SUFFIXES["PROJECT_IDS"]
 DELETED_PROJECTS = PROJECTS + PROJECT_SUFFIXES["DELETED_PROJECTS"]
 LAST_PROJECT = PROJECTS + PROJECT_SUFFIXES["LAST_PROJECT"]

@@ -19,6 +19,7 @@ from gateway.store import (
     job_queue,
     jobs,
     keys,
+    libraries,
     preferences,
     profiles,
     projects,
@@ -52,6 +53,7 @@ _OWN = (
     "projects.lua",
     "workspaces.lua",
     "activity.lua",
+    "libraries.lua",
 )
 
 _MODULES = (
@@ -69,6 +71,7 @@ _MODULES = (
     inbox,
     job_queue,
     jobs,
+    libraries,
     preferences,
     profiles,
     projects,

@@ -19,6 +19,7 @@ from gateway.store.deliveries import Delivery
 from gateway.store.event_log import LogRetention
 from gateway.store.guarded import guard_arguments
 from gateway.store.inbox import READ_LOG, InboxStore
+from gateway.store.libraries import LibraryCleaner
 from gateway.store.library import LIBRARY
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
 from gateway.store.redis.functions import FunctionCall
@@ -28,6 +29,7 @@ from tests.cluster import PRIMARIES, Cluster, running_cluster
 from tests.servers import wait_for
 from tests.store.conftest import at, close, new_user
 from tests.store.redis.test_subscriber import Ears
+from tests.store.test_libraries import version
 
 FAILOVER_SECONDS = 40.0
 
@@ -244,6 +246,26 @@ async def test_a_call_fails_clearly_while_no_node_answers() -> None:
     with pytest.raises(StoreUnavailableError):
         await client.call(read_call("x"))
     await close(client)
+
+
+async def test_an_unused_library_is_deleted_on_every_primary(cluster: Cluster, client: FunctionClient) -> None:
+    old = version("01d")
+    loading = FunctionClient(Topology(Settings(redis_url=cluster.url)), old)
+    await loading.load()
+    await close(loading)
+    nodes = await client.nodes()
+    assert len(nodes) == PRIMARIES
+
+    async def has_old() -> list[bool]:
+        return [bool(await client.run_on(node, "FUNCTION", "LIST", "LIBRARYNAME", old.name)) for node in nodes]
+
+    assert all(await has_old())
+    cleaner = LibraryCleaner(client, keep_seconds=0.2)
+    async with asyncio.timeout(10):
+        while any(await has_old()):
+            await cleaner.clean()
+            await asyncio.sleep(0.02)
+    await client.load()
 
 
 async def create(inboxes: InboxStore, user: User, number: int) -> None:
