@@ -1,13 +1,8 @@
 """Who may call what: project keys and secrets, user HMACs, user tokens, and what each may see."""
 
 import hashlib
-import os
-import re
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -20,12 +15,13 @@ from gateway.api.core.operation import AnyOperation
 from gateway.api.operations import OPERATIONS
 from gateway.auth.credentials import user_hmac as our_user_hmac
 from tests.api.inbox import Inbox, code, email_headers, messages, notification, send
+from tests.api.projects import API_KEY_HEADER as KEY
+from tests.api.projects import API_SECRET_HEADER as SECRET
+from tests.api.projects import Project, command, project_of
 from tests.api.tokens import bearer, claims_of, encoded, token
 from tests.servers import ADMIN, API_KEY, API_SECRET, Gateway, user_headers, user_hmac
 
-KEY, SECRET, EXTERNAL_ID, EMAIL, HMAC = (
-    f"X-MAGICBELL-{name}" for name in ("API-KEY", "API-SECRET", "USER-EXTERNAL-ID", "USER-EMAIL", "USER-HMAC")
-)
+EXTERNAL_ID, EMAIL, HMAC = (f"X-MAGICBELL-{name}" for name in ("USER-EXTERNAL-ID", "USER-EMAIL", "USER-HMAC"))
 CHECK_SECRET, CHECK_EMAIL = "SECRET", "joe@example.com"
 CHECK_HMAC = "PbCcNyzZcGakM8Jjp+4YLhEkI5Q6sVNXEd3ZekeAb3o="
 """The v1 contract's check value."""
@@ -51,34 +47,6 @@ async def test_a_link_to_more_leads_below_the_path_of_a_proxy(http: httpx.AsyncC
 
 
 # ---- projects of our own
-
-
-@dataclass(frozen=True)
-class Project:
-    """A project besides the one that the gateway was started with."""
-
-    api_key: str
-    api_secret: str
-
-    @property
-    def admin(self) -> dict[str, str]:
-        """The backend's credentials."""
-        return {KEY: self.api_key, SECRET: self.api_secret}
-
-
-def command(gateway: Gateway, *arguments: str, **environment: str) -> str:
-    """Run a command line on the store of a running gateway; give what it printed."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("INBOX_")}
-    own |= {"INBOX_DATA_DIR": str(gateway.data_dir)} | environment
-    return subprocess.run(
-        [sys.executable, "-m", "gateway", *arguments], env=own, check=True, capture_output=True, text=True, timeout=30
-    ).stdout
-
-
-def project_of(printed: str) -> Project:
-    """Read a project's keys from what a command printed."""
-    keys = re.findall(r"^api (?:key|secret) +(\S+)$", printed, re.MULTILINE)
-    return Project(*keys)
 
 
 @pytest.fixture(scope="module")

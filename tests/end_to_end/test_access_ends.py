@@ -16,7 +16,7 @@ import pytest
 import redis
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.api.test_credentials import Project, project_of
+from tests.api.projects import Project, project_of
 from tests.live.clients import TRANSPORTS, Ended, LiveClient, WebSocketClient, open_inbox, request_sse, user_token
 from tests.servers import ADMIN, Gateway, RedisServer, running_gateway, running_redis, user_hmac, wait_for
 

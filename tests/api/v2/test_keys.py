@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from tests.api.inbox import code, messages, notification
-from tests.api.test_credentials import Project, command, project_of
+from tests.api.projects import Project, command, project_of
 from tests.api.tokens import bearer, claims_of, encoded, token
 from tests.servers import ADMIN, Gateway
 

@@ -14,7 +14,7 @@ import jwt
 import pytest
 
 from tests.api.inbox import Inbox, code, messages, notification, send
-from tests.api.test_credentials import Project, command, project_of
+from tests.api.projects import Project, command, project_of
 from tests.api.tokens import bearer, claims_of, encoded, token
 from tests.servers import ADMIN, API_KEY, API_SECRET, Gateway, user_headers
 

@@ -107,7 +107,7 @@ def excluded_checks(case: Case, response: Response) -> list[Check]:
     if response.status_code == 413:
         excluded.append(negative_data_rejection)  # refused for its size before it is looked at
     if row.inputs.query:
-        # All is text in a query: what this check takes for a wrong type is often right. See test_inbox.py.
+        # All is text in a query: what this check takes for a wrong type is often right. See v1/test_notifications.py.
         excluded.append(negative_data_rejection)
     if case.method != row.method and any(
         other.method == case.method and re.fullmatch(re.sub("{.*?}", ".+", other.path), row.path)
