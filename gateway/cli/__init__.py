@@ -20,14 +20,11 @@ from gateway.cli.projects import project
 from gateway.cli.serving import serve, worker
 from gateway.cli.tokens import token
 from gateway.cli.workspaces import workspace
-from gateway.server.append_only_file import UnrepairableError
-from gateway.server.bundled_valkey import EmbeddedError
-from gateway.server.data_directory import DataDirectoryError
-from gateway.server.supervisor import SupervisorError
+from gateway.server.errors import ServerError
 from gateway.settings import SettingsError
 from gateway.telemetry.logs import log
 
-_REPORTED = (CommandError, SettingsError, DataDirectoryError, EmbeddedError, UnrepairableError, SupervisorError)
+_REPORTED = (CommandError, SettingsError, ServerError)
 """Exceptions whose message is for the operator."""
 
 

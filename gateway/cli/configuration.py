@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway.cli.notices import notice
-from gateway.server.data_directory import DataDirectoryError, create_directory, create_private, read_private
+from gateway.server.data_directory import create_directory, create_private, read_private
+from gateway.server.errors import DataDirectoryError
 from gateway.settings import Settings, load_settings
 
 MIN_KEY_LENGTH = 32

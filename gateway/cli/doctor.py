@@ -18,10 +18,7 @@ from gateway.cli.store_errors import store_error
 from gateway.domain.credential_rules import is_weak
 from gateway.domain.service_links import service_links
 from gateway.runtime.memory import valkey_memory_mb
-from gateway.server.append_only_file import UnrepairableError
-from gateway.server.bundled_valkey import EmbeddedError
-from gateway.server.data_directory import DataDirectoryError
-from gateway.server.supervisor import SupervisorError
+from gateway.server.errors import ServerError
 from gateway.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
@@ -62,7 +59,7 @@ def doctor(strict: bool) -> None:
     try:
         with started_store(settings):
             asyncio.run(examine())
-    except (CommandError, SupervisorError, DataDirectoryError, EmbeddedError, UnrepairableError) as problem:
+    except (CommandError, ServerError) as problem:
         from gateway.store.redis.diagnosis import Finding
 
         show(Finding("store", str(problem), Severity.PROBLEM))

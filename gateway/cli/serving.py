@@ -14,8 +14,11 @@ import click
 from gateway import __version__
 from gateway.cli.configuration import read_settings, with_secret_key
 from gateway.cli.errors import PreparationError
-from gateway.server.bundled_valkey import CancelledError
-from gateway.server.supervisor import Supervisor, begin_child, listen, raise_file_limit
+from gateway.server.child_process import begin_child
+from gateway.server.errors import StartCancelledError
+from gateway.server.file_limit import raise_file_limit
+from gateway.server.listening_socket import listen
+from gateway.server.supervisor import Supervisor
 from gateway.settings import Settings
 from gateway.telemetry.logs import configure_logging, log
 
@@ -49,7 +52,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
         _prepare_in_child(settings, supervisor)
         _announce_in_child(settings, supervisor)
         supervisor.serve(sock)
-    except CancelledError:
+    except StartCancelledError:
         pass
     finally:
         supervisor.stop_store()
@@ -92,12 +95,12 @@ def _prepare_in_child(settings: Settings, supervisor: Supervisor) -> None:
     process = _start_helper(settings, "prepare")
     supervisor.look_after(process)
     while process.poll() is None:
-        if supervisor.stop_asked:
+        if supervisor.stop_requested:
             process.terminate()
         time.sleep(0.02)
-    if process.returncode == 1 and not supervisor.stop_asked:
+    if process.returncode == 1 and not supervisor.stop_requested:
         sys.exit(1)  # it has reported the reason
-    if process.returncode != 0 and not supervisor.stop_asked:
+    if process.returncode != 0 and not supervisor.stop_requested:
         raise PreparationError(f"the process that prepares the store ended with code {process.returncode}")
 
 

@@ -13,12 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from gateway.server.errors import DataDirectoryError
+
 LOCK_SECONDS = 5.0
 """How long a start waits for another gateway that is ending."""
-
-
-class DataDirectoryError(Exception):
-    """The data directory cannot be used. The message says why, and what to do."""
 
 
 class DataDirectory:

@@ -10,7 +10,7 @@ from websockets.frames import Frame
 
 from gateway.cli import main
 from gateway.live.websocket import WebSocketConnection
-from gateway.server import supervisor
+from gateway.server import worker_process
 
 MODULE = "tests.conformance.echo"
 
@@ -31,5 +31,5 @@ def echo(connection: WebSocketConnection, frames: Sequence[Frame], now: float) -
 
 if __name__ == "__main__":
     WebSocketConnection.message_received = echo  # type: ignore[assignment, method-assign] # which is the purpose
-    supervisor.WORKER_COMMAND[:] = [sys.executable, "-m", MODULE, "worker"]  # the workers too
+    worker_process.WORKER_COMMAND[:] = [sys.executable, "-m", MODULE, "worker"]  # the workers too
     main()

@@ -13,7 +13,7 @@ from gateway.live.connection import Connection
 from gateway.live.hub import Hub
 from gateway.live.replay import Replay
 from gateway.live.subscriptions import UserSubscriptions
-from gateway.server import supervisor
+from gateway.server import worker_process
 
 MODULE = "tests.loadtest_check.broken_gateway"
 
@@ -87,7 +87,7 @@ WAYS: dict[str, Callable[[], None]] = {
 
 def start_workers_alike(way: str) -> None:
     """Have the supervisor start its workers by this module, too."""
-    supervisor.WORKER_COMMAND[:] = [sys.executable, "-m", MODULE, way, "worker"]
+    worker_process.WORKER_COMMAND[:] = [sys.executable, "-m", MODULE, way, "worker"]
 
 
 if __name__ == "__main__":

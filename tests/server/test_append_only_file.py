@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.server.append_only_file import UnrepairableError, check_manifest, find_damaged_ends
+from gateway.server.aof_manifest import check_manifest
+from gateway.server.append_only_file import find_damaged_ends
+from gateway.server.errors import UnrepairableError
 
 BASE, INCREMENT = "appendonly.aof.1.base.rdb", "appendonly.aof.1.incr.aof"
 MANIFEST = f"file {BASE} seq 1 type b\nfile {INCREMENT} seq 1 type i\n"

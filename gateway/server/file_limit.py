@@ -1,0 +1,24 @@
+"""The limit of open files, and so of connections."""
+
+import resource
+from contextlib import suppress
+
+from gateway.telemetry.logs import log
+
+FEW_FILES = 10_000
+"""The open files that a worker needs for as many connections as one usually has."""
+
+
+def raise_file_limit() -> None:
+    """Raise the soft limit of open files of this process and its children to the hard one. Log a low limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # macOS reports a higher limit than it allows
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    if soft != resource.RLIM_INFINITY and soft < FEW_FILES:
+        log.warning(
+            "few_open_files",
+            limit=soft,
+            message=f"A worker can have {soft} files open, and each connection takes one: raise the hard limit "
+            "(`ulimit -Hn`, LimitNOFILE= of systemd, --ulimit of docker).",
+        )

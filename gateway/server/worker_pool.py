@@ -1,0 +1,131 @@
+"""The worker processes of one gateway: a fixed number, each of which is started again when it dies."""
+
+import os
+import socket
+import time
+from collections.abc import Callable
+
+from gateway.server.errors import SupervisorError
+from gateway.server.restart_pauses import MAX_PAUSE_SECONDS, RestartPauses
+from gateway.server.worker_process import WorkerProcess
+from gateway.settings import Settings, variable
+from gateway.telemetry.logs import log
+from gateway.telemetry.metrics_directory import MetricsDirectory
+
+EARLY_SECONDS = 5.0
+EARLY_DEATHS = 5
+"""If no worker ever served, and so many in a row die within EARLY_SECONDS of their start, the start has failed."""
+
+
+class WorkerPool:
+    """The workers on one listening socket. Call `start`, then `check` some times a second, and `close` at the end."""
+
+    def __init__(self, settings: Settings, sock: socket.socket, started_at: float, stopping: Callable[[], bool]):
+        """Create it. Raises SupervisorError when there is no room for the workers' metrics.
+
+        `started_at` is when the gateway began to start, in monotonic seconds. `stopping` returns whether it is told to
+        stop, after which no worker is started.
+        """
+        self._settings = settings
+        self._sock = sock
+        self._started_at = started_at
+        self._stopping = stopping
+        self._pauses = RestartPauses()
+        self._early_deaths = 0
+        self._served = False
+        self._metrics = _metrics_directory(settings) if settings.workers > 1 else None
+        self._environment = _environment(settings, self._metrics)
+        self.workers: list[WorkerProcess] = []
+
+    @property
+    def alive(self) -> list[WorkerProcess]:
+        """The workers that have not died."""
+        return [worker for worker in self.workers if worker.restart_at is None]
+
+    def start(self) -> None:
+        """Start all workers. Raises SupervisorError."""
+        for _ in range(self._settings.workers):
+            try:
+                self.workers.append(self.start_worker())
+            except OSError as problem:
+                raise SupervisorError(f"a worker cannot be started: {problem}") from None
+
+    def start_worker(self) -> WorkerProcess:
+        """Start a worker that does not belong to the pool yet. Raises OSError."""
+        return WorkerProcess(self._environment, self._sock.fileno())
+
+    def replace(self, old: WorkerProcess, new: WorkerProcess) -> None:
+        """Put a worker that `start_worker` started in the place of another one."""
+        self.workers[self.workers.index(old)] = new
+
+    def release(self, worker: WorkerProcess) -> None:
+        """Release what was kept for a worker that has ended."""
+        worker.close()
+        if self._metrics is not None:
+            self._metrics.forget(worker.process.pid)
+
+    def check(self) -> None:
+        """Log workers that began to serve, and start those that have died again. Raises SupervisorError."""
+        self._log_ready()
+        now = time.monotonic()
+        for index, worker in enumerate(self.workers):
+            code = worker.process.poll()
+            if code is None or self._stopping():
+                continue
+            if worker.restart_at is None:
+                self._schedule_restart(worker, code, now)
+            elif now >= worker.restart_at:
+                try:
+                    self.workers[index] = self.start_worker()
+                except OSError as problem:  # too little memory, or too many processes
+                    worker.restart_at = now + MAX_PAUSE_SECONDS
+                    log.error("worker_not_started", reason=str(problem), pause_seconds=MAX_PAUSE_SECONDS)
+
+    def close(self) -> None:
+        """Remove the workers' metrics. All workers must have ended."""
+        if self._metrics is not None:
+            self._metrics.remove()
+
+    def _log_ready(self) -> None:
+        for worker in self.workers:
+            if worker.becomes_ready() and self._served:
+                log.info("worker_recovered", worker=worker.process.pid)
+        if not self._served and self.workers and all(worker.is_ready for worker in self.workers):
+            self._served = True
+            seconds = round(time.monotonic() - self._started_at, 2)
+            log.info("ready", host=self._settings.host, port=self._settings.port, seconds=seconds)
+
+    def _schedule_restart(self, worker: WorkerProcess, code: int, now: float) -> None:
+        lived = now - worker.started_at
+        self._early_deaths = self._early_deaths + 1 if lived < EARLY_SECONDS else 0
+        if self._early_deaths >= EARLY_DEATHS and not self._served:
+            raise SupervisorError("the workers die right after their start: see the messages above")
+        pause = self._pauses.after(lived)
+        worker.restart_at = now + pause
+        log.error(
+            "worker_ended", worker=worker.process.pid, code=code, lived_seconds=round(lived, 1), pause_seconds=pause
+        )
+        self.release(worker)
+
+
+def _metrics_directory(settings: Settings) -> MetricsDirectory:
+    try:
+        return MetricsDirectory(settings.data_dir.absolute())
+    except OSError as problem:
+        raise SupervisorError(f"there is no room for metrics in {settings.data_dir}: {problem}") from None
+
+
+def _environment(settings: Settings, metrics: MetricsDirectory | None) -> dict[str, str]:
+    """Return the environment of the workers: this process's, with the settings that this process decided."""
+    environment = {
+        **os.environ,
+        variable("secret_key"): settings.secret_key,
+        variable("data_dir"): str(settings.data_dir.absolute()),
+        variable("host"): settings.host,
+        variable("port"): str(settings.port),
+    }
+    # A directory that is set already may have the metrics of other programs.
+    environment.pop("PROMETHEUS_MULTIPROC_DIR", None)
+    if metrics is not None:
+        environment["PROMETHEUS_MULTIPROC_DIR"] = str(metrics.path)
+    return environment

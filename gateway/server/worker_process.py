@@ -1,0 +1,65 @@
+"""One worker process, as the supervisor sees it."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+
+from gateway.server.child_process import begin_child
+
+WORKER_COMMAND = [sys.executable, "-m", "gateway", "worker"]
+
+
+class WorkerProcess:
+    """One worker process. Call `close` once it has ended."""
+
+    def __init__(self, environment: Mapping[str, str], fd: int):
+        """Start it on the listening socket `fd`. Raises OSError when the process cannot be created."""
+        self.started_at = time.monotonic()
+        self.kill_at: float | None = None
+        """When a worker that was told to end is killed, in monotonic seconds."""
+        self.restart_at: float | None = None
+        """When another worker is started in place of this one, which has died."""
+        self.is_ready = False
+        self._ready, ready_write = os.pipe()
+        os.set_blocking(self._ready, False)
+        arguments = [*WORKER_COMMAND, "--fd", str(fd), "--ready-fd", str(ready_write)]
+        try:
+            self.process = subprocess.Popen(
+                arguments,
+                env=environment,
+                pass_fds=[fd, ready_write],
+                stdin=subprocess.DEVNULL,
+                preexec_fn=begin_child,  # no other thread of this process holds a lock that this needs
+            )
+        except OSError:
+            os.close(self._ready)
+            raise
+        finally:
+            os.close(ready_write)
+
+    def becomes_ready(self) -> bool:
+        """Return whether the worker has begun to serve since the last call."""
+        if self.is_ready:
+            return False
+        with suppress(BlockingIOError, OSError):
+            self.is_ready = os.read(self._ready, 1) != b""
+        return self.is_ready
+
+    def end(self, seconds: float) -> None:
+        """Tell the worker to drain its connections and end; `kill_late` kills it after this time."""
+        self.kill_at = time.monotonic() + seconds
+        self.process.terminate()
+
+    def kill_late(self) -> None:
+        """Kill the worker if it was told to end and its time is over."""
+        if self.kill_at is not None and time.monotonic() > self.kill_at:
+            self.process.kill()
+
+    def close(self) -> None:
+        """Close the pipe on which the worker reports that it serves."""
+        if self._ready >= 0:
+            os.close(self._ready)
+            self._ready = -1
