@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.domain.condition import Condition, Everyone, parse
+from gateway.domain.condition import Condition, Everyone
+from gateway.domain.condition_reader import read_condition
 from gateway.domain.principal import ProjectId, UserId
 from gateway.sending.command import Recipient
 from gateway.sending.errors import RecipientConflictError
@@ -46,7 +47,7 @@ class Audience:
     @classmethod
     def of(cls, recipients: Sequence[Recipient]) -> "Audience":
         """Return the audience of a command's recipients. Raises ConditionError."""
-        conditions = [parse(recipient.matches) for recipient in recipients if recipient.matches is not None]
+        conditions = [read_condition(recipient.matches) for recipient in recipients if recipient.matches is not None]
         everyone = [condition for condition in conditions if isinstance(condition, Everyone)]
         # "Everyone" makes any other condition, and the topic, redundant.
         return cls(everyone[:1] or conditions, not everyone and any(each.topic is not None for each in recipients))

@@ -9,7 +9,8 @@ import msgspec
 from gateway.api.core.objects import Array, Hash, Object
 from gateway.api.core.params import Param, Text
 from gateway.api.v1.identity import ATTRIBUTES, NAMES, NamedUser
-from gateway.domain.condition import MAX_BYTES, ConditionError, parse
+from gateway.domain.condition import MAX_BYTES, ConditionError
+from gateway.domain.condition_reader import read_condition
 from gateway.domain.preferences import Channel
 from gateway.sending.command import SendCommand
 
@@ -27,7 +28,7 @@ class _Matches(Param):
     def check(self, value: Any, path: str, problems: list[str]) -> Any:
         """Check that it makes sense."""
         try:
-            parse(value)
+            read_condition(value)
         except ConditionError as problem:
             problems.append(f"Param '{path}' is not a condition: {problem}")
         return value
