@@ -8,6 +8,9 @@ import httpx
 
 from tests.servers import ADMIN, API_KEY, user_headers, user_hmac
 
+ORIGIN = "https://app.example.com"
+"""The origin of a web page."""
+
 
 def email_headers(email: str) -> dict[str, str]:
     """Give the headers of a user of the bootstrap project who goes by email."""

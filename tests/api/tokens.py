@@ -1,4 +1,4 @@
-"""User tokens, good and bad, made without the library that reads them."""
+"""User tokens: valid and forged ones, made without the library that reads them, and issued ones."""
 
 import base64
 import hmac
@@ -6,7 +6,9 @@ import json
 import time
 from typing import Any
 
-from tests.servers import API_KEY, API_SECRET
+import httpx
+
+from tests.servers import ADMIN, API_KEY, API_SECRET
 
 
 def encoded(part: Any) -> str:
@@ -22,11 +24,19 @@ def token(claims: Any, secret: str = API_SECRET, algorithm: str = "HS256", diges
 
 
 def claims_of(user: str, **others: Any) -> dict[str, Any]:
-    """Give good claims of a user of the bootstrap project; None takes one away."""
+    """Return valid claims of a user of the bootstrap project; None removes one."""
     good = {"api_key": API_KEY, "user_external_id": user, "exp": int(time.time()) + 600}
     return {name: value for name, value in (good | others).items() if value is not None}
 
 
 def bearer(value: str) -> dict[str, str]:
-    """Give the header of a token."""
+    """Return the header that carries a token."""
     return {"Authorization": f"Bearer {value}"}
+
+
+async def issue(http: httpx.AsyncClient, user: str, **fields: Any) -> dict[str, Any]:
+    """Issue a token for a user of the bootstrap project, and return the response."""
+    response = await http.post("/v2/jwt/user", headers=ADMIN, json={"external_id": user, **fields})
+    assert response.status_code == 201, response.text
+    found: dict[str, Any] = response.json()
+    return found

@@ -224,3 +224,8 @@ def test_one_addresss_unfinished_bodies_are_bounded_and_so_are_all_together(boun
         assert (refusal[0]["status"], refusal[0]["code"]) == (503, "overloaded")
         assert httpx.get(f"{bounded.url}/notifications", headers=user_headers(user)).status_code == 200
     wait_for(lambda: held(bounded) == 0, "all bytes to be given back")
+
+
+@pytest.mark.parametrize(("size", "status"), [(2000, 400), (2001, 413)])
+def test_the_largest_body_is_a_setting(strict: httpx.Client, size: int, status: int) -> None:
+    assert strict.post("/notifications", headers=ADMIN, content=b"x" * size).status_code == status

@@ -49,3 +49,23 @@ def test_no_cache_keeps_inboxes_secrets_or_probes(
 @pytest.mark.parametrize("path", [*PAGES, "/client.js", "/openapi.json"])
 async def test_what_is_the_same_for_all_is_checked_before_it_is_used_again(http: httpx.AsyncClient, path: str) -> None:
     assert (await http.get(path)).headers["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type", "holds"),
+    [
+        ("/demo", "text/html; charset=utf-8", "<!doctype html>"),
+        ("/client.js", "text/javascript; charset=utf-8", "export"),
+    ],
+)
+async def test_the_demo_page_and_its_client_are_served(
+    http: httpx.AsyncClient, path: str, media_type: str, holds: str
+) -> None:
+    response = await http.get(path)
+    assert (response.status_code, response.headers["content-type"]) == (200, media_type)
+    assert holds in response.text.lower()
+
+
+async def test_the_root_leads_to_the_demo_page(http: httpx.AsyncClient) -> None:
+    response = await http.get("/")
+    assert (response.status_code, response.headers["location"]) == (307, "/demo")

@@ -15,21 +15,13 @@ import pytest
 
 from tests.api.inbox import Inbox, code, messages, notification, send
 from tests.api.projects import Project, command, project_of
-from tests.api.tokens import bearer, claims_of, encoded, token
+from tests.api.tokens import bearer, claims_of, encoded, issue, token
 from tests.servers import ADMIN, API_KEY, API_SECRET, Gateway, user_headers
 
 YEAR = 365 * 24 * 3600
 # A header and a payload of JSON in base64url (RFC 7515, section 3.1). `eyJ` alone turns up in random secrets too.
 TOKEN = re.compile(rb"eyJ[\w-]+\.eyJ[\w-]+\.")
 RFC3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
-
-
-async def issue(http: httpx.AsyncClient, user: str, **fields: Any) -> dict[str, Any]:
-    """Have a token issued for a user; give the answer."""
-    response = await http.post("/v2/jwt/user", headers=ADMIN, json={"external_id": user, **fields})
-    assert response.status_code == 201, response.text
-    found: dict[str, Any] = response.json()
-    return found
 
 
 async def issue_for_project(http: httpx.AsyncClient, admin: dict[str, str] = ADMIN, **fields: Any) -> dict[str, Any]:
@@ -287,46 +279,6 @@ async def test_a_token_that_a_backend_signed_for_a_deleted_user_is_not_for_the_n
     body = {"user": {"first_name": "Jo", **({"email": f"2{user}"} if name[5:] != "email" else {})}}
     assert (await http.put(f"/users/{name[5:]}:{user}", headers=ADMIN, json=body)).status_code == 200
     assert (await http.get("/config", headers=old)).status_code == 401
-
-
-async def test_everything_issued_before_a_moment_ends_whoever_signed_it(http: httpx.AsyncClient, user: str) -> None:
-    now = int(time.time())
-    issued = await issue(http, user)
-    own = {"old": now - 100, "older": now - 200, "silent": None, "new": now + 100}
-    signed = {name: token(claims_of(user, iat=iat)) for name, iat in own.items()}
-
-    async def statuses() -> dict[str, int]:
-        everything = signed | {"issued": issued["token"]}
-        return {name: (await http.get("/config", headers=bearer(one))).status_code for name, one in everything.items()}
-
-    path = f"/users/external_id:{user}/revoke_tokens"
-    response = await http.post(path, headers=ADMIN, json={"issued_before": now - 150})
-    assert response.json() == {"issued_before": now - 150}
-    assert await statuses() == {"old": 200, "older": 401, "silent": 401, "new": 200, "issued": 200}
-    assert (await http.post(path, headers=ADMIN)).json()["issued_before"] >= now
-    assert await statuses() == {"old": 401, "older": 401, "silent": 401, "new": 200, "issued": 401}
-    (listed,) = (await tokens_of(http, user))["data"]
-    assert listed["discarded_at"]
-    assert (await http.post(path, headers=ADMIN, json={"issued_before": 0})).json()["issued_before"] >= now
-    assert (await http.get("/config", headers=user_headers(user))).status_code == 200, "an HMAC is no token"
-
-
-@pytest.mark.parametrize("ahead", [3600, 10 * YEAR, 1_700_000_000_000], ids=["an-hour", "ten-years", "milliseconds"])
-async def test_a_token_of_the_future_does_not_outlast_a_revocation(
-    http: httpx.AsyncClient, user: str, ahead: int
-) -> None:
-    headers = bearer(token(claims_of(user, iat=int(time.time()) + ahead)))
-    assert (await http.get("/config", headers=headers)).status_code == 200
-    (await http.post(f"/users/external_id:{user}/revoke_tokens", headers=ADMIN)).raise_for_status()
-    response = await http.get("/config", headers=headers)
-    assert (response.status_code, code(response)) == (401, "token_revoked")
-
-
-async def test_a_moment_to_come_is_refused(http: httpx.AsyncClient, user: str) -> None:
-    await issue(http, user)
-    body = {"issued_before": int(time.time()) + 3600}
-    response = await http.post(f"/users/external_id:{user}/revoke_tokens", headers=ADMIN, json=body)
-    assert (response.status_code, messages(response)) == (422, ["Param 'issued_before' must not be in the future"])
 
 
 # ---- issuing once

@@ -1,0 +1,80 @@
+"""Preflights, and which pages may read responses."""
+
+import httpx
+import pytest
+
+from tests.api.inbox import ORIGIN, Inbox
+from tests.servers import (
+    user_headers,
+)
+
+ASKED = ", ".join(
+    f"x-magicbell-{name}"
+    for name in ("api-key", "api-secret", "user-external-id", "user-email", "user-hmac", "client-id")
+) + ", authorization, content-type, idempotency-key"  # fmt: skip
+
+
+def preflight(method: str, origin: str = ORIGIN) -> dict[str, str]:
+    """Give the headers of a browser's preflight."""
+    return {"Origin": origin, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": ASKED}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/notifications"),
+        ("POST", "/notifications/42/read"),
+        ("DELETE", "/notifications/42"),
+        ("GET", "/config"),
+    ],
+)
+async def test_a_browsers_preflight_is_answered_for_a_day(http: httpx.AsyncClient, method: str, path: str) -> None:
+    response = await http.options(path, headers=preflight(method))
+    headers = response.headers
+    assert (response.status_code, headers["access-control-allow-origin"]) == (200, "*")
+    assert headers["access-control-max-age"] == "86400"
+    assert set(ASKED.split(", ")) <= set(headers["access-control-allow-headers"].lower().split(", "))
+    assert method in headers["access-control-allow-methods"].split(", ")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/notifications", 200), ("/notifications/42", 404), ("/notifications?page=x", 422)]
+)
+async def test_a_browser_may_read_answers_errors_and_positions(inbox: Inbox, path: str, status: int) -> None:
+    response = await inbox.request("GET", path, headers={"Origin": ORIGIN})
+    exposed = set(response.headers["access-control-expose-headers"].split(", "))
+    assert (response.status_code, response.headers["access-control-allow-origin"]) == (status, "*")
+    assert {"Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "X-Inbox-Position"} <= exposed
+
+
+async def test_a_browser_may_read_that_it_has_no_credentials(http: httpx.AsyncClient) -> None:
+    response = await http.get("/config", headers={"Origin": ORIGIN})
+    assert (response.status_code, response.headers["access-control-allow-origin"]) == (401, "*")
+
+
+@pytest.mark.parametrize(
+    ("origin", "status", "allowed"),
+    [
+        (ORIGIN, 200, ORIGIN),
+        ("https://other.example.com", 200, "https://other.example.com"),
+        ("https://evil.example.com", 400, None),
+        ("http://app.example.com", 400, None),
+        ("null", 400, None),
+    ],
+)
+def test_only_allowed_origins_get_through_a_preflight(
+    strict: httpx.Client, origin: str, status: int, allowed: str | None
+) -> None:
+    response = strict.options("/notifications", headers=preflight("GET", origin))
+    assert (response.status_code, response.headers.get("access-control-allow-origin")) == (status, allowed)
+
+
+@pytest.mark.parametrize(
+    ("origin", "status", "allowed"), [(ORIGIN, 200, ORIGIN), ("https://evil.example.com", 403, None)]
+)
+def test_only_pages_of_allowed_origins_are_served_and_may_read_answers(
+    strict: httpx.Client, origin: str, status: int, allowed: str | None
+) -> None:
+    response = strict.get("/notifications", headers=user_headers("ada") | {"Origin": origin})
+    assert (response.status_code, response.headers.get("access-control-allow-origin")) == (status, allowed)
+    assert "Origin" in response.headers["vary"]

@@ -1,0 +1,66 @@
+"""The access log, the count of requests, and requests that end early."""
+
+import re
+import socket
+from uuid import uuid4
+
+import httpx
+
+from gateway.api.core.call import PUBLIC
+from gateway.api.operations import OPERATIONS
+from tests.api.inbox import Inbox
+from tests.servers import (
+    ADMIN,
+    API_SECRET,
+    Gateway,
+    user_headers,
+    wait_for,
+)
+
+
+def test_the_access_log_is_a_setting(strict: httpx.Client, strict_gateway: Gateway) -> None:
+    assert strict.get("/notifications", headers=user_headers("ada")).status_code == 200
+    assert '"event": "request"' not in strict_gateway.log
+
+
+async def test_requests_are_counted_by_operation_and_status_not_by_path(inbox: Inbox) -> None:
+    series = 'inbox_http_requests_total{operation="POST /notifications/{id}/unread",status="404"}'
+
+    async def counted() -> float:
+        text = (await inbox.http.get("/metrics")).text
+        return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(series))
+
+    before, item = await counted(), str(uuid4())
+    await inbox.request("POST", f"/notifications/{item}/unread")
+    assert await counted() == before + 1
+    assert item not in (await inbox.http.get("/metrics")).text
+
+
+async def test_the_access_log_has_the_path_but_no_query_and_no_credentials(inbox: Inbox, gateway: Gateway) -> None:
+    item = str(uuid4())
+    secret = "kept-out-of-the-log"
+    await inbox.request("GET", f"/notifications/{item}?user_hmac={secret}&token={secret}")
+    await inbox.http.get(f"/notifications/{item}", headers={"Authorization": f"Bearer {secret}"})
+    await inbox.http.get(f"/realtime/sse?api_key={secret}&user_external_id={secret}&token={secret}")
+    await inbox.http.post("/notifications", headers=ADMIN, content=secret)
+    line = rf'"method": "GET", "path": "/notifications/{item}", "status": (\d+), "ms": [0-9.]+'
+    wait_for(lambda: re.findall(line, gateway.log) == ["404", "401"], "both lines")
+    for hidden in (secret, API_SECRET, inbox.headers["X-MAGICBELL-USER-HMAC"]):
+        assert hidden not in gateway.log
+
+
+def test_a_client_that_hangs_up_amid_its_body_is_no_failure_of_ours(gateway: Gateway) -> None:
+    head = "".join(f"{name}: {value}\r\n" for name, value in {**ADMIN, "Content-Length": "1000"}.items())
+    before = len(gateway.log)
+    with socket.create_connection(("127.0.0.1", gateway.port), 5) as connection:
+        connection.sendall(f"POST /notifications HTTP/1.1\r\nHost: x\r\n{head}\r\n{{".encode())
+    wait_for(lambda: '"status": 400' in gateway.log[before:], "the request in the access log")
+    assert "request_failed" not in gateway.log[before:]
+
+
+async def test_every_answer_of_the_rest_api_is_json_or_empty(inbox: Inbox) -> None:
+    for operation in OPERATIONS:
+        path = re.sub(r"{[^}]*}", "42", operation.path)
+        response = await inbox.request(operation.method, path)
+        if operation.caller is not PUBLIC and response.status_code != 204:
+            assert response.headers["content-type"] == "application/json"
