@@ -21,8 +21,9 @@ class ConnectionTasks:
         return self._group
 
     def spawn(self, work: Coroutine[Any, Any, None], connections: Sequence[Connection]) -> None:
-        """Start a task that `connections` wait for."""
+        """Start a task that `connections` wait for. Raise RuntimeError if no task group is running."""
         if self._group is None:
+            work.close()
             raise RuntimeError("the hub is not running")
         self._group.create_task(self.guard(work, connections))
 
