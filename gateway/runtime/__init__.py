@@ -1,1 +1,1 @@
-"""Event-loop helpers of long-running processes: deadlines, slices of work, restarted tasks, memory limits."""
+"""Helpers of long-running processes: timer wheel, work slices, background tasks, memory limits."""

@@ -1,4 +1,4 @@
-"""How much memory this process may have: the machine's, or less where a container is given less."""
+"""The memory that this process may use: the machine's, or the limit of its container."""
 
 import os
 from collections.abc import Iterator
@@ -11,21 +11,21 @@ MEGABYTE = 1024 * 1024
 
 
 def available_bytes() -> int:
-    """Return the memory of the machine, or of the smallest control group that this process is in (Linux)."""
+    """Return the memory of the machine, or the lowest limit of the control groups of this process (Linux), in bytes."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min([machine, *_limits(CGROUPS, OWN_CGROUP)])
 
 
-def valkey_memory_mb(asked_mb: int) -> int:
-    """Return how many MB of data the bundled Valkey may hold: what is asked for, or half of what there is.
+def valkey_memory_mb(configured_mb: int) -> int:
+    """Return the MB of data that the bundled Valkey may hold: as configured, or half of the available memory for 0.
 
-    The other half is for the gateway, and for the pages that Valkey copies while it rewrites its file.
+    The other half is for the gateway, and for the pages that Valkey copies while it rewrites its append-only file.
     """
-    return asked_mb or max(1, available_bytes() // 2 // MEGABYTE)
+    return configured_mb or max(1, available_bytes() // 2 // MEGABYTE)
 
 
 def _limits(root: Path, own: Path) -> Iterator[int]:
-    """Return the limits of the groups that a process is in and of those above; version 2 and version 1 of cgroups."""
+    """Yield the limits of a process's control groups and of their parents (cgroups, versions 1 and 2)."""
     try:
         lines = own.read_text().splitlines()
     except OSError:
@@ -39,10 +39,10 @@ def _limits(root: Path, own: Path) -> Iterator[int]:
         else:
             continue
         group = base / path.lstrip("/")
-        # In a container the group's own path may not be visible: then the mounted root is the group.
+        # In a container the path of the group may not be visible. The mounted root is the group then.
         for directory in (group, *group.parents):
             if directory.is_relative_to(base):
                 try:
                     yield int((directory / name).read_text())
-                except (OSError, ValueError):  # no such file, or `max`
+                except (OSError, ValueError):  # no such file, or "max" for no limit
                     continue

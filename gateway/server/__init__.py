@@ -1,1 +1,1 @@
-"""The process side: the supervisor, the bundled Valkey, the HTTP ingress with its deadlines, and the listeners."""
+"""What runs a gateway: the supervisor with the bundled Valkey, and the HTTP ingress and server of each worker."""

@@ -1,8 +1,8 @@
-"""A body in chunks (RFC 9112, section 7.1), decoded as it comes.
+"""Decodes a chunked body (RFC 9112, section 7.1) while it is received.
 
-What is no content is bounded: white space, extensions and sizes may be as long as the content they frame and a little
-more; trailers have a bound of their own. Extensions and trailers are checked and dropped. A trailer never becomes a
-header, or a credential could come behind the checks of what stands before it (section 6.5.1 of RFC 9110).
+Everything that is not content is bounded: sizes and extensions together may be a little longer than the content that
+they frame, and trailers have a bound of their own. Extensions and trailers are checked and dropped. A trailer never
+becomes a header, or a client could send a credential after the headers were checked (RFC 9110, section 6.5.1).
 """
 
 import re
@@ -11,13 +11,13 @@ from gateway.domain.errors import ErrorCode
 from gateway.server.request import RefusedRequestError, read_fields
 
 MAX_TRAILER_BYTES = 8 * 1024
-"""All trailers together; hardly any client sends one."""
+"""All trailers of a body together; hardly any client sends one."""
 
 MAX_OVERHEAD_BYTES = 16 * 1024
-"""What sizes and extensions may come to beyond `_FREE_BYTES` a chunk and as much as the content. Go's bound."""
+"""The bytes of sizes and extensions, beyond `_FREE_BYTES` a chunk and the length of the content. Go's bound."""
 
 _FREE_BYTES = 16
-"""Of overhead for each chunk: a size with its line ends needs five or more."""
+"""The overhead of a chunk that is not counted: a size with its line ends takes five bytes or more."""
 
 _MAX_LINE_BYTES = 1024
 
@@ -26,7 +26,7 @@ _SIZE_BEGINS = re.compile(rb"(?:[0-9A-Fa-f]{1,16}(?:;[^\x00-\x08\x0a-\x1f\x7f]{0
 
 
 class ChunkedBody:
-    """One body. `finished` says whether its end was read, `needs_data` whether no more can be read of what there is."""
+    """One body. `finished` says whether its end was read, `needs_data` whether more data is needed to read on."""
 
     __slots__ = ("_behind_content", "_behind_last", "_left", "_overhead", "finished", "needs_data")
 
@@ -39,9 +39,10 @@ class ChunkedBody:
         self._overhead = 0
 
     def decode(self, data: bytes, at: int, most_chunks: int) -> tuple[list[bytes], int]:
-        """Return the content in `data` from `at` on, of so many chunks at most, and where to go on.
+        """Decode `data` from the offset `at` on, up to `most_chunks` chunks. Return the content and the next offset.
 
-        What is behind that has to come again, with more data if it is to be understood. Raises RefusedRequestError.
+        The data from the next offset on must be passed again, with more data behind it if `needs_data`. Raises
+        RefusedRequestError.
         """
         content: list[bytes] = []
         size = len(data)
@@ -53,7 +54,7 @@ class ChunkedBody:
             elif self._behind_content:
                 if not data.startswith(b"\r\n", at):
                     if size - at >= 2 or data[at] != 13:
-                        raise _malformed("A chunk is longer than it says")
+                        raise _malformed("A chunk is longer than its size")
                     break
                 at += 2
                 self._behind_content = False
@@ -79,15 +80,15 @@ class ChunkedBody:
         self._behind_last = size == 0
         self._overhead = max(0, self._overhead + line_bytes + 2 - _FREE_BYTES - size)
         if self._overhead > MAX_OVERHEAD_BYTES:
-            raise _malformed("The chunks hold too little content for what stands around it")
+            raise _malformed("The chunks have too little content for their overhead")
 
     def _check_size(self, data: bytes, at: int) -> None:
-        """Raise unless this may become a chunk's size when more comes."""
+        """Raise RefusedRequestError unless more data can make this a chunk's size."""
         if len(data) - at > _MAX_LINE_BYTES or not _SIZE_BEGINS.fullmatch(data, at):
             raise _malformed("A chunk begins with its size")
 
     def _read_trailers(self, data: bytes, at: int) -> int:
-        """Drop the trailers and the empty line behind them; return where they end, or `at` when more is needed."""
+        """Drop the trailers and the empty line after them. Return where they end, `at` if more data is needed."""
         if data.startswith(b"\r\n", at):
             self.finished = True
             return at + 2

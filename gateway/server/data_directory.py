@@ -1,6 +1,6 @@
-"""The data directory: files in it that survive a power loss, and the lock that keeps a second gateway away.
+"""The data directory: a lock that keeps a second gateway away, and private files that survive a power loss.
 
-Others may be able to write to the directory, as in /tmp: a file or link that somebody else put there is not used.
+Other users may be able to write to the directory, as in /tmp. A file or link that another user put there is not used.
 """
 
 import errno
@@ -16,20 +16,20 @@ from pathlib import Path
 from gateway.server.errors import DataDirectoryError
 
 LOCK_SECONDS = 5.0
-"""How long a start waits for another gateway that is ending."""
+"""The time that a start waits for another gateway that is ending."""
 
 
 class DataDirectory:
-    """The data directory, private to one gateway while held."""
+    """The data directory, for one gateway at a time."""
 
     def __init__(self, path: Path):
         self.path = path
         self._lock: int | None = None
 
     def acquire(self) -> None:
-        """Create and lock the directory until this process ends.
+        """Create the directory and lock it until this process ends.
 
-        Raises DataDirectoryError, also when another gateway has it.
+        Raises DataDirectoryError, also when another gateway holds the lock.
         """
         if self._lock is not None:
             return
@@ -60,7 +60,7 @@ class DataDirectory:
 
 
 def create_directory(path: Path) -> None:
-    """Create a private directory unless it is there. Raises DataDirectoryError when it cannot be used."""
+    """Create a private directory unless it exists. Raises DataDirectoryError when it cannot be used."""
     refuse_foreign(path)
     with _explained(path):
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -69,7 +69,7 @@ def create_directory(path: Path) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file: whole or not at all, also over a power loss, and readable by nobody else.
+    """Replace a file, readable by this user only. After a power loss it has either the old or the new text.
 
     Raises DataDirectoryError.
     """
@@ -81,9 +81,9 @@ def write_private(path: Path, text: str) -> None:
 
 
 def create_private(path: Path, text: str) -> None:
-    """Create a file unless it is there: whole or not at all, also over a power loss, and readable by nobody else.
+    """Create a file, readable by this user only, unless it exists. After a power loss it is complete or missing.
 
-    Of several processes that create it at once, one does. Raises DataDirectoryError.
+    If several processes create it at once, the text of one of them is kept. Raises DataDirectoryError.
     """
     create_directory(path.parent)
     with _explained(path.parent):
@@ -100,17 +100,17 @@ def create_private(path: Path, text: str) -> None:
 
 
 def read_private(path: Path) -> str:
-    """Return a file's text. Raises DataDirectoryError when it cannot be read or is somebody else's."""
+    """Return a file's text. Raises DataDirectoryError when it cannot be read or belongs to another user."""
     refuse_foreign(path)
     with _explained(path.parent):
         try:
             return path.read_text()
         except UnicodeDecodeError:
-            raise DataDirectoryError(f"{path} is damaged: it is no text") from None
+            raise DataDirectoryError(f"{path} is damaged: it is not text") from None
 
 
 def refuse_foreign(path: Path) -> None:
-    """Raise DataDirectoryError when there is a file or link that was put there by somebody else."""
+    """Raise DataDirectoryError if the path is a file or link that belongs to another user."""
     with suppress(OSError):
         entry, directory = path.lstat(), path.parent.stat()
         if entry.st_uid not in (0, os.geteuid(), directory.st_uid):
@@ -122,10 +122,10 @@ def refuse_foreign(path: Path) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Make what was created, renamed or removed in a directory survive a power loss."""
+    """Make the creation, renaming and removal of files in a directory survive a power loss."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with suppress(OSError):  # some network file systems cannot
+        with suppress(OSError):  # some network file systems do not support it
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -133,7 +133,7 @@ def sync_directory(path: Path) -> None:
 
 @contextmanager
 def _explained(directory: Path) -> Iterator[None]:
-    """Turn what the system says into a sentence that says what to do."""
+    """Translate an OSError within the block into a DataDirectoryError that says what to do."""
     try:
         yield
     except OSError as problem:

@@ -1,4 +1,4 @@
-"""The requests whose socket becomes a live connection's, and how it takes the socket over."""
+"""Requests for live connections: which they are, and how a live connection takes over the socket of one."""
 
 import asyncio
 import re
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from gateway.domain.proxy import Proxies
-from gateway.live.connection import Connection
 from gateway.live.handshake import read_handshake
 from gateway.live.hub import Hub
 from gateway.live.sse import PATH as SSE_PATH
@@ -19,7 +18,7 @@ _COMMON_PATH = "/realtime"
 
 
 class LiveRequest(NamedTuple):
-    """A request for a live connection, of the one kind that it is."""
+    """A request for a live connection, and the kind of connection that serves it."""
 
     kind: type[WebSocketConnection] | type[SseConnection]
     head: Head
@@ -36,22 +35,22 @@ class LiveRequest(NamedTuple):
         accepted_at: float,
         is_full: bool,
     ) -> None:
-        """Make the connection the owner of the socket. `rest` is what followed the request.
+        """Create the live connection, which owns the socket from now on. `rest` is the data that followed the request.
 
-        `accepted_at` is when the socket, or a later request on it, began: the time for credentials counts from there.
-        `is_full` says that the transport has asked for a pause in writing, which it does not repeat to the new owner.
+        `accepted_at` is when the socket was accepted, or when a later request on it began: the time limit for
+        credentials counts from there. `is_full` says that the transport has called `pause_writing`, which it does not
+        repeat for its new protocol.
         """
-        connection: Connection = self.kind(hub, accepted_at)
+        connection: WebSocketConnection | SseConnection = self.kind(hub, accepted_at)
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.head.fields]
         handshake = read_handshake(dict(headers), self.head.query.decode("latin-1"))
         proof = handshake.credentials.hmac or handshake.credentials.token or handshake.credentials.api_secret
-        # Who proves nothing may be a new user, and those are counted by address.
+        # A client without proof of its identity may be a new user, and new users are counted by client address.
         client = proxies.client(peer(), headers) if hub.access_log or not proof else ""
         handshake = handshake._replace(request_id=request_id, client=client)
         if isinstance(connection, WebSocketConnection):
             connection.start(transport, headers, handshake)
         else:
-            assert isinstance(connection, SseConnection), "there is no third kind"
             connection.start(transport, handshake)
         if is_full:
             connection.pause_writing()
@@ -60,10 +59,10 @@ class LiveRequest(NamedTuple):
 
 
 def live_request(head: Head, path: str, prefix: str) -> LiveRequest | None:
-    """Return what to give the socket to; None when the request is to be answered like any other.
+    """Return the live request that a request is, None for any other.
 
-    `prefix` is that of INBOX_PUBLIC_URL, which not every proxy takes away. A request to upgrade that is not for the
-    WebSocket's path is answered like any other, as if it had no such header.
+    `prefix` is the path of INBOX_PUBLIC_URL, which not every proxy strips. A request with `Upgrade` for any other path
+    than the WebSocket's is an ordinary one, as if it had no such header.
     """
     if _COMMON_PATH not in path:
         return None

@@ -1,6 +1,6 @@
-"""The bytes of one connection, read as HTTP/1.1 requests: heads and bodies, in any packets, without I/O.
+"""Reads the bytes of one connection as HTTP/1.1 requests, however they are split into packets. It does no I/O.
 
-What is not read yet is kept. It is bounded by who feeds it: nothing more is fed while `has_more` is of no use.
+Bytes that are fed and not read yet are kept. The caller bounds them: it feeds no more while it does not read.
 """
 
 from gateway.domain.errors import ErrorCode
@@ -8,14 +8,14 @@ from gateway.server.chunks import ChunkedBody
 from gateway.server.request import MAX_HEAD_BYTES, Head, RefusedRequestError, check_beginning, read_head
 
 MAX_EMPTY_LINES = 4
-"""Before a request; some old clients send one behind a body (RFC 9112, section 2.2)."""
+"""Empty lines before a request; some old clients send one after a body (RFC 9112, section 2.2)."""
 
 CHUNKS_AT_ONCE = 64
-"""Chunks that are decoded before others have their turn (measured: 1 µs each)."""
+"""Chunks that are decoded in one slice of work (measured: 1 µs each)."""
 
 
 class RequestReader:
-    """One connection's requests. Read a head, then its body until that is finished, then the next head."""
+    """The requests of one connection. Read a head, then its body until that is finished, then the next head."""
 
     def __init__(self) -> None:
         self._data = b""
@@ -27,17 +27,17 @@ class RequestReader:
         self._chunks: ChunkedBody | None = None
 
     def feed(self, data: bytes) -> None:
-        """Add what has come."""
+        """Add received bytes."""
         self._data = self._data[self._at :] + data if self._data else data
         self._at = 0
 
     @property
     def has_more(self) -> bool:
-        """Whether there are bytes that were not read."""
+        """Whether bytes were fed that are not read yet."""
         return self._at < len(self._data)
 
     def take_rest(self) -> bytes:
-        """Return what was not read, and forget it."""
+        """Return the bytes that are not read yet, and drop them."""
         rest = self._data[self._at :]
         self._data, self._at = b"", 0
         return rest
@@ -45,7 +45,7 @@ class RequestReader:
     # -- heads
 
     def read_head(self) -> Head | None:
-        """Read the next request's head; None when there is more of it to come. Raises RefusedRequestError."""
+        """Return the next request's head, None if it is incomplete. Raises RefusedRequestError."""
         data = self._data
         while data.startswith(b"\r\n", self._at):
             self._at += 2
@@ -73,28 +73,28 @@ class RequestReader:
 
     @property
     def is_head(self) -> bool:
-        """Whether a head that was refused is that of a HEAD, whose answer has no body."""
+        """Whether a request whose head was refused is a HEAD, whose response has no body."""
         return self._data.startswith(b"HEAD ", self._at)
 
     # -- bodies
 
     @property
     def body_finished(self) -> bool:
-        """Whether all of the body was read."""
+        """Whether the whole body was read."""
         return self._chunks.finished if self._chunks is not None else not self._left
 
     @property
     def body_needs_turn(self) -> bool:
-        """Whether the body can be read on, but others have to have their turn first."""
+        """Whether more of the body can be read, in another slice of work."""
         return self._chunks is not None and not (self._chunks.finished or self._chunks.needs_data)
 
     @property
     def body_bytes_to_come(self) -> int:
-        """How many bytes of the body are not here yet; 0 for one in chunks, which does not say."""
+        """How many bytes of the body are yet to be received; 0 for a chunked body, whose length is unknown."""
         return max(0, self._left - (len(self._data) - self._at))
 
     def read_body(self) -> tuple[list[bytes], int]:
-        """Read on in the body; return its content, and how many bytes that took. Raises RefusedRequestError."""
+        """Return the next parts of the body, and the number of bytes read for them. Raises RefusedRequestError."""
         before = self._at
         if self._chunks is None:
             content = [self._data[before : before + self._left]]

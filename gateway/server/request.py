@@ -1,9 +1,10 @@
-"""The head of an HTTP/1.1 request: from bytes to what it says, or to why it is refused.
+"""Reads the head of an HTTP/1.1 request: the request line and the headers (RFC 9112).
 
-A proxy in front of the gateway must see the same requests in the same bytes, or one client's body becomes another
-client's request. So everything that RFC 9112 lets a recipient repair is refused instead: line ends other than CRLF,
-folded lines, white space before a colon, more than one length. `Upgrade` is read only to see whether a WebSocket is
-wanted; any other is ignored, as RFC 9110 (section 7.8) has it.
+The gateway and a proxy in front of it must read the same bytes as the same requests. Otherwise part of one client's
+body could be served as another client's request (request smuggling). So everything that RFC 9112 lets a recipient
+repair is refused instead: line ends other than CRLF, folded lines, white space before a colon, more than one length.
+`Upgrade` is read only to recognise WebSocket handshakes; any other protocol in it is ignored, as RFC 9110 (section 7.8)
+allows.
 """
 
 import re
@@ -13,15 +14,15 @@ from typing import Literal, NamedTuple
 from gateway.domain.errors import ErrorCode
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Request line and headers together; Apache and nginx take 8 to 32 KB by default."""
+"""Request line and headers together; Apache and nginx allow 8 to 32 KB by default."""
 
 MAX_FIELDS = 100
-"""Headers of a request, or trailers; Apache takes as many."""
+"""Headers of a request, or trailers; Apache allows as many."""
 
 _TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _CONTROLS = bytes({*range(32), 127} - {*b"\t\r\n"})
 
-# Longer methods are of no protocol that we know of.
+# No known protocol has longer methods.
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}) ([!\"$-~]+) HTTP/([0-9])\.([0-9])")
 _METHOD_BEGINS = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}(?: |\Z)")
 _ABSOLUTE_FORM = re.compile(rb"https?://([^/?]*)([^?]*)(.*)", re.IGNORECASE)
@@ -34,14 +35,14 @@ _DECISIVE = frozenset(
         *(b"sec-websocket-key", b"x-request-id"),
     }
 )
-"""The headers that decide where a request ends, whose connection it is, and what it is called."""
+"""The headers that decide where a request ends, what kind of connection it asks for, and what its id is."""
 
 Fields = list[tuple[bytes, bytes]]
-"""Names in lower case, and values without the white space around them."""
+"""Names in lower case, and values without the white space around them, in the order in which they were sent."""
 
 
 class RefusedRequestError(Exception):
-    """A request that is not taken, so that nothing that follows it on its connection can be either."""
+    """A request that is no valid HTTP or too large. Nothing that follows it on its connection can be read either."""
 
     def __init__(self, code: ErrorCode, message: str):
         super().__init__(message)
@@ -49,7 +50,7 @@ class RefusedRequestError(Exception):
 
 
 class Head(NamedTuple):
-    """A request without its body. `body_bytes` is None where the body says in chunks how long it is."""
+    """A request without its body. `body_bytes` is the length of the body, None for a chunked one."""
 
     method: str
     target: bytes
@@ -62,16 +63,16 @@ class Head(NamedTuple):
     expects_continue: bool
     wants_websocket: bool
     is_websocket_handshake: bool
-    """Whether it is what a WebSocket's client sends, and not only an `Upgrade` that may be ignored."""
+    """Whether it is a WebSocket client's handshake, and not only an `Upgrade` that may be ignored."""
     request_id: str
 
 
 def check_beginning(beginning: bytes, checked: int = 0, *, line_is_read: bool = False) -> bool:
-    """Raise RefusedRequestError for what cannot become a head, however it goes on.
+    """Check the beginning of an incomplete head. Return whether its request line is complete.
 
-    Return whether the request line is whole. `checked` says how many bytes were checked before, and `line_is_read`
-    what that returned. Those are not looked at again, or a head that comes byte by byte would cost the square of its
-    length.
+    `checked` is the number of bytes that an earlier call checked, and `line_is_read` is what that call returned. These
+    bytes are not checked again: a head that arrives byte by byte would cost the square of its length. Raises
+    RefusedRequestError for a beginning that no more bytes can make a head.
     """
     if _BARE_LINE_FEED.search(beginning, checked):
         raise _malformed("Lines end with CR and LF")
@@ -86,7 +87,7 @@ def check_beginning(beginning: bytes, checked: int = 0, *, line_is_read: bool = 
 
 
 def read_head(block: bytes) -> Head:
-    """Read a head, which comes without the empty line at its end. Raises RefusedRequestError."""
+    """Read a complete head, passed without the empty line at its end. Raises RefusedRequestError."""
     line, _, rest = block.partition(b"\r\n")
     method, target, version = _read_request_line(line)
     fields = read_fields(rest) if rest else []
@@ -97,7 +98,7 @@ def read_head(block: bytes) -> Head:
     host = _read_host(decisive.get(b"host"), version)
     raw_path, query, authority = _read_target(method, target)
     if authority is not None and authority != host:
-        # RFC 9112, section 3.2.2: the target's own is what counts.
+        # RFC 9112, section 3.2.2: the authority of the target replaces the Host header.
         fields = [(name, authority if name == b"host" else value) for name, value in fields]
     body_bytes = _read_body_length(decisive, version)
     tokens = _list(decisive[b"connection"]) if b"connection" in decisive else ()
@@ -125,7 +126,7 @@ def read_head(block: bytes) -> Head:
 
 
 def read_fields(block: bytes) -> Fields:
-    """Read headers or trailers, which come without the last line's end. Raises RefusedRequestError."""
+    """Read headers or trailers, passed without the end of the last line. Raises RefusedRequestError."""
     lines = block.split(b"\r\n")
     if len(lines) > MAX_FIELDS:
         raise RefusedRequestError(ErrorCode.HEADERS_TOO_LARGE, f"There are more than {MAX_FIELDS} headers")
@@ -151,7 +152,7 @@ def _read_request_line(line: bytes) -> tuple[str, bytes, Literal["1.0", "1.1"]]:
         )
     method, target, major, minor = match.groups()
     if major != b"1" or minor not in (b"0", b"1"):
-        raise RefusedRequestError(ErrorCode.HTTP_VERSION_NOT_SUPPORTED, "HTTP/1.1 and HTTP/1.0 are spoken here")
+        raise RefusedRequestError(ErrorCode.HTTP_VERSION_NOT_SUPPORTED, "Only HTTP/1.1 and HTTP/1.0 are supported")
     return method.decode(), target, "1.1" if minor == b"1" else "1.0"
 
 
@@ -163,14 +164,14 @@ def _read_host(hosts: Sequence[bytes] | None, version: str) -> bytes | None:
     if len(hosts) > 1:
         raise _malformed("There is more than one Host header")
     if not _HOST.fullmatch(hosts[0]):
-        raise _malformed("The Host header is no host")
+        raise _malformed("The Host header is not a host")
     return hosts[0]
 
 
 def _read_target(method: str, target: bytes) -> tuple[bytes, bytes, bytes | None]:
-    """Read path, query, and the authority where the target names one (RFC 9112, section 3.2)."""
+    """Return the path, the query, and the authority if the target has one (RFC 9112, section 3.2)."""
     if method == "CONNECT":
-        raise RefusedRequestError(ErrorCode.METHOD_NOT_IMPLEMENTED, "This is no proxy: there is no CONNECT")
+        raise RefusedRequestError(ErrorCode.METHOD_NOT_IMPLEMENTED, "This is not a proxy: CONNECT is not supported")
     if target.startswith(b"/"):
         raw_path, _, query = target.partition(b"?")
         return raw_path, query, None
@@ -183,7 +184,7 @@ def _read_target(method: str, target: bytes) -> tuple[bytes, bytes, bytes | None
 
 
 def _read_body_length(decisive: dict[bytes, list[bytes]], version: str) -> int | None:
-    """Read how long the body is (RFC 9112, section 6.3)."""
+    """Return the length of the body, None for a chunked one (RFC 9112, section 6.3)."""
     lengths, codings = decisive.get(b"content-length"), decisive.get(b"transfer-encoding")
     if codings is not None:
         if lengths is not None:
@@ -194,21 +195,21 @@ def _read_body_length(decisive: dict[bytes, list[bytes]], version: str) -> int |
         if names != [b"chunked"]:
             if names[-1] == b"chunked" and names.count(b"chunked") == 1 and all(names):
                 raise RefusedRequestError(
-                    ErrorCode.TRANSFER_CODING_NOT_IMPLEMENTED, "No Transfer-Encoding but chunked is understood"
+                    ErrorCode.TRANSFER_CODING_NOT_IMPLEMENTED, "Only the Transfer-Encoding chunked is supported"
                 )
-            raise _malformed("Transfer-Encoding is chunked, once")
+            raise _malformed("Transfer-Encoding must be chunked, once")
         return None
     if lengths is None:
         return 0
     if len(lengths) > 1:
         raise _malformed("There is more than one Content-Length header")
-    if not lengths[0].isdigit() or len(lengths[0]) > 18:  # which is within 63 bits
-        raise _malformed("The Content-Length header is no length")
+    if not lengths[0].isdigit() or len(lengths[0]) > 18:  # so that it fits into 63 bits
+        raise _malformed("The Content-Length header is not a length")
     return int(lengths[0])
 
 
 def _list(values: Sequence[bytes]) -> list[bytes]:
-    """Read the elements of a header that is a list; several of them are one (RFC 9110, section 5.3)."""
+    """Return the elements of a list header, in lower case. Repeated headers form one list (RFC 9110, section 5.3)."""
     return [element.strip(b" \t").lower() for value in values for element in value.split(b",")]
 
 

@@ -1,12 +1,13 @@
-"""Log lines on their way to a file descriptor: a bounded buffer, and a thread that empties it.
+"""Writes log lines to a file descriptor: a bounded buffer, and a thread that empties it.
 
-Whoever logs never waits and never sees an error, whatever is behind the descriptor: a full disk, a pipe whose reader is
-gone or has stalled. A thread, because a descriptor that others share (a terminal, a pipe of several workers) must not
-be made non-blocking, and because `poll` cannot promise that a write to such a pipe will not block.
+Code that logs never waits and never receives an error, whatever the descriptor is: a file on a full disk, a pipe whose
+reader has stalled or closed it. It needs a thread, because a descriptor that other processes share (a terminal, a pipe
+of several workers) must not be made non-blocking, and because `poll` cannot promise that a write to such a pipe does
+not block.
 
-A line that cannot be written stays in the buffer and is tried again. While the buffer is full new lines are dropped
-and counted; once it flows, a line in their place says how many. An eighth of the buffer is for urgent lines only: a
-flood of requests must not push out an error.
+A line that cannot be written stays in the buffer, and the write is tried again. While the buffer is full, new lines are
+dropped and counted; once it empties, a line in their place reports how many. An eighth of the buffer is reserved for
+urgent lines: a flood of requests must not crowd out an error.
 """
 
 import os
@@ -18,24 +19,26 @@ from collections.abc import Callable
 from contextlib import suppress
 
 MAX_BUFFER_BYTES = 4 * 1024 * 1024
-"""Some 15,000 lines of the access log, which is three seconds of a worker's highest rate."""
+"""Room for some 15,000 lines of the access log, which is three seconds at the highest rate of a worker."""
 
 BATCH_SECONDS = 0.1
-"""How long lines may wait for others to share a write with: to wake the thread and write costs 200 µs. An urgent line
-does not wait."""
+"""The time that a line may wait for others to be written with it: to wake the thread and write costs 200 µs. Urgent
+lines are written at once."""
 
 RETRY_SECONDS = 1.0
-"""Between attempts to write while the descriptor refuses."""
+"""The pause between attempts to write while they fail."""
 
 CLOSE_SECONDS = 1.0
-"""How long the end of the process waits for a reader that has stalled."""
+"""The time that the end of the process waits for a reader that has stalled."""
 
 _MAX_WRITE_BYTES = 64 * 1024
 
 
 class _Signal:
-    """An event that `wait` uses up. Unlike threading.Event its `set` runs no Python code under a lock, so that a
-    finalizer or a signal handler that logs at any moment cannot block itself.
+    """An event that `wait` clears.
+
+    Unlike that of threading.Event, its `set` runs no Python code under a lock. So a finalizer or a signal handler,
+    which may log at any moment, cannot deadlock with the code that it interrupts.
     """
 
     def __init__(self) -> None:
@@ -52,23 +55,23 @@ class _Signal:
 
 
 class LogWriter:
-    """The buffer and its thread, for one descriptor. `write` may be called from any thread; call `close` at the end."""
+    """A buffer and its thread, for one descriptor. `write` may be called from any thread; call `close` at the end."""
 
-    def __init__(self, descriptor: int, report: Callable[[int], bytes], most_bytes: int = MAX_BUFFER_BYTES):
-        """Create it. `report` encodes the line that says how many lines were dropped."""
+    def __init__(self, descriptor: int, report: Callable[[int], bytes], max_bytes: int = MAX_BUFFER_BYTES):
+        """Create it. `report` returns the line that reports how many lines were dropped."""
         self.on_dropped: Callable[[], object] = lambda: None
-        """Called once for each dropped line, in the thread that wrote it."""
+        """Called for each dropped line, in the thread that called `write`."""
 
         self._descriptor = descriptor
         self._report = report
-        self._most_bytes = most_bytes
-        self._usual_bytes = most_bytes * 7 // 8
+        self._max_bytes = max_bytes
+        self._usual_bytes = max_bytes * 7 // 8
         # Reentrant: a garbage collection inside the lock may run a finalizer that logs.
         self._lock = threading.RLock()
         self._lines: list[bytes] = []
-        self._bytes = 0  # of all lines that are not written yet
+        self._bytes = 0  # the size of all lines that are not written yet
         self._dropped = 0
-        self._flows = False  # the thread is about to take what is in the buffer
+        self._flows = False  # whether the thread is awake and about to empty the buffer
         self._wake = _Signal()
         self._urgent = _Signal()
         self._closing = False
@@ -76,11 +79,11 @@ class LogWriter:
         self._thread: threading.Thread | None = None
 
     def write(self, line: bytes, *, urgent: bool = False) -> None:
-        """Put one line, with its newline, into the buffer; drop and count it if that is full."""
+        """Add a line, which includes its newline, to the buffer. Drop and count it if the buffer is full."""
         with self._lock:
             size = self._bytes + len(line)
             if size < self._usual_bytes and self._flows and not urgent:
-                # Nearly every line of a server under load: another one has woken the thread.
+                # Under load this is nearly every line: an earlier one has woken the thread.
                 self._lines.append(line)
                 self._bytes = size
                 return
@@ -99,7 +102,7 @@ class LogWriter:
             self.on_dropped()
 
     def close(self, seconds: float = CLOSE_SECONDS) -> None:
-        """Wait until everything is written, or can't be, for at most so long. What comes later may be lost."""
+        """Wait until everything is written or cannot be, for `seconds` at most. Later lines may be lost."""
         deadline = time.monotonic() + seconds
         self._closing = True
         self._urgent.set()
@@ -112,8 +115,8 @@ class LogWriter:
 
     def _has_room(self, size: int, urgent: bool) -> bool:
         if urgent:
-            return size <= self._most_bytes
-        # Once lines were dropped the buffer is emptied first, or each few lines would need a report of their own.
+            return size <= self._max_bytes
+        # After a line was dropped the buffer is emptied first, or every few lines would need a report of their own.
         return not self._dropped and size <= self._usual_bytes
 
     def _add(self, line: bytes) -> None:
@@ -130,7 +133,7 @@ class LogWriter:
             thread = threading.Thread(target=self._run, name="log_writer", daemon=True)
             try:
                 thread.start()
-            except RuntimeError:  # there are too many; the next line tries again
+            except RuntimeError:  # there are too many threads; the next line tries again
                 return False
             self._thread = thread
         return True
@@ -154,8 +157,8 @@ class LogWriter:
         return lines
 
     def _parts(self, lines: list[bytes]) -> list[bytes]:
-        """Join lines into writes that do not mix with those of other processes on the same pipe."""
-        most = self._most_at_once()
+        """Join lines into writes that are not interleaved with those of other processes on the same pipe."""
+        most = self._max_write_bytes()
         parts: list[bytes] = []
         batch: list[bytes] = []
         size = 0
@@ -169,7 +172,7 @@ class LogWriter:
             parts.append(b"".join(batch))
         return parts
 
-    def _most_at_once(self) -> int:
+    def _max_write_bytes(self) -> int:
         try:
             mode = os.fstat(self._descriptor).st_mode
         except OSError:
@@ -177,13 +180,13 @@ class LogWriter:
         return select.PIPE_BUF if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else _MAX_WRITE_BYTES
 
     def _put(self, data: bytes) -> None:
-        """Write all of it, however long that takes; give up only when the process ends."""
+        """Write all of the data, however long that takes. Give up only when the process ends."""
         rest = memoryview(data)
         while rest and not self._abandoned:
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
             except BlockingIOError:
-                self._await_reader()  # somebody else made the descriptor non-blocking
+                self._await_reader()  # another process made the descriptor non-blocking
             except OSError:
                 if self._closing:
                     self._abandoned = True

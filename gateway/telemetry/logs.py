@@ -1,7 +1,7 @@
-"""The log: one JSON object a line on standard error; lines to read when that is a terminal.
+"""The log: one JSON object a line on standard error, or readable lines if that is a terminal.
 
-Every process of the gateway writes here, in whatever way its libraries log. Nothing that logs waits or fails because of
-the log: see `LogWriter`. It imports little, because the supervisor is to stay small.
+All log lines of a process go through here, those of its libraries included. Logging never blocks and never raises: see
+`LogWriter`. This module imports little, because the supervisor should stay small.
 """
 
 import atexit
@@ -27,13 +27,13 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _INFO = LEVELS["info"]
 MAX_PATH_LENGTH = 200
 MAX_TEXT_LENGTH = 16 * 1024
-"""Of one value; the frames at the end of a traceback tell most, so that its beginning is cut."""
+"""Characters of one value. Of a longer traceback the beginning is cut off, because its last frames matter most."""
 
 STANDARD_ERROR = 2
 
 
 class Log:
-    """Writes lines that have an event's name and fields. Until `configure`, straight to standard error."""
+    """Writes lines, each with the name of an event and fields. Before `configure`, directly to standard error."""
 
     def __init__(self) -> None:
         self.writer: LogWriter | None = None
@@ -44,38 +44,39 @@ class Log:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether lines are written for a person to read."""
+        """Whether lines are readable ones for a terminal."""
         return self._pretty
 
-    def configure(self, level: str, descriptor: int = STANDARD_ERROR) -> None:
-        """Write lines of this level or above through the buffer from now on."""
+    def configure(self, level: str, descriptor: int = STANDARD_ERROR) -> LogWriter:
+        """Write lines of this level or above through a `LogWriter` from now on, and return it."""
         self._least = LEVELS[level]
         self._pretty = os.isatty(descriptor)
         self._pid = os.getpid()
         self.writer = LogWriter(descriptor, self._report)
+        return self.writer
 
     def debug(self, event: str, **fields: Any) -> None:
-        """Log what helps to find a fault."""
+        """Log a detail that helps to find a fault."""
         self._log("debug", event, fields)
 
     def info(self, event: str, **fields: Any) -> None:
-        """Log what happens in good order."""
+        """Log an event of normal operation."""
         self._log("info", event, fields)
 
     def warning(self, event: str, **fields: Any) -> None:
-        """Log what heals by itself, or may become a fault."""
+        """Log a fault that recovered or recovers by itself, or a condition that may become a fault."""
         self._log("warning", event, fields)
 
     def error(self, event: str, **fields: Any) -> None:
-        """Log what failed."""
+        """Log a failure."""
         self._log("error", event, fields)
 
     def critical(self, event: str, **fields: Any) -> None:
-        """Log what ends this process."""
+        """Log a failure that ends this process."""
         self._log("critical", event, fields)
 
     def exception(self, event: str, **fields: Any) -> None:
-        """Log what failed, with the traceback of the exception that is being handled."""
+        """Log a failure with the traceback of the exception that is being handled."""
         self._log("error", event, {"exc_info": True, **fields})
 
     def request(
@@ -90,9 +91,9 @@ class Log:
         connection_id: str = "",
         client: str = "",
     ) -> None:
-        """Log one request. `path` must hold nothing private (see `redacted_path`); of the user only a hash is logged.
+        """Log a request. `path` must contain nothing private (see `redacted_path`); the user is logged as a hash.
 
-        Built by hand, because every request pays for it: see `python -m loadtest.access_log`.
+        The line is formatted by hand, because every request pays for it: `python -m loadtest.access_log` measures it.
         """
         if self._least > _INFO:
             return
@@ -127,7 +128,7 @@ class Log:
             self.writer.write(line, urgent=LEVELS[level] >= LEVELS["warning"])
             return
         with suppress(OSError):
-            os.write(STANDARD_ERROR, line)  # a command that is over in a moment
+            os.write(STANDARD_ERROR, line)  # by a command, which ends in a moment
 
     def _encode(self, level: str, event: str, fields: dict[str, Any]) -> bytes:
         if self._pretty:
@@ -152,27 +153,30 @@ class Log:
 log = Log()
 
 
-def configure_logging(level: str) -> None:
-    """Send everything that this process says through the log: its own lines, those of libraries, and what ends it."""
-    log.configure(level)
+def configure_logging(level: str) -> LogWriter:
+    """Log through a `LogWriter` from now on, and return it.
+
+    The messages of libraries from WARNING on, Python's warnings and uncaught exceptions are logged too.
+    """
+    writer = log.configure(level)
     atexit.register(close_log)
     logging.captureWarnings(capture=True)
-    # Of libraries only what needs attention.
     logging.basicConfig(level=logging.WARNING, handlers=[_LibraryHandler()], force=True)
     sys.excepthook = _on_uncaught
     sys.unraisablehook = _on_unraisable
     threading.excepthook = _on_uncaught_in_thread
+    return writer
 
 
 def close_log() -> None:
-    """Wait a moment until everything is written; for the end of the process."""
+    """Wait until everything is written, for `CLOSE_SECONDS` at most. For the end of the process."""
     if log.writer is not None:
         log.writer.close()
 
 
 @lru_cache(maxsize=4096)
 def _caller(project_id: str, user_id: str, client: str) -> str:
-    """Return the part of a line that says who asked, which is the same for all requests of a caller."""
+    """Return the part of a line that names the caller. It is the same for all requests of a caller, so it is cached."""
     text = ""
     if project_id:
         text += f', "project": {quoted(project_id)}'
@@ -185,14 +189,15 @@ def _caller(project_id: str, user_id: str, client: str) -> str:
 
 @lru_cache(maxsize=4096)
 def user_hash(project_id: str, user_id: str) -> str:
-    """Return what stands for a user in the log: the same for the same user, and nothing to find them by elsewhere."""
+    """Return a hash that stands for a user in the log: always the same for a user, and of no use outside the log."""
     return hashlib.blake2b(f"{project_id}:{user_id}".encode(), digest_size=6).hexdigest()
 
 
 def redacted_path(path: str, words: Collection[str]) -> str:
-    """Return a path that no route serves without the parts that could be somebody's name or secret.
+    """Return a path that matches no route, without the parts that could be a name or a secret.
 
-    `words` are those of the routes. The first part is no name, unless it has a character that names have.
+    `words` are the words in the paths of the routes; other parts are replaced by "…". The first part is kept if it
+    looks like a plain word.
     """
     if not path.startswith("/"):
         return "…"
@@ -202,12 +207,12 @@ def redacted_path(path: str, words: Collection[str]) -> str:
 
 
 _PLAIN_PART = re.compile(r"[A-Za-z0-9._-]{0,32}")
-"""Longer ones may be tokens; the others have a character that names and addresses have."""
+"""Longer parts may be tokens. Parts with other characters may be names or addresses."""
 
 
 class _LibraryHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        """Log a library's message as a line of ours."""
+        """Log a library's message as a line of the gateway's log."""
         try:
             level = record.levelname.lower()
             failure = record.exc_info[1] if record.exc_info else None
@@ -216,7 +221,7 @@ class _LibraryHandler(logging.Handler):
                 "library_message",
                 {"logger": record.name, "message": record.getMessage(), "exc_info": failure},
             )
-        except Exception:  # a message that does not fit its arguments must not end who logs it
+        except Exception:  # a message that does not match its arguments must not raise in the code that logs it
             log.warning("library_message", logger=record.name, message=str(record.msg))
 
 
@@ -255,6 +260,6 @@ def _pretty_line(timestamp: str, level: str, event: str, fields: dict[str, Any])
 
 
 def _shown(value: Any) -> str:
-    # Whatever comes from outside must not steer the terminal.
+    # Values from outside must not contain control sequences for the terminal.
     text = str(value)
     return text if text.isprintable() else quoted(text)

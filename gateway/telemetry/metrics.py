@@ -1,7 +1,7 @@
-"""What operators see: Prometheus metrics, and the log of a process that has them (`gateway.telemetry.logs`).
+"""The Prometheus metrics, and the log of a process that has metrics (`gateway.telemetry.logs`).
 
-With several workers Prometheus needs PROMETHEUS_MULTIPROC_DIR before this module is imported; the supervisor sets it
-in the workers' environment.
+With several workers, prometheus_client reads PROMETHEUS_MULTIPROC_DIR when this module is imported. The supervisor sets
+it in the environment of the workers.
 """
 
 import os
@@ -13,67 +13,76 @@ from gateway.telemetry import logs
 
 CONNECTIONS = Gauge("inbox_connections", "Open live connections.", ["transport"], multiprocess_mode="livesum")
 SUBSCRIBED_USERS = Gauge("inbox_subscribed_users", "Users with an open connection.", multiprocess_mode="livesum")
-OPENED = Counter("inbox_connections_opened", "Live connections that got ready.", ["transport"])
-CLOSED = Counter("inbox_connections_closed", "Live connections closed by us.", ["reason"])
+OPENED = Counter("inbox_connections_opened", "Live connections that received `ready`.", ["transport"])
+CLOSED = Counter("inbox_connections_closed", "Live connections closed by the gateway.", ["reason"])
 DELIVERED = Counter("inbox_events_delivered", "Events written to connections, live and replayed.")
 DELIVERY_SECONDS = Histogram(
     "inbox_delivery_seconds",
-    "From the write in Redis to the write on the last socket of the user, by two clocks.",
+    "Time from the write in Redis to the write to the user's last socket, by two clocks.",
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
 )
 SLOW_READERS = Counter(
-    "inbox_slow_readers_closed", "Connections closed because the client read nothing of what waited."
+    "inbox_slow_readers_closed", "Connections closed because the client read nothing of what was buffered for it."
 )
-RESUMES = Counter("inbox_resumes", "Connections that came back with a position and got what they missed.")
-RESETS = Counter("inbox_resets", "Connections that were told to fetch, by reason.", ["reason"])
-GAPS = Counter("inbox_gaps_healed", "Log reads after a live event that did not follow the last one.")
+RESUMES = Counter(
+    "inbox_resumes", "Connections that resumed from a position and received the events that they had missed."
+)
+RESETS = Counter("inbox_resets", "Connections that were told to fetch the inbox again, by reason.", ["reason"])
+GAPS = Counter("inbox_gaps_healed", "Log reads after a live event that did not follow the previous one.")
 RESYNCS = Counter("inbox_resyncs", "Users whose log was read again after the subscription was interrupted.")
 REDIS_CALLS = Counter("inbox_redis_calls", "Calls of Redis functions; several may share a round trip.", ["function"])
 REDIS_ERRORS = Counter("inbox_redis_errors", "Round trips to Redis that failed.")
 STORE_PROBLEM = Gauge(
     "inbox_store_problem",
-    "1 while the store fails for this cause, by the code that clients get; 0 once it does not.",
+    "1 while the store fails for this cause, by the error code that clients receive; otherwise 0.",
     ["cause"],
     multiprocess_mode="livemax",
 )
 TASK_FAILURES = Counter("inbox_task_failures", "Times a long-running task failed and was started again.", ["task"])
 PROBE_SECONDS = Gauge(
     "inbox_pubsub_delay_seconds",
-    "How long the last canary took through Redis pub/sub.",
+    "Time that the last probe took through Redis pub/sub.",
     multiprocess_mode="max",
 )
-RATE_LIMITED = Counter("inbox_rate_limited", "Calls refused because the caller's minute was used up.", ["kind"])
+RATE_LIMITED = Counter(
+    "inbox_rate_limited", "Calls refused because the caller's limit per minute was used up.", ["kind"]
+)
 NEW_USERS_REFUSED = Counter(
     "inbox_new_users_refused",
-    "Calls and connections of unknown users refused because too many came without proof.",
+    "Calls and connections of unknown users refused because too many arrived without proof of identity.",
 )
 RATE_LIMIT_FAILURES = Counter("inbox_rate_limit_failures", "Calls that could not be counted and were let through.")
-JOBS_RUNNING = Gauge("inbox_jobs_running", "Jobs that are being done.", multiprocess_mode="livesum")
-JOBS_FINISHED = Counter("inbox_jobs_finished", "Jobs that are done, or were given up.", ["kind"])
-ITEMS_TRIMMED = Counter("inbox_items_trimmed", "Items that sweeps removed because their project keeps no more.")
-USERS_SWEPT = Counter("inbox_users_swept", "Users whose inboxes sweeps looked at.")
+JOBS_RUNNING = Gauge("inbox_jobs_running", "Jobs that are running.", multiprocess_mode="livesum")
+JOBS_FINISHED = Counter("inbox_jobs_finished", "Jobs that are finished, or were given up.", ["kind"])
+ITEMS_TRIMMED = Counter("inbox_items_trimmed", "Items that sweeps removed under their project's retention.")
+USERS_SWEPT = Counter("inbox_users_swept", "Users whose inboxes sweeps checked.")
 ACTIVE_USERS = Gauge(
     "inbox_active_users",
-    "Users of all projects who came in this calendar month, within 0.81 %; a minute old at most.",
+    "Users of all projects who were active in this calendar month, within 0.81 %; at most a minute old.",
     multiprocess_mode="mostrecent",
 )
 UNCOUNTED_ACTIVE_USERS = Counter(
-    "inbox_uncounted_active_users", "Times a user could not be counted as active, because too many wait for Redis."
+    "inbox_uncounted_active_users",
+    "Times a user could not be counted as active, because too many are waiting for Redis.",
 )
 LOG_LINES_DROPPED = Counter(
     "inbox_log_lines_dropped", "Log lines that were dropped because nothing read standard error for too long."
 )
-BODY_BYTES = Gauge("inbox_body_bytes", "Bytes of request bodies that are under way.", multiprocess_mode="livesum")
-BODIES_REFUSED = Counter("inbox_bodies_refused", "Requests refused because too many bytes of bodies were under way.")
+BODY_BYTES = Gauge(
+    "inbox_body_bytes", "Bytes of request bodies that are being received or processed.", multiprocess_mode="livesum"
+)
+BODIES_REFUSED = Counter(
+    "inbox_bodies_refused", "Requests refused because too many bytes of bodies were being received or processed."
+)
 RESPONSES_GIVEN_UP = Counter(
-    "inbox_answers_given_up", "Answers cut off because too many bytes waited for clients that read slowly."
+    "inbox_answers_given_up", "Responses cut off because too many bytes were pending for clients that read slowly."
 )
 REQUESTS = Counter("inbox_http_requests", "REST requests.", ["operation", "status"])
-REFUSED = Counter("inbox_http_refused", "Requests that were no valid HTTP, or were too large.", ["status"])
+REFUSED = Counter("inbox_http_refused", "Requests that were not valid HTTP, or were too large.", ["status"])
 
 
 def metrics_text() -> bytes:
-    """Give all metrics in Prometheus' text format, summed over this machine's workers."""
+    """Return all metrics in Prometheus' text format, summed over the workers of this gateway."""
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # the library's constructor has no types
@@ -82,7 +91,5 @@ def metrics_text() -> bytes:
 
 
 def configure_logging(level: str) -> None:
-    """Log to standard error from now on, see `gateway.telemetry.logs`, and count what cannot be written."""
-    logs.configure_logging(level)
-    assert logs.log.writer is not None
-    logs.log.writer.on_dropped = LOG_LINES_DROPPED.inc
+    """Log to standard error from now on, see `gateway.telemetry.logs`, and count the lines that are dropped."""
+    logs.configure_logging(level).on_dropped = LOG_LINES_DROPPED.inc

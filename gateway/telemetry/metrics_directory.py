@@ -1,7 +1,7 @@
-"""Where the workers of one gateway keep what `/metrics` sums up, in files that they map into memory.
+"""The directory of the metrics files that the workers of one gateway map into memory, and that `/metrics` sums up.
 
-In memory where the system has a file system for that: a page of such a file that a full disk has no room for ends the
-process that touches it (SIGBUS).
+It is on a file system in memory (/dev/shm) where there is one. On a full disk, a process that writes to a page of a
+mapped file for which there is no room is killed by SIGBUS.
 """
 
 import fcntl
@@ -17,28 +17,28 @@ _ENOUGH_BYTES = 16 * 1024 * 1024
 
 
 class MetricsDirectory:
-    """A directory of this gateway's own. What earlier ones left that were killed is removed."""
+    """A directory of one gateway. Directories that killed gateways left behind are removed first."""
 
     def __init__(self, data_directory: Path):
-        """Create it, in the data directory where there is no better place. Raises OSError."""
+        """Create it, in the data directory if there is no room in memory. Raises OSError."""
         parent = _IN_MEMORY if _has_room(_IN_MEMORY) else data_directory
         parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         for old in parent.glob(f"{_PREFIX}*"):
             _remove_abandoned(old)
         self._lock: int | None = None
-        while self._lock is None:  # another gateway may take a new one for an abandoned one
+        while self._lock is None:  # until it is locked, another gateway may remove it as abandoned
             self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
             with suppress(FileNotFoundError):
-                # Held until this process ends, however that comes.
+                # Held until this process ends, even if it is killed.
                 self._lock = _lock(self.path)
 
     def forget(self, pid: int) -> None:
-        """Drop a dead worker's live gauges, as prometheus_client's mark_process_dead does."""
+        """Delete the live gauges of a worker that has ended, as prometheus_client's `mark_process_dead` does."""
         for path in self.path.glob(f"gauge_live*_{pid}.db"):
             path.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Remove it; the workers have ended."""
+        """Remove the directory. The workers must have ended."""
         shutil.rmtree(self.path, ignore_errors=True)
         if self._lock is not None:
             os.close(self._lock)
