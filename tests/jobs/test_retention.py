@@ -1,4 +1,4 @@
-"""Sweeps: inboxes that get nothing new are trimmed, once, whoever begins and whoever dies."""
+"""Sweeps: they trim inboxes that get nothing new, and go on after any interruption."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The runner: jobs in steps, in turns, through failures."""
+"""The runner: it does jobs in steps and in turns, and goes on after failures."""
 
 import asyncio
 import contextlib
@@ -23,13 +23,13 @@ PROJECT = ProjectId("p-" + secrets.token_hex(4))
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look at the queue often."""
+    """Check the queue often."""
     monkeypatch.setattr(runner_module, "POLL_SECONDS", 0.01)
 
 
 @pytest.fixture
 async def queue(client: InspectedClient) -> JobQueue:
-    """A queue that is empty at first."""
+    """Return a queue that is empty at first."""
     await client.redis.unlink(keys.JOB_QUEUE, keys.JOB_QUEUE + keys.JOB_SUFFIXES["CLAIMS"])
     return JobQueue(client)
 
@@ -61,7 +61,7 @@ async def running(
     retry_ms: int = 1,
     kind: JobKind = JobKind.IMPORT,
 ) -> AsyncIterator[JobRunner]:
-    """A runner for a block."""
+    """Run a runner for a block."""
     runner = JobRunner(queue, {kind: work}, retry_ms)
     task = asyncio.create_task(runner.run())
     try:
@@ -73,7 +73,7 @@ async def running(
 
 
 def steps_of(job: Job, count: int) -> range:
-    """Give the numbers of the steps left."""
+    """Return the numbers of the steps that are left."""
     return range(int(job.cursor or 0) + 1, count + 1)
 
 
@@ -104,7 +104,7 @@ async def test_a_step_that_fails_once_is_done_again_from_where_the_last_ended(qu
     assert (record.counts["total"], record.errors) == (3, b"[]")
 
 
-async def test_a_job_whose_work_always_fails_is_given_up_and_says_so(queue: JobQueue, jobs: JobStore) -> None:
+async def test_a_job_whose_work_always_fails_is_given_up_with_an_error(queue: JobQueue, jobs: JobStore) -> None:
     begun = []
 
     async def work(job: Job) -> AsyncGenerator[Step, None]:
@@ -120,7 +120,7 @@ async def test_a_job_whose_work_always_fails_is_given_up_and_says_so(queue: JobQ
     assert b"Given up" in record.errors
 
 
-async def test_an_outage_of_the_store_is_waited_for(queue: JobQueue, jobs: JobStore) -> None:
+async def test_a_job_goes_on_after_an_outage_of_the_store(queue: JobQueue, jobs: JobStore) -> None:
     outage = [True, True]
 
     async def work(job: Job) -> AsyncGenerator[Step, None]:
@@ -172,7 +172,7 @@ async def test_a_new_job_starts_when_the_runner_is_woken(
         await done(jobs, job_id)
 
 
-async def test_a_worker_that_stops_leaves_its_jobs_to_others_at_once(queue: JobQueue, jobs: JobStore) -> None:
+async def test_a_worker_that_stops_releases_its_jobs_at_once(queue: JobQueue, jobs: JobStore) -> None:
     started = asyncio.Event()
 
     async def stuck(job: Job) -> AsyncGenerator[Step, None]:
@@ -191,7 +191,7 @@ async def test_a_worker_that_stops_leaves_its_jobs_to_others_at_once(queue: JobQ
         assert (await done(jobs, job_id)).counts["total"] == 2
 
 
-async def test_a_job_that_is_gone_is_dropped(queue: JobQueue, jobs: JobStore, client: InspectedClient) -> None:
+async def test_an_entry_without_a_record_is_dropped(queue: JobQueue, jobs: JobStore, client: InspectedClient) -> None:
     async def work(job: Job) -> AsyncGenerator[Step, None]:
         raise AssertionError
         yield
@@ -216,7 +216,7 @@ async def finished_at_once(job: Job) -> AsyncGenerator[Step, None]:
         {"created_ms": "\xff"},
     ],
 )
-async def test_a_job_whose_record_cannot_be_read_is_named_and_keeps_nobody_up(
+async def test_a_job_whose_record_cannot_be_read_is_logged_and_delays_no_other(
     client: InspectedClient, queue: JobQueue, jobs: JobStore, garbage: dict[str, str]
 ) -> None:
     broken = await accept(jobs)
@@ -232,7 +232,7 @@ async def test_a_job_whose_record_cannot_be_read_is_named_and_keeps_nobody_up(
 
 
 @pytest.mark.parametrize("entry", [b"no-space", b"\xff\xfe nonsense", b""])
-async def test_what_is_no_job_is_taken_off_the_queue(
+async def test_an_entry_that_names_no_job_is_removed(
     client: InspectedClient, queue: JobQueue, jobs: JobStore, entry: bytes
 ) -> None:
     await client.redis.zadd(keys.JOB_QUEUE, {entry: 0})
@@ -244,23 +244,23 @@ async def test_what_is_no_job_is_taken_off_the_queue(
     assert "job_entry_broken" in [line["event"] for line in lines]
 
 
-async def test_a_queue_of_a_wrong_type_stops_the_jobs_until_it_is_mended(
+async def test_a_queue_of_a_wrong_type_stops_the_jobs_until_it_is_repaired(
     client: InspectedClient, queue: JobQueue, jobs: JobStore
 ) -> None:
     waiting = await accept(jobs)
     await client.redis.rename(keys.JOB_QUEUE, keys.JOB_QUEUE + ":aside")
     await client.redis.set(keys.JOB_QUEUE, "not a queue")
     async with running(queue, finished_at_once):
-        await asyncio.sleep(0.1)  # it looks at the queue many times
+        await asyncio.sleep(0.1)  # it checks the queue many times
         await client.redis.rename(keys.JOB_QUEUE + ":aside", keys.JOB_QUEUE)
         await done(jobs, waiting)
 
 
-async def test_a_mistake_about_one_job_ends_no_other(queue: JobQueue, jobs: JobStore) -> None:
+async def test_a_bug_that_one_job_meets_ends_no_other(queue: JobQueue, jobs: JobStore) -> None:
     class Mistaken(JobQueue):
         async def start(self, claim: Claim) -> Job | None:
             if claim.job_id == bad:
-                raise KeyError("a mistake of ours")
+                raise KeyError("a bug")
             return await queue.start(claim)
 
     bad, good = await accept(jobs), await accept(jobs)

@@ -1,4 +1,4 @@
-"""Removing a project: everything of it goes, whatever it is, and nothing of another."""
+"""Erasing a project: everything that it has is removed, and nothing of another project."""
 
 import asyncio
 from uuid import uuid4
@@ -24,12 +24,12 @@ from tests.store.conftest import InspectedClient, at, new_user
 
 
 async def names_of(client: InspectedClient, project_id: ProjectId) -> set[str]:
-    """Give every key that names a project."""
+    """Return every key that names a project."""
     return {key.decode("latin-1") async for key in client.redis.scan_iter(f"*{project_id}*", count=10_000)}
 
 
 async def fill(client: InspectedClient, store: InboxStore, project_id: ProjectId) -> list[User]:
-    """Give a project three users and one of everything."""
+    """Create three users of a project, and one record of every kind."""
     directory = Directory(client, lambda: 0.0)
     identities = [Identity(name, f"{name}@example.com") for name in ("ada", "joe", "eve")]
     users = [found.user for found in await directory.resolve_many(project_id, identities)]

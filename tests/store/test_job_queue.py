@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 class Clock:
-    """The tests' time: as late as no other test's, so that claims only grow."""
+    """A clock that tests move."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -41,7 +41,7 @@ class Clock:
 
 @dataclass
 class Desk:
-    """A project's jobs, in a queue that is empty at first."""
+    """A project with jobs, in a queue that is empty at first."""
 
     client: InspectedClient
     clock: Clock = field(default_factory=Clock)
@@ -100,7 +100,7 @@ async def test_a_job_whose_worker_died_can_be_claimed_when_its_lease_is_over(des
     assert second.number > first.number
 
 
-async def test_a_lease_that_is_renewed_goes_on_and_tells_who_waits(desk: Desk) -> None:
+async def test_a_lease_that_is_renewed_goes_on_and_the_number_of_waiting_jobs_is_known(desk: Desk) -> None:
     await desk.accept()
     claim = await desk.claim()
     await desk.accept()

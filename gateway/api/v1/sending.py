@@ -1,4 +1,4 @@
-"""The body of a request that sends: the same for notifications and broadcasts."""
+"""The body of `POST /notifications` and `POST /broadcasts`, and the command that it describes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ MAX_RECIPIENTS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Matches(Param):
-    """A condition on users' attributes."""
+    """A condition on users' attributes, see domain/condition_reader.py."""
 
     def oversized(self, is_object: bool) -> Any:
-        """Return a condition that is too long."""
+        """Return a condition that is longer than allowed."""
         return " " * (MAX_BYTES + 1)
 
     def check(self, value: Any, path: str, problems: list[str]) -> Any:
-        """Check that it makes sense."""
+        """Add a message if the condition is invalid."""
         try:
             read_condition(value)
         except ConditionError as problem:
@@ -34,31 +34,31 @@ class _Matches(Param):
         return value
 
     def shape(self) -> dict[str, Any]:
-        """Name the two spellings."""
+        """Return the schema of the two spellings."""
         return {"anyOf": [{"type": "null"}, {"type": "string"}, {"type": "object", "additionalProperties": True}]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Yes(Param):
-    """True and nothing else."""
+class _True(Param):
+    """The value true, and no other."""
 
     def check(self, value: Any, path: str, problems: list[str]) -> Any:
-        """Check that it is."""
+        """Add a message for any other value."""
         if value is not True:
             problems.append(f"Param '{path}' must be true")
         return value
 
     def shape(self) -> dict[str, Any]:
-        """Say so."""
+        """Return the schema of a constant."""
         return {"const": True}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Sending(Object):
-    """What is sent. A topic's subscribers can get it only if it has a topic."""
+class _NewNotification(Object):
+    """A notification to send. One that is for the subscribers of its topic must have a topic."""
 
     def check(self, value: Any, path: str, problems: list[str]) -> Any:
-        """Check every field, and the topic."""
+        """Check every field, and that there is a topic if one is needed."""
         known = len(problems)
         fields = Object.check(self, value, path, problems)
         if len(problems) == known and not fields["topic"] and any(each["topic"] for each in fields["recipients"]):
@@ -72,7 +72,7 @@ _MANY: Mapping[str, Param] = {
         'as an object: `{"custom_attributes": {"plan": "pro"}}`.'
     ),
     "topic": Object(
-        fields={"subscribers": _Yes(required=True)}, description="All who subscribed to this category of this topic."
+        fields={"subscribers": _True(required=True)}, description="All who subscribed to this category of this topic."
     ),
 }
 
@@ -84,10 +84,10 @@ _IN_APP = Object(
     }
 )
 
-# This gateway does not deliver to them.
+# Clients may override other channels, to which this gateway does not deliver.
 _OTHER_CHANNELS = frozenset(channel.value for channel in Channel if channel is not Channel.IN_APP)
 
-NOTIFICATION = _Sending(
+NOTIFICATION = _NewNotification(
     required=True,
     name="NewNotification",
     fields={
@@ -116,9 +116,9 @@ NOTIFICATION = _Sending(
         ),
     },
 )
-"""What `POST /notifications` and `POST /broadcasts` take, with the contract's limits."""
+"""The fields of the body, with the limits of the v1 contract."""
 
 
 def command_of(values: Mapping[str, Any]) -> SendCommand:
-    """Return the command that a checked body describes."""
+    """Return the command that the checked fields of a body describe."""
     return msgspec.convert(values, SendCommand)
