@@ -25,7 +25,6 @@ from schemathesis.specs.openapi.checks import (
 from gateway.api.core.body import read_body
 from gateway.api.core.call import PROJECT, PUBLIC, USER, WORKSPACE
 from gateway.api.core.operation import AnyOperation
-from gateway.api.core.schema import Errors
 from gateway.api.core.unbuilt import NOT_BUILT
 from gateway.api.operations import OPERATIONS, document
 from tests.api.workspaces import workspace_headers
@@ -145,21 +144,6 @@ def nothing_undocumented_is_answered(ctx: object, response: Response, case: Case
     success = row_of(case).success
     if response.status_code == success.status and success.type is not None:
         assert msgspec.to_builtins(msgspec.convert(response.json(), success.type)) == response.json()
-
-
-async def test_without_an_upgrade_the_websocket_is_not_there_as_documented(http: httpx.AsyncClient) -> None:
-    response = await http.get("/realtime/ws", headers=user_headers("ada"))
-    assert str(response.status_code) in DOCUMENT["paths"]["/realtime/ws"]["get"]["responses"]
-
-
-async def test_an_event_stream_is_refused_or_opened_as_documented(http: httpx.AsyncClient) -> None:
-    documented = DOCUMENT["paths"]["/realtime/sse"]["get"]["responses"]
-    refused = await http.get("/realtime/sse")
-    async with http.stream("GET", "/realtime/sse", headers=user_headers("ada")) as opened:
-        for response in (refused, opened):
-            (media_type,) = documented[str(response.status_code)]["content"]
-            assert response.headers["content-type"].startswith(media_type)
-    msgspec.convert(refused.json(), Errors)
 
 
 def test_what_names_a_user_topic_or_project_in_a_path_is_described() -> None:

@@ -1,12 +1,8 @@
-"""Unknown paths, wrong methods, HEAD, and operations that are not built."""
-
-import re
+"""Unknown paths, wrong methods and HEAD."""
 
 import httpx
 import pytest
 
-from gateway.api.core.operation import AnyOperation
-from gateway.api.operations import OPERATIONS
 from tests.api.inbox import Inbox, code, messages
 from tests.servers import (
     ADMIN,
@@ -49,20 +45,6 @@ async def test_a_wrong_method_answers_405_and_names_the_right_ones(
     response = await http.request(method, path)
     assert (response.status_code, code(response)) == (405, "method_not_allowed")
     assert set(response.headers["allow"].split(", ")) == allowed
-
-
-@pytest.mark.parametrize(
-    "operation",
-    [operation for operation in OPERATIONS if operation.summary == "Not built yet"],
-    ids=lambda operation: f"{operation.method} {operation.path}",
-)
-async def test_an_operation_that_is_not_built_says_so(http: httpx.AsyncClient, operation: AnyOperation) -> None:
-    path = re.sub(r"{[^}]*}", "42", operation.path)
-    response = await http.request(operation.method, path, headers=ADMIN, json={})
-    assert (response.status_code, response.json()) == (
-        501,
-        {"errors": [{"message": "This operation is not built yet", "code": "not_built"}]},
-    )
 
 
 async def test_head_answers_as_get_without_the_body(inbox: Inbox) -> None:

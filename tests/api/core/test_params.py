@@ -1,0 +1,80 @@
+"""Parameters of single values."""
+
+import re
+from typing import Any
+
+import pytest
+
+from gateway.api.core.params import Anything, Choice, Integer, Param, Problems, Switch, Text
+from gateway.api.core.unknown import MAX_NAMED
+
+
+def faults(param: Param, value: Any) -> list[str]:
+    """Return the messages of a value."""
+    problems: list[str] = []
+    param.read(value, "x", problems)
+    return problems
+
+
+TITLE = Text(required=True, max_length=5)
+EMAIL = Text(max_length=50, email=True, absent_if_empty=True)
+PLATFORM = Choice(options=("ios", "android"))
+COUNT = Integer(least=0, most=10)
+
+
+@pytest.mark.parametrize(
+    ("param", "value", "message"),
+    [
+        (TITLE, None, "Param 'x' is missing"),
+        (TITLE, " ", "Param 'x' is missing"),
+        (TITLE, 5, "Param 'x' must be a string"),
+        (TITLE, "123456", "Param 'x' must have at most 5 characters"),
+        (Text(max_length=5, filled=True), "", "Param 'x' must not be empty"),
+        (EMAIL, "nobody", "Param 'x' must be an email address"),
+        (PLATFORM, "web", "Param 'x' must be one of ios, android"),
+        (Switch(), 1, "Param 'x' must be true or false"),
+        (COUNT, True, "Param 'x' must be a whole number"),
+        (COUNT, 1.5, "Param 'x' must be a whole number"),
+        (COUNT, 11, "Param 'x' must be from 0 to 10"),
+    ],
+)
+def test_an_invalid_value_is_reported_in_the_words_of_the_contract(param: Param, value: Any, message: str) -> None:
+    assert faults(param, value) == [message]
+
+
+@pytest.mark.parametrize(
+    ("param", "value", "read"),
+    [
+        (TITLE, "12345", "12345"),
+        (EMAIL, " ada@example.com ", " ada@example.com "),
+        (EMAIL, "", None),
+        (PLATFORM, None, None),
+        (Switch(), False, False),
+        (COUNT, 3.0, 3),
+        (Anything(), {"a": [1]}, {"a": [1]}),
+    ],
+)
+def test_a_valid_value_is_returned(param: Param, value: Any, read: Any) -> None:
+    problems: list[str] = []
+    assert param.read(value, "x", problems) == read
+    assert problems == []
+
+
+def test_a_schema_says_that_an_optional_value_may_be_null_and_keeps_the_description() -> None:
+    assert COUNT.schema() == {"type": ["integer", "null"], "minimum": 0, "maximum": 10}
+    assert Switch(required=True, description="On?").schema() == {"type": "boolean", "description": "On?"}
+
+
+@pytest.mark.parametrize(("text", "valid"), [("ada@example.com", True), (" a@b ", True), ("", True), ("ada", False)])
+def test_the_pattern_of_an_email_accepts_what_the_parameter_accepts(text: str, valid: bool) -> None:
+    assert bool(re.search(EMAIL.schema()["pattern"], text)) is valid
+    assert (faults(EMAIL, text) == []) is valid
+
+
+def test_unknown_names_are_faults_only_if_strict_and_not_all_of_very_many_are_noted() -> None:
+    names = [f"n{number}" for number in range(1000)]
+    for strict in (False, True):
+        problems = Problems(strict)
+        problems.note_unknown("x.", names, frozenset(("name",)))
+        assert len(problems.unknown) == 2 * MAX_NAMED
+        assert len(problems) == (2 * MAX_NAMED if strict else 0)

@@ -1,0 +1,27 @@
+"""The descriptions of responses."""
+
+import msgspec
+import pytest
+
+from gateway.api.core.schema import HEADERS, Errors
+from gateway.api.operations import OPERATIONS
+from gateway.domain.errors import ErrorCode
+
+SPECS = [spec for row in OPERATIONS for spec in (row.success, *row.failures)]
+
+
+def test_every_header_of_a_response_is_described() -> None:
+    named = {name for spec in SPECS for name in spec.headers}
+    assert named <= HEADERS.keys()
+    assert all(header["description"] for header in HEADERS.values())
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.description)
+def test_only_responses_without_a_body_or_with_text_have_no_type(spec: object) -> None:
+    assert isinstance(spec, type(SPECS[0]))
+    assert spec.type is not None or spec.status in (204, 307) or spec.media_type.startswith("text/")
+
+
+def test_an_error_decodes_as_its_type() -> None:
+    errors = Errors([ErrorCode.NOT_FOUND.problem()])
+    assert msgspec.json.decode(msgspec.json.encode(errors), type=Errors) == errors

@@ -1,0 +1,33 @@
+"""The route table as a whole."""
+
+import inspect
+import re
+
+from gateway.api.core.unbuilt import NOT_BUILT
+from gateway.api.operations import OPERATIONS, document
+
+_PARAM = re.compile(r"{(\w+)(:path)?}")
+_WITH_SLASHES = ("topic", "device_token", "user", "user_or_token")
+
+
+def test_no_two_rows_have_the_same_method_and_path() -> None:
+    assert len({repr(row) for row in OPERATIONS}) == len(OPERATIONS)
+
+
+def test_no_row_is_hidden_behind_an_earlier_one_whose_parameter_may_contain_slashes() -> None:
+    for index, row in enumerate(OPERATIONS):
+        for earlier in OPERATIONS[:index]:
+            pattern = _PARAM.sub(lambda match: ".+" if match[1] in _WITH_SLASHES or match[2] else "[^/]+", earlier.path)
+            if earlier.path != row.path:
+                assert not re.fullmatch(pattern, row.path), f"{earlier!r} comes before {row!r}"
+
+
+def test_every_operation_that_is_built_has_a_description_of_its_own() -> None:
+    built = [row for row in OPERATIONS if row.success is not NOT_BUILT]
+    described = [inspect.getdoc(row.handler) for row in built]
+    assert all(described)
+    assert len(set(described)) == len(built)
+
+
+def test_the_document_needs_no_store() -> None:
+    assert document()["paths"].keys() >= {row.path.replace(":path}", "}") for row in OPERATIONS}
