@@ -67,9 +67,6 @@ PROJECT_SUFFIXES = {
 SECRET_KEY_ID = PROJECTS + ":secret_key_id"
 """string: names the secret key that the projects' secrets are encrypted with. For ever."""
 
-LIBRARIES = PREFIX + "{libraries}"
-"""sorted set: name of a function library -> unix second at which a gateway last reported that it uses it. For ever."""
-
 PROJECT_IDS = PROJECTS + PROJECT_SUFFIXES["PROJECT_IDS"]
 DELETED_PROJECTS = PROJECTS + PROJECT_SUFFIXES["DELETED_PROJECTS"]
 LAST_PROJECT = PROJECTS + PROJECT_SUFFIXES["LAST_PROJECT"]
@@ -272,6 +269,10 @@ GENERATION = PREFIX + "{life}"
 def generation_beside(slot_tag: str) -> str:
     """string: the GENERATION of what lies in the slot of a hash tag, where the server is one of a cluster. For ever."""
     return f"{PREFIX}{{{slot_tag}}}:life"
+
+
+LIBRARIES = PREFIX + "{libraries}"
+"""sorted set: name of a function library -> unix second at which a gateway last reported using it. For ever."""
 
 
 def all_active_users(month: str) -> str:

@@ -21,6 +21,7 @@ from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.topology import Topology
 from gateway.store.workspaces import WorkspaceStore
 from tests.golden.data import SECRET_KEY, read_all, save
+from tests.golden.old_commit import record, save_recorded
 from tests.golden.reading import read_answers
 from tests.servers import ADMIN, running_gateway, running_redis, user_headers, wait_for
 
@@ -32,9 +33,19 @@ FIRST = 1
 
 
 def main() -> None:
-    """Write the data, when told so."""
-    if sys.argv[1:] != ["--write"]:
-        sys.exit("usage: python -m tests.golden --write")
+    """Write the data of this build, or record again what the older commit writes."""
+    match sys.argv[1:]:
+        case ["--write"]:
+            write()
+        case ["--record"]:
+            with tempfile.TemporaryDirectory() as name, running_redis("valkey", Path(name)) as server:
+                save_recorded(record(server, Path(name)))
+        case _:
+            sys.exit("usage: python -m tests.golden --write | --record")
+
+
+def write() -> None:
+    """Write what this build stores."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         with running_redis("valkey", directory) as server, redis.Redis(port=server.port) as admin:

@@ -35,6 +35,7 @@ LEFT = {
     *(keys.PROJECTS + keys.PROJECT_SUFFIXES[name] for name in ("STORE_FORMAT", "STORE_NAME", "WORKSPACES")),
     *(keys.PROJECTS + keys.PROJECT_SUFFIXES[name] for name in ("LAST_PROJECT", "LAST_WORKSPACE")),
     keys.SECRET_KEY_ID,
+    keys.LIBRARIES,
     keys.JOB_QUEUE + keys.JOB_SUFFIXES["CLAIMS"],
 }
 """What a store without projects keeps for ever."""
