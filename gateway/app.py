@@ -88,7 +88,7 @@ class Worker:
         retention = LogRetention(settings.log_retention_events, settings.log_retention_seconds)
         contents = ContentStore(client)
         inboxes = InboxStore(client, retention, contents)
-        self.subscriber = Subscriber(settings, client, worker_id)
+        self.subscriber = Subscriber(client, worker_id)
         # By a client that is not refused, when all others are.
         self._looking = FunctionClient(Topology(settings), LIBRARY)
         self.formats = FormatWatch(self._looking)

@@ -1,7 +1,7 @@
-"""One connection to one Redis server that all calls of a worker share; replies are matched in order.
+"""One connection to one Redis server that all calls of a worker share; replies are matched to requests by their order.
 
-Redis runs one command at a time anyway, so a pool of connections only adds to the cost of a call. Opened when first
-needed, and again after a loss.
+Redis runs one command at a time anyway, so a pool of connections only adds to the cost of a call. The connection is
+opened by the first request that needs it, and again after a loss.
 
 A ReplicatedConnection completes a request once a replica has what was written: it sends requests in groups, each
 followed by one `WAIT`, and collects the next group while it waits. A connection that waits does nothing else, so reads
@@ -26,61 +26,63 @@ from gateway.store.redis.protocol import (
 
 
 class ReplyTimeoutError(Exception):
-    """Redis did not answer in time. What was asked may still happen."""
+    """Redis did not reply in time. The commands may still be done."""
 
 
 class NotReplicatedError(Exception):
-    """No replica took in time what was written. It may still stay."""
+    """No replica confirmed in time what was written, which may still stay."""
 
 
 _REPLICA_SHARE = 0.4
-"""How much of a call's time a replica has: a request may come while an earlier group waits, and then waits itself."""
+"""How much of a call's time a replica has: a request may arrive while an earlier group waits, and then waits itself."""
 
 
-class _CallProtocol(RedisProtocol):
-    """One opened connection, and who waits for its replies."""
+class _RequestProtocol(RedisProtocol):
+    """One opened connection, with the requests that await its replies."""
 
     def __init__(self) -> None:
         super().__init__()
         self.pending: deque[tuple[asyncio.Future[Any], float]] = deque()
+        """The future of each command and when it was sent, in order."""
         self.lost = False
-        self.refusal = ""
+        self.rejection = ""
         self.watched = False
-        self.heard_at = 0.0
+        """Whether a timer watches the oldest request."""
+        self.received_at = 0.0
 
-    def on_pause(self) -> None:
-        self.heard_at = self._loop.time()
+    def on_batch_end(self) -> None:
+        self.received_at = self._loop.time()
 
     def on_reply(self, reply: Any) -> None:
         if not self.pending:
-            self.on_unasked(reply)
+            self.on_unexpected(reply)
             return
         future, _ = self.pending.popleft()
         if not future.done():
             future.set_result(reply)
 
-    def on_unasked(self, reply: Any) -> None:
-        """End a connection on which the server says what nobody asked for, such as that it has too many."""
-        self.refusal = str(reply) if isinstance(reply, ReplyError) else ""
+    def on_unexpected(self, reply: Any) -> None:
+        """Close a connection on which the server sends an error unasked, such as that it has too many clients."""
+        self.rejection = str(reply) if isinstance(reply, ReplyError) else ""
         self.abort()
 
     def on_lost(self) -> None:
-        self.give_up(
-            ConnectionRejectedError(self.refusal) if self.refusal else ReplyLostError("the connection was lost")
-        )
+        if self.rejection:
+            self.fail(ConnectionRejectedError(self.rejection))
+        else:
+            self.fail(ReplyLostError("the connection was lost"))
 
-    def give_up(self, problem: Exception) -> None:
+    def fail(self, problem: Exception) -> None:
+        """Drop the connection, and fail every pending request."""
         self.lost = True
         self.abort()
         while self.pending:
             future, _ = self.pending.popleft()
-            if not future.done():
-                future.set_exception(problem)
-                future.exception()  # taken note of, should nobody wait any more
+            _set_exception(future, problem)
 
 
-class _ReplicatedProtocol(_CallProtocol):
-    """Holds replies back until a replica has what they answer."""
+class _ReplicatedProtocol(_RequestProtocol):
+    """Holds replies back until a replica has what they acknowledge."""
 
     def __init__(self, timeout_seconds: float) -> None:
         super().__init__()
@@ -90,59 +92,58 @@ class _ReplicatedProtocol(_CallProtocol):
 
     def on_reply(self, reply: Any) -> None:
         if not self.pending:
-            self.on_unasked(reply)
+            self.on_unexpected(reply)
             return
-        if self.pending[0][0] is not self._waiting:
-            self._held.append((self.pending.popleft()[0], reply))
+        future, _ = self.pending.popleft()
+        if future is not self._waiting:
+            self._held.append((future, reply))
             return
-        self.pending.popleft()
         self._waiting = None
-        held, self._held = self._held, []
-        replicated = isinstance(reply, int) and reply > 0
-        for future, answer in held:
-            if future.done():
-                continue
-            if replicated or isinstance(answer, ReplyError):
-                future.set_result(answer)
-            else:
-                future.set_exception(NotReplicatedError("no replica took it in time"))
-                future.exception()  # taken note of, should nobody wait any more
+        self._release_held(replicated=isinstance(reply, int) and reply > 0)
         if isinstance(reply, ReplyError):
-            self.abort()  # this is no primary any more: another connection may find it
+            self.abort()  # the server is no primary any more: another connection may find it
         else:
             self._flush()
 
-    def give_up(self, problem: Exception) -> None:
+    def _release_held(self, replicated: bool) -> None:
+        held, self._held = self._held, []
+        for future, reply in held:
+            if not replicated and not isinstance(reply, ReplyError):
+                _set_exception(future, NotReplicatedError("no replica confirmed it in time"))
+            elif not future.done():
+                future.set_result(reply)
+
+    def fail(self, problem: Exception) -> None:
         held, self._held = self._held, []
         self.pending.extendleft((future, 0.0) for future, _ in held)
-        super().give_up(problem)
+        super().fail(problem)
 
     def _flush(self) -> None:
-        """Send what was asked for so far, unless a group is under way: then it goes with the next one."""
+        """Send the requests so far, unless a group is under way: then they go with the next one."""
         if self._waiting is not None or not self._out:
             return
         self._waiting = self._loop.create_future()
-        # What is pending was asked for since the last group: this goes behind it.
+        # What is pending was requested since the last group: the WAIT goes behind it.
         self.pending.append((self._waiting, self._loop.time()))
         self._out.append(self._wait)
         super()._flush()
 
 
 class RedisConnection:
-    """A shared connection. `make_connection` gives an unopened one of redis-py's, for its address and credentials."""
+    """A shared connection. `make_connection` returns an unopened one of redis-py, with its address and credentials."""
 
     def __init__(self, make_connection: Callable[[], AbstractConnection], timeout_seconds: float):
         self._make_connection = make_connection
         self._timeout = timeout_seconds
-        self._protocol: _CallProtocol | None = None
-        self._opening: asyncio.Task[_CallProtocol] | None = None
+        self._protocol: _RequestProtocol | None = None
+        self._opening: asyncio.Task[_RequestProtocol] | None = None
         self._ended = False
 
     async def request(self, *commands: bytes) -> list[Any]:
-        """Send packed commands together; give their replies, in order, ReplyErrors among them.
+        """Send packed commands together; return their replies in order, ReplyErrors among them.
 
         Raises ReplyLostError when the connection broke, another ConnectionLostError when it could not be opened, and
-        ReplyTimeoutError when there was no answer in time.
+        ReplyTimeoutError when there was no reply in time.
         """
         protocol = self._protocol
         if protocol is None or protocol.lost:
@@ -163,22 +164,22 @@ class RedisConnection:
             self._opening.cancel()
             self._opening = None
         if self._protocol is not None:
-            self._protocol.give_up(ReplyLostError("the connection was closed"))
+            self._protocol.fail(ReplyLostError("the connection was closed"))
 
     def end(self) -> None:
-        """Drop the connection for good: who still asks is told that it is lost, and opens nothing behind our back."""
+        """Drop the connection for good: later requests fail with ConnectionLostError, and open no other."""
         self._ended = True
         self.close()
 
-    async def _open(self) -> _CallProtocol:
-        """Open the connection, once for all who wait for it."""
+    async def _open(self) -> _RequestProtocol:
+        """Open the connection, once for all requests that wait for it."""
         if self._ended:
             raise ConnectionLostError("the connection was closed")
         if self._opening is None:
             self._opening = asyncio.create_task(self._opened(), name="redis-connect")
-            self._opening.add_done_callback(_take_note)
+            self._opening.add_done_callback(_retrieve_exception)
         try:
-            # A caller that is cancelled must not take the others' connection along.
+            # A caller that is cancelled must not cancel the opening for the others.
             return await asyncio.shield(self._opening)
         except asyncio.CancelledError:
             caller = asyncio.current_task()
@@ -186,12 +187,12 @@ class RedisConnection:
                 raise
             raise ConnectionLostError("the connection was closed") from None
 
-    async def _opened(self) -> _CallProtocol:
+    async def _opened(self) -> _RequestProtocol:
         protocol = self._new_protocol()
         try:
             await protocol.open(self._make_connection(), self._timeout)
             if self._opening is not asyncio.current_task():
-                # Closed meanwhile, and the cancellation was swallowed on its way.
+                # It was closed meanwhile, and something on the way swallowed the cancellation.
                 protocol.abort()
                 raise ConnectionLostError("the connection was closed")
             self._protocol = protocol
@@ -200,31 +201,37 @@ class RedisConnection:
                 self._opening = None
         return protocol
 
-    def _new_protocol(self) -> _CallProtocol:
-        return _CallProtocol()
+    def _new_protocol(self) -> _RequestProtocol:
+        return _RequestProtocol()
 
-    def _check(self, protocol: _CallProtocol) -> None:
-        """Give up a connection whose oldest request waits for too long: a hung Redis raises nothing."""
+    def _check(self, protocol: _RequestProtocol) -> None:
+        """Fail a connection whose oldest request has waited for too long: a hung Redis raises nothing."""
         if not protocol.pending:
             protocol.watched = False
             return
         loop = asyncio.get_running_loop()
-        # Who waits behind many others waits as long as answers come.
-        due = max(protocol.pending[0][1], protocol.heard_at) + self._timeout
+        # A request behind many others may wait as long as replies arrive.
+        due = max(protocol.pending[0][1], protocol.received_at) + self._timeout
         if due > loop.time():
             loop.call_at(due, self._check, protocol)
             return
-        # Requests after it may have been on time, but on this connection their answers come behind it.
-        protocol.give_up(ReplyTimeoutError("no answer in time"))
+        # Later requests may be in time, but on this connection their replies come behind the missing one.
+        protocol.fail(ReplyTimeoutError("no answer in time"))
 
 
 class ReplicatedConnection(RedisConnection):
-    """A shared connection that answers when a replica has it. `request` raises NotReplicatedError too."""
+    """A shared connection that replies when a replica has what was written. `request` raises NotReplicatedError too."""
 
-    def _new_protocol(self) -> _CallProtocol:
+    def _new_protocol(self) -> _RequestProtocol:
         return _ReplicatedProtocol(self._timeout)
 
 
-def _take_note(task: "asyncio.Task[_CallProtocol]") -> None:
+def _set_exception(future: "asyncio.Future[Any]", problem: Exception) -> None:
+    if not future.done():
+        future.set_exception(problem)
+        future.exception()  # retrieved here, in case the caller is gone
+
+
+def _retrieve_exception(task: "asyncio.Task[_RequestProtocol]") -> None:
     if not task.cancelled():
-        task.exception()  # whoever waited has it; all of them may be gone
+        task.exception()  # every caller that waited has raised it; all of them may be gone

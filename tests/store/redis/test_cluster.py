@@ -28,7 +28,7 @@ from gateway.store.redis.topology import Topology, slot_of
 from tests.cluster import PRIMARIES, Cluster, running_cluster
 from tests.servers import wait_for
 from tests.store.conftest import at, close, new_user
-from tests.store.redis.test_subscriber import Ears
+from tests.store.redis.test_subscriber import Received
 from tests.store.test_libraries import version
 
 FAILOVER_SECONDS = 40.0
@@ -59,14 +59,14 @@ def inboxes(client: FunctionClient) -> InboxStore:
 
 
 @pytest.fixture
-async def ears(cluster: Cluster, client: FunctionClient) -> AsyncIterator[Ears]:
-    link = Subscriber(Settings(redis_url=cluster.url), client, new_user().id)
-    ears = Ears(link)
-    link.on_messages = lambda channel, messages: ears.heard.extend((channel, data) for data in messages)
-    link.on_resubscribed = lambda channel: ears.resubscribed.update([channel])
-    running = asyncio.create_task(link.run())
-    await until(lambda: link.healthy)
-    yield ears
+async def received(cluster: Cluster, client: FunctionClient) -> AsyncIterator[Received]:
+    subscriber = Subscriber(client, new_user().id)
+    received = Received(subscriber)
+    subscriber.on_messages = lambda channel, messages: received.messages.extend((channel, data) for data in messages)
+    subscriber.on_resubscribed = lambda channel: received.resubscribed.update([channel])
+    running = asyncio.create_task(subscriber.run())
+    await until(lambda: subscriber.healthy)
+    yield received
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
@@ -154,28 +154,28 @@ async def test_one_node_that_answers_is_enough_to_begin_with(cluster: Cluster) -
     await close(client)
 
 
-async def test_what_is_published_anywhere_in_the_cluster_is_heard(
-    cluster: Cluster, client: FunctionClient, ears: Ears
+async def test_what_is_published_anywhere_in_the_cluster_is_received(
+    cluster: Cluster, client: FunctionClient, received: Received
 ) -> None:
     for user in users_on_every_primary(cluster):
-        await until_subscribed(ears, channel(user))
+        await until_subscribed(received, channel(user))
         await client.publish(channel(user), b"hello")
-        await until_heard(ears, channel(user), b"hello")
+        await until_received(received, channel(user), b"hello")
 
 
 async def test_a_subscription_moves_with_its_slot_and_is_reported(
-    cluster: Cluster, client: FunctionClient, ears: Ears
+    cluster: Cluster, client: FunctionClient, received: Received
 ) -> None:
     name = channel(new_user())
-    await until_subscribed(ears, name)
+    await until_subscribed(received, name)
     cluster.move_slot(name)
-    await until(lambda: ears.resubscribed[name.encode()])
+    await until(lambda: received.resubscribed[name.encode()])
     await client.publish(name, b"after the move")
-    await until_heard(ears, name, b"after the move")
+    await until_received(received, name, b"after the move")
 
 
 async def test_a_slot_that_moves_disturbs_no_other_subscription(
-    cluster: Cluster, client: FunctionClient, ears: Ears
+    cluster: Cluster, client: FunctionClient, received: Received
 ) -> None:
     name = channel(new_user())
     primary = cluster.primary_of(name)
@@ -183,35 +183,35 @@ async def test_a_slot_that_moves_disturbs_no_other_subscription(
     while cluster.primary_of(stays) is not primary:
         stays = channel(new_user())
     for each in (name, stays):
-        await until_subscribed(ears, each)
+        await until_subscribed(received, each)
     cluster.move_slot(name)
-    await until(lambda: ears.resubscribed[name.encode()])
+    await until(lambda: received.resubscribed[name.encode()])
     await client.publish(stays, b"still there")
-    await until_heard(ears, stays, b"still there")
-    assert not ears.resubscribed[stays.encode()]
+    await until_received(received, stays, b"still there")
+    assert not received.resubscribed[stays.encode()]
 
 
 async def test_who_subscribes_where_a_slot_was_is_subscribed_where_it_is(
-    cluster: Cluster, client: FunctionClient, ears: Ears
+    cluster: Cluster, client: FunctionClient, received: Received
 ) -> None:
     name, other = channel(new_user()), channel(new_user())
-    await until_subscribed(ears, other)
+    await until_subscribed(received, other)
     cluster.move_slot(name)  # nobody has told us
-    await ears.link.subscribe(name.encode())
+    await received.subscriber.subscribe(name.encode())
     await client.publish(name, b"after the move")
-    await until_heard(ears, name, b"after the move")
-    assert not ears.resubscribed[other.encode()]
+    await until_received(received, name, b"after the move")
+    assert not received.resubscribed[other.encode()]
 
 
-async def test_the_canary_is_heard_though_its_slot_moves(cluster: Cluster, ears: Ears) -> None:
-    def canaries() -> set[tuple[int, str]]:
+async def test_the_probe_comes_back_though_its_slot_moves(cluster: Cluster, received: Received) -> None:
+    def probe_channels() -> set[tuple[int, str]]:
         found = ((server.port, cluster.ask(server, "PUBSUB", "SHARDCHANNELS")) for server in cluster.servers)
         return {(port, name.decode()) for port, names in found for name in names if b"{probe:" in name}
 
     async def one_at_each_primary(*, but: set[tuple[int, str]]) -> set[tuple[int, str]]:
         async with asyncio.timeout(FAILOVER_SECONDS):
             # In a thread: asking six servers would keep the loop from moving anything.
-            while len(found := await asyncio.to_thread(canaries)) != PRIMARIES or found & but:
+            while len(found := await asyncio.to_thread(probe_channels)) != PRIMARIES or found & but:
                 await asyncio.sleep(0.05)
         return found
 
@@ -219,22 +219,22 @@ async def test_the_canary_is_heard_though_its_slot_moves(cluster: Cluster, ears:
     for _, name in before:
         cluster.move_slot(name)
     await one_at_each_primary(but=before)  # one server may go on with the name that another had
-    heard_at = ears.link.heard_at
-    await until(lambda: ears.link.heard_at > heard_at)
-    assert ears.link.healthy
+    last_sign_at = received.subscriber.last_sign_at
+    await until(lambda: received.subscriber.last_sign_at > last_sign_at)
+    assert received.subscriber.healthy
 
 
 async def test_calls_and_subscriptions_go_on_after_a_primary_died(
-    cluster: Cluster, client: FunctionClient, inboxes: InboxStore, ears: Ears
+    cluster: Cluster, client: FunctionClient, inboxes: InboxStore, received: Received
 ) -> None:
     user = new_user()
     name = channel(user)
-    await until_subscribed(ears, name)
+    await until_subscribed(received, name)
     dead = cluster.kill_primary_of(name)
     try:
-        await until(lambda: ears.resubscribed[name.encode()])
+        await until(lambda: received.resubscribed[name.encode()])
         await client.publish(name, b"after the failover")
-        await until_heard(ears, name, b"after the failover")
+        await until_received(received, name, b"after the failover")
         assert (await inboxes.read_log(user, None, "e")).end.offset == 0
     finally:
         dead.start()
@@ -288,12 +288,12 @@ async def is_readable(client: FunctionClient, name: str) -> bool:
     return False
 
 
-async def until_subscribed(ears: Ears, name: str) -> None:
+async def until_subscribed(received: Received, name: str) -> None:
     """Subscribe, as a client that comes back would: until it works."""
 
     async def subscribed() -> bool:
         try:
-            await ears.link.subscribe(name.encode())
+            await received.subscriber.subscribe(name.encode())
         except StoreUnavailableError:
             return False
         return True
@@ -311,7 +311,7 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def until_heard(ears: Ears, name: str, data: bytes) -> None:
-    """Wait until this was heard, once."""
-    await until(lambda: (name.encode(), data) in ears.heard)
-    assert ears.heard.count((name.encode(), data)) == 1
+async def until_received(received: Received, name: str, data: bytes) -> None:
+    """Wait until this was received, once."""
+    await until(lambda: (name.encode(), data) in received.messages)
+    assert received.messages.count((name.encode(), data)) == 1

@@ -19,7 +19,7 @@ TIMEOUT_SECONDS = 0.5
 
 
 class CountingConnection(RedisConnection):
-    """A link that counts the connections it opened."""
+    """A connection that counts the connections it opened."""
 
     def __init__(self, url: str, timeout_seconds: float = 5.0):
         pool = ConnectionPool.from_url(url, protocol=2)
@@ -33,111 +33,111 @@ class CountingConnection(RedisConnection):
 
 
 @pytest.fixture
-async def link(redis_server: RedisServer) -> AsyncIterator[CountingConnection]:
-    link = CountingConnection(redis_server.url)
-    yield link
-    link.close()
+async def connection(redis_server: RedisServer) -> AsyncIterator[CountingConnection]:
+    connection = CountingConnection(redis_server.url)
+    yield connection
+    connection.close()
 
 
-async def ask(link: RedisConnection, *words: str | bytes | int) -> Any:
+async def ask(connection: RedisConnection, *words: str | bytes | int) -> Any:
     """Run one command."""
-    (reply,) = await link.request(pack(words))
+    (reply,) = await connection.request(pack(words))
     return reply
 
 
-async def test_replies_come_in_the_order_of_what_was_asked(link: CountingConnection) -> None:
+async def test_replies_come_in_the_order_of_what_was_asked(connection: CountingConnection) -> None:
     asked = [f"{number}" for number in range(300)]
-    assert await asyncio.gather(*(ask(link, "ECHO", text) for text in asked)) == [text.encode() for text in asked]
-    assert link.opened == 1
+    assert await asyncio.gather(*(ask(connection, "ECHO", text) for text in asked)) == [text.encode() for text in asked]
+    assert connection.opened == 1
 
 
 async def test_calls_of_one_turn_of_the_loop_leave_in_one_write(
-    link: CountingConnection, client: InspectedClient, redis_server: RedisServer
+    connection: CountingConnection, client: InspectedClient, redis_server: RedisServer
 ) -> None:
-    own = await ask(link, "CLIENT", "ID")
+    own = await ask(connection, "CLIENT", "ID")
 
     async def reads() -> int:
         return int((await client.redis.info("stats"))["total_reads_processed"])
 
     before = await reads()
-    await asyncio.gather(*(ask(link, "ECHO", "x") for _ in range(200)))
+    await asyncio.gather(*(ask(connection, "ECHO", "x") for _ in range(200)))
     # A write is one read of the server, unless it had been interrupted; the second question is another.
     assert await reads() - before <= 5
-    assert await ask(link, "CLIENT", "ID") == own
+    assert await ask(connection, "CLIENT", "ID") == own
 
 
-async def test_several_commands_of_a_request_are_not_torn_apart(link: CountingConnection) -> None:
+async def test_several_commands_of_a_request_are_not_torn_apart(connection: CountingConnection) -> None:
     async def counted(key: str) -> list[int]:
-        return await link.request(pack(("INCR", key)), pack(("INCR", key)))
+        return await connection.request(pack(("INCR", key)), pack(("INCR", key)))
 
-    await ask(link, "DEL", "torn")
+    await ask(connection, "DEL", "torn")
     pairs = await asyncio.gather(*(counted("torn") for _ in range(100)))
     assert pairs == [[2 * number + 1, 2 * number + 2] for number in range(100)]
 
 
-async def test_an_error_is_the_reply_of_the_command_that_made_it(link: CountingConnection) -> None:
-    one, error, other = await link.request(pack(("ECHO", "a")), pack(("NO_SUCH",)), pack(("ECHO", "b")))
+async def test_an_error_is_the_reply_of_the_command_that_made_it(connection: CountingConnection) -> None:
+    one, error, other = await connection.request(pack(("ECHO", "a")), pack(("NO_SUCH",)), pack(("ECHO", "b")))
     assert [one, other] == [b"a", b"b"]
     assert isinstance(error, ReplyError)
 
 
-async def test_large_values_go_and_come_whole(link: CountingConnection) -> None:
+async def test_large_values_go_and_come_whole(connection: CountingConnection) -> None:
     large = bytes(range(256)) * 80_000
-    found = await asyncio.gather(ask(link, "ECHO", large), ask(link, "ECHO", "small"))
+    found = await asyncio.gather(ask(connection, "ECHO", large), ask(connection, "ECHO", "small"))
     assert list(found) == [large, b"small"]
 
 
-async def test_a_caller_that_goes_away_takes_nobody_along(link: CountingConnection) -> None:
-    callers = [asyncio.create_task(ask(link, "ECHO", f"{number}")) for number in range(10)]
+async def test_a_caller_that_goes_away_takes_nobody_along(connection: CountingConnection) -> None:
+    callers = [asyncio.create_task(ask(connection, "ECHO", f"{number}")) for number in range(10)]
     await asyncio.sleep(0)  # the connection is being opened
     callers[0].cancel()
-    while link.opened == 0:
+    while connection.opened == 0:
         await asyncio.sleep(0)
     callers[3].cancel()
     found = await asyncio.gather(*callers, return_exceptions=True)
     assert [reply for reply in found if isinstance(reply, bytes)] == [b"1", b"2", b"4", b"5", b"6", b"7", b"8", b"9"]
-    sent = asyncio.create_task(ask(link, "ECHO", "unheard"))
+    sent = asyncio.create_task(ask(connection, "ECHO", "unheard"))
     await asyncio.sleep(0)
     sent.cancel()
-    assert await ask(link, "ECHO", "heard") == b"heard"
-    assert link.opened == 1
+    assert await ask(connection, "ECHO", "heard") == b"heard"
+    assert connection.opened == 1
 
 
 async def test_a_lost_connection_fails_who_waits_and_the_next_call_opens_another(
-    link: CountingConnection, client: InspectedClient
+    connection: CountingConnection, client: InspectedClient
 ) -> None:
-    own = await ask(link, "CLIENT", "ID")
-    waiting = asyncio.create_task(ask(link, "BLPOP", "nothing", 0))
+    own = await ask(connection, "CLIENT", "ID")
+    waiting = asyncio.create_task(ask(connection, "BLPOP", "nothing", 0))
     while not any(each["id"] == str(own) and each["cmd"] == "blpop" for each in await client.redis.client_list()):
         await asyncio.sleep(0.01)
     await client.redis.execute_command("CLIENT", "KILL", "ID", own)
     with pytest.raises(ConnectionLostError):
         await waiting
-    assert await ask(link, "ECHO", "again") == b"again"
-    assert link.opened == 2
+    assert await ask(connection, "ECHO", "again") == b"again"
+    assert connection.opened == 2
 
 
 async def test_a_server_that_nobody_runs_cannot_be_reached(tmp_path: Path) -> None:
-    link = CountingConnection("redis://127.0.0.1:1")
+    connection = CountingConnection("redis://127.0.0.1:1")
     with pytest.raises(ConnectionLostError):
-        await ask(link, "PING")
+        await ask(connection, "PING")
 
 
 async def test_a_hung_server_fails_calls_in_time_and_the_next_call_opens_another_connection(tmp_path: Path) -> None:
     with running_redis("valkey", tmp_path) as server:
-        link = CountingConnection(server.url, TIMEOUT_SECONDS)
-        await ask(link, "PING")
+        connection = CountingConnection(server.url, TIMEOUT_SECONDS)
+        await ask(connection, "PING")
         assert server.process is not None
         server.process.send_signal(signal.SIGSTOP)
         started = time.monotonic()
-        failed = await asyncio.gather(*(ask(link, "PING") for _ in range(10)), return_exceptions=True)
+        failed = await asyncio.gather(*(ask(connection, "PING") for _ in range(10)), return_exceptions=True)
         assert [type(each) for each in failed] == [ReplyTimeoutError] * 10
         assert time.monotonic() - started < 4 * TIMEOUT_SECONDS
         with pytest.raises(ConnectionLostError):  # it cannot even be opened
-            await ask(link, "PING")
+            await ask(connection, "PING")
         server.process.send_signal(signal.SIGCONT)
-        assert await ask(link, "ECHO", "back") == b"back"
-        link.close()
+        assert await ask(connection, "ECHO", "back") == b"back"
+        connection.close()
 
 
 # ---- what a replica has
@@ -152,11 +152,11 @@ async def pair(tmp_path: Path) -> AsyncIterator[tuple[RedisServer, RedisServer]]
         running_redis("valkey", tmp_path / "primary", "--repl-diskless-sync-delay", "0") as primary,
         running_redis("valkey", tmp_path / "replica", "--replicaof", "127.0.0.1", str(primary.port)) as replica,
     ):
-        link = CountingConnection(primary.url)
+        connection = CountingConnection(primary.url)
         async with asyncio.timeout(20):
-            while not (await link.request(pack(("SET", "k", 0)), pack(("WAIT", 1, 100))))[1]:
+            while not (await connection.request(pack(("SET", "k", 0)), pack(("WAIT", 1, 100))))[1]:
                 pass
-        link.close()
+        connection.close()
         yield primary, replica
 
 
@@ -166,62 +166,62 @@ def replicated(server: RedisServer, timeout_seconds: float = 5.0) -> ReplicatedC
 
 async def test_what_is_answered_is_on_the_replica(pair: tuple[RedisServer, RedisServer]) -> None:
     primary, replica = pair
-    link, other = replicated(primary), CountingConnection(replica.url)
+    connection, other = replicated(primary), CountingConnection(replica.url)
     for number in range(50):
-        assert await ask(link, "SET", "k", number) == b"OK"
+        assert await ask(connection, "SET", "k", number) == b"OK"
         assert await ask(other, "GET", "k") == str(number).encode()
-    link.close()
+    connection.close()
     other.close()
 
 
 async def test_many_calls_share_a_wait_and_keep_their_order(pair: tuple[RedisServer, RedisServer]) -> None:
     primary, _ = pair
-    link, plain = replicated(primary), CountingConnection(primary.url)
-    await ask(link, "SET", "n", 0)
-    assert await asyncio.gather(*(ask(link, "INCR", "n") for _ in range(500))) == list(range(1, 501))
+    connection, plain = replicated(primary), CountingConnection(primary.url)
+    await ask(connection, "SET", "n", 0)
+    assert await asyncio.gather(*(ask(connection, "INCR", "n") for _ in range(500))) == list(range(1, 501))
     stats = (await ask(plain, "INFO", "commandstats")).decode()
     waits = int(stats.partition("cmdstat_wait:calls=")[2].partition(",")[0])
     assert waits < 50
-    link.close()
+    connection.close()
     plain.close()
 
 
 async def test_what_no_replica_took_fails_and_later_calls_work_again(pair: tuple[RedisServer, RedisServer]) -> None:
     primary, replica = pair
-    link = replicated(primary, TIMEOUT_SECONDS)
-    await ask(link, "SET", "k", 0)
+    connection = replicated(primary, TIMEOUT_SECONDS)
+    await ask(connection, "SET", "k", 0)
     assert replica.process is not None
     replica.process.send_signal(signal.SIGSTOP)
-    failed = await asyncio.gather(*(ask(link, "INCR", "k") for _ in range(20)), return_exceptions=True)
+    failed = await asyncio.gather(*(ask(connection, "INCR", "k") for _ in range(20)), return_exceptions=True)
     assert [type(each) for each in failed] == [NotReplicatedError] * 20
     replica.process.send_signal(signal.SIGCONT)
     async with asyncio.timeout(10):
-        while isinstance((await asyncio.gather(ask(link, "INCR", "k"), return_exceptions=True))[0], Exception):
+        while isinstance((await asyncio.gather(ask(connection, "INCR", "k"), return_exceptions=True))[0], Exception):
             pass
-    link.close()
+    connection.close()
 
 
 async def test_an_error_needs_no_replica(pair: tuple[RedisServer, RedisServer]) -> None:
     primary, replica = pair
-    link = replicated(primary, TIMEOUT_SECONDS)
+    connection = replicated(primary, TIMEOUT_SECONDS)
     replica.stop(signal.SIGKILL)
-    assert isinstance(await ask(link, "NO_SUCH"), ReplyError)
-    link.close()
+    assert isinstance(await ask(connection, "NO_SUCH"), ReplyError)
+    connection.close()
 
 
 async def test_a_loss_fails_what_waits_for_a_replica(pair: tuple[RedisServer, RedisServer]) -> None:
     primary, replica = pair
-    link = replicated(primary)
-    await ask(link, "SET", "k", 0)
+    connection = replicated(primary)
+    await ask(connection, "SET", "k", 0)
     assert replica.process is not None
     replica.process.send_signal(signal.SIGSTOP)
-    calls = [asyncio.create_task(ask(link, "INCR", "k")) for _ in range(3)]
+    calls = [asyncio.create_task(ask(connection, "INCR", "k")) for _ in range(3)]
     plain = CountingConnection(primary.url)
     while await ask(plain, "GET", "k") != b"3":
         await asyncio.sleep(0)
     primary.stop(signal.SIGKILL)
     assert [type(each) for each in await asyncio.gather(*calls, return_exceptions=True)] == [ReplyLostError] * 3
-    link.close()
+    connection.close()
     plain.close()
 
 
@@ -229,27 +229,27 @@ async def test_a_link_that_is_closed_while_it_opens_fails_who_waits_and_opens_ag
     with running_redis("valkey", tmp_path) as server:
         assert server.process is not None
         server.process.send_signal(signal.SIGSTOP)
-        link = CountingConnection(server.url)
+        connection = CountingConnection(server.url)
         for turns in (0, 1, 20):  # before it is begun, and in the middle of it
-            waiting = [asyncio.create_task(ask(link, "ECHO", "x")) for _ in range(2)]
+            waiting = [asyncio.create_task(ask(connection, "ECHO", "x")) for _ in range(2)]
             await asyncio.sleep(0)
             for _ in range(turns):
                 await asyncio.sleep(0)
-            link.close()
+            connection.close()
             answers = await asyncio.gather(*waiting, return_exceptions=True)
             assert [type(answer) for answer in answers] == [ConnectionLostError] * 2
         server.process.send_signal(signal.SIGCONT)
-        assert await ask(link, "ECHO", "x") == b"x"
-        link.close()
+        assert await ask(connection, "ECHO", "x") == b"x"
+        connection.close()
 
 
 async def test_a_link_that_has_ended_opens_nothing_any_more(redis_server: RedisServer) -> None:
-    link = CountingConnection(redis_server.url)
-    await ask(link, "ECHO", "x")
-    link.end()
+    connection = CountingConnection(redis_server.url)
+    await ask(connection, "ECHO", "x")
+    connection.end()
     with pytest.raises(ConnectionLostError):
-        await ask(link, "ECHO", "x")
-    assert link.opened == 1
+        await ask(connection, "ECHO", "x")
+    assert connection.opened == 1
     await asyncio.sleep(0)
 
 
@@ -273,15 +273,15 @@ async def test_a_server_that_says_what_nobody_asked_for_loses_the_connection_and
         writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        link = CountingConnection(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        connection = CountingConnection(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}")
         for _ in range(2):
             try:
-                answer = await ask(link, "ECHO", "x")
+                answer = await ask(connection, "ECHO", "x")
             except ConnectionLostError:
                 continue
             assert isinstance(answer, ReplyError) or answer == b"OK"
             await asyncio.sleep(0.01)  # what else it says comes
-        assert link.opened == 2
-        link.close()
+        assert connection.opened == 2
+        connection.close()
         await asyncio.sleep(0.01)
     assert not failures

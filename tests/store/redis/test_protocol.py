@@ -1,4 +1,4 @@
-"""A connection that ends while it is being opened, which is what a Redis that restarts does to whoever comes."""
+"""A connection that ends while it is being opened, as a Redis that restarts ends it."""
 
 import pytest
 import uvloop
@@ -11,8 +11,8 @@ from tests.servers import RedisServer
 TIMEOUT_SECONDS = 5.0
 
 
-class EndsBeforeGreeting(Connection):
-    """The server hangs up between two commands of redis-py's greeting."""
+class ClosesDuringHandshake(Connection):
+    """The server closes the socket between two commands of redis-py's handshake."""
 
     async def on_connect_check_health(self, check_health: bool = True) -> None:
         assert self._writer is not None
@@ -20,8 +20,8 @@ class EndsBeforeGreeting(Connection):
         await super().on_connect_check_health(check_health)
 
 
-class EndsAfterGreeting(Connection):
-    """The server hangs up when redis-py is done, and before the socket is ours."""
+class ClosesAfterHandshake(Connection):
+    """The server closes the socket after redis-py's handshake, before the gateway takes it over."""
 
     async def on_connect_check_health(self, check_health: bool = True) -> None:
         await super().on_connect_check_health(check_health)
@@ -29,13 +29,13 @@ class EndsAfterGreeting(Connection):
         self._writer.transport.abort()
 
 
-@pytest.mark.parametrize("kind", [EndsBeforeGreeting, EndsAfterGreeting])
-def test_a_server_that_hangs_up_while_it_is_greeted_is_a_lost_wire(
+@pytest.mark.parametrize("kind", [ClosesDuringHandshake, ClosesAfterHandshake])
+def test_a_server_that_closes_the_socket_during_the_handshake_is_a_lost_connection(
     redis_server: RedisServer, kind: type[Connection]
 ) -> None:
     async def request() -> None:
-        link = RedisConnection(lambda: kind(port=redis_server.port, protocol=2), TIMEOUT_SECONDS)
+        connection = RedisConnection(lambda: kind(port=redis_server.port, protocol=2), TIMEOUT_SECONDS)
         with pytest.raises(ConnectionLostError):
-            await link.request(pack(("PING",)))
+            await connection.request(pack(("PING",)))
 
     uvloop.run(request())  # it raises where asyncio's own loop only warns
