@@ -1,6 +1,6 @@
-"""What hostile peers do: each attack is a function that gets one connection, and ends when that does.
+"""What hostile clients do: each attack is a function with a connection of its own, and ends with that.
 
-Over HTTP they come without credentials; over WebSocket and server-sent events some have a user's, some none.
+Over HTTP they have no credentials; over WebSocket and server-sent events some have those of a user.
 """
 
 import asyncio
@@ -11,14 +11,14 @@ import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-MASK = b"\0\0\0\0"  # as valid as any
+MASK = b"\0\0\0\0"  # any value is valid (RFC 6455, section 5.3)
 
-Attack = Callable[["Peer"], Awaitable[None]]
+Attack = Callable[["HostileClient"], Awaitable[None]]
 
 
 @dataclass
-class Peer:
-    """One connection, and the heads with which it may ask for a stream; `anonymous` is a WebSocket's, unproven."""
+class HostileClient:
+    """A connection, and the request heads that open a stream; `anonymous` is a WebSocket's without credentials."""
 
     sock: socket.socket
     host: str
@@ -26,25 +26,25 @@ class Peer:
     anonymous: bytes
     sse: bytes
 
-    async def say(self, data: bytes) -> None:
-        """Send all of it, however slowly it is taken."""
+    async def send(self, data: bytes) -> None:
+        """Send all bytes, however slowly the server reads them."""
         await asyncio.get_running_loop().sock_sendall(self.sock, data)
 
     async def until_cut(self) -> None:
-        """Read until the server ends it."""
+        """Read until the server closes the connection."""
         while await asyncio.get_running_loop().sock_recv(self.sock, 65536):
             pass
 
     async def upgrade(self, *, anonymous: bool = False) -> None:
-        """Become an open WebSocket, up to what comes first."""
-        await self.say(self.anonymous if anonymous else self.websocket)
+        """Open a WebSocket and read the first message."""
+        await self.send(self.anonymous if anonymous else self.websocket)
         await asyncio.get_running_loop().sock_recv(self.sock, 65536)
 
     async def flood(self, data: bytes) -> None:
-        """Send all of it while reading what comes back, until the server ends it."""
+        """Send all bytes while reading, until the server closes the connection."""
         reading = asyncio.ensure_future(self.until_cut())
         try:
-            await self.say(data)
+            await self.send(data)
             await reading
         finally:
             reading.cancel()
@@ -52,14 +52,14 @@ class Peer:
                 await reading
 
     def head(self, method: str, path: str, *fields: str) -> bytes:
-        """Write a request's head, as it comes through a proxy from an address of the peer's own."""
+        """Return a request head as a proxy sends it, from a random client address."""
         address = f"198.51.100.{random.randrange(256)}"
         lines = [f"{method} {path} HTTP/1.1", f"Host: {self.host}", f"X-Forwarded-For: {address}", *fields]
         return "\r\n".join(lines).encode() + b"\r\n\r\n"
 
 
 def frame(opcode: int, content: bytes, *, final: bool = True, flags: int = 0) -> bytes:
-    """Write a masked frame."""
+    """Return a masked frame."""
     if len(content) < 126:
         length = bytes([0x80 | len(content)])
     elif len(content) < 65536:
@@ -74,85 +74,85 @@ PINGS = frame(9, b"x" * 100) * 10_000
 FRAGMENTS = frame(1, b"", final=False) + frame(0, b"x" * 50, final=False) * 5_000
 
 
-async def never_reads_websocket(peer: Peer) -> None:
-    """A reader that stops reading right after it asked."""
-    await peer.say(peer.websocket)
+async def never_reads_websocket(client: HostileClient) -> None:
+    """Open a WebSocket and read nothing."""
+    await client.send(client.websocket)
     await asyncio.sleep(3600)
 
 
-async def never_reads_sse(peer: Peer) -> None:
-    """The same over server-sent events."""
-    await peer.say(peer.sse)
+async def never_reads_sse(client: HostileClient) -> None:
+    """Open an event stream and read nothing."""
+    await client.send(client.sse)
     await asyncio.sleep(3600)
 
 
-async def half_open(peer: Peer) -> None:
-    """An open WebSocket that answers nothing any more."""
-    await peer.upgrade()
+async def half_open(client: HostileClient) -> None:
+    """Open a WebSocket and reply to no ping."""
+    await client.upgrade()
     await asyncio.sleep(3600)
 
 
-async def handshake_byte_by_byte(peer: Peer) -> None:
-    """A request's head, one byte a second."""
-    for byte in peer.websocket:
-        await peer.say(bytes([byte]))
+async def handshake_byte_by_byte(client: HostileClient) -> None:
+    """Send a request head, one byte a second."""
+    for byte in client.websocket:
+        await client.send(bytes([byte]))
         await asyncio.sleep(1)
 
 
-async def message_byte_by_byte(peer: Peer) -> None:
-    """A message, one byte a second."""
-    await peer.upgrade()
+async def message_byte_by_byte(client: HostileClient) -> None:
+    """Send a message, one byte a second."""
+    await client.upgrade()
     for byte in frame(1, b'{"type":"ping"}' + b" " * 10_000):
-        await peer.say(bytes([byte]))
+        await client.send(bytes([byte]))
         await asyncio.sleep(1)
 
 
-async def handshake_unfinished(peer: Peer) -> None:
-    """A large head whose end never comes."""
-    await peer.say(peer.websocket[:-2] + b"X: " + b"x" * 30_000)
-    await peer.until_cut()
+async def handshake_unfinished(client: HostileClient) -> None:
+    """Send a large request head without its end."""
+    await client.send(client.websocket[:-2] + b"X: " + b"x" * 30_000)
+    await client.until_cut()
 
 
-async def garbage(peer: Peer) -> None:
-    """Bytes that are no frames."""
-    await peer.upgrade()
-    await peer.say(b"\xff" * 300_000)
-    await peer.until_cut()
+async def garbage(client: HostileClient) -> None:
+    """Send bytes that are no frames."""
+    await client.upgrade()
+    await client.send(b"\xff" * 300_000)
+    await client.until_cut()
 
 
-async def oversize(peer: Peer) -> None:
-    """A frame that claims to be endless."""
-    await peer.upgrade()
-    await peer.say(b"\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff" + MASK + b"x" * 300_000)
-    await peer.until_cut()
+async def oversize(client: HostileClient) -> None:
+    """Send a frame of the greatest length that a header can declare."""
+    await client.upgrade()
+    await client.send(b"\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff" + MASK + b"x" * 300_000)
+    await client.until_cut()
 
 
-async def unmasked(peer: Peer) -> None:
-    """A frame without a mask."""
-    await peer.upgrade()
-    await peer.say(b"\x81\x05hello")
-    await peer.until_cut()
+async def unmasked(client: HostileClient) -> None:
+    """Send a frame without a mask."""
+    await client.upgrade()
+    await client.send(b"\x81\x05hello")
+    await client.until_cut()
 
 
-async def fragments(peer: Peer) -> None:
-    """A message in fragments without end."""
-    await peer.upgrade()
-    await peer.say(FRAGMENTS)
-    await peer.until_cut()
+async def fragments(client: HostileClient) -> None:
+    """Send a message of many fragments without the last one."""
+    await client.upgrade()
+    await client.send(FRAGMENTS)
+    await client.until_cut()
 
 
-async def bomb(peer: Peer) -> None:
-    """A compressed bomb, though compression was not agreed to."""
-    await peer.upgrade()
-    await peer.say(BOMB)
-    await peer.until_cut()
+async def bomb(client: HostileClient) -> None:
+    """Send a compressed message that expands to 5 MB, though compression was not negotiated."""
+    await client.upgrade()
+    await client.send(BOMB)
+    await client.until_cut()
 
 
-async def pings(peer: Peer) -> None:
-    """Ten thousand pings."""
-    await peer.upgrade()
-    await peer.say(PINGS)
-    await peer.until_cut()
+async def pings(client: HostileClient) -> None:
+    """Send ten thousand pings."""
+    await client.upgrade()
+    await client.send(PINGS)
+    await client.until_cut()
 
 
 PONGS = frame(10, b"") * 300_000
@@ -161,79 +161,79 @@ FRAGMENTS_OF_A_BYTE = frame(1, b"x", final=False) + frame(0, b"x", final=False) 
 CLOSES = frame(8, b"\x03\xe8") * 200_000
 
 
-async def pongs(peer: Peer) -> None:
-    """Pongs that nobody asked for."""
-    await peer.upgrade()
-    await peer.flood(PONGS)
+async def pongs(client: HostileClient) -> None:
+    """Send 300,000 unsolicited pongs."""
+    await client.upgrade()
+    await client.flood(PONGS)
 
 
-async def pongs_before_credentials(peer: Peer) -> None:
-    """The same of somebody who did not say who it is."""
-    await peer.upgrade(anonymous=True)
-    await peer.flood(PONGS)
+async def pongs_before_credentials(client: HostileClient) -> None:
+    """Send 300,000 unsolicited pongs before any credentials."""
+    await client.upgrade(anonymous=True)
+    await client.flood(PONGS)
 
 
-async def empty_frames(peer: Peer) -> None:
-    """Messages without a byte."""
-    await peer.upgrade()
-    await peer.flood(EMPTY)
+async def empty_frames(client: HostileClient) -> None:
+    """Send empty messages."""
+    await client.upgrade()
+    await client.flood(EMPTY)
 
 
-async def fragments_of_a_byte(peer: Peer) -> None:
-    """A message whose fragments have a byte each."""
-    await peer.upgrade()
-    await peer.flood(FRAGMENTS_OF_A_BYTE)
+async def fragments_of_a_byte(client: HostileClient) -> None:
+    """Send a message in fragments of a byte each."""
+    await client.upgrade()
+    await client.flood(FRAGMENTS_OF_A_BYTE)
 
 
-async def closes(peer: Peer) -> None:
-    """Closes without end."""
-    await peer.upgrade()
-    await peer.flood(CLOSES)
+async def closes(client: HostileClient) -> None:
+    """Send 200,000 close frames."""
+    await client.upgrade()
+    await client.flood(CLOSES)
 
 
-async def alive_without_credentials(peer: Peer) -> None:
-    """Somebody who shows signs of life, and never says who it is."""
-    await peer.upgrade(anonymous=True)
+async def alive_without_credentials(client: HostileClient) -> None:
+    """Send pings and pongs, and never credentials."""
+    await client.upgrade(anonymous=True)
     while True:
-        await peer.say(frame(random.choice((9, 10)), b""))
+        await client.send(frame(random.choice((9, 10)), b""))
         await asyncio.sleep(1)
 
 
-async def talks_to_a_stream(peer: Peer) -> None:
-    """Megabytes after the request for an event stream."""
-    await peer.say(peer.sse)
-    await peer.flood(b"x" * 2_000_000)
+async def talks_to_a_stream(client: HostileClient) -> None:
+    """Send megabytes after the request for an event stream."""
+    await client.send(client.sse)
+    await client.flood(b"x" * 2_000_000)
 
 
-async def upgrade_with_body(peer: Peer) -> None:
-    """Requests to upgrade to what is not taken, with a body each that looks like another request."""
-    hidden = peer.head("GET", "/notifications")
+async def upgrade_with_body(client: HostileClient) -> None:
+    """Send requests for an unsupported upgrade whose bodies look like other requests."""
+    hidden = client.head("GET", "/notifications")
     fields = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
-    one = peer.head("POST", "/notifications", *fields, f"Content-Length: {len(hidden)}") + hidden
-    await peer.flood(one * 20)  # more would be a flood of requests, which is another matter
+    one = client.head("POST", "/notifications", *fields, f"Content-Length: {len(hidden)}") + hidden
+    await client.flood(one * 20)  # more would be a flood of requests, which the rate limits are for
 
 
-async def chunks_of_a_byte(peer: Peer) -> None:
-    """A body for nobody, in chunks of a byte."""
-    head = peer.head("POST", "/nowhere", "Transfer-Encoding: chunked")
-    await peer.flood(head + b"1\r\nx\r\n" * 300_000)
+async def chunks_of_a_byte(client: HostileClient) -> None:
+    """Send a body in chunks of a byte to a path that does not exist."""
+    head = client.head("POST", "/nowhere", "Transfer-Encoding: chunked")
+    await client.flood(head + b"1\r\nx\r\n" * 300_000)
 
 
-async def endless_trailer(peer: Peer) -> None:
-    """A trailer whose line has no end."""
-    head = peer.head("POST", "/nowhere", "Transfer-Encoding: chunked")
-    await peer.flood(head + b"1\r\nx\r\n0\r\nX: " + b"x" * 2_000_000)
+async def endless_trailer(client: HostileClient) -> None:
+    """Send a trailer field whose line does not end."""
+    head = client.head("POST", "/nowhere", "Transfer-Encoding: chunked")
+    await client.flood(head + b"1\r\nx\r\n0\r\nX: " + b"x" * 2_000_000)
 
 
-async def huge_trailers(peer: Peer) -> None:
-    """Trailers without end."""
-    head = peer.head("POST", "/nowhere", "Transfer-Encoding: chunked")
-    await peer.flood(head + b"1\r\nx\r\n0\r\n" + b"X: y\r\n" * 300_000)
+async def huge_trailers(client: HostileClient) -> None:
+    """Send 300,000 trailer fields."""
+    head = client.head("POST", "/nowhere", "Transfer-Encoding: chunked")
+    await client.flood(head + b"1\r\nx\r\n0\r\n" + b"X: y\r\n" * 300_000)
 
 
-async def many_headers(peer: Peer) -> None:
-    """A head of a hundred thousand fields."""
-    await peer.flood(peer.head("GET", "/healthz", *["X: y"] * 100_000))
+async def many_headers(client: HostileClient) -> None:
+    """Send a request head of 100,000 fields."""
+    await client.flood(client.head("GET", "/healthz", *["X: y"] * 100_000))
 
 
 ATTACKS: tuple[Attack, ...] = (

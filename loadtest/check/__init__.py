@@ -1,9 +1,10 @@
-"""Proof under faults: many users write and read over every transport while servers and links break.
+"""The checker: many users write and read over every transport while servers and connections fail.
 
     writers ──requests──> [proxy] ──> gateways ──> [proxy] ──> Redis
     devices <──events──── [proxy] <──
 
-Every device checks each event by itself (`witness`), every write is known by an id that its event carries (`journal`).
-After each fault the writers pause, so that no later event hides what an earlier one left out; then every device must
-reach the position of the store's list, and know exactly what that lists. `python -m loadtest check --help`.
+Every device checks each event by itself (`observer`), and every write has an id that its event carries
+(`write_journal`). After each fault the writers pause, so that no later event can hide that an earlier one is missing.
+Then every device must reach the position of the store, and know exactly what the store lists (`comparison`).
+`python -m loadtest check --help`.
 """

@@ -1,4 +1,4 @@
-"""`python -m loadtest check`."""
+"""The command line of the checker: `python -m loadtest check`."""
 
 import asyncio
 import secrets
@@ -13,9 +13,10 @@ import click
 import uvloop
 
 from loadtest.check import report
-from loadtest.check.faults import FAULTS, Fault
-from loadtest.check.run import Check, Plan
-from loadtest.check.violations import Record
+from loadtest.check.fault import Fault
+from loadtest.check.faults import FAULTS
+from loadtest.check.run import CheckPlan, PromiseCheck
+from loadtest.check.violations import FaultRecord
 from loadtest.servers.gateway import GATEWAY
 
 PROGRESS_SECONDS = 5.0
@@ -27,26 +28,38 @@ PROGRESS_SECONDS = 5.0
     "names",
     multiple=True,
     type=click.Choice([fault.name for fault in FAULTS]),
-    help="Only these; repeat it for several. All by default.",
+    help="Inject only this fault; may be repeated. Default: all.",
 )
-@click.option("--topology", type=click.Choice(sorted({fault.topology for fault in FAULTS})), help="Default: all.")
+@click.option(
+    "--topology",
+    type=click.Choice(sorted({fault.topology for fault in FAULTS})),
+    help="Inject only the faults of this topology. Default: all.",
+)
 @click.option("--users", type=click.IntRange(1), default=16, show_default=True, help="Users, with four devices each.")
-@click.option("--seconds", type=click.FloatRange(0), default=300.0, show_default=True, help="How long faults strike.")
-@click.option("--fault-seconds", type=click.FloatRange(0.1), default=4.0, show_default=True, help="How long one lasts.")
+@click.option(
+    "--seconds", type=click.FloatRange(0), default=300.0, show_default=True, help="How long new faults are injected."
+)
+@click.option(
+    "--fault-seconds", type=click.FloatRange(0.1), default=4.0, show_default=True, help="How long a fault lasts."
+)
 @click.option(
     "--patience",
     "patience_seconds",
     type=click.FloatRange(1),
     default=20.0,
     show_default=True,
-    help="Seconds in which every device must have caught up.",
+    help="Seconds within which every device must have caught up.",
 )
-@click.option("--fail-fast", is_flag=True, help="End after the first fault with a violation.")
-@click.option("--quick", is_flag=True, help="The faults that differ most, once and shortly: some 100 seconds.")
-@click.option("--seed", type=int, help="Repeats a run's schedule and writes. Random by default.")
-@click.option("--json", "path", type=click.Path(path_type=Path, dir_okay=False), help="Write the result there.")
-@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="A new directory for logs and data.")
-@click.option("--gateway-command", default=shlex.join(GATEWAY), help="What `serve` is added to; ours by default.")
+@click.option("--fail-fast", is_flag=True, help="Stop after the first fault with a violation.")
+@click.option("--quick", is_flag=True, help="Inject the faults that differ most, once and briefly: about 100 seconds.")
+@click.option("--seed", type=int, help="Repeat the schedule and the writes of a run. Default: random.")
+@click.option(
+    "--json", "path", type=click.Path(path_type=Path, dir_okay=False), help="Write the result into this file."
+)
+@click.option(
+    "--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep logs and data in this new directory."
+)
+@click.option("--gateway-command", default=shlex.join(GATEWAY), help="The command that `serve` is added to.")
 def main(
     names: tuple[str, ...],
     topology: str | None,
@@ -61,13 +74,13 @@ def main(
     keep: Path | None,
     gateway_command: str,
 ) -> None:
-    """Prove the promises while things fail.
+    """Check the promises of the gateway under faults.
 
-    Workers, Redis, links, disks and clocks fail, and nothing may be lost, doubled or reordered. Users write and read
-    over WebSocket, SSE and pull. Every event must follow the one before, with the counts that its effect makes; after
-    each fault every device must know exactly what the store lists. Exit code 1 otherwise.
+    Workers, Redis, connections, disks and clocks fail, and no event may be lost, duplicated or reordered. Users write
+    and read over WebSocket, SSE and polling. Every event must follow the one before, with the counts that result from
+    it; after each fault every device must know exactly what the store lists. The exit code is 1 otherwise.
     """
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` has it ignored, and gateways reload at one
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored under `nohup`, and gateways reload at SIGHUP
     faults: list[Fault] = [
         fault
         for fault in FAULTS
@@ -79,7 +92,7 @@ def main(
         faults = [fault for fault in faults if names or fault.quick]
         users, seconds, fault_seconds = min(users, 8), 0.0, 1.5
     seed = secrets.randbelow(1_000_000) if seed is None else seed
-    plan = Plan(
+    plan = CheckPlan(
         seed,
         users,
         seconds,
@@ -95,14 +108,14 @@ def main(
     def say(text: str) -> None:
         click.echo(f"{time.monotonic() - started:6.1f} s  {text}", err=True)
 
-    def show(record: Record) -> None:
+    def show(record: FaultRecord) -> None:
         say(
             f"{record.fault}: sent {record.sent}, delivered {record.delivered}, resumed {record.resumed}, "
             f"reset {record.reset}, recovered in {record.recovery_seconds:.1f} s, violations {record.violations}"
         )
 
     say(f"seed {seed}: {users} users, {len(faults)} faults")
-    check = Check(plan, say, show)
+    check = PromiseCheck(plan, say, show)
     uvloop.run(_with_progress(check, say))
     result = report.Result(
         seed, users, round(time.monotonic() - started, 1), check.records, check.violations, check.count
@@ -115,7 +128,7 @@ def main(
     sys.exit(1 if check.count else 0)
 
 
-async def _with_progress(check: Check, say: Callable[[str], None]) -> None:
+async def _with_progress(check: PromiseCheck, say: Callable[[str], None]) -> None:
     async def progress() -> None:
         while True:
             await asyncio.sleep(PROGRESS_SECONDS)

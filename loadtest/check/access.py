@@ -1,4 +1,4 @@
-"""Connections that rest on a token, on every node: they must end when it does, whatever else goes on."""
+"""Connections that a token authenticates, on every node: they must end when the token does, whatever else fails."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from loadtest.servers.gateway import ADMIN, Gateway
 
 MOST_SECONDS = 3.0
-"""The promise is one second, which tests hold it to; while all else fails, a busy machine may take its time."""
+"""The promise is one second, which tests check; here the machine is busy with everything else that fails."""
 
 TOKEN_REVOKED = 4508
 READY_SECONDS = 30.0
@@ -23,22 +23,22 @@ CONNECTIONS = 10
 
 
 @dataclass
-class Resting:
+class TokenConnections:
     """Open connections of one token."""
 
     token_id: str
     sockets: Sequence[ClientConnection]
 
     async def all_end(self, since: float) -> None:
-        """Wait until each was told. Raises AssertionError for one that was not in time, or not this."""
-        codes = await asyncio.gather(*(_closing_code(socket) for socket in self.sockets))
+        """Wait until each connection was closed. Raises AssertionError for another close code, or one that is late."""
+        codes = await asyncio.gather(*(_close_code(socket) for socket in self.sockets))
         took = time.monotonic() - since
         assert set(codes) == {TOKEN_REVOKED}, f"closed with {codes}"
         assert took <= MOST_SECONDS, f"the last of {len(codes)} connections ended after {took:.2f} s"
 
 
 @asynccontextmanager
-async def resting_on_a_token(gateways: Sequence[Gateway], user: str) -> AsyncIterator[Resting]:
+async def connected_with_a_token(gateways: Sequence[Gateway], user: str) -> AsyncIterator[TokenConnections]:
     """Issue a token for a block, and open connections with it at every gateway."""
     async with httpx.AsyncClient(base_url=gateways[0].url, timeout=10) as http, AsyncExitStack() as stack:
         body = {"external_id": user, "expiry": 600}
@@ -49,18 +49,18 @@ async def resting_on_a_token(gateways: Sequence[Gateway], user: str) -> AsyncIte
             for _ in range(CONNECTIONS):
                 sockets.append(await _open(gateway, bearer))
                 stack.push_async_callback(sockets[-1].close)
-        yield Resting(issued["token_id"], sockets)
+        yield TokenConnections(issued["token_id"], sockets)
 
 
 async def discard(gateway: Gateway, token_id: str) -> float:
-    """Discard a token; give when, in monotonic seconds."""
+    """Discard a token; return the monotonic time, in seconds, at which that was acknowledged."""
     async with httpx.AsyncClient(base_url=gateway.url, timeout=10) as http:
         (await http.delete(f"/v2/jwt/user/{token_id}", headers=ADMIN)).raise_for_status()
     return time.monotonic()
 
 
 async def _open(gateway: Gateway, headers: dict[str, str]) -> ClientConnection:
-    """Open a connection; again when it is sent away, as by a worker that has not heard its Redis for a moment."""
+    """Open a connection, again while it is refused, as by a worker that has lost its subscription for a moment."""
     async with asyncio.timeout(READY_SECONDS):
         while True:
             socket = await connect(gateway.websocket_url, additional_headers=headers, compression=None, proxy=None)
@@ -70,7 +70,7 @@ async def _open(gateway: Gateway, headers: dict[str, str]) -> ClientConnection:
             await asyncio.sleep(0.1)
 
 
-async def _closing_code(socket: ClientConnection) -> int:
+async def _close_code(socket: ClientConnection) -> int:
     try:
         async with asyncio.timeout(10):
             while True:

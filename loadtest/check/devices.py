@@ -1,4 +1,4 @@
-"""A user's devices, one transport each. They come back with their last position, as the browser's client does."""
+"""The devices of a user, one transport each. They reconnect with their last position, as the browser's client does."""
 
 import asyncio
 import contextlib
@@ -12,14 +12,14 @@ import httpx
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
+from loadtest.check.observer import Observer
 from loadtest.check.replica import Message
 from loadtest.check.rest import RefusedError, Rest
-from loadtest.check.witness import Witness
 from loadtest.servers.gateway import user_headers
 
 CONNECT_SECONDS = 5.0
 HEARTBEAT_SECONDS = 2.0
-"""What the gateways are set to, so that a dead link is noticed within seconds."""
+"""The setting of the gateways, so that a dead connection is noticed within seconds."""
 
 SILENT_SECONDS = 2.5 * HEARTBEAT_SECONDS
 BACK_OFF_SECONDS = (0.05, 0.4)
@@ -28,30 +28,30 @@ MOST_RECORD_BYTES = 16 * 1024 * 1024
 
 
 EXPECTED_GOODBYES = (4001, 4002, 4003, 4004)
-"""Draining, silent links, slow links, a store that is away."""
+"""Close codes of a draining worker, a silent connection, a slow connection, and an unavailable store."""
 
 EXPECTED_STATUSES = (502, 503, 507)
 
 
 class EndedError(Exception):
-    """The connection is over. The message says what the server said last."""
+    """The connection has ended. The message contains the last message of the server."""
 
 
-class Device(ABC):
-    """One open inbox of a user. `run` must be running."""
+class DeviceClient(ABC):
+    """An open inbox of a user, which stays connected while `run` is running."""
 
     transport: ClassVar[str]
 
-    def __init__(self, user: str, port: int, rest: Rest, witness: Witness):
+    def __init__(self, user: str, port: int, rest: Rest, observer: Observer):
         self.user = user
-        self.witness = witness
+        self.observer = observer
         self.last_end = ""
         self._port = port
         self._rest = rest
 
     @abstractmethod
     async def _connect(self) -> None:
-        """Connect and take messages until the connection ends. Raises what the network may raise, and EndedError."""
+        """Connect and process messages until the connection ends. Raises EndedError, and the errors of the network."""
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -67,41 +67,41 @@ class Device(ABC):
                 self.last_end = f"{type(end).__name__}: {end}"
             except RefusedError as refused:
                 self.last_end = str(refused)
-                self.witness.refused(self.last_end)
+                self.observer.refused(self.last_end)
             await asyncio.sleep(random.uniform(*BACK_OFF_SECONDS))
 
-    async def _take(self, message: Message) -> None:
-        witness = self.witness
+    async def _process(self, message: Message) -> None:
+        observer = self.observer
         match message["type"]:
             case "event":
-                witness.event(message)
+                observer.event(message)
             case "ready":
-                witness.ready(message["position"])
+                observer.ready(message["position"])
             case "reset":
-                witness.reset(message["position"], message["reason"])
+                observer.reset(message["position"], message["reason"])
             case "goodbye":
                 detail = f"{message['code']} {message['reason']}"
                 if message["code"] not in EXPECTED_GOODBYES:
-                    self.witness.refused(detail)
+                    self.observer.refused(detail)
                 raise EndedError(detail)
             case other:
-                self.witness.refused(f"said {other}: {message}")
-        if witness.needs_list:
+                self.observer.refused(f"unknown message {other}: {message}")
+        if observer.needs_list:
             await self._fetch()
 
     async def _fetch(self) -> None:
-        self.witness.fetched(*await self._rest.listed(self.user))
+        self.observer.fetched(*await self._rest.listed(self.user))
 
     def _refused_with(self, status: int, detail: str) -> None:
         if status not in EXPECTED_STATUSES:
-            self.witness.refused(detail)
+            self.observer.refused(detail)
 
     def _query(self) -> str:
-        position = self.witness.position
+        position = self.observer.position
         return "?" + urlencode({"since": str(position)}) if position else ""
 
 
-class WebSocketDevice(Device):
+class WebSocketDevice(DeviceClient):
     """An open inbox over WebSocket."""
 
     transport = "websocket"
@@ -119,11 +119,11 @@ class WebSocketDevice(Device):
             proxy=None,
         ) as socket:
             async for text in socket:
-                await self._take(json.loads(text))
+                await self._process(json.loads(text))
 
 
-class SseDevice(Device):
-    """An open inbox over server-sent events; a comment comes at least once per heartbeat."""
+class SseDevice(DeviceClient):
+    """An open inbox over server-sent events; a comment must arrive in each heartbeat interval."""
 
     transport = "sse"
 
@@ -134,7 +134,7 @@ class SseDevice(Device):
             fields = "".join(f"{name}: {value}\r\n" for name, value in user_headers(self.user).items())
             writer.write(f"GET /realtime/sse{self._query()} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n".encode())
             async with asyncio.timeout(CONNECT_SECONDS):
-                # The first message may be as late as the store is.
+                # The response may have to wait for the store.
                 head = await reader.readuntil(b"\r\n\r\n")
             if head.split(b" ", 2)[1] != b"200":
                 detail = head.decode(errors="replace")
@@ -142,7 +142,7 @@ class SseDevice(Device):
                 raise EndedError(detail)
             buffer = b""
             while True:
-                # A heartbeat is a comment, which ends no record.
+                # A heartbeat is a comment without the empty line that ends a record.
                 async with asyncio.timeout(SILENT_SECONDS):
                     received = await reader.read(MOST_RECORD_BYTES)
                 if not received:
@@ -150,16 +150,16 @@ class SseDevice(Device):
                 *records, buffer = (buffer + received).split(b"\n\n")
                 for record in records:
                     if data := [line[len(b"data: ") :] for line in record.splitlines() if line.startswith(b"data: ")]:
-                        await self._take(json.loads(b"\n".join(data)))
+                        await self._process(json.loads(b"\n".join(data)))
 
 
-class PullDevice(Device):
-    """An inbox that asks now and then."""
+class PullDevice(DeviceClient):
+    """An inbox that polls for events."""
 
     transport = "pull"
 
     async def _connect(self) -> None:
-        position = self.witness.position
+        position = self.observer.position
         query = {"since": str(position)} if position else {}
         response = await self._rest.once("GET", "/realtime/events", headers=user_headers(self.user), params=query)
         if response.status_code != 200:
@@ -168,17 +168,17 @@ class PullDevice(Device):
             raise EndedError(detail)
         page = response.json()
         if position is None:
-            await self._take({"type": "ready", "position": page["position"]})
+            await self._process({"type": "ready", "position": page["position"]})
         elif page["reset"]:
-            await self._take({"type": "reset", "position": page["position"], "reason": page["reset"]})
+            await self._process({"type": "reset", "position": page["position"], "reason": page["reset"]})
         for event in page["events"]:
-            await self._take(event)
-        # The last event's counts were checked; those of the page are as of its newest position.
-        if str(self.witness.position) != page["position"]:
-            self.witness.strayed(page["position"])
+            await self._process(event)
+        # Only the counts of events are checked: those of the page are of a newer position.
+        if str(self.observer.position) != page["position"]:
+            self.observer.strayed(page["position"])
         if not page["more"]:
             await asyncio.sleep(random.uniform(*POLL_SECONDS))
 
 
-DEVICES: tuple[type[Device], ...] = (WebSocketDevice, SseDevice, PullDevice, WebSocketDevice)
-"""What each user has."""
+DEVICES: tuple[type[DeviceClient], ...] = (WebSocketDevice, SseDevice, PullDevice, WebSocketDevice)
+"""The devices of each user."""

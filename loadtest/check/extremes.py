@@ -1,4 +1,4 @@
-"""Users who are far from usual: one with a thousand connections, one with a hundred thousand items."""
+"""What the faults of unusual users need: many followers of one user, and a way to fill an inbox."""
 
 import asyncio
 import time
@@ -15,36 +15,36 @@ from gateway.store.inbox import InboxStore
 from gateway.store.library import LIBRARY
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.topology import Topology
-from loadtest.check.devices import Device, SseDevice, WebSocketDevice
+from loadtest.check.devices import DeviceClient, SseDevice, WebSocketDevice
+from loadtest.check.observer import History, Observer
 from loadtest.check.replica import Message
 from loadtest.check.rest import Rest
-from loadtest.check.violations import Kind
-from loadtest.check.witness import History, Witness
+from loadtest.check.violations import ViolationKind
 from loadtest.servers.gateway import ADMIN, user_headers
 
 CONNECTIONS = 1000
 ITEMS = 100_000
 CATEGORIES = ("a", "b", "c")
 FILLING = 500
-"""Items under way while an inbox is filled."""
+"""Items that are stored concurrently while an inbox is filled."""
 
 FILL_TIMEOUT_SECONDS = 30.0
 READY_SECONDS = 60.0
 SEND_PAUSE_SECONDS = 0.3
 
 
-class _Following(Device):
-    """A device that checks the order of what it hears, and keeps no list: its counts are looked at by who follows."""
+class _Following(DeviceClient):
+    """A device that checks the order of events and keeps no list; `Followers` checks the counts of its last event."""
 
     last: Message | None = None
 
-    async def _take(self, message: Message) -> None:
+    async def _process(self, message: Message) -> None:
         if message["type"] == "event":
             self.last = message
-        await super()._take(message)
+        await super()._process(message)
 
     async def _fetch(self) -> None:
-        """Do without."""
+        """Do nothing: this device keeps no list."""
 
 
 class _FollowingWebSocket(_Following, WebSocketDevice):
@@ -64,27 +64,27 @@ class Followers:
         self._found: list[str] = []
         history = History()
         self._devices: Sequence[_Following] = [
-            kind(user, port, rest, Witness(f"{user}/{index}", history, self._report))
+            kind(user, port, rest, Observer(f"{user}/{index}", history, self._report))
             for index, kind in zip(range(number), (_FollowingWebSocket, _FollowingSse) * number, strict=False)
         ]
 
     async def until_up_to_date(self, seconds: float, **counts: int) -> None:
-        """Wait until all are where the store is; counts by name are those of the last event.
+        """Wait until all devices have reached the position of the store; `counts` are those of the last event.
 
-        Raises AssertionError for one that is not in time, or that saw a promise broken.
+        Raises AssertionError for a device that is late, or that observed a broken promise.
         """
         position = await self._rest.position(self._user)
         deadline = time.monotonic() + seconds
-        while behind := [device for device in self._devices if device.witness.position != position]:
+        while behind := [device for device in self._devices if device.observer.position != position]:
             assert time.monotonic() < deadline, (
                 f"{len(behind)} of {len(self._devices)} are behind {position} after {seconds:.0f} s, one of them at "
-                f"{behind[0].witness.position}; its last connection ended: {behind[0].last_end}"
+                f"{behind[0].observer.position}; its last connection ended: {behind[0].last_end}"
             )
             await asyncio.sleep(0.05)
         assert not self._found, f"{len(self._found)} violations: {self._found[:3]}"
         for device in self._devices if counts else ():
             told = {name: device.last[name] for name in counts} if device.last else {}
-            assert told == counts, f"{device.transport} was told {told}, not {counts}"
+            assert told == counts, f"{device.transport} has the counts {told}, not {counts}"
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -92,13 +92,13 @@ class Followers:
             for number, device in enumerate(self._devices):
                 tasks.create_task(device.run(), name=f"follower{number}")
 
-    def _report(self, kind: Kind, who: str, detail: str) -> None:
+    def _report(self, kind: ViolationKind, who: str, detail: str) -> None:
         self._found.append(f"{kind.value}: {who}: {detail}")
 
 
 @asynccontextmanager
 async def following(rest: Rest, port: int, user: str, number: int) -> AsyncIterator[Followers]:
-    """Open this many connections of a user for a block, which begins when all are ready."""
+    """Keep a number of connections of a user open for a block, which begins when all are ready."""
     followers = Followers(user, port, rest, number)
     running = asyncio.create_task(followers.run(), name="followers")
     try:
@@ -110,7 +110,7 @@ async def following(rest: Rest, port: int, user: str, number: int) -> AsyncItera
 
 
 async def send_for(rest: Rest, user: str, seconds: float) -> int:
-    """Send to a user now and then; give how often."""
+    """Send notifications to a user for a time; return their number."""
     end, sent = time.monotonic() + seconds, 0
     while time.monotonic() < end:
         await rest.send([user], f"{user}.{uuid4()}", None, None)
@@ -120,7 +120,7 @@ async def send_for(rest: Rest, user: str, seconds: float) -> int:
 
 
 async def fill(redis_url: str, user: User) -> None:
-    """Put ITEMS into a user's inbox, past the API, each with a topic of its own; the first ones are of CATEGORIES."""
+    """Store ITEMS in a user's inbox without the API, each with a topic of its own, the CATEGORIES in turn."""
     settings = Settings(redis_url=redis_url, redis_timeout_seconds=FILL_TIMEOUT_SECONDS)
     client = FunctionClient(Topology(settings), LIBRARY)
     inboxes = InboxStore(client, LogRetention(events=1000, seconds=3600), ContentStore(client))
@@ -140,10 +140,10 @@ async def fill(redis_url: str, user: User) -> None:
 
 
 async def mark_all(rest: Rest, user: str, what: str, **query: str) -> None:
-    """Mark a user's inbox as `read` or `seen`, again if that takes longer than a gateway waits for it."""
+    """Mark a user's inbox as `read` or `seen`, again when the gateway gives up waiting for the store."""
     await rest.until_answered("POST", f"/notifications/{what}", (204,), headers=user_headers(user), params=query)
 
 
 async def delete_user(rest: Rest, user: str) -> None:
-    """Delete a user; who asks again may find that it is done."""
+    """Delete a user; a retry may find that the user is deleted already."""
     await rest.until_answered("DELETE", f"/users/external_id:{user}", (204, 404), headers=ADMIN)

@@ -7,46 +7,48 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from loadtest.check.sites import BundledSite, SingleSite
+from loadtest.check.topologies import BundledTopology, SingleTopology
 from loadtest.servers.gateway import Gateway
 
 
 def _stalled() -> list[int]:
-    """A pipe that nobody reads."""
+    """Open a pipe that no process reads; return its descriptors, the one to write to first."""
     reading, writing = os.pipe()
     return [writing, reading]
 
 
 def _without_reader() -> list[int]:
-    """A pipe whose reader is gone."""
+    """Open a pipe whose reading end is closed; return its descriptor."""
     reading, writing = os.pipe()
     os.close(reading)
     return [writing]
 
 
 def _full() -> list[int]:
-    """A file on a disk without room."""
+    """Open a file on a full disk; return its descriptor."""
     return [os.open("/dev/full", os.O_WRONLY)]
 
 
-async def log_stalled(site: SingleSite, choice: random.Random, seconds: float) -> None:
-    """A gateway logs to a pipe that nobody reads."""
-    await _log_to(site, choice, seconds, _stalled)
+async def log_stalled(topology: SingleTopology, choice: random.Random, seconds: float) -> None:
+    """A gateway logs to a pipe that no process reads."""
+    await _log_to(topology, choice, seconds, _stalled)
 
 
-async def log_reader_gone(site: SingleSite, choice: random.Random, seconds: float) -> None:
-    """A gateway logs to a pipe whose reader is gone."""
-    await _log_to(site, choice, seconds, _without_reader)
+async def log_reader_gone(topology: SingleTopology, choice: random.Random, seconds: float) -> None:
+    """A gateway logs to a pipe whose reading end is closed."""
+    await _log_to(topology, choice, seconds, _without_reader)
 
 
-async def log_disk_full(site: SingleSite, choice: random.Random, seconds: float) -> None:
-    """A gateway logs to a disk without room."""
-    await _log_to(site, choice, seconds, _full)
+async def log_disk_full(topology: SingleTopology, choice: random.Random, seconds: float) -> None:
+    """A gateway logs to a full disk."""
+    await _log_to(topology, choice, seconds, _full)
 
 
-async def _log_to(site: SingleSite, choice: random.Random, seconds: float, open_log: Callable[[], list[int]]) -> None:
-    """Restart a gateway with this log, which gets a line for each request, and kill one of its workers."""
-    gateway = choice.choice(site.gateways)
+async def _log_to(
+    topology: SingleTopology, choice: random.Random, seconds: float, open_log: Callable[[], list[int]]
+) -> None:
+    """Restart a gateway with a log that gets a line for each request, and kill one of its workers."""
+    gateway = choice.choice(topology.gateways)
     settings = gateway.environment
     descriptors = open_log()
     try:
@@ -54,11 +56,11 @@ async def _log_to(site: SingleSite, choice: random.Random, seconds: float, open_
         gateway.environment = {**settings, "INBOX_ACCESS_LOG": "true"}
         gateway.log_descriptor = descriptors[0]
         await asyncio.to_thread(gateway.start)
-        site.front.cut()  # or all that go on are with the other one
+        topology.front.cut()  # or all clients stay connected to the other gateway
         await asyncio.sleep(seconds / 2)
         os.kill(choice.choice(gateway.children("worker")), signal.SIGKILL)
         await asyncio.sleep(seconds / 2)
-        assert await asyncio.to_thread(gateway.stop) == 0, "it did not end in order"
+        assert await asyncio.to_thread(gateway.stop) == 0, "the gateway did not stop in an orderly way"
     finally:
         gateway.environment = settings
         gateway.log_descriptor = None
@@ -77,12 +79,12 @@ _ENDS = (
     b"*1\r\n$5\r\nMULTI\r\n" + _SET,
     b"*1\r\n$5\r\nMULTI\r\n" + _SET + bytes(512),
 )
-"""What a power loss may leave behind what was synced."""
+"""What may follow the synced part of the file after a power loss."""
 
 
-async def power_loss(site: BundledSite, choice: random.Random, seconds: float) -> None:
-    """Kill -9 of Valkey and all of the gateway at once; what was being written to the file is there in part."""
-    (gateway,) = site.gateways
+async def power_loss(topology: BundledTopology, choice: random.Random, seconds: float) -> None:
+    """Valkey and the gateway are killed at once (SIGKILL), and the file ends with an incomplete write."""
+    (gateway,) = topology.gateways
     await asyncio.sleep(seconds / 2)
     (valkey,) = gateway.children("valkey")
     os.kill(valkey, signal.SIGKILL)
@@ -93,9 +95,9 @@ async def power_loss(site: BundledSite, choice: random.Random, seconds: float) -
     await asyncio.sleep(seconds / 2)
 
 
-async def bundled_kill(site: BundledSite, choice: random.Random, seconds: float) -> None:
-    """Kill -9 of a bundled Valkey, again and again."""
-    (gateway,) = site.gateways
+async def bundled_kill(topology: BundledTopology, choice: random.Random, seconds: float) -> None:
+    """The bundled Valkey is killed (SIGKILL), twice."""
+    (gateway,) = topology.gateways
     for _ in range(2):
         for valkey in gateway.children("valkey"):
             os.kill(valkey, signal.SIGKILL)

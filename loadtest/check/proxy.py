@@ -1,4 +1,4 @@
-"""A TCP proxy whose links can be cut, delayed and left half open, and which balances over several targets."""
+"""A TCP proxy whose connections can be cut, delayed and left half open, and which balances over several targets."""
 
 import asyncio
 import contextlib
@@ -9,11 +9,11 @@ from loadtest.servers.starting import free_port
 CHUNK_BYTES = 65536
 
 ENDED = (OSError, RuntimeError)
-"""RuntimeError is uvloop's for a write on a socket that was aborted meanwhile."""
+"""uvloop raises RuntimeError for a write on a socket that was aborted meanwhile."""
 
 
 class Proxy:
-    """Listens on a port of its own; each connection goes to the next target that takes it."""
+    """Listens on a port of its own; each connection goes to the next target that accepts it."""
 
     def __init__(self, targets: Sequence[int]):
         self.port = free_port()
@@ -21,53 +21,53 @@ class Proxy:
         self.refusing = False
         self.delay_seconds = 0.0
         self._silent = False
-        self._links: set[Link] = set()
+        self._connections: set[ProxiedConnection] = set()
         self._turn = 0
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        """Listen. `stop` afterwards."""
+        """Listen. Call `stop` afterwards."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=4096)
 
     async def stop(self) -> None:
-        """End every link and the listening."""
+        """Stop listening and reset every connection."""
         assert self._server is not None
         self._server.close()
         self.cut()
-        while self._links:
+        while self._connections:
             await asyncio.sleep(0.01)
 
     def cut(self) -> None:
-        """Reset every link."""
-        for link in self._links:
-            link.abort()
+        """Reset every connection."""
+        for connection in self._connections:
+            connection.abort()
 
     def fall_silent(self) -> None:
-        """Let nothing through any more, and say nothing of it, on links that are there and on new ones."""
+        """Pass nothing on, on open connections and on new ones, without closing them."""
         self._silent = True
 
     def speak(self) -> None:
-        """Work again. A link that swallowed something can't go on and is reset; others never notice."""
+        """Pass everything on again, and reset the connections that have lost data meanwhile."""
         self._silent = False
-        for link in self._links:
-            if link.swallowed:
-                link.abort()
+        for connection in self._connections:
+            if connection.swallowed:
+                connection.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        link = Link(writer)
-        self._links.add(link)
+        connection = ProxiedConnection(writer)
+        self._connections.add(connection)
         try:
             if self.refusing:
                 return
             opened = await self._open()
             if opened is not None:
-                link.writers.append(opened[1])
-                await self._pass_on(link, (reader, writer), opened)
+                connection.writers.append(opened[1])
+                await self._pass_on(connection, (reader, writer), opened)
         except OSError:
             pass
         finally:
-            link.abort()
-            self._links.discard(link)
+            connection.abort()
+            self._connections.discard(connection)
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         self._turn += 1
@@ -79,31 +79,33 @@ class Proxy:
 
     async def _pass_on(
         self,
-        link: "Link",
+        connection: "ProxiedConnection",
         client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         server: tuple[asyncio.StreamReader, asyncio.StreamWriter],
     ) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._pump(link, client[0], server[1]), name="proxy-to-server")
-            tasks.create_task(self._pump(link, server[0], client[1]), name="proxy-to-client")
+            tasks.create_task(self._pump(connection, client[0], server[1]), name="proxy-to-server")
+            tasks.create_task(self._pump(connection, server[0], client[1]), name="proxy-to-client")
 
-    async def _pump(self, link: "Link", reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, connection: "ProxiedConnection", reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         with contextlib.suppress(*ENDED):
             while data := await reader.read(CHUNK_BYTES):
                 if self.delay_seconds:
                     await asyncio.sleep(self.delay_seconds)
-                if self._silent or link.swallowed:
-                    link.swallowed = True
+                if self._silent or connection.swallowed:
+                    connection.swallowed = True
                     continue
                 writer.write(data)
                 await writer.drain()
-        if not link.swallowed:
-            # Whoever closed its half has said all there is to say: the other end gets it, then the end.
+        if not connection.swallowed:
+            # One side has closed its half: the other side receives what was sent before, then the end.
             with contextlib.suppress(*ENDED):
                 writer.close()
 
 
-class Link:
+class ProxiedConnection:
     """One connection through the proxy."""
 
     def __init__(self, writer: asyncio.StreamWriter):

@@ -1,4 +1,4 @@
-"""A proxy before Redis that answers some commands itself, with errors, whether Redis has carried them out or not."""
+"""A proxy before Redis that replies to some commands itself, with errors, whether Redis has executed them or not."""
 
 import asyncio
 import contextlib
@@ -6,26 +6,26 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum
 
-from loadtest.check.proxy import CHUNK_BYTES, ENDED, Link, Proxy
+from loadtest.check.proxy import CHUNK_BYTES, ENDED, ProxiedConnection, Proxy
 
 Command = Sequence[bytes]
 
 
 class When(Enum):
-    """Whether a command that is answered with an error has been done."""
+    """Whether a command that the proxy replies to with an error has been executed."""
 
     INSTEAD = "instead"
     AFTERWARDS = "afterwards"
     NEVER = "never"
-    """It has been, and the connection is lost with its answer."""
+    """It has been executed, and the connection is lost before the reply."""
 
 
 Choose = Callable[[Command], tuple[When, bytes] | None]
-"""Returns what a command is to be answered with, such as `-OOM no memory`, or None for Redis's own answer."""
+"""Returns the error to reply with, such as `-OOM no memory`, or None for the reply of Redis."""
 
 
 class RedisProxy(Proxy):
-    """A proxy whose `choose` decides on each command."""
+    """A proxy whose `choose` decides what to do with each command."""
 
     def __init__(self, targets: Sequence[int]):
         super().__init__(targets)
@@ -33,25 +33,29 @@ class RedisProxy(Proxy):
 
     async def _pass_on(
         self,
-        link: Link,
+        connection: ProxiedConnection,
         client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         server: tuple[asyncio.StreamReader, asyncio.StreamWriter],
     ) -> None:
-        answers = _Answers(link, client[1])
+        replies = _Replies(connection, client[1])
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._ask(link, client[0], server[1], answers), name="proxy-to-server")
-            tasks.create_task(self._answer(link, server[0], answers), name="proxy-to-client")
+            tasks.create_task(self._ask(connection, client[0], server[1], replies), name="proxy-to-server")
+            tasks.create_task(self._reply(connection, server[0], replies), name="proxy-to-client")
 
     async def _ask(
-        self, link: Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: "_Answers"
+        self,
+        connection: ProxiedConnection,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        replies: "_Replies",
     ) -> None:
         buffer = bytearray()
         with contextlib.suppress(*ENDED):
             while data := await reader.read(CHUNK_BYTES):
                 if self.delay_seconds:
                     await asyncio.sleep(self.delay_seconds)
-                if self._silent or link.swallowed:
-                    link.swallowed = True
+                if self._silent or connection.swallowed:
+                    connection.swallowed = True
                     continue
                 buffer += data
                 while (end := _end(buffer, 0)) >= 0:
@@ -61,61 +65,61 @@ class RedisProxy(Proxy):
                     chosen = self.choose(words)
                     if chosen is None or chosen[0] is not When.INSTEAD:
                         writer.write(raw)
-                    answers.expect(words, chosen)
+                    replies.expect(words, chosen)
                 await writer.drain()
-        if not link.swallowed:
+        if not connection.swallowed:
             with contextlib.suppress(*ENDED):
                 writer.close()
 
-    async def _answer(self, link: Link, reader: asyncio.StreamReader, answers: "_Answers") -> None:
+    async def _reply(self, connection: ProxiedConnection, reader: asyncio.StreamReader, replies: "_Replies") -> None:
         buffer = bytearray()
         with contextlib.suppress(*ENDED):
             while data := await reader.read(CHUNK_BYTES):
                 if self.delay_seconds:
                     await asyncio.sleep(self.delay_seconds)
-                if self._silent or link.swallowed:
-                    link.swallowed = True
+                if self._silent or connection.swallowed:
+                    connection.swallowed = True
                     continue
                 buffer += data
                 while (end := _end(buffer, 0)) >= 0:
-                    answers.came(bytes(buffer[:end]))
+                    replies.came(bytes(buffer[:end]))
                     del buffer[:end]
-                await answers.writer.drain()
-        if not link.swallowed:
+                await replies.writer.drain()
+        if not connection.swallowed:
             with contextlib.suppress(*ENDED):
-                answers.writer.close()
+                replies.writer.close()
 
 
-class _Answers:
-    """What one client is answered, in the order in which it asked."""
+class _Replies:
+    """The replies to one client, in the order of its commands."""
 
-    def __init__(self, link: Link, writer: asyncio.StreamWriter):
+    def __init__(self, connection: ProxiedConnection, writer: asyncio.StreamWriter):
         self.writer = writer
-        self._link = link
+        self._link = connection
         self._lost = False
         self._expected: deque[tuple[When, bytes] | None] = deque()
 
     def expect(self, words: Command, chosen: tuple[When, bytes] | None) -> None:
         self._expected.append(chosen)
         if chosen is None and words[0].endswith(b"SUBSCRIBE"):
-            self._expected.extend([None] * (len(words) - 2))  # each channel is confirmed by itself
-        self._give_own()
+            self._expected.extend([None] * (len(words) - 2))  # each channel has a confirmation of its own
+        self._send_own()
 
-    def came(self, answer: bytes) -> None:
+    def came(self, reply: bytes) -> None:
         if self._lost:
             return
-        if _is_published(answer):
-            self.writer.write(answer)  # nobody asked for it
+        if _is_published(reply):
+            self.writer.write(reply)  # no reply to a command
             return
         chosen = self._expected.popleft() if self._expected else None
         if chosen is not None and chosen[0] is When.NEVER:
             self._lost = True
             self._link.abort()
             return
-        self.writer.write(answer if chosen is None else chosen[1] + b"\r\n")
-        self._give_own()
+        self.writer.write(reply if chosen is None else chosen[1] + b"\r\n")
+        self._send_own()
 
-    def _give_own(self) -> None:
+    def _send_own(self) -> None:
         while (
             not self._lost and self._expected and self._expected[0] is not None and self._expected[0][0] is When.INSTEAD
         ):
@@ -124,12 +128,12 @@ class _Answers:
             self.writer.write(chosen[1] + b"\r\n")
 
 
-def _is_published(answer: bytes) -> bool:
-    return answer.startswith(b"*3\r\n$8\r\nsmessage\r\n")
+def _is_published(reply: bytes) -> bool:
+    return reply.startswith(b"*3\r\n$8\r\nsmessage\r\n")
 
 
 def _end(buffer: bytearray, start: int) -> int:
-    """Return where a value of RESP2 ends that begins at `start`; -1 while it is not whole."""
+    """Return the end of the RESP2 value that begins at `start`; -1 while it is incomplete."""
     line = buffer.find(b"\r\n", start)
     if line < 0:
         return -1
@@ -147,7 +151,7 @@ def _end(buffer: bytearray, start: int) -> int:
 
 
 def _words(raw: bytes) -> list[bytes]:
-    """Return the words of a whole command."""
+    """Return the words of a complete command."""
     words, at = [], raw.index(b"\r\n") + 2
     while at < len(raw):
         line = raw.index(b"\r\n", at)

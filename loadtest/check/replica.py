@@ -1,4 +1,4 @@
-"""What a client knows of an inbox by its events alone."""
+"""An inbox as a client derives it from events alone."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,10 +9,7 @@ _FLAGS = {"read": "read_at", "seen": "seen_at", "archived": "archived_at"}
 
 
 class Replica:
-    """An inbox put together from events, on top of what was listed before, newest first; it must equal what REST lists.
-
-    `apply` raises KeyError for an event about an item that is not there.
-    """
+    """An inbox derived from events, starting from a list, newest first. It must equal what the REST API lists."""
 
     def __init__(self, listed: Sequence[Message] = ()) -> None:
         self._items = {str(item["id"]): dict(item) for item in reversed(listed)}
@@ -22,17 +19,17 @@ class Replica:
 
     @property
     def items(self) -> list[Message]:
-        """Everything in it, newest first."""
+        """All items, newest first."""
         return list(reversed(self._items.values()))
 
     @property
     def counts(self) -> Message:
-        """The counts as an event must carry them."""
+        """The counts that an event must carry now."""
         unarchived = [item for item in self._items.values() if item["archived_at"] is None]
         return {**_counts(self._items.values()), "unarchived": _counts(unarchived)}
 
     def apply(self, event: Message) -> None:
-        """Take an event in."""
+        """Apply an event. Raises KeyError for an event about an item that does not exist."""
         data = event["data"]
         match event["name"]:
             case "notifications/delete":

@@ -1,4 +1,4 @@
-"""What a run gives: a table to read, JSON to keep."""
+"""The results of a run: a table to read and JSON to keep."""
 
 import json
 import platform
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from loadtest.check.violations import Record, Violation
+from loadtest.check.violations import FaultRecord, Violation
 
 HEAD = ("fault", "times", "seconds", "sent", "retried", "delivered", "resumed", "reset", "recovery", "violations")
 MOST_SHOWN = 20
@@ -14,18 +14,18 @@ MOST_SHOWN = 20
 
 @dataclass(frozen=True)
 class Result:
-    """A run that is over."""
+    """A finished run."""
 
     seed: int
     users: int
     seconds: float
-    records: Sequence[Record]
+    records: Sequence[FaultRecord]
     violations: Sequence[Violation]
     violation_count: int
 
 
-def table(records: Sequence[Record]) -> str:
-    """Give a Markdown table: a row per fault, the times of one that struck more than once added up."""
+def table(records: Sequence[FaultRecord]) -> str:
+    """Return a Markdown table with a row for each fault; a fault that was injected several times is summed up."""
     rows = [list(HEAD), ["-" * len(name) for name in HEAD]]
     rows += [_row(name, [one for one in records if one.fault == name]) for name in dict.fromkeys(map(_name, records))]
     rows.append(_row("all", records))
@@ -49,7 +49,7 @@ def write(result: Result, path: Path) -> None:
 
 
 def violations(result: Result) -> str:
-    """Give the first violations, and how many of which kind there are."""
+    """Return a line for each of the first violations, and one with the number of each kind."""
     lines = [str(violation) for violation in result.violations[:MOST_SHOWN]]
     if result.violation_count > MOST_SHOWN:
         lines.append(f"… and {result.violation_count - MOST_SHOWN} more")
@@ -61,11 +61,11 @@ def violations(result: Result) -> str:
     return "\n".join([*lines, f"VIOLATIONS: {summary}" if summary else "no violation"])
 
 
-def _name(record: Record) -> str:
+def _name(record: FaultRecord) -> str:
     return record.fault
 
 
-def _row(name: str, records: Sequence[Record]) -> list[str]:
+def _row(name: str, records: Sequence[FaultRecord]) -> list[str]:
     sums = [sum(getattr(record, column) for record in records) for column in HEAD[3:8]]
     slowest = max((record.recovery_seconds for record in records), default=0.0)
     seconds = sum(record.seconds for record in records)

@@ -1,4 +1,4 @@
-"""What writers and devices ask for over REST, again and again until it is answered."""
+"""REST requests of writers and devices, repeated until they succeed."""
 
 import asyncio
 import random
@@ -16,43 +16,48 @@ from loadtest.servers.gateway import ADMIN, user_headers
 PAUSE_SECONDS = 0.1
 ANSWER_SECONDS = 5.0
 RETRIED = (409, 502, 503, 504, 507)
-"""A store that is away, refuses or is full, or the first of two equal requests still under way."""
+"""The store is unavailable, refuses writes or is full, or the first of two equal requests is still in progress."""
 
 PER_PAGE = 100
 
 
 class RefusedError(Exception):
-    """An answer that no repetition makes better. The message holds it."""
+    """The server responded with an error that a retry does not resolve. The message contains the response."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What was answered in the end, and after how many requests."""
+class FinalResponse:
+    """The last response, and the number of requests that it took."""
 
     response: httpx.Response
     requests: int
 
 
 class Rest:
-    """A client of the whole site, through whatever breaks its links."""
+    """A client of all gateways behind the front proxy, which retries while connections fail."""
 
     def __init__(self, port: int):
-        no_authorities = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # plain HTTP; loading them takes 30 ms
+        no_authorities = ssl.SSLContext(
+            ssl.PROTOCOL_TLS_CLIENT
+        )  # HTTP without TLS; loading the authorities takes 30 ms
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
         self._http = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}", timeout=ANSWER_SECONDS, verify=no_authorities, limits=limits
         )
 
     async def aclose(self) -> None:
-        """Drop every connection."""
+        """Close every connection."""
         await self._http.aclose()
 
     async def once(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Ask once. Raises httpx.HTTPError."""
+        """Send a request once. Raises httpx.HTTPError."""
         return await self._http.request(method, path, **options)
 
-    async def until_answered(self, method: str, path: str, expected: tuple[int, ...], **options: Any) -> Answer:
-        """Ask until the answer is one of those expected. Raises RefusedError for one that no repetition betters."""
+    async def until_answered(self, method: str, path: str, expected: tuple[int, ...], **options: Any) -> FinalResponse:
+        """Repeat a request until its status is one of those expected.
+
+        Raises RefusedError for a status that is neither expected nor worth a retry.
+        """
         requests = 0
         while True:
             requests += 1
@@ -62,13 +67,13 @@ class Rest:
                 pass
             else:
                 if response.status_code in expected:
-                    return Answer(response, requests)
+                    return FinalResponse(response, requests)
                 if response.status_code not in RETRIED:
                     raise RefusedError(f"{method} {path}: {response.status_code} {response.text[:500]}")
             await asyncio.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.5))
 
-    async def send(self, users: list[str], write: str, category: str | None, topic: str | None) -> Answer:
-        """Send to some users, once."""
+    async def send(self, users: list[str], write: str, category: str | None, topic: str | None) -> FinalResponse:
+        """Send a notification to some users, with an idempotency key: repetitions have no further effect."""
         notification = {
             "title": write,
             "category": category,
@@ -84,7 +89,7 @@ class Rest:
         )
 
     async def listed(self, user: str) -> tuple[list[Message], Position | None]:
-        """Give a user's whole inbox, newest first, and its position: all pages as of the same one."""
+        """Return all items of a user, newest first, and their position, which is the same for all pages."""
         while True:
             first = await self._page(user, 1)
             at = first.headers.get("X-Inbox-Position")
@@ -98,13 +103,13 @@ class Rest:
                 return found, Position.parse(at) if at else None
 
     async def principal(self, name: str) -> User:
-        """Find out who a user is to the store, by its external id."""
+        """Return a user with its internal ids, by its external id."""
         answer = await self.until_answered("GET", "/config", (200,), headers=user_headers(name))
         _, project_id, _, user_id = str(answer.response.json()["ws"]["channel"]).split(":")
         return User(ProjectId(project_id), UserId(user_id), name, None)
 
     async def position(self, user: str) -> Position | None:
-        """Give the position of a user's log."""
+        """Return the position of a user's log; None while it has none."""
         answer = await self.until_answered(
             "GET", "/notifications", (200,), headers=user_headers(user), params={"per_page": "1"}
         )

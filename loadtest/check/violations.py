@@ -1,14 +1,14 @@
-"""What must not happen, and where it did."""
+"""Broken promises, and what happened while a fault was injected."""
 
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 
 MOST_KEPT = 1000
-"""A gateway that is badly broken breaks a promise with every event."""
+"""The number of violations that are kept: a badly broken gateway breaks a promise with every event."""
 
 
-class Kind(Enum):
-    """Which promise was broken."""
+class ViolationKind(Enum):
+    """The promise that was broken."""
 
     LOST = "lost"
     DOUBLED = "doubled"
@@ -29,9 +29,9 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Violation:
-    """One breach. `who` is a user or one of its devices."""
+    """A broken promise. `who` is a user or one of its devices."""
 
-    kind: Kind
+    kind: ViolationKind
     who: str
     detail: str
     fault: str
@@ -39,7 +39,7 @@ class Violation:
     """Since the start of the run."""
 
     def as_json(self) -> dict[str, object]:
-        """Give it as JSON."""
+        """Return the fields with the value of `kind`, for JSON."""
         return {**asdict(self), "kind": self.kind.value}
 
     def __str__(self) -> str:
@@ -47,8 +47,8 @@ class Violation:
 
 
 @dataclass
-class Record:
-    """What happened in the window of one fault."""
+class FaultRecord:
+    """The counts from the start of a fault until all devices had caught up."""
 
     fault: str
     topology: str

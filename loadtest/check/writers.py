@@ -1,4 +1,4 @@
-"""Who writes: backends that send to users, and every user's own commands. Each write is repeated until acknowledged."""
+"""The writers: backends that send to users, and each user's own commands. Writes are repeated until acknowledged."""
 
 import asyncio
 import random
@@ -6,23 +6,23 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from loadtest.check.journal import COMMANDS, Item, Journal
-from loadtest.check.rest import Answer, RefusedError, Rest
-from loadtest.check.violations import Kind
-from loadtest.check.witness import Report
+from loadtest.check.observer import ReportViolation
+from loadtest.check.rest import FinalResponse, RefusedError, Rest
+from loadtest.check.violations import ViolationKind
+from loadtest.check.write_journal import COMMANDS, JournalItem, WriteJournal
 from loadtest.servers.gateway import user_headers
 
 BACKENDS = 3
 BACKEND_PAUSE_SECONDS = 0.05
 COMMAND_PAUSE_SECONDS = 0.3
-"""On average; exponential, so that writes of one user come close together as well as far apart."""
+"""The mean of an exponential distribution, so that writes of one user are close together as well as far apart."""
 
 CATEGORIES = ("orders", "billing", None)
 TOPICS = ("a", "b", None)
 MOST_ITEMS = 60
-"""A user whose inbox is as large deletes."""
+"""A user with more items deletes."""
 
-Work = Callable[[str], Awaitable[Answer]]
+Work = Callable[[str], Awaitable[FinalResponse]]
 
 _BULK_SHARE = 0.06
 _DELETE_SHARE = 0.1
@@ -30,31 +30,31 @@ _DELETE_SHARE = 0.1
 
 @dataclass
 class Gate:
-    """Lets writers through, and knows who is between asking and being answered."""
+    """Lets writers through, and knows the writes in progress."""
 
     opened: asyncio.Event = field(default_factory=asyncio.Event)
-    under_way: set[str] = field(default_factory=set)
+    in_progress: set[str] = field(default_factory=set)
     acknowledged: int = 0
     repeated: int = 0
 
     async def until_idle(self, seconds: float) -> set[str]:
-        """Close, wait for the answers, and give the writes that got none."""
+        """Close, wait for the responses, and return the writes that are still without one."""
         self.opened.clear()
         deadline = time.monotonic() + seconds
-        while self.under_way and time.monotonic() < deadline:
+        while self.in_progress and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
-        return set(self.under_way)
+        return set(self.in_progress)
 
-    def count(self, answer: Answer) -> None:
+    def count(self, answer: FinalResponse) -> None:
         """Count an acknowledged write."""
         self.acknowledged += 1
         self.repeated += answer.requests - 1
 
 
 class Writers:
-    """All who write. `run` must be running."""
+    """All writers, which write while `run` is running."""
 
-    def __init__(self, seed: int, rest: Rest, journals: dict[str, Journal], report: Report):
+    def __init__(self, seed: int, rest: Rest, journals: dict[str, WriteJournal], report: ReportViolation):
         self.gate = Gate()
         self._seed = seed
         self._rest = rest
@@ -70,7 +70,7 @@ class Writers:
                 tasks.create_task(self._owner(user), name=f"owner-{user}")
 
     async def greet(self) -> None:
-        """Send each user something, so that they exist."""
+        """Send a notification to each user, so that the users exist."""
         for user in self._journals:
             await self._send([user], f"hello.{user}", None, None)
 
@@ -91,12 +91,12 @@ class Writers:
                 lambda write, r=recipients, c=category, t=topic: self._send(r, write, c, t),  # type: ignore[misc] # bound now
             )
 
-    async def _send(self, users: list[str], write: str, category: str | None, topic: str | None) -> Answer:
+    async def _send(self, users: list[str], write: str, category: str | None, topic: str | None) -> FinalResponse:
         started = time.monotonic()
         answer = await self._rest.send(users, write, category, topic)
         notification_id = str(answer.response.json()["notification"]["id"])
         for user in users:
-            self._journals[user].sent_to(write, Item(notification_id, category or ""), started)
+            self._journals[user].sent_to(write, JournalItem(notification_id, category or ""), started)
         return answer
 
     # -- users
@@ -124,23 +124,25 @@ class Writers:
                         lambda write, i=item, c=command: self._command(user, journal, write, i, c),  # type: ignore[misc] # bound now
                     )
 
-    async def _command(self, user: str, journal: Journal, write: str, item: Item, command: str) -> Answer:
+    async def _command(
+        self, user: str, journal: WriteJournal, write: str, item: JournalItem, command: str
+    ) -> FinalResponse:
         method, name = ("DELETE", "archive") if command == "unarchive" else ("POST", command)
         path = f"/notifications/{item.id}/{name}"
         answer = await self._rest.until_answered(method, path, (204,), headers=user_headers(user, write))
         journal.commanded(write, command, item, answer.requests)
         return answer
 
-    async def _delete(self, user: str, journal: Journal, write: str, item: Item) -> Answer:
-        # Who repeats it may find that it is done.
+    async def _delete(self, user: str, journal: WriteJournal, write: str, item: JournalItem) -> FinalResponse:
+        # A retry may find that the item is deleted already.
         path = f"/notifications/{item.id}"
         answer = await self._rest.until_answered("DELETE", path, (204, 404), headers=user_headers(user, write))
         if answer.response.status_code == 404 and answer.requests == 1:
-            raise RefusedError(f"{item.id} is gone")
+            raise RefusedError(f"{item.id} does not exist")
         journal.removed(write, item, answer.requests)
         return answer
 
-    async def _mark_all(self, user: str, journal: Journal, write: str, choice: random.Random) -> Answer:
+    async def _mark_all(self, user: str, journal: WriteJournal, write: str, choice: random.Random) -> FinalResponse:
         flag, category = choice.choice(("read", "seen")), choice.choice((None, "orders"))
         query = {"categories": category} if category else {}
         journal.marking_all()
@@ -154,10 +156,10 @@ class Writers:
         return answer
 
     async def _write(self, write: str, work: Work) -> None:
-        self.gate.under_way.add(write)
+        self.gate.in_progress.add(write)
         try:
             self.gate.count(await work(write))
         except RefusedError as refused:
-            self._report(Kind.REFUSED, write, str(refused))
+            self._report(ViolationKind.REFUSED, write, str(refused))
         finally:
-            self.gate.under_way.discard(write)
+            self.gate.in_progress.discard(write)

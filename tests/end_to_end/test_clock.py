@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from loadtest.check.sites import set_clock, with_clock
+from loadtest.check.topologies import set_clock, with_clock
 from tests.live.clients import TRANSPORTS, Ended, items, offsets, open_inbox, position, send, user_token
 from tests.servers import Gateway, running_gateway
 

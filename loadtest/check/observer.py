@@ -1,6 +1,6 @@
-"""One device's own proof: what it is told must follow from what it was told before. Pure; the transports feed it.
+"""The checks of a single device: each message must follow from the messages before it. No I/O happens here.
 
-Its user's devices share a `History`, in which the same position must be the same event for all of them.
+The devices of a user share a `History`, in which a position must be the same event for all of them.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,24 +8,24 @@ from dataclasses import dataclass, field
 
 from gateway.domain.event import Position
 from loadtest.check.replica import Message, Replica
-from loadtest.check.violations import Kind
+from loadtest.check.violations import ViolationKind
 
-Report = Callable[[Kind, str, str], None]
-"""Takes the promise that was broken, who saw it, and how."""
+ReportViolation = Callable[[ViolationKind, str, str], None]
+"""Called with the promise that was broken, the name of the observer, and the details."""
 
 
 @dataclass
 class History:
-    """A user's events as its devices were told of them, and which write each of them came from."""
+    """The events that the devices of a user received, and the write that each of them came from."""
 
     told: dict[Position, int] = field(default_factory=dict)
     """A digest of the event at a position."""
 
     writes: dict[str, list[Position]] = field(default_factory=dict)
-    """Where the effect of a write stands, by the write's id; more than one place for one that was done twice."""
+    """The positions of a write's events, by the id of the write; a write that was done twice has more than one."""
 
     def add(self, position: Position, event: Message) -> bool:
-        """Take in what a device was told; say whether it is what the others were told."""
+        """Add the event that a device received at a position; return whether it equals that of the other devices."""
         digest = hash(repr(event))
         if position in self.told:
             return self.told[position] == digest
@@ -36,7 +36,7 @@ class History:
 
 
 def write_of(event: Message) -> str | None:
-    """Give the id of the write that an event came from: a send's stands in its title, a command's is its client's."""
+    """Return the id of the write that an event came from: a notification's title, or the client id of a command."""
     data = event["data"]
     if event["name"] == "notifications/new":
         return str(data["notification"]["title"])
@@ -44,10 +44,10 @@ def write_of(event: Message) -> str | None:
     return str(client_id) if client_id else None
 
 
-class Witness:
-    """What one device knows. After each input, fetch the list and call `fetched` if `needs_list`."""
+class Observer:
+    """What one device knows. After each call, list the inbox and call `fetched` if `needs_list` is true."""
 
-    def __init__(self, who: str, history: History, report: Report):
+    def __init__(self, who: str, history: History, report: ReportViolation):
         self._who = who
         self._history = history
         self._report = report
@@ -63,63 +63,65 @@ class Witness:
 
     @property
     def needs_list(self) -> bool:
-        """Whether the device has to fetch, because it is new or was told to reset."""
+        """Whether the device must list the inbox, because it is new or was told to reset."""
         return self.position is not None and self.replica is None
 
     def ready(self, text: str) -> None:
-        """Take where the stream goes on."""
+        """Process `ready` with the position at which the stream continues."""
         position = Position.parse(text)
         assert position is not None, f"ready at {text!r}"
         self.connected += 1
         if self.position is None:
             self.position = position
             return
-        # If another position is not that of a reset to come, the next event will tell.
+        # Another position is right only if a reset follows: the next message decides.
         self._elsewhere = position if position != self.position else None
         self.resumed += self._elsewhere is None
 
     def reset(self, text: str, reason: str) -> None:
-        """Take that what was missed is not known any more."""
+        """Process `reset`: the events after the last position are no longer kept."""
         self._elsewhere = None
         self.resets += 1
         if not self.resets_allowed:
-            self._report(Kind.RESET_WITHOUT_NEED, self._who, f"{reason}: from {self.position} to {text}")
+            self._report(ViolationKind.RESET_WITHOUT_NEED, self._who, f"{reason}: from {self.position} to {text}")
         self.position = Position.parse(text)
         self.replica = None
 
     def refused(self, detail: str) -> None:
-        """Take that the server would not have us, for no reason that a fault gives."""
-        self._report(Kind.REFUSED, self._who, detail)
+        """Report a refusal by the server that no fault explains."""
+        self._report(ViolationKind.REFUSED, self._who, detail)
 
     def strayed(self, text: str) -> None:
-        """Take that what was given as all ends elsewhere than its last event."""
-        self._report(Kind.LOST, self._who, f"all up to {text} was given, and ended at {self.position}")
+        """Report that the last event of a page is not at the position of the page."""
+        self._report(ViolationKind.LOST, self._who, f"a page of all events up to {text} ended at {self.position}")
         self.position = Position.parse(text)
         self.replica = None
 
     def fetched(self, listed: Sequence[Message], position: Position | None) -> None:
-        """Take the list, as of a position."""
+        """Process the list of the inbox, which is of a position."""
         self.replica = Replica(listed)
         self._listed_at = position
 
     def event(self, event: Message) -> None:
-        """Check one event and take it in."""
+        """Check an event and apply it."""
         position, mine = Position.parse(event["position"]), self.position
         assert position is not None, f"an event at {event['position']!r}"
         assert mine is not None, "ready comes first"
         self.events += 1
         if self._elsewhere is not None:
-            self._report(Kind.RESUMED_ELSEWHERE, self._who, f"asked to resume at {mine}, ready at {self._elsewhere}")
+            self._report(
+                ViolationKind.RESUMED_ELSEWHERE, self._who, f"asked to resume at {mine}, ready at {self._elsewhere}"
+            )
             self._elsewhere = None
         if not self._history.add(position, event):
-            self._report(Kind.UNLIKE_OTHERS, self._who, f"another device was told something else at {position}")
+            self._report(ViolationKind.UNLIKE_OTHERS, self._who, f"another device received another event at {position}")
         if position.epoch != mine.epoch:
-            self._report(Kind.EPOCH_CHANGED_UNTOLD, self._who, f"{position} after {mine}")
+            self._report(ViolationKind.EPOCH_CHANGED_UNTOLD, self._who, f"{position} after {mine}")
         elif position.offset <= mine.offset:
-            self._report(Kind.DOUBLED, self._who, f"{position} after {mine}")
+            self._report(ViolationKind.DOUBLED, self._who, f"{position} after {mine}")
             return
         elif position.offset > mine.offset + 1:
-            self._report(Kind.LOST, self._who, f"{position} after {mine}")
+            self._report(ViolationKind.LOST, self._who, f"{position} after {mine}")
         self.position = position
         if not position.follows(mine):
             self.replica = None
@@ -127,7 +129,7 @@ class Witness:
             self._apply(self.replica, event, position)
 
     def _is_listed(self, position: Position) -> bool:
-        """Say whether the list was made after this event; one of another epoch is about to be told by a reset."""
+        """Return whether the list includes this event already. After a list of another epoch a reset will follow."""
         listed_at = self._listed_at
         if listed_at is None:
             return False
@@ -135,11 +137,17 @@ class Witness:
 
     def _apply(self, replica: Replica, event: Message, position: Position) -> None:
         if event["name"] == "notifications/new" and event["data"]["id"] in replica:
-            self._report(Kind.IMPOSSIBLE_EVENT, self._who, f"{position} creates what is there")
+            self._report(ViolationKind.IMPOSSIBLE_EVENT, self._who, f"{position} creates an item that exists")
         try:
             replica.apply(event)
         except KeyError:
-            self._report(Kind.IMPOSSIBLE_EVENT, self._who, f"{position} {event['name']} of what is not there")
+            self._report(
+                ViolationKind.IMPOSSIBLE_EVENT, self._who, f"{position} {event['name']} of an item that does not exist"
+            )
         told = {name: event[name] for name in ("unread_count", "unseen_count", "unarchived")}
         if told != replica.counts:
-            self._report(Kind.WRONG_COUNTS, self._who, f"{position} {event['name']} said {told}, not {replica.counts}")
+            self._report(
+                ViolationKind.WRONG_COUNTS,
+                self._who,
+                f"{position} {event['name']} has the counts {told}, not {replica.counts}",
+            )

@@ -1,7 +1,7 @@
-"""Faults in which Redis answers, with errors: it refuses, is full, or holds what nobody put there.
+"""Faults in which Redis replies with errors: it refuses commands, is full, or holds values of a wrong type.
 
-Every one of them ends with Redis as it was, so that the promises are those of any other fault: what was acknowledged is
-there, once and in order. Writes are repeated until they are acknowledged; while a user's record is broken they fail.
+Each of them restores Redis in the end, so that the promises are those of any other fault: what was acknowledged is
+stored, once and in order. Writes are repeated until they are acknowledged; they fail while a user's record is broken.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import redis
 
 from gateway.store import keys
 from loadtest.check.redis_proxy import Choose, Command, When
-from loadtest.check.sites import HEALED_SECONDS, SingleSite
+from loadtest.check.topologies import HEALED_SECONDS, SingleTopology
 from loadtest.servers.gateway import ADMIN, Gateway
 
 _EMPTY_DATABASE = 9
@@ -31,29 +31,29 @@ _ERRORS = (
     *(b"-ERR upstream failure", b"-", b"-no word of its own", b"-ERR max number of clients reached"),
     b"-BROKEN a record",
 )
-"""What Redis, or a proxy before it, may answer."""
+"""Errors of Redis, or of a proxy before it."""
 
 _BROKEN = ("", *(keys.USER_SUFFIXES[name] for name in ("LOG", "STATES", "ITEMS")), f"{keys.USER_SUFFIXES['INBOX']}*")
-"""How keys of a user end that may be broken: those that nearly every write needs."""
+"""The suffixes of a user's keys that may be broken: nearly every write needs them."""
 
 
-async def redis_errors(site: SingleSite, choice: random.Random, seconds: float) -> None:
-    """Redis answers with errors of all kinds: now some of what is asked for, now all; done or not."""
+async def redis_errors(topology: SingleTopology, choice: random.Random, seconds: float) -> None:
+    """Redis replies with errors of all kinds, to some commands or to all, executed or not."""
     end = asyncio.get_running_loop().time() + seconds
     try:
         while asyncio.get_running_loop().time() < end:
-            site.back.choose = _some_fail(choice)
+            topology.back.choose = _some_fail(choice)
             await asyncio.sleep(choice.uniform(0.1, seconds / 4))
             if choice.random() < 0.3:
-                site.back.cut()
+                topology.back.cut()
     finally:
-        site.back.choose = lambda command: None
+        topology.back.choose = lambda command: None
 
 
 def _some_fail(choice: random.Random) -> Choose:
     names = choice.choice(((b"FCALL",), (b"SPUBLISH",), (b"SSUBSCRIBE", b"SUNSUBSCRIBE"), (b"FUNCTION",), ()))
     share, when = choice.choice((0.02, 0.3, 1.0)), choice.choice(tuple(When))
-    # Whoever refuses with a word of Redis has done nothing.
+    # An error with a code of Redis means that the command was not executed.
     error = b"-ERR upstream failure" if when is When.AFTERWARDS else choice.choice(_ERRORS)
 
     def choose(command: Command) -> tuple[When, bytes] | None:
@@ -65,9 +65,9 @@ def _some_fail(choice: random.Random) -> Choose:
 
 
 @contextlib.contextmanager
-def _admin(site: SingleSite) -> Iterator[redis.Redis]:
-    """A connection that goes on when others are refused, and mends everything in the end."""
-    with redis.Redis(port=site.redis.port, socket_timeout=HEALED_SECONDS, single_connection_client=True) as admin:
+def _admin(topology: SingleTopology) -> Iterator[redis.Redis]:
+    """Open a connection that keeps working while others are refused, and restore everything in the end."""
+    with redis.Redis(port=topology.redis.port, socket_timeout=HEALED_SECONDS, single_connection_client=True) as admin:
         admin.execute_command("ACL", "SETUSER", "checker", "on", "nopass", "+@all", "~*", "&*")
         admin.execute_command("AUTH", "checker", "")
         try:
@@ -78,10 +78,10 @@ def _admin(site: SingleSite) -> Iterator[redis.Redis]:
             admin.config_set("min-replicas-to-write", "0")
 
 
-async def permission_lost(site: SingleSite, choice: random.Random, seconds: float) -> None:
-    """Redis's access list forbids something that the gateway needs, one thing after the other."""
+async def permission_lost(topology: SingleTopology, choice: random.Random, seconds: float) -> None:
+    """The access list of Redis forbids a command or keys that the gateway needs, one after the other."""
     rules = [("-fcall",), ("-spublish",), ("-ssubscribe",), ("resetkeys",), ("-xadd",), ("nocommands",)]
-    with _admin(site) as admin:
+    with _admin(topology) as admin:
         for rule in choice.sample(rules, 3):
             await asyncio.to_thread(admin.execute_command, "ACL", "SETUSER", "default", *rule)
             if choice.random() < 0.5:
@@ -92,42 +92,42 @@ async def permission_lost(site: SingleSite, choice: random.Random, seconds: floa
             )
 
 
-async def password_changed(site: SingleSite, choice: random.Random, seconds: float) -> None:
-    """Redis wants another password than the gateway has, and ends every connection."""
-    with _admin(site) as admin:
+async def password_changed(topology: SingleTopology, choice: random.Random, seconds: float) -> None:
+    """Redis requires another password than the gateway has, and closes every connection."""
+    with _admin(topology) as admin:
         await asyncio.to_thread(admin.execute_command, "ACL", "SETUSER", "default", "resetpass", ">another")
         await asyncio.to_thread(admin.execute_command, "CLIENT", "KILL", "SKIPME", "yes")
         await asyncio.sleep(seconds)
 
 
-async def redis_full(site: SingleSite, choice: random.Random, seconds: float) -> None:
-    """Redis has reached its maxmemory: what is deleted and marked goes on, what is sent waits."""
-    with _admin(site) as admin:
+async def redis_full(topology: SingleTopology, choice: random.Random, seconds: float) -> None:
+    """Redis has reached its maxmemory: deleting and marking succeed, sending waits."""
+    with _admin(topology) as admin:
         await asyncio.to_thread(admin.config_set, "maxmemory", "1")
         await asyncio.sleep(seconds)
 
 
-async def replicas_lost(site: SingleSite, choice: random.Random, seconds: float) -> None:
-    """Redis takes no writes: it has fewer replicas than it is to have."""
-    with _admin(site) as admin:
+async def replicas_lost(topology: SingleTopology, choice: random.Random, seconds: float) -> None:
+    """Redis refuses writes: it has fewer replicas than required."""
+    with _admin(topology) as admin:
         await asyncio.to_thread(admin.config_set, "min-replicas-to-write", "1")
         await asyncio.sleep(seconds)
 
 
-async def redis_busy(site: SingleSite, choice: random.Random, seconds: float) -> None:
-    """Somebody's script keeps Redis busy, which answers everything with that."""
-    with _admin(site) as admin, redis.Redis(port=site.redis.port, socket_timeout=HEALED_SECONDS) as somebody:
+async def redis_busy(topology: SingleTopology, choice: random.Random, seconds: float) -> None:
+    """A script keeps Redis busy, so that it replies with BUSY to everything."""
+    with _admin(topology) as admin, redis.Redis(port=topology.redis.port, socket_timeout=HEALED_SECONDS) as other:
         await asyncio.to_thread(admin.config_set, "busy-reply-threshold", "50")
-        script = asyncio.create_task(asyncio.to_thread(somebody.eval, "while true do end", 0))
+        script = asyncio.create_task(asyncio.to_thread(other.eval, "while true do end", 0))
         await asyncio.sleep(seconds)
         await asyncio.to_thread(admin.execute_command, "SCRIPT", "KILL")
         with contextlib.suppress(redis.RedisError):
             await script
 
 
-async def record_broken(site: SingleSite, choice: random.Random, seconds: float) -> None:
-    """Some key of a user holds a value of another type for a while, then that of another user, and so on."""
-    with _admin(site) as admin:
+async def record_broken(topology: SingleTopology, choice: random.Random, seconds: float) -> None:
+    """A key of a user has a value of a wrong type for a while, then a key of another user, three in all."""
+    with _admin(topology) as admin:
         for _ in range(3):
             pattern = f"{keys.PREFIX}{{*:*}}{choice.choice(_BROKEN)}"
             found = await asyncio.to_thread(_keys_like, admin, pattern)
@@ -141,7 +141,7 @@ def _keys_like(admin: redis.Redis, pattern: str) -> list[bytes]:
 
 @contextlib.asynccontextmanager
 async def _aside(admin: redis.Redis, key: bytes) -> AsyncIterator[None]:
-    # In the same slot, should this ever be asked of a cluster; and no name of ours.
+    # The name has the same hash tag, for a cluster, and the gateway does not use it.
     aside, other = key + b":aside", "string" if admin.type(key) != b"string" else "list"
 
     def swap() -> None:
@@ -163,35 +163,35 @@ async def _aside(admin: redis.Redis, key: bytes) -> AsyncIterator[None]:
         await asyncio.to_thread(swap_back)
 
 
-async def store_emptied(site: SingleSite, choice: random.Random, seconds: float) -> None:
-    """Redis is empty for a while, as after FLUSHALL, until its data is back, as from a backup.
+async def store_emptied(topology: SingleTopology, choice: random.Random, seconds: float) -> None:
+    """Redis is empty for a while, as after FLUSHALL, until its data are restored, as from a backup.
 
-    What clients wrote to the empty one would be lost with it, so none of them reaches a gateway meanwhile; the gateways
-    are asked directly. None may send anybody away for good.
+    Writes to the empty store would be lost with it, so that no client reaches a gateway meanwhile. Requests go to the
+    gateways directly: none may be refused with a final error.
     """
-    site.front.refusing = True
-    site.front.cut()
+    topology.front.refusing = True
+    topology.front.cut()
     try:
-        with _admin(site) as admin:
+        with _admin(topology) as admin:
             await asyncio.to_thread(admin.execute_command, "SWAPDB", 0, _EMPTY_DATABASE)
             try:
                 end = asyncio.get_running_loop().time() + seconds
                 while asyncio.get_running_loop().time() < end:
-                    await asyncio.gather(*(_is_not_sent_away(gateway) for gateway in site.gateways))
+                    await asyncio.gather(*(_refuses_nothing_for_good(gateway) for gateway in topology.gateways))
                     await asyncio.sleep(0.05)
             finally:
                 await asyncio.to_thread(admin.execute_command, "SWAPDB", 0, _EMPTY_DATABASE)
                 await asyncio.to_thread(admin.execute_command, "SELECT", _EMPTY_DATABASE)
                 await asyncio.to_thread(admin.flushdb)
                 await asyncio.to_thread(admin.execute_command, "SELECT", 0)
-            # Only when they have noticed is what they remember that of this store again.
-            await asyncio.gather(*(_are_ready(gateway) for gateway in site.gateways))
+            # Until they have noticed, their caches are those of the empty store.
+            await asyncio.gather(*(_are_ready(gateway) for gateway in topology.gateways))
             await asyncio.sleep(2)
     finally:
-        site.front.refusing = False
+        topology.front.refusing = False
 
 
-async def _is_not_sent_away(gateway: Gateway) -> None:
+async def _refuses_nothing_for_good(gateway: Gateway) -> None:
     async with httpx.AsyncClient(base_url=gateway.url, timeout=5) as http:
         answer = await http.get("/broadcasts", headers=ADMIN)
         assert answer.status_code not in (401, 403, 500), f"an empty store: {answer.status_code} {answer.text}"

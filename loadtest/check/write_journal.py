@@ -1,9 +1,10 @@
-"""What a user's writers did, and what of it must be found in the user's log.
+"""The writes to a user, and which of them must have an event in the user's log.
 
-A user's commands come from one writer, one after the other, each repeated until it is acknowledged. So the journal
-knows which of them changed something, with two exceptions, in which the state of an item is not known (None) and
-nothing is concluded from it: a mark-all met a send that was under way; or a request that was given up may still be
-carried out. That may come late, after other commands: a worker that hung, or starts, does all that waited for it.
+One writer sends a user's commands, one after the other, each repeated until it is acknowledged. The journal therefore
+knows which of them changed something, with two exceptions. In both the state of an item is unknown (None), and nothing
+is concluded from it: a mark-all was concurrent with a send; or a request that its client gave up may still be
+processed. That may happen late, after other commands: a worker that hung, or starts, processes all requests that
+waited for it.
 """
 
 from dataclasses import dataclass, field
@@ -29,8 +30,8 @@ COMMANDS = tuple(_NEEDS)
 
 
 @dataclass
-class Item:
-    """What is known of one item's state."""
+class JournalItem:
+    """What is known of the state of an item; None is unknown."""
 
     id: str
     category: str
@@ -40,29 +41,29 @@ class Item:
 
 
 @dataclass
-class Journal:
+class WriteJournal:
     """One user's items and writes since the last check."""
 
-    items: dict[str, Item] = field(default_factory=dict)
+    items: dict[str, JournalItem] = field(default_factory=dict)
     expected: set[str] = field(default_factory=set)
-    """Writes that changed something, so that an event must carry their id."""
+    """Writes that changed something: an event must carry their id."""
 
     once: set[str] = field(default_factory=set)
-    """Writes of which one request was made, so that one event at most may carry their id."""
+    """Writes that took one request: at most one event may carry their id."""
 
     sent: dict[str, str] = field(default_factory=dict)
-    """Acknowledged sends: the notification's id by the write's."""
+    """Acknowledged sends: the id of the notification by the id of the write."""
 
     deleted: set[str] = field(default_factory=set)
     given_up: set[str] = field(default_factory=set)
-    """Items that a command is about of which a request was given up."""
+    """Items with a command of which a request was given up."""
 
     mark_all_given_up: bool = False
     mark_all_ended: float = 0.0
-    """Monotonic time; infinite while one is under way."""
+    """Monotonic time; infinite while a mark-all is in progress."""
 
-    def sent_to(self, write: str, item: Item, started: float) -> None:
-        """Take an acknowledged send, which started at a monotonic time."""
+    def sent_to(self, write: str, item: JournalItem, started: float) -> None:
+        """Record an acknowledged send, which started at a monotonic time."""
         if started < self.mark_all_ended or self.mark_all_given_up:
             item.read = item.seen = None
         self.items[item.id] = item
@@ -70,8 +71,8 @@ class Journal:
         self.expected.add(write)
         self.once.add(write)  # the Idempotency-Key promises it, however often it was repeated
 
-    def commanded(self, write: str, command: str, item: Item, requests: int) -> None:
-        """Take an acknowledged command on one item."""
+    def commanded(self, write: str, command: str, item: JournalItem, requests: int) -> None:
+        """Record an acknowledged command on an item."""
         flag, before = _NEEDS[command]
         if getattr(item, flag) is before:
             self.expected.add(write)
@@ -79,25 +80,25 @@ class Journal:
             setattr(item, name, value)
         self._count(write, requests, [item])
 
-    def removed(self, write: str, item: Item, requests: int) -> None:
-        """Take an acknowledged deletion."""
+    def removed(self, write: str, item: JournalItem, requests: int) -> None:
+        """Record an acknowledged deletion."""
         del self.items[item.id]
         self.expected.add(write)
         self.deleted.add(item.id)
         self._count(write, requests, [])
 
     def marking_all(self) -> None:
-        """Note that a mark-all begins: sends that are under way may be marked or not."""
+        """Record the start of a mark-all: a concurrent send may be marked or not."""
         self.mark_all_ended = float("inf")
 
     def marked_all(self, write: str, flag: str, category: str | None, ended: float, requests: int) -> None:
-        """Take an acknowledged mark-all of `read` or `seen`, of everything or of one category."""
+        """Record an acknowledged mark-all of `read` or `seen`, of everything or of one category."""
         self.mark_all_ended = ended
         meant = [item for item in self.items.values() if category in (None, item.category)]
         if any(getattr(item, flag) is False for item in meant):
             self.expected.add(write)
         for item in meant:
-            # One that was sent meanwhile stays unknown.
+            # An item that was sent concurrently stays unknown.
             item.seen = item.seen is not None or None
             if flag == "read":
                 item.read = item.read is not None or None
@@ -105,9 +106,9 @@ class Journal:
         self._count(write, requests, meant)
 
     def forget(self, listed: list[Message]) -> None:
-        """Begin anew with what is listed."""
+        """Start anew with the items that the store lists."""
         self.items = {
-            item["id"]: Item(
+            item["id"]: JournalItem(
                 item["id"],
                 item["category"] or "",
                 item["read_at"] is not None,
@@ -121,7 +122,7 @@ class Journal:
         self.mark_all_given_up = False
         self.sent.clear()
 
-    def _count(self, write: str, requests: int, touched: list[Item]) -> None:
+    def _count(self, write: str, requests: int, touched: list[JournalItem]) -> None:
         if requests == 1:
             self.once.add(write)
         else:

@@ -1,8 +1,9 @@
-"""What is broken: gateways with the store they share, and the proxies between."""
+"""What faults are injected into: gateways with the store that they share, and the proxies between."""
 
 import asyncio
 import contextlib
 import os
+import signal
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ SETTINGS = {
     "INBOX_HEARTBEAT_SECONDS": str(HEARTBEAT_SECONDS),
     "INBOX_MAX_MESSAGES_PER_MINUTE": "100000",
     "INBOX_MAX_CONNECTIONS_PER_USER": "3000",
-    # Whoever is told to reset was not just too long away.
+    # No device is reset because it was disconnected for too long.
     "INBOX_LOG_RETENTION_EVENTS": "1000000",
     "INBOX_ACCESS_LOG": "false",
 }
@@ -37,13 +38,13 @@ CLOCK = Path(__file__).parent / "clock"
 
 
 def with_clock(directory: Path, settings: Mapping[str, str]) -> dict[str, str]:
-    """Give the settings of a gateway on this data directory whose clock `set_clock` sets."""
+    """Return the settings of a gateway with this data directory whose clock `set_clock` can set."""
     path = os.pathsep.join(filter(None, (str(CLOCK), os.environ.get("PYTHONPATH"))))
     return {**settings, "PYTHONPATH": path, "CHECK_CLOCK": str(_clock_file(directory))}
 
 
 def set_clock(gateway: Gateway, seconds: float) -> None:
-    """Set a gateway's wall clock forward or back, from the true time."""
+    """Set the wall clock of a gateway to an offset from the true time, in seconds."""
     file = _clock_file(gateway.data_dir)
     new = file.with_suffix(".new")
     new.write_text(str(seconds))
@@ -55,10 +56,10 @@ def _clock_file(directory: Path) -> Path:
 
 
 @dataclass
-class Site(ABC):
-    """Gateways behind one proxy, which is what clients know."""
+class RunningTopology(ABC):
+    """Gateways behind a proxy, to which clients connect."""
 
-    topology: ClassVar[str]
+    name: ClassVar[str]
 
     gateways: list[Gateway]
     front: Proxy
@@ -76,57 +77,57 @@ class Site(ABC):
 
     @abstractmethod
     async def learn_users(self, rest: Rest, users: list[str]) -> None:
-        """Take note of who the users are."""
+        """Store what the topology must know of the users."""
 
 
 @dataclass
-class SingleSite(Site):
-    """Two gateways on one Valkey, whose acknowledged writes are on disk; a proxy in front of either."""
+class SingleTopology(RunningTopology):
+    """Two gateways on one Valkey, whose acknowledged writes are on disk; one proxy before them, one before Valkey."""
 
-    topology: ClassVar[str] = "single"
+    name: ClassVar[str] = "single"
 
     redis: RedisServer
     back: RedisProxy
 
     async def learn_users(self, rest: Rest, users: list[str]) -> None:
-        """Nothing depends on who they are."""
+        """Do nothing: no fault of this topology depends on the users."""
 
 
 @dataclass
-class ShortLogSite(SingleSite):
-    """The same, with logs of three events: who is away for a moment may have to be reset."""
+class ShortLogTopology(SingleTopology):
+    """The same with logs of three events: a device that is disconnected for a moment may have to be reset."""
 
-    topology: ClassVar[str] = "short_log"
+    name: ClassVar[str] = "short_log"
 
 
 @dataclass
-class BundledSite(Site):
+class BundledTopology(RunningTopology):
     """One gateway with two workers and a Valkey of its own, whose acknowledged writes are on disk."""
 
-    topology: ClassVar[str] = "bundled"
+    name: ClassVar[str] = "bundled"
 
     async def learn_users(self, rest: Rest, users: list[str]) -> None:
-        """Nothing depends on who they are."""
+        """Do nothing: no fault of this topology depends on the users."""
 
 
 @dataclass
-class ClusterSite(Site):
+class ClusterTopology(RunningTopology):
     """One gateway with two workers on a cluster of three primaries with a replica each."""
 
-    topology: ClassVar[str] = "cluster"
+    name: ClassVar[str] = "cluster"
 
     cluster: Cluster
     user_keys: list[str]
 
     async def until_healed(self) -> None:
-        """Wait until every slot is served and has a replica, too. Raises TimeoutError."""
+        """Wait until the cluster is healthy, and then until every gateway is ready. Raises TimeoutError."""
         async with asyncio.timeout(HEALED_SECONDS):
             while not await asyncio.to_thread(self.cluster.healthy):
                 await asyncio.sleep(0.05)
         await super().until_healed()
 
     async def learn_users(self, rest: Rest, users: list[str]) -> None:
-        """Find out which slots are theirs."""
+        """Store a key of each user, which determines its slot."""
         for user in users:
             found = await rest.principal(user)
             self.user_keys.append(keys.user(found.project_id, found.id))
@@ -136,10 +137,10 @@ class ClusterSite(Site):
 async def running_single(
     directory: Path,
     command: tuple[str, ...] = GATEWAY,
-    kind: type[SingleSite] = SingleSite,
+    kind: type[SingleTopology] = SingleTopology,
     **more_settings: str,
-) -> AsyncIterator[SingleSite]:
-    """Run a SingleSite for a block."""
+) -> AsyncIterator[SingleTopology]:
+    """Run a SingleTopology for a block."""
     data = directory / "redis"
     data.mkdir()
     with running_redis("valkey", data, "--appendonly", "yes", "--appendfsync", "always") as redis:
@@ -157,30 +158,30 @@ async def running_single(
 
 def running_short_log(
     directory: Path, command: tuple[str, ...] = GATEWAY
-) -> contextlib.AbstractAsyncContextManager[SingleSite]:
-    """Run a ShortLogSite for a block."""
-    return running_single(directory, command, ShortLogSite, INBOX_LOG_RETENTION_EVENTS="3")
+) -> contextlib.AbstractAsyncContextManager[SingleTopology]:
+    """Run a ShortLogTopology for a block."""
+    return running_single(directory, command, ShortLogTopology, INBOX_LOG_RETENTION_EVENTS="3")
 
 
 @contextlib.asynccontextmanager
-async def running_bundled(directory: Path, command: tuple[str, ...] = GATEWAY) -> AsyncIterator[BundledSite]:
-    """Run a BundledSite for a block."""
+async def running_bundled(directory: Path, command: tuple[str, ...] = GATEWAY) -> AsyncIterator[BundledTopology]:
+    """Run a BundledTopology for a block."""
     settings = {**SETTINGS, "INBOX_DURABILITY": "disk", "INBOX_WORKERS": "2"}
     gateways = [Gateway(directory / "a", settings, command=command)]
     async with _running(gateways) as front:
-        yield BundledSite(gateways, front)
+        yield BundledTopology(gateways, front)
 
 
 @contextlib.asynccontextmanager
-async def running_clustered(directory: Path, command: tuple[str, ...] = GATEWAY) -> AsyncIterator[ClusterSite]:
-    """Run a ClusterSite for a block."""
+async def running_clustered(directory: Path, command: tuple[str, ...] = GATEWAY) -> AsyncIterator[ClusterTopology]:
+    """Run a ClusterTopology for a block."""
     starting = running_cluster(directory)
     cluster = await asyncio.to_thread(starting.__enter__)
     try:
         settings = {**SETTINGS, "INBOX_REDIS_URL": cluster.url, "INBOX_WORKERS": "2"}
         gateways = [Gateway(directory / "a", settings, command=command)]
         async with _running(gateways) as front:
-            yield ClusterSite(gateways, front, cluster, [])
+            yield ClusterTopology(gateways, front, cluster, [])
     finally:
         starting.__exit__(None, None, None)
 
@@ -196,12 +197,11 @@ async def _running(gateways: list[Gateway]) -> AsyncIterator[Proxy]:
     finally:
         for gateway in gateways:
             if gateway.process is not None:
-                gateway.process.kill()
-                gateway.process.wait()
+                gateway.stop(signal.SIGKILL)
         await front.stop()
 
 
-SITES = {
+TOPOLOGIES = {
     "single": running_single,
     "short_log": running_short_log,
     "bundled": running_bundled,

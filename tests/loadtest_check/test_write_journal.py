@@ -1,16 +1,16 @@
 """What a user's journal expects to find in the log: no less than what was acknowledged, no more than is certain."""
 
-from loadtest.check.journal import Item, Journal
+from loadtest.check.write_journal import JournalItem, WriteJournal
 
 
-def with_item(journal: Journal) -> Item:
-    item = Item("id", "orders")
+def with_item(journal: WriteJournal) -> JournalItem:
+    item = JournalItem("id", "orders")
     journal.sent_to("send", item, started=1.0)
     return item
 
 
 def test_a_command_that_changes_something_is_expected_once() -> None:
-    journal = Journal()
+    journal = WriteJournal()
     item = with_item(journal)
     journal.commanded("first", "read", item, requests=1)
     journal.commanded("again", "read", item, requests=1)
@@ -20,7 +20,7 @@ def test_a_command_that_changes_something_is_expected_once() -> None:
 
 
 def test_a_command_that_was_repeated_may_come_late_so_that_nothing_is_known_of_its_item() -> None:
-    journal = Journal()
+    journal = WriteJournal()
     item = with_item(journal)
     journal.commanded("read", "read", item, requests=2)
     journal.commanded("unread", "unread", item, requests=1)
@@ -29,7 +29,7 @@ def test_a_command_that_was_repeated_may_come_late_so_that_nothing_is_known_of_i
 
 
 def test_a_request_that_was_given_up_may_be_carried_out_after_later_commands() -> None:
-    journal = Journal()
+    journal = WriteJournal()
     item = with_item(journal)
     journal.commanded("read", "read", item, requests=2)
     journal.commanded("unread", "unread", item, requests=1)
@@ -38,10 +38,10 @@ def test_a_request_that_was_given_up_may_be_carried_out_after_later_commands() -
 
 
 def test_a_mark_all_that_was_given_up_may_mark_what_was_sent_after_it() -> None:
-    journal = Journal()
+    journal = WriteJournal()
     before = with_item(journal)
     journal.marked_all("all", "read", None, ended=2.0, requests=2)
-    after = Item("after", "orders")
+    after = JournalItem("after", "orders")
     journal.sent_to("later", after, started=3.0)
     journal.commanded("seen", "seen", after, requests=1)
     journal.commanded("unread", "unread", before, requests=1)
@@ -52,7 +52,7 @@ def test_a_mark_all_that_was_given_up_may_mark_what_was_sent_after_it() -> None:
 
 
 def test_after_a_check_everything_is_known_again() -> None:
-    journal = Journal()
+    journal = WriteJournal()
     journal.commanded("read", "read", with_item(journal), requests=2)
     journal.marked_all("all", "read", None, ended=2.0, requests=2)
     listed = {"id": "id", "category": "", "read_at": None, "seen_at": None, "archived_at": None}
@@ -62,7 +62,7 @@ def test_after_a_check_everything_is_known_again() -> None:
 
 
 def test_what_was_sent_while_all_was_marked_may_be_marked_or_not() -> None:
-    journal = Journal()
+    journal = WriteJournal()
     journal.marking_all()
     item = with_item(journal)
     journal.marked_all("all", "read", None, ended=2.0, requests=1)
@@ -72,7 +72,7 @@ def test_what_was_sent_while_all_was_marked_may_be_marked_or_not() -> None:
 
 
 def test_marking_a_category_leaves_others_alone() -> None:
-    journal = Journal()
+    journal = WriteJournal()
     item = with_item(journal)
     journal.marked_all("billing", "read", "billing", ended=0.5, requests=1)
     journal.marked_all("orders", "read", "orders", ended=0.6, requests=1)
@@ -81,7 +81,7 @@ def test_marking_a_category_leaves_others_alone() -> None:
 
 
 def test_a_deletion_is_expected_and_remembered() -> None:
-    journal = Journal()
+    journal = WriteJournal()
     journal.removed("delete", with_item(journal), requests=2)
     assert journal.expected == {"send", "delete"}
     assert journal.deleted == {"id"}
