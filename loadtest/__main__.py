@@ -1,4 +1,4 @@
-"""Measure what the gateway costs, beside its peers and the bare system calls: `python -m loadtest --help`."""
+"""The command line of the load tests: `python -m loadtest --help`."""
 
 import dataclasses
 import json
@@ -12,10 +12,12 @@ import click
 import uvloop
 
 from loadtest import baseline, machine, peers, readme, report
-from loadtest.bench import FULL, PLANS, QUICK, Bench, Entrant, Plan
+from loadtest.bench import Bench, Entrant
 from loadtest.check.__main__ import main as check
-from loadtest.machine import Cores
+from loadtest.cores import Cores, raise_file_limit, run_with
+from loadtest.origin import OtherPrograms, description
 from loadtest.scenarios import SCENARIOS
+from loadtest.sizes import FULL, PLANS, QUICK, Sizes
 from loadtest.targets import PEERS
 from loadtest.targets.base import SSE, WEBSOCKET, MissingError
 from loadtest.targets.remote import ADAPTERS, RemoteTarget
@@ -24,10 +26,10 @@ RESULTS = Path("build/loadtest")
 
 
 class _Commands(click.Group):
-    """Commands of which `run` is meant when none is named."""
+    """Commands with `run` as the default."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put `run` in front of bare options."""
+        """Insert `run` before options."""
         if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help")):
             args = ["run", *args]
         return super().parse_args(ctx, args)
@@ -35,35 +37,56 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def main() -> None:
-    """Measure what the gateway costs. Without a command: `run`, whose options `run --help` lists."""
+    """Measure what the gateway costs, beside its peers and bare system calls.
+
+    The default command is `run`, whose options `run --help` lists.
+    """
 
 
 @main.command()
-@click.option("--only", multiple=True, type=click.Choice(list(SCENARIOS)), help="Scenarios; all by default.")
-@click.option("--transport", "transports", multiple=True, type=click.Choice([WEBSOCKET, SSE]), help="Default: both.")
-@click.option("--quick", "plan", flag_value="quick", help="Small sizes, under 3 minutes, compared with the baseline.")
-@click.option("--plan", type=click.Choice(list(PLANS)), help="How much of everything; `full` by default.")
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(list(SCENARIOS)),
+    help="Run only this scenario; may be repeated. Default: all.",
+)
+@click.option(
+    "--transport",
+    "transports",
+    multiple=True,
+    type=click.Choice([WEBSOCKET, SSE]),
+    help="Measure only this transport. Default: both.",
+)
+@click.option(
+    "--quick", "plan", flag_value="quick", help="Use small sizes (under 3 minutes) and compare with the baseline."
+)
+@click.option("--plan", type=click.Choice(list(PLANS)), help="The sizes of the run. Default: full.")
 @click.option(
     "--peers",
     "names",
     default="",
-    help=f"Comma-separated: {', '.join(PEERS)}, or all, or none. Default: all that are installed; "
-    "none if quick. One that is named must be installed.",
+    help=f"Comma-separated peers: {', '.join(PEERS)}, or all, or none. Default: all that are installed with the full "
+    "sizes, else none. A peer that is named must be installed.",
 )
 @click.option(
-    "--url", "urls", multiple=True, help=f"A server that runs: KIND=http://HOST:PORT[,pid=N]; {', '.join(ADAPTERS)}."
+    "--url",
+    "urls",
+    multiple=True,
+    help=f"A running server: KIND=http://HOST:PORT[,pid=N]. Kinds: {', '.join(ADAPTERS)}.",
 )
-@click.option("--install-peers", is_flag=True, help=f"Install what is missing into {peers.CACHE} first.")
-@click.option("--gateway/--no-gateway", default=True, help="Whether to measure ourselves.")
-@click.option("--workers", default=1, show_default=True, help="Workers of the gateway.")
-@click.option("--soak", default=0.0, help="Seconds of the soak; it is left out by default.")
-@click.option("--out", type=click.Path(path_type=Path), default=RESULTS, show_default=True, help="For results.")
+@click.option("--install-peers", is_flag=True, help=f"Install missing peers into {peers.CACHE} first.")
+@click.option("--gateway/--no-gateway", default=True, help="Whether to measure the gateway.")
+@click.option("--workers", default=1, show_default=True, help="Worker processes of the gateway.")
+@click.option("--soak", default=0.0, help="Seconds of the soak. Default: no soak.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=RESULTS, show_default=True, help="The directory of the results."
+)
 @click.option(
     "--compare",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Fail if a ratio is over 30 % worse than in this baseline or result; the committed one if quick.",
+    help="Fail if a ratio is over 30 % worse than in this baseline or result. With --quick: the committed baseline.",
 )
-@click.option("--write-baseline", is_flag=True, help="Put this run's ratios into the committed baseline.")
+@click.option("--write-baseline", is_flag=True, help="Write the ratios of this run into the committed baseline.")
 def run(
     only: tuple[str, ...],
     transports: tuple[str, ...],
@@ -78,11 +101,13 @@ def run(
     compare: Path | None,
     write_baseline: bool,
 ) -> None:
-    """Run scenarios; print one table.
+    """Run scenarios and print a table.
 
-    Exit code 1 if an event was lost, doubled or reordered, anything else went wrong, or a ratio got worse.
+    The exit code is 1 if an event was lost, duplicated or reordered, a request or a server failed, or a ratio is worse
+    than in the baseline.
     """
-    chosen = dataclasses.replace(PLANS[plan or FULL.name], soak_seconds=soak)
+    sizes = PLANS[plan or FULL.name]
+    sizes = dataclasses.replace(sizes, soak=dataclasses.replace(sizes.soak, seconds=soak))
     started = time.monotonic()
 
     def say(text: str) -> None:
@@ -90,28 +115,28 @@ def run(
 
     if install_peers:
         peers.install_all(say)
-    machine.raise_file_limit()
+    raise_file_limit()
     cores = Cores.divide()
-    entrants = _entrants(names, urls, cores, chosen)
-    machine.run_with(cores.clients)
-    bench = Bench(chosen, cores, transports or (WEBSOCKET, SSE), entrants, gateway, workers, say)
-    where, neighbours = machine.description(cores), machine.Neighbours()
+    entrants = _entrants(names, urls, cores, sizes)
+    run_with(cores.clients)
+    bench = Bench(sizes, cores, transports or (WEBSOCKET, SSE), entrants, gateway, workers, say)
+    where, others = description(cores), OtherPrograms()
     _measure(bench, only or tuple(SCENARIOS))
     ratios = baseline.ratios(bench.rows)
     notes, worse = [], {}
-    if compare is None and chosen.name == QUICK.name and not write_baseline:
+    if compare is None and sizes.name == QUICK.name and not write_baseline:
         compare = baseline.FILE
     if compare is not None and gateway:
-        before = baseline.covered(baseline.load(compare, chosen.name), only or tuple(SCENARIOS), bench.transports)
+        before = baseline.covered(baseline.load(compare, sizes.name), only or tuple(SCENARIOS), bench.transports)
         worse = baseline.regressions(ratios, before)
         if worse:
-            say(f"worse than {compare}: {worse}; once more, because machines have bad moments")
+            say(f"worse than {compare}: {worse}; measured once more: other programs may have disturbed it")
             ratios = _better(ratios, _again(bench, worse))
             worse = baseline.regressions(ratios, before)
         for name in before.keys() - ratios.keys():
-            bench.error(f"{name}: nothing to compare with the baseline was measured")
+            bench.error(f"{name}: the baseline has this ratio, but it was not measured")
         notes.append(_verdict(ratios, before, worse))
-    where |= {"seconds": round(time.monotonic() - started), "others_busy": neighbours.share()}
+    where |= {"seconds": round(time.monotonic() - started), "others_busy": others.share()}
     summary = report.write(bench, where, ratios, out, notes)
     click.echo(summary)
     for name, how in bench.missing.items():
@@ -120,7 +145,7 @@ def run(
         click.echo(line)
     click.echo(f"{where['seconds']} s; {out}/report.html, table.md, result.json")
     if write_baseline:
-        baseline.write(baseline.FILE, chosen.name, ratios, where)
+        baseline.write(baseline.FILE, sizes.name, ratios, where)
     if bench.failed:
         click.echo("FAILED: the faults above", err=True)
         sys.exit(1)
@@ -141,7 +166,7 @@ def _measure(bench: Bench, scenarios: tuple[str, ...]) -> None:
 
 
 def _again(bench: Bench, worse: Iterable[str]) -> baseline.Ratios:
-    """Measure again what some ratios come from; faults and errors count as those of the first time do."""
+    """Measure again the scenarios of some ratios; faults and errors count as in the first measurement."""
     transports = tuple(dict.fromkeys(name.split()[0] for name in worse))
     scenarios = tuple(dict.fromkeys(baseline.SCENARIO_OF[name.split()[1]] for name in worse))
     again = dataclasses.replace(bench, transports=transports, peers=(), rows=[], errors=[])
@@ -154,18 +179,18 @@ def _again(bench: Bench, worse: Iterable[str]) -> baseline.Ratios:
 
 
 def _better(ratios: baseline.Ratios, again: baseline.Ratios) -> baseline.Ratios:
-    """Take the better of two for each ratio: what else the machine does only makes them worse."""
+    """Return the better of two measurements for each ratio: other programs can only make a ratio worse."""
     return ratios | {name: min(value, ratios.get(name, value)) for name, value in again.items()}
 
 
-def _entrants(names: str, urls: tuple[str, ...], cores: Cores, plan: Plan) -> list[Entrant]:
-    """Give the peers that take part. Raises UsageError."""
+def _entrants(names: str, urls: tuple[str, ...], cores: Cores, sizes: Sizes) -> list[Entrant]:
+    """Return the peers that take part. Raises UsageError."""
     asked = [name.strip() for name in names.split(",") if name.strip()]
     unknown = [name for name in asked if name not in (*PEERS, "all", "none")]
     if unknown:
-        raise click.UsageError(f"--peers: {', '.join(unknown)}: there are {', '.join(PEERS)}, all and none")
+        raise click.UsageError(f"--peers: unknown: {', '.join(unknown)}; known are {', '.join(PEERS)}, all and none")
     if not asked:
-        asked = ["all"] if plan.name == FULL.name else ["none"]
+        asked = ["all"] if sizes.name == FULL.name else ["none"]
     entrants = [
         Entrant(kind.name, kind, required=name in asked)
         for name, kind in PEERS.items()
@@ -183,17 +208,18 @@ def _entrants(names: str, urls: tuple[str, ...], cores: Cores, plan: Plan) -> li
 def _verdict(ratios: baseline.Ratios, before: baseline.Ratios, worse: dict[str, float]) -> str:
     compared = [f"{name} {ratios[name]:.2f} (baseline {before[name]:.2f})" for name in before if name in ratios]
     if not compared:
-        return "Against the floor of the same run: nothing to compare"
+        return "Ratios to the floor of the same run: none to compare"
     verdict = f"WORSE by more than {baseline.MOST_REGRESSION:.0%}: {', '.join(worse)}" if worse else "holds"
-    return f"Against the floor of the same run: {'; '.join(compared)}: {verdict}"
+    return f"Ratios to the floor of the same run: {'; '.join(compared)}: {verdict}"
 
 
 @main.command("readme")
 @click.argument("result", type=click.Path(path_type=Path, exists=True, dir_okay=False), default=RESULTS / "result.json")
 def write_readme(result: Path) -> None:
-    """Put a result's tables into the README and docs/.
+    """Write the tables of a result into the README and docs/.
 
-    RESULT is that of the last run by default. One with faults or errors, or of another plan than `full`, is refused.
+    RESULT is that of the last run by default. A result with faults or errors, or of another plan than `full`, is
+    refused.
     """
     content = json.loads(result.read_text())
     faults = [row["scenario"] for row in content["rows"] if any(row["faults"].values()) or row.get("flat") is False]

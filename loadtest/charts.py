@@ -12,7 +12,7 @@ _DASHES = ("", "6 3", "2 3")
 STYLE = (
     "text{font:12px system-ui,sans-serif}.title{font-size:15px;font-weight:600}.tick{font-size:11px}.grid{stroke:#ddd}"
 )
-"""What a page that holds charts must say; a chart in a file of its own says it itself."""
+"""The style sheet of a page with charts; a chart in a file of its own contains it."""
 
 
 @dataclass
@@ -36,12 +36,12 @@ class Chart:
     categories: Sequence[str] = ()
 
     def svg_file(self) -> str:
-        """Draw it as a file of its own, on white: a page in dark colours may show it."""
+        """Return the chart as a file of its own, with a white background for pages in dark colours."""
         drawn, _, rest = self.svg().partition(">")
         return f'{drawn} xmlns="http://www.w3.org/2000/svg"><style>{STYLE}svg{{background:#fff}}</style>{rest}\n'
 
     def svg(self) -> str:
-        """Draw it; "" when there is nothing to draw."""
+        """Return the chart as an SVG element; "" without any point."""
         lines = [line for line in self.lines if line.points]
         if not lines:
             return ""
@@ -97,7 +97,7 @@ class Chart:
 
 
 class _Axis:
-    """From values to places in the picture."""
+    """Maps values to coordinates of the picture."""
 
     def __init__(self, values: Sequence[float], start: float, end: float, log: bool, from_zero: bool):
         self._values, self._start, self._end = sorted(set(values)), start, end
@@ -114,7 +114,7 @@ class _Axis:
             self._low, self._high = self._low * 0.5, self._high * 1.5 or 1.0
 
     def at(self, value: float) -> float:
-        """Give the place of a value."""
+        """Return the coordinate of a value."""
         if self._log:
             low, high, value = math.log(self._low), math.log(self._high), math.log(max(value, self._low))
         else:
@@ -122,12 +122,12 @@ class _Axis:
         return self._start + (value - low) / (high - low) * (self._end - self._start)
 
     def values(self) -> list[float]:
-        """Give the values themselves, thinned out where there are many."""
+        """Return the values themselves, at most ten of them."""
         step = -(-len(self._values) // 10)
         return self._values[::step]
 
     def ticks(self) -> list[float]:
-        """Give round values to rule lines at."""
+        """Return round values for grid lines."""
         if self._log:
             first, last = math.floor(math.log10(self._low)), math.ceil(math.log10(self._high))
             steps = (1, 2, 5) if last - first <= 3 else (1,)

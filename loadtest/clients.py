@@ -1,7 +1,7 @@
-"""Lean raw clients: what a load generator can afford to do per connection, and still check what it gets.
+"""Lean clients: a load generator can afford little work per connection, and must still check what it receives.
 
-One small asyncio protocol per connection, no task. A framing cuts the byte stream into messages; the client counts
-them, answers heartbeats as a browser would, and hands on the marks of events.
+Each connection is a small asyncio protocol without a task. A subclass cuts the byte stream into messages; the client
+counts them, replies to heartbeats as a browser would, and records the marks of events.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, cast
 
-from loadtest.journal import Journal, mark_of
+from loadtest.journal import EventJournal, mark_of
 
 CONNECTS_AT_ONCE = 100
 CONNECT_SECONDS = 60.0
@@ -29,7 +29,7 @@ _DATA_SEGMENTS_IN = 152
 
 @dataclass
 class Address:
-    """Where a client connects, and what it says first."""
+    """The server of a client, and the first bytes that the client sends."""
 
     host: str
     port: int
@@ -37,12 +37,12 @@ class Address:
 
 
 class Client(asyncio.Protocol, ABC):
-    """One open connection of a user. Subclasses know a wire format."""
+    """An open connection of a user. Subclasses implement a wire format."""
 
     has_head: ClassVar[bool] = True
-    """Whether the server answers an HTTP head first."""
+    """Whether the server sends an HTTP response head first."""
 
-    def __init__(self, user: str, address: Address, journal: Journal | None):
+    def __init__(self, user: str, address: Address, journal: EventJournal | None):
         self.user = user
         self.address = address
         self.journal = journal
@@ -56,8 +56,8 @@ class Client(asyncio.Protocol, ABC):
         self.closed = False
         self.closing = False
         self.position = ""
-        self.last_words = b""
-        """What the server said last: all there is to go by when it closed."""
+        self.last_message = b""
+        """The last message of the server: the reason, if it has closed the connection."""
         self.on_message: Callable[[Client, bytes], None] | None = None
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.transport: asyncio.Transport
@@ -65,13 +65,13 @@ class Client(asyncio.Protocol, ABC):
         self._answered = not self.has_head
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the stream."""
+        """Send the request for the stream."""
         self.transport = cast(asyncio.Transport, transport)
         if self.address.request:
             self.transport.write(self.address.request)
 
     def data_received(self, data: bytes) -> None:
-        """Cut out messages."""
+        """Process the complete messages among the data so far."""
         self._buffer = self._buffer + data if self._buffer else data
         self.bytes_received += len(data)
         if not self._answered:
@@ -86,78 +86,78 @@ class Client(asyncio.Protocol, ABC):
             self.opened()
         for message in self.take():
             self.messages += 1
-            self.last_words = message
+            self.last_message = message
             self.received(message)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Note the end, and fail the opening if it was not done."""
+        """Record the end, and fail `ready` if the stream was not open yet."""
         self.closed = True
-        self._fail(ConnectionError(f"closed before ready: {exc or 'by the server'} {self.last_words[:200]!r}"))
+        self._fail(ConnectionError(f"closed before ready: {exc or 'by the server'} {self.last_message[:200]!r}"))
 
     def cut(self) -> None:
-        """End the connection without a word."""
+        """Abort the connection."""
         self.closing = True
         self.transport.abort()
 
-    # -- what differs by wire format and server
+    # -- what depends on the wire format and the server
 
     @abstractmethod
     def take(self) -> list[bytes]:
-        """Take the whole messages out of the buffer."""
+        """Remove the complete messages from the buffer and return them."""
 
     def opened(self) -> None:
-        """Act on the head of the answer; most servers are ready then."""
+        """Process the response head; most servers are ready then."""
         self.be_ready()
 
     def received(self, message: bytes) -> None:
-        """Act on a message."""
+        """Process a message."""
         if self.journal is not None and (number := self.number_of(message)) is not None:
             self.journal.arrived(self, number)
         if self.on_message is not None:
             self.on_message(self, message)
 
     def number_of(self, message: bytes) -> int | None:
-        """Give the number of the event that a message delivers; None when it delivers none."""
+        """Return the number of the event that a message delivers; None when it delivers none."""
         return mark_of(message)
 
     # -- inside
 
     def be_ready(self) -> None:
-        """Say that the stream is open."""
+        """Complete `ready`: the stream is open."""
         if not self.ready.done():
             self.ready.set_result(None)
 
     def _fail(self, problem: Exception) -> None:
         if not self.ready.done():
             self.ready.set_exception(problem)
-            self.ready.exception()  # who waits sees it; nobody else has to
+            self.ready.exception()  # retrieved: nothing may be waiting for it
             self.transport.abort()
 
 
 class LineClient(Client):
-    """Messages end with an empty line and nothing stands around them: the floor's format."""
+    """The format of the floors: messages end with an empty line and have no framing."""
 
     has_head = False
 
     def take(self) -> list[bytes]:
-        """Take whole records."""
+        """Remove complete records from the buffer and return them."""
         *records, self._buffer = self._buffer.split(b"\n\n")
         return records
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Connected is ready."""
+        """Be ready at once: there is no request."""
         super().connection_made(transport)
         self.be_ready()
 
 
 class SseClient(Client):
-    """Server-sent events with one-line data fields. Chunks of HTTP's chunked coding end between records.
+    """Server-sent events with one-line data fields. Chunks of the chunked transfer coding must end between records.
 
-    A comment is a heartbeat, whether or not an empty line makes a record of it.
+    A comment is a heartbeat, whether or not an empty line follows.
     """
 
     def take(self) -> list[bytes]:
-        """Take whole records, and the comments behind them."""
+        """Remove complete records and the comments behind them; return the data of the records."""
         text = self._buffer
         if b"\r\n\r\n" in text:
             text = text.replace(b"\r\n", b"\n")
@@ -182,15 +182,15 @@ _COMMENT = re.compile(rb"(?:^|(?<=\n)):[^\n]*\n")
 
 
 def _has_comment(text: bytes) -> bool:
-    """Look for a comment at a fiftieth of what the expression takes."""
+    """Return whether there is a comment, at a fiftieth of the cost of the regular expression."""
     return text.startswith(b":") or b"\n:" in text
 
 
 class WebSocketClient(Client):
-    """A WebSocket client that reads unmasked frames and answers pings (RFC 6455, section 5)."""
+    """A WebSocket client that reads unmasked frames and replies to pings (RFC 6455, section 5)."""
 
     def take(self) -> list[bytes]:
-        """Take whole frames."""
+        """Remove complete frames; return the content of data frames."""
         messages, buffer, start = [], self._buffer, 0
         while len(buffer) - start >= 2:
             length, body = buffer[start + 1] & 0x7F, start + 2
@@ -208,43 +208,45 @@ class WebSocketClient(Client):
                 self.heartbeats += 1
                 self.send(content, opcode=10)
             elif opcode == 8:
-                self.last_words = content
+                self.last_message = content
             start = body + length
         self._buffer = buffer[start:]
         return messages
 
     def send(self, content: bytes, opcode: int = 1) -> None:
-        """Send a short frame, masked with zeros, which is as valid as any mask."""
+        """Send a frame of fewer than 126 bytes, masked with zeros, which is a valid mask."""
         assert len(content) < 126
         self.transport.write(bytes((0x80 | opcode, 0x80 | len(content))) + b"\0\0\0\0" + content)
 
 
 def websocket_head(host: str, path: str, fields: dict[str, str]) -> bytes:
-    """Write the opening request of a WebSocket."""
+    """Return the opening request of a WebSocket."""
     key = base64.b64encode(b"0123456789abcdef").decode()
     upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key}
     return request_head("GET", host, path, {**upgrade, **fields})
 
 
 def request_head(method: str, host: str, path: str, fields: dict[str, str]) -> bytes:
-    """Write a request's head."""
+    """Return a request head."""
     lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", *(f"{name}: {value}" for name, value in fields.items())]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-Make = Callable[[str, Journal | None], Client]
-"""Makes the client of a user; a target gives one for each of its transports."""
+Make = Callable[[str, EventJournal | None], Client]
+"""Creates the client of a user; a target has one for each of its transports."""
 
 
 @dataclass
 class Crowd:
-    """Connections that belong together."""
+    """A group of connections."""
 
     clients: list[Client] = field(default_factory=list)
     refused: int = 0
 
-    async def add(self, make: Make, users: Iterable[str], journal: Journal | None, at_once: int = 0) -> list[Client]:
-        """Open a connection for each user; give the new ones. Raises ConnectionError when one is refused."""
+    async def add(
+        self, make: Make, users: Iterable[str], journal: EventJournal | None, at_once: int = 0
+    ) -> list[Client]:
+        """Open a connection for each user; return the new ones. Raises ConnectionError when one is refused."""
         loop = asyncio.get_running_loop()
         slots = asyncio.Semaphore(at_once or CONNECTS_AT_ONCE)
         number = len(self.clients)
@@ -271,7 +273,7 @@ class Crowd:
         return list(added)
 
     async def close(self) -> None:
-        """Cut every connection."""
+        """Abort every connection and wait for the end of all."""
         for client in self.clients:
             client.cut()
         while any(not client.closed for client in self.clients):
@@ -279,27 +281,27 @@ class Crowd:
 
     @property
     def ended(self) -> int:
-        """Count the connections that ended though nobody wanted them to."""
+        """The number of connections that ended though the client did not close them."""
         return sum(client.closed and not client.closing for client in self.clients)
 
     @property
     def resets(self) -> int:
-        """Count how often a client was told to fetch."""
+        """The number of `reset` messages."""
         return sum(client.resets for client in self.clients)
 
     @property
     def messages(self) -> int:
-        """Count all messages that came."""
+        """The number of all messages received."""
         return sum(client.messages for client in self.clients)
 
     @property
     def bytes_received(self) -> int:
-        """Count all bytes that came."""
+        """The number of all bytes received."""
         return sum(client.bytes_received for client in self.clients)
 
 
 def data_segments(clients: Sequence[Client]) -> int:
-    """Count the TCP segments with data that came: on loopback one for each write of the server."""
+    """Return the number of TCP segments with data received: on loopback one for each write of the server."""
     total = 0
     for client in clients:
         sock = client.transport.get_extra_info("socket")
@@ -309,7 +311,7 @@ def data_segments(clients: Sequence[Client]) -> int:
 
 
 async def settle(seconds: float) -> None:
-    """Let servers finish what opening left to do."""
+    """Wait while servers finish the work that opening connections left."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         await asyncio.sleep(0.05)

@@ -1,7 +1,7 @@
-"""What the live path is to reach, and what a run found of it beside its peers: judged from a result's rows alone.
+"""The goals of the gateway, and whether a run reaches them: judged from the rows of a result alone.
 
-A goal finds figures in the rows of one server, by where they were taken: the same place is compared between servers.
-Every goal is a row of the first table of a run, and a new one needs no other change than an entry in GOALS.
+A goal finds figures in the rows of one server, by the place of measurement; the same place is compared between servers.
+Every goal is a row of the first table of a run. A new goal needs no other change than an entry in GOALS.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,29 +18,29 @@ NAMES = {WEBSOCKET: "WebSocket", SSE: "SSE", REST: ""}
 AT_HIGHEST, AT_HALF = "at the highest rate", "at half the highest rate"
 
 ORDINARY_WAYS = ("HMAC", "no credentials")
-"""How one connects: peers know no credentials."""
+"""How clients connect; peers know no credentials."""
 
 Found = Mapping[str, float]
-"""Figures by where they were taken."""
+"""Figures by the place of measurement."""
 
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure, and what it may be at most or must be at least; neither where it is only shown."""
+    """A figure with its upper or lower limit; one without a limit is only shown."""
 
     name: str
     transport: str
     find: Callable[[Sequence[Row]], Found]
-    """Finds the figures in the rows of one server and this transport."""
+    """Returns the figures in the rows of one server and this transport."""
     most: float | None = None
     least: float | None = None
     below: str = ""
-    """The peer whose figure of the same run it must be below."""
+    """The figure must be below that of this peer in the same run."""
     only_shown: str = ""
-    """A place where the figure is only shown."""
+    """At this place the figure is only shown."""
 
     def limit(self, where: str, peers: Mapping[str, float]) -> str:
-        """Say what is aimed at."""
+        """Return the limit as the table shows it."""
         if where == self.only_shown:
             return "–"
         if self.below:
@@ -50,7 +50,7 @@ class Goal:
         return f"≥ {self.least:,g}" if self.least is not None else "–"
 
     def is_met(self, value: float, where: str, peers: Mapping[str, float]) -> bool | None:
-        """Say whether a figure is good enough; None where it is only shown, or there is nothing to compare it with."""
+        """Return whether a figure meets the limit; None if it is only shown, or the peer was not measured."""
         if where == self.only_shown:
             return None
         if self.below:
@@ -62,13 +62,13 @@ class Goal:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a run says of a goal at one place."""
+    """The result for a goal at one place."""
 
     goal: Goal
     where: str
     ours: float
     peers: Mapping[str, float]
-    """By name."""
+    """The figures of the peers, by name."""
 
     @property
     def is_met(self) -> bool | None:
@@ -76,12 +76,12 @@ class Verdict:
         return self.goal.is_met(self.ours, self.where, self.peers)
 
 
-# ---- where figures are found
+# ---- finding figures
 
 
 def _fanout(figure: str) -> Callable[[Sequence[Row]], Found]:
     def find(rows: Sequence[Row]) -> Found:
-        """Leave crowds out in which the sender's request is a good part of the cost, where there are larger ones."""
+        """Leave out crowds in which the request is a large part of the cost, if there are larger ones."""
         mine = [row for row in rows if row["scenario"] == "fanout"]
         most = max((row["connections"] for row in mine), default=0)
         large = [row for row in mine if row["connections"] >= min(1000, most)]
@@ -131,7 +131,7 @@ def _broadcast(rows: Sequence[Row]) -> Found:
 
 def _list(figure: str, judged: bool, scale: float = 1.0) -> Callable[[Sequence[Row]], Found]:
     def find(rows: Sequence[Row]) -> Found:
-        """Give the worst of the filters, of the largest inbox."""
+        """Return the figure of the worst filter, of the largest inbox."""
         mine = [row for row in rows if row["scenario"] == "list" and row["judged"] is judged and row.get(figure)]
         most = max((row["items"] for row in mine), default=0)
         large = [row for row in mine if row["items"] == most]
@@ -152,7 +152,7 @@ def _whole(rows: Sequence[Row]) -> Found:
 def _storm(figure: str) -> Callable[[Sequence[Row]], Found]:
     def find(rows: Sequence[Row]) -> Found:
         mine = [row for row in rows if row["scenario"] == "storm" and "users" in row]
-        return {f"{row['connections']:,} of {row['users']:,} users come back": row[figure] for row in mine}
+        return {f"{row['connections']:,} of {row['users']:,} users reconnect": row[figure] for row in mine}
 
     return find
 
@@ -174,18 +174,18 @@ def _hostile(rows: Sequence[Row], percentile: str) -> dict[str, float]:
     return {row["when"]: row["latency_ms"][percentile] for row in rows if row["scenario"] == "hostile"}
 
 
-def _besieged_p50(rows: Sequence[Row]) -> Found:
+def _attacked_p50(rows: Sequence[Row]) -> Found:
     found = _hostile(rows, "p50")
-    return {"besieged": found["besieged"] / found["before"]} if found else {}
+    return {"under attack": found["under attack"] / found["before"]} if found else {}
 
 
-def _besieged_p99(rows: Sequence[Row]) -> Found:
+def _attacked_p99(rows: Sequence[Row]) -> Found:
     return _hostile(rows, "p99")
 
 
-def _besieged_memory(rows: Sequence[Row]) -> Found:
-    mine = [row for row in rows if row["scenario"] == "hostile" and row["when"] == "besieged"]
-    return {f"{row['peers']} peers": 1024 * row["grown_mb"] / row["peers"] for row in mine}
+def _attacked_memory(rows: Sequence[Row]) -> Found:
+    mine = [row for row in rows if row["scenario"] == "hostile" and row["when"] == "under attack"]
+    return {f"{row['peers']} clients": 1024 * row["grown_mb"] / row["peers"] for row in mine}
 
 
 def _durability(rows: Sequence[Row]) -> Found:
@@ -193,7 +193,7 @@ def _durability(rows: Sequence[Row]) -> Found:
     return {f"{row['durability']}, {row['senders']} at once": row["answer_ms"]["p50"] for row in mine}
 
 
-# ---- what is aimed at
+# ---- the goals
 
 
 def _live(transport: str, most_ratio: float, most_kb: float) -> list[Goal]:
@@ -207,10 +207,10 @@ def _live(transport: str, most_ratio: float, most_kb: float) -> list[Goal]:
         Goal("CPU of a delivered event, × a bare send", transport, _fanout("ratio_python"), most=most_ratio),
         Goal("CPU of a delivered event, × a bare send in C", transport, _fanout("ratio_c")),
         Goal("CPU of a delivered event, µs", transport, _fanout("cpu_us"), below=NchanTarget.name),
-        Goal("writes an event, of several at once", transport, _burst, most=1.0),
+        Goal("writes per event, of several at once", transport, _burst, most=1.0),
         Goal("memory of an idle connection, KB", transport, _idle, most=most_kb),
-        Goal("CPU of an idle connection, heartbeats on, µs a second", transport, _idle_cpu),
-        Goal("authenticated connects a second", transport, _connect, least=3000),
+        Goal("CPU of an idle connection, with heartbeats, µs per second", transport, _idle_cpu),
+        Goal("authenticated connects per second", transport, _connect, least=3000),
         Goal("CPU of a POST to one user, gateway, µs", transport, gateway, most=200, only_shown=AT_HALF),
         Goal("CPU of a POST to one user, Redis, µs", transport, redis, most=60, only_shown=AT_HALF),
         Goal("p99 of a POST to one user, × p50", transport, tail, most=5),
@@ -219,13 +219,13 @@ def _live(transport: str, most_ratio: float, most_kb: float) -> list[Goal]:
 
 def _trouble(transport: str) -> list[Goal]:
     return [
-        Goal("/healthz at most, ms", transport, _storm("healthz_max_ms"), most=1000),
-        Goal("/healthz at most, ms", transport, _recovery("healthz_max_ms"), most=1000),
-        Goal("seconds until all have what they missed", transport, _storm("all_caught_up_seconds")),
-        Goal("seconds until all have what is sent then", transport, _recovery("recovered_seconds")),
-        Goal("others' deliveries among hostile peers, p50 × that before", transport, _besieged_p50, most=1.5),
-        Goal("others' deliveries among hostile peers, p99, ms", transport, _besieged_p99),
-        Goal("memory of a hostile peer, KB", transport, _besieged_memory, most=512),
+        Goal("slowest /healthz, ms", transport, _storm("healthz_max_ms"), most=1000),
+        Goal("slowest /healthz, ms", transport, _recovery("healthz_max_ms"), most=1000),
+        Goal("seconds until all have received what they missed", transport, _storm("all_caught_up_seconds")),
+        Goal("seconds until all have received the next event", transport, _recovery("recovered_seconds")),
+        Goal("delivery to others under hostile load, p50 × that before", transport, _attacked_p50, most=1.5),
+        Goal("delivery to others under hostile load, p99, ms", transport, _attacked_p99),
+        Goal("memory of a hostile client, KB", transport, _attacked_memory, most=512),
     ]
 
 
@@ -234,18 +234,18 @@ GOALS = [
     *_live(SSE, most_ratio=1.5, most_kb=10),
     *_trouble(WEBSOCKET),
     *_trouble(SSE),
-    Goal("p50 of a POST's answer by INBOX_DURABILITY, ms", REST, _durability),
-    Goal("a broadcast to everyone, users a second", REST, _broadcast, least=15_000),
+    Goal("p50 of the response to a POST, by INBOX_DURABILITY, ms", REST, _durability),
+    Goal("broadcast to all users, users per second", REST, _broadcast, least=15_000),
     Goal("CPU of a page, × that of the smallest inbox", REST, _list("cpu_ratio", judged=True), most=1.3),
     Goal("time of a page, × that of the smallest inbox", REST, _list("time_ratio", judged=True), most=1.3),
-    Goal("Redis's CPU of other combinations, ms", REST, _list("cpu_us_redis", judged=False, scale=1e-3), most=3),
-    # Half of INBOX_REDIS_TIMEOUT_SECONDS: nobody else's call must fail.
-    Goal("Redis's CPU of what is done to a whole inbox, ms", REST, _whole, most=1000),
+    Goal("CPU of Redis for other combinations, ms", REST, _list("cpu_us_redis", judged=False, scale=1e-3), most=3),
+    # Half of INBOX_REDIS_TIMEOUT_SECONDS: no other call may time out meanwhile.
+    Goal("CPU of Redis for a change of a whole inbox, ms", REST, _whole, most=1000),
 ]
 
 
 def judge(rows: Sequence[Row]) -> list[Verdict]:
-    """Give a verdict for each goal of which something was measured, at each place."""
+    """Return a verdict for each goal and place that was measured."""
     peers = dict.fromkeys(row["target"] for row in rows if not row["ours"] and row["transport"] != "raw")
     verdicts = []
     for goal in GOALS:
@@ -258,7 +258,7 @@ def judge(rows: Sequence[Row]) -> list[Verdict]:
 
 
 def table(verdicts: Sequence[Verdict]) -> tuple[list[str], list[list[Any]]]:
-    """Lay the verdicts out: head and rows."""
+    """Return the head and the rows of the table of verdicts."""
     peers = list(dict.fromkeys(peer for verdict in verdicts for peer in verdict.peers))
     head = ["", "where", "target", "ours", "met", *map(_short, peers)]
     return head, [
@@ -275,5 +275,5 @@ def table(verdicts: Sequence[Verdict]) -> tuple[list[str], list[list[Any]]]:
 
 
 def _short(target: str) -> str:
-    """Give a server's name without what explains it."""
+    """Return the name of a server without the explanation."""
     return target.partition(" (")[0].partition(",")[0]

@@ -1,4 +1,4 @@
-"""Whether a server still answers: `/healthz` all the time, from a thread, so that our event loop is not measured."""
+"""Requests for `/healthz` at short intervals, from a thread, so that the event loop of the clients is not measured."""
 
 import socket
 import threading
@@ -10,12 +10,12 @@ from loadtest.clients import request_head
 from loadtest.targets.base import Target
 
 PAUSE_SECONDS = 0.02
-NO_ANSWER_SECONDS = 10.0
-"""What counts as no answer, and is written down as having taken that long."""
+RESPONSE_SECONDS = 10.0
+"""The time limit of a response; a request without one is recorded with this time."""
 
 
 class Healthz:
-    """How long each answer took, in seconds."""
+    """The time of each response, in seconds."""
 
     def __init__(self, target: Target):
         self.seconds: list[float] = []
@@ -26,19 +26,19 @@ class Healthz:
 
     @property
     def slowest_ms(self) -> float:
-        """Give the longest time until an answer."""
+        """The longest time until a response, in milliseconds."""
         return 1000 * max(self.seconds, default=0.0)
 
     @contextmanager
     def watching(self) -> Iterator["Healthz"]:
-        """Ask for a block."""
+        """Send requests during a block."""
         thread = threading.Thread(target=self._watch, name="healthz", daemon=True)
         thread.start()
         try:
             yield self
         finally:
             self._over.set()
-            thread.join()
+            thread.join(2 * RESPONSE_SECONDS)
 
     def _watch(self) -> None:
         while not self._over.wait(PAUSE_SECONDS):
@@ -50,6 +50,6 @@ class Healthz:
             self.seconds.append(time.perf_counter() - started)
 
     def _is_well(self) -> bool:
-        with socket.create_connection(self._address, NO_ANSWER_SECONDS) as connection:
+        with socket.create_connection(self._address, RESPONSE_SECONDS) as connection:
             connection.sendall(self._request)
             return connection.recv(64).startswith(b"HTTP/1.1 200")

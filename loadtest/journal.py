@@ -1,8 +1,8 @@
-"""What was sent and what arrived: lost, doubled, reordered and misdelivered events, and how long each took.
+"""The record of events: which were lost, duplicated, reordered or misdelivered, and how long each took.
 
-Every payload carries a mark, `seq=000000000042;`, so that the same book is kept for every server. A time is counted
-from the moment an event was scheduled to be sent, not from when the generator came round to it (no coordinated
-omission). Two events are in the wrong order only if the one that came late had been answered before the other began.
+Every payload carries a mark, `seq=000000000042;`, so that the record is the same for every server. Latency counts from
+the moment when an event was scheduled, not from when the generator sent it (no coordinated omission). Two events are in
+the wrong order only if the request of the one that arrived late had its response before the other request began.
 """
 
 import asyncio
@@ -18,19 +18,19 @@ EVERYBODY = "*"
 
 
 def payload(number: int, size: int = 200) -> bytes:
-    """Make the marked payload of an event: ASCII, without what JSON or a query would escape."""
+    """Return the marked payload of an event: ASCII without characters that JSON or a query string escapes."""
     text = f"seq={number:0{DIGITS}d};"
     return (text + "x" * (size - len(text))).encode()
 
 
 def mark_of(message: bytes) -> int | None:
-    """Find the number of the event that a message carries; None when it carries none."""
+    """Return the number of the event in a message; None without a mark."""
     at = message.find(MARK)
     return int(message[at + 4 : at + 4 + DIGITS]) if at >= 0 else None
 
 
-class Receiver(Protocol):
-    """Who receives events: a client's side of the book."""
+class EventReceiver(Protocol):
+    """A client that receives events, with its part of the record."""
 
     user: str
     first_number: int
@@ -40,18 +40,18 @@ class Receiver(Protocol):
 
 @dataclass
 class Faults:
-    """What went wrong. Anything but zeros makes a run a failure."""
+    """Counts of faults. A run fails unless all are zero."""
 
     lost: int = 0
     doubled: int = 0
     reordered: int = 0
     misdelivered: int = 0
     failed: int = 0
-    """Requests that were refused or not answered."""
+    """Requests that were refused or had no response."""
     closed: int = 0
-    """Connections that ended by themselves."""
+    """Connections that ended though the client did not close them."""
     resets: int = 0
-    """Connections that were told to fetch what should have been replayed."""
+    """Connections that received `reset` instead of a replay."""
 
     def __add__(self, other: "Faults") -> "Faults":
         mine, theirs = asdict(self), asdict(other)
@@ -64,8 +64,8 @@ class Faults:
         return ", ".join(f"{count} {name}" for name, count in asdict(self).items() if count) or "none"
 
 
-class Journal:
-    """The book of one measurement, in one process: one clock for both ends."""
+class EventJournal:
+    """The record of one measurement. Both ends are in this process, and share its clock."""
 
     def __init__(self) -> None:
         self._users: list[str] = []
@@ -74,20 +74,20 @@ class Journal:
         self._answered: list[float | None] = []
         self._failed: set[int] = set()
         self.reasons: Counter[str] = Counter()
-        """What was answered to the requests that failed."""
+        """The responses to the requests that failed, with their counts."""
         self.received = 0
         self.latencies: list[float] = []
         self._awaited: tuple[int, asyncio.Future[None]] | None = None
 
-    # -- what is sent
+    # -- sending
 
     @property
     def next_number(self) -> int:
-        """Give the number of the next event."""
+        """The number of the next event."""
         return len(self._users)
 
     def open(self, user: str, scheduled: float) -> int:
-        """Write down an event for a user, or EVERYBODY; give its number."""
+        """Record an event for a user, or EVERYBODY; return its number."""
         self._users.append(user)
         self._scheduled.append(scheduled)
         self._begun.append(scheduled)
@@ -95,29 +95,29 @@ class Journal:
         return len(self._users) - 1
 
     def begun(self, number: int, now: float) -> None:
-        """Note when an event's request really went out."""
+        """Record when the request of an event was really sent."""
         self._begun[number] = now
 
     def answered(self, number: int, now: float, ok: bool) -> None:
-        """Note the answer to an event's request."""
+        """Record the response to the request of an event."""
         if ok:
             self._answered[number] = now
         else:
             self._failed.add(number)
 
     def answer_times(self, first: int = 0) -> list[float]:
-        """Give the seconds from schedule to answer, of all events from a number on."""
+        """Return the seconds from schedule to response, of all events from a number on."""
         times = zip(self._scheduled[first:], self._answered[first:], strict=True)
         return [answered - scheduled for scheduled, answered in times if answered is not None]
 
     def lags(self, first: int = 0) -> list[float]:
-        """Give how many seconds after its schedule each request went out: the generator's own lag."""
+        """Return how many seconds after its schedule each request was sent: the lag of the generator."""
         return [begun - due for begun, due in zip(self._begun[first:], self._scheduled[first:], strict=True)]
 
-    # -- what arrives; the hot path
+    # -- receiving: the hot path
 
-    def arrived(self, receiver: Receiver, number: int) -> None:
-        """Write down an event that came."""
+    def arrived(self, receiver: EventReceiver, number: int) -> None:
+        """Record an event that arrived."""
         receiver.seen.append(number)
         self.received += 1
         if number < len(self._scheduled):
@@ -128,7 +128,7 @@ class Journal:
             waiter.set_result(None)
 
     async def until(self, count: int, seconds: float) -> bool:
-        """Wait until so many events came in all; say whether they did in time."""
+        """Wait until a number of events has arrived in all; return whether they did in time."""
         if self.received >= count:
             return True
         waiter = asyncio.get_running_loop().create_future()
@@ -143,8 +143,11 @@ class Journal:
 
     # -- the verdict
 
-    def verify(self, receivers: Iterable[Receiver], *, replaying: bool = False) -> Faults:
-        """Compare what each receiver got with what it should have got."""
+    def verify(self, receivers: Iterable[EventReceiver], *, replaying: bool = False) -> Faults:
+        """Compare the events of each receiver with those sent to its user; return the faults.
+
+        With `replaying`, receivers must also have the events from before they connected.
+        """
         by_user: dict[str, list[int]] = {}
         for number, user in enumerate(self._users):
             by_user.setdefault(user, []).append(number)
@@ -175,7 +178,7 @@ class Journal:
 
 
 def percentiles(seconds: Sequence[float]) -> dict[str, float]:
-    """Give percentiles in milliseconds."""
+    """Return percentiles in milliseconds; empty for no values."""
     if not seconds:
         return {}
     ordered = sorted(seconds)

@@ -1,6 +1,6 @@
-"""Installing peers, into a cache directory outside the repository: `python -m loadtest run --install-peers`.
+"""Installing peers into a cache directory outside the repository: `python -m loadtest run --install-peers`.
 
-Nothing is installed into the system or into our own environment: Debian's packages are unpacked, not set up.
+Nothing is installed into the system or into the environment of the gateway: Debian's packages are only unpacked.
 """
 
 import os
@@ -16,8 +16,8 @@ INSTALL_SECONDS = 600
 
 
 @dataclass(frozen=True)
-class Package:
-    """Something to install, and how one sees that it is there."""
+class PeerPackage:
+    """A peer to install, and the file that shows that it is installed."""
 
     how: str
     there: Path
@@ -27,7 +27,7 @@ class Package:
 
     @property
     def installed(self) -> bool:
-        """Whether it is there."""
+        """Whether the peer and what it needs are installed."""
         return self.there.exists() and all(map(shutil.which, self.needs))
 
 
@@ -36,21 +36,21 @@ PYTHON = _VENV / "bin" / "python"
 
 _NCHAN_MODULE = "usr/lib/nginx/modules/ngx_nchan_module.so"
 NGINX_DIRECTORY = "temporary_file"
-"""Where nginx may write, below its prefix; as long as the path that it replaces."""
+"""The directory that nginx writes to, below its prefix; its name is as long as the path that it replaces."""
 
-NCHAN = Package(
+NCHAN = PeerPackage(
     "apt-get download nginx libnginx-mod-nchan, unpacked",
     CACHE / "nginx" / _NCHAN_MODULE,
     (
         ("apt-get", "download", "nginx", "libnginx-mod-nchan"),
         ("sh", "-c", "for package in *.deb; do dpkg -x $package .; done"),
-        # Both create directories at the places that they were built with: let those be relative.
+        # Both create directories at paths that are compiled in: make those relative.
         ("sed", "-i", f"s#/var/lib/nginx/#{NGINX_DIRECTORY}/#g", "usr/sbin/nginx", _NCHAN_MODULE),
     ),
     CACHE / "nginx",
     (),
 )
-SOCKETIO_NODE = Package(
+SOCKETIO_NODE = PeerPackage(
     "npm install socket.io",
     CACHE / "node" / "node_modules/socket.io/package.json",
     (("npm", "install", "--no-audit", "--no-fund", "--prefix", ".", "socket.io"),),
@@ -59,9 +59,9 @@ SOCKETIO_NODE = Package(
 )
 
 
-def _python(name: str, packages: str, module: str) -> Package:
+def _python(name: str, packages: str, module: str) -> PeerPackage:
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    return Package(
+    return PeerPackage(
         f"pip install {packages}, in an environment of its own",
         _VENV / "lib" / version / "site-packages" / module,
         ((sys.executable, "-m", "venv", str(_VENV)), (str(PYTHON), "-m", "pip", "install", "-q", *packages.split())),
@@ -76,8 +76,8 @@ CHANNELS = _python("channels", "channels daphne", "daphne")
 PACKAGES = {"nchan": NCHAN, "socket.io": SOCKETIO_NODE, "python-socketio": SOCKETIO_PYTHON, "channels": CHANNELS}
 
 
-def install(package: Package) -> str:
-    """Install a package; give what went wrong, "" when nothing did."""
+def install(package: PeerPackage) -> str:
+    """Install a package; return the error, or "" on success."""
     package.directory.mkdir(parents=True, exist_ok=True)
     for command in package.commands:
         try:
@@ -88,11 +88,11 @@ def install(package: Package) -> str:
             return str(problem)
         if done.returncode != 0:
             return f"{' '.join(command)}: {done.stderr.strip()[-500:]}"
-    return "" if package.installed else f"{package.there} is not there"
+    return "" if package.installed else f"{package.there} does not exist"
 
 
 def install_all(say: Callable[[str], None]) -> None:
-    """Install what is missing; say how it went. Failures are not fatal: what is missing is reported as such."""
+    """Install missing packages and print the progress. Failures are not fatal: a missing peer is reported later."""
     for name, package in PACKAGES.items():
         if not package.installed:
             say(f"installing {name}: {package.how}")

@@ -1,7 +1,7 @@
 """Requests over HTTP: a pool of keep-alive connections, and arrival at a constant rate.
 
-A request is bytes. At a constant rate each is due at start + k / rate; if no connection is free another one is opened,
-and at the pool's bound the request waits - in its own latency, which counts from when it was due.
+A request is bytes. At a constant rate request k is due at start + k / rate. If no connection is free another one is
+opened; at the limit of the pool the request waits, which is part of its latency, as that counts from when it was due.
 """
 
 import asyncio
@@ -10,18 +10,18 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
-from loadtest.journal import Journal
-from loadtest.machine import Ticker
+from loadtest.journal import EventJournal
+from loadtest.ticker import Ticker
 
 MOST_CONNECTIONS = 256
-ANSWER_SECONDS = 30.0
+RESPONSE_SECONDS = 30.0
 IDLE_SECONDS = 2.0
-"""How long a connection may have been idle to be used again: servers close theirs after some (ours after five), and a
-request that is on its way just then is lost."""
+"""How long a connection may have been idle to be used again: servers close idle connections (the gateway after five
+seconds), and a request that is sent at that moment is lost."""
 
 
 class _Connection(asyncio.Protocol):
-    """One keep-alive connection with at most one request under way."""
+    """A keep-alive connection with at most one request in progress."""
 
     def __init__(self, pool: "Pool"):
         self._pool = pool
@@ -39,21 +39,21 @@ class _Connection(asyncio.Protocol):
         self.closed = True
         if self.waiter is not None and not self.waiter.done():
             self.waiter.set_result((0, str(exc or "the server closed").encode()))
-        self._pool.gone(self)
+        self._pool.remove_ended(self)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        answer = _parse(self._buffer)
-        if answer is not None and self.waiter is not None:
+        response = _parse(self._buffer)
+        if response is not None and self.waiter is not None:
             self._buffer = b""
             waiter, self.waiter = self.waiter, None
             self._pool.give_back(self)
             if not waiter.done():
-                waiter.set_result(answer)
+                waiter.set_result(response)
 
 
 def _parse(data: bytes) -> tuple[int, bytes] | None:
-    """Read one whole answer: status and body; None when it is not whole yet."""
+    """Return the status and the body of a complete response; None while it is incomplete."""
     head, separator, body = data.partition(b"\r\n\r\n")
     if not separator:
         return None
@@ -93,7 +93,7 @@ class Pool:
         self._waiting: deque[asyncio.Future[_Connection]] = deque()
 
     async def request(self, data: bytes, on_start: Callable[[], None] | None = None) -> tuple[int, bytes]:
-        """Send a request and give the status, 0 when there was no answer, and the body."""
+        """Send a request and return the status and the body; status 0 means no response."""
         try:
             connection = await self._take()
         except OSError as problem:
@@ -103,10 +103,10 @@ class Pool:
         connection.waiter = waiter = asyncio.get_running_loop().create_future()
         connection.transport.write(data)
         try:
-            return await asyncio.wait_for(waiter, ANSWER_SECONDS)
+            return await asyncio.wait_for(waiter, RESPONSE_SECONDS)
         except TimeoutError:
             connection.transport.abort()
-            return 0, b"no answer in time"
+            return 0, b"no response in time"
 
     async def _take(self) -> _Connection:
         if self._free:
@@ -129,7 +129,7 @@ class Pool:
         return await waiter
 
     def give_back(self, connection: _Connection) -> None:
-        """Let the next request have a connection."""
+        """Return a connection to the pool, or pass it to the next waiting request."""
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
@@ -139,15 +139,15 @@ class Pool:
         self._free.append(connection)
 
     def _drop_idle(self) -> None:
-        """Close all that are free: the last one is the one that was used last."""
+        """Close all free connections: even the last one, which was used last, has been idle too long."""
         for connection in self._free:
             connection.dropped = True
             connection.transport.abort()
         self._count -= len(self._free)
         self._free.clear()
 
-    def gone(self, connection: _Connection) -> None:
-        """Forget a connection that ended; a request that waits for one fails, instead of waiting for ever."""
+    def remove_ended(self, connection: _Connection) -> None:
+        """Remove a connection that ended. A request that waits for a connection fails, instead of waiting for ever."""
         if connection.dropped:
             return
         self._count -= 1
@@ -169,7 +169,7 @@ class Pool:
 async def at_constant_rate(
     rate: float, count: int, start_one: Callable[[int, float], Coroutine[Any, Any, None]]
 ) -> None:
-    """Start number k when it is due, at start + k / rate, and wait until all have finished."""
+    """Start call k when it is due, at start + k / rate, and wait until all have finished."""
     loop = asyncio.get_running_loop()
     start = time.perf_counter() + 0.01
     ticker = Ticker(rate, start)
@@ -195,15 +195,15 @@ async def at_constant_rate(
 
 
 class Publisher:
-    """Publishes marked events and keeps the journal."""
+    """Publishes marked events and records them in a journal."""
 
-    def __init__(self, pool: Pool, make_request: Callable[[str, int], bytes], journal: Journal):
+    def __init__(self, pool: Pool, make_request: Callable[[str, int], bytes], journal: EventJournal):
         self.pool = pool
         self._make_request = make_request
         self.journal = journal
 
     async def publish(self, user: str, scheduled: float | None = None) -> bool:
-        """Publish one event; say whether the server took it."""
+        """Publish one event; return whether the server accepted it."""
         journal = self.journal
         number = journal.open(user, time.perf_counter() if scheduled is None else scheduled)
         data = self._make_request(user, number)

@@ -1,6 +1,6 @@
-"""What a run leaves behind: `result.json`, `table.md` and `report.html` with the plots, in one directory.
+"""The files of a run: `result.json`, `table.md`, and `report.html` with the plots, in one directory.
 
-All but the first are made from the result alone, so that they can be made again, and parts of them elsewhere.
+All but the first are generated from the first alone, so that they, and parts of them, can be generated again.
 """
 
 import json
@@ -16,41 +16,43 @@ from loadtest.bench import Bench
 from loadtest.journal import Row
 
 Result = Mapping[str, Any]
-"""What result.json has."""
+"""The content of result.json."""
 
 Table = tuple[list[str], list[list[Any]]]
-"""Head and rows."""
+"""The head and the rows."""
 
 _READING = """
-CPU counts everything that a server and its Redis compute, in user space and the kernel, the request that triggers an
-event included: with a thousand connections a delivery bears a thousandth of a request, with 250 a 250th.
+CPU is all CPU time of a server and its Redis, in user space and the kernel. The request that triggers an event is
+included: with a thousand connections a delivery bears a thousandth of a request, with 250 a 250th.
 
-A floor takes the same requests and sends to each connection the same payload, or as many bytes as the gateway does: a
-ratio is that to the nearest size. It never joins two events in one write, as the gateway may: see writes per delivery.
+A floor receives the same requests and sends to each connection the same payload, or as many bytes as the gateway sends:
+a ratio is to the floor of the nearest size. A floor never joins two events in one write, as the gateway may: see writes
+per delivery.
 
-The highest rate is of requests for one user each that arrive at a constant rate, with latency from when one was due:
-nothing lost, 99 % within 250 ms, no queue left. It is known to 8 %. With ≥ the clients were busier than the server,
-which might have done more. The ratio of p99 to p50 is the median of five stretches; the percentiles are of all of it.
+The highest rate is of requests for one user each that arrive at a constant rate. Latency counts from the moment when a
+request is due. A rate holds when nothing is lost, 99 % arrive within 250 ms, and no queue is left. It is known to 8 %.
+With ≥ the clients were busier than the server, which might have done more. The ratio of p99 to p50 is the median of
+five stretches; the percentiles are of all of them.
 
-A broadcast to everyone goes to users of whom a hundred listen, and is over when GET /broadcasts/{id} says so. For it
-Redis has a core of its own: where there are two that of the clients, who do next to nothing. A page of an inbox is
-compared with the same page of the smallest one, asked for in turn; Redis's CPU is that of its whole process.
+A broadcast goes to all users, of whom a hundred are connected, and ends when GET /broadcasts/{id} says so. For it Redis
+has a core of its own: on two cores that of the clients, which do next to nothing. A page of an inbox is compared with
+the same page of the smallest inbox, requested in turn; the CPU of Redis is that of its whole process.
 
-Memory is the growth of the resident set per connection, of all processes and of Redis, after a collection of garbage
-where the server is Python or Node. What the kernel keeps for a socket is in nobody's.
+Memory is the growth of the resident set per connection, of all processes and of Redis, after a garbage collection where
+the server is Python or Node. What the kernel keeps for a socket is not included for any server.
 
-Nobody writes access logs, compresses or encrypts; the gateway has no rate limits and no limit of connections per user,
-but checks credentials (connects: known users, by HMAC) and stores the inbox. Peers store nothing.
+No server writes access logs, compresses or encrypts. The gateway has no rate limits and no limit of connections per
+user, but checks credentials (connects: known users, by HMAC) and stores the inbox. Peers store nothing.
 """
-"""What one must know to read the table."""
+"""The notes below the tables."""
 
 
 def write(bench: Bench, machine: Mapping[str, Any], ratios: Ratios, directory: Path, notes: Sequence[str]) -> str:
-    """Write everything; give the tables of the goals and of the servers."""
+    """Write all files; return the tables of the goals and of the servers."""
     directory.mkdir(parents=True, exist_ok=True)
     result = {
         "machine": machine,
-        "plan": asdict(bench.plan),
+        "plan": asdict(bench.sizes),
         "workers": bench.workers,
         "ratios": ratios,
         "not_installed": bench.missing,
@@ -69,7 +71,7 @@ def write(bench: Bench, machine: Mapping[str, Any], ratios: Ratios, directory: P
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Lay out a table, as Markdown that is readable as it is."""
+    """Return a table as Markdown with aligned columns."""
     cells = [list(head), *([_cell(value) for value in row] for row in rows)]
     widths = [max(len(row[index]) for row in cells) for index in range(len(head))]
     lines = [
@@ -86,13 +88,13 @@ def _cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-# ---- the tables that come first
+# ---- the first tables
 
 
 def summaries(rows: Sequence[Row]) -> list[tuple[str, Table]]:
-    """Give the table of the goals, and that of the servers side by side; those that have something in them."""
+    """Return the table of the goals and that of the servers side by side, with their titles, unless they are empty."""
     found = [
-        ("What is aimed at, and what was measured", goals.table(goals.judge(rows))),
+        ("Goals and measurements", goals.table(goals.judge(rows))),
         ("Side by side", _servers(rows)),
     ]
     return [(title, content) for title, content in found if content[1]]
@@ -102,14 +104,14 @@ def _servers(rows: Sequence[Row]) -> Table:
     head = [
         "server",
         "transport",
-        "KB a connection",
-        "CPU a delivery, µs",
-        "× send() of as many bytes",
+        "KB per connection",
+        "CPU per delivery, µs",
+        "× send() of equal bytes",
         "× the same in C",
-        "bytes a message",
-        "client's CPU a delivery, µs",
-        "CPU a published + delivered message, µs",
-        "of it Redis",
+        "bytes per message",
+        "CPU of the client per delivery, µs",
+        "CPU per published and delivered message, µs",
+        "of that Redis",
         "highest rate /s",
         "p50 / p99 ms at half of it",
         "connects /s",
@@ -148,7 +150,10 @@ def _servers(rows: Sequence[Row]) -> Table:
 
 
 def _best_crowd(rows: Sequence[Row]) -> tuple[Row, list[Row]]:
-    """Give the row of the crowd nearest to 1,000 connections; floors have one for each size of message."""
+    """Return a row of the crowd nearest to 1,000 connections, and all of them if there are several.
+
+    Floors have a row for each size of message.
+    """
     if not rows:
         return {}, []
     size = min((row["connections"] for row in rows), key=lambda connections: abs(connections - 1000))
@@ -157,7 +162,7 @@ def _best_crowd(rows: Sequence[Row]) -> tuple[Row, list[Row]]:
 
 
 def _highest(rows: Sequence[Row]) -> str | None:
-    """Give the highest rate that held; none of them is one where none did."""
+    """Return the highest rate that held; None where none did."""
     row = next((row for row in rows if row["scenario"] == "unicast" and row["highest"]), None)
     if row is None:
         return None
@@ -166,16 +171,16 @@ def _highest(rows: Sequence[Row]) -> str | None:
 
 
 def how_to_read(machine: Mapping[str, Any]) -> list[str]:
-    """Give the notes, with what the machine's cores mean."""
+    """Return the notes, with one on the cores of the machine."""
     server, redis, clients = (set(machine[f"{name}_cores"]) for name in ("server", "redis", "client"))
     if server & clients:
-        cores = "There is one core only, which the clients share: rates and latencies say little, CPU and memory hold."
+        cores = "Server and clients share the only core: CPU and memory are valid, rates and latencies mean little."
     elif server & redis:
         cores = (
-            "Server and Redis share one core: the gateway's highest rate is that of both together. Clients have others."
+            "Server and Redis share a core: the highest rate of the gateway is that of both. Clients have other cores."
         )
     else:
-        cores = "The server has one core, Redis another one, and clients the rest."
+        cores = "The server has one core, Redis another one, and the clients have the rest."
     return [*(" ".join(part.split()) for part in _READING.split("\n\n")), cores]
 
 
@@ -257,14 +262,14 @@ def _html_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def where(result: Result) -> str:
-    """Say where a result comes from."""
+    """Return the commit, the machine and the plan of a result, as a sentence."""
     machine = result["machine"]
     return (
         f"Commit {machine['commit']}, {machine['date']}: {machine['cores']} cores ({machine['cpu']}), "
         f"{machine['memory_gb']} GB, Linux {machine['kernel']}, Python {machine['python']}; server on core "
         f"{_list(machine['server_cores'])}, Redis on {_list(machine['redis_cores'])}, clients on "
         f"{_list(machine['client_cores'])}; plan {result['plan']['name']}, {result['workers']} worker(s), "
-        f"{machine['seconds']} s, in which other programs took {machine['others_busy']:.0%} of the cores."
+        f"{machine['seconds']} s, during which other programs used {machine['others_busy']:.0%} of the cores."
     )
 
 

@@ -1,4 +1,4 @@
-"""What is measured, one module each: `run(bench)` adds rows."""
+"""The scenarios, a module each: `run(bench)` adds rows."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any

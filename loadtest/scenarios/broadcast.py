@@ -1,10 +1,11 @@
-"""A broadcast to everyone: stored, numbered and counted for each user, whether or not anybody listens.
+"""A broadcast to all users: stored, numbered and counted for each user, connected or not.
 
-Users come in over POST /imports; then POST /broadcasts says `{"matches": "*"}`, and GET /broadcasts/{id} is asked until
-it is done. The first one brings each user's first item, which makes its keys; the second one finds them there.
+POST /imports creates the users; then POST /broadcasts names the recipients `{"matches": "*"}`, and GET /broadcasts/{id}
+is polled until it is done. The first broadcast stores the first item of each user, which creates its keys; the second
+one finds them.
 
-Worker and Redis have a core each, which is what the target says: with two cores Redis shares the clients', who do next
-to nothing. A few users listen and must hear each broadcast once; of a sample the inbox is looked at.
+Worker and Redis have a core each, as the goal states: on two cores Redis shares that of the clients, which do next to
+nothing. A few users are connected and must receive each broadcast once; the inboxes of a sample are checked.
 """
 
 import asyncio
@@ -14,20 +15,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from loadtest import machine
-from loadtest.bench import DELIVERY_SECONDS, Bench, Meter, crowd_faults, no_garbage_collection
+from loadtest.bench import Bench
 from loadtest.clients import Crowd, settle
-from loadtest.journal import EVERYBODY, Faults, Journal, mark_of, percentiles
+from loadtest.journal import EVERYBODY, EventJournal, Faults, mark_of, percentiles
+from loadtest.meter import DELIVERY_SECONDS, Meter, crowd_faults, no_garbage_collection
 from loadtest.publisher import Pool
 from loadtest.targets.gateway import GatewayTarget
 
 MOST_IMPORTED = 10_000
-"""Users of one POST /imports."""
+"""The most users of one POST /imports."""
 
 LISTENERS = 50
-"""On each transport."""
+"""Connected users on each transport."""
 
 SAMPLE = 200
-"""Inboxes that are looked at."""
+"""Inboxes that are checked."""
 
 POLL_SECONDS = 0.02
 JOB_SECONDS = 120.0
@@ -45,8 +47,8 @@ async def run(bench: Bench) -> None:
 
 
 async def _measure(bench: Bench, target: GatewayTarget) -> None:
-    users = [f"user{number}" for number in range(bench.plan.broadcast_users)]
-    pool, journal, crowd = target.pool(), Journal(), Crowd()
+    users = [f"user{number}" for number in range(bench.sizes.broadcast.users)]
+    pool, journal, crowd = target.pool(), EventJournal(), Crowd()
     before = await target.memory()
     meter, started = Meter(target), time.perf_counter()
     faults = await _import(target, pool, users)
@@ -68,7 +70,7 @@ async def _measure(bench: Bench, target: GatewayTarget) -> None:
             seconds = time.perf_counter() - started
             figures = meter.figures(len(users))
         await journal.until(count * len(crowd.clients), DELIVERY_SECONDS)
-        faults += await _look(target, pool, users, count, number)
+        faults += await _check(target, pool, users, count, number)
         after = await target.memory()
         if count == len(BROADCASTS):
             faults += crowd_faults(crowd) + journal.verify(crowd.clients)
@@ -110,7 +112,7 @@ async def _import(target: GatewayTarget, pool: Pool, users: Sequence[str]) -> Fa
 
 
 async def _broadcast(target: GatewayTarget, pool: Pool, number: int) -> tuple[str, Faults]:
-    """Begin a broadcast to everyone; give its id."""
+    """Start a broadcast to all users; return its id, "" when it was refused, and the faults."""
     broadcast = {**target.notification(number), "recipients": [{"matches": "*"}]}
     status, body = await pool.request(target.backend_request("POST", "/broadcasts", {"broadcast": broadcast}))
     if not 200 <= status < 300:
@@ -119,7 +121,7 @@ async def _broadcast(target: GatewayTarget, pool: Pool, number: int) -> tuple[st
 
 
 async def _done(target: GatewayTarget, pool: Pool, path: str, users: int) -> Faults:
-    """Wait until a job is done; count whom it left out, and it as failed if it takes too long."""
+    """Wait until a job is done; return the users that it left out or reached twice, or a failure at the time limit."""
     request, deadline = target.backend_request("GET", path), time.monotonic() + JOB_SECONDS
     while time.monotonic() < deadline:
         await asyncio.sleep(POLL_SECONDS)
@@ -127,7 +129,7 @@ async def _done(target: GatewayTarget, pool: Pool, path: str, users: int) -> Fau
         if status != 200:
             return Faults(failed=1)
         (job,) = json.loads(body).values()
-        state = job["status"] if isinstance(job["status"], dict) else job  # a broadcast's, an import's
+        state = job["status"] if isinstance(job["status"], dict) else job  # of a broadcast, of an import
         if state["status"] == "processed":
             summary = state["summary"]
             reached = summary.get("total", sum(summary.values())) - summary.get("failures", 0)
@@ -135,8 +137,8 @@ async def _done(target: GatewayTarget, pool: Pool, path: str, users: int) -> Fau
     return Faults(failed=1)
 
 
-async def _look(target: GatewayTarget, pool: Pool, users: Sequence[str], count: int, number: int) -> Faults:
-    """Look at the inboxes of a sample: each must have so many items, all unread, the last broadcast on top."""
+async def _check(target: GatewayTarget, pool: Pool, users: Sequence[str], count: int, number: int) -> Faults:
+    """Check the inboxes of a sample: each must have `count` items, all unread, the last broadcast on top."""
     faults = Faults()
     for user in users[:: -(-len(users) // SAMPLE)]:
         status, body = await pool.request(target.user_request("GET", user, "/notifications"))

@@ -1,14 +1,15 @@
-"""Several events for one connection in one turn of the loop: they should leave in one write.
+"""Several events for one connection in one iteration of the event loop: they should be sent in one write.
 
-On loopback each write arrives as a segment of its own, so the receiver's kernel counts the writes. Events are sent in
-one go over as many connections; how many turns the server needs for them is its own affair.
+On loopback each write arrives as a segment of its own, so that the kernel of the receiver counts the writes. Events are
+published concurrently, over as many connections; the server decides how many iterations it needs for them.
 """
 
 import asyncio
 
-from loadtest.bench import DELIVERY_SECONDS, Bench, Meter, no_garbage_collection, verdict
+from loadtest.bench import Bench
 from loadtest.clients import Crowd, data_segments, settle
-from loadtest.journal import Journal
+from loadtest.journal import EventJournal
+from loadtest.meter import DELIVERY_SECONDS, Meter, no_garbage_collection, verdict
 from loadtest.publisher import Publisher
 from loadtest.targets.base import Target
 
@@ -27,8 +28,8 @@ async def run(bench: Bench) -> None:
 
 
 async def _measure(bench: Bench, target: Target, transport: str) -> None:
-    user, events = f"burst-{transport}", bench.plan.burst_events
-    crowd, journal, pool = Crowd(), Journal(), target.pool()
+    user, events = f"burst-{transport}", bench.sizes.burst.events
+    crowd, journal, pool = Crowd(), EventJournal(), target.pool()
     await crowd.add(target.make(transport), [user], journal)
     await settle(0.3)
     publisher = Publisher(pool, target.request, journal)
@@ -40,9 +41,9 @@ async def _measure(bench: Bench, target: Target, transport: str) -> None:
     await burst()  # opens the connections
     with no_garbage_collection():
         before, meter = data_segments(crowd.clients), Meter(target)
-        for _ in range(bench.plan.burst_repeats):
+        for _ in range(bench.sizes.burst.repeats):
             await burst()
-        count = events * bench.plan.burst_repeats
+        count = events * bench.sizes.burst.repeats
         await meter.trailing()
         figures = meter.figures(count)
         writes = data_segments(crowd.clients) - before

@@ -1,22 +1,23 @@
-"""Authenticated handshakes to `ready`: by HMAC, by JWT, and resuming with missed events; peers without credentials."""
+"""Authenticated connects up to `ready`: by HMAC, by JWT, and with a replay; those of peers have no credentials."""
 
 import asyncio
 import time
 from collections.abc import Sequence
 
-from loadtest.bench import VERDICT_SECONDS, Bench, Meter, crowd_faults, no_garbage_collection, until
+from loadtest.bench import Bench
 from loadtest.clients import Crowd, Make, settle
-from loadtest.journal import Faults, Journal
+from loadtest.journal import EventJournal, Faults
+from loadtest.meter import VERDICT_SECONDS, Meter, crowd_faults, no_garbage_collection, until
 from loadtest.publisher import Publisher
 from loadtest.targets.base import Target
 from loadtest.targets.gateway import MOST_RECIPIENTS, GatewayTarget
 
 ROUNDS = 3
-"""Of each of our ways in: one takes less than a second, which is easily a bad one of the machine."""
+"""Rounds of each way to connect: a round takes less than a second, which other programs can easily spoil."""
 
 
 async def run(bench: Bench) -> None:
-    """Measure the gateway's ways in, then each peer's only one."""
+    """Measure the ways to connect to the gateway, then the only one of each peer."""
     if bench.with_gateway:
         for transport in bench.transports:
             async with bench.own() as target:
@@ -26,14 +27,14 @@ async def run(bench: Bench) -> None:
             for transport in bench.spoken(peer) if peer is not None else ():
                 assert peer is not None
                 await _warm_up(bench, peer.make(transport))
-                users = [f"user{number}" for number in range(bench.plan.connects)]
+                users = [f"user{number}" for number in range(bench.sizes.connect.connections)]
                 await _several_times(bench, peer, transport, "no credentials", peer.make(transport), users, rounds=1)
 
 
 async def _several_times(
     bench: Bench, target: Target, transport: str, how: str, make: Make, users: Sequence[str], rounds: int = ROUNDS
 ) -> dict[str, str]:
-    """Connect all users and cut them again; add the round in the middle of all. Give their last positions."""
+    """Connect and cut all users several times, and add a row with the median round; return their last positions."""
     found: list[dict[str, float]] = []
     faults, positions = Faults(), dict[str, str]()
     for _ in range(rounds):
@@ -42,14 +43,14 @@ async def _several_times(
         faults += crowd_faults(crowd)
         positions = {client.user: client.position for client in crowd.clients}
         await crowd.close()
-        await settle(0.5)  # what the end of so many leaves to do is not the next round's
+        await settle(0.5)  # cleaning up after so many connections is not part of the next round
     middle = sorted(found, key=lambda figures: figures["per_second"])[len(found) // 2]
     bench.add("connect", target, transport, len(users), faults, how=how, rounds=rounds, **middle)
     return positions
 
 
 async def _ours(bench: Bench, target: GatewayTarget, transport: str) -> None:
-    users = [f"user{number}" for number in range(bench.plan.connects)]
+    users = [f"user{number}" for number in range(bench.sizes.connect.connections)]
     await _warm_up(bench, target.make(transport))
     fresh, token = target.make_with(transport), target.make_with(transport, token=True)
     await _several_times(bench, target, transport, "HMAC, new users", fresh, users, rounds=1)
@@ -60,8 +61,8 @@ async def _ours(bench: Bench, target: GatewayTarget, transport: str) -> None:
 
 async def _resume(bench: Bench, target: GatewayTarget, transport: str, positions: dict[str, str]) -> None:
     users = list(positions)
-    journals = await publish_to_all(target, users, bench.plan.missed_events)
-    missed = len(users) * bench.plan.missed_events
+    journals = await publish_to_all(target, users, bench.sizes.connect.missed_events)
+    missed = len(users) * bench.sizes.connect.missed_events
     make = target.make_with(transport, since=positions)
     crowd, figures = await _connect(target, make, users, journals, missed)
     await asyncio.sleep(VERDICT_SECONDS)
@@ -70,7 +71,7 @@ async def _resume(bench: Bench, target: GatewayTarget, transport: str, positions
         names = set(group)
         members = [client for client in crowd.clients if client.user in names]
         for member in members:
-            member.user = group[0]  # the group's events are written down for its first user
+            member.user = group[0]  # the events of the group are recorded for its first user
         faults += journal.verify(members, replaying=True)
     bench.add(
         "connect",
@@ -78,7 +79,7 @@ async def _resume(bench: Bench, target: GatewayTarget, transport: str, positions
         transport,
         len(users),
         faults,
-        how=f"resuming with {bench.plan.missed_events} missed events",
+        how=f"resuming with {bench.sizes.connect.missed_events} missed events",
         delivered=sum(journal.received for journal in journals),
         **figures,
     )
@@ -86,16 +87,16 @@ async def _resume(bench: Bench, target: GatewayTarget, transport: str, positions
 
 
 def groups_of(users: Sequence[str]) -> list[Sequence[str]]:
-    """Cut users into groups that one request can name."""
+    """Divide users into groups that one request can name."""
     return [users[first : first + MOST_RECIPIENTS] for first in range(0, len(users), MOST_RECIPIENTS)]
 
 
-async def publish_to_all(target: GatewayTarget, users: Sequence[str], events: int) -> list[Journal]:
-    """Send events to all users, one request for each group of them; give a journal for each group."""
+async def publish_to_all(target: GatewayTarget, users: Sequence[str], events: int) -> list[EventJournal]:
+    """Send events to all users, one request for each group; return a journal for each group."""
     pool = target.pool()
     journals = []
     for group in groups_of(users):
-        journal = Journal()
+        journal = EventJournal()
         publisher = Publisher(pool, lambda user, number, group=group: target.request_many(group, number), journal)  # type: ignore[misc] # bound now
         for _ in range(events):
             await publisher.publish(group[0])
@@ -106,15 +107,15 @@ async def publish_to_all(target: GatewayTarget, users: Sequence[str], events: in
 
 async def _warm_up(bench: Bench, make: Make) -> None:
     crowd = Crowd()
-    await crowd.add(make, [f"warm{number}" for number in range(bench.plan.warm_up)], None)
+    await crowd.add(make, [f"warm{number}" for number in range(bench.sizes.warm_up)], None)
     await crowd.close()
 
 
 async def _connect(
-    target: Target, make: Make, users: Sequence[str], journals: Sequence[Journal] = (), missed: int = 0
+    target: Target, make: Make, users: Sequence[str], journals: Sequence[EventJournal] = (), missed: int = 0
 ) -> tuple[Crowd, dict[str, float]]:
     for user in users:
-        make(user, None)  # signs what is to be signed, which is not what is measured
+        make(user, None)  # computes signatures, which are not measured
     journal_of = {user: journals[index // MOST_RECIPIENTS] for index, user in enumerate(users)} if journals else {}
     crowd = Crowd()
     with no_garbage_collection():

@@ -1,15 +1,16 @@
-"""What it costs that an acknowledged write survives more: `INBOX_DURABILITY` as memory, disk and replica.
+"""The cost of durability: `INBOX_DURABILITY` as memory, disk and replica.
 
-One sender at a time, and many at once; how long an answer takes, how many a second are answered, and the CPU of each.
-`replica` needs a server of one's own, whose own append-only file is synced every second, as `memory` is.
+With one sender at a time and with many at once: the time until a response, responses per second, and the CPU of each.
+`replica` needs a Redis of its own, whose append-only file is synced every second, as with `memory`.
 """
 
 import asyncio
 import time
 from collections.abc import Callable
 
-from loadtest.bench import Bench, Meter, no_garbage_collection
-from loadtest.journal import Journal, percentiles
+from loadtest.bench import Bench
+from loadtest.journal import EventJournal, percentiles
+from loadtest.meter import Meter, no_garbage_collection
 from loadtest.publisher import Publisher
 from loadtest.targets.base import Target
 from loadtest.targets.gateway import GatewayTarget
@@ -32,11 +33,11 @@ async def run(bench: Bench) -> None:
         target = build()
         try:
             await target.start()
-            await _send(target, SENDERS[-1], bench.plan.durability_seconds / 2)  # warms up
+            await _send(target, SENDERS[-1], bench.sizes.durability.seconds / 2)  # warms up
             for senders in SENDERS:
                 with no_garbage_collection():
                     meter, started = Meter(target), time.perf_counter()
-                    journal = await _send(target, senders, bench.plan.durability_seconds)
+                    journal = await _send(target, senders, bench.sizes.durability.seconds)
                     seconds = time.perf_counter() - started
                     await meter.trailing()
                     figures = meter.figures(journal.next_number)
@@ -56,9 +57,9 @@ async def run(bench: Bench) -> None:
             await target.stop()
 
 
-async def _send(target: Target, senders: int, seconds: float) -> Journal:
-    """Have senders send one after the other, each without pause; give what was sent."""
-    journal, pool = Journal(), target.pool()
+async def _send(target: Target, senders: int, seconds: float) -> EventJournal:
+    """Run senders that each send without pause; return the journal of the events."""
+    journal, pool = EventJournal(), target.pool()
     publisher = Publisher(pool, target.request, journal)
     end = time.perf_counter() + seconds
 

@@ -1,8 +1,9 @@
-"""One event to many: to all connections of one user, and to many users with one connection each.
+"""One event to many connections: to all connections of one user, and to many users with one connection each.
 
-Everybody is connected at once and has a turn in each round, so that a noisy moment of the machine hits all alike. The
-floors send the same payload and, besides, as many bytes as our own messages have: a ratio compares equal bytes. What a
-server and its Redis compute counts from before the first request until after the last delivery, the requests included.
+All servers have their connections open at the same time and take turns in each round, so that a disturbance of the
+machine affects all alike. The floors send the same payload, and also as many bytes as a message of the gateway has: a
+ratio compares equal bytes. The CPU of a server and its Redis counts from before the first request until after the last
+delivery, the requests included.
 """
 
 import asyncio
@@ -13,20 +14,13 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from loadtest import machine
-from loadtest.bench import (
-    DELIVERY_SECONDS,
-    VERDICT_SECONDS,
-    Bench,
-    Meter,
-    crowd_faults,
-    median_or_none,
-    no_garbage_collection,
-    verdict,
-)
+from loadtest.bench import Bench
 from loadtest.clients import Crowd, data_segments, settle
-from loadtest.journal import Journal, percentiles
+from loadtest.cores import most_connections
+from loadtest.figures import median_or_none
+from loadtest.journal import EventJournal, percentiles
 from loadtest.machine import ProcessGoneError
+from loadtest.meter import DELIVERY_SECONDS, VERDICT_SECONDS, Meter, crowd_faults, no_garbage_collection, verdict
 from loadtest.publisher import Pool, Publisher, at_constant_rate
 from loadtest.scenarios.connect import groups_of
 from loadtest.targets.base import Target
@@ -37,38 +31,38 @@ PAYLOAD_BYTES = 200
 WARM_UP_EVENTS = 5
 HIGHEST_RATE = 200.0
 SHARE_OF_CAPACITY = 0.5
-"""At which rate events come, of what was seen to be possible: figures of a queue would be no latencies."""
+"""The rate of events as a share of the possible rate: with a queue the figures would not be latencies."""
 
 
 @dataclass
 class _Contestant:
-    """One server and transport with its crowd, and what each round gave."""
+    """A server and transport with its crowd, and the figures of each round."""
 
     target: Target
     transport: str
     pool: Pool
     size: int = PAYLOAD_BYTES
     crowd: Crowd = field(default_factory=Crowd)
-    journal: Journal = field(default_factory=Journal)
+    journal: EventJournal = field(default_factory=EventJournal)
     rate: float = 1.0
     message_bytes: float = 0.0
     broken: bool = False
-    """An event did not come in time: the verdict will say so, and there is nothing more to measure."""
+    """An event did not arrive in time, which the faults will show; nothing more is measured."""
     rounds: list[dict[str, Any]] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
     lags: list[float] = field(default_factory=list)
 
     @property
     def user(self) -> str:
-        """Name who gets the events: transports of one server have users of their own."""
+        """The user that receives the events: each transport of a server has its own."""
         return f"crowd-{self.transport}"
 
     def publisher(self) -> Publisher:
-        """Give what publishes to this crowd."""
+        """Return a publisher for this crowd."""
         return Publisher(self.pool, lambda user, number: self.target.request(user, number, self.size), self.journal)
 
     async def warm_up(self) -> None:
-        """Find out how long an event takes to reach all, and how many bytes it has."""
+        """Measure how long an event takes to reach all connections, and its length in bytes."""
         publisher, seconds = self.publisher(), []
         bytes_before = self.crowd.bytes_received
         for _ in range(WARM_UP_EVENTS):
@@ -82,7 +76,7 @@ class _Contestant:
         self.message_bytes = (self.crowd.bytes_received - bytes_before) / WARM_UP_EVENTS / len(self.crowd.clients)
 
     async def round(self, messages: int, seconds: float) -> None:
-        """Publish at a constant rate, wait for everything, and note the cost."""
+        """Publish at a constant rate, wait for all deliveries, and record the cost."""
         events = max(3, min(messages, int(self.rate * seconds)))
         publisher, journal = self.publisher(), self.journal
         first, first_latency = journal.next_number, len(journal.latencies)
@@ -103,18 +97,18 @@ class _Contestant:
         self.lags += journal.lags(first)
 
     def middle(self, name: str) -> float | None:
-        """Give the median of a figure over the rounds."""
+        """Return the median of a figure over the rounds."""
         return median_or_none([figures[name] for figures in self.rounds])
 
     def ratio_to(self, floor: "_Contestant") -> float | None:
-        """Give the median of the rounds' ratios to a floor."""
+        """Return the median of the ratios to a floor in each round."""
         pairs = zip(self.rounds, floor.rounds, strict=False)
         return median_or_none([mine["cpu_us"] and mine["cpu_us"] / its["cpu_us"] for mine, its in pairs])
 
 
 async def run(bench: Bench) -> None:
     """Measure every size of crowd, then many users."""
-    for connections in bench.plan.crowds:
+    for connections in bench.sizes.fanout.crowds:
         await _crowd(bench, connections)
     if bench.with_gateway:
         for transport in bench.transports:
@@ -137,11 +131,11 @@ async def _crowd(bench: Bench, connections: int) -> None:
             for each in (more := _with_our_sizes(contestants)):
                 await _try(bench, each, each.warm_up())
             contestants += more
-            for number in range(bench.plan.rounds):
-                bench.say(f"  round {number + 1} of {bench.plan.rounds}, {connections} connections")
+            for number in range(bench.sizes.fanout.rounds):
+                bench.say(f"  round {number + 1} of {bench.sizes.fanout.rounds}, {connections} connections")
                 for each in contestants:
                     if not each.broken:
-                        await _try(bench, each, each.round(bench.plan.messages, bench.plan.round_seconds))
+                        await _try(bench, each, each.round(bench.sizes.fanout.events, bench.sizes.fanout.round_seconds))
         await asyncio.sleep(VERDICT_SECONDS)
         for each in contestants:
             _report(bench, each, [floor for floor in contestants if floor.transport == RAW])
@@ -151,7 +145,7 @@ async def _crowd(bench: Bench, connections: int) -> None:
 
 
 async def _try(bench: Bench, each: _Contestant, part: Coroutine[Any, Any, None]) -> None:
-    """Go on with the others when one server ends or does not deliver."""
+    """Run a part of the measurement; a server that ends or does not deliver is left out from then on."""
     try:
         await part
     except (OSError, ProcessGoneError) as problem:
@@ -175,23 +169,23 @@ async def _connected(bench: Bench, each: _Contestant, connections: int) -> bool:
 
 
 async def _enter(bench: Bench, stack: AsyncExitStack, connections: int) -> list[Target]:
-    """Start everybody who takes part with a crowd of this size: as many as there may be open files for."""
+    """Start the servers that take part with a crowd of this size, as far as the limit of open files allows."""
     targets: list[Target] = []
     if bench.with_gateway:
         targets.append(await stack.enter_async_context(bench.own()))
-    for entrant in [*bench.floors, *(bench.peers if connections <= bench.plan.peers_crowd else ())]:
+    for entrant in [*bench.floors, *(bench.peers if connections <= bench.sizes.fanout.peers_crowd else ())]:
         target = await stack.enter_async_context(bench.started(entrant))
         if target is None:
             continue
-        if connections * sum(len(bench.spoken(each)) for each in [*targets, target]) > machine.most_connections():
-            bench.say(f"  {target.name}: left out, for want of open files")
+        if connections * sum(len(bench.spoken(each)) for each in [*targets, target]) > most_connections():
+            bench.say(f"  {target.name}: left out: the limit of open files is too low")
             continue
         targets.append(target)
     return targets
 
 
 def _with_our_sizes(contestants: Sequence[_Contestant]) -> list[_Contestant]:
-    """Let the floors send messages of our own sizes, too, to the crowds they have."""
+    """Return the floors once more with messages as long as those of the gateway, for the same crowds."""
     return [
         _Contestant(floor.target, RAW, floor.pool, round(ours.message_bytes), floor.crowd, floor.journal)
         for ours in contestants
@@ -231,13 +225,13 @@ def _report(bench: Bench, each: _Contestant, floors: Sequence[_Contestant]) -> N
 
 
 async def _to_users(bench: Bench, target: GatewayTarget, transport: str) -> None:
-    """Send the same notification to many users: one request for every thousand of them."""
-    users = [f"user{number}" for number in range(bench.plan.fanout_users)]
+    """Send the same notification to many users: one request for each thousand."""
+    users = [f"user{number}" for number in range(bench.sizes.fanout.users)]
     groups = groups_of(users)
-    crowd, journal, pool = Crowd(), Journal(), target.pool()
+    crowd, journal, pool = Crowd(), EventJournal(), target.pool()
     for group in groups:
         for member in await crowd.add(target.make(transport), group, journal):
-            member.user = group[0]  # its events are written down for the first of the group
+            member.user = group[0]  # its events are recorded for the first user of the group
     by_first = {group[0]: group for group in groups}
     publisher = Publisher(pool, lambda user, number: target.request_many(by_first[user], number), journal)
 
@@ -252,7 +246,7 @@ async def _to_users(bench: Bench, target: GatewayTarget, transport: str) -> None
         started = time.perf_counter()
         await send()
         rate = SHARE_OF_CAPACITY / (time.perf_counter() - started)
-        events = max(3, min(bench.plan.messages, int(rate * 5 * bench.plan.round_seconds)))
+        events = max(3, min(bench.sizes.fanout.events, int(rate * 5 * bench.sizes.fanout.round_seconds)))
         first, received, deliveries = len(journal.latencies), journal.received, events * len(users)
         meter = Meter(target)
 

@@ -1,8 +1,8 @@
-"""What others notice of peers that mean harm: times of delivery and memory, before, during and after a siege.
+"""The effect of hostile clients on other users: delivery times and memory before, during and after hostile load.
 
-Events go to random good users at a constant rate, in stretches of the same length. Large events go to one more user
-all the time, on whom the readers that stop reading hang. The peers are a process of their own (`loadtest/siege.py`),
-and what they do is in `loadtest/attacks.py`.
+Events are sent to random ordinary users at a constant rate, in stretches of the same length. Large events are sent to
+one more user all the time, whose connections are those that stop reading. The hostile clients run in a process of their
+own (`loadtest/hostile_load.py`); the attacks are in `loadtest/attacks.py`.
 """
 
 import asyncio
@@ -16,10 +16,11 @@ from typing import Any
 
 from loadtest import machine
 from loadtest.attacks import ATTACKS
-from loadtest.bench import DELIVERY_SECONDS, Bench, Meter, no_garbage_collection, verdict
+from loadtest.bench import Bench
 from loadtest.clients import Crowd, request_head, settle, websocket_head
-from loadtest.journal import Faults, Journal, percentiles
+from loadtest.journal import EventJournal, Faults, percentiles
 from loadtest.machine import SERVER
+from loadtest.meter import DELIVERY_SECONDS, Meter, no_garbage_collection, verdict
 from loadtest.publisher import Publisher, at_constant_rate
 from loadtest.targets.gateway import GatewayTarget
 
@@ -27,15 +28,15 @@ VICTIM = "victim"
 LARGE_BYTES = 30_000
 LARGE_RATE = 5.0
 LEAD_SECONDS = 1.0
-"""How long a siege goes on before it is measured: processes have to start."""
+"""How long the hostile load lasts before it is measured: its process has to start."""
 
 SAMPLE_SECONDS = 0.1
 KB_A_PEER = 512
-"""What one may cost at most: twice its write buffer, for what the allocator does not give back at once."""
+"""The memory that a hostile client may cost: twice its write buffer, since the allocator keeps some for a while."""
 
 
 async def run(bench: Bench) -> None:
-    """Measure the gateway."""
+    """Measure the gateway: no peer limits what a client may do."""
     if bench.with_gateway:
         for transport in bench.transports:
             async with bench.own() as target:
@@ -43,10 +44,10 @@ async def run(bench: Bench) -> None:
 
 
 async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
-    load = _Load(bench, target, transport)
+    load = _OrdinaryLoad(bench, target, transport)
     await load.crowd.add(target.make(transport), load.users, load.journal)
     await settle(0.5)
-    peers = bench.plan.hostile_peers * len(ATTACKS)
+    peers = bench.sizes.hostile.peers * len(ATTACKS)
     await load.stretch()
     before_kb = (await target.memory())[SERVER]
 
@@ -58,36 +59,36 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
         )
 
     add("before", 0, *await load.stretch())
-    async with _besieged(bench, target) as siege:
+    async with _hostile_load(bench, target) as load_counts:
         found = await load.stretch()
-    add("besieged", sum(json.loads(siege.said).values()), *found)
+    add("under attack", sum(json.loads(load_counts.printed).values()), *found)
     add("after", 0, *await load.stretch())
     await load.pool.close()
     await load.crowd.close()
 
 
-class _Load:
-    """Good users and what they get."""
+class _OrdinaryLoad:
+    """Ordinary users and the events that they receive."""
 
     def __init__(self, bench: Bench, target: GatewayTarget, transport: str):
-        self.users = [f"{transport}{number}" for number in range(bench.plan.hostile_users)]
-        self.crowd, self.journal, self.pool = Crowd(), Journal(), target.pool()
-        self._plan, self._target = bench.plan, target
-        self._large = Journal()
+        self.users = [f"{transport}{number}" for number in range(bench.sizes.hostile.users)]
+        self.crowd, self.journal, self.pool = Crowd(), EventJournal(), target.pool()
+        self._sizes, self._target = bench.sizes.hostile, target
+        self._large = EventJournal()
         self._publisher = Publisher(self.pool, target.request, self.journal)
         self._large_publisher = Publisher(
             self.pool, lambda user, number: target.request(user, number, LARGE_BYTES), self._large
         )
 
     async def stretch(self) -> tuple[Faults, dict[str, Any]]:
-        """Load for a while; give what went wrong so far, and the figures."""
-        plan, journal, first = self._plan, self.journal, len(self.journal.latencies)
-        count, large_count = (int(rate * plan.hostile_seconds) for rate in (plan.hostile_rate, LARGE_RATE))
+        """Send events for one stretch; return the faults so far, and the figures of the stretch."""
+        sizes, journal, first = self._sizes, self.journal, len(self.journal.latencies)
+        count, large_count = (int(rate * sizes.seconds) for rate in (sizes.rate, LARGE_RATE))
         async with _most_kb(self._target) as most_kb:
             with no_garbage_collection():
                 meter = Meter(self._target)
                 await asyncio.gather(
-                    at_constant_rate(plan.hostile_rate, count, self._one),
+                    at_constant_rate(sizes.rate, count, self._one),
                     at_constant_rate(LARGE_RATE, large_count, self._large_one),
                 )
                 await journal.until(journal.next_number, DELIVERY_SECONDS)
@@ -97,7 +98,7 @@ class _Load:
         faults = await verdict(self.crowd, journal) + self._large.verify(())
         return faults, {
             "delivered": journal.received,
-            "rate": plan.hostile_rate,
+            "rate": sizes.rate,
             "latency_ms": latency,
             "most_kb": max(most_kb),
             **figures,
@@ -112,7 +113,7 @@ class _Load:
 
 @asynccontextmanager
 async def _most_kb(target: GatewayTarget) -> AsyncIterator[list[int]]:
-    """Sample the memory of the server, without its Redis, for a block."""
+    """Sample the memory of the server in KB, without its Redis, for a block."""
     pids = [pid for pid, role in target.pids().items() if role == SERVER]
     samples = [sum(map(machine.resident_kb, pids))]
 
@@ -130,34 +131,34 @@ async def _most_kb(target: GatewayTarget) -> AsyncIterator[list[int]]:
             await sampling
 
 
-class _Siege:
-    """A siege that is over: how often peers of each kind came, as JSON."""
+class _AttackCounts:
+    """How often each attack was made, as JSON; known after the block."""
 
-    said: bytes = b"{}"
+    printed: bytes = b"{}"
 
 
 @asynccontextmanager
-async def _besieged(bench: Bench, target: GatewayTarget) -> AsyncIterator[_Siege]:
-    """Have hostile peers come for a block."""
+async def _hostile_load(bench: Bench, target: GatewayTarget) -> AsyncIterator[_AttackCounts]:
+    """Run hostile clients for a block."""
     fields = target.user_fields(VICTIM)
-    told = {
+    order = {
         "host": target.host,
         "port": target.port,
         "websocket": websocket_head(target.host, "/realtime/ws", fields).decode(),
         "anonymous": websocket_head(target.host, "/realtime/ws", {}).decode(),
         "sse": request_head("GET", target.host, "/realtime/sse", fields).decode(),
-        "peers": bench.plan.hostile_peers,
-        "seconds": bench.plan.hostile_seconds + LEAD_SECONDS,
+        "peers": bench.sizes.hostile.peers,
+        "seconds": bench.sizes.hostile.seconds + LEAD_SECONDS,
     }
     process: Process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "loadtest.siege", cwd=machine.ROOT, stdin=PIPE, stdout=PIPE
+        sys.executable, "-m", "loadtest.hostile_load", cwd=machine.ROOT, stdin=PIPE, stdout=PIPE
     )
-    siege = _Siege()
+    counts = _AttackCounts()
     try:
-        talking = asyncio.create_task(process.communicate(json.dumps(told).encode()), name="siege")
+        attacking = asyncio.create_task(process.communicate(json.dumps(order).encode()), name="hostile load")
         await asyncio.sleep(LEAD_SECONDS)
-        yield siege
-        siege.said, _ = await talking
+        yield counts
+        counts.printed, _ = await attacking
     finally:
         if process.returncode is None:
             process.kill()

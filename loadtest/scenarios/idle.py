@@ -1,30 +1,31 @@
 """Idle connections, each of a user of its own: resident memory, and CPU with heartbeats on.
 
-Memory is the growth over a warmed-up server with many connections, after a collection of garbage, per connection: the
-first ones fill what the start left free, and would seem to cost nothing.
-What the kernel keeps for a socket (about 4 KB) is in nobody's figure.
+Memory is the growth per connection over a warmed-up server with many connections, after a garbage collection: the first
+connections fill memory that the start left free, and would seem to cost nothing.
+The kernel's memory of a socket (about 4 KB) is not included for any server.
 """
 
 import asyncio
 from typing import Any
 
-from loadtest import machine
-from loadtest.bench import Bench, Entrant, Meter, crowd_faults, no_garbage_collection
+from loadtest.bench import Bench, Entrant
 from loadtest.clients import Crowd, settle
+from loadtest.cores import most_connections
+from loadtest.meter import Meter, crowd_faults, no_garbage_collection
 from loadtest.targets.base import Target
 from loadtest.targets.floor import RAW
 
 PEERS_SECONDS = 3.0
-"""How long peers are watched: their heartbeats, if any, come at times of their own."""
+"""How long peers are measured: their heartbeats, if any, have intervals of their own."""
 
 
 async def run(bench: Bench) -> None:
-    """Measure the gateway up to the limit, peers and floors up to the last step before it."""
-    steps = bench.plan.idle_steps
+    """Measure the gateway up to the limit, and peers and floors up to the last step before."""
+    steps = bench.sizes.idle.steps
     if bench.with_gateway:
-        most = [step or machine.most_connections() for step in steps]
+        most = [step or most_connections() for step in steps]
         for transport in bench.transports:
-            async with bench.own(INBOX_HEARTBEAT_SECONDS=f"{bench.plan.heartbeat_seconds:g}") as target:
+            async with bench.own(INBOX_HEARTBEAT_SECONDS=f"{bench.sizes.idle.heartbeat_seconds:g}") as target:
                 await _measure(bench, target, transport, most)
     for entrant in [*bench.floors, *bench.peers]:
         for transport in await _transports(bench, entrant):
@@ -35,13 +36,13 @@ async def run(bench: Bench) -> None:
 
 async def _transports(bench: Bench, entrant: Entrant) -> list[str]:
     target = entrant.build(bench.cores)
-    await target.stop()  # it never ran: only its directory is there
+    await target.stop()  # it was not started: this removes its directory
     return bench.spoken(target)
 
 
 async def _measure(bench: Bench, target: Target, transport: str, steps: list[int]) -> None:
     crowd, make = Crowd(), target.make(transport)
-    await crowd.add(make, (f"warm{number}" for number in range(bench.plan.warm_up)), None)
+    await crowd.add(make, (f"warm{number}" for number in range(bench.sizes.warm_up)), None)
     await settle(0.5)
     before = await target.memory()
     opened = 0
@@ -56,7 +57,7 @@ async def _measure(bench: Bench, target: Target, transport: str, steps: list[int
         if before:
             figures["kb"] = sum(figures.values())
         if step == steps[-1] and transport != RAW:
-            seconds = bench.plan.idle_seconds if target.keeps_inbox else min(PEERS_SECONDS, bench.plan.idle_seconds)
+            seconds = bench.sizes.idle.seconds if target.keeps_inbox else min(PEERS_SECONDS, bench.sizes.idle.seconds)
             figures |= await _heartbeats(target, crowd, seconds)
         bench.add("idle", target, transport, step, crowd_faults(crowd), **figures)
     await crowd.close()
@@ -64,12 +65,12 @@ async def _measure(bench: Bench, target: Target, transport: str, steps: list[int
 
 async def _heartbeats(target: Target, crowd: Crowd, seconds: float) -> dict[str, Any]:
     with no_garbage_collection():
-        heard = sum(client.heartbeats for client in crowd.clients)
+        received = sum(client.heartbeats for client in crowd.clients)
         meter = Meter(target)
         await asyncio.sleep(seconds)
         spent = meter.figures(len(crowd.clients) * seconds)
     return {
         "idle_cpu_us_per_connection_second": spent["cpu_us"],
-        "heartbeats_per_connection_second": (sum(client.heartbeats for client in crowd.clients) - heard)
+        "heartbeats_per_connection_second": (sum(client.heartbeats for client in crowd.clients) - received)
         / (len(crowd.clients) * seconds),
     }

@@ -1,15 +1,15 @@
 """Pages and filters of inboxes of different sizes: time and CPU must not grow with the inbox.
 
-Items are filled in over the API. Every fifth is archived; the categories a, b and c take turns; half of the items have
-one of two topics, the other half one of their own; all of b are read. So each page of the plain filters is full, in the
-smallest inbox, too: pages of equal length compare.
+Items are stored over the API. Every fifth is archived; the categories a, b and c take turns; half of the items have one
+of two topics, the other half one of their own; all of b are read. Each page of the plain filters is therefore full,
+also in the smallest inbox, so that pages of equal length are compared.
 
-Every filter is asked of all inboxes in turn, in several rounds, so that a noisy moment of the machine hits all alike; a
-figure is the median of the rounds, a ratio that of the rounds' ratios to the smallest inbox. Redis's time is all that
-its process computes, which is more than what it says itself of its calls.
+Each filter is requested for all inboxes in turn, in several rounds, so that a disturbance of the machine affects all
+alike. A figure is the median of the rounds, a ratio the median of the ratios to the smallest inbox in each round. The
+CPU of Redis is that of its process, which is more than Redis itself reports for its calls.
 
-In the end each inbox is marked as a whole, and its user deleted. That grows with the inbox, and Redis does nothing else
-meanwhile.
+In the end each inbox is marked as a whole, and its user deleted. The cost of that grows with the inbox, and Redis does
+nothing else meanwhile.
 """
 
 import asyncio
@@ -20,8 +20,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from loadtest import machine
-from loadtest.bench import Bench, Meter, median_or_none, no_garbage_collection
+from loadtest.bench import Bench
+from loadtest.figures import median_or_none
 from loadtest.journal import Faults, percentiles
+from loadtest.meter import Meter, no_garbage_collection
 from loadtest.publisher import Pool, at_constant_rate
 from loadtest.targets.gateway import GatewayTarget
 
@@ -29,7 +31,7 @@ CATEGORIES = "abc"
 TOPICS = 2
 ARCHIVED_EVERY = 5
 FILLING = 64
-"""Requests under way while an inbox is filled."""
+"""Concurrent requests while an inbox is filled."""
 
 ROUNDS = 5
 MOST_RATE = 500.0
@@ -37,8 +39,8 @@ PER_PAGE = 15
 
 
 @dataclass(frozen=True)
-class Filter:
-    """What a list is asked for. Those that are `judged` must cost the same for any inbox, others within a bound."""
+class ListFilter:
+    """A filter of a list. One that is `judged` must cost the same for any inbox, others must stay within a limit."""
 
     name: str
     query: str
@@ -46,31 +48,33 @@ class Filter:
 
 
 FILTERS = (
-    Filter("none", ""),
-    Filter("read", "read=true"),
-    Filter("unread", "read=false"),
-    Filter("seen", "seen=true"),
-    Filter("unseen", "seen=false"),
-    Filter("archived", "archived=true"),
-    Filter("unarchived", "archived=false"),
-    Filter("a category", "categories=a"),
-    Filter("a topic", "topics=t1"),
-    Filter("unread, unarchived", "read=false&archived=false"),
-    Filter("a category, unarchived", "categories=a&archived=false"),
-    Filter("page 5", "page=5", judged=False),
-    Filter("the last page", "page={last}", judged=False),
-    Filter("seen, unread", "seen=true&read=false", judged=False),
-    Filter("read, archived", "read=true&archived=true", judged=False),
-    Filter("two categories", "categories=a&categories=b", judged=False),
-    Filter("a category, unread, archived", "categories=a&read=false&archived=true", judged=False),
-    Filter("a category, a topic", "categories=a&topics=t1", judged=False),
-    Filter("a category, a topic, unread, unarchived", "categories=a&topics=t1&read=false&archived=false", judged=False),
-    Filter(
+    ListFilter("none", ""),
+    ListFilter("read", "read=true"),
+    ListFilter("unread", "read=false"),
+    ListFilter("seen", "seen=true"),
+    ListFilter("unseen", "seen=false"),
+    ListFilter("archived", "archived=true"),
+    ListFilter("unarchived", "archived=false"),
+    ListFilter("a category", "categories=a"),
+    ListFilter("a topic", "topics=t1"),
+    ListFilter("unread, unarchived", "read=false&archived=false"),
+    ListFilter("a category, unarchived", "categories=a&archived=false"),
+    ListFilter("page 5", "page=5", judged=False),
+    ListFilter("the last page", "page={last}", judged=False),
+    ListFilter("seen, unread", "seen=true&read=false", judged=False),
+    ListFilter("read, archived", "read=true&archived=true", judged=False),
+    ListFilter("two categories", "categories=a&categories=b", judged=False),
+    ListFilter("a category, unread, archived", "categories=a&read=false&archived=true", judged=False),
+    ListFilter("a category, a topic", "categories=a&topics=t1", judged=False),
+    ListFilter(
+        "a category, a topic, unread, unarchived", "categories=a&topics=t1&read=false&archived=false", judged=False
+    ),
+    ListFilter(
         "two categories, two topics, unread, unarchived",
         "categories=a&categories=c&topics=t0&topics=t1&read=false&archived=false",
         judged=False,
     ),
-    Filter("a category that has none", "categories=z&archived=false", judged=False),
+    ListFilter("a category that has none", "categories=z&archived=false", judged=False),
 )
 
 
@@ -79,19 +83,19 @@ WHOLE = (
     ("a category marked read", "/notifications/read?categories=a"),
     ("all marked read", "/notifications/read"),
 )
-"""What is done to whole inboxes, one after the other."""
+"""Changes of whole inboxes, one after the other."""
 
 DELETED = "its user deleted"
 
 
 async def run(bench: Bench) -> None:
-    """Measure the gateway: no peer keeps an inbox. No live connection takes part."""
+    """Measure the gateway, without live connections: no peer keeps an inbox."""
     if not bench.with_gateway:
         return
     async with bench.own() as target:
         pool, faults = target.pool(), Faults()
-        machine.pin(target.pids(), bench.cores.redis_apart())  # filling is not measured, but takes the longest
-        for size in bench.plan.inboxes:
+        machine.pin(target.pids(), bench.cores.redis_apart())  # filling is not measured, but takes most of the time
+        for size in bench.sizes.list.inboxes:
             bench.say(f"  filling an inbox of {size} items")
             faults += await _fill(target, pool, size)
         machine.pin(target.pids(), bench.cores)
@@ -99,7 +103,7 @@ async def run(bench: Bench) -> None:
             for asked in FILTERS:
                 await _compare(bench, target, pool, asked, faults)
                 faults = Faults()
-            for size in bench.plan.inboxes:
+            for size in bench.sizes.list.inboxes:
                 await _change_whole(bench, target, pool, size)
         await pool.close()
 
@@ -133,9 +137,9 @@ def _user(size: int) -> str:
     return f"inbox{size}"
 
 
-async def _compare(bench: Bench, target: GatewayTarget, pool: Pool, asked: Filter, faults: Faults) -> None:
-    """Ask for the same page of each inbox in turn; add a row for each."""
-    sizes, count = bench.plan.inboxes, max(3, bench.plan.list_requests // ROUNDS)
+async def _compare(bench: Bench, target: GatewayTarget, pool: Pool, asked: ListFilter, faults: Faults) -> None:
+    """Request the same page of each inbox in turn; add a row for each."""
+    sizes, count = bench.sizes.list.inboxes, max(3, bench.sizes.list.requests // ROUNDS)
     requests = [_request(target, size, asked) for size in sizes]
     shown = [await _shown(pool, request, faults) for request in requests]
     rate = min(MOST_RATE, 0.5 / min([await _seconds(pool, request) for request in requests * 2]))
@@ -181,13 +185,13 @@ async def _change_whole(bench: Bench, target: GatewayTarget, pool: Pool, size: i
         bench.add("whole", target, "rest", 0, faults, items=size, what=name, took_ms=1000 * took, **figures)
 
 
-def _request(target: GatewayTarget, size: int, asked: Filter) -> bytes:
+def _request(target: GatewayTarget, size: int, asked: ListFilter) -> bytes:
     query = asked.query.format(last=-(-size // PER_PAGE))
     return target.user_request("GET", _user(size), f"/notifications?per_page={PER_PAGE}&{query}")
 
 
 async def _shown(pool: Pool, request: bytes, faults: Faults) -> int | None:
-    """Count the items of the page."""
+    """Return the number of items of the page; None when the request failed."""
     status, body = await pool.request(request)
     faults.failed += status != 200
     return len(json.loads(body)["notifications"]) if status == 200 else None

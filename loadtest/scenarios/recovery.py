@@ -1,7 +1,8 @@
-"""Redis is away for a while: killed, restarted or hung. How long until every inbox has what is sent right afterwards.
+"""Redis is unavailable for a while: killed, restarted or hung. How long until every inbox has the next event.
 
-All the time `/healthz` is asked, and a user without an inbox sends and reads: 503 is what they must be told. Then an
-event goes to every user as soon as it is accepted, while the gateway still finds out what it missed. Connections stay.
+`/healthz` is requested all the time, and a user without a connection sends and reads, which must be refused with 503.
+Then an event is sent to every user as soon as it is accepted, while the gateway still reads what it missed. Connections
+stay open.
 """
 
 import asyncio
@@ -10,10 +11,11 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from loadtest.bench import VERDICT_SECONDS, Bench, Meter, crowd_faults, no_garbage_collection, until
+from loadtest.bench import Bench
 from loadtest.clients import Crowd, settle
 from loadtest.healthz import Healthz
-from loadtest.journal import Faults, Journal
+from loadtest.journal import EventJournal, Faults
+from loadtest.meter import VERDICT_SECONDS, Meter, crowd_faults, no_garbage_collection, until
 from loadtest.publisher import Pool
 from loadtest.scenarios.connect import groups_of
 from loadtest.targets.own_redis import GatewayOnRedis
@@ -24,10 +26,10 @@ RETRY_SECONDS = 0.02
 RECOVERED_SECONDS = 60.0
 
 WRITTEN_SECONDS = 2.5
-"""After which a Redis that syncs its append-only file every second has written everything, come what may."""
+"""The time after which a Redis that syncs its append-only file every second has written everything."""
 
 NOT_NOW = (409, 503)
-"""Answers that say to come again; 409 while an earlier attempt may still be under way."""
+"""Statuses after which a request is retried; 409 while an earlier attempt may still be in progress."""
 
 
 async def run(bench: Bench) -> None:
@@ -43,22 +45,22 @@ async def run(bench: Bench) -> None:
 
 
 async def _measure(bench: Bench, target: GatewayOnRedis, transport: str) -> None:
-    users = [f"user{number}" for number in range(bench.plan.recovery_users)]
+    users = [f"user{number}" for number in range(bench.sizes.recovery.users)]
     crowd = Crowd()
     await crowd.add(target.make(transport), users, None)
     await settle(0.5)
-    for how, seconds in bench.plan.outages:
+    for how, seconds in bench.sizes.recovery.outages:
         await _outage(bench, target, transport, crowd, how, seconds)
     await crowd.close()
 
 
 async def _outage(bench: Bench, target: GatewayOnRedis, transport: str, crowd: Crowd, how: str, seconds: float) -> None:
-    users = [f"user{number}" for number in range(bench.plan.recovery_users)]
+    users = [f"user{number}" for number in range(bench.sizes.recovery.users)]
     groups = groups_of(users)
-    journals = [Journal() for _ in groups]
+    journals = [EventJournal() for _ in groups]
     for number, client in enumerate(crowd.clients):
         client.journal = journals[number // len(groups[0])]
-        client.user = groups[number // len(groups[0])][0]  # the group's events are written down for its first user
+        client.user = groups[number // len(groups[0])][0]  # the events of the group are recorded for its first user
         client.seen, client.out_of_order = [], 0
     await settle(WRITTEN_SECONDS)
     pool, health, outsider = target.pool(), Healthz(target), _Outsider(target)
@@ -102,7 +104,7 @@ async def _outage(bench: Bench, target: GatewayOnRedis, transport: str, crowd: C
 
 
 async def _take_away(target: GatewayOnRedis, how: str, seconds: float) -> None:
-    """Take Redis away for so long; returns when it answers again."""
+    """Make Redis unavailable for a time; return when it replies again."""
     process = target.redis.process
     assert process is not None
     if how == "pause":
@@ -115,8 +117,8 @@ async def _take_away(target: GatewayOnRedis, how: str, seconds: float) -> None:
     await target.start_redis()
 
 
-async def _publish(target: GatewayOnRedis, pool: Pool, group: Sequence[str], journal: Journal, key: str) -> None:
-    """Send an event to a group of users, again until it is accepted."""
+async def _publish(target: GatewayOnRedis, pool: Pool, group: Sequence[str], journal: EventJournal, key: str) -> None:
+    """Send an event to a group of users, repeatedly until it is accepted."""
     number = journal.open(group[0], time.perf_counter())
     request = target.request_many(group, number, idempotency_key=key)
     while (status := (await pool.request(request))[0]) in NOT_NOW:
@@ -125,7 +127,7 @@ async def _publish(target: GatewayOnRedis, pool: Pool, group: Sequence[str], jou
 
 
 class _Outsider:
-    """A user without an inbox, who sends and reads all the time, and must be told 503 or served."""
+    """A user without a connection that sends and reads all the time; each request must succeed or get a 503."""
 
     def __init__(self, target: GatewayOnRedis):
         self._pool = target.pool()
@@ -138,16 +140,16 @@ class _Outsider:
 
     @property
     def refused(self) -> int:
-        """Count what was told to come again."""
+        """The number of requests that were refused with 503."""
         return sum(count for (_, status), count in self._answers.items() if status == 503)
 
     @property
     def failed(self) -> int:
-        """Count what was answered in any other way, or not at all."""
+        """The number of requests with any other response, or none."""
         return sum(count for (good, status), count in self._answers.items() if status not in (good, 503))
 
     async def run(self) -> None:
-        """Ask until cancelled."""
+        """Send requests until cancelled."""
         try:
             await asyncio.gather(*(self._ask(good) for good in self._requests))
         finally:

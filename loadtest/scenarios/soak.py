@@ -1,12 +1,12 @@
-"""An hour or more (`--soak SECONDS`): memory, tasks, file descriptors and Redis memory must stay flat.
+"""An hour or more (`--soak SECONDS`): memory, tasks, file descriptors and the memory of Redis must stay flat.
 
-Users, half of them over each transport, get notifications at a constant rate and delete each one, so that nothing may
-be left of it but a bounded log. Every second some of them are cut and resume where they were, exactly; as many guests
-come and go.
+Users, half of them over each transport, receive notifications at a constant rate and delete each of them, so that
+nothing may remain but a bounded log. Every second some of them are cut and resume at their position; as many guests
+connect and disconnect.
 
-Samples are taken without collecting garbage first: what the server would leave lying about counts. After a quarter,
-which is for warming up - logs fill, allocators find their size -, a line is laid through the samples (the median of the
-slopes of all pairs, which outliers do not move). What it rises until the end must be within a share and some slack.
+Samples are taken without a garbage collection, so that uncollected garbage counts. The first quarter is for warming up:
+logs fill, allocators reach their size. A line is fitted through the other samples (Theil-Sen: the median of the slopes
+of all pairs, which is robust against outliers). Its rise must stay within a share and some slack.
 """
 
 import asyncio
@@ -18,10 +18,12 @@ from dataclasses import dataclass
 from statistics import median
 
 from loadtest import machine
-from loadtest.bench import DELIVERY_SECONDS, Bench, Meter, Plan, verdict
+from loadtest.bench import Bench
 from loadtest.clients import Client, Crowd, Make
-from loadtest.journal import Faults, Journal, percentiles
+from loadtest.journal import EventJournal, Faults, percentiles
+from loadtest.meter import DELIVERY_SECONDS, Meter, verdict
 from loadtest.publisher import Pool, Publisher, at_constant_rate
+from loadtest.sizes import SoakSizes
 from loadtest.targets.gateway import GatewayTarget
 
 SAMPLES = 240
@@ -29,62 +31,63 @@ WARM_UP = 0.25
 CUT_PER_SECOND = 5
 GUESTS = 500
 SENT_AWAY_SECONDS = 1.0
-"""When a connection that was not taken is tried again: a machine that is busy with others may be the reason."""
+"""The pause after which a refused connection is tried again: the machine may be busy with other programs."""
 
 MOST_KEPT_EVENTS = 50
 MOST_REQUESTS = 32
-"""Under way at once, each with a connection: more only when the machine stalls, which should not look like a leak."""
+"""Concurrent requests, each with a connection: there would be more only when the machine stalls, which should not look
+like a leak."""
 
 
 @dataclass(frozen=True)
-class Bound:
-    """What a figure may rise by: a share of where it began, and some slack, which is the noise of a sample."""
+class GrowthBound:
+    """The rise that is allowed: a share of the first level, and some slack for the noise of a sample."""
 
     share: float
     slack: float
 
     def allows(self, level: float) -> float:
-        """Give how much, from a level."""
+        """Return the rise that is allowed from a level."""
         return self.share * level + self.slack
 
 
 BOUNDS = {
-    "server_kb": Bound(0.02, 1024),
-    "redis_kb": Bound(0.02, 1024),
-    "redis_used_kb": Bound(0.02, 512),
-    "tasks": Bound(0.02, 2 * MOST_REQUESTS),
-    "files": Bound(0.02, 2 * MOST_REQUESTS),
-    "threads": Bound(0, 2),
+    "server_kb": GrowthBound(0.02, 1024),
+    "redis_kb": GrowthBound(0.02, 1024),
+    "redis_used_kb": GrowthBound(0.02, 512),
+    "tasks": GrowthBound(0.02, 2 * MOST_REQUESTS),
+    "files": GrowthBound(0.02, 2 * MOST_REQUESTS),
+    "threads": GrowthBound(0, 2),
 }
 
 
 ONLY_SHOWN = ("redis_keys", "redis_expiring", "objects")
-"""What explains a rise: keys of Redis, those among them that will expire, Python's objects with garbage among them."""
+"""Figures that may explain a rise: keys of Redis, those of them with an expiry, and Python objects, with garbage."""
 
 
 async def run(bench: Bench) -> None:
-    """Soak the gateway for as long as was asked for; by default not at all."""
-    if not bench.plan.soak_seconds:
-        bench.say("  not run: say how long with --soak SECONDS")
+    """Soak the gateway for the time that `--soak` sets; by default do nothing."""
+    if not bench.sizes.soak.seconds:
+        bench.say("  not run: set its time with --soak SECONDS")
     elif bench.with_gateway:
-        async with bench.own(INBOX_LOG_RETENTION_EVENTS=str(_kept_events(bench.plan))) as target:
+        async with bench.own(INBOX_LOG_RETENTION_EVENTS=str(_kept_events(bench.sizes.soak))) as target:
             await _Soak(bench, target).run()
 
 
-def _kept_events(plan: Plan) -> int:
-    """Give a length of logs that is reached in half of the warm-up: a notification makes two events, new and delete."""
-    of_each_user = 2 * plan.soak_rate * plan.soak_seconds / plan.soak_users
+def _kept_events(sizes: SoakSizes) -> int:
+    """Return a log length that is reached in half of the warm-up: a notification makes two events, new and delete."""
+    of_each_user = 2 * sizes.rate * sizes.seconds / sizes.users
     return int(max(2, min(MOST_KEPT_EVENTS, of_each_user * WARM_UP / 2)))
 
 
 class _Soak:
-    """One soak: users with an open inbox each, and everything that happens to them."""
+    """A soak: users with an open inbox each, and all that happens to them."""
 
     def __init__(self, bench: Bench, target: GatewayTarget):
-        self._bench, self._target, self._plan = bench, target, bench.plan
+        self._bench, self._target, self._sizes = bench, target, bench.sizes.soak
         self._pool = Pool(target.host, target.port, MOST_REQUESTS)
-        self._journal, self._crowd, self._faults = Journal(), Crowd(), Faults()
-        self._users = [f"user{number}" for number in range(self._plan.soak_users)]
+        self._journal, self._crowd, self._faults = EventJournal(), Crowd(), Faults()
+        self._users = [f"user{number}" for number in range(self._sizes.users)]
         self._positions: dict[str, str] = {}
         self._makes = {transport: target.make_with(transport, since=self._positions) for transport in bench.transports}
         self._transports = dict(zip(self._users, itertools.cycle(bench.transports)))
@@ -94,8 +97,8 @@ class _Soak:
         self._over = False
 
     async def run(self) -> None:
-        """Do it, and add the row."""
-        plan, journal = self._plan, self._journal
+        """Run the soak and add the row."""
+        sizes, journal = self._sizes, self._journal
         for user in self._users:
             await self._open(user, None)
         publisher = Publisher(self._pool, self._target.request, journal)
@@ -103,16 +106,16 @@ class _Soak:
         async def one(number: int, due: float) -> None:
             await publisher.publish(self._users[number % len(self._users)], due)
 
-        count = int(plan.soak_rate * plan.soak_seconds)
+        count = int(sizes.rate * sizes.seconds)
         meter = Meter(self._target)
         background = [
             asyncio.create_task(self._sample(), name="sample"),
             asyncio.create_task(self._cut_and_resume(), name="cut and resume"),
-            asyncio.create_task(self._let_guests_come_and_go(), name="guests"),
+            asyncio.create_task(self._connect_guests(), name="guests"),
         ]
         for task in background:
             task.add_done_callback(self._ended)
-        await at_constant_rate(plan.soak_rate, count, one)
+        await at_constant_rate(sizes.rate, count, one)
         self._over = True
         await asyncio.wait(background)
         await journal.until(journal.next_number, DELIVERY_SECONDS)
@@ -127,8 +130,8 @@ class _Soak:
             " + ".join(self._makes),
             len(self._users),
             faults,
-            seconds=plan.soak_seconds,
-            rate=plan.soak_rate,
+            seconds=sizes.seconds,
+            rate=sizes.rate,
             delivered=journal.received,
             resumed=self._resumed,
             sent_away=self._sent_away,
@@ -149,10 +152,10 @@ class _Soak:
     # -- what happens
 
     async def _open(self, user: str, before: Client | None) -> None:
-        """Open a user's inbox; what its last connection saw belongs to the same book."""
+        """Open the inbox of a user; the record of its last connection is continued."""
         make: Make = self._makes[self._transports[user]]
 
-        def make_successor(name: str, journal: Journal | None) -> Client:
+        def make_successor(name: str, journal: EventJournal | None) -> Client:
             client = make(name, journal)
             client.on_message = self._delete_new
             if before is not None:
@@ -160,10 +163,10 @@ class _Soak:
                 client.out_of_order, client.resets = before.out_of_order, before.resets
             return client
 
-        await self._come_in(self._crowd, make_successor, user, self._journal)
+        await self._connect(self._crowd, make_successor, user, self._journal)
 
-    async def _come_in(self, crowd: Crowd, make: Make, user: str, journal: Journal | None) -> None:
-        """Open a connection; come again a little later when sent away, as clients do."""
+    async def _connect(self, crowd: Crowd, make: Make, user: str, journal: EventJournal | None) -> None:
+        """Open a connection, and try again a little later when it is refused, as clients do."""
         while True:
             try:
                 await crowd.add(make, [user], journal)
@@ -196,24 +199,24 @@ class _Soak:
             await self._open(before.user, before)
             self._resumed += 1
 
-    async def _let_guests_come_and_go(self) -> None:
+    async def _connect_guests(self) -> None:
         names, makes = itertools.cycle(range(GUESTS)), itertools.cycle(self._makes.values())
         while not self._over:
             crowd, make = Crowd(), next(makes)
             for _ in range(CUT_PER_SECOND):
-                await self._come_in(crowd, make, f"guest{next(names)}", None)
+                await self._connect(crowd, make, f"guest{next(names)}", None)
             await asyncio.sleep(1)
             await crowd.close()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """Tell at once what ended one of the three that go on until the end; the others go on."""
+        """Report the error of a background task at once; the others continue."""
         if not task.cancelled() and (problem := task.exception()) is not None:
             self._bench.error(f"soak: {task.get_name()}: {type(problem).__name__}: {problem}")
 
-    # -- what is watched
+    # -- sampling
 
     async def _sample(self) -> None:
-        started, pause = time.monotonic(), max(0.25, self._plan.soak_seconds / SAMPLES)
+        started, pause = time.monotonic(), max(0.25, self._sizes.seconds / SAMPLES)
         while not self._over:
             await asyncio.sleep(pause)
             told, redis = await self._target.count(), await self._target.redis_information()
@@ -237,15 +240,15 @@ class _Soak:
                 sample["threads"] += machine.threads(pid)
             self._samples.append(sample)
             shown = ", ".join(f"{name} {sample[name]:,.0f}" for name in (*BOUNDS, "redis_keys"))
-            self._bench.say(f"  {sample['seconds']:.0f} of {self._plan.soak_seconds:.0f} s: {shown}")
+            self._bench.say(f"  {sample['seconds']:.0f} of {self._sizes.seconds:.0f} s: {shown}")
 
 
 def _keys(text: str, name: str) -> int:
-    """Read a number of `keys=12,expires=3,…`."""
+    """Return a number of `keys=12,expires=3,…` by its name."""
     return int(text.partition(f"{name}=")[2].partition(",")[0])
 
 
-# ---- what is flat
+# ---- the verdict
 
 
 def _warm(samples: Sequence[dict[str, float]]) -> Sequence[dict[str, float]]:
@@ -253,7 +256,7 @@ def _warm(samples: Sequence[dict[str, float]]) -> Sequence[dict[str, float]]:
 
 
 def rise(points: Sequence[tuple[float, float]]) -> float:
-    """Give how much a line through points rises from the first to the last: the median of all pairs' slopes."""
+    """Return how much a fitted line rises from the first point to the last; its slope is the median of all pairs."""
     slopes = [(y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in itertools.combinations(points, 2) if x2 > x1]
     return median(slopes) * (points[-1][0] - points[0][0]) if slopes else 0.0
 

@@ -1,17 +1,18 @@
-"""All connections cut at once, all come back at once and resume; events are sent while they are away.
+"""All connections are cut at once, and all reconnect at once and resume; events are sent while they are disconnected.
 
-All are under way together: who does not fit into the listen queue (4,096 by default) comes again a second later, which
-is TCP's way. Once each is of another user, once all are of one. `/healthz` is asked all the time.
+All reconnect concurrently: TCP retries a connection that does not fit into the listen queue (4,096 by default) after a
+second. Once each connection is of another user, once all are of one. `/healthz` is requested all the time.
 """
 
 import asyncio
 import time
 from collections.abc import Sequence
 
-from loadtest.bench import DELIVERY_SECONDS, VERDICT_SECONDS, Bench, Meter, crowd_faults, no_garbage_collection, until
+from loadtest.bench import Bench
 from loadtest.clients import Client, Crowd, settle
 from loadtest.healthz import Healthz
 from loadtest.journal import Faults, percentiles
+from loadtest.meter import DELIVERY_SECONDS, VERDICT_SECONDS, Meter, crowd_faults, no_garbage_collection, until
 from loadtest.scenarios.connect import groups_of, publish_to_all
 from loadtest.targets.gateway import MOST_RECIPIENTS, GatewayTarget
 
@@ -23,12 +24,14 @@ async def run(bench: Bench) -> None:
     if bench.with_gateway:
         for transport in bench.transports:
             async with bench.own() as target:
-                await _measure(bench, target, transport, [f"user{number}" for number in range(bench.plan.storm)])
-                await _measure(bench, target, transport, ["hot user"] * bench.plan.storm_of_one)
+                await _measure(
+                    bench, target, transport, [f"user{number}" for number in range(bench.sizes.storm.connections)]
+                )
+                await _measure(bench, target, transport, ["hot user"] * bench.sizes.storm.connections_of_one)
 
 
 async def _measure(bench: Bench, target: GatewayTarget, transport: str, connections: Sequence[str]) -> None:
-    """Cut and bring back connections, each of a user; a user may have several."""
+    """Cut the connections and reconnect them; `connections` has the user of each."""
     users = list(dict.fromkeys(connections))
     crowd = Crowd()
     await crowd.add(target.make(transport), connections, None)
@@ -62,7 +65,7 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str, connecti
         names = set(group)
         members = [client for client in back.clients if client.user in names]
         for member in members:
-            member.user = group[0]  # the group's events are written down for its first user
+            member.user = group[0]  # the events of the group are recorded for its first user
         faults += journal.verify(members, replaying=True)
     bench.add(
         "storm",

@@ -1,13 +1,14 @@
-"""Reads and archives from one device, seen on another: from when the change was due to the event."""
+"""Changes (read, archive) on one device, observed on another: from the time when a change is due to its event."""
 
 import asyncio
 import json
 import time
 from collections import Counter
 
-from loadtest.bench import DELIVERY_SECONDS, VERDICT_SECONDS, Bench, Meter, crowd_faults, no_garbage_collection, until
+from loadtest.bench import Bench
 from loadtest.clients import Client, Crowd
-from loadtest.journal import Faults, Journal, percentiles
+from loadtest.journal import EventJournal, Faults, percentiles
+from loadtest.meter import DELIVERY_SECONDS, VERDICT_SECONDS, Meter, crowd_faults, no_garbage_collection, until
 from loadtest.publisher import at_constant_rate
 from loadtest.scenarios.connect import groups_of
 from loadtest.targets.gateway import GatewayTarget
@@ -27,7 +28,7 @@ async def run(bench: Bench) -> None:
 
 
 class _Watch:
-    """What the second device of every user saw: the changes and when."""
+    """The changes that the second device of each user received, with their latencies."""
 
     def __init__(self) -> None:
         self.due: dict[_Change, float] = {}
@@ -35,7 +36,7 @@ class _Watch:
         self.counts: Counter[_Change] = Counter()
 
     def saw(self, client: Client, message: bytes) -> None:
-        """Take an event in."""
+        """Record an event."""
         now = time.perf_counter()
         event = json.loads(message)
         if event["type"] != "event" or event["name"] == "notifications/new":
@@ -47,9 +48,9 @@ class _Watch:
 
 
 async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
-    plan, pool, watch = bench.plan, target.pool(), _Watch()
-    users = [f"user{number}" for number in range(plan.sync_users)]
-    count = max(len(CHANGES), int(plan.sync_rate * plan.sync_seconds))
+    sizes, pool, watch = bench.sizes.sync, target.pool(), _Watch()
+    users = [f"user{number}" for number in range(sizes.users)]
+    count = max(len(CHANGES), int(sizes.rate * sizes.seconds))
     items = -(-count // (len(users) * len(CHANGES)))
     ids: list[str] = []
     for number in range(items):
@@ -63,7 +64,7 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
     # Each item is read, then archived; users take turns, so that one user's changes are far apart.
     changes = [(user, item, change) for item in ids for change in CHANGES for user in users][:count]
     faults = Faults()
-    first_device = Journal()
+    first_device = EventJournal()
 
     async def one(number: int, due: float) -> None:
         nonlocal faults
@@ -76,7 +77,7 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
 
     with no_garbage_collection():
         meter = Meter(target)
-        await at_constant_rate(plan.sync_rate, len(changes), one)
+        await at_constant_rate(sizes.rate, len(changes), one)
         await until(lambda: watch.counts.total() >= len(changes), DELIVERY_SECONDS)
         await meter.trailing()
         figures = meter.figures(len(changes))
@@ -93,7 +94,7 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
         len(users),
         faults,
         delivered=watch.counts.total(),
-        rate=plan.sync_rate,
+        rate=sizes.rate,
         latency_ms=percentiles(watch.latencies),
         answer_ms=percentiles(first_device.answer_times()),
         **figures,

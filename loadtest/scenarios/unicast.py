@@ -1,8 +1,8 @@
-"""POST for random users at a constant rate: how long until the user's inbox has it, and the highest rate that holds.
+"""POST for random users at a constant rate: the time until the connection has it, and the highest rate that holds.
 
-A rate holds when nothing is lost, 99 of 100 events arrive within a quarter second, and the queue is empty right after.
-The search begins at what many requests under way get through, goes down until a rate holds, or up until one does not.
-A rate that does not hold is tried twice.
+A rate holds when nothing is lost, 99 % of the events arrive within 250 ms, and the queue is empty right afterwards. The
+search starts at the rate that many concurrent requests reach, and goes down until a rate holds, or up until one does
+not. A rate that does not hold is tried twice.
 """
 
 import asyncio
@@ -12,28 +12,30 @@ from collections.abc import Sequence
 from math import inf
 from typing import Any
 
-from loadtest.bench import DELIVERY_SECONDS, Bench, Meter, crowd_faults, median_or_none, no_garbage_collection, verdict
+from loadtest.bench import Bench
 from loadtest.clients import Crowd, settle
-from loadtest.journal import Journal, percentiles
+from loadtest.figures import median_or_none
+from loadtest.journal import EventJournal, percentiles
+from loadtest.meter import DELIVERY_SECONDS, Meter, crowd_faults, no_garbage_collection, verdict
 from loadtest.publisher import Publisher, at_constant_rate
 from loadtest.targets.base import Target
 
 SATURATING = 64
-"""Requests under way when the capacity is estimated."""
+"""Concurrent requests when the capacity is estimated."""
 
 HOLDING_MS = 250.0
 TRIES = 4
 STEP = 0.85
-"""How far one tried rate is from the next, but for the last, which is between the highest that held and the next."""
+"""The ratio of a tried rate to the next. The last one tried is between the highest that held and the next."""
 SHARES = (0.25, 0.5, 0.75)
 PEERS_SHARES = (0.5,)
 PEERS_SECONDS = 2 / 3
-"""Peers are compared at one point besides the highest, and in shorter time: there are many, and they take many requests
-a second."""
+"""Peers are compared at one rate besides the highest, and for a shorter time: there are many of them, and they handle
+many requests a second."""
 
 WINDOWS = 5
-"""Into which the events of a rate are cut, in the order of arrival: the median of their ratios of p99 to p50 is what a
-server does, while something else on the machine spoils a window or two."""
+"""The windows into which the events of a rate are divided, in the order of arrival. The median of their ratios of p99
+to p50 is that of the server: a disturbance by other programs affects a window or two."""
 
 
 async def run(bench: Bench) -> None:
@@ -49,18 +51,18 @@ async def run(bench: Bench) -> None:
                 await _measure(bench, peer, transport)
 
 
-class _Load:
-    """A crowd with a connection for each user, and events for random ones of them."""
+class _UnicastLoad:
+    """A crowd with a connection for each user, and events for random users."""
 
     def __init__(self, target: Target, transport: str, users: int):
         self.target, self.transport = target, transport
         self.users = [f"{transport}{number}" for number in range(users)]
-        self.crowd, self.journal = Crowd(), Journal()
+        self.crowd, self.journal = Crowd(), EventJournal()
         self.pool = target.pool()
         self.publisher = Publisher(self.pool, target.request, self.journal)
 
     async def saturate(self, seconds: float) -> float:
-        """Keep many requests under way; give how many a second were delivered."""
+        """Send many concurrent requests; return the deliveries a second."""
         end, first = time.perf_counter() + seconds, self.journal.next_number
 
         async def one_after_another() -> None:
@@ -75,7 +77,7 @@ class _Load:
         return (self.journal.next_number - first) / (time.perf_counter() - started)
 
     async def at(self, rate: float, seconds: float) -> dict[str, Any]:
-        """Load with a constant rate; give the figures."""
+        """Publish at a constant rate; return the figures."""
         journal, count = self.journal, max(5, int(rate * seconds))
         first, first_latency = journal.next_number, len(journal.latencies)
         meter, started = Meter(self.target), time.perf_counter()
@@ -108,8 +110,8 @@ def _p99_by_p50(latencies: Sequence[float]) -> float | None:
 
 
 async def _measure(bench: Bench, target: Target, transport: str) -> None:
-    load = _Load(target, transport, bench.plan.unicast_users)
-    seconds = bench.plan.unicast_seconds * (1 if target.keeps_inbox else PEERS_SECONDS)
+    load = _UnicastLoad(target, transport, bench.sizes.unicast.users)
+    seconds = bench.sizes.unicast.seconds * (1 if target.keeps_inbox else PEERS_SECONDS)
     await load.crowd.add(target.make(transport), load.users, load.journal)
     await settle(0.5)
     with no_garbage_collection():
@@ -121,15 +123,15 @@ async def _measure(bench: Bench, target: Target, transport: str) -> None:
             figures = await load.at(share * best["rate"], seconds)
             _add(bench, load, f"{share:.0%} of the highest", highest, figures)
     faults = await verdict(load.crowd, load.journal)
-    bench.rows[-1]["faults"] = vars(faults)  # of the whole load
+    bench.rows[-1]["faults"] = vars(faults)  # of all rates together
     if faults:
         bench.say(f"  FAULTS: {faults}; requests that failed: {dict(load.journal.reasons)}")
     await load.pool.close()
     await load.crowd.close()
 
 
-async def _highest(load: _Load, rate: float, seconds: float) -> dict[str, Any]:
-    """Give the figures at the highest rate that holds; those at the lowest one tried when none does."""
+async def _highest(load: _UnicastLoad, rate: float, seconds: float) -> dict[str, Any]:
+    """Return the figures of the highest rate that holds; if none does, those of the lowest rate tried."""
     best = await _twice(load, rate, seconds)
     step = STEP if not best["holds"] else 1 / STEP
     for _ in range(TRIES):
@@ -146,13 +148,13 @@ async def _highest(load: _Load, rate: float, seconds: float) -> dict[str, Any]:
     return best
 
 
-async def _twice(load: _Load, rate: float, seconds: float) -> dict[str, Any]:
-    """Try a rate, and if it does not hold once more: machines have bad moments."""
+async def _twice(load: _UnicastLoad, rate: float, seconds: float) -> dict[str, Any]:
+    """Try a rate, and once more if it does not hold: other programs may have disturbed it."""
     figures = await load.at(rate, seconds)
     return figures if figures["holds"] else await load.at(rate, seconds)
 
 
-def _add(bench: Bench, load: _Load, at: str, highest: float | None, figures: dict[str, Any]) -> None:
+def _add(bench: Bench, load: _UnicastLoad, at: str, highest: float | None, figures: dict[str, Any]) -> None:
     faults = crowd_faults(load.crowd)
     bench.add(
         "unicast",

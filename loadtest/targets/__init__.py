@@ -1,4 +1,4 @@
-"""Everything that can be measured, by the name that `--peers` takes."""
+"""The floors, and the peers by the name that `--peers` takes."""
 
 from loadtest.targets.base import Target
 from loadtest.targets.floor import AsyncioFloorTarget, CFloorTarget, FloorTarget

@@ -1,4 +1,4 @@
-"""What is measured: a server that is started, pinned and stopped, and how to speak to it."""
+"""Targets of the measurement: starting, pinning and stopping a server, and its protocol."""
 
 import asyncio
 import contextlib
@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 
 from loadtest import machine
 from loadtest.clients import Client, Make
-from loadtest.journal import Journal
-from loadtest.machine import Cores
+from loadtest.cores import Cores
+from loadtest.journal import EventJournal
 from loadtest.publisher import Pool
 from loadtest.servers.starting import environment_without_settings, free_port_pair
 
@@ -31,16 +31,16 @@ _LIBC = ctypes.CDLL(None)
 
 
 class MissingError(Exception):
-    """A peer is not installed. The message says how it would be."""
+    """A peer is not installed. The message says how to install it."""
 
 
 class Target(ABC):
-    """One server. `start` raises MissingError when it is not installed."""
+    """A server. `start` raises MissingError when it is not installed."""
 
     name: ClassVar[str]
     transports: ClassVar[tuple[str, ...]]
     keeps_inbox: ClassVar[bool] = False
-    """Whether it has what only the gateway has: stored items, states, positions, credentials."""
+    """Whether it has stored items, states, positions and credentials, as only the gateway does."""
 
     def __init__(self, cores: Cores):
         self.cores = cores
@@ -50,40 +50,40 @@ class Target(ABC):
 
     @abstractmethod
     async def start(self) -> None:
-        """Start it and wait until it serves."""
+        """Start the server and wait until it serves."""
 
     @abstractmethod
     async def stop(self) -> None:
-        """End it."""
+        """Stop the server."""
 
     @abstractmethod
     def make(self, transport: str) -> Make:
-        """Give what makes the client of a user."""
+        """Return a function that creates the client of a user."""
 
     @abstractmethod
     def request(self, user: str, number: int, size: int = 200) -> bytes:
-        """Write the request that publishes the marked event to a user, with a payload of `size` bytes."""
+        """Return the request that publishes a marked event to a user, with a payload of `size` bytes."""
 
     def pids(self) -> dict[int, str]:
-        """Give its processes with their roles; none when it runs elsewhere."""
+        """Return the processes with their roles; none when the server runs elsewhere."""
         return {}
 
     def pool(self) -> Pool:
-        """Give connections to publish over."""
+        """Return a pool of connections for publishing."""
         return Pool(self.host, self.port)
 
     async def memory(self) -> dict[str, int]:
-        """Give the resident KB by role, after a collection of garbage where the server can be told to."""
+        """Return the resident memory in KB by role, after a garbage collection if the server supports that."""
         return {}
 
 
 class StartedTarget(Target):
-    """A server that is started here."""
+    """A server that the load test starts."""
 
     stop_seconds: ClassVar[float] = 1.0
-    """How long it may take to end by itself; most peers wait for connections that stay."""
+    """How long it may take to stop; most peers wait for their connections to end."""
     ends_its_children: ClassVar[bool] = False
-    """Whether it has processes of its own and ends them when it is told to end."""
+    """Whether it has child processes and stops them when it is stopped."""
 
     def __init__(self, cores: Cores):
         super().__init__(cores)
@@ -92,14 +92,14 @@ class StartedTarget(Target):
 
     @abstractmethod
     def command(self) -> list[str]:
-        """Give the command that serves. Raises MissingError."""
+        """Return the command that serves. Raises MissingError."""
 
     def environment(self) -> dict[str, str]:
-        """Give the variables that it is started with."""
+        """Return the environment variables of the server."""
         return {}
 
     async def start(self) -> None:
-        """Start it, pinned, and wait until it serves. Raises MissingError."""
+        """Start the server on its cores and wait until it serves. Raises MissingError."""
         collects = self.directory / "collected"
         collects.mkdir(exist_ok=True)
         paths = [str(SERVERS / "collect"), str(machine.ROOT)]
@@ -129,25 +129,25 @@ class StartedTarget(Target):
 
     def _before_start(self) -> Callable[[], None]:
         cores = self.cores.server | self.cores.redis
-        # When we die, so does it: one that waits for connections or tasks that stay would outlive us for ever.
-        when_we_die = signal.SIGTERM if self.ends_its_children else signal.SIGKILL
+        # The server dies with this process: one that waits for open connections or tasks would outlive it for ever.
+        at_our_death = signal.SIGTERM if self.ends_its_children else signal.SIGKILL
 
         def prepare() -> None:
-            _LIBC.prctl(_PR_SET_PDEATHSIG, when_we_die, 0, 0, 0)
+            _LIBC.prctl(_PR_SET_PDEATHSIG, at_our_death, 0, 0, 0)
             os.sched_setaffinity(0, cores)
 
         return prepare
 
     def log(self) -> str:
-        """Give the end of what it printed."""
+        """Return the end of the output."""
         return (self.directory / "log").read_text(errors="replace")[-3000:]
 
     async def is_ready(self) -> bool:
-        """Whether it accepts connections."""
+        """Return whether the server accepts connections."""
         return await can_connect(self.host, self.port)
 
     async def stop(self) -> None:
-        """End it and drop what it wrote."""
+        """Stop the server and delete its directory."""
         if self.process is not None:
             pids = machine.tree(self.process.pid)
             self.process.terminate()
@@ -157,21 +157,21 @@ class StartedTarget(Target):
                 for pid in pids:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
-                self.process.wait()
+                self.process.wait(10)
             self.process = None
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def pids(self) -> dict[int, str]:
-        """Give its processes with their roles."""
+        """Return the processes with their roles."""
         assert self.process is not None
         found = {}
         for pid in machine.tree(self.process.pid):
-            with contextlib.suppress(OSError):  # it ended meanwhile, such as the one that prints the addresses
+            with contextlib.suppress(OSError):  # a process may end meanwhile, such as the one that prints the addresses
                 found[pid] = machine.role(pid)
         return found
 
     async def memory(self) -> dict[str, int]:
-        """Give the resident KB by role, of all processes, after a collection of garbage. Raises OSError."""
+        """Return the resident memory of all processes in KB by role, after a garbage collection. Raises OSError."""
         await self.collect()
         found: dict[str, int] = {}
         for pid, role in self.pids().items():
@@ -179,20 +179,20 @@ class StartedTarget(Target):
         return found
 
     async def collect(self) -> dict[str, int]:
-        """Have every process that can collect its garbage; give the tasks and objects that are left in all.
+        """Collect garbage in every process that supports it; return the remaining tasks and objects of all.
 
-        Raises TimeoutError: memory with garbage in it is not the figure that was asked for.
+        Raises TimeoutError, since the memory would include garbage.
         """
         return await self._ask_all(signal.SIGUSR2)
 
     async def count(self) -> dict[str, int]:
-        """Give the tasks and objects in all, garbage included. Raises TimeoutError."""
+        """Return the tasks and objects of all processes, garbage included. Raises TimeoutError."""
         return await self._ask_all(signal.SIGUSR1)
 
     async def _ask_all(self, number: signal.Signals) -> dict[str, int]:
         left = {"tasks": 0, "objects": 0}
         for pid, role in self.pids().items():
-            # A Redis inherits the environment, and dies of the signal.
+            # A Redis inherits the environment, but the signal would end it.
             if role == machine.SERVER and machine.collects_garbage(pid):
                 told = await self._ask(pid, number)
                 left = {name: left[name] + told.get(name, 0) for name in left}
@@ -206,16 +206,16 @@ class StartedTarget(Target):
         deadline = time.monotonic() + 20
         while not path.exists():
             if not machine.is_running(pid):
-                return {}  # it ended meanwhile
+                return {}  # the process ended meanwhile
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{self.name}: process {pid} did not say what it holds")
+                raise TimeoutError(f"{self.name}: process {pid} did not report its objects")
             await asyncio.sleep(0.02)
         found: dict[str, int] = json.loads(path.read_text())
         return found
 
 
 async def can_connect(host: str, port: int) -> bool:
-    """Whether somebody listens there."""
+    """Return whether a connection to an address succeeds."""
     try:
         _, writer = await asyncio.open_connection(host, port)
     except OSError:
@@ -225,10 +225,10 @@ async def can_connect(host: str, port: int) -> bool:
 
 
 def made_of(kind: type[Client], request: Callable[[str], bytes], host: str, port: int) -> Make:
-    """Make clients of one kind that differ by what they ask for."""
+    """Return a function that creates clients of one class with a request for their user."""
     from loadtest.clients import Address
 
-    def make(user: str, journal: Journal | None) -> Client:
+    def make(user: str, journal: EventJournal | None) -> Client:
         return kind(user, Address(host, port, request(user)), journal)
 
     return make

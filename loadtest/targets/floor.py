@@ -1,4 +1,4 @@
-"""The floor: what sending the bytes costs when nothing else is done."""
+"""The floors: the cost of sending the bytes without anything else."""
 
 import os
 import shutil
@@ -20,24 +20,24 @@ class FloorTarget(StartedTarget):
     transports = (RAW,)
 
     def command(self) -> list[str]:
-        """Run the loop."""
+        """Return the command of the loop."""
         return [sys.executable, str(SERVERS / "floor.py"), str(self.port)]
 
     async def is_ready(self) -> bool:
-        """Whether it takes publishers: a probe of the other port would be a connection to send to."""
+        """Return whether it accepts publishers: a probe of the other port would count as a receiver."""
         return await can_connect(self.host, self.port + 1)
 
     def make(self, transport: str) -> Make:
-        """Give clients that only listen."""
+        """Return a function that creates clients without a request."""
         return made_of(LineClient, lambda user: b"", self.host, self.port)
 
     def request(self, user: str, number: int, size: int = 200) -> bytes:
-        """Post what everybody gets; its end is part of the size."""
+        """Return the request with the message of all connections; its terminator is part of the size."""
         body = payload(number, size - 2) + b"\n\n"
         return request_head("POST", self.host, "/", {"Content-Length": str(len(body))}) + body
 
     def pool(self) -> Pool:
-        """Give connections to publish over."""
+        """Return a pool of connections to the port for publishers."""
         return Pool(self.host, self.port + 1)
 
 
@@ -47,7 +47,7 @@ class AsyncioFloorTarget(FloorTarget):
     name = "floor (asyncio write)"
 
     def command(self) -> list[str]:
-        """Run the loop."""
+        """Return the command of the loop."""
         return [sys.executable, str(SERVERS / "floor_asyncio.py"), str(self.port)]
 
 
@@ -57,7 +57,7 @@ class CFloorTarget(FloorTarget):
     name = "floor (C send)"
 
     def command(self) -> list[str]:
-        """Compile and run the loop. Raises MissingError."""
+        """Compile the loop and return its command. Raises MissingError."""
         compiler = shutil.which(os.environ.get("CC", "gcc"))
         if compiler is None:
             raise MissingError("a C compiler: `apt-get install gcc libc6-dev`")

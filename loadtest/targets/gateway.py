@@ -15,8 +15,8 @@ import jwt
 
 from loadtest import machine
 from loadtest.clients import Address, Client, Make, SseClient, WebSocketClient, request_head, websocket_head
-from loadtest.journal import Journal, mark_of, payload
-from loadtest.machine import Cores
+from loadtest.cores import Cores
+from loadtest.journal import EventJournal, mark_of, payload
 from loadtest.targets.base import SSE, WEBSOCKET, StartedTarget
 
 API_KEY, API_SECRET = "loadtest", "loadtest-secret-of-a-decent-length"
@@ -24,20 +24,20 @@ MOST_RECIPIENTS = 1000
 
 
 class _Inbox(Client):
-    """What both transports of ours have in common: positions without a gap, and a `ready` before anything else."""
+    """The part of a client that both transports share: it expects `ready` first, and positions without gaps."""
 
     def opened(self) -> None:
-        """Wait for `ready`: the head is only the beginning."""
+        """Do nothing: the client is ready at the message `ready`."""
 
     def received(self, message: bytes) -> None:
-        """Check the position, then count."""
+        """Check the position, then record the event."""
         at = message.find(b'"position":"') + 12
         if at >= 12:
             self._check(message, message[at : message.index(b'"', at)].decode())
         super().received(message)
 
     def number_of(self, message: bytes) -> int | None:
-        """Give the mark of a new notification: events of its later life carry its content, too."""
+        """Return the mark of a new notification; later events of it carry its content as well."""
         return mark_of(message) if b'"name":"notifications/new"' in message else None
 
     def _check(self, message: bytes, position: str) -> None:
@@ -45,7 +45,7 @@ class _Inbox(Client):
             epoch, _, offset = self.position.partition(".")
             self.out_of_order += bool(self.position) and position != f"{epoch}.{int(offset) + 1}"
         elif message.startswith(b'{"type":"ready"'):
-            # It stands right before what was missed.
+            # The position from which the replay starts.
             self.out_of_order += bool(self.position) and position != self.position
             self.be_ready()
         elif message.startswith(b'{"type":"reset"'):
@@ -84,11 +84,11 @@ class GatewayTarget(StartedTarget):
         }
 
     def command(self) -> list[str]:
-        """Serve."""
+        """Return the command of the gateway."""
         return [sys.executable, "-m", "gateway", "serve"]
 
     def environment(self) -> dict[str, str]:
-        """Give its settings: limits off, which are not what is measured."""
+        """Return the settings, without limits, which are not measured."""
         return {
             "INBOX_PORT": str(self.port),
             "INBOX_DATA_DIR": str(self.directory / "data"),
@@ -99,28 +99,28 @@ class GatewayTarget(StartedTarget):
         }
 
     async def is_ready(self) -> bool:
-        """Whether /readyz says so."""
+        """Return whether /readyz responds with 200, and the process that prints the addresses has ended."""
         try:
             reader, writer = await asyncio.open_connection(self.host, self.port)
         except OSError:
             return False
         writer.write(request_head("GET", self.host, "/readyz", {"Connection": "close"}))
         try:
-            answer = await asyncio.wait_for(reader.read(64), 10)
+            head = await asyncio.wait_for(reader.read(64), 10)
         except (OSError, TimeoutError):
             return False
         finally:
             writer.close()
-        # A short-lived child prints where the gateway serves: once it is gone, the tree is what serves.
-        return answer.startswith(b"HTTP/1.1 200") and "serves at" in self.log() and not self._announces()
+        # A short-lived child prints the addresses: after its end, all processes of the tree serve.
+        return head.startswith(b"HTTP/1.1 200") and "serves at" in self.log() and not self._announces()
 
     def _announces(self) -> bool:
-        """Return whether the short-lived child is there that prints the addresses, or what is left of it at its end."""
+        """Return whether the child that prints the addresses is running, or is ending."""
         commands = [machine.command_line(pid) for pid in self.pids()]
         return any("announce" in command or not command for command in commands)
 
     async def redis_information(self) -> dict[str, str]:
-        """Give what the bundled Valkey says of itself: INFO's names and values. Raises OSError."""
+        """Return the names and values of INFO of the bundled Valkey. Raises OSError."""
         reader, writer = await asyncio.open_unix_connection(str(self.directory / "data" / "valkey" / "valkey.sock"))
         writer.write(b"INFO\r\n")
         length = int((await reader.readline())[1:])
@@ -129,29 +129,29 @@ class GatewayTarget(StartedTarget):
         fields = (line.partition(":") for line in text.splitlines() if ":" in line)
         return {name: value for name, _, value in fields}
 
-    # -- a user's side
+    # -- requests of users
 
     def user_fields(self, user: str) -> dict[str, str]:
-        """Give the headers of a user, proven by HMAC."""
+        """Return the headers of a user with an HMAC."""
         mac = base64.b64encode(hmac.digest(API_SECRET.encode(), user.encode(), hashlib.sha256)).decode()
         return {"X-MAGICBELL-API-KEY": API_KEY, "X-MAGICBELL-USER-EXTERNAL-ID": user, "X-MAGICBELL-USER-HMAC": mac}
 
     def token_fields(self, user: str) -> dict[str, str]:
-        """Give the header of a user, proven by a token."""
+        """Return the headers of a user with a token."""
         claims = {"api_key": API_KEY, "user_external_id": user, "exp": int(time.time()) + 86400}
         return {"Authorization": f"Bearer {jwt.encode(claims, API_SECRET, algorithm='HS256')}"}
 
     def make(self, transport: str) -> Make:
-        """Give clients that start with what comes next."""
+        """Return a function that creates clients without a position to resume at."""
         return self.make_with(transport)
 
     def make_with(
         self, transport: str, *, token: bool = False, since: dict[str, str] | None = None, credentials: bool = True
     ) -> Make:
-        """Give clients with an HMAC or a token, that resume where a position of the user is given."""
+        """Return a function that creates clients with an HMAC or a token; users in `since` resume at that position."""
         prepared: dict[str, dict[str, str]] = {}
 
-        def make(user: str, journal: Journal | None) -> Client:
+        def make(user: str, journal: EventJournal | None) -> Client:
             fields = prepared.get(user)
             if fields is None:
                 fields = self.token_fields(user) if token else self.user_fields(user)
@@ -170,29 +170,29 @@ class GatewayTarget(StartedTarget):
         return make
 
     def user_request(self, method: str, user: str, path: str) -> bytes:
-        """Write a request of a user's device."""
+        """Return a request of a user."""
         return request_head(method, self.host, path, {**self.user_fields(user), "Content-Length": "0"})
 
-    # -- a backend's side
+    # -- requests of backends
 
     def request(self, user: str, number: int, size: int = 200) -> bytes:
-        """Write the request that sends a notification to one user."""
+        """Return the request that sends a notification to one user."""
         return self.request_many([user], number, size)
 
     def request_many(
         self, users: Sequence[str], number: int, size: int = 200, *, idempotency_key: str = "", **fields: str
     ) -> bytes:
-        """Write the request that sends a notification to at most MOST_RECIPIENTS users."""
+        """Return the request that sends a notification to at most MOST_RECIPIENTS users."""
         recipients = [{"external_id": user} for user in users]
         notification = {**self.notification(number, size), "recipients": recipients, **fields}
         return self.backend_request("POST", "/notifications", {"notification": notification}, idempotency_key)
 
     def notification(self, number: int, size: int = 200) -> dict[str, Any]:
-        """Give a marked notification without its recipients."""
+        """Return a marked notification without its recipients."""
         return {"title": "Load", "content": payload(number, size).decode()}
 
     def backend_request(self, method: str, path: str, content: Any = None, idempotency_key: str = "") -> bytes:
-        """Write a request of a backend."""
+        """Return a request of a backend."""
         body = b"" if content is None else json.dumps(content, separators=(",", ":")).encode()
         fields = {
             "X-MAGICBELL-API-KEY": API_KEY,

@@ -1,4 +1,4 @@
-"""The gateway on a Redis of its own, which can be killed, restarted, paused, and given a replica."""
+"""The gateway with a separate Redis, which can be killed, restarted and paused, and can have replicas."""
 
 import asyncio
 import contextlib
@@ -8,19 +8,20 @@ from pathlib import Path
 import redis
 
 from loadtest import machine
-from loadtest.machine import REDIS, Cores
+from loadtest.cores import Cores
+from loadtest.machine import REDIS
 from loadtest.servers.redis_server import RedisServer
 from loadtest.servers.starting import wait_for
 from loadtest.targets.gateway import GatewayTarget
 
 OPTIONS = ("--appendonly", "yes", "--stream-node-max-bytes", "512", "--repl-diskless-sync-delay", "0")
-"""What the bundled server has, and replicas at once."""
+"""The options of the bundled server, and replication without delay."""
 
 
 class GatewayOnRedis(GatewayTarget):
-    """The gateway, with a Redis that outlives it, and with as many replicas of that.
+    """The gateway with a separate Redis and a number of replicas.
 
-    By default everything acknowledged is on disk: what is lost then is our fault.
+    By default everything acknowledged is on disk: a loss is then a fault of the gateway.
     """
 
     def __init__(self, cores: Cores, workers: int = 1, *, replicas: int = 0, fsync: str = "always", **settings: str):
@@ -31,12 +32,12 @@ class GatewayOnRedis(GatewayTarget):
         self.settings |= {"INBOX_REDIS_URL": self.redis.url, "INBOX_SECRET_KEY": "loadtest"}
 
     async def start(self) -> None:
-        """Start all of it."""
+        """Start Redis, its replicas, and the gateway."""
         await asyncio.to_thread(self._start_servers)
         await super().start()
 
     async def stop(self) -> None:
-        """End all of it."""
+        """Stop the gateway, Redis, and its replicas."""
         for server in (self.redis, *self._replicas):
             if server.process is not None:
                 server.process.send_signal(signal.SIGCONT)
@@ -44,14 +45,14 @@ class GatewayOnRedis(GatewayTarget):
         await super().stop()
 
     def pids(self) -> dict[int, str]:
-        """Give the processes with their roles; a replica is elsewhere."""
+        """Return the processes with their roles, without replicas."""
         found = super().pids()
         if self.redis.process is not None:
             found[self.redis.process.pid] = REDIS
         return found
 
     async def start_redis(self) -> None:
-        """Start a Redis that was stopped, and wait until it answers."""
+        """Start a Redis that was stopped, and wait until it replies."""
         await asyncio.to_thread(self.redis.start)
         machine.pin(self.pids(), self.cores)
 
@@ -65,10 +66,10 @@ class GatewayOnRedis(GatewayTarget):
         for replica in self._replicas:
             replica.start(*self._options, "--replicaof", "127.0.0.1", str(self.redis.port))
             with redis.Redis(port=replica.port) as client:
-                wait_for(lambda: self._is_in_step(client), "the replica to be in step", 30)
+                wait_for(lambda: self._is_synchronised(client), "the replica to be synchronised", 30)
 
     @staticmethod
-    def _is_in_step(client: redis.Redis) -> bool:
+    def _is_synchronised(client: redis.Redis) -> bool:
         with contextlib.suppress(redis.RedisError):
             return bool(client.info("replication")["master_link_status"] == "up")
         return False

@@ -1,17 +1,18 @@
-"""The peers: they store, number and count nothing behind a message."""
+"""The peers: they pass messages on, without storing, numbering or counting them."""
 
 import os
 import shutil
 import sys
 from urllib.parse import quote
 
-from loadtest import machine, peers
+from loadtest import peers
 from loadtest.clients import Make, SseClient, WebSocketClient, request_head, websocket_head
+from loadtest.cores import raise_file_limit
 from loadtest.journal import payload
 from loadtest.targets.base import SERVERS, SSE, WEBSOCKET, MissingError, StartedTarget, made_of
 
 
-def _require(package: peers.Package) -> None:
+def _require(package: peers.PeerPackage) -> None:
     if not package.installed:
         raise MissingError(f"{package.how}; or `python -m loadtest run --install-peers`")
 
@@ -20,7 +21,7 @@ class PeerTarget(StartedTarget):
     """A peer with `/ws`, `/sse` and `/publish`, each with the user in the query."""
 
     def make(self, transport: str) -> Make:
-        """Give clients that name their user."""
+        """Return a function that creates clients which name their user."""
         if transport == WEBSOCKET:
             return made_of(
                 WebSocketClient,
@@ -36,20 +37,20 @@ class PeerTarget(StartedTarget):
         )
 
     def request(self, user: str, number: int, size: int = 200) -> bytes:
-        """Post the payload."""
+        """Return the request with the payload."""
         body = payload(number, size)
         fields = {"Content-Type": "text/plain", "Content-Length": str(len(body))}
         return request_head("POST", self.host, f"/publish?user={quote(user)}", fields) + body
 
 
 class StarletteTarget(PeerTarget):
-    """The obvious way, in our own environment."""
+    """A simple Starlette application with a queue for each connection, in the environment of the gateway."""
 
     name = "Starlette, a queue each"
     transports = (WEBSOCKET, SSE)
 
     def command(self) -> list[str]:
-        """Serve."""
+        """Return the command of the server."""
         return [sys.executable, str(SERVERS / "starlette_app.py"), str(self.port)]
 
 
@@ -78,16 +79,16 @@ http {{
 
 
 class NchanTarget(PeerTarget):
-    """nchan, a module of nginx, with messages kept in memory."""
+    """nchan, a module of nginx, which keeps messages in memory."""
 
     name = "nchan (nginx, C)"
     transports = (WEBSOCKET, SSE)
     ends_its_children = True
 
     def command(self) -> list[str]:
-        """Serve with a configuration of its own. Raises MissingError."""
+        """Write a configuration and return the command. Raises MissingError."""
         _require(peers.NCHAN)
-        files = machine.raise_file_limit()
+        files = raise_file_limit()
         (self.directory / peers.NGINX_DIRECTORY).mkdir()
         configuration = self.directory / "nginx.conf"
         configuration.write_text(
@@ -107,10 +108,10 @@ class _SocketIoClient(WebSocketClient):
     """Engine.IO 4 over WebSocket with Socket.IO 5 packets: 0 open, 2 ping, 3 pong, 40 connected, 42 event."""
 
     def opened(self) -> None:
-        """Wait until the namespace is connected."""
+        """Do nothing: the client is ready when the namespace is connected."""
 
     def received(self, message: bytes) -> None:
-        """Play the protocol."""
+        """Process a packet."""
         if message.startswith(b"42"):
             super().received(message)
         elif message.startswith(b"40"):
@@ -129,7 +130,7 @@ class SocketIoTarget(PeerTarget):
     transports = (WEBSOCKET,)
 
     def command(self) -> list[str]:
-        """Serve. Raises MissingError."""
+        """Return the command of the server. Raises MissingError."""
         _require(peers.SOCKETIO_NODE)
         node = shutil.which("node") or "node"
         return [
@@ -141,7 +142,7 @@ class SocketIoTarget(PeerTarget):
         ]
 
     def make(self, transport: str) -> Make:
-        """Give clients that speak Engine.IO."""
+        """Return a function that creates clients for Engine.IO."""
         return made_of(
             _SocketIoClient,
             lambda user: websocket_head(self.host, f"/socket.io/?EIO=4&transport=websocket&user={quote(user)}", {}),
@@ -156,7 +157,7 @@ class PythonSocketIoTarget(SocketIoTarget):
     name = "python-socketio"
 
     def command(self) -> list[str]:
-        """Serve. Raises MissingError."""
+        """Return the command of the server. Raises MissingError."""
         _require(peers.SOCKETIO_PYTHON)
         return [str(peers.PYTHON), str(SERVERS / "socketio_app.py"), str(self.port)]
 
@@ -168,10 +169,10 @@ class ChannelsTarget(PeerTarget):
     transports = (WEBSOCKET,)
 
     def command(self) -> list[str]:
-        """Serve. Raises MissingError."""
+        """Return the command of the server. Raises MissingError."""
         _require(peers.CHANNELS)
         return [str(peers.PYTHON), "-m", "daphne", "-v", "0", "-p", str(self.port), "channels_app:application"]
 
     def environment(self) -> dict[str, str]:
-        """Let Daphne find the application."""
+        """Return the import path with the application."""
         return {"PYTHONPATH": os.pathsep.join((str(SERVERS / "collect"), str(SERVERS)))}

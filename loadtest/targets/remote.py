@@ -1,6 +1,6 @@
-"""Servers that run elsewhere, by URL: `--url centrifugo=http://host:8000`.
+"""Running servers, by URL: `--url centrifugo=http://host:8000`.
 
-Their CPU and memory are shown when a process id on this machine is given: `--url mercure=http://host:3000,pid=4711`.
+CPU and memory are measured if the id of a process on this machine is given: `--url mercure=http://host:3000,pid=4711`.
 """
 
 import json
@@ -12,8 +12,8 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from loadtest import machine
 from loadtest.clients import Make, SseClient, WebSocketClient, request_head, websocket_head
+from loadtest.cores import Cores
 from loadtest.journal import payload
-from loadtest.machine import Cores
 from loadtest.publisher import Pool
 from loadtest.targets.base import SSE, WEBSOCKET, Target, made_of
 
@@ -22,17 +22,17 @@ TOKEN_VARIABLE = "LOADTEST_TOKEN"
 
 @dataclass(frozen=True)
 class Adapter:
-    """How one product is spoken to. `user` is its channel or topic."""
+    """The protocol of a product. A user is a channel or a topic of it."""
 
     transports: tuple[str, ...]
     subscribe: Callable[[str, str], str]
-    """Path from transport and user."""
+    """Returns the path, for a transport and a user."""
     publish: Callable[[str, str], tuple[str, str, str]]
-    """Path, content type and body from user and payload."""
+    """Returns the path, content type and body, for a user and a payload."""
     token_header: str = "Authorization"
     token_format: str = "Bearer {}"
     publish_port: int = 0
-    """Where publishing has a port of its own."""
+    """The port for publishing if it is another one, else 0."""
 
 
 def _centrifugo_subscribe(transport: str, user: str) -> str:
@@ -62,14 +62,14 @@ ADAPTERS = {
             urlencode({"topic": user, "data": text}),
         ),
     ),
-    # Its origin must answer /ws and /sse with GRIP instructions for the channel that the query names.
+    # Its origin must respond to /ws and /sse with GRIP instructions for the channel in the query.
     "pushpin": Adapter(
         (WEBSOCKET, SSE),
         lambda transport, user: f"/{'ws' if transport == WEBSOCKET else 'sse'}?user={quote(user)}",
         _pushpin_publish,
         publish_port=5561,
     ),
-    # Anything that has the three paths of our own peers.
+    # Any server with the three paths of PeerTarget.
     "plain": Adapter(
         (WEBSOCKET, SSE),
         lambda transport, user: f"/{'ws' if transport == WEBSOCKET else 'sse'}?user={quote(user)}",
@@ -79,7 +79,7 @@ ADAPTERS = {
 
 
 class RemoteTarget(Target):
-    """A server that is not started here."""
+    """A server that the load test does not start."""
 
     name: ClassVar[str] = "remote"
 
@@ -102,28 +102,28 @@ class RemoteTarget(Target):
         return cls(cores, kind, url, int(pid) if pid else 0)
 
     async def start(self) -> None:
-        """Do nothing: it runs."""
+        """Do nothing: the server is running."""
 
     async def stop(self) -> None:
-        """Let it run."""
+        """Do nothing: the server keeps running."""
 
     def pids(self) -> dict[int, str]:
-        """Give its processes where the main one is known."""
+        """Return the processes, if the main one is known."""
         return {pid: machine.role(pid) for pid in machine.tree(self._pid)} if self._pid else {}
 
     async def memory(self) -> dict[str, int]:
-        """Give the resident KB where the process is known."""
+        """Return the resident memory in KB by role, if the process is known."""
         found: dict[str, int] = {}
         for pid, role in self.pids().items():
             found[role] = found.get(role, 0) + machine.resident_kb(pid)
         return found
 
     def pool(self) -> Pool:
-        """Give connections to publish over."""
+        """Return a pool of connections for publishing."""
         return Pool(self.host, self.adapter.publish_port or self.port)
 
     def make(self, transport: str) -> Make:
-        """Give clients that subscribe to their user."""
+        """Return a function that creates clients which subscribe to their user."""
         if transport == WEBSOCKET:
             return made_of(
                 WebSocketClient,
@@ -141,7 +141,7 @@ class RemoteTarget(Target):
         )
 
     def request(self, user: str, number: int, size: int = 200) -> bytes:
-        """Publish as the product wants it."""
+        """Return the request that publishes with the protocol of the product."""
         path, content_type, text = self.adapter.publish(user, payload(number, size).decode())
         body = text.encode()
         fields = {"Content-Type": content_type, "Content-Length": str(len(body))}

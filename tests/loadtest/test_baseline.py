@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from loadtest import baseline
-from loadtest.bench import QUICK
+from loadtest.sizes import QUICK
 from loadtest.targets.base import SSE, WEBSOCKET
 from loadtest.targets.floor import AsyncioFloorTarget
 

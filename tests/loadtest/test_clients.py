@@ -1,7 +1,7 @@
 """What the clients make of a byte stream."""
 
 from loadtest.clients import Address, SseClient
-from loadtest.journal import Journal, payload
+from loadtest.journal import EventJournal, payload
 
 
 class _Transport:
@@ -12,7 +12,7 @@ class _Transport:
 
 
 def fed(*pieces: bytes) -> SseClient:
-    journal = Journal()
+    journal = EventJournal()
     journal.open("ada", 0.0)
     client = SseClient("ada", Address("127.0.0.1", 1, b""), journal)
     client.first_number = 0

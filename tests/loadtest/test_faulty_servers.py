@@ -11,17 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.bench import TINY, Bench, Entrant
+from loadtest.bench import Bench, Entrant
 from loadtest.clients import Client, Make
-from loadtest.journal import Journal, mark_of
-from loadtest.machine import ROOT, Cores
+from loadtest.cores import Cores
+from loadtest.journal import EventJournal, mark_of
+from loadtest.machine import ROOT
 from loadtest.scenarios import fanout
 from loadtest.servers.starting import free_port_pair
+from loadtest.sizes import TINY
 from loadtest.targets.base import Target
 from loadtest.targets.floor import FloorTarget
 from loadtest.targets.gateway import GatewayTarget
 from loadtest.targets.peers import StarletteTarget
-from tests.loadtest.liar import LIES, TRUTH, Liar
+from tests.loadtest.faulty_server import LIES, TRUTH, Liar
 from tests.loadtest.runs import Run, at_once, run
 from tests.servers import wait_for
 
@@ -31,7 +33,7 @@ FAULT = {"drop": {"lost": 1}, "double": {"doubled": 1}, "reorder": {"reordered":
 @contextlib.contextmanager
 def serving(lie: str) -> Iterator[int]:
     port = free_port_pair()
-    process = subprocess.Popen([sys.executable, "-m", "tests.loadtest.liar", str(port), lie], cwd=ROOT)
+    process = subprocess.Popen([sys.executable, "-m", "tests.loadtest.faulty_server", str(port), lie], cwd=ROOT)
 
     def listens() -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
@@ -87,7 +89,7 @@ def lying(kind: type[Target]) -> type[Target]:
             make: Make = super().make(transport)
             lies = iter(LIES)
 
-            def make_and_lie(user: str, journal: Journal | None) -> Client:
+            def make_and_lie(user: str, journal: EventJournal | None) -> Client:
                 client = make(user, journal)
                 liar: Liar[bytes] = Liar(next(lies, TRUTH))
                 receive = client.received

@@ -98,4 +98,4 @@ def test_peers_stand_beside_the_same_place_of_ours() -> None:
 def test_the_table_shows_target_ours_and_whether_it_is_met() -> None:
     text = report.table(*goals.table(goals.judge([row("connect", how="HMAC", per_second=2900.0)])))
     cells = [cell.strip() for cell in text.splitlines()[-1].strip("|").split("|")]
-    assert cells == ["WebSocket, authenticated connects a second", "1,000 users", "≥ 3,000", "2,900", "**no**"]
+    assert cells == ["WebSocket, authenticated connects per second", "1,000 users", "≥ 3,000", "2,900", "**no**"]

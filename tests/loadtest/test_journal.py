@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.journal import EVERYBODY, Faults, Journal, mark_of, payload
+from loadtest.journal import EVERYBODY, EventJournal, Faults, mark_of, payload
 
 EVENTS = 8
 
@@ -19,9 +19,9 @@ class Connection:
     out_of_order: int = 0
 
 
-def one_after_another(count: int, user: str = "ann") -> Journal:
+def one_after_another(count: int, user: str = "ann") -> EventJournal:
     """Give a journal of events of which each was answered before the next one began."""
-    journal = Journal()
+    journal = EventJournal()
     for number in range(count):
         assert journal.open(user, float(number)) == number
         journal.answered(number, number + 0.5, True)
@@ -40,7 +40,7 @@ def test_whatever_arrives_is_compared_with_what_was_sent(seen: list[int]) -> Non
 
 
 def test_events_that_were_under_way_at_once_are_in_no_order() -> None:
-    journal = Journal()
+    journal = EventJournal()
     for number in range(2):
         journal.open("ann", 0.0)
         journal.answered(number, 1.0, True)
@@ -53,7 +53,7 @@ def test_an_event_of_somebody_else_is_misdelivered() -> None:
 
 
 def test_a_refused_event_is_failed_and_not_lost() -> None:
-    journal = Journal()
+    journal = EventJournal()
     journal.answered(journal.open("ann", 0.0), 1.0, False)
     assert journal.verify([Connection([])]) == Faults(failed=1)
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from loadtest import machine
-from loadtest.machine import REDIS, SERVER, Cores
+from loadtest.cores import Cores
+from loadtest.machine import REDIS, SERVER
+from loadtest.origin import OtherPrograms
 
 BURNED_SECONDS = 0.3
 BURN = f"import time\nwhile time.process_time() < {BURNED_SECONDS}: pass"
@@ -45,10 +47,10 @@ def test_the_cpu_of_children_that_ended_is_shown_apart() -> None:
     assert figures["cpu_us"] == pytest.approx(figures["cpu_us_server"] + figures["cpu_us_forks"])
 
 
-def test_what_a_process_computes_that_has_not_ended_is_the_neighbours() -> None:
-    neighbours = machine.Neighbours()
+def test_what_a_process_computes_that_has_not_ended_is_the_others() -> None:
+    others = OtherPrograms()
     with started(sys.executable, "-c", f"{BURN}\nprint(flush=True)\ninput()"):
-        assert neighbours.share() > 0
+        assert others.share() > 0
 
 
 def test_redis_gets_a_core_that_the_server_does_not_have() -> None:

@@ -7,8 +7,8 @@ from functools import partial
 
 import pytest
 
-from loadtest.bench import TINY
 from loadtest.scenarios.listing import FILTERS
+from loadtest.sizes import TINY
 from loadtest.targets import FLOORS
 from loadtest.targets.gateway import GatewayTarget
 from tests.loadtest.runs import Run, at_once, run
@@ -65,7 +65,7 @@ def faultless(runs: dict[str, Future[Run]], scenario: str) -> Run:
 def test_idle_reads_the_memory_of_the_gateway_and_the_floors_at_each_step(runs: dict[str, Future[Run]]) -> None:
     done = faultless(runs, "idle")
     for target in {OURS} | (FLOOR_NAMES - done.result["not_installed"].keys()):
-        assert [row["connections"] for row in done.rows("idle", target)] == list(TINY.idle_steps)
+        assert [row["connections"] for row in done.rows("idle", target)] == list(TINY.idle.steps)
     assert all("kb_redis" in row for row in done.rows("idle", OURS))
 
 
@@ -73,7 +73,7 @@ def test_connect_resumes_every_connection_with_what_it_missed(runs: dict[str, Fu
     done = faultless(runs, "connect")
     *fresh, resumed = done.rows("connect", OURS)
     assert [(row["how"], row["rounds"]) for row in fresh] == [("HMAC, new users", 1), ("HMAC", 3), ("JWT", 3)]
-    assert resumed["delivered"] == TINY.connects * TINY.missed_events
+    assert resumed["delivered"] == TINY.connect.connections * TINY.connect.missed_events
 
 
 def test_fanout_delivers_every_event_to_every_connection_and_compares_equal_bytes(runs: dict[str, Future[Run]]) -> None:
@@ -81,14 +81,14 @@ def test_fanout_delivers_every_event_to_every_connection_and_compares_equal_byte
     for row in done.rows("fanout"):
         delivered, left = divmod(row["delivered"], row["connections"])
         assert left == 0
-        assert delivered > 2 * TINY.rounds, row
+        assert delivered > 2 * TINY.fanout.rounds, row
     ours = done.rows("fanout", OURS)[0]
     assert {row["bytes_per_message"] for row in done.rows("fanout") if row["target"] in FLOOR_NAMES} == {
         200,
         round(ours["bytes_per_message"]),
     }
     assert 0 < done.result["ratios"]["websocket cpu"] <= ours["ratio_python"]  # the better of two tries
-    assert done.rows("fanout to users", OURS)[0]["delivered"] % TINY.fanout_users == 0
+    assert done.rows("fanout to users", OURS)[0]["delivered"] % TINY.fanout.users == 0
 
 
 def test_a_ratio_that_got_worse_fails_the_run_after_a_second_try(runs: dict[str, Future[Run]]) -> None:
@@ -109,42 +109,42 @@ def test_a_broadcast_reaches_every_user_and_everyone_who_listens(runs: dict[str,
     done = faultless(runs, "broadcast")
     (imported,) = done.rows("import")
     rows = done.rows("broadcast", OURS)
-    assert [row["users"] for row in (imported, *rows)] == [TINY.broadcast_users] * 3
-    assert [row["heard"] for row in rows] == [row["connections"] for row in rows] == [TINY.broadcast_users] * 2
+    assert [row["users"] for row in (imported, *rows)] == [TINY.broadcast.users] * 3
+    assert [row["heard"] for row in rows] == [row["connections"] for row in rows] == [TINY.broadcast.users] * 2
     assert {row["redis_on"] for row in rows} <= {"a core of its own", "the worker's core"}
 
 
 def test_sync_sees_every_change_on_the_second_device(runs: dict[str, Future[Run]]) -> None:
     (row,) = faultless(runs, "sync").rows("sync")
-    assert row["delivered"] == TINY.sync_rate * TINY.sync_seconds
+    assert row["delivered"] == TINY.sync.rate * TINY.sync.seconds
 
 
 def test_list_asks_for_every_filter_of_every_inbox(runs: dict[str, Future[Run]]) -> None:
     rows = faultless(runs, "list").rows("list")
-    assert len({(row["items"], row["filter"]) for row in rows}) == len(rows) == len(FILTERS) * len(TINY.inboxes)
+    assert len({(row["items"], row["filter"]) for row in rows}) == len(rows) == len(FILTERS) * len(TINY.list.inboxes)
     whole = faultless(runs, "list").rows("whole")
-    assert len({(row["items"], row["what"]) for row in whole}) == len(whole) == 4 * len(TINY.inboxes)
+    assert len({(row["items"], row["what"]) for row in whole}) == len(whole) == 4 * len(TINY.list.inboxes)
 
 
 def test_a_storm_brings_back_everybody_and_what_they_missed(runs: dict[str, Future[Run]]) -> None:
     rows = faultless(runs, "storm").rows("storm")
     assert [(row["users"], row["delivered"]) for row in rows] == [
-        (TINY.storm, 2 * TINY.storm),
-        (1, 2 * TINY.storm_of_one),
+        (TINY.storm.connections, 2 * TINY.storm.connections),
+        (1, 2 * TINY.storm.connections_of_one),
     ]
 
 
 def test_everybody_gets_what_is_sent_when_redis_is_back(runs: dict[str, Future[Run]]) -> None:
     rows = faultless(runs, "recovery").rows("recovery")
-    assert [(row["how"], row["away_seconds"]) for row in rows] == [tuple(outage) for outage in TINY.outages]
-    assert {row["delivered"] for row in rows} == {TINY.recovery_users}
+    assert [(row["how"], row["away_seconds"]) for row in rows] == [tuple(outage) for outage in TINY.recovery.outages]
+    assert {row["delivered"] for row in rows} == {TINY.recovery.users}
     assert rows[0]["refused"] > 0
 
 
-def test_good_users_get_everything_during_a_siege(runs: dict[str, Future[Run]]) -> None:
+def test_ordinary_users_receive_everything_under_hostile_load(runs: dict[str, Future[Run]]) -> None:
     rows = faultless(runs, "hostile").rows("hostile")
-    assert [row["when"] for row in rows] == ["before", "besieged", "after"]
-    sent = TINY.hostile_rate * TINY.hostile_seconds
+    assert [row["when"] for row in rows] == ["before", "under attack", "after"]
+    sent = TINY.hostile.rate * TINY.hostile.seconds
     assert [row["delivered"] for row in rows] == [2 * sent, 3 * sent, 4 * sent]
     assert [row["attacks"] > 0 for row in rows] == [False, True, False]
 
@@ -158,11 +158,11 @@ def test_each_durability_is_measured_with_one_sender_and_many(runs: dict[str, Fu
 
 def test_a_burst_arrives_whole(runs: dict[str, Future[Run]]) -> None:
     (row,) = faultless(runs, "burst").rows("burst", OURS)
-    assert row["delivered"] == (TINY.burst_repeats + 1) * TINY.burst_events
+    assert row["delivered"] == (TINY.burst.repeats + 1) * TINY.burst.events
 
 
 def test_a_soak_delivers_everything_while_others_come_and_go(runs: dict[str, Future[Run]]) -> None:
     (row,) = faultless(runs, "soak").rows("soak")
-    assert row["delivered"] == 4 * TINY.soak_rate
+    assert row["delivered"] == 4 * TINY.soak.rate
     assert row["resumed"] > 0
     assert row["transport"] == "websocket + sse"

@@ -7,14 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from loadtest.machine import REDIS, ROOT, SERVER, Cores
+from loadtest.cores import Cores
+from loadtest.machine import REDIS, ROOT, SERVER
 from loadtest.targets.gateway import GatewayTarget
 from tests.servers import wait_for
 
 START_AND_CONNECT = """
 import asyncio
 from loadtest.clients import Crowd
-from loadtest.machine import Cores
+from loadtest.cores import Cores
 from loadtest.targets.peers import StarletteTarget
 
 async def main():

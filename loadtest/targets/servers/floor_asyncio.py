@@ -12,7 +12,7 @@ import uvloop
 connections: set[asyncio.Transport] = set()
 
 
-class Receiver(asyncio.Protocol):
+class FloorReceiver(asyncio.Protocol):
     """A connection that is written to."""
 
     __slots__ = ("transport",)
@@ -27,7 +27,7 @@ class Receiver(asyncio.Protocol):
         connections.discard(self.transport)
 
 
-class Publisher(asyncio.Protocol):
+class FloorPublisher(asyncio.Protocol):
     """A connection that posts."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -50,8 +50,8 @@ class Publisher(asyncio.Protocol):
 async def main(port: int) -> None:
     """Serve until killed."""
     loop = asyncio.get_running_loop()
-    await loop.create_server(Receiver, "127.0.0.1", port, backlog=4096)
-    await loop.create_server(Publisher, "127.0.0.1", port + 1)
+    await loop.create_server(FloorReceiver, "127.0.0.1", port, backlog=4096)
+    await loop.create_server(FloorPublisher, "127.0.0.1", port + 1)
     await asyncio.Event().wait()
 
 
