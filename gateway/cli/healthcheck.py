@@ -26,9 +26,9 @@ def healthcheck(ready: bool) -> None:
     try:
         opener.open(address, timeout=ANSWER_SECONDS).close()
     except urllib.error.HTTPError as refusal:
-        click.echo(
-            f"{address} answers {refusal.code}: {refusal.read(MAX_SHOWN_BYTES).decode(errors='replace')}", err=True
-        )
+        with refusal:
+            body = refusal.read(MAX_SHOWN_BYTES).decode(errors="replace")
+        click.echo(f"{address} answers {refusal.code}: {body}", err=True)
         sys.exit(1)
     except OSError as problem:
         cause = getattr(problem, "reason", problem)
