@@ -1,14 +1,16 @@
-"""A socket has one owner at any moment, and nothing of it stays behind, whichever way it came in and went out."""
+"""Sockets that are handed over to live connections: one owner at a time, and every socket is released in the end."""
 
 import asyncio
 import contextlib
 import gc
+import json
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 
+import httpx
 import pytest
 
 from gateway.app import Worker
@@ -16,12 +18,23 @@ from gateway.live.connection import Connection
 from gateway.server.http import HttpProtocol
 from gateway.server.worker_server import WorkerServer
 from gateway.settings import load_settings
-from tests.live.test_http import PING, UPGRADES, WEBSOCKET, request, sending
+from tests.live.clients import raw_socket, receive_until
+from tests.server.http_requests import (
+    PATIENCE_SECONDS,
+    PING,
+    UPGRADES,
+    WEBSOCKET,
+    conversation,
+    read_head,
+    read_response,
+    request,
+    sending,
+    statuses,
+)
 from tests.servers import ADMIN, Gateway, user_headers
 
-PATIENCE_SECONDS = 10.0
 TIMES = 6
-"""Of each way. A user may have 4 open connections here, so whoever stays behind locks the others out."""
+"""Of each way. A user may have 4 open connections here, so one that is not released locks the others out."""
 
 MASKED_CLOSE = b"\x88\x82\0\0\0\0\x03\xe8"
 MASKED_PING = b"\x89\x80\0\0\0\0"
@@ -36,8 +49,8 @@ class Node:
     port: int
 
     @property
-    def left_behind(self) -> dict[str, int]:
-        """Count what there is of connections, by who keeps it."""
+    def held(self) -> dict[str, int]:
+        """The number of objects that each part of the worker keeps for connections."""
         hub, ingress = self.worker.hub, self.worker.ingress
         gc.collect()
         objects = gc.get_objects()
@@ -53,13 +66,13 @@ class Node:
         }
 
     async def is_empty(self, before: dict[str, int]) -> None:
-        """Wait until all is as it was before."""
+        """Wait until the worker holds what it held before."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                while self.left_behind != before:
+                while self.held != before:
                     await asyncio.sleep(0.05)
         except TimeoutError:
-            raise AssertionError(f"{self.left_behind} is left, and it was {before}") from None
+            raise AssertionError(f"{self.held} is held, and it was {before}") from None
 
 
 def _files() -> list[str]:
@@ -73,7 +86,7 @@ def _files() -> list[str]:
 
 @contextlib.asynccontextmanager
 async def running_node(gateway: Gateway) -> AsyncIterator[Node]:
-    """Serve for a block."""
+    """Run a worker until the block ends."""
     settings = load_settings(
         {
             "INBOX_DATA_DIR": str(gateway.data_dir),
@@ -104,7 +117,7 @@ Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def until(peer: Peer, end: bytes) -> None:
-    """Read until something came."""
+    """Read until some bytes were received."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         await peer[0].readuntil(end)
 
@@ -122,7 +135,7 @@ WS = partial(request, "GET", "/realtime/ws")
 
 
 def user(name: str) -> dict[str, str]:
-    """The headers of a user."""
+    """Return the headers of a user."""
     return user_headers(f"owner-{name}")
 
 
@@ -150,31 +163,31 @@ WAYS_IN: dict[str, tuple[Callable[[dict[str, str]], bytes], bytes]] = {
     "a websocket with frames": (lambda who: WS({**who, **WEBSOCKET}) + MASKED_PING * 3, READY),
     "a websocket with garbage": (lambda who: WS({**who, **WEBSOCKET}) + b"\xff" * 100, b"\r\n\r\n"),
     "a websocket that is closed at once": (lambda who: WS({**who, **WEBSOCKET}) + MASKED_CLOSE, b"\r\n\r\n"),
-    "a websocket that says nothing": (lambda who: WS(WEBSOCKET), b"\r\n\r\n"),
+    "a websocket that sends nothing": (lambda who: WS(WEBSOCKET), b"\r\n\r\n"),
     "a refused websocket": (lambda who: WS({**REFUSED, **WEBSOCKET}), b"unauthorized"),
     "a handshake without a key": (lambda who: WS({**who, **UPGRADES["websocket"]}), b"\r\n\r\n"),
     "a websocket elsewhere": (lambda who: request("GET", "/healthz", WEBSOCKET), b"}"),
-    "an upgrade that is not taken": (lambda who: request("POST", "/nowhere", UPGRADES["h2c"], b"hello") + PING, b"ok"),
+    "an ignored upgrade": (lambda who: request("POST", "/nowhere", UPGRADES["h2c"], b"hello") + PING, b"ok"),
     "a request": (lambda who: PING, b"ok"),
     "a write": (lambda who: request("POST", "/notifications", ADMIN, sending("owner-of-none")), b"}"),
     "many requests": (lambda who: PING * 50, b"ok"),
     "the last request": (lambda who: request("GET", "/healthz", {"Connection": "close"}) + PING, b"ok"),
-    "a request that is none": (lambda who: b"GET / HTTP/1.1\r\n\r\n", b"}"),
-    "chunks that are none": (
+    "a malformed request": (lambda who: b"GET / HTTP/1.1\r\n\r\n", b"}"),
+    "malformed chunks": (
         lambda who: request("POST", "/notifications", {**ADMIN, "Transfer-Encoding": "chunked"}, b"x"),
         b"}",
     ),
     "half a head": (lambda who: b"GET /realtime/sse HTTP/1.1\r\nHost: a\r\n", b""),
     "half a head behind a request": (lambda who: PING + b"GET /real", b"ok"),
     "half a body": (lambda who: request("POST", "/notifications", SLOW_BODY, b"{"), b""),
-    "half a body that nobody wants": (lambda who: request("POST", "/nowhere", {"Content-Length": "9"}, b"{"), b"}"),
+    "half an unwanted body": (lambda who: request("POST", "/nowhere", {"Content-Length": "9"}, b"{"), b"}"),
     "a million small chunks": (
         lambda who: request("POST", "/nowhere", {"Transfer-Encoding": "chunked"}, b"1\r\n \r\n" * 100_000),
         b"}",
     ),
     "nothing": (lambda who: b"", b""),
 }
-"""What is said, and what has come when that was understood."""
+"""What a client sends, and the end of what it has received once that was processed."""
 
 
 async def _close(peer: Peer) -> None:
@@ -195,9 +208,9 @@ WAYS_OUT = {"closed": _close, "reset": _abort, "half closed": _send_no_more}
 
 
 @pytest.mark.parametrize("way_out", WAYS_OUT)
-async def test_nothing_stays_behind_of_a_socket(gateway: Gateway, way_out: str) -> None:
+async def test_everything_of_a_socket_is_released(gateway: Gateway, way_out: str) -> None:
     async with running_node(gateway) as node:
-        before = node.left_behind
+        before = node.held
         for number, (said, understood) in enumerate(WAYS_IN.values()):
             who = user(f"{way_out}-{number}")
             for at_once in (False, True):
@@ -211,21 +224,21 @@ async def test_nothing_stays_behind_of_a_socket(gateway: Gateway, way_out: str) 
                     with contextlib.suppress(ConnectionError):
                         await peer[1].wait_closed()
                     if not at_once:
-                        await gone(node, who)
+                        await disconnected(node)
             del peer
         await node.is_empty(before)
 
 
-async def gone(node: Node, who: dict[str, str]) -> None:
-    """Wait until no connection of any user is left in the hub."""
+async def disconnected(node: Node) -> None:
+    """Wait until the hub has no connection of any user."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while len(node.worker.hub.subscriptions):
             await asyncio.sleep(0.005)
 
 
-async def test_a_user_can_always_come_in_again(gateway: Gateway) -> None:
+async def test_a_user_can_always_connect_again(gateway: Gateway) -> None:
     async with running_node(gateway) as node:
-        before = node.left_behind
+        before = node.held
         who = user("again")
         for said in (SSE({**who, **UPGRADES["h2c"]}), SSE({**who, **UPGRADES["websocket"]}), WS({**who, **WEBSOCKET})):
             for _ in range(20):
@@ -233,7 +246,7 @@ async def test_a_user_can_always_come_in_again(gateway: Gateway) -> None:
                 peer[1].write(said)
                 await until(peer, READY)
                 peer[1].close()
-                await gone(node, who)
+                await disconnected(node)
                 await peer[1].wait_closed()
         del peer
         await node.is_empty(before)
@@ -242,9 +255,9 @@ async def test_a_user_can_always_come_in_again(gateway: Gateway) -> None:
 @pytest.mark.parametrize(
     "last", [b"", request("GET", "/healthz", {"Connection": "close"}), SSE({"Connection": "close"})]
 )
-async def test_who_does_not_read_the_answers_is_cut_in_time(gateway: Gateway, last: bytes) -> None:
+async def test_a_client_that_reads_no_responses_is_disconnected_in_time(gateway: Gateway, last: bytes) -> None:
     async with running_node(gateway) as node:
-        before = node.left_behind
+        before = node.held
         with socket.socket() as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             sock.connect(("127.0.0.1", node.port))
@@ -259,16 +272,16 @@ async def test_who_does_not_read_the_answers_is_cut_in_time(gateway: Gateway, la
         await node.is_empty(before)
 
 
-async def test_deadlines_take_away_who_says_nothing_more(gateway: Gateway) -> None:
+async def test_clients_that_send_nothing_more_are_disconnected_in_time(gateway: Gateway) -> None:
     async with running_node(gateway) as node:
-        before = node.left_behind
+        before = node.held
         peers = []
         for name in (
             "nothing",
             "half a head",
             "half a head behind a request",
             "half a body",
-            "a websocket that says nothing",
+            "a websocket that sends nothing",
         ):
             peers.append(await asyncio.open_connection("127.0.0.1", node.port))
             peers[-1][1].write(WAYS_IN[name][0](user("late")))
@@ -279,3 +292,106 @@ async def test_deadlines_take_away_who_says_nothing_more(gateway: Gateway) -> No
                 await peer[1].wait_closed()
         del peers, peer
         await node.is_empty(before)
+
+
+# ---- the live paths
+
+
+@pytest.mark.parametrize("path", ["/realtime/ws", "/realtime/ws/", "/realtime//ws", "/realtime/ws?api_key=k"])
+@pytest.mark.parametrize("headers", [{}, {"Upgrade": "websocket"}, UPGRADES["h2c"]], ids=["plain", "half", "h2c"])
+def test_the_path_of_the_websocket_requires_an_upgrade(gateway: Gateway, path: str, headers: dict[str, str]) -> None:
+    with conversation(gateway) as peer:
+        for method in ("GET", "HEAD", "GET"):
+            peer.say(request(method, path, headers))
+            answer = read_response(peer, method)
+            assert (answer.status, answer.headers["upgrade"]) == (426, "websocket")
+            assert "upgrade" in answer.headers["connection"].lower()
+            assert method == "HEAD" or json.loads(answer.body)["errors"][0]["code"] == "upgrade_required"
+
+
+def test_http_1_0_cannot_open_a_websocket(gateway: Gateway) -> None:
+    assert statuses(gateway, [request("GET", "/realtime/ws", WEBSOCKET, version="1.0")], ["GET"]) == [426]
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_head_of_a_stream_responds_as_get_does_and_closes(gateway: Gateway, user: str, version: str) -> None:
+    with conversation(gateway) as peer:
+        peer.say(request("HEAD", "/realtime/sse", user_headers(user), version=version))
+        answer = read_head(peer)
+        assert answer.status == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert not peer.sock.recv(1)
+
+
+def test_head_of_a_stream_that_would_be_refused_is_refused(gateway: Gateway, user: str) -> None:
+    wrong = {**user_headers(user), "X-MAGICBELL-USER-HMAC": "wrong"}
+    for headers in ({}, wrong):
+        with conversation(gateway) as peer:
+            peer.say(request("HEAD", "/realtime/sse", headers))
+            assert read_response(peer, "HEAD").status == 401
+            assert peer.answer(lambda _: "HEAD") is None
+
+
+async def test_head_of_a_stream_leaves_no_stream_open(gateway: Gateway) -> None:
+    async with running_node(gateway) as node, httpx.AsyncClient(base_url=f"http://127.0.0.1:{node.port}") as http:
+        for _ in range(10):  # a user may have 4 connections
+            response = await http.head("/realtime/sse", headers=user("head"))
+            assert response.status_code == 200
+            await disconnected(node)
+
+
+async def until_metric(http: httpx.AsyncClient, name: str, value: float) -> None:
+    """Wait until a metric has a value, summed over its labels."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            lines = (await http.get("/metrics")).text.splitlines()
+            found = [float(line.split(" ")[1]) for line in lines if line.startswith((f"{name} ", f"{name}{{"))]
+            if sum(found) == value:
+                return
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("before", [b"", PING, PING * 5, request("POST", "/nowhere", None, b"x" * 70_000)])
+@pytest.mark.parametrize("base", ["", "http://inbox", "HTTPS://other:8443"])
+async def test_a_stream_may_follow_other_requests_and_have_an_absolute_target(
+    gateway: Gateway, user: str, before: bytes, base: str
+) -> None:
+    async with raw_socket(gateway) as sock:
+        said = before + request("GET", f"{base}/realtime/sse", user_headers(user)) + PING * 3
+        await asyncio.get_running_loop().sock_sendall(sock, said)
+        received = await receive_until(sock, b"event: ready")
+        heads = received.count(b"HTTP/1.1 ")
+        assert heads == before.count(b" HTTP/1.1\r\n") + 1
+        assert received.rindex(b"HTTP/1.1 200") == received.rindex(b"HTTP/1.1 ")
+        assert b"event: ready" in received
+
+
+@pytest.mark.parametrize("before", [b"", PING * 3])
+@pytest.mark.parametrize("base", ["", "http://inbox"])
+async def test_a_websocket_may_follow_other_requests_together_with_its_first_frames(
+    gateway: Gateway, user: str, before: bytes, base: str
+) -> None:
+    async with raw_socket(gateway) as sock:
+        ping = b"\x89\x83\0\0\0\0abc"
+        said = before + request("GET", f"{base}/realtime/ws", {**WEBSOCKET, **user_headers(user)}) + ping
+        await asyncio.get_running_loop().sock_sendall(sock, said)
+        received = await receive_until(sock, b"\x8a\x03abc")
+        assert received.count(b"HTTP/1.1 200 OK") == before.count(b" HTTP/1.1\r\n")
+        assert received.count(b"HTTP/1.1 101 ") == 1
+
+
+async def test_a_stream_behind_unread_responses_opens_once_they_are_read(
+    gateway: Gateway, http: httpx.AsyncClient, user: str
+) -> None:
+    async with raw_socket(gateway, 4096) as sock:
+        said = request("GET", "/openapi.json") * 40 + request("GET", "/realtime/sse", user_headers(user))
+        await asyncio.get_running_loop().sock_sendall(sock, said)
+        await until_metric(http, "inbox_subscribed_users", await subscribed(http))
+        received = await receive_until(sock, b"event: ready")
+        assert received.count(b"HTTP/1.1 200 ") == 41
+
+
+async def subscribed(http: httpx.AsyncClient) -> float:
+    """Return how many users are connected."""
+    lines = (await http.get("/metrics")).text.splitlines()
+    return next(float(line.split(" ")[1]) for line in lines if line.startswith("inbox_subscribed_users "))

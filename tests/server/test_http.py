@@ -1,0 +1,325 @@
+"""HTTP/1.1 on real sockets: which bytes are which request, in any packets, and one response for each request."""
+
+import contextlib
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.server.http_requests import (
+    PING,
+    UPGRADES,
+    WEBSOCKET,
+    conversation,
+    read_head,
+    read_response,
+    request,
+    sending,
+    statuses,
+)
+from tests.servers import ADMIN, Gateway, user_headers
+
+STALL_SECONDS = 0.3
+"""The time that nine of ten requests to `/healthz` may take meanwhile. They take milliseconds on an idle machine; the
+faults behind these tests took 0.8 to 9 seconds."""
+
+ATTACK_SECONDS = 1.0
+
+
+def cuts(data: bytes, kind: str) -> list[bytes]:
+    """Split bytes into packets."""
+    head = data.index(b"\r\n\r\n") + 4
+    match kind:
+        case "one packet":
+            return [data]
+        case "head and body":
+            return [data[:head], data[head:]]
+        case "inside the head":
+            return [data[:20], data[20 : head - 3], data[head - 3 : head + 1], data[head + 1 :]]
+    return [data[at : at + 1] for at in range(len(data))]
+
+
+PACKETS = pytest.mark.parametrize("packets", ["one packet", "head and body", "inside the head", "bytes"])
+
+# ---- requests with an Upgrade that is ignored
+
+EACH_UPGRADE = pytest.mark.parametrize("upgrade", UPGRADES.values(), ids=UPGRADES)
+
+
+@EACH_UPGRADE
+@PACKETS
+def test_the_body_of_a_request_with_an_upgrade_is_read_and_the_next_request_is_served(
+    gateway: Gateway, user: str, upgrade: dict[str, str], packets: str
+) -> None:
+    said = request("POST", "/notifications", {**ADMIN, **upgrade}, sending(user)) + PING
+    assert statuses(gateway, cuts(said, packets), ["POST", "GET"], pause=0.0002) == [201, 200]
+
+
+@EACH_UPGRADE
+def test_requests_after_a_get_with_an_upgrade_are_served(gateway: Gateway, upgrade: dict[str, str]) -> None:
+    said = request("GET", "/healthz", upgrade) * 3 + PING
+    assert statuses(gateway, [said], ["GET"] * 4) == [200] * 4
+    chunked = request("POST", "/nowhere", {**upgrade, "Transfer-Encoding": "chunked"}, b"3\r\nabc\r\n0\r\nX: y\r\n\r\n")
+    assert statuses(gateway, [chunked + PING], ["POST", "GET"]) == [404, 200]
+
+
+@EACH_UPGRADE
+@PACKETS
+def test_bytes_of_a_body_that_look_like_a_request_are_not_served(
+    gateway: Gateway, upgrade: dict[str, str], packets: str
+) -> None:
+    hidden = request("GET", "/metrics") + request("DELETE", "/healthz")
+    said = request("POST", "/nowhere", upgrade, hidden) + PING
+    assert statuses(gateway, cuts(said, packets), ["POST", "GET"], pause=0.0002) == [404, 200]
+
+
+@pytest.mark.parametrize(
+    "framing", [{"Content-Length": "5"}, {"Transfer-Encoding": "chunked"}], ids=lambda of: next(iter(of))
+)
+@pytest.mark.parametrize("path", ["/realtime/ws", "/realtime/sse", "/healthz"])
+def test_a_websocket_handshake_with_a_body_is_an_ordinary_request(
+    gateway: Gateway, framing: dict[str, str], path: str
+) -> None:
+    body = b"5\r\nhello\r\n0\r\n\r\n" if "Transfer-Encoding" in framing else b"hello"
+    said = request("GET", path, {**WEBSOCKET, **framing}, body)
+    if path == "/realtime/sse":
+        assert statuses(gateway, [said], ["GET"]) == [401]
+    else:
+        assert statuses(gateway, [said + PING], ["GET", "GET"]) == [426 if path == "/realtime/ws" else 200, 200]
+
+
+def test_a_websocket_handshake_on_another_path_gets_404_and_the_connection_goes_on(gateway: Gateway) -> None:
+    for path in ("/healthz", "/realtime/sse", "/nowhere"):
+        assert statuses(gateway, [request("GET", path, WEBSOCKET) + PING], ["GET", "GET"]) == [404, 200]
+
+
+# ---- where requests end
+
+GET = "GET /healthz HTTP/1.1\r\nHost: a\r\n"
+POST = "POST /healthz HTTP/1.1\r\nHost: a\r\n"
+CHUNKED = POST + "Transfer-Encoding: chunked\r\n\r\n"
+
+REFUSED = {
+    "length and chunks": POST + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "two lengths": POST + "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+    "the same length twice": POST + "Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+    "a signed length": POST + "Content-Length: +5\r\n\r\nhello",
+    "chunked is not last": POST + "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    "a folded header": GET + "X: a\r\n b\r\n\r\n",
+    "a space before the colon": GET + "Content-Length : 5\r\n\r\nhello",
+    "a null in a header": GET + "X: a\0b\r\n\r\n",
+    "a bare line feed": "GET /healthz HTTP/1.1\nHost: a\n\n",
+    "a bare line feed in a header": GET + "X: a\nY: b\r\n\r\n",
+    "a bare carriage return": GET + "X: a\rY: b\r\n\r\n",
+    "no host": "GET /healthz HTTP/1.1\r\n\r\n",
+    "two hosts": GET + "Host: a\r\n\r\n",
+    "HTTP/0.9": "GET /healthz\r\n",
+    "HTTP/0.9 in a long line": "GET /healthz\r\n\r\n",
+    "TLS": "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "a chunk too large for any number": CHUNKED + "FFFFFFFFFFFFFFFFF\r\n",
+    "a chunk longer than its size": CHUNKED + "1\r\nabc\r\n0\r\n\r\n",
+    "a chunk that ends with a line feed": CHUNKED + "1\na\r\n0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("said", REFUSED.values(), ids=REFUSED)
+def test_an_ambiguous_request_is_refused_and_ends_the_connection(gateway: Gateway, said: str) -> None:
+    for parts in ([said.encode("latin-1") + PING], [bytes([byte]) for byte in said.encode("latin-1")]):
+        with conversation(gateway) as peer:
+            for part in parts:
+                peer.say(part)
+            answer = read_response(peer)
+            if answer.status == 405:  # the response comes before the body is read, which then ends the connection
+                assert peer.answer(lambda _: "") is None
+                continue
+            assert answer.status == 400, answer
+            assert answer.headers["connection"] == "close"
+            assert json.loads(answer.body)["errors"][0]["code"] == "malformed_request"
+            assert peer.answer(lambda _: "") is None, "the request behind it was served"
+
+
+def test_requests_after_the_last_response_are_not_served(gateway: Gateway, user: str) -> None:
+    last = request("GET", "/healthz", {"Connection": "close"})
+    write = request("POST", "/notifications", ADMIN, sending(user))
+    assert statuses(gateway, [last + write], ["GET"]) == [200]
+    assert statuses(gateway, [request("GET", "/healthz", version="1.0") + write], ["GET"]) == [200]
+    listed = httpx.get(f"{gateway.url}/notifications", headers=user_headers(user)).json()
+    assert listed["notifications"] == []
+
+
+def test_many_requests_in_one_packet_get_responses_in_their_order(gateway: Gateway) -> None:
+    with conversation(gateway) as peer:
+        peer.say(b"".join(request("GET", f"/nowhere/{number}") for number in range(500)))
+        for number in range(500):
+            message = json.loads(read_response(peer).body)["errors"][0]["message"]
+            assert message == f"No route GET /nowhere/{number}"
+
+
+def test_large_bodies_follow_each_other_on_one_connection(gateway: Gateway, user: str) -> None:
+    body = sending(user, "x" * 100) + b" " * 400_000
+    chunks = b"".join(
+        b"%x\r\n%b\r\n" % (len(body[at : at + 9000]), body[at : at + 9000]) for at in range(0, len(body), 9000)
+    )
+    chunked = request("POST", "/notifications", {**ADMIN, "Transfer-Encoding": "chunked"}, chunks + b"0\r\n\r\n")
+    with conversation(gateway) as peer:
+        for said in [request("POST", "/notifications", ADMIN, body), chunked] * 5:
+            peer.say(said)
+            assert read_response(peer, "POST").status == 201
+
+
+def test_a_client_that_half_closes_still_receives_every_response(gateway: Gateway) -> None:
+    with conversation(gateway) as peer:
+        peer.say(PING * 20 + b"GET /half")
+        peer.finish()
+        for _ in range(20):
+            assert read_response(peer).status == 200
+        assert peer.answer(lambda _: "GET") is None
+
+
+def test_a_client_that_sends_a_large_unwanted_body_receives_the_response(gateway: Gateway) -> None:
+    with conversation(gateway) as peer:
+        peer.say(request("POST", "/nowhere", {"Content-Length": "12000000"}))
+        for _ in range(12):
+            if not peer.say(b"x" * 1_000_000):
+                break
+        answer = read_response(peer, "POST")
+        assert (answer.status, answer.headers["connection"]) == (404, "close")
+
+
+def test_a_small_unwanted_body_does_not_end_the_connection(gateway: Gateway) -> None:
+    chunks = request("POST", "/nowhere", {"Transfer-Encoding": "chunked"}, b"5\r\nhello\r\n" * 100 + b"0\r\n\r\n")
+    plain = request("POST", "/nowhere", None, b"x" * 10_000)
+    for said in (chunks, plain):
+        half = len(said) // 2
+        assert statuses(gateway, [said[:half], said[half:] + PING], ["POST", "GET"], pause=0.05) == [404, 200]
+
+
+# ---- 100 Continue (RFC 9110, section 10.1.1)
+
+EXPECT = {"Expect": "100-continue"}
+
+
+def test_a_client_that_expects_continue_receives_it_when_the_body_is_read(gateway: Gateway, user: str) -> None:
+    body = sending(user)
+    with conversation(gateway) as peer:
+        for _ in range(2):
+            peer.say(request("POST", "/notifications", {**ADMIN, **EXPECT, "Content-Length": str(len(body))}))
+            interim = read_head(peer)
+            assert (interim.status, interim.headers) == (100, {})
+            peer.say(body)
+            assert read_head(peer).status == 201
+            peer.received = b""
+            peer.say(b"")
+
+
+def test_a_client_that_sends_its_body_without_waiting_receives_no_continue(gateway: Gateway, user: str) -> None:
+    with conversation(gateway) as peer:
+        peer.say(request("POST", "/notifications", {**ADMIN, **EXPECT}, sending(user)) + PING)
+        assert read_head(peer).status == 201
+
+
+def test_a_refused_expectation_ends_the_connection(gateway: Gateway) -> None:
+    with conversation(gateway) as peer:
+        peer.say(request("POST", "/nowhere", {**EXPECT, "Content-Length": "5"}))
+        answer = read_response(peer, "POST")
+        assert (answer.status, answer.headers["connection"]) == (404, "close")
+        peer.say(PING)
+        assert peer.answer(lambda _: "GET") is None
+
+
+@pytest.mark.parametrize("said", [request("GET", "/healthz", EXPECT), request("POST", "/nowhere", EXPECT, b"", "1.0")])
+def test_no_continue_is_sent_without_a_body_or_in_http_1_0(gateway: Gateway, said: bytes) -> None:
+    with conversation(gateway) as peer:
+        peer.say(said)
+        assert read_head(peer).status in (200, 404)
+
+
+# ---- trailers
+
+CREDENTIALS = "".join(f"{name}: {value}\r\n" for name, value in ADMIN.items()).encode()
+
+
+def test_a_trailer_does_not_become_a_header(gateway: Gateway, user: str) -> None:
+    body = sending(user)
+    chunk = b"%x\r\n%b\r\n" % (len(body), body)
+    said = request("POST", "/notifications", {"Transfer-Encoding": "chunked", "Trailer": ", ".join(ADMIN)}, chunk)
+    for trailers in (CREDENTIALS, b"X-MAGICBELL-API-KEY: test-api-key\r\n", b"Content-Length: 500\r\nHost: b\r\n"):
+        for step in (len(said) + 500, 3):
+            data = said + b"0\r\n" + trailers + b"\r\n" + PING
+            parts = [data[at : at + step] for at in range(0, len(data), step)]
+            refused, well = statuses(gateway, parts, ["POST", "GET"], pause=0)
+            assert refused in (401, 404)
+            assert well == 200
+    accepted = request("POST", "/notifications", {**ADMIN, "Transfer-Encoding": "chunked"}, chunk)
+    assert statuses(gateway, [accepted + b"0\r\nX: y\r\n\r\n" + PING], ["POST", "GET"]) == [201, 200]
+
+
+# ---- work by the byte
+
+BEGINNING = request("POST", "/notifications", {**ADMIN, "Transfer-Encoding": "chunked"})
+MUTED = request("POST", "/nowhere", {"Transfer-Encoding": "chunked"})
+
+ATTACKS = {
+    "a byte a chunk": (BEGINNING, b"1\r\n \r\n"),
+    "an unwanted body of a byte a chunk": (MUTED, b"1\r\n \r\n"),
+    "long extensions": (BEGINNING, b"1;" + b"x" * 900 + b"\r\n \r\n"),
+    "an endless trailer": (BEGINNING + b"0\r\nX: ", b"x" * 1000),
+    "trailers without end": (BEGINNING + b"0\r\n", b"X: y\r\n"),
+    "unwanted trailers": (MUTED + b"0\r\n", b"X: y\r\n"),
+    "an endless size": (BEGINNING, b"0"),
+    "headers without end": (b"GET /healthz HTTP/1.1\r\nHost: a\r\n", b"X: y\r\n"),
+    "an endless header": (b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: ", b"x" * 1000),
+    "empty lines": (b"", b"\r\n"),
+    "requests without end": (b"", PING),
+    "garbage": (b"", b"\xff\0\r\n"),
+}
+
+
+@pytest.mark.parametrize(("beginning", "again"), ATTACKS.values(), ids=ATTACKS)
+def test_peers_that_cause_work_by_the_byte_do_not_delay_other_clients(
+    gateway: Gateway, beginning: bytes, again: bytes
+) -> None:
+    (worker,) = gateway.children("worker")
+    megabyte = again * (1_000_000 // len(again))
+
+    def attack(until: float) -> None:
+        with conversation(gateway) as peer, contextlib.suppress(TimeoutError):
+            peer.sock.settimeout(ATTACK_SECONDS)
+            goes_on = peer.say(beginning)
+            while goes_on and time.monotonic() < until:
+                goes_on = peer.say(megabyte)
+
+    before = resident_bytes(worker)
+    waited = []
+    with ThreadPoolExecutor(4) as threads, conversation(gateway) as other:
+        attacks = [threads.submit(attack, time.monotonic() + ATTACK_SECONDS) for _ in range(4)]
+        while not all(attack.done() for attack in attacks):
+            started = time.monotonic()
+            other.say(PING)
+            assert read_response(other).status == 200
+            waited.append(time.monotonic() - started)
+            time.sleep(0.005)
+    assert sorted(waited)[len(waited) * 9 // 10] < STALL_SECONDS
+    assert resident_bytes(worker) - before < 60_000_000
+    assert "Traceback" not in gateway.log
+
+
+def resident_bytes(pid: int) -> int:
+    """Return the resident memory of a process, in bytes."""
+    with open(f"/proc/{pid}/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+
+def test_trailers_that_are_too_large_are_refused(gateway: Gateway) -> None:
+    with conversation(gateway) as peer:
+        peer.say(BEGINNING + b"0\r\nX: " + b"x" * 9000)
+        answer = read_response(peer, "POST")
+        assert (answer.status, answer.headers["connection"]) == (431, "close")
+
+
+def test_more_than_a_hundred_headers_are_refused(gateway: Gateway) -> None:
+    with conversation(gateway) as peer:
+        peer.say(request("GET", "/healthz", {f"X-{number}": "" for number in range(100)}))
+        assert read_response(peer).status == 431
