@@ -118,9 +118,12 @@ class Authenticator:
         if token.user_id is None:
             identity = token.identity()
             user = await self._resolve(project, identity)
-            gone_at = (identity.external_id and user.external_id_gone_at, identity.email and user.email_gone_at)
+            deleted_at = (
+                identity.external_id and user.external_id_deleted_at,
+                identity.email and user.email_deleted_at,
+            )
             # A token without `iat` is for the present user of that name, as an HMAC is.
-            latest = max(at or 0 for at in gone_at)
+            latest = max(at or 0 for at in deleted_at)
             if latest and token.issued_at is not None and token.issued_at <= latest:
                 raise api_error(ErrorCode.TOKEN_REVOKED, "The token's user was deleted")
             return user

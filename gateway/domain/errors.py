@@ -55,7 +55,7 @@ class ErrorCode(Enum):
         "api_secret_is_incorrect",
         401,
         "API Secret is incorrect",
-        "Send the secret of the project that the API key names; `inbox-gateway project rotate-secret` makes a new one.",
+        "Send the secret of the project that the API key names; `inbox-gateway project rotate-secret` creates one.",
         "/docs#credential-ApiSecret",
     )
     NEITHER_USER_HMAC_NOR_API_SECRET_PROVIDED = ErrorKind(
@@ -71,7 +71,10 @@ class ErrorCode(Enum):
         "Send X-MAGICBELL-USER-EXTERNAL-ID or X-MAGICBELL-USER-EMAIL.",
     )
     USER_NOT_FOUND = ErrorKind(
-        "user_not_found", 401, "The project has no such user", "Create the user first: POST /users, or send something."
+        "user_not_found",
+        401,
+        "The project has no such user",
+        "Create the user first: POST /users, or send it a notification.",
     )
     USER_HMAC_IS_INCORRECT = ErrorKind(
         "user_hmac_is_incorrect",
@@ -90,10 +93,10 @@ class ErrorCode(Enum):
         "token_revoked",
         401,
         "The token was revoked",
-        "Get a new one. One that your backend signs needs the time in its `iat` claim.",
+        "Get a new one. A token that your backend signs needs the current time in its `iat` claim.",
     )
     CREDENTIALS_ROTATED = ErrorKind(
-        "credentials_rotated", 401, "The secret or key that proves these credentials has ended", "Get new ones."
+        "credentials_rotated", 401, "The secret or key that proves these credentials has ended", "Get new credentials."
     )
     TOKEN_EXPIRED = ErrorKind("token_expired", 401, "The token has expired", "Sign a new one.")
     FORBIDDEN = ErrorKind("forbidden", 403, "These credentials do not allow this call")
@@ -116,7 +119,7 @@ class ErrorCode(Enum):
         "body_too_large",
         413,
         "The body is too large",
-        "The message says what this operation takes; where that is the most of all, INBOX_MAX_BODY_BYTES sets it.",
+        "The message has the limit of this operation. The limit of all operations is INBOX_MAX_BODY_BYTES.",
     )
     CONTENT_CODING_NOT_SUPPORTED = ErrorKind(
         "content_coding_not_supported",
@@ -146,20 +149,20 @@ class ErrorCode(Enum):
         "rate_limit_exceeded",
         429,
         "Too many requests in this minute",
-        "Wait for Retry-After seconds; open inboxes get changes without asking.",
+        "Wait for Retry-After seconds. Open inboxes receive changes without polling.",
     )
     TOO_MANY_NEW_USERS = ErrorKind(
         "too_many_new_users",
         429,
         "Too many new users",
-        "Come back after Retry-After seconds. With HMAC off, new users come without proof: switch it on, "
+        "Wait for Retry-After seconds. With HMAC disabled, new users are created without proof: enable it, "
         "create users with the API secret, or raise INBOX_NEW_USERS_PER_HOUR or INBOX_NEW_USERS_PER_HOUR_PER_ADDRESS.",
     )
     TOO_MANY_BODIES = ErrorKind(
         "too_many_bodies",
         429,
         "Too many bytes of request bodies are under way from here",
-        "Send fewer large requests at once, and each of them in one go.",
+        "Send fewer large requests at once, and each body without pauses.",
     )
     HEADERS_TOO_LARGE = ErrorKind(
         "headers_too_large", 431, "The request's headers are too large", "Keep them under 64 KB and 100 lines together."
@@ -183,13 +186,13 @@ class ErrorCode(Enum):
         "store_read_only",
         503,
         "The store takes no writes",
-        "Reading goes on; try again in a moment. For the operator: see Redis's log.",
+        "Reads still work; try again in a moment. For the operator: see Redis's log.",
     )
     STORE_DATA_BROKEN = ErrorKind(
         "store_data_broken",
         503,
         "A record in the store cannot be read",
-        "Try again in a moment. For the operator: its log names the record; repair or remove it.",
+        "Try again in a moment. For the operator: the log names the record; repair or remove it.",
     )
     STORE_FORMAT_UNKNOWN = ErrorKind(
         "store_format_unknown",
@@ -210,7 +213,7 @@ class ErrorCode(Enum):
         "store_full",
         507,
         "The store is full",
-        "Reading and deleting go on; try again later. For the operator: raise maxmemory in Redis, or delete.",
+        "Reads and deletions still work; try again later. For the operator: raise maxmemory in Redis, or delete data.",
     )
     OVERLOADED = ErrorKind(
         "overloaded", 503, "This worker holds as many bytes of request bodies as it may", "Try again in a moment."

@@ -75,16 +75,16 @@ def normalize_email(email: str) -> str:
 class User:
     """A user of a project, as read from the directory.
 
-    `external_id_gone_at` and `email_gone_at` are the unix seconds at which a previous user of that name was deleted,
-    0 if there was none.
+    `external_id_deleted_at` and `email_deleted_at` are the unix seconds at which a previous user of that name was
+    deleted, 0 if there was none.
     """
 
     project_id: ProjectId
     id: UserId
     external_id: str | None
     email: str | None
-    external_id_gone_at: int = field(default=0, compare=False)
-    email_gone_at: int = field(default=0, compare=False)
+    external_id_deleted_at: int = field(default=0, compare=False)
+    email_deleted_at: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

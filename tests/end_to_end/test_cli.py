@@ -203,76 +203,6 @@ def test_an_hmac_is_what_a_backend_would_compute(gateway: Gateway) -> None:
     assert printed.strip() == user_hmac("ada")
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("token", "--api-key", "no-such-key", "--external-id", "ada"),
-        ("project", "rotate-secret", "no-such-key"),
-        ("project", "set", "no-such-key", "--hmac"),
-    ],
-)
-def test_a_key_that_no_project_has_is_told(gateway: Gateway, command: tuple[str, ...]) -> None:
-    assert "no project has the key no-such-key" in refusal(run(*command, data_dir=gateway.data_dir))
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("token", "--workspace", "no-such-workspace"),
-        ("project", "create", "Shop", "--workspace", "no-such-workspace"),
-        ("workspace", "rename", "no-such-workspace", "Title"),
-    ],
-)
-def test_a_workspace_that_is_not_there_is_told(gateway: Gateway, command: tuple[str, ...]) -> None:
-    assert "no workspace has the id no-such-workspace" in refusal(run(*command, data_dir=gateway.data_dir))
-
-
-def test_what_is_no_workspace_token_cannot_be_revoked(gateway: Gateway) -> None:
-    done = run("workspace", "revoke-token", "x", data_dir=gateway.data_dir)
-    assert "this token cannot be revoked: The token is incorrect" in refusal(done)
-
-
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        (("--allowed-origins", "https://a.b,a.b/c"), "a.b/c: an origin is written https://app.example.com"),
-        (("--name", " "), "a name has 1 to 255 printable characters"),
-        (("--item-retention-count", "-1"), "--item-retention-count is a whole number from 0 to 1000000000"),
-        (
-            ("--item-retention-seconds", "1d"),
-            '--item-retention-seconds is a whole number from 0 to 3153600000, or "default"',
-        ),
-    ],
-)
-def test_a_project_is_not_set_to_nonsense(gateway: Gateway, options: tuple[str, ...], says: str) -> None:
-    done = run("project", "set", API_KEY, *options, data_dir=gateway.data_dir)
-    assert done.returncode == 2
-    assert says in done.stderr
-
-
-@pytest.mark.parametrize("name", ["", "  ", "x" * 256, "two\nlines", "a\x1bb"])
-@pytest.mark.parametrize(
-    "command", [("project", "create"), ("workspace", "create"), ("workspace", "rename", "default")]
-)
-def test_what_cannot_be_a_name_is_refused(tmp_path: Path, command: tuple[str, ...], name: str) -> None:
-    done = CliRunner().invoke(cli, [*command, name], env={"INBOX_DATA_DIR": str(tmp_path)})
-    assert (done.exit_code, list(tmp_path.iterdir())) == (2, [])
-    assert "a name has 1 to 255 printable characters" in done.output
-
-
-@pytest.mark.parametrize("more", [("--api-key", "k"), ("--external-id", "ada"), ("--hmac",)])
-def test_a_workspace_token_is_nobody_elses(gateway: Gateway, more: tuple[str, ...]) -> None:
-    done = run("token", "--workspace", "default", *more, data_dir=gateway.data_dir)
-    assert done.returncode == 2
-    assert "--workspace can only be combined with --expires-in" in done.stderr
-
-
-def test_a_token_for_nobody_is_refused(gateway: Gateway) -> None:
-    done = run("token", "--api-key", API_KEY, data_dir=gateway.data_dir)
-    assert done.returncode == 2
-    assert "--external-id or --email" in done.stderr
-
-
 # ---- doctor
 
 
@@ -414,16 +344,3 @@ def test_the_files_with_secrets_are_private(tmp_path: Path) -> None:
     assert (tmp_path / "data").stat().st_mode & 0o077 == 0
     assert (tmp_path / "data" / "secret.key").stat().st_mode & 0o077 == 0
     assert (tmp_path / "data" / "valkey").stat().st_mode & 0o077 == 0
-
-
-def test_a_key_that_cannot_be_registered_is_named_by_its_file(tmp_path: Path) -> None:
-    private = tmp_path / "private.pem"
-    private.write_text("-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n")
-    two = tmp_path / "two.json"
-    curve = {"kty": "EC", "crv": "P-521", "x": "AQ", "y": "AQ"}
-    two.write_text(json.dumps({"keys": [{"kty": "oct", "k": "AQ"}, curve]}))
-    first = refusal(run("project", "keys", "add", "any_key", str(private), data_dir=tmp_path / "data"))
-    assert first == f"Error: {private}: key 1 is a private key, which must stay with you"
-    second = refusal(run("project", "keys", "add", "any_key", str(two), data_dir=tmp_path / "data"))
-    assert second.startswith(f"Error: {two}: key 1")
-    assert second.endswith("; key 2: crv must be P-256")

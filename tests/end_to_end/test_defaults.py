@@ -9,7 +9,6 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import fields as fields_of
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,8 +21,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from gateway.cli.banner import base_address
-from gateway.settings import Settings, variable
 from tests.end_to_end.test_cli import UNSET, fields, refusal, run
 from tests.servers import (
     ADMIN,
@@ -179,26 +176,6 @@ def test_a_health_check_asks_where_the_gateway_listens(bundled: Gateway) -> None
         f"http://127.0.0.1:{bundled.port}/healthz does not answer: Connection refused. INBOX_HOST and INBOX_PORT must "
         "be those of the gateway\n"
     )
-
-
-@pytest.mark.parametrize(
-    ("host", "base"),
-    [
-        ("0.0.0.0", "http://127.0.0.1:80"),  # noqa: S104 - nothing is bound
-        ("::", "http://127.0.0.1:80"),
-        ("::1", "http://[::1]:80"),
-        ("fe80::1%eth0", "http://[fe80::1%25eth0]:80"),
-        ("inbox.example", "http://inbox.example:80"),
-    ],
-)
-def test_a_gateway_is_reached_where_it_listens(host: str, base: str) -> None:
-    assert base_address(Settings(host=host, port=80)) == base
-
-
-def test_every_setting_is_listed() -> None:
-    listed = printed({}, "settings")
-    assert all(f"{variable(item.name)}  [" in listed for item in fields_of(Settings))
-    assert "`settings`" in printed({}, "--help")
 
 
 def test_a_start_names_what_is_wrong_with_the_server(tmp_path: Path, environment: dict[str, str]) -> None:

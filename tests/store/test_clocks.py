@@ -149,14 +149,14 @@ async def test_a_name_whose_user_was_deleted_in_the_future_lets_its_next_user_in
         await client.redis.zadd(gone, {member: now() + AHEAD})
     second = await directory.resolve(project, Identity("ada", "ada@example.com"))
     assert second.id != first.id
-    assert 0 < max(second.external_id_gone_at, second.email_gone_at) <= now()
+    assert 0 < max(second.external_id_deleted_at, second.email_deleted_at) <= now()
 
     entry = keys.directory(project)
     record = msgspec.json.decode(await client.redis.hget(entry, f"u:{second.id}") or b"")
     await client.redis.hset(entry, f"u:{second.id}", msgspec.json.encode({**record, "gone_x": str(now() + AHEAD)}))
     found = await directory.find(project, "x:ada")
     assert found is not None
-    assert found.external_id_gone_at <= now()
+    assert found.external_id_deleted_at <= now()
 
 
 async def test_a_job_that_was_to_rest_until_a_moment_far_away_is_done(client: InspectedClient) -> None:
