@@ -143,11 +143,10 @@ def _read_portion(index: int) -> Arguments:
     return (index,)
 
 
-def _save(claim: int, number: int, step: Step) -> Arguments:
-    reached = b"".join(UUID(user_id).bytes for user_id in step.reached)
-    counts = [part for name, by in step.counts.items() for part in (name, by)]
-    errors = map(_encode, step.errors)
-    return (claim, number, step.cursor, MAX_ERRORS, reached, len(step.counts), *counts, *errors)
+def _save(
+    claim: int, number: int, cursor: str, reached: bytes, counts: Sequence[str | int], errors: Sequence[bytes]
+) -> Arguments:
+    return (claim, number, cursor, MAX_ERRORS, reached, len(counts) // 2, *counts, *errors)
 
 
 def _finish(claim: int, reason: bytes, kept: bool) -> Arguments:
@@ -223,7 +222,16 @@ class JobQueue:
     async def save(self, job: Job, number: int, step: Step) -> None:
         """Save the step of this number, counted from 1. Raises ClaimLostError if the claim is not the latest one."""
         key = keys.job(job.project_id, job.id)
-        if not await self._client.call(SAVE_JOB(key, job.claim.number, number, step)):
+        call = SAVE_JOB(
+            key,
+            claim=job.claim.number,
+            number=number,
+            cursor=step.cursor,
+            reached=b"".join(UUID(user_id).bytes for user_id in step.reached),
+            counts=[part for name, by in step.counts.items() for part in (name, by)],
+            errors=[_encode(error) for error in step.errors],
+        )
+        if not await self._client.call(call):
             raise ClaimLostError(job.claim.entry)
 
     async def renew(self, claim: Claim) -> int:

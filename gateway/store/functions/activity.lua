@@ -1,7 +1,7 @@
 -- The users active in a month: a HyperLogLog, in a project's slot, and one for all projects in a slot of its own.
 
--- KEYS  active users of a month
--- ARGV  seconds to keep it, user id …
+-- KEYS  active users (of a month)
+-- ARGV  keep_seconds user_ids…
 -- ->    1
 -- It needs no undo step: repeating it completes it.
 local function add_active(keys, args)
@@ -10,7 +10,7 @@ local function add_active(keys, args)
   return 1
 end
 
--- KEYS  active users of a month
+-- KEYS  active users (of a month)
 -- ->    how many, with a standard error of 0.81 %
 local function count_active(keys)
   return call('PFCOUNT', keys[1])

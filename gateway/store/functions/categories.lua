@@ -7,7 +7,7 @@ local function read_categories(keys)
 end
 
 -- KEYS  categories
--- ARGV  category, max_categories
+-- ARGV  category max_categories
 -- ->    1, or 0 when there are too many to record a new one
 local function record_category(keys, args)
   if call('SISMEMBER', keys[1], args[1]) == 1 then return 1 end

@@ -20,10 +20,10 @@ end
 
 -- KEYS  user
 -- ARGV  now_ms epoch_if_new log_events log_seconds
---       id content category topic outcome_seconds ("" unless the request may be repeated)
---       "1" to create it only for a subscriber of this category and topic, or ""
---       how many items to keep, and for how many seconds (0 is no bound)
---       number of profile fields, then field value … (overwrite), then field value … (only if absent)
+--       item_id content category topic settled_seconds ("" unless the request may be repeated)
+--       subscribers_only ("1" to create it only for a subscriber of this category and topic, or "")
+--       keep_items keep_seconds (0 is no bound)
+--       #overwritten (pairs) overwritten… absent… (field, value: written always, and only if the field is absent)
 -- ->    CREATED, DUPLICATE or MUTED
 local function create(keys, args, record)
   local user, context = keys[1], context_of(args)
@@ -97,7 +97,7 @@ local function undo_change(user, item, state)
 end
 
 -- KEYS  user
--- ARGV  now_ms epoch_if_new log_events log_seconds  id transition_code event_name client_id_json
+-- ARGV  now_ms epoch_if_new log_events log_seconds  item_id transition (its code) event_name client_id (JSON or "")
 -- ->    1 changed, 0 already in that state, -1 no such item
 local function change(keys, args, record)
   local user, context = keys[1], context_of(args)
@@ -120,7 +120,7 @@ local function change(keys, args, record)
 end
 
 -- KEYS  user
--- ARGV  now_ms epoch_if_new log_events log_seconds  id client_id_json
+-- ARGV  now_ms epoch_if_new log_events log_seconds  item_id client_id (JSON or "")
 -- ->    1 deleted, -1 no such item
 local function delete(keys, args, record)
   local id, client_id = args[5], args[6]
@@ -266,8 +266,8 @@ local function change_range(user, range, from, to, code, now)
 end
 
 -- KEYS  user
--- ARGV  now_ms epoch_if_new log_events log_seconds  transition_code event_name data_json buckets
---       number of categories, category …, number of topics, topic …
+-- ARGV  now_ms epoch_if_new log_events log_seconds  transition (its code) event_name data (JSON) buckets
+--       #categories categories… #topics topics…
 -- ->    how many items changed; if none did, there is no event
 local function change_all(keys, args, record)
   local user, context = keys[1], context_of(args)

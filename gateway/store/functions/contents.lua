@@ -2,7 +2,7 @@
 -- begins with its format.
 
 -- KEYS  content
--- ARGV  the content after its id
+-- ARGV  rest (of the content, after its id)
 -- ->    1
 local function put_content(keys, args)
   call('SET', keys[1], FORMAT .. args[1])
@@ -25,7 +25,7 @@ local function delete_content(keys)
 end
 
 -- KEYS  contents
--- ARGV  id
+-- ARGV  content_id (16 bytes)
 -- ->    1, or 0 when it was listed
 local function list_content(keys, args)
   return call('SADD', keys[1], args[1])
@@ -38,7 +38,7 @@ local function listed_contents(keys)
 end
 
 -- KEYS  contents
--- ARGV  id …
+-- ARGV  content_ids…
 -- ->    how many were listed
 local function unlist_contents(keys, args)
   return call('SREM', keys[1], unpack(args))

@@ -1,7 +1,7 @@
 -- Deleting a user.
 
 -- KEYS  user
--- ARGV  seconds for which the user stays known as deleted
+-- ARGV  tombstone_seconds (for which the user stays known as deleted)
 -- ->    the topics of its subscriptions, and the tokens of its devices
 -- Remove everything of a user but the field `deleted`, and tell the nodes that hold its connections. When that cannot
 -- be published, the user is deleted, the call fails, and repeating it publishes again.

@@ -8,7 +8,7 @@ local function claim_of(packed)
 end
 
 -- KEYS  user
--- ARGV  token, claim, now_ms, device as JSON, max_devices
+-- ARGV  token claim now_ms device (as JSON) max_devices
 -- ->    1; 0 when a later registration by the same user was here first; or token and claim of a device that was removed
 -- Of too many devices the one with the smallest claim is removed: the one that was registered first, by no clock.
 local function put_device(keys, args, record)
@@ -31,7 +31,7 @@ local function put_device(keys, args, record)
 end
 
 -- KEYS  user
--- ARGV  token, the newest claim to remove ("" for any)
+-- ARGV  token claim (the newest to remove; "" for any)
 -- ->    the claim of the device removed, or -1 when there is none
 local function remove_device(keys, args)
   local known = call('HGET', keys[1] .. DEVICES, args[1])
@@ -54,7 +54,7 @@ local function holders_of(key, token)
 end
 
 -- KEYS  holders
--- ARGV  token, user id
+-- ARGV  token user_id
 -- ->    claim, then the id of every other user who may hold the device
 local function claim_device(keys, args)
   local token, user = args[1], args[2]
@@ -71,7 +71,7 @@ local function claim_device(keys, args)
 end
 
 -- KEYS  holders
--- ARGV  token, user id
+-- ARGV  token user_id
 -- ->    1 when the user is still the owner, and the only holder from now on; or 0
 local function confirm_device(keys, args)
   local owner = holders_of(keys[1], args[1])[1]
@@ -81,7 +81,7 @@ local function confirm_device(keys, args)
 end
 
 -- KEYS  holders
--- ARGV  token, user id, claim
+-- ARGV  token user_id claim
 -- ->    1
 -- The user does not hold the device any more, unless it was registered again after that claim.
 local function release_device(keys, args)

@@ -37,8 +37,7 @@ local function remember_deleted_name(directory, name)
   expire('EXPIRE', key, DELETED_NAME_SECONDS)
 end
 
--- KEYS  directory
--- ARGV  for each recipient: external_id, email (one may be ""), the user id to use if the user is new
+-- args: from `first` on, for each recipient: external_id, email (one may be ""), the user id to use if the user is new
 -- ->    for each: user id, external_id, email, 1 if new or 0, and when previous users of the external_id and of the
 --       email were deleted ("" for never); or -1 and the index (from 0) of each recipient whose email is another user's
 --       than its external_id, and then nothing was written
@@ -105,7 +104,7 @@ local function resolve_each(directory, args, first, admit)
 end
 
 -- KEYS  directory
--- ARGV  as resolve_each
+-- ARGV  recipients… (as resolve_each)
 -- ->    as resolve_each
 local function resolve(keys, args)
   return resolve_each(keys[1], args, 1)
@@ -126,8 +125,8 @@ local function wait_for_room(key, most, now)
 end
 
 -- KEYS  directory
--- ARGV  address ("" if unknown), most new users an hour of the project, of the address (0 is no limit)
---       external_id, email, the user id to use if the user is new
+-- ARGV  address ("" if unknown) project_limit address_limit (of new users in an hour; 0 is no limit)
+--       external_id email new_id (the id of the user, if new)
 -- ->    as `resolve` for one recipient; or -2, the seconds after which to try again, and 1 if the limit of the address
 --       is reached or 0 if that of the project, and then nothing was written
 local function resolve_limited(keys, args)
@@ -157,7 +156,7 @@ local function resolve_limited(keys, args)
 end
 
 -- KEYS  directory
--- ARGV  "x:external_id", "e:email" or "u:user_id"
+-- ARGV  name ("x:external_id", "e:email" or "u:user_id")
 -- ->    as `resolve` for one user; or nothing. Of a user whose record cannot be read, which can still be deleted, the
 --       name of the argument, and 1 as a seventh value.
 local function find(keys, args)
@@ -172,7 +171,7 @@ local function find(keys, args)
 end
 
 -- KEYS  directory
--- ARGV  user id, external_id, email: the new names (one may be "")
+-- ARGV  user_id external_id email (the new names; one may be "")
 -- ->    1; 0 when there is no such user; -1 or -2 when the external_id or the email is another user's
 local function rename(keys, args)
   local directory, id, external_id, email = keys[1], args[1], args[2], args[3]
@@ -201,7 +200,7 @@ local function rename(keys, args)
 end
 
 -- KEYS  directory
--- ARGV  user id, external_id, email: the names that the caller knows, which are used if the record cannot be read
+-- ARGV  user_id external_id email (the names that the caller knows, used if the record cannot be read)
 -- ->    1, or 0 when there was no such user
 -- Remove the names of a deleted user, so that they may become another user's.
 local function forget(keys, args)

@@ -3,8 +3,8 @@
 -- a clock that was ahead, and is over.
 
 -- KEYS  record
--- ARGV  fingerprint of the request, plan (what a resumed request must repeat), lease_ms, ttl_seconds, name of this try,
---       "1" if the caller knows that the try which holds the lease has ended, or ""
+-- ARGV  fingerprint (of the request) plan (what a resumed request must repeat) lease_ms ttl_seconds
+--       holder (the name of this try) is_over ("1" if the caller knows that the try which holds the lease has ended, or "")
 -- ->    "run", plan, 1 or 0   run it: for the first time, or (0) again after a crash, by the plan of the first try
 --       "done", status, body  replay this response
 --       "running"             another try holds the lease
@@ -36,7 +36,7 @@ local function begin_idempotent(keys, args)
 end
 
 -- KEYS  record
--- ARGV  name of the try that holds the lease, lease_ms
+-- ARGV  holder (the try that holds the lease) lease_ms
 -- ->    1, or 0 when another try has taken over
 local function renew_idempotent(keys, args)
   if call('HGET', keys[1], 'holder') ~= args[1] then return 0 end
@@ -45,7 +45,7 @@ local function renew_idempotent(keys, args)
 end
 
 -- KEYS  record
--- ARGV  status, body
+-- ARGV  status body
 -- ->    1, or 0 when there is no record any more
 local function finish_idempotent(keys, args)
   if call('EXISTS', keys[1]) == 0 then return 0 end
@@ -54,7 +54,7 @@ local function finish_idempotent(keys, args)
 end
 
 -- KEYS  record
--- ARGV  name of the try that was refused
+-- ARGV  holder (the try that was refused)
 -- ->    1 if the record is removed, or 0
 -- Remove the record of a request that was refused before it wrote anything, so that a corrected one may use the key.
 -- The record stays if another try runs the request by now, or has finished it.

@@ -3,14 +3,14 @@
 -- The queue, in a slot of its own. A claim is a number that only grows; the latest claim of a job holds it.
 
 -- KEYS  queue
--- ARGV  job, ms from which it may be claimed
+-- ARGV  entry now_ms (from when it may be claimed)
 -- ->    1, or 0 when it was there already
 local function enqueue_job(keys, args)
   return call('ZADD', keys[1], 'NX', args[2], args[1])
 end
 
 -- KEYS  queue
--- ARGV  now_ms, lease_ms, longest_ms (how far ahead an entry may lie)
+-- ARGV  now_ms lease_ms longest_ms (how far ahead an entry may lie)
 -- ->    job and claim of the one that waits longest, or nothing
 local function claim_job(keys, args)
   local queue, now = keys[1], tonumber(args[1])
@@ -26,7 +26,7 @@ local function claim_job(keys, args)
 end
 
 -- KEYS  queue
--- ARGV  job, claim, now_ms, lease_ms
+-- ARGV  entry number now_ms lease_ms
 -- ->    how many jobs wait to be claimed, or -1 when this one is held by another claim
 local function renew_job(keys, args)
   if call('HGET', keys[1] .. CLAIMS, args[1]) ~= args[2] then return -1 end
@@ -37,7 +37,7 @@ local function renew_job(keys, args)
 end
 
 -- KEYS  queue
--- ARGV  job, claim, ms from which it may be claimed again
+-- ARGV  entry number due_ms (from when it may be claimed again)
 -- ->    1, or 0 when it is held by another claim
 local function release_job(keys, args)
   if call('HGET', keys[1] .. CLAIMS, args[1]) ~= args[2] then return 0 end
@@ -47,7 +47,7 @@ local function release_job(keys, args)
 end
 
 -- KEYS  queue
--- ARGV  job, claim
+-- ARGV  entry number (of the claim)
 -- ->    1, or 0 when it is held by another claim
 local function drop_job(keys, args)
   if call('HGET', keys[1] .. CLAIMS, args[1]) ~= args[2] then return 0 end
@@ -59,7 +59,7 @@ end
 -- The record of a job, in its project's slot.
 
 -- KEYS  job
--- ARGV  kind, version of its plan, payload, now_ms, seconds to keep it, then its portions
+-- ARGV  kind version (of its plan) payload created_ms keep_seconds portions…
 -- ->    1, or 0 when it was there already
 local function create_job(keys, args)
   local job = keys[1]
@@ -76,7 +76,7 @@ local function create_job(keys, args)
 end
 
 -- KEYS  jobs of a kind
--- ARGV  job id, created_ms, seconds to keep it, most jobs to keep, what precedes an id in the key of a job
+-- ARGV  job_id created_ms keep_seconds max_listed job_prefix (what precedes an id in the key of a job)
 -- ->    1
 -- Add a job to its project's list, and remove the oldest ones of too many.
 local function list_job(keys, args)
@@ -100,7 +100,7 @@ local function list_job(keys, args)
 end
 
 -- KEYS  jobs of a kind
--- ARGV  oldest created_ms, rank, limit
+-- ARGV  oldest_ms rank limit
 -- ->    how many there are, then the ids of a page, newest first
 local function find_jobs(keys, args)
   return {
@@ -109,10 +109,11 @@ local function find_jobs(keys, args)
   }
 end
 
+local COUNTS = { 'total', 'created', 'updated', 'failures' }
+
 -- KEYS  job
 -- ->    kind, payload, status, created_ms, errors as one JSON array, version of its plan, then count name, count, …;
 --       or nothing
-local COUNTS = { 'total', 'created', 'updated', 'failures' }
 local function read_job(keys)
   local job = keys[1]
   local field = call('HMGET', job, 'kind', 'payload', 'status', 'created_ms', 'format', 'version')
@@ -128,14 +129,14 @@ local function read_job(keys)
 end
 
 -- KEYS  job
--- ARGV  which portion, from 0
+-- ARGV  index (from 0)
 -- ->    the portion, or nothing after the last
 local function read_portion(keys, args)
   return call('LINDEX', keys[1] .. PORTIONS, args[1])
 end
 
 -- KEYS  job
--- ARGV  first, count
+-- ARGV  first count
 -- ->    how many users were reached, and the ids of some of them, 16 bytes each
 local function read_reached(keys, args)
   local first, key = tonumber(args[1]), keys[1] .. REACHED
@@ -146,7 +147,7 @@ local function read_reached(keys, args)
 end
 
 -- KEYS  job
--- ARGV  claim, newest version of a plan that the caller knows
+-- ARGV  number (of the claim) known_version (the newest version of a plan that the caller knows)
 -- ->    kind, payload, cursor, steps, created_ms, attempts since the last step (this one included);
 --       "lost" to a later claim; "processed"; "newer" than the caller, then nothing was written;
 --       or nothing when there is no such job
@@ -166,8 +167,8 @@ local function start_job(keys, args)
 end
 
 -- KEYS  job
--- ARGV  claim, number of this step, cursor, most errors to keep, ids of users reached,
---       number of counts, for each: name, by how much; then its errors as JSON
+-- ARGV  claim number (of this step) cursor max_errors reached (the ids of users, 16 bytes each)
+--       #counts (pairs) counts… (name, by how much) errors… (JSON)
 -- ->    1, or 0 when another claim has taken over
 -- A step is saved once, however often the call is repeated.
 local function save_job(keys, args)
@@ -201,7 +202,7 @@ local function save_job(keys, args)
 end
 
 -- KEYS  job
--- ARGV  claim, "" or why it ends unfinished as JSON, 1 to keep the record or 0
+-- ARGV  claim reason ("", or as JSON why it ends unfinished) kept (1 to keep the record, or 0)
 -- ->    1, or 0 when another claim has taken over
 local function finish_job(keys, args)
   local job = keys[1]

@@ -15,9 +15,9 @@ local function read_preferences(keys)
 end
 
 -- KEYS  user
--- ARGV  now_ms epoch_if_new log_events log_seconds  max_categories event_name client_id_json
---       number of channels, for each: its JSON up to the value of "enabled"
---       for each category: name, switches (1 on, 0 off, - as it is), its JSON up to the list of channels
+-- ARGV  now_ms epoch_if_new log_events log_seconds  max_categories event_name client_id (JSON or "")
+--       #channels channels… (the JSON of each up to the value of "enabled")
+--       categories… (name, switches (1 on, 0 off, - as it is), its JSON up to the list of channels)
 -- ->    all preferences, as read_preferences; or -1 if there would be too many categories, and then nothing was written
 -- All channels whose setting changes make one event. If none does, there is no event.
 local function set_preferences(keys, args, record)

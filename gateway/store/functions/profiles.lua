@@ -7,7 +7,7 @@ local function read_profile(keys)
 end
 
 -- KEYS  user
--- ARGV  field value …: JSON-encoded; "null" removes a field
+-- ARGV  fields… (name, JSON; "null" removes a field)
 -- ->    as read_profile
 local function set_profile(keys, args, record)
   local user, set, removed = keys[1], {}, {}

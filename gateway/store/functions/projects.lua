@@ -9,7 +9,7 @@ local function read_format(keys)
 end
 
 -- KEYS  projects
--- ARGV  default workspace id, its title, a name for the store if it has none yet
+-- ARGV  workspace_id workspace_title (of the default workspace) store_name (if it has none yet)
 -- ->    1 if the default workspace is new, or 0
 -- Write the format of an empty store, its name, and the default workspace, each unless it is there.
 local function prepare_projects(keys, args)
@@ -26,8 +26,8 @@ local function prepare_projects(keys, args)
 end
 
 -- KEYS  projects
--- ARGV  api_key, the record as it was read ("" for a new project), the record, project id, workspace id, now_ms,
---       most projects of a workspace
+-- ARGV  api_key before (the record as it was read; "" for a new project) record project_id workspace_id now_ms
+--       max_projects (of a workspace)
 -- ->    1; 0 when the record is not as it was read; -1 when there is no such workspace; -2 when it has too many
 --       projects
 local function put_project(keys, args)
@@ -42,7 +42,7 @@ local function put_project(keys, args)
 end
 
 -- KEYS  projects
--- ARGV  project id, workspace id
+-- ARGV  project_id workspace_id
 -- ->    1, or 0 when there is no such project
 -- The deletion is recorded until there is a job that removes the data, so that no crash in between loses it.
 local function delete_project(keys, args)
@@ -94,7 +94,7 @@ local function store_state(keys)
 end
 
 -- KEYS  projects
--- ARGV  project id
+-- ARGV  project_id
 -- ->    the record, or false
 local function find_project(keys, args)
   local api_key = call('HGET', keys[1] .. PROJECT_IDS, args[1])
@@ -102,7 +102,7 @@ local function find_project(keys, args)
 end
 
 -- KEYS  projects
--- ARGV  workspace id, rank, limit
+-- ARGV  workspace_id rank limit
 -- ->    how many projects the workspace has, then records, oldest first
 local function list_projects(keys, args)
   local projects, index = keys[1], keys[1] .. WORKSPACE_PROJECTS .. args[1]

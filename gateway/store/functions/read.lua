@@ -1,7 +1,7 @@
 -- Functions that read an inbox. (The first read of a new user's log gives it its epoch.)
 
 -- KEYS  user
--- ARGV  buckets rank limit  number of categories, category …, number of topics, topic …
+-- ARGV  buckets rank limit  #categories categories… #topics topics…
 -- ->    epoch ("" for a user without a log), offset, total, unread, unseen, then each item as JSON, newest first
 local function list(keys, args, record)
   local user = keys[1]
@@ -35,7 +35,7 @@ local function list(keys, args, record)
 end
 
 -- KEYS  user
--- ARGV  id
+-- ARGV  item_id
 -- ->    the item as JSON, or false
 local function get(keys, args, record)
   local packed = call('HGET', keys[1] .. STATES, args[1])
@@ -58,7 +58,7 @@ end
 
 -- KEYS  user
 -- ARGV  epoch_if_new  after_epoch after_offset ("" to read no events)  max_events max_bytes
---       then id and issued_at of each token ("" for none) whose connections get the events
+--       tokens… (id and issued_at, "" for none, of each token whose connections get the events)
 -- ->    epoch, offset, unread, unseen, unarchived unread, unarchived unseen, reset reason or "",
 --       the indexes (from 0) of the tokens that are revoked, then messages
 local function read_log(keys, args, record)
@@ -115,8 +115,8 @@ local function use()
   return 0
 end
 
--- KEYS  what the key of the counter begins with
--- ARGV  kind, limit
+-- KEYS  admin calls (what the key of the counter begins with)
+-- ARGV  kind limit
 -- ->    as a guarded function, which it is not: "limited" or "ok", used, seconds, 0
 local function count_call(keys, args)
   local used, seconds = count_use(keys[1], args[1])

@@ -97,7 +97,7 @@ local function trim_items(user, record, context, count, seconds, most)
 end
 
 -- KEYS  user
--- ARGV  now_ms epoch_if_new log_events log_seconds  count seconds most
+-- ARGV  now_ms epoch_if_new log_events log_seconds  keep_items keep_seconds most
 -- ->    how many items were removed, and 1 if there are more to remove or 0
 local function trim(keys, args, record)
   local count, seconds, most = tonumber(args[5]), tonumber(args[6]), tonumber(args[7])

@@ -16,7 +16,7 @@ local function is_subscribed(user, category, topic)
 end
 
 -- KEYS  user
--- ARGV  topic, or nothing for all topics
+-- ARGV  topics… (one, or none for all)
 -- ->    topic, JSON {category: ["1" subscribed or "0" not, reason]}, …
 local function read_subscriptions(keys, args)
   if not args[1] then return call('HGETALL', keys[1] .. SUBSCRIPTIONS) end
@@ -25,9 +25,9 @@ local function read_subscriptions(keys, args)
 end
 
 -- KEYS  user
--- ARGV  topic, 1 to subscribe or 0 to unsubscribe, max_topics, max_categories of a topic, max_bytes of a topic,
---       max_bytes of all topics
---       for each category: name, reason ("" keeps the reason that there is)
+-- ARGV  topic status (1 to subscribe or 0 to unsubscribe)
+--       max_topics max_categories (of a topic) max_topic_bytes max_bytes (of all topics)
+--       categories… (name, and reason; "" keeps the reason that there is)
 -- ->    JSON {category: [status, reason]}; or -1 too many topics, -2 too many categories, -3 too many bytes in the
 --       topic, -4 too many bytes in all, and then nothing was written
 local function set_subscriptions(keys, args, record)

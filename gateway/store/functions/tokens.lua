@@ -67,7 +67,7 @@ local function make_room(base, now, most)
 end
 
 -- KEYS  user
--- ARGV  id now expires max_tokens max_revoked name
+-- ARGV  token_id now expires max_tokens max_revoked name
 -- ->    1, or 0 when there are too many; a token that is there already stays as it is
 local function issue_token(keys, args, record)
   local base, id, now, expires = keys[1], args[1], args[2], args[3]
@@ -84,7 +84,7 @@ local function issue_token(keys, args, record)
 end
 
 -- KEYS  user
--- ARGV  now size  "after" | "before" | ""  id
+-- ARGV  now size way ("after", "before" or "") cursor (a token id)
 -- ->    1 if there are newer tokens or 0, 1 if there are older ones or 0, then id and `created expires discarded name`
 --       of each, newest first; one that cannot be read is left out
 local function list_tokens(keys, args)
@@ -122,7 +122,7 @@ local function discard(base, id, now)
 end
 
 -- KEYS  user
--- ARGV  id now
+-- ARGV  token_id now
 -- ->    when it was discarded, or nothing when there is no such token
 -- It is published again for a token that was discarded before: nodes close no connection twice. So when publishing
 -- fails, the token is discarded, and repeating the call tells the nodes.
@@ -172,25 +172,25 @@ end
 
 -- A project's tokens are accepted only while they are stored here, so nothing else is kept of a discarded one.
 
--- KEYS  what the keys of the project's tokens begin with
--- ARGV  as issue_token
+-- KEYS  project (what the keys of its tokens begin with)
+-- ARGV  token_id now expires max_tokens max_revoked name
 -- ->    as issue_token
 local function issue_project_token(keys, args) return issue_token(keys, args) end
 
--- KEYS  what the keys of the project's tokens begin with
--- ARGV  as list_tokens
+-- KEYS  project (what the keys of its tokens begin with)
+-- ARGV  now size way cursor
 -- ->    as list_tokens
 local function list_project_tokens(keys, args) return list_tokens(keys, args) end
 
--- KEYS  what the keys of the project's tokens begin with
--- ARGV  id now
+-- KEYS  project (what the keys of its tokens begin with)
+-- ARGV  token_id now
 -- ->    when it was discarded, or nothing when there is no such token
 local function discard_project_token(keys, args)
   return (discard(keys[1], args[1], args[2])) or false
 end
 
--- KEYS  what the keys of the project's tokens begin with
--- ARGV  id now
+-- KEYS  project (what the keys of its tokens begin with)
+-- ARGV  token_id now
 -- ->    "known", "discarded", or nothing
 local function project_token(keys, args)
   local token = load_token(keys[1], args[1], args[2])
@@ -198,7 +198,7 @@ local function project_token(keys, args)
 end
 
 -- KEYS  token owner
--- ARGV  user id, expires
+-- ARGV  user_id expires
 -- ->    1
 local function own_token(keys, args)
   call('SET', keys[1], args[1], 'EXAT', args[2])

@@ -80,7 +80,7 @@ local function user_index_size(keys)
 end
 
 -- KEYS  directory
--- ARGV  first place, how many places
+-- ARGV  first count (of places)
 -- ->    { user id, external_id, email } of each user there, in order; deleted users are left out
 local function read_user_index(keys, args)
   local index, rows, ids = tonumber(args[1]), {}, {}
@@ -110,7 +110,7 @@ local function drop_subscribers(key, ids)
 end
 
 -- KEYS  directory
--- ARGV  topic, user id, claim (a negative number)
+-- ARGV  topic user_id claim (a negative number)
 -- ->    1, or 0 when the user was there already or is not in the directory
 local function add_subscriber(keys, args)
   local field, key = 'u:' .. args[2], keys[1] .. SUBSCRIBERS .. args[1]
@@ -133,7 +133,7 @@ local function subscribers_claim(keys, args)
 end
 
 -- KEYS  directory
--- ARGV  user id, the claim that must still be the latest ("" for a deleted user: any), topic …
+-- ARGV  user_id claim (that must still be the latest; "" for a deleted user: any) topics…
 -- ->    1
 local function remove_subscriber(keys, args)
   local claim = tonumber(args[2])
@@ -147,7 +147,7 @@ local function remove_subscriber(keys, args)
 end
 
 -- KEYS  directory
--- ARGV  topic, the place after which to begin (-1 for the first), how many users
+-- ARGV  topic after (the place after which to begin; -1 for the first) count
 -- ->    the place to go on after, or -1 at the end; then { user id, external_id, email } of each user
 local function read_subscribers(keys, args)
   local key, ids, rows = keys[1] .. SUBSCRIBERS .. args[1], {}, {}

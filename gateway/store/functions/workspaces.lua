@@ -1,7 +1,7 @@
 -- Workspaces, in the slot of the projects.
 
 -- KEYS  projects
--- ARGV  workspace id, title, 1 to create it or 0 to rename it
+-- ARGV  workspace_id title must_be_new (1 to create it, or 0 to rename it)
 -- ->    1, or 0 when it is there already, or is not there
 local function put_workspace(keys, args)
   local workspaces = keys[1] .. WORKSPACES
@@ -12,7 +12,7 @@ local function put_workspace(keys, args)
 end
 
 -- KEYS  projects
--- ARGV  workspace id, id of the token that names it
+-- ARGV  workspace_id token_id (of the token that names it)
 -- ->    the title, or false; and 1 if the token was revoked, or 0
 local function find_workspace(keys, args)
   return {
@@ -22,7 +22,7 @@ local function find_workspace(keys, args)
 end
 
 -- KEYS  projects
--- ARGV  id of a token, seconds until it would have expired
+-- ARGV  token_id seconds (until it would have expired)
 -- ->    1
 local function revoke_workspace_token(keys, args)
   call('SET', keys[1] .. REVOKED_WORKSPACE_TOKEN .. args[1], '1', 'EX', args[2])
