@@ -11,14 +11,14 @@ offsets = st.integers(0, 10**15)
 
 
 @given(epochs, offsets)
-def test_a_position_reads_back_as_it_was_written(epoch: str, offset: int) -> None:
+def test_a_position_is_parsed_as_it_was_written(epoch: str, offset: int) -> None:
     assert Position.parse(str(Position(epoch, offset))) == Position(epoch, offset)
 
 
 @pytest.mark.parametrize(
     "text", ["", "e", "e.", ".1", "e.-1", "e.01", "e.1.2", "e e.1", "e.1\n", "é.1", "e.1" + "0" * 16]
 )
-def test_anything_else_is_no_position(text: str) -> None:
+def test_any_other_text_is_not_a_position(text: str) -> None:
     assert Position.parse(text) is None
 
 
@@ -28,7 +28,7 @@ def test_parsing_a_position_never_fails(text: str) -> None:
     assert parsed is None or str(parsed) == text
 
 
-def test_a_message_is_read_without_parsing_its_json() -> None:
+def test_a_message_is_decoded_without_parsing_its_json() -> None:
     event = Event.decode(b'k3f9.43 1700000000123 notifications/new\n{"type":"event"}')
     assert event == Event(Position("k3f9", 43), 1700000000123, "notifications/new", b'{"type":"event"}')
 
@@ -49,5 +49,5 @@ def test_a_message_without_its_head_is_refused(message: bytes) -> None:
         ('{"a":\r1}', '{"a": 1}'),
     ],
 )
-def test_what_unicode_counts_among_line_ends_is_escaped(text: str, escaped: str) -> None:
+def test_unicode_line_ends_are_escaped(text: str, escaped: str) -> None:
     assert on_one_line(text.encode()) == escaped.encode()

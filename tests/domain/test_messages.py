@@ -1,4 +1,4 @@
-"""What clients say over a WebSocket."""
+"""Decoding the messages of clients."""
 
 import msgspec
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from gateway.domain.messages import AuthMessage, PingMessage, decode_client_message
 
 
-def test_a_message_is_read_by_its_type() -> None:
+def test_a_message_is_decoded_by_its_type() -> None:
     assert decode_client_message('{"type":"ping"}') == PingMessage()
     assert isinstance(decode_client_message('{"type":"auth","token":"x"}'), AuthMessage)
 
@@ -22,6 +22,6 @@ def test_a_message_is_read_by_its_type() -> None:
         ("[]", "Expected `object`"),
     ],
 )
-def test_what_is_wrong_is_named(text: str, message: str) -> None:
+def test_the_error_names_what_is_wrong(text: str, message: str) -> None:
     with pytest.raises(msgspec.ValidationError, match=message.replace("`", ".")):
         decode_client_message(text)

@@ -1,4 +1,4 @@
-"""A session's life besides its stream: opening, messages, deadlines, closing."""
+"""A session except for the order of its events: opening, messages, deadlines, closing."""
 
 import msgspec
 import pytest
@@ -38,14 +38,14 @@ def test_without_credentials_it_waits_for_a_message() -> None:
     assert session.state is SessionState.CONNECTING
 
 
-def test_the_first_message_brings_credentials_and_a_position() -> None:
+def test_the_first_message_may_have_credentials_and_a_position() -> None:
     session = new_session()
     message = b'{"type":"auth","api_key":"k","user_external_id":"joe","since":"e.2"}'
     assert session.message_received(message, now=101) == (Authenticate(KEY),)
     assert session.authenticated(None) == (ReadLog(Position("e", 2)),)
 
 
-def test_a_position_of_the_request_holds_for_the_message_that_follows() -> None:
+def test_the_position_of_the_request_applies_when_credentials_follow_in_a_message() -> None:
     session = Session("c", LIMITS, 0)
     session.credentials_found(Credentials(), "e.2")
     session.message_received(b'{"type":"auth","token":"t"}', now=1)
@@ -66,17 +66,17 @@ def test_a_second_auth_while_the_first_is_verified_is_an_error() -> None:
     )
 
 
-def test_no_position_asks_for_now() -> None:
+def test_without_a_position_the_log_is_read_from_its_end() -> None:
     assert new_session(SessionState.AUTHENTICATING).authenticated(None) == (ReadLog(None),)
 
 
-def test_what_is_no_position_asks_for_one_that_no_log_has() -> None:
+def test_an_invalid_position_reads_from_one_that_no_log_has() -> None:
     session = Session("c", LIMITS, 0)
     session.credentials_found(KEY, "what?")
     assert session.authenticated(None) == (ReadLog(Position("", -1)),)
 
 
-def test_ready_tells_where_the_stream_starts_and_the_counts() -> None:
+def test_ready_has_the_start_of_the_stream_and_the_counts() -> None:
     session = new_session(SessionState.REPLAYING)
     ready = Ready("e.3", "c1", 4, 3, CountsBody(2, 1), 20)
     assert session.log_read(LogPage(END, COUNTS)) == (Send((ready,)),)
@@ -93,7 +93,7 @@ def test_a_resuming_stream_starts_at_the_clients_own_position() -> None:
     assert send.messages[1:] == missed
 
 
-def test_a_lost_position_is_told_after_ready() -> None:
+def test_a_reset_follows_ready_when_the_position_is_lost() -> None:
     session = new_session(SessionState.REPLAYING)
     (send,) = session.log_read(LogPage(END, COUNTS, reset_reason="position_expired"))
     assert isinstance(send, Send)
@@ -142,12 +142,12 @@ def test_an_event_published_during_a_read_makes_the_session_read_again() -> None
     assert session.log_read(LogPage(END, COUNTS))[-1] == ReadLog(END)
 
 
-def test_a_session_that_never_got_ready_ends_when_the_log_is_away() -> None:
+def test_a_session_that_is_not_open_ends_when_the_log_is_unavailable() -> None:
     session = new_session(SessionState.REPLAYING)
     assert session.log_unavailable(700) == (Close(CloseCode.TRY_AGAIN_LATER, 700),)
 
 
-def test_a_refusal_says_why() -> None:
+def test_a_refusal_has_its_problem() -> None:
     problem = Problem("wrong", "user_hmac_is_incorrect")
     session = new_session(SessionState.AUTHENTICATING)
     assert session.refused(CloseCode.UNAUTHORIZED, problem) == (Close(CloseCode.UNAUTHORIZED, None, problem),)
@@ -159,7 +159,7 @@ def test_a_ping_gets_a_pong() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"type":"x"}', b'{"type":"auth","token":1}', b"\xff"])
-def test_what_makes_no_sense_gets_an_error_and_changes_nothing(data: bytes) -> None:
+def test_an_invalid_message_gets_an_error_and_changes_nothing(data: bytes) -> None:
     session = new_session(SessionState.LIVE)
     (send,) = session.message_received(data, 101)
     assert isinstance(send, Send)
@@ -188,20 +188,20 @@ def test_too_many_messages_in_a_minute_end_the_session() -> None:
     assert session.message_received(b'{"type":"ping"}', 110) == (Close(CloseCode.TOO_MANY_MESSAGES),)
 
 
-def test_the_next_minute_counts_anew() -> None:
+def test_each_minute_has_its_own_count() -> None:
     session = new_session(SessionState.LIVE)
     for now in (100, 100, 100, 100, 100, 160):
         assert session.message_received(b'{"type":"ping"}', now) == (Send((Pong(),)),)
 
 
-def test_a_pong_is_a_sign_of_life_that_does_not_count() -> None:
+def test_activity_that_is_not_counted_still_shows_that_the_peer_is_connected() -> None:
     session = new_session(SessionState.LIVE)
     for _ in range(10):
         assert session.record_activity(110, counted=False) == ()
     assert session.active_at == 110
 
 
-def test_credentials_that_do_not_come_in_time_end_the_session() -> None:
+def test_a_session_without_credentials_in_time_ends() -> None:
     session = new_session()
     assert session.next_deadline(100, 0) == 110
     assert session.tick(109, 0, answers_heartbeats=True) == ()
@@ -218,17 +218,17 @@ def test_nothing_is_written_before_ready() -> None:
     assert new_session(SessionState.REPLAYING).tick(120, 0, answers_heartbeats=True) == ()
 
 
-def test_a_peer_silent_for_two_and_a_half_heartbeats_is_gone() -> None:
+def test_a_peer_that_is_silent_for_two_and_a_half_heartbeats_is_disconnected() -> None:
     session = new_session(SessionState.LIVE)
     assert session.tick(149, 0, answers_heartbeats=True) == (Ping(),)
     assert session.tick(150, 0, answers_heartbeats=True) == (Close(CloseCode.HEARTBEAT_TIMEOUT, 0),)
 
 
-def test_a_transport_that_cannot_answer_is_not_judged_by_its_silence() -> None:
+def test_the_silence_of_a_transport_without_responses_does_not_count() -> None:
     assert new_session(SessionState.LIVE).tick(1000, 0, answers_heartbeats=False) == (Ping(),)
 
 
-def test_a_session_ends_with_its_token() -> None:
+def test_a_session_ends_when_its_token_expires() -> None:
     session = new_session(SessionState.LIVE, expires_at=5000)
     assert session.next_deadline(101, 4990) == 111
     assert session.tick(111, 5000, answers_heartbeats=True) == (Close(CloseCode.TOKEN_EXPIRED),)
@@ -253,7 +253,7 @@ def test_a_closed_session_does_nothing_more() -> None:
     assert session.event_published(Position("e", 4)) == ()
 
 
-def test_a_session_whose_peer_is_gone_is_closed() -> None:
+def test_a_session_whose_connection_is_lost_is_closed() -> None:
     session = new_session(SessionState.LIVE)
     session.disconnected()
     assert session.closed
@@ -263,13 +263,13 @@ def test_messages_carry_their_type_first() -> None:
     assert msgspec.json.encode(Pong()) == b'{"type":"pong"}'
 
 
-def test_an_event_of_a_new_epoch_heard_while_replaying_makes_it_read_again() -> None:
+def test_an_event_of_a_new_epoch_published_during_a_read_makes_the_session_read_again() -> None:
     session = new_session(SessionState.REPLAYING)
     assert session.event_published(Position("f", 1)) == ()
     assert session.log_read(LogPage(END, COUNTS))[-1] == ReadLog(END)
 
 
-def test_it_ends_when_what_the_credentials_rest_on_ends() -> None:
+def test_a_session_ends_when_its_project_no_longer_accepts_the_credential() -> None:
     session = new_session(SessionState.LIVE, expires_at=1000)
     session.set_credential_expiry(990)
     assert session.next_deadline(100, 980) == 110
@@ -277,7 +277,7 @@ def test_it_ends_when_what_the_credentials_rest_on_ends() -> None:
     assert session.tick(100, 990, answers_heartbeats=False) == (Close(CloseCode.CREDENTIALS_ROTATED),)
 
 
-def test_a_token_that_ends_before_what_it_rests_on_has_expired() -> None:
+def test_a_token_that_expires_before_the_secret_that_signed_it_has_expired() -> None:
     session = new_session(SessionState.LIVE, expires_at=990)
     session.set_credential_expiry(1000)
     assert session.next_deadline(100, 980) == 110

@@ -1,4 +1,4 @@
-"""The session's promise: whatever the order of publishes, reads, losses and outages, every event once, in order."""
+"""The guarantee of a session: every event once and in order, whatever the order of publishes, reads and outages."""
 
 from collections import deque
 
@@ -15,7 +15,18 @@ from gateway.domain.session import Session, SessionLimits, SessionState
 LIMITS = SessionLimits(heartbeat_seconds=25, authentication_seconds=10, max_messages_per_minute=100)
 COUNTS = Counts(0, 0, 0, 0)
 PAGE_EVENTS = 3
-TROUBLES = ["lose one", "hear twice", "cut", "restore", "store is away", "retry", "trim", "lose the log", "flush"]
+FAULTS = [
+    "lose one",
+    "receive twice",
+    "cut",
+    "restore",
+    "restore",
+    "store is unavailable",
+    "retry",
+    "trim",
+    "lose the log",
+    "flush",
+]
 
 
 def event(position: Position) -> Event:
@@ -23,7 +34,7 @@ def event(position: Position) -> Event:
 
 
 class Log:
-    """A user's log as the store keeps it: an epoch, the newest offset, and how many of the oldest are gone."""
+    """A user's log like that of the store: an epoch, the newest offset, and how many old events are trimmed."""
 
     def __init__(self) -> None:
         self.epoch = 1
@@ -53,7 +64,7 @@ class Log:
 
 
 class Peer:
-    """A client that checks what it gets: after `ready` or `reset` at a position, exactly the next event, always."""
+    """A client that checks what it receives: after `ready` or `reset` at a position, always exactly the next event."""
 
     def __init__(self) -> None:
         self.position: Position | None = None
@@ -80,9 +91,9 @@ class StreamMachine(RuleBasedStateMachine):
         self.peer = Peer()
         self.session = Session("c", LIMITS, now=0)
         self.subscription: deque[Event] = deque()
-        self.link_up = True
+        self.subscribed = True
         self.question: ReadLog | None = None  # on its way to the store
-        self.answer: LogPage | None = None  # on its way back
+        self.reply: LogPage | None = None  # on its way back
         self.waiting_for_retry = False
 
     def perform(self, effects: Effects) -> None:
@@ -93,7 +104,7 @@ class StreamMachine(RuleBasedStateMachine):
                         self.peer.receive(message)
                 case ReadLog():
                     assert self.question is None, "one read at a time"
-                    assert self.answer is None, "one read at a time"
+                    assert self.reply is None, "one read at a time"
                     self.question = effect
                 case Close():
                     raise AssertionError("nothing here closes a session")
@@ -109,66 +120,51 @@ class StreamMachine(RuleBasedStateMachine):
     @rule()
     def publish(self) -> None:
         published = self.log.publish()
-        if self.link_up:
+        if self.subscribed:
             self.subscription.append(published)
 
     @precondition(lambda self: self.subscription)
     @rule(complete=st.sampled_from([True, True, False]), together=st.integers(1, 3))
-    def hear(self, complete: bool, together: int) -> None:
-        heard = [self.subscription.popleft()]
-        while complete and len(heard) < together and self.subscription:
-            if not self.subscription[0].position.follows(heard[-1].position):
+    def receive(self, complete: bool, together: int) -> None:
+        received = [self.subscription.popleft()]
+        while complete and len(received) < together and self.subscription:
+            if not self.subscription[0].position.follows(received[-1].position):
                 break
-            heard.append(self.subscription.popleft())
-        last = heard[-1].position
-        if complete and self.session.advance(heard[0].position.before, last):
-            for event in heard:
+            received.append(self.subscription.popleft())
+        last = received[-1].position
+        if complete and self.session.advance(received[0].position.before, last):
+            for event in received:
                 self.peer.receive(event)
         else:
             self.perform(self.session.event_published(last))
 
     @precondition(lambda self: self.question)
     @rule()
-    def store_answers(self) -> None:
+    def store_replies(self) -> None:
         assert self.question is not None
-        self.answer, self.question = self.log.read(self.question.after), None
+        self.reply, self.question = self.log.read(self.question.after), None
 
-    @precondition(lambda self: self.answer)
+    @precondition(lambda self: self.reply)
     @rule()
-    def answer_arrives(self) -> None:
-        assert self.answer is not None
-        answer, self.answer = self.answer, None
-        self.perform(self.session.log_read(answer))
+    def reply_arrives(self) -> None:
+        assert self.reply is not None
+        reply, self.reply = self.reply, None
+        self.perform(self.session.log_read(reply))
 
-    # All that can go wrong is one rule, so that most steps are ordinary traffic, where the races are.
-    @rule(
-        kind=st.sampled_from(
-            [
-                "lose one",
-                "hear twice",
-                "cut",
-                "restore",
-                "restore",
-                "store is away",
-                "retry",
-                "trim",
-                "lose the log",
-                "flush",
-            ]
-        )
-    )
-    def trouble(self, kind: str) -> None:
+    # All faults are one rule, so that most steps are ordinary traffic, in which the races are.
+    @rule(kind=st.sampled_from(FAULTS))
+    def fail(self, kind: str) -> None:
         match kind:
             case "lose one" if len(self.subscription) > 1:
-                # Only where a later event shows the gap; losing the last one is what a cut is for.
+                # Only where a later event shows the gap; the last one is lost only when the subscription is cut.
                 self.subscription.popleft()
-            case "hear twice" if self.subscription:
+            case "receive twice" if self.subscription:
                 self.subscription.appendleft(self.subscription[0])
             case "cut":
                 self.cut()
-            case "restore" if not self.link_up:
+            case "restore" if not self.subscribed:
                 self.restore()
-            case "store is away" if self.question and self.session.ready:
+            case "store is unavailable" if self.question and self.session.ready:
                 self.question = None
                 assert self.session.log_unavailable(retry_after_ms=1) == ()
                 self.waiting_for_retry = True
@@ -178,7 +174,7 @@ class StreamMachine(RuleBasedStateMachine):
                 self.log.trimmed = self.log.newest
             case "lose the log":
                 self.start_a_new_log()
-                self.cut()  # as when a server comes back empty
+                self.cut()  # as when Redis restarts without its data
             case "flush":
                 self.start_a_new_log()
 
@@ -188,11 +184,11 @@ class StreamMachine(RuleBasedStateMachine):
         self.publish()
 
     def cut(self) -> None:
-        self.link_up = False
+        self.subscribed = False
         self.subscription.clear()
 
     def restore(self) -> None:
-        self.link_up = True
+        self.subscribed = True
         self.perform(self.session.resync())
 
     def retry(self) -> None:
@@ -205,18 +201,18 @@ class StreamMachine(RuleBasedStateMachine):
             assert self.peer.position.offset <= self.log.newest
 
     def teardown(self) -> None:
-        """Let everything come to rest: then the peer must be exactly at the end of the log, and live."""
+        """Process everything that is pending: then the peer must be exactly at the end of the log, and live."""
         if self.waiting_for_retry:
             self.retry()
-        if not self.link_up:
+        if not self.subscribed:
             self.restore()
         for _ in range(1000):
-            if self.answer:
-                self.answer_arrives()
+            if self.reply:
+                self.reply_arrives()
             elif self.question:
-                self.store_answers()
+                self.store_replies()
             elif self.subscription:
-                self.hear(complete=True, together=1)
+                self.receive(complete=True, together=1)
             else:
                 break
         assert self.peer.position == self.log.end

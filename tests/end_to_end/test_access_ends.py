@@ -1,4 +1,4 @@
-"""Access ends when it ends: what rests on a token, a secret, a key or a project closes within a second, everywhere."""
+"""When a token, a secret, a key or a project ends, its connections close within a second on every node."""
 
 import asyncio
 import contextlib
@@ -92,7 +92,7 @@ def bearer(value: str) -> dict[str, str]:
 
 
 def by_hmac(project: Project, user: str, secret: str) -> dict[str, str]:
-    """Give the headers of a user who is proven by an HMAC."""
+    """Return the headers of a user who is proven by an HMAC."""
     return {
         "X-MAGICBELL-API-KEY": project.api_key,
         "X-MAGICBELL-USER-EXTERNAL-ID": user,
@@ -200,7 +200,7 @@ async def test_a_node_that_missed_the_revocation_finds_it_when_its_link_is_back(
 
 
 def users_channel(server: RedisServer) -> str:
-    """Give the one user's channel that is subscribed; earlier tests' go when their connections have."""
+    """Return the channel of the only user that is subscribed, once the connections of earlier tests are closed."""
 
     def only() -> str | None:
         with redis.Redis(port=server.port) as client:
@@ -229,7 +229,7 @@ async def test_a_token_revoked_while_redis_hung_closes_when_it_goes_on(
         await assert_closed(inboxes, TOKEN_REVOKED)
 
 
-async def test_a_renewed_connection_rests_on_the_new_token(
+async def test_a_renewed_connection_is_authenticated_by_the_new_token(
     nodes: list[Gateway], http: httpx.AsyncClient, user: str
 ) -> None:
     old, new, dead = [await issue(http, user) for _ in range(3)]
@@ -279,7 +279,7 @@ async def test_who_connects_while_the_token_is_discarded_never_stays(
 
 
 @pytest.mark.parametrize("kind", ["hmac", "token", "secret", "issued"])
-async def test_a_secret_rotated_out_closes_what_rests_on_it_whatever_the_proof(
+async def test_a_secret_that_is_rotated_out_closes_all_connections_it_authenticated(
     nodes: list[Gateway], http: httpx.AsyncClient, own_redis: RedisServer, project: Project, user: str, kind: str
 ) -> None:
     name = {"X-MAGICBELL-USER-EXTERNAL-ID": user}
@@ -323,7 +323,7 @@ async def test_connections_close_when_the_overlap_ends(
         assert response.status_code == 401
 
 
-async def test_a_removed_key_closes_what_rests_on_it(
+async def test_a_removed_key_closes_the_connections_it_authenticated(
     nodes: list[Gateway], http: httpx.AsyncClient, project: Project, user: str
 ) -> None:
     keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]

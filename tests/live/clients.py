@@ -30,7 +30,7 @@ from tests.servers import ADMIN, API_KEY, API_SECRET, Gateway, user_headers, use
 Message = dict[str, Any]
 
 PATIENCE_SECONDS = 15.0
-"""How long a test waits for what must come; shared machines pause now and then."""
+"""How long a test waits for something that must happen; shared machines pause now and then."""
 
 TRANSPORTS = ("websocket", "sse")
 
@@ -52,12 +52,12 @@ def user_token(user: str, seconds: int = 60, secret: str = API_SECRET, **claims:
 
 
 def user_query(user: str) -> dict[str, str]:
-    """Give the query that brings a user's credentials, as EventSource must."""
+    """Return the query with a user's credentials, which EventSource cannot send as headers."""
     return {"api_key": API_KEY, "user_external_id": user, "user_hmac": user_hmac(user)}
 
 
 def auth_message(user: str, **fields: str) -> Message:
-    """Give the first message of a WebSocket that brought no credentials."""
+    """Return the first message of a WebSocket whose opening request had no credentials."""
     return {"type": "auth", **user_query(user), **fields}
 
 
@@ -65,7 +65,7 @@ def auth_message(user: str, **fields: str) -> Message:
 
 
 async def send(http: httpx.AsyncClient, user: str, **fields: Any) -> str:
-    """Send a notification to a user; give its id."""
+    """Send a notification to a user; return its id."""
     notification = {"title": "Hello", **fields, "recipients": [{"external_id": user}]}
     response = await http.post("/notifications", headers=ADMIN, json={"notification": notification})
     assert response.status_code == 201, response.text
@@ -73,7 +73,7 @@ async def send(http: httpx.AsyncClient, user: str, **fields: Any) -> str:
 
 
 async def command(http: httpx.AsyncClient, user: str, method: str, path: str, client_id: str | None = None) -> None:
-    """Do something to an inbox: `POST`, `/notifications/…/read`."""
+    """Change an inbox by a REST call such as `POST`, `/notifications/…/read`."""
     response = await http.request(method, path, headers=user_headers(user, client_id))
     assert response.status_code == 204, response.text
 
@@ -86,7 +86,7 @@ async def listing(http: httpx.AsyncClient, user: str, **query: str) -> httpx.Res
 
 
 async def items(http: httpx.AsyncClient, user: str) -> list[Message]:
-    """Give everything in a user's inbox, newest first."""
+    """Return all items of a user's inbox, newest first."""
     found: list[Message] = []
     while True:
         page = (await listing(http, user, per_page="100", page=str(len(found) // 100 + 1))).json()
@@ -96,12 +96,12 @@ async def items(http: httpx.AsyncClient, user: str) -> list[Message]:
 
 
 async def position(http: httpx.AsyncClient, user: str) -> str:
-    """Give the position of a user's log."""
+    """Return the position of a user's log."""
     return str((await listing(http, user, per_page="1")).headers["X-Inbox-Position"])
 
 
 async def assert_counts_are_true(http: httpx.AsyncClient, user: str, message: Message) -> None:
-    """Compare the counts of the newest event, or of `ready`, with what REST says."""
+    """Compare the counts of the newest event, or of `ready`, with those of the REST API."""
     everything = (await listing(http, user)).json()
     unarchived = (await listing(http, user, archived="false")).json()
     names = ("unread_count", "unseen_count")
@@ -110,22 +110,22 @@ async def assert_counts_are_true(http: httpx.AsyncClient, user: str, message: Me
 
 
 def offset(position: str) -> int:
-    """Give the offset of a position."""
+    """Return the offset of a position."""
     return int(position.rpartition(".")[2])
 
 
 def epoch(position: str) -> str:
-    """Give the epoch of a position."""
+    """Return the epoch of a position."""
     return position.rpartition(".")[0]
 
 
 def at_offset(position: str, offset: int) -> str:
-    """Give the position of the same log at another offset."""
+    """Return the position of the same log at another offset."""
     return f"{epoch(position)}.{offset}"
 
 
 def offsets(messages: Iterable[Message]) -> list[int]:
-    """Give the offsets of some events."""
+    """Return the offsets of events."""
     return [offset(message["position"]) for message in messages]
 
 
@@ -140,7 +140,7 @@ class LiveClient(ABC):
     def __init__(self) -> None:
         self.ready: Message = {}
         self.texts: list[str] = []
-        """Every message so far, as it came."""
+        """The text of every message so far."""
 
     @abstractmethod
     async def _next_text(self) -> str:
@@ -159,7 +159,7 @@ class LiveClient(ABC):
         return cast(Message, json.loads(text))
 
     async def events(self, count: int) -> list[Message]:
-        """Read so many messages, all of which must be events."""
+        """Read this many messages, all of which must be events."""
         found = [await self.next() for _ in range(count)]
         assert [message["type"] for message in found] == ["event"] * count
         return found
@@ -264,7 +264,7 @@ async def request_sse(
     query: Mapping[str, str] | None = None,
     since: str | None = None,
 ) -> AsyncIterator[httpx.Response]:
-    """Ask for an event stream, with a user's credentials in its headers if one is given. Reads the head only."""
+    """Request an event stream, with a user's credentials in its headers if one is given. Reads the head only."""
     fields = {**(query or {}), **({"since": since} if since is not None else {})}
     async with (
         httpx.AsyncClient(base_url=gateway.url, timeout=_TIMEOUT, verify=_TLS) as http,
@@ -292,7 +292,7 @@ async def open_sse(gateway: Gateway, user: str | None = None, **options: Any) ->
 async def open_inbox(
     transport: str, gateway: Gateway, user: str | None = None, **options: Any
 ) -> AsyncIterator[LiveClient]:
-    """Open an inbox over `websocket` or `sse` and read `ready`. Raises Ended if that is not what comes."""
+    """Open an inbox over `websocket` or `sse` and read `ready`. Raises Ended if another message arrives."""
     opened: contextlib.AbstractAsyncContextManager[LiveClient]
     opened = (
         open_websocket(gateway, user, **options) if transport == "websocket" else open_sse(gateway, user, **options)
@@ -305,14 +305,14 @@ async def open_inbox(
         yield client
 
 
-# ---- a client that comes back
+# ---- a client that reconnects
 
 
 @dataclass
 class ResumingInbox:
-    """A client as the browser's: whenever its connection ends it comes back with its last position.
+    """A client like that of the browser: whenever its connection ends it reconnects with its last position.
 
-    `run` must be running. It fails when it is told to reset, or gets an event that does not follow the last one.
+    `run` must be running. It fails on a `reset`, and on an event that does not follow the last one.
     """
 
     transport: str
@@ -330,7 +330,7 @@ class ResumingInbox:
             with contextlib.suppress(Ended, OSError, httpx.TransportError, InvalidHandshake, TimeoutError):
                 async with open_inbox(self.transport, self.gateway, self.user, since=self.position or None) as client:
                     await self._take(client)
-            await asyncio.sleep(0.05)  # a back-off, so that a gateway that is away is not hammered
+            await asyncio.sleep(0.05)  # a back-off, so that a gateway that is down is not hammered
 
     async def _take(self, client: LiveClient) -> None:
         if not self.position:
@@ -351,7 +351,7 @@ class ResumingInbox:
             self.position = message["position"]
 
     async def until(self, condition: Callable[[], Any]) -> None:
-        """Wait until `condition()` holds; it is looked at whenever something came."""
+        """Wait until `condition()` holds. It is evaluated whenever a message has arrived."""
         async with asyncio.timeout(2 * PATIENCE_SECONDS), self.changed:
             await self.changed.wait_for(condition)
 
@@ -360,7 +360,7 @@ class ResumingInbox:
         await self.until(lambda: self.position)
 
     async def hear(self, count: int) -> None:
-        """Wait until so many more events came."""
+        """Wait until this many more events have arrived."""
         wanted = len(self.events) + count
         await self.until(lambda: len(self.events) >= wanted)
 
@@ -381,11 +381,11 @@ async def resuming(*inboxes: ResumingInbox) -> AsyncIterator[None]:
             task.cancel()
 
 
-# ---- a peer that does nothing by itself
+# ---- a peer that only does what a test calls for
 
 
 class RawWebSocket:
-    """A WebSocket peer that reads only when told to and answers nothing."""
+    """A WebSocket peer that reads only when a test reads, and responds to nothing."""
 
     def __init__(self, sock: socket.socket, url: str):
         self._sock = sock
@@ -394,20 +394,20 @@ class RawWebSocket:
         self._ended = False
 
     async def shake_hands(self, headers: Mapping[str, str]) -> None:
-        """Send the opening request; the answer is read by `frame`."""
+        """Send the opening request; `frame` reads the response."""
         request = self._protocol.connect()
         request.headers.update(headers)
         self._protocol.send_request(request)
         await self.send_bytes(b"".join(self._protocol.data_to_send()))
 
     async def close_code(self) -> int:
-        """Read the next frame, which must be a close, and give its code. Raises Ended."""
+        """Read the next frame, which must be a close, and return its code. Raises Ended."""
         frame = await self.frame()
         assert frame.opcode is Opcode.CLOSE, frame
         return Close.parse(bytes(frame.data)).code
 
     async def send(self, opcode: Opcode, data: bytes, fin: bool = True) -> None:
-        """Send one frame, whatever the protocol says about it."""
+        """Send one frame, whether the protocol allows it or not."""
         await self.send_bytes(Frame(opcode, data, fin).serialize(mask=True))
 
     async def send_bytes(self, data: bytes) -> None:
@@ -415,11 +415,11 @@ class RawWebSocket:
         await asyncio.get_running_loop().sock_sendall(self._sock, data)
 
     def reset(self) -> None:
-        """Let the connection end without a word when its block does."""
+        """Let the connection end with a TCP reset when its block ends."""
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     async def frame(self) -> Frame:
-        """Read the next frame. Raises Ended when the server cut the connection."""
+        """Read the next frame. Raises Ended when the server has ended the connection."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not self._frames:
                 if self._ended:
@@ -428,7 +428,7 @@ class RawWebSocket:
         return self._frames.pop(0)
 
     async def message(self) -> Message:
-        """Read frames until a text comes, and give that. Raises Ended."""
+        """Read frames up to the next text, and return its message. Raises Ended."""
         while True:
             frame = await self.frame()
             if frame.opcode is Opcode.TEXT:
@@ -472,7 +472,7 @@ async def raw_socket(gateway: Gateway, receive_buffer_bytes: int | None = None) 
 async def open_raw_websocket(
     gateway: Gateway, user: str, receive_buffer_bytes: int | None = None
 ) -> AsyncIterator[RawWebSocket]:
-    """Open a WebSocket that does nothing by itself. Reads nothing yet."""
+    """Open a WebSocket that responds to nothing. Reads nothing yet."""
     async with raw_socket(gateway, receive_buffer_bytes) as sock:
         websocket = RawWebSocket(sock, gateway.websocket_url)
         await websocket.shake_hands(user_headers(user))
@@ -482,13 +482,13 @@ async def open_raw_websocket(
 async def send_request(
     sock: socket.socket, path: str, headers: Mapping[str, str], times: int = 1, version: str = "1.1"
 ) -> None:
-    """Send a GET by hand, or several in one packet."""
+    """Send a GET request as bytes, or several in one packet."""
     lines = [f"GET {path} HTTP/{version}", "Host: localhost", *(f"{name}: {value}" for name, value in headers.items())]
     await asyncio.get_running_loop().sock_sendall(sock, ("\r\n".join(lines) + "\r\n\r\n").encode() * times)
 
 
 async def receive_until(sock: socket.socket, end: bytes) -> bytes:
-    """Read until the bytes so far hold `end`, or the connection ends."""
+    """Read until the bytes so far contain `end`, or the connection ends."""
     received = bytearray()
     async with asyncio.timeout(PATIENCE_SECONDS):
         while end not in received:

@@ -40,8 +40,8 @@ async def read(peer: socket.socket, transport: asyncio.Transport) -> None:
             await asyncio.get_running_loop().sock_recv(peer, 1024 * 1024)
 
 
-async def settled(transport: asyncio.Transport) -> None:
-    """Wait until the peer acknowledges nothing more."""
+async def until_stalled(transport: asyncio.Transport) -> None:
+    """Wait until the peer acknowledges nothing more, because the buffers of both ends are full."""
     async with asyncio.timeout(10):
         before = -1
         while (now := acknowledged_bytes(transport)) != before:
@@ -70,7 +70,7 @@ async def test_a_peer_that_reads_makes_progress(source: str) -> None:
 async def test_a_peer_that_does_not_read_makes_none(source: str) -> None:
     async with connected() as (transport, _):
         transport.write(MUCH)
-        await settled(transport)
+        await until_stalled(transport)
         waits = Backlog()
         assert [waits.progressed(transport, now) for now in (1.0, 2.0, 3.0)] == [False] * 3
 
@@ -78,7 +78,7 @@ async def test_a_peer_that_does_not_read_makes_none(source: str) -> None:
 async def test_a_peer_is_slow_after_many_events_without_progress() -> None:
     async with connected() as (transport, _):
         transport.write(MUCH)
-        await settled(transport)
+        await until_stalled(transport)
         waits = Backlog()
         assert [waits.miss(transport) for _ in range(MISSED_EVENTS)] == [False] * MISSED_EVENTS
         assert waits.miss(transport)
@@ -87,7 +87,7 @@ async def test_a_peer_is_slow_after_many_events_without_progress() -> None:
 async def test_progress_lets_a_peer_miss_as_many_events_again() -> None:
     async with connected() as (transport, peer):
         transport.write(MUCH)
-        await settled(transport)
+        await until_stalled(transport)
         waits = Backlog()
         for _ in range(MISSED_EVENTS):
             assert not waits.miss(transport)
@@ -101,7 +101,7 @@ async def test_data_that_was_acknowledged_lately_is_on_its_way() -> None:
         assert not is_acknowledging(transport, 60), "nothing waits"
         transport.write(MUCH)
         assert is_acknowledging(transport, 60)
-        await settled(transport)
+        await until_stalled(transport)
         assert not is_acknowledging(transport, 0.01)
 
 

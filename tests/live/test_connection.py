@@ -22,7 +22,7 @@ from gateway.live.connection import STALL_HEARTBEATS, Connection, ConnectionCred
 from gateway.live.deadlines import Deadlines
 from gateway.live.websocket import WebSocketConnection
 from gateway.runtime.fair_scheduler import FairScheduler
-from tests.live.test_backlog import settled
+from tests.live.test_backlog import until_stalled
 
 START = Position("e", 5)
 KEY = Credentials(api_key="k", external_id="joe")
@@ -261,7 +261,7 @@ async def test_an_event_is_not_written_while_the_write_buffer_is_full_and_read_w
 async def test_a_peer_that_acknowledges_nothing_while_events_pass_is_a_slow_reader() -> None:
     async with connected() as (connection, _):
         connection.transport.write(LARGE)
-        await settled(connection.transport)
+        await until_stalled(connection.transport)
         for offset in range(6, 6 + MISSED_EVENTS):
             deliver(connection, offset)
             assert not connection.session.closed
@@ -274,7 +274,7 @@ async def test_a_peer_that_acknowledges_nothing_while_events_pass_is_a_slow_read
 async def test_a_peer_that_acknowledges_nothing_for_some_heartbeats_is_a_slow_reader() -> None:
     async with connected() as (connection, _):
         connection.transport.write(LARGE)
-        await settled(connection.transport)
+        await until_stalled(connection.transport)
         now = time.monotonic()
         connection.on_deadline(now)
         assert not connection.session.closed

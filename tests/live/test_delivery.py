@@ -1,4 +1,4 @@
-"""Many clients at once: all of them get everything, in order, and nobody waits for the slow."""
+"""Many clients at once: all of them receive everything in order, and a slow one delays no other."""
 
 import asyncio
 import contextlib
@@ -35,12 +35,12 @@ from tests.servers import Gateway, user_headers
 SMALL_RECEIVE_BUFFER = 4096
 CONTENT = "x" * 100_000
 LARGE_SENDS = 80
-"""8 MB: more than the kernel takes for a peer that does not read, plus the gateway's own bound."""
+"""8 MB: more than the kernel accepts for a peer that does not read, plus the gateway's own bound."""
 
 
 @contextlib.asynccontextmanager
 async def open_many(gateway: Gateway, user: str, each: int) -> AsyncIterator[list[LiveClient]]:
-    """Open some inboxes of one user over each transport."""
+    """Open inboxes of one user, `each` over every transport."""
     async with contextlib.AsyncExitStack() as stack:
         yield [
             await stack.enter_async_context(open_inbox(transport, gateway, user))
@@ -53,7 +53,7 @@ async def open_many(gateway: Gateway, user: str, each: int) -> AsyncIterator[lis
 
 
 class RandomUser:
-    """Someone who does things to an inbox, and the backend that fills it."""
+    """A user who changes an inbox at random, and the backend that fills it."""
 
     CATEGORIES = ("billing", "", "uncategorized")
     TOPICS = (None, "a", "b")
@@ -65,7 +65,7 @@ class RandomUser:
         self._ids: list[str] = []
 
     async def act(self) -> None:
-        """Do one thing; now and then it is to an item that is gone, or changes nothing."""
+        """Make one random change. Some concern an item that has been deleted, or change nothing."""
         choice = self._random.random()
         if choice < 0.3 or not self._ids:
             fields: Message = {
@@ -102,7 +102,9 @@ class RandomUser:
     )
 
 
-async def test_ten_clients_stay_in_step_through_anything(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
+async def test_ten_clients_stay_in_step_through_random_changes(
+    gateway: Gateway, http: httpx.AsyncClient, user: str
+) -> None:
     async with open_many(gateway, user, each=5) as clients:
 
         async def be(person: RandomUser) -> None:
@@ -111,12 +113,12 @@ async def test_ten_clients_stay_in_step_through_anything(gateway: Gateway, http:
 
         await asyncio.gather(*(be(RandomUser(http, user, seed)) for seed in range(4)))
         last = offset(await position(http, user))
-        heard = await asyncio.gather(*(client.events(last) for client in clients))
+        received = await asyncio.gather(*(client.events(last) for client in clients))
 
-        assert offsets(heard[0]) == list(range(1, last + 1))
+        assert offsets(received[0]) == list(range(1, last + 1))
         assert all(client.texts[1:] == clients[0].texts[1:] for client in clients), "the same bytes in the same order"
         replica = Replica()
-        for event in heard[0]:
+        for event in received[0]:
             replica.apply(event)
             assert {name: event[name] for name in replica.counts} == replica.counts, event
         assert replica.items == await items(http, user)
@@ -126,7 +128,7 @@ async def test_ten_clients_stay_in_step_through_anything(gateway: Gateway, http:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_who_connects_while_events_flow_misses_none(
+async def test_a_client_that_connects_while_events_are_published_misses_none(
     gateway: Gateway, http: httpx.AsyncClient, user: str, transport: str
 ) -> None:
     total, connects = 200, 24
@@ -147,7 +149,7 @@ async def test_who_connects_while_events_flow_misses_none(
             await more_sent.wait_for(lambda: sent >= after)
         async with open_inbox(transport, gateway, user) as inbox:
             start = offset(inbox.position)
-            assert start >= after, "what was acknowledged before lies behind"
+            assert start >= after, "what was acknowledged before the connection is behind its start"
             assert offsets(await inbox.events(total - start)) == list(range(start + 1, total + 1))
 
     async with asyncio.TaskGroup() as tasks:
@@ -157,7 +159,7 @@ async def test_who_connects_while_events_flow_misses_none(
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_the_only_event_of_an_inbox_is_not_missed_by_who_connects_at_that_moment(
+async def test_a_client_that_connects_at_the_moment_of_the_only_event_does_not_miss_it(
     gateway: Gateway, http: httpx.AsyncClient, user: str, transport: str
 ) -> None:
     chance = random.Random(transport)
@@ -177,7 +179,7 @@ async def test_the_only_event_of_an_inbox_is_not_missed_by_who_connects_at_that_
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_who_comes_back_while_events_flow_gets_each_once(
+async def test_a_client_that_reconnects_while_events_are_published_gets_each_once(
     gateway: Gateway, http: httpx.AsyncClient, user: str, transport: str
 ) -> None:
     total = 120
@@ -188,28 +190,28 @@ async def test_who_comes_back_while_events_flow_gets_each_once(
         for _ in range(total // 4):
             await asyncio.gather(*(send(http, user) for _ in range(4)))
 
-    async def come_and_go(seed: int, since: str) -> None:
+    async def reconnect_often(seed: int, since: str) -> None:
         chance = random.Random(seed)
-        heard: list[int] = []
-        while len(heard) < total:
-            stay = min(chance.randrange(1, 20), total - len(heard))
+        received: list[int] = []
+        while len(received) < total:
+            stay = min(chance.randrange(1, 20), total - len(received))
             async with open_inbox(transport, gateway, user, since=since) as inbox:
                 events = await inbox.events(stay)
-            heard += offsets(events)
+            received += offsets(events)
             since = events[-1]["position"]
-        assert heard == list(range(1, total + 1))
+        assert received == list(range(1, total + 1))
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(send_all(), name="send")
         for seed in range(4):
-            tasks.create_task(come_and_go(seed, last), name=f"client-{seed}")
+            tasks.create_task(reconnect_often(seed, last), name=f"client-{seed}")
 
 
 # ---- slow readers
 
 
 async def send_large(http: httpx.AsyncClient, user: str, clients: list[LiveClient], count: int) -> float:
-    """Send large notifications while `clients` read; give the longest time that one took to reach them all."""
+    """Send large notifications while `clients` read; return the longest time that one took to reach them all."""
     slowest = 0.0
     for _ in range(count):
         started = time.monotonic()
@@ -226,7 +228,7 @@ async def metric(http: httpx.AsyncClient, name: str) -> float:
 
 
 def assert_cut_short(events: list[Message], goodbye: Message, last: int) -> None:
-    """A slow reader gets a contiguous beginning, then is told to come back."""
+    """Check that a slow reader got a contiguous beginning, then a goodbye that makes it reconnect."""
     assert offsets(events) == list(range(1, len(events) + 1))
     assert len(events) < last
     assert (goodbye["code"], goodbye["reason"]) == (4003, "slow_reader")
@@ -262,7 +264,7 @@ async def test_a_stream_that_is_read_too_slowly_is_closed_and_resumes_where_it_w
         assert offsets(await back.events(LARGE_SENDS - len(events)))[-1] == LARGE_SENDS
 
 
-async def test_readers_that_never_read_cost_no_memory_and_are_cut(
+async def test_peers_that_never_read_cost_no_memory_and_are_disconnected(
     gateway: Gateway, http: httpx.AsyncClient, user: str
 ) -> None:
     slow_readers = 20
@@ -284,7 +286,7 @@ async def test_readers_that_never_read_cost_no_memory_and_are_cut(
 
 
 def resident_bytes(pid: int) -> int:
-    """Give the memory of a process (Linux)."""
+    """Return the resident memory of a process (Linux)."""
     found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     assert found is not None
     return int(found[1]) * 1024
@@ -304,7 +306,7 @@ async def test_a_replay_to_a_reader_that_pauses_waits_and_loses_nothing(
     for _ in range(LARGE_SENDS // 8):
         await asyncio.gather(*(send(http, user, content=CONTENT) for _ in range(8)))
     async with open_inbox("websocket", gateway, user, since=start) as inbox:
-        # The library stops reading the socket when nobody takes its messages; meanwhile more happens.
+        # The library stops reading the socket while its messages are not read. Meanwhile more is sent.
         inbox_events = await inbox.events(1)
         for _ in range(10):
             await send(http, user)

@@ -1,6 +1,6 @@
-"""After every way in and every way out, a worker holds nothing of a connection any more.
+"""However a connection opens and ends, the worker holds nothing of it afterwards.
 
-The worker runs in this process, on the loop that it is made for, so that one can look what it holds.
+The worker runs in this process, on uvloop as in production, so that the tests can count what it holds.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ from tests.live.test_websocket_frames import frame
 from tests.servers import ADMIN, API_KEY, API_SECRET, Gateway, RedisServer, running_redis, user_headers
 
 TIMES = 10
-"""How often each way is gone, at once."""
+"""How many connections open and end in each way at the same time."""
 
 PATIENCE_SECONDS = 15.0
 
@@ -75,7 +75,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 class Site:
-    """A worker in this process, as its clients and as its insides show it."""
+    """A worker in this process, with its internals and clients of it."""
 
     def __init__(self, worker: Worker, gateway: Gateway, store: RedisServer, http: httpx.AsyncClient):
         self.worker, self.gateway, self.store, self.http = worker, gateway, store, http
@@ -103,7 +103,7 @@ class Site:
         return sum(USER_CHANNEL.fullmatch(channel) is not None for channel in channels)
 
     async def holds_again(self, before: dict[str, int]) -> None:
-        """Wait until it holds what it held before."""
+        """Wait until the worker holds what it held before."""
         now: dict[str, int] = {}
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
@@ -163,7 +163,7 @@ async def half_closed(site: Site, user: str) -> None:
 
 
 async def left_at_once(site: Site, user: str) -> None:
-    """With the request on its way, at any moment of letting it in."""
+    """Disconnect while the request is on its way, at different moments of the admission."""
     for path, headers in (("/realtime/sse", {}), ("/realtime/ws", UPGRADE)):
         for way_out in (reset, lambda sock: None):
             for seconds in (0, 0.001, 0.003):
@@ -195,7 +195,7 @@ async def refused(site: Site, user: str) -> None:
 
 
 async def refused_for_the_handshake(site: Site, user: str) -> None:
-    """With a message behind it, which must not let anybody in."""
+    """Send a message right after the request, which must not be admitted."""
     message = frame(Opcode.TEXT, b'{"type":"auth","token":"%b"}' % user_token(user).encode())
     for changed in ({"Sec-WebSocket-Key": "short"}, {"Sec-WebSocket-Version": "12"}, {"Upgrade": "h2c"}):
         async with raw_socket(site.gateway) as sock:
@@ -207,8 +207,8 @@ async def refused_for_the_handshake(site: Site, user: str) -> None:
             assert b" 426 " in answer or b"\r\nSec-WebSocket-Version: 13\r\n" in answer
 
 
-async def asked_for_twice(site: Site, user: str) -> None:
-    """A stream with a request to upgrade, which is another owner for the socket; or two streams in one packet."""
+async def requested_twice(site: Site, user: str) -> None:
+    """Request a stream with an upgrade, which would have another owner for the socket, and several in one packet."""
     for upgrade in ("websocket", "h2c", "TLS/1.2"):
         async with raw_socket(site.gateway) as sock:
             await send_request(sock, "/realtime/sse", {**user_headers(user), **UPGRADE, "Upgrade": upgrade})
@@ -218,14 +218,14 @@ async def asked_for_twice(site: Site, user: str) -> None:
         await receive_until(sock, b"}\n\n")
 
 
-async def never_said_who(site: Site, user: str) -> None:
+async def never_authenticated(site: Site, user: str) -> None:
     async with raw_socket(site.gateway) as sock:
         peer = RawWebSocket(sock, site.gateway.websocket_url)
         await peer.shake_hands({})
         assert (await peer.until_goodbye())[-1]["code"] == 4502
 
 
-async def broke_the_protocol(site: Site, user: str) -> None:
+async def violated_the_protocol(site: Site, user: str) -> None:
     for said, code in ((b"\xff" * 100_000, 1002), (frame(Opcode.PONG) * 50_000, 4505)):
         async with open_raw_websocket(site.gateway, user) as peer:
             await peer.message()
@@ -237,7 +237,7 @@ async def broke_the_protocol(site: Site, user: str) -> None:
 
 
 async def never_read(site: Site, user: str) -> None:
-    """With more than the systems at both ends take for it."""
+    """Read nothing of more data than the kernels at both ends accept."""
     async with (
         open_raw_websocket(site.gateway, user, 4096) as peer,
         raw_socket(site.gateway, 4096) as sock,
@@ -274,7 +274,7 @@ async def too_many(site: Site, user: str) -> None:
 
 
 async def redis_hung(site: Site, user: str) -> None:
-    """While connections are let in, some of which do not wait for it; others wait, and are refused or let in."""
+    """Stop Redis while connections are admitted. Some disconnect; the others are refused or admitted later."""
     assert site.store.process is not None
     async with contextlib.AsyncExitStack() as stack:
         site.store.process.send_signal(signal.SIGSTOP)
@@ -283,7 +283,7 @@ async def redis_hung(site: Site, user: str) -> None:
                 for path, headers in (("/realtime/sse", {}), ("/realtime/ws", UPGRADE)):
                     sock = await stack.enter_async_context(raw_socket(site.gateway))
                     await send_request(sock, path, {**user_headers(f"{user}{number}"), **headers})
-            await asyncio.sleep(0.1)  # somewhere on their way
+            await asyncio.sleep(0.1)  # somewhere within their admission
             for _ in range(3):
                 await left_at_once(site, user)
             await asyncio.sleep(0.5)
@@ -292,17 +292,17 @@ async def redis_hung(site: Site, user: str) -> None:
 
 
 ONCE: tuple[Way, ...] = (redis_hung, never_read)
-"""Ways that concern everybody, or are many in one."""
+"""Ways that affect all connections, or consist of many."""
 
 WAYS: tuple[Way, ...] = (
     *(opened_and_left, opened_and_reset, half_closed, left_at_once, left_within_the_request, refused),
-    *(refused_for_the_handshake, asked_for_twice, never_said_who, broke_the_protocol, never_read, expired),
+    *(refused_for_the_handshake, requested_twice, never_authenticated, violated_the_protocol, never_read, expired),
     *(deleted, too_many, redis_hung),
 )
 
 
 def reset(sock: socket.socket) -> None:
-    """Let a socket end without a word when its block does."""
+    """Let a socket end with a TCP reset when its block ends."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 

@@ -1,4 +1,4 @@
-"""Whatever a peer sends is counted, whether it may or not, and holds nobody up."""
+"""Everything that a peer sends counts towards its limit, allowed or not, and delays no other peer."""
 
 import asyncio
 import contextlib
@@ -44,19 +44,19 @@ FRAMES = {
     "messages": frame(Opcode.TEXT, QUESTION),
     "messages without credentials": frame(Opcode.TEXT, NO_CREDENTIALS),
 }
-"""What a peer may send again and again. Fragments need the beginning of a message before them."""
+"""Frames that a peer may repeat. Fragments need the beginning of a message before them."""
 
 KINDS = pytest.mark.parametrize("kind", FRAMES)
 
 
 def beginning(kind: str) -> bytes:
-    """Give what has to come before frames of a kind."""
+    """Return the bytes that must precede frames of a kind."""
     return frame(Opcode.TEXT, b" ", fin=False) if "fragments" in kind else b""
 
 
 @contextlib.asynccontextmanager
 async def unauthenticated(gateway: Gateway) -> AsyncIterator[RawWebSocket]:
-    """Open a WebSocket that has not said who it is."""
+    """Open a WebSocket without credentials."""
     async with raw_socket(gateway) as sock:
         peer = RawWebSocket(sock, gateway.websocket_url)
         await peer.shake_hands({})
@@ -64,7 +64,7 @@ async def unauthenticated(gateway: Gateway) -> AsyncIterator[RawWebSocket]:
 
 
 async def close_code(peer: RawWebSocket) -> int:
-    """Read up to the close frame, and give its code. Raises Ended if there is none."""
+    """Read up to the close frame and return its code. Raises Ended if there is none."""
     while (found := await peer.frame()).opcode is not Opcode.CLOSE:
         pass
     return Close.parse(bytes(found.data)).code
@@ -72,7 +72,7 @@ async def close_code(peer: RawWebSocket) -> int:
 
 @pytest.fixture(scope="module")
 def quick_to_refuse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A gateway that waits a second for credentials; all else is as by default."""
+    """A gateway that waits one second for credentials; all other settings are the defaults."""
     directory: Path = tmp_path_factory.mktemp("quick")
     with running_gateway(directory / "data", INBOX_AUTHENTICATION_SECONDS="1") as gateway:
         yield gateway
@@ -81,7 +81,7 @@ def quick_to_refuse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gatewa
 # ---- the deadline of credentials
 
 
-async def test_no_frame_moves_the_deadline_of_the_credentials(quick_to_refuse: Gateway) -> None:
+async def test_no_frame_extends_the_deadline_for_credentials(quick_to_refuse: Gateway) -> None:
     unfinished = frame(Opcode.TEXT, b" " * 1000)
 
     async def seconds_until_refused(kind: str) -> float:
@@ -106,7 +106,7 @@ async def test_no_frame_moves_the_deadline_of_the_credentials(quick_to_refuse: G
     assert max(took.values()) < 3, took
 
 
-async def test_a_slow_head_takes_of_the_time_for_the_credentials(quick_to_refuse: Gateway) -> None:
+async def test_the_time_for_a_slow_request_head_counts_towards_that_for_credentials(quick_to_refuse: Gateway) -> None:
     async with raw_socket(quick_to_refuse) as sock:
         started = time.monotonic()
         peer = RawWebSocket(sock, quick_to_refuse.websocket_url)
@@ -118,7 +118,7 @@ async def test_a_slow_head_takes_of_the_time_for_the_credentials(quick_to_refuse
         assert time.monotonic() - started < 1.7
 
 
-async def test_a_later_request_on_a_connection_has_time_of_its_own(quick_to_refuse: Gateway) -> None:
+async def test_a_later_request_on_a_connection_has_its_own_time(quick_to_refuse: Gateway) -> None:
     async with raw_socket(quick_to_refuse) as sock:
         await send_request(sock, "/healthz", {})
         await receive_until(sock, b"}")
@@ -148,13 +148,13 @@ async def test_frames_of_any_kind_count_on_an_open_connection(gateway: Gateway, 
         assert await close_code(peer) == 4505
 
 
-async def test_the_pongs_that_heartbeats_ask_for_do_not_count(strict_gateway: Gateway, user: str) -> None:
+async def test_pongs_for_heartbeats_do_not_count(strict_gateway: Gateway, user: str) -> None:
     async with open_raw_websocket(strict_gateway, user) as peer:
-        answered = 0
-        while answered <= limits.MESSAGES_PER_MINUTE:
+        pongs_sent = 0
+        while pongs_sent <= limits.MESSAGES_PER_MINUTE:
             if (await peer.frame()).opcode is Opcode.PING:
                 await peer.send(Opcode.PONG, b"")
-                answered += 1
+                pongs_sent += 1
         await peer.send(Opcode.TEXT, QUESTION)
         assert await peer.message() == {"type": "pong"}
 

@@ -1,4 +1,4 @@
-"""Items that share their content: open inboxes hear all of it, whether their worker has read the content yet or not."""
+"""Items that share their content: open inboxes receive all of it, whether or not their worker has read it before."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ TITLE = "To all of you ☂"
 
 
 class Sender:
-    """Another node, which sends what all recipients share: the gateway under test has not seen its content."""
+    """Another node that sends items with shared content, which the gateway under test has not read yet."""
 
     def __init__(self, client: FunctionClient, user: User):
         self._contents = ContentStore(client)
@@ -35,7 +35,7 @@ class Sender:
         self._user = user
 
     async def send(self, title: str = TITLE, lost: bool = False) -> UUID:
-        """Send an item, whose content may be lost already; give its id."""
+        """Send an item, whose content may be lost already; return its id."""
         fields = NotificationFields(title=title, content="c", custom_attributes={"a": 1})
         content = Content.encode(uuid4(), fields)
         if not lost:
@@ -57,7 +57,7 @@ async def sender(gateway: Gateway, http: httpx.AsyncClient, user: str) -> AsyncI
 
 @contextlib.asynccontextmanager
 async def open_all(gateway: Gateway, user: str) -> AsyncIterator[list[LiveClient]]:
-    """Two inboxes over each transport."""
+    """Open two inboxes over each transport."""
     async with contextlib.AsyncExitStack() as stack:
         yield [
             await stack.enter_async_context(open_inbox(transport, gateway, user))
@@ -71,19 +71,19 @@ def notification(event: Message) -> Message:
     return found
 
 
-async def test_open_inboxes_hear_the_whole_of_a_content_that_their_worker_has_not_read(
+async def test_open_inboxes_receive_a_whole_content_that_their_worker_has_not_read(
     gateway: Gateway, http: httpx.AsyncClient, sender: Sender, user: str
 ) -> None:
     async with open_all(gateway, user) as clients:
         sent = str(await sender.send())
-        heard = [await client.event() for client in clients]
+        received = [await client.event() for client in clients]
         (item,) = await items(http, user)
         assert (item["id"], item["title"], item["custom_attributes"]) == (sent, TITLE, {"a": 1})
-        assert all(event["data"]["id"] == sent and notification(event) == item for event in heard)
+        assert all(event["data"]["id"] == sent and notification(event) == item for event in received)
         assert all(client.texts[-1] == clients[0].texts[-1] for client in clients)
 
 
-async def test_what_becomes_of_it_is_heard_with_the_whole_content(
+async def test_later_events_of_the_item_have_the_whole_content(
     gateway: Gateway, http: httpx.AsyncClient, sender: Sender, user: str
 ) -> None:
     async with open_all(gateway, user) as clients:
@@ -91,30 +91,30 @@ async def test_what_becomes_of_it_is_heard_with_the_whole_content(
         for method, suffix in (("POST", "/read"), ("POST", "/unread"), ("POST", "/archive"), ("DELETE", "")):
             await command(http, user, method, path + suffix)
         for client in clients:
-            heard = await client.events(5)
-            assert offsets(heard) == [1, 2, 3, 4, 5]
-            assert [event["name"].partition("/")[2] for event in heard] == [
+            received = await client.events(5)
+            assert offsets(received) == [1, 2, 3, 4, 5]
+            assert [event["name"].partition("/")[2] for event in received] == [
                 "new",
                 "read",
                 "unread",
                 "archive",
                 "delete",
             ]
-            assert {notification(event)["title"] for event in heard} == {TITLE}
+            assert {notification(event)["title"] for event in received} == {TITLE}
 
 
-async def test_contents_one_after_another_arrive_in_order_and_once(gateway: Gateway, sender: Sender, user: str) -> None:
+async def test_consecutive_contents_arrive_in_order_and_once(gateway: Gateway, sender: Sender, user: str) -> None:
     async with open_all(gateway, user) as clients:
         titles = [f"n{number}" for number in range(30)]
         for title in titles:
             await sender.send(title)
-        for heard in await asyncio.gather(*(client.events(30) for client in clients)):
-            assert offsets(heard) == list(range(1, 31))
-            assert [notification(event)["title"] for event in heard] == titles
+        for received in await asyncio.gather(*(client.events(30) for client in clients)):
+            assert offsets(received) == list(range(1, 31))
+            assert [notification(event)["title"] for event in received] == titles
 
 
 async def start_of_log(http: httpx.AsyncClient, user: str) -> str:
-    """The position before the first event of a user."""
+    """Return the position before the first event of a user."""
     listed = await http.get("/notifications", headers=user_headers(user))
     return listed.headers["X-Inbox-Position"].partition(".")[0] + ".0"
 
@@ -128,12 +128,12 @@ async def test_a_replay_of_large_contents_is_whole(
     start = await start_of_log(http, user)
     for transport in TRANSPORTS:
         async with open_inbox(transport, gateway, user, since=start) as client:
-            heard = await client.events(8)
-            assert offsets(heard) == list(range(1, 9))
-            assert [notification(event)["title"] for event in heard] == titles
+            received = await client.events(8)
+            assert offsets(received) == list(range(1, 9))
+            assert [notification(event)["title"] for event in received] == titles
 
 
-async def test_every_way_to_read_gives_the_whole_content(http: httpx.AsyncClient, sender: Sender, user: str) -> None:
+async def test_every_way_to_read_returns_the_whole_content(http: httpx.AsyncClient, sender: Sender, user: str) -> None:
     sent = await sender.send()
     one = await http.get(f"/notifications/{sent}", headers=user_headers(user))
     since = await start_of_log(http, user)
@@ -144,7 +144,7 @@ async def test_every_way_to_read_gives_the_whole_content(http: httpx.AsyncClient
     assert listed["title"] == TITLE
 
 
-async def test_an_item_whose_content_is_gone_is_heard_without_it(
+async def test_an_item_whose_content_is_lost_arrives_without_it(
     gateway: Gateway, http: httpx.AsyncClient, sender: Sender, user: str
 ) -> None:
     async with open_all(gateway, user) as clients:

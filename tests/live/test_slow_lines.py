@@ -1,4 +1,4 @@
-"""Large events on slow lines: they arrive, however long that takes, as long as the line carries anything."""
+"""Large events on slow networks: they arrive, however long that takes, as long as the peer acknowledges anything."""
 
 import asyncio
 import contextlib
@@ -21,15 +21,15 @@ from tests.live.test_delivery import metric
 from tests.servers import Gateway, running_gateway
 
 HEARTBEAT_SECONDS = 0.25
-LINE_BYTES_A_SECOND = 3_000_000
+BYTES_PER_SECOND = 3_000_000
 SMALL_BUFFER = 16_384
 LARGE = "x" * 4_000_000
-"""Takes five heartbeats on that line, where two and a half of silence are the end."""
+"""It takes five heartbeats on that network; two and a half heartbeats of silence end a connection."""
 
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A gateway with short heartbeats, so that a line which is slow for them is still quick for a test."""
+    """A gateway with short heartbeats, so that a network which is slow in heartbeats is still quick for a test."""
     directory: Path = tmp_path_factory.mktemp("quick")
     with running_gateway(directory / "data", INBOX_HEARTBEAT_SECONDS=str(HEARTBEAT_SECONDS)) as gateway:
         yield gateway
@@ -43,8 +43,8 @@ async def quick_http(quick: Gateway) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @contextlib.asynccontextmanager
-async def slow_line(gateway: Gateway) -> AsyncIterator[Gateway]:
-    """Serve the gateway at another port, from which its answers come slowly."""
+async def slow_network(gateway: Gateway) -> AsyncIterator[Gateway]:
+    """Serve the gateway at another port, which forwards its responses slowly."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def carry(source: socket.socket, target: socket.socket, bytes_a_second: float) -> None:
@@ -62,7 +62,7 @@ async def slow_line(gateway: Gateway) -> AsyncIterator[Gateway]:
                 sock.setblocking(False)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
             await asyncio.get_running_loop().sock_connect(server, ("127.0.0.1", gateway.port))
-            await asyncio.gather(carry(server, client, LINE_BYTES_A_SECOND), carry(client, server, 1e9))
+            await asyncio.gather(carry(server, client, BYTES_PER_SECOND), carry(client, server, 1e9))
 
     async def accept(listener: socket.socket) -> None:
         while True:
@@ -79,7 +79,7 @@ async def slow_line(gateway: Gateway) -> AsyncIterator[Gateway]:
 
 
 async def texts(inbox: LiveClient, count: int) -> list[str]:
-    """Read so many events, which may take a while; give the content of each."""
+    """Read this many events, which may take a while; return the content of each."""
     async with asyncio.timeout(60):
         found: list[str] = []
         while len(found) < count:
@@ -89,10 +89,10 @@ async def texts(inbox: LiveClient, count: int) -> list[str]:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_large_events_arrive_on_a_slow_line_without_a_cut(
+async def test_large_events_arrive_on_a_slow_network_without_a_disconnect(
     quick: Gateway, quick_http: httpx.AsyncClient, user: str, transport: str
 ) -> None:
-    async with slow_line(quick) as line, open_inbox(transport, line, user) as inbox:
+    async with slow_network(quick) as line, open_inbox(transport, line, user) as inbox:
         for number in range(2):
             await send(quick_http, user, content=LARGE + str(number))
         await send(quick_http, user, content="small")
@@ -100,23 +100,23 @@ async def test_large_events_arrive_on_a_slow_line_without_a_cut(
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_large_events_are_replayed_on_a_slow_line_without_a_cut(
+async def test_large_events_are_replayed_on_a_slow_network_without_a_disconnect(
     quick: Gateway, quick_http: httpx.AsyncClient, user: str, transport: str
 ) -> None:
     async with open_inbox(transport, quick, user) as before:
         start = before.position
     for number in range(2):
         await send(quick_http, user, content=LARGE + str(number))
-    async with slow_line(quick) as line, open_inbox(transport, line, user, since=start) as inbox:
-        for _ in range(50):  # what happens meanwhile is no reason to cut it either
+    async with slow_network(quick) as line, open_inbox(transport, line, user, since=start) as inbox:
+        for _ in range(50):  # what is published meanwhile is no reason to disconnect it either
             await send(quick_http, user)
         assert [text and text[-8:] for text in await texts(inbox, 52)] == ["xxxxxxx0", "xxxxxxx1", *[None] * 50]
 
 
-async def test_a_peer_that_takes_nothing_of_a_large_event_is_gone_after_some_heartbeats(
+async def test_a_peer_that_acknowledges_nothing_of_a_large_event_is_disconnected_after_some_heartbeats(
     quick: Gateway, quick_http: httpx.AsyncClient, user: str
 ) -> None:
-    # By the gateway or, as there is a TCP user timeout, by the system, whichever is first.
+    # By the gateway, or by the TCP user timeout of the kernel, whichever is first.
     before = await metric(quick_http, "inbox_subscribed_users")
     async with open_raw_websocket(quick, user, SMALL_BUFFER) as peer:
         await peer.message()
@@ -127,7 +127,7 @@ async def test_a_peer_that_takes_nothing_of_a_large_event_is_gone_after_some_hea
                 await asyncio.sleep(0.1)
 
 
-async def test_a_peer_that_reads_and_answers_nothing_is_gone_all_the_same(
+async def test_a_peer_that_reads_but_responds_to_nothing_is_disconnected(
     quick: Gateway, quick_http: httpx.AsyncClient, user: str
 ) -> None:
     async with open_raw_websocket(quick, user) as peer:

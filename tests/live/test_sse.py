@@ -33,10 +33,10 @@ from tests.live.clients import (
 )
 from tests.servers import Gateway, running_gateway, user_headers
 
-# ---- on the wire
+# ---- the protocol
 
 
-async def test_the_head_keeps_caches_and_proxies_from_holding_the_stream_back(gateway: Gateway, user: str) -> None:
+async def test_the_head_keeps_caches_and_proxies_from_buffering_the_stream(gateway: Gateway, user: str) -> None:
     async with request_sse(gateway, user) as response:
         assert response.status_code == 200
         assert response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
@@ -60,7 +60,7 @@ EVENT = r"event: notifications/new\nid: [0-9a-z]+\.1\ndata: \{[^\n\r]*\}\n\n"
 
 
 async def raw_answer(gateway: Gateway, http: httpx.AsyncClient, user: str, version: str) -> tuple[str, str]:
-    """Give the head of a stream, and its body up to the end of its first event."""
+    """Return the head of a stream, and its body up to the end of its first event."""
     async with raw_socket(gateway) as sock:
         await send_request(sock, "/realtime/sse", user_headers(user), version=version)
         received = await receive_until(sock, b"event: ready")
@@ -74,14 +74,14 @@ async def raw_answer(gateway: Gateway, http: httpx.AsyncClient, user: str, versi
 async def test_an_event_is_its_name_its_position_and_one_line_of_data_in_a_chunk_of_its_own(
     gateway: Gateway, http: httpx.AsyncClient, user: str
 ) -> None:
-    # Without chunks a client that reads block by block, as Python's requests does, waits for a block to fill.
+    # Without chunks a client that reads in blocks, as Python's requests does, waits until a block is full.
     head, body = await raw_answer(gateway, http, user, "1.1")
     assert "Transfer-Encoding: chunked" in head
     size, event = re.findall(rf"([0-9a-f]+)\r\n({EVENT})", body)[0]
     assert int(size, 16) == len(event.encode())
 
 
-async def test_who_speaks_http_1_0_gets_no_chunks(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
+async def test_a_client_of_http_1_0_gets_no_chunks(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
     head, body = await raw_answer(gateway, http, user, "1.0")
     assert "Transfer-Encoding" not in head
     assert re.fullmatch(rf"id: \S+\nevent: ready\ndata: .*\n\n{EVENT}", body)
@@ -102,7 +102,7 @@ LINE_ENDS = "\n \r \r\n \v \f \x1c \x1d \x1e \x85 \u2028 \u2029 \\\u2028"
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_no_reader_of_lines_cuts_an_event_in_two(
+async def test_no_line_reader_splits_an_event(
     gateway: Gateway, http: httpx.AsyncClient, user: str, transport: str
 ) -> None:
     async with open_inbox(transport, gateway, user) as inbox:
@@ -118,13 +118,13 @@ async def test_no_reader_of_lines_cuts_an_event_in_two(
         assert notification["custom_attributes"] == {LINE_ENDS: LINE_ENDS}
 
 
-async def test_a_library_in_place_of_event_source_resumes_by_its_query(
+async def test_a_replacement_of_event_source_resumes_by_its_query(
     gateway: Gateway, http: httpx.AsyncClient, user: str
 ) -> None:
     for _ in range(3):
         await send(http, user)
     last = await position(http, user)
-    # As event-source-polyfill does it: what the address began with, and the last position it saw.
+    # As event-source-polyfill sends it: the original address, and the last position.
     query = {"since": at_offset(last, 0), "lastEventId": at_offset(last, 2)}
     async with open_inbox("sse", gateway, user, query=query) as stream:
         assert offsets([await stream.event()]) == [3]
@@ -164,9 +164,7 @@ async def test_no_client_takes_a_heartbeat_for_an_event(
         assert await stream.event()
 
 
-async def test_what_a_client_sends_after_its_request_means_nothing(
-    gateway: Gateway, http: httpx.AsyncClient, user: str
-) -> None:
+async def test_bytes_after_the_request_are_ignored(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
     async with raw_socket(gateway) as sock:
         await send_request(sock, "/realtime/sse", user_headers(user))
         await receive_until(sock, b"event: ready")
@@ -177,7 +175,7 @@ async def test_what_a_client_sends_after_its_request_means_nothing(
 
 
 async def test_a_second_request_in_one_packet_opens_no_second_stream(strict_gateway: Gateway, user: str) -> None:
-    # Two on one socket: the first would stay behind when it closes, and its next heartbeat would end the worker's hub.
+    # With two on one socket the first would leak when it closes, and its next heartbeat would fail in the hub.
     async with raw_socket(strict_gateway) as sock:
         await send_request(sock, "/realtime/sse", user_headers(user), times=2)
         assert (await receive_until(sock, b"event: ready")).count(b"HTTP/1.1") == 1
@@ -199,7 +197,7 @@ async def test_a_request_to_upgrade_is_no_stream(gateway: Gateway, user: str) ->
 # ---- credentials
 
 
-async def test_credentials_come_in_the_query_as_event_source_brings_them(gateway: Gateway, user: str) -> None:
+async def test_credentials_are_read_from_the_query_as_event_source_sends_them(gateway: Gateway, user: str) -> None:
     async with open_sse(gateway, query=user_query(user)) as stream:
         assert (await stream.next())["type"] == "ready"
 
@@ -229,9 +227,7 @@ async def test_a_token_comes_as_bearer(gateway: Gateway, user: str) -> None:
     ],
     ids=["wrong-hmac", "no-hmac", "wrong-key", "no-key", "nothing", "no-user", "wrong-token"],
 )
-async def test_wrong_credentials_are_a_plain_401(
-    gateway: Gateway, user: str, change: dict[str, str], code: str
-) -> None:
+async def test_wrong_credentials_get_a_401(gateway: Gateway, user: str, change: dict[str, str], code: str) -> None:
     query = {name: value for name, value in {**user_query(user), **change}.items() if value}
     async with request_sse(gateway, query=query) as response:
         assert response.status_code == 401
@@ -239,13 +235,13 @@ async def test_wrong_credentials_are_a_plain_401(
         assert [error["code"] for error in json.loads(await response.aread())["errors"]] == [code]
 
 
-async def test_an_expired_token_is_a_plain_401(gateway: Gateway, user: str) -> None:
+async def test_an_expired_token_gets_a_401(gateway: Gateway, user: str) -> None:
     async with request_sse(gateway, query={"token": user_token(user, -1)}) as response:
         assert response.status_code == 401
         assert json.loads(await response.aread())["errors"][0]["code"] == "token_expired"
 
 
-async def test_an_origin_that_is_not_allowed_is_a_plain_403(strict_gateway: Gateway, user: str) -> None:
+async def test_an_origin_that_is_not_allowed_gets_a_403(strict_gateway: Gateway, user: str) -> None:
     async with request_sse(strict_gateway, user, headers={"Origin": "https://evil.example"}) as response:
         assert response.status_code == 403
         assert "Access-Control-Allow-Origin" not in response.headers
@@ -264,7 +260,7 @@ async def test_any_origin_may_read_the_stream_by_default(gateway: Gateway, user:
         assert response.headers["Access-Control-Allow-Origin"] == "*"
 
 
-async def test_one_connection_too_many_is_told_to_stop(strict_gateway: Gateway, user: str) -> None:
+async def test_one_connection_too_many_gets_204(strict_gateway: Gateway, user: str) -> None:
     async with (
         open_inbox("sse", strict_gateway, user),
         open_inbox("websocket", strict_gateway, user),
@@ -286,7 +282,7 @@ async def test_the_stream_ends_when_its_token_does(gateway: Gateway, user: str) 
 # ---- resuming
 
 
-async def test_a_position_gives_exactly_what_was_missed_then_what_comes(
+async def test_a_position_resumes_with_exactly_the_missed_events_then_live_ones(
     gateway: Gateway, http: httpx.AsyncClient, user: str
 ) -> None:
     async with open_inbox("sse", gateway, user) as before:
@@ -307,17 +303,17 @@ async def test_last_event_id_resumes(gateway: Gateway, http: httpx.AsyncClient, 
         assert offsets([await stream.event()]) == [1]
 
 
-async def test_last_event_id_wins_over_since(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
+async def test_last_event_id_takes_precedence_over_since(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
     for _ in range(3):
         await send(http, user)
     last = await position(http, user)
-    # EventSource repeats its URL with the position it began with, and adds the last one it saw.
+    # EventSource repeats its URL with the original position, and adds the last one.
     headers = {"Last-Event-ID": at_offset(last, 2)}
     async with open_inbox("sse", gateway, user, since=at_offset(last, 0), headers=headers) as stream:
         assert offsets([await stream.event()]) == [3]
 
 
-async def test_the_position_of_the_last_event_gets_only_ready(
+async def test_the_position_of_the_last_event_resumes_with_only_ready(
     gateway: Gateway, http: httpx.AsyncClient, user: str
 ) -> None:
     await send(http, user)
@@ -346,7 +342,7 @@ async def test_a_position_that_is_not_known_is_reset(
         assert (await stream.event())["position"] == at_offset(now, offset(now) + 1)
 
 
-async def test_a_position_that_fell_out_of_the_log_is_reset(
+async def test_a_position_that_was_trimmed_from_the_log_is_reset(
     strict_gateway: Gateway, strict_http: httpx.AsyncClient, user: str
 ) -> None:
     for _ in range(limits.RETAINED_EVENTS + 2):
@@ -356,12 +352,12 @@ async def test_a_position_that_fell_out_of_the_log_is_reset(
         assert await stream.next() == {"type": "reset", "position": now, "reason": "position_expired"}
 
 
-async def test_much_that_was_missed_comes_page_by_page_in_order(
+async def test_many_missed_events_arrive_page_by_page_in_order(
     gateway: Gateway, http: httpx.AsyncClient, user: str
 ) -> None:
     async with open_inbox("sse", gateway, user) as stream:
         start = stream.position
-    # Pages are bounded in bytes, too: this is many of them.
+    # Pages are bounded in bytes, too: this takes many of them.
     await asyncio.gather(*(send(http, user, content="x" * 50_000) for _ in range(40)))
     async with open_inbox("sse", gateway, user, since=start) as stream:
         assert offsets(await stream.events(40)) == list(range(1, 41))
@@ -370,7 +366,7 @@ async def test_much_that_was_missed_comes_page_by_page_in_order(
 # ---- shutdown
 
 
-async def test_a_stream_that_is_drained_says_when_to_come_back(tmp_path: Path, user: str) -> None:
+async def test_a_drained_stream_gets_a_time_to_reconnect(tmp_path: Path, user: str) -> None:
     with running_gateway(tmp_path / "data") as gateway:
         async with open_sse(gateway, user) as stream:
             ready = await stream.next()
@@ -387,7 +383,9 @@ async def test_a_stream_that_is_drained_says_when_to_come_back(tmp_path: Path, u
         assert await stopped == 0
 
 
-async def test_all_three_transports_give_the_same_events(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
+async def test_all_three_transports_deliver_the_same_events(
+    gateway: Gateway, http: httpx.AsyncClient, user: str
+) -> None:
     async with open_inbox("sse", gateway, user) as stream, open_inbox("websocket", gateway, user) as websocket:
         start = stream.position
         for _ in range(3):

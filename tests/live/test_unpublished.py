@@ -1,4 +1,4 @@
-"""Events that Redis kept, but did not let the gateway publish, reach every open inbox all the same."""
+"""Events that Redis stored, but did not allow the gateway to publish, still reach every open inbox."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -38,7 +38,7 @@ from tests.servers import Gateway, user_headers
 
 
 async def assert_refused(client: WebSocketClient, close_code: int, reason: str, error_code: str | None = None) -> None:
-    """The connection was accepted, and says why before it is closed."""
+    """Check that the connection was accepted, and got an error before it was closed."""
     said = await client.rest()
     *errors, goodbye = said
     assert [error["code"] for error in errors] == ([error_code] if error_code else [])
@@ -49,7 +49,7 @@ async def assert_refused(client: WebSocketClient, close_code: int, reason: str, 
 # ---- opening
 
 
-async def test_ready_says_where_the_stream_starts_and_what_is_in_the_inbox(
+async def test_ready_has_the_start_of_the_stream_and_the_counts_of_the_inbox(
     gateway: Gateway, http: httpx.AsyncClient, user: str
 ) -> None:
     await send(http, user)
@@ -68,7 +68,7 @@ async def test_ready_says_where_the_stream_starts_and_what_is_in_the_inbox(
         await assert_counts_are_true(http, user, inbox.ready)
 
 
-async def test_the_stream_of_a_user_nobody_knew_starts_at_offset_0(gateway: Gateway, user: str) -> None:
+async def test_the_stream_of_a_new_user_starts_at_offset_0(gateway: Gateway, user: str) -> None:
     async with open_inbox("websocket", gateway, user) as inbox:
         assert re.fullmatch(r"[0-9a-z]+\.0", inbox.position)
 
@@ -90,7 +90,7 @@ async def test_the_subprotocol_is_chosen_only_when_it_is_offered(
         assert (await client.next())["type"] == "ready"
 
 
-async def test_no_compression_is_agreed_to(gateway: Gateway, user: str) -> None:
+async def test_no_compression_is_negotiated(gateway: Gateway, user: str) -> None:
     offer = {"Sec-WebSocket-Extensions": "permessage-deflate"}
     async with open_websocket(gateway, user, headers=offer) as client:
         assert client.connection.response is not None
@@ -148,7 +148,9 @@ async def test_a_token_comes_in_the_query_and_is_never_logged(gateway: Gateway, 
     assert token not in gateway.log
 
 
-async def test_all_ways_lead_to_the_same_inbox(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
+async def test_all_kinds_of_credentials_open_the_same_inbox(
+    gateway: Gateway, http: httpx.AsyncClient, user: str
+) -> None:
     async with (
         open_websocket(gateway, user) as by_header,
         open_websocket(gateway, query=user_query(user)) as by_query,
@@ -169,50 +171,50 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("headers", "error_code"), REFUSED, ids=[code for _, code in REFUSED])
-async def test_wrong_headers_are_told_after_the_handshake(
+async def test_wrong_headers_are_reported_after_the_handshake(
     gateway: Gateway, user: str, headers: dict[str, str], error_code: str
 ) -> None:
     async with open_websocket(gateway, headers={**user_headers(user), **headers}) as client:
         await assert_refused(client, 4501, "unauthorized", error_code)
 
 
-async def test_a_missing_hmac_is_told_after_the_handshake(gateway: Gateway, user: str) -> None:
+async def test_a_missing_hmac_is_reported_after_the_handshake(gateway: Gateway, user: str) -> None:
     headers = {name: value for name, value in user_headers(user).items() if "HMAC" not in name}
     async with open_websocket(gateway, headers=headers) as client:
         await assert_refused(client, 4501, "unauthorized", "neither_user_hmac_nor_api_secret_provided")
 
 
-async def test_a_missing_key_is_told_after_the_handshake(gateway: Gateway, user: str) -> None:
+async def test_a_missing_key_is_reported_after_the_handshake(gateway: Gateway, user: str) -> None:
     headers = {name: value for name, value in user_headers(user).items() if "API-KEY" not in name}
     async with open_websocket(gateway, headers=headers) as client:
         await assert_refused(client, 4501, "unauthorized", "api_key_not_provided")
 
 
-async def test_a_wrong_first_message_is_told(gateway: Gateway, user: str) -> None:
+async def test_a_wrong_first_message_is_reported(gateway: Gateway, user: str) -> None:
     async with open_websocket(gateway) as client:
         await client.say(auth_message(user, user_hmac="d3Jvbmc="))
         await assert_refused(client, 4501, "unauthorized", "user_hmac_is_incorrect")
 
 
-async def test_a_token_of_another_secret_is_told(gateway: Gateway, user: str) -> None:
+async def test_a_token_of_another_secret_is_reported(gateway: Gateway, user: str) -> None:
     forged = user_token(user, secret="another-secret-of-a-decent-length")
     async with open_websocket(gateway, query={"token": forged}) as client:
         await assert_refused(client, 4501, "unauthorized", "token_is_incorrect")
 
 
-async def test_an_expired_token_is_told(gateway: Gateway, user: str) -> None:
+async def test_an_expired_token_is_reported(gateway: Gateway, user: str) -> None:
     async with open_websocket(gateway, query={"token": user_token(user, -1)}) as client:
         await assert_refused(client, 4504, "token_expired", "token_expired")
 
 
-async def test_who_says_nothing_is_closed_in_time(strict_gateway: Gateway) -> None:
+async def test_a_client_that_sends_no_credentials_is_closed_in_time(strict_gateway: Gateway) -> None:
     started = time.monotonic()
     async with open_websocket(strict_gateway) as client:
         await assert_refused(client, 4502, "authentication_timeout")
     assert limits.AUTHENTICATION_SECONDS <= time.monotonic() - started < limits.AUTHENTICATION_SECONDS + 2
 
 
-async def test_an_origin_that_is_not_allowed_is_told(strict_gateway: Gateway, user: str) -> None:
+async def test_an_origin_that_is_not_allowed_is_reported(strict_gateway: Gateway, user: str) -> None:
     async with open_websocket(strict_gateway, user, headers={"Origin": "https://evil.example"}) as client:
         await assert_refused(client, 4503, "forbidden", "origin_not_allowed")
 
@@ -235,13 +237,13 @@ async def test_one_connection_too_many_is_refused_and_the_others_stay(
         assert (await one.event()) == (await two.event())
 
 
-async def test_a_closed_connection_makes_room_for_another(strict_gateway: Gateway, user: str) -> None:
+async def test_a_closed_connection_no_longer_counts_towards_the_limit(strict_gateway: Gateway, user: str) -> None:
     for _ in range(2 * limits.CONNECTIONS_PER_USER):
         async with open_inbox("websocket", strict_gateway, user):
             pass
 
 
-# ---- the token's life
+# ---- expiry and renewal of tokens
 
 
 async def test_the_connection_ends_when_its_token_does(gateway: Gateway, user: str) -> None:
@@ -280,12 +282,12 @@ async def test_another_users_token_ends_the_connection(gateway: Gateway, user: s
         await assert_refused(client, 4501, "unauthorized")
 
 
-async def test_a_renewal_that_fails_after_the_connection_is_gone_is_no_trouble(gateway: Gateway, user: str) -> None:
+async def test_a_renewal_that_fails_after_the_connection_is_closed_has_no_effect(gateway: Gateway, user: str) -> None:
     log_before = gateway.log
     for number in range(20):
         async with open_raw_websocket(gateway, user) as peer:
             await peer.message()
-            # A key that was not asked for lately is looked up, and meanwhile the connection is cut.
+            # An API key that is not in the cache is looked up. Meanwhile the connection is closed.
             token = user_token(user, api_key=f"unknown-{number}")
             await peer.send(Opcode.TEXT, json.dumps({"type": "auth", "token": token}).encode())
             peer.reset()
@@ -309,11 +311,11 @@ CHANGES: list[tuple[str, list[tuple[str, str]], tuple[str, str]]] = [
         ("DELETE", f"/notifications/{FIRST}/archive"),
     ),
 ]
-"""Each event of one notification: its name, what comes before, what makes it."""
+"""The events of one notification: the name, the commands before it, and the command that causes it."""
 
 
 async def two_notifications(http: httpx.AsyncClient, user: str) -> dict[str, str]:
-    """Fill an inbox; give the ids by the names that paths use."""
+    """Fill an inbox; return the ids by the names that paths use."""
     fields: Message = {"category": "billing", "topic": "invoice-7", "custom_attributes": {"amount": 7}}
     return {"first": await send(http, user, **fields), "second": await send(http, user)}
 
@@ -321,7 +323,7 @@ async def two_notifications(http: httpx.AsyncClient, user: str) -> dict[str, str
 async def assert_next_event(
     inbox: LiveClient, http: httpx.AsyncClient, user: str, previous: str, name: str, client_id: str | None
 ) -> Message:
-    """The next event follows the previous position, names its cause, and its counts are true."""
+    """Check that the next event follows the previous position, has this name, and that its counts are true."""
     event = await inbox.event()
     assert event["name"] == name
     assert event["position"] == at_offset(previous, offset(previous) + 1)
@@ -377,7 +379,7 @@ async def test_a_deletion_arrives_with_the_item_as_it_was(gateway: Gateway, http
 
 
 @pytest.mark.parametrize("verb", ["read", "seen"])
-async def test_marking_all_is_one_event(gateway: Gateway, http: httpx.AsyncClient, user: str, verb: str) -> None:
+async def test_marking_all_items_is_one_event(gateway: Gateway, http: httpx.AsyncClient, user: str, verb: str) -> None:
     await two_notifications(http, user)
     async with open_inbox("websocket", gateway, user) as inbox:
         await command(http, user, "POST", f"/notifications/{verb}", client_id="tab-1")
@@ -386,7 +388,9 @@ async def test_marking_all_is_one_event(gateway: Gateway, http: httpx.AsyncClien
         assert {item[f"{verb}_at"] for item in await items(http, user)} == {event["data"]["at"]}
 
 
-async def test_marking_some_carries_the_filter(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
+async def test_marking_some_items_as_read_has_the_filter_in_the_event(
+    gateway: Gateway, http: httpx.AsyncClient, user: str
+) -> None:
     await two_notifications(http, user)
     async with open_inbox("websocket", gateway, user) as inbox:
         query = "archived=false&seen=false&categories=billing&categories=uncategorized&topics=invoice-7"
@@ -413,7 +417,7 @@ async def test_positions_count_up_one_by_one(gateway: Gateway, http: httpx.Async
 @pytest.mark.parametrize(
     "path", [f"/notifications/{FIRST}/read", "/notifications/read", f"/notifications/{FIRST}/unread"]
 )
-async def test_what_changes_nothing_makes_no_event(
+async def test_a_command_that_changes_nothing_publishes_no_event(
     gateway: Gateway, http: httpx.AsyncClient, user: str, path: str
 ) -> None:
     first = await send(http, user)
@@ -424,7 +428,9 @@ async def test_what_changes_nothing_makes_no_event(
         assert (await inbox.event())["name"] == "notifications/new"
 
 
-async def test_nobody_hears_of_another_users_inbox(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
+async def test_no_user_receives_events_of_another_users_inbox(
+    gateway: Gateway, http: httpx.AsyncClient, user: str
+) -> None:
     async with open_inbox("websocket", gateway, user) as inbox:
         await send(http, f"{user}-other")
         await send(http, user, title="Mine")
@@ -441,7 +447,7 @@ async def test_large_content_arrives_whole(gateway: Gateway, http: httpx.AsyncCl
 # ---- resuming
 
 
-async def test_a_position_gives_exactly_what_was_missed_then_what_comes(
+async def test_a_position_resumes_with_exactly_the_missed_events_then_live_ones(
     gateway: Gateway, http: httpx.AsyncClient, user: str
 ) -> None:
     async with open_inbox("websocket", gateway, user) as before:
@@ -464,7 +470,7 @@ async def test_a_position_may_come_in_the_first_message(gateway: Gateway, http: 
         assert offset((await client.event())["position"]) == 1
 
 
-async def test_the_position_of_the_last_event_gets_only_ready(
+async def test_the_position_of_the_last_event_resumes_with_only_ready(
     gateway: Gateway, http: httpx.AsyncClient, user: str
 ) -> None:
     await send(http, user)
@@ -483,7 +489,7 @@ async def test_without_a_position_the_stream_starts_now(gateway: Gateway, http: 
 
 
 async def assert_reset(inbox: LiveClient, http: httpx.AsyncClient, user: str, reason: str) -> None:
-    """The client is told to fetch, from where the stream then goes on."""
+    """Check that the client gets a reset to the position from which the stream then continues."""
     now = await position(http, user)
     assert inbox.position == now
     assert await inbox.next() == {"type": "reset", "position": now, "reason": reason}
@@ -513,7 +519,7 @@ async def test_a_position_that_is_not_known_is_reset(
         await assert_reset(inbox, http, user, reason)
 
 
-async def test_a_position_that_fell_out_of_the_log_is_reset(
+async def test_a_position_that_was_trimmed_from_the_log_is_reset(
     strict_gateway: Gateway, strict_http: httpx.AsyncClient, user: str
 ) -> None:
     for _ in range(limits.RETAINED_EVENTS + 2):
@@ -536,7 +542,7 @@ async def test_the_oldest_position_of_the_log_is_resumed(
         assert offsets(events) == list(range(offset(oldest) + 1, offset(last) + 1))
 
 
-async def test_much_that_was_missed_comes_page_by_page_in_order(
+async def test_many_missed_events_arrive_page_by_page_in_order(
     gateway: Gateway, http: httpx.AsyncClient, user: str
 ) -> None:
     async with open_inbox("websocket", gateway, user) as inbox:
@@ -548,10 +554,10 @@ async def test_much_that_was_missed_comes_page_by_page_in_order(
         assert offsets(await inbox.events(301)) == list(range(1, 302))
 
 
-# ---- what clients say
+# ---- messages of clients
 
 
-async def test_a_ping_is_answered(gateway: Gateway, user: str) -> None:
+async def test_a_ping_gets_a_pong(gateway: Gateway, user: str) -> None:
     async with open_websocket(gateway, user) as client:
         await client.next()
         assert await client.ask({"type": "ping"}) == {"type": "pong"}
@@ -562,7 +568,7 @@ async def test_a_ping_is_answered(gateway: Gateway, user: str) -> None:
     ["{", "", "null", "[]", '{"type":"dance"}', '{"no":"type"}', '{"type":"auth","token":7}', b"\x00\xff\xfe"],
     ids=["unfinished", "empty", "null", "array", "unknown-type", "no-type", "wrong-field", "binary"],
 )
-async def test_a_message_that_makes_no_sense_is_an_error_and_the_connection_goes_on(
+async def test_an_invalid_message_is_an_error_and_the_connection_stays_open(
     gateway: Gateway, user: str, message: str | bytes
 ) -> None:
     async with open_websocket(gateway, user) as client:
@@ -573,16 +579,14 @@ async def test_a_message_that_makes_no_sense_is_an_error_and_the_connection_goes
         assert await client.ask({"type": "ping"}) == {"type": "pong"}
 
 
-async def test_a_message_in_fragments_is_understood(gateway: Gateway, user: str) -> None:
+async def test_a_message_in_fragments_is_parsed(gateway: Gateway, user: str) -> None:
     async with open_websocket(gateway, user) as client:
         await client.next()
         await client.connection.send(['{"ty', 'pe":"', 'ping"}'])
         assert await client.next() == {"type": "pong"}
 
 
-async def test_as_many_messages_as_are_allowed_are_answered_and_one_more_ends_the_connection(
-    strict_gateway: Gateway, user: str
-) -> None:
+async def test_one_message_more_than_allowed_ends_the_connection(strict_gateway: Gateway, user: str) -> None:
     async with open_websocket(strict_gateway, user) as client:
         await client.next()
         for _ in range(limits.MESSAGES_PER_MINUTE):
@@ -622,7 +626,7 @@ async def test_fragments_that_are_too_large_together_end_the_connection(gateway:
         assert client.close_code == 1009
 
 
-async def test_a_close_is_answered_in_kind(gateway: Gateway, user: str) -> None:
+async def test_a_close_frame_gets_the_same_in_response(gateway: Gateway, user: str) -> None:
     async with open_websocket(gateway, user) as client:
         await client.next()
         await client.connection.close(1000, "bye")
@@ -632,7 +636,7 @@ async def test_a_close_is_answered_in_kind(gateway: Gateway, user: str) -> None:
 # ---- heartbeats
 
 
-async def test_the_server_pings_at_every_heartbeat_and_a_peer_that_never_answers_is_closed(
+async def test_the_server_pings_at_every_heartbeat_and_closes_a_peer_that_never_responds(
     strict_gateway: Gateway, user: str
 ) -> None:
     async with open_raw_websocket(strict_gateway, user) as peer:
@@ -653,7 +657,7 @@ async def test_the_server_pings_at_every_heartbeat_and_a_peer_that_never_answers
         assert await peer.close_code() == 4002
 
 
-async def test_a_peer_that_answers_pings_stays(
+async def test_a_peer_that_responds_to_pings_stays_connected(
     strict_gateway: Gateway, strict_http: httpx.AsyncClient, user: str
 ) -> None:
     async with open_inbox("websocket", strict_gateway, user) as inbox:
@@ -662,10 +666,10 @@ async def test_a_peer_that_answers_pings_stays(
         assert await inbox.event()
 
 
-# ---- our own trouble
+# ---- faults of the gateway
 
 
-async def test_a_store_that_answers_nonsense_ends_the_connection_with_a_time_to_come_back(
+async def test_an_invalid_reply_of_the_store_ends_the_connection_with_a_time_to_reconnect(
     gateway: Gateway, user: str
 ) -> None:
     store = redis.Redis(unix_socket_path=str(gateway.data_dir / "valkey" / "valkey.sock"))

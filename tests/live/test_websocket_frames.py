@@ -1,4 +1,4 @@
-"""Frames as RFC 6455 has them, and as it forbids them, by a real peer of a real gateway.
+"""Frames that RFC 6455 allows, and frames that it forbids, by a real peer of a real gateway.
 
 What `make conformance` found and covers, in short: each also byte by byte.
 """
@@ -14,15 +14,15 @@ from tests.servers import Gateway
 
 QUESTION, ANSWER = b'{"type":"ping"}', b'{"type":"pong"}'
 UNKNOWN_FIELD = b'{"type":"error","code":"invalid_message","message":"Object contains unknown field `note`"}'
-"""A message that is answered at once, and how: it shows that a message got through."""
+"""A message that gets a response at once, and that response: they show that a message arrived."""
 
 FIRST_HALF, SECOND_HALF = QUESTION[:7], QUESTION[7:]
 
-OPCODES_THAT_MEAN_NOTHING = [*range(3, 8), *range(11, 16)]
+RESERVED_OPCODES = [*range(3, 8), *range(11, 16)]
 
 
 def frame(opcode: int, data: bytes = b"", *, fin: bool = True, reserved: int = 0, masked: bool = True) -> bytes:
-    """Build a client's frame, allowed or not; the mask is zeros."""
+    """Return a client's frame, allowed or not, with a mask of zeros."""
     size = len(data)
     extended = b"" if size < 126 else size.to_bytes(2) if size < 65536 else size.to_bytes(8)
     short = {0: size, 2: 126, 8: 127}[len(extended)]
@@ -31,16 +31,16 @@ def frame(opcode: int, data: bytes = b"", *, fin: bool = True, reserved: int = 0
 
 
 def close(code: int, reason: bytes = b"") -> bytes:
-    """Build a client's close frame with any code."""
+    """Return a client's close frame with any code."""
     return frame(Opcode.CLOSE, code.to_bytes(2) + reason)
 
 
 async def say(peer: RawWebSocket, data: bytes, byte_by_byte: bool) -> None:
-    """Send bytes in one packet, or each in one of its own."""
+    """Send bytes in one packet, or each byte in its own."""
     for part in [data[at : at + 1] for at in range(len(data))] if byte_by_byte else [data]:
         try:
             await peer.send_bytes(part)
-        except ConnectionError:  # what it said so far was enough to be cut
+        except ConnectionError:  # the peer was disconnected for what it has sent already
             return
         await asyncio.sleep(0)
 
@@ -58,19 +58,19 @@ async def rest(peer: RawWebSocket) -> list[tuple[Opcode, bytes]]:
 
 @pytest.fixture(params=[False, True], ids=["in-one-packet", "byte-by-byte"])
 def byte_by_byte(request: pytest.FixtureRequest) -> bool:
-    """How bytes reach the gateway."""
+    """Whether each byte is sent in its own packet."""
     return bool(request.param)
 
 
-# ---- what is allowed
+# ---- allowed frames
 
 
 @dataclass(frozen=True)
 class Talk:
-    """What a peer says before it closes, and the frames that answer it, in their order."""
+    """What a peer sends before it closes, and the frames that it gets in response, in their order."""
 
-    said: bytes
-    answers: tuple[tuple[Opcode, bytes], ...]
+    sent_bytes: bytes
+    responses: tuple[tuple[Opcode, bytes], ...]
 
 
 TALKS = {
@@ -86,17 +86,17 @@ TALKS = {
         frame(Opcode.TEXT, b'{"note":"\xf0\x9f', fin=False)
         + frame(Opcode.CONT, b"\x92", fin=False)
         + frame(Opcode.CONT, b'\xa9","type":"ping"}'),
-        # It is text, so that it is read as a message; a ping has no such field.
+        # It is valid text, so it is decoded as a message; a ping has no such field.
         ((Opcode.TEXT, UNKNOWN_FIELD),),
     ),
     "an empty ping": Talk(frame(Opcode.PING), ((Opcode.PONG, b""),)),
-    "a ping as long as may be": Talk(frame(Opcode.PING, b"\xfe" * 125), ((Opcode.PONG, b"\xfe" * 125),)),
-    "pongs that nobody asked for": Talk(frame(Opcode.PONG) + frame(Opcode.PONG, b"\xff" * 125), ()),
-    "pings and messages by turns, answered by turns": Talk(
+    "the longest ping that is allowed": Talk(frame(Opcode.PING, b"\xfe" * 125), ((Opcode.PONG, b"\xfe" * 125),)),
+    "unsolicited pongs": Talk(frame(Opcode.PONG) + frame(Opcode.PONG, b"\xff" * 125), ()),
+    "pings and messages in turn, with responses in the same order": Talk(
         frame(Opcode.PING, b"1") + frame(Opcode.TEXT, QUESTION) + frame(Opcode.PING, b"2"),
         ((Opcode.PONG, b"1"), (Opcode.TEXT, ANSWER), (Opcode.PONG, b"2")),
     ),
-    "pings between fragments, answered before the message": Talk(
+    "pings between fragments, with responses before that of the message": Talk(
         frame(Opcode.TEXT, FIRST_HALF, fin=False)
         + frame(Opcode.PING, b"1")
         + frame(Opcode.CONT, fin=False)
@@ -109,24 +109,24 @@ TALKS = {
 
 
 @pytest.mark.parametrize("talk", TALKS.values(), ids=TALKS.keys())
-async def test_what_is_allowed_is_answered_in_its_order(
+async def test_allowed_frames_get_responses_in_their_order(
     gateway: Gateway, user: str, talk: Talk, byte_by_byte: bool
 ) -> None:
     async with open_raw_websocket(gateway, user) as peer:
         await peer.message()
-        await say(peer, talk.said + close(1000), byte_by_byte)
-        assert await rest(peer) == [*talk.answers, (Opcode.CLOSE, b"\x03\xe8")]
+        await say(peer, talk.sent_bytes + close(1000), byte_by_byte)
+        assert await rest(peer) == [*talk.responses, (Opcode.CLOSE, b"\x03\xe8")]
 
 
 @pytest.mark.parametrize("size", [125, 126, 127, 4096])
-async def test_a_length_may_have_each_of_its_forms(gateway: Gateway, user: str, size: int, byte_by_byte: bool) -> None:
+async def test_a_length_may_be_encoded_in_each_form(gateway: Gateway, user: str, size: int, byte_by_byte: bool) -> None:
     async with open_raw_websocket(gateway, user) as peer:
         await peer.message()
         await say(peer, frame(Opcode.TEXT, QUESTION + b" " * (size - len(QUESTION))) + close(1000), byte_by_byte)
         assert await rest(peer) == [(Opcode.TEXT, ANSWER), (Opcode.CLOSE, b"\x03\xe8")]
 
 
-# ---- what is not
+# ---- forbidden frames
 
 
 VIOLATIONS = {
@@ -136,8 +136,8 @@ VIOLATIONS = {
         for opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.PING)
     },
     "reserved bits on a close": frame(Opcode.CLOSE, reserved=4),
-    **{f"opcode {opcode}": frame(opcode) for opcode in OPCODES_THAT_MEAN_NOTHING},
-    **{f"opcode {opcode} between fragments": frame(opcode, fin=False) for opcode in OPCODES_THAT_MEAN_NOTHING[:2]},
+    **{f"opcode {opcode}": frame(opcode) for opcode in RESERVED_OPCODES},
+    **{f"opcode {opcode} between fragments": frame(opcode, fin=False) for opcode in RESERVED_OPCODES[:2]},
     **{
         f"{opcode.name.lower()} without a mask": frame(opcode, masked=False)
         for opcode in (Opcode.TEXT, Opcode.PING, Opcode.PONG, Opcode.CLOSE)
@@ -157,13 +157,13 @@ VIOLATIONS = {
 }
 
 
-@pytest.mark.parametrize("said", VIOLATIONS.values(), ids=VIOLATIONS.keys())
-async def test_a_violation_ends_the_connection_and_what_follows_is_not_answered(
-    gateway: Gateway, user: str, said: bytes, byte_by_byte: bool
+@pytest.mark.parametrize("sent_bytes", VIOLATIONS.values(), ids=VIOLATIONS.keys())
+async def test_a_violation_ends_the_connection_and_later_frames_get_no_response(
+    gateway: Gateway, user: str, sent_bytes: bytes, byte_by_byte: bool
 ) -> None:
     async with open_raw_websocket(gateway, user) as peer:
         await peer.message()
-        await say(peer, frame(Opcode.TEXT, QUESTION) + said, byte_by_byte)
+        await say(peer, frame(Opcode.TEXT, QUESTION) + sent_bytes, byte_by_byte)
         assert await peer.message() == {"type": "pong"}
         [(opcode, data)] = await rest(peer)
         assert (opcode, data[:2]) == (Opcode.CLOSE, b"\x03\xea")
@@ -180,7 +180,7 @@ NOT_UTF8 = {
 
 
 @pytest.mark.parametrize("text", NOT_UTF8.values(), ids=NOT_UTF8.keys())
-async def test_a_text_that_is_not_utf8_ends_the_connection_and_what_follows_is_not_answered(
+async def test_invalid_utf8_ends_the_connection_and_later_frames_get_no_response(
     gateway: Gateway, user: str, text: bytes, byte_by_byte: bool
 ) -> None:
     async with open_raw_websocket(gateway, user) as peer:
@@ -190,7 +190,7 @@ async def test_a_text_that_is_not_utf8_ends_the_connection_and_what_follows_is_n
         assert (opcode, data[:2]) == (Opcode.CLOSE, b"\x03\xef")
 
 
-async def test_nothing_in_the_packet_of_a_text_that_is_not_utf8_is_answered(gateway: Gateway, user: str) -> None:
+async def test_nothing_in_the_packet_of_invalid_utf8_gets_a_response(gateway: Gateway, user: str) -> None:
     async with open_raw_websocket(gateway, user) as peer:
         await peer.message()
         await peer.send_bytes(frame(Opcode.TEXT, b"\xff") + frame(Opcode.TEXT, QUESTION) + frame(Opcode.PING))
@@ -199,7 +199,7 @@ async def test_nothing_in_the_packet_of_a_text_that_is_not_utf8_is_answered(gate
 
 
 @pytest.mark.parametrize("text", NOT_UTF8.values(), ids=NOT_UTF8.keys())
-async def test_a_fragment_that_is_not_utf8_ends_the_connection_before_the_message_does(
+async def test_invalid_utf8_in_a_fragment_ends_the_connection_before_the_message_is_complete(
     gateway: Gateway, user: str, text: bytes
 ) -> None:
     async with open_raw_websocket(gateway, user) as peer:
@@ -210,14 +210,16 @@ async def test_a_fragment_that_is_not_utf8_ends_the_connection_before_the_messag
         assert await peer.close_code() == 1007
 
 
-async def test_a_text_that_ends_within_a_character_is_not_utf8(gateway: Gateway, user: str, byte_by_byte: bool) -> None:
+async def test_a_text_that_ends_within_a_character_is_invalid_utf8(
+    gateway: Gateway, user: str, byte_by_byte: bool
+) -> None:
     async with open_raw_websocket(gateway, user) as peer:
         await peer.message()
         await say(peer, frame(Opcode.TEXT, b"\xf0\x9f", fin=False) + frame(Opcode.CONT, b"\x92"), byte_by_byte)
         assert await peer.close_code() == 1007
 
 
-async def test_bytes_that_are_no_text_need_not_be_utf8(gateway: Gateway, user: str) -> None:
+async def test_binary_messages_need_not_be_utf8(gateway: Gateway, user: str) -> None:
     async with open_raw_websocket(gateway, user) as peer:
         await peer.message()
         await peer.send_bytes(frame(Opcode.BINARY, b"\xff", fin=False) + frame(Opcode.CONT, b"\xc0"))
@@ -230,7 +232,7 @@ async def test_bytes_that_are_no_text_need_not_be_utf8(gateway: Gateway, user: s
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999])
-async def test_a_close_is_answered_with_its_own_code_and_reason(
+async def test_a_close_frame_gets_its_own_code_and_reason_in_response(
     gateway: Gateway, user: str, code: int, byte_by_byte: bool
 ) -> None:
     async with open_raw_websocket(gateway, user) as peer:
@@ -241,21 +243,25 @@ async def test_a_close_is_answered_with_its_own_code_and_reason(
 
 
 @pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1016, 1100, 2000, 2999, 5000, 65535])
-async def test_a_code_that_means_nothing_is_a_violation(gateway: Gateway, user: str, code: int) -> None:
+async def test_a_close_code_that_is_not_defined_is_a_violation(gateway: Gateway, user: str, code: int) -> None:
     async with open_raw_websocket(gateway, user) as peer:
         await peer.message()
         await peer.send_bytes(close(code))
         assert await peer.close_code() == 1002
 
 
-async def test_a_close_without_a_code_is_answered_in_kind(gateway: Gateway, user: str, byte_by_byte: bool) -> None:
+async def test_a_close_frame_without_a_code_gets_one_without_a_code_in_response(
+    gateway: Gateway, user: str, byte_by_byte: bool
+) -> None:
     async with open_raw_websocket(gateway, user) as peer:
         await peer.message()
         await say(peer, frame(Opcode.CLOSE), byte_by_byte)
         assert await rest(peer) == [(Opcode.CLOSE, b"")]
 
 
-async def test_the_longest_reason_is_taken_and_one_that_is_not_utf8_is_a_violation(gateway: Gateway, user: str) -> None:
+async def test_the_longest_reason_is_accepted_and_invalid_utf8_in_it_is_a_violation(
+    gateway: Gateway, user: str
+) -> None:
     for reason, code in ((b"x" * 123, 1000), (b"so far \xc3\x28", 1007)):
         async with open_raw_websocket(gateway, user) as peer:
             await peer.message()
@@ -272,7 +278,9 @@ async def test_a_close_may_come_between_fragments(gateway: Gateway, user: str, b
 
 
 @pytest.mark.parametrize("after", [frame(Opcode.PING), frame(Opcode.TEXT, QUESTION), close(1001)])
-async def test_nothing_is_answered_after_a_close(gateway: Gateway, user: str, after: bytes, byte_by_byte: bool) -> None:
+async def test_nothing_gets_a_response_after_a_close_frame(
+    gateway: Gateway, user: str, after: bytes, byte_by_byte: bool
+) -> None:
     async with open_raw_websocket(gateway, user) as peer:
         await peer.message()
         await say(peer, close(1000) + after, byte_by_byte)
