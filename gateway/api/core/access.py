@@ -1,4 +1,4 @@
-"""Access to operations: verifies who calls, counts the call, and runs the handler with a call of the right type."""
+"""Access to operations: verifies the caller, counts the call, and runs the handler with a call of the right type."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping

@@ -43,8 +43,8 @@ class BodyReader:
     async def read(self, request: Request, max_bytes: int | None, shares: Callable[[int], Sequence[Share]]) -> bytes:
         """Return the whole body.
 
-        `shares` returns who the bytes are counted for, given the most that one owner may hold. It is called only for a
-        body that is counted. Raises ApiError 408, 413, 415, 429 and 503, and ClientDisconnect.
+        `shares` returns the owners that the bytes are counted for, given the most that one may hold. It is called only
+        for a body that is counted. Raises ApiError 408, 413, 415, 429 and 503, and ClientDisconnect.
         """
         coding = headers_of(request).get("content-encoding", "").strip().lower()
         if coding not in ("", "identity"):

@@ -1,4 +1,4 @@
-"""Calls: requests whose credentials are verified. The type of a call says who calls.
+"""Calls: requests whose credentials are verified. The type of a call is that of its caller.
 
 A handler declares the type that it needs, and `Operation` checks that its row admits exactly these callers:
 
@@ -111,7 +111,7 @@ class Call:
                 note_unknown(self.request, problems.unknown)
 
     def _shares(self, most: int) -> Sequence[Share]:
-        """Return who the bytes of the body are counted for; each of them may hold `most` bytes at once."""
+        """Return the owners that the bytes of the body are counted for; each may hold `most` bytes at once."""
         return (Share(f"address {self.forwarded.client}", most),)
 
 
@@ -171,7 +171,7 @@ CallT = TypeVar("CallT", bound=Call)
 
 
 class Caller(Generic[CallT]):
-    """Who may call an operation. The type parameter is the type of its calls."""
+    """The callers that an operation admits. The type parameter is the type of their calls."""
 
     def __init__(self, name: str):
         self.name = name

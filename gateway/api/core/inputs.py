@@ -20,7 +20,7 @@ class Inputs:
     body: Body
     query: tuple[QueryParam, ...]
     strict: bool
-    """Whether other names are refused, whatever the project says."""
+    """Whether other names are refused even if the project is not strict."""
 
     known_query: frozenset[str] = field(init=False)
     """The names of the query parameters."""

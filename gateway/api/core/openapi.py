@@ -28,7 +28,7 @@ A self-hosted notification inbox. Backends send notifications, users read them, 
 - A **workspace token** administers projects.
 
 Times are unix seconds, and RFC 3339 under `/v2`. Every error response is an `errors` array. Requests without
-credentials get 404, except where an operation says otherwise.
+credentials get 404, except where an operation lists another status.
 """
 
 _TAGS = {

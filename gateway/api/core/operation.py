@@ -1,6 +1,6 @@
 """Operations: the rows of the route table.
 
-A row names the route, who may call it, the handler, and everything that goes in and out. It drives routing, decoding,
+A row names the route, its callers, the handler, and everything that goes in and out. It drives routing, decoding,
 access, errors and the OpenAPI document. A handler is a method of a resource. A resource is a class that holds the
 stores that its handlers use, so the rows exist without any store, and `bind` joins the two when a worker starts.
 """
@@ -36,7 +36,7 @@ class Operation(Generic[R]):
       so only operations that are not part of it are strict; those under `/v2/` always are.
     - `known_users_only`: whether a user that only the API secret vouches for must exist already, as the v1 contract
       demands of some operations.
-    - `without_credentials`: the error of a request with no credentials; the v1 contract says 404 nearly everywhere.
+    - `without_credentials`: the error of a request with no credentials; in the v1 contract it is 404 nearly everywhere.
     """
 
     def __init__(

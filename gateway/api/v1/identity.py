@@ -1,4 +1,4 @@
-"""How bodies and paths name a user, and the attributes a body gives one: the same in all operations on users."""
+"""How bodies and paths name a user, and the attributes of one in a body: the same in all operations on users."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -192,7 +192,7 @@ class NotificationsResource:
         return await self._change(call, Command.ARCHIVE)
 
     async def unarchive(self, call: UserCall) -> Response:
-        """Take a notification back out of the archive."""
+        """Move a notification from the archive back to the inbox."""
         return await self._change(call, Command.UNARCHIVE)
 
     async def delete(self, call: UserCall) -> Response:
