@@ -1,4 +1,4 @@
-"""What the REST tests share besides the servers."""
+"""Fixtures of the tests of the REST API."""
 
 import httpx
 import pytest

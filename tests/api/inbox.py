@@ -1,4 +1,4 @@
-"""One user's inbox as a client of the REST API sees it, and the backend that fills it."""
+"""One user's inbox as a client of the REST API, and the backend that sends to it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ ORIGIN = "https://app.example.com"
 
 
 def email_headers(email: str) -> dict[str, str]:
-    """Give the headers of a user of the bootstrap project who goes by email."""
+    """Return the headers of a user of the bootstrap project who is named by email."""
     return {
         "X-MAGICBELL-API-KEY": API_KEY,
         "X-MAGICBELL-USER-EMAIL": email,
@@ -22,25 +22,25 @@ def email_headers(email: str) -> dict[str, str]:
 
 
 def messages(response: httpx.Response) -> list[str]:
-    """Give the messages of an answer in the v1 errors shape."""
+    """Return the messages of a response with the v1 `errors` array."""
     return [problem["message"] for problem in response.json()["errors"]]
 
 
 def code(response: httpx.Response) -> str:
-    """Give the code of the only error of an answer."""
+    """Return the code of the only error in a response."""
     (problem,) = response.json()["errors"]
     found: str = problem["code"]
     return found
 
 
 def notification(*external_ids: str, **fields: Any) -> dict[str, Any]:
-    """Build the body of `POST /notifications`; fields win over what it needs at least."""
+    """Return a body of `POST /notifications`. `fields` override the minimal ones."""
     recipients = [{"external_id": external_id} for external_id in external_ids]
     return {"notification": {"title": "Hello", "recipients": recipients, **fields}}
 
 
 async def send(http: httpx.AsyncClient, body: Any, **headers: str) -> httpx.Response:
-    """Send a notification as a backend; an underscore in a header's name is a hyphen."""
+    """Send a notification as a backend. An underscore in the name of a header stands for a hyphen."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return await http.post("/notifications", headers=ADMIN | named, json=body)
 
@@ -62,7 +62,7 @@ class Inbox:
         return await self.http.request(method, path, headers={**self.headers, **headers}, **more)
 
     async def receive(self, title: str = "Hello", **fields: Any) -> str:
-        """Have a notification sent to the user, and give its id."""
+        """Send a notification to the user, and return its id."""
         response = await send(self.http, notification(self.external_id, title=title, **fields))
         assert response.status_code == 201, response.text
         found: str = response.json()["notification"]["id"]
@@ -81,11 +81,11 @@ class Inbox:
         return found
 
     async def page(self, query: str = "") -> dict[str, Any]:
-        """List, with a query string as the client writes it."""
+        """Return a page of the list, for a raw query string."""
         return await self.get(f"/notifications?{query}")
 
     async def titles(self, query: str = "") -> list[str]:
-        """Give the titles of a list's page."""
+        """Return the titles on a page of the list."""
         return [item["title"] for item in (await self.page(query))["notifications"]]
 
     async def do(self, *actions: str) -> None:
@@ -101,5 +101,5 @@ class Inbox:
 
 
 def positions(events: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Give the positions of pulled events."""
+    """Return the positions of pulled events."""
     return [event["position"] for event in events]

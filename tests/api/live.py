@@ -1,4 +1,4 @@
-"""An open inbox over WebSocket, as tests of the REST API watch it."""
+"""An open inbox over WebSocket, for tests of the REST API that observe events."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ from tests.servers import Gateway, user_headers
 
 @contextlib.asynccontextmanager
 async def open_inbox(gateway: Gateway, external_id: str) -> AsyncIterator[ClientConnection]:
-    """Connect as a user; what comes next is an event."""
+    """Connect as a user. Every message after that is an event."""
     subprotocols = [Subprotocol("inbox.v1")]
     address, headers = gateway.websocket_url, user_headers(external_id)
     async with connect(address, subprotocols=subprotocols, additional_headers=headers) as socket:
@@ -22,6 +22,6 @@ async def open_inbox(gateway: Gateway, external_id: str) -> AsyncIterator[Client
 
 
 async def message(socket: ClientConnection) -> dict[str, Any]:
-    """Give the next message."""
+    """Return the next message."""
     found: dict[str, Any] = json.loads(await socket.recv())
     return found

@@ -1,4 +1,4 @@
-"""The v1 contract, row by row and limit by limit, as `tests/api` holds every gateway to it."""
+"""The v1 contract, operation by operation and limit by limit."""
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +24,7 @@ def client(gateway: Gateway) -> Iterator[httpx.Client]:
 
 
 class Caller:
-    """Calls operations as whoever they are for. `name` is an external id that nobody else uses."""
+    """Calls each operation with the credentials that it needs. `name` is an external id that no other test uses."""
 
     def __init__(self, client: httpx.Client, gateway: Gateway):
         self.name = str(uuid4())
@@ -40,13 +40,13 @@ class Caller:
         return self._client.request(method, path, headers=credentials, json=body)
 
     def made(self, method: str, path: str, who: str, body: Any) -> Json:
-        """Make something that must succeed, and give the answer."""
+        """Make a call that must succeed, and return the response."""
         answer = self.call(method, path, who, body)
         assert answer.status_code in (200, 201), answer.text
         found: Json = answer.json()
         return found
 
-    # what the paths of the contract name
+    # the things that paths of the contract name
 
     def notification(self) -> str:
         return str(self.made("POST", "/notifications", BACKEND, self.body("notification"))["notification"]["id"])
@@ -80,7 +80,7 @@ class Caller:
         return str(created_project(self._gateway)["id"])
 
     def body(self, root: str) -> Json:
-        """Build a body that is accepted."""
+        """Return a valid body."""
         message = {"title": "Hello", "recipients": [{"external_id": self.name}]}
         user = {"external_id": self.name, "email": f"{self.name}@example.com"}
         bodies: dict[str, Any] = {
@@ -107,7 +107,7 @@ def caller(client: httpx.Client, gateway: Gateway) -> Caller:
 
 PROJECTS = "/workspaces/default/projects"
 
-# Method, path (what is in braces is made first, by the method of Caller), who calls, status, body.
+# Method, path (a method of Caller creates what braces name), the caller, status, body.
 OPERATIONS: list[tuple[str, str, str, int, str]] = [
     ("GET", "/config", USER, 200, ""),
     ("GET", "/notifications", USER, 200, ""),
@@ -151,7 +151,7 @@ OPERATIONS: list[tuple[str, str, str, int, str]] = [
 
 
 def path_for(caller: Caller, path: str) -> str:
-    """Make what a path names, and fill it in."""
+    """Create what a path names, and return the path with its id."""
     head, brace, rest = path.partition("{")
     if not brace:
         return path
@@ -182,7 +182,7 @@ EMAIL = "e" * (255 - len(DOMAIN)) + DOMAIN
 
 
 def hash_of(size: int) -> Json:
-    """Give an object of exactly this many bytes as compact JSON."""
+    """Return an object of exactly this many bytes as compact JSON."""
     return {"a": "x" * (size - len('{"a":""}'))}
 
 
@@ -213,7 +213,7 @@ MESSAGE_LIMITS: dict[Path, tuple[Any, Any]] = {
     **{("recipients", 0, *path): values for path, values in USER_LIMITS.items()},
 }
 
-# Operation: who calls, the body's root, and each field's largest value and one just over it.
+# Operation: the caller, the body's root, and for each field the largest value and one just over it.
 LIMITS: dict[tuple[str, str], tuple[str, str, Mapping[Path, tuple[Any, Any]]]] = {
     ("POST", "/notifications"): (BACKEND, "notification", MESSAGE_LIMITS),
     ("POST", "/broadcasts"): (BACKEND, "broadcast", MESSAGE_LIMITS),
@@ -249,7 +249,7 @@ ROWS = [
 
 
 def with_value(body: Json, path: Path, value: Any) -> Json:
-    """Give a copy of a body with one value put at a path."""
+    """Return a copy of a body with another value at a path."""
     changed = copy.deepcopy(body)
     place: Any = changed
     for step in path[:-1]:
@@ -259,7 +259,7 @@ def with_value(body: Json, path: Path, value: Any) -> Json:
 
 
 def name_of(path: Path) -> str:
-    """Write a path as messages do: `user.phone_numbers[0]`."""
+    """Return a path as messages write it: `user.phone_numbers[0]`."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)[1:]
 
 
@@ -267,7 +267,7 @@ def name_of(path: Path) -> str:
 def test_a_value_at_its_limit_is_accepted_and_one_over_it_is_refused_by_name(
     caller: Caller, method: str, path: str, who: str, root: str, field: Path, within: Any, over: Any
 ) -> None:
-    if field[-1] in ("external_id", "email", "device_token"):  # which are somebody's: make it nobody else's
+    if field[-1] in ("external_id", "email", "device_token"):  # a name belongs to one user: make it unique
         within, over = caller.name + within[len(caller.name) :], caller.name + over[len(caller.name) :]
     path = path_for(caller, path)
     body = caller.body(root)
@@ -300,7 +300,7 @@ def test_a_page_has_15_notifications_unless_told_otherwise(caller: Caller) -> No
     assert (answer["per_page"], answer["current_page"]) == (15, 1)
 
 
-# ---- what a bad body is told
+# ---- invalid bodies
 
 
 @pytest.mark.parametrize(

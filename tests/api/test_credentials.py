@@ -1,4 +1,4 @@
-"""Who may call what: project keys and secrets, user HMACs, user tokens, and what each may see."""
+"""Credentials: project keys and secrets, user HMACs, user tokens, and what each gives access to."""
 
 import hashlib
 import time
@@ -28,7 +28,7 @@ CHECK_HMAC = "PbCcNyzZcGakM8Jjp+4YLhEkI5Q6sVNXEd3ZekeAb3o="
 
 
 def on_the_wire(headers: Mapping[str, str], encoding: str = "latin-1") -> list[tuple[bytes, bytes]]:
-    """Encode headers that hold more than ASCII."""
+    """Encode headers with non-ASCII values."""
     return [(name.encode(), value.encode(encoding)) for name, value in headers.items()]
 
 
@@ -65,13 +65,13 @@ def check_project(gateway: Gateway) -> Project:
 
 @pytest.fixture(scope="module")
 def open_project(gateway: Gateway) -> Project:
-    """A project that asks for no HMAC."""
+    """A project without HMAC."""
     return project_of(command(gateway, "project", "create", "open", "--no-hmac"))
 
 
 @pytest.fixture(scope="module")
 def rotated(gateway: Gateway) -> tuple[Project, Project]:
-    """A project with its old secret and with its new one, while both count."""
+    """A project with its old secret and with its new one, while both are valid."""
     old = project_of(command(gateway, "project", "create", "rotated"))
     return old, project_of(command(gateway, "project", "rotate-secret", old.api_key))
 
@@ -364,7 +364,7 @@ async def test_a_token_of_an_unknown_project_is_an_incorrect_api_key(http: httpx
 
 
 def rs256_token() -> str:
-    """Sign a token with a private key of the caller's."""
+    """Sign a token with a private key."""
     key = rsa.generate_private_key(65537, 2048)
     signed = f"{encoded({'alg': 'RS256'})}.{encoded(claims_of('ada'))}"
     return f"{signed}.{encoded(key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256()))}"

@@ -1,4 +1,4 @@
-"""Tenants and users are apart: made from the route table, so that a new route cannot be forgotten.
+"""Isolation of projects and users. The tests are made from the route table, so that a new route cannot be forgotten.
 
 Joe of project A has one of everything. Then every operation is called on Joe's things by Eve, another user of A; by
 B's user who is called Joe too; and by B's backend. None may learn of Joe's data, and nothing of Joe's may change.
@@ -23,13 +23,13 @@ from tests.api.workspaces import created_workspace, workspace_headers
 from tests.servers import ADMIN, API_KEY, Gateway, user_headers, user_hmac, wait_for
 
 MARK = "known-to-joe-only"
-TOPIC = "a-topic"  # anybody may name it; what Joe said about it is Joe's
+TOPIC = "a-topic"  # any user may name a topic; the subscription to it is Joe's
 CALLS = [row for row in OPERATIONS if row.caller is not PUBLIC]
 
 
 @dataclass(frozen=True)
 class Joe:
-    """A user of project A with one of everything, and what the paths of the route table may name."""
+    """A user of project A with one of everything, and the values for the paths of the route table."""
 
     external_id: str
     token: str
@@ -37,7 +37,7 @@ class Joe:
     paths: dict[str, str]
 
     def snapshot(self, http: httpx.Client) -> list[Any]:
-        """Everything that Joe sees."""
+        """Return everything that Joe can read."""
         paths = ("/notifications", "/notification_preferences", "/subscriptions", "/realtime/events")
         seen = [http.get(path, headers=user_headers(self.external_id)).raise_for_status().json() for path in paths]
         token, project_token = ({"Authorization": f"Bearer {one}"} for one in (self.token, self.project_token))
@@ -48,7 +48,7 @@ class Joe:
 
 @pytest.fixture(scope="module")
 def other_project(gateway: Gateway) -> dict[str, str]:
-    """Project B's admin headers, made on the command line while the gateway runs."""
+    """The admin headers of project B, which is created on the command line while the gateway runs."""
     environment = {**os.environ, "INBOX_DATA_DIR": str(gateway.data_dir)}
     command = [sys.executable, "-m", "gateway", "project", "create", "B"]
     printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
@@ -111,7 +111,7 @@ def joe(client: httpx.Client) -> Joe:
 
 
 def call(client: httpx.Client, row: AnyOperation, joe: Joe, headers: dict[str, str]) -> httpx.Response:
-    """Call an operation on Joe's things. A path that names something new must be added to Joe's paths."""
+    """Call an operation on Joe's things. Add new path parameters to Joe's paths."""
     path = re.sub(r"{(\w+)}", lambda match: joe.paths.get(f"{match[1]}/{row.method}") or joe.paths[match[1]], row.path)
     body = row.inputs.body.wrapped(row.inputs.body.example) if row.reads_body else None
     return client.request(row.method, path, headers=headers, json=body)
@@ -131,7 +131,7 @@ def assert_apart(
     "row", [row for row in CALLS if row.caller is USER], ids=lambda row: f"{row.method} {row.path}"
 )
 def test_a_user_never_touches_another_users_things(client: httpx.Client, joe: Joe, row: AnyOperation) -> None:
-    # The categories that a project sends are for all its users to choose from.
+    # All users of a project have preferences for the categories that it sends.
     assert_apart(client, row, joe, user_headers("eve"), f'"{MARK}"' if "preferences" in row.path else "\0")
 
 
@@ -158,7 +158,7 @@ def test_another_projects_backend_never_touches_them(
     assert_apart(client, row, joe, other_project)
     name = f"external_id:{joe.external_id}"
     by_name = replace(joe, paths={**joe.paths, "user": name, "user_or_token/GET": name})
-    assert_apart(client, row, by_name, other_project, quote(name))  # links repeat what was asked for
+    assert_apart(client, row, by_name, other_project, quote(name))  # links repeat the path of the request
 
 
 @pytest.mark.parametrize(

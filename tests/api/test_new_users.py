@@ -1,4 +1,4 @@
-"""Users for whom nobody vouches: a project with HMAC off takes so many in an hour, and from an address."""
+"""Limits on new users without proof, an hour: for a project with HMAC off, and for an address."""
 
 import json
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def project(gateway: Gateway) -> dict[str, Any]:
 
 
 def named(project: dict[str, Any], external_id: str = "", address: str = "") -> dict[str, str]:
-    """Give the headers of a user on the user's own word, behind a proxy that says where from if an address is given."""
+    """Return the headers of a user without proof. With an address, a proxy names it as the client's."""
     headers = {
         "X-MAGICBELL-API-KEY": project["api_key"],
         "X-MAGICBELL-USER-EXTERNAL-ID": external_id or str(uuid4()),
@@ -48,7 +48,7 @@ def fetch(gateway: Gateway, headers: dict[str, str], path: str = "/notifications
 
 
 def use_up(gateway: Gateway, project: dict[str, Any]) -> dict[str, str]:
-    """Create as many users as one address may; give the headers of one."""
+    """Create as many users as one address may, and return the headers of one of them."""
     known = [named(project) for _ in range(PER_ADDRESS)]
     assert [fetch(gateway, headers).status_code for headers in known] == [200] * PER_ADDRESS
     return known[0]

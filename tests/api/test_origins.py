@@ -1,4 +1,4 @@
-"""Pages of which origins may call, project by project: over REST, WebSocket and server-sent events."""
+"""The origins whose pages may call a project over REST, WebSocket and server-sent events."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ OURS, SUBDOMAIN, EVIL = "https://app.example.com", "https://a.b.example.com", "h
 
 
 def rest(gateway: Gateway, headers: dict[str, str], origin: str) -> str:
-    """Fetch; give the code of the refusal, "" when there is none."""
+    """Make a request, and return the code of the refusal, "" if it succeeds."""
     answer = httpx.get(f"{gateway.url}/notifications", headers={**headers, "Origin": origin})
     assert answer.status_code in (200, 403)
     readable = answer.headers.get("access-control-allow-origin") in (origin, "*")
@@ -27,7 +27,7 @@ def rest(gateway: Gateway, headers: dict[str, str], origin: str) -> str:
 
 
 def websocket(gateway: Gateway, headers: dict[str, str], origin: str) -> str:
-    """Connect; give the code of the refusal, "" when there is none."""
+    """Connect, and return the code of the refusal, "" if it succeeds."""
     with connect(gateway.websocket_url, additional_headers=headers, origin=Origin(origin)) as socket:
         first = json.loads(socket.recv(5))
         if first["type"] == "ready":
@@ -41,7 +41,7 @@ def websocket(gateway: Gateway, headers: dict[str, str], origin: str) -> str:
 
 
 def sse(gateway: Gateway, headers: dict[str, str], origin: str) -> str:
-    """Open a stream; give the code of the refusal, "" when there is none."""
+    """Open a stream, and return the code of the refusal, "" if it succeeds."""
     with httpx.stream("GET", f"{gateway.url}/realtime/sse", headers={**headers, "Origin": origin}) as answer:
         if answer.status_code == 200:
             assert answer.headers["access-control-allow-origin"] in (origin, "*")
@@ -53,7 +53,7 @@ def sse(gateway: Gateway, headers: dict[str, str], origin: str) -> str:
 
 
 def preflight(gateway: Gateway, headers: dict[str, str], origin: str) -> str:
-    """Ask as a browser does before a request; give the code of the refusal, "" when there is none."""
+    """Send a preflight, and return the code of the refusal, "" if it succeeds."""
     asked = {"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-a, b"}
     answer = httpx.options(f"{gateway.url}/notifications", headers=asked)
     allowed = answer.headers.get("access-control-allow-origin")
@@ -122,7 +122,7 @@ def test_credentials_in_a_first_message_are_checked_alike(gateway: Gateway, proj
 
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A gateway whose setting allows few origins, one of them in a spelling that no browser sends."""
+    """A gateway that allows few origins, one of them in a form that no browser sends."""
     allowed = "https://*.example.com, HTTPS://App.Example.org:443/, http://[0:0::1]:3000"
     with running_gateway(tmp_path_factory.mktemp("narrow") / "data", INBOX_ALLOWED_ORIGINS=allowed) as started:
         yield started

@@ -1,4 +1,4 @@
-"""`X-Request-Id`: every answer has one, and the log has the line to it."""
+"""`X-Request-Id`: every response has one, and it is in the access log."""
 
 import json
 import socket
@@ -14,7 +14,7 @@ from tests.servers import ADMIN, Gateway, user_headers, wait_for
 
 
 def rest(method: str, path: str, **headers: str) -> Callable[[Gateway, dict[str, str]], httpx.Headers]:
-    """Call; give the headers of the answer."""
+    """Make a request, and return the headers of the response."""
 
     def call(gateway: Gateway, more: dict[str, str]) -> httpx.Headers:
         return httpx.request(method, f"{gateway.url}{path}", headers=headers | more).headers
@@ -71,7 +71,7 @@ def test_what_is_no_request_id_is_replaced(gateway: Gateway, given: str) -> None
 
 
 def line_of(gateway: Gateway, request_id: str) -> dict[str, Any]:
-    """Wait for the log's line of a request."""
+    """Wait for the line of a request in the log, and return it."""
 
     def lines() -> list[dict[str, Any]]:
         texts = [text for text in gateway.log.splitlines() if text.startswith("{")]

@@ -1,4 +1,4 @@
-"""Retention as a project's owner sets it, and as its users' open inboxes see it."""
+"""Retention: how it is set for a project, and its effect on open inboxes."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ from tests.servers import Gateway, wait_for
 
 
 def send(gateway: Gateway, project: dict[str, Any], number: int, **recipient: Any) -> None:
-    """Send some notifications to `joe`, or to whom `recipient` names."""
+    """Send notifications to `joe`, or to `recipient`."""
     for index in range(number):
         body = {"notification": {"title": f"n{index}", "recipients": [recipient or {"external_id": "joe"}]}}
         answer = httpx.post(f"{gateway.url}/notifications", headers=admin_of(project), json=body)
@@ -21,7 +21,7 @@ def send(gateway: Gateway, project: dict[str, Any], number: int, **recipient: An
 
 
 def listed(gateway: Gateway, project: dict[str, Any]) -> dict[str, Any]:
-    """List what `joe` has."""
+    """Return the notifications of `joe`."""
     answer = httpx.get(f"{gateway.url}/notifications?per_page=100", headers=user_of(project, "joe"))
     assert answer.status_code == 200
     found: dict[str, Any] = answer.json()
@@ -29,12 +29,12 @@ def listed(gateway: Gateway, project: dict[str, Any]) -> dict[str, Any]:
 
 
 def open_inbox(gateway: Gateway, project: dict[str, Any]) -> Any:
-    """Connect as `joe`; what comes after the first message is an event."""
+    """Connect as `joe`. Every message after the first is an event."""
     return connect(gateway.websocket_url, subprotocols=["inbox.v1"], additional_headers=user_of(project, "joe"))  # type: ignore[list-item] # a Subprotocol is a string
 
 
 def follow(socket: Any, replica: Replica, until: int) -> None:
-    """Apply events until so many items are left and nothing else comes; compare the counts of each."""
+    """Apply events until so many items are left and no event follows, and compare the counts of each."""
     while True:
         try:
             event = json.loads(socket.recv(timeout=0.3 if len(replica.items) == until else 10))

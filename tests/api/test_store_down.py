@@ -71,7 +71,7 @@ def test_without_redis_calls_answer_503_and_when_it_is_back_nothing_is_lost(redi
 
 
 def answer_of(client: httpx.Client, path: str, status: int) -> httpx.Response | None:
-    """Fetch a path; None unless it answers this status."""
+    """Return the response to a GET, None if it has another status."""
     response = client.get(path)
     return response if response.status_code == status else None
 

@@ -12,7 +12,7 @@ from tests.servers import ADMIN, API_KEY, API_SECRET
 
 
 def encoded(part: Any) -> str:
-    """Encode a token's header or claims; bytes are taken as they are."""
+    """Encode the header or the claims of a token. Bytes are used as they are."""
     raw = part if isinstance(part, bytes) else json.dumps(part).encode()
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 

@@ -1,4 +1,4 @@
-"""Workspaces of a test's own, and their tokens, made without the code that reads them."""
+"""Workspaces for tests, and their tokens, made without the code that reads them."""
 
 import hashlib
 import hmac
@@ -23,13 +23,13 @@ PROJECT_FIELDS = {
 
 
 def workspace_key(gateway: Gateway) -> bytes:
-    """Derive what a gateway signs workspace tokens with."""
+    """Return the key that a gateway signs workspace tokens with."""
     secret = (gateway.data_dir / "secret.key").read_bytes().strip()
     return hashlib.sha256(b"inbox-gateway workspace tokens\0" + secret).digest()
 
 
 def workspace_token(gateway: Gateway, workspace: str = "1", **others: Any) -> str:
-    """Sign a workspace token; None takes a claim away."""
+    """Sign a workspace token. None removes a claim."""
     now = int(time.time())
     good: dict[str, Any] = {"workspace_id": workspace, "iat": now, "exp": now + 600, "jti": str(uuid4())}
     claims = {name: value for name, value in (good | others).items() if value is not None}
@@ -40,12 +40,12 @@ def workspace_token(gateway: Gateway, workspace: str = "1", **others: Any) -> st
 
 
 def workspace_headers(gateway: Gateway, workspace: str = "1") -> dict[str, str]:
-    """Give the headers of who administers a workspace."""
+    """Return the headers of a workspace's administrator."""
     return bearer(workspace_token(gateway, workspace))
 
 
 def command(gateway: Gateway, *arguments: str) -> str:
-    """Run the command line beside a gateway and give what it prints."""
+    """Run a command on the store of a running gateway, and return what it prints."""
     environment = {**os.environ, "INBOX_DATA_DIR": str(gateway.data_dir)}
     done = subprocess.run(
         [sys.executable, "-m", "gateway", *arguments], env=environment, capture_output=True, text=True, timeout=30
@@ -55,14 +55,14 @@ def command(gateway: Gateway, *arguments: str) -> str:
 
 
 def created_workspace(gateway: Gateway, title: str) -> str:
-    """Create a workspace and give its id."""
+    """Create a workspace, and return its id."""
     found = re.search(r"^id +(\S+)$", command(gateway, "workspace", "create", title), flags=re.MULTILINE)
     assert found
     return found[1]
 
 
 def created_project(gateway: Gateway, **fields: Any) -> dict[str, Any]:
-    """Create a project over HTTP and give the answer's."""
+    """Create a project over HTTP, and return it."""
     with httpx.Client(base_url=gateway.url) as client:
         answer = client.post(
             "/workspaces/default/projects",
@@ -76,7 +76,7 @@ def created_project(gateway: Gateway, **fields: Any) -> dict[str, Any]:
 
 
 def changed_project(gateway: Gateway, project: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
-    """Change a project over HTTP and give the answer's."""
+    """Change a project over HTTP, and return it."""
     path = f"{gateway.url}/workspaces/{project['workspace']['id']}/projects/{project['id']}"
     headers = workspace_headers(gateway, str(project["workspace"]["id"]))
     answer = httpx.put(path, headers=headers, json={"project": fields})
@@ -86,10 +86,10 @@ def changed_project(gateway: Gateway, project: Mapping[str, Any], **fields: Any)
 
 
 def admin_of(project: Mapping[str, Any]) -> dict[str, str]:
-    """Give the headers of a project's backend."""
+    """Return the headers of a project's backend."""
     return {"X-MAGICBELL-API-KEY": project["api_key"], "X-MAGICBELL-API-SECRET": project["api_secret"]}
 
 
 def user_of(project: Mapping[str, Any], external_id: str) -> dict[str, str]:
-    """Give the headers of a user of a project, proven by the secret."""
+    """Return the headers of a user of a project, authenticated by the API secret."""
     return {**admin_of(project), "X-MAGICBELL-USER-EXTERNAL-ID": external_id}

@@ -1,4 +1,4 @@
-"""The pages and scripts that the gateway serves, with headers that restrict what they load and which pages may frame them.
+"""The pages and scripts that the gateway serves, with headers that restrict what they load and who may frame them.
 
 The files are read when a worker starts, not when this module is imported.
 """

@@ -1,4 +1,4 @@
-"""Bodies: how large each operation's may be, that nonsense counts against the limit, and how much may be under way."""
+"""Size limits of bodies, the rate limit for invalid ones, and the memory that unfinished ones may hold."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ from tests.servers import ADMIN, Gateway, running_gateway, user_headers, wait_fo
 LIMIT = 10
 MAX_BODY_BYTES = 400_000
 AT_ONCE = 16 * MAX_BODY_BYTES
-"""What a worker holds of bodies; half of it for one address or project."""
+"""The bytes of bodies that a worker holds. One address or project may hold half of them."""
 
 PREFERENCES = "/notification_preferences"
 
@@ -33,7 +33,7 @@ def bounded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 def statuses(gateway: Gateway, user: str, method: str, path: str, times: int, **more: Any) -> list[int]:
-    """Call several times; give the statuses."""
+    """Make several calls, and return the statuses."""
     with httpx.Client(base_url=gateway.url, headers=user_headers(user)) as client:
         return [client.request(method, path, **more).status_code for _ in range(times)]
 
@@ -114,7 +114,7 @@ def test_an_operation_says_how_large_its_body_may_be_before_it_comes(
     method, path = operation
     for announced, refused in ((most, False), (most + 1, True), (10**15, True)):
         with unfinished(bounded, method, path, headers, announced, b"") as connection:
-            if refused or most == 16 * 1024:  # who takes no body does not wait for it
+            if refused or most == 16 * 1024:  # an operation without a body does not wait for one
                 answer = connection.recv(65536)
                 assert answer.startswith(b"HTTP/1.1 413 ") is refused
                 assert (f"The body is larger than {most} bytes".encode() in answer) is refused
@@ -149,7 +149,7 @@ def test_a_mark_ignores_the_bodies_that_clients_send(bounded: Gateway, user: str
 def unfinished(
     gateway: Gateway, method: str, path: str, headers: Mapping[str, str], announced: int, sent: bytes
 ) -> Iterator[socket.socket]:
-    """A request for a block, whose body ends before its announced length."""
+    """Send a request whose body stops before its announced length, and keep it open within the block."""
     fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     with socket.create_connection(("127.0.0.1", gateway.port), 10) as connection:
         head = f"{method} {path} HTTP/1.1\r\nHost: x\r\n{fields}Content-Length: {announced}\r\n\r\n"
@@ -159,7 +159,7 @@ def unfinished(
 
 
 def held(gateway: Gateway) -> int:
-    """Give how many bytes of bodies are under way."""
+    """Return how many bytes of unfinished bodies the worker holds."""
     lines = httpx.get(f"{gateway.url}/metrics").text.splitlines()
     return sum(int(float(line.rpartition(" ")[2])) for line in lines if line.startswith("inbox_body_bytes"))
 
@@ -167,7 +167,7 @@ def held(gateway: Gateway) -> int:
 def crowd(
     stack: contextlib.ExitStack, gateway: Gateway, path: str, size: int, callers: list[dict[str, str]]
 ) -> list[dict[str, Any]]:
-    """Send bodies that do not end, one after the other, until one is refused; give the answer's first error."""
+    """Send bodies that do not end, one after another, until one is refused. Return the first error of the response."""
     for number, headers in enumerate(callers):
         before = held(gateway)
         opened = unfinished(gateway, "PUT" if path == PREFERENCES else "POST", path, headers, size + 1, b" " * size)
@@ -175,12 +175,14 @@ def crowd(
         connection.setblocking(False)
         answer = bytearray()
 
-        def settled(before: int = before, connection: socket.socket = connection, answer: bytearray = answer) -> bool:
+        def is_counted_or_refused(
+            before: int = before, connection: socket.socket = connection, answer: bytearray = answer
+        ) -> bool:
             with contextlib.suppress(BlockingIOError):
                 answer += connection.recv(65536)
             return bool(answer) or held(gateway) >= before + size
 
-        wait_for(settled, f"body {number} to arrive or be refused")
+        wait_for(is_counted_or_refused, f"body {number} to arrive or be refused")
         if answer:
             head, _, body = bytes(answer).partition(b"\r\n\r\n")
             assert b"\r\nretry-after: 1\r\n" in head.lower() + b"\r\n"
@@ -217,7 +219,7 @@ def test_one_addresss_unfinished_bodies_are_bounded_and_so_are_all_together(boun
     with contextlib.ExitStack() as stack:
         refusal = crowd(stack, bounded, PREFERENCES, size, callers("203.0.113.1", fit + 1))
         assert refusal == [{"number": fit, "status": 429, "code": "too_many_bodies"}]
-        # The refused one gave its bytes back.
+        # The bytes of the refused body were released.
         refusal = crowd(stack, bounded, PREFERENCES, size, callers("203.0.113.2", fit))
         assert refusal == []
         refusal = crowd(stack, bounded, PREFERENCES, size, callers("203.0.113.3", 5))

@@ -15,7 +15,7 @@ ASKED = ", ".join(
 
 
 def preflight(method: str, origin: str = ORIGIN) -> dict[str, str]:
-    """Give the headers of a browser's preflight."""
+    """Return the headers of a browser's preflight."""
     return {"Origin": origin, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": ASKED}
 
 

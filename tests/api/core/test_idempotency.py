@@ -1,4 +1,4 @@
-"""Idempotency-Keys when the store fails: nothing is done twice, and a repetition waits for seconds at most."""
+"""Idempotency keys when the store fails: nothing is done twice, and a repetition waits a few seconds at most."""
 
 import contextlib
 import time
@@ -41,7 +41,7 @@ def total(gateway: Gateway, user: str) -> int:
 
 @contextlib.contextmanager
 def broken(server: RedisServer, user: str, gateway: Gateway) -> Iterator[None]:
-    """Have a user's log be of another type for a block, so that nothing can be added to it."""
+    """Replace a user's log by a key of another type within the block, so that nothing can be added to it."""
     listed = httpx.get(f"{gateway.url}/notifications", headers=user_headers(user), timeout=30).json()
     recipient = listed["notifications"][0]["recipient"]["id"]
     log = keys.user(listed["project_id"], recipient) + keys.USER_SUFFIXES["LOG"]
@@ -69,7 +69,7 @@ def test_a_request_that_failed_for_one_recipient_is_completed_and_doubles_nothin
 
 
 def until_not_busy(gateway: Gateway, key: str, *users: str) -> httpx.Response:
-    """Repeat a request while another one of its key runs."""
+    """Repeat a request until no other request with its key runs."""
     started = time.monotonic()
     while (answer := send(gateway, key, *users)).status_code == 409:
         assert answer.headers["Retry-After"] == "1"
@@ -85,7 +85,7 @@ def test_another_node_takes_over_within_seconds_from_one_that_was_killed(
     key, ada = str(uuid4()), f"ada-{uuid4()}"
     assert send(gateway, key, ada).status_code == 201
     with redis.Redis(port=server.port) as admin:
-        # As if the first node had died before it kept the answer.
+        # The state that a node leaves if it dies before it stores the response.
         (record,) = admin.execute_command("KEYS", f"*idempotency:{key}")
         admin.hdel(record, "status", "body")
         admin.hset(record, "lease_ms", int(time.time() * 1000) + 2000)

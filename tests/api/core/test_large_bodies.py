@@ -1,4 +1,4 @@
-"""Large bodies of backends: read in pieces to the same result, while everybody else is served."""
+"""Large bodies: decoded in pieces with the same result, while other requests are served."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ LARGE = "x" * PIECE_BYTES
 
 
 def outcome(body: Body, content: bytes, in_pieces: bool) -> Any:
-    """Read a body; give its fields, or what is wrong with it."""
+    """Read a body, and return its fields or its faults."""
     whole = Object(fields={body.root: body.param})
     try:
         decode = (lambda text: decode_in_pieces(text, whole)) if in_pieces else msgspec.json.decode
@@ -118,7 +118,7 @@ async def test_others_are_served_while_a_large_body_is_read(http: httpx.AsyncCli
             waits.append(time.perf_counter() - started)
 
     longest = []
-    for _ in range(3):  # a machine that is busy with something else makes others wait, too
+    for _ in range(3):  # on a busy machine other requests wait, too
         waits.clear()
         async with asyncio.TaskGroup() as tasks:
             probing = tasks.create_task(probe())

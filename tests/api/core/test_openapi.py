@@ -1,4 +1,4 @@
-"""The OpenAPI document says what the gateway does: it is valid, complete, and whatever it allows is held against it."""
+"""The OpenAPI document is valid and complete, and the gateway behaves as it describes."""
 
 import json
 import re
@@ -38,7 +38,7 @@ EXAMPLES = 60
 
 
 def described(operation: AnyOperation) -> dict[str, Any]:
-    """Give what the document says about a row."""
+    """Return the description of a row in the document."""
     found: dict[str, Any] = DOCUMENT["paths"][re.sub(r":\w+}", "}", operation.path)][operation.method.lower()]
     return found
 
@@ -86,39 +86,40 @@ SCHEMA.config.generation.update(with_security_parameters=False)
 
 
 def credentials_of(row: AnyOperation, gateway: Gateway) -> dict[str, str]:
-    """Give the credentials that an operation asks for."""
+    """Return the credentials that an operation needs."""
     if row.caller is WORKSPACE:
         return workspace_headers(gateway)
     return {PROJECT: ADMIN, USER: user_headers("schemathesis"), PUBLIC: {}}[row.caller]
 
 
 def row_of(case: Case) -> AnyOperation:
-    """Give the row that a case was made for; its own method may be another, to see it refused."""
+    """Return the row that a case was made for. The method of the case may differ, to test that it is refused."""
     wanted = (case.operation.method.upper(), case.operation.path)
     return next(row for row in OPERATIONS if (row.method, re.sub(r":\w+}", "}", row.path)) == wanted)
 
 
 def excluded_checks(case: Case, response: Response) -> list[Check]:
-    """Say which checks do not apply, and why."""
+    """Return the checks that do not apply to a response."""
     row = row_of(case)
     # The v1 contract answers 404 where no credentials come, and this check wants 401: see test_credentials.py.
     excluded = [ignored_auth]
     if response.status_code == 413:
-        excluded.append(negative_data_rejection)  # refused for its size before it is looked at
+        excluded.append(negative_data_rejection)  # refused for its size before it is decoded
     if row.inputs.query:
-        # All is text in a query: what this check takes for a wrong type is often right. See v1/test_notifications.py.
+        # Every value in a query is text, so a value that this check considers of the wrong type is often valid. See
+        # v1/test_notifications.py.
         excluded.append(negative_data_rejection)
     if case.method != row.method and any(
         other.method == case.method and re.fullmatch(re.sub("{.*?}", ".+", other.path), row.path)
         for other in OPERATIONS
     ):
-        excluded.append(unsupported_method)  # GET /notifications/read is that of the notification "read"
+        excluded.append(unsupported_method)  # GET /notifications/read fetches the notification with the id "read"
     if response.status_code == 422 and re.search(
         r"idempotency_key_reused|and the email of another|keys\[|page\[before|in the future"
         r"|is not a condition|must have an email or an external_id|\.topic' is missing",
         response.text,
     ):
-        # Well-formed, but not after what came before; or it does not go together, which the schema cannot say.
+        # Valid by itself, but not after earlier requests; or a combination that the schema cannot exclude.
         excluded.append(positive_data_acceptance)
     return excluded
 
@@ -128,7 +129,7 @@ def excluded_checks(case: Case, response: Response) -> list[Check]:
 def test_any_request_is_answered_as_documented(case: Case, gateway: Gateway) -> None:
     row = row_of(case)
     if row.caller is WORKSPACE:
-        case.path_parameters["workspace_id"] = "1"  # a token is for one workspace
+        case.path_parameters["workspace_id"] = "1"  # a token is valid for one workspace
     credentials = credentials_of(row, gateway)
     response = case.call(base_url=gateway.url, headers=credentials, allow_redirects=False)
     case.validate_response(
@@ -140,7 +141,7 @@ def test_any_request_is_answered_as_documented(case: Case, gateway: Gateway) -> 
 
 
 def nothing_undocumented_is_answered(ctx: object, response: Response, case: Case) -> None:
-    """Check that a success holds no field that its type does not have."""
+    """Check that a successful response has no field that its type does not have."""
     success = row_of(case).success
     if response.status_code == success.status and success.type is not None:
         assert msgspec.to_builtins(msgspec.convert(response.json(), success.type)) == response.json()
@@ -173,7 +174,7 @@ def test_the_page_shows_every_operation_that_is_built_and_asks_no_other_host(gat
         page.on("pageerror", lambda problem: problems.append(problem))
         page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
         page.goto(f"{gateway.url}/docs#post_notifications")
-        # What the address names is open, with a command to copy.
+        # The operation that the fragment names is open, with a command to copy.
         sync_api.expect(page.locator("#post_notifications pre")).to_contain_text("Your order has shipped")
         shown = page.locator("main details[id] .method").count()
         browser.close()

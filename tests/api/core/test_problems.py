@@ -1,4 +1,4 @@
-"""Every error of the catalogue, as a real gateway answers it: a code without a recipe here fails."""
+"""Every error of the catalogue, in the response of a real gateway. A code without a recipe here fails the test."""
 
 import asyncio
 import contextlib
@@ -45,14 +45,14 @@ Answer = tuple[int, Any]
 
 @dataclass(frozen=True)
 class OwnStore:
-    """A gateway on a Redis that recipes may break, and mend again."""
+    """A gateway on a Redis that recipes may break and repair."""
 
     server: RedisServer
     gateway: Gateway
 
     @contextlib.contextmanager
     def admin(self) -> Iterator[redis.Redis]:
-        """Give a connection that goes on whatever is refused to the gateway from now on."""
+        """Return a connection that still works after the gateway's own are refused."""
         with redis.Redis(port=self.server.port) as admin:
             yield admin
 
@@ -68,18 +68,18 @@ class OwnStore:
 
 @dataclass(frozen=True)
 class Bench:
-    """What recipes work with: a gateway with its defaults, one with tight limits, and one with a store to break."""
+    """The gateways of the recipes: one with default settings, one with tight limits, and one with a store to break."""
 
     gateway: Gateway
     strict: Gateway
     store: OwnStore
 
     def call(self, method: str, path: str, headers: dict[str, str], **more: Any) -> Answer:
-        """Call the gateway with its defaults."""
+        """Call the gateway with default settings."""
         return read(httpx.request(method, self.gateway.url + path, headers=headers, timeout=30, **more))
 
     def get(self, **headers: str) -> Answer:
-        """List notifications with some headers; an underscore in a name is a hyphen."""
+        """List notifications with some headers. An underscore in a name stands for a hyphen."""
         named = {f"X-MAGICBELL-{name.replace('_', '-')}": value for name, value in headers.items()}
         return self.call("GET", "/notifications", named)
 
@@ -93,7 +93,7 @@ def read(answer: httpx.Response) -> Answer:
 
 
 def raw(gateway: Gateway, request: bytes) -> Answer:
-    """Send bytes and read the answer, whatever becomes of the rest."""
+    """Send bytes, and return the response that arrives first."""
     with socket.create_connection(("127.0.0.1", gateway.port), 10) as connection:
         connection.sendall(request)
         received = b""
@@ -110,7 +110,7 @@ Recipe = Callable[[Bench], Answer]
 
 
 def recipe(code: str) -> Callable[[Recipe], Recipe]:
-    """Name the code that a function has the gateway answer."""
+    """Register a function that makes the gateway respond with this code."""
 
     def add(function: Recipe) -> Recipe:
         RECIPES[code] = function
@@ -186,7 +186,7 @@ def _(bench: Bench) -> Answer:
 
 @recipe("credentials_rotated")
 def _(bench: Bench) -> Answer:
-    # It is for who is let in while what the credentials rest on ends: many come at once, until one comes just then.
+    # Returned if the credential ends while a connection is opened. Many connect at once, until one hits that moment.
     while True:
         project = created_project(bench.gateway, hmac_enabled=False)
         refused = asyncio.run(opened_while_hmac_is_switched_on(bench.gateway, project))
@@ -196,7 +196,7 @@ def _(bench: Bench) -> Answer:
 
 
 async def opened_while_hmac_is_switched_on(gateway: Gateway, project: dict[str, Any]) -> list[Any]:
-    """Give the refusals of streams without a proof that are opened around the moment from which one is needed."""
+    """Open streams without a proof while the project begins to require one, and return the refusals."""
     refused = []
     switched = asyncio.Event()
 
@@ -249,7 +249,7 @@ def _(bench: Bench) -> Answer:
 def _(bench: Bench) -> Answer:
     body = notification(*(f"many-{number}" for number in range(1000)))
     with ThreadPoolExecutor(4) as threads:
-        while True:  # until one comes while another runs
+        while True:  # until one arrives while another runs
             headers = ADMIN | {"Idempotency-Key": str(uuid4())}
             answers = list(threads.map(lambda keyed: bench.send(keyed, body), [headers] * 4))
             refused = [answer for answer in answers if answer[0] != 201]
@@ -283,21 +283,21 @@ def _(bench: Bench) -> Answer:
 @recipe("rate_limit_exceeded")
 def _(bench: Bench) -> Answer:
     headers = user_headers(str(uuid4()))
-    while True:  # one a minute is allowed, and a minute may just end
+    while True:  # one call a minute is allowed, and the minute may just end
         answer = read(httpx.get(f"{bench.strict.url}/notifications", headers=headers))
         if answer[0] != 200:
             return answer
 
 
 def unfinished(path: str, headers: dict[str, str], size: int) -> bytes:
-    """Build a request whose body is one byte short."""
+    """Return a request whose body is one byte short."""
     fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     head = f"PUT {path} HTTP/1.1\r\nHost: x\r\n{fields}Content-Length: {size + 1}\r\n\r\n"
     return head.encode() + b" " * size
 
 
 def refusal(gateway: Gateway, requests: list[bytes], status: int) -> Answer:
-    """Send requests on a connection each, until one is answered with this status."""
+    """Send requests on a connection each, until one gets this status."""
     with contextlib.ExitStack() as stack:
         connections: dict[socket.socket, bytes] = {}
         for request in requests:
@@ -372,7 +372,7 @@ def _(bench: Bench) -> Answer:
 
 @recipe("internal_error")
 def _(bench: Bench) -> Answer:
-    # Nothing that a client sends, and nothing that the store answers, should get here.
+    # No request of a client and no reply of the store should cause this error.
     async def fail(resource: None, call: PublicCall) -> Response:
         raise RuntimeError("a mistake of ours")
 
@@ -454,9 +454,9 @@ def _(bench: Bench) -> Answer:
 @recipe("store_empty")
 def _(bench: Bench) -> Answer:
     with bench.store.admin() as admin:
-        while True:  # the gateway may have brought the project back before we ask
+        while True:  # the gateway may have restored the project already
             admin.flushall()
-            admin.execute_command("SPUBLISH", keys.CONTROL, "")  # what is remembered goes as well
+            admin.execute_command("SPUBLISH", keys.CONTROL, "")  # the cache is dropped, too
             answer = bench.store.get()
             wait_for(lambda: bench.store.get()[0] == 200, "the project to be back")
             if answer[0] != 200:

@@ -1,4 +1,4 @@
-"""Names that no operation knows: the v1 contract's operations name them, ours and strict projects refuse them."""
+"""Unknown names: operations of the v1 contract report them, strict projects and other operations refuse them."""
 
 import json
 from collections.abc import Iterator

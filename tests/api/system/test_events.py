@@ -1,4 +1,4 @@
-"""A position is of one user's log: in any other log it resets, whatever request the logs began with."""
+"""A position belongs to one user's log. In any other log it resets, even if one request started both logs."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Headers that keep browsers and caches from doing more with an answer than it is for."""
+"""Headers that restrict what browsers and caches do with a response."""
 
 import httpx
 import pytest

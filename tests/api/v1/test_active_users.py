@@ -1,4 +1,4 @@
-"""How many users came in a month, as a backend sees it."""
+"""The number of active users in a month."""
 
 import re
 import signal

@@ -1,4 +1,4 @@
-"""Broadcasts, and notifications to recipients who are not named."""
+"""Broadcasts, and notifications to recipients that are not named users."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ DONE_SECONDS = 20.0
 
 
 class Tenant:
-    """A project of its own, so that "everyone" is nobody else's users."""
+    """A project of its own, so that "everyone" does not include users of other tests."""
 
     def __init__(self, http: httpx.AsyncClient, api_key: str, api_secret: str):
         self.http = http
@@ -59,7 +59,7 @@ class Tenant:
                 await asyncio.sleep(0.01)
 
     async def send(self, *recipients: Any, **fields: Any) -> dict[str, Any]:
-        """Broadcast; give the broadcast when it is done."""
+        """Send a broadcast, and return it when it is processed."""
         response = await self.post("broadcast", *recipients, **fields)
         assert response.status_code == 201, response.text
         return await self.finished(response.json()["broadcast"]["id"])
@@ -70,7 +70,7 @@ class Tenant:
         return items
 
     async def who_has(self, broadcast: dict[str, Any], *external_ids: str) -> set[str]:
-        """Give who of these has a broadcast's item, and assert that nobody has two."""
+        """Return the users that have the item of a broadcast, and assert that none has two."""
         found = set()
         for external_id in external_ids:
             ids = [item["id"] for item in await self.inbox(external_id)]

@@ -1,4 +1,4 @@
-"""Devices over REST: registering a token, moving it to its next user, forgetting it."""
+"""Devices: registering a token, moving it to another user, unregistering it."""
 
 from typing import Any
 from urllib.parse import quote
@@ -14,12 +14,12 @@ PATH = "/push_subscriptions"
 
 
 def body(**fields: Any) -> dict[str, Any]:
-    """Build the body of a registration."""
+    """Return the body of a registration."""
     return {"push_subscription": fields}
 
 
 async def register(inbox: Inbox, token: str, platform: str = "ios", **more: str) -> dict[str, Any]:
-    """Register a device, and give what is answered."""
+    """Register a device, and return the response."""
     response = await inbox.request("POST", PATH, json=body(device_token=token, platform=platform, **more))
     assert response.status_code == 201, response.text
     found: dict[str, Any] = response.json()
@@ -29,7 +29,7 @@ async def register(inbox: Inbox, token: str, platform: str = "ios", **more: str)
 
 
 async def unregister(inbox: Inbox, token: str) -> int:
-    """Forget a device; give the status."""
+    """Unregister a device, and return the status."""
     response = await inbox.request("DELETE", f"{PATH}/{quote(token, safe='')}", content=b"null")
     if response.status_code == 404:
         assert (code(response), messages(response)) == ("not_found", ["Device not found"])

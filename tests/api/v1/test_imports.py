@@ -13,7 +13,7 @@ DONE_SECONDS = 20.0
 
 
 async def accept(http: httpx.AsyncClient, *rows: Any, **headers: str) -> dict[str, Any]:
-    """Have users imported; give the answer."""
+    """Send an import, and return the response."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     response = await http.post("/imports", headers=ADMIN | named, json={"import": {"users": rows}})
     assert response.status_code == 201, response.text
@@ -22,7 +22,7 @@ async def accept(http: httpx.AsyncClient, *rows: Any, **headers: str) -> dict[st
 
 
 async def outcome(http: httpx.AsyncClient, import_id: str) -> dict[str, Any]:
-    """Wait until an import is done, and give it."""
+    """Wait until an import is processed, and return it."""
     async with asyncio.timeout(DONE_SECONDS):
         while True:
             response = await http.get(f"/imports/{import_id}", headers=ADMIN)
@@ -34,7 +34,7 @@ async def outcome(http: httpx.AsyncClient, import_id: str) -> dict[str, Any]:
 
 
 async def run(http: httpx.AsyncClient, *rows: Any) -> dict[str, Any]:
-    """Have users imported, and give what became of it."""
+    """Import users, and return the processed import."""
     return await outcome(http, (await accept(http, *rows))["id"])
 
 

@@ -1,4 +1,4 @@
-"""A user's inbox over REST: listing, filtering, changing, and pulling events."""
+"""Notifications: listing, filtering and changing them, and pulling events."""
 
 import itertools
 from typing import Any
@@ -17,11 +17,11 @@ STATES: dict[str, tuple[bool, bool, bool]] = {
     "seen archive": (False, True, True),
     "read archive": (True, True, True),
 }
-"""Title -> read, seen, archived: an item in every state that there is, titled by the marks that bring it there."""
+"""Title -> read, seen, archived: an item in every state, titled by the marks that lead to it."""
 
 
 async def fill(inbox: Inbox, prefix: str = "", **fields: Any) -> dict[str, str]:
-    """Send one item for each state and bring it there; give title -> id, oldest first."""
+    """Send an item for each state and mark it; return title -> id, oldest first."""
     items = {}
     for title in STATES:
         items[prefix + title] = item = await inbox.receive(prefix + title, **fields)
@@ -31,7 +31,7 @@ async def fill(inbox: Inbox, prefix: str = "", **fields: Any) -> dict[str, str]:
 
 
 def flag(name: str, value: bool | None) -> str:
-    """Write a filter as clients do; nothing for None."""
+    """Return a filter as a query string, without the parts that are None."""
     return "" if value is None else f"{name}={str(value).lower()}&"
 
 
@@ -167,7 +167,7 @@ SORTED = [
         ("categories[]=a&categories[]=b", "210"),
         ("categories%5B%5D=a&categories%5B%5D=b", "210"),
         ("categories=a,&categories[]=b", "210"),
-        # After brackets a comma is part of the name.
+        # After brackets, a comma belongs to the value.
         ("categories[]=a,b", "7"),
         ("categories[]=a,b&categories[]=b", "72"),
         ("categories=a,b", "210"),

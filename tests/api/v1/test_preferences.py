@@ -1,4 +1,4 @@
-"""Notification preferences over REST: what is listed, what is refused, and what reaches the inbox."""
+"""Notification preferences: what is listed, what is refused, and what reaches the inbox."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -24,23 +24,23 @@ CHANNELS = {
 
 
 def category(slug: str, label: str, *off: str) -> dict[str, Any]:
-    """Build a category as answers have it."""
+    """Return a category in the form of responses."""
     channels = [{"slug": name, "label": text, "enabled": name not in off} for name, text in CHANNELS.items()]
     return {"slug": slug, "label": label, "channels": channels}
 
 
 def switched(slug: str, **channels: Any) -> dict[str, Any]:
-    """Build a category as requests have it."""
+    """Return a category in the form of requests."""
     return {"slug": slug, "channels": [{"slug": name, "enabled": value} for name, value in channels.items()]}
 
 
 def body(*categories: Any) -> dict[str, Any]:
-    """Build the body of a PUT."""
+    """Return the body of a PUT."""
     return {"notification_preferences": {"categories": list(categories)}}
 
 
 async def put(inbox: Inbox, *categories: Any, **headers: str) -> list[dict[str, Any]]:
-    """Update preferences; give the categories of the answer."""
+    """Update preferences, and return the categories of the response."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     response = await inbox.request("PUT", PATH, headers=named, json=body(*categories))
     assert response.status_code == 200, response.text
@@ -48,12 +48,12 @@ async def put(inbox: Inbox, *categories: Any, **headers: str) -> list[dict[str, 
 
 
 async def get(inbox: Inbox) -> list[dict[str, Any]]:
-    """Fetch preferences; give the categories."""
+    """Fetch preferences, and return the categories."""
     return categories_of(await inbox.get(PATH))
 
 
 def categories_of(answer: dict[str, Any]) -> list[dict[str, Any]]:
-    """Take the categories out of an answer."""
+    """Return the categories in a response."""
     assert answer.keys() == {"notification_preferences"}
     assert answer["notification_preferences"].keys() == {"categories"}
     found: list[dict[str, Any]] = answer["notification_preferences"]["categories"]
@@ -62,7 +62,7 @@ def categories_of(answer: dict[str, Any]) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A gateway of our own: other tests send more categories than a project may have."""
+    """A gateway for this module: other tests send more categories than a project may have."""
     with running_gateway(tmp_path_factory.mktemp("preferences") / "data") as started:
         yield started
 
@@ -233,7 +233,7 @@ async def test_a_project_alone_has_no_preferences(http: httpx.AsyncClient, metho
 
 async def test_the_api_secret_reads_preferences_of_a_known_user_only(http: httpx.AsyncClient, user: str) -> None:
     headers = ADMIN | {"X-MAGICBELL-USER-EXTERNAL-ID": user}
-    for _ in range(2):  # the first call creates nobody
+    for _ in range(2):  # the first call creates no user
         unknown = await http.get(PATH, headers=headers)
         assert (unknown.status_code, code(unknown)) == (401, "user_not_found")
     assert (await http.get(PATH, headers=user_headers(user))).status_code == 200

@@ -1,4 +1,4 @@
-"""Workspaces: who holds a workspace's token administers its projects, and nobody else does."""
+"""Projects: the holder of a workspace token administers the projects of the workspace, and no one else does."""
 
 import base64
 import hashlib
@@ -144,7 +144,7 @@ def test_hmac_takes_effect_on_every_worker_long_before_its_cache_expires(tmp_pat
     ):
         project = created_project(gateway, hmac_enabled=False)
         ada = {"X-MAGICBELL-API-KEY": project["api_key"], "X-MAGICBELL-USER-EXTERNAL-ID": "ada"}
-        for _ in range(20):  # each worker has heard of the project
+        for _ in range(20):  # every worker has received the change of the project
             assert client.get("/notifications", headers=ada).status_code == 200
         changed_project(gateway, project, hmac_enabled=True)
         started = time.monotonic()
@@ -189,7 +189,7 @@ def test_deleting_a_project_closes_its_open_inboxes(client: httpx.Client, gatewa
 
 
 def keys_of(gateway: Gateway, project: dict[str, Any]) -> list[bytes]:
-    """Give every key of a project's but those that say that a user was deleted."""
+    """Return every key of a project except the tombstones of deleted users."""
     with redis.Redis(unix_socket_path=str(gateway.data_dir / "valkey" / "valkey.sock")) as store:
         found = store.keys(f"*{{{project['id']}[:}}]*")
         return [key for key in found if store.type(key) != b"hash" or not store.hexists(key, "deleted")]
@@ -219,7 +219,9 @@ def test_a_deletion_that_was_not_handed_on_is_at_the_next_start(tmp_path: Path) 
         project = created_project(gateway)
         httpx.post(f"{gateway.url}/notifications", headers=admin_of(project), json=notification("ada"))
         with redis.Redis(unix_socket_path=str(gateway.data_dir / "valkey" / "valkey.sock")) as store:
-            store.hset(keys.PROJECTS + ":deleted", project["id"], "1")  # what a node that died here leaves
+            store.hset(
+                keys.PROJECTS + ":deleted", project["id"], "1"
+            )  # the state that a node leaves if it dies at this point
         assert keys_of(gateway, project)
         gateway.stop()
         gateway.start()

@@ -1,4 +1,4 @@
-"""`POST /notifications`: what a backend may send, what is refused, and who gets it."""
+"""`POST /notifications`: what a backend may send, what is refused, and who receives it."""
 
 import asyncio
 import copy
@@ -19,12 +19,12 @@ Path = tuple[str | int, ...]
 
 
 def name_of(path: Path) -> str:
-    """Write a path as error messages do: `notification.recipients[0].email`."""
+    """Return a path as error messages write it: `notification.recipients[0].email`."""
     return "notification" + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
 
 
 def with_value(body: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
-    """Give a copy of a body with one value put at a path; objects on the way are made."""
+    """Return a copy of a body with another value at a path. Missing objects on the way are created."""
     changed = copy.deepcopy(body)
     place: Any = changed["notification"]
     for step in path[:-1]:
@@ -34,12 +34,12 @@ def with_value(body: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
 
 
 def hash_of(size: int) -> dict[str, str]:
-    """Give an object of exactly this many bytes as compact JSON."""
+    """Return an object of exactly this many bytes as compact JSON."""
     return {"a": "x" * (size - len('{"a":""}'))}
 
 
 def nested(levels: int) -> dict[str, Any]:
-    """Give an object that holds others, this many levels of them in all."""
+    """Return nested objects of this many levels."""
     value: dict[str, Any] = {}
     for _ in range(levels - 1):
         value = {"a": value}
@@ -65,7 +65,7 @@ TEXT_LIMITS: list[tuple[Path, int]] = [
 
 
 def limits() -> Iterator[Any]:
-    """Give every limit: path, the largest value that is accepted, a value just over it, and the message."""
+    """Return every limit: path, the largest valid value, a value just over it, and the message."""
 
     def row(path: Path, within: Any, over: Any, says: str) -> Any:
         return pytest.param(path, within, over, f"Param '{name_of(path)}' must have {says}", id=name_of(path))
@@ -89,7 +89,7 @@ LIMITS = list(limits())
 
 
 def valid_body(user: str) -> dict[str, Any]:
-    """Build a body whose values a limit's test replaces one by one."""
+    """Return a body whose values the tests of limits replace one by one."""
     return notification(recipients=[{"external_id": user, "phone_numbers": [""]}])
 
 
@@ -296,7 +296,7 @@ async def test_what_can_just_be_decoded_is_refused_for_its_nesting(http: httpx.A
         assert (await http.post("/notifications", headers=ADMIN, content=body)).status_code in (400, 422)
 
 
-# ---- nothing is written unless all is well
+# ---- a refused request writes nothing
 
 
 async def test_one_invalid_recipient_of_1000_keeps_everyones_inbox_empty(inbox: Inbox) -> None:

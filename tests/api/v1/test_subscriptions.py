@@ -1,4 +1,4 @@
-"""Topic subscriptions over REST: subscribing, unsubscribing, and what reaches the inbox then."""
+"""Topic subscriptions: subscribing, unsubscribing, and what reaches the inbox after that."""
 
 import json
 from typing import Any
@@ -13,12 +13,12 @@ from tests.servers import ADMIN
 
 
 def said(slug: str, reason: str | None, status: str = "subscribed") -> dict[str, Any]:
-    """Build a category as answers have it."""
+    """Return a category in the form of responses."""
     return {"slug": slug, "reason": reason, "status": status}
 
 
 async def call(inbox: Inbox, method: str, path: str, value: Any = None) -> dict[str, Any]:
-    """Call and give the subscription of the answer."""
+    """Make a call, and return the subscription of the response."""
     response = await inbox.request(method, path, json={"subscription": value} if value else None)
     assert response.status_code == 200, response.text
     found: dict[str, Any] = response.json()
@@ -28,7 +28,7 @@ async def call(inbox: Inbox, method: str, path: str, value: Any = None) -> dict[
 
 
 async def subscribe(inbox: Inbox, topic: str, **reasons: str | None) -> dict[str, Any]:
-    """Subscribe to categories; `all_of_it` is `*`."""
+    """Subscribe to categories. `all_of_it` stands for `*`."""
     return await call(inbox, "POST", "/subscriptions", {"topic": topic, "categories": _categories(reasons)})
 
 
@@ -44,7 +44,7 @@ def _categories(reasons: dict[str, str | None]) -> list[dict[str, str]]:
 
 
 async def topics(inbox: Inbox) -> list[str]:
-    """Give the topics of the list."""
+    """Return the topics of the list."""
     return [one["topic"] for one in (await inbox.get("/subscriptions"))["subscriptions"]]
 
 

@@ -35,7 +35,7 @@ async def total(http: httpx.AsyncClient, external_id: str) -> int:
 
 @pytest.fixture
 def name(user: str) -> str:
-    """A short external id nobody else uses."""
+    """A short external id that no other test uses."""
     return f"u{abs(hash(user))}"
 
 
@@ -147,7 +147,7 @@ async def test_every_worker_learns_of_a_new_email_long_before_its_cache_expires(
     with running_gateway(tmp_path / "data", INBOX_WORKERS="2") as gateway:
         async with httpx.AsyncClient(base_url=gateway.url, limits=httpx.Limits(max_keepalive_connections=0)) as http:
             user = (await put_user(http, "POST", "/users", external_id="joe", email="old@x.org")).json()["user"]
-            for _ in range(10):  # each worker has heard of the old email
+            for _ in range(10):  # every worker has cached the old email
                 await send(http, email="old@x.org")
             await put_user(http, "PUT", f"/users/{user['id']}", email="new@x.org")
             async with asyncio.timeout(CACHE_SECONDS / 3):

@@ -1,4 +1,4 @@
-"""Public keys of customers: registering them, signing with them, and attacks on who believes a token's header."""
+"""Public keys: registering them, signing with them, and attacks by the header of a token."""
 
 import base64
 import hmac
@@ -31,12 +31,12 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519Pri
 
 
 def pem(key: PrivateKey) -> str:
-    """Give the public half as PEM."""
+    """Return the public half as PEM."""
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def jwk(key: PrivateKey, **more: Any) -> dict[str, Any]:
-    """Give the public half as a JWK."""
+    """Return the public half as a JWK."""
     algorithm: Any = jwt.algorithms.RSAAlgorithm if isinstance(key, rsa.RSAPrivateKey) else jwt.algorithms.ECAlgorithm
     members = dict(json.loads(algorithm.to_jwk(key.public_key())))
     members.pop("key_ops", None)
@@ -44,14 +44,14 @@ def jwk(key: PrivateKey, **more: Any) -> dict[str, Any]:
 
 
 def signed(key: PrivateKey, project: Project, user: str = "ada", kid: str | None = None, **claims: Any) -> str:
-    """Sign a user token as the customer would."""
+    """Sign a user's token as a customer's backend does."""
     algorithm = "RS256" if isinstance(key, rsa.RSAPrivateKey) else "ES256"
     headers = {"kid": kid} if kid is not None else None
     return jwt.encode(claims_of(user, api_key=project.api_key, **claims), key, algorithm=algorithm, headers=headers)
 
 
 async def put(http: httpx.AsyncClient, project: Project, *keys: Any) -> list[dict[str, str]]:
-    """Replace a project's keys; give them as they are now."""
+    """Replace a project's keys, and return the stored ones."""
     response = await http.put("/v2/jwt/keys", headers=project.admin, json={"keys": list(keys)})
     assert response.status_code == 200, response.text
     assert (await http.get("/v2/jwt/keys", headers=project.admin)).json() == response.json()
@@ -60,7 +60,7 @@ async def put(http: httpx.AsyncClient, project: Project, *keys: Any) -> list[dic
 
 
 async def status(http: httpx.AsyncClient, value: str) -> int | str:
-    """Call with a token; give 200, or the code of the error."""
+    """Make a call with a token, and return 200 or the code of the error."""
     response = await http.get("/config", headers=bearer(value))
     return 200 if response.status_code == 200 else code(response)
 
@@ -154,7 +154,7 @@ async def test_the_text_of_a_public_key_is_no_secret(http: httpx.AsyncClient, pr
 
 
 def hmac_of(secret: str, text: str) -> str:
-    """Give the signature that HS256 would have."""
+    """Return the signature that HS256 would produce."""
     return base64.urlsafe_b64encode(hmac.digest(secret.encode(), text.encode(), "sha256")).rstrip(b"=").decode()
 
 
@@ -183,7 +183,7 @@ async def test_a_key_that_the_token_brings_itself_is_not_believed(http: httpx.As
             assert await status(http, forged) == "token_is_incorrect"
 
 
-# ---- what is no key
+# ---- keys that are not valid
 
 SMALL = rsa.generate_private_key(65537, 1024)  # noqa: S505 - to be refused
 P384 = ec.generate_private_key(ec.SECP384R1())

@@ -25,7 +25,7 @@ RFC3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 
 async def issue_for_project(http: httpx.AsyncClient, admin: dict[str, str] = ADMIN, **fields: Any) -> dict[str, Any]:
-    """Have a token issued for the project of some admin headers; give the answer."""
+    """Issue a token for the project of these admin headers, and return the response."""
     response = await http.post("/v2/jwt/project", headers=admin, json={"name": "a service", **fields})
     assert response.status_code == 201, response.text
     found: dict[str, Any] = response.json()
@@ -41,7 +41,7 @@ async def tokens_of(http: httpx.AsyncClient, user: str, query: str = "") -> dict
 
 
 def unix(text: str) -> float:
-    """Read a v2 time."""
+    """Return a time of v2 as unix seconds."""
     assert re.fullmatch(RFC3339, text)
     return datetime.fromisoformat(text).timestamp()
 
@@ -275,7 +275,7 @@ async def test_a_token_that_a_backend_signed_for_a_deleted_user_is_not_for_the_n
         assert (response.status_code, code(response)) == (401, "token_revoked")
         assert (await http.get("/config", headers=new)).status_code == 200
         assert (await http.get("/config", headers=silent)).status_code == 200
-    # Other changes of the new user do not make it the old one.
+    # Other changes of the new user do not make the old token valid.
     body = {"user": {"first_name": "Jo", **({"email": f"2{user}"} if name[5:] != "email" else {})}}
     assert (await http.put(f"/users/{name[5:]}:{user}", headers=ADMIN, json=body)).status_code == 200
     assert (await http.get("/config", headers=old)).status_code == 401
@@ -356,7 +356,7 @@ async def test_the_secret_wins_over_a_token(http: httpx.AsyncClient, user: str) 
 
 
 def signed_with_kid(kid: Any, secret: str = API_SECRET, **claims: Any) -> str:
-    """Sign a token of ours by hand, with a key id."""
+    """Sign a token with the API secret, with this `kid`."""
     signed = f"{encoded({'alg': 'HS256', 'kid': kid})}.{encoded(claims_of('ada', **claims))}"
     digest = hmac.digest(secret.encode(), signed.encode(), "sha256")
     return f"{signed}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
