@@ -1,4 +1,4 @@
-"""The tables of docs/reference.md, made from the code: `python -m tests.reference` writes them anew."""
+"""The tables of docs/reference.md, generated from the code. `python -m tests.reference` rewrites the file."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -26,7 +26,7 @@ def _default(value: Any) -> str:
 
 
 def tables() -> dict[str, str]:
-    """Give each table by the name of its marker."""
+    """Return the tables by the names of their markers."""
     metrics = sorted(
         (metric.name + ("_total" if metric.type == "counter" else ""), metric.type, metric.documentation)
         for metric in REGISTRY.collect()
@@ -59,7 +59,7 @@ def tables() -> dict[str, str]:
 
 
 def rendered(page: str) -> str:
-    """Give the page with every table as the code has it now."""
+    """Return the page with all tables generated from the code."""
     for name, table in tables().items():
         begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
         assert begin in page, f"docs/reference.md has no place for {name}"

@@ -1,4 +1,4 @@
-"""What is installed, and what a program says that is started without it."""
+"""The locked dependencies, the contents of the package, and the message of programs without their packages."""
 
 import re
 import shutil
@@ -72,7 +72,7 @@ def test_the_floor_of_a_dependency_is_above_its_advisories(package: str, least: 
     ],
 )
 def test_a_program_whose_packages_are_not_installed_says_how_to_install_them(module: str, target: str) -> None:
-    # -S leaves out what is installed.
+    # -S excludes the installed packages.
     command = [sys.executable, "-S", "-m", module, "check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout) == (1, "")
@@ -80,7 +80,7 @@ def test_a_program_whose_packages_are_not_installed_says_how_to_install_them(mod
     assert f"run `{target}`" in line
 
 
-def test_the_package_has_what_is_built_for_browsers_and_the_functions_and_no_sources_of_these(tmp_path: Path) -> None:
+def test_the_package_contains_the_built_pages_and_the_lua_functions_and_no_web_sources(tmp_path: Path) -> None:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(

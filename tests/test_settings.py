@@ -1,4 +1,4 @@
-"""The environment, understood: names, types, bounds, and everything that is wrong at once."""
+"""Reading settings: names, types, bounds, and error messages."""
 
 import dataclasses
 from pathlib import Path
@@ -14,13 +14,13 @@ PAIR = {"INBOX_BOOTSTRAP_API_KEY": KEY, "INBOX_BOOTSTRAP_API_SECRET": SECRET}
 
 
 def problems(environment: dict[str, str], **overrides: Any) -> list[str]:
-    """Give what is wrong with an environment, a line each."""
+    """Return the messages about an environment, one per problem."""
     with pytest.raises(SettingsError) as caught:
         load_settings(environment, **overrides)
     return str(caught.value).splitlines()
 
 
-def test_an_empty_environment_gives_the_defaults() -> None:
+def test_an_empty_environment_has_the_defaults() -> None:
     assert load_settings({}) == Settings()
 
 
@@ -29,7 +29,7 @@ def test_other_programs_variables_are_ignored() -> None:
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
-def test_an_empty_value_is_as_good_as_unset(field: "dataclasses.Field[Any]") -> None:
+def test_an_empty_value_is_the_same_as_an_unset_one(field: "dataclasses.Field[Any]") -> None:
     assert load_settings({variable(field.name): ""}) == Settings()
 
 
@@ -137,7 +137,7 @@ def test_an_unknown_name_is_refused_even_when_it_is_empty() -> None:
     assert problems({"INBOX_PROT": ""}) == ["INBOX_PROT is not a setting; did you mean INBOX_PORT?"]
 
 
-def test_everything_that_is_wrong_is_named_at_once() -> None:
+def test_all_problems_are_reported_together() -> None:
     environment = {
         "INBOX_PROT": "1",
         "INBOX_PORT": "x",
@@ -156,18 +156,18 @@ def test_everything_that_is_wrong_is_named_at_once() -> None:
 
 
 @pytest.mark.parametrize("alone", PAIR)
-def test_the_bootstrap_key_and_secret_go_together(alone: str) -> None:
+def test_the_bootstrap_key_and_secret_are_set_together(alone: str) -> None:
     assert problems({alone: PAIR[alone]}) == [
         "INBOX_BOOTSTRAP_API_KEY and INBOX_BOOTSTRAP_API_SECRET belong together: set both or neither"
     ]
 
 
-def test_both_halves_of_the_bootstrap_pair_are_taken() -> None:
+def test_a_bootstrap_key_and_secret_are_accepted() -> None:
     settings = load_settings(PAIR)
     assert (settings.bootstrap_api_key, settings.bootstrap_api_secret) == (KEY, SECRET)
 
 
-def test_a_server_of_ones_own_is_told_itself_when_to_sync() -> None:
+def test_fsync_is_configured_on_an_external_server_itself() -> None:
     (problem,) = problems({"INBOX_REDIS_URL": "redis://h", "INBOX_DURABILITY": "memory"})
     assert problem == (
         "INBOX_DURABILITY cannot be memory with INBOX_REDIS_URL: set appendfsync on that server, "
@@ -188,7 +188,7 @@ def test_a_command_line_option_is_read_as_the_variable_is() -> None:
     assert problems({}, host="localhost:80")[0].startswith("--host must be an address or a name alone")
 
 
-def test_a_command_line_option_wins_over_the_environment_unless_it_is_none() -> None:
+def test_a_command_line_option_takes_precedence_unless_it_is_none() -> None:
     settings = load_settings({"INBOX_HOST": "a", "INBOX_PORT": "1"}, host="b", port=None)
     assert (settings.host, settings.port) == ("b", 1)
 
@@ -197,7 +197,7 @@ SECRETS = {"redis_url": f"redis://:{SECRET}@h", "secret_key": SECRET, "bootstrap
 
 
 @pytest.mark.parametrize("name", SECRETS)
-def test_a_secret_does_not_print(name: str) -> None:
+def test_the_representation_of_settings_contains_no_secret(name: str) -> None:
     settings = load_settings(PAIR | {variable(name): SECRETS[name]})
     assert SECRETS[name] == getattr(settings, name)
     assert SECRET not in repr(settings) + str(settings)
@@ -223,7 +223,7 @@ def test_a_secret_does_not_print(name: str) -> None:
         ("secret_key", "bytes \udcff of no text", "must consist of printable ASCII characters"),
     ],
 )
-def test_a_key_or_secret_that_could_never_be_sent_is_refused_without_repeating_it(
+def test_a_key_or_secret_that_cannot_be_sent_in_a_header_is_refused_without_repeating_it(
     name: str, text: str, reason: str
 ) -> None:
     (problem,) = problems(PAIR | {variable(name): text})
@@ -235,19 +235,19 @@ def test_a_secret_key_may_be_a_phrase() -> None:
     assert load_settings({"INBOX_SECRET_KEY": "correct horse battery"}).secret_key == "correct horse battery"
 
 
-def test_the_public_key_is_no_secret() -> None:
+def test_the_public_api_key_is_in_the_representation_of_settings() -> None:
     assert problems(dict.fromkeys(PAIR, SECRET)) == [
         "INBOX_BOOTSTRAP_API_SECRET must differ from INBOX_BOOTSTRAP_API_KEY, which is public"
     ]
 
 
-def test_a_wrong_redis_url_does_not_print_its_password() -> None:
+def test_the_error_for_an_invalid_redis_url_contains_no_password() -> None:
     (problem,) = problems({"INBOX_REDIS_URL": "redis://:hunter2/@h"})
     assert problem.startswith("INBOX_REDIS_URL has a character in its password that must be encoded")
     assert "hunter2" not in problem
 
 
-def test_a_bootstrap_project_requires_hmacs_unless_said_otherwise() -> None:
+def test_a_bootstrap_project_requires_hmacs_by_default() -> None:
     assert load_settings(PAIR).bootstrap_hmac_enabled
     assert not load_settings(PAIR | {"INBOX_BOOTSTRAP_HMAC_ENABLED": "false"}).bootstrap_hmac_enabled
 
@@ -286,12 +286,12 @@ def test_the_service_links_of_kubernetes_are_ignored() -> None:
         ("INBOX_PORT_8000_TCP_ADDRESS", "10.96.3.7"),
     ],
 )
-def test_what_only_resembles_a_service_link_is_refused(name: str, text: str) -> None:
+def test_a_variable_that_only_resembles_a_service_link_is_refused(name: str, text: str) -> None:
     (problem,) = problems({name: text})
     assert problem.startswith(name)
 
 
-def test_the_memory_of_the_bundled_valkey_is_no_setting_of_another_server() -> None:
+def test_the_memory_of_the_bundled_valkey_cannot_be_set_with_an_external_server() -> None:
     (problem,) = problems({"INBOX_REDIS_URL": "redis://h", "INBOX_VALKEY_MEMORY_MB": "100"})
     assert problem.endswith("set maxmemory on that server")
     assert problems({"INBOX_VALKEY_MEMORY_MB": "1"}) == ["INBOX_VALKEY_MEMORY_MB must be 0 or at least 16, not 1"]
@@ -309,7 +309,7 @@ def test_the_bundled_valkey_is_used_unless_a_redis_is_named(environment: dict[st
     assert load_settings(environment).embedded is embedded
 
 
-def test_the_bundled_valkeys_socket_lies_in_the_data_directory() -> None:
+def test_the_socket_of_the_bundled_valkey_is_in_the_data_directory() -> None:
     assert load_settings({"INBOX_DATA_DIR": "/d"}).valkey_socket == Path("/d/valkey/valkey.sock")
 
 

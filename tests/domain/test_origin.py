@@ -1,4 +1,4 @@
-"""Which pages may call."""
+"""Origins, and which pages may call."""
 
 import pytest
 
@@ -22,7 +22,7 @@ from gateway.domain.origin import allow_origin, origin_allowed, read_origin
         ("capacitor://localhost", "capacitor://localhost"),
     ],
 )
-def test_an_origin_is_kept_as_browsers_write_it(text: str, origin: str) -> None:
+def test_an_origin_is_normalised_to_the_spelling_of_browsers(text: str, origin: str) -> None:
     assert read_origin(text) == origin
 
 
@@ -52,7 +52,7 @@ def test_an_origin_is_kept_as_browsers_write_it(text: str, origin: str) -> None:
         *("https://*", "https://a.*.b", "https://*a.b", "null", "**", "https://a,https://b", "https://a\nb"),
     ],
 )
-def test_what_is_no_origin_is_refused(text: str) -> None:
+def test_text_that_is_not_an_origin_is_refused(text: str) -> None:
     assert read_origin(text) is None
 
 
@@ -88,7 +88,9 @@ def test_what_is_no_origin_is_refused(text: str) -> None:
         ("null", ("*",), True),
     ],
 )
-def test_an_origin_is_allowed_or_not(origin: str | None, allowed: tuple[str, ...], verdict: bool) -> None:
+def test_an_origin_is_allowed_by_equality_subdomain_or_wildcard(
+    origin: str | None, allowed: tuple[str, ...], verdict: bool
+) -> None:
     assert origin_allowed(origin, allowed) is verdict
 
 
@@ -103,5 +105,7 @@ def test_an_origin_is_allowed_or_not(origin: str | None, allowed: tuple[str, ...
         ("null", ("https://a.example",), None),
     ],
 )
-def test_a_page_that_may_call_is_named_and_no_other(origin: str, allowed: tuple[str, ...], header: str | None) -> None:
+def test_only_an_allowed_origin_is_returned_in_the_cors_header(
+    origin: str, allowed: tuple[str, ...], header: str | None
+) -> None:
     assert allow_origin(origin, allowed) == header

@@ -1,4 +1,4 @@
-"""Who calls, and that secrets do not print."""
+"""Projects, identities and credentials, whose representations contain no secret."""
 
 import pytest
 
@@ -10,16 +10,16 @@ def test_an_identity_needs_a_name() -> None:
         Identity()
 
 
-def test_emails_are_known_by_their_lower_case() -> None:
+def test_emails_are_compared_in_lower_case() -> None:
     assert normalize_email(" Joe@Example.COM ") == "joe@example.com"
 
 
-def test_credentials_are_false_when_there_are_none() -> None:
+def test_credentials_without_any_value_are_false() -> None:
     assert not Credentials()
     assert Credentials(hmac="x")
 
 
-def test_no_secret_prints() -> None:
+def test_the_representations_of_projects_and_credentials_contain_no_secret() -> None:
     credentials = Credentials("key1", "secret2", "id3", "mail4", "hmac5", "token6")
     assert repr(credentials) == "Credentials()"
     assert "hidden" not in repr(Project(ProjectId("p"), "n", "k", True, ("hidden",)))

@@ -1,4 +1,4 @@
-"""What proxies say of a request: believed only of trusted ones, lists read from the right end."""
+"""Headers of reverse proxies, which are used only from trusted ones."""
 
 import pytest
 
@@ -43,7 +43,7 @@ def forwarded(peer: str, headers: Headers, trusted: Networks = PROXIES) -> Forwa
         ("", ["198.51.100.1"], ""),
     ],
 )
-def test_the_client_is_the_first_address_from_the_right_that_is_no_proxy(
+def test_the_client_is_the_first_address_from_the_right_that_is_not_a_trusted_proxy(
     peer: str, forwarded_for: list[str], client: str
 ) -> None:
     assert forwarded(peer, [("x-forwarded-for", value) for value in forwarded_for]).client == client
@@ -80,7 +80,7 @@ def test_the_client_is_the_first_address_from_the_right_that_is_no_proxy(
         ([("x-forwarded-prefix", "/" + "a" * 300)], "http://gateway:8000"),
     ],
 )
-def test_the_address_is_what_the_outermost_proxy_was_called_by(headers: Headers, base: str) -> None:
+def test_the_url_is_the_one_requested_from_the_outermost_proxy(headers: Headers, base: str) -> None:
     assert forwarded("127.0.0.1", headers).base == base
     assert forwarded("203.0.113.9", headers).base == "http://gateway:8000"
 
@@ -98,12 +98,12 @@ def test_the_address_is_what_the_outermost_proxy_was_called_by(headers: Headers,
         ("evil.example\\@app.example", ""),
     ],
 )
-def test_a_host_that_is_none_is_not_repeated(host: str, base: str) -> None:
+def test_an_invalid_host_is_ignored(host: str, base: str) -> None:
     assert read_forwarded("203.0.113.9", [("host", host)], LOOPBACK).base == base
     assert read_forwarded("127.0.0.1", [("host", host)], LOOPBACK).base == base
 
 
-def test_nobody_is_trusted_unless_named() -> None:
+def test_no_proxy_is_trusted_by_default() -> None:
     headers = [("x-forwarded-for", "203.0.113.7"), ("x-forwarded-proto", "https")]
     assert forwarded("127.0.0.1", headers, Networks([])) == Forwarded("127.0.0.1", "http", "gateway:8000", "")
 
@@ -122,7 +122,7 @@ def test_a_plain_path_is_a_prefix(text: str) -> None:
         ("http://[::1]:8080/", "http://[::1]:8080"),
     ],
 )
-def test_a_public_address_has_one_spelling(text: str, url: str) -> None:
+def test_a_public_url_has_one_spelling(text: str, url: str) -> None:
     assert read_public_url(text) == url
 
 
@@ -141,13 +141,13 @@ def test_a_public_address_has_one_spelling(text: str, url: str) -> None:
         *("https://a/#f", "https://u@a", "https://a//b", "https://a/../b", "https://a:0", "https://*.a"),
     ],
 )
-def test_what_is_no_public_address_is_refused(text: str) -> None:
+def test_an_invalid_public_url_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be an address"):
         read_public_url(text)
 
 
 @pytest.mark.parametrize("text", ["10.0.0.1/8", "10.0.0.0/33", "proxy", "10.0.0", "::1/129", "*"])
-def test_what_is_no_network_is_refused_by_name(text: str) -> None:
+def test_an_invalid_network_is_refused_by_name(text: str) -> None:
     with pytest.raises(ValueError, match=text.replace("*", r"\*")):
         Networks([text])
 
@@ -155,7 +155,7 @@ def test_what_is_no_network_is_refused_by_name(text: str) -> None:
 # ---- with the settings
 
 
-def test_a_public_address_decides_whatever_a_request_says() -> None:
+def test_a_public_url_overrides_the_headers_of_a_request() -> None:
     proxies = Proxies(["10.0.0.0/8"], "https://app.example.com/inbox")
     headers = [("host", "gateway:8000"), ("x-forwarded-for", "203.0.113.7"), ("x-forwarded-host", "evil.example")]
     found = proxies.forwarded("10.1.2.3", headers)
@@ -163,7 +163,7 @@ def test_a_public_address_decides_whatever_a_request_says() -> None:
     assert proxies.public_prefix == "/inbox"
 
 
-def test_without_a_public_address_the_request_says_how_it_was_called() -> None:
+def test_without_a_public_url_the_headers_of_the_request_are_used() -> None:
     proxies = Proxies(["10.0.0.0/8"])
     headers = [("host", "gateway:8000"), ("x-forwarded-prefix", "/inbox"), ("x-forwarded-for", "203.0.113.7")]
     assert proxies.forwarded("10.1.2.3", headers).base == "http://gateway:8000/inbox"
@@ -179,7 +179,7 @@ def test_a_base_without_a_host_is_the_prefix() -> None:
     ("peer", "client"),
     [("10.1.2.3", "203.0.113.7"), ("203.0.113.9", "203.0.113.9"), ("", ""), ("no address", "no address")],
 )
-def test_the_client_alone_is_the_same_as_in_all(peer: str, client: str) -> None:
+def test_the_client_address_alone_is_the_same_as_in_the_whole_result(peer: str, client: str) -> None:
     headers = [("host", "x"), ("x-forwarded-for", "198.51.100.1"), ("x-forwarded-for", "203.0.113.7")]
     assert Proxies(["10.0.0.0/8"]).client(peer, headers) == client
 

@@ -1,4 +1,4 @@
-"""Which addresses of Redis are refused before anything connects, and that no password is in the reason."""
+"""The check of Redis addresses, whose messages contain no password."""
 
 import pytest
 
@@ -26,7 +26,7 @@ PASSWORD = "hunter2"
         "rediss+sentinel://:pw@a:1,b:2/service?db=2",
     ],
 )
-def test_an_address_that_can_be_used_has_no_fault(address: str) -> None:
+def test_a_valid_redis_address_has_no_fault(address: str) -> None:
     assert redis_address_fault(address) == ""
 
 
@@ -75,7 +75,7 @@ def test_an_address_that_can_be_used_has_no_fault(address: str) -> None:
         ("unix:///run/redis.sock?ssl_cert_reqs=none", "has the option ssl_cert_reqs, which needs TLS"),
     ],
 )
-def test_an_address_that_cannot_be_used_is_refused_with_the_reason(address: str, reason: str) -> None:
+def test_an_invalid_redis_address_is_refused_with_the_reason(address: str, reason: str) -> None:
     fault = redis_address_fault(address)
     assert fault.startswith(reason)
     assert PASSWORD not in fault

@@ -1,11 +1,11 @@
-"""Names of requests: our own are unique, and a proxy's are taken only where a log line can hold them."""
+"""Request ids: generated ones are unique, and those of a proxy are used if they are valid."""
 
 import pytest
 
 from gateway.domain.request_id import RequestIds
 
 
-def test_every_request_has_a_name_of_its_own() -> None:
+def test_request_ids_are_unique() -> None:
     ids = RequestIds("a1b2")
     names = [ids.next() for _ in range(300)]
     assert len(set(names)) == 300
@@ -13,10 +13,10 @@ def test_every_request_has_a_name_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("name", ["x", "6f1c-7:2/=+._", "a" * 128])
-def test_a_proxys_name_is_taken_as_it_is(name: str) -> None:
+def test_a_valid_id_from_a_proxy_is_used_unchanged(name: str) -> None:
     assert RequestIds("a").accept(name) == name
 
 
 @pytest.mark.parametrize("name", ["", " ", "a b", 'a"b', "a\nb", "ä", "a" * 129])
-def test_what_could_not_stand_in_a_header_or_a_log_line_is_replaced(name: str) -> None:
+def test_an_id_that_is_not_valid_in_a_header_or_log_line_is_replaced(name: str) -> None:
     assert RequestIds("a").accept(name) == "a-1"

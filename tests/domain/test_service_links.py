@@ -1,11 +1,11 @@
-"""Which variables Kubernetes sets for a Service; that settings pass over them is tested there."""
+"""Recognising the variables that Kubernetes and Docker set for services."""
 
 import pytest
 
 from gateway.domain.service_links import is_service_link, service_links
 
 
-def test_the_links_of_an_environment_are_named() -> None:
+def test_the_service_links_of_an_environment_are_returned_in_order() -> None:
     environment = {"INBOX_SERVICE_HOST": "10.0.0.1", "INBOX_PORT": "tcp://10.0.0.1:1", "INBOX_HOST": "::", "PORT": "y"}
     assert service_links(environment, "INBOX_") == ["INBOX_PORT", "INBOX_SERVICE_HOST"]
 
@@ -33,5 +33,5 @@ def test_what_docker_adds_for_a_linked_container_is_a_link(name: str, value: str
         ("ENV_", "x"),
     ],
 )
-def test_what_has_only_the_name_or_only_the_value_of_a_link_is_none(name: str, value: str) -> None:
+def test_a_variable_with_only_the_name_or_the_value_of_a_link_is_not_a_link(name: str, value: str) -> None:
     assert not is_service_link(name, value)

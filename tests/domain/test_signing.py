@@ -1,4 +1,4 @@
-"""What credentials rest on has a name that follows from it alone."""
+"""The ids of API secrets and public keys."""
 
 import pytest
 
@@ -21,7 +21,7 @@ EC = {
 }
 
 
-def test_a_key_without_a_name_is_called_by_its_thumbprint_as_the_standard_has_it() -> None:
+def test_a_key_without_an_id_is_identified_by_its_rfc_7638_thumbprint() -> None:
     assert PublicKey("", RSA).id == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
 
 
@@ -29,16 +29,16 @@ def test_a_key_has_one_algorithm() -> None:
     assert (PublicKey("a", RSA).algorithm, PublicKey("a", EC).algorithm) == ("RS256", "ES256")
 
 
-def test_a_ground_is_the_key_and_not_its_name() -> None:
+def test_the_credential_id_depends_on_the_key_and_not_on_its_kid() -> None:
     assert PublicKey("a", RSA).credential_id == PublicKey("b", RSA).credential_id != PublicKey("a", EC).credential_id
 
 
-def test_a_key_is_shown_with_what_it_is_for() -> None:
+def test_the_jwk_of_a_key_contains_its_algorithm_and_use() -> None:
     assert PublicKey("a", EC).jwk == {"kid": "a", "use": "sig", "alg": "ES256", **EC}
 
 
 @pytest.mark.parametrize("secret", ["", "s", "a longer secret", "é"])
-def test_the_name_of_a_secret_is_short_and_always_the_same(secret: str) -> None:
+def test_the_id_of_a_secret_is_short_and_stable(secret: str) -> None:
     assert secret_id(secret) == secret_id(secret)
     assert len(secret_id(secret)) == 16
     assert secret_id(secret) != secret_id(secret + "x")

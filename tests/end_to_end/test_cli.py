@@ -1,4 +1,4 @@
-"""The command line as people use it."""
+"""The installed command, in processes of its own."""
 
 import contextlib
 import json
@@ -24,7 +24,7 @@ SECONDS = 30.0
 
 
 def run(*arguments: str, data_dir: Path | None = None, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run `inbox-gateway` to its end; nothing of this process's INBOX_* settings counts."""
+    """Run `inbox-gateway` to its end; without the INBOX_* settings of this process."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("INBOX_")}
     if data_dir is not None:
         clean["INBOX_DATA_DIR"] = str(data_dir)
@@ -39,7 +39,7 @@ def run(*arguments: str, data_dir: Path | None = None, **environment: str) -> "s
 
 
 def output(*arguments: str, data_dir: Path) -> str:
-    """Run a command that must succeed, and give what it printed."""
+    """Run a command that must succeed, and return what it printed."""
     done = run(*arguments, data_dir=data_dir)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -52,7 +52,7 @@ def fields(printed: str) -> dict[str, str]:
 
 
 def refusal(done: "subprocess.CompletedProcess[str]") -> str:
-    """Give the one sentence of a command that could not run."""
+    """Return the error of a command that was refused, which is its only line."""
     assert done.returncode == 1
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
@@ -60,7 +60,7 @@ def refusal(done: "subprocess.CompletedProcess[str]") -> str:
     return line
 
 
-def test_an_output_that_takes_nothing_is_told(tmp_path: Path) -> None:
+def test_a_full_standard_output_is_reported(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "gateway", "settings"],
@@ -87,7 +87,7 @@ def test_an_output_that_takes_nothing_is_told(tmp_path: Path) -> None:
         *("workspace revoke-token", "token", "doctor"),
     ],
 )
-def test_every_command_explains_itself(command: str) -> None:
+def test_every_command_has_a_help_text(command: str) -> None:
     done = run(*command.split(), "--help")
     assert done.returncode == 0
     assert done.stderr == ""
@@ -95,7 +95,7 @@ def test_every_command_explains_itself(command: str) -> None:
 
 
 @pytest.mark.parametrize("group", ["", "project", "project keys", "workspace"])
-def test_no_command_of_a_list_is_described_by_half_a_sentence(group: str) -> None:
+def test_no_description_in_a_list_of_commands_is_truncated(group: str) -> None:
     listed = CliRunner().invoke(cli, [*group.split(), "--help"], terminal_width=80).output.split("Commands:\n")[1]
     assert [line for line in listed.splitlines() if not line.endswith(".")] == []
     assert "..." not in listed
@@ -107,7 +107,7 @@ def test_the_installed_command_has_a_name_and_a_version() -> None:
     assert re.fullmatch(r"inbox-gateway, version \d+\.\d+\.\d+\n", done.stdout)
 
 
-def test_a_command_that_does_not_exist_is_named() -> None:
+def test_an_unknown_command_is_named() -> None:
     done = run("sevre")
     assert done.returncode == 2
     assert "sevre" in done.stderr
@@ -117,12 +117,12 @@ def test_a_command_that_does_not_exist_is_named() -> None:
 
 
 def api_status(gateway: Gateway, headers: dict[str, str]) -> int:
-    """Ask for a listing and give the status."""
+    """Request a list and return the status."""
     return httpx.get(f"{gateway.url}/notifications", headers=headers).status_code
 
 
 def admin_status(gateway: Gateway, api_key: str, api_secret: str) -> int:
-    """Send a notification and give the status."""
+    """Send a notification and return the status."""
     headers = {"X-MAGICBELL-API-KEY": api_key, "X-MAGICBELL-API-SECRET": api_secret}
     body = {"notification": {"title": "Hello", "recipients": [{"external_id": "ada"}]}}
     return httpx.post(f"{gateway.url}/notifications", headers=headers, json=body).status_code
@@ -149,7 +149,7 @@ def test_a_project_may_do_without_hmacs(gateway: Gateway) -> None:
     assert api_status(gateway, headers) == 200
 
 
-def test_a_rotated_secret_counts_beside_the_old_one(gateway: Gateway) -> None:
+def test_the_old_secret_stays_valid_for_the_overlap_of_a_rotation(gateway: Gateway) -> None:
     old = fields(output("project", "create", "Shop", data_dir=gateway.data_dir))
     new = fields(output("project", "rotate-secret", old["api key"], data_dir=gateway.data_dir))
     assert new["api key"] == old["api key"]
@@ -164,14 +164,14 @@ def test_a_rotated_secret_counts_beside_the_old_one(gateway: Gateway) -> None:
         assert api_status(gateway, headers) == 200
 
 
-def test_a_secret_rotated_without_overlap_counts_no_longer(gateway: Gateway) -> None:
+def test_the_old_secret_is_invalid_after_a_rotation_without_overlap(gateway: Gateway) -> None:
     old = fields(output("project", "create", "Shop", data_dir=gateway.data_dir))
     new = fields(output("project", "rotate-secret", old["api key"], "--overlap", "0", data_dir=gateway.data_dir))
     assert admin_status(gateway, old["api key"], old["api secret"]) == 401
     assert admin_status(gateway, old["api key"], new["api secret"]) == 201
 
 
-def test_a_rotation_reaches_a_gateway_that_knows_the_project_within_seconds(gateway: Gateway) -> None:
+def test_a_rotation_reaches_a_running_gateway_within_seconds(gateway: Gateway) -> None:
     old = fields(output("project", "create", "Shop", data_dir=gateway.data_dir))
     assert admin_status(gateway, old["api key"], old["api secret"]) == 201
     new = fields(output("project", "rotate-secret", old["api key"], data_dir=gateway.data_dir))
@@ -206,15 +206,15 @@ def test_an_hmac_is_what_a_backend_would_compute(gateway: Gateway) -> None:
 # ---- doctor
 
 
-def test_the_doctor_finds_a_running_gateway_well(gateway: Gateway) -> None:
+def test_the_doctor_finds_no_problem_with_a_running_gateway(gateway: Gateway) -> None:
     printed = output("doctor", data_dir=gateway.data_dir)
     assert "durability append-only file" in printed
     assert "secret key decrypts the secrets of every project" in printed
-    # Other tests have projects without HMAC there, which it warns of.
+    # Other tests create projects without HMAC there, about which the doctor warns.
     assert "PROBLEM" not in printed
 
 
-def test_the_doctor_finds_a_fresh_machine_well_and_leaves_nothing_running(tmp_path: Path) -> None:
+def test_the_doctor_finds_no_problem_before_the_first_start_and_leaves_nothing_running(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     assert output("doctor", data_dir=data_dir).endswith("all well\n")
     with socket.socket(socket.AF_UNIX) as connection, pytest.raises(OSError, match=r"refused|No such file"):
@@ -227,10 +227,10 @@ def test_a_project_created_before_the_first_start_is_there_after_it(tmp_path: Pa
         assert admin_status(gateway, project["api key"], project["api secret"]) == 201
 
 
-# ---- what is wrong is said in one sentence
+# ---- errors are one sentence
 
 
-def test_a_port_in_use_is_told(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -242,7 +242,7 @@ def test_a_port_in_use_is_told(tmp_path: Path) -> None:
     )
 
 
-def test_a_misspelt_setting_is_named_with_what_it_may_mean(tmp_path: Path) -> None:
+def test_a_misspelt_setting_is_named_with_the_nearest_one(tmp_path: Path) -> None:
     done = run("serve", data_dir=tmp_path / "data", INBOX_HEARTBEAT_SECOND="5")
     assert refusal(done) == (
         "inbox-gateway: INBOX_HEARTBEAT_SECOND is not a setting; did you mean INBOX_HEARTBEAT_SECONDS?"
@@ -255,7 +255,7 @@ def test_a_setting_with_a_wrong_value_is_named(tmp_path: Path) -> None:
     )
 
 
-def test_a_data_directory_that_is_too_deep_for_a_socket_is_told(tmp_path: Path) -> None:
+def test_a_data_directory_whose_path_is_too_long_for_a_socket_is_reported(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 100)
     assert "too long for a Unix socket" in refusal(run("project", "list", data_dir=deep))
 
@@ -268,13 +268,13 @@ KEYS_FILE = "demo-project.json"
 
 
 def demo_keys(data_dir: Path) -> dict[str, Any]:
-    """Return what a gateway keeps of its demo project."""
+    """Return the stored keys of the demo project."""
     kept: dict[str, Any] = json.loads((data_dir / KEYS_FILE).read_text())
     return kept
 
 
 def on_a_terminal(data_dir: Path) -> str:
-    """Serve on a terminal until a start has printed everything; return that."""
+    """Return what `serve` prints to a terminal at its start."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("INBOX_")}
     environment |= {"INBOX_DATA_DIR": str(data_dir), "INBOX_PORT": "0", "INBOX_DRAIN_SECONDS": "0"}
     terminal, inner = pty.openpty()
@@ -286,7 +286,7 @@ def on_a_terminal(data_dir: Path) -> str:
         while b"Hello, Ada" not in printed and time.monotonic() < deadline:
             if select.select([terminal], [], [], 0.5)[0]:
                 printed += os.read(terminal, 65536)
-        # The secret is marked as shown once it is out.
+        # The secret is marked as shown after it was printed.
         wait_for(lambda: demo_keys(data_dir)["shown"], f"the mark; printed: {printed.decode()}")
     finally:
         process.terminate()

@@ -1,4 +1,4 @@
-"""What a gateway is without being told anything, and what it refuses to be: on a Redis of one's own."""
+"""The defaults of a gateway on an external Redis, and the configurations with which it does not start."""
 
 import contextlib
 import datetime
@@ -70,7 +70,7 @@ def status(gateway: Gateway, headers: dict[str, str]) -> int:
     return httpx.post(f"{gateway.url}/notifications", headers=headers, json=body).status_code
 
 
-def test_a_node_on_a_redis_of_ones_own_creates_no_project_and_says_how_to(
+def test_a_node_on_an_external_redis_creates_no_project_and_names_the_command(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     for name in ("a", "b"):
@@ -81,9 +81,7 @@ def test_a_node_on_a_redis_of_ones_own_creates_no_project_and_says_how_to(
     assert not list(tmp_path.glob("*/demo-project*"))
 
 
-def test_what_was_changed_of_a_bootstrap_project_survives_a_restart(
-    tmp_path: Path, environment: dict[str, str]
-) -> None:
+def test_changes_to_a_bootstrap_project_survive_a_restart(tmp_path: Path, environment: dict[str, str]) -> None:
     with running_gateway(tmp_path / "data", **environment) as gateway:
         assert status(gateway, ADMIN) == 201
         assert "bootstrap_project_differs" not in gateway.log
@@ -101,7 +99,7 @@ def test_what_was_changed_of_a_bootstrap_project_survives_a_restart(
         assert rotated["api secret"] not in gateway.log
 
 
-def test_a_bootstrap_project_requires_hmacs_unless_said_otherwise(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_a_bootstrap_project_requires_hmacs_by_default(tmp_path: Path, environment: dict[str, str]) -> None:
     with running_gateway(tmp_path / "data", INBOX_BOOTSTRAP_HMAC_ENABLED="", **environment) as gateway:
         nameless = {"X-MAGICBELL-API-KEY": API_KEY, "X-MAGICBELL-USER-EXTERNAL-ID": "ada"}
         response = httpx.get(f"{gateway.url}/notifications", headers=nameless)
@@ -155,19 +153,19 @@ def test_an_ipv6_address_is_printed_in_brackets(bundled: Gateway) -> None:
     wait_for(lambda: f"serves at http://[::1]:{bundled.port}\n" in bundled.log, "the banner")
 
 
-def test_service_links_are_told_once(bundled: Gateway) -> None:
+def test_ignored_service_links_are_logged_once(bundled: Gateway) -> None:
     assert bundled.log.count('"service_links_ignored"') == 1
     (line,) = [line for line in bundled.log.splitlines() if "service_links_ignored" in line]
     assert '["INBOX_PORT_8000_TCP_ADDR", "INBOX_REDIS_PORT", "INBOX_SERVICE_HOST"]' in line
 
 
-def test_the_bundled_valkey_has_a_bound_and_evicts_nothing(bundled: Gateway) -> None:
+def test_the_bundled_valkey_has_a_memory_limit_and_evicts_nothing(bundled: Gateway) -> None:
     with redis.Redis(unix_socket_path=str(bundled.data_dir / "valkey" / "valkey.sock")) as client:
         info: dict[str, Any] = client.info("memory")
     assert (info["maxmemory"], info["maxmemory_policy"]) == (64 * 1024 * 1024, "noeviction")
 
 
-def test_a_health_check_asks_where_the_gateway_listens(bundled: Gateway) -> None:
+def test_a_health_check_uses_the_address_on_which_the_gateway_listens(bundled: Gateway) -> None:
     own = {"INBOX_HOST": "::1", "INBOX_PORT": str(bundled.port)}
     assert printed(own, "healthcheck", "--ready") == "ok\n"
     done = run("healthcheck", data_dir=None, **own | {"INBOX_HOST": "127.0.0.1"})
@@ -205,7 +203,7 @@ def examined(environment: dict[str, str], *options: str) -> tuple[int, str]:
 
 @pytest.fixture
 def durable(server: RedisServer, environment: dict[str, str]) -> Iterator[redis.Redis]:
-    """The server with an append-only file, as the README asks for; its changes are undone."""
+    """The server with an append-only file, as the README recommends; its configuration is restored afterwards."""
     with redis.Redis(port=server.port) as client:
         client.config_set("appendonly", "yes")
         yield client
@@ -213,7 +211,7 @@ def durable(server: RedisServer, environment: dict[str, str]) -> Iterator[redis.
             client.config_set(name, value)
 
 
-def test_the_doctor_finds_a_redis_of_ones_own_well(durable: redis.Redis, environment: dict[str, str]) -> None:
+def test_the_doctor_finds_no_problem_with_an_external_redis(durable: redis.Redis, environment: dict[str, str]) -> None:
     printed(environment, "project", "create", "Shop")
     code, said = examined(environment)
     assert (code, said.splitlines()[-1]) == (0, "all well")
@@ -243,7 +241,7 @@ def test_the_doctor_names_what_is_wrong_with_the_server_and_its_data(
     assert (code, said.splitlines()[-1]) == (1, "4 problems, 0 warnings")
 
 
-def test_the_doctor_tells_a_foreign_secret_key_before_there_are_projects(
+def test_the_doctor_reports_a_foreign_secret_key_before_there_are_projects(
     durable: redis.Redis, environment: dict[str, str]
 ) -> None:
     assert printed(environment, "workspace", "list")
@@ -261,14 +259,14 @@ def test_the_doctor_writes_no_secret_key(tmp_path: Path, durable: redis.Redis, e
     assert list(tmp_path.iterdir()) == []
 
 
-# ---- a store that cannot be used is named, with the reason, and its password is not
+# ---- a store that cannot be used is reported with the reason and without its password
 
 PASSWORD = "hunter2-of-a-decent-length"
 
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A server with a password that an address cannot hold as it is."""
+    """A server whose password must be percent-encoded in an address."""
     with running_redis("valkey", tmp_path_factory.mktemp("g")) as started:
         with redis.Redis(port=started.port) as client:
             client.config_set("requirepass", f"{PASSWORD}/#?@[%")
@@ -305,7 +303,7 @@ def test_a_store_that_cannot_be_used_is_named_with_the_reason(
 
 
 @pytest.mark.parametrize("kind", ["valkey", "redis"])
-def test_a_missing_password_is_told(tmp_path: Path, kind: str) -> None:
+def test_a_missing_password_is_reported(tmp_path: Path, kind: str) -> None:
     with running_redis(kind, tmp_path, "--requirepass", PASSWORD) as server:
         environment = {"INBOX_REDIS_URL": server.url, "INBOX_SECRET_KEY": SECRET_KEY}
         reason = "refuses: Redis asks for a password, and the gateway has none"
@@ -316,7 +314,7 @@ def test_a_missing_password_is_told(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("listener", ["http", "silent"])
-def test_what_is_no_redis_is_told(tmp_path: Path, listener: str) -> None:
+def test_a_server_that_is_not_redis_is_reported(tmp_path: Path, listener: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         if listener == "http":
             threading.Thread(target=_answer_as_http, args=(sock,), daemon=True).start()
@@ -337,7 +335,7 @@ def _answer_as_http(sock: socket.socket) -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 that nobody has heard of, with its key, in one file."""
+    """A self-signed certificate for 127.0.0.1 and its key, in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.datetime.now(datetime.UTC)
@@ -363,7 +361,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("?ssl_ca_certs=/dev/null", "TLS"),
     ],
 )
-def test_what_is_wrong_with_tls_is_told(tmp_path: Path, certificate: Path, options: str, reason: str) -> None:
+def test_problems_with_tls_are_reported(tmp_path: Path, certificate: Path, options: str, reason: str) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     with socket.create_server(("127.0.0.1", 0)) as sock:
@@ -384,7 +382,7 @@ def _close_after_tls(sock: socket.socket, context: ssl.SSLContext) -> None:
             wrapped.recv(4096)
 
 
-def test_a_node_of_a_cluster_is_told(tmp_path: Path) -> None:
+def test_a_node_of_a_cluster_is_reported(tmp_path: Path) -> None:
     bus = str(free_port())
     with running_redis("valkey", tmp_path, "--cluster-enabled", "yes", "--cluster-port", bus) as node:
         environment = {"INBOX_REDIS_URL": node.url, "INBOX_SECRET_KEY": SECRET_KEY}
@@ -393,9 +391,7 @@ def test_a_node_of_a_cluster_is_told(tmp_path: Path) -> None:
     assert "role       PROBLEM: a node of a cluster: write redis+cluster://" in said
 
 
-def test_a_start_with_a_wrong_password_does_not_wait_for_it_to_become_right(
-    tmp_path: Path, guarded: RedisServer
-) -> None:
+def test_a_start_with_a_wrong_password_fails_at_once(tmp_path: Path, guarded: RedisServer) -> None:
     environment = {"INBOX_REDIS_URL": f"redis://127.0.0.1:{guarded.port}", "INBOX_SECRET_KEY": SECRET_KEY}
     started = time.monotonic()
     assert "Redis asks for a password" in refused_start(tmp_path / "data", environment)

@@ -1,4 +1,4 @@
-/** The parser of text/event-stream: the examples of the HTML standard, section 9.2.6, and what is easily missed. */
+/** The parser of text/event-stream: the examples of the HTML standard, section 9.2.6, and edge cases. */
 
 import assert from "node:assert/strict";
 import test from "node:test";

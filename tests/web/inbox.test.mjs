@@ -12,7 +12,7 @@ function* histories(count) {
 
 const fetchFrom = (server, perPage) => stateFrom(server.list({ perPage }), server.list({ archived: false }));
 
-/** Assert that a state is what the server had at its position, as far down as it reaches. */
+/** Assert that a state equals the server's at its position, as far as its items reach. */
 function assertExact(state, server) {
   const { notifications, ...rest } = server.states.get(state.position);
   assert.deepEqual(state, {
@@ -86,7 +86,7 @@ test("an inbox is exact as of its position, whatever arrives in which order, and
     for (let count = 0; count < 80; count++) {
       await pick(happenings)();
       if (inbox.stale) continue;
-      // Of all there is, only these counts may be ahead, and only while events are on their way.
+      // Only these counts may be ahead of the state, and only while events are on their way.
       const { unarchived } = client.hasMissed ? server.states.get(inbox.state.position) : inbox.state;
       assertExact({ ...inbox.state, unarchived }, server);
     }

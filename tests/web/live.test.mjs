@@ -60,7 +60,7 @@ test("an inbox over SSE follows, resumes after a loss, and lets the process end"
 
 const READY = { type: "ready", position: "e.1", unread_count: 0, unseen_count: 0, heartbeat_seconds: 0.1 };
 
-/** Says that it is ready, and nothing more: as a WebSocket does while a large event comes on a slow line. */
+/** Sends `ready` and nothing more, as a WebSocket does while a large event arrives on a slow line. */
 class SilentWebSocket {
   static OPEN = 1;
   static opened = 0;
@@ -85,7 +85,7 @@ test("after a WebSocket fell silent, one connection is a stream, which shows eac
     asked.push(request.url);
     response.write(`data: ${JSON.stringify(READY)}\n\n`);
     for (let start = 0; start < event.length; start += 100) {
-      response.write(event.slice(start, start + 100)); // for several times as long as a silence may last
+      response.write(event.slice(start, start + 100)); // for several times the longest silence that is allowed
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   });
@@ -101,6 +101,6 @@ test("after a WebSocket fell silent, one connection is a stream, which shows eac
   assert.deepEqual(asked, ["/realtime/sse?since=e.1"]);
   assert.equal(SilentWebSocket.opened, 1);
 
-  while (SilentWebSocket.opened === 1) await once(client, "state"); // the stream fell silent in its turn
+  while (SilentWebSocket.opened === 1) await once(client, "state"); // the stream becomes silent too
   client.close();
 });

@@ -1,6 +1,6 @@
-/** An inbox server in memory, written independently of client.js, and a client of it that obeys the test. */
+/** An inbox server in memory, independent of client.js, and a client of it that the test controls. */
 
-/** Seeded random numbers (mulberry32), so that what failed once fails again. */
+/** Seeded random numbers (mulberry32), so that a failure can be reproduced. */
 export function seeded(seed) {
   const random = () => {
     seed = (seed + 0x6d2b79f5) | 0;
@@ -127,7 +127,7 @@ export class Server {
   }
 }
 
-/** Spell two answers, to everything and to what is not archived, as the state of an inbox. */
+/** Return the state of an inbox for two responses: to all items, and to the unarchived ones. */
 export function stateFrom(page, unarchived) {
   return {
     position: page.position,
@@ -150,11 +150,11 @@ function matches(item, { read, seen, archived, categories, topics }) {
   return !topics || topics.includes(item.topic);
 }
 
-/** What an Inbox needs of an InboxClient. Nothing happens until the test says so. */
+/** The part of InboxClient that Inbox uses. It does nothing until the test calls it. */
 export class Client extends EventTarget {
   state = "closed";
-  questions = []; // asked, not yet at the server
-  answers = []; // given, not yet here
+  questions = []; // sent, not yet received by the server
+  answers = []; // sent, not yet received by the client
 
   constructor(server) {
     super();

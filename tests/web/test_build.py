@@ -1,4 +1,4 @@
-"""What browsers load is what the sources make."""
+"""The built files of gateway/web/dist, which browsers load, match their sources."""
 
 import json
 import re
@@ -27,7 +27,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy / "dist"
 
 
-def test_the_committed_files_are_what_the_sources_make(built: Path) -> None:
+def test_the_committed_files_are_what_a_build_produces(built: Path) -> None:
     assert sorted(path.name for path in built.iterdir()) == sorted(path.name for path in (WEB / "dist").iterdir())
     for name in BUILT:
         assert (built / name).read_bytes() == (WEB / "dist" / name).read_bytes(), (
