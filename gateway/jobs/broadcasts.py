@@ -1,8 +1,9 @@
-"""The job that sends a broadcast: first to the users it names, then in one pass to the rest of its audience.
+"""The job that sends a broadcast: first to the users that it names, then in one pass to the rest of its audience.
 
-The pass goes over the project's user index, or over the topic's subscribers if nobody else is meant, and visits each
-user once, leaving out those whom the broadcast names. A step that was cut off before it was saved is done again: a user
-who has the item already counts like one who gets it now, so nothing else has to be remembered about such a step.
+The pass goes over the project's user index, or over the topic's subscribers if the audience has no one else. It visits
+each user once and skips those that the broadcast names. A step that was interrupted before it was saved is done again.
+A user who got the item from the interrupted step is counted like one who gets it now, so such a step leaves nothing to
+remember.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ from gateway.store.profiles import ProfileStore
 from gateway.store.subscriptions import SubscriptionStore
 
 CHUNK_USERS = CALLS_AT_ONCE
-"""Users of one step."""
+"""Users of one step, which are one round trip if all of them get the item for the same reason."""
 
 CHUNKS_AHEAD = 3
 """Chunks that are sent while an earlier one is saved, so that Redis never waits for this process."""
@@ -49,8 +50,8 @@ class _Chunk:
 class Broadcaster:
     """Does broadcast jobs.
 
-    The cursor of a job is empty at first, then `begin` (the pass begins), an index of the user index or of the
-    subscribers, and `end`.
+    The cursor of a job is empty at first and `begin` when the named users have the item. During the pass it is an index
+    of the user index or of the subscribers. After the last subscriber it is `end`.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Broadcaster:
         plan = decode_broadcast(job.payload)
         content = Content.encode(UUID(job.id), plan.shown)
         keep = await self._retention(job.project_id)
-        # Unreadable data of a recipient fails the first attempt, because it may be mended by the next one.
+        # A recipient whose data cannot be read fails the first attempt: the data may be repaired before the next one.
         item = OutgoingItem(content.as_reference(), plan.moment, keep, True, spare_broken=job.attempts > 1)
         if not job.cursor:
             await self._contents.put(job.project_id, content)

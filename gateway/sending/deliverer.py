@@ -1,6 +1,7 @@
-"""Putting one notification into the inboxes of its recipients, in pieces, again for users who were deleted meanwhile.
+"""Putting one notification into the inboxes of its recipients, in pieces of one round trip each.
 
-Sending again does no harm: an inbox that has the item already gets no second one, because the item's id is the same.
+When a recipient turns out to be deleted, the delivery is repeated. That does no harm: an inbox that has the item
+already does not get a second one, because the item's id is the same.
 """
 
 from collections.abc import Sequence
@@ -61,7 +62,7 @@ class Deliverer:
     async def deliver_to_named(
         self, item: OutgoingItem, project_id: ProjectId, recipients: Sequence[Recipient], spare_conflicts: bool = False
     ) -> Delivered:
-        """Deliver to the users that recipients name. Unknown users are created, deleted ones anew.
+        """Deliver to the users that recipients name, who are created if they are unknown or were deleted.
 
         With `spare_conflicts`, recipients that name two users each are reported and left out. Otherwise raises
         RecipientConflictError for them, before anything is sent.

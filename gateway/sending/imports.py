@@ -8,10 +8,12 @@ import msgspec
 from gateway.sending.command import UserFields
 
 PORTION_ROWS = 100
-"""Rows of one step: a few milliseconds of work. Stored imports count on it, because rows are numbered by portion."""
+"""Rows of a portion, which is one step of the job: a few milliseconds of work. The number cannot change while there are
+stored imports, because the number of a row follows from that of its portion."""
 
 RowReader: TypeAlias = Callable[[Any, str], UserFields]
-"""Checks a row, which messages call by a path such as `import.users[3]`. Raises InvalidRowError."""
+"""Return the user that a row describes. The path, such as `import.users[3]`, names the row in messages. Raises
+InvalidRowError."""
 
 
 def portions_of(rows: Sequence[Any]) -> list[bytes]:

@@ -31,7 +31,7 @@ class Sender:
     ) -> None:
         """Send a notification. Named users have it on return; with any other recipient a broadcast is enqueued.
 
-        `keep` is how much of each inbox is kept. With `repeatable`, the request may come again within 24 hours.
+        `keep` is how much of each inbox is kept. With `repeatable`, the request may be repeated within 24 hours.
         Raises RecipientConflictError before anything is sent.
         """
         if command.is_for_many:
@@ -45,7 +45,7 @@ class Sender:
     async def enqueue(self, project_id: ProjectId, command: SendCommand, plan: SendPlan, root: str) -> bytes:
         """Enqueue a broadcast to all recipients; return it as a JSON object, without its status.
 
-        `root` is what error messages call the body. Users who are created afterwards do not get it.
+        `root` names the body in error messages. Users that are created afterwards do not get the notification.
         """
         view = _encode(
             {

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from gateway.domain.notification import Filter
-from gateway.domain.principal import Identity, User
+from gateway.domain.principal import Identity, ProjectId, User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.jobs import retention as retention_module
 from gateway.jobs.retention import RetentionLookup, Sweeper, SweepScheduler, sweep_seconds
@@ -25,6 +25,7 @@ from gateway.store.projects import ProjectChange, ProjectStore
 from gateway.store.sweeps import SweepRecord, SweepStore
 from gateway.store.trimming import ItemTrimmer
 from tests.jobs.test_runner import queue, soon
+from tests.logs import captured_log
 from tests.sending import recorded
 from tests.store.conftest import InspectedClient
 from tests.store.test_inbox import content
@@ -234,3 +235,31 @@ async def test_a_server_that_is_full_is_swept_as_well(swept: Swept, client: Insp
         assert await swept.sizes() == [1] * 3
     finally:
         await client.redis.config_set("maxmemory", before or 0)
+
+
+async def test_a_running_scheduler_enqueues_sweeps_of_due_projects(swept: Swept, client: InspectedClient) -> None:
+    await swept.begin(users=1, items=3, bounds=ItemRetention(items=1))
+    await client.redis.delete(keys.SWEEP_LOOK)
+    scheduler = SweepScheduler(swept.projects, swept.sweeps, swept.jobs, KEEP_ALL, check_seconds=0.02)
+    task = asyncio.create_task(scheduler.run())
+    async with swept.running():
+        await until(swept.last)
+    task.cancel()
+    await asyncio.wait([task])
+    assert await swept.sizes() == [1]
+
+
+async def test_the_log_has_the_progress_of_a_long_sweep(swept: Swept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention_module, "PROGRESS_SECONDS", 0)
+    monkeypatch.setattr(retention_module, "CHUNK_USERS", 2)
+    await swept.begin(users=3, items=2, bounds=ItemRetention(items=1))
+    with captured_log() as lines:
+        async with swept.running():
+            await swept.scheduler().check()
+            await until(swept.last)
+    progress = [line for line in lines if line["event"] == "retention_sweep"]
+    assert [(line["users"], line["removed"]) for line in progress] == [(2, 2), (3, 3)]
+
+
+async def test_a_project_that_does_not_exist_keeps_everything(swept: Swept) -> None:
+    assert await RetentionLookup(swept.projects, ItemRetention(items=1)).of_project(ProjectId("999999")) == KEEP_ALL

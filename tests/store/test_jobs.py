@@ -9,7 +9,8 @@ from gateway.store import jobs as jobs_module
 from gateway.store import keys
 from gateway.store.job_queue import Step
 from gateway.store.jobs import KNOWN_PLAN_VERSION, PLAN_VERSIONS, JobKind
-from gateway.store.redis.problems import StoreFormatError
+from gateway.store.redis.problems import StoreDataError, StoreFormatError
+from tests.logs import captured_log
 from tests.store.test_job_queue import Desk, desk
 
 __all__ = ["desk"]
@@ -105,3 +106,17 @@ async def test_a_record_whose_plan_is_newer_cannot_be_read_and_is_left_out_of_li
         await desk.store.read(JobKind.IMPORT, desk.project, newer)
     total, page = await desk.store.list_page(JobKind.IMPORT, desk.project, 1, 9)
     assert (total, [job_id for job_id, _ in page]) == (2, [known])
+
+
+@pytest.mark.parametrize("garbage", [{"created_ms": "never"}, {"total": "many"}, {"version": "one"}])
+async def test_a_record_that_cannot_be_read_is_logged_and_left_out_of_lists(
+    desk: Desk, garbage: dict[str, str]
+) -> None:
+    broken, known = await desk.accept(), await desk.accept()
+    await desk.client.redis.hset(keys.job(desk.project, broken), mapping=garbage)  # type: ignore[arg-type] # wider
+    with captured_log() as lines:
+        with pytest.raises(StoreDataError):
+            await desk.store.read(JobKind.IMPORT, desk.project, broken)
+        total, page = await desk.store.list_page(JobKind.IMPORT, desk.project, 1, 9)
+    assert (total, [job_id for job_id, _ in page]) == (2, [known])
+    assert broken in [line.get("job") for line in lines if line["event"] == "store_record_broken"]
