@@ -85,7 +85,7 @@ def test_any_bytes_are_refused(client: httpx.Client, body: bytes) -> None:
 
 @given(name=st.sampled_from(["title", "content", "category", "topic", "custom_attributes"]), value=JSON)
 @settings(max_examples=EXAMPLES)
-def test_what_is_accepted_is_what_is_listed(client: httpx.Client, name: str, value: Any) -> None:
+def test_a_sent_notification_is_listed_with_the_same_fields(client: httpx.Client, name: str, value: Any) -> None:
     body = notification("params", **{name: value})
     sent = client.post("/notifications", headers=ADMIN, content=json.dumps(body))
     if sent.status_code == 201:
@@ -107,7 +107,7 @@ QUERY = st.lists(
 @given(query=QUERY)
 @settings(max_examples=EXAMPLES)
 @pytest.mark.parametrize("path", ["/notifications", "/realtime/events"])
-def test_any_query_is_answered_or_refused(client: httpx.Client, path: str, query: list[tuple[str, str]]) -> None:
+def test_any_query_is_accepted_or_refused(client: httpx.Client, path: str, query: list[tuple[str, str]]) -> None:
     response = client.get(path, headers=user_headers("ada"), params=tuple(query))
     assert response.status_code in (200, 422), response.text
 
@@ -120,7 +120,7 @@ def test_any_claims_are_refused_as_a_credential(client: httpx.Client, claims: An
 
 @given(more=st.dictionaries(st.sampled_from(["exp", "user_external_id", "user_email", "nbf", "sub", "aud"]), JSON))
 @settings(max_examples=EXAMPLES)
-def test_any_claims_signed_by_the_project_are_taken_or_refused(client: httpx.Client, more: dict[str, Any]) -> None:
+def test_any_claims_signed_by_the_project_are_accepted_or_refused(client: httpx.Client, more: dict[str, Any]) -> None:
     response = client.get("/config", headers=bearer(token(claims_of("ada", **more))))
     assert response.status_code in (200, 401, 422), response.text
 

@@ -163,7 +163,7 @@ def path_for(caller: Caller, path: str) -> str:
 @pytest.mark.parametrize(
     ("method", "path", "who", "status", "root"), OPERATIONS, ids=[f"{row[0]} {row[1]}" for row in OPERATIONS]
 )
-def test_every_operation_of_the_contract_answers_as_it_says(
+def test_every_operation_of_the_contract_returns_what_it_specifies(
     caller: Caller, method: str, path: str, who: str, status: int, root: str
 ) -> None:
     answer = caller.call(method, path_for(caller, path), who, caller.body(root) if root else None)
@@ -295,7 +295,7 @@ def test_a_page_of_notifications_has_1_to_100_of_them(caller: Caller, per_page: 
         assert answer.json()["per_page"] == per_page
 
 
-def test_a_page_has_15_notifications_unless_told_otherwise(caller: Caller) -> None:
+def test_a_page_has_15_notifications_by_default(caller: Caller) -> None:
     answer = caller.call("GET", "/notifications", USER).json()
     assert (answer["per_page"], answer["current_page"]) == (15, 1)
 
@@ -315,7 +315,7 @@ def test_a_page_has_15_notifications_unless_told_otherwise(caller: Caller) -> No
         ),
     ],
 )
-def test_a_bad_parameter_is_told_in_the_contracts_words_and_without_a_code(
+def test_an_invalid_parameter_has_the_message_of_the_contract_and_no_code(
     caller: Caller, root: str, value: Json, message: str
 ) -> None:
     answer = caller.call("POST", f"/{root}s", BACKEND, {root: value})

@@ -32,14 +32,14 @@ def on_the_wire(headers: Mapping[str, str], encoding: str = "latin-1") -> list[t
     return [(name.encode(), value.encode(encoding)) for name, value in headers.items()]
 
 
-async def test_a_wrong_secret_is_told_what_to_do_and_where_to_read_more(http: httpx.AsyncClient) -> None:
+async def test_the_error_of_a_wrong_secret_has_a_suggestion_and_a_help_link(http: httpx.AsyncClient) -> None:
     response = await http.get("/broadcasts", headers={KEY: API_KEY, SECRET: "wrong"})
     (problem,) = response.json()["errors"]
     assert "rotate-secret" in problem["suggestion"]
     assert problem["help_link"] == f"{http.base_url}/docs#credential-ApiSecret".replace("//docs", "/docs")
 
 
-async def test_a_link_to_more_leads_below_the_path_of_a_proxy(http: httpx.AsyncClient) -> None:
+async def test_a_help_link_is_below_the_path_of_a_proxy(http: httpx.AsyncClient) -> None:
     proxied = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.example", "X-Forwarded-Prefix": "/inbox"}
     response = await http.get("/broadcasts", headers={KEY: API_KEY, SECRET: "wrong"} | proxied)
     (problem,) = response.json()["errors"]
@@ -92,7 +92,7 @@ def replaced(gateway: Gateway) -> Project:
     [operation for operation in OPERATIONS if operation.caller is not PUBLIC],
     ids=lambda operation: f"{operation.method} {operation.path}",
 )
-async def test_a_call_without_any_credentials_answers_404_config_401_and_workspaces_403(
+async def test_a_call_without_any_credentials_returns_404_config_401_and_workspaces_403(
     http: httpx.AsyncClient, operation: AnyOperation
 ) -> None:
     response = await http.request(operation.method, operation.path.replace("{id}", "42"))
@@ -128,7 +128,7 @@ USER = {EXTERNAL_ID: "ada", HMAC: user_hmac("ada")}
         ({KEY: API_KEY, SECRET: "é"}, "api_secret_is_incorrect"),
     ],
 )
-async def test_an_admin_call_with_wrong_credentials_says_what_is_wrong(
+async def test_an_admin_call_with_wrong_credentials_has_the_code_of_the_fault(
     http: httpx.AsyncClient, headers: Mapping[str, str], expected: str
 ) -> None:
     response = await http.post("/notifications", headers=on_the_wire(headers), json=notification("ada"))
@@ -155,7 +155,7 @@ async def test_an_admin_call_with_wrong_credentials_says_what_is_wrong(
         (USER | {KEY: API_KEY, SECRET: "wrong"}, "api_secret_is_incorrect"),
     ],
 )
-async def test_a_user_call_with_wrong_credentials_says_what_is_wrong(
+async def test_a_user_call_with_wrong_credentials_has_the_code_of_the_fault(
     http: httpx.AsyncClient, headers: Mapping[str, str], expected: str
 ) -> None:
     response = await http.get("/notifications", headers=on_the_wire(headers))
@@ -197,7 +197,7 @@ async def test_the_external_id_wins_over_the_email_when_both_are_sent(inbox: Inb
     assert code(by_email) == "user_hmac_is_incorrect"
 
 
-async def test_an_email_that_the_hmac_does_not_vouch_for_is_not_linked_to_the_user(inbox: Inbox) -> None:
+async def test_an_email_that_the_hmac_does_not_prove_is_not_linked_to_the_user(inbox: Inbox) -> None:
     email = f"{inbox.external_id}@example.com".lower()
     await inbox.request("GET", "/notifications", headers={EMAIL: email})
     await send(inbox.http, notification(title="to the email", recipients=[{"email": email}]))
@@ -214,7 +214,9 @@ async def test_the_secret_with_a_users_name_acts_for_the_user(http: httpx.AsyncC
     assert (await http.get("/notifications", headers=headers)).json()["unread_count"] == 0
 
 
-async def test_a_project_without_hmac_takes_a_users_name_alone(http: httpx.AsyncClient, open_project: Project) -> None:
+async def test_a_project_without_hmac_accepts_a_users_name_alone(
+    http: httpx.AsyncClient, open_project: Project
+) -> None:
     await http.post("/notifications", headers=open_project.admin, json=notification("ada"))
     headers = {KEY: open_project.api_key, EXTERNAL_ID: "ada"}
     assert (await http.get("/notifications", headers=headers)).json()["total"] == 1
@@ -226,7 +228,7 @@ async def test_a_project_without_hmac_still_refuses_a_wrong_one(http: httpx.Asyn
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
-async def test_a_name_beyond_ascii_may_come_as_utf_8_or_latin_1(inbox: Inbox, encoding: str) -> None:
+async def test_a_non_ascii_name_may_be_sent_as_utf_8_or_latin_1(inbox: Inbox, encoding: str) -> None:
     name = f"Zoë-{inbox.external_id}"
     await Inbox(inbox.http, name).receive()
     headers = on_the_wire(user_headers(name), encoding)
@@ -234,7 +236,7 @@ async def test_a_name_beyond_ascii_may_come_as_utf_8_or_latin_1(inbox: Inbox, en
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["old", "new"])
-async def test_both_secrets_count_after_a_rotation_with_overlap(
+async def test_both_secrets_are_valid_after_a_rotation_with_overlap(
     http: httpx.AsyncClient, rotated: tuple[Project, Project], which: int
 ) -> None:
     key, secret = rotated[which].api_key, rotated[which].api_secret
@@ -246,7 +248,7 @@ async def test_both_secrets_count_after_a_rotation_with_overlap(
         assert (await http.get("/notifications", headers={KEY: key} | headers)).status_code == 200
 
 
-async def test_a_secret_rotated_away_without_overlap_counts_no_more(http: httpx.AsyncClient, replaced: Project) -> None:
+async def test_a_secret_rotated_without_overlap_is_refused(http: httpx.AsyncClient, replaced: Project) -> None:
     response = await http.post("/notifications", headers=replaced.admin, json=notification("ada"))
     assert code(response) == "api_secret_is_incorrect"
 
@@ -267,7 +269,7 @@ async def test_a_token_with_an_email_opens_that_users_inbox(http: httpx.AsyncCli
     assert (await http.get("/notifications", headers=headers)).json()["total"] == 1
 
 
-async def test_a_token_with_both_names_vouches_for_both(http: httpx.AsyncClient, user: str) -> None:
+async def test_a_token_with_both_names_proves_both(http: httpx.AsyncClient, user: str) -> None:
     headers = bearer(token(claims_of(user, user_email=f"{user}@x.y")))
     assert (await http.get("/notifications", headers=headers)).status_code == 200
     await send(http, notification(recipients=[{"email": f"{user}@x.y"}]))
@@ -291,7 +293,7 @@ async def test_a_token_wins_over_the_user_headers(inbox: Inbox) -> None:
         {"aud": "x", "iss": "y", "n": {}},
     ],
 )
-async def test_claims_that_do_not_concern_us_do_no_harm(http: httpx.AsyncClient, user: str, more: Any) -> None:
+async def test_unknown_claims_are_ignored(http: httpx.AsyncClient, user: str, more: Any) -> None:
     response = await http.get("/config", headers=bearer(token(claims_of(user, **more))))
     assert response.status_code == 200
 
@@ -302,7 +304,7 @@ NOW = int(time.time())
 @pytest.mark.parametrize(
     "exp", [NOW - 1, NOW - 0.5, 0, -1, 1e-300], ids=["a-second-ago", "half-a-second-ago", "1970", "1969", "tiny"]
 )
-async def test_an_expired_token_says_so(http: httpx.AsyncClient, exp: float) -> None:
+async def test_an_expired_token_has_a_code_of_its_own(http: httpx.AsyncClient, exp: float) -> None:
     response = await http.get("/config", headers=bearer(token(claims_of("ada", exp=exp))))
     assert (response.status_code, code(response)) == (401, "token_expired")
 
@@ -353,7 +355,9 @@ WRONG_TIMES: list[Any] = [
         *(({"iat": wrong}, "The token's iat is not a unix time") for wrong in WRONG_TIMES),
     ],
 )
-async def test_a_token_with_wrong_claims_says_which(http: httpx.AsyncClient, claims: Any, message: str) -> None:
+async def test_a_token_with_invalid_claims_is_refused_and_the_claim_named(
+    http: httpx.AsyncClient, claims: Any, message: str
+) -> None:
     response = await http.get("/config", headers=bearer(token(claims_of("ada", **claims))))
     assert (response.status_code, code(response), messages(response)) == (401, "token_is_incorrect", [message])
 
@@ -460,7 +464,7 @@ async def test_one_key_of_idempotency_in_two_projects_is_two_requests(inbox: Inb
 
 
 @pytest.mark.parametrize("kind", ["hmac", "email", "secret", "token"])
-async def test_a_users_credentials_of_any_kind_show_nothing_of_anothers(inbox: Inbox, kind: str) -> None:
+async def test_a_users_credentials_of_any_kind_give_no_access_to_another_user(inbox: Inbox, kind: str) -> None:
     item = await inbox.receive("private", category="a", topic="t")
     before = await inbox.request("GET", "/notifications")
     other = f"{inbox.external_id}-other"

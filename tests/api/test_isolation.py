@@ -130,7 +130,7 @@ def assert_apart(
 @pytest.mark.parametrize(
     "row", [row for row in CALLS if row.caller is USER], ids=lambda row: f"{row.method} {row.path}"
 )
-def test_a_user_never_touches_another_users_things(client: httpx.Client, joe: Joe, row: AnyOperation) -> None:
+def test_a_user_cannot_read_or_change_another_users_things(client: httpx.Client, joe: Joe, row: AnyOperation) -> None:
     # All users of a project have preferences for the categories that it sends.
     assert_apart(client, row, joe, user_headers("eve"), f'"{MARK}"' if "preferences" in row.path else "\0")
 

@@ -55,7 +55,9 @@ def use_up(gateway: Gateway, project: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", ["/notifications", "/config", "/subscriptions", "/realtime/events"])
-def test_one_address_too_many_is_told_when_to_come_back(gateway: Gateway, project: dict[str, Any], path: str) -> None:
+def test_one_new_user_too_many_from_an_address_gets_the_time_to_retry(
+    gateway: Gateway, project: dict[str, Any], path: str
+) -> None:
     use_up(gateway, project)
     answer = fetch(gateway, named(project), path)
     assert (answer.status_code, code(answer)) == (429, "too_many_new_users")
@@ -70,7 +72,7 @@ def test_writes_of_unknown_users_are_refused_alike(gateway: Gateway, project: di
     assert (answer.status_code, code(answer)) == (429, "too_many_new_users")
 
 
-def test_users_who_are_known_go_on(gateway: Gateway, project: dict[str, Any]) -> None:
+def test_known_users_are_not_limited(gateway: Gateway, project: dict[str, Any]) -> None:
     known = use_up(gateway, project)
     assert fetch(gateway, named(project)).status_code == 429
     assert fetch(gateway, known).status_code == 200
@@ -78,7 +80,7 @@ def test_users_who_are_known_go_on(gateway: Gateway, project: dict[str, Any]) ->
         assert json.loads(socket.recv(timeout=10))["type"] == "ready"
 
 
-def test_users_whom_the_backend_names_or_vouches_for_do_not_count(gateway: Gateway, project: dict[str, Any]) -> None:
+def test_users_that_the_backend_names_or_authenticates_do_not_count(gateway: Gateway, project: dict[str, Any]) -> None:
     use_up(gateway, project)
     names = [str(uuid4()) for _ in range(PER_PROJECT)]
     answer = httpx.post(f"{gateway.url}/notifications", headers=admin_of(project), json=notification(*names))
@@ -91,7 +93,7 @@ def test_users_whom_the_backend_names_or_vouches_for_do_not_count(gateway: Gatew
     assert fetch(gateway, by_hmac).status_code == 200
 
 
-def test_addresses_behind_a_trusted_proxy_count_apart_and_all_together(
+def test_addresses_behind_a_trusted_proxy_have_limits_of_their_own_and_one_in_all(
     gateway: Gateway, project: dict[str, Any]
 ) -> None:
     statuses = []
@@ -114,7 +116,7 @@ def test_one_projects_new_users_are_not_anothers(gateway: Gateway, project: dict
 
 
 @pytest.mark.parametrize("way", ["headers", "message"])
-def test_a_websocket_of_an_unknown_user_is_closed_with_the_time_to_come_back(
+def test_a_websocket_of_an_unknown_user_is_closed_with_the_time_to_retry(
     gateway: Gateway, project: dict[str, Any], way: str
 ) -> None:
     use_up(gateway, project)
@@ -129,7 +131,7 @@ def test_a_websocket_of_an_unknown_user_is_closed_with_the_time_to_come_back(
         assert 0 < goodbye["retry_after_ms"] <= 1000 * 3600 / PER_ADDRESS
 
 
-def test_an_event_stream_of_an_unknown_user_says_when_to_come_back(gateway: Gateway, project: dict[str, Any]) -> None:
+def test_an_event_stream_of_an_unknown_user_has_the_time_to_retry(gateway: Gateway, project: dict[str, Any]) -> None:
     use_up(gateway, project)
     answer = fetch(gateway, named(project), "/realtime/sse")
     goodbye = answer.text.partition("event: goodbye\n")[2]
@@ -138,7 +140,7 @@ def test_an_event_stream_of_an_unknown_user_says_when_to_come_back(gateway: Gate
     assert 0 < int(retry.removeprefix("retry: ")) <= 1000 * 3600 / PER_ADDRESS
 
 
-def test_an_open_connection_creates_nobody_by_renewing(gateway: Gateway, project: dict[str, Any]) -> None:
+def test_an_open_connection_creates_no_user_by_renewing(gateway: Gateway, project: dict[str, Any]) -> None:
     with connect(gateway.websocket_url, additional_headers=named(project)) as socket:
         socket.recv(timeout=10)
         for _ in range(PER_PROJECT + 1):

@@ -82,7 +82,7 @@ def test_only_the_projects_origins_may_call(
 
 
 @ways
-def test_a_change_counts_at_once_for_who_comes_new(gateway: Gateway, project: dict[str, Any], way: Way) -> None:
+def test_a_change_applies_at_once_to_new_requests(gateway: Gateway, project: dict[str, Any], way: Way) -> None:
     ada = user_of(project, "ada")
     assert way(gateway, ada, EVIL) == "origin_not_allowed"
     changed_project(gateway, project, allowed_origins=[EVIL])
@@ -96,13 +96,13 @@ def test_another_project_keeps_its_own(gateway: Gateway, project: dict[str, Any]
     assert way(gateway, user_headers("ada"), EVIL) == ""
 
 
-def test_wrong_credentials_learn_nothing_of_origins(gateway: Gateway, project: dict[str, Any]) -> None:
+def test_a_call_with_wrong_credentials_learns_nothing_about_origins(gateway: Gateway, project: dict[str, Any]) -> None:
     wrong = {**user_of(project, "ada"), "X-MAGICBELL-API-SECRET": "wrong", "Origin": EVIL}
     answer = httpx.get(f"{gateway.url}/notifications", headers=wrong)
     assert (answer.status_code, code(answer)) == (401, "api_secret_is_incorrect")
 
 
-def test_who_is_no_page_sends_no_origin_and_may_call(gateway: Gateway, project: dict[str, Any]) -> None:
+def test_a_client_that_is_no_page_sends_no_origin_and_may_call(gateway: Gateway, project: dict[str, Any]) -> None:
     assert httpx.get(f"{gateway.url}/notifications", headers=user_of(project, "ada")).status_code == 200
 
 
@@ -155,7 +155,7 @@ def test_every_way_in_decides_alike(narrow: Gateway, way: Way, origin: str, refu
 
 
 @every_way
-def test_a_projects_own_origins_count_beside_narrower_settings(narrow: Gateway, way: Way) -> None:
+def test_a_projects_own_origins_are_allowed_beside_narrower_settings(narrow: Gateway, way: Way) -> None:
     theirs = f"https://{way.__name__}.partner.example"
     assert way(narrow, user_headers("ada"), theirs) == "origin_not_allowed"
     project = created_project(narrow, allowed_origins=[theirs])

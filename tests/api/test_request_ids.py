@@ -51,7 +51,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_every_answer_has_a_request_id_of_its_own(gateway: Gateway, way: str) -> None:
+def test_every_response_has_a_request_id_of_its_own(gateway: Gateway, way: str) -> None:
     first, second = (WAYS[way](gateway, {}).get_list("x-request-id") for _ in range(2))
     assert len(first) == len(second) == 1
     assert first != second
@@ -64,7 +64,7 @@ def test_a_trusted_proxys_request_id_is_kept(gateway: Gateway, way: str) -> None
 
 
 @pytest.mark.parametrize("given", ["", "a b", "a" * 129, "joe@example.com", 'a"b', "\u00e9"])
-def test_what_is_no_request_id_is_replaced(gateway: Gateway, given: str) -> None:
+def test_an_invalid_request_id_is_replaced(gateway: Gateway, given: str) -> None:
     headers = [(b"X-Request-Id", given.encode())]
     answer = httpx.get(f"{gateway.url}/healthz", headers=headers)
     assert answer.headers["x-request-id"] not in ("", given)
@@ -83,7 +83,7 @@ def line_of(gateway: Gateway, request_id: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("way", "path"), [("list", "/notifications"), ("stream", "/realtime/sse")])
-def test_the_log_says_who_asked_and_from_where(gateway: Gateway, way: str, path: str) -> None:
+def test_the_log_has_the_caller_and_the_address(gateway: Gateway, way: str, path: str) -> None:
     request_id = f"asked-{way}"
     WAYS[way](gateway, {"X-Request-Id": request_id, "X-Forwarded-For": "198.51.100.1, 203.0.113.7"})
     line = line_of(gateway, request_id)
@@ -110,7 +110,7 @@ def test_the_log_has_the_connection_of_a_websocket(gateway: Gateway) -> None:
     assert (line["status"], line["connection"]) == (101, ready["connection_id"])
 
 
-def test_a_path_that_is_none_is_logged_without_what_may_be_private(gateway: Gateway) -> None:
+def test_an_unknown_path_is_logged_without_parts_that_may_be_private(gateway: Gateway) -> None:
     headers = {"X-Request-Id": "nowhere-1"}
     httpx.get(f"{gateway.url}/nowhere/joe/notifications?token=hidden", headers=headers)
     line = line_of(gateway, "nowhere-1")
@@ -133,7 +133,7 @@ def test_a_method_that_a_path_does_not_have_is_logged(gateway: Gateway) -> None:
         (b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n{", 404),
     ],
 )
-def test_what_is_no_request_is_answered_with_an_id_too(gateway: Gateway, request_bytes: bytes, status: int) -> None:
+def test_the_response_to_invalid_http_has_an_id_too(gateway: Gateway, request_bytes: bytes, status: int) -> None:
     with socket.create_connection(("127.0.0.1", gateway.port), 10) as connection:
         connection.sendall(request_bytes)
         head = connection.recv(65536)

@@ -50,7 +50,7 @@ def test_a_project_has_no_bounds_of_its_own_at_first(gateway: Gateway) -> None:
     assert (project["item_retention_count"], project["item_retention_seconds"]) == (None, None)
 
 
-def test_a_projects_bounds_are_set_and_taken_back(gateway: Gateway) -> None:
+def test_a_projects_bounds_are_set_and_removed(gateway: Gateway) -> None:
     project = created_project(gateway, item_retention_count=5, item_retention_seconds=0)
     assert (project["item_retention_count"], project["item_retention_seconds"]) == (5, 0)
     project = changed_project(gateway, project, name="Store")
@@ -61,7 +61,7 @@ def test_a_projects_bounds_are_set_and_taken_back(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize("bound", [-1, 1.5, "5", True, [], 10**15])
 @pytest.mark.parametrize("name", ["item_retention_count", "item_retention_seconds"])
-def test_a_bound_that_makes_no_sense_is_refused_by_its_name(gateway: Gateway, name: str, bound: Any) -> None:
+def test_an_invalid_bound_is_refused_by_its_name(gateway: Gateway, name: str, bound: Any) -> None:
     body = {"project": {"name": "Shop", name: bound}}
     answer = httpx.post(f"{gateway.url}/workspaces/default/projects", headers=workspace_headers(gateway), json=body)
     assert answer.status_code == 422
@@ -95,7 +95,7 @@ def test_a_broadcast_displaces_old_notifications_too(gateway: Gateway) -> None:
     assert replica.items == listed(gateway, project)["notifications"]
 
 
-def test_a_lower_bound_trims_inboxes_that_get_nothing_new_and_tells_those_that_are_open(gateway: Gateway) -> None:
+def test_a_lower_bound_trims_idle_inboxes_and_notifies_the_open_ones(gateway: Gateway) -> None:
     project = created_project(gateway)
     send(gateway, project, 30)
     with open_inbox(gateway, project) as socket:

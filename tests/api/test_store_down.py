@@ -28,7 +28,7 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
         yield server
 
 
-def test_without_redis_calls_answer_503_and_when_it_is_back_nothing_is_lost(redis: RedisServer, tmp_path: Path) -> None:
+def test_without_redis_calls_return_503_and_afterwards_nothing_is_lost(redis: RedisServer, tmp_path: Path) -> None:
     ada = user_headers("ada")
     with (
         running_gateway(tmp_path / "data", INBOX_REDIS_URL=redis.url) as gateway,
@@ -76,7 +76,7 @@ def answer_of(client: httpx.Client, path: str, status: int) -> httpx.Response | 
     return response if response.status_code == status else None
 
 
-def test_a_redis_that_hangs_answers_503_within_its_time_limit(redis: RedisServer, tmp_path: Path) -> None:
+def test_while_redis_hangs_calls_return_503_within_the_time_limit(redis: RedisServer, tmp_path: Path) -> None:
     with running_gateway(tmp_path / "data", INBOX_REDIS_URL=redis.url, INBOX_REDIS_TIMEOUT_SECONDS="0.3") as gateway:
         assert redis.process is not None
         redis.process.send_signal(signal.SIGSTOP)

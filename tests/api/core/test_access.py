@@ -32,7 +32,7 @@ async def test_the_limit_is_exact_under_concurrency_and_over_workers(client: htt
     assert Counter(answer.status_code for answer in answers) == {200: READS, 429: 40 - READS}
 
 
-async def test_every_answer_says_how_it_stands(client: httpx.AsyncClient, user: str) -> None:
+async def test_every_response_has_the_state_of_the_limit(client: httpx.AsyncClient, user: str) -> None:
     remaining = []
     for _ in range(READS):
         answer = await client.get("/notifications", headers=user_headers(user))
@@ -42,7 +42,7 @@ async def test_every_answer_says_how_it_stands(client: httpx.AsyncClient, user: 
     assert remaining == [4, 3, 2, 1, 0]
 
 
-async def test_a_refusal_says_when_to_come_back(client: httpx.AsyncClient, user: str) -> None:
+async def test_a_refusal_has_the_time_to_retry(client: httpx.AsyncClient, user: str) -> None:
     for _ in range(WRITES):
         await client.post("/notifications/read", headers=user_headers(user))
     answer = await client.post("/notifications/read", headers=user_headers(user))

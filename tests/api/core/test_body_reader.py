@@ -58,7 +58,7 @@ def statuses(gateway: Gateway, user: str, method: str, path: str, times: int, **
         ("GET", "/realtime/events", {"params": {"since": "?"}}, 422),
     ],
 )
-def test_what_makes_no_sense_counts_against_the_limit(
+def test_an_invalid_body_counts_against_the_rate_limit(
     bounded: Gateway, user: str, method: str, path: str, more: dict[str, Any], status: int
 ) -> None:
     assert statuses(bounded, user, method, path, LIMIT + 2, **more) == [status] * LIMIT + [429] * 2
@@ -107,7 +107,7 @@ BACKEND_OPERATIONS = {
 
 
 @pytest.mark.parametrize(("operation", "most"), [*USER_OPERATIONS.items(), *BACKEND_OPERATIONS.items()])
-def test_an_operation_says_how_large_its_body_may_be_before_it_comes(
+def test_a_body_that_announces_too_many_bytes_is_refused_before_it_arrives(
     bounded: Gateway, user: str, operation: tuple[str, str], most: int
 ) -> None:
     headers = user_headers(user) if operation in USER_OPERATIONS else ADMIN
@@ -120,7 +120,7 @@ def test_an_operation_says_how_large_its_body_may_be_before_it_comes(
                 assert (f"The body is larger than {most} bytes".encode() in answer) is refused
 
 
-def test_a_body_that_does_not_say_its_size_is_bounded_as_it_comes(bounded: Gateway, user: str) -> None:
+def test_a_body_without_a_content_length_is_limited_while_it_arrives(bounded: Gateway, user: str) -> None:
     def chunks() -> Iterator[bytes]:
         for _ in range(40):
             yield b" " * 10_000

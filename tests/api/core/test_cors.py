@@ -28,7 +28,7 @@ def preflight(method: str, origin: str = ORIGIN) -> dict[str, str]:
         ("GET", "/config"),
     ],
 )
-async def test_a_browsers_preflight_is_answered_for_a_day(http: httpx.AsyncClient, method: str, path: str) -> None:
+async def test_a_browser_may_cache_a_preflight_for_a_day(http: httpx.AsyncClient, method: str, path: str) -> None:
     response = await http.options(path, headers=preflight(method))
     headers = response.headers
     assert (response.status_code, headers["access-control-allow-origin"]) == (200, "*")
@@ -40,7 +40,7 @@ async def test_a_browsers_preflight_is_answered_for_a_day(http: httpx.AsyncClien
 @pytest.mark.parametrize(
     ("path", "status"), [("/notifications", 200), ("/notifications/42", 404), ("/notifications?page=x", 422)]
 )
-async def test_a_browser_may_read_answers_errors_and_positions(inbox: Inbox, path: str, status: int) -> None:
+async def test_a_browser_may_read_responses_errors_and_positions(inbox: Inbox, path: str, status: int) -> None:
     response = await inbox.request("GET", path, headers={"Origin": ORIGIN})
     exposed = set(response.headers["access-control-expose-headers"].split(", "))
     assert (response.status_code, response.headers["access-control-allow-origin"]) == (status, "*")
@@ -72,7 +72,7 @@ def test_only_allowed_origins_get_through_a_preflight(
 @pytest.mark.parametrize(
     ("origin", "status", "allowed"), [(ORIGIN, 200, ORIGIN), ("https://evil.example.com", 403, None)]
 )
-def test_only_pages_of_allowed_origins_are_served_and_may_read_answers(
+def test_only_pages_of_allowed_origins_are_served_and_may_read_responses(
     strict: httpx.Client, origin: str, status: int, allowed: str | None
 ) -> None:
     response = strict.get("/notifications", headers=user_headers("ada") | {"Origin": origin})

@@ -58,7 +58,7 @@ def test_a_client_that_hangs_up_amid_its_body_is_no_failure_of_ours(gateway: Gat
     assert "request_failed" not in gateway.log[before:]
 
 
-async def test_every_answer_of_the_rest_api_is_json_or_empty(inbox: Inbox) -> None:
+async def test_every_response_of_the_rest_api_is_json_or_empty(inbox: Inbox) -> None:
     for operation in OPERATIONS:
         path = re.sub(r"{[^}]*}", "42", operation.path)
         response = await inbox.request(operation.method, path)

@@ -54,7 +54,7 @@ def broken(server: RedisServer, user: str, gateway: Gateway) -> Iterator[None]:
             admin.rename("aside", log)
 
 
-def test_a_request_that_failed_for_one_recipient_is_completed_and_doubles_nothing(
+def test_a_request_that_failed_for_one_recipient_is_completed_without_duplicates(
     servers: tuple[RedisServer, Gateway, Gateway],
 ) -> None:
     server, gateway, other = servers
@@ -78,7 +78,7 @@ def until_not_busy(gateway: Gateway, key: str, *users: str) -> httpx.Response:
     return answer
 
 
-def test_another_node_takes_over_within_seconds_from_one_that_was_killed(
+def test_another_node_completes_within_seconds_what_a_killed_one_began(
     servers: tuple[RedisServer, Gateway, Gateway],
 ) -> None:
     server, gateway, _ = servers

@@ -56,7 +56,7 @@ NOTIFICATIONS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("notification", NOTIFICATIONS, ids=range(len(NOTIFICATIONS)))
-def test_a_body_in_pieces_reads_as_one_in_one_go(notification: dict[str, Any]) -> None:
+def test_a_body_decoded_in_pieces_has_the_same_fields(notification: dict[str, Any]) -> None:
     content = json.dumps({"notification": notification, "more": JUNK}).encode()
     assert outcome(notifications.NEW_NOTIFICATION, content, True) == outcome(
         notifications.NEW_NOTIFICATION, content, False
@@ -93,7 +93,7 @@ def test_too_many_small_parts_are_refused_without_decoding_them_all(content: byt
     assert any("must have" in problem.message for problem in problems)
 
 
-def test_an_answer_names_a_thousand_faults_at_most() -> None:
+def test_a_response_lists_a_thousand_faults_at_most() -> None:
     recipients = [{**USER, "phone_numbers": [1] * 50}] * 1000
     status, problems = outcome(
         notifications.NEW_NOTIFICATION,

@@ -54,7 +54,7 @@ def test_every_row_and_both_live_transports_are_described_once() -> None:
     assert sorted(everything) == sorted({*rows, *live})
 
 
-def test_what_is_not_built_is_described_as_nothing_else() -> None:
+def test_an_operation_that_is_not_built_is_described_as_such() -> None:
     unbuilt = [operation for operation in OPERATIONS if operation.success is NOT_BUILT]
     assert unbuilt
     for operation in unbuilt:
@@ -126,7 +126,7 @@ def excluded_checks(case: Case, response: Response) -> list[Check]:
 
 @SCHEMA.exclude(path_regex="^/realtime/(ws|sse)$").exclude(tag="Not built yet").parametrize()
 @settings(max_examples=EXAMPLES, derandomize=True)
-def test_any_request_is_answered_as_documented(case: Case, gateway: Gateway) -> None:
+def test_any_request_gets_a_documented_response(case: Case, gateway: Gateway) -> None:
     row = row_of(case)
     if row.caller is WORKSPACE:
         case.path_parameters["workspace_id"] = "1"  # a token is valid for one workspace
@@ -147,7 +147,7 @@ def nothing_undocumented_is_answered(ctx: object, response: Response, case: Case
         assert msgspec.to_builtins(msgspec.convert(response.json(), success.type)) == response.json()
 
 
-def test_what_names_a_user_topic_or_project_in_a_path_is_described() -> None:
+def test_path_parameters_are_described() -> None:
     described_names = {
         (parameter["name"], bool(parameter.get("description")))
         for row in OPERATIONS
@@ -162,7 +162,7 @@ def test_what_names_a_user_topic_or_project_in_a_path_is_described() -> None:
 # ---- the page
 
 
-def test_the_page_shows_every_operation_that_is_built_and_asks_no_other_host(gateway: Gateway) -> None:
+def test_the_page_shows_every_operation_that_is_built_and_uses_no_other_host(gateway: Gateway) -> None:
     sync_api = pytest.importorskip("playwright.sync_api")
     if not Path("/usr/bin/chromium").exists():
         pytest.skip("chromium is not installed: `apt-get install chromium`")

@@ -32,7 +32,7 @@ async def test_a_bound_handler_uses_the_collaborators_of_its_resource() -> None:
     assert bytes(response.body) == b'{"greeting":"Hello Shop"}'
 
 
-def test_a_row_reads_no_body_and_responds_with_204_unless_it_says_otherwise() -> None:
+def test_a_row_reads_no_body_and_returns_204_by_default() -> None:
     row = Operation("GET", "/greetings", PROJECT, Greetings.greet, "Greet")
     assert not row.reads_body
     assert (row.inputs.body, row.success, repr(row)) == (NO_BODY, NO_CONTENT, "GET /greetings")

@@ -60,7 +60,7 @@ def test_a_valid_value_is_returned(param: Param, value: Any, read: Any) -> None:
     assert problems == []
 
 
-def test_a_schema_says_that_an_optional_value_may_be_null_and_keeps_the_description() -> None:
+def test_the_schema_of_an_optional_value_allows_null_and_keeps_the_description() -> None:
     assert COUNT.schema() == {"type": ["integer", "null"], "minimum": 0, "maximum": 10}
     assert Switch(required=True, description="On?").schema() == {"type": "boolean", "description": "On?"}
 

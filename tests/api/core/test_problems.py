@@ -500,7 +500,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnStore]:
 
 
 @pytest.mark.parametrize("code", ErrorCode, ids=lambda code: code.kind.code)
-def test_every_code_of_the_catalogue_is_answered_with_its_status(
+def test_every_code_of_the_catalogue_has_its_status(
     gateway: Gateway, strict: Gateway, store: OwnStore, code: ErrorCode
 ) -> None:
     kind = code.kind

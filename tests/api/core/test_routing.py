@@ -19,7 +19,7 @@ from tests.servers import (
         ("GET", "/%2e%2e/etc/passwd"),
     ],
 )
-async def test_an_unknown_route_answers_404_in_the_errors_shape(
+async def test_an_unknown_route_returns_404_with_an_errors_array(
     http: httpx.AsyncClient, method: str, path: str
 ) -> None:
     response = await http.request(method, path, headers=ADMIN)
@@ -39,7 +39,7 @@ async def test_an_unknown_route_answers_404_in_the_errors_shape(
         ("OPTIONS", "/notifications/read", {"POST"}),
     ],
 )
-async def test_a_wrong_method_answers_405_and_names_the_right_ones(
+async def test_a_wrong_method_returns_405_and_lists_the_right_ones(
     http: httpx.AsyncClient, method: str, path: str, allowed: set[str]
 ) -> None:
     response = await http.request(method, path)
@@ -47,7 +47,7 @@ async def test_a_wrong_method_answers_405_and_names_the_right_ones(
     assert set(response.headers["allow"].split(", ")) == allowed
 
 
-async def test_head_answers_as_get_without_the_body(inbox: Inbox) -> None:
+async def test_head_returns_the_headers_of_get_without_the_body(inbox: Inbox) -> None:
     await inbox.receive()
     head, get = [await inbox.request(method, "/notifications") for method in ("HEAD", "GET")]
     assert (head.status_code, head.content) == (200, b"")

@@ -84,7 +84,7 @@ def said(name: str, nearest: str, joint: str) -> str:
 
 
 @pytest.mark.parametrize(("method", "path", "body", "unknown"), CALLS)
-def test_v1_names_what_it_does_not_know(
+def test_v1_lists_unknown_names_in_a_header(
     client: httpx.Client, method: str, path: str, body: Any, unknown: list[tuple[str, str]]
 ) -> None:
     answer = client.request(method, path, json=body)
@@ -106,7 +106,7 @@ def strict_project(gateway: Gateway) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("method", "path", "body", "unknown"), CALLS)
-def test_a_strict_project_refuses_what_it_does_not_know(
+def test_a_strict_project_refuses_unknown_names(
     gateway: Gateway, strict_project: dict[str, Any], method: str, path: str, body: Any, unknown: list[tuple[str, str]]
 ) -> None:
     headers = user_of(strict_project, "ada")
@@ -128,7 +128,7 @@ def test_a_strict_project_refuses_what_it_does_not_know(
         ("DELETE", "/v2/jwt/project/x?force=1", None, "force"),
     ],
 )
-def test_our_own_operations_refuse_what_they_do_not_know(
+def test_our_own_operations_refuse_unknown_names(
     client: httpx.Client, method: str, path: str, body: Any, name: str
 ) -> None:
     answer = client.request(method, path, json=body)
@@ -136,7 +136,7 @@ def test_our_own_operations_refuse_what_they_do_not_know(
     assert messages(answer)[0].startswith(f"Param '{name}' is not known")
 
 
-def test_all_that_is_wrong_is_named_together(gateway: Gateway, strict_project: dict[str, Any]) -> None:
+def test_all_faults_are_reported_together(gateway: Gateway, strict_project: dict[str, Any]) -> None:
     body = {"notification": {"titel": "x", "recipients": []}}
     answer = httpx.post(f"{gateway.url}/notifications", headers=admin_of(strict_project), json=body)
     assert (answer.status_code, sorted(messages(answer))) == (
@@ -149,7 +149,7 @@ def test_all_that_is_wrong_is_named_together(gateway: Gateway, strict_project: d
     )
 
 
-def test_a_misspelt_field_is_named_beside_what_is_missing(client: httpx.Client) -> None:
+def test_a_misspelt_field_and_a_missing_one_are_both_named(client: httpx.Client) -> None:
     answer = client.post("/notifications", json={"notification": {"titel": "x", "recipients": [USER]}})
     assert (answer.status_code, messages(answer)) == (422, ["Param 'notification.title' is missing"])
     assert answer.headers[WARNINGS] == "'notification.titel' is not known, did you mean 'title'?"
@@ -202,7 +202,7 @@ def test_a_misspelt_field_is_named_beside_what_is_missing(client: httpx.Client) 
     ],
 )
 @pytest.mark.parametrize("strict", [False, True])
-def test_what_clients_are_known_to_send_is_silent(
+def test_names_that_clients_are_known_to_send_cause_no_warning(
     gateway: Gateway, strict_project: dict[str, Any], method: str, path: str, content: bytes, strict: bool
 ) -> None:
     headers = user_of(strict_project, "ada") if strict else ADMIN | user_headers("ada")
@@ -211,13 +211,13 @@ def test_what_clients_are_known_to_send_is_silent(
     assert WARNINGS not in answer.headers
 
 
-def test_a_file_may_be_asked_for_with_anything(client: httpx.Client) -> None:
+def test_a_file_accepts_any_query(client: httpx.Client) -> None:
     for path in ("/client.js?v=2", "/demo?x", "/healthz?y=1", "/openapi.json?z"):
         answer = client.get(path)
         assert (answer.status_code, WARNINGS in answer.headers) == (200, False)
 
 
-def test_a_header_holds_nothing_but_text_and_not_too_much(client: httpx.Client) -> None:
+def test_the_header_is_ascii_and_limited_in_length(client: httpx.Client) -> None:
     names = {f"unknown{number}\r\nSet-Cookie: a={number}é\u2028'": 1 for number in range(1000)}
     answer = client.post("/users", json={"user": {**USER, **names}})
     assert answer.status_code == 201
@@ -244,7 +244,7 @@ def test_the_log_names_each_unknown_name_once_and_nothing_private(gateway: Gatew
     assert "x" * 64 not in gateway.log
 
 
-def test_a_project_becomes_strict_over_http_and_by_command(gateway: Gateway) -> None:
+def test_a_project_is_made_strict_over_http_and_on_the_command_line(gateway: Gateway) -> None:
     project = created_project(gateway)
     assert project["strict"] is False
 
@@ -303,6 +303,6 @@ def test_a_misspelt_parameter_opens_no_live_connection(gateway: Gateway, name: s
 
 
 @pytest.mark.parametrize("query", ["_=1732", "lastEventId=", "last_event_id=", "evs_preamble=1", "v=2", "x" * 200])
-def test_what_libraries_add_to_a_live_connections_address_is_silent(gateway: Gateway, query: str) -> None:
+def test_parameters_that_libraries_add_to_a_live_address_cause_no_warning(gateway: Gateway, query: str) -> None:
     with httpx.stream("GET", f"{gateway.url}/realtime/sse?{query}", headers=user_headers("ada")) as answer:
         assert answer.status_code == 200

@@ -23,7 +23,7 @@ async def test_a_page_runs_no_script_but_its_own_and_fits_into_no_frame(http: ht
 @pytest.mark.parametrize(
     "path", [*PAGES, "/client.js", "/openapi.json", "/healthz", "/metrics", "/nowhere", "/config", "/realtime/sse"]
 )
-async def test_no_browser_guesses_what_an_answer_is(http: httpx.AsyncClient, path: str) -> None:
+async def test_no_browser_guesses_the_type_of_a_response(http: httpx.AsyncClient, path: str) -> None:
     assert (await http.get(path)).headers.get_list("x-content-type-options") == ["nosniff"]
 
 
@@ -47,7 +47,7 @@ def test_no_cache_keeps_inboxes_secrets_or_probes(
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/client.js", "/openapi.json"])
-async def test_what_is_the_same_for_all_is_checked_before_it_is_used_again(http: httpx.AsyncClient, path: str) -> None:
+async def test_a_file_is_revalidated_before_it_is_used_from_a_cache(http: httpx.AsyncClient, path: str) -> None:
     assert (await http.get(path)).headers["cache-control"] == "no-cache"
 
 

@@ -26,7 +26,7 @@ def active_users(gateway: Gateway, headers: dict[str, str], query: str = "") -> 
     return int(answer.json()["active_users"]["count"])
 
 
-def test_who_fetches_or_connects_counts_once(gateway: Gateway, project: dict[str, Any]) -> None:
+def test_a_user_that_fetches_or_connects_counts_once(gateway: Gateway, project: dict[str, Any]) -> None:
     for _ in range(2):
         httpx.get(f"{gateway.url}/notifications", headers=user_of(project, "ada")).raise_for_status()
     httpx.post(f"{gateway.url}/notifications/read", headers=user_of(project, "bob")).raise_for_status()
@@ -37,7 +37,7 @@ def test_who_fetches_or_connects_counts_once(gateway: Gateway, project: dict[str
     wait_for(lambda: active_users(gateway, admin_of(project)) == 4, "all four to be counted")
 
 
-def test_who_is_only_sent_to_or_refused_does_not_count(gateway: Gateway, project: dict[str, Any]) -> None:
+def test_a_user_that_is_only_sent_to_or_refused_does_not_count(gateway: Gateway, project: dict[str, Any]) -> None:
     httpx.post(f"{gateway.url}/notifications", headers=admin_of(project), json=notification("ada")).raise_for_status()
     assert httpx.get(f"{gateway.url}/notifications/42", headers=user_of(project, "bob")).status_code == 404
     wrong = {**user_of(project, "eve"), "X-MAGICBELL-API-SECRET": "wrong"}
@@ -47,7 +47,7 @@ def test_who_is_only_sent_to_or_refused_does_not_count(gateway: Gateway, project
     assert active_users(gateway, admin_of(project)) == 1
 
 
-def test_the_answer_names_the_month_and_the_error(gateway: Gateway, project: dict[str, Any]) -> None:
+def test_the_response_has_the_month_and_the_error(gateway: Gateway, project: dict[str, Any]) -> None:
     answer = httpx.get(f"{gateway.url}/active_users", headers=admin_of(project)).json()
     months = (f"{datetime.now(UTC):%Y-%m}",)
     assert answer["active_users"]["month"] in months
@@ -62,7 +62,7 @@ def test_a_wrong_month_is_refused(gateway: Gateway, month: str) -> None:
     assert (answer.status_code, messages(answer)) == (422, ["Param 'month' must be a month such as 2026-03"])
 
 
-def test_who_was_seen_before_a_stop_is_counted_after_it(tmp_path: Path) -> None:
+def test_a_user_seen_before_a_stop_is_counted_after_it(tmp_path: Path) -> None:
     with running_gateway(tmp_path / "data") as gateway:
         httpx.get(f"{gateway.url}/notifications", headers=user_headers("ada")).raise_for_status()
         gateway.stop(signal.SIGTERM)

@@ -118,7 +118,7 @@ async def test_a_broadcast_is_accepted_and_reaches_everyone_once(tenant: Tenant)
         assert item["recipient"]["external_id"] == external_id
 
 
-async def test_a_condition_reaches_those_who_match(tenant: Tenant) -> None:
+async def test_a_condition_reaches_the_users_that_match(tenant: Tenant) -> None:
     await tenant.add("ada", **PLAN)
     await tenant.add("joe")
     for condition in ('custom_attributes.plan = "pro"', PLAN):
@@ -173,7 +173,7 @@ async def test_more_users_than_a_step_has_are_reached(tenant: Tenant) -> None:
     assert names == {row["external_id"] for row in rows}
 
 
-async def test_who_wants_nothing_of_it_gets_nothing(tenant: Tenant) -> None:
+async def test_users_that_muted_it_do_not_get_it(tenant: Tenant) -> None:
     await tenant.add("ada", "joe")
     muted = {"categories": [{"slug": "k", "channels": [{"slug": "in_app", "enabled": False}]}]}
     body = {"notification_preferences": muted}
@@ -183,7 +183,7 @@ async def test_who_wants_nothing_of_it_gets_nothing(tenant: Tenant) -> None:
     assert sent["status"]["summary"] == {"total": 1, "failures": 0}
 
 
-async def test_who_comes_afterwards_gets_nothing(tenant: Tenant) -> None:
+async def test_users_created_after_a_broadcast_do_not_get_it(tenant: Tenant) -> None:
     await tenant.add("ada")
     sent = await tenant.send({"matches": "*"})
     await tenant.add("late")
@@ -197,7 +197,7 @@ async def test_a_deleted_user_does_not_stop_it(tenant: Tenant) -> None:
     assert sent["status"]["summary"] == {"total": 2, "failures": 0}
 
 
-async def test_a_recipient_who_is_two_users_is_a_failure_and_the_others_get_it(tenant: Tenant) -> None:
+async def test_a_recipient_that_names_two_users_is_a_failure_and_the_others_get_it(tenant: Tenant) -> None:
     await tenant.add("ada")
     await tenant.add("joe", email="joe@example.com")
     sent = await tenant.send({"external_id": "ada", "email": "joe@example.com"}, {"external_id": "joe"})
@@ -238,7 +238,7 @@ async def test_an_item_that_its_user_deleted_is_not_listed(tenant: Tenant) -> No
 
 
 @pytest.mark.parametrize("recipient", [{"matches": "*"}, {"topic": {"subscribers": True}}])
-async def test_a_notification_may_have_recipients_who_are_not_named(tenant: Tenant, recipient: Any) -> None:
+async def test_a_notification_may_have_recipients_that_are_not_named(tenant: Tenant, recipient: Any) -> None:
     await tenant.add("ada")
     await tenant.subscribe("ada", "t")
     response = await tenant.post("notification", recipient, topic="t")
@@ -273,9 +273,7 @@ async def test_the_same_idempotency_key_broadcasts_once(tenant: Tenant) -> None:
         ({}, "Param '{}.recipients[0]' must have an email or an external_id"),
     ],
 )
-async def test_recipients_that_make_no_sense_are_refused(
-    http: httpx.AsyncClient, what: str, recipient: Any, says: str
-) -> None:
+async def test_invalid_recipients_are_refused(http: httpx.AsyncClient, what: str, recipient: Any, says: str) -> None:
     body = {what: {"title": "Hello", "recipients": [recipient]}}
     response = await http.post(f"/{what}s", headers=ADMIN, json=body)
     assert response.status_code == 422

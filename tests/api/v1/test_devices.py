@@ -39,7 +39,7 @@ async def unregister(inbox: Inbox, token: str) -> int:
 
 
 @pytest.mark.parametrize("platform", ["ios", "android", "safari"])
-async def test_a_registered_device_is_answered_with_its_id(inbox: Inbox, platform: str) -> None:
+async def test_the_response_to_a_registration_has_the_id_of_the_device(inbox: Inbox, platform: str) -> None:
     device = await register(inbox, inbox.external_id, platform, app_bundle_id="x" * 155)
     assert device == {"id": device["id"], "device_token": inbox.external_id, "platform": platform}
     assert UUID(device["id"])
@@ -52,7 +52,7 @@ async def test_a_device_is_forgotten_once(inbox: Inbox) -> None:
     assert await unregister(inbox, inbox.external_id) == 404
 
 
-async def test_a_device_that_was_never_registered_answers_404(inbox: Inbox) -> None:
+async def test_a_device_that_was_never_registered_returns_404(inbox: Inbox) -> None:
     assert await unregister(inbox, "never") == 404
 
 
@@ -69,7 +69,7 @@ async def test_a_token_may_hold_any_characters(inbox: Inbox, token: str) -> None
     assert await unregister(inbox, token) == 204
 
 
-async def test_a_device_moves_to_who_registers_it_next(inbox: Inbox) -> None:
+async def test_a_device_moves_to_the_next_user_that_registers_it(inbox: Inbox) -> None:
     bob, token = Inbox(inbox.http, f"{inbox.external_id}-bob"), inbox.external_id
     first = await register(inbox, token)
     second = await register(bob, token)

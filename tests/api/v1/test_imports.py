@@ -67,7 +67,7 @@ async def test_a_row_has_all_fields_of_a_user(http: httpx.AsyncClient, user: str
     assert saved == {"id": saved["id"], **row, "email": row["email"].lower()}  # type: ignore[attr-defined]
 
 
-async def test_who_is_known_is_updated(http: httpx.AsyncClient, user: str) -> None:
+async def test_a_known_user_is_updated(http: httpx.AsyncClient, user: str) -> None:
     before = (await http.post("/users", headers=ADMIN, json={"user": {"external_id": user}})).json()["user"]
     done = await run(http, {"external_id": user, "first_name": "Ada"}, {"external_id": f"{user}-2"})
     assert done["summary"] == summary(2, created=1, updated=1)
@@ -75,7 +75,7 @@ async def test_who_is_known_is_updated(http: httpx.AsyncClient, user: str) -> No
     assert after == {**before, "first_name": "Ada"}
 
 
-async def test_bad_rows_are_errors_by_row_and_the_others_are_taken_in(http: httpx.AsyncClient, user: str) -> None:
+async def test_invalid_rows_are_errors_by_row_and_the_others_are_imported(http: httpx.AsyncClient, user: str) -> None:
     done = await run(
         http,
         {"external_id": user},
@@ -142,7 +142,7 @@ async def test_no_more_than_a_thousand_errors_are_kept(http: httpx.AsyncClient) 
         (b'{"import":{"users":[' + b"{}," * 10_000 + b"{}]}}", 422, "Param 'import.users' must have 1 to 10000 items"),
     ],
 )
-async def test_what_is_no_list_of_rows_is_refused(
+async def test_an_invalid_list_of_rows_is_refused(
     http: httpx.AsyncClient, body: bytes, status: int, message: str
 ) -> None:
     response = await http.post("/imports", headers=ADMIN, content=body)

@@ -251,7 +251,7 @@ async def test_the_last_of_repeated_scalars_counts_and_unknown_fields_are_ignore
     assert page["per_page"] == 7
 
 
-async def test_50_categories_may_be_asked_for(inbox: Inbox) -> None:
+async def test_a_query_may_have_50_categories(inbox: Inbox) -> None:
     await inbox.receive(category="49")
     assert await inbox.titles("categories=" + ",".join(map(str, range(50)))) == ["Hello"]
 
@@ -269,7 +269,7 @@ async def test_50_categories_may_be_asked_for(inbox: Inbox) -> None:
         ("DELETE", "archive", (False, False, False)),
     ],
 )
-async def test_a_mark_answers_204_without_a_body_and_changes_the_state(
+async def test_a_mark_returns_204_without_a_body_and_changes_the_state(
     inbox: Inbox, method: str, path: str, state: tuple[bool, bool, bool]
 ) -> None:
     item = await inbox.receive()
@@ -336,14 +336,14 @@ ON_ONE_ITEM = [
 
 @pytest.mark.parametrize(("method", "suffix"), ON_ONE_ITEM)
 @pytest.mark.parametrize("item", [str(uuid4()), "42", "read", "%00", "x" * 5000, "%F0%9F%94%94"], ids=lambda it: it[:8])
-async def test_an_unknown_id_answers_404(inbox: Inbox, method: str, suffix: str, item: str) -> None:
+async def test_an_unknown_id_returns_404(inbox: Inbox, method: str, suffix: str, item: str) -> None:
     response = await inbox.request(method, f"/notifications/{item}{suffix}")
     assert response.status_code == 404
     assert (code(response), messages(response)) == ("not_found", ["Notification not found"])
 
 
 @pytest.mark.parametrize(("method", "suffix"), ON_ONE_ITEM)
-async def test_another_users_id_answers_404_and_changes_nothing(inbox: Inbox, method: str, suffix: str) -> None:
+async def test_another_users_id_returns_404_and_changes_nothing(inbox: Inbox, method: str, suffix: str) -> None:
     item = await inbox.receive()
     before = await inbox.page()
     other = Inbox(inbox.http, f"{inbox.external_id}-other")
@@ -403,7 +403,9 @@ async def test_seen_all_marks_what_the_filter_matches(inbox: Inbox, query: str, 
     ],
 )
 @pytest.mark.parametrize("mark", ["read", "seen"])
-async def test_marks_for_all_take_categories_and_topics(inbox: Inbox, mark: str, query: str, marked: set[str]) -> None:
+async def test_marks_for_all_accept_categories_and_topics(
+    inbox: Inbox, mark: str, query: str, marked: set[str]
+) -> None:
     for category, topic in [("a", "x"), ("a", "y"), ("b", "x"), (None, "x")]:
         await inbox.receive(f"{category or '-'}{topic}", category=category, topic=topic)
     await inbox.do(f"{mark}?{query}")
@@ -430,13 +432,13 @@ JSON_NULL: dict[str, Any] = {"headers": {"Content-Type": "application/json"}, "c
 
 
 @pytest.mark.parametrize("path", ["/config", "/notifications", "/notifications/{}", "/realtime/events"])
-async def test_a_get_may_come_with_a_json_null(inbox: Inbox, path: str) -> None:
+async def test_a_get_may_have_the_body_null(inbox: Inbox, path: str) -> None:
     path = path.format(await inbox.receive())
     assert (await inbox.request("GET", path, **JSON_NULL)).status_code == 200
 
 
 @pytest.mark.parametrize("suffix", ["", "/archive"])
-async def test_a_delete_may_come_with_a_json_null(inbox: Inbox, suffix: str) -> None:
+async def test_a_delete_may_have_the_body_null(inbox: Inbox, suffix: str) -> None:
     item = await inbox.receive()
     assert (await inbox.request("DELETE", f"/notifications/{item}{suffix}", **JSON_NULL)).status_code == 204
 
@@ -510,7 +512,7 @@ async def test_without_since_a_pull_gives_the_present_and_no_events(inbox: Inbox
     }
 
 
-async def test_a_pull_gives_every_change_since_the_position_in_order(inbox: Inbox) -> None:
+async def test_a_pull_returns_every_change_since_the_position_in_order(inbox: Inbox) -> None:
     start = (await inbox.events())["position"]
     item = await inbox.receive()
     await inbox.do(*(f"{item}/{mark}" for mark in ("seen", "read", "unread", "archive")))
@@ -560,7 +562,7 @@ async def test_an_event_holds_the_item_the_counts_and_the_client_that_made_it(in
     }
 
 
-async def test_a_pull_of_more_than_256_events_comes_in_pages_that_join_up(inbox: Inbox) -> None:
+async def test_a_pull_of_more_than_256_events_has_consecutive_pages(inbox: Inbox) -> None:
     start = position = (await inbox.events())["position"]
     item = await inbox.receive()
     for _ in range(130):
@@ -582,9 +584,7 @@ async def test_a_pull_of_more_than_256_events_comes_in_pages_that_join_up(inbox:
     ("since", "reset"),
     [("someoneelse.1", "epoch_changed"), ("{epoch}.3", "position_unknown"), ("{epoch}.1", None), ("{epoch}.2", None)],
 )
-async def test_a_position_of_another_life_or_of_the_future_is_told_to_fetch(
-    inbox: Inbox, since: str, reset: str | None
-) -> None:
+async def test_a_position_of_another_epoch_or_of_the_future_resets(inbox: Inbox, since: str, reset: str | None) -> None:
     await inbox.receive()
     await inbox.receive()
     end = (await inbox.events())["position"]
@@ -592,7 +592,7 @@ async def test_a_position_of_another_life_or_of_the_future_is_told_to_fetch(
     assert (pulled["reset"], pulled["position"], pulled["unread_count"]) == (reset, end, 2)
 
 
-async def test_a_foreign_position_gives_no_events(inbox: Inbox) -> None:
+async def test_a_position_of_another_log_returns_no_events(inbox: Inbox) -> None:
     other = Inbox(inbox.http, f"{inbox.external_id}-other")
     await other.receive()
     await inbox.receive()
@@ -612,7 +612,7 @@ async def test_a_malformed_position_is_refused(inbox: Inbox, since: str) -> None
 # ---- /config
 
 
-async def test_config_tells_a_widget_where_everything_is(inbox: Inbox, gateway: Gateway) -> None:
+async def test_config_has_the_addresses_for_a_widget(inbox: Inbox, gateway: Gateway) -> None:
     await inbox.receive()
     page = await inbox.page()
     project, user = page["project_id"], page["notifications"][0]["recipient"]["id"]
@@ -633,7 +633,7 @@ async def test_config_tells_a_widget_where_everything_is(inbox: Inbox, gateway: 
     }
 
 
-async def test_config_behind_a_proxy_gives_the_proxys_address(inbox: Inbox) -> None:
+async def test_config_behind_a_proxy_has_the_proxys_address(inbox: Inbox) -> None:
     headers = {"Host": "inbox.example.com", "X-Forwarded-Proto": "https"}
     config = (await inbox.request("GET", "/config", headers=headers)).json()
     assert config["realtime"]["websocket_url"] == "wss://inbox.example.com/realtime/ws"

@@ -90,7 +90,7 @@ async def test_a_notification_without_a_category_adds_none(inbox: Inbox) -> None
     assert await get(inbox) == before
 
 
-async def test_a_put_answers_all_categories_with_all_channels(inbox: Inbox, mine: str) -> None:
+async def test_a_put_returns_all_categories_with_all_channels(inbox: Inbox, mine: str) -> None:
     await inbox.receive(category=mine)
     answer = await put(inbox, switched("new_message", email=False, in_app=True))
     found = {one["slug"]: one for one in answer}
@@ -107,12 +107,12 @@ async def test_channels_that_a_put_leaves_out_stay_as_they_are(inbox: Inbox) -> 
     assert (found["a"], found["b"]) == (category("a", "A", "email"), category("b", "B", "slack"))
 
 
-async def test_what_is_said_last_of_a_category_counts(inbox: Inbox) -> None:
+async def test_the_last_change_of_a_category_applies(inbox: Inbox) -> None:
     answer = await put(inbox, switched("a", email=False, sms=False), switched("a", email=True))
     assert {one["slug"]: one for one in answer}["a"] == category("a", "A", "sms")
 
 
-async def test_an_answer_can_be_put_back(inbox: Inbox) -> None:
+async def test_a_response_can_be_sent_back_as_a_request(inbox: Inbox) -> None:
     await put(inbox, switched("a", email=False))
     fetched = await inbox.get(PATH)
     response = await inbox.request("PUT", PATH, json=fetched)
@@ -243,7 +243,7 @@ async def test_the_api_secret_reads_preferences_of_a_known_user_only(http: httpx
 # ---- live
 
 
-async def test_an_open_inbox_hears_of_changed_preferences_in_order_and_with_counts(
+async def test_an_open_inbox_receives_changed_preferences_in_order_and_with_counts(
     inbox: Inbox, gateway: Gateway
 ) -> None:
     await inbox.receive("before", category="news")

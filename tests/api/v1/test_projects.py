@@ -63,7 +63,7 @@ def test_a_created_project_works_at_once(client: httpx.Client, gateway: Gateway)
     assert sent.status_code == 201
 
 
-def test_a_project_asks_for_hmacs_unless_told_not_to(client: httpx.Client) -> None:
+def test_a_project_requires_hmacs_by_default(client: httpx.Client) -> None:
     for given, expected in (({}, True), ({"hmac_enabled": None}, True), ({"hmac_enabled": False}, False)):
         answer = client.post(PROJECTS, json={"project": {"name": "Shop", **given}})
         assert answer.json()["project"]["hmac_enabled"] is expected
@@ -77,7 +77,7 @@ def test_a_project_is_fetched_and_listed_as_it_was_created(client: httpx.Client,
     assert API_KEY in {found["api_key"] for found in listed}
 
 
-def test_a_list_comes_in_pages_that_join_up(gateway: Gateway) -> None:
+def test_the_pages_of_a_list_are_consecutive(gateway: Gateway) -> None:
     workspace = created_workspace(gateway, "Pages")
     projects = f"/workspaces/{workspace}/projects"
     with httpx.Client(base_url=gateway.url, headers=workspace_headers(gateway, workspace)) as client:
@@ -126,7 +126,7 @@ def test_a_bad_project_is_refused_and_every_field_named(client: httpx.Client, fi
     assert (answer.status_code, messages(answer)) == (422, expected)
 
 
-def test_a_name_cannot_be_taken_away(client: httpx.Client, gateway: Gateway) -> None:
+def test_a_name_cannot_be_removed(client: httpx.Client, gateway: Gateway) -> None:
     answer = client.put(path_of(created_project(gateway)), json={"project": {"name": ""}})
     assert (answer.status_code, messages(answer)) == (422, ["Param 'project.name' must not be empty"])
 
@@ -237,7 +237,7 @@ def test_a_call_without_a_token_is_forbidden(gateway: Gateway, headers: dict[str
     assert (answer.status_code, code(answer)) == (403, "forbidden")
 
 
-def test_the_command_line_prints_a_token_that_counts(gateway: Gateway) -> None:
+def test_the_command_line_prints_a_valid_token(gateway: Gateway) -> None:
     printed = command(gateway, "token", "--workspace")
     assert httpx.get(gateway.url + PROJECTS, headers=bearer(printed)).status_code == 200
     claims = json.loads(base64.urlsafe_b64decode(printed.split(".")[1] + "=="))
@@ -245,7 +245,7 @@ def test_the_command_line_prints_a_token_that_counts(gateway: Gateway) -> None:
     assert claims["exp"] - claims["iat"] == 30 * 24 * 3600
 
 
-def test_an_expired_token_says_so(gateway: Gateway) -> None:
+def test_an_expired_token_has_a_code_of_its_own(gateway: Gateway) -> None:
     answer = httpx.get(gateway.url + PROJECTS, headers=bearer(workspace_token(gateway, exp=int(time.time()) - 1)))
     assert (answer.status_code, code(answer)) == (401, "token_expired")
 
@@ -278,7 +278,7 @@ def test_a_token_of_another_workspace_is_forbidden(gateway: Gateway) -> None:
         assert (answer.status_code, code(answer)) == (403, "forbidden")
 
 
-def test_a_token_of_a_workspace_that_is_not_there_finds_nothing(gateway: Gateway) -> None:
+def test_a_token_of_a_workspace_that_does_not_exist_is_not_found(gateway: Gateway) -> None:
     answer = httpx.get(f"{gateway.url}/workspaces/none/projects", headers=workspace_headers(gateway, "none"))
     assert (answer.status_code, code(answer)) == (404, "not_found")
 
@@ -297,14 +297,14 @@ def test_another_workspaces_project_is_not_found_and_stays(client: httpx.Client,
     assert client.get(path_of(project)).json() == {"project": project}
 
 
-def test_a_workspaces_list_has_nothing_of_anothers(gateway: Gateway) -> None:
+def test_a_workspaces_list_has_no_project_of_another(gateway: Gateway) -> None:
     created_project(gateway)
     other = created_workspace(gateway, "Other")
     answer = httpx.get(f"{gateway.url}/workspaces/{other}/projects", headers=workspace_headers(gateway, other))
     assert answer.json() == {"projects": []}
 
 
-def test_a_revoked_token_counts_no_more(gateway: Gateway) -> None:
+def test_a_revoked_token_is_refused(gateway: Gateway) -> None:
     printed = command(gateway, "token", "--workspace", "default", "--expires-in", "600")
     assert httpx.get(gateway.url + PROJECTS, headers=bearer(printed)).status_code == 200
     assert command(gateway, "workspace", "revoke-token", printed) == "revoked"
@@ -343,7 +343,7 @@ def test_even_a_workspace_token_with_a_users_claims_is_no_users(gateway: Gateway
     ],
     ids=["user-token", "user-token-with-claims", "both"],
 )
-def test_nobody_elses_credentials_open_a_workspace(gateway: Gateway, headers: dict[str, str]) -> None:
+def test_no_other_credentials_open_a_workspace(gateway: Gateway, headers: dict[str, str]) -> None:
     answer = httpx.get(gateway.url + PROJECTS, headers=headers)
     assert (answer.status_code, code(answer)) == (401, "token_is_incorrect")
 
@@ -384,7 +384,7 @@ def test_a_project_is_changed_on_the_command_line_at_once(client: httpx.Client, 
     assert client.get(path_of(project)).json() == {"project": {**expected, "allowed_origins": []}}
 
 
-def test_a_users_hmac_of_a_new_project_counts(gateway: Gateway) -> None:
+def test_a_users_hmac_of_a_new_project_is_valid(gateway: Gateway) -> None:
     project = created_project(gateway)
     headers = {
         "X-MAGICBELL-API-KEY": project["api_key"],

@@ -124,7 +124,7 @@ async def test_the_largest_content_arrives_whole(inbox: Inbox) -> None:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_a_body_over_8_megabytes_is_refused_and_the_connection_goes_on(
+async def test_a_body_over_8_megabytes_is_refused_and_the_connection_stays_open(
     http: httpx.AsyncClient, chunked: bool
 ) -> None:
     async def chunks() -> Any:
@@ -266,7 +266,7 @@ async def test_an_identity_coding_is_none(http: httpx.AsyncClient, user: str) ->
     assert response.status_code == 201
 
 
-async def test_a_message_about_a_hash_says_what_that_is(http: httpx.AsyncClient, user: str) -> None:
+async def test_a_message_about_a_hash_explains_the_word(http: httpx.AsyncClient, user: str) -> None:
     response = await send(http, notification(user, custom_attributes="x"))
     (problem,) = response.json()["errors"]
     assert problem["message"] == "Param 'notification.custom_attributes' must be a hash"
@@ -459,7 +459,7 @@ async def test_attributes_stay_until_others_are_sent(inbox: Inbox) -> None:
 # ---- the answer
 
 
-async def test_the_answer_holds_the_contracts_fields_and_null_for_what_was_not_sent(
+async def test_the_response_has_the_contracts_fields_and_null_for_those_not_sent(
     http: httpx.AsyncClient, user: str
 ) -> None:
     response = await send(http, notification(user, title="Hello"))
@@ -499,7 +499,7 @@ async def test_the_item_holds_what_was_sent(inbox: Inbox) -> None:
     assert {name: item[name] for name in sent} == sent
 
 
-async def test_the_in_app_override_is_what_the_inbox_shows_and_the_answer_is_not(inbox: Inbox) -> None:
+async def test_the_in_app_override_changes_the_inbox_and_not_the_response(inbox: Inbox) -> None:
     override = {"title": "Short", "action_url": "app://invoice", "content": None}
     body = notification(
         inbox.external_id,
@@ -523,7 +523,7 @@ async def test_fields_that_the_contract_does_not_name_are_ignored(inbox: Inbox) 
 # ---- Idempotency-Key
 
 
-async def test_a_repeated_request_gets_the_first_answer_byte_for_byte_and_one_item(inbox: Inbox) -> None:
+async def test_a_repeated_request_gets_the_first_response_byte_for_byte_and_one_item(inbox: Inbox) -> None:
     body = notification(inbox.external_id)
     first, second = [await send(inbox.http, body, Idempotency_Key=inbox.external_id) for _ in range(2)]
     assert (second.status_code, second.content) == (first.status_code, first.content) == (201, first.content)

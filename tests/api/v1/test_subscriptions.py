@@ -55,7 +55,7 @@ async def test_a_new_user_has_no_subscriptions(inbox: Inbox) -> None:
     assert await inbox.get("/subscriptions") == {"subscriptions": []}
 
 
-async def test_a_subscription_is_answered_listed_and_fetched_alike(inbox: Inbox) -> None:
+async def test_a_subscription_has_the_same_form_in_every_response(inbox: Inbox) -> None:
     answer = await subscribe(inbox, "acme.orders.1", comments="watching-the-repo", billing=None)
     assert answer == {
         "topic": "acme.orders.1",
@@ -78,7 +78,7 @@ async def test_unsubscribing_keeps_the_reason_and_subscribing_again_ends_it(inbo
     assert (await subscribe(inbox, "t", a=None))["categories"] == [said("a", "because"), said("b", None)]
 
 
-async def test_who_never_subscribed_may_unsubscribe(inbox: Inbox) -> None:
+async def test_a_user_that_never_subscribed_may_unsubscribe(inbox: Inbox) -> None:
     answer = await unsubscribe(inbox, "t", "a")
     assert answer == {"topic": "t", "categories": [said("a", None, "unsubscribed")]}
     assert await inbox.get("/subscriptions/t") == {"subscription": answer}
@@ -93,7 +93,7 @@ async def test_a_deleted_subscription_is_gone(inbox: Inbox) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-async def test_a_topic_that_was_never_subscribed_answers_404(inbox: Inbox, method: str) -> None:
+async def test_a_topic_that_was_never_subscribed_returns_404(inbox: Inbox, method: str) -> None:
     for path in ("/subscriptions/t", f"/subscriptions/{'x' * 200}"):
         response = await inbox.request(method, path)
         assert (response.status_code, code(response), messages(response)) == (404, "not_found", ["Topic not found"])
@@ -182,7 +182,7 @@ async def test_a_topic_has_so_many_categories_and_no_more(inbox: Inbox) -> None:
 # ---- what reaches the inbox
 
 
-async def test_a_list_is_paged_by_name_where_a_page_is_asked_for(inbox: Inbox) -> None:
+async def test_a_list_is_paged_by_name_if_the_query_has_a_page(inbox: Inbox) -> None:
     for topic in ("c", "a", "b"):
         await subscribe(inbox, topic, all_of_it=None)
     second = await inbox.get("/subscriptions?per_page=2&page=2")
@@ -195,7 +195,7 @@ async def test_a_list_is_paged_by_name_where_a_page_is_asked_for(inbox: Inbox) -
 
 
 @pytest.mark.parametrize("query", ["per_page=0", "per_page=5001", "page=0", "page=x"])
-async def test_a_page_of_subscriptions_that_makes_no_sense_is_refused(inbox: Inbox, query: str) -> None:
+async def test_an_invalid_page_of_subscriptions_is_refused(inbox: Inbox, query: str) -> None:
     response = await inbox.request("GET", f"/subscriptions?{query}")
     assert response.status_code == 422
     assert f"Param '{query.partition('=')[0]}'" in messages(response)[0]

@@ -39,7 +39,7 @@ def name(user: str) -> str:
     return f"u{abs(hash(user))}"
 
 
-async def test_a_created_user_comes_back_with_everything(http: httpx.AsyncClient, name: str) -> None:
+async def test_the_response_to_a_create_has_all_fields_of_the_user(http: httpx.AsyncClient, name: str) -> None:
     fields = {
         "external_id": name,
         "email": f"{name}@example.com",
@@ -55,7 +55,7 @@ async def test_a_created_user_comes_back_with_everything(http: httpx.AsyncClient
     assert found["id"]
 
 
-async def test_creating_a_user_again_answers_201_with_the_same_id(http: httpx.AsyncClient, name: str) -> None:
+async def test_creating_a_user_again_returns_201_with_the_same_id(http: httpx.AsyncClient, name: str) -> None:
     first = await put_user(http, "POST", "/users", external_id=name, first_name="Ann")
     second = await put_user(http, "POST", "/users", external_id=name)
     assert (second.status_code, second.json()) == (201, first.json())
@@ -158,7 +158,7 @@ async def test_every_worker_learns_of_a_new_email_long_before_its_cache_expires(
                     missed = missed + 1 if await total(http, "joe") == before else 0
 
 
-async def test_a_user_who_is_named_in_no_way_that_is_known_is_answered_with_the_ways(http: httpx.AsyncClient) -> None:
+async def test_a_user_that_is_not_found_is_reported_with_the_ways_to_name_one(http: httpx.AsyncClient) -> None:
     response = await http.delete("/users/ada", headers=ADMIN)
     assert response.status_code == 404
     (problem,) = response.json()["errors"]

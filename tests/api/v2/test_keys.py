@@ -88,7 +88,7 @@ async def test_a_token_that_a_registered_key_signed_opens_the_inbox(
     assert (await http.get("/notifications", headers=bearer(one))).json()["total"] == 1
 
 
-async def test_of_several_keys_of_a_kind_each_counts(http: httpx.AsyncClient, project: Project) -> None:
+async def test_each_of_several_keys_of_a_kind_is_valid(http: httpx.AsyncClient, project: Project) -> None:
     await put(http, project, jwk(RSA_KEY, kid="a"), jwk(OTHER_RSA_KEY, kid="b"), jwk(EC_KEY))
     for key in (RSA_KEY, OTHER_RSA_KEY, EC_KEY):
         assert await status(http, signed(key, project)) == 200
@@ -97,12 +97,12 @@ async def test_of_several_keys_of_a_kind_each_counts(http: httpx.AsyncClient, pr
     assert await status(http, signed(OTHER_RSA_KEY, project, kid="c")) == "token_is_incorrect"
 
 
-async def test_the_secret_counts_beside_keys(http: httpx.AsyncClient, project: Project) -> None:
+async def test_the_secret_stays_valid_beside_keys(http: httpx.AsyncClient, project: Project) -> None:
     await put(http, project, jwk(RSA_KEY))
     assert await status(http, token(claims_of("ada", api_key=project.api_key), project.api_secret)) == 200
 
 
-async def test_a_removed_key_counts_no_more(http: httpx.AsyncClient, project: Project) -> None:
+async def test_a_removed_key_is_refused(http: httpx.AsyncClient, project: Project) -> None:
     await put(http, project, jwk(RSA_KEY), jwk(EC_KEY))
     await put(http, project, jwk(EC_KEY))
     assert await status(http, signed(RSA_KEY, project)) == "token_is_incorrect"
@@ -132,7 +132,7 @@ async def test_a_key_makes_no_backend(http: httpx.AsyncClient, project: Project)
     assert (response.status_code, code(response)) == (401, "token_is_incorrect")
 
 
-async def test_another_projects_key_does_not_count(http: httpx.AsyncClient, gateway: Gateway, project: Project) -> None:
+async def test_another_projects_key_is_refused(http: httpx.AsyncClient, gateway: Gateway, project: Project) -> None:
     other = project_of(command(gateway, "project", "create", "other"))
     await put(http, other, jwk(RSA_KEY, kid="a"))
     for kid in (None, "a"):
@@ -160,7 +160,7 @@ def hmac_of(secret: str, text: str) -> str:
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "", "RS384", "RS512", "PS256", "ES384", "HS512"])
 @pytest.mark.parametrize("kid", [{}, {"kid": "a"}])
-async def test_no_other_algorithm_counts_whatever_the_header_says(
+async def test_no_other_algorithm_is_accepted_whatever_the_header_claims(
     http: httpx.AsyncClient, project: Project, algorithm: str, kid: dict[str, str]
 ) -> None:
     await put(http, project, jwk(RSA_KEY, kid="a"))
@@ -234,7 +234,7 @@ PRIVATE_JWK = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(RSA_KEY))
         (jwk(EC_KEY, kid="a\nb"), ["Param 'keys[0].kid' must be a string of 1 to 128 printable characters"]),
     ],
 )
-async def test_what_is_no_usable_public_key_is_refused_by_field(
+async def test_a_key_that_is_not_valid_is_refused_by_field(
     http: httpx.AsyncClient, project: Project, key: Any, expected: list[str]
 ) -> None:
     kept = await put(http, project, jwk(EC_KEY, kid="kept"))

@@ -12,7 +12,9 @@ from tests.servers import ADMIN, user_headers
 YEAR = 365 * 24 * 3600
 
 
-async def test_everything_issued_before_a_moment_ends_whoever_signed_it(http: httpx.AsyncClient, user: str) -> None:
+async def test_every_token_issued_before_a_time_is_refused_whatever_signed_it(
+    http: httpx.AsyncClient, user: str
+) -> None:
     now = int(time.time())
     issued = await issue(http, user)
     own = {"old": now - 100, "older": now - 200, "silent": None, "new": now + 100}
@@ -45,7 +47,7 @@ async def test_a_token_of_the_future_does_not_outlast_a_revocation(
     assert (response.status_code, code(response)) == (401, "token_revoked")
 
 
-async def test_a_moment_to_come_is_refused(http: httpx.AsyncClient, user: str) -> None:
+async def test_a_time_in_the_future_is_refused(http: httpx.AsyncClient, user: str) -> None:
     await issue(http, user)
     body = {"issued_before": int(time.time()) + 3600}
     response = await http.post(f"/users/external_id:{user}/revoke_tokens", headers=ADMIN, json=body)

@@ -62,7 +62,7 @@ async def test_an_issued_token_opens_the_users_inbox_and_no_other(inbox: Inbox) 
     assert (await inbox.http.get("/notifications", headers=headers)).json()["total"] == 1
 
 
-async def test_the_answer_has_the_v2_fields_and_a_year_is_the_default(http: httpx.AsyncClient, user: str) -> None:
+async def test_the_response_has_the_v2_fields_and_a_year_is_the_default(http: httpx.AsyncClient, user: str) -> None:
     issued = await issue(http, user)
     assert issued.keys() == {"token", "token_id", "created_at", "expires_at"}
     assert str(UUID(issued["token_id"])) == issued["token_id"]
@@ -90,7 +90,7 @@ async def test_an_unknown_user_is_created_by_email_too(http: httpx.AsyncClient, 
     assert answer.json()["total"] == 1
 
 
-async def test_a_token_goes_on_when_its_user_is_renamed(inbox: Inbox) -> None:
+async def test_a_token_stays_valid_when_its_user_is_renamed(inbox: Inbox) -> None:
     await inbox.receive()
     issued = await issue(inbox.http, inbox.external_id)
     renamed = {"user": {"external_id": f"{inbox.external_id}-renamed"}}
@@ -121,7 +121,7 @@ async def test_a_token_goes_on_when_its_user_is_renamed(inbox: Inbox) -> None:
         ([], ["The body must be a JSON object"]),
     ],
 )
-async def test_a_body_that_makes_no_sense_is_refused_field_by_field(
+async def test_an_invalid_body_is_refused_field_by_field(
     http: httpx.AsyncClient, body: Any, expected: list[str]
 ) -> None:
     response = await http.post("/v2/jwt/user", headers=ADMIN, json=body)
@@ -156,7 +156,7 @@ async def test_a_user_may_not_issue_list_or_discard(http: httpx.AsyncClient, use
 # ---- listing
 
 
-async def test_a_list_tells_everything_but_the_tokens_newest_first(http: httpx.AsyncClient, user: str) -> None:
+async def test_a_list_describes_tokens_without_showing_them_newest_first(http: httpx.AsyncClient, user: str) -> None:
     first = await issue(http, user, name="phone", expiry=60)
     second = await issue(http, user)
     listed = await tokens_of(http, user)
@@ -209,12 +209,12 @@ async def test_the_links_lead_through_all_pages_and_back(http: httpx.AsyncClient
         ),
     ],
 )
-async def test_a_page_that_makes_no_sense_is_refused(http: httpx.AsyncClient, query: str, message: str) -> None:
+async def test_an_invalid_page_is_refused(http: httpx.AsyncClient, query: str, message: str) -> None:
     response = await http.get(f"/v2/jwt/project?{query}", headers=ADMIN)
     assert (response.status_code, messages(response)) == (422, [message])
 
 
-async def test_a_list_of_nobodys_tokens_is_not_found(http: httpx.AsyncClient, user: str) -> None:
+async def test_a_list_of_an_unknown_users_tokens_is_not_found(http: httpx.AsyncClient, user: str) -> None:
     response = await http.get(f"/v2/jwt/user/external_id:{user}", headers=ADMIN)
     assert (response.status_code, messages(response)) == (404, ["User not found"])
 
