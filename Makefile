@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test conformance fuzz loadtest install install-dev lock clean
+.PHONY: run web test conformance fuzz loadtest install install-dev lock clean
 
 run: install
 	@$(BIN)/inbox-gateway serve
@@ -31,6 +31,10 @@ install: .venv/installed
 
 # What tests, load tests and fuzzing need besides.
 install-dev: .venv/installed-dev
+
+# Build what browsers load, gateway/web/dist, after a change in gateway/web/src. Needs Node 20 and npm.
+web:
+	cd gateway/web && npm ci --ignore-scripts --no-audit --no-fund && npm run build
 
 # Every file that is installed has a hash in a lock file, the tool that builds our own package too.
 PIP := $(BIN)/pip --disable-pip-version-check
@@ -62,4 +66,4 @@ lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf .venv data build
+	rm -rf .venv data build gateway/web/node_modules
