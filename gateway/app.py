@@ -184,7 +184,7 @@ class Worker:
     async def running(self) -> AsyncIterator[None]:
         """Run the background tasks of this worker until the block ends, then close its connections to Redis."""
         with contextlib.suppress(StoreUnavailableError):
-            await self.formats.look()
+            await self.formats.check()
             await self.client.load()  # later calls load it too, if Redis comes up after this worker
         try:
             async with background_tasks(self._background_work()):

@@ -1,7 +1,8 @@
-"""Of which format the store is: this version knows one, and works on no other.
+"""The format of the store: this version knows one, and works on no other.
 
-keys.py says where formats stand. That of the store is looked at again and again, because a newer gateway may be started
-beside this one. Records of other formats in a store of ours are refused one by one, by the functions that meet them.
+`store/keys.py` says where formats are written. That of the store is read again and again, because a newer gateway may
+be started beside this one. Records of other formats in a store of the known format are refused one by one, by the
+functions that read them.
 """
 
 import asyncio
@@ -12,41 +13,41 @@ from gateway.store.redis.functions import no_arguments, reading_function
 from gateway.store.redis.problems import StoreFormatError, StoreUnavailableError
 from gateway.telemetry.logs import log
 
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 
 _READ_FORMAT = reading_function("read_format", "projects", no_arguments, bytes)
 
 
 async def check_format(client: FunctionClient) -> None:
-    """Raise StoreFormatError if the store is of another format. Raises StoreUnavailableError."""
+    """Raise StoreFormatError if the store has another format. Raises StoreUnavailableError."""
     found = (await client.call(_READ_FORMAT(keys.PROJECTS))).decode(errors="replace")
     if found not in ("", keys.FORMAT):
         raise StoreFormatError(sentence(found))
 
 
 def sentence(found: str) -> str:
-    """Return what is told of a store of another format."""
+    """Return the message about a store of another format."""
     if found == "unknown":
         return f"The store was written by a gateway of before format {keys.FORMAT}, and this version knows only that"
     return f"The store is of format {found}, and this version of the gateway knows format {keys.FORMAT}"
 
 
 class FormatWatch:
-    """Looks of which format the store is. `run` must be running."""
+    """Checks the format of the store. `run` must be running."""
 
     def __init__(self, client: FunctionClient):
         self._client = client
         self.problem: StoreFormatError | None = None
-        """Why this node must not work on the store now."""
+        """Why this node must not use the store now, or None."""
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Check until cancelled."""
         while True:
-            await self.look()
-            await asyncio.sleep(LOOK_SECONDS)
+            await self.check()
+            await asyncio.sleep(CHECK_SECONDS)
 
-    async def look(self) -> None:
-        """Look once; while the store cannot be asked, what was found last holds."""
+    async def check(self) -> None:
+        """Check once. While the store cannot be reached, the last result holds."""
         try:
             await check_format(self._client)
         except StoreFormatError as problem:

@@ -62,7 +62,7 @@ class _NewItem(NamedTuple):
     content: bytes
     category: str
     topic: str
-    settled_seconds: int | str
+    outcome_seconds: int | str
     subscribers_only: str
     keep_items: int
     keep_seconds: int
@@ -155,7 +155,7 @@ class InboxStore:
             content=content.encoded,
             category=content.category,
             topic=content.topic,
-            settled_seconds=SETTLED_SECONDS if remember else "",
+            outcome_seconds=SETTLED_SECONDS if remember else "",
             subscribers_only="1" if subscribers_only else "",
             keep_items=keep.items,
             keep_seconds=keep.seconds,

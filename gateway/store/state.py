@@ -1,4 +1,4 @@
-"""Whether the store still has what it was told: its name, and as many projects as it should have."""
+"""Whether the store still has its name and its projects, and whether a server accepts writes."""
 
 from typing import Any, NamedTuple
 
@@ -8,7 +8,10 @@ from gateway.store.redis.functions import no_arguments, nothing, reading_functio
 
 
 class StoreState(NamedTuple):
-    """`name` is "" when nobody has prepared the store, or it was emptied; `known` are projects that should be there."""
+    """The state of the store: its name, and how many projects have a record.
+
+    `name` is "" for a store that was never prepared, or was emptied. `known` is how many projects should have a record.
+    """
 
     name: str
     projects: int
@@ -16,12 +19,12 @@ class StoreState(NamedTuple):
 
     @property
     def is_lost(self) -> bool:
-        """Whether projects that were there are gone, none of which anybody deleted."""
+        """Whether the store has lost projects that were not deleted."""
         return not self.name or (self.known > 0 and self.projects == 0)
 
 
 async def read_state(client: FunctionClient) -> StoreState:
-    """Read what the store says of itself. Raises StoreUnavailableError."""
+    """Read the state of the store. Raises StoreUnavailableError."""
     return await client.call(_READ_STATE(keys.PROJECTS))
 
 

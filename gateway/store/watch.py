@@ -1,9 +1,8 @@
-"""Looks all the time whether the store takes writes and still has its projects: for `/readyz`, the log and a metric.
+"""Checking once a second whether the store accepts writes and has its projects: for `/readyz`, the log and a metric.
 
-`/healthz` says that a process runs, the pub/sub link that events are heard. That writes are refused, because memory or
-disk are full or somebody may not, is seen by neither; nor that a store answers in good order but was emptied. So every
-worker calls a function that a server refuses wherever it would refuse a write, and reads the store's name, once a
-second.
+Neither `/healthz`, which is about the process, nor the probes of the subscriber notice that writes are refused, because
+memory or disk is full or a permission is missing, or that the store works and was emptied. So every worker calls a
+function that a server refuses whenever it would refuse a write, and reads the name of the store.
 """
 
 import asyncio
@@ -17,7 +16,7 @@ from gateway.store.redis.problems import StoreEmptyError, StoreUnavailableError
 from gateway.store.state import check_writes, read_state
 from gateway.telemetry.metrics import STORE_PROBLEM
 
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 
 _CAUSES = (
     ErrorCode.REDIS_UNAVAILABLE,
@@ -38,11 +37,11 @@ async def _nothing_about(store_name: str) -> None:
 
 
 class StoreWatch:
-    """What is wrong with the store now. `run` must be running.
+    """Finds out what is wrong with the store. `problem` is None while nothing is. `run` must be running.
 
-    `on_empty` is awaited while the store has lost its projects, and may bring some back; `on_known_store` with the name
-    of a store that is seen for the first time; `on_other_store` when another store, or an emptied one that was prepared
-    anew, stands in place of the one that was there.
+    `on_empty` is awaited while the store has lost its projects, and may restore some. `on_known_store` is awaited with
+    the name of a store that is found for the first time; `on_other_store` when another store has taken the place of the
+    one before, or the same one was emptied and prepared again.
     """
 
     def __init__(self, client: FunctionClient):
@@ -57,13 +56,13 @@ class StoreWatch:
             STORE_PROBLEM.labels(code.kind.code).set(0)
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Check until cancelled."""
         while True:
-            await self.look()
-            await asyncio.sleep(LOOK_SECONDS * random.uniform(0.8, 1.2))
+            await self.check()
+            await asyncio.sleep(CHECK_SECONDS * random.uniform(0.8, 1.2))
 
-    async def look(self) -> None:
-        """Look once."""
+    async def check(self) -> None:
+        """Check once."""
         try:
             await self._check_writes()
             await self._check_name()
@@ -77,14 +76,14 @@ class StoreWatch:
     async def _check_writes(self) -> None:
         topology = self._client.topology
         if not topology.nodes:
-            await self._client.load()  # of a cluster whose map was never read
+            await self._client.load()  # a cluster whose slot map was never read
         places = [key for key in map(topology.key_at, topology.nodes) if key is not None]
         answers = await asyncio.gather(*(check_writes(self._client, key) for key in places), return_exceptions=True)
         problems = [answer for answer in answers if isinstance(answer, StoreUnavailableError)]
         for answer in answers:
             if isinstance(answer, BaseException) and not isinstance(answer, StoreUnavailableError):
                 raise answer
-        # A part of a cluster that is down leaves the others; one that refuses says something about all.
+        # While a part of a cluster is down, the other parts work. A part that refuses is a sign for all parts.
         refusing = [problem for problem in problems if problem.answered]
         if refusing or (problems and len(problems) == len(places)):
             raise (refusing or problems)[0]
@@ -98,7 +97,7 @@ class StoreWatch:
         if before != state.name:
             await self.on_known_store(state.name)
             self.store_name = state.name
-        # One that is back from a backup may lack what was told already.
+        # A store that was restored from a backup may lack what was acknowledged before.
         if before and (before != state.name or isinstance(self.problem, StoreEmptyError)):
             await self.on_other_store(state.name)
 

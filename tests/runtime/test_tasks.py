@@ -8,7 +8,7 @@ import pytest
 
 from gateway.runtime import tasks
 from gateway.runtime.tasks import Outage, background_tasks, keep_running
-from gateway.store.redis.problems import explained
+from gateway.store.redis.problems import store_error
 from tests.logs import captured_log
 
 
@@ -58,7 +58,7 @@ async def test_an_outage_is_logged_once_and_its_end_once() -> None:
         nonlocal starts
         starts += 1
         if starts < 5:
-            raise explained("NOPERM User default has no permissions to run the 'fcall' command")
+            raise store_error("NOPERM User default has no permissions to run the 'fcall' command")
         await asyncio.Event().wait()
 
     with captured_log() as lines:

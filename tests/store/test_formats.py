@@ -74,14 +74,14 @@ async def test_a_node_that_meets_a_newer_store_works_on_it_no_more_and_goes_on_w
 ) -> None:
     projects, watch = ProjectStore(own, "secret"), FormatWatch(own)
     await projects.prepare()
-    await watch.look()
+    await watch.check()
     assert watch.problem is None
     await own.redis.set(FORMAT_KEY, "2")
-    await watch.look()
+    await watch.check()
     assert watch.problem is not None
     assert "format 2" in watch.problem.cause
     await own.redis.set(FORMAT_KEY, keys.FORMAT)
-    await watch.look()
+    await watch.check()
     assert watch.problem is None
 
 

@@ -20,7 +20,7 @@ end
 
 -- KEYS  user
 -- ARGV  now_ms epoch_if_new log_events log_seconds
---       item_id content category topic settled_seconds ("" unless the request may be repeated)
+--       item_id content category topic outcome_seconds ("" unless the request may be repeated)
 --       subscribers_only ("1" to create it only for a subscriber of this category and topic, or "")
 --       keep_items keep_seconds (0 is no bound)
 --       #overwritten (pairs) overwritten… absent… (field, value: written always, and only if the field is absent)

@@ -1,6 +1,6 @@
-"""What an operator should know of the Redis servers that a gateway uses: `doctor` prints it.
+"""What an operator should know about the Redis servers of a gateway: `doctor` prints it.
 
-What a server says of itself (`INFO`) is judged by pure functions; `examine` asks for it.
+`examine` reads what each server reports (`INFO`, its clock, its cluster), and pure functions judge that.
 """
 
 import time
@@ -11,8 +11,8 @@ from enum import Enum
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.connection import RedisConnection, ReplyTimeoutError
 from gateway.store.redis.library import Library
-from gateway.store.redis.permissions import missing_permissions
-from gateway.store.redis.problems import StoreRefusedError, explained
+from gateway.store.redis.permissions import missing_cleaning_permissions, missing_permissions
+from gateway.store.redis.problems import StoreRefusedError, store_error
 from gateway.store.redis.protocol import ConnectionLostError, ReplyError, pack
 from gateway.store.redis.router import unavailable
 from gateway.store.redis.topology import Node, Topology
@@ -21,29 +21,29 @@ LEAST_REDIS = (7, 0)
 LEAST_VALKEY = (8, 0)
 
 MOST_CLOCK_SECONDS = 2.0
-"""Tokens expire, and users are rate-limited, by the clocks of both."""
+"""The greatest difference of clocks: tokens expire, and users are rate-limited, by the clocks of both machines."""
 
 NEARLY_FULL = 0.9
 FULL = 0.97
-"""From here on, what is large is refused; the server's own count leaves out some buffers."""
+"""From this share on, large writes are refused: the server's own count leaves out some buffers."""
 
 Info = Mapping[str, str]
-"""What one server says of itself, by name."""
+"""The fields of a server's INFO reply by name."""
 
 
 class Severity(Enum):
-    """How much a finding matters."""
+    """How serious a finding is."""
 
     FINE = "ok"
     WARNING = "WARNING"
-    """Works, and may cost something one day."""
+    """It works, and may cause trouble one day."""
     PROBLEM = "PROBLEM"
-    """Does not work, or will lose what was accepted."""
+    """It does not work, or will lose what was accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     topic: str
     text: str
@@ -75,7 +75,7 @@ async def _examine(topology: Topology, library: Library) -> AsyncIterator[Findin
     for node in topology.nodes:
         (reply,) = await node.connection.request(pack(("INFO",)))
         if isinstance(reply, ReplyError):
-            problem = explained(str(reply))
+            problem = store_error(str(reply))
             if isinstance(problem, StoreRefusedError) and not str(reply).startswith("NOPERM"):
                 raise problem
         else:
@@ -89,12 +89,15 @@ async def _examine(topology: Topology, library: Library) -> AsyncIterator[Findin
             yield _problem(
                 "permissions", f"the user lacks {' '.join(missing)}: an administrator adds them with ACL SETUSER"
             )
+        cleaning = await missing_cleaning_permissions(node)
+        if cleaning:
+            yield _warning("libraries", f"those of old versions stay, because the user lacks {' '.join(cleaning)}")
         if topology.clustered:
             yield await _examine_cluster(node)
 
 
 def judge(info: Info, name: str, *, clustered: bool, replicated: bool) -> Iterator[Finding]:
-    """Return what there is to say of one server."""
+    """Return the findings about one server."""
     yield _version(info, name)
     yield from _role(info, clustered=clustered, replicated=replicated)
     yield from _memory(info)
@@ -157,12 +160,12 @@ async def _examine_clock(topology: Topology, node: Node) -> Finding:
     (reply,) = await node.connection.request(pack(("TIME",)))
     middle = (before + time.time()) / 2
     if isinstance(reply, ReplyError):
-        return _warning("clock", "not known: the server does not tell its time")
+        return _warning("clock", "not known: the server does not allow TIME")
     return judge_clock(int(reply[0]) + int(reply[1]) / 1_000_000 - middle)
 
 
 def judge_clock(ahead_seconds: float) -> Finding:
-    """Return what there is to say of a server whose clock is ahead of this machine's by so much."""
+    """Return the finding about a server whose clock is ahead of this machine's by some seconds."""
     if abs(ahead_seconds) <= MOST_CLOCK_SECONDS:
         return Finding("clock", "in step with the server's")
     way = "ahead of" if ahead_seconds > 0 else "behind"
@@ -172,7 +175,7 @@ def judge_clock(ahead_seconds: float) -> Finding:
 async def _examine_cluster(node: Node) -> Finding:
     (reply,) = await node.connection.request(pack(("CLUSTER", "INFO")))
     if isinstance(reply, ReplyError):
-        return _warning("cluster", f"{node.name} does not tell its state")
+        return _warning("cluster", f"{node.name} does not allow CLUSTER INFO")
     state = dict(line.split(":", 1) for line in reply.decode().split() if ":" in line)
     missing = 16384 - int(state.get("cluster_slots_ok", 0))
     if state.get("cluster_state") != "ok" or missing:

@@ -1,8 +1,8 @@
-"""Which of the commands that the gateway needs a user of Redis may not run.
+"""Which of the commands that the gateway needs its Redis user may not run.
 
-Redis's access lists are asked by trying, because only an administrator may ask otherwise (`ACL DRYRUN`). Each command
-is tried on a key that holds a short text for a moment: what a user may run answers something, were it WRONGTYPE, and
-changes nothing; what it may not run answers NOPERM.
+Permissions are found out by trying, because only an administrator may read them (`ACL DRYRUN`). Each command is tried
+on a key that holds a short text for a moment: a command that is allowed changes nothing and is answered somehow, even
+if with WRONGTYPE; one that is not allowed is answered with NOPERM.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.store import keys
 from gateway.store.redis.connection import RedisConnection
-from gateway.store.redis.library import Library
+from gateway.store.redis.library import NAME_PREFIX, Library
 from gateway.store.redis.protocol import Argument, ReplyError, pack
 from gateway.store.redis.topology import Node, Topology
 
@@ -36,7 +36,7 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
     "LRANGE": (0, 0),
     "PEXPIRE": (1000 * PROBE_SECONDS,),
     "PFADD": ("v",),
-    "RENAME": ("",),  # the name of a key that is not there follows
+    "RENAME": ("",),  # `_probe` adds the name of a key that does not exist
     "RPUSH": ("v",),
     "SADD": ("v",),
     "SET": ("", "EX", PROBE_SECONDS),
@@ -58,25 +58,25 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
     "ZREMRANGEBYSCORE": (0, 0),
     "ZSCORE": ("v",),
 }
-"""What a command needs besides its key, where it needs something."""
+"""The arguments of a command after its key, if it needs some."""
 
 _KEYLESS: dict[str, tuple[Argument, ...]] = {"INFO": ("replication",), "TIME": (), "SCAN": (0, "COUNT", 1), "PING": ()}
 
 _DIRECT = ("EXISTS", "GET", "HEXISTS", "HGETALL", "HMGET", "HSCAN", "HVALS", "HDEL", "SET", "SPUBLISH", "UNLINK")
-"""What the gateway asks for outside of its functions."""
+"""The commands that the gateway runs outside of its functions."""
 
 _NO_COMMAND = re.compile(r"has no permissions to run the '([^']+)'")
 
 
 def needed_commands(library: Library) -> list[str]:
-    """Return the commands that the functions run, and those that the gateway asks for itself."""
+    """Return the commands that the functions run, and those that the gateway runs itself."""
     inside = re.findall(r"\b(?:call|try|run|expire)\(\s*'([A-Z]+)'", library.code)
     inside += re.findall(r"\bin_chunks\(\w+, '([A-Z]+)'", library.code)
     return sorted({*inside, *_DIRECT, *_KEYLESS})
 
 
 async def missing_permissions(topology: Topology, node: Node, library: Library) -> list[str]:
-    """Return what a server does not allow: commands as `+name`, keys as `~pattern`, channels as `&pattern`.
+    """Return the rules that a user lacks on a server: commands as `+name`, keys as `~pattern`, channels as `&pattern`.
 
     Raises ConnectionLostError and ReplyTimeoutError.
     """
@@ -92,6 +92,17 @@ async def missing_permissions(topology: Topology, node: Node, library: Library) 
     found += _missing([("ssubscribe", await _subscribe(topology, node, key))])
     await node.connection.request(pack(("UNLINK", key)))
     return sorted(set(found))
+
+
+async def missing_cleaning_permissions(node: Node) -> list[str]:
+    """Return the rules that a user lacks to delete unused function libraries, without which the gateway works.
+
+    Raises ConnectionLostError and ReplyTimeoutError.
+    """
+    name = f"{NAME_PREFIX}none"  # no library has this name
+    commands = {"function|list": ("LIST", "LIBRARYNAME", name), "function|delete": ("DELETE", name)}
+    replies = await node.connection.request(*(pack(("FUNCTION", *words)) for words in commands.values()))
+    return _missing(zip(commands, replies, strict=True))
 
 
 async def _subscribe(topology: Topology, node: Node, channel: str) -> Any:
@@ -116,7 +127,7 @@ def _missing(replies: Iterable[tuple[str, Any]]) -> list[str]:
 
 
 def _denied(command: str, reply: Any) -> str:
-    """Return what a reply says is not allowed, or ""."""
+    """Return the rule that a reply says is missing, or ""."""
     text = str(reply)
     if not isinstance(reply, ReplyError) or not text.startswith("NOPERM"):
         return ""

@@ -1,8 +1,16 @@
-"""Why the store did not do what was asked: one kind of exception, told apart by cause.
+"""Why the store could not do what was asked: one tree of exceptions, divided by cause.
 
-Every error reply of Redis, known or not, becomes a StoreUnavailableError or one of its children here, and nowhere
-else. The text of an exception is for clients: it names the cause, and no key, user, server or secret. `detail` is for
-the log and the command line.
+    StoreUnavailableError        the store cannot be reached, or cannot do now what was asked
+      StoreWritesRefusedError    it refuses writes, and can still be read
+        StoreFullError           it has no memory left
+        StoreReadOnlyError       another reason, such as a full disk or too few replicas
+      StoreRefusedError          it does not let the gateway in, or not do what it needs: an operator must act
+      StoreDataError             what is stored is not what the gateway wrote there
+        StoreFormatError         it has a format that this version does not know
+      StoreEmptyError            it has lost its data, or this project
+
+Every error reply of Redis, known or not, becomes one of these here and nowhere else. The text of an exception is for
+clients: it names the cause, and no key, user, server or secret. `detail` is for the log and the command line.
 """
 
 import contextlib
@@ -16,16 +24,16 @@ import msgspec
 from gateway.domain.errors import ErrorCode
 from gateway.telemetry.logs import log
 
-MOST_DETAIL_CHARACTERS = 300
+MAX_DETAIL_CHARACTERS = 300
 
-SAID_AGAIN_SECONDS = 60.0
+REPEAT_SECONDS = 60.0
 """How long a broken record is not named in the log again."""
 
-MOST_REMEMBERED = 1000
+MAX_REMEMBERED = 1000
 
 
 class StoreUnavailableError(Exception):
-    """The store cannot be reached or cannot do now what was asked, which may or may not have happened."""
+    """The store cannot be reached, or cannot do now what was asked. It may have been done nevertheless."""
 
     code: ClassVar[ErrorCode] = ErrorCode.REDIS_UNAVAILABLE
     retry_after_seconds: ClassVar[int] = 1
@@ -40,7 +48,7 @@ class StoreUnavailableError(Exception):
 
 
 class StoreWritesRefusedError(StoreUnavailableError):
-    """The store takes no writes now; it can still be read."""
+    """The store refuses writes now. It can still be read."""
 
 
 class StoreFullError(StoreWritesRefusedError):
@@ -51,13 +59,13 @@ class StoreFullError(StoreWritesRefusedError):
 
 
 class StoreReadOnlyError(StoreWritesRefusedError):
-    """The store takes no writes for another reason, such as a full disk or too few replicas."""
+    """The store refuses writes for another reason, such as a full disk or too few replicas."""
 
     code = ErrorCode.STORE_READ_ONLY
 
 
 class StoreRefusedError(StoreUnavailableError):
-    """The store does not let the gateway in, or not do what it needs: who runs it must change something."""
+    """The store does not let the gateway in, or not do what it needs, until its operator changes something."""
 
     code = ErrorCode.STORE_REFUSED
     retry_after_seconds = 5
@@ -71,20 +79,20 @@ class StoreDataError(StoreUnavailableError):
 
 
 class StoreFormatError(StoreDataError):
-    """What is stored is of a format that this version does not know: a newer version's, or one of before version 1."""
+    """What is stored has a format that this version does not know: a newer one, or one from before format 1."""
 
     code = ErrorCode.STORE_FORMAT_UNKNOWN
 
 
 class StoreEmptyError(StoreUnavailableError):
-    """The store has lost what was in it, such as by FLUSHALL, or this project."""
+    """The store has lost its data, for example by FLUSHALL, or this project."""
 
     code = ErrorCode.STORE_EMPTY
 
 
 @contextlib.contextmanager
 def decoding(what: str) -> Iterator[None]:
-    """Raise StoreDataError when a value that is stored cannot be decoded."""
+    """Raise StoreDataError if a stored value cannot be decoded within the block; `what` names it."""
     try:
         yield
     except (ValueError, TypeError, LookupError, msgspec.MsgspecError) as problem:
@@ -116,7 +124,7 @@ _BY_WORD: dict[str, tuple[type[StoreUnavailableError], str]] = {
     "BROKEN": (StoreDataError, "A record in the store cannot be read"),
     "WRONGTYPE": (StoreDataError, "A key in the store holds a value of another type"),
 }
-"""What a reply means that begins with a word."""
+"""What an error reply means, by its first word."""
 
 _BY_TEXT: tuple[tuple[str, type[StoreUnavailableError], str], ...] = (
     ("max number of clients", StoreUnavailableError, "Redis takes no more connections"),
@@ -125,7 +133,7 @@ _BY_TEXT: tuple[tuple[str, type[StoreUnavailableError], str], ...] = (
     ("can't access at least one of the keys", StoreRefusedError, _NO_PERMISSION),
     ("can't publish to the channel", StoreRefusedError, _NO_PERMISSION),
     ("Function not found", StoreUnavailableError, "The gateway's functions are not loaded in Redis"),
-    # Redis cuts off who sends it the functions before a password.
+    # The reply of Redis to a client that sends the library before it has authenticated.
     ("unauthenticated", StoreRefusedError, "Redis asks for a password, and the gateway has none"),
     ("AUTH <password>", StoreRefusedError, "Redis has no password, and the gateway sends one"),
     ("DB index", StoreRefusedError, "Redis has no database of the number that the gateway is to use"),
@@ -133,12 +141,12 @@ _BY_TEXT: tuple[tuple[str, type[StoreUnavailableError], str], ...] = (
     ("user_function", StoreDataError, "A function failed on what is stored"),
     ("on @", StoreDataError, "A function failed on what is stored"),
 )
-"""What a reply means whose first word is ERR, or unknown: the first that it contains counts."""
+"""What any other error reply means, by the first of these texts that it contains."""
 
 _WORD = re.compile(r"[A-Z][A-Z_]{1,30}\b")
 
 
-def explained(reply: str) -> StoreUnavailableError:
+def store_error(reply: str) -> StoreUnavailableError:
     """Return the exception for an error reply of Redis."""
     found = _WORD.match(reply)
     word = found.group() if found else ""
@@ -153,25 +161,25 @@ def explained(reply: str) -> StoreUnavailableError:
 
 
 def _without_arguments(reply: str) -> str:
-    """Return a reply without the arguments that Redis repeats in some: they may be anybody's content."""
-    return reply.partition(", with args")[0][:MOST_DETAIL_CHARACTERS]
+    """Return a reply without the arguments of the command, which some replies repeat and which may be personal."""
+    return reply.partition(", with args")[0][:MAX_DETAIL_CHARACTERS]
 
 
 class BrokenRecords:
-    """Names in the log the records that cannot be read, each once in a while."""
+    """Names in the log the records that cannot be read, each at most once in REPEAT_SECONDS."""
 
     def __init__(self) -> None:
-        self._said_at: dict[tuple[str, str], float] = {}
+        self._logged_at: dict[tuple[str, str], float] = {}
 
     def report(self, function: str, key: str | bytes, problem: StoreDataError) -> None:
-        """Take note that a function or command failed on what lies in the slot of a key."""
+        """Log that a function or a command failed on what is stored in the slot of a key."""
         name = key if isinstance(key, str) else key.decode(errors="replace")
-        # The key of an idempotency record ends with what a client chose.
+        # The key of an idempotency record ends with a text that a client chose.
         name = name.partition(":idempotency:")[0]
         now = time.monotonic()
-        if now - self._said_at.get((function, name), -SAID_AGAIN_SECONDS) < SAID_AGAIN_SECONDS:
+        if now - self._logged_at.get((function, name), -REPEAT_SECONDS) < REPEAT_SECONDS:
             return
-        if len(self._said_at) >= MOST_REMEMBERED:
-            self._said_at.clear()
-        self._said_at[(function, name)] = now
+        if len(self._logged_at) >= MAX_REMEMBERED:
+            self._logged_at.clear()
+        self._logged_at[(function, name)] = now
         log.error("store_record_broken", function=function, key=name, problem=problem.detail)

@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.store.redis.connection import NotReplicatedError, ReplyTimeoutError
 from gateway.store.redis.library import Library
-from gateway.store.redis.problems import StoreUnavailableError, explained
+from gateway.store.redis.problems import StoreUnavailableError, store_error
 from gateway.store.redis.protocol import ConnectionLostError, ConnectionRejectedError, ReplyError, ReplyLostError, pack
 from gateway.store.redis.topology import Node, Topology
 from gateway.telemetry.metrics import REDIS_ERRORS
@@ -206,11 +206,11 @@ def unavailable(problem: _Trouble) -> StoreUnavailableError:
     """Return the exception for a request without a reply, and count it."""
     REDIS_ERRORS.inc()
     if isinstance(problem, ConnectionRejectedError):
-        return explained(problem.reply)
+        return store_error(problem.reply)
     return StoreUnavailableError(detail=str(problem))
 
 
 def failure(reply: ReplyError) -> StoreUnavailableError:
     """Return the exception for an error reply, and count it."""
     REDIS_ERRORS.inc()
-    return explained(str(reply))
+    return store_error(str(reply))

@@ -19,7 +19,7 @@ from gateway.store import keys
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.generation import note_generation
 from gateway.store.redis.probe import PROBE_INTERVAL_SECONDS, Probe
-from gateway.store.redis.problems import StoreUnavailableError, explained
+from gateway.store.redis.problems import StoreUnavailableError, store_error
 from gateway.store.redis.protocol import ConnectionLostError, RedisProtocol, ReplyError, pack
 from gateway.store.redis.router import unavailable
 from gateway.store.redis.topology import Node, slot_of
@@ -66,7 +66,7 @@ class _ShardProtocol(RedisProtocol):
         elif not isinstance(reply, ReplyError):
             self.end(StoreUnavailableError(detail=f"an unexpected reply: {reply!r:.100}"))
         elif not self._shard.on_error(str(reply)):
-            self.end(explained(str(reply)))
+            self.end(store_error(str(reply)))
 
     def on_lost(self) -> None:
         self.end(ConnectionLostError("the connection was lost"))

@@ -114,6 +114,17 @@ async def test_every_permission_that_is_missing_is_named(client: InspectedClient
     assert await missing_permissions(limited.topology, node, LIBRARY) == ["&inbox:1:*"]
 
 
+async def test_permissions_to_delete_unused_libraries_are_only_recommended(
+    client: InspectedClient, limited: FunctionClient
+) -> None:
+    await allow(client, "+@all", "-function|list", "-function|delete", "~*", "&*")
+    (found,) = [one async for one in examine(limited) if one.topic in ("permissions", "libraries")]
+    assert (found.topic, found.severity) == ("libraries", Severity.WARNING)
+    assert "+function|list +function|delete" in found.text
+    await allow(client, "+function|list", "+function|delete")
+    assert [one async for one in examine(limited) if one.topic == "libraries"] == []
+
+
 async def test_looking_leaves_nothing_behind(client: InspectedClient) -> None:
     before = set(await client.redis.keys("*"))
     assert [one async for one in examine(client)]

@@ -9,7 +9,7 @@ from gateway.store.redis.problems import (
     StoreReadOnlyError,
     StoreRefusedError,
     StoreUnavailableError,
-    explained,
+    store_error,
 )
 from tests.logs import captured_log
 
@@ -45,7 +45,7 @@ REPLIES = [
 
 @pytest.mark.parametrize(("reply", "kind"), REPLIES)
 def test_a_reply_is_told_apart_by_its_cause(reply: str, kind: type[StoreUnavailableError]) -> None:
-    problem = explained(reply)
+    problem = store_error(reply)
     assert type(problem) is kind
     assert problem.answered
     assert problem.code.kind.status in (503, 507)
@@ -54,8 +54,8 @@ def test_a_reply_is_told_apart_by_its_cause(reply: str, kind: type[StoreUnavaila
 @pytest.mark.parametrize("reply", [reply for reply, _ in REPLIES])
 def test_clients_are_told_no_names_and_no_contents(reply: str) -> None:
     for secret in ("default", "ada@example.com", "'fcall'", "<password>"):
-        assert secret not in str(explained(reply))
-    assert "ada@example.com" not in explained(reply).detail
+        assert secret not in str(store_error(reply))
+    assert "ada@example.com" not in store_error(reply).detail
 
 
 def test_a_broken_record_is_named_once_in_a_while() -> None:
