@@ -1,0 +1,15 @@
+"""What the tests of the log share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.telemetry.pipes import Pipe
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    """A pipe that is closed in the end."""
+    pipe = Pipe()
+    yield pipe
+    pipe.close()
