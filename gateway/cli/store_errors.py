@@ -5,6 +5,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.cli.errors import StoreFormatUnknownError, StoreNotWritableError, StoreUnusableError
+from gateway.domain.errors import UNKNOWN_FORMAT_REMEDY
 from gateway.domain.redis_address import described
 from gateway.settings import Settings
 
@@ -65,7 +66,7 @@ def store_error(settings: Settings, problem: "StoreUnavailableError") -> StoreUn
     from gateway.store.redis.problems import StoreFormatError, StoreRefusedError, StoreWritesRefusedError
 
     if isinstance(problem, StoreFormatError):
-        text = f"{store_name(settings)} cannot be used: {problem.cause}; {problem.code.kind.suggestion.split(': ')[1]}"
+        text = f"{store_name(settings)} cannot be used: {problem.cause}; {UNKNOWN_FORMAT_REMEDY}"
         return StoreFormatUnknownError(text, may_heal=False)
     if isinstance(problem, StoreRefusedError):
         hint = next((hint for word, hint in _HINTS.items() if word in problem.detail), "")

@@ -33,6 +33,10 @@ class ErrorKind:
     """The path of a page of this gateway that explains the error, or ""."""
 
 
+UNKNOWN_FORMAT_REMEDY = "serve this store with the version that wrote it, or a newer one."
+"""What an operator can do about `ErrorCode.STORE_FORMAT_UNKNOWN`; the command line gives it too."""
+
+
 class ErrorCode(Enum):
     """The REST errors that have a code. A 422 for an invalid parameter has none, as in the v1 contract."""
 
@@ -198,7 +202,7 @@ class ErrorCode(Enum):
         "store_format_unknown",
         503,
         "What is stored is of a format that this version does not know",
-        "Try again in a moment. For the operator: serve this store with the version that wrote it, or a newer one.",
+        f"Try again in a moment. For the operator: {UNKNOWN_FORMAT_REMEDY}",
     )
     STORE_EMPTY = ErrorKind(
         "store_empty",
