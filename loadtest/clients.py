@@ -310,7 +310,7 @@ def data_segments(clients: Sequence[Client]) -> int:
     return total
 
 
-async def settle(seconds: float) -> None:
+async def idle_for(seconds: float) -> None:
     """Wait while servers finish the work that opening connections left."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

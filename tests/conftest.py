@@ -1,4 +1,4 @@
-"""Fixtures that start real servers; everything else a test builds for itself."""
+"""Fixtures that start real servers; tests build everything else themselves."""
 
 import signal
 import ssl
@@ -18,19 +18,19 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Shared machines are slow now and then, and a slow example is no failure.
+# Shared machines are slow at times, and a slow example is no failure.
 settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ours")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the plugin that ends a run which is stuck."""
+    """Register the plugin that ends a stuck run."""
     config.pluginmanager.register(Watchdog(float(config.getini("timeout"))), "watchdog")
 
 
 @pytest.fixture(scope="session", params=["valkey", "redis"])
 def redis_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """The bundled Valkey, then Debian's Redis: every test that uses this runs on both."""
+    """Yield the bundled Valkey, then Debian's Redis: every test that uses this runs on both."""
     if SERVER_BINARIES[request.param] is None:
         pytest.skip("redis-server is not installed: `apt-get install redis-server`")
     with running_redis(request.param, tmp_path_factory.mktemp(request.param)) as server:
@@ -39,7 +39,7 @@ def redis_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """One gateway with the default settings, shared: each test uses users of its own."""
+    """Yield a shared gateway with the default settings; each test uses users of its own."""
     directory: Path = tmp_path_factory.mktemp("gateway")
     with running_gateway(directory / "data") as started:
         yield started
@@ -47,8 +47,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 @pytest.fixture
 async def http(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the shared gateway."""
-    # We speak plain HTTP, and loading the certificate authorities takes 30 ms a client.
+    """Yield a client of the shared gateway."""
+    # HTTP without TLS: loading the certificate authorities would take 30 ms for each client.
     no_authorities = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     async with httpx.AsyncClient(base_url=gateway.url, timeout=10, verify=no_authorities) as client:
         yield client
@@ -56,5 +56,5 @@ async def http(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 def user(request: pytest.FixtureRequest) -> str:
-    """An external id that no other test uses."""
+    """Return an external id that no other test uses."""
     return str(request.node.nodeid).replace(" ", "_")[-200:]

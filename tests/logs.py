@@ -1,4 +1,4 @@
-"""What the code under test logs."""
+"""Capturing the log of the code under test."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from gateway.telemetry.logs import log
 
 @contextlib.contextmanager
 def captured_log() -> Iterator[list[dict[str, Any]]]:
-    """Collect the lines of a block, each as its fields with `level` and `event`, instead of writing them."""
+    """Yield a list that receives the log lines of a block, with `level` and `event`; nothing is written."""
     lines: list[dict[str, Any]] = []
 
     def collect(level: str, event: str, fields: dict[str, Any]) -> None:

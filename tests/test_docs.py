@@ -23,7 +23,7 @@ SNIPPETS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "README.md").read_text(), f
 
 
 def snippet(language: str, word: str) -> str:
-    """Give the one snippet of a language with this in it."""
+    """Return the only snippet of a language that contains a text."""
     (found,) = (str(text) for kind, text in SNIPPETS if kind == language and word in text)
     return found
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from loadtest import machine
 from loadtest.bench import Bench
-from loadtest.clients import Crowd, settle
+from loadtest.clients import Crowd, idle_for
 from loadtest.journal import EVERYBODY, EventJournal, Faults, mark_of, percentiles
 from loadtest.meter import DELIVERY_SECONDS, Meter, crowd_faults, no_garbage_collection
 from loadtest.publisher import Pool
@@ -58,7 +58,7 @@ async def _measure(bench: Bench, target: GatewayTarget) -> None:
     listeners = users[:: -(-len(users) // LISTENERS)]
     for transport in bench.transports:
         await crowd.add(target.make(transport), listeners, journal)
-    await settle(1.0)
+    await idle_for(1.0)
     for count, which in enumerate(BROADCASTS, 1):
         with no_garbage_collection():
             first = len(journal.latencies)

@@ -7,7 +7,7 @@ published concurrently, over as many connections; the server decides how many it
 import asyncio
 
 from loadtest.bench import Bench
-from loadtest.clients import Crowd, data_segments, settle
+from loadtest.clients import Crowd, data_segments, idle_for
 from loadtest.journal import EventJournal
 from loadtest.meter import DELIVERY_SECONDS, Meter, no_garbage_collection, verdict
 from loadtest.publisher import Publisher
@@ -31,7 +31,7 @@ async def _measure(bench: Bench, target: Target, transport: str) -> None:
     user, events = f"burst-{transport}", bench.sizes.burst.events
     crowd, journal, pool = Crowd(), EventJournal(), target.pool()
     await crowd.add(target.make(transport), [user], journal)
-    await settle(0.3)
+    await idle_for(0.3)
     publisher = Publisher(pool, target.request, journal)
 
     async def burst() -> None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 
 from loadtest.bench import Bench
-from loadtest.clients import Crowd, Make, settle
+from loadtest.clients import Crowd, Make, idle_for
 from loadtest.journal import EventJournal, Faults
 from loadtest.meter import VERDICT_SECONDS, Meter, crowd_faults, no_garbage_collection, until
 from loadtest.publisher import Publisher
@@ -43,7 +43,7 @@ async def _several_times(
         faults += crowd_faults(crowd)
         positions = {client.user: client.position for client in crowd.clients}
         await crowd.close()
-        await settle(0.5)  # cleaning up after so many connections is not part of the next round
+        await idle_for(0.5)  # cleaning up after so many connections is not part of the next round
     middle = sorted(found, key=lambda figures: figures["per_second"])[len(found) // 2]
     bench.add("connect", target, transport, len(users), faults, how=how, rounds=rounds, **middle)
     return positions

@@ -15,7 +15,7 @@ from statistics import median
 from typing import Any
 
 from loadtest.bench import Bench
-from loadtest.clients import Crowd, data_segments, settle
+from loadtest.clients import Crowd, data_segments, idle_for
 from loadtest.cores import most_connections
 from loadtest.figures import median_or_none
 from loadtest.journal import EventJournal, percentiles
@@ -124,7 +124,7 @@ async def _crowd(bench: Bench, connections: int) -> None:
             for transport in bench.spoken(target)
         ]
         contestants = [each for each in contestants if await _connected(bench, each, connections)]
-        await settle(1.0)
+        await idle_for(1.0)
         with no_garbage_collection():
             for each in contestants:
                 await _try(bench, each, each.warm_up())

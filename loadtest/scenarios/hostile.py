@@ -17,7 +17,7 @@ from typing import Any
 from loadtest import machine
 from loadtest.attacks import ATTACKS
 from loadtest.bench import Bench
-from loadtest.clients import Crowd, request_head, settle, websocket_head
+from loadtest.clients import Crowd, idle_for, request_head, websocket_head
 from loadtest.journal import EventJournal, Faults, percentiles
 from loadtest.machine import SERVER
 from loadtest.meter import DELIVERY_SECONDS, Meter, no_garbage_collection, verdict
@@ -46,7 +46,7 @@ async def run(bench: Bench) -> None:
 async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
     load = _OrdinaryLoad(bench, target, transport)
     await load.crowd.add(target.make(transport), load.users, load.journal)
-    await settle(0.5)
+    await idle_for(0.5)
     peers = bench.sizes.hostile.peers * len(ATTACKS)
     await load.stretch()
     before_kb = (await target.memory())[SERVER]

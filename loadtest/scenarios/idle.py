@@ -9,7 +9,7 @@ import asyncio
 from typing import Any
 
 from loadtest.bench import Bench, Entrant
-from loadtest.clients import Crowd, settle
+from loadtest.clients import Crowd, idle_for
 from loadtest.cores import most_connections
 from loadtest.meter import Meter, crowd_faults, no_garbage_collection
 from loadtest.targets.base import Target
@@ -43,13 +43,13 @@ async def _transports(bench: Bench, entrant: Entrant) -> list[str]:
 async def _measure(bench: Bench, target: Target, transport: str, steps: list[int]) -> None:
     crowd, make = Crowd(), target.make(transport)
     await crowd.add(make, (f"warm{number}" for number in range(bench.sizes.warm_up)), None)
-    await settle(0.5)
+    await idle_for(0.5)
     before = await target.memory()
     opened = 0
     for step in steps:
         await crowd.add(make, (f"idle{number}" for number in range(opened, step)), None)
         opened = step
-        await settle(0.5)
+        await idle_for(0.5)
         after = await target.memory()
         figures: dict[str, Any] = {
             f"kb_{role}": (kilobytes - before[role]) / opened for role, kilobytes in after.items() if role in before

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from loadtest.bench import Bench
-from loadtest.clients import Crowd, settle
+from loadtest.clients import Crowd, idle_for
 from loadtest.healthz import Healthz
 from loadtest.journal import EventJournal, Faults
 from loadtest.meter import VERDICT_SECONDS, Meter, crowd_faults, no_garbage_collection, until
@@ -48,7 +48,7 @@ async def _measure(bench: Bench, target: GatewayOnRedis, transport: str) -> None
     users = [f"user{number}" for number in range(bench.sizes.recovery.users)]
     crowd = Crowd()
     await crowd.add(target.make(transport), users, None)
-    await settle(0.5)
+    await idle_for(0.5)
     for how, seconds in bench.sizes.recovery.outages:
         await _outage(bench, target, transport, crowd, how, seconds)
     await crowd.close()
@@ -62,7 +62,7 @@ async def _outage(bench: Bench, target: GatewayOnRedis, transport: str, crowd: C
         client.journal = journals[number // len(groups[0])]
         client.user = groups[number // len(groups[0])][0]  # the events of the group are recorded for its first user
         client.seen, client.out_of_order = [], 0
-    await settle(WRITTEN_SECONDS)
+    await idle_for(WRITTEN_SECONDS)
     pool, health, outsider = target.pool(), Healthz(target), _Outsider(target)
     with no_garbage_collection(), health.watching():
         asking = asyncio.create_task(outsider.run(), name="outsider")

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from loadtest.bench import Bench
-from loadtest.clients import Client, Crowd, settle
+from loadtest.clients import Client, Crowd, idle_for
 from loadtest.healthz import Healthz
 from loadtest.journal import Faults, percentiles
 from loadtest.meter import DELIVERY_SECONDS, VERDICT_SECONDS, Meter, crowd_faults, no_garbage_collection, until
@@ -35,7 +35,7 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str, connecti
     users = list(dict.fromkeys(connections))
     crowd = Crowd()
     await crowd.add(target.make(transport), connections, None)
-    await settle(0.5)
+    await idle_for(0.5)
     faults = crowd_faults(crowd)
     positions = {client.user: client.position for client in crowd.clients}
     make = target.make_with(transport, since=positions)

@@ -13,7 +13,7 @@ from math import inf
 from typing import Any
 
 from loadtest.bench import Bench
-from loadtest.clients import Crowd, settle
+from loadtest.clients import Crowd, idle_for
 from loadtest.figures import median_or_none
 from loadtest.journal import EventJournal, percentiles
 from loadtest.meter import DELIVERY_SECONDS, Meter, crowd_faults, no_garbage_collection, verdict
@@ -113,7 +113,7 @@ async def _measure(bench: Bench, target: Target, transport: str) -> None:
     load = _UnicastLoad(target, transport, bench.sizes.unicast.users)
     seconds = bench.sizes.unicast.seconds * (1 if target.keeps_inbox else PEERS_SECONDS)
     await load.crowd.add(target.make(transport), load.users, load.journal)
-    await settle(0.5)
+    await idle_for(0.5)
     with no_garbage_collection():
         rate = max([await load.saturate(seconds / 2) for _ in range(2)])
         best = await _highest(load, rate, seconds)

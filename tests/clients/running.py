@@ -1,4 +1,4 @@
-"""Installing clients of others from the registries, and running them beside a gateway."""
+"""Installing third-party clients from the registries, and running them against a gateway."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ INSTALL_SECONDS = 300
 
 
 def run(gateway: Gateway, user: str, *command: str, **variables: str) -> str:
-    """Run a client as a user of the bootstrap project, and return what it prints."""
+    """Run a client as a user of the bootstrap project, and return its output."""
     environment = {
         **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         "INBOX": gateway.url,
@@ -30,7 +30,7 @@ def run(gateway: Gateway, user: str, *command: str, **variables: str) -> str:
 
 
 def install(*command: str, cwd: Path | None = None) -> None:
-    """Run an installer, or another tool that only has to succeed."""
+    """Run an installer or another tool, which must succeed."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_SECONDS, cwd=cwd)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -45,7 +45,7 @@ def npm_install(directory: Path, *packages: str) -> str:
 
 
 def pip_install(directory: Path, *packages: str) -> Path:
-    """Install packages of PyPI into a new environment, and return its folder of programs."""
+    """Install packages from PyPI into a new environment, and return its directory of programs."""
     install(sys.executable, "-m", "venv", str(directory))
     programs = directory / "bin"
     install(str(programs / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages)

@@ -1,4 +1,4 @@
-"""The vendor's PyPI client, unmodified, as a backend uses it. Runs in an environment of its own; prints the id."""
+"""A program that sends with the vendor's unmodified PyPI client, in an environment of its own, and prints the id."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ from magicbell.configuration import Configuration
 
 
 async def main() -> None:
-    """Send one notification."""
+    """Send a notification."""
     configuration = Configuration(
         api_url=os.environ["INBOX"], api_key=os.environ["API_KEY"], api_secret=os.environ["API_SECRET"]
     )

@@ -8,7 +8,7 @@ import httpx
 from tests.clients.running import npm_install, pip_install, run
 from tests.servers import ADMIN, Gateway, user_headers
 
-# Newer releases of the npm client are licensed against products like ours: these versions and no others.
+# The licence of newer releases of the npm client forbids competing products: these versions and no others.
 NPM_CLIENT = "@magicbell/core@3.1.0"
 PYPI_CLIENT = "magicbell==1.1.1"
 

@@ -1,4 +1,4 @@
-"""Clients that generators make from our OpenAPI document create, list and receive against a running gateway."""
+"""Clients generated from the OpenAPI document create, list and receive against a running gateway."""
 
 import json
 import shutil

@@ -1,7 +1,7 @@
-"""Run the Autobahn test suite against our WebSocket frames: `make conformance`.
+"""Run the Autobahn test suite against the gateway's WebSocket frames: `make conformance`.
 
-The suite needs a Python 2.7, which nothing else here does: it is taken from `PYTHON2`, the path, or pyenv. The suite
-itself is installed once, below `build/conformance`, where its report goes too.
+The suite alone needs a Python 2.7, which is looked up in `PYTHON2`, the path, and pyenv. The suite
+itself is installed once, below `build/conformance`, where its report is written as well.
 """
 
 import argparse
@@ -23,7 +23,7 @@ AGENT = "gateway"
 DIRECTORY = Path("build/conformance").absolute()
 LIBRARY = DIRECTORY / "autobahn"
 
-# Not `-m autobahntestsuite`: the namespace packages below need what `site` does for a directory of packages.
+# Not `-m autobahntestsuite`: the namespace packages need the .pth files that only `site` processes.
 START = f"import site; site.addsitedir({str(LIBRARY)!r}); from autobahntestsuite import wstest; wstest.run()"
 
 SUITE_SECONDS = 3600.0
@@ -33,7 +33,7 @@ COMPRESSION = ["12.*", "13.*"]
 """Sections about an extension that the gateway does not offer."""
 
 PASSED = ("OK", "INFORMATIONAL", "NON-STRICT")
-"""What the suite calls no failure; NON-STRICT is right, but not as early as it could be."""
+"""The verdicts that are no failure; NON-STRICT is correct, but detected later than possible."""
 
 SECTIONS = {
     1: "framing",
@@ -48,16 +48,16 @@ SECTIONS = {
 }
 
 NO_PYTHON = """\
-The Autobahn test suite runs on Python 2.7 with pip, which is not here. Do one of these, then `make conformance` again:
+The Autobahn test suite runs on Python 2.7 with pip, which was not found. Do one of these and try again:
 
-  pyenv install 2.7.18                     is found by itself
-  make conformance PYTHON2=/path/python2.7 a Python 2.7 or PyPy 2.7 that is somewhere else
+  pyenv install 2.7.18                     (found automatically)
+  make conformance PYTHON2=/path/python2.7 (another Python 2.7 or PyPy 2.7)
 
-`tests/live/test_websocket_frames.py`, which needs no Python 2.7, has what matters of it."""
+`tests/live/test_websocket_frames.py` tests the most important of it without Python 2.7."""
 
 
 def main() -> int:
-    """Run the suite and sum up its report; give the exit code."""
+    """Run the suite and summarise its report; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
     parser.add_argument("--cases", nargs="+", default=["*"], help="such as `5.*` or `7.1.5`; all of them by default")
     cases = parser.parse_args().cases
@@ -74,7 +74,7 @@ def main() -> int:
 
 
 def find_python() -> str | None:
-    """Give a Python 2.7 that has pip."""
+    """Return a Python 2.7 that has pip; None if there is none."""
     for candidate in candidates():
         try:
             done = subprocess.run(
@@ -92,7 +92,7 @@ def find_python() -> str | None:
 
 
 def candidates() -> Iterator[str]:
-    """Give what may be one, the best first."""
+    """Yield commands that may be a Python 2.7, the best first."""
     if chosen := os.environ.get("PYTHON2"):
         yield chosen
         return
@@ -103,13 +103,13 @@ def candidates() -> Iterator[str]:
 
 
 def install(python: str) -> bool:
-    """Install the suite unless it is there; say whether it is."""
+    """Install the suite unless it is installed; return whether it is."""
     done = LIBRARY / SUITE
     if done.exists():
         return True
     print(f"installing {SUITE} for {python} in {LIBRARY}", flush=True)
     shutil.rmtree(LIBRARY, ignore_errors=True)
-    # The two are dependencies of dependencies, and would need a compiler and OpenSSL's headers.
+    # These two are indirect dependencies that would need a compiler and OpenSSL's headers.
     command = [
         python,
         "-m",
@@ -130,7 +130,7 @@ def install(python: str) -> bool:
 
 
 def run_suite(python: str, report: Path, cases: list[str]) -> None:
-    """Run these cases against a gateway that echoes; the suite says which one it is at."""
+    """Run cases against a gateway that echoes; the suite prints the progress."""
     gateway = Gateway(DIRECTORY / "data", ENVIRONMENT, command=(sys.executable, "-m", MODULE))
     try:
         gateway.start()
@@ -151,7 +151,7 @@ def run_suite(python: str, report: Path, cases: list[str]) -> None:
 
 
 def sum_up(report: Path) -> int:
-    """Print how many cases of each section passed, and each that did not; give the exit code."""
+    """Print how many cases of each section passed, and each failure; return the exit code."""
     index = report / "index.json"
     if not index.exists():
         print("The suite ended without a report.", file=sys.stderr)

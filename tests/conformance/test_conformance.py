@@ -1,4 +1,4 @@
-"""What `make conformance` rests on, as far as it goes without a Python 2.7."""
+"""The parts of `make conformance` that need no Python 2.7."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from tests.conformance.echo import ENVIRONMENT, MODULE
 from tests.servers import Gateway
 
 
-def test_the_echoing_gateway_says_what_it_hears(tmp_path: Path) -> None:
+def test_the_echoing_gateway_sends_messages_back(tmp_path: Path) -> None:
     gateway = Gateway(tmp_path / "data", ENVIRONMENT, command=(sys.executable, "-m", MODULE))
     gateway.start()
     try:
@@ -25,7 +25,7 @@ def test_the_echoing_gateway_says_what_it_hears(tmp_path: Path) -> None:
         assert gateway.stop() == 0
 
 
-def test_without_a_python_2_it_says_what_to_do() -> None:
+def test_without_a_python_2_it_prints_how_to_install_one() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.conformance"],
         env={**os.environ, "PYTHON2": "/nowhere/python2.7"},

@@ -1,7 +1,7 @@
 """Try random inputs for a while: `make fuzz`, or `python -m tests.fuzz --seconds 900`.
 
-Each round is some hundred inputs of one area, on a gateway that is replaced now and then, because inputs fill it with
-users. What breaks something is made as small as it goes, kept in the corpus, and fails the run; a seed repeats it.
+Each round is some hundred inputs of one area, on a gateway that is replaced at intervals, because inputs fill it with
+users. An input that fails is shrunk and kept in the corpus, and fails the run; a seed repeats a run.
 """
 
 import argparse
@@ -17,24 +17,24 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.fuzz.areas import AREAS, Area
 from tests.fuzz.inputs import Input
-from tests.fuzz.target import Target, running_target
+from tests.fuzz.target import FuzzTarget, running_target
 from tests.live.test_delivery import resident_bytes
 
 ROUND = 250
-"""Inputs in a round, unless one breaks something."""
+"""Inputs in a round, unless one fails."""
 
 GATEWAY_SECONDS = 120.0
-"""How long a gateway is used."""
+"""How long one gateway is used."""
 
 
 def main() -> int:
-    """Fuzz until the time is over; give the exit code."""
+    """Fuzz until the time is over; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--seconds", type=float, default=600, help="how long (default: 600)")
     parser.add_argument("--area", choices=[area.name for area in AREAS], action="append", help="default: all")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="default: another one every time")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the gateway ends with us
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the gateway is stopped as well
     areas = [area for area in AREAS if area.name in (arguments.area or [area.name])]
     print(f"seed {arguments.seed}, {arguments.seconds:g} s", flush=True)
     run = Run(areas, arguments.seed, time.monotonic() + arguments.seconds)
@@ -46,11 +46,11 @@ def main() -> int:
 
 
 SAY_SECONDS = 10.0
-"""Between lines of progress."""
+"""The seconds between lines of progress."""
 
 
 class Run:
-    """Rounds until a time, and what they found."""
+    """Rounds until a time, and the inputs that failed."""
 
     def __init__(self, areas: list[Area], first_seed: int, ends_at: float):
         self.tried: Counter[str] = Counter()
@@ -67,8 +67,8 @@ class Run:
         """Whether there is time left."""
         return time.monotonic() < self._ends_at
 
-    def use(self, target: Target) -> None:
-        """Try inputs on a gateway as long as it may be used."""
+    def use(self, target: FuzzTarget) -> None:
+        """Try inputs on one gateway for as long as it may be used."""
         until = min(self._ends_at, time.monotonic() + GATEWAY_SECONDS)
         while time.monotonic() < until:
             area = self._areas[self._seed % len(self._areas)]
@@ -77,7 +77,7 @@ class Run:
             if time.monotonic() - self._said >= SAY_SECONDS:
                 self._say(target)
 
-    def _round(self, area: Area, target: Target) -> None:
+    def _round(self, area: Area, target: FuzzTarget) -> None:
         @seed(self._seed)
         @settings(
             max_examples=ROUND,
@@ -94,7 +94,7 @@ class Run:
                 area.attempt(target, tried)
             except Exception:
                 if not self._broken:
-                    # To make it smaller may take minutes.
+                    # Shrinking may take minutes.
                     print(f"{area.name}: something is broken; looking for the smallest input", flush=True)
                 self._broken = True
                 raise
@@ -103,13 +103,13 @@ class Run:
         try:
             attempt()
         except Exception as problem:
-            # The last one tried is the smallest that Hypothesis found.
+            # Hypothesis tries the smallest failing input last.
             path = area.keep(self._last)
             if path not in self.found:
                 self.found.append(path)
                 print(f"{path}: {str(problem)[:1000]}", flush=True)
 
-    def _say(self, target: Target) -> None:
+    def _say(self, target: FuzzTarget) -> None:
         self._said = time.monotonic()
         (worker,) = target.gateway.children("worker")
         counts = ", ".join(f"{name} {count}" for name, count in self.tried.items())

@@ -1,4 +1,4 @@
-"""What is fuzzed: each area makes inputs, and checks what a gateway does with one. The corpus keeps some of them."""
+"""The fuzzed areas: each generates inputs and checks how a gateway handles one. The corpus keeps some inputs."""
 
 import hashlib
 import json
@@ -10,32 +10,32 @@ from hypothesis.strategies import SearchStrategy
 
 from tests.fuzz import bodies, credentials, frames, positions, requests
 from tests.fuzz.inputs import Input
-from tests.fuzz.target import Target
+from tests.fuzz.target import FuzzTarget
 
 CORPUS = Path(__file__).parent / "corpus"
-"""Inputs that are tried in every run: each that ever broke something, and those that come near what may."""
+"""Inputs that every run tries: each that ever failed, and some close to a limit."""
 
 
 @dataclass(frozen=True)
 class Area:
-    """One way into the gateway."""
+    """A part of the gateway that reads input."""
 
     name: str
     inputs: SearchStrategy[Input]
-    check: Callable[[Target, Input], None]
+    check: Callable[[FuzzTarget, Input], None]
 
-    def attempt(self, target: Target, tried: Input) -> None:
-        """Try an input. Raises AssertionError, or what a socket raises, when the gateway is not up to it."""
+    def attempt(self, target: FuzzTarget, tried: Input) -> None:
+        """Try an input. Raises AssertionError or OSError when the gateway handles it wrongly."""
         with target.stays_well():
             self.check(target, tried)
 
     @property
     def kept(self) -> list[Path]:
-        """The corpus."""
+        """The files of the corpus for this area."""
         return sorted((CORPUS / self.name).glob("*.json"))
 
     def keep(self, tried: Input) -> Path:
-        """Put an input into the corpus."""
+        """Add an input to the corpus; return its file."""
         text = json.dumps(tried, indent=1) + "\n"
         path = CORPUS / self.name / f"found-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
         path.parent.mkdir(parents=True, exist_ok=True)

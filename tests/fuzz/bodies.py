@@ -1,4 +1,4 @@
-"""The REST decoder: bodies and queries of every operation, good ones with something wrong in them, and rubbish."""
+"""The REST decoder: bodies and queries of every operation, valid ones with mutations, and random data."""
 
 import json
 import re
@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from gateway.api.core import call
 from gateway.api.operations import OPERATIONS
 from tests.fuzz.inputs import Input, bytes_of, json_values, text_of, unusual_texts
-from tests.fuzz.target import USER, Target
+from tests.fuzz.target import USER, FuzzTarget
 from tests.servers import ADMIN, user_headers
 
 ROWS = {
     f"{operation.method} {operation.path}": operation for operation in OPERATIONS if operation.caller is not call.PUBLIC
 }
 NOTIFICATION = "{notification}"
-"""Stands for the id of a notification that is there."""
+"""Replaced by the id of an existing notification."""
 
 _PATH_PARAMETER = re.compile(r"{[^}]*}")
 _names = st.sampled_from(
@@ -28,13 +28,13 @@ _values = json_values | unusual_texts | _numbers | st.dictionaries(_names, json_
 
 
 def _places(value: Any) -> list[tuple[Any, ...]]:
-    """Give the way to every value within one."""
+    """Return the path of every value within a value."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [(), *((key, *way) for key, within in inner for way in _places(within))]
 
 
 def _changed(value: Any, way: tuple[Any, ...], new: Any) -> Any:
-    """Give a value with another one at a place; with nothing there where that is `...`."""
+    """Return a value with another one at a path; `...` removes the value there."""
     if not way:
         return new
     pairs = value.items() if isinstance(value, dict) else enumerate(value)
@@ -45,7 +45,7 @@ def _changed(value: Any, way: tuple[Any, ...], new: Any) -> Any:
 
 @st.composite
 def _bodies(draw: st.DrawFn, name: str) -> bytes:
-    """The operation's own example with some values exchanged, taken away or added; or anything."""
+    """Generate the example of an operation with some values replaced, removed or added; or anything."""
     row = ROWS[name]
     if not row.reads_body or draw(st.integers(0, 5)) == 0:
         return draw(st.binary(max_size=200) | _values.map(lambda value: json.dumps(value).encode()))
@@ -111,8 +111,8 @@ def _inputs(draw: st.DrawFn) -> Input:
 inputs = _inputs()
 
 
-def check(target: Target, tried: Input) -> None:
-    """Every answer is clear: what was done, or what is wrong, never a 500."""
+def check(target: FuzzTarget, tried: Input) -> None:
+    """Check that every response is a success or names the error, and is never a 500."""
     row = ROWS[tried["row"]]
     parts = iter(tried["path"])
 

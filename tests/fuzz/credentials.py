@@ -1,4 +1,4 @@
-"""Credentials, by every way that there is for them: only what proves something opens anything."""
+"""Credentials of every kind: only valid ones give access."""
 
 import hmac
 import json
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.api.tokens import encoded
 from tests.fuzz.inputs import CONTROL, Input, bytes_of, json_values, text_of, unusual_texts
-from tests.fuzz.target import USER, Target
+from tests.fuzz.target import USER, FuzzTarget
 from tests.servers import API_KEY, API_SECRET, user_hmac
 
 HEADERS = {
@@ -24,7 +24,7 @@ HEADERS = {
 
 TOKEN = "{token}"
 NOW = "now"
-"""In a claim, `{"now": 60}` stands for a minute from now."""
+"""In a claim, `{"now": 60}` is replaced by the time in a minute."""
 
 _PROOFS = {"{key}": API_KEY, "{secret}": API_SECRET, "{hmac}": user_hmac(USER), "{user}": USER}
 
@@ -77,7 +77,7 @@ _head_changes = st.fixed_dictionaries(
 
 @st.composite
 def _nearly(draw: st.DrawFn, good: dict[str, Any], changes: st.SearchStrategy[dict[str, Any]]) -> Any:
-    """A good object with some of its fields taken away, changed or added; seldom anything."""
+    """Generate a valid object with some fields removed, changed or added; rarely anything."""
     if draw(st.integers(0, 9)) == 0:
         return draw(json_values)
     changed = draw(st.just({}) | changes)
@@ -107,8 +107,8 @@ inputs: st.SearchStrategy[Input] = st.fixed_dictionaries(
 USER_PATH, ADMIN_PATH, WORKSPACE_PATH = "/notifications", "/broadcasts", "/workspaces/default/projects"
 
 
-def check(target: Target, tried: Input) -> None:
-    """No answer is a 500, and none opens what nothing proves. Good tokens are the only proof that inputs may hold."""
+def check(target: FuzzTarget, tried: Input) -> None:
+    """Check that no response is a 500, and that only a valid token gives access; inputs contain no other proof."""
     token = _token(tried["token"])
     headers = {HEADERS[name]: _written(name, value, token) for name, value in tried["headers"].items()}
     headers = {name: "".join(value.translate(_NO_LINE_ENDS)) for name, value in headers.items()}
@@ -131,11 +131,11 @@ def check(target: Target, tried: Input) -> None:
 
 
 _NO_LINE_ENDS = {ord(end): None for end in "\r\n"}
-"""Within a header they would end it, which is no fault of who reads it."""
+"""Characters that end a header: the server cannot read beyond them."""
 
 
 def _written(name: str, value: str, token: str) -> str:
-    """Write a header's value as latin-1."""
+    """Return a header value in latin-1."""
     return ("Bearer " if name == "token" else "") + text_of(bytes_of(_filled(value, token)))
 
 
@@ -146,7 +146,7 @@ def _filled(value: str, token: str) -> str:
 
 
 def _token(recipe: Input) -> str:
-    """Make a token as a recipe says."""
+    """Return the token that a recipe describes."""
     signed = f"{encoded(_at_now(recipe['head']))}.{encoded(_at_now(recipe['claims']))}"
     secret = _filled(recipe["signed_with"], "")
     token = f"{signed}.{encoded(hmac.digest(secret.encode(), signed.encode(), 'sha256'))}"
@@ -157,7 +157,7 @@ def _token(recipe: Input) -> str:
 
 
 def _at_now(value: Any) -> Any:
-    """Replace what stands for a time or for a proof."""
+    """Return a value with its placeholders for times and proofs replaced."""
     match value:
         case {"now": int(seconds)}:
             return int(time.time()) + seconds
@@ -171,7 +171,7 @@ def _at_now(value: Any) -> Any:
 
 
 def _may_be_good(recipe: Input) -> bool:
-    """Whether a recipe's token was signed with the secret, by the only algorithm for it, and counts now."""
+    """Return whether the token of a recipe is signed with the secret, with the only valid algorithm, and valid now."""
     head, claims = _at_now(recipe["head"]), _at_now(recipe["claims"])
     if not (isinstance(head, dict) and isinstance(claims, dict)) or recipe["signed_with"] != "{secret}":
         return False

@@ -1,4 +1,4 @@
-"""A server that is the gateway's HTTP ingress with an application behind it that tells what it was asked."""
+"""A server with the gateway's HTTP ingress and an application that returns the request."""
 
 import base64
 import contextlib
@@ -20,11 +20,11 @@ from gateway.server.ingress import HttpIngress
 from tests.fuzz.oracle import summary
 
 SEEN = "X-Seen"
-"""The header of an answer that holds the request: JSON in base64."""
+"""The response header with the request: JSON in base64."""
 
 
 async def _echo(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with what was asked, once all of it is here."""
+    """Respond with the request once it is complete."""
     body, more = b"", True
     while more:
         message = await receive()
@@ -59,7 +59,7 @@ class _Server(uvicorn.Server):
 
 @contextlib.contextmanager
 def running_echo() -> Iterator[int]:
-    """Serve for a block on the port that is returned. No deadline of a request passes: nothing runs the ingress."""
+    """Serve for a block; yield the port. No deadline of a request passes: nothing runs the timers of the ingress."""
     hub = cast(Hub, None)  # only requests for live connections need one
     ingress = HttpIngress(hub, Proxies(()), RequestIds("fuzz"), FairScheduler(), head_seconds=10.0, body_seconds=30.0)
     config = uvicorn.Config(

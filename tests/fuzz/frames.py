@@ -1,4 +1,4 @@
-"""The WebSocket's way in: frames and what is none, in one packet or in many."""
+"""WebSocket input: frames and other bytes, in one packet or in many."""
 
 import json
 from collections.abc import Generator
@@ -10,17 +10,17 @@ from websockets.frames import Close, Frame, Opcode
 from websockets.streams import StreamReader
 
 from tests.fuzz.inputs import Input, json_values, text_of, unusual_texts
-from tests.fuzz.target import USER, Target
+from tests.fuzz.target import USER, FuzzTarget
 from tests.servers import user_headers
 
 FIELDS = ("type", "api_key", "user_external_id", "user_email", "user_hmac", "token", "since")
 SAID_BY_SERVER = {"ready", "event", "reset", "renewed", "pong", "error", "goodbye"}
 INTERNAL_ERROR = 1011
-"""A close code that peers here do not send, so that it is not echoed."""
+"""A close code that no input contains, so that it is never an echo."""
 
 
 def _frame(opcode: int, data: bytes, fin: bool, reserved: int, mask: bytes, claimed: int) -> bytes:
-    """Build a frame, allowed or not; `claimed` is how much longer than its data it says it is."""
+    """Return a frame, valid or not; its header declares `claimed` more bytes than it has."""
     size = max(0, len(data) + claimed)
     extended = b"" if size < 126 else size.to_bytes(2) if size < 65536 else size.to_bytes(8)
     short = {0: size, 2: 126, 8: 127}[len(extended)]
@@ -30,7 +30,7 @@ def _frame(opcode: int, data: bytes, fin: bool, reserved: int, mask: bytes, clai
 
 
 def _mostly(usual: Any, unusual: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Give something usual in most cases, so that what is unusual meets what is not."""
+    """Generate a usual value in most cases, so that unusual values occur beside usual ones."""
     return st.one_of(*[st.just(usual)] * 6, unusual)
 
 
@@ -67,7 +67,7 @@ _control = st.one_of(
 
 @st.composite
 def _in_fragments(draw: st.DrawFn, messages: st.SearchStrategy[bytes]) -> bytes:
-    """A message in fragments, some of them empty, with control frames between."""
+    """Generate a message in fragments, some of them empty, with control frames between."""
     message = draw(messages)
     cuts = sorted(draw(st.lists(st.integers(0, len(message)), min_size=1, max_size=4)))
     pieces = [message[start:end] for start, end in zip([0, *cuts], [*cuts, len(message)], strict=True)]
@@ -81,7 +81,7 @@ def _in_fragments(draw: st.DrawFn, messages: st.SearchStrategy[bytes]) -> bytes:
 
 @st.composite
 def _inputs(draw: st.DrawFn) -> Input:
-    """Frames, cut into parts anywhere. With credentials or an `auth`, answers come when they come."""
+    """Generate frames, cut into parts anywhere. With credentials or an `auth`, the times of responses vary."""
     repeatable = draw(st.booleans())
     messages = _messages if repeatable else _messages | _auth
     piece = st.one_of(
@@ -106,8 +106,8 @@ def _inputs(draw: st.DrawFn) -> Input:
 inputs = _inputs()
 
 
-def check(target: Target, tried: Input) -> None:
-    """Whatever is said, the answer is what a server may say, and the same in one packet as in many."""
+def check(target: FuzzTarget, tried: Input) -> None:
+    """Check that the response is valid for a server, and the same for one packet as for many."""
     parts = [part.encode("latin-1") for part in tried["parts"]]
     headers = user_headers(USER) if tried["credentials"] else {}
     apart, together = [_read(target.talk(said, headers=headers)) for said in (parts, [b"".join(parts)])]
@@ -118,7 +118,7 @@ def check(target: Target, tried: Input) -> None:
 
 
 def _read(received: bytes) -> list[tuple[Opcode, bytes]]:
-    """Read what a server sent as strictly as a client may: whole frames, and nothing after a close."""
+    """Parse what a server sent strictly: complete frames, and nothing after a close."""
     reader = StreamReader()
     reader.feed_data(received)
     reader.feed_eof()
@@ -131,7 +131,7 @@ def _read(received: bytes) -> list[tuple[Opcode, bytes]]:
 
 
 def _returned(generator: Generator[None, None, Any]) -> Any:
-    """Give what a coroutine of the library's returns that has all it waits for."""
+    """Return the result of a coroutine of the library whose data are complete."""
     with pytest.raises(StopIteration) as stopped:
         next(generator)
     return stopped.value.value

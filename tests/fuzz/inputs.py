@@ -1,4 +1,4 @@
-"""What inputs of every area are made of. An input is JSON, for the corpus to hold it; its bytes are latin-1 text."""
+"""Strategies for the inputs of every area. An input is JSON, so that the corpus can keep it; its bytes are latin-1."""
 
 import re
 from typing import Any, TypeAlias
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 Input: TypeAlias = dict[str, Any]
 
 CONTROL = re.compile("[\0-\x08\x0a-\x1f\x7f]")
-"""What a header may not hold: a request with one of these in it is none."""
+"""Characters that a header value must not contain: a request with one of them is invalid."""
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
@@ -28,10 +28,10 @@ unusual_texts = st.one_of(
 
 
 def text_of(data: bytes) -> str:
-    """Write bytes as an input holds them."""
+    """Return bytes as an input contains them."""
     return data.decode("latin-1")
 
 
 def bytes_of(text: str) -> bytes:
-    """Give the bytes of a text in UTF-8; half a character too, as some would send it."""
+    """Return a text in UTF-8, with lone surrogates as some clients send them."""
     return text.encode("utf-8", "surrogatepass")

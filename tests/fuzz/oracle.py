@@ -1,6 +1,6 @@
-"""What h11 makes of the bytes that a client sends: the requests, and how the connection ends.
+"""The requests that h11 reads in the bytes of a client, and how the connection ends.
 
-We are stricter than h11 on purpose. Each difference has a name here and its rule, and nothing else may differ.
+The gateway is stricter than h11 on purpose. Each difference has a name and a rule here, and nothing else may differ.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ MAX_EMPTY_LINES = 4
 
 
 class End(Enum):
-    """What becomes of a connection after the last whole request."""
+    """The state of a connection after the last complete request."""
 
     WAITS = "more is to come"
     CLOSES = "the last request wanted it so"
@@ -25,7 +25,7 @@ class End(Enum):
 
 @dataclass(frozen=True)
 class Request:
-    """A whole request."""
+    """A complete request."""
 
     method: str
     target: str
@@ -34,7 +34,7 @@ class Request:
 
 
 def summary(body: bytes) -> str:
-    """Write a body as text, a long one as its digest."""
+    """Return a body as text, a long one as its digest."""
     return body.decode("latin-1") if len(body) < 1000 else f"{len(body)} bytes, {hashlib.sha256(body).hexdigest()}"
 
 
@@ -57,7 +57,7 @@ HEAD_DIFFERENCES: dict[str, Callable[[bytes, h11.Request], Any]] = {
     "there are 100 headers at most": lambda _, request: len(request.headers) > 100,
     "a method has 32 letters at most": lambda _, request: len(request.method) > 32,
 }
-"""What h11 takes and we do not, by the bytes of a head and what h11 read in them."""
+"""The heads that h11 accepts and the gateway refuses, by their bytes and what h11 read in them."""
 
 BODY_DIFFERENCES = {
     "a line ends with CR and LF, not with LF alone": rb"(?<!\r)\n",
@@ -67,17 +67,17 @@ BODY_DIFFERENCES = {
     "a trailer is on one line": rb"\n[ \t]",
     "a trailer holds no control characters": rb":[^\n]*[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]",
 }
-"""What h11 may take and we do not, by the bytes of a body in chunks. Content may look like it, too."""
+"""Chunked bodies that h11 may accept and the gateway refuses, by their bytes. Content may look the same."""
 
 Outcome = tuple[list[Request], End]
 
 
 def outcomes(data: bytes) -> list[Outcome]:
-    """Read all that a client sends on a connection; return what may come of it, what h11 says last."""
+    """Read all bytes of a connection; return the possible outcomes, that of h11 last."""
     requests: list[Request] = []
     allowed: list[Outcome] = []
     while True:
-        # Empty lines are passed over, as RFC 9112, section 2.2 has it.
+        # Empty lines before a request are ignored (RFC 9112, section 2.2).
         lines = re.match(rb"(?:\r\n)*", data)
         assert lines is not None
         if lines.end() > 2 * MAX_EMPTY_LINES:
@@ -95,7 +95,7 @@ def outcomes(data: bytes) -> list[Outcome]:
 
 @dataclass(frozen=True)
 class _Step:
-    """One request, or why there is none."""
+    """Return a request, or the reason why there is none."""
 
     request: Request | None = None
     rest: bytes = b""

@@ -1,4 +1,4 @@
-"""Positions, however a client brings them: what is one is resumed, all else is told to reset, or refused by pull."""
+"""Positions in every place: a client with a valid one resumes, any other receives a reset, or a refusal by polling."""
 
 import json
 import re
@@ -7,13 +7,13 @@ from urllib.parse import quote
 from hypothesis import strategies as st
 
 from tests.fuzz.inputs import CONTROL, Input, bytes_of, text_of, unusual_texts
-from tests.fuzz.target import EVENTS, Target
+from tests.fuzz.target import EVENTS, FuzzTarget
 
 EPOCH = "{epoch}"
-"""Stands for the epoch of the log, which no input can know."""
+"""Replaced by the epoch of the log, which no input can know."""
 
 _POSITION = re.compile(r"([0-9A-Za-z_-]{1,32})\.(0|[1-9][0-9]{0,15})")
-"""As the documentation has it."""
+"""The pattern of the documentation."""
 
 _digits = st.integers(0, 10**18).map(str) | st.from_regex(r"[-+0]?[0-9_]{0,40}", fullmatch=True)
 _nearly = st.builds(
@@ -31,8 +31,8 @@ inputs: st.SearchStrategy[Input] = st.fixed_dictionaries(
 _HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
-def check(target: Target, tried: Input) -> None:
-    """Resume from the log's own positions, start now without one, and reset for whatever else there is."""
+def check(target: FuzzTarget, tried: Input) -> None:
+    """Check that positions of the log resume, that none starts now, and that any other resets."""
     since = tried["since"].replace(EPOCH, target.epoch)
     match tried["way"]:
         case "pull":
@@ -51,13 +51,13 @@ def check(target: Target, tried: Input) -> None:
             _check_stream(target, since, _streamed(target, since, f"?since={quote(bytes_of(since))}", {}))
 
 
-def _offset(target: Target, since: str) -> int | None:
-    """Give the offset that a text resumes after; None when it is no position of the log."""
+def _offset(target: FuzzTarget, since: str) -> int | None:
+    """Return the offset that a text resumes after; None when it is no position of the log."""
     match = _POSITION.fullmatch(since)
     return int(match[2]) if match and match[1] == target.epoch and int(match[2]) <= EVENTS else None
 
 
-def _streamed(target: Target, since: str, query: str, headers: dict[str, str]) -> list[Input]:
+def _streamed(target: FuzzTarget, since: str, query: str, headers: dict[str, str]) -> list[Input]:
     offset = _offset(target, since) if since else EVENTS
     expected = 2 if offset is None else 1 + EVENTS - offset
     answer, messages = target.stream(f"/realtime/sse{query}", {**target.positioned_headers, **headers}, expected)
@@ -65,7 +65,7 @@ def _streamed(target: Target, since: str, query: str, headers: dict[str, str]) -
     return messages
 
 
-def _check_stream(target: Target, since: str, messages: list[Input]) -> None:
+def _check_stream(target: FuzzTarget, since: str, messages: list[Input]) -> None:
     ready, *rest = messages
     assert ready["type"] == "ready", messages
     offset = _offset(target, since) if since else EVENTS
@@ -78,7 +78,7 @@ def _check_stream(target: Target, since: str, messages: list[Input]) -> None:
         assert [message["position"] for message in rest] == missed, messages
 
 
-def _check_pull(target: Target, since: str) -> None:
+def _check_pull(target: FuzzTarget, since: str) -> None:
     path = f"/realtime/events?since={quote(bytes_of(since))}"
     answer = target.request("GET", path, target.positioned_headers)
     if since and not _POSITION.fullmatch(since):

@@ -1,4 +1,4 @@
-"""The way in over HTTP: requests and what is none, pipelined, in any packets. What they are is h11's to say."""
+"""HTTP input: requests and other bytes, pipelined, in any packets. h11 decides what they are."""
 
 import base64
 import json
@@ -11,10 +11,10 @@ from gateway.server.http import MAX_SKIPPED_BYTES
 from tests.fuzz.echo import SEEN
 from tests.fuzz.inputs import Input, text_of
 from tests.fuzz.oracle import End, Outcome, Request, outcomes
-from tests.fuzz.target import Conversation, Target
+from tests.fuzz.target import Conversation, FuzzTarget
 
 LAST = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-"""Follows every input: if it is read as a request, the ones before it had the right ends."""
+"""Follows every input: if it is read as a request, the requests before it ended in the right places."""
 
 MAX_MUTATIONS = 2
 
@@ -91,7 +91,7 @@ _trailers = _mostly(
 _bodies = st.one_of(
     *[st.binary(max_size=30)] * 10,
     *[st.just(b"GET /inner HTTP/1.1\r\nHost: a\r\n\r\n")] * 10,
-    # Larger than what is read before somebody wants it, and than one read.
+    # Larger than the read-ahead of the server, and than one read.
     st.sampled_from([70_000, 150_000, 600_000]).map(lambda size: b"0123456\r" * (size // 8)),
 )
 
@@ -147,8 +147,8 @@ def _inputs(draw: st.DrawFn) -> Input:
 inputs = _inputs()
 
 
-def check(target: Target, tried: Input) -> None:
-    """The same requests with the same bodies as h11 reads, over any packets, and one answer for each."""
+def check(target: FuzzTarget, tried: Input) -> None:
+    """Check that the gateway reads the same requests and bodies as h11, in any packets, with a response for each."""
     parts = [part.encode("latin-1") for part in tried["parts"]]
     allowed = outcomes(b"".join(parts))
     waiting = [requests for requests, end in allowed if end is End.WAITS]
@@ -164,7 +164,7 @@ def check(target: Target, tried: Input) -> None:
         _say(conversation, parts)
         answers = _count(conversation, methods, most)
     said = b"".join(parts)
-    # Answers that are given before much of a body has come, or without leave to send it, are the last ones.
+    # A response before most of the body arrived, or before `100 Continue`, is the last one.
     early = (b"100-continue" in said.lower() and len(parts) > 1) or len(said) > MAX_SKIPPED_BYTES
     assert any(_counts(answers, outcome, early=early) for outcome in allowed), (answers, allowed)
 
@@ -178,7 +178,7 @@ def _say(conversation: Conversation, parts: list[bytes]) -> None:
 
 
 def _seen(conversation: Conversation, most: int | None) -> Outcome:
-    """Read answers of the echo up to the end, or to as many as there may be; return what was asked and the end."""
+    """Read responses of the echo server up to the end or the possible number; return the requests and the end."""
     requests: list[Request] = []
     end = End.WAITS
     while most is None or len(requests) < most:
@@ -204,7 +204,7 @@ def _seen(conversation: Conversation, most: int | None) -> Outcome:
 
 
 def _asked(headers: dict[str, str]) -> dict[str, Any]:
-    """What was asked, as the echo says; nothing in a refusal."""
+    """Return the request in a response of the echo server; None for a refusal."""
     asked: dict[str, Any] = json.loads(base64.b64decode(headers.get(SEEN.lower(), "e30=")))
     return asked
 
@@ -214,7 +214,7 @@ def _agrees(found: Outcome, allowed: Outcome) -> bool:
 
 
 def _count(conversation: Conversation, methods: list[str], most: int | None) -> int:
-    """Count the answers of the gateway."""
+    """Return the number of responses of the gateway."""
     count = 0
     while most is None or count < most:
         method = methods[count] if count < len(methods) else ""
@@ -228,7 +228,7 @@ def _count(conversation: Conversation, methods: list[str], most: int | None) -> 
 
 
 def _counts(answers: int, allowed: Outcome, *, early: bool) -> bool:
-    """Whether there are so many answers: one more for a refusal, or to a request that is answered before its end."""
+    """Return whether the number of responses is right; one more may be a refusal, or for an incomplete request."""
     requests, end = allowed
     least = 1 if early else len(requests)
     match end:

@@ -1,4 +1,4 @@
-"""The gateway that inputs are tried on: raw bytes in, and whether it is well afterwards."""
+"""The gateway that inputs are tried on: raw bytes in, and its health afterwards."""
 
 import contextlib
 import json
@@ -18,21 +18,21 @@ from tests.fuzz.echo import running_echo
 from tests.servers import ADMIN, Gateway, running_gateway, user_hmac
 
 USER = "fuzzed"
-"""The user whose inbox is written to, and whose live connections are talked to."""
+"""The user whose inbox is written to, and whose live connections are opened."""
 
 POSITIONED = "positioned"
-"""A user of a project of its own, whose log nothing is written to any more."""
+"""A user of a project of its own, whose log does not change."""
 
 EVENTS = 3
-"""How many events that log has."""
+"""The number of events in that log."""
 
 PATIENCE_SECONDS = 10.0
 
 SPLIT_SECONDS = 0.0005
-"""Between the parts of what is said in several: for most, the gateway has read one before the next comes."""
+"""The seconds between parts: the gateway has read most of them before the next arrives."""
 
 TROUBLE = ("Traceback", "Exception in", '"level":"critical"', '"level": "critical"', "Task exception")
-"""What the log of a gateway that is well does not have."""
+"""Texts that the log of a healthy gateway does not contain."""
 
 WEBSOCKET = "/realtime/ws"
 PING, PONG = b'{"type":"ping"}', {"type": "pong"}
@@ -40,19 +40,19 @@ PING, PONG = b'{"type":"ping"}', {"type": "pong"}
 ENVIRONMENT = {"INBOX_ACCESS_LOG": "false", "INBOX_MAX_CONNECTIONS_PER_USER": "1000"}
 
 Headers = Mapping[str, str]
-"""Names and values; a character of a value is a byte."""
+"""Names and values; each character of a value is a byte."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a request was answered with."""
+class FuzzResponse:
+    """A response."""
 
     status: int
     headers: dict[str, str]
     body: bytes
 
     def is_clear(self) -> bool:
-        """Check that it says no more than it should, and what is wrong where something is."""
+        """Check that an error names the problem, and that the response contains no internals."""
         assert self.status < 500 or self.status in (501, 505), self
         if self.status >= 400 and self.body:
             assert all(error["message"] for error in json.loads(self.body)["errors"]), self
@@ -61,13 +61,13 @@ class Answer:
 
 @dataclass
 class Conversation:
-    """A connection on which requests are sent, and their answers read one by one."""
+    """A connection for requests, whose responses are read one by one."""
 
     sock: socket.socket
     received: bytes = b""
 
     def say(self, data: bytes) -> bool:
-        """Send; return whether the server may still want more."""
+        """Send bytes; return whether the server may read more."""
         try:
             self.sock.sendall(data)
         except ConnectionError:
@@ -75,12 +75,12 @@ class Conversation:
         return True
 
     def finish(self) -> None:
-        """Send no more."""
-        with contextlib.suppress(OSError):  # it is closed already
+        """Close the sending half."""
+        with contextlib.suppress(OSError):  # the connection is closed already
             self.sock.shutdown(socket.SHUT_WR)
 
-    def answer(self, method: Callable[[dict[str, str]], str]) -> Answer | None:
-        """Read the next final answer, to a request with the method that `method` says; None at the end."""
+    def answer(self, method: Callable[[dict[str, str]], str]) -> FuzzResponse | None:
+        """Return the next final response, to a request with a method; None at the end."""
         while True:
             if not self._fill(lambda: b"\r\n\r\n" in self.received):
                 assert not self.received, f"half an answer: {self.received!r}"
@@ -88,21 +88,21 @@ class Conversation:
             head, _, self.received = self.received.partition(b"\r\n\r\n")
             answer = _answer(head)
             if answer.status != 100:
-                return Answer(answer.status, answer.headers, self._body(answer, method(answer.headers)))
+                return FuzzResponse(answer.status, answer.headers, self._body(answer, method(answer.headers)))
 
-    def _body(self, answer: Answer, method: str) -> bytes:
+    def _body(self, answer: FuzzResponse, method: str) -> bytes:
         assert "transfer-encoding" not in answer.headers, "no answer here is of unknown length"
         length = int(answer.headers.get("content-length", "0"))
         if method == "HEAD" or answer.status in (204, 304) or not length:
             return b""
         filled = self._fill(lambda: len(self.received) >= length)
-        # What is refused, before its end or after it was answered, may have been asked for with HEAD.
+        # A refused request may be a HEAD request, refused before its end or after its response.
         assert filled or not (self.received or method), self.received
         body, self.received = self.received[:length], self.received[length:]
         return body
 
     def _fill(self, enough: Callable[[], bool]) -> bool:
-        """Read until it is enough; False at the end."""
+        """Read until a condition holds; return False at the end."""
         while not enough():
             data = _read(self.sock, bool)
             if not data:
@@ -112,8 +112,8 @@ class Conversation:
 
 
 @dataclass
-class Target:
-    """A gateway, and how to talk to it."""
+class FuzzTarget:
+    """A gateway and its protocols."""
 
     gateway: Gateway
     echo_port: int
@@ -125,7 +125,7 @@ class Target:
     _log_read: int = 0
 
     def prepare(self) -> None:
-        """Send what inputs refer to."""
+        """Create the notifications that inputs refer to."""
         self.workspace = workspace_headers(self.gateway)
         project = created_project(self.gateway)
         proof = user_hmac(POSITIONED, project["api_secret"])
@@ -142,12 +142,12 @@ class Target:
 
     @property
     def positioned_headers(self) -> Headers:
-        """The credentials of the user with the log."""
+        """Return the credentials of the user with the log."""
         return {f"X-MAGICBELL-{name.upper().replace('_', '-')}": value for name, value in self.positioned.items()}
 
     @contextlib.contextmanager
     def stays_well(self) -> Iterator[None]:
-        """Check that the worker lives on during a block, and finds nothing that it would have to tell of."""
+        """Check that the worker neither ends nor logs an error during a block."""
         before = self.gateway.children("worker")
         self._new_log()
         yield
@@ -155,16 +155,16 @@ class Target:
         logged = self._new_log()
         assert not any(trouble in logged for trouble in TROUBLE), logged
 
-    def request(self, method: str, path: str, headers: Headers, body: bytes = b"") -> Answer:
-        """Send a request on a connection of its own and read the whole answer."""
+    def request(self, method: str, path: str, headers: Headers, body: bytes = b"") -> FuzzResponse:
+        """Send a request on a connection of its own and return the complete response."""
         with self._connect() as sock:
             length = {"Content-Length": str(len(body))} if body or method in ("POST", "PUT", "PATCH") else {}
-            with contextlib.suppress(ConnectionError):  # it may be refused before it is read
+            with contextlib.suppress(ConnectionError):  # the request may be refused before it is read
                 sock.sendall(_head(method, path, {**headers, **length, "Connection": "close"}) + body)
             return _answer(_read(sock))
 
-    def stream(self, path: str, headers: Headers, events: int) -> tuple[Answer, list[dict[str, Any]]]:
-        """Ask for an event stream, and read so many of its events."""
+    def stream(self, path: str, headers: Headers, events: int) -> tuple[FuzzResponse, list[dict[str, Any]]]:
+        """Open an event stream and return a number of its events."""
         with self._connect() as sock:
             sock.sendall(_head("GET", path, headers))
             received = _read(sock, lambda received: received.count(b"\ndata: ") >= events and received[-2:] == b"\r\n")
@@ -179,14 +179,14 @@ class Target:
 
     @contextlib.contextmanager
     def echo(self) -> Iterator[Conversation]:
-        """Connect to the gateway's HTTP ingress with the application behind it that tells what it was asked."""
+        """Connect to the echo server."""
         with self._connect(self.echo_port) as sock:
             yield Conversation(sock)
 
     def talk(self, parts: Sequence[bytes], path: str = WEBSOCKET, headers: Headers | None = None) -> bytes:
-        """Open a WebSocket, say something in one or several parts and then no more; give all that was answered."""
+        """Open a WebSocket, send bytes in one or several parts, and return everything received up to the end."""
         with self._upgraded(path, headers) as (sock, received):
-            with contextlib.suppress(OSError):  # what it said so far was enough to be cut
+            with contextlib.suppress(OSError):  # the server has closed the connection already
                 for part in parts:
                     sock.sendall(part)
                     if len(parts) > 1:
@@ -195,7 +195,7 @@ class Target:
             return received + _read(sock)
 
     def ask(self, message: bytes, path: str = WEBSOCKET, headers: Headers | None = None) -> list[dict[str, Any]]:
-        """Open a WebSocket and send one message; give what comes for it, and all that comes with that at once."""
+        """Open a WebSocket and send a message; return what arrives for it."""
         protocol, asked = Protocol(CLIENT, max_size=None), False
         texts: list[dict[str, Any]] = []
         with self._upgraded(path, headers) as (sock, received):
@@ -239,10 +239,10 @@ class Target:
 
 
 @contextlib.contextmanager
-def running_target(directory: Path) -> Iterator[Target]:
-    """A target for a block."""
+def running_target(directory: Path) -> Iterator[FuzzTarget]:
+    """Run a target for a block."""
     with running_gateway(directory / "data", **ENVIRONMENT) as gateway, running_echo() as echo_port:
-        target = Target(gateway, echo_port)
+        target = FuzzTarget(gateway, echo_port)
         target.prepare()
         yield target
 
@@ -253,7 +253,7 @@ def _head(method: str, path: str, headers: Headers) -> bytes:
 
 
 def _read(sock: socket.socket, enough: Callable[[bytes], bool] = lambda _: False) -> bytes:
-    """Read until it is enough, or to the end."""
+    """Return the bytes read until a condition holds, or up to the end."""
     received = b""
     while not enough(received):
         try:
@@ -268,9 +268,9 @@ def _read(sock: socket.socket, enough: Callable[[bytes], bool] = lambda _: False
     return received
 
 
-def _answer(received: bytes) -> Answer:
+def _answer(received: bytes) -> FuzzResponse:
     head, _, body = received.partition(b"\r\n\r\n")
     status, *lines = head.decode("latin-1").split("\r\n")
     assert status, "there is no answer"
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return Answer(int(status.split(" ")[1]), headers, body)
+    return FuzzResponse(int(status.split(" ")[1]), headers, body)

@@ -1,4 +1,4 @@
-"""Whatever bytes come, from whomever: a clear answer, never our own trouble. `make fuzz` tries for longer."""
+"""Any input has a clear response and causes no internal error. `make fuzz` tries for longer."""
 
 import json
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.areas import AREAS, Area
-from tests.fuzz.target import Target, running_target
+from tests.fuzz.target import FuzzTarget, running_target
 
 EXAMPLES = 60
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FuzzTarget]:
     with running_target(tmp_path_factory.mktemp("fuzzed")) as started:
         yield started
 
@@ -23,7 +23,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 @pytest.mark.parametrize(
     ("area", "path"), [(area, path) for area in AREAS for path in area.kept], ids=lambda of: of.name.split(".")[0]
 )
-def test_the_gateway_is_up_to_what_the_corpus_keeps(target: Target, area: Area, path: Path) -> None:
+def test_the_gateway_handles_the_inputs_of_the_corpus(target: FuzzTarget, area: Area, path: Path) -> None:
     area.attempt(target, json.loads(path.read_text()))
 
 
@@ -35,5 +35,5 @@ def test_the_gateway_is_up_to_what_the_corpus_keeps(target: Target, area: Area, 
     suppress_health_check=list(HealthCheck),
 )
 @given(data=st.data())
-def test_the_gateway_is_up_to_anything(target: Target, area: Area, data: st.DataObject) -> None:
+def test_the_gateway_handles_any_input(target: FuzzTarget, area: Area, data: st.DataObject) -> None:
     area.attempt(target, data.draw(area.inputs))

@@ -1,6 +1,6 @@
-"""A plain server that lies once to one of its connections: `python tests/loadtest/liar.py PORT LIE`.
+"""A plain server that makes a fault for one of its connections: `python -m tests.loadtest.faulty_server PORT FAULT`.
 
-It has the paths of `--url plain=…`. Which lie is told about which event, tests of other servers ask here, too.
+It has the paths of `--url plain=…`. Tests of other servers use `FaultyConnection` as well.
 """
 
 import asyncio
@@ -21,31 +21,31 @@ from loadtest.scenarios.fanout import WARM_UP_EVENTS
 
 T = TypeVar("T")
 
-LIES = ("drop", "double", "reorder")
-TRUTH = "none"
+FAULTS = ("drop", "double", "reorder")
+NO_FAULT = "none"
 
-LIED_ABOUT = WARM_UP_EVENTS + 1
-"""The first event that is not waited for before the next one is sent."""
+FAULTY_EVENT = WARM_UP_EVENTS + 1
+"""The first event whose delivery is not awaited before the next one is sent."""
 
-RELEASED = LIED_ABOUT + 2
-"""The event behind which the one that is kept back comes: begun long after that was answered."""
+RELEASED = FAULTY_EVENT + 2
+"""The event after which the withheld one is sent: its request began long after the response to the withheld one."""
 
 ANSWER_SECONDS = 0.05
-"""How long a request takes: events of a constant rate, which is half of what a server can do, are further apart."""
+"""The time of a request. Events at a constant rate, half of what a server can do, are further apart."""
 
 
-class Liar(Generic[T]):
-    """What one connection is told instead of what is true."""
+class FaultyConnection(Generic[T]):
+    """Decides what one connection receives: it drops, doubles or reorders an event."""
 
-    def __init__(self, lie: str):
-        self._lie = lie
+    def __init__(self, fault: str):
+        self._lie = fault
         self._count = 0
         self._kept: list[T] = []
 
-    def tell(self, event: T) -> list[T]:
-        """Give what is sent when an event is due."""
+    def sent_for(self, event: T) -> list[T]:
+        """Return what is sent when an event is due."""
         self._count += 1
-        if self._count == LIED_ABOUT:
+        if self._count == FAULTY_EVENT:
             if self._lie == "reorder":
                 self._kept = [event]
             return {"drop": [], "double": [event, event], "reorder": []}.get(self._lie, [event])
@@ -55,11 +55,11 @@ class Liar(Generic[T]):
 
 
 class Server:
-    """A queue for each connection; the first one of each user is lied to."""
+    """A queue for each connection; the first connection of each user is faulty."""
 
-    def __init__(self, lie: str):
-        self._lie = lie
-        self._connections: dict[str, list[tuple[asyncio.Queue[str], Liar[str]]]] = defaultdict(list)
+    def __init__(self, fault: str):
+        self._lie = fault
+        self._connections: dict[str, list[tuple[asyncio.Queue[str], FaultyConnection[str]]]] = defaultdict(list)
         self.app = Starlette(
             routes=[
                 Route("/publish", self._publish, methods=["POST"]),
@@ -71,14 +71,14 @@ class Server:
     def _subscribe(self, user: str) -> asyncio.Queue[str]:
         queue: asyncio.Queue[str] = asyncio.Queue()
         connections = self._connections[user]
-        connections.append((queue, Liar(TRUTH if connections else self._lie)))
+        connections.append((queue, FaultyConnection(NO_FAULT if connections else self._lie)))
         return queue
 
     async def _publish(self, request: Request) -> Response:
         text = (await request.body()).decode()
-        for queue, liar in self._connections[request.query_params["user"]]:
-            for told in liar.tell(text):
-                queue.put_nowait(told)
+        for queue, faulty in self._connections[request.query_params["user"]]:
+            for sent in faulty.sent_for(text):
+                queue.put_nowait(sent)
         await asyncio.sleep(ANSWER_SECONDS)
         return Response(status_code=204)
 

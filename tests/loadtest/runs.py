@@ -1,4 +1,4 @@
-"""Runs of the harness as a person starts it. They wait most of the time, so some go at once."""
+"""Runs of the load tests from the command line. They wait most of the time, so several run concurrently."""
 
 import json
 import subprocess
@@ -18,20 +18,20 @@ AT_ONCE = 4
 
 @dataclass
 class Run:
-    """What a run left behind."""
+    """The results of a run."""
 
     exit_code: int
     printed: str
     result: dict[str, Any]
 
     def rows(self, scenario: str, target: str = "") -> list[dict[str, Any]]:
-        """Give the rows of a scenario, of one target or of all."""
+        """Return the rows of a scenario, of one target or of all."""
         rows = [row for row in self.result["rows"] if row["scenario"] == scenario]
         return [row for row in rows if row["target"] == target or not target]
 
     @property
     def faults(self) -> dict[str, int]:
-        """Add up the faults of all rows."""
+        """The sums of the faults of all rows, without zeros."""
         found: dict[str, int] = {}
         for row in self.result["rows"]:
             for name, count in row["faults"].items():
@@ -41,7 +41,7 @@ class Run:
 
 
 def run(out: Path, *arguments: str) -> Run:
-    """Run the harness with the smallest sizes."""
+    """Run the load tests with the smallest sizes."""
     command = [sys.executable, "-m", "loadtest", "run", "--plan", "tiny", "--out", str(out), *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=RUN_SECONDS)
     printed = done.stdout + done.stderr
@@ -51,7 +51,7 @@ def run(out: Path, *arguments: str) -> Run:
 
 @contextmanager
 def at_once(calls: Mapping[str, Callable[[], Run]]) -> Iterator[dict[str, Future[Run]]]:
-    """Begin several runs, the first ones first, for a block."""
+    """Start several runs for a block, in their order."""
     with ThreadPoolExecutor(AT_ONCE) as threads:
         yield {name: threads.submit(call) for name, call in calls.items()}
         threads.shutdown(cancel_futures=True)

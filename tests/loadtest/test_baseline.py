@@ -1,4 +1,4 @@
-"""What a run is compared with."""
+"""Comparing a run with the baseline."""
 
 import json
 from pathlib import Path

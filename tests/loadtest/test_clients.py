@@ -1,14 +1,14 @@
-"""What the clients make of a byte stream."""
+"""The clients' parsing of byte streams."""
 
 from loadtest.clients import Address, SseClient
 from loadtest.journal import EventJournal, payload
 
 
 class _Transport:
-    """Takes what is written."""
+    """Accepts writes."""
 
     def write(self, data: bytes) -> None:
-        """Drop it."""
+        """Discard the data."""
 
 
 def fed(*pieces: bytes) -> SseClient:

@@ -1,4 +1,4 @@
-"""A server that drops, doubles or reorders one event for one connection is found out, whatever server it is."""
+"""A server that drops, doubles or reorders one event for one connection is detected, whatever server it is."""
 
 import contextlib
 import socket
@@ -23,7 +23,7 @@ from loadtest.targets.base import Target
 from loadtest.targets.floor import FloorTarget
 from loadtest.targets.gateway import GatewayTarget
 from loadtest.targets.peers import StarletteTarget
-from tests.loadtest.faulty_server import LIES, TRUTH, Liar
+from tests.loadtest.faulty_server import FAULTS, NO_FAULT, FaultyConnection
 from tests.loadtest.runs import Run, at_once, run
 from tests.servers import wait_for
 
@@ -31,9 +31,9 @@ FAULT = {"drop": {"lost": 1}, "double": {"doubled": 1}, "reorder": {"reordered":
 
 
 @contextlib.contextmanager
-def serving(lie: str) -> Iterator[int]:
+def serving(fault: str) -> Iterator[int]:
     port = free_port_pair()
-    process = subprocess.Popen([sys.executable, "-m", "tests.loadtest.faulty_server", str(port), lie], cwd=ROOT)
+    process = subprocess.Popen([sys.executable, "-m", "tests.loadtest.faulty_server", str(port), fault], cwd=ROOT)
 
     def listens() -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
@@ -48,62 +48,62 @@ def serving(lie: str) -> Iterator[int]:
         process.wait()
 
 
-def against(lie: str, transport: str, out: Path) -> Run:
-    with serving(lie) as port:
+def against(fault: str, transport: str, out: Path) -> Run:
+    with serving(fault) as port:
         url = f"plain=http://127.0.0.1:{port}"
         return run(out, "--only", "fanout", "--no-gateway", "--transport", transport, "--url", url)
 
 
-TOLD = {"drop": "websocket", "double": "sse", "reorder": "websocket", TRUTH: "sse"}
+TRANSPORTS = {"drop": "websocket", "double": "sse", "reorder": "websocket", NO_FAULT: "sse"}
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Run]]]:
-    """A run against a server for each lie, and one against an honest one."""
-    out = tmp_path_factory.mktemp("liars")
-    with at_once({lie: partial(against, lie, TOLD[lie], out / lie) for lie in TOLD}) as begun:
+    """Yield a run against a server for each fault, and one against a correct server."""
+    out = tmp_path_factory.mktemp("faulty")
+    with at_once({fault: partial(against, fault, TRANSPORTS[fault], out / fault) for fault in TRANSPORTS}) as begun:
         yield begun
 
 
-@pytest.mark.parametrize("lie", LIES)
-def test_a_server_that_lies_once_fails_the_run(lie: str, runs: dict[str, Future[Run]]) -> None:
-    done = runs[lie].result()
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_server_with_a_fault_fails_the_run(fault: str, runs: dict[str, Future[Run]]) -> None:
+    done = runs[fault].result()
     assert done.exit_code == 1
-    assert done.faults == FAULT[lie], done.printed
+    assert done.faults == FAULT[fault], done.printed
     assert "FAILED" in done.printed
 
 
-def test_a_server_that_does_not_lie_passes(runs: dict[str, Future[Run]]) -> None:
-    done = runs[TRUTH].result()
+def test_a_server_without_a_fault_passes(runs: dict[str, Future[Run]]) -> None:
+    done = runs[NO_FAULT].result()
     assert done.exit_code == 0, done.printed
     assert done.faults == {}
 
 
-def lying(kind: type[Target]) -> type[Target]:
-    """Give a target of which three clients are lied to, each in another way."""
+def with_faulty_clients(kind: type[Target]) -> type[Target]:
+    """Return a target with three faulty clients, one for each fault."""
 
-    class Lying(kind):  # type: ignore[misc, valid-type] # whichever it is
-        keeps_inbox = False  # a peer then, which takes part in what all take part in
+    class Faulty(kind):  # type: ignore[misc, valid-type] # whichever it is
+        keeps_inbox = False  # a peer then, which takes part in the scenarios of all servers
 
         def make(self, transport: str) -> Make:
             make: Make = super().make(transport)
-            lies = iter(LIES)
+            faults = iter(FAULTS)
 
-            def make_and_lie(user: str, journal: EventJournal | None) -> Client:
+            def make_faulty(user: str, journal: EventJournal | None) -> Client:
                 client = make(user, journal)
-                liar: Liar[bytes] = Liar(next(lies, TRUTH))
+                faulty: FaultyConnection[bytes] = FaultyConnection(next(faults, NO_FAULT))
                 receive = client.received
 
                 def received(message: bytes) -> None:
-                    for told in [message] if mark_of(message) is None else liar.tell(message):
-                        receive(told)
+                    for sent in [message] if mark_of(message) is None else faulty.sent_for(message):
+                        receive(sent)
 
-                client.received = received  # type: ignore[method-assign] # which is the lie
+                client.received = received  # type: ignore[method-assign] # which is the fault
                 return client
 
-            return make_and_lie
+            return make_faulty
 
-    return Lying
+    return Faulty
 
 
 @pytest.mark.parametrize(
@@ -116,13 +116,13 @@ def lying(kind: type[Target]) -> type[Target]:
         (FloorTarget, "raw"),
     ],
 )
-async def test_every_kind_of_server_is_found_out(kind: type[Target], transport: str) -> None:
-    liar = Entrant(kind.name, lying(kind), required=True)
-    bench = Bench(TINY, Cores.divide(), (transport,), [liar], with_gateway=False, floors=())
+async def test_a_fault_of_every_kind_of_server_is_detected(kind: type[Target], transport: str) -> None:
+    faulty = Entrant(kind.name, with_faulty_clients(kind), required=True)
+    bench = Bench(TINY, Cores.divide(), (transport,), [faulty], with_gateway=False, floors=())
     await fanout.run(bench)
     (row,) = bench.rows
     assert row["faults"]["lost"] == 1
     assert row["faults"]["doubled"] == 1
-    # Others have no positions: events that are under way at once are in no order.
+    # Others have no positions: concurrent events have no order.
     assert row["faults"]["reordered"] >= (kind is GatewayTarget)
     assert bench.failed

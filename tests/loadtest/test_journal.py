@@ -1,4 +1,4 @@
-"""The book of what was sent and what arrived."""
+"""The record of events that were sent and that arrived."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Connection:
 
 
 def one_after_another(count: int, user: str = "ann") -> EventJournal:
-    """Give a journal of events of which each was answered before the next one began."""
+    """Return a journal of events, each with a response before the next request began."""
     journal = EventJournal()
     for number in range(count):
         assert journal.open(user, float(number)) == number

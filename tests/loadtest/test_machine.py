@@ -1,4 +1,4 @@
-"""What counts as a server's processes, and their CPU."""
+"""The processes of a server, and their CPU."""
 
 import shutil
 import subprocess
@@ -21,7 +21,7 @@ RUN_A_CHILD = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {B
 
 @contextmanager
 def started(*command: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command that says a line when it is where it should be, and ends when its input does."""
+    """Run a command for a block that prints a line when it is set up, and ends with its input."""
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()

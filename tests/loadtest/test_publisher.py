@@ -14,7 +14,7 @@ async def test_each_start_is_due_a_period_after_the_one_before_whatever_happens_
 
     async def one(number: int, moment: float) -> None:
         due[number] = moment
-        await asyncio.sleep(0.02)  # longer than a period: the next ones do not wait for it
+        await asyncio.sleep(0.02)  # longer than a period: the next calls do not wait for it
 
     await at_constant_rate(1000.0, 50, one)
     assert list(due) == list(range(50))
@@ -35,7 +35,7 @@ async def test_a_connection_that_was_idle_for_long_is_not_used_again(
     accepted: list[_Answering] = []
     server = await asyncio.get_running_loop().create_server(lambda: _Answering(accepted), "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
-    pool = Pool(host, port, most=1)  # dropped ones give their place back
+    pool = Pool(host, port, most=1)  # dropped connections free their places
     for _ in range(3):
         assert await pool.request(b"GET / HTTP/1.1\r\n\r\n") == (200, b"")
     assert len(accepted) == connections
@@ -45,7 +45,7 @@ async def test_a_connection_that_was_idle_for_long_is_not_used_again(
 
 
 class _Answering(asyncio.Protocol):
-    """A connection that answers whatever comes."""
+    """A connection that responds to anything."""
 
     def __init__(self, accepted: "list[_Answering]"):
         accepted.append(self)

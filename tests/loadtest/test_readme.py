@@ -1,4 +1,4 @@
-"""The README's tables and plots are what a run's result gives."""
+"""The tables and plots of the README are those of the kept result."""
 
 import json
 import subprocess

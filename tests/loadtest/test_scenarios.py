@@ -1,4 +1,4 @@
-"""Every scenario end to end, with a few connections: everything that was sent arrived once. No time is asserted."""
+"""Every scenario with a few connections: every event arrives once. No time is asserted."""
 
 import json
 from collections.abc import Iterator
@@ -32,12 +32,12 @@ RUNS = {
     "storm": ("websocket",),
     "burst": ("sse",),
 }
-"""Transport and options of each scenario; those that take long first."""
+"""The transport and options of each scenario, the slowest first."""
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Run]]]:
-    """All scenarios. Fan-out is compared with ratios that nothing is as good as."""
+    """Yield a run of each scenario. That of fan-out is compared with ratios that no server can reach."""
     out = tmp_path_factory.mktemp("runs")
     strict = out / "strict.json"
     strict.write_text(json.dumps({"tiny": {"ratios": {"sse cpu": 0.01, "websocket cpu": 0.01}}}))
@@ -52,7 +52,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[
 
 
 def faultless(runs: dict[str, Future[Run]], scenario: str) -> Run:
-    """Give a run in which everything arrived once."""
+    """Return a run in which every event arrived once."""
     done = runs[scenario].result()
     assert done.faults == {}, done.printed
     assert done.result["errors"] == []
@@ -87,7 +87,7 @@ def test_fanout_delivers_every_event_to_every_connection_and_compares_equal_byte
         200,
         round(ours["bytes_per_message"]),
     }
-    assert 0 < done.result["ratios"]["websocket cpu"] <= ours["ratio_python"]  # the better of two tries
+    assert 0 < done.result["ratios"]["websocket cpu"] <= ours["ratio_python"]  # the better of two measurements
     assert done.rows("fanout to users", OURS)[0]["delivered"] % TINY.fanout.users == 0
 
 
@@ -119,14 +119,14 @@ def test_sync_sees_every_change_on_the_second_device(runs: dict[str, Future[Run]
     assert row["delivered"] == TINY.sync.rate * TINY.sync.seconds
 
 
-def test_list_asks_for_every_filter_of_every_inbox(runs: dict[str, Future[Run]]) -> None:
+def test_list_requests_every_filter_of_every_inbox(runs: dict[str, Future[Run]]) -> None:
     rows = faultless(runs, "list").rows("list")
     assert len({(row["items"], row["filter"]) for row in rows}) == len(rows) == len(FILTERS) * len(TINY.list.inboxes)
     whole = faultless(runs, "list").rows("whole")
     assert len({(row["items"], row["what"]) for row in whole}) == len(whole) == 4 * len(TINY.list.inboxes)
 
 
-def test_a_storm_brings_back_everybody_and_what_they_missed(runs: dict[str, Future[Run]]) -> None:
+def test_after_a_storm_every_connection_is_back_with_what_it_missed(runs: dict[str, Future[Run]]) -> None:
     rows = faultless(runs, "storm").rows("storm")
     assert [(row["users"], row["delivered"]) for row in rows] == [
         (TINY.storm.connections, 2 * TINY.storm.connections),
@@ -134,7 +134,7 @@ def test_a_storm_brings_back_everybody_and_what_they_missed(runs: dict[str, Futu
     ]
 
 
-def test_everybody_gets_what_is_sent_when_redis_is_back(runs: dict[str, Future[Run]]) -> None:
+def test_every_user_receives_what_is_sent_when_redis_is_back(runs: dict[str, Future[Run]]) -> None:
     rows = faultless(runs, "recovery").rows("recovery")
     assert [(row["how"], row["away_seconds"]) for row in rows] == [tuple(outage) for outage in TINY.recovery.outages]
     assert {row["delivered"] for row in rows} == {TINY.recovery.users}

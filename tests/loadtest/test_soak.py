@@ -1,4 +1,4 @@
-"""What a soak calls flat."""
+"""The verdict of a soak on flat figures."""
 
 import random
 
@@ -12,7 +12,7 @@ LEVELS = {"server_kb": 100_000.0, "redis_kb": 20_000.0, "redis_used_kb": 15_000.
 
 
 def samples(name: str, leaked_a_second: float, noise: float) -> list[dict[str, float]]:
-    """Give an hour's samples that are flat but for noise, a start that warms up, and one figure that leaks."""
+    """Return samples of an hour: flat but for noise and a warm-up, and one figure that leaks."""
     chance = random.Random(name)
     found = []
     for number in range(SAMPLES):

@@ -1,4 +1,4 @@
-"""Servers that are started: they do not outlive whoever started them, and say what they hold."""
+"""Started servers end with the process that started them, and report their objects."""
 
 import os
 import shutil
@@ -43,7 +43,7 @@ def test_a_peer_that_waits_for_its_connections_dies_with_the_harness() -> None:
     shutil.rmtree(directory.decode())
 
 
-async def test_a_gateway_says_what_it_holds_and_its_redis_is_not_asked() -> None:
+async def test_a_gateway_reports_its_objects_and_its_redis_gets_no_signal() -> None:
     target = GatewayTarget(Cores.divide())
     await target.start()
     before = target.pids()

@@ -1,4 +1,4 @@
-"""The gateway with one of its safeguards taken out: `python -m tests.loadtest_check.broken_gateway WAY serve`."""
+"""The gateway without one of its safeguards: `python -m tests.loadtest_check.broken_gateway SAFEGUARD serve`."""
 
 import sys
 from collections.abc import Callable
@@ -19,7 +19,7 @@ MODULE = "tests.loadtest_check.broken_gateway"
 
 
 def no_gap_repair() -> None:
-    """What comes after a gap is passed on, and nobody reads the log after an interruption."""
+    """Deliver events after a gap, and do not read the log after an interruption."""
 
     def is_due(mine: Position, before: Position, last: Position) -> bool:
         return before.offset >= mine.offset
@@ -32,7 +32,7 @@ def no_gap_repair() -> None:
 
 
 def no_deduplication() -> None:
-    """What is heard live is passed on, also if a read of the log has brought it already."""
+    """Deliver live events even if a read of the log has delivered them already."""
 
     def is_due(mine: Position, before: Position, last: Position) -> bool:
         return last.offset <= mine.offset
@@ -64,7 +64,7 @@ def read_before_subscribing() -> None:
 
 
 def _deliver_if(is_due: Callable[[Position, Position, Position], bool]) -> None:
-    """Deliver events, besides those that are next, if they are due after a position."""
+    """Deliver events that are not next, if `is_due` says so."""
     advance_over_next = Session.advance
 
     def advance(session: Session, before: Position, last: Position) -> bool:
@@ -86,7 +86,7 @@ WAYS: dict[str, Callable[[], None]] = {
 
 
 def start_workers_alike(way: str) -> None:
-    """Have the supervisor start its workers by this module, too."""
+    """Make the supervisor start its workers with this module."""
     worker_process.WORKER_COMMAND[:] = [sys.executable, "-m", MODULE, way, "worker"]
 
 

@@ -1,4 +1,4 @@
-"""The checker finds what it is for: a gateway with one safeguard less fails, by the name of the promise it breaks."""
+"""The checker reports a gateway without one of its safeguards, by the name of the promise that it breaks."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ OPTIONS = ("--users", "5", "--fault-seconds", "2", "--patience", "4", "--fail-fa
 
 
 def check(path: Path, way: str, *options: str) -> tuple[int, dict[str, Any]]:
-    """Run the checker on a gateway broken in a way; give the exit code and the result."""
+    """Run the checker on a gateway without a safeguard; return the exit code and the result."""
     command = f"{sys.executable} -m {MODULE} {way}"
     arguments = [*OPTIONS, "--json", str(path), "--gateway-command", command, *options]
     done = subprocess.run(
@@ -42,7 +42,7 @@ def test_a_gateway_without_a_safeguard_is_caught(way: str, fault: str, named: se
     assert {violation["fault"] for violation in result["violations"]} == {fault}
 
 
-def test_a_whole_gateway_passes(tmp_path: Path) -> None:
+def test_an_intact_gateway_passes(tmp_path: Path) -> None:
     code, result = check(
         tmp_path / "result.json", "nothing", "--seconds", "0", "--fault", "pubsub_cut", "--fault", "redis_slow"
     )
@@ -54,7 +54,7 @@ def test_a_whole_gateway_passes(tmp_path: Path) -> None:
 
 
 def test_a_huge_inbox_is_marked_and_deleted_beside_the_others(tmp_path: Path) -> None:
-    options = ("--seconds", "0", "--patience", "20", "--fault", "huge_inbox")  # Redis may not answer for seconds
+    options = ("--seconds", "0", "--patience", "20", "--fault", "huge_inbox")  # Redis may not reply for seconds
     code, result = check(tmp_path / "result.json", "nothing", *options)
     assert (code, result["violations"]) == (0, [])
     (record,) = result["faults"]

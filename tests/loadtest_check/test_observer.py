@@ -1,4 +1,4 @@
-"""What a device's observer takes for a broken promise, and what not."""
+"""What the observer of a device reports as a broken promise, and what it does not."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from loadtest.check.violations import ViolationKind
 
 
 class Reports:
-    """The violations so far."""
+    """Collects the violations."""
 
     def __init__(self) -> None:
         self.kinds: list[ViolationKind] = []
@@ -26,7 +26,7 @@ def reports() -> Reports:
 
 @pytest.fixture
 def observer(reports: Reports) -> Observer:
-    """A device that is connected at e.5 and knows the empty list."""
+    """Return the observer of a device that is connected at e.5 and knows an empty list."""
     return connected(Observer("ada/sse", History(), reports))
 
 
@@ -38,7 +38,7 @@ def connected(observer: Observer) -> Observer:
 
 
 def new(position: str, unread: int, title: str = "w") -> dict[str, Any]:
-    """An event that creates an item named like its position."""
+    """Return an event that creates an item named like its position."""
     item = {
         "id": position,
         "title": title,

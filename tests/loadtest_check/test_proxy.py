@@ -1,4 +1,4 @@
-"""The proxy passes bytes on until it is told otherwise."""
+"""The proxy passes bytes on unless a fault is injected."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ SOON = 0.2
 
 @pytest.fixture
 async def proxy() -> AsyncIterator[Proxy]:
-    """A proxy in front of a server that echoes; the first target is not there."""
+    """Yield a proxy before a server that echoes; the first of its targets does not exist."""
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
@@ -48,13 +48,13 @@ async def connected(proxy: Proxy) -> AsyncIterator[Client]:
         yield Client(reader, writer)
 
 
-async def test_it_passes_on_what_it_gets_to_the_target_that_is_there(proxy: Proxy) -> None:
+async def test_it_passes_everything_on_to_the_target_that_accepts(proxy: Proxy) -> None:
     for _ in range(3):
         async with connected(proxy) as client:
             assert await client.ask(b"hello") == b"hello"
 
 
-async def test_a_cut_link_is_reset(proxy: Proxy) -> None:
+async def test_a_cut_connection_is_reset(proxy: Proxy) -> None:
     async with connected(proxy) as client:
         await client.ask(b"hello")
         proxy.cut()
@@ -62,14 +62,14 @@ async def test_a_cut_link_is_reset(proxy: Proxy) -> None:
             await client.ask(b"again")
 
 
-async def test_who_comes_while_it_refuses_is_hung_up_on(proxy: Proxy) -> None:
+async def test_a_new_connection_is_closed_while_it_refuses(proxy: Proxy) -> None:
     proxy.refusing = True
     async with connected(proxy) as client:
         with contextlib.suppress(ConnectionResetError):
             assert await client.ask(b"hello") == b""
 
 
-async def test_a_slow_link_delays_both_ways(proxy: Proxy) -> None:
+async def test_a_slow_connection_delays_both_directions(proxy: Proxy) -> None:
     proxy.delay_seconds = 0.1
     async with connected(proxy) as client:
         started = asyncio.get_running_loop().time()
@@ -77,7 +77,7 @@ async def test_a_slow_link_delays_both_ways(proxy: Proxy) -> None:
         assert asyncio.get_running_loop().time() - started >= 0.19
 
 
-async def test_a_silent_link_swallows_and_is_reset_when_it_could_speak_again(proxy: Proxy) -> None:
+async def test_a_silent_connection_that_lost_data_is_reset_afterwards(proxy: Proxy) -> None:
     async with connected(proxy) as heard, connected(proxy) as idle:
         assert await heard.ask(b"hello") == b"hello"
         assert await idle.ask(b"hello") == b"hello"

@@ -1,4 +1,4 @@
-"""What a user's journal expects to find in the log: no less than what was acknowledged, no more than is certain."""
+"""The writes whose events a user's journal expects in the log: all acknowledged ones, and only certain ones."""
 
 from loadtest.check.write_journal import JournalItem, WriteJournal
 
@@ -19,7 +19,7 @@ def test_a_command_that_changes_something_is_expected_once() -> None:
     assert journal.once == {"send", "first", "again", "seen"}
 
 
-def test_a_command_that_was_repeated_may_come_late_so_that_nothing_is_known_of_its_item() -> None:
+def test_a_repeated_command_may_be_processed_late_so_that_the_state_of_its_item_is_unknown() -> None:
     journal = WriteJournal()
     item = with_item(journal)
     journal.commanded("read", "read", item, requests=2)
@@ -28,7 +28,7 @@ def test_a_command_that_was_repeated_may_come_late_so_that_nothing_is_known_of_i
     assert "read" not in journal.once
 
 
-def test_a_request_that_was_given_up_may_be_carried_out_after_later_commands() -> None:
+def test_a_request_that_was_given_up_may_be_processed_after_later_commands() -> None:
     journal = WriteJournal()
     item = with_item(journal)
     journal.commanded("read", "read", item, requests=2)
@@ -47,11 +47,11 @@ def test_a_mark_all_that_was_given_up_may_mark_what_was_sent_after_it() -> None:
     journal.commanded("unread", "unread", before, requests=1)
     journal.commanded("read", "read", before, requests=1)
     assert journal.expected == {"send", "later", "all"}
-    journal.commanded("archive", "archive", after, requests=1)  # which no mark-all does
+    journal.commanded("archive", "archive", after, requests=1)  # a mark-all never archives
     assert "archive" in journal.expected
 
 
-def test_after_a_check_everything_is_known_again() -> None:
+def test_after_a_comparison_all_states_are_known() -> None:
     journal = WriteJournal()
     journal.commanded("read", "read", with_item(journal), requests=2)
     journal.marked_all("all", "read", None, ended=2.0, requests=2)

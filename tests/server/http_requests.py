@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 
-from tests.fuzz.target import Answer, Conversation
+from tests.fuzz.target import FuzzResponse, Conversation
 from tests.servers import Gateway
 
 PATIENCE_SECONDS = 10.0
@@ -52,7 +52,7 @@ def statuses(gateway: Gateway, said: Sequence[bytes], methods: Sequence[str], pa
     return [answer.status for answer in answers]
 
 
-def read_response(peer: Conversation, method: str = "GET") -> Answer:
+def read_response(peer: Conversation, method: str = "GET") -> FuzzResponse:
     """Read the next response."""
     answer = peer.answer(lambda _: method)
     assert answer is not None, "the connection ended"
@@ -69,7 +69,7 @@ UPGRADES = {
 WEBSOCKET = {**UPGRADES["websocket"], "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
 
 
-def read_head(peer: Conversation) -> Answer:
+def read_head(peer: Conversation) -> FuzzResponse:
     """Read the head of a response, and no body."""
     while b"\r\n\r\n" not in peer.received:
         data = peer.sock.recv(65536)
@@ -77,6 +77,6 @@ def read_head(peer: Conversation) -> Answer:
         peer.received += data
     head, _, peer.received = peer.received.partition(b"\r\n\r\n")
     status, *lines = head.decode().split("\r\n")
-    return Answer(
+    return FuzzResponse(
         int(status.split(" ")[1]), {line.partition(": ")[0].lower(): line.partition(": ")[2] for line in lines}, b""
     )

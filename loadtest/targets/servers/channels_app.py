@@ -1,4 +1,4 @@
-"""Django Channels: a group for each user, the layer in memory (the fastest there is). Daphne serves this module."""
+"""Django Channels: a group for each user, with the layer in memory (the fastest one). Daphne serves this module."""
 
 from typing import Any
 from urllib.parse import parse_qs
@@ -23,7 +23,7 @@ from django.urls import path  # noqa: E402
 
 
 class Inbox(AsyncWebsocketConsumer):  # type: ignore[misc] # no types
-    """One connection, in its user's group."""
+    """A connection in the group of its user."""
 
     async def connect(self) -> None:
         """Join the group."""
@@ -32,11 +32,11 @@ class Inbox(AsyncWebsocketConsumer):  # type: ignore[misc] # no types
         await self.accept()
 
     async def disconnect(self, code: int) -> None:
-        """Leave it."""
+        """Leave the group."""
         await self.channel_layer.group_discard(self.group, self.channel_name)
 
     async def inbox_event(self, event: dict[str, Any]) -> None:
-        """Pass an event on."""
+        """Send an event to the client."""
         await self.send(text_data=event["text"])
 
 

@@ -1,6 +1,6 @@
 """The floor in Python: plain sockets, and `socket.send` in a loop over all of them.
 
-It accepts connections on one port and, on the next, minimal HTTP: what is posted goes to every connection.
+It accepts connections on one port and, on the next, minimal HTTP: every posted body is sent to every connection.
 """
 
 import selectors

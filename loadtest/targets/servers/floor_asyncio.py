@@ -1,6 +1,6 @@
-"""The floor of asyncio: uvloop, a protocol without a state per connection, and `transport.write` in a loop.
+"""The floor of asyncio: uvloop, a protocol without state per connection, and `transport.write` in a loop.
 
-It accepts connections on one port and, on the next, minimal HTTP: what is posted goes to every connection.
+It accepts connections on one port and, on the next, minimal HTTP: every posted body is sent to every connection.
 """
 
 import asyncio
@@ -13,30 +13,30 @@ connections: set[asyncio.Transport] = set()
 
 
 class FloorReceiver(asyncio.Protocol):
-    """A connection that is written to."""
+    """A connection that receives events."""
 
     __slots__ = ("transport",)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep it."""
+        """Register the connection."""
         self.transport = cast(asyncio.Transport, transport)
         connections.add(self.transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
+        """Remove the connection."""
         connections.discard(self.transport)
 
 
 class FloorPublisher(asyncio.Protocol):
-    """A connection that posts."""
+    """A connection that posts events."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep it."""
+        """Register the connection."""
         self.transport = transport
         self.buffer = b""
 
     def data_received(self, data: bytes) -> None:
-        """Write a body to all once it is whole."""
+        """Write a body to all connections once it is complete."""
         self.buffer += data
         head, separator, body = self.buffer.partition(b"\r\n\r\n")
         if not separator or len(body) < int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0]):

@@ -13,12 +13,12 @@ inner = socketio.ASGIApp(server)
 
 @server.event  # type: ignore[untyped-decorator] # no types
 async def connect(sid: str, environ: dict[str, Any]) -> None:
-    """Join the user's room."""
+    """Join the room of the user."""
     await server.enter_room(sid, parse_qs(environ["QUERY_STRING"])["user"][0])
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Take what is published; leave everything else to the library."""
+    """Publish posted bodies, and pass every other request to the library."""
     if scope["type"] != "http" or scope["path"] != "/publish":
         await inner(scope, receive, send)
         return

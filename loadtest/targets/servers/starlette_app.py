@@ -1,4 +1,4 @@
-"""The obvious way: Starlette on uvicorn, a queue for each connection, and `EventSourceResponse`."""
+"""A simple application: Starlette on uvicorn, a queue for each connection, and `EventSourceResponse`."""
 
 import asyncio
 import sys

@@ -1,6 +1,6 @@
-"""For measured Python servers only, by PYTHONPATH: SIGUSR2 collects garbage, and says what is left in a file.
+"""Loaded by measured Python servers only, by PYTHONPATH: SIGUSR2 collects garbage and writes what is left to a file.
 
-SIGUSR1 says it without collecting first.
+SIGUSR1 writes it without a collection.
 """
 
 import asyncio
