@@ -1,4 +1,4 @@
-"""A reverse proxy that serves a gateway below a path and takes that away, as `proxy_pass http://gateway/;` of nginx."""
+"""A reverse proxy that serves a gateway below a path and strips it, as `proxy_pass http://gateway/;` of nginx does."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ PREFIX = "/inbox"
 
 @contextlib.contextmanager
 def running_subpath_proxy(target_port: int, headers: Mapping[str, str] = {}, keep_path: bool = False) -> Iterator[int]:
-    """A proxy for a block; give its port. `headers` are what it adds to each request."""
+    """Run a proxy for a block; yield its port. It adds `headers` to each request."""
     loop = asyncio.new_event_loop()
     proxy = _Proxy(target_port, headers, keep_path)
     thread = threading.Thread(target=loop.run_forever, name="subpath-proxy", daemon=True)
@@ -43,7 +43,7 @@ class _Proxy:
         await asyncio.sleep(0)  # transports close in the next turn of the loop
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Pass one request on, and its answer back; each has a connection of its own."""
+        """Pass a request on and its response back; each request has a connection of its own."""
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)

@@ -1,4 +1,4 @@
-"""The demo page as a person uses it: a gateway started as a new user would, the system's Chromium, and the page."""
+"""The demo page as a person uses it: a gateway as a new user starts it, the system's Chromium, and the page."""
 
 import contextlib
 import re
@@ -26,14 +26,14 @@ _ARGUMENTS = [
 TRANSPORTS = ("websocket", "sse")
 
 PATIENCE_MS = 20_000
-"""For a page to become as expected: a reconnect backs off for some seconds, and shared machines are slow."""
+"""The time limit of an expectation: a reconnect backs off for some seconds, and shared machines are slow."""
 
 expect.set_options(timeout=PATIENCE_MS)
 
 
 @contextlib.contextmanager
 def running_chromium() -> Iterator[Browser]:
-    """A browser for a block."""
+    """Run a browser for a block."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
         try:
@@ -44,7 +44,7 @@ def running_chromium() -> Iterator[Browser]:
 
 @dataclass(frozen=True)
 class Demo:
-    """A gateway with nothing set up, and what it printed: the demo page's address with the demo project's keys."""
+    """A gateway without any set-up, the printed address of its demo page, and the keys of its demo project."""
 
     gateway: Gateway
     address: str
@@ -59,7 +59,7 @@ class Demo:
         httpx.post(f"{self.gateway.url}/notifications", headers=headers, json=body, timeout=10).raise_for_status()
 
     def inbox(self, user: str) -> dict[str, Any]:
-        """What a panel of a user has to show, by the REST API: items that are not archived, counts, and position."""
+        """Return what a user's panel must show, from the REST API: unarchived items, counts, and the position."""
         headers = {
             "X-MAGICBELL-API-KEY": self.api_key,
             "X-MAGICBELL-USER-EXTERNAL-ID": user,
@@ -81,7 +81,7 @@ class Demo:
 
 @contextlib.contextmanager
 def running_demo(data_dir: Path) -> Iterator[Demo]:
-    """A gateway for a block, started as a new user would."""
+    """Run a gateway for a block, as a new user starts it."""
     with running_gateway(data_dir, INBOX_BOOTSTRAP_API_KEY="", INBOX_BOOTSTRAP_API_SECRET="") as gateway:
         wait_for(lambda: "Demo page" in gateway.log, "the demo page's address")
         pattern = r"(http://\S+/demo#api_key=(\S+)&api_secret=(\S+))"
@@ -92,21 +92,21 @@ def running_demo(data_dir: Path) -> Iterator[Demo]:
 
 @dataclass(frozen=True)
 class Panel:
-    """One inbox on the page."""
+    """An inbox on the page."""
 
     element: Locator
 
     def item(self, title: str) -> Locator:
-        """The row of the notification with this title."""
+        """Return the row of the notification with a title."""
         return self.element.locator(".item").filter(has=self.element.page.get_by_role("heading", name=title))
 
     def do(self, action: str, title: str | None = None) -> None:
-        """Press a button: of the item with a title, or the panel's own."""
+        """Press a button of the item with a title, or of the panel."""
         within = self.element if title is None else self.item(title)
         within.locator(f'[data-action="{action}"]').click()
 
     def shown(self) -> dict[str, Any]:
-        """What the panel shows, as `Demo.inbox` spells it."""
+        """Return what the panel shows, in the form of `Demo.inbox`."""
         shown: dict[str, Any] = self.element.evaluate(
             """(panel) => {
                 const text = (id) => panel.querySelector(`[data-testid="${id}"]`).textContent;
@@ -125,7 +125,7 @@ class Panel:
         return shown
 
     def expect_shown(self, inbox: dict[str, Any]) -> None:
-        """Wait until the panel shows precisely this."""
+        """Wait until the panel shows exactly this."""
         with contextlib.suppress(AssertionError):
             wait_for(lambda: self.shown() == inbox, "the panel", PATIENCE_MS / 1000)
         assert self.shown() == inbox
@@ -139,21 +139,21 @@ class Panel:
         expect(self.element.locator(".item h4")).to_have_text(list(titles))
 
     def expect_badges(self, unread: int, unseen: int) -> None:
-        """Wait until the badges say so."""
+        """Wait until the badges show these counts."""
         expect(self.element.get_by_test_id("unread-count")).to_have_text(str(unread))
         expect(self.element.get_by_test_id("unseen-count")).to_have_text(str(unseen))
 
 
 @dataclass(frozen=True)
 class DemoPage:
-    """The page in a browser, with two people on it."""
+    """The page in a browser, with the inboxes of two people."""
 
     page: Page
     demo: Demo
     users: tuple[str, str]
 
     def open(self) -> None:
-        """Open the page by the printed address, rename its people to ours, and wait until all inboxes are live."""
+        """Open the page by the printed address, replace its people, and wait until all inboxes are live."""
         self.page.goto(self.demo.address)
         # Browsers log an error for a WebSocket that is closed before it is open.
         expect(self.page.locator('.panel[data-state="live"]')).to_have_count(4)
@@ -164,15 +164,15 @@ class DemoPage:
         self.expect_live()
 
     def panel(self, user: str, transport: str) -> Panel:
-        """One of the four inboxes."""
+        """Return one of the four inboxes."""
         return Panel(self.page.locator(f'[data-user="{user}"][data-transport="{transport}"]'))
 
     def panels(self, *users: str) -> list[Panel]:
-        """Both inboxes of each of these users; of all of them by default."""
+        """Return both inboxes of each of these users; by default of both users."""
         return [self.panel(user, transport) for user in users or self.users for transport in TRANSPORTS]
 
     def send(self, *, to: tuple[str, ...] = (), **fields: str) -> None:
-        """Fill in the form and send it to some of the people, or to all."""
+        """Fill in the form and send it to some people, or to all."""
         for user in self.users:
             self.page.get_by_role("checkbox", name=user, exact=True).set_checked(not to or user in to)
         for name, value in ({"content": "", "category": "", "action_url": ""} | fields).items():
@@ -185,7 +185,7 @@ class DemoPage:
             panel.expect_state("live")
 
     def expect_exact(self) -> None:
-        """Wait until every inbox shows precisely what the REST API answers."""
+        """Wait until every inbox shows exactly what the REST API returns."""
         for user in self.users:
             inbox = self.demo.inbox(user)
             for panel in self.panels(user):

@@ -1,4 +1,4 @@
-"""The PyPI package requests-sse, unmodified. Prints what it notices, a line of JSON each, until it stops for good."""
+"""A program with the unmodified PyPI package requests-sse: it prints each event as a line of JSON until it stops."""
 
 import datetime
 import json
@@ -15,7 +15,7 @@ def say(**noticed: Any) -> None:
 
 
 def lost() -> None:
-    """Say that the connection is gone, and whether it comes back."""
+    """Print that the connection ended, and whether it will be opened again."""
     say(name="lost", closed=source.ready_state == ReadyState.CLOSED)
 
 

@@ -1,4 +1,4 @@
-"""Take the picture of the demo page that the README shows: `.venv/bin/python -m tests.end_to_end.take_screenshot`.
+"""Create the screenshot of the demo page in the README: `.venv/bin/python -m tests.end_to_end.take_screenshot`.
 
 It starts a gateway and a browser of its own, uses the page for some seconds, and writes docs/demo.png.
 """
@@ -14,7 +14,7 @@ PICTURE = Path(__file__).parents[2] / "docs" / "demo.png"
 
 
 def use(inboxes: DemoPage) -> None:
-    """Send the page's own ideas, and have both people deal with some of them."""
+    """Send the suggestions of the page, and let both people handle some of them."""
     ada, grace = inboxes.users
 
     def send(*to: str) -> str:
@@ -48,7 +48,7 @@ def use(inboxes: DemoPage) -> None:
 
 
 def main() -> None:
-    """Write the picture."""
+    """Write the screenshot."""
     with (
         tempfile.TemporaryDirectory() as directory,
         running_demo(Path(directory) / "data") as demo,
@@ -56,7 +56,7 @@ def main() -> None:
         browser.new_context(viewport={"width": 1400, "height": 900}, color_scheme="light") as context,
     ):
         page = context.new_page()
-        page.add_init_script("Math.random = () => 0.8")  # always begin with the same idea
+        page.add_init_script("Math.random = () => 0.8")  # always start with the same suggestion
         inboxes = DemoPage(page, demo, ("ada", "grace"))
         page.goto(demo.address)
         inboxes.expect_live()

@@ -26,14 +26,14 @@ TOKEN_REVOKED, CREDENTIALS_ROTATED = (4508, "token_revoked"), (4509, "credential
 
 @pytest.fixture(scope="module")
 def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A server that two gateways share, to be paused and cut off."""
+    """Yield a server that two gateways share, which a test may pause or disconnect."""
     with running_redis("valkey", tmp_path_factory.mktemp("r")) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory, own_redis: RedisServer) -> Iterator[list[Gateway]]:
-    """Two nodes on one Redis."""
+    """Yield two nodes on one Redis."""
     with contextlib.ExitStack() as stack:
         settings = {
             "INBOX_REDIS_URL": own_redis.url,
@@ -47,13 +47,13 @@ def nodes(tmp_path_factory: pytest.TempPathFactory, own_redis: RedisServer) -> I
 
 @pytest.fixture
 async def http(nodes: list[Gateway]) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the first node."""
+    """Yield a client of the first node."""
     async with httpx.AsyncClient(base_url=nodes[0].url, timeout=10) as client:
         yield client
 
 
 def command(redis_server: RedisServer, *arguments: str, **environment: str) -> str:
-    """Run a command line on the nodes' store; give what it printed."""
+    """Run a command on the nodes' store; return its output."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("INBOX_")}
     own |= {"INBOX_REDIS_URL": redis_server.url, "INBOX_SECRET_KEY": "test"} | environment
     return subprocess.run(
@@ -63,7 +63,7 @@ def command(redis_server: RedisServer, *arguments: str, **environment: str) -> s
 
 @pytest.fixture
 def project(own_redis: RedisServer) -> Project:
-    """A project of this test's own."""
+    """Return a project of the test's own."""
     return project_of(command(own_redis, "project", "create", "ends"))
 
 
@@ -72,7 +72,7 @@ Inboxes = list[LiveClient]
 
 @contextlib.asynccontextmanager
 async def open_everywhere(nodes: list[Gateway], headers: dict[str, str]) -> AsyncIterator[Inboxes]:
-    """Open an inbox over each transport on each node."""
+    """Yield an inbox over each transport on each node."""
     async with contextlib.AsyncExitStack() as stack:
         yield [
             await stack.enter_async_context(open_inbox(transport, node, headers=headers))
@@ -82,7 +82,7 @@ async def open_everywhere(nodes: list[Gateway], headers: dict[str, str]) -> Asyn
 
 
 async def get(node: Gateway, path: str, headers: dict[str, str]) -> httpx.Response:
-    """Call one node."""
+    """Send a request to a node."""
     async with httpx.AsyncClient(base_url=node.url, timeout=10) as client:
         return await client.get(path, headers=headers)
 
@@ -101,7 +101,7 @@ def by_hmac(project: Project, user: str, secret: str) -> dict[str, str]:
 
 
 async def assert_closed(inboxes: Inboxes, expected: tuple[int, str], since: float | None = None) -> None:
-    """Each inbox says goodbye with this code, and in time if that is counted."""
+    """Check that each inbox receives a goodbye with a code, in time unless that is not measured."""
     for messages in await asyncio.gather(*(inbox.rest() for inbox in inboxes)):
         assert [message["type"] for message in messages] == ["goodbye"]
         assert (messages[0]["code"], messages[0]["reason"], messages[0]["retry_after_ms"]) == (*expected, None)
@@ -113,7 +113,7 @@ async def assert_closed(inboxes: Inboxes, expected: tuple[int, str], since: floa
 
 
 async def assert_open(http: httpx.AsyncClient, project: dict[str, str], user: str, inboxes: Inboxes) -> None:
-    """Each inbox gets the next event."""
+    """Check that each inbox receives the next event."""
     body = {"notification": {"title": "Still here", "recipients": [{"external_id": user}]}}
     (await http.post("/notifications", headers=project, json=body)).raise_for_status()
     for inbox in inboxes:
@@ -121,7 +121,7 @@ async def assert_open(http: httpx.AsyncClient, project: dict[str, str], user: st
 
 
 async def assert_refused(nodes: list[Gateway], headers: dict[str, str], code: str) -> None:
-    """Nothing opens any more, on any node."""
+    """Check that no connection opens any more, on any node."""
     for node in nodes:
         with pytest.raises(Ended) as ended:
             async with open_inbox("websocket", node, headers=headers):
@@ -188,7 +188,7 @@ async def test_a_node_that_missed_the_revocation_finds_it_when_its_link_is_back(
     ):
         channel = await asyncio.to_thread(users_channel, own_redis)
         with redis.Redis(port=own_redis.port) as admin:
-            # What a node cannot hear is as if it had not been said: write what the function writes, say nothing.
+            # A lost pub/sub message is simulated: the test writes what the function writes, without publishing.
             admin.zadd(f"{channel}:revoked", {first["token_id"]: int(time.time()) + 100})
             assert admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub") == len(nodes)
             await assert_closed(inboxes, TOKEN_REVOKED)
@@ -261,7 +261,7 @@ async def test_who_connects_while_the_token_is_discarded_never_stays(
     nodes: list[Gateway], http: httpx.AsyncClient, user: str
 ) -> None:
     async def connect_and_wait(node: Gateway, transport: str, value: str) -> None:
-        with contextlib.suppress(Ended, AssertionError):  # an SSE that is refused answers 401
+        with contextlib.suppress(Ended, AssertionError):  # a refused event stream responds with 401
             async with open_inbox(transport, node, headers=bearer(value)) as inbox:
                 (goodbye,) = await inbox.rest()
                 assert goodbye["code"] == TOKEN_REVOKED[0]
@@ -297,7 +297,7 @@ async def test_a_secret_that_is_rotated_out_closes_all_connections_it_authentica
         open_everywhere(nodes, own(new.api_secret)) as others,
     ):
         await assert_open(http, project.admin, user, inboxes + others)
-        # The overlap is an hour; a second rotation leaves no room for the first secret.
+        # The overlap is an hour, but a second rotation drops the first secret.
         await asyncio.to_thread(command, own_redis, "project", "rotate-secret", project.api_key)
         await assert_closed(inboxes, CREDENTIALS_ROTATED)
         await assert_open(http, new.admin, user, others)

@@ -47,7 +47,7 @@ def output(*arguments: str, data_dir: Path) -> str:
 
 
 def fields(printed: str) -> dict[str, str]:
-    """Read the `name   value` lines of one project."""
+    """Return the `name   value` lines of a project as a dict."""
     return dict(re.split(r"\s{2,}", line, maxsplit=1) for line in printed.strip().splitlines())
 
 

@@ -17,7 +17,7 @@ PROMISED_SECONDS = 1.0
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[Gateway]:
-    """A gateway whose clock can be set."""
+    """Yield a gateway whose clock can be set."""
     directory = tmp_path / "data"
     with running_gateway(directory, **with_clock(directory, {})) as gateway:
         yield gateway

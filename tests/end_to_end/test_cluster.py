@@ -1,4 +1,4 @@
-"""The gateway on a Redis Cluster: users of every primary, slots that move, primaries that die or hang."""
+"""The gateway on a Redis Cluster: users on every primary, slots that move, primaries that end or hang."""
 
 import asyncio
 import contextlib
@@ -43,7 +43,7 @@ def started_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluste
 
 @pytest.fixture
 def cluster(started_cluster: Cluster) -> Cluster:
-    """The cluster, whole again whatever the test before did to it."""
+    """Yield the cluster, healthy again after the test before."""
     for server in started_cluster.servers:
         if server.process is None:
             server.start()
@@ -68,7 +68,7 @@ def started_gateway(tmp_path_factory: pytest.TempPathFactory, started_cluster: C
 
 @pytest.fixture
 def gateway(cluster: Cluster, started_gateway: Gateway) -> Gateway:
-    """The gateway, once it is ready."""
+    """Return the gateway once it is ready."""
     wait_for(started_gateway.ready, "the gateway to be ready", FAILOVER_SECONDS)
     return started_gateway
 
@@ -79,18 +79,18 @@ async def http(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
         yield http
 
 
-# ---- where things are
+# ---- where keys are
 
 
 def primaries(cluster: Cluster) -> list[RedisServer]:
-    """Give the servers that serve slots."""
+    """Return the servers that serve slots."""
     running = [server for server in cluster.servers if server.process is not None]
     ports = {primary[1] for _, _, primary, *_ in cluster.ask(running[0], "CLUSTER", "SLOTS")}
     return [server for server in running if server.port in ports]
 
 
 def names_of(cluster: Cluster, pattern: str) -> set[str]:
-    """Give every key that matches, on all primaries."""
+    """Return every key that matches a pattern, on all primaries."""
     found: set[str] = set()
     for server in primaries(cluster):
         with redis.Redis(port=server.port) as client:
@@ -99,14 +99,14 @@ def names_of(cluster: Cluster, pattern: str) -> set[str]:
 
 
 async def key_of(http: httpx.AsyncClient, cluster: Cluster, user: str) -> str:
-    """Give the key of a user who has an item."""
+    """Return the key of a user that has an item."""
     (item, *_) = await items(http, user)
     (key,) = names_of(cluster, f"inbox:1:{{*:{item['recipient']['id']}}}")
     return key
 
 
 async def users_on_every_primary(http: httpx.AsyncClient, cluster: Cluster, prefix: str) -> dict[str, str]:
-    """Give one user for each primary, with the key; each has one item."""
+    """Return a user for each primary, with its key; each has one item."""
     found: dict[int, tuple[str, str]] = {}
     for number in range(100):
         user = f"{prefix}-{number}"
@@ -119,7 +119,7 @@ async def users_on_every_primary(http: httpx.AsyncClient, cluster: Cluster, pref
 
 
 def replica_of(cluster: Cluster, primary: RedisServer) -> RedisServer:
-    """Give a primary's replica."""
+    """Return the replica of a primary."""
     for server in cluster.servers:
         with redis.Redis(port=server.port) as client:
             replication: dict[str, Any] = client.info("replication")
@@ -146,7 +146,7 @@ async def test_a_sweep_trims_inboxes_on_every_primary(gateway: Gateway, http: ht
             await asyncio.sleep(0.05)
 
 
-# ---- everything works
+# ---- every feature works
 
 
 async def test_what_the_rest_api_promises_holds_on_every_primary(
@@ -204,7 +204,7 @@ async def test_a_deleted_project_is_erased_on_every_primary(
     assert (await http.delete(f"{path}/{project['id']}", headers=headers)).is_success
 
     def erased() -> bool:
-        # Of a deleted user only a tombstone stays, which is the user's own key.
+        # Only a tombstone remains of a deleted user, in a key of the user's own.
         return all(name.endswith("}") and ":" in name.rpartition("{")[2] for name in names_of(cluster, pattern))
 
     await asyncio.to_thread(wait_for, erased, "the project to be erased", FAILOVER_SECONDS)
@@ -239,7 +239,7 @@ async def test_inboxes_get_everything_in_order_while_their_slots_move(
                 assert inbox.connections == 1
 
 
-# ---- primaries that die
+# ---- primaries that end
 
 
 async def test_inboxes_go_on_after_a_primary_died(
@@ -334,14 +334,14 @@ async def test_who_comes_back_after_a_promoted_replica_was_restarted_is_told_to_
 
 
 def life_of(cluster: Cluster, server: RedisServer, key: str) -> str:
-    """Give the life that a primary has noted of the data beside a key; "" for none, and of a replica."""
+    """Return the data generation that a primary has stored beside a key; "" for none, and for a replica."""
     with contextlib.suppress(redis.ResponseError):
         return str(cluster.ask(server, "GET", generation_key(slot_of(key))) or "")
     return ""
 
 
 async def until_known(client: LiveClient, position: str) -> list[dict[str, Any]]:
-    """Read until a position; give what came."""
+    """Return the messages up to a position."""
     heard = [await client.next()]
     while heard[-1]["position"] != position:
         assert offset(heard[-1]["position"]) <= offset(position) or heard[-1]["type"] == "reset"

@@ -44,21 +44,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def environment(server: RedisServer) -> dict[str, str]:
-    """The settings of a node on an empty Redis."""
+    """Return the settings of a node on an empty Redis."""
     with redis.Redis(port=server.port) as client:
         client.flushall()
     return {"INBOX_REDIS_URL": server.url, "INBOX_SECRET_KEY": SECRET_KEY}
 
 
 def printed(environment: dict[str, str], *arguments: str) -> str:
-    """Return what a command printed that must succeed."""
+    """Run a command that must succeed; return its output."""
     done = run(*arguments, data_dir=None, **environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def refused_start(data_dir: Path, environment: dict[str, str]) -> str:
-    """Return the last line of a start that was refused."""
+    """Return the last line of a refused start."""
     done = run("serve", "--port", "0", data_dir=data_dir, **environment)
     assert (done.returncode, done.stdout) == (1, "")
     assert "Traceback" not in done.stderr
@@ -127,7 +127,7 @@ def test_a_node_with_another_secret_key_is_refused(
 
 
 class Ipv6Gateway(Gateway):
-    """A gateway that listens on ::1 only."""
+    """Yield a gateway that listens on ::1 only."""
 
     @property
     def url(self) -> str:
@@ -136,7 +136,7 @@ class Ipv6Gateway(Gateway):
 
 @pytest.fixture(scope="module")
 def bundled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A gateway with the bundled Valkey, on IPv6, among the service links of Kubernetes."""
+    """Yield a gateway with the bundled Valkey, on IPv6, with the service links of Kubernetes in its environment."""
     links = {
         "INBOX_SERVICE_HOST": "10.96.3.7",
         "INBOX_REDIS_PORT": "tcp://10.96.3.8:6379",
@@ -195,7 +195,7 @@ def test_a_start_whose_user_lacks_a_permission_is_refused(
 
 
 def examined(environment: dict[str, str], *options: str) -> tuple[int, str]:
-    """Run the doctor; return its exit code and what it printed."""
+    """Run the doctor; return its exit code and its output."""
     done = run("doctor", *options, data_dir=None, **environment)
     assert done.stderr == ""
     return done.returncode, done.stdout

@@ -1,4 +1,4 @@
-"""The demo page in a real browser, against a gateway started as a new user would start it."""
+"""The demo page in a real browser, with a gateway as a new user starts it."""
 
 import itertools
 import os
@@ -16,7 +16,7 @@ from tests.servers import Gateway, wait_for
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is missing: `apt-get install chromium`")
 
 LOST_CONNECTION = re.compile(r"net::ERR_|WebSocket connection to .* failed")
-"""What browsers log when a server dies, however well a page copes."""
+"""Messages that browsers log when a server ends, whatever the page does."""
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +33,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 @pytest.fixture
 def complaints() -> list[str]:
-    """What pages wrote to the console as an error or a warning, or failed with."""
+    """The errors and warnings of pages, with uncaught exceptions."""
     return []
 
 
 @pytest.fixture
 def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
-    """An empty page. No test may leave complaints behind, except those that it takes out."""
+    """Yield an empty page. A test fails if the page logged errors that the test does not remove."""
     with browser.new_context(viewport={"width": 1400, "height": 1000}) as context:
         page = context.new_page()
         page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
@@ -50,20 +50,20 @@ def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def user_names() -> Iterator[tuple[str, str]]:
-    """Names that no other test uses."""
+    """Return names that no other test uses."""
     return ((f"ada {number}", f"grace {number}") for number in itertools.count(1))
 
 
 @pytest.fixture
 def inboxes(page: Page, demo: Demo, user_names: Iterator[tuple[str, str]]) -> DemoPage:
-    """The page, open, with people of its own who have got nothing yet."""
+    """Return the open page, with users of its own that have no notifications."""
     opened = DemoPage(page, demo, next(user_names))
     opened.open()
     return opened
 
 
 def kill_worker(gateway: Gateway) -> None:
-    """Kill the gateway's worker as the kernel would, and wait for the next one."""
+    """Kill the gateway's worker (SIGKILL), and wait for the next one."""
     [killed] = gateway.children("worker")
     os.kill(killed, signal.SIGKILL)
     wait_for(lambda: not Path(f"/proc/{killed}").exists(), "the supervisor to notice")

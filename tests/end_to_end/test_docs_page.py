@@ -1,4 +1,4 @@
-"""The page of the API in a browser, on a desk and on a phone."""
+"""The API documentation in a browser, on a wide screen and on a phone."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""INBOX_DURABILITY=replica: what was acknowledged is on a replica, and what is not is not acknowledged."""
+"""INBOX_DURABILITY=replica: an acknowledged write is on a replica, and no other write is acknowledged."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ SECRET_KEY = "shared"
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[tuple[RedisServer, RedisServer]]:
-    """A primary and a replica that is in step."""
+    """Yield a primary and a synchronised replica."""
     for name in ("primary", "replica"):
         (tmp_path / name).mkdir()
     with (
@@ -43,7 +43,7 @@ def running_on(server: RedisServer, directory: Path, **environment: str) -> cont
 
 @pytest.fixture
 async def http(tmp_path: Path, pair: tuple[RedisServer, RedisServer]) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a gateway on the primary, which waits for the replica."""
+    """Yield a client of a gateway on the primary that waits for the replica."""
     with running_on(pair[0], tmp_path / "data", INBOX_DURABILITY="replica") as gateway:
         async with client_of(gateway) as http:
             yield http

@@ -1,6 +1,6 @@
-"""Server-sent events as others understand them: a browser and two libraries that know nothing of each other or of us.
+"""Server-sent events with third-party clients: a browser and two independent libraries.
 
-Chromium's own `EventSource`, npm's `eventsource` and PyPI's `requests-sse`, which come back by themselves.
+Chromium's own `EventSource`, npm's `eventsource` and PyPI's `requests-sse` reconnect by themselves.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from tests.live.clients import user_query
 from tests.servers import ADMIN, Gateway, running_gateway, user_headers, wait_for
 
 NPM_PACKAGE = "eventsource@4.1.1"
-"""The newest for the Node of Debian; 5 has the same code for a newer one."""
+"""The newest version for Debian's Node; version 5 has the same code for a newer Node."""
 
 HERE = Path(__file__).parent
 INSTALL_SECONDS = 100
@@ -48,7 +48,7 @@ CONTENTS = [
 
 @dataclass(frozen=True)
 class Noticed:
-    """What a client noticed: `open`, `lost`, or an event by its name. `at` is milliseconds by its own clock."""
+    """An observation of a client: `open`, `lost`, or an event by its name. `at` is in milliseconds of its own clock."""
 
     name: str
     at: float
@@ -58,38 +58,38 @@ class Noticed:
 
     @property
     def message(self) -> Any:
-        """The event's data."""
+        """The data of the event."""
         return json.loads(self.data)
 
 
 class Source(ABC):
-    """An EventSource of somebody else."""
+    """A third-party EventSource."""
 
     usual_ms: ClassVar[float]
-    """After how long it comes back when nobody tells it."""
+    """The default reconnection time."""
 
     @abstractmethod
     def noticed(self) -> list[Noticed]:
-        """Give all that it noticed so far."""
+        """Return all observations so far."""
 
     def events(self, name: str) -> list[Noticed]:
-        """Give the events of a name so far."""
+        """Return the observations with a name so far."""
         return [noticed for noticed in self.noticed() if noticed.name == name]
 
     def wait_for(self, name: str, count: int) -> list[Noticed]:
-        """Wait until so many of a name came, and give them."""
+        """Wait for a number of observations with a name, and return them."""
         wait_for(lambda: len(self.events(name)) >= count, f"{count} × {name}", PATIENCE_SECONDS)
         return self.events(name)
 
 
 class BrowserSource(Source):
-    """Chromium's, on a page of another origin."""
+    """The EventSource of Chromium, on a page of another origin."""
 
     usual_ms = 3000
 
     def __init__(self, page: Page, gateway: Gateway, address: str):
         self.page = page
-        page.goto(f"http://localhost:{gateway.port}/healthz")  # to a browser, not the origin of 127.0.0.1
+        page.goto(f"http://localhost:{gateway.port}/healthz")  # for a browser another origin than 127.0.0.1
         listen = (HERE / "listen.mjs").read_text().replace("export function", "function")
         page.evaluate(
             f"""(address) => {{
@@ -101,12 +101,12 @@ class BrowserSource(Source):
         )
 
     def noticed(self) -> list[Noticed]:
-        """Ask the page."""
+        """Return the observations of the page."""
         return [Noticed(**fields) for fields in self.page.evaluate("noticed")]
 
 
 class ProcessSource(Source):
-    """A library's, in a process that prints what it notices."""
+    """The EventSource of a library, in a process that prints its observations."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", output: Path, usual_ms: float):
         self.process = process
@@ -114,18 +114,18 @@ class ProcessSource(Source):
         self.usual_ms = usual_ms  # type: ignore[misc] # of this one
 
     def noticed(self) -> list[Noticed]:
-        """Read what it printed."""
+        """Return the observations that the process has printed."""
         *lines, _ = self.output.read_text().split("\n")
         return [Noticed(**json.loads(line)) for line in lines]
 
 
 Connect = Callable[[str], Source]
-"""Open the stream of a user."""
+"""Opens the stream of a user."""
 
 
 @pytest.fixture(scope="module")
 def restless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A gateway whose workers die and are replaced, and where a user may have one connection."""
+    """Yield a gateway whose workers end and are replaced, and where a user may have one connection."""
     directory = tmp_path_factory.mktemp("restless")
     with running_gateway(directory / "data", INBOX_MAX_CONNECTIONS_PER_USER="1") as gateway:
         yield gateway
@@ -141,7 +141,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def npm_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the npm package."""
+    """Return a directory with the npm package."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         pytest.skip("node and npm are not installed")
@@ -154,7 +154,7 @@ def npm_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["chromium", "eventsource", "requests-sse"])
 def connect(request: pytest.FixtureRequest, restless: Gateway, tmp_path: Path) -> Iterator[Connect]:
-    """Open streams with one of the three; they end with the test."""
+    """Yield a function that opens streams with one of the three clients; they end with the test."""
     with contextlib.ExitStack() as stack:
 
         def connect_browser(user: str) -> Source:
@@ -182,13 +182,13 @@ def connect(request: pytest.FixtureRequest, restless: Gateway, tmp_path: Path) -
                 packages = request.getfixturevalue("npm_packages")
                 yield connect_process(["node", str(HERE / "event_source.mjs")], 3, PACKAGES=str(packages))
             case _:
-                # It waits twice as long as it is told.
+                # It waits twice as long as its setting says.
                 command = [sys.executable, str(HERE / "event_source.py")]
                 yield connect_process(command, 6, RECONNECTION_SECONDS="3")
 
 
 def address(gateway: Gateway, user: str) -> str:
-    """Give the stream's address with a user's credentials, as `EventSource` cannot bring them otherwise."""
+    """Return the address of a stream with a user's credentials: `EventSource` cannot send headers."""
     return f"{gateway.url}/realtime/sse?{urlencode(user_query(user))}"
 
 
@@ -244,15 +244,15 @@ def test_it_comes_back_when_the_goodbye_says(restless: Gateway, user: str, conne
         source.wait_for("ready", count + 1)
         lost, opened = source.events("lost")[-1], source.events("open")[-1]
         waited_ms.append(opened.at - lost.at)
-        assert waited_ms[-1] >= goodbye.message["retry_after_ms"] - 5  # clocks are coarse
+        assert waited_ms[-1] >= goodbye.message["retry_after_ms"] - 5  # the clocks are coarse
         wait_for(lambda: not set(before) & set(restless.children("worker")), "the old worker to go")  # noqa: B023
-    # Twice, because a machine that is busy may keep it waiting.
+    # Twice, because a busy machine may delay the client.
     assert min(waited_ms) < source.usual_ms
 
 
 def test_it_stops_for_good_at_204(restless: Gateway, user: str, connect: Connect) -> None:
     with httpx.stream("GET", f"{restless.url}/realtime/sse", headers=user_headers(user)) as first:
-        lines = first.iter_lines()  # kept, because the connection would end with it
+        lines = first.iter_lines()  # kept: the connection would end with it
         assert next(lines)
         source = connect(user)
         source.wait_for("lost", 1)

@@ -1,4 +1,4 @@
-"""What breaks: processes that are killed, a store that hangs, a network that is cut. After it heals all is exact."""
+"""Faults: killed processes, a store that hangs, a network that is cut. Afterwards every inbox is exact."""
 
 import asyncio
 import contextlib
@@ -45,26 +45,26 @@ QUEUING = 200
 
 
 def short_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a directory with a short name: it holds a Unix socket, and command lines are searched for process names."""
+    """Return a directory with a short name: it contains a Unix socket, and process names are searched in command lines."""
     return tmp_path_factory.mktemp("f") / "data"
 
 
 @pytest.fixture
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory of this test's own."""
+    """Yield a data directory of the test's own."""
     return short_directory(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def durable_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A gateway whose acknowledged writes are on disk."""
+    """Yield a gateway whose acknowledged writes are on disk."""
     with running_gateway(short_directory(tmp_path_factory), INBOX_DURABILITY="disk") as gateway:
         yield gateway
 
 
 @pytest.fixture
 def durable(durable_gateway: Gateway) -> Gateway:
-    """That gateway, running whatever the test before did to it."""
+    """Return that gateway, running again after the test before."""
     if durable_gateway.process is None:
         durable_gateway.start()
     return durable_gateway
@@ -72,13 +72,13 @@ def durable(durable_gateway: Gateway) -> Gateway:
 
 @contextlib.asynccontextmanager
 async def client_of(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
-    """A REST client."""
+    """Yield a REST client."""
     async with httpx.AsyncClient(base_url=gateway.url, timeout=15) as http:
         yield http
 
 
 class Writer:
-    """A backend that sends without pause and knows what was acknowledged."""
+    """A backend that sends without pause and records what was acknowledged."""
 
     def __init__(self, http: httpx.AsyncClient, user: str):
         self._http = http
@@ -88,7 +88,7 @@ class Writer:
         self.cut_off = 0
 
     async def write(self) -> bool:
-        """Send one; say whether it was acknowledged."""
+        """Send a notification; return whether it was acknowledged."""
         body = {"notification": {"title": "Hello", "recipients": [{"external_id": self._user}]}}
         try:
             response = await self._http.post("/notifications", headers=ADMIN, json=body)
@@ -102,7 +102,7 @@ class Writer:
         return False
 
     async def acknowledge(self, count: int) -> None:
-        """Send until so many more are acknowledged."""
+        """Send until a number of further notifications is acknowledged."""
         wanted = len(self.acknowledged) + count
         async with asyncio.timeout(HEALED_SECONDS):
             while len(self.acknowledged) < wanted:
@@ -110,7 +110,7 @@ class Writer:
                     await asyncio.sleep(0.01)
 
     async def write_until_refused(self) -> httpx.Response:
-        """Send until one is answered with an error, and give that."""
+        """Send until a request fails, and return the response."""
         async with asyncio.timeout(HEALED_SECONDS):
             while not self.refused:
                 await self.write()
@@ -118,7 +118,7 @@ class Writer:
 
 
 async def assert_exact(http: httpx.AsyncClient, user: str, writer: Writer, inboxes: list[ResumingInbox]) -> None:
-    """Everything acknowledged is there, once, and every client knows exactly what REST lists."""
+    """Check that every acknowledged notification is stored once, and that every client knows what REST lists."""
     listed = await items(http, user)
     ids = [item["id"] for item in listed]
     assert set(writer.acknowledged) <= set(ids)
@@ -133,7 +133,7 @@ async def assert_exact(http: httpx.AsyncClient, user: str, writer: Writer, inbox
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that nobody has reaped yet does not (Linux)."""
+    """Return whether a process is running; a zombie is not (Linux)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -231,7 +231,7 @@ async def test_a_broadcast_whose_worker_is_killed_reaches_everyone_exactly_once(
             async with resuming(*inboxes):
                 sent: list[str] = []
                 while not sent or not await both_workers_killed_midway(gateway, http, sent[-1]):
-                    # A test process that was held up finds the broadcast done, and starts another one.
+                    # If the test was delayed, the broadcast is done already, and another one is started.
                     assert len(sent) < BROADCASTS_AT_MOST
                     body = {"broadcast": {"title": "Hello", "recipients": [{"external_id": "u7"}, {"matches": "*"}]}}
                     sent.append((await http.post("/broadcasts", headers=ADMIN, json=body)).json()["broadcast"]["id"])
@@ -266,7 +266,7 @@ async def both_workers_killed_midway(gateway: Gateway, http: httpx.AsyncClient, 
 
 
 async def get(http: httpx.AsyncClient, path: str) -> dict[str, Any]:
-    """Fetch as a backend, however often a worker dies under it."""
+    """Send a GET request as a backend, again while workers end."""
     async with asyncio.timeout(HEALED_SECONDS):
         while True:
             with contextlib.suppress(httpx.TransportError):
@@ -275,7 +275,7 @@ async def get(http: httpx.AsyncClient, path: str) -> dict[str, Any]:
 
 
 async def until_processed(http: httpx.AsyncClient, path: str) -> dict[str, Any]:
-    """Wait until a job is done; give it."""
+    """Wait until a job is done; return it."""
     async with asyncio.timeout(HEALED_SECONDS):
         while '"processed"' not in str(found := await get(http, path)).replace("'", '"'):
             await asyncio.sleep(0.05)
@@ -417,19 +417,19 @@ async def test_a_killed_worker_of_two_leaves_the_clients_of_the_other_alone(data
         assert await asyncio.to_thread(gateway.stop) == 0
 
 
-# ---- a Redis of one's own
+# ---- a separate Redis
 
 
 @pytest.fixture(scope="module")
 def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A server to be paused and cut off."""
+    """Yield a server that a test may pause or disconnect."""
     with running_redis("valkey", tmp_path_factory.mktemp("r")) as server:
         yield server
 
 
 @contextlib.contextmanager
 def running_on(server: RedisServer, directory: Path) -> Iterator[Gateway]:
-    """A gateway on that server, which gives up on a call soon."""
+    """Yield a gateway on that server, with a short timeout for calls."""
     with running_gateway(
         directory, INBOX_REDIS_URL=server.url, INBOX_REDIS_TIMEOUT_SECONDS="0.5", INBOX_SECRET_KEY="test"
     ) as gateway:
@@ -438,13 +438,13 @@ def running_on(server: RedisServer, directory: Path) -> Iterator[Gateway]:
 
 @pytest.fixture(scope="module")
 def on_own_redis(tmp_path_factory: pytest.TempPathFactory, own_redis: RedisServer) -> Iterator[Gateway]:
-    """A gateway on the server that is paused and cut off."""
+    """Yield a gateway on the server that a test may pause or disconnect."""
     with running_on(own_redis, short_directory(tmp_path_factory)) as gateway:
         yield gateway
 
 
 def readyz(gateway: Gateway) -> httpx.Response:
-    """Ask whether the gateway wants traffic."""
+    """Return the response of /readyz."""
     return httpx.get(f"{gateway.url}/readyz", timeout=5)
 
 
@@ -499,7 +499,7 @@ async def test_a_cut_subscription_loses_nothing(on_own_redis: Gateway, own_redis
             for _ in range(5):
                 await writer.acknowledge(5)
                 assert admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub") == 1
-                # Nothing follows these, so no gap tells of what was missed while the link was down.
+                # No event follows these, so that no gap shows what was missed while the connection was down.
                 await writer.acknowledge(3)
                 await assert_exact(http, user, writer, inboxes)
         assert writer.refused == []

@@ -1,4 +1,4 @@
-"""Whatever stands in a key of the store: no request ends as a mistake of ours, and all is well when it is mended."""
+"""Garbage in any key of the store: no request ends in an internal error, and all works when it is repaired."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -63,7 +63,7 @@ ONCE = {**ADMIN, "Idempotency-Key": "once"}
 
 @pytest.fixture(scope="module")
 def requests(http: httpx.Client, admin: redis.Redis) -> list[Request]:
-    """One of most kinds, after a store has something of each."""
+    """Return a key of most kinds, from a store that has all of them."""
 
     def create(path: str, body: Any, headers: dict[str, str] = ADMIN) -> Any:
         answer = http.post(path, headers=headers, json=body)
@@ -117,7 +117,7 @@ def _is_processed(http: httpx.Client, path: str) -> bool:
 
 
 def _breaks(admin: redis.Redis, key: bytes) -> Iterator[tuple[str, Callable[[], object]]]:
-    """What may happen to a key."""
+    """The ways in which a key may be broken."""
     yield "gone", partial(admin.delete, key)
     yield "a list", partial(_replace_by_list, admin, key)
     kind: Any = admin.type(key)
@@ -161,7 +161,7 @@ def _restore(admin: redis.Redis, saved: list[tuple[bytes, int, Any]]) -> None:
         steps.execute()
 
 
-def test_no_garbage_in_any_key_is_a_mistake_of_ours(
+def test_no_garbage_in_any_key_causes_an_internal_error(
     gateway: Gateway, http: httpx.Client, admin: redis.Redis, requests: list[Request]
 ) -> None:
     workers, wrong = gateway.children("worker"), []
@@ -169,7 +169,7 @@ def test_no_garbage_in_any_key_is_a_mistake_of_ours(
     for key in sorted(name for name, _, _ in saved):
         for what, break_it in list(_breaks(admin, key)):
             break_it()
-            admin.execute_command("SPUBLISH", keys.CONTROL, "")  # forget what was read before
+            admin.execute_command("SPUBLISH", keys.CONTROL, "")  # drop cached values
             for method, path, headers, body in requests:
                 answer = http.request(method, path, headers=headers, json=body)
                 if answer.status_code not in EXPECTED:

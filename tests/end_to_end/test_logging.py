@@ -1,4 +1,4 @@
-"""The log of a whole gateway: JSON throughout, nothing private, and whatever happens to it, requests are answered."""
+"""The log of a gateway: JSON throughout, nothing private; requests succeed even if it cannot be written."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ from tests.live.clients import TRANSPORTS, open_inbox
 from tests.servers import ADMIN, Gateway, user_headers, wait_for
 
 MANY = 500
-"""Requests whose lines fill a pipe of 64 KB and what else the kernel holds."""
+"""Requests whose lines fill a pipe of 64 KB and the other buffers of the kernel."""
 
 SETTINGS = {"INBOX_WORKERS": "1", "INBOX_DRAIN_SECONDS": "0"}
 
@@ -30,11 +30,11 @@ class Reader:
         self.said = b""
 
     def start(self) -> None:
-        """Read from now on."""
+        """Start reading."""
         threading.Thread(target=self._read, daemon=True).start()
 
     def lines(self) -> list[dict[str, Any]]:
-        """Return the whole lines so far."""
+        """Return the complete lines so far."""
         return [json.loads(line) for line in self.said.split(b"\n")[:-1]]
 
     def has(self, event: str) -> list[dict[str, Any]]:
@@ -56,7 +56,7 @@ def reader() -> Iterator[Reader]:
 
 
 def assert_served(gateway: Gateway, user: str) -> None:
-    """Check that requests are answered as ever, also those that are logged."""
+    """Check that requests succeed, also those that are logged."""
     body = {"notification": {"title": "Hello", "recipients": [{"external_id": user}]}}
     with httpx.Client(base_url=gateway.url, timeout=20) as http:
         for _ in range(MANY):
@@ -66,12 +66,12 @@ def assert_served(gateway: Gateway, user: str) -> None:
 
 
 def await_another(gateway: Gateway, name: str, before: list[int]) -> None:
-    """Wait until a child is there that was not."""
+    """Wait for a new child process."""
     wait_for(lambda: set(gateway.children(name)) - set(before), f"another {name}", 30)
 
 
 async def assert_all_is_well(gateway: Gateway, user: str) -> None:
-    """Check requests and live connections, before and after the death of a worker."""
+    """Check requests and live connections, before and after the end of a worker."""
     for _ in range(2):
         assert_served(gateway, user)
         for transport in TRANSPORTS:
@@ -94,7 +94,7 @@ async def run_with(gateway: Gateway, user: str) -> None:
 
 @pytest.fixture
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a short name, because it holds a Unix socket."""
+    """Yield a directory with a short name, because it contains a Unix socket."""
     return tmp_path_factory.mktemp("l") / "data"
 
 
@@ -120,20 +120,20 @@ async def test_a_log_whose_reader_stalls_holds_nothing_up_and_loses_nothing_that
         await assert_all_is_well(gateway, user)
         assert_served(gateway, user)
         reader.start()
-        # Those that the killed workers still had are gone with them.
-        wait_for(lambda: len(reader.has("request")) > MANY, "the lines of the worker that lives", 30)
+        # The lines that the killed workers had not written are lost.
+        wait_for(lambda: len(reader.has("request")) > MANY, "the lines of the running worker", 30)
         wait_for(lambda: len(reader.has("worker_recovered")) == 2, "the lines of the supervisor", 30)
     finally:
         if gateway.process is not None:
             assert gateway.stop() == 0
 
 
-# ---- what is in it
+# ---- its content
 
 
 @pytest.fixture(scope="module")
 def storied(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The log of a gateway that had its share of trouble, by its end."""
+    """Return the complete log of a gateway that had several faults."""
     data_dir = tmp_path_factory.mktemp("l") / "data"
     gateway = Gateway(data_dir, {"INBOX_DRAIN_SECONDS": "0", "INBOX_WORKERS": "2"})
     try:
@@ -155,9 +155,9 @@ def storied(tmp_path_factory: pytest.TempPathFactory) -> str:
                 ("GET", "/" + "y" * 5000),
             ):
                 http.request(method, path, headers={**ADMIN, **user_headers("ada-lovelace")})
-        # Of two workers one answers before both are ready; until then none counts as recovered.
+        # One of two workers responds before both are ready; until then neither counts as recovered.
         wait_for(lambda: '"ready"' in gateway.log, "all workers", 60)
-        # Before the worker is killed, with what it has not written yet.
+        # Before the worker is killed with its unwritten lines.
         wait_for(lambda: gateway.log.count('"path": "/notifications/{id}"') == 2, "the last line")
         for name, number in (("worker", signal.SIGKILL), ("valkey", signal.SIGKILL)):
             before = gateway.children(name)
@@ -177,7 +177,7 @@ def storied(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def lines_of(log: str) -> list[dict[str, Any]]:
-    """Return the lines of standard error; the banner on standard output is for people."""
+    """Return the lines of standard error, without the banner on standard output."""
     return [json.loads(line) for line in log.splitlines() if line and not line.startswith("  ")]
 
 

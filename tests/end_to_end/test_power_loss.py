@@ -1,4 +1,4 @@
-"""Power loss: the bundled server's files end in zeros or within a command, and secrets are whole or absent."""
+"""Power loss: the files of the bundled server end in zeros or within a command, and secrets are complete or absent."""
 
 import json
 import os
@@ -25,7 +25,7 @@ BASE, INCREMENT = "appendonly.aof.1.base.rdb", "appendonly.aof.1.incr.aof"
 
 @pytest.fixture
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a short name, because it holds a Unix socket."""
+    """Yield a directory with a short name, because it contains a Unix socket."""
     return tmp_path_factory.mktemp("p") / "data"
 
 
@@ -34,7 +34,7 @@ def files_of(data_dir: Path) -> Path:
 
 
 def lose_power(gateway: Gateway) -> None:
-    """Kill everything at once, as far as a process can."""
+    """Kill the gateway and its Valkey at once."""
     (valkey,) = gateway.children("valkey")
     os.kill(valkey, signal.SIGKILL)
     gateway.stop(signal.SIGKILL)
@@ -101,7 +101,7 @@ def remove_the_increment(data_dir: Path) -> None:
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory with something in it."""
+    """Return a data directory with data."""
     directory = tmp_path_factory.mktemp("p") / "data"
     assert run("project", "create", "Shop", data_dir=directory).returncode == 0
     return directory
@@ -232,7 +232,7 @@ async def test_a_killed_valkey_that_is_full_starts_again_and_its_data_has_anothe
             os.kill(valkey, signal.SIGKILL)
             wait_for(lambda: generation(data_dir) not in ("", before), "another generation", 30)
             assert kept in [item["id"] for item in await items(http, user)]
-            await fill(http, body)  # the bound still counts
+            await fill(http, body)  # the limit is still in force
 
 
 async def fill(http: httpx.AsyncClient, body: dict[str, Any]) -> None:
@@ -244,7 +244,7 @@ async def fill(http: httpx.AsyncClient, body: dict[str, Any]) -> None:
 
 
 def generation(data_dir: Path) -> str:
-    """Return what the store knows its data by, "" while it does not answer."""
+    """Return the generation of the stored data, "" while the store does not reply."""
     with redis.Redis(unix_socket_path=str(data_dir / "valkey" / "valkey.sock"), decode_responses=True) as client:
         try:
             return str(client.get(keys.GENERATION) or "none")

@@ -1,4 +1,4 @@
-"""`serve` as a process: how it is started, signalled, and starved."""
+"""`serve` as a process: starts, signals, and a lack of resources."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ SERVE = f"exec {sys.executable} -m gateway serve"
 
 @pytest.fixture
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a short name, because it holds a Unix socket."""
+    """Yield a directory with a short name, because it contains a Unix socket."""
     return tmp_path_factory.mktemp("s") / "data"
 
 
@@ -42,7 +42,7 @@ def environment(data_dir: Path, **more: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def started(command: str, settings: dict[str, str], **options: object) -> Iterator["subprocess.Popen[bytes]"]:
-    """A gateway that a shell starts, in a session of its own."""
+    """Run a gateway that a shell starts in a session of its own, for a block."""
     log = Path(settings["INBOX_DATA_DIR"]).with_suffix(".log")
     with log.open("ab") as file:
         process = subprocess.Popen(
@@ -91,7 +91,7 @@ def test_under_nohup_a_hangup_ends_nobody(data_dir: Path) -> None:
         await_ready(settings)
         before = children_of(process.pid)
         os.killpg(process.pid, signal.SIGHUP)
-        time.sleep(0.5)  # nothing is to happen
+        time.sleep(0.5)  # nothing must happen
         assert is_ready(settings)
         assert set(children_of(process.pid)) >= {pid for pid in before if is_alive(pid)}
         process.terminate()
@@ -129,7 +129,7 @@ def test_a_signal_at_any_moment_of_the_start_ends_everything_without_a_traceback
 
 
 def await_first_line(pid: int) -> None:
-    """Wait until the interpreter, which has its own way with interrupts, runs our first line, which changes that."""
+    """Wait until the gateway's first line has replaced the interpreter's handling of interrupts."""
 
     def catches_interrupts() -> bool:
         caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
@@ -142,7 +142,7 @@ def await_first_line(pid: int) -> None:
 
 
 def session_of(session: int) -> list[int]:
-    """Return the processes of a session that live."""
+    """Return the running processes of a session."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -187,7 +187,7 @@ def test_the_soft_limit_of_open_files_is_raised_and_a_low_one_is_said(data_dir: 
         assert json.loads(line)["limit"] == 2000
 
 
-# ---- what cannot work is said in a sentence
+# ---- errors are one sentence
 
 
 def under_a_file(directory: Path) -> Path:
@@ -222,7 +222,7 @@ def test_a_data_directory_that_cannot_be_used_is_told(
 
 
 FOREIGN = 65534
-"""The user id of `nobody`."""
+"""Return the user id of `nobody`."""
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of another user")
@@ -272,7 +272,7 @@ def test_an_address_that_cannot_be_listened_on_is_told(tmp_path: Path, host: str
 
 @pytest.fixture
 def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A file system of its own with 12 MB."""
+    """Yield a directory on a file system of its own with 12 MB."""
     path = tmp_path_factory.mktemp("d")
     done = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", path], timeout=30, check=False, capture_output=True
@@ -284,7 +284,7 @@ def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def write(gateway: Gateway, user: str) -> int:
-    """Send one and return the status."""
+    """Send a notification; return the status."""
     body = {"notification": {"title": "Hello", "content": "x" * 20_000, "recipients": [{"external_id": user}]}}
     return httpx.post(f"{gateway.url}/notifications", headers=ADMIN, json=body, timeout=20).status_code
 

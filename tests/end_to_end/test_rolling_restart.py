@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP under load: who is served elsewhere never notices, and nothing in progress is lost."""
+"""SIGTERM and SIGHUP under load: clients of other workers notice nothing, and nothing in progress is lost."""
 
 import asyncio
 import os
@@ -69,7 +69,9 @@ async def test_a_worker_that_stops_finishes_its_requests_and_hands_its_jobs_over
             sent = (await http.post("/broadcasts", headers=ADMIN, json=broadcast)).json()["broadcast"]
             await reached_midway(http, f"/broadcasts/{sent['id']}", 100)
             assert gateway.process is not None
-            gateway.process.send_signal(signal.SIGHUP)  # both stop in turn, whichever has it
+            gateway.process.send_signal(
+                signal.SIGHUP
+            )  # both workers stop in turn, also the one that runs the broadcast
             before = set(gateway.children("worker"))
             await asyncio.to_thread(
                 wait_for, lambda: not before & set(gateway.children("worker")), "both to be replaced", 60
@@ -88,7 +90,7 @@ async def test_a_request_whose_body_is_on_its_way_is_answered_though_the_gateway
             head = f"POST /notifications/read HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: 2\r\n\r\n{{"
             await loop.sock_sendall(sock, head.encode())
             async with client_of(gateway) as http:
-                # The head has been read when a later request is answered.
+                # The head has been read when a later request has its response.
                 assert (await http.get("/healthz")).status_code == 200
                 stopped = asyncio.create_task(asyncio.to_thread(gateway.stop))
                 answer = await http.get("/readyz")

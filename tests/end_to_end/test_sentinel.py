@@ -1,4 +1,4 @@
-"""The gateway on a primary that Sentinel names, and on the next one."""
+"""The gateway on a primary that Sentinel names, and on its successor."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ SERVICE = "inbox"
 
 @contextlib.contextmanager
 def running_sentinel(directory: Path, primary: RedisServer) -> Iterator[int]:
-    """A sentinel for a block; gives its port."""
+    """Run a sentinel for a block; yield its port."""
     port = free_port()
     config = directory / "sentinel.conf"
     config.write_text(
@@ -49,7 +49,7 @@ def running_sentinel(directory: Path, primary: RedisServer) -> Iterator[int]:
 
 @dataclass
 class Watched:
-    """A primary with a replica, both watched by a sentinel, and a gateway that asks this one."""
+    """A primary with a replica, both monitored by a sentinel, and a gateway that uses it."""
 
     primary: RedisServer
     replica: RedisServer
@@ -66,7 +66,7 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
         running_redis("valkey", tmp_path / "replica", *options) as replica,
     ):
         with redis.Redis(port=replica.port) as admin:
-            # Not as an option, which would hold after a restart, too.
+            # Not as an option, which would apply after a restart as well.
             admin.execute_command("REPLICAOF", "127.0.0.1", primary.port)
         with (
             running_sentinel(tmp_path / "sentinel", primary) as sentinel,

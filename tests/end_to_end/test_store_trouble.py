@@ -1,4 +1,4 @@
-"""A store that refuses, is full, or was emptied: the cause is said, nothing ends for good, and all heals by itself."""
+"""A store that refuses writes, is full, or was emptied: the cause is reported, and everything recovers by itself."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory, server: RedisServer) -> Iterator[Gateway]:
-    """A gateway with two workers on that server."""
+    """Yield a gateway with two workers on that server."""
     with running_gateway(
         tmp_path_factory.mktemp("t") / "data",
         INBOX_REDIS_URL=server.url,
@@ -51,7 +51,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, server: RedisServer) -> It
 
 @pytest.fixture
 def admin(server: RedisServer, gateway: Gateway) -> Iterator[redis.Redis]:
-    """A connection that goes on whatever is refused to others, and mends everything in the end."""
+    """Yield a connection that keeps working while others are refused; everything is restored in the end."""
     with redis.Redis(port=server.port) as admin:
         admin.execute_command("ACL", "SETUSER", "mender", "on", "nopass", "+@all", "~*", "&*")
         admin.execute_command("AUTH", "mender", "")
@@ -69,12 +69,12 @@ def mend(admin: redis.Redis) -> None:
 
 
 def all_ready(gateway: Gateway) -> bool:
-    """Whether all workers are: each connection may be another's."""
+    """Return whether all workers are ready: each connection may reach another worker."""
     return all(gateway.ready() for _ in range(6))
 
 
 def reasons(gateway: Gateway) -> set[str]:
-    """Ask for readiness some times; give the reasons against it, "" for none."""
+    """Request readiness several times; return the reasons against it, "" for none."""
     found = set()
     for _ in range(6):
         answer = httpx.get(f"{gateway.url}/readyz", timeout=5)
@@ -83,7 +83,7 @@ def reasons(gateway: Gateway) -> set[str]:
 
 
 def logged(gateway: Gateway, event: str) -> list[dict[str, Any]]:
-    """Give the lines of an event."""
+    """Return the log lines of an event."""
     lines = [json.loads(line) for line in gateway.log.splitlines() if line.startswith("{")]
     return [line for line in lines if line.get("event") == event]
 
@@ -136,7 +136,7 @@ async def test_a_store_that_refuses_is_said_so_and_everything_goes_on_when_it_le
         await until(lambda: reasons(gateway) <= {"store_refused", "redis_unavailable"})
         async with asyncio.timeout(HEALED_SECONDS):
             refused = await http.post("/notifications", headers=ADMIN, json=notification(user))
-            while refused.status_code == 201:  # nothing of what a write needs is refused yet, or at all
+            while refused.status_code == 201:  # no command that a write needs is refused, yet or at all
                 if strike is publishing_forbidden:
                     break
                 refused = await http.post("/notifications", headers=ADMIN, json=notification(user))
@@ -184,7 +184,7 @@ async def test_a_full_store_is_read_and_emptied_and_says_so(
         assert subscribed.is_success, subscribed.text
         failed, recovered = len(logged(gateway, "store_failed")), len(logged(gateway, "store_recovered"))
         admin.config_set("maxmemory", "1")
-        admin.execute_command("SPUBLISH", keys.CONTROL, "")  # forget who is who
+        admin.execute_command("SPUBLISH", keys.CONTROL, "")  # drop the cached users
         refused = await http.post("/notifications", headers=ADMIN, json=notification(user))
         assert (refused.status_code, refused.json()["errors"][0]["code"]) == (507, "store_full")
         assert refused.headers["Retry-After"]
@@ -219,7 +219,7 @@ async def test_a_full_store_is_read_and_emptied_and_says_so(
         await send(http, user)
         for client in live:
             await client.event()
-    await until(lambda: len(logged(gateway, "store_recovered")) == recovered + 2)  # of each worker one
+    await until(lambda: len(logged(gateway, "store_recovered")) == recovered + 2)  # one of each worker
     assert len(logged(gateway, "store_failed")) == failed + 2
 
 
@@ -305,7 +305,7 @@ async def test_a_key_of_a_wrong_type_ends_no_worker(gateway: Gateway, admin: red
 
 
 async def until_let_in(gateway: Gateway, transport: str, user: str, goodbyes: list[int]) -> LiveClient:
-    """Come back until the gateway lets the user in, and collect the codes of the refusals."""
+    """Connect until the gateway accepts the user; return the codes of the refusals."""
     async with asyncio.timeout(HEALED_SECONDS):
         while True:
             try:
@@ -338,7 +338,7 @@ async def test_an_emptied_store_is_not_ready_and_tells_nobody_to_stay_away(
                     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (503, "store_empty")
                     assert answer.headers["Retry-After"]
         await until(lambda: all_ready(gateway))
-        # Who was connected is told that everything is different, and to come back.
+        # A connected client is told that the data are different, and to reconnect.
         for client in live:
             messages = await client.rest()
             assert "reset" in [message["type"] for message in messages]
@@ -353,7 +353,7 @@ async def test_an_emptied_store_is_not_ready_and_tells_nobody_to_stay_away(
 
 
 async def statuses_of(gateway: Gateway, headers: dict[str, str], user: str) -> set[tuple[int, str]]:
-    """Send some times, on connections of their own, which are those of all workers; give status and code."""
+    """Send several times, on new connections, which reach all workers; return the statuses and codes."""
     found = set()
     for _ in range(6):
         async with client_of(gateway) as http:
@@ -369,7 +369,7 @@ async def test_a_project_that_the_store_has_lost_is_not_refused_for_good(
     record = json.loads(str(admin.hget(keys.PROJECTS, API_KEY), "utf-8"))  # type: ignore[arg-type] # no awaitable here
     admin.hset(keys.PROJECTS, "other-key", json.dumps({**record, "id": "77", "api_key": "other-key"}))
     while await statuses_of(gateway, headers, user) != {(201, "")}:
-        await asyncio.sleep(0.1)  # it was asked for before
+        await asyncio.sleep(0.1)  # a cached record is requested first
     restored = len(logged(gateway, "projects_restored"))
     admin.flushall()
     await until(lambda: len(logged(gateway, "projects_restored")) > restored)
@@ -380,7 +380,7 @@ async def test_a_project_that_the_store_has_lost_is_not_refused_for_good(
 
 
 async def run(gateway: Gateway, *arguments: str) -> str:
-    """Run the command line with the gateway's settings, and give all that it prints."""
+    """Run a command with the settings of a gateway; return its output."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "gateway", *arguments),
         env={**os.environ, **gateway.environment, "INBOX_DATA_DIR": str(gateway.data_dir)},
@@ -430,7 +430,7 @@ async def test_a_gateway_starts_beside_a_garbage_project(
 async def test_a_gateway_starts_on_a_full_store_that_lacks_its_functions_and_serves_when_there_is_room(
     server: RedisServer, gateway: Gateway, admin: redis.Redis, user: str
 ) -> None:
-    """As after an upgrade: the functions of the new version cannot be loaded."""
+    """After an upgrade on a full store, the functions of the new version cannot be loaded."""
     async with client_of(gateway) as http:
         await send(http, user)
     admin.config_set("maxmemory", "1")

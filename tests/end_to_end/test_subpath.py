@@ -1,4 +1,4 @@
-"""Behind a proxy that serves the gateway below a path: pages, addresses in answers, redirects, live connections."""
+"""A gateway below a path of a proxy: pages, addresses in responses, redirects, live connections."""
 
 import json
 from collections.abc import Iterator
@@ -27,12 +27,12 @@ PUBLIC = f"https://shop.example.com{PREFIX}"
 def below(
     request: pytest.FixtureRequest, gateway: Gateway, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[httpx.Client]:
-    """A client of a gateway below a path, of which the proxy's headers tell, or INBOX_PUBLIC_URL."""
+    """Yield a client of a gateway below a path, which the proxy's headers or INBOX_PUBLIC_URL name."""
     if request.param == "forwarded":
         with running_subpath_proxy(gateway.port, FORWARDED) as port, client(port) as http:
             yield http
         return
-    # Whatever the headers say: nobody is trusted here.
+    # No proxy is trusted here, so that the headers are ignored.
     settings = {"INBOX_PUBLIC_URL": PUBLIC + "/", "INBOX_TRUSTED_PROXIES": "none"}
     with running_gateway(tmp_path_factory.mktemp("public") / "data", **settings) as started:
         lies = FORWARDED | {"X-Forwarded-Host": "evil.example", "X-Forwarded-Prefix": "/evil", "X-Request-Id": "evil"}
