@@ -3,33 +3,37 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run web test conformance fuzz loadtest install install-dev lock clean
+.PHONY: run web check test conformance fuzz loadtest install install-dev lock clean
 
 run: install
 	@$(BIN)/inbox-gateway serve
 
-# Everything that must hold: style, types, layering, tests, coverage of the domain.
+# What a contributor runs all the time: style, types, layers, the domain's tests and their coverage.
+check: .venv/installed-dev
+	@$(BIN)/python -m tests --check
+
+# Everything that must hold: what `check` runs, all tests with the coverage of every package, the promises, the cost.
 test: .venv/installed-dev
 	@sh tests/system.sh
 	$(BIN)/python -m tests
 
-# The Autobahn test suite against our WebSocket frames; it needs a Python 2.7, and says what to do without one.
+# The Autobahn test suite against the WebSocket frames. It needs a Python 2.7, and prints how to install one.
 conformance: .venv/installed-dev
 	$(BIN)/python -m tests.conformance
 
-# Random input by every way in, for FUZZ_SECONDS; what breaks something is kept in tests/fuzz/corpus.
+# Random input for every part that reads input, for FUZZ_SECONDS. Inputs that fail are kept in tests/fuzz/corpus.
 FUZZ_SECONDS ?= 600
 fuzz: .venv/installed-dev
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
-# What the gateway costs, beside the peers that are installed: a table, plots and JSON in build/loadtest.
+# What the gateway costs, beside the installed peers: a table, plots and JSON in build/loadtest.
 # LOADTEST_INSTALL_PEERS=1 installs peers first, outside the repository.
 loadtest: .venv/installed-dev
 	$(BIN)/python -m loadtest run $(if $(filter 1,$(LOADTEST_INSTALL_PEERS)),--install-peers)
 
 install: .venv/installed
 
-# What tests, load tests and fuzzing need besides.
+# What tests, load tests and fuzzing need as well.
 install-dev: .venv/installed-dev
 
 # Build what browsers load, gateway/web/dist, after a change in gateway/web/src. Needs Node 20 and npm.

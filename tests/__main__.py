@@ -1,54 +1,80 @@
-"""Run everything that must hold, the fast checks first, and stop after the first that fails. `make test` runs this.
+"""Run everything that must hold, the fast checks first, and stop after the first step that fails: `make test`.
 
-`python -m tests --check` runs the fast checks only, as `make check` does. Other arguments are passed to the two pytest
-runs, and the checks after these are left out: `python -m tests -k resume`.
+`python -m tests --check` runs the fast checks only: `make check`. Other arguments are passed to the pytest runs, and
+the steps after these are left out: `python -m tests -k resume`.
 """
 
+import shutil
 import sys
 import time
+from pathlib import Path
 
 from tests.checks import Check, exit_on_sigterm, print_line, run_checks
 
-FAST = [
-    Check("style", ("ruff", "check", ".")),
-    Check("format", ("ruff", "format", "--check", ".")),
-    Check("types", ("mypy",)),
-    Check("layers", ("lint-imports", "--no-cache")),
-    Check("domain", ("coverage", "run", "--source=gateway.domain", "-m", "pytest", "-q", "tests/domain")),
-    Check("domain's branches", ("coverage", "report", "--fail-under=100")),
-]
+ROOT = Path(__file__).parent.parent
+COVERAGE = ROOT / "build" / "coverage"
 
 NOTHING_SELECTED = 5
-"""pytest's exit code when `-k` selects no test of one of the two runs."""
+"""pytest's exit code when `-k` selects no test of a run."""
 
-# Two runs for two cores: both wait for real servers half of the time.
-FIRST = (
-    *(
-        "tests/api",
-        "tests/fuzz",
-        "tests/store",
-        "tests/jobs",
-        "tests/sending",
-        "tests/clients",
-        "tests/golden",
-        "tests/live",
-    ),
-    *("tests/web", "tests/loadtest", "tests/loadtest_check"),
-)
 PYTEST_LIMIT_SECONDS = 2400.0
 
 
-def pytest_run(number: int, name: str, *selection: str) -> Check:
-    """Return a run of pytest with a cache of its own, so that `--lf` does not mix the two up."""
-    command = ("pytest", "--durations=5", "-o", f"cache_dir=.pytest_cache/{number}", *selection)
-    return Check(name, command, PYTEST_LIMIT_SECONDS, frozenset({0, NOTHING_SELECTED}))
+def pytest_run(name: str, *selection: str, measured: bool = True) -> Check:
+    """Return a run of pytest, with the branch coverage of itself and of the processes that its tests start.
+
+    It has a cache of its own, so that `--lf` does not mix the runs up.
+    """
+    command = ("pytest", "-q", "--durations=5", "-o", f"cache_dir=.pytest_cache/{name}", *selection)
+    variables = {"COVERAGE_PROCESS_START": str(ROOT / "pyproject.toml"), **coverage_file("tests")} if measured else {}
+    return Check(name, command, PYTEST_LIMIT_SECONDS, frozenset({0, NOTHING_SELECTED}), variables)
+
+
+def coverage_file(directory: str) -> dict[str, str]:
+    """Return the environment that names where coverage data are."""
+    return {"COVERAGE_FILE": str(COVERAGE / directory / "data")}
+
+
+STYLE = [
+    Check("style", ("ruff", "check", ".")),
+    Check("format", ("ruff", "format", "--check", ".")),
+]
+
+DOMAIN = ("coverage", "run", "--source=gateway.domain", "-m", "pytest", "-q", "tests/domain")
+FAST = [
+    Check("domain", DOMAIN, variables=coverage_file("domain")),
+    Check("types", ("mypy",)),
+    Check("layers", ("lint-imports", "--no-cache")),
+]
+DOMAIN_FLOOR = Check(
+    "domain's coverage",
+    ("python", "-m", "tests.coverage_floors", "gateway/domain"),
+    60.0,
+    variables=coverage_file("domain"),
+)
+
+# Two run at a time, for two cores: they wait for real servers half of the time. The longest come first.
+MEASURED = {
+    "api": ("tests/api", "tests/fuzz", "tests/golden"),
+    "store": ("tests/store", "tests/jobs", "tests/web"),
+    "live": ("tests/live",),
+}
+UNMEASURED = ("tests/clients", "tests/conformance", "tests/loadtest", "tests/loadtest_check")
+"""Tests of what is beside the gateway, or that measure its cost."""
+
+OWN_RUNS = ("tests/domain", *UNMEASURED, *(path for paths in MEASURED.values() for path in paths))
 
 
 def pytest_runs(arguments: list[str]) -> list[Check]:
-    """Return the two runs that go side by side."""
-    rest = ("--ignore=tests/domain", *(f"--ignore={path}" for path in FIRST))
-    return [pytest_run(0, "first", *FIRST, *arguments), pytest_run(1, "second", *rest, *arguments)]
+    """Return the runs of all tests but those of the domain."""
+    return [
+        pytest_run("rest", *(f"--ignore={path}" for path in OWN_RUNS), *arguments),
+        *(pytest_run(name, *paths, *arguments) for name, paths in MEASURED.items()),
+        pytest_run("unmeasured", *UNMEASURED, *arguments, measured=False),
+    ]
 
+
+FLOORS = Check("coverage", ("python", "-m", "tests.coverage_floors"), 300.0, variables=coverage_file("tests"))
 
 # Alone, because the second one measures: CPU and memory against the floors of the same run, compared with the baseline.
 LAST = [
@@ -58,13 +84,15 @@ LAST = [
 
 
 def main(arguments: list[str]) -> int:
-    """Run the checks; return the exit code."""
+    """Run the steps; return the exit code."""
     exit_on_sigterm()
     started = time.monotonic()
-    steps = [[check] for check in FAST]
+    shutil.rmtree(COVERAGE, ignore_errors=True)
+    steps = [STYLE, FAST, [DOMAIN_FLOOR]]
     if arguments != ["--check"]:
         steps.append(pytest_runs(arguments))
-        steps += [[check] for check in LAST if not arguments]
+    if not arguments:
+        steps += [[check] for check in LAST]
     for checks in steps:
         if code := run_checks(checks):
             return 1 if code < 0 else code

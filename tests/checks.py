@@ -12,8 +12,8 @@ import signal
 import subprocess
 import sysconfig
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -38,20 +38,24 @@ class Check:
     """A program of the virtual environment and its arguments."""
     limit_seconds: float = 600.0
     succeeds_with: frozenset[int] = frozenset({0})
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables beside those of this process."""
 
 
-def run_checks(checks: Sequence[Check]) -> int:
-    """Run checks at the same time; return the first exit code that is no success, or 0.
+def run_checks(checks: Sequence[Check], at_once: int = 2) -> int:
+    """Run checks, some at the same time; return the first exit code that is no success, or 0.
 
-    A check that is still running when this function is left by an exception (KeyboardInterrupt, SystemExit) is stopped.
+    They are started in their order; each starts as soon as fewer than `at_once` are running. A check that is running
+    when this function is left by an exception (KeyboardInterrupt, SystemExit) is stopped.
     """
-    runs: list[_Run] = []
+    waiting, runs = list(checks), list[_Run]()
     with selectors.DefaultSelector() as selector:
         try:
-            for check in checks:
-                print_line(f"{check.name}: {' '.join(check.command)}")
-                runs.append(_Run(check, selector, prefix=f"{check.name}: " if len(checks) > 1 else ""))
-            while any(not run.ended for run in runs):
+            while waiting or any(not run.ended for run in runs):
+                while waiting and sum(not run.ended for run in runs) < at_once:
+                    check = waiting.pop(0)
+                    print_line(f"{check.name}: {' '.join(check.command)}")
+                    runs.append(_Run(check, selector, prefix=f"{check.name}: " if len(checks) > 1 else ""))
                 _read_ready(selector)
                 for run in runs:
                     run.poll()
@@ -103,7 +107,7 @@ class _Run:
                 [str(_PROGRAMS / check.command[0]), *check.command[1:]],
                 stdout=writing,
                 stderr=subprocess.STDOUT if prefix else None,
-                env={**os.environ, "PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1", **check.variables},
                 process_group=0,
             )
         finally:

@@ -37,6 +37,12 @@ def test_the_lines_of_checks_that_run_together_name_their_check(capfd: pytest.Ca
     assert "two: b" in printed
 
 
+def test_no_more_checks_run_at_once_than_allowed(tmp_path: Path) -> None:
+    running = tmp_path / "running"
+    code = f"import pathlib, time; path = pathlib.Path({str(running)!r}); path.mkdir(); time.sleep(0.2); path.rmdir()"
+    assert run_checks([python(str(number), code) for number in range(3)], at_once=1) == 0
+
+
 def test_a_check_that_hangs_ends_at_its_limit_with_its_stacks(capfd: pytest.CaptureFixture[str]) -> None:
     started = time.monotonic()
     assert run_checks([python("stuck", HANGS, 2.0), python("good", "print('fine')")]) == -signal.SIGABRT

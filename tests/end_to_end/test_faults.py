@@ -45,7 +45,7 @@ QUEUING = 200
 
 
 def short_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a directory with a short name: it contains a Unix socket, and process names are searched in command lines."""
+    """Return a directory with a short name: it contains a Unix socket, and process names are searched for."""
     return tmp_path_factory.mktemp("f") / "data"
 
 

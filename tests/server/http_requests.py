@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 
-from tests.fuzz.target import FuzzResponse, Conversation
+from tests.fuzz.target import Conversation, FuzzResponse
 from tests.servers import Gateway
 
 PATIENCE_SECONDS = 10.0
