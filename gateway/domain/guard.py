@@ -1,4 +1,4 @@
-"""What a call in a user's name must pass, in the same atomic step as its work: rate, and a token that still counts."""
+"""The guard of a user's call: its rate limit and its token, which are checked in the same atomic step as its work."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -10,7 +10,7 @@ RATE_WINDOW_SECONDS = 60
 
 
 class RateKind(Enum):
-    """What is counted apart."""
+    """The kinds of calls that have rate limits of their own."""
 
     READS = "reads"
     WRITES = "writes"
@@ -18,7 +18,7 @@ class RateKind(Enum):
 
 @dataclass(slots=True)
 class Allowance:
-    """How often a kind of call is allowed in a window; the store fills in what is used of it."""
+    """How many calls of a kind are allowed in a window. The store sets `used` and `reset_seconds`."""
 
     kind: RateKind
     limit: int
@@ -33,7 +33,7 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """The checks of one call. Without an allowance it is not counted; without a token there is none to revoke."""
+    """The checks of one call. A call without an allowance is not counted; one without a token cannot be revoked."""
 
     allowance: Allowance | None = None
     token_id: str = ""
@@ -41,11 +41,11 @@ class Guard:
 
 
 UNGUARDED = Guard()
-"""For calls in nobody's name: a backend's, and the hub's own reads."""
+"""For calls that are no user's: those of backends, and reads by the gateway itself."""
 
 
 class UserDeletedError(DomainError):
-    """The user was deleted; whoever remembers the id must look the name up again."""
+    """The user was deleted. A caller that has the id from a cache must look the name up again."""
 
     def __init__(self, user: User):
         super().__init__(user.id)
@@ -57,7 +57,7 @@ class TokenRevokedError(DomainError):
 
 
 class RateLimitedError(DomainError):
-    """The allowance is used up. `retry_after_seconds` is when the window ends."""
+    """The allowance is used up. `retry_after_seconds` is the time until the window ends."""
 
     def __init__(self, allowance: Allowance):
         super().__init__(f"{allowance.limit} {allowance.kind.value} a minute")

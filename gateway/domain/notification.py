@@ -4,7 +4,7 @@ An item's state is three facts: seen, read, archived, each unset or the unix sec
 archived is independent. The combination is the item's **bucket**, 0-7: bit 0 seen, bit 1 read, bit 2 archived.
 The store keeps an ordered index per bucket, so that counts are cardinalities and a filter is a set of buckets.
 
-The table here decides what each command does; the Lua function only compares and sets what it is told.
+The table here defines what each command does; the Lua functions only compare and set.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ SEEN, READ, ARCHIVED = 1, 2, 4
 BUCKETS = (0, 1, 3, 4, 5, 7)
 
 UNCATEGORIZED = "uncategorized"
-"""The list's word for items without a category, which is stored as ""."""
+"""The name that clients use for the category of items without one, which is stored as ""."""
 
 
 class Write(Enum):
@@ -28,7 +28,7 @@ class Write(Enum):
     CLEAR = "c"
 
     def apply(self, value: int | None, now: int) -> int | None:
-        """Give the fact's value after this write at `now` (unix seconds)."""
+        """Return the fact's value after this write at `now` (unix seconds)."""
         if self is Write.KEEP:
             return value
         if self is Write.CLEAR:
@@ -38,7 +38,7 @@ class Write(Enum):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """When an item was seen, read and archived, in unix seconds; None while it was not."""
+    """The unix seconds at which an item was seen, read and archived; None for what has not happened."""
 
     seen_at: int | None = None
     read_at: int | None = None
@@ -56,7 +56,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What one command writes to each fact, and the name of the event it makes."""
+    """What one command writes to each fact, and the name of its event."""
 
     event_name: str
     seen: Write = Write.KEEP
@@ -65,11 +65,11 @@ class Transition:
 
     @property
     def code(self) -> str:
-        """The three writes as the Lua function takes them, seen, read, archived: `ss-` marks read."""
+        """The three writes as the Lua functions read them, for seen, read, archived: `ss-` marks an item read."""
         return self.seen.value + self.read.value + self.archived.value
 
     def apply(self, state: State, now: int) -> State:
-        """Give the state after this transition at `now` (unix seconds). An equal state means: no event."""
+        """Return the state after this transition at `now` (unix seconds). An equal state makes no event."""
         return replace(
             state,
             seen_at=self.seen.apply(state.seen_at, now),
@@ -111,9 +111,9 @@ DELETE_EVENT = "notifications/delete"
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which items of an inbox are meant. None, or no categories and topics, means any.
+    """Selects items of an inbox. A flag that is None, and empty categories or topics, match any item.
 
-    Categories are stored names: "" is the uncategorized one.
+    Categories are stored names: "" for items without a category.
     """
 
     read: bool | None = None
@@ -134,7 +134,7 @@ class Filter:
         )
 
     def matches(self, state: State, category: str, topic: str) -> bool:
-        """Whether an item with this state, category and topic is meant."""
+        """Return whether an item with this state, category and topic matches."""
         return (
             state.bucket in self.buckets
             and (not self.categories or category in self.categories)
@@ -142,7 +142,7 @@ class Filter:
         )
 
     def as_json(self) -> dict[str, object]:
-        """The filter as the bulk events carry it, without what was not asked for."""
+        """Return the filter as bulk events carry it, without the parts that match any item."""
         flags = {"read": self.read, "seen": self.seen, "archived": self.archived}
         lists = {
             "categories": [name or UNCATEGORIZED for name in self.categories],
@@ -152,5 +152,5 @@ class Filter:
 
 
 def stored_categories(names: Iterable[str]) -> tuple[str, ...]:
-    """Turn the categories of a query into stored names, each once, in the order given."""
+    """Return the stored names of the categories of a query, each once, in the order given."""
     return tuple(dict.fromkeys("" if name == UNCATEGORIZED else name for name in names))

@@ -1,13 +1,13 @@
-"""What users want to be told: channels per category, and subscriptions to topics.
+"""Users' preferences, which are channels per category, and their subscriptions to topics.
 
-Both are decided when a notification is sent; what was kept out then never comes back. A channel that nobody switched
-is on, and a topic that nobody unsubscribed from notifies: silence is always somebody's choice.
+Both are applied when a notification is sent; one that they keep out never appears later. Channels are on and topics
+notify by default: a notification is kept out only by a choice of the user.
 
-A subscription names categories of a topic, or `*` for all of them. The latest word about a category counts: a word
-about `*` is one about every category of the topic, those named before and those never named; a later word about one
-category is an exception from it.
+A subscription is to categories of a topic, or to `*` for all of them. The latest one about a category decides. One to
+`*` is about every category of the topic, whether named before or never; a later one about a single category is an
+exception to it.
 
-`reaches_inbox` is the rule; the Lua function `create` compares in the same way what the functions here encode.
+`reaches_inbox` is the rule. The Lua function `create` applies it to what the functions here encode.
 """
 
 import re
@@ -24,7 +24,7 @@ UPDATE_EVENT = "notification_preferences/update"
 
 
 class Channel(Enum):
-    """A delivery medium that users switch per category, by its slug. The order is that of `Preference.code`."""
+    """A delivery medium that users switch on and off per category, by its slug. `Preference.code` has this order."""
 
     IN_APP = "in_app"
     MOBILE_PUSH = "mobile_push"
@@ -35,75 +35,75 @@ class Channel(Enum):
 
     @property
     def label(self) -> str:
-        """What people read."""
+        """The name that user interfaces show."""
         return "SMS" if self is Channel.SMS else label_of(self.value)
 
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """Which channels a category of one user may use: all but those switched off."""
+    """The channels that a category of one user may use: all except those in `off`."""
 
     off: frozenset[Channel] = frozenset()
 
     @classmethod
     def decode(cls, code: str) -> "Preference":
-        """Read what `code` wrote. Channels that came to be since then are on."""
+        """Decode a `code`. Channels that were added after it was written are on."""
         return cls(frozenset(channel for channel, switch in zip(Channel, code, strict=False) if switch == "0"))
 
     @property
     def code(self) -> str:
-        """The channels in order, 1 for on and 0 for off. The first is the inbox: `create` looks at that alone."""
+        """The channels in order, 1 for on and 0 for off. The first one is the inbox, and `create` reads only that."""
         return "".join("0" if channel in self.off else "1" for channel in Channel)
 
     def allows(self, channel: Channel) -> bool:
-        """Whether this channel may be used."""
+        """Return whether this channel may be used."""
         return channel not in self.off
 
     def switched(self, switches: Mapping[Channel, bool]) -> "Preference":
-        """Give the preference after some channels were switched; the others stay as they are."""
+        """Return the preference with some channels switched on or off."""
         turned_off = {channel for channel, enabled in switches.items() if not enabled}
         return Preference((self.off - switches.keys()) | turned_off)
 
 
 def switches_code(switches: Mapping[Channel, bool]) -> str:
-    """Spell switches as the Lua function takes them: like `Preference.code`, with `-` for a channel to leave."""
+    """Return switches as the Lua function reads them: as in `Preference.code`, `-` for a channel to leave as it is."""
     return "".join("-" if channel not in switches else str(int(switches[channel])) for channel in Channel)
 
 
 class Status(Enum):
-    """Whether a user wants a category of a topic."""
+    """Whether a user gets notifications of a category of a topic."""
 
     SUBSCRIBED = "subscribed"
     UNSUBSCRIBED = "unsubscribed"
 
     @property
     def code(self) -> str:
-        """1 or 0, as it is stored."""
+        """The status as it is stored: 1 for subscribed, 0 for unsubscribed."""
         return "1" if self is Status.SUBSCRIBED else "0"
 
     @classmethod
     def decode(cls, code: str) -> "Status":
-        """Read what `code` wrote."""
+        """Decode a `code`. Anything other than 0 is subscribed."""
         return cls.UNSUBSCRIBED if code == "0" else cls.SUBSCRIBED
 
 
 class Subscription(NamedTuple):
-    """One category of a topic (or `*`): the user's status, and why they were subscribed, if somebody said so."""
+    """A user's status for one category of a topic, or for `*`, and the reason that was given, "" for none."""
 
     status: Status
     reason: str = ""
 
 
 Subscriptions = Mapping[str, Subscription]
-"""What one user said about one topic, by category."""
+"""The subscriptions of one user to one topic, by category."""
 
 
 def subscriptions_after(
     subscriptions: Subscriptions, status: Status, reasons: Mapping[str, str]
 ) -> dict[str, Subscription]:
-    """Give what is known of a topic after a user subscribed to some of its categories, or unsubscribed.
+    """Return the subscriptions to a topic after a user subscribed to some of its categories, or unsubscribed.
 
-    `reasons` has the categories; without a reason ("") the one given before stays.
+    `reasons` has the categories, each with a reason; "" keeps the reason that there is.
     """
     after = dict(subscriptions)
     if ALL_CATEGORIES in reasons:
@@ -115,7 +115,7 @@ def subscriptions_after(
 
 
 def reaches_inbox(preference: Preference, subscriptions: Subscriptions, category: str) -> bool:
-    """Decide whether a notification of this category makes an item in the user's inbox.
+    """Return whether a notification of this category becomes an item in the user's inbox.
 
     `preference` is the user's for the category, `subscriptions` are those to the notification's topic, if it has one.
     """
@@ -126,16 +126,16 @@ def reaches_inbox(preference: Preference, subscriptions: Subscriptions, category
 
 
 def slug_of(category: str) -> str:
-    """Give the name that clients know a stored category by."""
+    """Return the name that clients use for a stored category."""
     return category or UNCATEGORIZED
 
 
 def label_of(slug: str) -> str:
-    """Make what people read out of a slug: `new_message` is `New message`."""
+    """Return the label that user interfaces show for a slug: `New message` for `new_message`."""
     words = re.sub(r"[\s_-]+", " ", slug).strip() or slug
     return words[0].upper() + words[1:]
 
 
 def merged_categories(sent: Iterable[str], preferences: Mapping[str, Preference]) -> dict[str, Preference]:
-    """Give every category to show a user: those the project has sent, and those the user has preferences for."""
+    """Return the preferences to show a user, for the categories that the project sent or the user has set, by name."""
     return {category: preferences.get(category, Preference()) for category in sorted({*sent, *preferences})}

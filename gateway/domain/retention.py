@@ -1,12 +1,12 @@
-"""How much of an inbox is kept."""
+"""How many items of an inbox are kept, and for how long."""
 
 from typing import NamedTuple
 
 
 class ItemRetention(NamedTuple):
-    """What a project keeps of each user's inbox: the newest `items` of them, and those sent in the last `seconds`.
+    """The bounds of each inbox of a project: the newest `items` are kept, of those sent in the last `seconds`.
 
-    0 is no bound. Of the two bounds the stricter one decides.
+    A bound of 0 keeps everything.
     """
 
     items: int = 0
@@ -18,16 +18,16 @@ class ItemRetention(NamedTuple):
         return bool(self.items or self.seconds)
 
     def overridden(self, items: int | None, seconds: int | None) -> "ItemRetention":
-        """Return these bounds but for those that are given."""
+        """Return these bounds, replaced by those that are given."""
         return ItemRetention(self.items if items is None else items, self.seconds if seconds is None else seconds)
 
 
 KEEP_ALL = ItemRetention()
-"""The default: nothing is removed that nobody asked to remove."""
+"""The default: items are removed only on request."""
 
 DEFAULT = "default"
-"""What a project has in place of a bound to follow the gateway's settings."""
+"""The value in place of a bound with which a project follows the gateway's settings."""
 
 MOST_ITEMS = 1_000_000_000
 MOST_SECONDS = 100 * 365 * 24 * 3600
-"""The largest bounds that a project can have: more is a mistake, such as milliseconds."""
+"""The largest bounds that a project can have. Larger ones are mistakes, such as milliseconds."""

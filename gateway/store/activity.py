@@ -1,7 +1,7 @@
-"""Monthly active users: who fetched or connected in a calendar month (UTC), counted in the background.
+"""Monthly active users: those that made a request or connected in a calendar month (UTC), counted in the background.
 
-`seen` only remembers; `run` adds to Redis what it remembers, every second. One HyperLogLog per project and month has
-at most 12 KB however many users there are, and is off by 0.81 % (standard error).
+`seen` only remembers users, and `run` adds them to Redis every second. A HyperLogLog per project and month has at most
+12 KB however many users there are, with a standard error of 0.81 %.
 """
 
 import asyncio
@@ -24,10 +24,11 @@ ADD_SECONDS = 1.0
 SHOW_SECONDS = 60.0
 
 REMEMBERED_USERS = 200_000
-"""Users whom a worker does not count again in a month: 20 MB. Beyond, it starts over, which costs only time."""
+"""How many users a worker remembers to have counted in the month: 20 MB. Beyond that it starts over, which costs only
+time."""
 
 WAITING_USERS = 200_000
-"""Users who may wait for Redis to come back. Beyond, they are counted when they come again."""
+"""How many users may wait until Redis is reachable. Further ones are counted with their next request."""
 
 USERS_PER_CALL = 1000
 
@@ -41,7 +42,7 @@ COUNT_ACTIVE = writing_function("count_active", "active users", no_arguments, in
 
 
 class ActiveUsers:
-    """Counts the users of every project by month. Call `seen` whenever a user shows; `run` must be running."""
+    """Counts the users of every project by month. Call `seen` for every request of a user; `run` must be running."""
 
     def __init__(self, client: FunctionClient, unix: Callable[[], float] = time.time):
         self._client = client
@@ -59,7 +60,7 @@ class ActiveUsers:
         return self._month
 
     def seen(self, user: User) -> None:
-        """Take note that a user fetched or connected. Never fails and never waits."""
+        """Count a user that made a request or connected. Never fails and never waits."""
         month = self.month
         if user.id in self._seen:
             return
@@ -72,12 +73,15 @@ class ActiveUsers:
         self._waiting[(month, user.project_id, user.id)] = None
 
     def forget(self, project_id: ProjectId) -> None:
-        """Count nobody of a project that is no more."""
+        """Drop the users of a deleted project that are not added to Redis yet."""
         for entry in [entry for entry in self._waiting if entry[1] == project_id]:
             del self._waiting[entry]
 
     async def run(self, connected: Callable[[], Iterable[User]]) -> None:
-        """Add and show until cancelled. `connected` gives who is connected: they are seen in a new month too."""
+        """Add users to Redis and update the metric until cancelled.
+
+        `connected` returns the users with an open connection, who count in a new month without a new request.
+        """
         shown_at = 0.0
         month = self.month
         while True:
@@ -92,7 +96,7 @@ class ActiveUsers:
                 await self._show()
 
     async def add(self) -> None:
-        """Add to Redis what is remembered; what it does not take stays remembered."""
+        """Add the waiting users to Redis. Those that cannot be added go on waiting."""
         while self._waiting:
             batch = sorted(islice(self._waiting, USERS_PER_CALL))
             calls: list[FunctionCall[None]] = []
@@ -103,7 +107,7 @@ class ActiveUsers:
             try:
                 await self._client.call_many(calls)
             except StoreDataError as problem:
-                # A key that holds something else: trying again would fail alike, and stop all others.
+                # The key holds another type. A repetition would fail too, and block all other users.
                 log.error("active_users_not_counted", problem=problem.detail)
             except StoreUnavailableError:
                 return
@@ -111,14 +115,14 @@ class ActiveUsers:
                 self._waiting.pop(entry, None)
 
     async def count(self, project_id: ProjectId, month: str) -> int:
-        """Give how many users of a project came in a month. Raises StoreUnavailableError."""
+        """Return how many users of a project were active in a month (`YYYY-MM`). Raises StoreUnavailableError."""
         return await self._client.call(COUNT_ACTIVE(keys.active_users(project_id, month)))
 
     async def _show(self) -> None:
         try:
             ACTIVE_USERS.set(await self._client.call(COUNT_ACTIVE(keys.all_active_users(self.month))))
         except StoreUnavailableError:
-            return  # the last one stays
+            return  # the metric keeps its last value
 
     def _begin_month(self) -> None:
         now = datetime.fromtimestamp(self._unix(), UTC)

@@ -40,7 +40,7 @@ class CategoryStore:
         self._recorded: dict[tuple[ProjectId, str], float] = {}
 
     async def record(self, project_id: ProjectId, category: str) -> None:
-        """Remember that a project sends a category; beyond MAX_CATEGORIES, new ones are not remembered."""
+        """Record that a project sends a category. Beyond MAX_CATEGORIES of a project, new ones are not recorded."""
         now = self._monotonic()
         if self._recorded.get((project_id, category), now) > now:
             return
@@ -50,6 +50,6 @@ class CategoryStore:
         self._recorded[(project_id, category)] = now + RECORDED_SECONDS
 
     async def all(self, project_id: ProjectId) -> list[str]:
-        """Give every category that a project has sent."""
+        """Return the categories that a project has sent, in no order."""
         names = await self._client.call(READ_CATEGORIES(keys.categories(project_id)))
         return [name.decode(errors="replace") for name in names]

@@ -1,4 +1,4 @@
-"""Who is to get a notification, and what became of it."""
+"""The recipients of a notification, and the outcome for each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ from gateway.domain.principal import User
 class Delivery:
     """One recipient of a notification.
 
-    `profile` are user attributes that this request sets. `fresh` says that the directory was asked just now, so
-    that its names may overwrite what the inbox remembers of the user.
+    `profile` has the user attributes that the request sets. `fresh` is whether the user was read from the directory
+    just now, so that its names may overwrite those in the user's record.
     """
 
     user: User
@@ -21,7 +21,7 @@ class Delivery:
     fresh: bool = True
 
     def after(self, earlier: "Delivery | None") -> "Delivery":
-        """Join two mentions of a user to one recipient: all their attributes count, and names not from a cache."""
+        """Return one recipient for two mentions of a user: all attributes are set, and names come from a fresh one."""
         if earlier is None:
             return self
         newer = earlier if earlier.fresh and not self.fresh else self
@@ -29,10 +29,12 @@ class Delivery:
 
 
 class Outcome(Enum):
-    """What became of one delivery."""
+    """The outcome of one delivery. Values are those of the Lua function `create`, and the first three are stored."""
 
     DUPLICATE = 0
+    """The recipient has the item, or had it."""
     CREATED = 1
     MUTED = 2
+    """The recipient's preferences or subscriptions keep it out of the inbox."""
     BROKEN = 3
-    """What is stored of the recipient cannot be read; for who asked not to fail by that."""
+    """The data of the recipient cannot be read; only where the caller asked not to fail for that."""

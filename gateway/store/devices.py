@@ -1,17 +1,18 @@
-"""Devices: which tokens push notifications to a user would go to.
+"""Devices: the tokens of app installations that push notifications to a user go to.
 
-A device belongs to who registered it last, as an app's next user does. Its record lies in its user's slot, so that
-whoever sends pushes reads one place; who may have such a record lies in the project's slot. Registering goes
+A device belongs to the user that registered it last, such as the next user of a shared phone. Its record lies in the
+slot of its user, so that a sender of pushes reads one place. The project's slot has the holders of each device: the
+users that may have such a record. A registration takes four steps:
 
-    claim    the project notes the user as owner, in front of all others who may hold the device
-    clear    those others lose it
-    put      the user gets it
-    settle   the project notes that the user alone holds it
+    claim     the project's slot: the user becomes the owner, in front of all other holders
+    remove    the slots of the other holders: their records are removed
+    put       the user's slot: the record is written
+    confirm   the project's slot: the user becomes the only holder
 
-so at every moment the project knows everybody who may hold a device, and whoever registers it next, the same user
-or another, takes it from all of them. A crash after `clear` leaves a device that nobody holds until then. Of two
-users who register at once the later claim wins: who finds somebody else in front when settling takes its own record
-back. Claims are numbered, so that a late `clear` does not take away what was registered after it.
+So the project always knows every user that may hold a device, and the next registration, by the same user or another,
+removes it from all of them. After a crash behind `remove`, no user holds the device until it is registered again. Of
+two users that register at once, the later claim wins: a user that is not the owner any more at `confirm` removes its
+own record. Claims are numbered, so that a late `remove` leaves alone what was registered after it.
 """
 
 from typing import NamedTuple
@@ -27,7 +28,7 @@ from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.functions import Arguments, nothing, untouched, user_function, writing_function
 
 MAX_DEVICES = 100
-"""Devices of one user: apps change tokens and seldom unregister the old ones, so the oldest give way."""
+"""The most devices of one user. Apps change tokens and seldom unregister the old ones, so the oldest are removed."""
 
 
 class Device(NamedTuple):
@@ -62,14 +63,14 @@ RELEASE_DEVICE = writing_function("release_device", "holders", _release, nothing
 
 
 class DeviceStore:
-    """Users' devices. Methods raise StoreUnavailableError: then a repetition completes what was begun."""
+    """Users' devices. Methods raise StoreUnavailableError, and repeating the call then completes what was begun."""
 
     def __init__(self, client: FunctionClient):
         self._client = client
         self._functions = UserFunctions(client)
 
     async def register(self, user: User, device: Device, now_ms: int, guard: Guard = UNGUARDED) -> UUID:
-        """Make a device the user's, and nobody else's; give its id."""
+        """Register a device for a user, remove it from all other users, and return its id. Raises as UserFunctions."""
         await self._functions.call(user, guard, USE())
         holders = keys.device_holders(user.project_id)
         device_id = id_of(user, device.token)
@@ -80,16 +81,16 @@ class DeviceStore:
             await self._functions.send_many(holders_before, [REMOVE_DEVICE(device.token, claim)] * len(others))
         encoded = msgspec.json.encode({"id": device_id, **device._asdict()})
         put = PUT_DEVICE(token=device.token, claim=claim, now_ms=now_ms, device=encoded)
-        gone = await self._functions.call(user, UNGUARDED, put)
-        if isinstance(gone, list):
-            await self._client.call(RELEASE_DEVICE(holders, gone[0], user.id, gone[1]))
+        displaced = await self._functions.call(user, UNGUARDED, put)
+        if isinstance(displaced, list):
+            await self._client.call(RELEASE_DEVICE(holders, displaced[0], user.id, displaced[1]))
         if not await self._client.call(CONFIRM_DEVICE(holders, device.token, user.id)):
             await self._functions.call(user, UNGUARDED, REMOVE_DEVICE(device.token, claim))
             await self._client.call(RELEASE_DEVICE(holders, device.token, user.id, claim))
         return device_id
 
     async def unregister(self, user: User, token: str, guard: Guard = UNGUARDED) -> bool:
-        """Forget a device of the user; False when the user has no such device."""
+        """Remove a device of a user; return whether there was one. Raises as UserFunctions."""
         claim = await self._functions.call(user, guard, REMOVE_DEVICE(token, claim=""))
         if claim < 0:
             return False
@@ -98,5 +99,5 @@ class DeviceStore:
 
 
 def id_of(user: User, token: str) -> UUID:
-    """Give the id of a device: the same one whenever this user registers it."""
+    """Return the id of a device (RFC 9562, UUIDv5): the same whenever this user registers it."""
     return uuid5(UUID(user.id), token)

@@ -1,4 +1,4 @@
-"""Who the users of a project are: external ids and emails to user ids."""
+"""The directory of a project: which user has which external id and email, and the users in order of creation."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -22,16 +22,17 @@ from gateway.store.redis.problems import StoreDataError, StoreWritesRefusedError
 from gateway.telemetry.logs import log
 
 ID_CHARACTERS = 36
-"""Of a UUID, as text."""
+"""The length of a UUID as text."""
 
 CACHE_SECONDS = 30.0
 CACHE_USERS = 100_000
+"""How long the names of a user are cached, and how many of them."""
 
 CONTROL_USER = "user"
-"""First word of the control message that names a project and a user to forget."""
+"""The first word of the control message that names a project and a user to drop from the cache."""
 
 BROKEN_MARK = 6
-"""Where in the row of `find` it is said that the user's record cannot be read."""
+"""The index in the reply of `find` of the value that is there only if the user's record cannot be read."""
 
 
 def _resolve(recipients: Sequence[str]) -> Arguments:
@@ -66,7 +67,7 @@ READ_USER_INDEX = reading_function("read_user_index", "directory", _read_index, 
 
 
 class Resolved(NamedTuple):
-    """A user, and whether the directory was asked just now rather than the cache."""
+    """A user, and whether it was read from the directory just now rather than from the cache."""
 
     user: User
     fresh: bool
@@ -75,8 +76,8 @@ class Resolved(NamedTuple):
 class Directory:
     """The users of all projects, with a short-lived cache in front. Methods raise StoreUnavailableError.
 
-    The cache holds what never changes but by an update or deletion of a user, which nodes tell each other at once;
-    `CACHE_SECONDS` bounds how long that may go unnoticed while the pub/sub link is down.
+    The cache holds names, which change only when a user is renamed or deleted; nodes publish that to each other at
+    once. CACHE_SECONDS bounds how long a change can go unnoticed while the subscription to these messages is down.
     """
 
     def __init__(self, client: FunctionClient, monotonic: Callable[[], float]):
@@ -86,15 +87,15 @@ class Directory:
         self._names: dict[UserId, set[str]] = {}
 
     async def resolve(self, project_id: ProjectId, identity: Identity) -> User:
-        """Give the user that an identity names, created if new. Raises IdentityConflictError."""
+        """Return the user that an identity names, created if there is none. Raises IdentityConflictError."""
         return (await self.resolve_many(project_id, [identity]))[0].user
 
     async def resolve_limited(
         self, project_id: ProjectId, identity: Identity, address: Callable[[], str], limits: NewUserLimits
     ) -> User:
-        """Give the user that an identity names, created if new and if the limits allow it.
+        """Return the user that an identity names, created if there is none and the limits allow it.
 
-        The identity has one name. `address` gives the client's; it is not called for a user who is known here. Raises
+        The identity has one name. `address` returns the client's address; it is not called for a cached user. Raises
         TooManyNewUsersError.
         """
         now = self._monotonic()
@@ -108,28 +109,34 @@ class Directory:
                 raise TooManyNewUsersError(rows[1], bool(rows[2]))
             user = decode_user(project_id, rows[0])
         except StoreWritesRefusedError as problem:
-            (user,) = await self._known(project_id, [identity], problem)
+            (user,) = await self._find_known(project_id, [identity], problem)
         self._remember(user, now)
         return user
 
     async def resolve_many(self, project_id: ProjectId, identities: Sequence[Identity]) -> list[Resolved]:
-        """Give the users that identities name, in order, all in one step. Raises IdentityConflictError."""
+        """Return the users that identities name, in order. Those that are not there are created, in one atomic step.
+
+        Raises IdentityConflictError.
+        """
         now = self._monotonic()
         found = [self._cached(project_id, identity, now) for identity in identities]
         missing = [index for index, user in enumerate(found) if user is None]
         if missing:
-            fresh = await self._ask_or_find(project_id, [identities[index] for index in missing], missing)
+            fresh = await self._resolve_or_find(project_id, [identities[index] for index in missing], missing)
             for index, user in zip(missing, fresh, strict=True):
                 found[index] = user
                 self._remember(user, now)
-        asked = set(missing)
-        return [Resolved(user, index in asked) for index, user in enumerate(found) if user is not None]
+        read = set(missing)
+        return [Resolved(user, index in read) for index, user in enumerate(found) if user is not None]
 
     async def resolve_or_create(
         self, project_id: ProjectId, identities: Sequence[Identity], new_ids: Sequence[str]
     ) -> list[User]:
-        """Give the users that identities name, past the cache; who is new gets the id given. Raises as resolve_many."""
-        users = await self._ask(project_id, identities, range(len(identities)), new_ids)
+        """Return the users that identities name, past the cache; a new user gets the id at its place in `new_ids`.
+
+        Raises IdentityConflictError.
+        """
+        users = await self._resolve(project_id, identities, range(len(identities)), new_ids)
         now = self._monotonic()
         for user in users:
             self._remember(user, now)
@@ -146,13 +153,16 @@ class Directory:
             self._cache.pop((project_id, name), None)
 
     async def forget(self, user: User) -> None:
-        """Take a deleted user's names out of the directory, so that they may become another user's."""
+        """Remove the names of a deleted user, so that they may become another user's."""
         names = (user.external_id or "", user.email or "")
         await self._client.call(FORGET(keys.directory(user.project_id), user.id, *names))
-        await self._tell(user)
+        await self._publish_change(user)
 
     async def find(self, project_id: ProjectId, name: str) -> User | None:
-        """Give the user of `x:external_id`, `e:email` or `u:user_id`, past the cache."""
+        """Return the user of `x:external_id`, `e:email` or `u:user_id`, past the cache; None if there is none.
+
+        Of a user whose record cannot be read, only the name of the argument is known.
+        """
         row = await self._client.call(FIND(keys.directory(project_id), name))
         if row is None:
             return None
@@ -162,7 +172,7 @@ class Directory:
         return user
 
     async def by_id(self, project_id: ProjectId, user_id: UserId) -> User | None:
-        """Give the user with this id, whatever their names are by now."""
+        """Return the user with this id, None if there is none."""
         now = self._monotonic()
         entry = self._cache.get((project_id, f"u:{user_id}"))
         if entry is not None and entry[0] >= now:
@@ -173,43 +183,43 @@ class Directory:
         return user
 
     async def rename(self, user: User, external_id: str | None, email: str | None) -> User | None:
-        """Give a user other names; None when it is gone. Raises NameTakenError when another user has one."""
+        """Replace the names of a user, and return the user; None if it was deleted. Raises NameTakenError."""
         arguments = (user.id, external_id or "", email or "")
-        answer = await self._client.call(RENAME(keys.directory(user.project_id), *arguments))
-        await self._tell(user)
-        if answer < 0:
-            raise NameTakenError("external_id" if answer == -1 else "email")
-        return User(user.project_id, user.id, external_id, email) if answer else None
+        reply = await self._client.call(RENAME(keys.directory(user.project_id), *arguments))
+        await self._publish_change(user)
+        if reply < 0:
+            raise NameTakenError("external_id" if reply == -1 else "email")
+        return User(user.project_id, user.id, external_id, email) if reply else None
 
     async def user_index_size(self, project_id: ProjectId) -> int:
-        """Give how many users the project ever had: indexes in its user index are below that."""
+        """Return how many users the project ever had: every place in its user index is below that."""
         return await self._client.call(USER_INDEX_SIZE(keys.directory(project_id)))
 
     async def read_user_index(self, project_id: ProjectId, first: int, count: int) -> list[User]:
-        """Give the users with an index from `first` to before `first + count`, in order; deleted ones are left out.
+        """Return the users at places `first` to `first + count - 1` of the user index, in order, without deleted ones.
 
-        A user gets the next index when created, and keeps it.
+        A user gets the next place when it is created, and keeps it.
         """
         rows = await self._client.call(READ_USER_INDEX(keys.directory(project_id), first, count))
         return [decode_user(project_id, row) for row in rows]
 
-    async def _tell(self, user: User) -> None:
-        """Have every node forget a user whose names have changed, this one at once."""
+    async def _publish_change(self, user: User) -> None:
+        """Drop a user whose names have changed from the cache of every node, here at once."""
         self.forget_cached(user.project_id, user.id)
         await self._client.publish(keys.CONTROL, f"{CONTROL_USER} {user.project_id} {user.id}".encode())
 
-    async def _ask_or_find(
+    async def _resolve_or_find(
         self, project_id: ProjectId, identities: Sequence[Identity], indexes: Sequence[int]
     ) -> list[User]:
         try:
-            return await self._ask(project_id, identities, indexes)
+            return await self._resolve(project_id, identities, indexes)
         except StoreWritesRefusedError as problem:
-            return await self._known(project_id, identities, problem)
+            return await self._find_known(project_id, identities, problem)
 
-    async def _known(
+    async def _find_known(
         self, project_id: ProjectId, identities: Sequence[Identity], problem: StoreWritesRefusedError
     ) -> list[User]:
-        """Give the users of a store that takes no writes. Raises the problem if one is new, or has a new name."""
+        """Return users while the store accepts no writes. Raises `problem` if one would be created or gets a name."""
         names = [f"x:{each.external_id}" if each.external_id else f"e:{each.email}" for each in identities]
         rows = await self._client.call_many([FIND(keys.directory(project_id), name) for name in names])
         users = [decode_user(project_id, row) for row in rows if row is not None]
@@ -220,7 +230,7 @@ class Directory:
                 raise problem
         return users
 
-    async def _ask(
+    async def _resolve(
         self,
         project_id: ProjectId,
         identities: Sequence[Identity],
@@ -241,7 +251,7 @@ class Directory:
         if entry is None or entry[0] < now:
             return None
         user = entry[1]
-        # Both names were given: a hit only if the cached user goes by both.
+        # An identity with both names is a hit only if the cached user has both.
         return user if identity.email in (None, user.email) else None
 
     def _remember(self, user: User, now: float) -> None:
@@ -258,7 +268,10 @@ class Directory:
 
 
 def decode_user(project_id: ProjectId, row: Sequence[bytes]) -> User:
-    """Read what a function of the directory says of a user: its id and names; and some say more of the names."""
+    """Return the user in a reply of a directory function: id, external_id, email and, in some, when names were freed.
+
+    Raises StoreDataError.
+    """
     try:
         user_id, external_id, email = (part.decode() for part in row[:3])
         if len(user_id) != ID_CHARACTERS:

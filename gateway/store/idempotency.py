@@ -1,4 +1,8 @@
-"""Records of requests that carried an Idempotency-Key: what became of each, for 24 hours."""
+"""Records of requests that carried an Idempotency-Key: whether each runs or has run, and its response, for 24 hours.
+
+A record is begun before the request and finished after it, in calls of their own. What makes the request happen once is
+that each of its writes may be repeated with the same result: the plan in the record has the ids that every try uses.
+"""
 
 import asyncio
 import contextlib
@@ -12,31 +16,33 @@ from gateway.store.redis.functions import Arguments, nothing, untouched, writing
 from gateway.store.redis.problems import StoreUnavailableError
 
 IDEMPOTENCY_SECONDS = 24 * 3600
+
 CUT_OFF_REQUESTS = 10_000
+"""How many requests that ended without a response a worker remembers."""
 
 LEASE_MS = 2_000
-"""How long a request may be unheard of before a repetition of it takes over."""
+"""How long the lease of a request lasts: a repetition takes over when it was not renewed for that long."""
 
 RENEW_SECONDS = 0.5
-"""Between two renewals of the leases of requests under way: a few may fail."""
+"""The time between two renewals of the leases of running requests. It is short enough that a few may fail."""
 
 
 class Run(NamedTuple):
-    """Do the request, by this plan: the first one's, should an earlier try have died half-way."""
+    """Run the request by this plan, which is that of the first try if an earlier one died."""
 
     plan: bytes
     is_first: bool
 
 
-class Replay(NamedTuple):
-    """The request was done before; answer this."""
+class Finished(NamedTuple):
+    """The request was run before; return this response."""
 
     status: int
     body: bytes
 
 
 class Busy(NamedTuple):
-    """The first request is still running."""
+    """Another try of the request is running."""
 
 
 class Reused(NamedTuple):
@@ -68,8 +74,8 @@ ABANDON_IDEMPOTENT = writing_function("abandon_idempotent", "record", _abandon, 
 class IdempotencyStore:
     """Records of requests that carried an Idempotency-Key. Methods raise StoreUnavailableError.
 
-    While a request is under way its lease is renewed, if `run` is running: so a repetition waits as long as the first
-    one runs, and for seconds after its worker has died or its Redis was away.
+    While a request runs its lease is renewed, if `run` is running. So a repetition is refused as long as the first try
+    runs, and for some seconds after its worker has died or Redis was unreachable.
     """
 
     def __init__(self, client: FunctionClient, lease_ms: int = LEASE_MS):
@@ -77,20 +83,21 @@ class IdempotencyStore:
         self._lease_ms = lease_ms
         self._worker_id = uuid4().hex[:8]
         self._tries = 0
-        # The name of the try that holds the lease, of each request that is under way here.
-        self._under_way: dict[tuple[ProjectId, str], str] = {}
-        # Requests of this worker that ended without an answer: nobody else can know, and waits for the lease.
+        # The name of the try that holds the lease, for each request that runs here.
+        self._running: dict[tuple[ProjectId, str], str] = {}
+        # Requests of this worker that ended without a response. Other workers do not know and wait for the lease.
         self._cut_off: set[tuple[ProjectId, str]] = set()
 
     async def begin(
         self, project_id: ProjectId, key: str, fingerprint: str, plan: bytes
-    ) -> Run | Replay | Busy | Reused:
-        """Claim a key for a request, or learn what became of the first one that had it.
+    ) -> Run | Finished | Busy | Reused:
+        """Claim a key for a request, or return what became of the first request that had it.
 
-        Of a request that is to be run, one of `finish`, `abandon` and `cut_off` must follow.
+        `fingerprint` identifies the request, `plan` is what a resumed request must repeat. After a Run, one of
+        `finish`, `abandon` and `cut_off` must be called.
         """
         record, ours = keys.idempotency(project_id, key), (project_id, key)
-        is_over = ours in self._cut_off and ours not in self._under_way
+        is_over = ours in self._cut_off and ours not in self._running
         self._cut_off.discard(ours)
         self._tries += 1
         name = f"{self._worker_id}-{self._tries}"
@@ -99,49 +106,49 @@ class IdempotencyStore:
         )
         match word:
             case b"run":
-                self._under_way[ours] = name
+                self._running[ours] = name
                 return Run(rest[0], bool(rest[1]))
             case b"done":
-                return Replay(int(rest[0]), rest[1])
+                return Finished(int(rest[0]), rest[1])
             case b"running":
                 return Busy()
             case _:
                 return Reused()
 
     def cut_off(self, project_id: ProjectId, key: str) -> None:
-        """Take note that a request that was begun here ended without an answer: a repetition may go on at once."""
+        """Record that a request ended here without a response: a repetition on this worker may run at once."""
         if len(self._cut_off) >= CUT_OFF_REQUESTS:
-            self._cut_off.clear()  # they wait for the lease then
-        self._under_way.pop((project_id, key), None)
+            self._cut_off.clear()  # their repetitions wait for the lease
+        self._running.pop((project_id, key), None)
         self._cut_off.add((project_id, key))
 
     def cut_off_if_under_way(self, project_id: ProjectId, key: str) -> None:
-        """Do so for a request that was neither finished nor abandoned."""
-        if (project_id, key) in self._under_way:
+        """Call `cut_off` for a request that was neither finished nor abandoned."""
+        if (project_id, key) in self._running:
             self.cut_off(project_id, key)
 
     async def finish(self, project_id: ProjectId, key: str, status: int, body: bytes) -> None:
-        """Keep the answer for repetitions of the request. It is under way until that has succeeded."""
+        """Store the response for repetitions of the request. The request counts as running until that succeeds."""
         await self._client.call(FINISH_IDEMPOTENT(keys.idempotency(project_id, key), status, body))
-        self._under_way.pop((project_id, key), None)
+        self._running.pop((project_id, key), None)
 
     async def abandon(self, project_id: ProjectId, key: str) -> None:
-        """Forget a request that was refused before it wrote anything."""
-        name = self._under_way.get((project_id, key), "")
+        """Remove the record of a request that was refused before it wrote anything."""
+        name = self._running.get((project_id, key), "")
         await self._client.call(ABANDON_IDEMPOTENT(keys.idempotency(project_id, key), name))
-        self._under_way.pop((project_id, key), None)
+        self._running.pop((project_id, key), None)
 
     async def run(self) -> None:
-        """Renew the leases of what is under way, until cancelled."""
+        """Renew the leases of running requests until cancelled."""
         while True:
             await asyncio.sleep(RENEW_SECONDS)
             with contextlib.suppress(StoreUnavailableError):
                 await self.renew()
 
     async def renew(self) -> None:
-        """Renew the lease of every request under way that another try has not taken over."""
+        """Renew the lease of every request that runs here, unless another try has taken it over."""
         calls = [
-            RENEW_IDEMPOTENT(keys.idempotency(*ours), name, self._lease_ms) for ours, name in self._under_way.items()
+            RENEW_IDEMPOTENT(keys.idempotency(*ours), name, self._lease_ms) for ours, name in self._running.items()
         ]
         for first in range(0, len(calls), CALLS_AT_ONCE):
             await self._client.call_many(calls[first : first + CALLS_AT_ONCE])

@@ -1,6 +1,6 @@
-"""One user's inbox in Redis: its items, its log, its counts.
+"""Users' inboxes: their items, counts and event logs.
 
-Every method is one round trip, and a second one where a page has shared contents that this worker has not read yet.
+Every method takes one round trip, and another one if a page has shared contents that this worker has not cached.
 """
 
 from collections.abc import Sequence
@@ -35,14 +35,15 @@ _encode = msgspec.json.encode
 
 REPLAY_EVENTS = 256
 REPLAY_BYTES = 128 * 1024
-"""The bounds of one read of the log: half the default write buffer. Who missed more reads again when drained."""
+"""The bounds of one read of the log: half of a connection's default write buffer. A client that missed more events gets
+the rest when its buffer is drained."""
 
-SETTLED_SECONDS = 24 * 3600
-"""How long an item that is gone is not created again by who repeats the request: as long as an Idempotency-Key."""
+OUTCOME_SECONDS = 24 * 3600
+"""How long a repetition of a request does not create a deleted item again: as long as an Idempotency-Key is known."""
 
 
 class ListPage(NamedTuple):
-    """A page of an inbox. `position` is the log's as of this page, None while there is none; `items` are JSON."""
+    """A page of an inbox, with items as JSON. `position` is that of the log as of this page, None without a log."""
 
     position: Position | None
     total: int
@@ -52,7 +53,7 @@ class ListPage(NamedTuple):
 
 
 class _NewItem(NamedTuple):
-    """The arguments of `create` that all recipients share. 0 is no bound of what is kept."""
+    """The arguments of `create` that all recipients share. A bound of 0 keeps everything."""
 
     now_ms: int
     epoch_if_new: str
@@ -121,8 +122,9 @@ READ_LOG = user_reading_function("read_log", _read_log, untouched, uncounted_lua
 
 
 class InboxStore:
-    """All inboxes. Methods raise StoreUnavailableError, and what the guard of a call raises:
-    RateLimitedError, TokenRevokedError, UserDeletedError. Then nothing was done.
+    """All inboxes. Methods raise StoreUnavailableError.
+
+    Those with a guard also raise RateLimitedError, TokenRevokedError and UserDeletedError; then nothing was written.
     """
 
     def __init__(self, client: FunctionClient, retention: LogRetention, contents: ContentStore):
@@ -141,13 +143,13 @@ class InboxStore:
         keep: ItemRetention = KEEP_ALL,
         spare_broken: bool = False,
     ) -> list[Outcome]:
-        """Put a new item into each recipient's inbox; give what became of each delivery, in order.
+        """Create an item in each recipient's inbox, and return the outcome of each delivery, in order.
 
-        Who has the item gets it no second time. With `remember`, the request may come again within 24 hours: then this
-        holds for who has deleted it meanwhile, and who does not want the item now is not asked anew. With
-        `subscribers_only`, only those want it who subscribed to its category and topic. Who gets it loses a few of the
-        oldest items that are more than `keep` says. With `spare_broken`, a recipient whose data cannot be read does not
-        make this fail.
+        A recipient that has the item gets it only once. With `remember`, the request may be repeated within 24 hours:
+        a repetition has the same outcome for recipients that deleted the item meanwhile, or had it muted. With
+        `subscribers_only`, it is created only for recipients that subscribed to its category and topic. Each inbox
+        loses a few of its oldest items if it holds more than `keep` allows. With `spare_broken`, a recipient whose data
+        cannot be read gets Outcome.BROKEN instead of failing all deliveries.
         """
         item = _NewItem(
             *self._retention.context(moment),
@@ -155,7 +157,7 @@ class InboxStore:
             content=content.encoded,
             category=content.category,
             topic=content.topic,
-            outcome_seconds=SETTLED_SECONDS if remember else "",
+            outcome_seconds=OUTCOME_SECONDS if remember else "",
             subscribers_only="1" if subscribers_only else "",
             keep_items=keep.items,
             keep_seconds=keep.seconds,
@@ -177,7 +179,7 @@ class InboxStore:
         moment: Moment,
         guard: Guard = UNGUARDED,
     ) -> bool:
-        """Apply a command to one item; False when there is no such item."""
+        """Apply a command to one item; return whether there is such an item."""
         transition = command.transition
         call = CHANGE(
             self._retention.context(moment),
@@ -191,7 +193,7 @@ class InboxStore:
     async def delete(
         self, user: User, notification_id: UUID, client_id: str | None, moment: Moment, guard: Guard = UNGUARDED
     ) -> bool:
-        """Delete one item; False when there is no such item."""
+        """Delete one item; return whether there was such an item."""
         call = DELETE(self._retention.context(moment), item_id=notification_id.bytes, client_id=_client_id(client_id))
         return await self._functions.change(user, guard, call) >= 0
 
@@ -204,7 +206,7 @@ class InboxStore:
         moment: Moment,
         guard: Guard = UNGUARDED,
     ) -> int:
-        """Apply a command to every item that matches; give the number that changed."""
+        """Apply a command to every item that matches, and return how many changed."""
         transition = command.transition
         data: dict[str, Any] = {"at": moment.now_ms // 1000, "filters": matching.as_json()}
         if client_id:
@@ -223,7 +225,7 @@ class InboxStore:
     async def list_page(
         self, user: User, matching: Filter, page: int, per_page: int, guard: Guard = UNGUARDED
     ) -> ListPage:
-        """Read a page, newest first; `page` counts from 1. The counts follow the filter."""
+        """Return a page of items, newest first. `page` counts from 1; the counts are those of the filtered items."""
         call = LIST(
             buckets=_buckets(matching),
             rank=(page - 1) * per_page,
@@ -236,12 +238,15 @@ class InboxStore:
         return ListPage(position, total, unread, unseen, await self._contents.expand(user.project_id, items))
 
     async def get(self, user: User, notification_id: UUID, guard: Guard = UNGUARDED) -> bytes | None:
-        """Read one item as JSON; None when there is no such item."""
+        """Return one item as JSON, None if there is no such item."""
         item = await self._functions.read(user, guard, GET(notification_id.bytes))
         return (await self._contents.expand(user.project_id, [item]))[0] if item is not None else None
 
     async def get_each(self, users: Sequence[User], notification_id: UUID) -> list[bytes | None]:
-        """Read the same item of several users, None where there is none; users must be of one project."""
+        """Return the same item of several users as JSON, None for each that does not have it.
+
+        The users must be of one project.
+        """
         replies = await self._functions.peek_many(users, GET(notification_id.bytes))
         items = [reply[3] if reply[0] == b"ok" else None for reply in replies]
         found = [item for item in items if item is not None]
@@ -256,9 +261,10 @@ class InboxStore:
         guard: Guard = UNGUARDED,
         tokens: Sequence[tuple[str, int | None]] = (),
     ) -> LogPage:
-        """Read the events after a position, as many as fit; None asks for the current position and counts only.
+        """Return the events after a position, as many as fit, or without one only the current position and counts.
 
-        `tokens` are ids and issue times of those that the answer is for, which says which of them are revoked.
+        `tokens` are the ids and issue times of the tokens whose connections get the events; those that are revoked are
+        in `revoked` of the page.
         """
         call = READ_LOG(
             epoch_if_new=new_epoch,
@@ -268,14 +274,14 @@ class InboxStore:
             max_bytes=REPLAY_BYTES,
             tokens=[part for token_id, at in tokens for part in (token_id, "" if at is None else at)],
         )
-        answer = await self._functions.read_or_begin(user, guard, call)
-        epoch, offset, unread, unseen, unarchived_unread, unarchived_unseen, reset_reason, revoked, *messages = answer
-        # References are small: what fitted before may be far too much with the contents in it.
+        reply = await self._functions.read_or_begin(user, guard, call)
+        epoch, offset, unread, unseen, unarchived_unread, unarchived_unseen, reset_reason, revoked, *messages = reply
+        # Events with references are small; with the contents in place, far fewer may fit.
         page = await self._contents.expand_page(user.project_id, messages, REPLAY_BYTES)
         try:
             events = tuple(map(Event.decode, page))
         except ValueError as problem:
-            # What cannot be read is lost as what the log does not have any more.
+            # Events that cannot be read are lost, like events that the log does not have any more.
             log.error("event_broken", project=user.project_id, user=user.id, problem=str(problem))
             events, reset_reason = (), b"position_expired"
         return LogPage(
@@ -287,11 +293,11 @@ class InboxStore:
         )
 
     def expand_cached(self, message: bytes) -> bytes | None:
-        """Complete a published message that has a NUL; None when its content has to be read. Never waits."""
+        """Return a published message that contains a NUL with its content, None if the content is not cached."""
         return self._contents.expand_cached(message)
 
     async def use(self, user: User, guard: Guard) -> None:
-        """Pass the guard with a call that needs nothing else of the inbox."""
+        """Check and count a call that needs nothing else of the inbox."""
         await self._functions.read_or_begin(user, guard, USE())
 
 

@@ -1,4 +1,4 @@
-"""The origins that any project allows: a browser asks whether it may call before it says which project it is about."""
+"""The origins that any project allows: a browser's preflight request does not say which project it is for."""
 
 import time
 from collections.abc import Callable

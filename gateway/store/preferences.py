@@ -39,7 +39,7 @@ class PreferenceStore:
         self._retention = retention
 
     async def read(self, user: User, guard: Guard = UNGUARDED) -> dict[str, Preference]:
-        """Give the preferences of a user."""
+        """Return the preferences of a user by category. Categories without any are left out."""
         return _preferences(await self._functions.read(user, guard, READ_PREFERENCES()))
 
     async def update(
@@ -50,7 +50,7 @@ class PreferenceStore:
         moment: Moment,
         guard: Guard = UNGUARDED,
     ) -> dict[str, Preference]:
-        """Switch channels of some categories, which is one event if it makes a difference; give all preferences.
+        """Switch channels of some categories, and return all preferences. A difference makes one event.
 
         Raises TooManyError.
         """

@@ -1,4 +1,7 @@
-"""Projects and their API secrets, which are encrypted at rest."""
+"""The projects of the store: read through a cache, created, changed and deleted.
+
+project_records.py has their encoding, project_secrets.py their API secrets, project_cache.py what a worker remembers.
+"""
 
 import asyncio
 import contextlib
@@ -36,25 +39,26 @@ from gateway.store.redis.problems import (
 from gateway.store.state import StoreState, read_state
 
 KEYS_PER_READ = 500
+"""How many projects one command reads."""
 
 CONTROL_PROJECT = "project"
-"""First word of the control message that names the API key of a project to forget."""
+"""The first word of the control message that names the API key of a project to drop from the cache."""
 
 CONTROL_PROJECT_DELETED = "project_deleted"
-"""First word of the control message that names the API key and the id of a project that is no more."""
+"""The first word of the control message that names the API key and the id of a deleted project."""
 
 DEFAULT_WORKSPACE_TITLE = "Default"
 
 MAX_PROJECTS = 10_000
-"""Of one workspace. Nodes look through all projects now and then, which takes some 5 µs for each."""
+"""The most projects of one workspace. Nodes read all projects now and then, which takes about 5 µs for each."""
 
 DECRYPTED_IN_ONE_GO = 50
-"""Projects of a list, before others get their turn: 2 ms."""
+"""How many projects of a list are decrypted before other tasks run: 2 ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectChange:
-    """What is to change of a project; None leaves it."""
+    """The fields of a project to change; None leaves a field as it is."""
 
     name: str | None = None
     hmac_enabled: bool | None = None
@@ -118,7 +122,10 @@ class ProjectStore:
         """Returns whether changes by other nodes are received now; while they are not, the cache is not used."""
 
     async def by_api_key(self, api_key: str) -> Project | None:
-        """Give the project with this key. Raises StoreDataError for a broken one, StoreEmptyError for a lost one."""
+        """Return the project with this API key, None if there is none.
+
+        Raises StoreDataError for a record that cannot be read, and StoreEmptyError for a project that the store lost.
+        """
         cached = self.cache.get(api_key)
         if cached is not None and self.receives_changes():
             return cached.project
@@ -128,7 +135,10 @@ class ProjectStore:
         return found
 
     async def by_api_keys(self, api_keys: Iterable[str]) -> dict[str, Project | None]:
-        """Give the projects with these keys as they are stored now, but those that are broken or lost."""
+        """Return the projects with these API keys as they are stored now, None for each that there is not.
+
+        Those whose record cannot be read, and those that the store lost, are left out.
+        """
         found = await self._read(list(api_keys))
         return {key: project for key, project in found.items() if not isinstance(project, StoreUnavailableError)}
 
@@ -138,11 +148,11 @@ class ProjectStore:
             some = api_keys[first : first + KEYS_PER_READ]
             before = self.cache.changes
             stored = await self._get_many(some)
-            # Who asks is told apart from who asks an empty store, at the cost of a second question.
+            # A second round trip tells an unknown API key from a store that has lost its projects.
             state = await read_state(self.client) if None in stored else None
             for api_key, raw in zip(some, stored, strict=True):
                 found[api_key] = project = self._absent(api_key, state) if raw is None else self._present(api_key, raw)
-                # What was read before a change may be heard of after it.
+                # The message about a change may arrive after a reply from before it.
                 if self.cache.changes == before and not isinstance(project, StoreUnavailableError):
                     self.cache.put(api_key, project)
         return found
@@ -166,7 +176,7 @@ class ProjectStore:
         return None
 
     async def prepare(self) -> None:
-        """Create what a new store lacks: its format, its name, and the default workspace."""
+        """Write what a new store lacks: its format, its name, and the default workspace."""
         name = secrets.token_hex(8)
         await self.client.call(
             PREPARE_PROJECTS(
@@ -186,7 +196,7 @@ class ProjectStore:
         item_retention_seconds: int | None = None,
         strict: bool = False,
     ) -> Project:
-        """Create a project, with random keys unless they are given.
+        """Create a project and return it. API key and secret are random unless they are given.
 
         Raises KeyTakenError, UnknownWorkspaceError and TooManyProjectsError.
         """
@@ -211,9 +221,9 @@ class ProjectStore:
         return self.cipher.open(record)
 
     async def keep(self, name: str, api_key: str, api_secret: str, hmac_enabled: bool) -> Project:
-        """Create a project with this key and secret unless there is one with this key, which is not changed.
+        """Create a project with this API key and secret, unless there is one with this key, which is left as it is.
 
-        Return the project as it is stored. Raises ForeignSecretKeyError when its secrets cannot be read here.
+        Return the project as it is stored. Raises ForeignSecretKeyError if its secrets cannot be decrypted here.
         """
         while True:
             raw = await self._get(api_key)
@@ -222,11 +232,11 @@ class ProjectStore:
                 if not kept.secrets:
                     raise ForeignSecretKeyError
                 return kept
-            with contextlib.suppress(KeyTakenError):  # another node has just made it
+            with contextlib.suppress(KeyTakenError):  # another node has just created it
                 return await self.create(name, hmac_enabled, api_key, api_secret)
 
     async def update(self, api_key: str, change: ProjectChange) -> Project | None:
-        """Change what is given; None: no such project."""
+        """Change the given fields of a project and return it, None if there is no such project."""
         given: dict[str, Any] = {
             name: value
             for name, value in (
@@ -245,7 +255,10 @@ class ProjectStore:
         return await self._change(api_key, lambda record: msgspec.structs.replace(record, **given))
 
     async def rotate_secret(self, api_key: str, overlap_seconds: int) -> Project | None:
-        """Give a project a new secret; the old one counts for `overlap_seconds` more. None: no such project."""
+        """Replace the API secret of a project and return the project, None if there is no such project.
+
+        The old secret is accepted for `overlap_seconds` more.
+        """
 
         def change(record: ProjectRecord) -> ProjectRecord:
             old = msgspec.structs.replace(record.secrets[0], until=int(self._unix()) + overlap_seconds)
@@ -255,41 +268,41 @@ class ProjectStore:
         return await self._change(api_key, change)
 
     async def set_keys(self, api_key: str, public_keys: Sequence[PublicKey]) -> Project | None:
-        """Replace a project's public keys. None: no such project."""
+        """Replace the public keys of a project and return the project, None if there is no such project."""
         stored = [{"kid": key.id, **key.members} for key in public_keys]
         return await self._change(api_key, lambda record: msgspec.structs.replace(record, keys=stored))
 
     async def delete(self, project: Project) -> bool:
-        """Refuse a project's keys from now on, on every node; False when it was gone.
+        """Delete the record of a project, so that every node refuses its keys; return whether there was one.
 
-        Its data is still there: have it removed, then call `forget_deleted`.
+        The project's data stays: enqueue a job that removes it, then call `forget_deleted`.
         """
         deleted = await self.client.call(DELETE_PROJECT(keys.PROJECTS, project.id, project.workspace_id))
         self.cache.forget_deleted(project.api_key)
-        await self._tell(project.api_key, f"{CONTROL_PROJECT_DELETED} {project.api_key} {project.id}")
+        await self._publish_change(project.api_key, f"{CONTROL_PROJECT_DELETED} {project.api_key} {project.id}")
         return deleted
 
     async def deleted(self) -> dict[ProjectId, WorkspaceId]:
-        """Give the projects that were deleted and whose data nobody is known to remove, with their workspaces."""
+        """Return the deleted projects whose data no job is known to remove, with their workspaces."""
         notes = [note.decode(errors="replace") for note in await self.client.command("HGETALL", keys.DELETED_PROJECTS)]
         return dict(zip(map(ProjectId, notes[::2]), map(WorkspaceId, notes[1::2]), strict=True))
 
     async def forget_deleted(self, project_id: ProjectId) -> None:
-        """Take note that the data of a deleted project is removed, or certain to be."""
+        """Record that a job removes the data of a deleted project."""
         await self.client.command("HDEL", keys.DELETED_PROJECTS, project_id)
 
     async def find(self, workspace_id: WorkspaceId, project_id: str) -> Project | None:
-        """Give a project of a workspace, past the cache."""
+        """Return a project of a workspace, past the cache; None if the workspace has no such project."""
         project = await self.by_id(ProjectId(project_id))
         return project if project is not None and project.workspace_id == workspace_id else None
 
     async def by_id(self, project_id: ProjectId) -> Project | None:
-        """Give a project, past the cache."""
+        """Return a project, past the cache; None if there is none. Raises StoreDataError."""
         raw = await self.client.call(FIND_PROJECT(keys.PROJECTS, project_id))
         return self.cipher.open(decode_record(f"of project {project_id}", raw)) if raw else None
 
     async def of_workspace(self, workspace_id: WorkspaceId, rank: int, limit: int) -> tuple[int, list[Project]]:
-        """Give how many projects a workspace has, and at most `limit` of them from `rank` on, oldest first."""
+        """Return how many projects a workspace has, and at most `limit` of them from `rank` on, oldest first."""
         total, *raw = await self.client.call(LIST_PROJECTS(keys.PROJECTS, workspace_id, rank, limit))
         found: list[Project] = []
         for first in range(0, len(raw), DECRYPTED_IN_ONE_GO):
@@ -299,23 +312,23 @@ class ProjectStore:
         return total, found
 
     async def all(self) -> list[Project]:
-        """Give every project whose record can be read."""
+        """Return every project whose record can be read."""
         stored = await self.client.command("HGETALL", keys.PROJECTS)
         return self._readable(zip(map(_text, stored[::2]), stored[1::2], strict=True))
 
     async def discard(self, api_key: str) -> list[ProjectId]:
-        """Remove a record whatever it holds; give the projects that were found by it, whose data is to be removed."""
+        """Delete a record whatever it holds, and return the projects that had this API key. Their data stays."""
         ids = [ProjectId(_text(each)) for each in await self.client.call(DISCARD_PROJECT(keys.PROJECTS, api_key))]
         for project_id in ids:
-            await self._tell(api_key, f"{CONTROL_PROJECT_DELETED} {api_key} {project_id}")
-        await self._tell(api_key, f"{CONTROL_PROJECT} {api_key}")
+            await self._publish_change(api_key, f"{CONTROL_PROJECT_DELETED} {api_key} {project_id}")
+        await self._publish_change(api_key, f"{CONTROL_PROJECT} {api_key}")
         self.cache.forget_deleted(api_key)
         return ids
 
     async def discard_of(self, workspace_id: WorkspaceId, project_id: str) -> bool:
-        """Remove the record of a workspace's project whatever it holds; False when the workspace has none of this id.
+        """Delete the record of a workspace's project whatever it holds; return whether the workspace had it.
 
-        As with `delete`, its data is still there.
+        As with `delete`, the project's data stays.
         """
         api_key, since = await self.client.commands(
             ("HGET", keys.PROJECT_IDS, project_id), ("ZSCORE", keys.workspace_projects(workspace_id), project_id)
@@ -326,7 +339,7 @@ class ProjectStore:
         return True
 
     def _readable(self, records: Iterable[tuple[str, bytes | None]]) -> list[Project]:
-        """Decode records, without those that cannot be: these are named in the log."""
+        """Return the projects of records, without those that cannot be read, which are logged."""
         projects = []
         for name, raw in records:
             with contextlib.suppress(StoreDataError):
@@ -334,7 +347,7 @@ class ProjectStore:
         return projects
 
     async def read_item_retentions(self) -> AsyncIterator[dict[ProjectId, tuple[int | None, int | None]]]:
-        """Read what every project says about the count and the age of items, some projects at a time."""
+        """Iterate over all projects in batches: the bounds of count and age of items of each, None where unset."""
         cursor = b"0"
         while True:
             cursor, flat = await self.client.command("HSCAN", keys.PROJECTS, cursor, "COUNT", KEYS_PER_READ)
@@ -347,7 +360,7 @@ class ProjectStore:
                 return
 
     async def learn_known(self, store_name: str) -> None:
-        """Remember which projects a store has, by its name: those that another store lacks are lost, not deleted."""
+        """Remember which projects a store has. Those that a store of another name lacks are lost, not deleted."""
         self.cache.begin_store(store_name)
         cursor, has_room = b"0", True
         while has_room:
@@ -364,7 +377,7 @@ class ProjectStore:
         return found
 
     async def _change(self, api_key: str, change: Callable[[ProjectRecord], ProjectRecord]) -> Project | None:
-        """Edit a record as nobody else has changed it meanwhile, so that no change undoes another. None: none such."""
+        """Edit a record, again if it was changed meanwhile, and return the project; None if there is none."""
         while (raw := await self._get(api_key)) is not None:
             before = decode_record(api_key, raw)
             after = change(before)
@@ -373,7 +386,7 @@ class ProjectStore:
         return None
 
     async def _put(self, record: ProjectRecord, before: bytes) -> bool:
-        """Write a record; False when it is not as it was read before; `before` is empty for a new one."""
+        """Write a record; return False if it is not any more as it was read. `before` is empty for a new project."""
         encoded, now_ms = msgspec.json.encode(record), int(self._unix() * 1000)
         written = await self.client.call(
             PUT_PROJECT(
@@ -389,16 +402,16 @@ class ProjectStore:
         if written == -2:
             raise TooManyProjectsError(MAX_PROJECTS)
         if written == -1 and record.workspace_id == DEFAULT_WORKSPACE:
-            await self.prepare()  # a store that nobody has prepared yet, or that was emptied
+            await self.prepare()  # the store was never prepared, or was emptied
             return await self._put(record, before)
         if written == -1:
             raise UnknownWorkspaceError(record.workspace_id)
         if written:
-            await self._tell(record.api_key, f"{CONTROL_PROJECT} {record.api_key}")
+            await self._publish_change(record.api_key, f"{CONTROL_PROJECT} {record.api_key}")
         return bool(written)
 
-    async def _tell(self, api_key: str, message: str) -> None:
-        """Have every node forget a project that has changed, this one at once."""
+    async def _publish_change(self, api_key: str, message: str) -> None:
+        """Publish a change of a project to every node; this one drops it from its cache at once."""
         self.cache.forget(api_key)
         await self.client.publish(keys.CONTROL, message.encode())
 

@@ -1,4 +1,4 @@
-"""Users' subscriptions: what each said about the categories of a topic, and who may be subscribed to it."""
+"""Users' subscriptions to the categories of topics, and the users who may be subscribed to a topic."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -40,11 +40,11 @@ MAX_SUBSCRIPTION_BYTES = 1_000_000
 """The most bytes of all topics of a user: MAX_TOPICS of 200 bytes each."""
 
 CLAIMS = 2**48
-"""How many claims there are: a sorted set's score holds these exactly."""
+"""The number of possible claims: a score of a sorted set represents each exactly."""
 
 
 class SubscriptionPage(NamedTuple):
-    """How many topics there are in all, and those of a page, each to be decoded by `decode_subscriptions`."""
+    """How many topics a user has subscriptions to, and those of a page: name, and data for `decode_subscriptions`."""
 
     total: int
     topics: Sequence[tuple[bytes, bytes]]
@@ -88,9 +88,10 @@ READ_SUBSCRIBERS = writing_function(
 class SubscriptionStore:
     """Users' subscriptions, by topic. Methods raise StoreUnavailableError.
 
-    A user's word lies in the user's slot; the project's slot has an index of who may be subscribed to a topic. Nobody
-    who is subscribed is ever missing there: a subscriber is added before the word is said, and once more after it, in
-    case a deletion went on meanwhile; and a deletion takes nobody out if somebody was added since it began.
+    The subscriptions of a user lie in the user's slot. The project's slot has an index of the users who may be
+    subscribed to a topic. No subscribed user is ever missing there: a user is added before the subscription is written,
+    and once more after it, in case the user was removed meanwhile; and a removal does nothing if any user was added
+    since it began.
     """
 
     def __init__(self, client: FunctionClient):
@@ -98,22 +99,22 @@ class SubscriptionStore:
         self._functions = UserFunctions(client)
 
     async def list_page(self, user: User, page: int, per_page: int, guard: Guard = UNGUARDED) -> SubscriptionPage:
-        """Read a page of the topics that a user said something about, by name; `page` counts from 1."""
+        """Return a page of the topics that a user has subscriptions to, sorted by name; `page` counts from 1."""
         found = sorted(_pairs(await self._functions.read(user, guard, READ_SUBSCRIPTIONS([]))))
         first = (page - 1) * per_page
         return SubscriptionPage(len(found), found[first : first + per_page])
 
     async def of_topic(self, user: User, topic: str, guard: Guard = UNGUARDED) -> dict[str, Subscription]:
-        """Give what a user said about one topic: nothing, or something about some categories."""
+        """Return the subscriptions of a user to one topic, by category; empty if there are none."""
         found = await self._functions.read(user, guard, READ_SUBSCRIPTIONS([topic]))
         return decode_subscriptions(found[1]) if found else {}
 
     async def set(
         self, user: User, topic: str, status: Status, reasons: Mapping[str, str], guard: Guard = UNGUARDED
     ) -> dict[str, Subscription]:
-        """Subscribe to categories of a topic, or unsubscribe; give all that is known of it then.
+        """Subscribe to categories of a topic or unsubscribe from them, and return all subscriptions to the topic.
 
-        Raises TooManyError.
+        `reasons` has the categories, each with a reason, "" to keep the reason there is. Raises TooManyError.
         """
         if status is Status.UNSUBSCRIBED:
             return await self._set(user, topic, status, reasons, guard)
@@ -128,7 +129,7 @@ class SubscriptionStore:
         return found
 
     async def delete(self, user: User, topic: str, guard: Guard = UNGUARDED) -> bool:
-        """Forget what a user said about a topic; False when that is nothing."""
+        """Delete the subscriptions of a user to a topic; return whether there were any."""
         claim = await self._client.call(SUBSCRIBERS_CLAIM(keys.directory(user.project_id), topic))
         deleted = await self._functions.call(user, guard, DELETE_SUBSCRIPTIONS(topic))
         if claim is not None:
@@ -138,11 +139,11 @@ class SubscriptionStore:
     async def read_subscribers(
         self, project_id: ProjectId, topic: str, after: int | None, count: int
     ) -> tuple[list[User], int | None]:
-        """Give the next users who may be subscribed to some category of a topic, and where to go on; None at the end.
+        """Return the next users who may be subscribed to some category of a topic, and where to go on; None at the end.
 
-        `after` is None for the first ones, then what the call before gave. Each is given once, however many come and
-        go meanwhile; there may be fewer than `count` before the end. Whether they are subscribed is to be asked in
-        their own slot, as `InboxStore.create` with `subscribers_only` does.
+        `after` is None for the first call, then what the previous one returned. Each user is returned once, whatever
+        changes meanwhile; there may be fewer than `count` before the end. Whether a user is subscribed is decided in
+        the user's slot, as `InboxStore.create` with `subscribers_only` does.
         """
         start = -1 if after is None else after
         last, *rows = await self._client.call(READ_SUBSCRIBERS(keys.directory(project_id), topic, start, count))
@@ -165,13 +166,13 @@ class SubscriptionStore:
         return decode_subscriptions(answer)
 
     async def _add(self, user: User, topic: str) -> tuple[int, bool]:
-        """Put a user into the topic's index; give the claim, and whether the user was not there."""
+        """Add a user to the topic's index; return the claim, and whether the user is new there."""
         claim = -secrets.randbelow(CLAIMS) - 1
         added = await self._client.call(ADD_SUBSCRIBER(keys.directory(user.project_id), topic, user.id, claim))
         return claim, added
 
     async def _remove(self, user: User, topic: str, claim: int | bytes) -> None:
-        """Take a user out of the topic's index, if nobody was added since the claim."""
+        """Remove a user from the topic's index, unless any user was added after the claim."""
         await self._client.call(REMOVE_SUBSCRIBER(keys.directory(user.project_id), user.id, claim, [topic]))
 
 
@@ -180,7 +181,7 @@ def _pairs(flat: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
 
 
 def decode_subscriptions(packed: bytes) -> dict[str, Subscription]:
-    """Read what the store holds of a topic."""
+    """Return the subscriptions to one topic, by category. Raises StoreDataError."""
     with decoding("a subscription"):
         words = msgspec.json.decode(packed, type=dict[str, tuple[str, str]])
     return {category: Subscription(Status.decode(status), reason) for category, (status, reason) in words.items()}

@@ -1,4 +1,4 @@
-"""Tokens that the gateway issued, of users and of projects: their ids and what is said of them, never themselves."""
+"""Tokens that the gateway issued to users and projects: their ids, times and names, never the tokens themselves."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -23,20 +23,21 @@ from gateway.store.redis.functions import (
 )
 
 MAX_TOKENS = 1000
-"""Of one user, or of one project, that have not expired. Discarded ones give way, live ones do not."""
+"""The most tokens of a user or project that have not expired. Discarded ones are removed to make room for new ones."""
 
 MAX_REVOKED = 10_000
-"""Discarded tokens of one user that would count still. A megabyte; discarding all at once forgets them."""
+"""The most discarded tokens of a user that have not expired: a megabyte. Discarding all at once removes them."""
 
 REVOKED_MESSAGE = b"!revoked "
 REVOKED_BEFORE_MESSAGE = b"!revoked_before "
-"""How messages begin that are published in place of an event when tokens are revoked. The id or second follows."""
+"""The beginnings of messages that are published in place of an event when tokens are revoked. The id follows, or the
+second before which tokens are not accepted."""
 
 Owner = User | ProjectId
 
 
 class Token(NamedTuple):
-    """What is kept of a token. Times are unix seconds; `id` is a UUID that sorts by age; no name is ""."""
+    """What is stored of a token. Times are unix seconds, `id` is a UUID that sorts by age, a missing name is ""."""
 
     id: str
     created_at: int
@@ -86,16 +87,16 @@ PROJECT_TOKEN = reading_function("project_token", "project", _token_at, optional
 
 
 class TokenStore:
-    """All tokens. Methods raise StoreUnavailableError, and UserDeletedError for a user that is gone."""
+    """All issued tokens. Methods raise StoreUnavailableError, and UserDeletedError for a deleted user."""
 
     def __init__(self, client: FunctionClient):
         self._client = client
         self._functions = UserFunctions(client)
 
     async def issue(self, owner: Owner, token: Token) -> None:
-        """Keep a new token; the same one again changes nothing. Raises TooManyTokensError."""
+        """Store a new token; storing it again changes nothing. Raises TooManyTokensError."""
         if isinstance(owner, User):
-            # First the way from the token to its user: without it the token could not be discarded by its id.
+            # The user of the token is stored first: without it, the token could not be discarded by its id.
             place = keys.token_owner(owner.project_id, token.id)
             await self._client.call(OWN_TOKEN(place, owner.id, token.expires_at))
             call = ISSUE_TOKEN(token.id, now=token.created_at, expires=token.expires_at, name=token.name)
@@ -109,7 +110,7 @@ class TokenStore:
             raise TooManyTokensError
 
     async def page(self, owner: Owner, size: int, after: str | None, before: str | None, now: int) -> TokenPage:
-        """List the tokens of an owner that have not expired: right after or before a token id, or the newest."""
+        """Return a page of the unexpired tokens of an owner: those right after or before a token id, or the newest."""
         way, cursor = ("after", after) if after else ("before", before) if before else ("", "")
         if isinstance(owner, User):
             answer = await self._functions.read(owner, UNGUARDED, LIST_TOKENS(now, size, way, cursor or ""))
@@ -120,22 +121,22 @@ class TokenStore:
         return TokenPage(tokens, bool(has_newer), bool(has_older))
 
     async def discard(self, owner: Owner, token_id: str, now: int) -> int | None:
-        """Have a token count no more, on every node; give when it was discarded, None if there is no such token."""
+        """Revoke a token on every node; return the second at which it was discarded, None if there is no such token."""
         if isinstance(owner, User):
             return await self._functions.call(owner, UNGUARDED, DISCARD_TOKEN(token_id, now))
         return await self._client.call(DISCARD_PROJECT_TOKEN(keys.project(owner), token_id, now))
 
     async def discard_before(self, user: User, issued_before: int, now: int) -> int:
-        """Have no token of a user count that was issued before this second; give the second that holds now."""
+        """Revoke the tokens of a user that were issued before a second; return the second that applies from now on."""
         return await self._functions.call(user, UNGUARDED, DISCARD_TOKENS_BEFORE(issued_before, now))
 
     async def owner(self, project_id: ProjectId, token_id: str) -> UserId | None:
-        """Give the user whom a token was issued for."""
+        """Return the user whom a token was issued to, None if there is no such token."""
         found = await self._client.call(TOKEN_OWNER(keys.token_owner(project_id, token_id)))
         return UserId(found.decode(errors="replace")) if found is not None else None
 
     async def check_project_token(self, project_id: ProjectId, token_id: str, now: int) -> bool:
-        """Say whether this project's token was issued here. Raises TokenRevokedError when it was discarded."""
+        """Return whether a project's token was issued here. Raises TokenRevokedError if it was discarded."""
         state = await self._client.call(PROJECT_TOKEN(keys.project(project_id), token_id, now))
         if state == b"discarded":
             raise TokenRevokedError

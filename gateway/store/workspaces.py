@@ -1,4 +1,4 @@
-"""Workspaces, which projects belong to, and the tokens of theirs that were revoked."""
+"""Workspaces, which projects belong to, and their revoked tokens."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from gateway.store.state import read_state
 
 
 class Opened(NamedTuple):
-    """What is known of a token's workspace: None when there is none, and whether the token was revoked."""
+    """The workspace that a token names, None if there is none, and whether the token was revoked."""
 
     workspace: Workspace | None
     revoked: bool
@@ -43,30 +43,30 @@ class WorkspaceStore:
         self._client = client
 
     async def open(self, workspace_id: WorkspaceId, token_id: str) -> Opened:
-        """Give what is known of a token's workspace."""
+        """Return the workspace that a token names. Raises StoreEmptyError if the store has lost its data."""
         title, revoked = await self._client.call(FIND_WORKSPACE(keys.PROJECTS, workspace_id, token_id))
         if title is None and (await read_state(self._client)).is_lost:
             raise StoreEmptyError
         return Opened(None if title is None else Workspace(workspace_id, title.decode(errors="replace")), bool(revoked))
 
     async def create(self, title: str) -> Workspace:
-        """Create a workspace."""
+        """Create a workspace with the next id, and return it."""
         number = await self._client.command("INCR", keys.LAST_WORKSPACE)
         workspace = Workspace(WorkspaceId(str(int(DEFAULT_WORKSPACE) + number)), title)
         await self._client.call(PUT_WORKSPACE(keys.PROJECTS, workspace.id, title, must_be_new=True))
         return workspace
 
     async def rename(self, workspace_id: WorkspaceId, title: str) -> Workspace | None:
-        """Give a workspace another title; None: no such workspace."""
+        """Replace the title of a workspace and return the workspace, None if there is no such workspace."""
         renamed = await self._client.call(PUT_WORKSPACE(keys.PROJECTS, workspace_id, title, must_be_new=False))
         return Workspace(workspace_id, title) if renamed else None
 
     async def all(self) -> list[Workspace]:
-        """Give every workspace."""
+        """Return every workspace, in no order."""
         named = await self._client.command("HGETALL", keys.WORKSPACES)
         texts = [each.decode(errors="replace") for each in named]
         return [Workspace(WorkspaceId(name), title) for name, title in zip(texts[::2], texts[1::2], strict=True)]
 
     async def revoke_token(self, token_id: str, seconds: int) -> None:
-        """Refuse a workspace token from now on; `seconds` are until it would have expired."""
+        """Revoke a workspace token, which would have expired in `seconds`."""
         await self._client.call(REVOKE_WORKSPACE_TOKEN(keys.PROJECTS, token_id, max(1, seconds)))

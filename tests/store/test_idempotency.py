@@ -7,7 +7,7 @@ import pytest
 
 from gateway.domain.principal import ProjectId
 from gateway.store import keys
-from gateway.store.idempotency import IDEMPOTENCY_SECONDS, Busy, IdempotencyStore, Replay, Reused, Run
+from gateway.store.idempotency import IDEMPOTENCY_SECONDS, Busy, Finished, IdempotencyStore, Reused, Run
 from tests.store.conftest import InspectedClient, new_user
 
 
@@ -23,7 +23,7 @@ async def test_the_first_request_with_a_key_runs_and_the_next_is_replayed(
     assert await store.begin(project, "k", "f", b"plan") == Run(b"plan", True)
     assert await store.begin(project, "k", "f", b"other") == Busy()
     await store.finish(project, "k", 201, b"answer")
-    assert await store.begin(project, "k", "f", b"other") == Replay(201, b"answer")
+    assert await store.begin(project, "k", "f", b"other") == Finished(201, b"answer")
     assert await store.begin(project, "k", "g", b"other") == Reused()
 
 

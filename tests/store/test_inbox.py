@@ -15,7 +15,7 @@ from gateway.store import keys
 from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.deliveries import Delivery, Outcome
 from gateway.store.event_log import LogRetention
-from gateway.store.inbox import REPLAY_EVENTS, SETTLED_SECONDS, InboxStore
+from gateway.store.inbox import OUTCOME_SECONDS, REPLAY_EVENTS, InboxStore
 from gateway.store.library import LIBRARY
 from gateway.store.profiles import ProfileStore
 from gateway.store.redis.client import StoreUnavailableError
@@ -195,7 +195,7 @@ async def test_a_creation_leaves_no_mark_besides_the_item_and_a_deletion_leaves_
     await store.change(user, one.id, Command.READ, None, at(2))
     await store.change_all(user, Filter(), BulkCommand.SEEN_ALL, None, at(3))
     await store.delete(user, one.id, None, at(3601))
-    assert SETTLED_SECONDS - 3660 < await client.redis.ttl(mark(user, one)) <= SETTLED_SECONDS - 3600
+    assert OUTCOME_SECONDS - 3660 < await client.redis.ttl(mark(user, one)) <= OUTCOME_SECONDS - 3600
 
 
 async def test_a_deletion_leaves_no_mark_when_nobody_can_repeat_the_creation(

@@ -18,7 +18,7 @@ from gateway.api.core.requests import headers_of
 from gateway.api.core.responses import raw_json_response
 from gateway.domain.errors import ApiError, ErrorCode, api_error, invalid
 from gateway.domain.principal import ProjectId
-from gateway.store.idempotency import Busy, IdempotencyStore, Replay, Reused, Run
+from gateway.store.idempotency import Busy, Finished, IdempotencyStore, Reused, Run
 from gateway.store.redis.client import StoreUnavailableError
 from gateway.store.redis.problems import decoding
 
@@ -73,12 +73,12 @@ class Idempotency:
             raise invalid(f"Header 'Idempotency-Key' must have at most {MAX_KEY_LENGTH} characters")
         project_id = call.project.id
         claim = await self._begin(project_id, key, _fingerprint(call, body), plan)
-        if isinstance(claim, Replay):
+        if isinstance(claim, Finished):
             return raw_json_response(shown(claim.body), claim.status)
         kept = await self._run(project_id, key, claim.plan, claim.is_first, work)
         return raw_json_response(shown(kept), _CREATED)
 
-    async def _begin(self, project_id: ProjectId, key: str, fingerprint: str, plan: bytes) -> Replay | Run:
+    async def _begin(self, project_id: ProjectId, key: str, fingerprint: str, plan: bytes) -> Finished | Run:
         try:
             claim = await self._store.begin(project_id, key, fingerprint, plan)
         except StoreUnavailableError:
