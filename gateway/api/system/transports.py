@@ -59,45 +59,50 @@ reconnects and resumes by itself.
 """
 
 
-def _live_paths() -> dict[str, Any]:
-    common = {"tags": ["Live"], "security": [*USER_SECURITY, {}]}
-    event_id = parameter(
-        "header",
-        "Last-Event-ID",
-        {"type": "string"},
-        "The same as `since`, which it overrides. `EventSource` sends it.",
-    )
-    websocket = {
-        **common,
-        "operationId": "get_realtime_ws",
-        "summary": "Follow events over WebSocket",
-        "description": _WEBSOCKET,
-        "parameters": _LIVE_QUERY,
-        "responses": {
-            "101": {"description": "The WebSocket is open. A refused call is closed with a close code at once."},
-            "426": {"description": "The request does not ask for a WebSocket.", "content": ERROR_CONTENT},
-        },
-    }
-    example = 'event: notifications/read\nid: k3f9.42\ndata: {"type":"event","position":"k3f9.42",…}\n\n'
-    sse = {
-        **common,
-        "operationId": "get_realtime_sse",
-        "summary": "Follow events over server-sent events",
-        "description": _SSE,
-        "parameters": [*_LIVE_QUERY, event_id],
-        "responses": {
-            "200": {
-                "description": "The stream: `ready`, then events until either side closes. The last message of the "
-                "server is `goodbye`.",
-                "content": {"text/event-stream": {"schema": {"type": "string"}, "example": example}},
-            },
-            "204": {"description": "The user has too many open connections. `EventSource` does not reconnect."},
-            "401": {"description": "The credentials are missing or wrong.", "content": ERROR_CONTENT},
-            "403": {"description": "This origin is not allowed.", "content": ERROR_CONTENT},
-            "422": {"description": "A query parameter is not known or not valid.", "content": ERROR_CONTENT},
-        },
-    }
-    return {"/realtime/ws": {"get": websocket}, "/realtime/sse": {"get": sse}}
+_COMMON: dict[str, Any] = {"tags": ["Live"], "security": [*USER_SECURITY, {}]}
 
+_WEBSOCKET_OPERATION = {
+    **_COMMON,
+    "operationId": "get_realtime_ws",
+    "summary": "Follow events over WebSocket",
+    "description": _WEBSOCKET,
+    "parameters": _LIVE_QUERY,
+    "responses": {
+        "101": {"description": "The WebSocket is open. A refused call is closed with a close code at once."},
+        "426": {"description": "The request is not the opening handshake of a WebSocket.", "content": ERROR_CONTENT},
+    },
+}
 
-TRANSPORTS = Addition(_live_paths(), (*_SERVER_MESSAGES, *_CLIENT_MESSAGES))
+_SSE_EXAMPLE = 'event: notifications/read\nid: k3f9.42\ndata: {"type":"event","position":"k3f9.42",…}\n\n'
+
+_SSE_OPERATION = {
+    **_COMMON,
+    "operationId": "get_realtime_sse",
+    "summary": "Follow events over server-sent events",
+    "description": _SSE,
+    "parameters": [
+        *_LIVE_QUERY,
+        parameter(
+            "header",
+            "Last-Event-ID",
+            {"type": "string"},
+            "The same as `since`, which it overrides. `EventSource` sends it.",
+        ),
+    ],
+    "responses": {
+        "200": {
+            "description": "The stream: `ready`, then events until either side closes. The last message of the "
+            "server is `goodbye`.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _SSE_EXAMPLE}},
+        },
+        "204": {"description": "The user has too many open connections. `EventSource` does not reconnect."},
+        "401": {"description": "The credentials are missing or wrong.", "content": ERROR_CONTENT},
+        "403": {"description": "This origin is not allowed.", "content": ERROR_CONTENT},
+        "422": {"description": "A query parameter is not known or not valid.", "content": ERROR_CONTENT},
+    },
+}
+
+TRANSPORTS = Addition(
+    {"/realtime/ws": {"get": _WEBSOCKET_OPERATION}, "/realtime/sse": {"get": _SSE_OPERATION}},
+    (*_SERVER_MESSAGES, *_CLIENT_MESSAGES),
+)

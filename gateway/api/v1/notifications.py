@@ -184,11 +184,11 @@ class NotificationsResource:
         return await self._change(call, Command.UNREAD)
 
     async def mark_seen(self, call: UserCall) -> Response:
-        """Mark a notification as seen."""
+        """Mark a notification as seen. It stays unread."""
         return await self._change(call, Command.SEEN)
 
     async def archive(self, call: UserCall) -> Response:
-        """Archive a notification. It stays as read or unread as it is."""
+        """Move a notification to the archive. It stays read or unread as it was."""
         return await self._change(call, Command.ARCHIVE)
 
     async def unarchive(self, call: UserCall) -> Response:
@@ -201,11 +201,11 @@ class NotificationsResource:
         return _done(await self.inboxes.delete(call.user, item_id, call.client_id, self.now(), call.guard))
 
     async def mark_all_read(self, call: UserCall) -> Response:
-        """Mark all of the user's notifications as read, or those that match the query."""
+        """Mark all of the user's notifications as read and seen, or only those that match the query."""
         return await self._change_all(call, BulkCommand.READ_ALL)
 
     async def mark_all_seen(self, call: UserCall) -> Response:
-        """Mark all of the user's notifications as seen, or those that match the query."""
+        """Mark all of the user's notifications as seen, or only those that match the query."""
         return await self._change_all(call, BulkCommand.SEEN_ALL)
 
     async def _change(self, call: UserCall, command: Command) -> Response:

@@ -73,7 +73,7 @@ class UsersResource:
     async def create(self, call: ProjectCall) -> Response:
         """Create a user, or update the user who has this external id or email.
 
-        Users also come into being when a notification is sent to them or when they first connect, so this is needed
+        Users are also created when a notification is sent to them or when they first connect. This operation is needed
         only to set their attributes.
         """
         body = await call.body()
@@ -90,7 +90,7 @@ class UsersResource:
         return await self.idempotency.once(call, body, b"", work)
 
     async def update(self, call: ProjectCall) -> Response:
-        """Update a user. Fields that the body leaves out keep their values, and so does the user's inbox."""
+        """Update a user. Fields that the body leaves out keep their values, and the user keeps the inbox."""
         values = call.fields(await call.body())
         user = await find_user(self.directory, call.project.id, call.text("user"))
         external_id, email = names_of(values)
