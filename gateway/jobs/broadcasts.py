@@ -78,7 +78,7 @@ class Broadcaster:
         content = Content.encode(UUID(job.id), plan.shown)
         keep = await self._retention(job.project_id)
         # A recipient whose data cannot be read fails the first attempt: the data may be repaired before the next one.
-        item = OutgoingItem(content.as_reference(), plan.moment, keep, True, spare_broken=job.attempts > 1)
+        item = OutgoingItem(content.as_reference(), plan.moment, keep, repeatable=True, spare_broken=job.attempts > 1)
         if not job.cursor:
             await self._contents.put(job.project_id, content)
             yield await self._send_to_named(job, plan, item)

@@ -225,7 +225,7 @@ async def test_a_broadcast_that_was_begun_before_plans_had_versions_goes_on_wher
     record = {
         "format": "1",
         "kind": "broadcast",
-        "payload": recorded.BROADCAST_PLAN.replace(b'"roster_size":1203', b'"roster_size":5'),
+        "payload": recorded.BROADCAST_PLAN.replace(b":1203}", b":5}"),
         "created_ms": "1795961054378",
         "status": "processing",
         "cursor": "2",
