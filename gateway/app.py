@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
 
+from starlette.types import ASGIApp
+
 from gateway.api.binding import accesses, bound_operations
 from gateway.api.core.cors import CrossOrigin
 from gateway.api.core.endpoint import EndpointContext
@@ -66,7 +68,7 @@ SUBSCRIPTION_SECONDS = 2.0
 
 
 def new_epoch() -> str:
-    """Name the life of a new log: short, because it is in every position, and never used before."""
+    """Return the epoch of a new event log: 8 characters, because every position contains it, and random."""
     return f"{random.getrandbits(32):08x}"
 
 
@@ -79,102 +81,114 @@ class Worker:
     def __init__(self, settings: Settings, restore: Restore | None = None):
         worker_id = secrets.token_hex(3)
         self.settings = settings
-        client = FunctionClient(Topology(settings), LIBRARY)
-        self.client = client
+        self.client = client = FunctionClient(Topology(settings), LIBRARY)
+        # A client of its own, because the others refuse every call while the format of the store is unknown.
+        self._format_client = FunctionClient(Topology(settings), LIBRARY)
+        # A client of its own, so that neither requests nor the record of what a job has done, without which its next
+        # step does not begin, wait behind thousands of a broadcast's calls.
+        self._job_client = FunctionClient(Topology(settings), LIBRARY)
         self.projects = ProjectStore(client, settings.secret_key)
-        directory = Directory(client, time.monotonic)
-        tokens = TokenStore(client)
-        authenticator = Authenticator(self.projects, directory, tokens, time.time, settings.new_user_limits)
-        retention = LogRetention(settings.log_retention_events, settings.log_retention_seconds)
+        self._directory = Directory(client, time.monotonic)
+        self._log_retention = LogRetention(settings.log_retention_events, settings.log_retention_seconds)
         contents = ContentStore(client)
-        inboxes = InboxStore(client, retention, contents)
-        self.subscriber = Subscriber(client, worker_id)
-        # By a client that is not refused, when all others are.
-        self._looking = FunctionClient(Topology(settings), LIBRARY)
-        self.formats = FormatWatch(self._looking)
-        self.deferred_publications = DeferredPublications(client)
-        self.idempotency = IdempotencyStore(client)
-        self.jobs = self._build_jobs(settings, retention, directory, contents)
-        self.sweeps = SweepScheduler(self.projects, SweepStore(client), JobStore(client), settings.item_retention)
-        self.watch = StoreWatch(client)
-        self.projects.receives_changes = lambda: self.subscriber.healthy
+        self._inboxes = InboxStore(client, self._log_retention, contents)
+        self._authenticator = Authenticator(
+            self.projects, self._directory, TokenStore(client), time.time, settings.new_user_limits
+        )
         self.activity = ActiveUsers(client)
+        self.subscriber = Subscriber(client, worker_id)
+        self.projects.receives_changes = lambda: self.subscriber.healthy
+        self.idempotency = IdempotencyStore(client)
+        self.sweeps = SweepScheduler(self.projects, SweepStore(client), JobStore(client), settings.item_retention)
+        self.jobs = self._build_jobs(contents)
         scheduler = FairScheduler()
         self.hub = Hub(
-            settings, authenticator, inboxes, self.activity, self.subscriber, new_epoch, worker_id, scheduler
+            settings,
+            self._authenticator,
+            self._inboxes,
+            self.activity,
+            self.subscriber,
+            new_epoch,
+            worker_id,
+            scheduler,
         )
-        proxies = Proxies(settings.trusted_proxies, settings.public_url)
+        self._proxies = Proxies(settings.trusted_proxies, settings.public_url)
         self.ingress = HttpIngress(
             self.hub,
-            proxies,
+            self._proxies,
             RequestIds(f"r{worker_id}{secrets.token_hex(3)}"),
             scheduler,
             head_seconds=settings.authentication_seconds,
             body_seconds=settings.body_seconds,
         )
-        control = ControlMessages(directory, self.projects, self.hub.revocation, self.activity, self.jobs.wake)
+        self.formats = FormatWatch(self._format_client)
+        self.watch = StoreWatch(client)
+        self.deferred_publications = DeferredPublications(client)
+        self._connect_store(restore)
+        self.asgi = self._build_api()
+
+    def _build_jobs(self, contents: ContentStore) -> JobRunner:
+        client = self._job_client
+        inboxes, profiles = InboxStore(client, self._log_retention, contents), ProfileStore(client)
+        queue, jobs = JobQueue(self.client), JobStore(self.client)
+        retentions = RetentionLookup(self.projects, self.settings.item_retention)
+        broadcaster = Broadcaster(
+            jobs,
+            self._directory,
+            Deliverer(self._directory, inboxes),
+            profiles,
+            contents,
+            SubscriptionStore(client),
+            retentions.of_project,
+        )
+        trimmer = ItemTrimmer(client, self._log_retention)
+        sweeper = Sweeper(retentions, SweepStore(self.client), self._directory, trimmer, new_epoch)
+        return JobRunner(
+            queue,
+            {
+                JobKind.BROADCAST: broadcaster.work,
+                JobKind.IMPORT: Importer(queue, self._directory, profiles, read_row).work,
+                JobKind.DELETE_PROJECT: ProjectDeletion(Eraser(client, UserDeletion(client))).work,
+                JobKind.RETENTION: sweeper.work,
+            },
+        )
+
+    def _connect_store(self, restore: Restore | None) -> None:
+        """Connect the reports of the store to the parts that react to them."""
+        control = ControlMessages(self._directory, self.projects, self.hub.revocation, self.activity, self.jobs.wake)
         self.subscriber.on_control = control.apply
         events = StoreEvents(control, self.hub, self.projects, restore)
         self.watch.on_known_store = self.projects.learn_known
         self.watch.on_empty = events.emptied
         self.watch.on_other_store = events.replaced
+        for client in (self.client, self._job_client):
+            client.on_unpublished = self.deferred_publications.note
+            client.refusal = lambda: self.formats.problem
+
+    def _build_api(self) -> ASGIApp:
+        settings, client = self.settings, self.client
         readiness = Readiness(self.hub, self.formats, self.watch, self.subscriber)
         operations = bound_operations(
             settings,
             client,
-            retention,
+            self._log_retention,
             self.projects,
-            directory,
-            inboxes,
+            self._directory,
+            self._inboxes,
             self.activity,
             Idempotency(self.idempotency),
             readiness.reason_not_ready,
             new_epoch,
         )
         context = EndpointContext(
-            accesses(settings, client, proxies, authenticator, inboxes, self.activity),
-            proxies,
-            directory.forget,
+            accesses(settings, client, self._proxies, self._authenticator, self._inboxes, self.activity),
+            self._proxies,
+            self._directory.forget,
             UnknownNameLog(),
             settings.access_log,
         )
-        for each in (client, self.background):
-            each.on_unpublished = self.deferred_publications.note
-            each.refusal = lambda: self.formats.problem
-        self.asgi = CrossOrigin(
-            application(operations, context, self._lifespan, websocket.PATH),
-            settings.allowed_origins,
-            PageOrigins(self.projects),
-        )
-
-    def _build_jobs(
-        self, settings: Settings, retention: LogRetention, directory: Directory, contents: ContentStore
-    ) -> JobRunner:
-        # On a connection of their own, so that neither requests wait behind thousands of a broadcast's calls, nor the
-        # record of what is done, without which the next step does not begin.
-        self.background = client = FunctionClient(Topology(settings), LIBRARY)
-        inboxes, profiles = InboxStore(client, retention, contents), ProfileStore(client)
-        queue, jobs = JobQueue(self.client), JobStore(self.client)
-        retentions = RetentionLookup(self.projects, settings.item_retention)
-        broadcaster = Broadcaster(
-            jobs,
-            directory,
-            Deliverer(directory, inboxes),
-            profiles,
-            contents,
-            SubscriptionStore(client),
-            retentions.of_project,
-        )
-        sweeper = Sweeper(retentions, SweepStore(self.client), directory, ItemTrimmer(client, retention), new_epoch)
-        return JobRunner(
-            queue,
-            {
-                JobKind.BROADCAST: broadcaster.work,
-                JobKind.IMPORT: Importer(queue, directory, profiles, read_row).work,
-                JobKind.DELETE_PROJECT: ProjectDeletion(Eraser(client, UserDeletion(client))).work,
-                JobKind.RETENTION: sweeper.work,
-            },
-        )
+        api = application(operations, context, self._lifespan, websocket.PATH)
+        return CrossOrigin(api, settings.allowed_origins, PageOrigins(self.projects))
 
     def server(self, ready_fd: int | None = None) -> WorkerServer:
         """Build the server that serves this worker's application and live connections."""
@@ -192,9 +206,8 @@ class Worker:
                 yield
             await self.activity.add()
         finally:
-            self._looking.close()
-            self.background.close()
-            self.client.close()
+            for client in (self._format_client, self._job_client, self.client):
+                client.close()
 
     def _background_work(self) -> dict[str, Callable[[], Awaitable[None]]]:
         return {
