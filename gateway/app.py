@@ -11,12 +11,7 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from gateway.api.binding import accesses, bound_operations
-from gateway.api.core.cors import CrossOrigin
-from gateway.api.core.endpoint import EndpointContext
-from gateway.api.core.idempotency import Idempotency
-from gateway.api.core.routing import application
-from gateway.api.core.unknown import UnknownNameLog
+from gateway.api.binding import ApiBuilder
 from gateway.api.v1.imports import read_row
 from gateway.auth.authenticator import Authenticator
 from gateway.domain.proxy import Proxies
@@ -51,7 +46,6 @@ from gateway.store.job_queue import JobQueue
 from gateway.store.jobs import JobKind, JobStore
 from gateway.store.libraries import LibraryCleaner
 from gateway.store.library import LIBRARY
-from gateway.store.page_origins import PageOrigins
 from gateway.store.profiles import ProfileStore
 from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
@@ -166,29 +160,22 @@ class Worker:
             client.refusal = lambda: self.formats.problem
 
     def _build_api(self) -> ASGIApp:
-        settings, client = self.settings, self.client
         readiness = Readiness(self.hub, self.formats, self.watch, self.subscriber)
-        operations = bound_operations(
-            settings,
-            client,
-            self._log_retention,
-            self.projects,
-            self._directory,
-            self._inboxes,
-            self.activity,
-            Idempotency(self.idempotency),
-            readiness.reason_not_ready,
-            new_epoch,
+        builder = ApiBuilder(
+            settings=self.settings,
+            client=self.client,
+            proxies=self._proxies,
+            authenticator=self._authenticator,
+            log_retention=self._log_retention,
+            projects=self.projects,
+            directory=self._directory,
+            inboxes=self._inboxes,
+            activity=self.activity,
+            idempotency=self.idempotency,
+            not_ready=readiness.reason_not_ready,
+            new_epoch=new_epoch,
         )
-        context = EndpointContext(
-            accesses(settings, client, self._proxies, self._authenticator, self._inboxes, self.activity),
-            self._proxies,
-            self._directory.forget,
-            UnknownNameLog(),
-            settings.access_log,
-        )
-        api = application(operations, context, self._lifespan, websocket.PATH)
-        return CrossOrigin(api, settings.allowed_origins, PageOrigins(self.projects))
+        return builder.build(self._lifespan, websocket.PATH)
 
     def server(self, ready_fd: int | None = None) -> WorkerServer:
         """Build the server that serves this worker's application and live connections."""

@@ -1,18 +1,23 @@
-"""Builds the resources of a worker and binds the operations to them, and the access of each kind of caller.
-
-`app.py` hands over what is shared with the rest of the worker, above all the stores with a cache. Stores without one
-are built here.
-"""
+"""Builds the API of a worker: binds each operation to a resource with its stores, and each caller to its access."""
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.types import ASGIApp
 
 from gateway.api.core.access import Accesses, ProjectAccess, PublicAccess, RateLimits, UserAccess, WorkspaceAccess
 from gateway.api.core.body_budget import BodyBudget
 from gateway.api.core.body_reader import BodyReader
 from gateway.api.core.call import PROJECT, PUBLIC, USER, WORKSPACE, CallContext
+from gateway.api.core.cors import CrossOrigin
+from gateway.api.core.endpoint import EndpointContext
 from gateway.api.core.idempotency import Idempotency
 from gateway.api.core.operation import BoundOperation, bind
+from gateway.api.core.routing import application
+from gateway.api.core.unknown import UnknownNameLog
 from gateway.api.operations import document
 from gateway.api.system import document as openapi_document
 from gateway.api.system import events, health, pages
@@ -42,8 +47,10 @@ from gateway.store.deletion import UserDeletion
 from gateway.store.devices import DeviceStore
 from gateway.store.directory import Directory
 from gateway.store.event_log import LogRetention, Moment
+from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore
 from gateway.store.jobs import JobStore
+from gateway.store.page_origins import PageOrigins
 from gateway.store.preferences import PreferenceStore
 from gateway.store.profiles import ProfileStore
 from gateway.store.projects import ProjectStore
@@ -53,82 +60,82 @@ from gateway.store.tokens import TokenStore
 from gateway.store.workspaces import WorkspaceStore
 
 
-def accesses(
-    settings: Settings,
-    client: FunctionClient,
-    proxies: Proxies,
-    authenticator: Authenticator,
-    inboxes: InboxStore,
-    activity: ActiveUsers,
-) -> Accesses:
-    """Return the access of each kind of caller."""
-    context = CallContext(proxies, BodyReader(BodyBudget(settings.max_body_bytes), settings.max_body_bytes))
-    user_limits = RateLimits(settings.rate_limit_reads, settings.rate_limit_writes)
-    project_limits = RateLimits(settings.rate_limit_admin_reads, settings.rate_limit_admin_writes)
-    workspaces = WorkspaceAuthenticator(WorkspaceTokens(settings.secret_key), WorkspaceStore(client))
-    origins = settings.allowed_origins
-    return {
-        PUBLIC: PublicAccess(context),
-        USER: UserAccess(context, authenticator, origins, user_limits, inboxes, activity),
-        PROJECT: ProjectAccess(context, authenticator, origins, project_limits, AdminLimits(client)),
-        WORKSPACE: WorkspaceAccess(context, workspaces),
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiBuilder:
+    """Builds the API from what it shares with the rest of the worker, above all the stores that have a cache.
 
-
-def bound_operations(
-    settings: Settings,
-    client: FunctionClient,
-    log_retention: LogRetention,
-    project_store: ProjectStore,
-    directory: Directory,
-    inboxes: InboxStore,
-    activity: ActiveUsers,
-    idempotency: Idempotency,
-    not_ready: Callable[[], str],
-    new_epoch: Callable[[], str],
-) -> list[BoundOperation]:
-    """Return the operations of all resources, in the order of the route table.
-
-    `not_ready` returns why the worker should get no traffic, "" if it should; `new_epoch` the epoch of a new event log.
+    Stores without a cache are built here. `not_ready` returns why the worker should get no traffic, "" if it should;
+    `new_epoch` returns the epoch of a new event log.
     """
 
-    def now() -> Moment:
-        return Moment(int(time.time() * 1000), new_epoch())
+    settings: Settings
+    client: FunctionClient
+    proxies: Proxies
+    authenticator: Authenticator
+    log_retention: LogRetention
+    projects: ProjectStore
+    directory: Directory
+    inboxes: InboxStore
+    activity: ActiveUsers
+    idempotency: IdempotencyStore
+    not_ready: Callable[[], str]
+    new_epoch: Callable[[], str]
 
-    job_store, token_store = JobStore(client), TokenStore(client)
-    categories = CategoryStore(client, time.monotonic)
-    sender = Sender(Deliverer(directory, inboxes), directory, categories, job_store)
-    keep = settings.item_retention
-    own_host = f"{settings.host}:{settings.port}"
-    return [
-        *bind(
-            notifications.NotificationsResource(inboxes, sender, idempotency, keep, now),
-            notifications.OPERATIONS,
-        ),
-        *bind(
-            preferences.PreferencesResource(PreferenceStore(client, log_retention), categories, now),
-            preferences.OPERATIONS,
-        ),
-        *bind(subscriptions.SubscriptionsResource(SubscriptionStore(client)), subscriptions.OPERATIONS),
-        *bind(devices.DevicesResource(DeviceStore(client), now), devices.OPERATIONS),
-        *bind(revocations.RevocationsResource(token_store, directory), revocations.OPERATIONS),
-        *bind(
-            users.UsersResource(directory, ProfileStore(client), UserDeletion(client), idempotency),
-            users.OPERATIONS,
-        ),
-        *bind(tokens.TokensResource(token_store, directory, idempotency), tokens.OPERATIONS),
-        *bind(keys.KeysResource(project_store), keys.OPERATIONS),
-        *bind(
-            broadcasts.BroadcastsResource(job_store, inboxes, sender, idempotency, now),
-            broadcasts.OPERATIONS,
-        ),
-        *bind(imports.ImportsResource(job_store, idempotency, now), imports.OPERATIONS),
-        *bind(active_users.ActiveUsersResource(activity), active_users.OPERATIONS),
-        *bind(projects.ProjectsResource(project_store, job_store, keep), projects.OPERATIONS),
-        *bind(config.ConfigResource(inboxes, own_host), config.OPERATIONS),
-        *bind(events.EventsResource(inboxes, new_epoch), events.OPERATIONS),
-        *bind(health.HealthResource(not_ready), health.OPERATIONS),
-        *bind(pages.PagesResource(), pages.OPERATIONS),
-        *bind(openapi_document.DocumentResource(document), openapi_document.OPERATIONS),
-        *bind(None, unbuilt.OPERATIONS),
-    ]
+    def build(self, lifespan: Callable[[Any], AbstractAsyncContextManager[None]], websocket_path: str) -> ASGIApp:
+        """Return the application that responds to every request except those of live connections."""
+        context = EndpointContext(
+            self.accesses(), self.proxies, self.directory.forget, UnknownNameLog(), self.settings.access_log
+        )
+        routed = application(self.operations(), context, lifespan, websocket_path)
+        return CrossOrigin(routed, self.settings.allowed_origins, PageOrigins(self.projects))
+
+    def accesses(self) -> Accesses:
+        """Return the access of each kind of caller."""
+        settings = self.settings
+        budget = BodyBudget(settings.max_body_bytes)
+        context = CallContext(self.proxies, BodyReader(budget, settings.max_body_bytes))
+        user_limits = RateLimits(settings.rate_limit_reads, settings.rate_limit_writes)
+        project_limits = RateLimits(settings.rate_limit_admin_reads, settings.rate_limit_admin_writes)
+        workspaces = WorkspaceAuthenticator(WorkspaceTokens(settings.secret_key), WorkspaceStore(self.client))
+        origins = settings.allowed_origins
+        return {
+            PUBLIC: PublicAccess(context),
+            USER: UserAccess(context, self.authenticator, origins, user_limits, self.inboxes, self.activity),
+            PROJECT: ProjectAccess(context, self.authenticator, origins, project_limits, AdminLimits(self.client)),
+            WORKSPACE: WorkspaceAccess(context, workspaces),
+        }
+
+    def operations(self) -> list[BoundOperation]:
+        """Return the operations of all resources, in the order of the route table."""
+        client, directory, inboxes = self.client, self.directory, self.inboxes
+        job_store, token_store = JobStore(client), TokenStore(client)
+        categories = CategoryStore(client, time.monotonic)
+        sender = Sender(Deliverer(directory, inboxes), directory, categories, job_store)
+        once, now, keep = Idempotency(self.idempotency), self._now, self.settings.item_retention
+        own_host = f"{self.settings.host}:{self.settings.port}"
+        return [
+            *bind(notifications.NotificationsResource(inboxes, sender, once, keep, now), notifications.OPERATIONS),
+            *bind(
+                preferences.PreferencesResource(PreferenceStore(client, self.log_retention), categories, now),
+                preferences.OPERATIONS,
+            ),
+            *bind(subscriptions.SubscriptionsResource(SubscriptionStore(client)), subscriptions.OPERATIONS),
+            *bind(devices.DevicesResource(DeviceStore(client), now), devices.OPERATIONS),
+            *bind(revocations.RevocationsResource(token_store, directory), revocations.OPERATIONS),
+            *bind(users.UsersResource(directory, ProfileStore(client), UserDeletion(client), once), users.OPERATIONS),
+            *bind(tokens.TokensResource(token_store, directory, once), tokens.OPERATIONS),
+            *bind(keys.KeysResource(self.projects), keys.OPERATIONS),
+            *bind(broadcasts.BroadcastsResource(job_store, inboxes, sender, once, now), broadcasts.OPERATIONS),
+            *bind(imports.ImportsResource(job_store, once, now), imports.OPERATIONS),
+            *bind(active_users.ActiveUsersResource(self.activity), active_users.OPERATIONS),
+            *bind(projects.ProjectsResource(self.projects, job_store, keep), projects.OPERATIONS),
+            *bind(config.ConfigResource(inboxes, own_host), config.OPERATIONS),
+            *bind(events.EventsResource(inboxes, self.new_epoch), events.OPERATIONS),
+            *bind(health.HealthResource(self.not_ready), health.OPERATIONS),
+            *bind(pages.PagesResource(), pages.OPERATIONS),
+            *bind(openapi_document.DocumentResource(document), openapi_document.OPERATIONS),
+            *bind(None, unbuilt.OPERATIONS),
+        ]
+
+    def _now(self) -> Moment:
+        return Moment(int(time.time() * 1000), self.new_epoch())

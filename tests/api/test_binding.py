@@ -1,7 +1,6 @@
 """Which resources a worker binds, and the access of each caller."""
 
-from gateway.api.binding import accesses, bound_operations
-from gateway.api.core.idempotency import Idempotency
+from gateway.api.binding import ApiBuilder
 from gateway.api.operations import OPERATIONS
 from gateway.auth.authenticator import Authenticator
 from gateway.domain.proxy import Proxies
@@ -24,23 +23,21 @@ SETTINGS = Settings()
 async def test_a_worker_binds_every_row_in_the_order_of_the_table_and_admits_every_caller() -> None:
     client = FunctionClient(Topology(SETTINGS), LIBRARY)
     retention = LogRetention(1, 1)
-    projects = ProjectStore(client, "secret")
-    directory, inboxes = Directory(client, lambda: 0.0), InboxStore(client, retention, ContentStore(client))
-    activity = ActiveUsers(client)
-    bound = bound_operations(
-        SETTINGS,
-        client,
-        retention,
-        projects,
-        directory,
-        inboxes,
-        activity,
-        Idempotency(IdempotencyStore(client)),
-        lambda: "",
-        lambda: "e",
+    projects, directory = ProjectStore(client, "secret"), Directory(client, lambda: 0.0)
+    builder = ApiBuilder(
+        settings=SETTINGS,
+        client=client,
+        proxies=Proxies(()),
+        authenticator=Authenticator(projects, directory, TokenStore(client), lambda: 0.0, SETTINGS.new_user_limits),
+        log_retention=retention,
+        projects=projects,
+        directory=directory,
+        inboxes=InboxStore(client, retention, ContentStore(client)),
+        activity=ActiveUsers(client),
+        idempotency=IdempotencyStore(client),
+        not_ready=lambda: "",
+        new_epoch=lambda: "e",
     )
-    assert [operation.row for operation in bound] == OPERATIONS
-    authenticator = Authenticator(projects, directory, TokenStore(client), lambda: 0.0, SETTINGS.new_user_limits)
-    admitted = accesses(SETTINGS, client, Proxies(()), authenticator, inboxes, activity)
-    assert {row.caller for row in OPERATIONS} == admitted.keys()
+    assert [operation.row for operation in builder.operations()] == OPERATIONS
+    assert {row.caller for row in OPERATIONS} == builder.accesses().keys()
     client.close()
