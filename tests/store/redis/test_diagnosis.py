@@ -1,17 +1,11 @@
 """What `doctor` makes of a server: of what it says of itself, and of what it allows."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from gateway.settings import Settings
-from gateway.store.library import LIBRARY
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.diagnosis import Finding, Severity, examine, judge, judge_clock
-from gateway.store.redis.permissions import missing_permissions, needed_commands
-from gateway.store.redis.topology import Topology
-from tests.servers import RedisServer
 from tests.store.conftest import InspectedClient
+from tests.store.redis.conftest import allow
 
 GOOD = {
     "redis_version": "7.0.15",
@@ -72,46 +66,8 @@ def test_a_missing_replica_matters_where_one_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "says"), [(90.0, "90.0 s ahead of"), (-3.5, "3.5 s behind"), (0.2, "in step")])
-def test_a_clock_that_is_off_is_told(seconds: float, says: str) -> None:
+def test_a_clock_that_is_off_is_found(seconds: float, says: str) -> None:
     assert says in judge_clock(seconds).text
-
-
-@pytest.fixture
-async def limited(client: InspectedClient, redis_server: RedisServer) -> AsyncIterator[FunctionClient]:
-    """A client of a Redis user who may do nothing yet."""
-    await client.redis.execute_command("ACL", "SETUSER", "limited", "reset", "on", ">pw", "+auth", "+select")
-    url = f"redis://limited:pw@127.0.0.1:{redis_server.port}/0"
-    limited = FunctionClient(Topology(Settings(redis_url=url)), LIBRARY)
-    yield limited
-    limited.close()
-    await client.redis.execute_command("ACL", "DELUSER", "limited")
-
-
-async def allow(client: InspectedClient, *rules: str) -> None:
-    await client.redis.execute_command("ACL", "SETUSER", "limited", *rules)
-
-
-async def test_every_permission_that_is_missing_is_named(client: InspectedClient, limited: FunctionClient) -> None:
-    (node,) = limited.topology.nodes
-    everything = [f"+{name.lower()}" for name in needed_commands(LIBRARY)]
-    rules = [*everything, "+fcall", "+function|load", "+ssubscribe", "~inbox:1:*", "&inbox:1:*"]
-    await allow(client, *rules)
-    assert await missing_permissions(limited.topology, node, LIBRARY) == []
-    assert [one.topic async for one in examine(limited) if one.topic == "permissions"] == []
-    for missing, rule in (
-        ("+hset", "-hset"),
-        ("+zremrangebyscore", "-zremrangebyscore"),
-        ("+fcall", "-fcall"),
-        ("+ssubscribe", "-ssubscribe"),
-        ("+function|load", "-function|load"),
-    ):
-        await allow(client, rule)
-        assert await missing_permissions(limited.topology, node, LIBRARY) == [missing]
-        await allow(client, missing)
-    await allow(client, "resetkeys")
-    assert await missing_permissions(limited.topology, node, LIBRARY) == ["~inbox:1:*"]
-    await allow(client, "~inbox:1:*", "resetchannels")
-    assert await missing_permissions(limited.topology, node, LIBRARY) == ["&inbox:1:*"]
 
 
 async def test_permissions_to_delete_unused_libraries_are_only_recommended(
@@ -125,7 +81,7 @@ async def test_permissions_to_delete_unused_libraries_are_only_recommended(
     assert [one async for one in examine(limited) if one.topic == "libraries"] == []
 
 
-async def test_looking_leaves_nothing_behind(client: InspectedClient) -> None:
+async def test_an_examination_leaves_nothing_behind(client: InspectedClient) -> None:
     before = set(await client.redis.keys("*"))
     assert [one async for one in examine(client)]
     assert set(await client.redis.keys("*")) == before
