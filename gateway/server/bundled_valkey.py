@@ -135,7 +135,7 @@ class BundledValkey:
             raise self._explain_end(self._process)
 
     def _renew_generation(self) -> None:
-        """Give data that may lack writes a new generation, so that clients fetch instead of resuming."""
+        """Write a new generation to data that may lack writes, so that clients fetch instead of resuming."""
         if not self._doubt_file.exists():
             return
         # A server at the bound of its memory would refuse the write.

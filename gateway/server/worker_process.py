@@ -49,7 +49,7 @@ class WorkerProcess:
         return self.is_ready
 
     def end(self, seconds: float) -> None:
-        """Tell the worker to drain its connections and end; `kill_late` kills it after this time."""
+        """Terminate the worker, which then drains its connections; after this time `kill_late` kills it."""
         self.kill_at = time.monotonic() + seconds
         self.process.terminate()
 

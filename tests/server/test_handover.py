@@ -180,7 +180,7 @@ WAYS_IN: dict[str, tuple[Callable[[dict[str, str]], bytes], bytes]] = {
     "half a head": (lambda who: b"GET /realtime/sse HTTP/1.1\r\nHost: a\r\n", b""),
     "half a head behind a request": (lambda who: PING + b"GET /real", b"ok"),
     "half a body": (lambda who: request("POST", "/notifications", SLOW_BODY, b"{"), b""),
-    "half an unwanted body": (lambda who: request("POST", "/nowhere", {"Content-Length": "9"}, b"{"), b"}"),
+    "half an ignored body": (lambda who: request("POST", "/nowhere", {"Content-Length": "9"}, b"{"), b"}"),
     "a million small chunks": (
         lambda who: request("POST", "/nowhere", {"Transfer-Encoding": "chunked"}, b"1\r\n \r\n" * 100_000),
         b"}",
