@@ -10,8 +10,11 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-EXEMPT = {"CONTRIBUTING.md", "CHANGELOG.md", "tests/test_words.py"}
-"""The table itself, and what was written about earlier versions."""
+EXEMPT = {"CONTRIBUTING.md", "CHANGELOG.md", "tests/test_words.py", "tests/golden/record.py"}
+"""The table itself, and what was written about earlier versions or runs in one."""
+
+STORED = re.compile(r"settled_until|roster_size|:(roster|newcomers|settled):")
+"""Names in stored data, which every version reads."""
 
 TEXTS = {".py", ".lua", ".md", ".js", ".mjs", ".ts", ".html", ".toml", ".sh", ".yml", ".yaml"}
 
@@ -54,7 +57,7 @@ def test_a_retired_word_stays_away(word: str) -> None:
         f"{path.relative_to(ROOT)}:{number}: {line.strip()[:100]}"
         for path in files(*TEXTS)
         for number, line in enumerate(path.read_text().splitlines(), 1)
-        if found.search(line)
+        if found.search(STORED.sub("", line))
     ]
     assert not places, "\n".join(places)
 

@@ -1,4 +1,4 @@
-"""Write the golden data: use a gateway of this build in every way that leaves something, and keep all of it."""
+"""Write the golden data: use a gateway of this build in every way that stores something, and save the store."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ from tests.golden.reading import read_answers
 from tests.servers import ADMIN, running_gateway, running_redis, user_headers, wait_for
 
 EXPIRY_SECONDS = 10 * 365 * 24 * 3600
-"""Of tokens: as long as can be, as those who read the data find them expired one day."""
+"""The lifetime of tokens: the longest possible, because the tests need them to be valid when the data is read."""
 
 FIRST = 1
 """The id of the bootstrap project."""
@@ -55,7 +55,7 @@ def write() -> None:
                     replayed, jobs = use(http)
                     answers = read_answers(http, jobs)
                 gateway.stop()
-            # What a worker left half-way: it is done by whoever loads the data.
+            # Work that a worker did not finish: the gateway that loads the data completes it.
             unfinished = asyncio.run(leave_unfinished(server.url))
             admin.function_flush()
             document = {"answers": answers, "jobs": jobs, "replayed": replayed, "unfinished_import": unfinished}
@@ -63,7 +63,7 @@ def write() -> None:
 
 
 def use(http: httpx.Client) -> tuple[dict[str, str], list[str]]:
-    """Do everything that leaves something behind; give a request with its answer, and the paths of jobs."""
+    """Use everything that stores something; return a request with its response, and the paths of jobs."""
     replayed: dict[str, str] = {}
     for number in range(12):
         notification = {
@@ -114,13 +114,13 @@ def use(http: httpx.Client) -> tuple[dict[str, str], list[str]]:
 
 
 def sent(answer: httpx.Response) -> httpx.Response:
-    """Check that a request was taken."""
+    """Return a response. Raises AssertionError if it is not a success."""
     assert answer.is_success, (answer.request.url, answer.status_code, answer.text)
     return answer
 
 
 def done(http: httpx.Client, kind: str, accepted: httpx.Response) -> str:
-    """Wait for a job; give its path."""
+    """Wait for a job, and return its path."""
     (body,) = accepted.json().values()
 
     def is_done() -> bool:
@@ -131,7 +131,7 @@ def done(http: httpx.Client, kind: str, accepted: httpx.Response) -> str:
 
 
 async def leave_unfinished(url: str) -> str:
-    """Leave what nodes share while something is under way, and what lies beside the projects; give an import's id."""
+    """Store unfinished work that nodes share, and what lies beside the projects; return the id of an import."""
     client = FunctionClient(Topology(Settings(redis_url=url)), LIBRARY)
     projects, workspaces, jobs = ProjectStore(client, SECRET_KEY), WorkspaceStore(client), JobStore(client)
     project = ProjectId(str(FIRST))

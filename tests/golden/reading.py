@@ -1,4 +1,4 @@
-"""What a gateway answers about the golden data."""
+"""What a gateway returns of the golden data."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ READ_BY_ADMINS = ("/v2/jwt/user/external_id:ada", "/v2/jwt/project")
 
 
 def read_answers(http: httpx.Client, jobs: Sequence[str]) -> dict[str, Any]:
-    """Read everything that the data has to show, by who asks and what; `jobs` are paths."""
+    """Return the responses to all reads, by caller and path. `jobs` are the paths of jobs."""
     found = {}
     for user in ("ada", "cat", "imported-1"):
         for path in (*READ_BY_USERS, *ALSO_READ):

@@ -69,7 +69,7 @@ def main(url: str, port: int, directory: Path, result: Path) -> None:
 
 
 def resume(http: httpx.Client) -> dict[str, Any]:
-    """Return what `ada` gets who resumes from the first event and from the latest one."""
+    """Return what `ada` gets when she resumes from the first event and from the latest one."""
     headers = user_headers("ada")
     latest = http.get("/notifications", headers=headers).headers["X-Inbox-Position"]
     first = latest.partition(".")[0] + ".1"
@@ -95,7 +95,7 @@ def tokens(http: httpx.Client) -> dict[str, str]:
 
 
 async def leave_a_broadcast_unfinished(url: str) -> str:
-    """Accept a broadcast, do its first step, and die; return its id."""
+    """Accept a broadcast, save its first step, and stop; return its id."""
     client = FunctionClient(Topology(Settings(redis_url=url)))
     jobs, directory = JobStore(client), Directory(client, time.monotonic)
     contents = ContentStore(client)

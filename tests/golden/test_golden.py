@@ -1,4 +1,4 @@
-"""This build serves what the first one of its format stored, and deletes all of it."""
+"""This build serves what the first build of its format stored, and deletes all of it."""
 
 import asyncio
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ LEFT = {
     keys.LIBRARIES,
     keys.JOB_QUEUE + keys.JOB_SUFFIXES["CLAIMS"],
 }
-"""What a store without projects keeps for ever."""
+"""The keys that a store without projects keeps."""
 
 
 @pytest.fixture(scope="module", params=["valkey", "redis"])
@@ -65,7 +65,7 @@ def http(servers: tuple[RedisServer, Gateway]) -> Iterator[httpx.Client]:
 
 
 def lacking(expected: Any, found: Any, where: str = "") -> list[str]:
-    """What is not as it was; what was added does not count."""
+    """Return the differences of what was found from what is expected. Additional fields are none."""
     if isinstance(expected, dict) and isinstance(found, dict):
         return [problem for name in expected for problem in lacking(expected[name], found.get(name), f"{where}.{name}")]
     if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
@@ -74,24 +74,24 @@ def lacking(expected: Any, found: Any, where: str = "") -> list[str]:
     return [] if expected == found else [f"{where}: {found!r} instead of {expected!r}"]
 
 
-def test_it_answers_about_the_data_as_the_build_that_wrote_it(http: httpx.Client) -> None:
+def test_reads_return_what_the_build_that_wrote_the_data_returned(http: httpx.Client) -> None:
     assert lacking(DOCUMENT["answers"], read_answers(http, DOCUMENT["jobs"])) == []
 
 
-def test_it_replays_a_request_that_was_answered_before(http: httpx.Client) -> None:
+def test_a_repeated_request_gets_its_first_response(http: httpx.Client) -> None:
     first = DOCUMENT["replayed"]
     answer = http.post("/notifications", headers={**ADMIN, "Idempotency-Key": first["key"]}, content=first["body"])
     assert (answer.status_code, answer.text) == (201, first["answer"])
 
 
-def test_it_completes_what_was_left_half_way(http: httpx.Client) -> None:
+def test_unfinished_work_is_completed(http: httpx.Client) -> None:
     path = f"/imports/{DOCUMENT['unfinished_import']}"
     wait_for(lambda: '"processed"' in http.get(path, headers=ADMIN).text, "the import to be done", 30)
     summary = http.get(path, headers=ADMIN).json()["import"]["summary"]
     assert summary == {"total": 2, "failures": 0, "created": 2, "updated": 0}
 
 
-def test_it_changes_and_deletes_all_of_it_and_leaves_no_key_behind(
+def test_everything_can_be_changed_and_deleted_and_no_key_is_left(
     servers: tuple[RedisServer, Gateway], http: httpx.Client
 ) -> None:
     change_everything(http)
@@ -135,7 +135,7 @@ def change_everything(http: httpx.Client) -> None:
 
 
 def left_behind(admin: redis.Redis) -> list[str]:
-    """Keys that stay for ever, but should not."""
+    """Return the keys that have no lifetime and should not be there."""
     names: list[bytes] = admin.execute_command("KEYS", "*")
     unending = {name.decode("latin-1") for name in names if admin.ttl(name) == -1}
     return sorted(unending - LEFT)

@@ -29,7 +29,7 @@ WITHOUT_HISTORY = "the history of this checkout does not reach back to that comm
 
 
 class Upgraded(NamedTuple):
-    """A gateway of this build on the data of the older commit, and what that commit said about it."""
+    """A gateway of this build on the data of the older commit, and what that commit returned of it."""
 
     server: RedisServer
     gateway: Gateway

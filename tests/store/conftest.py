@@ -25,7 +25,7 @@ from tests.servers import RedisServer
 
 
 class InspectedClient(FunctionClient):
-    """The function client of a worker; `redis` is redis-py's own, to look at what lies in there."""
+    """The function client of a worker, with redis-py's own client as `redis` to inspect the server."""
 
     def __init__(self, url: str, library: Library = LIBRARY):
         super().__init__(Topology(Settings(redis_url=url, redis_timeout_seconds=30)), library)  # no test is about time
@@ -38,7 +38,7 @@ class InspectedClient(FunctionClient):
 
 
 async def close(client: FunctionClient) -> None:
-    """Close a client, and let the loop close its sockets: those of half-open connections take some turns."""
+    """Close a client, and run the loop until its sockets are closed, those of half-open connections too."""
     client.close()
     for _ in range(5):
         await asyncio.sleep(0)
@@ -55,7 +55,7 @@ async def client(redis_server: RedisServer) -> AsyncIterator[InspectedClient]:
 
 @pytest.fixture
 def store(client: FunctionClient) -> InboxStore:
-    """Inboxes with a log that is longer than any test's, but for those that say otherwise."""
+    """Inboxes whose log is long enough for every test that does not make its own."""
     return InboxStore(client, LogRetention(events=1000, seconds=1000), ContentStore(client))
 
 
@@ -63,20 +63,20 @@ _numbers = itertools.count()
 
 
 def new_user(external_id: str = "joe") -> User:
-    """A user nobody else uses."""
+    """Return a user of a new project."""
     return User(ProjectId(f"p{next(_numbers)}-{secrets.token_hex(4)}"), UserId(str(uuid4())), external_id, None)
 
 
-def epoch_of(user: User, offered: str = "e0", life: str = "") -> str:
-    """The epoch that the log of a user has who was offered this one when it began."""
-    return hashlib.sha1(f"{offered} {life} {keys.user(user.project_id, user.id)}".encode()).hexdigest()[:12]  # noqa: S324
+def epoch_of(user: User, offered: str = "e0", generation: str = "") -> str:
+    """Return the epoch of a user's log to which this one was offered when it began."""
+    return hashlib.sha1(f"{offered} {generation} {keys.user(user.project_id, user.id)}".encode()).hexdigest()[:12]  # noqa: S324
 
 
 def place(user: User, offset: int, offered: str = "e0") -> Position:
-    """A position in the log of a user."""
+    """Return a position in the log of a user."""
     return Position(epoch_of(user, offered), offset)
 
 
 def at(seconds: float) -> Moment:
-    """A moment of the tests' clock."""
+    """Return a moment of the tests' clock."""
     return Moment(int(seconds * 1000), "e0")

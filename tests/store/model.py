@@ -28,7 +28,7 @@ class Inbox:
 
     items: list[Item] = field(default_factory=list)
     log: list[dict[str, Any]] = field(default_factory=list)
-    settled: dict[str, Outcome] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     def create(
         self,
@@ -43,13 +43,13 @@ class Inbox:
     ) -> Outcome:
         if self.find(notification_id):
             return Outcome.DUPLICATE
-        if notification_id in self.settled:
-            return self.settled[notification_id]
+        if notification_id in self.outcomes:
+            return self.outcomes[notification_id]
         if not subscribed:
             return Outcome.MUTED
         if muted:
             if remember:
-                self.settled[notification_id] = Outcome.MUTED
+                self.outcomes[notification_id] = Outcome.MUTED
             return Outcome.MUTED
         sent_at = max([now, *(item.sent_at for item in self.items), self.newest_sent])
         self.newest_sent = sent_at
@@ -86,7 +86,7 @@ class Inbox:
         if item is None:
             return False
         self.items.remove(item)
-        self.settled[notification_id] = Outcome.DUPLICATE
+        self.outcomes[notification_id] = Outcome.DUPLICATE
         self._append("notifications/delete", item)
         return True
 

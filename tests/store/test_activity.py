@@ -50,7 +50,7 @@ async def test_five_thousand_users_are_counted_within_five_percent(client: Funct
     assert await active.count(project, "2026-01") == pytest.approx(5000, rel=0.05)  # six times the standard error
 
 
-async def test_a_user_whom_several_workers_see_counts_once(client: FunctionClient, project: ProjectId) -> None:
+async def test_a_user_of_several_workers_counts_once(client: FunctionClient, project: ProjectId) -> None:
     (user,) = users(project, 1)
     for _ in range(3):
         active = ActiveUsers(client, Clock())
@@ -136,7 +136,7 @@ async def test_what_is_seen_is_added_and_shown_in_the_background(client: Functio
 
 
 @pytest.mark.usefixtures("often")
-async def test_who_stays_connected_over_the_end_of_a_month_is_seen_in_the_next(
+async def test_a_user_connected_over_the_end_of_a_month_counts_in_the_next(
     client: FunctionClient, project: ProjectId
 ) -> None:
     clock, (user,) = Clock(), users(project, 1)
@@ -149,7 +149,7 @@ async def test_who_stays_connected_over_the_end_of_a_month_is_seen_in_the_next(
 
 
 @pytest.mark.usefixtures("often")
-async def test_what_redis_does_not_take_is_added_when_it_is_back(tmp_path: Path, project: ProjectId) -> None:
+async def test_users_that_cannot_be_added_are_added_when_redis_is_back(tmp_path: Path, project: ProjectId) -> None:
     with running_redis("valkey", tmp_path) as server:
         client = FunctionClient(Topology(Settings(redis_url=server.url)), LIBRARY)
         active = ActiveUsers(client, Clock())
@@ -163,7 +163,7 @@ async def test_what_redis_does_not_take_is_added_when_it_is_back(tmp_path: Path,
         client.close()
 
 
-async def test_a_key_that_holds_something_else_stops_no_other(client: InspectedClient, project: ProjectId) -> None:
+async def test_a_key_of_another_type_does_not_block_the_others(client: InspectedClient, project: ProjectId) -> None:
     other = ProjectId(str(uuid4()))
     await client.redis.lpush(keys.active_users(other, "2026-01"), "no HyperLogLog")
     active = ActiveUsers(client, Clock())
@@ -173,7 +173,7 @@ async def test_a_key_that_holds_something_else_stops_no_other(client: InspectedC
     assert await active.count(project, "2026-01") == 1
 
 
-async def test_memory_is_bounded_and_who_was_not_counted_is_when_they_come_again(
+async def test_memory_is_bounded_and_a_user_that_was_not_counted_counts_with_the_next_request(
     client: FunctionClient, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "REMEMBERED_USERS", 2)

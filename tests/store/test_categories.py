@@ -18,7 +18,7 @@ def project() -> ProjectId:
     return new_user().project_id
 
 
-async def test_what_a_project_sends_is_remembered_for_that_project(client: InspectedClient, project: ProjectId) -> None:
+async def test_a_category_is_recorded_for_its_project(client: InspectedClient, project: ProjectId) -> None:
     categories = CategoryStore(client, Clock())
     await categories.record(project, "a")
     await categories.record(project, "a")
@@ -40,7 +40,7 @@ async def test_a_recorded_category_costs_no_call_for_a_while_and_is_recorded_aga
     assert await categories.all(project) == ["a"]
 
 
-async def test_a_project_has_so_many_categories_and_no_more(
+async def test_the_categories_of_a_project_are_bounded(
     client: InspectedClient, project: ProjectId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_CATEGORIES", 2)

@@ -1,4 +1,4 @@
-"""Deleting users leaves nothing of them but the fact, on every node."""
+"""Deleting a user leaves only the field that says so, and is published to every node."""
 
 import pytest
 
@@ -17,7 +17,7 @@ from tests.store.conftest import InspectedClient, at, new_user
 from tests.store.test_inbox import content
 
 
-async def test_nothing_is_left_of_a_deleted_user_but_the_fact(store: InboxStore, client: InspectedClient) -> None:
+async def test_only_the_field_deleted_is_left_of_a_deleted_user(store: InboxStore, client: InspectedClient) -> None:
     user = new_user()
     for number in range(9):
         one = content(category=f"c{number % 2}", topic=f"t{number}")

@@ -43,13 +43,13 @@ def devices(client: InspectedClient) -> DeviceStore:
 
 
 async def tokens(client: InspectedClient, user: User) -> set[str]:
-    """Give the tokens stored with a user."""
+    """Return the tokens stored with a user."""
     key = keys.user(user.project_id, user.id) + keys.USER_SUFFIXES["DEVICES"]
     return {bytes(token).decode() for token in await client.redis.hkeys(key)}  # type: ignore[arg-type] # str only with decode_responses
 
 
 async def holders(client: InspectedClient, project_id: ProjectId) -> list[str]:
-    """Give who may hold the device, as the project has it."""
+    """Return the holders of a device in the project's slot."""
     packed = await client.redis.hget(keys.device_holders(project_id), DEVICE.token)
     return [user for user, _ in msgspec.json.decode(packed)] if packed else []
 

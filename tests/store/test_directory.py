@@ -1,4 +1,4 @@
-"""External ids and emails name one user."""
+"""The directory: external ids and emails name one user."""
 
 import pytest
 
@@ -44,7 +44,7 @@ async def test_both_names_of_a_user_lead_to_it(client: InspectedClient, project:
 
 
 @pytest.mark.parametrize("known", [Identity("joe"), Identity(email="joe@example.com")])
-async def test_a_user_known_by_one_name_learns_the_other(
+async def test_a_user_known_by_one_name_gets_the_other(
     directory: Directory, project: ProjectId, known: Identity
 ) -> None:
     first = await directory.resolve(project, known)
@@ -67,7 +67,7 @@ async def test_an_old_email_is_forgotten_by_the_cache_as_well(directory: Directo
     assert (await directory.resolve(project, Identity(email="old@example.com"))).id != first.id
 
 
-async def test_names_of_two_users_are_refused_and_nothing_is_written(
+async def test_an_identity_with_names_of_two_users_is_refused_and_nothing_is_written(
     client: InspectedClient, project: ProjectId
 ) -> None:
     directory = Directory(client, Clock())

@@ -28,7 +28,7 @@ async def test_the_first_request_with_a_key_runs_and_the_next_is_replayed(
 
 
 async def until_it_runs(store: IdempotencyStore, project: ProjectId) -> Run:
-    """Repeat a request until it is not told to wait."""
+    """Repeat a request until it may run."""
     while isinstance(claim := await store.begin(project, "k", "f", b"other"), Busy):
         await asyncio.sleep(0.01)
     assert isinstance(claim, Run)
@@ -63,7 +63,7 @@ async def test_a_try_that_was_taken_over_does_not_renew_the_lease_of_the_next(
     assert await client.redis.hget(keys.idempotency(project, "k"), "lease_ms") == lease
 
 
-async def test_a_lease_that_a_clock_gave_which_was_ahead_is_over(client: InspectedClient, project: ProjectId) -> None:
+async def test_a_lease_that_a_clock_ahead_wrote_is_over(client: InspectedClient, project: ProjectId) -> None:
     store, record = IdempotencyStore(client), keys.idempotency(project, "k")
     await store.begin(project, "k", "f", b"plan")
     await client.redis.hset(record, "lease_ms", str(int((time.time() + 40 * 86400) * 1000)))

@@ -1,4 +1,4 @@
-"""What the model does not say: the log's bounds, publishing, big inboxes, repeated creation."""
+"""Inboxes beyond the model: the log's bounds, publishing, big inboxes, repeated creation."""
 
 import asyncio
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ async def test_an_epoch_once_given_stays(store: InboxStore) -> None:
     assert (await store.read_log(user, None, "second")).end.epoch == epoch_of(user, "first")
 
 
-async def test_the_log_keeps_as_many_events_as_it_is_told(client: InspectedClient) -> None:
+async def test_the_log_keeps_as_many_events_as_configured(client: InspectedClient) -> None:
     store, user = InboxStore(client, LogRetention(events=5, seconds=100), ContentStore(client)), new_user()
     await send(store, user, 9)
     assert (await store.read_log(user, place(user, 3), "x")).reset_reason == "position_expired"
@@ -61,7 +61,7 @@ async def test_the_log_keeps_as_many_events_as_it_is_told(client: InspectedClien
 @pytest.mark.parametrize(
     ("content_bytes", "marks", "events"), [(1_000_000, 20, 16), (100_000, 170, 166), (1_000, 30, 31)]
 )
-async def test_marking_a_large_item_to_and_fro_does_not_fill_the_server(
+async def test_marking_a_large_item_again_and_again_does_not_fill_the_server(
     store: InboxStore, client: InspectedClient, content_bytes: int, marks: int, events: int
 ) -> None:
     user, one = new_user(), content(title="x" * content_bytes)
@@ -198,7 +198,7 @@ async def test_a_creation_leaves_no_mark_besides_the_item_and_a_deletion_leaves_
     assert OUTCOME_SECONDS - 3660 < await client.redis.ttl(mark(user, one)) <= OUTCOME_SECONDS - 3600
 
 
-async def test_a_deletion_leaves_no_mark_when_nobody_can_repeat_the_creation(
+async def test_a_deletion_leaves_no_mark_when_the_creation_cannot_be_repeated(
     store: InboxStore, client: InspectedClient
 ) -> None:
     user, new, old = new_user(), content(), content()
@@ -304,6 +304,6 @@ async def test_a_server_out_of_memory_refuses_writes_clearly_and_still_reads(
         await client.redis.config_set("maxmemory", "0")
 
 
-async def test_functions_that_are_gone_are_loaded_again(store: InboxStore, client: InspectedClient) -> None:
+async def test_missing_functions_are_loaded_again(store: InboxStore, client: InspectedClient) -> None:
     await client.redis.execute_command("FUNCTION", "DELETE", LIBRARY.name)
     assert (await store.read_log(new_user(), None, "x")).end.offset == 0

@@ -30,7 +30,7 @@ from tests.store.model import Inbox, Item
 IDS = [UUID(int=number) for number in range(1, 9)]
 CATEGORIES = ["", "a", "b:1", "ü}"]
 TOPICS = ["", "t", "t\0", "1 t"]
-"""In one index, where one must not be taken for another."""
+"""Topics and categories whose names in an index could be confused."""
 
 flags = st.none() | st.booleans()
 filters = st.builds(
@@ -172,7 +172,7 @@ async def assert_same_log(store: InboxStore, user: User, model: Inbox) -> None:
 
 @pytest.fixture
 def run(redis_server: RedisServer) -> Callable[[Any], None]:
-    """Run a coroutine function with a store of its own: Hypothesis knows no event loops."""
+    """Run a coroutine function with a store of its own, because Hypothesis has no event loop."""
 
     def in_loop(work: Any) -> None:
         async def main() -> None:

@@ -1,4 +1,4 @@
-"""What the model does not say of preferences: bounds, the event's bytes, one decision a delivery."""
+"""Preferences beyond the model: bounds, the event's bytes, one decision for each delivery."""
 
 from uuid import uuid4
 
@@ -51,7 +51,7 @@ async def test_the_event_has_the_changed_categories_with_all_channels(
     }
 
 
-async def test_switching_what_is_so_already_makes_no_event(
+async def test_switching_a_channel_to_its_current_setting_makes_no_event(
     store: InboxStore, preference_store: PreferenceStore
 ) -> None:
     user = new_user()
@@ -69,7 +69,7 @@ async def test_the_log_of_a_new_user_may_begin_with_preferences(
     assert (await store.read_log(user, None, "x")).end == place(user, 2)
 
 
-async def test_too_many_categories_are_refused_whole(
+async def test_too_many_categories_are_all_refused(
     store: InboxStore, preference_store: PreferenceStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preferences, "MAX_CATEGORIES", 2)
@@ -83,7 +83,7 @@ async def test_too_many_categories_are_refused_whole(
     assert len(await preference_store.read(user)) == 2
 
 
-async def test_a_preference_from_before_a_channel_came_to_be_is_completed(
+async def test_a_preference_from_before_a_channel_existed_is_completed(
     store: InboxStore, preference_store: PreferenceStore, client: InspectedClient
 ) -> None:
     user = new_user()
@@ -94,7 +94,7 @@ async def test_a_preference_from_before_a_channel_came_to_be_is_completed(
     assert found == {"a": Preference(frozenset({Channel.MOBILE_PUSH, Channel.SMS}))}
 
 
-async def test_what_is_muted_leaves_no_trace_but_the_profile_it_brought(
+async def test_a_muted_notification_leaves_nothing_but_the_profile_in_its_request(
     store: InboxStore, preference_store: PreferenceStore
 ) -> None:
     user = new_user()
@@ -110,7 +110,7 @@ async def test_what_is_muted_leaves_no_trace_but_the_profile_it_brought(
     assert item["recipient"]["first_name"] == "Joe"
 
 
-async def test_a_repeated_request_does_not_decide_anew(store: InboxStore, preference_store: PreferenceStore) -> None:
+async def test_a_repeated_request_has_the_same_outcome(store: InboxStore, preference_store: PreferenceStore) -> None:
     user, one = new_user(), content(uuid4(), category="a")
     await preference_store.update(user, {"a": OFF}, None, at(1))
     assert await store.create(one, [Delivery(user)], at(2), remember=True) == [Outcome.MUTED]
@@ -118,7 +118,7 @@ async def test_a_repeated_request_does_not_decide_anew(store: InboxStore, prefer
     assert await store.create(one, [Delivery(user)], at(4), remember=True) == [Outcome.MUTED]
 
 
-async def test_one_recipients_wish_does_not_touch_the_others(
+async def test_the_preferences_of_one_recipient_do_not_affect_the_others(
     store: InboxStore, preference_store: PreferenceStore, subscriptions: SubscriptionStore
 ) -> None:
     users = [new_user() for _ in range(4)]
@@ -131,7 +131,7 @@ async def test_one_recipients_wish_does_not_touch_the_others(
     assert [await store.get(user, one.id) is not None for user in users] == [False, False, True, True]
 
 
-async def test_all_that_is_kept_of_a_user_shares_one_slot(
+async def test_all_keys_of_a_user_share_one_slot(
     preference_store: PreferenceStore, subscriptions: SubscriptionStore, client: InspectedClient
 ) -> None:
     user = new_user()

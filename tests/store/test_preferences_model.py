@@ -135,7 +135,7 @@ class Stores:
 
 @pytest.fixture
 def run(redis_server: RedisServer) -> Callable[[Any], None]:
-    """Run a coroutine function with stores of its own: Hypothesis knows no event loops."""
+    """Run a coroutine function with stores of its own, because Hypothesis has no event loop."""
 
     def in_loop(work: Any) -> None:
         async def main() -> None:

@@ -1,4 +1,4 @@
-"""Projects and their secrets."""
+"""The store of projects: reading, changing and deleting."""
 
 import asyncio
 
@@ -38,7 +38,7 @@ async def test_an_unknown_key_finds_nothing(client: InspectedClient) -> None:
     assert await store(client).by_api_key("nobody's") is None
 
 
-async def test_a_rotated_secret_counts_until_the_overlap_ends(client: InspectedClient) -> None:
+async def test_a_rotated_secret_is_accepted_until_the_overlap_ends(client: InspectedClient) -> None:
     clock = Clock()
     projects = store(client, clock)
     created = await projects.create("Shop", hmac_enabled=True)
@@ -87,7 +87,7 @@ async def test_another_nodes_change_is_noticed_within_the_cache_time(client: Ins
     assert await here.by_api_key(created.api_key) == rotated
 
 
-async def test_while_changes_are_not_heard_of_the_store_is_asked(client: InspectedClient) -> None:
+async def test_while_changes_are_not_received_the_store_is_read(client: InspectedClient) -> None:
     here = store(client)
     created = await here.create("Shop", hmac_enabled=True)
     await here.by_api_key(created.api_key)
@@ -114,8 +114,8 @@ async def test_what_was_read_before_a_change_is_not_remembered_after_it(client: 
     here = store(client)
     created = await here.create("Shop", hmac_enabled=True)
     reading = asyncio.create_task(here.by_api_key(created.api_key))
-    await asyncio.sleep(0)  # the question is on its way
-    here.cache.forget(created.api_key)  # and a change is heard of
+    await asyncio.sleep(0)  # the command is sent
+    here.cache.forget(created.api_key)  # and a change is received
     await reading
     rotated = await store(client).rotate_secret(created.api_key, overlap_seconds=0)
     assert await here.by_api_key(created.api_key) == rotated
@@ -219,7 +219,7 @@ async def test_a_workspace_that_is_not_there_is_not_renamed(client: InspectedCli
 # ---- deleting
 
 
-async def test_a_deleted_project_is_gone_and_noted_until_somebody_removes_its_data(client: InspectedClient) -> None:
+async def test_a_deleted_project_is_recorded_until_a_job_removes_its_data(client: InspectedClient) -> None:
     mine = await workspace(client)
     projects = store(client)
     created = await projects.create("Shop", hmac_enabled=True, workspace_id=mine)
@@ -242,7 +242,7 @@ async def test_a_deletion_wins_over_a_change(client: InspectedClient) -> None:
     assert await projects.by_api_key(created.api_key) is None
 
 
-async def test_a_workspace_takes_so_many_projects_and_no_more(
+async def test_the_projects_of_a_workspace_are_bounded(
     client: InspectedClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(projects_module, "MAX_PROJECTS", 2)

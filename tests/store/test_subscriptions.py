@@ -1,4 +1,4 @@
-"""Subscriptions: their bounds, and the index of who may be subscribed to a topic."""
+"""Subscriptions: their bounds, and the index of the users who may be subscribed to a topic."""
 
 import asyncio
 import contextlib
@@ -78,7 +78,7 @@ async def test_subscribers_are_listed_in_the_order_of_the_user_index(
     assert await everyone(subscriptions, project, "other") == [users[2]]
 
 
-async def test_who_comes_and_goes_between_pages_moves_nobody(
+async def test_changes_between_pages_move_no_other_subscriber(
     subscriptions: SubscriptionStore, client: InspectedClient, project: ProjectId
 ) -> None:
     users = await users_of(client, project, 6)
@@ -92,7 +92,7 @@ async def test_who_comes_and_goes_between_pages_moves_nobody(
     assert (first, second, cursor) == (users[1:3], users[4:], None)
 
 
-async def test_who_unsubscribes_by_deleting_the_topic_is_listed_no_more(
+async def test_a_user_that_deletes_the_topic_is_not_listed_any_more(
     subscriptions: SubscriptionStore, client: InspectedClient, project: ProjectId
 ) -> None:
     (user,) = await users_of(client, project, 1)
@@ -103,7 +103,7 @@ async def test_who_unsubscribes_by_deleting_the_topic_is_listed_no_more(
     assert [key async for key in client.redis.scan_iter(match=f"*{project}*:subscribers:*")] == []
 
 
-async def test_a_deleted_user_is_listed_no_more_wherever_the_deletion_stopped(
+async def test_a_deleted_user_is_not_listed_any_more_wherever_the_deletion_stopped(
     subscriptions: SubscriptionStore, client: InspectedClient, project: ProjectId
 ) -> None:
     users = await users_of(client, project, 3)
@@ -111,7 +111,7 @@ async def test_a_deleted_user_is_listed_no_more_wherever_the_deletion_stopped(
         for topic in ("t", "u"):
             await subscriptions.set(user, topic, Status.SUBSCRIBED, ALL)
     await UserDeletion(client).delete(users[0])
-    # The second died before the index was told.
+    # The second deletion stopped before the index was changed.
     await client.call(DELETE_USER(keys.user(project, users[1].id), 60))
     await Directory(client, Clock()).forget(users[1])
     for topic in ("t", "u"):
@@ -120,7 +120,7 @@ async def test_a_deleted_user_is_listed_no_more_wherever_the_deletion_stopped(
         assert await client.redis.zcard(index) == 2, "one subscriber, and the claim"
 
 
-async def test_what_was_refused_leaves_no_trace(
+async def test_a_refused_subscription_leaves_nothing(
     subscriptions: SubscriptionStore,
     client: InspectedClient,
     project: ProjectId,
@@ -140,7 +140,7 @@ async def test_what_was_refused_leaves_no_trace(
     assert [name.rpartition(b":")[2] for name in names] == [b"only"]
 
 
-async def test_a_refusal_takes_nobody_out_who_was_there(
+async def test_a_refusal_removes_no_earlier_subscriber(
     subscriptions: SubscriptionStore, client: InspectedClient, project: ProjectId
 ) -> None:
     (user,) = await users_of(client, project, 1)
@@ -164,7 +164,7 @@ async def test_the_index_of_a_project_lies_in_the_slot_of_its_directory(
 
 
 class SteppedClient(FunctionClient):
-    """Holds each call until the test lets it go, so that the test decides which of several goes first."""
+    """Holds each call until the test releases it, so that the test decides the order."""
 
     def __init__(self, client: FunctionClient):
         super().__init__(client.topology, client.library)
@@ -182,7 +182,7 @@ class SteppedClient(FunctionClient):
     st.lists(st.sampled_from(["subscribe", "subscribe", "delete", "limited"]), min_size=2, max_size=4),
     st.lists(st.integers(0, 11), min_size=12, max_size=12),
 )
-def test_who_is_subscribed_is_in_the_index_whichever_call_goes_first(
+def test_a_subscribed_user_is_in_the_index_in_any_order_of_calls(
     redis_server: RedisServer, actions: list[str], order: list[int]
 ) -> None:
     async def main() -> None:
@@ -225,7 +225,7 @@ async def act(client: FunctionClient, user: User, action: str) -> None:
 
 
 async def all_of(subscriptions: SubscriptionStore, user: User) -> dict[str, dict[str, Subscription]]:
-    """Return what a user said about topics."""
+    """Return all subscriptions of a user, by topic."""
     page = await subscriptions.list_page(user, 1, 10_000)
     assert page.total == len(page.topics)
     return {topic.decode(): decode_subscriptions(packed) for topic, packed in page.topics}
@@ -245,7 +245,7 @@ async def test_too_many_topics_or_categories_of_one_are_refused(
     assert await all_of(subscriptions, user) == {"t": before}
 
 
-async def test_a_topic_takes_so_many_bytes_and_no_more(
+async def test_the_bytes_of_a_topic_are_bounded(
     subscriptions: SubscriptionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_TOPIC_BYTES", 100)
@@ -256,7 +256,7 @@ async def test_a_topic_takes_so_many_bytes_and_no_more(
     assert await all_of(subscriptions, user) == {"t": before}
 
 
-async def test_all_topics_of_a_user_take_so_many_bytes_and_no_more(
+async def test_the_bytes_of_all_topics_of_a_user_are_bounded(
     subscriptions: SubscriptionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_SUBSCRIPTION_BYTES", 200)
@@ -269,9 +269,7 @@ async def test_all_topics_of_a_user_take_so_many_bytes_and_no_more(
     assert (await all_of(subscriptions, user)).keys() == {"t1", "t2"}
 
 
-async def test_what_a_user_takes_back_makes_room(
-    subscriptions: SubscriptionStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_deleting_a_topic_makes_room(subscriptions: SubscriptionStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_SUBSCRIPTION_BYTES", 200)
     user = new_user()
     for round_number in range(5):
@@ -283,7 +281,7 @@ async def test_what_a_user_takes_back_makes_room(
     assert await all_of(subscriptions, user) == {}
 
 
-async def test_who_has_all_that_a_user_may_have_can_still_unsubscribe_and_subscribe_again(
+async def test_a_user_at_the_bound_can_still_unsubscribe_and_subscribe_again(
     subscriptions: SubscriptionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_SUBSCRIPTION_BYTES", 90)

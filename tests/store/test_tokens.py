@@ -1,4 +1,4 @@
-"""Issued tokens in the store: bounds, order, and that nothing of them stays when they have expired."""
+"""Issued tokens in the store: bounds, order, and that nothing of them is left after they expire."""
 
 import secrets
 import time
@@ -17,7 +17,7 @@ from gateway.store.tokens import Owner, Token, TokenStore
 from tests.store.conftest import InspectedClient, new_user
 
 NOW = int(time.time())
-"""The functions hold moments to come, but for some seconds, for those of a wrong clock."""
+"""A moment that is not in the future: the functions take times far in the future for those of a wrong clock."""
 
 
 def new_token(number: int, created: int = NOW, seconds: int = 600) -> Token:
@@ -40,7 +40,7 @@ def keys_of(owner: Owner) -> tuple[str, ...]:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bounds within a test's reach."""
+    """Make the bounds small."""
     monkeypatch.setattr(tokens, "MAX_TOKENS", 3)
     monkeypatch.setattr(tokens, "MAX_REVOKED", 4)
 
@@ -75,7 +75,7 @@ async def test_its_keys_expire_with_the_last_token(
 
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("which", [0, 1], ids=["user", "project"])
-async def test_more_live_tokens_than_allowed_are_refused_and_discarded_ones_give_way(
+async def test_more_valid_tokens_than_allowed_are_refused_and_discarded_ones_make_room(
     store_of_tokens: TokenStore, which: int
 ) -> None:
     owner = owners()[which]
@@ -90,7 +90,7 @@ async def test_more_live_tokens_than_allowed_are_refused_and_discarded_ones_give
 
 
 @pytest.mark.usefixtures("few")
-async def test_the_ids_of_discarded_tokens_are_bounded_and_go_when_those_would_have_expired(
+async def test_the_ids_of_discarded_tokens_are_bounded_and_expire_with_the_tokens(
     store_of_tokens: TokenStore, store: InboxStore, client: InspectedClient
 ) -> None:
     user = new_user()
@@ -149,7 +149,7 @@ async def test_a_tokens_user_is_known_by_the_token(store_of_tokens: TokenStore) 
     assert await store_of_tokens.owner(new_user().project_id, new_token(1).id) is None
 
 
-async def test_a_deleted_users_tokens_are_gone(store_of_tokens: TokenStore, client: InspectedClient) -> None:
+async def test_a_deleted_users_tokens_are_removed(store_of_tokens: TokenStore, client: InspectedClient) -> None:
     user = new_user()
     await store_of_tokens.issue(user, new_token(1))
     await UserDeletion(client).delete(user)

@@ -1,4 +1,4 @@
-"""Retention of items: what is removed, when, and what everybody is told."""
+"""Retention of items: which are removed, when, and with which events."""
 
 import time
 
@@ -56,7 +56,7 @@ async def test_the_event_of_a_removed_item_names_it_and_carries_the_counts_witho
     assert event["unarchived"] == {"unread_count": 2, "unseen_count": 2}
 
 
-async def test_the_oldest_item_goes_whatever_its_state_is(store: InboxStore) -> None:
+async def test_the_oldest_item_is_removed_whatever_its_state_is(store: InboxStore) -> None:
     user, keep = new_user(), ItemRetention(items=3)
     sent = [await send(store, user, now, keep) for now in (1, 2, 3)]
     for one, command in ((sent[0], Command.ARCHIVE), (sent[1], Command.READ), (sent[2], Command.SEEN)):
@@ -114,7 +114,7 @@ async def test_a_sweep_removes_what_is_too_old_from_an_inbox_that_gets_nothing_n
     assert await ids_of(store, user) == []
 
 
-async def test_a_shorter_age_counts_for_items_that_are_there_already(store: InboxStore, trimmer: ItemTrimmer) -> None:
+async def test_a_shorter_age_applies_to_earlier_items(store: InboxStore, trimmer: ItemTrimmer) -> None:
     user = new_user()
     for now in (100, 150):
         await send(store, user, now, ItemRetention(seconds=1000))
@@ -146,9 +146,7 @@ async def test_a_sweep_of_users_without_items_or_deleted_ones_does_nothing(
 
 
 @pytest.mark.parametrize("repeatable", [True, False])
-async def test_a_request_that_comes_again_does_not_bring_a_removed_item_back(
-    store: InboxStore, repeatable: bool
-) -> None:
+async def test_a_repeated_request_does_not_create_a_removed_item_again(store: InboxStore, repeatable: bool) -> None:
     user, keep, one = new_user(), ItemRetention(items=1), content()
     await store.create(one, [Delivery(user)], at(100), remember=repeatable, keep=keep)
     await send(store, user, 101, keep)

@@ -1,4 +1,4 @@
-"""All or nothing: each function fails at each of its commands, and what it wrote by then is taken back.
+"""Each function fails at each of its commands in turn, and what it wrote by then is undone.
 
 A story calls every function of the library. Before a call does its work it is made to fail at its first command, then
 at its second, and so on: after each of them everything is as it was, or, of the functions in COMPLETED, a repetition
@@ -50,14 +50,14 @@ from tests.servers import SERVER_BINARIES, RedisServer, running_redis
 from tests.store.conftest import InspectedClient, new_user
 
 COMPLETED = {
-    "delete_user": "it is deleted, and the nodes hear of it when it is repeated",
-    "discard_token": "it is discarded, and the nodes hear of it when it is repeated",
-    "discard_tokens_before": "they are discarded, and the nodes hear of it when it is repeated",
-    "list_job": "it is listed, and old jobs go when it is repeated",
-    "add_active": "they are counted, and the key gets its end when it is repeated",
-    "trim": "some items are gone, each with its event, and others go when it is repeated",
+    "delete_user": "it is deleted, and a repetition publishes that",
+    "discard_token": "it is discarded, and a repetition publishes that",
+    "discard_tokens_before": "they are discarded, and a repetition publishes that",
+    "list_job": "it is listed, and a repetition removes old jobs",
+    "add_active": "they are counted, and a repetition gives the key its lifetime",
+    "trim": "some items are removed, each with its event, and a repetition removes the others",
 }
-"""Functions of which something may stay, and what a repetition does."""
+"""Functions whose writes may stay in part, and what a repetition does."""
 
 _PASSING = ("read_log", "read_subscribers", "add_active", "count_active")
 WRITING = {
@@ -212,7 +212,7 @@ def _bytes(name: str | bytes) -> bytes:
 
 
 def _timeless(name: bytes, value: Any) -> Any:
-    """What is stored, without the times that the server's clock gave."""
+    """Return what is stored, without times of the server's clock."""
     if isinstance(value, dict):
         return {field: one for field, one in value.items() if field not in (b"lease_ms", b"settled_until")}
     if name.endswith(b":gone"):
@@ -222,7 +222,7 @@ def _timeless(name: bytes, value: Any) -> Any:
 
 @pytest.fixture(scope="module", params=["valkey", "redis"])
 def own_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A server that nobody else stores anything in."""
+    """A server that holds nothing else."""
     if SERVER_BINARIES[request.param] is None:
         pytest.skip("redis-server is not installed")
     with running_redis(

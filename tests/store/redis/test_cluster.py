@@ -73,7 +73,7 @@ async def received(cluster: Cluster, client: FunctionClient) -> AsyncIterator[Re
 
 
 def users_on_every_primary(cluster: Cluster) -> list[User]:
-    """Give one user for each primary."""
+    """Return one user for each primary."""
     found: dict[int, User] = {}
     while len(found) < 3:
         user = new_user()
