@@ -2,6 +2,8 @@
 
 import inspect
 import re
+from collections.abc import Iterator
+from typing import Any
 
 from gateway.api.core.unbuilt import NOT_BUILT
 from gateway.api.operations import OPERATIONS, document
@@ -31,3 +33,18 @@ def test_every_operation_that_is_built_has_a_description_of_its_own() -> None:
 
 def test_the_document_needs_no_store() -> None:
     assert document()["paths"].keys() >= {row.path.replace(":path}", "}") for row in OPERATIONS}
+
+
+def test_no_description_is_indented_or_cuts_a_code_span_by_a_line_break() -> None:
+    lines = [line for text in _descriptions(document()) for line in text.split("\n")]
+    assert [line for line in lines if line.startswith(" ") or line.count("`") % 2] == []
+
+
+def _descriptions(part: Any) -> Iterator[str]:
+    """Return every description within a part of the document."""
+    children = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
+    for name, child in children:
+        if name == "description" and isinstance(child, str):
+            yield child
+        else:
+            yield from _descriptions(child)

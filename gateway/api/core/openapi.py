@@ -24,7 +24,7 @@ A self-hosted notification inbox. Backends send notifications, users read them, 
 
 - A **backend** authenticates with the API key and the API secret of its project, or with a project's token alone.
 - A **user** authenticates with the API key, an external id or email, and the HMAC of that name, or with a token alone.
-  A backend may act for a user with the API secret in place of the HMAC.
+- A **backend that acts for a user** sends the API secret in place of the HMAC.
 - A **workspace token** administers projects.
 
 Times are unix seconds, and RFC 3339 under `/v2`. Every error response is an `errors` array. Requests without
@@ -94,6 +94,9 @@ def _schemas(operations: Sequence[AnyOperation], added: Sequence[type]) -> tuple
     specs = (spec for row in operations for spec in (row.success, *row.failures))
     types = list(dict.fromkeys([*(spec.type for spec in specs if spec.type is not None), Errors, *added]))
     found, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    for component in components.values():  # msgspec keeps the indentation of docstrings
+        if "description" in component:
+            component["description"] = inspect.cleandoc(component["description"])
     return dict(zip(types, found, strict=True)), components
 
 

@@ -36,8 +36,11 @@ _LIVE_QUERY = [
 
 
 def _bullets(items: Iterable[type]) -> str:
-    return "\n".join(f"- `{item.__name__}`: {inspect.getdoc(item)}" for item in items)
+    """Return a list of types with their docstrings, one line each: the docs page knows no longer items."""
+    return "\n".join(f"- `{item.__name__}`: {' '.join((inspect.getdoc(item) or '').split())}" for item in items)
 
+
+_CLOSE_CODES = sorted(CLOSE_CODE_MEANINGS.items(), key=lambda item: item[0].value)
 
 _WEBSOCKET = f"""\
 A WebSocket with the subprotocol `inbox.v1`. Credentials are sent in headers, in the query, or in a first `AuthMessage`
@@ -50,7 +53,7 @@ The client sends:
 {_bullets(_CLIENT_MESSAGES)}
 
 After a close code from 4000 to 4499, reconnect and resume with the last position. After one from 4500 to 4999, do not.
-""" + "\n".join(f"- {code.value} `{code.reason}`: {meaning}" for code, meaning in CLOSE_CODE_MEANINGS.items())
+""" + "\n".join(f"- {code.value} `{code.reason}`: {meaning}" for code, meaning in _CLOSE_CODES)
 
 _SSE = """\
 Server-sent events. `event:` is the type of the message, or the name of the event. `id:` is its position, and `data:`

@@ -24,9 +24,9 @@ NEW_DEVICE = Body(
         required=True,
         name="NewPushSubscription",
         fields={
-            "device_token": Text(required=True, max_length=255),
+            "device_token": Text(required=True, max_length=255, description="The token of the push service."),
             "platform": Choice(required=True, options=("ios", "android", "safari")),
-            "app_bundle_id": Text(max_length=155),
+            "app_bundle_id": Text(max_length=155, description="The bundle id of the app on an Apple platform."),
         },
     ),
     example={"device_token": "c2f1e0", "platform": "ios", "app_bundle_id": "com.example.app"},

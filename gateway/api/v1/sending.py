@@ -68,11 +68,12 @@ class _NewNotification(Object):
 
 _MANY: Mapping[str, Param] = {
     "matches": _Matches(
-        description='`"*"` for every user, or a condition on attributes: `custom_attributes.plan = "pro"`, or the same '
-        'as an object: `{"custom_attributes": {"plan": "pro"}}`.'
+        description='`"*"` for every user, or a condition on the attributes of users: '
+        '`custom_attributes.plan = "pro"`, or the same as an object: `{"custom_attributes": {"plan": "pro"}}`.'
     ),
     "topic": Object(
-        fields={"subscribers": _True(required=True)}, description="All who subscribed to this category of this topic."
+        fields={"subscribers": _True(required=True)},
+        description="The users that subscribe to the notification's category in its topic.",
     ),
 }
 
@@ -91,12 +92,14 @@ NOTIFICATION = _NewNotification(
     required=True,
     name="NewNotification",
     fields={
-        "title": Text(required=True, max_length=255, description="Not blank."),
+        "title": Text(required=True, max_length=255, description="Must not be blank."),
         "content": Text(max_length=4 * 1024 * 1024),
-        "action_url": Text(max_length=2048, description="Where a click leads."),
-        "category": Text(max_length=100),
-        "topic": Text(max_length=100),
-        "custom_attributes": Hash(max_bytes=6000),
+        "action_url": Text(max_length=2048, description="The address that a click on the notification opens."),
+        "category": Text(max_length=100, description="Users enable and disable channels by category."),
+        "topic": Text(max_length=100, description="Users subscribe to categories of a topic."),
+        "custom_attributes": Hash(
+            max_bytes=6000, description="Data of your own, which is returned with the notification."
+        ),
         "recipients": Array(
             required=True,
             min_items=1,
@@ -104,7 +107,8 @@ NOTIFICATION = _NewNotification(
             item=NamedUser(
                 required=True,
                 name="SendingRecipient",
-                description="A user, by external_id or email, who is created if unknown; or many at once.",
+                description="A user, named by `external_id` or `email`, who is created if unknown; or many users: "
+                "those that match a condition, or the subscribers of the topic.",
                 fields={**NAMES, **ATTRIBUTES, **_MANY},
                 other_ways=tuple(_MANY),
             ),
@@ -112,7 +116,7 @@ NOTIFICATION = _NewNotification(
         "overrides": Object(
             fields={"channels": Object(fields={"in_app": _IN_APP}, ignored=_OTHER_CHANNELS)},
             ignored=frozenset(("providers",)),
-            description="What the inbox shows in place of the fields above.",
+            description="What inboxes show in place of the fields above.",
         ),
     },
 )

@@ -44,7 +44,7 @@ LISTING = (
     Number("page", "Number of the page, from 1.", 1, 1, 1_000_000_000),
 )
 
-_SLUG = Text(required=True, max_length=100)
+_SLUG = Text(required=True, max_length=100, description="A category, or `*` for all categories of the topic.")
 
 
 def _categories(fields: Mapping[str, Text]) -> Array:
@@ -63,7 +63,9 @@ SUBSCRIBING = Body(
         name="NewSubscription",
         fields={
             "topic": Text(required=True, max_length=MAX_TOPIC_LENGTH),
-            "categories": _categories({"reason": Text(max_length=255)}),
+            "categories": _categories(
+                {"reason": Text(max_length=255, description="Why the user subscribes, in a word of your own.")}
+            ),
         },
     ),
     example={"topic": "acme-inc", "categories": [{"slug": "comments", "reason": "watching"}]},
