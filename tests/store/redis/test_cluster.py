@@ -1,4 +1,4 @@
-"""A cluster: calls and subscriptions find the server of their key, wherever it has gone."""
+"""A cluster: calls and subscriptions find the server of their key, wherever its slot has moved."""
 
 import asyncio
 import concurrent.futures
@@ -191,12 +191,12 @@ async def test_a_slot_that_moves_disturbs_no_other_subscription(
     assert not received.resubscribed[stays.encode()]
 
 
-async def test_who_subscribes_where_a_slot_was_is_subscribed_where_it_is(
+async def test_a_channel_subscribed_at_the_old_server_of_its_slot_is_subscribed_at_the_new_one(
     cluster: Cluster, client: FunctionClient, received: Received
 ) -> None:
     name, other = channel(new_user()), channel(new_user())
     await until_subscribed(received, other)
-    cluster.move_slot(name)  # nobody has told us
+    cluster.move_slot(name)  # the client does not know yet
     await received.subscriber.subscribe(name.encode())
     await client.publish(name, b"after the move")
     await until_received(received, name, b"after the move")
@@ -289,7 +289,7 @@ async def is_readable(client: FunctionClient, name: str) -> bool:
 
 
 async def until_subscribed(received: Received, name: str) -> None:
-    """Subscribe, as a client that comes back would: until it works."""
+    """Subscribe again and again until it works, as a client that reconnects does."""
 
     async def subscribed() -> bool:
         try:

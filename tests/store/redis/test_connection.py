@@ -1,4 +1,4 @@
-"""The shared connection on a real server: order, big replies, losses, hangs, and callers that go away."""
+"""The shared connection on a real server: order, large replies, losses, hangs, and cancelled callers."""
 
 import asyncio
 import signal
@@ -45,7 +45,7 @@ async def ask(connection: RedisConnection, *words: str | bytes | int) -> Any:
     return reply
 
 
-async def test_replies_come_in_the_order_of_what_was_asked(connection: CountingConnection) -> None:
+async def test_replies_arrive_in_the_order_of_the_requests(connection: CountingConnection) -> None:
     asked = [f"{number}" for number in range(300)]
     assert await asyncio.gather(*(ask(connection, "ECHO", text) for text in asked)) == [text.encode() for text in asked]
     assert connection.opened == 1
@@ -61,12 +61,12 @@ async def test_calls_of_one_turn_of_the_loop_leave_in_one_write(
 
     before = await reads()
     await asyncio.gather(*(ask(connection, "ECHO", "x") for _ in range(200)))
-    # A write is one read of the server, unless it had been interrupted; the second question is another.
+    # A write is one read of the server, unless it was interrupted; the second INFO is another.
     assert await reads() - before <= 5
     assert await ask(connection, "CLIENT", "ID") == own
 
 
-async def test_several_commands_of_a_request_are_not_torn_apart(connection: CountingConnection) -> None:
+async def test_the_commands_of_a_request_stay_together(connection: CountingConnection) -> None:
     async def counted(key: str) -> list[int]:
         return await connection.request(pack(("INCR", key)), pack(("INCR", key)))
 
@@ -81,13 +81,13 @@ async def test_an_error_is_the_reply_of_the_command_that_made_it(connection: Cou
     assert isinstance(error, ReplyError)
 
 
-async def test_large_values_go_and_come_whole(connection: CountingConnection) -> None:
+async def test_large_values_are_sent_and_received_whole(connection: CountingConnection) -> None:
     large = bytes(range(256)) * 80_000
     found = await asyncio.gather(ask(connection, "ECHO", large), ask(connection, "ECHO", "small"))
     assert list(found) == [large, b"small"]
 
 
-async def test_a_caller_that_goes_away_takes_nobody_along(connection: CountingConnection) -> None:
+async def test_a_cancelled_caller_does_not_cancel_others(connection: CountingConnection) -> None:
     callers = [asyncio.create_task(ask(connection, "ECHO", f"{number}")) for number in range(10)]
     await asyncio.sleep(0)  # the connection is being opened
     callers[0].cancel()
@@ -103,7 +103,7 @@ async def test_a_caller_that_goes_away_takes_nobody_along(connection: CountingCo
     assert connection.opened == 1
 
 
-async def test_a_lost_connection_fails_who_waits_and_the_next_call_opens_another(
+async def test_a_lost_connection_fails_pending_calls_and_the_next_call_opens_another(
     connection: CountingConnection, client: InspectedClient
 ) -> None:
     own = await ask(connection, "CLIENT", "ID")
@@ -117,7 +117,7 @@ async def test_a_lost_connection_fails_who_waits_and_the_next_call_opens_another
     assert connection.opened == 2
 
 
-async def test_a_server_that_nobody_runs_cannot_be_reached(tmp_path: Path) -> None:
+async def test_a_server_that_does_not_run_cannot_be_reached(tmp_path: Path) -> None:
     connection = CountingConnection("redis://127.0.0.1:1")
     with pytest.raises(ConnectionLostError):
         await ask(connection, "PING")
@@ -133,7 +133,7 @@ async def test_a_hung_server_fails_calls_in_time_and_the_next_call_opens_another
         failed = await asyncio.gather(*(ask(connection, "PING") for _ in range(10)), return_exceptions=True)
         assert [type(each) for each in failed] == [ReplyTimeoutError] * 10
         assert time.monotonic() - started < 4 * TIMEOUT_SECONDS
-        with pytest.raises(ConnectionLostError):  # it cannot even be opened
+        with pytest.raises(ConnectionLostError):  # it cannot be opened
             await ask(connection, "PING")
         server.process.send_signal(signal.SIGCONT)
         assert await ask(connection, "ECHO", "back") == b"back"
@@ -164,7 +164,7 @@ def replicated(server: RedisServer, timeout_seconds: float = 5.0) -> ReplicatedC
     return ReplicatedConnection(ConnectionPool.from_url(server.url, protocol=2).make_connection, timeout_seconds)
 
 
-async def test_what_is_answered_is_on_the_replica(pair: tuple[RedisServer, RedisServer]) -> None:
+async def test_what_is_acknowledged_is_on_the_replica(pair: tuple[RedisServer, RedisServer]) -> None:
     primary, replica = pair
     connection, other = replicated(primary), CountingConnection(replica.url)
     for number in range(50):
@@ -186,7 +186,9 @@ async def test_many_calls_share_a_wait_and_keep_their_order(pair: tuple[RedisSer
     plain.close()
 
 
-async def test_what_no_replica_took_fails_and_later_calls_work_again(pair: tuple[RedisServer, RedisServer]) -> None:
+async def test_a_write_that_no_replica_confirmed_fails_and_later_calls_work_again(
+    pair: tuple[RedisServer, RedisServer],
+) -> None:
     primary, replica = pair
     connection = replicated(primary, TIMEOUT_SECONDS)
     await ask(connection, "SET", "k", 0)
@@ -209,7 +211,7 @@ async def test_an_error_needs_no_replica(pair: tuple[RedisServer, RedisServer]) 
     connection.close()
 
 
-async def test_a_loss_fails_what_waits_for_a_replica(pair: tuple[RedisServer, RedisServer]) -> None:
+async def test_a_lost_connection_fails_calls_that_wait_for_a_replica(pair: tuple[RedisServer, RedisServer]) -> None:
     primary, replica = pair
     connection = replicated(primary)
     await ask(connection, "SET", "k", 0)
@@ -225,12 +227,12 @@ async def test_a_loss_fails_what_waits_for_a_replica(pair: tuple[RedisServer, Re
     plain.close()
 
 
-async def test_a_link_that_is_closed_while_it_opens_fails_who_waits_and_opens_again(tmp_path: Path) -> None:
+async def test_a_connection_that_is_closed_while_it_opens_fails_pending_calls_and_opens_again(tmp_path: Path) -> None:
     with running_redis("valkey", tmp_path) as server:
         assert server.process is not None
         server.process.send_signal(signal.SIGSTOP)
         connection = CountingConnection(server.url)
-        for turns in (0, 1, 20):  # before it is begun, and in the middle of it
+        for turns in (0, 1, 20):  # before the opening has begun, and during it
             waiting = [asyncio.create_task(ask(connection, "ECHO", "x")) for _ in range(2)]
             await asyncio.sleep(0)
             for _ in range(turns):
@@ -243,7 +245,7 @@ async def test_a_link_that_is_closed_while_it_opens_fails_who_waits_and_opens_ag
         connection.close()
 
 
-async def test_a_link_that_has_ended_opens_nothing_any_more(redis_server: RedisServer) -> None:
+async def test_a_connection_that_has_ended_is_not_opened_again(redis_server: RedisServer) -> None:
     connection = CountingConnection(redis_server.url)
     await ask(connection, "ECHO", "x")
     connection.end()
@@ -262,13 +264,13 @@ async def test_a_link_that_has_ended_opens_nothing_any_more(redis_server: RedisS
         b"*-7\r\n",
     ],
 )
-async def test_a_server_that_says_what_nobody_asked_for_loses_the_connection_and_nothing_else(says: bytes) -> None:
+async def test_an_unexpected_reply_ends_the_connection_and_nothing_else(says: bytes) -> None:
     failures: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
-            # What redis-py says of itself at first is answered in good order.
+            # The commands of redis-py's handshake are answered in order.
             writer.write(says if b"ECHO" in data else b"+OK\r\n" * data.count(b"SETINFO"))
         writer.close()
 
@@ -280,7 +282,7 @@ async def test_a_server_that_says_what_nobody_asked_for_loses_the_connection_and
             except ConnectionLostError:
                 continue
             assert isinstance(answer, ReplyError) or answer == b"OK"
-            await asyncio.sleep(0.01)  # what else it says comes
+            await asyncio.sleep(0.01)  # until the unexpected reply arrives
         assert connection.opened == 2
         connection.close()
         await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""What `doctor` makes of a server: of what it says of itself, and of what it allows."""
+"""How `doctor` judges a server by what it reports, and by what it allows."""
 
 import pytest
 
@@ -19,12 +19,12 @@ GOOD = {
 
 
 def worst(info: dict[str, str], **kwargs: bool) -> list[Finding]:
-    """Return what is not fine."""
+    """Return the findings that are not fine."""
     modes = {"clustered": False, "replicated": False} | kwargs
     return [one for one in judge(info, "h:1", **modes) if one.severity is not Severity.FINE]
 
 
-def test_a_good_server_is_found_well() -> None:
+def test_a_server_in_order_has_no_findings() -> None:
     assert worst(GOOD) == []
     assert worst(GOOD | {"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": "9.1.2"}) == []
 
@@ -59,7 +59,7 @@ def test_a_fault_of_a_server_is_found(change: dict[str, str], topic: str, says: 
     assert says in found.text
 
 
-def test_a_missing_replica_matters_where_one_is_waited_for() -> None:
+def test_a_missing_replica_is_a_problem_where_writes_wait_for_one() -> None:
     assert [one.topic for one in worst(GOOD, replicated=True)] == ["replicas"]
     assert worst(GOOD | {"connected_slaves": "1"}, replicated=True) == []
     assert worst(GOOD | {"cluster_enabled": "1"}, clustered=True) == []

@@ -1,4 +1,4 @@
-"""Answers of Redis that are lost: what was done is not done again, and nobody is told that there was nothing to do."""
+"""Lost replies of Redis: what was done is not done again, and no caller is told that there was nothing to do."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ async def client(proxy: RedisProxy) -> AsyncIterator[FunctionClient]:
 
 
 def lose_one_answer(proxy: RedisProxy, function: str) -> None:
-    """Lose the connection instead of the next answer of a function."""
+    """Lose the connection instead of the next reply of a function."""
 
     def choose(command: Command) -> tuple[When, bytes] | None:
         if command[0] != b"FCALL" or not command[1].endswith(function.encode()):
@@ -47,7 +47,7 @@ def lose_one_answer(proxy: RedisProxy, function: str) -> None:
     proxy.choose = choose
 
 
-async def test_a_deletion_whose_answer_is_lost_does_not_say_that_there_was_nothing(
+async def test_a_deletion_whose_reply_is_lost_does_not_report_that_there_was_nothing(
     client: FunctionClient, proxy: RedisProxy
 ) -> None:
     store, user, item = InboxStore(client, LogRetention(100, 100), ContentStore(client)), new_user(), uuid4()
@@ -56,10 +56,10 @@ async def test_a_deletion_whose_answer_is_lost_does_not_say_that_there_was_nothi
     lose_one_answer(proxy, "delete")
     with pytest.raises(StoreUnavailableError):
         await store.delete(user, item, None, at(2))
-    assert not await store.delete(user, item, None, at(3))  # whoever asks again knows that it was the second time
+    assert not await store.delete(user, item, None, at(3))  # the second deletion of the caller finds nothing
 
 
-async def test_a_change_whose_answer_is_lost_is_done_once(client: FunctionClient, proxy: RedisProxy) -> None:
+async def test_a_change_whose_reply_is_lost_is_done_once(client: FunctionClient, proxy: RedisProxy) -> None:
     store, user, item = InboxStore(client, LogRetention(100, 100), ContentStore(client)), new_user(), uuid4()
     content = Content(item, "", "", b'{"id":"%s"' % str(item).encode())
     lose_one_answer(proxy, "create")
@@ -68,8 +68,8 @@ async def test_a_change_whose_answer_is_lost_is_done_once(client: FunctionClient
     assert (page.end.offset, page.counts.unread) == (1, 1)
 
 
-async def test_a_claim_whose_answer_is_lost_is_the_same_try_s(client: FunctionClient, proxy: RedisProxy) -> None:
-    """It would wait for its own lease otherwise."""
+async def test_a_claim_whose_reply_is_lost_stays_with_the_same_try(client: FunctionClient, proxy: RedisProxy) -> None:
+    """Otherwise the try would wait for its own lease."""
     store, project = IdempotencyStore(client), new_user().project_id
     lose_one_answer(proxy, "begin_idempotent")
     assert await store.begin(project, "k", "fingerprint", b"plan") == Run(b"plan", is_first=True)
@@ -78,7 +78,7 @@ async def test_a_claim_whose_answer_is_lost_is_the_same_try_s(client: FunctionCl
     assert await client.command("HGET", keys.idempotency(project, "k"), "status") == b"201"
 
 
-async def test_a_repetition_that_takes_over_and_whose_answer_is_lost_goes_on_by_the_first_one_s_plan(
+async def test_a_repetition_that_takes_over_and_whose_reply_is_lost_follows_the_first_plan(
     client: FunctionClient, proxy: RedisProxy
 ) -> None:
     store, project = IdempotencyStore(client), new_user().project_id

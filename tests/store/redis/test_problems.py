@@ -44,7 +44,7 @@ REPLIES = [
 
 
 @pytest.mark.parametrize(("reply", "kind"), REPLIES)
-def test_a_reply_is_told_apart_by_its_cause(reply: str, kind: type[StoreUnavailableError]) -> None:
+def test_a_reply_becomes_the_exception_of_its_cause(reply: str, kind: type[StoreUnavailableError]) -> None:
     problem = store_error(reply)
     assert type(problem) is kind
     assert problem.answered
@@ -52,13 +52,13 @@ def test_a_reply_is_told_apart_by_its_cause(reply: str, kind: type[StoreUnavaila
 
 
 @pytest.mark.parametrize("reply", [reply for reply, _ in REPLIES])
-def test_clients_are_told_no_names_and_no_contents(reply: str) -> None:
+def test_clients_receive_no_names_and_no_contents(reply: str) -> None:
     for secret in ("default", "ada@example.com", "'fcall'", "<password>"):
         assert secret not in str(store_error(reply))
     assert "ada@example.com" not in store_error(reply).detail
 
 
-def test_a_broken_record_is_named_once_in_a_while() -> None:
+def test_a_broken_record_is_logged_once_in_a_while() -> None:
     records = BrokenRecords()
     problem = StoreDataError("", "WRONGTYPE")
     with captured_log() as lines:
