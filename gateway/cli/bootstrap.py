@@ -117,6 +117,7 @@ async def _examine_servers(settings: Settings, projects: "ProjectStore") -> None
 
 async def _create_missing(settings: Settings, projects: "ProjectStore", found: "ProjectAudit") -> None:
     from gateway.store.jobs import JobStore
+    from gateway.store.project_deletion import ProjectDeletion
 
     if settings.bootstrap_api_key:
         kept = await projects.keep(
@@ -129,10 +130,10 @@ async def _create_missing(settings: Settings, projects: "ProjectStore", found: "
             log.warning("bootstrap_project_differs", api_key=kept.api_key, difference=difference)
     elif settings.embedded:
         await keep_demo(settings, projects, found)
-    jobs = JobStore(projects.client)
-    for project_id in await projects.deleted():
+    jobs, deletion = JobStore(projects.client), ProjectDeletion(projects)
+    for project_id in await deletion.list_deleted():
         await jobs.enqueue_project_deletion(project_id)
-        await projects.forget_deleted(project_id)
+        await deletion.forget(project_id)
 
 
 def _report(settings: Settings, found: "ProjectAudit") -> None:

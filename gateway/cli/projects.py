@@ -84,7 +84,7 @@ def project_set(
     from gateway.domain.origin import read_origin
     from gateway.domain.retention import MOST_ITEMS, MOST_SECONDS
     from gateway.store.jobs import JobStore
-    from gateway.store.projects import ProjectChange
+    from gateway.store.project_records import ProjectChange
 
     settings = with_secret_key(read_settings())
     origins: list[str] | None = None
@@ -120,24 +120,26 @@ def project_delete(api_key: str, yes: bool) -> None:
     The users' inboxes are deleted too. A project whose record cannot be read can also be deleted.
     """
     from gateway.store.jobs import JobStore
+    from gateway.store.project_deletion import ProjectDeletion
     from gateway.store.redis.problems import StoreDataError
 
     if not yes:
         click.confirm(f"Delete the project {api_key} with everything in it?", abort=True)
 
     async def work(projects: "ProjectStore") -> None:
+        deletion = ProjectDeletion(projects)
         try:
             found = await projects.by_api_key(api_key)
             if found is None:
                 raise no_project(api_key)
-            await projects.delete(found)
+            await deletion.delete(found)
             ids = [found.id]
         except StoreDataError:
-            ids = await projects.discard(api_key)
+            ids = await deletion.discard(api_key)
         jobs = JobStore(projects.client)
         for project_id in ids:
             await jobs.enqueue_project_deletion(project_id)
-            await projects.forget_deleted(project_id)
+            await deletion.forget(project_id)
         click.echo(f"the project {api_key} is deleted; its data is removed in the background while a gateway runs")
 
     run_with_projects(with_secret_key(read_settings()), work, check_secret_key=False)

@@ -11,7 +11,8 @@ from gateway.live.revocation import Revocation
 from gateway.store.activity import ActiveUsers
 from gateway.store.directory import CONTROL_USER, Directory
 from gateway.store.jobs import CONTROL_JOBS
-from gateway.store.projects import CONTROL_PROJECT, CONTROL_PROJECT_DELETED, ProjectStore
+from gateway.store.project_deletion import CONTROL_PROJECT_DELETED
+from gateway.store.projects import CONTROL_PROJECT, ProjectStore
 
 
 class ControlMessages:

@@ -1,10 +1,13 @@
 """The record of a project: how it is encoded in Redis, and what of it is read without the rest."""
 
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import msgspec
 
 from gateway.domain.principal import DEFAULT_WORKSPACE
+from gateway.domain.retention import DEFAULT
 from gateway.store import keys
 from gateway.store.redis.problems import StoreDataError, StoreFormatError
 from gateway.telemetry.logs import log
@@ -35,6 +38,29 @@ class ProjectRecord(msgspec.Struct, frozen=True):
     item_retention_seconds: int | None = None
     strict: bool = False
     format: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectChange:
+    """The fields of a project to change; None leaves a field as it is."""
+
+    name: str | None = None
+    hmac_enabled: bool | None = None
+    allowed_origins: Sequence[str] | None = None
+    item_retention_count: int | str | None = None
+    item_retention_seconds: int | str | None = None
+    """A bound, or DEFAULT to follow the settings."""
+    strict: bool | None = None
+
+    def applied_to(self, record: ProjectRecord) -> ProjectRecord:
+        """Return a record with the given fields changed."""
+        given: dict[str, Any] = {name: value for name, value in asdict(self).items() if value is not None}
+        if self.allowed_origins is not None:
+            given["allowed_origins"] = list(self.allowed_origins)
+        for name in ("item_retention_count", "item_retention_seconds"):
+            if given.get(name) == DEFAULT:
+                given[name] = None
+        return msgspec.structs.replace(record, **given)
 
 
 class _Format(msgspec.Struct, frozen=True):
@@ -83,3 +109,8 @@ def origins_of(raw: bytes) -> list[str]:
         return msgspec.json.decode(raw, type=_Origins).allowed_origins
     except (msgspec.DecodeError, UnicodeDecodeError):
         return []
+
+
+def text_of(raw: bytes) -> str:
+    """Return a name that is stored in UTF-8; bytes that are none are replaced."""
+    return raw.decode(errors="replace")

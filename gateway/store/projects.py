@@ -8,23 +8,19 @@ import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
 from gateway.domain.principal import DEFAULT_WORKSPACE, Project, ProjectId, WorkspaceId
-from gateway.domain.retention import DEFAULT
 from gateway.domain.signing import PublicKey
 from gateway.store import keys
 from gateway.store.errors import ForeignSecretKeyError, KeyTakenError, TooManyProjectsError, UnknownWorkspaceError
 from gateway.store.project_cache import ProjectCache
-from gateway.store.project_records import ProjectRecord, decode_record, peek_record
+from gateway.store.project_records import ProjectChange, ProjectRecord, decode_record, peek_record, text_of
 from gateway.store.project_secrets import SecretCipher
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.functions import (
     Arguments,
-    list_of_bytes,
     nothing,
     optional_bytes,
     reading_function,
@@ -44,9 +40,6 @@ KEYS_PER_READ = 500
 CONTROL_PROJECT = "project"
 """The first word of the control message that names the API key of a project to drop from the cache."""
 
-CONTROL_PROJECT_DELETED = "project_deleted"
-"""The first word of the control message that names the API key and the id of a deleted project."""
-
 DEFAULT_WORKSPACE_TITLE = "Default"
 
 MAX_PROJECTS = 10_000
@@ -56,33 +49,12 @@ DECRYPTED_IN_ONE_GO = 50
 """How many projects of a list are decrypted before other tasks run: 2 ms."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectChange:
-    """The fields of a project to change; None leaves a field as it is."""
-
-    name: str | None = None
-    hmac_enabled: bool | None = None
-    allowed_origins: Sequence[str] | None = None
-    item_retention_count: int | str | None = None
-    item_retention_seconds: int | str | None = None
-    """A bound, or DEFAULT to follow the settings."""
-    strict: bool | None = None
-
-
 def _prepare(workspace_id: str, workspace_title: str, store_name: str) -> Arguments:
     return (workspace_id, workspace_title, store_name)
 
 
 def _put(api_key: str, before: bytes, record: bytes, project_id: str, workspace_id: str, now_ms: int) -> Arguments:
     return (api_key, before, record, project_id, workspace_id, now_ms, MAX_PROJECTS)
-
-
-def _delete(project_id: str, workspace_id: str) -> Arguments:
-    return (project_id, workspace_id)
-
-
-def _discard(api_key: str) -> Arguments:
-    return (api_key,)
 
 
 def _find(project_id: str) -> Arguments:
@@ -95,8 +67,6 @@ def _list(workspace_id: str, rank: int, limit: int) -> Arguments:
 
 PREPARE_PROJECTS = writing_function("prepare_projects", "projects", _prepare, nothing)
 PUT_PROJECT = writing_function("put_project", "projects", _put, int, frees_memory=True, repeatable=False)
-DELETE_PROJECT = writing_function("delete_project", "projects", _delete, bool, frees_memory=True, repeatable=False)
-DISCARD_PROJECT = writing_function("discard_project", "projects", _discard, list_of_bytes, frees_memory=True)
 FIND_PROJECT = reading_function("find_project", "projects", _find, optional_bytes)
 LIST_PROJECTS = reading_function("list_projects", "projects", _list, untouched)
 
@@ -237,22 +207,7 @@ class ProjectStore:
 
     async def update(self, api_key: str, change: ProjectChange) -> Project | None:
         """Change the given fields of a project and return it, None if there is no such project."""
-        given: dict[str, Any] = {
-            name: value
-            for name, value in (
-                ("name", change.name),
-                ("hmac_enabled", change.hmac_enabled),
-                ("allowed_origins", None if change.allowed_origins is None else list(change.allowed_origins)),
-                ("item_retention_count", change.item_retention_count),
-                ("item_retention_seconds", change.item_retention_seconds),
-                ("strict", change.strict),
-            )
-            if value is not None
-        }
-        for name in ("item_retention_count", "item_retention_seconds"):
-            if given.get(name) == DEFAULT:
-                given[name] = None
-        return await self._change(api_key, lambda record: msgspec.structs.replace(record, **given))
+        return await self._change(api_key, change.applied_to)
 
     async def rotate_secret(self, api_key: str, overlap_seconds: int) -> Project | None:
         """Replace the API secret of a project and return the project, None if there is no such project.
@@ -271,25 +226,6 @@ class ProjectStore:
         """Replace the public keys of a project and return the project, None if there is no such project."""
         stored = [{"kid": key.id, **key.members} for key in public_keys]
         return await self._change(api_key, lambda record: msgspec.structs.replace(record, keys=stored))
-
-    async def delete(self, project: Project) -> bool:
-        """Delete the record of a project, so that every node refuses its keys; return whether there was one.
-
-        The project's data stays: enqueue a job that removes it, then call `forget_deleted`.
-        """
-        deleted = await self.client.call(DELETE_PROJECT(keys.PROJECTS, project.id, project.workspace_id))
-        self.cache.forget_deleted(project.api_key)
-        await self._publish_change(project.api_key, f"{CONTROL_PROJECT_DELETED} {project.api_key} {project.id}")
-        return deleted
-
-    async def deleted(self) -> dict[ProjectId, WorkspaceId]:
-        """Return the deleted projects whose data no job is known to remove, with their workspaces."""
-        notes = [note.decode(errors="replace") for note in await self.client.command("HGETALL", keys.DELETED_PROJECTS)]
-        return dict(zip(map(ProjectId, notes[::2]), map(WorkspaceId, notes[1::2]), strict=True))
-
-    async def forget_deleted(self, project_id: ProjectId) -> None:
-        """Record that a job removes the data of a deleted project."""
-        await self.client.command("HDEL", keys.DELETED_PROJECTS, project_id)
 
     async def find(self, workspace_id: WorkspaceId, project_id: str) -> Project | None:
         """Return a project of a workspace, past the cache; None if the workspace has no such project."""
@@ -314,29 +250,7 @@ class ProjectStore:
     async def all(self) -> list[Project]:
         """Return every project whose record can be read."""
         stored = await self.client.command("HGETALL", keys.PROJECTS)
-        return self._readable(zip(map(_text, stored[::2]), stored[1::2], strict=True))
-
-    async def discard(self, api_key: str) -> list[ProjectId]:
-        """Delete a record whatever it holds, and return the projects that had this API key. Their data stays."""
-        ids = [ProjectId(_text(each)) for each in await self.client.call(DISCARD_PROJECT(keys.PROJECTS, api_key))]
-        for project_id in ids:
-            await self._publish_change(api_key, f"{CONTROL_PROJECT_DELETED} {api_key} {project_id}")
-        await self._publish_change(api_key, f"{CONTROL_PROJECT} {api_key}")
-        self.cache.forget_deleted(api_key)
-        return ids
-
-    async def discard_of(self, workspace_id: WorkspaceId, project_id: str) -> bool:
-        """Delete the record of a workspace's project whatever it holds; return whether the workspace had it.
-
-        As with `delete`, the project's data stays.
-        """
-        api_key, since = await self.client.commands(
-            ("HGET", keys.PROJECT_IDS, project_id), ("ZSCORE", keys.workspace_projects(workspace_id), project_id)
-        )
-        if api_key is None or since is None:
-            return False
-        await self.discard(_text(api_key))
-        return True
+        return self._readable(zip(map(text_of, stored[::2]), stored[1::2], strict=True))
 
     def _readable(self, records: Iterable[tuple[str, bytes | None]]) -> list[Project]:
         """Return the projects of records, without those that cannot be read, which are logged."""
@@ -365,7 +279,7 @@ class ProjectStore:
         cursor, has_room = b"0", True
         while has_room:
             cursor, names = await self.client.command("HSCAN", keys.PROJECTS, cursor, "COUNT", KEYS_PER_READ)
-            has_room = self.cache.note_all_seen(map(_text, names[::2]))
+            has_room = self.cache.note_all_seen(map(text_of, names[::2]))
             if int(cursor) == 0:
                 return
 
@@ -407,14 +321,10 @@ class ProjectStore:
         if written == -1:
             raise UnknownWorkspaceError(record.workspace_id)
         if written:
-            await self._publish_change(record.api_key, f"{CONTROL_PROJECT} {record.api_key}")
+            await self.publish_change(record.api_key, f"{CONTROL_PROJECT} {record.api_key}")
         return bool(written)
 
-    async def _publish_change(self, api_key: str, message: str) -> None:
+    async def publish_change(self, api_key: str, message: str) -> None:
         """Publish a change of a project to every node; this one drops it from its cache at once."""
         self.cache.forget(api_key)
         await self.client.publish(keys.CONTROL, message.encode())
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode(errors="replace")

@@ -25,7 +25,8 @@ from gateway.domain.principal import Project
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
-    from gateway.store.projects import ProjectStore
+    from gateway.store.project_deletion import ProjectDeletion
+from gateway.store.projects import ProjectStore
 
 KEYS = DemoKeys("demo_key", "it's a secret", shown=True)
 
@@ -114,7 +115,7 @@ def test_a_demo_project_that_was_deleted_beside_others_is_not_created_again(envi
 
     async def delete(projects: "ProjectStore") -> None:
         await projects.create("Shop", hmac_enabled=True)
-        await projects.delete(created)
+        await ProjectDeletion(projects).delete(created)
         await keep(projects)
 
     assert [project.name for project in on_projects(delete)] == ["Shop"]

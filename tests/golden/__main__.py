@@ -16,6 +16,7 @@ from gateway.settings import Settings
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.jobs import JobKind, JobStore
 from gateway.store.library import LIBRARY
+from gateway.store.project_deletion import ProjectDeletion
 from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.topology import Topology
@@ -139,7 +140,7 @@ async def leave_unfinished(url: str) -> str:
     await workspaces.revoke_token("a-revoked-token", EXPIRY_SECONDS)
     await projects.create("Another project", True, "another-api-key", "another-api-secret", workspace.id)
     doomed = await projects.create("A deleted project", True)
-    await projects.delete(doomed)
+    await ProjectDeletion(projects).delete(doomed)
     await jobs.enqueue_project_deletion(doomed.id)
     await IdempotencyStore(client).begin(project, "unfinished", "fingerprint", b"plan")
     portions = [b'[{"external_id":"late-1"},{"external_id":"late-2"}]']

@@ -13,6 +13,7 @@ from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.jobs import JobStore
 from gateway.store.library import LIBRARY
+from gateway.store.project_deletion import ProjectDeletion
 from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.topology import Topology
@@ -107,9 +108,9 @@ async def delete_projects(url: str) -> None:
     client = FunctionClient(Topology(Settings(redis_url=url)), LIBRARY)
     projects, jobs = ProjectStore(client, SECRET_KEY), JobStore(client)
     for project in await projects.all():
-        await projects.delete(project)
+        await ProjectDeletion(projects).delete(project)
         await jobs.enqueue_project_deletion(project.id)
-        await projects.forget_deleted(project.id)
+        await ProjectDeletion(projects).forget(project.id)
     client.close()
     await asyncio.sleep(0.05)
 

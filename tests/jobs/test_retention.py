@@ -21,7 +21,8 @@ from gateway.store.event_log import LogRetention, Moment
 from gateway.store.inbox import InboxStore
 from gateway.store.job_queue import JobQueue
 from gateway.store.jobs import RETENTION_ID, JobKind, JobStore
-from gateway.store.projects import ProjectChange, ProjectStore
+from gateway.store.project_records import ProjectChange
+from gateway.store.projects import ProjectStore
 from gateway.store.sweeps import SweepRecord, SweepStore
 from gateway.store.trimming import ItemTrimmer
 from tests.jobs.test_runner import queue, soon

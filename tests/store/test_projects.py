@@ -9,7 +9,8 @@ from gateway.domain.signing import PublicKey
 from gateway.store import projects as projects_module
 from gateway.store.errors import ForeignSecretKeyError, KeyTakenError, TooManyProjectsError, UnknownWorkspaceError
 from gateway.store.project_cache import CACHE_SECONDS
-from gateway.store.projects import ProjectChange, ProjectStore
+from gateway.store.project_records import ProjectChange
+from gateway.store.projects import ProjectStore
 from gateway.store.workspaces import WorkspaceStore
 from tests.store.conftest import InspectedClient
 
@@ -202,44 +203,6 @@ async def test_a_project_needs_a_workspace_that_is_there(client: InspectedClient
     with pytest.raises(UnknownWorkspaceError):
         await store(client).create("Shop", hmac_enabled=True, api_key="of-none", workspace_id=WorkspaceId("none"))
     assert await store(client).by_api_key("of-none") is None
-
-
-async def test_the_default_workspace_keeps_the_title_it_was_given(client: InspectedClient) -> None:
-    await store(client).prepare()
-    renamed = await WorkspaceStore(client).rename(WorkspaceId("default"), "Ours")
-    await store(client).prepare()
-    assert (await WorkspaceStore(client).open(WorkspaceId("default"), "x")).workspace == renamed
-
-
-async def test_a_workspace_that_is_not_there_is_not_renamed(client: InspectedClient) -> None:
-    assert await WorkspaceStore(client).rename(WorkspaceId("none"), "Ours") is None
-    assert (await WorkspaceStore(client).open(WorkspaceId("none"), "x")).workspace is None
-
-
-# ---- deleting
-
-
-async def test_a_deleted_project_is_recorded_until_a_job_removes_its_data(client: InspectedClient) -> None:
-    mine = await workspace(client)
-    projects = store(client)
-    created = await projects.create("Shop", hmac_enabled=True, workspace_id=mine)
-    assert await projects.by_api_key(created.api_key) == created
-    assert await projects.delete(created)
-    assert not await projects.delete(created)
-    assert await projects.by_api_key(created.api_key) is None
-    assert await projects.find(mine, created.id) is None
-    assert await projects.of_workspace(mine, 0, 10) == (0, [])
-    assert (await projects.deleted())[created.id] == mine
-    await projects.forget_deleted(created.id)
-    assert created.id not in await projects.deleted()
-
-
-async def test_a_deletion_wins_over_a_change(client: InspectedClient) -> None:
-    projects = store(client)
-    created = await projects.create("Shop", hmac_enabled=True)
-    await projects.delete(created)
-    assert await projects.update(created.api_key, ProjectChange(name="Back")) is None
-    assert await projects.by_api_key(created.api_key) is None
 
 
 async def test_the_projects_of_a_workspace_are_bounded(

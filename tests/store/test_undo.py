@@ -38,7 +38,9 @@ from gateway.store.jobs import JobKind, JobStore
 from gateway.store.library import LIBRARY
 from gateway.store.preferences import PreferenceStore
 from gateway.store.profiles import ProfileStore
-from gateway.store.projects import ProjectChange, ProjectStore
+from gateway.store.project_deletion import ProjectDeletion
+from gateway.store.project_records import ProjectChange
+from gateway.store.projects import ProjectStore
 from gateway.store.redis.functions import FunctionCall
 from gateway.store.redis.library import Library
 from gateway.store.redis.problems import StoreDataError, StoreRefusedError, StoreUnavailableError
@@ -261,8 +263,8 @@ async def tell(client: FailingClient) -> None:
     project = await projects.create("A project", hmac_enabled=True)
     doomed = await projects.create("Another", hmac_enabled=True)
     await projects.update(project.api_key, ProjectChange(name="Renamed"))
-    await projects.delete(doomed)
-    await projects.discard((await projects.create("A third one", hmac_enabled=True)).api_key)
+    await ProjectDeletion(projects).delete(doomed)
+    await ProjectDeletion(projects).discard((await projects.create("A third one", hmac_enabled=True)).api_key)
 
     users = await tell_of_the_directory(client, project.id)
     ada, ben = users

@@ -22,7 +22,9 @@ from gateway.domain.principal import ProjectId
 from gateway.domain.retention import DEFAULT, MOST_ITEMS, MOST_SECONDS, ItemRetention
 from gateway.store.errors import TooManyProjectsError
 from gateway.store.jobs import JobStore
-from gateway.store.projects import ProjectChange, ProjectStore
+from gateway.store.project_deletion import ProjectDeletion
+from gateway.store.project_records import ProjectChange
+from gateway.store.projects import ProjectStore
 from gateway.store.redis.problems import StoreDataError
 
 MAX_PAGE = 100_000
@@ -217,17 +219,17 @@ class ProjectsResource:
 
     async def delete(self, call: WorkspaceCall) -> Response:
         """Delete a project. Its keys and tokens are refused at once, and its data is removed in the background."""
-        projects, project_id = self.projects, ProjectId(call.text("project_id"))
+        deletion, project_id = ProjectDeletion(self.projects), ProjectId(call.text("project_id"))
         try:
-            project = await projects.find(call.workspace.id, project_id)
-            is_there = project is not None and await projects.delete(project)
+            project = await self.projects.find(call.workspace.id, project_id)
+            is_there = project is not None and await deletion.delete(project)
         except StoreDataError:
-            is_there = await projects.discard_of(call.workspace.id, project_id)  # a broken record can be removed
-        if not is_there and (await projects.deleted()).get(project_id) != call.workspace.id:
+            is_there = await deletion.discard_of(call.workspace.id, project_id)  # a broken record can be removed
+        if not is_there and (await deletion.list_deleted()).get(project_id) != call.workspace.id:
             raise not_found("Project")
         # If the process dies before this, a repetition of the request does it, or the next start of a gateway.
         await self.jobs.enqueue_project_deletion(project_id)
-        await projects.forget_deleted(project_id)
+        await deletion.forget(project_id)
         return json_response({"message": "The project was deleted."})
 
     async def _find(self, call: WorkspaceCall) -> principal.Project:
