@@ -123,18 +123,13 @@ def run(
     where, others = description(cores), OtherPrograms()
     _measure(bench, only or tuple(SCENARIOS))
     ratios = baseline.ratios(bench.rows)
-    notes, worse = [], {}
+    notes: list[str] = []
+    worse: dict[str, float] = {}
     if compare is None and sizes.name == QUICK.name and not write_baseline:
         compare = baseline.FILE
     if compare is not None and gateway:
         before = baseline.covered(baseline.load(compare, sizes.name), only or tuple(SCENARIOS), bench.transports)
-        worse = baseline.regressions(ratios, before)
-        if worse:
-            say(f"worse than {compare}: {worse}; measured once more: other programs may have disturbed it")
-            ratios = _better(ratios, _again(bench, worse))
-            worse = baseline.regressions(ratios, before)
-        for name in before.keys() - ratios.keys():
-            bench.error(f"{name}: the baseline has this ratio, but it was not measured")
+        ratios, worse = _compared(bench, ratios, before)
         notes.append(_verdict(ratios, before, worse))
     where |= {"seconds": round(time.monotonic() - started), "others_busy": others.share()}
     summary = report.write(bench, where, ratios, out, notes)
@@ -163,6 +158,20 @@ def _measure(bench: Bench, scenarios: tuple[str, ...]) -> None:
             if isinstance(problem, (KeyboardInterrupt, AssertionError)):
                 raise
             bench.error(f"{name}: {type(problem).__name__}: {problem}")
+
+
+def _compared(
+    bench: Bench, ratios: baseline.Ratios, before: baseline.Ratios
+) -> tuple[baseline.Ratios, dict[str, float]]:
+    """Return the ratios, and those that are worse than before in two measurements."""
+    worse = baseline.regressions(ratios, before)
+    if worse:
+        bench.say(f"worse than the baseline: {worse}; measured once more: other programs may have disturbed it")
+        ratios = _better(ratios, _again(bench, worse))
+        worse = baseline.regressions(ratios, before)
+    for name in before.keys() - ratios.keys():
+        bench.error(f"{name}: the baseline has this ratio, but it was not measured")
+    return ratios, worse
 
 
 def _again(bench: Bench, worse: Iterable[str]) -> baseline.Ratios:

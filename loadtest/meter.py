@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from loadtest import machine
-from loadtest.clients import Crowd
+from loadtest.crowd import Crowd
 from loadtest.journal import EventJournal, Faults
 from loadtest.machine import Usage
 from loadtest.targets.base import Target

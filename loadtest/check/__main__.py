@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import click
@@ -16,10 +16,11 @@ from loadtest.check import report
 from loadtest.check.fault import Fault
 from loadtest.check.faults import FAULTS
 from loadtest.check.run import CheckPlan, PromiseCheck
-from loadtest.check.violations import FaultRecord
 from loadtest.servers.gateway import GATEWAY
 
 PROGRESS_SECONDS = 5.0
+QUICK_USERS = 8
+QUICK_FAULT_SECONDS = 1.5
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -81,16 +82,9 @@ def main(
     it; after each fault every device must know exactly what the store lists. The exit code is 1 otherwise.
     """
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored under `nohup`, and gateways reload at SIGHUP
-    faults: list[Fault] = [
-        fault
-        for fault in FAULTS
-        if (not names or fault.name in names) and (topology is None or fault.topology == topology)
-    ]
-    if not faults:
-        raise click.UsageError("none of these faults is of this topology")
+    faults = _chosen(names, topology, quick)
     if quick:
-        faults = [fault for fault in faults if names or fault.quick]
-        users, seconds, fault_seconds = min(users, 8), 0.0, 1.5
+        users, seconds, fault_seconds = min(users, QUICK_USERS), 0.0, QUICK_FAULT_SECONDS
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     plan = CheckPlan(
         seed,
@@ -108,14 +102,8 @@ def main(
     def say(text: str) -> None:
         click.echo(f"{time.monotonic() - started:6.1f} s  {text}", err=True)
 
-    def show(record: FaultRecord) -> None:
-        say(
-            f"{record.fault}: sent {record.sent}, delivered {record.delivered}, resumed {record.resumed}, "
-            f"reset {record.reset}, recovered in {record.recovery_seconds:.1f} s, violations {record.violations}"
-        )
-
     say(f"seed {seed}: {users} users, {len(faults)} faults")
-    check = PromiseCheck(plan, say, show)
+    check = PromiseCheck(plan, say, lambda record: say(report.line(record)))
     uvloop.run(_with_progress(check, say))
     result = report.Result(
         seed, users, round(time.monotonic() - started, 1), check.records, check.violations, check.count
@@ -126,6 +114,18 @@ def main(
     if path is not None:
         report.write(result, path)
     sys.exit(1 if check.count else 0)
+
+
+def _chosen(names: Collection[str], topology: str | None, quick: bool) -> list[Fault]:
+    """Return the faults to inject; a fault that is named is injected in a quick run as well. Raises UsageError."""
+    faults = [
+        fault
+        for fault in FAULTS
+        if (fault.name in names if names else fault.quick or not quick) and topology in (None, fault.topology)
+    ]
+    if not faults:
+        raise click.UsageError("none of these faults is of this topology")
+    return faults
 
 
 async def _with_progress(check: PromiseCheck, say: Callable[[str], None]) -> None:

@@ -35,6 +35,14 @@ def table(records: Sequence[FaultRecord]) -> str:
     )
 
 
+def line(record: FaultRecord) -> str:
+    """Return a line on one fault, for the progress."""
+    return (
+        f"{record.fault}: sent {record.sent}, delivered {record.delivered}, resumed {record.resumed}, "
+        f"reset {record.reset}, recovered in {record.recovery_seconds:.1f} s, violations {record.violations}"
+    )
+
+
 def write(result: Result, path: Path) -> None:
     """Write a run as JSON."""
     body = {

@@ -16,7 +16,7 @@ from typing import Any
 
 from loadtest import machine
 from loadtest.bench import Bench
-from loadtest.clients import Crowd, idle_for
+from loadtest.crowd import Crowd, idle_for
 from loadtest.journal import EVERYBODY, EventJournal, Faults, mark_of, percentiles
 from loadtest.meter import DELIVERY_SECONDS, Meter, crowd_faults, no_garbage_collection
 from loadtest.publisher import Pool

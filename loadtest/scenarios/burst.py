@@ -7,7 +7,7 @@ published concurrently, over as many connections; the server decides how many it
 import asyncio
 
 from loadtest.bench import Bench
-from loadtest.clients import Crowd, data_segments, idle_for
+from loadtest.crowd import Crowd, data_segments, idle_for
 from loadtest.journal import EventJournal
 from loadtest.meter import DELIVERY_SECONDS, Meter, no_garbage_collection, verdict
 from loadtest.publisher import Publisher

@@ -5,7 +5,8 @@ import time
 from collections.abc import Sequence
 
 from loadtest.bench import Bench
-from loadtest.clients import Crowd, Make, idle_for
+from loadtest.clients import Make
+from loadtest.crowd import Crowd, idle_for
 from loadtest.journal import EventJournal, Faults
 from loadtest.meter import VERDICT_SECONDS, Meter, crowd_faults, no_garbage_collection, until
 from loadtest.publisher import Publisher
@@ -66,13 +67,7 @@ async def _resume(bench: Bench, target: GatewayTarget, transport: str, positions
     make = target.make_with(transport, since=positions)
     crowd, figures = await _connect(target, make, users, journals, missed)
     await asyncio.sleep(VERDICT_SECONDS)
-    faults = crowd_faults(crowd)
-    for journal, group in zip(journals, groups_of(users), strict=True):
-        names = set(group)
-        members = [client for client in crowd.clients if client.user in names]
-        for member in members:
-            member.user = group[0]  # the events of the group are recorded for its first user
-        faults += journal.verify(members, replaying=True)
+    faults = crowd_faults(crowd) + replay_faults(crowd, journals, users)
     bench.add(
         "connect",
         target,
@@ -103,6 +98,18 @@ async def publish_to_all(target: GatewayTarget, users: Sequence[str], events: in
         journals.append(journal)
     await pool.close()
     return journals
+
+
+def replay_faults(crowd: Crowd, journals: Sequence[EventJournal], users: Sequence[str]) -> Faults:
+    """Return the faults of what a crowd replayed; each journal is of a group of the users."""
+    faults = Faults()
+    for journal, group in zip(journals, groups_of(users), strict=True):
+        names = set(group)
+        members = [client for client in crowd.clients if client.user in names]
+        for member in members:
+            member.user = group[0]  # the events of the group are recorded for its first user
+        faults += journal.verify(members, replaying=True)
+    return faults
 
 
 async def _warm_up(bench: Bench, make: Make) -> None:

@@ -15,8 +15,8 @@ from statistics import median
 from typing import Any
 
 from loadtest.bench import Bench
-from loadtest.clients import Crowd, data_segments, idle_for
 from loadtest.cores import most_connections
+from loadtest.crowd import Crowd, data_segments, idle_for
 from loadtest.figures import median_or_none
 from loadtest.journal import EventJournal, percentiles
 from loadtest.machine import ProcessGoneError

@@ -17,7 +17,8 @@ from typing import Any
 from loadtest import machine
 from loadtest.attacks import ATTACKS
 from loadtest.bench import Bench
-from loadtest.clients import Crowd, idle_for, request_head, websocket_head
+from loadtest.clients import request_head, websocket_head
+from loadtest.crowd import Crowd, idle_for
 from loadtest.journal import EventJournal, Faults, percentiles
 from loadtest.machine import SERVER
 from loadtest.meter import DELIVERY_SECONDS, Meter, no_garbage_collection, verdict

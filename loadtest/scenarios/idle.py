@@ -9,8 +9,8 @@ import asyncio
 from typing import Any
 
 from loadtest.bench import Bench, Entrant
-from loadtest.clients import Crowd, idle_for
 from loadtest.cores import most_connections
+from loadtest.crowd import Crowd, idle_for
 from loadtest.meter import Meter, crowd_faults, no_garbage_collection
 from loadtest.targets.base import Target
 from loadtest.targets.floor import RAW

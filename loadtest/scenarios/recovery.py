@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from loadtest.bench import Bench
-from loadtest.clients import Crowd, idle_for
+from loadtest.crowd import Crowd, idle_for
 from loadtest.healthz import Healthz
 from loadtest.journal import EventJournal, Faults
 from loadtest.meter import VERDICT_SECONDS, Meter, crowd_faults, no_garbage_collection, until

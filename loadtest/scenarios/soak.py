@@ -16,10 +16,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 from loadtest import machine
 from loadtest.bench import Bench
-from loadtest.clients import Client, Crowd, Make
+from loadtest.clients import Client, Make
+from loadtest.crowd import Crowd
 from loadtest.journal import EventJournal, Faults, percentiles
 from loadtest.meter import DELIVERY_SECONDS, Meter, verdict
 from loadtest.publisher import Pool, Publisher, at_constant_rate
@@ -121,7 +123,12 @@ class _Soak:
         await journal.until(journal.next_number, DELIVERY_SECONDS)
         while self._deletes:
             await asyncio.wait(self._deletes)
-        figures = meter.figures(count)
+        await self._add_row(meter.figures(count))
+        await self._pool.close()
+        await self._crowd.close()
+
+    async def _add_row(self, figures: dict[str, Any]) -> None:
+        sizes, journal = self._sizes, self._journal
         faults = self._faults + await verdict(self._crowd, journal)
         growth, allowed = _growth(self._samples), _allowed(self._samples)
         self._bench.add(
@@ -146,8 +153,6 @@ class _Soak:
         for name, rose in growth.items():
             bound = f", allowed {allowed[name]:,.0f}" if name in allowed else ""
             self._bench.say(f"  {name}: rose by {rose:,.0f}{bound}")
-        await self._pool.close()
-        await self._crowd.close()
 
     # -- what happens
 

@@ -9,11 +9,12 @@ import time
 from collections.abc import Sequence
 
 from loadtest.bench import Bench
-from loadtest.clients import Client, Crowd, idle_for
+from loadtest.clients import Client
+from loadtest.crowd import Crowd, idle_for
 from loadtest.healthz import Healthz
 from loadtest.journal import Faults, percentiles
 from loadtest.meter import DELIVERY_SECONDS, VERDICT_SECONDS, Meter, crowd_faults, no_garbage_collection, until
-from loadtest.scenarios.connect import groups_of, publish_to_all
+from loadtest.scenarios.connect import publish_to_all, replay_faults
 from loadtest.targets.gateway import MOST_RECIPIENTS, GatewayTarget
 
 MISSED = 2
@@ -61,12 +62,7 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str, connecti
         await meter.trailing()
         figures = meter.figures(len(connections))
     await asyncio.sleep(VERDICT_SECONDS)
-    for journal, group in zip(journals, groups_of(users), strict=True):
-        names = set(group)
-        members = [client for client in back.clients if client.user in names]
-        for member in members:
-            member.user = group[0]  # the events of the group are recorded for its first user
-        faults += journal.verify(members, replaying=True)
+    faults += replay_faults(back, journals, users)
     bench.add(
         "storm",
         target,

@@ -4,12 +4,14 @@ import asyncio
 import json
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 from loadtest.bench import Bench
-from loadtest.clients import Client, Crowd
+from loadtest.clients import Client
+from loadtest.crowd import Crowd
 from loadtest.journal import EventJournal, Faults, percentiles
 from loadtest.meter import DELIVERY_SECONDS, VERDICT_SECONDS, Meter, crowd_faults, no_garbage_collection, until
-from loadtest.publisher import at_constant_rate
+from loadtest.publisher import Pool, at_constant_rate
 from loadtest.scenarios.connect import groups_of
 from loadtest.targets.gateway import GatewayTarget
 
@@ -46,18 +48,32 @@ class _Watch:
         if change in self.due:
             self.latencies.append(now - self.due[change])
 
+    def faults(self, crowd: Crowd) -> Faults:
+        """Return the faults of the events that the crowd received."""
+        return Faults(
+            lost=len(self.due.keys() - self.counts.keys()),
+            misdelivered=len(self.counts.keys() - self.due.keys()),
+            doubled=self.counts.total() - len(self.counts),
+            reordered=sum(client.out_of_order for client in crowd.clients),
+        )
 
-async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
-    sizes, pool, watch = bench.sizes.sync, target.pool(), _Watch()
-    users = [f"user{number}" for number in range(sizes.users)]
-    count = max(len(CHANGES), int(sizes.rate * sizes.seconds))
-    items = -(-count // (len(users) * len(CHANGES)))
+
+async def _send_items(target: GatewayTarget, pool: Pool, users: Sequence[str], items: int) -> list[str]:
+    """Send a number of notifications to each user; return their ids. Raises AssertionError when one is refused."""
     ids: list[str] = []
     for number in range(items):
         for group in groups_of(users):
             status, body = await pool.request(target.request_many(group, number))
             assert status == 201, (status, body)
             ids.append(json.loads(body)["notification"]["id"])
+    return ids
+
+
+async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
+    sizes, pool, watch = bench.sizes.sync, target.pool(), _Watch()
+    users = [f"user{number}" for number in range(sizes.users)]
+    count = max(len(CHANGES), int(sizes.rate * sizes.seconds))
+    ids = await _send_items(target, pool, users, -(-count // (len(users) * len(CHANGES))))
     crowd = Crowd()
     for client in await crowd.add(target.make(transport), users, None):
         client.on_message = watch.saw
@@ -82,11 +98,7 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
         await meter.trailing()
         figures = meter.figures(len(changes))
     await asyncio.sleep(VERDICT_SECONDS)
-    faults += crowd_faults(crowd)
-    faults.lost += len(watch.due.keys() - watch.counts.keys())
-    faults.misdelivered += len(watch.counts.keys() - watch.due.keys())
-    faults.doubled += watch.counts.total() - len(watch.counts)
-    faults.reordered += sum(client.out_of_order for client in crowd.clients)
+    faults += crowd_faults(crowd) + watch.faults(crowd)
     bench.add(
         "sync",
         target,

@@ -13,7 +13,7 @@ from math import inf
 from typing import Any
 
 from loadtest.bench import Bench
-from loadtest.clients import Crowd, idle_for
+from loadtest.crowd import Crowd, idle_for
 from loadtest.figures import median_or_none
 from loadtest.journal import EventJournal, percentiles
 from loadtest.meter import DELIVERY_SECONDS, Meter, crowd_faults, no_garbage_collection, verdict

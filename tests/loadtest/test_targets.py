@@ -14,7 +14,7 @@ from tests.servers import wait_for
 
 START_AND_CONNECT = """
 import asyncio
-from loadtest.clients import Crowd
+from loadtest.crowd import Crowd
 from loadtest.cores import Cores
 from loadtest.targets.peers import StarletteTarget
 
