@@ -1,4 +1,4 @@
-"""The states of an item, the transitions between them, and what a list may ask for.
+"""The states of an item, the transitions between them, and the filters of lists.
 
 An item's state is three facts: seen, read, archived, each unset or the unix second it happened. Read implies seen;
 archived is independent. The combination is the item's **bucket**, 0-7: bit 0 seen, bit 1 read, bit 2 archived.

@@ -24,5 +24,5 @@ class AdminLimits:
     async def count(self, project_id: ProjectId, allowance: Allowance) -> None:
         """Count one call, and record in the allowance what is used of it. Raises RateLimitedError."""
         key = keys.admin_rate(project_id)
-        answer = await self._client.call(COUNT_CALL(key, kind=allowance.kind.value, limit=allowance.limit))
-        unwrapped(answer, None, Guard(allowance))
+        reply = await self._client.call(COUNT_CALL(key, kind=allowance.kind.value, limit=allowance.limit))
+        unwrapped(reply, None, Guard(allowance))

@@ -1,7 +1,7 @@
 """Publishing later what the server did not let a function publish.
 
-A function whose publishing is refused has done its work all the same, and says so in its result. The user is noted
-here. Once publishing works again, every node is told to read the log of that user.
+A function whose publishing is refused has done its work all the same, and reports that in its reply. The user is noted
+here. Once publishing works again, a message makes every node read the log of that user.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ RETRY_SECONDS = 0.25
 
 
 class DeferredPublications:
-    """Users whose open inboxes have yet to be told to read the log. `run` must be running."""
+    """Users whose open inboxes have yet to read the log for an unpublished event. `run` must be running."""
 
     def __init__(self, client: FunctionClient):
         self._client = client

@@ -1,4 +1,4 @@
-"""Deleting users: everything in a user's slot, and what the project's slot says of the user."""
+"""Deleting users: everything in a user's slot, and the subscriptions and devices in the project's slot."""
 
 from collections.abc import Sequence
 
@@ -46,7 +46,7 @@ class UserDeletion:
     async def delete_many(self, users: Sequence[User]) -> None:
         """Delete everything in several users' slots and close their open inboxes, in one round trip.
 
-        What the project's slot says of them stays: this is for a project that is deleted as a whole.
+        What the project's slot holds of them stays: this is for a project that is deleted as a whole.
         """
         await self._client.call_many(
             [DELETE_USER(keys.user(user.project_id, user.id), TOMBSTONE_SECONDS) for user in users]

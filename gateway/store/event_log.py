@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 RESYNC_MESSAGE = b"!resync"
-"""What is published when an event of the user could not be: every open inbox is to read the log."""
+"""The message that is published when an event could not be: it makes every open inbox of the user read the log."""
 
 
 class Moment(NamedTuple):

@@ -283,7 +283,7 @@ def all_active_users(month: str) -> str:
 # ---- pub/sub channels besides those of users, which are no keys
 
 CONTROL = PREFIX + "{control}"
-"""The pub/sub channel on which nodes tell each other what to forget."""
+"""The pub/sub channel on which nodes publish which cached projects and users have changed."""
 
 
 def probe(worker_id: str) -> str:

@@ -63,10 +63,10 @@ class PreferenceStore:
             channels=[_channel_head(channel) for channel in Channel],
             categories=categories,
         )
-        answer = await self._functions.call(user, guard, call)
-        if answer == -1:
+        reply = await self._functions.call(user, guard, call)
+        if reply == -1:
             raise TooManyError("categories", MAX_CATEGORIES)
-        return _preferences(answer)
+        return _preferences(reply)
 
 
 def _preferences(flat: Sequence[bytes]) -> dict[str, Preference]:

@@ -58,7 +58,7 @@ class ProjectCache:
     def is_lost(self, api_key: str, store_name: str) -> bool:
         """Return whether a project that is not in a store was in another one, and not deleted there.
 
-        One that was seen before the store's name was known counts as seen elsewhere: nobody deleted it.
+        A project that was seen before the store's name was known counts as seen elsewhere: it was not deleted.
         """
         seen_in = self._seen_in.get(api_key)
         return seen_in is not None and seen_in != store_name

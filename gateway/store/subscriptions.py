@@ -154,16 +154,16 @@ class SubscriptionStore:
     ) -> dict[str, Subscription]:
         words = [part for word in reasons.items() for part in word]
         call = SET_SUBSCRIPTIONS(topic=topic, status=status.code, categories=words)
-        answer = await self._functions.call(user, guard, call)
-        if answer == -1:
+        reply = await self._functions.call(user, guard, call)
+        if reply == -1:
             raise TooManyError("topics", MAX_TOPICS)
-        if answer == -2:
+        if reply == -2:
             raise TooManyError("categories", MAX_CATEGORIES)
-        if answer == -3:
+        if reply == -3:
             raise TooManyError("bytes of categories and reasons in the topic", MAX_TOPIC_BYTES)
-        if answer == -4:
+        if reply == -4:
             raise TooManyError(BYTES_IN_ALL, MAX_SUBSCRIPTION_BYTES)
-        return decode_subscriptions(answer)
+        return decode_subscriptions(reply)
 
     async def _add(self, user: User, topic: str) -> tuple[int, bool]:
         """Add a user to the topic's index; return the claim, and whether the user is new there."""

@@ -113,10 +113,10 @@ class TokenStore:
         """Return a page of the unexpired tokens of an owner: those right after or before a token id, or the newest."""
         way, cursor = ("after", after) if after else ("before", before) if before else ("", "")
         if isinstance(owner, User):
-            answer = await self._functions.read(owner, UNGUARDED, LIST_TOKENS(now, size, way, cursor or ""))
+            reply = await self._functions.read(owner, UNGUARDED, LIST_TOKENS(now, size, way, cursor or ""))
         else:
-            answer = await self._client.call(LIST_PROJECT_TOKENS(keys.project(owner), now, size, way, cursor or ""))
-        has_newer, has_older, *rows = answer
+            reply = await self._client.call(LIST_PROJECT_TOKENS(keys.project(owner), now, size, way, cursor or ""))
+        has_newer, has_older, *rows = reply
         tokens = [_token(*row) for row in zip(rows[::2], rows[1::2], strict=True)]
         return TokenPage(tokens, bool(has_newer), bool(has_older))
 
