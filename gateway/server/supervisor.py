@@ -13,10 +13,10 @@ import subprocess
 import time
 from contextlib import suppress
 
-from gateway.server.bundled_valkey import BundledValkey
 from gateway.server.data_directory import DataDirectory
 from gateway.server.rolling_restart import RollingRestart
-from gateway.server.valkey_keeper import ValkeyKeeper
+from gateway.server.valkey.bundled import BundledValkey
+from gateway.server.valkey.keeper import ValkeyKeeper
 from gateway.server.worker_pool import WorkerPool
 from gateway.settings import Settings
 from gateway.telemetry.logs import log

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.server.aof_manifest import check_manifest, named_increments
 from gateway.server.errors import UnrepairableError
-from tests.server.aof_files import BASE, INCREMENT, MANIFEST, SET, write_files
+from gateway.server.valkey.aof_manifest import check_manifest, named_increments
+from tests.server.valkey.aof_files import BASE, INCREMENT, MANIFEST, SET, write_files
 
 
 @pytest.fixture

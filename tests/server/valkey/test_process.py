@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from gateway.server.errors import BundledValkeyError, StartCancelledError
-from gateway.server.valkey_output import ValkeyOutput
-from gateway.server.valkey_process import ValkeyProcess, send_command
+from gateway.server.valkey.output import ValkeyOutput
+from gateway.server.valkey.process import ValkeyProcess, send_command
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_start_can_be_cancelled(process: ValkeyProcess) -> None:
 
 
 def test_a_server_that_hangs_is_killed(process: ValkeyProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.server.valkey_process.START_SECONDS", 0.1)
+    monkeypatch.setattr("gateway.server.valkey.process.START_SECONDS", 0.1)
     os.kill(process.pid, signal.SIGSTOP)
     with pytest.raises(BundledValkeyError, match="did not answer in 0 s"):
         process.becomes_ready(never)

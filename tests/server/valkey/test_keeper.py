@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.server import restart_pauses, valkey_keeper
-from gateway.server.bundled_valkey import BundledValkey
+from gateway.server import restart_pauses
 from gateway.server.errors import SupervisorError
-from gateway.server.valkey_keeper import ValkeyKeeper
+from gateway.server.valkey import keeper as valkey_keeper
+from gateway.server.valkey.bundled import BundledValkey
+from gateway.server.valkey.keeper import ValkeyKeeper
 from gateway.settings import Settings
 from tests.logs import captured_log
-from tests.server.test_bundled_valkey import kill, process_of
+from tests.server.valkey.test_bundled import kill, process_of
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 The package has no public name for it: its server class runs a server for tests, not a durable one. It is not imported
 either, because it imports the asynchronous client of Valkey with it (measured: 138 ms, in a supervisor that otherwise
-imports little). `tests/server/test_valkey_binary.py` checks that the file is where the package itself looks for it.
+imports little). `tests/server/valkey/test_binary.py` checks that the file is where the package itself looks for it.
 """
 
 import importlib.util

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gateway.server.valkey_options import valkey_arguments, valkey_options
+from gateway.server.valkey.options import valkey_arguments, valkey_options
 from gateway.settings import Settings
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.server.aof_commands import Scan, count_commands, scan
-from tests.server.aof_files import COMMENT, SET, TRANSACTION, command
+from gateway.server.valkey.aof_commands import Scan, count_commands, scan
+from tests.server.valkey.aof_files import COMMENT, SET, TRANSACTION, command
 
 
 @pytest.mark.parametrize("content", [b"", SET, SET + TRANSACTION, COMMENT + SET])

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.server.append_only_file import find_damaged_ends
 from gateway.server.errors import UnrepairableError
-from tests.server.aof_files import BASE, COMMENT, INCREMENT, MANIFEST, SET, TRANSACTION, write_files
+from gateway.server.valkey.append_only_file import find_damaged_ends
+from tests.server.valkey.aof_files import BASE, COMMENT, INCREMENT, MANIFEST, SET, TRANSACTION, write_files
 
 
 @pytest.fixture

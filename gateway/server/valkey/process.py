@@ -11,9 +11,9 @@ from pathlib import Path
 
 from gateway.server.child_process import die_with_parent
 from gateway.server.errors import BundledValkeyError, StartCancelledError
-from gateway.server.valkey_binary import valkey_binary
-from gateway.server.valkey_options import ALLOCATOR_TUNABLES, valkey_arguments
-from gateway.server.valkey_output import ValkeyOutput
+from gateway.server.valkey.binary import valkey_binary
+from gateway.server.valkey.options import ALLOCATOR_TUNABLES, valkey_arguments
+from gateway.server.valkey.output import ValkeyOutput
 
 START_SECONDS = 60.0
 """The time that a server may take until it answers. While it loads its data it answers so, and may take any time."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gateway.server.data_directory import sync_directory
 from gateway.server.errors import UnrepairableError
-from gateway.server.kept_copies import free_name, sync_file
+from gateway.server.valkey.kept_copies import free_name, sync_file
 
 MANIFEST = "appendonly.aof.manifest"
 _MANIFEST_LINE = re.compile(r"file (\S+) seq (\d+) type ([bih])")

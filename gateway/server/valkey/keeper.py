@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 
-from gateway.server.bundled_valkey import BundledValkey
 from gateway.server.errors import (
     BundledValkeyError,
     DataDirectoryError,
@@ -12,6 +11,7 @@ from gateway.server.errors import (
     UnrepairableError,
 )
 from gateway.server.restart_pauses import RestartPauses
+from gateway.server.valkey.bundled import BundledValkey
 from gateway.telemetry.logs import log
 
 RECOVERED_SECONDS = 5.0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.server.valkey_output import ValkeyOutput
+from gateway.server.valkey.output import ValkeyOutput
 from gateway.telemetry.log_writer import LogWriter
 from gateway.telemetry.logs import log
 from tests.logs import captured_log

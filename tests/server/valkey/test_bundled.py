@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.server.bundled_valkey import BundledValkey
 from gateway.server.errors import BundledValkeyError, StartCancelledError, UnrepairableError
-from gateway.server.valkey_process import send_command
+from gateway.server.valkey.bundled import BundledValkey
+from gateway.server.valkey.process import send_command
 from gateway.settings import Settings
 from gateway.store import keys
 from tests.servers import wait_for

@@ -15,13 +15,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from gateway.server.aof_manifest import MANIFEST, check_manifest
-from gateway.server.append_only_file import find_damaged_ends, unreadable
 from gateway.server.data_directory import create_directory, sync_directory
 from gateway.server.errors import BundledValkeyError, DataDirectoryError, UnrepairableError
-from gateway.server.valkey_options import valkey_options
-from gateway.server.valkey_output import ValkeyOutput
-from gateway.server.valkey_process import START_SECONDS, ValkeyProcess, send_command
+from gateway.server.valkey.aof_manifest import MANIFEST, check_manifest
+from gateway.server.valkey.append_only_file import find_damaged_ends, unreadable
+from gateway.server.valkey.options import valkey_options
+from gateway.server.valkey.output import ValkeyOutput
+from gateway.server.valkey.process import START_SECONDS, ValkeyProcess, send_command
 from gateway.settings import Settings
 from gateway.store import keys
 from gateway.telemetry.logs import log

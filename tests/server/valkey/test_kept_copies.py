@@ -6,7 +6,7 @@ from typing import IO, Any
 
 import pytest
 
-from gateway.server.kept_copies import free_name, keep_copy
+from gateway.server.valkey.kept_copies import free_name, keep_copy
 
 
 def test_a_copy_has_the_content_of_the_whole_file(tmp_path: Path) -> None:
