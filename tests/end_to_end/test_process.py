@@ -329,7 +329,7 @@ def test_workers_that_die_again_and_again_after_they_served_end_nobody(data_dir:
 def test_workers_that_never_serve_end_the_start(data_dir: Path) -> None:
     broken = data_dir.parent / "broken"
     broken.mkdir()
-    (broken / "uvicorn.py").write_text("raise SystemExit(3)\n")
+    (broken / "starlette.py").write_text("raise SystemExit(3)\n")
     done = run("serve", "--port", "0", data_dir=data_dir, PYTHONPATH=str(broken))
     assert done.returncode == 1
     assert "the workers die right after their start" in done.stderr
