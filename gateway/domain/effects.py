@@ -4,7 +4,7 @@ from typing import NamedTuple, TypeAlias
 
 from gateway.domain.errors import CloseCode, Problem
 from gateway.domain.event import Event, Position
-from gateway.domain.messages import ServerMessage
+from gateway.domain.messages import Goodbye, ServerMessage
 from gateway.domain.principal import Credentials
 
 
@@ -42,6 +42,11 @@ class Close(NamedTuple):
     code: CloseCode
     retry_after_ms: int | None = None
     problem: Problem | None = None
+
+    @property
+    def goodbye(self) -> Goodbye:
+        """The last message to the client. It has a time to reconnect only if the close code allows to reconnect."""
+        return Goodbye(self.code.value, self.code.reason, self.retry_after_ms if self.code.may_resume else None)
 
 
 Effect: TypeAlias = Authenticate | Renew | ReadLog | Send | Ping | Close

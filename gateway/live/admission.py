@@ -5,7 +5,8 @@ import asyncio
 from gateway.auth.authenticator import Authenticator
 from gateway.domain.errors import ApiError, CloseCode, ErrorCode, api_error
 from gateway.domain.principal import Credentials, UserPrincipal
-from gateway.live.connection import Connection, retry_after_ms
+from gateway.live.connection import Connection
+from gateway.live.pacing import retry_after_ms
 from gateway.live.replay import Replay, store_close_code
 from gateway.live.revocation import Revocation
 from gateway.live.subscriptions import UserSubscriptions

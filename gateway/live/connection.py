@@ -8,27 +8,27 @@ that acknowledges nothing of what waits is a slow reader, and is closed with a c
 """
 
 import asyncio
-import random
 import time
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple, Protocol, TypeAlias, cast
+from typing import ClassVar, cast
 
 import msgspec
 
 from gateway.domain.effects import Authenticate, Close, Effects, Ping, ReadLog, Renew, Send
 from gateway.domain.errors import CloseCode
 from gateway.domain.event import Event, Position
-from gateway.domain.messages import Goodbye, Ready, Reset, ServerMessage
+from gateway.domain.messages import Ready, Reset, ServerMessage
 from gateway.domain.origin import origin_allowed
-from gateway.domain.principal import Credentials, UserPrincipal
-from gateway.domain.session import Session, SessionLimits, SessionState
+from gateway.domain.principal import UserPrincipal
+from gateway.domain.session import SessionState
 from gateway.domain.signing import NO_PROOF
 from gateway.live.backlog import Backlog, is_acknowledging
-from gateway.live.deadlines import Deadlines
+from gateway.live.credential import NO_TOKEN, ConnectionCredential
 from gateway.live.handshake import Handshake
+from gateway.live.hub_interface import HubInterface
 from gateway.live.opening import CLIENT_CLOSED_REQUEST, Opening
+from gateway.live.pacing import retry_after_ms
 from gateway.live.user_subscription import UserSubscription
-from gateway.runtime.fair_scheduler import FairScheduler
 from gateway.telemetry.metrics import CLOSED, CONNECTIONS, DELIVERED, GAPS, OPENED, RESETS, RESUMES, SLOW_READERS
 
 TRANSPORTS = ("websocket", "sse", "sse_http10")
@@ -36,62 +36,10 @@ TRANSPORTS = ("websocket", "sse", "sse_http10")
 STALL_HEARTBEATS = 2.5
 """A peer that acknowledges nothing of what waits for it is closed after this many heartbeats."""
 
-_RETRY_MS = (200, 2000)
-"""Reconnects after a slow reader or an outage are spread over this range."""
-
 _OPENED = {name: OPENED.labels(name) for name in TRANSPORTS}
 _CONNECTIONS = {name: CONNECTIONS.labels(name) for name in TRANSPORTS}
 
-Token: TypeAlias = tuple[str, int | None]
-"""What revocation needs of a token: its id, and when it was issued (unix seconds)."""
-
-NO_TOKEN: Token = ("", None)
-
 encode_json = msgspec.json.encode
-
-
-class ConnectionCredential(NamedTuple):
-    """What authenticated a connection, as far as revocation needs it. `expires_at` is unix seconds."""
-
-    authenticated_by: str
-    token: Token
-    expires_at: int | None
-
-
-def retry_after_ms() -> int:
-    """Return a random pause for a client that is to reconnect, so that many do not return at once."""
-    return random.randint(*_RETRY_MS)
-
-
-class HubInterface(Protocol):
-    """What a connection requires of the hub. The methods return at once; outcomes arrive as effects of the session."""
-
-    limits: SessionLimits
-    max_write_buffer_bytes: int
-    max_message_bytes: int
-    allowed_origins: tuple[str, ...]
-    access_log: bool
-    deadlines: "Deadlines[Connection]"
-    scheduler: FairScheduler
-
-    @property
-    def draining(self) -> bool:
-        """Whether this worker is about to stop, and refuses new connections."""
-
-    def new_session(self, accepted_at: float | None) -> Session:
-        """Create the session of a new connection."""
-
-    def admit(self, connection: "Connection", credentials: Credentials) -> None:
-        """Verify credentials and open the connection's stream."""
-
-    def renew(self, connection: "Connection", credentials: Credentials) -> None:
-        """Verify fresh credentials of an open connection."""
-
-    def read_log(self, connection: "Connection", after: Position | None) -> None:
-        """Read the log after a position for a connection."""
-
-    def leave(self, connection: "Connection") -> None:
-        """Remove a connection that is closed."""
 
 
 class Connection(asyncio.Protocol, ABC):
@@ -127,7 +75,7 @@ class Connection(asyncio.Protocol, ABC):
         "transport",
     )
 
-    def __init__(self, hub: HubInterface, accepted_at: float | None = None):
+    def __init__(self, hub: "HubInterface[Connection]", accepted_at: float | None = None):
         self.hub = hub
         self.session = hub.new_session(accepted_at)
         self.transport: asyncio.Transport = None  # type: ignore[assignment] # set by connection_made, used only after
@@ -348,8 +296,3 @@ class Connection(asyncio.Protocol, ABC):
         self.write_goodbye(close)
         self.log_opening(self.refused_status(close))
         self.hub.deadlines.schedule_abort(self)
-
-
-def goodbye(close: Close) -> Goodbye:
-    """Return the last message of a session."""
-    return Goodbye(close.code.value, close.code.reason, close.retry_after_ms if close.code.may_resume else None)

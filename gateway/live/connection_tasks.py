@@ -5,7 +5,8 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from gateway.domain.errors import CloseCode
-from gateway.live.connection import Connection, retry_after_ms
+from gateway.live.connection import Connection
+from gateway.live.pacing import retry_after_ms
 from gateway.telemetry.logs import log
 
 

@@ -5,9 +5,9 @@ import random
 import time
 
 from gateway.domain.errors import CloseCode
-from gateway.live.connection import Connection, retry_after_ms
+from gateway.live.connection import Connection
 from gateway.live.deadlines import Deadlines
-from gateway.live.pacing import paced
+from gateway.live.pacing import paced, retry_after_ms
 
 DRAIN_BATCH = 32
 """How many connections are closed in one go while a worker drains."""

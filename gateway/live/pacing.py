@@ -1,11 +1,15 @@
-"""Loops over all connections that leave time for everything else."""
+"""Spreading work and reconnects over time: loops over all connections, and when closed clients return."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar
 
 CONNECTIONS_PER_BATCH = 500
 """How many connections are examined, and perhaps closed, before other tasks may run: some 20 ms of work."""
+
+_RETRY_MS = (200, 2000)
+"""Reconnects after a slow reader or an outage are spread over this range."""
 
 T = TypeVar("T")
 
@@ -16,3 +20,8 @@ async def paced(items: Sequence[T], batch: int = CONNECTIONS_PER_BATCH, pause_se
         yield item
         if number % batch == 0:
             await asyncio.sleep(pause_seconds)
+
+
+def retry_after_ms() -> int:
+    """Return a random pause for a client that is to reconnect, so that many do not return at once."""
+    return random.randint(*_RETRY_MS)

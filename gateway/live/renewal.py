@@ -4,7 +4,8 @@ from gateway.auth.authenticator import Authenticator
 from gateway.domain.errors import ApiError, CloseCode, ErrorCode, api_error
 from gateway.domain.guard import Guard, TokenRevokedError, UserDeletedError
 from gateway.domain.principal import Credentials, Project, UserPrincipal
-from gateway.live.connection import Connection, ConnectionCredential
+from gateway.live.connection import Connection
+from gateway.live.credential import ConnectionCredential
 from gateway.live.deadlines import Deadlines
 from gateway.live.revocation import Revocation
 from gateway.store.inbox import InboxStore

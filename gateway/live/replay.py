@@ -16,8 +16,10 @@ from gateway.auth.authenticator import Authenticator
 from gateway.domain.errors import CloseCode, ErrorCode
 from gateway.domain.event import Position
 from gateway.domain.guard import UserDeletedError
-from gateway.live.connection import NO_TOKEN, Connection, retry_after_ms
+from gateway.live.connection import Connection
 from gateway.live.connection_tasks import ConnectionTasks
+from gateway.live.credential import NO_TOKEN
+from gateway.live.pacing import retry_after_ms
 from gateway.live.revocation import close_connections_of_deleted_user, end_access
 from gateway.live.subscriptions import UserSubscriptions
 from gateway.live.user_subscription import UserSubscription

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from gateway.auth.authenticator import Authenticator
 from gateway.domain.errors import CloseCode, ErrorCode
 from gateway.domain.principal import Project
-from gateway.live.connection import Connection, retry_after_ms
+from gateway.live.connection import Connection
 from gateway.live.deadlines import Deadlines
-from gateway.live.pacing import paced
+from gateway.live.pacing import paced, retry_after_ms
 from gateway.live.subscriptions import UserSubscriptions
 from gateway.live.user_subscription import UserSubscription
 from gateway.store.deletion import DELETED_MESSAGE

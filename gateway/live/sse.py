@@ -19,8 +19,9 @@ from gateway.domain.errors import CloseCode, ErrorCode
 from gateway.domain.event import Event, on_one_line
 from gateway.domain.messages import Error, Goodbye, Ready, Reset, ServerMessage
 from gateway.domain.origin import ANY, allow_origin
-from gateway.live.connection import Connection, HubInterface, encode_json, goodbye
+from gateway.live.connection import Connection, encode_json
 from gateway.live.handshake import Handshake
+from gateway.live.hub_interface import HubInterface
 
 PATH = "/realtime/sse"
 
@@ -78,7 +79,7 @@ class SseConnection(Connection):
 
     __slots__ = ("readable_by", "streaming")
 
-    def __init__(self, hub: HubInterface, accepted_at: float | None = None):
+    def __init__(self, hub: HubInterface[Connection], accepted_at: float | None = None):
         super().__init__(hub, accepted_at)
         self.streaming = False
         """Whether the head of the response has been written."""
@@ -149,7 +150,7 @@ class SseConnection(Connection):
             self.transport.write(self._refusal(status, close))
         else:
             problem = self.encode_message(Error(close.problem.code, close.problem.message)) if close.problem else b""
-            self.transport.write(problem + self.encode_message(goodbye(close)) + self.end)
+            self.transport.write(problem + self.encode_message(close.goodbye) + self.end)
         self.transport.close()
 
     # -- incoming

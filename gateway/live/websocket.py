@@ -18,8 +18,9 @@ from gateway.domain.errors import CloseCode
 from gateway.domain.event import Event
 from gateway.domain.messages import Error, ServerMessage
 from gateway.domain.session import PART_OF_A_FRAME
-from gateway.live.connection import Connection, HubInterface, encode_json, goodbye
+from gateway.live.connection import Connection, encode_json
 from gateway.live.handshake import Handshake
+from gateway.live.hub_interface import HubInterface
 from gateway.live.websocket_handshake import SWITCHING_PROTOCOLS, HeaderList, accept
 from gateway.live.websocket_protocol import WebSocketProtocol
 
@@ -82,7 +83,7 @@ class WebSocketConnection(Connection):
 
     __slots__ = ("fragments", "head", "protocol")
 
-    def __init__(self, hub: HubInterface, accepted_at: float | None = None):
+    def __init__(self, hub: HubInterface[Connection], accepted_at: float | None = None):
         super().__init__(hub, accepted_at)
         self.protocol: _FrameProtocol | None = None
         self.head = b""
@@ -135,7 +136,7 @@ class WebSocketConnection(Connection):
             return
         if close.problem is not None:
             self.transport.write(self.encode_message(Error(close.problem.code, close.problem.message)))
-        self.transport.write(self.encode_message(goodbye(close)))
+        self.transport.write(self.encode_message(close.goodbye))
         protocol.send_close(close.code.value, close.code.reason)
         self._flush(protocol)
 

@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.effects import Authenticate, Close, Ping, ReadLog, Renew, Send
+from gateway.domain.effects import Authenticate, Ping, ReadLog, Renew, Send
 from gateway.domain.errors import CloseCode
 from gateway.domain.event import Counts, Event, LogPage, Position
 from gateway.domain.messages import Pong
 from gateway.domain.principal import Credentials, Project, ProjectId, User, UserId, UserPrincipal
 from gateway.domain.session import Session, SessionLimits, SessionState
 from gateway.live.backlog import MISSED_EVENTS
-from gateway.live.connection import STALL_HEARTBEATS, Connection, ConnectionCredential, goodbye
+from gateway.live.connection import STALL_HEARTBEATS, Connection
+from gateway.live.credential import ConnectionCredential
 from gateway.live.deadlines import Deadlines
 from gateway.live.websocket import WebSocketConnection
 from gateway.runtime.fair_scheduler import FairScheduler
@@ -165,11 +166,6 @@ async def test_a_close_is_a_goodbye_and_a_close_frame_and_sets_the_deadline_of_t
         assert await peer.message() == {"type": "goodbye", "code": 4001, "reason": "draining", "retry_after_ms": 300}
         assert (await peer.read(4))[2:4] == (4001).to_bytes(2)
         assert connection.deadline_slot != before
-
-
-def test_a_goodbye_that_is_final_names_no_time_to_reconnect() -> None:
-    assert goodbye(Close(CloseCode.TOKEN_REVOKED, 500)).retry_after_ms is None
-    assert goodbye(Close(CloseCode.DRAINING, 500)).retry_after_ms == 500
 
 
 # ---- the socket

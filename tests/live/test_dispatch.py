@@ -89,5 +89,18 @@ async def test_a_request_to_resync_reads_the_log(node: Node, user: str) -> None:
         assert (await client.event())["position"] == position_after(client, 1)
 
 
+async def test_an_event_whose_content_is_not_cached_is_read_from_the_log(node: Node, user: str) -> None:
+    async with open_inbox("websocket", node.gateway, user) as client:
+        incomplete = message(client, 1) + b"\0"
+        on_messages = node.worker.subscriber.on_messages
+        node.worker.subscriber.on_messages = lambda channel, messages: None  # so that only the log has the event
+        sent = await send(node.http, user)
+        node.worker.subscriber.on_messages = on_messages
+        node.hub.dispatcher._inboxes.expand_cached = lambda message: None  # type: ignore[method-assign] # the purpose
+        dispatch(node, incomplete)
+        event = await client.event()
+        assert (event["data"]["id"], event["position"]) == (sent, position_after(client, 1))
+
+
 async def test_messages_of_a_user_without_connections_are_ignored(node: Node) -> None:
     node.hub.dispatcher.dispatch(b"the channel of nobody", [b"!deleted", b"e.1 5 n\n{}"])

@@ -1,10 +1,10 @@
-"""Loops over connections that leave time for everything else."""
+"""Spreading work and reconnects over time."""
 
 import asyncio
 
 import pytest
 
-from gateway.live.pacing import paced
+from gateway.live.pacing import paced, retry_after_ms
 
 
 @pytest.mark.parametrize(("count", "sleeps"), [(0, 0), (2, 0), (3, 1), (7, 2)])
@@ -17,3 +17,9 @@ async def test_other_tasks_run_after_each_full_batch(count: int, sleeps: int, mo
     monkeypatch.setattr(asyncio, "sleep", sleep)
     assert [item async for item in paced(range(count), 3, 0.5)] == list(range(count))
     assert slept == [0.5] * sleeps
+
+
+def test_clients_are_told_to_return_at_different_times() -> None:
+    pauses = {retry_after_ms() for _ in range(1000)}
+    assert 200 <= min(pauses) < 300
+    assert 1900 < max(pauses) <= 2000

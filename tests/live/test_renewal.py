@@ -1,5 +1,6 @@
 """Renewing the credentials of an open WebSocket at a real worker."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -92,3 +93,26 @@ async def test_a_project_that_has_changed_meanwhile_ends_the_connection(
         monkeypatch.setattr(Authenticator, "current", deleted)
         assert (await renew(client, renewal(user)))["type"] == "renewed"
         assert (await client.next())["reason"] == "credentials_rotated"
+
+
+async def test_a_renewal_that_ends_after_the_connection_has_closed_changes_nothing(
+    node: Node, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, closed, user_of = asyncio.Event(), asyncio.Event(), Authenticator.user
+
+    async def wait(*arguments: Any, **options: Any) -> Any:
+        asked.set()
+        await closed.wait()
+        return await user_of(*arguments, **options)
+
+    async with open_inbox("websocket", node.gateway, user) as client:
+        (connection,) = node.connections
+        before = connection.credential
+        monkeypatch.setattr(Authenticator, "user", wait)
+        assert isinstance(client, WebSocketClient)
+        await client.say(renewal(user))
+        await asked.wait()
+    await node.until_empty()
+    closed.set()
+    await asyncio.sleep(0.05)  # nothing is to happen
+    assert connection.credential == before
