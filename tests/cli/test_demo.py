@@ -23,10 +23,10 @@ from gateway.cli.errors import DemoKeysError
 from gateway.cli.store_access import run_with_projects
 from gateway.domain.principal import Project
 from gateway.settings import Settings
+from gateway.store.project_deletion import ProjectDeletion
 
 if TYPE_CHECKING:
-    from gateway.store.project_deletion import ProjectDeletion
-from gateway.store.projects import ProjectStore
+    from gateway.store.projects import ProjectStore
 
 KEYS = DemoKeys("demo_key", "it's a secret", shown=True)
 
