@@ -46,17 +46,17 @@ def statuses(gateway: Gateway, said: Sequence[bytes], methods: Sequence[str], pa
             if number:
                 time.sleep(pause)  # so that the gateway reads the packets one by one, in most cases
             peer.say(part)
-        answers = [read_response(peer, method) for method in methods]
+        responses = [read_response(peer, method) for method in methods]
         peer.finish()
         assert peer.answer(lambda _: "GET") is None
-    return [answer.status for answer in answers]
+    return [response.status for response in responses]
 
 
 def read_response(peer: Conversation, method: str = "GET") -> FuzzResponse:
     """Read the next response."""
-    answer = peer.answer(lambda _: method)
-    assert answer is not None, "the connection ended"
-    return answer
+    response = peer.answer(lambda _: method)
+    assert response is not None, "the connection ended"
+    return response
 
 
 UPGRADES = {

@@ -303,10 +303,10 @@ def test_the_path_of_the_websocket_requires_an_upgrade(gateway: Gateway, path: s
     with conversation(gateway) as peer:
         for method in ("GET", "HEAD", "GET"):
             peer.say(request(method, path, headers))
-            answer = read_response(peer, method)
-            assert (answer.status, answer.headers["upgrade"]) == (426, "websocket")
-            assert "upgrade" in answer.headers["connection"].lower()
-            assert method == "HEAD" or json.loads(answer.body)["errors"][0]["code"] == "upgrade_required"
+            response = read_response(peer, method)
+            assert (response.status, response.headers["upgrade"]) == (426, "websocket")
+            assert "upgrade" in response.headers["connection"].lower()
+            assert method == "HEAD" or json.loads(response.body)["errors"][0]["code"] == "upgrade_required"
 
 
 def test_http_1_0_cannot_open_a_websocket(gateway: Gateway) -> None:
@@ -317,9 +317,9 @@ def test_http_1_0_cannot_open_a_websocket(gateway: Gateway) -> None:
 def test_head_of_a_stream_responds_as_get_does_and_closes(gateway: Gateway, user: str, version: str) -> None:
     with conversation(gateway) as peer:
         peer.say(request("HEAD", "/realtime/sse", user_headers(user), version=version))
-        answer = read_head(peer)
-        assert answer.status == 200
-        assert answer.headers["content-type"].startswith("text/event-stream")
+        response = read_head(peer)
+        assert response.status == 200
+        assert response.headers["content-type"].startswith("text/event-stream")
         assert not peer.sock.recv(1)
 
 

@@ -130,13 +130,13 @@ def test_an_ambiguous_request_is_refused_and_ends_the_connection(gateway: Gatewa
         with conversation(gateway) as peer:
             for part in parts:
                 peer.say(part)
-            answer = read_response(peer)
-            if answer.status == 405:  # the response comes before the body is read, which then ends the connection
+            response = read_response(peer)
+            if response.status == 405:  # the response comes before the body is read, which then ends the connection
                 assert peer.answer(lambda _: "") is None
                 continue
-            assert answer.status == 400, answer
-            assert answer.headers["connection"] == "close"
-            assert json.loads(answer.body)["errors"][0]["code"] == "malformed_request"
+            assert response.status == 400, response
+            assert response.headers["connection"] == "close"
+            assert json.loads(response.body)["errors"][0]["code"] == "malformed_request"
             assert peer.answer(lambda _: "") is None, "the request behind it was served"
 
 
@@ -184,8 +184,8 @@ def test_a_client_that_sends_a_large_ignored_body_receives_the_response(gateway:
         for _ in range(12):
             if not peer.say(b"x" * 1_000_000):
                 break
-        answer = read_response(peer, "POST")
-        assert (answer.status, answer.headers["connection"]) == (404, "close")
+        response = read_response(peer, "POST")
+        assert (response.status, response.headers["connection"]) == (404, "close")
 
 
 def test_a_small_ignored_body_does_not_end_the_connection(gateway: Gateway) -> None:
@@ -223,8 +223,8 @@ def test_a_client_that_sends_its_body_without_waiting_receives_no_continue(gatew
 def test_a_refused_expectation_ends_the_connection(gateway: Gateway) -> None:
     with conversation(gateway) as peer:
         peer.say(request("POST", "/nowhere", {**EXPECT, "Content-Length": "5"}))
-        answer = read_response(peer, "POST")
-        assert (answer.status, answer.headers["connection"]) == (404, "close")
+        response = read_response(peer, "POST")
+        assert (response.status, response.headers["connection"]) == (404, "close")
         peer.say(PING)
         assert peer.answer(lambda _: "GET") is None
 
@@ -315,8 +315,8 @@ def resident_bytes(pid: int) -> int:
 def test_trailers_that_are_too_large_are_refused(gateway: Gateway) -> None:
     with conversation(gateway) as peer:
         peer.say(BEGINNING + b"0\r\nX: " + b"x" * 9000)
-        answer = read_response(peer, "POST")
-        assert (answer.status, answer.headers["connection"]) == (431, "close")
+        response = read_response(peer, "POST")
+        assert (response.status, response.headers["connection"]) == (431, "close")
 
 
 def test_more_than_a_hundred_headers_are_refused(gateway: Gateway) -> None:
