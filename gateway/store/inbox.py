@@ -151,16 +151,17 @@ class InboxStore:
         loses a few of its oldest items if it holds more than `keep` allows. With `spare_broken`, a recipient whose data
         cannot be read gets Outcome.BROKEN instead of failing all deliveries.
         """
+        # By position, which saves half a microsecond.
         item = _NewItem(
             *self._retention.context(moment),
-            item_id=content.id.bytes,
-            content=content.encoded,
-            category=content.category,
-            topic=content.topic,
-            outcome_seconds=OUTCOME_SECONDS if remember else "",
-            subscribers_only="1" if subscribers_only else "",
-            keep_items=keep.items,
-            keep_seconds=keep.seconds,
+            content.id.bytes,
+            content.encoded,
+            content.category,
+            content.topic,
+            OUTCOME_SECONDS if remember else "",
+            "1" if subscribers_only else "",
+            keep.items,
+            keep.seconds,
         )
         users = [delivery.user for delivery in deliveries]
         calls = [_create_call(item, delivery) for delivery in deliveries]

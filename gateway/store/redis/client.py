@@ -1,7 +1,7 @@
 """One way to call Redis: a function of the library, one round trip, one tree of exceptions."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from prometheus_client import Counter
 
@@ -68,11 +68,12 @@ class FunctionClient:
             return []
         self._check_refusal()
         commands = [self._command(call) for call in calls]
-        replies = await self._router.send(commands)
-        for reply in replies:
+        found: list[R] = []
+        for index, reply in enumerate(await self._router.send(commands)):
             if isinstance(reply, ReplyError):
-                self._raise_first(commands, replies)
-        return [call.function.decode(reply) for call, reply in zip(calls, replies, strict=True)]
+                raise self._problem(commands[index], reply)
+            found.append(calls[index].function.decode(reply))
+        return found
 
     async def call_each(self, calls: Sequence[FunctionCall[R]]) -> list[R | StoreDataError]:
         """Run several functions as `call_many` does, and return a StoreDataError in place of each broken record.
@@ -110,9 +111,9 @@ class FunctionClient:
             for words in commands
         ]
         replies = await self._router.send(packed)
-        for reply in replies:
+        for command, reply in zip(packed, replies, strict=True):
             if isinstance(reply, ReplyError):
-                self._raise_first(packed, replies)
+                raise self._problem(command, reply)
         return replies
 
     async def scan(self, cursor: int, pattern: str, count: int) -> tuple[int, list[bytes]]:
@@ -190,13 +191,6 @@ class FunctionClient:
         # work. With several keys, one of which never exists, the server checks first: it replies TRYAGAIN until all
         # keys of the slot are in one place.
         return (3, key, f"{key}:never", generation_key(slot_of(key)))
-
-    def _raise_first(self, commands: Sequence[Command], replies: Sequence[Any]) -> NoReturn:
-        """Raise the exception for the first error reply."""
-        command, reply = next(
-            (command, reply) for command, reply in zip(commands, replies, strict=True) if isinstance(reply, ReplyError)
-        )
-        raise self._problem(command, reply)
 
     def _problem(self, command: Command, reply: ReplyError) -> StoreUnavailableError:
         problem = failure(reply)
