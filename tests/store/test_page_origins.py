@@ -5,7 +5,9 @@ from gateway.store.page_origins import PageOrigins
 from gateway.store.project_cache import CACHE_SECONDS
 from gateway.store.project_records import ProjectChange
 from tests.store.conftest import InspectedClient
-from tests.store.test_projects import Clock, store
+from tests.store.test_projects import Clock, prepared, store
+
+__all__ = ["prepared"]
 
 
 async def test_the_origins_of_every_project_are_known_after_a_change(client: InspectedClient) -> None:

@@ -14,7 +14,7 @@ from tests.store.test_projects import store
 
 @pytest.fixture
 async def emptied(client: InspectedClient) -> AsyncIterator[InspectedClient]:
-    """A store without projects, before and after."""
+    """A store without anything, which is prepared afterwards for other tests."""
 
     async def empty() -> None:
         await client.redis.unlink(*[key async for key in client.redis.scan_iter(f"{keys.PROJECTS}*")], "none")
@@ -22,6 +22,7 @@ async def emptied(client: InspectedClient) -> AsyncIterator[InspectedClient]:
     await empty()
     yield client
     await empty()
+    await store(client).prepare()
 
 
 async def check(projects: ProjectStore) -> None:

@@ -5,7 +5,9 @@ from gateway.store import keys
 from gateway.store.project_deletion import ProjectDeletion
 from gateway.store.project_records import ProjectChange
 from tests.store.conftest import InspectedClient
-from tests.store.test_projects import store, workspace
+from tests.store.test_projects import prepared, store, workspace
+
+__all__ = ["prepared"]
 
 
 async def test_a_deleted_project_is_recorded_until_a_job_removes_its_data(client: InspectedClient) -> None:

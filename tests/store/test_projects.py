@@ -25,6 +25,12 @@ class Clock:
         return self.now
 
 
+@pytest.fixture(autouse=True)
+async def prepared(client: InspectedClient) -> None:
+    """Prepare the store as the start of a gateway does."""
+    await store(client).prepare()
+
+
 def store(client: InspectedClient, clock: Clock | None = None, secret_key: str = "k") -> ProjectStore:
     clock = clock or Clock()
     return ProjectStore(client, secret_key, monotonic=clock, unix=clock)

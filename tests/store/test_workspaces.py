@@ -4,7 +4,9 @@ from gateway.domain.principal import WorkspaceId
 from gateway.store import keys
 from gateway.store.workspaces import WorkspaceStore
 from tests.store.conftest import InspectedClient
-from tests.store.test_projects import store
+from tests.store.test_projects import prepared, store
+
+__all__ = ["prepared"]
 
 
 async def test_a_created_workspace_is_found_and_listed(client: InspectedClient) -> None:
