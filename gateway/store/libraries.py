@@ -26,7 +26,7 @@ from gateway.telemetry.logs import log
 REPORT_SECONDS = 600.0
 
 KEEP_SECONDS = 24 * 3600.0
-"""How long an unused library is kept: who goes back to the version before finds its functions loaded."""
+"""How long an unused library is kept: after a return to the version before, its functions are still loaded."""
 
 
 def _report(name: str, keep_seconds: float, found: Sequence[str]) -> Arguments:

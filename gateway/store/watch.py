@@ -78,11 +78,11 @@ class StoreWatch:
         if not topology.nodes:
             await self._client.load()  # a cluster whose slot map was never read
         places = [key for key in map(topology.key_at, topology.nodes) if key is not None]
-        answers = await asyncio.gather(*(check_writes(self._client, key) for key in places), return_exceptions=True)
-        problems = [answer for answer in answers if isinstance(answer, StoreUnavailableError)]
-        for answer in answers:
-            if isinstance(answer, BaseException) and not isinstance(answer, StoreUnavailableError):
-                raise answer
+        results = await asyncio.gather(*(check_writes(self._client, key) for key in places), return_exceptions=True)
+        problems = [result for result in results if isinstance(result, StoreUnavailableError)]
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, StoreUnavailableError):
+                raise result
         # While a part of a cluster is down, the other parts work. A part that refuses is a sign for all parts.
         refusing = [problem for problem in problems if problem.answered]
         if refusing or (problems and len(problems) == len(places)):

@@ -64,7 +64,7 @@ async def deleted(cleaner: LibraryCleaner, client: InspectedClient, library: Lib
 
 
 async def outlive(cleaners: list[LibraryCleaner], seconds: float) -> None:
-    """Have several gateways clean in turn for some time."""
+    """Run the cleaners of several gateways in turn for some time."""
     deadline = asyncio.get_running_loop().time() + seconds
     while asyncio.get_running_loop().time() < deadline:
         for each in cleaners:

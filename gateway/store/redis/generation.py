@@ -15,7 +15,7 @@ NOTE_GENERATION = writing_function(
 
 
 async def note_generation(client: FunctionClient, node: Node) -> None:
-    """Have a server that was promoted store its generation, before it may restart. Raises StoreUnavailableError."""
+    """Store the generation of a server that was promoted, before it may restart. Raises StoreUnavailableError."""
     calls = [NOTE_GENERATION(key) for key in client.topology.generation_keys(node)]
     if any(await client.call_many(calls[:1])):  # else it never was a replica, and there is nothing to store
         for first in range(1, len(calls), CALLS_AT_ONCE):

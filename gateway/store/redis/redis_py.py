@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 
 
 def detach_writer(connection: AbstractConnection) -> asyncio.StreamWriter:
-    """Take the open socket from a connection of redis-py, which does not use or close it any more."""
+    """Detach the open socket from a connection of redis-py, which does not use or close it any more."""
     writer = connection._writer
     if writer is None:
         raise RuntimeError("redis-py's connection is not open")

@@ -138,7 +138,7 @@ class Router:
     async def _repair(
         self, node: Node, writes: bool, index: int, commands: Sequence[Command], replies: list[Any]
     ) -> list[int]:
-        """Do what an error reply requires before the next attempt; return the index again unless that completed it."""
+        """Act on an error reply before the next attempt; return the index again unless that completed the command."""
         reply = str(replies[index])
         if reply.startswith("ASK "):
             target = self._topology.redirected(reply, node)

@@ -281,7 +281,7 @@ class ShardSubscriber:
             self._send("SSUBSCRIBE", channel)
 
     async def _note_generation(self) -> None:
-        """Have the server store that it was promoted, which may be why this subscriber had to connect again."""
+        """Store on the server that it was promoted, which may be why this subscriber had to connect again."""
         while True:
             try:
                 await note_generation(self._client, self._node)

@@ -150,7 +150,7 @@ class Topology:
             self._refreshing = None
 
     async def _read_slots(self) -> list[_Range]:
-        """Ask some nodes after others, known primaries first, until one answers."""
+        """Read the slot map from the first node that replies. Some are asked at a time, known primaries first."""
         known = [node.name for node in self.nodes]
         random.shuffle(known)
         names = list(dict.fromkeys((*known, *self._nodes, *self._address.seeds)))
