@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import httpx
-
 from gateway.store import keys
 from loadtest.check.devices import HEARTBEAT_SECONDS
 from loadtest.check.proxy import Proxy
@@ -71,7 +69,7 @@ class RunningTopology(ABC):
                 await asyncio.sleep(0.05)
 
     async def _is_ready(self, gateway: Gateway) -> bool:
-        with contextlib.suppress(httpx.HTTPError, AssertionError):
+        with contextlib.suppress(AssertionError):
             return await asyncio.to_thread(gateway.ready)
         return False
 
