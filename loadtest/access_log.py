@@ -1,10 +1,11 @@
-"""What the access log costs a request: `python -m loadtest.access_log`.
+"""The cost of the access log per request: `python -m loadtest.access_log`.
 
-Two gateways on stores of their own, one of them with INBOX_ACCESS_LOG=false, get the same requests in turns, so that
-whatever else the machine does hits both. Compared is the CPU time of their workers a request, by the kernel's count.
+Two gateways with separate stores, one of them with INBOX_ACCESS_LOG=false, receive the same requests in turns, so that
+other programs affect both alike. The result is the difference in CPU time of their workers per request, as the kernel
+counts it.
 
-Two processes that do the same differ by some 10 µs a request for as long as they live. So several pairs are measured,
-and their median counts.
+Two equal processes differ by some 10 µs per request for their whole lifetime. Several pairs are therefore measured, and
+the median is the result.
 """
 
 import contextlib
@@ -24,14 +25,14 @@ WARM_UP = 500
 
 
 def cpu_seconds(gateway: Gateway) -> float:
-    """Return the CPU time that a gateway's one worker has used."""
+    """Return the CPU time of the only worker of a gateway, in seconds."""
     (worker,) = gateway.children("worker")
     threads = Path(f"/proc/{worker}/task").iterdir()
     return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
 
 
 def run_turn(gateway: Gateway, http: httpx.Client, requests: int) -> float:
-    """Send requests; return the microseconds of CPU that each took."""
+    """Send requests; return the microseconds of CPU for each."""
     headers = user_headers("ada")
     before = cpu_seconds(gateway)
     for _ in range(requests):
@@ -40,7 +41,7 @@ def run_turn(gateway: Gateway, http: httpx.Client, requests: int) -> float:
 
 
 def measure_pair(turns: int, requests: int, swapped: bool) -> tuple[float, float]:
-    """Return the microseconds of CPU a request with the log and without, of two new gateways."""
+    """Return the microseconds of CPU per request with the log and without, of two new gateways."""
     settings = ("false", "true") if swapped else ("true", "false")
     taken: dict[str, list[float]] = {setting: [] for setting in settings}
     with tempfile.TemporaryDirectory(prefix="log") as name, contextlib.ExitStack() as stack:
@@ -55,7 +56,7 @@ def measure_pair(turns: int, requests: int, swapped: bool) -> tuple[float, float
         for turn in range(turns):
             for setting in settings if turn % 2 == 0 else reversed(settings):
                 taken[setting].append(run_turn(*sides[setting], requests))
-    # Whatever else runs only adds: the turns that it disturbed least tell most.
+    # Other programs only add to the time: the least disturbed turns are the most exact.
     with_log, without = (statistics.quantiles(taken[setting], n=4)[0] for setting in ("true", "false"))
     return with_log, without
 
@@ -65,10 +66,10 @@ def measure_pair(turns: int, requests: int, swapped: bool) -> tuple[float, float
 @click.option("--turns", type=click.IntRange(2), default=TURNS, show_default=True, help="Turns of either gateway.")
 @click.option("--requests", type=click.IntRange(1), default=REQUESTS, show_default=True, help="Requests in a turn.")
 def main(pairs: int, turns: int, requests: int) -> None:
-    """Measure what a line of the access log costs."""
+    """Measure the cost of a line of the access log."""
     found = [measure_pair(turns, requests, swapped=pair % 2 == 1) for pair in range(pairs)]
     for with_log, without in found:
-        print(f"{with_log:7.1f} µs CPU a request with the access log, {without:7.1f} without")
+        print(f"{with_log:7.1f} µs of CPU per request with the access log, {without:7.1f} without")
     costs = [with_log - without for with_log, without in found]
     spread = f"median of {pairs} pairs; {min(costs):.1f} to {max(costs):.1f}"
     print(f"a line costs {statistics.median(costs):.1f} µs ({spread})")

@@ -175,7 +175,7 @@ class PullDevice(DeviceClient):
             await self._process(event)
         # Only the counts of events are checked: those of the page are of a newer position.
         if str(self.observer.position) != page["position"]:
-            self.observer.strayed(page["position"])
+            self.observer.ended_elsewhere(page["position"])
         if not page["more"]:
             await asyncio.sleep(random.uniform(*POLL_SECONDS))
 

@@ -83,8 +83,8 @@ class Followers:
             await asyncio.sleep(0.05)
         assert not self._found, f"{len(self._found)} violations: {self._found[:3]}"
         for device in self._devices if counts else ():
-            told = {name: device.last[name] for name in counts} if device.last else {}
-            assert told == counts, f"{device.transport} has the counts {told}, not {counts}"
+            last_counts = {name: device.last[name] for name in counts} if device.last else {}
+            assert last_counts == counts, f"{device.transport} has the counts {last_counts}, not {counts}"
 
     async def run(self) -> None:
         """Stay connected until cancelled."""

@@ -18,7 +18,7 @@ ReportViolation = Callable[[ViolationKind, str, str], None]
 class History:
     """The events that the devices of a user received, and the write that each of them came from."""
 
-    told: dict[Position, int] = field(default_factory=dict)
+    digests: dict[Position, int] = field(default_factory=dict)
     """A digest of the event at a position."""
 
     writes: dict[str, list[Position]] = field(default_factory=dict)
@@ -27,9 +27,9 @@ class History:
     def add(self, position: Position, event: Message) -> bool:
         """Add the event that a device received at a position; return whether it equals that of the other devices."""
         digest = hash(repr(event))
-        if position in self.told:
-            return self.told[position] == digest
-        self.told[position] = digest
+        if position in self.digests:
+            return self.digests[position] == digest
+        self.digests[position] = digest
         if write := write_of(event):
             self.writes.setdefault(write, []).append(position)
         return True
@@ -63,7 +63,7 @@ class Observer:
 
     @property
     def needs_list(self) -> bool:
-        """Whether the device must list the inbox, because it is new or was told to reset."""
+        """Whether the device must list the inbox, because it is new or was digests to reset."""
         return self.position is not None and self.replica is None
 
     def ready(self, text: str) -> None:
@@ -91,7 +91,7 @@ class Observer:
         """Report a refusal by the server that no fault explains."""
         self._report(ViolationKind.REFUSED, self._who, detail)
 
-    def strayed(self, text: str) -> None:
+    def ended_elsewhere(self, text: str) -> None:
         """Report that the last event of a page is not at the position of the page."""
         self._report(ViolationKind.LOST, self._who, f"a page of all events up to {text} ended at {self.position}")
         self.position = Position.parse(text)
@@ -144,10 +144,10 @@ class Observer:
             self._report(
                 ViolationKind.IMPOSSIBLE_EVENT, self._who, f"{position} {event['name']} of an item that does not exist"
             )
-        told = {name: event[name] for name in ("unread_count", "unseen_count", "unarchived")}
-        if told != replica.counts:
+        counts = {name: event[name] for name in ("unread_count", "unseen_count", "unarchived")}
+        if counts != replica.counts:
             self._report(
                 ViolationKind.WRONG_COUNTS,
                 self._who,
-                f"{position} {event['name']} has the counts {told}, not {replica.counts}",
+                f"{position} {event['name']} has the counts {counts}, not {replica.counts}",
             )

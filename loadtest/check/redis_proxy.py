@@ -82,7 +82,7 @@ class RedisProxy(Proxy):
                     continue
                 buffer += data
                 while (end := _end(buffer, 0)) >= 0:
-                    replies.came(bytes(buffer[:end]))
+                    replies.receive(bytes(buffer[:end]))
                     del buffer[:end]
                 await replies.writer.drain()
         if not connection.swallowed:
@@ -105,7 +105,7 @@ class _Replies:
             self._expected.extend([None] * (len(words) - 2))  # each channel has a confirmation of its own
         self._send_own()
 
-    def came(self, reply: bytes) -> None:
+    def receive(self, reply: bytes) -> None:
         if self._lost:
             return
         if _is_published(reply):

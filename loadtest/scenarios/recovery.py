@@ -66,14 +66,14 @@ async def _outage(bench: Bench, target: GatewayOnRedis, transport: str, crowd: C
     pool, health, outsider = target.pool(), Healthz(target), _Outsider(target)
     with no_garbage_collection(), health.watching():
         asking = asyncio.create_task(outsider.run(), name="outsider")
-        await _take_away(target, how, seconds)
-        meter, back = Meter(target), time.perf_counter()
+        await _fail(target, how, seconds)
+        meter, available_at = Meter(target), time.perf_counter()
         publishing = [
             asyncio.create_task(_publish(target, pool, group, journal, f"{how} {seconds} {number}"))
             for number, (group, journal) in enumerate(zip(groups, journals, strict=True))
         ]
         await until(lambda: sum(journal.received for journal in journals) >= len(users), RECOVERED_SECONDS)
-        recovered = time.perf_counter() - back
+        recovered = time.perf_counter() - available_at
         await asyncio.gather(*publishing)
         await meter.trailing()
         figures = meter.figures(len(users))
@@ -103,7 +103,7 @@ async def _outage(bench: Bench, target: GatewayOnRedis, transport: str, crowd: C
     )
 
 
-async def _take_away(target: GatewayOnRedis, how: str, seconds: float) -> None:
+async def _fail(target: GatewayOnRedis, how: str, seconds: float) -> None:
     """Make Redis unavailable for a time; return when it replies again."""
     process = target.redis.process
     assert process is not None

@@ -32,7 +32,7 @@ SAMPLES = 240
 WARM_UP = 0.25
 CUT_PER_SECOND = 5
 GUESTS = 500
-SENT_AWAY_SECONDS = 1.0
+RETRY_SECONDS = 1.0
 """The pause after which a refused connection is tried again: the machine may be busy with other programs."""
 
 MOST_KEPT_EVENTS = 50
@@ -95,7 +95,7 @@ class _Soak:
         self._transports = dict(zip(self._users, itertools.cycle(bench.transports)))
         self._deletes: set[asyncio.Task[None]] = set()
         self._samples: list[dict[str, float]] = []
-        self._resumed = self._sent_away = 0
+        self._resumed = self._refused = 0
         self._over = False
 
     async def run(self) -> None:
@@ -141,7 +141,7 @@ class _Soak:
             rate=sizes.rate,
             delivered=journal.received,
             resumed=self._resumed,
-            sent_away=self._sent_away,
+            sent_away=self._refused,
             flat=all(growth[name] <= allowed[name] for name in BOUNDS),
             growth=growth,
             allowed=allowed,
@@ -178,8 +178,8 @@ class _Soak:
             except OSError:
                 if self._over:
                     raise
-                self._sent_away += 1
-                await asyncio.sleep(SENT_AWAY_SECONDS)
+                self._refused += 1
+                await asyncio.sleep(RETRY_SECONDS)
             else:
                 return
 
@@ -224,7 +224,7 @@ class _Soak:
         started, pause = time.monotonic(), max(0.25, self._sizes.seconds / SAMPLES)
         while not self._over:
             await asyncio.sleep(pause)
-            told, redis = await self._target.count(), await self._target.redis_information()
+            counts, redis = await self._target.count(), await self._target.redis_information()
             sample: dict[str, float] = {
                 "seconds": time.monotonic() - started,
                 "server_kb": 0,
@@ -234,8 +234,8 @@ class _Soak:
                 "redis_expiring": sum(
                     _keys(value, "expires") for name, value in redis.items() if name.startswith("db")
                 ),
-                "tasks": told["tasks"],
-                "objects": told["objects"],
+                "tasks": counts["tasks"],
+                "objects": counts["objects"],
                 "files": 0,
                 "threads": 0,
             }

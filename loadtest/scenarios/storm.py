@@ -45,7 +45,7 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str, connecti
     await crowd.close()
     journals = await publish_to_all(target, users, MISSED)
     journal_of = {user: journals[index // MOST_RECIPIENTS] for index, user in enumerate(users)}
-    back, moments, health = Crowd(), [], Healthz(target)
+    resumed, moments, health = Crowd(), [], Healthz(target)
     expected = MISSED * len(connections)
     with no_garbage_collection(), health.watching():
         meter, started = Meter(target), time.perf_counter()
@@ -55,20 +55,20 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str, connecti
             client.ready.add_done_callback(lambda _: moments.append(time.perf_counter() - started))
             return client
 
-        await back.add(make_timed, connections, None, len(connections))
+        await resumed.add(make_timed, connections, None, len(connections))
         ready_seconds = time.perf_counter() - started
         await until(lambda: sum(journal.received for journal in journals) >= expected, DELIVERY_SECONDS)
         seconds = time.perf_counter() - started
         await meter.trailing()
         figures = meter.figures(len(connections))
     await asyncio.sleep(VERDICT_SECONDS)
-    faults += replay_faults(back, journals, users)
+    faults += replay_faults(resumed, journals, users)
     bench.add(
         "storm",
         target,
         transport,
         len(connections),
-        faults + crowd_faults(back) + Faults(failed=health.failed),
+        faults + crowd_faults(resumed) + Faults(failed=health.failed),
         users=len(users),
         delivered=sum(journal.received for journal in journals),
         all_ready_seconds=ready_seconds,
@@ -78,4 +78,4 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str, connecti
         healthz_max_ms=health.slowest_ms,
         **figures,
     )
-    await back.close()
+    await resumed.close()

@@ -29,7 +29,7 @@ async def run(bench: Bench) -> None:
                 await _measure(bench, target, transport)
 
 
-class _Watch:
+class _Observations:
     """The changes that the second device of each user received, with their latencies."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class _Watch:
         self.latencies: list[float] = []
         self.counts: Counter[_Change] = Counter()
 
-    def saw(self, client: Client, message: bytes) -> None:
+    def record(self, client: Client, message: bytes) -> None:
         """Record an event."""
         now = time.perf_counter()
         event = json.loads(message)
@@ -70,13 +70,13 @@ async def _send_items(target: GatewayTarget, pool: Pool, users: Sequence[str], i
 
 
 async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
-    sizes, pool, watch = bench.sizes.sync, target.pool(), _Watch()
+    sizes, pool, observed = bench.sizes.sync, target.pool(), _Observations()
     users = [f"user{number}" for number in range(sizes.users)]
     count = max(len(CHANGES), int(sizes.rate * sizes.seconds))
     ids = await _send_items(target, pool, users, -(-count // (len(users) * len(CHANGES))))
     crowd = Crowd()
     for client in await crowd.add(target.make(transport), users, None):
-        client.on_message = watch.saw
+        client.on_message = observed.record
     # Each item is read, then archived; users take turns, so that one user's changes are far apart.
     changes = [(user, item, change) for item in ids for change in CHANGES for user in users][:count]
     faults = Faults()
@@ -85,7 +85,7 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
     async def one(number: int, due: float) -> None:
         nonlocal faults
         user, item, (path, name) = changes[number]
-        watch.due[user, item, name] = due
+        observed.due[user, item, name] = due
         order = first_device.open(user, due)
         status, _ = await pool.request(target.user_request("POST", user, f"/notifications/{item}/{path}"))
         first_device.answered(order, time.perf_counter(), status == 204)
@@ -94,20 +94,20 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
     with no_garbage_collection():
         meter = Meter(target)
         await at_constant_rate(sizes.rate, len(changes), one)
-        await until(lambda: watch.counts.total() >= len(changes), DELIVERY_SECONDS)
+        await until(lambda: observed.counts.total() >= len(changes), DELIVERY_SECONDS)
         await meter.trailing()
         figures = meter.figures(len(changes))
     await asyncio.sleep(VERDICT_SECONDS)
-    faults += crowd_faults(crowd) + watch.faults(crowd)
+    faults += crowd_faults(crowd) + observed.faults(crowd)
     bench.add(
         "sync",
         target,
         transport,
         len(users),
         faults,
-        delivered=watch.counts.total(),
+        delivered=observed.counts.total(),
         rate=sizes.rate,
-        latency_ms=percentiles(watch.latencies),
+        latency_ms=percentiles(observed.latencies),
         answer_ms=percentiles(first_device.answer_times()),
         **figures,
     )

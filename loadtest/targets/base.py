@@ -194,8 +194,8 @@ class StartedTarget(Target):
         for pid, role in self.pids().items():
             # A Redis inherits the environment, but the signal would end it.
             if role == machine.SERVER and machine.collects_garbage(pid):
-                told = await self._ask(pid, number)
-                left = {name: left[name] + told.get(name, 0) for name in left}
+                counts = await self._ask(pid, number)
+                left = {name: left[name] + counts.get(name, 0) for name in left}
         return left
 
     async def _ask(self, pid: int, number: signal.Signals) -> dict[str, int]:

@@ -51,13 +51,13 @@ def main(port: int) -> None:
                 waiting.unregister(sock)
                 sock.close()
             else:
-                gone = []
+                closed = []
                 for connection in connections:
                     try:
                         connection.send(body)
                     except OSError:
-                        gone.append(connection)
-                for connection in gone:
+                        closed.append(connection)
+                for connection in closed:
                     connections.remove(connection)
                     connection.close()
                 sock.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
