@@ -14,6 +14,8 @@ from tests.checks import Check, exit_on_sigterm, print_line, run_checks
 
 ROOT = Path(__file__).parent.parent
 COVERAGE = ROOT / "build" / "coverage"
+COVERAGE_FILE = {"COVERAGE_FILE": str(COVERAGE / "data")}
+"""The environment that names where coverage data are."""
 
 NOTHING_SELECTED = 5
 """pytest's exit code when `-k` selects no test of a run."""
@@ -27,13 +29,8 @@ def pytest_run(name: str, *selection: str, measured: bool = True) -> Check:
     It has a cache of its own, so that `--lf` does not mix the runs up.
     """
     command = ("pytest", "-q", "--durations=5", "-o", f"cache_dir=.pytest_cache/{name}", *selection)
-    variables = {"COVERAGE_PROCESS_START": str(ROOT / "pyproject.toml"), **coverage_file("tests")} if measured else {}
+    variables = {"COVERAGE_PROCESS_START": str(ROOT / "pyproject.toml"), **COVERAGE_FILE} if measured else {}
     return Check(name, command, PYTEST_LIMIT_SECONDS, frozenset({0, NOTHING_SELECTED}), variables)
-
-
-def coverage_file(directory: str) -> dict[str, str]:
-    """Return the environment that names where coverage data are."""
-    return {"COVERAGE_FILE": str(COVERAGE / directory / "data")}
 
 
 STYLE = [
@@ -43,7 +40,7 @@ STYLE = [
 
 DOMAIN = ("coverage", "run", "--source=gateway.domain", "-m", "pytest", "-q", "tests/domain")
 FAST = [
-    Check("domain", DOMAIN, variables=coverage_file("domain")),
+    Check("domain", DOMAIN, variables=COVERAGE_FILE),
     Check("types", ("mypy",)),
     Check("layers", ("lint-imports", "--no-cache")),
 ]
@@ -51,7 +48,7 @@ DOMAIN_FLOOR = Check(
     "domain's coverage",
     ("python", "-m", "tests.coverage_floors", "gateway/domain"),
     60.0,
-    variables=coverage_file("domain"),
+    variables=COVERAGE_FILE,
 )
 
 # They wait for real servers half of the time: on two cores three at a time keep both busy. The longest come first.
@@ -76,7 +73,7 @@ def pytest_runs(arguments: list[str]) -> list[Check]:
     ]
 
 
-FLOORS = Check("coverage", ("python", "-m", "tests.coverage_floors"), 300.0, variables=coverage_file("tests"))
+FLOORS = Check("coverage", ("python", "-m", "tests.coverage_floors"), 300.0, variables=COVERAGE_FILE)
 
 PROMISES = Check("promises under faults", ("python", "-m", "loadtest", "check", "--quick"))
 
