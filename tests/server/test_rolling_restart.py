@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.server import rolling_restart
+from gateway.server import rolling_restart, worker_process
 from gateway.server.rolling_restart import RollingRestart
 from gateway.server.worker_pool import WorkerPool
 from tests.logs import captured_log
@@ -87,3 +87,14 @@ def test_a_request_during_a_restart_begins_another_one(tmp_path: Path, monkeypat
         restart.step()
         restart.request()
         step_until(restart, lambda: [line["event"] for line in lines].count("reloaded") == 2)
+
+
+def test_the_old_workers_stay_when_a_new_one_cannot_be_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_as_worker(monkeypatch, SERVES)
+    with serving(tmp_path) as (pool, restart, lines):
+        before = list(pool.workers)
+        monkeypatch.setattr(worker_process, "WORKER_COMMAND", ["/no/such/program"])
+        restart.request()
+        step_until(restart, lambda: bool(lines) and lines[-1]["event"] == "reload_failed")
+        assert pool.workers == before
+        assert pool.alive == before

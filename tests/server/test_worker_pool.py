@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.server import restart_pauses, worker_process
+from gateway.server import restart_pauses, worker_pool, worker_process
 from gateway.server.errors import SupervisorError
 from gateway.server.worker_pool import EARLY_DEATHS, WorkerPool
 from gateway.settings import Settings
@@ -95,6 +95,19 @@ def test_workers_that_cannot_be_created_end_the_start(tmp_path: Path, monkeypatc
     monkeypatch.setattr(worker_process, "WORKER_COMMAND", ["/no/such/program"])
     with pool_of(1, tmp_path) as pool, pytest.raises(SupervisorError, match="a worker cannot be started"):
         pool.start()
+
+
+def test_a_worker_that_cannot_be_created_again_is_tried_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_as_worker(monkeypatch, SERVES)
+    monkeypatch.setattr(worker_pool, "MAX_PAUSE_SECONDS", 0.02)
+    with pool_of(1, tmp_path) as pool, captured_log() as lines:
+        pool.start()
+        check_until(pool, lambda: bool(lines))
+        with monkeypatch.context() as broken:
+            broken.setattr(worker_process, "WORKER_COMMAND", ["/no/such/program"])
+            pool.workers[0].process.kill()
+            check_until(pool, lambda: lines[-1]["event"] == "worker_not_started")
+        check_until(pool, lambda: lines[-1]["event"] == "worker_recovered")
 
 
 def test_workers_receive_the_settings_that_the_supervisor_decided(

@@ -12,6 +12,7 @@ from gateway.server.valkey.bundled import BundledValkey
 from gateway.server.valkey.process import send_command
 from gateway.settings import Settings
 from gateway.store import keys
+from tests.logs import captured_log
 from tests.servers import wait_for
 
 
@@ -120,3 +121,35 @@ def test_what_keeps_it_from_starting_is_reported(valkey: BundledValkey, settings
     with pytest.raises(BundledValkeyError, match="Valkey cannot be started in"):
         valkey.start()
     assert valkey.poll() is not None
+
+
+def test_a_damaged_end_of_the_files_is_cut_off_kept_and_makes_a_new_generation(
+    valkey: BundledValkey, settings: Settings
+) -> None:
+    valkey.start()
+    send_command(b"SET a 1", settings.valkey_socket)
+    valkey.stop()
+    (increment,) = settings.valkey_socket.parent.glob("appendonlydir/*.incr.aof")
+    with increment.open("ab") as file:
+        file.write(bytes(100))
+    with captured_log() as lines:
+        valkey.start()
+    assert [(line["event"], line["cut_bytes"]) for line in lines] == [("append_only_file_repaired", 100)]
+    assert Path(lines[0]["kept"]).read_bytes().endswith(bytes(100))
+    assert send_command(b"GET a", settings.valkey_socket) == b"$1\r\n1\r\n"
+    assert generation(settings) != b"$-1\r\n"
+
+
+def test_a_missing_manifest_is_written_anew_and_makes_a_new_generation(
+    valkey: BundledValkey, settings: Settings
+) -> None:
+    valkey.start()
+    send_command(b"SET a 1", settings.valkey_socket)
+    valkey.stop()
+    (manifest,) = settings.valkey_socket.parent.glob("appendonlydir/*.manifest")
+    manifest.unlink()
+    with captured_log() as lines:
+        valkey.start()
+    assert [(line["event"], line["kept"]) for line in lines] == [("append_only_file_repaired", None)]
+    assert send_command(b"GET a", settings.valkey_socket) == b"$1\r\n1\r\n"
+    assert generation(settings) != b"$-1\r\n"
