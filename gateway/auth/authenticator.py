@@ -1,4 +1,4 @@
-"""From the credentials of a request to its principal: API keys and secrets, user HMACs, user and project tokens."""
+"""The verification of a request's credentials: API keys and secrets, user HMACs, user and project tokens."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -16,7 +16,9 @@ from gateway.telemetry.metrics import NEW_USERS_REFUSED
 
 
 class Authenticator:
-    """Verifies credentials. Methods raise ApiError for refused credentials, and StoreUnavailableError.
+    """Verifies credentials and returns principals.
+
+    Methods raise ApiError for refused credentials, and StoreUnavailableError.
 
     `unix` returns the current time in unix seconds.
     """
@@ -46,11 +48,14 @@ class Authenticator:
     async def user(
         self, credentials: Credentials, must_exist: bool = False, address: Callable[[], str] | None = None
     ) -> UserPrincipal:
-        """Verify a user, by a token, or by API key, name and (unless the project has HMAC disabled) HMAC or secret.
+        """Verify a user and return the principal.
 
-        An unknown user is created, except for credentials with the API secret if `must_exist` is true. A user whose
-        name is not proven is created only within the limits for the client's address, which `address` returns, and
-        not at all without `address`.
+        The credentials are a token, or an API key and a name with an HMAC or the API secret. If the project has HMAC
+        disabled, an API key and a name are enough.
+
+        An unknown user is created, except for credentials with the API secret if `must_exist` is true. If the name is
+        not proven, the user is created only within the limits for the client's address, which `address` returns.
+        Without `address`, a user whose name is not proven is never created.
         """
         if credentials.token:
             return await self._token_user(credentials)
@@ -85,7 +90,7 @@ class Authenticator:
         return await self._projects.by_api_key(project.api_key)
 
     async def projects(self, api_keys: Iterable[str]) -> Mapping[str, Project | None]:
-        """Return projects by API key as they are stored now, past the cache; None for one that does not exist."""
+        """Return projects by API key, read from the store and not from the cache; None for one that does not exist."""
         return await self._projects.by_api_keys(api_keys)
 
     async def _token_admin(self, credentials: Credentials) -> ProjectPrincipal:

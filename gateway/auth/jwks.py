@@ -70,7 +70,7 @@ def read_key(value: Any, path: str, problems: list[str]) -> PublicKey | None:
 
 
 def read_keys(values: list[Any], path: str, problems: list[str]) -> list[PublicKey]:
-    """Read the keys of a project, whose ids must be unique. Add a message to `problems` for each fault."""
+    """Return the valid keys of a project, whose ids must be unique. Add a message to `problems` for each fault."""
     if len(values) > MAX_KEYS:
         problems.append(f"Param '{path}' must have 0 to {MAX_KEYS} items")
         return []

@@ -59,7 +59,7 @@ def user_token(project: Project, identity: Identity, issued_at: int, expires_at:
 def issued_token(project: Project, owner: User | None, token: Token) -> str:
     """Return the signed token of a user, or of the project if `owner` is None.
 
-    The result is the same on every call for as long as the project's newest secret is the same.
+    Every call returns the same token until the project's newest secret changes.
     """
     claims: dict[str, Any] = {
         "api_key": project.api_key,
@@ -169,7 +169,7 @@ class _SigningKey(NamedTuple):
 
 
 def _signing_keys(project: Project, header: Mapping[str, Any]) -> Iterator[_SigningKey]:
-    """Yield the keys that may have signed a token: the one its `kid` names, or all of its algorithm's family."""
+    """Yield the keys that may have signed a token: those with its `kid`, or without `kid` those for its `alg`."""
     kid, claimed = header.get("kid"), header.get("alg")
     if kid is not None or claimed == SECRET_ALGORITHM:
         for secret in project.secrets:

@@ -39,7 +39,7 @@ class WorkspaceTokens:
     """Signs and verifies workspace tokens. `secret_key` is INBOX_SECRET_KEY, `unix` a clock in unix seconds."""
 
     def __init__(self, secret_key: str, unix: Callable[[], float] = time.time):
-        # Derived with a label of its own, so that the key that encrypts API secrets signs nothing, and vice versa.
+        # The label makes this key differ from the one that encrypts API secrets: neither is used for both purposes.
         self._key = hashlib.sha256(b"inbox-gateway workspace tokens\0" + secret_key.encode()).digest()
         self._key_id = "workspace-" + hashlib.sha256(b"key id\0" + self._key).hexdigest()[:8]
         self._unix = unix
