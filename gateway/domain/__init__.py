@@ -1,1 +1,1 @@
-"""What an inbox is: pure and synchronous. No clock, randomness, logging, asyncio or Redis in here."""
+"""The rules of an inbox: pure synchronous code, without a clock, randomness, logging, asyncio or Redis."""

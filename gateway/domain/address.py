@@ -61,11 +61,11 @@ def read_address(text: str) -> Address | None:
 
 
 CLIENT_NETWORK_BITS = 64
-"""Of an IPv6 address: the remaining bits are chosen by the client (RFC 4291, 2.5.4)."""
+"""The length of an IPv6 network. The client chooses the remaining bits of the address (RFC 4291, 2.5.4)."""
 
 
 def client_network(address: str) -> str:
-    """Return what is counted as one client: an IPv4 address, or the /64 network of an IPv6 address; "" if unknown."""
+    """Return the network that counts as one client: an IPv4 address, or the /64 of an IPv6 address; "" if unknown."""
     parsed = read_address(address)
     if isinstance(parsed, IPv6Address):
         return str(ip_network((parsed, CLIENT_NETWORK_BITS), strict=False).network_address)

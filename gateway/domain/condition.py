@@ -1,7 +1,7 @@
 """Conditions on a user's attributes, which select some of all users.
 
-domain/condition_reader.py reads them from request bodies. A path that leads nowhere is null. A list equals each of its
-items, and an equal list.
+domain/condition_reader.py reads them from request bodies. An attribute that does not exist is null. A list equals a
+value if the list itself or one of its items does.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Reading a condition from a request body, where it has one of two spellings.
+"""Conditions in request bodies, in one of two notations.
 
 A string, see domain/condition_text.py:
 

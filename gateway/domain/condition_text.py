@@ -1,4 +1,4 @@
-"""The spelling of a condition as a string.
+"""The notation of a condition as a string.
 
     condition   = conjunction *( or conjunction )
     conjunction = negation *( and negation )
@@ -31,7 +31,7 @@ from gateway.domain.condition import (
 
 
 def parse_text(text: str) -> Condition:
-    """Parse a condition that is spelt as a string. Raises ConditionError, with a column."""
+    """Return the condition that a string denotes. Raises ConditionError, with a column."""
     return _Parser(text).parse()
 
 

@@ -8,13 +8,13 @@ LEAST_API_KEY_LENGTH = 4
 """An API key is public, so its length does not matter for security. A shorter one is most likely a typing error."""
 
 LEAST_API_SECRET_LENGTH = 6
-"""The length of the contract's check value, `SECRET`. A weak secret is only warned about: see `is_weak`."""
+"""The length of the contract's check value, `SECRET`. A weak secret only causes a warning: see `is_weak`."""
 
 LEAST_SECRET_KEY_LENGTH = 4
-"""The key cannot be changed once projects are encrypted with it, so a weak one is warned about and not refused."""
+"""The key cannot be changed once it has encrypted projects, so a weak one causes a warning and is not refused."""
 
 STRONG_LENGTH = 16
-"""Below this length a warning is given: the holder of a token can try secrets offline.
+"""A shorter secret causes a warning, because the holder of a token can try secrets offline.
 
 RFC 7518, 3.2 requires 32 bytes for HS256; `project create` generates 40.
 """

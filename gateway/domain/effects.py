@@ -1,4 +1,4 @@
-"""What a session (`gateway.domain.session`) requires of its transport. Each effect is performed in order, at once."""
+"""The effects that a session (`gateway.domain.session`) returns. A transport performs them in order, at once."""
 
 from typing import NamedTuple, TypeAlias
 
@@ -27,7 +27,7 @@ class ReadLog(NamedTuple):
 
 
 class Send(NamedTuple):
-    """Write messages and events to the peer, in order, in one piece."""
+    """Write messages and events to the peer, in order, in one write."""
 
     messages: tuple[ServerMessage | Event, ...]
 
@@ -45,7 +45,7 @@ class Close(NamedTuple):
 
     @property
     def goodbye(self) -> Goodbye:
-        """The last message to the client. It has a time to reconnect only if the close code allows to reconnect."""
+        """Return the last message to the client. `retry_after_ms` is None if the close code forbids reconnecting."""
         return Goodbye(self.code.value, self.code.reason, self.retry_after_ms if self.code.may_resume else None)
 
 

@@ -34,7 +34,7 @@ class ErrorKind:
 
 
 UNKNOWN_FORMAT_REMEDY = "serve this store with the version that wrote it, or a newer one."
-"""What an operator can do about `ErrorCode.STORE_FORMAT_UNKNOWN`; the command line gives it too."""
+"""What an operator can do about `ErrorCode.STORE_FORMAT_UNKNOWN`; the command line prints it too."""
 
 
 class ErrorCode(Enum):

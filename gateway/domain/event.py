@@ -1,7 +1,7 @@
 """Events and their positions.
 
-Every change of a user's inbox is one event with a position. `epoch` identifies the user's log, and changes whenever the
-log starts again. `offset` counts the log's events 1, 2, 3, … without gaps. Offset 0 is the start of an empty log.
+Every change of a user's inbox is one event with a position. `epoch` identifies the user's log, and changes whenever
+a new log is started. `offset` counts the log's events 1, 2, 3, … without gaps. Offset 0 is the start of an empty log.
 """
 
 import re
@@ -26,8 +26,8 @@ class Position(NamedTuple):
 
     @property
     def before(self) -> "Position":
-        """The position that this one follows."""
-        # Less than half the time of the constructor (measured); every event that is dispatched needs this once.
+        """Return the position directly before this one."""
+        # This takes less than half the time of the constructor (measured), and runs once for every dispatched event.
         return tuple.__new__(Position, (self.epoch, self.offset - 1))
 
     def follows(self, other: "Position") -> bool:
@@ -74,10 +74,10 @@ class Event(NamedTuple):
 
 
 def on_one_line(text: bytes) -> bytes:
-    """Return a JSON text without the characters that Unicode counts as line ends, and JSON allows in strings.
+    """Return a JSON text on one line: U+0085, U+2028 and U+2029 are escaped, and carriage returns become spaces.
 
-    Many readers of lines split the text at them, and the parts are not JSON. They are escaped. Their first bytes are
-    searched for first, because few texts have these.
+    JSON allows these three characters in strings, but Unicode counts them as line ends, and many line readers split the
+    text there. The common prefix of U+2028 and U+2029 is searched for first, because few texts contain it.
     """
     if b"\xe2\x80" in text:
         text = text.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
@@ -89,7 +89,7 @@ def on_one_line(text: bytes) -> bytes:
 
 
 class LogPage(NamedTuple):
-    """The reply of the log to a read of everything after a position.
+    """The log's reply to a read of the events after a position.
 
     `end` is the newest position of the log at that moment, and `counts` are as of `end`. If `reset_reason` is not
     empty, the events after the position are lost: the client fetches its inbox and continues from `end`.

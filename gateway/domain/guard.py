@@ -27,7 +27,7 @@ class Allowance:
 
     @property
     def remaining(self) -> int:
-        """How many calls are left in the window."""
+        """Return how many calls are left in the window."""
         return max(0, self.limit - self.used)
 
 
@@ -41,7 +41,7 @@ class Guard:
 
 
 UNGUARDED = Guard()
-"""For calls that are no user's: those of backends, and reads by the gateway itself."""
+"""The guard of calls that no user makes: those of backends, and reads by the gateway itself."""
 
 
 class UserDeletedError(DomainError):

@@ -82,7 +82,7 @@ class AuthMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
 
     @property
     def credentials(self) -> Credentials:
-        """The credentials that the message carries."""
+        """Return the credentials in the message."""
         return Credentials(
             api_key=self.api_key,
             external_id=self.user_external_id,

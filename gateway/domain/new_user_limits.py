@@ -9,7 +9,7 @@ from typing import NamedTuple
 class NewUserLimits(NamedTuple):
     """How many unproven users may be created in an hour, and as many in a burst; 0 is no limit.
 
-    `per_address` counts those of one client network (`gateway.domain.address.client_network`).
+    `per_address` is the limit for one client network (`gateway.domain.address.client_network`).
     """
 
     per_project: int

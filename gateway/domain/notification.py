@@ -46,7 +46,7 @@ class State:
 
     @property
     def bucket(self) -> int:
-        """The combination as bits: seen 1, read 2, archived 4."""
+        """Return the combination as bits: seen 1, read 2, archived 4."""
         return (
             (SEEN if self.seen_at is not None else 0)
             | (READ if self.read_at is not None else 0)
@@ -65,7 +65,7 @@ class Transition:
 
     @property
     def code(self) -> str:
-        """The three writes as the Lua functions read them, for seen, read, archived: `ss-` marks an item read."""
+        """Return the writes to seen, read and archived as the Lua functions read them: `ss-` marks an item read."""
         return self.seen.value + self.read.value + self.archived.value
 
     def apply(self, state: State, now: int) -> State:
@@ -89,7 +89,7 @@ class Command(Enum):
 
     @property
     def transition(self) -> Transition:
-        """The command's row of the table."""
+        """Return the transition that the command causes."""
         return self.value
 
 
@@ -101,7 +101,7 @@ class BulkCommand(Enum):
 
     @property
     def transition(self) -> Transition:
-        """The command's row of the table."""
+        """Return the transition that the command causes."""
         return self.value
 
 
@@ -124,7 +124,7 @@ class Filter:
 
     @property
     def buckets(self) -> tuple[int, ...]:
-        """The buckets whose items match the three flags."""
+        """Return the buckets whose items match the three flags."""
         return tuple(
             bucket
             for bucket in BUCKETS

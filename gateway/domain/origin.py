@@ -40,7 +40,7 @@ def _read_origin(text: str) -> str | None:
 
 
 def origin_allowed(origin: str | None, allowed: Collection[str]) -> bool:
-    """Return whether a page of this origin may call. None, which programs other than browsers send, is allowed.
+    """Return whether a page of this origin may call. Programs other than browsers send no origin (None) and may call.
 
     `allowed` are return values of `read_origin`. Every request is checked here: REST, preflight, SSE and WebSocket.
     """

@@ -1,13 +1,13 @@
 """Users' preferences, which are channels per category, and their subscriptions to topics.
 
-Both are applied when a notification is sent; one that they keep out never appears later. Channels are on and topics
-notify by default: a notification is kept out only by a choice of the user.
+Both are applied when a notification is sent. A notification that they exclude does not appear later. By default all
+channels are on and every topic notifies, so only a choice of the user excludes a notification.
 
-A subscription is to categories of a topic, or to `*` for all of them. The latest one about a category decides. One to
-`*` is about every category of the topic, whether named before or never; a later one about a single category is an
-exception to it.
+A subscription is to categories of a topic, or to `*` for all of them. The latest one for a category decides. A
+subscription to `*` counts for every category of the topic, including those that were subscribed before. A later
+subscription to a single category is an exception to it.
 
-`reaches_inbox` is the rule. The Lua function `create` applies it to what the functions here encode.
+`reaches_inbox` defines the rule. The Lua function `create` applies it to what the functions here encode.
 """
 
 import re
@@ -35,7 +35,7 @@ class Channel(Enum):
 
     @property
     def label(self) -> str:
-        """The name that user interfaces show."""
+        """Return the name that user interfaces show."""
         return "SMS" if self is Channel.SMS else label_of(self.value)
 
 
@@ -52,7 +52,7 @@ class Preference:
 
     @property
     def code(self) -> str:
-        """The channels in order, 1 for on and 0 for off. The first one is the inbox, and `create` reads only that."""
+        """Return the channels in order, 1 for on and 0 for off. `create` reads only the first, which is the inbox."""
         return "".join("0" if channel in self.off else "1" for channel in Channel)
 
     def allows(self, channel: Channel) -> bool:
@@ -66,7 +66,7 @@ class Preference:
 
 
 def switches_code(switches: Mapping[Channel, bool]) -> str:
-    """Return switches as the Lua function reads them: as in `Preference.code`, `-` for a channel to leave as it is."""
+    """Return switches as the Lua function reads them: as in `Preference.code`, with `-` for an unchanged channel."""
     return "".join("-" if channel not in switches else str(int(switches[channel])) for channel in Channel)
 
 
@@ -78,7 +78,7 @@ class Status(Enum):
 
     @property
     def code(self) -> str:
-        """The status as it is stored: 1 for subscribed, 0 for unsubscribed."""
+        """Return the status as it is stored: 1 for subscribed, 0 for unsubscribed."""
         return "1" if self is Status.SUBSCRIBED else "0"
 
     @classmethod
@@ -103,7 +103,7 @@ def subscriptions_after(
 ) -> dict[str, Subscription]:
     """Return the subscriptions to a topic after a user subscribed to some of its categories, or unsubscribed.
 
-    `reasons` has the categories, each with a reason; "" keeps the reason that there is.
+    `reasons` has the categories, each with a reason; "" keeps the present reason.
     """
     after = dict(subscriptions)
     if ALL_CATEGORIES in reasons:
@@ -117,12 +117,13 @@ def subscriptions_after(
 def reaches_inbox(preference: Preference, subscriptions: Subscriptions, category: str) -> bool:
     """Return whether a notification of this category becomes an item in the user's inbox.
 
-    `preference` is the user's for the category, `subscriptions` are those to the notification's topic, if it has one.
+    `preference` is the user's preference for the category. `subscriptions` are those to the notification's topic, if it
+    has one.
     """
     if not preference.allows(Channel.IN_APP):
         return False
-    word = subscriptions.get(category) or subscriptions.get(ALL_CATEGORIES)
-    return word is None or word.status is Status.SUBSCRIBED
+    subscription = subscriptions.get(category) or subscriptions.get(ALL_CATEGORIES)
+    return subscription is None or subscription.status is Status.SUBSCRIBED
 
 
 def slug_of(category: str) -> str:

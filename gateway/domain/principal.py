@@ -91,7 +91,7 @@ class User:
 class ProjectPrincipal:
     """A verified backend: it proved that it has the project's API secret or one of the project's own tokens.
 
-    Of a token, `token_id` and `token_issued_at` (unix seconds) are set.
+    For a token, `token_id` and `token_issued_at` (unix seconds) are set.
     """
 
     project: Project
@@ -105,7 +105,7 @@ class UserPrincipal:
 
     `authenticated_by` is the id of the credential that proved the user's name (see `gateway.domain.signing`) and
     `credential_expires_at` the time at which the project stops accepting it, None while that is not known.
-    Of a token, `token_id`, `token_issued_at` and `token_expires_at` are set.
+    For a token, `token_id`, `token_issued_at` and `token_expires_at` are set.
     """
 
     project: Project
@@ -123,7 +123,7 @@ Principal: TypeAlias = UserPrincipal | ProjectPrincipal
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The unverified credentials of a request or connection, from whatever transport. `repr` shows none of them.
+    """The unverified credentials of a request or connection, from any transport. `repr` shows none of them.
 
     `token` is a JWT; the other fields are the values of the v1 headers.
     """

@@ -63,7 +63,7 @@ class Proxies:
         return bool(peer) and self._trusted.contain(peer)
 
     def forwarded(self, peer: str, headers: Iterable[tuple[str, str]]) -> Forwarded:
-        """Return what `read_forwarded` does, with the URL of INBOX_PUBLIC_URL if that is set."""
+        """Return the result of `read_forwarded`, with the URL of INBOX_PUBLIC_URL if that is set."""
         found = read_forwarded(peer, headers, self._trusted)
         return found if self._public is None else self._public._replace(client=found.client)
 

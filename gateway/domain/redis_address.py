@@ -62,7 +62,7 @@ def _split(scheme: str, rest: str) -> tuple[str, str, str]:
 
 
 def _is_readable(address: str) -> bool:
-    """Return whether urllib can parse it: it refuses some characters that are not ASCII."""
+    """Return whether urllib can parse the address. urllib refuses some characters that are not ASCII."""
     try:
         urlsplit(address)
     except ValueError:

@@ -14,7 +14,7 @@ class ItemRetention(NamedTuple):
 
     @property
     def bounded(self) -> bool:
-        """Whether anything is ever removed."""
+        """Return whether items are removed at all."""
         return bool(self.items or self.seconds)
 
     def overridden(self, items: int | None, seconds: int | None) -> "ItemRetention":
@@ -26,7 +26,7 @@ KEEP_ALL = ItemRetention()
 """The default: items are removed only on request."""
 
 DEFAULT = "default"
-"""The value in place of a bound with which a project follows the gateway's settings."""
+"""The value of a bound, in requests and on the command line, that makes a project follow the gateway's settings."""
 
 MOST_ITEMS = 1_000_000_000
 MOST_SECONDS = 100 * 365 * 24 * 3600

@@ -9,11 +9,11 @@ event was published, time passed) and performs the effects that it returns. No m
 anything that a peer or the network may do.
 
 Why no event is lost, duplicated or reordered: the transport subscribes to the user's events before it performs
-`ReadLog`, and a session that is replaying sends nothing that is published; it only remembers the newest position that
-was. When the log's reply ends before that position, it reads again. So every event reaches the peer either from one
+`ReadLog`, and a session that is replaying sends no published event. It only records the newest published position. If
+the log's reply ends before that position, the session reads again. So every event reaches the peer either from one
 contiguous read of the log, or as it is published with exactly the next offset. Any other published event is a duplicate
-(ignored) or shows a gap (the session replays). A session stores no events, so its memory does not grow with what it
-misses.
+(ignored) or shows a gap (the session replays). A session stores no events, so its memory does not grow with the number
+of events that it misses.
 """
 
 from enum import Enum
@@ -116,7 +116,7 @@ class Session:
 
     @property
     def closed(self) -> bool:
-        """Whether the session is over."""
+        """Return whether the session is over."""
         return self.state is SessionState.CLOSED
 
     # -- opening
@@ -136,7 +136,7 @@ class Session:
         self.state = SessionState.REPLAYING
         self.token_expires_at = token_expires_at
         self.reading = True
-        # A `since` that is not a position still asks to resume. No log has offset -1, so the reply is a reset.
+        # A `since` that is not a position is still a request to resume. No log has offset -1, so the reply is a reset.
         after = Position.parse(self.since) or Position("", -1) if self.since else None
         return (ReadLog(after),)
 
@@ -167,8 +167,8 @@ class Session:
     def advance(self, before: Position, last: Position) -> bool:
         """Move to `last` and return True if this session is live at `before`, else return False and change nothing.
 
-        This is the hot path, called once per connection and event: the peer gets the events after `before`, up to
-        `last`, exactly when this returns True. After False, call `event_published`.
+        This is the hot path, called once per connection and event. If it returns True, the caller sends the peer the
+        events after `before`, up to `last`. If it returns False, the caller calls `event_published`.
         """
         if self.position == before and self.state is _LIVE:
             self.position = last
@@ -176,9 +176,9 @@ class Session:
         return False
 
     def event_published(self, position: Position) -> Effects:
-        """Read the log if an event that was published, but not delivered here, is missing at the peer.
+        """Read the log if the peer lacks the published event at this position, for which `advance` returned False.
 
-        A duplicate is not missing. While the log is being read, the position is only remembered.
+        An event that the peer was sent before is ignored. While the log is being read, the position is only recorded.
         """
         if self.state is SessionState.REPLAYING:
             self.newest = position
@@ -228,7 +228,7 @@ class Session:
     # -- the peer
 
     def message_received(self, data: bytes | str, now: float) -> Effects:
-        """Act on a message of the client."""
+        """Process a message of the client."""
         if effects := self.record_activity(now):
             return effects
         effects = self._act_on(data)
@@ -239,7 +239,7 @@ class Session:
     def record_activity(self, now: float, counted: bool = True, cost: float = 1) -> Effects:
         """Record that the peer is connected. Too many messages in a minute end the session.
 
-        `cost` is in messages. With `counted` false the rate limit is left alone: the peer sent nothing by itself.
+        `cost` is in messages. With `counted` false, the rate limit is unchanged: the peer only acknowledged bytes.
         """
         if self.state is not SessionState.CONNECTING:
             self.active_at = now
@@ -258,7 +258,7 @@ class Session:
     # -- time
 
     def tick(self, now: float, unix_now: float, answers_heartbeats: bool) -> Effects:
-        """Act on the time. Call this whenever the time that `next_deadline` returned has come."""
+        """Send a heartbeat, or end an overdue session. Call this at the time that `next_deadline` returned."""
         if self.state is SessionState.CLOSED:
             return ()
         if self.state is SessionState.CONNECTING:
@@ -324,7 +324,7 @@ class Session:
     # -- pages of the log
 
     def _replayed(self, page: LogPage) -> tuple[ServerMessage | Event, ...]:
-        """Move to the end of a page and return what the peer gets of it."""
+        """Move to the end of a page and return the messages and events for the peer."""
         messages: list[ServerMessage | Event] = []
         if not self.ready:
             self.ready = True
@@ -342,7 +342,7 @@ class Session:
         if self.read_again or self.position != end:
             return True
         newest = self.newest
-        # An event of another epoch may be older or newer than this page. Only another read can tell.
+        # An event of another epoch may be older or newer than this page. Only another read shows which.
         return newest is not None and (newest.epoch != end.epoch or newest.offset > end.offset)
 
     def _start(self, page: LogPage) -> Position:
