@@ -169,25 +169,27 @@ class Settings:
     )
     max_connections_per_user: int = _setting(
         50,
-        "Most live connections of a user on a worker. A person has a few devices with some tabs each.",
+        "Maximum number of live connections of a user on a worker. A person has a few devices with some tabs each.",
         least=1,
     )
     max_body_bytes: int = _setting(
         8 * 1024 * 1024,
-        "Largest request body, in bytes. 4 MB of content take more, because JSON escapes characters.",
+        "Largest request body, in bytes. Content of 4 MB needs a larger body, because JSON escapes characters.",
         least=1024,
     )
     max_message_bytes: int = _setting(
         8 * 1024,
-        "Largest message from a WebSocket client, in bytes. The longest that clients send contains a token.",
+        "Largest message from a WebSocket client, in bytes. The longest message that clients send contains a token.",
         least=256,
     )
     max_messages_per_minute: int = _setting(
-        120, "Most frames and messages per minute from a WebSocket client. Heartbeats take three.", least=1
+        120,
+        "Maximum number of frames and messages per minute from a WebSocket client, without its pongs to heartbeats.",
+        least=1,
     )
     max_write_buffer_bytes: int = _setting(
         256 * 1024,
-        "Most bytes that are buffered for a slow reader. It receives the rest from the log, as it reads.",
+        "Maximum number of bytes buffered for a slow reader. It receives the rest from the log as it reads.",
         least=1024,
     )
     authentication_seconds: float = _setting(
