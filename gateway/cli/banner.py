@@ -1,4 +1,4 @@
-"""`announce`: what a start prints once the workers are ready.
+"""`announce`: prints the gateway's address and the first steps once the workers are ready.
 
 A secret is printed once, and only to a terminal: other output, such as the log of a service, is stored.
 """

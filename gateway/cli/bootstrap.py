@@ -1,4 +1,4 @@
-"""`prepare`: the checks and the first projects of a start, before the workers, in a process of its own.
+"""`prepare`: checks the store and creates the first project, in a process of its own before the workers start.
 
 Existing projects are not changed.
 """
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from gateway.store.project_audit import ProjectAudit
     from gateway.store.projects import ProjectStore
 
-PATIENCE_SECONDS = 30.0
+STORE_WAIT_SECONDS = 30.0
 """How long a start waits for the Redis of INBOX_REDIS_URL, which may be starting too."""
 
 MOST_NAMED = 20
-"""The most projects that a log line names."""
+"""The maximum number of projects that a log line names."""
 
 
 @click.command(hidden=True)
@@ -43,13 +43,13 @@ def prepare() -> None:
     async def work(projects: "ProjectStore") -> None:
         await _prepare(settings, projects)
 
-    deadline, told = time.monotonic() + PATIENCE_SECONDS, ""
+    deadline, reported = time.monotonic() + STORE_WAIT_SECONDS, ""
     while True:
         try:
             run_with_projects(settings, work)
             return
         except StoreFormatUnknownError as problem:
-            # The workers start, /readyz reports the reason, and they serve once the operator has fixed it.
+            # The workers start nevertheless. /readyz reports the reason, and they serve once the operator has fixed it.
             log.error("store_format_unknown", problem=str(problem))
             return
         except StoreNotWritableError as problem:
@@ -58,9 +58,9 @@ def prepare() -> None:
         except StoreUnusableError as problem:
             if settings.embedded or not problem.may_heal or time.monotonic() > deadline:
                 raise
-            if str(problem) != told:
-                told = str(problem)
-                notice(f"{told}; trying again for {PATIENCE_SECONDS:.0f} s")
+            if str(problem) != reported:
+                reported = str(problem)
+                notice(f"{reported}; trying again for {STORE_WAIT_SECONDS:.0f} s")
         time.sleep(0.5)
 
 
@@ -78,7 +78,7 @@ def bootstrap_differences(settings: Settings, kept: "Project") -> list[str]:
 async def restore(settings: Settings, projects: "ProjectStore") -> None:
     """Create the bootstrap project or the demo project again in a store that has lost all of its data.
 
-    Without either, nothing is created: the store needs its backup, or `project create`.
+    Without either, nothing is created: an operator must restore the backup or run `project create`.
     """
     from gateway.store.project_audit import audit_projects, check_secret_key
 

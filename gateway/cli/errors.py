@@ -1,9 +1,9 @@
 """The exceptions of the command line. Each one ends the command with its message, in one sentence, and exit code 1.
 
 CommandError
-├── StoreUnusableError            the store cannot be reached, refuses the gateway, or belongs to another secret key
+├── StoreUnusableError            the store cannot be reached, refuses the gateway, or has another secret key
 │   ├── StoreFormatUnknownError   its data has a format that this version does not know
-│   └── StoreNotWritableError     it takes no writes
+│   └── StoreNotWritableError     it refuses writes
 ├── DemoKeysError                 the file with the demo project's keys is damaged
 └── PreparationError              the process that prepares the store ended with an error
 """
@@ -26,7 +26,7 @@ class StoreFormatUnknownError(StoreUnusableError):
 
 
 class StoreNotWritableError(StoreUnusableError):
-    """The store takes no writes, not even the gateway's functions, without which it cannot be read."""
+    """The store refuses writes, even the gateway's functions, without which the gateway cannot read it."""
 
 
 class DemoKeysError(CommandError):

@@ -9,7 +9,7 @@ import click
 from gateway.cli.banner import base_address
 from gateway.cli.configuration import read_settings
 
-ANSWER_SECONDS = 2.0
+RESPONSE_SECONDS = 2.0
 MAX_SHOWN_BYTES = 1000
 
 
@@ -18,22 +18,22 @@ MAX_SHOWN_BYTES = 1000
 def healthcheck(ready: bool) -> None:
     """Request the local gateway's health.
 
-    The exit code is 1 if it is not healthy, or does not answer.
+    The exit code is 1 if the gateway is not healthy or does not respond.
     """
     address = f"{base_address(read_settings())}/{'readyz' if ready else 'healthz'}"
     # HTTP_PROXY and the like are for other hosts.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        opener.open(address, timeout=ANSWER_SECONDS).close()
+        opener.open(address, timeout=RESPONSE_SECONDS).close()
     except urllib.error.HTTPError as refusal:
         with refusal:
             body = refusal.read(MAX_SHOWN_BYTES).decode(errors="replace")
-        click.echo(f"{address} answers {refusal.code}: {body}", err=True)
+        click.echo(f"{address} responded with {refusal.code}: {body}", err=True)
         sys.exit(1)
     except OSError as problem:
         cause = getattr(problem, "reason", problem)
         click.echo(
-            f"{address} does not answer: {getattr(cause, 'strerror', None) or cause}. INBOX_HOST and INBOX_PORT must "
+            f"{address} does not respond: {getattr(cause, 'strerror', None) or cause}. INBOX_HOST and INBOX_PORT must "
             "be those of the gateway",
             err=True,
         )

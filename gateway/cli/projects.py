@@ -55,7 +55,7 @@ def project_list() -> None:
         for found in await projects.all():
             _show(found)
 
-    # Also after the secret key was lost: `rotate-secret` takes the API keys that are listed.
+    # This works even after the secret key was lost, because `rotate-secret` needs the API keys that are listed.
     run_with_projects(with_secret_key(read_settings()), work, check_secret_key=False)
 
 
@@ -148,7 +148,11 @@ def project_delete(api_key: str, yes: bool) -> None:
 @project.command("rotate-secret")
 @click.argument("api_key")
 @click.option(
-    "--overlap", type=click.IntRange(0), default=3600, show_default=True, help="Seconds the old one is valid."
+    "--overlap",
+    type=click.IntRange(0),
+    default=3600,
+    show_default=True,
+    help="Seconds for which the old secret stays valid.",
 )
 @click.option(
     "--lost-secret-key",

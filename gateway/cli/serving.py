@@ -70,7 +70,7 @@ def worker(fd: int, ready_fd: int) -> None:
 
     settings = read_settings()
     configure_logging(settings.log_level)
-    # When the server has stopped, it sends itself the signal that stopped it again, which this handler receives.
+    # After uvicorn has stopped, it raises the signal that stopped it once more. This handler receives that signal.
     signal.signal(signal.SIGTERM, _exit)
     Worker(settings, partial(restore, settings)).server(ready_fd).run([socket.socket(fileno=fd)])
 

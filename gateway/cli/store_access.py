@@ -1,4 +1,4 @@
-"""The store of a command: it runs on the store of the settings, whether or not a gateway is running."""
+"""Access of commands to the store that the settings name, whether or not a gateway is running."""
 
 import contextlib
 import socket
@@ -35,8 +35,8 @@ def run_with_projects(
 ) -> None:
     """Run `work` on the project store. The bundled Valkey is started for it unless a gateway is running.
 
-    Raises StoreUnusableError, with `check_secret_key` also if the store belongs to another secret key; and
-    SupervisorError.
+    Raises StoreUnusableError, with `check_secret_key` also if another secret key encrypted the stored projects, and
+    BundledValkeyError or DataDirectoryError if the bundled Valkey cannot be started.
     """
     import asyncio
 
@@ -64,7 +64,7 @@ def run_with_projects(
 def started_store(settings: Settings) -> Iterator[None]:
     """Start the bundled Valkey for the time of a block, if the settings use it and no gateway is running."""
     supervisor = Supervisor(settings)
-    started = settings.embedded and not _valkey_answers(settings)
+    started = settings.embedded and not _valkey_accepts_connections(settings)
     try:
         if started:
             supervisor.start_store()
@@ -96,7 +96,7 @@ async def _projects(settings: Settings) -> AsyncIterator["ProjectStore"]:
                 await projects.prepare()
                 break
             except StoreWritesRefusedError:
-                break  # a full store can still be read, which many commands need only
+                break  # a full store can still be read, and many commands only read
             except (StoreRefusedError, StoreFormatError):
                 raise
             except StoreUnavailableError:
@@ -108,7 +108,7 @@ async def _projects(settings: Settings) -> AsyncIterator["ProjectStore"]:
         client.close()
 
 
-def _valkey_answers(settings: Settings) -> bool:
+def _valkey_accepts_connections(settings: Settings) -> bool:
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.connect(str(settings.valkey_socket.absolute()))

@@ -21,7 +21,7 @@ _CLOSED = (
 
 
 class _Reason(NamedTuple):
-    """A part of a library's message, what it means, and whether a later attempt may succeed."""
+    """A part of a library's message, its meaning, and whether a later attempt may succeed."""
 
     word: str
     text: str
@@ -29,7 +29,7 @@ class _Reason(NamedTuple):
 
 
 _REASONS = (
-    _Reason("No master found", "none of these sentinels knows a reachable primary of that service", may_heal=True),
+    _Reason("No master found", "none of these sentinels reports a reachable primary of that service", may_heal=True),
     _Reason(
         "Protocol error, got",
         "the server does not speak the Redis protocol, or it expects TLS: then use rediss:// in the address",
@@ -84,8 +84,8 @@ def reason_of(settings: Settings, problem: "StoreUnavailableError") -> str:
     """Return the most precise known cause of a store exception."""
     if known := _known(settings, problem):
         return known.text
-    if "no answer in time" in problem.detail and settings.redis_url.startswith("rediss"):
-        return "no answer in time; a port that does not speak TLS never answers: then use redis:// in the address"
+    if "no reply in time" in problem.detail and settings.redis_url.startswith("rediss"):
+        return "no reply in time; a port that does not speak TLS never replies: then use redis:// in the address"
     return _CONNECTING.sub(_system_reason, problem.detail)
 
 

@@ -27,7 +27,7 @@ def test_a_gateway_that_is_not_healthy_is_reported_with_its_answer(
         result = run("healthcheck", "--ready")
     assert (result.exit_code, result.stderr) == (
         1,
-        f'http://127.0.0.1:{port}/readyz answers 503: {{"status":"not ready"}}\n',
+        f'http://127.0.0.1:{port}/readyz responded with 503: {{"status":"not ready"}}\n',
     )
 
 
@@ -40,6 +40,6 @@ def test_a_gateway_that_does_not_answer_is_reported_with_its_address(
     result = run("healthcheck")
     assert result.exit_code == 1
     assert result.stderr == (
-        f"http://127.0.0.1:{port}/healthz does not answer: Connection refused. INBOX_HOST and INBOX_PORT must be those "
-        "of the gateway\n"
+        f"http://127.0.0.1:{port}/healthz does not respond: Connection refused. INBOX_HOST and INBOX_PORT must be "
+        "those of the gateway\n"
     )

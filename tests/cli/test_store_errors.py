@@ -32,7 +32,7 @@ def test_the_store_is_named_without_its_password() -> None:
     [
         ("Error 111 connecting to host:6379. Connection refused.", "Connection refused", True),
         ("Error -2 connecting to host:6379. Name or service not known.", "Name or service not known", True),
-        ("No master found for 'inbox'", "none of these sentinels knows a reachable primary of that service", True),
+        ("No master found for 'inbox'", "none of these sentinels reports a reachable primary of that service", True),
         ("Protocol error, got 'H' as reply type byte", "the server does not speak the Redis protocol", False),
         ("Connection closed by server.", "the server closed the connection", False),
         ("[SSL: WRONG_VERSION_NUMBER] wrong version number", "the port does not speak TLS", False),
@@ -58,8 +58,8 @@ def test_the_systems_words_are_kept_where_they_are_precise() -> None:
 
 
 def test_silence_of_a_tls_port_has_a_reason() -> None:
-    assert "then use redis:// in the address" in reason_of(TLS, unavailable("no answer in time"))
-    assert reason_of(OWN, unavailable("no answer in time")) == "no answer in time"
+    assert "then use redis:// in the address" in reason_of(TLS, unavailable("no reply in time"))
+    assert reason_of(OWN, unavailable("no reply in time")) == "no reply in time"
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ def test_a_health_check_uses_the_address_on_which_the_gateway_listens(bundled: G
     done = run("healthcheck", data_dir=None, **own | {"INBOX_HOST": "127.0.0.1"})
     assert done.returncode == 1
     assert done.stderr == (
-        f"http://127.0.0.1:{bundled.port}/healthz does not answer: Connection refused. INBOX_HOST and INBOX_PORT must "
+        f"http://127.0.0.1:{bundled.port}/healthz does not respond: Connection refused. INBOX_HOST and INBOX_PORT must "
         "be those of the gateway\n"
     )
 
@@ -321,7 +321,7 @@ def test_a_server_that_is_not_redis_is_reported(tmp_path: Path, listener: str) -
         environment = {"INBOX_REDIS_URL": f"redis://127.0.0.1:{sock.getsockname()[1]}", "INBOX_SECRET_KEY": SECRET_KEY}
         environment["INBOX_REDIS_TIMEOUT_SECONDS"] = "0.5"
         said = refusal(run("project", "list", data_dir=tmp_path, **environment))
-    assert ("the server does not speak the Redis protocol" if listener == "http" else "no answer in time") in said
+    assert ("the server does not speak the Redis protocol" if listener == "http" else "no reply in time") in said
 
 
 def _answer_as_http(sock: socket.socket) -> None:

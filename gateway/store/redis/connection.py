@@ -216,7 +216,7 @@ class RedisConnection:
             loop.call_at(due, self._check, protocol)
             return
         # Later requests may be in time, but on this connection their replies come behind the missing one.
-        protocol.fail(ReplyTimeoutError("no answer in time"))
+        protocol.fail(ReplyTimeoutError("no reply in time"))
 
 
 class ReplicatedConnection(RedisConnection):

@@ -130,5 +130,5 @@ def _opening_problem(problem: Exception) -> ConnectionLostError:
     if reply:
         return ConnectionRejectedError(reply)
     if isinstance(problem, TimeoutError):
-        return ConnectionLostError("no answer in time")
+        return ConnectionLostError("no reply in time")
     return ConnectionLostError(str(problem) or type(problem).__name__)
