@@ -54,6 +54,7 @@ DOMAIN_FLOOR = Check(
 # They wait for real servers half of the time: on two cores three at a time keep both busy. The longest come first.
 AT_ONCE = (os.cpu_count() or 1) + 1
 MEASURED = {
+    "end-to-end": ("tests/end_to_end",),
     "api": ("tests/api", "tests/fuzz", "tests/golden"),
     "store": ("tests/store", "tests/jobs", "tests/web"),
     "live": ("tests/live",),
@@ -67,8 +68,8 @@ OWN_RUNS = ("tests/domain", *UNMEASURED, *(path for paths in MEASURED.values() f
 def pytest_runs(arguments: list[str]) -> list[Check]:
     """Return the runs of all tests but those of the domain."""
     return [
-        pytest_run("rest", *(f"--ignore={path}" for path in OWN_RUNS), *arguments),
         *(pytest_run(name, *paths, *arguments) for name, paths in MEASURED.items()),
+        pytest_run("rest", *(f"--ignore={path}" for path in OWN_RUNS), *arguments),
         pytest_run("unmeasured", *UNMEASURED, *arguments, measured=False),
     ]
 
