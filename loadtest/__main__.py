@@ -19,7 +19,7 @@ from loadtest.origin import OtherPrograms, description
 from loadtest.scenarios import SCENARIOS
 from loadtest.sizes import FULL, PLANS, QUICK, Sizes
 from loadtest.targets import PEERS
-from loadtest.targets.base import SSE, WEBSOCKET, MissingError
+from loadtest.targets.base import REST, SSE, WEBSOCKET, MissingError
 from loadtest.targets.remote import ADAPTERS, RemoteTarget
 
 RESULTS = Path("build/loadtest")
@@ -176,7 +176,7 @@ def _compared(
 
 def _again(bench: Bench, worse: Iterable[str]) -> baseline.Ratios:
     """Measure again the scenarios of some ratios; faults and errors count as in the first measurement."""
-    transports = tuple(dict.fromkeys(name.split()[0] for name in worse))
+    transports = tuple(dict.fromkeys(name.split()[0] for name in worse if not name.startswith(REST)))
     scenarios = tuple(dict.fromkeys(baseline.SCENARIO_OF[name.split()[1]] for name in worse))
     again = dataclasses.replace(bench, transports=transports, peers=(), rows=[], errors=[])
     _measure(again, scenarios)

@@ -6,27 +6,35 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.journal import Row
+from loadtest.targets.base import REST
 from loadtest.targets.floor import RAW, AsyncioFloorTarget
 
 FILE = Path(__file__).parent / "baseline.json"
 MOST_REGRESSION = 0.3
-SCENARIO_OF = {"cpu": "fanout", "memory": "idle"}
+REQUEST_FIGURES = ("create", "create_redis", "create_slowly", "mark", "list", "counts")
+"""The kinds of requests whose cost is compared with the bare path: the CPU of the gateway, and once that of Redis."""
+
+SCENARIO_OF = {"cpu": "fanout", "memory": "idle", **dict.fromkeys(REQUEST_FIGURES, "request")}
 """The scenario that a figure comes from."""
 
 Ratios = dict[str, float]
-"""By name: `websocket cpu`, `sse memory`, …"""
+"""By name: `websocket cpu`, `sse memory`, `rest create`, …"""
 
 
 def ratios(rows: list[Row]) -> Ratios:
     """Return the CPU of a delivery, over that of a Python `socket.send` of equal bytes, and the memory of a connection.
 
-    Memory is over that of a bare asyncio protocol.
+    Memory is over that of a bare asyncio protocol, and a REST request over the same request of the bare path.
     """
     found: Ratios = {}
     ours = [row for row in rows if row["ours"]]
     for row in ours:
         if row["scenario"] == "fanout" and row.get("ratio_python"):
             found[f"{row['transport']} cpu"] = row["ratio_python"]  # the row of the largest crowd is the last
+        if row["scenario"] == "request" and row["ratio"]:
+            found[f"{row['transport']} {row['kind']}"] = row["ratio"]
+            if row["kind"] == "create":  # with the other kinds, Redis does the same for both
+                found[f"{row['transport']} create_redis"] = row["ratio_redis"]
     floors = [row for row in rows if row["scenario"] == "idle" and row["target"] == AsyncioFloorTarget.name]
     for row in ours:
         alike = [floor for floor in floors if floor["transport"] == RAW and floor["connections"] == row["connections"]]
@@ -54,7 +62,7 @@ def write(path: Path, plan: str, found: Ratios, machine: Mapping[str, Any]) -> N
 def covered(before: Ratios, scenarios: Collection[str], transports: Collection[str]) -> Ratios:
     """Return the ratios of a baseline that a run of these scenarios and transports must have as well."""
     figures = [figure for figure, scenario in SCENARIO_OF.items() if scenario in scenarios]
-    names = [f"{transport} {figure}" for transport in transports for figure in figures]
+    names = [f"{transport} {figure}" for transport in (*transports, REST) for figure in figures]
     return {name: before[name] for name in names if name in before}
 
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from loadtest.journal import Row
-from loadtest.targets.base import SSE, WEBSOCKET
+from loadtest.targets.base import REST, SSE, WEBSOCKET
 from loadtest.targets.peers import NchanTarget
 
-REST = "rest"
 NAMES = {WEBSOCKET: "WebSocket", SSE: "SSE", REST: ""}
 
 AT_HIGHEST, AT_HALF = "at the highest rate", "at half the highest rate"
@@ -193,6 +192,22 @@ def _durability(rows: Sequence[Row]) -> Found:
     return {f"{row['durability']}, {row['senders']} at once": row["answer_ms"]["p50"] for row in mine}
 
 
+def _request(figure: str, *kinds: str) -> Callable[[Sequence[Row]], Found]:
+    def find(rows: Sequence[Row]) -> Found:
+        mine = [row for row in rows if row["scenario"] == "request" and row["kind"] in kinds and row.get(figure)]
+        return {_REQUESTS[row["kind"]]: row[figure] for row in mine}
+
+    return find
+
+
+_REQUESTS = {
+    "create": "POST to one user, 64 connections",
+    "create_slowly": "POST to one user, 300 a second",
+    "mark": "mark as read or unread",
+    "list": "list of 15 with counts",
+    "counts": "unread count",
+}
+
 # ---- the goals
 
 
@@ -234,6 +249,9 @@ GOALS = [
     *_live(SSE, most_ratio=1.5, most_kb=10),
     *_trouble(WEBSOCKET),
     *_trouble(SSE),
+    Goal("CPU of the gateway, × the bare path", REST, _request("ratio", "create", "mark", "list", "counts"), most=2.5),
+    Goal("CPU of the gateway, × the bare path", REST, _request("ratio", "create_slowly"), most=3),
+    Goal("CPU of Redis, × the bare path", REST, _request("ratio_redis", "create"), most=1.8),
     Goal("p50 of the response to a POST, by INBOX_DURABILITY, ms", REST, _durability),
     Goal("broadcast to all users, users per second", REST, _broadcast, least=15_000),
     Goal("CPU of a page, × that of the smallest inbox", REST, _list("cpu_ratio", judged=True), most=1.3),

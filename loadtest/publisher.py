@@ -43,7 +43,7 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        response = _parse(self._buffer)
+        response = parse_response(self._buffer)
         if response is not None and self.waiter is not None:
             self._buffer = b""
             waiter, self.waiter = self.waiter, None
@@ -52,7 +52,7 @@ class _Connection(asyncio.Protocol):
                 waiter.set_result(response)
 
 
-def _parse(data: bytes) -> tuple[int, bytes] | None:
+def parse_response(data: bytes) -> tuple[int, bytes] | None:
     """Return the status and the body of a complete response; None while it is incomplete."""
     head, separator, body = data.partition(b"\r\n\r\n")
     if not separator:

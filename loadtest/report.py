@@ -14,6 +14,7 @@ from loadtest import goals, plots
 from loadtest.baseline import Ratios
 from loadtest.bench import Bench
 from loadtest.journal import Row
+from loadtest.targets.base import REST
 
 Result = Mapping[str, Any]
 """The content of result.json."""
@@ -41,8 +42,12 @@ the same page of the smallest inbox, requested in turn; the CPU of Redis is that
 Memory is the growth of the resident set per connection, of all processes and of Redis, after a garbage collection where
 the server is Python or Node. What the kernel keeps for a socket is not included for any server.
 
-No server writes access logs, compresses or encrypts. The gateway has no rate limits and no limit of connections per
-user, but checks credentials (connects: known users, by HMAC) and stores the inbox. Peers store nothing.
+A REST request is compared with one bare Python process that sends the same call, or for a POST a smaller one, to the
+same Redis, and writes as many bytes (loadtest/targets/servers/bare_path.py says what it leaves out). Both take turns on
+connections that stay open; there the gateway writes its access log.
+
+Otherwise no server writes access logs, compresses or encrypts. The gateway has no rate limits and no limit of
+connections per user, but checks credentials (connects: known users, by HMAC) and stores the inbox. Peers store nothing.
 """
 """The notes below the tables."""
 
@@ -119,7 +124,7 @@ def _servers(rows: Sequence[Row]) -> Table:
     ]
     body = []
     for target, transport in dict.fromkeys((row["target"], row["transport"]) for row in rows):
-        if transport == goals.REST:
+        if transport == REST:
             continue
         mine = [row for row in rows if (row["target"], row["transport"]) == (target, transport)]
         fanout, floors = _best_crowd([row for row in mine if row["scenario"] == "fanout"])

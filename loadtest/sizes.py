@@ -75,6 +75,16 @@ class ListSizes:
 
 
 @dataclass(frozen=True)
+class RequestSizes:
+    """REST requests over connections that stay open."""
+
+    connections: int
+    rounds: int
+    seconds: float
+    """The time of each kind of request in each round, of the gateway and of the bare path."""
+
+
+@dataclass(frozen=True)
 class StormSizes:
     """Connections that are all cut and all resume at once."""
 
@@ -146,6 +156,7 @@ class Sizes:
     unicast: UnicastSizes
     sync: SyncSizes
     list: ListSizes
+    request: RequestSizes
     storm: StormSizes
     recovery: RecoverySizes
     hostile: HostileSizes
@@ -164,6 +175,7 @@ FULL = Sizes(
     unicast=UnicastSizes(users=1000, seconds=3),
     sync=SyncSizes(users=100, rate=200, seconds=4),
     list=ListSizes(inboxes=(100, 10_000, 100_000), requests=100),
+    request=RequestSizes(connections=64, rounds=7, seconds=1),
     storm=StormSizes(connections=10_000, connections_of_one=1000),
     recovery=RecoverySizes(users=10_000, outages=(("kill", 1), ("pause", 10))),
     hostile=HostileSizes(users=500, peers=10, rate=200, seconds=4),
@@ -191,6 +203,7 @@ QUICK = Sizes(
     unicast=UnicastSizes(users=200, seconds=1.5),
     sync=SyncSizes(users=50, rate=100, seconds=2),
     list=ListSizes(inboxes=(100, 2000), requests=40),
+    request=RequestSizes(connections=64, rounds=5, seconds=0.3),
     storm=StormSizes(connections=500, connections_of_one=200),
     recovery=RecoverySizes(users=500, outages=(("kill", 1),)),
     hostile=HostileSizes(users=100, peers=5, rate=100, seconds=2),
@@ -209,6 +222,7 @@ TINY = Sizes(
     unicast=UnicastSizes(users=10, seconds=0.5),
     sync=SyncSizes(users=5, rate=40, seconds=0.5),
     list=ListSizes(inboxes=(20, 40), requests=15),
+    request=RequestSizes(connections=4, rounds=2, seconds=0.1),
     storm=StormSizes(connections=10, connections_of_one=5),
     recovery=RecoverySizes(users=10, outages=(("restart", 0.2), ("pause", 0.2))),
     hostile=HostileSizes(users=5, peers=1, rate=20, seconds=1),

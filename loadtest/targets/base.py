@@ -25,6 +25,8 @@ from loadtest.servers.starting import environment_without_settings, free_port_pa
 START_SECONDS = 60.0
 SERVERS = Path(__file__).parent / "servers"
 WEBSOCKET, SSE = "websocket", "sse"
+REST = "rest"
+"""In place of a transport: requests without a live connection."""
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)

@@ -119,9 +119,14 @@ class GatewayTarget(StartedTarget):
         commands = [machine.command_line(pid) for pid in self.pids()]
         return any("announce" in command or not command for command in commands)
 
+    @property
+    def redis_socket(self) -> str:
+        """The path of the Unix socket of the bundled Valkey."""
+        return str(self.directory / "data" / "valkey" / "valkey.sock")
+
     async def redis_information(self) -> dict[str, str]:
         """Return the names and values of INFO of the bundled Valkey. Raises OSError."""
-        reader, writer = await asyncio.open_unix_connection(str(self.directory / "data" / "valkey" / "valkey.sock"))
+        reader, writer = await asyncio.open_unix_connection(self.redis_socket)
         writer.write(b"INFO\r\n")
         length = int((await reader.readline())[1:])
         text = (await reader.readexactly(length)).decode()

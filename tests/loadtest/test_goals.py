@@ -6,7 +6,7 @@ import pytest
 
 from loadtest import goals, report
 from loadtest.journal import Row
-from loadtest.targets.base import SSE, WEBSOCKET
+from loadtest.targets.base import REST, SSE, WEBSOCKET
 from loadtest.targets.peers import NchanTarget
 
 OURS, NCHAN = "inbox gateway", NchanTarget.name
@@ -63,7 +63,7 @@ def test_a_rate_that_did_not_hold_proves_nothing() -> None:
 
 def test_the_worst_filter_of_the_largest_inbox_counts() -> None:
     rows = [
-        row("list", goals.REST, items=items, filter=name, judged=judged, cpu_ratio=ratio, cpu_us_redis=ratio * 1000)
+        row("list", REST, items=items, filter=name, judged=judged, cpu_ratio=ratio, cpu_us_redis=ratio * 1000)
         for items, name, judged, ratio in (
             (100, "none", True, 9.0),
             (100_000, "none", True, 1.1),
@@ -80,7 +80,7 @@ def test_the_worst_filter_of_the_largest_inbox_counts() -> None:
 
 def test_what_is_done_to_the_largest_inbox_counts() -> None:
     rows = [
-        row("whole", goals.REST, items=items, what=what, cpu_us_redis=redis_us)
+        row("whole", REST, items=items, what=what, cpu_us_redis=redis_us)
         for items, what, redis_us in ((100, "read", 9e9), (100_000, "read", 5e5), (100_000, "deleted", 2e6))
     ]
     found = {verdict.where: (verdict.ours, verdict.is_met) for verdict in verdicts(rows, "whole inbox")}

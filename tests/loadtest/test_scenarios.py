@@ -10,6 +10,7 @@ import pytest
 from loadtest.scenarios.listing import FILTERS
 from loadtest.sizes import TINY
 from loadtest.targets import FLOORS
+from loadtest.targets.bare_path import BarePathTarget
 from loadtest.targets.gateway import GatewayTarget
 from tests.loadtest.runs import Run, at_once, run
 
@@ -31,6 +32,7 @@ RUNS = {
     "recovery": ("sse",),
     "storm": ("websocket",),
     "burst": ("sse",),
+    "request": ("websocket",),
 }
 """The transport and options of each scenario, the slowest first."""
 
@@ -159,6 +161,14 @@ def test_each_durability_is_measured_with_one_sender_and_many(runs: dict[str, Fu
 def test_a_burst_arrives_whole(runs: dict[str, Future[Run]]) -> None:
     (row,) = faultless(runs, "burst").rows("burst", OURS)
     assert row["delivered"] == (TINY.burst.repeats + 1) * TINY.burst.events
+
+
+def test_each_kind_of_request_is_measured_beside_the_bare_path(runs: dict[str, Future[Run]]) -> None:
+    done = faultless(runs, "request")
+    kinds = ["create", "create_slowly", "mark", "list", "counts"]
+    for target in (OURS, BarePathTarget.name):
+        assert [row["kind"] for row in done.rows("request", target)] == kinds
+    assert done.result["ratios"].keys() == {f"rest {name}" for name in (*kinds, "create_redis")}
 
 
 def test_a_soak_delivers_everything_while_others_come_and_go(runs: dict[str, Future[Run]]) -> None:
