@@ -13,13 +13,13 @@ from gateway.domain.new_user_limits import NewUserLimits
 from gateway.domain.origin import read_origin
 from gateway.domain.proxy import read_public_url
 from gateway.domain.redis_address import SCHEMES, redis_address_fault
-from gateway.domain.retention import MOST_ITEMS, MOST_SECONDS, ItemRetention
+from gateway.domain.retention import MAX_ITEMS, MAX_SECONDS, ItemRetention
 from gateway.domain.service_links import is_service_link
 
 PREFIX = "INBOX_"
 REDIS_SCHEMES = tuple(f"{scheme}://" for scheme in SCHEMES)
 
-LEAST_VALKEY_MEMORY_MB = 16
+MIN_VALKEY_MEMORY_MB = 16
 """An empty Valkey with the function library and some connections uses 5 MB."""
 
 
@@ -159,13 +159,13 @@ class Settings:
         0,
         "Notifications kept per user; beyond that the oldest are removed. 0 keeps all. A project can override it.",
         least=0,
-        most=MOST_ITEMS,
+        most=MAX_ITEMS,
     )
     item_retention_seconds: int = _setting(
         0,
         "Seconds for which notifications are kept; 0 is unlimited. A project can override it.",
         least=0,
-        most=MOST_SECONDS,
+        most=MAX_SECONDS,
     )
     max_connections_per_user: int = _setting(
         50,
@@ -303,8 +303,8 @@ def _contradictions(values: Mapping[str, Any]) -> Iterator[str]:
         yield "INBOX_DURABILITY cannot be replica with the bundled Valkey, which has no replica: set INBOX_REDIS_URL"
     if own and memory_mb:
         yield "INBOX_VALKEY_MEMORY_MB is for the bundled Valkey: with INBOX_REDIS_URL, set maxmemory on that server"
-    if 0 < memory_mb < LEAST_VALKEY_MEMORY_MB:
-        yield f"INBOX_VALKEY_MEMORY_MB must be 0 or at least {LEAST_VALKEY_MEMORY_MB}, not {memory_mb}"
+    if 0 < memory_mb < MIN_VALKEY_MEMORY_MB:
+        yield f"INBOX_VALKEY_MEMORY_MB must be 0 or at least {MIN_VALKEY_MEMORY_MB}, not {memory_mb}"
 
 
 def default_of(item: "Field[Any]") -> Any:

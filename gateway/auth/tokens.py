@@ -28,13 +28,13 @@ USER_CLAIM = "inbox_user"
 PROJECT_CLAIM = "inbox_project"
 """The claim with the project's id in project tokens."""
 
-_MOST_EXACT_INTEGER = 2**53
+_MAX_EXACT_INTEGER = 2**53
 """JSON parsers disagree on larger integers (RFC 7493, 2.2), so a larger one is not accepted as a time."""
 
 _LATEST_SECOND = 253_402_300_799
 """The end of the year 9999. A later time is most likely in milliseconds: such a token would never expire."""
 
-MOST_ISSUED_AHEAD_SECONDS = 300
+MAX_ISSUED_AHEAD_SECONDS = 300
 """How far the signer's clock may be ahead of this one; 5 minutes is the default of Kerberos.
 
 A later `iat` is treated as missing: such a token would outlast every revocation.
@@ -138,14 +138,14 @@ class UnverifiedToken:
     def _checked(self, credential: str, now: float) -> VerifiedToken:
         claims = self._claims
         expires_at, not_before = _time(claims, "exp"), _time(claims, "nbf")
-        issued_at = _time(claims, "iat", most=_MOST_EXACT_INTEGER)
+        issued_at = _time(claims, "iat", most=_MAX_EXACT_INTEGER)
         if expires_at is None:
             raise _incorrect("The token's exp is missing")
         if not_before is not None and not_before > now:
             raise _incorrect("The token's nbf is in the future: it does not count yet")
         if expires_at <= now:
             raise api_error(ErrorCode.TOKEN_EXPIRED)
-        if issued_at is not None and issued_at > now + MOST_ISSUED_AHEAD_SECONDS:
+        if issued_at is not None and issued_at > now + MAX_ISSUED_AHEAD_SECONDS:
             issued_at = None
         user_id = _text(claims, USER_CLAIM)
         return VerifiedToken(
@@ -189,7 +189,7 @@ def _time(claims: Mapping[str, Any], name: str, most: float = _LATEST_SECOND) ->
     if name not in claims or (value is None and name != "exp"):
         return None
     # bool is a subclass of int. Python's parser also accepts NaN and Infinity, for which the comparison is false.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _MOST_EXACT_INTEGER:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _MAX_EXACT_INTEGER:
         raise _incorrect(f"The token's {name} is not a unix time")
     if value > most:
         raise _incorrect(f"The token's {name} is not in seconds, or after the year 9999")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 STORE_WAIT_SECONDS = 30.0
 """How long a start waits for the Redis of INBOX_REDIS_URL, which may be starting too."""
 
-MOST_NAMED = 20
+MAX_NAMED = 20
 """The maximum number of projects that a log line names."""
 
 
@@ -142,17 +142,17 @@ def _report(settings: Settings, found: "ProjectAudit") -> None:
         log.warning(
             "hmac_is_off",
             projects=len(found.without_hmac),
-            api_keys=found.without_hmac[:MOST_NAMED],
+            api_keys=found.without_hmac[:MAX_NAMED],
             consequence="any client with the public API key can open the inbox of every user of these projects",
             suggestion="inbox-gateway project set API_KEY --hmac",
         )
     if found.unreadable:
-        log.error("secret_key_cannot_read", api_keys=found.unreadable[:MOST_NAMED], suggestion="see `doctor`")
+        log.error("secret_key_cannot_read", api_keys=found.unreadable[:MAX_NAMED], suggestion="see `doctor`")
     if found.broken:
-        log.error("project_record_broken", api_keys=found.broken[:MOST_NAMED], suggestion="see `doctor`")
+        log.error("project_record_broken", api_keys=found.broken[:MAX_NAMED], suggestion="see `doctor`")
     if found.weak:
         log.warning(
-            "api_secret_is_weak", api_keys=found.weak[:MOST_NAMED], suggestion="inbox-gateway project rotate-secret"
+            "api_secret_is_weak", api_keys=found.weak[:MAX_NAMED], suggestion="inbox-gateway project rotate-secret"
         )
     if is_weak(settings.secret_key):
         log.warning(

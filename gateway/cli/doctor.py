@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.bootstrap import MOST_NAMED, bootstrap_differences
+from gateway.cli.bootstrap import MAX_NAMED, bootstrap_differences
 from gateway.cli.configuration import read_settings, secret_key_path, with_secret_key
 from gateway.cli.errors import CommandError
 from gateway.cli.store_access import started_store
@@ -171,5 +171,5 @@ def _examine_projects(settings: Settings, found: "ProjectAudit", *, belongs: boo
 
 
 def _named(api_keys: Sequence[str]) -> str:
-    more = len(api_keys) - MOST_NAMED
-    return ", ".join(api_keys[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    more = len(api_keys) - MAX_NAMED
+    return ", ".join(api_keys[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")

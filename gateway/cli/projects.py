@@ -82,7 +82,7 @@ def project_set(
 ) -> None:
     """Change a project on every node."""
     from gateway.domain.origin import read_origin
-    from gateway.domain.retention import MOST_ITEMS, MOST_SECONDS
+    from gateway.domain.retention import MAX_ITEMS, MAX_SECONDS
     from gateway.store.jobs import JobStore
     from gateway.store.project_records import ProjectChange
 
@@ -96,8 +96,8 @@ def project_set(
             raise click.UsageError(f"{wrong}: an origin is written https://app.example.com, https://*.example.com or *")
     if name is not None:
         check_name(name)
-    count = _bound("--item-retention-count", item_retention_count, MOST_ITEMS)
-    seconds = _bound("--item-retention-seconds", item_retention_seconds, MOST_SECONDS)
+    count = _bound("--item-retention-count", item_retention_count, MAX_ITEMS)
+    seconds = _bound("--item-retention-seconds", item_retention_seconds, MAX_SECONDS)
 
     async def work(projects: "ProjectStore") -> None:
         found = await projects.update(api_key, ProjectChange(name, hmac, origins, count, seconds, strict))

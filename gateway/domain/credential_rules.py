@@ -4,13 +4,13 @@ Keys and secrets are sent in HTTP headers, in tokens and on command lines. A str
 these unchanged would be accepted at start and then fail with every request, so it is refused where it is set.
 """
 
-LEAST_API_KEY_LENGTH = 4
+MIN_API_KEY_LENGTH = 4
 """An API key is public, so its length does not matter for security. A shorter one is most likely a typing error."""
 
-LEAST_API_SECRET_LENGTH = 6
+MIN_API_SECRET_LENGTH = 6
 """The length of the contract's check value, `SECRET`. A weak secret only causes a warning: see `is_weak`."""
 
-LEAST_SECRET_KEY_LENGTH = 4
+MIN_SECRET_KEY_LENGTH = 4
 """The key cannot be changed once it has encrypted projects, so a weak one causes a warning and is not refused."""
 
 STRONG_LENGTH = 16
@@ -19,24 +19,24 @@ STRONG_LENGTH = 16
 RFC 7518, 3.2 requires 32 bytes for HS256; `project create` generates 40.
 """
 
-MOST_LENGTH = 255
+MAX_LENGTH = 255
 
 
 def api_key_fault(text: str) -> str:
     """Return why `text` is not valid as an API key, "" if it is."""
     if text.startswith("-"):
         return "must not begin with a dash, which a command line takes for an option"
-    return _fault(text, LEAST_API_KEY_LENGTH)
+    return _fault(text, MIN_API_KEY_LENGTH)
 
 
 def api_secret_fault(text: str) -> str:
     """Return why `text` is not valid as an API secret, "" if it is."""
-    return _fault(text, LEAST_API_SECRET_LENGTH)
+    return _fault(text, MIN_API_SECRET_LENGTH)
 
 
 def secret_key_fault(text: str) -> str:
     """Return why `text` is not valid as the gateway's secret key, "" if it is."""
-    return _fault(text, LEAST_SECRET_KEY_LENGTH, inner_spaces=True)
+    return _fault(text, MIN_SECRET_KEY_LENGTH, inner_spaces=True)
 
 
 def is_weak(secret: str) -> bool:
@@ -52,6 +52,6 @@ def _fault(text: str, least: int, inner_spaces: bool = False) -> str:
         return "must not contain a space"
     if not all(" " <= character <= "~" for character in text):
         return "must consist of printable ASCII characters: no others pass unchanged through HTTP headers"
-    if not least <= len(text) <= MOST_LENGTH:
-        return f"must have {least} to {MOST_LENGTH} characters"
+    if not least <= len(text) <= MAX_LENGTH:
+        return f"must have {least} to {MAX_LENGTH} characters"
     return ""

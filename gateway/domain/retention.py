@@ -28,6 +28,6 @@ KEEP_ALL = ItemRetention()
 DEFAULT = "default"
 """The value of a bound, in requests and on the command line, that makes a project follow the gateway's settings."""
 
-MOST_ITEMS = 1_000_000_000
-MOST_SECONDS = 100 * 365 * 24 * 3600
+MAX_ITEMS = 1_000_000_000
+MAX_SECONDS = 100 * 365 * 24 * 3600
 """The largest bounds that a project can have. Larger ones are mistakes, such as milliseconds."""

@@ -11,7 +11,7 @@ CACHE_SECONDS = 5.0
 CACHED_PROJECTS = 10_000
 """API keys that are remembered, those of no project among them."""
 
-MOST_KNOWN = 10_000
+MAX_KNOWN = 10_000
 """API keys of which it is remembered in which store they were."""
 
 
@@ -52,7 +52,7 @@ class ProjectCache:
 
     def note_seen(self, api_key: str) -> None:
         """Remember that a project is in the store as it is now."""
-        if len(self._seen_in) < MOST_KNOWN:
+        if len(self._seen_in) < MAX_KNOWN:
             self._seen_in[api_key] = self._store_name
 
     def is_lost(self, api_key: str, store_name: str) -> bool:
@@ -70,7 +70,7 @@ class ProjectCache:
     def note_all_seen(self, api_keys: Iterable[str]) -> bool:
         """Remember that projects are in the store as it is now; return whether there is room for more."""
         self._seen_in |= dict.fromkeys(api_keys, self._store_name)
-        return len(self._seen_in) < MOST_KNOWN
+        return len(self._seen_in) < MAX_KNOWN
 
     def forget(self, api_key: str) -> None:
         """Drop what was read for an API key: the project has changed."""

@@ -87,7 +87,7 @@ def test_a_deleted_project_is_not_lost(cache: ProjectCache) -> None:
 
 
 def test_known_projects_are_bounded(cache: ProjectCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_KNOWN", 1)
+    monkeypatch.setattr(module, "MAX_KNOWN", 1)
     cache.begin_store("one")
     cache.note_seen("a")
     cache.note_seen("b")

@@ -19,7 +19,7 @@ from gateway.domain import principal
 from gateway.domain.errors import invalid
 from gateway.domain.origin import MAX_ORIGIN_LENGTH, ORIGIN_PATTERN, read_origin
 from gateway.domain.principal import ProjectId
-from gateway.domain.retention import DEFAULT, MOST_ITEMS, MOST_SECONDS, ItemRetention
+from gateway.domain.retention import DEFAULT, MAX_ITEMS, MAX_SECONDS, ItemRetention
 from gateway.store.errors import TooManyProjectsError
 from gateway.store.jobs import JobStore
 from gateway.store.project_deletion import ProjectDeletion
@@ -84,12 +84,12 @@ def _fields(name_required: bool) -> dict[str, Param]:
             "`https://*.example.com`, `*`. If empty, those of INBOX_ALLOWED_ORIGINS may.",
         ),
         "item_retention_count": Bound(
-            most=MOST_ITEMS,
+            most=MAX_ITEMS,
             description="How many notifications of a user are kept: the newest ones. 0 keeps all; "
             f'`"{DEFAULT}"` follows INBOX_ITEM_RETENTION_COUNT.',
         ),
         "item_retention_seconds": Bound(
-            most=MOST_SECONDS,
+            most=MAX_SECONDS,
             description="For how many seconds notifications are kept. 0 keeps them for ever; "
             f'`"{DEFAULT}"` follows INBOX_ITEM_RETENTION_SECONDS.',
         ),

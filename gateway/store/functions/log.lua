@@ -132,14 +132,14 @@ end
 -- as large, so a log stays within a small multiple of LOG_BYTES.
 local LARGE_BYTES = 16 * 1024
 local LOG_BYTES = 16 * 1024 * 1024
-local LEAST_EVENTS = 4 -- of the largest possible ones, 8 MB each
+local MIN_EVENTS = 4 -- of the largest possible ones, 8 MB each
 
 -- ->    how many events a log keeps when one of so many bytes is appended
 local function events_kept(log_events, bytes)
   if bytes <= LARGE_BYTES then return log_events end
   local most = tonumber(log_events)
   local room = math.floor(math.max(LOG_BYTES, most * LARGE_BYTES) / bytes)
-  return integer(math.min(most, math.max(LEAST_EVENTS, room)))
+  return integer(math.min(most, math.max(MIN_EVENTS, room)))
 end
 
 -- Append an event to the log and publish it. With the XADD the change is complete: what follows may fail.

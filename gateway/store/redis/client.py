@@ -19,7 +19,7 @@ from gateway.telemetry.metrics import REDIS_CALLS
 CALLS_AT_ONCE = 256
 """How many calls of a background task are sent together: other calls come in between (some 2 ms)."""
 
-_MOST_NODES = 1024
+_MAX_NODES = 1024
 """The most primaries that the cursor of a scan tells apart; Redis advises against more in a cluster."""
 
 _READING = frozenset(("GET", "HGETALL", "HSCAN", "HVALS", "HMGET", "HEXISTS", "HLEN", "EXISTS", "SPUBLISH"))
@@ -122,13 +122,13 @@ class FunctionClient:
         A key that is created or moved during the scan may be missed. Raises StoreUnavailableError.
         """
         nodes = sorted(await self.nodes(), key=lambda node: node.name)
-        inner, number = divmod(cursor, _MOST_NODES)
+        inner, number = divmod(cursor, _MAX_NODES)
         if number >= len(nodes):  # there were more at the last step
             return 0, []
         reply = await self.run_on(nodes[number], "SCAN", inner, "MATCH", pattern, "COUNT", count)
         following = int(reply[0])
         if following:
-            return following * _MOST_NODES + number, reply[1]
+            return following * _MAX_NODES + number, reply[1]
         return (number + 1) % len(nodes), reply[1]
 
     async def publish(self, channel: str, message: bytes) -> None:

@@ -17,10 +17,10 @@ from gateway.store.redis.protocol import ConnectionLostError, ReplyError, pack
 from gateway.store.redis.router import unavailable
 from gateway.store.redis.topology import Node, Topology
 
-LEAST_REDIS = (7, 0)
-LEAST_VALKEY = (8, 0)
+MIN_REDIS = (7, 0)
+MIN_VALKEY = (8, 0)
 
-MOST_CLOCK_SECONDS = 2.0
+MAX_CLOCK_SECONDS = 2.0
 """The greatest difference of clocks: tokens expire, and users are rate-limited, by the clocks of both machines."""
 
 NEARLY_FULL = 0.9
@@ -106,9 +106,9 @@ def judge(info: Info, name: str, *, clustered: bool, replicated: bool) -> Iterat
 
 def _version(info: Info, name: str) -> Finding:
     if "valkey_version" in info:
-        kind, version, least = "valkey", info["valkey_version"], LEAST_VALKEY
+        kind, version, least = "valkey", info["valkey_version"], MIN_VALKEY
     else:
-        kind, version, least = info.get("server_name", "redis"), info.get("redis_version", "0"), LEAST_REDIS
+        kind, version, least = info.get("server_name", "redis"), info.get("redis_version", "0"), MIN_REDIS
     text = f"{kind} {version} {name}".rstrip()
     if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < least:
         return _problem("server", f"{text} is too old: {kind} {least[0]}.{least[1]} or newer is needed")
@@ -166,7 +166,7 @@ async def _examine_clock(topology: Topology, node: Node) -> Finding:
 
 def judge_clock(ahead_seconds: float) -> Finding:
     """Return the finding about a server whose clock is ahead of this machine's by some seconds."""
-    if abs(ahead_seconds) <= MOST_CLOCK_SECONDS:
+    if abs(ahead_seconds) <= MAX_CLOCK_SECONDS:
         return Finding("clock", "in step with the server's")
     way = "ahead of" if ahead_seconds > 0 else "behind"
     return _problem("clock", f"the server's is {abs(ahead_seconds):.1f} s {way} this machine's: synchronise both")
