@@ -152,7 +152,7 @@ class Worker:
         control = ControlMessages(self._directory, self.projects, self.hub.revocation, self.activity, self.jobs.wake)
         self.subscriber.on_control = control.apply
         events = StoreEvents(control, self.hub, self.projects, restore)
-        self.watch.on_known_store = self.projects.learn_known
+        self.watch.on_known_store = self.projects.remember_all
         self.watch.on_empty = events.emptied
         self.watch.on_other_store = events.replaced
         for client in (self.client, self._job_client):

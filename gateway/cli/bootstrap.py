@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.cli.configuration import read_settings
-from gateway.cli.demo import keep_demo
+from gateway.cli.demo import ensure_demo
 from gateway.cli.errors import StoreFormatUnknownError, StoreNotWritableError, StoreUnusableError
 from gateway.cli.notices import notice
 from gateway.cli.store_access import run_with_projects
@@ -56,7 +56,7 @@ def prepare() -> None:
             log.error("store_takes_no_writes", reason=str(problem))  # likewise
             return
         except StoreUnusableError as problem:
-            if settings.embedded or not problem.may_heal or time.monotonic() > deadline:
+            if settings.embedded or not problem.may_recover or time.monotonic() > deadline:
                 raise
             if str(problem) != reported:
                 reported = str(problem)
@@ -110,7 +110,7 @@ async def _examine_servers(settings: Settings, projects: "ProjectStore") -> None
 
     async for finding in examine(projects.client):
         if finding.topic == "permissions":
-            raise StoreUnusableError(f"{store_name(settings)} refuses: {finding.text}", may_heal=False)
+            raise StoreUnusableError(f"{store_name(settings)} refuses: {finding.text}", may_recover=False)
         if finding.severity is not Severity.FINE:
             log.warning("store_finding", topic=finding.topic, message=finding.text, suggestion="see `doctor`")
 
@@ -120,7 +120,7 @@ async def _create_missing(settings: Settings, projects: "ProjectStore", found: "
     from gateway.store.project_deletion import ProjectDeletion
 
     if settings.bootstrap_api_key:
-        kept = await projects.keep(
+        kept = await projects.ensure(
             "Bootstrap",
             settings.bootstrap_api_key,
             settings.bootstrap_api_secret,
@@ -129,7 +129,7 @@ async def _create_missing(settings: Settings, projects: "ProjectStore", found: "
         for difference in bootstrap_differences(settings, kept):
             log.warning("bootstrap_project_differs", api_key=kept.api_key, difference=difference)
     elif settings.embedded:
-        await keep_demo(settings, projects, found)
+        await ensure_demo(settings, projects, found)
     jobs, deletion = JobStore(projects.client), ProjectDeletion(projects)
     for project_id in await deletion.list_deleted():
         await jobs.enqueue_project_deletion(project_id)

@@ -75,7 +75,7 @@ def demo_address(base: str, keys: DemoKeys) -> str:
     return f"{base}/demo#api_key={keys.api_key}&api_secret={keys.api_secret}"
 
 
-async def keep_demo(settings: Settings, projects: "ProjectStore", found: "ProjectAudit") -> None:
+async def ensure_demo(settings: Settings, projects: "ProjectStore", found: "ProjectAudit") -> None:
     """Create the demo project unless it exists. A store has at most one.
 
     If it was deleted and there are other projects, it is not created again.
@@ -91,7 +91,7 @@ async def keep_demo(settings: Settings, projects: "ProjectStore", found: "Projec
         write_demo_keys(settings, keys)
     elif found.projects and await projects.by_api_key(keys.api_key) is None:
         return
-    kept = await projects.keep(DEMO_NAME, keys.api_key, keys.api_secret, hmac_enabled=True)
+    kept = await projects.ensure(DEMO_NAME, keys.api_key, keys.api_secret, hmac_enabled=True)
     if keys.api_secret not in kept.secrets:  # it was rotated
         write_demo_keys(settings, DemoKeys(kept.api_key, kept.secrets[0]))
 

@@ -14,11 +14,11 @@ class CommandError(Exception):
 
 
 class StoreUnusableError(CommandError):
-    """The store cannot be used. `may_heal` is true if a later attempt may succeed."""
+    """The store cannot be used. `may_recover` is true if a later attempt may succeed."""
 
-    def __init__(self, message: str, *, may_heal: bool):
+    def __init__(self, message: str, *, may_recover: bool):
         super().__init__(message)
-        self.may_heal = may_heal
+        self.may_recover = may_recover
 
 
 class StoreFormatUnknownError(StoreUnusableError):

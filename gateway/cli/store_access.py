@@ -57,7 +57,7 @@ def run_with_projects(
         except StoreUnavailableError as problem:
             raise store_error(settings, problem) from None
         except ForeignSecretKeyError as problem:
-            raise StoreUnusableError(str(problem), may_heal=False) from None
+            raise StoreUnusableError(str(problem), may_recover=False) from None
 
 
 @contextlib.contextmanager

@@ -25,18 +25,18 @@ class _Reason(NamedTuple):
 
     word: str
     text: str
-    may_heal: bool = False
+    may_recover: bool = False
 
 
 _REASONS = (
-    _Reason("No master found", "none of these sentinels reports a reachable primary of that service", may_heal=True),
+    _Reason("No master found", "none of these sentinels reports a reachable primary of that service", may_recover=True),
     _Reason(
         "Protocol error, got",
         "the server does not speak the Redis protocol, or it expects TLS: then use rediss:// in the address",
     ),
     _Reason("Connection closed by server", _CLOSED),
-    _Reason("Connection reset by peer", _CLOSED, may_heal=True),
-    _Reason("Connection lost", _CLOSED, may_heal=True),
+    _Reason("Connection reset by peer", _CLOSED, may_recover=True),
+    _Reason("Connection lost", _CLOSED, may_recover=True),
     _Reason("wrong version number", "the port does not speak TLS: use redis:// instead of rediss:// in the address"),
     _Reason("record layer failure", "the port does not speak TLS: use redis:// instead of rediss:// in the address"),
     _Reason(
@@ -67,17 +67,17 @@ def store_error(settings: Settings, problem: "StoreUnavailableError") -> StoreUn
 
     if isinstance(problem, StoreFormatError):
         text = f"{store_name(settings)} cannot be used: {problem.cause}; {UNKNOWN_FORMAT_REMEDY}"
-        return StoreFormatUnknownError(text, may_heal=False)
+        return StoreFormatUnknownError(text, may_recover=False)
     if isinstance(problem, StoreRefusedError):
         hint = next((hint for word, hint in _HINTS.items() if word in problem.detail), "")
         text = f"{store_name(settings)} refuses: {problem.cause}" + (f"; {hint}" if hint else "")
-        return StoreUnusableError(text, may_heal=False)
+        return StoreUnusableError(text, may_recover=False)
     if isinstance(problem, StoreWritesRefusedError):
         text = f"{store_name(settings)} cannot be used: {problem.cause}"
-        return StoreNotWritableError(text, may_heal=True)
+        return StoreNotWritableError(text, may_recover=True)
     known = _known(settings, problem)
     text = f"{store_name(settings)} cannot be used: {reason_of(settings, problem)}"
-    return StoreUnusableError(text, may_heal=known is None or known.may_heal)
+    return StoreUnusableError(text, may_recover=known is None or known.may_recover)
 
 
 def reason_of(settings: Settings, problem: "StoreUnavailableError") -> str:

@@ -257,7 +257,7 @@ class Session:
 
     # -- time
 
-    def tick(self, now: float, unix_now: float, answers_heartbeats: bool) -> Effects:
+    def tick(self, now: float, unix_now: float, responds_to_heartbeats: bool) -> Effects:
         """Send a heartbeat, or end an overdue session. Call this at the time that `next_deadline` returned."""
         if self.state is SessionState.CLOSED:
             return ()
@@ -268,11 +268,11 @@ class Session:
             return self.close(CloseCode.TOKEN_EXPIRED)
         if self.credential_expires_at is not None and unix_now >= self.credential_expires_at:
             return self.close(CloseCode.CREDENTIALS_ROTATED)
-        if answers_heartbeats and self.silent(now):
+        if responds_to_heartbeats and self.silent(now):
             return self.close(CloseCode.HEARTBEAT_TIMEOUT, retry_after_ms=0)
         if not self.ready:
             return ()
-        if answers_heartbeats:
+        if responds_to_heartbeats:
             self.messages -= 1  # the peer's response is not counted
         return (Ping(),)
 

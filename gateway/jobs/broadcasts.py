@@ -78,7 +78,7 @@ class Broadcaster:
         content = Content.encode(UUID(job.id), plan.shown)
         keep = await self._retention(job.project_id)
         # A recipient whose data cannot be read fails the first attempt: the data may be repaired before the next one.
-        item = OutgoingItem(content.as_reference(), plan.moment, keep, repeatable=True, spare_broken=job.attempts > 1)
+        item = OutgoingItem(content.as_reference(), plan.moment, keep, repeatable=True, skip_broken=job.attempts > 1)
         if not job.cursor:
             await self._contents.put(job.project_id, content)
             yield await self._send_to_named(job, plan, item)
@@ -96,7 +96,7 @@ class Broadcaster:
         """Send to all named recipients in one step, so that a user who is named twice is one recipient."""
         named = [(index, recipient) for index, recipient in enumerate(plan.recipients) if recipient.is_named]
         delivered = await self._deliverer.deliver_to_named(
-            item, job.project_id, [recipient for _, recipient in named], spare_conflicts=True
+            item, job.project_id, [recipient for _, recipient in named], skip_conflicts=True
         )
         messages = [conflict_message(plan.root, named[place][0]) for place in delivered.conflicts]
         return _step(_BEGIN, delivered, messages)

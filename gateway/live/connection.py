@@ -57,7 +57,7 @@ class Connection(asyncio.Protocol, ABC):
     opened_status: ClassVar[int]
     """The HTTP status of a request that is accepted."""
 
-    answers_heartbeats: ClassVar[bool]
+    responds_to_heartbeats: ClassVar[bool]
     """Whether peers respond to heartbeats, so that a silent peer counts as disconnected."""
 
     __slots__ = (
@@ -207,7 +207,7 @@ class Connection(asyncio.Protocol, ABC):
         elif self._stalled(now):
             self._close_slow_reader()
         else:
-            self.perform(self.session.tick(now, time.time(), self.answers_heartbeats))
+            self.perform(self.session.tick(now, time.time(), self.responds_to_heartbeats))
             self.hub.deadlines.schedule(self)
 
     def perform(self, effects: Effects) -> None:
@@ -249,7 +249,9 @@ class Connection(asyncio.Protocol, ABC):
         """
         backlog, seconds = self.backlog, self.hub.limits.heartbeat_seconds
         if backlog is None:
-            is_late = self.answers_heartbeats and self.session.silent(now) and is_acknowledging(self.transport, seconds)
+            is_late = (
+                self.responds_to_heartbeats and self.session.silent(now) and is_acknowledging(self.transport, seconds)
+            )
         else:
             is_late = backlog.progressed(self.transport, now) or now - backlog.since < STALL_HEARTBEATS * seconds
             if not is_late:

@@ -68,7 +68,7 @@ class SseConnection(Connection):
     name = "sse"
     path = PATH
     opened_status = HTTPStatus.OK.value
-    answers_heartbeats = False
+    responds_to_heartbeats = False
     head_fields: ClassVar[tuple[str, ...]] = (
         "Content-Type: text/event-stream; charset=utf-8",
         "X-Accel-Buffering: no",

@@ -79,7 +79,7 @@ class WebSocketConnection(Connection):
     name = "websocket"
     path = PATH
     opened_status = SWITCHING_PROTOCOLS
-    answers_heartbeats = True
+    responds_to_heartbeats = True
 
     __slots__ = ("fragments", "head", "protocol")
 

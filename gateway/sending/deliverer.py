@@ -30,14 +30,14 @@ class OutgoingItem:
     """A notification on its way: what is the same for all recipients.
 
     With `repeatable`, the same item may be sent again within 24 hours: a user who deleted it meanwhile does not get it
-    back. With `spare_broken`, a recipient whose stored data cannot be read is reported, and fails nobody else.
+    back. With `skip_broken`, a recipient whose stored data cannot be read is reported, and fails nobody else.
     """
 
     content: Content
     moment: Moment
     keep: ItemRetention
     repeatable: bool
-    spare_broken: bool = False
+    skip_broken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +60,11 @@ class Deliverer:
         self._inboxes = inboxes
 
     async def deliver_to_named(
-        self, item: OutgoingItem, project_id: ProjectId, recipients: Sequence[Recipient], spare_conflicts: bool = False
+        self, item: OutgoingItem, project_id: ProjectId, recipients: Sequence[Recipient], skip_conflicts: bool = False
     ) -> Delivered:
         """Deliver to the users that recipients name, who are created if they are unknown or were deleted.
 
-        With `spare_conflicts`, recipients that name two users each are reported and left out. Otherwise raises
+        With `skip_conflicts`, recipients that name two users each are reported and left out. Otherwise raises
         RecipientConflictError for them, before anything is sent.
         """
         left = dict(enumerate(recipients))
@@ -74,7 +74,7 @@ class Deliverer:
                 deliveries = await resolve_named(self._directory, project_id, list(left.values()))
                 delivered = await self._deliver(item, deliveries)
             except RecipientConflictError as conflict:
-                if not spare_conflicts:
+                if not skip_conflicts:
                     raise
                 places = list(left)
                 for position in conflict.indexes:
@@ -110,7 +110,7 @@ class Deliverer:
         for first in range(0, len(deliveries), step):
             piece = deliveries[first : first + step]
             outcomes = await self._inboxes.create(
-                item.content, piece, item.moment, item.repeatable, subscribers_only, item.keep, item.spare_broken
+                item.content, piece, item.moment, item.repeatable, subscribers_only, item.keep, item.skip_broken
             )
             for delivery, outcome in zip(piece, outcomes, strict=True):
                 if outcome is Outcome.BROKEN:

@@ -22,6 +22,6 @@ class Readiness:
         if self._formats.problem is not None:
             return "store_format_unknown"
         problem = self._watch.problem
-        if problem is not None and problem.answered:
+        if problem is not None and problem.replied:
             return problem.code.kind.code
         return "" if self._subscriber.healthy else "redis_unavailable"

@@ -44,7 +44,7 @@ class UserFunctions:
 
     async def call(self, user: User, guard: Guard, call: UserCall[R]) -> R:
         """Run one function and return its decoded result."""
-        return await self._run(call.function, user, guard, call.behind)
+        return await self._run(call.function, user, guard, call.with_guard)
 
     async def read(self, user: User, guard: Guard, call: UserCall[R]) -> R:
         """Run a function that only reads: for a caller who is not counted, its uncounted form."""
@@ -74,17 +74,17 @@ class UserFunctions:
             return await self._run(call.function, user, guard, smaller.when_full)
 
     async def send_many(
-        self, users: Sequence[User], calls: Sequence[UserCall[Any]], spare_broken: bool = False
+        self, users: Sequence[User], calls: Sequence[UserCall[Any]], skip_broken: bool = False
     ) -> list[Any]:
         """Run a function for each of some users without a guard, in one round trip; return what `unwrapped` accepts.
 
-        With `spare_broken`, a StoreDataError takes the place of the reply for a user whose data cannot be read.
+        With `skip_broken`, a StoreDataError takes the place of the reply for a user whose data cannot be read.
         """
         sent = [
-            call.behind(keys.user(user.project_id, user.id), _UNGUARDED_ARGUMENTS)
+            call.with_guard(keys.user(user.project_id, user.id), _UNGUARDED_ARGUMENTS)
             for user, call in zip(users, calls, strict=True)
         ]
-        replies = await (self._client.call_each(sent) if spare_broken else self._client.call_many(sent))
+        replies = await (self._client.call_each(sent) if skip_broken else self._client.call_many(sent))
         for reply, call in zip(replies, sent, strict=True):
             if not isinstance(reply, StoreDataError) and reply[0] == UNPUBLISHED:
                 self._client.on_unpublished(call.key)

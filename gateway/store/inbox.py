@@ -141,14 +141,14 @@ class InboxStore:
         remember: bool,
         subscribers_only: bool = False,
         keep: ItemRetention = KEEP_ALL,
-        spare_broken: bool = False,
+        skip_broken: bool = False,
     ) -> list[Outcome]:
         """Create an item in each recipient's inbox, and return the outcome of each delivery, in order.
 
         A recipient that has the item gets it only once. With `remember`, the request may be repeated within 24 hours:
         a repetition has the same outcome for recipients that deleted the item meanwhile, or had it muted. With
         `subscribers_only`, it is created only for recipients that subscribed to its category and topic. Each inbox
-        loses a few of its oldest items if it holds more than `keep` allows. With `spare_broken`, a recipient whose data
+        loses a few of its oldest items if it holds more than `keep` allows. With `skip_broken`, a recipient whose data
         cannot be read gets Outcome.BROKEN instead of failing all deliveries.
         """
         # By position, which saves half a microsecond.
@@ -165,7 +165,7 @@ class InboxStore:
         )
         users = [delivery.user for delivery in deliveries]
         calls = [_create_call(item, delivery) for delivery in deliveries]
-        replies = await self._functions.send_many(users, calls, spare_broken)
+        replies = await self._functions.send_many(users, calls, skip_broken)
         return [
             Outcome.BROKEN if isinstance(reply, StoreDataError) else CREATE.decode(unwrapped(reply, user, UNGUARDED))
             for reply, user in zip(replies, users, strict=True)

@@ -244,7 +244,7 @@ def states(user_key: str) -> str:
 JOB_QUEUE = PREFIX + "{jobs}"
 """sorted set: `project_id job_id` by the unix ms from which a worker may claim it. Until the job is done."""
 
-SWEEP_LOOK = JOB_QUEUE + ":sweep_look"
+SWEEP_CHECK = JOB_QUEUE + ":sweep_look"
 """string "1": one worker looks for projects whose inboxes are to be trimmed, the others need not. Some seconds."""
 
 JOB_SUFFIXES = {

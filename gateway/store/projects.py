@@ -190,7 +190,7 @@ class ProjectStore:
             raise KeyTakenError(record.api_key)
         return self.cipher.open(record)
 
-    async def keep(self, name: str, api_key: str, api_secret: str, hmac_enabled: bool) -> Project:
+    async def ensure(self, name: str, api_key: str, api_secret: str, hmac_enabled: bool) -> Project:
         """Create a project with this API key and secret, unless there is one with this key, which is left as it is.
 
         Return the project as it is stored. Raises ForeignSecretKeyError if its secrets cannot be decrypted here.
@@ -273,7 +273,7 @@ class ProjectStore:
             if cursor == b"0":
                 return
 
-    async def learn_known(self, store_name: str) -> None:
+    async def remember_all(self, store_name: str) -> None:
         """Remember which projects a store has. Those that a store of another name lacks are lost, not deleted."""
         self.cache.begin_store(store_name)
         cursor, has_room = b"0", True

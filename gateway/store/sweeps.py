@@ -37,7 +37,7 @@ class SweepStore:
         While the server is out of memory every worker checks, because a sweep frees memory.
         """
         try:
-            return bool(await self._client.command("SET", keys.SWEEP_LOOK, "1", "NX", "PX", int(900 * seconds)))
+            return bool(await self._client.command("SET", keys.SWEEP_CHECK, "1", "NX", "PX", int(900 * seconds)))
         except StoreFullError:
             return True
 

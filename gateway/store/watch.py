@@ -84,7 +84,7 @@ class StoreWatch:
             if isinstance(result, BaseException) and not isinstance(result, StoreUnavailableError):
                 raise result
         # While a part of a cluster is down, the other parts work. A part that refuses is a sign for all parts.
-        refusing = [problem for problem in problems if problem.answered]
+        refusing = [problem for problem in problems if problem.replied]
         if refusing or (problems and len(problems) == len(places)):
             raise (refusing or problems)[0]
 
@@ -92,7 +92,7 @@ class StoreWatch:
         state = await read_state(self._client)
         if state.is_lost:
             detail = f"the store has {state.projects} projects of {state.known}, and {'a' if state.name else 'no'} name"
-            raise StoreEmptyError(detail=detail, answered=True)
+            raise StoreEmptyError(detail=detail, replied=True)
         before = self.store_name
         if before != state.name:
             await self.on_known_store(state.name)

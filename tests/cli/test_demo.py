@@ -11,9 +11,9 @@ from gateway.cli.configuration import read_settings
 from gateway.cli.demo import (
     DemoKeys,
     demo_address,
+    ensure_demo,
     environment_path,
     exports,
-    keep_demo,
     keys_path,
     read_demo_keys,
     write_demo_keys,
@@ -81,7 +81,7 @@ def on_projects(work: "Callable[[ProjectStore], Awaitable[None]]") -> list[Proje
 async def keep(projects: "ProjectStore") -> None:
     from gateway.store.project_audit import audit_projects
 
-    await keep_demo(read_settings(), projects, await audit_projects(projects))
+    await ensure_demo(read_settings(), projects, await audit_projects(projects))
 
 
 def test_the_demo_project_is_created_once(environment: pytest.MonkeyPatch) -> None:

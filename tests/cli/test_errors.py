@@ -13,7 +13,7 @@ from gateway.settings import SettingsError
     [
         DemoKeysError("one sentence"),
         PreparationError("one sentence"),
-        StoreUnusableError("one sentence", may_heal=True),
+        StoreUnusableError("one sentence", may_recover=True),
         SettingsError("one sentence"),
         ServerError("one sentence"),
     ],

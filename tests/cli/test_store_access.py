@@ -40,7 +40,7 @@ def test_a_store_that_is_not_there_is_named_at_once(environment: pytest.MonkeyPa
     environment.setenv("INBOX_REDIS_URL", f"redis://127.0.0.1:{port}")
     with pytest.raises(StoreUnusableError, match="cannot be used: Connection refused") as unusable:
         run_with_projects(read_settings(), nothing)
-    assert unusable.value.may_heal
+    assert unusable.value.may_recover
 
 
 def test_the_store_of_another_secret_key_is_refused_unless_that_is_no_matter(environment: pytest.MonkeyPatch) -> None:
@@ -48,7 +48,7 @@ def test_the_store_of_another_secret_key_is_refused_unless_that_is_no_matter(env
     environment.setenv("INBOX_SECRET_KEY", "another secret key of 32 characters")
     with pytest.raises(StoreUnusableError, match="were encrypted with another secret key") as unusable:
         run_with_projects(read_settings(), nothing)
-    assert not unusable.value.may_heal
+    assert not unusable.value.may_recover
     run_with_projects(read_settings(), nothing, check_secret_key=False)
 
 

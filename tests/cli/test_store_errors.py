@@ -28,7 +28,7 @@ def test_the_store_is_named_without_its_password() -> None:
 
 
 @pytest.mark.parametrize(
-    ("detail", "reason", "may_heal"),
+    ("detail", "reason", "may_recover"),
     [
         ("Error 111 connecting to host:6379. Connection refused.", "Connection refused", True),
         ("Error -2 connecting to host:6379. Name or service not known.", "Name or service not known", True),
@@ -42,10 +42,10 @@ def test_the_store_is_named_without_its_password() -> None:
         ("something new", "something new", True),
     ],
 )
-def test_the_cause_is_named_with_its_remedy(detail: str, reason: str, may_heal: bool) -> None:
+def test_the_cause_is_named_with_its_remedy(detail: str, reason: str, may_recover: bool) -> None:
     found = store_error(OWN, unavailable(detail))
     assert str(found).startswith(f"{NAME} cannot be used: {reason}")
-    assert found.may_heal is may_heal
+    assert found.may_recover is may_recover
 
 
 def test_a_node_that_redirects_is_normal_in_a_cluster() -> None:
@@ -73,7 +73,7 @@ def test_silence_of_a_tls_port_has_a_reason() -> None:
 def test_a_refusal_comes_with_a_hint(detail: str, hint: str) -> None:
     found = store_error(OWN, StoreRefusedError("no access", detail))
     assert str(found) == f"{NAME} refuses: no access{hint}"
-    assert not found.may_heal
+    assert not found.may_recover
 
 
 def test_an_unknown_format_and_a_store_without_writes_are_exceptions_of_their_own() -> None:
@@ -85,4 +85,4 @@ def test_an_unknown_format_and_a_store_without_writes_are_exceptions_of_their_ow
     read_only = store_error(OWN, StoreReadOnlyError("too few replicas"))
     assert isinstance(read_only, StoreNotWritableError)
     assert isinstance(read_only, StoreUnusableError)
-    assert read_only.may_heal
+    assert read_only.may_recover

@@ -204,34 +204,34 @@ def test_activity_that_is_not_counted_still_shows_that_the_peer_is_connected() -
 def test_a_session_without_credentials_in_time_ends() -> None:
     session = new_session()
     assert session.next_deadline(100, 0) == 110
-    assert session.tick(109, 0, answers_heartbeats=True) == ()
-    assert session.tick(110, 0, answers_heartbeats=True) == (Close(CloseCode.AUTHENTICATION_TIMEOUT),)
+    assert session.tick(109, 0, responds_to_heartbeats=True) == ()
+    assert session.tick(110, 0, responds_to_heartbeats=True) == (Close(CloseCode.AUTHENTICATION_TIMEOUT),)
 
 
 def test_a_heartbeat_is_due_once_per_interval() -> None:
     session = new_session(SessionState.LIVE)
-    assert session.tick(120, 0, answers_heartbeats=True) == (Ping(),)
+    assert session.tick(120, 0, responds_to_heartbeats=True) == (Ping(),)
     assert session.next_deadline(120, 0) == 140
 
 
 def test_nothing_is_written_before_ready() -> None:
-    assert new_session(SessionState.REPLAYING).tick(120, 0, answers_heartbeats=True) == ()
+    assert new_session(SessionState.REPLAYING).tick(120, 0, responds_to_heartbeats=True) == ()
 
 
 def test_a_peer_that_is_silent_for_two_and_a_half_heartbeats_is_disconnected() -> None:
     session = new_session(SessionState.LIVE)
-    assert session.tick(149, 0, answers_heartbeats=True) == (Ping(),)
-    assert session.tick(150, 0, answers_heartbeats=True) == (Close(CloseCode.HEARTBEAT_TIMEOUT, 0),)
+    assert session.tick(149, 0, responds_to_heartbeats=True) == (Ping(),)
+    assert session.tick(150, 0, responds_to_heartbeats=True) == (Close(CloseCode.HEARTBEAT_TIMEOUT, 0),)
 
 
 def test_the_silence_of_a_transport_without_responses_does_not_count() -> None:
-    assert new_session(SessionState.LIVE).tick(1000, 0, answers_heartbeats=False) == (Ping(),)
+    assert new_session(SessionState.LIVE).tick(1000, 0, responds_to_heartbeats=False) == (Ping(),)
 
 
 def test_a_session_ends_when_its_token_expires() -> None:
     session = new_session(SessionState.LIVE, expires_at=5000)
     assert session.next_deadline(101, 4990) == 111
-    assert session.tick(111, 5000, answers_heartbeats=True) == (Close(CloseCode.TOKEN_EXPIRED),)
+    assert session.tick(111, 5000, responds_to_heartbeats=True) == (Close(CloseCode.TOKEN_EXPIRED),)
 
 
 def test_an_overdue_expiry_is_due_now() -> None:
@@ -242,7 +242,7 @@ def test_a_closed_session_does_nothing_more() -> None:
     session = new_session(SessionState.LIVE)
     assert session.close(CloseCode.DRAINING, 500) == (Close(CloseCode.DRAINING, 500),)
     assert session.close(CloseCode.DRAINING) == ()
-    assert session.tick(1000, 0, answers_heartbeats=True) == ()
+    assert session.tick(1000, 0, responds_to_heartbeats=True) == ()
     assert session.resync() == ()
     assert session.authenticated(None) == ()
     assert session.renewed(5000) == ()
@@ -273,12 +273,12 @@ def test_a_session_ends_when_its_project_no_longer_accepts_the_credential() -> N
     session = new_session(SessionState.LIVE, expires_at=1000)
     session.set_credential_expiry(990)
     assert session.next_deadline(100, 980) == 110
-    assert session.tick(100, 989, answers_heartbeats=False) == (Ping(),)
-    assert session.tick(100, 990, answers_heartbeats=False) == (Close(CloseCode.CREDENTIALS_ROTATED),)
+    assert session.tick(100, 989, responds_to_heartbeats=False) == (Ping(),)
+    assert session.tick(100, 990, responds_to_heartbeats=False) == (Close(CloseCode.CREDENTIALS_ROTATED),)
 
 
 def test_a_token_that_expires_before_the_secret_that_signed_it_has_expired() -> None:
     session = new_session(SessionState.LIVE, expires_at=990)
     session.set_credential_expiry(1000)
     assert session.next_deadline(100, 980) == 110
-    assert session.tick(100, 1000, answers_heartbeats=False) == (Close(CloseCode.TOKEN_EXPIRED),)
+    assert session.tick(100, 1000, responds_to_heartbeats=False) == (Close(CloseCode.TOKEN_EXPIRED),)

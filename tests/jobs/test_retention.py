@@ -240,7 +240,7 @@ async def test_a_server_that_is_full_is_swept_as_well(swept: Swept, client: Insp
 
 async def test_a_running_scheduler_enqueues_sweeps_of_due_projects(swept: Swept, client: InspectedClient) -> None:
     await swept.begin(users=1, items=3, bounds=ItemRetention(items=1))
-    await client.redis.delete(keys.SWEEP_LOOK)
+    await client.redis.delete(keys.SWEEP_CHECK)
     scheduler = SweepScheduler(swept.projects, swept.sweeps, swept.jobs, KEEP_ALL, check_seconds=0.02)
     task = asyncio.create_task(scheduler.run())
     async with swept.running():

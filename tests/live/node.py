@@ -67,7 +67,7 @@ async def running_node(store: RedisServer, data_dir: Path, **environment: str) -
         )
         worker = Worker(settings)
         server = worker.server()
-        await worker.projects.keep("Node", API_KEY, API_SECRET, True)
+        await worker.projects.ensure("Node", API_KEY, API_SECRET, True)
         serving = asyncio.create_task(server.serve([listening]), name="serve")
         try:
             async with asyncio.timeout(10):

@@ -120,7 +120,7 @@ async def worker(store: RedisServer, data_dir: Path) -> AsyncIterator[Site]:
         settings = load_settings({**ENVIRONMENT, "INBOX_REDIS_URL": store.url, "INBOX_DATA_DIR": str(data_dir)})
         node = Worker(settings)
         server = node.server()
-        await node.projects.keep("Leaks", API_KEY, API_SECRET, True)
+        await node.projects.ensure("Leaks", API_KEY, API_SECRET, True)
         serving = asyncio.create_task(server.serve([sock]), name="serve")
         while not server.started:
             await asyncio.sleep(0.01)

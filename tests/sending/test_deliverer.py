@@ -50,9 +50,9 @@ def post(client: InspectedClient, store: InboxStore) -> Post:
     return Post(client, store)
 
 
-def item(keep: ItemRetention = KEEP_ALL, repeatable: bool = True, spare_broken: bool = False) -> OutgoingItem:
+def item(keep: ItemRetention = KEEP_ALL, repeatable: bool = True, skip_broken: bool = False) -> OutgoingItem:
     content = Content.encode(uuid4(), NotificationFields(title="t", topic="t"))
-    return OutgoingItem(content, at(100), keep, repeatable, spare_broken)
+    return OutgoingItem(content, at(100), keep, repeatable, skip_broken)
 
 
 def named(*names: str) -> Sequence[Recipient]:
@@ -113,7 +113,7 @@ async def test_conflicting_recipients_prevent_everything_unless_they_are_spared(
         await post.deliverer.deliver_to_named(sent, post.project_id, recipients)
     (eve,) = await post.users("eve")
     assert not await post.has(eve, sent)
-    delivered = await post.deliverer.deliver_to_named(sent, post.project_id, recipients, spare_conflicts=True)
+    delivered = await post.deliverer.deliver_to_named(sent, post.project_id, recipients, skip_conflicts=True)
     assert (delivered.reached, delivered.conflicts) == ([eve.id], [0])
 
 
@@ -140,7 +140,7 @@ async def test_a_recipient_whose_data_is_broken_fails_the_others_unless_it_is_sp
     await post.client.redis.set(keys.user(post.project_id, broken.id), "not a hash")
     with pytest.raises(StoreDataError):
         await post.deliverer.deliver_to_known(item(), [ada, broken])
-    delivered = await post.deliverer.deliver_to_known(item(spare_broken=True), [ada, broken])
+    delivered = await post.deliverer.deliver_to_known(item(skip_broken=True), [ada, broken])
     assert (delivered.reached, delivered.broken) == ([ada.id], [broken.id])
 
 

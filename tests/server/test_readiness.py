@@ -31,7 +31,7 @@ def test_a_worker_is_ready_when_nothing_speaks_against_it() -> None:
     [
         ({"draining": True}, "draining"),
         ({"format_problem": StoreFormatError("another format")}, "store_format_unknown"),
-        ({"store_problem": StoreUnavailableError(detail="full", answered=True)}, "redis_unavailable"),
+        ({"store_problem": StoreUnavailableError(detail="full", replied=True)}, "redis_unavailable"),
         ({"subscribed": False}, "redis_unavailable"),
         ({"draining": True, "subscribed": False}, "draining"),
     ],
@@ -41,7 +41,7 @@ def test_a_worker_is_not_ready_for_a_reason(found: dict[str, Any], reason: str) 
 
 
 def test_a_single_check_of_the_store_that_got_no_reply_is_no_reason() -> None:
-    problem = StoreUnavailableError(detail="timeout", answered=False)
+    problem = StoreUnavailableError(detail="timeout", replied=False)
     assert readiness(store_problem=problem).reason_not_ready() == ""
 
 

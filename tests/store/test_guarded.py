@@ -120,7 +120,7 @@ async def test_several_users_are_one_round_trip_and_a_broken_one_can_be_spared(
     broken, good = new_user(), new_user()
     await client.redis.set(keys.user(broken.project_id, broken.id), "something else")
     call = CHANGE(LOG, item_id=uuid4().bytes, transition="", event_name="", client_id=b"")
-    problem, reply = await functions.send_many([broken, good], [call, call], spare_broken=True)
+    problem, reply = await functions.send_many([broken, good], [call, call], skip_broken=True)
     assert isinstance(problem, StoreDataError)
     assert CHANGE.decode(unwrapped(reply, good, UNGUARDED)) == -1
     with pytest.raises(StoreDataError):

@@ -68,12 +68,12 @@ async def test_a_rotation_without_overlap_ends_the_old_secret_at_once(client: In
 
 
 async def test_keeping_a_project_changes_nothing_of_one_that_is_there(client: InspectedClient) -> None:
-    first = await store(client).keep("Boot", "kept-key", "secret-1", hmac_enabled=False)
-    assert await store(client).keep("Boot", "kept-key", "secret-1", hmac_enabled=False) == first
-    assert await store(client).keep("Other", "kept-key", "secret-2", hmac_enabled=True) == first
+    first = await store(client).ensure("Boot", "kept-key", "secret-1", hmac_enabled=False)
+    assert await store(client).ensure("Boot", "kept-key", "secret-1", hmac_enabled=False) == first
+    assert await store(client).ensure("Other", "kept-key", "secret-2", hmac_enabled=True) == first
     rotated = await store(client).rotate_secret("kept-key", overlap_seconds=0)
     await store(client).update("kept-key", ProjectChange(hmac_enabled=True))
-    kept = await store(client).keep("Boot", "kept-key", "secret-1", hmac_enabled=False)
+    kept = await store(client).ensure("Boot", "kept-key", "secret-1", hmac_enabled=False)
     assert rotated is not None
     assert (kept.id, kept.secrets, kept.hmac_enabled) == (first.id, rotated.secrets, True)
 
@@ -81,7 +81,7 @@ async def test_keeping_a_project_changes_nothing_of_one_that_is_there(client: In
 async def test_a_project_that_another_secret_key_encrypted_is_not_kept(client: InspectedClient) -> None:
     created = await store(client).create("Shop", hmac_enabled=True)
     with pytest.raises(ForeignSecretKeyError, match="INBOX_SECRET_KEY"):
-        await store(client, secret_key="other").keep("Shop", created.api_key, "secret-1", hmac_enabled=True)
+        await store(client, secret_key="other").ensure("Shop", created.api_key, "secret-1", hmac_enabled=True)
 
 
 async def test_another_nodes_change_is_noticed_within_the_cache_time(client: InspectedClient) -> None:
@@ -155,7 +155,7 @@ async def test_a_key_that_a_project_has_is_not_given_to_another(client: Inspecte
 
 
 async def test_nodes_that_keep_a_project_at_once_keep_one(client: InspectedClient) -> None:
-    keeping = [store(client).keep("Boot", "kept-at-once", "secret-1", hmac_enabled=False) for _ in range(8)]
+    keeping = [store(client).ensure("Boot", "kept-at-once", "secret-1", hmac_enabled=False) for _ in range(8)]
     assert len({project.id for project in await asyncio.gather(*keeping)}) == 1
 
 

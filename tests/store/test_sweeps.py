@@ -41,13 +41,13 @@ async def test_a_record_of_a_later_version_counts_as_none(client: InspectedClien
 
 
 async def test_one_worker_of_all_checks_for_due_projects(client: InspectedClient) -> None:
-    await client.redis.delete(keys.SWEEP_LOOK)
+    await client.redis.delete(keys.SWEEP_CHECK)
     assert [await SweepStore(client).claim_check(60) for _ in range(3)] == [True, False, False]
-    await client.redis.delete(keys.SWEEP_LOOK)
+    await client.redis.delete(keys.SWEEP_CHECK)
 
 
 async def test_every_worker_checks_while_the_server_is_full(client: InspectedClient) -> None:
-    await client.redis.delete(keys.SWEEP_LOOK)
+    await client.redis.delete(keys.SWEEP_CHECK)
     sweeps, project_id = SweepStore(client), new_user().project_id
     await client.redis.config_set("maxmemory", 1)
     try:

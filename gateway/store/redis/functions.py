@@ -208,7 +208,7 @@ class UserCall(msgspec.Struct, Generic[R_co], frozen=True):
     function: "UserFunction[..., R_co]"
     arguments: Arguments
 
-    def behind(self, key: str, guard: Arguments) -> FunctionCall[Any]:
+    def with_guard(self, key: str, guard: Arguments) -> FunctionCall[Any]:
         """Return the call for the user with this key, behind the arguments of a guard."""
         return FunctionCall(self.function.counted, key, (*guard, *self.arguments))
 

@@ -31,20 +31,20 @@ class Probe:
         self._outage = outage
         self.channel = b""
         """The channel to subscribe; empty while the server serves no slot."""
-        self.last_sign_at = 0.0
+        self.last_activity_at = 0.0
         """When the last message came back or the connection was opened, in monotonic seconds."""
-        self.came_back_at = 0.0
+        self.received_at = 0.0
         """When the last message came back over this connection, 0 before the first."""
 
     @property
     def is_recent(self) -> bool:
         """Whether a message came back within the timeout."""
-        return time.monotonic() - self.came_back_at < PROBE_TIMEOUT_SECONDS
+        return time.monotonic() - self.received_at < PROBE_TIMEOUT_SECONDS
 
     def restart(self) -> None:
         """Begin to measure a new connection."""
-        self.last_sign_at = time.monotonic()
-        self.came_back_at = 0.0
+        self.last_activity_at = time.monotonic()
+        self.received_at = 0.0
 
     def choose_channel(self) -> bytes:
         """Choose a channel whose slot the server serves; empty if it serves none."""
@@ -58,7 +58,7 @@ class Probe:
         """Process a message that came back."""
         with contextlib.suppress(ValueError):  # not published by this probe
             PROBE_SECONDS.set(time.monotonic() - float(sent_at))
-            self.last_sign_at = self.came_back_at = time.monotonic()
+            self.last_activity_at = self.received_at = time.monotonic()
             self._outage.end()
 
     async def run(self) -> None:
@@ -69,10 +69,10 @@ class Probe:
                 try:
                     await self._client.publish(self.channel.decode(), str(time.monotonic()).encode())
                 except StoreUnavailableError as problem:
-                    if not problem.answered:
+                    if not problem.replied:
                         raise
                     # Messages of others may still arrive: a refusal of some moments is no reason to start over.
                     silence = problem
             await asyncio.sleep(PROBE_INTERVAL_SECONDS)
-            if time.monotonic() - self.last_sign_at > PROBE_TIMEOUT_SECONDS:
+            if time.monotonic() - self.last_activity_at > PROBE_TIMEOUT_SECONDS:
                 raise silence

@@ -38,12 +38,12 @@ class StoreUnavailableError(Exception):
     code: ClassVar[ErrorCode] = ErrorCode.REDIS_UNAVAILABLE
     retry_after_seconds: ClassVar[int] = 1
 
-    def __init__(self, cause: str = "", detail: str = "", answered: bool = False):
+    def __init__(self, cause: str = "", detail: str = "", replied: bool = False):
         self.cause = cause or self.code.kind.message
         self.detail = detail or self.cause
         """What the server or the system said, for operators."""
-        self.answered = answered
-        """Whether the server answered, with an error: the connection to it works."""
+        self.replied = replied
+        """Whether the server replied, with an error: the connection to it works."""
         super().__init__(self.cause)
 
 
@@ -153,11 +153,11 @@ def store_error(reply: str) -> StoreUnavailableError:
     detail = _without_arguments(reply)
     if word in _BY_WORD:
         kind, sentence = _BY_WORD[word]
-        return kind(f"{sentence} ({word})", detail, answered=True)
+        return kind(f"{sentence} ({word})", detail, replied=True)
     for text, kind, sentence in _BY_TEXT:
         if text in reply:
-            return kind(sentence, detail, answered=True)
-    return StoreUnavailableError(f"Redis answered with an error ({word or 'unknown'})", detail, answered=True)
+            return kind(sentence, detail, replied=True)
+    return StoreUnavailableError(f"Redis replied with an error ({word or 'unknown'})", detail, replied=True)
 
 
 def _without_arguments(reply: str) -> str:

@@ -85,7 +85,7 @@ class Router:
             connection = sole.write_connection if any(command.writes for command in commands) else sole.connection
             try:
                 replies = await connection.request(*(command.packed for command in commands))
-                left = [index for index, reply in enumerate(replies) if _is_worth_another(reply, clustered=False)]
+                left = [index for index, reply in enumerate(replies) if _is_retryable(reply, clustered=False)]
             except ConnectionLostError as lost:
                 if asyncio.get_running_loop().time() > deadline or _must_not_repeat(lost, commands):
                     raise  # a server that hangs accepts connections, and each would wait as long as a call may take
@@ -131,7 +131,7 @@ class Router:
                 continue
             for index, reply in zip(indexes, found, strict=True):
                 replies[index] = reply
-                if _is_worth_another(reply, self._topology.clustered):
+                if _is_retryable(reply, self._topology.clustered):
                     again += await self._repair(node, writes, index, commands, replies)
         return again, lost
 
@@ -144,7 +144,7 @@ class Router:
             target = self._topology.redirected(reply, node)
             connection = target.write_connection if writes else target.connection
             (_, replies[index]) = await connection.request(pack(("ASKING",)), commands[index].packed)
-            if not _is_worth_another(replies[index], clustered=True):
+            if not _is_retryable(replies[index], clustered=True):
                 return []
             if _lacks_library(replies[index]):
                 await self.load(target)
@@ -185,7 +185,7 @@ async def _send_groups(
     return found
 
 
-def _is_worth_another(reply: Any, clustered: bool) -> bool:
+def _is_retryable(reply: Any, clustered: bool) -> bool:
     """Return whether another attempt, perhaps on another server, may bring a better reply."""
     if not isinstance(reply, ReplyError):
         return False

@@ -103,9 +103,9 @@ class ShardSubscriber:
         return self._protocol is not None and self._probe.is_recent
 
     @property
-    def last_sign_at(self) -> float:
+    def last_activity_at(self) -> float:
         """When the last probe came back or the connection was opened, in monotonic seconds."""
-        return self._probe.last_sign_at
+        return self._probe.last_activity_at
 
     async def subscribe(self, channel: bytes) -> None:
         """Subscribe a channel; return when Redis has confirmed it. Raises StoreUnavailableError."""
@@ -160,7 +160,7 @@ class ShardSubscriber:
             finally:
                 self._disconnected()
                 protocol.abort()
-            if self._probe.came_back_at:
+            if self._probe.received_at:
                 pause = MIN_RECONNECT_SECONDS
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 2, MAX_RECONNECT_SECONDS)

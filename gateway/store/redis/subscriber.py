@@ -50,9 +50,9 @@ class Subscriber:
         return any(shard.healthy for shard in self._shards.values())
 
     @property
-    def last_sign_at(self) -> float:
+    def last_activity_at(self) -> float:
         """When a probe of some server came back last, or its connection was opened, in monotonic seconds."""
-        return max((shard.last_sign_at for shard in self._shards.values()), default=0.0)
+        return max((shard.last_activity_at for shard in self._shards.values()), default=0.0)
 
     async def subscribe(self, channel: bytes) -> None:
         """Subscribe a channel; return when Redis has confirmed it. Raises StoreUnavailableError.

@@ -37,7 +37,7 @@ FAILOVER_SECONDS = 40.0
 def read_call(name: str) -> FunctionCall[Any]:
     """Return a call that reads the current position of a user, by the user's key."""
     call = READ_LOG(epoch_if_new="e", after_epoch="", after_offset="", max_events=10, max_bytes=1000, tokens=())
-    return call.behind(name, guard_arguments())
+    return call.with_guard(name, guard_arguments())
 
 
 @pytest.fixture(scope="module")
@@ -219,8 +219,8 @@ async def test_the_probe_comes_back_though_its_slot_moves(cluster: Cluster, rece
     for _, name in before:
         cluster.move_slot(name)
     await one_at_each_primary(but=before)  # one server may go on with the name that another had
-    last_sign_at = received.subscriber.last_sign_at
-    await until(lambda: received.subscriber.last_sign_at > last_sign_at)
+    last_activity_at = received.subscriber.last_activity_at
+    await until(lambda: received.subscriber.last_activity_at > last_activity_at)
     assert received.subscriber.healthy
 
 

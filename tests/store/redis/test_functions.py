@@ -40,7 +40,7 @@ def test_a_function_for_a_full_server_shares_everything_but_name_and_flag() -> N
 
 def test_a_user_function_goes_behind_a_guard() -> None:
     call = user_function("f", pack, int, when_full=True)(1, ["a"])
-    assert call.behind("user", ("guard",)).arguments == ("guard", 1, 1, "a")
+    assert call.with_guard("user", ("guard",)).arguments == ("guard", 1, 1, "a")
     assert call.when_full("user", ("guard",)).function.name == "f_when_full"
 
 

@@ -47,7 +47,7 @@ REPLIES = [
 def test_a_reply_becomes_the_exception_of_its_cause(reply: str, kind: type[StoreUnavailableError]) -> None:
     problem = store_error(reply)
     assert type(problem) is kind
-    assert problem.answered
+    assert problem.replied
     assert problem.code.kind.status in (503, 507)
 
 

@@ -79,7 +79,7 @@ async def test_a_library_that_the_server_refuses_is_reported_as_its_refusal(clie
     try:
         with pytest.raises(StoreUnavailableError) as caught:
             await read_state(client)
-        assert caught.value.answered
+        assert caught.value.replied
     finally:
         await client.redis.execute_command("ACL", "SETUSER", "default", "+function|load")
     await read_state(client)

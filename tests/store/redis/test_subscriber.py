@@ -116,8 +116,8 @@ async def test_subscribing_fails_clearly_while_the_connection_is_down(
 
 
 async def test_a_subscriber_whose_probe_comes_back_is_healthy(received: Received) -> None:
-    last_sign_at = received.subscriber.last_sign_at
-    await until(lambda: received.subscriber.last_sign_at > last_sign_at)
+    last_activity_at = received.subscriber.last_activity_at
+    await until(lambda: received.subscriber.last_activity_at > last_activity_at)
     assert received.subscriber.healthy
 
 
@@ -141,13 +141,13 @@ async def test_a_refused_probe_leaves_no_worker_without_messages(received: Recei
 async def test_a_refusal_of_some_moments_starts_nothing_over(received: Received, client: InspectedClient) -> None:
     name = channel()
     await received.subscriber.subscribe(name)
-    last_sign_at = received.subscriber.last_sign_at
+    last_activity_at = received.subscriber.last_activity_at
     await client.redis.execute_command("ACL", "LOG", "RESET")
     await _denied(client, "-spublish")
     while not await client.redis.execute_command("ACL", "LOG"):  # until a probe is refused
         await asyncio.sleep(0.01)
     await _denied(client, "+spublish")
-    await until(lambda: received.subscriber.last_sign_at > last_sign_at + 1)
+    await until(lambda: received.subscriber.last_activity_at > last_activity_at + 1)
     assert not received.resubscribed
 
 
