@@ -8,7 +8,7 @@ BIN := .venv/bin
 run: install
 	@$(BIN)/inbox-gateway serve
 
-# What a contributor runs all the time: style, types, layers, the domain's tests and their coverage.
+# What a contributor runs all the time: style, types, layers, words, the domain's tests and their coverage.
 check: .venv/installed-dev
 	@$(BIN)/python -m tests --check
 

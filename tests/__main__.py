@@ -43,6 +43,7 @@ FAST = [
     Check("domain", DOMAIN, variables=COVERAGE_FILE),
     Check("types", ("mypy",)),
     Check("layers", ("lint-imports", "--no-cache")),
+    Check("words", ("pytest", "-q", "-p", "no:cacheprovider", "tests/test_words.py")),
 ]
 DOMAIN_FLOOR = Check(
     "domain's coverage",
@@ -62,7 +63,12 @@ MEASURED = {
 UNMEASURED = ("tests/clients", "tests/conformance", "tests/loadtest", "tests/loadtest_check")
 """Tests of what is beside the gateway, or that measure its cost."""
 
-OWN_RUNS = ("tests/domain", *UNMEASURED, *(path for paths in MEASURED.values() for path in paths))
+OWN_RUNS = (
+    "tests/domain",
+    "tests/test_words.py",
+    *UNMEASURED,
+    *(path for paths in MEASURED.values() for path in paths),
+)
 
 
 def pytest_runs(arguments: list[str]) -> list[Check]:
