@@ -24,7 +24,7 @@ export class Server {
   log = [];
   keep = Infinity; // items; a new one displaces the oldest
   states = new Map(); // by position: the state of an inbox that has everything
-  #lives = 1;
+  #generation = 1;
   #items = 0;
   #clock = 1000;
 
@@ -35,7 +35,7 @@ export class Server {
 
   /** An epoch may be anything, so this one has a dot in it. */
   get position() {
-    return `life.${this.#lives}.${this.log.length}`;
+    return `life.${this.#generation}.${this.log.length}`;
   }
 
   steps(count) {
@@ -51,7 +51,7 @@ export class Server {
   loseData() {
     this.items = this.items.slice(this.dice.pick([0, 1, 2]));
     this.log = [];
-    this.#lives += 1;
+    this.#generation += 1;
     this.#remember();
   }
 
