@@ -17,8 +17,8 @@ from gateway.store.redis.subscriber import Subscriber
 CONCURRENT_ADMISSIONS = 64
 """The most connections that are admitted at once.
 
-When all clients reconnect together, the others wait here and not for Redis, whose replies would then arrive after the
-timeout of a call; and a call of the API meanwhile waits for these few only.
+When all clients reconnect together, the rest wait for this semaphore. If all of them waited for Redis, its replies
+would arrive after the timeout of a call. A call of the API waits behind these few only.
 """
 
 _CLOSE_CODES: dict[ErrorCode | None, CloseCode] = {
@@ -28,7 +28,7 @@ _CLOSE_CODES: dict[ErrorCode | None, CloseCode] = {
     ErrorCode.TOO_MANY_NEW_USERS: CloseCode.TOO_MANY_NEW_USERS,
     ErrorCode.ORIGIN_NOT_ALLOWED: CloseCode.FORBIDDEN,
 }
-"""The close codes of refused credentials; of all others it is `unauthorized`."""
+"""The close code for each error of refused credentials. Any other error closes with `unauthorized`."""
 
 
 class Admission:
@@ -61,7 +61,7 @@ class Admission:
             if connection.session.closed:  # while it waited
                 return
             if not self._subscriber.healthy:
-                # No connection can be opened now. Those that wait should learn that without waiting for Redis.
+                # No connection can be opened now. Those that wait are refused at once, without a call to Redis.
                 _refuse(connection, CloseCode.TRY_AGAIN_LATER)
                 return
             try:
@@ -88,7 +88,7 @@ class Admission:
         if not await self._subscriptions.join(connection, principal):
             connection.perform(connection.session.refused(CloseCode.TOO_MANY_CONNECTIONS))
             return False
-        # Changes of the project that this node learned of before the connection had joined did not reach it.
+        # A change of the project that arrived before the connection joined was not applied to the connection.
         self._revocation.check(connection, await self._authenticator.current(principal.project))
         return True
 

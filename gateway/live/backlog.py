@@ -1,8 +1,8 @@
 """Whether a peer with a full write buffer makes progress.
 
-A slow network and a peer that does not read look alike to the sender: the write buffer is full. The kernel knows how
-much the other side has acknowledged. Linux reports it for each TCP socket; elsewhere only a write buffer that shrinks
-shows progress.
+A slow network and a peer that does not read look alike to the sender: the write buffer is full. The kernel counts the
+bytes that the other side has acknowledged. Linux reports that number for each TCP socket. On other systems, only a
+write buffer that shrinks shows progress.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ from typing import NamedTuple
 MISSED_EVENTS = 16
 """How many events a peer may miss without acknowledging a single byte before it counts as a slow reader.
 
-Several events arrive within one round trip of a slow network. A peer that does not read at all should not be waited
-for.
+Several events may be published within one round trip of a slow network, so a single missed event proves nothing. A peer
+that does not read at all should be closed soon.
 """
 
 _LINUX = sys.platform == "linux"
@@ -42,7 +42,7 @@ class Backlog:
         self.since = time.monotonic()
         """When the write buffer became full, or progress was last seen, in monotonic seconds."""
         self.missed = 0
-        """How many events were published since then that the peer would have been sent otherwise."""
+        """How many events were published since then and not written to the peer."""
         self._acknowledged: int | None = None
 
     def miss(self, transport: asyncio.Transport) -> bool:

@@ -29,7 +29,10 @@ class ConnectionTasks:
         self._group.create_task(self.guard(work, connections))
 
     async def guard(self, work: Coroutine[Any, Any, None], connections: Sequence[Connection]) -> None:
-        """Await work that `connections` wait for. If it raises, log that and close them: they would wait for ever."""
+        """Await work that `connections` wait for.
+
+        If it raises, log the exception and close them, as they would wait for ever.
+        """
         try:
             await work
         except Exception:

@@ -15,9 +15,9 @@ CLOSE_SECONDS = 5.0
 """The time that a client has to end a connection after its goodbye, before the socket is aborted."""
 
 CLOCK_JUMP_SECONDS = 0.5
-"""By how much the wall clock must move against the monotonic clock, from one tick to the next, to count as a jump.
+"""How far wall clock and monotonic clock must diverge, since the start or the last jump, to count as a jump.
 
-A clock that is merely corrected gains far less in a tick.
+A clock that is slewed (corrected gradually) gains far less in a tick, and may count as a jump after many minutes.
 """
 
 

@@ -21,7 +21,7 @@ from gateway.telemetry.metrics import DELIVERED, DELIVERY_SECONDS
 
 
 class Dispatcher:
-    """Delivers what Redis publishes to the connections of one worker."""
+    """Delivers published messages to the connections of one worker."""
 
     def __init__(self, subscriptions: UserSubscriptions, replay: Replay, inboxes: InboxStore):
         self._subscriptions = subscriptions
@@ -51,7 +51,7 @@ class Dispatcher:
                     for connection in subscription.connections:
                         connection.perform(connection.session.event_published(event.position))
             except ValueError:
-                # Only our functions should publish here. The log is correct whatever was published.
+                # Only the gateway's Redis functions should publish here. The log is correct whatever was published.
                 log.error("foreign_message", channel=channel)
         _deliver(subscription, run)
 

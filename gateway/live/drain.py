@@ -1,4 +1,4 @@
-"""Closing all connections of a worker, spread over time: before it stops, or when its store is another one."""
+"""Closing all connections of a worker, spread over time: before it stops, or after its store was replaced."""
 
 import asyncio
 import random
@@ -13,7 +13,7 @@ DRAIN_BATCH = 32
 """How many connections are closed in one go while a worker drains."""
 
 RESYNC_SECONDS = 1.0
-"""The pause between telling clients that the store is another one and closing their connections."""
+"""The pause after which connections are closed when the store was replaced. Their logs are read again meanwhile."""
 
 
 async def drain(connections: Deadlines[Connection], seconds: float) -> None:
@@ -34,8 +34,8 @@ async def drain(connections: Deadlines[Connection], seconds: float) -> None:
         connection.transport.abort()
 
 
-async def close_for_another_store(connections: Deadlines[Connection]) -> None:
-    """Close every connection that is open now, after a pause: its user may be another one in the new store."""
+async def close_after_store_replacement(connections: Deadlines[Connection]) -> None:
+    """Close every connection that is open now, after a pause. In the new store, its user may have another id."""
     closing = list(connections)
     await asyncio.sleep(RESYNC_SECONDS)
     async for connection in paced(closing, pause_seconds=0.1):

@@ -19,7 +19,7 @@ _LAST_EVENT_ID = re.compile("last[-_]*event[-_]*id[-_]*", re.IGNORECASE)
 
 
 class Handshake(NamedTuple):
-    """What an opening request contains. `since` is as the client sent it, at most `MAX_SINCE_LENGTH` characters."""
+    """The content of an opening request. `since` is unparsed text, cut to `MAX_SINCE_LENGTH` characters."""
 
     credentials: Credentials
     since: str | None

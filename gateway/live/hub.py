@@ -83,7 +83,7 @@ class Hub:
         """Serve until cancelled."""
         async with self._tasks.running() as tasks:
             for name, work in (
-                ("pubsub-link", self._subscriber.run),
+                ("pubsub-subscriber", self._subscriber.run),
                 ("hub-tick", self.deadlines.run),
                 ("hub-access", self.revocation.run),
                 ("hub-resync", self.replay.run_resyncs),
@@ -132,7 +132,7 @@ class Hub:
         await drain.drain(self.deadlines, seconds)
 
     async def start_over(self) -> None:
-        """Have every client fetch its inbox again and then reconnect: the store was replaced by another one."""
+        """Make every client fetch its inbox again and then reconnect, because the store was replaced."""
         for channel in self.subscriptions.channels():
             self.replay.subscription_interrupted(channel)
-        await drain.close_for_another_store(self.deadlines)
+        await drain.close_after_store_replacement(self.deadlines)

@@ -1,4 +1,4 @@
-"""The hub as its connections see it. Connections import this module, and the hub imports the connections."""
+"""The methods of the hub that connections call. Connections import this module, and the hub imports connections."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""Spreading work and reconnects over time: loops over all connections, and when closed clients return."""
+"""Spreading work and reconnects over time: loops over all connections, and when closed clients reconnect."""
 
 import asyncio
 import random
@@ -23,5 +23,5 @@ async def paced(items: Sequence[T], batch: int = CONNECTIONS_PER_BATCH, pause_se
 
 
 def retry_after_ms() -> int:
-    """Return a random pause for a client that is to reconnect, so that many do not return at once."""
+    """Return a random pause in milliseconds, after which a closed client reconnects: many must not do so at once."""
     return random.randint(*_RETRY_MS)

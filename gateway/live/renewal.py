@@ -28,9 +28,9 @@ class Renewal:
         self._deadlines = deadlines
 
     async def renew(self, connection: Connection, credentials: Credentials) -> None:
-        """Verify fresh credentials of a connection's user and replace the old ones, or keep those.
+        """Verify fresh credentials of a connection's user.
 
-        Credentials of another user close the connection.
+        Replace the old ones if they are valid, otherwise keep those. Credentials of another user close the connection.
         """
         session = connection.session
         before = connection.credential
@@ -56,13 +56,13 @@ class Renewal:
             self._revocation.check(connection, project)
 
     async def _replace(self, connection: Connection, principal: UserPrincipal) -> Project | None:
-        # From here on revocation finds the connection by its new credentials. What ended them before, the store knows.
+        # From here on, revocation finds the connection by its new credentials. If they ended before, `use` raises.
         connection.set_principal(principal)
         await self._inboxes.use(principal.user, Guard(None, principal.token_id, principal.token_issued_at))
         return await self._authenticator.current(principal.project)
 
     def _refuse(self, connection: Connection, before: ConnectionCredential, error: ApiError) -> None:
-        """Keep the credentials that a connection had before. They may have ended while they were replaced."""
+        """Restore the credentials from before. Check them again, as they may have ended while they were replaced."""
         session = connection.session
         if session.closed:
             return

@@ -1,6 +1,6 @@
-"""Log reads: what a session missed comes from its user's event log.
+"""Log reads: a session receives the events that it missed from its user's event log.
 
-Sessions of one user that ask for the same position share a read. The number of reads that are under way is bounded. A
+Sessions of one user that request the same position share a read. The number of reads that are under way is bounded. A
 read that fails is repeated after a pause. When the subscription of a user was interrupted, which shows when the
 connection to Redis is back, all sessions of the user read again.
 """
@@ -83,7 +83,7 @@ class Replay:
     def collect(self, action: Callable[[], None]) -> list[Coroutine[Any, Any, None]]:
         """Call `action`, and return the reads that it requests for the caller to await, instead of starting tasks.
 
-        A caller that is a task anyway saves another one this way.
+        A caller that already runs in a task does not need another one.
         """
         self._collected = collected = list[LogRead]()
         try:
@@ -125,7 +125,7 @@ class Replay:
     # -- after an interruption
 
     def subscription_interrupted(self, channel: bytes) -> None:
-        """Read the log again for every session of a user: events may have been published unnoticed."""
+        """Read the log again for every session of a user: events may have been published meanwhile."""
         subscription = self._subscriptions.get(channel)
         if subscription is not None:
             self._interrupted[subscription] = None
@@ -134,8 +134,8 @@ class Replay:
     async def run_resyncs(self) -> None:
         """Read the logs of users whose subscriptions were interrupted, until cancelled.
 
-        They are read some at a time. After an outage of Redis all users are concerned at once, and nothing else would
-        run for as long as all of their reads take.
+        At most `CONCURRENT_READS` are read at a time. After an outage of Redis all users are affected at once, and no
+        other task would run until all of their sessions had been resynchronized.
         """
         while True:
             await self._interruption.wait()
@@ -155,5 +155,8 @@ def _resync(subscriptions: Sequence[UserSubscription[Connection]]) -> None:
 
 
 def store_close_code(problem: StoreUnavailableError) -> CloseCode:
-    """Return the code for a connection that a problem of the store kept from opening. The client may come back."""
+    """Return the close code for a connection that cannot open because of the store.
+
+    Clients reconnect after either code.
+    """
     return CloseCode.INTERNAL_ERROR if isinstance(problem, StoreDataError) else CloseCode.TRY_AGAIN_LATER

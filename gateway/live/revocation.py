@@ -1,7 +1,7 @@
 """Closing connections whose access has ended: token revoked, secret rotated, key removed, user or project deleted.
 
 Each connection remembers the credential and the token that authenticated it. The end of a token is published on the
-user's channel. A node that missed that message learns of it from the reply of the next log read. The channel is
+user's channel. A node that missed that message finds the revocation in the reply of the next log read. The channel is
 subscribed before the log is read, so one of the two always arrives. The end of a secret, a key or a project is a
 control message to all nodes. A node that may have missed one compares all its connections with the stored projects.
 """
@@ -40,7 +40,7 @@ class Revocation:
         self._change = asyncio.Event()
 
     def project_changed(self, api_key: str) -> None:
-        """Close the connections of a project that rest on a credential which the project no longer accepts."""
+        """Close the connections of a project that were authenticated by a credential which it no longer accepts."""
         self._changed.add(api_key)
         self._change.set()
 
@@ -83,8 +83,8 @@ class Revocation:
 
     async def _stored_projects(self, api_keys: set[str]) -> Mapping[str, Project | None]:
         served = {subscription.api_key for subscription in self._subscriptions}
-        # The result lacks projects that the store has lost or cannot read. Nobody has ended these, so their
-        # connections stay for now.
+        # The result lacks projects that the store has lost or cannot read. Their access has not ended, so their
+        # connections stay open for now.
         return await self._authenticator.projects(api_keys & served)
 
     async def _check_all(self, projects: Mapping[str, Project | None]) -> None:
@@ -98,7 +98,7 @@ class Revocation:
 def close_revoked(subscription: UserSubscription[Connection], message: bytes) -> None:
     """Close the connections of a user whose access ended by a control message on the user's channel.
 
-    Raise ValueError for a message that is none of ours.
+    Raise ValueError for a message that the gateway does not publish.
     """
     if message == DELETED_MESSAGE:
         close_connections_of_deleted_user(subscription.connections)
@@ -120,8 +120,8 @@ def close_revoked(subscription: UserSubscription[Connection], message: bytes) ->
 def close_connections_of_deleted_user(connections: Sequence[Connection]) -> None:
     """Close the connections of a user who has been deleted.
 
-    A connection that is not open yet came by a cached name of that user. Its client is told to try again, and the name
-    then leads to the right user.
+    A connection that is not open yet was authenticated with a cached id of that user. Its close code makes the client
+    try again, and the user's name then resolves to the right id.
     """
     for connection in tuple(connections):
         session = connection.session
@@ -130,7 +130,7 @@ def close_connections_of_deleted_user(connections: Sequence[Connection]) -> None
 
 
 def end_access(connection: Connection, code: CloseCode, reason: ErrorCode) -> None:
-    """Close a connection whose access has ended. One that is not open yet is refused, with the reason."""
+    """Close a connection whose access has ended. One that is not open yet is refused with the reason."""
     session = connection.session
     problem = None if session.ready else reason.problem()
     connection.perform(session.close(code, problem=problem))

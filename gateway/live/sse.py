@@ -2,8 +2,8 @@
 
 The HTTP ingress hands over the socket of `GET /realtime/sse` once the request's head is parsed. From then on a stream
 is one small object that the hub writes to. An event is the same bytes for every stream: a record in a chunk of its own
-(RFC 9112, section 7.1). Clients that read a body of unknown length in blocks, as all that use Python's requests do,
-would otherwise keep the end of an event until the next one fills the block. Nothing is written before the credentials
+(RFC 9112, section 7.1). Without chunks, clients that read the body in blocks, as those based on Python's requests do,
+would keep the end of an event until the next one fills the block. Nothing is written before the credentials
 are verified, so a refusal is an ordinary response with its status.
 """
 
@@ -26,7 +26,7 @@ from gateway.live.hub_interface import HubInterface
 PATH = "/realtime/sse"
 
 _HEARTBEAT = b": heartbeat\n"
-"""A comment needs no empty line after it, and some clients (httpx-sse) would take one for an event without data."""
+"""A comment needs no empty line after it, and some clients (httpx-sse) would parse one as an event without data."""
 
 _REFUSALS = {
     CloseCode.UNAUTHORIZED: HTTPStatus.UNAUTHORIZED,
@@ -36,7 +36,7 @@ _REFUSALS = {
     CloseCode.AUTHENTICATION_TIMEOUT: HTTPStatus.UNAUTHORIZED,
     CloseCode.FORBIDDEN: HTTPStatus.FORBIDDEN,
     CloseCode.INVALID_REQUEST: HTTPStatus.UNPROCESSABLE_ENTITY,
-    # An EventSource reconnects no more after 204, and no other status does that without reporting an error.
+    # A 204 tells an EventSource to stop reconnecting. The other statuses that do so are errors.
     CloseCode.TOO_MANY_CONNECTIONS: HTTPStatus.NO_CONTENT,
 }
 """The statuses for clients that should not reconnect.
@@ -87,7 +87,7 @@ class SseConnection(Connection):
         """The origin whose pages may read the response, `*` for any, None for none."""
 
     def start(self, transport: asyncio.BaseTransport, handshake: Handshake) -> None:
-        """Take over the socket of a request, and verify its credentials or refuse it."""
+        """Attach the stream to the socket of a request, and verify its credentials or refuse it."""
         self.connection_made(transport)
         self.begin(handshake)
         self.origin = handshake.origin
@@ -103,7 +103,7 @@ class SseConnection(Connection):
             self.perform(self.session.credentials_found(handshake.credentials, handshake.since))
 
     def check_origin(self, allowed_origins: tuple[str, ...]) -> bool:
-        """Return whether the origin may connect. Only allowed origins may read the response, also of a refusal."""
+        """Return whether the origin may connect. Only allowed origins may read the response, even a refusal."""
         self._allow(allowed_origins)
         return super().check_origin(allowed_origins)
 
@@ -156,11 +156,11 @@ class SseConnection(Connection):
     # -- incoming
 
     def data_received(self, data: bytes) -> None:
-        """Ignore what a client sends after its request, but count it: there is no reason to send anything."""
+        """Ignore data after the request, but count it towards the rate limit: clients have no reason to send any."""
         self.perform(self.session.record_activity(time.monotonic(), cost=1 + len(data) / self.hub.max_message_bytes))
 
     def eof_received(self) -> None:
-        """Close the transport, which returning None does. A client that half-closes its socket has disconnected."""
+        """Return None, which closes the transport: a client that half-closes its socket counts as disconnected."""
 
     # -- the head of the response
 

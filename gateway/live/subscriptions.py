@@ -91,7 +91,7 @@ class UserSubscriptions:
                 await self._subscriber.subscribe(subscription.channel)
                 subscribed = True
         finally:
-            if not subscribed:  # for whatever reason: connections that wait must not count as subscribed
+            if not subscribed:  # or the task was cancelled: connections that wait must not count as subscribed
                 self._drop(subscription)
             subscription.confirmed = None
             if not done.done():

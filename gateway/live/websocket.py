@@ -37,19 +37,21 @@ Four bytes of mask follow.
 _PIECE_BYTES = 512
 """How many bytes are parsed at a time.
 
-A peer that is closed for what it sent is parsed for at most 85 frames longer, and not for all of the quarter megabyte
+After a peer is closed for what it sent, at most 85 more of its frames are parsed, and not all of the quarter megabyte
 that one read may return.
 """
 
 _FRAMES_PER_SLICE = 128
 """How many frames of one peer are processed at a time, some 1 ms of work.
 
-No more are allowed in a minute by default, so that a peer that sends more is closed within its first slice.
+The default limit is 120 frames a minute, so a peer that exceeds it is closed within its first slice.
 """
 
 _MOST_AFTER_CLOSE = 64
-"""How many frames and reads of a peer are parsed after our close frame. The peer's own close frame should be among
-them."""
+"""How many frames and reads of a peer are parsed after the server's close frame.
+
+The peer's own close frame should be among them.
+"""
 
 _MOST_DISCARDED_BYTES = 16 * 1024 * 1024
 """How many bytes of a peer are read and discarded, so that it can read why it is closed.
@@ -62,7 +64,7 @@ _DISCARD_PAUSE_SECONDS = 0.01
 
 
 class _FrameProtocol(WebSocketProtocol):
-    """The protocol of a connection, with what is known of the bytes that are not processed yet."""
+    """The protocol of a connection, and the state of received bytes that are not parsed."""
 
     held = b""
     """Bytes that wait for the connection's next slice. Reading is paused meanwhile."""
@@ -90,7 +92,7 @@ class WebSocketConnection(Connection):
         self.fragments: list[Frame] | None = None
 
     def start(self, transport: asyncio.BaseTransport, headers: HeaderList, handshake: Handshake) -> None:
-        """Take over the socket of an opening request, and respond to it."""
+        """Attach the connection to the socket of an opening request, and respond to the request."""
         self.connection_made(transport)
         self.begin(handshake)
         response = accept(PATH, headers, handshake.request_id)
@@ -213,7 +215,7 @@ class WebSocketConnection(Connection):
     def _frame_received(self, frame: Frame) -> None:
         if self.session.closed:
             self._open_protocol().after_close += 1
-            return  # nothing has a meaning after the close (sections 1.4 and 7.1.7)
+            return  # frames after the close are ignored (sections 1.4 and 7.1.7)
         now = time.monotonic()
         match frame.opcode:
             case Opcode.PONG | Opcode.CLOSE:  # the protocol responds to a close
@@ -257,7 +259,7 @@ class WebSocketConnection(Connection):
         return head
 
     def _flush(self, protocol: _FrameProtocol) -> None:
-        """Write the protocol's output in one go: many pings must not become as many system calls."""
+        """Write the protocol's output at once, so that many pings do not cause as many system calls."""
         data, ends = protocol.take_output()
         if data:
             self.transport.write(data)

@@ -33,7 +33,7 @@ class HandshakeResponse(NamedTuple):
 
 
 def accept(path: str, headers: HeaderList, request_id: str) -> HandshakeResponse:
-    """Return the response to a request to open a WebSocket. Almost all requests need none of the library."""
+    """Return the response to a request to open a WebSocket. The library is needed for unusual requests only."""
     named = dict(headers)
     key, offered = named.get("sec-websocket-key", ""), named.get("sec-websocket-protocol")
     ordinary = (

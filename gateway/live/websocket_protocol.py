@@ -31,8 +31,8 @@ logger.setLevel(logging.CRITICAL)  # violations of peers are counted, not logged
 class WebSocketProtocol(Protocol):
     """The library's protocol, with UTF-8 checked in every fragment and with pings left to the caller.
 
-    `on_frame` is called with each frame before the next one is parsed, so the order within a packet decides. If it
-    raises, the exception is kept in `trouble`.
+    `on_frame` is called with each frame before the next one is parsed, so frames of one packet take effect in their
+    order. If it raises, the exception is kept in `trouble`.
     """
 
     def __init__(self, on_frame: Callable[[Frame], None], max_size: int | None):
@@ -63,7 +63,7 @@ class WebSocketProtocol(Protocol):
         """Process a frame. Raise UnicodeDecodeError for invalid text, which the parser turns into a close."""
         self.frames += 1
         if frame.opcode is Opcode.CLOSE:
-            # A control frame may come between fragments (section 5.4). The library takes that for a violation.
+            # A control frame may come between fragments (section 5.4). The library treats that as a violation.
             self.current_size = None
         if frame.opcode is Opcode.TEXT:
             self._text = _Utf8Decoder()
@@ -71,7 +71,7 @@ class WebSocketProtocol(Protocol):
             self._text.decode(frame.data, final=frame.fin)
             if frame.fin:
                 self._text = None
-        if frame.opcode is not Opcode.PING:  # `on_frame` responds to pings in their turn
+        if frame.opcode is not Opcode.PING:  # `on_frame` responds to pings, in order
             super().recv_frame(frame)
             self.events.clear()
         try:
