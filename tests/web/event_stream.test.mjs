@@ -14,12 +14,12 @@ const CASES = {
     [message("first event", "1"), message("second event"), message(" third event")],
   ],
   "empty data, and a message that never ends": ["data\n\ndata\ndata\n\ndata:", [message(""), message("\n")]],
-  "a named event, CR LF, and line separators that are none": [
+  "a named event, CR LF, and characters that do not end a line": [
     'event: notifications/new\r\nid: e.1\r\ndata: {"a":"\u2028x: y"}\r\n\r\n',
     [{ event: "notifications/new", data: '{"a":"\u2028x: y"}', id: "e.1" }],
   ],
-  "a name without data does not stick": ["event: x\r\n\r\ndata: z\r\r", [message("z")]],
-  "the last id sticks, and one with a NUL is none": ["id: e.1\n\nid: a\0b\ndata: q\n\n", [message("q", "e.1")]],
+  "a name without data does not apply to the next message": ["event: x\r\n\r\ndata: z\r\r", [message("z")]],
+  "the last id applies to later messages, and an id with a NUL is ignored": ["id: e.1\n\nid: a\0b\ndata: q\n\n", [message("q", "e.1")]],
 };
 
 function inPieces(text, length) {
@@ -36,7 +36,7 @@ for (const [name, [text, expected]] of Object.entries(CASES)) {
   });
 }
 
-test("the time to wait before coming back has digits only", () => {
+test("the reconnection time has digits only", () => {
   const parser = new EventStreamParser();
   parser.push("retry: 15\nretry: 1x\n");
   assert.equal(parser.retryMs, 15);

@@ -12,7 +12,7 @@ function* histories(count) {
 
 const fetchFrom = (server, perPage) => stateFrom(server.list({ perPage }), server.list({ archived: false }));
 
-/** Assert that a state equals the server's at its position, as far as its items reach. */
+/** Assert that a state equals the server's at its position, for as many items as the state has. */
 function assertExact(state, server) {
   const { notifications, ...rest } = server.states.get(state.position);
   assert.deepEqual(state, {
@@ -22,7 +22,7 @@ function assertExact(state, server) {
   });
 }
 
-test("the events after a fetch, applied to its answer, give what a fresh fetch answers", () => {
+test("the events after a fetch, applied to its response, give the state of a new fetch", () => {
   for (const server of histories(500)) {
     const fetched = fetchFrom(server);
     const handled = server.log.length;
@@ -31,7 +31,7 @@ test("the events after a fetch, applied to its answer, give what a fresh fetch a
   }
 });
 
-test("the first page stays the beginning of the inbox, and knows whether there is more", () => {
+test("the first page stays the beginning of the inbox, and reports whether there is more", () => {
   for (const server of histories(500)) {
     const fetched = fetchFrom(server, 8);
     const handled = server.log.length;
@@ -50,7 +50,7 @@ test("an inbox stays exact while new items displace the oldest, on the first pag
   }
 });
 
-test("an event that the answer contains already changes nothing", () => {
+test("an event that the response already contains changes nothing", () => {
   for (const server of histories(300)) {
     const fetched = fetchFrom(server);
     for (const event of server.log) assert.equal(applyEvent(fetched, event), fetched);
@@ -65,16 +65,16 @@ test("an event of another log changes nothing", () => {
   for (const event of server.log) assert.equal(applyEvent(fetched, event), fetched);
 });
 
-test("an inbox is exact as of its position, whatever arrives in which order, and ends up to date", async (t) => {
+test("an inbox is exact as of its position, in whatever order messages arrive, and is up to date in the end", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   for (const server of histories(200)) {
     const { chance, pick } = server.dice;
     const client = new Client(server);
     const inbox = new Inbox(client, { perPage: 10, keep: 25 });
-    const happenings = [
+    const steps = [
       ...Array(7).fill(() => server.steps(1)),
       ...Array(6).fill(() => client.next()),
-      ...Array(4).fill(() => client.answer(chance(0.1) ? new Error("Redis is down") : undefined)),
+      ...Array(4).fill(() => client.respond(chance(0.1) ? new Error("Redis is down") : undefined)),
       ...Array(4).fill(() => client.arrive()),
       () => client.ready(),
       () => client.reset(),
@@ -84,7 +84,7 @@ test("an inbox is exact as of its position, whatever arrives in which order, and
     inbox.start();
     client.ready();
     for (let count = 0; count < 80; count++) {
-      await pick(happenings)();
+      await pick(steps)();
       if (inbox.stale) continue;
       // Only these counts may be ahead of the state, and only while events are on their way.
       const { unarchived } = client.hasMissed ? server.states.get(inbox.state.position) : inbox.state;
@@ -92,9 +92,9 @@ test("an inbox is exact as of its position, whatever arrives in which order, and
     }
 
     if (client.log !== server.log) client.reset();
-    while (inbox.stale || client.questions.length + client.answers.length > 0 || client.hasMissed) {
+    while (inbox.stale || client.requests.length + client.responses.length > 0 || client.hasMissed) {
       client.next();
-      client.answer();
+      client.respond();
       await client.arrive();
       t.mock.timers.tick(60_000);
     }
@@ -106,7 +106,7 @@ test("an inbox is exact as of its position, whatever arrives in which order, and
   }
 });
 
-test("counts are shown before the items are known", () => {
+test("counts are shown before the items are fetched", () => {
   const server = new Server(seeded(3)).steps(30);
   const client = new Client(server);
   const inbox = new Inbox(client);
@@ -119,33 +119,33 @@ test("counts are shown before the items are known", () => {
   assert.deepEqual([inbox.stale, inbox.state.notifications], [true, []]);
 });
 
-test("a fetch that failed is repeated; one that is refused waits for the next ready", async (t) => {
+test("a failed fetch is repeated; a refused one waits for the next ready", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const client = new Client(new Server(seeded(4)).steps(30));
   const inbox = new Inbox(client);
   inbox.start();
   client.ready();
-  client.answer(new Error("Redis is down"));
+  client.respond(new Error("Redis is down"));
   await client.arrive();
   t.mock.timers.tick(1000);
-  client.answer(Object.assign(new Error("The token has expired"), { permanent: true }));
+  client.respond(Object.assign(new Error("The token has expired"), { permanent: true }));
   await client.arrive();
   t.mock.timers.tick(60_000);
-  assert.deepEqual([inbox.stale, client.questions.length], [true, 0]);
+  assert.deepEqual([inbox.stale, client.requests.length], [true, 0]);
   client.ready();
-  assert.equal(client.questions.length, 1);
+  assert.equal(client.requests.length, 1);
   inbox.stop();
 });
 
-test("an inbox on a client that is live already fetches at once", () => {
+test("an inbox whose client is already live fetches at once", () => {
   const client = new Client(new Server(seeded(5)));
   client.ready();
   client.connect = () => {};
   new Inbox(client).start();
-  assert.equal(client.questions.length, 1);
+  assert.equal(client.requests.length, 1);
 });
 
-test("a fetch under way is not started again, nor one that waits to be repeated", async (t) => {
+test("no fetch is started while one is under way or waits to be repeated", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const server = new Server(seeded(7)).steps(100);
   const client = new Client(server);
@@ -153,24 +153,24 @@ test("a fetch under way is not started again, nor one that waits to be repeated"
   inbox.start();
   client.ready();
   client.ready();
-  assert.equal(client.questions.length, 1);
+  assert.equal(client.requests.length, 1);
   while (inbox.stale) {
-    client.answer();
+    client.respond();
     await client.arrive();
   }
   for (let count = 0; count < 5; count++) {
     server.delete(server.items[0]);
     client.next();
-    assert.equal(client.questions.length, count === 3 ? 1 : 0);
-    client.answer(new Error("Redis is down"));
+    assert.equal(client.requests.length, count === 3 ? 1 : 0);
+    client.respond(new Error("Redis is down"));
     await client.arrive();
   }
   t.mock.timers.tick(1000);
-  assert.equal(client.questions.length, 1);
+  assert.equal(client.requests.length, 1);
   inbox.stop();
 });
 
-test("an inbox whose user has no log yet takes the first event", async () => {
+test("an inbox whose user has no log yet applies the first event", async () => {
   const server = new Server(seeded(8));
   const client = new Client(server);
   const inbox = new Inbox(client);
@@ -178,7 +178,7 @@ test("an inbox whose user has no log yet takes the first event", async () => {
   client.ready();
   server.list = () => ({ notifications: [], total: 0, unread_count: 0, unseen_count: 0, position: null });
   while (inbox.stale) {
-    client.answer();
+    client.respond();
     await client.arrive();
   }
   delete server.list;

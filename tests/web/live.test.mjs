@@ -60,7 +60,7 @@ test("an inbox over SSE follows, resumes after a loss, and lets the process end"
 
 const READY = { type: "ready", position: "e.1", unread_count: 0, unseen_count: 0, heartbeat_seconds: 0.1 };
 
-/** Sends `ready` and nothing more, as a WebSocket does while a large event arrives on a slow line. */
+/** Sends `ready` and nothing more, as a WebSocket does while a large event arrives on a slow network. */
 class SilentWebSocket {
   static OPEN = 1;
   static opened = 0;
@@ -74,18 +74,18 @@ class SilentWebSocket {
   close() {}
 }
 
-test("after a WebSocket fell silent, one connection is a stream, which shows each piece of what comes", async (t) => {
+test("after a silent WebSocket, the client opens one event stream, where each piece of an event shows that it is alive", async (t) => {
   t.mock.method(Math, "random", () => 0); // no back-off
   const before = globalThis.WebSocket;
   globalThis.WebSocket = SilentWebSocket;
   t.after(() => (globalThis.WebSocket = before));
   const event = `data: ${JSON.stringify({ type: "event", position: "e.2", name: "large", data: "x".repeat(1000) })}\n\n`;
-  const asked = [];
+  const requested = [];
   const server = createServer(async (request, response) => {
-    asked.push(request.url);
+    requested.push(request.url);
     response.write(`data: ${JSON.stringify(READY)}\n\n`);
     for (let start = 0; start < event.length; start += 100) {
-      response.write(event.slice(start, start + 100)); // for several times the longest silence that is allowed
+      response.write(event.slice(start, start + 100)); // in all for several times the longest silence that is allowed
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   });
@@ -98,7 +98,7 @@ test("after a WebSocket fell silent, one connection is a stream, which shows eac
   client.connect();
   await once(client, "event");
   assert.equal(client.position, "e.2");
-  assert.deepEqual(asked, ["/realtime/sse?since=e.1"]);
+  assert.deepEqual(requested, ["/realtime/sse?since=e.1"]);
   assert.equal(SilentWebSocket.opened, 1);
 
   while (SilentWebSocket.opened === 1) await once(client, "state"); // the stream becomes silent too

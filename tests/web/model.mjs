@@ -1,4 +1,4 @@
-/** An inbox server in memory, independent of client.js, and a client of it that the test controls. */
+/** An in-memory model of the server, independent of client.js, and a client of it that the test controls. */
 
 /** Seeded random numbers (mulberry32), so that a failure can be reproduced. */
 export function seeded(seed) {
@@ -22,9 +22,9 @@ const isUnarchived = (item) => item.archived_at === null;
 export class Server {
   items = []; // newest first
   log = [];
-  keep = Infinity; // items; a new one displaces the oldest
-  states = new Map(); // by position: the state of an inbox that has everything
-  #generation = 1;
+  keep = Infinity; // the most items; a new one displaces the oldest
+  states = new Map(); // by position: the state of an inbox that received every event
+  #logs = 1;
   #items = 0;
   #clock = 1000;
 
@@ -33,9 +33,9 @@ export class Server {
     this.#remember();
   }
 
-  /** An epoch may be anything, so this one has a dot in it. */
+  /** An epoch is opaque to clients, so this one contains a dot. */
   get position() {
-    return `life.${this.#generation}.${this.log.length}`;
+    return `epoch.${this.#logs}.${this.log.length}`;
   }
 
   steps(count) {
@@ -47,11 +47,11 @@ export class Server {
     this.#do("delete", item);
   }
 
-  /** Redis was restored from a backup: the newest items are gone, and a new log begins. */
+  /** Simulate a Redis restored from a backup: the newest items are lost, and a new log begins. */
   loseData() {
     this.items = this.items.slice(this.dice.pick([0, 1, 2]));
     this.log = [];
-    this.#generation += 1;
+    this.#logs += 1;
     this.#remember();
   }
 
@@ -65,7 +65,7 @@ export class Server {
     });
   }
 
-  /** What every message of the stream says besides. */
+  /** The counts that every message of the stream carries. */
   counts() {
     return { ...counts(this.items), unarchived: counts(this.items.filter(isUnarchived)) };
   }
@@ -153,13 +153,13 @@ function matches(item, { read, seen, archived, categories, topics }) {
 /** The part of InboxClient that Inbox uses. It does nothing until the test calls it. */
 export class Client extends EventTarget {
   state = "closed";
-  questions = []; // sent, not yet received by the server
-  answers = []; // sent, not yet received by the client
+  requests = []; // sent, not yet received by the server
+  responses = []; // sent, not yet received by the client
 
   constructor(server) {
     super();
     this.server = server;
-    this.#goOnFromHere();
+    this.#continueFromHere();
   }
 
   connect() {
@@ -171,20 +171,20 @@ export class Client extends EventTarget {
   }
 
   list(query) {
-    return new Promise((resolve, reject) => this.questions.push({ query, resolve, reject }));
+    return new Promise((resolve, reject) => this.requests.push({ query, resolve, reject }));
   }
 
-  /** Let the server answer the oldest question, or refuse to. */
-  answer(error) {
-    const { query, resolve, reject } = this.questions.shift() ?? {};
+  /** Let the server respond to the oldest request, or fail with `error`. */
+  respond(error) {
+    const { query, resolve, reject } = this.requests.shift() ?? {};
     if (!query) return;
-    const answer = this.server.list(query);
-    this.answers.push(() => (error ? reject(error) : resolve(answer)));
+    const response = this.server.list(query);
+    this.responses.push(() => (error ? reject(error) : resolve(response)));
   }
 
-  /** Let the oldest answer arrive. */
+  /** Let the oldest response arrive. */
   async arrive() {
-    this.answers.shift()?.();
+    this.responses.shift()?.();
     await new Promise(setImmediate);
   }
 
@@ -197,7 +197,7 @@ export class Client extends EventTarget {
     return this.log !== this.server.log || this.handled < this.log.length;
   }
 
-  /** Let the stream bring its next event; from a log that is lost, too. */
+  /** Let the next event of the stream arrive, even from a log that is lost. */
   next() {
     const event = this.log[this.handled];
     if (!event) return;
@@ -207,11 +207,11 @@ export class Client extends EventTarget {
   }
 
   reset() {
-    this.#goOnFromHere();
+    this.#continueFromHere();
     this.#emit("reset", { type: "reset", position: this.position, reason: "position_expired" });
   }
 
-  #goOnFromHere() {
+  #continueFromHere() {
     this.log = this.server.log;
     this.handled = this.log.length;
     this.position = this.server.position;

@@ -14,7 +14,7 @@ BUILT = ("client.js", "demo.html", "docs.html")
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory that `npm run build` has written, from a copy of the sources."""
+    """Return a directory that `npm run build` has written, from a copy of the sources."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("node and npm are not installed: `apt-get install nodejs npm`")
     copy = tmp_path_factory.mktemp("web")
@@ -27,7 +27,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy / "dist"
 
 
-def test_the_committed_files_are_what_a_build_produces(built: Path) -> None:
+def test_the_committed_files_equal_those_of_a_build(built: Path) -> None:
     assert sorted(path.name for path in built.iterdir()) == sorted(path.name for path in (WEB / "dist").iterdir())
     for name in BUILT:
         assert (built / name).read_bytes() == (WEB / "dist" / name).read_bytes(), (

@@ -1,4 +1,4 @@
-"""The browser client, tested by Node's own test runner: its reducer against a model, and live against a gateway."""
+"""The browser client in Node's test runner: its reducer against a model, and live against a gateway."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import pytest
 from tests.servers import API_KEY, API_SECRET, Gateway
 
 OLDEST_NODE = (20, 19)
-"""The oldest version that the tests have been run with."""
+"""The oldest version with which these tests have run."""
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +20,9 @@ def node() -> str:
     path = shutil.which("node")
     if path is None:
         pytest.skip("node is not installed: `apt-get install nodejs`")
-    said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=True).stdout
-    if tuple(map(int, re.findall(r"\d+", said))) < OLDEST_NODE:
-        pytest.skip(f"node is {said.strip()}, and these tests need 20.19 or newer")
+    printed = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=True).stdout
+    if tuple(map(int, re.findall(r"\d+", printed))) < OLDEST_NODE:
+        pytest.skip(f"node is {printed.strip()}, and these tests need 20.19 or newer")
     return path
 
 
