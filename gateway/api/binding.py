@@ -1,4 +1,4 @@
-"""Builds the API of a worker: binds each operation to a resource with its stores, and each caller to its access."""
+"""Builds the API of a worker: binds the operations to their resources, and creates the access of each caller."""
 
 import time
 from collections.abc import Callable
@@ -62,10 +62,10 @@ from gateway.store.workspaces import WorkspaceStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiBuilder:
-    """Builds the API from what it shares with the rest of the worker, above all the stores that have a cache.
+    """Builds the API from the parts that it shares with the rest of the worker, such as the stores that have a cache.
 
-    Stores without a cache are built here. `not_ready` returns why the worker should get no traffic, "" if it should;
-    `new_epoch` returns the epoch of a new event log.
+    Stores without a cache are built here. `not_ready` returns the reason why the worker should receive no traffic, ""
+    if there is none. `new_epoch` returns the epoch of a new event log.
     """
 
     settings: Settings
@@ -90,7 +90,7 @@ class ApiBuilder:
         return CrossOrigin(routed, self.settings.allowed_origins, PageOrigins(self.projects))
 
     def accesses(self) -> Accesses:
-        """Return the access of each kind of caller."""
+        """Return the `Access` of each kind of caller."""
         settings = self.settings
         budget = BodyBudget(settings.max_body_bytes)
         context = CallContext(self.proxies, BodyReader(budget, settings.max_body_bytes))

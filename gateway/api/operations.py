@@ -1,6 +1,6 @@
-"""The route table: the rows of all resources, and the OpenAPI document of them.
+"""The route table: the rows of all resources, and their OpenAPI document.
 
-The order counts where a path parameter may contain slashes: the first row that matches a path is used.
+The first row that matches a path is used. So the order matters where a path parameter may contain slashes.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Access to operations: verifies the caller, counts the call, and runs the handler with a call of the right type."""
+"""Verifies the caller of an operation, applies the rate limit, and runs the handler with a call of the right type."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -35,19 +35,19 @@ from gateway.telemetry.metrics import RATE_LIMIT_FAILURES
 
 
 class RateLimits(NamedTuple):
-    """How many calls a minute are allowed, 0 for any number."""
+    """The number of calls allowed per minute; 0 means no limit."""
 
     reads: int
     writes: int
 
     def allowance(self, method: str) -> Allowance | None:
-        """Return a new allowance for one call, None where calls are not limited."""
+        """Return a new allowance for one call, None if such calls are not limited."""
         kind, limit = (RateKind.READS, self.reads) if method == "GET" else (RateKind.WRITES, self.writes)
         return Allowance(kind, limit) if limit else None
 
 
 class Access(ABC):
-    """The access of one kind of caller."""
+    """Admits one kind of caller to the operations."""
 
     def __init__(self, context: CallContext):
         self._context = context
@@ -64,19 +64,19 @@ class Access(ABC):
 
 
 class PublicAccess(Access):
-    """The access of anybody."""
+    """Admits every request, without credentials."""
 
     async def respond(self, row: AnyOperation, request: Request, handler: Handler) -> Response:
         """Return the handler's response.
 
-        Query parameters are not checked: public operations are files, and clients add some to get past caches.
+        Query parameters are not checked: public operations read none, and clients add some to bypass caches.
         """
         self._check_length(row, request)
         return await handler(PublicCall(row.inputs, request, self._context))
 
 
 class WorkspaceAccess(Access):
-    """The access of workspace tokens."""
+    """Admits calls with a workspace token."""
 
     def __init__(self, context: CallContext, authenticator: WorkspaceAuthenticator):
         super().__init__(context)
@@ -93,13 +93,13 @@ class WorkspaceAccess(Access):
 
 
 class _ProjectOrigins:
-    """Applies the origins that a project allows to the requests of web pages."""
+    """Checks requests of web pages against the origins that a project allows."""
 
     def __init__(self, default: tuple[str, ...]):
         self._default = default
 
     def check(self, request: Request, project: Project) -> None:
-        """Raise ApiError 403 for a page of another origin. `CrossOrigin` learns which origins are allowed."""
+        """Raise ApiError 403 for a page of another origin. Put the allowed origins into the scope for `CrossOrigin`."""
         if (origin := headers_of(request).get("origin")) is not None:
             allowed = project.allowed_origins or self._default
             request.scope[ALLOWED_ORIGINS] = allowed
@@ -108,7 +108,7 @@ class _ProjectOrigins:
 
 
 class ProjectAccess(Access):
-    """The access of projects' backends."""
+    """Admits calls of projects' backends."""
 
     def __init__(
         self,
@@ -144,7 +144,7 @@ class ProjectAccess(Access):
 
 
 class UserAccess(Access):
-    """The access of projects' users."""
+    """Admits calls of projects' users."""
 
     def __init__(
         self,
@@ -165,8 +165,8 @@ class UserAccess(Access):
     async def respond(self, row: AnyOperation, request: Request, handler: Handler) -> Response:
         """Return the handler's response to a call of a user.
 
-        The store counts a call in the same step as it does its work. A call with a body is counted before, since
-        otherwise a client that sends invalid bodies would never reach its limit.
+        The store counts a call in the same step in which it does its work. A call with a body is counted before the
+        body is read. Otherwise a client that sends invalid bodies would never reach its limit.
         """
         principal = await self._authenticator.user(
             _credentials(row, request),
@@ -202,7 +202,7 @@ class UserAccess(Access):
 
 
 Accesses = Mapping[Caller[Any], Access]
-"""The access of each kind of caller."""
+"""The `Access` of each kind of caller."""
 
 
 async def _handled(call: Call, handler: Handler) -> Response:

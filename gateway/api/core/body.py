@@ -36,7 +36,7 @@ class Body:
         return Object(fields={self.root: self.param}) if self.root else self.param
 
     def wrapped(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the whole body that has this object."""
+        """Return a whole body that contains this object."""
         return {self.root: dict(value)} if self.root else dict(value)
 
 

@@ -1,7 +1,7 @@
-"""Limits how much memory request bodies hold on one worker while they arrive and are processed.
+"""Limits the memory that request bodies take on one worker while they are received and processed.
 
-A body that arrives in one piece and is small is not counted, since it is processed at once. Each part of any other body
-is counted: for the caller, for the client's address, and for the worker.
+A small body that arrives in one piece is not counted, since it is processed at once. Each part of any other body is
+counted for the caller, for the client's address, and for the worker.
 """
 
 import asyncio
@@ -18,13 +18,15 @@ T = TypeVar("T")
 RETRY_AFTER_SECONDS = 1
 
 WHOLE_BYTES = 64 * 1024
-"""The most that one read of a socket returns, nearly always. A body in one piece of up to this size is not counted."""
+"""One read of a socket nearly always returns at most this much. A body of up to this size in one piece is not counted.
+"""
 
 BODIES_AT_ONCE = 16
-"""How many bodies of the largest size a worker holds. One project and one address may hold half of them."""
+"""The number of bodies of the largest size that a worker may hold. One project or one address may hold half of them."""
 
 USER_BYTES = 1024 * 1024
-"""What the bodies of one user may hold: four of the largest that an operation of users accepts."""
+"""The most bytes that the bodies of one user may take: four of the largest bodies that an operation of users accepts.
+"""
 
 
 class Share(NamedTuple):
@@ -49,7 +51,7 @@ class BodyBudget:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def open(self, shares: Iterable[Share]) -> "Reservation":
-        """Return a reservation of no bytes yet. Call its `release` when the response is ready."""
+        """Return an empty reservation. Call its `release` when the response is ready."""
         return Reservation(self, tuple(shares))
 
     def add(self, shares: Iterable[Share], size: int) -> None:
@@ -91,6 +93,6 @@ class Reservation:
         self._size += size
 
     def release(self) -> None:
-        """Stop counting all of them. A second call does nothing."""
+        """Stop counting the body's bytes. A second call does nothing."""
         size, self._size = self._size, 0
         self._budget.remove(self._shares, size)

@@ -1,4 +1,4 @@
-"""Reads the bodies of requests: within their size limit, and within the memory budget of the worker."""
+"""Reads request bodies, within their size limit and the memory budget of the worker."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -28,7 +28,7 @@ class BodyReader:
         self._max_body_bytes = max_body_bytes
 
     def limit(self, max_bytes: int | None) -> int:
-        """Return the size limit of an operation with a limit of its own; None is as large as the setting."""
+        """Return the size limit of an operation, in bytes. `max_bytes` is its own limit, None if it has none."""
         return self._max_body_bytes if max_bytes is None else min(max_bytes, self._max_body_bytes)
 
     def check_length(self, request: Request, max_bytes: int | None) -> None:
@@ -43,8 +43,9 @@ class BodyReader:
     async def read(self, request: Request, max_bytes: int | None, shares: Callable[[int], Sequence[Share]]) -> bytes:
         """Return the whole body.
 
-        `shares` returns the owners that the bytes are counted for, given the most that one may hold. It is called only
-        for a body that is counted. Raises ApiError 408, 413, 415, 429 and 503, and ClientDisconnect.
+        `shares` is called with the most bytes that one owner may hold, and returns the owners for which the bytes are
+        counted. It is called only for a body that is counted. Raises ApiError 408, 413, 415, 429 and 503, and
+        ClientDisconnect.
         """
         coding = headers_of(request).get("content-encoding", "").strip().lower()
         if coding not in ("", "identity"):

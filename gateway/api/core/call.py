@@ -1,8 +1,8 @@
-"""Calls: requests whose credentials are verified. The type of a call is that of its caller.
+"""Calls: requests whose credentials have been verified. Each kind of caller has its own type of call.
 
-A handler declares the type that it needs, and `Operation` checks that its row admits exactly these callers:
+A handler declares the type of its call. The types of `Operation` make mypy refuse a row with another caller:
 
-    PublicCall      anybody
+    PublicCall      any client, without credentials
     UserCall        a user of a project: has `user`, `project`, `guard` and `client_id`
     ProjectCall     the backend of a project: has `project`
     WorkspaceCall   the administrator of a workspace's projects: has `workspace`
@@ -37,7 +37,7 @@ MAX_CLIENT_ID_LENGTH = 255
 
 @dataclass(frozen=True, slots=True)
 class CallContext:
-    """What every call of a worker uses."""
+    """What all calls of a worker share."""
 
     proxies: Proxies
     bodies: BodyReader
@@ -53,7 +53,7 @@ class Call:
 
     @property
     def strict(self) -> bool:
-        """Whether names that the operation does not know are refused."""
+        """Whether names that the operation does not define are refused."""
         return self.inputs.strict
 
     @property
@@ -62,12 +62,12 @@ class Call:
         return forwarded(self.request, self.context.proxies)
 
     def text(self, name: str) -> str:
-        """Return a part of the path."""
+        """Return the value of a path parameter."""
         value: str = self.request.path_params[name]
         return value
 
     def uuid(self, name: str, what: str) -> UUID:
-        """Return the id in the path. Raises ApiError 404 for any other text, since no `what` ever had it as its id."""
+        """Return the id in a path parameter. Raises ApiError 404 for any other text: no `what` has such an id."""
         try:
             return UUID(self.text(name))
         except ValueError:
@@ -78,7 +78,7 @@ class Call:
         return read_query(self.request.query_params.multi_items(), self.inputs.query)
 
     def check_query(self) -> None:
-        """Note the query parameters that the operation does not know. Raises ApiError 422 if the call is strict."""
+        """Note the query parameters that the operation does not define. Raises ApiError 422 if the call is strict."""
         names = [name for name, _ in self.request.query_params.multi_items()]
         if self.inputs.known_query.issuperset(names):
             return
@@ -96,7 +96,7 @@ class Call:
         return self._fields(body, msgspec.json.decode)
 
     async def large_fields(self, body: bytes) -> dict[str, Any]:
-        """Return what `fields` does, of a body that may be large. Other requests are served meanwhile."""
+        """Return the same as `fields` for a body that may be large. Other requests are served meanwhile."""
         if len(body) <= LARGE_BYTES:
             return self.fields(body)
         decode = partial(decode_in_pieces, param=self.inputs.body.whole)
@@ -111,7 +111,7 @@ class Call:
                 note_unknown(self.request, problems.unknown)
 
     def _shares(self, most: int) -> Sequence[Share]:
-        """Return the owners that the bytes of the body are counted for; each may hold `most` bytes at once."""
+        """Return the owners for which the body's bytes are counted. Each may hold `most` bytes at once."""
         return (Share(f"address {self.forwarded.client}", most),)
 
 
@@ -135,7 +135,7 @@ class ProjectCall(Call):
 
     @property
     def strict(self) -> bool:
-        """Whether names that the operation does not know are refused: in a strict project they always are."""
+        """Whether names that the operation does not define are refused. A strict project always refuses them."""
         return self.inputs.strict or self.project.strict
 
     def _shares(self, most: int) -> Sequence[Share]:
@@ -149,16 +149,16 @@ class UserCall(Call):
     project: Project
     user: User
     guard: Guard
-    """The checks that every read or change of the user's inbox has to pass: hand it to the store."""
+    """The checks that the store makes before it reads or changes the user's inbox. Pass it to the store."""
 
     @property
     def strict(self) -> bool:
-        """Whether names that the operation does not know are refused: in a strict project they always are."""
+        """Whether names that the operation does not define are refused. A strict project always refuses them."""
         return self.inputs.strict or self.project.strict
 
     @property
     def client_id(self) -> str | None:
-        """The name that the client gave itself in `X-MAGICBELL-CLIENT-ID`; live events carry it."""
+        """The client's own name for itself, from `X-MAGICBELL-CLIENT-ID`. Live events contain it."""
         value = headers_of(self.request).get("x-magicbell-client-id")
         return value[:MAX_CLIENT_ID_LENGTH] if value else None
 
@@ -171,7 +171,7 @@ CallT = TypeVar("CallT", bound=Call)
 
 
 class Caller(Generic[CallT]):
-    """The callers that an operation admits. The type parameter is the type of their calls."""
+    """A kind of caller. The type parameter is the type of its calls."""
 
     def __init__(self, name: str):
         self.name = name

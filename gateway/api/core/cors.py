@@ -1,8 +1,8 @@
 """Cross-origin requests (WHATWG Fetch, 3.2): preflights, and the headers that let a page read a response.
 
-A preflight has no credentials, so the project is unknown. It is allowed for the origins of the settings and of every
-project. The request itself is then decided by its own project: an origin that the project does not allow gets a
-response that the page cannot read.
+A preflight has no credentials, so its project is unknown. It is allowed if the settings or any project allow the
+origin. The request itself is then checked against its own project. If the project does not allow the origin, the page
+cannot read the response.
 """
 
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""Endpoints: what the router calls for a request. They turn every error into a response, and log and count requests."""
+"""Endpoints, which the router calls. They turn every error into a response, and log and count requests."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -32,17 +32,17 @@ from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import REQUESTS
 
 _NO_STORE = (b"cache-control", b"no-store")
-"""Nearly every response is somebody's inbox, a secret, or outdated in a moment. Files carry a header of their own."""
+"""Nearly every response contains an inbox or a secret, or is soon outdated. Files have a header of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointContext:
-    """What all endpoints of a worker use."""
+    """What all endpoints of a worker share."""
 
     accesses: Accesses
     proxies: Proxies
     forget_user: Callable[[User], Awaitable[None]]
-    """Drop what the directory knows of a user that was deleted, so that the name is looked up again."""
+    """Removes the names of a deleted user from the directory, so that they are looked up again."""
     unknown_names: UnknownNameLog
     access_log: bool
 
@@ -61,7 +61,7 @@ class Endpoint:
         self._counters: dict[int, Counter] = {}
 
     async def __call__(self, request: Request) -> Response:
-        """Return the response. No exception of the operation gets past this, except a cancellation."""
+        """Return the response. No exception of the operation propagates, except a cancellation."""
         started = time.perf_counter()
         try:
             response = await self._respond(request)
@@ -81,7 +81,7 @@ class Endpoint:
             try:
                 return await self._access.respond(self._row, request, self._handler)
             except UserDeletedError as deleted:
-                # A name led to a user that was deleted meanwhile. It is looked up again, once.
+                # The name resolved to a user that was deleted meanwhile. It is looked up again, once.
                 await self._context.forget_user(deleted.user)
                 return await self._access.respond(self._row, request, self._handler)
         except ApiError as error:

@@ -1,9 +1,9 @@
 """The `Idempotency-Key` header: the first response is kept for 24 hours and returned to each repetition, byte for byte.
 
-A request with a key goes through three steps. `begin` claims the key and stores the request's plan: what a repetition
-must do alike, such as the id of what is created. Then the work is done. `finish` stores the response. A request that
-dies between the steps leaves its claim behind. The next request with that key gets the first one's plan, and completes
-the work without doing anything twice.
+A request with a key has three steps. `begin` claims the key and stores the request's plan: what each repetition must
+use again, such as the id of the created object. Then the work is done. `finish` stores the response. If the process
+dies between the steps, the claim remains. The next request with that key gets the first one's plan, and completes the
+work without doing anything twice.
 """
 
 import hashlib
@@ -29,15 +29,15 @@ _CREATED = 201
 _Plan = TypeVar("_Plan")
 
 Work = Callable[[bytes, bool], Awaitable[bytes]]
-"""Does the work of a create, and returns what is kept of its response.
+"""Does the work of a request that creates something, and returns the part of its response that is stored.
 
-It is called with the plan, and with whether the request may be repeated. Of a request that may be, a repetition may
-have done a part already.
+Its arguments are the plan, and whether the request has an `Idempotency-Key`. If it has, an earlier attempt may have
+done part of the work already.
 """
 
 
 def planned(plan: bytes, kind: type[_Plan]) -> _Plan:
-    """Return the decoded plan of a request, which may be of an earlier attempt. Raises StoreDataError."""
+    """Return the decoded plan of a request. It may be that of an earlier attempt. Raises StoreDataError."""
     with decoding("an idempotency record"):
         return msgspec.json.decode(plan, type=kind)
 
@@ -47,7 +47,7 @@ def _unchanged(kept: bytes) -> bytes:
 
 
 class Idempotency:
-    """Runs creates, at most once for each `Idempotency-Key` of a project."""
+    """Runs requests that create something, once for each `Idempotency-Key` of a project."""
 
     def __init__(self, store: IdempotencyStore):
         self._store = store
@@ -60,10 +60,10 @@ class Idempotency:
         work: Work,
         shown: Callable[[bytes], bytes] = _unchanged,
     ) -> Response:
-        """Return the 201 of a create.
+        """Do the work, or continue that of an earlier attempt, and return the 201 response.
 
-        `shown` returns the body of the response, given what `work` returned. Only the latter is stored, so a response
-        may have parts that must not be stored.
+        `shown` converts the result of `work` into the body of the response. Only the result of `work` is stored, so
+        the body may have parts that must not be stored, such as a token.
         Raises ApiError 409 while the first request with the key runs, and 422 when the key came with another request.
         """
         key = headers_of(call.request).get("idempotency-key")

@@ -7,7 +7,7 @@ from gateway.api.core.objects import Object
 from gateway.api.core.query import QueryParam
 
 IGNORED_BODY_BYTES = 16 * 1024
-"""The most of a body that an operation ignores: clients send `null`, `{}` and the like where none is needed."""
+"""The largest body that an operation without a body ignores: some clients send `null` or `{}` where none is needed."""
 
 NO_BODY = Body("", Object(), example={}, max_bytes=IGNORED_BODY_BYTES)
 """The body of an operation that reads none. A small one is accepted and ignored."""
@@ -20,7 +20,7 @@ class Inputs:
     body: Body
     query: tuple[QueryParam, ...]
     strict: bool
-    """Whether other names are refused even if the project is not strict."""
+    """Whether names that are not declared are refused even if the project is not strict."""
 
     known_query: frozenset[str] = field(init=False)
     """The names of the query parameters."""

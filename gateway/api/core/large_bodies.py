@@ -84,7 +84,7 @@ def _items(body: bytes | msgspec.Raw, most: int) -> list[msgspec.Raw] | None:
 
 @cache
 def _decoder_of_items(most: int) -> msgspec.json.Decoder[msgspec.Struct]:
-    """Return a decoder of arrays with at most this many items. No other type of msgspec stops at the next one."""
+    """Return a decoder of arrays with at most this many items. With any other type, msgspec decodes all items first."""
     fields = [(f"item_{index}", msgspec.Raw | msgspec.UnsetType, msgspec.UNSET) for index in range(most)]
     return msgspec.json.Decoder(msgspec.defstruct("Items", fields, array_like=True, forbid_unknown_fields=True))
 

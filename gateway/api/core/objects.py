@@ -9,7 +9,7 @@ import msgspec
 from gateway.api.core.params import Param, Problems
 
 MAX_NESTING = 100
-"""How deep free JSON may nest: Ruby's parser, which the vendor's gem uses, reads no deeper."""
+"""The most levels of nesting in free JSON. Ruby's parser, which the vendor's gem uses, refuses more."""
 
 MAX_PROBLEMS = 1000
 """A body with this many faults is not checked further: the response would be larger than the body."""
@@ -44,7 +44,7 @@ def _json_size(value: Any) -> int:
     try:
         return len(msgspec.json.encode(value))
     except RecursionError:
-        return 0  # it could just be decoded, and its nesting is reported instead
+        return 0  # nested too deeply to be encoded, which `check` reports instead of the size
 
 
 def _nests_deeper(value: Any, levels: int) -> bool:

@@ -20,7 +20,7 @@ from gateway.domain.errors import ErrorCode
 Json = dict[str, Any]
 
 _DESCRIPTION = """\
-A self-hosted notification inbox. Backends send notifications, users read them, and every open inbox follows live.
+A self-hosted notification inbox. Backends send notifications, users read them, and open inboxes receive every change.
 
 - A **backend** authenticates with the API key and the API secret of its project, or with a project's token alone.
 - A **user** authenticates with the API key, an external id or email, and the HMAC of that name, or with a token alone.
@@ -139,8 +139,7 @@ _PARAMETERS: Json = {
         "header",
         "X-MAGICBELL-CLIENT-ID",
         {"type": "string"},
-        "Your name for this client. The live event carries it as `client_id`, so that a client recognizes its own "
-        "change.",
+        "Your name for this client. The live event has it as `client_id`, so that a client recognizes its own change.",
     ),
 }
 

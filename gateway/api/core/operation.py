@@ -1,8 +1,8 @@
 """Operations: the rows of the route table.
 
-A row names the route, its callers, the handler, and everything that goes in and out. It drives routing, decoding,
-access, errors and the OpenAPI document. A handler is a method of a resource. A resource is a class that holds the
-stores that its handlers use, so the rows exist without any store, and `bind` joins the two when a worker starts.
+A row declares the route, the caller, the handler, the inputs and the responses. It drives routing, decoding, access,
+errors and the OpenAPI document. A handler is a method of a resource, a class that holds the stores that its handlers
+use. The rows exist without any store. `bind` binds them to a resource when a worker starts.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -21,7 +21,7 @@ from gateway.domain.errors import ErrorCode
 R = TypeVar("R")
 
 Handler = Callable[[Any], Awaitable[Response]]
-"""Handles a call of the type that its operation's caller has."""
+"""Returns the response to a call. The type of the call is that of the operation's caller."""
 
 
 class Operation(Generic[R]):
@@ -34,8 +34,8 @@ class Operation(Generic[R]):
     - `tag`: the section of the OpenAPI document, by default that of its caller.
     - `strict`: whether unknown names are refused in every project. The v1 contract lets clients send more than is read,
       so only operations that are not part of it are strict; those under `/v2/` always are.
-    - `known_users_only`: whether a user that only the API secret vouches for must exist already, as the v1 contract
-      demands of some operations.
+    - `known_users_only`: whether a user for whom a backend calls, with the API secret in place of an HMAC, must exist
+      already. The v1 contract demands it of some operations.
     - `without_credentials`: the error of a request with no credentials; in the v1 contract it is 404 nearly everywhere.
     """
 
@@ -80,11 +80,11 @@ class Operation(Generic[R]):
 
 
 AnyOperation: TypeAlias = Operation[Any]
-"""A row of whichever resource."""
+"""A row of any resource."""
 
 
 class BoundOperation(NamedTuple):
-    """An operation, with the handler of a resource that has its stores."""
+    """An operation and its handler, bound to a resource."""
 
     row: AnyOperation
     handler: Handler

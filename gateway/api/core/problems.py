@@ -1,7 +1,8 @@
-"""The errors of the API, and the one place where an exception becomes a response with the v1 `errors` array.
+"""Translates exceptions into responses with the v1 `errors` array. No other module does so.
 
-The API has no exceptions of its own. It raises `ApiError` (`gateway.domain.errors` has the tree), and translates those
-of the domain and of the store that concern a call: RateLimitedError, TokenRevokedError and StoreUnavailableError.
+The API has no exceptions of its own. It raises `ApiError` (`gateway.domain.errors` has the tree). It translates the
+exceptions of the domain and the store that concern a call: RateLimitedError, TokenRevokedError and
+StoreUnavailableError.
 """
 
 from collections.abc import Callable
@@ -16,19 +17,20 @@ from gateway.telemetry.metrics import RATE_LIMITED
 
 
 def not_found(what: str, suggestion: str = "") -> ApiError:
-    """Return the 404 of a thing that does not exist, such as a "Notification"."""
+    """Return the 404 error for something that does not exist, such as a "Notification"."""
     return api_error(ErrorCode.NOT_FOUND, f"{what} not found", suggestion=suggestion)
 
 
 def body_too_large(max_bytes: int) -> ApiError:
-    """Return the 413 of a body that has more than `max_bytes`."""
+    """Return the 413 error for a body that has more than `max_bytes`."""
     return api_error(ErrorCode.BODY_TOO_LARGE, f"The body is larger than {max_bytes} bytes")
 
 
 def error_response(error: ApiError, base: Callable[[], str] | None = None) -> Response:
-    """Return the response of an error.
+    """Return the response to a request that failed with an error.
 
-    `base` returns the address of the gateway as the client knows it. It is called only for a problem with a help link.
+    `base` returns the address at which the client reached the gateway. It is called only for a problem with a help
+    link.
     """
     problems = error.problems
     if base is not None and any(problem.help_link for problem in problems):
@@ -43,7 +45,7 @@ def error_response(error: ApiError, base: Callable[[], str] | None = None) -> Re
 
 
 def rate_limited_response(limited: RateLimitedError) -> Response:
-    """Return the 429 of a call over its rate limit."""
+    """Return the 429 response to a call over its rate limit."""
     allowance = limited.allowance
     RATE_LIMITED.labels(allowance.kind.value).inc()
     message = f"More than {allowance.limit} {allowance.kind.value} in this minute"
@@ -64,7 +66,7 @@ def rate_headers(allowance: Allowance) -> dict[str, str]:
 def failure_response(
     failure: RateLimitedError | TokenRevokedError | StoreUnavailableError,
 ) -> Response:
-    """Return the response of a failure that the domain or the store reports."""
+    """Return the response to a call that failed in the domain or the store."""
     match failure:
         case RateLimitedError():
             return rate_limited_response(failure)

@@ -15,7 +15,7 @@ PRINCIPAL = "inbox.principal"
 """In a request's ASGI scope: the verified caller, for the access log."""
 
 UNKNOWN_NAMES = "inbox.unknown_names"
-"""In a request's ASGI scope: the names in it that the operation does not know, if there are any."""
+"""In a request's ASGI scope: the names in the request that the operation does not define, if there are any."""
 
 _HEADERS = "inbox.headers"
 
@@ -33,7 +33,7 @@ def headers_of(request: Request) -> Mapping[str, str]:
 
 
 def client_address(request: Request, proxies: Proxies) -> str:
-    """Return the client's address, "" if it is unknown. Of a request through trusted proxies, see `domain.proxy`."""
+    """Return the client's address, "" if it is unknown. See `domain.proxy` for a client behind trusted proxies."""
     peer = request.scope[PEER]()
     if "x-forwarded-for" not in headers_of(request):
         return peer_address(peer)
@@ -48,20 +48,20 @@ def forwarded(request: Request, proxies: Proxies) -> Forwarded:
 
 
 def principal_of(request: Request) -> Principal | None:
-    """Return the verified caller, None while there is none."""
+    """Return the verified caller, None before the credentials are verified."""
     principal: Principal | None = request.scope.get(PRINCIPAL)
     return principal
 
 
 def note_unknown(request: Request, names: list[UnknownName]) -> None:
-    """Add names that the operation does not know to those of the request."""
+    """Add names that the operation does not define to those noted for the request."""
     request.scope.setdefault(UNKNOWN_NAMES, []).extend(names)
 
 
 def logged_path(template: str, params: Mapping[str, Any]) -> str:
-    """Return the path for the access log: with ids, without the names of users, topics and device tokens.
+    """Return the path for the access log. It has ids, but no names of users, no topics and no device tokens.
 
-    It has no query either, which may carry credentials.
+    The query is left out as well, because it may contain credentials.
     """
     for name, value in params.items():
         if name in _LOGGED_PARAMS and _ID.fullmatch(value):

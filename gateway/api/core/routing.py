@@ -1,8 +1,8 @@
 """The operations as one ASGI application: routes, responses where there is no route, and normalized paths.
 
-It is built from parts of Starlette and not from `Starlette` itself. That adds two layers around the application and one
-around each function, which turn exceptions into responses. An endpoint does that by itself, and those layers are a
-tenth of the cost of a request (measured).
+It is built from Starlette's `Router` and `Route`, without the class `Starlette`. That class adds two layers around the
+application and one around each function, which turn exceptions into responses. `Endpoint` does that itself, and the
+layers would be a tenth of the cost of a request (measured).
 """
 
 import re
@@ -30,7 +30,7 @@ TRAILING_SLASHES = "inbox.trailing_slashes"
 _WITHOUT_PREFIX = "inbox.without_prefix"
 
 _FREE_TEXT = re.compile(r"{(topic|device_token|user|user_or_token)}")
-"""Parameters of a path that hold names from outside. An encoded slash in them belongs to the name."""
+"""Path parameters that contain names chosen by users. An encoded slash in them belongs to the name."""
 
 _Responder = Callable[[Request], Any]
 """Returns the response to a request, in a coroutine."""
@@ -44,7 +44,7 @@ def application(
 ) -> ASGIApp:
     """Return the application that responds to every request except those of live connections.
 
-    A request for a WebSocket at `websocket_path` never arrives here. Any other request to it gets 426.
+    The HTTP ingress serves WebSocket handshakes at `websocket_path` itself. Any other request to that path gets 426.
     """
     by_path: dict[str, dict[str, Endpoint]] = {}
     for operation in operations:
@@ -86,7 +86,7 @@ class _Path(Route):
 class _NoRoute:
     """Responds to a path without a route.
 
-    First it looks for the path without the prefix of INBOX_PUBLIC_URL, which some proxies do not remove.
+    A path with the prefix of INBOX_PUBLIC_URL, which some proxies do not remove, is first routed without the prefix.
     """
 
     def __init__(self, router: ASGIApp, prefix: str, refusals: "_RefusalLog"):
@@ -107,7 +107,7 @@ class _NoRoute:
 
 
 async def _upgrade_required(request: Request) -> Response:
-    """Return the 426 of a request that is not an opening handshake (RFC 9110, 15.5.22)."""
+    """Return the 426 response to a request that is not an opening handshake (RFC 9110, 15.5.22)."""
     response = error_response(api_error(ErrorCode.UPGRADE_REQUIRED))
     response.headers.update({"Upgrade": "websocket", "Connection": "Upgrade"})
     return response
@@ -136,7 +136,7 @@ class _RefusalLog:
 
 
 class _NormalizedPath:
-    """Treats `//ws/auth` and `/config/` as `/ws/auth` and `/config`, as clients mean them."""
+    """Removes repeated and trailing slashes: some clients request `//ws/auth` or `/config/`."""
 
     def __init__(self, app: ASGIApp):
         self._app = app

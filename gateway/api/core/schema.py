@@ -1,7 +1,7 @@
-"""What operations return, as the OpenAPI document describes it: `ResponseSpec`, and the JSON types resources share.
+"""The responses of operations, as the OpenAPI document describes them: `ResponseSpec`, and types that resources share.
 
-Items and events come from the store as encoded JSON that is never decoded here. So these types describe responses;
-they do not encode them. The tests compare every real response with its type.
+Items and events come from the store as encoded JSON and are not decoded. So these types describe responses; they do
+not encode them. The tests compare every real response with its type.
 """
 
 from collections.abc import Mapping

@@ -22,7 +22,8 @@ SECURITY_SCHEMES: Json = {
         "X-MAGICBELL-API-SECRET", "Authenticates your backend. Keep it on your servers, never in a web page or an app."
     ),
     "UserExternalId": _header_key(
-        "X-MAGICBELL-USER-EXTERNAL-ID", "Identifies a user by the id in your application. It wins over an email."
+        "X-MAGICBELL-USER-EXTERNAL-ID",
+        "Identifies a user by the id in your application. It takes precedence over an email.",
     ),
     "UserEmail": _header_key("X-MAGICBELL-USER-EMAIL", "Identifies a user by email."),
     "UserHmac": _header_key(

@@ -11,7 +11,7 @@ NOT_BUILT = ResponseSpec(501, "This operation is not built yet", Errors)
 
 
 def not_built(*routes: str) -> list[AnyOperation]:
-    """Return a row for each route, such as `POST /ws/auth`. It belongs to whichever resource will have it."""
+    """Return a row for each route, such as `POST /ws/auth`. Call this in the file that will have the operation."""
     return [
         Operation(method, path, PUBLIC, _refuse, "Not built yet", NOT_BUILT, tag="Not built yet")
         for method, path in (route.split(" ") for route in routes)

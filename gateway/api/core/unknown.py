@@ -1,7 +1,7 @@
-"""Names that an operation does not know: misspelt fields and query parameters, or those of another version.
+"""Unknown names: fields and query parameters that an operation does not define, because of a misspelling or a version.
 
 The v1 contract lets clients send more than is read. So v1 ignores such names, and lists them in a header and once in
-the log. In a strict project, and in operations that are not part of v1, they are refused.
+the log. Strict projects, and operations that are not part of v1, refuse them.
 """
 
 import difflib
@@ -23,7 +23,7 @@ MAX_NAME_LENGTH = 40
 """Longer names are not spelling mistakes. Comparing them takes time, and they may be secrets."""
 
 MAX_LOGGED = 1000
-"""The most different names that a worker logs. It remembers them to log each once."""
+"""The most distinct names that a worker logs. It keeps them in memory, so that each is logged once."""
 
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_.\[\]-]{1,120}")
 

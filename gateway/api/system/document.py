@@ -14,7 +14,7 @@ DOCUMENT = ResponseSpec(200, "The document", Hash)
 
 
 class DocumentResource:
-    """The operation that serves the OpenAPI document, which `make` returns. It is made at the first request."""
+    """The operation that serves the OpenAPI document. `make` returns it, and is called at the first request."""
 
     def __init__(self, make: Callable[[], dict[str, Any]]):
         self._make = make

@@ -25,7 +25,7 @@ class Health(msgspec.Struct):
 class Readiness(msgspec.Struct):
     """Whether the worker is ready for traffic.
 
-    Without it, `reason` is `draining` or the code of an error. Of an error, `message` explains the cause.
+    If it is not, `reason` is `draining` or the code of an error. For an error, `message` explains the cause.
     """
 
     status: Literal["ready", "not ready"]
@@ -35,13 +35,16 @@ class Readiness(msgspec.Struct):
 
 HEALTHY = ResponseSpec(200, "The process runs", Health)
 READY = ResponseSpec(200, "Ready", Readiness)
-NOT_READY = ResponseSpec(503, "The worker drains, or cannot use Redis", Readiness, headers=("Retry-After",))
+NOT_READY = ResponseSpec(503, "The worker is draining, or cannot use Redis", Readiness, headers=("Retry-After",))
 METRICS = ResponseSpec(200, "The metrics", media_type="text/plain")
 
 
 @dataclass(frozen=True, slots=True)
 class HealthResource:
-    """The probes. `not_ready` returns why the worker should get no traffic now, "" if it should."""
+    """The probes and the metrics.
+
+    `not_ready` returns the reason why the worker should receive no traffic now, "" if there is none.
+    """
 
     not_ready: Callable[[], str]
 

@@ -1,4 +1,4 @@
-"""The pages and scripts that the gateway serves, with headers that restrict what they load and who may frame them.
+"""The pages and scripts that the gateway serves. Headers restrict what a page loads, and forbid framing it.
 
 The files are read when a worker starts, not when this module is imported.
 """
@@ -24,7 +24,7 @@ REDIRECT = ResponseSpec(307, "The demo page is at another address", media_type="
 
 
 class Page:
-    """An HTML page that connects to nothing but `connects_to`, and runs no script but its own."""
+    """An HTML page. Its policy allows connections to `connects_to` only, and only the page's own scripts."""
 
     def __init__(self, name: str, connects_to: str = "'self'"):
         self._content = _read(name)
@@ -42,7 +42,7 @@ class Page:
         if slashes:
             path: str = call.request.scope["path"]
             prefix = call.forwarded.prefix
-            # Where the prefix is not known, a relative address needs none.
+            # Without a known prefix, a relative address is used, which needs none.
             return RedirectResponse(f"..{path}" if slashes == 1 and not prefix else prefix + path)
         return Response(self._content, media_type=_HTML, headers=self._headers)
 

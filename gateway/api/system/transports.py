@@ -36,7 +36,7 @@ _LIVE_QUERY = [
 
 
 def _bullets(items: Iterable[type]) -> str:
-    """Return a list of types with their docstrings, one line each: the docs page knows no longer items."""
+    """Return a list of types with their docstrings, one line each: the docs page cannot show longer items."""
     return "\n".join(f"- `{item.__name__}`: {' '.join((inspect.getdoc(item) or '').split())}" for item in items)
 
 

@@ -94,7 +94,7 @@ class ConfigResource:
         )
 
     def _base(self, call: UserCall) -> str:
-        """Return the address of the gateway as the client knows it, also behind a proxy that terminates TLS."""
+        """Return the address at which the client reached the gateway, also behind a proxy that terminates TLS."""
         forwarded = call.forwarded
         return (forwarded if forwarded.host else forwarded._replace(host=self.own_host)).base
 

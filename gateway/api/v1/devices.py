@@ -58,7 +58,7 @@ class DevicesResource:
     now: Callable[[], Moment]
 
     async def register(self, call: UserCall) -> Response:
-        """Register a device for the user. If another user of the project had registered it, that user no longer has it.
+        """Register a device for the user. It is removed from another user of the project who had registered it.
 
         This version stores devices and does not send pushes to them.
         """

@@ -1,4 +1,4 @@
-"""How bodies and paths name a user, and the attributes of one in a body: the same in all operations on users."""
+"""The names of users in bodies and paths, and their attributes in bodies, for all operations on users."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from gateway.domain.principal import ProjectId, User, normalize_email
 from gateway.store.directory import Directory
 
 NAMES = {
-    # Clients in languages without a null for strings always send both names, one of them empty.
+    # In some languages a string cannot be null. Clients in these always send both names, one of them empty.
     "external_id": Text(max_length=255, absent_if_empty=True, description="The user's id in your application."),
     "email": Text(max_length=255, email=True, absent_if_empty=True, description="An email address."),
 }
@@ -62,5 +62,5 @@ async def find_user(directory: Directory, project_id: ProjectId, name: str) -> U
 
 
 def user_not_found() -> Exception:
-    """Return the 404 of a user that a path names."""
+    """Return the 404 error for a user that a path names and that does not exist."""
     return not_found("User", "Name the user by id, or as `external_id:…` or `email:…`.")

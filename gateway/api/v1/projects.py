@@ -1,4 +1,4 @@
-"""The projects of a workspace, as the holder of a workspace token administers them."""
+"""The projects of a workspace, administered with a workspace token."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -76,7 +76,7 @@ class Bound(Param):
 def _fields(name_required: bool) -> dict[str, Param]:
     return {
         "name": Text(required=name_required, filled=True, max_length=255),
-        "hmac_enabled": Switch(description="Whether a user has to be proven by an HMAC or a token."),
+        "hmac_enabled": Switch(description="Whether users must prove their identity by an HMAC or a token."),
         "allowed_origins": Array(
             item=Origin(),
             max_items=MAX_ORIGINS,
@@ -94,8 +94,8 @@ def _fields(name_required: bool) -> dict[str, Param]:
             f'`"{DEFAULT}"` follows INBOX_ITEM_RETENTION_SECONDS.',
         ),
         "strict": Switch(
-            description="Whether requests with fields or query parameters that an operation does not know are refused "
-            "with 422. Otherwise these are ignored, and named in the header `X-Inbox-Warnings`."
+            description="Whether a request with fields or query parameters that the operation does not define is "
+            "refused with 422. Otherwise these are ignored, and named in the header `X-Inbox-Warnings`."
         ),
     }
 
@@ -175,7 +175,7 @@ class ProjectsResource:
     async def create(self, call: WorkspaceCall) -> Response:
         """Create a project, with an API key and an API secret.
 
-        Its users have to be proven by an HMAC or a token, unless `hmac_enabled` is false.
+        Its users must prove their identity by an HMAC or a token, unless `hmac_enabled` is false.
         """
         values = call.fields(await call.body())
         try:
@@ -227,7 +227,7 @@ class ProjectsResource:
             is_there = await deletion.discard_of(call.workspace.id, project_id)  # a broken record can be removed
         if not is_there and (await deletion.list_deleted()).get(project_id) != call.workspace.id:
             raise not_found("Project")
-        # If the process dies before this, a repetition of the request does it, or the next start of a gateway.
+        # If the process dies before this, a repetition of the request or the next start of a gateway enqueues the job.
         await self.jobs.enqueue_project_deletion(project_id)
         await deletion.forget(project_id)
         return json_response({"message": "The project was deleted."})

@@ -1,7 +1,7 @@
 """Topic subscriptions: which categories of a topic the user subscribes to.
 
-The category `*` stands for all categories of a topic, those that were never named included. A later change of one
-category is an exception from it. A later change of `*` ends all exceptions.
+The category `*` stands for all categories of a topic, including those that no request has named. A later change of one
+category is an exception to it. A later change of `*` removes all exceptions.
 """
 
 import asyncio
@@ -36,8 +36,8 @@ MAX_TOPIC_LENGTH = 100
 
 BYTES_IN_ONE_GO = 200_000
 TOPIC_BYTES = 1_300
-"""How much of a list is built before other requests run: 2 ms of work (measured). A topic costs as much as TOPIC_BYTES
-of its packed subscriptions."""
+"""The part of a list that is built before other requests run: 2 ms of work (measured). Each topic adds TOPIC_BYTES to
+the size of its packed subscriptions, for the work that does not depend on that size."""
 
 LISTING = (
     Number("per_page", "Topics on a page. Without this and `page`, all topics are listed.", MAX_TOPICS, 1, MAX_TOPICS),

@@ -90,7 +90,7 @@ class UsersResource:
         return await self.idempotency.once(call, body, b"", work)
 
     async def update(self, call: ProjectCall) -> Response:
-        """Update a user. Fields that the body leaves out keep their values, and the user keeps the inbox."""
+        """Update a user. Fields that the body leaves out keep their values. The inbox is not changed."""
         values = call.fields(await call.body())
         user = await find_user(self.directory, call.project.id, call.text("user"))
         external_id, email = names_of(values)
@@ -105,8 +105,8 @@ class UsersResource:
     async def delete(self, call: ProjectCall) -> Response:
         """Delete a user with everything that is stored about them, and close their live connections."""
         user = await find_user(self.directory, call.project.id, call.text("user"))
-        # The inbox first. If the process dies in between, the names lead to the inbox's tombstone, and whichever call
-        # finds it completes the deletion.
+        # The inbox is deleted first. If the process dies in between, the names still resolve to the inbox's tombstone,
+        # and the next call that finds it completes the deletion.
         await self.deletion.delete(user)
         await self.directory.forget(user)
         return no_content()

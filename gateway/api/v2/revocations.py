@@ -55,7 +55,7 @@ class RevocationsResource:
         """Revoke all tokens of a user that were issued before a point in time, and close their live connections.
 
         This applies to tokens that the gateway issued and to those that your backend signed. A token without an `iat`
-        claim counts as issued before any time. HMACs are no tokens: they are valid as long as the API secret is.
+        claim counts as issued before any time. HMACs are not tokens: they are valid as long as the API secret is.
         """
         values = call.fields(await call.body() or b"{}")
         now = int(time.time())

@@ -1,6 +1,6 @@
 """Tokens that the gateway issues: users' tokens, and projects' tokens, which replace the API secret in calls.
 
-A token is a JWT that is signed when it is shown and is not stored. What is stored is its id, its times and its name.
+A token is a JWT. It is signed for the response and not stored. Its id, its times and its name are stored.
 """
 
 import secrets
@@ -37,7 +37,7 @@ from gateway.store.tokens import Owner, Token, TokenStore
 
 DEFAULT_EXPIRY_SECONDS = 365 * 24 * 3600
 MAX_EXPIRY_SECONDS = 10 * DEFAULT_EXPIRY_SECONDS
-"""Our own limits: v2 specifies neither. For a credential without an end there is the API secret."""
+"""These limits are our own, since v2 specifies neither. The API secret is the credential that does not expire."""
 
 _EXPIRY = Integer(
     least=1,
@@ -109,7 +109,7 @@ DISCARDED = ResponseSpec(200, "Discarded", DiscardedToken)
 
 
 class _Issued(msgspec.Struct):
-    """What the idempotency record keeps of an issue: everything but the token, which is signed again each time."""
+    """What the idempotency record stores of a new token: everything but the JWT, which is signed again each time."""
 
     token: Token
     user: tuple[str, str | None, str | None] | None = None
@@ -181,7 +181,7 @@ class TokensResource:
         try:
             return await self._discard(User(call.project.id, user_id, None, None), token_id)
         except UserDeletedError:
-            raise not_found("Token") from None  # it was deleted with the user
+            raise not_found("Token") from None  # the token was deleted with the user
 
     async def discard_of_project(self, call: ProjectCall) -> Response:
         """Discard a project's token by its id. It is refused from now on."""
@@ -230,7 +230,7 @@ def _plan(values: Mapping[str, Any]) -> bytes:
 
 
 def _shown(project: Project, kept: bytes) -> bytes:
-    """Return the body of the response to an issue, with the token."""
+    """Return the body of the response that has a new token."""
     with decoding("an idempotency record"):
         issued = msgspec.json.decode(kept, type=_Issued, strict=False)
     token = issued.token
