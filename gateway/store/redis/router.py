@@ -69,9 +69,14 @@ class Router:
 
         Raises ConnectionLostError and ReplyTimeoutError, and StoreUnavailableError when the server refuses it.
         """
+        refusal = await self._load(node)
+        if refusal is not None:
+            raise failure(refusal)
+
+    async def _load(self, node: Node) -> ReplyError | None:
+        """Load the library on a server that lacks it; return the error reply of one that refuses it."""
         (reply,) = await node.connection.request(pack(("FUNCTION", "LOAD", self._library.code)))
-        if isinstance(reply, ReplyError) and "already exists" not in str(reply):
-            raise failure(reply)
+        return reply if isinstance(reply, ReplyError) and "already exists" not in str(reply) else None
 
     async def _replies(self, commands: Sequence[Command]) -> list[Any]:
         """Return the replies. Raises the last problem when attempts do not help in time."""
@@ -153,11 +158,16 @@ class Router:
             self._topology.refresh_soon()
         elif reply.startswith("CLUSTERDOWN"):
             await self._refresh()
-        elif reply.startswith("READONLY"):
+        elif _is_replica(replies[index]):
             node.close()  # it is no primary any more: Sentinel, or a name in DNS, knows another
         elif _lacks_library(replies[index]):
             # A fresh or restored server, or one whose library was deleted as unused: functions are data.
-            await self.load(node)
+            refusal = await self._load(node)
+            if refusal is not None and not _is_replica(refusal):
+                raise failure(refusal)
+            if refusal is not None:
+                replies[index] = refusal
+                node.close()
         return [index]
 
     async def _refresh(self) -> None:
@@ -189,8 +199,11 @@ def _is_retryable(reply: Any, clustered: bool) -> bool:
     """Return whether another attempt, perhaps on another server, may bring a better reply."""
     if not isinstance(reply, ReplyError):
         return False
-    text = str(reply)
-    return (clustered and text.startswith(_SLOT_IS_ELSEWHERE)) or text.startswith("READONLY") or _lacks_library(reply)
+    return (clustered and str(reply).startswith(_SLOT_IS_ELSEWHERE)) or _is_replica(reply) or _lacks_library(reply)
+
+
+def _is_replica(reply: ReplyError) -> bool:
+    return str(reply).startswith("READONLY")
 
 
 def _lacks_library(reply: Any) -> bool:

@@ -73,6 +73,25 @@ async def test_a_server_that_became_a_replica_is_tried_again_until_the_time_is_u
     await close(client)
 
 
+async def test_a_replica_without_the_library_is_tried_again_as_one_that_has_it(own_server: RedisServer) -> None:
+    client = impatient(own_server)
+    inspecting = InspectedClient(own_server.url)
+    await read_state(client)
+    # As behind a name in DNS that has moved on: the functions of this version were deleted before the replica synced.
+    await inspecting.redis.execute_command("FUNCTION", "FLUSH")
+    await inspecting.redis.execute_command("REPLICAOF", "127.0.0.1", "1")
+    connections = await inspecting.redis.client_list()
+    with pytest.raises(StoreReadOnlyError):
+        await read_state(client)
+    reading = asyncio.create_task(read_state(client))
+    await inspecting.redis.execute_command("REPLICAOF", "NO", "ONE")
+    await reading
+    replaced = {one["id"] for one in await inspecting.redis.client_list()} - {one["id"] for one in connections}
+    assert replaced, "a connection to the replica is not used again"
+    await inspecting.aclose()
+    await close(client)
+
+
 async def test_a_library_that_the_server_refuses_is_reported_as_its_refusal(client: InspectedClient) -> None:
     await client.redis.execute_command("FUNCTION", "FLUSH")
     await client.redis.execute_command("ACL", "SETUSER", "default", "-function|load")
