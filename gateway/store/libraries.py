@@ -2,17 +2,21 @@
 
 A library's name carries a digest of its code, so an upgrade leaves the old one behind, and functions are part of a
 server's data. Every gateway reports its own library every few minutes. A library is deleted by any gateway that finds
-it unreported for KEEP_SECONDS, twice in a row: after an outage of Redis, the gateways that still use it have reported
-it by the second time. During a rolling upgrade both versions are reported, and so both stay.
+it unreported for KEEP_SECONDS, and still unreported when every running gateway has had time to report (GRACE): after an
+outage of Redis longer than KEEP_SECONDS, all reports are old. During a rolling upgrade both versions are reported, and
+so both stay.
 
 A library that was never reported is kept for KEEP_SECONDS from the moment it is first found: gateways of before this
 module report nothing. A gateway whose library is missing loads it again at its next call, so deleting one too early (of
-a gateway that was paused for a day, or that uses another database of the same server) costs that call milliseconds.
+a gateway of before this module, of one that was paused for a day, or that uses another database of the same server)
+costs that call milliseconds, at most once in KEEP_SECONDS. A server that is out of memory would refuse to load it, so
+nothing is deleted on a server that is almost full.
 """
 
 import asyncio
 import random
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.store import keys
@@ -24,6 +28,15 @@ from gateway.store.redis.topology import Node
 from gateway.telemetry.logs import log
 
 REPORT_SECONDS = 600.0
+
+JITTER = 0.2
+"""By which part the time between two reports is longer or shorter, at random."""
+
+GRACE = 1.5
+"""For how many REPORT_SECONDS a gateway must find a library unused before it deletes it. More than 1 + JITTER."""
+
+ALMOST_FULL = 0.9
+"""The part of a server's maxmemory above which no library is deleted."""
 
 KEEP_SECONDS = 24 * 3600.0
 """How long an unused library is kept: after a return to the version before, its functions are still loaded."""
@@ -47,7 +60,7 @@ class LibraryCleaner:
         self._client = client
         self._keep_seconds = keep_seconds
         self._report_seconds = report_seconds
-        self._unused: frozenset[str] = frozenset()
+        self._unused_since: Mapping[str, float] = {}
         self._refused = False
 
     async def run(self) -> None:
@@ -61,28 +74,48 @@ class LibraryCleaner:
                 self._refused = True
             except StoreUnavailableError:
                 pass  # the library is reported when the store is back
-            await asyncio.sleep(self._report_seconds * random.uniform(0.8, 1.2))
+            await asyncio.sleep(self._report_seconds * random.uniform(1 - JITTER, 1 + JITTER))
 
     async def clean(self) -> None:
-        """Report the library of this gateway, and delete those that were unused the last time as well.
+        """Report the library of this gateway, and delete those that have been unused for long enough.
 
         Raises StoreUnavailableError.
         """
         by_node = {node: await self._list(node) for node in await self._client.nodes()}
-        own = self._client.library.name
-        others = {name for names in by_node.values() for name in names} - {own}
-        call = REPORT_LIBRARY(keys.LIBRARIES, own, self._keep_seconds, sorted(others))
-        unused = frozenset(name.decode() for name in await self._client.call(call)) & others
+        found = frozenset(name for names in by_node.values() for name in names)
+        unused = await self._report_own(found)
+        now = time.monotonic()
+        self._unused_since = {name: self._unused_since.get(name, now) for name in unused}
+        due = {name for name, since in self._unused_since.items() if now - since >= GRACE * self._report_seconds}
+        kept = set()
         for node, names in by_node.items():
-            for name in unused & self._unused & names:
-                await self._delete(node, name)
-        self._unused = unused
+            if due & names and await self._is_almost_full(node):
+                kept |= due & names
+            else:
+                for name in due & names:
+                    await self._delete(node, name)
+        if due - kept:
+            # Without its report: a library that is loaded again is kept as long as one that was never reported.
+            await self._report_own(found - (due - kept))
+
+    async def _report_own(self, found: Iterable[str]) -> frozenset[str]:
+        """Report the library of this gateway and forget those that were not found; return the unused ones."""
+        own = self._client.library.name
+        others = frozenset(found) - {own}
+        call = REPORT_LIBRARY(keys.LIBRARIES, own, self._keep_seconds, sorted(others))
+        return frozenset(name.decode() for name in await self._client.call(call)) & others
 
     async def _list(self, node: Node) -> frozenset[str]:
         """Return the names of the libraries of any version on a server."""
         reply: list[list[Any]] = await self._client.run_on(node, "FUNCTION", "LIST", "LIBRARYNAME", f"{NAME_PREFIX}*")
-        names = (dict(zip(each[::2], each[1::2], strict=True))[b"library_name"].decode() for each in reply)
-        return frozenset(name for name in names if is_library_name(name))
+        return frozenset(_own_libraries(dict(zip(each[::2], each[1::2], strict=True)) for each in reply))
+
+    async def _is_almost_full(self, node: Node) -> bool:
+        """Return whether a server could be out of memory when a gateway loads its library again."""
+        reply: bytes = await self._client.run_on(node, "INFO", "memory")
+        memory = dict(line.split(":", 1) for line in reply.decode(errors="replace").splitlines() if ":" in line)
+        limit = int(memory.get("maxmemory", 0))
+        return limit > 0 and int(memory["used_memory"]) > ALMOST_FULL * limit
 
     async def _delete(self, node: Node, name: str) -> None:
         try:
@@ -92,3 +125,15 @@ class LibraryCleaner:
                 raise
         else:
             log.info("library_deleted", library=name, server=node.name)
+
+
+def _own_libraries(listed: Iterable[Mapping[bytes, Any]]) -> Iterator[str]:
+    """Return the names of those listed libraries that a gateway loaded, which begin the names of all their functions.
+
+    Another application may have given a library of its own such a name.
+    """
+    for library in listed:
+        name: str = library[b"library_name"].decode(errors="replace")
+        functions = [dict(zip(each[::2], each[1::2], strict=True))[b"name"] for each in library[b"functions"]]
+        if is_library_name(name) and all(function.startswith(f"{name}_".encode()) for function in functions):
+            yield name

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from gateway.store import keys
-from gateway.store.libraries import LibraryCleaner
+from gateway.store.libraries import GRACE, LibraryCleaner
 from gateway.store.library import LIBRARY
 from gateway.store.redis.library import Library
 from gateway.store.state import read_state
@@ -133,6 +133,66 @@ async def test_libraries_of_other_applications_stay(client: InspectedClient, old
     await until(lambda: deleted(newer, client, old.library))
     await outlive([newer], KEEP_SECONDS)
     assert "inbox_of_another" in await loaded(client)
+
+
+async def test_a_library_of_another_application_stays_although_it_has_such_a_name(
+    client: InspectedClient, old: InspectedClient
+) -> None:
+    code = "#!lua name=inbox_0123456789ab\nredis.register_function('of_another', function() return 1 end)"
+    await client.redis.execute_command("FUNCTION", "LOAD", "REPLACE", code)
+    newer = cleaner(client)
+    await until(lambda: deleted(newer, client, old.library))
+    await outlive([newer], KEEP_SECONDS)
+    assert "inbox_0123456789ab" in await loaded(client)
+
+
+async def test_a_library_that_is_loaded_again_is_kept_as_long_as_one_that_was_never_reported(
+    client: InspectedClient, old: InspectedClient
+) -> None:
+    await client.redis.zadd(keys.LIBRARIES, {old.library.name: 1})
+    patient = LibraryCleaner(client, keep_seconds=60, report_seconds=0.02)
+    await until(lambda: deleted(patient, client, old.library))
+    await read_state(old)  # a gateway of a version that reports nothing
+    await outlive([patient], 0.2)
+    assert old.library.name in await loaded(client)
+
+
+async def test_several_gateways_clean_at_the_same_time(client: InspectedClient, old: InspectedClient) -> None:
+    await client.redis.zadd(keys.LIBRARIES, {old.library.name: 1})
+    cleaners = [LibraryCleaner(client, keep_seconds=60, report_seconds=0.02) for _ in range(5)]
+
+    async def deleted_by_some() -> bool:
+        await asyncio.gather(*(each.clean() for each in cleaners))
+        return old.library.name not in await loaded(client)
+
+    await until(deleted_by_some)
+    assert LIBRARY.name in await loaded(client)
+
+
+async def test_nothing_is_deleted_on_a_server_that_is_too_full_to_load_it_again(
+    client: InspectedClient, old: InspectedClient
+) -> None:
+    await client.redis.zadd(keys.LIBRARIES, {old.library.name: 1})
+    newer = LibraryCleaner(client, keep_seconds=60, report_seconds=0.02)
+    await client.redis.config_set("maxmemory", 1)
+    try:
+        await outlive([newer], 0.2)
+        assert old.library.name in await loaded(client)
+    finally:
+        await client.redis.config_set("maxmemory", 0)
+    await until(lambda: deleted(newer, client, old.library))
+
+
+async def test_a_library_that_is_reported_in_time_after_an_outage_stays(
+    client: InspectedClient, old: InspectedClient
+) -> None:
+    await client.redis.zadd(keys.LIBRARIES, {LIBRARY.name: 1, old.library.name: 1})
+    newer = LibraryCleaner(client, keep_seconds=60, report_seconds=0.2)
+    for _ in range(3):
+        await newer.clean()
+    await LibraryCleaner(old, keep_seconds=60).clean()
+    await outlive([newer], 2 * GRACE * 0.2)
+    assert old.library.name in await loaded(client)
 
 
 async def test_the_names_of_deleted_libraries_are_forgotten(client: InspectedClient, old: InspectedClient) -> None:
