@@ -54,7 +54,7 @@ class ActiveUsers:
 
     @property
     def month(self) -> str:
-        """The current month, `YYYY-MM`."""
+        """Return the current month, `YYYY-MM`."""
         if self._unix() >= self._month_until:
             self._begin_month()
         return self._month

@@ -79,7 +79,7 @@ class Claim(NamedTuple):
 
     @property
     def entry(self) -> str:
-        """The job as the queue names it."""
+        """Return the job as the queue names it."""
         return f"{self.project_id} {self.job_id}"
 
 
@@ -97,12 +97,12 @@ class Job:
 
     @property
     def project_id(self) -> ProjectId:
-        """The project that the job belongs to."""
+        """Return the project that the job belongs to."""
         return self.claim.project_id
 
     @property
     def id(self) -> str:
-        """The job's id, unique in the project."""
+        """Return the job's id, unique in the project."""
         return self.claim.job_id
 
 

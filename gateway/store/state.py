@@ -19,7 +19,7 @@ class StoreState(NamedTuple):
 
     @property
     def is_lost(self) -> bool:
-        """Whether the store has lost projects that were not deleted."""
+        """Return whether the store has lost projects that were not deleted."""
         return not self.name or (self.known > 0 and self.projects == 0)
 
 

@@ -1,1 +1,1 @@
-"""Redis as a transport: protocol, connections, topology, the function library, subscriptions, and what can go wrong."""
+"""Access to Redis: protocol, connections, topology, the function library, subscriptions, and exceptions."""

@@ -1,4 +1,4 @@
-"""Reading INBOX_REDIS_URL: which servers it names, and how a connection to each is made."""
+"""The servers that INBOX_REDIS_URL names, and how a connection to each is made."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from gateway.settings import Settings
 DEFAULT_PORT = 6379
 
 ConnectionFactory = Callable[[], AbstractConnection]
-"""Makes an unopened connection of redis-py, with its address and credentials."""
+"""Returns an unopened connection of redis-py, with its address and credentials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +28,18 @@ class Address:
     """The servers that the settings name: one server, or the seeds of a cluster."""
 
     make_connection: ConnectionFactory | None
-    """Of the one server; None for a cluster."""
+    """Makes a connection to the one server; None for a cluster."""
     seeds: Sequence[str] = ()
-    """Nodes of a cluster, any of which knows the others, as `host:port`."""
+    """Nodes of a cluster as `host:port`. Any of them reports the others."""
     service: str = ""
-    """The name by which Sentinel knows the primary, or ""."""
+    """The name of the primary's service in Sentinel, or ""."""
     sentinels: Sequence[tuple[str, ConnectionFactory]] = ()
-    """The name of each sentinel, and what makes a connection to it."""
+    """The name of each sentinel, and a factory of connections to it."""
     node_options: dict[str, Any] = field(default_factory=dict)
     """Options of redis-py for each node of a cluster."""
 
     def node(self, name: str) -> ConnectionFactory:
-        """Return what makes connections to a node of the cluster; `name` is `host:port`."""
+        """Return a factory of connections to a node of the cluster; `name` is `host:port`."""
         host, _, port = name.rpartition(":")
         return ConnectionPool(**{**self.node_options, "host": host, "port": int(port)}).make_connection
 
@@ -58,14 +58,14 @@ def read_address(settings: Settings) -> Address:
         return _sentinel(url, common)
     if settings.embedded:
         path = str(settings.valkey_socket.absolute())
-        # Not as a URL, which could not express every character of a path.
+        # No URL is used, because a URL cannot express every character of a path.
         pool = ConnectionPool(connection_class=UnixDomainSocketConnection, path=path, **common)
         return Address(pool.make_connection)
     return Address(ConnectionPool.from_url(url, **common).make_connection)
 
 
 def _cluster(url: str, common: dict[str, Any]) -> Address:
-    """Read `redis+cluster://[user:password@]host:port,host:port`: any of the nodes will do."""
+    """Read `redis+cluster://[user:password@]host:port,host:port`. The nodes may be any of the cluster."""
     hosts, options = parse_hosts(url)
     return Address(None, seeds=[f"{host}:{port}" for host, port in hosts], node_options=options | common)
 
@@ -81,10 +81,10 @@ def _sentinel(url: str, common: dict[str, Any]) -> Address:
     for name in ("host", "port"):
         options.pop(name, None)
     tls = {name: value for name, value in options.items() if name.startswith("ssl_")} | {"ssl": True}
-    # Several sentinels may have to be asked, and the primary connected to, within the time of one call.
-    patience = common["socket_timeout"] / (2 * len(hosts))
-    asking = common | {"socket_timeout": patience, "socket_connect_timeout": patience, "retry": Retry(NoBackoff(), 0)}
-    sentinel = Sentinel(hosts, sentinel_kwargs=asking | (tls if secure else {}))
+    # Within the time of one call, every sentinel may have to be called before the primary is connected to.
+    timeout = common["socket_timeout"] / (2 * len(hosts))
+    quick = common | {"socket_timeout": timeout, "socket_connect_timeout": timeout, "retry": Retry(NoBackoff(), 0)}
+    sentinel = Sentinel(hosts, sentinel_kwargs=quick | (tls if secure else {}))
     options |= common | ({"ssl": True} if secure else {})
     primary: ConnectionFactory = sentinel.master_for(service, **options).connection_pool.make_connection
     factories = [client.connection_pool.make_connection for client in sentinel.sentinels]

@@ -1,4 +1,4 @@
-"""One way to call Redis: a function of the library, one round trip, one tree of exceptions."""
+"""The client through which all stores call Redis: functions of the library, and some of Redis's own commands."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -17,10 +17,10 @@ from gateway.store.redis.topology import Node, Topology, generation_key, slot_of
 from gateway.telemetry.metrics import REDIS_CALLS
 
 CALLS_AT_ONCE = 256
-"""How many calls of a background task are sent together: other calls come in between (some 2 ms)."""
+"""How many calls of a background task are sent together (some 2 ms), so that other calls run in between."""
 
 _MAX_NODES = 1024
-"""The most primaries that the cursor of a scan tells apart; Redis advises against more in a cluster."""
+"""The maximum number of primaries that the cursor of a scan can encode. Redis advises against more in a cluster."""
 
 _READING = frozenset(("GET", "HGETALL", "HSCAN", "HVALS", "HMGET", "HEXISTS", "HLEN", "EXISTS", "SPUBLISH"))
 """Redis's own commands that write nothing."""
@@ -29,7 +29,7 @@ R = TypeVar("R")
 
 
 class _Registered(NamedTuple):
-    """What each call of a function needs, computed once."""
+    """The parts of a call that are the same for every call of a function."""
 
     qualified_name: str
     calls: Counter
@@ -40,8 +40,8 @@ class _Registered(NamedTuple):
 class FunctionClient:
     """Calls the gateway's Redis functions, and loads them where they are missing.
 
-    In a cluster, a call goes to the server of its key and follows the slot where it has moved. It is repeated for a
-    moment while a replica takes over.
+    In a cluster, a call is sent to the server of its key, and again to the new server if the slot has moved. While a
+    replica takes over, it is repeated for a moment.
     """
 
     def __init__(self, topology: Topology, library: Library):
@@ -53,14 +53,14 @@ class FunctionClient:
         self.on_unpublished: Callable[[str], None] = lambda key: None
         """Called with the key of a user for whom an event could not be published."""
         self.refusal: Callable[[], StoreUnavailableError | None] = lambda: None
-        """Returns why no call may be sent now, or None."""
+        """Returns the exception to raise instead of sending a call, or None."""
 
     async def call(self, call: FunctionCall[R]) -> R:
         """Run one function and return its decoded reply. Raises StoreUnavailableError."""
         return (await self.call_many((call,)))[0]
 
     async def call_many(self, calls: Sequence[FunctionCall[R]]) -> list[R]:
-        """Run several functions in one round trip; each is atomic, together they are not.
+        """Run several functions in one round trip and return their decoded replies. Only each one by itself is atomic.
 
         Raises StoreUnavailableError; some of the calls may have run by then.
         """
@@ -96,13 +96,16 @@ class FunctionClient:
         return found
 
     async def command(self, *words: Argument) -> Any:
-        """Run one of Redis's own commands, whose first argument is its key. Raises StoreUnavailableError."""
+        """Run one of Redis's own commands and return its reply. The first argument is the key.
+
+        Raises StoreUnavailableError.
+        """
         return (await self.commands(words))[0]
 
     async def commands(self, *commands: tuple[Argument, ...]) -> list[Any]:
-        """Run some of Redis's own commands in one round trip; the first argument of each is its key.
+        """Run some of Redis's own commands in one round trip and return their replies.
 
-        Raises StoreUnavailableError; some of the commands may have run by then.
+        The first argument of each is its key. Raises StoreUnavailableError; some of the commands may have run by then.
         """
         if commands and commands[0][0] != "SPUBLISH":
             self._check_refusal()
@@ -117,7 +120,7 @@ class FunctionClient:
         return replies
 
     async def scan(self, cursor: int, pattern: str, count: int) -> tuple[int, list[bytes]]:
-        """Scan some keys of all servers; return the next cursor, 0 after the last, and the names that match.
+        """Scan some keys of all servers. Return the next cursor, 0 after the last key, and the names that match.
 
         A key that is created or moved during the scan may be missed. Raises StoreUnavailableError.
         """
@@ -144,7 +147,7 @@ class FunctionClient:
             raise unavailable(problem) from problem
 
     async def nodes(self) -> list[Node]:
-        """Return the servers that are written to: in a cluster its primaries. Raises StoreUnavailableError."""
+        """Return the servers that accept writes: in a cluster, its primaries. Raises StoreUnavailableError."""
         try:
             if not self.topology.nodes:
                 await self.topology.refresh()
@@ -153,7 +156,7 @@ class FunctionClient:
         return self.topology.nodes
 
     async def run_on(self, node: Node, *words: Argument) -> Any:
-        """Run a command that has no key on one server. Raises StoreUnavailableError."""
+        """Run a command without a key on one server and return its reply. Raises StoreUnavailableError."""
         try:
             (reply,) = await node.connection.request(pack(words))
         except (ConnectionLostError, ReplyTimeoutError) as problem:
@@ -163,7 +166,7 @@ class FunctionClient:
         return reply
 
     def close(self) -> None:
-        """Drop every connection."""
+        """Close every connection."""
         self.topology.close()
 
     def _command(self, call: FunctionCall[Any]) -> Command:
@@ -187,9 +190,8 @@ class FunctionClient:
         """Return the keys of a function, after their number."""
         if not self.topology.clustered:
             return (1, key)
-        # While a cluster moves a slot key by key, a function would find some of its keys gone in the middle of its
-        # work. With several keys, one of which never exists, the server checks first: it replies TRYAGAIN until all
-        # keys of the slot are in one place.
+        # A cluster moves a slot key by key, so a function could lose some of its keys while it runs. If a call has
+        # several keys, one of which never exists, the server checks first and replies TRYAGAIN until the move is over.
         return (3, key, f"{key}:never", generation_key(slot_of(key)))
 
     def _problem(self, command: Command, reply: ReplyError) -> StoreUnavailableError:

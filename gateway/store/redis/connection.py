@@ -1,11 +1,11 @@
-"""One connection to one Redis server that all calls of a worker share; replies are matched to requests by their order.
+"""A connection to one Redis server, which all calls of a worker share. Replies are matched to requests by order.
 
-Redis runs one command at a time anyway, so a pool of connections only adds to the cost of a call. The connection is
-opened by the first request that needs it, and again after a loss.
+Redis runs one command at a time anyway, so a pool of connections would only add to the cost of a call. The first
+request opens the connection. The first request after a loss opens it again.
 
-A ReplicatedConnection completes a request once a replica has what was written: it sends requests in groups, each
-followed by one `WAIT`, and collects the next group while it waits. A connection that waits does nothing else, so reads
-use another.
+A ReplicatedConnection completes a request once a replica has its writes. It sends requests in groups, each followed by
+one `WAIT`, and collects the next group meanwhile. Redis processes nothing else on a connection during a `WAIT`, so
+reads use another connection.
 """
 
 import asyncio
@@ -26,28 +26,28 @@ from gateway.store.redis.protocol import (
 
 
 class ReplyTimeoutError(Exception):
-    """Redis did not reply in time. The commands may still be done."""
+    """Redis did not reply in time. The commands may have been run nevertheless."""
 
 
 class NotReplicatedError(Exception):
-    """No replica confirmed in time what was written, which may still stay."""
+    """No replica confirmed the writes in time. They may persist nevertheless."""
 
 
 _REPLICA_SHARE = 0.4
-"""How much of a call's time a replica has: a request may arrive while an earlier group waits, and then waits itself."""
+"""The share of a call's timeout for one `WAIT`. A request may have to await the `WAIT` of an earlier group first."""
 
 
 class _RequestProtocol(RedisProtocol):
-    """One opened connection, with the requests that await its replies."""
+    """An open connection, with the requests that await its replies."""
 
     def __init__(self) -> None:
         super().__init__()
         self.pending: deque[tuple[asyncio.Future[Any], float]] = deque()
-        """The future of each command and when it was sent, in order."""
+        """The future of each command and the time at which it was sent, in order."""
         self.lost = False
         self.rejection = ""
         self.watched = False
-        """Whether a timer watches the oldest request."""
+        """Whether a timer is set for the oldest request."""
         self.received_at = 0.0
 
     def on_batch_end(self) -> None:
@@ -62,7 +62,7 @@ class _RequestProtocol(RedisProtocol):
             future.set_result(reply)
 
     def on_unexpected(self, reply: Any) -> None:
-        """Close a connection on which the server sends an error unasked, such as that it has too many clients."""
+        """Close the connection. The server sent an unsolicited error, such as that it has too many clients."""
         self.rejection = str(reply) if isinstance(reply, ReplyError) else ""
         self.abort()
 
@@ -73,7 +73,7 @@ class _RequestProtocol(RedisProtocol):
             self.fail(ReplyLostError("the connection was lost"))
 
     def fail(self, problem: Exception) -> None:
-        """Drop the connection, and fail every pending request."""
+        """Close the connection, and fail every pending request."""
         self.lost = True
         self.abort()
         while self.pending:
@@ -82,7 +82,7 @@ class _RequestProtocol(RedisProtocol):
 
 
 class _ReplicatedProtocol(_RequestProtocol):
-    """Holds replies back until a replica has what they acknowledge."""
+    """A connection that delays replies until a replica has the writes that they acknowledge."""
 
     def __init__(self, timeout_seconds: float) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class _ReplicatedProtocol(_RequestProtocol):
         self._waiting = None
         self._release_held(replicated=isinstance(reply, int) and reply > 0)
         if isinstance(reply, ReplyError):
-            self.abort()  # the server is no primary any more: another connection may find it
+            self.abort()  # the server is no longer a primary: a new connection may reach the new one
         else:
             self._flush()
 
@@ -119,11 +119,11 @@ class _ReplicatedProtocol(_RequestProtocol):
         super().fail(problem)
 
     def _flush(self) -> None:
-        """Send the requests so far, unless a group is under way: then they go with the next one."""
+        """Send the collected requests, unless a group is being confirmed. Then they are sent with the next group."""
         if self._waiting is not None or not self._out:
             return
         self._waiting = self._loop.create_future()
-        # What is pending was requested since the last group: the WAIT goes behind it.
+        # All pending requests were made since the last group, so the WAIT follows them.
         self.pending.append((self._waiting, self._loop.time()))
         self._out.append(self._wait)
         super()._flush()
@@ -140,10 +140,10 @@ class RedisConnection:
         self._ended = False
 
     async def request(self, *commands: bytes) -> list[Any]:
-        """Send packed commands together; return their replies in order, ReplyErrors among them.
+        """Send packed commands together and return their replies in order. An error reply is returned as a ReplyError.
 
-        Raises ReplyLostError when the connection broke, another ConnectionLostError when it could not be opened, and
-        ReplyTimeoutError when there was no reply in time.
+        Raises ReplyLostError if the connection broke, another ConnectionLostError if it could not be opened, and
+        ReplyTimeoutError if there was no reply in time.
         """
         protocol = self._protocol
         if protocol is None or protocol.lost:
@@ -159,7 +159,7 @@ class RedisConnection:
         return [await future for future in futures]
 
     def close(self) -> None:
-        """Drop the connection, and one that is being opened; the next request opens another."""
+        """Close the connection, even one that is being opened. The next request opens another."""
         if self._opening is not None:
             self._opening.cancel()
             self._opening = None
@@ -167,7 +167,7 @@ class RedisConnection:
             self._protocol.fail(ReplyLostError("the connection was closed"))
 
     def end(self) -> None:
-        """Drop the connection for good: later requests fail with ConnectionLostError, and open no other."""
+        """Close the connection for good. Later requests raise ConnectionLostError and open no other."""
         self._ended = True
         self.close()
 
@@ -179,7 +179,7 @@ class RedisConnection:
             self._opening = asyncio.create_task(self._opened(), name="redis-connect")
             self._opening.add_done_callback(_retrieve_exception)
         try:
-            # A caller that is cancelled must not cancel the opening for the others.
+            # The cancellation of one caller must not cancel the opening for the others.
             return await asyncio.shield(self._opening)
         except asyncio.CancelledError:
             caller = asyncio.current_task()
@@ -192,7 +192,7 @@ class RedisConnection:
         try:
             await protocol.open(self._make_connection(), self._timeout)
             if self._opening is not asyncio.current_task():
-                # It was closed meanwhile, and something on the way swallowed the cancellation.
+                # `close` was called meanwhile, and some code on the way swallowed the cancellation.
                 protocol.abort()
                 raise ConnectionLostError("the connection was closed")
             self._protocol = protocol
@@ -205,7 +205,7 @@ class RedisConnection:
         return _RequestProtocol()
 
     def _check(self, protocol: _RequestProtocol) -> None:
-        """Fail a connection whose oldest request has waited for too long: a hung Redis raises nothing."""
+        """Fail the connection if its oldest request has waited for too long. A hung Redis causes no error by itself."""
         if not protocol.pending:
             protocol.watched = False
             return
@@ -215,12 +215,15 @@ class RedisConnection:
         if due > loop.time():
             loop.call_at(due, self._check, protocol)
             return
-        # Later requests may be in time, but on this connection their replies come behind the missing one.
+        # Later requests may be in time, but on this connection their replies would follow the missing one.
         protocol.fail(ReplyTimeoutError("no reply in time"))
 
 
 class ReplicatedConnection(RedisConnection):
-    """A shared connection that replies when a replica has what was written. `request` raises NotReplicatedError too."""
+    """A shared connection whose requests complete once a replica has their writes.
+
+    `request` raises NotReplicatedError too.
+    """
 
     def _new_protocol(self) -> _RequestProtocol:
         return _ReplicatedProtocol(self._timeout)
@@ -229,9 +232,9 @@ class ReplicatedConnection(RedisConnection):
 def _set_exception(future: "asyncio.Future[Any]", problem: Exception) -> None:
     if not future.done():
         future.set_exception(problem)
-        future.exception()  # retrieved here, in case the caller is gone
+        future.exception()  # marks it as retrieved, in case the caller was cancelled
 
 
 def _retrieve_exception(task: "asyncio.Task[_RequestProtocol]") -> None:
     if not task.cancelled():
-        task.exception()  # every caller that waited has raised it; all of them may be gone
+        task.exception()  # each caller that waits raises it, but all of them may have been cancelled

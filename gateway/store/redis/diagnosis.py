@@ -1,6 +1,6 @@
-"""What an operator should know about the Redis servers of a gateway: `doctor` prints it.
+"""Findings about the Redis servers of a gateway, which `doctor` prints.
 
-`examine` reads what each server reports (`INFO`, its clock, its cluster), and pure functions judge that.
+`examine` reads what each server reports (`INFO`, its clock, its cluster), and pure functions judge the reports.
 """
 
 import time
@@ -21,11 +21,11 @@ MIN_REDIS = (7, 0)
 MIN_VALKEY = (8, 0)
 
 MAX_CLOCK_SECONDS = 2.0
-"""The greatest difference of clocks: tokens expire, and users are rate-limited, by the clocks of both machines."""
+"""The greatest tolerable difference of clocks. Tokens and rate limits expire by the clocks of both machines."""
 
 NEARLY_FULL = 0.9
 FULL = 0.97
-"""From this share on, large writes are refused: the server's own count leaves out some buffers."""
+"""The share from which large writes are refused, because the server's own count leaves out some buffers."""
 
 Info = Mapping[str, str]
 """The fields of a server's INFO reply by name."""
@@ -36,9 +36,9 @@ class Severity(Enum):
 
     FINE = "ok"
     WARNING = "WARNING"
-    """It works, and may cause trouble one day."""
+    """The gateway works, but may fail later."""
     PROBLEM = "PROBLEM"
-    """It does not work, or will lose what was accepted."""
+    """The gateway does not work, or will lose acknowledged data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def _problem(topic: str, text: str) -> Finding:
 
 
 async def examine(client: FunctionClient) -> AsyncIterator[Finding]:
-    """Examine every server of a client. Raises StoreUnavailableError."""
+    """Yield the findings about every server of a client. Raises StoreUnavailableError."""
     try:
         async for finding in _examine(client.topology, client.library):
             yield finding
@@ -87,17 +87,19 @@ async def _examine(topology: Topology, library: Library) -> AsyncIterator[Findin
         missing = await missing_permissions(topology, node, library)
         if missing:
             yield _problem(
-                "permissions", f"the user lacks {' '.join(missing)}: an administrator adds them with ACL SETUSER"
+                "permissions", f"the user lacks {' '.join(missing)}: an administrator can add them with ACL SETUSER"
             )
         cleaning = await missing_cleaning_permissions(node)
         if cleaning:
-            yield _warning("libraries", f"those of old versions stay, because the user lacks {' '.join(cleaning)}")
+            yield _warning(
+                "libraries", f"those of old versions are not deleted, because the user lacks {' '.join(cleaning)}"
+            )
         if topology.clustered:
             yield await _examine_cluster(node)
 
 
 def judge(info: Info, name: str, *, clustered: bool, replicated: bool) -> Iterator[Finding]:
-    """Return the findings about one server."""
+    """Yield the findings about one server, from its INFO reply."""
     yield _version(info, name)
     yield from _role(info, clustered=clustered, replicated=replicated)
     yield from _memory(info)
@@ -117,7 +119,7 @@ def _version(info: Info, name: str) -> Finding:
 
 def _role(info: Info, *, clustered: bool, replicated: bool) -> Iterator[Finding]:
     if info.get("role") == "slave":
-        yield _problem("role", "a replica, which takes no writes: name the primary, or let Sentinel name it")
+        yield _problem("role", "a replica, which takes no writes: name the primary, or use redis+sentinel://")
     if info.get("loading") == "1":
         yield _problem("role", "it is still loading its data")
     if info.get("cluster_enabled") == "1" and not clustered:
@@ -179,8 +181,8 @@ async def _examine_cluster(node: Node) -> Finding:
     state = dict(line.split(":", 1) for line in reply.decode().split() if ":" in line)
     missing = 16384 - int(state.get("cluster_slots_ok", 0))
     if state.get("cluster_state") != "ok" or missing:
-        return _problem("cluster", f"{node.name} says {state.get('cluster_state')}, {missing} slots are not served")
-    return Finding("cluster", f"{state.get('cluster_size')} primaries serve every slot, says {node.name}")
+        return _problem("cluster", f"{node.name} reports {state.get('cluster_state')}; {missing} slots are not served")
+    return Finding("cluster", f"{state.get('cluster_size')} primaries serve every slot, as {node.name} reports")
 
 
 async def _examine_sentinels(topology: Topology) -> AsyncIterator[Finding]:

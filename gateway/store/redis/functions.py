@@ -1,4 +1,4 @@
-"""Descriptors of Redis functions: what the Python side knows of each function of the Lua library, stated once.
+"""Descriptors of Redis functions: the name, arguments, reply and traits of each function of the Lua library.
 
 A store declares a descriptor for each function of its aggregate, in the module that calls it:
 
@@ -11,8 +11,8 @@ A store declares a descriptor for each function of its aggregate, in the module 
 
 The signature of `_renew` names the arguments, and its body puts them in the order in which the Lua function reads them.
 Calling a descriptor sends nothing: it returns a FunctionCall, which a FunctionClient sends and whose reply it decodes.
-The library registers what the descriptors say, and every list of functions (what may be repeated, what a full server
-runs) is a property of them. A test compares each descriptor with the header of its Lua function.
+The library registers the functions that the descriptors define. Whether a function may be repeated, and whether a full
+server runs it, is a trait of its descriptor. A test compares each descriptor with the header of its Lua function.
 """
 
 from collections.abc import Callable, Iterator
@@ -35,42 +35,42 @@ class Kind(Enum):
     """How the library wraps a function."""
 
     READING = "reading({})"
-    """Only reads, so a server that is out of memory runs it."""
+    """The function only reads, so a server that is out of memory runs it."""
     WRITING = "atomic({})"
-    """Is undone as a whole when one of its commands fails."""
+    """If one of the function's commands fails, all of its writes are undone."""
     GUARDED = "guarded({}, true)"
-    """Passes the guard of a user's slot first, and is undone as a whole when one of its commands fails."""
+    """The guard of a user's slot runs first. If one of the function's commands fails, all of its writes are undone."""
     PEEKING = "guarded({})"
-    """Passes the guard, counts nothing and only reads, so a server that is out of memory runs it."""
+    """A guard that counts nothing runs first. The function only reads, so a server that is out of memory runs it."""
 
     @property
     def writes(self) -> bool:
-        """Whether a function of this kind may write."""
+        """Return whether a function of this kind may write."""
         return self in (Kind.WRITING, Kind.GUARDED)
 
 
 class Traits(NamedTuple):
-    """What is known of a function besides its signature."""
+    """The properties of a function besides its signature."""
 
     kind: Kind
     frees_memory: bool = False
-    """It frees memory, ends access, or finishes what was begun: a server that is out of memory runs it as well."""
+    """The function frees memory, ends access or completes work, so a server that is out of memory runs it too."""
     repeatable: bool = True
-    """It may be sent again after a lost reply, because it compares before it sets. One that reports whether this call
-    found something to do must not be: the second reply would say that there was nothing."""
+    """The function may be sent again after a lost reply, because it compares before it sets. A function that reports
+    whether this call changed something must not be sent again: the second reply would report no change."""
     durable: bool = True
-    """It writes what must last once it is acknowledged: with INBOX_DURABILITY=replica, a replica confirms it."""
+    """The function's writes must survive once acknowledged. With INBOX_DURABILITY=replica, a replica confirms them."""
 
     @property
     def flags(self) -> str:
-        """The flags with which the function is registered, as Lua."""
+        """Return the flags with which the function is registered, as Lua."""
         if not self.kind.writes:
             return "{'no-writes'}"
         return "{'allow-oom'}" if self.frees_memory else "{}"
 
 
 class Function(Generic[P, R_co]):
-    """One function of the library. `key` is the kind of key that it is called with; its header in Lua says the same.
+    """One function of the library. `key` is the kind of key that it is called with, as in its header in Lua.
 
     Call a descriptor with the key and the arguments to get a FunctionCall.
     """
@@ -94,9 +94,9 @@ class Function(Generic[P, R_co]):
         self.decode = decode
         self.traits = traits
         self.lua_name = lua_name or name
-        """The Lua function that runs."""
+        """The name of the Lua function that runs."""
         self.when_full: Function[P, R_co] | None = None
-        """The same function for a server that is out of memory: what it adds is small, or is cut elsewhere."""
+        """The same function for a server that is out of memory: it adds little, or trims other data."""
         if when_full:
             allowed = traits._replace(frees_memory=True)
             self.when_full = Function(f"{name}_when_full", key, pack, decode, allowed, lua_name=self.lua_name)
@@ -106,7 +106,7 @@ class Function(Generic[P, R_co]):
         return FunctionCall(self, key, self.pack(*args, **kwargs))
 
     def forms(self) -> "Iterator[AnyFunction]":
-        """Iterate over everything that the library registers for this descriptor."""
+        """Yield every function that the library registers for this descriptor."""
         yield self
         if self.when_full is not None:
             yield self.when_full
@@ -132,7 +132,7 @@ class FunctionCall(msgspec.Struct, Generic[R_co], frozen=True):
 
 
 def reading_function(name: str, key: str, pack: Callable[P, Arguments], decode: Callable[[Any], R]) -> Function[P, R]:
-    """Describe a function that only reads."""
+    """Return the descriptor of a function that only reads."""
     return Function(name, key, pack, decode, Traits(Kind.READING))
 
 
@@ -147,7 +147,7 @@ def writing_function(
     durable: bool = True,
     when_full: bool = False,
 ) -> Function[P, R]:
-    """Describe a function that writes, and is undone as a whole when it fails. The options are those of Traits."""
+    """Return the descriptor of a function whose writes are undone if it fails. See Traits for the options."""
     traits = Traits(Kind.WRITING, frees_memory, repeatable, durable)
     return Function(name, key, pack, decode, traits, when_full=when_full)
 
@@ -173,10 +173,10 @@ class UserFunction(Generic[P, R_co]):
         self.pack = pack
         self.decode = decode
         self.counted: AnyFunction = Function(name, "user", pack, untouched, traits, when_full=when_full)
-        """What runs for a caller whose calls are counted."""
+        """The function that runs for a caller whose calls are counted."""
         self.when_full = self.counted.when_full
         self.uncounted: AnyFunction | None = None
-        """What runs for a caller whose calls are not counted: it only reads."""
+        """The function that runs for a caller whose calls are not counted. It only reads."""
         if uncounted_lua_name:
             peeking = Traits(Kind.PEEKING, durable=False)
             self.uncounted = Function(
@@ -185,15 +185,15 @@ class UserFunction(Generic[P, R_co]):
 
     @property
     def name(self) -> str:
-        """The name of the function."""
+        """Return the name of the function."""
         return self.counted.name
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> "UserCall[R_co]":
-        """Return a call of this function, whose user and guard are still missing."""
+        """Return a call of this function, without its user and guard."""
         return UserCall(self, self.pack(*args, **kwargs))
 
     def forms(self) -> Iterator[AnyFunction]:
-        """Iterate over everything that the library registers for this descriptor."""
+        """Yield every function that the library registers for this descriptor."""
         yield from self.counted.forms()
         if self.uncounted is not None:
             yield self.uncounted
@@ -209,7 +209,7 @@ class UserCall(msgspec.Struct, Generic[R_co], frozen=True):
     arguments: Arguments
 
     def with_guard(self, key: str, guard: Arguments) -> FunctionCall[Any]:
-        """Return the call for the user with this key, behind the arguments of a guard."""
+        """Return the call for the user with this key. The arguments of the guard precede the others."""
         return FunctionCall(self.function.counted, key, (*guard, *self.arguments))
 
     def when_full(self, key: str, guard: Arguments) -> FunctionCall[Any]:
@@ -232,7 +232,7 @@ def user_function(
     repeatable: bool = True,
     when_full: bool = False,
 ) -> UserFunction[P, R]:
-    """Describe a function that changes what lies in a user's slot. The options are those of Traits."""
+    """Return the descriptor of a function that changes data in a user's slot. See Traits for the options."""
     traits = Traits(Kind.GUARDED, frees_memory, repeatable)
     return UserFunction(name, pack, decode, traits, when_full=when_full)
 
@@ -240,10 +240,10 @@ def user_function(
 def user_reading_function(
     name: str, pack: Callable[P, Arguments], decode: Callable[[Any], R], *, uncounted_lua_name: str = ""
 ) -> UserFunction[P, R]:
-    """Describe a function that reads what lies in a user's slot, and only writes what its guard counts.
+    """Return the descriptor of a function that reads data in a user's slot. Only its guard writes: it counts the call.
 
-    `uncounted_lua_name` is the Lua function that runs where nothing is counted, or may be written; the same one unless
-    it is given.
+    `uncounted_lua_name` is the Lua function that runs if nothing is counted or nothing can be written. By default it is
+    the same function.
     """
     traits = Traits(Kind.GUARDED, durable=False)
     return UserFunction(name, pack, decode, traits, uncounted_lua_name=uncounted_lua_name or name)
@@ -258,12 +258,12 @@ def no_arguments() -> Arguments:
 
 
 def untouched(reply: Any) -> Any:
-    """Decode nothing."""
+    """Return the reply as it is."""
     return reply
 
 
 def nothing(reply: Any) -> None:
-    """Decode a reply that carries no information."""
+    """Return None for a reply that carries no information."""
 
 
 def optional_bytes(reply: Any) -> bytes | None:

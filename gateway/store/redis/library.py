@@ -21,7 +21,7 @@ class Library:
     """The functions of this version of the gateway.
 
     `constants` is Lua code in front of all sources. A source of `shared` may use what the sources before it define.
-    What a source of `own` defines, only that source sees, because Lua has room for 200 names that all can see.
+    A definition in a source of `own` is local to that source, because a Lua function has at most 200 local variables.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Library:
 
 
 def is_library_name(name: str) -> bool:
-    """Return whether some version of the gateway loads a library of this name."""
+    """Return whether a name has the form of a library of some version of the gateway."""
     return _NAME.fullmatch(name) is not None
 
 

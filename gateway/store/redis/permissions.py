@@ -1,8 +1,8 @@
-"""Which of the commands that the gateway needs its Redis user may not run.
+"""The permissions that the gateway needs and its Redis user lacks.
 
-Permissions are found out by trying, because only an administrator may read them (`ACL DRYRUN`). Each command is tried
-on a key that holds a short text for a moment: a command that is allowed changes nothing and is answered somehow, even
-if with WRONGTYPE; one that is not allowed is answered with NOPERM.
+Each permission is tried, because only an administrator may read permissions (`ACL DRYRUN`). Each command runs on a key
+that holds a short text for a moment. An allowed command changes nothing and gets a reply, possibly WRONGTYPE. The reply
+to a forbidden command is NOPERM.
 """
 
 import re
@@ -58,18 +58,18 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
     "ZREMRANGEBYSCORE": (0, 0),
     "ZSCORE": ("v",),
 }
-"""The arguments of a command after its key, if it needs some."""
+"""The arguments after the key, for commands that need some."""
 
 _KEYLESS: dict[str, tuple[Argument, ...]] = {"INFO": ("replication",), "TIME": (), "SCAN": (0, "COUNT", 1), "PING": ()}
 
 _DIRECT = ("EXISTS", "GET", "HEXISTS", "HGETALL", "HMGET", "HSCAN", "HVALS", "HDEL", "SET", "SPUBLISH", "UNLINK")
-"""The commands that the gateway runs outside of its functions."""
+"""The commands with a key that the gateway runs outside of its functions."""
 
 _NO_COMMAND = re.compile(r"has no permissions to run the '([^']+)'")
 
 
 def needed_commands(library: Library) -> list[str]:
-    """Return the commands that the functions run, and those that the gateway runs itself."""
+    """Return the names of the commands that the functions run, and of those that the gateway runs itself, sorted."""
     inside = re.findall(r"\b(?:call|try|run|expire)\(\s*'([A-Z]+)'", library.code)
     inside += re.findall(r"\bin_chunks\(\w+, '([A-Z]+)'", library.code)
     return sorted({*inside, *_DIRECT, *_KEYLESS})
@@ -95,7 +95,7 @@ async def missing_permissions(topology: Topology, node: Node, library: Library) 
 
 
 async def missing_cleaning_permissions(node: Node) -> list[str]:
-    """Return the rules that a user lacks to delete unused function libraries, without which the gateway works.
+    """Return the rules that a user lacks to delete unused function libraries. The gateway works without them.
 
     Raises ConnectionLostError and ReplyTimeoutError.
     """
@@ -127,7 +127,7 @@ def _missing(replies: Iterable[tuple[str, Any]]) -> list[str]:
 
 
 def _denied(command: str, reply: Any) -> str:
-    """Return the rule that a reply says is missing, or ""."""
+    """Return the rule that is missing according to a reply, or ""."""
     text = str(reply)
     if not isinstance(reply, ReplyError) or not text.startswith("NOPERM"):
         return ""

@@ -1,8 +1,8 @@
-"""The probe that proves that a pub/sub connection delivers.
+"""The probe that verifies that a pub/sub connection delivers messages.
 
-A hung server raises nothing, and one that has restarted subscribes again silently although messages were published
-meanwhile. So each shard subscriber publishes to a channel of its own through the ordinary connection, every second, and
-starts over when no message comes back within the timeout.
+A hung server causes no error, and a subscription to a restarted server does not show that messages were published in
+between. So each shard subscriber publishes to a channel of its own through the ordinary connection, every second. It
+connects again if no message arrives within the timeout.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ PROBE_TIMEOUT_SECONDS = 3.0
 
 
 class Probe:
-    """The probe of one server. A message that comes back ends the outage."""
+    """The probe of one server. A message that arrives ends the outage."""
 
     def __init__(self, client: FunctionClient, node: Node, worker_id: str, outage: Outage):
         self._client = client
@@ -32,22 +32,22 @@ class Probe:
         self.channel = b""
         """The channel to subscribe; empty while the server serves no slot."""
         self.last_activity_at = 0.0
-        """When the last message came back or the connection was opened, in monotonic seconds."""
+        """When the last message arrived or the connection was opened, in monotonic seconds."""
         self.received_at = 0.0
-        """When the last message came back over this connection, 0 before the first."""
+        """When the last message arrived over this connection, in monotonic seconds; 0 before the first."""
 
     @property
     def is_recent(self) -> bool:
-        """Whether a message came back within the timeout."""
+        """Return whether a message arrived within the timeout."""
         return time.monotonic() - self.received_at < PROBE_TIMEOUT_SECONDS
 
     def restart(self) -> None:
-        """Begin to measure a new connection."""
+        """Set the times for a new connection."""
         self.last_activity_at = time.monotonic()
         self.received_at = 0.0
 
     def choose_channel(self) -> bytes:
-        """Choose a channel whose slot the server serves; empty if it serves none."""
+        """Set and return a channel whose slot the server serves; empty if it serves none."""
         node_of = self._client.topology.node_of
         names = (keys.probe(f"{self._worker_id}-{number}") for number in count())
         serves = self._node in self._client.topology.nodes
@@ -55,23 +55,23 @@ class Probe:
         return self.channel
 
     def on_message(self, sent_at: bytes) -> None:
-        """Process a message that came back."""
+        """Process a message on the probe's channel."""
         with contextlib.suppress(ValueError):  # not published by this probe
             PROBE_SECONDS.set(time.monotonic() - float(sent_at))
             self.last_activity_at = self.received_at = time.monotonic()
             self._outage.end()
 
     async def run(self) -> None:
-        """Publish until cancelled; raise StoreUnavailableError when nothing comes back in time."""
+        """Publish until cancelled. Raises StoreUnavailableError if no message arrives in time."""
         while True:
-            silence = StoreUnavailableError(detail="the probe did not come back")
+            silence = StoreUnavailableError(detail="the probe received no message in time")
             if self.channel:
                 try:
                     await self._client.publish(self.channel.decode(), str(time.monotonic()).encode())
                 except StoreUnavailableError as problem:
                     if not problem.replied:
                         raise
-                    # Messages of others may still arrive: a refusal of some moments is no reason to start over.
+                    # Other messages may still arrive, so a short refusal is no reason to connect again.
                     silence = problem
             await asyncio.sleep(PROBE_INTERVAL_SECONDS)
             if time.monotonic() - self.last_activity_at > PROBE_TIMEOUT_SECONDS:

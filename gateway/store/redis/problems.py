@@ -1,16 +1,16 @@
-"""Why the store could not do what was asked: one tree of exceptions, divided by cause.
+"""The exceptions for calls that the store could not serve: one tree, divided by cause.
 
-    StoreUnavailableError        the store cannot be reached, or cannot do now what was asked
+    StoreUnavailableError        the store cannot be reached, or cannot serve the call now
       StoreWritesRefusedError    it refuses writes, and can still be read
         StoreFullError           it has no memory left
         StoreReadOnlyError       another reason, such as a full disk or too few replicas
-      StoreRefusedError          it does not let the gateway in, or not do what it needs: an operator must act
-      StoreDataError             what is stored is not what the gateway wrote there
+      StoreRefusedError          it refuses the gateway, or a command that the gateway needs: an operator must act
+      StoreDataError             stored data is not what the gateway wrote
         StoreFormatError         it has a format that this version does not know
       StoreEmptyError            it has lost its data, or this project
 
-Every error reply of Redis, known or not, becomes one of these here and nowhere else. The text of an exception is for
-clients: it names the cause, and no key, user, server or secret. `detail` is for the log and the command line.
+Only this module turns error replies of Redis into exceptions. The text of an exception is for clients: it names the
+cause, and no key, user, server or secret. `detail` is for the log and the command line.
 """
 
 import contextlib
@@ -27,13 +27,13 @@ from gateway.telemetry.logs import log
 MAX_DETAIL_CHARACTERS = 300
 
 REPEAT_SECONDS = 60.0
-"""How long a broken record is not named in the log again."""
+"""The least time between two log lines about the same broken record."""
 
 MAX_REMEMBERED = 1000
 
 
 class StoreUnavailableError(Exception):
-    """The store cannot be reached, or cannot do now what was asked. It may have been done nevertheless."""
+    """The store cannot be reached, or cannot serve the call now. The call may have run nevertheless."""
 
     code: ClassVar[ErrorCode] = ErrorCode.REDIS_UNAVAILABLE
     retry_after_seconds: ClassVar[int] = 1
@@ -41,9 +41,9 @@ class StoreUnavailableError(Exception):
     def __init__(self, cause: str = "", detail: str = "", replied: bool = False):
         self.cause = cause or self.code.kind.message
         self.detail = detail or self.cause
-        """What the server or the system said, for operators."""
+        """The message of the server or the system, for operators."""
         self.replied = replied
-        """Whether the server replied, with an error: the connection to it works."""
+        """Whether the server replied with an error, so that the connection to it works."""
         super().__init__(self.cause)
 
 
@@ -65,21 +65,21 @@ class StoreReadOnlyError(StoreWritesRefusedError):
 
 
 class StoreRefusedError(StoreUnavailableError):
-    """The store does not let the gateway in, or not do what it needs, until its operator changes something."""
+    """The store refuses the gateway, or a command that it needs, until an operator changes the configuration."""
 
     code = ErrorCode.STORE_REFUSED
     retry_after_seconds = 5
 
 
 class StoreDataError(StoreUnavailableError):
-    """What is stored is not what the gateway wrote there: a value of another type, or one that cannot be read."""
+    """Stored data is not what the gateway wrote: a value of another type, or one that cannot be read."""
 
     code = ErrorCode.STORE_DATA_BROKEN
     retry_after_seconds = 5
 
 
 class StoreFormatError(StoreDataError):
-    """What is stored has a format that this version does not know: a newer one, or one from before format 1."""
+    """Stored data has a format that this version does not know: a newer one, or one from before format 1."""
 
     code = ErrorCode.STORE_FORMAT_UNKNOWN
 
@@ -124,7 +124,7 @@ _BY_WORD: dict[str, tuple[type[StoreUnavailableError], str]] = {
     "BROKEN": (StoreDataError, "A record in the store cannot be read"),
     "WRONGTYPE": (StoreDataError, "A key in the store holds a value of another type"),
 }
-"""What an error reply means, by its first word."""
+"""The exception and its text for an error reply, by the first word of the reply."""
 
 _BY_TEXT: tuple[tuple[str, type[StoreUnavailableError], str], ...] = (
     ("max number of clients", StoreUnavailableError, "Redis takes no more connections"),
@@ -141,7 +141,7 @@ _BY_TEXT: tuple[tuple[str, type[StoreUnavailableError], str], ...] = (
     ("user_function", StoreDataError, "A function failed on what is stored"),
     ("on @", StoreDataError, "A function failed on what is stored"),
 )
-"""What any other error reply means, by the first of these texts that it contains."""
+"""The same for any other error reply, by the first of these texts that it contains."""
 
 _WORD = re.compile(r"[A-Z][A-Z_]{1,30}\b")
 
@@ -161,18 +161,18 @@ def store_error(reply: str) -> StoreUnavailableError:
 
 
 def _without_arguments(reply: str) -> str:
-    """Return a reply without the arguments of the command, which some replies repeat and which may be personal."""
+    """Return a reply without the command's arguments. Some replies repeat them, and they may contain personal data."""
     return reply.partition(", with args")[0][:MAX_DETAIL_CHARACTERS]
 
 
 class BrokenRecords:
-    """Names in the log the records that cannot be read, each at most once in REPEAT_SECONDS."""
+    """Logs records that cannot be read, each at most once in REPEAT_SECONDS."""
 
     def __init__(self) -> None:
         self._logged_at: dict[tuple[str, str], float] = {}
 
     def report(self, function: str, key: str | bytes, problem: StoreDataError) -> None:
-        """Log that a function or a command failed on what is stored in the slot of a key."""
+        """Log that a function or a command failed on data in the slot of a key."""
         name = key if isinstance(key, str) else key.decode(errors="replace")
         # The key of an idempotency record ends with a text that a client chose.
         name = name.partition(":idempotency:")[0]

@@ -1,12 +1,13 @@
-"""One connection to Redis as an asyncio protocol: the commands of one turn of the event loop leave in one write.
+"""A connection to Redis as an asyncio protocol. The commands of one iteration of the event loop are sent in one write.
 
-redis-py opens the connection (address, TLS, credentials, database), and then gives its socket away. Its own request
-path costs a lock, a timeout and two task switches per call: 200 µs of CPU, against 15 µs here (measured).
+redis-py opens the connection (address, TLS, credentials, database), and this module then takes over its socket. The
+request path of redis-py costs a lock, a timeout and two task switches per call: 200 µs of CPU, against 15 µs here
+(measured).
 
     ConnectionLostError          the connection broke, or could not be opened
-      ReplyLostError             it broke while replies were awaited, so their commands may have been done
-      ConnectionRejectedError    the server answered the opening with an error
-    ReplyError                   a command was answered with an error
+      ReplyLostError             it broke while replies were awaited, so their commands may have been run
+      ConnectionRejectedError    the server replied to the opening with an error
+    ReplyError                   the reply to a command is an error
 
 `store/redis/connection.py` adds ReplyTimeoutError and NotReplicatedError. All of them stay inside `store/redis/`: the
 client turns them into the exceptions of `store/redis/problems.py`.
@@ -34,11 +35,11 @@ class ConnectionLostError(Exception):
 
 
 class ReplyLostError(ConnectionLostError):
-    """The connection broke while replies were awaited: their commands may have been done."""
+    """The connection broke while replies were awaited. Their commands may have been run."""
 
 
 class ConnectionRejectedError(ConnectionLostError):
-    """The server answered the opening of a connection with an error. `reply` begins with its kind, as a ReplyError."""
+    """The server replied to the opening of a connection with an error. `reply` begins with the kind of the error."""
 
     def __init__(self, reply: str):
         super().__init__(reply)
@@ -46,7 +47,7 @@ class ConnectionRejectedError(ConnectionLostError):
 
 
 class RedisProtocol(asyncio.Protocol, ABC):
-    """A connection. Subclasses process its replies: bytes, int, None, a list of these, or a ReplyError."""
+    """A connection. Subclasses process its replies: bytes, int, None, a ReplyError, or a list of these."""
 
     def __init__(self) -> None:
         self._reader = hiredis.Reader(replyError=ReplyError)
@@ -81,29 +82,29 @@ class RedisProtocol(asyncio.Protocol, ABC):
         writer = detach_writer(connection)
         if writer.transport.is_closing():
             raise ConnectionLostError("closed while it was opened")  # `connection_lost` would not be called
-        self._writer = writer  # it would close the socket when garbage-collected
+        self._writer = writer  # kept, because a StreamWriter closes its socket when it is garbage-collected
         self._transport = writer.transport
         self._transport.set_protocol(self)
 
     def send(self, packed: bytes) -> None:
-        """Send a packed command at the end of this turn of the event loop."""
+        """Send a packed command at the end of this iteration of the event loop."""
         if not self._out:
             self._loop.call_soon(self._flush)
         self._out.append(packed)
 
     def abort(self) -> None:
-        """Drop the connection at once."""
+        """Close the connection at once, without sending what is buffered."""
         if self._transport is not None:
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Process the complete replies in what has arrived."""
+        """Process the replies that are complete."""
         self._reader.feed(data)
         try:
             while (reply := self._reader.gets()) is not False:
                 self.on_reply(reply)
         except hiredis.HiredisError:
-            self.abort()  # the peer does not speak Redis's protocol; nothing that follows could be understood
+            self.abort()  # the peer does not use the protocol of Redis, so nothing that follows can be parsed
         self.on_batch_end()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -119,7 +120,7 @@ class RedisProtocol(asyncio.Protocol, ABC):
 
 
 def pack(command: tuple[Argument, ...]) -> bytes:
-    """Return a command as Redis reads it from the socket."""
+    """Return a command encoded in the protocol of Redis."""
     packed: bytes = hiredis.pack_command(command)  # type: ignore[arg-type] # its own types know no tuples of any length
     return packed
 

@@ -1,7 +1,6 @@
-"""All that depends on the inside of redis-py, in one place; tests/store/redis/test_redis_py.py tells what a new version
-has changed.
+"""The code that depends on internals of redis-py. tests/store/redis/test_redis_py.py shows what a new version changes.
 
-redis-py opens connections for us, and has no public way to give the socket away.
+redis-py opens connections for the gateway, and has no public way to take over the socket.
 """
 
 import asyncio
@@ -11,7 +10,7 @@ from redis.exceptions import ResponseError
 
 
 def detach_writer(connection: AbstractConnection) -> asyncio.StreamWriter:
-    """Detach the open socket from a connection of redis-py, which does not use or close it any more."""
+    """Return the writer of a connection of redis-py, which no longer uses or closes the socket. Raises RuntimeError."""
     writer = connection._writer
     if writer is None:
         raise RuntimeError("redis-py's connection is not open")
@@ -20,9 +19,9 @@ def detach_writer(connection: AbstractConnection) -> asyncio.StreamWriter:
 
 
 def error_reply(problem: Exception) -> str:
-    """Return the reply of the server that an exception of redis-py stands for, or "" for one without a reply.
+    """Return the error reply that caused an exception of redis-py, or "" if no reply did.
 
-    redis-py removes the first word of a reply whose kind it knows, and keeps it in `status_code`.
+    redis-py removes the first word of some kinds of replies, and keeps that word in `status_code`.
     """
     word = getattr(problem, "status_code", None)
     if isinstance(word, str) and word:

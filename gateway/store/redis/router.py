@@ -1,8 +1,8 @@
-"""Sends commands to the servers of their keys, and sends again what another attempt may complete.
+"""Sends commands to the servers of their keys, and sends them again if another attempt may succeed.
 
-A call may meet a connection that died unnoticed, a server without the function library, a slot of a cluster that has
-moved, or a primary whose replica is about to take over. Each of these is repaired, and the command is sent again, for
-as long as one call may take.
+An attempt may fail because the connection was lost, the server lacks the function library, the slot has moved to
+another server of the cluster, or a replica is about to replace the primary. The router repairs the cause and sends the
+command again, as long as the time limit of a call allows.
 """
 
 import asyncio
@@ -20,19 +20,19 @@ from gateway.store.redis.topology import Node, Topology
 from gateway.telemetry.metrics import REDIS_ERRORS
 
 ATTEMPTS = 5
-"""How many connections a command of a cluster may lose before it fails."""
+"""How often a command to a cluster may lose its connection before it fails."""
 
 RETRY_SECONDS = 0.1
-"""Between two attempts: slots move, and a replica takes over, in about that time."""
+"""The pause between two attempts. A slot moves, or a replica takes over, in about that time."""
 
 _SLOT_IS_ELSEWHERE = ("MOVED ", "ASK ", "CLUSTERDOWN", "TRYAGAIN")
-"""How the replies of a cluster begin that report that a slot is on another server, or about to be."""
+"""The beginnings of replies that report that a slot is on another server, or is moving there."""
 
-_Trouble = ConnectionLostError | ReplyTimeoutError | NotReplicatedError
-_TROUBLE = (ConnectionLostError, ReplyTimeoutError, NotReplicatedError)
+_Failure = ConnectionLostError | ReplyTimeoutError | NotReplicatedError
+_FAILURES = (ConnectionLostError, ReplyTimeoutError, NotReplicatedError)
 
 _Group = tuple[Node, bool]
-"""The commands for one server that use the same connection: the one that writes, or the one that reads."""
+"""Groups commands by connection: the server, and whether they use its connection for writes."""
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -43,9 +43,9 @@ class Command(msgspec.Struct, frozen=True):
     key: str | bytes
     packed: bytes
     writes: bool
-    """It writes what must last once it is acknowledged."""
+    """Whether its writes must survive once acknowledged."""
     repeatable: bool
-    """It may be sent again after a lost reply."""
+    """Whether it may be sent again after a lost reply."""
 
 
 class Router:
@@ -56,10 +56,13 @@ class Router:
         self._library = library
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
-        """Return the replies in order, ReplyErrors among them. Raises StoreUnavailableError."""
+        """Send commands and return the replies in order. An error reply is returned as a ReplyError.
+
+        Raises StoreUnavailableError.
+        """
         try:
             return await self._replies(commands)
-        except _TROUBLE as problem:
+        except _FAILURES as problem:
             if self._topology.clustered and not isinstance(problem, NotReplicatedError):
                 self._topology.refresh_soon()  # a replica may take over from a server that hangs
             raise unavailable(problem) from problem
@@ -67,34 +70,34 @@ class Router:
     async def load(self, node: Node) -> None:
         """Load the library on a server that lacks it.
 
-        Raises ConnectionLostError and ReplyTimeoutError, and StoreUnavailableError when the server refuses it.
+        Raises ConnectionLostError and ReplyTimeoutError, and StoreUnavailableError if the server refuses the library.
         """
         refusal = await self._load(node)
         if refusal is not None:
             raise failure(refusal)
 
     async def _load(self, node: Node) -> ReplyError | None:
-        """Load the library on a server that lacks it; return the error reply of one that refuses it."""
+        """Load the library on a server that lacks it. Return the error reply if the server refuses it."""
         (reply,) = await node.connection.request(pack(("FUNCTION", "LOAD", self._library.code)))
         return reply if isinstance(reply, ReplyError) and "already exists" not in str(reply) else None
 
     async def _replies(self, commands: Sequence[Command]) -> list[Any]:
-        """Return the replies. Raises the last problem when attempts do not help in time."""
+        """Return the replies. Raises the last failure if no attempt succeeds in time."""
         replies: list[Any] = [None] * len(commands)
         left = list(range(len(commands)))
         losses = 0
         deadline = asyncio.get_running_loop().time() + self._topology.timeout_seconds
         sole = self._topology.sole
         if sole is not None:
-            # One server and one attempt is nearly always all there is to do.
+            # Nearly always there is one server, and the first attempt succeeds.
             connection = sole.write_connection if any(command.writes for command in commands) else sole.connection
             try:
                 replies = await connection.request(*(command.packed for command in commands))
                 left = [index for index, reply in enumerate(replies) if _is_retryable(reply, clustered=False)]
             except ConnectionLostError as lost:
                 if asyncio.get_running_loop().time() > deadline or _must_not_repeat(lost, commands):
-                    raise  # a server that hangs accepts connections, and each would wait as long as a call may take
-                losses = 1  # the connection died unnoticed, or the server did: try once more
+                    raise  # a hung server accepts connections, and each attempt would last as long as a call may take
+                losses = 1  # the connection was lost before, or the server stopped: another attempt may succeed
         while left:
             left, problem = await self._attempt(commands, left, replies)
             late = asyncio.get_running_loop().time() > deadline
@@ -113,7 +116,7 @@ class Router:
     async def _attempt(
         self, commands: Sequence[Command], left: Sequence[int], replies: list[Any]
     ) -> tuple[list[int], ConnectionLostError | None]:
-        """Fill in the replies that arrive; return the indexes that are worth another attempt, and the lost connection.
+        """Fill in the replies that arrive. Return the indexes of the commands to send again, and the lost connection.
 
         Raises ReplyTimeoutError and NotReplicatedError.
         """
@@ -143,7 +146,7 @@ class Router:
     async def _repair(
         self, node: Node, writes: bool, index: int, commands: Sequence[Command], replies: list[Any]
     ) -> list[int]:
-        """Act on an error reply before the next attempt; return the index again unless that completed the command."""
+        """Repair the cause of an error reply. Return the index of the command if it must be sent again."""
         reply = str(replies[index])
         if reply.startswith("ASK "):
             target = self._topology.redirected(reply, node)
@@ -159,9 +162,9 @@ class Router:
         elif reply.startswith("CLUSTERDOWN"):
             await self._refresh()
         elif _is_replica(replies[index]):
-            node.close()  # it is no primary any more: Sentinel, or a name in DNS, knows another
+            node.close()  # no longer a primary: Sentinel or DNS names the new one to the next connection
         elif _lacks_library(replies[index]):
-            # A fresh or restored server, or one whose library was deleted as unused: functions are data.
+            # The server is new or restored, or the library was deleted as unused: functions are part of its data.
             refusal = await self._load(node)
             if refusal is not None and not _is_replica(refusal):
                 raise failure(refusal)
@@ -178,9 +181,9 @@ class Router:
 async def _send_groups(
     groups: Mapping[_Group, Sequence[int]], commands: Sequence[Command]
 ) -> list[tuple[_Group, Sequence[int], list[Any] | ConnectionLostError]]:
-    """Send to several servers at once; a lost connection takes the place of its server's replies.
+    """Send to several servers at once. A lost connection has a ConnectionLostError in place of its replies.
 
-    Raises ReplyTimeoutError and NotReplicatedError, once all servers are through.
+    Raises ReplyTimeoutError and NotReplicatedError after all servers have replied or failed.
     """
     requests = [
         (node.write_connection if writes else node.connection).request(*(commands[index].packed for index in indexes))
@@ -196,7 +199,7 @@ async def _send_groups(
 
 
 def _is_retryable(reply: Any, clustered: bool) -> bool:
-    """Return whether another attempt, perhaps on another server, may bring a better reply."""
+    """Return whether another attempt, perhaps on another server, may succeed."""
     if not isinstance(reply, ReplyError):
         return False
     return (clustered and str(reply).startswith(_SLOT_IS_ELSEWHERE)) or _is_replica(reply) or _lacks_library(reply)
@@ -211,11 +214,11 @@ def _lacks_library(reply: Any) -> bool:
 
 
 def _must_not_repeat(problem: ConnectionLostError, commands: Sequence[Command]) -> bool:
-    """Return whether a command may have been done that must not be sent again."""
+    """Return whether a command that must not be sent again may have been run."""
     return isinstance(problem, ReplyLostError) and not all(command.repeatable for command in commands)
 
 
-def unavailable(problem: _Trouble) -> StoreUnavailableError:
+def unavailable(problem: _Failure) -> StoreUnavailableError:
     """Return the exception for a request without a reply, and count it."""
     REDIS_ERRORS.inc()
     if isinstance(problem, ConnectionRejectedError):

@@ -1,10 +1,10 @@
-"""The subscriptions at one Redis server, which survive its connection.
+"""The subscriptions at one Redis server, which are kept across reconnections.
 
-After every new connection a shard subscriber subscribes all channels again, and reports each as resubscribed, because
-messages may have been missed. A probe tells when the connection no longer delivers.
+On every new connection, a shard subscriber subscribes to all channels again and reports each as resubscribed, because
+messages may have been missed. A probe detects when the connection no longer delivers.
 
-When a slot of a cluster moves, its server ends the subscriptions of that slot, or replies MOVED to new ones. Then the
-channels of this slot, and no others, are handed back to the owner.
+When a slot of a cluster moves, its server ends the subscriptions of that slot, or replies MOVED to new ones. The shard
+subscriber then reports the channels of this slot, and no others, to its owner as orphaned.
 """
 
 import asyncio
@@ -28,32 +28,32 @@ CHANNELS_PER_COMMAND = 500
 
 MIN_RECONNECT_SECONDS = 0.05
 MAX_RECONNECT_SECONDS = 1.0
-"""Bounds of the pause before a new connection. It doubles until a probe comes back."""
+"""The bounds of the pause before a new connection. The pause doubles until a probe message arrives."""
 
 CONTROL_CHANNEL = keys.CONTROL.encode()
 
 Confirmations = deque["asyncio.Future[None] | None"]
-"""The callers that await the next confirmations of a channel, in order; None stands for a resubscription."""
+"""The callers that await the next confirmations of a channel, in order; None for a resubscription."""
 
 
 class Owner(Protocol):
-    """What a shard subscriber reports to. All but `refresh_topology` are called from the reader and must not block."""
+    """The owner of a shard subscriber. All but `refresh_topology` run while replies are read and must not block."""
 
     on_messages: Callable[[bytes, list[bytes]], None]
     on_control: Callable[[bytes], None]
 
     def resubscribed(self, channel: bytes) -> None:
-        """Called for a channel whose messages may have been missed for a while."""
+        """Process that messages of a channel may have been missed."""
 
     def orphaned(self, channels: Mapping[bytes, Confirmations], redirection: str, node: Node) -> None:
-        """Called with channels that this server no longer serves, and the MOVED reply that said so, or ""."""
+        """Process channels that this server no longer serves. `redirection` is the MOVED reply, "" without one."""
 
     async def refresh_topology(self) -> None:
-        """Called after a lost connection, because another server may have taken over."""
+        """Read the topology again after a lost connection, because another server may have taken over."""
 
 
 class _ShardProtocol(RedisProtocol):
-    """The connection of a shard subscriber. `ended` raises why the connection is over."""
+    """The connection of a shard subscriber. The future `ended` raises the reason of its end."""
 
     def __init__(self, shard: "ShardSubscriber"):
         super().__init__()
@@ -64,7 +64,7 @@ class _ShardProtocol(RedisProtocol):
         if isinstance(reply, list) and len(reply) == 3:
             self._shard.on_reply(reply)
         elif not isinstance(reply, ReplyError):
-            self.end(StoreUnavailableError(detail=f"an unexpected reply: {reply!r:.100}"))
+            self.end(StoreUnavailableError(detail=f"unexpected reply: {reply!r:.100}"))
         elif not self._shard.on_error(str(reply)):
             self.end(store_error(str(reply)))
 
@@ -75,7 +75,7 @@ class _ShardProtocol(RedisProtocol):
         self._shard.on_batch_end()
 
     def end(self, problem: Exception) -> None:
-        """Record why the connection is over, unless that is known."""
+        """Record why the connection ended. Only the first reason is kept."""
         if not self.ended.done():
             self.ended.set_exception(problem)
 
@@ -94,32 +94,32 @@ class ShardSubscriber:
         self._awaited: dict[bytes, Confirmations] = {}
         self._commands: list[tuple[str, bytes]] = []
         self._received: dict[bytes, list[bytes]] = {}
-        # How many confirmations of this subscriber's own SUNSUBSCRIBE commands are still to come.
+        # How many confirmations of this subscriber's own SUNSUBSCRIBE commands are outstanding.
         self._unsubscribing: dict[bytes, int] = {}
 
     @property
     def healthy(self) -> bool:
-        """Whether a probe came back lately."""
+        """Return whether the connection is up and a probe message arrived within the timeout."""
         return self._protocol is not None and self._probe.is_recent
 
     @property
     def last_activity_at(self) -> float:
-        """When the last probe came back or the connection was opened, in monotonic seconds."""
+        """Return when the last probe message arrived or the connection was opened, in monotonic seconds."""
         return self._probe.last_activity_at
 
     async def subscribe(self, channel: bytes) -> None:
-        """Subscribe a channel; return when Redis has confirmed it. Raises StoreUnavailableError."""
+        """Subscribe to a channel, and wait until Redis has confirmed it. Raises StoreUnavailableError."""
         if self._protocol is None:
             raise StoreUnavailableError(detail="the pub/sub connection is down")
         confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._awaited.setdefault(channel, deque()).append(confirmed)
         self.channels.add(channel)
         self._send("SSUBSCRIBE", channel)
-        # No timeout: when Redis does not reply, the probe fails, and with it everything that is awaited.
+        # No timeout is needed: if Redis does not reply, the probe fails, which fails every awaited confirmation.
         await confirmed
 
     def unsubscribe(self, channel: bytes) -> None:
-        """Unsubscribe a channel, if it is subscribed here."""
+        """Unsubscribe from a channel if it is subscribed here."""
         if channel in self.channels:
             self.channels.discard(channel)
             if self._protocol is not None:
@@ -127,18 +127,18 @@ class ShardSubscriber:
             self._send("SUNSUBSCRIBE", channel)
 
     def assign(self, channel: bytes, awaited: Confirmations) -> None:
-        """Subscribe a channel that was subscribed elsewhere, or was to be."""
+        """Subscribe to a channel that was subscribed, or about to be, at another server."""
         self.channels.add(channel)
         if self._protocol is None:
             fail(awaited, "the pub/sub connection is down")
             return
-        # The first confirmation reports it as resubscribed: earlier messages may have been missed.
+        # The first confirmation reports the channel as resubscribed, because earlier messages may have been missed.
         self._awaited.setdefault(channel, deque()).extend((None, *awaited))
         for _ in range(len(awaited) + 1):
             self._send("SSUBSCRIBE", channel)
 
     def release(self, channels: Iterable[bytes]) -> dict[bytes, Confirmations]:
-        """Unsubscribe channels that belong elsewhere; return each with the callers that await its confirmation."""
+        """Unsubscribe from channels of other servers. Return each with the callers that await its confirmation."""
         released = {}
         for channel in tuple(channels):
             released[channel] = self._pop_awaited(channel)
@@ -146,7 +146,7 @@ class ShardSubscriber:
         return released
 
     async def run(self) -> None:
-        """Keep the connection up until cancelled."""
+        """Connect, and again after each loss, until cancelled."""
         pause = MIN_RECONNECT_SECONDS
         while True:
             protocol = _ShardProtocol(self)
@@ -188,14 +188,14 @@ class ShardSubscriber:
             self._slot_moved(slot_of(channel), "")  # the server ended the subscription
 
     def on_error(self, reply: str) -> bool:
-        """Process an error that says where a slot is now; return whether it was one."""
+        """Process a MOVED reply of a cluster. Return whether the error is one."""
         if not reply.startswith("MOVED ") or not self._client.topology.clustered:
             return False
         self._slot_moved(int(reply.split(" ")[1]), reply)
         return True
 
     def on_batch_end(self) -> None:
-        """Pass on the messages that arrived together."""
+        """Call `on_messages` with the messages that arrived together."""
         received, self._received = self._received, {}
         for channel, messages in received.items():
             self._owner.on_messages(channel, messages)
@@ -205,7 +205,7 @@ class ShardSubscriber:
     def _confirm(self, channel: bytes) -> None:
         awaited = self._awaited.get(channel)
         if not awaited:
-            return  # its slot has moved meanwhile
+            return  # the slot of the channel has moved meanwhile
         confirmed = awaited.popleft()
         if not awaited:
             del self._awaited[channel]
@@ -226,11 +226,11 @@ class ShardSubscriber:
             self._subscribe_probe()
 
     def _pop_awaited(self, channel: bytes) -> Confirmations:
-        """Remove and return the callers that await a confirmation, without this subscriber's own resubscriptions."""
+        """Remove and return the callers that await a confirmation. Resubscriptions have no caller."""
         return deque(future for future in self._awaited.pop(channel, ()) if future is not None)
 
     async def _serve(self, protocol: _ShardProtocol) -> None:
-        """Subscribe all channels again, then receive and probe until one of these fails."""
+        """Subscribe to all channels again, then receive and probe until one of the two fails."""
         self._awaited = {channel: deque([None]) for channel in self.channels}
         self._protocol = protocol
         self._probe.restart()
@@ -256,7 +256,7 @@ class ShardSubscriber:
             fail(confirmations, "the pub/sub connection was lost")
 
     def _send(self, verb: str, channel: bytes) -> None:
-        """Send at the end of this turn of the event loop, in order, together with the other commands of the turn."""
+        """Send a command at the end of this iteration of the event loop, together with the others of the iteration."""
         if self._protocol is None:
             return
         if not self._commands:
@@ -269,19 +269,19 @@ class ShardSubscriber:
             return
         for verb, run in groupby(commands, key=lambda command: command[0]):
             channels = [channel for _, channel in run]
-            # A server of a cluster accepts only channels of one slot in a command.
+            # In a cluster, all channels of a command must be of one slot.
             step = 1 if self._client.topology.clustered else CHANNELS_PER_COMMAND
             for first in range(0, len(channels), step):
                 self._protocol.send(pack((verb, *channels[first : first + step])))
 
     def _subscribe_probe(self) -> None:
-        """Subscribe a probe channel whose slot this server serves, if it serves any."""
+        """Subscribe to a probe channel whose slot this server serves, if it serves any."""
         if channel := self._probe.choose_channel():
             self._awaited.setdefault(channel, deque()).append(None)
             self._send("SSUBSCRIBE", channel)
 
     async def _note_generation(self) -> None:
-        """Store on the server that it was promoted, which may be why this subscriber had to connect again."""
+        """Store the generation of the server, whose promotion may have caused the loss of the connection."""
         while True:
             try:
                 await note_generation(self._client, self._node)

@@ -1,6 +1,6 @@
 """The worker's subscriptions: a pub/sub channel for each user, subscribed at the Redis server of the channel's slot.
 
-There is one ShardSubscriber for each server that is written to: in a cluster, for each primary. A channel whose slot
+There is one ShardSubscriber for each server that accepts writes: in a cluster, for each primary. A channel whose slot
 has moved is orphaned until the new server is known, and is then reassigned to the shard subscriber of that server. A
 channel whose messages may have been missed is reported as resubscribed, so that the hub reads the log.
 """
@@ -25,11 +25,11 @@ from gateway.store.redis.topology import Node
 
 
 class Subscriber:
-    """Subscribes channels and passes on what is published on them. `run` must be running.
+    """Subscribes to channels and calls callbacks with the messages. `run` must be running.
 
-    `on_messages(channel, messages)` is called with messages that arrived together, `on_resubscribed(channel)` and
-    `on_control(message)` as well from the reader: they must not block. An empty control message means that some control
-    messages may have been missed.
+    `on_messages(channel, messages)` is called with messages that arrived together, `on_control(message)` with a control
+    message, and `on_resubscribed(channel)` if messages of a channel may have been missed. An empty control message
+    means that some control messages may have been missed. The callbacks run while replies are read and must not block.
     """
 
     def __init__(self, client: FunctionClient, worker_id: str):
@@ -46,18 +46,18 @@ class Subscriber:
 
     @property
     def healthy(self) -> bool:
-        """Whether a probe of some server came back lately: a cluster with a part down still serves the other parts."""
+        """Return whether some shard subscriber is healthy. While a part of a cluster is down, the other parts work."""
         return any(shard.healthy for shard in self._shards.values())
 
     @property
     def last_activity_at(self) -> float:
-        """When a probe of some server came back last, or its connection was opened, in monotonic seconds."""
+        """Return when a probe message last arrived or a connection was last opened, in monotonic seconds."""
         return max((shard.last_activity_at for shard in self._shards.values()), default=0.0)
 
     async def subscribe(self, channel: bytes) -> None:
-        """Subscribe a channel; return when Redis has confirmed it. Raises StoreUnavailableError.
+        """Subscribe to a channel, and wait until Redis has confirmed it. Raises StoreUnavailableError.
 
-        The channel stays subscribed over reconnections until `unsubscribe`.
+        The subscription is kept across reconnections until `unsubscribe`.
         """
         shard = self._shard_of(channel)
         if shard is None:
@@ -65,7 +65,7 @@ class Subscriber:
         await shard.subscribe(channel)
 
     def unsubscribe(self, channel: bytes) -> None:
-        """Unsubscribe a channel."""
+        """Unsubscribe from a channel."""
         fail(self._orphaned.pop(channel, ()), "the channel was unsubscribed")
         for shard in self._shards.values():
             shard.unsubscribe(channel)
@@ -83,7 +83,7 @@ class Subscriber:
                 await self._changed.wait()
         finally:
             self._client.topology.on_change.remove(self._changed.set)
-            # Should this be run again, the channels are assigned to new shard subscribers.
+            # If `run` is called again, the channels are assigned to new shard subscribers.
             for shard in self._shards.values():
                 self._orphaned.update(shard.release(shard.channels))
             self._shards.clear()
@@ -102,15 +102,15 @@ class Subscriber:
             await asyncio.sleep(MAX_RECONNECT_SECONDS * random.uniform(0.5, 1.5))
 
     def orphaned(self, channels: Mapping[bytes, Confirmations], redirection: str, node: Node) -> None:
-        """Reassign channels that a server no longer serves, once the server that a MOVED reply names is known."""
+        """Reassign channels that a server no longer serves, once the slot map is read again."""
         self._orphaned.update(channels)
         if redirection:
             self._client.topology.redirected(redirection, node)
-        # More channels may be orphaned while the map is read, and all of them need one reading.
+        # More channels may be orphaned while the map is read. One read serves all of them.
         self._client.topology.refresh_soon().add_done_callback(lambda _: self._changed.set())
 
     def resubscribed(self, channel: bytes) -> None:
-        """Pass on that messages of a channel may have been missed."""
+        """Report that messages of a channel may have been missed."""
         if channel == CONTROL_CHANNEL:
             self.on_control(b"")
         else:
@@ -123,7 +123,7 @@ class Subscriber:
         return self._shards.get(node) if node is not None else None
 
     def _reassign(self) -> None:
-        """Keep one shard subscriber for each server, and assign each channel to that of its slot."""
+        """Start and stop shard subscribers as servers change, and assign each channel to the one of its slot."""
         nodes = set(self._client.topology.nodes)
         if not nodes:
             return

@@ -1,8 +1,8 @@
-"""Which Redis server serves which key: one server, the primary that Sentinel names, or the primaries of a cluster.
+"""The Redis server of each key: one server, the primary that Sentinel names, or a primary of a cluster.
 
-A cluster's slot map is read from any of its nodes (`CLUSTER SLOTS`) when first needed, and again after a sign that it
-has changed: a redirection, a lost connection, a subscription that the server ended. A redirection updates its slot at
-once, because the nodes learn of a change one after another.
+A cluster's slot map is read from any of its nodes (`CLUSTER SLOTS`) when it is first needed. It is read again when it
+may have changed: after a redirection, a lost connection, or a subscription that the server ended. A redirection updates
+its slot at once, because a change reaches the nodes one after another.
 """
 
 import asyncio
@@ -22,34 +22,34 @@ from gateway.store.redis.protocol import ConnectionLostError, ReplyError, pack
 SLOTS = 16384
 
 REFRESH_PAUSE_SECONDS = 0.1
-"""Between two readings of a slot map, because a cluster that changes is not stable at once."""
+"""The pause between two reads of a slot map, because a changing cluster takes a while to become stable."""
 
 NODES_AT_ONCE = 3
-"""How many nodes are asked for the map together: one that hangs must not hold up the others."""
+"""How many nodes are called for the map at once, so that a hung node does not delay the read."""
 
 _Range = tuple[int, int, str]
-"""The first and the last of some slots, and the name of their server."""
+"""The first and the last slot of a range, and the name of its server."""
 
 
 class Node:
-    """One server. `name` is `host:port`, or "" where there is only one."""
+    """One server. `name` is `host:port`, or "" if there is only one."""
 
     def __init__(self, name: str, make_connection: ConnectionFactory, timeout_seconds: float, replicated: bool):
         self.name = name
         self.make_connection = make_connection
         reading = RedisConnection(make_connection, timeout_seconds)
         self.connection = reading
-        """For what only reads, and for writes that need no replica."""
+        """The connection for calls that only read, and for writes that need no replica."""
         self.write_connection = ReplicatedConnection(make_connection, timeout_seconds) if replicated else reading
-        """Replies when what was written is as safe as the settings require."""
+        """The connection for durable writes. With INBOX_DURABILITY=replica, it replies once a replica has them."""
 
     def close(self) -> None:
-        """Drop both connections; the next request opens another."""
+        """Close both connections. The next request opens another."""
         self.connection.close()
         self.write_connection.close()
 
     def end(self) -> None:
-        """Drop both connections for good."""
+        """Close both connections for good."""
         self.connection.end()
         self.write_connection.end()
 
@@ -81,12 +81,12 @@ class Topology:
 
     @property
     def sole(self) -> Node | None:
-        """The one server; None for a cluster."""
+        """Return the only server; None for a cluster."""
         return None if self.clustered else self._nodes[""]
 
     @property
     def nodes(self) -> list[Node]:
-        """Every server that is written to; of a cluster whose slot map was never read, none."""
+        """Return every server that accepts writes. For a cluster, it is empty until the slot map has been read."""
         return self._serving
 
     def node_of(self, key: str | bytes) -> Node | None:
@@ -102,7 +102,7 @@ class Topology:
         return [generation_key(slot) for slot, server in enumerate(self._slots) if server is node]
 
     def key_at(self, node: Node) -> str | None:
-        """Return some key that a server serves; None when it serves none."""
+        """Return a key in a slot that a server serves; None if it serves none."""
         if not self.clustered:
             return keys.GENERATION
         return next((generation_key(slot) for slot, server in enumerate(self._slots) if server is node), None)
@@ -114,7 +114,7 @@ class Topology:
         """
         kind, slot, address = reply.split(" ")[:3]
         host, _, port = address.rpartition(":")
-        if host in ("", "?"):  # some clusters leave the host out: it is the one that the other node was reached at
+        if host in ("", "?"):  # some clusters leave out the host: it is the host of the node that replied
             host = asked.name.rpartition(":")[0]
         node = self._node(f"{host}:{port}")
         if kind == "MOVED" and self._slots and self._slots[int(slot)] is not node:
@@ -123,19 +123,19 @@ class Topology:
         return node
 
     async def refresh(self) -> None:
-        """Read the slot map again, once for all concurrent callers. Raises ConnectionLostError if no node answers."""
+        """Read the slot map again, once for all concurrent callers. Raises ConnectionLostError if no node replies."""
         if self.clustered:
             await asyncio.shield(self.refresh_soon())
 
     def refresh_soon(self) -> "asyncio.Task[None]":
-        """Begin to read the slot map again, unless that is under way."""
+        """Start to read the slot map again, unless a read is under way. Return the task."""
         if self._refreshing is None:
             self._refreshing = asyncio.create_task(self._refresh(), name="cluster-slots")
             self._refreshing.add_done_callback(lambda task: task.cancelled() or task.exception())
         return self._refreshing
 
     def close(self) -> None:
-        """Drop every connection for good."""
+        """Close every connection for good."""
         self._ended = True
         if self._refreshing is not None:
             self._refreshing.cancel()
@@ -150,7 +150,7 @@ class Topology:
             self._refreshing = None
 
     async def _read_slots(self) -> list[_Range]:
-        """Read the slot map from the first node that replies. Some are asked at a time, known primaries first."""
+        """Return the slot map of the first node that replies. Known primaries are called first."""
         known = [node.name for node in self.nodes]
         random.shuffle(known)
         names = list(dict.fromkeys((*known, *self._nodes, *self._address.seeds)))
@@ -164,10 +164,10 @@ class Topology:
                 for task in asked:
                     task.cancel()
         reasons = "; ".join(f"{name}: {self._reasons.get(name, '')}" for name in names[:NODES_AT_ONCE])
-        raise ConnectionLostError(f"no node of the cluster answers: {reasons}")
+        raise ConnectionLostError(f"no node of the cluster replies: {reasons}")
 
     async def _ask_slots(self, name: str) -> list[_Range]:
-        """Return the slot map of one node, or an empty one if it knows none or cannot be reached."""
+        """Return the slot map of one node. It is empty if the node has none or cannot be reached."""
         try:
             (reply,) = await self._node(name).connection.request(pack(("CLUSTER", "SLOTS")))
         except (ConnectionLostError, ReplyTimeoutError) as problem:
@@ -180,7 +180,7 @@ class Topology:
         return [(first, last, node_name(primary, host)) for first, last, primary, *_ in reply]
 
     def _apply(self, ranges: Sequence[_Range]) -> None:
-        # A slot that no server serves right now keeps its last one, which reports that when called.
+        # A slot that no server serves now keeps its last server, whose reply to a call reports that.
         fresh = self._slots[:]
         for first, last, name in ranges:
             node = self._node(name)
@@ -192,7 +192,7 @@ class Topology:
             self._changed()
 
     def _changed(self) -> None:
-        """Drop the servers that serve no slot any more, and notify."""
+        """Close the connections of servers that no longer serve a slot, and call the functions in `on_change`."""
         self._serving = list(dict.fromkeys(self._slots))
         kept = {*self._address.seeds, *(node.name for node in self._serving)}
         for name in self._nodes.keys() - kept:
@@ -237,7 +237,7 @@ def node_name(primary: Sequence[Any], asked_host: str) -> str:
     Some clusters leave the host out, or write `?`.
     """
     host = primary[0].decode() if primary[0] else ""
-    if host == "?":  # the node is configured to be called by a hostname, and has none
+    if host == "?":  # the node is configured to announce a hostname, and has none
         others = primary[3] if len(primary) > 3 else []
         found = dict(zip(others[::2], others[1::2], strict=False))
         host = found.get(b"ip", b"").decode()

@@ -47,7 +47,7 @@ async def test_silence_ends_the_connection(started: Probe, monkeypatch: pytest.M
     async with asyncio.timeout(5):
         with pytest.raises(StoreUnavailableError) as caught:
             await started.run()
-    assert caught.value.detail == "the probe did not come back"
+    assert caught.value.detail == "the probe received no message in time"
 
 
 async def test_a_refusal_to_publish_ends_it_only_if_it_lasts(
