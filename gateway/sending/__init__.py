@@ -1,6 +1,10 @@
 """One way to send a notification, shared by the REST operations and the background jobs.
 
-`command.py` has what a backend asks for, `plans.py` what a retry must repeat, `recipients.py` who is meant,
-`deliverer.py` how it gets into the inboxes, and `sender.py` the choice between sending at once and a broadcast job.
-Errors are in `errors.py`.
+command      the command to send a notification, as a backend requests it
+recipients   the users whom a command names or describes
+plans        the decisions that every retry repeats
+deliverer    the delivery to inboxes
+sender       sending at once, or with a broadcast job
+imports      the portions of an import
+errors       the exceptions of this package
 """

@@ -1,7 +1,7 @@
-"""The command to send a notification: its fields, its recipients and what inboxes show instead.
+"""The command to send a notification: its fields, its recipients and its overrides for inboxes.
 
-A command is read from a request body that `api/` has checked. Recipients are also part of the plan of a broadcast,
-which is stored for 30 days: fields may be added here, but keep their names and their order.
+A command is read from a request body that `api/` has validated. Recipients are also part of the plan of a broadcast,
+which is stored for 30 days. So fields may be added here, but existing ones keep their names and their order.
 """
 
 from typing import Any
@@ -25,17 +25,17 @@ class UserFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def is_named(self) -> bool:
-        """Whether there is an external id or an email."""
+        """Return whether there is an external id or an email."""
         return bool(self.external_id or self.email)
 
     @property
     def identity(self) -> Identity:
-        """The names, normalized. Only for a user who is named."""
+        """Return the normalized names. Raises ValueError if the user is not named."""
         return Identity(self.external_id or None, normalize_email(self.email) if self.email else None)
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """The attributes that the request sets, without the names."""
+        """Return the attributes that the request sets, without the names."""
         return {name: value for name in ATTRIBUTES if (value := getattr(self, name)) is not None}
 
 
@@ -53,12 +53,12 @@ class Recipient(UserFields, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def is_many(self) -> bool:
-        """Whether the recipient stands for any number of users."""
+        """Return whether the recipient stands for any number of users."""
         return bool(self.matches or self.topic)
 
 
 class InAppOverride(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What inboxes show in place of a command's own fields."""
+    """The values that inboxes show in place of a command's own fields."""
 
     title: str | None = None
     content: str | None = None
@@ -66,7 +66,7 @@ class InAppOverride(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class ChannelOverrides(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Overrides by channel; the inbox is the one that this gateway delivers to."""
+    """Overrides by channel. The inbox is the only channel that this gateway delivers to."""
 
     in_app: InAppOverride | None = None
 
@@ -91,12 +91,12 @@ class SendCommand(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_for_many(self) -> bool:
-        """Whether any recipient is not a named user, so that a job has to find out who is meant."""
+        """Return whether any recipient stands for any number of users, so that a job has to find them."""
         return any(recipient.is_many for recipient in self.recipients)
 
     @property
     def sent(self) -> NotificationFields:
-        """The fields as they were sent, which the response repeats."""
+        """Return the fields as they were sent. The response repeats them."""
         return NotificationFields(
             title=self.title,
             content=self.content,
@@ -108,7 +108,7 @@ class SendCommand(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def shown(self) -> NotificationFields:
-        """The fields as inboxes show them: those that were sent, with the overrides for the inbox."""
+        """Return the fields as inboxes show them: those that were sent, with the overrides for the inbox."""
         channels = self.overrides.channels if self.overrides is not None else None
         in_app = channels.in_app if channels is not None else None
         if in_app is None:

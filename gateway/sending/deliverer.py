@@ -1,7 +1,7 @@
-"""Putting one notification into the inboxes of its recipients, in pieces of one round trip each.
+"""Delivers a notification to the inboxes of its recipients, in pieces of one round trip each.
 
-When a recipient turns out to be deleted, the delivery is repeated. That does no harm: an inbox that has the item
-already does not get a second one, because the item's id is the same.
+If a recipient turns out to be deleted, the delivery is repeated. This does no harm: the item has the same id, so an
+inbox that already has it gets no second one.
 """
 
 from collections.abc import Sequence
@@ -21,16 +21,17 @@ from gateway.store.inbox import InboxStore
 
 CALLS_AT_ONCE = 250
 BYTES_AT_ONCE = 4 * 1024 * 1024
-"""How many inboxes, and how much content, go to Redis in one round trip, so that other requests get their turn: some
-10 ms of the event loop and of Redis."""
+"""How many inboxes, and how much content, one round trip to Redis has: some 10 ms of the event loop and of Redis. Other
+requests run in between."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingItem:
-    """A notification on its way: what is the same for all recipients.
+    """The parts of a delivery that are the same for all recipients.
 
-    With `repeatable`, the same item may be sent again within 24 hours: a user who deleted it meanwhile does not get it
-    back. With `skip_broken`, a recipient whose stored data cannot be read is reported, and fails nobody else.
+    With `repeatable`, the same item may be sent again within 24 hours, and a user who deleted it meanwhile does not get
+    it back. With `skip_broken`, a recipient whose stored data cannot be read is reported, and the others still get the
+    item.
     """
 
     content: Content
@@ -42,9 +43,10 @@ class OutgoingItem:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """Which users have the item now, which ones have data that cannot be read, and which recipients conflict.
+    """The result of a delivery.
 
-    `conflicts` are indexes of recipients.
+    `reached` are the users who have the item now, `broken` those whose data cannot be read, and `conflicts` the indexes
+    of recipients that name two users each.
     """
 
     reached: list[UserId] = field(default_factory=list)
@@ -62,10 +64,10 @@ class Deliverer:
     async def deliver_to_named(
         self, item: OutgoingItem, project_id: ProjectId, recipients: Sequence[Recipient], skip_conflicts: bool = False
     ) -> Delivered:
-        """Deliver to the users that recipients name, who are created if they are unknown or were deleted.
+        """Deliver to the users that recipients name. Users who are unknown or were deleted are created.
 
-        With `skip_conflicts`, recipients that name two users each are reported and left out. Otherwise raises
-        RecipientConflictError for them, before anything is sent.
+        With `skip_conflicts`, recipients that name two users each are reported and left out. Without
+        it, RecipientConflictError is raised for them before anything is sent.
         """
         left = dict(enumerate(recipients))
         conflicts: list[int] = []
@@ -81,7 +83,7 @@ class Deliverer:
                     conflicts.append(places[position])
                     del left[places[position]]
             except UserDeletedError as deleted:
-                # The name leads to a new user from now on. Users who have the item already get no second one.
+                # From now on the name resolves to a new user. Users who already have the item get no second one.
                 await self._directory.forget(deleted.user)
             else:
                 return Delivered(delivered.reached, delivered.broken, conflicts)
@@ -89,9 +91,9 @@ class Deliverer:
     async def deliver_to_known(
         self, item: OutgoingItem, users: Sequence[User], subscribers_only: bool = False
     ) -> Delivered:
-        """Deliver to users who exist, leaving out those who were deleted meanwhile.
+        """Deliver to existing users, without those who were deleted meanwhile.
 
-        With `subscribers_only`, only those get the item who subscribe to its topic and category.
+        With `subscribers_only`, only users who are subscribed to its topic and category get the item.
         """
         left = [Delivery(user) for user in users]
         while left:
@@ -104,7 +106,7 @@ class Deliverer:
     async def _deliver(
         self, item: OutgoingItem, deliveries: Sequence[Delivery], subscribers_only: bool = False
     ) -> Delivered:
-        """Deliver piece by piece. Raises UserDeletedError for one user; others may have the item by then."""
+        """Deliver piece by piece. Raises UserDeletedError for one user, when others may already have the item."""
         delivered = Delivered()
         step = max(1, min(CALLS_AT_ONCE, BYTES_AT_ONCE // len(item.content.encoded)))
         for first in range(0, len(deliveries), step):

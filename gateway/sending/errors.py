@@ -1,4 +1,4 @@
-"""Why something was not sent.
+"""The exceptions of this package, in one tree.
 
 SendingError
 ├── RecipientConflictError    recipients of a command name two users each
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 
 class SendingError(Exception):
-    """Base class of what `gateway.sending` raises."""
+    """Base class of the exceptions of this package."""
 
 
 class RecipientConflictError(SendingError):

@@ -1,4 +1,4 @@
-"""What an import's operation and its job share: how rows are stored in portions, and how a row is read."""
+"""The parts of an import that its operation and its job share: the portions of rows, and the type of a row reader."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -8,12 +8,12 @@ import msgspec
 from gateway.sending.command import UserFields
 
 PORTION_ROWS = 100
-"""Rows of a portion, which is one step of the job: a few milliseconds of work. The number cannot change while there are
-stored imports, because the number of a row follows from that of its portion."""
+"""The rows of a portion. A portion is one step of the job, some milliseconds of work. The number must not change
+while there are stored imports, because the number of a row is computed from that of its portion."""
 
 RowReader: TypeAlias = Callable[[Any, str], UserFields]
-"""Return the user that a row describes. The path, such as `import.users[3]`, names the row in messages. Raises
-InvalidRowError."""
+"""Returns the user that a row describes. The second argument is the path of the row in messages, such as
+`import.users[3]`. Raises InvalidRowError."""
 
 
 def portions_of(rows: Sequence[Any]) -> list[bytes]:

@@ -1,10 +1,10 @@
-"""Plans: what was decided once, is stored, and is followed by every later attempt.
+"""Plans: stored decisions of the first attempt, which every later attempt follows.
 
 Each plan has a version. A plan without one was stored before plans had versions, and is of version 1. Field names are
 those of the stored JSON and stay as they are.
 
-Gateways of several versions may share a store during an upgrade. A gateway rejects a plan of a version that it does not
-know: the client of a request repeats it, and the queue leaves a job to newer gateways (store/job_queue.py).
+Gateways of several versions may share a store during an upgrade. A gateway rejects a plan of an unknown version. The
+client of a request then repeats it, and the queue leaves a job to newer gateways (store/job_queue.py).
 """
 
 import msgspec
@@ -18,7 +18,7 @@ KNOWN_REQUEST_VERSION = 1
 
 
 class SendPlan(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What each attempt at a request that sends must repeat: the id and the moment of the first one.
+    """The plan of a request that sends: the id and the moment of the first attempt.
 
     Stored with the Idempotency-Key for 24 hours. Raises ValueError for a version that is not known.
     """
@@ -32,7 +32,7 @@ class SendPlan(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ImportPlan(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What each attempt at a request that imports must repeat: the id and the unix milliseconds of the first one.
+    """The plan of a request that imports: the id and the unix milliseconds of the first attempt.
 
     Stored with the Idempotency-Key for 24 hours. Raises ValueError for a version that is not known.
     """
@@ -47,15 +47,17 @@ class ImportPlan(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def _check_version(version: int) -> None:
     if version > KNOWN_REQUEST_VERSION:
-        raise ValueError(f"the plan is of version {version}, and this gateway knows {KNOWN_REQUEST_VERSION}")
+        raise ValueError(
+            f"the plan has version {version}, but this gateway only knows versions up to {KNOWN_REQUEST_VERSION}"
+        )
 
 
 class BroadcastPlan(msgspec.Struct, frozen=True):
     """The payload of a broadcast's job, stored for 30 days. The record of the job carries the version.
 
     `view` is the broadcast as responses show it, without its status. `root` is the first part of the names in error
-    messages, such as `broadcast` in `broadcast.recipients[0]`. `user_count` is how many users the project had: users
-    with a later index were created afterwards and get nothing.
+    messages, such as `broadcast` in `broadcast.recipients[0]`. `user_count` is how many users the project had. Users
+    with a later index were created afterwards and do not get the notification.
     """
 
     view: msgspec.Raw

@@ -1,4 +1,4 @@
-"""Who gets a notification: named users become deliveries, everybody else is described by an audience."""
+"""The recipients of a command: named users, who become deliveries, and the audience of all others."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ def conflict_message(root: str, index: int) -> str:
 
 
 async def resolve_named(directory: Directory, project_id: ProjectId, recipients: Sequence[Recipient]) -> list[Delivery]:
-    """Return a delivery for each user that recipients name; unknown users are created.
+    """Return a delivery for each user that recipients name. Unknown users are created.
 
     A user who is named twice gets one delivery with all attributes. Raises RecipientConflictError.
     """
@@ -36,9 +36,9 @@ async def resolve_named(directory: Directory, project_id: ProjectId, recipients:
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """The users whom a command means besides those whom it names.
+    """The recipients of a command besides the users that it names.
 
-    A user is meant who matches one of the conditions or, with `subscribers`, subscribes to the command's topic.
+    They are the users who match one of the conditions and, with `subscribers`, the subscribers of the command's topic.
     """
 
     conditions: Sequence[Condition]
@@ -54,7 +54,7 @@ class Audience:
 
     @property
     def is_everyone(self) -> bool:
-        """Whether every user is meant."""
+        """Return whether the audience is every user."""
         return any(isinstance(condition, Everyone) for condition in self.conditions)
 
     def matches(self, attributes: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Sending a command: at once to named users, or by a broadcast job that finds out who is meant."""
+"""Sends a command: at once to named users, or with a broadcast job that finds the recipients."""
 
 from uuid import UUID
 
@@ -18,7 +18,7 @@ _encode = msgspec.json.encode
 
 
 class Sender:
-    """Sends what backends ask for. Methods raise StoreUnavailableError, and may be repeated with the same plan."""
+    """Sends notifications. Methods raise StoreUnavailableError, and may be repeated with the same plan."""
 
     def __init__(self, deliverer: Deliverer, directory: Directory, categories: CategoryStore, jobs: JobStore):
         self._deliverer = deliverer
@@ -29,7 +29,7 @@ class Sender:
     async def send(
         self, project_id: ProjectId, command: SendCommand, plan: SendPlan, keep: ItemRetention, repeatable: bool
     ) -> None:
-        """Send a notification. Named users have it on return; with any other recipient a broadcast is enqueued.
+        """Send a notification. If all recipients are named users, they have it on return. Else a broadcast is enqueued.
 
         `keep` is how much of each inbox is kept. With `repeatable`, the request may be repeated within 24 hours.
         Raises RecipientConflictError before anything is sent.
@@ -43,9 +43,9 @@ class Sender:
         await self._deliverer.deliver_to_named(item, project_id, command.recipients)
 
     async def enqueue(self, project_id: ProjectId, command: SendCommand, plan: SendPlan, root: str) -> bytes:
-        """Enqueue a broadcast to all recipients; return it as a JSON object, without its status.
+        """Enqueue a broadcast to all recipients. Return it as an encoded JSON object, without its status.
 
-        `root` names the body in error messages. Users that are created afterwards do not get the notification.
+        `root` names the body in error messages. Users who are created afterwards do not get the notification.
         """
         view = _encode(
             {
