@@ -1,9 +1,8 @@
-"""The job that sends a broadcast: first to the users that it names, then in one pass to the rest of its audience.
+"""The job that sends a broadcast: first to the users that it names, then in one pass to its audience.
 
-The pass goes over the project's user index, or over the topic's subscribers if the audience has no one else. It visits
-each user once and skips those that the broadcast names. A step that was interrupted before it was saved is done again.
-A user who got the item from the interrupted step is counted like one who gets it now, so such a step leaves nothing to
-remember.
+The pass reads the project's user index, or only the topic's subscribers if they are the whole audience. It visits each
+user once and skips those that the broadcast names. A step that was interrupted before it was saved is repeated. A user
+who got the item from the interrupted step is counted like one who gets it now, so the interrupted step needs no record.
 """
 
 import asyncio
@@ -27,19 +26,19 @@ from gateway.store.profiles import ProfileStore
 from gateway.store.subscriptions import SubscriptionStore
 
 CHUNK_USERS = CALLS_AT_ONCE
-"""Users of one step, which are one round trip if all of them get the item for the same reason."""
+"""Users of one step. They take one round trip if all of them are of the same kind in `_Chunk`."""
 
 CHUNKS_AHEAD = 3
-"""Chunks that are sent while an earlier one is saved, so that Redis never waits for this process."""
+"""How many chunks are sent while an earlier one is saved, so that Redis is never idle because of this process."""
 
 _BEGIN, _END = "begin", "end"
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Users of one step: those who get the item, and those who get it if they subscribe to the topic.
+    """The users of one step: those who get the item, and those who get it if they are subscribed to the topic.
 
-    `cursor` is where the next step begins.
+    `cursor` is the cursor of the next step.
     """
 
     cursor: str
@@ -48,10 +47,10 @@ class _Chunk:
 
 
 class Broadcaster:
-    """Does broadcast jobs.
+    """Performs broadcast jobs.
 
-    The cursor of a job is empty at first and `begin` when the named users have the item. During the pass it is an index
-    of the user index or of the subscribers. After the last subscriber it is `end`.
+    The cursor of a job is empty at first, and `begin` once the named users have the item. During the pass it is a place
+    in the user index. After the last subscriber it is `end`.
     """
 
     def __init__(
@@ -73,11 +72,11 @@ class Broadcaster:
         self._retention = retention
 
     async def work(self, job: Job) -> AsyncGenerator[Step, None]:
-        """Send to the users who are left, step by step."""
+        """Send to the remaining users, and yield each step."""
         plan = decode_broadcast(job.payload)
         content = Content.encode(UUID(job.id), plan.shown)
         keep = await self._retention(job.project_id)
-        # A recipient whose data cannot be read fails the first attempt: the data may be repaired before the next one.
+        # A recipient whose data cannot be read fails the first attempt, because it may be repaired before the next one.
         item = OutgoingItem(content.as_reference(), plan.moment, keep, repeatable=True, skip_broken=job.attempts > 1)
         if not job.cursor:
             await self._contents.put(job.project_id, content)
@@ -93,7 +92,7 @@ class Broadcaster:
                 yield step
 
     async def _send_to_named(self, job: Job, plan: BroadcastPlan, item: OutgoingItem) -> Step:
-        """Send to all named recipients in one step, so that a user who is named twice is one recipient."""
+        """Send to all named recipients in one step, so that a user who is named twice is counted once."""
         named = [(index, recipient) for index, recipient in enumerate(plan.recipients) if recipient.is_named]
         delivered = await self._deliverer.deliver_to_named(
             item, job.project_id, [recipient for _, recipient in named], skip_conflicts=True
@@ -102,7 +101,7 @@ class Broadcaster:
         return _step(_BEGIN, delivered, messages)
 
     def _chunks(self, job: Job, plan: BroadcastPlan, topic: str) -> AsyncIterator[_Chunk] | None:
-        """Return the chunks of the pass from the job's cursor on, or None if there is nothing left to do."""
+        """Return the chunks of the pass from the job's cursor on, or None if none are left."""
         audience = Audience.of(plan.recipients)
         cursor = "" if job.cursor == _BEGIN else job.cursor
         if cursor == _END:
@@ -116,7 +115,7 @@ class Broadcaster:
     async def _of_users(
         self, project_id: ProjectId, count: int, audience: Audience, first: int
     ) -> AsyncIterator[_Chunk]:
-        """Read the user index from `first` to before `count`."""
+        """Yield the users at places `first` to `count - 1` of the user index, in chunks."""
         for index in range(first, count, CHUNK_USERS):
             end = min(index + CHUNK_USERS, count)
             users = await self._directory.read_user_index(project_id, index, end - index)
@@ -130,7 +129,7 @@ class Broadcaster:
             yield _Chunk(str(end), matching, others)
 
     async def _of_subscribers(self, project_id: ProjectId, topic: str, after: int | None) -> AsyncIterator[_Chunk]:
-        """Read the topic's subscribers, from the first one or after an index."""
+        """Yield the topic's subscribers in chunks: all of them, or those after a place in the user index."""
         while True:
             users, after = await self._subscriptions.read_subscribers(project_id, topic, after, CHUNK_USERS)
             yield _Chunk(_END if after is None else str(after), (), users)
@@ -140,7 +139,7 @@ class Broadcaster:
     async def _send_ahead(
         self, item: OutgoingItem, chunks: AsyncIterator[_Chunk], named: Set[UserId], job_id: str
     ) -> AsyncGenerator[Step, None]:
-        """Send several chunks at once; return their steps in order."""
+        """Send several chunks at once, and yield their steps in order."""
         ahead: deque[asyncio.Task[Step]] = deque()
         try:
             async for chunk in chunks:
@@ -165,7 +164,7 @@ class Broadcaster:
 
 
 def _step(cursor: str, delivered: Delivered, messages: Sequence[str] = ()) -> Step:
-    """Return the step that delivered this. `messages` are about recipients who could not even be tried."""
+    """Return the step of a delivery. `messages` are about recipients to whom no delivery was attempted."""
     broken = [f"What is stored of user {user_id} cannot be read" for user_id in delivered.broken]
     errors: list[Mapping[str, Any]] = [{"message": message} for message in (*messages, *broken)]
     counts = {"total": len(delivered.reached) + len(errors)} | ({"failures": len(errors)} if errors else {})

@@ -1,4 +1,4 @@
-"""The job that deletes a project's data: everything that the project and its users have."""
+"""The job that deletes the data of a deleted project and of its users."""
 
 from collections.abc import AsyncGenerator
 
@@ -8,13 +8,13 @@ from gateway.store.job_queue import Job, Step
 
 
 class ProjectDeletion:
-    """Does deletion jobs, in passes over all keys until one finds nothing. A job always begins with a new pass."""
+    """Performs deletion jobs, in passes over all keys until a pass finds none. A resumed job begins with a new pass."""
 
     def __init__(self, eraser: Eraser):
         self._eraser = eraser
 
     async def work(self, job: Job) -> AsyncGenerator[Step, None]:
-        """Erase everything of the project except the record of this job."""
+        """Delete everything of the project except the record of this job, and yield each step."""
         own = keys.job(job.project_id, job.id)
         erased_in_pass = 1
         while erased_in_pass:

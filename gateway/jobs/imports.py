@@ -1,4 +1,4 @@
-"""The job that imports users: row by row, as `POST /users` would create or update each."""
+"""The job that imports users. Each row creates or updates a user as `POST /users` does."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ from gateway.store.profiles import ProfileStore
 
 
 class Importer:
-    """Does import jobs. A step is a portion of the rows; the cursor is the number of portions that are done."""
+    """Performs import jobs. A step is a portion of the rows. The cursor is the number of completed portions."""
 
     def __init__(self, queue: JobQueue, directory: Directory, profiles: ProfileStore, read_row: RowReader):
         self._queue = queue
@@ -27,7 +27,7 @@ class Importer:
         self._read_row = read_row
 
     async def work(self, job: Job) -> AsyncGenerator[Step, None]:
-        """Import the portions that are left, step by step."""
+        """Import the remaining portions, and yield each step."""
         done = int(job.cursor or 0)
         while (portion := await self._queue.read_portion(job, done)) is not None:
             rows = _Rows(job.id, done * PORTION_ROWS, msgspec.json.decode(portion), self._read_row)
@@ -41,7 +41,7 @@ class Importer:
             try:
                 await self._profiles.set_many(profiles)
             except UserDeletedError as deleted:
-                # The directory still named a user who was deleted: the row creates a new user.
+                # The directory still has the names of a deleted user. The next attempt creates a new user.
                 await self._directory.forget(deleted.user)
                 rows.renew_ids([row for row, user in users.items() if user.id == deleted.user.id])
                 continue
@@ -75,8 +75,8 @@ class Importer:
 class _Rows:
     """The rows of a portion by number, which counts from 0 over the whole import.
 
-    `valid` holds those that can be imported; each other one has an entry in `errors`. `new_ids` are the ids that rows
-    give to users they create.
+    `valid` holds the rows that can be imported. Each other row has an entry in `errors`. `new_ids` has the id
+    for the user of each valid row, in case it is new.
     """
 
     def __init__(self, job_id: str, first: int, rows: Sequence[Any], read_row: RowReader):
@@ -90,19 +90,19 @@ class _Rows:
             except InvalidRowError as invalid:
                 self.errors += [{"row": row, "message": message} for message in invalid.messages]
             else:
-                # The same at every attempt, so that a step that is done again knows which users it created before.
+                # The id is the same at every attempt, so a repeated step recognises the users that it created before.
                 self.new_ids[row] = str(uuid5(UUID(job_id), str(row)))
 
     def profile(self, row: int, user: User) -> dict[str, Any]:
-        """Return what a row sets of its user, with the names that the user has now."""
+        """Return the attributes that a row sets, with the user's present names."""
         return {"external_id": user.external_id, "email": user.email, **self.valid[row].attributes}
 
     def refuse(self, row: int, reason: str) -> None:
-        """Report a row as an error."""
+        """Remove a valid row, and add an error for it."""
         self.errors.append({"row": row, "message": f"Param 'import.users[{row}]' {reason}"})
         del self.valid[row]
 
     def renew_ids(self, rows: Sequence[int]) -> None:
-        """Assign other ids to the users that rows create: a deleted user's id must not be used again."""
+        """Replace the ids of the users that rows create, because a deleted user's id must not be reused."""
         for row in rows:
             self.new_ids[row] = str(uuid4())

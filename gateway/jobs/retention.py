@@ -1,11 +1,13 @@
-"""Retention: the sweeps that remove items which a project's bounds do not keep.
+"""Retention: the sweeps that remove the items that exceed a project's bounds.
 
-Creating an item removes the oldest items of that inbox that are too many or too old (store/functions/retention.lua).
-Sweeps are for the other inboxes: those that get nothing new, and those that were larger when a bound was lowered. A
-sweep is a job that goes over all users of one project. It works a quarter of the time and pauses in between.
+When an item is created, the oldest items of that inbox that are too many or too old are removed
+(store/functions/retention.lua). Sweeps are for the other inboxes: those that get no new items, and those that were
+larger when a bound was lowered. A sweep is a job that visits all users of one project. It works a quarter of the time
+and pauses in between.
 
-Every ten seconds one worker of all nodes looks for projects that are due: those whose bounds differ from those of the
-last sweep, whose items age, or whose last sweep was a day ago. A changed bound starts a sweep at once.
+Every ten seconds, one worker of all nodes checks for projects that are due. These are projects whose bounds differ from
+those of the last sweep, whose items reach their age limit, or whose last sweep was a day ago. A change of the bounds
+through the API or the command line starts a sweep at once.
 """
 
 import asyncio
@@ -31,11 +33,11 @@ from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import ITEMS_TRIMMED, USERS_SWEPT
 
 CHUNK_USERS = 250
-"""Users of one step: some 15 ms where there is nothing to remove."""
+"""Users of one step: some 15 ms if there is nothing to remove."""
 
 CALLS_AT_ONCE = 50
 TRIMMED_AT_ONCE = 10
-"""Users, and items of each, of one round trip: 10 ms of Redis at worst."""
+"""How many users, and how many items of each, one round trip trims: 10 ms of Redis at most."""
 
 SHARE = 0.25
 """The share of its time that a sweep works."""
@@ -47,12 +49,12 @@ PROGRESS_SECONDS = 30.0
 """Time between two log lines about a sweep."""
 
 CHECK_SECONDS = 10
-"""Time between two checks for due projects, over all workers: a check takes some 10 µs for each project."""
+"""The time between two checks for due projects, by any worker. A check takes some 10 µs for each project."""
 
 SWEEPS_PER_AGE = 24
 MAX_SECONDS_BETWEEN = 3600
-"""Items with an age limit of a day or more are removed within about an hour of reaching it. With a lower limit it takes
-a 24th of the limit, but at least two checks."""
+"""Items with an age limit of a day or more are removed within about an hour after they reach it. With a lower limit, it
+takes a 24th of the limit, but at least two checks."""
 
 
 def sweep_seconds(keep: ItemRetention) -> int:
@@ -61,21 +63,21 @@ def sweep_seconds(keep: ItemRetention) -> int:
 
 
 class RetentionLookup:
-    """What projects keep of their inboxes now."""
+    """The current retention of projects."""
 
     def __init__(self, projects: ProjectStore, default: ItemRetention):
         self._projects = projects
         self._default = default
 
     async def of_project(self, project_id: ProjectId) -> ItemRetention:
-        """Return what a project keeps: everything if there is no such project. Raises StoreUnavailableError."""
+        """Return the retention of a project, KEEP_ALL if it does not exist. Raises StoreUnavailableError."""
         project = await self._projects.by_id(project_id)
         return project.item_retention(self._default) if project is not None else KEEP_ALL
 
 
 @dataclass(slots=True)
 class _Progress:
-    """How far this worker is with a sweep, for the log."""
+    """The progress of a sweep on this worker, for the log."""
 
     project_id: ProjectId
     users: int
@@ -84,7 +86,7 @@ class _Progress:
     removed: int = 0
 
     def add(self, removed: int, users_done: int) -> None:
-        """Count removed items; log the progress from time to time."""
+        """Count removed items, and log the progress every PROGRESS_SECONDS."""
         self.removed += removed
         now = time.monotonic()
         if now - self.reported >= PROGRESS_SECONDS:
@@ -93,14 +95,14 @@ class _Progress:
             log.info("retention_sweep", project=self.project_id, users=done, of=self.users, removed=self.removed)
 
     def log_end(self) -> None:
-        """Log that the sweep is complete. Most sweeps for items that age are short and find nothing."""
+        """Log that the sweep is complete. A short sweep that removed nothing is logged at the level debug."""
         seconds = round(time.monotonic() - self.started, 1)
         write = log.info if self.removed or seconds >= PROGRESS_SECONDS else log.debug
         write("retention_sweep_done", project=self.project_id, users=self.users, removed=self.removed, seconds=seconds)
 
 
 class Sweeper:
-    """Does retention jobs. The cursor is an index of the project's user index, the payload has the bounds."""
+    """Performs retention jobs. The cursor is a place in the project's user index. The payload has the bounds."""
 
     def __init__(
         self,
@@ -117,7 +119,10 @@ class Sweeper:
         self._new_epoch = new_epoch
 
     async def work(self, job: Job) -> AsyncGenerator[Step, None]:
-        """Trim the inboxes that are left. If the bounds change meanwhile, the sweep ends, and another one follows."""
+        """Trim the remaining inboxes, and yield each step.
+
+        If the bounds change meanwhile, the sweep ends, and another one follows.
+        """
         keep = msgspec.json.decode(job.payload, type=ItemRetention)
         progress = _Progress(job.project_id, await self._directory.user_index_size(job.project_id))
         first = int(job.cursor or 0)
@@ -140,7 +145,7 @@ class Sweeper:
         progress.log_end()
 
     async def _trim(self, users: Sequence[User], keep: ItemRetention) -> int:
-        """Trim inboxes until nothing is left to trim in any of them; return how many items were removed."""
+        """Trim inboxes until none exceeds the bounds. Return how many items were removed."""
         removed, left = 0, await self._trimmer.find_trimmable(users, keep, int(time.time()))
         while left:
             some, left = left[:CALLS_AT_ONCE], left[CALLS_AT_ONCE:]

@@ -1,11 +1,11 @@
 """Runs background jobs: a few at a time in every worker process, in steps, each saved before the next.
 
-A kind's work is an async generator. It begins where the job's cursor says, and yields each step that it has done. It
-may be stopped after any `yield` and started again from what was saved, so doing a step again must do no harm.
-store/job_queue.py has the protocol between workers.
+The work of each kind of job is an async generator. It begins at the job's cursor, and yields each step that it has
+completed. It may be stopped after any `yield` and started again from the last saved step, so repeating a step must do
+no harm. store/job_queue.py has the protocol between workers.
 
-A job runs for a turn. If other jobs wait at the end of the turn, the job goes back to the queue behind them, so that a
-small job is not stuck behind large ones.
+A job runs for a turn of TURN_SECONDS. If other jobs wait at the end of the turn and this worker can start no more, the
+job goes back to the queue behind them, so that large jobs do not delay a small one.
 """
 
 import asyncio
@@ -21,31 +21,31 @@ from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import JOBS_FINISHED, JOBS_RUNNING
 
 MAX_RUNNING = 4
-"""Jobs that one worker process runs at a time: they share its event loop and its Redis connection."""
+"""How many jobs one worker process runs at a time. They share its event loop and its Redis connection."""
 
 TURN_SECONDS = 0.5
-"""How long a job runs before the queue is checked for others; a tenth of the lease, which is renewed then."""
+"""How long a job runs before the lease is renewed and the queue is checked for other jobs: a tenth of the lease."""
 
 POLL_SECONDS = 1.0
-"""Time between two checks of the queue. New jobs are announced at once, so this finds those of workers that died."""
+"""The time between two checks of the queue. New jobs are announced at once, so the checks find jobs of dead workers."""
 
 MAX_ATTEMPTS = 5
-"""How often in a row the same step may fail, or end its worker, before the job is given up."""
+"""How often in a row the same step may fail, or kill its worker, before the job is abandoned."""
 
 RETRY_MS = 500
-"""How long a job rests after its work failed; twice as long after each further failure."""
+"""How long a job is not claimed after a failed step; twice as long after each further failure."""
 
 BROKEN_RETRY_MS = 12_000
-"""How long a job rests whose record cannot be read. It may be repaired meanwhile, and delays no other job."""
+"""How long a job whose record cannot be read is not claimed. It may be repaired meanwhile, and delays no other job."""
 
 NEWER_RETRY_MS = 2_000
-"""How long a job rests that is for gateways of a newer version, so that one of them can claim it."""
+"""How long a job for gateways of a newer version is not claimed by others, so that one of them can claim it."""
 
 MAX_NOTED = 1_000
-"""Jobs of newer versions of which a worker remembers that the log names them."""
+"""How many jobs of newer versions a worker records as already logged."""
 
 RELEASE_SECONDS = 1.0
-"""How long a worker that stops tries to release its jobs. The others become claimable when the lease is over."""
+"""How long a stopping worker tries to release its jobs. Jobs that are not released can be claimed after the lease."""
 
 Work = Callable[[Job], AsyncGenerator[Step, None]]
 
@@ -62,7 +62,7 @@ class JobRunner:
         self._newer: set[str] = set()
 
     def wake(self) -> None:
-        """Check the queue now."""
+        """Check the queue now instead of at the next poll."""
         self._woken.set()
 
     async def run(self) -> None:
@@ -90,7 +90,7 @@ class JobRunner:
             tasks.create_task(self._process(claim), name=f"job {claim.entry}")
 
     async def _process(self, claim: Claim) -> None:
-        """Work on a job until it is done or its turn ends; release it if it cannot be processed here."""
+        """Run a job until it is complete or its turn ends. Release it if this worker cannot process it."""
         JOBS_RUNNING.inc()
         try:
             await self._attempt_through_outages(claim)
@@ -103,7 +103,7 @@ class JobRunner:
             log.error("job_record_broken", project=claim.project_id, job=claim.job_id, problem=problem.detail)
             await self._release(claim, BROKEN_RETRY_MS)
         except Exception:
-            # A bug that one job meets must not end the others.
+            # A bug in one job must not end the others.
             log.exception("job_failed", project=claim.project_id, job=claim.job_id)
             await self._release(claim, BROKEN_RETRY_MS)
         except asyncio.CancelledError:
@@ -123,7 +123,7 @@ class JobRunner:
             except StoreDataError:
                 raise
             except StoreUnavailableError:
-                # Once Redis is back, the record knows what was saved and whether the job is still this worker's.
+                # Once Redis is back, the record shows what was saved, and whether this worker still holds the job.
                 await asyncio.sleep(POLL_SECONDS * random.uniform(0.25, 0.75))
 
     async def _attempt(self, claim: Claim) -> None:
@@ -163,13 +163,13 @@ class JobRunner:
         JOBS_FINISHED.labels(job.kind.value).inc()
 
     async def _release(self, claim: Claim, after_ms: int = 0) -> None:
-        """Release a job if Redis replies in time, so that other workers need not wait for the lease."""
+        """Release a job if Redis replies in time, so that other workers do not have to await the end of the lease."""
         with contextlib.suppress(StoreUnavailableError, TimeoutError):
             async with asyncio.timeout(RELEASE_SECONDS):
                 await self._queue.release(claim, after_ms)
 
     def _note_newer(self, claim: Claim) -> None:
-        """Log once that a job is left to newer gateways: this worker claims it again until one of them has done it."""
+        """Log once that a job is left to newer gateways. This worker claims it again until one of them completes it."""
         if claim.entry in self._newer:
             return
         if len(self._newer) >= MAX_NOTED:
