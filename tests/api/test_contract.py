@@ -46,7 +46,7 @@ class Caller:
         found: Json = answer.json()
         return found
 
-    # the things that paths of the contract name
+    # what the paths of the contract name
 
     def notification(self) -> str:
         return str(self.made("POST", "/notifications", BACKEND, self.body("notification"))["notification"]["id"])

@@ -1,4 +1,4 @@
-"""Credentials: project keys and secrets, user HMACs, user tokens, and what each gives access to."""
+"""Credentials: project keys and secrets, user HMACs, user tokens, and what each allows."""
 
 import hashlib
 import time
@@ -103,7 +103,9 @@ async def test_a_call_without_any_credentials_returns_404_config_401_and_workspa
 
 
 @pytest.mark.parametrize("authorization", ["Basic YTpi", "Bearer", ""])
-async def test_an_authorization_without_a_token_is_no_credential(http: httpx.AsyncClient, authorization: str) -> None:
+async def test_an_authorization_header_without_a_token_is_not_a_credential(
+    http: httpx.AsyncClient, authorization: str
+) -> None:
     response = await http.get("/notifications", headers={"Authorization": authorization})
     assert response.status_code == 404
 
@@ -174,7 +176,7 @@ async def test_a_name_longer_than_255_characters_is_refused_by_name(
 # ---- HMACs and the secret
 
 
-def test_the_hmac_is_the_contracts() -> None:
+def test_the_hmac_is_that_of_the_contract() -> None:
     assert our_user_hmac(CHECK_SECRET, CHECK_EMAIL) == user_hmac(CHECK_EMAIL, CHECK_SECRET) == CHECK_HMAC
 
 
@@ -186,7 +188,7 @@ async def test_the_contracts_check_value_opens_the_inbox_of_that_email(
     assert (await http.get("/notifications", headers=headers)).status_code == 200
 
 
-async def test_the_external_id_wins_over_the_email_when_both_are_sent(inbox: Inbox) -> None:
+async def test_the_external_id_takes_precedence_over_the_email(inbox: Inbox) -> None:
     email = f"{inbox.external_id}@example.com".lower()
     await inbox.receive("to the external id")
     await send(inbox.http, notification(title="to the email", recipients=[{"email": email}]))
@@ -276,7 +278,7 @@ async def test_a_token_with_both_names_proves_both(http: httpx.AsyncClient, user
     assert (await http.get("/notifications", headers=user_headers(user))).json()["total"] == 1
 
 
-async def test_a_token_wins_over_the_user_headers(inbox: Inbox) -> None:
+async def test_a_token_takes_precedence_over_the_user_headers(inbox: Inbox) -> None:
     await inbox.receive()
     headers = bearer(token(claims_of(inbox.external_id))) | user_headers(f"{inbox.external_id}-other")
     assert (await inbox.http.get("/notifications", headers=headers)).json()["total"] == 1
@@ -427,7 +429,7 @@ async def test_a_token_of_two_users_is_incorrect(http: httpx.AsyncClient, user: 
     assert (response.status_code, code(response)) == (401, "token_is_incorrect")
 
 
-# ---- projects and users are apart
+# ---- isolation of projects and users
 
 
 async def test_a_token_of_another_project_is_refused(http: httpx.AsyncClient, open_project: Project) -> None:
@@ -444,7 +446,7 @@ async def test_one_projects_secret_does_not_open_another(http: httpx.AsyncClient
     assert (response.status_code, code(response)) == (401, "api_secret_is_incorrect")
 
 
-async def test_the_same_external_id_in_two_projects_is_two_users(inbox: Inbox, open_project: Project) -> None:
+async def test_the_same_external_id_in_two_projects_means_two_users(inbox: Inbox, open_project: Project) -> None:
     item = await inbox.receive()
     stranger = {KEY: open_project.api_key, EXTERNAL_ID: inbox.external_id}
     assert (await inbox.http.get("/notifications", headers=stranger)).json()["total"] == 0
@@ -453,7 +455,7 @@ async def test_the_same_external_id_in_two_projects_is_two_users(inbox: Inbox, o
     assert (await inbox.page())["unread_count"] == 1
 
 
-async def test_one_key_of_idempotency_in_two_projects_is_two_requests(inbox: Inbox, open_project: Project) -> None:
+async def test_one_idempotency_key_in_two_projects_means_two_requests(inbox: Inbox, open_project: Project) -> None:
     key = {"Idempotency-Key": inbox.external_id}
     body = notification(inbox.external_id)
     answers = [

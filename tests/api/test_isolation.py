@@ -1,7 +1,8 @@
 """Isolation of projects and users. The tests are made from the route table, so that a new route cannot be forgotten.
 
-Joe of project A has one of everything. Then every operation is called on Joe's things by Eve, another user of A; by
-B's user who is called Joe too; and by B's backend. None may learn of Joe's data, and nothing of Joe's may change.
+Joe, a user of project A, has one object of each kind. Then every operation is called on these objects by Eve, another
+user of A, by a user of project B whose name is Joe as well, and by B's backend. No response may contain Joe's data, and
+none of Joe's data may change.
 """
 
 import os
@@ -29,7 +30,7 @@ CALLS = [row for row in OPERATIONS if row.caller is not PUBLIC]
 
 @dataclass(frozen=True)
 class Joe:
-    """A user of project A with one of everything, and the values for the paths of the route table."""
+    """A user of project A with one object of each kind, and the values for the paths of the route table."""
 
     external_id: str
     token: str
@@ -111,7 +112,7 @@ def joe(client: httpx.Client) -> Joe:
 
 
 def call(client: httpx.Client, row: AnyOperation, joe: Joe, headers: dict[str, str]) -> httpx.Response:
-    """Call an operation on Joe's things. Add new path parameters to Joe's paths."""
+    """Call an operation on Joe's objects. Add new path parameters to Joe's paths."""
     path = re.sub(r"{(\w+)}", lambda match: joe.paths.get(f"{match[1]}/{row.method}") or joe.paths[match[1]], row.path)
     body = row.inputs.body.wrapped(row.inputs.body.example) if row.reads_body else None
     return client.request(row.method, path, headers=headers, json=body)
@@ -130,7 +131,7 @@ def assert_apart(
 @pytest.mark.parametrize(
     "row", [row for row in CALLS if row.caller is USER], ids=lambda row: f"{row.method} {row.path}"
 )
-def test_a_user_cannot_read_or_change_another_users_things(client: httpx.Client, joe: Joe, row: AnyOperation) -> None:
+def test_a_user_cannot_read_or_change_another_users_data(client: httpx.Client, joe: Joe, row: AnyOperation) -> None:
     # All users of a project have preferences for the categories that it sends.
     assert_apart(client, row, joe, user_headers("eve"), f'"{MARK}"' if "preferences" in row.path else "\0")
 
@@ -138,7 +139,7 @@ def test_a_user_cannot_read_or_change_another_users_things(client: httpx.Client,
 @pytest.mark.parametrize(
     "row", [row for row in CALLS if row.caller is USER], ids=lambda row: f"{row.method} {row.path}"
 )
-def test_a_user_of_the_same_name_in_another_project_never_touches_them(
+def test_a_user_of_the_same_name_in_another_project_cannot_reach_the_data(
     client: httpx.Client, joe: Joe, other_project: dict[str, str], row: AnyOperation
 ) -> None:
     headers = {
@@ -152,7 +153,7 @@ def test_a_user_of_the_same_name_in_another_project_never_touches_them(
 @pytest.mark.parametrize(
     "row", [row for row in CALLS if row.caller is PROJECT], ids=lambda row: f"{row.method} {row.path}"
 )
-def test_another_projects_backend_never_touches_them(
+def test_another_projects_backend_cannot_reach_the_data(
     client: httpx.Client, joe: Joe, other_project: dict[str, str], row: AnyOperation
 ) -> None:
     assert_apart(client, row, joe, other_project)
@@ -164,7 +165,7 @@ def test_another_projects_backend_never_touches_them(
 @pytest.mark.parametrize(
     "row", [row for row in CALLS if row.caller is WORKSPACE], ids=lambda row: f"{row.method} {row.path}"
 )
-def test_another_workspaces_token_never_touches_the_project(
+def test_another_workspaces_token_cannot_reach_the_project(
     client: httpx.Client, gateway: Gateway, joe: Joe, other_workspace: str, row: AnyOperation
 ) -> None:
     headers = workspace_headers(gateway, other_workspace)

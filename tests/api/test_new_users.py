@@ -1,4 +1,4 @@
-"""Limits on new users without proof, an hour: for a project with HMAC off, and for an address."""
+"""Hourly limits on new users without proof of identity, for a project with HMAC off and for an address."""
 
 import json
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def use_up(gateway: Gateway, project: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", ["/notifications", "/config", "/subscriptions", "/realtime/events"])
-def test_one_new_user_too_many_from_an_address_gets_the_time_to_retry(
+def test_a_new_user_over_the_limit_of_an_address_gets_the_time_to_retry(
     gateway: Gateway, project: dict[str, Any], path: str
 ) -> None:
     use_up(gateway, project)
@@ -65,7 +65,7 @@ def test_one_new_user_too_many_from_an_address_gets_the_time_to_retry(
     assert 0 < int(answer.headers["Retry-After"]) <= 3600 / PER_ADDRESS
 
 
-def test_writes_of_unknown_users_are_refused_alike(gateway: Gateway, project: dict[str, Any]) -> None:
+def test_writes_of_unknown_users_are_refused_as_well(gateway: Gateway, project: dict[str, Any]) -> None:
     use_up(gateway, project)
     body = {"subscription": {"topic": "t", "categories": [{"slug": "*"}]}}
     answer = httpx.post(f"{gateway.url}/subscriptions", headers=named(project), json=body)
@@ -93,7 +93,7 @@ def test_users_that_the_backend_names_or_authenticates_do_not_count(gateway: Gat
     assert fetch(gateway, by_hmac).status_code == 200
 
 
-def test_addresses_behind_a_trusted_proxy_have_limits_of_their_own_and_one_in_all(
+def test_each_address_behind_a_trusted_proxy_has_its_own_limit_and_the_project_has_one(
     gateway: Gateway, project: dict[str, Any]
 ) -> None:
     statuses = []
@@ -110,7 +110,7 @@ def test_an_ipv6_network_is_one_address(gateway: Gateway, project: dict[str, Any
     assert fetch(gateway, named(project, address="2001:db8:0:2::1")).status_code == 200
 
 
-def test_one_projects_new_users_are_not_anothers(gateway: Gateway, project: dict[str, Any]) -> None:
+def test_new_users_of_one_project_do_not_count_for_another(gateway: Gateway, project: dict[str, Any]) -> None:
     use_up(gateway, project)
     assert fetch(gateway, named(created_project(gateway, hmac_enabled=False))).status_code == 200
 
@@ -140,7 +140,7 @@ def test_an_event_stream_of_an_unknown_user_has_the_time_to_retry(gateway: Gatew
     assert 0 < int(retry.removeprefix("retry: ")) <= 1000 * 3600 / PER_ADDRESS
 
 
-def test_an_open_connection_creates_no_user_by_renewing(gateway: Gateway, project: dict[str, Any]) -> None:
+def test_renewing_credentials_on_an_open_connection_creates_no_user(gateway: Gateway, project: dict[str, Any]) -> None:
     with connect(gateway.websocket_url, additional_headers=named(project)) as socket:
         socket.recv(timeout=10)
         for _ in range(PER_PROJECT + 1):

@@ -35,7 +35,7 @@ def test_the_document_needs_no_store() -> None:
     assert document()["paths"].keys() >= {row.path.replace(":path}", "}") for row in OPERATIONS}
 
 
-def test_no_description_is_indented_or_cuts_a_code_span_by_a_line_break() -> None:
+def test_no_description_is_indented_or_breaks_a_line_within_a_code_span() -> None:
     lines = [line for text in _descriptions(document()) for line in text.split("\n")]
     assert [line for line in lines if line.startswith(" ") or line.count("`") % 2] == []
 

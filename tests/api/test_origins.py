@@ -92,17 +92,19 @@ def test_a_change_applies_at_once_to_new_requests(gateway: Gateway, project: dic
 
 
 @ways
-def test_another_project_keeps_its_own(gateway: Gateway, project: dict[str, Any], way: Way) -> None:
+def test_a_change_does_not_affect_another_project(gateway: Gateway, project: dict[str, Any], way: Way) -> None:
     assert way(gateway, user_headers("ada"), EVIL) == ""
 
 
-def test_a_call_with_wrong_credentials_learns_nothing_about_origins(gateway: Gateway, project: dict[str, Any]) -> None:
+def test_the_error_of_wrong_credentials_does_not_reveal_the_allowed_origins(
+    gateway: Gateway, project: dict[str, Any]
+) -> None:
     wrong = {**user_of(project, "ada"), "X-MAGICBELL-API-SECRET": "wrong", "Origin": EVIL}
     answer = httpx.get(f"{gateway.url}/notifications", headers=wrong)
     assert (answer.status_code, code(answer)) == (401, "api_secret_is_incorrect")
 
 
-def test_a_client_that_is_no_page_sends_no_origin_and_may_call(gateway: Gateway, project: dict[str, Any]) -> None:
+def test_a_client_that_sends_no_origin_may_call(gateway: Gateway, project: dict[str, Any]) -> None:
     assert httpx.get(f"{gateway.url}/notifications", headers=user_of(project, "ada")).status_code == 200
 
 
@@ -111,7 +113,9 @@ def test_a_backends_calls_are_checked_too(gateway: Gateway, project: dict[str, A
     assert (answer.status_code, code(answer)) == (403, "origin_not_allowed")
 
 
-def test_credentials_in_a_first_message_are_checked_alike(gateway: Gateway, project: dict[str, Any]) -> None:
+def test_the_origin_is_checked_for_credentials_in_a_first_message_too(
+    gateway: Gateway, project: dict[str, Any]
+) -> None:
     changed_project(gateway, project, hmac_enabled=False)
     auth = {"type": "auth", "api_key": project["api_key"], "user_external_id": "ada"}
     for origin, kind in ((OURS, "ready"), (EVIL, "error")):
@@ -150,7 +154,7 @@ every_way = pytest.mark.parametrize("way", [rest, websocket, sse, preflight])
         (EVIL, "origin_not_allowed"),
     ],
 )
-def test_every_way_in_decides_alike(narrow: Gateway, way: Way, origin: str, refusal: str) -> None:
+def test_every_transport_allows_the_same_origins(narrow: Gateway, way: Way, origin: str, refusal: str) -> None:
     assert way(narrow, user_headers("ada"), origin) == refusal
 
 
@@ -164,7 +168,7 @@ def test_a_projects_own_origins_are_allowed_beside_narrower_settings(narrow: Gat
     assert way(narrow, user_of(project, "ada"), theirs) == "origin_not_allowed"
 
 
-def test_a_page_that_may_call_can_read_that_its_key_is_wrong(narrow: Gateway) -> None:
+def test_a_page_of_an_allowed_origin_can_read_the_error_of_a_wrong_key(narrow: Gateway) -> None:
     headers = {"X-MAGICBELL-API-KEY": "wrong", "Origin": "https://app.example.com"}
     answer = httpx.get(f"{narrow.url}/notifications", headers=headers)
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (401, headers["Origin"])

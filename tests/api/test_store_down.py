@@ -23,7 +23,7 @@ DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis that keeps on disk what it acknowledges."""
+    """A Redis that writes to disk before it acknowledges."""
     with running_redis("valkey", tmp_path, *DURABLE) as server:
         yield server
 

@@ -1,4 +1,4 @@
-"""Rate limits: per user, exact under concurrency, with headers that say how it stands."""
+"""Rate limits: per user, exact under concurrency, and reported in headers."""
 
 import asyncio
 from collections import Counter
@@ -32,7 +32,7 @@ async def test_the_limit_is_exact_under_concurrency_and_over_workers(client: htt
     assert Counter(answer.status_code for answer in answers) == {200: READS, 429: 40 - READS}
 
 
-async def test_every_response_has_the_state_of_the_limit(client: httpx.AsyncClient, user: str) -> None:
+async def test_every_response_reports_the_state_of_the_limit(client: httpx.AsyncClient, user: str) -> None:
     remaining = []
     for _ in range(READS):
         answer = await client.get("/notifications", headers=user_headers(user))

@@ -81,7 +81,7 @@ def test_each_call_counts_once(bounded: Gateway, user: str, method: str, path: s
     assert [answer.headers["ratelimit-remaining"] for answer in answers] == ["9", "8", "7"]
 
 
-# ---- how large
+# ---- the size of one body
 
 USER_OPERATIONS = {
     ("PUT", PREFERENCES): 256 * 1024,
@@ -107,7 +107,7 @@ BACKEND_OPERATIONS = {
 
 
 @pytest.mark.parametrize(("operation", "most"), [*USER_OPERATIONS.items(), *BACKEND_OPERATIONS.items()])
-def test_a_body_that_announces_too_many_bytes_is_refused_before_it_arrives(
+def test_a_body_with_too_large_a_content_length_is_refused_before_it_arrives(
     bounded: Gateway, user: str, operation: tuple[str, str], most: int
 ) -> None:
     headers = user_headers(user) if operation in USER_OPERATIONS else ADMIN
@@ -142,7 +142,7 @@ def test_a_mark_ignores_the_bodies_that_clients_send(bounded: Gateway, user: str
     assert answer.status_code == 204
 
 
-# ---- how much at once
+# ---- the bytes of unfinished bodies
 
 
 @contextlib.contextmanager
@@ -159,7 +159,7 @@ def unfinished(
 
 
 def held(gateway: Gateway) -> int:
-    """Return how many bytes of unfinished bodies the worker holds."""
+    """Return the number of bytes of unfinished bodies that the worker holds."""
     lines = httpx.get(f"{gateway.url}/metrics").text.splitlines()
     return sum(int(float(line.rpartition(" ")[2])) for line in lines if line.startswith("inbox_body_bytes"))
 
@@ -191,7 +191,7 @@ def crowd(
     return []
 
 
-def test_one_users_unfinished_bodies_are_bounded_and_no_other_user_notices(bounded: Gateway, user: str) -> None:
+def test_one_users_unfinished_bodies_are_bounded_and_other_users_are_not_affected(bounded: Gateway, user: str) -> None:
     with contextlib.ExitStack() as stack:
         refusal = crowd(stack, bounded, PREFERENCES, 250_000, [user_headers(user)] * 6)
         assert refusal == [{"number": 4, "status": 429, "code": "too_many_bodies"}]
@@ -209,7 +209,7 @@ def test_one_projects_unfinished_bodies_are_bounded(bounded: Gateway) -> None:
     wait_for(lambda: held(bounded) == 0, "all bytes to be given back")
 
 
-def test_one_addresss_unfinished_bodies_are_bounded_and_so_are_all_together(bounded: Gateway, user: str) -> None:
+def test_the_unfinished_bodies_of_one_address_and_of_a_worker_are_bounded(bounded: Gateway, user: str) -> None:
     size = 250_000
 
     def callers(client: str, count: int) -> list[dict[str, str]]:

@@ -28,7 +28,7 @@ def test_an_id_in_the_path_is_returned_as_a_uuid() -> None:
     assert project_call(request_of(path_params={"id": str(wanted)})).uuid("id", "Notification") == wanted
 
 
-def test_text_that_is_no_uuid_is_a_404_that_names_the_thing() -> None:
+def test_text_that_is_not_a_uuid_is_a_404_that_names_what_was_not_found() -> None:
     with pytest.raises(ApiError, match="Notification not found") as refused:
         project_call(request_of(path_params={"id": "42"})).uuid("id", "Notification")
     assert refused.value.code is ErrorCode.NOT_FOUND
@@ -44,7 +44,7 @@ def test_query_parameters_are_read_as_the_row_declares_them() -> None:
     assert project_call(request_of(query="page=3"), query=(PAGE,)).query() == {"page": 3}
 
 
-def test_an_unknown_query_parameter_is_noted_and_in_a_strict_project_refused() -> None:
+def test_an_unknown_query_parameter_is_noted_and_refused_in_a_strict_project() -> None:
     request = request_of(query="pag=3")
     project_call(request, query=(PAGE,)).check_query()
     assert [name.path for name in request.scope[UNKNOWN_NAMES]] == ["pag"]
@@ -52,7 +52,7 @@ def test_an_unknown_query_parameter_is_noted_and_in_a_strict_project_refused() -
         project_call(request_of(query="pag=3"), query=(PAGE,), project=STRICT_PROJECT).check_query()
 
 
-def test_an_unknown_field_is_noted_and_in_a_strict_project_refused_for_users_too() -> None:
+def test_an_unknown_field_is_noted_and_refused_in_a_strict_project_for_users_too() -> None:
     request = request_of()
     assert user_call(request, THING).fields(b'{"thing":{"nam":1}}') == {"name": None}
     assert [name.path for name in request.scope[UNKNOWN_NAMES]] == ["thing.nam"]

@@ -47,7 +47,7 @@ async def test_a_browser_may_read_responses_errors_and_positions(inbox: Inbox, p
     assert {"Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "X-Inbox-Position"} <= exposed
 
 
-async def test_a_browser_may_read_that_it_has_no_credentials(http: httpx.AsyncClient) -> None:
+async def test_a_page_may_read_the_error_that_its_credentials_are_missing(http: httpx.AsyncClient) -> None:
     response = await http.get("/config", headers={"Origin": ORIGIN})
     assert (response.status_code, response.headers["access-control-allow-origin"]) == (401, "*")
 
@@ -62,7 +62,7 @@ async def test_a_browser_may_read_that_it_has_no_credentials(http: httpx.AsyncCl
         ("null", 400, None),
     ],
 )
-def test_only_allowed_origins_get_through_a_preflight(
+def test_a_preflight_succeeds_for_allowed_origins_only(
     strict: httpx.Client, origin: str, status: int, allowed: str | None
 ) -> None:
     response = strict.options("/notifications", headers=preflight("GET", origin))

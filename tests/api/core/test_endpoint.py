@@ -49,7 +49,7 @@ async def test_the_access_log_has_the_path_but_no_query_and_no_credentials(inbox
         assert hidden not in gateway.log
 
 
-def test_a_client_that_hangs_up_amid_its_body_is_no_failure_of_ours(gateway: Gateway) -> None:
+def test_a_client_that_disconnects_within_its_body_causes_no_logged_failure(gateway: Gateway) -> None:
     head = "".join(f"{name}: {value}\r\n" for name, value in {**ADMIN, "Content-Length": "1000"}.items())
     before = len(gateway.log)
     with socket.create_connection(("127.0.0.1", gateway.port), 5) as connection:

@@ -73,7 +73,7 @@ def until_not_busy(gateway: Gateway, key: str, *users: str) -> httpx.Response:
     started = time.monotonic()
     while (answer := send(gateway, key, *users)).status_code == 409:
         assert answer.headers["Retry-After"] == "1"
-        assert time.monotonic() - started < 5, "it waits for seconds at most"
+        assert time.monotonic() - started < 5, "the key was not freed within seconds"
         time.sleep(0.05)
     return answer
 

@@ -42,7 +42,7 @@ def test_a_free_object_over_a_limit_is_refused(value: Any, message: str) -> None
 
 @pytest.mark.parametrize("param", [Hash(max_bytes=5), Array(item=NAME, max_items=3), Object(), NAME])
 @pytest.mark.parametrize("is_object", [True, False])
-def test_what_stands_for_a_part_that_is_too_large_to_decode_is_refused(param: Param, is_object: bool) -> None:
+def test_the_stand_in_for_a_part_that_is_too_large_to_decode_is_refused(param: Param, is_object: bool) -> None:
     assert faults(param, param.oversized(is_object))
 
 

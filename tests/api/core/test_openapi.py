@@ -62,7 +62,7 @@ def test_an_operation_that_is_not_built_is_described_as_such() -> None:
         assert list(described(operation)["responses"]) == ["501"]
 
 
-def test_every_example_of_a_body_is_one() -> None:
+def test_every_example_of_a_body_is_valid() -> None:
     for body in [operation.inputs.body for operation in OPERATIONS if operation.reads_body]:
         read_body(json.dumps(body.wrapped(body.example)).encode(), body.root, body.param)
 
@@ -101,7 +101,7 @@ def row_of(case: Case) -> AnyOperation:
 def excluded_checks(case: Case, response: Response) -> list[Check]:
     """Return the checks that do not apply to a response."""
     row = row_of(case)
-    # The v1 contract answers 404 where no credentials come, and this check wants 401: see test_credentials.py.
+    # The v1 contract returns 404 to a request without credentials, and this check expects 401. See test_credentials.py.
     excluded = [ignored_auth]
     if response.status_code == 413:
         excluded.append(negative_data_rejection)  # refused for its size before it is decoded

@@ -16,7 +16,7 @@ def page(*fields: tuple[str, str]) -> Any:
     return read_page(read_query(fields, PAGING))
 
 
-def test_without_parameters_it_is_the_first_page_of_the_default_size() -> None:
+def test_without_parameters_the_first_page_of_the_default_size_is_selected() -> None:
     assert page() == (DEFAULT_SIZE, None, None)
 
 
@@ -33,7 +33,7 @@ def test_a_page_cannot_be_after_one_entry_and_before_another() -> None:
         page(("page[after]", ID), ("ending_before", ID))
 
 
-def test_links_keep_the_size_and_lead_only_where_there_are_entries() -> None:
+def test_links_keep_the_size_and_lead_only_to_pages_with_entries() -> None:
     assert links("/v2/jwt/user/external_id:a b", 5, None, ID) == {
         "first": "/v2/jwt/user/external_id%3Aa%20b?page%5Bsize%5D=5",
         "next": f"/v2/jwt/user/external_id%3Aa%20b?page%5Bsize%5D=5&page%5Bafter%5D={ID}",

@@ -1,4 +1,4 @@
-"""Every error of the catalogue, in the response of a real gateway. A code without a recipe here fails the test."""
+"""Every error of the catalogue, in the response of a real gateway. The test fails for a code without a recipe here."""
 
 import asyncio
 import contextlib
@@ -186,7 +186,7 @@ def _(bench: Bench) -> Answer:
 
 @recipe("credentials_rotated")
 def _(bench: Bench) -> Answer:
-    # Returned if the credential ends while a connection is opened. Many connect at once, until one hits that moment.
+    # Returned if the credential ends while a connection is opened. Many connect at once, until one meets that moment.
     while True:
         project = created_project(bench.gateway, hmac_enabled=False)
         refused = asyncio.run(opened_while_hmac_is_switched_on(bench.gateway, project))
@@ -283,7 +283,7 @@ def _(bench: Bench) -> Answer:
 @recipe("rate_limit_exceeded")
 def _(bench: Bench) -> Answer:
     headers = user_headers(str(uuid4()))
-    while True:  # one call a minute is allowed, and the minute may just end
+    while True:  # one call a minute is allowed, and a new minute may begin in between
         answer = read(httpx.get(f"{bench.strict.url}/notifications", headers=headers))
         if answer[0] != 200:
             return answer
@@ -504,7 +504,7 @@ def test_every_code_of_the_catalogue_has_its_status(
     gateway: Gateway, strict: Gateway, store: OwnStore, code: ErrorCode
 ) -> None:
     kind = code.kind
-    assert kind.code in RECIPES, "write down how a client gets this error"
+    assert kind.code in RECIPES, "add a recipe that causes this error"
     status, body = RECIPES[kind.code](Bench(gateway, strict, store))
     (problem,) = body["errors"]
     assert (status, problem["code"]) == (kind.status, kind.code)

@@ -43,7 +43,7 @@ def test_the_principal_is_none_until_the_caller_is_verified() -> None:
     assert principal_of(request) == ProjectPrincipal(PROJECT)
 
 
-def test_unknown_names_add_up() -> None:
+def test_unknown_names_of_several_notes_are_collected() -> None:
     request = request_of()
     for name in ("a", "b"):
         note_unknown(request, [UnknownName(name, "")])

@@ -79,7 +79,7 @@ CALLS: list[tuple[str, str, Any, list[tuple[str, str]]]] = [
 ]
 
 
-def said(name: str, nearest: str, joint: str) -> str:
+def message_about(name: str, nearest: str, joint: str) -> str:
     return f"'{name}' is not known" + (f"{joint} did you mean '{nearest}'?" if nearest else "")
 
 
@@ -89,11 +89,11 @@ def test_v1_lists_unknown_names_in_a_header(
 ) -> None:
     answer = client.request(method, path, json=body)
     assert answer.is_success, answer.text
-    expected = [said(name, nearest, ",") for name, nearest in sorted(unknown)]
+    expected = [message_about(name, nearest, ",") for name, nearest in sorted(unknown)]
     assert sorted(answer.headers[WARNINGS].split("; ")) == sorted(expected)
 
 
-def test_only_as_many_unknown_parameters_as_are_named_are_compared_with_the_known() -> None:
+def test_no_more_unknown_parameters_are_compared_with_the_known_ones_than_are_listed() -> None:
     nearest_name.cache_clear()
     unknown = unknown_parameters((f"topic{number}" for number in range(10_000)), frozenset(("topics", "page")))
     assert [name.nearest for name in unknown] == ["topics"] * 2 * MAX_NAMED
@@ -112,7 +112,7 @@ def test_a_strict_project_refuses_unknown_names(
     headers = user_of(strict_project, "ada")
     answer = httpx.request(method, f"{gateway.url}{path}", headers=headers, json=body)
     assert answer.status_code == 422, answer.text
-    assert sorted(messages(answer)) == sorted(f"Param {said(name, nearest, ';')}" for name, nearest in unknown)
+    assert sorted(messages(answer)) == sorted(f"Param {message_about(name, nearest, ';')}" for name, nearest in unknown)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_names_that_clients_are_known_to_send_cause_no_warning(
     assert WARNINGS not in answer.headers
 
 
-def test_a_file_accepts_any_query(client: httpx.Client) -> None:
+def test_a_page_accepts_any_query(client: httpx.Client) -> None:
     for path in ("/client.js?v=2", "/demo?x", "/healthz?y=1", "/openapi.json?z"):
         answer = client.get(path)
         assert (answer.status_code, WARNINGS in answer.headers) == (200, False)
@@ -256,12 +256,12 @@ def test_a_project_is_made_strict_over_http_and_on_the_command_line(gateway: Gat
     assert status() == 422
     assert changed_project(gateway, project, name="x")["strict"] is True
     command(gateway, "project", "set", project["api_key"], "--no-strict")
-    wait_for(lambda: status() == 200, "the command to count")
+    wait_for(lambda: status() == 200, "the command to take effect")
     assert "strict" in command(gateway, "project", "set", project["api_key"], "--strict")
-    wait_for(lambda: status() == 422, "the command to count")
+    wait_for(lambda: status() == 422, "the command to take effect")
 
 
-def test_a_workspaces_clients_may_send_more(gateway: Gateway) -> None:
+def test_the_operations_on_projects_ignore_and_list_unknown_names(gateway: Gateway) -> None:
     body = {"project": {"name": "Shop", "hmacenabled": True}}
     answer = httpx.post(f"{gateway.url}/workspaces/1/projects?x=1", headers=workspace_headers(gateway), json=body)
     assert answer.status_code == 200
@@ -271,7 +271,7 @@ def test_a_workspaces_clients_may_send_more(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "said"),
+    ("sent", "expected"),
     [
         ({"type": "ping", "id": 1}, "`id`"),
         (
@@ -280,12 +280,14 @@ def test_a_workspaces_clients_may_send_more(gateway: Gateway) -> None:
         ),
     ],
 )
-def test_a_live_message_with_an_unknown_field_is_an_error(gateway: Gateway, sent: dict[str, Any], said: str) -> None:
+def test_a_live_message_with_an_unknown_field_is_an_error(
+    gateway: Gateway, sent: dict[str, Any], expected: str
+) -> None:
     with connect(gateway.websocket_url) as socket:
         socket.send(json.dumps(sent))
         error = json.loads(socket.recv(5))
     assert (error["type"], error["code"]) == ("error", "invalid_message")
-    assert said in error["message"]
+    assert expected in error["message"]
 
 
 MISSPELT = {"sinse": "since", "user_externalid": "user_external_id", "api-key": "api_key", "Token": "token"}
@@ -293,12 +295,12 @@ MISSPELT = {"sinse": "since", "user_externalid": "user_external_id", "api-key": 
 
 @pytest.mark.parametrize(("name", "meant"), MISSPELT.items())
 def test_a_misspelt_parameter_opens_no_live_connection(gateway: Gateway, name: str, meant: str) -> None:
-    said = f"Param '{name}' is not known; did you mean '{meant}'?"
+    expected = f"Param '{name}' is not known; did you mean '{meant}'?"
     answer = httpx.get(f"{gateway.url}/realtime/sse?{name}=x", headers=user_headers("ada"))
-    assert (answer.status_code, messages(answer)) == (422, [said])
+    assert (answer.status_code, messages(answer)) == (422, [expected])
     with connect(f"{gateway.websocket_url}?{name}=x", additional_headers=user_headers("ada")) as socket:
         error, goodbye = json.loads(socket.recv(5)), json.loads(socket.recv(5))
-    assert (error["code"], error["message"]) == ("unknown_parameter", said)
+    assert (error["code"], error["message"]) == ("unknown_parameter", expected)
     assert (goodbye["code"], goodbye["retry_after_ms"]) == (4510, None)
 
 

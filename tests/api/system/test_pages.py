@@ -11,7 +11,7 @@ PAGES = ("/demo", "/docs")
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_a_page_runs_no_script_but_its_own_and_fits_into_no_frame(http: httpx.AsyncClient, path: str) -> None:
+async def test_a_page_allows_its_own_scripts_only_and_cannot_be_framed(http: httpx.AsyncClient, path: str) -> None:
     headers = (await http.get(path)).headers
     policy = dict(rule.strip().split(" ", 1) for rule in headers["content-security-policy"].split(";"))
     assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
@@ -23,7 +23,7 @@ async def test_a_page_runs_no_script_but_its_own_and_fits_into_no_frame(http: ht
 @pytest.mark.parametrize(
     "path", [*PAGES, "/client.js", "/openapi.json", "/healthz", "/metrics", "/nowhere", "/config", "/realtime/sse"]
 )
-async def test_no_browser_guesses_the_type_of_a_response(http: httpx.AsyncClient, path: str) -> None:
+async def test_browsers_must_not_guess_the_type_of_a_response(http: httpx.AsyncClient, path: str) -> None:
     assert (await http.get(path)).headers.get_list("x-content-type-options") == ["nosniff"]
 
 
@@ -66,6 +66,6 @@ async def test_the_demo_page_and_its_client_are_served(
     assert holds in response.text.lower()
 
 
-async def test_the_root_leads_to_the_demo_page(http: httpx.AsyncClient) -> None:
+async def test_the_root_redirects_to_the_demo_page(http: httpx.AsyncClient) -> None:
     response = await http.get("/")
     assert (response.status_code, response.headers["location"]) == (307, "/demo")

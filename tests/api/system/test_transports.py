@@ -10,7 +10,7 @@ from tests.servers import user_headers
 DOCUMENT = document()
 
 
-async def test_without_an_upgrade_the_websocket_is_not_there_as_documented(http: httpx.AsyncClient) -> None:
+async def test_a_request_without_an_upgrade_is_refused_as_documented(http: httpx.AsyncClient) -> None:
     response = await http.get("/realtime/ws", headers=user_headers("ada"))
     assert str(response.status_code) in DOCUMENT["paths"]["/realtime/ws"]["get"]["responses"]
 

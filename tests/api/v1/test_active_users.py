@@ -37,7 +37,7 @@ def test_a_user_that_fetches_or_connects_counts_once(gateway: Gateway, project: 
     wait_for(lambda: active_users(gateway, admin_of(project)) == 4, "all four to be counted")
 
 
-def test_a_user_that_is_only_sent_to_or_refused_does_not_count(gateway: Gateway, project: dict[str, Any]) -> None:
+def test_a_user_that_only_receives_or_is_refused_does_not_count(gateway: Gateway, project: dict[str, Any]) -> None:
     httpx.post(f"{gateway.url}/notifications", headers=admin_of(project), json=notification("ada")).raise_for_status()
     assert httpx.get(f"{gateway.url}/notifications/42", headers=user_of(project, "bob")).status_code == 404
     wrong = {**user_of(project, "eve"), "X-MAGICBELL-API-SECRET": "wrong"}

@@ -94,7 +94,7 @@ async def tenant(gateway: Gateway, http: httpx.AsyncClient) -> Tenant:
 PLAN = {"custom_attributes": {"plan": "pro"}}
 
 
-async def test_a_broadcast_is_accepted_and_reaches_everyone_once(tenant: Tenant) -> None:
+async def test_a_broadcast_is_accepted_and_reaches_every_user_once(tenant: Tenant) -> None:
     await tenant.add("ada", "joe")
     fields = {"content": "c", "action_url": "u", "category": "k", "topic": "t", "custom_attributes": {"a": None}}
     response = await tenant.post("broadcast", {"matches": "*"}, **fields)
@@ -157,7 +157,7 @@ async def test_recipients_are_a_union_and_each_user_gets_it_once(tenant: Tenant)
     assert (item["recipient"]["first_name"], item["recipient"]["last_name"]) == ("Joe", "Last")
 
 
-async def test_more_users_than_a_step_has_are_reached(tenant: Tenant) -> None:
+async def test_more_users_than_fit_into_one_step_are_reached(tenant: Tenant) -> None:
     rows = [{"external_id": f"u{number}"} for number in range(1_203)]
     imported = await tenant.http.post("/imports", headers=tenant.admin, json={"import": {"users": rows}})
     async with asyncio.timeout(DONE_SECONDS):
@@ -263,7 +263,7 @@ async def test_the_same_idempotency_key_broadcasts_once(tenant: Tenant) -> None:
 
 @pytest.mark.parametrize("what", ["broadcast", "notification"])
 @pytest.mark.parametrize(
-    ("recipient", "says"),
+    ("recipient", "message"),
     [
         ({"matches": "plan ="}, "Param '{}.recipients[0].matches' is not a condition: "),
         ({"matches": 1}, "Param '{}.recipients[0].matches' is not a condition: "),
@@ -273,11 +273,11 @@ async def test_the_same_idempotency_key_broadcasts_once(tenant: Tenant) -> None:
         ({}, "Param '{}.recipients[0]' must have an email or an external_id"),
     ],
 )
-async def test_invalid_recipients_are_refused(http: httpx.AsyncClient, what: str, recipient: Any, says: str) -> None:
+async def test_invalid_recipients_are_refused(http: httpx.AsyncClient, what: str, recipient: Any, message: str) -> None:
     body = {what: {"title": "Hello", "recipients": [recipient]}}
     response = await http.post(f"/{what}s", headers=ADMIN, json=body)
     assert response.status_code == 422
-    assert messages(response)[0].startswith(says.format(what))
+    assert messages(response)[0].startswith(message.format(what))
 
 
 @pytest.mark.parametrize("path", ["/broadcasts/x", "/broadcasts/00000000-0000-0000-0000-000000000000/notifications"])

@@ -5,7 +5,7 @@ import pytest
 from tests.api.inbox import Inbox
 
 
-async def test_it_has_the_fields_of_v1_and_the_live_addresses(inbox: Inbox) -> None:
+async def test_the_response_has_the_fields_of_v1_and_the_live_addresses(inbox: Inbox) -> None:
     config = await inbox.get("/config")
     base = str(inbox.http.base_url).rstrip("/")
     assert config["ws"]["auth_url"] == "/ws/auth"

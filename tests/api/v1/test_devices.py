@@ -46,7 +46,7 @@ async def test_the_response_to_a_registration_has_the_id_of_the_device(inbox: In
     assert await register(inbox, inbox.external_id, platform) == device
 
 
-async def test_a_device_is_forgotten_once(inbox: Inbox) -> None:
+async def test_a_device_is_unregistered_once(inbox: Inbox) -> None:
     await register(inbox, inbox.external_id)
     assert await unregister(inbox, inbox.external_id) == 204
     assert await unregister(inbox, inbox.external_id) == 404
@@ -56,7 +56,7 @@ async def test_a_device_that_was_never_registered_returns_404(inbox: Inbox) -> N
     assert await unregister(inbox, "never") == 404
 
 
-async def test_two_devices_of_a_user_are_two(inbox: Inbox) -> None:
+async def test_a_user_may_have_several_devices(inbox: Inbox) -> None:
     one, other = [await register(inbox, f"{inbox.external_id}-{number}") for number in range(2)]
     assert one["id"] != other["id"]
     assert await unregister(inbox, one["device_token"]) == 204
@@ -78,7 +78,7 @@ async def test_a_device_moves_to_the_next_user_that_registers_it(inbox: Inbox) -
     assert await unregister(bob, token) == 204
 
 
-async def test_one_user_cannot_forget_anothers_device(inbox: Inbox) -> None:
+async def test_a_user_cannot_unregister_another_users_device(inbox: Inbox) -> None:
     bob = Inbox(inbox.http, f"{inbox.external_id}-bob")
     await register(inbox, inbox.external_id)
     assert await unregister(bob, inbox.external_id) == 404
@@ -118,5 +118,5 @@ async def test_a_bad_registration_is_refused_and_every_field_named(
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", PATH), ("DELETE", f"{PATH}/token")])
-async def test_a_project_alone_has_no_devices(http: httpx.AsyncClient, method: str, path: str) -> None:
+async def test_a_project_without_a_user_has_no_devices(http: httpx.AsyncClient, method: str, path: str) -> None:
     assert (await http.request(method, path, headers=ADMIN, json={})).status_code == 401

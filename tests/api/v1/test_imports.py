@@ -105,7 +105,7 @@ async def test_a_row_that_names_two_users_is_an_error(http: httpx.AsyncClient, u
     assert done["errors"] == [{"row": 0, "message": problem}]
 
 
-async def test_a_deleted_user_is_a_new_one(http: httpx.AsyncClient, user: str) -> None:
+async def test_a_row_with_the_name_of_a_deleted_user_creates_a_new_one(http: httpx.AsyncClient, user: str) -> None:
     first = await run(http, {"external_id": user})
     await http.delete(f"/users/external_id:{user}", headers=ADMIN)
     again = await run(http, {"external_id": user})

@@ -17,7 +17,7 @@ STATES: dict[str, tuple[bool, bool, bool]] = {
     "seen archive": (False, True, True),
     "read archive": (True, True, True),
 }
-"""Title -> read, seen, archived: an item in every state, titled by the marks that lead to it."""
+"""Title -> read, seen, archived: an item in every state. Its title lists the marks that lead to the state."""
 
 
 async def fill(inbox: Inbox, prefix: str = "", **fields: Any) -> dict[str, str]:
@@ -38,7 +38,7 @@ def flag(name: str, value: bool | None) -> str:
 # ---- the list
 
 
-async def test_an_empty_inbox_is_a_page_of_nothing(inbox: Inbox) -> None:
+async def test_an_empty_inbox_has_one_empty_page(inbox: Inbox) -> None:
     page = await inbox.page()
     assert page == {
         "project_id": page["project_id"],
@@ -99,7 +99,7 @@ async def test_items_of_one_second_are_listed_newest_first(inbox: Inbox) -> None
     assert await inbox.titles() == titles[::-1]
 
 
-async def test_pages_join_up_to_the_whole_list_without_gap_or_repetition(inbox: Inbox) -> None:
+async def test_all_pages_together_are_the_whole_list_without_gap_or_repetition(inbox: Inbox) -> None:
     items = [await inbox.receive(str(number)) for number in range(31)]
     # In many states, so that a page is merged from several indexes.
     for number, item in enumerate(items):
@@ -246,7 +246,7 @@ async def test_a_query_at_its_limits_is_accepted(inbox: Inbox, query: str) -> No
     await inbox.page(query)
 
 
-async def test_the_last_of_repeated_scalars_counts_and_unknown_fields_are_ignored(inbox: Inbox) -> None:
+async def test_the_last_of_repeated_parameters_applies_and_unknown_ones_are_ignored(inbox: Inbox) -> None:
     page = await inbox.page("per_page=5&per_page=7&order=asc&_=123")
     assert page["per_page"] == 7
 
@@ -314,7 +314,7 @@ async def test_times_are_unix_seconds_and_a_repeated_mark_keeps_the_first(inbox:
     assert first["seen_at"] == first["read_at"]
 
 
-async def test_a_deleted_item_is_gone_from_everywhere(inbox: Inbox) -> None:
+async def test_a_deleted_item_is_in_no_response(inbox: Inbox) -> None:
     item = await inbox.receive(category="a", topic="x")
     await inbox.do(f"DELETE {item}")
     for query in ("", "categories=a", "topics=x", "categories=a&topics=x"):
@@ -351,7 +351,7 @@ async def test_another_users_id_returns_404_and_changes_nothing(inbox: Inbox, me
     assert await inbox.page() == before
 
 
-async def test_what_one_recipient_does_leaves_the_others_items_alone(inbox: Inbox) -> None:
+async def test_a_change_by_one_recipient_does_not_affect_the_items_of_others(inbox: Inbox) -> None:
     other = Inbox(inbox.http, f"{inbox.external_id}-other")
     response = await send(inbox.http, notification(inbox.external_id, other.external_id))
     item = response.json()["notification"]["id"]
@@ -426,7 +426,7 @@ async def test_a_wrong_filter_of_a_mark_for_all_is_refused_and_nothing_changes(i
     assert await inbox.titles("seen=false&read=false") == ["Hello"]
 
 
-# ---- what clients do
+# ---- requests as clients send them
 
 JSON_NULL: dict[str, Any] = {"headers": {"Content-Type": "application/json"}, "content": b"null"}
 
@@ -461,7 +461,7 @@ async def test_the_query_may_be_empty(inbox: Inbox) -> None:
 
 
 @pytest.mark.parametrize("path", ["//notifications", "/notifications/", "//notifications//", "///notifications?page=1"])
-async def test_superfluous_slashes_are_overlooked(inbox: Inbox, gateway: Gateway, path: str) -> None:
+async def test_superfluous_slashes_are_ignored(inbox: Inbox, gateway: Gateway, path: str) -> None:
     response = await inbox.request("GET", f"{gateway.url}{path}")
     assert (response.status_code, response.json()["current_page"]) == (200, 1)
 
@@ -472,7 +472,7 @@ async def test_a_mark_with_superfluous_slashes_marks(inbox: Inbox, gateway: Gate
     assert (await inbox.item(item))["read_at"]
 
 
-async def test_an_item_has_its_id_in_any_spelling_of_a_uuid(inbox: Inbox) -> None:
+async def test_an_item_is_found_by_any_spelling_of_its_id(inbox: Inbox) -> None:
     item = await inbox.receive()
     assert (await inbox.item(item.upper()))["id"] == item
 
@@ -489,14 +489,14 @@ async def test_a_list_and_the_event_log_agree_on_the_position(inbox: Inbox) -> N
     assert pulled["position"].endswith(".2")
 
 
-async def test_an_inbox_without_a_log_gets_its_position_by_asking_for_events(inbox: Inbox) -> None:
+async def test_an_inbox_without_a_log_gets_its_position_by_a_pull(inbox: Inbox) -> None:
     assert "x-inbox-position" not in (await inbox.request("GET", "/notifications")).headers
     pulled = await inbox.events()
     assert pulled["position"].endswith(".0")
     assert (await inbox.request("GET", "/notifications")).headers["x-inbox-position"] == pulled["position"]
 
 
-async def test_without_since_a_pull_gives_the_present_and_no_events(inbox: Inbox) -> None:
+async def test_a_pull_without_since_returns_the_current_position_and_no_events(inbox: Inbox) -> None:
     await inbox.receive()
     archived = await inbox.receive()
     await inbox.do(f"{archived}/archive")
@@ -538,7 +538,7 @@ async def test_a_pull_returns_every_change_since_the_position_in_order(inbox: In
     assert (await inbox.request("GET", "/realtime/events")).headers["cache-control"] == "no-store"
 
 
-async def test_what_changes_nothing_makes_no_event(inbox: Inbox) -> None:
+async def test_a_command_that_changes_nothing_makes_no_event(inbox: Inbox) -> None:
     item = await inbox.receive()
     await inbox.do(f"{item}/read")
     before = await inbox.events()

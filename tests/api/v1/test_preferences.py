@@ -164,7 +164,7 @@ async def test_a_bad_body_is_refused_and_every_field_named(inbox: Inbox, sent: A
     assert await get(inbox) == before
 
 
-async def test_a_user_has_preferences_for_so_many_categories_and_no_more(inbox: Inbox) -> None:
+async def test_the_number_of_categories_with_preferences_is_bounded(inbox: Inbox) -> None:
     await put(inbox, *[switched(f"{number}") for number in range(MAX_CATEGORIES)])
     response = await inbox.request("PUT", PATH, json=body(switched("one-more")))
     assert (response.status_code, messages(response)) == (
@@ -173,14 +173,14 @@ async def test_a_user_has_preferences_for_so_many_categories_and_no_more(inbox: 
     )
 
 
-async def test_a_body_that_is_no_json_is_refused(inbox: Inbox) -> None:
+async def test_a_body_that_is_not_json_is_refused(inbox: Inbox) -> None:
     assert (await inbox.request("PUT", PATH, content=b"{")).status_code == 400
 
 
 # ---- what reaches the inbox
 
 
-async def test_nothing_of_a_category_reaches_the_inbox_while_in_app_is_off(inbox: Inbox) -> None:
+async def test_no_notification_of_a_category_reaches_the_inbox_while_in_app_is_off(inbox: Inbox) -> None:
     await put(inbox, switched("news", in_app=False))
     start = (await inbox.events())["position"]
     response = await send(inbox.http, notification(inbox.external_id, title="muted", category="news"))
@@ -194,31 +194,31 @@ async def test_nothing_of_a_category_reaches_the_inbox_while_in_app_is_off(inbox
     assert [event["data"]["notification"]["title"] for event in events["events"]] == ["other", "none"]
 
     await put(inbox, switched("news", in_app=True))
-    await inbox.receive("heard", category="news")
-    assert await inbox.titles() == ["heard", "none", "other"]
+    await inbox.receive("delivered", category="news")
+    assert await inbox.titles() == ["delivered", "none", "other"]
 
 
-async def test_the_other_channels_do_not_concern_the_inbox(inbox: Inbox) -> None:
+async def test_other_channels_do_not_affect_the_inbox(inbox: Inbox) -> None:
     await put(inbox, switched("news", mobile_push=False, web_push=False, email=False, slack=False, sms=False))
-    await inbox.receive("heard", category="news")
-    assert await inbox.titles() == ["heard"]
+    await inbox.receive("delivered", category="news")
+    assert await inbox.titles() == ["delivered"]
 
 
 async def test_uncategorized_stands_for_notifications_without_a_category(inbox: Inbox) -> None:
     answer = await put(inbox, switched("uncategorized", in_app=False))
     assert category("uncategorized", "Uncategorized", "in_app") in answer
     await inbox.receive("muted")
-    await inbox.receive("heard", category="news")
-    assert await inbox.titles() == ["heard"]
+    await inbox.receive("delivered", category="news")
+    assert await inbox.titles() == ["delivered"]
 
 
-async def test_items_that_were_there_before_stay(inbox: Inbox) -> None:
+async def test_existing_items_stay(inbox: Inbox) -> None:
     await inbox.receive("before", category="news")
     await put(inbox, switched("news", in_app=False))
     assert await inbox.titles() == ["before"]
 
 
-async def test_one_users_preferences_are_not_anothers(inbox: Inbox) -> None:
+async def test_preferences_of_one_user_do_not_affect_another(inbox: Inbox) -> None:
     bob = Inbox(inbox.http, f"{inbox.external_id}-bob")
     await put(inbox, switched("news", in_app=False))
     assert category("news", "News", "in_app") not in await get(bob)
@@ -227,7 +227,7 @@ async def test_one_users_preferences_are_not_anothers(inbox: Inbox) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])
-async def test_a_project_alone_has_no_preferences(http: httpx.AsyncClient, method: str) -> None:
+async def test_a_project_without_a_user_has_no_preferences(http: httpx.AsyncClient, method: str) -> None:
     assert (await http.request(method, PATH, headers=ADMIN, json=body())).status_code == 401
 
 
@@ -253,7 +253,7 @@ async def test_an_open_inbox_receives_changed_preferences_in_order_and_with_coun
     ):
         await put(inbox, switched("news", in_app=False), switched("other"), X_MAGICBELL_CLIENT_ID="tab 1")
         await send(inbox.http, notification(inbox.external_id, title="muted", category="news"))
-        await send(inbox.http, notification(inbox.external_id, f"{inbox.external_id}-bob", title="heard"))
+        await send(inbox.http, notification(inbox.external_id, f"{inbox.external_id}-bob", title="delivered"))
         event, after = await message(socket), await message(socket)
         assert (event["type"], event["name"]) == ("event", "notification_preferences/update")
         assert event["data"] == {
@@ -262,15 +262,15 @@ async def test_an_open_inbox_receives_changed_preferences_in_order_and_with_coun
         }
         assert (event["unread_count"], event["unseen_count"]) == (1, 1)
         assert event["unarchived"] == {"unread_count": 1, "unseen_count": 1}
-        assert (after["name"], after["data"]["notification"]["title"]) == ("notifications/new", "heard")
+        assert (after["name"], after["data"]["notification"]["title"]) == ("notifications/new", "delivered")
         offsets = [int(one["position"].rpartition(".")[2]) for one in (event, after)]
         assert offsets[1] == offsets[0] + 1
-        assert (await message(other))["data"]["notification"]["title"] == "heard"
+        assert (await message(other))["data"]["notification"]["title"] == "delivered"
         pulled = await inbox.events()
         assert pulled["position"] == after["position"]
 
 
-async def test_a_change_that_changes_nothing_is_no_event(inbox: Inbox) -> None:
+async def test_an_update_that_changes_nothing_makes_no_event(inbox: Inbox) -> None:
     await put(inbox, switched("news", in_app=False))
     start = (await inbox.events())["position"]
     await put(inbox, switched("news", in_app=False), switched("new", sms=True))

@@ -1,4 +1,4 @@
-"""Projects: the holder of a workspace token administers the projects of the workspace, and no one else does."""
+"""Projects: a workspace token administers the projects of its workspace. Other credentials do not."""
 
 import base64
 import hashlib
@@ -92,7 +92,7 @@ def test_the_pages_of_a_list_are_consecutive(gateway: Gateway) -> None:
         ]
 
 
-def test_a_put_changes_only_what_is_given(client: httpx.Client, gateway: Gateway) -> None:
+def test_a_put_changes_only_the_fields_that_it_has(client: httpx.Client, gateway: Gateway) -> None:
     project = created_project(gateway, allowed_origins=["https://a.example"])
     assert changed_project(gateway, project) == project
     assert changed_project(gateway, project, name="Store") == {**project, "name": "Store"}
@@ -206,7 +206,9 @@ def test_the_data_of_a_deleted_project_is_removed_in_the_background(
     wait_for(lambda: not keys_of(gateway, project), "everything to be gone")
 
 
-def test_a_deletion_that_was_not_handed_on_is_by_its_repetition(client: httpx.Client, gateway: Gateway) -> None:
+def test_a_repeated_deletion_enqueues_the_job_that_an_interrupted_one_did_not(
+    client: httpx.Client, gateway: Gateway
+) -> None:
     project_id = "987654321"
     with redis.Redis(unix_socket_path=str(gateway.data_dir / "valkey" / "valkey.sock")) as store:
         store.hset(keys.PROJECTS + ":deleted", project_id, "1")
@@ -214,7 +216,7 @@ def test_a_deletion_that_was_not_handed_on_is_by_its_repetition(client: httpx.Cl
     assert answers == [200, 404]
 
 
-def test_a_deletion_that_was_not_handed_on_is_at_the_next_start(tmp_path: Path) -> None:
+def test_the_next_start_enqueues_the_job_that_an_interrupted_deletion_did_not(tmp_path: Path) -> None:
     with running_gateway(tmp_path / "data") as gateway:
         project = created_project(gateway)
         httpx.post(f"{gateway.url}/notifications", headers=admin_of(project), json=notification("ada"))
@@ -273,7 +275,7 @@ def test_a_broken_token_is_incorrect(gateway: Gateway, mangle: Any) -> None:
 
 def test_a_token_of_another_workspace_is_forbidden(gateway: Gateway) -> None:
     other = created_workspace(gateway, "Other")
-    for workspace in (other, "unheard-of"):
+    for workspace in (other, "unknown"):
         answer = httpx.get(gateway.url + PROJECTS, headers=workspace_headers(gateway, workspace))
         assert (answer.status_code, code(answer)) == (403, "forbidden")
 
@@ -313,7 +315,7 @@ def test_a_revoked_token_is_refused(gateway: Gateway) -> None:
     assert httpx.get(gateway.url + PROJECTS, headers=workspace_headers(gateway)).status_code == 200
 
 
-def test_a_workspace_token_is_no_users_and_no_backends(gateway: Gateway) -> None:
+def test_a_workspace_token_opens_no_inbox_and_no_backend_call(gateway: Gateway) -> None:
     headers = workspace_headers(gateway)
     key = {"X-MAGICBELL-API-KEY": API_KEY}
     user = httpx.get(f"{gateway.url}/notifications", headers=headers)
@@ -328,7 +330,7 @@ def test_a_workspace_token_is_no_users_and_no_backends(gateway: Gateway) -> None
         assert json.loads(socket.recv())["code"] == "token_is_incorrect"
 
 
-def test_even_a_workspace_token_with_a_users_claims_is_no_users(gateway: Gateway) -> None:
+def test_a_workspace_token_with_a_users_claims_opens_no_inbox(gateway: Gateway) -> None:
     both = workspace_token(gateway, api_key=API_KEY, user_external_id="ada")
     answer = httpx.get(f"{gateway.url}/notifications", headers=bearer(both))
     assert (answer.status_code, code(answer)) == (401, "token_is_incorrect")

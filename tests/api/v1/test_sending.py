@@ -65,10 +65,10 @@ TEXT_LIMITS: list[tuple[Path, int]] = [
 
 
 def limits() -> Iterator[Any]:
-    """Return every limit: path, the largest valid value, a value just over it, and the message."""
+    """Yield every limit: path, the largest valid value, a value just over it, and the message."""
 
-    def row(path: Path, within: Any, over: Any, says: str) -> Any:
-        return pytest.param(path, within, over, f"Param '{name_of(path)}' must have {says}", id=name_of(path))
+    def row(path: Path, within: Any, over: Any, bound: str) -> Any:
+        return pytest.param(path, within, over, f"Param '{name_of(path)}' must have {bound}", id=name_of(path))
 
     for path, most in TEXT_LIMITS:
         yield row(path, "x" * most, "x" * (most + 1), f"at most {most} characters")
@@ -259,14 +259,14 @@ async def test_a_compressed_body_is_refused_with_415(http: httpx.AsyncClient, us
     assert (response.status_code, code(response)) == (415, "content_coding_not_supported")
 
 
-async def test_an_identity_coding_is_none(http: httpx.AsyncClient, user: str) -> None:
+async def test_an_identity_coding_is_accepted(http: httpx.AsyncClient, user: str) -> None:
     response = await http.post(
         "/notifications", headers=ADMIN | {"Content-Encoding": "identity"}, json=notification(user)
     )
     assert response.status_code == 201
 
 
-async def test_a_message_about_a_hash_explains_the_word(http: httpx.AsyncClient, user: str) -> None:
+async def test_a_message_about_a_hash_explains_the_term(http: httpx.AsyncClient, user: str) -> None:
     response = await send(http, notification(user, custom_attributes="x"))
     (problem,) = response.json()["errors"]
     assert problem["message"] == "Param 'notification.custom_attributes' must be a hash"
@@ -288,8 +288,10 @@ async def test_an_empty_name_beside_another_is_absent(
     assert issued.status_code == 201
 
 
-async def test_what_can_just_be_decoded_is_refused_for_its_nesting(http: httpx.AsyncClient, user: str) -> None:
-    """Python's recursion limit lies here: decoding succeeds, and encoding from a deeper stack would not."""
+async def test_json_nested_to_the_limit_of_the_decoder_is_refused_for_its_nesting(
+    http: httpx.AsyncClient, user: str
+) -> None:
+    """Python's recursion limit is near: decoding succeeds, and encoding from a deeper stack would fail."""
     before, after = json.dumps(notification(user, custom_attributes="deep")).split('"deep"')
     for levels in range(940, 980):
         body = before + '{"a":' * levels + "1" + "}" * levels + after
@@ -359,7 +361,7 @@ async def test_one_email_for_two_external_ids_in_one_request_is_a_conflict(http:
     assert await Inbox(http, f"{user}-a").titles() == []
 
 
-# ---- who is who
+# ---- which user a recipient is
 
 
 async def test_an_unknown_recipient_is_created(inbox: Inbox) -> None:
@@ -425,7 +427,7 @@ async def test_the_attributes_of_all_mentions_of_a_recipient_count(inbox: Inbox)
     assert (recipient["first_name"], recipient["last_name"]) == ("Ada", "Lovelace")
 
 
-async def test_an_email_learnt_in_one_mention_is_not_lost_to_a_later_mention_without_it(inbox: Inbox) -> None:
+async def test_an_email_in_one_mention_is_kept_by_a_later_mention_without_it(inbox: Inbox) -> None:
     person = {"external_id": inbox.external_id}
     email = f"{inbox.external_id}@example.com".lower()
     await send(inbox.http, notification(recipients=[person | {"email": f"old-{email}"}]))
@@ -456,7 +458,7 @@ async def test_attributes_stay_until_others_are_sent(inbox: Inbox) -> None:
     assert (recipient["first_name"], recipient["last_name"]) == ("Grace", "Lovelace")
 
 
-# ---- the answer
+# ---- the response
 
 
 async def test_the_response_has_the_contracts_fields_and_null_for_those_not_sent(
@@ -571,7 +573,7 @@ async def test_a_retry_does_not_undo_what_the_user_did_since(inbox: Inbox) -> No
 
 
 @pytest.mark.parametrize("refusal", ["invalid", "conflict"])
-async def test_a_refused_request_does_not_use_up_its_key(http: httpx.AsyncClient, user: str, refusal: str) -> None:
+async def test_a_refused_request_frees_its_key(http: httpx.AsyncClient, user: str, refusal: str) -> None:
     person = {"external_id": user, "email": f"{user}@x.y"}
     await send(http, notification(user))
     await send(http, notification(recipients=[{"email": f"{user}@x.y"}]))

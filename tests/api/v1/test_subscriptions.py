@@ -12,7 +12,7 @@ from tests.api.inbox import Inbox, code, messages
 from tests.servers import ADMIN
 
 
-def said(slug: str, reason: str | None, status: str = "subscribed") -> dict[str, Any]:
+def category_status(slug: str, reason: str | None, status: str = "subscribed") -> dict[str, Any]:
     """Return a category in the form of responses."""
     return {"slug": slug, "reason": reason, "status": status}
 
@@ -59,32 +59,38 @@ async def test_a_subscription_has_the_same_form_in_every_response(inbox: Inbox) 
     answer = await subscribe(inbox, "acme.orders.1", comments="watching-the-repo", billing=None)
     assert answer == {
         "topic": "acme.orders.1",
-        "categories": [said("billing", None), said("comments", "watching-the-repo")],
+        "categories": [category_status("billing", None), category_status("comments", "watching-the-repo")],
     }
     assert await inbox.get("/subscriptions") == {"subscriptions": [answer]}
     assert await inbox.get("/subscriptions/acme.orders.1") == {"subscription": answer}
 
 
-async def test_subscribing_adds_to_what_is_there(inbox: Inbox) -> None:
+async def test_subscribing_adds_to_existing_subscriptions(inbox: Inbox) -> None:
     await subscribe(inbox, "t", a="first")
     answer = await subscribe(inbox, "t", b="second")
-    assert answer["categories"] == [said("a", "first"), said("b", "second")]
+    assert answer["categories"] == [category_status("a", "first"), category_status("b", "second")]
 
 
 async def test_unsubscribing_keeps_the_reason_and_subscribing_again_ends_it(inbox: Inbox) -> None:
     await subscribe(inbox, "t", a="because", b=None)
     answer = await unsubscribe(inbox, "t", "a")
-    assert answer == {"topic": "t", "categories": [said("a", "because", "unsubscribed"), said("b", None)]}
-    assert (await subscribe(inbox, "t", a=None))["categories"] == [said("a", "because"), said("b", None)]
+    assert answer == {
+        "topic": "t",
+        "categories": [category_status("a", "because", "unsubscribed"), category_status("b", None)],
+    }
+    assert (await subscribe(inbox, "t", a=None))["categories"] == [
+        category_status("a", "because"),
+        category_status("b", None),
+    ]
 
 
 async def test_a_user_that_never_subscribed_may_unsubscribe(inbox: Inbox) -> None:
     answer = await unsubscribe(inbox, "t", "a")
-    assert answer == {"topic": "t", "categories": [said("a", None, "unsubscribed")]}
+    assert answer == {"topic": "t", "categories": [category_status("a", None, "unsubscribed")]}
     assert await inbox.get("/subscriptions/t") == {"subscription": answer}
 
 
-async def test_a_deleted_subscription_is_gone(inbox: Inbox) -> None:
+async def test_a_deleted_subscription_is_not_found(inbox: Inbox) -> None:
     await subscribe(inbox, "t", a=None)
     await subscribe(inbox, "u", a=None)
     response = await inbox.request("DELETE", "/subscriptions/t", content=b"null")
@@ -109,7 +115,7 @@ async def test_topics_are_listed_in_order(inbox: Inbox) -> None:
 async def test_a_topic_may_hold_any_characters(inbox: Inbox, topic: str) -> None:
     await subscribe(inbox, topic, a="r")
     answer = await unsubscribe(inbox, topic, "a")
-    assert answer == {"topic": topic, "categories": [said("a", "r", "unsubscribed")]}
+    assert answer == {"topic": topic, "categories": [category_status("a", "r", "unsubscribed")]}
     path = f"/subscriptions/{quote(topic, safe='')}"
     assert (await inbox.get(path))["subscription"] == answer
     assert (await inbox.request("DELETE", path)).status_code == 204
@@ -168,7 +174,7 @@ async def test_a_bad_unsubscription_is_refused(inbox: Inbox, path: str, sent: An
     assert await topics(inbox) == []
 
 
-async def test_a_topic_has_so_many_categories_and_no_more(inbox: Inbox) -> None:
+async def test_the_number_of_categories_of_a_topic_is_bounded(inbox: Inbox) -> None:
     await subscribe(inbox, "t", **{f"c{number}": None for number in range(MAX_CATEGORIES)})
     response = await inbox.request(
         "POST", "/subscriptions", json={"subscription": {"topic": "t", "categories": [{"slug": "more"}]}}
@@ -217,7 +223,7 @@ async def test_a_user_cannot_store_more_than_a_megabyte_and_the_refusal_names_th
     assert len(json.dumps(listed)) < 2_000_000
 
 
-async def test_a_topic_of_more_bytes_than_one_may_have_is_refused(inbox: Inbox) -> None:
+async def test_a_topic_that_is_too_large_is_refused(inbox: Inbox) -> None:
     categories = [{"slug": f"{number:03}" + "ü" * 97, "reason": "ä" * 250} for number in range(250)]
     body = {"subscription": {"topic": "t", "categories": categories}}
     response = await inbox.request("POST", "/subscriptions", json=body)
@@ -226,7 +232,7 @@ async def test_a_topic_of_more_bytes_than_one_may_have_is_refused(inbox: Inbox) 
     assert messages(response) == [f"Param 'subscription.categories' {expected}"]
 
 
-async def test_the_unsubscribed_category_of_a_topic_reaches_the_inbox_no_more(inbox: Inbox) -> None:
+async def test_an_unsubscribed_category_of_a_topic_no_longer_reaches_the_inbox(inbox: Inbox) -> None:
     await unsubscribe(inbox, "t", "a")
     start = (await inbox.events())["position"]
     await inbox.receive("muted", topic="t", category="a")
@@ -240,21 +246,24 @@ async def test_the_unsubscribed_category_of_a_topic_reaches_the_inbox_no_more(in
 async def test_subscribing_again_lets_notifications_through(inbox: Inbox) -> None:
     await unsubscribe(inbox, "t", "a")
     await subscribe(inbox, "t", a=None)
-    await inbox.receive("heard", topic="t", category="a")
-    assert await inbox.titles() == ["heard"]
+    await inbox.receive("delivered", topic="t", category="a")
+    assert await inbox.titles() == ["delivered"]
 
 
-async def test_a_deleted_unsubscription_mutes_no_more(inbox: Inbox) -> None:
+async def test_a_deleted_unsubscription_no_longer_mutes(inbox: Inbox) -> None:
     await unsubscribe(inbox, "t", "*")
     await inbox.request("DELETE", "/subscriptions/t")
-    await inbox.receive("heard", topic="t")
-    assert await inbox.titles() == ["heard"]
+    await inbox.receive("delivered", topic="t")
+    assert await inbox.titles() == ["delivered"]
 
 
 async def test_a_star_means_every_category_of_the_topic_named_or_not(inbox: Inbox) -> None:
     await subscribe(inbox, "t", a="r")
     answer = await unsubscribe(inbox, "t", "*")
-    assert answer["categories"] == [said("*", None, "unsubscribed"), said("a", "r", "unsubscribed")]
+    assert answer["categories"] == [
+        category_status("*", None, "unsubscribed"),
+        category_status("a", "r", "unsubscribed"),
+    ]
     for category in ("a", "b", None):
         await inbox.receive("muted", topic="t", category=category)
     await subscribe(inbox, "t", b=None)  # an exception
@@ -267,16 +276,16 @@ async def test_a_star_means_every_category_of_the_topic_named_or_not(inbox: Inbo
 
 async def test_uncategorized_stands_for_notifications_of_the_topic_without_a_category(inbox: Inbox) -> None:
     answer = await unsubscribe(inbox, "t", "uncategorized")
-    assert answer["categories"] == [said("uncategorized", None, "unsubscribed")]
+    assert answer["categories"] == [category_status("uncategorized", None, "unsubscribed")]
     await inbox.receive("muted", topic="t")
-    await inbox.receive("heard", topic="t", category="a")
-    assert await inbox.titles() == ["heard"]
+    await inbox.receive("delivered", topic="t", category="a")
+    assert await inbox.titles() == ["delivered"]
 
 
-# ---- whose they are
+# ---- isolation of users
 
 
-async def test_one_users_subscriptions_are_not_anothers(inbox: Inbox) -> None:
+async def test_subscriptions_of_one_user_do_not_affect_another(inbox: Inbox) -> None:
     bob = Inbox(inbox.http, f"{inbox.external_id}-bob")
     mine = await subscribe(inbox, "t", a="r")
     assert (await bob.request("GET", "/subscriptions/t")).status_code == 404
@@ -298,5 +307,5 @@ async def test_one_users_subscriptions_are_not_anothers(inbox: Inbox) -> None:
         ("POST", "/subscriptions/t/unsubscribe"),
     ],
 )
-async def test_a_project_alone_has_no_subscriptions(http: httpx.AsyncClient, method: str, path: str) -> None:
+async def test_a_project_without_a_user_has_no_subscriptions(http: httpx.AsyncClient, method: str, path: str) -> None:
     assert (await http.request(method, path, headers=ADMIN, json={})).status_code == 401

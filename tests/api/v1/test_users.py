@@ -79,7 +79,7 @@ async def test_every_failing_field_is_named(http: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("way", ["id", "email", "external_id"])
-async def test_a_user_is_updated_by_any_of_its_names(http: httpx.AsyncClient, name: str, way: str) -> None:
+async def test_a_user_is_found_by_any_name_for_an_update(http: httpx.AsyncClient, name: str, way: str) -> None:
     user = (await put_user(http, "POST", "/users", external_id=name, email=f"{name}@x.org")).json()["user"]
     path = user["id"] if way == "id" else f"{way}:{user[way]}"
     answer = await put_user(http, "PUT", f"/users/{path}", last_name="Lee")
@@ -115,7 +115,7 @@ async def test_an_unknown_user_is_not_found(http: httpx.AsyncClient, method: str
     assert (await put_user(http, method, f"/users/external_id:{name}")).status_code == 404
 
 
-async def test_a_deleted_user_is_gone_and_may_begin_anew(http: httpx.AsyncClient, name: str) -> None:
+async def test_a_deleted_user_is_removed_and_can_be_created_again(http: httpx.AsyncClient, name: str) -> None:
     await send(http, external_id=name)
     assert (await http.delete(f"/users/external_id:{name}", headers=ADMIN)).status_code == 204
     assert await ids(http, name) == []
@@ -143,7 +143,7 @@ async def test_a_repeated_create_with_a_key_is_replayed(http: httpx.AsyncClient,
     assert other.status_code == 422
 
 
-async def test_every_worker_learns_of_a_new_email_long_before_its_cache_expires(tmp_path: Path) -> None:
+async def test_every_worker_uses_a_new_email_long_before_its_cache_expires(tmp_path: Path) -> None:
     with running_gateway(tmp_path / "data", INBOX_WORKERS="2") as gateway:
         async with httpx.AsyncClient(base_url=gateway.url, limits=httpx.Limits(max_keepalive_connections=0)) as http:
             user = (await put_user(http, "POST", "/users", external_id="joe", email="old@x.org")).json()["user"]

@@ -1,4 +1,4 @@
-"""Public keys: registering them, signing with them, and attacks by the header of a token."""
+"""Public keys: registering them, signing with them, and attacks through the header of a token."""
 
 import base64
 import hmac
@@ -123,7 +123,7 @@ async def test_claims_are_checked_as_in_any_token(http: httpx.AsyncClient, proje
     assert await status(http, signed(EC_KEY, project, user_external_id=None)) == "token_is_incorrect"
 
 
-async def test_a_key_makes_no_backend(http: httpx.AsyncClient, project: Project) -> None:
+async def test_a_token_of_a_key_opens_no_backend_call(http: httpx.AsyncClient, project: Project) -> None:
     await put(http, project, jwk(EC_KEY))
     issued = (await http.post("/v2/jwt/project", headers=project.admin, json={"name": "x"})).json()
     claims = jwt.decode(issued["token"], project.api_secret, algorithms=["HS256"])
@@ -142,7 +142,9 @@ async def test_another_projects_key_is_refused(http: httpx.AsyncClient, gateway:
 # ---- attacks
 
 
-async def test_the_text_of_a_public_key_is_no_secret(http: httpx.AsyncClient, project: Project) -> None:
+async def test_the_text_of_a_public_key_is_not_accepted_as_an_hmac_secret(
+    http: httpx.AsyncClient, project: Project
+) -> None:
     for key in (RSA_KEY, EC_KEY):
         (found,) = await put(http, project, jwk(key, kid="a"))
         for text in (pem(key), pem(key).strip(), json.dumps(found), json.dumps(jwk(key)), found.get("n", "x")):
@@ -173,7 +175,7 @@ async def test_no_other_algorithm_is_accepted_whatever_the_header_claims(
         assert await status(http, strange) == "token_is_incorrect"
 
 
-async def test_a_key_that_the_token_brings_itself_is_not_believed(http: httpx.AsyncClient, project: Project) -> None:
+async def test_a_key_in_the_header_of_a_token_is_not_used(http: httpx.AsyncClient, project: Project) -> None:
     await put(http, project, jwk(RSA_KEY, kid="a"))
     for headers in ({"jwk": jwk(OTHER_RSA_KEY)}, {"jku": "https://example.com/jwks"}, {"x5u": "https://example.com"}):
         for kid in ({}, {"kid": "a"}):

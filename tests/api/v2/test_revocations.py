@@ -33,7 +33,7 @@ async def test_every_token_issued_before_a_time_is_refused_whatever_signed_it(
     (listed,) = (await http.get(f"/v2/jwt/user/external_id:{user}", headers=ADMIN)).json()["data"]
     assert listed["discarded_at"]
     assert (await http.post(path, headers=ADMIN, json={"issued_before": 0})).json()["issued_before"] >= now
-    assert (await http.get("/config", headers=user_headers(user))).status_code == 200, "an HMAC is no token"
+    assert (await http.get("/config", headers=user_headers(user))).status_code == 200, "HMACs are not tokens"
 
 
 @pytest.mark.parametrize("ahead", [3600, 10 * YEAR, 1_700_000_000_000], ids=["an-hour", "ten-years", "milliseconds"])

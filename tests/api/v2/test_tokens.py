@@ -1,4 +1,4 @@
-"""Tokens that the gateway issues: for users and for projects, listed, discarded, and what each opens."""
+"""Tokens that the gateway issues: for users and for projects, listed, discarded, and which calls each allows."""
 
 import base64
 import hmac
@@ -72,7 +72,7 @@ async def test_the_response_has_the_v2_fields_and_a_year_is_the_default(http: ht
     assert unix(short["expires_at"]) - unix(short["created_at"]) == 60
 
 
-async def test_a_token_has_the_claims_of_todays_tokens_and_names_its_key(http: httpx.AsyncClient, user: str) -> None:
+async def test_a_token_has_the_claims_of_v1_tokens_and_names_its_key(http: httpx.AsyncClient, user: str) -> None:
     issued = await issue(http, user, email=f"{user}@X.y".upper(), expiry=60)
     claims = jwt.decode(issued["token"], API_SECRET, algorithms=["HS256"])
     assert claims["api_key"] == API_KEY
@@ -237,7 +237,7 @@ async def test_a_discarded_token_is_refused_at_once_and_stays_listed(http: httpx
     assert marked == {issued["token_id"]: discarded_at, other["token_id"]: None}
 
     again = await http.delete(f"/v2/jwt/user/{issued['token_id']}", headers=ADMIN)
-    assert again.json() == response.json(), "it was discarded when it was"
+    assert again.json() == response.json(), "the time of the first discard is kept"
 
 
 @pytest.mark.parametrize("kind", ["user", "project"])
@@ -260,7 +260,7 @@ async def test_a_token_of_a_deleted_user_is_refused_even_when_the_name_is_taken_
 
 
 @pytest.mark.parametrize("name", ["user_external_id", "user_email"])
-async def test_a_token_that_a_backend_signed_for_a_deleted_user_is_not_for_the_next_of_that_name(
+async def test_a_token_signed_for_a_deleted_user_is_not_valid_for_a_later_user_of_that_name(
     http: httpx.AsyncClient, user: str, name: str
 ) -> None:
     user = f"{user}@x.y".lower()
@@ -299,7 +299,7 @@ async def test_a_repeated_request_with_its_key_gets_the_same_token(
 # ---- a project's
 
 
-async def test_a_projects_token_stands_in_for_its_secret_everywhere(http: httpx.AsyncClient, project: Project) -> None:
+async def test_a_projects_token_replaces_its_secret_in_every_call(http: httpx.AsyncClient, project: Project) -> None:
     issued = await issue_for_project(http, project.admin)
     headers = bearer(issued["token"])
     assert (await http.post("/notifications", headers=headers, json=notification("ada"))).status_code == 201
@@ -327,7 +327,9 @@ async def test_a_discarded_or_forged_project_token_opens_nothing(http: httpx.Asy
     assert (refused.status_code, code(refused)) == (401, "token_revoked")
 
 
-async def test_a_projects_token_is_no_users_and_the_other_way_round(http: httpx.AsyncClient, user: str) -> None:
+async def test_a_projects_token_opens_no_inbox_and_a_users_token_no_backend_call(
+    http: httpx.AsyncClient, user: str
+) -> None:
     issued = await issue_for_project(http)
     for headers in (bearer(issued["token"]), bearer(issued["token"]) | user_headers(user)):
         response = await http.get("/notifications", headers=headers)
@@ -347,7 +349,7 @@ async def test_a_project_token_needs_a_name(http: httpx.AsyncClient) -> None:
     assert messages(response) == [f"Param 'expiry' must be from 1 to {10 * YEAR}", "Param 'name' is missing"]
 
 
-async def test_the_secret_wins_over_a_token(http: httpx.AsyncClient, user: str) -> None:
+async def test_the_secret_takes_precedence_over_a_token(http: httpx.AsyncClient, user: str) -> None:
     headers = ADMIN | bearer((await issue(http, user))["token"])
     assert (await http.post("/notifications", headers=headers, json=notification(user))).status_code == 201
 
@@ -380,7 +382,7 @@ async def test_a_token_is_verified_by_the_key_that_its_kid_names_and_no_other(
     assert (await http.get("/config", headers=bearer(good))).status_code == 200
 
 
-async def test_an_id_that_is_no_text_is_refused_and_not_an_error_of_ours(http: httpx.AsyncClient) -> None:
+async def test_an_id_that_is_not_text_is_refused_without_an_internal_error(http: httpx.AsyncClient) -> None:
     for token_id in (5, "\ud800", ["x"]):
         response = await http.get("/config", headers=bearer(token(claims_of("ada", jti=token_id))))
         assert (response.status_code, code(response)) == (401, "token_is_incorrect")
