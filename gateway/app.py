@@ -76,10 +76,10 @@ class Worker:
         worker_id = secrets.token_hex(3)
         self.settings = settings
         self.client = client = FunctionClient(Topology(settings), LIBRARY)
-        # A client of its own, because the others refuse every call while the format of the store is unknown.
+        # A separate client, because the others refuse every call while the format of the store is unknown.
         self._format_client = FunctionClient(Topology(settings), LIBRARY)
-        # A client of its own, so that neither requests nor the record of what a job has done, without which its next
-        # step does not begin, wait behind thousands of a broadcast's calls.
+        # A separate client for the calls of jobs. On the client above, requests would wait behind thousands of calls of
+        # a broadcast. So would the record of a finished step, without which a job's next step does not begin.
         self._job_client = FunctionClient(Topology(settings), LIBRARY)
         self.projects = ProjectStore(client, settings.secret_key)
         self._directory = Directory(client, time.monotonic)
@@ -211,9 +211,9 @@ class Worker:
         }
 
     async def _await_subscription(self) -> None:
-        """Wait until control messages are received, but not for long.
+        """Wait until control messages are received, for SUBSCRIPTION_SECONDS at most.
 
-        A client that connects before would be refused. While Redis is down it is refused, with a time to try again.
+        A client that connects earlier would be refused. While Redis is down, clients are refused with a time to retry.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SUBSCRIPTION_SECONDS):

@@ -1,1 +1,1 @@
-"""Helpers of long-running processes: timer wheel, work slices, background tasks, memory limits."""
+"""Building blocks of long-running processes: timer wheel, fair scheduler, background tasks, memory limits."""

@@ -1,4 +1,4 @@
-"""What happens when a deadline of a `TimerWheel` has passed."""
+"""Acts on connections whose deadline in a `TimerWheel` has passed."""
 
 import asyncio
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from typing import Protocol
 from gateway.telemetry.logs import log
 
 TICK_SECONDS = 0.25
-"""The time between two looks at a timer wheel: one of its slots."""
+"""The time between two checks of a timer wheel: the length of one of its slots."""
 
 
 class HasDeadline(Protocol):

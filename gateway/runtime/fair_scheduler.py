@@ -1,7 +1,7 @@
 """A queue of work slices, so that no peer's work blocks the event loop for long.
 
-Some work grows with what a peer sends, byte by byte: the chunks of a request body, the frames of a WebSocket. A
-connection does a slice of it and queues the rest here.
+Some work grows with the number of small units that a peer sends: the chunks of a request body, the frames of a
+WebSocket. A connection does a slice of the work and queues the rest here.
 """
 
 import asyncio

@@ -39,7 +39,7 @@ def _limits(root: Path, own: Path) -> Iterator[int]:
         else:
             continue
         group = base / path.lstrip("/")
-        # In a container the path of the group may not be visible. The mounted root is the group then.
+        # In a container the path of the group may not be visible. The mounted root then is the group.
         for directory in (group, *group.parents):
             if directory.is_relative_to(base):
                 try:

@@ -1,6 +1,6 @@
-"""Long-running background tasks: one that fails is started again, after a pause that grows with each failure.
+"""Long-running background tasks. A task that fails is started again, after a pause that grows with each failure.
 
-So a fault that passes, such as a Redis that restarts, ends nothing.
+So a temporary fault, such as a restart of Redis, ends no task for good.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ RECOVERED_SECONDS = 5.0
 
 
 class Outage:
-    """Logs the begin of an outage once, and its end once. `context` is part of both lines."""
+    """Logs the beginning of an outage once, and its end once. `context` is part of both lines."""
 
     def __init__(self, failed: str, recovered: str, **context: Any):
         """Create it. `failed` and `recovered` are the names of the two log events."""
@@ -63,7 +63,7 @@ class Outage:
 
 @asynccontextmanager
 async def background_tasks(work: Mapping[str, Callable[[], Awaitable[None]]]) -> AsyncIterator[None]:
-    """Keep each piece of work running, in a task of its name, until the block ends."""
+    """Keep each function of `work` running until the block ends. The key is the name of its task."""
     tasks = [asyncio.create_task(keep_running(name, run), name=name) for name, run in work.items()]
     try:
         yield

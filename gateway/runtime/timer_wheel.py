@@ -1,7 +1,7 @@
 """A timer wheel: the deadlines of many items on one timer.
 
-A timer per connection costs memory and wakes the event loop for each. Here a deadline is membership in the set of its
-quarter second, and one periodic call of `due` empties the sets whose time has come.
+A timer per connection would cost memory, and each would wake the event loop. Here each quarter second has a set of
+items, its slot. One periodic call of `due` empties the slots whose time has passed.
 """
 
 from collections.abc import Iterator

@@ -1,1 +1,1 @@
-"""What runs a gateway: the supervisor with the bundled Valkey, and the HTTP ingress and server of each worker."""
+"""The processes of a gateway: the supervisor with the bundled Valkey, and each worker's HTTP ingress and server."""

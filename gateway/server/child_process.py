@@ -1,4 +1,4 @@
-"""What a child process does before it runs its program, so that it ends with its parent."""
+"""Prepares a child process before it runs its program, so that it ends with its parent."""
 
 import ctypes
 import signal
@@ -16,9 +16,9 @@ def die_with_parent(signal_number: int) -> None:
 
 def begin_child() -> None:
     """Prepare a worker or a helper process. For `preexec_fn`."""
-    # When the supervisor is killed, its port must be free at once.
+    # When the supervisor is killed, its children must free the port at once.
     die_with_parent(signal.SIGKILL)
-    # A terminal sends these to its whole process group, before a child may have set its handlers. The supervisor passes
-    # on what concerns its children.
+    # A terminal sends these signals to its whole process group, maybe before a child has set its handlers. The
+    # supervisor handles them, and signals its children itself.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,8 +1,8 @@
 """Decodes a chunked body (RFC 9112, section 7.1) while it is received.
 
-Everything that is not content is bounded: sizes and extensions together may be a little longer than the content that
+Everything that is not content is bounded. Sizes and extensions together may be a little longer than the content that
 they frame, and trailers have a bound of their own. Extensions and trailers are checked and dropped. A trailer never
-becomes a header, or a client could send a credential after the headers were checked (RFC 9110, section 6.5.1).
+becomes a header: otherwise a client could send a credential after the headers were checked (RFC 9110, section 6.5.1).
 """
 
 import re
@@ -11,10 +11,10 @@ from gateway.domain.errors import ErrorCode
 from gateway.server.request import RefusedRequestError, read_fields
 
 MAX_TRAILER_BYTES = 8 * 1024
-"""All trailers of a body together; hardly any client sends one."""
+"""The most bytes of all trailers of a body together. Hardly any client sends one."""
 
 MAX_OVERHEAD_BYTES = 16 * 1024
-"""The bytes of sizes and extensions, beyond `_FREE_BYTES` a chunk and the length of the content. Go's bound."""
+"""The most bytes of sizes and extensions, beyond `_FREE_BYTES` a chunk and the length of the content. Go's bound."""
 
 _FREE_BYTES = 16
 """The overhead of a chunk that is not counted: a size with its line ends takes five bytes or more."""
@@ -26,7 +26,7 @@ _SIZE_BEGINS = re.compile(rb"(?:[0-9A-Fa-f]{1,16}(?:;[^\x00-\x08\x0a-\x1f\x7f]{0
 
 
 class ChunkedBody:
-    """One body. `finished` says whether its end was read, `needs_data` whether more data is needed to read on."""
+    """One body. `finished`: whether its end was read. `needs_data`: whether `decode` needs more data to continue."""
 
     __slots__ = ("_behind_content", "_behind_last", "_left", "_overhead", "finished", "needs_data")
 
@@ -41,8 +41,7 @@ class ChunkedBody:
     def decode(self, data: bytes, at: int, most_chunks: int) -> tuple[list[bytes], int]:
         """Decode `data` from the offset `at` on, up to `most_chunks` chunks. Return the content and the next offset.
 
-        The data from the next offset on must be passed again, with more data behind it if `needs_data`. Raises
-        RefusedRequestError.
+        Pass the data from the next offset again, with more data appended if `needs_data`. Raises RefusedRequestError.
         """
         content: list[bytes] = []
         size = len(data)
@@ -83,7 +82,7 @@ class ChunkedBody:
             raise _malformed("The chunks have too little content for their overhead")
 
     def _check_size(self, data: bytes, at: int) -> None:
-        """Raise RefusedRequestError unless more data can make this a chunk's size."""
+        """Raise RefusedRequestError if this cannot be the beginning of a chunk's size."""
         if len(data) - at > _MAX_LINE_BYTES or not _SIZE_BEGINS.fullmatch(data, at):
             raise _malformed("A chunk begins with its size")
 

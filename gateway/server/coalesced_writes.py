@@ -1,4 +1,4 @@
-"""A transport whose writes within one iteration of the event loop leave the process together."""
+"""A transport that joins the writes of one iteration of the event loop into one."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,8 +8,8 @@ from typing import Any
 class CoalescedWrites:
     """Collects writes and passes them on at the end of the iteration of the event loop.
 
-    uvicorn writes the head and the body of a response apart, which would be two system calls (measured: 25 to 40 µs
-    each). `close` does not close the transport: it calls `on_close` once all writes are passed on.
+    uvicorn writes the head and the body of a response separately, which would be two system calls (measured: 25 to
+    40 µs each). `close` does not close the transport: it passes on all writes, then calls `on_close`.
     """
 
     def __init__(self, transport: asyncio.Transport, on_close: Callable[[], None]):

@@ -1,4 +1,4 @@
-"""The deadline of one HTTP connection: for what its client has yet to send, or to read."""
+"""The deadline of one HTTP connection, by which its client must send more of a request, or read more of a response."""
 
 import time
 
@@ -7,7 +7,7 @@ from gateway.runtime.timer_wheel import TimerWheel
 
 
 class ConnectionDeadline:
-    """One deadline on a timer wheel. The connection is passed in, so that this object does not refer back to it."""
+    """One deadline on a timer wheel. Methods take the connection, so that this object does not refer back to it."""
 
     __slots__ = ("_slot", "_unread_bytes", "_wheel", "idle", "set_at")
 
@@ -40,13 +40,14 @@ class ConnectionDeadline:
             self._unread_bytes = 0
 
     def passed(self) -> None:
-        """Note that the wheel has removed the deadline."""
+        """Record that the wheel has removed the deadline."""
         self._slot = None
 
     def client_reads(self, unread_bytes: int) -> bool:
-        """Return whether the client has read some of its response since the last deadline, and remember the rest.
+        """Return whether the client has read a part of its response since the last deadline.
 
-        The first time, any unread response counts as being read.
+        `unread_bytes` is the size of the unread rest, which the next call compares. In the first call, any unread
+        response counts as being read.
         """
         if not unread_bytes or (self._unread_bytes and unread_bytes >= self._unread_bytes):
             return False

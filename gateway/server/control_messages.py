@@ -1,6 +1,6 @@
-"""Control messages: what a node has changed in Redis that other workers hold in their caches.
+"""Control messages: they report a change in Redis to the workers that have the old value in their caches.
 
-Every worker subscribes to one control channel (`keys.CONTROL`) and receives each message, its own included. A message
+Every worker subscribes to one pub/sub channel (`keys.CONTROL`) and receives each message, its own included. A message
 is text: a word that names the kind of change, then the names of what has changed, separated by spaces.
 """
 
@@ -36,7 +36,7 @@ class ControlMessages:
         self._wake_jobs = wake_jobs
 
     def apply(self, message: bytes) -> None:
-        """Apply one message. A message of an unknown kind may concern any cache, so all of them are cleared."""
+        """Apply one message. A message of an unknown kind may concern any cache, so it clears all of them."""
         match message.decode(errors="replace").split(" "):
             case [word] if word == CONTROL_JOBS:
                 self._wake_jobs()

@@ -1,4 +1,4 @@
-"""The data directory: a lock that keeps a second gateway away, and private files that survive a power loss.
+"""The data directory: a lock against a second gateway, and private files that survive a power loss.
 
 Other users may be able to write to the directory, as in /tmp. A file or link that another user put there is not used.
 """
@@ -133,7 +133,7 @@ def sync_directory(path: Path) -> None:
 
 @contextmanager
 def _explained(directory: Path) -> Iterator[None]:
-    """Translate an OSError within the block into a DataDirectoryError that says what to do."""
+    """Translate an OSError within the block into a DataDirectoryError whose message names the remedy."""
     try:
         yield
     except OSError as problem:
@@ -143,7 +143,7 @@ def _explained(directory: Path) -> Iterator[None]:
         elif problem.errno == errno.ELOOP:
             reason = f"{problem.filename} is a symbolic link"
         raise DataDirectoryError(
-            f"the data directory {directory} cannot be used: {reason}. Mend that, or set INBOX_DATA_DIR to another "
+            f"the data directory {directory} cannot be used: {reason}. Correct that, or set INBOX_DATA_DIR to another "
             "directory that this user may write to"
         ) from None
 

@@ -1,19 +1,19 @@
-"""The exceptions of the server: what keeps a gateway from starting or going on.
+"""The exceptions of the server: conditions in which a gateway cannot start or continue.
 
-    ServerError                     the message says what to do, in words for an operator
+    ServerError                     the message tells an operator what to do
       SupervisorError               the workers or their socket
       DataDirectoryError            the data directory
       BundledValkeyError            the bundled Valkey
-        StartCancelledError         its start was given up, because the gateway is told to stop
-        UnrepairableError           its files are damaged in a way that no repair is safe for
+        StartCancelledError         its start was cancelled, because the gateway is stopping
+        UnrepairableError           its files are damaged, and no repair is safe
 
-The HTTP ingress has one more, which only it handles: `RefusedRequestError` in `gateway.server.request`, for a request
-that is no valid HTTP or too large.
+The HTTP ingress has one more exception, which only the ingress handles: `RefusedRequestError` in
+`gateway.server.request`, for a request that is not valid HTTP or too large.
 """
 
 
 class ServerError(Exception):
-    """The gateway cannot start or go on. The message says why, and what to do."""
+    """The gateway cannot start or continue. The message has the reason and the remedy."""
 
 
 class SupervisorError(ServerError):
@@ -29,7 +29,7 @@ class BundledValkeyError(ServerError):
 
 
 class StartCancelledError(BundledValkeyError):
-    """The start of the bundled Valkey was given up, because the gateway is told to stop."""
+    """The start of the bundled Valkey was cancelled, because the gateway is stopping."""
 
 
 class UnrepairableError(BundledValkeyError):

@@ -1,4 +1,4 @@
-"""The limit of open files, and so of connections."""
+"""The limit of open files, which also limits the number of connections."""
 
 import resource
 from contextlib import suppress
@@ -6,7 +6,7 @@ from contextlib import suppress
 from gateway.telemetry.logs import log
 
 FEW_FILES = 10_000
-"""The open files that a worker needs for as many connections as one usually has."""
+"""A lower limit is logged: it may be too low for the usual number of connections of a worker."""
 
 
 def raise_file_limit() -> None:

@@ -1,4 +1,4 @@
-"""Requests for live connections: which they are, and how a live connection takes over the socket of one."""
+"""Recognizes requests for live connections, and hands their sockets over to live connections."""
 
 import asyncio
 import re
@@ -37,9 +37,9 @@ class LiveRequest(NamedTuple):
     ) -> None:
         """Create the live connection, which owns the socket from now on. `rest` is the data that followed the request.
 
-        `accepted_at` is when the socket was accepted, or when a later request on it began: the time limit for
-        credentials counts from there. `is_full` says that the transport has called `pause_writing`, which it does not
-        repeat for its new protocol.
+        `accepted_at` is when the socket was accepted, or when a later request on it began. The time limit for
+        credentials starts then. `is_full`: whether the transport has called `pause_writing`, which it does not repeat
+        for its new protocol.
         """
         connection: WebSocketConnection | SseConnection = self.kind(hub, accepted_at)
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.head.fields]
@@ -59,10 +59,10 @@ class LiveRequest(NamedTuple):
 
 
 def live_request(head: Head, path: str, prefix: str) -> LiveRequest | None:
-    """Return the live request that a request is, None for any other.
+    """Return the live request if the head is that of one, None for any other request.
 
-    `prefix` is the path of INBOX_PUBLIC_URL, which not every proxy strips. A request with `Upgrade` for any other path
-    than the WebSocket's is an ordinary one, as if it had no such header.
+    `prefix` is the path of INBOX_PUBLIC_URL, which not every proxy strips. `Upgrade` is ignored in a request for any
+    path but the WebSocket's.
     """
     if _COMMON_PATH not in path:
         return None

@@ -1,11 +1,11 @@
 """HTTP/1.1 on one socket, until the socket is handed over to a live connection.
 
-Requests are served one at a time: the next one is read only after the response to the one before it is complete, and
-what follows the last response is never read as a request. So a socket has one owner at any moment, and a request for a
+Requests are served one at a time. The next request is read only after the response to the previous one is complete, and
+bytes after the last response are never read as a request. So a socket has one owner at any moment, and a request for a
 live connection may follow other requests on the same connection.
 
 Only the cycle of a request is uvicorn's. A live stream as an ASGI response that never ends would cost a task, a cycle
-and several futures: 18 KB, and 23 µs an event in the measurements behind the design. To hand the socket over costs one
+and several futures: 18 KB, and 23 µs an event in the measurements behind the design. Handing the socket over costs one
 small object.
 """
 
@@ -26,11 +26,11 @@ from gateway.server.responses import refusal, refuse_websocket
 from gateway.server.uvicorn_internals import Config, CycleFactory, HoldableFlowControl, RequestCycle, ServerState
 
 MAX_SKIPPED_BYTES = 256 * 1024
-"""The bytes of a body that are read and dropped after its response, so that the connection can go on. Go's bound."""
+"""The most bytes of a body that are read and dropped after its response, to keep the connection open. Go's bound."""
 
 
 class Stage(Enum):
-    """What the bytes that are received next are."""
+    """What the next received bytes belong to."""
 
     HEAD = auto()
     BODY = auto()
@@ -75,7 +75,7 @@ class HttpProtocol(asyncio.Protocol):
         self._skippable_bytes = 0
 
     def peer(self) -> str:
-        """Return the address that the connection comes from, "" if it was closed before anything needed it."""
+        """Return the address of the peer, "" if the connection was closed before the first call."""
         if self._peer is None:
             name = self.transport.get_extra_info("peername")
             self._peer = str(name[0]) if isinstance(name, tuple) else ""
@@ -84,7 +84,7 @@ class HttpProtocol(asyncio.Protocol):
     # -- called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to read, and expect a request."""
+        """Start to read, and expect a request."""
         self._server_state.connections.add(self)  # type: ignore[arg-type] # it has what uvicorn needs of a connection
         self.transport = transport  # type: ignore[assignment] # uvloop's transports are no subclasses
         self._output = CoalescedWrites(self.transport, self._after_last_response)
@@ -103,11 +103,11 @@ class HttpProtocol(asyncio.Protocol):
         self._end()
 
     def eof_received(self) -> bool:
-        """Respond to the request that is complete, then close. Return False, which closes at once, if there is none."""
+        """Return True to respond to a complete request before closing, False to close at once if there is none."""
         self._client_finished = True
         if self._stage is not Stage.RESPONSE:
             return False
-        self._flow.hold()  # or the end of the stream would be read again and again
+        self._flow.hold()  # otherwise the end of the stream would be read again and again
         return True
 
     def pause_writing(self) -> None:
@@ -120,14 +120,14 @@ class HttpProtocol(asyncio.Protocol):
             self._deadline.set(self, self._ingress.body_seconds)
 
     def resume_writing(self) -> None:
-        """Let responses go on."""
+        """Continue to write responses."""
         self._flow.resume_writing()
         self._ingress.pending_responses.remove(self)
         if self._stage is Stage.RESPONSE:
             self._received_in_time()
 
     def data_received(self, data: bytes) -> None:
-        """Read requests from the data, and hold back what must wait."""
+        """Read requests from the data. Data that must wait is kept, and the transport is paused."""
         if self._stage is Stage.LINGERING:
             self._lingering.discard(len(data))
             return
@@ -142,7 +142,7 @@ class HttpProtocol(asyncio.Protocol):
     def on_deadline(self, now: float) -> None:
         """Close the connection of a client that did not send its request, or read its response, in time.
 
-        A client whose request waits for the rest of its body gets a response that says so.
+        If the rest of the body is missing and no response is complete, the client receives an error response.
         """
         self._deadline.passed()
         unread = self.transport.get_write_buffer_size()
@@ -217,8 +217,8 @@ class HttpProtocol(asyncio.Protocol):
             self._on_response,
             app=refuse_websocket if head.is_websocket_handshake else None,
             expects_continue=expects_continue,
-            # A client that expects a 100 (Continue) may, after any other status, send the body or another request: the
-            # gateway could not tell which of them its next bytes are.
+            # A client that expects a 100 (Continue) may, after any other status, send either the body or another
+            # request. The gateway could not distinguish them.
             keep_alive=self._keep_alive
             and not expects_continue
             and self._reader.body_bytes_to_come <= MAX_SKIPPED_BYTES,
@@ -248,7 +248,7 @@ class HttpProtocol(asyncio.Protocol):
                 self._stage = Stage.RESPONSE
                 if not cycle.response_started:
                     cycle.keep_alive = self._keep_alive
-        elif reader.body_needs_turn:
+        elif reader.body_needs_slice:
             self._slice_is_queued = True
             self._flow.hold()
             self._ingress.scheduler.add(self._read_slice)
@@ -267,7 +267,7 @@ class HttpProtocol(asyncio.Protocol):
     # -- responses
 
     def _on_response(self) -> None:
-        """Go on after a response, unless it was the last one."""
+        """Expect the next request after a response, unless it was the last one."""
         self._server_state.total_requests += 1
         if self._stage is Stage.RESPONSE:
             self._expect_next_request()
@@ -304,7 +304,7 @@ class HttpProtocol(asyncio.Protocol):
         self._output.close()
 
     def _after_last_response(self) -> None:
-        """Close the connection. If the client may still be sending, linger, or it may not receive the response."""
+        """Close the connection. Linger if the client may still be sending: otherwise it may lose the response."""
         request_is_complete = self._stage is Stage.RESPONSE and not self._reader.has_more
         self._reader.take_rest()
         if request_is_complete or self._client_finished or self.transport.is_closing():
@@ -321,7 +321,7 @@ class HttpProtocol(asyncio.Protocol):
     # -- the end of this object
 
     def _hand_over(self, live: LiveRequest, accepted_at: float) -> None:
-        """Hand the socket over to a live connection. This object receives nothing of it from then on."""
+        """Hand the socket over to a live connection. This object receives nothing from the socket after that."""
         rest, transport, flow = self._reader.take_rest(), self.transport, self._flow
         request_id = self._ingress.request_id(self.peer, live.head)
         self._output.flush()
@@ -344,13 +344,13 @@ class HttpProtocol(asyncio.Protocol):
         self._reader.take_rest()
         self._ingress.pending_responses.remove(self)
         self._server_state.connections.discard(self)
-        # These refer back to this object: without the following it would be freed only by a garbage collection.
+        # These refer back to this object. Unless they are dropped, only a garbage collection would free it.
         self._output.discard()
         self._cycles = None  # type: ignore[assignment] # used by no stage that is left
         self._cycle = None
 
     def _received_in_time(self) -> None:
-        """End the deadline for what was received. A client that has yet to read responses gets a new one."""
+        """Cancel the deadline of what was received in time. Set a new one if the client has yet to read responses."""
         self._deadline.cancel(self)
         if self._flow.write_paused:
             self._deadline.set(self, self._ingress.body_seconds)

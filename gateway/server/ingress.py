@@ -1,4 +1,4 @@
-"""What all HTTP connections of one worker share: settings, deadlines, pending responses and work slices."""
+"""The state that all HTTP connections of one worker share: settings, deadlines, pending responses and work slices."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ KEEP_ALIVE_SECONDS = 5.0
 
 
 class HttpIngress:
-    """The state that the HTTP connections of one worker share. Deadlines pass only while `run` runs."""
+    """The state that the HTTP connections of one worker share. Deadlines take effect only while `run` runs."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class HttpIngress:
         body_seconds: float,
     ):
         self.hub = hub
-        """The owner of live connections, which a connection's socket may be handed over to."""
+        """The owner of live connections, to which a connection's socket may be handed over."""
         self.proxies = proxies
         self.public_prefix = proxies.public_prefix
         self.request_ids = request_ids
@@ -53,7 +53,7 @@ class HttpIngress:
         return self.request_ids.next()
 
     def client_network(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
-        """Return the network of the client that sent a request, or its address where it is no IP address."""
+        """Return the network of the client that sent a request, or its address if that is not an IP address."""
         pairs = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
         address = self.proxies.client(peer, pairs)
         return client_network(address) or address

@@ -1,8 +1,8 @@
 """Closing a connection whose client may still be sending (RFC 9112, section 9.6).
 
-A socket that is closed with unread bytes resets the connection, and the client may lose the response that is on its
-way. So the gateway half-closes the connection after its last response, and reads and discards what the client sends
-until the client closes it, sends too much, or misses the deadline.
+Closing a socket that has unread bytes resets the connection, and the client may lose the response. So the gateway
+half-closes the connection after its last response. It then discards what the client sends until the client closes the
+connection, sends too much, or misses the deadline.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ class LingeringClose:
         self._left_bytes = MAX_LINGERING_BYTES
 
     def begin(self) -> None:
-        """Half-close the connection and read on."""
+        """Half-close the connection, and continue to read."""
         self._flow.release()
         try:
             self._transport.write_eof()

@@ -1,4 +1,4 @@
-"""The socket that all workers accept connections from."""
+"""The socket from which all workers accept connections."""
 
 import errno
 import socket
@@ -6,7 +6,7 @@ import socket
 from gateway.server.errors import SupervisorError
 
 SILENT_HEARTBEATS = 2.5
-"""The heartbeats after which a peer that acknowledges nothing is disconnected."""
+"""The time, in heartbeats, after which a peer that acknowledges nothing is disconnected."""
 
 BACKLOG = 4096
 
@@ -19,8 +19,8 @@ def listen(host: str, port: int, heartbeat_seconds: float) -> socket.socket:
         sock = socket.socket(family)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
-            # Accepted sockets inherit it, at no cost for each. The kernel then closes the connection of a peer that
-            # vanished without closing it, and so stopped to acknowledge.
+            # Accepted sockets inherit the option at no extra cost. The kernel then closes the connection of a peer that
+            # has disappeared without closing it, and therefore acknowledges nothing.
             silence_ms = int(SILENT_HEARTBEATS * heartbeat_seconds * 1000)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, silence_ms)
         sock.bind((host, port))

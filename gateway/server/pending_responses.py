@@ -1,8 +1,8 @@
 """Responses that wait for their clients to read them, and the memory that they hold together.
 
-A client may read as slowly as it likes. One that requests many large responses, and reads some bytes of each now and
-then, could hold any amount of memory. When all pending responses together hold too much, those of the client that holds
-the most are given up, the longest pending first, until the rest is within the bound.
+A client may read slowly. A client that requests many large responses, and reads a few bytes of each from time to time,
+could hold any amount of memory. When all pending responses together hold too much, responses of the client that holds
+the most are cut off, the longest pending first, until the rest is within the bound.
 """
 
 import asyncio
@@ -15,10 +15,10 @@ MAX_PENDING_BYTES = 128 * 1024 * 1024
 """The bytes that the pending responses of one worker may hold; as much as the request bodies that are arriving."""
 
 GRACE_SECONDS = 1.0
-"""The time that a response is never given up: most clients have read even a large one by then."""
+"""The time before which a response is never cut off. Most clients read even a large response within this time."""
 
 CHECK_INTERVAL_SECONDS = 0.1
-"""The least time between two checks of all pending responses, each of which takes some milliseconds."""
+"""The least time between two checks of all pending responses. A check takes some milliseconds."""
 
 
 class ResponseConnection(Protocol):

@@ -1,6 +1,6 @@
 """Reads the bytes of one connection as HTTP/1.1 requests, however they are split into packets. It does no I/O.
 
-Bytes that are fed and not read yet are kept. The caller bounds them: it feeds no more while it does not read.
+Bytes that were fed and are not read yet are kept. The caller bounds them: it feeds no more until it has read.
 """
 
 from gateway.domain.errors import ErrorCode
@@ -8,10 +8,10 @@ from gateway.server.chunks import ChunkedBody
 from gateway.server.request import MAX_HEAD_BYTES, Head, RefusedRequestError, check_beginning, read_head
 
 MAX_EMPTY_LINES = 4
-"""Empty lines before a request; some old clients send one after a body (RFC 9112, section 2.2)."""
+"""The most empty lines before a request. Some old clients send one after a body (RFC 9112, section 2.2)."""
 
 CHUNKS_AT_ONCE = 64
-"""Chunks that are decoded in one slice of work (measured: 1 µs each)."""
+"""The most chunks that are decoded in one slice of work (measured: 1 µs each)."""
 
 
 class RequestReader:
@@ -84,13 +84,13 @@ class RequestReader:
         return self._chunks.finished if self._chunks is not None else not self._left
 
     @property
-    def body_needs_turn(self) -> bool:
+    def body_needs_slice(self) -> bool:
         """Whether more of the body can be read, in another slice of work."""
         return self._chunks is not None and not (self._chunks.finished or self._chunks.needs_data)
 
     @property
     def body_bytes_to_come(self) -> int:
-        """How many bytes of the body are yet to be received; 0 for a chunked body, whose length is unknown."""
+        """The bytes of the body that are yet to be received; 0 for a chunked body, whose length is unknown."""
         return max(0, self._left - (len(self._data) - self._at))
 
     def read_body(self) -> tuple[list[bytes], int]:

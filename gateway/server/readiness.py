@@ -7,7 +7,7 @@ from gateway.store.watch import StoreWatch
 
 
 class Readiness:
-    """Combines what a worker knows of itself and of its store."""
+    """Combines the state of a worker with the problems that were found in its store."""
 
     def __init__(self, hub: Hub, formats: FormatWatch, watch: StoreWatch, subscriber: Subscriber):
         self._hub = hub

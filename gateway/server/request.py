@@ -1,8 +1,8 @@
 """Reads the head of an HTTP/1.1 request: the request line and the headers (RFC 9112).
 
 The gateway and a proxy in front of it must read the same bytes as the same requests. Otherwise part of one client's
-body could be served as another client's request (request smuggling). So everything that RFC 9112 lets a recipient
-repair is refused instead: line ends other than CRLF, folded lines, white space before a colon, more than one length.
+body could be served as another client's request (request smuggling). RFC 9112 lets a recipient repair some faults. The
+gateway refuses them: line ends other than CRLF, folded lines, white space before a colon, more than one length.
 `Upgrade` is read only to recognise WebSocket handshakes; any other protocol in it is ignored, as RFC 9110 (section 7.8)
 allows.
 """
@@ -14,10 +14,10 @@ from typing import Literal, NamedTuple
 from gateway.domain.errors import ErrorCode
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Request line and headers together; Apache and nginx allow 8 to 32 KB by default."""
+"""The most bytes of request line and headers together. Apache and nginx allow 8 to 32 KB by default."""
 
 MAX_FIELDS = 100
-"""Headers of a request, or trailers; Apache allows as many."""
+"""The most headers of a request, or trailers. Apache allows as many."""
 
 _TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _CONTROLS = bytes({*range(32), 127} - {*b"\t\r\n"})
@@ -42,7 +42,7 @@ Fields = list[tuple[bytes, bytes]]
 
 
 class RefusedRequestError(Exception):
-    """A request that is no valid HTTP or too large. Nothing that follows it on its connection can be read either."""
+    """A request that is not valid HTTP or too large. Nothing after it on its connection can be read either."""
 
     def __init__(self, code: ErrorCode, message: str):
         super().__init__(message)
@@ -71,8 +71,8 @@ def check_beginning(beginning: bytes, checked: int = 0, *, line_is_read: bool = 
     """Check the beginning of an incomplete head. Return whether its request line is complete.
 
     `checked` is the number of bytes that an earlier call checked, and `line_is_read` is what that call returned. These
-    bytes are not checked again: a head that arrives byte by byte would cost the square of its length. Raises
-    RefusedRequestError for a beginning that no more bytes can make a head.
+    bytes are not checked again: otherwise a head that arrives byte by byte would cost the square of its length. Raises
+    RefusedRequestError for a beginning that cannot become a valid head.
     """
     if _BARE_LINE_FEED.search(beginning, checked):
         raise _malformed("Lines end with CR and LF")

@@ -1,4 +1,4 @@
-"""Responses that the HTTP ingress gives by itself, without the API."""
+"""Responses that the HTTP ingress sends itself, without the API."""
 
 from http import HTTPStatus
 from typing import Any
@@ -12,9 +12,9 @@ from gateway.telemetry.metrics import REFUSED
 
 
 def refusal(refused: RefusedRequestError, headers: list[tuple[bytes, bytes]], *, with_body: bool) -> bytes:
-    """Return the bytes of the response to a request that is no valid HTTP or too large, and count it.
+    """Return the bytes of the response to a request that is not valid HTTP or too large, and count it.
 
-    It announces that the connection closes: what follows such a request cannot be told from a request.
+    The response announces that the connection closes, because the end of such a request is unknown.
     """
     kind = refused.code.kind
     REFUSED.labels(str(kind.status)).inc()
@@ -27,7 +27,7 @@ def refusal(refused: RefusedRequestError, headers: list[tuple[bytes, bytes]], *,
 async def refuse_websocket(scope: Any, receive: Any, send: Any) -> None:
     """Respond with 404 to a WebSocket handshake on a path that serves none (an ASGI application).
 
-    A WebSocket client shows the status; it would not show the reason of any other response.
+    WebSocket clients report the status of the response, and not its body.
     """
     body = _errors_body(ErrorCode.NOT_FOUND, f"WebSockets are served at {WEBSOCKET_PATH}")
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]

@@ -8,11 +8,11 @@ from gateway.server.worker_process import WorkerProcess
 from gateway.telemetry.logs import log
 
 SUCCESSOR_SECONDS = 30.0
-"""The time that a new worker may take until it serves. After that the old ones stay."""
+"""The time that a new worker may take until it serves. After that the restart ends, and the old workers stay."""
 
 
 class RollingRestart:
-    """Replaces the workers of a pool when asked to. Call `step` several times a second.
+    """Replaces the workers of a pool after a call of `request`. Call `step` several times a second.
 
     `end_seconds` is the time that an old worker has to drain its connections and end.
     """
@@ -28,19 +28,19 @@ class RollingRestart:
 
     @property
     def extra_workers(self) -> list[WorkerProcess]:
-        """The workers that do not belong to the pool: old ones that are ending, and a new one that does not serve."""
+        """The workers outside the pool: old ones that are ending, and a new one that does not serve yet."""
         return [*self._ending, *([self._successor] if self._successor else [])]
 
     def request(self) -> None:
-        """Begin a restart, or another one once the current one is done."""
+        """Start a restart, or another one once the current one is done."""
         self._requested = True
 
     def step(self) -> None:
-        """Take the next step of a restart, if it can be taken."""
+        """Do the next step of a restart, if it can be done now."""
         self._ending = [worker for worker in self._ending if not self._has_ended(worker)]
         if self._ending or self._stopping():
             return
-        # One that has died was replaced already, or will be.
+        # A worker that has died was replaced already, or will be: `WorkerPool` starts it again.
         alive = self._pool.alive
         remaining = [worker for worker in self._to_replace if worker in alive]
         if self._to_replace and not remaining and self._successor is None:
@@ -73,7 +73,7 @@ class RollingRestart:
             self._to_replace.clear()
         elif successor.becomes_ready():
             self._successor = None
-            outgoing = successor  # if the worker that it was to replace has died
+            outgoing = successor  # not needed if the worker that it was to replace has died
             if self._to_replace:
                 outgoing = self._to_replace[0]
                 self._pool.replace(outgoing, successor)

@@ -1,4 +1,4 @@
-"""What a worker does when the store that it uses was emptied or replaced by another one."""
+"""Reacts when the store of a worker was emptied or replaced by another one."""
 
 import asyncio
 import random
@@ -10,14 +10,14 @@ from gateway.store.projects import ProjectStore
 from gateway.telemetry.logs import log
 
 RESTORE_SPREAD_SECONDS = 0.5
-"""Workers restore at random moments within this time, so that mostly one of them does the work."""
+"""Workers restore at random moments within this time, so that usually only one of them does the work."""
 
 Restore = Callable[[ProjectStore], Awaitable[None]]
 """Creates the projects that the settings name. It is called when the store has lost all of its projects."""
 
 
 class StoreEvents:
-    """Reacts to what `StoreWatch` finds."""
+    """Reacts to the changes of the store that `StoreWatch` reports."""
 
     def __init__(self, control: ControlMessages, hub: Hub, projects: ProjectStore, restore: Restore | None):
         self._control = control
@@ -33,7 +33,7 @@ class StoreEvents:
             await self._restore(self._projects)
 
     async def replaced(self, store_name: str) -> None:
-        """Clear the caches, and make every open inbox fetch again and reconnect."""
+        """Clear the caches, and make the client of every open inbox fetch the inbox and reconnect."""
         log.warning("store_replaced", store=store_name)
         self._control.clear_caches()
         await self._hub.start_over()

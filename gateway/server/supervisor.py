@@ -1,9 +1,9 @@
 """The parent process of `serve`: one listening socket, the bundled Valkey and N worker processes.
 
-It imports nothing heavy and serves nothing. A worker that dies is started again, and so is Valkey, after pauses that
-grow while that fails. On SIGTERM and SIGINT the workers drain their connections, then Valkey writes its data to disk,
-then the gateway ends with exit code 0. SIGHUP replaces the workers one at a time, as after an upgrade; a SIGHUP that is
-sent because the terminal was closed ends the gateway.
+It imports no large library and serves no request. A worker that dies is started again, and so is Valkey, after pauses
+that grow with each failure. On SIGTERM and SIGINT the workers drain their connections, then Valkey writes its data to
+disk, then the gateway ends with exit code 0. SIGHUP replaces the workers one at a time, as after an upgrade. A SIGHUP
+that is sent because the terminal was closed ends the gateway.
 """
 
 import os
@@ -28,7 +28,7 @@ STOP_GRACE_SECONDS = 10.0
 
 
 class Supervisor:
-    """Runs a gateway until a signal ends it. `settings` must carry the secret key that all workers share."""
+    """Runs a gateway until a signal ends it. `settings` must contain the secret key that all workers share."""
 
     def __init__(self, settings: Settings):
         self._settings = settings
@@ -41,36 +41,36 @@ class Supervisor:
         self._helpers: list[subprocess.Popen[bytes]] = []
 
     def acquire_data(self) -> None:
-        """Lock the data directory if the bundled Valkey is to be used. Raises DataDirectoryError."""
+        """Lock the data directory if the bundled Valkey is used. Raises DataDirectoryError."""
         if self._valkey is not None:
             self._data_directory.acquire()
 
     def start_store(self) -> None:
-        """Start the bundled Valkey if it is to be used. Raises BundledValkeyError or DataDirectoryError."""
+        """Start the bundled Valkey if it is used. Raises BundledValkeyError or DataDirectoryError."""
         if self._valkey is not None:
             self.acquire_data()
             self._valkey.start()
 
     def stop_store(self) -> None:
-        """Stop the bundled Valkey."""
+        """Stop the bundled Valkey if it is used."""
         if self._valkey is not None:
             self._valkey.stop()
 
     def look_after(self, helper: "subprocess.Popen[bytes]") -> None:
-        """Adopt a child process that another part of `serve` started: await its end, and end it with the gateway."""
+        """Manage a child process that another part of `serve` started: reap it, and end it with the gateway."""
         self._helpers.append(helper)
 
     def handle_signals(self) -> None:
-        """Let signals stop or reload the gateway from now on. Before `serve` runs, check `stop_requested`."""
+        """Install the handlers of signals that stop or reload the gateway. Before `serve`, check `stop_requested`."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        # Under `nohup` the signal is ignored, and stays so.
+        # `nohup` makes the process ignore SIGHUP, which is kept.
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             signal.signal(signal.SIGHUP, self._on_hangup)
 
     @property
     def stop_requested(self) -> bool:
-        """Whether a signal told the gateway to stop."""
+        """Whether a signal to stop was received."""
         return self._stop_signal is not None
 
     def serve(self, sock: socket.socket) -> None:

@@ -1,11 +1,11 @@
-"""The parts of uvicorn that are not its documented interface. No other module uses them.
+"""The parts of uvicorn that are not documented. No other module uses them.
 
 The gateway has its own HTTP protocol (`gateway.server.http`), which runs uvicorn's cycle of one request and its
 response. This module relies on:
 
 - `RequestResponseCycle`: the parameters of its constructor, its attributes `body`, `more_body`, `message_event`,
   `disconnected`, `keep_alive`, `waiting_for_100_continue`, `response_started` and `response_complete`, and `run_asgi`;
-- `FlowControl`: that the cycle reads on through `resume_reading` and waits in `drain` while `write_paused`;
+- `FlowControl`: that the cycle calls `resume_reading`, and waits in `drain` while `write_paused`;
 - `ServerState`: `connections`, each of which has `shutdown()`, `tasks`, `total_requests` and `default_headers`;
 - `Config`: `load`, `loaded`, `loaded_app`, `asgi_version`, `root_path`, `http_protocol_class` and `backlog`;
 - `Server`: `startup`, `on_tick` and `shutdown`, which are overridden, `servers`, `server_state` and `lifespan.state`.
@@ -37,9 +37,9 @@ _logger = logging.getLogger("uvicorn.error")
 
 
 class HoldableFlowControl(FlowControl):
-    """uvicorn's flow control, which does not read on while bytes of the connection are held back.
+    """uvicorn's flow control, with reading paused while bytes of the connection are held back.
 
-    The cycle calls `resume_reading` whenever the application reads its body, and does not know of held bytes.
+    The cycle calls `resume_reading` whenever the application reads its body, even while bytes are held back.
     """
 
     held = False
@@ -50,18 +50,18 @@ class HoldableFlowControl(FlowControl):
         self.pause_reading()
 
     def release(self) -> None:
-        """Read on."""
+        """Resume reading."""
         self.held = False
         self.resume_reading()
 
     def resume_reading(self) -> None:
-        """Read on, unless bytes are held."""
+        """Resume reading, unless bytes are held back."""
         if not self.held:
             super().resume_reading()
 
 
 class RequestCycle(RequestResponseCycle):
-    """uvicorn's cycle of one request and its response, with what the HTTP protocol does to it."""
+    """uvicorn's cycle of one request and its response, with the operations that the HTTP protocol needs."""
 
     @property
     def headers(self) -> Fields:
@@ -75,11 +75,11 @@ class RequestCycle(RequestResponseCycle):
 
     @property
     def body_is_full(self) -> bool:
-        """Whether the application has yet to read so much that no more of the body should be read."""
+        """Whether so much of the body waits for the application that no more should be read from the socket."""
         return len(self.body) > HIGH_WATER_LIMIT
 
     def add_body(self, content: Sequence[bytes], *, finished: bool) -> None:
-        """Pass parts of the request's body to the application. `finished` says that these are the last ones."""
+        """Pass parts of the request's body to the application. `finished`: whether these are the last ones."""
         for part in content:
             self.body += part
         self.more_body = not finished
@@ -113,7 +113,7 @@ class CycleFactory:
         flow: FlowControl,
         peer: Callable[[], str],
     ):
-        """Create it. `peer` returns the address that the connection comes from."""
+        """Create the factory. `peer` returns the address of the connection's peer."""
         self._config = config
         self._server_state = server_state
         self._app_state = app_state
@@ -134,8 +134,8 @@ class CycleFactory:
     ) -> RequestCycle:
         """Start the task that responds to a request, and return its cycle.
 
-        `app` responds instead of the server's application. `expects_continue` says that the client sends the body only
-        after a 100 (Continue). `on_response` is called when the response is complete.
+        `app`, if given, responds instead of the server's application. `expects_continue`: whether the client sends the
+        body only after a 100 (Continue). `on_response` is called when the response is complete.
         """
         cycle = RequestCycle(
             scope=self._scope(head, path, request_id),  # type: ignore[arg-type] # ASGI allows servers' own keys
@@ -165,7 +165,7 @@ class CycleFactory:
             "asgi": {"version": self._config.asgi_version, "spec_version": "2.3"},
             "http_version": head.version,
             "server": None,
-            "client": None,  # to read the peer's address takes 10 µs, and few requests need it: see PEER
+            "client": None,  # reading the peer's address takes 10 µs, and few requests need it: see PEER
             "scheme": "http",
             "method": head.method,
             "root_path": root_path,

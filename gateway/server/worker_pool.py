@@ -14,17 +14,17 @@ from gateway.telemetry.metrics_directory import MetricsDirectory
 
 EARLY_SECONDS = 5.0
 EARLY_DEATHS = 5
-"""If no worker ever served, and so many in a row die within EARLY_SECONDS of their start, the start has failed."""
+"""The start has failed if no worker has ever served, and this many in a row died within EARLY_SECONDS."""
 
 
 class WorkerPool:
-    """The workers on one listening socket. Call `start`, then `check` some times a second, and `close` at the end."""
+    """The workers on one listening socket. Call `start`, then `check` several times a second, then `close`."""
 
     def __init__(self, settings: Settings, sock: socket.socket, started_at: float, stopping: Callable[[], bool]):
-        """Create it. Raises SupervisorError when there is no room for the workers' metrics.
+        """Create the pool without workers. Raises SupervisorError when there is no room for the workers' metrics.
 
-        `started_at` is when the gateway began to start, in monotonic seconds. `stopping` returns whether it is told to
-        stop, after which no worker is started.
+        `started_at` is when the gateway began to start, in monotonic seconds. `stopping` returns whether the gateway is
+        stopping. No worker is started after that.
         """
         self._settings = settings
         self._sock = sock
@@ -65,7 +65,7 @@ class WorkerPool:
             self._metrics.forget(worker.process.pid)
 
     def check(self) -> None:
-        """Log workers that began to serve, and start those that have died again. Raises SupervisorError."""
+        """Log workers that have begun to serve, and replace those that have died. Raises SupervisorError."""
         self._log_ready()
         now = time.monotonic()
         for index, worker in enumerate(self.workers):
@@ -124,7 +124,7 @@ def _environment(settings: Settings, metrics: MetricsDirectory | None) -> dict[s
         variable("host"): settings.host,
         variable("port"): str(settings.port),
     }
-    # A directory that is set already may have the metrics of other programs.
+    # A directory that the environment sets may contain metrics of other programs.
     environment.pop("PROMETHEUS_MULTIPROC_DIR", None)
     if metrics is not None:
         environment["PROMETHEUS_MULTIPROC_DIR"] = str(metrics.path)

@@ -1,4 +1,4 @@
-"""One worker process, as the supervisor sees it."""
+"""One worker process, from the side of the supervisor."""
 
 import os
 import subprocess
@@ -16,12 +16,12 @@ class WorkerProcess:
     """One worker process. Call `close` once it has ended."""
 
     def __init__(self, environment: Mapping[str, str], fd: int):
-        """Start it on the listening socket `fd`. Raises OSError when the process cannot be created."""
+        """Start the worker on the listening socket `fd`. Raises OSError when the process cannot be created."""
         self.started_at = time.monotonic()
         self.kill_at: float | None = None
-        """When a worker that was told to end is killed, in monotonic seconds."""
+        """When a worker that was terminated and is still running is killed, in monotonic seconds."""
         self.restart_at: float | None = None
-        """When another worker is started in place of this one, which has died."""
+        """When another worker is started in place of this one, which has died; None while it is alive."""
         self.is_ready = False
         self._ready, ready_write = os.pipe()
         os.set_blocking(self._ready, False)
@@ -54,7 +54,7 @@ class WorkerProcess:
         self.process.terminate()
 
     def kill_late(self) -> None:
-        """Kill the worker if it was told to end and its time is over."""
+        """Kill the worker if it was terminated and its time to end is over."""
         if self.kill_at is not None and time.monotonic() > self.kill_at:
             self.process.kill()
 

@@ -17,18 +17,18 @@ from gateway.server.uvicorn_internals import Config, ListeningServer
 from gateway.settings import Settings
 
 LAST_RESPONSES_SECONDS = 2.0
-"""The time that clients with a keep-alive connection have to send one more request, when there is as much to drain."""
+"""The time in which clients may send one more request on a keep-alive connection, unless the drain time is shorter."""
 
 
 class WorkerServer(ListeningServer):
     """The server of one worker. Call `serve` or `run` with the sockets to listen on.
 
     uvicorn's own shutdown closes all connections at once, and all clients would reconnect at once. This one drains
-    them first: each open inbox is told when to reconnect, spread over the drain time.
+    them first: each open inbox receives a time to reconnect, spread over the drain time.
     """
 
     def __init__(self, app: ASGIApp, ingress: HttpIngress, settings: Settings, ready_fd: int | None):
-        """Create it. Once it listens, one byte is written to `ready_fd`, which is then closed."""
+        """Create the server. Once it listens, it writes one byte to `ready_fd` and closes it."""
         super().__init__(_config(app, ingress, settings))
         self._ingress = ingress
         self._drain_seconds = settings.drain_seconds
@@ -59,7 +59,7 @@ class WorkerServer(ListeningServer):
         self.stop_accepting()
         started = time.monotonic()
         await self._ingress.drain(self._drain_seconds)
-        # A client with a keep-alive connection learns from its next response that this was the last one.
+        # The next response on a keep-alive connection announces that the connection closes.
         until = started + min(self._drain_seconds, LAST_RESPONSES_SECONDS)
         while self.has_connections and time.monotonic() < until:
             await asyncio.sleep(0.05)

@@ -1,13 +1,13 @@
 """Writes log lines to a file descriptor: a bounded buffer, and a thread that empties it.
 
 Code that logs never waits and never receives an error, whatever the descriptor is: a file on a full disk, a pipe whose
-reader has stalled or closed it. It needs a thread, because a descriptor that other processes share (a terminal, a pipe
-of several workers) must not be made non-blocking, and because `poll` cannot promise that a write to such a pipe does
-not block.
+reader has stalled or closed it. This needs a thread for two reasons. A descriptor that other processes share (a
+terminal, a pipe of several workers) must not be made non-blocking. And `poll` cannot guarantee that a write to such a
+pipe does not block.
 
 A line that cannot be written stays in the buffer, and the write is tried again. While the buffer is full, new lines are
 dropped and counted; once it empties, a line in their place reports how many. An eighth of the buffer is reserved for
-urgent lines: a flood of requests must not crowd out an error.
+urgent lines, so that a flood of requests does not displace an error.
 """
 
 import os
@@ -22,14 +22,14 @@ MAX_BUFFER_BYTES = 4 * 1024 * 1024
 """Room for some 15,000 lines of the access log, which is three seconds at the highest rate of a worker."""
 
 BATCH_SECONDS = 0.1
-"""The time that a line may wait for others to be written with it: to wake the thread and write costs 200 µs. Urgent
+"""The time that a line may wait for others, to be written together: waking the thread and writing costs 200 µs. Urgent
 lines are written at once."""
 
 RETRY_SECONDS = 1.0
 """The pause between attempts to write while they fail."""
 
 CLOSE_SECONDS = 1.0
-"""The time that the end of the process waits for a reader that has stalled."""
+"""The time that a process waits at its end for a reader that has stalled."""
 
 _MAX_WRITE_BYTES = 64 * 1024
 

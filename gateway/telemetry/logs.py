@@ -27,13 +27,13 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _INFO = LEVELS["info"]
 MAX_PATH_LENGTH = 200
 MAX_TEXT_LENGTH = 16 * 1024
-"""Characters of one value. Of a longer traceback the beginning is cut off, because its last frames matter most."""
+"""The most characters of one value. A longer traceback loses its beginning, because its last frames matter most."""
 
 STANDARD_ERROR = 2
 
 
 class Log:
-    """Writes lines, each with the name of an event and fields. Before `configure`, directly to standard error."""
+    """Writes lines, each with the name of an event and fields. Before `configure`, they are not buffered."""
 
     def __init__(self) -> None:
         self.writer: LogWriter | None = None
@@ -44,7 +44,7 @@ class Log:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether lines are readable ones for a terminal."""
+        """Whether lines are formatted for a terminal."""
         return self._pretty
 
     def configure(self, level: str, descriptor: int = STANDARD_ERROR) -> LogWriter:
@@ -64,7 +64,7 @@ class Log:
         self._log("info", event, fields)
 
     def warning(self, event: str, **fields: Any) -> None:
-        """Log a fault that recovered or recovers by itself, or a condition that may become a fault."""
+        """Log a fault that needs no action, because it recovers by itself, or a condition that may become a fault."""
         self._log("warning", event, fields)
 
     def error(self, event: str, **fields: Any) -> None:
@@ -93,7 +93,7 @@ class Log:
     ) -> None:
         """Log a request. `path` must contain nothing private (see `redacted_path`); the user is logged as a hash.
 
-        The line is formatted by hand, because every request pays for it: `python -m loadtest.access_log` measures it.
+        The line is formatted by hand because every request bears the cost. `python -m loadtest.access_log` measures it.
         """
         if self._least > _INFO:
             return
@@ -128,7 +128,7 @@ class Log:
             self.writer.write(line, urgent=LEVELS[level] >= LEVELS["warning"])
             return
         with suppress(OSError):
-            os.write(STANDARD_ERROR, line)  # by a command, which ends in a moment
+            os.write(STANDARD_ERROR, line)  # without a writer this is a short-lived command
 
     def _encode(self, level: str, event: str, fields: dict[str, Any]) -> bytes:
         if self._pretty:
@@ -169,7 +169,7 @@ def configure_logging(level: str) -> LogWriter:
 
 
 def close_log() -> None:
-    """Wait until everything is written, for `CLOSE_SECONDS` at most. For the end of the process."""
+    """Wait until everything is written, for `CLOSE_SECONDS` at most. Call this at the end of the process."""
     if log.writer is not None:
         log.writer.close()
 
@@ -189,7 +189,7 @@ def _caller(project_id: str, user_id: str, client: str) -> str:
 
 @lru_cache(maxsize=4096)
 def user_hash(project_id: str, user_id: str) -> str:
-    """Return a hash that stands for a user in the log: always the same for a user, and of no use outside the log."""
+    """Return a hash that represents a user in the log. It is always the same, and does not reveal the user's id."""
     return hashlib.blake2b(f"{project_id}:{user_id}".encode(), digest_size=6).hexdigest()
 
 
@@ -260,6 +260,6 @@ def _pretty_line(timestamp: str, level: str, event: str, fields: dict[str, Any])
 
 
 def _shown(value: Any) -> str:
-    # Values from outside must not contain control sequences for the terminal.
+    # Control sequences in values from clients must not reach the terminal.
     text = str(value)
     return text if text.isprintable() else quoted(text)

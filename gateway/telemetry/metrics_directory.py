@@ -1,7 +1,7 @@
 """The directory of the metrics files that the workers of one gateway map into memory, and that `/metrics` sums up.
 
-It is on a file system in memory (/dev/shm) where there is one. On a full disk, a process that writes to a page of a
-mapped file for which there is no room is killed by SIGBUS.
+It is on a file system in memory (/dev/shm) where there is one. On a full disk, SIGBUS kills a process that writes to a
+page of a mapped file for which the disk has no room.
 """
 
 import fcntl
@@ -17,7 +17,7 @@ _ENOUGH_BYTES = 16 * 1024 * 1024
 
 
 class MetricsDirectory:
-    """A directory of one gateway. Directories that killed gateways left behind are removed first."""
+    """The directory of one gateway. Directories that killed gateways left behind are removed first."""
 
     def __init__(self, data_directory: Path):
         """Create it, in the data directory if there is no room in memory. Raises OSError."""

@@ -1,4 +1,4 @@
-"""What happens when deadlines have passed."""
+"""Connections whose deadline has passed."""
 
 from typing import Any
 

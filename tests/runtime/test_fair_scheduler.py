@@ -27,7 +27,7 @@ async def test_slices_run_in_the_order_in_which_they_were_added() -> None:
     assert done == [0, 1, 2, 3, 4]
 
 
-async def test_a_slice_that_adds_another_waits_behind_the_others() -> None:
+async def test_a_slice_added_by_a_slice_runs_after_the_waiting_ones() -> None:
     scheduler, done = FairScheduler(), list[str]()
 
     def first_of_two() -> None:
@@ -40,7 +40,7 @@ async def test_a_slice_that_adds_another_waits_behind_the_others() -> None:
     assert done == ["a1", "b", "a2"]
 
 
-async def test_slices_leave_the_event_loop_to_others_once_their_time_is_used_up() -> None:
+async def test_slices_yield_to_other_work_of_the_event_loop_once_their_time_is_used_up() -> None:
     scheduler, count = FairScheduler(), 5
 
     def use_the_time_up() -> None:
@@ -53,7 +53,7 @@ async def test_slices_leave_the_event_loop_to_others_once_their_time_is_used_up(
     assert await finished(scheduler) >= count
 
 
-async def test_slices_behind_one_that_fails_still_run() -> None:
+async def test_slices_after_one_that_fails_still_run() -> None:
     scheduler, done, reported = FairScheduler(), list[str](), list[object]()
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
 

@@ -1,4 +1,4 @@
-"""How much memory there is, in a container too."""
+"""The memory that is available, on a machine and in a container."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def groups(tmp_path: Path, own: str, limits: dict[str, str]) -> tuple[Path, Path
         ),
     ],
 )
-def test_the_smallest_control_group_counts(
+def test_the_lowest_limit_of_the_control_groups_applies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str, limits: dict[str, str]
 ) -> None:
     root, own_file = groups(tmp_path, own, limits)
@@ -41,6 +41,8 @@ def test_the_smallest_control_group_counts(
     assert memory.valkey_memory_mb(100) == 100
 
 
-def test_without_control_groups_the_machine_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_control_groups_the_memory_of_the_machine_applies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(memory, "OWN_CGROUP", tmp_path / "none")
     assert memory.available_bytes() > 64 * MEGABYTE

@@ -26,7 +26,7 @@ async def kept(work: Callable[[], Awaitable[None]]) -> AsyncIterator["asyncio.Ta
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pause for a moment only."""
+    """Make pauses before a restart very short."""
     monkeypatch.setattr(tasks, "MIN_PAUSE_SECONDS", 0.001)
     monkeypatch.setattr(tasks, "MAX_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(tasks, "RECOVERED_SECONDS", 0.05)
@@ -78,7 +78,7 @@ async def test_a_task_that_is_cancelled_ends() -> None:
             await task
 
 
-def test_the_end_of_no_outage_is_not_logged() -> None:
+def test_end_without_an_outage_logs_nothing() -> None:
     with captured_log() as lines:
         Outage("failed", "recovered").end()
     assert not lines

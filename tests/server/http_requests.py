@@ -39,10 +39,10 @@ def sending(user: str, title: str = "Hello") -> bytes:
 PING = request("GET", "/healthz")
 
 
-def statuses(gateway: Gateway, said: Sequence[bytes], methods: Sequence[str], pause: float = 0.002) -> list[int]:
+def statuses(gateway: Gateway, packets: Sequence[bytes], methods: Sequence[str], pause: float = 0.002) -> list[int]:
     """Send packets, read a response for each method, then check that nothing more is received."""
     with conversation(gateway) as peer:
-        for number, part in enumerate(said):
+        for number, part in enumerate(packets):
             if number:
                 time.sleep(pause)  # so that the gateway reads the packets one by one, in most cases
             peer.say(part)

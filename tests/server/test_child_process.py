@@ -1,4 +1,4 @@
-"""Child processes end with their parent and ignore what a terminal sends to its whole process group."""
+"""Child processes end with their parent and ignore the signals that a terminal sends to its whole process group."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Control messages: what each of them clears, by parts that record it; and one of another node, by a real worker."""
+"""Control messages: what each of them clears, observed by recording parts, and one of another node in a real worker."""
 
 import asyncio
 from typing import Any

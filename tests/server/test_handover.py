@@ -1,4 +1,4 @@
-"""Sockets that are handed over to live connections: one owner at a time, and every socket is released in the end."""
+"""Sockets that are handed over to live connections: one owner at a time, and every socket is released."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ from tests.server.http_requests import (
 from tests.servers import ADMIN, Gateway, user_headers
 
 TIMES = 6
-"""Of each way. A user may have 4 open connections here, so one that is not released locks the others out."""
+"""The connections of each way. A user may have 4 open ones here, so one that is not released blocks others."""
 
 MASKED_CLOSE = b"\x88\x82\0\0\0\0\x03\xe8"
 MASKED_PING = b"\x89\x80\0\0\0\0"
@@ -151,7 +151,7 @@ WAYS_IN: dict[str, tuple[Callable[[dict[str, str]], bytes], bytes]] = {
     "two streams": (lambda who: SSE(who) * 2, READY),
     "a stream with a body": (lambda who: SSE(who, body=b"hello"), READY),
     **{
-        f"a stream that asks for {name}": (lambda who, upgrade=upgrade: SSE({**who, **upgrade}), READY)  # type: ignore[misc]
+        f"a stream with an Upgrade to {name}": (lambda who, upgrade=upgrade: SSE({**who, **upgrade}), READY)  # type: ignore[misc]
         for name, upgrade in UPGRADES.items()
     },
     "the address of the stream for a websocket": (lambda who: SSE({**who, **WEBSOCKET}), b"}"),
@@ -211,12 +211,12 @@ WAYS_OUT = {"closed": _close, "reset": _abort, "half closed": _send_no_more}
 async def test_everything_of_a_socket_is_released(gateway: Gateway, way_out: str) -> None:
     async with running_node(gateway) as node:
         before = node.held
-        for number, (said, understood) in enumerate(WAYS_IN.values()):
+        for number, (sent_bytes, understood) in enumerate(WAYS_IN.values()):
             who = user(f"{way_out}-{number}")
             for at_once in (False, True):
                 for _ in range(TIMES):
                     peer = await asyncio.open_connection("127.0.0.1", node.port)
-                    peer[1].write(said(who))
+                    peer[1].write(sent_bytes(who))
                     if understood and not at_once:
                         await until(peer, understood)
                     await WAYS_OUT[way_out](peer)
@@ -236,14 +236,18 @@ async def disconnected(node: Node) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_a_user_can_always_connect_again(gateway: Gateway) -> None:
+async def test_a_user_can_connect_again_after_every_way_of_closing(gateway: Gateway) -> None:
     async with running_node(gateway) as node:
         before = node.held
         who = user("again")
-        for said in (SSE({**who, **UPGRADES["h2c"]}), SSE({**who, **UPGRADES["websocket"]}), WS({**who, **WEBSOCKET})):
+        for sent_bytes in (
+            SSE({**who, **UPGRADES["h2c"]}),
+            SSE({**who, **UPGRADES["websocket"]}),
+            WS({**who, **WEBSOCKET}),
+        ):
             for _ in range(20):
                 peer = await asyncio.open_connection("127.0.0.1", node.port)
-                peer[1].write(said)
+                peer[1].write(sent_bytes)
                 await until(peer, READY)
                 peer[1].close()
                 await disconnected(node)
@@ -357,8 +361,8 @@ async def test_a_stream_may_follow_other_requests_and_have_an_absolute_target(
     gateway: Gateway, user: str, before: bytes, base: str
 ) -> None:
     async with raw_socket(gateway) as sock:
-        said = before + request("GET", f"{base}/realtime/sse", user_headers(user)) + PING * 3
-        await asyncio.get_running_loop().sock_sendall(sock, said)
+        sent_bytes = before + request("GET", f"{base}/realtime/sse", user_headers(user)) + PING * 3
+        await asyncio.get_running_loop().sock_sendall(sock, sent_bytes)
         received = await receive_until(sock, b"event: ready")
         heads = received.count(b"HTTP/1.1 ")
         assert heads == before.count(b" HTTP/1.1\r\n") + 1
@@ -373,8 +377,8 @@ async def test_a_websocket_may_follow_other_requests_together_with_its_first_fra
 ) -> None:
     async with raw_socket(gateway) as sock:
         ping = b"\x89\x83\0\0\0\0abc"
-        said = before + request("GET", f"{base}/realtime/ws", {**WEBSOCKET, **user_headers(user)}) + ping
-        await asyncio.get_running_loop().sock_sendall(sock, said)
+        sent_bytes = before + request("GET", f"{base}/realtime/ws", {**WEBSOCKET, **user_headers(user)}) + ping
+        await asyncio.get_running_loop().sock_sendall(sock, sent_bytes)
         received = await receive_until(sock, b"\x8a\x03abc")
         assert received.count(b"HTTP/1.1 200 OK") == before.count(b" HTTP/1.1\r\n")
         assert received.count(b"HTTP/1.1 101 ") == 1
@@ -384,8 +388,8 @@ async def test_a_stream_behind_unread_responses_opens_once_they_are_read(
     gateway: Gateway, http: httpx.AsyncClient, user: str
 ) -> None:
     async with raw_socket(gateway, 4096) as sock:
-        said = request("GET", "/openapi.json") * 40 + request("GET", "/realtime/sse", user_headers(user))
-        await asyncio.get_running_loop().sock_sendall(sock, said)
+        sent_bytes = request("GET", "/openapi.json") * 40 + request("GET", "/realtime/sse", user_headers(user))
+        await asyncio.get_running_loop().sock_sendall(sock, sent_bytes)
         await until_metric(http, "inbox_subscribed_users", await subscribed(http))
         received = await receive_until(sock, b"event: ready")
         assert received.count(b"HTTP/1.1 200 ") == 41

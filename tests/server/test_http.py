@@ -1,4 +1,4 @@
-"""HTTP/1.1 on real sockets: which bytes are which request, in any packets, and one response for each request."""
+"""HTTP/1.1 on real sockets: requests in any split into packets, and one response for each request."""
 
 import contextlib
 import json
@@ -53,14 +53,14 @@ EACH_UPGRADE = pytest.mark.parametrize("upgrade", UPGRADES.values(), ids=UPGRADE
 def test_the_body_of_a_request_with_an_upgrade_is_read_and_the_next_request_is_served(
     gateway: Gateway, user: str, upgrade: dict[str, str], packets: str
 ) -> None:
-    said = request("POST", "/notifications", {**ADMIN, **upgrade}, sending(user)) + PING
-    assert statuses(gateway, cuts(said, packets), ["POST", "GET"], pause=0.0002) == [201, 200]
+    sent_bytes = request("POST", "/notifications", {**ADMIN, **upgrade}, sending(user)) + PING
+    assert statuses(gateway, cuts(sent_bytes, packets), ["POST", "GET"], pause=0.0002) == [201, 200]
 
 
 @EACH_UPGRADE
 def test_requests_after_a_get_with_an_upgrade_are_served(gateway: Gateway, upgrade: dict[str, str]) -> None:
-    said = request("GET", "/healthz", upgrade) * 3 + PING
-    assert statuses(gateway, [said], ["GET"] * 4) == [200] * 4
+    sent_bytes = request("GET", "/healthz", upgrade) * 3 + PING
+    assert statuses(gateway, [sent_bytes], ["GET"] * 4) == [200] * 4
     chunked = request("POST", "/nowhere", {**upgrade, "Transfer-Encoding": "chunked"}, b"3\r\nabc\r\n0\r\nX: y\r\n\r\n")
     assert statuses(gateway, [chunked + PING], ["POST", "GET"]) == [404, 200]
 
@@ -71,8 +71,8 @@ def test_bytes_of_a_body_that_look_like_a_request_are_not_served(
     gateway: Gateway, upgrade: dict[str, str], packets: str
 ) -> None:
     hidden = request("GET", "/metrics") + request("DELETE", "/healthz")
-    said = request("POST", "/nowhere", upgrade, hidden) + PING
-    assert statuses(gateway, cuts(said, packets), ["POST", "GET"], pause=0.0002) == [404, 200]
+    sent_bytes = request("POST", "/nowhere", upgrade, hidden) + PING
+    assert statuses(gateway, cuts(sent_bytes, packets), ["POST", "GET"], pause=0.0002) == [404, 200]
 
 
 @pytest.mark.parametrize(
@@ -83,11 +83,11 @@ def test_a_websocket_handshake_with_a_body_is_an_ordinary_request(
     gateway: Gateway, framing: dict[str, str], path: str
 ) -> None:
     body = b"5\r\nhello\r\n0\r\n\r\n" if "Transfer-Encoding" in framing else b"hello"
-    said = request("GET", path, {**WEBSOCKET, **framing}, body)
+    sent_bytes = request("GET", path, {**WEBSOCKET, **framing}, body)
     if path == "/realtime/sse":
-        assert statuses(gateway, [said], ["GET"]) == [401]
+        assert statuses(gateway, [sent_bytes], ["GET"]) == [401]
     else:
-        assert statuses(gateway, [said + PING], ["GET", "GET"]) == [426 if path == "/realtime/ws" else 200, 200]
+        assert statuses(gateway, [sent_bytes + PING], ["GET", "GET"]) == [426 if path == "/realtime/ws" else 200, 200]
 
 
 def test_a_websocket_handshake_on_another_path_gets_404_and_the_connection_goes_on(gateway: Gateway) -> None:
@@ -124,9 +124,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("said", REFUSED.values(), ids=REFUSED)
-def test_an_ambiguous_request_is_refused_and_ends_the_connection(gateway: Gateway, said: str) -> None:
-    for parts in ([said.encode("latin-1") + PING], [bytes([byte]) for byte in said.encode("latin-1")]):
+@pytest.mark.parametrize("sent_bytes", REFUSED.values(), ids=REFUSED)
+def test_an_ambiguous_request_is_refused_and_ends_the_connection(gateway: Gateway, sent_bytes: str) -> None:
+    for parts in ([sent_bytes.encode("latin-1") + PING], [bytes([byte]) for byte in sent_bytes.encode("latin-1")]):
         with conversation(gateway) as peer:
             for part in parts:
                 peer.say(part)
@@ -164,8 +164,8 @@ def test_large_bodies_follow_each_other_on_one_connection(gateway: Gateway, user
     )
     chunked = request("POST", "/notifications", {**ADMIN, "Transfer-Encoding": "chunked"}, chunks + b"0\r\n\r\n")
     with conversation(gateway) as peer:
-        for said in [request("POST", "/notifications", ADMIN, body), chunked] * 5:
-            peer.say(said)
+        for sent_bytes in [request("POST", "/notifications", ADMIN, body), chunked] * 5:
+            peer.say(sent_bytes)
             assert read_response(peer, "POST").status == 201
 
 
@@ -191,9 +191,12 @@ def test_a_client_that_sends_a_large_ignored_body_receives_the_response(gateway:
 def test_a_small_ignored_body_does_not_end_the_connection(gateway: Gateway) -> None:
     chunks = request("POST", "/nowhere", {"Transfer-Encoding": "chunked"}, b"5\r\nhello\r\n" * 100 + b"0\r\n\r\n")
     plain = request("POST", "/nowhere", None, b"x" * 10_000)
-    for said in (chunks, plain):
-        half = len(said) // 2
-        assert statuses(gateway, [said[:half], said[half:] + PING], ["POST", "GET"], pause=0.05) == [404, 200]
+    for sent_bytes in (chunks, plain):
+        half = len(sent_bytes) // 2
+        assert statuses(gateway, [sent_bytes[:half], sent_bytes[half:] + PING], ["POST", "GET"], pause=0.05) == [
+            404,
+            200,
+        ]
 
 
 # ---- 100 Continue (RFC 9110, section 10.1.1)
@@ -229,10 +232,12 @@ def test_a_refused_expectation_ends_the_connection(gateway: Gateway) -> None:
         assert peer.answer(lambda _: "GET") is None
 
 
-@pytest.mark.parametrize("said", [request("GET", "/healthz", EXPECT), request("POST", "/nowhere", EXPECT, b"", "1.0")])
-def test_no_continue_is_sent_without_a_body_or_in_http_1_0(gateway: Gateway, said: bytes) -> None:
+@pytest.mark.parametrize(
+    "sent_bytes", [request("GET", "/healthz", EXPECT), request("POST", "/nowhere", EXPECT, b"", "1.0")]
+)
+def test_no_continue_is_sent_without_a_body_or_in_http_1_0(gateway: Gateway, sent_bytes: bytes) -> None:
     with conversation(gateway) as peer:
-        peer.say(said)
+        peer.say(sent_bytes)
         assert read_head(peer).status in (200, 404)
 
 
@@ -244,10 +249,10 @@ CREDENTIALS = "".join(f"{name}: {value}\r\n" for name, value in ADMIN.items()).e
 def test_a_trailer_does_not_become_a_header(gateway: Gateway, user: str) -> None:
     body = sending(user)
     chunk = b"%x\r\n%b\r\n" % (len(body), body)
-    said = request("POST", "/notifications", {"Transfer-Encoding": "chunked", "Trailer": ", ".join(ADMIN)}, chunk)
+    sent_bytes = request("POST", "/notifications", {"Transfer-Encoding": "chunked", "Trailer": ", ".join(ADMIN)}, chunk)
     for trailers in (CREDENTIALS, b"X-MAGICBELL-API-KEY: test-api-key\r\n", b"Content-Length: 500\r\nHost: b\r\n"):
-        for step in (len(said) + 500, 3):
-            data = said + b"0\r\n" + trailers + b"\r\n" + PING
+        for step in (len(sent_bytes) + 500, 3):
+            data = sent_bytes + b"0\r\n" + trailers + b"\r\n" + PING
             parts = [data[at : at + step] for at in range(0, len(data), step)]
             refused, well = statuses(gateway, parts, ["POST", "GET"], pause=0)
             assert refused in (401, 404)
@@ -256,7 +261,7 @@ def test_a_trailer_does_not_become_a_header(gateway: Gateway, user: str) -> None
     assert statuses(gateway, [accepted + b"0\r\nX: y\r\n\r\n" + PING], ["POST", "GET"]) == [201, 200]
 
 
-# ---- work by the byte
+# ---- work that grows with small units
 
 BEGINNING = request("POST", "/notifications", {**ADMIN, "Transfer-Encoding": "chunked"})
 IGNORED = request("POST", "/nowhere", {"Transfer-Encoding": "chunked"})
@@ -278,7 +283,7 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize(("beginning", "again"), ATTACKS.values(), ids=ATTACKS)
-def test_peers_that_cause_work_by_the_byte_do_not_delay_other_clients(
+def test_peers_that_send_many_small_units_do_not_delay_other_clients(
     gateway: Gateway, beginning: bytes, again: bytes
 ) -> None:
     (worker,) = gateway.children("worker")

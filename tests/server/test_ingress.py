@@ -51,13 +51,13 @@ def test_the_address_of_the_peer_is_read_only_when_it_is_needed(ingress: HttpIng
         ("", b"198.51.100.1", ""),
     ],
 )
-def test_clients_are_told_apart_by_their_network(
+def test_clients_are_distinguished_by_their_network(
     ingress: HttpIngress, peer: str, forwarded_for: bytes, network: str
 ) -> None:
     assert ingress.client_network(peer, [(b"x-forwarded-for", forwarded_for)]) == network
 
 
-async def test_deadlines_pass_while_it_runs(ingress: HttpIngress) -> None:
+async def test_deadlines_take_effect_while_it_runs(ingress: HttpIngress) -> None:
     passed = asyncio.Event()
 
     class Connection:
@@ -75,7 +75,7 @@ async def test_deadlines_pass_while_it_runs(ingress: HttpIngress) -> None:
     running.cancel()
 
 
-async def test_a_drain_reaches_the_live_connections_too(node: Node) -> None:
+async def test_a_drain_drains_the_live_connections_too(node: Node) -> None:
     await node.worker.ingress.drain(0)
     assert node.worker.ingress.draining
     assert node.hub.draining

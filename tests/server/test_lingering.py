@@ -11,7 +11,7 @@ from gateway.server.uvicorn_internals import HoldableFlowControl
 from tests.server.sockets import connected, received
 
 
-async def test_the_client_sees_the_end_while_its_bytes_are_discarded() -> None:
+async def test_the_client_receives_the_end_while_its_bytes_are_discarded() -> None:
     async with connected() as (transport, peer):
         closing = LingeringClose(transport, HoldableFlowControl(transport))
         closing.begin()

@@ -1,4 +1,4 @@
-"""Responses that wait for clients to read them: bounded memory, taken back from the client that holds the most."""
+"""Responses that wait for clients to read them: their memory is bounded, and the largest holder loses responses."""
 
 import asyncio
 import re
@@ -51,7 +51,7 @@ def test_the_client_that_holds_the_most_loses_its_longest_pending_responses() ->
     assert not other.aborted
 
 
-def test_a_response_is_not_given_up_within_the_grace_period() -> None:
+def test_a_response_is_not_cut_off_within_the_grace_period() -> None:
     pending, connections = PendingResponses(100), [Connection(99), Connection(99)]
     for connection in connections:
         pending.add(connection, "a", 1)
@@ -90,7 +90,7 @@ def requested(gateway: Gateway, user: str, client: str) -> socket.socket:
 
 
 def given_up(gateway: Gateway) -> bool:
-    """Return whether any response was given up."""
+    """Return whether any response was cut off."""
     return re.search("^inbox_answers_given_up_total [1-9]", httpx.get(f"{gateway.url}/metrics").text, re.M) is not None
 
 

@@ -34,7 +34,7 @@ def test_an_incomplete_head_is_kept_until_the_rest_is_fed() -> None:
     assert reader.read_head() is not None
 
 
-def test_the_bytes_of_a_body_that_are_yet_to_be_received_are_known() -> None:
+def test_the_bytes_of_a_body_that_are_yet_to_be_received_are_counted() -> None:
     reader = RequestReader()
     reader.feed(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
     reader.read_head()
@@ -50,13 +50,13 @@ def test_a_body_of_many_chunks_is_read_in_slices() -> None:
     reader.feed(b"1\r\na\r\n" * (CHUNKS_AT_ONCE + 1) + b"0\r\n\r\n")
     parts, slices = list[bytes](), 0
     while not reader.body_finished:
-        assert slices == 0 or reader.body_needs_turn
+        assert slices == 0 or reader.body_needs_slice
         content, _ = reader.read_body()
         parts += content
         slices += 1
     assert b"".join(parts) == b"a" * (CHUNKS_AT_ONCE + 1)
     assert slices == 2
-    assert not reader.body_needs_turn
+    assert not reader.body_needs_slice
 
 
 def test_the_rest_is_what_was_not_read() -> None:
@@ -84,7 +84,7 @@ def test_a_few_empty_lines_may_stand_before_a_request() -> None:
         reader.read_head()
 
 
-def test_a_refused_head_is_known_to_be_one() -> None:
+def test_a_refused_head_request_is_recognized() -> None:
     reader = RequestReader()
     reader.feed(b"HEAD / HTTP/1.1\r\n\r\n")
     with pytest.raises(RefusedRequestError):

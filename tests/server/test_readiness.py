@@ -11,7 +11,7 @@ from tests.live.node import Node
 
 
 def readiness(**found: Any) -> Readiness:
-    """Combine what a worker knows: ready, but for what is passed."""
+    """Create the readiness of a worker that is ready except for what is passed."""
     known = {"draining": False, "format_problem": None, "store_problem": None, "subscribed": True} | found
     parts: list[Any] = [
         SimpleNamespace(draining=known["draining"]),
@@ -22,7 +22,7 @@ def readiness(**found: Any) -> Readiness:
     return Readiness(*parts)
 
 
-def test_a_worker_is_ready_when_nothing_speaks_against_it() -> None:
+def test_a_worker_without_a_problem_is_ready() -> None:
     assert readiness().reason_not_ready() == ""
 
 
@@ -40,7 +40,7 @@ def test_a_worker_is_not_ready_for_a_reason(found: dict[str, Any], reason: str) 
     assert readiness(**found).reason_not_ready() == reason
 
 
-def test_a_single_check_of_the_store_that_got_no_reply_is_no_reason() -> None:
+def test_a_single_store_check_without_a_reply_does_not_end_readiness() -> None:
     problem = StoreUnavailableError(detail="timeout", replied=False)
     assert readiness(store_problem=problem).reason_not_ready() == ""
 

@@ -1,4 +1,4 @@
-"""Responses that the ingress gives without the API."""
+"""Responses that the ingress sends without the API."""
 
 import json
 from typing import Any

@@ -11,7 +11,7 @@ def test_pauses_double_up_to_a_bound() -> None:
     assert last == MAX_PAUSE_SECONDS
 
 
-def test_a_process_that_lived_for_long_is_started_again_after_the_first_pause() -> None:
+def test_a_process_that_ran_for_long_is_started_again_after_the_first_pause() -> None:
     pauses = RestartPauses()
     for _ in range(4):
         pauses.after(0)

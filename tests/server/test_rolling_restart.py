@@ -36,7 +36,7 @@ def serving(
 
 
 def step_until(restart: RollingRestart, condition: Callable[[], bool]) -> None:
-    """Take steps of a restart until a condition holds."""
+    """Call `step` of a restart until a condition holds."""
     deadline = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < deadline

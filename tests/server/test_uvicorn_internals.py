@@ -1,4 +1,4 @@
-"""Canaries for what the gateway relies on inside uvicorn: when one fails after an update, it says what changed."""
+"""Canaries for what the gateway relies on inside uvicorn: a failure after an update shows what changed."""
 
 import asyncio
 import inspect
@@ -57,7 +57,7 @@ def test_a_config_has_what_cycles_are_started_with() -> None:
     assert callable(config.http_protocol_class), UPDATE + "Config.http_protocol_class"
 
 
-def test_flow_control_knows_whether_reading_and_writing_are_paused() -> None:
+def test_flow_control_records_whether_reading_and_writing_are_paused() -> None:
     flow = FlowControl(Transport())
     flow.pause_reading()
     assert flow.read_paused, UPDATE + "FlowControl.read_paused"
@@ -91,7 +91,7 @@ class Transport(asyncio.Transport):
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Respond with what the body and the server say."""
+    """Respond with the body and what the server reports."""
     body, more = b"", True
     while more:
         message = await receive()
@@ -158,7 +158,7 @@ async def test_a_cycle_without_keep_alive_closes_its_connection() -> None:
     assert exchange.transport.closed
 
 
-async def test_a_cycle_that_expects_continue_asks_for_the_body() -> None:
+async def test_a_cycle_that_expects_continue_sends_100_before_it_reads_the_body() -> None:
     exchange = Exchange("Content-Length: 5", expects_continue=True)
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -189,7 +189,7 @@ async def test_a_late_body_is_reported_in_the_scope() -> None:
     assert scopes[0]["inbox.body_is_late"] is True
 
 
-async def test_a_cycle_knows_when_the_application_has_much_to_read() -> None:
+async def test_a_body_that_waits_for_the_application_is_full_at_some_size() -> None:
     exchange = Exchange("Content-Length: 100000")
     exchange.cycle.add_body([b"x" * 65536], finished=False)
     assert not exchange.cycle.body_is_full

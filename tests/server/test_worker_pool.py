@@ -44,7 +44,7 @@ def check_until(pool: WorkerPool, condition: Callable[[], bool]) -> None:
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start what has died again almost at once."""
+    """Make pauses before a restart very short."""
     monkeypatch.setattr(restart_pauses, "FIRST_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(restart_pauses, "MAX_PAUSE_SECONDS", 0.02)
 
@@ -72,7 +72,9 @@ def test_a_worker_that_dies_is_started_again(tmp_path: Path, monkeypatch: pytest
         assert pool.alive == pool.workers
 
 
-def test_workers_that_only_die_end_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_start_fails_when_workers_die_early_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run_as_worker(monkeypatch, DIES)
     with pool_of(1, tmp_path) as pool, captured_log() as lines:
         pool.start()
@@ -91,7 +93,7 @@ def test_no_worker_is_started_again_while_the_gateway_stops(tmp_path: Path, monk
         assert lines == []
 
 
-def test_workers_that_cannot_be_created_end_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_start_fails_when_workers_cannot_be_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_process, "WORKER_COMMAND", ["/no/such/program"])
     with pool_of(1, tmp_path) as pool, pytest.raises(SupervisorError, match="a worker cannot be started"):
         pool.start()

@@ -1,4 +1,4 @@
-"""One worker process, as the supervisor sees it."""
+"""One worker process, from the side of the supervisor."""
 
 import os
 import signal
@@ -45,7 +45,7 @@ def test_a_worker_that_does_not_serve_is_not_ready(monkeypatch: pytest.MonkeyPat
         assert not worker.becomes_ready()
 
 
-def test_a_worker_that_is_told_to_end_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_is_terminated_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     run_as_worker(monkeypatch, SERVES)
     with started() as worker:
         wait_for(worker.becomes_ready, "the worker to serve")

@@ -51,7 +51,7 @@ async def test_it_reports_on_a_pipe_that_it_listens(node_store: RedisServer, tmp
     os.close(reading)
 
 
-async def test_a_supervisor_that_has_died_does_not_end_it(node_store: RedisServer, tmp_path: Path) -> None:
+async def test_it_serves_although_the_supervisor_has_died(node_store: RedisServer, tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     async with serving(node_store, tmp_path, writing) as (_, _, port), httpx.AsyncClient() as http:
@@ -71,7 +71,7 @@ async def test_responses_have_the_headers_of_every_response(node: Node) -> None:
     assert "server" not in response.headers
 
 
-async def test_open_inboxes_are_told_to_reconnect_before_it_shuts_down(
+async def test_open_inboxes_receive_a_time_to_reconnect_before_it_shuts_down(
     node_store: RedisServer, tmp_path: Path, node: Node, user: str
 ) -> None:
     async with serving(node_store, tmp_path) as (server, task, port):

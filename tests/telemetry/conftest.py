@@ -1,4 +1,4 @@
-"""What the tests of the log share."""
+"""Fixtures that the tests of the log share."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from tests.telemetry.pipes import Pipe
 
 @pytest.fixture
 def pipe() -> Iterator[Pipe]:
-    """A pipe that is closed in the end."""
+    """A pipe that is closed at the end of the test."""
     pipe = Pipe()
     yield pipe
     pipe.close()

@@ -28,7 +28,7 @@ def test_lines_are_written_in_order(pipe: Pipe) -> None:
     assert pipe.read_all().splitlines(keepends=True) == numbered(0, 3000)
 
 
-def test_a_stalled_reader_blocks_no_writer_and_a_line_in_their_place_reports_dropped_lines(pipe: Pipe) -> None:
+def test_a_stalled_reader_blocks_no_writer_and_one_line_reports_the_dropped_ones(pipe: Pipe) -> None:
     writer, dropped = writer_of(pipe.writing, 400_000), []
     writer.on_dropped = lambda: dropped.append(1)
     started = time.monotonic()
@@ -45,7 +45,7 @@ def test_a_stalled_reader_blocks_no_writer_and_a_line_in_their_place_reports_dro
     assert pipe.read_all().endswith(b"urgent\nlater\n")
 
 
-def test_dropped_lines_are_reported_without_another_line(pipe: Pipe) -> None:
+def test_dropped_lines_are_reported_even_if_no_other_line_follows(pipe: Pipe) -> None:
     writer, dropped = writer_of(pipe.writing, 100_000), []
     writer.on_dropped = lambda: dropped.append(1)
     for line in numbered(0, 50_000):
@@ -78,7 +78,7 @@ def test_a_closed_descriptor_raises_nothing(pipe: Pipe) -> None:
     writer.close(60)
 
 
-def test_a_descriptor_that_another_process_made_non_blocking_loses_nothing(pipe: Pipe) -> None:
+def test_no_line_is_lost_when_another_process_makes_the_descriptor_non_blocking(pipe: Pipe) -> None:
     os.set_blocking(pipe.writing, False)
     writer = writer_of(pipe.writing)
     for line in numbered(0, 50_000):

@@ -115,7 +115,7 @@ def test_a_path_that_matches_no_route_is_logged_without_parts_that_may_be_privat
     assert redacted_path(path, {"users", "read"}) == logged
 
 
-# ---- what else a process writes
+# ---- other output of a process
 
 PROGRAM = """
 import gc, logging, sys, threading, warnings

@@ -16,11 +16,11 @@ class Scan:
     """What reading a file found."""
 
     end: int
-    """Where the last whole command ends that is not between MULTI and EXEC."""
+    """The offset at which the last whole command outside of MULTI and EXEC ends."""
     stopped_at: int
-    """Where reading stopped: at the end of the file, or at damage."""
+    """The offset at which reading stopped: the end of the file, or damage."""
     later_commands: int
-    """How many whole commands follow the damage."""
+    """The number of whole commands that follow the damage."""
 
 
 def scan(path: Path) -> Scan:
@@ -46,7 +46,7 @@ def scan(path: Path) -> Scan:
 
 
 def count_commands(path: Path) -> int:
-    """Return how many whole commands a file contains, wherever they begin. The file must not be empty."""
+    """Return the number of whole commands in a file, wherever they begin. The file must not be empty."""
     with _mapped(path) as data:
         return _count_commands(data, 0)
 
@@ -58,7 +58,7 @@ def _mapped(path: Path) -> Iterator[mmap.mmap]:
 
 
 def _read_entry(data: mmap.mmap, position: int) -> tuple[bytes, int]:
-    """Return a command's name in upper case and where it ends, 0 if it is not whole. A comment has no name."""
+    """Return a command's name in upper case and the offset of its end, 0 if it is not whole. A comment has no name."""
     if data[position : position + 1] == b"#":
         return b"", data.find(b"\n", position) + 1
     count, position = _read_number(data, position, b"*")
@@ -76,7 +76,7 @@ def _read_entry(data: mmap.mmap, position: int) -> tuple[bytes, int]:
 
 
 def _read_number(data: mmap.mmap, position: int, kind: bytes) -> tuple[int, int]:
-    """Return the number of a line such as `$12`, and where the next line begins; -1 if there is no such line."""
+    """Return the number in a line such as `$12`, and the offset of the next line; -1 if there is no such line."""
     if data[position : position + 1] != kind:
         return -1, 0
     end = data.find(b"\r\n", position, position + _MAX_NUMBER_LENGTH)

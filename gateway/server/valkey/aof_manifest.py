@@ -14,11 +14,10 @@ _INCREMENT = re.compile(r"appendonly\.aof\.(\d+)\.incr\.aof")
 
 
 def check_manifest(directory: Path) -> Path | None:
-    """Check that the manifest and the files that it names exist; a server would take their lack for a new store.
+    """Check that the manifest and the files that it names exist. Without them, a server would start an empty store.
 
-    A missing or damaged manifest is written anew where the files allow one order only. Return the damaged manifest that
-    was kept, or the manifest itself where none was there to keep; None if nothing was written. Raises
-    UnrepairableError.
+    A missing or damaged manifest is written anew if the names of the files allow one order only. Return the kept copy
+    of a damaged manifest, or the new manifest if there was none; None if nothing was written. Raises UnrepairableError.
     """
     if not directory.is_dir():
         return None
@@ -54,7 +53,7 @@ def restore_advice(directory: Path) -> str:
 
 
 def empty_store_advice(directory: Path) -> str:
-    """Return the sentence about going on without the data."""
+    """Return the sentence about starting without the data."""
     return f"Without one, move {directory} elsewhere: the next start begins with an empty store."
 
 
@@ -82,28 +81,28 @@ def _refuse_empty(directory: Path, names: list[str]) -> None:
 
 
 def _refuse_unnamed(directory: Path, named: list[str], increments: list[str]) -> None:
-    """Raise UnrepairableError for a newer increment than the manifest names; the server would overwrite it."""
+    """Raise UnrepairableError for an increment newer than those in the manifest. The server would overwrite it."""
     last = max((_sequence(name) for name in named if name in increments), default=0)
     for name in increments:
         if _sequence(name) > last and (directory / name).stat().st_size:
             raise UnrepairableError(
                 f"{directory / MANIFEST} does not name {name}, which holds newer data: it is an older one. "
-                f"{restore_advice(directory)} To go on without that data, move {directory / name} elsewhere."
+                f"{restore_advice(directory)} To continue without that data, move {directory / name} elsewhere."
             )
 
 
 def _rewrite(manifest: Path, bases: list[str], increments: list[str]) -> Path:
-    """Write the manifest from the names of the files, where they allow one order only.
+    """Write the manifest from the names of the files, if they allow one order only. Raises UnrepairableError if not.
 
-    During a rewrite of the append-only file, and after one that was interrupted, there are two files of a kind, and
-    only the manifest tells which of them count.
+    During a rewrite of the append-only file, and after an interrupted one, there are two files of a kind. Only the
+    manifest records which of them are current.
     """
     directory = manifest.parent
     first = bases == ["appendonly.aof.1.base.rdb"]
     if len(bases) != 1 or len(increments) > 1 or (not increments and not first):
         found = ", ".join([*bases, *increments]) or "nothing"
         raise UnrepairableError(
-            f"{manifest} is missing or damaged, and the files beside it ({found}) do not tell which of them count. "
+            f"{manifest} is missing or damaged, and the files beside it ({found}) do not show which are current. "
             f"{restore_advice(directory)} {empty_store_advice(directory)}"
         )
     text = "".join(

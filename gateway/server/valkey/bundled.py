@@ -1,11 +1,11 @@
 """The bundled Valkey: a child process that listens on a Unix socket in the data directory.
 
-It must not outlive the gateway, nor run twice on the same data. Linux signals it when its parent dies; macOS has no
-such signal, so a server that still answers on the socket at the start is shut down first. The lock on the data
-directory keeps a second gateway away.
+The server must not outlive the gateway, nor run twice on the same data. Linux signals it when its parent dies. macOS
+has no such signal, so a server that still replies on the socket at the start is shut down first. The lock on the data
+directory excludes a second gateway.
 
-After an unclean end the data may lack writes that were acknowledged. Clients must then not go on from their positions,
-so the data gets a new generation before any client can connect: until then the server listens on another socket.
+After an unclean end the data may lack writes that were acknowledged. Clients must then not resume from their positions.
+So the data gets a new generation before any client can connect: until then the server listens on another socket.
 """
 
 import os
@@ -27,11 +27,11 @@ from gateway.store import keys
 from gateway.telemetry.logs import log
 
 MAX_SOCKET_PATH_BYTES = 100
-"""A little less than what the address of a Unix socket holds: 104 bytes on macOS, 108 on Linux."""
+"""A little less than the most bytes in the address of a Unix socket: 104 on macOS, 108 on Linux."""
 
 
 class BundledValkey:
-    """One server. The supervisor calls `start`, then `poll`, then `start` again if it has ended, and `stop` at last."""
+    """One server. Call `start`, then `poll`, then `start` again if the server has ended, and `stop` at the end."""
 
     def __init__(self, settings: Settings):
         self._socket = settings.valkey_socket.absolute()
@@ -39,8 +39,8 @@ class BundledValkey:
         self._files = self._directory / "appendonlydir"
         # The server listens here first, until its data has the right generation.
         self._starting_socket = self._directory / "starting.sock"
-        # A server that ends as it should removes its pid file. The durability is part of the name, because after an
-        # unclean end it decides whether the data may lack writes.
+        # A server that ends cleanly removes its pid file. The durability is part of the name, because after an unclean
+        # end it decides whether the data may lack writes.
         self._pid_file = self._directory / f"{settings.durability}.pid"
         # While this file exists, the data may lack acknowledged writes and has yet to get a new generation.
         self._doubt_file = self._directory / "generation-in-doubt"
@@ -50,17 +50,17 @@ class BundledValkey:
 
     @property
     def last_warnings(self) -> str:
-        """The last of the server's warnings, which tell why it ended."""
+        """The server's last warnings, which show why it ended."""
         return self._output.last_warnings
 
     def log_once(self, on: bool) -> None:
-        """Log only the server's warnings, each of them once, for a server that ends again and again."""
+        """Set whether only warnings are logged, each of them once. This is for a server that ends again and again."""
         self._output.log_once(on)
 
     def start(self, cancelled: Callable[[], bool] = lambda: False) -> None:
-        """Start the server and wait until it answers; repair its append-only file first if that is needed.
+        """Start the server, repair its append-only file if that is needed, and wait until the server replies.
 
-        Raises BundledValkeyError or DataDirectoryError; UnrepairableError where another attempt would fail alike.
+        Raises BundledValkeyError or DataDirectoryError. UnrepairableError means that another attempt would fail too.
         """
         create_directory(self._directory)
         if len(os.fsencode(self._starting_socket)) > MAX_SOCKET_PATH_BYTES:
@@ -75,7 +75,7 @@ class BundledValkey:
             self._renew_generation()
             self._starting_socket.rename(self._socket)
         except UnrepairableError:
-            # Whatever an operator does about it, to restore a backup above all, the data will lack writes.
+            # Whatever an operator does about it, such as restoring a backup, the data will lack writes.
             with suppress(OSError):
                 self._doubt_file.touch()
             raise
@@ -91,19 +91,19 @@ class BundledValkey:
         return self._process.poll() if self._process else None
 
     def stop(self) -> None:
-        """Let the server write its data to disk and end."""
+        """Stop the server, which first writes its data to disk."""
         if self._process is not None:
             self._process.stop()
         self._output.finish()
 
     def _examine_files(self) -> None:
-        """Look for signs of an unclean end, and repair the manifest of the append-only file."""
+        """Check for signs of an unclean end, and repair the manifest of the append-only file."""
         died_unsynced = self._directory / "memory.pid"
         if died_unsynced.exists():
             self._doubt_file.touch()
             died_unsynced.unlink()
             sync_directory(self._directory)
-        self._pid_file.touch()  # here: on a full disk the server would only log that it cannot
+        self._pid_file.touch()  # raises on a full disk, where the server itself would only log the failure
         kept = check_manifest(self._files)
         if kept is not None:
             self._doubt_file.touch()
@@ -117,7 +117,7 @@ class BundledValkey:
         self._process = ValkeyProcess(self._options, self._output)
         if self._process.becomes_ready(cancelled):
             return
-        # The server's warnings do not reliably tell damage from other reasons; the file does.
+        # The server's warnings do not reliably distinguish damage from other reasons. The files do.
         ends = find_damaged_ends(self._files)
         if not ends:
             raise self._explain_end(self._process)
@@ -135,7 +135,7 @@ class BundledValkey:
             raise self._explain_end(self._process)
 
     def _renew_generation(self) -> None:
-        """Write a new generation to data that may lack writes, so that clients fetch instead of resuming."""
+        """Write a new generation to data that may lack writes, so that clients fetch the inbox instead of resuming."""
         if not self._doubt_file.exists():
             return
         # A server at the bound of its memory would refuse the write.
@@ -145,7 +145,7 @@ class BundledValkey:
         self._send(f"CONFIG SET maxmemory {bound}".encode())
         if reply != b"+OK\r\n":
             error = reply.decode(errors="replace").strip()
-            raise BundledValkeyError(f"Valkey takes no writes: {error or 'it does not answer'}")
+            raise BundledValkeyError(f"Valkey accepts no writes: {error or 'it does not reply'}")
         self._doubt_file.unlink()
 
     def _send(self, command: bytes) -> bytes:
@@ -155,14 +155,14 @@ class BundledValkey:
         last = self.last_warnings
         if re.search(r"\bRDB\b|\bAOF\b|append only", last):
             return unreadable(self._files, last)
-        return BundledValkeyError(f"Valkey ended with code {process.poll()}; it said last: {last or 'nothing'}")
+        return BundledValkeyError(f"Valkey ended with code {process.poll()}; its last warnings: {last or 'none'}")
 
     def _shut_leftover_down(self) -> None:
-        """Shut down a server of an earlier run that still answers."""
+        """Shut down a server of an earlier run that still replies."""
         deadline = time.monotonic() + START_SECONDS
         while send_command(b"PING", self._socket):
             if time.monotonic() > deadline:
-                raise BundledValkeyError(f"a Valkey from an earlier run still answers on {self._socket}: stop it")
+                raise BundledValkeyError(f"a Valkey from an earlier run still replies on {self._socket}: stop it")
             send_command(b"SHUTDOWN", self._socket)
             time.sleep(0.05)
         try:

@@ -1,4 +1,4 @@
-"""Keeps the bundled Valkey running: starts it again when it has ended, with growing pauses while that fails."""
+"""Keeps the bundled Valkey running: starts it again when it has ended, after pauses that grow with each failure."""
 
 import time
 from collections.abc import Callable
@@ -15,14 +15,14 @@ from gateway.server.valkey.bundled import BundledValkey
 from gateway.telemetry.logs import log
 
 RECOVERED_SECONDS = 5.0
-"""The time that a server has to run after failed starts to count as recovered."""
+"""The time for which a server must run after failed starts to count as recovered."""
 
 
 class ValkeyKeeper:
     """Keeps one server running. Call `start`, then `check` several times a second, and `stop` at the end."""
 
     def __init__(self, valkey: BundledValkey, stopping: Callable[[], bool]):
-        """Create it. `stopping` returns whether the gateway is told to stop, after which the server is not started."""
+        """Create the keeper. `stopping` returns whether the gateway stops. The server is not started after that."""
         self._valkey = valkey
         self._stopping = stopping
         self._pauses = RestartPauses()
@@ -36,7 +36,7 @@ class ValkeyKeeper:
         self._started_at = time.monotonic()
 
     def stop(self) -> None:
-        """Let the server write its data to disk and end."""
+        """Stop the server, which first writes its data to disk."""
         self._valkey.stop()
 
     def check(self) -> None:
@@ -50,7 +50,7 @@ class ValkeyKeeper:
         if self._restart_at is None:
             code = self._valkey.poll()
             if code is not None:
-                self._schedule_restart(now, f"it ended with code {code}; it said {self._valkey.last_warnings!r}")
+                self._schedule_restart(now, f"exit code {code}; last warnings: {self._valkey.last_warnings!r}")
             elif self._failures and now - self._started_at > RECOVERED_SECONDS:
                 log.info("valkey_recovered", attempts=self._failures)
                 self._failures = 0
@@ -78,7 +78,7 @@ class ValkeyKeeper:
         if self._failures == 1:
             log.error(
                 "valkey_ended",
-                message="Valkey ended unexpectedly; it is started again, with growing pauses while that fails.",
+                message="Valkey ended unexpectedly. It is started again, after pauses that grow with each failure.",
                 reason=reason,
                 pause_seconds=pause,
             )

@@ -9,10 +9,10 @@ from gateway.server.data_directory import sync_directory
 
 
 def keep_copy(path: Path, start: int) -> Path:
-    """Copy a file that is about to be cut off at the offset `start`, and return the copy.
+    """Copy a file that is about to be cut off at the offset `start`, and return the path of the copy.
 
-    Where the disk has no room for the whole file, only its end from `start` on is copied. Raises OSError, and leaves
-    nothing, where there is no room for that either.
+    If the disk has no room for the whole file, only its end from `start` on is copied. Raises OSError, and leaves no
+    copy, if there is no room for that either.
     """
     copy = free_name(path)
     try:
@@ -25,12 +25,12 @@ def keep_copy(path: Path, start: int) -> Path:
 
 
 def free_name(path: Path) -> Path:
-    """Return a name for a copy that no other file has: with the time and this process's id."""
+    """Return an unused name for a copy, with the time and this process's id in it."""
     return path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}")
 
 
 def sync_file(path: Path) -> None:
-    """Make what was written to a file survive a power loss."""
+    """Write a file's data to disk, so that it survives a power loss."""
     descriptor = os.open(path, os.O_RDWR)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""What the bundled Valkey prints: lines for the gateway's log, and the last warnings, which tell why it ended."""
+"""Reads the output of the bundled Valkey: lines for the gateway's log, and last warnings, which show why it ended."""
 
 import os
 import re
@@ -11,14 +11,14 @@ from gateway.telemetry.logs import log
 _LOG_LINE = re.compile(r"\d+:[A-Z] \d\d \w{3} \d{4} [\d:.]+ ([.*#-]) (.*)")
 
 _USUAL_AT_THE_END = re.compile("shutdown|ready to exit|removing the unix socket")
-"""The warnings of a server that ends as it should."""
+"""The warnings of a server that ends cleanly."""
 
 _MAX_REMEMBERED = 100
-"""The distinct warnings that are logged while each is logged once."""
+"""The most distinct warnings that are logged while each is logged once."""
 
 
 class ValkeyOutput:
-    """Reads what one server after another prints. The lines are logged only in a process that has a log."""
+    """Reads the output of each server that is started. Its lines are logged only in a process that has a log."""
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
@@ -31,7 +31,7 @@ class ValkeyOutput:
         return " ".join(self._recent)
 
     def log_once(self, on: bool) -> None:
-        """Log each warning once and nothing else, while a server is started again and again."""
+        """Set whether only warnings are logged, each of them once. This is for a server that ends again and again."""
         if not on:
             self._logged = None
         elif self._logged is None:
@@ -43,7 +43,7 @@ class ValkeyOutput:
         A thread reads from the other end until the server ends.
         """
         reading, writing = os.pipe()
-        # A full pipe must not block the server; what does not fit is lost.
+        # A full pipe must not block the server. Output that does not fit is lost.
         os.set_blocking(writing, False)
         self._recent.clear()
         self._thread = threading.Thread(target=self._read, args=(reading,), name="valkey_output", daemon=True)

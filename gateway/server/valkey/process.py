@@ -16,7 +16,7 @@ from gateway.server.valkey.options import ALLOCATOR_TUNABLES, valkey_arguments
 from gateway.server.valkey.output import ValkeyOutput
 
 START_SECONDS = 60.0
-"""The time that a server may take until it answers. While it loads its data it answers so, and may take any time."""
+"""The time that a server may take until it replies. While it replies that it is loading its data, it has longer."""
 
 STOP_SECONDS = 30.0
 """The time that a server may take to write its data to disk before it is killed."""
@@ -26,7 +26,7 @@ class ValkeyProcess:
     """One server process."""
 
     def __init__(self, options: dict[str, str], output: ValkeyOutput):
-        """Start it. Raises BundledValkeyError without a program, OSError when the process cannot be created."""
+        """Start the process. Raises BundledValkeyError if there is no program, OSError if it cannot be started."""
         self._socket = Path(options["unixsocket"])
         self._output = output
         arguments = [str(valkey_binary()), *valkey_arguments(options)]
@@ -56,14 +56,14 @@ class ValkeyProcess:
         return self._process.poll()
 
     def becomes_ready(self, cancelled: Callable[[], bool]) -> bool:
-        """Wait until the server answers, and return True; return False if it ended instead.
+        """Wait until the server replies, and return True. Return False if the server ended instead.
 
         Raises StartCancelledError as soon as `cancelled` returns True, and BundledValkeyError when the server hangs.
         """
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if cancelled():
-                raise StartCancelledError("the gateway was told to stop")
+                raise StartCancelledError("the gateway is stopping")
             if self._process.poll() is not None:
                 self._output.finish()
                 return False
@@ -76,10 +76,10 @@ class ValkeyProcess:
         self._process.kill()
         self._process.wait()
         last = self._output.last_warnings
-        raise BundledValkeyError(f"Valkey did not answer in {START_SECONDS:.0f} s; it said last: {last}")
+        raise BundledValkeyError(f"Valkey did not reply within {START_SECONDS:.0f} s; its last warnings: {last}")
 
     def stop(self) -> None:
-        """Let the server write its data to disk and end."""
+        """Stop the server, which first writes its data to disk."""
         if self._process.poll() is None:
             self._process.terminate()
             try:

@@ -15,13 +15,13 @@ def test_a_whole_file_is_read_to_its_end(tmp_path: Path, content: bytes) -> None
     assert scan(path) == Scan(len(content), len(content), 0)
 
 
-def test_reading_stops_at_damage_and_counts_the_commands_behind_it(tmp_path: Path) -> None:
+def test_reading_stops_at_damage_and_counts_the_commands_after_it(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(SET + b"\0\0\0" + SET + b"x" + SET)
     assert scan(path) == Scan(len(SET), len(SET), 2)
 
 
-def test_an_incomplete_transaction_is_no_end(tmp_path: Path) -> None:
+def test_the_end_is_before_an_incomplete_transaction(tmp_path: Path) -> None:
     path = tmp_path / "file"
     begun = command("MULTI") + SET
     path.write_bytes(SET + begun)

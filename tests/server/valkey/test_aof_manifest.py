@@ -46,7 +46,7 @@ def test_a_damaged_manifest_is_written_anew_where_the_files_allow_one_order_only
 def test_files_whose_order_is_unknown_are_reported_and_left_alone(tmp_path: Path, files: list[str]) -> None:
     for name in files:
         (tmp_path / name).write_bytes(SET)
-    with pytest.raises(UnrepairableError, match="do not tell which of them count"):
+    with pytest.raises(UnrepairableError, match="do not show which are current"):
         check_manifest(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(files)
 

@@ -19,8 +19,10 @@ def test_the_binary_is_where_the_package_looks_for_it() -> None:
 
 
 def test_the_binary_is_a_server_of_the_version_that_the_tests_were_made_for() -> None:
-    said = subprocess.run([valkey_binary(), "--version"], capture_output=True, text=True, check=True, timeout=30).stdout
-    assert said.startswith("Valkey server v=9.1."), UPDATE + f"its server reports {said!r}"
+    output = subprocess.run(
+        [valkey_binary(), "--version"], capture_output=True, text=True, check=True, timeout=30
+    ).stdout
+    assert output.startswith("Valkey server v=9.1."), UPDATE + f"its server reports {output!r}"
 
 
 def test_a_system_without_a_binary_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture
 def valkey(settings: Settings) -> Iterator[BundledValkey]:
-    """A server that is stopped in the end."""
+    """A server that is stopped at the end of the test."""
     valkey = BundledValkey(settings)
     yield valkey
     valkey.stop()
@@ -49,7 +49,7 @@ def generation(settings: Settings) -> bytes:
     return send_command(f"GET {keys.GENERATION}".encode(), settings.valkey_socket)
 
 
-def test_it_starts_and_answers_on_its_socket(valkey: BundledValkey, settings: Settings) -> None:
+def test_it_starts_and_replies_on_its_socket(valkey: BundledValkey, settings: Settings) -> None:
     valkey.start()
     assert send_command(b"PING", settings.valkey_socket) == b"+PONG\r\n"
     assert valkey.poll() is None
@@ -123,7 +123,7 @@ def test_what_keeps_it_from_starting_is_reported(valkey: BundledValkey, settings
     assert valkey.poll() is not None
 
 
-def test_a_damaged_end_of_the_files_is_cut_off_kept_and_makes_a_new_generation(
+def test_a_damaged_end_of_the_files_is_cut_off_and_kept_and_makes_a_new_generation(
     valkey: BundledValkey, settings: Settings
 ) -> None:
     valkey.start()

@@ -37,7 +37,7 @@ def test_only_the_end_is_copied_when_there_is_no_room_for_the_whole_file(
     assert sorted(tmp_path.iterdir()) == [path, copy]
 
 
-def test_nothing_is_left_when_there_is_no_room_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_copy_is_left_when_there_is_no_room_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"0123456789")
 
@@ -50,5 +50,5 @@ def test_nothing_is_left_when_there_is_no_room_at_all(tmp_path: Path, monkeypatc
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_names_of_copies_tell_the_time(tmp_path: Path) -> None:
+def test_the_name_of_a_copy_contains_the_time(tmp_path: Path) -> None:
     assert free_name(tmp_path / "file").parent == tmp_path

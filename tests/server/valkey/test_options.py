@@ -1,4 +1,4 @@
-"""How the bundled Valkey is configured."""
+"""The configuration of the bundled Valkey."""
 
 from pathlib import Path
 

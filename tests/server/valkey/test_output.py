@@ -1,4 +1,4 @@
-"""What the bundled Valkey prints."""
+"""The output of the bundled Valkey."""
 
 import os
 from collections.abc import Iterator, Sequence

@@ -37,13 +37,13 @@ def never() -> bool:
     return False
 
 
-def test_a_server_becomes_ready_and_answers(process: ValkeyProcess, directory: Path) -> None:
+def test_a_server_becomes_ready_and_replies(process: ValkeyProcess, directory: Path) -> None:
     assert process.becomes_ready(never)
     assert send_command(b"PING", directory / "s.sock") == b"+PONG\r\n"
     assert process.poll() is None
 
 
-def test_a_server_that_is_stopped_ends_in_order(process: ValkeyProcess) -> None:
+def test_a_server_that_is_stopped_ends_cleanly(process: ValkeyProcess) -> None:
     assert process.becomes_ready(never)
     process.stop()
     assert process.poll() == 0
@@ -65,7 +65,7 @@ def test_a_start_can_be_cancelled(process: ValkeyProcess) -> None:
 def test_a_server_that_hangs_is_killed(process: ValkeyProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.server.valkey.process.START_SECONDS", 0.1)
     os.kill(process.pid, signal.SIGSTOP)
-    with pytest.raises(BundledValkeyError, match="did not answer in 0 s"):
+    with pytest.raises(BundledValkeyError, match="did not reply within 0 s"):
         process.becomes_ready(never)
     assert process.poll() == -signal.SIGKILL
 
