@@ -102,7 +102,7 @@ def by_hmac(project: Project, user: str, secret: str) -> dict[str, str]:
 
 async def assert_closed(inboxes: Inboxes, expected: tuple[int, str], since: float | None = None) -> None:
     """Check that each inbox receives a goodbye with a code, in time unless that is not measured."""
-    for messages in await asyncio.gather(*(inbox.rest() for inbox in inboxes)):
+    for messages in await asyncio.gather(*(inbox.read_to_end() for inbox in inboxes)):
         assert [message["type"] for message in messages] == ["goodbye"]
         assert (messages[0]["code"], messages[0]["reason"], messages[0]["retry_after_ms"]) == (*expected, None)
     for inbox in inboxes:
@@ -236,8 +236,8 @@ async def test_a_renewed_connection_is_authenticated_by_the_new_token(
     await http.delete(f"/v2/jwt/user/{dead['token_id']}", headers=ADMIN)
     async with open_inbox("websocket", nodes[1], headers=bearer(old["token"])) as inbox:
         assert isinstance(inbox, WebSocketClient)
-        assert (await inbox.ask({"type": "auth", "token": dead["token"]}))["code"] == "token_revoked"
-        assert (await inbox.ask({"type": "auth", "token": new["token"]}))["type"] == "renewed"
+        assert (await inbox.request({"type": "auth", "token": dead["token"]}))["code"] == "token_revoked"
+        assert (await inbox.request({"type": "auth", "token": new["token"]}))["type"] == "renewed"
         await http.delete(f"/v2/jwt/user/{old['token_id']}", headers=ADMIN)
         await assert_open(http, ADMIN, user, [inbox])
         await http.delete(f"/v2/jwt/user/{new['token_id']}", headers=ADMIN)
@@ -251,7 +251,7 @@ async def test_a_refused_renewal_leaves_the_old_token_in_force(
     await http.delete(f"/v2/jwt/user/{dead['token_id']}", headers=ADMIN)
     async with open_inbox("websocket", nodes[1], headers=bearer(old["token"])) as inbox:
         assert isinstance(inbox, WebSocketClient)
-        assert (await inbox.ask({"type": "auth", "token": dead["token"]}))["code"] == "token_revoked"
+        assert (await inbox.request({"type": "auth", "token": dead["token"]}))["code"] == "token_revoked"
         await assert_open(http, ADMIN, user, [inbox])
         await http.delete(f"/v2/jwt/user/{old['token_id']}", headers=ADMIN)
         await assert_closed([inbox], TOKEN_REVOKED)
@@ -263,7 +263,7 @@ async def test_who_connects_while_the_token_is_discarded_never_stays(
     async def connect_and_wait(node: Gateway, transport: str, value: str) -> None:
         with contextlib.suppress(Ended, AssertionError):  # a refused event stream responds with 401
             async with open_inbox(transport, node, headers=bearer(value)) as inbox:
-                (goodbye,) = await inbox.rest()
+                (goodbye,) = await inbox.read_to_end()
                 assert goodbye["code"] == TOKEN_REVOKED[0]
 
     for _ in range(10):
@@ -383,7 +383,7 @@ async def test_a_deleted_users_connections_close_on_every_node(
     async with open_everywhere(nodes, bearer(issued["token"])) as inboxes:
         started = time.monotonic()
         (await http.delete(f"/users/external_id:{user}", headers=ADMIN)).raise_for_status()
-        for messages in await asyncio.gather(*(inbox.rest() for inbox in inboxes)):
+        for messages in await asyncio.gather(*(inbox.read_to_end() for inbox in inboxes)):
             assert [message["reason"] for message in messages] == ["user_deleted"]
         assert time.monotonic() - started < PROMISED_SECONDS
     await assert_refused(nodes, bearer(issued["token"]), "token_revoked")

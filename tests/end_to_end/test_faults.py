@@ -150,7 +150,7 @@ async def test_a_killed_worker_is_replaced_and_nothing_is_lost_or_doubled(durabl
         writers = [Writer(http, user) for _ in range(3)]
         await asyncio.gather(*(writer.acknowledge(20) for writer in writers))
         rest = asyncio.gather(*(writer.acknowledge(40) for writer in writers))
-        await inboxes[0].hear(20)
+        await inboxes[0].receive(20)
         os.kill(worker, signal.SIGKILL)
         await rest
         for writer in writers:
@@ -303,7 +303,7 @@ async def test_sigterm_says_goodbye_to_every_client_and_keeps_everything(durable
             for _ in range(20)
         ]
         stopped = asyncio.create_task(asyncio.to_thread(durable.stop), name="stop")
-        said = await asyncio.gather(*(client.rest() for client in clients))
+        said = await asyncio.gather(*(client.read_to_end() for client in clients))
         assert await stopped == 0
     goodbyes = [messages[-1] for messages in said]
     assert all(len(messages) == 1 for messages in said)
@@ -334,7 +334,7 @@ async def test_clients_of_a_gateway_that_restarts_miss_nothing(durable: Gateway,
         writer = Writer(http, user)
         await writer.acknowledge(10)
         rest = asyncio.create_task(writer.acknowledge(100), name="write")
-        await inboxes[0].hear(10)
+        await inboxes[0].receive(10)
         assert await asyncio.to_thread(durable.stop) == 0
         await asyncio.to_thread(durable.start)
         await rest

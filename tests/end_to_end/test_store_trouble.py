@@ -340,7 +340,7 @@ async def test_an_emptied_store_is_not_ready_and_tells_nobody_to_stay_away(
         await until(lambda: all_ready(gateway))
         # A connected client is told that the data are different, and to reconnect.
         for client in live:
-            messages = await client.rest()
+            messages = await client.read_to_end()
             assert "reset" in [message["type"] for message in messages]
             goodbyes.append(messages[-1]["code"])
         assert {code // 500 for code in goodbyes} == {8}, goodbyes

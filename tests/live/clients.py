@@ -168,7 +168,7 @@ class LiveClient(ABC):
         """Read one message, which must be an event."""
         return (await self.events(1))[0]
 
-    async def rest(self) -> list[Message]:
+    async def read_to_end(self) -> list[Message]:
         """Read until the server ends the connection."""
         found: list[Message] = []
         with contextlib.suppress(Ended):
@@ -194,13 +194,13 @@ class WebSocketClient(LiveClient):
         assert isinstance(text, str), "messages are text, never binary"
         return text
 
-    async def say(self, message: Mapping[str, Any]) -> None:
+    async def send(self, message: Mapping[str, Any]) -> None:
         """Send one message."""
         await self.connection.send(json.dumps(message))
 
-    async def ask(self, message: Mapping[str, Any]) -> Message:
+    async def request(self, message: Mapping[str, Any]) -> Message:
         """Send one message and read the next one that comes."""
-        await self.say(message)
+        await self.send(message)
         return await self.next()
 
     @property
@@ -329,10 +329,10 @@ class ResumingInbox:
         while True:
             with contextlib.suppress(Ended, OSError, httpx.TransportError, InvalidHandshake, TimeoutError):
                 async with open_inbox(self.transport, self.gateway, self.user, since=self.position or None) as client:
-                    await self._take(client)
+                    await self._receive_events(client)
             await asyncio.sleep(0.05)  # a back-off, so that a gateway that is down is not hammered
 
-    async def _take(self, client: LiveClient) -> None:
+    async def _receive_events(self, client: LiveClient) -> None:
         if not self.position:
             self.position = client.position
         assert client.position == self.position, "the stream goes on right after the last position"
@@ -359,7 +359,7 @@ class ResumingInbox:
         """Wait until there is a position."""
         await self.until(lambda: self.position)
 
-    async def hear(self, count: int) -> None:
+    async def receive(self, count: int) -> None:
         """Wait until this many more events have arrived."""
         wanted = len(self.events) + count
         await self.until(lambda: len(self.events) >= wanted)

@@ -18,7 +18,7 @@ from tests.servers import user_headers
 async def refusal(node: Node, user: str) -> dict[str, Any]:
     """Open a WebSocket and return the goodbye that it gets."""
     async with open_websocket(node.gateway, user) as client:
-        *_, goodbye = await client.rest()
+        *_, goodbye = await client.read_to_end()
     assert goodbye["type"] == "goodbye"
     return goodbye
 
@@ -33,7 +33,7 @@ async def test_a_user_who_is_admitted_counts_as_active(node: Node, user: str, mo
 async def test_wrong_credentials_are_refused_with_the_problem(node: Node, user: str) -> None:
     headers = {**user_headers(user), "X-MAGICBELL-USER-HMAC": "wrong"}
     async with open_websocket(node.gateway, headers=headers) as client:
-        error, goodbye = await client.rest()
+        error, goodbye = await client.read_to_end()
     assert (error["type"], error["code"]) == ("error", "user_hmac_is_incorrect")
     assert (goodbye["reason"], goodbye["retry_after_ms"]) == ("unauthorized", None)
 
@@ -86,7 +86,7 @@ async def test_a_credential_that_ends_while_the_connection_joins_is_refused(
 async def test_the_origin_of_a_page_must_be_allowed_by_the_project(node: Node, user: str) -> None:
     node.hub._admission._allowed_origins = ("https://app.example",)
     async with open_websocket(node.gateway, user, headers={"Origin": "https://evil.example"}) as client:
-        error, goodbye = await client.rest()
+        error, goodbye = await client.read_to_end()
     assert (error["code"], goodbye["reason"]) == ("origin_not_allowed", "forbidden")
     async with open_inbox("websocket", node.gateway, user, headers={"Origin": "https://app.example"}):
         pass
@@ -101,7 +101,7 @@ async def test_a_connection_that_is_closed_while_it_waits_is_not_admitted(
     monkeypatch.setattr(Authenticator, "user", lambda *arguments, **options: verified.append(arguments[0]))
     slots, node.hub._admission._slots = node.hub._admission._slots, asyncio.Semaphore(0)
     async with open_websocket(node.gateway) as client:
-        await client.say(auth_message(user))
+        await client.send(auth_message(user))
         async with asyncio.timeout(10):
             while not node.hub._admission._slots.locked() or not node.hub._admission._slots._waiters:
                 await asyncio.sleep(0.01)
@@ -139,7 +139,7 @@ async def test_no_more_connections_are_admitted_at_once_than_are_allowed(
 async def test_an_expired_token_has_a_code_of_its_own(node: Node, user: str) -> None:
     headers = {"Authorization": f"Bearer {user_token(user, seconds=-10)}"}
     async with open_websocket(node.gateway, headers=headers) as client:
-        *_, goodbye = await client.rest()
+        *_, goodbye = await client.read_to_end()
         assert goodbye["reason"] == "token_expired"
         with pytest.raises(Ended):
             await client.next()

@@ -34,9 +34,9 @@ class Item:
 
 
 @contextlib.asynccontextmanager
-async def running(wheel: Deadlines[Item]) -> AsyncIterator[None]:
+async def running(deadlines: Deadlines[Item]) -> AsyncIterator[None]:
     """Run the deadlines for a block."""
-    task = asyncio.create_task(wheel.run())
+    task = asyncio.create_task(deadlines.run())
     try:
         yield
     finally:
@@ -46,36 +46,36 @@ async def running(wheel: Deadlines[Item]) -> AsyncIterator[None]:
 
 
 async def test_a_connection_is_called_when_its_deadline_passes_and_then_has_none() -> None:
-    wheel, soon, later = Deadlines[Item](25), Item(0), Item(NEVER)
-    wheel.schedule(soon)
-    wheel.schedule(later)
-    async with running(wheel), asyncio.timeout(10):
+    deadlines, soon, later = Deadlines[Item](25), Item(0), Item(NEVER)
+    deadlines.schedule(soon)
+    deadlines.schedule(later)
+    async with running(deadlines), asyncio.timeout(10):
         await soon.called.wait()
     assert not later.called.is_set()
-    assert list(wheel) == [later]
+    assert list(deadlines) == [later]
 
 
 async def test_a_closed_connection_keeps_the_deadline_that_it_has() -> None:
-    wheel, item = Deadlines[Item](25), Item(NEVER)
-    wheel.schedule(item)
+    deadlines, item = Deadlines[Item](25), Item(NEVER)
+    deadlines.schedule(item)
     slot, item.seconds = item.deadline_slot, None
-    wheel.schedule(item)
-    assert (item.deadline_slot, len(wheel)) == (slot, 1)
+    deadlines.schedule(item)
+    assert (item.deadline_slot, len(deadlines)) == (slot, 1)
 
 
 async def test_a_new_deadline_replaces_the_one_before() -> None:
-    wheel, item = Deadlines[Item](25), Item(NEVER)
-    wheel.schedule(item)
-    wheel.schedule_abort(item)
-    assert len(wheel) == 1
+    deadlines, item = Deadlines[Item](25), Item(NEVER)
+    deadlines.schedule(item)
+    deadlines.schedule_abort(item)
+    assert len(deadlines) == 1
     assert item.deadline_slot is not None
     assert item.deadline_slot < (time.monotonic() + CLOSE_SECONDS + 1) * 4
 
 
 async def test_first_heartbeats_are_spread_and_never_later_than_the_connections_deadline() -> None:
-    wheel, items, urgent = Deadlines[Item](100), [Item(NEVER) for _ in range(200)], Item(1)
+    deadlines, items, urgent = Deadlines[Item](100), [Item(NEVER) for _ in range(200)], Item(1)
     for item in (*items, urgent):
-        wheel.schedule_first_heartbeat(item)
+        deadlines.schedule_first_heartbeat(item)
     now = time.monotonic() * 4
     slots = [item.deadline_slot - now for item in items if item.deadline_slot is not None]
     assert 70 < min(slots) < max(slots) < 410
@@ -85,22 +85,22 @@ async def test_first_heartbeats_are_spread_and_never_later_than_the_connections_
 
 
 async def test_a_deadline_that_is_cancelled_does_not_pass() -> None:
-    wheel, item = Deadlines[Item](25), Item(0)
-    wheel.cancel(item)
-    wheel.schedule(item)
-    wheel.cancel(item)
-    assert len(wheel) == 0
+    deadlines, item = Deadlines[Item](25), Item(0)
+    deadlines.cancel(item)
+    deadlines.schedule(item)
+    deadlines.cancel(item)
+    assert len(deadlines) == 0
 
 
 async def test_every_deadline_is_computed_again_when_the_clock_jumps(monkeypatch: pytest.MonkeyPatch) -> None:
-    wheel, item, jumped, real = Deadlines[Item](25), Item(NEVER), [0.0], time.time
+    deadlines, item, jumped, real = Deadlines[Item](25), Item(NEVER), [0.0], time.time
     monkeypatch.setattr(time, "time", lambda: real() + jumped[0])
-    wheel.schedule(item)
+    deadlines.schedule(item)
     with captured_log() as lines:
-        async with running(wheel), asyncio.timeout(10):
+        async with running(deadlines), asyncio.timeout(10):
             await asyncio.sleep(0)
             jumped[0] = 3600
             while item.computed < 2:
                 await asyncio.sleep(0.01)
     assert [line["event"] for line in lines] == ["clock_jumped"]
-    assert len(wheel) == 1
+    assert len(deadlines) == 1

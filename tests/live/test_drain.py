@@ -14,7 +14,7 @@ from tests.live.node import Node
 async def test_drained_clients_get_a_goodbye_with_a_time_to_reconnect(node: Node, user: str, transport: str) -> None:
     async with open_inbox(transport, node.gateway, user) as client:
         await node.hub.drain(0.5)
-        (goodbye,) = await client.rest()
+        (goodbye,) = await client.read_to_end()
         assert (goodbye["reason"], goodbye["code"]) == ("draining", 4001)
         assert 100 <= goodbye["retry_after_ms"] <= 500
     assert len(node.hub.deadlines) == 0
@@ -60,5 +60,5 @@ async def test_when_the_store_is_another_one_clients_read_their_log_and_then_rec
         node.worker.subscriber.on_messages = lambda channel, messages: None
         await send(node.http, user)
         await node.hub.start_over()
-        event, goodbye = await client.rest()
+        event, goodbye = await client.read_to_end()
         assert (event["type"], goodbye["reason"]) == ("event", "try_again_later")

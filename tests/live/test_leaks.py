@@ -74,14 +74,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
         yield server
 
 
-class Site:
+class ObservedWorker:
     """A worker in this process, with its internals and clients of it."""
 
     def __init__(self, worker: Worker, gateway: Gateway, store: RedisServer, http: httpx.AsyncClient):
         self.worker, self.gateway, self.store, self.http = worker, gateway, store, http
         self.hub: Hub = worker.hub
 
-    async def holds(self) -> dict[str, int]:
+    async def count_held(self) -> dict[str, int]:
         """Count what the worker holds."""
         hub = self.hub
         gc.collect()
@@ -102,18 +102,18 @@ class Site:
             channels: list[bytes] = await admin.execute_command("PUBSUB", "SHARDCHANNELS")
         return sum(USER_CHANNEL.fullmatch(channel) is not None for channel in channels)
 
-    async def holds_again(self, before: dict[str, int]) -> None:
+    async def until_holds(self, before: dict[str, int]) -> None:
         """Wait until the worker holds what it held before."""
         now: dict[str, int] = {}
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
-                while (now := await self.holds()) != before:
+                while (now := await self.count_held()) != before:
                     await asyncio.sleep(0.1)
         assert now == before
 
 
 @contextlib.asynccontextmanager
-async def worker(store: RedisServer, data_dir: Path) -> AsyncIterator[Site]:
+async def worker(store: RedisServer, data_dir: Path) -> AsyncIterator[ObservedWorker]:
     """Serve for a block."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
         gateway = Gateway(data_dir, port=sock.getsockname()[1])
@@ -126,7 +126,7 @@ async def worker(store: RedisServer, data_dir: Path) -> AsyncIterator[Site]:
             await asyncio.sleep(0.01)
         try:
             async with httpx.AsyncClient(base_url=gateway.url, timeout=10) as http:
-                yield Site(node, gateway, store, http)
+                yield ObservedWorker(node, gateway, store, http)
         finally:
             server.should_exit = True
             await serving
@@ -135,70 +135,70 @@ async def worker(store: RedisServer, data_dir: Path) -> AsyncIterator[Site]:
 # ---- the ways
 
 
-Way = Callable[[Site, str], Awaitable[None]]
+Way = Callable[[ObservedWorker, str], Awaitable[None]]
 
 
-async def opened_and_left(site: Site, user: str) -> None:
+async def opened_and_left(observed: ObservedWorker, user: str) -> None:
     for transport in TRANSPORTS:
-        async with open_inbox(transport, site.gateway, user):
+        async with open_inbox(transport, observed.gateway, user):
             pass
 
 
-async def opened_and_reset(site: Site, user: str) -> None:
-    async with open_raw_websocket(site.gateway, user) as peer:
+async def opened_and_reset(observed: ObservedWorker, user: str) -> None:
+    async with open_raw_websocket(observed.gateway, user) as peer:
         await peer.message()
         peer.reset()
-    async with raw_socket(site.gateway) as sock:
+    async with raw_socket(observed.gateway) as sock:
         await send_request(sock, "/realtime/sse", user_headers(user))
         await receive_until(sock, b"}\n\n")
         reset(sock)
 
 
-async def half_closed(site: Site, user: str) -> None:
+async def half_closed(observed: ObservedWorker, user: str) -> None:
     for path, headers in (("/realtime/sse", {}), ("/realtime/ws", UPGRADE)):
-        async with raw_socket(site.gateway) as sock:
+        async with raw_socket(observed.gateway) as sock:
             await send_request(sock, path, {**user_headers(user), **headers})
             sock.shutdown(socket.SHUT_WR)
             await receive_until(sock, b"the end of the connection")
 
 
-async def left_at_once(site: Site, user: str) -> None:
+async def left_at_once(observed: ObservedWorker, user: str) -> None:
     """Disconnect while the request is on its way, at different moments of the admission."""
     for path, headers in (("/realtime/sse", {}), ("/realtime/ws", UPGRADE)):
         for way_out in (reset, lambda sock: None):
             for seconds in (0, 0.001, 0.003):
-                async with raw_socket(site.gateway) as sock:
+                async with raw_socket(observed.gateway) as sock:
                     await send_request(sock, path, {**user_headers(user), **headers})
                     await asyncio.sleep(seconds)
                     way_out(sock)
 
 
-async def left_within_the_request(site: Site, user: str) -> None:
+async def left_within_the_request(observed: ObservedWorker, user: str) -> None:
     for part in (b"", b"G", b"GET /realtime/ws HTTP/1.1\r\nUpgrade: websocket\r\n"):
         for way_out in (reset, lambda sock: None):
-            async with raw_socket(site.gateway) as sock:
+            async with raw_socket(observed.gateway) as sock:
                 await asyncio.get_running_loop().sock_sendall(sock, part)
                 way_out(sock)
 
 
-async def refused(site: Site, user: str) -> None:
+async def refused(observed: ObservedWorker, user: str) -> None:
     wrong = {**user_headers(user), "X-MAGICBELL-USER-HMAC": "d3Jvbmc="}
     for headers in ({}, wrong, {"Authorization": f"Bearer {user_token(user, -1)}"}):
-        async with request_sse(site.gateway, headers=headers) as response:
+        async with request_sse(observed.gateway, headers=headers) as response:
             assert response.status_code == 401
-    async with open_raw_websocket(site.gateway, user) as peer:
+    async with open_raw_websocket(observed.gateway, user) as peer:
         await peer.message()
-    async with raw_socket(site.gateway) as sock:
-        peer = RawWebSocket(sock, site.gateway.websocket_url)
+    async with raw_socket(observed.gateway) as sock:
+        peer = RawWebSocket(sock, observed.gateway.websocket_url)
         await peer.shake_hands(wrong)
         assert (await peer.until_goodbye())[-1]["code"] == 4501
 
 
-async def refused_for_the_handshake(site: Site, user: str) -> None:
+async def refused_for_the_handshake(observed: ObservedWorker, user: str) -> None:
     """Send a message right after the request, which must not be admitted."""
     message = frame(Opcode.TEXT, b'{"type":"auth","token":"%b"}' % user_token(user).encode())
     for changed in ({"Sec-WebSocket-Key": "short"}, {"Sec-WebSocket-Version": "12"}, {"Upgrade": "h2c"}):
-        async with raw_socket(site.gateway) as sock:
+        async with raw_socket(observed.gateway) as sock:
             lines = [f"{name}: {value}" for name, value in {"Host": "localhost", **UPGRADE, **changed}.items()]
             head = "\r\n".join(["GET /realtime/ws HTTP/1.1", *lines]) + "\r\n\r\n"
             await asyncio.get_running_loop().sock_sendall(sock, head.encode() + message)
@@ -207,27 +207,27 @@ async def refused_for_the_handshake(site: Site, user: str) -> None:
             assert b" 426 " in answer or b"\r\nSec-WebSocket-Version: 13\r\n" in answer
 
 
-async def requested_twice(site: Site, user: str) -> None:
+async def requested_twice(observed: ObservedWorker, user: str) -> None:
     """Request a stream with an upgrade, which would have another owner for the socket, and several in one packet."""
     for upgrade in ("websocket", "h2c", "TLS/1.2"):
-        async with raw_socket(site.gateway) as sock:
+        async with raw_socket(observed.gateway) as sock:
             await send_request(sock, "/realtime/sse", {**user_headers(user), **UPGRADE, "Upgrade": upgrade})
             await receive_until(sock, b"\r\n\r\n")
-    async with raw_socket(site.gateway) as sock:
+    async with raw_socket(observed.gateway) as sock:
         await send_request(sock, "/realtime/sse", user_headers(user), times=3)
         await receive_until(sock, b"}\n\n")
 
 
-async def never_authenticated(site: Site, user: str) -> None:
-    async with raw_socket(site.gateway) as sock:
-        peer = RawWebSocket(sock, site.gateway.websocket_url)
+async def never_authenticated(observed: ObservedWorker, user: str) -> None:
+    async with raw_socket(observed.gateway) as sock:
+        peer = RawWebSocket(sock, observed.gateway.websocket_url)
         await peer.shake_hands({})
         assert (await peer.until_goodbye())[-1]["code"] == 4502
 
 
-async def violated_the_protocol(site: Site, user: str) -> None:
+async def violated_the_protocol(observed: ObservedWorker, user: str) -> None:
     for said, code in ((b"\xff" * 100_000, 1002), (frame(Opcode.PONG) * 50_000, 4505)):
-        async with open_raw_websocket(site.gateway, user) as peer:
+        async with open_raw_websocket(observed.gateway, user) as peer:
             await peer.message()
             with contextlib.suppress(ConnectionError):
                 await peer.send_bytes(said)
@@ -236,59 +236,59 @@ async def violated_the_protocol(site: Site, user: str) -> None:
             assert int.from_bytes(bytes(last.data)[:2]) == code
 
 
-async def never_read(site: Site, user: str) -> None:
+async def never_read(observed: ObservedWorker, user: str) -> None:
     """Read nothing of more data than the kernels at both ends accept."""
     async with (
-        open_raw_websocket(site.gateway, user, 4096) as peer,
-        raw_socket(site.gateway, 4096) as sock,
+        open_raw_websocket(observed.gateway, user, 4096) as peer,
+        raw_socket(observed.gateway, 4096) as sock,
     ):
         await peer.message()
         await send_request(sock, "/realtime/sse", user_headers(user))
         await receive_until(sock, b"}\n\n")
         for _ in range(2):
-            await send(site.http, user, content="x" * 4_000_000)
+            await send(observed.http, user, content="x" * 4_000_000)
 
 
-async def expired(site: Site, user: str) -> None:
+async def expired(observed: ObservedWorker, user: str) -> None:
     for transport in TRANSPORTS:
         with contextlib.suppress(Ended):
-            async with open_inbox(transport, site.gateway, query={"token": user_token(user, 1)}) as inbox:
-                await inbox.rest()
+            async with open_inbox(transport, observed.gateway, query={"token": user_token(user, 1)}) as inbox:
+                await inbox.read_to_end()
 
 
-async def deleted(site: Site, user: str) -> None:
+async def deleted(observed: ObservedWorker, user: str) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        inboxes = [await stack.enter_async_context(open_inbox(each, site.gateway, user)) for each in TRANSPORTS]
-        found = await site.http.delete(f"/users/external_id:{user}", headers=ADMIN)
+        inboxes = [await stack.enter_async_context(open_inbox(each, observed.gateway, user)) for each in TRANSPORTS]
+        found = await observed.http.delete(f"/users/external_id:{user}", headers=ADMIN)
         assert found.status_code in (200, 204), found.text
         for inbox in inboxes:
-            assert (await inbox.rest())[-1]["reason"] == "user_deleted"
+            assert (await inbox.read_to_end())[-1]["reason"] == "user_deleted"
 
 
-async def too_many(site: Site, user: str) -> None:
+async def too_many(observed: ObservedWorker, user: str) -> None:
     async with contextlib.AsyncExitStack() as stack:
         for _ in range(MOST_CONNECTIONS):
-            await stack.enter_async_context(open_inbox("websocket", site.gateway, user))
-        async with request_sse(site.gateway, user) as response:
+            await stack.enter_async_context(open_inbox("websocket", observed.gateway, user))
+        async with request_sse(observed.gateway, user) as response:
             assert response.status_code == 204
 
 
-async def redis_hung(site: Site, user: str) -> None:
+async def redis_hung(observed: ObservedWorker, user: str) -> None:
     """Stop Redis while connections are admitted. Some disconnect; the others are refused or admitted later."""
-    assert site.store.process is not None
+    assert observed.store.process is not None
     async with contextlib.AsyncExitStack() as stack:
-        site.store.process.send_signal(signal.SIGSTOP)
+        observed.store.process.send_signal(signal.SIGSTOP)
         try:
             for number in range(6):
                 for path, headers in (("/realtime/sse", {}), ("/realtime/ws", UPGRADE)):
-                    sock = await stack.enter_async_context(raw_socket(site.gateway))
+                    sock = await stack.enter_async_context(raw_socket(observed.gateway))
                     await send_request(sock, path, {**user_headers(f"{user}{number}"), **headers})
             await asyncio.sleep(0.1)  # somewhere within their admission
             for _ in range(3):
-                await left_at_once(site, user)
+                await left_at_once(observed, user)
             await asyncio.sleep(0.5)
         finally:
-            site.store.process.send_signal(signal.SIGCONT)
+            observed.store.process.send_signal(signal.SIGCONT)
 
 
 ONCE: tuple[Way, ...] = (redis_hung, never_read)
@@ -309,25 +309,25 @@ def reset(sock: socket.socket) -> None:
 @pytest.mark.parametrize("way", WAYS, ids=[way.__name__ for way in WAYS])
 def test_nothing_is_left_of_connections_that(store: RedisServer, tmp_path: Path, way: Way) -> None:
     async def go() -> None:
-        async with worker(store, tmp_path) as site:
-            before = await site.holds()
+        async with worker(store, tmp_path) as observed:
+            before = await observed.count_held()
             assert not any(before[name] for name in ("connections", "deadlines", "users", "channels")), before
             times = 1 if way in ONCE else TIMES
-            await asyncio.gather(*(way(site, f"{way.__name__}{number}") for number in range(times)))
-            await site.holds_again(before)
+            await asyncio.gather(*(way(observed, f"{way.__name__}{number}") for number in range(times)))
+            await observed.until_holds(before)
 
     uvloop.run(go())
 
 
 def test_nothing_is_left_after_a_drain(store: RedisServer, tmp_path: Path) -> None:
     async def go() -> None:
-        async with contextlib.AsyncExitStack() as stack, worker(store, tmp_path) as site:
-            before = await site.holds()
+        async with contextlib.AsyncExitStack() as stack, worker(store, tmp_path) as observed:
+            before = await observed.count_held()
             for number in range(TIMES):
                 for transport in TRANSPORTS:
-                    await stack.enter_async_context(open_inbox(transport, site.gateway, f"drained{number}"))
-            await site.hub.drain(0.5)
+                    await stack.enter_async_context(open_inbox(transport, observed.gateway, f"drained{number}"))
+            await observed.hub.drain(0.5)
             await stack.aclose()
-            await site.holds_again(before)
+            await observed.until_holds(before)
 
     uvloop.run(go())

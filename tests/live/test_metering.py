@@ -22,7 +22,7 @@ from tests.live.clients import (
 from tests.live.test_websocket_frames import frame
 from tests.servers import Gateway, running_gateway, user_headers
 
-QUESTION = b'{"type":"ping"}'
+PING_MESSAGE = b'{"type":"ping"}'
 
 UPGRADE = {
     "Connection": "Upgrade",
@@ -41,7 +41,7 @@ FRAMES = {
     "empty binaries": frame(Opcode.BINARY),
     "empty fragments": frame(Opcode.CONT, fin=False),
     "fragments of a byte": frame(Opcode.CONT, b" ", fin=False),
-    "messages": frame(Opcode.TEXT, QUESTION),
+    "messages": frame(Opcode.TEXT, PING_MESSAGE),
     "messages without credentials": frame(Opcode.TEXT, NO_CREDENTIALS),
 }
 """Frames that a peer may repeat. Fragments need the beginning of a message before them."""
@@ -155,7 +155,7 @@ async def test_pongs_for_heartbeats_do_not_count(strict_gateway: Gateway, user: 
             if (await peer.frame()).opcode is Opcode.PING:
                 await peer.send(Opcode.PONG, b"")
                 pongs_sent += 1
-        await peer.send(Opcode.TEXT, QUESTION)
+        await peer.send(Opcode.TEXT, PING_MESSAGE)
         assert await peer.message() == {"type": "pong"}
 
 

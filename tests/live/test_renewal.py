@@ -21,7 +21,7 @@ def renewal(user: str, seconds: int = 100) -> dict[str, Any]:
 async def renew(client: object, message: dict[str, Any]) -> dict[str, Any]:
     """Send a message over a WebSocket and return the next one that arrives."""
     assert isinstance(client, WebSocketClient)
-    return await client.ask(message)
+    return await client.request(message)
 
 
 async def test_a_new_token_replaces_the_credentials(node: Node, user: str) -> None:
@@ -110,7 +110,7 @@ async def test_a_renewal_that_ends_after_the_connection_has_closed_changes_nothi
         before = connection.credential
         monkeypatch.setattr(Authenticator, "user", wait)
         assert isinstance(client, WebSocketClient)
-        await client.say(renewal(user))
+        await client.send(renewal(user))
         await asked.wait()
     await node.until_empty()
     closed.set()

@@ -146,7 +146,7 @@ async def test_collected_reads_start_no_task(node: Node, user: str) -> None:
                 await asyncio.sleep(0.01)
         (connection,) = node.connections
         assert node.hub.replay.collect(lambda: node.hub.read_log(connection, None)) == [], "no user, nothing to read"
-        await client.say(auth_message(user))
+        await client.send(auth_message(user))
         assert (await client.next())["type"] == "ready"
         (read,) = node.hub.replay.collect(lambda: connection.perform(connection.session.resync()))
         assert node.hub.replay.pending == 1

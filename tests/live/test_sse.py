@@ -273,7 +273,7 @@ async def test_one_connection_too_many_gets_204(strict_gateway: Gateway, user: s
 async def test_the_stream_ends_when_its_token_does(gateway: Gateway, user: str) -> None:
     expires_at = int(time.time()) + 2
     async with open_inbox("sse", gateway, query={"token": user_token(user, exp=expires_at)}) as stream:
-        assert await stream.rest() == [
+        assert await stream.read_to_end() == [
             {"type": "goodbye", "code": 4504, "reason": "token_expired", "retry_after_ms": None}
         ]
     assert expires_at <= time.time() <= expires_at + 1.5

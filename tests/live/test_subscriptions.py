@@ -71,7 +71,7 @@ async def test_a_subscription_that_fails_refuses_every_connection_that_waited(
         clients: list[WebSocketClient] = []
         for _ in range(3):
             clients.append(await stack.enter_async_context(open_websocket(node.gateway)))
-            await clients[-1].say(auth_message(user))
+            await clients[-1].send(auth_message(user))
         async with asyncio.timeout(10):
             while not len(node.hub.subscriptions) or len(node.subscription().connections) < 3:
                 await asyncio.sleep(0.01)

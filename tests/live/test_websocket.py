@@ -39,7 +39,7 @@ from tests.servers import Gateway, user_headers
 
 async def assert_refused(client: WebSocketClient, close_code: int, reason: str, error_code: str | None = None) -> None:
     """Check that the connection was accepted, and got an error before it was closed."""
-    said = await client.rest()
+    said = await client.read_to_end()
     *errors, goodbye = said
     assert [error["code"] for error in errors] == ([error_code] if error_code else [])
     assert goodbye == {"type": "goodbye", "code": close_code, "reason": reason, "retry_after_ms": None}
@@ -128,12 +128,12 @@ async def test_a_token_comes_as_bearer(gateway: Gateway, user: str) -> None:
 
 async def test_credentials_come_in_the_first_message(gateway: Gateway, user: str) -> None:
     async with open_websocket(gateway) as client:
-        assert (await client.ask(auth_message(user)))["type"] == "ready"
+        assert (await client.request(auth_message(user)))["type"] == "ready"
 
 
 async def test_a_token_comes_in_the_first_message(gateway: Gateway, user: str) -> None:
     async with open_websocket(gateway) as client:
-        assert (await client.ask({"type": "auth", "token": user_token(user)}))["type"] == "ready"
+        assert (await client.request({"type": "auth", "token": user_token(user)}))["type"] == "ready"
 
 
 async def test_credentials_come_in_the_query(gateway: Gateway, user: str) -> None:
@@ -192,7 +192,7 @@ async def test_a_missing_key_is_reported_after_the_handshake(gateway: Gateway, u
 
 async def test_a_wrong_first_message_is_reported(gateway: Gateway, user: str) -> None:
     async with open_websocket(gateway) as client:
-        await client.say(auth_message(user, user_hmac="d3Jvbmc="))
+        await client.send(auth_message(user, user_hmac="d3Jvbmc="))
         await assert_refused(client, 4501, "unauthorized", "user_hmac_is_incorrect")
 
 
@@ -260,25 +260,25 @@ async def test_a_renewed_token_keeps_the_connection_open(gateway: Gateway, user:
     async with open_websocket(gateway, query={"token": user_token(user, exp=first_ends_at)}) as client:
         await client.next()
         new_end = first_ends_at + 60
-        renewed = await client.ask({"type": "auth", "token": user_token(user, exp=new_end)})
+        renewed = await client.request({"type": "auth", "token": user_token(user, exp=new_end)})
         assert renewed == {"type": "renewed", "expires_at": new_end}
         while time.time() < first_ends_at + 1:
             await asyncio.sleep(0.1)
-        assert await client.ask({"type": "ping"}) == {"type": "pong"}
+        assert await client.request({"type": "ping"}) == {"type": "pong"}
 
 
 async def test_a_wrong_renewal_leaves_the_old_token_in_force(gateway: Gateway, user: str) -> None:
     async with open_websocket(gateway, query={"token": user_token(user)}) as client:
         await client.next()
-        answer = await client.ask({"type": "auth", "token": user_token(user, -1)})
+        answer = await client.request({"type": "auth", "token": user_token(user, -1)})
         assert (answer["type"], answer["code"]) == ("error", "token_expired")
-        assert await client.ask({"type": "ping"}) == {"type": "pong"}
+        assert await client.request({"type": "ping"}) == {"type": "pong"}
 
 
 async def test_another_users_token_ends_the_connection(gateway: Gateway, user: str) -> None:
     async with open_websocket(gateway, user) as client:
         await client.next()
-        await client.say({"type": "auth", "token": user_token(f"{user}-other")})
+        await client.send({"type": "auth", "token": user_token(f"{user}-other")})
         await assert_refused(client, 4501, "unauthorized")
 
 
@@ -465,7 +465,7 @@ async def test_a_position_may_come_in_the_first_message(gateway: Gateway, http: 
     await send(http, user)
     start = at_offset(await position(http, user), 0)
     async with open_websocket(gateway) as client:
-        ready = await client.ask(auth_message(user, since=start))
+        ready = await client.request(auth_message(user, since=start))
         assert ready["position"] == start
         assert offset((await client.event())["position"]) == 1
 
@@ -560,7 +560,7 @@ async def test_many_missed_events_arrive_page_by_page_in_order(
 async def test_a_ping_gets_a_pong(gateway: Gateway, user: str) -> None:
     async with open_websocket(gateway, user) as client:
         await client.next()
-        assert await client.ask({"type": "ping"}) == {"type": "pong"}
+        assert await client.request({"type": "ping"}) == {"type": "pong"}
 
 
 @pytest.mark.parametrize(
@@ -576,7 +576,7 @@ async def test_an_invalid_message_is_an_error_and_the_connection_stays_open(
         await client.connection.send(message)
         error = await client.next()
         assert (error["type"], error["code"]) == ("error", "invalid_message")
-        assert await client.ask({"type": "ping"}) == {"type": "pong"}
+        assert await client.request({"type": "ping"}) == {"type": "pong"}
 
 
 async def test_a_message_in_fragments_is_parsed(gateway: Gateway, user: str) -> None:
@@ -590,8 +590,8 @@ async def test_one_message_more_than_allowed_ends_the_connection(strict_gateway:
     async with open_websocket(strict_gateway, user) as client:
         await client.next()
         for _ in range(limits.MESSAGES_PER_MINUTE):
-            assert await client.ask({"type": "ping"}) == {"type": "pong"}
-        await client.say({"type": "ping"})
+            assert await client.request({"type": "ping"}) == {"type": "pong"}
+        await client.send({"type": "ping"})
         await assert_refused(client, 4505, "too_many_messages")
 
 
@@ -614,7 +614,7 @@ async def test_a_message_that_is_too_large_ends_the_connection(gateway: Gateway,
     async with open_websocket(gateway, user) as client:
         await client.next()
         await client.connection.send(" " * 9000)
-        assert await client.rest() == []
+        assert await client.read_to_end() == []
         assert client.close_code == 1009
 
 
@@ -622,7 +622,7 @@ async def test_fragments_that_are_too_large_together_end_the_connection(gateway:
     async with open_websocket(gateway, user) as client:
         await client.next()
         await client.connection.send([" " * 3000] * 3)
-        assert await client.rest() == []
+        assert await client.read_to_end() == []
         assert client.close_code == 1009
 
 
@@ -678,7 +678,7 @@ async def test_an_invalid_reply_of_the_store_ends_the_connection_with_a_time_to_
         (key,) = set(store.keys(f"{keys.PREFIX}*")) - before
         store.set(key, "not a hash")
     async with open_websocket(gateway, user) as client:
-        (goodbye,) = await client.rest()
+        (goodbye,) = await client.read_to_end()
         assert client.close_code == goodbye["code"] == 4005
         assert goodbye["retry_after_ms"] > 0
     store.delete(key)

@@ -12,11 +12,11 @@ from websockets.frames import Opcode
 from tests.live.clients import Ended, RawWebSocket, open_raw_websocket
 from tests.servers import Gateway
 
-QUESTION, ANSWER = b'{"type":"ping"}', b'{"type":"pong"}'
+PING_MESSAGE, PONG_MESSAGE = b'{"type":"ping"}', b'{"type":"pong"}'
 UNKNOWN_FIELD = b'{"type":"error","code":"invalid_message","message":"Object contains unknown field `note`"}'
 """A message that gets a response at once, and that response: they show that a message arrived."""
 
-FIRST_HALF, SECOND_HALF = QUESTION[:7], QUESTION[7:]
+FIRST_HALF, SECOND_HALF = PING_MESSAGE[:7], PING_MESSAGE[7:]
 
 RESERVED_OPCODES = [*range(3, 8), *range(11, 16)]
 
@@ -35,7 +35,7 @@ def close(code: int, reason: bytes = b"") -> bytes:
     return frame(Opcode.CLOSE, code.to_bytes(2) + reason)
 
 
-async def say(peer: RawWebSocket, data: bytes, byte_by_byte: bool) -> None:
+async def send_parts(peer: RawWebSocket, data: bytes, byte_by_byte: bool) -> None:
     """Send bytes in one packet, or each byte in its own."""
     for part in [data[at : at + 1] for at in range(len(data))] if byte_by_byte else [data]:
         try:
@@ -45,7 +45,7 @@ async def say(peer: RawWebSocket, data: bytes, byte_by_byte: bool) -> None:
         await asyncio.sleep(0)
 
 
-async def rest(peer: RawWebSocket) -> list[tuple[Opcode, bytes]]:
+async def read_to_end(peer: RawWebSocket) -> list[tuple[Opcode, bytes]]:
     """Read all frames until the server ends the connection."""
     found: list[tuple[Opcode, bytes]] = []
     try:
@@ -66,64 +66,66 @@ def byte_by_byte(request: pytest.FixtureRequest) -> bool:
 
 
 @dataclass(frozen=True)
-class Talk:
+class Dialogue:
     """What a peer sends before it closes, and the frames that it gets in response, in their order."""
 
     sent_bytes: bytes
     responses: tuple[tuple[Opcode, bytes], ...]
 
 
-TALKS = {
-    "a text": Talk(frame(Opcode.TEXT, QUESTION), ((Opcode.TEXT, ANSWER),)),
-    "an empty text in fragments": Talk(
+DIALOGUES = {
+    "a text": Dialogue(frame(Opcode.TEXT, PING_MESSAGE), ((Opcode.TEXT, PONG_MESSAGE),)),
+    "an empty text in fragments": Dialogue(
         frame(Opcode.TEXT, fin=False)
         + frame(Opcode.CONT, fin=False)
-        + frame(Opcode.CONT, QUESTION, fin=False)
+        + frame(Opcode.CONT, PING_MESSAGE, fin=False)
         + frame(Opcode.CONT),
-        ((Opcode.TEXT, ANSWER),),
+        ((Opcode.TEXT, PONG_MESSAGE),),
     ),
-    "a character cut between fragments": Talk(
+    "a character cut between fragments": Dialogue(
         frame(Opcode.TEXT, b'{"note":"\xf0\x9f', fin=False)
         + frame(Opcode.CONT, b"\x92", fin=False)
         + frame(Opcode.CONT, b'\xa9","type":"ping"}'),
         # It is valid text, so it is decoded as a message; a ping has no such field.
         ((Opcode.TEXT, UNKNOWN_FIELD),),
     ),
-    "an empty ping": Talk(frame(Opcode.PING), ((Opcode.PONG, b""),)),
-    "the longest ping that is allowed": Talk(frame(Opcode.PING, b"\xfe" * 125), ((Opcode.PONG, b"\xfe" * 125),)),
-    "unsolicited pongs": Talk(frame(Opcode.PONG) + frame(Opcode.PONG, b"\xff" * 125), ()),
-    "pings and messages in turn, with responses in the same order": Talk(
-        frame(Opcode.PING, b"1") + frame(Opcode.TEXT, QUESTION) + frame(Opcode.PING, b"2"),
-        ((Opcode.PONG, b"1"), (Opcode.TEXT, ANSWER), (Opcode.PONG, b"2")),
+    "an empty ping": Dialogue(frame(Opcode.PING), ((Opcode.PONG, b""),)),
+    "the longest ping that is allowed": Dialogue(frame(Opcode.PING, b"\xfe" * 125), ((Opcode.PONG, b"\xfe" * 125),)),
+    "unsolicited pongs": Dialogue(frame(Opcode.PONG) + frame(Opcode.PONG, b"\xff" * 125), ()),
+    "pings and messages in turn, with responses in the same order": Dialogue(
+        frame(Opcode.PING, b"1") + frame(Opcode.TEXT, PING_MESSAGE) + frame(Opcode.PING, b"2"),
+        ((Opcode.PONG, b"1"), (Opcode.TEXT, PONG_MESSAGE), (Opcode.PONG, b"2")),
     ),
-    "pings between fragments, with responses before that of the message": Talk(
+    "pings between fragments, with responses before that of the message": Dialogue(
         frame(Opcode.TEXT, FIRST_HALF, fin=False)
         + frame(Opcode.PING, b"1")
         + frame(Opcode.CONT, fin=False)
         + frame(Opcode.PING, b"2")
         + frame(Opcode.PONG)
         + frame(Opcode.CONT, SECOND_HALF),
-        ((Opcode.PONG, b"1"), (Opcode.PONG, b"2"), (Opcode.TEXT, ANSWER)),
+        ((Opcode.PONG, b"1"), (Opcode.PONG, b"2"), (Opcode.TEXT, PONG_MESSAGE)),
     ),
 }
 
 
-@pytest.mark.parametrize("talk", TALKS.values(), ids=TALKS.keys())
+@pytest.mark.parametrize("dialogue", DIALOGUES.values(), ids=DIALOGUES.keys())
 async def test_allowed_frames_get_responses_in_their_order(
-    gateway: Gateway, user: str, talk: Talk, byte_by_byte: bool
+    gateway: Gateway, user: str, dialogue: Dialogue, byte_by_byte: bool
 ) -> None:
     async with open_raw_websocket(gateway, user) as peer:
         await peer.message()
-        await say(peer, talk.sent_bytes + close(1000), byte_by_byte)
-        assert await rest(peer) == [*talk.responses, (Opcode.CLOSE, b"\x03\xe8")]
+        await send_parts(peer, dialogue.sent_bytes + close(1000), byte_by_byte)
+        assert await read_to_end(peer) == [*dialogue.responses, (Opcode.CLOSE, b"\x03\xe8")]
 
 
 @pytest.mark.parametrize("size", [125, 126, 127, 4096])
 async def test_a_length_may_be_encoded_in_each_form(gateway: Gateway, user: str, size: int, byte_by_byte: bool) -> None:
     async with open_raw_websocket(gateway, user) as peer:
         await peer.message()
-        await say(peer, frame(Opcode.TEXT, QUESTION + b" " * (size - len(QUESTION))) + close(1000), byte_by_byte)
-        assert await rest(peer) == [(Opcode.TEXT, ANSWER), (Opcode.CLOSE, b"\x03\xe8")]
+        await send_parts(
+            peer, frame(Opcode.TEXT, PING_MESSAGE + b" " * (size - len(PING_MESSAGE))) + close(1000), byte_by_byte
+        )
+        assert await read_to_end(peer) == [(Opcode.TEXT, PONG_MESSAGE), (Opcode.CLOSE, b"\x03\xe8")]
 
 
 # ---- forbidden frames
@@ -150,8 +152,8 @@ VIOLATIONS = {
         f"{opcode.name.lower()} in fragments": frame(opcode, b"\x03\xe8", fin=False)
         for opcode in (Opcode.PING, Opcode.PONG, Opcode.CLOSE)
     },
-    "a continuation of nothing": frame(Opcode.CONT, QUESTION),
-    "a continuation of nothing that goes on": frame(Opcode.CONT, QUESTION, fin=False),
+    "a continuation of nothing": frame(Opcode.CONT, PING_MESSAGE),
+    "a continuation of nothing that goes on": frame(Opcode.CONT, PING_MESSAGE, fin=False),
     "a message within a message": frame(Opcode.TEXT, FIRST_HALF, fin=False) + frame(Opcode.TEXT, SECOND_HALF),
     "a close with half a code": frame(Opcode.CLOSE, b"\x03"),
 }
@@ -163,9 +165,9 @@ async def test_a_violation_ends_the_connection_and_later_frames_get_no_response(
 ) -> None:
     async with open_raw_websocket(gateway, user) as peer:
         await peer.message()
-        await say(peer, frame(Opcode.TEXT, QUESTION) + sent_bytes, byte_by_byte)
+        await send_parts(peer, frame(Opcode.TEXT, PING_MESSAGE) + sent_bytes, byte_by_byte)
         assert await peer.message() == {"type": "pong"}
-        [(opcode, data)] = await rest(peer)
+        [(opcode, data)] = await read_to_end(peer)
         assert (opcode, data[:2]) == (Opcode.CLOSE, b"\x03\xea")
 
 
@@ -185,16 +187,16 @@ async def test_invalid_utf8_ends_the_connection_and_later_frames_get_no_response
 ) -> None:
     async with open_raw_websocket(gateway, user) as peer:
         await peer.message()
-        await say(peer, frame(Opcode.TEXT, b'{"note":"' + text + b'","type":"ping"}'), byte_by_byte)
-        [(opcode, data)] = await rest(peer)
+        await send_parts(peer, frame(Opcode.TEXT, b'{"note":"' + text + b'","type":"ping"}'), byte_by_byte)
+        [(opcode, data)] = await read_to_end(peer)
         assert (opcode, data[:2]) == (Opcode.CLOSE, b"\x03\xef")
 
 
 async def test_nothing_in_the_packet_of_invalid_utf8_gets_a_response(gateway: Gateway, user: str) -> None:
     async with open_raw_websocket(gateway, user) as peer:
         await peer.message()
-        await peer.send_bytes(frame(Opcode.TEXT, b"\xff") + frame(Opcode.TEXT, QUESTION) + frame(Opcode.PING))
-        [(opcode, data)] = await rest(peer)
+        await peer.send_bytes(frame(Opcode.TEXT, b"\xff") + frame(Opcode.TEXT, PING_MESSAGE) + frame(Opcode.PING))
+        [(opcode, data)] = await read_to_end(peer)
         assert (opcode, data[:2]) == (Opcode.CLOSE, b"\x03\xef")
 
 
@@ -215,7 +217,7 @@ async def test_a_text_that_ends_within_a_character_is_invalid_utf8(
 ) -> None:
     async with open_raw_websocket(gateway, user) as peer:
         await peer.message()
-        await say(peer, frame(Opcode.TEXT, b"\xf0\x9f", fin=False) + frame(Opcode.CONT, b"\x92"), byte_by_byte)
+        await send_parts(peer, frame(Opcode.TEXT, b"\xf0\x9f", fin=False) + frame(Opcode.CONT, b"\x92"), byte_by_byte)
         assert await peer.close_code() == 1007
 
 
@@ -224,7 +226,7 @@ async def test_binary_messages_need_not_be_utf8(gateway: Gateway, user: str) -> 
         await peer.message()
         await peer.send_bytes(frame(Opcode.BINARY, b"\xff", fin=False) + frame(Opcode.CONT, b"\xc0"))
         assert (await peer.message())["code"] == "invalid_message"
-        await peer.send_bytes(frame(Opcode.BINARY, QUESTION))
+        await peer.send_bytes(frame(Opcode.BINARY, PING_MESSAGE))
         assert await peer.message() == {"type": "pong"}
 
 
@@ -238,8 +240,8 @@ async def test_a_close_frame_gets_its_own_code_and_reason_in_response(
     async with open_raw_websocket(gateway, user) as peer:
         await peer.message()
         reason = "so weit, so gut ✓".encode()
-        await say(peer, close(code, reason), byte_by_byte)
-        assert await rest(peer) == [(Opcode.CLOSE, code.to_bytes(2) + reason)]
+        await send_parts(peer, close(code, reason), byte_by_byte)
+        assert await read_to_end(peer) == [(Opcode.CLOSE, code.to_bytes(2) + reason)]
 
 
 @pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1016, 1100, 2000, 2999, 5000, 65535])
@@ -255,8 +257,8 @@ async def test_a_close_frame_without_a_code_gets_one_without_a_code_in_response(
 ) -> None:
     async with open_raw_websocket(gateway, user) as peer:
         await peer.message()
-        await say(peer, frame(Opcode.CLOSE), byte_by_byte)
-        assert await rest(peer) == [(Opcode.CLOSE, b"")]
+        await send_parts(peer, frame(Opcode.CLOSE), byte_by_byte)
+        assert await read_to_end(peer) == [(Opcode.CLOSE, b"")]
 
 
 async def test_the_longest_reason_is_accepted_and_invalid_utf8_in_it_is_a_violation(
@@ -273,15 +275,15 @@ async def test_a_close_may_come_between_fragments(gateway: Gateway, user: str, b
     async with open_raw_websocket(gateway, user) as peer:
         await peer.message()
         beginning = frame(Opcode.TEXT, FIRST_HALF, fin=False)
-        await say(peer, beginning + close(1000) + frame(Opcode.CONT, SECOND_HALF), byte_by_byte)
-        assert await rest(peer) == [(Opcode.CLOSE, b"\x03\xe8")]
+        await send_parts(peer, beginning + close(1000) + frame(Opcode.CONT, SECOND_HALF), byte_by_byte)
+        assert await read_to_end(peer) == [(Opcode.CLOSE, b"\x03\xe8")]
 
 
-@pytest.mark.parametrize("after", [frame(Opcode.PING), frame(Opcode.TEXT, QUESTION), close(1001)])
+@pytest.mark.parametrize("after", [frame(Opcode.PING), frame(Opcode.TEXT, PING_MESSAGE), close(1001)])
 async def test_nothing_gets_a_response_after_a_close_frame(
     gateway: Gateway, user: str, after: bytes, byte_by_byte: bool
 ) -> None:
     async with open_raw_websocket(gateway, user) as peer:
         await peer.message()
-        await say(peer, close(1000) + after, byte_by_byte)
-        assert await rest(peer) == [(Opcode.CLOSE, b"\x03\xe8")]
+        await send_parts(peer, close(1000) + after, byte_by_byte)
+        assert await read_to_end(peer) == [(Opcode.CLOSE, b"\x03\xe8")]

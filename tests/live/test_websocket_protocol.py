@@ -15,7 +15,7 @@ from websockets.protocol import SERVER, Protocol
 from websockets.streams import StreamReader
 
 from gateway.live.websocket_protocol import WebSocketProtocol
-from tests.live.test_websocket_frames import QUESTION, frame
+from tests.live.test_websocket_frames import PING_MESSAGE, frame
 
 
 def ignore(frame: Frame) -> None:
@@ -57,7 +57,7 @@ def test_each_frame_is_passed_on_before_the_next_one_is_parsed() -> None:
             protocol.send_close(4000)
 
     protocol = WebSocketProtocol(close, max_size=None)
-    protocol.receive_data(frame(Opcode.TEXT, QUESTION) * 2)
+    protocol.receive_data(frame(Opcode.TEXT, PING_MESSAGE) * 2)
     assert open_at_frame == [True, False], "websockets: Protocol.recv_frame is no longer called frame by frame"
     assert protocol.frames == 2
 
@@ -67,7 +67,7 @@ def test_an_exception_of_the_gateway_is_kept_and_closes_with_1011() -> None:
         raise KeyError("a fault of the gateway")
 
     protocol = WebSocketProtocol(fail, max_size=None)
-    protocol.receive_data(frame(Opcode.TEXT, QUESTION))
+    protocol.receive_data(frame(Opcode.TEXT, PING_MESSAGE))
     assert isinstance(protocol.trouble, KeyError)
     assert protocol.failed, "websockets: exceptions of recv_frame are no longer kept in parser_exc"
     assert protocol.take_output() == (b"\x88\x02\x03\xf3", True), "websockets: no close with 1011, then the end"
@@ -105,7 +105,7 @@ def test_an_open_connection_has_no_end_in_its_output() -> None:
 def test_a_released_protocol_needs_no_garbage_collection(used: bool) -> None:
     protocol = WebSocketProtocol(ignore, max_size=None)
     if used:
-        protocol.receive_data(frame(Opcode.TEXT, QUESTION)[:3])
+        protocol.receive_data(frame(Opcode.TEXT, PING_MESSAGE)[:3])
     reference = weakref.ref(protocol)
     gc.disable()
     try:
