@@ -1,4 +1,4 @@
-"""Real clients of the live side: a WebSocket, an event stream, a raw socket for what no library would do."""
+"""Real clients of live connections: a WebSocket, an event stream, and a raw socket for bytes that no library sends."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ from tests.servers import ADMIN, API_KEY, API_SECRET, Gateway, user_headers, use
 Message = dict[str, Any]
 
 PATIENCE_SECONDS = 15.0
-"""How long a test waits for something that must happen; shared machines pause now and then."""
+"""The time limit for what must happen. Shared machines pause now and then."""
 
 TRANSPORTS = ("websocket", "sse")
 
@@ -73,7 +73,7 @@ async def send(http: httpx.AsyncClient, user: str, **fields: Any) -> str:
 
 
 async def command(http: httpx.AsyncClient, user: str, method: str, path: str, client_id: str | None = None) -> None:
-    """Change an inbox by a REST call such as `POST`, `/notifications/…/read`."""
+    """Send a command by REST, such as `POST`, `/notifications/…/read`."""
     response = await http.request(method, path, headers=user_headers(user, client_id))
     assert response.status_code == 204, response.text
 
@@ -144,7 +144,7 @@ class LiveClient(ABC):
 
     @abstractmethod
     async def _next_text(self) -> str:
-        """Read the next message's text. Raises Ended."""
+        """Read the next message's text. Raise Ended."""
 
     @property
     def position(self) -> str:
@@ -152,7 +152,7 @@ class LiveClient(ABC):
         return str(self.ready["position"])
 
     async def next(self) -> Message:
-        """Read the next message. Raises Ended."""
+        """Read the next message. Raise Ended."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             text = await self._next_text()
         self.texts.append(text)
@@ -199,13 +199,13 @@ class WebSocketClient(LiveClient):
         await self.connection.send(json.dumps(message))
 
     async def request(self, message: Mapping[str, Any]) -> Message:
-        """Send one message and read the next one that comes."""
+        """Send one message and return the next one that arrives."""
         await self.send(message)
         return await self.next()
 
     @property
     def close_code(self) -> int | None:
-        """The code that the server closed with."""
+        """The close code of the server."""
         return self.connection.close_code
 
 
@@ -239,7 +239,7 @@ async def open_websocket(
     since: str | None = None,
     subprotocols: list[str] | None = None,
 ) -> AsyncIterator[WebSocketClient]:
-    """Open a WebSocket, with a user's credentials in its headers if one is given. Reads nothing yet."""
+    """Open a WebSocket, with credentials in its headers if a user is given. Nothing is read yet."""
     fields = {**(query or {}), **({"since": since} if since is not None else {})}
     url = gateway.websocket_url + (f"?{urlencode(fields)}" if fields else "")
     async with connect(
@@ -264,7 +264,7 @@ async def request_sse(
     query: Mapping[str, str] | None = None,
     since: str | None = None,
 ) -> AsyncIterator[httpx.Response]:
-    """Request an event stream, with a user's credentials in its headers if one is given. Reads the head only."""
+    """Request an event stream, with credentials in its headers if a user is given. Only the head is read."""
     fields = {**(query or {}), **({"since": since} if since is not None else {})}
     async with (
         httpx.AsyncClient(base_url=gateway.url, timeout=_TIMEOUT, verify=_TLS) as http,
@@ -280,7 +280,7 @@ async def request_sse(
 
 @contextlib.asynccontextmanager
 async def open_sse(gateway: Gateway, user: str | None = None, **options: Any) -> AsyncIterator[SseClient]:
-    """Open an event stream; options as for `request_sse`. Reads nothing yet."""
+    """Open an event stream; options as for `request_sse`. Nothing is read yet."""
     async with request_sse(gateway, user, **options) as response:
         assert response.status_code == 200, (response.status_code, await response.aread())
         client = SseClient(response)
@@ -292,7 +292,7 @@ async def open_sse(gateway: Gateway, user: str | None = None, **options: Any) ->
 async def open_inbox(
     transport: str, gateway: Gateway, user: str | None = None, **options: Any
 ) -> AsyncIterator[LiveClient]:
-    """Open an inbox over `websocket` or `sse` and read `ready`. Raises Ended if another message arrives."""
+    """Open an inbox over `websocket` or `sse` and read `ready`. Raise Ended if another message arrives."""
     opened: contextlib.AbstractAsyncContextManager[LiveClient]
     opened = (
         open_websocket(gateway, user, **options) if transport == "websocket" else open_sse(gateway, user, **options)
@@ -310,7 +310,7 @@ async def open_inbox(
 
 @dataclass
 class ResumingInbox:
-    """A client like that of the browser: whenever its connection ends it reconnects with its last position.
+    """A client that reconnects with its last position whenever its connection ends, as the browser client does.
 
     `run` must be running. It fails on a `reset`, and on an event that does not follow the last one.
     """
@@ -330,12 +330,12 @@ class ResumingInbox:
             with contextlib.suppress(Ended, OSError, httpx.TransportError, InvalidHandshake, TimeoutError):
                 async with open_inbox(self.transport, self.gateway, self.user, since=self.position or None) as client:
                     await self._receive_events(client)
-            await asyncio.sleep(0.05)  # a back-off, so that a gateway that is down is not hammered
+            await asyncio.sleep(0.05)  # a back-off, for a gateway that is down
 
     async def _receive_events(self, client: LiveClient) -> None:
         if not self.position:
             self.position = client.position
-        assert client.position == self.position, "the stream goes on right after the last position"
+        assert client.position == self.position, "the stream continues directly after the last position"
         self.connections += 1
         while True:
             async with self.changed:
@@ -351,7 +351,7 @@ class ResumingInbox:
             self.position = message["position"]
 
     async def until(self, condition: Callable[[], Any]) -> None:
-        """Wait until `condition()` holds. It is evaluated whenever a message has arrived."""
+        """Wait until `condition()` is true. It is evaluated after each message."""
         async with asyncio.timeout(2 * PATIENCE_SECONDS), self.changed:
             await self.changed.wait_for(condition)
 
@@ -381,7 +381,7 @@ async def resuming(*inboxes: ResumingInbox) -> AsyncIterator[None]:
             task.cancel()
 
 
-# ---- a peer that only does what a test calls for
+# ---- a peer that does nothing by itself
 
 
 class RawWebSocket:
@@ -401,13 +401,13 @@ class RawWebSocket:
         await self.send_bytes(b"".join(self._protocol.data_to_send()))
 
     async def close_code(self) -> int:
-        """Read the next frame, which must be a close, and return its code. Raises Ended."""
+        """Read the next frame, which must be a close, and return its code. Raise Ended."""
         frame = await self.frame()
         assert frame.opcode is Opcode.CLOSE, frame
         return Close.parse(bytes(frame.data)).code
 
     async def send(self, opcode: Opcode, data: bytes, fin: bool = True) -> None:
-        """Send one frame, whether the protocol allows it or not."""
+        """Send one frame, valid or not."""
         await self.send_bytes(Frame(opcode, data, fin).serialize(mask=True))
 
     async def send_bytes(self, data: bytes) -> None:
@@ -415,11 +415,11 @@ class RawWebSocket:
         await asyncio.get_running_loop().sock_sendall(self._sock, data)
 
     def reset(self) -> None:
-        """Let the connection end with a TCP reset when its block ends."""
+        """Make the connection end with a TCP reset when its block ends."""
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     async def frame(self) -> Frame:
-        """Read the next frame. Raises Ended when the server has ended the connection."""
+        """Read the next frame. Raise Ended when the server has ended the connection."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not self._frames:
                 if self._ended:
@@ -428,14 +428,14 @@ class RawWebSocket:
         return self._frames.pop(0)
 
     async def message(self) -> Message:
-        """Read frames up to the next text, and return its message. Raises Ended."""
+        """Read frames up to the next text, and return its message. Raise Ended."""
         while True:
             frame = await self.frame()
             if frame.opcode is Opcode.TEXT:
                 return cast(Message, json.loads(bytes(frame.data)))
 
     async def until_goodbye(self) -> list[Message]:
-        """Read every text up to the goodbye. Raises Ended if there is none."""
+        """Read every text up to the goodbye. Raise Ended if there is none."""
         found = [await self.message()]
         while found[-1]["type"] != "goodbye":
             found.append(await self.message())
@@ -472,7 +472,7 @@ async def raw_socket(gateway: Gateway, receive_buffer_bytes: int | None = None) 
 async def open_raw_websocket(
     gateway: Gateway, user: str, receive_buffer_bytes: int | None = None
 ) -> AsyncIterator[RawWebSocket]:
-    """Open a WebSocket that responds to nothing. Reads nothing yet."""
+    """Open a WebSocket that responds to nothing. Nothing is read yet."""
     async with raw_socket(gateway, receive_buffer_bytes) as sock:
         websocket = RawWebSocket(sock, gateway.websocket_url)
         await websocket.shake_hands(user_headers(user))

@@ -13,27 +13,27 @@ from tests.servers import Gateway, RedisServer, running_gateway, running_redis
 
 @pytest.fixture(scope="session")
 def strict_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """Fast heartbeats, few messages, few connections, a short log, one origin."""
+    """Yield a gateway with fast heartbeats, few messages, few connections, a short log, and one origin."""
     with running_gateway(tmp_path_factory.mktemp("strict") / "data", **limits.ENVIRONMENT) as started:
         yield started
 
 
 @pytest.fixture
 async def strict_http(strict_gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the strict gateway."""
+    """Yield a client of the strict gateway."""
     async with httpx.AsyncClient(base_url=strict_gateway.url, timeout=10) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def node_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A Redis for the workers that run in the tests' own process."""
+    """Yield a Redis for the workers that run in the tests' own process."""
     with running_redis("valkey", tmp_path_factory.mktemp("node-store")) as server:
         yield server
 
 
 @pytest.fixture
 async def node(node_store: RedisServer, tmp_path: Path) -> AsyncIterator[Node]:
-    """A worker in this process, without any connection."""
+    """Yield a worker in this process, without any connection."""
     async with running_node(node_store, tmp_path) as started:
         yield started

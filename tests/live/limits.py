@@ -1,4 +1,4 @@
-"""The limits of the strict gateway, which are within a test's reach."""
+"""The limits of the strict gateway, low enough for a test to reach them."""
 
 HEARTBEAT_SECONDS = 0.5
 AUTHENTICATION_SECONDS = 0.5

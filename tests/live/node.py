@@ -1,4 +1,4 @@
-"""A worker in the test's own process, so that a test can call its parts and still use real clients and a real Redis."""
+"""A worker in the test's own process: a test can call its parts, and still use real clients and a real Redis."""
 
 import asyncio
 import contextlib
@@ -59,7 +59,7 @@ class Node:
 
 @contextlib.asynccontextmanager
 async def running_node(store: RedisServer, data_dir: Path, **environment: str) -> AsyncIterator[Node]:
-    """Serve for a block."""
+    """Run a worker for a block."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         gateway = Gateway(data_dir, port=listening.getsockname()[1])
         settings = load_settings(

@@ -1,4 +1,4 @@
-"""Opening connections at a real worker: who is admitted, who is refused, and with which code."""
+"""Opening connections at a real worker: which are admitted, which are refused, and with which code."""
 
 import asyncio
 from typing import Any
@@ -16,7 +16,7 @@ from tests.servers import user_headers
 
 
 async def refusal(node: Node, user: str) -> dict[str, Any]:
-    """Open a WebSocket and return the goodbye that it gets."""
+    """Open a WebSocket and return the goodbye that it receives."""
     async with open_websocket(node.gateway, user) as client:
         *_, goodbye = await client.read_to_end()
     assert goodbye["type"] == "goodbye"
@@ -38,7 +38,7 @@ async def test_wrong_credentials_are_refused_with_the_problem(node: Node, user: 
     assert (goodbye["reason"], goodbye["retry_after_ms"]) == ("unauthorized", None)
 
 
-async def test_a_draining_worker_refuses_and_names_a_time_to_reconnect(
+async def test_a_draining_worker_refuses_with_a_time_to_reconnect(
     node: Node, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user_of = Authenticator.user
@@ -62,7 +62,7 @@ async def test_a_worker_without_its_subscription_refuses_at_once(
     assert goodbye["retry_after_ms"] is not None
 
 
-async def test_a_store_that_fails_makes_the_client_try_again(
+async def test_a_store_that_fails_closes_with_try_again_later(
     node: Node, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*arguments: Any, **options: Any) -> None:
@@ -136,7 +136,7 @@ async def test_no_more_connections_are_admitted_at_once_than_are_allowed(
     assert most == 1
 
 
-async def test_an_expired_token_has_a_code_of_its_own(node: Node, user: str) -> None:
+async def test_an_expired_token_has_its_own_close_code(node: Node, user: str) -> None:
     headers = {"Authorization": f"Bearer {user_token(user, seconds=-10)}"}
     async with open_websocket(node.gateway, headers=headers) as client:
         *_, goodbye = await client.read_to_end()

@@ -1,4 +1,4 @@
-"""The progress of a peer, seen on real TCP connections."""
+"""The progress of a peer, measured on real TCP connections."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ MUCH = b"x" * 16 * 1024 * 1024
 
 @contextlib.asynccontextmanager
 async def connected() -> AsyncIterator[tuple[asyncio.Transport, socket.socket]]:
-    """Connect a transport and a peer that reads only what a test reads."""
+    """Connect a transport and a peer that reads only when a test calls `read`."""
     loop = asyncio.get_running_loop()
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as peer:
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -51,7 +51,7 @@ async def until_stalled(transport: asyncio.Transport) -> None:
 
 @pytest.fixture(params=["kernel", "buffer"])
 def source(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Ask the kernel, where it is Linux, or look at the write buffer as elsewhere."""
+    """Measure by the kernel of Linux, or by the write buffer as on other systems."""
     if request.param == "buffer":
         monkeypatch.setattr(backlog, "_LINUX", False)
     return str(request.param)
@@ -67,7 +67,7 @@ async def test_a_peer_that_reads_makes_progress(source: str) -> None:
         assert waits.since == 2
 
 
-async def test_a_peer_that_does_not_read_makes_none(source: str) -> None:
+async def test_a_peer_that_does_not_read_makes_no_progress(source: str) -> None:
     async with connected() as (transport, _):
         transport.write(MUCH)
         await until_stalled(transport)
@@ -96,7 +96,7 @@ async def test_progress_lets_a_peer_miss_as_many_events_again() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports what is acknowledged")
-async def test_data_that_was_acknowledged_lately_is_on_its_way() -> None:
+async def test_a_peer_that_acknowledged_data_recently_is_acknowledging() -> None:
     async with connected() as (transport, _):
         assert not is_acknowledging(transport, 60), "nothing waits"
         transport.write(MUCH)

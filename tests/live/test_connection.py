@@ -1,4 +1,4 @@
-"""A connection between a recorded hub and a real socket: performing effects, delivering, and slow readers."""
+"""A connection between a hub that records calls and a real socket: effects, delivery, and slow readers."""
 
 import asyncio
 import contextlib
@@ -67,13 +67,13 @@ class RecordingHub:
 
 
 class Peer:
-    """The other end of a connection's socket, which reads only when told to."""
+    """The other end of a connection's socket, which reads only when a test calls `read`."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
 
     async def read(self, count: int) -> bytes:
-        """Read exactly so many bytes."""
+        """Read exactly `count` bytes."""
         data = b""
         async with asyncio.timeout(10):
             while len(data) < count:
@@ -93,7 +93,7 @@ class Peer:
 
 @contextlib.asynccontextmanager
 async def connected(state: SessionState = SessionState.LIVE) -> AsyncIterator[tuple[WebSocketConnection, Peer]]:
-    """Connect a WebSocket connection, whose session is in the given state at START, to a peer."""
+    """Connect a WebSocket connection to a peer. Its session is in the given state, at START."""
     loop = asyncio.get_running_loop()
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -187,7 +187,7 @@ async def test_a_closed_connection_is_aborted_at_its_deadline() -> None:
         assert ("leave", connection) in calls(connection)
 
 
-async def test_a_deadline_lets_the_session_tick_and_sets_the_next_one() -> None:
+async def test_at_a_deadline_the_session_sends_a_heartbeat_and_the_next_deadline_is_set() -> None:
     async with connected() as (connection, peer):
         connection.deadline_slot = None
         connection.on_deadline(time.monotonic())
@@ -198,7 +198,7 @@ async def test_a_deadline_lets_the_session_tick_and_sets_the_next_one() -> None:
 # ---- credentials
 
 
-async def test_of_a_principal_only_what_revocation_needs_is_kept() -> None:
+async def test_only_the_fields_that_revocation_needs_are_kept_of_a_principal() -> None:
     project = Project(ProjectId("1"), "p", "k", True, ())
     user = User(ProjectId("1"), UserId("u"), "joe", None)
     async with connected() as (connection, _):
@@ -238,7 +238,7 @@ async def test_an_event_after_a_gap_is_read_from_the_log() -> None:
 # ---- a peer that reads slowly
 
 
-async def test_an_event_is_not_written_while_the_write_buffer_is_full_and_read_when_it_has_drained() -> None:
+async def test_an_event_is_not_written_to_a_full_write_buffer_and_is_read_from_the_log_when_it_has_drained() -> None:
     async with connected() as (connection, peer):
         connection.transport.write(LARGE)
         assert connection.backlog is not None

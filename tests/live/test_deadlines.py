@@ -14,7 +14,7 @@ NEVER = 1e9
 
 
 class Item:
-    """Something with a deadline."""
+    """An object with a deadline."""
 
     def __init__(self, seconds: float | None) -> None:
         self.seconds = seconds
@@ -55,7 +55,7 @@ async def test_a_connection_is_called_when_its_deadline_passes_and_then_has_none
     assert list(deadlines) == [later]
 
 
-async def test_a_closed_connection_keeps_the_deadline_that_it_has() -> None:
+async def test_a_closed_connection_keeps_its_deadline() -> None:
     deadlines, item = Deadlines[Item](25), Item(NEVER)
     deadlines.schedule(item)
     slot, item.seconds = item.deadline_slot, None
@@ -63,7 +63,7 @@ async def test_a_closed_connection_keeps_the_deadline_that_it_has() -> None:
     assert (item.deadline_slot, len(deadlines)) == (slot, 1)
 
 
-async def test_a_new_deadline_replaces_the_one_before() -> None:
+async def test_a_new_deadline_replaces_the_previous_one() -> None:
     deadlines, item = Deadlines[Item](25), Item(NEVER)
     deadlines.schedule(item)
     deadlines.schedule_abort(item)

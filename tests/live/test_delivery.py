@@ -49,7 +49,7 @@ async def open_many(gateway: Gateway, user: str, each: int) -> AsyncIterator[lis
         ]
 
 
-# ---- staying in step
+# ---- many clients of one inbox
 
 
 class RandomUser:
@@ -65,7 +65,7 @@ class RandomUser:
         self._ids: list[str] = []
 
     async def act(self) -> None:
-        """Make one random change. Some concern an item that has been deleted, or change nothing."""
+        """Send one random command. Some are about a deleted item, or change nothing."""
         choice = self._random.random()
         if choice < 0.3 or not self._ids:
             fields: Message = {
@@ -102,16 +102,16 @@ class RandomUser:
     )
 
 
-async def test_ten_clients_stay_in_step_through_random_changes(
+async def test_ten_clients_receive_the_same_events_and_end_with_the_inbox_that_rest_lists(
     gateway: Gateway, http: httpx.AsyncClient, user: str
 ) -> None:
     async with open_many(gateway, user, each=5) as clients:
 
-        async def be(person: RandomUser) -> None:
+        async def act(person: RandomUser) -> None:
             for _ in range(60):
                 await person.act()
 
-        await asyncio.gather(*(be(RandomUser(http, user, seed)) for seed in range(4)))
+        await asyncio.gather(*(act(RandomUser(http, user, seed)) for seed in range(4)))
         last = offset(await position(http, user))
         received = await asyncio.gather(*(client.events(last) for client in clients))
 
@@ -149,7 +149,7 @@ async def test_a_client_that_connects_while_events_are_published_misses_none(
             await more_sent.wait_for(lambda: sent >= after)
         async with open_inbox(transport, gateway, user) as inbox:
             start = offset(inbox.position)
-            assert start >= after, "what was acknowledged before the connection is behind its start"
+            assert start >= after, "the stream starts after every event that was acknowledged before"
             assert offsets(await inbox.events(total - start)) == list(range(start + 1, total + 1))
 
     async with asyncio.TaskGroup() as tasks:
@@ -165,11 +165,11 @@ async def test_a_client_that_connects_at_the_moment_of_the_only_event_does_not_m
     chance = random.Random(transport)
 
     async def send_soon(name: str) -> None:
-        await asyncio.sleep(chance.uniform(0, 0.005))  # somewhere while the connection opens
+        await asyncio.sleep(chance.uniform(0, 0.005))  # at some moment while the connection opens
         await send(http, name)
 
     for number in range(100):
-        # A new user each time: the channel is subscribed for this connection, and nothing follows that shows a gap.
+        # A new user each time: the pub/sub channel is not subscribed before, and no later event shows a gap.
         name = f"{user}-{number}"
         sending = asyncio.create_task(send_soon(name), name="send")
         async with open_inbox(transport, gateway, name) as inbox:
@@ -211,7 +211,7 @@ async def test_a_client_that_reconnects_while_events_are_published_gets_each_onc
 
 
 async def send_large(http: httpx.AsyncClient, user: str, clients: list[LiveClient], count: int) -> float:
-    """Send large notifications while `clients` read; return the longest time that one took to reach them all."""
+    """Send large notifications while `clients` read. Return the longest time until all had one, in seconds."""
     slowest = 0.0
     for _ in range(count):
         started = time.monotonic()
@@ -228,7 +228,7 @@ async def metric(http: httpx.AsyncClient, name: str) -> float:
 
 
 def assert_cut_short(events: list[Message], goodbye: Message, last: int) -> None:
-    """Check that a slow reader got a contiguous beginning, then a goodbye that makes it reconnect."""
+    """Check that a slow reader received a contiguous first part, then a goodbye that makes it reconnect."""
     assert offsets(events) == list(range(1, len(events) + 1))
     assert len(events) < last
     assert (goodbye["code"], goodbye["reason"]) == (4003, "slow_reader")
@@ -277,7 +277,7 @@ async def test_peers_that_never_read_cost_no_memory_and_are_disconnected(
         (reader,) = [await stack.enter_async_context(open_inbox("websocket", gateway, user))]
         resident_before = resident_bytes(worker)
         await send_large(http, user, [reader], LARGE_SENDS)
-        # Unbounded, they would hold 160 MB; each may hold 256 KB and one event.
+        # Without a bound they would hold 160 MB. Each may hold 256 KB and one event.
         assert resident_bytes(worker) - resident_before < 40_000_000
         assert await metric(http, "inbox_slow_readers_closed_total") == before + slow_readers
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -298,7 +298,7 @@ def established(port: int) -> int:
     return sum(row[1].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
 
 
-async def test_a_replay_to_a_reader_that_pauses_waits_and_loses_nothing(
+async def test_a_replay_waits_for_a_reader_that_pauses_and_loses_nothing(
     gateway: Gateway, http: httpx.AsyncClient, user: str
 ) -> None:
     async with open_inbox("websocket", gateway, user) as inbox:
@@ -306,7 +306,7 @@ async def test_a_replay_to_a_reader_that_pauses_waits_and_loses_nothing(
     for _ in range(LARGE_SENDS // 8):
         await asyncio.gather(*(send(http, user, content=CONTENT) for _ in range(8)))
     async with open_inbox("websocket", gateway, user, since=start) as inbox:
-        # The library stops reading the socket while its messages are not read. Meanwhile more is sent.
+        # The library does not read from the socket while its messages are not read. More is sent meanwhile.
         inbox_events = await inbox.events(1)
         for _ in range(10):
             await send(http, user)

@@ -1,4 +1,4 @@
-"""From published messages to the clients of a real worker. The messages are passed to the dispatcher directly."""
+"""Delivery of published messages to clients of a real worker. They are passed to the dispatcher directly."""
 
 import time
 
@@ -60,10 +60,10 @@ async def test_a_duplicate_is_not_delivered(node: Node, user: str) -> None:
         assert [event["position"] for event in await client.events(2)] == expected
 
 
-async def test_after_a_gap_the_client_gets_what_the_log_has(node: Node, user: str) -> None:
+async def test_after_a_gap_the_client_receives_the_events_of_the_log(node: Node, user: str) -> None:
     async with open_inbox("websocket", node.gateway, user) as client:
         gaps = GAPS._value.get()
-        dispatch(node, message(client, 7))  # which the log does not have
+        dispatch(node, message(client, 7))  # an event that is not in the log
         assert GAPS._value.get() == gaps + 1
         await send(node.http, user)
         assert (await client.event())["position"] == position_after(client, 1)
@@ -82,7 +82,7 @@ async def test_a_request_to_resync_reads_the_log(node: Node, user: str) -> None:
     async with open_inbox("websocket", node.gateway, user) as client:
         channel = node.subscription().channel
         on_messages = node.worker.subscriber.on_messages
-        node.worker.subscriber.on_messages = lambda channel, messages: None  # so that the event is missed
+        node.worker.subscriber.on_messages = lambda channel, messages: None  # the worker misses the event
         await send(node.http, user)
         node.worker.subscriber.on_messages = on_messages
         node.hub.dispatcher.dispatch(channel, [RESYNC_MESSAGE])
@@ -93,7 +93,7 @@ async def test_an_event_whose_content_is_not_cached_is_read_from_the_log(node: N
     async with open_inbox("websocket", node.gateway, user) as client:
         incomplete = message(client, 1) + b"\0"
         on_messages = node.worker.subscriber.on_messages
-        node.worker.subscriber.on_messages = lambda channel, messages: None  # so that only the log has the event
+        node.worker.subscriber.on_messages = lambda channel, messages: None  # only the log has the event
         sent = await send(node.http, user)
         node.worker.subscriber.on_messages = on_messages
         node.hub.dispatcher._inboxes.expand_cached = lambda message: None  # type: ignore[method-assign] # the purpose
@@ -103,4 +103,4 @@ async def test_an_event_whose_content_is_not_cached_is_read_from_the_log(node: N
 
 
 async def test_messages_of_a_user_without_connections_are_ignored(node: Node) -> None:
-    node.hub.dispatcher.dispatch(b"the channel of nobody", [b"!deleted", b"e.1 5 n\n{}"])
+    node.hub.dispatcher.dispatch(b"a channel without connections", [b"!deleted", b"e.1 5 n\n{}"])

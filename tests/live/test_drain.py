@@ -11,7 +11,9 @@ from tests.live.node import Node
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_drained_clients_get_a_goodbye_with_a_time_to_reconnect(node: Node, user: str, transport: str) -> None:
+async def test_clients_of_a_draining_worker_receive_a_goodbye_with_a_time_to_reconnect(
+    node: Node, user: str, transport: str
+) -> None:
     async with open_inbox(transport, node.gateway, user) as client:
         await node.hub.drain(0.5)
         (goodbye,) = await client.read_to_end()
@@ -28,16 +30,16 @@ async def test_a_drain_is_spread_over_its_time(node: Node, user: str, monkeypatc
     ):
         closed: list[float] = []
 
-        async def note_close(client: object) -> None:
+        async def record_close(client: object) -> None:
             assert (await client.next())["type"] == "goodbye"  # type: ignore[attr-defined] # a client
             closed.append(time.monotonic())
             await client.connection.close()  # type: ignore[attr-defined] # a WebSocket client
 
-        await asyncio.gather(note_close(first), note_close(second), drain.drain(node.hub.deadlines, 0.6))
+        await asyncio.gather(record_close(first), record_close(second), drain.drain(node.hub.deadlines, 0.6))
         assert closed[1] - closed[0] > 0.15, "0.24 seconds apart"
 
 
-async def test_a_client_that_does_not_let_go_is_aborted_when_the_time_is_over(node: Node, user: str) -> None:
+async def test_a_client_that_does_not_close_is_aborted_when_the_time_is_over(node: Node, user: str) -> None:
     async with open_inbox("websocket", node.gateway, user) as client:
         client.connection.transport.pause_reading()  # type: ignore[attr-defined] # a WebSocket client
         started = time.monotonic()
@@ -52,7 +54,7 @@ async def test_draining_nothing_returns_at_once(node: Node) -> None:
     assert time.monotonic() - started < 5
 
 
-async def test_when_the_store_is_another_one_clients_read_their_log_and_then_reconnect(
+async def test_after_the_store_was_replaced_clients_receive_their_log_and_then_a_goodbye(
     node: Node, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drain, "RESYNC_SECONDS", 0.3)

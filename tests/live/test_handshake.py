@@ -1,4 +1,4 @@
-"""What an opening request brings."""
+"""Reading opening requests, and the limits for requests that a client does not finish."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ def test_credentials_come_from_the_query() -> None:
     assert read_handshake({}, query).credentials == Credentials(api_key="k", external_id="joe d", hmac="a+b=")
 
 
-def test_a_header_wins_over_the_query() -> None:
+def test_a_header_takes_precedence_over_the_query() -> None:
     assert read_handshake({"x-magicbell-api-key": "header"}, "api_key=query").credentials.api_key == "header"
 
 
@@ -30,7 +30,7 @@ def test_an_api_secret_is_never_read_from_a_query() -> None:
     assert read_handshake({}, "api_secret=s").credentials == Credentials()
 
 
-def test_the_last_event_id_wins_over_since() -> None:
+def test_the_last_event_id_takes_precedence_over_since() -> None:
     assert read_handshake({"last-event-id": "e.2"}, "since=e.1").since == "e.2"
     assert read_handshake({}, "since=e.1").since == "e.1"
 
@@ -38,26 +38,26 @@ def test_the_last_event_id_wins_over_since() -> None:
 @pytest.mark.parametrize(
     "name", ["lastEventId", "lastEventID", "LastEventId", "lasteventid", "Last-Event-ID", "last_event_id"]
 )
-def test_the_last_event_id_of_the_query_resumes_as_since_does_and_is_the_newer_of_both(name: str) -> None:
+def test_a_last_event_id_in_the_query_takes_precedence_over_since(name: str) -> None:
     assert read_handshake({}, f"{name}=e.2").since == "e.2"
     assert read_handshake({}, f"since=e.1&{name}=e.2").since == "e.2"
     assert read_handshake({}, f"since=e.1&{name}=").since == "e.1"
     assert read_handshake({"last-event-id": "e.3"}, f"since=e.1&{name}=e.2").since == "e.3"
 
 
-def test_a_plus_in_an_hmac_that_was_not_escaped_is_one() -> None:
+def test_a_plus_in_an_hmac_need_not_be_escaped() -> None:
     assert read_handshake({}, "user_hmac=a+b%2Bc/%3D").credentials.hmac == "a+b+c/="
 
 
 @pytest.mark.parametrize("query", ["&".join(f"a{number}=1" for number in range(100)), "%", "=", "a=%ff", "&&"])
-def test_a_query_that_makes_no_sense_brings_nothing(query: str) -> None:
+def test_a_query_that_cannot_be_parsed_has_no_credentials(query: str) -> None:
     assert read_handshake({}, query).credentials == Credentials()
 
 
-async def test_a_request_head_without_end_is_refused(gateway: Gateway) -> None:
+async def test_an_endless_request_head_is_refused(gateway: Gateway) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(b"GET /healthz HTTP/1.1\r\nX-Long: ")
-    # Ours may be refused before all of it is sent, which resets the connection.
+    # The gateway may refuse it before all of it is sent, which resets the connection.
     with contextlib.suppress(ConnectionError):
         for _ in range(64):
             writer.write(b"x" * 65536)
@@ -72,20 +72,20 @@ async def test_a_request_head_without_end_is_refused(gateway: Gateway) -> None:
         await writer.wait_closed()
 
 
-async def test_a_large_head_that_ends_is_taken(http: httpx.AsyncClient) -> None:
-    answer = await http.get("/healthz", headers={"X-Long": "x" * 30_000})
-    assert answer.status_code == 200
+async def test_a_large_request_head_is_accepted(http: httpx.AsyncClient) -> None:
+    response = await http.get("/healthz", headers={"X-Long": "x" * 30_000})
+    assert response.status_code == 200
 
 
 async def closed_within(reader: asyncio.StreamReader, seconds: float) -> bytes:
-    """Read until the server closes; give what it said."""
+    """Read until the server closes the connection. Return the data, b"" if it was reset."""
     async with asyncio.timeout(seconds):
         with contextlib.suppress(ConnectionError):
             return await reader.read()
     return b""
 
 
-async def test_a_client_that_does_not_finish_its_request_is_cut_in_time(tmp_path: Path) -> None:
+async def test_a_client_that_does_not_finish_its_request_is_disconnected_in_time(tmp_path: Path) -> None:
     with running_gateway(tmp_path / "data", INBOX_AUTHENTICATION_SECONDS="0.5", INBOX_BODY_SECONDS="0.5") as gateway:
         for beginning in (b"", b"GET /healthz HTT"):
             reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
@@ -96,18 +96,20 @@ async def test_a_client_that_does_not_finish_its_request_is_cut_in_time(tmp_path
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
         credentials = "".join(f"{name}: {value}\r\n" for name, value in ADMIN.items())
         writer.write(f"POST /notifications HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n{credentials}\r\n{{".encode())
-        answer = await closed_within(reader, 3)
-        assert answer.startswith(b"HTTP/1.1 408 ")
-        assert b"request_timeout" in answer
+        response = await closed_within(reader, 3)
+        assert response.startswith(b"HTTP/1.1 408 ")
+        assert b"request_timeout" in response
         writer.close()
 
 
-async def test_a_client_that_goes_on_with_its_body_after_the_answer_is_cut_in_time(tmp_path: Path) -> None:
+async def test_a_client_that_continues_to_send_its_body_after_the_response_is_disconnected_in_time(
+    tmp_path: Path,
+) -> None:
     with running_gateway(tmp_path / "data", INBOX_BODY_SECONDS="0.5") as gateway:
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
         writer.write(b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n{")
-        answer = await reader.readuntil(b"\r\n\r\n")
-        assert answer.startswith(b"HTTP/1.1 404 ")
+        response = await reader.readuntil(b"\r\n\r\n")
+        assert response.startswith(b"HTTP/1.1 404 ")
 
         async def trickle() -> None:
             with contextlib.suppress(ConnectionError):

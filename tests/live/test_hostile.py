@@ -1,4 +1,4 @@
-"""Many hostile peers at once: the memory of the worker stays bounded, and other inboxes work."""
+"""Many hostile peers at once: the memory of the worker stays bounded, and other inboxes are not affected."""
 
 import asyncio
 import contextlib
@@ -28,18 +28,17 @@ from tests.servers import Gateway, running_gateway, user_headers
 
 PEERS = 100
 BYTES_PER_PEER = 150_000
-"""The most memory that one of them may cost, with what the allocator does not return (0 to 113 KB were measured).
+"""The most memory that one of them may cost, including what the allocator keeps (0 to 113 KB were measured).
 
 Each sends or requests more.
 """
-
 
 BOMB = zlib.compress(b"\0" * 5_000_000, wbits=-15)
 
 
 @pytest.fixture(scope="module")
 def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A gateway with the default limits, except that one user may have all these connections."""
+    """Yield a gateway with the default limits, except that one user may have all these connections."""
     directory: Path = tmp_path_factory.mktemp("attacked")
     with running_gateway(directory / "data", INBOX_MAX_CONNECTIONS_PER_USER="1000") as gateway:
         yield gateway
@@ -47,7 +46,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 @contextlib.asynccontextmanager
 async def unharmed(gateway: Gateway, user: str) -> AsyncIterator[None]:
-    """Check that others get their events during a block and after it, memory is bounded, and nothing fails."""
+    """Check that another user receives events after a block, that memory is bounded, and that nothing failed."""
     (worker,) = gateway.children("worker")
     bystander = f"{user}-bystander"
     async with contextlib.AsyncExitStack() as stack:
@@ -69,7 +68,7 @@ async def garbage(peer: RawWebSocket) -> None:
     await peer.send_bytes(b"\xff" * 300_000)
 
 
-async def a_frame_that_claims_to_be_endless(peer: RawWebSocket) -> None:
+async def a_frame_of_2_to_the_63_bytes(peer: RawWebSocket) -> None:
     await peer.send_bytes(b"\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0" + b"x" * 300_000)
 
 
@@ -88,17 +87,17 @@ async def a_compressed_bomb(peer: RawWebSocket) -> None:
     await peer.send_bytes(bytes(frame))
 
 
-async def frames_that_mean_nothing(peer: RawWebSocket) -> None:
+async def frames_of_a_reserved_opcode(peer: RawWebSocket) -> None:
     await peer.send_bytes(b"\x83\x80\0\0\0\0" * 10_000)
 
 
 ATTACKS = [
     (garbage, 1002),
-    (a_frame_that_claims_to_be_endless, 1009),
+    (a_frame_of_2_to_the_63_bytes, 1009),
     (fragments_without_end, 4505),
     (ten_thousand_pings, 4505),
     (a_compressed_bomb, 1002),
-    (frames_that_mean_nothing, 1002),
+    (frames_of_a_reserved_opcode, 1002),
 ]
 
 
@@ -110,7 +109,7 @@ async def test_peers_that_violate_the_protocol_are_closed_and_cost_no_memory(
         peers = [await stack.enter_async_context(open_raw_websocket(attacked, user)) for _ in range(PEERS)]
         for peer in peers:
             await peer.message()
-            with contextlib.suppress(ConnectionError):  # it is disconnected while it still sends
+            with contextlib.suppress(ConnectionError):  # the peer is disconnected while it still sends
                 await attack(peer)
     async with open_raw_websocket(attacked, user) as peer:
         await peer.message()
@@ -119,7 +118,7 @@ async def test_peers_that_violate_the_protocol_are_closed_and_cost_no_memory(
         assert await closing_code(peer) in (code, None)
 
 
-async def test_a_peer_that_sends_on_after_the_goodbye_is_disconnected_and_gets_no_responses(
+async def test_a_peer_that_continues_to_send_after_the_goodbye_gets_no_responses_and_is_disconnected(
     attacked: Gateway, user: str
 ) -> None:
     async with open_raw_websocket(attacked, user) as peer:
@@ -131,7 +130,7 @@ async def test_a_peer_that_sends_on_after_the_goodbye_is_disconnected_and_gets_n
         with contextlib.suppress(Ended):
             while True:
                 pongs += (await peer.frame()).opcode is Opcode.PONG
-        assert pongs < 5_000, "those for pings in the same read as the ones before the goodbye"
+        assert pongs < 5_000, "only pings in the same read as those before the goodbye get pongs"
         assert time.monotonic() - started < CLOSE_SECONDS, "the gateway does not wait for its close frame"
 
 

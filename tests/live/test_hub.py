@@ -1,4 +1,4 @@
-"""The hub of a real worker as a whole."""
+"""The hub of a real worker."""
 
 import pytest
 
@@ -6,18 +6,18 @@ from tests.live.clients import Ended, open_inbox, open_websocket, send
 from tests.live.node import Node
 
 
-async def test_connection_ids_name_the_worker_and_are_never_repeated(node: Node) -> None:
+async def test_connection_ids_contain_the_worker_id_and_are_unique(node: Node) -> None:
     ids = {node.hub.new_session(None).connection_id for _ in range(100)}
     assert len(ids) == 100
     assert len({name.partition("-")[0] for name in ids}) == 1
 
 
-async def test_the_time_for_credentials_counts_from_the_accepting_of_the_socket(node: Node) -> None:
+async def test_the_time_limit_for_credentials_counts_from_accepting_the_socket(node: Node) -> None:
     assert node.hub.new_session(1234.5).active_at == 1234.5
     assert node.hub.new_session(None).active_at > 0
 
 
-async def test_the_users_are_those_who_are_connected(node: Node, user: str) -> None:
+async def test_users_lists_the_users_who_are_connected(node: Node, user: str) -> None:
     assert list(node.hub.users()) == []
     async with open_inbox("websocket", node.gateway, user):
         (connected,) = node.hub.users()

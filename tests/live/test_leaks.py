@@ -1,6 +1,6 @@
-"""However a connection opens and ends, the worker holds nothing of it afterwards.
+"""However a connection opens and ends, the worker keeps no object, task or subscription of it.
 
-The worker runs in this process, on uvloop as in production, so that the tests can count what it holds.
+The worker runs in this process, on uvloop as in production, so that the tests can count its objects.
 """
 
 import asyncio
@@ -69,20 +69,20 @@ UPGRADE = {
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A Redis that all these workers share."""
+    """Yield a Redis that all these workers share."""
     with running_redis("valkey", tmp_path_factory.mktemp("valkey")) as server:
         yield server
 
 
 class ObservedWorker:
-    """A worker in this process, with its internals and clients of it."""
+    """A worker in this process, whose objects are counted, and a client of its REST API."""
 
     def __init__(self, worker: Worker, gateway: Gateway, store: RedisServer, http: httpx.AsyncClient):
         self.worker, self.gateway, self.store, self.http = worker, gateway, store, http
         self.hub: Hub = worker.hub
 
     async def count_held(self) -> dict[str, int]:
-        """Count what the worker holds."""
+        """Count the connections, deadlines, requests, users, reads, tasks and subscriptions of the worker."""
         hub = self.hub
         gc.collect()
         tasks = [task.get_name() for task in asyncio.all_tasks()]
@@ -97,13 +97,13 @@ class ObservedWorker:
         }
 
     async def _subscribed(self) -> int:
-        """Count the users' channels that Redis knows as subscribed."""
+        """Return how many pub/sub channels of users are subscribed at Redis."""
         async with redis.asyncio.Redis(port=self.store.port) as admin:
             channels: list[bytes] = await admin.execute_command("PUBSUB", "SHARDCHANNELS")
         return sum(USER_CHANNEL.fullmatch(channel) is not None for channel in channels)
 
-    async def until_holds(self, before: dict[str, int]) -> None:
-        """Wait until the worker holds what it held before."""
+    async def until_counts_are(self, before: dict[str, int]) -> None:
+        """Wait until the counts are those of before."""
         now: dict[str, int] = {}
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
@@ -114,7 +114,7 @@ class ObservedWorker:
 
 @contextlib.asynccontextmanager
 async def worker(store: RedisServer, data_dir: Path) -> AsyncIterator[ObservedWorker]:
-    """Serve for a block."""
+    """Run a worker for a block."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
         gateway = Gateway(data_dir, port=sock.getsockname()[1])
         settings = load_settings({**ENVIRONMENT, "INBOX_REDIS_URL": store.url, "INBOX_DATA_DIR": str(data_dir)})
@@ -132,7 +132,7 @@ async def worker(store: RedisServer, data_dir: Path) -> AsyncIterator[ObservedWo
             await serving
 
 
-# ---- the ways
+# ---- ways in which connections open and end
 
 
 Way = Callable[[ObservedWorker, str], Awaitable[None]]
@@ -163,7 +163,7 @@ async def half_closed(observed: ObservedWorker, user: str) -> None:
 
 
 async def left_at_once(observed: ObservedWorker, user: str) -> None:
-    """Disconnect while the request is on its way, at different moments of the admission."""
+    """Disconnect at different moments while the connection is admitted."""
     for path, headers in (("/realtime/sse", {}), ("/realtime/ws", UPGRADE)):
         for way_out in (reset, lambda sock: None):
             for seconds in (0, 0.001, 0.003):
@@ -195,20 +195,20 @@ async def refused(observed: ObservedWorker, user: str) -> None:
 
 
 async def refused_for_the_handshake(observed: ObservedWorker, user: str) -> None:
-    """Send a message right after the request, which must not be admitted."""
+    """Send an invalid request, directly followed by a message that would authenticate."""
     message = frame(Opcode.TEXT, b'{"type":"auth","token":"%b"}' % user_token(user).encode())
     for changed in ({"Sec-WebSocket-Key": "short"}, {"Sec-WebSocket-Version": "12"}, {"Upgrade": "h2c"}):
         async with raw_socket(observed.gateway) as sock:
             lines = [f"{name}: {value}" for name, value in {"Host": "localhost", **UPGRADE, **changed}.items()]
             head = "\r\n".join(["GET /realtime/ws HTTP/1.1", *lines]) + "\r\n\r\n"
             await asyncio.get_running_loop().sock_sendall(sock, head.encode() + message)
-            answer = await receive_until(sock, b"\r\n\r\n")
-            assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 426 "))
-            assert b" 426 " in answer or b"\r\nSec-WebSocket-Version: 13\r\n" in answer
+            response = await receive_until(sock, b"\r\n\r\n")
+            assert response.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 426 "))
+            assert b" 426 " in response or b"\r\nSec-WebSocket-Version: 13\r\n" in response
 
 
 async def requested_twice(observed: ObservedWorker, user: str) -> None:
-    """Request a stream with an upgrade, which would have another owner for the socket, and several in one packet."""
+    """Request a stream with an upgrade, which would give the socket another owner, and several in one packet."""
     for upgrade in ("websocket", "h2c", "TLS/1.2"):
         async with raw_socket(observed.gateway) as sock:
             await send_request(sock, "/realtime/sse", {**user_headers(user), **UPGRADE, "Upgrade": upgrade})
@@ -226,18 +226,18 @@ async def never_authenticated(observed: ObservedWorker, user: str) -> None:
 
 
 async def violated_the_protocol(observed: ObservedWorker, user: str) -> None:
-    for said, code in ((b"\xff" * 100_000, 1002), (frame(Opcode.PONG) * 50_000, 4505)):
+    for sent, code in ((b"\xff" * 100_000, 1002), (frame(Opcode.PONG) * 50_000, 4505)):
         async with open_raw_websocket(observed.gateway, user) as peer:
             await peer.message()
             with contextlib.suppress(ConnectionError):
-                await peer.send_bytes(said)
+                await peer.send_bytes(sent)
             while (last := await peer.frame()).opcode is not Opcode.CLOSE:
                 pass
             assert int.from_bytes(bytes(last.data)[:2]) == code
 
 
 async def never_read(observed: ObservedWorker, user: str) -> None:
-    """Read nothing of more data than the kernels at both ends accept."""
+    """Read nothing, while more data is sent than the kernels at both ends buffer."""
     async with (
         open_raw_websocket(observed.gateway, user, 4096) as peer,
         raw_socket(observed.gateway, 4096) as sock,
@@ -274,7 +274,7 @@ async def too_many(observed: ObservedWorker, user: str) -> None:
 
 
 async def redis_hung(observed: ObservedWorker, user: str) -> None:
-    """Stop Redis while connections are admitted. Some disconnect; the others are refused or admitted later."""
+    """Stop Redis while connections are admitted. Some disconnect, and the others are refused or admitted later."""
     assert observed.store.process is not None
     async with contextlib.AsyncExitStack() as stack:
         observed.store.process.send_signal(signal.SIGSTOP)
@@ -283,7 +283,7 @@ async def redis_hung(observed: ObservedWorker, user: str) -> None:
                 for path, headers in (("/realtime/sse", {}), ("/realtime/ws", UPGRADE)):
                     sock = await stack.enter_async_context(raw_socket(observed.gateway))
                     await send_request(sock, path, {**user_headers(f"{user}{number}"), **headers})
-            await asyncio.sleep(0.1)  # somewhere within their admission
+            await asyncio.sleep(0.1)  # at some moment of their admission
             for _ in range(3):
                 await left_at_once(observed, user)
             await asyncio.sleep(0.5)
@@ -302,7 +302,7 @@ WAYS: tuple[Way, ...] = (
 
 
 def reset(sock: socket.socket) -> None:
-    """Let a socket end with a TCP reset when its block ends."""
+    """Make a socket end with a TCP reset when its block ends."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
@@ -314,7 +314,7 @@ def test_nothing_is_left_of_connections_that(store: RedisServer, tmp_path: Path,
             assert not any(before[name] for name in ("connections", "deadlines", "users", "channels")), before
             times = 1 if way in ONCE else TIMES
             await asyncio.gather(*(way(observed, f"{way.__name__}{number}") for number in range(times)))
-            await observed.until_holds(before)
+            await observed.until_counts_are(before)
 
     uvloop.run(go())
 
@@ -328,6 +328,6 @@ def test_nothing_is_left_after_a_drain(store: RedisServer, tmp_path: Path) -> No
                     await stack.enter_async_context(open_inbox(transport, observed.gateway, f"drained{number}"))
             await observed.hub.drain(0.5)
             await stack.aclose()
-            await observed.until_holds(before)
+            await observed.until_counts_are(before)
 
     uvloop.run(go())

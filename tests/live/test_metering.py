@@ -1,4 +1,4 @@
-"""Everything that a peer sends counts towards its limit, allowed or not, and delays no other peer."""
+"""Everything that a peer sends, allowed or not, counts towards its limit and delays no other peer."""
 
 import asyncio
 import contextlib
@@ -44,7 +44,7 @@ FRAMES = {
     "messages": frame(Opcode.TEXT, PING_MESSAGE),
     "messages without credentials": frame(Opcode.TEXT, NO_CREDENTIALS),
 }
-"""Frames that a peer may repeat. Fragments need the beginning of a message before them."""
+"""Frames that a peer repeats. Fragments must follow the first fragment of a message."""
 
 KINDS = pytest.mark.parametrize("kind", FRAMES)
 
@@ -64,7 +64,7 @@ async def unauthenticated(gateway: Gateway) -> AsyncIterator[RawWebSocket]:
 
 
 async def close_code(peer: RawWebSocket) -> int:
-    """Read up to the close frame and return its code. Raises Ended if there is none."""
+    """Read up to the close frame and return its code. Raise Ended if there is none."""
     while (found := await peer.frame()).opcode is not Opcode.CLOSE:
         pass
     return Close.parse(bytes(found.data)).code
@@ -72,7 +72,7 @@ async def close_code(peer: RawWebSocket) -> int:
 
 @pytest.fixture(scope="module")
 def quick_to_refuse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A gateway that waits one second for credentials; all other settings are the defaults."""
+    """Yield a gateway that waits one second for credentials. All other settings are the defaults."""
     directory: Path = tmp_path_factory.mktemp("quick")
     with running_gateway(directory / "data", INBOX_AUTHENTICATION_SECONDS="1") as gateway:
         yield gateway
@@ -89,16 +89,16 @@ async def test_no_frame_extends_the_deadline_for_credentials(quick_to_refuse: Ga
             started = time.monotonic()
             await peer.send_bytes(beginning(kind))
 
-            async def go_on() -> None:
+            async def continue_to_send() -> None:
                 for number in range(200):
                     await peer.send_bytes(FRAMES.get(kind) or unfinished[number : number + 1])
                     await asyncio.sleep(0.1)
 
-            going_on = asyncio.create_task(go_on(), name="go-on")
+            sending = asyncio.create_task(continue_to_send(), name="send")
             assert await close_code(peer) == 4502, kind
-            going_on.cancel()
+            sending.cancel()
             with contextlib.suppress(asyncio.CancelledError, ConnectionError):
-                await going_on
+                await sending
             return time.monotonic() - started
 
     kinds = [*FRAMES, "bytes of an unfinished frame"]
@@ -106,7 +106,9 @@ async def test_no_frame_extends_the_deadline_for_credentials(quick_to_refuse: Ga
     assert max(took.values()) < 3, took
 
 
-async def test_the_time_for_a_slow_request_head_counts_towards_that_for_credentials(quick_to_refuse: Gateway) -> None:
+async def test_the_time_of_a_slow_request_head_counts_towards_the_time_limit_for_credentials(
+    quick_to_refuse: Gateway,
+) -> None:
     async with raw_socket(quick_to_refuse) as sock:
         started = time.monotonic()
         peer = RawWebSocket(sock, quick_to_refuse.websocket_url)
@@ -118,16 +120,16 @@ async def test_the_time_for_a_slow_request_head_counts_towards_that_for_credenti
         assert time.monotonic() - started < 1.7
 
 
-async def test_a_later_request_on_a_connection_has_its_own_time(quick_to_refuse: Gateway) -> None:
+async def test_a_later_request_on_a_connection_has_its_own_time_limit(quick_to_refuse: Gateway) -> None:
     async with raw_socket(quick_to_refuse) as sock:
         await send_request(sock, "/healthz", {})
         await receive_until(sock, b"}")
         await asyncio.sleep(0.9)
         peer = RawWebSocket(sock, quick_to_refuse.websocket_url)
         await peer.shake_hands({})
-        asked = time.monotonic()
+        requested = time.monotonic()
         assert await close_code(peer) == 4502
-        assert time.monotonic() - asked > 0.9
+        assert time.monotonic() - requested > 0.9
 
 
 # ---- frames
@@ -172,7 +174,7 @@ async def test_an_unfinished_frame_that_grows_by_a_byte_at_a_time_ends_the_conne
         assert await close_code(peer) == 4505
 
 
-async def test_a_flood_of_closes_is_answered_once(gateway: Gateway, user: str) -> None:
+async def test_a_flood_of_close_frames_gets_one_close_frame(gateway: Gateway, user: str) -> None:
     async with open_raw_websocket(gateway, user) as peer:
         await peer.message()
         with contextlib.suppress(ConnectionError):
@@ -182,11 +184,11 @@ async def test_a_flood_of_closes_is_answered_once(gateway: Gateway, user: str) -
             await peer.frame()
 
 
-# ---- much at once
+# ---- megabytes at once
 
 
 async def longest_healthz(http: httpx.AsyncClient, done: "asyncio.Future[None]") -> float:
-    """Ask for `/healthz` again and again until something is done; give the longest that it took."""
+    """Request `/healthz` repeatedly until `done` is. Return the longest response time in seconds."""
     longest = 0.0
     while not done.done():
         started = time.monotonic()
@@ -197,12 +199,12 @@ async def longest_healthz(http: httpx.AsyncClient, done: "asyncio.Future[None]")
 
 MUCH = 12_000_000
 MOST_SECONDS = 0.75
-"""For a machine that is busy with other things; on one that is not it is milliseconds. It was ten seconds once."""
+"""On a machine that is otherwise idle it takes milliseconds. In an earlier version it took ten seconds."""
 
 
 @pytest.mark.parametrize("authenticated", [False, True], ids=["before-the-credentials", "on-an-open-connection"])
 @pytest.mark.parametrize("kind", ["pongs", "pings", "empty fragments", "garbage"])
-async def test_twelve_megabytes_at_once_are_refused_with_a_code_and_hold_nobody_up(
+async def test_twelve_megabytes_at_once_are_refused_with_a_code_and_delay_no_other_request(
     gateway: Gateway, http: httpx.AsyncClient, user: str, kind: str, authenticated: bool
 ) -> None:
     one = FRAMES.get(kind, b"\xff")
@@ -221,14 +223,14 @@ async def test_twelve_megabytes_at_once_are_refused_with_a_code_and_hold_nobody_
 
 @pytest.fixture(scope="module")
 def generous(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A gateway that takes any number of messages."""
+    """Yield a gateway that accepts any number of messages."""
     directory: Path = tmp_path_factory.mktemp("generous")
     with running_gateway(directory / "data", INBOX_MAX_MESSAGES_PER_MINUTE="10000000") as gateway:
         yield gateway
 
 
 @pytest.mark.parametrize("kind", ["pongs", "pings", "messages"])
-async def test_frames_that_are_allowed_are_taken_a_few_at_a_time_and_in_order(
+async def test_allowed_frames_are_processed_in_order_without_delaying_other_requests(
     generous: Gateway, user: str, kind: str
 ) -> None:
     flood = FRAMES[kind] * 20_000 + frame(Opcode.PING, b"the last")
@@ -250,7 +252,9 @@ async def test_frames_that_are_allowed_are_taken_a_few_at_a_time_and_in_order(
         await attacking
 
 
-async def test_who_floods_an_event_stream_is_cut(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
+async def test_a_client_that_floods_an_event_stream_is_closed(
+    gateway: Gateway, http: httpx.AsyncClient, user: str
+) -> None:
     async with raw_socket(gateway) as sock:
         await send_request(sock, "/realtime/sse", user_headers(user))
         await receive_until(sock, b"}\n\n")

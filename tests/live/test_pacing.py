@@ -19,7 +19,7 @@ async def test_other_tasks_run_after_each_full_batch(count: int, sleeps: int, mo
     assert slept == [0.5] * sleeps
 
 
-def test_clients_are_told_to_return_at_different_times() -> None:
+def test_the_pauses_before_clients_reconnect_differ() -> None:
     pauses = {retry_after_ms() for _ in range(1000)}
     assert 200 <= min(pauses) < 300
     assert 1900 < max(pauses) <= 2000

@@ -63,7 +63,7 @@ async def test_credentials_that_are_not_valid_change_nothing(node: Node, user: s
         (lambda user: StoreUnavailableError(detail="no reply"), "redis_unavailable"),
     ],
 )
-async def test_credentials_that_fail_once_they_are_in_use_are_replaced_by_the_old_ones(
+async def test_the_old_credentials_are_restored_if_the_new_ones_turn_out_to_have_ended(
     node: Node, user: str, monkeypatch: pytest.MonkeyPatch, failure: Any, code: str
 ) -> None:
     async with open_inbox("websocket", node.gateway, user) as client:
@@ -98,10 +98,10 @@ async def test_a_project_that_has_changed_meanwhile_ends_the_connection(
 async def test_a_renewal_that_ends_after_the_connection_has_closed_changes_nothing(
     node: Node, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked, closed, user_of = asyncio.Event(), asyncio.Event(), Authenticator.user
+    requested, closed, user_of = asyncio.Event(), asyncio.Event(), Authenticator.user
 
     async def wait(*arguments: Any, **options: Any) -> Any:
-        asked.set()
+        requested.set()
         await closed.wait()
         return await user_of(*arguments, **options)
 
@@ -111,8 +111,8 @@ async def test_a_renewal_that_ends_after_the_connection_has_closed_changes_nothi
         monkeypatch.setattr(Authenticator, "user", wait)
         assert isinstance(client, WebSocketClient)
         await client.send(renewal(user))
-        await asked.wait()
+        await requested.wait()
     await node.until_empty()
     closed.set()
-    await asyncio.sleep(0.05)  # nothing is to happen
+    await asyncio.sleep(0.05)  # nothing must happen
     assert connection.credential == before

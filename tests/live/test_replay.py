@@ -1,4 +1,4 @@
-"""Log reads for the sessions of a real worker. The store's reads are wrapped to count them or to make one fail."""
+"""Log reads for the sessions of a real worker. The tests wrap the reads of the store to count them or to fail one."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ def fail_once(node: Node, problem: Exception) -> None:
 
 
 def miss_events(node: Node) -> None:
-    """Ignore everything that is published from now on."""
+    """Drop every published message from now on."""
     node.worker.subscriber.on_messages = lambda channel, messages: None
 
 
@@ -102,7 +102,7 @@ async def test_an_unexpected_failure_closes_the_connections_that_wait_for_the_re
         pass
 
 
-async def test_a_session_of_a_deleted_user_that_is_not_open_is_told_to_try_again(node: Node, user: str) -> None:
+async def test_a_session_of_a_deleted_user_that_is_not_open_closes_with_try_again_later(node: Node, user: str) -> None:
     async with open_inbox("websocket", node.gateway, user):
         known = node.subscription().user
     await node.until_empty()
@@ -154,6 +154,6 @@ async def test_collected_reads_start_no_task(node: Node, user: str) -> None:
         assert node.hub.replay.pending == 0
 
 
-async def test_the_interruption_of_a_channel_without_connections_means_nothing(node: Node) -> None:
-    node.hub.replay.subscription_interrupted(b"the channel of nobody")
+async def test_the_interruption_of_a_channel_without_connections_is_ignored(node: Node) -> None:
+    node.hub.replay.subscription_interrupted(b"a channel without connections")
     assert node.hub.replay.pending == 0

@@ -1,4 +1,7 @@
-"""Closing connections whose access has ended, at a real worker. By REST: tests/end_to_end/test_access_ends.py."""
+"""Closing connections whose access has ended, at a real worker.
+
+In tests/end_to_end/test_access_ends.py, access ends by REST and by commands.
+"""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -30,7 +33,7 @@ def publish(node: Node, message: bytes) -> None:
 
 
 async def reason(client: LiveClient) -> str:
-    """Return the reason of the goodbye that comes next."""
+    """Return the reason of the next message, which must be a goodbye."""
     goodbye = await client.next()
     assert goodbye["type"] == "goodbye", goodbye
     return str(goodbye["reason"])
@@ -47,9 +50,7 @@ async def test_a_revoked_token_closes_its_connections_only(node: Node, user: str
         assert await reason(two) == "token_revoked"
 
 
-async def test_tokens_issued_before_a_time_close_and_later_ones_and_other_credentials_do_not(
-    node: Node, user: str
-) -> None:
+async def test_only_connections_of_tokens_issued_before_a_time_are_closed(node: Node, user: str) -> None:
     async with (
         open_inbox("sse", node.gateway, headers=bearer(user, jti="old", iat=1_700_000_000)) as old,
         open_inbox("sse", node.gateway, headers=bearer(user, jti="new", iat=1_700_000_100)),
@@ -124,7 +125,7 @@ async def test_projects_are_read_again_when_the_store_fails(
         assert attempts == 3
 
 
-async def test_an_expiry_that_becomes_known_is_the_connections_deadline(
+async def test_a_connection_ends_when_its_credential_expires(
     node: Node, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_inbox("websocket", node.gateway, user) as client:

@@ -27,7 +27,7 @@ TITLE = "To all of you ☂"
 
 
 class Sender:
-    """Another node that sends items with shared content, which the gateway under test has not read yet."""
+    """Another node, which sends items with shared content that the gateway under test has not read yet."""
 
     def __init__(self, client: FunctionClient, user: User):
         self._contents = ContentStore(client)
@@ -35,7 +35,7 @@ class Sender:
         self._user = user
 
     async def send(self, title: str = TITLE, lost: bool = False) -> UUID:
-        """Send an item, whose content may be lost already; return its id."""
+        """Send an item and return its id. If `lost` is true, its content is not stored."""
         fields = NotificationFields(title=title, content="c", custom_attributes={"a": 1})
         content = Content.encode(uuid4(), fields)
         if not lost:
@@ -47,7 +47,7 @@ class Sender:
 
 @pytest.fixture
 async def sender(gateway: Gateway, http: httpx.AsyncClient, user: str) -> AsyncIterator[Sender]:
-    """A sender to the test's user."""
+    """Yield a sender to the test's user."""
     client = FunctionClient(Topology(Settings(data_dir=gateway.data_dir)), LIBRARY)
     project_id = ProjectId((await listing(http, user)).json()["project_id"])
     found = await Directory(client, time.monotonic).resolve(project_id, Identity(user))
@@ -71,7 +71,7 @@ def notification(event: Message) -> Message:
     return found
 
 
-async def test_open_inboxes_receive_a_whole_content_that_their_worker_has_not_read(
+async def test_open_inboxes_receive_content_that_their_worker_has_not_read(
     gateway: Gateway, http: httpx.AsyncClient, sender: Sender, user: str
 ) -> None:
     async with open_all(gateway, user) as clients:
@@ -83,7 +83,7 @@ async def test_open_inboxes_receive_a_whole_content_that_their_worker_has_not_re
         assert all(client.texts[-1] == clients[0].texts[-1] for client in clients)
 
 
-async def test_later_events_of_the_item_have_the_whole_content(
+async def test_later_events_of_the_item_contain_its_content(
     gateway: Gateway, http: httpx.AsyncClient, sender: Sender, user: str
 ) -> None:
     async with open_all(gateway, user) as clients:
@@ -103,7 +103,7 @@ async def test_later_events_of_the_item_have_the_whole_content(
             assert {notification(event)["title"] for event in received} == {TITLE}
 
 
-async def test_consecutive_contents_arrive_in_order_and_once(gateway: Gateway, sender: Sender, user: str) -> None:
+async def test_consecutive_items_arrive_in_order_and_once(gateway: Gateway, sender: Sender, user: str) -> None:
     async with open_all(gateway, user) as clients:
         titles = [f"n{number}" for number in range(30)]
         for title in titles:
@@ -119,7 +119,7 @@ async def start_of_log(http: httpx.AsyncClient, user: str) -> str:
     return listed.headers["X-Inbox-Position"].partition(".")[0] + ".0"
 
 
-async def test_a_replay_of_large_contents_is_whole(
+async def test_a_replay_of_large_contents_is_complete(
     gateway: Gateway, http: httpx.AsyncClient, sender: Sender, user: str
 ) -> None:
     titles = [str(number) * 60_000 for number in range(8)]
@@ -133,7 +133,9 @@ async def test_a_replay_of_large_contents_is_whole(
             assert [notification(event)["title"] for event in received] == titles
 
 
-async def test_every_way_to_read_returns_the_whole_content(http: httpx.AsyncClient, sender: Sender, user: str) -> None:
+async def test_every_way_to_read_an_item_returns_its_content(
+    http: httpx.AsyncClient, sender: Sender, user: str
+) -> None:
     sent = await sender.send()
     one = await http.get(f"/notifications/{sent}", headers=user_headers(user))
     since = await start_of_log(http, user)

@@ -1,4 +1,4 @@
-"""Large events on slow networks: they arrive, however long that takes, as long as the peer acknowledges anything."""
+"""Large events on slow networks arrive, however long that takes, as long as the peer acknowledges data."""
 
 import asyncio
 import contextlib
@@ -24,12 +24,12 @@ HEARTBEAT_SECONDS = 0.25
 BYTES_PER_SECOND = 3_000_000
 SMALL_BUFFER = 16_384
 LARGE = "x" * 4_000_000
-"""It takes five heartbeats on that network; two and a half heartbeats of silence end a connection."""
+"""It takes five heartbeats on that network. Two and a half heartbeats of silence end a connection."""
 
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A gateway with short heartbeats, so that a network which is slow in heartbeats is still quick for a test."""
+    """Yield a gateway with short heartbeats: a transfer may take many of them in a quick test."""
     directory: Path = tmp_path_factory.mktemp("quick")
     with running_gateway(directory / "data", INBOX_HEARTBEAT_SECONDS=str(HEARTBEAT_SECONDS)) as gateway:
         yield gateway
@@ -37,14 +37,14 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 @pytest.fixture
 async def quick_http(quick: Gateway) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of that gateway."""
+    """Yield a client of that gateway."""
     async with httpx.AsyncClient(base_url=quick.url, timeout=10) as client:
         yield client
 
 
 @contextlib.asynccontextmanager
 async def slow_network(gateway: Gateway) -> AsyncIterator[Gateway]:
-    """Serve the gateway at another port, which forwards its responses slowly."""
+    """Forward the gateway at another port, and its responses slowly. Yield the gateway at that port."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def carry(source: socket.socket, target: socket.socket, bytes_a_second: float) -> None:
@@ -67,7 +67,7 @@ async def slow_network(gateway: Gateway) -> AsyncIterator[Gateway]:
     async def accept(listener: socket.socket) -> None:
         while True:
             client, _ = await asyncio.get_running_loop().sock_accept(listener)
-            tasks.add(asyncio.create_task(serve(client), name="slow-line"))
+            tasks.add(asyncio.create_task(serve(client), name="slow-network"))
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
@@ -79,7 +79,7 @@ async def slow_network(gateway: Gateway) -> AsyncIterator[Gateway]:
 
 
 async def texts(inbox: LiveClient, count: int) -> list[str]:
-    """Read this many events, which may take a while; return the content of each."""
+    """Read this many events, for at most a minute. Return the content of each."""
     async with asyncio.timeout(60):
         found: list[str] = []
         while len(found) < count:
@@ -92,7 +92,7 @@ async def texts(inbox: LiveClient, count: int) -> list[str]:
 async def test_large_events_arrive_on_a_slow_network_without_a_disconnect(
     quick: Gateway, quick_http: httpx.AsyncClient, user: str, transport: str
 ) -> None:
-    async with slow_network(quick) as line, open_inbox(transport, line, user) as inbox:
+    async with slow_network(quick) as slow, open_inbox(transport, slow, user) as inbox:
         for number in range(2):
             await send(quick_http, user, content=LARGE + str(number))
         await send(quick_http, user, content="small")
@@ -107,8 +107,8 @@ async def test_large_events_are_replayed_on_a_slow_network_without_a_disconnect(
         start = before.position
     for number in range(2):
         await send(quick_http, user, content=LARGE + str(number))
-    async with slow_network(quick) as line, open_inbox(transport, line, user, since=start) as inbox:
-        for _ in range(50):  # what is published meanwhile is no reason to disconnect it either
+    async with slow_network(quick) as slow, open_inbox(transport, slow, user, since=start) as inbox:
+        for _ in range(50):  # events that are published meanwhile must not disconnect it either
             await send(quick_http, user)
         assert [text and text[-8:] for text in await texts(inbox, 52)] == ["xxxxxxx0", "xxxxxxx1", *[None] * 50]
 
@@ -133,6 +133,6 @@ async def test_a_peer_that_reads_but_responds_to_nothing_is_disconnected(
     async with open_raw_websocket(quick, user) as peer:
         await peer.message()
         await send(quick_http, user, content=LARGE)
-        said = await peer.until_goodbye()
-        assert offsets(said[:1]) == [1]
-        assert said[-1]["reason"] == "heartbeat_timeout"
+        messages = await peer.until_goodbye()
+        assert offsets(messages[:1]) == [1]
+        assert messages[-1]["reason"] == "heartbeat_timeout"

@@ -1,4 +1,4 @@
-"""The server-sent events of the live protocol, by real clients of a real gateway."""
+"""Server-sent events: real clients of a real gateway."""
 
 import asyncio
 import json
@@ -59,7 +59,7 @@ async def test_ready_comes_first_with_its_position_as_id(gateway: Gateway, http:
 EVENT = r"event: notifications/new\nid: [0-9a-z]+\.1\ndata: \{[^\n\r]*\}\n\n"
 
 
-async def raw_answer(gateway: Gateway, http: httpx.AsyncClient, user: str, version: str) -> tuple[str, str]:
+async def raw_response(gateway: Gateway, http: httpx.AsyncClient, user: str, version: str) -> tuple[str, str]:
     """Return the head of a stream, and its body up to the end of its first event."""
     async with raw_socket(gateway) as sock:
         await send_request(sock, "/realtime/sse", user_headers(user), version=version)
@@ -75,19 +75,21 @@ async def test_an_event_is_its_name_its_position_and_one_line_of_data_in_a_chunk
     gateway: Gateway, http: httpx.AsyncClient, user: str
 ) -> None:
     # Without chunks a client that reads in blocks, as Python's requests does, waits until a block is full.
-    head, body = await raw_answer(gateway, http, user, "1.1")
+    head, body = await raw_response(gateway, http, user, "1.1")
     assert "Transfer-Encoding: chunked" in head
     size, event = re.findall(rf"([0-9a-f]+)\r\n({EVENT})", body)[0]
     assert int(size, 16) == len(event.encode())
 
 
 async def test_a_client_of_http_1_0_gets_no_chunks(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
-    head, body = await raw_answer(gateway, http, user, "1.0")
+    head, body = await raw_response(gateway, http, user, "1.0")
     assert "Transfer-Encoding" not in head
     assert re.fullmatch(rf"id: \S+\nevent: ready\ndata: .*\n\n{EVENT}", body)
 
 
-async def test_the_data_is_the_text_that_a_websocket_gets(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
+async def test_the_data_is_the_text_that_a_websocket_receives(
+    gateway: Gateway, http: httpx.AsyncClient, user: str
+) -> None:
     async with open_inbox("sse", gateway, user) as stream, open_inbox("websocket", gateway, user) as websocket:
         new_id = await send(http, user, content='grüße \u2028 "\\ \n')
         await command(http, user, "POST", f"/notifications/{new_id}/archive", client_id='"tab')
@@ -124,7 +126,7 @@ async def test_a_replacement_of_event_source_resumes_by_its_query(
     for _ in range(3):
         await send(http, user)
     last = await position(http, user)
-    # As event-source-polyfill sends it: the original address, and the last position.
+    # event-source-polyfill sends the original address and adds the last position.
     query = {"since": at_offset(last, 0), "lastEventId": at_offset(last, 2)}
     async with open_inbox("sse", gateway, user, query=query) as stream:
         assert offsets([await stream.event()]) == [3]
@@ -155,11 +157,11 @@ async def test_heartbeats_are_comments(strict_gateway: Gateway, user: str) -> No
         assert time.monotonic() - started < 6 * limits.HEARTBEAT_SECONDS
 
 
-async def test_no_client_takes_a_heartbeat_for_an_event(
+async def test_a_client_does_not_parse_a_heartbeat_as_an_event(
     strict_gateway: Gateway, strict_http: httpx.AsyncClient, user: str
 ) -> None:
     async with open_inbox("sse", strict_gateway, user) as stream:
-        await asyncio.sleep(3 * limits.HEARTBEAT_SECONDS)  # what is tested is that nothing comes meanwhile
+        await asyncio.sleep(3 * limits.HEARTBEAT_SECONDS)  # the test is that no event arrives meanwhile
         await send(strict_http, user)
         assert await stream.event()
 
@@ -175,14 +177,14 @@ async def test_bytes_after_the_request_are_ignored(gateway: Gateway, http: httpx
 
 
 async def test_a_second_request_in_one_packet_opens_no_second_stream(strict_gateway: Gateway, user: str) -> None:
-    # With two on one socket the first would leak when it closes, and its next heartbeat would fail in the hub.
+    # With two streams on one socket, the first would leak when the socket closes, and its next heartbeat would fail.
     async with raw_socket(strict_gateway) as sock:
         await send_request(sock, "/realtime/sse", user_headers(user), times=2)
         assert (await receive_until(sock, b"event: ready")).count(b"HTTP/1.1") == 1
         assert b"HTTP/1.1" not in await receive_until(sock, b": heartbeat\n")
 
 
-async def test_a_request_to_upgrade_is_no_stream(gateway: Gateway, user: str) -> None:
+async def test_a_request_to_upgrade_gets_a_404(gateway: Gateway, user: str) -> None:
     upgrade = {
         "Connection": "Upgrade",
         "Upgrade": "websocket",
@@ -202,14 +204,14 @@ async def test_credentials_are_read_from_the_query_as_event_source_sends_them(ga
         assert (await stream.next())["type"] == "ready"
 
 
-async def test_a_token_comes_in_the_query_and_is_never_logged(gateway: Gateway, user: str) -> None:
+async def test_a_token_in_the_query_is_accepted_and_never_logged(gateway: Gateway, user: str) -> None:
     token = user_token(user)
     async with open_sse(gateway, query={"token": token}) as stream:
         assert (await stream.next())["type"] == "ready"
     assert token not in gateway.log
 
 
-async def test_a_token_comes_as_bearer(gateway: Gateway, user: str) -> None:
+async def test_a_bearer_token_is_accepted(gateway: Gateway, user: str) -> None:
     async with open_sse(gateway, headers={"Authorization": f"Bearer {user_token(user)}"}) as stream:
         assert (await stream.next())["type"] == "ready"
 
@@ -270,7 +272,7 @@ async def test_one_connection_too_many_gets_204(strict_gateway: Gateway, user: s
         assert await third.aread() == b""
 
 
-async def test_the_stream_ends_when_its_token_does(gateway: Gateway, user: str) -> None:
+async def test_the_stream_ends_when_its_token_expires(gateway: Gateway, user: str) -> None:
     expires_at = int(time.time()) + 2
     async with open_inbox("sse", gateway, query={"token": user_token(user, exp=expires_at)}) as stream:
         assert await stream.read_to_end() == [
@@ -357,7 +359,7 @@ async def test_many_missed_events_arrive_page_by_page_in_order(
 ) -> None:
     async with open_inbox("sse", gateway, user) as stream:
         start = stream.position
-    # Pages are bounded in bytes, too: this takes many of them.
+    # Pages are also bounded in bytes, so this takes many of them.
     await asyncio.gather(*(send(http, user, content="x" * 50_000) for _ in range(40)))
     async with open_inbox("sse", gateway, user, since=start) as stream:
         assert offsets(await stream.events(40)) == list(range(1, 41))
@@ -366,7 +368,7 @@ async def test_many_missed_events_arrive_page_by_page_in_order(
 # ---- shutdown
 
 
-async def test_a_drained_stream_gets_a_time_to_reconnect(tmp_path: Path, user: str) -> None:
+async def test_a_stream_of_a_draining_worker_ends_with_a_time_to_reconnect(tmp_path: Path, user: str) -> None:
     with running_gateway(tmp_path / "data") as gateway:
         async with open_sse(gateway, user) as stream:
             ready = await stream.next()
@@ -376,10 +378,10 @@ async def test_a_drained_stream_gets_a_time_to_reconnect(tmp_path: Path, user: s
             assert (goodbye["code"], goodbye["reason"]) == (4001, "draining")
             assert record.event == "goodbye"
             assert record.retry == goodbye["retry_after_ms"] > 0
-            assert record.id == ready["position"], "a goodbye leaves the client's last event id as it is"
+            assert record.id == ready["position"], "a goodbye does not change the client's last event id"
             with pytest.raises(Ended) as ended:
                 await stream.next()
-            assert isinstance(ended.value.__cause__, StopAsyncIteration), "the answer is whole"
+            assert isinstance(ended.value.__cause__, StopAsyncIteration), "the body is complete"
         assert await stopped == 0
 
 

@@ -1,4 +1,4 @@
-"""The registry of users with open connections, and their subscriptions at a real Redis."""
+"""The registry of users with open connections, and their subscriptions on a real Redis."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from tests.live.node import Node
 
 
 async def subscribers(node: Node, channel: bytes) -> int:
-    """Return how many connections have subscribed a channel at Redis."""
+    """Return how many connections to Redis have subscribed a channel."""
     async with redis.asyncio.Redis(port=node.store.port) as admin:
         _, count = await admin.execute_command("PUBSUB", "SHARDNUMSUB", channel)
     return int(count)

@@ -1,4 +1,4 @@
-"""Events that Redis stored, but did not allow the gateway to publish, still reach every open inbox."""
+"""Events that Redis stored but did not publish, for lack of a permission, still reach every open inbox."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.servers import ADMIN, Gateway, RedisServer, running_gateway, running_
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RedisServer, Gateway]]:
-    """A gateway on a Redis of its own."""
+    """Yield a Redis, and a gateway that uses it."""
     directory: Path = tmp_path_factory.mktemp("unpublished")
     with (
         running_redis("valkey", directory) as server,

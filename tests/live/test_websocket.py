@@ -1,4 +1,4 @@
-"""The WebSocket side of the live protocol, by real clients of a real gateway."""
+"""WebSockets: real clients of a real gateway."""
 
 import asyncio
 import json
@@ -38,9 +38,8 @@ from tests.servers import Gateway, user_headers
 
 
 async def assert_refused(client: WebSocketClient, close_code: int, reason: str, error_code: str | None = None) -> None:
-    """Check that the connection was accepted, and got an error before it was closed."""
-    said = await client.read_to_end()
-    *errors, goodbye = said
+    """Check that the connection was accepted, received an error if one is given, and was then closed."""
+    *errors, goodbye = await client.read_to_end()
     assert [error["code"] for error in errors] == ([error_code] if error_code else [])
     assert goodbye == {"type": "goodbye", "code": close_code, "reason": reason, "retry_after_ms": None}
     assert client.close_code == close_code
@@ -98,7 +97,7 @@ async def test_no_compression_is_negotiated(gateway: Gateway, user: str) -> None
 
 
 @pytest.mark.parametrize("path", ["/realtime/other", "/realtime/sse", "/notifications"])
-async def test_another_path_is_answered_404(gateway: Gateway, user: str, path: str) -> None:
+async def test_another_path_gets_a_404(gateway: Gateway, user: str, path: str) -> None:
     elsewhere = Gateway(gateway.data_dir, port=gateway.port)
     with pytest.raises(InvalidStatus) as refused:
         async with open_websocket(_at_path(elsewhere, path), user):
@@ -116,32 +115,32 @@ def _at_path(gateway: Gateway, path: str) -> Any:
 # ---- credentials
 
 
-async def test_credentials_come_in_headers(gateway: Gateway, user: str) -> None:
+async def test_credentials_in_headers_are_accepted(gateway: Gateway, user: str) -> None:
     async with open_websocket(gateway, headers=user_headers(user)) as client:
         assert (await client.next())["type"] == "ready"
 
 
-async def test_a_token_comes_as_bearer(gateway: Gateway, user: str) -> None:
+async def test_a_bearer_token_is_accepted(gateway: Gateway, user: str) -> None:
     async with open_websocket(gateway, headers={"Authorization": f"Bearer {user_token(user)}"}) as client:
         assert (await client.next())["type"] == "ready"
 
 
-async def test_credentials_come_in_the_first_message(gateway: Gateway, user: str) -> None:
+async def test_credentials_in_the_first_message_are_accepted(gateway: Gateway, user: str) -> None:
     async with open_websocket(gateway) as client:
         assert (await client.request(auth_message(user)))["type"] == "ready"
 
 
-async def test_a_token_comes_in_the_first_message(gateway: Gateway, user: str) -> None:
+async def test_a_token_in_the_first_message_is_accepted(gateway: Gateway, user: str) -> None:
     async with open_websocket(gateway) as client:
         assert (await client.request({"type": "auth", "token": user_token(user)}))["type"] == "ready"
 
 
-async def test_credentials_come_in_the_query(gateway: Gateway, user: str) -> None:
+async def test_credentials_in_the_query_are_accepted(gateway: Gateway, user: str) -> None:
     async with open_websocket(gateway, query=user_query(user)) as client:
         assert (await client.next())["type"] == "ready"
 
 
-async def test_a_token_comes_in_the_query_and_is_never_logged(gateway: Gateway, user: str) -> None:
+async def test_a_token_in_the_query_is_accepted_and_never_logged(gateway: Gateway, user: str) -> None:
     token = user_token(user)
     async with open_websocket(gateway, query={"token": token}) as client:
         assert (await client.next())["type"] == "ready"
@@ -246,7 +245,7 @@ async def test_a_closed_connection_no_longer_counts_towards_the_limit(strict_gat
 # ---- expiry and renewal of tokens
 
 
-async def test_the_connection_ends_when_its_token_does(gateway: Gateway, user: str) -> None:
+async def test_the_connection_ends_when_its_token_expires(gateway: Gateway, user: str) -> None:
     token = user_token(user, 2)
     expires_at = int(time.time()) + 2
     async with open_websocket(gateway, query={"token": token}) as client:
@@ -267,11 +266,11 @@ async def test_a_renewed_token_keeps_the_connection_open(gateway: Gateway, user:
         assert await client.request({"type": "ping"}) == {"type": "pong"}
 
 
-async def test_a_wrong_renewal_leaves_the_old_token_in_force(gateway: Gateway, user: str) -> None:
+async def test_after_a_wrong_renewal_the_old_token_stays_valid(gateway: Gateway, user: str) -> None:
     async with open_websocket(gateway, query={"token": user_token(user)}) as client:
         await client.next()
-        answer = await client.request({"type": "auth", "token": user_token(user, -1)})
-        assert (answer["type"], answer["code"]) == ("error", "token_expired")
+        error = await client.request({"type": "auth", "token": user_token(user, -1)})
+        assert (error["type"], error["code"]) == ("error", "token_expired")
         assert await client.request({"type": "ping"}) == {"type": "pong"}
 
 
@@ -287,7 +286,7 @@ async def test_a_renewal_that_fails_after_the_connection_is_closed_has_no_effect
     for number in range(20):
         async with open_raw_websocket(gateway, user) as peer:
             await peer.message()
-            # An API key that is not in the cache is looked up. Meanwhile the connection is closed.
+            # The API key is not in the cache, so it is read. The connection is closed meanwhile.
             token = user_token(user, api_key=f"unknown-{number}")
             await peer.send(Opcode.TEXT, json.dumps({"type": "auth", "token": token}).encode())
             peer.reset()
@@ -315,7 +314,7 @@ CHANGES: list[tuple[str, list[tuple[str, str]], tuple[str, str]]] = [
 
 
 async def two_notifications(http: httpx.AsyncClient, user: str) -> dict[str, str]:
-    """Fill an inbox; return the ids by the names that paths use."""
+    """Send two notifications. Return their ids by the names in paths."""
     fields: Message = {"category": "billing", "topic": "invoice-7", "custom_attributes": {"amount": 7}}
     return {"first": await send(http, user, **fields), "second": await send(http, user)}
 
@@ -332,7 +331,7 @@ async def assert_next_event(
     return event
 
 
-async def test_a_new_notification_arrives_whole(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
+async def test_a_new_notification_arrives_with_all_fields(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
     async with open_inbox("websocket", gateway, user) as inbox:
         new_id = await send(
             http,
@@ -388,7 +387,7 @@ async def test_marking_all_items_is_one_event(gateway: Gateway, http: httpx.Asyn
         assert {item[f"{verb}_at"] for item in await items(http, user)} == {event["data"]["at"]}
 
 
-async def test_marking_some_items_as_read_has_the_filter_in_the_event(
+async def test_the_event_of_marking_some_items_as_read_contains_the_filter(
     gateway: Gateway, http: httpx.AsyncClient, user: str
 ) -> None:
     await two_notifications(http, user)
@@ -404,7 +403,7 @@ async def test_marking_some_items_as_read_has_the_filter_in_the_event(
         }
 
 
-async def test_positions_count_up_one_by_one(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
+async def test_offsets_increase_by_one(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
     async with open_inbox("websocket", gateway, user) as inbox:
         for _ in range(5):
             await send(http, user)
@@ -437,7 +436,7 @@ async def test_no_user_receives_events_of_another_users_inbox(
         assert (await inbox.event())["data"]["notification"]["title"] == "Mine"
 
 
-async def test_large_content_arrives_whole(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
+async def test_large_content_arrives_complete(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
     content = "ä" * 1_000_000
     async with open_inbox("websocket", gateway, user) as inbox:
         await send(http, user, content=content)
@@ -461,7 +460,7 @@ async def test_a_position_resumes_with_exactly_the_missed_events_then_live_ones(
         assert offset((await after.event())["position"]) == 5
 
 
-async def test_a_position_may_come_in_the_first_message(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
+async def test_a_position_in_the_first_message_is_resumed(gateway: Gateway, http: httpx.AsyncClient, user: str) -> None:
     await send(http, user)
     start = at_offset(await position(http, user), 0)
     async with open_websocket(gateway) as client:
@@ -661,7 +660,7 @@ async def test_a_peer_that_responds_to_pings_stays_connected(
     strict_gateway: Gateway, strict_http: httpx.AsyncClient, user: str
 ) -> None:
     async with open_inbox("websocket", strict_gateway, user) as inbox:
-        await asyncio.sleep(5 * limits.HEARTBEAT_SECONDS)  # what is tested is that nothing happens meanwhile
+        await asyncio.sleep(5 * limits.HEARTBEAT_SECONDS)  # the test is that nothing happens meanwhile
         await send(strict_http, user)
         assert await inbox.event()
 

@@ -1,6 +1,6 @@
-"""Frames that RFC 6455 allows, and frames that it forbids, by a real peer of a real gateway.
+"""Frames that RFC 6455 allows and frames that it forbids, sent by a real peer to a real gateway.
 
-What `make conformance` found and covers, in short: each also byte by byte.
+These tests cover the most important cases of `make conformance`. Most are sent in one packet, and byte by byte.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from tests.servers import Gateway
 
 PING_MESSAGE, PONG_MESSAGE = b'{"type":"ping"}', b'{"type":"pong"}'
 UNKNOWN_FIELD = b'{"type":"error","code":"invalid_message","message":"Object contains unknown field `note`"}'
-"""A message that gets a response at once, and that response: they show that a message arrived."""
+"""Messages that get a response at once, and their responses, which show that a message arrived."""
 
 FIRST_HALF, SECOND_HALF = PING_MESSAGE[:7], PING_MESSAGE[7:]
 
@@ -40,7 +40,7 @@ async def send_parts(peer: RawWebSocket, data: bytes, byte_by_byte: bool) -> Non
     for part in [data[at : at + 1] for at in range(len(data))] if byte_by_byte else [data]:
         try:
             await peer.send_bytes(part)
-        except ConnectionError:  # the peer was disconnected for what it has sent already
+        except ConnectionError:  # the gateway has closed the connection because of the bytes before
             return
         await asyncio.sleep(0)
 
@@ -50,15 +50,15 @@ async def read_to_end(peer: RawWebSocket) -> list[tuple[Opcode, bytes]]:
     found: list[tuple[Opcode, bytes]] = []
     try:
         while True:
-            answer = await peer.frame()
-            found.append((answer.opcode, bytes(answer.data)))
+            received = await peer.frame()
+            found.append((received.opcode, bytes(received.data)))
     except Ended:
         return found
 
 
 @pytest.fixture(params=[False, True], ids=["in-one-packet", "byte-by-byte"])
 def byte_by_byte(request: pytest.FixtureRequest) -> bool:
-    """Whether each byte is sent in its own packet."""
+    """Return whether each byte is sent in its own packet."""
     return bool(request.param)
 
 
@@ -67,7 +67,7 @@ def byte_by_byte(request: pytest.FixtureRequest) -> bool:
 
 @dataclass(frozen=True)
 class Dialogue:
-    """What a peer sends before it closes, and the frames that it gets in response, in their order."""
+    """The bytes that a peer sends before it closes, and the frames of the response, in order."""
 
     sent_bytes: bytes
     responses: tuple[tuple[Opcode, bytes], ...]
@@ -86,7 +86,7 @@ DIALOGUES = {
         frame(Opcode.TEXT, b'{"note":"\xf0\x9f', fin=False)
         + frame(Opcode.CONT, b"\x92", fin=False)
         + frame(Opcode.CONT, b'\xa9","type":"ping"}'),
-        # It is valid text, so it is decoded as a message; a ping has no such field.
+        # The text is valid, so it is decoded as a message. A ping has no such field.
         ((Opcode.TEXT, UNKNOWN_FIELD),),
     ),
     "an empty ping": Dialogue(frame(Opcode.PING), ((Opcode.PONG, b""),)),
@@ -109,7 +109,7 @@ DIALOGUES = {
 
 
 @pytest.mark.parametrize("dialogue", DIALOGUES.values(), ids=DIALOGUES.keys())
-async def test_allowed_frames_get_responses_in_their_order(
+async def test_allowed_frames_get_responses_in_order(
     gateway: Gateway, user: str, dialogue: Dialogue, byte_by_byte: bool
 ) -> None:
     async with open_raw_websocket(gateway, user) as peer:

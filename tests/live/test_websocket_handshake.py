@@ -19,7 +19,7 @@ ORDINARY = [
 ]
 
 
-def answer(headers: Sequence[tuple[str, str]]) -> HandshakeResponse:
+def respond(headers: Sequence[tuple[str, str]]) -> HandshakeResponse:
     """Return the response to a request with these headers."""
     return accept("/realtime/ws", headers, "r1")
 
@@ -38,7 +38,7 @@ def fields_of(response: HandshakeResponse) -> dict[str, str]:
 
 
 def test_an_ordinary_request_is_accepted_with_the_key_of_rfc_6455() -> None:
-    response = answer(ORDINARY)
+    response = respond(ORDINARY)
     assert (response.status, response.accepted) == (101, True)
     assert fields_of(response)["sec-websocket-accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
     assert fields_of(response)["x-request-id"] == "r1"
@@ -48,7 +48,7 @@ def test_an_ordinary_request_is_accepted_with_the_key_of_rfc_6455() -> None:
 def test_the_response_to_an_ordinary_request_is_that_of_the_library(offered: str) -> None:
     headers = replaced(sec_websocket_protocol=offered)
     library = websocket_handshake._negotiate("/realtime/ws", headers, "r1")
-    own = fields_of(answer(headers))
+    own = fields_of(respond(headers))
     theirs = fields_of(library)
     assert {name: value for name, value in theirs.items() if name not in ("date", "server")} == own
 
@@ -57,23 +57,23 @@ def test_the_response_to_an_ordinary_request_is_that_of_the_library(offered: str
     ("offered", "chosen"), [("inbox.v1, other", "inbox.v1"), ("other, inbox.v1", "inbox.v1"), ("other", None)]
 )
 def test_the_subprotocol_is_chosen_only_if_it_is_offered(offered: str, chosen: str | None) -> None:
-    response = answer(replaced(sec_websocket_protocol=offered))
+    response = respond(replaced(sec_websocket_protocol=offered))
     assert response.accepted
     assert fields_of(response).get("sec-websocket-protocol") == chosen
 
 
 @pytest.mark.parametrize("key", ["", "x", "dGhlIHNhbXBsZSBub25jZQ", "c2hvcnQ=", KEY + "=="])
 def test_a_key_that_is_not_16_bytes_in_base64_is_refused(key: str) -> None:
-    response = answer(replaced(sec_websocket_key=key))
+    response = respond(replaced(sec_websocket_key=key))
     assert (response.status, response.accepted) == (400, False)
 
 
-def test_the_refusal_of_another_version_names_the_one_that_is_served() -> None:
-    response = answer(replaced(sec_websocket_version="8"))
+def test_the_refusal_of_another_version_names_version_13() -> None:
+    response = respond(replaced(sec_websocket_version="8"))
     assert response.status == 400
     assert fields_of(response)["sec-websocket-version"] == "13"
 
 
-def test_a_header_that_is_repeated_is_left_to_the_library() -> None:
-    assert not answer([*ORDINARY, ("sec-websocket-key", KEY)]).accepted
-    assert answer([*ORDINARY, ("x-note", "1"), ("x-note", "2")]).accepted
+def test_the_library_handles_requests_with_repeated_headers() -> None:
+    assert not respond([*ORDINARY, ("sec-websocket-key", KEY)]).accepted
+    assert respond([*ORDINARY, ("x-note", "1"), ("x-note", "2")]).accepted

@@ -1,6 +1,6 @@
-"""Canaries: what `websocket_protocol` relies on inside the websockets library. A failure names what a version changed.
+"""The inside of the websockets library on which `websocket_protocol` relies. A failure names what a version changed.
 
-Behaviour on the wire is tested by test_websocket_frames.py.
+test_websocket_frames.py tests the behaviour towards peers.
 """
 
 import gc
@@ -34,7 +34,7 @@ def test_between_frames_the_parser_is_suspended_in_at_eof() -> None:
 
 
 @given(st.lists(st.binary(max_size=200), max_size=6), st.data())
-def test_the_protocol_knows_whether_it_holds_a_part_of_a_frame(payloads: list[bytes], data: st.DataObject) -> None:
+def test_the_protocol_reports_whether_a_frame_is_incomplete(payloads: list[bytes], data: st.DataObject) -> None:
     frames = [Frame(Opcode.BINARY, payload).serialize(mask=True) for payload in payloads]
     sent = b"".join(frames)
     ends = {len(b"".join(frames[:count])) for count in range(len(frames) + 1)}
@@ -85,7 +85,7 @@ def test_a_close_between_fragments_is_no_violation() -> None:
     protocol = WebSocketProtocol(ignore, max_size=None)
     protocol.receive_data(frame(Opcode.TEXT, b"{", fin=False) + frame(Opcode.CLOSE, b"\x03\xe8"))
     data, ends = protocol.take_output()
-    assert (data, ends) == (b"\x88\x02\x03\xe8", True), "websockets: current_size no longer tells an open fragment"
+    assert (data, ends) == (b"\x88\x02\x03\xe8", True), "websockets: current_size no longer shows an incomplete message"
     assert not protocol.failed
 
 
