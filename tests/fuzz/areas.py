@@ -1,4 +1,4 @@
-"""The fuzzed areas: each generates inputs and checks how a gateway handles one. The corpus keeps some inputs."""
+"""The fuzzed areas. Each generates inputs, and checks how a gateway handles one. The corpus stores some inputs."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from tests.fuzz.inputs import Input
 from tests.fuzz.target import FuzzTarget
 
 CORPUS = Path(__file__).parent / "corpus"
-"""Inputs that every run tries: each that ever failed, and some close to a limit."""
+"""The inputs that every run tries: those that failed once, and some close to a limit."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Area:
     check: Callable[[FuzzTarget, Input], None]
 
     def attempt(self, target: FuzzTarget, tried: Input) -> None:
-        """Try an input. Raises AssertionError or OSError when the gateway handles it wrongly."""
+        """Try an input. Raise AssertionError or OSError if the gateway handles it wrongly."""
         with target.stays_well():
             self.check(target, tried)
 
@@ -35,7 +35,7 @@ class Area:
         return sorted((CORPUS / self.name).glob("*.json"))
 
     def keep(self, tried: Input) -> Path:
-        """Add an input to the corpus; return its file."""
+        """Add an input to the corpus, and return its file."""
         text = json.dumps(tried, indent=1) + "\n"
         path = CORPUS / self.name / f"found-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
         path.parent.mkdir(parents=True, exist_ok=True)

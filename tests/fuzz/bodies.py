@@ -1,4 +1,4 @@
-"""The REST decoder: bodies and queries of every operation, valid ones with mutations, and random data."""
+"""REST input: bodies and queries of every operation, valid ones with mutations, and random data."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def _places(value: Any) -> list[tuple[Any, ...]]:
 
 
 def _changed(value: Any, way: tuple[Any, ...], new: Any) -> Any:
-    """Return a value with another one at a path; `...` removes the value there."""
+    """Return a value in which the value at a path is replaced by `new`, or removed if that is `...`."""
     if not way:
         return new
     pairs = value.items() if isinstance(value, dict) else enumerate(value)
@@ -45,7 +45,7 @@ def _changed(value: Any, way: tuple[Any, ...], new: Any) -> Any:
 
 @st.composite
 def _bodies(draw: st.DrawFn, name: str) -> bytes:
-    """Generate the example of an operation with some values replaced, removed or added; or anything."""
+    """Generate the example of an operation with some values replaced, removed or added, or any bytes."""
     row = ROWS[name]
     if not row.reads_body or draw(st.integers(0, 5)) == 0:
         return draw(st.binary(max_size=200) | _values.map(lambda value: json.dumps(value).encode()))
@@ -112,7 +112,7 @@ inputs = _inputs()
 
 
 def check(target: FuzzTarget, tried: Input) -> None:
-    """Check that every response is a success or names the error, and is never a 500."""
+    """Check that every response is a success or an error that names the problem, and never a 500."""
     row = ROWS[tried["row"]]
     parts = iter(tried["path"])
 
@@ -123,6 +123,6 @@ def check(target: FuzzTarget, tried: Input) -> None:
     query = "&".join(f"{quote(bytes_of(name))}={quote(bytes_of(value))}" for name, value in tried["query"])
     who = {call.USER: user_headers(USER), call.PROJECT: ADMIN, call.WORKSPACE: target.workspace}[row.caller]
     headers = {**tried["headers"], **who}
-    answer = target.request(row.method, f"{path}?{query}", headers, tried["body"].encode("latin-1"))
-    if answer.is_clear() and answer.body:
-        json.loads(answer.body)
+    response = target.request(row.method, f"{path}?{query}", headers, tried["body"].encode("latin-1"))
+    if response.is_clear() and response.body:
+        json.loads(response.body)

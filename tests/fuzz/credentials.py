@@ -77,7 +77,7 @@ _head_changes = st.fixed_dictionaries(
 
 @st.composite
 def _nearly(draw: st.DrawFn, good: dict[str, Any], changes: st.SearchStrategy[dict[str, Any]]) -> Any:
-    """Generate a valid object with some fields removed, changed or added; rarely anything."""
+    """Generate a valid object with some fields removed, changed or added, and in rare cases any value."""
     if draw(st.integers(0, 9)) == 0:
         return draw(json_values)
     changed = draw(st.just({}) | changes)
@@ -108,7 +108,10 @@ USER_PATH, ADMIN_PATH, WORKSPACE_PATH = "/notifications", "/broadcasts", "/works
 
 
 def check(target: FuzzTarget, tried: Input) -> None:
-    """Check that no response is a 500, and that only a valid token gives access; inputs contain no other proof."""
+    """Check that no response is a 500, and that only a valid token gives access.
+
+    Inputs contain no other valid proof.
+    """
     token = _token(tried["token"])
     headers = {HEADERS[name]: _written(name, value, token) for name, value in tried["headers"].items()}
     headers = {name: "".join(value.translate(_NO_LINE_ENDS)) for name, value in headers.items()}
@@ -117,21 +120,23 @@ def check(target: FuzzTarget, tried: Input) -> None:
     )
     proven = TOKEN in (*tried["headers"].values(), *tried["query"].values()) and _may_be_good(tried["token"])
     for path in (USER_PATH, ADMIN_PATH, WORKSPACE_PATH, "/realtime/events", "/config"):
-        answer = target.request("GET", path, headers)
-        assert not answer.is_clear() or proven, (path, answer)
-    answer, _ = target.stream(f"/realtime/sse?{query}", headers, 1)
-    assert not answer.is_clear() or proven, answer
+        response = target.request("GET", path, headers)
+        assert not response.is_clear() or proven, (path, response)
+    response, _ = target.stream(f"/realtime/sse?{query}", headers, 1)
+    assert not response.is_clear() or proven, response
     message = {
         name: _filled(value, token) if isinstance(value, str) else value for name, value in tried["message"].items()
     }
     upgradable = {name: value for name, value in headers.items() if not CONTROL.search(value)}
-    said = target.ask(json.dumps({"type": "auth", **message}).encode(), f"/realtime/ws?{query}", upgradable)
+    messages = target.send_message(
+        json.dumps({"type": "auth", **message}).encode(), f"/realtime/ws?{query}", upgradable
+    )
     proven = proven or (TOKEN in tried["message"].values() and _may_be_good(tried["token"]))
-    assert proven or "ready" not in [answer["type"] for answer in said], said
+    assert proven or "ready" not in [message["type"] for message in messages], messages
 
 
 _NO_LINE_ENDS = {ord(end): None for end in "\r\n"}
-"""Characters that end a header: the server cannot read beyond them."""
+"""The characters that end a header. They are removed, as the rest of the value would be another header."""
 
 
 def _written(name: str, value: str, token: str) -> str:

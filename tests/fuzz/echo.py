@@ -45,7 +45,7 @@ async def _echo(scope: Any, receive: Any, send: Any) -> None:
 
 
 class _Server(uvicorn.Server):
-    """A server that ends while a request is incomplete.
+    """A server that can stop while a request is incomplete.
 
     uvicorn waits for the end of every request before it stops, and no deadline of the ingress passes here.
     """
@@ -59,12 +59,15 @@ class _Server(uvicorn.Server):
 
 @contextlib.contextmanager
 def running_echo() -> Iterator[int]:
-    """Serve for a block; yield the port. No deadline of a request passes: nothing runs the timers of the ingress."""
+    """Serve for a block, and yield the port.
+
+    No deadline of a request passes, as the timers of the ingress do not run.
+    """
     hub = cast(Hub, None)  # only requests for live connections need one
     ingress = HttpIngress(hub, Proxies(()), RequestIds("fuzz"), FairScheduler(), head_seconds=10.0, body_seconds=30.0)
     config = uvicorn.Config(
         _echo,
-        http=partial(HttpProtocol, ingress),  # type: ignore[arg-type] # uvicorn needs no more than a factory
+        http=partial(HttpProtocol, ingress),  # type: ignore[arg-type] # uvicorn needs a factory only
         ws="none",
         lifespan="off",
         log_config=None,

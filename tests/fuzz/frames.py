@@ -14,7 +14,7 @@ from tests.fuzz.target import USER, FuzzTarget
 from tests.servers import user_headers
 
 FIELDS = ("type", "api_key", "user_external_id", "user_email", "user_hmac", "token", "since")
-SAID_BY_SERVER = {"ready", "event", "reset", "renewed", "pong", "error", "goodbye"}
+SERVER_MESSAGES = {"ready", "event", "reset", "renewed", "pong", "error", "goodbye"}
 INTERNAL_ERROR = 1011
 """A close code that no input contains, so that it is never an echo."""
 
@@ -71,17 +71,17 @@ def _in_fragments(draw: st.DrawFn, messages: st.SearchStrategy[bytes]) -> bytes:
     message = draw(messages)
     cuts = sorted(draw(st.lists(st.integers(0, len(message)), min_size=1, max_size=4)))
     pieces = [message[start:end] for start, end in zip([0, *cuts], [*cuts, len(message)], strict=True)]
-    said = b""
+    data = b""
     for number, piece in enumerate(pieces):
         opcode = draw(st.sampled_from([Opcode.TEXT, Opcode.BINARY])) if number == 0 else Opcode.CONT
-        said += draw(_frames(st.just(opcode), st.just(piece), fin=number == len(pieces) - 1))
-        said += draw(_mostly(b"", _control))
-    return said
+        data += draw(_frames(st.just(opcode), st.just(piece), fin=number == len(pieces) - 1))
+        data += draw(_mostly(b"", _control))
+    return data
 
 
 @st.composite
 def _inputs(draw: st.DrawFn) -> Input:
-    """Generate frames, cut into parts anywhere. With credentials or an `auth`, the times of responses vary."""
+    """Generate frames, cut into parts anywhere. With credentials or an `auth`, the order of responses varies."""
     repeatable = draw(st.booleans())
     messages = _messages if repeatable else _messages | _auth
     piece = st.one_of(
@@ -92,10 +92,10 @@ def _inputs(draw: st.DrawFn) -> Input:
         _frames(st.integers(0, 15), messages),
         st.binary(max_size=40),
     )
-    said = b"".join(draw(st.lists(piece, max_size=8)))
-    said *= draw(_mostly(1, st.integers(1, 200))) if len(said) < 400 else 1
-    cuts = sorted(draw(st.sets(st.integers(1, max(1, len(said) - 1)), max_size=6))) if said else []
-    parts = [said[start:end] for start, end in zip([0, *cuts], [*cuts, len(said)], strict=True)]
+    data = b"".join(draw(st.lists(piece, max_size=8)))
+    data *= draw(_mostly(1, st.integers(1, 200))) if len(data) < 400 else 1
+    cuts = sorted(draw(st.sets(st.integers(1, max(1, len(data) - 1)), max_size=6))) if data else []
+    parts = [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
     return {
         "repeatable": repeatable,
         "credentials": not repeatable and draw(st.booleans()),
@@ -107,10 +107,10 @@ inputs = _inputs()
 
 
 def check(target: FuzzTarget, tried: Input) -> None:
-    """Check that the response is valid for a server, and the same for one packet as for many."""
+    """Check that the server sends valid frames, and the same for one packet as for many."""
     parts = [part.encode("latin-1") for part in tried["parts"]]
     headers = user_headers(USER) if tried["credentials"] else {}
-    apart, together = [_read(target.talk(said, headers=headers)) for said in (parts, [b"".join(parts)])]
+    apart, together = [_read(target.send_bytes(sent, headers=headers)) for sent in (parts, [b"".join(parts)])]
     for opcode, data in apart + together:
         _assert_allowed(opcode, data)
     if tried["repeatable"]:
@@ -118,7 +118,7 @@ def check(target: FuzzTarget, tried: Input) -> None:
 
 
 def _read(received: bytes) -> list[tuple[Opcode, bytes]]:
-    """Parse what a server sent strictly: complete frames, and nothing after a close."""
+    """Parse the bytes of a server strictly: they must be complete frames, with none after a close."""
     reader = StreamReader()
     reader.feed_data(received)
     reader.feed_eof()
@@ -131,7 +131,7 @@ def _read(received: bytes) -> list[tuple[Opcode, bytes]]:
 
 
 def _returned(generator: Generator[None, None, Any]) -> Any:
-    """Return the result of a coroutine of the library whose data are complete."""
+    """Return the result of a coroutine of the library whose data is complete."""
     with pytest.raises(StopIteration) as stopped:
         next(generator)
     return stopped.value.value
@@ -139,7 +139,7 @@ def _returned(generator: Generator[None, None, Any]) -> Any:
 
 def _assert_allowed(opcode: Opcode, data: bytes) -> None:
     if opcode is Opcode.TEXT:
-        assert json.loads(data)["type"] in SAID_BY_SERVER, data
+        assert json.loads(data)["type"] in SERVER_MESSAGES, data
     elif opcode is Opcode.CLOSE:
         assert Close.parse(data).code != INTERNAL_ERROR, data
     else:

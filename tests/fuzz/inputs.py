@@ -1,4 +1,4 @@
-"""Strategies for the inputs of every area. An input is JSON, so that the corpus can keep it; its bytes are latin-1."""
+"""Strategies for the inputs of every area. An input is JSON, so that the corpus can store it. Its bytes are latin-1."""
 
 import re
 from typing import Any, TypeAlias
@@ -28,7 +28,7 @@ unusual_texts = st.one_of(
 
 
 def text_of(data: bytes) -> str:
-    """Return bytes as an input contains them."""
+    """Return bytes as the text that an input contains for them."""
     return data.decode("latin-1")
 
 

@@ -1,6 +1,6 @@
-"""The requests that h11 reads in the bytes of a client, and how the connection ends.
+"""The requests that h11 reads from the bytes of a client, and how the connection ends.
 
-The gateway is stricter than h11 on purpose. Each difference has a name and a rule here, and nothing else may differ.
+The gateway is deliberately stricter than h11. Each difference has a name and a rule here. No other is allowed.
 """
 
 import hashlib
@@ -18,9 +18,9 @@ MAX_EMPTY_LINES = 4
 class End(Enum):
     """The state of a connection after the last complete request."""
 
-    WAITS = "more is to come"
-    CLOSES = "the last request wanted it so"
-    REFUSED = "what comes next is no request"
+    WAITS = "it waits for more"
+    CLOSES = "the last request closes it"
+    REFUSED = "the next bytes are not a request"
 
 
 @dataclass(frozen=True)
@@ -44,36 +44,41 @@ HEAD_DIFFERENCES: dict[str, Callable[[bytes, h11.Request], Any]] = {
     "a line ends with CR and LF, not with LF alone": lambda raw, _: re.search(rb"(?<!\r)\n", raw),
     "a header is on one line": lambda raw, _: re.search(rb"\n[ \t]", raw),
     "a header holds no control characters": lambda raw, _: re.search(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", raw),
-    "a length is given once": lambda raw, _: len(re.findall(rb"(?i)\ncontent-length:", raw)) > 1,
-    "a length is given once, and not as a list": lambda raw, _: re.search(rb"(?i)\ncontent-length:[^\r\n]*,", raw),
+    "a length is sent once": lambda raw, _: len(re.findall(rb"(?i)\ncontent-length:", raw)) > 1,
+    "a length is sent once, and not as a list": lambda raw, _: re.search(rb"(?i)\ncontent-length:[^\r\n]*,", raw),
     "a length is within 63 bits": lambda _, request: any(len(value) > 18 for value in _raw(request, "content-length")),
     "a length and chunks exclude each other": lambda raw, request: (
         _raw(request, "transfer-encoding") and re.search(rb"(?i)\ncontent-length:", raw)
     ),
     "HTTP/1.0 has no chunks": lambda _, request: request.http_version == b"1.0" and _raw(request, "transfer-encoding"),
-    "a host is one": lambda _, request: any(not _HOST.fullmatch(value) for value in _raw(request, "host")),
-    "the target is a path or an address, and we are no proxy": lambda _, request: not _is_target(request),
+    "a host is a host and an optional port": lambda _, request: any(
+        not _HOST.fullmatch(value) for value in _raw(request, "host")
+    ),
+    "the target is a path or an address, and not that of a proxy request": lambda _, request: not _is_target(request),
     "the version is 1.0 or 1.1": lambda _, request: request.http_version not in (b"1.0", b"1.1"),
     "there are 100 headers at most": lambda _, request: len(request.headers) > 100,
     "a method has 32 letters at most": lambda _, request: len(request.method) > 32,
 }
-"""The heads that h11 accepts and the gateway refuses, by their bytes and what h11 read in them."""
+"""The heads that h11 accepts and the gateway refuses, by their bytes and the request that h11 read."""
 
 BODY_DIFFERENCES = {
     "a line ends with CR and LF, not with LF alone": rb"(?<!\r)\n",
-    "no white space stands behind a chunk's size": rb"(?:^|\n)[0-9A-Fa-f]+(?:;[^\n]*)?[ \t]+\r",
+    "a chunk's size is not followed by white space": rb"(?:^|\n)[0-9A-Fa-f]+(?:;[^\n]*)?[ \t]+\r",
     "a chunk's size is within 64 bits": rb"(?:^|\n)[0-9A-Fa-f]{17,20}[\r;]",
     "an extension holds no control characters": rb";[^\n]*[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]",
     "a trailer is on one line": rb"\n[ \t]",
     "a trailer holds no control characters": rb":[^\n]*[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]",
 }
-"""Chunked bodies that h11 may accept and the gateway refuses, by their bytes. Content may look the same."""
+"""The chunked bodies that h11 may accept and the gateway refuses, by their bytes.
+
+Content may contain the same bytes.
+"""
 
 Outcome = tuple[list[Request], End]
 
 
 def outcomes(data: bytes) -> list[Outcome]:
-    """Read all bytes of a connection; return the possible outcomes, that of h11 last."""
+    """Read all bytes of a connection. Return the outcomes that are allowed, that of h11 last."""
     requests: list[Request] = []
     allowed: list[Outcome] = []
     while True:
@@ -95,7 +100,7 @@ def outcomes(data: bytes) -> list[Outcome]:
 
 @dataclass(frozen=True)
 class _Step:
-    """Return a request, or the reason why there is none."""
+    """A request, or how the connection ends without one."""
 
     request: Request | None = None
     rest: bytes = b""

@@ -1,4 +1,4 @@
-"""Positions in every place: a client with a valid one resumes, any other receives a reset, or a refusal by polling."""
+"""Positions by every way: a client with a valid one resumes. Any other causes a reset, or a 422 for pulled events."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from tests.fuzz.inputs import CONTROL, Input, bytes_of, text_of, unusual_texts
 from tests.fuzz.target import EVENTS, FuzzTarget
 
 EPOCH = "{epoch}"
-"""Replaced by the epoch of the log, which no input can know."""
+"""Replaced by the epoch of the log, which is unknown when inputs are generated."""
 
 _POSITION = re.compile(r"([0-9A-Za-z_-]{1,32})\.(0|[1-9][0-9]{0,15})")
 """The pattern of the documentation."""
@@ -32,18 +32,18 @@ _HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 def check(target: FuzzTarget, tried: Input) -> None:
-    """Check that positions of the log resume, that none starts now, and that any other resets."""
+    """Check that a position of the log resumes, that no position starts now, and that any other resets."""
     since = tried["since"].replace(EPOCH, target.epoch)
     match tried["way"]:
         case "pull":
             _check_pull(target, since)
         case "message":
             message = json.dumps({"type": "auth", **target.positioned, "since": since}).encode()
-            answers = target.ask(message)
+            messages = target.send_message(message)
             if _HALF_A_CHARACTER.search(since):
-                assert [answer["type"] for answer in answers] == ["error"], answers
+                assert [response["type"] for response in messages] == ["error"], messages
             else:
-                _check_stream(target, since, answers)
+                _check_stream(target, since, messages)
         case "header" if not CONTROL.search(since):
             given = {"Last-Event-ID": text_of(bytes_of(since))}
             _check_stream(target, since.strip(" \t"), _streamed(target, since.strip(" \t"), "", given))
@@ -52,7 +52,7 @@ def check(target: FuzzTarget, tried: Input) -> None:
 
 
 def _offset(target: FuzzTarget, since: str) -> int | None:
-    """Return the offset that a text resumes after; None when it is no position of the log."""
+    """Return the offset after which a text resumes, None if it is not a position of the log."""
     match = _POSITION.fullmatch(since)
     return int(match[2]) if match and match[1] == target.epoch and int(match[2]) <= EVENTS else None
 
@@ -60,8 +60,8 @@ def _offset(target: FuzzTarget, since: str) -> int | None:
 def _streamed(target: FuzzTarget, since: str, query: str, headers: dict[str, str]) -> list[Input]:
     offset = _offset(target, since) if since else EVENTS
     expected = 2 if offset is None else 1 + EVENTS - offset
-    answer, messages = target.stream(f"/realtime/sse{query}", {**target.positioned_headers, **headers}, expected)
-    assert answer.status == 200, answer
+    response, messages = target.stream(f"/realtime/sse{query}", {**target.positioned_headers, **headers}, expected)
+    assert response.status == 200, response
     return messages
 
 
@@ -80,12 +80,12 @@ def _check_stream(target: FuzzTarget, since: str, messages: list[Input]) -> None
 
 def _check_pull(target: FuzzTarget, since: str) -> None:
     path = f"/realtime/events?since={quote(bytes_of(since))}"
-    answer = target.request("GET", path, target.positioned_headers)
+    response = target.request("GET", path, target.positioned_headers)
     if since and not _POSITION.fullmatch(since):
-        assert answer.status == 422, answer
+        assert response.status == 422, response
         return
-    assert answer.is_clear(), answer
-    page, offset = json.loads(answer.body), _offset(target, since) if since else EVENTS
+    assert response.is_clear(), response
+    page, offset = json.loads(response.body), _offset(target, since) if since else EVENTS
     assert bool(page["reset"]) == (offset is None), page
     assert len(page["events"]) == (0 if offset is None else EVENTS - offset), page
     assert page["position"] == f"{target.epoch}.{EVENTS}", page

@@ -1,4 +1,4 @@
-"""HTTP input: requests and other bytes, pipelined, in any packets. h11 decides what they are."""
+"""HTTP input: requests and other bytes, pipelined, in any packets. The gateway must read the same requests as h11."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from tests.fuzz.oracle import End, Outcome, Request, outcomes
 from tests.fuzz.target import Conversation, FuzzTarget
 
 LAST = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-"""Follows every input: if it is read as a request, the requests before it ended in the right places."""
+"""A request that follows every input. If it is read as one, the requests before it ended in the right places."""
 
 MAX_MUTATIONS = 2
 
@@ -98,21 +98,21 @@ _bodies = st.one_of(
 
 @st.composite
 def _chunked(draw: st.DrawFn, body: bytes) -> bytes:
-    said, at = b"", 0
+    encoded, at = b"", 0
     end: str = draw(_extensions)
     trailers: str = draw(_trailers)
     while at < len(body):
         size = draw(st.integers(min(len(body) - at, 1 + len(body) // 50), len(body) - at))
         length = draw(st.sampled_from(["{:x}", "{:X}", "{:x}", "{:04x}"])).format(size)
-        said += (length + draw(_extensions)).encode("latin-1") + b"\r\n" + body[at : at + size] + b"\r\n"
+        encoded += (length + draw(_extensions)).encode("latin-1") + b"\r\n" + body[at : at + size] + b"\r\n"
         at += size
-    return said + f"0{end}\r\n{trailers}\r\n".encode("latin-1")
+    return encoded + f"0{end}\r\n{trailers}\r\n".encode("latin-1")
 
 
 @st.composite
 def _requests(draw: st.DrawFn) -> bytes:
     body = draw(_bodies)
-    framing, said = draw(
+    framing, encoded = draw(
         st.one_of(
             st.just(([], b"")),
             st.just(([("Content-Length", str(len(body)))], body)),
@@ -126,87 +126,87 @@ def _requests(draw: st.DrawFn) -> bytes:
     colon = draw(_mostly(": ", st.sampled_from([":", ":\t ", " : "]), 12))
     head = "".join(f"{each}\r\n" for each in (line, *(name + colon + value for name, value in headers)))
     before: str = draw(_mostly("", st.just("\r\n")))
-    whole: bytes = f"{before}{head}\r\n".encode("latin-1") + said
+    whole: bytes = f"{before}{head}\r\n".encode("latin-1") + encoded
     return whole
 
 
 @st.composite
 def _inputs(draw: st.DrawFn) -> Input:
-    said = b"".join(draw(st.lists(_requests(), min_size=1, max_size=4)))
+    data = b"".join(draw(st.lists(_requests(), min_size=1, max_size=4)))
     for _ in range(draw(_mostly(0, st.integers(1, MAX_MUTATIONS), 3))):
-        at, cut = draw(st.integers(0, len(said))), draw(st.integers(0, 3))
+        at, cut = draw(st.integers(0, len(data))), draw(st.integers(0, 3))
         put = draw(
             st.sampled_from([b"", b"\r\n", b"\n", b"\r", b" ", b"\t", b"\0", b":", b";", b"0", b"\r\n ", b"\xff"])
         )
-        said = said[:at] + put + said[at + cut :]
-    said += LAST
-    cuts = sorted(draw(st.sets(st.integers(1, len(said) - 1), max_size=draw(st.sampled_from([0, 1, 3, 12])))))
-    return {"parts": [text_of(said[start:end]) for start, end in zip([0, *cuts], [*cuts, len(said)], strict=True)]}
+        data = data[:at] + put + data[at + cut :]
+    data += LAST
+    cuts = sorted(draw(st.sets(st.integers(1, len(data) - 1), max_size=draw(st.sampled_from([0, 1, 3, 12])))))
+    return {"parts": [text_of(data[start:end]) for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]}
 
 
 inputs = _inputs()
 
 
 def check(target: FuzzTarget, tried: Input) -> None:
-    """Check that the gateway reads the same requests and bodies as h11, in any packets, with a response for each."""
+    """Check that the gateway reads the same requests and bodies as h11, in any packets, and responds to each."""
     parts = [part.encode("latin-1") for part in tried["parts"]]
     allowed = outcomes(b"".join(parts))
     waiting = [requests for requests, end in allowed if end is End.WAITS]
     most = max((len(requests) for requests in waiting), default=None)
 
     with target.echo() as conversation:
-        _say(conversation, parts)
-        found = _seen(conversation, most)
+        _send_parts(conversation, parts)
+        found = _read_requests(conversation, most)
     assert any(_agrees(found, outcome) for outcome in allowed), (found, allowed)
 
     methods = [request.method for request in max((requests for requests, _ in allowed), key=len)]
     with target.conversation() as conversation:
-        _say(conversation, parts)
-        answers = _count(conversation, methods, most)
-    said = b"".join(parts)
+        _send_parts(conversation, parts)
+        responses = _count(conversation, methods, most)
+    data = b"".join(parts)
     # A response before most of the body arrived, or before `100 Continue`, is the last one.
-    early = (b"100-continue" in said.lower() and len(parts) > 1) or len(said) > MAX_SKIPPED_BYTES
-    assert any(_counts(answers, outcome, early=early) for outcome in allowed), (answers, allowed)
+    early = (b"100-continue" in data.lower() and len(parts) > 1) or len(data) > MAX_SKIPPED_BYTES
+    assert any(_counts(responses, outcome, early=early) for outcome in allowed), (responses, allowed)
 
 
-def _say(conversation: Conversation, parts: list[bytes]) -> None:
+def _send_parts(conversation: Conversation, parts: list[bytes]) -> None:
     for number, part in enumerate(parts):
         if number:
             time.sleep(0.0005)
-        if not conversation.say(part):
+        if not conversation.send(part):
             break
 
 
-def _seen(conversation: Conversation, most: int | None) -> Outcome:
-    """Read responses of the echo server up to the end or the possible number; return the requests and the end."""
+def _read_requests(conversation: Conversation, most: int | None) -> Outcome:
+    """Read responses of the echo server, at most `most`. Return the requests in them, and how the connection ended."""
     requests: list[Request] = []
     end = End.WAITS
     while most is None or len(requests) < most:
-        answer = conversation.answer(lambda headers: str(_asked(headers).get("method", "")))
-        if answer is None:
+        response = conversation.next_response(lambda headers: str(_request_in(headers).get("method", "")))
+        if response is None:
             end = End.CLOSES
             break
-        if answer.status != 200:
-            assert answer.headers["connection"] == "close", answer
-            assert answer.is_clear() is False
+        if response.status != 200:
+            assert response.headers["connection"] == "close", response
+            assert response.is_clear() is False
             end = End.REFUSED
             break
-        requests.append(Request(**_asked(answer.headers)))
+        requests.append(Request(**_request_in(response.headers)))
     if end is not End.CLOSES:
         conversation.finish()
-        answer = conversation.answer(lambda _: "")
-        if answer is not None and end is End.WAITS:
-            assert answer.status >= 400, answer
+        response = conversation.next_response(lambda _: "")
+        if response is not None and end is End.WAITS:
+            assert response.status >= 400, response
             end = End.REFUSED
-            answer = conversation.answer(lambda _: "")
-        assert answer is None, answer
+            response = conversation.next_response(lambda _: "")
+        assert response is None, response
     return requests, end
 
 
-def _asked(headers: dict[str, str]) -> dict[str, Any]:
-    """Return the request in a response of the echo server; None for a refusal."""
-    asked: dict[str, Any] = json.loads(base64.b64decode(headers.get(SEEN.lower(), "e30=")))
-    return asked
+def _request_in(headers: dict[str, str]) -> dict[str, Any]:
+    """Return the request in a response of the echo server, {} for a refusal."""
+    request: dict[str, Any] = json.loads(base64.b64decode(headers.get(SEEN.lower(), "e30=")))
+    return request
 
 
 def _agrees(found: Outcome, allowed: Outcome) -> bool:
@@ -218,23 +218,23 @@ def _count(conversation: Conversation, methods: list[str], most: int | None) -> 
     count = 0
     while most is None or count < most:
         method = methods[count] if count < len(methods) else ""
-        if conversation.answer(lambda _, method=method: method) is None:  # type: ignore[misc] # it is inferred well
+        if conversation.next_response(lambda _, method=method: method) is None:  # type: ignore[misc] # it is inferred well
             return count
         count += 1
     conversation.finish()
-    while conversation.answer(lambda _: "") is not None:
+    while conversation.next_response(lambda _: "") is not None:
         count += 1
     return count
 
 
-def _counts(answers: int, allowed: Outcome, *, early: bool) -> bool:
-    """Return whether the number of responses is right; one more may be a refusal, or for an incomplete request."""
+def _counts(responses: int, allowed: Outcome, *, early: bool) -> bool:
+    """Return whether the number of responses is correct. One more may be a refusal or for an incomplete request."""
     requests, end = allowed
     least = 1 if early else len(requests)
     match end:
         case End.CLOSES:
-            return least <= answers <= len(requests)
+            return least <= responses <= len(requests)
         case End.REFUSED:
-            return min(least, len(requests) + 1) <= answers <= len(requests) + 1
+            return min(least, len(requests) + 1) <= responses <= len(requests) + 1
         case End.WAITS:
-            return least <= answers <= len(requests) + 1
+            return least <= responses <= len(requests) + 1

@@ -1,4 +1,4 @@
-"""The gateway that inputs are tried on: raw bytes in, and its health afterwards."""
+"""The gateway on which inputs are tried: it receives raw bytes, and its health is checked afterwards."""
 
 import contextlib
 import json
@@ -18,10 +18,10 @@ from tests.fuzz.echo import running_echo
 from tests.servers import ADMIN, Gateway, running_gateway, user_hmac
 
 USER = "fuzzed"
-"""The user whose inbox is written to, and whose live connections are opened."""
+"""The user whose inbox is changed, and whose live connections are opened."""
 
 POSITIONED = "positioned"
-"""A user of a project of its own, whose log does not change."""
+"""The only user of another project, whose log does not change."""
 
 EVENTS = 3
 """The number of events in that log."""
@@ -40,7 +40,7 @@ PING, PONG = b'{"type":"ping"}', {"type": "pong"}
 ENVIRONMENT = {"INBOX_ACCESS_LOG": "false", "INBOX_MAX_CONNECTIONS_PER_USER": "1000"}
 
 Headers = Mapping[str, str]
-"""Names and values; each character of a value is a byte."""
+"""Names and values. Each character of a value is a byte."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class FuzzResponse:
     body: bytes
 
     def is_clear(self) -> bool:
-        """Check that an error names the problem, and that the response contains no internals."""
+        """Check that an error names the problem, and is no internal error. Return whether the request succeeded."""
         assert self.status < 500 or self.status in (501, 505), self
         if self.status >= 400 and self.body:
             assert all(error["message"] for error in json.loads(self.body)["errors"]), self
@@ -66,8 +66,8 @@ class Conversation:
     sock: socket.socket
     received: bytes = b""
 
-    def say(self, data: bytes) -> bool:
-        """Send bytes; return whether the server may read more."""
+    def send(self, data: bytes) -> bool:
+        """Send bytes. Return whether the server may read more."""
         try:
             self.sock.sendall(data)
         except ConnectionError:
@@ -79,21 +79,24 @@ class Conversation:
         with contextlib.suppress(OSError):  # the connection is closed already
             self.sock.shutdown(socket.SHUT_WR)
 
-    def answer(self, method: Callable[[dict[str, str]], str]) -> FuzzResponse | None:
-        """Return the next final response, to a request with a method; None at the end."""
+    def next_response(self, method: Callable[[dict[str, str]], str]) -> FuzzResponse | None:
+        """Return the next final response, None at the end.
+
+        `method` returns the request's method by the response's headers.
+        """
         while True:
             if not self._fill(lambda: b"\r\n\r\n" in self.received):
-                assert not self.received, f"half an answer: {self.received!r}"
+                assert not self.received, f"an incomplete response: {self.received!r}"
                 return None
             head, _, self.received = self.received.partition(b"\r\n\r\n")
-            answer = _answer(head)
-            if answer.status != 100:
-                return FuzzResponse(answer.status, answer.headers, self._body(answer, method(answer.headers)))
+            response = _parse_response(head)
+            if response.status != 100:
+                return FuzzResponse(response.status, response.headers, self._body(response, method(response.headers)))
 
-    def _body(self, answer: FuzzResponse, method: str) -> bytes:
-        assert "transfer-encoding" not in answer.headers, "no answer here is of unknown length"
-        length = int(answer.headers.get("content-length", "0"))
-        if method == "HEAD" or answer.status in (204, 304) or not length:
+    def _body(self, response: FuzzResponse, method: str) -> bytes:
+        assert "transfer-encoding" not in response.headers, "no response has an unknown length here"
+        length = int(response.headers.get("content-length", "0"))
+        if method == "HEAD" or response.status in (204, 304) or not length:
             return b""
         filled = self._fill(lambda: len(self.received) >= length)
         # A refused request may be a HEAD request, refused before its end or after its response.
@@ -102,7 +105,7 @@ class Conversation:
         return body
 
     def _fill(self, enough: Callable[[], bool]) -> bool:
-        """Read until a condition holds; return False at the end."""
+        """Read until `enough` returns true. Return False at the end of the connection."""
         while not enough():
             data = _read(self.sock, bool)
             if not data:
@@ -113,7 +116,7 @@ class Conversation:
 
 @dataclass
 class FuzzTarget:
-    """A gateway and its protocols."""
+    """A gateway, an echo server, and what inputs refer to."""
 
     gateway: Gateway
     echo_port: int
@@ -142,7 +145,7 @@ class FuzzTarget:
 
     @property
     def positioned_headers(self) -> Headers:
-        """Return the credentials of the user with the log."""
+        """The credentials of the user with the log that does not change."""
         return {f"X-MAGICBELL-{name.upper().replace('_', '-')}": value for name, value in self.positioned.items()}
 
     @contextlib.contextmanager
@@ -161,15 +164,15 @@ class FuzzTarget:
             length = {"Content-Length": str(len(body))} if body or method in ("POST", "PUT", "PATCH") else {}
             with contextlib.suppress(ConnectionError):  # the request may be refused before it is read
                 sock.sendall(_head(method, path, {**headers, **length, "Connection": "close"}) + body)
-            return _answer(_read(sock))
+            return _parse_response(_read(sock))
 
     def stream(self, path: str, headers: Headers, events: int) -> tuple[FuzzResponse, list[dict[str, Any]]]:
         """Open an event stream and return a number of its events."""
         with self._connect() as sock:
             sock.sendall(_head("GET", path, headers))
             received = _read(sock, lambda received: received.count(b"\ndata: ") >= events and received[-2:] == b"\r\n")
-        answer = _answer(received)
-        return answer, [json.loads(line[6:]) for line in answer.body.split(b"\n") if line.startswith(b"data: ")]
+        response = _parse_response(received)
+        return response, [json.loads(line[6:]) for line in response.body.split(b"\n") if line.startswith(b"data: ")]
 
     @contextlib.contextmanager
     def conversation(self) -> Iterator[Conversation]:
@@ -183,8 +186,8 @@ class FuzzTarget:
         with self._connect(self.echo_port) as sock:
             yield Conversation(sock)
 
-    def talk(self, parts: Sequence[bytes], path: str = WEBSOCKET, headers: Headers | None = None) -> bytes:
-        """Open a WebSocket, send bytes in one or several parts, and return everything received up to the end."""
+    def send_bytes(self, parts: Sequence[bytes], path: str = WEBSOCKET, headers: Headers | None = None) -> bytes:
+        """Open a WebSocket, send bytes in one or several parts, and return all bytes received up to the end."""
         with self._upgraded(path, headers) as (sock, received):
             with contextlib.suppress(OSError):  # the server has closed the connection already
                 for part in parts:
@@ -194,9 +197,11 @@ class FuzzTarget:
                 sock.shutdown(socket.SHUT_WR)
             return received + _read(sock)
 
-    def ask(self, message: bytes, path: str = WEBSOCKET, headers: Headers | None = None) -> list[dict[str, Any]]:
-        """Open a WebSocket and send a message; return what arrives for it."""
-        protocol, asked = Protocol(CLIENT, max_size=None), False
+    def send_message(
+        self, message: bytes, path: str = WEBSOCKET, headers: Headers | None = None
+    ) -> list[dict[str, Any]]:
+        """Open a WebSocket and send a message. Return the messages that arrive for it."""
+        protocol, ping_sent = Protocol(CLIENT, max_size=None), False
         texts: list[dict[str, Any]] = []
         with self._upgraded(path, headers) as (sock, received):
             sock.sendall(Frame(Opcode.TEXT, message).serialize(mask=True))
@@ -204,13 +209,13 @@ class FuzzTarget:
                 protocol.receive_data(received)
                 frames = [event for event in protocol.events_received() if isinstance(event, Frame)]
                 texts += [json.loads(bytes(frame.data)) for frame in frames if frame.opcode is Opcode.TEXT]
-                answered = PONG in texts or Opcode.CLOSE in [frame.opcode for frame in frames]
-                if answered:
+                complete = PONG in texts or Opcode.CLOSE in [frame.opcode for frame in frames]
+                if complete:
                     return [text for text in texts if text != PONG]
                 with contextlib.suppress(ConnectionError):
-                    if texts and not asked:
+                    if texts and not ping_sent:
                         sock.sendall(Frame(Opcode.TEXT, PING).serialize(mask=True))
-                        asked = True
+                        ping_sent = True
                 received = _read(sock, bool)
                 if not received:
                     return texts
@@ -253,7 +258,7 @@ def _head(method: str, path: str, headers: Headers) -> bytes:
 
 
 def _read(sock: socket.socket, enough: Callable[[bytes], bool] = lambda _: False) -> bytes:
-    """Return the bytes read until a condition holds, or up to the end."""
+    """Return the bytes read until `enough` returns true, or up to the end."""
     received = b""
     while not enough(received):
         try:
@@ -268,9 +273,9 @@ def _read(sock: socket.socket, enough: Callable[[bytes], bool] = lambda _: False
     return received
 
 
-def _answer(received: bytes) -> FuzzResponse:
+def _parse_response(received: bytes) -> FuzzResponse:
     head, _, body = received.partition(b"\r\n\r\n")
     status, *lines = head.decode("latin-1").split("\r\n")
-    assert status, "there is no answer"
+    assert status, "there is no response"
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     return FuzzResponse(int(status.split(" ")[1]), headers, body)

@@ -1,4 +1,4 @@
-"""The server that the fuzzing of requests compares the ingress with."""
+"""The echo server of the fuzzed requests."""
 
 import socket
 import time
@@ -9,11 +9,11 @@ COMPLETE = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 INCOMPLETE = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc"
 
 
-def test_it_stops_while_a_request_is_incomplete() -> None:
+def test_the_server_stops_while_a_request_is_incomplete() -> None:
     with socket.socket() as client:
         with running_echo() as port:
             client.connect(("127.0.0.1", port))
-            client.sendall(COMPLETE + INCOMPLETE)  # read together
+            client.sendall(COMPLETE + INCOMPLETE)  # both in one read
             assert client.recv(100).startswith(b"HTTP/1.1 200")
             started = time.monotonic()
         assert time.monotonic() - started < 5

@@ -1,4 +1,4 @@
-"""Any input has a clear response and causes no internal error. `make fuzz` tries for longer."""
+"""Any input gets a clear response and causes no internal error. `make fuzz` tries more inputs."""
 
 import json
 from collections.abc import Iterator

@@ -45,16 +45,16 @@ def statuses(gateway: Gateway, packets: Sequence[bytes], methods: Sequence[str],
         for number, part in enumerate(packets):
             if number:
                 time.sleep(pause)  # so that the gateway reads the packets one by one, in most cases
-            peer.say(part)
+            peer.send(part)
         responses = [read_response(peer, method) for method in methods]
         peer.finish()
-        assert peer.answer(lambda _: "GET") is None
+        assert peer.next_response(lambda _: "GET") is None
     return [response.status for response in responses]
 
 
 def read_response(peer: Conversation, method: str = "GET") -> FuzzResponse:
     """Read the next response."""
-    response = peer.answer(lambda _: method)
+    response = peer.next_response(lambda _: method)
     assert response is not None, "the connection ended"
     return response
 

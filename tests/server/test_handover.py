@@ -306,7 +306,7 @@ async def test_clients_that_send_nothing_more_are_disconnected_in_time(gateway: 
 def test_the_path_of_the_websocket_requires_an_upgrade(gateway: Gateway, path: str, headers: dict[str, str]) -> None:
     with conversation(gateway) as peer:
         for method in ("GET", "HEAD", "GET"):
-            peer.say(request(method, path, headers))
+            peer.send(request(method, path, headers))
             response = read_response(peer, method)
             assert (response.status, response.headers["upgrade"]) == (426, "websocket")
             assert "upgrade" in response.headers["connection"].lower()
@@ -320,7 +320,7 @@ def test_http_1_0_cannot_open_a_websocket(gateway: Gateway) -> None:
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 def test_head_of_a_stream_responds_as_get_does_and_closes(gateway: Gateway, user: str, version: str) -> None:
     with conversation(gateway) as peer:
-        peer.say(request("HEAD", "/realtime/sse", user_headers(user), version=version))
+        peer.send(request("HEAD", "/realtime/sse", user_headers(user), version=version))
         response = read_head(peer)
         assert response.status == 200
         assert response.headers["content-type"].startswith("text/event-stream")
@@ -331,9 +331,9 @@ def test_head_of_a_stream_that_would_be_refused_is_refused(gateway: Gateway, use
     wrong = {**user_headers(user), "X-MAGICBELL-USER-HMAC": "wrong"}
     for headers in ({}, wrong):
         with conversation(gateway) as peer:
-            peer.say(request("HEAD", "/realtime/sse", headers))
+            peer.send(request("HEAD", "/realtime/sse", headers))
             assert read_response(peer, "HEAD").status == 401
-            assert peer.answer(lambda _: "HEAD") is None
+            assert peer.next_response(lambda _: "HEAD") is None
 
 
 async def test_head_of_a_stream_leaves_no_stream_open(gateway: Gateway) -> None:

@@ -129,15 +129,15 @@ def test_an_ambiguous_request_is_refused_and_ends_the_connection(gateway: Gatewa
     for parts in ([sent_bytes.encode("latin-1") + PING], [bytes([byte]) for byte in sent_bytes.encode("latin-1")]):
         with conversation(gateway) as peer:
             for part in parts:
-                peer.say(part)
+                peer.send(part)
             response = read_response(peer)
             if response.status == 405:  # the response comes before the body is read, which then ends the connection
-                assert peer.answer(lambda _: "") is None
+                assert peer.next_response(lambda _: "") is None
                 continue
             assert response.status == 400, response
             assert response.headers["connection"] == "close"
             assert json.loads(response.body)["errors"][0]["code"] == "malformed_request"
-            assert peer.answer(lambda _: "") is None, "the request behind it was served"
+            assert peer.next_response(lambda _: "") is None, "the request behind it was served"
 
 
 def test_requests_after_the_last_response_are_not_served(gateway: Gateway, user: str) -> None:
@@ -151,7 +151,7 @@ def test_requests_after_the_last_response_are_not_served(gateway: Gateway, user:
 
 def test_many_requests_in_one_packet_get_responses_in_their_order(gateway: Gateway) -> None:
     with conversation(gateway) as peer:
-        peer.say(b"".join(request("GET", f"/nowhere/{number}") for number in range(500)))
+        peer.send(b"".join(request("GET", f"/nowhere/{number}") for number in range(500)))
         for number in range(500):
             message = json.loads(read_response(peer).body)["errors"][0]["message"]
             assert message == f"No route GET /nowhere/{number}"
@@ -165,24 +165,24 @@ def test_large_bodies_follow_each_other_on_one_connection(gateway: Gateway, user
     chunked = request("POST", "/notifications", {**ADMIN, "Transfer-Encoding": "chunked"}, chunks + b"0\r\n\r\n")
     with conversation(gateway) as peer:
         for sent_bytes in [request("POST", "/notifications", ADMIN, body), chunked] * 5:
-            peer.say(sent_bytes)
+            peer.send(sent_bytes)
             assert read_response(peer, "POST").status == 201
 
 
 def test_a_client_that_half_closes_still_receives_every_response(gateway: Gateway) -> None:
     with conversation(gateway) as peer:
-        peer.say(PING * 20 + b"GET /half")
+        peer.send(PING * 20 + b"GET /half")
         peer.finish()
         for _ in range(20):
             assert read_response(peer).status == 200
-        assert peer.answer(lambda _: "GET") is None
+        assert peer.next_response(lambda _: "GET") is None
 
 
 def test_a_client_that_sends_a_large_ignored_body_receives_the_response(gateway: Gateway) -> None:
     with conversation(gateway) as peer:
-        peer.say(request("POST", "/nowhere", {"Content-Length": "12000000"}))
+        peer.send(request("POST", "/nowhere", {"Content-Length": "12000000"}))
         for _ in range(12):
-            if not peer.say(b"x" * 1_000_000):
+            if not peer.send(b"x" * 1_000_000):
                 break
         response = read_response(peer, "POST")
         assert (response.status, response.headers["connection"]) == (404, "close")
@@ -208,28 +208,28 @@ def test_a_client_that_expects_continue_receives_it_when_the_body_is_read(gatewa
     body = sending(user)
     with conversation(gateway) as peer:
         for _ in range(2):
-            peer.say(request("POST", "/notifications", {**ADMIN, **EXPECT, "Content-Length": str(len(body))}))
+            peer.send(request("POST", "/notifications", {**ADMIN, **EXPECT, "Content-Length": str(len(body))}))
             interim = read_head(peer)
             assert (interim.status, interim.headers) == (100, {})
-            peer.say(body)
+            peer.send(body)
             assert read_head(peer).status == 201
             peer.received = b""
-            peer.say(b"")
+            peer.send(b"")
 
 
 def test_a_client_that_sends_its_body_without_waiting_receives_no_continue(gateway: Gateway, user: str) -> None:
     with conversation(gateway) as peer:
-        peer.say(request("POST", "/notifications", {**ADMIN, **EXPECT}, sending(user)) + PING)
+        peer.send(request("POST", "/notifications", {**ADMIN, **EXPECT}, sending(user)) + PING)
         assert read_head(peer).status == 201
 
 
 def test_a_refused_expectation_ends_the_connection(gateway: Gateway) -> None:
     with conversation(gateway) as peer:
-        peer.say(request("POST", "/nowhere", {**EXPECT, "Content-Length": "5"}))
+        peer.send(request("POST", "/nowhere", {**EXPECT, "Content-Length": "5"}))
         response = read_response(peer, "POST")
         assert (response.status, response.headers["connection"]) == (404, "close")
-        peer.say(PING)
-        assert peer.answer(lambda _: "GET") is None
+        peer.send(PING)
+        assert peer.next_response(lambda _: "GET") is None
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_a_refused_expectation_ends_the_connection(gateway: Gateway) -> None:
 )
 def test_no_continue_is_sent_without_a_body_or_in_http_1_0(gateway: Gateway, sent_bytes: bytes) -> None:
     with conversation(gateway) as peer:
-        peer.say(sent_bytes)
+        peer.send(sent_bytes)
         assert read_head(peer).status in (200, 404)
 
 
@@ -292,9 +292,9 @@ def test_peers_that_send_many_small_units_do_not_delay_other_clients(
     def attack(until: float) -> None:
         with conversation(gateway) as peer, contextlib.suppress(TimeoutError):
             peer.sock.settimeout(ATTACK_SECONDS)
-            goes_on = peer.say(beginning)
+            goes_on = peer.send(beginning)
             while goes_on and time.monotonic() < until:
-                goes_on = peer.say(megabyte)
+                goes_on = peer.send(megabyte)
 
     before = resident_bytes(worker)
     waited = []
@@ -302,7 +302,7 @@ def test_peers_that_send_many_small_units_do_not_delay_other_clients(
         attacks = [threads.submit(attack, time.monotonic() + ATTACK_SECONDS) for _ in range(4)]
         while not all(attack.done() for attack in attacks):
             started = time.monotonic()
-            other.say(PING)
+            other.send(PING)
             assert read_response(other).status == 200
             waited.append(time.monotonic() - started)
             time.sleep(0.005)
@@ -319,12 +319,12 @@ def resident_bytes(pid: int) -> int:
 
 def test_trailers_that_are_too_large_are_refused(gateway: Gateway) -> None:
     with conversation(gateway) as peer:
-        peer.say(BEGINNING + b"0\r\nX: " + b"x" * 9000)
+        peer.send(BEGINNING + b"0\r\nX: " + b"x" * 9000)
         response = read_response(peer, "POST")
         assert (response.status, response.headers["connection"]) == (431, "close")
 
 
 def test_more_than_a_hundred_headers_are_refused(gateway: Gateway) -> None:
     with conversation(gateway) as peer:
-        peer.say(request("GET", "/healthz", {f"X-{number}": "" for number in range(100)}))
+        peer.send(request("GET", "/healthz", {f"X-{number}": "" for number in range(100)}))
         assert read_response(peer).status == 431
