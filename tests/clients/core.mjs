@@ -1,4 +1,4 @@
-// The vendor's npm client, unmodified, through what an inbox widget does. Prints what it saw as one line of JSON.
+// The vendor's unmodified npm client in the steps of an inbox widget. It prints the results as one line of JSON.
 import { createRequire } from "node:module";
 
 const require = createRequire(`${process.env.CLIENTS}/`);

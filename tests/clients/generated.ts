@@ -1,4 +1,4 @@
-// What openapi-typescript and openapi-fetch make of our document, as an app uses it: compiled strictly, then run.
+// An app with the client that openapi-typescript and openapi-fetch generate. It is compiled strictly, then run.
 import createClient from "openapi-fetch";
 import type { components, paths } from "./api.js";
 

@@ -14,7 +14,7 @@ INSTALL_SECONDS = 300
 
 
 def run(gateway: Gateway, user: str, *command: str, **variables: str) -> str:
-    """Run a client as a user of the bootstrap project, and return its output."""
+    """Run a client with the credentials of a user of the bootstrap project, and return its output."""
     environment = {
         **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         "INBOX": gateway.url,
@@ -36,7 +36,7 @@ def install(*command: str, cwd: Path | None = None) -> None:
 
 
 def npm_install(directory: Path, *packages: str) -> str:
-    """Install npm packages into a directory, and return the path of node. Skips the test where there is no npm."""
+    """Install npm packages into a directory, and return the path of node. Skip the test if there is no npm."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         pytest.skip("node and npm are not installed")
@@ -45,7 +45,7 @@ def npm_install(directory: Path, *packages: str) -> str:
 
 
 def pip_install(directory: Path, *packages: str) -> Path:
-    """Install packages from PyPI into a new environment, and return its directory of programs."""
+    """Install packages from PyPI into a new environment, and return the directory of its programs."""
     install(sys.executable, "-m", "venv", str(directory))
     programs = directory / "bin"
     install(str(programs / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages)

@@ -1,4 +1,7 @@
-"""A program that sends with the vendor's unmodified PyPI client, in an environment of its own, and prints the id."""
+"""A program that sends a notification with the vendor's unmodified PyPI client, and prints its id.
+
+It runs in an environment of its own.
+"""
 
 import asyncio
 import os

@@ -8,7 +8,7 @@ import httpx
 from tests.clients.running import npm_install, pip_install, run
 from tests.servers import ADMIN, Gateway, user_headers
 
-# The licence of newer releases of the npm client forbids competing products: these versions and no others.
+# The licence of newer releases of the npm client forbids competing products, so these are the versions to test.
 NPM_CLIENT = "@magicbell/core@3.1.0"
 PYPI_CLIENT = "magicbell==1.1.1"
 

@@ -1,7 +1,7 @@
 """Run the Autobahn test suite against the gateway's WebSocket frames: `make conformance`.
 
-The suite alone needs a Python 2.7, which is looked up in `PYTHON2`, the path, and pyenv. The suite
-itself is installed once, below `build/conformance`, where its report is written as well.
+Only the suite needs Python 2.7, which is searched for in `PYTHON2`, the path and pyenv. The suite is installed once, in
+`build/conformance`, and writes its report there.
 """
 
 import argparse
@@ -33,7 +33,7 @@ COMPRESSION = ["12.*", "13.*"]
 """Sections about an extension that the gateway does not offer."""
 
 PASSED = ("OK", "INFORMATIONAL", "NON-STRICT")
-"""The verdicts that are no failure; NON-STRICT is correct, but detected later than possible."""
+"""The verdicts that are no failure. NON-STRICT: the gateway is correct, but detects a violation later than possible."""
 
 SECTIONS = {
     1: "framing",
@@ -53,13 +53,13 @@ The Autobahn test suite runs on Python 2.7 with pip, which was not found. Do one
   pyenv install 2.7.18                     (found automatically)
   make conformance PYTHON2=/path/python2.7 (another Python 2.7 or PyPy 2.7)
 
-`tests/live/test_websocket_frames.py` tests the most important of it without Python 2.7."""
+`tests/live/test_websocket_frames.py` tests the most important cases without Python 2.7."""
 
 
 def main() -> int:
-    """Run the suite and summarise its report; return the exit code."""
+    """Run the suite, print a summary of its report, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
-    parser.add_argument("--cases", nargs="+", default=["*"], help="such as `5.*` or `7.1.5`; all of them by default")
+    parser.add_argument("--cases", nargs="+", default=["*"], help="such as `5.*` or `7.1.5` (default: all)")
     cases = parser.parse_args().cases
     python = find_python()
     if python is None:
@@ -70,11 +70,11 @@ def main() -> int:
     report = DIRECTORY / "report"
     shutil.rmtree(report, ignore_errors=True)
     run_suite(python, report, cases)
-    return sum_up(report)
+    return summarize(report)
 
 
 def find_python() -> str | None:
-    """Return a Python 2.7 that has pip; None if there is none."""
+    """Return the command of a Python 2.7 that has pip, None if there is none."""
     for candidate in candidates():
         try:
             done = subprocess.run(
@@ -103,13 +103,13 @@ def candidates() -> Iterator[str]:
 
 
 def install(python: str) -> bool:
-    """Install the suite unless it is installed; return whether it is."""
+    """Install the suite unless it is installed. Return whether it is installed."""
     done = LIBRARY / SUITE
     if done.exists():
         return True
     print(f"installing {SUITE} for {python} in {LIBRARY}", flush=True)
     shutil.rmtree(LIBRARY, ignore_errors=True)
-    # These two are indirect dependencies that would need a compiler and OpenSSL's headers.
+    # These two are indirect dependencies, whose sources would need a compiler and OpenSSL's headers.
     command = [
         python,
         "-m",
@@ -130,7 +130,7 @@ def install(python: str) -> bool:
 
 
 def run_suite(python: str, report: Path, cases: list[str]) -> None:
-    """Run cases against a gateway that echoes; the suite prints the progress."""
+    """Run cases against a gateway that echoes messages. The suite prints the progress."""
     gateway = Gateway(DIRECTORY / "data", ENVIRONMENT, command=(sys.executable, "-m", MODULE))
     try:
         gateway.start()
@@ -150,8 +150,8 @@ def run_suite(python: str, report: Path, cases: list[str]) -> None:
             gateway.stop()
 
 
-def sum_up(report: Path) -> int:
-    """Print how many cases of each section passed, and each failure; return the exit code."""
+def summarize(report: Path) -> int:
+    """Print how many cases of each section passed, and every failure. Return the exit code."""
     index = report / "index.json"
     if not index.exists():
         print("The suite ended without a report.", file=sys.stderr)

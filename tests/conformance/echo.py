@@ -1,6 +1,6 @@
 """The gateway, except that its WebSockets echo messages: `python -m tests.conformance.echo serve`.
 
-Nothing below complete messages is changed: the handshake, the frames and the close are those of an open inbox.
+Only the handling of complete messages differs. Handshake, frames and close are those of the gateway.
 """
 
 import sys

@@ -25,7 +25,7 @@ def test_the_echoing_gateway_sends_messages_back(tmp_path: Path) -> None:
         assert gateway.stop() == 0
 
 
-def test_without_a_python_2_it_prints_how_to_install_one() -> None:
+def test_without_python_2_the_command_prints_how_to_install_it() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.conformance"],
         env={**os.environ, "PYTHON2": "/nowhere/python2.7"},

@@ -1,4 +1,4 @@
-"""What a build of format 1 stored and returned: every later build serves it and deletes all of it.
+"""The data that a build of format 1 stored, and its responses. Every later build serves the data and deletes all of it.
 
-`python -m tests.golden --write` writes `data.json` anew, which is right only while no build of the format was released.
+`python -m tests.golden --write` replaces `data.json`. That is correct only while no build of the format was released.
 """

@@ -1,4 +1,4 @@
-"""Write the golden data: use a gateway of this build in every way that stores something, and save the store."""
+"""Write the golden data: send a gateway of this build every request that stores data, and save the store."""
 
 import asyncio
 import json
@@ -23,18 +23,18 @@ from gateway.store.redis.topology import Topology
 from gateway.store.workspaces import WorkspaceStore
 from tests.golden.data import SECRET_KEY, read_all, save
 from tests.golden.old_commit import record, save_recorded
-from tests.golden.reading import read_answers
+from tests.golden.reading import read_responses
 from tests.servers import ADMIN, running_gateway, running_redis, user_headers, wait_for
 
 EXPIRY_SECONDS = 10 * 365 * 24 * 3600
-"""The lifetime of tokens: the longest possible, because the tests need them to be valid when the data is read."""
+"""The lifetime of tokens: the longest that is allowed, as the tests need them to be valid when the data is read."""
 
 FIRST = 1
 """The id of the bootstrap project."""
 
 
 def main() -> None:
-    """Write the data of this build, or record again what the older commit writes."""
+    """Write the data of this build, or record the data of the older commit again."""
     match sys.argv[1:]:
         case ["--write"]:
             write()
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def write() -> None:
-    """Write what this build stores."""
+    """Write the data that this build stores."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         with running_redis("valkey", directory) as server, redis.Redis(port=server.port) as admin:
@@ -54,9 +54,9 @@ def write() -> None:
             with running_gateway(directory / "data", **environment) as gateway:
                 with httpx.Client(base_url=gateway.url, timeout=30) as http:
                     replayed, jobs = use(http)
-                    answers = read_answers(http, jobs)
+                    answers = read_responses(http, jobs)
                 gateway.stop()
-            # Work that a worker did not finish: the gateway that loads the data completes it.
+            # Unfinished work, which the gateway that loads the data completes.
             unfinished = asyncio.run(leave_unfinished(server.url))
             admin.function_flush()
             document = {"answers": answers, "jobs": jobs, "replayed": replayed, "unfinished_import": unfinished}
@@ -64,7 +64,7 @@ def write() -> None:
 
 
 def use(http: httpx.Client) -> tuple[dict[str, str], list[str]]:
-    """Use everything that stores something; return a request with its response, and the paths of jobs."""
+    """Send every request that stores data. Return one request with its response, and the paths of jobs."""
     replayed: dict[str, str] = {}
     for number in range(12):
         notification = {
@@ -78,8 +78,8 @@ def use(http: httpx.Client) -> tuple[dict[str, str], list[str]]:
         }
         text = json.dumps({"notification": notification})
         key = {"Idempotency-Key": f"golden-{number}"} if number < 3 else {}
-        answer = sent(http.post("/notifications", headers={**ADMIN, **key}, content=text))
-        replayed = replayed or {"key": f"golden-{number}", "body": text, "answer": answer.text}
+        response = sent(http.post("/notifications", headers={**ADMIN, **key}, content=text))
+        replayed = replayed or {"key": f"golden-{number}", "body": text, "answer": response.text}
     ids = [each["id"] for each in sent(http.get("/notifications", headers=user_headers("ada"))).json()["notifications"]]
     for path, command in ((f"{ids[0]}/read", "POST"), (f"{ids[1]}/archive", "POST"), (f"{ids[2]}/seen", "POST")):
         sent(http.request(command, f"/notifications/{path}", headers=user_headers("ada")))
@@ -114,10 +114,10 @@ def use(http: httpx.Client) -> tuple[dict[str, str], list[str]]:
     return replayed, jobs
 
 
-def sent(answer: httpx.Response) -> httpx.Response:
-    """Return a response. Raises AssertionError if it is not a success."""
-    assert answer.is_success, (answer.request.url, answer.status_code, answer.text)
-    return answer
+def sent(response: httpx.Response) -> httpx.Response:
+    """Return a response. Raise AssertionError if it is not a success."""
+    assert response.is_success, (response.request.url, response.status_code, response.text)
+    return response
 
 
 def done(http: httpx.Client, kind: str, accepted: httpx.Response) -> str:
@@ -132,7 +132,7 @@ def done(http: httpx.Client, kind: str, accepted: httpx.Response) -> str:
 
 
 async def leave_unfinished(url: str) -> str:
-    """Store unfinished work that nodes share, and what lies beside the projects; return the id of an import."""
+    """Store unfinished jobs and data beside the projects. Return the id of an unfinished import."""
     client = FunctionClient(Topology(Settings(redis_url=url)), LIBRARY)
     projects, workspaces, jobs = ProjectStore(client, SECRET_KEY), WorkspaceStore(client), JobStore(client)
     project = ProjectId(str(FIRST))

@@ -10,13 +10,13 @@ import redis
 PATH = Path(__file__).parent / "data.json"
 
 SECRET_KEY = "golden-secret-key-4f1c93b2a7d85e60"
-"""The secret key that the secrets of the projects are encrypted with."""
+"""The secret key with which the secrets of the projects are encrypted."""
 
 Entry = Mapping[str, Any]
 
 
 def read_all(server: redis.Redis) -> list[Entry]:
-    """Return every key, sorted by name; bytes become text of the same code points."""
+    """Return every key, sorted by name. Bytes become text of the same code points."""
     found: list[Entry] = []
     names: list[bytes] = sorted(server.execute_command("KEYS", "*"))
     for name in names:
@@ -28,7 +28,7 @@ def read_all(server: redis.Redis) -> list[Entry]:
 
 
 def load(server: redis.Redis, entries: Sequence[Entry]) -> None:
-    """Store what `read_all` returned."""
+    """Store the entries that `read_all` returned."""
     for entry in entries:
         name = entry["key"].encode("latin-1")
         _WRITE[entry["type"]](server, name, entry["value"])

@@ -1,4 +1,4 @@
-"""The commit before the packages and their names were rearranged, and what it leaves in a store."""
+"""The commit before the packages and their names were rearranged, and the data that it stores."""
 
 import json
 import lzma
@@ -15,7 +15,7 @@ from tests.servers import RedisServer
 COMMIT = "c1bfb88"
 
 RECORDED = Path(__file__).parent / f"{COMMIT}.json.xz"
-"""What `record.py` recorded of that commit, for checkouts without the history."""
+"""The recording of that commit by `record.py`, for checkouts without the history."""
 
 SCRIPT = Path(__file__).parent / "record.py"
 
@@ -34,7 +34,7 @@ def has_history() -> bool:
 
 
 def export(directory: Path) -> Path:
-    """Write the tree of the commit into a directory, and return that of the tree."""
+    """Write the tree of the commit into a directory, and return the directory of the tree."""
     root = subprocess.run(
         ["git", "rev-parse", "--show-toplevel"], cwd=SCRIPT.parent, capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -51,7 +51,7 @@ def imports_of(tree: Path) -> dict[str, str]:
 
 
 def record(server: RedisServer, directory: Path) -> dict[str, Any]:
-    """Run a gateway of the commit on a server, and return what it left there and what it answered."""
+    """Run a gateway of the commit on a server. Return the data that it stored there, and its responses."""
     tree, result = export(directory), directory / "recorded.json"
     command = [sys.executable, str(SCRIPT), server.url, str(server.port), str(directory / "old"), str(result)]
     ran = subprocess.run(

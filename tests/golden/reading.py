@@ -1,4 +1,4 @@
-"""What a gateway returns of the golden data."""
+"""The reads that are compared: the responses of a gateway about the golden data."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,16 +12,20 @@ ALSO_READ = ("/notification_preferences", "/subscriptions", "/subscriptions/orde
 READ_BY_ADMINS = ("/v2/jwt/user/external_id:ada", "/v2/jwt/project")
 
 
-def read_answers(http: httpx.Client, jobs: Sequence[str]) -> dict[str, Any]:
+def read_responses(http: httpx.Client, jobs: Sequence[str]) -> dict[str, Any]:
     """Return the responses to all reads, by caller and path. `jobs` are the paths of jobs."""
     found = {}
     for user in ("ada", "cat", "imported-1"):
         for path in (*READ_BY_USERS, *ALSO_READ):
-            found[f"{user} {path}"] = _answer(http.get(path, headers=user_headers(user)))
+            found[f"{user} {path}"] = _recorded(http.get(path, headers=user_headers(user)))
     for path in (*READ_BY_ADMINS, *jobs):
-        found[f"admin {path}"] = _answer(http.get(path, headers=ADMIN))
+        found[f"admin {path}"] = _recorded(http.get(path, headers=ADMIN))
     return found
 
 
-def _answer(answer: httpx.Response) -> Any:
-    return {"status": answer.status_code, "position": answer.headers.get("X-Inbox-Position"), "body": answer.json()}
+def _recorded(response: httpx.Response) -> Any:
+    return {
+        "status": response.status_code,
+        "position": response.headers.get("X-Inbox-Position"),
+        "body": response.json(),
+    }

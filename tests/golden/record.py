@@ -1,11 +1,10 @@
 # mypy: ignore-errors
 # ruff: noqa: I001
-# The modules that this imports are those of an older commit.
-"""Use a gateway in every way that leaves something behind, and record what its server holds and what it answers.
+# The imported modules are those of an older commit.
+"""Send a gateway every request that stores data, and record the data and the responses.
 
-This runs inside the tree of an older commit, with that commit's `gateway` and `tests`, and must not use anything of
-this tree: `python -m tests.golden --record` runs it there. What the older commit
-served, later builds must serve.
+`python -m tests.golden --record` runs this in the tree of an older commit, with the `gateway` and `tests` of that
+commit. It must not use anything of this tree. Later builds must serve the data that the older commit served.
 
     python record.py REDIS_URL PORT_OF_REDIS DATA_DIRECTORY RESULT
 """
@@ -69,7 +68,7 @@ def main(url: str, port: int, directory: Path, result: Path) -> None:
 
 
 def resume(http: httpx.Client) -> dict[str, Any]:
-    """Return what `ada` gets when she resumes from the first event and from the latest one."""
+    """Return the responses to `ada` when she resumes from the first event and from the latest one."""
     headers = user_headers("ada")
     latest = http.get("/notifications", headers=headers).headers["X-Inbox-Position"]
     first = latest.partition(".")[0] + ".1"

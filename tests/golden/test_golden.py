@@ -1,4 +1,4 @@
-"""This build serves what the first build of its format stored, and deletes all of it."""
+"""This build serves the data that the first build of its format stored, and deletes all of it."""
 
 import asyncio
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.topology import Topology
 from tests.golden.data import SECRET_KEY, load, read_file
-from tests.golden.reading import read_answers
+from tests.golden.reading import read_responses
 from tests.servers import (
     ADMIN,
     SERVER_BINARIES,
@@ -46,7 +46,7 @@ LEFT = {
 def servers(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[RedisServer, Gateway]]:
-    """A gateway of this build on a fresh server that holds the data."""
+    """Yield a gateway of this build on a new server that contains the data."""
     if SERVER_BINARIES[request.param] is None:
         pytest.skip("redis-server is not installed")
     directory: Path = tmp_path_factory.mktemp("golden")
@@ -60,13 +60,13 @@ def servers(
 
 @pytest.fixture
 def http(servers: tuple[RedisServer, Gateway]) -> Iterator[httpx.Client]:
-    """A client of that gateway."""
+    """Yield a client of that gateway."""
     with httpx.Client(base_url=servers[1].url, timeout=30) as client:
         yield client
 
 
 def lacking(expected: Any, found: Any, where: str = "") -> list[str]:
-    """Return the differences of what was found from what is expected. Additional fields are none."""
+    """Return the differences between what was expected and what was found. Additional fields are ignored."""
     if isinstance(expected, dict) and isinstance(found, dict):
         return [problem for name in expected for problem in lacking(expected[name], found.get(name), f"{where}.{name}")]
     if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
@@ -76,7 +76,7 @@ def lacking(expected: Any, found: Any, where: str = "") -> list[str]:
 
 
 def test_reads_return_what_the_build_that_wrote_the_data_returned(http: httpx.Client) -> None:
-    assert lacking(DOCUMENT["answers"], read_answers(http, DOCUMENT["jobs"])) == []
+    assert lacking(DOCUMENT["answers"], read_responses(http, DOCUMENT["jobs"])) == []
 
 
 def test_a_repeated_request_gets_its_first_response(http: httpx.Client) -> None:
@@ -104,7 +104,7 @@ def test_everything_can_be_changed_and_deleted_and_no_key_is_left(
 
 
 async def delete_projects(url: str) -> None:
-    """Delete every project, whose data a worker of the gateway removes."""
+    """Delete every project. A worker of the gateway removes their data."""
     client = FunctionClient(Topology(Settings(redis_url=url)), LIBRARY)
     projects, jobs = ProjectStore(client, SECRET_KEY), JobStore(client)
     for project in await projects.all():
@@ -116,7 +116,7 @@ async def delete_projects(url: str) -> None:
 
 
 def change_everything(http: httpx.Client) -> None:
-    """Change and delete what users see, item by item."""
+    """Change and delete the items, subscriptions and devices of users."""
     for user in ("ada", "cat"):
         headers = user_headers(user)
         for command in ("read", "seen"):
@@ -136,7 +136,7 @@ def change_everything(http: httpx.Client) -> None:
 
 
 def left_behind(admin: redis.Redis) -> list[str]:
-    """Return the keys that have no lifetime and should not be there."""
+    """Return the keys without a lifetime that should not exist."""
     names: list[bytes] = admin.execute_command("KEYS", "*")
     unending = {name.decode("latin-1") for name in names if admin.ttl(name) == -1}
     return sorted(unending - LEFT)

@@ -1,4 +1,4 @@
-"""A gateway of this build serves what the commit before it wrote: from a recording, and from that commit itself."""
+"""A gateway of this build serves the data of the older commit: from a recording, and written by that commit itself."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ import redis
 
 from tests.golden.data import SECRET_KEY, load
 from tests.golden.old_commit import export, has_history, imports_of, read_recorded, record
-from tests.golden.reading import read_answers
+from tests.golden.reading import read_responses
 from tests.golden.test_golden import change_everything, delete_projects, lacking, left_behind
 from tests.servers import (
     ADMIN,
@@ -29,7 +29,7 @@ WITHOUT_HISTORY = "the history of this checkout does not reach back to that comm
 
 
 class Upgraded(NamedTuple):
-    """A gateway of this build on the data of the older commit, and what that commit returned of it."""
+    """A gateway of this build on the data of the older commit, and the responses of that commit."""
 
     server: RedisServer
     gateway: Gateway
@@ -38,7 +38,7 @@ class Upgraded(NamedTuple):
 
 @pytest.fixture(scope="module", params=["recorded", "live"])
 def upgraded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
-    """Start this build on the data, in the store that the older one used, with its function library still loaded."""
+    """Start this build on the store of the older one. For "live", the older function library is still loaded there."""
     if request.param == "live" and not has_history():
         pytest.skip(WITHOUT_HISTORY)
     directory: Path = tmp_path_factory.mktemp("upgraded")
@@ -56,13 +56,13 @@ def upgraded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture
 def http(upgraded: Upgraded) -> Iterator[httpx.Client]:
-    """A client of that gateway."""
+    """Yield a client of that gateway."""
     with httpx.Client(base_url=upgraded.gateway.url, timeout=30) as client:
         yield client
 
 
 def complete_jobs(upgraded: Upgraded, http: httpx.Client) -> None:
-    """Wait until the jobs that were left half-way are done."""
+    """Wait until the unfinished jobs are done."""
     for kind in ("import", "broadcast"):
         path = f"/{kind}s/{upgraded.document[f'unfinished_{kind}']}"
         wait_for(lambda path=path: '"processed"' in http.get(path, headers=ADMIN).text, f"{path} to be done", 30)  # type: ignore[misc]
@@ -71,22 +71,22 @@ def complete_jobs(upgraded: Upgraded, http: httpx.Client) -> None:
 def test_an_open_inbox_resumes_from_an_old_position_with_the_same_events(
     upgraded: Upgraded, http: httpx.Client
 ) -> None:
-    for position, answer in upgraded.document["positions"].items():
+    for position, response in upgraded.document["positions"].items():
         found = http.get("/realtime/events", params={"since": position}, headers=user_headers("ada")).json()
-        assert lacking(answer, found, position) == []
+        assert lacking(response, found, position) == []
 
 
-def test_reads_show_what_the_older_commit_showed(upgraded: Upgraded, http: httpx.Client) -> None:
-    assert lacking(upgraded.document["answers"], read_answers(http, upgraded.document["jobs"])) == []
+def test_reads_return_what_the_older_commit_returned(upgraded: Upgraded, http: httpx.Client) -> None:
+    assert lacking(upgraded.document["answers"], read_responses(http, upgraded.document["jobs"])) == []
 
 
 def test_a_repeated_request_gets_the_response_of_the_older_commit(upgraded: Upgraded, http: httpx.Client) -> None:
     first = upgraded.document["replayed"]
-    answer = http.post("/notifications", headers={**ADMIN, "Idempotency-Key": first["key"]}, content=first["body"])
-    assert (answer.status_code, answer.text) == (201, first["answer"])
+    response = http.post("/notifications", headers={**ADMIN, "Idempotency-Key": first["key"]}, content=first["body"])
+    assert (response.status_code, response.text) == (201, first["answer"])
 
 
-def test_jobs_that_were_left_half_way_are_completed(upgraded: Upgraded, http: httpx.Client) -> None:
+def test_unfinished_jobs_are_completed(upgraded: Upgraded, http: httpx.Client) -> None:
     complete_jobs(upgraded, http)
     summary = http.get(f"/imports/{upgraded.document['unfinished_import']}", headers=ADMIN).json()["import"]["summary"]
     assert summary == {"total": 2, "failures": 0, "created": 2, "updated": 0}
@@ -107,7 +107,7 @@ def test_tokens_are_accepted_and_refused_as_before(upgraded: Upgraded, http: htt
     assert status == {"valid": 200, "discarded": 401}
 
 
-def test_another_workspaces_project_is_known_by_its_key_and_secret(http: httpx.Client) -> None:
+def test_the_key_and_secret_of_another_workspaces_project_are_accepted(http: httpx.Client) -> None:
     headers = {"X-MAGICBELL-API-KEY": "another-api-key", "X-MAGICBELL-API-SECRET": "another-api-secret"}
     assert http.get("/v2/jwt/project", headers=headers).json()["data"] == []
     assert http.get("/v2/jwt/project", headers={**headers, "X-MAGICBELL-API-SECRET": "wrong"}).status_code == 401
@@ -125,7 +125,7 @@ def test_everything_can_be_changed_and_deleted_and_no_key_is_left(upgraded: Upgr
         assert left_behind(admin) == []
 
 
-def test_a_data_directory_of_the_older_commit_is_taken_over(tmp_path: Path) -> None:
+def test_a_data_directory_of_the_older_commit_can_be_used(tmp_path: Path) -> None:
     if not has_history():
         pytest.skip(WITHOUT_HISTORY)
     notification = {"title": "From the older commit", "recipients": [{"external_id": "ada"}]}
