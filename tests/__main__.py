@@ -1,7 +1,7 @@
-"""Run everything that must hold, the fast checks first, and stop after the first step that fails: `make test`.
+"""Run all checks and tests, the fast checks first, and stop after the first step that fails: `make test`.
 
 `python -m tests --check` runs the fast checks only: `make check`. Other arguments are passed to the pytest runs, and
-the steps after these are left out: `python -m tests -k resume`.
+the steps after them are skipped: `python -m tests -k resume`.
 """
 
 import os
@@ -15,7 +15,7 @@ from tests.checks import Check, exit_on_sigterm, print_line, run_checks
 ROOT = Path(__file__).parent.parent
 COVERAGE = ROOT / "build" / "coverage"
 COVERAGE_FILE = {"COVERAGE_FILE": str(COVERAGE / "data")}
-"""The environment that names where coverage data are."""
+"""The environment variable with the path of the coverage data."""
 
 NOTHING_SELECTED = 5
 """pytest's exit code when `-k` selects no test of a run."""
@@ -26,7 +26,7 @@ PYTEST_LIMIT_SECONDS = 2400.0
 def pytest_run(name: str, *selection: str, measured: bool = True) -> Check:
     """Return a run of pytest, with the branch coverage of itself and of the processes that its tests start.
 
-    It has a cache of its own, so that `--lf` does not mix the runs up.
+    It has a cache of its own, so that `--lf` selects the failures of that run.
     """
     command = ("pytest", "-q", "--durations=5", "-o", f"cache_dir=.pytest_cache/{name}", *selection)
     variables = {"COVERAGE_PROCESS_START": str(ROOT / "pyproject.toml"), **COVERAGE_FILE} if measured else {}
@@ -52,7 +52,7 @@ DOMAIN_FLOOR = Check(
     variables=COVERAGE_FILE,
 )
 
-# They wait for real servers half of the time: on two cores three at a time keep both busy. The longest come first.
+# Tests wait for real servers half of the time, so three runs keep two cores busy. The longest runs start first.
 AT_ONCE = (os.cpu_count() or 1) + 1
 MEASURED = {
     "end-to-end": ("tests/end_to_end",),
@@ -61,7 +61,7 @@ MEASURED = {
     "live": ("tests/live",),
 }
 UNMEASURED = ("tests/clients", "tests/conformance", "tests/loadtest", "tests/loadtest_check")
-"""Tests of what is beside the gateway, or that measure its cost."""
+"""Tests of other code than the gateway, or that measure its cost."""
 
 OWN_RUNS = (
     "tests/domain",
@@ -72,7 +72,7 @@ OWN_RUNS = (
 
 
 def pytest_runs(arguments: list[str]) -> list[Check]:
-    """Return the runs of all tests but those of the domain."""
+    """Return the runs of all tests except those of the domain."""
     return [
         *(pytest_run(name, *paths, *arguments) for name, paths in MEASURED.items()),
         pytest_run("rest", *(f"--ignore={path}" for path in OWN_RUNS), *arguments),
@@ -84,7 +84,7 @@ FLOORS = Check("coverage", ("python", "-m", "tests.coverage_floors"), 300.0, var
 
 PROMISES = Check("promises under faults", ("python", "-m", "loadtest", "check", "--quick"))
 
-# Alone, because it measures: CPU and memory against the floors of the same run, compared with the baseline.
+# Alone, because it measures: CPU and memory relative to the floors of the same run, compared with the baseline.
 MEASURED_COSTS = ("--only", "idle", "--only", "fanout", "--only", "request")
 COST = Check("cost", ("python", "-m", "loadtest", "run", "--quick", *MEASURED_COSTS), 1200.0)
 
@@ -102,7 +102,7 @@ def main(arguments: list[str]) -> int:
     for checks in steps:
         if code := run_checks(checks, AT_ONCE):
             return 1 if code < 0 else code
-    print_line(f"everything holds, in {time.monotonic() - started:.0f} s")
+    print_line(f"all passed in {time.monotonic() - started:.0f} s")
     return 0
 
 

@@ -1,8 +1,8 @@
-"""Running the commands that must succeed, several at a time, without ever waiting for one of them for ever.
+"""Running the commands that must succeed, several at a time, each for a limited time.
 
-Each command has a time limit. At its end the command receives SIGABRT, at which Python's faulthandler prints the stacks
-of all threads (pytest and `PYTHONFAULTHANDLER` enable it), and then its process group is killed. Output appears line by
-line as it is written, so that nothing of it is lost when this process is terminated.
+A command that exceeds its time limit receives SIGABRT, at which Python's faulthandler prints the stacks of all threads
+(pytest and `PYTHONFAULTHANDLER` enable it). Then its process group is killed. Output is printed line by line as it is
+written, so that none is lost when this process is terminated.
 """
 
 import contextlib
@@ -23,10 +23,10 @@ _PROGRAMS = Path(sysconfig.get_path("scripts"))
 _POLL_SECONDS = 0.5
 
 _STOP_SECONDS = 15.0
-"""For a command to end after SIGINT: pytest stops the servers that its fixtures started."""
+"""The time for a command to end after SIGINT: pytest stops the servers that its fixtures started."""
 
 _STACKS_SECONDS = 5.0
-"""For a command to print its stacks after SIGABRT."""
+"""The time for a command to print its stacks after SIGABRT."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class Check:
 
 
 def run_checks(checks: Sequence[Check], at_once: int = 2) -> int:
-    """Run checks, some at the same time; return the first exit code that is no success, or 0.
+    """Run checks, `at_once` at the same time. Return the first exit code that is not a success, or 0.
 
-    They are started in their order; each starts as soon as fewer than `at_once` are running. A check that is running
-    when this function is left by an exception (KeyboardInterrupt, SystemExit) is stopped.
+    They are started in order. If an exception (KeyboardInterrupt, SystemExit) ends this function, running checks are
+    stopped.
     """
     waiting, runs = list(checks), list[_Run]()
     with selectors.DefaultSelector() as selector:
@@ -128,7 +128,7 @@ class _Run:
             self._print(line)
 
     def poll(self) -> None:
-        """Notice the end of the process, and end it when its time is up."""
+        """Record the end of the process. Kill it when it has exceeded its time limit."""
         if self.ended:
             return
         if self._process.poll() is None:
@@ -148,7 +148,7 @@ class _Run:
             self._process.send_signal(signal.SIGINT)
 
     def stop(self) -> None:
-        """Wait for the end of a check that was interrupted, and kill it when it does not end."""
+        """Wait for an interrupted check to end, and kill it if it does not."""
         if not self.ended:
             self._read_until_end(_STOP_SECONDS)
             self._kill()
@@ -170,7 +170,7 @@ class _Run:
     def _end(self, code: int) -> None:
         """Print the rest of the output, and whether the check succeeded.
 
-        The output is not read to its end: a process that outlives the check may keep it open.
+        The output is not read up to its end, because a process that outlives the check may keep it open.
         """
         self.ended = True
         self.code = code

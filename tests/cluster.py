@@ -1,4 +1,4 @@
-"""A real cluster for tests: the one that the checker breaks."""
+"""A real cluster for tests: that of `loadtest check`."""
 
 from loadtest.servers.cluster import PRIMARIES, Cluster, running_cluster
 

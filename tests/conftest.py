@@ -1,4 +1,4 @@
-"""Fixtures that start real servers; tests build everything else themselves."""
+"""Fixtures that start real servers. Tests build everything else themselves."""
 
 import signal
 import ssl
@@ -12,25 +12,25 @@ from hypothesis import HealthCheck, settings
 from tests.servers import SERVER_BINARIES, Gateway, RedisServer, running_gateway, running_redis
 from tests.watchdog import Watchdog
 
-# What a runner ignores (hang-ups under `nohup`, interrupts in a script's background) every gateway that is started here
-# would ignore as well.
+# A gateway that is started here inherits the ignored signals: hang-ups under `nohup`, interrupts in the background of a
+# script.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Shared machines are slow at times, and a slow example is no failure.
+# A slow example is not a failure, because shared machines are slow at times.
 settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ours")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the plugin that ends a stuck run."""
+    """Register the plugin that ends a stuck test run."""
     config.pluginmanager.register(Watchdog(float(config.getini("timeout"))), "watchdog")
 
 
 @pytest.fixture(scope="session", params=["valkey", "redis"])
 def redis_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """Yield the bundled Valkey, then Debian's Redis: every test that uses this runs on both."""
+    """Yield the bundled Valkey, then Debian's Redis. Every test that uses this fixture runs on both."""
     if SERVER_BINARIES[request.param] is None:
         pytest.skip("redis-server is not installed: `apt-get install redis-server`")
     with running_redis(request.param, tmp_path_factory.mktemp(request.param)) as server:
@@ -39,7 +39,7 @@ def redis_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """Yield a shared gateway with the default settings; each test uses users of its own."""
+    """Yield a shared gateway with the default settings. Each test uses its own users."""
     directory: Path = tmp_path_factory.mktemp("gateway")
     with running_gateway(directory / "data") as started:
         yield started

@@ -1,7 +1,7 @@
 """Compare the branch coverage of each package with its floor: `python -m tests.coverage_floors`.
 
-The data are those of all processes that the tests started, the gateways among them: each wrote a file at its end, into
-the directory that `COVERAGE_FILE` names. A process that a test killed has written none.
+The data is that of all processes that the tests started, such as gateways. Each writes a file when it ends, into the
+directory that `COVERAGE_FILE` names. A process that a test kills writes none.
 """
 
 import io
@@ -17,7 +17,7 @@ from coverage import Coverage
 ROOT = Path(__file__).parent.parent
 
 OURS = str(ROOT / "gateway" / "*")
-"""The files that count: tests also start gateways of older commits, from other directories."""
+"""The files that count. Tests also start gateways of older commits, from other directories."""
 
 FLOORS: Mapping[str, float] = {
     "gateway": 86,
@@ -39,7 +39,7 @@ FLOORS: Mapping[str, float] = {
     "gateway/store/redis": 91,
     "gateway/telemetry": 85,
 }
-"""Percent of lines and branches, by package: what was reached, less one point for what differs from run to run."""
+"""The least percentage of lines and branches by package: the measured one, less a point for random differences."""
 
 
 def covered_by_package(files: Mapping[str, Mapping[str, int]]) -> dict[str, float]:

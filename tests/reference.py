@@ -62,7 +62,7 @@ def rendered(page: str) -> str:
     """Return the page with all tables generated from the code."""
     for name, table in tables().items():
         begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-        assert begin in page, f"docs/reference.md has no place for {name}"
+        assert begin in page, f"docs/reference.md has no marker for {name}"
         head, _, rest = page.partition(begin)
         page = f"{head}{begin}\n{table}\n{end}{rest.partition(end)[2]}"
     return page

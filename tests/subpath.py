@@ -1,4 +1,7 @@
-"""A reverse proxy that serves a gateway below a path and strips it, as `proxy_pass http://gateway/;` of nginx does."""
+"""A reverse proxy that serves a gateway below a path.
+
+It strips the path, as `proxy_pass http://gateway/;` of nginx does.
+"""
 
 import asyncio
 import contextlib
@@ -10,7 +13,7 @@ PREFIX = "/inbox"
 
 @contextlib.contextmanager
 def running_subpath_proxy(target_port: int, headers: Mapping[str, str] = {}, keep_path: bool = False) -> Iterator[int]:
-    """Run a proxy for a block; yield its port. It adds `headers` to each request."""
+    """Run a proxy for a block, and yield its port. It adds `headers` to each request, and may keep the path."""
     loop = asyncio.new_event_loop()
     proxy = _Proxy(target_port, headers, keep_path)
     thread = threading.Thread(target=loop.run_forever, name="subpath-proxy", daemon=True)
@@ -40,10 +43,10 @@ class _Proxy:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # transports close in the next turn of the loop
+        await asyncio.sleep(0)  # transports close in the next iteration of the loop
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Pass a request on and its response back; each request has a connection of its own."""
+        """Forward a request and its response. Each request has its own connection to the gateway."""
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
@@ -66,7 +69,7 @@ class _Proxy:
                 each.close()
 
     def _rewritten(self, head: bytes) -> bytes | None:
-        """Return the head of the request to the gateway, None when its path is not below the prefix."""
+        """Return the head of the request to the gateway, None if its path is not below the prefix."""
         request, *lines = head.decode("latin-1").split("\r\n")[:-2]
         method, path, version = request.split(" ")
         rest = path.removeprefix(PREFIX)

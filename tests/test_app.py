@@ -1,4 +1,4 @@
-"""Composition: a worker built from settings serves, and releases what it holds."""
+"""Composition: a worker built from settings serves, and releases its resources."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ def settings(url: str, data_dir: Path) -> Settings:
     return Settings(redis_url=url, data_dir=data_dir, secret_key=SECRET_KEY)
 
 
-async def test_a_worker_runs_its_parts_in_tasks_of_their_names(redis_server: RedisServer, tmp_path: Path) -> None:
+async def test_a_worker_runs_its_parts_in_named_tasks(redis_server: RedisServer, tmp_path: Path) -> None:
     worker = Worker(settings(redis_server.url, tmp_path))
     async with worker.running():
         assert worker.subscriber.healthy
@@ -39,7 +39,7 @@ def sockets() -> int:
     return count
 
 
-async def test_a_worker_closes_its_connections_in_the_end(redis_server: RedisServer, tmp_path: Path) -> None:
+async def test_a_worker_that_stops_closes_its_connections(redis_server: RedisServer, tmp_path: Path) -> None:
     before = sockets()
     worker = Worker(settings(redis_server.url, tmp_path))
     async with worker.running():

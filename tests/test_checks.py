@@ -1,4 +1,4 @@
-"""The runner of `make test`: nothing that it starts may keep it waiting for ever, or take its output along."""
+"""The runner of `make test`: it never waits for ever for a check, and loses no output of a check."""
 
 import os
 import signal
@@ -19,18 +19,18 @@ def python(name: str, code: str, limit_seconds: float = 30.0) -> Check:
     return Check(name, ("python", "-c", code), limit_seconds)
 
 
-def test_the_first_exit_code_that_is_no_success_is_returned(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_first_exit_code_that_is_not_a_success_is_returned(capfd: pytest.CaptureFixture[str]) -> None:
     assert run_checks([python("good", "pass"), python("bad", "raise SystemExit(3)")]) == 3
     printed = capfd.readouterr().out
     assert "--- good: done after" in printed
     assert "--- bad: FAILED with exit code 3" in printed
 
 
-def test_an_exit_code_that_counts_as_success_is_none_that_fails() -> None:
+def test_an_exit_code_in_succeeds_with_is_a_success() -> None:
     assert run_checks([Check("none", ("python", "-c", "raise SystemExit(5)"), 30, frozenset({0, 5}))]) == 0
 
 
-def test_the_lines_of_checks_that_run_together_name_their_check(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_lines_of_checks_that_run_together_begin_with_the_checks_name(capfd: pytest.CaptureFixture[str]) -> None:
     assert run_checks([python("one", "print('a')"), python("two", "print('b', end='')")]) == 0
     printed = capfd.readouterr().out.splitlines()
     assert "one: a" in printed
@@ -56,18 +56,18 @@ def test_a_check_that_hangs_ends_at_its_limit_with_its_stacks(capfd: pytest.Capt
 
 def test_a_check_that_ignores_every_signal_is_killed(capfd: pytest.CaptureFixture[str]) -> None:
     code = "import faulthandler, signal; faulthandler.disable(); signal.signal(signal.SIGABRT, signal.SIG_IGN); "
-    assert run_checks([python("deaf", code + HANGS, 2.0)]) == -signal.SIGKILL
-    assert "deaf: FAILED" in capfd.readouterr().out
+    assert run_checks([python("ignoring", code + HANGS, 2.0)]) == -signal.SIGKILL
+    assert "ignoring: FAILED" in capfd.readouterr().out
 
 
-def test_a_process_that_outlives_its_check_and_keeps_its_output_open_keeps_nobody_waiting() -> None:
+def test_a_process_that_outlives_its_check_and_keeps_its_output_open_is_not_waited_for() -> None:
     code = "import subprocess; subprocess.Popen(['sleep', '60'], start_new_session=True); print('done')"
     started = time.monotonic()
     assert run_checks([python("parent", code)]) == 0
     assert time.monotonic() - started < 20
 
 
-def test_sigterm_stops_what_runs_and_loses_no_output(tmp_path: Path) -> None:
+def test_sigterm_stops_running_checks_and_loses_no_output(tmp_path: Path) -> None:
     pids = tmp_path / "pid"
     check = f"import os; print(os.getpid(), file=open({str(pids)!r}, 'w'), flush=True); {HANGS}"
     code = (
@@ -105,7 +105,7 @@ def test_with_a_fixture_that_never_ends(stuck):
 """
 
 
-def test_a_test_run_that_is_stuck_in_a_teardown_ends_with_its_stacks_and_the_failures_before(tmp_path: Path) -> None:
+def test_a_test_run_that_is_stuck_in_a_teardown_ends_with_its_stacks_and_earlier_failures(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(
         "import tests.watchdog\n"
         "tests.watchdog.GRACE_SECONDS = 1\n"

@@ -1,4 +1,4 @@
-"""The examples of CONTRIBUTING.md are complete, and correct for the type checker."""
+"""The examples of CONTRIBUTING.md are complete, and pass the type checker."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""The documentation says what the code does."""
+"""The documentation matches the code."""
 
 import contextlib
 import os
@@ -47,7 +47,7 @@ def run(gateway: Gateway, script: str) -> str:
 
 @pytest.fixture
 def background(gateway: Gateway) -> Iterator[Any]:
-    """Start a command that goes on until the test ends; give the file it prints to."""
+    """Yield a function that starts a command, which runs until the test ends, and returns the file with its output."""
     processes = []
 
     def start(*command: str) -> Path:
@@ -66,7 +66,7 @@ def background(gateway: Gateway) -> Iterator[Any]:
         process.wait(10)
 
 
-def test_the_reference_is_as_the_code_has_it() -> None:
+def test_the_reference_matches_the_code() -> None:
     page = reference.PAGE.read_text()
     assert reference.rendered(page) == page, "run `.venv/bin/python -m tests.reference`"
 
@@ -130,11 +130,11 @@ def test_ci_runs_the_readmes_test_command() -> None:
     assert snippet("sh", "make test").strip() in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
-def test_the_sending_snippet_sends(gateway: Gateway) -> None:
+def test_the_snippet_that_sends_sends_a_notification(gateway: Gateway) -> None:
     assert '"title":"Your order has shipped"' in run(gateway, snippet("sh", "Your order has shipped"))
 
 
-def test_the_watching_snippet_shows_what_is_sent(gateway: Gateway, background: Any) -> None:
+def test_the_snippet_that_watches_shows_what_is_sent(gateway: Gateway, background: Any) -> None:
     output = background(
         "bash",
         "-c",
@@ -145,14 +145,14 @@ def test_the_watching_snippet_shows_what_is_sent(gateway: Gateway, background: A
     wait_for(lambda: "Watch me" in output.read_text(), "the notification")
 
 
-def test_the_reading_snippet_reads_and_lists(gateway: Gateway) -> None:
+def test_the_snippet_that_reads_and_lists_does_so(gateway: Gateway) -> None:
     send(gateway, "Read me")
-    answer = run(
+    printed = run(
         gateway,
         snippet("sh", "as_ada"),
     )
-    assert '"unread_count":0' in answer
-    assert '"title":"Read me"' in answer
+    assert '"unread_count":0' in printed
+    assert '"title":"Read me"' in printed
 
 
 def revoke_tokens_so_far(gateway: Gateway) -> None:
@@ -171,7 +171,7 @@ def test_the_python_snippet_follows_an_inbox_even_if_tokens_were_revoked(gateway
 
 @contextlib.contextmanager
 def in_a_browser(gateway: Gateway, html: str) -> Iterator[tuple[Any, Any]]:
-    """Show a snippet in Chromium; give the page and playwright's `expect`."""
+    """Show a snippet in Chromium. Yield the page and playwright's `expect`."""
     sync_api = pytest.importorskip("playwright.sync_api")
     if not Path("/usr/bin/chromium").exists():
         pytest.skip("chromium is not installed: `apt-get install chromium`")
@@ -179,7 +179,7 @@ def in_a_browser(gateway: Gateway, html: str) -> Iterator[tuple[Any, Any]]:
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         page = browser.new_page()
-        # A page of the gateway's own origin, really loaded from it: Chromium lets no other reach loopback.
+        # A page loaded from the gateway's own origin: Chromium does not let pages of other origins connect to loopback.
         page.goto(f"{gateway.url}/healthz")
         page.set_content(credentials + html)
         yield page, sync_api.expect
@@ -204,5 +204,5 @@ def test_the_event_source_snippet_shows_what_is_sent(gateway: Gateway) -> None:
             send(gateway, "Named event")
             return bool(titles.count())
 
-        wait_for(shown, "a title")  # the stream may open after the first was sent
+        wait_for(shown, "a title")  # the stream may open after the first notification was sent
         expect(titles.first).to_have_text("Named event")

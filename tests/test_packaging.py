@@ -1,4 +1,4 @@
-"""The locked dependencies, the contents of the package, and the message of programs without their packages."""
+"""The locked dependencies, the content of the package, and the error of programs whose packages are not installed."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock"
 
 
 def pinned(lock: str) -> dict[str, str]:
-    """Return the versions that a lock file names; each must have a hash."""
+    """Return the versions in a lock file that have a hash, by name."""
     entries = re.findall(
         r"^([a-z0-9-]+)==(\S+)[^\n]*\\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", _text(lock), re.M
     )
@@ -71,7 +71,7 @@ def test_the_floor_of_a_dependency_is_above_its_advisories(package: str, least: 
         ("gateway", "make install"),
     ],
 )
-def test_a_program_whose_packages_are_not_installed_says_how_to_install_them(module: str, target: str) -> None:
+def test_a_program_whose_packages_are_not_installed_prints_how_to_install_them(module: str, target: str) -> None:
     # -S excludes the installed packages.
     command = [sys.executable, "-S", "-m", module, "check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)

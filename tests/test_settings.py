@@ -24,7 +24,7 @@ def test_an_empty_environment_has_the_defaults() -> None:
     assert load_settings({}) == Settings()
 
 
-def test_other_programs_variables_are_ignored() -> None:
+def test_variables_of_other_programs_are_ignored() -> None:
     assert load_settings({"PATH": "/bin", "inbox_port": "1", "INBOX": "x", "MY_INBOX_PORT": "2"}) == Settings()
 
 
@@ -114,7 +114,7 @@ def test_a_value_is_read_as_its_type(name: str, text: str, value: Any) -> None:
         ("log_level", "INFO", "must be one of debug, info, warning, error, not 'INFO'"),
     ],
 )
-def test_a_wrong_value_is_refused_by_the_variables_name(name: str, text: str, problem: str) -> None:
+def test_a_wrong_value_is_refused_with_the_name_of_the_variable(name: str, text: str, problem: str) -> None:
     assert problems({variable(name): text}) == [f"{variable(name)} {problem}"]
 
 
@@ -128,7 +128,7 @@ def test_a_wrong_value_is_refused_by_the_variables_name(name: str, text: str, pr
         ("INBOX_ZZZZZZ", "INBOX_ZZZZZZ is not a setting"),
     ],
 )
-def test_an_unknown_name_is_refused_with_the_nearest_one_if_one_is_near(name: str, problem: str) -> None:
+def test_an_unknown_name_is_refused_with_a_similar_name_if_there_is_one(name: str, problem: str) -> None:
     (found,) = problems({name: "1"})
     assert found.startswith(problem)
 
@@ -167,7 +167,7 @@ def test_a_bootstrap_key_and_secret_are_accepted() -> None:
     assert (settings.bootstrap_api_key, settings.bootstrap_api_secret) == (KEY, SECRET)
 
 
-def test_fsync_is_configured_on_an_external_server_itself() -> None:
+def test_a_durability_that_is_configured_on_an_external_server_is_refused() -> None:
     (problem,) = problems({"INBOX_REDIS_URL": "redis://h", "INBOX_DURABILITY": "memory"})
     assert problem == (
         "INBOX_DURABILITY cannot be memory with INBOX_REDIS_URL: set appendfsync on that server, "

@@ -1,8 +1,8 @@
-"""A pytest plugin that ends a run which no longer gets on, with the stacks of all threads.
+"""A pytest plugin that ends a stuck test run, and prints the stacks of all threads.
 
-pytest-timeout interrupts a test once. What is stuck after that, in the teardown of a fixture or when the interpreter
-ends, would never end: a thread that is joined without a time limit, an event loop with a task that ignores its
-cancellation. faulthandler's timer needs neither the main thread nor the interpreter's lock.
+pytest-timeout interrupts a test once. A run that is stuck after that, in the teardown of a fixture or when the
+interpreter ends, would never end. Reasons are a thread that is joined without a time limit, or an event loop with a
+task that ignores its cancellation. faulthandler's timer needs neither the main thread nor the interpreter's lock.
 """
 
 import faulthandler
@@ -13,23 +13,23 @@ from collections.abc import Generator
 import pytest
 
 GRACE_SECONDS = 60
-"""How long the teardown of a test that was interrupted may take, and the end of the interpreter."""
+"""The time for the teardown of an interrupted test, and for the end of the interpreter."""
 
 
 class Watchdog:
     """Ends the process when a test is stuck beyond its time limit, and reports each failure when it happens.
 
-    pytest prints failures at the end of its run; after a hard end they would be missing.
+    pytest prints failures when a run ends by itself. After a forced end they would be missing.
     """
 
     def __init__(self, limit_seconds: float):
         self._limit_seconds = limit_seconds
-        # During a test descriptor 2 leads to pytest's capture.
+        # During a test, pytest captures descriptor 2.
         self._stderr = os.dup(sys.__stderr__.fileno() if sys.__stderr__ is not None else 2)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self) -> Generator[None, object, object]:
-        """Limit the time of a test with its set-up and its teardown."""
+        """Limit the time of a test, including set-up and teardown."""
         self._arm(self._limit_seconds + GRACE_SECONDS)
         try:
             return (yield)
