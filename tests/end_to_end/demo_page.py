@@ -1,4 +1,4 @@
-"""The demo page as a person uses it: a gateway as a new user starts it, the system's Chromium, and the page."""
+"""The demo page as a person uses it: a gateway without any settings, the system's Chromium, and the page."""
 
 import contextlib
 import re
@@ -26,7 +26,10 @@ _ARGUMENTS = [
 TRANSPORTS = ("websocket", "sse")
 
 PATIENCE_MS = 20_000
-"""The time limit of an expectation: a reconnect backs off for some seconds, and shared machines are slow."""
+"""The time limit of an expectation.
+
+Clients wait for some seconds before they reconnect, and shared machines are slow.
+"""
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -44,7 +47,7 @@ def running_chromium() -> Iterator[Browser]:
 
 @dataclass(frozen=True)
 class Demo:
-    """A gateway without any set-up, the printed address of its demo page, and the keys of its demo project."""
+    """A gateway without any settings, the printed address of its demo page, and the keys of its demo project."""
 
     gateway: Gateway
     address: str
@@ -59,7 +62,7 @@ class Demo:
         httpx.post(f"{self.gateway.url}/notifications", headers=headers, json=body, timeout=10).raise_for_status()
 
     def inbox(self, user: str) -> dict[str, Any]:
-        """Return what a user's panel must show, from the REST API: unarchived items, counts, and the position."""
+        """Return the expected content of a user's panel by the REST API: unarchived items, counts, and the position."""
         headers = {
             "X-MAGICBELL-API-KEY": self.api_key,
             "X-MAGICBELL-USER-EXTERNAL-ID": user,
@@ -81,7 +84,7 @@ class Demo:
 
 @contextlib.contextmanager
 def running_demo(data_dir: Path) -> Iterator[Demo]:
-    """Run a gateway for a block, as a new user starts it."""
+    """Run a gateway without any settings for a block."""
     with running_gateway(data_dir, INBOX_BOOTSTRAP_API_KEY="", INBOX_BOOTSTRAP_API_SECRET="") as gateway:
         wait_for(lambda: "Demo page" in gateway.log, "the demo page's address")
         pattern = r"(http://\S+/demo#api_key=(\S+)&api_secret=(\S+))"
@@ -101,12 +104,12 @@ class Panel:
         return self.element.locator(".item").filter(has=self.element.page.get_by_role("heading", name=title))
 
     def do(self, action: str, title: str | None = None) -> None:
-        """Press a button of the item with a title, or of the panel."""
+        """Click a button of the item with a title, or of the panel."""
         within = self.element if title is None else self.item(title)
         within.locator(f'[data-action="{action}"]').click()
 
     def shown(self) -> dict[str, Any]:
-        """Return what the panel shows, in the form of `Demo.inbox`."""
+        """Return the content of the panel, in the form of `Demo.inbox`."""
         shown: dict[str, Any] = self.element.evaluate(
             """(panel) => {
                 const text = (id) => panel.querySelector(`[data-testid="${id}"]`).textContent;
@@ -125,7 +128,7 @@ class Panel:
         return shown
 
     def expect_shown(self, inbox: dict[str, Any]) -> None:
-        """Wait until the panel shows exactly this."""
+        """Wait until the panel shows exactly this inbox."""
         with contextlib.suppress(AssertionError):
             wait_for(lambda: self.shown() == inbox, "the panel", PATIENCE_MS / 1000)
         assert self.shown() == inbox
@@ -168,11 +171,11 @@ class DemoPage:
         return Panel(self.page.locator(f'[data-user="{user}"][data-transport="{transport}"]'))
 
     def panels(self, *users: str) -> list[Panel]:
-        """Return both inboxes of each of these users; by default of both users."""
+        """Return both inboxes of each of these users, by default of all users."""
         return [self.panel(user, transport) for user in users or self.users for transport in TRANSPORTS]
 
     def send(self, *, to: tuple[str, ...] = (), **fields: str) -> None:
-        """Fill in the form and send it to some people, or to all."""
+        """Fill in the form, and send it to some people, by default to all."""
         for user in self.users:
             self.page.get_by_role("checkbox", name=user, exact=True).set_checked(not to or user in to)
         for name, value in ({"content": "", "category": "", "action_url": ""} | fields).items():

@@ -14,7 +14,7 @@ PICTURE = Path(__file__).parents[2] / "docs" / "demo.png"
 
 
 def use(inboxes: DemoPage) -> None:
-    """Send the suggestions of the page, and let both people handle some of them."""
+    """Send the suggestions of the page, and read, archive and mark some of them as both people."""
     ada, grace = inboxes.users
 
     def send(*to: str) -> str:

@@ -53,7 +53,7 @@ async def http(nodes: list[Gateway]) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def command(redis_server: RedisServer, *arguments: str, **environment: str) -> str:
-    """Run a command on the nodes' store; return its output."""
+    """Run a command on the nodes' store, and return its output."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("INBOX_")}
     own |= {"INBOX_REDIS_URL": redis_server.url, "INBOX_SECRET_KEY": "test"} | environment
     return subprocess.run(
@@ -92,7 +92,7 @@ def bearer(value: str) -> dict[str, str]:
 
 
 def by_hmac(project: Project, user: str, secret: str) -> dict[str, str]:
-    """Return the headers of a user who is proven by an HMAC."""
+    """Return the headers of a user with an HMAC."""
     return {
         "X-MAGICBELL-API-KEY": project.api_key,
         "X-MAGICBELL-USER-EXTERNAL-ID": user,
@@ -101,7 +101,7 @@ def by_hmac(project: Project, user: str, secret: str) -> dict[str, str]:
 
 
 async def assert_closed(inboxes: Inboxes, expected: tuple[int, str], since: float | None = None) -> None:
-    """Check that each inbox receives a goodbye with a code, in time unless that is not measured."""
+    """Check that each inbox receives a goodbye with a code, within a second after `since` if that is given."""
     for messages in await asyncio.gather(*(inbox.read_to_end() for inbox in inboxes)):
         assert [message["type"] for message in messages] == ["goodbye"]
         assert (messages[0]["code"], messages[0]["reason"], messages[0]["retry_after_ms"]) == (*expected, None)
@@ -143,7 +143,7 @@ async def issue(http: httpx.AsyncClient, user: str, admin: dict[str, str] = ADMI
 # ---- tokens
 
 
-async def test_a_discarded_token_closes_what_it_opened_and_nothing_else(
+async def test_discarding_a_token_closes_its_connections_and_no_others(
     nodes: list[Gateway], http: httpx.AsyncClient, user: str
 ) -> None:
     issued, other = await issue(http, user), await issue(http, user)
@@ -158,25 +158,25 @@ async def test_a_discarded_token_closes_what_it_opened_and_nothing_else(
     await assert_refused(nodes, bearer(issued["token"]), "token_revoked")
 
 
-async def test_everything_issued_before_a_moment_closes_and_what_is_newer_stays(
+async def test_connections_of_tokens_issued_before_a_moment_close_and_those_of_newer_ones_stay(
     nodes: list[Gateway], http: httpx.AsyncClient, user: str
 ) -> None:
     now = int(time.time())
     old, new = user_token(user, iat=now - 100), user_token(user, iat=now)
     async with (
         open_everywhere(nodes, bearer(old)) as inboxes,
-        open_everywhere(nodes, bearer(user_token(user))) as silent,
+        open_everywhere(nodes, bearer(user_token(user))) as undated,
         open_everywhere(nodes, bearer(new)) as others,
     ):
         started = time.monotonic()
         path = f"/users/external_id:{user}/revoke_tokens"
         (await http.post(path, headers=ADMIN, json={"issued_before": now})).raise_for_status()
-        await assert_closed(inboxes + silent, TOKEN_REVOKED, started)
+        await assert_closed(inboxes + undated, TOKEN_REVOKED, started)
         await assert_open(http, ADMIN, user, others)
     await assert_refused(nodes, bearer(old), "token_revoked")
 
 
-async def test_a_node_that_missed_the_revocation_finds_it_when_its_link_is_back(
+async def test_a_node_that_missed_a_revocation_finds_it_when_its_subscriber_has_reconnected(
     nodes: list[Gateway], http: httpx.AsyncClient, own_redis: RedisServer, user: str
 ) -> None:
     first, second = await issue(http, user), await issue(http, user)
@@ -188,7 +188,7 @@ async def test_a_node_that_missed_the_revocation_finds_it_when_its_link_is_back(
     ):
         channel = await asyncio.to_thread(users_channel, own_redis)
         with redis.Redis(port=own_redis.port) as admin:
-            # A lost pub/sub message is simulated: the test writes what the function writes, without publishing.
+            # This simulates a lost pub/sub message: the test writes the data of a revocation without publishing it.
             admin.zadd(f"{channel}:revoked", {first["token_id"]: int(time.time()) + 100})
             assert admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub") == len(nodes)
             await assert_closed(inboxes, TOKEN_REVOKED)
@@ -200,7 +200,7 @@ async def test_a_node_that_missed_the_revocation_finds_it_when_its_link_is_back(
 
 
 def users_channel(server: RedisServer) -> str:
-    """Return the channel of the only user that is subscribed, once the connections of earlier tests are closed."""
+    """Return the only subscribed pub/sub channel of a user, once the connections of earlier tests are closed."""
 
     def only() -> str | None:
         with redis.Redis(port=server.port) as client:
@@ -212,7 +212,7 @@ def users_channel(server: RedisServer) -> str:
     return found
 
 
-async def test_a_token_revoked_while_redis_hung_closes_when_it_goes_on(
+async def test_a_token_revoked_while_redis_hung_closes_its_connections_when_redis_continues(
     nodes: list[Gateway], http: httpx.AsyncClient, own_redis: RedisServer, user: str
 ) -> None:
     issued = await issue(http, user)
@@ -244,7 +244,7 @@ async def test_a_renewed_connection_is_authenticated_by_the_new_token(
         await assert_closed([inbox], TOKEN_REVOKED)
 
 
-async def test_a_refused_renewal_leaves_the_old_token_in_force(
+async def test_after_a_refused_renewal_the_old_token_stays_valid(
     nodes: list[Gateway], http: httpx.AsyncClient, user: str
 ) -> None:
     old, dead = [await issue(http, user) for _ in range(2)]
@@ -257,7 +257,7 @@ async def test_a_refused_renewal_leaves_the_old_token_in_force(
         await assert_closed([inbox], TOKEN_REVOKED)
 
 
-async def test_who_connects_while_the_token_is_discarded_never_stays(
+async def test_a_client_that_connects_while_its_token_is_discarded_is_closed(
     nodes: list[Gateway], http: httpx.AsyncClient, user: str
 ) -> None:
     async def connect_and_wait(node: Gateway, transport: str, value: str) -> None:
@@ -279,7 +279,7 @@ async def test_who_connects_while_the_token_is_discarded_never_stays(
 
 
 @pytest.mark.parametrize("kind", ["hmac", "token", "secret", "issued"])
-async def test_a_secret_that_is_rotated_out_closes_all_connections_it_authenticated(
+async def test_connections_close_when_the_secret_that_authenticated_them_is_rotated_out(
     nodes: list[Gateway], http: httpx.AsyncClient, own_redis: RedisServer, project: Project, user: str, kind: str
 ) -> None:
     name = {"X-MAGICBELL-USER-EXTERNAL-ID": user}
@@ -316,14 +316,14 @@ async def test_connections_close_when_the_overlap_ends(
             open_everywhere(nodes, by_hmac(project, user, new.api_secret)) as others,
         ):
             await assert_closed(before + meanwhile, CREDENTIALS_ROTATED)
-            assert time.time() - rotated > 2, "the overlap was for them too"
+            assert time.time() - rotated > 2, "the overlap applies to connections too"
             await assert_open(http, new.admin, user, others)
     for node in nodes:
         response = await get(node, "/notifications", old)
         assert response.status_code == 401
 
 
-async def test_a_removed_key_closes_the_connections_it_authenticated(
+async def test_connections_close_when_the_key_that_authenticated_them_is_removed(
     nodes: list[Gateway], http: httpx.AsyncClient, project: Project, user: str
 ) -> None:
     keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
@@ -338,7 +338,7 @@ async def test_a_removed_key_closes_the_connections_it_authenticated(
         await assert_open(http, project.admin, user, others)
 
 
-async def test_who_came_without_proof_goes_when_hmac_is_switched_on(
+async def test_connections_without_proof_close_when_hmac_is_switched_on(
     nodes: list[Gateway], own_redis: RedisServer, user: str
 ) -> None:
     project = {"INBOX_BOOTSTRAP_API_KEY": "switched", "INBOX_BOOTSTRAP_API_SECRET": "s" * 32}
@@ -355,9 +355,9 @@ async def test_who_came_without_proof_goes_when_hmac_is_switched_on(
         await assert_open(http, switched.admin, user, others)
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["told", "link-was-down"])
+@pytest.mark.parametrize("published", [True, False], ids=["published", "subscriber-was-down"])
 async def test_a_deleted_project_closes_all_of_its_connections(
-    nodes: list[Gateway], http: httpx.AsyncClient, own_redis: RedisServer, project: Project, user: str, told: bool
+    nodes: list[Gateway], http: httpx.AsyncClient, own_redis: RedisServer, project: Project, user: str, published: bool
 ) -> None:
     async with (
         open_everywhere(nodes, by_hmac(project, user, project.api_secret)) as inboxes,
@@ -365,7 +365,7 @@ async def test_a_deleted_project_closes_all_of_its_connections(
     ):
         with redis.Redis(port=own_redis.port) as admin:
             assert admin.hdel("inbox:1:{projects}", project.api_key) == 1
-            if told:
+            if published:
                 admin.execute_command("SPUBLISH", "inbox:1:{control}", f"project {project.api_key}")
             else:
                 admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub")

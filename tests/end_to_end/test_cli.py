@@ -24,7 +24,7 @@ SECONDS = 30.0
 
 
 def run(*arguments: str, data_dir: Path | None = None, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run `inbox-gateway` to its end; without the INBOX_* settings of this process."""
+    """Run `inbox-gateway` until it ends, without the INBOX_* settings of this process."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("INBOX_")}
     if data_dir is not None:
         clean["INBOX_DATA_DIR"] = str(data_dir)
@@ -113,7 +113,7 @@ def test_an_unknown_command_is_named() -> None:
     assert "sevre" in done.stderr
 
 
-# ---- projects and tokens, beside a running gateway
+# ---- projects and tokens, while a gateway is running
 
 
 def api_status(gateway: Gateway, headers: dict[str, str]) -> int:
@@ -133,7 +133,7 @@ def test_a_created_project_works_at_once_and_is_listed_without_its_secret(gatewa
     project = fields(printed)
     assert project.keys() == {"name", "id", "api key", "api secret", "hmac", "origins", "workspace"}
     assert (project["name"], project["hmac"]) == ("Shop", "required")
-    assert project["api key"].startswith("key_"), "a command line must not take it for an option"
+    assert project["api key"].startswith("key_"), "a command line must not parse it as an option"
     assert admin_status(gateway, project["api key"], project["api secret"]) == 201
 
     listed = output("project", "list", data_dir=gateway.data_dir)
@@ -142,7 +142,7 @@ def test_a_created_project_works_at_once_and_is_listed_without_its_secret(gatewa
     assert project["api secret"] not in listed
 
 
-def test_a_project_may_do_without_hmacs(gateway: Gateway) -> None:
+def test_a_project_may_switch_hmacs_off(gateway: Gateway) -> None:
     project = fields(output("project", "create", "Intranet", "--no-hmac", data_dir=gateway.data_dir))
     assert project["hmac"] == "not required"
     headers = {"X-MAGICBELL-API-KEY": project["api key"], "X-MAGICBELL-USER-EXTERNAL-ID": "ada"}
@@ -175,7 +175,7 @@ def test_a_rotation_reaches_a_running_gateway_within_seconds(gateway: Gateway) -
     old = fields(output("project", "create", "Shop", data_dir=gateway.data_dir))
     assert admin_status(gateway, old["api key"], old["api secret"]) == 201
     new = fields(output("project", "rotate-secret", old["api key"], data_dir=gateway.data_dir))
-    wait_for(lambda: admin_status(gateway, old["api key"], new["api secret"]) == 201, "the new secret to count")
+    wait_for(lambda: admin_status(gateway, old["api key"], new["api secret"]) == 201, "the new secret to be valid")
     assert admin_status(gateway, old["api key"], old["api secret"]) == 201
 
 
@@ -198,7 +198,7 @@ def test_a_token_is_accepted_after_those_before_it_were_revoked(gateway: Gateway
     assert api_status(gateway, {"Authorization": f"Bearer {after}"}) == 200
 
 
-def test_an_hmac_is_what_a_backend_would_compute(gateway: Gateway) -> None:
+def test_the_printed_hmac_is_the_one_that_a_backend_computes(gateway: Gateway) -> None:
     printed = output("token", "--api-key", API_KEY, "--external-id", "ada", "--hmac", data_dir=gateway.data_dir)
     assert printed.strip() == user_hmac("ada")
 
@@ -210,24 +210,24 @@ def test_the_doctor_finds_no_problem_with_a_running_gateway(gateway: Gateway) ->
     printed = output("doctor", data_dir=gateway.data_dir)
     assert "durability append-only file" in printed
     assert "secret key decrypts the secrets of every project" in printed
-    # Other tests create projects without HMAC there, about which the doctor warns.
+    # Other tests create projects without HMAC there, for which the doctor prints a warning.
     assert "PROBLEM" not in printed
 
 
-def test_the_doctor_finds_no_problem_before_the_first_start_and_leaves_nothing_running(tmp_path: Path) -> None:
+def test_the_doctor_finds_no_problem_before_the_first_start_and_leaves_no_process(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     assert output("doctor", data_dir=data_dir).endswith("all well\n")
     with socket.socket(socket.AF_UNIX) as connection, pytest.raises(OSError, match=r"refused|No such file"):
         connection.connect(str(data_dir / "valkey" / "valkey.sock"))
 
 
-def test_a_project_created_before_the_first_start_is_there_after_it(tmp_path: Path) -> None:
+def test_a_project_created_before_the_first_start_is_usable_after_it(tmp_path: Path) -> None:
     project = fields(output("project", "create", "Early", data_dir=tmp_path / "data"))
     with running_gateway(tmp_path / "data") as gateway:
         assert admin_status(gateway, project["api key"], project["api secret"]) == 201
 
 
-# ---- errors are one sentence
+# ---- an error is one sentence
 
 
 def test_a_port_in_use_is_reported(tmp_path: Path) -> None:
@@ -269,8 +269,8 @@ KEYS_FILE = "demo-project.json"
 
 def demo_keys(data_dir: Path) -> dict[str, Any]:
     """Return the stored keys of the demo project."""
-    kept: dict[str, Any] = json.loads((data_dir / KEYS_FILE).read_text())
-    return kept
+    keys: dict[str, Any] = json.loads((data_dir / KEYS_FILE).read_text())
+    return keys
 
 
 def on_a_terminal(data_dir: Path) -> str:
@@ -291,7 +291,7 @@ def on_a_terminal(data_dir: Path) -> str:
     finally:
         process.terminate()
         deadline = time.monotonic() + SECONDS
-        with contextlib.suppress(OSError):  # the end of a terminal after its last writer closed it
+        with contextlib.suppress(OSError):  # reading a terminal fails after its last writer has closed it
             while time.monotonic() < deadline:
                 if select.select([terminal], [], [], 0.5)[0]:
                     printed += os.read(terminal, 65536)
@@ -315,7 +315,7 @@ def test_the_secret_of_the_demo_project_is_printed_once_and_only_to_a_terminal(t
         assert (data_dir / name).stat().st_mode & 0o777 == 0o600
 
 
-def test_what_a_start_prints_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
+def test_the_commands_that_a_start_prints_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
     with running_gateway(tmp_path / "a #?%41\"' ä", **UNSET) as gateway:
         wait_for(lambda: "Hello, Ada" in gateway.log, "the banner")
         lines = [line for line in gateway.log.splitlines() if line.startswith((".", "curl", "  -"))]

@@ -30,7 +30,7 @@ async def http(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_events_go_on_in_order_whichever_way_the_clock_jumps(
+async def test_events_stay_in_order_when_the_clock_jumps_forward_or_back(
     transport: str, gateway: Gateway, http: httpx.AsyncClient, user: str
 ) -> None:
     async with open_inbox(transport, gateway, user) as inbox:
@@ -49,7 +49,7 @@ async def test_events_go_on_in_order_whichever_way_the_clock_jumps(
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_a_token_that_a_jump_of_the_clock_lets_expire_ends_its_connection_at_once(
+async def test_a_connection_ends_at_once_if_its_token_expires_because_the_clock_jumps(
     transport: str, gateway: Gateway, user: str
 ) -> None:
     token = {"Authorization": f"Bearer {user_token(user, seconds=HOUR_SECONDS)}"}

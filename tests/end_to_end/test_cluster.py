@@ -1,4 +1,4 @@
-"""The gateway on a Redis Cluster: users on every primary, slots that move, primaries that end or hang."""
+"""The gateway on a Redis Cluster: users on every primary, slots that move, primaries that die or hang."""
 
 import asyncio
 import contextlib
@@ -43,11 +43,11 @@ def started_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluste
 
 @pytest.fixture
 def cluster(started_cluster: Cluster) -> Cluster:
-    """Yield the cluster, healthy again after the test before."""
+    """Return the cluster, once it is healthy again after the previous test."""
     for server in started_cluster.servers:
         if server.process is None:
             server.start()
-    wait_for(started_cluster.healthy, "the cluster to be whole", FAILOVER_SECONDS)
+    wait_for(started_cluster.healthy, "the cluster to be healthy", FAILOVER_SECONDS)
     return started_cluster
 
 
@@ -79,7 +79,7 @@ async def http(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
         yield http
 
 
-# ---- where keys are
+# ---- the places of keys
 
 
 def primaries(cluster: Cluster) -> list[RedisServer]:
@@ -99,14 +99,14 @@ def names_of(cluster: Cluster, pattern: str) -> set[str]:
 
 
 async def key_of(http: httpx.AsyncClient, cluster: Cluster, user: str) -> str:
-    """Return the key of a user that has an item."""
+    """Return the key of a user who has an item."""
     (item, *_) = await items(http, user)
     (key,) = names_of(cluster, f"inbox:1:{{*:{item['recipient']['id']}}}")
     return key
 
 
 async def users_on_every_primary(http: httpx.AsyncClient, cluster: Cluster, prefix: str) -> dict[str, str]:
-    """Return a user for each primary, with its key; each has one item."""
+    """Return the key of a user for each primary, by user. Each user has one item."""
     found: dict[int, tuple[str, str]] = {}
     for number in range(100):
         user = f"{prefix}-{number}"
@@ -136,8 +136,8 @@ async def test_a_sweep_trims_inboxes_on_every_primary(gateway: Gateway, http: ht
         assert (await http.post("/notifications", headers=admin_of(project), json=body)).status_code == 201
 
     async def totals() -> set[int]:
-        answers = [await http.get("/notifications", headers=user_of(project, user)) for user in users]
-        return {answer.json()["total"] for answer in answers}
+        responses = [await http.get("/notifications", headers=user_of(project, user)) for user in users]
+        return {response.json()["total"] for response in responses}
 
     assert await totals() == {4}
     await asyncio.to_thread(changed_project, gateway, project, item_retention_count=1)
@@ -149,7 +149,7 @@ async def test_a_sweep_trims_inboxes_on_every_primary(gateway: Gateway, http: ht
 # ---- every feature works
 
 
-async def test_what_the_rest_api_promises_holds_on_every_primary(
+async def test_notifications_and_broadcasts_work_on_every_primary(
     cluster: Cluster, http: httpx.AsyncClient, user: str
 ) -> None:
     users = [f"{user}-{number}" for number in range(30)]
@@ -174,7 +174,7 @@ async def test_what_the_rest_api_promises_holds_on_every_primary(
     assert all([len(await items(http, each)) == 2 for each in users])
 
 
-async def test_a_token_counts_until_it_is_revoked_on_every_primary(http: httpx.AsyncClient, user: str) -> None:
+async def test_a_token_is_valid_until_it_is_revoked_on_every_primary(http: httpx.AsyncClient, user: str) -> None:
     for number in range(6):
         name = f"{user}-{number}"
         body = {"external_id": name, "expiry": 600}
@@ -210,10 +210,10 @@ async def test_a_deleted_project_is_erased_on_every_primary(
     await asyncio.to_thread(wait_for, erased, "the project to be erased", FAILOVER_SECONDS)
 
 
-# ---- slots that move
+# ---- moving slots
 
 
-async def test_inboxes_get_everything_in_order_while_their_slots_move(
+async def test_inboxes_receive_everything_in_order_while_their_slots_move(
     cluster: Cluster, gateway: Gateway, http: httpx.AsyncClient, user: str
 ) -> None:
     users = await users_on_every_primary(http, cluster, user)
@@ -239,10 +239,10 @@ async def test_inboxes_get_everything_in_order_while_their_slots_move(
                 assert inbox.connections == 1
 
 
-# ---- primaries that end
+# ---- primaries that die or hang
 
 
-async def test_inboxes_go_on_after_a_primary_died(
+async def test_inboxes_continue_after_a_primary_died(
     cluster: Cluster, gateway: Gateway, http: httpx.AsyncClient, user: str
 ) -> None:
     users = await users_on_every_primary(http, cluster, user)
@@ -256,17 +256,17 @@ async def test_inboxes_go_on_after_a_primary_died(
         for name in users:
             writer = Writer(http, name)
             await writer.acknowledge(3)
-            assert name == victim or writer.refused == [], "users of other primaries are not concerned"
+            assert name == victim or writer.refused == [], "users of other primaries are not affected"
             for client in clients[name]:
-                heard = await until_known(client, await position(http, name))
-                if "reset" not in {message["type"] for message in heard}:
-                    assert [message["data"]["id"] for message in heard] == writer.acknowledged
+                received = await until_known(client, await position(http, name))
+                if "reset" not in {message["type"] for message in received}:
+                    assert [message["data"]["id"] for message in received] == writer.acknowledged
                 else:
                     assert name == victim
             assert set(writer.acknowledged) <= {item["id"] for item in await items(http, name)}
 
 
-async def test_who_is_ahead_of_a_promoted_replica_is_told_to_reset(
+async def test_clients_that_are_ahead_of_a_promoted_replica_receive_a_reset(
     cluster: Cluster, gateway: Gateway, http: httpx.AsyncClient, user: str
 ) -> None:
     await send(http, user)
@@ -291,13 +291,13 @@ async def test_who_is_ahead_of_a_promoted_replica_is_told_to_reset(
         await writer.acknowledge(2)
         assert [item["id"] for item in await items(http, user)][:2] == writer.acknowledged[::-1]
         for each in clients:
-            heard = await until_known(each, await position(http, user))
-            reset = next(message for message in heard if message["type"] == "reset")
+            received = await until_known(each, await position(http, user))
+            reset = next(message for message in received if message["type"] == "reset")
             assert reset["reason"] in ("position_unknown", "epoch_changed")
-            assert epoch(heard[-1]["position"]) != epoch(each.position)
+            assert epoch(received[-1]["position"]) != epoch(each.position)
 
 
-async def test_who_comes_back_after_a_promoted_replica_was_restarted_is_told_to_reset(
+async def test_clients_that_resume_after_a_promoted_replica_was_restarted_receive_a_reset(
     cluster: Cluster, gateway: Gateway, http: httpx.AsyncClient, user: str
 ) -> None:
     await send(http, user)
@@ -312,44 +312,44 @@ async def test_who_comes_back_after_a_promoted_replica_was_restarted_is_told_to_
             client.execute_command("CLIENT", "KILL", "TYPE", "replica")
             lost = [await send(http, user) for _ in range(2)]
             known = await position(http, user)
-            before = life_of(cluster, primary, key)
+            before = generation_of(cluster, primary, key)
             primary.stop(signal.SIGKILL)
         finally:
             replica.process.send_signal(signal.SIGCONT)
 
-    def noted() -> bool:
-        return life_of(cluster, replica, key) not in ("", before)
+    def has_generation() -> bool:
+        return generation_of(cluster, replica, key) not in ("", before)
 
-    await asyncio.to_thread(wait_for, noted, "the promotion to be noted", FAILOVER_SECONDS)
+    await asyncio.to_thread(wait_for, has_generation, "the generation of the promoted replica", FAILOVER_SECONDS)
     replica.stop()
     replica.start()
     writer = Writer(http, user)
     await writer.acknowledge(3)
     assert not {item["id"] for item in await items(http, user)} & set(lost)
-    assert offset(await position(http, user)) > offset(known), "nothing but the epoch can tell"
+    assert offset(await position(http, user)) > offset(known), "only the epoch shows the loss"
     for transport in TRANSPORTS:
         async with open_inbox(transport, gateway, user, since=known) as client:
             reset = await client.next()
             assert (reset["type"], reset["reason"]) == ("reset", "epoch_changed")
 
 
-def life_of(cluster: Cluster, server: RedisServer, key: str) -> str:
-    """Return the data generation that a primary has stored beside a key; "" for none, and for a replica."""
+def generation_of(cluster: Cluster, server: RedisServer, key: str) -> str:
+    """Return the data generation that a primary stores beside a key, "" if there is none or for a replica."""
     with contextlib.suppress(redis.ResponseError):
         return str(cluster.ask(server, "GET", generation_key(slot_of(key))) or "")
     return ""
 
 
 async def until_known(client: LiveClient, position: str) -> list[dict[str, Any]]:
-    """Return the messages up to a position."""
-    heard = [await client.next()]
-    while heard[-1]["position"] != position:
-        assert offset(heard[-1]["position"]) <= offset(position) or heard[-1]["type"] == "reset"
-        heard.append(await client.next())
-    return heard
+    """Return the messages up to one with a position."""
+    received = [await client.next()]
+    while received[-1]["position"] != position:
+        assert offset(received[-1]["position"]) <= offset(position) or received[-1]["type"] == "reset"
+        received.append(await client.next())
+    return received
 
 
-async def test_a_primary_that_hangs_concerns_nobody_else(
+async def test_a_primary_that_hangs_does_not_affect_users_of_others(
     cluster: Cluster, gateway: Gateway, http: httpx.AsyncClient, user: str
 ) -> None:
     users = await users_on_every_primary(http, cluster, user)
@@ -368,7 +368,7 @@ async def test_a_primary_that_hangs_concerns_nobody_else(
             assert gateway.ready()
             for inbox in inboxes:
                 await inbox.caught_up(await position(http, inbox.user))
-            await Writer(http, victim).acknowledge(1)  # the replica took over
+            await Writer(http, victim).acknowledge(1)  # the replica was promoted
         await asyncio.to_thread(wait_for, cluster.healthy, "the hung server to come back", FAILOVER_SECONDS)
         await Writer(http, victim).acknowledge(3)
         for inbox in inboxes:
@@ -376,6 +376,6 @@ async def test_a_primary_that_hangs_concerns_nobody_else(
             assert len(await items(http, inbox.user)) == before[inbox.user] + 10
 
 
-async def test_no_request_failed_for_a_reason_that_was_not_said(gateway: Gateway) -> None:
+async def test_no_request_failed_with_an_internal_error(gateway: Gateway) -> None:
     assert "Traceback" not in gateway.log
     assert '"status": 500' not in gateway.log

@@ -51,7 +51,7 @@ def environment(server: RedisServer) -> dict[str, str]:
 
 
 def printed(environment: dict[str, str], *arguments: str) -> str:
-    """Run a command that must succeed; return its output."""
+    """Run a command that must succeed, and return its output."""
     done = run(*arguments, data_dir=None, **environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -127,7 +127,7 @@ def test_a_node_with_another_secret_key_is_refused(
 
 
 class Ipv6Gateway(Gateway):
-    """Yield a gateway that listens on ::1 only."""
+    """A gateway that listens on ::1 only."""
 
     @property
     def url(self) -> str:
@@ -176,7 +176,7 @@ def test_a_health_check_uses_the_address_on_which_the_gateway_listens(bundled: G
     )
 
 
-def test_a_start_names_what_is_wrong_with_the_server(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_a_start_logs_the_problems_of_the_server(tmp_path: Path, environment: dict[str, str]) -> None:
     with running_gateway(tmp_path / "data", **environment) as gateway:
         (line,) = [line for line in gateway.log.splitlines() if "store_finding" in line]
         assert "NO append-only file" in line
@@ -195,7 +195,7 @@ def test_a_start_whose_user_lacks_a_permission_is_refused(
 
 
 def examined(environment: dict[str, str], *options: str) -> tuple[int, str]:
-    """Run the doctor; return its exit code and its output."""
+    """Run the doctor, and return its exit code and its output."""
     done = run("doctor", *options, data_dir=None, **environment)
     assert done.stderr == ""
     return done.returncode, done.stdout
@@ -203,7 +203,7 @@ def examined(environment: dict[str, str], *options: str) -> tuple[int, str]:
 
 @pytest.fixture
 def durable(server: RedisServer, environment: dict[str, str]) -> Iterator[redis.Redis]:
-    """The server with an append-only file, as the README recommends; its configuration is restored afterwards."""
+    """Yield a client of the server with an append-only file, and restore the configuration afterwards."""
     with redis.Redis(port=server.port) as client:
         client.config_set("appendonly", "yes")
         yield client
@@ -213,19 +213,19 @@ def durable(server: RedisServer, environment: dict[str, str]) -> Iterator[redis.
 
 def test_the_doctor_finds_no_problem_with_an_external_redis(durable: redis.Redis, environment: dict[str, str]) -> None:
     printed(environment, "project", "create", "Shop")
-    code, said = examined(environment)
-    assert (code, said.splitlines()[-1]) == (0, "all well")
+    code, output = examined(environment)
+    assert (code, output.splitlines()[-1]) == (0, "all well")
 
 
 def test_the_doctor_names_projects_without_hmac(durable: redis.Redis, environment: dict[str, str]) -> None:
     open_one = fields(printed(environment, "project", "create", "Intranet", "--no-hmac"))
-    code, said = examined(environment)
-    assert f"hmac       WARNING: off for {open_one['api key']}" in said
-    assert (code, said.splitlines()[-1]) == (0, "0 problems, 1 warning")
+    code, output = examined(environment)
+    assert f"hmac       WARNING: off for {open_one['api key']}" in output
+    assert (code, output.splitlines()[-1]) == (0, "0 problems, 1 warning")
     assert examined(environment, "--strict")[0] == 1
 
 
-def test_the_doctor_names_what_is_wrong_with_the_server_and_its_data(
+def test_the_doctor_names_the_problems_of_the_server_and_its_data(
     durable: redis.Redis, environment: dict[str, str]
 ) -> None:
     printed(environment, "project", "create", "Shop")
@@ -233,29 +233,29 @@ def test_the_doctor_names_what_is_wrong_with_the_server_and_its_data(
     durable.config_set("maxmemory", "1gb")
     durable.config_set("maxmemory-policy", "allkeys-lru")
     durable.hset("inbox:1:{projects}", "garbage-key", "{")
-    code, said = examined(environment | {"INBOX_SECRET_KEY": "of-another-node-or-time"})
-    assert "durability PROBLEM: NO append-only file" in said
-    assert "used of 1,024 MB, allkeys-lru: it deletes inboxes when it is full" in said
-    assert "projects   PROBLEM: garbage-key: the stored record is not a project" in said
-    assert "secret key PROBLEM: another key encrypted the API secrets of key_" in said
-    assert (code, said.splitlines()[-1]) == (1, "4 problems, 0 warnings")
+    code, output = examined(environment | {"INBOX_SECRET_KEY": "of-another-node-or-time"})
+    assert "durability PROBLEM: NO append-only file" in output
+    assert "used of 1,024 MB, allkeys-lru: it deletes inboxes when it is full" in output
+    assert "projects   PROBLEM: garbage-key: the stored record is not a project" in output
+    assert "secret key PROBLEM: another key encrypted the API secrets of key_" in output
+    assert (code, output.splitlines()[-1]) == (1, "4 problems, 0 warnings")
 
 
 def test_the_doctor_reports_a_foreign_secret_key_before_there_are_projects(
     durable: redis.Redis, environment: dict[str, str]
 ) -> None:
     assert printed(environment, "workspace", "list")
-    code, said = examined(environment | {"INBOX_SECRET_KEY": "of-another-node-or-time"})
-    assert "secret key PROBLEM: differs from that of the nodes that use this store" in said
+    code, output = examined(environment | {"INBOX_SECRET_KEY": "of-another-node-or-time"})
+    assert "secret key PROBLEM: differs from that of the nodes that use this store" in output
     assert code == 1
 
 
 def test_the_doctor_writes_no_secret_key(tmp_path: Path, durable: redis.Redis, environment: dict[str, str]) -> None:
     printed(environment, "project", "create", "Shop")
     environment = environment | {"INBOX_SECRET_KEY": "", "INBOX_DATA_DIR": str(tmp_path)}
-    code, said = examined(environment)
+    code, output = examined(environment)
     assert code == 1
-    assert "secret key WARNING: INBOX_SECRET_KEY is not set" in said
+    assert "secret key WARNING: INBOX_SECRET_KEY is not set" in output
     assert list(tmp_path.iterdir()) == []
 
 
@@ -266,14 +266,14 @@ PASSWORD = "hunter2-of-a-decent-length"
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A server whose password must be percent-encoded in an address."""
+    """Yield a server whose password must be percent-encoded in an address."""
     with running_redis("valkey", tmp_path_factory.mktemp("g")) as started:
         with redis.Redis(port=started.port) as client:
             client.config_set("requirepass", f"{PASSWORD}/#?@[%")
         yield started
 
 
-def test_a_password_with_special_characters_is_used_as_it_is_encoded(guarded: RedisServer) -> None:
+def test_a_percent_encoded_password_is_decoded(guarded: RedisServer) -> None:
     url = f"redis://:{quote(f'{PASSWORD}/#?@[%', safe='')}@127.0.0.1:{guarded.port}/1"
     assert "default" in printed({"INBOX_REDIS_URL": url, "INBOX_SECRET_KEY": SECRET_KEY}, "workspace", "list").lower()
 
@@ -297,9 +297,9 @@ def test_a_store_that_cannot_be_used_is_named_with_the_reason(
 ) -> None:
     url = url.format(password=PASSWORD, port=guarded.port)
     environment = {"INBOX_REDIS_URL": url, "INBOX_SECRET_KEY": SECRET_KEY, "INBOX_REDIS_TIMEOUT_SECONDS": "1"}
-    said = refusal(run("project", "list", data_dir=tmp_path, **environment))
-    assert reason.format(port=guarded.port) in said
-    assert PASSWORD not in said
+    output = refusal(run("project", "list", data_dir=tmp_path, **environment))
+    assert reason.format(port=guarded.port) in output
+    assert PASSWORD not in output
 
 
 @pytest.mark.parametrize("kind", ["valkey", "redis"])
@@ -317,14 +317,14 @@ def test_a_missing_password_is_reported(tmp_path: Path, kind: str) -> None:
 def test_a_server_that_is_not_redis_is_reported(tmp_path: Path, listener: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         if listener == "http":
-            threading.Thread(target=_answer_as_http, args=(sock,), daemon=True).start()
+            threading.Thread(target=_respond_as_http, args=(sock,), daemon=True).start()
         environment = {"INBOX_REDIS_URL": f"redis://127.0.0.1:{sock.getsockname()[1]}", "INBOX_SECRET_KEY": SECRET_KEY}
         environment["INBOX_REDIS_TIMEOUT_SECONDS"] = "0.5"
-        said = refusal(run("project", "list", data_dir=tmp_path, **environment))
-    assert ("the server does not speak the Redis protocol" if listener == "http" else "no reply in time") in said
+        output = refusal(run("project", "list", data_dir=tmp_path, **environment))
+    assert ("the server does not speak the Redis protocol" if listener == "http" else "no reply in time") in output
 
 
-def _answer_as_http(sock: socket.socket) -> None:
+def _respond_as_http(sock: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while True:
             connection, _ = sock.accept()
@@ -335,7 +335,7 @@ def _answer_as_http(sock: socket.socket) -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1 and its key, in one file."""
+    """Return the path of a self-signed certificate for 127.0.0.1 and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.datetime.now(datetime.UTC)
@@ -368,8 +368,8 @@ def test_problems_with_tls_are_reported(tmp_path: Path, certificate: Path, optio
         threading.Thread(target=_close_after_tls, args=(sock, context), daemon=True).start()
         url = f"rediss://127.0.0.1:{sock.getsockname()[1]}{options.format(certificate=certificate)}"
         environment = {"INBOX_REDIS_URL": url, "INBOX_SECRET_KEY": SECRET_KEY}
-        said = refusal(run("project", "list", data_dir=tmp_path, **environment))
-    assert reason in said
+        output = refusal(run("project", "list", data_dir=tmp_path, **environment))
+    assert reason in output
 
 
 def _close_after_tls(sock: socket.socket, context: ssl.SSLContext) -> None:
@@ -386,9 +386,9 @@ def test_a_node_of_a_cluster_is_reported(tmp_path: Path) -> None:
     bus = str(free_port())
     with running_redis("valkey", tmp_path, "--cluster-enabled", "yes", "--cluster-port", bus) as node:
         environment = {"INBOX_REDIS_URL": node.url, "INBOX_SECRET_KEY": SECRET_KEY}
-        code, said = examined(environment)
+        code, output = examined(environment)
     assert code == 1
-    assert "role       PROBLEM: a node of a cluster: write redis+cluster://" in said
+    assert "role       PROBLEM: a node of a cluster: write redis+cluster://" in output
 
 
 def test_a_start_with_a_wrong_password_fails_at_once(tmp_path: Path, guarded: RedisServer) -> None:

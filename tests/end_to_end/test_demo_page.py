@@ -1,4 +1,4 @@
-"""The demo page in a real browser, with a gateway as a new user starts it."""
+"""The demo page in a real browser, with a gateway without any settings."""
 
 import itertools
 import os
@@ -16,7 +16,7 @@ from tests.servers import Gateway, wait_for
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is missing: `apt-get install chromium`")
 
 LOST_CONNECTION = re.compile(r"net::ERR_|WebSocket connection to .* failed")
-"""Messages that browsers log when a server ends, whatever the page does."""
+"""Messages that browsers log when a server ends, which a page cannot prevent."""
 
 
 @pytest.fixture(scope="module")
@@ -32,31 +32,33 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 @pytest.fixture
-def complaints() -> list[str]:
-    """The errors and warnings of pages, with uncaught exceptions."""
+def errors() -> list[str]:
+    """Return the list of errors, warnings and uncaught exceptions of pages, which is empty at first."""
     return []
 
 
 @pytest.fixture
-def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
+def page(browser: Browser, errors: list[str]) -> Iterator[Page]:
     """Yield an empty page. A test fails if the page logged errors that the test does not remove."""
     with browser.new_context(viewport={"width": 1400, "height": 1000}) as context:
         page = context.new_page()
-        page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None
+        )
+        page.on("pageerror", lambda error: errors.append(str(error)))
         yield page
-    assert complaints == []
+    assert errors == []
 
 
 @pytest.fixture(scope="module")
 def user_names() -> Iterator[tuple[str, str]]:
-    """Return names that no other test uses."""
+    """Return an iterator over pairs of names that no other test uses."""
     return ((f"ada {number}", f"grace {number}") for number in itertools.count(1))
 
 
 @pytest.fixture
 def inboxes(page: Page, demo: Demo, user_names: Iterator[tuple[str, str]]) -> DemoPage:
-    """Return the open page, with users of its own that have no notifications."""
+    """Return the open page, with its own users, who have no notifications."""
     opened = DemoPage(page, demo, next(user_names))
     opened.open()
     return opened
@@ -66,11 +68,11 @@ def kill_worker(gateway: Gateway) -> None:
     """Kill the gateway's worker (SIGKILL), and wait for the next one."""
     [killed] = gateway.children("worker")
     os.kill(killed, signal.SIGKILL)
-    wait_for(lambda: not Path(f"/proc/{killed}").exists(), "the supervisor to notice")
+    wait_for(lambda: not Path(f"/proc/{killed}").exists(), "the worker to end")
     wait_for(gateway.ready, "another worker", 30)
 
 
-def test_the_printed_address_opens_four_live_inboxes_and_its_keys_go_out_of_sight(page: Page, demo: Demo) -> None:
+def test_the_printed_address_opens_four_live_inboxes_and_the_page_hides_its_keys(page: Page, demo: Demo) -> None:
     printed = demo.gateway.log.count(demo.api_secret)
     page.goto(demo.address)
     inboxes = DemoPage(page, demo, ("ada", "grace"))
@@ -101,7 +103,7 @@ def test_on_a_phone_the_event_log_shows_whole_names_of_events(inboxes: DemoPage)
     assert inboxes.page.evaluate("document.documentElement.scrollWidth") == 360
 
 
-def test_what_the_form_sends_is_in_both_inboxes_of_each_recipient_and_in_no_other(inboxes: DemoPage) -> None:
+def test_a_notification_of_the_form_is_in_both_inboxes_of_each_recipient_and_in_no_other(inboxes: DemoPage) -> None:
     ada, grace = inboxes.users
     inboxes.send(title="For both", content="Two of them", category="greetings", action_url="https://example.com/both")
     for panel in inboxes.panels():
@@ -121,7 +123,7 @@ def test_what_the_form_sends_is_in_both_inboxes_of_each_recipient_and_in_no_othe
     inboxes.expect_exact()
 
 
-def test_reading_in_one_inbox_reads_in_the_other(inboxes: DemoPage) -> None:
+def test_reading_in_one_inbox_changes_the_other(inboxes: DemoPage) -> None:
     ada, grace = inboxes.users
     inboxes.demo.send("A letter", ada, grace)
     for here, there in (("websocket", "sse"), ("sse", "websocket")):
@@ -137,7 +139,7 @@ def test_reading_in_one_inbox_reads_in_the_other(inboxes: DemoPage) -> None:
     inboxes.expect_exact()
 
 
-def test_archiving_and_deleting_in_one_inbox_do_so_in_the_other(inboxes: DemoPage) -> None:
+def test_archiving_and_deleting_in_one_inbox_changes_the_other(inboxes: DemoPage) -> None:
     ada, _ = inboxes.users
     websocket, sse = inboxes.panels(ada)
     for title in ("First", "Second", "Third"):
@@ -174,7 +176,7 @@ def test_marking_all_in_one_inbox_marks_all_in_the_other(inboxes: DemoPage) -> N
     inboxes.expect_exact()
 
 
-def test_a_connection_that_is_cut_resumes_with_what_it_missed(inboxes: DemoPage) -> None:
+def test_a_connection_that_was_cut_resumes_with_the_missed_events(inboxes: DemoPage) -> None:
     ada, grace = inboxes.users
     inboxes.demo.send("Before", ada, grace)
     inboxes.expect_exact()
@@ -200,7 +202,7 @@ def test_a_connection_that_is_cut_resumes_with_what_it_missed(inboxes: DemoPage)
     inboxes.expect_exact()
 
 
-def test_every_inbox_is_exact_again_after_the_worker_was_killed(inboxes: DemoPage, complaints: list[str]) -> None:
+def test_every_inbox_is_exact_again_after_the_worker_was_killed(inboxes: DemoPage, errors: list[str]) -> None:
     ada, grace = inboxes.users
     for title in ("First", "Second", "Third"):
         inboxes.demo.send(title, ada, grace)
@@ -217,7 +219,7 @@ def test_every_inbox_is_exact_again_after_the_worker_was_killed(inboxes: DemoPag
     for panel in inboxes.panels(grace):
         panel.expect_titles("Afterwards", "Meanwhile", "Third", "First")
     inboxes.expect_exact()
-    complaints[:] = [complaint for complaint in complaints if not LOST_CONNECTION.search(complaint)]
+    errors[:] = [error for error in errors if not LOST_CONNECTION.search(error)]
 
 
 def test_content_with_html_is_shown_as_text_and_never_runs(inboxes: DemoPage) -> None:

@@ -43,7 +43,7 @@ def test_on_a_phone_the_contents_open_and_lead_to_an_operation(browser: Browser,
     page.close()
 
 
-def test_on_a_desk_the_contents_stand_beside_the_text(browser: Browser, gateway: Gateway) -> None:
+def test_on_a_wide_screen_the_contents_are_beside_the_text(browser: Browser, gateway: Gateway) -> None:
     page = opened(browser, gateway, 1280, 900)
     for entry in ("Send a notification", "Issue a project's token"):
         expect(page.get_by_role("link", name=entry, exact=True)).to_be_in_viewport()
@@ -59,7 +59,7 @@ def test_the_page_begins_with_the_variables_of_its_commands(browser: Browser, ga
     page.close()
 
 
-def test_what_is_not_built_is_one_list_of_paths_at_the_end(browser: Browser, gateway: Gateway) -> None:
+def test_operations_that_are_not_built_are_one_list_of_paths_at_the_end(browser: Browser, gateway: Gateway) -> None:
     page = opened(browser, gateway, 1280, 900)
     assert page.get_by_role("link", name="Not built yet").count() == 1
     page.get_by_role("link", name="Not built yet").click()
@@ -68,5 +68,5 @@ def test_what_is_not_built_is_one_list_of_paths_at_the_end(browser: Browser, gat
     page.close()
 
 
-def test_an_entry_of_the_contents_says_what_it_is_about() -> None:
+def test_an_entry_of_the_contents_has_more_than_one_word() -> None:
     assert [row.summary for row in OPERATIONS if " " not in row.summary] == []

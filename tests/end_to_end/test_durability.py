@@ -27,7 +27,9 @@ def pair(tmp_path: Path) -> Iterator[tuple[RedisServer, RedisServer]]:
         running_redis("valkey", tmp_path / "replica", "--replicaof", "127.0.0.1", str(primary.port)) as replica,
         redis.Redis(port=primary.port) as client,
     ):
-        wait_for(lambda: client.set("k", 0) and client.execute_command("WAIT", 1, 100), "the replica to be in step", 30)
+        wait_for(
+            lambda: client.set("k", 0) and client.execute_command("WAIT", 1, 100), "the replica to be synchronised", 30
+        )
         yield primary, replica
 
 
@@ -67,7 +69,7 @@ async def test_a_promoted_replica_has_everything_that_was_acknowledged(
                 assert set(writer.acknowledged) <= {item["id"] for item in await items(other, f"u{number}")}
 
 
-async def test_while_no_replica_answers_writes_are_refused_and_reads_are_not(
+async def test_while_no_replica_acknowledges_writes_are_refused_and_reads_are_not(
     pair: tuple[RedisServer, RedisServer], http: httpx.AsyncClient, user: str
 ) -> None:
     _, replica = pair

@@ -39,7 +39,7 @@ CONTENTS = [
     "data: not data\n\nid: 7\nevent: ready\nretry: 1\n\n",
     ": no comment",
     " spaces around ",
-    "\u2028 and \u2029, \u0085 and \x0b\x0c\x1c, which some take for the end of a line",
+    "\u2028 and \u2029, \u0085 and \x0b\x0c\x1c, which some readers treat as the end of a line",
     "\ufeff a mark, grüße, 日本語, 🙈👩‍👩‍👧‍👦",
     "</script>\\\"'&amp;",
     "0123456789" * 30_000,
@@ -47,8 +47,11 @@ CONTENTS = [
 
 
 @dataclass(frozen=True)
-class Noticed:
-    """An observation of a client: `open`, `lost`, or an event by its name. `at` is in milliseconds of its own clock."""
+class Observation:
+    """An observation of a client:
+
+    `open`, `lost`, or the name of an event. `at` is in milliseconds of the client's clock.
+    """
 
     name: str
     at: float
@@ -69,14 +72,14 @@ class Source(ABC):
     """The default reconnection time."""
 
     @abstractmethod
-    def noticed(self) -> list[Noticed]:
+    def observed(self) -> list[Observation]:
         """Return all observations so far."""
 
-    def events(self, name: str) -> list[Noticed]:
+    def events(self, name: str) -> list[Observation]:
         """Return the observations with a name so far."""
-        return [noticed for noticed in self.noticed() if noticed.name == name]
+        return [observed for observed in self.observed() if observed.name == name]
 
-    def wait_for(self, name: str, count: int) -> list[Noticed]:
+    def wait_for(self, name: str, count: int) -> list[Observation]:
         """Wait for a number of observations with a name, and return them."""
         wait_for(lambda: len(self.events(name)) >= count, f"{count} × {name}", PATIENCE_SECONDS)
         return self.events(name)
@@ -94,15 +97,15 @@ class BrowserSource(Source):
         page.evaluate(
             f"""(address) => {{
                 {listen}
-                globalThis.noticed = [];
-                listen(new EventSource(address), (it) => noticed.push(it));
+                globalThis.observed = [];
+                listen(new EventSource(address), (it) => observed.push(it));
             }}""",
             address,
         )
 
-    def noticed(self) -> list[Noticed]:
+    def observed(self) -> list[Observation]:
         """Return the observations of the page."""
-        return [Noticed(**fields) for fields in self.page.evaluate("noticed")]
+        return [Observation(**fields) for fields in self.page.evaluate("observed")]
 
 
 class ProcessSource(Source):
@@ -113,10 +116,10 @@ class ProcessSource(Source):
         self.output = output
         self.usual_ms = usual_ms  # type: ignore[misc] # of this one
 
-    def noticed(self) -> list[Noticed]:
+    def observed(self) -> list[Observation]:
         """Return the observations that the process has printed."""
         *lines, _ = self.output.read_text().split("\n")
-        return [Noticed(**json.loads(line)) for line in lines]
+        return [Observation(**json.loads(line)) for line in lines]
 
 
 Connect = Callable[[str], Source]
@@ -124,9 +127,9 @@ Connect = Callable[[str], Source]
 
 
 @pytest.fixture(scope="module")
-def restless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """Yield a gateway whose workers end and are replaced, and where a user may have one connection."""
-    directory = tmp_path_factory.mktemp("restless")
+def fragile_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """Yield a gateway whose workers the tests end, with one connection for each user."""
+    directory = tmp_path_factory.mktemp("fragile_gateway")
     with running_gateway(directory / "data", INBOX_MAX_CONNECTIONS_PER_USER="1") as gateway:
         yield gateway
 
@@ -153,21 +156,21 @@ def npm_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["chromium", "eventsource", "requests-sse"])
-def connect(request: pytest.FixtureRequest, restless: Gateway, tmp_path: Path) -> Iterator[Connect]:
-    """Yield a function that opens streams with one of the three clients; they end with the test."""
+def connect(request: pytest.FixtureRequest, fragile_gateway: Gateway, tmp_path: Path) -> Iterator[Connect]:
+    """Yield a function that opens streams with one of the three clients. They end with the test."""
     with contextlib.ExitStack() as stack:
 
         def connect_browser(user: str) -> Source:
             context = stack.enter_context(request.getfixturevalue("browser").new_context())
-            return BrowserSource(context.new_page(), restless, address(restless, user))
+            return BrowserSource(context.new_page(), fragile_gateway, address(fragile_gateway, user))
 
         def connect_process(command: list[str], usual_seconds: float, **environment: str) -> Connect:
             def start(user: str) -> Source:
-                output = tmp_path / "noticed"
+                output = tmp_path / "observed"
                 process = subprocess.Popen(
                     command,
                     stdout=stack.enter_context(output.open("wb")),
-                    env={**os.environ, **environment, "ADDRESS": address(restless, user)},
+                    env={**os.environ, **environment, "ADDRESS": address(fragile_gateway, user)},
                 )
                 stack.callback(process.wait, 10)
                 stack.callback(process.kill)
@@ -182,13 +185,13 @@ def connect(request: pytest.FixtureRequest, restless: Gateway, tmp_path: Path) -
                 packages = request.getfixturevalue("npm_packages")
                 yield connect_process(["node", str(HERE / "event_source.mjs")], 3, PACKAGES=str(packages))
             case _:
-                # It waits twice as long as its setting says.
+                # It waits twice as long as its setting.
                 command = [sys.executable, str(HERE / "event_source.py")]
                 yield connect_process(command, 6, RECONNECTION_SECONDS="3")
 
 
 def address(gateway: Gateway, user: str) -> str:
-    """Return the address of a stream with a user's credentials: `EventSource` cannot send headers."""
+    """Return the address of a stream with a user's credentials, because `EventSource` cannot send headers."""
     return f"{gateway.url}/realtime/sse?{urlencode(user_query(user))}"
 
 
@@ -197,31 +200,35 @@ def send(gateway: Gateway, user: str, content: str = "") -> None:
     httpx.post(f"{gateway.url}/notifications", headers=ADMIN, json=body, timeout=10).raise_for_status()
 
 
-def test_every_event_comes_at_once_and_as_it_was_sent(restless: Gateway, user: str, connect: Connect) -> None:
+def test_every_event_arrives_at_once_and_unchanged(fragile_gateway: Gateway, user: str, connect: Connect) -> None:
     source = connect(user)
     (ready,) = source.wait_for("ready", 1)
     assert ready.id == ready.message["position"]
     for number, content in enumerate(CONTENTS, 1):
-        send(restless, user, content)
+        send(fragile_gateway, user, content)
         event = source.wait_for("notifications/new", number)[-1]
         assert event.message["data"]["notification"]["content"] == content
         assert event.id == event.message["position"] == ready.id.removesuffix("0") + str(number)
-    assert [noticed.name for noticed in source.noticed()] == ["open", "ready", *["notifications/new"] * len(CONTENTS)]
+    assert [observed.name for observed in source.observed()] == [
+        "open",
+        "ready",
+        *["notifications/new"] * len(CONTENTS),
+    ]
 
 
-def test_after_a_loss_it_comes_back_with_its_position_and_misses_nothing(
-    restless: Gateway, user: str, connect: Connect
+def test_after_a_lost_connection_the_client_resumes_and_misses_nothing(
+    fragile_gateway: Gateway, user: str, connect: Connect
 ) -> None:
     source = connect(user)
     (ready,) = source.wait_for("ready", 1)
-    send(restless, user, "before")
+    send(fragile_gateway, user, "before")
     source.wait_for("notifications/new", 1)
-    (killed,) = restless.children("worker")
+    (killed,) = fragile_gateway.children("worker")
     os.kill(killed, signal.SIGKILL)
-    wait_for(lambda: killed not in restless.children("worker"), "the supervisor to notice")
-    wait_for(restless.ready, "another worker", PATIENCE_SECONDS)
-    send(restless, user, "meanwhile")
-    send(restless, user, "meanwhile, too")
+    wait_for(lambda: killed not in fragile_gateway.children("worker"), "the worker to end")
+    wait_for(fragile_gateway.ready, "another worker", PATIENCE_SECONDS)
+    send(fragile_gateway, user, "meanwhile")
+    send(fragile_gateway, user, "meanwhile, too")
     events = source.wait_for("notifications/new", 3)
     assert [event.message["data"]["notification"]["content"] for event in events] == [
         *("before", "meanwhile", "meanwhile, too")
@@ -232,30 +239,32 @@ def test_after_a_loss_it_comes_back_with_its_position_and_misses_nothing(
     assert source.events("reset") == []
 
 
-def test_it_comes_back_when_the_goodbye_says(restless: Gateway, user: str, connect: Connect) -> None:
+def test_the_client_reconnects_at_the_time_in_the_goodbye(
+    fragile_gateway: Gateway, user: str, connect: Connect
+) -> None:
     source = connect(user)
     source.wait_for("ready", 1)
     waited_ms: list[float] = []
     for count in (1, 2):
-        before = restless.children("worker")
-        assert restless.process is not None
-        restless.process.send_signal(signal.SIGHUP)
+        before = fragile_gateway.children("worker")
+        assert fragile_gateway.process is not None
+        fragile_gateway.process.send_signal(signal.SIGHUP)
         (*_, goodbye) = source.wait_for("goodbye", count)
         source.wait_for("ready", count + 1)
         lost, opened = source.events("lost")[-1], source.events("open")[-1]
         waited_ms.append(opened.at - lost.at)
         assert waited_ms[-1] >= goodbye.message["retry_after_ms"] - 5  # the clocks are coarse
-        wait_for(lambda: not set(before) & set(restless.children("worker")), "the old worker to go")  # noqa: B023
-    # Twice, because a busy machine may delay the client.
+        wait_for(lambda: not set(before) & set(fragile_gateway.children("worker")), "the old worker to end")  # noqa: B023
+    # It is measured twice, because a busy machine may delay the client.
     assert min(waited_ms) < source.usual_ms
 
 
-def test_it_stops_for_good_at_204(restless: Gateway, user: str, connect: Connect) -> None:
-    with httpx.stream("GET", f"{restless.url}/realtime/sse", headers=user_headers(user)) as first:
-        lines = first.iter_lines()  # kept: the connection would end with it
+def test_the_client_stops_reconnecting_after_a_204(fragile_gateway: Gateway, user: str, connect: Connect) -> None:
+    with httpx.stream("GET", f"{fragile_gateway.url}/realtime/sse", headers=user_headers(user)) as first:
+        lines = first.iter_lines()  # a reference, without which the connection would end
         assert next(lines)
         source = connect(user)
         source.wait_for("lost", 1)
         if isinstance(source, ProcessSource):
-            assert source.process.wait(PATIENCE_SECONDS) == 0, "nothing is left that it waits for"
-        assert [(noticed.name, noticed.closed) for noticed in source.noticed()] == [("lost", True)]
+            assert source.process.wait(PATIENCE_SECONDS) == 0, "the process has nothing to wait for"
+        assert [(observed.name, observed.closed) for observed in source.observed()] == [("lost", True)]

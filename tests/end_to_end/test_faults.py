@@ -1,4 +1,4 @@
-"""Faults: killed processes, a store that hangs, a network that is cut. Afterwards every inbox is exact."""
+"""Faults: killed processes, a store that hangs, connections that are cut. Afterwards every inbox is exact."""
 
 import asyncio
 import contextlib
@@ -45,7 +45,7 @@ QUEUING = 200
 
 
 def short_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a directory with a short name: it contains a Unix socket, and process names are searched for."""
+    """Return a directory with a short name, because it contains a Unix socket."""
     return tmp_path_factory.mktemp("f") / "data"
 
 
@@ -64,7 +64,7 @@ def durable_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gatewa
 
 @pytest.fixture
 def durable(durable_gateway: Gateway) -> Gateway:
-    """Return that gateway, running again after the test before."""
+    """Return that gateway, running again after the previous test."""
     if durable_gateway.process is None:
         durable_gateway.start()
     return durable_gateway
@@ -78,7 +78,7 @@ async def client_of(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
 
 
 class Writer:
-    """A backend that sends without pause and records what was acknowledged."""
+    """A backend that sends notifications and records which were acknowledged."""
 
     def __init__(self, http: httpx.AsyncClient, user: str):
         self._http = http
@@ -88,7 +88,7 @@ class Writer:
         self.cut_off = 0
 
     async def write(self) -> bool:
-        """Send a notification; return whether it was acknowledged."""
+        """Send a notification. Return whether it was acknowledged."""
         body = {"notification": {"title": "Hello", "recipients": [{"external_id": self._user}]}}
         try:
             response = await self._http.post("/notifications", headers=ADMIN, json=body)
@@ -102,7 +102,7 @@ class Writer:
         return False
 
     async def acknowledge(self, count: int) -> None:
-        """Send until a number of further notifications is acknowledged."""
+        """Send until `count` more notifications are acknowledged."""
         wanted = len(self.acknowledged) + count
         async with asyncio.timeout(HEALED_SECONDS):
             while len(self.acknowledged) < wanted:
@@ -118,7 +118,7 @@ class Writer:
 
 
 async def assert_exact(http: httpx.AsyncClient, user: str, writer: Writer, inboxes: list[ResumingInbox]) -> None:
-    """Check that every acknowledged notification is stored once, and that every client knows what REST lists."""
+    """Check that every acknowledged notification is stored once, and that every client has the items of REST."""
     listed = await items(http, user)
     ids = [item["id"] for item in listed]
     assert set(writer.acknowledged) <= set(ids)
@@ -133,7 +133,7 @@ async def assert_exact(http: httpx.AsyncClient, user: str, writer: Writer, inbox
 
 
 def is_alive(pid: int) -> bool:
-    """Return whether a process is running; a zombie is not (Linux)."""
+    """Return whether a process is running, which a zombie is not (Linux)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -143,7 +143,7 @@ def is_alive(pid: int) -> bool:
 # ---- processes that are killed
 
 
-async def test_a_killed_worker_is_replaced_and_nothing_is_lost_or_doubled(durable: Gateway, user: str) -> None:
+async def test_a_killed_worker_is_replaced_and_nothing_is_lost_or_duplicated(durable: Gateway, user: str) -> None:
     inboxes = [ResumingInbox(transport, durable, user) for transport in (*TRANSPORTS, *TRANSPORTS)]
     (worker,) = durable.children("worker")
     async with client_of(durable) as http, resuming(*inboxes):
@@ -183,13 +183,13 @@ async def test_a_killed_valkey_is_started_again_while_connections_stay_open_and_
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_clients_are_told_to_fetch_when_a_killed_valkey_may_have_lost_what_they_were_told(
+async def test_clients_receive_a_reset_if_a_killed_valkey_may_have_lost_events_that_they_received(
     transport: str, user: str, data_dir: Path
 ) -> None:
     with running_gateway(data_dir) as gateway:
         async with client_of(gateway) as http, open_inbox(transport, gateway, user) as inbox:
             await send(http, user)
-            told = (await inbox.next())["position"]
+            last = (await inbox.next())["position"]
             (valkey,) = gateway.children("valkey")
             os.kill(valkey, signal.SIGKILL)
             await asyncio.to_thread(
@@ -199,12 +199,12 @@ async def test_clients_are_told_to_fetch_when_a_killed_valkey_may_have_lost_what
             await send(http, user)
             reset = await inbox.next()
             assert (reset["type"], reset["reason"]) == ("reset", "epoch_changed")
-            assert epoch(reset["position"]) != epoch(told)
+            assert epoch(reset["position"]) != epoch(last)
             await send(http, user)
             assert (await inbox.next())["position"] == at_offset(reset["position"], offset(reset["position"]) + 1)
 
 
-async def test_a_killed_supervisor_takes_its_children_along_and_a_new_one_starts_at_once(
+async def test_the_children_of_a_killed_supervisor_end_and_a_new_one_starts_at_once(
     durable: Gateway, user: str
 ) -> None:
     children = durable.children("")
@@ -231,7 +231,7 @@ async def test_a_broadcast_whose_worker_is_killed_reaches_everyone_exactly_once(
             async with resuming(*inboxes):
                 sent: list[str] = []
                 while not sent or not await both_workers_killed_midway(gateway, http, sent[-1]):
-                    # If the test was delayed, the broadcast is done already, and another one is started.
+                    # If the test was delayed, the broadcast is already done, and another one is started.
                     assert len(sent) < BROADCASTS_AT_MOST
                     body = {"broadcast": {"title": "Hello", "recipients": [{"external_id": "u7"}, {"matches": "*"}]}}
                     sent.append((await http.post("/broadcasts", headers=ADMIN, json=body)).json()["broadcast"]["id"])
@@ -255,7 +255,7 @@ async def test_a_broadcast_whose_worker_is_killed_reaches_everyone_exactly_once(
 
 
 async def both_workers_killed_midway(gateway: Gateway, http: httpx.AsyncClient, broadcast: str) -> bool:
-    """Kill both workers one after the other while a broadcast runs; return False if it was processed before that."""
+    """Kill both workers one after the other while a broadcast runs. Return False if it was done before that."""
     path = f"/broadcasts/{broadcast}"
     for worker, reached in zip(gateway.children("worker"), (300, 1_500), strict=True):
         if not await reached_midway(http, path, reached):
@@ -266,7 +266,7 @@ async def both_workers_killed_midway(gateway: Gateway, http: httpx.AsyncClient, 
 
 
 async def get(http: httpx.AsyncClient, path: str) -> dict[str, Any]:
-    """Send a GET request as a backend, again while workers end."""
+    """Send a GET request as a backend. Repeat it while workers end."""
     async with asyncio.timeout(HEALED_SECONDS):
         while True:
             with contextlib.suppress(httpx.TransportError):
@@ -275,7 +275,7 @@ async def get(http: httpx.AsyncClient, path: str) -> dict[str, Any]:
 
 
 async def until_processed(http: httpx.AsyncClient, path: str) -> dict[str, Any]:
-    """Wait until a job is done; return it."""
+    """Wait until a job is done, and return it."""
     async with asyncio.timeout(HEALED_SECONDS):
         while '"processed"' not in str(found := await get(http, path)).replace("'", '"'):
             await asyncio.sleep(0.05)
@@ -283,7 +283,7 @@ async def until_processed(http: httpx.AsyncClient, path: str) -> dict[str, Any]:
 
 
 async def reached_midway(http: httpx.AsyncClient, path: str, count: int) -> bool:
-    """Wait until a broadcast has reached so many users; return whether it is still running then."""
+    """Wait until a broadcast has reached `count` users. Return whether it is still running."""
     async with asyncio.timeout(HEALED_SECONDS):
         while (status := (await get(http, path))["broadcast"]["status"])["summary"]["total"] < count:
             await asyncio.sleep(0)
@@ -293,7 +293,7 @@ async def reached_midway(http: httpx.AsyncClient, path: str, count: int) -> bool
 # ---- shutdown
 
 
-async def test_sigterm_says_goodbye_to_every_client_and_keeps_everything(durable: Gateway, user: str) -> None:
+async def test_at_sigterm_every_client_receives_a_goodbye_and_no_data_is_lost(durable: Gateway, user: str) -> None:
     async with client_of(durable) as http:
         sent = await send(http, user)
     async with contextlib.AsyncExitStack() as stack:
@@ -303,22 +303,22 @@ async def test_sigterm_says_goodbye_to_every_client_and_keeps_everything(durable
             for _ in range(20)
         ]
         stopped = asyncio.create_task(asyncio.to_thread(durable.stop), name="stop")
-        said = await asyncio.gather(*(client.read_to_end() for client in clients))
+        received = await asyncio.gather(*(client.read_to_end() for client in clients))
         assert await stopped == 0
-    goodbyes = [messages[-1] for messages in said]
-    assert all(len(messages) == 1 for messages in said)
+    goodbyes = [messages[-1] for messages in received]
+    assert all(len(messages) == 1 for messages in received)
     assert {(goodbye["type"], goodbye["code"], goodbye["reason"]) for goodbye in goodbyes} == {
         ("goodbye", 4001, "draining")
     }
     retries = [goodbye["retry_after_ms"] for goodbye in goodbyes]
     assert min(retries) > 0
-    assert max(retries) - min(retries) > 100, "they do not all come back together"
+    assert max(retries) - min(retries) > 100, "clients do not all reconnect at once"
     durable.start()
     async with client_of(durable) as http:
         assert [item["id"] for item in await items(http, user)] == [sent]
 
 
-async def test_a_client_that_never_lets_go_does_not_hold_the_shutdown_up(durable: Gateway, user: str) -> None:
+async def test_a_client_that_never_closes_does_not_delay_the_shutdown(durable: Gateway, user: str) -> None:
     async with open_raw_websocket(durable, user) as stubborn:
         await stubborn.message()
         started = time.monotonic()
@@ -358,10 +358,10 @@ def test_a_second_gateway_on_the_same_data_is_refused(data_dir: Path) -> None:
         assert done.stderr == (
             f"inbox-gateway: another gateway uses {data_dir}: stop it, or set INBOX_DATA_DIR to another directory\n"
         )
-        assert first.ready(), "the first one goes on"
+        assert first.ready(), "the first one still serves"
 
 
-def test_who_queues_for_a_worker_that_was_held_up_is_answered_and_it_stops_as_ever(data_dir: Path) -> None:
+def test_clients_that_queued_for_a_stopped_worker_get_responses_and_it_shuts_down_as_usual(data_dir: Path) -> None:
     with running_gateway(data_dir) as gateway:
         (worker,) = gateway.children("worker")
         os.kill(worker, signal.SIGSTOP)
@@ -382,7 +382,7 @@ def test_who_queues_for_a_worker_that_was_held_up_is_answered_and_it_stops_as_ev
 # ---- several workers
 
 
-async def test_clients_of_every_worker_get_every_event(data_dir: Path, user: str) -> None:
+async def test_clients_of_every_worker_receive_every_event(data_dir: Path, user: str) -> None:
     with running_gateway(data_dir, INBOX_WORKERS="2", INBOX_MAX_CONNECTIONS_PER_USER="1000") as gateway:
         assert len(gateway.children("worker")) == 2
         async with client_of(gateway) as http, contextlib.AsyncExitStack() as stack:
@@ -397,13 +397,13 @@ async def test_clients_of_every_worker_get_every_event(data_dir: Path, user: str
             for _ in range(20):
                 await send(http, user)
             everyone = [client for those in clients.values() for client in those]
-            heard = await asyncio.gather(*(client.events(20) for client in everyone))
-            assert all(events == heard[0] for events in heard)
-            assert offsets(heard[0]) == list(range(1, 21))
+            received = await asyncio.gather(*(client.events(20) for client in everyone))
+            assert all(events == received[0] for events in received)
+            assert offsets(received[0]) == list(range(1, 21))
         assert await asyncio.to_thread(gateway.stop) == 0
 
 
-async def test_a_killed_worker_of_two_leaves_the_clients_of_the_other_alone(data_dir: Path, user: str) -> None:
+async def test_a_killed_worker_of_two_does_not_disconnect_the_clients_of_the_other(data_dir: Path, user: str) -> None:
     with running_gateway(data_dir, INBOX_WORKERS="2") as gateway:
         workers = gateway.children("worker")
         inboxes = [ResumingInbox(transport, gateway, user) for transport in TRANSPORTS * 5]
@@ -448,7 +448,7 @@ def readyz(gateway: Gateway) -> httpx.Response:
     return httpx.get(f"{gateway.url}/readyz", timeout=5)
 
 
-async def test_a_hung_redis_is_noticed_and_everything_is_delivered_once_when_it_goes_on(
+async def test_a_hung_redis_is_reported_and_everything_is_delivered_once_when_it_continues(
     on_own_redis: Gateway, own_redis: RedisServer, user: str
 ) -> None:
     assert own_redis.process is not None
@@ -460,18 +460,18 @@ async def test_a_hung_redis_is_noticed_and_everything_is_delivered_once_when_it_
         try:
             refusal = await writer.write_until_refused()
             assert (refusal.status_code, refusal.headers["Retry-After"]) == (503, "1")
-            await asyncio.to_thread(wait_for, lambda: readyz(on_own_redis).status_code == 503, "/readyz to say 503")
+            await asyncio.to_thread(wait_for, lambda: readyz(on_own_redis).status_code == 503, "/readyz to return 503")
             assert readyz(on_own_redis).json()["reason"] == "redis_unavailable"
             assert (await http.get("/healthz")).status_code == 200
         finally:
             own_redis.process.send_signal(signal.SIGCONT)
         await writer.acknowledge(10)
-        await asyncio.to_thread(wait_for, lambda: readyz(on_own_redis).status_code == 200, "/readyz to say 200")
+        await asyncio.to_thread(wait_for, lambda: readyz(on_own_redis).status_code == 200, "/readyz to return 200")
         await assert_exact(http, user, writer, inboxes)
         assert all(inbox.connections == 1 for inbox in inboxes), "connections stayed open"
 
 
-async def test_who_connects_while_redis_hangs_is_told_to_come_back(
+async def test_a_client_that_connects_while_redis_hangs_is_closed_with_a_time_to_reconnect(
     on_own_redis: Gateway, own_redis: RedisServer, user: str
 ) -> None:
     assert own_redis.process is not None
@@ -499,14 +499,14 @@ async def test_a_cut_subscription_loses_nothing(on_own_redis: Gateway, own_redis
             for _ in range(5):
                 await writer.acknowledge(5)
                 assert admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub") == 1
-                # No event follows these, so that no gap shows what was missed while the connection was down.
+                # No event follows these. So no gap shows what was missed while the connection was down.
                 await writer.acknowledge(3)
                 await assert_exact(http, user, writer, inboxes)
         assert writer.refused == []
         assert all(inbox.connections == 1 for inbox in inboxes), "connections stayed open"
 
 
-async def test_a_redis_that_lost_its_data_resets_the_clients_that_are_connected(
+async def test_connected_clients_receive_a_reset_when_redis_has_lost_its_data(
     tmp_path: Path, data_dir: Path, user: str
 ) -> None:
     with running_redis("valkey", tmp_path) as server, running_on(server, data_dir) as gateway:
@@ -532,13 +532,13 @@ def test_a_gateway_that_starts_before_its_redis_waits_for_it(data_dir: Path, tmp
         gateway = Gateway(data_dir, {"INBOX_REDIS_URL": server.url, "INBOX_REDIS_TIMEOUT_SECONDS": "0.5"})
         with ThreadPoolExecutor(1) as pool:
             starting = pool.submit(gateway.start)
-            wait_for(lambda: "trying again" in gateway.log, "the gateway to say what it waits for", 30)
+            wait_for(lambda: "trying again" in gateway.log, "the gateway to log that it waits", 30)
             server.start()
             starting.result(60)
         assert gateway.stop() == 0
 
 
-async def test_a_foreign_message_on_a_users_channel_harms_nobody(data_dir: Path, tmp_path: Path) -> None:
+async def test_a_foreign_message_on_a_users_channel_is_ignored(data_dir: Path, tmp_path: Path) -> None:
     with running_redis("valkey", tmp_path) as server, running_gateway(data_dir, INBOX_REDIS_URL=server.url) as gateway:
         async with connect(gateway.websocket_url, additional_headers=user_headers("joe")) as socket:
             await socket.recv()

@@ -1,4 +1,4 @@
-"""Garbage in any key of the store: no request ends in an internal error, and all works when it is repaired."""
+"""Garbage in any key of the store: no request ends in an internal error, and all requests succeed after its repair."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -63,12 +63,12 @@ ONCE = {**ADMIN, "Idempotency-Key": "once"}
 
 @pytest.fixture(scope="module")
 def requests(http: httpx.Client, admin: redis.Redis) -> list[Request]:
-    """Return a key of most kinds, from a store that has all of them."""
+    """Fill a store with keys of most kinds, and return the requests that read them."""
 
     def create(path: str, body: Any, headers: dict[str, str] = ADMIN) -> Any:
-        answer = http.post(path, headers=headers, json=body)
-        assert answer.is_success, answer.text
-        return answer.json()
+        response = http.post(path, headers=headers, json=body)
+        assert response.is_success, response.text
+        return response.json()
 
     user = user_headers(USER)
     item = create("/notifications", notification())["notification"]["id"]
@@ -117,7 +117,7 @@ def _is_processed(http: httpx.Client, path: str) -> bool:
 
 
 def _breaks(admin: redis.Redis, key: bytes) -> Iterator[tuple[str, Callable[[], object]]]:
-    """The ways in which a key may be broken."""
+    """Yield the ways in which a key may be broken, each with a function that does so."""
     yield "gone", partial(admin.delete, key)
     yield "a list", partial(_replace_by_list, admin, key)
     kind: Any = admin.type(key)
@@ -171,14 +171,14 @@ def test_no_garbage_in_any_key_causes_an_internal_error(
             break_it()
             admin.execute_command("SPUBLISH", keys.CONTROL, "")  # drop cached values
             for method, path, headers, body in requests:
-                answer = http.request(method, path, headers=headers, json=body)
-                if answer.status_code not in EXPECTED:
-                    wrong.append((key, what, method, path, answer.status_code))
+                response = http.request(method, path, headers=headers, json=body)
+                if response.status_code not in EXPECTED:
+                    wrong.append((key, what, method, path, response.status_code))
             _restore(admin, saved)
     assert not wrong
     assert gateway.children("worker") == workers
     admin.execute_command("SPUBLISH", keys.CONTROL, "")
     wait_for(gateway.ready, "the gateway to be ready", 20)
     for method, path, headers, body in requests:
-        answer = http.request(method, path, headers=headers, json=body)
-        assert answer.is_success, (method, path, answer.text)
+        response = http.request(method, path, headers=headers, json=body)
+        assert response.is_success, (method, path, response.text)

@@ -1,4 +1,7 @@
-"""Power loss: the files of the bundled server end in zeros or within a command, and secrets are complete or absent."""
+"""Power loss: the files of the bundled Valkey end in zeros or within a command.
+
+Files of secrets are complete or absent.
+"""
 
 import json
 import os
@@ -50,13 +53,13 @@ def cut_within_a_command(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("damage", "durability"), [(append_zeros, "memory"), (cut_within_a_command, "disk")])
-async def test_a_damaged_end_is_cut_off_and_clients_are_reset(
+async def test_a_damaged_end_of_a_file_is_cut_off_and_clients_receive_a_reset(
     data_dir: Path, user: str, damage: Callable[[Path], None], durability: str
 ) -> None:
     with running_gateway(data_dir, INBOX_DURABILITY=durability) as gateway:
         async with client_of(gateway) as http, open_inbox("websocket", gateway, user) as inbox:
             kept = await send(http, user)
-            told = (await inbox.next())["position"]
+            last = (await inbox.next())["position"]
         for _ in range(3):
             async with client_of(gateway) as http:
                 await send(http, f"{user}-other")
@@ -67,17 +70,17 @@ async def test_a_damaged_end_is_cut_off_and_clients_are_reset(
         gateway.start()
         async with client_of(gateway) as http:
             assert kept in [item["id"] for item in await items(http, user)]
-            async with open_inbox("websocket", gateway, user, since=told) as inbox:
+            async with open_inbox("websocket", gateway, user, since=last) as inbox:
                 await send(http, user)
                 reset = await inbox.next()
                 assert (reset["type"], reset["reason"]) == ("reset", "epoch_changed")
-                assert epoch(reset["position"]) != epoch(told)
+                assert epoch(reset["position"]) != epoch(last)
         (line,) = (line for line in gateway.log.splitlines() if "append_only_file_repaired" in line)
-        said = json.loads(line)
+        logged = json.loads(line)
         (kept_file,) = files_of(data_dir).glob("*.damaged-*")
-        assert (str(kept_file), kept_file.read_bytes()) == (said["kept"], before)
-        assert said["cut_bytes"] > 0
-        assert f"{said['cut_bytes']} bytes were cut off" in said["message"]
+        assert (str(kept_file), kept_file.read_bytes()) == (logged["kept"], before)
+        assert logged["cut_bytes"] > 0
+        assert f"{logged['cut_bytes']} bytes were cut off" in logged["message"]
 
 
 def damage_the_middle(data_dir: Path) -> None:
@@ -108,14 +111,14 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("damage", [damage_the_middle, cut_the_base, remove_the_base, remove_the_increment])
-def test_what_cannot_be_repaired_is_told_with_the_steps_and_nothing_is_changed(
+def test_a_damage_that_cannot_be_repaired_is_reported_with_the_steps_and_nothing_is_changed(
     stored: Path, data_dir: Path, damage: Callable[[Path], None]
 ) -> None:
     subprocess.run(["cp", "-r", stored, data_dir], timeout=60, check=True)
     damage(data_dir)
     before = {path.name: path.read_bytes() for path in files_of(data_dir).iterdir()}
-    told = refusal(run("project", "list", data_dir=data_dir))
-    assert f"Restore {files_of(data_dir)} from a backup" in told
+    error = refusal(run("project", "list", data_dir=data_dir))
+    assert f"Restore {files_of(data_dir)} from a backup" in error
     assert {path.name: path.read_bytes() for path in files_of(data_dir).iterdir()} == before
     served = run("serve", "--port", "0", data_dir=data_dir)
     assert served.returncode == 1
@@ -124,13 +127,11 @@ def test_what_cannot_be_repaired_is_told_with_the_steps_and_nothing_is_changed(
     assert f"Restore {files_of(data_dir)} from a backup" in last["message"]
 
 
-async def test_clients_are_reset_after_what_could_not_be_repaired_was_put_right_by_hand(
-    data_dir: Path, user: str
-) -> None:
+async def test_clients_receive_a_reset_after_a_damage_was_repaired_by_hand(data_dir: Path, user: str) -> None:
     with running_gateway(data_dir, INBOX_DURABILITY="disk") as gateway:
         async with client_of(gateway) as http, open_inbox("websocket", gateway, user) as inbox:
             await send(http, user)
-            told = (await inbox.next())["position"]
+            last = (await inbox.next())["position"]
         lose_power(gateway)
         path = files_of(data_dir) / INCREMENT
         content = path.read_bytes()
@@ -138,18 +139,18 @@ async def test_clients_are_reset_after_what_could_not_be_repaired_was_put_right_
         run("doctor", data_dir=data_dir)
         os.truncate(path, len(content))
         gateway.start()
-        async with client_of(gateway) as http, open_inbox("websocket", gateway, user, since=told) as inbox:
+        async with client_of(gateway) as http, open_inbox("websocket", gateway, user, since=last) as inbox:
             await send(http, user)
             assert ((await inbox.next())["type"]) == "reset"
 
 
-def test_a_lost_manifest_is_written_anew(stored: Path, data_dir: Path) -> None:
+def test_a_lost_manifest_is_written_again(stored: Path, data_dir: Path) -> None:
     subprocess.run(["cp", "-r", stored, data_dir], timeout=60, check=True)
     (files_of(data_dir) / "appendonly.aof.manifest").unlink()
     assert "Shop" in run("project", "list", data_dir=data_dir).stdout
 
 
-def test_a_damage_that_comes_to_light_while_it_serves_ends_the_gateway(stored: Path, data_dir: Path) -> None:
+def test_a_damage_that_is_found_while_the_gateway_serves_ends_it(stored: Path, data_dir: Path) -> None:
     subprocess.run(["cp", "-r", stored, data_dir], timeout=60, check=True)
     with running_gateway(data_dir) as gateway:
         remove_the_base(data_dir)
@@ -172,8 +173,8 @@ def test_an_empty_or_damaged_secret_key_is_refused_with_the_reason(tmp_path: Pat
     data_dir.mkdir()
     (data_dir / "secret.key").write_bytes(content)
     for command in (("serve", "--port", "0"), ("project", "list")):
-        told = refusal(run(*command, data_dir=data_dir))
-        assert re.match(f"inbox-gateway: {data_dir}/secret.key is (empty or )?damaged", told)
+        error = refusal(run(*command, data_dir=data_dir))
+        assert re.match(f"inbox-gateway: {data_dir}/secret.key is (empty or )?damaged", error)
     assert (data_dir / "secret.key").read_bytes() == content
 
 
@@ -212,11 +213,11 @@ def test_processes_that_start_together_share_one_secret_key(tmp_path: Path) -> N
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["secret.key"]
 
 
-def test_of_two_gateways_on_one_data_directory_the_second_is_refused(gateway: Gateway) -> None:
-    told = refusal(run("serve", "--port", "0", data_dir=gateway.data_dir))
-    assert f"another gateway uses {gateway.data_dir}" in told
+def test_a_second_gateway_on_a_data_directory_is_refused(gateway: Gateway) -> None:
+    error = refusal(run("serve", "--port", "0", data_dir=gateway.data_dir))
+    assert f"another gateway uses {gateway.data_dir}" in error
     assert gateway.ready()
-    wait_for(gateway.ready, "it to be ready")
+    wait_for(gateway.ready, "the gateway to be ready")
 
 
 async def test_a_killed_valkey_that_is_full_starts_again_and_its_data_has_another_generation(

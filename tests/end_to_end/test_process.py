@@ -1,4 +1,4 @@
-"""`serve` as a process: starts, signals, and a lack of resources."""
+"""`serve` as a process: its start, signals, and a lack of resources."""
 
 import contextlib
 import json
@@ -42,7 +42,7 @@ def environment(data_dir: Path, **more: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def started(command: str, settings: dict[str, str], **options: object) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a gateway that a shell starts in a session of its own, for a block."""
+    """Run a gateway for a block. A shell starts it in a new session."""
     log = Path(settings["INBOX_DATA_DIR"]).with_suffix(".log")
     with log.open("ab") as file:
         process = subprocess.Popen(
@@ -71,7 +71,7 @@ def children_of(pid: int) -> list[int]:
 
 
 @pytest.mark.parametrize("closed", ["<&- >&-", "<&- >&- 2>&-", "2>&-", ">/dev/full"])
-def test_it_serves_with_closed_standard_descriptors(data_dir: Path, closed: str) -> None:
+def test_a_gateway_serves_with_closed_standard_descriptors(data_dir: Path, closed: str) -> None:
     settings = environment(data_dir, INBOX_WORKERS="2")
     with started(f"{SERVE} {closed}", settings) as process:
         await_ready(settings)
@@ -79,13 +79,13 @@ def test_it_serves_with_closed_standard_descriptors(data_dir: Path, closed: str)
             for pid in (process.pid, *children_of(process.pid)):
                 with contextlib.suppress(FileNotFoundError):
                     assert "socket" not in os.readlink(f"/proc/{pid}/fd/{descriptor}")
-        wait_for(lambda: len(children_of(process.pid)) == 3, "the process that announces to be done")
+        wait_for(lambda: len(children_of(process.pid)) == 3, "the announcing process to end")
         process.terminate()
         assert process.wait(30) == 0
     assert "Traceback" not in data_dir.with_suffix(".log").read_text()
 
 
-def test_under_nohup_a_hangup_ends_nobody(data_dir: Path) -> None:
+def test_under_nohup_a_hangup_ends_no_process(data_dir: Path) -> None:
     settings = environment(data_dir)
     with started(f"exec nohup {sys.executable} -m gateway serve", settings) as process:
         await_ready(settings)
@@ -129,16 +129,16 @@ def test_a_signal_at_any_moment_of_the_start_ends_everything_without_a_traceback
 
 
 def await_first_line(pid: int) -> None:
-    """Wait until the gateway's first line has replaced the interpreter's handling of interrupts."""
+    """Wait until the first line of the gateway has replaced the interrupt handler of the interpreter."""
 
     def catches_interrupts() -> bool:
         caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
         return caught is not None and bool(int(caught[1], 16) & 1 << (signal.SIGINT - 1))
 
-    # The shell, then the interpreter without its handler, with it, and without it again.
+    # First the shell runs, then the interpreter: without its handler, with it, and without it again.
     wait_for(lambda: "gateway" in Path(f"/proc/{pid}/cmdline").read_text(), "the interpreter", 20)
     wait_for(catches_interrupts, "its handler", 20)
-    wait_for(lambda: not catches_interrupts(), "our first line", 20)
+    wait_for(lambda: not catches_interrupts(), "the first line of the gateway", 20)
 
 
 def session_of(session: int) -> list[int]:
@@ -152,7 +152,7 @@ def session_of(session: int) -> list[int]:
     return found
 
 
-def test_the_process_that_announces_leaves_no_zombie(gateway: Gateway) -> None:
+def test_the_announcing_process_leaves_no_zombie(gateway: Gateway) -> None:
     assert gateway.process is not None
 
     def states() -> list[str]:
@@ -160,7 +160,7 @@ def test_the_process_that_announces_leaves_no_zombie(gateway: Gateway) -> None:
         texts = [Path(f"/proc/{pid}/stat").read_text() for pid in children_of(gateway.process.pid)]
         return [text.rpartition(")")[2].split()[0] for text in texts]
 
-    wait_for(lambda: not gateway.children("announce"), "it to end", 20)
+    wait_for(lambda: not gateway.children("announce"), "the announcing process to end", 20)
     wait_for(lambda: "Z" not in states(), "no zombie", 20)
 
 
@@ -176,7 +176,7 @@ def test_a_preset_metrics_directory_is_not_used(data_dir: Path, tmp_path: Path, 
     assert not list(Path("/dev/shm").glob(f"inbox-metrics-*/counter_{os.getpid()}.db"))
 
 
-def test_the_soft_limit_of_open_files_is_raised_and_a_low_one_is_said(data_dir: Path) -> None:
+def test_the_soft_limit_of_open_files_is_raised_and_a_low_hard_limit_is_logged(data_dir: Path) -> None:
     settings = environment(data_dir)
     with started(f"ulimit -Sn 256; ulimit -Hn 2000; {SERVE}", settings) as process:
         await_ready(settings)
@@ -187,7 +187,7 @@ def test_the_soft_limit_of_open_files_is_raised_and_a_low_one_is_said(data_dir: 
         assert json.loads(line)["limit"] == 2000
 
 
-# ---- errors are one sentence
+# ---- an error is one sentence
 
 
 def under_a_file(directory: Path) -> Path:
@@ -212,17 +212,17 @@ def on_a_read_only_file_system(directory: Path) -> Path:
 
 @pytest.mark.parametrize("place", [under_a_file, a_file, a_dangling_link, on_a_read_only_file_system])
 @pytest.mark.parametrize("command", [("serve", "--port", "0"), ("project", "list")])
-def test_a_data_directory_that_cannot_be_used_is_told(
+def test_a_data_directory_that_cannot_be_used_is_reported(
     tmp_path: Path, place: Callable[[Path], Path], command: tuple[str, ...]
 ) -> None:
     path = place(tmp_path)
-    told = refusal(run(*command, data_dir=path))
-    assert re.match(f"inbox-gateway: the data directory {path} cannot be used: ", told)
-    assert "INBOX_DATA_DIR" in told
+    error = refusal(run(*command, data_dir=path))
+    assert re.match(f"inbox-gateway: the data directory {path} cannot be used: ", error)
+    assert "INBOX_DATA_DIR" in error
 
 
 FOREIGN = 65534
-"""Return the user id of `nobody`."""
+"""The user id of `nobody`."""
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of another user")
@@ -234,8 +234,8 @@ def test_a_link_that_another_user_put_into_a_shared_directory_is_refused(tmp_pat
     target.write_text("precious")
     (data_dir / name).symlink_to(target)
     os.chown(data_dir / name, FOREIGN, FOREIGN, follow_symlinks=False)
-    told = refusal(run("project", "list", data_dir=data_dir))
-    assert f"{data_dir / name} is a symbolic link of another user" in told
+    error = refusal(run("project", "list", data_dir=data_dir))
+    assert f"{data_dir / name} is a symbolic link of another user" in error
     assert target.read_text() == "precious"
 
 
@@ -252,7 +252,7 @@ def test_a_link_in_the_data_directory_overwrites_nothing(tmp_path: Path, name: s
 
 
 @pytest.mark.parametrize(
-    ("host", "says"),
+    ("host", "expected"),
     [
         ("256.1.2.3", "cannot listen on 256.1.2.3"),
         ("192.0.2.1", "cannot listen on 192.0.2.1:0: Cannot assign requested address"),
@@ -261,10 +261,10 @@ def test_a_link_in_the_data_directory_overwrites_nothing(tmp_path: Path, name: s
         ("no-such-host.invalid", "cannot listen on no-such-host.invalid"),
     ],
 )
-def test_an_address_that_cannot_be_listened_on_is_told(tmp_path: Path, host: str, says: str) -> None:
-    told = refusal(run("serve", "--host", host, "--port", "0", data_dir=tmp_path / "data"))
-    assert says in told
-    assert "INBOX_HOST" in told
+def test_an_address_on_which_the_gateway_cannot_listen_is_reported(tmp_path: Path, host: str, expected: str) -> None:
+    error = refusal(run("serve", "--host", host, "--port", "0", data_dir=tmp_path / "data"))
+    assert expected in error
+    assert "INBOX_HOST" in error
 
 
 # ---- a full disk
@@ -284,12 +284,12 @@ def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def write(gateway: Gateway, user: str) -> int:
-    """Send a notification; return the status."""
+    """Send a notification, and return the status."""
     body = {"notification": {"title": "Hello", "content": "x" * 20_000, "recipients": [{"external_id": user}]}}
     return httpx.post(f"{gateway.url}/notifications", headers=ADMIN, json=body, timeout=20).status_code
 
 
-def test_a_valkey_that_ends_on_a_full_disk_is_started_with_growing_pauses_and_heals(
+def test_a_valkey_that_ends_on_a_full_disk_is_restarted_with_growing_pauses_until_it_recovers(
     small_disk: Path, data_dir: Path
 ) -> None:
     (small_disk / "valkey").mkdir()
@@ -311,17 +311,17 @@ def test_a_valkey_that_ends_on_a_full_disk_is_started_with_growing_pauses_and_he
         assert gateway.log.count('"valkey_ended"') == 1
         assert gateway.log.count("No space left on device") <= 4
         ballast.unlink()
-        wait_for(lambda: write(gateway, "ada") == 201, "writes to be taken again", 40)
+        wait_for(lambda: write(gateway, "ada") == 201, "writes to be accepted again", 40)
         assert httpx.get(f"{gateway.url}/notifications", headers=user_headers("ada")).status_code == 200
-        wait_for(lambda: '"valkey_recovered"' in gateway.log, "that to be said", 30)
+        wait_for(lambda: '"valkey_recovered"' in gateway.log, "the log line", 30)
 
 
-def test_workers_that_die_again_and_again_after_they_served_end_nobody(data_dir: Path) -> None:
+def test_workers_that_die_repeatedly_after_they_served_do_not_end_the_gateway(data_dir: Path) -> None:
     with running_gateway(data_dir) as gateway:
         for count in range(1, 7):
             (worker, *_) = wait_for(lambda: gateway.children("worker"), "a worker", 30)
             os.kill(worker, signal.SIGKILL)
-            wait_for(lambda: gateway.log.count('"worker_ended"') == count, "that to be seen", 10)  # noqa: B023
+            wait_for(lambda: gateway.log.count('"worker_ended"') == count, "the log line", 10)  # noqa: B023
         wait_for(gateway.ready, "the gateway to be ready", 60)
         assert gateway.stop() == 0
 

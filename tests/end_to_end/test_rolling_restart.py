@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP under load: clients of other workers notice nothing, and nothing in progress is lost."""
+"""SIGTERM and SIGHUP under load: clients of other workers are not affected, and no work in progress is lost."""
 
 import asyncio
 import os
@@ -44,7 +44,7 @@ async def test_a_rolling_restart_replaces_every_worker_and_no_request_fails(data
         assert await asyncio.to_thread(gateway.stop) == 0
 
 
-async def test_the_old_workers_stay_while_a_new_one_does_not_start(data_dir: Path, user: str) -> None:
+async def test_the_old_workers_stay_if_a_new_one_does_not_start(data_dir: Path, user: str) -> None:
     with running_gateway(data_dir) as gateway:
         before = gateway.children("worker")
         assert gateway.process is not None
@@ -53,12 +53,12 @@ async def test_the_old_workers_stay_while_a_new_one_does_not_start(data_dir: Pat
             wait_for, lambda: set(gateway.children("worker")) - set(before), "another worker"
         )
         os.kill(new, signal.SIGKILL)
-        await asyncio.to_thread(wait_for, lambda: "the old ones stay" in gateway.log, "that to be said")
+        await asyncio.to_thread(wait_for, lambda: "the old ones stay" in gateway.log, "the log line")
         assert gateway.children("worker") == before
         assert gateway.ready()
 
 
-async def test_a_worker_that_stops_finishes_its_requests_and_hands_its_jobs_over(data_dir: Path) -> None:
+async def test_a_broadcast_is_completed_once_although_the_worker_that_runs_it_stops(data_dir: Path) -> None:
     users = 2_000
     body = {"import": {"users": [{"external_id": f"u{number}"} for number in range(users)]}}
     with running_gateway(data_dir, INBOX_WORKERS="2") as gateway:
@@ -69,9 +69,8 @@ async def test_a_worker_that_stops_finishes_its_requests_and_hands_its_jobs_over
             sent = (await http.post("/broadcasts", headers=ADMIN, json=broadcast)).json()["broadcast"]
             await reached_midway(http, f"/broadcasts/{sent['id']}", 100)
             assert gateway.process is not None
-            gateway.process.send_signal(
-                signal.SIGHUP
-            )  # both workers stop in turn, also the one that runs the broadcast
+            # Both workers stop, one after the other. One of them runs the broadcast.
+            gateway.process.send_signal(signal.SIGHUP)
             before = set(gateway.children("worker"))
             await asyncio.to_thread(
                 wait_for, lambda: not before & set(gateway.children("worker")), "both to be replaced", 60
@@ -80,7 +79,7 @@ async def test_a_worker_that_stops_finishes_its_requests_and_hands_its_jobs_over
             assert done["broadcast"]["status"]["summary"] == {"total": users, "failures": 0}
 
 
-async def test_a_request_whose_body_is_on_its_way_is_answered_though_the_gateway_stops(
+async def test_a_request_whose_body_is_incomplete_when_the_gateway_stops_gets_its_response(
     data_dir: Path, user: str
 ) -> None:
     with running_gateway(data_dir) as gateway:
@@ -93,11 +92,11 @@ async def test_a_request_whose_body_is_on_its_way_is_answered_though_the_gateway
                 # The head has been read when a later request has its response.
                 assert (await http.get("/healthz")).status_code == 200
                 stopped = asyncio.create_task(asyncio.to_thread(gateway.stop))
-                answer = await http.get("/readyz")
-                while answer.status_code != 503:
-                    answer = await http.get("/readyz")
-                assert answer.json()["reason"] == "draining"
-                assert answer.headers["connection"] == "close"
+                response = await http.get("/readyz")
+                while response.status_code != 503:
+                    response = await http.get("/readyz")
+                assert response.json()["reason"] == "draining"
+                assert response.headers["connection"] == "close"
             await loop.sock_sendall(sock, b"}")
             assert (await receive_until(sock, b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
             assert await stopped == 0

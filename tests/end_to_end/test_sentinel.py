@@ -1,4 +1,4 @@
-"""The gateway on a primary that Sentinel names, and on its successor."""
+"""The gateway on the primary that Sentinel names, and on the next one."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ SERVICE = "inbox"
 
 @contextlib.contextmanager
 def running_sentinel(directory: Path, primary: RedisServer) -> Iterator[int]:
-    """Run a sentinel for a block; yield its port."""
+    """Run a sentinel for a block, and yield its port."""
     port = free_port()
     config = directory / "sentinel.conf"
     config.write_text(
@@ -35,12 +35,12 @@ def running_sentinel(directory: Path, primary: RedisServer) -> Iterator[int]:
     try:
         with redis.Redis(port=port) as client:
 
-            def knows_all() -> bool:
+            def has_replica() -> bool:
                 with contextlib.suppress(redis.RedisError):
                     return len(client.sentinel_slaves(SERVICE)) == 1
                 return False
 
-            wait_for(knows_all, "Sentinel to know the replica", 30)
+            wait_for(has_replica, "Sentinel to find the replica", 30)
         yield port
     finally:
         process.kill()
@@ -66,7 +66,7 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
         running_redis("valkey", tmp_path / "replica", *options) as replica,
     ):
         with redis.Redis(port=replica.port) as admin:
-            # Not as an option, which would apply after a restart as well.
+            # Not as an option, which would also apply after a restart.
             admin.execute_command("REPLICAOF", "127.0.0.1", primary.port)
         with (
             running_sentinel(tmp_path / "sentinel", primary) as sentinel,
@@ -95,16 +95,16 @@ async def test_a_gateway_follows_sentinel_to_the_next_primary(watched: Watched, 
         assert [item["id"] for item in await items(http, user)] == [*writer.acknowledged[::-1], kept]
         last = await position(http, user)
         for client in clients:
-            heard = [await client.next()]
-            while heard[-1]["position"] != last:
-                heard.append(await client.next())
-            assert heard[0]["type"] == "reset", "a promoted replica may lack what they know"
+            received = [await client.next()]
+            while received[-1]["position"] != last:
+                received.append(await client.next())
+            assert received[0]["type"] == "reset", "a promoted replica may lack events that clients have"
             assert epoch(last) != epoch(client.position)
         await asyncio.to_thread(wait_for, gateway.ready, "the gateway to be ready")
         assert "Traceback" not in gateway.log
 
 
-async def test_who_comes_back_after_a_promoted_replica_was_restarted_is_told_to_reset(
+async def test_clients_that_resume_after_a_promoted_replica_was_restarted_receive_a_reset(
     watched: Watched, user: str
 ) -> None:
     gateway, replica = watched.gateway, watched.replica
@@ -120,14 +120,16 @@ async def test_who_comes_back_after_a_promoted_replica_was_restarted_is_told_to_
         watched.primary.stop(signal.SIGKILL)
         replica.process.send_signal(signal.SIGCONT)
         with redis.Redis(port=replica.port) as admin:
-            await asyncio.to_thread(wait_for, lambda: admin.exists(GENERATION), "the promotion to be noted", 30)
+            await asyncio.to_thread(
+                wait_for, lambda: admin.exists(GENERATION), "the generation of the promoted replica", 30
+            )
         replica.stop()
         replica.start()
         await asyncio.to_thread(wait_for, gateway.ready, "the gateway to be ready")
         writer = Writer(http, user)
         await writer.acknowledge(3)
         assert not {item["id"] for item in await items(http, user)} & set(lost)
-        assert offset(await position(http, user)) > offset(known), "nothing but the epoch can tell"
+        assert offset(await position(http, user)) > offset(known), "only the epoch shows the loss"
         for transport in TRANSPORTS:
             async with open_inbox(transport, gateway, user, since=known) as client:
                 reset = await client.next()

@@ -1,4 +1,4 @@
-"""A store that refuses writes, is full, or was emptied: the cause is reported, and everything recovers by itself."""
+"""A store that refuses writes, is full, or was emptied: the cause is reported, and the gateway recovers by itself."""
 
 import asyncio
 import contextlib
@@ -51,34 +51,34 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, server: RedisServer) -> It
 
 @pytest.fixture
 def admin(server: RedisServer, gateway: Gateway) -> Iterator[redis.Redis]:
-    """Yield a connection that keeps working while others are refused; everything is restored in the end."""
+    """Yield a connection that works while others are refused. Everything is restored after the test."""
     with redis.Redis(port=server.port) as admin:
-        admin.execute_command("ACL", "SETUSER", "mender", "on", "nopass", "+@all", "~*", "&*")
-        admin.execute_command("AUTH", "mender", "")
+        admin.execute_command("ACL", "SETUSER", "repairer", "on", "nopass", "+@all", "~*", "&*")
+        admin.execute_command("AUTH", "repairer", "")
         try:
             yield admin
         finally:
-            mend(admin)
+            repair(admin)
             wait_for(lambda: all_ready(gateway), "the gateway to be ready again", HEALED_SECONDS)
 
 
-def mend(admin: redis.Redis) -> None:
+def repair(admin: redis.Redis) -> None:
     admin.execute_command("ACL", "SETUSER", "default", "on", "nopass", "+@all", "~*", "&*")
     admin.config_set("maxmemory", "0")
     admin.config_set("min-replicas-to-write", "0")
 
 
 def all_ready(gateway: Gateway) -> bool:
-    """Return whether all workers are ready: each connection may reach another worker."""
+    """Return whether all workers are ready. Several requests are sent, because each may reach another worker."""
     return all(gateway.ready() for _ in range(6))
 
 
 def reasons(gateway: Gateway) -> set[str]:
-    """Request readiness several times; return the reasons against it, "" for none."""
+    """Request readiness several times. Return the reasons against it, "" for ready."""
     found = set()
     for _ in range(6):
-        answer = httpx.get(f"{gateway.url}/readyz", timeout=5)
-        found.add(answer.json().get("reason", "") if answer.status_code == 503 else "")
+        response = httpx.get(f"{gateway.url}/readyz", timeout=5)
+        found.add(response.json().get("reason", "") if response.status_code == 503 else "")
     return found
 
 
@@ -123,24 +123,24 @@ def everything_forbidden(admin: redis.Redis) -> None:
 
 
 @pytest.mark.parametrize(
-    "strike", [password_changed, functions_forbidden, publishing_forbidden, keys_forbidden, everything_forbidden]
+    "refuse", [password_changed, functions_forbidden, publishing_forbidden, keys_forbidden, everything_forbidden]
 )
-async def test_a_store_that_refuses_is_said_so_and_everything_goes_on_when_it_lets_us_in_again(
-    gateway: Gateway, admin: redis.Redis, user: str, strike: Callable[[redis.Redis], None]
+async def test_the_refusal_of_a_store_is_reported_and_everything_continues_when_it_ends(
+    gateway: Gateway, admin: redis.Redis, user: str, refuse: Callable[[redis.Redis], None]
 ) -> None:
     workers = gateway.children("worker")
     async with client_of(gateway) as http, contextlib.AsyncExitStack() as stack:
         inboxes = [ResumingInbox(transport, gateway, user) for transport in TRANSPORTS]
         await stack.enter_async_context(resuming(*inboxes))
-        strike(admin)
+        refuse(admin)
         await until(lambda: reasons(gateway) <= {"store_refused", "redis_unavailable"})
         async with asyncio.timeout(HEALED_SECONDS):
             refused = await http.post("/notifications", headers=ADMIN, json=notification(user))
-            while refused.status_code == 201:  # no command that a write needs is refused, yet or at all
-                if strike is publishing_forbidden:
+            while refused.status_code == 201:  # not refused yet, or the write needs no refused command
+                if refuse is publishing_forbidden:
                     break
                 refused = await http.post("/notifications", headers=ADMIN, json=notification(user))
-        if strike is not publishing_forbidden:
+        if refuse is not publishing_forbidden:
             assert refused.status_code == 503
             assert refused.headers["Retry-After"]
             (problem,) = refused.json()["errors"]
@@ -149,7 +149,7 @@ async def test_a_store_that_refuses_is_said_so_and_everything_goes_on_when_it_le
         listed = await http.get("/notifications", headers=user_headers(user))
         assert listed.status_code in (200, 503)
         await asyncio.sleep(3)
-        mend(admin)
+        repair(admin)
         await until(lambda: all_ready(gateway))
         await send(http, user)
         last = await position(http, user)
@@ -169,7 +169,7 @@ async def live(gateway: Gateway, user: str) -> AsyncIterator[list[LiveClient]]:
         yield [await stack.enter_async_context(open_inbox(transport, gateway, user)) for transport in TRANSPORTS]
 
 
-async def test_a_full_store_is_read_and_emptied_and_says_so(
+async def test_a_full_store_is_read_and_emptied_and_is_reported(
     gateway: Gateway, admin: redis.Redis, user: str, live: list[LiveClient]
 ) -> None:
     async with client_of(gateway) as http:
@@ -223,7 +223,7 @@ async def test_a_full_store_is_read_and_emptied_and_says_so(
     assert len(logged(gateway, "store_failed")) == failed + 2
 
 
-async def test_a_store_without_replicas_is_read(gateway: Gateway, admin: redis.Redis, user: str) -> None:
+async def test_a_store_that_lacks_replicas_for_writes_is_read(gateway: Gateway, admin: redis.Redis, user: str) -> None:
     async with client_of(gateway) as http:
         sent = await send(http, user)
         admin.config_set("min-replicas-to-write", "1")
@@ -238,8 +238,8 @@ async def test_a_store_that_cannot_save_to_its_disk_is_read(
 ) -> None:
     async with client_of(gateway) as http:
         sent = await send(http, user)
-        in_the_way = server.directory / "dump.rdb"
-        in_the_way.mkdir()
+        obstacle = server.directory / "dump.rdb"
+        obstacle.mkdir()
         admin.config_set("save", "3600 1")
         try:
             with contextlib.suppress(redis.RedisError):
@@ -252,7 +252,7 @@ async def test_a_store_that_cannot_save_to_its_disk_is_read(
             await until(lambda: reasons(gateway) == {"store_read_only"})
         finally:
             admin.config_set("save", "")
-            in_the_way.rmdir()
+            obstacle.rmdir()
             admin.bgsave()
 
 
@@ -268,7 +268,7 @@ async def test_a_project_is_deleted_with_its_data_while_the_store_is_full(
     async with client_of(gateway) as http:
         (await http.post("/notifications", headers=headers, json=notification(user))).raise_for_status()
         listed = await http.get("/notifications", headers=headers | {"X-MAGICBELL-USER-EXTERNAL-ID": user})
-        pattern = keys.all_of_project(str(listed.json()["project_id"]))  # type: ignore[arg-type] # as it is spelt
+        pattern = keys.all_of_project(str(listed.json()["project_id"]))  # type: ignore[arg-type] # the id in the response
         assert list(admin.scan_iter(pattern))
         admin.config_set("maxmemory", "1")
         assert "deleted" in await run(gateway, "project", "delete", "--yes", api_key)
@@ -286,14 +286,14 @@ async def test_a_key_of_a_wrong_type_ends_no_worker(gateway: Gateway, admin: red
         existed = bool(admin.exists(key))
         if existed:
             admin.rename(key, aside)
-        admin.lpush(key, "nothing that anybody put here")
+        admin.lpush(key, "a value of a wrong type")
         try:
             admin.execute_command("SPUBLISH", keys.CONTROL, "")
             await asyncio.sleep(3)
-            answer = await http.post("/notifications", headers=ADMIN, json=notification(user))
-            assert answer.status_code in (201, 503), answer.text
+            response = await http.post("/notifications", headers=ADMIN, json=notification(user))
+            assert response.status_code in (201, 503), response.text
             if key == keys.PROJECTS:
-                assert answer.json()["errors"][0]["code"] == "store_data_broken"
+                assert response.json()["errors"][0]["code"] == "store_data_broken"
                 assert reasons(gateway) == {"store_data_broken"}
         finally:
             admin.delete(key)
@@ -304,8 +304,8 @@ async def test_a_key_of_a_wrong_type_ends_no_worker(gateway: Gateway, admin: red
     assert gateway.children("worker") == workers
 
 
-async def until_let_in(gateway: Gateway, transport: str, user: str, goodbyes: list[int]) -> LiveClient:
-    """Connect until the gateway accepts the user; return the codes of the refusals."""
+async def until_admitted(gateway: Gateway, transport: str, user: str, goodbyes: list[int]) -> LiveClient:
+    """Connect until the gateway accepts the user. Append the close codes of refusals to `goodbyes`."""
     async with asyncio.timeout(HEALED_SECONDS):
         while True:
             try:
@@ -316,7 +316,7 @@ async def until_let_in(gateway: Gateway, transport: str, user: str, goodbyes: li
             await asyncio.sleep(0.02)
 
 
-async def test_an_emptied_store_is_not_ready_and_tells_nobody_to_stay_away(
+async def test_an_emptied_store_is_not_ready_and_every_close_code_allows_to_reconnect(
     gateway: Gateway, admin: redis.Redis, user: str, live: list[LiveClient]
 ) -> None:
     goodbyes: list[int] = []
@@ -328,17 +328,17 @@ async def test_an_emptied_store_is_not_ready_and_tells_nobody_to_stay_away(
         admin.flushall()
         admin.execute_command("SPUBLISH", keys.CONTROL, "")
         for transport in TRANSPORTS:
-            await until_let_in(gateway, transport, user, goodbyes)
+            await until_admitted(gateway, transport, user, goodbyes)
         statuses = set()
         async with asyncio.timeout(HEALED_SECONDS):
             while 201 not in statuses:
-                answer = await http.post("/notifications", headers=ADMIN, json=notification(user))
-                statuses.add(answer.status_code)
-                if answer.status_code != 201:
-                    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (503, "store_empty")
-                    assert answer.headers["Retry-After"]
+                response = await http.post("/notifications", headers=ADMIN, json=notification(user))
+                statuses.add(response.status_code)
+                if response.status_code != 201:
+                    assert (response.status_code, response.json()["errors"][0]["code"]) == (503, "store_empty")
+                    assert response.headers["Retry-After"]
         await until(lambda: all_ready(gateway))
-        # A connected client is told that the data are different, and to reconnect.
+        # A connected client receives a reset, because the data differs, and a goodbye.
         for client in live:
             messages = await client.read_to_end()
             assert "reset" in [message["type"] for message in messages]
@@ -353,23 +353,23 @@ async def test_an_emptied_store_is_not_ready_and_tells_nobody_to_stay_away(
 
 
 async def statuses_of(gateway: Gateway, headers: dict[str, str], user: str) -> set[tuple[int, str]]:
-    """Send several times, on new connections, which reach all workers; return the statuses and codes."""
+    """Send several times, on new connections, which reach all workers. Return the statuses and error codes."""
     found = set()
     for _ in range(6):
         async with client_of(gateway) as http:
-            answer = await http.post("/notifications", headers=headers, json=notification(user))
-        found.add((answer.status_code, answer.json()["errors"][0]["code"] if answer.is_error else ""))
+            response = await http.post("/notifications", headers=headers, json=notification(user))
+        found.add((response.status_code, response.json()["errors"][0]["code"] if response.is_error else ""))
     return found
 
 
-async def test_a_project_that_the_store_has_lost_is_not_refused_for_good(
+async def test_a_project_that_the_store_has_lost_gets_a_503_and_not_a_401(
     gateway: Gateway, admin: redis.Redis, user: str
 ) -> None:
     headers = {**ADMIN, "X-MAGICBELL-API-KEY": "other-key"}
     record = json.loads(str(admin.hget(keys.PROJECTS, API_KEY), "utf-8"))  # type: ignore[arg-type] # no awaitable here
     admin.hset(keys.PROJECTS, "other-key", json.dumps({**record, "id": "77", "api_key": "other-key"}))
     while await statuses_of(gateway, headers, user) != {(201, "")}:
-        await asyncio.sleep(0.1)  # a cached record is requested first
+        await asyncio.sleep(0.1)  # until no worker uses a cached record
     restored = len(logged(gateway, "projects_restored"))
     admin.flushall()
     await until(lambda: len(logged(gateway, "projects_restored")) > restored)
@@ -380,7 +380,7 @@ async def test_a_project_that_the_store_has_lost_is_not_refused_for_good(
 
 
 async def run(gateway: Gateway, *arguments: str) -> str:
-    """Run a command with the settings of a gateway; return its output."""
+    """Run a command with the settings of a gateway, and return its output."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "gateway", *arguments),
         env={**os.environ, **gateway.environment, "INBOX_DATA_DIR": str(gateway.data_dir)},
@@ -395,7 +395,7 @@ async def run(gateway: Gateway, *arguments: str) -> str:
     return printed.decode()
 
 
-async def test_one_garbage_project_concerns_that_project_only_and_can_be_deleted(
+async def test_one_garbage_project_affects_no_other_and_can_be_deleted(
     gateway: Gateway, admin: redis.Redis, user: str
 ) -> None:
     garbage = {**ADMIN, "X-MAGICBELL-API-KEY": "garbage-key"}
@@ -403,15 +403,15 @@ async def test_one_garbage_project_concerns_that_project_only_and_can_be_deleted
     async with client_of(gateway) as http:
         admin.hset(keys.PROJECTS, "garbage-key", b"\xff no record")
         admin.hset(ids, "99", "garbage-key")
-        answer = await http.post("/notifications", headers=garbage, json=notification(user))
-        assert (answer.status_code, answer.json()["errors"][0]["code"]) == (503, "store_data_broken")
+        response = await http.post("/notifications", headers=garbage, json=notification(user))
+        assert (response.status_code, response.json()["errors"][0]["code"]) == (503, "store_data_broken")
         assert "garbage-key" in [line["api_key"] for line in logged(gateway, "project_record_broken")]
         await send(http, user)
         assert all_ready(gateway)
         assert API_KEY in await run(gateway, "project", "list")
         assert "deleted" in await run(gateway, "project", "delete", "--yes", "garbage-key")
-        answer = await http.post("/notifications", headers=garbage, json=notification(user))
-        assert answer.status_code == 401
+        response = await http.post("/notifications", headers=garbage, json=notification(user))
+        assert response.status_code == 401
     assert not admin.hexists(ids, "99")
 
 
@@ -427,7 +427,7 @@ async def test_a_gateway_starts_beside_a_garbage_project(
         admin.hdel(keys.PROJECTS, "garbage-key")
 
 
-async def test_a_gateway_starts_on_a_full_store_that_lacks_its_functions_and_serves_when_there_is_room(
+async def test_a_gateway_starts_on_a_full_store_without_its_functions_and_serves_when_there_is_memory(
     server: RedisServer, gateway: Gateway, admin: redis.Redis, user: str
 ) -> None:
     """After an upgrade on a full store, the functions of the new version cannot be loaded."""
@@ -436,7 +436,7 @@ async def test_a_gateway_starts_on_a_full_store_that_lacks_its_functions_and_ser
     admin.config_set("maxmemory", "1")
     admin.function_flush()
     second = Gateway(gateway.data_dir.parent / "third", {**gateway.environment, "INBOX_WORKERS": "1"})
-    starting = asyncio.create_task(asyncio.to_thread(second.start))  # until it is ready
+    starting = asyncio.create_task(asyncio.to_thread(second.start))  # ends when it is ready
     try:
         await until(lambda: "store_full" in second.log and '"ready"' in second.log)
         assert reasons(second) == {"store_full"}
@@ -451,7 +451,7 @@ async def test_a_gateway_starts_on_a_full_store_that_lacks_its_functions_and_ser
 
 
 @pytest.mark.parametrize(("setting", "value"), [("maxmemory", "1"), ("min-replicas-to-write", "1")])
-async def test_the_doctor_says_that_the_store_takes_no_writes(
+async def test_the_doctor_reports_that_the_store_refuses_writes(
     gateway: Gateway, admin: redis.Redis, setting: str, value: str
 ) -> None:
     admin.config_set(setting, value)

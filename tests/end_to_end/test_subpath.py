@@ -27,7 +27,7 @@ PUBLIC = f"https://shop.example.com{PREFIX}"
 def below(
     request: pytest.FixtureRequest, gateway: Gateway, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[httpx.Client]:
-    """Yield a client of a gateway below a path, which the proxy's headers or INBOX_PUBLIC_URL name."""
+    """Yield a client of a gateway below a path, which is named by the proxy's headers or by INBOX_PUBLIC_URL."""
     if request.param == "forwarded":
         with running_subpath_proxy(gateway.port, FORWARDED) as port, client(port) as http:
             yield http
@@ -35,9 +35,13 @@ def below(
     # No proxy is trusted here, so that the headers are ignored.
     settings = {"INBOX_PUBLIC_URL": PUBLIC + "/", "INBOX_TRUSTED_PROXIES": "none"}
     with running_gateway(tmp_path_factory.mktemp("public") / "data", **settings) as started:
-        lies = FORWARDED | {"X-Forwarded-Host": "evil.example", "X-Forwarded-Prefix": "/evil", "X-Request-Id": "evil"}
+        false_headers = FORWARDED | {
+            "X-Forwarded-Host": "evil.example",
+            "X-Forwarded-Prefix": "/evil",
+            "X-Request-Id": "evil",
+        }
         kept = request.param == "configured-path-kept"
-        with running_subpath_proxy(started.port, lies, keep_path=kept) as port, client(port) as http:
+        with running_subpath_proxy(started.port, false_headers, keep_path=kept) as port, client(port) as http:
             yield http
 
 
@@ -45,30 +49,30 @@ def client(port: int) -> httpx.Client:
     return httpx.Client(base_url=f"http://127.0.0.1:{port}{PREFIX}", timeout=10)
 
 
-def test_config_gives_the_public_addresses(below: httpx.Client) -> None:
-    answer = below.get("/config", headers=user_headers("ada"))
-    live = answer.json()["realtime"]
+def test_config_returns_the_public_addresses(below: httpx.Client) -> None:
+    response = below.get("/config", headers=user_headers("ada"))
+    live = response.json()["realtime"]
     assert live["websocket_url"] == f"wss://shop.example.com{PREFIX}/realtime/ws"
     assert (live["sse_url"], live["events_url"]) == (f"{PUBLIC}/realtime/sse", f"{PUBLIC}/realtime/events")
-    assert answer.headers["cache-control"] == "no-store"
+    assert response.headers["cache-control"] == "no-store"
 
 
-def test_links_in_answers_lead_below_the_path(below: httpx.Client) -> None:
+def test_links_in_responses_are_below_the_path(below: httpx.Client) -> None:
     for _ in range(2):
         below.post("/v2/jwt/user", headers=ADMIN, json={"external_id": "linked"}).raise_for_status()
-    answer = below.get("/v2/jwt/user/external_id:linked?page[size]=1", headers=ADMIN).json()
-    following = httpx.get(urljoin(str(below.base_url), answer["links"]["next"]), headers=ADMIN)
+    response = below.get("/v2/jwt/user/external_id:linked?page[size]=1", headers=ADMIN).json()
+    following = httpx.get(urljoin(str(below.base_url), response["links"]["next"]), headers=ADMIN)
     assert following.status_code == 200
-    assert following.json()["data"][0] != answer["data"][0]
+    assert following.json()["data"][0] != response["data"][0]
 
 
 @pytest.mark.parametrize(("path", "to"), [("/", "/demo"), ("/demo/", "/demo"), ("/docs//", "/docs")])
 def test_redirects_stay_below_the_path(below: httpx.Client, path: str, to: str) -> None:
-    answer = below.get(path)
-    assert answer.status_code == 307
-    answer = httpx.get(urljoin(str(answer.url), answer.headers["location"]))
-    assert (answer.status_code, str(answer.url)) == (200, f"{str(below.base_url).rstrip('/')}{to}")
-    assert "<!doctype html>" in answer.text.lower()
+    response = below.get(path)
+    assert response.status_code == 307
+    response = httpx.get(urljoin(str(response.url), response.headers["location"]))
+    assert (response.status_code, str(response.url)) == (200, f"{str(below.base_url).rstrip('/')}{to}")
+    assert "<!doctype html>" in response.text.lower()
 
 
 def test_the_openapi_document_names_the_path(below: httpx.Client) -> None:
@@ -84,10 +88,10 @@ def test_live_connections_open_below_the_path(below: httpx.Client) -> None:
         assert "event: ready" in islice(stream.iter_lines(), 2)
 
 
-def test_what_anybody_may_claim_does_not_count(gateway: Gateway, below: httpx.Client) -> None:
+def test_a_host_header_without_a_proxy_is_not_used_in_addresses(gateway: Gateway, below: httpx.Client) -> None:
     for host in ("evil.example/x", "a@b", "<script>"):
-        answer = httpx.get(f"{gateway.url}/config", headers=user_headers("ada") | {"Host": host})
-        assert answer.status_code == 400 or host not in answer.text
+        response = httpx.get(f"{gateway.url}/config", headers=user_headers("ada") | {"Host": host})
+        assert response.status_code == 400 or host not in response.text
 
 
 # ---- in a browser
