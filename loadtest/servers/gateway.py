@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from loadtest.servers.starting import START_SECONDS, environment_without_settings, free_port, wait_for
 
@@ -97,7 +98,9 @@ class Gateway:
         assert self.process is not None
         assert self.process.poll() is None, f"the gateway ended:\n{self.log}"
         # Not httpx: it loads the certificate authorities for each request, 7 ms of CPU, which a start would wait for.
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)) as connection:
+        address = urlsplit(self.url)
+        assert address.hostname is not None
+        with contextlib.closing(http.client.HTTPConnection(address.hostname, self.port, timeout=5)) as connection:
             try:
                 connection.request("GET", "/readyz")
                 return connection.getresponse().status == 200
