@@ -1,1 +1,1 @@
-"""Everything that knows Redis: key names, the Lua functions, the directory of users, the pub/sub link."""
+"""The gateway's data in Redis: key names, Lua functions, and the stores that call them. `redis/` is the transport."""

@@ -1,7 +1,7 @@
 """Monthly active users: those that made a request or connected in a calendar month (UTC), counted in the background.
 
-`seen` only remembers users, and `run` adds them to Redis every second. A HyperLogLog per project and month has at most
-12 KB however many users there are, with a standard error of 0.81 %.
+`seen` only collects users in memory, and `run` adds them to Redis every second. A HyperLogLog per project and month has
+at most 12 KB however many users there are, with a standard error of 0.81 %.
 """
 
 import asyncio
@@ -24,11 +24,11 @@ ADD_SECONDS = 1.0
 SHOW_SECONDS = 60.0
 
 REMEMBERED_USERS = 200_000
-"""How many users a worker remembers to have counted in the month: 20 MB. Beyond that it starts over, which costs only
-time."""
+"""How many users a worker records as counted in the month: 20 MB. Beyond that the record is cleared, and users are
+added to Redis again, which costs only time."""
 
 WAITING_USERS = 200_000
-"""How many users may wait until Redis is reachable. Further ones are counted with their next request."""
+"""How many users may wait until Redis is reachable. Any others are counted at their next request."""
 
 USERS_PER_CALL = 1000
 
@@ -73,14 +73,14 @@ class ActiveUsers:
         self._waiting[(month, user.project_id, user.id)] = None
 
     def forget(self, project_id: ProjectId) -> None:
-        """Drop the users of a deleted project that are not added to Redis yet."""
+        """Remove the users of a deleted project that are not yet added to Redis."""
         for entry in [entry for entry in self._waiting if entry[1] == project_id]:
             del self._waiting[entry]
 
     async def run(self, connected: Callable[[], Iterable[User]]) -> None:
         """Add users to Redis and update the metric until cancelled.
 
-        `connected` returns the users with an open connection, who count in a new month without a new request.
+        `connected` returns the users with an open connection, who are counted in a new month without a new request.
         """
         shown_at = 0.0
         month = self.month
@@ -96,7 +96,7 @@ class ActiveUsers:
                 await self._show()
 
     async def add(self) -> None:
-        """Add the waiting users to Redis. Those that cannot be added go on waiting."""
+        """Add the waiting users to Redis. Users that cannot be added continue to wait."""
         while self._waiting:
             batch = sorted(islice(self._waiting, USERS_PER_CALL))
             calls: list[FunctionCall[None]] = []
@@ -107,7 +107,7 @@ class ActiveUsers:
             try:
                 await self._client.call_many(calls)
             except StoreDataError as problem:
-                # The key holds another type. A repetition would fail too, and block all other users.
+                # The key holds another type. Another attempt would fail too, and block all other users.
                 log.error("active_users_not_counted", problem=problem.detail)
             except StoreUnavailableError:
                 return

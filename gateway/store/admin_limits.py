@@ -1,4 +1,4 @@
-"""The rate limit of calls with a project's API secret, which are no user's."""
+"""The rate limit of a backend's calls, which are made with a project's API secret or token and not for a user."""
 
 from gateway.domain.guard import Allowance, Guard
 from gateway.domain.principal import ProjectId
@@ -22,7 +22,7 @@ class AdminLimits:
         self._client = client
 
     async def count(self, project_id: ProjectId, allowance: Allowance) -> None:
-        """Count one call, and record in the allowance what is used of it. Raises RateLimitedError."""
+        """Count one call, and set `used` and `reset_seconds` of the allowance. Raises RateLimitedError."""
         key = keys.admin_rate(project_id)
         reply = await self._client.call(COUNT_CALL(key, kind=allowance.kind.value, limit=allowance.limit))
         unwrapped(reply, None, Guard(allowance))

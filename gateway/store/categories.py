@@ -1,4 +1,4 @@
-"""The categories that projects send: what a user's preferences can be about."""
+"""The categories that projects have sent. Users' preferences are set per category."""
 
 from collections.abc import Callable
 
@@ -15,12 +15,12 @@ from gateway.store.redis.functions import (
 )
 
 MAX_CATEGORIES = 250
-"""The most categories of a project, of one user's preferences, and of one user's topic. An event with all of them has
-135 KB (measured, with the longest names in ASCII), about half the write buffer of a connection."""
+"""The maximum number of categories of a project, of a user's preferences, and of a user's topic. An event with all of
+them has 135 KB (measured, with the longest names in ASCII), about half the write buffer of a connection."""
 
 RECORDED_SECONDS = 300.0
 RECORDED_CATEGORIES = 10_000
-"""How long a worker remembers that a category is recorded, and how many of them."""
+"""How long, and for how many categories, a worker caches that a category is recorded."""
 
 
 def _record(category: str) -> Arguments:
@@ -40,7 +40,7 @@ class CategoryStore:
         self._recorded: dict[tuple[ProjectId, str], float] = {}
 
     async def record(self, project_id: ProjectId, category: str) -> None:
-        """Record that a project sends a category. Beyond MAX_CATEGORIES of a project, new ones are not recorded."""
+        """Record that a project sends a category. At most MAX_CATEGORIES of a project are recorded."""
         now = self._monotonic()
         if self._recorded.get((project_id, category), now) > now:
             return

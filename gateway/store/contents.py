@@ -1,9 +1,9 @@
 """The immutable content of items, and how the content of a broadcast is stored once for all recipients.
 
 An item with its own content has `{"id":"…","title":…` in its user's slot. An item of a broadcast has a reference
-instead: `{"id":"…"` and a NUL in place of the rest, which JSON never contains. The Lua functions treat a reference like
-a content, so lists, log entries and published messages carry the NUL. The worker process replaces it with the rest of
-the content, which it reads from the content's own slot and caches, before a client gets any of them.
+instead: `{"id":"…"` and a NUL, which JSON never contains, in place of the rest. The Lua functions treat a reference
+like a content, so lists, log entries and published messages contain the NUL. Before a client receives any of them, the
+worker process replaces the NUL with the rest of the content, which it reads from the content's own slot and caches.
 """
 
 import asyncio
@@ -30,11 +30,11 @@ from gateway.store.redis.functions import (
 )
 
 CACHE_BYTES = 32 * 1024 * 1024
-"""How much content a worker process caches, for its open inboxes and its jobs together: thousands of usual broadcasts,
-or 8 of the largest ones."""
+"""How much content a worker process caches for its open inboxes and its jobs: thousands of usual broadcasts, or 8 of
+the largest ones."""
 
 CONTENTS_PER_READ = 16
-"""How many contents a page of events reads in one round trip, before it is known whether the page is full."""
+"""How many contents a page of events reads in one round trip, until its size is known."""
 
 _NUL = b"\0"
 _HEAD_BYTES = len('{"id":"00000000-0000-0000-0000-000000000000"')
@@ -69,7 +69,7 @@ class Content:
 
     @classmethod
     def encode(cls, notification_id: UUID, fields: NotificationFields) -> "Content":
-        """Encode the fields of a notification, after its id."""
+        """Return the encoded content: the id of the notification, then its fields."""
         encoded = b'{"id":"%b",%b' % (str(notification_id).encode(), _encode(fields)[1:-1])
         return cls(notification_id, fields.stored_category, fields.topic or "", encoded)
 
@@ -79,7 +79,7 @@ class Content:
 
 
 _LOST = Content.encode(UUID(int=0), NotificationFields(title="")).encoded[_HEAD_BYTES:]
-"""What replaces the NUL of a reference to a content that is not stored any more."""
+"""The replacement for the NUL of a reference to a content that is no longer stored."""
 
 
 # ---- functions
@@ -113,9 +113,9 @@ _Read = asyncio.Future[dict[bytes, bytes | None]]
 class ContentStore:
     """Contents that many items share, behind a cache. Methods raise StoreUnavailableError.
 
-    A worker process has one of these for its open inboxes and its jobs, so that the open inboxes get a broadcast that
-    the process itself sends without reading its content. A content never changes, so the cache has no expiry, only a
-    bound in bytes.
+    A worker process shares one ContentStore between its open inboxes and its jobs. So the content of a broadcast that
+    the process itself sends is already cached when its open inboxes need it. A content never changes, so the cache has
+    no expiry, only a bound in bytes.
     """
 
     def __init__(self, client: FunctionClient, cache_bytes: int = CACHE_BYTES):
@@ -125,7 +125,7 @@ class ContentStore:
 
     async def put(self, project_id: ProjectId, content: Content) -> None:
         """Store and cache a content, before any recipient gets `content.as_reference()`. May be repeated."""
-        # The list first: the deletion of the project finds every stored content by it.
+        # The list is written first, because the deletion of the project finds contents only by the list.
         await self._client.call(LIST_CONTENT(keys.contents(project_id), content.id.bytes))
         key = keys.content(project_id, str(content.id))
         await self._client.call(PUT_CONTENT(key, content.encoded[_HEAD_BYTES:]))
@@ -160,7 +160,7 @@ class ContentStore:
         return [_expanded(message, contents) for message in messages]
 
     async def expand_page(self, project_id: ProjectId, messages: Sequence[bytes], max_bytes: int) -> list[bytes]:
-        """Return the first of some messages as `expand` does: up to the one with which they reach `max_bytes`."""
+        """Return the first messages as `expand` does, up to and including the one with which they reach `max_bytes`."""
         contents: dict[bytes, bytes | None] = {}
         page: list[bytes] = []
         size = 0
@@ -175,9 +175,9 @@ class ContentStore:
         return page
 
     async def _read(self, project_id: ProjectId, content_ids: Sequence[bytes]) -> dict[bytes, bytes | None]:
-        """Return the contents after their ids, None for those that are not stored.
+        """Return the rest of each content (what follows its id) by content id, None for one that is not stored.
 
-        Callers that need the same content at the same time share one read.
+        Concurrent callers that need the same content share one read.
         """
         found: dict[bytes, bytes | None] = {}
         while missing := [each for each in content_ids if each not in found]:
@@ -197,7 +197,7 @@ class ContentStore:
         return found
 
     async def _read_shared(self, project_id: ProjectId, content_ids: Sequence[bytes]) -> dict[bytes, bytes | None]:
-        """Read contents, which other callers may wait for as well."""
+        """Read contents, and complete the future on which other callers wait for them."""
         read: _Read = asyncio.get_running_loop().create_future()
         self._reads |= dict.fromkeys(content_ids, read)
         replies: dict[bytes, bytes | None] = {}
@@ -222,7 +222,7 @@ class ContentStore:
 
 
 class _Cache:
-    """The contents that were used last, by id, up to a number of bytes."""
+    """The most recently used contents by id, up to a number of bytes."""
 
     def __init__(self, max_bytes: int):
         self._max_bytes = max_bytes

@@ -1,7 +1,7 @@
-"""Publishing later what the server did not let a function publish.
+"""Deferred publications: events that a function wrote but could not publish, because the server refused that.
 
-A function whose publishing is refused has done its work all the same, and reports that in its reply. The user is noted
-here. Once publishing works again, a message makes every node read the log of that user.
+The function's other writes are kept, and its reply reports the refusal. The user is recorded here. Once publishing
+works again, a message makes every node read the log of that user.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ RETRY_SECONDS = 0.25
 
 
 class DeferredPublications:
-    """Users whose open inboxes have yet to read the log for an unpublished event. `run` must be running."""
+    """The users with an unpublished event, whose open inboxes must read the log. `run` must be running."""
 
     def __init__(self, client: FunctionClient):
         self._client = client
@@ -24,14 +24,14 @@ class DeferredPublications:
         self._noted = asyncio.Event()
 
     def note(self, key: str) -> None:
-        """Note that an event of a user was not published; `key` is the user's."""
+        """Record that an event of a user was not published. `key` is the user's key."""
         if not self._waiting:
             log.warning("publish_refused")
         self._waiting[key] = None
         self._noted.set()
 
     async def run(self) -> None:
-        """Publish what is noted, until cancelled."""
+        """Publish a resync message for each recorded user, until cancelled."""
         while True:
             await self._noted.wait()
             self._noted.clear()

@@ -1,4 +1,4 @@
-"""Deleting users: everything in a user's slot, and the subscriptions and devices in the project's slot."""
+"""The deletion of users: their data in their own slots, and their subscriptions and devices in the project's slot."""
 
 from collections.abc import Sequence
 
@@ -10,13 +10,13 @@ from gateway.store.redis.functions import Arguments, untouched, writing_function
 from gateway.store.subscriptions import REMOVE_SUBSCRIBER
 
 TOMBSTONE_SECONDS = 24 * 3600
-"""How long a deleted user's id is known as such: far longer than any cache remembers it."""
+"""How long the record that a user was deleted is kept: far longer than any cache entry."""
 
 DELETED_MESSAGE = b"!deleted"
-"""What is published in place of an event when a user is deleted: `!` begins no position."""
+"""The message that is published instead of an event when a user is deleted. No position begins with `!`."""
 
 ANY_CLAIM = 2**53
-"""Later than any claim of a device."""
+"""A claim that is later than any claim of a device."""
 
 
 def _delete_user(tombstone_seconds: int) -> Arguments:
@@ -27,15 +27,15 @@ DELETE_USER = writing_function("delete_user", "user", _delete_user, untouched, f
 
 
 class UserDeletion:
-    """Deletes users. Methods raise StoreUnavailableError; repeating a call completes what was begun."""
+    """Deletes users. Methods raise StoreUnavailableError; repeating the call then completes the deletion."""
 
     def __init__(self, client: FunctionClient):
         self._client = client
 
     async def delete(self, user: User) -> None:
-        """Delete everything in a user's slot, close its open inboxes on every node, and release its devices and topics.
+        """Delete a user's data, close its open inboxes on every node, and release its devices and topics.
 
-        The directory still knows the user's names: call `Directory.forget` afterwards.
+        The directory still has the user's names: call `Directory.forget` afterwards.
         """
         topics, devices = await self._client.call(DELETE_USER(keys.user(user.project_id, user.id), TOMBSTONE_SECONDS))
         if topics:
@@ -44,9 +44,9 @@ class UserDeletion:
         await self._client.call_many([RELEASE_DEVICE(holders, token, user.id, ANY_CLAIM) for token in devices])
 
     async def delete_many(self, users: Sequence[User]) -> None:
-        """Delete everything in several users' slots and close their open inboxes, in one round trip.
+        """Delete the data in several users' slots and close their open inboxes, in one round trip.
 
-        What the project's slot holds of them stays: this is for a project that is deleted as a whole.
+        Their data in the project's slot stays, because this is for projects that are deleted as a whole.
         """
         await self._client.call_many(
             [DELETE_USER(keys.user(user.project_id, user.id), TOMBSTONE_SECONDS) for user in users]

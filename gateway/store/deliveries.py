@@ -12,8 +12,8 @@ from gateway.domain.principal import User
 class Delivery:
     """One recipient of a notification.
 
-    `profile` has the user attributes that the request sets. `fresh` is whether the user was read from the directory
-    just now, so that its names may overwrite those in the user's record.
+    `profile` has the user attributes that the request sets. `fresh` is true if the user was just read from the
+    directory, so that its names may overwrite those in the user's record.
     """
 
     user: User
@@ -21,7 +21,7 @@ class Delivery:
     fresh: bool = True
 
     def after(self, earlier: "Delivery | None") -> "Delivery":
-        """Return one recipient for two mentions of a user: all attributes are set, and names come from a fresh one."""
+        """Return this delivery merged with an earlier one to the same user. The names are those of a fresh one."""
         if earlier is None:
             return self
         newer = earlier if earlier.fresh and not self.fresh else self
@@ -32,9 +32,9 @@ class Outcome(Enum):
     """The outcome of one delivery. Values are those of the Lua function `create`, and the first three are stored."""
 
     DUPLICATE = 0
-    """The recipient has the item, or had it."""
+    """The recipient has the item, or has deleted it."""
     CREATED = 1
     MUTED = 2
-    """The recipient's preferences or subscriptions keep it out of the inbox."""
+    """The recipient's preferences or subscriptions exclude the item from the inbox."""
     BROKEN = 3
-    """The data of the recipient cannot be read; only where the caller asked not to fail for that."""
+    """The recipient's data cannot be read. Returned only with `skip_broken`."""

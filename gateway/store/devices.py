@@ -1,18 +1,18 @@
-"""Devices: the tokens of app installations that push notifications to a user go to.
+"""Devices: the tokens of the app installations that receive a user's push notifications.
 
 A device belongs to the user that registered it last, such as the next user of a shared phone. Its record lies in the
-slot of its user, so that a sender of pushes reads one place. The project's slot has the holders of each device: the
-users that may have such a record. A registration takes four steps:
+slot of its user, so that a sender of push notifications reads a single slot. The project's slot has the holders of each
+device: the users that may have such a record. A registration takes four steps:
 
-    claim     the project's slot: the user becomes the owner, in front of all other holders
-    remove    the slots of the other holders: their records are removed
-    put       the user's slot: the record is written
-    confirm   the project's slot: the user becomes the only holder
+    claim     in the project's slot, the user becomes the owner, in front of all other holders
+    remove    in the slots of the other holders, their records are removed
+    put       in the user's slot, the record is written
+    confirm   in the project's slot, the user becomes the only holder
 
-So the project always knows every user that may hold a device, and the next registration, by the same user or another,
-removes it from all of them. After a crash behind `remove`, no user holds the device until it is registered again. Of
-two users that register at once, the later claim wins: a user that is not the owner any more at `confirm` removes its
-own record. Claims are numbered, so that a late `remove` leaves alone what was registered after it.
+So the project's slot always lists every user that may hold a device, and the next registration removes the device from
+all others. After a crash that follows `remove`, no user holds the device until it is registered again. If two users
+register at once, the later claim wins: a user that is no longer the owner at `confirm` removes its own record. Claims
+are numbered, so that a late `remove` does not remove a later registration.
 """
 
 from typing import NamedTuple
@@ -28,11 +28,12 @@ from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.functions import Arguments, nothing, untouched, user_function, writing_function
 
 MAX_DEVICES = 100
-"""The most devices of one user. Apps change tokens and seldom unregister the old ones, so the oldest are removed."""
+"""The maximum number of devices of a user. Apps change tokens and seldom unregister old ones. The oldest are
+removed."""
 
 
 class Device(NamedTuple):
-    """An app installation of a user, by the token that its platform gave it."""
+    """An app installation of a user. `token` was assigned by its platform."""
 
     token: str
     platform: str
@@ -63,14 +64,17 @@ RELEASE_DEVICE = writing_function("release_device", "holders", _release, nothing
 
 
 class DeviceStore:
-    """Users' devices. Methods raise StoreUnavailableError, and repeating the call then completes what was begun."""
+    """Users' devices. Methods raise StoreUnavailableError; repeating the call then completes the change."""
 
     def __init__(self, client: FunctionClient):
         self._client = client
         self._functions = UserFunctions(client)
 
     async def register(self, user: User, device: Device, now_ms: int, guard: Guard = UNGUARDED) -> UUID:
-        """Register a device for a user, remove it from all other users, and return its id. Raises as UserFunctions."""
+        """Register a device for a user, remove it from all other users, and return its id.
+
+        Raises the exceptions of UserFunctions.
+        """
         await self._functions.call(user, guard, USE())
         holders = keys.device_holders(user.project_id)
         device_id = id_of(user, device.token)
@@ -90,7 +94,7 @@ class DeviceStore:
         return device_id
 
     async def unregister(self, user: User, token: str, guard: Guard = UNGUARDED) -> bool:
-        """Remove a device of a user; return whether there was one. Raises as UserFunctions."""
+        """Remove a device of a user. Return whether there was one. Raises the exceptions of UserFunctions."""
         claim = await self._functions.call(user, guard, REMOVE_DEVICE(token, claim=""))
         if claim < 0:
             return False
@@ -99,5 +103,5 @@ class DeviceStore:
 
 
 def id_of(user: User, token: str) -> UUID:
-    """Return the id of a device (RFC 9562, UUIDv5): the same whenever this user registers it."""
+    """Return the id of a device (RFC 9562, UUIDv5). It is the same at every registration by this user."""
     return uuid5(UUID(user.id), token)

@@ -1,4 +1,4 @@
-"""The directory of a project: which user has which external id and email, and the users in order of creation."""
+"""The directory of a project: the index from external ids and emails to users, and the user index by creation."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -26,13 +26,13 @@ ID_CHARACTERS = 36
 
 CACHE_SECONDS = 30.0
 CACHE_USERS = 100_000
-"""How long the names of a user are cached, and how many of them."""
+"""How long, and how many, names of users are cached."""
 
 CONTROL_USER = "user"
 """The first word of the control message that names a project and a user to drop from the cache."""
 
 BROKEN_MARK = 6
-"""The index in the reply of `find` of the value that is there only if the user's record cannot be read."""
+"""The index of a value that the reply of `find` has only if the user's record cannot be read."""
 
 
 def _resolve(recipients: Sequence[str]) -> Arguments:
@@ -67,7 +67,7 @@ READ_USER_INDEX = reading_function("read_user_index", "directory", _read_index, 
 
 
 class Resolved(NamedTuple):
-    """A user, and whether it was read from the directory just now rather than from the cache."""
+    """A user, and whether it was just read from the directory and not from the cache."""
 
     user: User
     fresh: bool
@@ -76,8 +76,9 @@ class Resolved(NamedTuple):
 class Directory:
     """The users of all projects, with a short-lived cache in front. Methods raise StoreUnavailableError.
 
-    The cache holds names, which change only when a user is renamed or deleted; nodes publish that to each other at
-    once. CACHE_SECONDS bounds how long a change can go unnoticed while the subscription to these messages is down.
+    The cache holds names, which change only when a user is renamed or deleted. The node that makes the change publishes
+    it to all nodes at once. While a node's subscription to these messages is down, an entry is wrong for at most
+    CACHE_SECONDS.
     """
 
     def __init__(self, client: FunctionClient, monotonic: Callable[[], float]):
@@ -95,7 +96,7 @@ class Directory:
     ) -> User:
         """Return the user that an identity names, created if there is none and the limits allow it.
 
-        The identity has one name. `address` returns the client's address; it is not called for a cached user. Raises
+        The identity has one name. `address` returns the client's address. It is not called for a cached user. Raises
         TooManyNewUsersError.
         """
         now = self._monotonic()
@@ -114,7 +115,7 @@ class Directory:
         return user
 
     async def resolve_many(self, project_id: ProjectId, identities: Sequence[Identity]) -> list[Resolved]:
-        """Return the users that identities name, in order. Those that are not there are created, in one atomic step.
+        """Return the users that identities name, in order. Missing users are created, in one atomic step.
 
         Raises IdentityConflictError.
         """
@@ -132,7 +133,7 @@ class Directory:
     async def resolve_or_create(
         self, project_id: ProjectId, identities: Sequence[Identity], new_ids: Sequence[str]
     ) -> list[User]:
-        """Return the users that identities name, past the cache; a new user gets the id at its place in `new_ids`.
+        """Return the users that identities name, past the cache. New users get the ids at their places in `new_ids`.
 
         Raises IdentityConflictError.
         """
@@ -143,25 +144,25 @@ class Directory:
         return users
 
     def forget_all(self) -> None:
-        """Drop the cache: any of it may be wrong."""
+        """Clear the cache, because any entry may be wrong."""
         self._cache.clear()
         self._names.clear()
 
     def forget_cached(self, project_id: ProjectId, user_id: UserId) -> None:
-        """Drop what the cache knows of one user."""
+        """Remove a user from the cache."""
         for name in self._names.pop(user_id, ()):
             self._cache.pop((project_id, name), None)
 
     async def forget(self, user: User) -> None:
-        """Remove the names of a deleted user, so that they may become another user's."""
+        """Remove the names of a deleted user from the directory, so that they can become another user's."""
         names = (user.external_id or "", user.email or "")
         await self._client.call(FORGET(keys.directory(user.project_id), user.id, *names))
         await self._publish_change(user)
 
     async def find(self, project_id: ProjectId, name: str) -> User | None:
-        """Return the user of `x:external_id`, `e:email` or `u:user_id`, past the cache; None if there is none.
+        """Return the user of `x:external_id`, `e:email` or `u:user_id`, None if there is none. The cache is not used.
 
-        Of a user whose record cannot be read, only the name of the argument is known.
+        If the user's record cannot be read, the user has only the name in the argument.
         """
         row = await self._client.call(FIND(keys.directory(project_id), name))
         if row is None:
@@ -192,19 +193,19 @@ class Directory:
         return User(user.project_id, user.id, external_id, email) if reply else None
 
     async def user_index_size(self, project_id: ProjectId) -> int:
-        """Return how many users the project ever had: every place in its user index is below that."""
+        """Return how many users the project ever had. Every place in its user index is lower."""
         return await self._client.call(USER_INDEX_SIZE(keys.directory(project_id)))
 
     async def read_user_index(self, project_id: ProjectId, first: int, count: int) -> list[User]:
         """Return the users at places `first` to `first + count - 1` of the user index, in order, without deleted ones.
 
-        A user gets the next place when it is created, and keeps it.
+        A new user gets the next place, and keeps it.
         """
         rows = await self._client.call(READ_USER_INDEX(keys.directory(project_id), first, count))
         return [decode_user(project_id, row) for row in rows]
 
     async def _publish_change(self, user: User) -> None:
-        """Drop a user whose names have changed from the cache of every node, here at once."""
+        """Remove a user whose names have changed from the caches of all nodes, and from this one at once."""
         self.forget_cached(user.project_id, user.id)
         await self._client.publish(keys.CONTROL, f"{CONTROL_USER} {user.project_id} {user.id}".encode())
 
@@ -219,7 +220,7 @@ class Directory:
     async def _find_known(
         self, project_id: ProjectId, identities: Sequence[Identity], problem: StoreWritesRefusedError
     ) -> list[User]:
-        """Return users while the store accepts no writes. Raises `problem` if one would be created or gets a name."""
+        """Return users while the store accepts no writes. Raises `problem` if one would be created or renamed."""
         names = [f"x:{each.external_id}" if each.external_id else f"e:{each.email}" for each in identities]
         rows = await self._client.call_many([FIND(keys.directory(project_id), name) for name in names])
         users = [decode_user(project_id, row) for row in rows if row is not None]
@@ -268,15 +269,15 @@ class Directory:
 
 
 def decode_user(project_id: ProjectId, row: Sequence[bytes]) -> User:
-    """Return the user in a reply of a directory function: id, external_id, email and, in some, when names were freed.
+    """Return the user in a reply of a directory function: id, external_id, email and sometimes deletion times.
 
     Raises StoreDataError.
     """
     try:
         user_id, external_id, email = (part.decode() for part in row[:3])
         if len(user_id) != ID_CHARACTERS:
-            raise ValueError("this is no id")
-        gone_at = (int(second or 0) for second in row[4:6])
-        return User(project_id, UserId(user_id), external_id or None, email or None, *gone_at)
+            raise ValueError("not a user id")
+        deleted_at = (int(second or 0) for second in row[4:6])
+        return User(project_id, UserId(user_id), external_id or None, email or None, *deleted_at)
     except ValueError as problem:
         raise StoreDataError("The record of this user cannot be read", f"user {row[0]!r}: {problem}") from None

@@ -1,4 +1,4 @@
-"""Erasing the data of a deleted project, wherever it lies: in the project's own slot and in those of its users."""
+"""The deletion of a deleted project's data, in the project's own slot and in those of its users."""
 
 from gateway.domain.principal import ProjectId, User, UserId
 from gateway.store import keys
@@ -6,37 +6,37 @@ from gateway.store.deletion import UserDeletion
 from gateway.store.redis.client import FunctionClient
 
 SCANNED_KEYS = 1000
-"""Keys that one step scans, of any project: about 0.3 ms of Redis."""
+"""How many keys, of any project, one step scans: about 0.3 ms of Redis."""
 
 
 class Eraser:
-    """Finds keys by name, so that nothing has to record which keys a project has."""
+    """Deletes keys by name, so that no record of a project's keys is needed."""
 
     def __init__(self, client: FunctionClient, deletion: UserDeletion):
         self._client = client
         self._deletion = deletion
 
-    async def erase_some(self, project_id: ProjectId, cursor: int, spared: str) -> tuple[int, int]:
-        """Erase what belongs to a project among the next keys of the server, except keys that begin with `spared`.
+    async def erase_some(self, project_id: ProjectId, cursor: int, excluded: str) -> tuple[int, int]:
+        """Delete a project's keys among the next keys of the server, except those that begin with `excluded`.
 
-        Return the next cursor, 0 after the last key, and how many keys there were to erase. Each user leaves the record
-        that the user was deleted, which expires. Keys that are created or moved meanwhile may be missed: repeat the
-        whole scan until one finds nothing. Raises StoreUnavailableError.
+        Return the next cursor, 0 after the last key, and how many keys were found. Of each user, a record stays that
+        marks the user as deleted and expires. Keys that are created or moved meanwhile may be missed: repeat the scan
+        until one finds no key. Raises StoreUnavailableError.
         """
         pattern = keys.all_of_project(project_id)
         following, names = await self._client.scan(cursor, pattern, SCANNED_KEYS)
-        # Some keys end with the bytes of an id.
+        # Some keys end with the raw bytes of an id.
         found = [key.decode("latin-1") for key in names]
         contents, users = keys.of_contents(project_id), keys.of_users(project_id)
         of_users = [key for key in found if key.startswith(users) and not key.startswith(contents)]
-        doomed = [key for key in set(found) - set(of_users) if not key.startswith(spared)]
+        doomed = [key for key in set(found) - set(of_users) if not key.startswith(excluded)]
         doomed += await self._delete_users(project_id, of_users)
         if doomed:
             await self._client.commands(*(("UNLINK", key.encode("latin-1")) for key in doomed))
         return following, len(doomed)
 
     async def _delete_users(self, project_id: ProjectId, found: list[str]) -> list[str]:
-        """Delete the users whose keys these are; return the keys other than the records of users."""
+        """Delete the users that have these keys. Return the keys that are not users' records."""
         users = {key: key.removeprefix(keys.of_users(project_id)).partition("}")[0] for key in found}
         records = [key for key, user_id in users.items() if key == keys.user(project_id, UserId(user_id))]
         deleted = await self._client.commands(*(("HEXISTS", key, "deleted") for key in records)) if records else []

@@ -1,26 +1,26 @@
-"""What the store raises when it rejects a request for what is stored, or for a bound. Nothing was written then.
+"""The exceptions for requests that conflict with stored data or exceed a bound. Nothing was written.
 
 The exceptions of the package are three trees:
 
-    DomainError                     domain/guard.py: what the guard of a user's call found
+    DomainError                     domain/guard.py: the guard refused a user's call
       UserDeletedError
       TokenRevokedError
       RateLimitedError
-    StoreUnavailableError           store/redis/problems.py: the server cannot do now what was asked; its docstring
-                                    lists the causes
+    StoreUnavailableError           store/redis/problems.py: the server cannot serve the call now; its docstring lists
+                                    the causes
     RejectedError                   this module
-      IdentityConflictError         two names of one identity are two users'
-      NameTakenError                a name is another user's
-      KeyTakenError                 an API key is another project's
+      IdentityConflictError         the two names of an identity belong to two users
+      NameTakenError                another user has a name
+      KeyTakenError                 another project has an API key
       UnknownWorkspaceError
-      ForeignSecretKeyError         the store belongs to another secret key
+      ForeignSecretKeyError         another secret key encrypted the stored projects
       LimitError
         TooManyNewUsersError        the limits of new users
         TooManyProjectsError        of a workspace
         TooManyTokensError          of a user or a project
         TooManyError                preferences, subscriptions
 
-`store/job_queue.py` has the tree of JobQueueError, which the workers of jobs handle among themselves.
+`store/job_queue.py` has the tree of JobQueueError, which only the job runner handles.
 """
 
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ class UnknownWorkspaceError(RejectedError):
 
 
 class ForeignSecretKeyError(RejectedError):
-    """The secrets in the store were encrypted with another secret key than this node's."""
+    """The stored secrets were encrypted with a secret key other than this node's."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -73,25 +73,25 @@ class TooManyNewUsersError(LimitError):
     """The user is unknown, and no more users may be created now."""
 
     def __init__(self, retry_after_seconds: int, of_address: bool):
-        super().__init__(f"again in {retry_after_seconds} s")
+        super().__init__(f"try again in {retry_after_seconds} s")
         self.retry_after_seconds = retry_after_seconds
         self.of_address = of_address
-        """Whether the limit of the client's address is reached, rather than that of the project."""
+        """Whether the limit of the client's address is reached; else it is that of the project."""
 
 
 class TooManyProjectsError(LimitError):
-    """The workspace has as many projects as one may have."""
+    """The workspace has the maximum number of projects."""
 
     def __init__(self, most: int) -> None:
         super().__init__(f"more than {most} projects")
 
 
 class TooManyTokensError(LimitError):
-    """The owner has as many tokens as one may have."""
+    """The owner has the maximum number of tokens."""
 
 
 class TooManyError(LimitError):
-    """A user would have more of something than fits. `what` names that in the plural, `most` is the bound."""
+    """A user would exceed a bound. `what` names the bounded things in the plural, and `most` is the bound."""
 
     def __init__(self, what: str, most: int):
         super().__init__(f"more than {most} {what}")

@@ -1,13 +1,14 @@
-"""What writes need to append to a user's event log, and what is published besides events."""
+"""Arguments of the functions that append to a user's event log, and the message that requests a resync."""
 
 from typing import NamedTuple
 
 RESYNC_MESSAGE = b"!resync"
-"""The message that is published when an event could not be: it makes every open inbox of the user read the log."""
+"""The message that is published in place of an unpublished event. It makes every open inbox of the user read the
+log."""
 
 
 class Moment(NamedTuple):
-    """What a write cannot know by itself: the time in unix milliseconds, and the epoch to use if the log is new."""
+    """The time of a write in unix milliseconds, and the epoch to use if the log is new."""
 
     now_ms: int
     new_epoch: str
@@ -23,7 +24,7 @@ class LogWrite(NamedTuple):
 
 
 class LogRetention(NamedTuple):
-    """How much of each event log is kept: a count of events, and seconds."""
+    """The bounds of each event log: a number of events, and their age in seconds."""
 
     events: int
     seconds: int

@@ -1,8 +1,8 @@
-"""The format of the store: this version knows one, and works on no other.
+"""The format of the store. This version supports one format, and refuses a store of any other.
 
-`store/keys.py` says where formats are written. That of the store is read again and again, because a newer gateway may
-be started beside this one. Records of other formats in a store of the known format are refused one by one, by the
-functions that read them.
+`store/keys.py` describes where formats are written. The format of the store is read every second, because a newer
+gateway may be started beside this one. In a store of the supported format, a record of another format is refused by the
+function that reads it.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ async def check_format(client: FunctionClient) -> None:
 
 
 def sentence(found: str) -> str:
-    """Return the message about a store of another format."""
+    """Return the message about a store of another format, for the operator."""
     if found == "unknown":
         return f"The store was written by a gateway of before format {keys.FORMAT}, and this version knows only that"
     return f"The store is of format {found}, and this version of the gateway knows format {keys.FORMAT}"
@@ -38,7 +38,7 @@ class FormatWatch:
     def __init__(self, client: FunctionClient):
         self._client = client
         self.problem: StoreFormatError | None = None
-        """Why this node must not use the store now, or None."""
+        """The reason for which this node must not use the store now, or None."""
 
     async def run(self) -> None:
         """Check until cancelled."""
@@ -47,7 +47,7 @@ class FormatWatch:
             await asyncio.sleep(CHECK_SECONDS)
 
     async def check(self) -> None:
-        """Check once. While the store cannot be reached, the last result holds."""
+        """Check once. While the store cannot be reached, `problem` does not change."""
         try:
             await check_format(self._client)
         except StoreFormatError as problem:

@@ -1,4 +1,4 @@
-"""Calls of the functions of a user's slot: each passes its caller's guard in the same step as its work."""
+"""Calls of functions in a user's slot. The guard of the caller is checked in the same atomic step as the work."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -20,23 +20,23 @@ from gateway.store.redis.problems import StoreDataError, StoreFullError, StoreWr
 from gateway.telemetry.metrics import RATE_LIMIT_FAILURES
 
 UNPUBLISHED = b"unpublished"
-"""The first word of a reply whose function did its work, but could not publish the event."""
+"""The first word of the reply of a function that did its work but could not publish the event."""
 
 LOG_EVENTS_WHEN_FULL = 32
-"""The most events that a user's log keeps when it is changed while the server is out of memory."""
+"""The maximum number of events in a user's log after a change while the server is out of memory."""
 
 R = TypeVar("R")
 
 
 USE = user_reading_function("use", no_arguments, nothing)
-"""Passes the guard, and does nothing else."""
+"""Checks the guard, and does nothing else."""
 
 
 class UserFunctions:
     """Calls functions of users' slots.
 
-    Methods raise StoreUnavailableError, and RateLimitedError, TokenRevokedError and UserDeletedError when the guard
-    refuses the caller. Then nothing was done.
+    Methods raise StoreUnavailableError. If the guard refuses the caller, they raise RateLimitedError, TokenRevokedError
+    or UserDeletedError, and the function did nothing.
     """
 
     def __init__(self, client: FunctionClient):
@@ -47,28 +47,28 @@ class UserFunctions:
         return await self._run(call.function, user, guard, call.with_guard)
 
     async def read(self, user: User, guard: Guard, call: UserCall[R]) -> R:
-        """Run a function that only reads: for a caller who is not counted, its uncounted form."""
+        """Run a function that only reads. If the caller's calls are not counted, its uncounted form runs."""
         if guard.allowance is not None:
             return await self.read_or_begin(user, guard, call)
         return await self._run(call.function, user, guard, call.peeking)
 
     async def read_or_begin(self, user: User, guard: Guard, call: UserCall[R]) -> R:
-        """Run a function that may write what hardly matters; where nothing can be written, its uncounted form."""
+        """Run a function whose writes are optional. If the store refuses writes, its uncounted form runs."""
         try:
             return await self.call(user, guard, call)
         except StoreWritesRefusedError:
             if guard.allowance is not None:
-                RATE_LIMIT_FAILURES.inc()  # counting writes; a limiter that cannot count lets the call pass
+                RATE_LIMIT_FAILURES.inc()  # counting is a write; if it fails, the call is allowed
         uncounted = Guard(None, guard.token_id, guard.issued_at)
         return await self._run(call.function, user, uncounted, call.peeking)
 
     async def change(self, user: User, guard: Guard, call: UserCall[R]) -> R:
-        """Run a function that a full server may run too. Its first arguments are those of a LogWrite."""
+        """Run a function that a full server also runs, in another form. Its first arguments are those of a LogWrite."""
         try:
             return await self.call(user, guard, call)
         except StoreFullError:
             now_ms, epoch_if_new, log_events, *others = call.arguments
-            # More events are trimmed from the log than are added, unless it is short already.
+            # This trims more events from the log than it adds, unless the log is already short.
             fewer = min(int(log_events), LOG_EVENTS_WHEN_FULL)
             smaller = UserCall(call.function, (now_ms, epoch_if_new, fewer, *others))
             return await self._run(call.function, user, guard, smaller.when_full)
@@ -76,7 +76,7 @@ class UserFunctions:
     async def send_many(
         self, users: Sequence[User], calls: Sequence[UserCall[Any]], skip_broken: bool = False
     ) -> list[Any]:
-        """Run a function for each of some users without a guard, in one round trip; return what `unwrapped` accepts.
+        """Run a function for each user without a guard, in one round trip. Return replies that `unwrapped` accepts.
 
         With `skip_broken`, a StoreDataError takes the place of the reply for a user whose data cannot be read.
         """
@@ -91,7 +91,7 @@ class UserFunctions:
         return replies
 
     async def peek_many(self, users: Sequence[User], call: UserCall[Any]) -> list[Any]:
-        """Run a function's uncounted form for each of some users without a guard; return what `unwrapped` accepts."""
+        """Run a function's uncounted form for each user without a guard. Return replies that `unwrapped` accepts."""
         return await self._client.call_many(
             [call.peeking(keys.user(user.project_id, user.id), _UNGUARDED_ARGUMENTS) for user in users]
         )
@@ -121,9 +121,9 @@ _UNGUARDED_ARGUMENTS = guard_arguments()
 
 
 def unwrapped(reply: Sequence[Any], user: User | None, guard: Guard) -> Any:
-    """Return the result inside a guarded function's reply, and record in the allowance what is used of it.
+    """Return the result in a guarded function's reply, and set `used` and `reset_seconds` of the guard's allowance.
 
-    Raises RateLimitedError, TokenRevokedError and UserDeletedError when the guard refused the caller.
+    Raises RateLimitedError, TokenRevokedError and UserDeletedError if the guard refused the caller.
     """
     word, *rest = reply
     if word == b"deleted" and user is not None:

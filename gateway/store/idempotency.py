@@ -1,7 +1,7 @@
 """Records of requests that carried an Idempotency-Key: whether each runs or has run, and its response, for 24 hours.
 
-A record is begun before the request and finished after it, in calls of their own. What makes the request happen once is
-that each of its writes may be repeated with the same result: the plan in the record has the ids that every try uses.
+A record is begun before the request and finished after it, in separate calls. The request takes effect once because
+each of its writes can be repeated with the same result: the plan in the record has the ids that every attempt uses.
 """
 
 import asyncio
@@ -18,35 +18,35 @@ from gateway.store.redis.problems import StoreUnavailableError
 IDEMPOTENCY_SECONDS = 24 * 3600
 
 CUT_OFF_REQUESTS = 10_000
-"""How many requests that ended without a response a worker remembers."""
+"""The maximum number of requests that ended without a response that a worker keeps in memory."""
 
 LEASE_MS = 2_000
-"""How long the lease of a request lasts: a repetition takes over when it was not renewed for that long."""
+"""How long the lease of a request lasts. If it is not renewed in that time, a repetition may run the request."""
 
 RENEW_SECONDS = 0.5
-"""The time between two renewals of the leases of running requests. It is short enough that a few may fail."""
+"""The time between two renewals of the leases of running requests. Up to three in a row may fail."""
 
 
 class Run(NamedTuple):
-    """Run the request by this plan, which is that of the first try if an earlier one died."""
+    """The request must be run with this plan. If an earlier attempt died, it is the plan of the first attempt."""
 
     plan: bytes
     is_first: bool
 
 
 class Finished(NamedTuple):
-    """The request was run before; return this response."""
+    """The request was run before, and had this response."""
 
     status: int
     body: bytes
 
 
 class Busy(NamedTuple):
-    """Another try of the request is running."""
+    """Another attempt at the request is running."""
 
 
 class Reused(NamedTuple):
-    """The key came with another request before."""
+    """The key was used for another request before."""
 
 
 def _begin(fingerprint: str, plan: bytes, lease_ms: int, holder: str, is_over: bool) -> Arguments:
@@ -74,8 +74,8 @@ ABANDON_IDEMPOTENT = writing_function("abandon_idempotent", "record", _abandon, 
 class IdempotencyStore:
     """Records of requests that carried an Idempotency-Key. Methods raise StoreUnavailableError.
 
-    While a request runs its lease is renewed, if `run` is running. So a repetition is refused as long as the first try
-    runs, and for some seconds after its worker has died or Redis was unreachable.
+    `run` must be running: it renews the lease of each running request. So a repetition is refused while the first
+    attempt runs, and until the lease ends if its worker died or Redis was unreachable.
     """
 
     def __init__(self, client: FunctionClient, lease_ms: int = LEASE_MS):
@@ -83,18 +83,19 @@ class IdempotencyStore:
         self._lease_ms = lease_ms
         self._worker_id = uuid4().hex[:8]
         self._tries = 0
-        # The name of the try that holds the lease, for each request that runs here.
+        # The name of the attempt that holds the lease, for each request that runs here.
         self._running: dict[tuple[ProjectId, str], str] = {}
-        # Requests of this worker that ended without a response. Other workers do not know and wait for the lease.
+        # Requests of this worker that ended without a response. On other workers, a repetition must await the lease's
+        # end.
         self._cut_off: set[tuple[ProjectId, str]] = set()
 
     async def begin(
         self, project_id: ProjectId, key: str, fingerprint: str, plan: bytes
     ) -> Run | Finished | Busy | Reused:
-        """Claim a key for a request, or return what became of the first request that had it.
+        """Claim a key for a request, or return the state of the first request with this key.
 
-        `fingerprint` identifies the request, `plan` is what a resumed request must repeat. After a Run, one of
-        `finish`, `abandon` and `cut_off` must be called.
+        `fingerprint` identifies the request. `plan` is what a resumed request must repeat. If this returns a Run, the
+        caller must call one of `finish`, `abandon` and `cut_off`.
         """
         record, ours = keys.idempotency(project_id, key), (project_id, key)
         is_over = ours in self._cut_off and ours not in self._running
@@ -116,9 +117,9 @@ class IdempotencyStore:
                 return Reused()
 
     def cut_off(self, project_id: ProjectId, key: str) -> None:
-        """Record that a request ended here without a response: a repetition on this worker may run at once."""
+        """Record that a request ended here without a response, so that a repetition on this worker may run at once."""
         if len(self._cut_off) >= CUT_OFF_REQUESTS:
-            self._cut_off.clear()  # their repetitions wait for the lease
+            self._cut_off.clear()  # their repetitions must await the end of the lease
         self._running.pop((project_id, key), None)
         self._cut_off.add((project_id, key))
 
@@ -146,7 +147,7 @@ class IdempotencyStore:
                 await self.renew()
 
     async def renew(self) -> None:
-        """Renew the lease of every request that runs here, unless another try has taken it over."""
+        """Renew the lease of every request that runs here, unless another attempt has taken it over."""
         calls = [
             RENEW_IDEMPOTENT(keys.idempotency(*ours), name, self._lease_ms) for ours, name in self._running.items()
         ]

@@ -36,14 +36,14 @@ _encode = msgspec.json.encode
 REPLAY_EVENTS = 256
 REPLAY_BYTES = 128 * 1024
 """The bounds of one read of the log: half of a connection's default write buffer. A client that missed more events gets
-the rest when its buffer is drained."""
+the rest once its buffer is drained."""
 
 OUTCOME_SECONDS = 24 * 3600
-"""How long a repetition of a request does not create a deleted item again: as long as an Idempotency-Key is known."""
+"""How long a repeated request does not create a deleted item again: as long as an Idempotency-Key is kept."""
 
 
 class ListPage(NamedTuple):
-    """A page of an inbox, with items as JSON. `position` is that of the log as of this page, None without a log."""
+    """A page of an inbox, with items as JSON. `position` is the log's at the time of this page, None without a log."""
 
     position: Position | None
     total: int
@@ -124,7 +124,7 @@ READ_LOG = user_reading_function("read_log", _read_log, untouched, uncounted_lua
 class InboxStore:
     """All inboxes. Methods raise StoreUnavailableError.
 
-    Those with a guard also raise RateLimitedError, TokenRevokedError and UserDeletedError; then nothing was written.
+    Methods with a guard also raise RateLimitedError, TokenRevokedError and UserDeletedError. Then nothing was written.
     """
 
     def __init__(self, client: FunctionClient, retention: LogRetention, contents: ContentStore):
@@ -145,13 +145,13 @@ class InboxStore:
     ) -> list[Outcome]:
         """Create an item in each recipient's inbox, and return the outcome of each delivery, in order.
 
-        A recipient that has the item gets it only once. With `remember`, the request may be repeated within 24 hours:
-        a repetition has the same outcome for recipients that deleted the item meanwhile, or had it muted. With
-        `subscribers_only`, it is created only for recipients that subscribed to its category and topic. Each inbox
-        loses a few of its oldest items if it holds more than `keep` allows. With `skip_broken`, a recipient whose data
-        cannot be read gets Outcome.BROKEN instead of failing all deliveries.
+        A recipient that already has the item gets no second one. With `remember`, the request may be repeated within 24
+        hours, with the same outcome even for recipients that have deleted or muted the item. With `subscribers_only`,
+        the item is created only for recipients that are subscribed to its category and topic. If an inbox holds more
+        than `keep` allows, a few of its oldest items are removed. With `skip_broken`, a recipient whose data cannot be
+        read gets Outcome.BROKEN instead of failing all deliveries.
         """
-        # By position, which saves half a microsecond.
+        # Arguments by position save half a microsecond.
         item = _NewItem(
             *self._retention.context(moment),
             content.id.bytes,
@@ -262,10 +262,10 @@ class InboxStore:
         guard: Guard = UNGUARDED,
         tokens: Sequence[tuple[str, int | None]] = (),
     ) -> LogPage:
-        """Return the events after a position, as many as fit, or without one only the current position and counts.
+        """Return as many of the events after a position as fit. Without a position, return only the end and the counts.
 
-        `tokens` are the ids and issue times of the tokens whose connections get the events; those that are revoked are
-        in `revoked` of the page.
+        `tokens` are the ids and issue times of the tokens of the connections that get the events. The page's `revoked`
+        has those of them that are revoked.
         """
         call = READ_LOG(
             epoch_if_new=new_epoch,
@@ -277,12 +277,12 @@ class InboxStore:
         )
         reply = await self._functions.read_or_begin(user, guard, call)
         epoch, offset, unread, unseen, unarchived_unread, unarchived_unseen, reset_reason, revoked, *messages = reply
-        # Events with references are small; with the contents in place, far fewer may fit.
+        # Events with references are small. With the contents in place, far fewer may fit.
         page = await self._contents.expand_page(user.project_id, messages, REPLAY_BYTES)
         try:
             events = tuple(map(Event.decode, page))
         except ValueError as problem:
-            # Events that cannot be read are lost, like events that the log does not have any more.
+            # Events that cannot be read are lost, like events that are no longer in the log.
             log.error("event_broken", project=user.project_id, user=user.id, problem=str(problem))
             events, reset_reason = (), b"position_expired"
         return LogPage(
@@ -294,11 +294,11 @@ class InboxStore:
         )
 
     def expand_cached(self, message: bytes) -> bytes | None:
-        """Return a published message that contains a NUL with its content, None if the content is not cached."""
+        """Return a published message with its contents in place of the NULs, None if one of them is not cached."""
         return self._contents.expand_cached(message)
 
     async def use(self, user: User, guard: Guard) -> None:
-        """Check and count a call that needs nothing else of the inbox."""
+        """Check the guard of a call and count the call. The inbox is not read."""
         await self._functions.read_or_begin(user, guard, USE())
 
 

@@ -1,14 +1,14 @@
-"""The queue of background jobs, from which the workers of all nodes take them; store/jobs.py has the records.
+"""The queue of background jobs, which the workers of all nodes share. store/jobs.py has the records of jobs.
 
-    claim    a worker takes the entry that has waited longest, for a lease; the claim has a number that only grows
-    start    the record notes the claim, and refuses all earlier ones from then on
-    save     a step: its cursor, its counts, its errors and the users whom it reached are written together, once
-    renew    the worker keeps the entry for another lease, and learns whether other jobs wait
-    release  the worker leaves the entry to any other worker
-    finish   the record becomes `processed`; then the entry is dropped
+    claim    a worker claims the entry that has waited longest, for a lease; the claim has a number that only grows
+    start    the claim is written to the record, which from then on refuses all earlier claims
+    save     the cursor, counts and errors of a step, and the users that it reached, are written together, once
+    renew    the worker keeps the entry for another lease; the reply has the number of other jobs that wait
+    release  the worker returns the entry to the queue, where any worker may claim it
+    finish   the status of the record becomes `processed`; then the entry is removed
 
-The lease only saves work. That two workers at one job do no harm is up to the record, which accepts only the steps of
-its latest claim. The entry of a worker that died can be claimed again when the lease is over.
+The lease only avoids duplicate work. If two workers process one job, the record prevents harm: it accepts only the
+steps of its latest claim. The entry of a worker that died can be claimed again when the lease is over.
 
     JobQueueError
       ClaimLostError      another worker holds the job
@@ -39,23 +39,23 @@ from gateway.store.redis.functions import (
 )
 
 LEASE_MS = 5_000
-"""How long a claim holds that is not renewed: a step takes milliseconds, so this outlasts a stall of Redis."""
+"""How long a claim lasts without renewal. A step takes milliseconds, so a claim outlasts a stall of Redis."""
 
 LONGEST_REST_MS = 60_000
-"""How far ahead of now an entry may be due. One that is further ahead was put there by a clock that was ahead."""
+"""How far in the future an entry may be due. An entry that is due later was written by a clock that was ahead."""
 
 MAX_ERRORS = 1_000
-"""Errors of a job that are kept; the count of failures includes the others."""
+"""How many errors of a job are stored. The count of failures includes the others."""
 
 _encode = msgspec.json.encode
 
 
 class JobQueueError(Exception):
-    """Base class of what a worker learns about a job that it tried to do."""
+    """Base class of the exceptions for a job that a worker cannot process."""
 
 
 class ClaimLostError(JobQueueError):
-    """Another worker has claimed the job, or the job is gone."""
+    """Another worker has claimed the job, or the job has been removed."""
 
 
 class BrokenEntryError(JobQueueError):
@@ -67,11 +67,11 @@ class BrokenEntryError(JobQueueError):
 
 
 class NewerJobError(JobQueueError):
-    """The job's plan is newer than this gateway, which left the record as it was."""
+    """The job's plan is of a newer version than this gateway can follow. The record is unchanged."""
 
 
 class Claim(NamedTuple):
-    """The right of this worker to do a job for now. The latest claim has the greatest number."""
+    """The right of this worker to process a job until its lease ends. The latest claim has the greatest number."""
 
     project_id: ProjectId
     job_id: str
@@ -79,13 +79,16 @@ class Claim(NamedTuple):
 
     @property
     def entry(self) -> str:
-        """Return the job as the queue names it."""
+        """Return the entry of the job in the queue: `project_id job_id`."""
         return f"{self.project_id} {self.job_id}"
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as a worker starts or resumes it, after `steps` saved steps, at the `attempts`-th attempt at the next."""
+    """A job that a worker starts or resumes. `steps` is how many steps are saved.
+
+    `attempts` is how often the next step has been attempted, including this time.
+    """
 
     claim: Claim
     kind: JobKind
@@ -108,7 +111,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a step did. `cursor` is where the next step begins; `errors` are shown to those who asked for the job."""
+    """The result of a step. `cursor` is where the next step begins. Responses about the job show its `errors`."""
 
     cursor: str
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -167,7 +170,7 @@ FINISH_JOB = writing_function("finish_job", "job", _finish, bool, frees_memory=T
 
 
 class JobQueue:
-    """Jobs, for the workers that do them. Methods raise StoreUnavailableError.
+    """The queue, for the workers that process jobs. Methods raise StoreUnavailableError.
 
     `known_version` is the newest version of a plan that the caller can follow.
     """
@@ -195,7 +198,7 @@ class JobQueue:
         return claim
 
     async def start(self, claim: Claim) -> Job | None:
-        """Start or resume a job, or return None if there is nothing left to do.
+        """Start or resume a job. Return None if it is finished or does not exist.
 
         Raises ClaimLostError, NewerJobError, and StoreDataError for a record that cannot be read.
         """
@@ -216,7 +219,7 @@ class JobQueue:
             raise broken_job(claim.entry, problem) from None
 
     async def read_portion(self, job: Job, index: int) -> bytes | None:
-        """Return a portion of what is to be done, counted from 0, or None after the last one."""
+        """Return a portion of a job's input, counted from 0, or None after the last one."""
         return await self._client.call(READ_PORTION(keys.job(job.project_id, job.id), index))
 
     async def save(self, job: Job, number: int, step: Step) -> None:
@@ -235,7 +238,7 @@ class JobQueue:
             raise ClaimLostError(job.claim.entry)
 
     async def renew(self, claim: Claim) -> int:
-        """Keep a job for another lease, and return how many others wait. Raises ClaimLostError."""
+        """Renew the lease of a job, and return how many other jobs wait. Raises ClaimLostError."""
         call = RENEW_JOB(keys.JOB_QUEUE, claim.entry, claim.number, self._now_ms())
         waiting = await self._client.call(call)
         if waiting < 0:
@@ -243,14 +246,14 @@ class JobQueue:
         return waiting
 
     async def release(self, claim: Claim, after_ms: int = 0) -> None:
-        """Leave a job to any worker, behind all that wait already and not before `after_ms` have passed."""
+        """Return a job to the queue, behind all jobs that wait. It can be claimed after `after_ms`."""
         due_ms = self._now_ms() + min(after_ms, LONGEST_REST_MS)
         await self._client.call(RELEASE_JOB(keys.JOB_QUEUE, claim.entry, claim.number, due_ms))
 
     async def finish(self, job: Job, error: str = "") -> None:
-        """Mark a job as done, or as given up for a reason. Raises ClaimLostError.
+        """Mark a job as processed, with an error if it was given up. Raises ClaimLostError.
 
-        The record of a deletion that is done is removed, and that of a sweep, so that another one can be enqueued.
+        The records of a sweep and of a completed deletion are removed, so that another one can be enqueued.
         """
         reason = _encode({"message": error}) if error else b""
         kept = job.kind is not JobKind.RETENTION and (bool(error) or job.kind is not JobKind.DELETE_PROJECT)
@@ -260,7 +263,7 @@ class JobQueue:
         await self.drop(job.claim)
 
     async def drop(self, claim: Claim) -> None:
-        """Remove a job that is done from the queue."""
+        """Remove a finished job from the queue."""
         await self._client.call(DROP_JOB(keys.JOB_QUEUE, claim.entry, claim.number))
 
     def _now_ms(self) -> int:

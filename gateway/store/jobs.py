@@ -1,11 +1,11 @@
-"""Background jobs as records: what was accepted, how far it is, and what became of it.
+"""The records of background jobs: their input, progress and result.
 
-A job is a record in its project's slot and an entry in one queue of all projects, which store/job_queue.py reads.
-Enqueuing writes the record, then the entry, then the project's list. Repeating it completes what was begun, and a job
-without an entry was never acknowledged.
+A job is a record in its project's slot and an entry in the one queue of all projects, which store/job_queue.py reads.
+To enqueue a job, its record is written first, then its entry, then the project's list. Repeating the call completes
+this. A job without an entry was never acknowledged.
 
-A record has the version of its plan: its payload, its portions and its cursor. Gateways of several versions may share a
-store during an upgrade, and a gateway does not start a job whose plan is newer than what it knows.
+A record has the version of its plan, which consists of payload, portions and cursor. Gateways of several versions may
+share a store during an upgrade. A gateway does not start a job whose plan has a newer version than it knows.
 """
 
 import contextlib
@@ -40,24 +40,24 @@ KEPT_SECONDS = 30 * 24 * 3600
 """How long the record of a job is kept after it was accepted."""
 
 MAX_LISTED = 10_000
-"""Jobs of a kind that a project's list holds. The oldest ones that are done are removed to make room."""
+"""How many jobs of a kind a project's list holds. The oldest finished ones are removed to make room."""
 
 RECORDS_AT_ONCE = 5
-"""Records of a list that are read in one round trip."""
+"""How many records of a list are read in one round trip."""
 
 ID_BYTES = 16
 
 RETENTION_ID = "retention"
-"""The id of the one job that sweeps a project's inboxes."""
+"""The id of the job that sweeps a project's inboxes. A project has at most one."""
 
 DELETION_ID = "deletion"
-"""The id of the one job that deletes a project's data."""
+"""The id of the job that deletes a project's data. A project has at most one."""
 
 _encode = msgspec.json.encode
 
 
 class JobKind(Enum):
-    """What jobs do."""
+    """The kinds of jobs."""
 
     BROADCAST = "broadcast"
     IMPORT = "import"
@@ -71,21 +71,21 @@ PLAN_VERSIONS: Mapping[JobKind, int] = {
     JobKind.DELETE_PROJECT: 1,
     JobKind.RETENTION: 1,
 }
-"""The version of the plans that this gateway stores, by kind. A record without a version is of version 1.
+"""The version of the plans that this gateway stores, by kind. A record without a version has version 1.
 
-The numbers are of one sequence for all kinds. A new kind, and a kind whose plan changes so that earlier gateways cannot
-follow it, get the number after the greatest one.
+All kinds share one sequence of numbers. A new kind gets the number after the greatest one, and so does a kind whose
+plan changes in a way that earlier gateways cannot follow.
 """
 
 KNOWN_PLAN_VERSION = max(PLAN_VERSIONS.values())
 """The newest version of a plan that this gateway can follow."""
 
 _FREEING_KINDS = frozenset((JobKind.DELETE_PROJECT, JobKind.RETENTION))
-"""Jobs that only remove data: a server that is out of memory accepts them as well."""
+"""The kinds of jobs that only remove data. A server that is out of memory accepts them too."""
 
 
 class JobRecord(NamedTuple):
-    """What is known of a job. `errors` is a JSON array."""
+    """The stored record of a job. `errors` is a JSON array, and `counts` has the counts by name."""
 
     kind: str
     payload: bytes
@@ -140,7 +140,7 @@ READ_REACHED = reading_function("read_reached", "job", _reached, _decode_reached
 
 
 class JobStore:
-    """Jobs, for those who ask for them. Methods raise StoreUnavailableError."""
+    """The records of jobs, for the code that enqueues and shows jobs. Methods raise StoreUnavailableError."""
 
     def __init__(self, client: FunctionClient, unix: Callable[[], float] = time.time):
         self._client = client
@@ -156,7 +156,7 @@ class JobStore:
         portions: Sequence[bytes] = (),
         listed: bool = True,
     ) -> None:
-        """Accept a job, which is done soon after. Enqueuing it again changes nothing, but completes what was begun."""
+        """Enqueue a job. A repeated call completes one that failed, and otherwise changes nothing."""
         record = keys.job(project_id, job_id)
         create = CREATE_JOB(record, kind.value, PLAN_VERSIONS[kind], payload, created_ms, portions)
         await self._client.call(create.when_full() if kind in _FREEING_KINDS else create)
@@ -171,14 +171,15 @@ class JobStore:
         await self.enqueue(JobKind.DELETE_PROJECT, project_id, DELETION_ID, b"", self._now_ms(), listed=False)
 
     async def enqueue_retention(self, project_id: ProjectId, keep: ItemRetention) -> None:
-        """Enqueue a sweep of a project's inboxes, unless there is one already."""
+        """Enqueue a sweep of a project's inboxes, unless one is enqueued already."""
         payload = _encode(tuple(keep))
         await self.enqueue(JobKind.RETENTION, project_id, RETENTION_ID, payload, self._now_ms(), listed=False)
 
     async def read(self, kind: JobKind, project_id: ProjectId, job_id: str) -> JobRecord | None:
         """Return the record of a job, or None if there is none of this kind.
 
-        Raises StoreFormatError if the plan is newer than this gateway, and StoreDataError for a broken record.
+        Raises StoreFormatError if the plan's version is newer than this gateway's, and StoreDataError for a broken
+        record.
         """
         reply = await self._client.call(READ_JOB(keys.job(project_id, job_id)))
         record = _record(job_id, reply) if reply is not None else None
@@ -189,13 +190,13 @@ class JobStore:
     ) -> tuple[int, list[tuple[str, JobRecord]]]:
         """Return how many jobs of a kind there are, and those of a page with their ids, newest first.
 
-        Records that cannot be read are left out; the log names them.
+        Records that cannot be read are left out and logged.
         """
         oldest_ms = self._now_ms() - 1000 * KEPT_SECONDS
         index = keys.jobs(project_id, kind.value)
         total, ids = await self._client.call(FIND_JOBS(index, oldest_ms, (page - 1) * per_page, per_page))
         found: list[tuple[str, JobRecord]] = []
-        # A few at a time: a large one has megabytes, and the calls of other requests come in between.
+        # A large record has megabytes, so few are read at a time, and the calls of other requests run in between.
         for first in range(0, len(ids), RECORDS_AT_ONCE):
             some = ids[first : first + RECORDS_AT_ONCE]
             calls: list[FunctionCall[Any]] = [READ_JOB(keys.job(project_id, job_id)) for job_id in some]
@@ -208,7 +209,7 @@ class JobStore:
     async def read_reached(
         self, project_id: ProjectId, job_id: str, first: int, count: int
     ) -> tuple[int, list[UserId]]:
-        """Return how many users a job has reached, and up to `count` of them in the order reached, from `first` on.
+        """Return how many users a job has reached, and up to `count` of them from `first` on, in the order of delivery.
 
         `first` counts from 0.
         """

@@ -1,28 +1,28 @@
 """The names of all keys and pub/sub channels, each with its type and lifetime.
 
-No other module spells a key. A Lua function is called with the key of an aggregate (KEYS); the keys beside it in the
-same slot are that key and one of the suffixes below, which the library declares as Lua constants. Where an entry says
-that a part follows the suffix (a bucket, a category, an id), the function appends it as the entry spells it. Nothing
-else is put together, in Python or in Lua. tests/store/test_keys.py compares what a used store holds with the entries.
+No other module contains the name of a key. A Lua function is called with the key of an aggregate (KEYS). The names of
+the other keys in the same slot are that key and one of the suffixes below, which the library declares as Lua constants.
+If an entry says that a part follows the suffix (a bucket, a category, an id), the function appends it in that form. No
+other names are composed, in Python or in Lua. tests/store/test_keys.py compares the keys of a used store with the
+entries.
 
-FORMAT is the version of all formats behind the keys. A change that an older gateway would misread raises it, and comes
-with code that reads the older format. The version is written
+FORMAT is the version of the formats of all stored values. It is incremented by a change that an older gateway would
+misread, and the change comes with code that reads the older format. The version is written
 
     once for the store     STORE_FORMAT, beside the projects: for projects, workspaces, the queue of jobs, and whether
-                           a node may work on this store at all
+                           a node may use this store at all
     in each user record    the field `format` of `user`: for everything in the slot of that user, such as items, states,
                            the log, preferences, subscriptions, devices and tokens
     in each project        the field `format` of its record: for everything in the project's own slot, such as tokens,
                            categories, the holders of devices, sweeps
     in the directory       the field `format`: for users' records there, the user index and the subscribers
-    in what expires        the field `format` of each job and of each idempotency record, because nodes of two versions
+    in expiring records    the field `format` of each job and of each idempotency record, because nodes of two versions
                            share these during an upgrade; and the first byte of each content, which is read without its
                            project
 
-Smaller entries carry no version of their own: they are read only after the record that has one. Data of another format
-than FORMAT, and data without a format where there should be one, are not touched (StoreFormatError). Builds before
-format 1 wrote none, and their data is recognised by that. tests/golden has data of this format, which every later build
-must serve.
+Smaller entries have no version of their own, because they are read only after the record that has one. Data of a format
+other than FORMAT, and data without a required format, is left unchanged (StoreFormatError). Builds before format 1
+wrote no format, which identifies their data. tests/golden has data of this format, which every later build must serve.
 
 Keys of one user share the hash tag `{project:user}` and so one slot of a Redis Cluster; those of a project share
 `{project}`.
@@ -54,9 +54,9 @@ PROJECT_SUFFIXES = {
     "WORKSPACES": ":workspaces",
     # hash: id of a deleted project -> workspace id. Until a job is to remove its data.
     "DELETED_PROJECTS": ":deleted",
-    # string: the greatest project id that was ever given, a number. For ever.
+    # string: the greatest project id that was ever assigned, a number. For ever.
     "LAST_PROJECT": ":last_project",
-    # string: a random name that the store gets when it is first prepared; another name is another store. For ever.
+    # string: a random name that the store gets when it is first prepared. Another name means another store. For ever.
     "STORE_NAME": ":store_name",
     # string: how many workspaces were ever created besides the default one. For ever.
     "LAST_WORKSPACE": ":last_workspace",
@@ -65,7 +65,7 @@ PROJECT_SUFFIXES = {
 }
 
 SECRET_KEY_ID = PROJECTS + ":secret_key_id"
-"""string: names the secret key that the projects' secrets are encrypted with. For ever."""
+"""string: the id of the secret key that encrypted the projects' secrets. For ever."""
 
 PROJECT_IDS = PROJECTS + PROJECT_SUFFIXES["PROJECT_IDS"]
 DELETED_PROJECTS = PROJECTS + PROJECT_SUFFIXES["DELETED_PROJECTS"]
@@ -83,7 +83,7 @@ def workspace_projects(workspace_id: WorkspaceId) -> str:
 
 
 def project(project_id: ProjectId) -> str:
-    """Return what the keys of a project's own tokens begin with: TOKENS and TOKEN of USER_SUFFIXES. No key itself."""
+    """Return the beginning of the keys of a project's tokens: TOKENS and TOKEN of USER_SUFFIXES follow. Not a key."""
     return f"{PREFIX}{{{project_id}}}"
 
 
@@ -91,7 +91,7 @@ def directory(project_id: ProjectId) -> str:
     """hash: the users of a project. For ever.
 
     `x:external_id` and `e:email` -> user id; `u:user_id` -> JSON {"x", "e", "n": place in the user index, "gone_x",
-    "gone_e": when previous users of these names were deleted}; `n` -> how many users ever were; `format`.
+    "gone_e": when previous users of these names were deleted}; `n` -> how many users there ever were; `format`.
 
     DIRECTORY_SUFFIXES names the keys beside it.
     """
@@ -102,7 +102,7 @@ DIRECTORY_SUFFIXES = {
     # string: the user index, in parts of 65,536 users (the part's number follows): their ids in the order of their
     # creation, 16 bytes each, zeros for a deleted one. For ever.
     "USER_INDEX": ":roster:",
-    # string: the second until which the hourly limit of new users is used up, of a project or of an address (it
+    # string: the second until which the hourly limit of new users is exhausted, of a project or of an address (it
     # follows). An hour.
     "NEW_USER_LIMITS": ":newcomers:",
     # sorted set: users who may be subscribed to a topic (it follows), ids (16 bytes) by place in the user index; and ""
@@ -114,8 +114,8 @@ DIRECTORY_SUFFIXES = {
 
 
 def idempotency(project_id: ProjectId, key: str) -> str:
-    """hash: format, fingerprint and plan of the first request with this Idempotency-Key; lease_ms and holder of the try
-    that runs it; status and body once it is done. 24 h.
+    """hash: format, fingerprint and plan of the first request with this Idempotency-Key; lease_ms and holder of the
+    attempt that runs it; status and body once it is finished. 24 h.
     """
     return f"{PREFIX}{{{project_id}}}:idempotency:{key}"
 
@@ -138,12 +138,12 @@ def device_holders(project_id: ProjectId) -> str:
 
 
 def token_owner(project_id: ProjectId, token_id: str) -> str:
-    """string: the id of the user whom this token was issued for. Until it expires."""
+    """string: the id of the user to whom this token was issued. Until it expires."""
     return f"{PREFIX}{{{project_id}}}:token_owner:{token_id}"
 
 
 def admin_rate(project_id: ProjectId) -> str:
-    """Return what the counters of a project's admin calls begin with: RATE of USER_SUFFIXES. No key itself."""
+    """Return the beginning of the counters of a project's admin calls: RATE of USER_SUFFIXES follows. Not a key."""
     return f"{PREFIX}{{{project_id}}}:admin"
 
 
@@ -160,7 +160,7 @@ def active_users(project_id: ProjectId, month: str) -> str:
 def job(project_id: ProjectId, job_id: str) -> str:
     """hash: format, kind, payload, status, created_ms, cursor, steps, claim, attempts, and counts by name. 30 days.
 
-    JOB_SUFFIXES names the keys beside it. With "" for an id, it is what the keys of a project's jobs begin with.
+    JOB_SUFFIXES names the keys beside it. With "" as the id, it is the beginning of the keys of a project's jobs.
     """
     return f"{PREFIX}{{{project_id}}}:job:{job_id}"
 
@@ -197,7 +197,8 @@ def user(project_id: ProjectId, user_id: UserId) -> str:
 USER_SUFFIXES = {
     # string: calls of a kind (it follows) in the current minute. 60 s.
     "RATE": ":rate:",
-    # sorted set: revoked token ids by the second at which they would have expired, plus a margin. Until the last has.
+    # sorted set: revoked token ids by the second at which they would have expired, plus a margin. Until the last of
+    # these seconds.
     "REVOKED": ":revoked",
     # sorted set: ids of issued tokens by the second at which they expire. Until the last of them has.
     "TOKENS": ":tokens",
@@ -219,8 +220,9 @@ USER_SUFFIXES = {
     # topic, and that of the topic with the category, each with the offset (6 bytes) and the item id. While it holds
     # items.
     "TOPICS": ":t",
-    # string: the outcome that creating this item id (it follows) has again though there is no item: it was deleted, or
-    # it was muted and the request may be repeated. 24 h after the item; a minute if it may not be repeated.
+    # string: the outcome that another creation of this item id (it follows) has although there is no item: the item was
+    # deleted, or was muted and the request may be repeated. 24 h after the item; a minute if the request may not be
+    # repeated.
     "OUTCOME": ":settled:",
     # hash: category -> channels in the order of domain/preferences.py, 1 on and 0 off. For ever.
     "PREFERENCES": ":preferences",
@@ -231,7 +233,7 @@ USER_SUFFIXES = {
 }
 
 USER_KEYS = ("REVOKED", "TOKENS", "TOKEN", "LOG", "ITEMS", "STATES", "PREFERENCES", "SUBSCRIPTIONS", "DEVICES")
-"""Those of the suffixes to which nothing is appended: each names one key."""
+"""The suffixes to which nothing is appended, so that each names one key."""
 
 
 def states(user_key: str) -> str:
@@ -242,15 +244,15 @@ def states(user_key: str) -> str:
 # ---- the queue of jobs, in one slot
 
 JOB_QUEUE = PREFIX + "{jobs}"
-"""sorted set: `project_id job_id` by the unix ms from which a worker may claim it. Until the job is done."""
+"""sorted set: `project_id job_id` by the unix ms from which a worker may claim it. Until the job is finished."""
 
 SWEEP_CHECK = JOB_QUEUE + ":sweep_look"
-"""string "1": one worker looks for projects whose inboxes are to be trimmed, the others need not. Some seconds."""
+"""string "1": a worker has lately checked for projects that are due for a sweep, so no other has to. Some seconds."""
 
 JOB_SUFFIXES = {
     # hash, beside the queue: job -> the number of the claim that holds it, and "" -> the last claim. While claimed.
     "CLAIMS": ":claims",
-    # list, beside a job: what is to be done, in portions that its kind defines. Until the job is done.
+    # list, beside a job: its input, in portions that its kind defines. Until the job is finished.
     "PORTIONS": ":portions",
     # list, beside a job: errors in JSON, up to a bound. 30 days.
     "ERRORS": ":errors",
@@ -262,12 +264,11 @@ JOB_SUFFIXES = {
 # ---- a server, and all of them
 
 GENERATION = PREFIX + "{life}"
-"""string: names the generation of the server's data; set anew where the server may lack acknowledged writes. For ever.
-"""
+"""string: the generation of the server's data. Replaced when the server may have lost acknowledged writes. For ever."""
 
 
 def generation_beside(slot_tag: str) -> str:
-    """string: the GENERATION of what lies in the slot of a hash tag, where the server is one of a cluster. For ever."""
+    """string: the GENERATION of the data in the slot of a hash tag, for a server of a cluster. For ever."""
     return f"{PREFIX}{{{slot_tag}}}:life"
 
 
@@ -280,30 +281,30 @@ def all_active_users(month: str) -> str:
     return f"{PREFIX}{{mau}}:{month}"
 
 
-# ---- pub/sub channels besides those of users, which are no keys
+# ---- pub/sub channels besides those of users
 
 CONTROL = PREFIX + "{control}"
-"""The pub/sub channel on which nodes publish which cached projects and users have changed."""
+"""The pub/sub channel of control messages: changes of cached projects and users, and new jobs."""
 
 
 def probe(worker_id: str) -> str:
-    """Return the pub/sub channel on which a worker receives its own canary."""
+    """Return the pub/sub channel of a worker's probe."""
     return f"{PREFIX}{{probe:{worker_id}}}"
 
 
-# ---- what keys begin with, to find those of a project
+# ---- patterns and beginnings of keys, to find those of a project
 
 
 def all_of_project(project_id: ProjectId) -> str:
-    """Return the pattern that a project's keys and its users' match, and few others."""
+    """Return a pattern that all keys of a project and of its users match, and few others."""
     return f"{PREFIX}{{{project_id}[:}}]*"
 
 
 def of_contents(project_id: ProjectId) -> str:
-    """Return what the keys of a project's shared contents begin with."""
+    """Return the beginning of the keys of a project's shared contents."""
     return f"{PREFIX}{{{project_id}:content:"
 
 
 def of_users(project_id: ProjectId) -> str:
-    """Return what the keys of a project's users begin with, and those of its contents."""
+    """Return the beginning of the keys of a project's users and shared contents."""
     return f"{PREFIX}{{{project_id}:"

@@ -1,4 +1,4 @@
-"""Deleting function libraries of versions that no running gateway uses any more.
+"""The deletion of function libraries of versions that no running gateway uses any more.
 
 A library's name carries a digest of its code, so an upgrade leaves the old one behind, and functions are part of a
 server's data. Every gateway reports its own library every few minutes. A library is deleted by any gateway that finds
@@ -6,11 +6,11 @@ it unreported for KEEP_SECONDS, and still unreported when every running gateway 
 outage of Redis longer than KEEP_SECONDS, all reports are old. During a rolling upgrade both versions are reported, and
 so both stay.
 
-A library that was never reported is kept for KEEP_SECONDS from the moment it is first found: gateways of before this
-module report nothing. A gateway whose library is missing loads it again at its next call, so deleting one too early (of
-a gateway of before this module, of one that was paused for a day, or that uses another database of the same server)
-costs that call milliseconds, at most once in KEEP_SECONDS. A server that is out of memory would refuse to load it, so
-nothing is deleted on a server that is almost full.
+A library that was never reported is kept for KEEP_SECONDS after it is first found, because gateways older than this
+module do not report. A gateway whose library is missing loads it again at its next call. So an early deletion costs
+that call milliseconds, at most once in KEEP_SECONDS. It may happen to a gateway that is older than this module, was
+paused for a day, or uses another database of the same server. A server that is out of memory would refuse to load the
+library, so nothing is deleted on a server that is almost full.
 """
 
 import asyncio
@@ -30,16 +30,16 @@ from gateway.telemetry.logs import log
 REPORT_SECONDS = 600.0
 
 JITTER = 0.2
-"""By which part the time between two reports is longer or shorter, at random."""
+"""The part by which the time between two reports is randomly longer or shorter."""
 
 GRACE = 1.5
-"""For how many REPORT_SECONDS a gateway must find a library unused before it deletes it. More than 1 + JITTER."""
+"""How long a gateway must find a library unused before it deletes it, in REPORT_SECONDS. Greater than 1 + JITTER."""
 
 ALMOST_FULL = 0.9
 """The part of a server's maxmemory above which no library is deleted."""
 
 KEEP_SECONDS = 24 * 3600.0
-"""How long an unused library is kept: after a return to the version before, its functions are still loaded."""
+"""How long an unused library is kept, so that its functions are still loaded after a return to its version."""
 
 
 def _report(name: str, keep_seconds: float, found: Sequence[str]) -> Arguments:
@@ -95,11 +95,11 @@ class LibraryCleaner:
                 for name in due & names:
                     await self._delete(node, name)
         if due - kept:
-            # Without its report: a library that is loaded again is kept as long as one that was never reported.
+            # Without its report, a library that is loaded again is kept as long as one that was never reported.
             await self._report_own(found - (due - kept))
 
     async def _report_own(self, found: Iterable[str]) -> frozenset[str]:
-        """Report the library of this gateway and forget those that were not found; return the unused ones."""
+        """Report this gateway's library, remove the reports of libraries not in `found`, and return the unused ones."""
         own = self._client.library.name
         others = frozenset(found) - {own}
         call = REPORT_LIBRARY(keys.LIBRARIES, own, self._keep_seconds, sorted(others))
@@ -128,9 +128,9 @@ class LibraryCleaner:
 
 
 def _own_libraries(listed: Iterable[Mapping[bytes, Any]]) -> Iterator[str]:
-    """Return the names of those listed libraries that a gateway loaded, which begin the names of all their functions.
+    """Yield the names of the listed libraries that a gateway loaded. The names of their functions begin with them.
 
-    Another application may have given a library of its own such a name.
+    Another application may have a library with such a name.
     """
     for library in listed:
         name: str = library[b"library_name"].decode(errors="replace")

@@ -97,7 +97,7 @@ def _constants() -> str:
 
 
 def _descriptors(*modules: ModuleType) -> Iterator[AnyDescriptor]:
-    """Iterate over the descriptors that modules declare."""
+    """Yield the descriptors that modules declare."""
     for module in modules:
         for value in vars(module).values():
             if isinstance(value, Function | UserFunction):

@@ -1,4 +1,4 @@
-"""The origins that any project allows: a browser's preflight request does not say which project it is for."""
+"""The origins that any project allows, because a browser's preflight request does not name its project."""
 
 import time
 from collections.abc import Callable
@@ -20,7 +20,7 @@ class PageOrigins:
         self._until = 0.0
 
     async def all(self) -> frozenset[str]:
-        """Return every origin that some project allows by itself, as of the last change that was received."""
+        """Return the origins in the `allowed_origins` of all projects, as of the last change that was received."""
         if self._as_of != self._projects.cache.changes or self._until < self._monotonic():
             changes = self._projects.cache.changes
             records = await self._projects.client.command("HVALS", keys.PROJECTS)

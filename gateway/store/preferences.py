@@ -1,4 +1,4 @@
-"""Users' preferences: which channels each category may use."""
+"""Users' preferences: the channels that each category may use."""
 
 from collections.abc import Mapping, Sequence
 
@@ -50,7 +50,7 @@ class PreferenceStore:
         moment: Moment,
         guard: Guard = UNGUARDED,
     ) -> dict[str, Preference]:
-        """Switch channels of some categories, and return all preferences. A difference makes one event.
+        """Switch channels of some categories, and return all preferences. If any channel changes, there is one event.
 
         Raises TooManyError.
         """

@@ -39,9 +39,9 @@ class ProfileStore:
         self._functions = UserFunctions(client)
 
     async def set(self, user: User, profile: Mapping[str, Any]) -> dict[str, Any]:
-        """Set fields of a user's record, None to remove one, and return its attributes by name, None for each unset.
+        """Set fields of a user's record (None removes a field), and return its attributes by name, None for unset ones.
 
-        `profile` may have the names `external_id` and `email` too, as the user's items are to show them. Raises
+        `profile` may also have the names `external_id` and `email`, which the user's items then show. Raises
         UserDeletedError.
         """
         return _attributes(await self._functions.call(user, UNGUARDED, SET_PROFILE(profile_arguments(profile))))
@@ -59,10 +59,10 @@ class ProfileStore:
     async def read_many(self, users: Sequence[User]) -> list[dict[str, Any]]:
         """Return the names and attributes of some users, in order, in one round trip.
 
-        Of a deleted user, and of one whose record cannot be read, only the names are known.
+        For a deleted user, and for one whose record cannot be read, all attributes are None.
         """
         calls = [READ_PROFILE(keys.user(user.project_id, user.id)) for user in users]
-        # One whose data cannot be read is named in the log, and must not hide the others.
+        # A user whose data cannot be read is logged, and must not prevent the others from being returned.
         nothing = [None] * len(ATTRIBUTES)
         return [
             {
@@ -87,4 +87,4 @@ def _attribute(value: bytes | None) -> Any:
     try:
         return msgspec.json.decode(value) if value is not None else None
     except msgspec.DecodeError:
-        return None  # a value that is no JSON counts as unset
+        return None  # a value that is not JSON counts as unset

@@ -1,4 +1,4 @@
-"""Examining every stored project, and whether this node's secret key is the one that the store belongs to."""
+"""The audit of all stored projects, and the check of this node's secret key against the store's."""
 
 import contextlib
 from dataclasses import dataclass, field
@@ -14,20 +14,20 @@ from gateway.store.redis.problems import StoreWritesRefusedError
 
 @dataclass(slots=True)
 class ProjectAudit:
-    """What was found in the records of all projects. The lists hold API keys."""
+    """The findings about all projects. The lists contain API keys."""
 
     projects: int = 0
     without_hmac: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
-    """Their current secret was encrypted with another secret key."""
+    """Projects whose current secret was encrypted with another secret key."""
     broken: list[str] = field(default_factory=list)
-    """What is stored is no project of this format."""
+    """Projects whose stored record is not a project of this format."""
     weak: list[str] = field(default_factory=list)
-    """Their API secret can be guessed."""
+    """Projects whose API secret can be guessed."""
 
 
 async def audit_projects(projects: ProjectStore) -> ProjectAudit:
-    """Return what is wrong with which project. Raises StoreUnavailableError."""
+    """Read all projects, and return the findings about them. Raises StoreUnavailableError."""
     audit, cursor = ProjectAudit(), b"0"
     while True:
         cursor, found = await projects.client.command("HSCAN", keys.PROJECTS, cursor, "COUNT", KEYS_PER_READ)
@@ -53,7 +53,7 @@ def _examine(audit: ProjectAudit, cipher: SecretCipher, api_key: str, raw: bytes
 
 
 async def owns_secret_key(projects: ProjectStore, found: ProjectAudit) -> bool:
-    """Return whether this node's secret key is the store's, or the store belongs to none yet.
+    """Return whether this node's secret key is the store's, or the store has none yet.
 
     Raises StoreUnavailableError.
     """
@@ -65,18 +65,18 @@ async def owns_secret_key(projects: ProjectStore, found: ProjectAudit) -> bool:
 async def check_secret_key(projects: ProjectStore, found: ProjectAudit) -> None:
     """Raise ForeignSecretKeyError if this node's secret key is not the store's. Raises StoreUnavailableError.
 
-    `found` is an audit of just now. A store without projects belongs to the secret key of the first node that checks,
-    so that a second node with another key is refused before there is anything that it cannot read.
+    `found` must be a current audit. The first node that checks a store without projects sets the store's secret key. So
+    a second node with another key is refused before there is data that it cannot read.
     """
     if found.unreadable:
         if len(found.unreadable) + len(found.broken) == found.projects:
             raise ForeignSecretKeyError
-        return  # some can be read and some cannot: neither key is the right one for all
+        return  # some can be read and some cannot: no key is the right one for all
     stored, ours = await projects.client.command("GET", keys.SECRET_KEY_ID), projects.cipher.key_id.encode()
     if stored == ours:
         return
     if found.projects > len(found.broken):
-        # It decrypts every secret, so it is the right one, whether or not that can be recorded now.
+        # This node's key decrypts every secret, so it is the right one, even if that cannot be recorded now.
         with contextlib.suppress(StoreWritesRefusedError):
             await projects.client.command("SET", keys.SECRET_KEY_ID, ours)
     elif stored or not await projects.client.command("SET", keys.SECRET_KEY_ID, ours, "NX"):

@@ -1,4 +1,4 @@
-"""Deleting projects. A deletion is recorded until there is a job that removes the data of the project."""
+"""The deletion of projects. A deletion is recorded until there is a job that removes the project's data."""
 
 from gateway.domain.principal import Project, ProjectId, WorkspaceId
 from gateway.store import keys
@@ -30,9 +30,9 @@ class ProjectDeletion:
         self._client = projects.client
 
     async def delete(self, project: Project) -> bool:
-        """Delete the record of a project, so that every node refuses its keys; return whether there was one.
+        """Delete the record of a project, so that every node refuses its keys. Return whether there was one.
 
-        The project's data stays: enqueue a job that removes it, then call `forget`.
+        The project's data stays. Enqueue a job that removes it, then call `forget`.
         """
         deleted = await self._client.call(DELETE_PROJECT(keys.PROJECTS, project.id, project.workspace_id))
         self._projects.cache.forget_deleted(project.api_key)
@@ -42,16 +42,16 @@ class ProjectDeletion:
         return deleted
 
     async def list_deleted(self) -> dict[ProjectId, WorkspaceId]:
-        """Return the deleted projects whose data no job is known to remove, with their workspaces."""
+        """Return the deleted projects for which no job is recorded yet, with their workspaces."""
         notes = [note.decode(errors="replace") for note in await self._client.command("HGETALL", keys.DELETED_PROJECTS)]
         return dict(zip(map(ProjectId, notes[::2]), map(WorkspaceId, notes[1::2]), strict=True))
 
     async def forget(self, project_id: ProjectId) -> None:
-        """Record that a job removes the data of a deleted project."""
+        """Remove the record of a deletion, because a job now removes the project's data."""
         await self._client.command("HDEL", keys.DELETED_PROJECTS, project_id)
 
     async def discard(self, api_key: str) -> list[ProjectId]:
-        """Delete a record whatever it holds, and return the projects that had this API key. Their data stays."""
+        """Delete a record regardless of its content. Return the projects that had this API key. Their data stays."""
         ids = [ProjectId(text_of(each)) for each in await self._client.call(DISCARD_PROJECT(keys.PROJECTS, api_key))]
         for project_id in ids:
             await self._projects.publish_change(api_key, f"{CONTROL_PROJECT_DELETED} {api_key} {project_id}")
@@ -60,7 +60,7 @@ class ProjectDeletion:
         return ids
 
     async def discard_of(self, workspace_id: WorkspaceId, project_id: str) -> bool:
-        """Delete the record of a workspace's project whatever it holds; return whether the workspace had it.
+        """Delete the record of a workspace's project regardless of its content. Return whether the workspace had it.
 
         As with `delete`, the project's data stays.
         """

@@ -1,4 +1,4 @@
-"""The record of a project: how it is encoded in Redis, and what of it is read without the rest."""
+"""The record of a project: its encoding in Redis, and the parts that are read alone."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ from gateway.telemetry.logs import log
 
 
 class StoredSecret(msgspec.Struct, frozen=True):
-    """An encrypted API secret, and the unix second after which it is not accepted any more, None for never."""
+    """An encrypted API secret, and the unix second from which it is no longer accepted, None if there is none."""
 
     encrypted: str
     until: int | None = None
@@ -23,7 +23,8 @@ class StoredSecret(msgspec.Struct, frozen=True):
 class ProjectRecord(msgspec.Struct, frozen=True):
     """A project as stored, in JSON.
 
-    `secrets` are the current one, then the one it replaced while the overlap lasts. `keys` are the public keys as JWKs.
+    `secrets` has the current secret, then the previous one if an overlap was requested. `keys` are the public keys as
+    JWKs.
     """
 
     id: str
@@ -64,7 +65,7 @@ class ProjectChange:
 
 
 class _Format(msgspec.Struct, frozen=True):
-    """The only field that is read of a record of another format."""
+    """The field that is read before the format of a record is known."""
 
     format: Any = ""
 
@@ -76,9 +77,9 @@ class _Origins(msgspec.Struct, frozen=True):
 
 
 def decode_record(name: str, raw: bytes) -> ProjectRecord:
-    """Return a decoded record. `name` says in the log and in errors which project it is.
+    """Return a decoded record. `name` identifies the project in the log and in errors.
 
-    Raises StoreFormatError for a record of another format, and StoreDataError for what is no record.
+    Raises StoreFormatError for a record of another format, and StoreDataError if `raw` is not a record.
     """
     try:
         written_as = msgspec.json.decode(raw, type=_Format).format
@@ -95,7 +96,7 @@ def decode_record(name: str, raw: bytes) -> ProjectRecord:
 
 
 def peek_record(raw: bytes) -> ProjectRecord | None:
-    """Return a decoded record, None for what is no record of this format. Nothing is logged."""
+    """Return a decoded record, None if `raw` is not a record of this format. Nothing is logged."""
     try:
         record = msgspec.json.decode(raw, type=ProjectRecord)
     except msgspec.DecodeError:
@@ -104,7 +105,7 @@ def peek_record(raw: bytes) -> ProjectRecord | None:
 
 
 def origins_of(raw: bytes) -> list[str]:
-    """Return the origins that a record allows; none if it cannot be read, which is a concern of its project alone."""
+    """Return the origins that a record allows. A record that cannot be read allows none, which affects no other."""
     try:
         return msgspec.json.decode(raw, type=_Origins).allowed_origins
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -112,5 +113,5 @@ def origins_of(raw: bytes) -> list[str]:
 
 
 def text_of(raw: bytes) -> str:
-    """Return a name that is stored in UTF-8; bytes that are none are replaced."""
+    """Return a name that is stored in UTF-8, with invalid bytes replaced."""
     return raw.decode(errors="replace")

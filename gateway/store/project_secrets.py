@@ -1,4 +1,4 @@
-"""API secrets at rest: encrypted with a key that is derived from INBOX_SECRET_KEY, because HMACs need them in clear."""
+"""API secrets at rest. HMACs need them in clear, so they are encrypted with a key derived from INBOX_SECRET_KEY."""
 
 import base64
 import hashlib
@@ -23,14 +23,14 @@ class SecretCipher:
         self._fernet = Fernet(base64.urlsafe_b64encode(digest))
         self._unix = unix
         self.key_id = hashlib.sha256(b"inbox-gateway secret key id\0" + digest).hexdigest()[:16]
-        """A name of the secret key that does not reveal it."""
+        """An id of the secret key, which does not reveal the key."""
 
     def encrypt(self, secret: str) -> StoredSecret:
-        """Return a secret as it is stored, accepted for ever."""
+        """Return a secret as it is stored, without an end."""
         return StoredSecret(self._fernet.encrypt(secret.encode()).decode())
 
     def decrypt(self, secret: StoredSecret) -> str | None:
-        """Return a stored secret in clear, None when another secret key encrypted it."""
+        """Return a stored secret in clear, None if another secret key encrypted it."""
         try:
             return self._fernet.decrypt(secret.encrypted.encode()).decode()
         except InvalidToken:

@@ -1,6 +1,7 @@
-"""The projects of the store: read through a cache, created, changed and deleted.
+"""The projects of the store: read through a cache, created and changed.
 
-project_records.py has their encoding, project_secrets.py their API secrets, project_cache.py what a worker remembers.
+project_records.py has their encoding, project_secrets.py their API secrets, project_cache.py the cache, and
+project_deletion.py their deletion.
 """
 
 import asyncio
@@ -43,10 +44,10 @@ CONTROL_PROJECT = "project"
 DEFAULT_WORKSPACE_TITLE = "Default"
 
 MAX_PROJECTS = 10_000
-"""The most projects of one workspace. Nodes read all projects now and then, which takes about 5 µs for each."""
+"""The maximum number of projects of a workspace. Nodes regularly read all projects, which takes about 5 µs for each."""
 
 DECRYPTED_IN_ONE_GO = 50
-"""How many projects of a list are decrypted before other tasks run: 2 ms."""
+"""How many projects of a list are decrypted (2 ms) before other tasks run."""
 
 
 def _prepare(workspace_id: str, workspace_title: str, store_name: str) -> Arguments:
@@ -74,7 +75,7 @@ LIST_PROJECTS = reading_function("list_projects", "projects", _list, untouched)
 class ProjectStore:
     """All projects, with a short-lived cache in front. Methods raise StoreUnavailableError.
 
-    A change is written only where the record is as it was read, so that of two changes at once both count.
+    A change is written only if the record has not changed since it was read, so that no concurrent change is lost.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class ProjectStore:
         self.cache = ProjectCache(monotonic, unix)
         self._unix = unix
         self.receives_changes: Callable[[], bool] = lambda: True
-        """Returns whether changes by other nodes are received now; while they are not, the cache is not used."""
+        """Returns whether changes by other nodes are received now. While they are not, the cache is not used."""
 
     async def by_api_key(self, api_key: str) -> Project | None:
         """Return the project with this API key, None if there is none.
@@ -105,9 +106,9 @@ class ProjectStore:
         return found
 
     async def by_api_keys(self, api_keys: Iterable[str]) -> dict[str, Project | None]:
-        """Return the projects with these API keys as they are stored now, None for each that there is not.
+        """Return the projects with these API keys as they are stored now, None for each unknown key.
 
-        Those whose record cannot be read, and those that the store lost, are left out.
+        Projects whose record cannot be read, and projects that the store lost, are left out.
         """
         found = await self._read(list(api_keys))
         return {key: project for key, project in found.items() if not isinstance(project, StoreUnavailableError)}
@@ -118,11 +119,11 @@ class ProjectStore:
             some = api_keys[first : first + KEYS_PER_READ]
             before = self.cache.changes
             stored = await self._get_many(some)
-            # A second round trip tells an unknown API key from a store that has lost its projects.
+            # A second round trip distinguishes an unknown API key from a store that has lost its projects.
             state = await read_state(self.client) if None in stored else None
             for api_key, raw in zip(some, stored, strict=True):
                 found[api_key] = project = self._absent(api_key, state) if raw is None else self._present(api_key, raw)
-                # The message about a change may arrive after a reply from before it.
+                # The message about a change may arrive after a reply that was sent before the change.
                 if self.cache.changes == before and not isinstance(project, StoreUnavailableError):
                     self.cache.put(api_key, project)
         return found
@@ -136,7 +137,7 @@ class ProjectStore:
         return project
 
     def _absent(self, api_key: str, state: StoreState | None) -> StoreEmptyError | None:
-        """Return why a project is not there if it was lost, None if there is none."""
+        """Return the exception for a missing project that the store lost, None if it never existed or was deleted."""
         if state is None:
             return None
         if state.is_lost:
@@ -146,7 +147,7 @@ class ProjectStore:
         return None
 
     async def prepare(self) -> None:
-        """Write what a new store lacks: its format, its name, and the default workspace."""
+        """Write the format, the name and the default workspace of a new store. An existing store is not changed."""
         name = secrets.token_hex(8)
         await self.client.call(
             PREPARE_PROJECTS(
@@ -191,7 +192,7 @@ class ProjectStore:
         return self.cipher.open(record)
 
     async def ensure(self, name: str, api_key: str, api_secret: str, hmac_enabled: bool) -> Project:
-        """Create a project with this API key and secret, unless there is one with this key, which is left as it is.
+        """Create a project with this API key and secret, unless a project has this key. That project is not changed.
 
         Return the project as it is stored. Raises ForeignSecretKeyError if its secrets cannot be decrypted here.
         """
@@ -228,12 +229,12 @@ class ProjectStore:
         return await self._change(api_key, lambda record: msgspec.structs.replace(record, keys=stored))
 
     async def find(self, workspace_id: WorkspaceId, project_id: str) -> Project | None:
-        """Return a project of a workspace, past the cache; None if the workspace has no such project."""
+        """Return a project of a workspace, without use of the cache; None if the workspace has no such project."""
         project = await self.by_id(ProjectId(project_id))
         return project if project is not None and project.workspace_id == workspace_id else None
 
     async def by_id(self, project_id: ProjectId) -> Project | None:
-        """Return a project, past the cache; None if there is none. Raises StoreDataError."""
+        """Return a project, without use of the cache; None if there is none. Raises StoreDataError."""
         raw = await self.client.call(FIND_PROJECT(keys.PROJECTS, project_id))
         return self.cipher.open(decode_record(f"of project {project_id}", raw)) if raw else None
 
@@ -253,7 +254,7 @@ class ProjectStore:
         return self._readable(zip(map(text_of, stored[::2]), stored[1::2], strict=True))
 
     def _readable(self, records: Iterable[tuple[str, bytes | None]]) -> list[Project]:
-        """Return the projects of records, without those that cannot be read, which are logged."""
+        """Return the projects of records. Records that cannot be read are logged and left out."""
         projects = []
         for name, raw in records:
             with contextlib.suppress(StoreDataError):
@@ -261,7 +262,7 @@ class ProjectStore:
         return projects
 
     async def read_item_retentions(self) -> AsyncIterator[dict[ProjectId, tuple[int | None, int | None]]]:
-        """Iterate over all projects in batches: the bounds of count and age of items of each, None where unset."""
+        """Yield all projects in batches: the bounds of the count and the age of items by project id, None if unset."""
         cursor = b"0"
         while True:
             cursor, flat = await self.client.command("HSCAN", keys.PROJECTS, cursor, "COUNT", KEYS_PER_READ)
@@ -274,7 +275,7 @@ class ProjectStore:
                 return
 
     async def remember_all(self, store_name: str) -> None:
-        """Remember which projects a store has. Those that a store of another name lacks are lost, not deleted."""
+        """Record which projects a store has. One that is missing in a store of another name was lost, not deleted."""
         self.cache.begin_store(store_name)
         cursor, has_room = b"0", True
         while has_room:
@@ -291,7 +292,7 @@ class ProjectStore:
         return found
 
     async def _change(self, api_key: str, change: Callable[[ProjectRecord], ProjectRecord]) -> Project | None:
-        """Edit a record, again if it was changed meanwhile, and return the project; None if there is none."""
+        """Edit a record, again if it was changed meanwhile. Return the project, None if there is none."""
         while (raw := await self._get(api_key)) is not None:
             before = decode_record(api_key, raw)
             after = change(before)
@@ -300,7 +301,7 @@ class ProjectStore:
         return None
 
     async def _put(self, record: ProjectRecord, before: bytes) -> bool:
-        """Write a record; return False if it is not any more as it was read. `before` is empty for a new project."""
+        """Write a record. Return False if it has changed since it was read as `before` (empty for a new project)."""
         encoded, now_ms = msgspec.json.encode(record), int(self._unix() * 1000)
         written = await self.client.call(
             PUT_PROJECT(
@@ -325,6 +326,6 @@ class ProjectStore:
         return bool(written)
 
     async def publish_change(self, api_key: str, message: str) -> None:
-        """Publish a change of a project to every node; this one drops it from its cache at once."""
+        """Publish a change of a project to every node, and remove it from this node's cache at once."""
         self.cache.forget(api_key)
         await self.client.publish(keys.CONTROL, message.encode())

@@ -29,22 +29,22 @@ from gateway.store.redis.functions import (
 from gateway.store.redis.problems import decoding
 
 MAX_TOPICS = 5_000
-"""The most topics of one user."""
+"""The maximum number of topics of a user."""
 
 MAX_TOPIC_BYTES = 100_000
-"""The most bytes of one topic of a user, with its categories and reasons: MAX_CATEGORIES of them with the longest names
-and reasons in ASCII. Every notification of the topic reads it."""
+"""The maximum size of one topic of a user with its categories and reasons: MAX_CATEGORIES with the longest names and
+reasons in ASCII. Every notification of the topic reads it."""
 
 BYTES_IN_ALL = "bytes of topics, categories and reasons"
 MAX_SUBSCRIPTION_BYTES = 1_000_000
-"""The most bytes of all topics of a user: MAX_TOPICS of 200 bytes each."""
+"""The maximum size of all topics of a user: MAX_TOPICS of 200 bytes each."""
 
 CLAIMS = 2**48
-"""The number of possible claims: a score of a sorted set represents each exactly."""
+"""The number of possible claims. The score of a sorted set represents each of them exactly."""
 
 
 class SubscriptionPage(NamedTuple):
-    """How many topics a user has subscriptions to, and those of a page: name, and data for `decode_subscriptions`."""
+    """How many topics a user has subscriptions to, and a page of them: name, and data for `decode_subscriptions`."""
 
     total: int
     topics: Sequence[tuple[bytes, bytes]]
@@ -89,9 +89,9 @@ class SubscriptionStore:
     """Users' subscriptions, by topic. Methods raise StoreUnavailableError.
 
     The subscriptions of a user lie in the user's slot. The project's slot has an index of the users who may be
-    subscribed to a topic. No subscribed user is ever missing there: a user is added before the subscription is written,
-    and once more after it, in case the user was removed meanwhile; and a removal does nothing if any user was added
-    since it began.
+    subscribed to a topic. Every subscribed user is in the index: a user is added before the subscription is written,
+    and again after it in case the user was removed meanwhile, and a removal does nothing if any user was added since it
+    began.
     """
 
     def __init__(self, client: FunctionClient):
@@ -99,7 +99,7 @@ class SubscriptionStore:
         self._functions = UserFunctions(client)
 
     async def list_page(self, user: User, page: int, per_page: int, guard: Guard = UNGUARDED) -> SubscriptionPage:
-        """Return a page of the topics that a user has subscriptions to, sorted by name; `page` counts from 1."""
+        """Return a page of the topics to which a user has subscriptions, sorted by name. `page` counts from 1."""
         found = sorted(_pairs(await self._functions.read(user, guard, READ_SUBSCRIPTIONS([]))))
         first = (page - 1) * per_page
         return SubscriptionPage(len(found), found[first : first + per_page])
@@ -114,7 +114,7 @@ class SubscriptionStore:
     ) -> dict[str, Subscription]:
         """Subscribe to categories of a topic or unsubscribe from them, and return all subscriptions to the topic.
 
-        `reasons` has the categories, each with a reason, "" to keep the reason there is. Raises TooManyError.
+        `reasons` has the categories, each with a reason; "" keeps the present reason. Raises TooManyError.
         """
         if status is Status.UNSUBSCRIBED:
             return await self._set(user, topic, status, reasons, guard)
@@ -139,11 +139,12 @@ class SubscriptionStore:
     async def read_subscribers(
         self, project_id: ProjectId, topic: str, after: int | None, count: int
     ) -> tuple[list[User], int | None]:
-        """Return the next users who may be subscribed to some category of a topic, and where to go on; None at the end.
+        """Return the next users who may be subscribed to a category of a topic, and the next `after`, None at the end.
 
-        `after` is None for the first call, then what the previous one returned. Each user is returned once, whatever
-        changes meanwhile; there may be fewer than `count` before the end. Whether a user is subscribed is decided in
-        the user's slot, as `InboxStore.create` with `subscribers_only` does.
+        `after` is None for the first call, and otherwise the value that the previous call returned. Each user is
+        returned once, even if users are added or removed meanwhile. A page before the last may have fewer than `count`
+        users. Whether a user is subscribed is decided in the user's slot, as in `InboxStore.create` with
+        `subscribers_only`.
         """
         start = -1 if after is None else after
         last, *rows = await self._client.call(READ_SUBSCRIBERS(keys.directory(project_id), topic, start, count))
@@ -152,8 +153,8 @@ class SubscriptionStore:
     async def _set(
         self, user: User, topic: str, status: Status, reasons: Mapping[str, str], guard: Guard
     ) -> dict[str, Subscription]:
-        words = [part for word in reasons.items() for part in word]
-        call = SET_SUBSCRIPTIONS(topic=topic, status=status.code, categories=words)
+        pairs = [part for pair in reasons.items() for part in pair]
+        call = SET_SUBSCRIPTIONS(topic=topic, status=status.code, categories=pairs)
         reply = await self._functions.call(user, guard, call)
         if reply == -1:
             raise TooManyError("topics", MAX_TOPICS)
@@ -166,7 +167,7 @@ class SubscriptionStore:
         return decode_subscriptions(reply)
 
     async def _add(self, user: User, topic: str) -> tuple[int, bool]:
-        """Add a user to the topic's index; return the claim, and whether the user is new there."""
+        """Add a user to the topic's index. Return the claim, and whether the user is new in the index."""
         claim = -secrets.randbelow(CLAIMS) - 1
         added = await self._client.call(ADD_SUBSCRIBER(keys.directory(user.project_id), topic, user.id, claim))
         return claim, added
@@ -183,5 +184,5 @@ def _pairs(flat: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
 def decode_subscriptions(packed: bytes) -> dict[str, Subscription]:
     """Return the subscriptions to one topic, by category. Raises StoreDataError."""
     with decoding("a subscription"):
-        words = msgspec.json.decode(packed, type=dict[str, tuple[str, str]])
-    return {category: Subscription(Status.decode(status), reason) for category, (status, reason) in words.items()}
+        decoded = msgspec.json.decode(packed, type=dict[str, tuple[str, str]])
+    return {category: Subscription(Status.decode(status), reason) for category, (status, reason) in decoded.items()}

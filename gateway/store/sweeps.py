@@ -15,11 +15,11 @@ from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.problems import StoreFullError
 
 RECORDED_SECONDS = 24 * 3600
-"""How long a sweep is remembered. A project is swept at least once a day, in case anything was missed."""
+"""How long the record of a sweep is kept. A project is swept at least once a day, in case anything was missed."""
 
 
 class SweepRecord(NamedTuple):
-    """A complete sweep: unix milliseconds of its start, and what it kept of each inbox."""
+    """A complete sweep: the unix milliseconds of its start, and the retention that it applied."""
 
     started_ms: int
     keep: ItemRetention
@@ -32,9 +32,9 @@ class SweepStore:
         self._client = client
 
     async def claim_check(self, seconds: float) -> bool:
-        """Return whether this worker checks for due projects: no other did in about the last `seconds`.
+        """Return whether this worker must check for due projects, because no other did in about the last `seconds`.
 
-        While the server is out of memory every worker checks, because a sweep frees memory.
+        While the server is out of memory, every worker checks, because a sweep frees memory.
         """
         try:
             return bool(await self._client.command("SET", keys.SWEEP_CHECK, "1", "NX", "PX", int(900 * seconds)))
@@ -42,13 +42,13 @@ class SweepStore:
             return True
 
     async def record(self, project_id: ProjectId, sweep: SweepRecord) -> None:
-        """Record that a sweep is complete. One that a server out of memory cannot record is done again."""
+        """Record that a sweep is complete. A server that is out of memory records nothing: the sweep is repeated."""
         value = f"{sweep.started_ms} {sweep.keep.items} {sweep.keep.seconds}"
         with contextlib.suppress(StoreFullError):
             await self._client.command("SET", keys.swept(project_id), value, "EX", RECORDED_SECONDS)
 
     async def last(self, project_ids: Sequence[ProjectId]) -> dict[ProjectId, SweepRecord | None]:
-        """Return the last complete sweep of each project, None if none is known."""
+        """Return the last complete sweep of each project, None if none is recorded."""
         if not project_ids:
             return {}
         found = await self._client.commands(*(("GET", keys.swept(project_id)) for project_id in project_ids))

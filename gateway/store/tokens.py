@@ -23,21 +23,21 @@ from gateway.store.redis.functions import (
 )
 
 MAX_TOKENS = 1000
-"""The most tokens of a user or project that have not expired. Discarded ones are removed to make room for new ones."""
+"""The maximum number of unexpired tokens of a user or project. Discarded ones are removed to make room."""
 
 MAX_REVOKED = 10_000
-"""The most discarded tokens of a user that have not expired: a megabyte. Discarding all at once removes them."""
+"""The maximum number of discarded, unexpired tokens of a user: a megabyte. `discard_before` removes them."""
 
 REVOKED_MESSAGE = b"!revoked "
 REVOKED_BEFORE_MESSAGE = b"!revoked_before "
-"""The beginnings of messages that are published in place of an event when tokens are revoked. The id follows, or the
-second before which tokens are not accepted."""
+"""The beginnings of messages that are published instead of an event when tokens are revoked. The token's id follows, or
+the second before which tokens are not accepted."""
 
 Owner = User | ProjectId
 
 
 class Token(NamedTuple):
-    """What is stored of a token. Times are unix seconds, `id` is a UUID that sorts by age, a missing name is ""."""
+    """The stored data of a token. Times are unix seconds, `id` is a UUID that sorts by age, and `name` may be ""."""
 
     id: str
     created_at: int
@@ -96,7 +96,7 @@ class TokenStore:
     async def issue(self, owner: Owner, token: Token) -> None:
         """Store a new token; storing it again changes nothing. Raises TooManyTokensError."""
         if isinstance(owner, User):
-            # The user of the token is stored first: without it, the token could not be discarded by its id.
+            # The user of the token is stored first. Without it, the token could not be discarded by its id.
             place = keys.token_owner(owner.project_id, token.id)
             await self._client.call(OWN_TOKEN(place, owner.id, token.expires_at))
             call = ISSUE_TOKEN(token.id, now=token.created_at, expires=token.expires_at, name=token.name)
@@ -110,7 +110,7 @@ class TokenStore:
             raise TooManyTokensError
 
     async def page(self, owner: Owner, size: int, after: str | None, before: str | None, now: int) -> TokenPage:
-        """Return a page of the unexpired tokens of an owner: those right after or before a token id, or the newest."""
+        """Return a page of an owner's unexpired tokens: those directly after or before a token id, or the newest."""
         way, cursor = ("after", after) if after else ("before", before) if before else ("", "")
         if isinstance(owner, User):
             reply = await self._functions.read(owner, UNGUARDED, LIST_TOKENS(now, size, way, cursor or ""))
@@ -121,13 +121,13 @@ class TokenStore:
         return TokenPage(tokens, bool(has_newer), bool(has_older))
 
     async def discard(self, owner: Owner, token_id: str, now: int) -> int | None:
-        """Revoke a token on every node; return the second at which it was discarded, None if there is no such token."""
+        """Revoke a token on every node. Return the unix second of its discarding, None if there is no such token."""
         if isinstance(owner, User):
             return await self._functions.call(owner, UNGUARDED, DISCARD_TOKEN(token_id, now))
         return await self._client.call(DISCARD_PROJECT_TOKEN(keys.project(owner), token_id, now))
 
     async def discard_before(self, user: User, issued_before: int, now: int) -> int:
-        """Revoke the tokens of a user that were issued before a second; return the second that applies from now on."""
+        """Revoke a user's tokens that were issued before a unix second. Return the second that applies from now on."""
         return await self._functions.call(user, UNGUARDED, DISCARD_TOKENS_BEFORE(issued_before, now))
 
     async def owner(self, project_id: ProjectId, token_id: str) -> UserId | None:

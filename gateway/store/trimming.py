@@ -1,4 +1,4 @@
-"""Removing the items of inboxes that a project's retention does not keep."""
+"""The removal of items that exceed a project's retention."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.functions import Arguments, user_function
 
 CLOCK_SECONDS = 60
-"""How far apart gateways' clocks may be."""
+"""How many seconds gateways' clocks may differ."""
 
 
 class Trimmed(NamedTuple):
@@ -43,9 +43,9 @@ class ItemTrimmer:
         self._log_retention = log_retention
 
     async def find_trimmable(self, users: Sequence[User], keep: ItemRetention, now: int) -> list[User]:
-        """Return those of some users whose inboxes may hold more than `keep` allows; `now` is in unix seconds.
+        """Return the users whose inboxes may hold more than `keep` allows. `now` is in unix seconds.
 
-        It costs a seventh of calling `trim_each` for all of them.
+        This costs a seventh of `trim_each` for all users.
         """
         records = [keys.user(user.project_id, user.id) for user in users]
         aged = [("HMGET", record, "sent_at", "oldest") for record in records if keep.seconds]
@@ -65,7 +65,7 @@ class ItemTrimmer:
     ) -> list[Trimmed | None]:
         """Remove from each inbox up to `most` of the oldest items that `keep` does not allow.
 
-        Return what was removed of each user, in order, None for one who is deleted.
+        Return the result for each user, in order, None for a deleted user.
         """
         call = TRIM(self._log_retention.context(moment), keep_items=keep.items, keep_seconds=keep.seconds, most=most)
         replies = await self._functions.send_many(users, [call] * len(users))

@@ -1,8 +1,8 @@
-"""Checking once a second whether the store accepts writes and has its projects: for `/readyz`, the log and a metric.
+"""A check, once a second, that the store accepts writes and has its projects: for `/readyz`, the log and a metric.
 
-Neither `/healthz`, which is about the process, nor the probes of the subscriber notice that writes are refused, because
-memory or disk is full or a permission is missing, or that the store works and was emptied. So every worker calls a
-function that a server refuses whenever it would refuse a write, and reads the name of the store.
+A store may refuse writes, because memory or disk is full or a permission is missing, or may have been emptied. Neither
+`/healthz`, which is about the process, nor the probes of the subscriber detect that. So every worker calls a function
+that a server refuses whenever it would refuse a write, and reads the name of the store.
 """
 
 import asyncio
@@ -37,11 +37,11 @@ async def _nothing_about(store_name: str) -> None:
 
 
 class StoreWatch:
-    """Finds out what is wrong with the store. `problem` is None while nothing is. `run` must be running.
+    """Checks the store. `problem` is the exception that describes its state, None if it is good. `run` must be running.
 
     `on_empty` is awaited while the store has lost its projects, and may restore some. `on_known_store` is awaited with
-    the name of a store that is found for the first time; `on_other_store` when another store has taken the place of the
-    one before, or the same one was emptied and prepared again.
+    the name of the store when the name is first read or changes. `on_other_store` is awaited with the name when another
+    store has replaced the previous one, or when the store was emptied and prepared again or restored.
     """
 
     def __init__(self, client: FunctionClient):
@@ -83,7 +83,7 @@ class StoreWatch:
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, StoreUnavailableError):
                 raise result
-        # While a part of a cluster is down, the other parts work. A part that refuses is a sign for all parts.
+        # While a part of a cluster is down, the other parts work. A part that refuses counts for all parts.
         refusing = [problem for problem in problems if problem.replied]
         if refusing or (problems and len(problems) == len(places)):
             raise (refusing or problems)[0]
@@ -97,7 +97,7 @@ class StoreWatch:
         if before != state.name:
             await self.on_known_store(state.name)
             self.store_name = state.name
-        # A store that was restored from a backup may lack what was acknowledged before.
+        # A store that was restored from a backup may lack acknowledged writes.
         if before and (before != state.name or isinstance(self.problem, StoreEmptyError)):
             await self.on_other_store(state.name)
 

@@ -1,4 +1,4 @@
-"""Workspaces, which projects belong to, and their revoked tokens."""
+"""Workspaces, to which projects belong, and their revoked tokens."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from gateway.store.state import read_state
 
 
 class Opened(NamedTuple):
-    """The workspace that a token names, None if there is none, and whether the token was revoked."""
+    """The workspace that a token names, None if it does not exist, and whether the token was revoked."""
 
     workspace: Workspace | None
     revoked: bool
@@ -43,7 +43,10 @@ class WorkspaceStore:
         self._client = client
 
     async def open(self, workspace_id: WorkspaceId, token_id: str) -> Opened:
-        """Return the workspace that a token names. Raises StoreEmptyError if the store has lost its data."""
+        """Return the workspace that a token names, and whether the token was revoked.
+
+        Raises StoreEmptyError if the store has lost its data.
+        """
         title, revoked = await self._client.call(FIND_WORKSPACE(keys.PROJECTS, workspace_id, token_id))
         if title is None and (await read_state(self._client)).is_lost:
             raise StoreEmptyError
@@ -68,5 +71,5 @@ class WorkspaceStore:
         return [Workspace(WorkspaceId(name), title) for name, title in zip(texts[::2], texts[1::2], strict=True)]
 
     async def revoke_token(self, token_id: str, seconds: int) -> None:
-        """Revoke a workspace token, which would have expired in `seconds`."""
+        """Revoke a workspace token. The revocation is kept for `seconds`, the rest of the token's lifetime."""
         await self._client.call(REVOKE_WORKSPACE_TOKEN(keys.PROJECTS, token_id, max(1, seconds)))
