@@ -1,5 +1,6 @@
 """Every key of a used store is named in keys.py with its type, and nothing else spells a key."""
 
+import ast
 import inspect
 import re
 from collections.abc import Callable, Iterator
@@ -58,7 +59,9 @@ def suffixes_with_comments(group: str) -> Iterator[tuple[str, str]]:
 def described() -> Iterator[tuple[str, str, str]]:
     """Iterate over all entries: name, description, and an expression for its keys."""
     for group, bases in BASES.items():
-        assert {name for name, _ in suffixes_with_comments(group)} == set(getattr(keys, group)), "each has a comment"
+        assert {name for name, _ in suffixes_with_comments(group)} == set(getattr(keys, group)), (
+            f"each of {group} in gateway/store/keys.py needs a comment above it, with its type and lifetime"
+        )
         for name, comment in suffixes_with_comments(group):
             suffix = re.escape(getattr(keys, group)[name]) + SPELLED.get(name, "" if name in keys.USER_KEYS else ".*")
             yield name, comment, "|".join(f"(?:{pattern_of(base)}{suffix})" for base in bases)
@@ -89,7 +92,7 @@ def test_there_are_entries_of_all_aggregates() -> None:
 @pytest.mark.parametrize(("name", "description"), [entry[:2] for entry in ENTRIES], ids=[entry[0] for entry in ENTRIES])
 def test_an_entry_says_type_and_lifetime(name: str, description: str) -> None:
     assert type_of(description)
-    assert LIFETIME.search(description), description
+    assert LIFETIME.search(description), f"{name} in keys.py needs a lifetime, such as `For ever.`: {description}"
 
 
 @pytest.mark.parametrize("entry", read_file()["entries"], ids=lambda entry: entry["key"].encode().hex()[-16:])
@@ -98,13 +101,38 @@ def test_a_key_of_a_used_store_is_described_with_its_type(entry: dict[str, str])
     assert found == {entry["type"]}, entry["key"]
 
 
-@pytest.mark.parametrize("path", sorted(STORE.rglob("*.py")) + sorted(STORE.rglob("*.lua")), ids=lambda path: path.name)
-def test_no_other_file_spells_a_key(path: Path) -> None:
-    if path.name == "keys.py":
+SUFFIXES = (
+    *keys.PROJECT_SUFFIXES.values(),
+    *keys.DIRECTORY_SUFFIXES.values(),
+    *keys.USER_SUFFIXES.values(),
+    *keys.JOB_SUFFIXES.values(),
+)
+GATEWAY = STORE.parent
+SOURCES = sorted(
+    path
+    for path in GATEWAY.rglob("*")
+    if path.suffix in (".py", ".lua") and path != STORE / "keys.py" and GATEWAY / "web" not in path.parents
+)
+
+
+def texts(path: Path) -> Iterator[tuple[int, str]]:
+    """Iterate over the string literals of a file, and the literal parts of its f-strings, each with its line."""
+    if path.suffix == ".lua":
+        for line, text in enumerate(path.read_text().splitlines(), 1):
+            yield from ((line, literal) for literal in re.findall(r"'([^']*)'", text.partition("--")[0]))
         return
-    text = path.read_text()
-    assert keys.PREFIX not in text
-    suffixes = [*keys.USER_SUFFIXES.values(), *keys.DIRECTORY_SUFFIXES.values(), *keys.JOB_SUFFIXES.values()]
-    for suffix in (*suffixes, *keys.PROJECT_SUFFIXES.values()):
-        assert f"'{suffix}'" not in text
-        assert f'"{suffix}"' not in text
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
+            yield node.lineno, node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(GATEWAY)))
+def test_no_other_file_spells_a_key(path: Path) -> None:
+    spelt = [
+        f"{path.relative_to(GATEWAY)}:{line} spells a key, {text!r}: name it in gateway/store/keys.py instead"
+        for line, text in texts(path)
+        if keys.PREFIX in text
+        or text.endswith(SUFFIXES)
+        or (path.suffix == ".lua" and re.match(r":[a-z]", text, re.IGNORECASE))
+    ]
+    assert not spelt, "\n".join(spelt)

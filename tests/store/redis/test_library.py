@@ -75,25 +75,38 @@ def packed(function: AnyFunction) -> list[str]:
 
 
 HEADERS = headers()
+
+
+def header_of(function: AnyFunction) -> Header:
+    """Return the header of a function's Lua function."""
+    assert function.name in HEADERS, (
+        f"no Lua function {function.name} has a header: `-- KEYS  …` with two spaces, directly above it"
+    )
+    return HEADERS[function.name]
+
+
 FUNCTIONS = [function for function in LIBRARY.functions.values() if function.name == function.lua_name]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
 def test_a_descriptor_agrees_with_the_header_of_its_lua_function(function: AnyFunction) -> None:
-    header = HEADERS[function.name]
-    assert function.key == header.key
+    header = header_of(function)
+    assert function.key == header.key, f"the header of {function.name} says another kind of key than its descriptor"
     ours = packed(function)
-    assert len(ours) == len(header.arguments), (ours, header.arguments)
+    differ = f"{function.name}: its descriptor packs {ours}, and `-- ARGV` of its Lua header names {header.arguments}"
+    assert len(ours) == len(header.arguments), differ
     assert [name for name in ours if name != ANY] == [
         name for name, our in zip(header.arguments, ours, strict=True) if our != ANY
-    ]
+    ], differ
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
 def test_a_lua_function_reads_no_argument_that_its_header_does_not_name(function: AnyFunction) -> None:
-    header = HEADERS[function.name]
+    header = header_of(function)
     repeated = any(name.endswith("…") for name in header.arguments)
-    assert header.last_read <= len(header.arguments) or repeated
+    assert header.last_read <= len(header.arguments) or repeated, (
+        f"{function.name} reads args[{header.last_read}], and `-- ARGV` of its header names {header.arguments}"
+    )
 
 
 async def test_every_described_function_is_registered_and_no_other(client: InspectedClient) -> None:
@@ -105,9 +118,11 @@ async def test_every_described_function_is_registered_and_no_other(client: Inspe
 
 def test_every_lua_function_with_a_header_is_described() -> None:
     described = {function.lua_name for function in LIBRARY.functions.values()}
-    assert set(HEADERS) <= described
+    missing = sorted(set(HEADERS) - described)
+    assert not missing, f"{missing} need a descriptor, in a module that _MODULES of gateway/store/library.py lists"
 
 
 def test_every_described_function_exists() -> None:
     defined = set(re.findall(r"^local function (\w+)", LIBRARY.code, re.MULTILINE))
-    assert {function.lua_name for function in LIBRARY.functions.values()} <= defined
+    missing = sorted({function.lua_name for function in LIBRARY.functions.values()} - defined)
+    assert not missing, f"{missing} are in no Lua file that _OWN or _SHARED of gateway/store/library.py lists"
