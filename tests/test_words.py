@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,13 +22,14 @@ TEXTS = {".py", ".lua", ".md", ".js", ".mjs", ".ts", ".html", ".toml", ".sh", ".
 AT_THE_START = " at the start of a docstring"
 
 
-def retired_words() -> tuple[list[str], list[str]]:
-    """Return the words that may stand nowhere, and those that may not begin a docstring."""
+def retired_words() -> tuple[dict[str, str], dict[str, str]]:
+    """Return the words that may stand nowhere and those that may not begin a docstring, each with what replaces it."""
     section = (ROOT / "CONTRIBUTING.md").read_text().split("### Retired words")[1]
-    anywhere: list[str] = []
-    first: list[str] = []
-    for row in re.findall(r"^\| (`.+?) \| ", section, re.MULTILINE):
-        (first if row.endswith(AT_THE_START) else anywhere).extend(re.findall(r"`(.+?)`", row))
+    anywhere: dict[str, str] = {}
+    first: dict[str, str] = {}
+    for words, instead in re.findall(r"^\| (`.+?) \| (.+) \|$", section, re.MULTILINE):
+        found = dict.fromkeys(re.findall(r"`(.+?)`", words), instead)
+        (first if words.endswith(AT_THE_START) else anywhere).update(found)
     return anywhere, first
 
 
@@ -35,8 +37,9 @@ ANYWHERE, FIRST = retired_words()
 
 
 def files(*suffixes: str) -> Iterator[Path]:
-    """Return the files under version control that we wrote."""
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    """Return the files that we wrote, those that are not added to version control yet as well."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in listed.splitlines():
         path = ROOT / name
         written = name not in EXEMPT and "/dist/" not in name and "/corpus/" not in name
@@ -44,22 +47,28 @@ def files(*suffixes: str) -> Iterator[Path]:
             yield path
 
 
+@cache
+def lines() -> list[tuple[str, str]]:
+    """Return the place and text of every line that we wrote."""
+    return [
+        (f"{path.relative_to(ROOT)}:{number}", STORED.sub("", line).strip())
+        for path in files(*TEXTS)
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+    ]
+
+
 def test_the_tables_are_read() -> None:
-    assert "homeless" in ANYWHERE
-    assert "Give" in FIRST
+    assert ANYWHERE["homeless"] == "orphaned"
+    assert FIRST["Give"].startswith("Return")
 
 
 @pytest.mark.parametrize("word", ANYWHERE)
 def test_a_retired_word_stays_away(word: str) -> None:
     # An underscore separates words of a name as a space does in a text.
     found = re.compile(rf"(?<![A-Za-z]){re.escape(word)}(?![A-Za-z])", re.IGNORECASE)
-    places = [
-        f"{path.relative_to(ROOT)}:{number}: {line.strip()[:100]}"
-        for path in files(*TEXTS)
-        for number, line in enumerate(path.read_text().splitlines(), 1)
-        if found.search(STORED.sub("", line))
-    ]
-    assert not places, "\n".join(places)
+    places = [f"{place}: {line[:100]}" for place, line in lines() if found.search(line)]
+    retired = f"`{word}` is retired (see Language in CONTRIBUTING.md): write {ANYWHERE[word]}"
+    assert not places, "\n".join([retired, *places])
 
 
 def docstrings() -> Iterator[tuple[str, str]]:
@@ -72,6 +81,7 @@ def docstrings() -> Iterator[tuple[str, str]]:
 
 
 def test_docstrings_begin_with_a_standard_verb() -> None:
+    instead = ", ".join(dict.fromkeys(FIRST.values()))
     begins = re.compile(rf"(?:{'|'.join(FIRST)})\b")
     places = [f"{place}: {text.splitlines()[0]}" for place, text in docstrings() if begins.match(text)]
-    assert not places, "\n".join(places)
+    assert not places, "\n".join([f"Begin these docstrings with a verb, such as {instead}:", *places])
