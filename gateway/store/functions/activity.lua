@@ -3,7 +3,7 @@
 -- KEYS  active users (of a month)
 -- ARGV  keep_seconds user_ids…
 -- ->    1
--- It needs no undo step: repeating it completes it.
+-- It needs no undo step, because repeating the call completes it.
 local function add_active(keys, args)
   call('PFADD', keys[1], unpack(args, 2))
   call('EXPIRE', keys[1], args[1])

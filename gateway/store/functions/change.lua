@@ -1,8 +1,8 @@
--- Functions that change an inbox. Each is one step: state, indexes, counts, log and publish together.
+-- Functions that change an inbox. Each one changes state, indexes, counts and log, and publishes, in one atomic step.
 
-local TRIMMED_BY_CREATE = 3 -- items that creating one removes at most: an inbox at its bound loses one for each new one
+local TRIMMED_BY_CREATE = 3 -- items that one `create` removes at most; an inbox at its bound loses one for each new one
 
--- ->    whether there may be a recorded outcome of an item of this user
+-- ->    whether an outcome of an item of this user may be recorded
 local function may_have_outcome(record)
   return record.settled_until and tonumber(record.settled_until) >= tonumber(call('TIME')[1])
 end
@@ -29,8 +29,7 @@ local function create(keys, args, record)
   local user, context = keys[1], context_of(args)
   local id, content, category, topic, outcome_seconds = args[5], args[6], args[7], args[8], args[9]
   local overwrite = 13 + 2 * tonumber(args[13])
-  -- Nearly no recipient has the item yet. So its presence is checked only before something else is written or decided,
-  -- and otherwise by HSETNX.
+  -- Nearly no recipient has the item yet. So HSETNX checks for it, unless something is written or decided before.
   local outcome = may_have_outcome(record) and call('GET', user .. OUTCOME .. id)
   if outcome then return is_there(user, id) and DUPLICATE or tonumber(outcome) end
   if args[10] ~= '' and not is_subscribed(user, category, topic) then
@@ -65,7 +64,7 @@ local function create(keys, args, record)
     end
     return MUTED
   end
-  -- Gateways' clocks differ. The newest item of an inbox must also be the last one sent.
+  -- Gateways' clocks differ, but the newest item of an inbox must have the latest time of sending.
   local clock, latest, sent_at = tonumber(call('TIME')[1]), tonumber(record.sent_at or 0), context.seconds
   if context.now > clock + CLOCK_SECONDS then sent_at = integer(clock) end
   if latest >= tonumber(sent_at) and latest <= clock + SENT_AHEAD_SECONDS then sent_at = record.sent_at end
@@ -80,7 +79,7 @@ local function create(keys, args, record)
   if not is_reference(content) then call('HSET', user .. ITEMS, id, content) end
   add_to_indexes(call, user, 0, category, topic, offset, id)
   local data = item_data_json(content, state, recipient_json(user, record), '')
-  -- One more of each count: reading the size of every index again would be a sixth of the cost of an item.
+  -- Each count grows by one. Reading the size of every index again would be a sixth of the cost of an item.
   append(user, record, context, 'notifications/new', data, known_counts(record, 1))
   -- The new item stays, whether or not old ones can be removed.
   local items, seconds = args[11], args[12]
@@ -136,7 +135,7 @@ local function in_chunks(execute, command, key, values)
   end
 end
 
--- Move all members of one sorted set to another. The smaller of the two is copied, whichever it is.
+-- Move all members of one sorted set to another. The smaller of the two sets is copied.
 local function move_all(source, target)
   local size, target_size = call('ZCARD', source), call('ZCARD', target)
   local fewer, more = source, target
@@ -167,7 +166,7 @@ local function move_some(source, target, members, scores)
   in_chunks(call, 'ZADD', target, added)
 end
 
--- Give every item of a range its previous state and its places in the indexes, however far the change had come.
+-- Restore the previous state and index entries of every item of a range, however many of them were already changed.
 local function undo_change_range(user, ids, offsets, packed_states, from, to)
   local moved = {} -- key before, key now -> score, member, …
   local function move(key_of, category, score, member)
@@ -196,7 +195,7 @@ local function undo_change_range(user, ids, offsets, packed_states, from, to)
   end
 end
 
--- ->    the packed states of items. Fails for what is no state, before anything is written.
+-- ->    the packed states of items. Fails if one of them is not a state, before anything is written.
 local function packed_states_of(user, ids)
   local all = {}
   for first = 1, #ids, CHUNK do

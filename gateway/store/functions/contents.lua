@@ -19,14 +19,14 @@ local function read_content(keys)
 end
 
 -- KEYS  content
--- ->    1, or 0 when it was not there
+-- ->    1, or 0 if it did not exist
 local function delete_content(keys)
   return call('UNLINK', keys[1])
 end
 
 -- KEYS  contents
 -- ARGV  content_id (16 bytes)
--- ->    1, or 0 when it was listed
+-- ->    1, or 0 if it was listed already
 local function list_content(keys, args)
   return call('SADD', keys[1], args[1])
 end

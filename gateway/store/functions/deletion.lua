@@ -1,10 +1,10 @@
 -- Deleting a user.
 
 -- KEYS  user
--- ARGV  tombstone_seconds (for which the user stays known as deleted)
+-- ARGV  tombstone_seconds (how long the field `deleted` is kept)
 -- ->    the topics of its subscriptions, and the tokens of its devices
--- Remove everything of a user but the field `deleted`, and tell the nodes that hold its connections. When that cannot
--- be published, the user is deleted, the call fails, and repeating it publishes again.
+-- Remove everything of a user except the field `deleted`, and publish that to the nodes that hold its connections. If
+-- publishing fails, the user is deleted, but the call fails, and repeating it publishes again.
 local function delete_user(keys, args)
   local user, categories, doomed = keys[1], {}, {}
   for _, packed in ipairs(call('HVALS', user .. STATES)) do

@@ -1,4 +1,4 @@
--- Devices: each is stored in its user's slot. The project's slot has the users who may hold it, the owner first.
+-- Devices. Each is stored in its user's slot. The project's slot has the users who may hold it, the owner first.
 -- store/devices.py describes the order of the steps. A claim is a number that grows with every registration.
 
 -- packed: a device as stored
@@ -9,8 +9,9 @@ end
 
 -- KEYS  user
 -- ARGV  token claim now_ms device (as JSON) max_devices
--- ->    1; 0 when a later registration by the same user was here first; or token and claim of a device that was removed
--- Of too many devices the one with the smallest claim is removed: the one that was registered first, by no clock.
+-- ->    1; 0 if a later registration by the same user is stored already; or token and claim of a removed device
+-- If there are too many devices, the one with the smallest claim is removed. It was registered first; claims depend on
+-- no clock.
 local function put_device(keys, args, record)
   local key, token = keys[1] .. DEVICES, args[1]
   local known = call('HGET', key, token)
@@ -32,7 +33,7 @@ end
 
 -- KEYS  user
 -- ARGV  token claim (the newest to remove; "" for any)
--- ->    the claim of the device removed, or -1 when there is none
+-- ->    the claim of the removed device, or -1 if there is none
 local function remove_device(keys, args)
   local known = call('HGET', keys[1] .. DEVICES, args[1])
   if not known then return -1 end
@@ -42,7 +43,7 @@ local function remove_device(keys, args)
   return claim
 end
 
--- ->    { user id, claim } of each user who may hold a device, the owner first; empty for what cannot be read
+-- ->    { user id, claim } of each user who may hold a device, the owner first; empty if the record cannot be read
 local function holders_of(key, token)
   local packed = call('HGET', key, token)
   local readable, holders = pcall(cjson.decode, packed or '[]')
@@ -83,7 +84,7 @@ end
 -- KEYS  holders
 -- ARGV  token user_id claim
 -- ->    1
--- The user does not hold the device any more, unless it was registered again after that claim.
+-- Remove the user from the holders of the device, unless it was registered again after that claim.
 local function release_device(keys, args)
   local left = {}
   for _, holder in ipairs(holders_of(keys[1], args[1])) do

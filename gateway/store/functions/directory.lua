@@ -1,12 +1,12 @@
--- The directory of a project: which user has which names.
+-- The directory of a project: the index from names to users.
 
--- A name that a deleted user had is remembered, because tokens that a backend signed for it before the deletion must
--- not be accepted for the next user of that name.
+-- The names of deleted users are recorded, because tokens that a backend signed for a name before the deletion must not
+-- be accepted for the next user of that name.
 local DELETED_NAME_SECONDS = 365 * 24 * 3600 -- as long as tokens usually last; only a digest of the name is kept
 
 -- name: "x:external_id" or "e:email"
--- ->    the second at which a user of this name was deleted, or nil; the present for a time in the future, which a
---       clock that was ahead wrote: until then no token of the name would be accepted
+-- ->    the second at which a user of this name was deleted, or nil. A time in the future, written by a clock that was
+--       ahead, would block all tokens of the name until then, so the present is returned instead.
 local function name_deleted_at(directory, name)
   local second = call('ZSCORE', directory .. DELETED_NAMES, redis.sha1hex(name))
   if not second then return nil end -- nearly always
@@ -14,7 +14,7 @@ local function name_deleted_at(directory, name)
   return tonumber(second) > now + CLOCK_SECONDS and integer(now) or second
 end
 
--- Correct such times in the future in a user's record.
+-- Replace deletion times in the future by the present in a user's record.
 -- ->    whether the record has changed
 local function correct_deletion_times(user)
   local changed = false
@@ -39,9 +39,9 @@ end
 
 -- args: from `first` on, for each recipient: external_id, email (one may be ""), the user id to use if the user is new
 -- ->    for each: user id, external_id, email, 1 if new or 0, and when previous users of the external_id and of the
---       email were deleted ("" for never); or -1 and the index (from 0) of each recipient whose email is another user's
---       than its external_id, and then nothing was written
--- admit: called before users are created; if it returns a value, that is the result, and nothing is written
+--       email were deleted ("" for never); or -1 and the index (from 0) of each recipient whose external_id and email
+--       belong to two users, and then nothing was written
+-- admit: called before users are created. If it returns a value, that is the result, and nothing is written.
 local function resolve_each(directory, args, first, admit)
   local pending, result, conflicts = {}, {}, {}
   local new_ids, new = {}, {}
@@ -59,7 +59,7 @@ local function resolve_each(directory, args, first, admit)
     if known then
       id = known
       local raw = lookup('u:' .. id)
-      if raw then user = read_user_or_fail(id, raw) end -- else only the names are left, and the record is written anew
+      if raw then user = read_user_or_fail(id, raw) end -- otherwise only the names exist, and a new record is written
       if correct_deletion_times(user) then pending['u:' .. id] = cjson.encode(user) end
     end
     local is_other = by_external_id and by_email and by_external_id ~= by_email
@@ -110,12 +110,12 @@ local function resolve(keys, args)
   return resolve_each(keys[1], args, 1)
 end
 
--- The limits of new users whom no backend vouches for: a generic cell rate. A key holds the second until which the
--- limit is used up if users are created evenly, `most` an hour. It may be up to an hour in the future, so `most` users
--- can be created at once.
+-- The limits of new users whose names are not proven, by the generic cell rate algorithm. A key holds the second until
+-- which the limit would be exhausted if users were created evenly, `most` an hour. It may be up to an hour in the
+-- future, so `most` users can be created at once.
 local CREATION_SECONDS = 3600
 
--- ->    the seconds after which one more user may be created, 0 for now; and what the key holds then
+-- ->    the seconds after which one more user may be created, 0 for now; and the value of the key after that
 local function wait_for_room(key, most, now)
   local filled_until = tonumber(call('GET', key) or 0)
   -- A time further in the future was written by a clock that was ahead.
@@ -157,8 +157,8 @@ end
 
 -- KEYS  directory
 -- ARGV  name ("x:external_id", "e:email" or "u:user_id")
--- ->    as `resolve` for one user; or nothing. Of a user whose record cannot be read, which can still be deleted, the
---       name of the argument, and 1 as a seventh value.
+-- ->    as `resolve` for one user; or nothing. A user whose record cannot be read can still be deleted, so its row has
+--       the name of the argument, and 1 as a seventh value.
 local function find(keys, args)
   local kind, name = args[1]:match('^(%a):(.*)$')
   local id = kind == 'u' and name or call('HGET', keys[1], args[1])
@@ -172,7 +172,7 @@ end
 
 -- KEYS  directory
 -- ARGV  user_id external_id email (the new names; one may be "")
--- ->    1; 0 when there is no such user; -1 or -2 when the external_id or the email is another user's
+-- ->    1; 0 if there is no such user; -1 if another user has the external_id, -2 if another user has the email
 local function rename(keys, args)
   local directory, id, external_id, email = keys[1], args[1], args[2], args[3]
   local raw = call('HGET', directory, 'u:' .. id)
@@ -200,9 +200,9 @@ local function rename(keys, args)
 end
 
 -- KEYS  directory
--- ARGV  user_id external_id email (the names that the caller knows, used if the record cannot be read)
+-- ARGV  user_id external_id email (the names that the caller has, used if the record cannot be read)
 -- ->    1, or 0 when there was no such user
--- Remove the names of a deleted user, so that they may become another user's.
+-- Remove the names of a deleted user, so that another user can have them.
 local function forget(keys, args)
   local raw = call('HGET', keys[1], 'u:' .. args[1])
   if not raw then return 0 end

@@ -1,16 +1,17 @@
--- The guard: what every call of a user must pass, in the same step as its work, so that nothing can happen in between.
--- A call carries the kind and limit of its rate ("" for none), and the id and issue time of its token ("" for none).
+-- The guard: the checks of every call of a user, in the same atomic step as its work, so that nothing can change in
+-- between. A call has the kind and limit of its rate ("" for none), and the id and issue time of its token ("" for
+-- none).
 
 local GUARD_ARGUMENTS = 4
 local RATE_WINDOW_SECONDS = 60
 
 -- Count a call.
--- base: what the key of the counter begins with: a user's key, or that of a project's admin calls
--- ->    how many calls of this kind there were in the window, and the seconds until it ends
+-- base: the beginning of the counter's key: a user's key, or that of a project's admin calls
+-- ->    the number of calls of this kind in the window, and the seconds until it ends
 local function count_use(base, kind)
   local key = base .. RATE .. kind
   local used, seconds = call('INCR', key), call('TTL', key)
-  -- Also a window that never ends, and one that became longer because a clock was set back.
+  -- A new window, one without an end, or one that became longer because a clock was set back.
   if seconds < 0 or seconds > RATE_WINDOW_SECONDS then
     call('EXPIRE', key, RATE_WINDOW_SECONDS)
     seconds = RATE_WINDOW_SECONDS
@@ -18,8 +19,7 @@ local function count_use(base, kind)
   return used, seconds
 end
 
--- A moment in the future was written by a clock that was ahead: it is replaced by the present as soon as a call may
--- write.
+-- A time in the future was written by a clock that was ahead. The first call that may write replaces it by the present.
 -- ->    the second before which a user's tokens are not accepted, now at the latest
 local function revoked_before_now(user, revoked_before, may_write)
   local now = tonumber(call('TIME')[1])
@@ -46,8 +46,8 @@ local function fail_by_format(what, format)
   error({ err = 'FORMAT ' .. what .. ' is of format ' .. tostring(format or 'unknown') })
 end
 
--- A record without a format has not been written yet, and then nothing else of the user may be there either; or it says
--- only that the user is deleted.
+-- A record without a format is valid if it does not exist yet, and then the user must have no other data either. It is
+-- also valid if the user is deleted.
 local function check_user_format(user, value)
   if value[2] then return end
   if value[1] then fail_by_format('a user', value[1]) end
@@ -59,8 +59,8 @@ local function check_user_format(user, value)
   if left > 0 then fail_by_format('a user') end
 end
 
--- Read the record once, for the guard, the log and the recipient's JSON. (A table of more than 16 fields takes twice
--- the memory.)
+-- Read the record once for the guard, the log and the recipient's JSON. (A table of more than 16 fields would take
+-- twice the memory.)
 -- ->    the user's record, false for a field that is not set; and whether the user is deleted
 local function read_record(user)
   local value = call('HMGET', user, unpack(RECORD))
@@ -83,8 +83,8 @@ local function write_format(user, record)
   record.format = FORMAT
 end
 
--- work: is given the keys, its own arguments and the user's record. When it fails, all its writes are undone; the call
---       stays counted.
+-- work: a function of the keys, its own arguments and the user's record. If it fails, all its writes are undone, but
+--       the call stays counted.
 -- ->    a function to register, which returns "deleted" | "revoked" | "limited", used, seconds | "ok", used, seconds,
 --       the result of the work; "unpublished" takes the place of "ok" when the event could not be published
 local function guarded(work, may_write)

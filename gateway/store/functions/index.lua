@@ -1,8 +1,8 @@
 -- The indexes of an inbox: per bucket one of all items, one for each category, and one for all topics. The first two
 -- are sorted by the items' offsets. The last one holds lists: an item with a topic is in the list of its topic, and in
 -- that of its topic with its category. A member is the name of the list, the offset and the item id. All scores are 0,
--- so the members are sorted by their bytes, and a list is the members that begin with its name. (Backends make a topic
--- for every order; with keys for each topic, marking 100,000 items took Redis 2.6 s.)
+-- so the members are sorted by their bytes, and a list is the members that begin with its name. (Backends create a
+-- topic for every order. With keys for each topic, marking 100,000 items took Redis 2.6 s.)
 
 local OFFSET = '>I6'
 local ID_BYTES, STAMP_BYTES = 16, 22 -- a stamp is an offset and an id
@@ -11,7 +11,7 @@ local function inbox_key(user, bucket) return user .. INBOX .. bucket end
 local function category_key(user, bucket, category) return user .. CATEGORY .. bucket .. ':' .. category end
 local function topics_key(user, bucket) return user .. TOPICS .. bucket end
 
--- Names of lists. None is the beginning of another, because each contains its length.
+-- Names of lists. No name is the beginning of another, because each contains its length.
 local function topic_list(topic) return 't' .. #topic .. ' ' .. topic end
 local function pair_list(category, topic) return 'p' .. #category .. ' ' .. category .. #topic .. ' ' .. topic end
 local function after_list(list) return '(' .. list .. '\255' end -- no offset is as large
@@ -25,7 +25,7 @@ local function read_member(member)
   return struct.unpack(OFFSET, member:sub(-STAMP_BYTES)), member:sub(-ID_BYTES)
 end
 
--- execute: `call`, or `try` where it undoes something
+-- execute: `call`, or `try` in an undo step
 local function add_to_indexes(execute, user, bucket, category, topic, offset, id)
   execute('ZADD', inbox_key(user, bucket), offset, id)
   execute('ZADD', category_key(user, bucket, category), offset, id)
@@ -62,10 +62,10 @@ local function counts(user)
   }
 end
 
--- A range is a part of an index, newest last: { key, list }, without a list for all of the index.
+-- A range is a part of an index, newest last: { key, list }. Without `list`, it is the whole index.
 
 -- Read a filter's categories and topics from args[first]: count, names …, count, names …
--- ->    a function from bucket to the ranges that hold exactly the matching items, each item in one of them
+-- ->    a function from bucket to the ranges of the matching items; each item is in exactly one of them
 local function ranges_by(user, args, first)
   local categories, topics = {}, {}
   local category_count = tonumber(args[first])

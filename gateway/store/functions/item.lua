@@ -3,8 +3,8 @@
 
 local BUCKETS = { 0, 1, 3, 4, 5, 7 } -- bits: seen 1, read 2, archived 4; read implies seen
 local CHUNK = 1000 -- arguments per variadic command, well under Lua's unpack limit
-local CLOCK_SECONDS = 10 -- how far apart clocks may be: a time further in the future was written by a wrong clock
-local SENT_AHEAD_SECONDS = 300 -- the same for the times at which items were sent, which only order them
+local CLOCK_SECONDS = 10 -- how much clocks may differ: a time further in the future was written by a wrong clock
+local SENT_AHEAD_SECONDS = 300 -- the same for the times at which items were sent, which only affect their order
 local EPOCH_CHARACTERS = 12 -- of a digest: an epoch is part of every position, so it is short
 
 local function integer(number) -- below 2^53; '%.0f' takes five times as long
@@ -37,7 +37,7 @@ local function read_scope(scope)
   return rest:sub(1, length), rest:sub(length + 1), repeatable ~= ''
 end
 
--- ->    the state as a table, or nil for what is no state
+-- ->    the state as a table, or nil if `packed` is not a state
 local function unpack_state(packed)
   local sent, seen, read, archived, repeatable, length, rest
     = packed:match('^(%d+) (%d+) (%d+) (%d+) (r?)(%d+) (.*)$')
@@ -49,7 +49,7 @@ local function unpack_state(packed)
   }
 end
 
--- ->    a state for an item whose state is lost, to show and to find it: category and topic come from its content
+-- ->    a substitute for a lost state, to show and to find the item. Category and topic are those of its content.
 local function state_by_content(content)
   local readable, fields = pcall(cjson.decode, content .. '}')
   local function text(name)
@@ -82,7 +82,7 @@ local function value_after(value, write, now)
   return value
 end
 
--- Apply a transition to a state, which is changed.
+-- Apply a transition to a state in place.
 -- code: three writes for seen, read, archived: `s` set, `c` clear, `-` keep (domain/notification.py)
 local function apply(state, code, now)
   state.seen = value_after(state.seen, code:sub(1, 1), now)
@@ -90,8 +90,8 @@ local function apply(state, code, now)
   state.archived = value_after(state.archived, code:sub(3, 3), now)
 end
 
--- A content that many items share lies in a slot of its own. An item of one has no content here; its JSON ends after
--- the id with a NUL, and the gateway completes it.
+-- A content that many items share is stored in a slot of its own. Its items have no content here. Their JSON has a NUL
+-- after the id, which the gateway replaces.
 
 local function is_reference(content)
   return content:byte(-1) == 0
@@ -101,7 +101,7 @@ local function content_or_reference(content, id)
   return content or '{"id":"' .. unpacked_id(id) .. '"\0'
 end
 
--- JSON, concatenated from encoded parts: nothing is decoded or encoded here.
+-- JSON, concatenated from encoded parts. Nothing is decoded or encoded here.
 
 local function json_time(value)
   return value == '0' and 'null' or value

@@ -1,24 +1,24 @@
--- Jobs: work that is accepted now and done later, in steps, by the worker that claims it. store/jobs.py describes how.
+-- Jobs: work that is accepted now and performed later, in steps, by the worker that claims it. See store/job_queue.py.
 
 -- The queue, in a slot of its own. A claim is a number that only grows; the latest claim of a job holds it.
 
 -- KEYS  queue
 -- ARGV  entry now_ms (from when it may be claimed)
--- ->    1, or 0 when it was there already
+-- ->    1, or 0 if it was enqueued already
 local function enqueue_job(keys, args)
   return call('ZADD', keys[1], 'NX', args[2], args[1])
 end
 
 -- KEYS  queue
 -- ARGV  now_ms lease_ms longest_ms (how far ahead an entry may lie)
--- ->    job and claim of the one that waits longest, or nothing
+-- ->    the job that has waited longest, and the number of its claim; or nothing
 local function claim_job(keys, args)
   local queue, now = keys[1], tonumber(args[1])
   local job = call('ZRANGE', queue, '-inf', args[1], 'BYSCORE', 'LIMIT', 0, 1)[1]
-    -- Or a job whose time is too far in the future, because a clock that was ahead set it.
+    -- Or a job whose time is too far in the future, because a clock that was ahead wrote it.
     or call('ZRANGE', queue, integer(now + tonumber(args[3])), '+inf', 'BYSCORE', 'LIMIT', 0, 1)[1]
   if not job then return false end
-  -- At least the time: a queue that lost its last writes must not give a number that a job's record has already.
+  -- The number is at least the time, so that a queue that lost its last writes assigns no number twice.
   local claim = integer(math.max(tonumber(call('HGET', queue .. CLAIMS, '') or 0) + 1, now))
   set_fields(queue .. CLAIMS, { '', claim, job, claim })
   call('ZADD', queue, integer(now + tonumber(args[2])), job)
@@ -27,7 +27,7 @@ end
 
 -- KEYS  queue
 -- ARGV  entry number now_ms lease_ms
--- ->    how many jobs wait to be claimed, or -1 when this one is held by another claim
+-- ->    how many jobs wait to be claimed, or -1 if another claim holds this one
 local function renew_job(keys, args)
   if call('HGET', keys[1] .. CLAIMS, args[1]) ~= args[2] then return -1 end
   local step = members_restorer(keys[1], { args[1] })
@@ -38,7 +38,7 @@ end
 
 -- KEYS  queue
 -- ARGV  entry number due_ms (from when it may be claimed again)
--- ->    1, or 0 when it is held by another claim
+-- ->    1, or 0 if another claim holds it
 local function release_job(keys, args)
   if call('HGET', keys[1] .. CLAIMS, args[1]) ~= args[2] then return 0 end
   remove_fields(keys[1] .. CLAIMS, { args[1] })
@@ -48,7 +48,7 @@ end
 
 -- KEYS  queue
 -- ARGV  entry number (of the claim)
--- ->    1, or 0 when it is held by another claim
+-- ->    1, or 0 if another claim holds it
 local function drop_job(keys, args)
   if call('HGET', keys[1] .. CLAIMS, args[1]) ~= args[2] then return 0 end
   remove_fields(keys[1] .. CLAIMS, { args[1] })
@@ -60,7 +60,7 @@ end
 
 -- KEYS  job
 -- ARGV  kind version (of its plan) payload created_ms keep_seconds portions…
--- ->    1, or 0 when it was there already
+-- ->    1, or 0 if it existed already
 local function create_job(keys, args)
   local job = keys[1]
   if call('EXISTS', job) == 1 then return 0 end
@@ -78,7 +78,7 @@ end
 -- KEYS  jobs of a kind
 -- ARGV  job_id created_ms keep_seconds max_listed job_prefix (what precedes an id in the key of a job)
 -- ->    1
--- Add a job to its project's list, and remove the oldest ones of too many.
+-- Add a job to its project's list. If there are too many, remove the oldest ones, up to the first that is not finished.
 local function list_job(keys, args)
   local key = keys[1]
   local oldest = math.min(tonumber(args[2]), now_ms()) - 1000 * tonumber(args[3])
@@ -149,8 +149,8 @@ end
 -- KEYS  job
 -- ARGV  number (of the claim) known_version (the newest version of a plan that the caller knows)
 -- ->    kind, payload, cursor, steps, created_ms, attempts since the last step (this one included);
---       "lost" to a later claim; "processed"; "newer" than the caller, then nothing was written;
---       or nothing when there is no such job
+--       "lost" to a later claim; "processed"; "newer" than the caller, and then nothing was written;
+--       or nothing if there is no such job
 local function start_job(keys, args)
   local job = keys[1]
   local field = call('HMGET', job, 'kind', 'payload', 'cursor', 'steps', 'created_ms', 'status', 'claim', 'attempts',
@@ -169,8 +169,8 @@ end
 -- KEYS  job
 -- ARGV  claim number (of this step) cursor max_errors reached (the ids of users, 16 bytes each)
 --       #counts (pairs) counts… (name, by how much) errors… (JSON)
--- ->    1, or 0 when another claim has taken over
--- A step is saved once, however often the call is repeated.
+-- ->    1, or 0 if another claim has taken over
+-- A step is saved once, even if the call is repeated.
 local function save_job(keys, args)
   local job, claim, step = keys[1], args[1], tonumber(args[2])
   local field = call('HMGET', job, 'claim', 'steps', 'status')
@@ -202,8 +202,8 @@ local function save_job(keys, args)
 end
 
 -- KEYS  job
--- ARGV  claim reason ("", or as JSON why it ends unfinished) kept (1 to keep the record, or 0)
--- ->    1, or 0 when another claim has taken over
+-- ARGV  claim reason ("", or JSON of the reason for giving it up) kept (1 to keep the record, or 0)
+-- ->    1, or 0 if another claim has taken over
 local function finish_job(keys, args)
   local job = keys[1]
   local field = call('HMGET', job, 'claim', 'status')
@@ -216,7 +216,7 @@ local function finish_job(keys, args)
   set_fields(job, { 'status', 'processed' })
   if args[2] ~= '' then
     local errors, left = job .. ERRORS, call('PTTL', job)
-    -- At the front: it matters more than the errors that the bound may cut off.
+    -- The reason is put first, because the other errors, which are bounded, matter less.
     call('LPUSH', errors, args[2])
     push_undo(function() try('LPOP', errors) end)
     expire('PEXPIRE', errors, left)

@@ -1,10 +1,10 @@
--- Which function libraries gateways use. Every gateway reports its own now and then; store/libraries.py deletes the rest.
+-- The reports of gateways about the function libraries that they use. store/libraries.py deletes the other libraries.
 
 -- KEYS  libraries
 -- ARGV  name keep_seconds found… (names of libraries on the servers)
 -- ->    those of the found libraries that no gateway has reported for keep_seconds
--- A library that was never reported counts as reported now: gateways of before this function report nothing. So does one
--- that was reported in the future, by the clock of a server that was ahead.
+-- A library that was never reported counts as reported now, because gateways older than this function do not report. So
+-- does a library with a report in the future, which was written by a clock that was ahead.
 local function report_library(keys, args)
   local time = call('TIME')
   local now, keep = tonumber(time[1]) + tonumber(time[2]) / 1000000, tonumber(args[2])

@@ -1,13 +1,13 @@
--- The event log: every change appends one event here and publishes the same bytes, in the same step.
+-- The event log. Every change appends one event to it and publishes the same bytes, in the same atomic step.
 
-local CHECK_MS = 1000 -- between two checks for a promotion; INFO takes 2 µs
--- Of the current call: the key of the data generation. In a cluster it lies in the slot of the call, as a function may
--- read its own slot only.
+local CHECK_MS = 1000 -- the time between two checks for a promotion; INFO takes 2 µs
+-- The key of the data generation for the current call. In a cluster it is in the slot of the call, because a function
+-- may read only its own slot.
 local generation_key = GENERATION
 local promoted_as, generations, checked_ms = '', {}, nil
-local is_unpublished = false -- of the current call: whether its event could not be published
+local is_unpublished = false -- whether the event of the current call could not be published
 
--- Find out whether a promotion made this server a primary: then it may lack writes that were acknowledged before.
+-- Check whether this server was promoted from replica to primary. If so, it may lack acknowledged writes.
 local function check_promotion(now_ms)
   local replication = call('INFO', 'replication')
   local promoted = not replication:find('master_replid2:0000', 1, true)
@@ -15,9 +15,10 @@ local function check_promotion(now_ms)
   generations, checked_ms = {}, now_ms
 end
 
--- The name of the generation of this server's data. It changes when the data may lack acknowledged writes: after a
--- replica was promoted, and after the operator of the server says so (the gateway does for its bundled server when that
--- died before all was on disk). It is stored as data, because a server that restarts no longer knows of its promotion.
+-- ->    the name of the generation of this server's data
+-- It changes when the data may lack acknowledged writes: after the promotion of a replica, and when the operator of the
+-- server sets another name. (The gateway does that for its bundled server if it died before all data was on disk.) The
+-- name is stored as data, because a restart erases the server's own record of its promotion.
 local function generation(now_ms)
   if not (now_ms and checked_ms) or math.abs(now_ms - checked_ms) >= CHECK_MS then check_promotion(now_ms) end
   local current = generations[generation_key]
@@ -32,7 +33,7 @@ local function generation(now_ms)
   return current
 end
 
--- Store the generation of a server that was promoted before anything is written: the server may restart first.
+-- Store the generation of a promoted server now, because it may restart before the next write would store it.
 -- KEYS  generation
 -- ->    the generation that a promotion began, or ""
 local function note_generation(keys)
@@ -41,13 +42,14 @@ local function note_generation(keys)
   return promoted_as
 end
 
--- The epoch names a log: no two logs have the same one, of different users or of one. All recipients of a request are
--- offered the same `epoch_if_new`.
+-- ->    the epoch that names a new log
+-- No two logs have the same epoch, whether of different users or of one. All recipients of a request have the same
+-- `epoch_if_new`.
 local function epoch_of(user, epoch_if_new, current_generation)
   return redis.sha1hex(epoch_if_new .. ' ' .. current_generation .. ' ' .. user):sub(1, EPOCH_CHARACTERS)
 end
 
--- Begin the log of a user that has none, in the record only: the next event writes it.
+-- Begin the log of a user that has none, in the record only. The next event writes it.
 -- ->    whether the log is new
 local function begin_log(user, record, epoch_if_new, current_generation)
   if record.epoch then return false end
@@ -56,7 +58,7 @@ local function begin_log(user, record, epoch_if_new, current_generation)
   return true
 end
 
--- What next_position writes: the fields of a user's record, and their places in what read_record reads.
+-- The fields of a user's record that next_position writes, and their places in the result of read_record.
 local POSITION = { 'format', 'epoch', 'offset', 'life', 'sent_at', 'log_until', 'counts' }
 local PLACES = { 1, 4, 5, 6, 7, 8, 10 }
 
@@ -73,8 +75,8 @@ local function restore_position(user, before)
   end
 end
 
--- Write the next position. The first event of another generation begins an epoch, because the same offset of the old
--- epoch may have been another event.
+-- Write the next position. The first event of a new generation begins a new epoch, because the same offset of the old
+-- epoch may have been used for a lost event.
 -- ->    the offset as text
 local function next_position(user, record, context)
   local fields, current = {}, generation(tonumber(context.now_ms))
@@ -94,8 +96,8 @@ local function next_position(user, record, context)
   return offset
 end
 
--- Remove the events that are older than `seconds`, by the earlier of two clocks: a gateway whose clock is ahead must
--- not make events old.
+-- Remove the events that are older than `seconds`, by the earlier of two clocks, so that a gateway whose clock is ahead
+-- removes no recent events.
 local function trim_by_age(log, now_ms, seconds)
   local oldest_ms = math.min(now_ms, 1000 * call('TIME')[1]) - 1000 * seconds
   while true do
@@ -114,7 +116,7 @@ local function context_of(args)
   }
 end
 
--- ->    the counts of the record, as of the last event, each plus `more`; nil for a record from before it had counts
+-- ->    the counts in the record, as of the last event, each plus `more`; nil if the record was written without counts
 local function known_counts(record, more)
   if not record.epoch then
     return { unread = more, unseen = more, unarchived_unread = more, unarchived_unseen = more }
@@ -127,14 +129,14 @@ local function known_counts(record, more)
   }
 end
 
--- A log of events of usual size takes less than a megabyte. Of large events it keeps fewer: otherwise a user who marks
--- a large item read and unread again and again would fill the server. Only a few events that are logged already can be
--- as large, so a log stays within a small multiple of LOG_BYTES.
+-- A log of events of usual size takes less than a megabyte. A log keeps fewer large events. Otherwise a user who marks
+-- a large item read and unread again and again would fill the server. Only a few of the logged events can be as large,
+-- so a log stays within a small multiple of LOG_BYTES.
 local LARGE_BYTES = 16 * 1024
 local LOG_BYTES = 16 * 1024 * 1024
-local MIN_EVENTS = 4 -- of the largest possible ones, 8 MB each
+local MIN_EVENTS = 4 -- even of the largest possible events, 8 MB each
 
--- ->    how many events a log keeps when one of so many bytes is appended
+-- ->    how many events a log keeps when an event of this size is appended
 local function events_kept(log_events, bytes)
   if bytes <= LARGE_BYTES then return log_events end
   local most = tonumber(log_events)
@@ -142,14 +144,14 @@ local function events_kept(log_events, bytes)
   return integer(math.min(most, math.max(MIN_EVENTS, room)))
 end
 
--- Append an event to the log and publish it. With the XADD the change is complete: what follows may fail.
--- count: the counts as of this event, where the caller knows them
--- A broadcast does this for every recipient, so numbers become text once, and the message is one concatenation.
+-- Append an event to the log and publish it. After XADD the change is complete, and the rest may fail.
+-- count: the counts as of this event, if the caller has them
+-- A broadcast runs this for every recipient, so numbers are converted once, and the message is one concatenation.
 local function append(user, record, context, name, data, count)
   local before = record.stored or position_of(record)
   record.sent_at = context.sent_at or record.sent_at
-  -- The lifetime is a tenth longer than asked for, so that not every event has to renew it. It is renewed as well where
-  -- a clock that was ahead set it.
+  -- The lifetime is a tenth longer than configured, so that not every event has to renew it. It is also renewed if a
+  -- clock that was ahead set it.
   local until_then, now, log_seconds = tonumber(record.log_until or 0), context.now, context.log_seconds
   local renew = now + log_seconds > until_then or until_then > now + 1.1 * log_seconds + CLOCK_SECONDS
   if renew then record.log_until = integer(math.ceil(now + 1.1 * log_seconds)) end
@@ -168,10 +170,10 @@ local function append(user, record, context, name, data, count)
   local kept = #message > LARGE_BYTES and events_kept(context.log_events, #message) or context.log_events
   call('XADD', log, 'MAXLEN', kept, offset .. '-' .. context.now_ms, 'm', message)
   undo_count, record.stored = 0, nil -- as commit()
-  -- When one of these fails, it is made up for: the log is renewed and trimmed later, and the gateway learns from the
-  -- reply that it has to publish a message which makes the open inboxes read the log.
+  -- A failure here is repaired later: another event renews and trims the log, and if publishing failed, the reply makes
+  -- the gateway publish a message that makes the open inboxes read the log.
   if renew then try('EXPIRE', log, integer(math.ceil(1.1 * log_seconds))) end
-  -- An idle log expires as a whole. A busy one is trimmed by age with every 16th event only, to keep the others cheap.
+  -- An idle log expires as a whole. A busy log is trimmed by age only with every 16th event, to keep the others cheap.
   if record.offset % 16 == 0 then pcall(trim_by_age, log, tonumber(context.now_ms), log_seconds) end
   if type(try('SPUBLISH', user, message)) == 'table' then is_unpublished = true end
 end

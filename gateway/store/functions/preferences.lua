@@ -1,6 +1,6 @@
--- Preferences: which channels a category may use. domain/preferences.py has the rules; here they are applied.
+-- Preferences: the channels that a category may use. The rules are those of domain/preferences.py.
 
--- ->    whether preferences or subscriptions keep a notification of this category and topic out of the inbox
+-- ->    whether preferences or subscriptions exclude notifications of this category and topic from the inbox
 local function is_muted(user, category, topic)
   local preference = call('HGET', user .. PREFERENCES, category)
   if preference and preference:sub(1, 1) == '0' then return true end

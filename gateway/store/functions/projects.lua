@@ -1,7 +1,7 @@
 -- The projects of the store, in one slot.
 
 -- KEYS  projects
--- ->    the format of all that is stored: "" for an empty store, "unknown" for one from before there were formats
+-- ->    the format of the store: "" for an empty store, "unknown" for one that was written before there were formats
 local function read_format(keys)
   local format = call('GET', keys[1] .. STORE_FORMAT)
   if format then return format end
@@ -11,7 +11,7 @@ end
 -- KEYS  projects
 -- ARGV  workspace_id workspace_title (of the default workspace) store_name (if it has none yet)
 -- ->    1 if the default workspace is new, or 0
--- Write the format of an empty store, its name, and the default workspace, each unless it is there.
+-- Write the format of an empty store, its name, and the default workspace, each unless it exists.
 local function prepare_projects(keys, args)
   local projects, format = keys[1], read_format(keys)
   if format ~= '' and format ~= FORMAT then fail_by_format('the store', format) end
@@ -28,7 +28,7 @@ end
 -- KEYS  projects
 -- ARGV  api_key before (the record as it was read; "" for a new project) record project_id workspace_id now_ms
 --       max_projects (of a workspace)
--- ->    1; 0 when the record is not as it was read; -1 when there is no such workspace; -2 when it has too many
+-- ->    1; 0 if the record has changed since it was read; -1 if there is no such workspace; -2 if it has too many
 --       projects
 local function put_project(keys, args)
   local projects, api_key = keys[1], args[1]
@@ -44,7 +44,7 @@ end
 -- KEYS  projects
 -- ARGV  project_id workspace_id
 -- ->    1, or 0 when there is no such project
--- The deletion is recorded until there is a job that removes the data, so that no crash in between loses it.
+-- The deletion is recorded until there is a job that removes the data, so that a crash in between does not lose it.
 local function delete_project(keys, args)
   local projects, id = keys[1], args[1]
   local api_key = call('HGET', projects .. PROJECT_IDS, id)
@@ -59,7 +59,7 @@ end
 -- KEYS  projects
 -- ARGV  api_key
 -- ->    the ids of the projects that had this API key
--- Remove a record whatever it holds. These projects are recorded as deleted, as by `delete_project`.
+-- Remove a record regardless of its content. These projects are recorded as deleted, as in `delete_project`.
 local function discard_project(keys, args)
   local projects, api_key, ids = keys[1], args[1], {}
   local flat = call('HGETALL', projects .. PROJECT_IDS)
@@ -116,8 +116,8 @@ local function list_projects(keys, args)
 end
 
 -- KEYS  any
--- ->    1 if the server accepts writes; otherwise it refuses to run this function, which is registered as one that
---       writes
+-- ->    1 if the server accepts writes; otherwise it refuses to run this function, which is registered as a writing
+--       function
 local function check_write()
   return 1
 end

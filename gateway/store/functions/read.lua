@@ -102,22 +102,22 @@ local function read_log(keys, args, record)
   return result
 end
 
--- The same as read_log for a server that accepts no writes. A log that has not begun seems to begin, but that is not
--- stored: a client that resumes from there is told later that the epoch has changed.
+-- The same as read_log for a server that accepts no writes. A user without a log gets a position in a new epoch that is
+-- not stored. A client that later resumes from it gets a reset, because the epoch has changed.
 local function peek_log(keys, args, record)
   record.epoch, record.offset = record.epoch or args[1], record.offset or 0
   return read_log(keys, args, record)
 end
 
 -- KEYS  user
--- ->    0: the guard has counted and checked
+-- ->    0, after the guard has checked and counted the call
 local function use()
   return 0
 end
 
--- KEYS  admin calls (what the key of the counter begins with)
+-- KEYS  admin calls (the beginning of the counter's key)
 -- ARGV  kind limit
--- ->    as a guarded function, which it is not: "limited" or "ok", used, seconds, 0
+-- ->    as a guarded function, although it is none: "limited" or "ok", used, seconds, 0
 local function count_call(keys, args)
   local used, seconds = count_use(keys[1], args[1])
   return { used > tonumber(args[2]) and 'limited' or 'ok', used, seconds, 0 }

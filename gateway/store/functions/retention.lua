@@ -1,13 +1,14 @@
--- Removing items: one by one, and the oldest ones that the retention of their project does not keep.
+-- The removal of items: of single ones, and of the oldest ones that exceed the retention of their project.
 
 local DUPLICATE, CREATED, MUTED = 0, 1, 2 -- as Outcome in store/deliveries.py
 
 local REPEATED_SECONDS = 24 * 3600 -- as OUTCOME_SECONDS in store/inbox.py
-local RETRIED_SECONDS = 60 -- far longer than a gateway waits before it repeats a call whose reply was lost
-local TRIMMED_BYTES = 256 * 1024 -- of content that one call trims: each removed item is sent in an event
+local RETRIED_SECONDS = 60 -- far longer than the time after which a gateway repeats a call whose reply was lost
+local TRIMMED_BYTES = 256 * 1024 -- of content that one call trims; the event of each removed item contains its content
 
--- Record for a while the outcome of an item that is not there. The user's record says until when there may be one,
--- because hardly any user has one, and the check costs every item. Both go by the server's clock.
+-- Record for a while the outcome of a missing item. The user's record has the time until which there may be such an
+-- outcome, because hardly any user has one, and each new item would have to check for it. Both times are by the
+-- server's clock.
 local function record_outcome(user, record, id, outcome, seconds)
   local key, before = user .. OUTCOME .. id, record.settled_until
   call('SET', key, outcome, 'EX', integer(seconds))
@@ -43,7 +44,8 @@ local function remove_item(user, record, context, id, packed, client_id)
   for i, bucket in ipairs(buckets) do
     if offsets[i] then remove_from_indexes(call, user, bucket, category, topic, offsets[i], id) end
   end
-  -- A repetition of the request that created it must not bring it back. Where there can be none, nothing is recorded.
+  -- A repetition of the request that created the item must not create it again. If none is possible, nothing is
+  -- recorded.
   local most = state.repeatable and REPEATED_SECONDS or RETRIED_SECONDS
   local age = math.min(context.now, tonumber(call('TIME')[1])) - tonumber(state.sent) -- the earlier of two clocks
   local seconds = most - math.max(0, age)
@@ -66,8 +68,8 @@ local function oldest_ids(user, most)
 end
 
 -- Remove the oldest items beyond `count`, and those sent more than `seconds` ago (0 is no bound), at most `most` at a
--- time. No item was sent before an older one, so the oldest one tells whether there is anything to do: `oldest` in the
--- record is when it was sent, or earlier.
+-- time. Items are in the order of sending, so the oldest one shows whether any is too old. `oldest` in the record is
+-- the time at which it was sent, or an earlier time.
 -- ->    how many were removed, and whether there are more to remove
 local function trim_items(user, record, context, count, seconds, most)
   if (record.sent_at or '0') == '0' then return 0, false end -- nothing was ever sent
@@ -75,7 +77,7 @@ local function trim_items(user, record, context, count, seconds, most)
   local oldest_age = record.oldest and context.now - tonumber(record.oldest)
   local may_be_old = seconds > 0 and not (oldest_age and oldest_age <= seconds and oldest_age >= -CLOCK_SECONDS)
   if surplus <= 0 and not may_be_old then return 0, false end
-  -- By the earlier of two clocks: a gateway whose clock is ahead must not empty inboxes.
+  -- The earlier of two clocks counts, so that a gateway whose clock is ahead does not empty inboxes.
   local oldest_kept = seconds > 0 and math.min(context.now, tonumber(call('TIME')[1])) - seconds or 0
   local removed, bytes, oldest = 0, 0, record.sent_at
   for _, id in ipairs(oldest_ids(user, most + 1)) do

@@ -1,7 +1,7 @@
--- Subscriptions: which categories of which topics a user subscribed to or unsubscribed from. domain/preferences.py has
--- the rules; here they are applied.
+-- Subscriptions: the categories of topics that a user subscribed to or unsubscribed from. The rules are those of
+-- domain/preferences.py.
 
--- ->    the subscription that decides about a category of a topic, ["1" subscribed or "0" not, reason], or nil
+-- ->    the subscription that applies to a category of a topic, ["1" subscribed or "0" not, reason], or nil
 local function subscription_to(user, category, topic)
   local packed = topic ~= '' and call('HGET', user .. SUBSCRIPTIONS, topic)
   if not packed then return nil end
@@ -27,7 +27,7 @@ end
 -- KEYS  user
 -- ARGV  topic status (1 to subscribe or 0 to unsubscribe)
 --       max_topics max_categories (of a topic) max_topic_bytes max_bytes (of all topics)
---       categories… (name, and reason; "" keeps the reason that there is)
+--       categories… (name, and reason; "" keeps the present reason)
 -- ->    JSON {category: [status, reason]}; or -1 too many topics, -2 too many categories, -3 too many bytes in the
 --       topic, -4 too many bytes in all, and then nothing was written
 local function set_subscriptions(keys, args, record)
@@ -64,7 +64,7 @@ end
 
 -- KEYS  user
 -- ARGV  topic
--- ->    1, or 0 when there were no subscriptions to it
+-- ->    1, or 0 if there were no subscriptions to it
 local function delete_subscriptions(keys, args)
   local user, topic = keys[1], args[1]
   local packed = call('HGET', user .. SUBSCRIPTIONS, topic)

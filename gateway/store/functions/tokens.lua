@@ -1,10 +1,10 @@
--- Issued tokens: of a user, in the user's slot, and of a project, in the project's slot. `base` is what their keys
--- begin with. A token is kept until it expires, discarded or not; when there are too many, the oldest discarded ones
--- are removed.
+-- Issued tokens: those of a user in the user's slot, and those of a project in the project's slot. `base` is the
+-- beginning of their keys. A token is kept until it expires, even if it is discarded. If there are too many, the oldest
+-- discarded ones are removed.
 
-local REVOKED_MARGIN_SECONDS = 60 -- gateways' clocks differ: a revoked id is kept longer than the token is valid
+local REVOKED_MARGIN_SECONDS = 60 -- gateways' clocks differ, so a revoked id is kept longer than its token is valid
 
--- ->    the token as a table, or nil for what is no token
+-- ->    the token as a table, or nil if `packed` is not a token
 local function unpack_token(packed)
   local created, expires, discarded, name = packed:match('^(%d+) (%d+) (%d+) (.*)$')
   if not created then return nil end
@@ -24,7 +24,7 @@ local function remove_tokens(base, ids)
   end
 end
 
--- Give a sorted set by expiry, and the hash that belongs to it, the lifetime of its last member.
+-- Let a sorted set with expiry times as scores, and the hash that belongs to it, expire with the last member.
 local function expire_with_last(key, follower)
   local last = call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
   if last then
@@ -40,14 +40,14 @@ local function load_token(base, id, now)
   return token and tonumber(token.expires) > tonumber(now) and token or nil
 end
 
--- ->    the second until which tokens have expired, by the server's clock where the caller's is ahead: tokens that are
---       removed too early would be lost for ever
+-- ->    the second until which tokens have expired: by the caller's clock, or by the server's if the caller's is ahead,
+--       because tokens that are removed too early would be lost for ever
 local function expired_until(now)
   local clock = tonumber(call('TIME')[1])
   return tonumber(now) <= clock + CLOCK_SECONDS and now or integer(clock)
 end
 
--- Make room for one more token: remove the expired ones, then the oldest of those that are discarded or cannot be read.
+-- Make room for one more token. Remove the expired ones, then the oldest of those that are discarded or cannot be read.
 -- Ids sort by age.
 -- ->    whether there is room
 local function make_room(base, now, most)
@@ -68,7 +68,7 @@ end
 
 -- KEYS  user
 -- ARGV  token_id now expires max_tokens max_revoked name
--- ->    1, or 0 when there are too many; a token that is there already stays as it is
+-- ->    1, or 0 if there are too many; a token that exists already is not changed
 local function issue_token(keys, args, record)
   local base, id, now, expires = keys[1], args[1], args[2], args[3]
   if call('HEXISTS', base .. TOKEN, id) == 1 then return 1 end
@@ -123,9 +123,9 @@ end
 
 -- KEYS  user
 -- ARGV  token_id now
--- ->    when it was discarded, or nothing when there is no such token
--- It is published again for a token that was discarded before: nodes close no connection twice. So when publishing
--- fails, the token is discarded, and repeating the call tells the nodes.
+-- ->    when it was discarded, or nothing if there is no such token
+-- If publishing fails, the token is discarded, but the call fails. A repeated call publishes again, even though the
+-- token is already discarded. That does no harm, because nodes close each connection once.
 local function discard_token(keys, args)
   local user, id, now = keys[1], args[1], args[2]
   local discarded, is_new, token = discard(user, id, now)
@@ -142,7 +142,7 @@ end
 -- KEYS  user
 -- ARGV  issued_before now
 -- ->    the second before which no token is accepted from now on; it never becomes earlier
--- When publishing fails, the tokens are revoked, the call fails, and repeating it tells the nodes.
+-- If publishing fails, the tokens are revoked, but the call fails, and repeating it publishes again.
 local function discard_tokens_before(keys, args, record)
   local user, now, clock = keys[1], args[2], tonumber(call('TIME')[1])
   local function past(second) return second > clock + CLOCK_SECONDS and clock or second end
@@ -170,26 +170,26 @@ local function discard_tokens_before(keys, args, record)
   return integer(before)
 end
 
--- A project's tokens are accepted only while they are stored here, so nothing else is kept of a discarded one.
+-- A project's tokens are accepted only while they are stored here, so the ids of discarded ones are not kept elsewhere.
 
--- KEYS  project (what the keys of its tokens begin with)
+-- KEYS  project (the beginning of its tokens' keys)
 -- ARGV  token_id now expires max_tokens max_revoked name
 -- ->    as issue_token
 local function issue_project_token(keys, args) return issue_token(keys, args) end
 
--- KEYS  project (what the keys of its tokens begin with)
+-- KEYS  project (the beginning of its tokens' keys)
 -- ARGV  now size way cursor
 -- ->    as list_tokens
 local function list_project_tokens(keys, args) return list_tokens(keys, args) end
 
--- KEYS  project (what the keys of its tokens begin with)
+-- KEYS  project (the beginning of its tokens' keys)
 -- ARGV  token_id now
--- ->    when it was discarded, or nothing when there is no such token
+-- ->    when it was discarded, or nothing if there is no such token
 local function discard_project_token(keys, args)
   return (discard(keys[1], args[1], args[2])) or false
 end
 
--- KEYS  project (what the keys of its tokens begin with)
+-- KEYS  project (the beginning of its tokens' keys)
 -- ARGV  token_id now
 -- ->    "known", "discarded", or nothing
 local function project_token(keys, args)

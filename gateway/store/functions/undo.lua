@@ -1,8 +1,8 @@
--- The undo log: a function writes everything or nothing. Redis rolls nothing back when a function fails in the middle,
--- because of a key of another type, a command or a channel that the access list refuses, or a bug. So a function that
--- writes more than once records after each write how to undo it, and all recorded steps run when a later command fails.
--- Only the writes after the last command that can fail need no step. (Memory is no cause of failure in the middle: a
--- server that is full refuses the function or its first write, never a later one.)
+-- The undo log, which makes a function write everything or nothing. Redis does not roll back the writes of a function
+-- that fails after some of them: because of a key of another type, a command or channel that the access list forbids,
+-- or a bug. So a function that writes more than once records after each write how to undo it. If a later command fails,
+-- all recorded steps run. Only writes after the last command that can fail need no step. (A lack of memory does not
+-- cause such a failure: a full server refuses the function or its first write, never a later one.)
 
 -- `call` raises the error of a command; `try` returns it. Neither exists while a library is being loaded.
 local call, try
@@ -12,8 +12,8 @@ end
 
 local undo_steps, undo_firsts, undo_seconds, undo_thirds, undo_count = {}, {}, {}, {}, 0
 
--- Record how to undo what has just been written: a function, and up to three arguments for it. (A closure would cost
--- more, and this runs for every event.) The function must use `try`, and must do no harm if there is nothing to undo.
+-- Record how to undo the last write: a function, and up to three arguments for it. (A closure would cost more, and this
+-- runs for every event.) The function must use `try`, and must do no harm if there is nothing to undo.
 local function push_undo(step, a, b, c)
   undo_count = undo_count + 1
   undo_steps[undo_count], undo_firsts[undo_count], undo_seconds[undo_count], undo_thirds[undo_count] = step, a, b, c
@@ -24,12 +24,12 @@ local function undo_all()
   undo_count = 0
 end
 
--- Keep what was written until now, whatever fails later: repeating the call completes the rest.
+-- Keep all writes until now even if the function fails later. Repeating the call must complete the rest.
 local function commit()
   undo_count = 0
 end
 
--- Run a function's work. When it fails, undo what it wrote, and raise its error.
+-- Run a function's work. If it fails, undo its writes and raise its error.
 local function run_atomic(work, keys, args, record)
   undo_count = 0
   local done, result = pcall(work, keys, args, record)
@@ -39,7 +39,7 @@ local function run_atomic(work, keys, args, record)
   error({ err = text:match('^%u+ ') and text or 'ERR ' .. text })
 end
 
--- Run work that is optional: when it fails, undo what it wrote since the last commit, and go on.
+-- Run optional work. If it fails, undo its writes since the last commit, and continue.
 local function attempt(work, ...)
   if not pcall(work, ...) then undo_all() end
 end
@@ -60,11 +60,10 @@ local function reading(work)
   end
 end
 
--- Writes that undo themselves, for work that is not done for every event: each reads what it overwrites, writes, and
--- records the step that restores it. Fields and members are a few hundred at most.
+-- Writes with their undo steps, for work that does not run for every event. Each one reads the values that it
+-- overwrites, writes, and records a step that restores them. There are a few hundred fields or members at most.
 
--- ->    a function that gives a key the lifetime that it has now
-
+-- ->    a function that restores the present lifetime of a key
 local function expiry_restorer(key)
   local left = call('PTTL', key)
   return function()
@@ -72,8 +71,8 @@ local function expiry_restorer(key)
   end
 end
 
--- expiry: from `expiry_restorer`, where the write may remove the key: a key that is created again has no lifetime
--- ->    a function that gives the fields of a hash the values that they have now
+-- expiry: from `expiry_restorer`, if the write may remove the key, because a key that is created again has no lifetime
+-- ->    a function that restores the present values of fields of a hash
 local function fields_restorer(key, fields, expiry)
   local before = call('HMGET', key, unpack(fields))
   return function()
@@ -84,7 +83,7 @@ local function fields_restorer(key, fields, expiry)
   end
 end
 
--- ->    a function that gives the members of a sorted set the scores that they have now
+-- ->    a function that restores the present scores of members of a sorted set
 local function members_restorer(key, members, expiry)
   local before = call('ZMSCORE', key, unpack(members))
   return function()
@@ -127,7 +126,7 @@ local function remove_members(key, members)
   push_undo(step)
 end
 
--- Write into a string, which grows if necessary.
+-- Overwrite a part of a string, which grows if necessary.
 local function write_range(key, offset, value)
   local length = call('STRLEN', key)
   local before = call('GETRANGE', key, offset, offset + #value - 1)

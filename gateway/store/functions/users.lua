@@ -1,6 +1,6 @@
--- The user index: the users of a project in the order of their creation. And the subscribers of a topic: users who may
--- be subscribed to it. Both lie beside the directory. The place of a user in the index is `n` of its record `u:<id>`;
--- it is given once, and never to another user.
+-- The user index, which has the users of a project in the order of their creation, and the subscribers of a topic,
+-- which are the users who may be subscribed to it. Both are beside the directory. The place of a user in the index is
+-- `n` of its record `u:<id>`. It is assigned once, and never to another user.
 
 local INDEX_PART = 65536 -- users per string of 16 bytes each: 1 MB
 local NO_USER = ('\0'):rep(16)
@@ -20,8 +20,8 @@ local function user_count_of(value)
   return tonumber((value or '0'):match('^%d+$')) or fail_by_data('the size of a project')
 end
 
--- Give new users the next places in the index; the caller writes their records. The first user of a project makes the
--- directory say of which format it is.
+-- Assign the next places in the index to new users. The caller writes their records. With the first user of a project,
+-- the format of the directory is written.
 -- users: by id
 local function append_to_user_index(directory, ids, users)
   if #ids == 0 then return end
@@ -40,7 +40,7 @@ local function append_to_user_index(directory, ids, users)
   end
 end
 
--- ->    a user's record in the directory as a table, or nil for what is no record
+-- ->    a user's record in the directory as a table, or nil if `raw` is not a record
 local function read_user(raw)
   local readable, user = pcall(cjson.decode, raw)
   if readable and type(user) == 'table' and type(user.x) == 'string' and type(user.e) == 'string'
@@ -53,9 +53,9 @@ local function read_user_or_fail(id, raw)
   return read_user(raw) or fail_by_data('the record of user ' .. id .. ' in the directory')
 end
 
--- Append a row { user id, external_id, email } for each id that is a user's. A user whose record cannot be read is left
--- out, so that the others can still be found.
--- ->    the ids that are no user's any more
+-- Append a row { user id, external_id, email } for each id of an existing user. A user whose record cannot be read is
+-- left out, so that the others can still be found.
+-- ->    the ids of deleted users
 local function add_rows(directory, ids, rows)
   local deleted = {}
   for first = 1, #ids, CHUNK do
@@ -100,9 +100,10 @@ local function read_user_index(keys, args)
   return rows
 end
 
--- A topic's subscribers are a sorted set of user ids (16 bytes) by place in the user index. It may hold too many, but
--- never too few: what decides is in the users' slots. A caller that removes a user must know that the user was not
--- added meanwhile: the member "" has the claim of the latest addition, a random negative number, as its score.
+-- A topic's subscribers are a sorted set of user ids (16 bytes) by place in the user index. The set may contain users
+-- who are not subscribed, but never lacks one who is: the subscriptions in the users' slots decide. A user may be
+-- removed only if it was not added meanwhile. To check that, the member "" has the claim of the latest addition, a
+-- random negative number, as its score.
 
 local function drop_subscribers(key, ids)
   remove_members(key, ids)
@@ -111,7 +112,7 @@ end
 
 -- KEYS  directory
 -- ARGV  topic user_id claim (a negative number)
--- ->    1, or 0 when the user was there already or is not in the directory
+-- ->    1, or 0 if the user was in the set already or is not in the directory
 local function add_subscriber(keys, args)
   local field, key = 'u:' .. args[2], keys[1] .. SUBSCRIBERS .. args[1]
   local raw = call('HGET', keys[1], field)
@@ -127,13 +128,13 @@ end
 
 -- KEYS  directory
 -- ARGV  topic
--- ->    the latest claim, or false when the topic has no subscribers
+-- ->    the latest claim, or false if the topic has no subscribers
 local function subscribers_claim(keys, args)
   return call('ZSCORE', keys[1] .. SUBSCRIBERS .. args[1], '')
 end
 
 -- KEYS  directory
--- ARGV  user_id claim (that must still be the latest; "" for a deleted user: any) topics…
+-- ARGV  user_id claim (which must still be the latest; "" accepts any, for a deleted user) topics…
 -- ->    1
 local function remove_subscriber(keys, args)
   local claim = tonumber(args[2])
@@ -148,7 +149,7 @@ end
 
 -- KEYS  directory
 -- ARGV  topic after (the place after which to begin; -1 for the first) count
--- ->    the place to go on after, or -1 at the end; then { user id, external_id, email } of each user
+-- ->    the next value of `after`, or -1 at the end; then { user id, external_id, email } of each user
 local function read_subscribers(keys, args)
   local key, ids, rows = keys[1] .. SUBSCRIBERS .. args[1], {}, {}
   local found = call(

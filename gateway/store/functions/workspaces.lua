@@ -2,7 +2,7 @@
 
 -- KEYS  projects
 -- ARGV  workspace_id title must_be_new (1 to create it, or 0 to rename it)
--- ->    1, or 0 when it is there already, or is not there
+-- ->    1, or 0 if it exists already (to create it) or does not exist (to rename it)
 local function put_workspace(keys, args)
   local workspaces = keys[1] .. WORKSPACES
   local expected = args[3] == '1' and 0 or 1
