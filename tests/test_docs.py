@@ -21,6 +21,9 @@ ROOT = Path(__file__).parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 SNIPPETS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
 
+EXAMPLE_FILES = {"gateway/x/y.py", "tests/x/test_y.py", "gateway/api/v1/greetings.py", "tests/api/v1/test_greetings.py"}
+"""Files that CONTRIBUTING.md names as examples."""
+
 
 def snippet(language: str, word: str) -> str:
     """Return the only snippet of a language that contains a text."""
@@ -83,6 +86,12 @@ def test_every_link_leads_to_a_page_and_a_heading(page: Path) -> None:
         assert not anchor or anchor in [
             re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings
         ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    named = set(re.findall(r"`((?:gateway|tests|loadtest|docs)/[\w./-]+)`", page.read_text()))
+    assert not [name for name in sorted(named - EXAMPLE_FILES) if not (ROOT / name).exists()]
 
 
 def test_the_architecture_names_every_package_and_no_other() -> None:
