@@ -41,7 +41,7 @@ STORE_PROBLEM = Gauge(
 TASK_FAILURES = Counter("inbox_task_failures", "Times a long-running task failed and was started again.", ["task"])
 PROBE_SECONDS = Gauge(
     "inbox_pubsub_delay_seconds",
-    "Time that the last probe took through Redis pub/sub.",
+    "Time that the last probe message took through Redis pub/sub.",
     multiprocess_mode="max",
 )
 RATE_LIMITED = Counter(
