@@ -99,13 +99,13 @@ var Connection = class {
   #onEnd;
   #over = false;
   #receivedAt = Date.now();
-  // wall clock: others stop while a laptop sleeps; a jump costs one needless resume
+  // wall clock, since others stop while a laptop sleeps; a jump costs one needless resume
   #heartbeatMs = Infinity;
   #deadline;
   #pingTimer;
   constructor(openTransport, target, { onMessage, onEnd }) {
     this.#onEnd = onEnd;
-    this.#deadline = setTimeout(() => this.end({ reason: "no answer" }), CONNECT_TIMEOUT_MS);
+    this.#deadline = setTimeout(() => this.end({ reason: "no response in time" }), CONNECT_TIMEOUT_MS);
     this.#transport = openTransport(target, {
       received: () => this.#receivedAt = Date.now(),
       message: (json) => this.#over || onMessage(JSON.parse(json)),
@@ -116,13 +116,13 @@ var Connection = class {
   get silent() {
     return Date.now() - this.#receivedAt > 1.2 * this.#heartbeatMs;
   }
-  /** Watch the peer's heartbeats and send heartbeats, from `ready` on. */
+  /** Send heartbeats, and end the connection when the server's stop. Call this after `ready`. */
   keepAlive(heartbeatSeconds) {
     this.#clearTimers();
     this.#heartbeatMs = heartbeatSeconds * 1e3;
     const watch = () => {
       const leftMs = this.#receivedAt + SILENT_HEARTBEATS * this.#heartbeatMs - Date.now();
-      if (leftMs <= 0) this.end({ reason: "the server fell silent", silent: true });
+      if (leftMs <= 0) this.end({ reason: "the server sends nothing", silent: true });
       else this.#deadline = setTimeout(watch, leftMs);
     };
     const ping = () => {
@@ -132,7 +132,7 @@ var Connection = class {
     watch();
     this.#pingTimer = setTimeout(ping, Math.random() * this.#heartbeatMs);
   }
-  /** Send a message, and return whether this transport can send messages at all. */
+  /** Send a message, and return whether this transport can send messages. */
   send(message) {
     return this.#transport.send(message);
   }
@@ -234,7 +234,7 @@ function openEventStream({ url, headers, since }, { received, message, end }) {
 }
 async function readEventStream(url, headers, signal, { received, message }) {
   const response = await fetch(url, { headers, signal, cache: "no-store" });
-  if (response.status === 204) return { status: 204, reason: "the server has no stream for us", permanent: true };
+  if (response.status === 204) return { status: 204, reason: "the user has too many open connections", permanent: true };
   if (!response.ok) {
     const error = await InboxError.from(response);
     const { status, code, retryAfterMs: retryAfterMs2, permanent } = error;
@@ -456,7 +456,7 @@ var InboxClient = class extends EventTarget {
     if (this.#state === "live") this.#reopen();
     else this.#hurry();
   }
-  /** The page is visible again. Phones keep dead streams "open", and no timer ran that would have detected it. */
+  /** The page is visible again. Phones keep dead streams "open", and the timer that detects them did not run. */
   #onVisibilityChange() {
     if (document.hidden) return;
     if (this.#connection?.silent) this.#reopen();

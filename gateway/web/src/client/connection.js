@@ -11,14 +11,14 @@ export class Connection {
   #transport;
   #onEnd;
   #over = false;
-  #receivedAt = Date.now(); // wall clock: others stop while a laptop sleeps; a jump costs one needless resume
+  #receivedAt = Date.now(); // wall clock, since others stop while a laptop sleeps; a jump costs one needless resume
   #heartbeatMs = Infinity;
   #deadline;
   #pingTimer;
 
   constructor(openTransport, target, { onMessage, onEnd }) {
     this.#onEnd = onEnd;
-    this.#deadline = setTimeout(() => this.end({ reason: "no answer" }), CONNECT_TIMEOUT_MS);
+    this.#deadline = setTimeout(() => this.end({ reason: "no response in time" }), CONNECT_TIMEOUT_MS);
     this.#transport = openTransport(target, {
       received: () => (this.#receivedAt = Date.now()),
       message: (json) => this.#over || onMessage(JSON.parse(json)),
@@ -31,13 +31,13 @@ export class Connection {
     return Date.now() - this.#receivedAt > 1.2 * this.#heartbeatMs;
   }
 
-  /** Watch the peer's heartbeats and send heartbeats, from `ready` on. */
+  /** Send heartbeats, and end the connection when the server's stop. Call this after `ready`. */
   keepAlive(heartbeatSeconds) {
     this.#clearTimers();
     this.#heartbeatMs = heartbeatSeconds * 1000;
     const watch = () => {
       const leftMs = this.#receivedAt + SILENT_HEARTBEATS * this.#heartbeatMs - Date.now();
-      if (leftMs <= 0) this.end({ reason: "the server fell silent", silent: true });
+      if (leftMs <= 0) this.end({ reason: "the server sends nothing", silent: true });
       else this.#deadline = setTimeout(watch, leftMs);
     };
     const ping = () => {
@@ -49,7 +49,7 @@ export class Connection {
     this.#pingTimer = setTimeout(ping, Math.random() * this.#heartbeatMs);
   }
 
-  /** Send a message, and return whether this transport can send messages at all. */
+  /** Send a message, and return whether this transport can send messages. */
   send(message) {
     return this.#transport.send(message);
   }

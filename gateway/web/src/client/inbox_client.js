@@ -264,7 +264,7 @@ export class InboxClient extends EventTarget {
     else this.#hurry();
   }
 
-  /** The page is visible again. Phones keep dead streams "open", and no timer ran that would have detected it. */
+  /** The page is visible again. Phones keep dead streams "open", and the timer that detects them did not run. */
   #onVisibilityChange() {
     if (document.hidden) return;
     if (this.#connection?.silent) this.#reopen();

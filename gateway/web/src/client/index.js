@@ -11,7 +11,7 @@
  * The live protocol
  * -----------------
  * Each change to a user's inbox is an event with a position, "epoch.offset". Offsets count 1, 2, 3, …
- * without gaps; the epoch identifies the log in which they count. On each connection the server first
+ * without gaps; the epoch identifies the log to which they belong. On each connection the server first
  * sends `ready` with the position after which the stream begins, and then one `event` after another.
  *
  * After a lost connection the client reconnects with the last position that it processed (`since`), and
@@ -20,9 +20,8 @@
  * but time, and wherever this client cannot trust a connection, it drops it and resumes.
  *
  * WebSocket and server-sent events carry the same JSON objects. They differ in how credentials are sent
- * (in the first message or in headers; never in the URL, which is written to logs) and in how the peer
- * proves to be alive (ping and pong, or a comment line per heartbeat). An event may have megabytes,
- * because a notification may.
+ * (in the first message or in headers; never in the URL, which is written to logs) and in their
+ * heartbeats (ping and pong, or a comment line). An event may have megabytes, because a notification may.
  *
  * Layers, top down
  * ----------------

@@ -5,8 +5,8 @@ import { withoutUnset } from "./records.js";
 /**
  * Functions that open a connection and return `{send, close}`.
  *
- * They report to `received` (bytes arrived), `message` (the JSON of a message) and `end` (why it ended), and
- * call none of these before they return.
+ * They call `received` when bytes arrive, `message` with the JSON of a message, and `end` with the reason of the
+ * end. They call none of these before they return.
  */
 export const TRANSPORTS = { websocket: openWebSocket, sse: openEventStream };
 
@@ -47,7 +47,7 @@ function openEventStream({ url, headers, since }, { received, message, end }) {
 /** Read a stream to its end, and return why it ended. */
 async function readEventStream(url, headers, signal, { received, message }) {
   const response = await fetch(url, { headers, signal, cache: "no-store" });
-  if (response.status === 204) return { status: 204, reason: "the server has no stream for us", permanent: true };
+  if (response.status === 204) return { status: 204, reason: "the user has too many open connections", permanent: true };
   if (!response.ok) {
     const error = await InboxError.from(response);
     const { status, code, retryAfterMs, permanent } = error;

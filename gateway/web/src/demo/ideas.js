@@ -1,4 +1,4 @@
-/** What the form suggests to send: title, content, category and action URL. */
+/** Notifications that the form suggests: title, content, category and action URL. */
 export const IDEAS = [
   ["A moth was found in relay 70", "Panel F. It has been taped into the logbook, as the first actual case of a bug being found.", "incidents", "https://example.com/logbook/1947-09-09"],
   ["Your nanoseconds have been delivered", "A box of 1,000, at 11.8 inches each. Please do not stretch them.", "deliveries", "https://example.com/nanoseconds"],

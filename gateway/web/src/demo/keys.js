@@ -1,8 +1,8 @@
 /**
  * The keys of the project: `{apiKey, apiSecret}`.
  *
- * They come in the fragment of the address, which browsers never send to a server. They are moved to this tab's
- * storage, so that they remain neither in the address bar nor in the history.
+ * The fragment of the address contains them, which browsers never send to a server. They are moved to this tab's
+ * storage, so that neither the address bar nor the history keeps them.
  */
 
 const STORED_KEYS = "inbox-demo-keys";

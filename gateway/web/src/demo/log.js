@@ -16,7 +16,7 @@ function gistOf({ data, reason, message, retryInMs, resumed, unread_count, unsee
     data?.notification && `“${data.notification.title}”`,
     filters !== "{}" && filters,
     reason ?? message,
-    retryInMs !== undefined && `back in ${retryInMs} ms`,
+    retryInMs !== undefined && `reconnects in ${retryInMs} ms`,
     resumed && "resumed",
     unread_count !== undefined && `${unread_count} unread, ${unseen_count} unseen`,
   ];

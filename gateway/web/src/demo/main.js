@@ -1,4 +1,4 @@
-/** The demo page: two people, each with one inbox per transport, a form to send to them, and a log of all events. */
+/** The demo page: two people with one inbox per transport each, a form to send to them, and a log of all events. */
 
 import { byId } from "./dom.js";
 import { IDEAS } from "./ideas.js";

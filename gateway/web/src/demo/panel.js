@@ -27,7 +27,7 @@ export class Panel {
     this.element.addEventListener("click", ({ target }) => this.act(target.closest("[data-action]")));
     this.showArchived.addEventListener("change", () => this.render());
     this.inbox.addEventListener("change", ({ detail }) => this.render(detail));
-    this.inbox.addEventListener("error", ({ detail }) => this.complain(detail));
+    this.inbox.addEventListener("error", ({ detail }) => this.showError(detail));
     client.addEventListener("state", ({ detail }) => this.renderState(detail));
     client.addEventListener("event", ({ detail }) => onEvent(detail));
     for (const type of ["state", "ready", "event", "reset", "goodbye", "error"]) {
@@ -39,7 +39,7 @@ export class Panel {
     return this.element.querySelector(selector);
   }
 
-  /** Perform the action of a button. The change arrives as an event, here as in the other inboxes. */
+  /** Perform the action of a button. The change arrives as an event in all inboxes, this one included. */
   async act(button) {
     if (!button) return;
     const id = button.closest("[data-notification-id]")?.dataset.notificationId;
@@ -57,13 +57,13 @@ export class Panel {
     };
     try {
       await actions[button.dataset.action]();
-      this.complain(null);
+      this.showError(null);
     } catch (error) {
-      this.complain(error);
+      this.showError(error);
     }
   }
 
-  complain(error) {
+  showError(error) {
     const problem = this.find(".problem");
     problem.hidden = !error;
     problem.textContent = error?.message ?? "";
@@ -72,7 +72,7 @@ export class Panel {
   renderState({ state, reason, retryInMs, resumed }) {
     const details = {
       live: resumed ? `resumed after ${this.client.position}` : "",
-      waiting: `${reason}, back in ${Math.ceil(retryInMs / 1000)} s`,
+      waiting: `${reason}, reconnects in ${Math.ceil(retryInMs / 1000)} s`,
       closed: reason,
     };
     this.element.dataset.state = state;
@@ -103,7 +103,7 @@ export class Panel {
     this.find(".empty").hidden = shown.length > 0;
     this.find(".empty").textContent = this.inbox.stale || hasMore ? "…" : "All quiet. Send something!";
     this.find('[data-testid="extent"]').textContent = hasMore ? `the newest ${notifications.length}` : "";
-    if (!this.inbox.stale && cause === null) this.complain(null);
+    if (!this.inbox.stale && cause === null) this.showError(null);
   }
 
   renderCount(testId, count) {
@@ -118,9 +118,9 @@ export class Panel {
     const focusedPlace = [...this.list.children].indexOf(focused);
 
     const wanted = items.map((item) => this.rowOf(item, cause));
-    const gone = new Set(this.rows.keys());
-    items.forEach(({ id }) => gone.delete(id));
-    for (const id of gone) {
+    const removed = new Set(this.rows.keys());
+    items.forEach(({ id }) => removed.delete(id));
+    for (const id of removed) {
       this.rows.get(id).element.remove();
       this.rows.delete(id);
     }

@@ -5,7 +5,7 @@ import { Panel, TRANSPORTS } from "./panel.js";
 /** A person: two inboxes, and a check box among the recipients. */
 export class Person {
   /**
-   * `keys` are those of the project, `isTaken(userId, person)` tells whether another person has that id,
+   * `keys` are those of the project, `isTaken(userId, person)` returns whether another person has that id,
    * `onChange` is called when the panels have changed, and `log` and `onEvent` are passed to them.
    */
   constructor(userId, { keys, isTaken, onChange, log, onEvent }) {

@@ -21,7 +21,7 @@ function link(group, id, text) {
   group.append(element("a", { href: `#${id}` }, text));
 }
 
-/** Return the methods of each path, which is all that the document has about them. */
+/** Return a list of paths with their methods. The document has no more about operations that are not built. */
 function missingPaths(tagged) {
   const methods = Map.groupBy(tagged, ({ path }) => path);
   return element("ul", {}, [...methods].map(([path, rows]) =>
@@ -66,7 +66,7 @@ function render(api) {
   contents.append(more);
 }
 
-/** Keep the contents open beside the text, and closed above it on a phone, where they would fill several screens. */
+/** Show the contents beside the text. On a phone they are above the text, so fold them: they fill several screens. */
 function fold() {
   menu.open = !narrow.matches;
 }
