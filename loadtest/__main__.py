@@ -37,9 +37,9 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def main() -> None:
-    """Measure what the gateway costs, beside its peers and bare system calls.
+    """Measure the cost of the gateway, beside its peers and bare system calls.
 
-    The default command is `run`, whose options `run --help` lists.
+    The default command is `run`. `run --help` lists its options.
     """
 
 
@@ -48,7 +48,7 @@ def main() -> None:
     "--only",
     multiple=True,
     type=click.Choice(list(SCENARIOS)),
-    help="Run only this scenario; may be repeated. Default: all.",
+    help="Run only this scenario. May be repeated. Default: all.",
 )
 @click.option(
     "--transport",
@@ -65,8 +65,8 @@ def main() -> None:
     "--peers",
     "names",
     default="",
-    help=f"Comma-separated peers: {', '.join(PEERS)}, or all, or none. Default: all that are installed with the full "
-    "sizes, else none. A peer that is named must be installed.",
+    help=f"Comma-separated peers: {', '.join(PEERS)}, or all, or none. Default: with the full sizes all that are "
+    "installed, else none. A named peer must be installed.",
 )
 @click.option(
     "--url",
@@ -84,7 +84,8 @@ def main() -> None:
 @click.option(
     "--compare",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Fail if a ratio is over 30 % worse than in this baseline or result. With --quick: the committed baseline.",
+    help="Fail if a ratio is more than 30 % worse than in this file, a baseline or a result. Default with --quick: the "
+    "committed baseline.",
 )
 @click.option("--write-baseline", is_flag=True, help="Write the ratios of this run into the committed baseline.")
 def run(
@@ -110,16 +111,16 @@ def run(
     sizes = dataclasses.replace(sizes, soak=dataclasses.replace(sizes.soak, seconds=soak))
     started = time.monotonic()
 
-    def say(text: str) -> None:
+    def report_progress(text: str) -> None:
         click.echo(f"{time.monotonic() - started:6.1f} s {text}", err=True)
 
     if install_peers:
-        peers.install_all(say)
+        peers.install_all(report_progress)
     raise_file_limit()
     cores = Cores.divide()
     entrants = _entrants(names, urls, cores, sizes)
     run_with(cores.clients)
-    bench = Bench(sizes, cores, transports or (WEBSOCKET, SSE), entrants, gateway, workers, say)
+    bench = Bench(sizes, cores, transports or (WEBSOCKET, SSE), entrants, gateway, workers, report_progress)
     where, others = description(cores), OtherPrograms()
     _measure(bench, only or tuple(SCENARIOS))
     ratios = baseline.ratios(bench.rows)
@@ -149,7 +150,7 @@ def run(
 
 def _measure(bench: Bench, scenarios: tuple[str, ...]) -> None:
     for name in scenarios:
-        bench.say(name)
+        bench.progress(name)
         try:
             uvloop.run(SCENARIOS[name](bench))
         except MissingError as missing:
@@ -163,10 +164,12 @@ def _measure(bench: Bench, scenarios: tuple[str, ...]) -> None:
 def _compared(
     bench: Bench, ratios: baseline.Ratios, before: baseline.Ratios
 ) -> tuple[baseline.Ratios, dict[str, float]]:
-    """Return the ratios, and those that are worse than before in two measurements."""
+    """Return the ratios, and how much worse those are that got worse in two measurements."""
     worse = baseline.regressions(ratios, before)
     if worse:
-        bench.say(f"worse than the baseline: {worse}; measured once more: other programs may have disturbed it")
+        bench.progress(
+            f"worse than the baseline: {worse}; measuring once more, because other programs may have disturbed the run"
+        )
         ratios = _better(ratios, _again(bench, worse))
         worse = baseline.regressions(ratios, before)
     for name in before.keys() - ratios.keys():
@@ -175,7 +178,7 @@ def _compared(
 
 
 def _again(bench: Bench, worse: Iterable[str]) -> baseline.Ratios:
-    """Measure again the scenarios of some ratios; faults and errors count as in the first measurement."""
+    """Measure the scenarios of some ratios again. Faults and errors count as in the first measurement."""
     transports = tuple(dict.fromkeys(name.split()[0] for name in worse if not name.startswith(REST)))
     scenarios = tuple(dict.fromkeys(baseline.SCENARIO_OF[name.split()[1]] for name in worse))
     again = dataclasses.replace(bench, transports=transports, peers=(), rows=[], errors=[])
@@ -193,17 +196,17 @@ def _better(ratios: baseline.Ratios, again: baseline.Ratios) -> baseline.Ratios:
 
 
 def _entrants(names: str, urls: tuple[str, ...], cores: Cores, sizes: Sizes) -> list[Entrant]:
-    """Return the peers that take part. Raises UsageError."""
-    asked = [name.strip() for name in names.split(",") if name.strip()]
-    unknown = [name for name in asked if name not in (*PEERS, "all", "none")]
+    """Return the peers that take part. Raise UsageError."""
+    named = [name.strip() for name in names.split(",") if name.strip()]
+    unknown = [name for name in named if name not in (*PEERS, "all", "none")]
     if unknown:
         raise click.UsageError(f"--peers: unknown: {', '.join(unknown)}; known are {', '.join(PEERS)}, all and none")
-    if not asked:
-        asked = ["all"] if sizes.name == FULL.name else ["none"]
+    if not named:
+        named = ["all"] if sizes.name == FULL.name else ["none"]
     entrants = [
-        Entrant(kind.name, kind, required=name in asked)
+        Entrant(kind.name, kind, required=name in named)
         for name, kind in PEERS.items()
-        if name in asked or "all" in asked
+        if name in named or "all" in named
     ]
     for url in urls:
         try:
@@ -218,7 +221,7 @@ def _verdict(ratios: baseline.Ratios, before: baseline.Ratios, worse: dict[str, 
     compared = [f"{name} {ratios[name]:.2f} (baseline {before[name]:.2f})" for name in before if name in ratios]
     if not compared:
         return "Ratios to the floor of the same run: none to compare"
-    verdict = f"WORSE by more than {baseline.MOST_REGRESSION:.0%}: {', '.join(worse)}" if worse else "holds"
+    verdict = f"WORSE by more than {baseline.MOST_REGRESSION:.0%}: {', '.join(worse)}" if worse else "no ratio is worse"
     return f"Ratios to the floor of the same run: {'; '.join(compared)}: {verdict}"
 
 
@@ -227,7 +230,7 @@ def _verdict(ratios: baseline.Ratios, before: baseline.Ratios, worse: dict[str, 
 def write_readme(result: Path) -> None:
     """Write the tables of a result into the README and docs/.
 
-    RESULT is that of the last run by default. A result with faults or errors, or of another plan than `full`, is
+    RESULT is by default that of the last run. A result with faults or errors, or of a plan other than `full`, is
     refused.
     """
     content = json.loads(result.read_text())

@@ -1,11 +1,11 @@
 """The cost of the access log per request: `python -m loadtest.access_log`.
 
-Two gateways with separate stores, one of them with INBOX_ACCESS_LOG=false, receive the same requests in turns, so that
-other programs affect both alike. The result is the difference in CPU time of their workers per request, as the kernel
-counts it.
+Two gateways with separate stores, one of them with INBOX_ACCESS_LOG=false, alternately receive the same requests, so
+that other programs affect both alike. The result is the difference in CPU time of their workers per request, as the
+kernel counts it.
 
-Two equal processes differ by some 10 µs per request for their whole lifetime. Several pairs are therefore measured, and
-the median is the result.
+Two identical processes differ by some 10 µs per request for their whole lifetime. Therefore several pairs are measured,
+and the result is the median.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ def cpu_seconds(gateway: Gateway) -> float:
 
 
 def run_turn(gateway: Gateway, http: httpx.Client, requests: int) -> float:
-    """Send requests; return the microseconds of CPU for each."""
+    """Send requests, and return the CPU time per request in microseconds."""
     headers = user_headers("ada")
     before = cpu_seconds(gateway)
     for _ in range(requests):
@@ -41,7 +41,7 @@ def run_turn(gateway: Gateway, http: httpx.Client, requests: int) -> float:
 
 
 def measure_pair(turns: int, requests: int, swapped: bool) -> tuple[float, float]:
-    """Return the microseconds of CPU per request with the log and without, of two new gateways."""
+    """Return the CPU time per request of two new gateways in microseconds: with the log, and without."""
     settings = ("false", "true") if swapped else ("true", "false")
     taken: dict[str, list[float]] = {setting: [] for setting in settings}
     with tempfile.TemporaryDirectory(prefix="log") as name, contextlib.ExitStack() as stack:
@@ -56,14 +56,14 @@ def measure_pair(turns: int, requests: int, swapped: bool) -> tuple[float, float
         for turn in range(turns):
             for setting in settings if turn % 2 == 0 else reversed(settings):
                 taken[setting].append(run_turn(*sides[setting], requests))
-    # Other programs only add to the time: the least disturbed turns are the most exact.
+    # Other programs only add to the time, so the fastest turns are the most exact.
     with_log, without = (statistics.quantiles(taken[setting], n=4)[0] for setting in ("true", "false"))
     return with_log, without
 
 
 @click.command()
 @click.option("--pairs", type=click.IntRange(1), default=PAIRS, show_default=True, help="Pairs of gateways.")
-@click.option("--turns", type=click.IntRange(2), default=TURNS, show_default=True, help="Turns of either gateway.")
+@click.option("--turns", type=click.IntRange(2), default=TURNS, show_default=True, help="Turns of each gateway.")
 @click.option("--requests", type=click.IntRange(1), default=REQUESTS, show_default=True, help="Requests in a turn.")
 def main(pairs: int, turns: int, requests: int) -> None:
     """Measure the cost of a line of the access log."""

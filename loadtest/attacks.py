@@ -1,6 +1,6 @@
-"""What hostile clients do: each attack is a function with a connection of its own, and ends with that.
+"""The attacks of hostile clients. Each is a function that uses one connection, and returns when that ends.
 
-Over HTTP they have no credentials; over WebSocket and server-sent events some have those of a user.
+HTTP requests have no credentials. Some WebSockets and event streams have those of a user.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ Attack = Callable[["HostileClient"], Awaitable[None]]
 
 @dataclass
 class HostileClient:
-    """A connection, and the request heads that open a stream; `anonymous` is a WebSocket's without credentials."""
+    """A connection, and the request heads that open a stream. `anonymous` opens a WebSocket without credentials."""
 
     sock: socket.socket
     host: str
@@ -30,7 +30,7 @@ class HostileClient:
         """Send all bytes, however slowly the server reads them."""
         await asyncio.get_running_loop().sock_sendall(self.sock, data)
 
-    async def until_cut(self) -> None:
+    async def until_closed(self) -> None:
         """Read until the server closes the connection."""
         while await asyncio.get_running_loop().sock_recv(self.sock, 65536):
             pass
@@ -42,7 +42,7 @@ class HostileClient:
 
     async def flood(self, data: bytes) -> None:
         """Send all bytes while reading, until the server closes the connection."""
-        reading = asyncio.ensure_future(self.until_cut())
+        reading = asyncio.ensure_future(self.until_closed())
         try:
             await self.send(data)
             await reading
@@ -87,7 +87,7 @@ async def never_reads_sse(client: HostileClient) -> None:
 
 
 async def half_open(client: HostileClient) -> None:
-    """Open a WebSocket and reply to no ping."""
+    """Open a WebSocket and respond to no ping."""
     await client.upgrade()
     await asyncio.sleep(3600)
 
@@ -100,7 +100,7 @@ async def handshake_byte_by_byte(client: HostileClient) -> None:
 
 
 async def message_byte_by_byte(client: HostileClient) -> None:
-    """Send a message, one byte a second."""
+    """Send a message of 10 KB, one byte a second."""
     await client.upgrade()
     for byte in frame(1, b'{"type":"ping"}' + b" " * 10_000):
         await client.send(bytes([byte]))
@@ -110,49 +110,49 @@ async def message_byte_by_byte(client: HostileClient) -> None:
 async def handshake_unfinished(client: HostileClient) -> None:
     """Send a large request head without its end."""
     await client.send(client.websocket[:-2] + b"X: " + b"x" * 30_000)
-    await client.until_cut()
+    await client.until_closed()
 
 
 async def garbage(client: HostileClient) -> None:
     """Send bytes that are no frames."""
     await client.upgrade()
     await client.send(b"\xff" * 300_000)
-    await client.until_cut()
+    await client.until_closed()
 
 
 async def oversize(client: HostileClient) -> None:
     """Send a frame of the greatest length that a header can declare."""
     await client.upgrade()
     await client.send(b"\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff" + MASK + b"x" * 300_000)
-    await client.until_cut()
+    await client.until_closed()
 
 
 async def unmasked(client: HostileClient) -> None:
     """Send a frame without a mask."""
     await client.upgrade()
     await client.send(b"\x81\x05hello")
-    await client.until_cut()
+    await client.until_closed()
 
 
 async def fragments(client: HostileClient) -> None:
     """Send a message of many fragments without the last one."""
     await client.upgrade()
     await client.send(FRAGMENTS)
-    await client.until_cut()
+    await client.until_closed()
 
 
 async def bomb(client: HostileClient) -> None:
     """Send a compressed message that expands to 5 MB, though compression was not negotiated."""
     await client.upgrade()
     await client.send(BOMB)
-    await client.until_cut()
+    await client.until_closed()
 
 
 async def pings(client: HostileClient) -> None:
     """Send ten thousand pings."""
     await client.upgrade()
     await client.send(PINGS)
-    await client.until_cut()
+    await client.until_closed()
 
 
 PONGS = frame(10, b"") * 300_000
@@ -199,7 +199,7 @@ async def alive_without_credentials(client: HostileClient) -> None:
         await asyncio.sleep(1)
 
 
-async def talks_to_a_stream(client: HostileClient) -> None:
+async def sends_to_a_stream(client: HostileClient) -> None:
     """Send megabytes after the request for an event stream."""
     await client.send(client.sse)
     await client.flood(b"x" * 2_000_000)
@@ -210,7 +210,7 @@ async def upgrade_with_body(client: HostileClient) -> None:
     hidden = client.head("GET", "/notifications")
     fields = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
     one = client.head("POST", "/notifications", *fields, f"Content-Length: {len(hidden)}") + hidden
-    await client.flood(one * 20)  # more would be a flood of requests, which the rate limits are for
+    await client.flood(one * 20)  # more would be a flood of requests, which rate limits handle
 
 
 async def chunks_of_a_byte(client: HostileClient) -> None:
@@ -240,5 +240,5 @@ ATTACKS: tuple[Attack, ...] = (
     *(never_reads_websocket, never_reads_sse, half_open, handshake_byte_by_byte, message_byte_by_byte),
     *(handshake_unfinished, garbage, oversize, unmasked, fragments, bomb, pings),
     *(pongs, pongs_before_credentials, empty_frames, fragments_of_a_byte, closes, alive_without_credentials),
-    *(talks_to_a_stream, upgrade_with_body, chunks_of_a_byte, endless_trailer, huge_trailers, many_headers),
+    *(sends_to_a_stream, upgrade_with_body, chunks_of_a_byte, endless_trailer, huge_trailers, many_headers),
 )

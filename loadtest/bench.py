@@ -1,4 +1,4 @@
-"""One run: its sizes, the servers that take part, and the rows that it finds."""
+"""One run: its sizes, the servers that take part, and the measured rows."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -22,12 +22,12 @@ class Entrant:
     name: str
     build: Callable[[Cores], Target]
     required: bool = False
-    """It was asked for by name: it is an error when it is not installed."""
+    """Whether it was requested by name, and must be installed."""
 
 
 @dataclass
 class Bench:
-    """A run of scenarios, which add rows."""
+    """A run of scenarios. Scenarios add rows to it."""
 
     sizes: Sizes
     cores: Cores
@@ -35,13 +35,13 @@ class Bench:
     peers: Sequence[Entrant] = ()
     with_gateway: bool = True
     workers: int = 1
-    say: Callable[[str], None] = print
+    progress: Callable[[str], None] = print
     floors: Sequence[Entrant] = tuple(Entrant(kind.name, kind) for kind in FLOORS)
     rows: list[Row] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
-    """How each server that is not installed would be installed, by name."""
+    """How to install each server that is not installed, by name."""
     errors: list[str] = field(default_factory=list)
-    """What could not be measured to the end."""
+    """The measurements that failed."""
 
     # -- the servers
 
@@ -51,7 +51,7 @@ class Bench:
 
     @contextlib.asynccontextmanager
     async def started(self, entrant: Entrant) -> AsyncIterator[Target | None]:
-        """Run a server for a block; None when it is not installed. Raises MissingError when it is required then."""
+        """Run a server for a block. Yield None if it is not installed, or raise MissingError if it is required."""
         if entrant.name in self.missing:
             yield None
             return
@@ -63,7 +63,7 @@ class Bench:
             if entrant.required:
                 raise
             self.missing[entrant.name] = str(missing)
-            self.say(f"  {entrant.name}: not installed: {missing}")
+            self.progress(f"  {entrant.name}: not installed: {missing}")
             yield None
             return
         except BaseException:
@@ -72,14 +72,14 @@ class Bench:
         try:
             yield target
         except (OSError, ProcessGoneError) as problem:
-            self.error(f"{entrant.name}: {problem}")  # the other servers are still measured
+            self.error(f"{entrant.name}: {problem}")  # the run continues with the other servers
         finally:
             await target.stop()
 
     def error(self, problem: str) -> None:
-        """Record and print what could not be measured; the run fails then."""
+        """Record and print a measurement that failed. The run then fails."""
         self.errors.append(problem)
-        self.say(f"  ERROR: {problem}")
+        self.progress(f"  ERROR: {problem}")
 
     @contextlib.asynccontextmanager
     async def own(self, **settings: str) -> AsyncIterator[GatewayTarget]:
@@ -91,8 +91,8 @@ class Bench:
         finally:
             await target.stop()
 
-    def spoken(self, target: Target) -> list[str]:
-        """Return the transports of a target that are measured."""
+    def measured_transports(self, target: Target) -> list[str]:
+        """Return the transports of a target that this run measures."""
         return [name for name in target.transports if name in self.transports or name == "raw"]
 
     # -- the rows
@@ -117,7 +117,9 @@ class Bench:
             for name, value in rounded(figures).items()
             if value is not None and not isinstance(value, list)
         )
-        self.say(f"  {target.name} {transport} × {connections}: {shown}" + (f"  FAULTS: {faults}" if faults else ""))
+        self.progress(
+            f"  {target.name} {transport} × {connections}: {shown}" + (f"  FAULTS: {faults}" if faults else "")
+        )
 
     @property
     def failed(self) -> bool:

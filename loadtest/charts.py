@@ -12,7 +12,7 @@ _DASHES = ("", "6 3", "2 3")
 STYLE = (
     "text{font:12px system-ui,sans-serif}.title{font-size:15px;font-weight:600}.tick{font-size:11px}.grid{stroke:#ddd}"
 )
-"""The style sheet of a page with charts; a chart in a file of its own contains it."""
+"""The style sheet of a page with charts. A chart in its own file contains it."""
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Line:
 
 @dataclass
 class Chart:
-    """Lines over one pair of axes. With `categories` x is an index into them."""
+    """Lines over one pair of axes. If there are `categories`, x is an index into them."""
 
     title: str
     x_name: str
@@ -41,7 +41,7 @@ class Chart:
         return f'{drawn} xmlns="http://www.w3.org/2000/svg"><style>{STYLE}svg{{background:#fff}}</style>{rest}\n'
 
     def svg(self) -> str:
-        """Return the chart as an SVG element; "" without any point."""
+        """Return the chart as an SVG element, "" if it has no point."""
         lines = [line for line in self.lines if line.points]
         if not lines:
             return ""
@@ -122,7 +122,7 @@ class _Axis:
         return self._start + (value - low) / (high - low) * (self._end - self._start)
 
     def values(self) -> list[float]:
-        """Return the values themselves, at most ten of them."""
+        """Return at most ten of the values."""
         step = -(-len(self._values) // 10)
         return self._values[::step]
 

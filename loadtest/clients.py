@@ -1,7 +1,7 @@
-"""Lean clients: a load generator can afford little work per connection, and must still check what it receives.
+"""Clients that cost little: a load generator has little time per connection, and must still check what it receives.
 
-Each connection is a small asyncio protocol without a task. A subclass cuts the byte stream into messages; the client
-counts them, replies to heartbeats as a browser would, and records the marks of events.
+Each connection is a small asyncio protocol without a task. A subclass divides the byte stream into messages. The client
+counts them, responds to heartbeats as a browser does, and records the marks of events.
 """
 
 import asyncio
@@ -45,12 +45,12 @@ class Client(asyncio.Protocol, ABC):
         self.closing = False
         self.position = ""
         self.last_message = b""
-        """The last message of the server: the reason, if it has closed the connection."""
+        """The last message of the server. If the server has closed the connection, it is the reason."""
         self.on_message: Callable[[Client, bytes], None] | None = None
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.transport: asyncio.Transport
         self._buffer = b""
-        self._answered = not self.has_head
+        self._has_response = not self.has_head
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the request for the stream."""
@@ -59,14 +59,14 @@ class Client(asyncio.Protocol, ABC):
             self.transport.write(self.address.request)
 
     def data_received(self, data: bytes) -> None:
-        """Process the complete messages among the data so far."""
+        """Process the complete messages in the buffer."""
         self._buffer = self._buffer + data if self._buffer else data
         self.bytes_received += len(data)
-        if not self._answered:
+        if not self._has_response:
             head, separator, rest = self._buffer.partition(b"\r\n\r\n")
             if not separator:
                 return
-            self._answered = True
+            self._has_response = True
             self._buffer = rest
             if head.split(b" ", 2)[1] not in (b"101", b"200"):
                 self._fail(ConnectionError(head.decode(errors="replace")))
@@ -78,7 +78,7 @@ class Client(asyncio.Protocol, ABC):
             self.received(message)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Record the end, and fail `ready` if the stream was not open yet."""
+        """Record the end of the connection. Fail `ready` if the stream was not open yet."""
         self.closed = True
         self._fail(ConnectionError(f"closed before ready: {exc or 'by the server'} {self.last_message[:200]!r}"))
 
@@ -94,7 +94,7 @@ class Client(asyncio.Protocol, ABC):
         """Remove the complete messages from the buffer and return them."""
 
     def opened(self) -> None:
-        """Process the response head; most servers are ready then."""
+        """Process the head of the response. Most servers are ready then."""
         self.be_ready()
 
     def received(self, message: bytes) -> None:
@@ -105,7 +105,7 @@ class Client(asyncio.Protocol, ABC):
             self.on_message(self, message)
 
     def number_of(self, message: bytes) -> int | None:
-        """Return the number of the event that a message delivers; None when it delivers none."""
+        """Return the number of the event in a message, None if it contains no event."""
         return mark_of(message)
 
     # -- inside
@@ -118,12 +118,12 @@ class Client(asyncio.Protocol, ABC):
     def _fail(self, problem: Exception) -> None:
         if not self.ready.done():
             self.ready.set_exception(problem)
-            self.ready.exception()  # retrieved: nothing may be waiting for it
+            self.ready.exception()  # marks it as retrieved, as nothing may await it
             self.transport.abort()
 
 
 class LineClient(Client):
-    """The format of the floors: messages end with an empty line and have no framing."""
+    """The format of the floors: a message ends with an empty line and has no other framing."""
 
     has_head = False
 
@@ -133,7 +133,7 @@ class LineClient(Client):
         return records
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Be ready at once: there is no request."""
+        """Complete `ready` at once: there is no request."""
         super().connection_made(transport)
         self.be_ready()
 
@@ -141,11 +141,11 @@ class LineClient(Client):
 class SseClient(Client):
     """Server-sent events with one-line data fields. Chunks of the chunked transfer coding must end between records.
 
-    A comment is a heartbeat, whether or not an empty line follows.
+    A comment is a heartbeat, with or without an empty line after it.
     """
 
     def take(self) -> list[bytes]:
-        """Remove complete records and the comments behind them; return the data of the records."""
+        """Remove complete records and the comments after them, and return the data of the records."""
         text = self._buffer
         if b"\r\n\r\n" in text:
             text = text.replace(b"\r\n", b"\n")
@@ -170,15 +170,15 @@ _COMMENT = re.compile(rb"(?:^|(?<=\n)):[^\n]*\n")
 
 
 def _has_comment(text: bytes) -> bool:
-    """Return whether there is a comment, at a fiftieth of the cost of the regular expression."""
+    """Return whether a text contains a comment. This costs a fiftieth of the regular expression."""
     return text.startswith(b":") or b"\n:" in text
 
 
 class WebSocketClient(Client):
-    """A WebSocket client that reads unmasked frames and replies to pings (RFC 6455, section 5)."""
+    """A WebSocket client that reads unmasked frames and responds to pings (RFC 6455, section 5)."""
 
     def take(self) -> list[bytes]:
-        """Remove complete frames; return the content of data frames."""
+        """Remove complete frames, and return the content of data frames."""
         messages, buffer, start = [], self._buffer, 0
         while len(buffer) - start >= 2:
             length, body = buffer[start + 1] & 0x7F, start + 2
@@ -221,4 +221,4 @@ def request_head(method: str, host: str, path: str, fields: dict[str, str]) -> b
 
 
 Make = Callable[[str, EventJournal | None], Client]
-"""Creates the client of a user; a target has one for each of its transports."""
+"""Creates the client of a user. A target has one such function for each of its transports."""

@@ -1,4 +1,4 @@
-"""The division of the machine: which cores are for what, and how many files may be open."""
+"""The division of the machine: the cores of each role, and how many files may be open."""
 
 import os
 import resource
@@ -6,12 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 SPARE_FILES = 1500
-"""Descriptors that are no measured connection: those of servers, of publishers, and of the warm-up."""
+"""The descriptors that are not measured connections: those of servers, of publishers, and of the warm-up."""
 
 
 @dataclass(frozen=True)
 class Cores:
-    """The cores of server, Redis and clients. On two cores Redis shares that of the server: figures are of one core."""
+    """The cores of server, Redis and clients.
+
+    With two cores, server and Redis share one, and figures are of one core.
+    """
 
     server: frozenset[int]
     redis: frozenset[int]
@@ -28,7 +31,10 @@ class Cores:
         return cls(frozenset(cores[:1]), frozenset(cores[1:2]), frozenset(cores[2:]))
 
     def redis_apart(self) -> "Cores":
-        """Return a division in which Redis has another core than the server: on two cores that of the clients."""
+        """Return a division in which Redis has another core than the server.
+
+        With two cores it is that of the clients.
+        """
         return self if not self.server & self.redis else replace(self, redis=self.clients)
 
 

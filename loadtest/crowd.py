@@ -1,4 +1,4 @@
-"""Groups of connections, and what the kernel counts of them."""
+"""Groups of connections, and the numbers that the kernel counts for them."""
 
 import asyncio
 import socket
@@ -30,7 +30,7 @@ class Crowd:
     async def add(
         self, make: Make, users: Iterable[str], journal: EventJournal | None, at_once: int = 0
     ) -> list[Client]:
-        """Open a connection for each user; return the new ones. Raises ConnectionError when one is refused."""
+        """Open a connection for each user, and return the new ones. Raise ConnectionError if one is refused."""
         loop = asyncio.get_running_loop()
         slots = asyncio.Semaphore(at_once or CONNECTS_AT_ONCE)
         number = len(self.clients)
@@ -85,7 +85,7 @@ class Crowd:
 
 
 def data_segments(clients: Sequence[Client]) -> int:
-    """Return the number of TCP segments with data received: on loopback one for each write of the server."""
+    """Return the number of received TCP segments with data. On loopback, each write of the server is one segment."""
     total = 0
     for client in clients:
         sock = client.transport.get_extra_info("socket")
@@ -95,7 +95,7 @@ def data_segments(clients: Sequence[Client]) -> int:
 
 
 async def idle_for(seconds: float) -> None:
-    """Wait while servers finish the work that opening connections left."""
+    """Wait while servers finish the work that follows the opening of connections."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         await asyncio.sleep(0.05)

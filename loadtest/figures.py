@@ -6,13 +6,13 @@ from typing import Any
 
 
 def median_or_none(values: Sequence[float | None]) -> float | None:
-    """Return the median of the values that are known; None when none is."""
+    """Return the median of the values that are not None, None if there are none."""
     known = [value for value in values if value is not None]
     return statistics.median(known) if known else None
 
 
 def rounded(figures: dict[str, Any]) -> dict[str, Any]:
-    """Return figures with four digits: the others are noise."""
+    """Return figures rounded to four digits, because further digits are noise."""
     return {name: _rounded(value) for name, value in figures.items()}
 
 

@@ -1,7 +1,7 @@
-"""The goals of the gateway, and whether a run reaches them: judged from the rows of a result alone.
+"""The goals of the gateway, and whether a run meets them, computed from the rows of a result alone.
 
-A goal finds figures in the rows of one server, by the place of measurement; the same place is compared between servers.
-Every goal is a row of the first table of a run. A new goal needs no other change than an entry in GOALS.
+A goal finds figures in the rows of one server, by the place of measurement. Servers are compared at the same place.
+Every goal is a row of the first table of a run. A new goal needs only an entry in GOALS.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ NAMES = {WEBSOCKET: "WebSocket", SSE: "SSE", REST: ""}
 AT_HIGHEST, AT_HALF = "at the highest rate", "at half the highest rate"
 
 ORDINARY_WAYS = ("HMAC", "no credentials")
-"""How clients connect; peers know no credentials."""
+"""The ways to connect that are compared. Peers have no credentials."""
 
 Found = Mapping[str, float]
 """Figures by the place of measurement."""
@@ -25,7 +25,7 @@ Found = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure with its upper or lower limit; one without a limit is only shown."""
+    """A figure with its upper or lower limit. A figure without a limit is only shown."""
 
     name: str
     transport: str
@@ -36,7 +36,7 @@ class Goal:
     below: str = ""
     """The figure must be below that of this peer in the same run."""
     only_shown: str = ""
-    """At this place the figure is only shown."""
+    """The place at which the figure is only shown."""
 
     def limit(self, where: str, peers: Mapping[str, float]) -> str:
         """Return the limit as the table shows it."""
@@ -49,7 +49,7 @@ class Goal:
         return f"≥ {self.least:,g}" if self.least is not None else "–"
 
     def is_met(self, value: float, where: str, peers: Mapping[str, float]) -> bool | None:
-        """Return whether a figure meets the limit; None if it is only shown, or the peer was not measured."""
+        """Return whether a figure meets the limit, None if it is only shown or the peer was not measured."""
         if where == self.only_shown:
             return None
         if self.below:
@@ -71,7 +71,7 @@ class Verdict:
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the goal is reached."""
+        """Whether the goal is met, None if the figure is only shown."""
         return self.goal.is_met(self.ours, self.where, self.peers)
 
 
@@ -80,7 +80,7 @@ class Verdict:
 
 def _fanout(figure: str) -> Callable[[Sequence[Row]], Found]:
     def find(rows: Sequence[Row]) -> Found:
-        """Leave out crowds in which the request is a large part of the cost, if there are larger ones."""
+        """Return the figures of the largest crowds: in small ones, the request is a large part of the cost."""
         mine = [row for row in rows if row["scenario"] == "fanout"]
         most = max((row["connections"] for row in mine), default=0)
         large = [row for row in mine if row["connections"] >= min(1000, most)]
@@ -142,7 +142,7 @@ def _list(figure: str, judged: bool, scale: float = 1.0) -> Callable[[Sequence[R
     return find
 
 
-def _whole(rows: Sequence[Row]) -> Found:
+def _inbox_change(rows: Sequence[Row]) -> Found:
     mine = [row for row in rows if row["scenario"] == "whole" and row.get("cpu_us_redis")]
     most = max((row["items"] for row in mine), default=0)
     return {f"{most:,} items: {row['what']}": row["cpu_us_redis"] / 1000 for row in mine if row["items"] == most}
@@ -257,8 +257,8 @@ GOALS = [
     Goal("CPU of a page, × that of the smallest inbox", REST, _list("cpu_ratio", judged=True), most=1.3),
     Goal("time of a page, × that of the smallest inbox", REST, _list("time_ratio", judged=True), most=1.3),
     Goal("CPU of Redis for other combinations, ms", REST, _list("cpu_us_redis", judged=False, scale=1e-3), most=3),
-    # Half of INBOX_REDIS_TIMEOUT_SECONDS: no other call may time out meanwhile.
-    Goal("CPU of Redis for a change of a whole inbox, ms", REST, _whole, most=1000),
+    # Half of INBOX_REDIS_TIMEOUT_SECONDS, so that no other call times out meanwhile.
+    Goal("CPU of Redis for a change of a whole inbox, ms", REST, _inbox_change, most=1000),
 ]
 
 
@@ -293,5 +293,5 @@ def table(verdicts: Sequence[Verdict]) -> tuple[list[str], list[list[Any]]]:
 
 
 def _short(target: str) -> str:
-    """Return the name of a server without the explanation."""
+    """Return the name of a server without the explanation in it."""
     return target.partition(" (")[0].partition(",")[0]

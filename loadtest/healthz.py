@@ -1,4 +1,4 @@
-"""Requests for `/healthz` at short intervals, from a thread, so that the event loop of the clients is not measured."""
+"""Requests for `/healthz` at short intervals, from a thread, so that the event loop of the clients adds no delay."""
 
 import socket
 import threading
@@ -11,11 +11,11 @@ from loadtest.targets.base import Target
 
 PAUSE_SECONDS = 0.02
 RESPONSE_SECONDS = 10.0
-"""The time limit of a response; a request without one is recorded with this time."""
+"""The time limit of a response. A request without a response is recorded with this time."""
 
 
 class Healthz:
-    """The time of each response, in seconds."""
+    """The response times of `/healthz`, in seconds."""
 
     def __init__(self, target: Target):
         self.seconds: list[float] = []

@@ -1,8 +1,10 @@
-"""Hostile clients without pause: `python -m loadtest.hostile_load`, a process of its own, because it is not measured.
+"""Hostile clients that attack continuously: `python -m loadtest.hostile_load`.
+
+It is a separate process, because it is not measured.
 
 It reads a JSON object from its standard input: `host`, `port`, `websocket` and `sse` (request heads with credentials),
-`anonymous` (the head of a WebSocket request without), `peers` (clients of each kind of attack), and `seconds`. A client
-that is disconnected reconnects. In the end it prints how often each attack was made, as JSON.
+`anonymous` (the head of a WebSocket request without credentials), `peers` (the number of clients for each attack), and
+`seconds`. A client that is disconnected reconnects. At its end it prints how often each attack was made, as JSON.
 """
 
 import asyncio
@@ -21,7 +23,7 @@ from loadtest.attacks import ATTACKS, Attack, HostileClient
 RECONNECT_SECONDS = 0.5
 SMALL_BUFFER_BYTES = 4096
 Order = dict[str, Any]
-"""What standard input contains."""
+"""The content of standard input."""
 
 
 @contextlib.asynccontextmanager
@@ -36,12 +38,12 @@ async def connected(order: Order) -> AsyncIterator[HostileClient]:
 
 
 async def attack_all(order: Order) -> Counter[str]:
-    """Make every attack for as long as ordered; return how often each was made, by name."""
+    """Make every attack for the ordered time. Return how often each was made, by name."""
     made: Counter[str] = Counter()
 
     async def repeat(attack: Attack) -> None:
         while True:
-            # At random moments, also after many were disconnected together.
+            # At a random moment, even if many were disconnected together.
             await asyncio.sleep(random.uniform(0, 2 * RECONNECT_SECONDS))
             made[attack.__name__] += 1
             with contextlib.suppress(OSError):

@@ -1,8 +1,8 @@
-"""The record of events: which were lost, duplicated, reordered or misdelivered, and how long each took.
+"""The record of events: which were lost, duplicated, reordered or misdelivered, and the latency of each.
 
 Every payload carries a mark, `seq=000000000042;`, so that the record is the same for every server. Latency counts from
 the moment when an event was scheduled, not from when the generator sent it (no coordinated omission). Two events are in
-the wrong order only if the request of the one that arrived late had its response before the other request began.
+the wrong order only if the request of the later one to arrive had its response before the other request began.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ def payload(number: int, size: int = 200) -> bytes:
 
 
 def mark_of(message: bytes) -> int | None:
-    """Return the number of the event in a message; None without a mark."""
+    """Return the number of the event in a message, None if it has no mark."""
     at = message.find(MARK)
     return int(message[at + 4 : at + 4 + DIGITS]) if at >= 0 else None
 
@@ -47,7 +47,7 @@ class Faults:
     reordered: int = 0
     misdelivered: int = 0
     failed: int = 0
-    """Requests that were refused or had no response."""
+    """Requests that were refused or got no response."""
     closed: int = 0
     """Connections that ended though the client did not close them."""
     resets: int = 0
@@ -65,13 +65,13 @@ class Faults:
 
 
 class EventJournal:
-    """The record of one measurement. Both ends are in this process, and share its clock."""
+    """The record of one measurement. Publishers and clients are in this process, and share its clock."""
 
     def __init__(self) -> None:
         self._users: list[str] = []
         self._scheduled: list[float] = []
         self._begun: list[float] = []
-        self._answered: list[float | None] = []
+        self._responded: list[float | None] = []
         self._failed: set[int] = set()
         self.reasons: Counter[str] = Counter()
         """The responses to the requests that failed, with their counts."""
@@ -87,31 +87,31 @@ class EventJournal:
         return len(self._users)
 
     def open(self, user: str, scheduled: float) -> int:
-        """Record an event for a user, or EVERYBODY; return its number."""
+        """Record an event for a user, or for EVERYBODY, and return its number."""
         self._users.append(user)
         self._scheduled.append(scheduled)
         self._begun.append(scheduled)
-        self._answered.append(None)
+        self._responded.append(None)
         return len(self._users) - 1
 
     def begun(self, number: int, now: float) -> None:
-        """Record when the request of an event was really sent."""
+        """Record when the request of an event was sent."""
         self._begun[number] = now
 
-    def answered(self, number: int, now: float, ok: bool) -> None:
+    def responded(self, number: int, now: float, ok: bool) -> None:
         """Record the response to the request of an event."""
         if ok:
-            self._answered[number] = now
+            self._responded[number] = now
         else:
             self._failed.add(number)
 
-    def answer_times(self, first: int = 0) -> list[float]:
-        """Return the seconds from schedule to response, of all events from a number on."""
-        times = zip(self._scheduled[first:], self._answered[first:], strict=True)
-        return [answered - scheduled for scheduled, answered in times if answered is not None]
+    def response_times(self, first: int = 0) -> list[float]:
+        """Return the seconds from the scheduled moment to the response, of all events from number `first` on."""
+        times = zip(self._scheduled[first:], self._responded[first:], strict=True)
+        return [responded - scheduled for scheduled, responded in times if responded is not None]
 
     def lags(self, first: int = 0) -> list[float]:
-        """Return how many seconds after its schedule each request was sent: the lag of the generator."""
+        """Return how many seconds late each request was sent: the lag of the generator."""
         return [begun - due for begun, due in zip(self._begun[first:], self._scheduled[first:], strict=True)]
 
     # -- receiving: the hot path
@@ -128,7 +128,7 @@ class EventJournal:
             waiter.set_result(None)
 
     async def until(self, count: int, seconds: float) -> bool:
-        """Wait until a number of events has arrived in all; return whether they did in time."""
+        """Wait until `count` events have arrived in total. Return whether they did in time."""
         if self.received >= count:
             return True
         waiter = asyncio.get_running_loop().create_future()
@@ -144,7 +144,7 @@ class EventJournal:
     # -- the verdict
 
     def verify(self, receivers: Iterable[EventReceiver], *, replaying: bool = False) -> Faults:
-        """Compare the events of each receiver with those sent to its user; return the faults.
+        """Compare the events of each receiver with those sent to its user, and return the faults.
 
         With `replaying`, receivers must also have the events from before they connected.
         """
@@ -171,14 +171,14 @@ class EventJournal:
         for number in dict.fromkeys(seen):
             if number >= len(self._users):
                 continue
-            answered = self._answered[number]
-            faults.reordered += answered is not None and answered < latest
+            responded = self._responded[number]
+            faults.reordered += responded is not None and responded < latest
             latest = max(latest, self._begun[number])
         return faults
 
 
 def percentiles(seconds: Sequence[float]) -> dict[str, float]:
-    """Return percentiles in milliseconds; empty for no values."""
+    """Return percentiles in milliseconds, {} if there are no values."""
     if not seconds:
         return {}
     ordered = sorted(seconds)

@@ -1,9 +1,9 @@
 """CPU and memory of processes.
 
-CPU is read from the clock of each process (`clock_getcpuclockid(3)`): nanoseconds, of all threads, also those that have
-ended. Memory is the resident set. Both are separated by role: the server, and the Redis that it may start. Redis forks
-to rewrite its append-only file: the memory of such a child is that of the parent, and its CPU, which is known when it
-has ended, is shown separately, because it is added all at once.
+CPU is read from the clock of each process (`clock_getcpuclockid(3)`): nanoseconds of all threads, including those that
+have ended. Memory is the resident set. Both are separated by role: the server, and the Redis that it may start. Redis
+forks to rewrite its append-only file. The memory of such a child is that of the parent. Its CPU is known only when it
+has ended, and is then added all at once, so it is shown separately.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 SERVER, REDIS = "server", "redis"
 
 _CUTIME = 13
-"""The index of the CPU time of waited-for children in the fields of proc(5)'s stat behind the name of the command."""
+"""The index of the CPU time of waited-for children in the fields of proc(5)'s stat after the name of the command."""
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -40,7 +40,7 @@ def tree(pid: int) -> list[int]:
 
 
 def command_line(pid: int) -> list[str]:
-    """Return the command that a process was started with; empty for a process that has ended."""
+    """Return the command with which a process was started, [] for a process that has ended."""
     with contextlib.suppress(OSError):
         return [word for word in Path(f"/proc/{pid}/cmdline").read_text().split("\0") if word]
     return []
@@ -53,7 +53,7 @@ def role(pid: int) -> str:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time of a process. Raises ProcessGoneError."""
+    """Return the CPU time of a process. Raise ProcessGoneError."""
     try:
         return time.clock_gettime(~pid << 3 | 2)  # the clock id that clock_getcpuclockid(3) returns
     except OSError:
@@ -61,7 +61,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def children_seconds(pid: int) -> float:
-    """Return the CPU time of the children of a process that have ended. Raises ProcessGoneError."""
+    """Return the CPU time of the children of a process that have ended. Raise ProcessGoneError."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -71,7 +71,7 @@ def children_seconds(pid: int) -> float:
 
 @dataclass(frozen=True)
 class Usage:
-    """CPU seconds by role, at a moment or between two."""
+    """CPU seconds by role, up to a moment or between two moments."""
 
     server: float = 0.0
     redis: float = 0.0
@@ -89,7 +89,7 @@ class Usage:
         )
 
     def per(self, count: float) -> dict[str, float]:
-        """Return microseconds of CPU for each of `count`."""
+        """Return the CPU in microseconds for each of `count`, by role."""
         scale = 1e6 / max(1, count)
         figures = {"cpu_us_server": self.server * scale, "cpu_us_redis": self.redis * scale}
         if self.forks:
@@ -98,19 +98,19 @@ class Usage:
         return {**figures, "cpu_us": total * scale, "cpu_us_client": self.client * scale}
 
     def server_busy(self, cores: Cores) -> float:
-        """Return the share of the wall-clock time in which the busiest core of the server was computing for it."""
+        """Return the share of the wall-clock time in which the busiest core of the server was busy with its work."""
         redis = self.redis + self.forks
         spent = self.server + redis if cores.server & cores.redis else max(self.server, redis)
         return spent / self.wall if self.wall else 0.0
 
     @property
     def client_busy(self) -> float:
-        """The share of the wall-clock time in which the load generator was computing: near 1 it is the bottleneck."""
+        """The share of the wall-clock time in which the load generator was busy. Near 1 it is the bottleneck."""
         return self.client / self.wall if self.wall else 0.0
 
 
 def usage(pids: Mapping[int, str]) -> Usage:
-    """Read the CPU of processes, given with their roles, and of this one. Raises ProcessGoneError."""
+    """Read the CPU of processes, by their roles, and of this one. Raise ProcessGoneError."""
     spent = {SERVER: 0.0, REDIS: 0.0}
     for pid, kind in pids.items():
         spent[kind] += cpu_seconds(pid)
@@ -124,17 +124,17 @@ def is_running(pid: int) -> bool:
 
 
 def resident_kb(pid: int) -> int:
-    """Return the resident set of a process in KB. Raises ProcessGoneError."""
+    """Return the resident set of a process in KB. Raise ProcessGoneError."""
     return _status(pid, "VmRSS")
 
 
 def threads(pid: int) -> int:
-    """Return the number of threads of a process. Raises ProcessGoneError."""
+    """Return the number of threads of a process. Raise ProcessGoneError."""
     return _status(pid, "Threads")
 
 
 def open_files(pid: int) -> int:
-    """Return the number of open file descriptors of a process. Raises ProcessGoneError."""
+    """Return the number of open file descriptors of a process. Raise ProcessGoneError."""
     try:
         return len(os.listdir(f"/proc/{pid}/fd"))
     except OSError:

@@ -1,4 +1,4 @@
-"""Measuring a stretch of time: the CPU of servers and clients, and the faults of what was sent."""
+"""Measuring a period: the CPU of servers and clients, and the faults of the events that were sent."""
 
 import asyncio
 import contextlib
@@ -17,14 +17,14 @@ DELIVERY_SECONDS = 10.0
 """An event that has not arrived by then is lost."""
 
 TRAILING_SECONDS = 0.05
-"""How long a server is measured after the last event: its work behind a delivery is part of the cost."""
+"""How long a server is measured after the last event: its work after a delivery is part of the cost."""
 
 VERDICT_SECONDS = 0.25
-"""How long the clients wait for events that are too many, for which nothing can wait."""
+"""How long the clients wait for duplicates, whose number is unknown."""
 
 
 class Meter:
-    """The CPU of a target and of the clients since it was created. Raises ProcessGoneError when a process ended."""
+    """The CPU of a target and of the clients since it was created. Raise ProcessGoneError when a process ended."""
 
     def __init__(self, target: Target):
         self._pids = target.pids()
@@ -36,11 +36,14 @@ class Meter:
         await asyncio.sleep(TRAILING_SECONDS)
 
     def read(self) -> Usage:
-        """Return what was used since the start."""
+        """Return the CPU used since the creation."""
         return machine.usage(self._pids) - self._before
 
     def figures(self, count: float) -> dict[str, Any]:
-        """Return the CPU for each of `count` by role, in microseconds; None where the processes are unknown."""
+        """Return the CPU for each of `count` by role, in microseconds.
+
+        Figures are None if the processes are unknown.
+        """
         spent = self.read()
         figures: dict[str, Any] = {**spent.per(count), "server_busy": spent.server_busy(self._target.cores)}
         if not self._pids:
@@ -67,13 +70,13 @@ def crowd_faults(crowd: Crowd) -> Faults:
 
 
 async def verdict(crowd: Crowd, journal: EventJournal) -> Faults:
-    """Return all faults, after a time in which duplicates may still arrive."""
+    """Wait for duplicates, then return all faults."""
     await asyncio.sleep(VERDICT_SECONDS)
     return crowd_faults(crowd) + journal.verify(crowd.clients)
 
 
 async def until(condition: Callable[[], Any], seconds: float = DELIVERY_SECONDS) -> bool:
-    """Wait until a condition holds; return whether it did in time."""
+    """Wait until a condition is true. Return whether it was in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

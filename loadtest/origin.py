@@ -1,4 +1,4 @@
-"""Where a result comes from: the machine, the commit, and what other programs did meanwhile."""
+"""The origin of a result: the machine, the commit, and the load by other programs."""
 
 import os
 import platform
@@ -13,20 +13,20 @@ from loadtest.machine import ROOT, TICKS_PER_SECOND
 
 
 class OtherPrograms:
-    """The share of the machine that other programs used since the creation: they make a run noisy."""
+    """The share of the machine that other programs have used since the creation. They make a run noisy."""
 
     def __init__(self) -> None:
         self._busy, self._ours, self._started = _busy_seconds(), _our_seconds(), time.monotonic()
 
     def share(self) -> float:
-        """Return their share of all cores. Child processes must have ended: until then they count as others."""
+        """Return their share of all cores. A child process counts as another program until it has ended."""
         seconds = (time.monotonic() - self._started) * (os.cpu_count() or 1)
         others = _busy_seconds() - self._busy - (_our_seconds() - self._ours)
         return round(max(0.0, others) / seconds, 3) if seconds else 0.0
 
 
 def _busy_seconds() -> float:
-    """Return the busy time of all cores and the time that a hypervisor took: proc(5)'s stat without idle and guests."""
+    """Return the busy seconds of all cores, and those that a hypervisor took: proc(5)'s stat without idle and guest."""
     user, nice, system, _, _, interrupts, soft_interrupts, stolen = map(
         int, Path("/proc/stat").read_text().split(maxsplit=9)[1:9]
     )

@@ -1,6 +1,6 @@
 """Installing peers into a cache directory outside the repository: `python -m loadtest run --install-peers`.
 
-Nothing is installed into the system or into the environment of the gateway: Debian's packages are only unpacked.
+Nothing is installed into the system or the environment of the gateway. Debian's packages are only unpacked.
 """
 
 import os
@@ -27,7 +27,7 @@ class PeerPackage:
 
     @property
     def installed(self) -> bool:
-        """Whether the peer and what it needs are installed."""
+        """Whether the peer and its requirements are installed."""
         return self.there.exists() and all(map(shutil.which, self.needs))
 
 
@@ -36,7 +36,7 @@ PYTHON = _VENV / "bin" / "python"
 
 _NCHAN_MODULE = "usr/lib/nginx/modules/ngx_nchan_module.so"
 NGINX_DIRECTORY = "temporary_file"
-"""The directory that nginx writes to, below its prefix; its name is as long as the path that it replaces."""
+"""The directory below its prefix to which nginx writes. Its name is as long as the path that it replaces."""
 
 NCHAN = PeerPackage(
     "apt-get download nginx libnginx-mod-nchan, unpacked",
@@ -44,7 +44,7 @@ NCHAN = PeerPackage(
     (
         ("apt-get", "download", "nginx", "libnginx-mod-nchan"),
         ("sh", "-c", "for package in *.deb; do dpkg -x $package .; done"),
-        # Both create directories at paths that are compiled in: make those relative.
+        # Both create directories at compiled-in absolute paths, which this makes relative.
         ("sed", "-i", f"s#/var/lib/nginx/#{NGINX_DIRECTORY}/#g", "usr/sbin/nginx", _NCHAN_MODULE),
     ),
     CACHE / "nginx",
@@ -77,7 +77,7 @@ PACKAGES = {"nchan": NCHAN, "socket.io": SOCKETIO_NODE, "python-socketio": SOCKE
 
 
 def install(package: PeerPackage) -> str:
-    """Install a package; return the error, or "" on success."""
+    """Install a package. Return the error, "" on success."""
     package.directory.mkdir(parents=True, exist_ok=True)
     for command in package.commands:
         try:
@@ -91,10 +91,13 @@ def install(package: PeerPackage) -> str:
     return "" if package.installed else f"{package.there} does not exist"
 
 
-def install_all(say: Callable[[str], None]) -> None:
-    """Install missing packages and print the progress. Failures are not fatal: a missing peer is reported later."""
+def install_all(progress: Callable[[str], None]) -> None:
+    """Install missing packages, and report the progress.
+
+    A failure is not fatal, as a missing peer is reported later.
+    """
     for name, package in PACKAGES.items():
         if not package.installed:
-            say(f"installing {name}: {package.how}")
+            progress(f"installing {name}: {package.how}")
             if problem := install(package):
-                say(f"  {name} could not be installed: {problem}")
+                progress(f"  {name} could not be installed: {problem}")

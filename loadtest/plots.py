@@ -12,7 +12,7 @@ _PERCENTILES = ("p50", "p90", "p99", "p99.9", "max")
 
 
 def of_servers(rows: Sequence[Row]) -> dict[str, Chart]:
-    """Return the plots that compare servers, by the name of a file, unless they are empty."""
+    """Return the plots that compare servers, by file name, without empty ones."""
     latency = Chart(
         "Publish to receive, at half of each server's highest rate",
         "percentile",
@@ -38,7 +38,7 @@ def _lines(rows: Sequence[Row], scenario: str, figure: str) -> list[Line]:
     lines: dict[str, dict[float, float]] = {}
     for row in rows:
         if row["scenario"] == scenario and row.get(figure) is not None:
-            # The last row of a floor is that of messages as long as those of the gateway.
+            # The last row of a floor has messages as long as those of the gateway.
             lines.setdefault(_name(row), {})[row["connections"]] = row[figure]
     return [Line(name, list(points.items())) for name, points in lines.items()]
 
@@ -48,7 +48,7 @@ def _name(row: Row) -> str:
 
 
 def of_ourselves(rows: Sequence[Row]) -> list[Chart]:
-    """Return the plots of scenarios that only the gateway takes part in."""
+    """Return the plots of scenarios in which only the gateway takes part."""
     chart = Chart("CPU per page of an inbox, server and Redis", "items in the inbox", "µs", log_x=True)
     lines: dict[str, list[tuple[float, float]]] = {}
     for row in rows:

@@ -1,7 +1,7 @@
 """Requests over HTTP: a pool of keep-alive connections, and arrival at a constant rate.
 
-A request is bytes. At a constant rate request k is due at start + k / rate. If no connection is free another one is
-opened; at the limit of the pool the request waits, which is part of its latency, as that counts from when it was due.
+A request is bytes. At a constant rate, request k is due at start + k / rate. If no connection is free, another one is
+opened. At the limit of the pool the request waits. The wait is part of its latency, which counts from when it was due.
 """
 
 import asyncio
@@ -16,8 +16,10 @@ from loadtest.ticker import Ticker
 MOST_CONNECTIONS = 256
 RESPONSE_SECONDS = 30.0
 IDLE_SECONDS = 2.0
-"""How long a connection may have been idle to be used again: servers close idle connections (the gateway after five
-seconds), and a request that is sent at that moment is lost."""
+"""The longest idle time after which a connection is used again.
+
+Servers close idle connections (the gateway after five seconds), and a request that is sent at that moment is lost.
+"""
 
 
 class _Connection(asyncio.Protocol):
@@ -47,13 +49,13 @@ class _Connection(asyncio.Protocol):
         if response is not None and self.waiter is not None:
             self._buffer = b""
             waiter, self.waiter = self.waiter, None
-            self._pool.give_back(self)
+            self._pool.release(self)
             if not waiter.done():
                 waiter.set_result(response)
 
 
 def parse_response(data: bytes) -> tuple[int, bytes] | None:
-    """Return the status and the body of a complete response; None while it is incomplete."""
+    """Return the status and the body of a complete response, None while it is incomplete."""
     head, separator, body = data.partition(b"\r\n\r\n")
     if not separator:
         return None
@@ -93,9 +95,9 @@ class Pool:
         self._waiting: deque[asyncio.Future[_Connection]] = deque()
 
     async def request(self, data: bytes, on_start: Callable[[], None] | None = None) -> tuple[int, bytes]:
-        """Send a request and return the status and the body; status 0 means no response."""
+        """Send a request, and return the status and the body. Status 0 means no response."""
         try:
-            connection = await self._take()
+            connection = await self._acquire()
         except OSError as problem:
             return 0, str(problem).encode()
         if on_start is not None:
@@ -108,7 +110,7 @@ class Pool:
             connection.transport.abort()
             return 0, b"no response in time"
 
-    async def _take(self) -> _Connection:
+    async def _acquire(self) -> _Connection:
         if self._free:
             if time.monotonic() - self._free[-1].free_since <= IDLE_SECONDS:
                 return self._free.pop()
@@ -128,7 +130,7 @@ class Pool:
         self._waiting.append(waiter)
         return await waiter
 
-    def give_back(self, connection: _Connection) -> None:
+    def release(self, connection: _Connection) -> None:
         """Return a connection to the pool, or pass it to the next waiting request."""
         while self._waiting:
             waiter = self._waiting.popleft()
@@ -139,7 +141,7 @@ class Pool:
         self._free.append(connection)
 
     def _drop_idle(self) -> None:
-        """Close all free connections: even the last one, which was used last, has been idle too long."""
+        """Close all free connections, as even the one that was used last has been idle for too long."""
         for connection in self._free:
             connection.dropped = True
             connection.transport.abort()
@@ -147,7 +149,10 @@ class Pool:
         self._free.clear()
 
     def remove_ended(self, connection: _Connection) -> None:
-        """Remove a connection that ended. A request that waits for a connection fails, instead of waiting for ever."""
+        """Remove a connection that ended.
+
+        Fail a request that waits for a connection, so that it does not wait for ever.
+        """
         if connection.dropped:
             return
         self._count -= 1
@@ -169,7 +174,7 @@ class Pool:
 async def at_constant_rate(
     rate: float, count: int, start_one: Callable[[int, float], Coroutine[Any, Any, None]]
 ) -> None:
-    """Start call k when it is due, at start + k / rate, and wait until all have finished."""
+    """Start call k at start + k / rate, and wait until all calls have finished."""
     loop = asyncio.get_running_loop()
     start = time.perf_counter() + 0.01
     ticker = Ticker(rate, start)
@@ -203,13 +208,13 @@ class Publisher:
         self.journal = journal
 
     async def publish(self, user: str, scheduled: float | None = None) -> bool:
-        """Publish one event; return whether the server accepted it."""
+        """Publish one event, and return whether the server accepted it."""
         journal = self.journal
         number = journal.open(user, time.perf_counter() if scheduled is None else scheduled)
         data = self._make_request(user, number)
         status, body = await self.pool.request(data, lambda: journal.begun(number, time.perf_counter()))
         ok = 200 <= status < 300
-        journal.answered(number, time.perf_counter(), ok)
+        journal.responded(number, time.perf_counter(), ok)
         if not ok:
             journal.reasons[f"{status} {body[:100].decode(errors='replace')}"] += 1
         return ok

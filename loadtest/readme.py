@@ -1,6 +1,6 @@
 """The table and plots of the README, and a page with all figures: `python -m loadtest readme [RESULT]`.
 
-Their data are kept in docs/loadtest.json, so that a test can generate them again and compare.
+Their data is stored in docs/loadtest.json, so that a test can generate them again and compare.
 """
 
 import json
@@ -30,7 +30,7 @@ _DROPPED = {"settings", "samples", "rounds_cpu_us", "growth", "generator_lag_ms"
 
 
 class MarkError(Exception):
-    """The README lacks the marks between which the tables are written."""
+    """The README lacks the marks between which tables are written."""
 
 
 def shortened(result: Result) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def drawings(result: Result) -> dict[str, str]:
 
 
 def place(page: str, text: str) -> str:
-    """Return a page with a text between its marks. Raises MarkError."""
+    """Return a page with a text between its marks. Raise MarkError."""
     before, begin, rest = page.partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not begin or not end:
@@ -90,7 +90,7 @@ def place(page: str, text: str) -> str:
 
 
 def write(result: Result) -> None:
-    """Write the README, the page, the plots, and their data. Raises MarkError."""
+    """Write the README, the page, the plots, and their data. Raise MarkError."""
     kept = shortened(result)
     readme = place(README.read_text(), block(kept))
     KEPT.write_text(written(kept))

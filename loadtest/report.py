@@ -1,6 +1,6 @@
 """The files of a run: `result.json`, `table.md`, and `report.html` with the plots, in one directory.
 
-All but the first are generated from the first alone, so that they, and parts of them, can be generated again.
+`result.json` contains everything from which the others are generated, so that they can be generated again.
 """
 
 import json
@@ -24,36 +24,38 @@ Table = tuple[list[str], list[list[Any]]]
 
 _READING = """
 CPU is all CPU time of a server and its Redis, in user space and the kernel. The request that triggers an event is
-included: with a thousand connections a delivery bears a thousandth of a request, with 250 a 250th.
+included: with a thousand connections a delivery includes a thousandth of a request, with 250 a 250th.
 
-A floor receives the same requests and sends to each connection the same payload, or as many bytes as the gateway sends:
-a ratio is to the floor of the nearest size. A floor never joins two events in one write, as the gateway may: see writes
-per delivery.
+A floor receives the same requests, and sends each connection the same payload, or as many bytes as the gateway sends. A
+ratio is to the floor of the nearest size. A floor never writes two events at once, but the gateway may: see writes per
+delivery.
 
-The highest rate is of requests for one user each that arrive at a constant rate. Latency counts from the moment when a
-request is due. A rate holds when nothing is lost, 99 % arrive within 250 ms, and no queue is left. It is known to 8 %.
-With ≥ the clients were busier than the server, which might have done more. The ratio of p99 to p50 is the median of
-five stretches; the percentiles are of all of them.
+The highest rate is that of requests at a constant rate, each for one user. Latency counts from the moment when a
+request is due. A rate holds if nothing is lost, 99 % arrive within 250 ms, and no queue remains. The highest rate is
+accurate to 8 %. A ≥ means that the clients were busier than the server, which might reach a higher rate. The ratio of
+p99 to p50 is the median of five windows. The percentiles are of all events.
 
-A broadcast goes to all users, of whom a hundred are connected, and ends when GET /broadcasts/{id} says so. For it Redis
-has a core of its own: on two cores that of the clients, which do next to nothing. A page of an inbox is compared with
-the same page of the smallest inbox, requested in turn; the CPU of Redis is that of its whole process.
+A broadcast goes to all users, of whom a hundred are connected. It ends when GET /broadcasts/{id} returns that it is
+processed. During it, Redis has its own core: with two cores, it is that of the clients, which do nearly nothing. A page
+of an inbox is compared with the same page of the smallest inbox, and both are requested alternately. The CPU of Redis
+is that of its whole process.
 
-Memory is the growth of the resident set per connection, of all processes and of Redis, after a garbage collection where
-the server is Python or Node. What the kernel keeps for a socket is not included for any server.
+Memory is the growth of the resident set per connection, of all processes and of Redis, after a garbage collection if
+the server is Python or Node. The memory of the kernel for a socket is not included for any server.
 
 A REST request is compared with one bare Python process that sends the same call, or for a POST a smaller one, to the
-same Redis, and writes as many bytes (loadtest/targets/servers/bare_path.py says what it leaves out). Both take turns on
-connections that stay open; there the gateway writes its access log.
+same Redis, and writes as many bytes (loadtest/targets/servers/bare_path.py lists what it leaves out). Both alternate on
+connections that stay open. In this measurement the gateway writes its access log.
 
-Otherwise no server writes access logs, compresses or encrypts. The gateway has no rate limits and no limit of
-connections per user, but checks credentials (connects: known users, by HMAC) and stores the inbox. Peers store nothing.
+In all others, no server writes access logs, compresses or encrypts. The gateway has no rate limits and no limit of
+connections per user, but checks credentials (connects: existing users, by HMAC) and stores the inbox. Peers store
+nothing.
 """
 """The notes below the tables."""
 
 
 def write(bench: Bench, machine: Mapping[str, Any], ratios: Ratios, directory: Path, notes: Sequence[str]) -> str:
-    """Write all files; return the tables of the goals and of the servers."""
+    """Write all files, and return the tables of the goals and of the servers."""
     directory.mkdir(parents=True, exist_ok=True)
     result = {
         "machine": machine,
@@ -97,7 +99,7 @@ def _cell(value: Any) -> str:
 
 
 def summaries(rows: Sequence[Row]) -> list[tuple[str, Table]]:
-    """Return the table of the goals and that of the servers side by side, with their titles, unless they are empty."""
+    """Return the table of the goals and that of the servers, with their titles, without empty ones."""
     found = [
         ("Goals and measurements", goals.table(goals.judge(rows))),
         ("Side by side", _servers(rows)),
@@ -155,7 +157,7 @@ def _servers(rows: Sequence[Row]) -> Table:
 
 
 def _best_crowd(rows: Sequence[Row]) -> tuple[Row, list[Row]]:
-    """Return a row of the crowd nearest to 1,000 connections, and all of them if there are several.
+    """Return a row of the crowd nearest to 1,000 connections, and all rows of that crowd if there are several.
 
     Floors have a row for each size of message.
     """
@@ -167,7 +169,7 @@ def _best_crowd(rows: Sequence[Row]) -> tuple[Row, list[Row]]:
 
 
 def _highest(rows: Sequence[Row]) -> str | None:
-    """Return the highest rate that held; None where none did."""
+    """Return the highest rate that held, None if none did."""
     row = next((row for row in rows if row["scenario"] == "unicast" and row["highest"]), None)
     if row is None:
         return None

@@ -8,7 +8,7 @@ class IdleSizes:
     """Idle connections."""
 
     steps: tuple[int, ...]
-    """Connections at which memory is read; 0 is as many as the limit of open files allows, for the gateway alone."""
+    """Numbers of connections at which memory is read. 0 is the limit of open files, for the gateway alone."""
     seconds: float
     heartbeat_seconds: float
 
@@ -27,16 +27,16 @@ class FanoutSizes:
     """One event to many connections."""
 
     crowds: tuple[int, ...]
-    """Connections that an event goes to."""
+    """Connections to which an event is sent."""
     peers_crowd: int
-    """The largest crowd for peers, which are all connected at once."""
+    """The largest crowd for peers, whose connections are all open at once."""
     rounds: int
     events: int
     """Events in each round."""
     round_seconds: float
-    """The approximate time after which a round is cut short."""
+    """The approximate time limit of a round."""
     users: int
-    """Users that an event goes to, with a connection each."""
+    """Users to whom an event is sent, with a connection each."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class RequestSizes:
 
 @dataclass(frozen=True)
 class StormSizes:
-    """Connections that are all cut and all resume at once."""
+    """Connections that are all cut, and all resume at once."""
 
     connections: int
     """Connections of a user each."""
@@ -100,7 +100,7 @@ class RecoverySizes:
 
     users: int
     outages: tuple[tuple[str, float], ...]
-    """How Redis fails, one after the other, and for how many seconds: `kill`, `restart` or `pause`."""
+    """The outages of Redis, one after the other: `kill`, `restart` or `pause`, and the seconds."""
 
 
 @dataclass(frozen=True)
@@ -139,16 +139,16 @@ class SoakSizes:
     rate: float
     """Notifications a second."""
     seconds: float = 0.0
-    """0: the scenario does not run."""
+    """If it is 0, the scenario does not run."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """The sizes of all scenarios, by the name that `--plan` takes."""
+    """The sizes of all scenarios. `name` is the value of `--plan`."""
 
     name: str
     warm_up: int
-    """Connections before anything is measured: enough to use up the memory that is free after a start."""
+    """Connections before the measurement: enough to use up the memory that is free after a start."""
     idle: IdleSizes
     connect: ConnectSizes
     fanout: FanoutSizes

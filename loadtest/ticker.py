@@ -11,7 +11,7 @@ _TFD_TIMER_ABSTIME = 1
 
 
 class Ticker:
-    """A kernel timer that expires at start + k / rate, without drift: event loops sleep in whole milliseconds only."""
+    """A kernel timer that expires at start + k / rate, without drift. Event loops sleep in whole milliseconds only."""
 
     def __init__(self, rate: float, start: float):
         libc = ctypes.CDLL(None, use_errno=True)

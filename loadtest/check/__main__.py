@@ -29,7 +29,7 @@ QUICK_FAULT_SECONDS = 1.5
     "names",
     multiple=True,
     type=click.Choice([fault.name for fault in FAULTS]),
-    help="Inject only this fault; may be repeated. Default: all.",
+    help="Inject only this fault. May be repeated. Default: all.",
 )
 @click.option(
     "--topology",
@@ -38,10 +38,14 @@ QUICK_FAULT_SECONDS = 1.5
 )
 @click.option("--users", type=click.IntRange(1), default=16, show_default=True, help="Users, with four devices each.")
 @click.option(
-    "--seconds", type=click.FloatRange(0), default=300.0, show_default=True, help="How long new faults are injected."
+    "--seconds",
+    type=click.FloatRange(0),
+    default=300.0,
+    show_default=True,
+    help="The time during which new faults are injected.",
 )
 @click.option(
-    "--fault-seconds", type=click.FloatRange(0.1), default=4.0, show_default=True, help="How long a fault lasts."
+    "--fault-seconds", type=click.FloatRange(0.1), default=4.0, show_default=True, help="The duration of a fault."
 )
 @click.option(
     "--patience",
@@ -49,10 +53,12 @@ QUICK_FAULT_SECONDS = 1.5
     type=click.FloatRange(1),
     default=20.0,
     show_default=True,
-    help="Seconds within which every device must have caught up.",
+    help="The time within which every device must catch up.",
 )
 @click.option("--fail-fast", is_flag=True, help="Stop after the first fault with a violation.")
-@click.option("--quick", is_flag=True, help="Inject the faults that differ most, once and briefly: about 100 seconds.")
+@click.option(
+    "--quick", is_flag=True, help="Inject the faults that differ most, once and briefly. Takes about 100 seconds."
+)
 @click.option("--seed", type=int, help="Repeat the schedule and the writes of a run. Default: random.")
 @click.option(
     "--json", "path", type=click.Path(path_type=Path, dir_okay=False), help="Write the result into this file."
@@ -60,7 +66,7 @@ QUICK_FAULT_SECONDS = 1.5
 @click.option(
     "--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep logs and data in this new directory."
 )
-@click.option("--gateway-command", default=shlex.join(GATEWAY), help="The command that `serve` is added to.")
+@click.option("--gateway-command", default=shlex.join(GATEWAY), help="The command of the gateway without `serve`.")
 def main(
     names: tuple[str, ...],
     topology: str | None,
@@ -78,8 +84,8 @@ def main(
     """Check the promises of the gateway under faults.
 
     Workers, Redis, connections, disks and clocks fail, and no event may be lost, duplicated or reordered. Users write
-    and read over WebSocket, SSE and polling. Every event must follow the one before, with the counts that result from
-    it; after each fault every device must know exactly what the store lists. The exit code is 1 otherwise.
+    and read over WebSocket, SSE and polling. Every event must follow the previous one, with the counts that result from
+    it. After each fault every device must have exactly the items that the store lists. Otherwise the exit code is 1.
     """
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored under `nohup`, and gateways reload at SIGHUP
     faults = _chosen(names, topology, quick)
@@ -99,12 +105,12 @@ def main(
     )
     started = time.monotonic()
 
-    def say(text: str) -> None:
+    def report_progress(text: str) -> None:
         click.echo(f"{time.monotonic() - started:6.1f} s  {text}", err=True)
 
-    say(f"seed {seed}: {users} users, {len(faults)} faults")
-    check = PromiseCheck(plan, say, lambda record: say(report.line(record)))
-    uvloop.run(_with_progress(check, say))
+    report_progress(f"seed {seed}: {users} users, {len(faults)} faults")
+    check = PromiseCheck(plan, report_progress, lambda record: report_progress(report.line(record)))
+    uvloop.run(_with_progress(check, report_progress))
     result = report.Result(
         seed, users, round(time.monotonic() - started, 1), check.records, check.violations, check.count
     )
@@ -117,7 +123,7 @@ def main(
 
 
 def _chosen(names: Collection[str], topology: str | None, quick: bool) -> list[Fault]:
-    """Return the faults to inject; a fault that is named is injected in a quick run as well. Raises UsageError."""
+    """Return the faults to inject. A named fault is injected even in a quick run. Raise UsageError if there is none."""
     faults = [
         fault
         for fault in FAULTS
@@ -128,11 +134,11 @@ def _chosen(names: Collection[str], topology: str | None, quick: bool) -> list[F
     return faults
 
 
-async def _with_progress(check: PromiseCheck, say: Callable[[str], None]) -> None:
+async def _with_progress(check: PromiseCheck, report_progress: Callable[[str], None]) -> None:
     async def progress() -> None:
         while True:
             await asyncio.sleep(PROGRESS_SECONDS)
-            say(check.progress())
+            report_progress(check.progress())
 
     showing = asyncio.create_task(progress(), name="progress")
     try:

@@ -1,4 +1,4 @@
-"""Connections that a token authenticates, on every node: they must end when the token does, whatever else fails."""
+"""Connections of a token on every node, which must end when the token is discarded, whatever else fails."""
 
 import asyncio
 import json
@@ -14,12 +14,12 @@ from websockets.exceptions import ConnectionClosed
 from loadtest.servers.gateway import ADMIN, Gateway
 
 MOST_SECONDS = 3.0
-"""The promise is one second, which tests check; here the machine is busy with everything else that fails."""
+"""The promise is one second, which tests check. During this check, the machine is busy with the other load."""
 
 TOKEN_REVOKED = 4508
 READY_SECONDS = 30.0
 CONNECTIONS = 10
-"""On each node."""
+"""Connections on each node."""
 
 
 @dataclass
@@ -30,7 +30,7 @@ class TokenConnections:
     sockets: Sequence[ClientConnection]
 
     async def all_end(self, since: float) -> None:
-        """Wait until each connection was closed. Raises AssertionError for another close code, or one that is late."""
+        """Wait until each connection is closed. Raise AssertionError for another close code, or a late close."""
         codes = await asyncio.gather(*(_close_code(socket) for socket in self.sockets))
         took = time.monotonic() - since
         assert set(codes) == {TOKEN_REVOKED}, f"closed with {codes}"
@@ -53,14 +53,17 @@ async def connected_with_a_token(gateways: Sequence[Gateway], user: str) -> Asyn
 
 
 async def discard(gateway: Gateway, token_id: str) -> float:
-    """Discard a token; return the monotonic time, in seconds, at which that was acknowledged."""
+    """Discard a token. Return the monotonic time, in seconds, of the acknowledgement."""
     async with httpx.AsyncClient(base_url=gateway.url, timeout=10) as http:
         (await http.delete(f"/v2/jwt/user/{token_id}", headers=ADMIN)).raise_for_status()
     return time.monotonic()
 
 
 async def _open(gateway: Gateway, headers: dict[str, str]) -> ClientConnection:
-    """Open a connection, again while it is refused, as by a worker that has lost its subscription for a moment."""
+    """Open a connection.
+
+    Repeat that while it is refused, as by a worker that has lost its subscription for a moment.
+    """
     async with asyncio.timeout(READY_SECONDS):
         while True:
             socket = await connect(gateway.websocket_url, additional_headers=headers, compression=None, proxy=None)

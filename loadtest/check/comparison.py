@@ -1,4 +1,4 @@
-"""Comparing, after a fault, what a user's devices know, what the store lists, and what was acknowledged to writers."""
+"""The comparison after a fault: of the items of a user's devices, the list of the store, and acknowledged writes."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from loadtest.check.write_journal import WriteJournal
 
 @dataclass
 class CheckedUser:
-    """A user with the records that the comparison needs."""
+    """A user with the records for the comparison."""
 
     name: str
     journal: WriteJournal
@@ -23,15 +23,15 @@ class CheckedUser:
 
 
 async def compare(rest: Rest, user: CheckedUser, report: ReportViolation, *, may_lose: bool) -> None:
-    """Report every difference, and start the user's journal anew from what the store lists.
+    """Report every difference, and reset the user's journal to the list of the store.
 
-    With `may_lose` the fault may have lost acknowledged writes, and none is missed.
+    If `may_lose` is true, the fault may have lost acknowledged writes, and they are not reported.
     """
     try:
         async with asyncio.timeout(HEALED_SECONDS):
             listed, position = await rest.listed(user.name)
     except (RefusedError, TimeoutError) as problem:
-        report(ViolationKind.INBOX_DIFFERS, user.name, f"it can't be listed: {problem!r}")
+        report(ViolationKind.INBOX_DIFFERS, user.name, f"it cannot be listed: {problem!r}")
         return
     for device in user.devices:
         replica = device.observer.replica
@@ -53,7 +53,7 @@ def _difference(known: list[Message], listed: list[Message]) -> str:
 
 def _compare_writes(user: CheckedUser, listed: set[str], report: ReportViolation) -> None:
     journal, history = user.journal, user.history
-    # A device that was told to reset has not seen every event.
+    # A device that received a reset has not received every event.
     was_reset = any(device.observer.resets for device in user.devices)
     for write in sorted(journal.expected - history.writes.keys()):
         notification_id = journal.sent.get(write)

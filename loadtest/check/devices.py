@@ -1,4 +1,7 @@
-"""The devices of a user, one transport each. They reconnect with their last position, as the browser's client does."""
+"""The devices of a user, with one transport each.
+
+They reconnect with their last position, as the browser client does.
+"""
 
 import asyncio
 import contextlib
@@ -19,7 +22,7 @@ from loadtest.servers.gateway import user_headers
 
 CONNECT_SECONDS = 5.0
 HEARTBEAT_SECONDS = 2.0
-"""The setting of the gateways, so that a dead connection is noticed within seconds."""
+"""The setting of the gateways, so that a dead connection is detected within seconds."""
 
 SILENT_SECONDS = 2.5 * HEARTBEAT_SECONDS
 BACK_OFF_SECONDS = (0.05, 0.4)
@@ -38,7 +41,7 @@ class EndedError(Exception):
 
 
 class DeviceClient(ABC):
-    """An open inbox of a user, which stays connected while `run` is running."""
+    """An open inbox of a user. It stays connected while `run` is running."""
 
     transport: ClassVar[str]
 
@@ -51,16 +54,16 @@ class DeviceClient(ABC):
 
     @abstractmethod
     async def _connect(self) -> None:
-        """Connect and process messages until the connection ends. Raises EndedError, and the errors of the network."""
+        """Connect, and process messages until the connection ends. Raise EndedError or a network error."""
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
         while True:
             try:
                 await self._connect()
-            except InvalidStatus as answered:
-                self.last_end = str(answered)
-                self._refused_with(answered.response.status_code, self.last_end)
+            except InvalidStatus as refusal:
+                self.last_end = str(refusal)
+                self._refused_with(refusal.response.status_code, self.last_end)
             except (OSError, EOFError, TimeoutError, EndedError, ConnectionClosed, InvalidHandshake) as end:
                 self.last_end = f"{type(end).__name__}: {end}"
             except httpx.HTTPError as end:
@@ -123,7 +126,7 @@ class WebSocketDevice(DeviceClient):
 
 
 class SseDevice(DeviceClient):
-    """An open inbox over server-sent events; a comment must arrive in each heartbeat interval."""
+    """An open inbox over server-sent events. A heartbeat comment must arrive in time."""
 
     transport = "sse"
 
@@ -173,7 +176,7 @@ class PullDevice(DeviceClient):
             await self._process({"type": "reset", "position": page["position"], "reason": page["reset"]})
         for event in page["events"]:
             await self._process(event)
-        # Only the counts of events are checked: those of the page are of a newer position.
+        # Only the counts of events are checked, because those of the page are of a newer position.
         if str(self.observer.position) != page["position"]:
             self.observer.ended_elsewhere(page["position"])
         if not page["more"]:

@@ -1,4 +1,4 @@
-"""What the faults of unusual users need: many followers of one user, and a way to fill an inbox."""
+"""The parts of the faults of unusual users: many followers of one user, and a way to fill an inbox."""
 
 import asyncio
 import time
@@ -34,7 +34,7 @@ SEND_PAUSE_SECONDS = 0.3
 
 
 class _Following(DeviceClient):
-    """A device that checks the order of events and keeps no list; `Followers` checks the counts of its last event."""
+    """A device that checks the order of events and has no list. `Followers` checks the counts of its last event."""
 
     last: Message | None = None
 
@@ -44,7 +44,7 @@ class _Following(DeviceClient):
         await super()._process(message)
 
     async def _fetch(self) -> None:
-        """Do nothing: this device keeps no list."""
+        """Do nothing, because this device has no list."""
 
 
 class _FollowingWebSocket(_Following, WebSocketDevice):
@@ -69,9 +69,9 @@ class Followers:
         ]
 
     async def until_up_to_date(self, seconds: float, **counts: int) -> None:
-        """Wait until all devices have reached the position of the store; `counts` are those of the last event.
+        """Wait until all devices have reached the position of the store. The last event must have these `counts`.
 
-        Raises AssertionError for a device that is late, or that observed a broken promise.
+        Raise AssertionError for a device that is late, or that observed a violation.
         """
         position = await self._rest.position(self._user)
         deadline = time.monotonic() + seconds
@@ -110,7 +110,7 @@ async def following(rest: Rest, port: int, user: str, number: int) -> AsyncItera
 
 
 async def send_for(rest: Rest, user: str, seconds: float) -> int:
-    """Send notifications to a user for a time; return their number."""
+    """Send notifications to a user for a time, and return their number."""
     end, sent = time.monotonic() + seconds, 0
     while time.monotonic() < end:
         await rest.send([user], f"{user}.{uuid4()}", None, None)
@@ -120,7 +120,7 @@ async def send_for(rest: Rest, user: str, seconds: float) -> int:
 
 
 async def fill(redis_url: str, user: User) -> None:
-    """Store ITEMS in a user's inbox without the API, each with a topic of its own, the CATEGORIES in turn."""
+    """Store ITEMS items in a user's inbox without the API. Each has its own topic, and the CATEGORIES alternate."""
     settings = Settings(redis_url=redis_url, redis_timeout_seconds=FILL_TIMEOUT_SECONDS)
     client = FunctionClient(Topology(settings), LIBRARY)
     inboxes = InboxStore(client, LogRetention(events=1000, seconds=3600), ContentStore(client))
@@ -140,10 +140,10 @@ async def fill(redis_url: str, user: User) -> None:
 
 
 async def mark_all(rest: Rest, user: str, what: str, **query: str) -> None:
-    """Mark a user's inbox as `read` or `seen`, again when the gateway gives up waiting for the store."""
-    await rest.until_answered("POST", f"/notifications/{what}", (204,), headers=user_headers(user), params=query)
+    """Mark a user's inbox as `read` or `seen`. Repeat that when the gateway gives up waiting for the store."""
+    await rest.until_response("POST", f"/notifications/{what}", (204,), headers=user_headers(user), params=query)
 
 
 async def delete_user(rest: Rest, user: str) -> None:
-    """Delete a user; a retry may find that the user is deleted already."""
-    await rest.until_answered("DELETE", f"/users/external_id:{user}", (204, 404), headers=ADMIN)
+    """Delete a user. A retry may find that the user is already deleted."""
+    await rest.until_response("DELETE", f"/users/external_id:{user}", (204, 404), headers=ADMIN)

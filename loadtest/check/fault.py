@@ -1,4 +1,4 @@
-"""What a fault is: a function that breaks something on a topology, and repairs it before it returns."""
+"""Faults: a fault is a function that breaks something in a topology, and repairs it before it returns."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from loadtest.check.proxy import Proxy
 from loadtest.servers.redis_server import RedisServer
 
 LEAST_SILENCE_SECONDS = 4.0
-"""A connection that is silent for less than a heartbeat or two would not be noticed."""
+"""The shortest silence: one of less than a heartbeat or two would not be detected."""
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,16 @@ class Fault:
     name: str
     topology: str
     inject: Callable[[Any, random.Random, float], Awaitable[str | None]]
-    """Called with the running topology, the seeded choice and the duration in seconds; may return what it measured."""
+    """Called with the running topology, the seeded choice and the duration in seconds.
+
+    May return a line on a measurement.
+    """
 
     may_lose: bool = False
-    """Whether an acknowledged write may be missing: a replica that takes over lacks what had not reached it."""
+    """Whether an acknowledged write may be missing: a promoted replica lacks writes that had not reached it."""
 
     may_reset: bool = False
-    """Whether a device may be told to reset though nothing is lost: it missed more than the log keeps."""
+    """Whether a device may receive a reset though nothing is lost, because it missed more than the log retains."""
 
     quick: bool = True
     """Whether it is part of a quick run."""
@@ -53,16 +56,16 @@ async def pause(server: RedisServer, seconds: float) -> None:
 
 async def silence(proxy: Proxy, seconds: float) -> None:
     """Leave the connections of a proxy half open for a time."""
-    proxy.fall_silent()
+    proxy.stop_forwarding()
     try:
         await asyncio.sleep(max(LEAST_SILENCE_SECONDS, seconds))
     finally:
-        proxy.speak()
+        proxy.resume_forwarding()
 
 
 @contextlib.asynccontextmanager
 async def slow(proxy: Proxy, seconds: float) -> AsyncIterator[None]:
-    """Delay everything that passes a proxy, for a block."""
+    """Delay all data that passes a proxy, for a block."""
     proxy.delay_seconds = seconds
     try:
         yield

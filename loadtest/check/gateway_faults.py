@@ -1,4 +1,4 @@
-"""Faults of gateways, of their clients' connections, of clocks and tokens."""
+"""Faults of gateways, of their clients' connections, of clocks, and of tokens."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ async def worker_kill(topology: RunningTopology, choice: random.Random, seconds:
 
 async def gateway_kill(topology: SingleTopology, choice: random.Random, seconds: float) -> None:
     """A gateway is killed (SIGKILL) and started again."""
-    topology.front.cut()  # after an earlier restart every client may be connected to the other gateway
+    topology.front.cut()  # after an earlier restart all clients may be connected to the other gateway
     await asyncio.sleep(0.5)
     gateway = choice.choice(topology.gateways)
     await asyncio.to_thread(gateway.stop, signal.SIGKILL)
@@ -46,7 +46,7 @@ async def rolling_restart(topology: SingleTopology, choice: random.Random, secon
 
 
 async def client_cut(topology: RunningTopology, choice: random.Random, seconds: float) -> None:
-    """All connections of clients are reset, again and again: they all reconnect at once while events are sent."""
+    """All connections of clients are reset repeatedly. All reconnect at once while events are sent."""
     end = asyncio.get_running_loop().time() + seconds
     while asyncio.get_running_loop().time() < end:
         topology.front.cut()
@@ -60,12 +60,12 @@ async def client_slow(topology: RunningTopology, choice: random.Random, seconds:
 
 
 async def client_half_open(topology: RunningTopology, choice: random.Random, seconds: float) -> None:
-    """The connections of clients are half open: they pass nothing on and do not end."""
+    """The connections of clients are half open: they forward nothing and do not end."""
     await silence(topology.front, seconds)
 
 
 async def log_trimmed(topology: ShortLogTopology, choice: random.Random, seconds: float) -> None:
-    """Clients are disconnected for some moments, some of them for longer than the log reaches back."""
+    """Clients are disconnected for some moments, in some cases for longer than the log reaches back."""
     end = asyncio.get_running_loop().time() + seconds
     while asyncio.get_running_loop().time() < end:
         topology.front.refusing = True
@@ -76,7 +76,7 @@ async def log_trimmed(topology: ShortLogTopology, choice: random.Random, seconds
 
 
 async def clock_jump(topology: SingleTopology, choice: random.Random, seconds: float) -> None:
-    """The clocks of gateways jump, each by itself, by up to two days forward or back; in the end they are right."""
+    """The clock of each gateway jumps by up to two days forward or back. At the end the clocks are correct."""
     for _ in range(3):
         for gateway in topology.gateways:
             set_clock(gateway, choice.choice((-2 * DAY_SECONDS, -60, 0, 60, 3600, 2 * DAY_SECONDS)))
@@ -86,7 +86,7 @@ async def clock_jump(topology: SingleTopology, choice: random.Random, seconds: f
 
 
 async def token_revoked(topology: SingleTopology, choice: random.Random, seconds: float) -> None:
-    """A token is discarded under load: its connections end on all nodes, also on those that miss the message of it."""
+    """A token is discarded under load. Its connections must end on all nodes, even on those that miss the message."""
     user = f"token-{choice.random()}"
     async with connected_with_a_token(topology.gateways, user) as connections:
         await asyncio.sleep(seconds / 2)

@@ -1,4 +1,4 @@
-"""Hostile clients at every gateway; the deliveries to other users must stay fast."""
+"""Hostile clients at every gateway. Deliveries to other users must stay fast."""
 
 import asyncio
 import json
@@ -16,26 +16,28 @@ from loadtest.journal import percentiles
 from loadtest.servers.gateway import ADMIN, Gateway, user_headers
 
 PEERS = 1
-"""Clients of each kind of attack, at each gateway."""
+"""The clients for each attack, at each gateway."""
 
 MOST_P99_SECONDS = 5.0
-"""The limit of a delivery to other users. The load tests demand milliseconds; here the processes of the clients compete
-for the cores. A single kind of attack whose cost was not limited delayed all others by 3 to 10 seconds, and here are
-many at once."""
+"""The limit of a delivery to other users.
+
+The load tests require milliseconds, but during this check the processes of the clients compete for the cores. A single
+attack whose cost was not limited delayed all other users by 3 to 10 seconds, and this fault makes many attacks at once.
+"""
 
 PAUSE_SECONDS = 0.05
 LEAST_SECONDS = 4.0
-"""The shortest duration: the process of the clients has to start."""
+"""The shortest duration, because the process of the clients has to start."""
 
 
 async def hostile_peers(topology: RunningTopology, choice: random.Random, seconds: float) -> str:
-    """Hostile clients connect without pause. Raises AssertionError if deliveries to other users are late."""
+    """Hostile clients attack continuously. Raise AssertionError if deliveries to other users are late."""
     seconds = max(LEAST_SECONDS, seconds)
     user = f"hostile-{choice.random()}"
     attacks = [asyncio.create_task(_attack(gateway, user, seconds), name="attack") for gateway in topology.gateways]
     try:
-        innocents = [f"{user}-innocent{number}" for number in range(len(topology.gateways))]
-        found = await asyncio.gather(*map(_deliveries, topology.gateways, innocents, [seconds] * len(innocents)))
+        others = [f"{user}-other{number}" for number in range(len(topology.gateways))]
+        found = await asyncio.gather(*map(_deliveries, topology.gateways, others, [seconds] * len(others)))
         await asyncio.gather(*attacks)
     finally:
         for attack in attacks:
@@ -69,7 +71,7 @@ async def _attack(gateway: Gateway, user: str, seconds: float) -> None:
 
 
 async def _deliveries(gateway: Gateway, user: str, seconds: float) -> list[float]:
-    """Send to a user until the time is over; return how long each event took, in seconds."""
+    """Send to a user until the time is over. Return the latency of each event, in seconds."""
     took = []
     end = time.monotonic() + seconds
     body = {"notification": {"title": "beside hostile clients", "recipients": [{"external_id": user}]}}

@@ -12,20 +12,20 @@ from loadtest.servers.gateway import Gateway
 
 
 def _stalled() -> list[int]:
-    """Open a pipe that no process reads; return its descriptors, the one to write to first."""
+    """Open a pipe that no process reads. Return its descriptors, the writing one first."""
     reading, writing = os.pipe()
     return [writing, reading]
 
 
 def _without_reader() -> list[int]:
-    """Open a pipe whose reading end is closed; return its descriptor."""
+    """Open a pipe whose reading end is closed. Return its descriptor."""
     reading, writing = os.pipe()
     os.close(reading)
     return [writing]
 
 
 def _full() -> list[int]:
-    """Open a file on a full disk; return its descriptor."""
+    """Open a file on a full disk. Return its descriptor."""
     return [os.open("/dev/full", os.O_WRONLY)]
 
 
@@ -47,7 +47,7 @@ async def log_disk_full(topology: SingleTopology, choice: random.Random, seconds
 async def _log_to(
     topology: SingleTopology, choice: random.Random, seconds: float, open_log: Callable[[], list[int]]
 ) -> None:
-    """Restart a gateway with a log that gets a line for each request, and kill one of its workers."""
+    """Restart a gateway with this log and with the access log, and kill one of its workers."""
     gateway = choice.choice(topology.gateways)
     settings = gateway.environment
     descriptors = open_log()
@@ -56,7 +56,7 @@ async def _log_to(
         gateway.environment = {**settings, "INBOX_ACCESS_LOG": "true"}
         gateway.log_descriptor = descriptors[0]
         await asyncio.to_thread(gateway.start)
-        topology.front.cut()  # or all clients stay connected to the other gateway
+        topology.front.cut()  # otherwise all clients stay connected to the other gateway
         await asyncio.sleep(seconds / 2)
         os.kill(choice.choice(gateway.children("worker")), signal.SIGKILL)
         await asyncio.sleep(seconds / 2)
@@ -79,7 +79,7 @@ _ENDS = (
     b"*1\r\n$5\r\nMULTI\r\n" + _SET,
     b"*1\r\n$5\r\nMULTI\r\n" + _SET + bytes(512),
 )
-"""What may follow the synced part of the file after a power loss."""
+"""The bytes that may follow the synced part of the file after a power loss."""
 
 
 async def power_loss(topology: BundledTopology, choice: random.Random, seconds: float) -> None:

@@ -1,6 +1,6 @@
-"""The checks of a single device: each message must follow from the messages before it. No I/O happens here.
+"""The checks of a single device: each message must follow from the previous messages. This module does no I/O.
 
-The devices of a user share a `History`, in which a position must be the same event for all of them.
+The devices of a user share a `History`. A position must have the same event for all of them.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,21 +11,21 @@ from loadtest.check.replica import Message, Replica
 from loadtest.check.violations import ViolationKind
 
 ReportViolation = Callable[[ViolationKind, str, str], None]
-"""Called with the promise that was broken, the name of the observer, and the details."""
+"""Called with the kind of violation, the name of the observer, and the details."""
 
 
 @dataclass
 class History:
-    """The events that the devices of a user received, and the write that each of them came from."""
+    """The events that the devices of a user received, and the writes that caused them."""
 
     digests: dict[Position, int] = field(default_factory=dict)
     """A digest of the event at a position."""
 
     writes: dict[str, list[Position]] = field(default_factory=dict)
-    """The positions of a write's events, by the id of the write; a write that was done twice has more than one."""
+    """The positions of a write's events, by the id of the write. A write that was applied twice has more than one."""
 
     def add(self, position: Position, event: Message) -> bool:
-        """Add the event that a device received at a position; return whether it equals that of the other devices."""
+        """Add the event that a device received at a position. Return whether it equals that of the other devices."""
         digest = hash(repr(event))
         if position in self.digests:
             return self.digests[position] == digest
@@ -36,7 +36,7 @@ class History:
 
 
 def write_of(event: Message) -> str | None:
-    """Return the id of the write that an event came from: a notification's title, or the client id of a command."""
+    """Return the id of the write that caused an event: a notification's title, or the client id of a command."""
     data = event["data"]
     if event["name"] == "notifications/new":
         return str(data["notification"]["title"])
@@ -45,7 +45,7 @@ def write_of(event: Message) -> str | None:
 
 
 class Observer:
-    """What one device knows. After each call, list the inbox and call `fetched` if `needs_list` is true."""
+    """The state of one device. After each call, list the inbox and call `fetched` if `needs_list` is true."""
 
     def __init__(self, who: str, history: History, report: ReportViolation):
         self._who = who
@@ -63,7 +63,7 @@ class Observer:
 
     @property
     def needs_list(self) -> bool:
-        """Whether the device must list the inbox, because it is new or was digests to reset."""
+        """Whether the device must list the inbox, because it is new or has received a reset."""
         return self.position is not None and self.replica is None
 
     def ready(self, text: str) -> None:
@@ -74,12 +74,12 @@ class Observer:
         if self.position is None:
             self.position = position
             return
-        # Another position is right only if a reset follows: the next message decides.
+        # Another position is correct only if the next message is a reset.
         self._elsewhere = position if position != self.position else None
         self.resumed += self._elsewhere is None
 
     def reset(self, text: str, reason: str) -> None:
-        """Process `reset`: the events after the last position are no longer kept."""
+        """Process `reset`: the log does not have the events after the last position any more."""
         self._elsewhere = None
         self.resets += 1
         if not self.resets_allowed:
@@ -88,7 +88,7 @@ class Observer:
         self.replica = None
 
     def refused(self, detail: str) -> None:
-        """Report a refusal by the server that no fault explains."""
+        """Report a refusal by the server that no fault may cause."""
         self._report(ViolationKind.REFUSED, self._who, detail)
 
     def ended_elsewhere(self, text: str) -> None:
@@ -98,7 +98,7 @@ class Observer:
         self.replica = None
 
     def fetched(self, listed: Sequence[Message], position: Position | None) -> None:
-        """Process the list of the inbox, which is of a position."""
+        """Process the list of the inbox, as of a position."""
         self.replica = Replica(listed)
         self._listed_at = position
 
@@ -110,7 +110,7 @@ class Observer:
         self.events += 1
         if self._elsewhere is not None:
             self._report(
-                ViolationKind.RESUMED_ELSEWHERE, self._who, f"asked to resume at {mine}, ready at {self._elsewhere}"
+                ViolationKind.RESUMED_ELSEWHERE, self._who, f"requested to resume at {mine}, ready at {self._elsewhere}"
             )
             self._elsewhere = None
         if not self._history.add(position, event):
@@ -129,7 +129,7 @@ class Observer:
             self._apply(self.replica, event, position)
 
     def _is_listed(self, position: Position) -> bool:
-        """Return whether the list includes this event already. After a list of another epoch a reset will follow."""
+        """Return whether the list already includes this event. After a list of another epoch, a reset will follow."""
         listed_at = self._listed_at
         if listed_at is None:
             return False

@@ -1,4 +1,4 @@
-"""A TCP proxy whose connections can be cut, delayed and left half open, and which balances over several targets."""
+"""A TCP proxy over several targets, whose connections can be cut, delayed and left half open."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ ENDED = (OSError, RuntimeError)
 
 
 class Proxy:
-    """Listens on a port of its own; each connection goes to the next target that accepts it."""
+    """A proxy on its own port. Each connection goes to the next target that accepts it."""
 
     def __init__(self, targets: Sequence[int]):
         self.port = free_port()
@@ -42,15 +42,15 @@ class Proxy:
         for connection in self._connections:
             connection.abort()
 
-    def fall_silent(self) -> None:
-        """Pass nothing on, on open connections and on new ones, without closing them."""
+    def stop_forwarding(self) -> None:
+        """Stop forwarding on open and new connections, without closing them."""
         self._silent = True
 
-    def speak(self) -> None:
-        """Pass everything on again, and reset the connections that have lost data meanwhile."""
+    def resume_forwarding(self) -> None:
+        """Forward again, and reset the connections that have lost data meanwhile."""
         self._silent = False
         for connection in self._connections:
-            if connection.swallowed:
+            if connection.lost_data:
                 connection.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -62,7 +62,7 @@ class Proxy:
             opened = await self._open()
             if opened is not None:
                 connection.writers.append(opened[1])
-                await self._pass_on(connection, (reader, writer), opened)
+                await self._forward(connection, (reader, writer), opened)
         except OSError:
             pass
         finally:
@@ -77,7 +77,7 @@ class Proxy:
                 return await asyncio.open_connection("127.0.0.1", port)
         return None
 
-    async def _pass_on(
+    async def _forward(
         self,
         connection: "ProxiedConnection",
         client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
@@ -94,13 +94,13 @@ class Proxy:
             while data := await reader.read(CHUNK_BYTES):
                 if self.delay_seconds:
                     await asyncio.sleep(self.delay_seconds)
-                if self._silent or connection.swallowed:
-                    connection.swallowed = True
+                if self._silent or connection.lost_data:
+                    connection.lost_data = True
                     continue
                 writer.write(data)
                 await writer.drain()
-        if not connection.swallowed:
-            # One side has closed its half: the other side receives what was sent before, then the end.
+        if not connection.lost_data:
+            # One side has closed its half. The other side receives the data from before, then the end.
             with contextlib.suppress(*ENDED):
                 writer.close()
 
@@ -110,7 +110,7 @@ class ProxiedConnection:
 
     def __init__(self, writer: asyncio.StreamWriter):
         self.writers = [writer]
-        self.swallowed = False
+        self.lost_data = False
 
     def abort(self) -> None:
         for writer in self.writers:

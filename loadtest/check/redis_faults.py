@@ -12,7 +12,7 @@ from loadtest.check.gateway_faults import client_cut
 from loadtest.check.topologies import ClusterTopology, SingleTopology
 
 MOVE_PAUSE_SECONDS = 0.01
-"""Between the keys of a slot that moves, so that writes are processed in between."""
+"""The pause between the keys of a moving slot, so that writes are processed in between."""
 
 SLOTS_MOVED = 4
 
@@ -23,7 +23,7 @@ async def redis_restart(topology: SingleTopology, choice: random.Random, seconds
 
 
 async def redis_kill(topology: SingleTopology, choice: random.Random, seconds: float) -> None:
-    """Redis is killed (SIGKILL); everything that it acknowledged is on disk."""
+    """Redis is killed (SIGKILL). Everything that it acknowledged is on disk."""
     await restart(topology.redis, signal.SIGKILL, seconds)
 
 
@@ -33,7 +33,7 @@ async def redis_pause(topology: SingleTopology, choice: random.Random, seconds: 
 
 
 async def redis_cut(topology: SingleTopology, choice: random.Random, seconds: float) -> None:
-    """The connections to Redis are reset, and refused for a while."""
+    """The connections to Redis are reset, and new ones are refused for a while."""
     topology.back.refusing = True
     topology.back.cut()
     await asyncio.sleep(seconds)
@@ -41,13 +41,13 @@ async def redis_cut(topology: SingleTopology, choice: random.Random, seconds: fl
 
 
 async def redis_slow(topology: SingleTopology, choice: random.Random, seconds: float) -> None:
-    """The connections to Redis have a delay while clients reconnect: reads of the log and pub/sub messages diverge."""
+    """The connections to Redis have a delay while clients reconnect, so that log reads and pub/sub messages diverge."""
     async with slow(topology.back, choice.uniform(0.02, 0.1)):
         await client_cut(topology, choice, seconds)
 
 
 async def redis_half_open(topology: SingleTopology, choice: random.Random, seconds: float) -> None:
-    """The connections to Redis are half open: they pass nothing on and do not end."""
+    """The connections to Redis are half open: they forward nothing and do not end."""
     await silence(topology.back, seconds)
 
 
@@ -74,13 +74,13 @@ async def slot_move_by_key(topology: ClusterTopology, choice: random.Random, sec
 
 
 async def primary_kill(topology: ClusterTopology, choice: random.Random, seconds: float) -> None:
-    """A primary is killed (SIGKILL); its replica takes over, and it returns as a replica of that."""
+    """A primary is killed (SIGKILL). Its replica is promoted, and the primary returns as a replica of that."""
     dead = await asyncio.to_thread(topology.cluster.kill_primary_of, choice.choice(topology.user_keys))
     await asyncio.sleep(max(4.0, seconds))
     await asyncio.to_thread(dead.start)
 
 
 async def primary_pause(topology: ClusterTopology, choice: random.Random, seconds: float) -> None:
-    """A primary is stopped (SIGSTOP) until its replica has taken over; it continues without knowing that."""
+    """A primary is stopped (SIGSTOP) until its replica is promoted. It continues as if it were still the primary."""
     server = await asyncio.to_thread(topology.cluster.primary_of, choice.choice(topology.user_keys))
     await pause(server, max(5.0, seconds))

@@ -1,4 +1,4 @@
-"""A proxy before Redis that replies to some commands itself, with errors, whether Redis has executed them or not."""
+"""A proxy before Redis that replies to some commands with errors, whether Redis has executed them or not."""
 
 import asyncio
 import contextlib
@@ -12,26 +12,26 @@ Command = Sequence[bytes]
 
 
 class When(Enum):
-    """Whether a command that the proxy replies to with an error has been executed."""
+    """Whether Redis executes a command to which the proxy replies with an error."""
 
     INSTEAD = "instead"
     AFTERWARDS = "afterwards"
     NEVER = "never"
-    """It has been executed, and the connection is lost before the reply."""
+    """Redis executes it, and the connection is lost before the reply."""
 
 
 Choose = Callable[[Command], tuple[When, bytes] | None]
-"""Returns the error to reply with, such as `-OOM no memory`, or None for the reply of Redis."""
+"""Returns when to reply and the error, such as `-OOM no memory`, or None for the reply of Redis."""
 
 
 class RedisProxy(Proxy):
-    """A proxy whose `choose` decides what to do with each command."""
+    """A proxy whose `choose` selects the reply to each command."""
 
     def __init__(self, targets: Sequence[int]):
         super().__init__(targets)
         self.choose: Choose = lambda command: None
 
-    async def _pass_on(
+    async def _forward(
         self,
         connection: ProxiedConnection,
         client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
@@ -39,10 +39,10 @@ class RedisProxy(Proxy):
     ) -> None:
         replies = _Replies(connection, client[1])
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._ask(connection, client[0], server[1], replies), name="proxy-to-server")
-            tasks.create_task(self._reply(connection, server[0], replies), name="proxy-to-client")
+            tasks.create_task(self._forward_commands(connection, client[0], server[1], replies), name="proxy-to-server")
+            tasks.create_task(self._forward_replies(connection, server[0], replies), name="proxy-to-client")
 
-    async def _ask(
+    async def _forward_commands(
         self,
         connection: ProxiedConnection,
         reader: asyncio.StreamReader,
@@ -54,8 +54,8 @@ class RedisProxy(Proxy):
             while data := await reader.read(CHUNK_BYTES):
                 if self.delay_seconds:
                     await asyncio.sleep(self.delay_seconds)
-                if self._silent or connection.swallowed:
-                    connection.swallowed = True
+                if self._silent or connection.lost_data:
+                    connection.lost_data = True
                     continue
                 buffer += data
                 while (end := _end(buffer, 0)) >= 0:
@@ -67,25 +67,27 @@ class RedisProxy(Proxy):
                         writer.write(raw)
                     replies.expect(words, chosen)
                 await writer.drain()
-        if not connection.swallowed:
+        if not connection.lost_data:
             with contextlib.suppress(*ENDED):
                 writer.close()
 
-    async def _reply(self, connection: ProxiedConnection, reader: asyncio.StreamReader, replies: "_Replies") -> None:
+    async def _forward_replies(
+        self, connection: ProxiedConnection, reader: asyncio.StreamReader, replies: "_Replies"
+    ) -> None:
         buffer = bytearray()
         with contextlib.suppress(*ENDED):
             while data := await reader.read(CHUNK_BYTES):
                 if self.delay_seconds:
                     await asyncio.sleep(self.delay_seconds)
-                if self._silent or connection.swallowed:
-                    connection.swallowed = True
+                if self._silent or connection.lost_data:
+                    connection.lost_data = True
                     continue
                 buffer += data
                 while (end := _end(buffer, 0)) >= 0:
                     replies.receive(bytes(buffer[:end]))
                     del buffer[:end]
                 await replies.writer.drain()
-        if not connection.swallowed:
+        if not connection.lost_data:
             with contextlib.suppress(*ENDED):
                 replies.writer.close()
 
@@ -95,26 +97,26 @@ class _Replies:
 
     def __init__(self, connection: ProxiedConnection, writer: asyncio.StreamWriter):
         self.writer = writer
-        self._link = connection
+        self._connection = connection
         self._lost = False
         self._expected: deque[tuple[When, bytes] | None] = deque()
 
     def expect(self, words: Command, chosen: tuple[When, bytes] | None) -> None:
         self._expected.append(chosen)
         if chosen is None and words[0].endswith(b"SUBSCRIBE"):
-            self._expected.extend([None] * (len(words) - 2))  # each channel has a confirmation of its own
+            self._expected.extend([None] * (len(words) - 2))  # each pub/sub channel has its own confirmation
         self._send_own()
 
     def receive(self, reply: bytes) -> None:
         if self._lost:
             return
         if _is_published(reply):
-            self.writer.write(reply)  # no reply to a command
+            self.writer.write(reply)  # it is not the reply to a command
             return
         chosen = self._expected.popleft() if self._expected else None
         if chosen is not None and chosen[0] is When.NEVER:
             self._lost = True
-            self._link.abort()
+            self._connection.abort()
             return
         self.writer.write(reply if chosen is None else chosen[1] + b"\r\n")
         self._send_own()
@@ -133,7 +135,7 @@ def _is_published(reply: bytes) -> bool:
 
 
 def _end(buffer: bytearray, start: int) -> int:
-    """Return the end of the RESP2 value that begins at `start`; -1 while it is incomplete."""
+    """Return the end of the RESP2 value that begins at `start`, -1 while it is incomplete."""
     line = buffer.find(b"\r\n", start)
     if line < 0:
         return -1

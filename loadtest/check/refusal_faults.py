@@ -1,7 +1,7 @@
-"""Faults in which Redis replies with errors: it refuses commands, is full, or holds values of a wrong type.
+"""Faults in which Redis replies with errors: it refuses commands, is full, or has values of a wrong type.
 
-Each of them restores Redis in the end, so that the promises are those of any other fault: what was acknowledged is
-stored, once and in order. Writes are repeated until they are acknowledged; they fail while a user's record is broken.
+Each of them restores Redis at its end, so that the same promises apply as for any other fault: an acknowledged write is
+stored, once and in order. Writes are repeated until they are acknowledged. They fail while a user's record is broken.
 """
 
 import asyncio
@@ -31,10 +31,10 @@ _ERRORS = (
     *(b"-ERR upstream failure", b"-", b"-no word of its own", b"-ERR max number of clients reached"),
     b"-BROKEN a record",
 )
-"""Errors of Redis, or of a proxy before it."""
+"""Errors of Redis, or of a proxy in front of it."""
 
 _BROKEN = ("", *(keys.USER_SUFFIXES[name] for name in ("LOG", "STATES", "ITEMS")), f"{keys.USER_SUFFIXES['INBOX']}*")
-"""The suffixes of a user's keys that may be broken: nearly every write needs them."""
+"""The suffixes of a user's keys that are broken. Nearly every write needs them."""
 
 
 async def redis_errors(topology: SingleTopology, choice: random.Random, seconds: float) -> None:
@@ -66,7 +66,7 @@ def _some_fail(choice: random.Random) -> Choose:
 
 @contextlib.contextmanager
 def _admin(topology: SingleTopology) -> Iterator[redis.Redis]:
-    """Open a connection that keeps working while others are refused, and restore everything in the end."""
+    """Open a connection that works while others are refused, and restore everything afterwards."""
     with redis.Redis(port=topology.redis.port, socket_timeout=HEALED_SECONDS, single_connection_client=True) as admin:
         admin.execute_command("ACL", "SETUSER", "checker", "on", "nopass", "+@all", "~*", "&*")
         admin.execute_command("AUTH", "checker", "")
@@ -101,14 +101,14 @@ async def password_changed(topology: SingleTopology, choice: random.Random, seco
 
 
 async def redis_full(topology: SingleTopology, choice: random.Random, seconds: float) -> None:
-    """Redis has reached its maxmemory: deleting and marking succeed, sending waits."""
+    """Redis has reached its maxmemory. Deleting and marking succeed, and sending is repeated."""
     with _admin(topology) as admin:
         await asyncio.to_thread(admin.config_set, "maxmemory", "1")
         await asyncio.sleep(seconds)
 
 
 async def replicas_lost(topology: SingleTopology, choice: random.Random, seconds: float) -> None:
-    """Redis refuses writes: it has fewer replicas than required."""
+    """Redis refuses writes, because it has fewer replicas than required."""
     with _admin(topology) as admin:
         await asyncio.to_thread(admin.config_set, "min-replicas-to-write", "1")
         await asyncio.sleep(seconds)
@@ -164,10 +164,10 @@ async def _aside(admin: redis.Redis, key: bytes) -> AsyncIterator[None]:
 
 
 async def store_emptied(topology: SingleTopology, choice: random.Random, seconds: float) -> None:
-    """Redis is empty for a while, as after FLUSHALL, until its data are restored, as from a backup.
+    """Redis is empty for a while, as after FLUSHALL, until its data is restored, as from a backup.
 
-    Writes to the empty store would be lost with it, so that no client reaches a gateway meanwhile. Requests go to the
-    gateways directly: none may be refused with a final error.
+    Writes to the empty store would be lost, so no client may reach a gateway meanwhile. The fault sends requests to the
+    gateways directly. None may be refused with a final error.
     """
     topology.front.refusing = True
     topology.front.cut()
@@ -177,27 +177,27 @@ async def store_emptied(topology: SingleTopology, choice: random.Random, seconds
             try:
                 end = asyncio.get_running_loop().time() + seconds
                 while asyncio.get_running_loop().time() < end:
-                    await asyncio.gather(*(_refuses_nothing_for_good(gateway) for gateway in topology.gateways))
+                    await asyncio.gather(*(_assert_no_final_refusal(gateway) for gateway in topology.gateways))
                     await asyncio.sleep(0.05)
             finally:
                 await asyncio.to_thread(admin.execute_command, "SWAPDB", 0, _EMPTY_DATABASE)
                 await asyncio.to_thread(admin.execute_command, "SELECT", _EMPTY_DATABASE)
                 await asyncio.to_thread(admin.flushdb)
                 await asyncio.to_thread(admin.execute_command, "SELECT", 0)
-            # Until they have noticed, their caches are those of the empty store.
-            await asyncio.gather(*(_are_ready(gateway) for gateway in topology.gateways))
+            # Until they detect the restored store, their caches are those of the empty one.
+            await asyncio.gather(*(_until_ready(gateway) for gateway in topology.gateways))
             await asyncio.sleep(2)
     finally:
         topology.front.refusing = False
 
 
-async def _refuses_nothing_for_good(gateway: Gateway) -> None:
+async def _assert_no_final_refusal(gateway: Gateway) -> None:
     async with httpx.AsyncClient(base_url=gateway.url, timeout=5) as http:
-        answer = await http.get("/broadcasts", headers=ADMIN)
-        assert answer.status_code not in (401, 403, 500), f"an empty store: {answer.status_code} {answer.text}"
+        response = await http.get("/broadcasts", headers=ADMIN)
+        assert response.status_code not in (401, 403, 500), f"an empty store: {response.status_code} {response.text}"
 
 
-async def _are_ready(gateway: Gateway) -> None:
+async def _until_ready(gateway: Gateway) -> None:
     async with asyncio.timeout(HEALED_SECONDS):
         while not await asyncio.to_thread(gateway.ready):
             await asyncio.sleep(0.05)

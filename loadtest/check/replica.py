@@ -1,4 +1,4 @@
-"""An inbox as a client derives it from events alone."""
+"""An inbox that is derived from events alone, as a client does."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ _FLAGS = {"read": "read_at", "seen": "seen_at", "archived": "archived_at"}
 
 
 class Replica:
-    """An inbox derived from events, starting from a list, newest first. It must equal what the REST API lists."""
+    """An inbox derived from a list, newest first, and the events after it. It must equal the list of the REST API."""
 
     def __init__(self, listed: Sequence[Message] = ()) -> None:
         self._items = {str(item["id"]): dict(item) for item in reversed(listed)}
@@ -29,7 +29,7 @@ class Replica:
         return {**_counts(self._items.values()), "unarchived": _counts(unarchived)}
 
     def apply(self, event: Message) -> None:
-        """Apply an event. Raises KeyError for an event about an item that does not exist."""
+        """Apply an event. Raise KeyError for an event about an item that does not exist."""
         data = event["data"]
         match event["name"]:
             case "notifications/delete":

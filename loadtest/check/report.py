@@ -1,4 +1,4 @@
-"""The results of a run: a table to read and JSON to keep."""
+"""The results of a run: a table and JSON."""
 
 import json
 import platform
@@ -25,7 +25,7 @@ class Result:
 
 
 def table(records: Sequence[FaultRecord]) -> str:
-    """Return a Markdown table with a row for each fault; a fault that was injected several times is summed up."""
+    """Return a Markdown table with a row for each fault. A row has the sums of all times a fault was injected."""
     rows = [list(HEAD), ["-" * len(name) for name in HEAD]]
     rows += [_row(name, [one for one in records if one.fault == name]) for name in dict.fromkeys(map(_name, records))]
     rows.append(_row("all", records))
@@ -57,7 +57,7 @@ def write(result: Result, path: Path) -> None:
 
 
 def violations(result: Result) -> str:
-    """Return a line for each of the first violations, and one with the number of each kind."""
+    """Return a line for each of the first violations, and a line with the number of each kind."""
     lines = [str(violation) for violation in result.violations[:MOST_SHOWN]]
     if result.violation_count > MOST_SHOWN:
         lines.append(f"… and {result.violation_count - MOST_SHOWN} more")

@@ -14,15 +14,18 @@ from loadtest.check.replica import Message
 from loadtest.servers.gateway import ADMIN, user_headers
 
 PAUSE_SECONDS = 0.1
-ANSWER_SECONDS = 5.0
+RESPONSE_SECONDS = 5.0
 RETRIED = (409, 502, 503, 504, 507)
-"""The store is unavailable, refuses writes or is full, or the first of two equal requests is still in progress."""
+"""Statuses after which a request is repeated.
+
+The store is unavailable, refuses writes or is full, or the first of two equal requests is still in progress.
+"""
 
 PER_PAGE = 100
 
 
 class RefusedError(Exception):
-    """The server responded with an error that a retry does not resolve. The message contains the response."""
+    """The server responded with an error that a retry cannot resolve. The message contains the response."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,11 @@ class Rest:
     """A client of all gateways behind the front proxy, which retries while connections fail."""
 
     def __init__(self, port: int):
-        no_authorities = ssl.SSLContext(
-            ssl.PROTOCOL_TLS_CLIENT
-        )  # HTTP without TLS; loading the authorities takes 30 ms
+        # HTTP without TLS: loading the certificate authorities would take 30 ms.
+        no_authorities = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
         self._http = httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}", timeout=ANSWER_SECONDS, verify=no_authorities, limits=limits
+            base_url=f"http://127.0.0.1:{port}", timeout=RESPONSE_SECONDS, verify=no_authorities, limits=limits
         )
 
     async def aclose(self) -> None:
@@ -50,13 +52,13 @@ class Rest:
         await self._http.aclose()
 
     async def once(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Send a request once. Raises httpx.HTTPError."""
+        """Send a request once. Raise httpx.HTTPError."""
         return await self._http.request(method, path, **options)
 
-    async def until_answered(self, method: str, path: str, expected: tuple[int, ...], **options: Any) -> FinalResponse:
-        """Repeat a request until its status is one of those expected.
+    async def until_response(self, method: str, path: str, expected: tuple[int, ...], **options: Any) -> FinalResponse:
+        """Repeat a request until its status is an expected one.
 
-        Raises RefusedError for a status that is neither expected nor worth a retry.
+        Raise RefusedError for a status that is neither expected nor in RETRIED.
         """
         requests = 0
         while True:
@@ -73,14 +75,14 @@ class Rest:
             await asyncio.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.5))
 
     async def send(self, users: list[str], write: str, category: str | None, topic: str | None) -> FinalResponse:
-        """Send a notification to some users, with an idempotency key: repetitions have no further effect."""
+        """Send a notification to some users, with an idempotency key, so that repetitions have no further effect."""
         notification = {
             "title": write,
             "category": category,
             "topic": topic,
             "recipients": [{"external_id": user} for user in users],
         }
-        return await self.until_answered(
+        return await self.until_response(
             "POST",
             "/notifications",
             (201,),
@@ -103,20 +105,20 @@ class Rest:
                 return found, Position.parse(at) if at else None
 
     async def principal(self, name: str) -> User:
-        """Return a user with its internal ids, by its external id."""
-        answer = await self.until_answered("GET", "/config", (200,), headers=user_headers(name))
-        _, project_id, _, user_id = str(answer.response.json()["ws"]["channel"]).split(":")
+        """Return a user with the internal ids, by external id."""
+        final = await self.until_response("GET", "/config", (200,), headers=user_headers(name))
+        _, project_id, _, user_id = str(final.response.json()["ws"]["channel"]).split(":")
         return User(ProjectId(project_id), UserId(user_id), name, None)
 
     async def position(self, user: str) -> Position | None:
-        """Return the position of a user's log; None while it has none."""
-        answer = await self.until_answered(
+        """Return the position of a user's log, None if there is none."""
+        final = await self.until_response(
             "GET", "/notifications", (200,), headers=user_headers(user), params={"per_page": "1"}
         )
-        at = answer.response.headers.get("X-Inbox-Position")
+        at = final.response.headers.get("X-Inbox-Position")
         return Position.parse(at) if at else None
 
     async def _page(self, user: str, page: int) -> httpx.Response:
         query = {"per_page": str(PER_PAGE), "page": str(page)}
-        answer = await self.until_answered("GET", "/notifications", (200,), headers=user_headers(user), params=query)
-        return answer.response
+        final = await self.until_response("GET", "/notifications", (200,), headers=user_headers(user), params=query)
+        return final.response

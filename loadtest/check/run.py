@@ -1,4 +1,4 @@
-"""One run: users with devices and writers on each topology, and the faults of that topology one after the other."""
+"""One run: on each topology, users with devices and writers, and the faults of that topology one after the other."""
 
 import asyncio
 import contextlib
@@ -26,21 +26,24 @@ from loadtest.check.writers import Writers
 from loadtest.servers.gateway import GATEWAY
 
 MOST_SHOWN = 20
-"""Violations that are printed at once; all of them are in the result."""
+"""The number of violations that are printed when they occur. The result contains the first MOST_KEPT."""
 
 FAULT_FAILED = (
     *(AssertionError, OSError, subprocess.TimeoutExpired),
     *(redis.RedisError, httpx.HTTPError, WebSocketException),
 )
-"""What the function of a fault may raise: the fault does not heal, or the function itself found a broken promise."""
+"""The exceptions of a fault's function.
+
+They mean that the fault does not heal, or that the function found a violation.
+"""
 
 RUN_UP_SECONDS = 1.0
-"""How long writers write before a fault begins."""
+"""The time during which writers write before a fault begins."""
 
 
 @dataclass(frozen=True)
 class CheckPlan:
-    """What a run does. `seconds` limits when a new fault may begin; each fault is injected at least once."""
+    """The plan of a run. After `seconds` no further fault begins. Each fault is injected at least once."""
 
     seed: int
     users: int
@@ -49,11 +52,11 @@ class CheckPlan:
     faults: Sequence[Fault]
     command: tuple[str, ...] = GATEWAY
     patience_seconds: float = 20.0
-    """How long a device may take to reach the position of the store."""
+    """The time limit for a device to reach the position of the store."""
 
     fail_fast: bool = False
     keep: Path | None = None
-    """The directory in which logs and data are kept; None: they are deleted."""
+    """The directory in which logs and data are kept. If it is None, they are deleted."""
 
     @property
     def topologies(self) -> list[str]:
@@ -62,15 +65,15 @@ class CheckPlan:
 
 
 class PromiseCheck:
-    """A run in progress; `records` and `violations` grow with it."""
+    """A run. `records` and `violations` grow while it runs."""
 
-    def __init__(self, plan: CheckPlan, say: Callable[[str], None], show: Callable[[FaultRecord], None]):
+    def __init__(self, plan: CheckPlan, report_progress: Callable[[str], None], show: Callable[[FaultRecord], None]):
         self.plan = plan
         self.records: list[FaultRecord] = []
         self.violations: list[Violation] = []
         self.count = 0
-        """The number of all violations, also of those that are not kept."""
-        self._say = say
+        """The number of all violations, including those that are not kept."""
+        self._report_progress = report_progress
         self._show = show
         self._started = time.monotonic()
         self._record = FaultRecord("start", "")
@@ -78,7 +81,7 @@ class PromiseCheck:
         self._step = ""
 
     async def run(self) -> None:
-        """Inject every fault of the plan once, and then again until the time of the plan is over."""
+        """Inject every fault of the plan once, then all again until the time of the plan is over."""
         choice = random.Random(self.plan.seed)
         names = self.plan.topologies
         for number, name in enumerate(names):
@@ -88,7 +91,7 @@ class PromiseCheck:
             remaining = [fault for fault in self.plan.faults if fault.topology in names[number:]]
             end = time.monotonic() + left * len(faults) / len(remaining)
             with self._directory(name) as directory:
-                self._say(f"starting {name}")
+                self._report_progress(f"starting {name}")
                 async with (
                     TOPOLOGIES[name](directory, self.plan.command) as topology,
                     self._populated(topology) as population,
@@ -102,7 +105,7 @@ class PromiseCheck:
         """Record a violation, and print it if it is one of the first."""
         self.count += 1
         if self.count <= MOST_SHOWN:
-            self._say(f"{kind.value}: {who}: {detail}")
+            self._report_progress(f"{kind.value}: {who}: {detail}")
         self._record.violations += 1
         kinds = self._record.kinds
         kinds[kind.value] = kinds.get(kind.value, 0) + 1
@@ -138,7 +141,7 @@ class PromiseCheck:
         rest = Rest(topology.front.port)
         writers = Writers(self.plan.seed, rest, {user.name: user.journal for user in users}, self.report)
         await writers.greet()
-        await topology.learn_users(rest, names)
+        await topology.prepare_users(rest, names)
         for user in users:
             for number, kind in enumerate(DEVICES):
                 observer = Observer(f"{user.name}/{kind.transport}{number}", user.history, self.report)
@@ -166,14 +169,13 @@ class PromiseCheck:
         before, started = population.sums(), time.monotonic()
         population.lossy |= fault.may_lose
         for device in population.devices:
-            # Once writes may have been lost, also later: the first write to a user of a server that took over begins a
-            # new epoch.
+            # Resets stay allowed for later faults: the first write to a user of a promoted replica begins a new epoch.
             device.observer.resets_allowed = population.lossy or fault.may_reset
         population.writers.gate.opened.set()
-        self._say(f"{fault.name} …")
+        self._report_progress(f"{fault.name} …")
         self._step = "injecting"
         await asyncio.sleep(RUN_UP_SECONDS)
-        await self._let_fail(population.topology, fault, self.plan.fault_seconds * choice.uniform(0.8, 1.2), choice)
+        await self._run_fault(population.topology, fault, self.plan.fault_seconds * choice.uniform(0.8, 1.2), choice)
         healed = time.monotonic()
         await self._heal(population)
         self._step = "catching up"
@@ -186,10 +188,10 @@ class PromiseCheck:
             setattr(record, name, value - before[name])
         self._show(record)
 
-    async def _let_fail(self, topology: RunningTopology, fault: Fault, seconds: float, choice: random.Random) -> None:
+    async def _run_fault(self, topology: RunningTopology, fault: Fault, seconds: float, choice: random.Random) -> None:
         try:
             if measured := await fault.inject(topology, choice, seconds):
-                self._say(f"{fault.name}: {measured}")
+                self._report_progress(f"{fault.name}: {measured}")
         except FAULT_FAILED as problem:
             self.report(ViolationKind.NOT_HEALED, topology.name, f"{type(problem).__name__}: {problem}")
 
@@ -208,12 +210,12 @@ class PromiseCheck:
         """Wait until all devices of a user have reached the position of the store."""
         deadline = time.monotonic() + self.plan.patience_seconds
         while True:
-            # Read anew each time: a request that its client gave up may still be processed.
+            # Read again each time, because a request that its client gave up may still be processed.
             try:
                 async with asyncio.timeout(HEALED_SECONDS):
                     position = await population.rest.position(user.name)
             except TimeoutError:
-                detail = f"the gateway asked for {HEALED_SECONDS:.0f} s to retry"
+                detail = f"the gateway refused reads for {HEALED_SECONDS:.0f} s"
                 self.report(ViolationKind.STALLED, user.name, detail)
                 return
             behind = [device for device in user.devices if device.observer.position != position]
@@ -237,7 +239,7 @@ class _Population:
     users: list[CheckedUser]
     writers: Writers
     lossy: bool = False
-    """Whether a fault so far may have lost acknowledged writes."""
+    """Whether any fault so far may have lost acknowledged writes."""
 
     @property
     def devices(self) -> list[DeviceClient]:
@@ -257,7 +259,7 @@ class _Population:
 
 
 def _schedule(faults: Sequence[Fault], choice: random.Random, end: float) -> Iterator[Fault]:
-    """Yield every fault once, then all again in other orders, until a monotonic time."""
+    """Yield every fault once, then all again in other orders, until the monotonic time `end`."""
     first = True
     while True:
         for fault in choice.sample(faults, len(faults)):

@@ -1,4 +1,4 @@
-"""What faults are injected into: gateways with the store that they share, and the proxies between."""
+"""The topologies into which faults are injected: gateways, their store, and the proxies before both."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ SETTINGS = {
     "INBOX_HEARTBEAT_SECONDS": str(HEARTBEAT_SECONDS),
     "INBOX_MAX_MESSAGES_PER_MINUTE": "100000",
     "INBOX_MAX_CONNECTIONS_PER_USER": "3000",
-    # No device is reset because it was disconnected for too long.
+    # So that no device is reset because it was disconnected for too long.
     "INBOX_LOG_RETENTION_EVENTS": "1000000",
     "INBOX_ACCESS_LOG": "false",
 }
@@ -63,7 +63,7 @@ class RunningTopology(ABC):
     front: Proxy
 
     async def until_healed(self) -> None:
-        """Wait until every gateway is ready. Raises TimeoutError."""
+        """Wait until every gateway is ready. Raise TimeoutError."""
         async with asyncio.timeout(HEALED_SECONDS):
             while not all(await asyncio.gather(*(self._is_ready(gateway) for gateway in self.gateways))):
                 await asyncio.sleep(0.05)
@@ -74,26 +74,29 @@ class RunningTopology(ABC):
         return False
 
     @abstractmethod
-    async def learn_users(self, rest: Rest, users: list[str]) -> None:
-        """Store what the topology must know of the users."""
+    async def prepare_users(self, rest: Rest, users: list[str]) -> None:
+        """Store the data about users that the faults of the topology need."""
 
 
 @dataclass
 class SingleTopology(RunningTopology):
-    """Two gateways on one Valkey, whose acknowledged writes are on disk; one proxy before them, one before Valkey."""
+    """Two gateways on one Valkey, whose acknowledged writes are on disk.
+
+    One proxy is before them, one before Valkey.
+    """
 
     name: ClassVar[str] = "single"
 
     redis: RedisServer
     back: RedisProxy
 
-    async def learn_users(self, rest: Rest, users: list[str]) -> None:
-        """Do nothing: no fault of this topology depends on the users."""
+    async def prepare_users(self, rest: Rest, users: list[str]) -> None:
+        """Do nothing, because no fault of this topology depends on the users."""
 
 
 @dataclass
 class ShortLogTopology(SingleTopology):
-    """The same with logs of three events: a device that is disconnected for a moment may have to be reset."""
+    """A SingleTopology with logs of three events. A device that is disconnected for a moment may receive a reset."""
 
     name: ClassVar[str] = "short_log"
 
@@ -104,8 +107,8 @@ class BundledTopology(RunningTopology):
 
     name: ClassVar[str] = "bundled"
 
-    async def learn_users(self, rest: Rest, users: list[str]) -> None:
-        """Do nothing: no fault of this topology depends on the users."""
+    async def prepare_users(self, rest: Rest, users: list[str]) -> None:
+        """Do nothing, because no fault of this topology depends on the users."""
 
 
 @dataclass
@@ -118,13 +121,13 @@ class ClusterTopology(RunningTopology):
     user_keys: list[str]
 
     async def until_healed(self) -> None:
-        """Wait until the cluster is healthy, and then until every gateway is ready. Raises TimeoutError."""
+        """Wait until the cluster is healthy, and then until every gateway is ready. Raise TimeoutError."""
         async with asyncio.timeout(HEALED_SECONDS):
             while not await asyncio.to_thread(self.cluster.healthy):
                 await asyncio.sleep(0.05)
         await super().until_healed()
 
-    async def learn_users(self, rest: Rest, users: list[str]) -> None:
+    async def prepare_users(self, rest: Rest, users: list[str]) -> None:
         """Store a key of each user, which determines its slot."""
         for user in users:
             found = await rest.principal(user)

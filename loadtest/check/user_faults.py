@@ -1,4 +1,4 @@
-"""Users that are far from usual, which no other user may notice: a thousand connections, a hundred thousand items."""
+"""Unusual users, who must not affect others: one with a thousand connections, one with a hundred thousand items."""
 
 import contextlib
 import random
@@ -8,13 +8,13 @@ from loadtest.check.rest import Rest
 from loadtest.check.topologies import SingleTopology
 
 READY_SECONDS = 60.0
-"""For a thousand connections to be open again: this process has to open them as well."""
+"""The time for a thousand connections to be open again. This process has to open them too."""
 
 HUGE_CONNECTIONS = 10
 
 
 async def hot_user(topology: SingleTopology, choice: random.Random, seconds: float) -> None:
-    """A user with a thousand connections receives the same on each, also after all were cut and have reconnected."""
+    """A user with a thousand connections receives the same on each, even after all were cut and have reconnected."""
     user = f"hot-{choice.random()}"
     async with contextlib.aclosing(Rest(topology.front.port)) as rest:
         await rest.send([user], f"{user}.hello", None, None)
@@ -27,7 +27,7 @@ async def hot_user(topology: SingleTopology, choice: random.Random, seconds: flo
 
 
 async def huge_inbox(topology: SingleTopology, choice: random.Random, seconds: float) -> None:
-    """An inbox of 100,000 items is marked, and in the end deleted, while all other users go on."""
+    """An inbox of 100,000 items is marked, and then deleted, while all other users continue."""
     user = f"huge-{choice.random()}"
     async with contextlib.aclosing(Rest(topology.front.port)) as rest:
         await rest.send([user], f"{user}.hello", None, None)

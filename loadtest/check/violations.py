@@ -1,14 +1,14 @@
-"""Broken promises, and what happened while a fault was injected."""
+"""Violations of the promises, and the counts of each fault."""
 
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 
 MOST_KEPT = 1000
-"""The number of violations that are kept: a badly broken gateway breaks a promise with every event."""
+"""The number of violations that are kept, because a badly broken gateway may break a promise with every event."""
 
 
 class ViolationKind(Enum):
-    """The promise that was broken."""
+    """The kind of a violation. The values are part of the JSON result."""
 
     LOST = "lost"
     DOUBLED = "doubled"
@@ -29,14 +29,14 @@ class ViolationKind(Enum):
 
 @dataclass(frozen=True)
 class Violation:
-    """A broken promise. `who` is a user or one of its devices."""
+    """A violation of a promise. `who` is a user, a device, a write or a topology."""
 
     kind: ViolationKind
     who: str
     detail: str
     fault: str
     seconds: float
-    """Since the start of the run."""
+    """Seconds since the start of the run."""
 
     def as_json(self) -> dict[str, object]:
         """Return the fields with the value of `kind`, for JSON."""

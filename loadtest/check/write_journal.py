@@ -1,10 +1,10 @@
 """The writes to a user, and which of them must have an event in the user's log.
 
-One writer sends a user's commands, one after the other, each repeated until it is acknowledged. The journal therefore
-knows which of them changed something, with two exceptions. In both the state of an item is unknown (None), and nothing
-is concluded from it: a mark-all was concurrent with a send; or a request that its client gave up may still be
-processed. That may happen late, after other commands: a worker that hung, or starts, processes all requests that
-waited for it.
+One writer sends a user's commands, one after the other. Each is repeated until it is acknowledged. Therefore the
+journal can tell which of them changed something, with two exceptions: a mark-all was concurrent with a send, or a
+request that its client gave up may still be processed. That may happen late, after other commands: a worker that hung,
+or starts, processes all requests that waited for it. In both cases the state of an item is unknown (None), and nothing
+is concluded from it.
 """
 
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ COMMANDS = tuple(_NEEDS)
 
 @dataclass
 class JournalItem:
-    """What is known of the state of an item; None is unknown."""
+    """The state of an item. None means that it is unknown."""
 
     id: str
     category: str
@@ -46,21 +46,21 @@ class WriteJournal:
 
     items: dict[str, JournalItem] = field(default_factory=dict)
     expected: set[str] = field(default_factory=set)
-    """Writes that changed something: an event must carry their id."""
+    """Writes that changed something. An event must carry their id."""
 
     once: set[str] = field(default_factory=set)
-    """Writes that took one request: at most one event may carry their id."""
+    """Writes with a single request. At most one event may carry their id."""
 
     sent: dict[str, str] = field(default_factory=dict)
-    """Acknowledged sends: the id of the notification by the id of the write."""
+    """Acknowledged sends, as the id of the notification by the id of the write."""
 
     deleted: set[str] = field(default_factory=set)
     given_up: set[str] = field(default_factory=set)
-    """Items with a command of which a request was given up."""
+    """Items of commands of which a request was given up."""
 
     mark_all_given_up: bool = False
     mark_all_ended: float = 0.0
-    """Monotonic time; infinite while a mark-all is in progress."""
+    """The monotonic time in seconds, infinite while a mark-all is in progress."""
 
     def sent_to(self, write: str, item: JournalItem, started: float) -> None:
         """Record an acknowledged send, which started at a monotonic time."""
@@ -69,7 +69,7 @@ class WriteJournal:
         self.items[item.id] = item
         self.sent[write] = item.id
         self.expected.add(write)
-        self.once.add(write)  # the Idempotency-Key promises it, however often it was repeated
+        self.once.add(write)  # the Idempotency-Key ensures it, however often the request was repeated
 
     def commanded(self, write: str, command: str, item: JournalItem, requests: int) -> None:
         """Record an acknowledged command on an item."""
@@ -88,11 +88,11 @@ class WriteJournal:
         self._count(write, requests, [])
 
     def marking_all(self) -> None:
-        """Record the start of a mark-all: a concurrent send may be marked or not."""
+        """Record the start of a mark-all. A concurrent send may be marked or not."""
         self.mark_all_ended = float("inf")
 
     def marked_all(self, write: str, flag: str, category: str | None, ended: float, requests: int) -> None:
-        """Record an acknowledged mark-all of `read` or `seen`, of everything or of one category."""
+        """Record an acknowledged mark-all of `read` or `seen`, of all items or of one category."""
         self.mark_all_ended = ended
         meant = [item for item in self.items.values() if category in (None, item.category)]
         if any(getattr(item, flag) is False for item in meant):
@@ -106,7 +106,7 @@ class WriteJournal:
         self._count(write, requests, meant)
 
     def forget(self, listed: list[Message]) -> None:
-        """Start anew with the items that the store lists."""
+        """Forget all writes, and replace the items by those that the store lists."""
         self.items = {
             item["id"]: JournalItem(
                 item["id"],

@@ -1,4 +1,4 @@
-"""The writers: backends that send to users, and each user's own commands. Writes are repeated until acknowledged."""
+"""The writers: backends that send to users, and users who send commands. Writes are repeated until acknowledged."""
 
 import asyncio
 import random
@@ -15,12 +15,12 @@ from loadtest.servers.gateway import user_headers
 BACKENDS = 3
 BACKEND_PAUSE_SECONDS = 0.05
 COMMAND_PAUSE_SECONDS = 0.3
-"""The mean of an exponential distribution, so that writes of one user are close together as well as far apart."""
+"""The mean of an exponential distribution, so that some writes of a user are close together and others far apart."""
 
 CATEGORIES = ("orders", "billing", None)
 TOPICS = ("a", "b", None)
 MOST_ITEMS = 60
-"""A user with more items deletes."""
+"""The number of items above which a user deletes items instead of changing single ones."""
 
 Work = Callable[[str], Awaitable[FinalResponse]]
 
@@ -30,7 +30,7 @@ _DELETE_SHARE = 0.1
 
 @dataclass
 class Gate:
-    """Lets writers through, and knows the writes in progress."""
+    """A gate that lets writers write, and the writes in progress."""
 
     opened: asyncio.Event = field(default_factory=asyncio.Event)
     in_progress: set[str] = field(default_factory=set)
@@ -38,17 +38,17 @@ class Gate:
     repeated: int = 0
 
     async def until_idle(self, seconds: float) -> set[str]:
-        """Close, wait for the responses, and return the writes that are still without one."""
+        """Close the gate, wait for the responses, and return the writes that still have none."""
         self.opened.clear()
         deadline = time.monotonic() + seconds
         while self.in_progress and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
         return set(self.in_progress)
 
-    def count(self, answer: FinalResponse) -> None:
+    def count(self, final: FinalResponse) -> None:
         """Count an acknowledged write."""
         self.acknowledged += 1
-        self.repeated += answer.requests - 1
+        self.repeated += final.requests - 1
 
 
 class Writers:
@@ -93,11 +93,11 @@ class Writers:
 
     async def _send(self, users: list[str], write: str, category: str | None, topic: str | None) -> FinalResponse:
         started = time.monotonic()
-        answer = await self._rest.send(users, write, category, topic)
-        notification_id = str(answer.response.json()["notification"]["id"])
+        final = await self._rest.send(users, write, category, topic)
+        notification_id = str(final.response.json()["notification"]["id"])
         for user in users:
             self._journals[user].sent_to(write, JournalItem(notification_id, category or ""), started)
-        return answer
+        return final
 
     # -- users
 
@@ -129,31 +129,31 @@ class Writers:
     ) -> FinalResponse:
         method, name = ("DELETE", "archive") if command == "unarchive" else ("POST", command)
         path = f"/notifications/{item.id}/{name}"
-        answer = await self._rest.until_answered(method, path, (204,), headers=user_headers(user, write))
-        journal.commanded(write, command, item, answer.requests)
-        return answer
+        final = await self._rest.until_response(method, path, (204,), headers=user_headers(user, write))
+        journal.commanded(write, command, item, final.requests)
+        return final
 
     async def _delete(self, user: str, journal: WriteJournal, write: str, item: JournalItem) -> FinalResponse:
-        # A retry may find that the item is deleted already.
+        # A retry may find that the item is already deleted.
         path = f"/notifications/{item.id}"
-        answer = await self._rest.until_answered("DELETE", path, (204, 404), headers=user_headers(user, write))
-        if answer.response.status_code == 404 and answer.requests == 1:
+        final = await self._rest.until_response("DELETE", path, (204, 404), headers=user_headers(user, write))
+        if final.response.status_code == 404 and final.requests == 1:
             raise RefusedError(f"{item.id} does not exist")
-        journal.removed(write, item, answer.requests)
-        return answer
+        journal.removed(write, item, final.requests)
+        return final
 
     async def _mark_all(self, user: str, journal: WriteJournal, write: str, choice: random.Random) -> FinalResponse:
         flag, category = choice.choice(("read", "seen")), choice.choice((None, "orders"))
         query = {"categories": category} if category else {}
         journal.marking_all()
         try:
-            answer = await self._rest.until_answered(
+            final = await self._rest.until_response(
                 "POST", f"/notifications/{flag}", (204,), headers=user_headers(user, write), params=query
             )
         finally:
             journal.mark_all_ended = time.monotonic()
-        journal.marked_all(write, flag, category, journal.mark_all_ended, answer.requests)
-        return answer
+        journal.marked_all(write, flag, category, journal.mark_all_ended, final.requests)
+        return final
 
     async def _write(self, write: str, work: Work) -> None:
         self.gate.in_progress.add(write)

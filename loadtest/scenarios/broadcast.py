@@ -1,11 +1,11 @@
 """A broadcast to all users: stored, numbered and counted for each user, connected or not.
 
-POST /imports creates the users; then POST /broadcasts names the recipients `{"matches": "*"}`, and GET /broadcasts/{id}
-is polled until it is done. The first broadcast stores the first item of each user, which creates its keys; the second
-one finds them.
+POST /imports creates the users. Then POST /broadcasts has the recipients `{"matches": "*"}`, and GET /broadcasts/{id}
+is polled until it is done. The first broadcast stores the first item of each user, which creates the user's keys. For
+the second one they exist.
 
-Worker and Redis have a core each, as the goal states: on two cores Redis shares that of the clients, which do next to
-nothing. A few users are connected and must receive each broadcast once; the inboxes of a sample are checked.
+Worker and Redis have a core each, as the goal requires. With two cores, Redis shares that of the clients, which do
+nearly nothing. A few users are connected and must receive each broadcast once. The inboxes of a sample are checked.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ BROADCASTS = ("the first item of each user", "a further item of each user")
 
 
 async def run(bench: Bench) -> None:
-    """Measure the gateway: no peer stores what it sends."""
+    """Measure the gateway. No peer stores what it sends."""
     if bench.with_gateway:
         async with bench.own() as target:
             cores = bench.cores.redis_apart()
@@ -65,7 +65,7 @@ async def _measure(bench: Bench, target: GatewayTarget) -> None:
             meter, started = Meter(target), time.perf_counter()
             number = journal.open(EVERYBODY, started)
             job, faults = await _broadcast(target, pool, number)
-            journal.answered(number, time.perf_counter(), not faults)
+            journal.responded(number, time.perf_counter(), not faults)
             faults += await _done(target, pool, f"/broadcasts/{job}", len(users)) if job else Faults()
             seconds = time.perf_counter() - started
             figures = meter.figures(len(users))
@@ -112,7 +112,7 @@ async def _import(target: GatewayTarget, pool: Pool, users: Sequence[str]) -> Fa
 
 
 async def _broadcast(target: GatewayTarget, pool: Pool, number: int) -> tuple[str, Faults]:
-    """Start a broadcast to all users; return its id, "" when it was refused, and the faults."""
+    """Start a broadcast to all users. Return its id, "" if it was refused, and the faults."""
     broadcast = {**target.notification(number), "recipients": [{"matches": "*"}]}
     status, body = await pool.request(target.backend_request("POST", "/broadcasts", {"broadcast": broadcast}))
     if not 200 <= status < 300:
@@ -121,7 +121,10 @@ async def _broadcast(target: GatewayTarget, pool: Pool, number: int) -> tuple[st
 
 
 async def _done(target: GatewayTarget, pool: Pool, path: str, users: int) -> Faults:
-    """Wait until a job is done; return the users that it left out or reached twice, or a failure at the time limit."""
+    """Wait until a job is done.
+
+    Return the users that it missed or reached twice as faults, or a failure at the time limit.
+    """
     request, deadline = target.backend_request("GET", path), time.monotonic() + JOB_SECONDS
     while time.monotonic() < deadline:
         await asyncio.sleep(POLL_SECONDS)
@@ -138,7 +141,7 @@ async def _done(target: GatewayTarget, pool: Pool, path: str, users: int) -> Fau
 
 
 async def _check(target: GatewayTarget, pool: Pool, users: Sequence[str], count: int, number: int) -> Faults:
-    """Check the inboxes of a sample: each must have `count` items, all unread, the last broadcast on top."""
+    """Check the inboxes of a sample. Each must have `count` items, all unread, with the last broadcast first."""
     faults = Faults()
     for user in users[:: -(-len(users) // SAMPLE)]:
         status, body = await pool.request(target.user_request("GET", user, "/notifications"))

@@ -1,7 +1,7 @@
-"""Several events for one connection in one iteration of the event loop: they should be sent in one write.
+"""Several events for one connection in one iteration of the event loop, which should be sent in one write.
 
 On loopback each write arrives as a segment of its own, so that the kernel of the receiver counts the writes. Events are
-published concurrently, over as many connections; the server decides how many iterations it needs for them.
+published concurrently, over as many connections. How many iterations they take depends on the server.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ async def run(bench: Bench) -> None:
                 await _measure(bench, target, transport)
     for entrant in bench.peers:
         async with bench.started(entrant) as peer:
-            for transport in bench.spoken(peer) if peer is not None else ():
+            for transport in bench.measured_transports(peer) if peer is not None else ():
                 assert peer is not None
                 await _measure(bench, peer, transport)
 

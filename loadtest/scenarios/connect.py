@@ -1,4 +1,4 @@
-"""Authenticated connects up to `ready`: by HMAC, by JWT, and with a replay; those of peers have no credentials."""
+"""Authenticated connects up to `ready`: by HMAC, by JWT, and with a replay. Peers have no credentials."""
 
 import asyncio
 import time
@@ -14,18 +14,18 @@ from loadtest.targets.base import Target
 from loadtest.targets.gateway import MOST_RECIPIENTS, GatewayTarget
 
 ROUNDS = 3
-"""Rounds of each way to connect: a round takes less than a second, which other programs can easily spoil."""
+"""Rounds of each way to connect. A round takes less than a second, so other programs can easily disturb it."""
 
 
 async def run(bench: Bench) -> None:
-    """Measure the ways to connect to the gateway, then the only one of each peer."""
+    """Measure the ways to connect to the gateway, then the only way of each peer."""
     if bench.with_gateway:
         for transport in bench.transports:
             async with bench.own() as target:
                 await _ours(bench, target, transport)
     for entrant in bench.peers:
         async with bench.started(entrant) as peer:
-            for transport in bench.spoken(peer) if peer is not None else ():
+            for transport in bench.measured_transports(peer) if peer is not None else ():
                 assert peer is not None
                 await _warm_up(bench, peer.make(transport))
                 users = [f"user{number}" for number in range(bench.sizes.connect.connections)]
@@ -35,7 +35,7 @@ async def run(bench: Bench) -> None:
 async def _several_times(
     bench: Bench, target: Target, transport: str, how: str, make: Make, users: Sequence[str], rounds: int = ROUNDS
 ) -> dict[str, str]:
-    """Connect and cut all users several times, and add a row with the median round; return their last positions."""
+    """Connect and cut all users several times, and add a row with the median round. Return their last positions."""
     found: list[dict[str, float]] = []
     faults, positions = Faults(), dict[str, str]()
     for _ in range(rounds):
@@ -82,12 +82,12 @@ async def _resume(bench: Bench, target: GatewayTarget, transport: str, positions
 
 
 def groups_of(users: Sequence[str]) -> list[Sequence[str]]:
-    """Divide users into groups that one request can name."""
+    """Divide users into groups that fit into one request."""
     return [users[first : first + MOST_RECIPIENTS] for first in range(0, len(users), MOST_RECIPIENTS)]
 
 
 async def publish_to_all(target: GatewayTarget, users: Sequence[str], events: int) -> list[EventJournal]:
-    """Send events to all users, one request for each group; return a journal for each group."""
+    """Send events to all users, one request for each group. Return a journal for each group."""
     pool = target.pool()
     journals = []
     for group in groups_of(users):
@@ -101,7 +101,7 @@ async def publish_to_all(target: GatewayTarget, users: Sequence[str], events: in
 
 
 def replay_faults(crowd: Crowd, journals: Sequence[EventJournal], users: Sequence[str]) -> Faults:
-    """Return the faults of what a crowd replayed; each journal is of a group of the users."""
+    """Return the faults of the replays of a crowd. Each journal is that of one group of the users."""
     faults = Faults()
     for journal, group in zip(journals, groups_of(users), strict=True):
         names = set(group)

@@ -1,7 +1,7 @@
-"""The cost of durability: `INBOX_DURABILITY` as memory, disk and replica.
+"""The cost of durability: `INBOX_DURABILITY` set to memory, disk and replica.
 
-With one sender at a time and with many at once: the time until a response, responses per second, and the CPU of each.
-`replica` needs a Redis of its own, whose append-only file is synced every second, as with `memory`.
+It is measured with one sender and with many: the time until a response, responses per second, and the CPU of each.
+`replica` needs a separate Redis, whose append-only file is synced every second, as with `memory`.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ USERS = 100
 
 
 async def run(bench: Bench) -> None:
-    """Measure the gateway: peers store nothing."""
+    """Measure the gateway. Peers store nothing."""
     ways: dict[str, Callable[[], GatewayTarget]] = {
         "memory": lambda: bench.gateway(INBOX_DURABILITY="memory"),
         "disk": lambda: bench.gateway(INBOX_DURABILITY="disk"),
@@ -50,7 +50,7 @@ async def run(bench: Bench) -> None:
                     durability=way,
                     senders=senders,
                     per_second=journal.next_number / seconds,
-                    answer_ms=percentiles(journal.answer_times()),
+                    answer_ms=percentiles(journal.response_times()),
                     **figures,
                 )
         finally:
@@ -58,7 +58,7 @@ async def run(bench: Bench) -> None:
 
 
 async def _send(target: Target, senders: int, seconds: float) -> EventJournal:
-    """Run senders that each send without pause; return the journal of the events."""
+    """Run senders that each send without pause, and return the journal of the events."""
     journal, pool = EventJournal(), target.pool()
     publisher = Publisher(pool, target.request, journal)
     end = time.perf_counter() + seconds

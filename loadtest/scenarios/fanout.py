@@ -1,6 +1,6 @@
 """One event to many connections: to all connections of one user, and to many users with one connection each.
 
-All servers have their connections open at the same time and take turns in each round, so that a disturbance of the
+All servers have their connections open at the same time and alternate within each round, so that a disturbance of the
 machine affects all alike. The floors send the same payload, and also as many bytes as a message of the gateway has: a
 ratio compares equal bytes. The CPU of a server and its Redis counts from before the first request until after the last
 delivery, the requests included.
@@ -31,7 +31,7 @@ PAYLOAD_BYTES = 200
 WARM_UP_EVENTS = 5
 HIGHEST_RATE = 200.0
 SHARE_OF_CAPACITY = 0.5
-"""The rate of events as a share of the possible rate: with a queue the figures would not be latencies."""
+"""The rate of events as a share of the possible rate: with a queue, latencies would be those of the queue."""
 
 
 @dataclass
@@ -47,14 +47,14 @@ class _Contestant:
     rate: float = 1.0
     message_bytes: float = 0.0
     broken: bool = False
-    """An event did not arrive in time, which the faults will show; nothing more is measured."""
+    """An event did not arrive in time, which the faults show. Nothing more is measured."""
     rounds: list[dict[str, Any]] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
     lags: list[float] = field(default_factory=list)
 
     @property
     def user(self) -> str:
-        """The user that receives the events: each transport of a server has its own."""
+        """The user that receives the events. Each transport of a server has its own."""
         return f"crowd-{self.transport}"
 
     def publisher(self) -> Publisher:
@@ -121,7 +121,7 @@ async def _crowd(bench: Bench, connections: int) -> None:
         contestants = [
             _Contestant(target, transport, target.pool())
             for target in await _enter(bench, stack, connections)
-            for transport in bench.spoken(target)
+            for transport in bench.measured_transports(target)
         ]
         contestants = [each for each in contestants if await _connected(bench, each, connections)]
         await idle_for(1.0)
@@ -132,7 +132,7 @@ async def _crowd(bench: Bench, connections: int) -> None:
                 await _try(bench, each, each.warm_up())
             contestants += more
             for number in range(bench.sizes.fanout.rounds):
-                bench.say(f"  round {number + 1} of {bench.sizes.fanout.rounds}, {connections} connections")
+                bench.progress(f"  round {number + 1} of {bench.sizes.fanout.rounds}, {connections} connections")
                 for each in contestants:
                     if not each.broken:
                         await _try(bench, each, each.round(bench.sizes.fanout.events, bench.sizes.fanout.round_seconds))
@@ -145,7 +145,7 @@ async def _crowd(bench: Bench, connections: int) -> None:
 
 
 async def _try(bench: Bench, each: _Contestant, part: Coroutine[Any, Any, None]) -> None:
-    """Run a part of the measurement; a server that ends or does not deliver is left out from then on."""
+    """Run a part of the measurement. A server that ends or does not deliver is left out from then on."""
     try:
         await part
     except (OSError, ProcessGoneError) as problem:
@@ -169,7 +169,7 @@ async def _connected(bench: Bench, each: _Contestant, connections: int) -> bool:
 
 
 async def _enter(bench: Bench, stack: AsyncExitStack, connections: int) -> list[Target]:
-    """Start the servers that take part with a crowd of this size, as far as the limit of open files allows."""
+    """Start the servers that take part with a crowd of this size, up to the limit of open files."""
     targets: list[Target] = []
     if bench.with_gateway:
         targets.append(await stack.enter_async_context(bench.own()))
@@ -177,8 +177,8 @@ async def _enter(bench: Bench, stack: AsyncExitStack, connections: int) -> list[
         target = await stack.enter_async_context(bench.started(entrant))
         if target is None:
             continue
-        if connections * sum(len(bench.spoken(each)) for each in [*targets, target]) > most_connections():
-            bench.say(f"  {target.name}: left out: the limit of open files is too low")
+        if connections * sum(len(bench.measured_transports(each)) for each in [*targets, target]) > most_connections():
+            bench.progress(f"  {target.name}: left out: the limit of open files is too low")
             continue
         targets.append(target)
     return targets

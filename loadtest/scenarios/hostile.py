@@ -1,8 +1,8 @@
 """The effect of hostile clients on other users: delivery times and memory before, during and after hostile load.
 
-Events are sent to random ordinary users at a constant rate, in stretches of the same length. Large events are sent to
-one more user all the time, whose connections are those that stop reading. The hostile clients run in a process of their
-own (`loadtest/hostile_load.py`); the attacks are in `loadtest/attacks.py`.
+Events are sent to random ordinary users at a constant rate, in periods of the same length. Large events are sent to one
+more user all the time. The clients that stop reading have connections of that user. The hostile clients run in a
+separate process (`loadtest/hostile_load.py`). The attacks are in `loadtest/attacks.py`.
 """
 
 import asyncio
@@ -29,15 +29,15 @@ VICTIM = "victim"
 LARGE_BYTES = 30_000
 LARGE_RATE = 5.0
 LEAD_SECONDS = 1.0
-"""How long the hostile load lasts before it is measured: its process has to start."""
+"""How long the hostile load lasts before the measurement, because its process has to start."""
 
 SAMPLE_SECONDS = 0.1
 KB_A_PEER = 512
-"""The memory that a hostile client may cost: twice its write buffer, since the allocator keeps some for a while."""
+"""The memory that a hostile client may cost: twice its write buffer, because the allocator keeps some for a while."""
 
 
 async def run(bench: Bench) -> None:
-    """Measure the gateway: no peer limits what a client may do."""
+    """Measure the gateway. No peer limits what a client may do."""
     if bench.with_gateway:
         for transport in bench.transports:
             async with bench.own() as target:
@@ -49,7 +49,7 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
     await load.crowd.add(target.make(transport), load.users, load.journal)
     await idle_for(0.5)
     peers = bench.sizes.hostile.peers * len(ATTACKS)
-    await load.stretch()
+    await load.period()
     before_kb = (await target.memory())[SERVER]
 
     def add(when: str, attacks: int, faults: Faults, figures: dict[str, Any]) -> None:
@@ -59,11 +59,11 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
             "hostile", target, transport, len(load.users), faults, when=when, peers=peers, attacks=attacks, **figures
         )
 
-    add("before", 0, *await load.stretch())
+    add("before", 0, *await load.period())
     async with _hostile_load(bench, target) as load_counts:
-        found = await load.stretch()
+        found = await load.period()
     add("under attack", sum(json.loads(load_counts.printed).values()), *found)
-    add("after", 0, *await load.stretch())
+    add("after", 0, *await load.period())
     await load.pool.close()
     await load.crowd.close()
 
@@ -81,8 +81,8 @@ class _OrdinaryLoad:
             self.pool, lambda user, number: target.request(user, number, LARGE_BYTES), self._large
         )
 
-    async def stretch(self) -> tuple[Faults, dict[str, Any]]:
-        """Send events for one stretch; return the faults so far, and the figures of the stretch."""
+    async def period(self) -> tuple[Faults, dict[str, Any]]:
+        """Send events for one period. Return the faults so far, and the figures of the period."""
         sizes, journal, first = self._sizes, self.journal, len(self.journal.latencies)
         count, large_count = (int(rate * sizes.seconds) for rate in (sizes.rate, LARGE_RATE))
         async with _most_kb(self._target) as most_kb:
@@ -133,7 +133,7 @@ async def _most_kb(target: GatewayTarget) -> AsyncIterator[list[int]]:
 
 
 class _AttackCounts:
-    """How often each attack was made, as JSON; known after the block."""
+    """How often each attack was made, as JSON. It is known after the block."""
 
     printed: bytes = b"{}"
 

@@ -1,8 +1,8 @@
-"""Idle connections, each of a user of its own: resident memory, and CPU with heartbeats on.
+"""Idle connections, each of its own user: resident memory, and CPU with heartbeats.
 
-Memory is the growth per connection over a warmed-up server with many connections, after a garbage collection: the first
-connections fill memory that the start left free, and would seem to cost nothing.
-The kernel's memory of a socket (about 4 KB) is not included for any server.
+Memory is the growth per connection over a warmed-up server with many connections, after a garbage collection. The first
+connections fill memory that is free after the start, and would seem to cost nothing. The kernel's memory of a socket
+(about 4 KB) is not included for any server.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from loadtest.targets.base import Target
 from loadtest.targets.floor import RAW
 
 PEERS_SECONDS = 3.0
-"""How long peers are measured: their heartbeats, if any, have intervals of their own."""
+"""How long peers are measured. Their heartbeats, if any, have other intervals."""
 
 
 async def run(bench: Bench) -> None:
-    """Measure the gateway up to the limit, and peers and floors up to the last step before."""
+    """Measure the gateway up to the limit of open files, and peers and floors up to the last step before that."""
     steps = bench.sizes.idle.steps
     if bench.with_gateway:
         most = [step or most_connections() for step in steps]
@@ -37,7 +37,7 @@ async def run(bench: Bench) -> None:
 async def _transports(bench: Bench, entrant: Entrant) -> list[str]:
     target = entrant.build(bench.cores)
     await target.stop()  # it was not started: this removes its directory
-    return bench.spoken(target)
+    return bench.measured_transports(target)
 
 
 async def _measure(bench: Bench, target: Target, transport: str, steps: list[int]) -> None:

@@ -1,15 +1,15 @@
-"""Pages and filters of inboxes of different sizes: time and CPU must not grow with the inbox.
+"""Pages and filters of inboxes of different sizes, whose time and CPU must not grow with the inbox.
 
-Items are stored over the API. Every fifth is archived; the categories a, b and c take turns; half of the items have one
-of two topics, the other half one of their own; all of b are read. Each page of the plain filters is therefore full,
-also in the smallest inbox, so that pages of equal length are compared.
+Items are stored by the API. Every fifth is archived. The categories a, b and c alternate. Half of the items have one of
+two topics, the others have a topic each. All items of b are read. Therefore each page of the plain filters is full even
+in the smallest inbox, so that pages of equal length are compared.
 
-Each filter is requested for all inboxes in turn, in several rounds, so that a disturbance of the machine affects all
-alike. A figure is the median of the rounds, a ratio the median of the ratios to the smallest inbox in each round. The
-CPU of Redis is that of its process, which is more than Redis itself reports for its calls.
+Each filter is requested for one inbox after the other, in several rounds, so that a disturbance of the machine affects
+all alike. A figure is the median of the rounds, a ratio the median of the ratios to the smallest inbox in each round.
+The CPU of Redis is that of its process, which is more than Redis itself reports for its calls.
 
-In the end each inbox is marked as a whole, and its user deleted. The cost of that grows with the inbox, and Redis does
-nothing else meanwhile.
+At the end all items of each inbox are marked, and its user is deleted. The cost of that grows with the inbox, and Redis
+does nothing else meanwhile.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ PER_PAGE = 15
 
 @dataclass(frozen=True)
 class ListFilter:
-    """A filter of a list. One that is `judged` must cost the same for any inbox, others must stay within a limit."""
+    """A filter of a list. If it is `judged`, it must cost the same for any inbox. Others must stay within a limit."""
 
     name: str
     query: str
@@ -78,7 +78,7 @@ FILTERS = (
 )
 
 
-WHOLE = (
+INBOX_CHANGES = (
     ("all marked seen", "/notifications/seen"),
     ("a category marked read", "/notifications/read?categories=a"),
     ("all marked read", "/notifications/read"),
@@ -89,22 +89,22 @@ DELETED = "its user deleted"
 
 
 async def run(bench: Bench) -> None:
-    """Measure the gateway, without live connections: no peer keeps an inbox."""
+    """Measure the gateway, without live connections. No peer stores an inbox."""
     if not bench.with_gateway:
         return
     async with bench.own() as target:
         pool, faults = target.pool(), Faults()
         machine.pin(target.pids(), bench.cores.redis_apart())  # filling is not measured, but takes most of the time
         for size in bench.sizes.list.inboxes:
-            bench.say(f"  filling an inbox of {size} items")
+            bench.progress(f"  filling an inbox of {size} items")
             faults += await _fill(target, pool, size)
         machine.pin(target.pids(), bench.cores)
         with no_garbage_collection():
-            for asked in FILTERS:
-                await _compare(bench, target, pool, asked, faults)
+            for list_filter in FILTERS:
+                await _compare(bench, target, pool, list_filter, faults)
                 faults = Faults()
             for size in bench.sizes.list.inboxes:
-                await _change_whole(bench, target, pool, size)
+                await _change_inbox(bench, target, pool, size)
         await pool.close()
 
 
@@ -137,10 +137,10 @@ def _user(size: int) -> str:
     return f"inbox{size}"
 
 
-async def _compare(bench: Bench, target: GatewayTarget, pool: Pool, asked: ListFilter, faults: Faults) -> None:
-    """Request the same page of each inbox in turn; add a row for each."""
+async def _compare(bench: Bench, target: GatewayTarget, pool: Pool, list_filter: ListFilter, faults: Faults) -> None:
+    """Request the same page of one inbox after the other, and add a row for each inbox."""
     sizes, count = bench.sizes.list.inboxes, max(3, bench.sizes.list.requests // ROUNDS)
-    requests = [_request(target, size, asked) for size in sizes]
+    requests = [_request(target, size, list_filter) for size in sizes]
     shown = [await _shown(pool, request, faults) for request in requests]
     rate = min(MOST_RATE, 0.5 / min([await _seconds(pool, request) for request in requests * 2]))
     rounds: list[list[dict[str, float]]] = [[] for _ in sizes]
@@ -158,8 +158,8 @@ async def _compare(bench: Bench, target: GatewayTarget, pool: Pool, asked: ListF
             0,
             faults if index == 0 else Faults(),
             items=size,
-            filter=asked.name,
-            judged=asked.judged,
+            filter=list_filter.name,
+            judged=list_filter.judged,
             shown=shown[index],
             time_ms=percentiles(times[index]),
             time_ratio=_ratio(rounds[index], rounds[0], "time_ms"),
@@ -172,10 +172,10 @@ async def _compare(bench: Bench, target: GatewayTarget, pool: Pool, asked: ListF
         )
 
 
-async def _change_whole(bench: Bench, target: GatewayTarget, pool: Pool, size: int) -> None:
-    """Mark an inbox, and delete its user; add a row for each step."""
+async def _change_inbox(bench: Bench, target: GatewayTarget, pool: Pool, size: int) -> None:
+    """Mark an inbox and delete its user, and add a row for each step."""
     user = _user(size)
-    steps = [(name, target.user_request("POST", user, path)) for name, path in WHOLE]
+    steps = [(name, target.user_request("POST", user, path)) for name, path in INBOX_CHANGES]
     steps.append((DELETED, target.backend_request("DELETE", f"/users/external_id:{user}")))
     for name, request in steps:
         meter, started = Meter(target), time.perf_counter()
@@ -185,13 +185,13 @@ async def _change_whole(bench: Bench, target: GatewayTarget, pool: Pool, size: i
         bench.add("whole", target, "rest", 0, faults, items=size, what=name, took_ms=1000 * took, **figures)
 
 
-def _request(target: GatewayTarget, size: int, asked: ListFilter) -> bytes:
-    query = asked.query.format(last=-(-size // PER_PAGE))
+def _request(target: GatewayTarget, size: int, list_filter: ListFilter) -> bytes:
+    query = list_filter.query.format(last=-(-size // PER_PAGE))
     return target.user_request("GET", _user(size), f"/notifications?per_page={PER_PAGE}&{query}")
 
 
 async def _shown(pool: Pool, request: bytes, faults: Faults) -> int | None:
-    """Return the number of items of the page; None when the request failed."""
+    """Return the number of items on the page, None if the request failed."""
     status, body = await pool.request(request)
     faults.failed += status != 200
     return len(json.loads(body)["notifications"]) if status == 200 else None

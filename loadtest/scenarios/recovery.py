@@ -1,8 +1,8 @@
-"""Redis is unavailable for a while: killed, restarted or hung. How long until every inbox has the next event.
+"""Redis is unavailable for a while: killed, restarted or hung.
 
-`/healthz` is requested all the time, and a user without a connection sends and reads, which must be refused with 503.
-Then an event is sent to every user as soon as it is accepted, while the gateway still reads what it missed. Connections
-stay open.
+Measured is the time until every inbox has the next event. `/healthz` is requested all the time. A user without a
+connection sends and reads, which must succeed or be refused with 503. When Redis is back, an event is sent to every
+user as soon as it is accepted, while the gateway still reads the logs of its users. Connections stay open.
 """
 
 import asyncio
@@ -29,11 +29,11 @@ WRITTEN_SECONDS = 2.5
 """The time after which a Redis that syncs its append-only file every second has written everything."""
 
 NOT_NOW = (409, 503)
-"""Statuses after which a request is retried; 409 while an earlier attempt may still be in progress."""
+"""Statuses after which a request is retried. 409 means that an earlier attempt may still be in progress."""
 
 
 async def run(bench: Bench) -> None:
-    """Measure the gateway: no peer has a store to lose."""
+    """Measure the gateway. No peer has a store."""
     if bench.with_gateway:
         for transport in bench.transports:
             target = GatewayOnRedis(bench.cores, bench.workers, fsync="everysec")
@@ -65,7 +65,7 @@ async def _outage(bench: Bench, target: GatewayOnRedis, transport: str, crowd: C
     await idle_for(WRITTEN_SECONDS)
     pool, health, outsider = target.pool(), Healthz(target), _Outsider(target)
     with no_garbage_collection(), health.watching():
-        asking = asyncio.create_task(outsider.run(), name="outsider")
+        requesting = asyncio.create_task(outsider.run(), name="outsider")
         await _fail(target, how, seconds)
         meter, available_at = Meter(target), time.perf_counter()
         publishing = [
@@ -77,8 +77,8 @@ async def _outage(bench: Bench, target: GatewayOnRedis, transport: str, crowd: C
         await asyncio.gather(*publishing)
         await meter.trailing()
         figures = meter.figures(len(users))
-        asking.cancel()
-        await asyncio.gather(asking, return_exceptions=True)
+        requesting.cancel()
+        await asyncio.gather(requesting, return_exceptions=True)
     await pool.close()
     await asyncio.sleep(VERDICT_SECONDS)
     faults = crowd_faults(crowd) + Faults(failed=outsider.failed + health.failed)
@@ -94,7 +94,7 @@ async def _outage(bench: Bench, target: GatewayOnRedis, transport: str, crowd: C
         how=how,
         away_seconds=seconds,
         recovered_seconds=recovered,
-        accepted_seconds=max(journal.answer_times()[0] for journal in journals if journal.answer_times()),
+        accepted_seconds=max(journal.response_times()[0] for journal in journals if journal.response_times()),
         delivered=sum(journal.received for journal in journals),
         healthz_max_ms=health.slowest_ms,
         refused=outsider.refused,
@@ -104,7 +104,7 @@ async def _outage(bench: Bench, target: GatewayOnRedis, transport: str, crowd: C
 
 
 async def _fail(target: GatewayOnRedis, how: str, seconds: float) -> None:
-    """Make Redis unavailable for a time; return when it replies again."""
+    """Make Redis unavailable for a time, and return when it replies again."""
     process = target.redis.process
     assert process is not None
     if how == "pause":
@@ -123,11 +123,11 @@ async def _publish(target: GatewayOnRedis, pool: Pool, group: Sequence[str], jou
     request = target.request_many(group, number, idempotency_key=key)
     while (status := (await pool.request(request))[0]) in NOT_NOW:
         await asyncio.sleep(RETRY_SECONDS)
-    journal.answered(number, time.perf_counter(), status == 201)
+    journal.responded(number, time.perf_counter(), status == 201)
 
 
 class _Outsider:
-    """A user without a connection that sends and reads all the time; each request must succeed or get a 503."""
+    """A user without a connection who sends and reads all the time. Each request must succeed or get a 503."""
 
     def __init__(self, target: GatewayOnRedis):
         self._pool = target.pool()
@@ -135,31 +135,31 @@ class _Outsider:
             201: target.request(OUTSIDER, 0),
             200: target.user_request("GET", OUTSIDER, "/notifications?per_page=1"),
         }
-        self._answers: Counter[tuple[int, int]] = Counter()
+        self._responses: Counter[tuple[int, int]] = Counter()
         self.slowest_refusal = 0.0
 
     @property
     def refused(self) -> int:
         """The number of requests that were refused with 503."""
-        return sum(count for (_, status), count in self._answers.items() if status == 503)
+        return sum(count for (_, status), count in self._responses.items() if status == 503)
 
     @property
     def failed(self) -> int:
-        """The number of requests with any other response, or none."""
-        return sum(count for (good, status), count in self._answers.items() if status not in (good, 503))
+        """The number of requests with another response, or with none."""
+        return sum(count for (good, status), count in self._responses.items() if status not in (good, 503))
 
     async def run(self) -> None:
         """Send requests until cancelled."""
         try:
-            await asyncio.gather(*(self._ask(good) for good in self._requests))
+            await asyncio.gather(*(self._send(good) for good in self._requests))
         finally:
             await self._pool.close()
 
-    async def _ask(self, good: int) -> None:
+    async def _send(self, good: int) -> None:
         while True:
             started = time.perf_counter()
             status, _ = await self._pool.request(self._requests[good])
-            self._answers[good, status] += 1
+            self._responses[good, status] += 1
             if status == 503:
                 self.slowest_refusal = max(self.slowest_refusal, time.perf_counter() - started)
             await asyncio.sleep(OUTSIDER_PAUSE_SECONDS)

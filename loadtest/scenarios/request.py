@@ -1,9 +1,9 @@
-"""REST requests over connections that stay open, beside the bare path that `targets/servers/bare_path.py` describes.
+"""REST requests over connections that stay open, compared with the bare path of `targets/servers/bare_path.py`.
 
-The gateway has its default settings, its log included; only the limits of users are higher, so that no request is
-refused. Each connection has a user of its own. The gateway and the bare path take turns on the same Redis, and a ratio
-is the median of the ratios of all rounds: to the CPU of the bare process, and to that of Redis for the bare call. Calls
-other than the creation are the same on both sides, and so is what they cost Redis.
+The gateway has its default settings, including the access log. Only the rate limits of users are higher, so that no
+request is refused. Each connection has its own user. The gateway and the bare path alternate on the same Redis. A ratio
+is the median of the ratios of all rounds: to the CPU of the bare process, and to that of Redis for the bare call.
+Except for the creation, both make the same calls, which cost Redis the same.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from gateway.store import keys
 from loadtest.bench import Bench
 from loadtest.figures import median_or_none
 from loadtest.journal import Faults
-from loadtest.kept_open import KeptOpen
+from loadtest.keep_alive import KeepAliveConnections
 from loadtest.meter import Meter, no_garbage_collection
 from loadtest.targets.bare_path import BarePathTarget
 from loadtest.targets.base import REST
@@ -26,11 +26,11 @@ from loadtest.targets.gateway import GatewayTarget
 
 PER_PAGE = 15
 ITEMS = PER_PAGE + 5
-"""Items of each user before the start: more than a page."""
+"""The items of each user at the start: more than a page."""
 
 LIMIT = 1_000_000_000
 RATE = 300.0
-"""Requests a second where the caches of the processor are cold: ten times fewer than the gateway can serve."""
+"""Requests a second for cold processor caches: ten times fewer than the gateway can serve."""
 
 WARM_UP_SHARE = 0.2
 
@@ -68,7 +68,7 @@ def _creations(target: GatewayTarget, user: _User) -> Iterator[bytes]:
 
 
 def _changes(target: GatewayTarget, user: _User) -> Iterator[bytes]:
-    """Mark one item after the other as read, and then as unread: each request changes something."""
+    """Mark one item after the other as read, and then as unread, so that each request changes something."""
     paths = [f"/notifications/{item}/{change}" for change in ("read", "unread") for item in user.items]
     return itertools.cycle([target.user_request("POST", user.name, path) for path in paths])
 
@@ -126,12 +126,12 @@ async def _new_user(gateway: GatewayTarget, name: str) -> _User:
 async def _measure(
     bench: Bench, kind: _Kind, gateway: GatewayTarget, bare: BarePathTarget, users: Sequence[_User]
 ) -> None:
-    """Measure both in turns; add a row for each."""
+    """Measure both alternately, and add a row for each."""
     sizes, faults = bench.sizes.request, Faults()
     requests = [kind.requests(gateway, user) for user in users]
     for number in range(sizes.rounds):
         for target in (gateway, bare) if number % 2 == 0 else (bare, gateway):
-            async with KeptOpen.opened(target.host, target.port, requests) as clients:
+            async with KeepAliveConnections.opened(target.host, target.port, requests) as clients:
                 await clients.back_to_back(WARM_UP_SHARE * sizes.seconds)
                 meter = Meter(target)
                 count = await (

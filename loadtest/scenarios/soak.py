@@ -1,12 +1,12 @@
 """An hour or more (`--soak SECONDS`): memory, tasks, file descriptors and the memory of Redis must stay flat.
 
-Users, half of them over each transport, receive notifications at a constant rate and delete each of them, so that
-nothing may remain but a bounded log. Every second some of them are cut and resume at their position; as many guests
-connect and disconnect.
+Users, half of them over each transport, receive notifications at a constant rate and delete each of them, so that only
+a bounded log may remain. Every second some of them are cut and resume at their position. As many guests connect and
+disconnect.
 
-Samples are taken without a garbage collection, so that uncollected garbage counts. The first quarter is for warming up:
-logs fill, allocators reach their size. A line is fitted through the other samples (Theil-Sen: the median of the slopes
-of all pairs, which is robust against outliers). Its rise must stay within a share and some slack.
+Samples are taken without a garbage collection, so that uncollected garbage counts. The first quarter is the warm-up:
+logs fill, and allocators reach their size. A line is fitted through the other samples (Theil-Sen: the median of the
+slopes of all pairs, which is robust against outliers). Its rise must stay within a share and some slack.
 """
 
 import asyncio
@@ -37,8 +37,10 @@ RETRY_SECONDS = 1.0
 
 MOST_KEPT_EVENTS = 50
 MOST_REQUESTS = 32
-"""Concurrent requests, each with a connection: there would be more only when the machine stalls, which should not look
-like a leak."""
+"""Concurrent requests, each with a connection.
+
+More would be open only if the machine stalls, and would look like a leak.
+"""
 
 
 @dataclass(frozen=True)
@@ -70,20 +72,20 @@ ONLY_SHOWN = ("redis_keys", "redis_expiring", "objects")
 async def run(bench: Bench) -> None:
     """Soak the gateway for the time that `--soak` sets; by default do nothing."""
     if not bench.sizes.soak.seconds:
-        bench.say("  not run: set its time with --soak SECONDS")
+        bench.progress("  not run: set its time with --soak SECONDS")
     elif bench.with_gateway:
         async with bench.own(INBOX_LOG_RETENTION_EVENTS=str(_kept_events(bench.sizes.soak))) as target:
             await _Soak(bench, target).run()
 
 
 def _kept_events(sizes: SoakSizes) -> int:
-    """Return a log length that is reached in half of the warm-up: a notification makes two events, new and delete."""
+    """Return a log length that is reached in half of the warm-up. A notification causes two events, new and delete."""
     of_each_user = 2 * sizes.rate * sizes.seconds / sizes.users
     return int(max(2, min(MOST_KEPT_EVENTS, of_each_user * WARM_UP / 2)))
 
 
 class _Soak:
-    """A soak: users with an open inbox each, and all that happens to them."""
+    """A soak: users with an open inbox each, and the tasks that run meanwhile."""
 
     def __init__(self, bench: Bench, target: GatewayTarget):
         self._bench, self._target, self._sizes = bench, target, bench.sizes.soak
@@ -152,12 +154,12 @@ class _Soak:
         )
         for name, rose in growth.items():
             bound = f", allowed {allowed[name]:,.0f}" if name in allowed else ""
-            self._bench.say(f"  {name}: rose by {rose:,.0f}{bound}")
+            self._bench.progress(f"  {name}: rose by {rose:,.0f}{bound}")
 
-    # -- what happens
+    # -- connections and commands
 
     async def _open(self, user: str, before: Client | None) -> None:
-        """Open the inbox of a user; the record of its last connection is continued."""
+        """Open the inbox of a user, and continue the record of its last connection."""
         make: Make = self._makes[self._transports[user]]
 
         def make_successor(name: str, journal: EventJournal | None) -> Client:
@@ -171,7 +173,7 @@ class _Soak:
         await self._connect(self._crowd, make_successor, user, self._journal)
 
     async def _connect(self, crowd: Crowd, make: Make, user: str, journal: EventJournal | None) -> None:
-        """Open a connection, and try again a little later when it is refused, as clients do."""
+        """Open a connection. If it is refused, try again a little later, as clients do."""
         while True:
             try:
                 await crowd.add(make, [user], journal)
@@ -214,7 +216,7 @@ class _Soak:
             await crowd.close()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """Report the error of a background task at once; the others continue."""
+        """Report the error of a background task at once. The others continue."""
         if not task.cancelled() and (problem := task.exception()) is not None:
             self._bench.error(f"soak: {task.get_name()}: {type(problem).__name__}: {problem}")
 
@@ -245,7 +247,7 @@ class _Soak:
                 sample["threads"] += machine.threads(pid)
             self._samples.append(sample)
             shown = ", ".join(f"{name} {sample[name]:,.0f}" for name in (*BOUNDS, "redis_keys"))
-            self._bench.say(f"  {sample['seconds']:.0f} of {self._sizes.seconds:.0f} s: {shown}")
+            self._bench.progress(f"  {sample['seconds']:.0f} of {self._sizes.seconds:.0f} s: {shown}")
 
 
 def _keys(text: str, name: str) -> int:
@@ -261,7 +263,7 @@ def _warm(samples: Sequence[dict[str, float]]) -> Sequence[dict[str, float]]:
 
 
 def rise(points: Sequence[tuple[float, float]]) -> float:
-    """Return how much a fitted line rises from the first point to the last; its slope is the median of all pairs."""
+    """Return how much a fitted line rises from the first point to the last. Its slope is the median of all pairs."""
     slopes = [(y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in itertools.combinations(points, 2) if x2 > x1]
     return median(slopes) * (points[-1][0] - points[0][0]) if slopes else 0.0
 

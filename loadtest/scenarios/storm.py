@@ -1,7 +1,7 @@
-"""All connections are cut at once, and all reconnect at once and resume; events are sent while they are disconnected.
+"""All connections are cut at once, then all reconnect at once and resume. Events are sent while they are disconnected.
 
-All reconnect concurrently: TCP retries a connection that does not fit into the listen queue (4,096 by default) after a
-second. Once each connection is of another user, once all are of one. `/healthz` is requested all the time.
+TCP retries a connection that does not fit into the listen queue (4,096 by default) after a second. In a first run each
+connection has its own user, in a second one all have the same user. `/healthz` is requested all the time.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ MISSED = 2
 
 
 async def run(bench: Bench) -> None:
-    """Measure the gateway: peers do not resume."""
+    """Measure the gateway. Peers do not resume."""
     if bench.with_gateway:
         for transport in bench.transports:
             async with bench.own() as target:
@@ -32,7 +32,7 @@ async def run(bench: Bench) -> None:
 
 
 async def _measure(bench: Bench, target: GatewayTarget, transport: str, connections: Sequence[str]) -> None:
-    """Cut the connections and reconnect them; `connections` has the user of each."""
+    """Cut connections and reconnect them. `connections` contains the user of each."""
     users = list(dict.fromkeys(connections))
     crowd = Crowd()
     await crowd.add(target.make(transport), connections, None)

@@ -1,4 +1,4 @@
-"""Changes (read, archive) on one device, observed on another: from the time when a change is due to its event."""
+"""Changes (read, archive) on one device, observed on another. Latency is from the due time of a change to its event."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ _Change = tuple[str, str, str]
 
 
 async def run(bench: Bench) -> None:
-    """Measure the gateway: no peer keeps a state."""
+    """Measure the gateway. No peer stores a state."""
     if bench.with_gateway:
         for transport in bench.transports:
             async with bench.own() as target:
@@ -59,7 +59,7 @@ class _Observations:
 
 
 async def _send_items(target: GatewayTarget, pool: Pool, users: Sequence[str], items: int) -> list[str]:
-    """Send a number of notifications to each user; return their ids. Raises AssertionError when one is refused."""
+    """Send a number of notifications to each user, and return their ids. Raise AssertionError if one is refused."""
     ids: list[str] = []
     for number in range(items):
         for group in groups_of(users):
@@ -77,7 +77,7 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
     crowd = Crowd()
     for client in await crowd.add(target.make(transport), users, None):
         client.on_message = observed.record
-    # Each item is read, then archived; users take turns, so that one user's changes are far apart.
+    # Each item is read, then archived. Users alternate, so that the changes of one user are far apart.
     changes = [(user, item, change) for item in ids for change in CHANGES for user in users][:count]
     faults = Faults()
     first_device = EventJournal()
@@ -88,7 +88,7 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
         observed.due[user, item, name] = due
         order = first_device.open(user, due)
         status, _ = await pool.request(target.user_request("POST", user, f"/notifications/{item}/{path}"))
-        first_device.answered(order, time.perf_counter(), status == 204)
+        first_device.responded(order, time.perf_counter(), status == 204)
         faults.failed += status != 204
 
     with no_garbage_collection():
@@ -108,7 +108,7 @@ async def _measure(bench: Bench, target: GatewayTarget, transport: str) -> None:
         delivered=observed.counts.total(),
         rate=sizes.rate,
         latency_ms=percentiles(observed.latencies),
-        answer_ms=percentiles(first_device.answer_times()),
+        answer_ms=percentiles(first_device.response_times()),
         **figures,
     )
     await pool.close()

@@ -1,4 +1,4 @@
-"""POST for random users at a constant rate: the time until the connection has it, and the highest rate that holds.
+"""POST for random users at a constant rate: the latency of the event, and the highest rate that holds.
 
 A rate holds when nothing is lost, 99 % of the events arrive within 250 ms, and the queue is empty right afterwards. The
 search starts at the rate that many concurrent requests reach, and goes down until a rate holds, or up until one does
@@ -30,12 +30,16 @@ STEP = 0.85
 SHARES = (0.25, 0.5, 0.75)
 PEERS_SHARES = (0.5,)
 PEERS_SECONDS = 2 / 3
-"""Peers are compared at one rate besides the highest, and for a shorter time: there are many of them, and they handle
-many requests a second."""
+"""Peers are measured for a shorter time, and at one rate besides the highest.
+
+There are many of them, and they handle many requests a second.
+"""
 
 WINDOWS = 5
-"""The windows into which the events of a rate are divided, in the order of arrival. The median of their ratios of p99
-to p50 is that of the server: a disturbance by other programs affects a window or two."""
+"""The number of windows into which the events of a rate are divided, in order of arrival.
+
+The ratio of p99 to p50 of a server is the median of its windows, as other programs disturb a window or two.
+"""
 
 
 async def run(bench: Bench) -> None:
@@ -46,7 +50,7 @@ async def run(bench: Bench) -> None:
                 await _measure(bench, target, transport)
     for entrant in bench.peers:
         async with bench.started(entrant) as peer:
-            for transport in bench.spoken(peer) if peer is not None else ():
+            for transport in bench.measured_transports(peer) if peer is not None else ():
                 assert peer is not None
                 await _measure(bench, peer, transport)
 
@@ -62,7 +66,7 @@ class _UnicastLoad:
         self.publisher = Publisher(self.pool, target.request, self.journal)
 
     async def saturate(self, seconds: float) -> float:
-        """Send many concurrent requests; return the deliveries a second."""
+        """Send many concurrent requests, and return the deliveries a second."""
         end, first = time.perf_counter() + seconds, self.journal.next_number
 
         async def one_after_another() -> None:
@@ -77,7 +81,7 @@ class _UnicastLoad:
         return (self.journal.next_number - first) / (time.perf_counter() - started)
 
     async def at(self, rate: float, seconds: float) -> dict[str, Any]:
-        """Publish at a constant rate; return the figures."""
+        """Publish at a constant rate, and return the figures."""
         journal, count = self.journal, max(5, int(rate * seconds))
         first, first_latency = journal.next_number, len(journal.latencies)
         meter, started = Meter(self.target), time.perf_counter()
@@ -97,7 +101,7 @@ class _UnicastLoad:
             "holds": arrived and latency.get("p99", inf) <= HOLDING_MS and seconds_over <= HOLDING_MS / 1000,
             "latency_ms": latency,
             "p99_by_p50": _p99_by_p50(latencies),
-            "answer_ms": percentiles(journal.answer_times(first)),
+            "answer_ms": percentiles(journal.response_times(first)),
             "generator_lag_ms": percentiles(journal.lags(first)),
             **figures,
         }
@@ -125,13 +129,13 @@ async def _measure(bench: Bench, target: Target, transport: str) -> None:
     faults = await verdict(load.crowd, load.journal)
     bench.rows[-1]["faults"] = vars(faults)  # of all rates together
     if faults:
-        bench.say(f"  FAULTS: {faults}; requests that failed: {dict(load.journal.reasons)}")
+        bench.progress(f"  FAULTS: {faults}; requests that failed: {dict(load.journal.reasons)}")
     await load.pool.close()
     await load.crowd.close()
 
 
 async def _highest(load: _UnicastLoad, rate: float, seconds: float) -> dict[str, Any]:
-    """Return the figures of the highest rate that holds; if none does, those of the lowest rate tried."""
+    """Return the figures of the highest rate that holds, or those of the lowest tried rate if none holds."""
     best = await _twice(load, rate, seconds)
     step = STEP if not best["holds"] else 1 / STEP
     for _ in range(TRIES):
@@ -149,7 +153,7 @@ async def _highest(load: _UnicastLoad, rate: float, seconds: float) -> dict[str,
 
 
 async def _twice(load: _UnicastLoad, rate: float, seconds: float) -> dict[str, Any]:
-    """Try a rate, and once more if it does not hold: other programs may have disturbed it."""
+    """Try a rate, and once more if it does not hold, because other programs may have disturbed it."""
     figures = await load.at(rate, seconds)
     return figures if figures["holds"] else await load.at(rate, seconds)
 

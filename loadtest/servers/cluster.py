@@ -1,4 +1,4 @@
-"""A cluster of Valkey servers: three primaries with a replica each, whose slots move and whose primaries fail."""
+"""A cluster of Valkey servers: three primaries with a replica each. Slots can be moved, and primaries can be killed."""
 
 import contextlib
 import signal
@@ -18,12 +18,13 @@ NODE_TIMEOUT_MS = 1000
 PRIMARIES = 3
 JOIN_SECONDS = 30.0
 MOVE_SECONDS = 90.0
-"""The time limit for moving a slot key by key: after half an hour a user has hundreds of keys, and a busy machine moves
-ten a second."""
+"""The time limit for moving a slot key by key.
 
+After half an hour a user has hundreds of keys, and a busy machine moves ten a second.
+"""
 
 PORT_ATTEMPTS = 5
-"""A server has two ports, and another process may have taken either before it starts."""
+"""How often the start of a server is tried: another process may have taken one of its two ports."""
 
 
 @dataclass
@@ -35,7 +36,7 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        """The address as `INBOX_REDIS_URL` spells it; two of the nodes are enough for a gateway to find the others."""
+        """The value of `INBOX_REDIS_URL`. From two of the nodes, a gateway finds the others."""
         return "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in self.servers[:2])
 
     def start(self) -> None:
@@ -46,26 +47,26 @@ class Cluster:
             self.servers.append(_start(directory))
         for number, server in enumerate(self.servers[:PRIMARIES]):
             first, last = number * SLOTS // PRIMARIES, (number + 1) * SLOTS // PRIMARIES - 1
-            self.ask(server, "CLUSTER", "ADDSLOTSRANGE", first, last)
-            self.ask(server, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+            self.execute(server, "CLUSTER", "ADDSLOTSRANGE", first, last)
+            self.execute(server, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
         for server in self.servers[1:]:
-            self.ask(server, "CLUSTER", "MEET", "127.0.0.1", self.servers[0].port, _bus_port(self.servers[0]))
-        wait_for(lambda: all(map(self._knows_all, self.servers)), "all nodes to know each other", JOIN_SECONDS)
+            self.execute(server, "CLUSTER", "MEET", "127.0.0.1", self.servers[0].port, _bus_port(self.servers[0]))
+        wait_for(lambda: all(map(self._has_all_nodes, self.servers)), "all nodes to find each other", JOIN_SECONDS)
         for primary, replica in zip(self.servers[:PRIMARIES], self.servers[PRIMARIES:], strict=True):
-            self.ask(replica, "CLUSTER", "REPLICATE", self.ask(primary, "CLUSTER", "MYID"))
+            self.execute(replica, "CLUSTER", "REPLICATE", self.execute(primary, "CLUSTER", "MYID"))
         wait_for(self.healthy, "the cluster to be healthy", JOIN_SECONDS)
 
     def healthy(self) -> bool:
-        """Return whether every running server sees every slot served, and every replica has caught up."""
+        """Return whether all slots are served according to every running server, and every replica is connected."""
         return all(self._is_well(server) for server in self.servers if server.process is not None)
 
     def primary_of(self, key: str) -> RedisServer:
-        """Return the primary that serves a key's slot now. Raises AssertionError when none does."""
+        """Return the primary that serves a key's slot now. Raise AssertionError if none does."""
         slot = slot_of(key)
         for server in self.servers:
             if server.process is None:
                 continue
-            for first, last, primary, *_ in self.ask(server, "CLUSTER", "SLOTS"):
+            for first, last, primary, *_ in self.execute(server, "CLUSTER", "SLOTS"):
                 if first <= slot <= last:
                     return next(one for one in self.servers if one.port == primary[1])
         raise AssertionError(f"no server serves slot {slot}")
@@ -73,37 +74,37 @@ class Cluster:
     def move_slot_at_once(self, key: str) -> None:
         """Move a key's slot with all its keys to another primary in one step, which Valkey 9 introduced."""
         source, target = self._move(key)
-        slot, target_id = slot_of(key), self.ask(target, "CLUSTER", "MYID")
-        self.ask(source, "CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", target_id)
+        slot, target_id = slot_of(key), self.execute(target, "CLUSTER", "MYID")
+        self.execute(source, "CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", target_id)
         wait_for(lambda: self.primary_of(key) is target, "the slot to move", MOVE_SECONDS)
 
     def move_slot(self, key: str, pause: Callable[[], None] | None = None) -> None:
         """Move a key's slot with all its keys to another primary.
 
-        With `pause`, the keys move one by one, and `pause` is called before each. Raises AssertionError if that takes
-        longer than MOVE_SECONDS.
+        If `pause` is given, the keys move one by one, and `pause` is called before each. Raise AssertionError if the
+        move takes longer than MOVE_SECONDS.
         """
         source, target = self._move(key)
         slot, deadline = slot_of(key), time.monotonic() + MOVE_SECONDS
-        source_id, target_id = self.ask(source, "CLUSTER", "MYID"), self.ask(target, "CLUSTER", "MYID")
-        self.ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
-        self.ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
-        while keys := self.ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 1 if pause else 100):
+        source_id, target_id = self.execute(source, "CLUSTER", "MYID"), self.execute(target, "CLUSTER", "MYID")
+        self.execute(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
+        self.execute(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
+        while keys := self.execute(source, "CLUSTER", "GETKEYSINSLOT", slot, 1 if pause else 100):
             if pause:
                 pause()
             assert time.monotonic() < deadline, f"slot {slot} still has keys, such as {keys[:5]}"
-            self.ask(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+            self.execute(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
         if pause:
             pause()
         for server in (target, source, *self.servers):
             if server.process is not None:
-                with contextlib.suppress(redis.ResponseError):  # a replica learns it from its primary
-                    self.ask(server, "CLUSTER", "SETSLOT", slot, "NODE", target_id)
+                with contextlib.suppress(redis.ResponseError):  # a replica receives it from its primary
+                    self.execute(server, "CLUSTER", "SETSLOT", slot, "NODE", target_id)
 
     def _move(self, key: str) -> tuple[RedisServer, RedisServer]:
         """Return the primary of a key and another primary."""
         source = self.primary_of(key)
-        primaries = {primary[1] for _, _, primary, *_ in self.ask(source, "CLUSTER", "SLOTS")}
+        primaries = {primary[1] for _, _, primary, *_ in self.execute(source, "CLUSTER", "SLOTS")}
         return source, next(one for one in self.servers if one.port in primaries and one is not source)
 
     @contextlib.contextmanager
@@ -118,20 +119,20 @@ class Cluster:
             server.process.send_signal(signal.SIGCONT)
 
     def kill_primary_of(self, key: str) -> RedisServer:
-        """Kill a key's primary, whose replica then takes over, and return it."""
+        """Kill a key's primary, and return it. Its replica is then promoted."""
         server = self.primary_of(key)
         server.stop(signal.SIGKILL)
         return server
 
-    def ask(self, server: RedisServer, *command: str | int | bytes) -> Any:
-        """Run a command on a server and return its reply; the first two words are one name after `CLUSTER`."""
+    def execute(self, server: RedisServer, *command: str | int | bytes) -> Any:
+        """Run a command on a server, and return its reply. For `CLUSTER`, the first two words are the name."""
         words = 2 if command[0] == "CLUSTER" else 1
         with redis.Redis(port=server.port, protocol=2, socket_timeout=10) as client:
-            # The client would decode the names, and some key names of the gateway are not text.
+            # The client would decode the names, but some key names of the gateway are not text.
             client.set_response_callback("CLUSTER GETKEYSINSLOT", lambda keys, **_: keys)
             return client.execute_command(" ".join(map(str, command[:words])), *command[words:])
 
-    def _knows_all(self, server: RedisServer) -> bool:
+    def _has_all_nodes(self, server: RedisServer) -> bool:
         return int(self._info(server)["cluster_known_nodes"]) == 2 * PRIMARIES
 
     def _is_well(self, server: RedisServer) -> bool:

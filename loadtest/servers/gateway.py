@@ -21,7 +21,7 @@ ADMIN = {"X-MAGICBELL-API-KEY": API_KEY, "X-MAGICBELL-API-SECRET": API_SECRET}
 """The headers of a backend of the bootstrap project."""
 
 GATEWAY = (sys.executable, "-m", "gateway")
-"""The command that `serve` is added to."""
+"""The command without `serve`."""
 
 STOP_SECONDS = 30.0
 END_SECONDS = 10.0
@@ -52,7 +52,7 @@ class Gateway:
     process: "subprocess.Popen[bytes] | None" = None
     command: tuple[str, ...] = GATEWAY
     log_descriptor: int | None = None
-    """Where standard error goes; None: into the file that `log` reads, with standard output."""
+    """The descriptor for standard error. If it is None, standard error goes into `log_file`, with standard output."""
 
     @property
     def url(self) -> str:
@@ -66,7 +66,7 @@ class Gateway:
 
     @property
     def log_file(self) -> Path:
-        """The file beside the data directory that standard output goes to."""
+        """The file beside the data directory for standard output."""
         return self.data_dir.parent / f"{self.data_dir.name}.log"
 
     @property
@@ -75,7 +75,7 @@ class Gateway:
         return self.log_file.read_text() if self.log_file.exists() else ""
 
     def start(self) -> None:
-        """Start the gateway and wait until it is ready. Raises AssertionError when it ends or takes too long."""
+        """Start the gateway, and wait until it is ready. Raise AssertionError if it ends or takes too long."""
         environment = {
             **environment_without_settings(),
             "INBOX_PORT": str(self.port),
@@ -94,10 +94,10 @@ class Gateway:
         wait_for(self.ready, f"the gateway to be ready; its output:\n{self.log}", START_SECONDS)
 
     def ready(self) -> bool:
-        """Return whether /readyz responds with 200. Raises AssertionError when the process has ended."""
+        """Return whether /readyz responds with 200. Raise AssertionError if the process has ended."""
         assert self.process is not None
         assert self.process.poll() is None, f"the gateway ended:\n{self.log}"
-        # Not httpx: it loads the certificate authorities for each request, 7 ms of CPU, which a start would wait for.
+        # Not httpx, which loads the certificate authorities for each request. That takes 7 ms of CPU from the start.
         address = urlsplit(self.url)
         assert address.hostname is not None
         with contextlib.closing(http.client.HTTPConnection(address.hostname, self.port, timeout=5)) as connection:
@@ -110,7 +110,7 @@ class Gateway:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal, wait for the end, and return the exit code.
 
-        Raises `subprocess.TimeoutExpired` after 30 s, when the process has been killed.
+        After 30 s, kill the process and raise `subprocess.TimeoutExpired`.
         """
         assert self.process is not None
         self.process.send_signal(number)
@@ -140,7 +140,7 @@ class Gateway:
         path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         found = []
         for pid in map(int, path.read_text().split()):
-            with contextlib.suppress(OSError):  # it may end meanwhile
+            with contextlib.suppress(OSError):  # the process may end meanwhile
                 if name in Path(f"/proc/{pid}/cmdline").read_text():
                     found.append(pid)
         return found

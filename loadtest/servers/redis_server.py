@@ -13,7 +13,7 @@ from gateway.server.valkey.binary import valkey_binary
 from loadtest.servers.starting import START_SECONDS, free_port, wait_for
 
 SERVER_BINARIES = {"valkey": str(valkey_binary()), "redis": shutil.which("redis-server")}
-"""The servers that the store is tested on. Debian's Redis may be missing: `tests/system.sh` installs it."""
+"""The servers on which the store is tested. Debian's Redis may be missing. `tests/system.sh` installs it."""
 
 
 @dataclass
@@ -28,11 +28,11 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """The address as `INBOX_REDIS_URL` spells it."""
+        """The value of `INBOX_REDIS_URL`."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self, *options: str) -> None:
-        """Start the server and wait until it replies; without options, with those of the last start."""
+        """Start the server, and wait until it replies. Without options, those of the last start are used."""
         self.options = options or self.options
         binary = SERVER_BINARIES[self.kind]
         assert binary is not None
@@ -40,15 +40,15 @@ class RedisServer:
         self.process = subprocess.Popen(
             [binary, *own, *self.options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        wait_for(self._answers_or_ended, "Redis to reply", START_SECONDS)
+        wait_for(self._replies_or_ended, "Redis to reply", START_SECONDS)
         assert self.process.poll() is None, f"Redis ended: has another process taken port {self.port} meanwhile?"
 
-    def _answers_or_ended(self) -> bool:
+    def _replies_or_ended(self) -> bool:
         assert self.process is not None
-        return self.process.poll() is not None or self.answers()
+        return self.process.poll() is not None or self.replies()
 
-    def answers(self) -> bool:
-        """Return whether the server replies to PING, be it with the error that a password is required."""
+    def replies(self) -> bool:
+        """Return whether the server replies to PING, even if the reply is that a password is required."""
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as connection:
             connection.settimeout(1)
             connection.sendall(b"PING\r\n")
@@ -56,7 +56,7 @@ class RedisServer:
         return False
 
     def stop(self, number: int = signal.SIGTERM) -> None:
-        """Send a signal and wait for the end; by default the server shuts down in an orderly way."""
+        """Send a signal, and wait for the end. By default the server shuts down in an orderly way."""
         if self.process is not None:
             self.process.send_signal(number)
             self.process.wait(10)

@@ -1,4 +1,4 @@
-"""What starting a server needs: a free port, its environment, and waiting until it serves."""
+"""Helpers to start a server: a free port, the environment, and waiting until it serves."""
 
 import os
 import random
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 START_SECONDS = 100.0
-"""The time limit of a start, less than that of a test. A start took 40 s on a machine that other programs kept busy."""
+"""The time limit of a start, less than that of a test. On a machine that other programs kept busy, a start took 40 s."""
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = 10.0) -> Any:
-    """Call a condition until it returns something true, and return that. Raises AssertionError after `seconds`."""
+    """Call a condition until it returns a true value, and return that. Raise AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := condition():
@@ -22,7 +22,7 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 10.0) -> 
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that no process listens on at this moment."""
+    """Return a port of 127.0.0.1 on which no process listens at this moment."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]
@@ -30,7 +30,7 @@ def free_port() -> int:
 
 
 def free_port_pair() -> int:
-    """Return a port that no process listens on at this moment, nor on the next one.
+    """Return a port such that no process listens on it or the next one at this moment.
 
     It is below the range from which the kernel takes the ports of clients.
     """

@@ -1,4 +1,4 @@
-"""The floors, and the peers by the name that `--peers` takes."""
+"""The floors, and the peers by their names in `--peers`."""
 
 from loadtest.targets.base import Target
 from loadtest.targets.floor import AsyncioFloorTarget, CFloorTarget, FloorTarget

@@ -13,14 +13,17 @@ from loadtest.targets.gateway import API_SECRET, GatewayTarget
 class BarePathTarget(StartedTarget):
     """Serves a few requests of the gateway as `servers/bare_path.py` describes, from the gateway's own Redis.
 
-    Both share the Redis and its data, so they are to be measured in turns.
+    Both share the Redis and its data, so they must be measured alternately.
     """
 
     name = "floor (bare path)"
     transports = ()
 
     def __init__(self, gateway: GatewayTarget, users: dict[str, str], limit: int):
-        """Create it. `users` has the key of each user's record by external id; `limit` is the rate limit of users."""
+        """Create the target.
+
+        `users` has the key of each user's record by external id. `limit` is the rate limit of users.
+        """
         super().__init__(gateway.cores)
         self._gateway = gateway
         self._configuration = {
@@ -42,7 +45,7 @@ class BarePathTarget(StartedTarget):
         return super().pids() | {pid: role for pid, role in self._gateway.pids().items() if role == REDIS}
 
     def make(self, transport: str) -> Make:
-        """Raise NotImplementedError: it has no live connections."""
+        """Raise NotImplementedError, because it has no live connections."""
         raise NotImplementedError
 
     def request(self, user: str, number: int, size: int = 200) -> bytes:

@@ -1,4 +1,4 @@
-"""Targets of the measurement: starting, pinning and stopping a server, and its protocol."""
+"""The servers that are measured: how to start, pin and stop one, and its protocol."""
 
 import asyncio
 import contextlib
@@ -26,23 +26,23 @@ START_SECONDS = 60.0
 SERVERS = Path(__file__).parent / "servers"
 WEBSOCKET, SSE = "websocket", "sse"
 REST = "rest"
-"""In place of a transport: requests without a live connection."""
+"""The value in place of a transport for requests without a live connection."""
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
 
 class MissingError(Exception):
-    """A peer is not installed. The message says how to install it."""
+    """A peer is not installed. The message is how to install it."""
 
 
 class Target(ABC):
-    """A server. `start` raises MissingError when it is not installed."""
+    """A server. `start` raises MissingError if it is not installed."""
 
     name: ClassVar[str]
     transports: ClassVar[tuple[str, ...]]
     keeps_inbox: ClassVar[bool] = False
-    """Whether it has stored items, states, positions and credentials, as only the gateway does."""
+    """Whether it stores items, states and positions, and checks credentials. Only the gateway does."""
 
     def __init__(self, cores: Cores):
         self.cores = cores
@@ -67,7 +67,7 @@ class Target(ABC):
         """Return the request that publishes a marked event to a user, with a payload of `size` bytes."""
 
     def pids(self) -> dict[int, str]:
-        """Return the processes with their roles; none when the server runs elsewhere."""
+        """Return the roles of the processes by pid, {} if the server runs elsewhere."""
         return {}
 
     def pool(self) -> Pool:
@@ -83,7 +83,7 @@ class StartedTarget(Target):
     """A server that the load test starts."""
 
     stop_seconds: ClassVar[float] = 1.0
-    """How long it may take to stop; most peers wait for their connections to end."""
+    """The time limit of a stop. Most peers wait for their connections to end."""
     ends_its_children: ClassVar[bool] = False
     """Whether it has child processes and stops them when it is stopped."""
 
@@ -94,14 +94,14 @@ class StartedTarget(Target):
 
     @abstractmethod
     def command(self) -> list[str]:
-        """Return the command that serves. Raises MissingError."""
+        """Return the command that serves. Raise MissingError."""
 
     def environment(self) -> dict[str, str]:
         """Return the environment variables of the server."""
         return {}
 
     async def start(self) -> None:
-        """Start the server on its cores and wait until it serves. Raises MissingError."""
+        """Start the server on its cores and wait until it serves. Raise MissingError."""
         collects = self.directory / "collected"
         collects.mkdir(exist_ok=True)
         paths = [str(SERVERS / "collect"), str(machine.ROOT)]
@@ -131,11 +131,11 @@ class StartedTarget(Target):
 
     def _before_start(self) -> Callable[[], None]:
         cores = self.cores.server | self.cores.redis
-        # The server dies with this process: one that waits for open connections or tasks would outlive it for ever.
-        at_our_death = signal.SIGTERM if self.ends_its_children else signal.SIGKILL
+        # The server must end with this process. One that waits for open connections or tasks would never end by itself.
+        death_signal = signal.SIGTERM if self.ends_its_children else signal.SIGKILL
 
         def prepare() -> None:
-            _LIBC.prctl(_PR_SET_PDEATHSIG, at_our_death, 0, 0, 0)
+            _LIBC.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
             os.sched_setaffinity(0, cores)
 
         return prepare
@@ -168,12 +168,12 @@ class StartedTarget(Target):
         assert self.process is not None
         found = {}
         for pid in machine.tree(self.process.pid):
-            with contextlib.suppress(OSError):  # a process may end meanwhile, such as the one that prints the addresses
+            with contextlib.suppress(OSError):  # a process may end meanwhile, as the one that prints the addresses does
                 found[pid] = machine.role(pid)
         return found
 
     async def memory(self) -> dict[str, int]:
-        """Return the resident memory of all processes in KB by role, after a garbage collection. Raises OSError."""
+        """Return the resident memory of all processes in KB by role, after a garbage collection. Raise OSError."""
         await self.collect()
         found: dict[str, int] = {}
         for pid, role in self.pids().items():
@@ -181,26 +181,26 @@ class StartedTarget(Target):
         return found
 
     async def collect(self) -> dict[str, int]:
-        """Collect garbage in every process that supports it; return the remaining tasks and objects of all.
+        """Collect garbage in every process that supports it. Return the remaining tasks and objects of all.
 
-        Raises TimeoutError, since the memory would include garbage.
+        Raise TimeoutError if a process does not report, as its memory would include garbage.
         """
-        return await self._ask_all(signal.SIGUSR2)
+        return await self._signal_all(signal.SIGUSR2)
 
     async def count(self) -> dict[str, int]:
-        """Return the tasks and objects of all processes, garbage included. Raises TimeoutError."""
-        return await self._ask_all(signal.SIGUSR1)
+        """Return the tasks and objects of all processes, including garbage. Raise TimeoutError."""
+        return await self._signal_all(signal.SIGUSR1)
 
-    async def _ask_all(self, number: signal.Signals) -> dict[str, int]:
+    async def _signal_all(self, number: signal.Signals) -> dict[str, int]:
         left = {"tasks": 0, "objects": 0}
         for pid, role in self.pids().items():
-            # A Redis inherits the environment, but the signal would end it.
+            # A Redis also inherits the environment, but the signal would end it.
             if role == machine.SERVER and machine.collects_garbage(pid):
-                counts = await self._ask(pid, number)
+                counts = await self._signal(pid, number)
                 left = {name: left[name] + counts.get(name, 0) for name in left}
         return left
 
-    async def _ask(self, pid: int, number: signal.Signals) -> dict[str, int]:
+    async def _signal(self, pid: int, number: signal.Signals) -> dict[str, int]:
         path = self.directory / "collected" / str(pid)
         path.unlink(missing_ok=True)
         with contextlib.suppress(ProcessLookupError):

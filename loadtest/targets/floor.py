@@ -1,4 +1,4 @@
-"""The floors: the cost of sending the bytes without anything else."""
+"""The floors: the cost of only sending the bytes."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ class FloorTarget(StartedTarget):
         return [sys.executable, str(SERVERS / "floor.py"), str(self.port)]
 
     async def is_ready(self) -> bool:
-        """Return whether it accepts publishers: a probe of the other port would count as a receiver."""
+        """Return whether the floor accepts publishers. A probe of the other port would count as a receiver."""
         return await can_connect(self.host, self.port + 1)
 
     def make(self, transport: str) -> Make:
@@ -32,7 +32,7 @@ class FloorTarget(StartedTarget):
         return made_of(LineClient, lambda user: b"", self.host, self.port)
 
     def request(self, user: str, number: int, size: int = 200) -> bytes:
-        """Return the request with the message of all connections; its terminator is part of the size."""
+        """Return the request with the message for all connections. The terminator is part of its size."""
         body = payload(number, size - 2) + b"\n\n"
         return request_head("POST", self.host, "/", {"Content-Length": str(len(body))}) + body
 
@@ -57,7 +57,7 @@ class CFloorTarget(FloorTarget):
     name = "floor (C send)"
 
     def command(self) -> list[str]:
-        """Compile the loop and return its command. Raises MissingError."""
+        """Compile the loop and return its command. Raise MissingError."""
         compiler = shutil.which(os.environ.get("CC", "gcc"))
         if compiler is None:
             raise MissingError("a C compiler: `apt-get install gcc libc6-dev`")

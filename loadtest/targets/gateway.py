@@ -24,10 +24,13 @@ MOST_RECIPIENTS = 1000
 
 
 class _Inbox(Client):
-    """The part of a client that both transports share: it expects `ready` first, and positions without gaps."""
+    """The part of a client that both transports share.
+
+    It checks that `ready` is first, and that positions have no gaps.
+    """
 
     def opened(self) -> None:
-        """Do nothing: the client is ready at the message `ready`."""
+        """Do nothing. The client is ready at the message `ready`."""
 
     def received(self, message: bytes) -> None:
         """Check the position, then record the event."""
@@ -37,7 +40,7 @@ class _Inbox(Client):
         super().received(message)
 
     def number_of(self, message: bytes) -> int | None:
-        """Return the mark of a new notification; later events of it carry its content as well."""
+        """Return the mark of a new notification. Its later events contain the mark too, and are ignored."""
         return mark_of(message) if b'"name":"notifications/new"' in message else None
 
     def _check(self, message: bytes, position: str) -> None:
@@ -88,7 +91,7 @@ class GatewayTarget(StartedTarget):
         return [sys.executable, "-m", "gateway", "serve"]
 
     def environment(self) -> dict[str, str]:
-        """Return the settings, without limits, which are not measured."""
+        """Return the settings. Limits are off, because they are not measured."""
         return {
             "INBOX_PORT": str(self.port),
             "INBOX_DATA_DIR": str(self.directory / "data"),
@@ -111,7 +114,7 @@ class GatewayTarget(StartedTarget):
             return False
         finally:
             writer.close()
-        # A short-lived child prints the addresses: after its end, all processes of the tree serve.
+        # A short-lived child prints the addresses. After its end, all processes of the tree serve.
         return head.startswith(b"HTTP/1.1 200") and "serves at" in self.log() and not self._announces()
 
     def _announces(self) -> bool:
@@ -125,7 +128,7 @@ class GatewayTarget(StartedTarget):
         return str(self.directory / "data" / "valkey" / "valkey.sock")
 
     async def redis_information(self) -> dict[str, str]:
-        """Return the names and values of INFO of the bundled Valkey. Raises OSError."""
+        """Return the names and values of INFO of the bundled Valkey. Raise OSError."""
         reader, writer = await asyncio.open_unix_connection(self.redis_socket)
         writer.write(b"INFO\r\n")
         length = int((await reader.readline())[1:])
@@ -153,7 +156,7 @@ class GatewayTarget(StartedTarget):
     def make_with(
         self, transport: str, *, token: bool = False, since: dict[str, str] | None = None, credentials: bool = True
     ) -> Make:
-        """Return a function that creates clients with an HMAC or a token; users in `since` resume at that position."""
+        """Return a function that creates clients with an HMAC or a token. Users in `since` resume at that position."""
         prepared: dict[str, dict[str, str]] = {}
 
         def make(user: str, journal: EventJournal | None) -> Client:

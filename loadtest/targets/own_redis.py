@@ -21,7 +21,7 @@ OPTIONS = ("--appendonly", "yes", "--stream-node-max-bytes", "512", "--repl-disk
 class GatewayOnRedis(GatewayTarget):
     """The gateway with a separate Redis and a number of replicas.
 
-    By default everything acknowledged is on disk: a loss is then a fault of the gateway.
+    By default every acknowledged write is on disk, so that a loss is a fault of the gateway.
     """
 
     def __init__(self, cores: Cores, workers: int = 1, *, replicas: int = 0, fsync: str = "always", **settings: str):

@@ -1,4 +1,4 @@
-"""The peers: they pass messages on, without storing, numbering or counting them."""
+"""The peers. They forward messages, without storing, numbering or counting them."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ class PeerTarget(StartedTarget):
     """A peer with `/ws`, `/sse` and `/publish`, each with the user in the query."""
 
     def make(self, transport: str) -> Make:
-        """Return a function that creates clients which name their user."""
+        """Return a function that creates clients with their user in the query."""
         if transport == WEBSOCKET:
             return made_of(
                 WebSocketClient,
@@ -86,7 +86,7 @@ class NchanTarget(PeerTarget):
     ends_its_children = True
 
     def command(self) -> list[str]:
-        """Write a configuration and return the command. Raises MissingError."""
+        """Write a configuration, and return the command. Raise MissingError."""
         _require(peers.NCHAN)
         files = raise_file_limit()
         (self.directory / peers.NGINX_DIRECTORY).mkdir()
@@ -108,7 +108,7 @@ class _SocketIoClient(WebSocketClient):
     """Engine.IO 4 over WebSocket with Socket.IO 5 packets: 0 open, 2 ping, 3 pong, 40 connected, 42 event."""
 
     def opened(self) -> None:
-        """Do nothing: the client is ready when the namespace is connected."""
+        """Do nothing. The client is ready when the namespace is connected."""
 
     def received(self, message: bytes) -> None:
         """Process a packet."""
@@ -130,7 +130,7 @@ class SocketIoTarget(PeerTarget):
     transports = (WEBSOCKET,)
 
     def command(self) -> list[str]:
-        """Return the command of the server. Raises MissingError."""
+        """Return the command of the server. Raise MissingError."""
         _require(peers.SOCKETIO_NODE)
         node = shutil.which("node") or "node"
         return [
@@ -157,7 +157,7 @@ class PythonSocketIoTarget(SocketIoTarget):
     name = "python-socketio"
 
     def command(self) -> list[str]:
-        """Return the command of the server. Raises MissingError."""
+        """Return the command of the server. Raise MissingError."""
         _require(peers.SOCKETIO_PYTHON)
         return [str(peers.PYTHON), str(SERVERS / "socketio_app.py"), str(self.port)]
 
@@ -169,7 +169,7 @@ class ChannelsTarget(PeerTarget):
     transports = (WEBSOCKET,)
 
     def command(self) -> list[str]:
-        """Return the command of the server. Raises MissingError."""
+        """Return the command of the server. Raise MissingError."""
         _require(peers.CHANNELS)
         return [str(peers.PYTHON), "-m", "daphne", "-v", "0", "-p", str(self.port), "channels_app:application"]
 

@@ -22,7 +22,7 @@ TOKEN_VARIABLE = "LOADTEST_TOKEN"
 
 @dataclass(frozen=True)
 class Adapter:
-    """The protocol of a product. A user is a channel or a topic of it."""
+    """The protocol of a product, in which a user is a channel or a topic."""
 
     transports: tuple[str, ...]
     subscribe: Callable[[str, str], str]
@@ -32,7 +32,7 @@ class Adapter:
     token_header: str = "Authorization"
     token_format: str = "Bearer {}"
     publish_port: int = 0
-    """The port for publishing if it is another one, else 0."""
+    """The port for publishing, 0 if it is the same."""
 
 
 def _centrifugo_subscribe(transport: str, user: str) -> str:
@@ -79,7 +79,7 @@ ADAPTERS = {
 
 
 class RemoteTarget(Target):
-    """A server that the load test does not start."""
+    """A running server, which the load test does not start."""
 
     name: ClassVar[str] = "remote"
 
@@ -94,7 +94,7 @@ class RemoteTarget(Target):
 
     @classmethod
     def parse(cls, cores: Cores, text: str) -> "RemoteTarget":
-        """Read KIND=URL[,pid=N]. Raises ValueError."""
+        """Read KIND=URL[,pid=N]. Raise ValueError."""
         kind, _, rest = text.partition("=")
         url, _, pid = rest.partition(",pid=")
         if kind not in ADAPTERS or not url.startswith("http://"):
@@ -102,10 +102,10 @@ class RemoteTarget(Target):
         return cls(cores, kind, url, int(pid) if pid else 0)
 
     async def start(self) -> None:
-        """Do nothing: the server is running."""
+        """Do nothing. The server is running."""
 
     async def stop(self) -> None:
-        """Do nothing: the server keeps running."""
+        """Do nothing. The server keeps running."""
 
     def pids(self) -> dict[int, str]:
         """Return the processes, if the main one is known."""

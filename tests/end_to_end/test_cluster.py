@@ -85,7 +85,7 @@ async def http(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
 def primaries(cluster: Cluster) -> list[RedisServer]:
     """Return the servers that serve slots."""
     running = [server for server in cluster.servers if server.process is not None]
-    ports = {primary[1] for _, _, primary, *_ in cluster.ask(running[0], "CLUSTER", "SLOTS")}
+    ports = {primary[1] for _, _, primary, *_ in cluster.execute(running[0], "CLUSTER", "SLOTS")}
     return [server for server in running if server.port in ports]
 
 
@@ -336,7 +336,7 @@ async def test_clients_that_resume_after_a_promoted_replica_was_restarted_receiv
 def generation_of(cluster: Cluster, server: RedisServer, key: str) -> str:
     """Return the data generation that a primary stores beside a key, "" if there is none or for a replica."""
     with contextlib.suppress(redis.ResponseError):
-        return str(cluster.ask(server, "GET", generation_key(slot_of(key))) or "")
+        return str(cluster.execute(server, "GET", generation_key(slot_of(key))) or "")
     return ""
 
 
@@ -369,7 +369,7 @@ async def test_a_primary_that_hangs_does_not_affect_users_of_others(
             for inbox in inboxes:
                 await inbox.caught_up(await position(http, inbox.user))
             await Writer(http, victim).acknowledge(1)  # the replica was promoted
-        await asyncio.to_thread(wait_for, cluster.healthy, "the hung server to come back", FAILOVER_SECONDS)
+        await asyncio.to_thread(wait_for, cluster.healthy, "the hung server to recover", FAILOVER_SECONDS)
         await Writer(http, victim).acknowledge(3)
         for inbox in inboxes:
             assert inbox.connections == 1

@@ -1,6 +1,6 @@
-"""A plain server that makes a fault for one of its connections: `python -m tests.loadtest.faulty_server PORT FAULT`.
+"""A plain server with a fault on one of its connections: `python -m tests.loadtest.faulty_server PORT FAULT`.
 
-It has the paths of `--url plain=…`. Tests of other servers use `FaultyConnection` as well.
+It has the paths of `--url plain=…`. Tests of other servers also use `FaultyConnection`.
 """
 
 import asyncio
@@ -28,37 +28,37 @@ FAULTY_EVENT = WARM_UP_EVENTS + 1
 """The first event whose delivery is not awaited before the next one is sent."""
 
 RELEASED = FAULTY_EVENT + 2
-"""The event after which the withheld one is sent: its request began long after the response to the withheld one."""
+"""The event after which the withheld one is sent. Its request begins long after the response to the withheld one."""
 
-ANSWER_SECONDS = 0.05
-"""The time of a request. Events at a constant rate, half of what a server can do, are further apart."""
+RESPONSE_SECONDS = 0.05
+"""The time of a request. Events at a constant rate, half of the rate that a server can reach, are further apart."""
 
 
 class FaultyConnection(Generic[T]):
-    """Decides what one connection receives: it drops, doubles or reorders an event."""
+    """Drops, doubles or reorders one event of a connection."""
 
     def __init__(self, fault: str):
-        self._lie = fault
+        self._fault = fault
         self._count = 0
         self._kept: list[T] = []
 
     def sent_for(self, event: T) -> list[T]:
-        """Return what is sent when an event is due."""
+        """Return the events to send when an event is due."""
         self._count += 1
         if self._count == FAULTY_EVENT:
-            if self._lie == "reorder":
+            if self._fault == "reorder":
                 self._kept = [event]
-            return {"drop": [], "double": [event, event], "reorder": []}.get(self._lie, [event])
+            return {"drop": [], "double": [event, event], "reorder": []}.get(self._fault, [event])
         if self._count == RELEASED:
             return [event, *self._kept]
         return [event]
 
 
 class Server:
-    """A queue for each connection; the first connection of each user is faulty."""
+    """A server with a queue for each connection. The first connection of each user is faulty."""
 
     def __init__(self, fault: str):
-        self._lie = fault
+        self._fault = fault
         self._connections: dict[str, list[tuple[asyncio.Queue[str], FaultyConnection[str]]]] = defaultdict(list)
         self.app = Starlette(
             routes=[
@@ -71,7 +71,7 @@ class Server:
     def _subscribe(self, user: str) -> asyncio.Queue[str]:
         queue: asyncio.Queue[str] = asyncio.Queue()
         connections = self._connections[user]
-        connections.append((queue, FaultyConnection(NO_FAULT if connections else self._lie)))
+        connections.append((queue, FaultyConnection(NO_FAULT if connections else self._fault)))
         return queue
 
     async def _publish(self, request: Request) -> Response:
@@ -79,7 +79,7 @@ class Server:
         for queue, faulty in self._connections[request.query_params["user"]]:
             for sent in faulty.sent_for(text):
                 queue.put_nowait(sent)
-        await asyncio.sleep(ANSWER_SECONDS)
+        await asyncio.sleep(RESPONSE_SECONDS)
         return Response(status_code=204)
 
     async def _sse(self, request: Request) -> Response:

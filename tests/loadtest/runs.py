@@ -1,4 +1,4 @@
-"""Runs of the load tests from the command line. They wait most of the time, so several run concurrently."""
+"""Runs of the load tests by the command line. A run waits most of the time, so several run concurrently."""
 
 import json
 import subprocess
@@ -51,7 +51,7 @@ def run(out: Path, *arguments: str) -> Run:
 
 @contextmanager
 def at_once(calls: Mapping[str, Callable[[], Run]]) -> Iterator[dict[str, Future[Run]]]:
-    """Start several runs for a block, in their order."""
+    """Start several runs for a block, in order."""
     with ThreadPoolExecutor(AT_ONCE) as threads:
         yield {name: threads.submit(call) for name, call in calls.items()}
         threads.shutdown(cancel_futures=True)

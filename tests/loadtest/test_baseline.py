@@ -34,7 +34,7 @@ def test_a_run_must_find_the_ratios_of_its_scenarios(
     assert baseline.covered(BEFORE, scenarios, transports).keys() == expected
 
 
-def test_memory_is_compared_with_the_floor_of_as_many_connections() -> None:
+def test_memory_is_compared_with_the_floor_at_the_same_number_of_connections() -> None:
     ours = {"scenario": "idle", "ours": True, "target": "x", "transport": WEBSOCKET, "connections": 10, "kb_server": 6}
     floor = {"scenario": "idle", "ours": False, "target": AsyncioFloorTarget.name, "transport": "raw"}
     rows = [ours, {**floor, "connections": 5, "kb": 1.0}, {**floor, "connections": 10, "kb": 2.0}]
@@ -56,7 +56,7 @@ def test_a_baseline_is_read_as_it_was_written_and_keeps_other_plans(tmp_path: Pa
     assert baseline.load(file, "tiny") == {}
 
 
-def test_a_result_serves_as_a_baseline_for_runs_of_its_plan(tmp_path: Path) -> None:
+def test_a_result_can_be_the_baseline_for_runs_of_its_plan(tmp_path: Path) -> None:
     file = tmp_path / "result.json"
     file.write_text(json.dumps({"plan": {"name": "full"}, "ratios": BEFORE, "rows": []}))
     assert baseline.load(file, "full") == BEFORE

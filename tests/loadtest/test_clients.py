@@ -1,11 +1,11 @@
-"""The clients' parsing of byte streams."""
+"""Parsing byte streams in clients."""
 
 from loadtest.clients import Address, SseClient
 from loadtest.journal import EventJournal, payload
 
 
 class _Transport:
-    """Accepts writes."""
+    """A transport that discards writes."""
 
     def write(self, data: bytes) -> None:
         """Discard the data."""
@@ -16,7 +16,7 @@ def fed(*pieces: bytes) -> SseClient:
     journal.open("ada", 0.0)
     client = SseClient("ada", Address("127.0.0.1", 1, b""), journal)
     client.first_number = 0
-    client.transport = _Transport()  # type: ignore[assignment] # all that is called
+    client.transport = _Transport()  # type: ignore[assignment] # the only method that is called
     client.data_received(b"HTTP/1.1 200 OK\r\n\r\n")
     for piece in pieces:
         client.data_received(piece)
@@ -28,7 +28,7 @@ async def test_a_comment_without_an_empty_line_is_a_heartbeat() -> None:
     assert client.heartbeats == 2
 
 
-async def test_an_event_behind_heartbeats_is_whole() -> None:
+async def test_an_event_after_heartbeats_is_complete() -> None:
     client = fed(b": heartbeat\nevent: x\nda", b"ta: " + payload(0) + b"\n\n: heartbeat\n")
     assert client.seen == [0]
     assert client.heartbeats == 2

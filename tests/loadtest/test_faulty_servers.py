@@ -1,4 +1,4 @@
-"""A server that drops, doubles or reorders one event for one connection is detected, whatever server it is."""
+"""A server that drops, doubles or reorders one event for one connection is detected, for every kind of server."""
 
 import contextlib
 import socket
@@ -83,7 +83,7 @@ def with_faulty_clients(kind: type[Target]) -> type[Target]:
     """Return a target with three faulty clients, one for each fault."""
 
     class Faulty(kind):  # type: ignore[misc, valid-type] # whichever it is
-        keeps_inbox = False  # a peer then, which takes part in the scenarios of all servers
+        keeps_inbox = False  # so it is a peer, which takes part in the scenarios of all servers
 
         def make(self, transport: str) -> Make:
             make: Make = super().make(transport)
@@ -123,6 +123,6 @@ async def test_a_fault_of_every_kind_of_server_is_detected(kind: type[Target], t
     (row,) = bench.rows
     assert row["faults"]["lost"] == 1
     assert row["faults"]["doubled"] == 1
-    # Others have no positions: concurrent events have no order.
+    # Other servers have no positions, so concurrent events have no order.
     assert row["faults"]["reordered"] >= (kind is GatewayTarget)
     assert bench.failed

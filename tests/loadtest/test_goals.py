@@ -1,4 +1,4 @@
-"""Goals are judged from the rows of a run alone."""
+"""Judging goals from the rows of a run."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def verdicts(rows: list[Row], name: str) -> list[goals.Verdict]:
 @pytest.mark.parametrize(
     ("transport", "ratio", "met"), [(WEBSOCKET, 1.3, True), (WEBSOCKET, 1.31, False), (SSE, 1.5, True)]
 )
-def test_a_delivered_event_is_held_against_the_bare_send(transport: str, ratio: float, met: bool) -> None:
+def test_a_delivered_event_is_compared_with_the_bare_send(transport: str, ratio: float, met: bool) -> None:
     (verdict,) = verdicts([row("fanout", transport, ratio_python=ratio)], "× a bare send")
     assert verdict.is_met is met
 
@@ -45,7 +45,7 @@ def test_a_delivered_event_must_be_cheaper_than_nchans_of_the_same_run() -> None
     assert verdict.is_met is None
 
 
-def test_small_crowds_are_judged_only_where_there_are_no_large_ones() -> None:
+def test_small_crowds_are_judged_only_if_there_are_no_large_ones() -> None:
     small, large = (row("fanout", ratio_python=1.0) | {"connections": size} for size in (250, 4000))
     assert [verdict.where for verdict in verdicts([small, large], "× a bare send")] == ["to 4,000"]
     assert [verdict.where for verdict in verdicts([small], "× a bare send")] == ["to 250"]
@@ -57,11 +57,11 @@ def test_unicast_is_judged_at_the_highest_rate_and_shown_at_half_of_it() -> None
     assert found == {goals.AT_HIGHEST: True, goals.AT_HALF: None}
 
 
-def test_a_rate_that_did_not_hold_proves_nothing() -> None:
+def test_a_rate_that_did_not_hold_has_no_verdict() -> None:
     assert verdicts([row("unicast", at="no rate held", highest=None, cpu_us_server=1.0)], "gateway") == []
 
 
-def test_the_worst_filter_of_the_largest_inbox_counts() -> None:
+def test_the_worst_filter_of_the_largest_inbox_is_judged() -> None:
     rows = [
         row("list", REST, items=items, filter=name, judged=judged, cpu_ratio=ratio, cpu_us_redis=ratio * 1000)
         for items, name, judged, ratio in (
@@ -78,7 +78,7 @@ def test_the_worst_filter_of_the_largest_inbox_counts() -> None:
     assert (bound.ours, bound.is_met) == (2.9, True)
 
 
-def test_what_is_done_to_the_largest_inbox_counts() -> None:
+def test_changes_of_the_largest_inbox_are_judged() -> None:
     rows = [
         row("whole", REST, items=items, what=what, cpu_us_redis=redis_us)
         for items, what, redis_us in ((100, "read", 9e9), (100_000, "read", 5e5), (100_000, "deleted", 2e6))
@@ -87,7 +87,7 @@ def test_what_is_done_to_the_largest_inbox_counts() -> None:
     assert found == {"100,000 items: read": (500.0, True), "100,000 items: deleted": (2000.0, False)}
 
 
-def test_peers_stand_beside_the_same_place_of_ours() -> None:
+def test_figures_of_peers_are_shown_for_the_same_place() -> None:
     ours = [row("idle", kb=4.0) | {"connections": size} for size in (500, 2000, 18_500)]
     theirs = row("idle", target=NCHAN, kb=11.0) | {"connections": 2000}
     small, large = verdicts([*ours, theirs], "idle")
@@ -95,7 +95,7 @@ def test_peers_stand_beside_the_same_place_of_ours() -> None:
     assert (large.where, large.peers) == ("18,500 connections", {})
 
 
-def test_the_table_shows_target_ours_and_whether_it_is_met() -> None:
+def test_the_table_shows_the_limit_the_figure_and_whether_it_is_met() -> None:
     text = report.table(*goals.table(goals.judge([row("connect", how="HMAC", per_second=2900.0)])))
     cells = [cell.strip() for cell in text.splitlines()[-1].strip("|").split("|")]
     assert cells == ["WebSocket, authenticated connects per second", "1,000 users", "≥ 3,000", "2,900", "**no**"]

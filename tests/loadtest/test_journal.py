@@ -1,4 +1,4 @@
-"""The record of events that were sent and that arrived."""
+"""The record of sent and received events."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ def one_after_another(count: int, user: str = "ann") -> EventJournal:
     journal = EventJournal()
     for number in range(count):
         assert journal.open(user, float(number)) == number
-        journal.answered(number, number + 0.5, True)
+        journal.responded(number, number + 0.5, True)
     return journal
 
 
 @given(st.lists(st.integers(0, EVENTS - 1), max_size=2 * EVENTS))
-def test_whatever_arrives_is_compared_with_what_was_sent(seen: list[int]) -> None:
+def test_received_events_are_compared_with_sent_ones(seen: list[int]) -> None:
     faults = one_after_another(EVENTS).verify([Connection(seen)])
     assert faults.lost == EVENTS - len(set(seen))
     assert faults.doubled == sum(count - 1 for count in Counter(seen).values())
@@ -39,26 +39,26 @@ def test_whatever_arrives_is_compared_with_what_was_sent(seen: list[int]) -> Non
     assert bool(faults) == (seen != list(range(EVENTS)))
 
 
-def test_events_that_were_under_way_at_once_are_in_no_order() -> None:
+def test_events_whose_requests_overlapped_have_no_order() -> None:
     journal = EventJournal()
     for number in range(2):
         journal.open("ann", 0.0)
-        journal.answered(number, 1.0, True)
+        journal.responded(number, 1.0, True)
     assert journal.verify([Connection([1, 0])]) == Faults()
 
 
-def test_an_event_of_somebody_else_is_misdelivered() -> None:
+def test_an_event_of_another_user_is_misdelivered() -> None:
     journal = one_after_another(1, "bob")
     assert journal.verify([Connection([0]), Connection([0], "bob")]) == Faults(misdelivered=1)
 
 
 def test_a_refused_event_is_failed_and_not_lost() -> None:
     journal = EventJournal()
-    journal.answered(journal.open("ann", 0.0), 1.0, False)
+    journal.responded(journal.open("ann", 0.0), 1.0, False)
     assert journal.verify([Connection([])]) == Faults(failed=1)
 
 
-def test_an_event_for_everybody_is_expected_by_those_who_were_there() -> None:
+def test_an_event_for_everybody_is_expected_by_those_who_were_connected() -> None:
     journal = one_after_another(1, EVERYBODY)
     assert journal.verify([Connection([]), Connection([], "late", first_number=1)]) == Faults(lost=1)
 

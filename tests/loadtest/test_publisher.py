@@ -9,19 +9,19 @@ from loadtest.publisher import Pool, at_constant_rate
 from loadtest.servers.starting import free_port_pair
 
 
-async def test_each_start_is_due_a_period_after_the_one_before_whatever_happens_between() -> None:
+async def test_each_call_is_due_a_period_after_the_previous_one_however_long_calls_take() -> None:
     due: dict[int, float] = {}
 
     async def one(number: int, moment: float) -> None:
         due[number] = moment
-        await asyncio.sleep(0.02)  # longer than a period: the next calls do not wait for it
+        await asyncio.sleep(0.02)  # longer than a period, and the next calls do not wait for it
 
     await at_constant_rate(1000.0, 50, one)
     assert list(due) == list(range(50))
     assert all(abs(due[number] - due[0] - number / 1000) < 1e-6 for number in due)
 
 
-async def test_a_request_that_nobody_answers_is_a_failed_one() -> None:
+async def test_a_request_without_a_response_fails() -> None:
     status, problem = await Pool("127.0.0.1", free_port_pair()).request(b"GET / HTTP/1.1\r\n\r\n")
     assert status == 0
     assert problem
@@ -32,10 +32,10 @@ async def test_a_connection_that_was_idle_for_long_is_not_used_again(
     monkeypatch: pytest.MonkeyPatch, idle_seconds: float, connections: int
 ) -> None:
     monkeypatch.setattr(publisher, "IDLE_SECONDS", idle_seconds)
-    accepted: list[_Answering] = []
-    server = await asyncio.get_running_loop().create_server(lambda: _Answering(accepted), "127.0.0.1", 0)
+    accepted: list[_RespondingConnection] = []
+    server = await asyncio.get_running_loop().create_server(lambda: _RespondingConnection(accepted), "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
-    pool = Pool(host, port, most=1)  # dropped connections free their places
+    pool = Pool(host, port, most=1)  # a dropped connection frees its place
     for _ in range(3):
         assert await pool.request(b"GET / HTTP/1.1\r\n\r\n") == (200, b"")
     assert len(accepted) == connections
@@ -44,10 +44,10 @@ async def test_a_connection_that_was_idle_for_long_is_not_used_again(
     server.close()
 
 
-class _Answering(asyncio.Protocol):
+class _RespondingConnection(asyncio.Protocol):
     """A connection that responds to anything."""
 
-    def __init__(self, accepted: "list[_Answering]"):
+    def __init__(self, accepted: "list[_RespondingConnection]"):
         accepted.append(self)
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 

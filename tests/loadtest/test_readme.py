@@ -1,4 +1,4 @@
-"""The tables and plots of the README are those of the kept result."""
+"""The tables and plots of the README are those of the stored result."""
 
 import json
 import subprocess
@@ -14,16 +14,16 @@ from loadtest.machine import ROOT
 KEPT: dict[str, Any] = json.loads(readme.KEPT.read_text())
 
 
-def test_the_readme_shows_what_the_kept_result_gives() -> None:
+def test_the_readme_has_the_tables_of_the_stored_result() -> None:
     page = readme.README.read_text()
     assert readme.place(page, readme.block(KEPT)) == page, "run `.venv/bin/python -m loadtest readme`"
 
 
-def test_the_page_shows_all_that_the_kept_result_gives() -> None:
+def test_the_page_has_all_figures_of_the_stored_result() -> None:
     assert readme.PAGE.read_text() == readme.page(KEPT), "run `.venv/bin/python -m loadtest readme`"
 
 
-def test_the_plots_are_drawn_from_the_kept_result() -> None:
+def test_the_plots_are_those_of_the_stored_result() -> None:
     drawn = readme.drawings(KEPT)
     assert {path.name for path in readme.DOCS.glob("loadtest-*.svg")} == {f"loadtest-{name}.svg" for name in drawn}
     for name, drawing in drawn.items():
@@ -34,13 +34,13 @@ def test_the_readme_shows_latencies_cpu_and_memory() -> None:
     assert readme.drawings(KEPT).keys() == {"latency", "cpu", "memory"}
 
 
-def test_what_is_kept_is_all_that_is_needed() -> None:
+def test_the_stored_result_contains_only_what_is_needed() -> None:
     kept = readme.shortened(KEPT)
     assert kept == KEPT
     assert json.loads(readme.written(kept)) == kept
 
 
-def test_the_kept_result_is_of_a_whole_run_without_faults() -> None:
+def test_the_stored_result_is_of_a_full_run_without_faults() -> None:
     assert KEPT["plan"]["name"] == "full"
     assert KEPT["errors"] == []
     assert not any(any(row["faults"].values()) for row in KEPT["rows"])
@@ -54,12 +54,14 @@ def test_a_page_without_marks_is_refused() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"errors": ["fanout: somebody ended"]}, "fanout: somebody ended"),
+        ({"errors": ["fanout: a server ended"]}, "fanout: a server ended"),
         ({"plan": {"name": "quick"}}, "plan quick"),
         ({"rows": [{"scenario": "storm", "faults": {"lost": 1}}]}, "has faults: storm"),
     ],
 )
-def test_a_result_that_proves_nothing_is_refused(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
+def test_a_result_with_errors_or_faults_or_of_another_plan_is_refused(
+    tmp_path: Path, change: dict[str, Any], reason: str
+) -> None:
     result = tmp_path / "result.json"
     result.write_text(json.dumps({**KEPT, **change}))
     before = readme.README.read_text()

@@ -1,4 +1,4 @@
-"""Every scenario with a few connections: every event arrives once. No time is asserted."""
+"""Every scenario with a few connections: every event arrives once. The tests assert no times."""
 
 import json
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ RUNS = {
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Run]]]:
-    """Yield a run of each scenario. That of fan-out is compared with ratios that no server can reach."""
+    """Yield a run of each scenario. The fan-out is compared with ratios that no server can reach."""
     out = tmp_path_factory.mktemp("runs")
     strict = out / "strict.json"
     strict.write_text(json.dumps({"tiny": {"ratios": {"sse cpu": 0.01, "websocket cpu": 0.01}}}))
@@ -71,7 +71,7 @@ def test_idle_reads_the_memory_of_the_gateway_and_the_floors_at_each_step(runs: 
     assert all("kb_redis" in row for row in done.rows("idle", OURS))
 
 
-def test_connect_resumes_every_connection_with_what_it_missed(runs: dict[str, Future[Run]]) -> None:
+def test_connect_resumes_every_connection_with_the_missed_events(runs: dict[str, Future[Run]]) -> None:
     done = faultless(runs, "connect")
     *fresh, resumed = done.rows("connect", OURS)
     assert [(row["how"], row["rounds"]) for row in fresh] == [("HMAC, new users", 1), ("HMAC", 3), ("JWT", 3)]
@@ -99,7 +99,7 @@ def test_a_ratio_that_got_worse_fails_the_run_after_a_second_try(runs: dict[str,
     assert "WORSE by more than 30%: websocket cpu\n" in done.printed
 
 
-def test_unicast_counts_what_arrived_at_every_rate(runs: dict[str, Future[Run]]) -> None:
+def test_unicast_counts_the_events_that_arrived_at_every_rate(runs: dict[str, Future[Run]]) -> None:
     rows = faultless(runs, "unicast").rows("unicast", OURS)
     counts = [row["delivered"] for row in rows]
     assert counts == sorted(counts)
@@ -107,7 +107,7 @@ def test_unicast_counts_what_arrived_at_every_rate(runs: dict[str, Future[Run]])
     assert (rows[0]["highest"] is None) == (rows[0]["at"] == "no rate held") == (len(rows) == 1)
 
 
-def test_a_broadcast_reaches_every_user_and_everyone_who_listens(runs: dict[str, Future[Run]]) -> None:
+def test_a_broadcast_reaches_every_user_and_every_connection(runs: dict[str, Future[Run]]) -> None:
     done = faultless(runs, "broadcast")
     (imported,) = done.rows("import")
     rows = done.rows("broadcast", OURS)
@@ -116,7 +116,7 @@ def test_a_broadcast_reaches_every_user_and_everyone_who_listens(runs: dict[str,
     assert {row["redis_on"] for row in rows} <= {"a core of its own", "the worker's core"}
 
 
-def test_sync_sees_every_change_on_the_second_device(runs: dict[str, Future[Run]]) -> None:
+def test_sync_receives_every_change_on_the_second_device(runs: dict[str, Future[Run]]) -> None:
     (row,) = faultless(runs, "sync").rows("sync")
     assert row["delivered"] == TINY.sync.rate * TINY.sync.seconds
 
@@ -128,7 +128,7 @@ def test_list_requests_every_filter_of_every_inbox(runs: dict[str, Future[Run]])
     assert len({(row["items"], row["what"]) for row in whole}) == len(whole) == 4 * len(TINY.list.inboxes)
 
 
-def test_after_a_storm_every_connection_is_back_with_what_it_missed(runs: dict[str, Future[Run]]) -> None:
+def test_after_a_storm_every_connection_has_the_missed_events(runs: dict[str, Future[Run]]) -> None:
     rows = faultless(runs, "storm").rows("storm")
     assert [(row["users"], row["delivered"]) for row in rows] == [
         (TINY.storm.connections, 2 * TINY.storm.connections),
@@ -136,7 +136,7 @@ def test_after_a_storm_every_connection_is_back_with_what_it_missed(runs: dict[s
     ]
 
 
-def test_every_user_receives_what_is_sent_when_redis_is_back(runs: dict[str, Future[Run]]) -> None:
+def test_every_user_receives_the_event_that_is_sent_when_redis_is_back(runs: dict[str, Future[Run]]) -> None:
     rows = faultless(runs, "recovery").rows("recovery")
     assert [(row["how"], row["away_seconds"]) for row in rows] == [tuple(outage) for outage in TINY.recovery.outages]
     assert {row["delivered"] for row in rows} == {TINY.recovery.users}
@@ -158,7 +158,7 @@ def test_each_durability_is_measured_with_one_sender_and_many(runs: dict[str, Fu
     ]
 
 
-def test_a_burst_arrives_whole(runs: dict[str, Future[Run]]) -> None:
+def test_all_events_of_a_burst_arrive(runs: dict[str, Future[Run]]) -> None:
     (row,) = faultless(runs, "burst").rows("burst", OURS)
     assert row["delivered"] == (TINY.burst.repeats + 1) * TINY.burst.events
 
@@ -171,7 +171,7 @@ def test_each_kind_of_request_is_measured_beside_the_bare_path(runs: dict[str, F
     assert done.result["ratios"].keys() == {f"rest {name}" for name in (*kinds, "create_redis")}
 
 
-def test_a_soak_delivers_everything_while_others_come_and_go(runs: dict[str, Future[Run]]) -> None:
+def test_a_soak_delivers_everything_while_guests_connect_and_disconnect(runs: dict[str, Future[Run]]) -> None:
     (row,) = faultless(runs, "soak").rows("soak")
     assert row["delivered"] == 4 * TINY.soak.rate
     assert row["resumed"] > 0

@@ -12,7 +12,7 @@ LEVELS = {"server_kb": 100_000.0, "redis_kb": 20_000.0, "redis_used_kb": 15_000.
 
 
 def samples(name: str, leaked_a_second: float, noise: float) -> list[dict[str, float]]:
-    """Return samples of an hour: flat but for noise and a warm-up, and one figure that leaks."""
+    """Return samples of an hour. They are flat except for noise, a warm-up, and one figure that leaks."""
     chance = random.Random(name)
     found = []
     for number in range(SAMPLES):
@@ -37,7 +37,7 @@ def test_a_slow_leak_is_found(name: str, leaked_a_second: float) -> None:
     assert too_much(samples(name, leaked_a_second, noise=3)) == {name}
 
 
-def test_noise_and_warming_up_are_no_leak() -> None:
+def test_noise_and_a_warm_up_are_not_a_leak() -> None:
     assert too_much(samples("server_kb", 0.0, noise=10)) == set()
 
 

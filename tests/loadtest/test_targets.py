@@ -1,4 +1,4 @@
-"""Started servers end with the process that started them, and report their objects."""
+"""Servers end with the process that started them, and report their objects."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ asyncio.run(main())
 """
 
 
-def test_a_peer_that_waits_for_its_connections_dies_with_the_harness() -> None:
+def test_a_peer_that_waits_for_its_connections_ends_with_the_load_test() -> None:
     with subprocess.Popen([sys.executable, "-c", START_AND_CONNECT], cwd=ROOT, stdout=subprocess.PIPE) as harness:
         assert harness.stdout is not None
         pid, directory = harness.stdout.readline().split()
@@ -39,7 +39,7 @@ def test_a_peer_that_waits_for_its_connections_dies_with_the_harness() -> None:
         state = Path(f"/proc/{int(pid)}/stat")
         return not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
 
-    wait_for(is_gone, "the peer to die", 20)
+    wait_for(is_gone, "the peer to end", 20)
     shutil.rmtree(directory.decode())
 
 

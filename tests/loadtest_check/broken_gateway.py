@@ -41,7 +41,7 @@ def no_deduplication() -> None:
 
 
 def read_before_subscribing() -> None:
-    """Read the log first, and subscribe the user's channel only then."""
+    """Read the log before the user's pub/sub channel is subscribed."""
     join, request = UserSubscriptions.join, Replay.request
     pages: dict[str, LogPage] = {}
 
@@ -52,7 +52,7 @@ def read_before_subscribing() -> None:
         pages[connection.session.connection_id] = page
         return await join(subscriptions, connection, principal)
 
-    def use_what_was_read(replay: Replay, connection: Connection, after: Position | None) -> None:
+    def use_earlier_page(replay: Replay, connection: Connection, after: Position | None) -> None:
         page = pages.pop(connection.session.connection_id, None)
         if page is None:
             request(replay, connection, after)
@@ -60,11 +60,11 @@ def read_before_subscribing() -> None:
             connection.perform(connection.session.log_read(page))
 
     UserSubscriptions.join = read_and_join  # type: ignore[assignment, method-assign] # which is the purpose
-    Replay.request = use_what_was_read  # type: ignore[assignment, method-assign] # which is the purpose
+    Replay.request = use_earlier_page  # type: ignore[assignment, method-assign] # which is the purpose
 
 
 def _deliver_if(is_due: Callable[[Position, Position, Position], bool]) -> None:
-    """Deliver events that are not next, if `is_due` says so."""
+    """Deliver events that are not the next ones if `is_due` returns true."""
     advance_over_next = Session.advance
 
     def advance(session: Session, before: Position, last: Position) -> bool:
@@ -85,7 +85,7 @@ WAYS: dict[str, Callable[[], None]] = {
 }
 
 
-def start_workers_alike(way: str) -> None:
+def use_module_for_workers(way: str) -> None:
     """Make the supervisor start its workers with this module."""
     worker_process.WORKER_COMMAND[:] = [sys.executable, "-m", MODULE, way, "worker"]
 
@@ -93,5 +93,5 @@ def start_workers_alike(way: str) -> None:
 if __name__ == "__main__":
     chosen = sys.argv.pop(1)
     WAYS[chosen]()
-    start_workers_alike(chosen)
+    use_module_for_workers(chosen)
     main()

@@ -1,4 +1,4 @@
-"""The checker reports a gateway without one of its safeguards, by the name of the promise that it breaks."""
+"""The checker reports the promise that a gateway without one of its safeguards breaks."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ OPTIONS = ("--users", "5", "--fault-seconds", "2", "--patience", "4", "--fail-fa
 
 
 def check(path: Path, way: str, *options: str) -> tuple[int, dict[str, Any]]:
-    """Run the checker on a gateway without a safeguard; return the exit code and the result."""
+    """Run the checker on a gateway without a safeguard. Return the exit code and the result."""
     command = f"{sys.executable} -m {MODULE} {way}"
     arguments = [*OPTIONS, "--json", str(path), "--gateway-command", command, *options]
     done = subprocess.run(
@@ -34,7 +34,7 @@ def check(path: Path, way: str, *options: str) -> tuple[int, dict[str, Any]]:
         ("deduplication", "redis_slow", {"doubled"}),
     ],
 )
-def test_a_gateway_without_a_safeguard_is_caught(way: str, fault: str, named: set[str], tmp_path: Path) -> None:
+def test_a_gateway_without_a_safeguard_is_reported(way: str, fault: str, named: set[str], tmp_path: Path) -> None:
     code, result = check(tmp_path / "result.json", way, "--fault", fault, "--seconds", "40")
     assert code == 1
     found = {violation["kind"] for violation in result["violations"]}
@@ -53,7 +53,7 @@ def test_an_intact_gateway_passes(tmp_path: Path) -> None:
         assert record["delivered"] > record["sent"]
 
 
-def test_a_huge_inbox_is_marked_and_deleted_beside_the_others(tmp_path: Path) -> None:
+def test_a_huge_inbox_is_marked_and_deleted_while_others_are_used(tmp_path: Path) -> None:
     options = ("--seconds", "0", "--patience", "20", "--fault", "huge_inbox")  # Redis may not reply for seconds
     code, result = check(tmp_path / "result.json", "nothing", *options)
     assert (code, result["violations"]) == (0, [])

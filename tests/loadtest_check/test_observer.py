@@ -1,4 +1,4 @@
-"""What the observer of a device reports as a broken promise, and what it does not."""
+"""The violations that the observer of a device reports."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from loadtest.check.violations import ViolationKind
 
 
 class Reports:
-    """Collects the violations."""
+    """Collects the kinds of violations."""
 
     def __init__(self) -> None:
         self.kinds: list[ViolationKind] = []
@@ -26,7 +26,7 @@ def reports() -> Reports:
 
 @pytest.fixture
 def observer(reports: Reports) -> Observer:
-    """Return the observer of a device that is connected at e.5 and knows an empty list."""
+    """Return the observer of a device that is connected at e.5 and has an empty list."""
     return connected(Observer("ada/sse", History(), reports))
 
 
@@ -60,7 +60,7 @@ def new(position: str, unread: int, title: str = "w") -> dict[str, Any]:
     }
 
 
-def test_events_that_follow_with_true_counts_are_right(observer: Observer, reports: Reports) -> None:
+def test_events_that_follow_with_correct_counts_are_no_violation(observer: Observer, reports: Reports) -> None:
     observer.event(new("e.6", 1))
     observer.event(new("e.7", 2))
     observer.ready("e.7")
@@ -85,18 +85,20 @@ def test_an_event_that_does_not_follow_is_a_violation(
     assert reports.kinds == [kind]
 
 
-def test_an_event_about_what_is_not_there_is_a_violation(observer: Observer, reports: Reports) -> None:
+def test_an_event_about_an_unknown_item_is_a_violation(observer: Observer, reports: Reports) -> None:
     observer.event({**new("e.6", 0), "name": "notifications/delete"})
     assert reports.kinds == [ViolationKind.IMPOSSIBLE_EVENT]
 
 
-def test_a_stream_that_goes_on_elsewhere_without_a_reset_is_a_violation(observer: Observer, reports: Reports) -> None:
+def test_a_stream_that_continues_at_another_position_without_a_reset_is_a_violation(
+    observer: Observer, reports: Reports
+) -> None:
     observer.ready("e.9")
     observer.event(new("e.10", 1))
     assert reports.kinds == [ViolationKind.RESUMED_ELSEWHERE, ViolationKind.LOST]
 
 
-def test_after_a_reset_the_list_is_fetched_and_events_that_it_has_are_not_applied_again(
+def test_after_a_reset_the_list_is_fetched_and_events_in_it_are_not_applied_again(
     observer: Observer, reports: Reports
 ) -> None:
     observer.resets_allowed = True
@@ -109,12 +111,12 @@ def test_after_a_reset_the_list_is_fetched_and_events_that_it_has_are_not_applie
     assert reports.kinds == []
 
 
-def test_a_reset_where_nothing_can_be_lost_is_a_violation(observer: Observer, reports: Reports) -> None:
+def test_a_reset_that_no_fault_allows_is_a_violation(observer: Observer, reports: Reports) -> None:
     observer.reset("f.9", "epoch_changed")
     assert reports.kinds == [ViolationKind.RESET_WITHOUT_NEED]
 
 
-def test_two_devices_that_are_told_different_things_are_a_violation(reports: Reports) -> None:
+def test_different_events_of_two_devices_at_a_position_are_a_violation(reports: Reports) -> None:
     history = History()
     one, other = (connected(Observer(name, history, reports)) for name in ("one", "other"))
     one.event(new("e.6", 1, "this"))
@@ -122,7 +124,7 @@ def test_two_devices_that_are_told_different_things_are_a_violation(reports: Rep
     assert reports.kinds == [ViolationKind.UNLIKE_OTHERS]
 
 
-def test_a_write_that_was_done_twice_stands_in_the_history_twice(reports: Reports) -> None:
+def test_a_write_that_was_applied_twice_is_in_the_history_twice(reports: Reports) -> None:
     history = History()
     observer = connected(Observer("one", history, reports))
     observer.event(new("e.6", 1, "write"))

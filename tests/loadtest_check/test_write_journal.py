@@ -1,4 +1,4 @@
-"""The writes whose events a user's journal expects in the log: all acknowledged ones, and only certain ones."""
+"""The writes that a user's journal expects in the log: all that certainly changed something."""
 
 from loadtest.check.write_journal import JournalItem, WriteJournal
 
@@ -37,7 +37,7 @@ def test_a_request_that_was_given_up_may_be_processed_after_later_commands() -> 
     assert journal.expected == {"send", "read"}
 
 
-def test_a_mark_all_that_was_given_up_may_mark_what_was_sent_after_it() -> None:
+def test_a_mark_all_that_was_given_up_may_mark_items_that_were_sent_later() -> None:
     journal = WriteJournal()
     before = with_item(journal)
     journal.marked_all("all", "read", None, ended=2.0, requests=2)
@@ -61,7 +61,7 @@ def test_after_a_comparison_all_states_are_known() -> None:
     assert journal.expected == {"again"}
 
 
-def test_what_was_sent_while_all_was_marked_may_be_marked_or_not() -> None:
+def test_an_item_that_was_sent_during_a_mark_all_may_be_marked_or_not() -> None:
     journal = WriteJournal()
     journal.marking_all()
     item = with_item(journal)
@@ -71,7 +71,7 @@ def test_what_was_sent_while_all_was_marked_may_be_marked_or_not() -> None:
     assert "read" not in journal.expected
 
 
-def test_marking_a_category_leaves_others_alone() -> None:
+def test_marking_a_category_does_not_change_others() -> None:
     journal = WriteJournal()
     item = with_item(journal)
     journal.marked_all("billing", "read", "billing", ended=0.5, requests=1)
@@ -80,7 +80,7 @@ def test_marking_a_category_leaves_others_alone() -> None:
     assert (item.read, item.seen, item.archived) == (True, True, False)
 
 
-def test_a_deletion_is_expected_and_remembered() -> None:
+def test_a_deletion_is_expected_and_recorded() -> None:
     journal = WriteJournal()
     journal.removed("delete", with_item(journal), requests=2)
     assert journal.expected == {"send", "delete"}

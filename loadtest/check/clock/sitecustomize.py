@@ -1,4 +1,4 @@
-"""Found first on the path of a gateway whose wall clock is to jump: `time.time` is off by the seconds in a file."""
+"""Loaded by a gateway whose wall clock a test sets: `time.time` is off by the number of seconds in a file."""
 
 import os
 import time

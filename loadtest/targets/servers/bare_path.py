@@ -1,4 +1,4 @@
-"""The least that a REST request costs in Python: a floor of the request path, not a server.
+"""The least cost of a REST request in Python. It is a floor of the request path, not a server.
 
 One asyncio protocol on httptools, one JSON decoding, one function call over a pipelined hiredis connection, and one
 write of the response. It serves four requests:
@@ -12,7 +12,8 @@ write of the response. It serves four requests:
 
 It checks the API secret or one HMAC in constant time. It has no other validation, no rate limit of backends, no
 idempotency, no directory (the keys of the users are in its configuration), no preferences, no deadlines, no log lines
-and no metrics, and it closes the connection on any error. Its own function keeps no true counts and undoes nothing.
+and no metrics, and it closes the connection on any error. Its own function maintains no exact counts and has no undo
+log.
 
     python bare_path.py CONFIGURATION PORT    CONFIGURATION is JSON: the fields of `Configuration`
 """
@@ -54,7 +55,7 @@ TRANSITIONS = {"read": "ss-", "unread": "-c-"}
 
 
 class Configuration(msgspec.Struct):
-    """What the bare path must know of the gateway whose Redis it uses."""
+    """The parts of the gateway's configuration that the bare path uses."""
 
     socket: str
     """The path of the server's Unix socket."""
@@ -113,7 +114,7 @@ class Redis(asyncio.Protocol):
         self.loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
+        """Store the transport."""
         self.transport = cast(asyncio.Transport, transport)
 
     def call(self, command: tuple[Any, ...], on_reply: OnReply) -> None:
@@ -129,14 +130,14 @@ class Redis(asyncio.Protocol):
         self.unwritten.clear()
 
     def data_received(self, data: bytes) -> None:
-        """Pass on complete replies."""
+        """Call the callbacks of complete replies."""
         self.reader.feed(data)
         while (reply := self.reader.gets()) is not False:
             self.awaiting.popleft()(reply)
 
 
 class BarePath:
-    """What all connections share."""
+    """The state that all connections share."""
 
     def __init__(self, configuration: Configuration, redis: Redis):
         self.configuration = configuration
@@ -251,19 +252,19 @@ class Http(asyncio.Protocol):
         self.body = b""
 
     def on_url(self, url: bytes) -> None:
-        """Keep the path."""
+        """Store the path."""
         self.path = url.decode()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header."""
+        """Store a header."""
         self.headers[name.lower()] = value
 
     def on_body(self, body: bytes) -> None:
-        """Keep a part of the body."""
+        """Append a part of the body."""
         self.body += body
 
     def on_message_complete(self) -> None:
-        """Respond."""
+        """Respond to the request. Close the connection on any error."""
         try:
             self.bare_path.respond(self, self.path, self.headers, self.body)
         except Exception as problem:

@@ -1,7 +1,7 @@
 #define _GNU_SOURCE
 /* The floor in C: plain sockets, and send(2) in a loop over all of them.
  *
- * It accepts connections on one port and, on the next, minimal HTTP: what is posted goes to every connection. */
+ * It accepts connections on one port and, on the next, minimal HTTP: every posted body is sent to every connection. */
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>

@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import { renameSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
-// The package lies in the directory that the peers were installed in, not beside this file.
+// The package is in the directory of the installed peers, not beside this file.
 const { Server } = createRequire(pathToFileURL(process.argv[3] + "/"))("socket.io");
 
 const http = createServer((request, response) => {

@@ -205,7 +205,7 @@ async def test_a_channel_subscribed_at_the_old_server_of_its_slot_is_subscribed_
 
 async def test_the_probe_comes_back_though_its_slot_moves(cluster: Cluster, received: Received) -> None:
     def probe_channels() -> set[tuple[int, str]]:
-        found = ((server.port, cluster.ask(server, "PUBSUB", "SHARDCHANNELS")) for server in cluster.servers)
+        found = ((server.port, cluster.execute(server, "PUBSUB", "SHARDCHANNELS")) for server in cluster.servers)
         return {(port, name.decode()) for port, names in found for name in names if b"{probe:" in name}
 
     async def one_at_each_primary(*, but: set[tuple[int, str]]) -> set[tuple[int, str]]:

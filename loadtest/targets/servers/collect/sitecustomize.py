@@ -1,6 +1,6 @@
-"""Loaded by measured Python servers only, by PYTHONPATH: SIGUSR2 collects garbage and writes what is left to a file.
+"""Loaded by measured Python servers only, by PYTHONPATH. At SIGUSR2 it collects garbage and writes counts into a file.
 
-SIGUSR1 writes it without a collection.
+The counts are of objects and tasks. At SIGUSR1 it writes them without a collection.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import signal
 from types import FrameType
 
 
-def _tell(number: int, frame: FrameType | None) -> None:
+def _report(number: int, frame: FrameType | None) -> None:
     if number == signal.SIGUSR2:
         gc.collect()
     objects = gc.get_objects()
@@ -23,5 +23,5 @@ def _tell(number: int, frame: FrameType | None) -> None:
 
 
 if "LOADTEST_COLLECTS" in os.environ:
-    signal.signal(signal.SIGUSR1, _tell)
-    signal.signal(signal.SIGUSR2, _tell)
+    signal.signal(signal.SIGUSR1, _report)
+    signal.signal(signal.SIGUSR2, _report)

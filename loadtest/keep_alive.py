@@ -1,4 +1,4 @@
-"""Requests over connections that stay open, each with at most one request in progress."""
+"""Requests over keep-alive connections, each with at most one request in progress."""
 
 import asyncio
 from collections import Counter
@@ -9,26 +9,29 @@ from typing import cast
 from loadtest.publisher import at_constant_rate, parse_response
 
 Requests = Iterator[bytes]
-"""The requests of one connection, without end."""
+"""The endless requests of one connection."""
 
 RESPONSE_SECONDS = 30.0
 
 
-class KeptOpen:
-    """Connections to one address. `statuses` counts the responses by status; 0 is a connection that was closed."""
+class KeepAliveConnections:
+    """Keep-alive connections to one address.
+
+    `statuses` counts the responses by status, with 0 for a closed connection.
+    """
 
     def __init__(self) -> None:
         self.statuses: Counter[int] = Counter()
         self.connections: list[_Connection] = []
-        self.goes_on = False
+        self.sends_next = False
         """Whether each response is followed by the next request of its connection."""
         self.in_progress = 0
         self._all_done = asyncio.Event()
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, host: str, port: int, requests: Sequence[Requests]) -> AsyncIterator["KeptOpen"]:
-        """Open a connection for each of the requests, for a block."""
+    async def opened(cls, host: str, port: int, requests: Sequence[Requests]) -> AsyncIterator["KeepAliveConnections"]:
+        """Open a connection for each item of `requests`, for a block."""
         self, loop = cls(), asyncio.get_running_loop()
         try:
             for each in requests:
@@ -41,17 +44,17 @@ class KeptOpen:
             await asyncio.sleep(0)
 
     async def back_to_back(self, seconds: float) -> int:
-        """Send on each connection one request after the other for some time; return how many were sent."""
-        before, self.goes_on = self.statuses.total(), True
+        """Send one request after the other on each connection for some time. Return how many were sent."""
+        before, self.sends_next = self.statuses.total(), True
         for connection in self.connections:
             connection.send()
         await asyncio.sleep(seconds)
-        self.goes_on = False
+        self.sends_next = False
         await self._until_done()
         return self.statuses.total() - before
 
     async def at_rate(self, rate: float, seconds: float) -> int:
-        """Send requests at a constant rate, on one connection after the other; return how many were sent."""
+        """Send requests at a constant rate, on one connection after the other. Return how many were sent."""
         before = self.statuses.total()
 
         async def one(number: int, due: float) -> None:
@@ -67,17 +70,17 @@ class KeptOpen:
             await asyncio.wait_for(self._all_done.wait(), RESPONSE_SECONDS)
 
     def finished(self, connection: "_Connection", status: int) -> None:
-        """Count a response, and send the next request of its connection if that is wanted."""
+        """Count a response, and send the next request of its connection if `sends_next` is true."""
         self.statuses[status] += 1
         self.in_progress -= 1
-        if self.goes_on and status:
+        if self.sends_next and status:
             connection.send()
         elif not self.in_progress:
             self._all_done.set()
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, owner: KeptOpen, requests: Requests):
+    def __init__(self, owner: KeepAliveConnections, requests: Requests):
         self._owner = owner
         self._requests = requests
         self._buffer = b""
@@ -93,7 +96,7 @@ class _Connection(asyncio.Protocol):
             self._finish(0)
 
     def send(self) -> None:
-        """Send the next request, once the response to the one before has arrived."""
+        """Send the next request, once the response to the previous one has arrived."""
         self._owner.in_progress += 1
         self._unsent += 1
         self._send_next()
