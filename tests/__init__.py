@@ -1,3 +1,3 @@
-"""Tests. Importing `loadtest` says what to do where the packages that both need are missing."""
+"""Tests. Importing `loadtest` exits with instructions if a package that both need is missing."""
 
 import loadtest  # noqa: F401

@@ -90,7 +90,7 @@ COST = Check("cost", ("python", "-m", "loadtest", "run", "--quick", *MEASURED_CO
 
 
 def main(arguments: list[str]) -> int:
-    """Run the steps; return the exit code."""
+    """Run the steps, and return the exit code."""
     exit_on_sigterm()
     started = time.monotonic()
     shutil.rmtree(COVERAGE, ignore_errors=True)

@@ -87,7 +87,7 @@ def show_missing(packages: Iterable[str]) -> None:
 
 
 def main(packages: list[str]) -> int:
-    """Print the coverage of packages, all of them by default; return 1 if one is below its floor."""
+    """Print the coverage of packages, by default of all. Return 1 if one is below its floor."""
     found = covered_by_package(measured())
     chosen = packages or sorted(found.keys() | FLOORS.keys())
     for package in chosen:

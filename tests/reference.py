@@ -48,7 +48,7 @@ def tables() -> dict[str, str]:
             ],
         ),
         "close-codes": _table(
-            ["code", "reason", "come back?", "meaning"],
+            ["code", "reason", "reconnect?", "meaning"],
             [
                 [str(code.value), f"`{code.reason}`", "yes" if code.may_resume else "no", CLOSE_CODE_MEANINGS[code]]
                 for code in sorted(CloseCode, key=lambda code: code.value)

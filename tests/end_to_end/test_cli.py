@@ -1,4 +1,4 @@
-"""The installed command, in processes of its own."""
+"""The installed command, run in separate processes."""
 
 import contextlib
 import json

@@ -28,7 +28,7 @@ GATEWAY_SECONDS = 120.0
 
 
 def main() -> int:
-    """Fuzz until the time is over; return the exit code."""
+    """Fuzz until the time is over, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--seconds", type=float, default=600, help="the time to fuzz (default: 600)")
     parser.add_argument(

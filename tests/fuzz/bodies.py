@@ -121,8 +121,8 @@ def check(target: FuzzTarget, tried: Input) -> None:
 
     path = _PATH_PARAMETER.sub(filled, row.path)
     query = "&".join(f"{quote(bytes_of(name))}={quote(bytes_of(value))}" for name, value in tried["query"])
-    who = {call.USER: user_headers(USER), call.PROJECT: ADMIN, call.WORKSPACE: target.workspace}[row.caller]
-    headers = {**tried["headers"], **who}
+    credentials = {call.USER: user_headers(USER), call.PROJECT: ADMIN, call.WORKSPACE: target.workspace}[row.caller]
+    headers = {**tried["headers"], **credentials}
     response = target.request(row.method, f"{path}?{query}", headers, tried["body"].encode("latin-1"))
     if response.is_clear() and response.body:
         json.loads(response.body)

@@ -43,7 +43,7 @@ _HOST = re.compile(r"([a-z0-9\-._~!$&'()*+,;=%]+|\[[0-9a-f:.]+\])(:[0-9]*)?", re
 HEAD_DIFFERENCES: dict[str, Callable[[bytes, h11.Request], Any]] = {
     "a line ends with CR and LF, not with LF alone": lambda raw, _: re.search(rb"(?<!\r)\n", raw),
     "a header is on one line": lambda raw, _: re.search(rb"\n[ \t]", raw),
-    "a header holds no control characters": lambda raw, _: re.search(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", raw),
+    "a header contains no control characters": lambda raw, _: re.search(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", raw),
     "a length is sent once": lambda raw, _: len(re.findall(rb"(?i)\ncontent-length:", raw)) > 1,
     "a length is sent once, and not as a list": lambda raw, _: re.search(rb"(?i)\ncontent-length:[^\r\n]*,", raw),
     "a length is within 63 bits": lambda _, request: any(len(value) > 18 for value in _raw(request, "content-length")),
@@ -65,9 +65,9 @@ BODY_DIFFERENCES = {
     "a line ends with CR and LF, not with LF alone": rb"(?<!\r)\n",
     "a chunk's size is not followed by white space": rb"(?:^|\n)[0-9A-Fa-f]+(?:;[^\n]*)?[ \t]+\r",
     "a chunk's size is within 64 bits": rb"(?:^|\n)[0-9A-Fa-f]{17,20}[\r;]",
-    "an extension holds no control characters": rb";[^\n]*[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]",
+    "an extension contains no control characters": rb";[^\n]*[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]",
     "a trailer is on one line": rb"\n[ \t]",
-    "a trailer holds no control characters": rb":[^\n]*[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]",
+    "a trailer contains no control characters": rb":[^\n]*[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]",
 }
 """The chunked bodies that h11 may accept and the gateway refuses, by their bytes.
 

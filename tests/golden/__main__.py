@@ -54,12 +54,12 @@ def write() -> None:
             with running_gateway(directory / "data", **environment) as gateway:
                 with httpx.Client(base_url=gateway.url, timeout=30) as http:
                     replayed, jobs = use(http)
-                    answers = read_responses(http, jobs)
+                    responses = read_responses(http, jobs)
                 gateway.stop()
             # Unfinished work, which the gateway that loads the data completes.
             unfinished = asyncio.run(leave_unfinished(server.url))
             admin.function_flush()
-            document = {"answers": answers, "jobs": jobs, "replayed": replayed, "unfinished_import": unfinished}
+            document = {"answers": responses, "jobs": jobs, "replayed": replayed, "unfinished_import": unfinished}
             save({**document, "entries": read_all(admin)})
 
 

@@ -81,8 +81,8 @@ def test_reads_return_what_the_build_that_wrote_the_data_returned(http: httpx.Cl
 
 def test_a_repeated_request_gets_its_first_response(http: httpx.Client) -> None:
     first = DOCUMENT["replayed"]
-    answer = http.post("/notifications", headers={**ADMIN, "Idempotency-Key": first["key"]}, content=first["body"])
-    assert (answer.status_code, answer.text) == (201, first["answer"])
+    response = http.post("/notifications", headers={**ADMIN, "Idempotency-Key": first["key"]}, content=first["body"])
+    assert (response.status_code, response.text) == (201, first["answer"])
 
 
 def test_unfinished_work_is_completed(http: httpx.Client) -> None:

@@ -277,7 +277,7 @@ async def test_peers_that_never_read_cost_no_memory_and_are_disconnected(
         (reader,) = [await stack.enter_async_context(open_inbox("websocket", gateway, user))]
         resident_before = resident_bytes(worker)
         await send_large(http, user, [reader], LARGE_SENDS)
-        # Without a bound they would hold 160 MB. Each may hold 256 KB and one event.
+        # Without a bound they would buffer 160 MB. Each may buffer 256 KB and one event.
         assert resident_bytes(worker) - resident_before < 40_000_000
         assert await metric(http, "inbox_slow_readers_closed_total") == before + slow_readers
         async with asyncio.timeout(PATIENCE_SECONDS):

@@ -153,7 +153,7 @@ VIOLATIONS = {
         for opcode in (Opcode.PING, Opcode.PONG, Opcode.CLOSE)
     },
     "a continuation of nothing": frame(Opcode.CONT, PING_MESSAGE),
-    "a continuation of nothing that goes on": frame(Opcode.CONT, PING_MESSAGE, fin=False),
+    "a continuation of nothing that is not final": frame(Opcode.CONT, PING_MESSAGE, fin=False),
     "a message within a message": frame(Opcode.TEXT, FIRST_HALF, fin=False) + frame(Opcode.TEXT, SECOND_HALF),
     "a close with half a code": frame(Opcode.CLOSE, b"\x03"),
 }
