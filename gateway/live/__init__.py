@@ -1,5 +1,5 @@
 """The live connections of one worker: WebSocket and server-sent events around `gateway.domain.session`.
 
-`hub` puts the package together and lists its parts. The package defines no exceptions: what a peer does wrong becomes a
-close code (`gateway.domain.errors.CloseCode`), and problems of the store arrive as StoreUnavailableError.
+`hub` connects the parts of the package and lists them. The package defines no exceptions. An error of a peer becomes a
+close code (`gateway.domain.errors.CloseCode`), and the store raises StoreUnavailableError.
 """

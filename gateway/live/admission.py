@@ -78,7 +78,7 @@ class Admission:
                     await self._open(connection, principal)
 
     async def _join(self, connection: Connection, principal: UserPrincipal) -> bool:
-        """Add a connection to its user; return False if it has been refused. Raise ApiError, StoreUnavailableError."""
+        """Add a connection to its user. Return False if it was refused. Raise ApiError, StoreUnavailableError."""
         if not connection.check_origin(principal.project.allowed_origins or self._allowed_origins):
             raise api_error(ErrorCode.ORIGIN_NOT_ALLOWED)
         if self.draining:

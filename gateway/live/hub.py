@@ -1,4 +1,4 @@
-"""The live side of one worker, put together.
+"""The live connections of one worker: the parts, and how they are connected.
 
     connect   admission: verify → subscribe the user's channel (first connection of the user) → read the log → live
     publish   dispatch: encode once per transport → write to each connection of the user

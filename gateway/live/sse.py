@@ -3,8 +3,8 @@
 The HTTP ingress hands over the socket of `GET /realtime/sse` once the request's head is parsed. From then on a stream
 is one small object that the hub writes to. An event is the same bytes for every stream: a record in a chunk of its own
 (RFC 9112, section 7.1). Without chunks, clients that read the body in blocks, as those based on Python's requests do,
-would keep the end of an event until the next one fills the block. Nothing is written before the credentials
-are verified, so a refusal is an ordinary response with its status.
+would keep the end of an event until the next one fills the block. Nothing is written before the credentials are
+verified, so a refusal is an ordinary response with its status.
 """
 
 import asyncio
