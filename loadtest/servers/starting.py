@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 START_SECONDS = 100.0
-"""The time limit of a start, less than that of a test. On a machine that other programs kept busy, a start took 40 s."""
+"""The time limit of a start, less than that of a test. On a machine with a load of other programs one took 40 s."""
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = 10.0) -> Any:
