@@ -27,8 +27,21 @@ def test_no_row_is_hidden_behind_an_earlier_one_whose_parameter_may_contain_slas
 def test_every_operation_that_is_built_has_a_description_of_its_own() -> None:
     built = [row for row in OPERATIONS if row.success is not NOT_BUILT]
     described = [inspect.getdoc(row.handler) for row in built]
-    assert all(described)
+    silent = [row for row, text in zip(built, described, strict=True) if not text]
+    assert not silent, f"the handlers of {silent} need a docstring, which `/docs` shows"
     assert len(set(described)) == len(built)
+
+
+def test_every_path_parameter_of_an_operation_that_is_built_is_described() -> None:
+    paths = document()["paths"]
+    silent = [
+        f"{row!r}: {parameter['name']}"
+        for row in OPERATIONS
+        if row.success is not NOT_BUILT
+        for parameter in paths[row.path][row.method.lower()].get("parameters", [])
+        if parameter.get("in") == "path" and not parameter["description"]
+    ]
+    assert not silent, f"{silent} need a description in _PATH_PARAMETERS of gateway/api/core/openapi.py"
 
 
 def test_the_document_needs_no_store() -> None:
