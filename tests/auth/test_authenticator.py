@@ -1,4 +1,4 @@
-"""From credentials to principals, on a real server."""
+"""The verification of credentials, on a real server."""
 
 import secrets
 import time
@@ -84,7 +84,7 @@ async def test_a_backend_can_sign_no_project_token_for_another_project(
     assert (code, message) == (ErrorCode.TOKEN_IS_INCORRECT, "The token is no token of this project")
 
 
-async def test_the_tokens_of_users_and_of_projects_are_told_apart(
+async def test_tokens_of_users_and_of_projects_are_distinguished(
     authenticator: Authenticator, project: Project
 ) -> None:
     assert (await refusal(authenticator.admin(signed(project))))[0] is ErrorCode.FORBIDDEN

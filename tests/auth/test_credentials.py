@@ -89,7 +89,7 @@ def test_a_secret_is_named_by_its_credential_id(secret: str) -> None:
         ("ünknown", ErrorCode.API_SECRET_IS_INCORRECT),
     ],
 )
-def test_a_missing_secret_and_a_wrong_one_are_told_apart(secret: str | None, code: ErrorCode) -> None:
+def test_a_missing_secret_and_a_wrong_one_have_different_errors(secret: str | None, code: ErrorCode) -> None:
     with pytest.raises(ApiError) as refused:
         check_secret(PROJECT, secret)
     assert refused.value.code is code

@@ -92,7 +92,7 @@ def test_a_token_of_a_registered_key_pair_is_verified_by_that_key(headers: dict[
     assert refusal(jwt.encode(claims, key_pair()[0], "ES256", headers), project)[0] is ErrorCode.TOKEN_IS_INCORRECT
 
 
-def test_the_key_determines_the_algorithm_whatever_the_header_says() -> None:
+def test_the_key_determines_the_algorithm_not_the_header() -> None:
     _, public = key_pair()
     project = replace(PROJECT, public_keys=(public,))
     for header in ({"alg": "HS256", "kid": "k1"}, {"alg": "none"}, {"alg": "ES256"}):

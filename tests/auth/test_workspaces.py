@@ -1,4 +1,4 @@
-"""Workspace tokens, and who may administer a workspace."""
+"""Workspace tokens, and the workspaces that they may administer."""
 
 import time
 from typing import Any
@@ -59,7 +59,7 @@ def test_a_token_is_for_its_workspace_until_it_expires(tokens: WorkspaceTokens, 
     assert refusal_of(tokens, text)[0] is ErrorCode.TOKEN_EXPIRED
 
 
-def test_a_token_of_another_secret_key_is_told_apart_from_what_is_no_workspace_token(tokens: WorkspaceTokens) -> None:
+def test_a_token_of_another_secret_key_has_an_error_of_its_own(tokens: WorkspaceTokens) -> None:
     other = WorkspaceTokens("another secret key", lambda: 1_000_000.0).sign(WorkspaceId("5"), 60)
     assert refusal_of(tokens, other) == (
         ErrorCode.TOKEN_IS_INCORRECT,

@@ -1,4 +1,4 @@
-"""An HTTP server that answers every request the same, in place of a gateway."""
+"""An HTTP server with the same response to every request, in place of a gateway."""
 
 import contextlib
 import threading
@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 @contextlib.contextmanager
 def answering(status: int, body: bytes = b"ok") -> Iterator[tuple[int, list[str]]]:
-    """Serve on a free port of 127.0.0.1; yield the port, and the paths that are requested."""
+    """Serve on a free port of 127.0.0.1. Yield the port, and the paths that are requested."""
     paths: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):

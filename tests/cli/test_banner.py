@@ -1,4 +1,4 @@
-"""What a start prints once the workers are ready."""
+"""The output of a start once the workers are ready."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a start prepares before the workers."""
+"""The preparations of a start before its workers."""
 
 import subprocess
 import sys

@@ -29,7 +29,9 @@ def test_a_generated_key_is_private_and_stays_the_same(tmp_path: Path) -> None:
     assert with_secret_key(settings).secret_key == key
 
 
-def test_a_node_on_a_shared_redis_is_told_about_the_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_node_on_a_shared_redis_gets_a_notice_about_the_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with_secret_key(Settings(data_dir=tmp_path, redis_url="redis://localhost"))
     assert "Nodes that share a Redis need the same key" in capsys.readouterr().err
 

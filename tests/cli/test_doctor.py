@@ -17,7 +17,7 @@ Printed = Callable[..., str]
 
 @pytest.fixture
 def durable(store: redis.Redis) -> redis.Redis:
-    """A server whose configuration the doctor finds nothing wrong with."""
+    """A server in whose configuration the doctor finds no fault."""
     store.config_set("maxmemory", "1gb")
     store.config_set("maxmemory-policy", "noeviction")
     store.config_set("appendonly", "yes")
@@ -68,7 +68,7 @@ def test_a_weak_secret_key_and_few_open_files_are_warnings(
     run: Command, environment: pytest.MonkeyPatch, durable: redis.Redis
 ) -> None:
     environment.setenv("INBOX_SECRET_KEY", "aaaa")
-    # By name: in its package, `doctor` is the command.
+    # The module is imported by name, because `doctor` in its package is the command.
     environment.setattr(import_module("gateway.cli.doctor"), "FEW_FILES", sys.maxsize + 1)
     result = run("doctor")
     assert "secret key WARNING: easy to guess: use 32 random characters" in result.stdout

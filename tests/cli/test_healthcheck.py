@@ -19,7 +19,7 @@ def test_a_healthy_gateway_is_ok(
     assert (result.exit_code, result.output, paths) == (0, "ok\n", [path])
 
 
-def test_a_gateway_that_is_not_healthy_is_reported_with_its_answer(
+def test_a_gateway_that_is_not_healthy_is_reported_with_its_response(
     run: Command, environment: pytest.MonkeyPatch
 ) -> None:
     with answering(503, b'{"status":"not ready"}') as (port, _):
@@ -31,7 +31,7 @@ def test_a_gateway_that_is_not_healthy_is_reported_with_its_answer(
     )
 
 
-def test_a_gateway_that_does_not_answer_is_reported_with_its_address(
+def test_a_gateway_that_does_not_respond_is_reported_with_its_address(
     run: Command, environment: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:

@@ -82,7 +82,7 @@ def test_a_key_that_no_project_has_is_named(run: Command, command: tuple[str, ..
     )
 
 
-def test_a_deletion_asks_first(printed: Printed, run: Command) -> None:
+def test_a_deletion_requires_confirmation(printed: Printed, run: Command) -> None:
     api_key = fields(printed("project", "create", "Shop"))["api key"]
     assert run("project", "delete", api_key, text="n\n").exit_code == 1
     assert api_key in printed("project", "list")

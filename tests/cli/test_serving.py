@@ -1,4 +1,4 @@
-"""`serve`, as far as it goes without workers; tests/end_to_end starts real ones."""
+"""`serve` until it starts workers. tests/end_to_end starts real ones."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""The store of a command."""
+"""The access of commands to the store."""
 
 import socket
 from typing import TYPE_CHECKING

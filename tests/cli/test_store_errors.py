@@ -1,4 +1,4 @@
-"""Why a store cannot be used."""
+"""The messages about a store that cannot be used."""
 
 import pytest
 
@@ -70,7 +70,7 @@ def test_silence_of_a_tls_port_has_a_reason() -> None:
         ("something else", ""),
     ],
 )
-def test_a_refusal_comes_with_a_hint(detail: str, hint: str) -> None:
+def test_a_refusal_is_reported_with_a_hint(detail: str, hint: str) -> None:
     found = store_error(OWN, StoreRefusedError("no access", detail))
     assert str(found) == f"{NAME} refuses: no access{hint}"
     assert not found.may_recover

@@ -1,4 +1,4 @@
-"""Addresses in one spelling each."""
+"""The canonical form of addresses."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Conditions: for which users they hold, and what an attribute is called."""
+"""Conditions: the users for which they hold, and the paths of attributes."""
 
 import pytest
 from hypothesis import given

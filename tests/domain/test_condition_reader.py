@@ -1,4 +1,4 @@
-"""Reading conditions: objects, strings, everyone, and the bounds of both."""
+"""Conditions in requests: objects, strings, everyone, and their bounds."""
 
 from typing import Any
 

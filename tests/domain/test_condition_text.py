@@ -1,4 +1,4 @@
-"""Conditions that are spelt as strings: what they mean, and where an error is."""
+"""Conditions as strings: their meaning, and the columns of errors."""
 
 import json
 

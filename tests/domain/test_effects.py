@@ -1,4 +1,4 @@
-"""What a session requires of its transport."""
+"""The effects of a session."""
 
 from gateway.domain.effects import Close
 from gateway.domain.errors import CloseCode

@@ -54,7 +54,7 @@ def test_a_malformed_body_has_no_code() -> None:
     assert (error.code, error.status, error.problems) == (None, 400, (Problem("The body is not valid JSON"),))
 
 
-def test_a_problem_takes_a_suggestion_in_place_of_that_of_its_code() -> None:
+def test_a_problem_may_have_a_suggestion_of_its_own() -> None:
     assert ErrorCode.TOKEN_EXPIRED.problem(suggestion="Renew it.").suggestion == "Renew it."
     assert ErrorCode.TOKEN_EXPIRED.problem().suggestion == "Sign a new one."
 

@@ -1,15 +1,15 @@
-"""What a call must pass."""
+"""The guard of a call."""
 
 from gateway.domain.guard import UNGUARDED, Allowance, RateKind, RateLimitedError, UserDeletedError
 from gateway.domain.principal import ProjectId, User, UserId
 
 
-def test_an_allowance_says_what_is_left_and_never_less_than_nothing() -> None:
+def test_the_rest_of_an_allowance_is_never_negative() -> None:
     assert Allowance(RateKind.READS, 5, used=2).remaining == 3
     assert Allowance(RateKind.READS, 5, used=9).remaining == 0
 
 
-def test_a_refusal_says_when_to_come_back_and_never_at_once() -> None:
+def test_a_refusal_has_a_time_to_retry_which_is_at_least_a_second() -> None:
     assert RateLimitedError(Allowance(RateKind.WRITES, 5, 6, reset_seconds=30)).retry_after_seconds == 30
     assert RateLimitedError(Allowance(RateKind.WRITES, 5, 6, reset_seconds=0)).retry_after_seconds == 1
     assert str(RateLimitedError(Allowance(RateKind.WRITES, 5))) == "5 writes a minute"

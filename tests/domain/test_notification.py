@@ -1,4 +1,4 @@
-"""The table of states and transitions, and what filters mean."""
+"""The table of states and transitions, and filters."""
 
 import pytest
 from hypothesis import given
@@ -53,7 +53,7 @@ def test_the_read_state_survives_archiving(state: State, command: Command) -> No
         (BulkCommand.SEEN_ALL, State(), State(seen_at=20)),
     ],
 )
-def test_each_command_writes_what_it_says(command: Command, before: State, after: State) -> None:
+def test_each_command_writes_the_facts_of_its_transition(command: Command, before: State, after: State) -> None:
     assert command.transition.apply(before, 20) == after
 
 
@@ -67,7 +67,7 @@ def test_each_command_writes_what_it_says(command: Command, before: State, after
         (Command.UNARCHIVE, "--c"),
     ],
 )
-def test_a_transition_is_spelled_as_the_lua_function_takes_it(command: Command, code: str) -> None:
+def test_the_code_of_a_transition_is_that_of_the_lua_function(command: Command, code: str) -> None:
     assert command.transition.code == code
 
 

@@ -1,4 +1,4 @@
-"""What preferences and subscriptions decide about a delivery."""
+"""Preferences and subscriptions, and whether a notification reaches the inbox."""
 
 import pytest
 from hypothesis import given
@@ -53,11 +53,11 @@ def test_the_first_character_of_the_code_is_about_the_inbox(preference: Preferen
     assert preference.code[0] == ("1" if preference.allows(Channel.IN_APP) else "0")
 
 
-def test_a_channel_that_came_after_the_code_was_written_is_on() -> None:
+def test_a_channel_that_was_added_after_the_code_was_written_is_on() -> None:
     assert Preference.decode("10").off == {Channel.MOBILE_PUSH}
 
 
-def test_switches_are_spelled_as_the_lua_function_takes_them() -> None:
+def test_the_code_of_switches_is_that_of_the_lua_function() -> None:
     assert switches_code({}) == "------"
     assert switches_code({Channel.IN_APP: False, Channel.SMS: True}) == "0----1"
 
@@ -147,7 +147,7 @@ OTHERS_OFF = Preference(frozenset(Channel) - {Channel.IN_APP})
 
 
 @pytest.mark.parametrize(
-    ("preference", "said", "category", "expected"),
+    ("preference", "statuses", "category", "expected"),
     [
         (Preference(), {}, "a", True),
         (OTHERS_OFF, {}, "a", True),
@@ -165,8 +165,10 @@ OTHERS_OFF = Preference(frozenset(Channel) - {Channel.IN_APP})
         (Preference(), {"": UNSUBSCRIBED}, "a", True),
     ],
 )
-def test_who_gets_what(preference: Preference, said: dict[str, Status], category: str, expected: bool) -> None:
-    subscribed = {name: Subscription(status) for name, status in said.items()}
+def test_preferences_and_subscriptions_decide_what_reaches_the_inbox(
+    preference: Preference, statuses: dict[str, Status], category: str, expected: bool
+) -> None:
+    subscribed = {name: Subscription(status) for name, status in statuses.items()}
     assert reaches_inbox(preference, subscribed, category) is expected
 
 

@@ -1,4 +1,4 @@
-"""How much of an inbox is kept: a project's own bounds before the gateway's."""
+"""Retention: a project's own bounds take precedence over the gateway's."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def test_a_bound_is_a_number_above_zero(retention: ItemRetention, bounded: bool)
         (0, 0, KEEP_ALL),
     ],
 )
-def test_what_a_project_does_not_say_the_settings_do(
+def test_unset_bounds_of_a_project_are_those_of_the_settings(
     count: int | None, seconds: int | None, expected: ItemRetention
 ) -> None:
     project = Project(

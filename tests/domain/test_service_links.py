@@ -1,4 +1,4 @@
-"""Recognising the variables that Kubernetes and Docker set for services."""
+"""The variables that Kubernetes and Docker set for services."""
 
 import pytest
 

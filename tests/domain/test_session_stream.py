@@ -1,4 +1,4 @@
-"""The guarantee of a session: every event once and in order, whatever the order of publishes, reads and outages."""
+"""The guarantee of a session: every event once and in order, for any order of publications, reads and outages."""
 
 from collections import deque
 
@@ -92,8 +92,8 @@ class StreamMachine(RuleBasedStateMachine):
         self.session = Session("c", LIMITS, now=0)
         self.subscription: deque[Event] = deque()
         self.subscribed = True
-        self.question: ReadLog | None = None  # on its way to the store
-        self.reply: LogPage | None = None  # on its way back
+        self.question: ReadLog | None = None  # sent to the store, but not processed yet
+        self.reply: LogPage | None = None  # not received by the session yet
         self.waiting_for_retry = False
 
     def perform(self, effects: Effects) -> None:
@@ -156,7 +156,7 @@ class StreamMachine(RuleBasedStateMachine):
     def fail(self, kind: str) -> None:
         match kind:
             case "lose one" if len(self.subscription) > 1:
-                # Only where a later event shows the gap; the last one is lost only when the subscription is cut.
+                # Only if a later event shows the gap. The last event is lost only if the subscription is cut.
                 self.subscription.popleft()
             case "receive twice" if self.subscription:
                 self.subscription.appendleft(self.subscription[0])

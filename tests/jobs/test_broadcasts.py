@@ -1,4 +1,4 @@
-"""Broadcast jobs: named users first, then everybody else who is meant, each once, whatever interrupts the job."""
+"""Broadcast jobs: named users first, then the audience, each user once, even after interruptions."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ SUBSCRIBERS = Recipient(topic=TopicRecipients(True))
 
 @dataclass
 class Station:
-    """A project, and what sends broadcasts to its users."""
+    """A project and the sender of broadcasts to its users."""
 
     client: InspectedClient
     queue: JobQueue
@@ -112,7 +112,7 @@ def station(client: InspectedClient, queue: JobQueue, store: InboxStore) -> Stat
     return Station(client, queue, store)
 
 
-async def test_everyone_gets_it_but_users_who_were_created_afterwards(station: Station) -> None:
+async def test_everyone_gets_the_item_except_users_who_were_created_afterwards(station: Station) -> None:
     users = await station.users(4)
     job_id, record = await station.send(EVERYONE, users=3)
     assert await station.who_has(job_id, users) == [0, 1, 2]
@@ -141,7 +141,7 @@ async def test_subscribers_are_reached_in_chunks(station: Station, monkeypatch: 
     assert record.counts["total"] == 4
 
 
-async def test_recipients_who_are_named_only_need_no_pass(station: Station) -> None:
+async def test_named_recipients_alone_need_no_pass(station: Station) -> None:
     users = await station.users(2)
     job_id, _ = await station.send(Recipient(external_id="u1"), users=2)
     assert await station.who_has(job_id, users) == [1]

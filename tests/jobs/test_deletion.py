@@ -1,4 +1,4 @@
-"""Deletion jobs: everything of a project is erased, except the record of the job until it is done."""
+"""Deletion jobs: all data of a project is deleted, the record of the job last."""
 
 import asyncio
 from collections.abc import Sequence

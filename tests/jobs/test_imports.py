@@ -1,4 +1,4 @@
-"""Import jobs: rows create or update users, bad rows are reported, whatever interrupts the job."""
+"""Import jobs: rows create or update users, and invalid rows are reported, even after interruptions."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ __all__ = ["queue", "soon"]
 
 @dataclass
 class Office:
-    """A project, and what imports its users."""
+    """A project and the importer of its users."""
 
     client: InspectedClient
     queue: JobQueue
@@ -104,7 +104,7 @@ async def test_rows_are_numbered_over_all_portions(office: Office) -> None:
 
 async def test_a_step_that_is_done_again_counts_the_users_that_it_created_before(office: Office) -> None:
     job_id = await office.enqueue({"external_id": "ada"}, {"external_id": "joe"})
-    # As a worker leaves it that dies before it saves the step.
+    # The state after the death of a worker that had not saved the step.
     new_ids = [str(uuid5(UUID(job_id), str(row))) for row in range(2)]
     await office.directory.resolve_or_create(office.project_id, [Identity("ada"), Identity("joe")], new_ids)
     assert (await office.finish(job_id)).counts == counts(2, created=2)
@@ -112,7 +112,7 @@ async def test_a_step_that_is_done_again_counts_the_users_that_it_created_before
 
 async def test_a_row_whose_user_was_deleted_creates_a_new_user(office: Office) -> None:
     gone = await office.directory.resolve(office.project_id, Identity("gone"))
-    await UserDeletion(office.client).delete(gone)  # and the directory still names the user
+    await UserDeletion(office.client).delete(gone)  # and the directory still has the user's names
     record = await office.run({"external_id": "gone", "first_name": "New"}, {"external_id": "ada"})
     assert record.counts == counts(2, created=2)
     new = await office.user("gone")

@@ -1,4 +1,4 @@
-"""Sweeps: they trim inboxes that get nothing new, and go on after any interruption."""
+"""Sweeps: they trim inboxes that get no new items, and continue after interruptions."""
 
 import asyncio
 import contextlib
@@ -37,7 +37,7 @@ SENT_BEFORE = 100
 
 
 class Swept:
-    """A project with some users, and what sweeps it."""
+    """A project with some users, and its sweeper."""
 
     def __init__(self, client: InspectedClient, queue: JobQueue, store: InboxStore):
         self._client = client
@@ -71,12 +71,12 @@ class Swept:
         return (await self.sweeps.last([self.project.id]))[self.project.id]
 
     async def is_idle(self) -> bool:
-        """Whether no sweep waits or is under way."""
+        """Return whether no sweep is enqueued or running."""
         return await self._client.redis.zscore(keys.JOB_QUEUE, f"{self.project.id} {RETENTION_ID}") is None
 
     @contextlib.asynccontextmanager
     async def running(self, default: ItemRetention = KEEP_ALL) -> AsyncIterator[None]:
-        """Do the jobs for a block."""
+        """Run the jobs for the time of a block."""
         retentions = RetentionLookup(self.projects, default)
         sweeper = Sweeper(retentions, self.sweeps, self.directory, self.trimmer, lambda: "e1")
         task = asyncio.create_task(JobRunner(self.queue, {JobKind.RETENTION: sweeper.work}, 1).run())

@@ -1,4 +1,4 @@
-"""The runner: it does jobs in steps and in turns, and goes on after failures."""
+"""The runner: it runs jobs in steps and in turns, and continues after failures."""
 
 import asyncio
 import contextlib
@@ -61,7 +61,7 @@ async def running(
     retry_ms: int = 1,
     kind: JobKind = JobKind.IMPORT,
 ) -> AsyncIterator[JobRunner]:
-    """Run a runner for a block."""
+    """Run a runner for the time of a block."""
     runner = JobRunner(queue, {kind: work}, retry_ms)
     task = asyncio.create_task(runner.run())
     try:

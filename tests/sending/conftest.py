@@ -1,4 +1,4 @@
-"""What tests of sending share with those of the store."""
+"""Fixtures that tests of sending share with those of the store."""
 
 from tests.store.conftest import client, store
 

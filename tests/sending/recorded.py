@@ -1,4 +1,4 @@
-"""What the gateway stored before plans had versions (commit c1bfb88): the oldest plans that have to be followed."""
+"""Plans that the gateway stored before plans had versions (commit c1bfb88). They must still be followed."""
 
 BROADCAST_ID = "28ae9dec-664c-4205-ba9e-0ff8f83d351b"
 
@@ -21,7 +21,7 @@ CONTENT = (
     b'{"id":"28ae9dec-664c-4205-ba9e-0ff8f83d351b","title":"Shown","content":"c","action_url":null,'
     b'"category":"orders","topic":"order:1","custom_attributes":{"a":null,"b":[1,2.5,"x"]}'
 )
-"""What the job of that plan stored as the content of its items."""
+"""The content of items that the job of that plan stored."""
 
 SEND_PLAN = b'{"id":"28ae9dec-664c-4205-ba9e-0ff8f83d351b","moment":[1795961054378,"9df8d878"]}'
 

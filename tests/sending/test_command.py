@@ -1,4 +1,4 @@
-"""The command to send: who is named, what inboxes show, and how recipients are stored."""
+"""The command to send: its named users, the fields that inboxes show, and stored recipients."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""Delivering an item: in pieces, once for each user, and on to new users where the named ones were deleted."""
+"""The delivery of an item: in pieces, once for each user, and to a new user if the named one was deleted."""
 
 from collections.abc import Sequence
 from uuid import uuid4
@@ -41,7 +41,7 @@ class Post:
         return await self.inboxes.get(user, item.content.id) is not None
 
     async def delete_behind_the_directory(self, user: User) -> None:
-        """Delete a user whom the directory still names, as a deletion that is under way does."""
+        """Delete a user whose names the directory still has, as during a deletion."""
         await UserDeletion(self.client).delete(user)
 
 
@@ -76,7 +76,7 @@ async def test_a_user_who_has_the_item_counts_as_reached_and_gets_no_second_one(
     assert (await post.inboxes.list_page(ada, Filter(), 1, 10)).total == 1
 
 
-async def test_pieces_are_as_small_as_the_bounds_say(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pieces_stay_within_the_bounds(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     sent, names = item(), [f"u{number}" for number in range(7)]
     for bound, value in (("CALLS_AT_ONCE", 2), ("BYTES_AT_ONCE", 1)):
         monkeypatch.setattr(deliverer_module, bound, value)
@@ -154,7 +154,7 @@ async def test_an_item_makes_room_for_itself_in_an_inbox_with_bounds(post: Post)
 
 
 @pytest.mark.parametrize("repeatable", [True, False])
-async def test_an_item_that_its_user_deleted_does_not_come_back_when_it_is_sent_again(
+async def test_an_item_that_its_user_deleted_is_not_created_again_when_it_is_sent_again(
     post: Post, repeatable: bool
 ) -> None:
     (ada,) = await post.users("ada")

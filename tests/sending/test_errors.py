@@ -3,7 +3,7 @@
 from gateway.sending.errors import InvalidRowError, RecipientConflictError, SendingError
 
 
-def test_every_error_is_a_sending_error_and_says_what_it_is_about() -> None:
+def test_every_error_is_a_sending_error_and_names_its_subject() -> None:
     conflict, row = RecipientConflictError([1, 3]), InvalidRowError(["one fault", "another"])
     assert isinstance(conflict, SendingError)
     assert isinstance(row, SendingError)

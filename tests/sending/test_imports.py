@@ -1,4 +1,4 @@
-"""How the rows of an import are stored."""
+"""The stored portions of an import."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""Plans that are stored: the oldest ones are followed, newer ones than known are rejected."""
+"""Stored plans: the oldest versions are followed, and unknown newer ones are rejected."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""Who is meant: named users, and the audience of a command."""
+"""The recipients of a command: named users and the audience."""
 
 import pytest
 
@@ -58,7 +58,7 @@ def test_everyone_makes_conditions_and_subscribers_redundant() -> None:
     assert (len(audience.conditions), audience.subscribers) == (1, False)
 
 
-def test_an_audience_may_be_subscribers_only_or_nobody() -> None:
+def test_an_audience_may_be_only_subscribers_or_empty() -> None:
     assert Audience.of([TOPIC, Recipient(external_id="ada")]) == Audience([], True)
     assert Audience.of([Recipient(external_id="ada")]) == Audience([], False)
 

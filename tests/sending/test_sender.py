@@ -1,4 +1,4 @@
-"""Sending a command: named users at once, everybody else by a job, always by the same plan."""
+"""Sending a command: to named users at once, to others with a job, and always with the same plan."""
 
 from uuid import UUID, uuid4
 
@@ -21,7 +21,7 @@ from tests.store.conftest import InspectedClient, at, new_user
 
 
 class Office:
-    """A sender, and what it sends with, in a project of its own."""
+    """A sender and its stores, in a project of its own."""
 
     def __init__(self, client: InspectedClient, store: InboxStore):
         self.inboxes = store

@@ -1,4 +1,4 @@
-"""What store tests share: clients of a real server."""
+"""Fixtures of the tests of stores: clients of a real server."""
 
 import asyncio
 import hashlib
@@ -68,7 +68,7 @@ def new_user(external_id: str = "joe") -> User:
 
 
 def epoch_of(user: User, offered: str = "e0", generation: str = "") -> str:
-    """Return the epoch of a user's log to which this one was offered when it began."""
+    """Return the epoch of a user's log that began with this `epoch_if_new`."""
     return hashlib.sha1(f"{offered} {generation} {keys.user(user.project_id, user.id)}".encode()).hexdigest()[:12]  # noqa: S324
 
 

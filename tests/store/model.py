@@ -1,4 +1,4 @@
-"""An inbox in plain Python, built on the domain's table: what the Lua functions must agree with."""
+"""A model of an inbox in plain Python, built on the domain's table. The Lua functions must agree with it."""
 
 from dataclasses import dataclass, field
 from typing import Any

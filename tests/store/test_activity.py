@@ -1,4 +1,4 @@
-"""Monthly active users: how many, in which month, and what happens while Redis is away."""
+"""Monthly active users: their number per month, and counting while Redis is unreachable."""
 
 import asyncio
 import contextlib

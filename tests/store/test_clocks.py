@@ -1,4 +1,4 @@
-"""A clock that was 40 days ahead, and is right again, holds nobody up for more than seconds."""
+"""Times written by a clock that was 40 days ahead delay nothing for more than seconds once the clock is right."""
 
 import time
 from uuid import uuid4
@@ -94,7 +94,7 @@ async def test_a_clock_that_is_ahead_does_not_make_events_old(client: InspectedC
     assert (page.reset_reason, len(page.events)) == ("", 16)
 
 
-async def test_an_item_deleted_while_the_clock_was_ahead_does_not_come_again(store: InboxStore) -> None:
+async def test_an_item_deleted_while_the_clock_was_ahead_is_not_created_again(store: InboxStore) -> None:
     user, item = new_user(), content()
     await store.create(item, [Delivery(user)], moment(now()), remember=True)
     await store.delete(user, item.id, None, moment(now() + AHEAD))

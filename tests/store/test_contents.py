@@ -23,7 +23,7 @@ from tests.store.test_inbox import content, offsets
 
 
 def cold_store(client: InspectedClient, cache_bytes: int = 1_000_000) -> InboxStore:
-    """Return the inboxes as a worker process sees them that has cached no content."""
+    """Return the inboxes of a worker process that has cached no content."""
     return InboxStore(client, LogRetention(1000, 1000), ContentStore(client, cache_bytes))
 
 
@@ -209,7 +209,7 @@ def ids(contents: Sequence[Content]) -> list[str]:
     return [str(one.id) for one in contents]
 
 
-async def test_an_item_whose_content_is_gone_remains_without_fields(client: InspectedClient) -> None:
+async def test_an_item_whose_content_is_lost_remains_without_fields(client: InspectedClient) -> None:
     user, one = new_user(), content(title="secret")
     await share(client, user, one)
     await ContentStore(client).delete_all(user.project_id)

@@ -1,4 +1,4 @@
-"""What could not be published is made up for once publishing works."""
+"""For events that could not be published, a resync message is published once publishing works."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ def key_of_a_user() -> str:
     return keys.user(user.project_id, user.id)
 
 
-async def test_every_user_noted_is_told_once_to_read_the_log(client: InspectedClient) -> None:
+async def test_every_recorded_user_gets_one_message_to_read_the_log(client: InspectedClient) -> None:
     first, second = key_of_a_user(), key_of_a_user()
     deferred = DeferredPublications(client)
     async with subscribed(client, first, second) as subscriber:

@@ -1,4 +1,4 @@
-"""Devices: whoever registered one last has it and nobody else, whatever crashes or comes at once."""
+"""Devices: only the user that registered a device last has it, even after crashes and concurrent registrations."""
 
 import asyncio
 import random
@@ -98,7 +98,7 @@ async def test_a_device_keeps_its_id_when_its_user_registers_it_again(devices: D
     assert await devices.register(ada, DEVICE, 1) == await devices.register(ada, DEVICE, 2)
 
 
-async def test_a_device_goes_to_who_registers_it_last(
+async def test_a_device_belongs_to_the_user_that_registered_it_last(
     devices: DeviceStore, client: InspectedClient, ada: User, bob: User
 ) -> None:
     for user, other in ((ada, bob), (bob, ada), (ada, bob)):
@@ -135,19 +135,19 @@ async def test_a_device_of_somebody_else_cannot_be_unregistered(
     assert await tokens(client, ada) == {"token"}
 
 
-async def test_the_device_registered_longest_ago_gives_way(
+async def test_the_device_registered_longest_ago_is_removed(
     devices: DeviceStore, client: InspectedClient, ada: User
 ) -> None:
     for number in range(MAX_DEVICES):
         await devices.register(ada, Device(str(number), "ios", None), now_ms=1000 + number)
     await devices.register(ada, Device("0", "ios", None), now_ms=3000)
-    await devices.register(ada, DEVICE, now_ms=10)  # a clock that is late
+    await devices.register(ada, DEVICE, now_ms=10)  # by a clock that is behind
     assert await tokens(client, ada) == {*map(str, range(MAX_DEVICES)), "token"} - {"1"}
 
 
 @pytest.mark.parametrize("next_one", ["the same user", "the owner before", "somebody else"])
 @pytest.mark.parametrize("calls", range(4))
-async def test_whoever_registers_a_device_next_mends_what_a_crash_left(
+async def test_the_next_registration_of_a_device_repairs_the_state_after_a_crash(
     devices: DeviceStore, client: InspectedClient, ada: User, bob: User, calls: int, next_one: str
 ) -> None:
     await devices.register(ada, DEVICE, 1)
@@ -165,7 +165,7 @@ async def test_whoever_registers_a_device_next_mends_what_a_crash_left(
 
 
 @pytest.mark.parametrize("calls", range(2))
-async def test_a_crash_while_unregistering_harms_nobody(
+async def test_a_crash_while_unregistering_does_no_harm(
     devices: DeviceStore, client: InspectedClient, ada: User, bob: User, calls: int
 ) -> None:
     await devices.register(ada, DEVICE, 1)
@@ -215,7 +215,7 @@ async def test_a_late_registration_of_the_same_user_does_not_replace_the_newer_o
 
 
 async def known_tokens(client: InspectedClient, project_id: ProjectId) -> int:
-    """Count the tokens that the project knows; one field is the last claim."""
+    """Return the number of tokens in the project's slot. One field is the last claim."""
     return await client.redis.hlen(keys.device_holders(project_id)) - 1
 
 

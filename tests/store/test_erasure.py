@@ -1,4 +1,4 @@
-"""Erasing a project: everything that it has is removed, and nothing of another project."""
+"""The deletion of a project's data: all of it is removed, and none of another project's."""
 
 import asyncio
 from uuid import uuid4
@@ -52,7 +52,7 @@ async def test_everything_of_a_project_is_removed_and_nothing_of_another(
     doomed, other = new_user().project_id, new_user().project_id
     users = await fill(client, store, doomed)
     await fill(client, store, other)
-    # Their imports have records, but are not to be done.
+    # Their imports have records, but must not run.
     await client.redis.unlink(keys.JOB_QUEUE, keys.JOB_QUEUE + keys.JOB_SUFFIXES["CLAIMS"])
     before = await names_of(client, other)
     assert len(await names_of(client, doomed)) == len(before) > 15

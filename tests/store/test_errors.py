@@ -1,4 +1,4 @@
-"""What the store rejects is told apart by its exceptions, and every one is a RejectedError."""
+"""Each reason for which the store rejects a request has an exception, and every one is a RejectedError."""
 
 import inspect
 
@@ -23,5 +23,5 @@ def test_a_bound_that_would_be_exceeded_is_named_with_its_size() -> None:
     assert isinstance(problem, LimitError)
 
 
-def test_an_operator_with_another_secret_key_learns_which_one_is_needed() -> None:
+def test_the_error_for_another_secret_key_names_the_one_that_is_needed() -> None:
     assert "INBOX_SECRET_KEY" in str(ForeignSecretKeyError())

@@ -1,4 +1,4 @@
-"""Data of other formats is recognised and never misread: a newer one, and what builds before format 1 left."""
+"""Data of other formats is recognised and not misread: of a newer format, and of builds before format 1."""
 
 import contextlib
 import os
@@ -38,7 +38,7 @@ FORMAT_KEY = keys.PROJECTS + keys.PROJECT_SUFFIXES["STORE_FORMAT"]
 
 @pytest.fixture
 async def own(tmp_path: Path) -> AsyncIterator[InspectedClient]:
-    """A client of a server of one's own."""
+    """A client of a server that no other test uses."""
     with running_redis("valkey", tmp_path) as server:
         client = InspectedClient(server.url)
         await client.load()
@@ -166,7 +166,7 @@ async def test_a_project_of_another_format_is_refused_and_named(client: Inspecte
     await client.redis.hdel(keys.PROJECTS, project.api_key)
 
 
-def test_a_node_on_a_newer_store_says_so_and_is_not_ready(tmp_path: Path) -> None:
+def test_a_node_on_a_newer_store_reports_that_and_is_not_ready(tmp_path: Path) -> None:
     with (
         running_redis("valkey", tmp_path) as server,
         redis.Redis(port=server.port) as admin,
@@ -188,13 +188,13 @@ class Unready(Gateway):
     """A gateway that is expected to start, but not to be ready."""
 
     def ready(self) -> bool:
-        """Whether it answers."""
+        """Return whether the gateway responds."""
         with contextlib.suppress(httpx.HTTPError):
             return httpx.get(f"{self.url}/healthz", timeout=5).status_code == 200
         return False
 
 
-def test_a_node_that_starts_on_a_newer_store_says_so_and_writes_nothing(tmp_path: Path) -> None:
+def test_a_node_that_starts_on_a_newer_store_reports_that_and_writes_nothing(tmp_path: Path) -> None:
     with running_redis("valkey", tmp_path) as server, redis.Redis(port=server.port) as admin:
         admin.set(FORMAT_KEY, "2")
         gateway = Unready(tmp_path / "data", {"INBOX_REDIS_URL": server.url})

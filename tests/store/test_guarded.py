@@ -1,4 +1,4 @@
-"""Functions of a user's slot: the guard decides, and a full server runs what it can."""
+"""Functions of a user's slot: the guard refuses calls, and a full server runs those that it can."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -174,7 +174,7 @@ async def test_repeating_a_request_whose_item_is_there_changes_nothing_of_the_us
 
 
 @pytest.mark.parametrize("remember", [False, True])
-async def test_an_item_does_not_come_back_after_its_deletion(store: InboxStore, remember: bool) -> None:
+async def test_an_item_is_not_created_again_after_its_deletion(store: InboxStore, remember: bool) -> None:
     user, one = new_user(), content()
     await store.create(one, [Delivery(user)], at(1), remember)
     await store.delete(user, one.id, None, at(2))
@@ -207,7 +207,7 @@ async def test_a_deletion_leaves_no_mark_when_the_creation_cannot_be_repeated(
     for one in (old, new):
         await store.delete(user, one.id, None, at(101))
     assert not await client.redis.exists(mark(user, old))
-    assert 0 < await client.redis.ttl(mark(user, new)) < 60  # the gateway's own repetition of a call without an answer
+    assert 0 < await client.redis.ttl(mark(user, new)) < 60  # as long as the gateway may repeat a call without a reply
 
 
 async def test_a_short_mark_does_not_hide_a_longer_one(store: InboxStore) -> None:

@@ -1,4 +1,4 @@
-"""The records of jobs: accepted once, listed and read, and of a version."""
+"""The records of jobs: they are created once, listed and read, and have a version."""
 
 from uuid import uuid4
 

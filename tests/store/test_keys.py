@@ -1,4 +1,4 @@
-"""Every key of a used store is named in keys.py with its type, and nothing else spells a key."""
+"""Every key of a used store has an entry in keys.py with its type, and no other module contains a key's name."""
 
 import ast
 import inspect
@@ -34,10 +34,10 @@ BASES: dict[str, list[str | Callable[..., str]]] = {
     "USER_SUFFIXES": [keys.user, keys.project, keys.admin_rate],
     "JOB_SUFFIXES": [keys.job, keys.JOB_QUEUE],
 }
-"""What the suffixes of each group follow."""
+"""The keys that the suffixes of each group follow."""
 
 SPELLED = {"INBOX": r"\d", "TOPICS": r"\d", "CATEGORY": r"\d:.*"}
-"""What follows a suffix, where that is more than anything or nothing."""
+"""The patterns of the parts that follow some suffixes."""
 
 
 def pattern_of(base: str | Callable[..., str]) -> str:
@@ -90,7 +90,7 @@ def test_there_are_entries_of_all_aggregates() -> None:
 
 
 @pytest.mark.parametrize(("name", "description"), [entry[:2] for entry in ENTRIES], ids=[entry[0] for entry in ENTRIES])
-def test_an_entry_says_type_and_lifetime(name: str, description: str) -> None:
+def test_an_entry_has_type_and_lifetime(name: str, description: str) -> None:
     assert type_of(description)
     assert LIFETIME.search(description), f"{name} in keys.py needs a lifetime, such as `For ever.`: {description}"
 

@@ -58,7 +58,7 @@ def cleaner(client: InspectedClient) -> LibraryCleaner:
 
 
 async def deleted(cleaner: LibraryCleaner, client: InspectedClient, library: Library) -> bool:
-    """Clean once more, and return whether a library is gone."""
+    """Clean again, and return whether a library was deleted."""
     await cleaner.clean()
     return library.name not in await loaded(client)
 
@@ -113,7 +113,9 @@ async def test_a_library_that_was_never_reported_is_kept_as_long_as_one_that_was
 async def test_a_library_is_not_deleted_the_first_time_it_is_found_unused(
     client: InspectedClient, old: InspectedClient
 ) -> None:
-    await client.redis.zadd(keys.LIBRARIES, {old.library.name: 1})  # as after an outage: nobody could report
+    await client.redis.zadd(
+        keys.LIBRARIES, {old.library.name: 1}
+    )  # as after an outage, during which no gateway could report
     await cleaner(client).clean()
     assert old.library.name in await loaded(client)
 
@@ -202,7 +204,7 @@ async def test_the_names_of_deleted_libraries_are_forgotten(client: InspectedCli
     assert await client.redis.zrange(keys.LIBRARIES, 0, -1) == [LIBRARY.name.encode()]
 
 
-async def test_a_gateway_that_may_not_delete_libraries_says_so_once(
+async def test_a_gateway_that_may_not_delete_libraries_logs_that_once(
     client: InspectedClient, old: InspectedClient
 ) -> None:
     running = None

@@ -1,4 +1,4 @@
-"""The limits of new users whom no backend vouches for."""
+"""The limits of new users whose names are not proven."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ ADDRESS = "203.0.113.1"
 
 
 async def come(client: InspectedClient, project: ProjectId, limits: NewUserLimits, name: str = "") -> None:
-    """Resolve a new user, past every cache."""
+    """Resolve a new user, without use of a cache."""
     identity = Identity(external_id=name or str(uuid4()))
     await Directory(client, time.monotonic).resolve_limited(project, identity, lambda: ADDRESS, limits)
 

@@ -1,4 +1,4 @@
-"""The origins of all projects are read once a change, and a broken record hides no other."""
+"""The origins of all projects are read once per change, and a broken record does not hide the others."""
 
 from gateway.store import keys
 from gateway.store.page_origins import PageOrigins

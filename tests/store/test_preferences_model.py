@@ -1,4 +1,4 @@
-"""The same random commands through the domain's rules and through the Lua functions: what reaches the inbox, when."""
+"""The same random commands run through the domain's rules and the Lua functions, with equal inboxes."""
 
 import asyncio
 from collections.abc import Callable
@@ -97,7 +97,7 @@ steps = st.one_of(
 
 @dataclass
 class Model:
-    """One user in plain Python: the inbox of the other model, and what the domain's functions make of the rest."""
+    """One user in plain Python: the inbox of the other model, and preferences by the domain's functions."""
 
     inbox: Inbox = field(default_factory=Inbox)
     preferences: dict[str, Preference] = field(default_factory=dict)

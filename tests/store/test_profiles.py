@@ -1,4 +1,4 @@
-"""Profiles: set, removed and read by themselves, without an event."""
+"""Profiles: attributes are set, removed and read without an event."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is wrong with stored projects is named, and a foreign secret key is refused."""
+"""The audit reports faults of stored projects, and a foreign secret key is refused."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""The cache of projects: how long it remembers what, and what it knows of lost ones."""
+"""The cache of projects: how long entries are valid, and which projects count as lost."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A project's record is decoded whole, or named in the log and refused."""
+"""A project's record is either decoded completely, or logged and refused."""
 
 import msgspec
 import pytest
@@ -17,7 +17,7 @@ def test_a_record_is_what_was_encoded() -> None:
     assert origins_of(RAW) == ["https://a"]
 
 
-def test_a_record_from_before_a_field_came_to_be_has_its_default() -> None:
+def test_a_record_without_a_newer_field_has_its_default() -> None:
     raw = b'{"id":"1","name":"n","api_key":"k","hmac_enabled":true,"secrets":[{"encrypted":"e"}],"format":"1"}'
     assert decode_record("k", raw) == ProjectRecord("1", "n", "k", True, [StoredSecret("e")], format="1")
 

@@ -37,7 +37,7 @@ def test_a_secret_is_decrypted_by_its_own_key_only() -> None:
     assert cipher(secret_key="other").decrypt(encrypted) is None
 
 
-def test_the_name_of_a_secret_key_does_not_reveal_it_and_tells_keys_apart() -> None:
+def test_the_id_of_a_secret_key_does_not_reveal_it_and_differs_between_keys() -> None:
     assert cipher().key_id == cipher().key_id != cipher(secret_key="other").key_id
     assert len(cipher().key_id) == 16
 

@@ -192,7 +192,7 @@ async def test_a_project_is_found_by_its_id_in_its_workspace_only(client: Inspec
     assert await store(client).find(mine, "42") is None
 
 
-async def test_a_workspaces_projects_come_in_the_order_of_their_creation(client: InspectedClient) -> None:
+async def test_a_workspaces_projects_are_listed_in_the_order_of_their_creation(client: InspectedClient) -> None:
     clock, mine = Clock(), await workspace(client)
     projects = store(client, clock)
     created = []

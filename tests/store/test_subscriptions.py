@@ -92,7 +92,7 @@ async def test_changes_between_pages_move_no_other_subscriber(
     assert (first, second, cursor) == (users[1:3], users[4:], None)
 
 
-async def test_a_user_that_deletes_the_topic_is_not_listed_any_more(
+async def test_a_user_that_deletes_the_topic_is_no_longer_listed(
     subscriptions: SubscriptionStore, client: InspectedClient, project: ProjectId
 ) -> None:
     (user,) = await users_of(client, project, 1)
@@ -103,7 +103,7 @@ async def test_a_user_that_deletes_the_topic_is_not_listed_any_more(
     assert [key async for key in client.redis.scan_iter(match=f"*{project}*:subscribers:*")] == []
 
 
-async def test_a_deleted_user_is_not_listed_any_more_wherever_the_deletion_stopped(
+async def test_a_deleted_user_is_no_longer_listed_wherever_the_deletion_stopped(
     subscriptions: SubscriptionStore, client: InspectedClient, project: ProjectId
 ) -> None:
     users = await users_of(client, project, 3)

@@ -1,4 +1,4 @@
-"""Issued tokens in the store: bounds, order, and that nothing of them is left after they expire."""
+"""Issued tokens in the store: bounds, order, and removal after they expire."""
 
 import secrets
 import time
@@ -17,7 +17,7 @@ from gateway.store.tokens import Owner, Token, TokenStore
 from tests.store.conftest import InspectedClient, new_user
 
 NOW = int(time.time())
-"""A moment that is not in the future: the functions take times far in the future for those of a wrong clock."""
+"""A time that is not in the future, because the functions correct times far in the future."""
 
 
 def new_token(number: int, created: int = NOW, seconds: int = 600) -> Token:
@@ -127,7 +127,7 @@ async def test_discarding_all_at_once_needs_no_ids(
     await store.use(user, Guard(None, page.tokens[0].id, page.tokens[0].created_at))
 
 
-async def test_a_read_of_the_log_says_which_of_its_readers_tokens_are_revoked(
+async def test_a_read_of_the_log_returns_which_of_its_readers_tokens_are_revoked(
     store_of_tokens: TokenStore, store: InboxStore
 ) -> None:
     user = new_user()

@@ -1,4 +1,4 @@
-"""Retention of items: which are removed, when, and with which events."""
+"""The retention of items: which ones are removed, when, and with which events."""
 
 import time
 
@@ -89,7 +89,7 @@ async def test_creating_an_item_removes_only_a_few_and_the_next_ones_the_rest(st
     assert left == [8, 6, 4, 2, 2]
 
 
-async def test_a_sweep_removes_at_most_so_many_in_one_go_and_says_whether_there_are_more(
+async def test_a_trim_removes_a_bounded_number_and_returns_whether_there_are_more(
     store: InboxStore, trimmer: ItemTrimmer
 ) -> None:
     user = new_user()

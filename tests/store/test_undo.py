@@ -59,7 +59,7 @@ COMPLETED = {
     "add_active": "they are counted, and a repetition gives the key its lifetime",
     "trim": "some items are removed, each with its event, and a repetition removes the others",
 }
-"""Functions whose writes may stay in part, and what a repetition does."""
+"""Functions that may keep a part of their writes, and the effect of a repetition."""
 
 _PASSING = ("read_log", "read_subscribers", "add_active", "count_active")
 WRITING = {
@@ -69,7 +69,7 @@ WRITING = {
     and function.name == function.lua_name
     and (function.traits.durable or function.name in _PASSING)
 }
-"""All that may write: the servers hold the others to that themselves. (A generation is one command; a use stays
+"""All functions that may write. Servers refuse writes of the others. (`note_generation` is one command; `use` stays
 counted.)"""
 
 APPENDING = ("create", "change", "change_all", "delete", "trim", "set_preferences")
@@ -111,13 +111,13 @@ State = Mapping[bytes, tuple[str, Any, bool]]
 
 
 class FailingClient(InspectedClient):
-    """A client that makes the functions fail before it lets them do their work."""
+    """A client that makes each function fail before it lets it succeed."""
 
     def __init__(self, server: RedisServer):
         super().__init__(server.url, failing_library())
         self.armed = False
         self.failures: Counter[str] = Counter()
-        """How often each function failed."""
+        """Return how often each function failed."""
         self._tried: Counter[str] = Counter()
 
     async def call_many(self, calls: Sequence[FunctionCall[Any]]) -> list[Any]:
@@ -132,7 +132,7 @@ class FailingClient(InspectedClient):
         return (await super().call_many([call]))[0]
 
     async def _fail_everywhere(self, function: str, call: FunctionCall[Any]) -> Any:
-        """Have a call fail at each of its commands, then let it do its work; give its answer."""
+        """Make a call fail at each of its commands, then let it succeed, and return its reply."""
         before = await self._digest()
         saved = await self._save() if function in COMPLETED or function in APPENDING else []
         for command in itertools.count(1):
@@ -146,7 +146,7 @@ class FailingClient(InspectedClient):
                 return answer
             self.failures[function] += 1
             if await self._digest() == before:
-                continue  # so a repetition does as this call would have done
+                continue  # so a repetition does what this call would have done
             if refused:
                 assert function in COMPLETED, f"{function}, command {command}"
                 await super().call_many([call])
@@ -160,12 +160,12 @@ class FailingClient(InspectedClient):
         raise AssertionError("unreachable")
 
     async def _digest(self) -> bytes:
-        """Two servers with the same digest hold the same, and the same of it expires."""
+        """Return a digest of the data and of which keys expire. It is equal for servers with equal data."""
         found: bytes = await self.redis.execute_command("DEBUG", "DIGEST")
         return found
 
     async def state(self) -> State:
-        """All that is stored, but for what goes by the clock."""
+        """Return all stored data except times of the clock."""
         names = sorted(map(_bytes, await self.redis.keys("*")))
         async with self.redis.pipeline(transaction=False) as pipe:
             for name in names:
@@ -214,7 +214,7 @@ def _bytes(name: str | bytes) -> bytes:
 
 
 def _timeless(name: bytes, value: Any) -> Any:
-    """Return what is stored, without times of the server's clock."""
+    """Return the stored data, without times of the server's clock."""
     if isinstance(value, dict):
         return {field: one for field, one in value.items() if field not in (b"lease_ms", b"settled_until")}
     if name.endswith(b":gone"):
@@ -224,7 +224,7 @@ def _timeless(name: bytes, value: Any) -> Any:
 
 @pytest.fixture(scope="module", params=["valkey", "redis"])
 def own_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A server that holds nothing else."""
+    """A server without other data."""
     if SERVER_BINARIES[request.param] is None:
         pytest.skip("redis-server is not installed")
     with running_redis(

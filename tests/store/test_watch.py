@@ -1,4 +1,4 @@
-"""The watch over the store: what it finds wrong, and whom it tells."""
+"""The check of the store: the problems that it finds, and its callbacks."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -43,7 +43,7 @@ class Watched:
 
     @property
     def code(self) -> ErrorCode | None:
-        """The code of the problem that was found last."""
+        """Return the code of the problem that was found last."""
         return self.watch.problem.code if self.watch.problem is not None else None
 
 

@@ -1,4 +1,4 @@
-"""What tests of store/redis share: a client of a Redis user with few permissions."""
+"""Fixtures of the tests of store/redis: a client of a Redis user with few permissions."""
 
 from collections.abc import AsyncIterator
 
@@ -14,7 +14,7 @@ from tests.store.conftest import InspectedClient
 
 @pytest.fixture
 async def limited(client: InspectedClient, redis_server: RedisServer) -> AsyncIterator[FunctionClient]:
-    """A client of a Redis user who may do nothing yet."""
+    """A client of a Redis user without permissions."""
     await client.redis.execute_command("ACL", "SETUSER", "limited", "reset", "on", ">pw", "+auth", "+select")
     url = f"redis://limited:pw@127.0.0.1:{redis_server.port}/0"
     limited = FunctionClient(Topology(Settings(redis_url=url)), LIBRARY)

@@ -1,4 +1,4 @@
-"""What the addresses of several servers mean."""
+"""Addresses that name several servers."""
 
 import pytest
 from redis.asyncio.connection import SSLConnection
@@ -29,7 +29,7 @@ def test_an_address_has_credentials_and_options_of_tls() -> None:
     assert arguments["connection_class"] is SSLConnection
 
 
-def test_the_primary_that_sentinel_names_is_spoken_to_over_tls_if_the_address_says_so() -> None:
+def test_connections_to_the_primary_of_a_sentinel_use_tls_if_the_address_requires_it() -> None:
     topology = Topology(Settings(redis_url="rediss+sentinel://:secret@a:1,b:2/service?ssl_cert_reqs=none&db=2"))
     assert topology.sole is not None
     connection = topology.sole.make_connection()

@@ -1,4 +1,4 @@
-"""Calling functions and commands: replies are decoded, and errors raise what they mean."""
+"""Calls of functions and commands: replies are decoded, and errors raise the exception for their cause."""
 
 from uuid import uuid4
 
@@ -29,7 +29,7 @@ async def test_several_calls_are_one_round_trip_in_order(client: InspectedClient
     before = (await client.redis.info("stats"))["total_reads_processed"]
     titles = await client.call_many([FIND_WORKSPACE(projects, str(number), "none") for number in range(3)])
     assert [title for title, _ in titles] == [None, b"A title", None]
-    # A write is one read of the server, unless it was interrupted; the second INFO is another.
+    # The server reads one write at once, unless the write was interrupted. The second INFO is another read.
     assert (await client.redis.info("stats"))["total_reads_processed"] - before <= 3
 
 
@@ -47,7 +47,7 @@ async def test_the_first_error_of_several_calls_is_raised(client: InspectedClien
     assert REDIS_ERRORS._value.get() == errors + 1
 
 
-async def test_a_broken_record_takes_the_place_of_its_own_reply_only(client: InspectedClient, projects: str) -> None:
+async def test_a_broken_record_replaces_only_its_own_reply(client: InspectedClient, projects: str) -> None:
     other = projects.replace("test-", "other-")
     await client.redis.set(other + keys.PROJECT_SUFFIXES["WORKSPACES"], "something else")
     good, broken = await client.call_each([FIND_WORKSPACE(key, "1", "none") for key in (projects, other)])

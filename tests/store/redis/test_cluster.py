@@ -1,4 +1,4 @@
-"""A cluster: calls and subscriptions find the server of their key, wherever its slot has moved."""
+"""A cluster: calls and subscriptions reach the server of their key, even if its slot has moved."""
 
 import asyncio
 import concurrent.futures
@@ -104,7 +104,7 @@ async def test_a_call_follows_a_slot_that_has_moved(cluster: Cluster, inboxes: I
     assert (await inboxes.read_log(user, None, "other")).end == before.end
 
 
-async def test_a_call_never_sees_half_of_a_user_whose_slot_is_on_the_move(
+async def test_a_call_never_reads_half_of_a_user_whose_slot_is_moving(
     cluster: Cluster, client: FunctionClient, inboxes: InboxStore
 ) -> None:
     user = new_user()
@@ -147,7 +147,7 @@ async def test_a_hung_primary_fails_its_own_calls_in_time_and_no_others(cluster:
     await close(client)
 
 
-async def test_one_node_that_answers_is_enough_to_begin_with(cluster: Cluster) -> None:
+async def test_one_node_that_replies_is_enough_at_the_start(cluster: Cluster) -> None:
     url = cluster.url.replace("redis+cluster://", "redis+cluster://127.0.0.1:1,")
     client = FunctionClient(Topology(Settings(redis_url=url)), LIBRARY)
     await read(client, channel(new_user()))
@@ -196,21 +196,21 @@ async def test_a_channel_subscribed_at_the_old_server_of_its_slot_is_subscribed_
 ) -> None:
     name, other = channel(new_user()), channel(new_user())
     await until_subscribed(received, other)
-    cluster.move_slot(name)  # the client does not know yet
+    cluster.move_slot(name)  # the client's slot map is now out of date
     await received.subscriber.subscribe(name.encode())
     await client.publish(name, b"after the move")
     await until_received(received, name, b"after the move")
     assert not received.resubscribed[other.encode()]
 
 
-async def test_the_probe_comes_back_though_its_slot_moves(cluster: Cluster, received: Received) -> None:
+async def test_the_probe_receives_messages_after_its_slot_has_moved(cluster: Cluster, received: Received) -> None:
     def probe_channels() -> set[tuple[int, str]]:
         found = ((server.port, cluster.execute(server, "PUBSUB", "SHARDCHANNELS")) for server in cluster.servers)
         return {(port, name.decode()) for port, names in found for name in names if b"{probe:" in name}
 
     async def one_at_each_primary(*, but: set[tuple[int, str]]) -> set[tuple[int, str]]:
         async with asyncio.timeout(FAILOVER_SECONDS):
-            # In a thread: asking six servers would keep the loop from moving anything.
+            # In a thread, because calls to six servers would block the event loop.
             while len(found := await asyncio.to_thread(probe_channels)) != PRIMARIES or found & but:
                 await asyncio.sleep(0.05)
         return found
@@ -218,7 +218,7 @@ async def test_the_probe_comes_back_though_its_slot_moves(cluster: Cluster, rece
     before = await one_at_each_primary(but=set())
     for _, name in before:
         cluster.move_slot(name)
-    await one_at_each_primary(but=before)  # one server may go on with the name that another had
+    await one_at_each_primary(but=before)  # one server may continue with the generation that another had
     last_activity_at = received.subscriber.last_activity_at
     await until(lambda: received.subscriber.last_activity_at > last_activity_at)
     assert received.subscriber.healthy
@@ -241,7 +241,7 @@ async def test_calls_and_subscriptions_go_on_after_a_primary_died(
         wait_for(cluster.healthy, "the dead server to come back", FAILOVER_SECONDS)
 
 
-async def test_a_call_fails_clearly_while_no_node_answers() -> None:
+async def test_a_call_fails_clearly_while_no_node_replies() -> None:
     client = FunctionClient(Topology(Settings(redis_url="redis+cluster://127.0.0.1:1,127.0.0.1:2")), LIBRARY)
     with pytest.raises(StoreUnavailableError):
         await client.call(read_call("x"))
@@ -281,7 +281,7 @@ async def read(client: FunctionClient, name: str) -> None:
 
 
 async def is_readable(client: FunctionClient, name: str) -> bool:
-    """Whether a user's log can be read now."""
+    """Return whether a user's log can be read now."""
     with contextlib.suppress(StoreUnavailableError):
         await read(client, name)
         return True

@@ -61,7 +61,7 @@ async def test_calls_of_one_turn_of_the_loop_leave_in_one_write(
 
     before = await reads()
     await asyncio.gather(*(ask(connection, "ECHO", "x") for _ in range(200)))
-    # A write is one read of the server, unless it was interrupted; the second INFO is another.
+    # The server reads one write at once, unless the write was interrupted. The second INFO is another read.
     assert await reads() - before <= 5
     assert await ask(connection, "CLIENT", "ID") == own
 
@@ -140,12 +140,12 @@ async def test_a_hung_server_fails_calls_in_time_and_the_next_call_opens_another
         connection.close()
 
 
-# ---- what a replica has
+# ---- confirmation by a replica
 
 
 @pytest.fixture
 async def pair(tmp_path: Path) -> AsyncIterator[tuple[RedisServer, RedisServer]]:
-    """A primary and its replica, in step."""
+    """A primary and its replica, which has all of its data."""
     for name in ("primary", "replica"):
         (tmp_path / name).mkdir()
     with (
@@ -270,7 +270,7 @@ async def test_an_unexpected_reply_ends_the_connection_and_nothing_else(says: by
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
-            # The commands of redis-py's handshake are answered in order.
+            # The commands of redis-py's handshake get replies in order.
             writer.write(says if b"ECHO" in data else b"+OK\r\n" * data.count(b"SETINFO"))
         writer.close()
 

@@ -1,4 +1,4 @@
-"""How `doctor` judges a server by what it reports, and by what it allows."""
+"""The findings of `doctor` about a server, from its reports and its permissions."""
 
 import pytest
 

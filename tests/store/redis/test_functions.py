@@ -1,4 +1,4 @@
-"""Descriptors: what a function's traits mean for its forms, and what a call of it packs."""
+"""Descriptors: the forms that follow from a function's traits, and the arguments that a call packs."""
 
 import pytest
 
@@ -94,5 +94,5 @@ def test_two_descriptors_of_one_function_are_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["inbox_", "inbox_of_another", "other_0123456789ab", "inbox_0123456789ABC"])
-def test_libraries_of_others_are_told_apart(name: str) -> None:
+def test_libraries_of_others_are_recognised(name: str) -> None:
     assert not is_library_name(name)

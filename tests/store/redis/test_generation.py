@@ -1,4 +1,4 @@
-"""Servers that die, or whose replica takes over: no gap is silent, and nobody is reset who need not be."""
+"""Servers that die, or whose replica takes over: every gap is detected, and no client is reset without need."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -45,19 +45,19 @@ async def store_on(server: RedisServer) -> AsyncIterator[InboxStore]:
 
 
 async def send(store: InboxStore, user: User, number: int, epoch: str, now_ms: int = 1000) -> None:
-    """Send some notifications, each offering an epoch should one begin."""
+    """Send some notifications, each with a new epoch in case one begins."""
     for _ in range(number):
         await store.create(Content.encode(uuid4(), FIELDS), [Delivery(user)], Moment(now_ms, epoch), remember=False)
 
 
 def offsets(events: Sequence[Event], epoch: str) -> list[int]:
-    """The offsets of events, all of which are of this epoch."""
+    """Return the offsets of events, all of which are of this epoch."""
     assert {event.position.epoch for event in events} <= {epoch}
     return [event.position.offset for event in events]
 
 
 async def end(store: InboxStore, user: User) -> Position:
-    """The newest position of a user's log."""
+    """Return the newest position of a user's log."""
     return (await store.read_log(user, None, "x")).end
 
 
@@ -95,11 +95,11 @@ async def test_an_epoch_begins_after_a_server_that_may_lack_something_was_marked
 
 @contextlib.contextmanager
 def running_pair(directory: Path) -> Iterator[tuple[RedisServer, RedisServer]]:
-    """A primary and a replica of it, which both keep what they have over a restart."""
+    """A primary and its replica, which both keep their data over a restart."""
     for name in ("primary", "replica"):
         (directory / name).mkdir()
     options = ["--appendonly", "yes", "--appendfsync", "always", "--repl-diskless-sync-delay", "0"]
-    options += ["--repl-ping-replica-period", "1000"]  # nothing comes in between that we did not write
+    options += ["--repl-ping-replica-period", "1000"]  # the primary sends the replica no other commands in between
     with (
         running_redis("valkey", directory / "primary", *options) as primary,
         running_redis("valkey", directory / "replica", *options) as replica,
@@ -109,7 +109,7 @@ def running_pair(directory: Path) -> Iterator[tuple[RedisServer, RedisServer]]:
 
 
 def follow(server: RedisServer, primary: RedisServer | None) -> None:
-    """Make a server another one's replica, which has all of its data when this returns; or make it a primary."""
+    """Make a server the replica of another, and wait until it has all data; or make it a primary."""
     if primary is None:
         ask(server, "REPLICAOF", "NO", "ONE")
         return
@@ -132,7 +132,7 @@ def ask(server: RedisServer, *command: str | int) -> Any:
         return client.execute_command(*command)
 
 
-async def test_who_knows_events_that_a_promoted_replica_lacks_is_told_to_reset(tmp_path: Path) -> None:
+async def test_a_client_with_events_that_a_promoted_replica_lacks_is_reset(tmp_path: Path) -> None:
     user = new_user()
     with running_pair(tmp_path) as (primary, replica):
         async with store_on(primary) as store:
@@ -150,7 +150,7 @@ async def test_who_knows_events_that_a_promoted_replica_lacks_is_told_to_reset(t
             assert (page.reset_reason, offsets(page.events, new)) == ("", [10, 11])
 
 
-async def test_a_promoted_replica_that_restarts_before_anything_was_written_knows_of_its_promotion(
+async def test_a_promoted_replica_that_restarts_before_any_write_keeps_its_generation(
     tmp_path: Path,
 ) -> None:
     user = new_user()

@@ -1,4 +1,4 @@
-"""The Lua function library, and how its descriptors agree with the headers of the Lua functions."""
+"""The Lua function library, and the agreement of its descriptors with the headers of the Lua functions."""
 
 import re
 import typing
@@ -15,7 +15,7 @@ ANY = "*"
 
 
 class Header(NamedTuple):
-    """What the comment above a Lua function says, and the greatest argument that its body reads by number."""
+    """The key and arguments in the comment above a Lua function, and the greatest argument that its body reads."""
 
     key: str
     arguments: list[str]
@@ -25,8 +25,8 @@ class Header(NamedTuple):
 def headers() -> dict[str, Header]:
     """Return the headers of all Lua functions that have one, by name.
 
-    `-- ARGV` names the arguments; what stands in parentheses explains, `name…` are all elements of a list, and `#name`
-    is their number.
+    `-- ARGV` names the arguments. Text in parentheses is an explanation, `name…` are all elements of a list, and
+    `#name` is their number.
     """
     found: dict[str, Header] = {}
     for path in (files("gateway.store") / "functions").iterdir():

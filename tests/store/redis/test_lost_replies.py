@@ -1,4 +1,4 @@
-"""Lost replies of Redis: what was done is not done again, and no caller is told that there was nothing to do."""
+"""Lost replies of Redis: no change is made twice, and no reply reports that there was nothing to change."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -69,7 +69,7 @@ async def test_a_change_whose_reply_is_lost_is_done_once(client: FunctionClient,
 
 
 async def test_a_claim_whose_reply_is_lost_stays_with_the_same_try(client: FunctionClient, proxy: RedisProxy) -> None:
-    """Otherwise the try would wait for its own lease."""
+    """Otherwise the attempt would await the end of its own lease."""
     store, project = IdempotencyStore(client), new_user().project_id
     lose_one_answer(proxy, "begin_idempotent")
     assert await store.begin(project, "k", "fingerprint", b"plan") == Run(b"plan", is_first=True)

@@ -1,4 +1,4 @@
-"""Which permissions a Redis user lacks is found out by trying."""
+"""The permissions that a Redis user lacks are found by trying each of them."""
 
 from gateway.store.library import LIBRARY
 from gateway.store.redis.client import FunctionClient

@@ -1,4 +1,4 @@
-"""The probe of a pub/sub connection: what comes back keeps it healthy, and silence ends it."""
+"""The probe of a pub/sub connection: messages keep the connection healthy, and silence ends it."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ def started(client: InspectedClient) -> Probe:
     return started
 
 
-def test_a_probe_is_recent_only_after_a_message_came_back(started: Probe) -> None:
+def test_a_probe_is_recent_only_after_a_message_has_arrived(started: Probe) -> None:
     assert not started.is_recent
     started.on_message(str(time.monotonic() - 0.25).encode())
     assert started.is_recent

@@ -1,4 +1,4 @@
-"""What Redis's error replies mean: each becomes an exception with its cause, and nothing secret in its text."""
+"""Each error reply of Redis becomes an exception with its cause, whose text contains nothing secret."""
 
 import pytest
 

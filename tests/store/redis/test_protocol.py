@@ -1,4 +1,4 @@
-"""A connection that ends while it is being opened, as a Redis that restarts ends it."""
+"""A connection that the server closes while it is being opened, as a restarting Redis does."""
 
 import pytest
 import uvloop

@@ -1,4 +1,4 @@
-"""What the gateway relies on inside redis-py. A failure here says what a new version of redis-py has changed."""
+"""The internals of redis-py that the gateway relies on. A failure shows what a new version of redis-py has changed."""
 
 import asyncio
 
@@ -49,7 +49,7 @@ async def test_a_detached_socket_works_without_redis_py(redis_server: RedisServe
     writer.transport.abort()
 
 
-async def test_a_connection_that_is_not_open_has_no_socket_to_give() -> None:
+async def test_the_writer_of_a_connection_that_is_not_open_cannot_be_detached() -> None:
     with pytest.raises(RuntimeError, match="not open"):
         detach_writer(Connection(protocol=2))
 

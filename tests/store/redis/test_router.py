@@ -1,4 +1,4 @@
-"""Sending again what another attempt may complete, within the time of one call."""
+"""Commands are sent again if another attempt may succeed, within the time limit of one call."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""The subscriptions at one server: what is confirmed, received, handed over, and reported after a loss."""
+"""The subscriptions at one server: confirmations, messages, released channels, and reports after a loss."""
 
 import asyncio
 import contextlib
@@ -42,7 +42,7 @@ def owner() -> RecordingOwner:
 
 @pytest.fixture
 async def shard(owner: RecordingOwner, client: InspectedClient) -> AsyncIterator[ShardSubscriber]:
-    """A shard subscriber whose probe comes back."""
+    """A shard subscriber whose probe receives its messages."""
     (node,) = client.topology.nodes
     shard = ShardSubscriber(owner, node, client, new_user().id)
     running = asyncio.create_task(shard.run())
@@ -86,7 +86,7 @@ async def test_control_messages_are_passed_on_apart(
     assert (owner.control, owner.messages) == ([b"forget it"], [])
 
 
-async def test_an_assigned_channel_is_reported_and_confirms_those_who_await_it(
+async def test_an_assigned_channel_is_reported_and_its_awaited_confirmations_complete(
     shard: ShardSubscriber, owner: RecordingOwner
 ) -> None:
     name, awaited = channel(), asyncio.get_running_loop().create_future()
@@ -96,10 +96,10 @@ async def test_an_assigned_channel_is_reported_and_confirms_those_who_await_it(
     assert name in shard.channels
 
 
-async def test_a_released_channel_is_left_with_those_who_await_it(shard: ShardSubscriber) -> None:
+async def test_a_released_channel_is_returned_with_its_awaited_confirmations(shard: ShardSubscriber) -> None:
     name = channel()
     subscribing = asyncio.create_task(shard.subscribe(name))
-    await asyncio.sleep(0)  # it has begun
+    await asyncio.sleep(0)  # the task has begun
     released = shard.release([name])
     assert [len(awaited) for awaited in released.values()] == [1]
     assert name not in shard.channels

@@ -1,4 +1,4 @@
-"""The worker's pub/sub subscriber on a real server: confirmed subscriptions, and starting over without silence."""
+"""The worker's pub/sub subscriber on a real server: confirmed subscriptions, and reports after reconnections."""
 
 import asyncio
 import contextlib
@@ -66,7 +66,7 @@ async def test_nothing_is_received_after_unsubscribing(received: Received, clien
     gone, kept = channel(), channel()
     await received.subscriber.subscribe(gone)
     received.subscriber.unsubscribe(gone)
-    await received.subscriber.subscribe(kept)  # commands keep their order, so the other one is gone by now
+    await received.subscriber.subscribe(kept)  # commands are run in order, so the other channel is unsubscribed now
     await client.publish(gone.decode(), b"no")
     await client.publish(kept.decode(), b"yes")
     await until(lambda: received.messages)
@@ -115,7 +115,7 @@ async def test_subscribing_fails_clearly_while_the_connection_is_down(
     assert not subscriber.healthy
 
 
-async def test_a_subscriber_whose_probe_comes_back_is_healthy(received: Received) -> None:
+async def test_a_subscriber_whose_probe_receives_messages_is_healthy(received: Received) -> None:
     last_activity_at = received.subscriber.last_activity_at
     await until(lambda: received.subscriber.last_activity_at > last_activity_at)
     assert received.subscriber.healthy
@@ -151,7 +151,9 @@ async def test_a_refusal_of_some_moments_starts_nothing_over(received: Received,
     assert not received.resubscribed
 
 
-async def test_refused_subscriptions_and_connections_come_back(received: Received, client: InspectedClient) -> None:
+async def test_subscriptions_and_connections_recover_from_a_refusal(
+    received: Received, client: InspectedClient
+) -> None:
     name = channel()
     await received.subscriber.subscribe(name)
     for rules, mended in ((("-ssubscribe",), ("+ssubscribe",)), (("resetpass", ">other"), ("nopass",))):

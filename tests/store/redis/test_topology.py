@@ -1,4 +1,4 @@
-"""How a cluster names its nodes, and what its redirections mean."""
+"""The names of a cluster's nodes, and its redirections."""
 
 import pytest
 
@@ -17,7 +17,7 @@ from gateway.store.redis.topology import Node, Topology, node_name
         ([b"::1", 7000, b"id", []], "::1:7000"),
     ],
 )
-def test_a_node_is_named_as_the_cluster_wants_it_to_be_called(primary: list[object], name: str) -> None:
+def test_a_node_has_the_name_that_its_cluster_announces(primary: list[object], name: str) -> None:
     assert node_name(primary, "asked") == name
 
 
