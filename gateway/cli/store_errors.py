@@ -81,7 +81,7 @@ def store_error(settings: Settings, problem: "StoreUnavailableError") -> StoreUn
 
 
 def reason_of(settings: Settings, problem: "StoreUnavailableError") -> str:
-    """Return the most precise known cause of a store exception."""
+    """Return the most precise cause of a store exception, for a message."""
     if known := _known(settings, problem):
         return known.text
     if "no reply in time" in problem.detail and settings.redis_url.startswith("rediss"):

@@ -54,7 +54,7 @@ class NotificationFields(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def stored_category(self) -> str:
-        """Return the category's name in the store: "" without one, however that is spelt."""
+        """Return the category's name in the store: "" for no category and for `uncategorized`."""
         return "" if self.category == UNCATEGORIZED else self.category
 
 

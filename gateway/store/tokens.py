@@ -121,7 +121,7 @@ class TokenStore:
         return TokenPage(tokens, bool(has_newer), bool(has_older))
 
     async def discard(self, owner: Owner, token_id: str, now: int) -> int | None:
-        """Revoke a token on every node. Return the unix second of its discarding, None if there is no such token."""
+        """Revoke a token on every node. Return when it was discarded, in unix seconds, None if it does not exist."""
         if isinstance(owner, User):
             return await self._functions.call(owner, UNGUARDED, DISCARD_TOKEN(token_id, now))
         return await self._client.call(DISCARD_PROJECT_TOKEN(keys.project(owner), token_id, now))
@@ -131,7 +131,7 @@ class TokenStore:
         return await self._functions.call(user, UNGUARDED, DISCARD_TOKENS_BEFORE(issued_before, now))
 
     async def owner(self, project_id: ProjectId, token_id: str) -> UserId | None:
-        """Return the user whom a token was issued to, None if there is no such token."""
+        """Return the user to whom a token was issued, None if there is no such token."""
         found = await self._client.call(TOKEN_OWNER(keys.token_owner(project_id, token_id)))
         return UserId(found.decode(errors="replace")) if found is not None else None
 

@@ -281,10 +281,10 @@ def test_a_percent_encoded_password_is_decoded(guarded: RedisServer) -> None:
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("redis://127.0.0.1:{port}", "(redis://127.0.0.1:{port}) refuses: Redis asks for a password"),
+        ("redis://127.0.0.1:{port}", "(redis://127.0.0.1:{port}) refuses: Redis requires a password"),
         ("redis://:{password}@127.0.0.1:{port}", "refuses: Redis does not accept the gateway's user name or password"),
         ("redis://:{password}/#?@[%@127.0.0.1:{port}", "has a character in its password that must be encoded"),
-        ("redis://:{password}%2F%23%3F%40%5B%25@127.0.0.1:{port}/99", "no database of the number"),
+        ("redis://:{password}%2F%23%3F%40%5B%25@127.0.0.1:{port}/99", "no database with the number"),
         ("redis+cluster://:{password}%2F%23%3F%40%5B%25@127.0.0.1:{port}", "cluster support disabled"),
         ("rediss://:{password}@127.0.0.1:{port}", "does not speak TLS"),
         ("redis+sentinel://:{password}@127.0.0.1:{port}/main", "none of these sentinels"),
@@ -306,7 +306,7 @@ def test_a_store_that_cannot_be_used_is_named_with_the_reason(
 def test_a_missing_password_is_reported(tmp_path: Path, kind: str) -> None:
     with running_redis(kind, tmp_path, "--requirepass", PASSWORD) as server:
         environment = {"INBOX_REDIS_URL": server.url, "INBOX_SECRET_KEY": SECRET_KEY}
-        reason = "refuses: Redis asks for a password, and the gateway has none"
+        reason = "refuses: Redis requires a password, and the gateway has none"
         assert reason in refusal(run("project", "list", data_dir=tmp_path / "data", **environment))
         found = run("doctor", data_dir=tmp_path / "data", **environment).stdout
         assert reason in found
@@ -394,5 +394,5 @@ def test_a_node_of_a_cluster_is_reported(tmp_path: Path) -> None:
 def test_a_start_with_a_wrong_password_fails_at_once(tmp_path: Path, guarded: RedisServer) -> None:
     environment = {"INBOX_REDIS_URL": f"redis://127.0.0.1:{guarded.port}", "INBOX_SECRET_KEY": SECRET_KEY}
     started = time.monotonic()
-    assert "Redis asks for a password" in refused_start(tmp_path / "data", environment)
+    assert "Redis requires a password" in refused_start(tmp_path / "data", environment)
     assert time.monotonic() - started < 20

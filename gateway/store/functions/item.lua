@@ -1,5 +1,5 @@
--- An item: its packed state, and its JSON. Every function of a user takes one key, that of the user's record; the other
--- keys of the user lie beside it in the same slot (store/keys.py).
+-- An item: its packed state and its JSON. Every function of a user has one key, that of the user's record. The other
+-- keys of the user are in the same slot (store/keys.py).
 
 local BUCKETS = { 0, 1, 3, 4, 5, 7 } -- bits: seen 1, read 2, archived 4; read implies seen
 local CHUNK = 1000 -- arguments per variadic command, well under Lua's unpack limit

@@ -10,7 +10,7 @@ local function enqueue_job(keys, args)
 end
 
 -- KEYS  queue
--- ARGV  now_ms lease_ms longest_ms (how far ahead an entry may lie)
+-- ARGV  now_ms lease_ms longest_ms (how far in the future an entry may be due)
 -- ->    the job that has waited longest, and the number of its claim; or nothing
 local function claim_job(keys, args)
   local queue, now = keys[1], tonumber(args[1])
@@ -147,7 +147,7 @@ local function read_reached(keys, args)
 end
 
 -- KEYS  job
--- ARGV  number (of the claim) known_version (the newest version of a plan that the caller knows)
+-- ARGV  number (of the claim) known_version (the newest version of a plan that the caller can follow)
 -- ->    kind, payload, cursor, steps, created_ms, attempts since the last step (this one included);
 --       "lost" to a later claim; "processed"; "newer" than the caller, and then nothing was written;
 --       or nothing if there is no such job

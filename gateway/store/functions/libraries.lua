@@ -8,7 +8,7 @@
 local function report_library(keys, args)
   local time = call('TIME')
   local now, keep = tonumber(time[1]) + tonumber(time[2]) / 1000000, tonumber(args[2])
-  local at, found, unused, gone = string.format('%.6f', now), {}, {}, {}
+  local at, found, unused, absent = string.format('%.6f', now), {}, {}, {}
   add_member(keys[1], at, args[1])
   for i = 3, #args do
     local reported = tonumber(call('ZSCORE', keys[1], args[i]) or 'inf')
@@ -20,8 +20,8 @@ local function report_library(keys, args)
     end
   end
   for _, name in ipairs(call('ZRANGE', keys[1], 0, -1)) do
-    if not found[name] and name ~= args[1] then gone[#gone + 1] = name end
+    if not found[name] and name ~= args[1] then absent[#absent + 1] = name end
   end
-  remove_members(keys[1], gone)
+  remove_members(keys[1], absent)
   return unused
 end

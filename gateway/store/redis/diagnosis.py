@@ -119,7 +119,7 @@ def _version(info: Info, name: str) -> Finding:
 
 def _role(info: Info, *, clustered: bool, replicated: bool) -> Iterator[Finding]:
     if info.get("role") == "slave":
-        yield _problem("role", "a replica, which takes no writes: name the primary, or use redis+sentinel://")
+        yield _problem("role", "a replica, which accepts no writes: name the primary, or use redis+sentinel://")
     if info.get("loading") == "1":
         yield _problem("role", "it is still loading its data")
     if info.get("cluster_enabled") == "1" and not clustered:

@@ -103,22 +103,22 @@ def decoding(what: str) -> Iterator[None]:
 _NO_PERMISSION = "Redis's access list does not allow a command, key or channel that the gateway needs"
 
 _BY_WORD: dict[str, tuple[type[StoreUnavailableError], str]] = {
-    "NOAUTH": (StoreRefusedError, "Redis asks for a password, and the gateway has none"),
+    "NOAUTH": (StoreRefusedError, "Redis requires a password, and the gateway has none"),
     "WRONGPASS": (StoreRefusedError, "Redis does not accept the gateway's user name or password"),
     "NOPERM": (StoreRefusedError, _NO_PERMISSION),
     "DENIED": (StoreRefusedError, "Redis is in protected mode and refuses connections from other machines"),
-    "OOM": (StoreFullError, "Redis has reached its maxmemory and takes no writes"),
-    "MISCONF": (StoreReadOnlyError, "Redis cannot save to its disk and takes no writes"),
-    "READONLY": (StoreReadOnlyError, "Redis is a replica, or is about to become one, and takes no writes"),
+    "OOM": (StoreFullError, "Redis has reached its maxmemory and accepts no writes"),
+    "MISCONF": (StoreReadOnlyError, "Redis cannot save to its disk and accepts no writes"),
+    "READONLY": (StoreReadOnlyError, "Redis is a replica, or is about to become one, and accepts no writes"),
     "NOREPLICAS": (StoreReadOnlyError, "Redis has too few replicas to take writes"),
     "MASTERDOWN": (StoreUnavailableError, "Redis is a replica without its primary"),
     "BUSY": (StoreUnavailableError, "Redis is busy with a script"),
     "UNKILLABLE": (StoreUnavailableError, "Redis is busy with a script"),
     "LOADING": (StoreUnavailableError, "Redis is loading its data"),
     "CLUSTERDOWN": (StoreUnavailableError, "The Redis cluster does not serve this part of the data"),
-    "TRYAGAIN": (StoreUnavailableError, "The Redis cluster moves this part of the data"),
+    "TRYAGAIN": (StoreUnavailableError, "The Redis cluster is moving this part of the data"),
     "MOVED": (StoreUnavailableError, "The Redis cluster has moved this part of the data"),
-    "ASK": (StoreUnavailableError, "The Redis cluster moves this part of the data"),
+    "ASK": (StoreUnavailableError, "The Redis cluster is moving this part of the data"),
     "CROSSSLOT": (StoreUnavailableError, "The Redis cluster found keys of a call on different servers"),
     "FORMAT": (StoreFormatError, "What is stored is of a format that this version of the gateway does not know"),
     "BROKEN": (StoreDataError, "A record in the store cannot be read"),
@@ -127,17 +127,17 @@ _BY_WORD: dict[str, tuple[type[StoreUnavailableError], str]] = {
 """The exception and its text for an error reply, by the first word of the reply."""
 
 _BY_TEXT: tuple[tuple[str, type[StoreUnavailableError], str], ...] = (
-    ("max number of clients", StoreUnavailableError, "Redis takes no more connections"),
+    ("max number of clients", StoreUnavailableError, "Redis accepts no more connections"),
     ("ACL failure in script", StoreRefusedError, _NO_PERMISSION),
     ("can't run this command", StoreRefusedError, _NO_PERMISSION),
     ("can't access at least one of the keys", StoreRefusedError, _NO_PERMISSION),
     ("can't publish to the channel", StoreRefusedError, _NO_PERMISSION),
     ("Function not found", StoreUnavailableError, "The gateway's functions are not loaded in Redis"),
     # The reply of Redis to a client that sends the library before it has authenticated.
-    ("unauthenticated", StoreRefusedError, "Redis asks for a password, and the gateway has none"),
+    ("unauthenticated", StoreRefusedError, "Redis requires a password, and the gateway has none"),
     ("AUTH <password>", StoreRefusedError, "Redis has no password, and the gateway sends one"),
-    ("DB index", StoreRefusedError, "Redis has no database of the number that the gateway is to use"),
-    ("unknown command", StoreRefusedError, "Redis does not know a command that the gateway needs"),
+    ("DB index", StoreRefusedError, "Redis has no database with the number that the gateway uses"),
+    ("unknown command", StoreRefusedError, "Redis lacks a command that the gateway needs"),
     ("user_function", StoreDataError, "A function failed on what is stored"),
     ("on @", StoreDataError, "A function failed on what is stored"),
 )

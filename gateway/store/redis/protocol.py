@@ -121,7 +121,7 @@ class RedisProtocol(asyncio.Protocol, ABC):
 
 def pack(command: tuple[Argument, ...]) -> bytes:
     """Return a command encoded in the protocol of Redis."""
-    packed: bytes = hiredis.pack_command(command)  # type: ignore[arg-type] # its own types know no tuples of any length
+    packed: bytes = hiredis.pack_command(command)  # type: ignore[arg-type] # its type hints allow no tuple of any length
     return packed
 
 
