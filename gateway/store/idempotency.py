@@ -24,7 +24,7 @@ LEASE_MS = 2_000
 """How long the lease of a request lasts. If it is not renewed in that time, a repetition may run the request."""
 
 RENEW_SECONDS = 0.5
-"""The time between two renewals of the leases of running requests. Up to three in a row may fail."""
+"""The time between two renewals of the leases of running requests. A few in a row may fail before a lease ends."""
 
 
 class Run(NamedTuple):
