@@ -83,7 +83,7 @@ class Hub:
         """Serve until cancelled."""
         async with self._tasks.running() as tasks:
             for name, work in (
-                ("pubsub-subscriber", self._subscriber.run),
+                ("pubsub-link", self._subscriber.run),
                 ("hub-tick", self.deadlines.run),
                 ("hub-access", self.revocation.run),
                 ("hub-resync", self.replay.run_resyncs),

@@ -260,7 +260,7 @@ async def test_an_unused_library_is_deleted_on_every_primary(cluster: Cluster, c
         return [bool(await client.run_on(node, "FUNCTION", "LIST", "LIBRARYNAME", old.name)) for node in nodes]
 
     assert all(await has_old())
-    cleaner = LibraryCleaner(client, keep_seconds=0.2)
+    cleaner = LibraryCleaner(client, keep_seconds=0.2, report_seconds=0.1)
     async with asyncio.timeout(10):
         while any(await has_old()):
             await cleaner.clean()
