@@ -53,7 +53,7 @@ class ControlMessages:
                 self.clear_caches()
 
     def clear_caches(self) -> None:
-        """Clear every cache, check every live connection and wake the jobs: messages may have been missed."""
+        """Clear every cache, check every live connection and wake the jobs, because messages may have been missed."""
         self._directory.forget_all()
         self._projects.cache.forget_all()
         self._revocation.all_projects_changed()

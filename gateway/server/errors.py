@@ -1,6 +1,6 @@
 """The exceptions of the server: conditions in which a gateway cannot start or continue.
 
-    ServerError                     the message tells an operator what to do
+    ServerError                     the message has the remedy for an operator
       SupervisorError               the workers or their socket
       DataDirectoryError            the data directory
       BundledValkeyError            the bundled Valkey

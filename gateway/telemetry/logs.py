@@ -196,8 +196,8 @@ def user_hash(project_id: str, user_id: str) -> str:
 def redacted_path(path: str, words: Collection[str]) -> str:
     """Return a path that matches no route, without the parts that could be a name or a secret.
 
-    `words` are the words in the paths of the routes; other parts are replaced by "…". The first part is kept if it
-    looks like a plain word.
+    `words` are the words in the paths of the routes; other parts are replaced by "…". The first part is kept if it is a
+    plain word.
     """
     if not path.startswith("/"):
         return "…"

@@ -18,7 +18,7 @@ CLOSED = Counter("inbox_connections_closed", "Live connections closed by the gat
 DELIVERED = Counter("inbox_events_delivered", "Events written to connections, live and replayed.")
 DELIVERY_SECONDS = Histogram(
     "inbox_delivery_seconds",
-    "Time from the write in Redis to the write to the user's last socket, by two clocks.",
+    "Time from the write in Redis to the write to the user's last socket, by the clocks of Redis and the worker.",
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
 )
 SLOW_READERS = Counter(
@@ -27,7 +27,7 @@ SLOW_READERS = Counter(
 RESUMES = Counter(
     "inbox_resumes", "Connections that resumed from a position and received the events that they had missed."
 )
-RESETS = Counter("inbox_resets", "Connections that were told to fetch the inbox again, by reason.", ["reason"])
+RESETS = Counter("inbox_resets", "Times a connection was sent `reset`, by reason.", ["reason"])
 GAPS = Counter("inbox_gaps_healed", "Log reads after a live event that did not follow the previous one.")
 RESYNCS = Counter("inbox_resyncs", "Users whose log was read again after the subscription was interrupted.")
 REDIS_CALLS = Counter("inbox_redis_calls", "Calls of Redis functions; several may share a round trip.", ["function"])
@@ -51,9 +51,9 @@ NEW_USERS_REFUSED = Counter(
     "inbox_new_users_refused",
     "Calls and connections of unknown users refused because too many arrived without proof of identity.",
 )
-RATE_LIMIT_FAILURES = Counter("inbox_rate_limit_failures", "Calls that could not be counted and were let through.")
+RATE_LIMIT_FAILURES = Counter("inbox_rate_limit_failures", "Calls that could not be counted and were allowed.")
 JOBS_RUNNING = Gauge("inbox_jobs_running", "Jobs that are running.", multiprocess_mode="livesum")
-JOBS_FINISHED = Counter("inbox_jobs_finished", "Jobs that are finished, or were given up.", ["kind"])
+JOBS_FINISHED = Counter("inbox_jobs_finished", "Jobs that have finished, or failed for good.", ["kind"])
 ITEMS_TRIMMED = Counter("inbox_items_trimmed", "Items that sweeps removed under their project's retention.")
 USERS_SWEPT = Counter("inbox_users_swept", "Users whose inboxes sweeps checked.")
 ACTIVE_USERS = Gauge(
@@ -63,7 +63,7 @@ ACTIVE_USERS = Gauge(
 )
 UNCOUNTED_ACTIVE_USERS = Counter(
     "inbox_uncounted_active_users",
-    "Times a user could not be counted as active, because too many are waiting for Redis.",
+    "Times a user could not be counted as active, because too many counts were waiting for Redis.",
 )
 LOG_LINES_DROPPED = Counter(
     "inbox_log_lines_dropped", "Log lines that were dropped because nothing read standard error for too long."

@@ -41,9 +41,9 @@ class Caller:
 
     def made(self, method: str, path: str, who: str, body: Any) -> Json:
         """Make a call that must succeed, and return the response."""
-        answer = self.call(method, path, who, body)
-        assert answer.status_code in (200, 201), answer.text
-        found: Json = answer.json()
+        response = self.call(method, path, who, body)
+        assert response.status_code in (200, 201), response.text
+        found: Json = response.json()
         return found
 
     # what the paths of the contract name
@@ -166,12 +166,12 @@ def path_for(caller: Caller, path: str) -> str:
 def test_every_operation_of_the_contract_returns_what_it_specifies(
     caller: Caller, method: str, path: str, who: str, status: int, root: str
 ) -> None:
-    answer = caller.call(method, path_for(caller, path), who, caller.body(root) if root else None)
-    assert answer.status_code == status, answer.text
+    response = caller.call(method, path_for(caller, path), who, caller.body(root) if root else None)
+    assert response.status_code == status, response.text
     if status == 204:
-        assert answer.content == b""
+        assert response.content == b""
     elif root:
-        assert answer.json().keys() == {root}
+        assert response.json().keys() == {root}
 
 
 # ---- limits
@@ -281,23 +281,23 @@ def test_a_value_at_its_limit_is_accepted_and_one_over_it_is_refused_by_name(
 
 @pytest.mark.parametrize(("path", "root"), [("/notifications", "notification"), ("/broadcasts", "broadcast")])
 def test_at_least_one_recipient_is_needed(caller: Caller, path: str, root: str) -> None:
-    answer = caller.call("POST", path, BACKEND, with_value(caller.body(root), (root, "recipients"), []))
-    assert (answer.status_code, messages(answer)) == (422, [f"Param '{root}.recipients' must have 1 to 1000 items"])
+    response = caller.call("POST", path, BACKEND, with_value(caller.body(root), (root, "recipients"), []))
+    assert (response.status_code, messages(response)) == (422, [f"Param '{root}.recipients' must have 1 to 1000 items"])
 
 
 @pytest.mark.parametrize(("per_page", "status"), [(0, 422), (1, 200), (100, 200), (101, 422)])
 def test_a_page_of_notifications_has_1_to_100_of_them(caller: Caller, per_page: int, status: int) -> None:
-    answer = caller.call("GET", f"/notifications?per_page={per_page}", USER)
-    assert answer.status_code == status
+    response = caller.call("GET", f"/notifications?per_page={per_page}", USER)
+    assert response.status_code == status
     if status == 422:
-        assert messages(answer) == ["Param 'per_page' must be a number from 1 to 100"]
+        assert messages(response) == ["Param 'per_page' must be a number from 1 to 100"]
     else:
-        assert answer.json()["per_page"] == per_page
+        assert response.json()["per_page"] == per_page
 
 
 def test_a_page_has_15_notifications_by_default(caller: Caller) -> None:
-    answer = caller.call("GET", "/notifications", USER).json()
-    assert (answer["per_page"], answer["current_page"]) == (15, 1)
+    response = caller.call("GET", "/notifications", USER).json()
+    assert (response["per_page"], response["current_page"]) == (15, 1)
 
 
 # ---- invalid bodies
@@ -318,15 +318,15 @@ def test_a_page_has_15_notifications_by_default(caller: Caller) -> None:
 def test_an_invalid_parameter_has_the_message_of_the_contract_and_no_code(
     caller: Caller, root: str, value: Json, message: str
 ) -> None:
-    answer = caller.call("POST", f"/{root}s", BACKEND, {root: value})
-    (problem,) = answer.json()["errors"]
-    assert (answer.status_code, problem["message"]) == (422, message)
+    response = caller.call("POST", f"/{root}s", BACKEND, {root: value})
+    (problem,) = response.json()["errors"]
+    assert (response.status_code, problem["message"]) == (422, message)
     assert problem.keys() <= {"message", "suggestion"}
 
 
 def test_every_failing_parameter_has_an_entry(caller: Caller) -> None:
-    answer = caller.call("POST", "/notifications", BACKEND, {"notification": {"action_url": 5}})
-    assert (answer.status_code, messages(answer)) == (
+    response = caller.call("POST", "/notifications", BACKEND, {"notification": {"action_url": 5}})
+    assert (response.status_code, messages(response)) == (
         422,
         [
             "Param 'notification.title' is missing",

@@ -458,11 +458,11 @@ async def test_the_same_external_id_in_two_projects_means_two_users(inbox: Inbox
 async def test_one_idempotency_key_in_two_projects_means_two_requests(inbox: Inbox, open_project: Project) -> None:
     key = {"Idempotency-Key": inbox.external_id}
     body = notification(inbox.external_id)
-    answers = [
+    responses = [
         await inbox.http.post("/notifications", headers=admin | key, json=body) for admin in (ADMIN, open_project.admin)
     ]
-    assert [answer.status_code for answer in answers] == [201, 201]
-    assert answers[0].content != answers[1].content
+    assert [response.status_code for response in responses] == [201, 201]
+    assert responses[0].content != responses[1].content
 
 
 @pytest.mark.parametrize("kind", ["hmac", "email", "secret", "token"])

@@ -122,9 +122,9 @@ def assert_apart(
     client: httpx.Client, row: AnyOperation, joe: Joe, headers: dict[str, str], may_name: str = "\0"
 ) -> None:
     before = joe.snapshot(client)
-    answer = call(client, row, joe, headers)
-    assert answer.status_code < 500, answer.text
-    assert MARK not in answer.text.replace(may_name, ""), answer.text
+    response = call(client, row, joe, headers)
+    assert response.status_code < 500, response.text
+    assert MARK not in response.text.replace(may_name, ""), response.text
     assert joe.snapshot(client) == before
 
 

@@ -59,17 +59,17 @@ def test_a_new_user_over_the_limit_of_an_address_gets_the_time_to_retry(
     gateway: Gateway, project: dict[str, Any], path: str
 ) -> None:
     use_up(gateway, project)
-    answer = fetch(gateway, named(project), path)
-    assert (answer.status_code, code(answer)) == (429, "too_many_new_users")
-    assert answer.json()["errors"][0]["message"].startswith(f"More than {PER_ADDRESS} new users an hour from here")
-    assert 0 < int(answer.headers["Retry-After"]) <= 3600 / PER_ADDRESS
+    response = fetch(gateway, named(project), path)
+    assert (response.status_code, code(response)) == (429, "too_many_new_users")
+    assert response.json()["errors"][0]["message"].startswith(f"More than {PER_ADDRESS} new users an hour from here")
+    assert 0 < int(response.headers["Retry-After"]) <= 3600 / PER_ADDRESS
 
 
 def test_writes_of_unknown_users_are_refused_as_well(gateway: Gateway, project: dict[str, Any]) -> None:
     use_up(gateway, project)
     body = {"subscription": {"topic": "t", "categories": [{"slug": "*"}]}}
-    answer = httpx.post(f"{gateway.url}/subscriptions", headers=named(project), json=body)
-    assert (answer.status_code, code(answer)) == (429, "too_many_new_users")
+    response = httpx.post(f"{gateway.url}/subscriptions", headers=named(project), json=body)
+    assert (response.status_code, code(response)) == (429, "too_many_new_users")
 
 
 def test_known_users_are_not_limited(gateway: Gateway, project: dict[str, Any]) -> None:
@@ -83,8 +83,8 @@ def test_known_users_are_not_limited(gateway: Gateway, project: dict[str, Any]) 
 def test_users_that_the_backend_names_or_authenticates_do_not_count(gateway: Gateway, project: dict[str, Any]) -> None:
     use_up(gateway, project)
     names = [str(uuid4()) for _ in range(PER_PROJECT)]
-    answer = httpx.post(f"{gateway.url}/notifications", headers=admin_of(project), json=notification(*names))
-    assert answer.status_code == 201
+    response = httpx.post(f"{gateway.url}/notifications", headers=admin_of(project), json=notification(*names))
+    assert response.status_code == 201
     assert [fetch(gateway, named(project, name)).status_code for name in names] == [200] * len(names)
     by_secret = {**named(project), "X-MAGICBELL-API-SECRET": project["api_secret"]}
     assert fetch(gateway, by_secret).status_code == 200
@@ -100,13 +100,13 @@ def test_each_address_behind_a_trusted_proxy_has_its_own_limit_and_the_project_h
     for address in ("203.0.113.1", "203.0.113.2", "2001:db8::1"):
         statuses += [fetch(gateway, named(project, address=address)).status_code for _ in range(PER_ADDRESS)]
     assert statuses == [200] * PER_PROJECT + [429]
-    answer = fetch(gateway, named(project, address="203.0.113.9"))
-    assert answer.json()["errors"][0]["message"].startswith(f"More than {PER_PROJECT} new users an hour in all")
+    response = fetch(gateway, named(project, address="203.0.113.9"))
+    assert response.json()["errors"][0]["message"].startswith(f"More than {PER_PROJECT} new users an hour in all")
 
 
 def test_an_ipv6_network_is_one_address(gateway: Gateway, project: dict[str, Any]) -> None:
-    answers = [fetch(gateway, named(project, address=f"2001:db8:0:1::{number}")) for number in range(PER_ADDRESS + 1)]
-    assert [answer.status_code for answer in answers] == [200] * PER_ADDRESS + [429]
+    responses = [fetch(gateway, named(project, address=f"2001:db8:0:1::{number}")) for number in range(PER_ADDRESS + 1)]
+    assert [response.status_code for response in responses] == [200] * PER_ADDRESS + [429]
     assert fetch(gateway, named(project, address="2001:db8:0:2::1")).status_code == 200
 
 
@@ -133,8 +133,8 @@ def test_a_websocket_of_an_unknown_user_is_closed_with_the_time_to_retry(
 
 def test_an_event_stream_of_an_unknown_user_has_the_time_to_retry(gateway: Gateway, project: dict[str, Any]) -> None:
     use_up(gateway, project)
-    answer = fetch(gateway, named(project), "/realtime/sse")
-    goodbye = answer.text.partition("event: goodbye\n")[2]
+    response = fetch(gateway, named(project), "/realtime/sse")
+    goodbye = response.text.partition("event: goodbye\n")[2]
     assert '"reason":"too_many_new_users"' in goodbye
     (retry,) = [line for line in goodbye.splitlines() if line.startswith("retry: ")]
     assert 0 < int(retry.removeprefix("retry: ")) <= 1000 * 3600 / PER_ADDRESS
@@ -147,13 +147,13 @@ def test_renewing_credentials_on_an_open_connection_creates_no_user(gateway: Gat
             name = str(uuid4())
             socket.send(json.dumps({"type": "auth", "api_key": project["api_key"], "user_external_id": name}))
             assert json.loads(socket.recv(timeout=10))["code"] == "user_not_found"
-    answer = httpx.get(f"{gateway.url}/v2/jwt/user/external_id:{name}", headers=admin_of(project))
-    assert answer.status_code == 404
+    response = httpx.get(f"{gateway.url}/v2/jwt/user/external_id:{name}", headers=admin_of(project))
+    assert response.status_code == 404
 
 
 def test_a_refused_user_was_not_created(gateway: Gateway, project: dict[str, Any]) -> None:
     use_up(gateway, project)
     name = str(uuid4())
     assert fetch(gateway, named(project, name)).status_code == 429
-    answer = httpx.delete(f"{gateway.url}/users/external_id:{name}", headers=admin_of(project))
-    assert answer.status_code == 404
+    response = httpx.delete(f"{gateway.url}/users/external_id:{name}", headers=admin_of(project))
+    assert response.status_code == 404

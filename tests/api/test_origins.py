@@ -19,11 +19,11 @@ OURS, SUBDOMAIN, EVIL = "https://app.example.com", "https://a.b.example.com", "h
 
 def rest(gateway: Gateway, headers: dict[str, str], origin: str) -> str:
     """Make a request, and return the code of the refusal, "" if it succeeds."""
-    answer = httpx.get(f"{gateway.url}/notifications", headers={**headers, "Origin": origin})
-    assert answer.status_code in (200, 403)
-    readable = answer.headers.get("access-control-allow-origin") in (origin, "*")
-    assert readable is (answer.status_code == 200)
-    return "" if answer.status_code == 200 else code(answer)
+    response = httpx.get(f"{gateway.url}/notifications", headers={**headers, "Origin": origin})
+    assert response.status_code in (200, 403)
+    readable = response.headers.get("access-control-allow-origin") in (origin, "*")
+    assert readable is (response.status_code == 200)
+    return "" if response.status_code == 200 else code(response)
 
 
 def websocket(gateway: Gateway, headers: dict[str, str], origin: str) -> str:
@@ -42,25 +42,25 @@ def websocket(gateway: Gateway, headers: dict[str, str], origin: str) -> str:
 
 def sse(gateway: Gateway, headers: dict[str, str], origin: str) -> str:
     """Open a stream, and return the code of the refusal, "" if it succeeds."""
-    with httpx.stream("GET", f"{gateway.url}/realtime/sse", headers={**headers, "Origin": origin}) as answer:
-        if answer.status_code == 200:
-            assert answer.headers["access-control-allow-origin"] in (origin, "*")
+    with httpx.stream("GET", f"{gateway.url}/realtime/sse", headers={**headers, "Origin": origin}) as response:
+        if response.status_code == 200:
+            assert response.headers["access-control-allow-origin"] in (origin, "*")
             return ""
-        assert answer.status_code == 403
-        assert "access-control-allow-origin" not in answer.headers
-        answer.read()
-        return code(answer)
+        assert response.status_code == 403
+        assert "access-control-allow-origin" not in response.headers
+        response.read()
+        return code(response)
 
 
 def preflight(gateway: Gateway, headers: dict[str, str], origin: str) -> str:
     """Send a preflight, and return the code of the refusal, "" if it succeeds."""
     asked = {"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-a, b"}
-    answer = httpx.options(f"{gateway.url}/notifications", headers=asked)
-    allowed = answer.headers.get("access-control-allow-origin")
-    assert (answer.status_code, allowed in (origin, "*")) in ((200, True), (400, False))
+    response = httpx.options(f"{gateway.url}/notifications", headers=asked)
+    allowed = response.headers.get("access-control-allow-origin")
+    assert (response.status_code, allowed in (origin, "*")) in ((200, True), (400, False))
     if allowed is None:
         return "origin_not_allowed"
-    assert answer.headers["access-control-allow-headers"] == "x-a, b"
+    assert response.headers["access-control-allow-headers"] == "x-a, b"
     return ""
 
 
@@ -100,8 +100,8 @@ def test_the_error_of_wrong_credentials_does_not_reveal_the_allowed_origins(
     gateway: Gateway, project: dict[str, Any]
 ) -> None:
     wrong = {**user_of(project, "ada"), "X-MAGICBELL-API-SECRET": "wrong", "Origin": EVIL}
-    answer = httpx.get(f"{gateway.url}/notifications", headers=wrong)
-    assert (answer.status_code, code(answer)) == (401, "api_secret_is_incorrect")
+    response = httpx.get(f"{gateway.url}/notifications", headers=wrong)
+    assert (response.status_code, code(response)) == (401, "api_secret_is_incorrect")
 
 
 def test_a_client_that_sends_no_origin_may_call(gateway: Gateway, project: dict[str, Any]) -> None:
@@ -109,8 +109,8 @@ def test_a_client_that_sends_no_origin_may_call(gateway: Gateway, project: dict[
 
 
 def test_a_backends_calls_are_checked_too(gateway: Gateway, project: dict[str, Any]) -> None:
-    answer = httpx.get(f"{gateway.url}/active_users", headers={**admin_of(project), "Origin": EVIL})
-    assert (answer.status_code, code(answer)) == (403, "origin_not_allowed")
+    response = httpx.get(f"{gateway.url}/active_users", headers={**admin_of(project), "Origin": EVIL})
+    assert (response.status_code, code(response)) == (403, "origin_not_allowed")
 
 
 def test_the_origin_is_checked_for_credentials_in_a_first_message_too(
@@ -170,5 +170,5 @@ def test_a_projects_own_origins_are_allowed_beside_narrower_settings(narrow: Gat
 
 def test_a_page_of_an_allowed_origin_can_read_the_error_of_a_wrong_key(narrow: Gateway) -> None:
     headers = {"X-MAGICBELL-API-KEY": "wrong", "Origin": "https://app.example.com"}
-    answer = httpx.get(f"{narrow.url}/notifications", headers=headers)
-    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (401, headers["Origin"])
+    response = httpx.get(f"{narrow.url}/notifications", headers=headers)
+    assert (response.status_code, response.headers["access-control-allow-origin"]) == (401, headers["Origin"])

@@ -23,9 +23,9 @@ def rest(method: str, path: str, **headers: str) -> Callable[[Gateway, dict[str,
 
 
 def sse(gateway: Gateway, more: dict[str, str]) -> httpx.Headers:
-    with httpx.stream("GET", f"{gateway.url}/realtime/sse", headers=user_headers("ada") | more) as answer:
-        assert answer.status_code == 200
-        return answer.headers
+    with httpx.stream("GET", f"{gateway.url}/realtime/sse", headers=user_headers("ada") | more) as response:
+        assert response.status_code == 200
+        return response.headers
 
 
 def websocket(gateway: Gateway, more: dict[str, str]) -> httpx.Headers:
@@ -66,8 +66,8 @@ def test_a_trusted_proxys_request_id_is_kept(gateway: Gateway, way: str) -> None
 @pytest.mark.parametrize("given", ["", "a b", "a" * 129, "joe@example.com", 'a"b', "\u00e9"])
 def test_an_invalid_request_id_is_replaced(gateway: Gateway, given: str) -> None:
     headers = [(b"X-Request-Id", given.encode())]
-    answer = httpx.get(f"{gateway.url}/healthz", headers=headers)
-    assert answer.headers["x-request-id"] not in ("", given)
+    response = httpx.get(f"{gateway.url}/healthz", headers=headers)
+    assert response.headers["x-request-id"] not in ("", given)
 
 
 def line_of(gateway: Gateway, request_id: str) -> dict[str, Any]:

@@ -16,15 +16,15 @@ def send(gateway: Gateway, project: dict[str, Any], number: int, **recipient: An
     """Send notifications to `joe`, or to `recipient`."""
     for index in range(number):
         body = {"notification": {"title": f"n{index}", "recipients": [recipient or {"external_id": "joe"}]}}
-        answer = httpx.post(f"{gateway.url}/notifications", headers=admin_of(project), json=body)
-        assert answer.status_code == 201, answer.text
+        response = httpx.post(f"{gateway.url}/notifications", headers=admin_of(project), json=body)
+        assert response.status_code == 201, response.text
 
 
 def listed(gateway: Gateway, project: dict[str, Any]) -> dict[str, Any]:
     """Return the notifications of `joe`."""
-    answer = httpx.get(f"{gateway.url}/notifications?per_page=100", headers=user_of(project, "joe"))
-    assert answer.status_code == 200
-    found: dict[str, Any] = answer.json()
+    response = httpx.get(f"{gateway.url}/notifications?per_page=100", headers=user_of(project, "joe"))
+    assert response.status_code == 200
+    found: dict[str, Any] = response.json()
     return found
 
 
@@ -63,9 +63,9 @@ def test_a_projects_bounds_are_set_and_removed(gateway: Gateway) -> None:
 @pytest.mark.parametrize("name", ["item_retention_count", "item_retention_seconds"])
 def test_an_invalid_bound_is_refused_by_its_name(gateway: Gateway, name: str, bound: Any) -> None:
     body = {"project": {"name": "Shop", name: bound}}
-    answer = httpx.post(f"{gateway.url}/workspaces/default/projects", headers=workspace_headers(gateway), json=body)
-    assert answer.status_code == 422
-    assert answer.json()["errors"][0]["message"].startswith(f"Param 'project.{name}' must be ")
+    response = httpx.post(f"{gateway.url}/workspaces/default/projects", headers=workspace_headers(gateway), json=body)
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["message"].startswith(f"Param 'project.{name}' must be ")
 
 
 def test_an_open_inbox_is_exact_while_new_notifications_displace_old_ones(gateway: Gateway) -> None:
@@ -76,9 +76,9 @@ def test_an_open_inbox_is_exact_while_new_notifications_displace_old_ones(gatewa
         replica = Replica(listed(gateway, project)["notifications"])
         send(gateway, project, 5)
         follow(socket, replica, 3)
-    answer = listed(gateway, project)
-    assert replica.items == answer["notifications"]
-    assert (answer["total"], answer["unread_count"]) == (3, 3)
+    response = listed(gateway, project)
+    assert replica.items == response["notifications"]
+    assert (response["total"], response["unread_count"]) == (3, 3)
 
 
 def test_a_broadcast_displaces_old_notifications_too(gateway: Gateway) -> None:

@@ -49,10 +49,10 @@ def test_without_redis_calls_return_503_and_afterwards_nothing_is_lost(redis: Re
             client.get("/notifications", headers=user_headers("never seen")),
             client.get("/notifications", headers=ada | {"X-MAGICBELL-API-KEY": "never seen"}),
         ]
-        assert {(answer.status_code, code(answer)) for answer in refused} == {(503, "redis_unavailable")}
-        assert {answer.headers["retry-after"] for answer in refused} == {"1"}
+        assert {(response.status_code, code(response)) for response in refused} == {(503, "redis_unavailable")}
+        assert {response.headers["retry-after"] for response in refused} == {"1"}
         assert client.get("/healthz").status_code == 200
-        unready = wait_for(lambda: answer_of(client, "/readyz", 503), "/readyz to notice")
+        unready = wait_for(lambda: response_of(client, "/readyz", 503), "/readyz to notice")
         assert unready.json() == {
             "status": "not ready",
             "reason": "redis_unavailable",
@@ -70,7 +70,7 @@ def test_without_redis_calls_return_503_and_afterwards_nothing_is_lost(redis: Re
         assert titles == ["after", "before"]
 
 
-def answer_of(client: httpx.Client, path: str, status: int) -> httpx.Response | None:
+def response_of(client: httpx.Client, path: str, status: int) -> httpx.Response | None:
     """Return the response to a GET, None if it has another status."""
     response = client.get(path)
     return response if response.status_code == status else None

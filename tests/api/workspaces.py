@@ -64,13 +64,13 @@ def created_workspace(gateway: Gateway, title: str) -> str:
 def created_project(gateway: Gateway, **fields: Any) -> dict[str, Any]:
     """Create a project over HTTP, and return it."""
     with httpx.Client(base_url=gateway.url) as client:
-        answer = client.post(
+        response = client.post(
             "/workspaces/default/projects",
             headers=workspace_headers(gateway),
             json={"project": {"name": "Shop", **fields}},
         )
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()["project"]
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()["project"]
     assert found.keys() == PROJECT_FIELDS
     return found
 
@@ -79,9 +79,9 @@ def changed_project(gateway: Gateway, project: Mapping[str, Any], **fields: Any)
     """Change a project over HTTP, and return it."""
     path = f"{gateway.url}/workspaces/{project['workspace']['id']}/projects/{project['id']}"
     headers = workspace_headers(gateway, str(project["workspace"]["id"]))
-    answer = httpx.put(path, headers=headers, json={"project": fields})
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()["project"]
+    response = httpx.put(path, headers=headers, json={"project": fields})
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()["project"]
     return found
 
 

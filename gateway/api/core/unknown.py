@@ -41,7 +41,7 @@ class UnknownName(NamedTuple):
 
     @property
     def warning(self) -> str:
-        """The warning in a header, in ASCII whatever the name is."""
+        """The warning in a header. It is ASCII: other characters of the name are percent-encoded."""
         path = quote(self.path[:200], safe="[]")
         return f"'{path}' is not known" + (f", did you mean '{self.nearest}'?" if self.nearest else "")
 
@@ -71,7 +71,7 @@ class UnknownNameLog:
         self._logged: set[tuple[str, str, str]] = set()
 
     def note(self, project_id: str, operation: str, names: Iterable[UnknownName]) -> None:
-        """Log the names that are new. Text that does not look like a name is omitted, since it may be a secret."""
+        """Log the names that are new. Text that is not shaped like a name is omitted, since it may be a secret."""
         fresh = []
         for name in list(names)[:MAX_NAMED]:
             path = re.sub(r"\[\d+\]", "[]", name.path)

@@ -28,29 +28,29 @@ async def client(limited: Gateway) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def test_the_limit_is_exact_under_concurrency_and_over_workers(client: httpx.AsyncClient, user: str) -> None:
-    answers = await asyncio.gather(*(client.get("/notifications", headers=user_headers(user)) for _ in range(40)))
-    assert Counter(answer.status_code for answer in answers) == {200: READS, 429: 40 - READS}
+    responses = await asyncio.gather(*(client.get("/notifications", headers=user_headers(user)) for _ in range(40)))
+    assert Counter(response.status_code for response in responses) == {200: READS, 429: 40 - READS}
 
 
 async def test_every_response_reports_the_state_of_the_limit(client: httpx.AsyncClient, user: str) -> None:
     remaining = []
     for _ in range(READS):
-        answer = await client.get("/notifications", headers=user_headers(user))
-        assert answer.headers["ratelimit-limit"] == str(READS)
-        assert 0 < int(answer.headers["ratelimit-reset"]) <= 60
-        remaining.append(int(answer.headers["ratelimit-remaining"]))
+        response = await client.get("/notifications", headers=user_headers(user))
+        assert response.headers["ratelimit-limit"] == str(READS)
+        assert 0 < int(response.headers["ratelimit-reset"]) <= 60
+        remaining.append(int(response.headers["ratelimit-remaining"]))
     assert remaining == [4, 3, 2, 1, 0]
 
 
 async def test_a_refusal_has_the_time_to_retry(client: httpx.AsyncClient, user: str) -> None:
     for _ in range(WRITES):
         await client.post("/notifications/read", headers=user_headers(user))
-    answer = await client.post("/notifications/read", headers=user_headers(user))
-    (error,) = answer.json()["errors"]
-    assert (answer.status_code, error["code"]) == (429, "rate_limit_exceeded")
+    response = await client.post("/notifications/read", headers=user_headers(user))
+    (error,) = response.json()["errors"]
+    assert (response.status_code, error["code"]) == (429, "rate_limit_exceeded")
     assert error["message"] == f"More than {WRITES} writes in this minute"
-    assert 0 < int(answer.headers["retry-after"]) <= 60
-    assert answer.headers["ratelimit-remaining"] == "0"
+    assert 0 < int(response.headers["retry-after"]) <= 60
+    assert response.headers["ratelimit-remaining"] == "0"
 
 
 async def test_reads_and_writes_are_counted_apart(client: httpx.AsyncClient, user: str) -> None:
@@ -77,9 +77,9 @@ async def test_a_refused_change_changes_nothing(client: httpx.AsyncClient, user:
 
 async def test_a_backend_is_not_limited_by_default(client: httpx.AsyncClient, user: str) -> None:
     body = {"notification": {"title": "t", "recipients": [{"external_id": user}]}}
-    answers = [await client.post("/notifications", headers=ADMIN, json=body) for _ in range(READS + WRITES + 1)]
-    assert {answer.status_code for answer in answers} == {201}
-    assert "ratelimit-limit" not in answers[0].headers
+    responses = [await client.post("/notifications", headers=ADMIN, json=body) for _ in range(READS + WRITES + 1)]
+    assert {response.status_code for response in responses} == {201}
+    assert "ratelimit-limit" not in responses[0].headers
 
 
 async def test_a_backend_can_be_limited(tmp_path: Path) -> None:
@@ -87,6 +87,6 @@ async def test_a_backend_can_be_limited(tmp_path: Path) -> None:
     with running_gateway(tmp_path / "data", **limits) as gateway:
         async with httpx.AsyncClient(base_url=gateway.url, headers=ADMIN) as client:
             body = {"user": {"external_id": "joe"}}
-            answers = [await client.post("/users", json=body) for _ in range(3)]
-    assert [answer.status_code for answer in answers] == [201, 201, 429]
-    assert [answer.headers["ratelimit-remaining"] for answer in answers] == ["1", "0", "0"]
+            responses = [await client.post("/users", json=body) for _ in range(3)]
+    assert [response.status_code for response in responses] == [201, 201, 429]
+    assert [response.headers["ratelimit-remaining"] for response in responses] == ["1", "0", "0"]

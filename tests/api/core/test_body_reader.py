@@ -76,9 +76,9 @@ def test_an_invalid_body_counts_against_the_rate_limit(
 )
 def test_each_call_counts_once(bounded: Gateway, user: str, method: str, path: str, body: Any) -> None:
     with httpx.Client(base_url=bounded.url, headers=user_headers(user)) as client:
-        answers = [client.request(method, path, json=body) for _ in range(3)]
-    assert all(answer.is_success for answer in answers)
-    assert [answer.headers["ratelimit-remaining"] for answer in answers] == ["9", "8", "7"]
+        responses = [client.request(method, path, json=body) for _ in range(3)]
+    assert all(response.is_success for response in responses)
+    assert [response.headers["ratelimit-remaining"] for response in responses] == ["9", "8", "7"]
 
 
 # ---- the size of one body
@@ -115,9 +115,9 @@ def test_a_body_with_too_large_a_content_length_is_refused_before_it_arrives(
     for announced, refused in ((most, False), (most + 1, True), (10**15, True)):
         with unfinished(bounded, method, path, headers, announced, b"") as connection:
             if refused or most == 16 * 1024:  # an operation without a body does not wait for one
-                answer = connection.recv(65536)
-                assert answer.startswith(b"HTTP/1.1 413 ") is refused
-                assert (f"The body is larger than {most} bytes".encode() in answer) is refused
+                response = connection.recv(65536)
+                assert response.startswith(b"HTTP/1.1 413 ") is refused
+                assert (f"The body is larger than {most} bytes".encode() in response) is refused
 
 
 def test_a_body_without_a_content_length_is_limited_while_it_arrives(bounded: Gateway, user: str) -> None:
@@ -125,21 +125,21 @@ def test_a_body_without_a_content_length_is_limited_while_it_arrives(bounded: Ga
         for _ in range(40):
             yield b" " * 10_000
 
-    answer = httpx.put(f"{bounded.url}{PREFERENCES}", headers=user_headers(user), content=chunks())
-    assert (answer.status_code, code(answer)) == (413, "body_too_large")
+    response = httpx.put(f"{bounded.url}{PREFERENCES}", headers=user_headers(user), content=chunks())
+    assert (response.status_code, code(response)) == (413, "body_too_large")
 
 
 def test_a_workspaces_bodies_are_bounded(bounded: Gateway) -> None:
     headers = workspace_headers(bounded)
-    answer = httpx.post(f"{bounded.url}/workspaces/default/projects", headers=headers, content=b" " * 70_000)
-    assert (answer.status_code, code(answer)) == (413, "body_too_large")
+    response = httpx.post(f"{bounded.url}/workspaces/default/projects", headers=headers, content=b" " * 70_000)
+    assert (response.status_code, code(response)) == (413, "body_too_large")
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"null", b'{"user_notification_read":{}}'])
 @pytest.mark.parametrize("path", ["/notifications/read", "/notifications/seen"])
 def test_a_mark_ignores_the_bodies_that_clients_send(bounded: Gateway, user: str, path: str, body: bytes) -> None:
-    answer = httpx.post(f"{bounded.url}{path}", headers=user_headers(user), content=body)
-    assert answer.status_code == 204
+    response = httpx.post(f"{bounded.url}{path}", headers=user_headers(user), content=body)
+    assert response.status_code == 204
 
 
 # ---- the bytes of unfinished bodies
@@ -173,18 +173,18 @@ def crowd(
         opened = unfinished(gateway, "PUT" if path == PREFERENCES else "POST", path, headers, size + 1, b" " * size)
         connection = stack.enter_context(opened)
         connection.setblocking(False)
-        answer = bytearray()
+        response = bytearray()
 
         def is_counted_or_refused(
-            before: int = before, connection: socket.socket = connection, answer: bytearray = answer
+            before: int = before, connection: socket.socket = connection, response: bytearray = response
         ) -> bool:
             with contextlib.suppress(BlockingIOError):
-                answer += connection.recv(65536)
-            return bool(answer) or held(gateway) >= before + size
+                response += connection.recv(65536)
+            return bool(response) or held(gateway) >= before + size
 
         wait_for(is_counted_or_refused, f"body {number} to arrive or be refused")
-        if answer:
-            head, _, body = bytes(answer).partition(b"\r\n\r\n")
+        if response:
+            head, _, body = bytes(response).partition(b"\r\n\r\n")
             assert b"\r\nretry-after: 1\r\n" in head.lower() + b"\r\n"
             errors: list[dict[str, Any]] = json.loads(body)["errors"]
             return [{"number": number, "status": int(head[9:12]), "code": errors[0]["code"]}]

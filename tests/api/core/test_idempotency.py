@@ -71,11 +71,11 @@ def test_a_request_that_failed_for_one_recipient_is_completed_without_duplicates
 def until_not_busy(gateway: Gateway, key: str, *users: str) -> httpx.Response:
     """Repeat a request until no other request with its key runs."""
     started = time.monotonic()
-    while (answer := send(gateway, key, *users)).status_code == 409:
-        assert answer.headers["Retry-After"] == "1"
+    while (response := send(gateway, key, *users)).status_code == 409:
+        assert response.headers["Retry-After"] == "1"
         assert time.monotonic() - started < 5, "the key was not freed within seconds"
         time.sleep(0.05)
-    return answer
+    return response
 
 
 def test_another_node_completes_within_seconds_what_a_killed_one_began(

@@ -122,9 +122,9 @@ async def test_others_are_served_while_a_large_body_is_read(http: httpx.AsyncCli
         waits.clear()
         async with asyncio.TaskGroup() as tasks:
             probing = tasks.create_task(probe())
-            answer = await http.post("/notifications", headers=ADMIN, content=junk, timeout=30)
+            response = await http.post("/notifications", headers=ADMIN, content=junk, timeout=30)
             probing.cancel()
-        assert answer.status_code == 422
-        assert "Param 'notification.custom_attributes' must have at most 6000 bytes as JSON" in messages(answer)
+        assert response.status_code == 422
+        assert "Param 'notification.custom_attributes' must have at most 6000 bytes as JSON" in messages(response)
         longest.append(max(waits))
     assert min(longest) < in_one_go / 2

@@ -88,8 +88,8 @@ class Bench:
         return self.call("POST", "/notifications", headers, json=body)
 
 
-def read(answer: httpx.Response) -> Answer:
-    return answer.status_code, answer.json()
+def read(response: httpx.Response) -> Answer:
+    return response.status_code, response.json()
 
 
 def raw(gateway: Gateway, request: bytes) -> Answer:
@@ -203,9 +203,9 @@ async def opened_while_hmac_is_switched_on(gateway: Gateway, project: dict[str, 
     async def open_streams(client: httpx.AsyncClient) -> None:
         headers = {"X-MAGICBELL-API-KEY": project["api_key"], "X-MAGICBELL-USER-EXTERNAL-ID": str(uuid4())}
         while not switched.is_set():
-            async with client.stream("GET", "/realtime/sse", headers=headers) as answer:
-                if answer.status_code == 401:
-                    refused.append(json.loads(await answer.aread()))
+            async with client.stream("GET", "/realtime/sse", headers=headers) as response:
+                if response.status_code == 401:
+                    refused.append(json.loads(await response.aread()))
 
     async with httpx.AsyncClient(base_url=gateway.url, timeout=30) as client, asyncio.TaskGroup() as tasks:
         for _ in range(10):
@@ -251,8 +251,8 @@ def _(bench: Bench) -> Answer:
     with ThreadPoolExecutor(4) as threads:
         while True:  # until one arrives while another runs
             headers = ADMIN | {"Idempotency-Key": str(uuid4())}
-            answers = list(threads.map(lambda keyed: bench.send(keyed, body), [headers] * 4))
-            refused = [answer for answer in answers if answer[0] != 201]
+            responses = list(threads.map(lambda keyed: bench.send(keyed, body), [headers] * 4))
+            refused = [response for response in responses if response[0] != 201]
             if refused:
                 return refused[0]
 
@@ -268,9 +268,9 @@ def _(bench: Bench) -> Answer:
     with httpx.Client(base_url=bench.gateway.url) as client:
         body = {"external_id": str(uuid4())}
         while True:
-            answer = read(client.post("/v2/jwt/user", headers=ADMIN, json=body))
-            if answer[0] != 201:
-                return answer
+            response = read(client.post("/v2/jwt/user", headers=ADMIN, json=body))
+            if response[0] != 201:
+                return response
 
 
 @recipe("idempotency_key_reused")
@@ -284,9 +284,9 @@ def _(bench: Bench) -> Answer:
 def _(bench: Bench) -> Answer:
     headers = user_headers(str(uuid4()))
     while True:  # one call a minute is allowed, and a new minute may begin in between
-        answer = read(httpx.get(f"{bench.strict.url}/notifications", headers=headers))
-        if answer[0] != 200:
-            return answer
+        response = read(httpx.get(f"{bench.strict.url}/notifications", headers=headers))
+        if response[0] != 200:
+            return response
 
 
 def unfinished(path: str, headers: dict[str, str], size: int) -> bytes:
@@ -360,9 +360,9 @@ def _(bench: Bench) -> Answer:
     key = {"X-MAGICBELL-API-KEY": created_project(bench.strict, hmac_enabled=False)["api_key"]}
     while True:
         headers = key | {"X-MAGICBELL-USER-EXTERNAL-ID": str(uuid4())}
-        answer = read(httpx.get(f"{bench.strict.url}/notifications", headers=headers))
-        if answer[0] != 200:
-            return answer
+        response = read(httpx.get(f"{bench.strict.url}/notifications", headers=headers))
+        if response[0] != 200:
+            return response
 
 
 @recipe("headers_too_large")
@@ -388,8 +388,8 @@ def _(bench: Bench) -> Answer:
     async def call() -> Response:
         return await Endpoint(operation, context)(request)
 
-    answer = asyncio.run(call())
-    return answer.status_code, json.loads(bytes(answer.body))
+    response = asyncio.run(call())
+    return response.status_code, json.loads(bytes(response.body))
 
 
 @recipe("not_built")
@@ -457,10 +457,10 @@ def _(bench: Bench) -> Answer:
         while True:  # the gateway may have restored the project already
             admin.flushall()
             admin.execute_command("SPUBLISH", keys.CONTROL, "")  # the cache is dropped, too
-            answer = bench.store.get()
+            response = bench.store.get()
             wait_for(lambda: bench.store.get()[0] == 200, "the project to be back")
-            if answer[0] != 200:
-                return answer
+            if response[0] != 200:
+                return response
 
 
 @recipe("store_full")

@@ -87,10 +87,10 @@ def message_about(name: str, nearest: str, joint: str) -> str:
 def test_v1_lists_unknown_names_in_a_header(
     client: httpx.Client, method: str, path: str, body: Any, unknown: list[tuple[str, str]]
 ) -> None:
-    answer = client.request(method, path, json=body)
-    assert answer.is_success, answer.text
+    response = client.request(method, path, json=body)
+    assert response.is_success, response.text
     expected = [message_about(name, nearest, ",") for name, nearest in sorted(unknown)]
-    assert sorted(answer.headers[WARNINGS].split("; ")) == sorted(expected)
+    assert sorted(response.headers[WARNINGS].split("; ")) == sorted(expected)
 
 
 def test_no_more_unknown_parameters_are_compared_with_the_known_ones_than_are_listed() -> None:
@@ -110,9 +110,11 @@ def test_a_strict_project_refuses_unknown_names(
     gateway: Gateway, strict_project: dict[str, Any], method: str, path: str, body: Any, unknown: list[tuple[str, str]]
 ) -> None:
     headers = user_of(strict_project, "ada")
-    answer = httpx.request(method, f"{gateway.url}{path}", headers=headers, json=body)
-    assert answer.status_code == 422, answer.text
-    assert sorted(messages(answer)) == sorted(f"Param {message_about(name, nearest, ';')}" for name, nearest in unknown)
+    response = httpx.request(method, f"{gateway.url}{path}", headers=headers, json=body)
+    assert response.status_code == 422, response.text
+    assert sorted(messages(response)) == sorted(
+        f"Param {message_about(name, nearest, ';')}" for name, nearest in unknown
+    )
 
 
 @pytest.mark.parametrize(
@@ -131,15 +133,15 @@ def test_a_strict_project_refuses_unknown_names(
 def test_our_own_operations_refuse_unknown_names(
     client: httpx.Client, method: str, path: str, body: Any, name: str
 ) -> None:
-    answer = client.request(method, path, json=body)
-    assert answer.status_code == 422, answer.text
-    assert messages(answer)[0].startswith(f"Param '{name}' is not known")
+    response = client.request(method, path, json=body)
+    assert response.status_code == 422, response.text
+    assert messages(response)[0].startswith(f"Param '{name}' is not known")
 
 
 def test_all_faults_are_reported_together(gateway: Gateway, strict_project: dict[str, Any]) -> None:
     body = {"notification": {"titel": "x", "recipients": []}}
-    answer = httpx.post(f"{gateway.url}/notifications", headers=admin_of(strict_project), json=body)
-    assert (answer.status_code, sorted(messages(answer))) == (
+    response = httpx.post(f"{gateway.url}/notifications", headers=admin_of(strict_project), json=body)
+    assert (response.status_code, sorted(messages(response))) == (
         422,
         [
             "Param 'notification.recipients' must have 1 to 1000 items",
@@ -150,9 +152,9 @@ def test_all_faults_are_reported_together(gateway: Gateway, strict_project: dict
 
 
 def test_a_misspelt_field_and_a_missing_one_are_both_named(client: httpx.Client) -> None:
-    answer = client.post("/notifications", json={"notification": {"titel": "x", "recipients": [USER]}})
-    assert (answer.status_code, messages(answer)) == (422, ["Param 'notification.title' is missing"])
-    assert answer.headers[WARNINGS] == "'notification.titel' is not known, did you mean 'title'?"
+    response = client.post("/notifications", json={"notification": {"titel": "x", "recipients": [USER]}})
+    assert (response.status_code, messages(response)) == (422, ["Param 'notification.title' is missing"])
+    assert response.headers[WARNINGS] == "'notification.titel' is not known, did you mean 'title'?"
 
 
 @pytest.mark.parametrize(
@@ -206,24 +208,24 @@ def test_names_that_clients_are_known_to_send_cause_no_warning(
     gateway: Gateway, strict_project: dict[str, Any], method: str, path: str, content: bytes, strict: bool
 ) -> None:
     headers = user_of(strict_project, "ada") if strict else ADMIN | user_headers("ada")
-    answer = httpx.request(method, f"{gateway.url}{path}", headers=headers, content=content)
-    assert answer.is_success, answer.text
-    assert WARNINGS not in answer.headers
+    response = httpx.request(method, f"{gateway.url}{path}", headers=headers, content=content)
+    assert response.is_success, response.text
+    assert WARNINGS not in response.headers
 
 
 def test_a_page_accepts_any_query(client: httpx.Client) -> None:
     for path in ("/client.js?v=2", "/demo?x", "/healthz?y=1", "/openapi.json?z"):
-        answer = client.get(path)
-        assert (answer.status_code, WARNINGS in answer.headers) == (200, False)
+        response = client.get(path)
+        assert (response.status_code, WARNINGS in response.headers) == (200, False)
 
 
 def test_the_header_is_ascii_and_limited_in_length(client: httpx.Client) -> None:
     names = {f"unknown{number}\r\nSet-Cookie: a={number}é\u2028'": 1 for number in range(1000)}
-    answer = client.post("/users", json={"user": {**USER, **names}})
-    assert answer.status_code == 201
-    assert "set-cookie" not in answer.headers
-    assert answer.headers[WARNINGS].isascii()
-    assert len(answer.headers[WARNINGS]) < 4000
+    response = client.post("/users", json={"user": {**USER, **names}})
+    assert response.status_code == 201
+    assert "set-cookie" not in response.headers
+    assert response.headers[WARNINGS].isascii()
+    assert len(response.headers[WARNINGS]) < 4000
 
 
 def test_the_log_names_each_unknown_name_once_and_nothing_private(gateway: Gateway, client: httpx.Client) -> None:
@@ -263,10 +265,11 @@ def test_a_project_is_made_strict_over_http_and_on_the_command_line(gateway: Gat
 
 def test_the_operations_on_projects_ignore_and_list_unknown_names(gateway: Gateway) -> None:
     body = {"project": {"name": "Shop", "hmacenabled": True}}
-    answer = httpx.post(f"{gateway.url}/workspaces/1/projects?x=1", headers=workspace_headers(gateway), json=body)
-    assert answer.status_code == 200
+    response = httpx.post(f"{gateway.url}/workspaces/1/projects?x=1", headers=workspace_headers(gateway), json=body)
+    assert response.status_code == 200
     assert (
-        answer.headers[WARNINGS] == "'x' is not known; 'project.hmacenabled' is not known, did you mean 'hmac_enabled'?"
+        response.headers[WARNINGS]
+        == "'x' is not known; 'project.hmacenabled' is not known, did you mean 'hmac_enabled'?"
     )
 
 
@@ -296,8 +299,8 @@ MISSPELT = {"sinse": "since", "user_externalid": "user_external_id", "api-key": 
 @pytest.mark.parametrize(("name", "meant"), MISSPELT.items())
 def test_a_misspelt_parameter_opens_no_live_connection(gateway: Gateway, name: str, meant: str) -> None:
     expected = f"Param '{name}' is not known; did you mean '{meant}'?"
-    answer = httpx.get(f"{gateway.url}/realtime/sse?{name}=x", headers=user_headers("ada"))
-    assert (answer.status_code, messages(answer)) == (422, [expected])
+    response = httpx.get(f"{gateway.url}/realtime/sse?{name}=x", headers=user_headers("ada"))
+    assert (response.status_code, messages(response)) == (422, [expected])
     with connect(f"{gateway.websocket_url}?{name}=x", additional_headers=user_headers("ada")) as socket:
         error, goodbye = json.loads(socket.recv(5)), json.loads(socket.recv(5))
     assert (error["code"], error["message"]) == ("unknown_parameter", expected)
@@ -306,5 +309,5 @@ def test_a_misspelt_parameter_opens_no_live_connection(gateway: Gateway, name: s
 
 @pytest.mark.parametrize("query", ["_=1732", "lastEventId=", "last_event_id=", "evs_preamble=1", "v=2", "x" * 200])
 def test_parameters_that_libraries_add_to_a_live_address_cause_no_warning(gateway: Gateway, query: str) -> None:
-    with httpx.stream("GET", f"{gateway.url}/realtime/sse?{query}", headers=user_headers("ada")) as answer:
-        assert answer.status_code == 200
+    with httpx.stream("GET", f"{gateway.url}/realtime/sse?{query}", headers=user_headers("ada")) as response:
+        assert response.status_code == 200

@@ -42,8 +42,8 @@ def test_no_cache_keeps_inboxes_secrets_or_probes(
     headers = ADMIN | user_headers("ada") if with_credentials else {}
     if with_credentials and path.startswith("/workspaces"):
         headers = bearer(workspace_token(gateway))
-    answer = httpx.request(method, f"{gateway.url}{path}", headers=headers)
-    assert answer.headers.get_list("cache-control") == ["no-store"]
+    response = httpx.request(method, f"{gateway.url}{path}", headers=headers)
+    assert response.headers.get_list("cache-control") == ["no-store"]
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/client.js", "/openapi.json"])

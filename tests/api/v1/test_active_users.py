@@ -21,9 +21,9 @@ def project(gateway: Gateway) -> dict[str, Any]:
 
 
 def active_users(gateway: Gateway, headers: dict[str, str], query: str = "") -> int:
-    answer = httpx.get(f"{gateway.url}/active_users{query}", headers=headers)
-    assert answer.status_code == 200, answer.text
-    return int(answer.json()["active_users"]["count"])
+    response = httpx.get(f"{gateway.url}/active_users{query}", headers=headers)
+    assert response.status_code == 200, response.text
+    return int(response.json()["active_users"]["count"])
 
 
 def test_a_user_that_fetches_or_connects_counts_once(gateway: Gateway, project: dict[str, Any]) -> None:
@@ -48,18 +48,18 @@ def test_a_user_that_only_receives_or_is_refused_does_not_count(gateway: Gateway
 
 
 def test_the_response_has_the_month_and_the_error(gateway: Gateway, project: dict[str, Any]) -> None:
-    answer = httpx.get(f"{gateway.url}/active_users", headers=admin_of(project)).json()
+    response = httpx.get(f"{gateway.url}/active_users", headers=admin_of(project)).json()
     months = (f"{datetime.now(UTC):%Y-%m}",)
-    assert answer["active_users"]["month"] in months
-    assert answer["active_users"] == {**answer["active_users"], "count": 0, "standard_error": 0.0081}
+    assert response["active_users"]["month"] in months
+    assert response["active_users"] == {**response["active_users"], "count": 0, "standard_error": 0.0081}
     past = httpx.get(f"{gateway.url}/active_users?month=2020-12", headers=admin_of(project)).json()
     assert past == {"active_users": {"month": "2020-12", "count": 0, "standard_error": 0.0081}}
 
 
 @pytest.mark.parametrize("month", ["2026", "2026-13", "2026-1", "now"])
 def test_a_wrong_month_is_refused(gateway: Gateway, month: str) -> None:
-    answer = httpx.get(f"{gateway.url}/active_users?month={month}", headers=ADMIN)
-    assert (answer.status_code, messages(answer)) == (422, ["Param 'month' must be a month such as 2026-03"])
+    response = httpx.get(f"{gateway.url}/active_users?month={month}", headers=ADMIN)
+    assert (response.status_code, messages(response)) == (422, ["Param 'month' must be a month such as 2026-03"])
 
 
 def test_a_user_seen_before_a_stop_is_counted_after_it(tmp_path: Path) -> None:

@@ -52,11 +52,11 @@ async def get(inbox: Inbox) -> list[dict[str, Any]]:
     return categories_of(await inbox.get(PATH))
 
 
-def categories_of(answer: dict[str, Any]) -> list[dict[str, Any]]:
+def categories_of(response: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the categories in a response."""
-    assert answer.keys() == {"notification_preferences"}
-    assert answer["notification_preferences"].keys() == {"categories"}
-    found: list[dict[str, Any]] = answer["notification_preferences"]["categories"]
+    assert response.keys() == {"notification_preferences"}
+    assert response["notification_preferences"].keys() == {"categories"}
+    found: list[dict[str, Any]] = response["notification_preferences"]["categories"]
     return found
 
 
@@ -92,24 +92,24 @@ async def test_a_notification_without_a_category_adds_none(inbox: Inbox) -> None
 
 async def test_a_put_returns_all_categories_with_all_channels(inbox: Inbox, mine: str) -> None:
     await inbox.receive(category=mine)
-    answer = await put(inbox, switched("new_message", email=False, in_app=True))
-    found = {one["slug"]: one for one in answer}
+    response = await put(inbox, switched("new_message", email=False, in_app=True))
+    found = {one["slug"]: one for one in response}
     assert found["new_message"] == category("new_message", "New message", "email")
     assert found[mine] == category(mine, mine.replace("-", " ").capitalize())
     assert list(found) == sorted(found)
-    assert await get(inbox) == answer
+    assert await get(inbox) == response
 
 
 async def test_channels_that_a_put_leaves_out_stay_as_they_are(inbox: Inbox) -> None:
     await put(inbox, switched("a", email=False, sms=False))
-    answer = await put(inbox, switched("a", sms=True), switched("b", slack=False))
-    found = {one["slug"]: one for one in answer}
+    response = await put(inbox, switched("a", sms=True), switched("b", slack=False))
+    found = {one["slug"]: one for one in response}
     assert (found["a"], found["b"]) == (category("a", "A", "email"), category("b", "B", "slack"))
 
 
 async def test_the_last_change_of_a_category_applies(inbox: Inbox) -> None:
-    answer = await put(inbox, switched("a", email=False, sms=False), switched("a", email=True))
-    assert {one["slug"]: one for one in answer}["a"] == category("a", "A", "sms")
+    response = await put(inbox, switched("a", email=False, sms=False), switched("a", email=True))
+    assert {one["slug"]: one for one in response}["a"] == category("a", "A", "sms")
 
 
 async def test_a_response_can_be_sent_back_as_a_request(inbox: Inbox) -> None:
@@ -205,8 +205,8 @@ async def test_other_channels_do_not_affect_the_inbox(inbox: Inbox) -> None:
 
 
 async def test_uncategorized_stands_for_notifications_without_a_category(inbox: Inbox) -> None:
-    answer = await put(inbox, switched("uncategorized", in_app=False))
-    assert category("uncategorized", "Uncategorized", "in_app") in answer
+    response = await put(inbox, switched("uncategorized", in_app=False))
+    assert category("uncategorized", "Uncategorized", "in_app") in response
     await inbox.receive("muted")
     await inbox.receive("delivered", category="news")
     assert await inbox.titles() == ["delivered"]

@@ -53,9 +53,9 @@ def path_of(project: dict[str, Any]) -> str:
 
 
 def test_a_created_project_works_at_once(client: httpx.Client, gateway: Gateway) -> None:
-    answer = client.post(PROJECTS, json={"project": {"name": "Shop", "hmac_enabled": True}})
-    assert answer.status_code == 200
-    project = answer.json()["project"]
+    response = client.post(PROJECTS, json={"project": {"name": "Shop", "hmac_enabled": True}})
+    assert response.status_code == 200
+    project = response.json()["project"]
     assert project.keys() == PROJECT_FIELDS
     assert (project["name"], project["hmac_enabled"], project["allowed_origins"]) == ("Shop", True, [])
     assert project["workspace"] == {"id": 1, "title": "Default"}
@@ -65,8 +65,8 @@ def test_a_created_project_works_at_once(client: httpx.Client, gateway: Gateway)
 
 def test_a_project_requires_hmacs_by_default(client: httpx.Client) -> None:
     for given, expected in (({}, True), ({"hmac_enabled": None}, True), ({"hmac_enabled": False}, False)):
-        answer = client.post(PROJECTS, json={"project": {"name": "Shop", **given}})
-        assert answer.json()["project"]["hmac_enabled"] is expected
+        response = client.post(PROJECTS, json={"project": {"name": "Shop", **given}})
+        assert response.json()["project"]["hmac_enabled"] is expected
 
 
 def test_a_project_is_fetched_and_listed_as_it_was_created(client: httpx.Client, gateway: Gateway) -> None:
@@ -122,19 +122,19 @@ def test_a_put_changes_only_the_fields_that_it_has(client: httpx.Client, gateway
     ],
 )  # fmt: skip
 def test_a_bad_project_is_refused_and_every_field_named(client: httpx.Client, fields: Any, expected: list[str]) -> None:
-    answer = client.post(PROJECTS, json={"project": fields})
-    assert (answer.status_code, messages(answer)) == (422, expected)
+    response = client.post(PROJECTS, json={"project": fields})
+    assert (response.status_code, messages(response)) == (422, expected)
 
 
 def test_a_name_cannot_be_removed(client: httpx.Client, gateway: Gateway) -> None:
-    answer = client.put(path_of(created_project(gateway)), json={"project": {"name": ""}})
-    assert (answer.status_code, messages(answer)) == (422, ["Param 'project.name' must not be empty"])
+    response = client.put(path_of(created_project(gateway)), json={"project": {"name": ""}})
+    assert (response.status_code, messages(response)) == (422, ["Param 'project.name' must not be empty"])
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_an_unknown_project_is_not_found(client: httpx.Client, method: str) -> None:
-    answer = client.request(method, f"{PROJECTS}/4200000", json={"project": {}} if method == "PUT" else None)
-    assert (answer.status_code, code(answer)) == (404, "not_found")
+    response = client.request(method, f"{PROJECTS}/4200000", json={"project": {}} if method == "PUT" else None)
+    assert (response.status_code, code(response)) == (404, "not_found")
 
 
 def test_hmac_takes_effect_on_every_worker_long_before_its_cache_expires(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_the_keys_of_a_deleted_project_are_refused_at_once(
             headers=bearer(token(claims_of("ada", api_key=project["api_key"]), project["api_secret"])),
         ),
     ]
-    assert [(answer.status_code, code(answer)) for answer in refused] == [(401, "incorrect_api_key")] * 3
+    assert [(response.status_code, code(response)) for response in refused] == [(401, "incorrect_api_key")] * 3
     assert client.get(path_of(project)).status_code == 404
     assert client.delete(path_of(project)).status_code == 404
     assert project["id"] not in {found["id"] for found in client.get(PROJECTS).json()["projects"]}
@@ -212,8 +212,8 @@ def test_a_repeated_deletion_enqueues_the_job_that_an_interrupted_one_did_not(
     project_id = "987654321"
     with redis.Redis(unix_socket_path=str(gateway.data_dir / "valkey" / "valkey.sock")) as store:
         store.hset(keys.PROJECTS + ":deleted", project_id, "1")
-    answers = [client.delete(f"{PROJECTS}/{project_id}").status_code for _ in range(2)]
-    assert answers == [200, 404]
+    responses = [client.delete(f"{PROJECTS}/{project_id}").status_code for _ in range(2)]
+    assert responses == [200, 404]
 
 
 def test_the_next_start_enqueues_the_job_that_an_interrupted_deletion_did_not(tmp_path: Path) -> None:
@@ -235,8 +235,8 @@ def test_the_next_start_enqueues_the_job_that_an_interrupted_deletion_did_not(tm
 
 @pytest.mark.parametrize("headers", [{}, ADMIN, user_headers("ada")], ids=["nobody", "backend", "user"])
 def test_a_call_without_a_token_is_forbidden(gateway: Gateway, headers: dict[str, str]) -> None:
-    answer = httpx.get(gateway.url + PROJECTS, headers=headers)
-    assert (answer.status_code, code(answer)) == (403, "forbidden")
+    response = httpx.get(gateway.url + PROJECTS, headers=headers)
+    assert (response.status_code, code(response)) == (403, "forbidden")
 
 
 def test_the_command_line_prints_a_valid_token(gateway: Gateway) -> None:
@@ -248,8 +248,8 @@ def test_the_command_line_prints_a_valid_token(gateway: Gateway) -> None:
 
 
 def test_an_expired_token_has_a_code_of_its_own(gateway: Gateway) -> None:
-    answer = httpx.get(gateway.url + PROJECTS, headers=bearer(workspace_token(gateway, exp=int(time.time()) - 1)))
-    assert (answer.status_code, code(answer)) == (401, "token_expired")
+    response = httpx.get(gateway.url + PROJECTS, headers=bearer(workspace_token(gateway, exp=int(time.time()) - 1)))
+    assert (response.status_code, code(response)) == (401, "token_expired")
 
 
 @pytest.mark.parametrize(
@@ -263,55 +263,55 @@ def test_an_expired_token_has_a_code_of_its_own(gateway: Gateway) -> None:
     ],
 )
 def test_a_token_with_wrong_claims_is_incorrect(gateway: Gateway, claims: Any) -> None:
-    answer = httpx.get(gateway.url + PROJECTS, headers=bearer(workspace_token(gateway, **claims)))
-    assert (answer.status_code, code(answer)) == (401, "token_is_incorrect")
+    response = httpx.get(gateway.url + PROJECTS, headers=bearer(workspace_token(gateway, **claims)))
+    assert (response.status_code, code(response)) == (401, "token_is_incorrect")
 
 
 @pytest.mark.parametrize("mangle", [lambda good: good[:-3], lambda good: "x", lambda good: good + ".x", str.swapcase])
 def test_a_broken_token_is_incorrect(gateway: Gateway, mangle: Any) -> None:
-    answer = httpx.get(gateway.url + PROJECTS, headers=bearer(mangle(workspace_token(gateway))))
-    assert (answer.status_code, code(answer)) == (401, "token_is_incorrect")
+    response = httpx.get(gateway.url + PROJECTS, headers=bearer(mangle(workspace_token(gateway))))
+    assert (response.status_code, code(response)) == (401, "token_is_incorrect")
 
 
 def test_a_token_of_another_workspace_is_forbidden(gateway: Gateway) -> None:
     other = created_workspace(gateway, "Other")
     for workspace in (other, "unknown"):
-        answer = httpx.get(gateway.url + PROJECTS, headers=workspace_headers(gateway, workspace))
-        assert (answer.status_code, code(answer)) == (403, "forbidden")
+        response = httpx.get(gateway.url + PROJECTS, headers=workspace_headers(gateway, workspace))
+        assert (response.status_code, code(response)) == (403, "forbidden")
 
 
 def test_a_token_of_a_workspace_that_does_not_exist_is_not_found(gateway: Gateway) -> None:
-    answer = httpx.get(f"{gateway.url}/workspaces/none/projects", headers=workspace_headers(gateway, "none"))
-    assert (answer.status_code, code(answer)) == (404, "not_found")
+    response = httpx.get(f"{gateway.url}/workspaces/none/projects", headers=workspace_headers(gateway, "none"))
+    assert (response.status_code, code(response)) == (404, "not_found")
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_another_workspaces_project_is_not_found_and_stays(client: httpx.Client, gateway: Gateway, method: str) -> None:
     project = created_project(gateway)
     other = created_workspace(gateway, "Other")
-    answer = httpx.request(
+    response = httpx.request(
         method,
         f"{gateway.url}/workspaces/{other}/projects/{project['id']}",
         headers=workspace_headers(gateway, other),
         json={"project": {"name": "Mine"}} if method == "PUT" else None,
     )
-    assert (answer.status_code, code(answer)) == (404, "not_found")
+    assert (response.status_code, code(response)) == (404, "not_found")
     assert client.get(path_of(project)).json() == {"project": project}
 
 
 def test_a_workspaces_list_has_no_project_of_another(gateway: Gateway) -> None:
     created_project(gateway)
     other = created_workspace(gateway, "Other")
-    answer = httpx.get(f"{gateway.url}/workspaces/{other}/projects", headers=workspace_headers(gateway, other))
-    assert answer.json() == {"projects": []}
+    response = httpx.get(f"{gateway.url}/workspaces/{other}/projects", headers=workspace_headers(gateway, other))
+    assert response.json() == {"projects": []}
 
 
 def test_a_revoked_token_is_refused(gateway: Gateway) -> None:
     printed = command(gateway, "token", "--workspace", "default", "--expires-in", "600")
     assert httpx.get(gateway.url + PROJECTS, headers=bearer(printed)).status_code == 200
     assert command(gateway, "workspace", "revoke-token", printed) == "revoked"
-    answer = httpx.get(gateway.url + PROJECTS, headers=bearer(printed))
-    assert (answer.status_code, code(answer)) == (401, "token_revoked")
+    response = httpx.get(gateway.url + PROJECTS, headers=bearer(printed))
+    assert (response.status_code, code(response)) == (401, "token_revoked")
     assert httpx.get(gateway.url + PROJECTS, headers=workspace_headers(gateway)).status_code == 200
 
 
@@ -321,7 +321,7 @@ def test_a_workspace_token_opens_no_inbox_and_no_backend_call(gateway: Gateway) 
     user = httpx.get(f"{gateway.url}/notifications", headers=headers)
     named = httpx.get(f"{gateway.url}/notifications", headers=headers | user_headers("ada"))
     backend = httpx.post(f"{gateway.url}/notifications", headers=headers | key, json=notification("ada"))
-    assert [(answer.status_code, code(answer)) for answer in (user, named, backend)] == [
+    assert [(response.status_code, code(response)) for response in (user, named, backend)] == [
         (401, "token_is_incorrect"),
         (401, "token_is_incorrect"),
         (401, "token_is_incorrect"),
@@ -332,8 +332,8 @@ def test_a_workspace_token_opens_no_inbox_and_no_backend_call(gateway: Gateway) 
 
 def test_a_workspace_token_with_a_users_claims_opens_no_inbox(gateway: Gateway) -> None:
     both = workspace_token(gateway, api_key=API_KEY, user_external_id="ada")
-    answer = httpx.get(f"{gateway.url}/notifications", headers=bearer(both))
-    assert (answer.status_code, code(answer)) == (401, "token_is_incorrect")
+    response = httpx.get(f"{gateway.url}/notifications", headers=bearer(both))
+    assert (response.status_code, code(response)) == (401, "token_is_incorrect")
 
 
 @pytest.mark.parametrize(
@@ -346,16 +346,16 @@ def test_a_workspace_token_with_a_users_claims_opens_no_inbox(gateway: Gateway) 
     ids=["user-token", "user-token-with-claims", "both"],
 )
 def test_no_other_credentials_open_a_workspace(gateway: Gateway, headers: dict[str, str]) -> None:
-    answer = httpx.get(gateway.url + PROJECTS, headers=headers)
-    assert (answer.status_code, code(answer)) == (401, "token_is_incorrect")
+    response = httpx.get(gateway.url + PROJECTS, headers=headers)
+    assert (response.status_code, code(response)) == (401, "token_is_incorrect")
 
 
 def test_the_secret_key_itself_signs_no_workspace_token(gateway: Gateway) -> None:
     secret = (gateway.data_dir / "secret.key").read_text().strip()
     claims = {"workspace_id": "1", "iat": 1, "exp": int(time.time()) + 60, "jti": "x"}
     for key in (secret, hashlib.sha256(secret.encode()).hexdigest()):
-        answer = httpx.get(gateway.url + PROJECTS, headers=bearer(token(claims, key)))
-        assert (answer.status_code, code(answer)) == (401, "token_is_incorrect")
+        response = httpx.get(gateway.url + PROJECTS, headers=bearer(token(claims, key)))
+        assert (response.status_code, code(response)) == (401, "token_is_incorrect")
 
 
 # ---- the command line

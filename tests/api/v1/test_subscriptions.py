@@ -56,25 +56,25 @@ async def test_a_new_user_has_no_subscriptions(inbox: Inbox) -> None:
 
 
 async def test_a_subscription_has_the_same_form_in_every_response(inbox: Inbox) -> None:
-    answer = await subscribe(inbox, "acme.orders.1", comments="watching-the-repo", billing=None)
-    assert answer == {
+    response = await subscribe(inbox, "acme.orders.1", comments="watching-the-repo", billing=None)
+    assert response == {
         "topic": "acme.orders.1",
         "categories": [category_status("billing", None), category_status("comments", "watching-the-repo")],
     }
-    assert await inbox.get("/subscriptions") == {"subscriptions": [answer]}
-    assert await inbox.get("/subscriptions/acme.orders.1") == {"subscription": answer}
+    assert await inbox.get("/subscriptions") == {"subscriptions": [response]}
+    assert await inbox.get("/subscriptions/acme.orders.1") == {"subscription": response}
 
 
 async def test_subscribing_adds_to_existing_subscriptions(inbox: Inbox) -> None:
     await subscribe(inbox, "t", a="first")
-    answer = await subscribe(inbox, "t", b="second")
-    assert answer["categories"] == [category_status("a", "first"), category_status("b", "second")]
+    response = await subscribe(inbox, "t", b="second")
+    assert response["categories"] == [category_status("a", "first"), category_status("b", "second")]
 
 
 async def test_unsubscribing_keeps_the_reason_and_subscribing_again_ends_it(inbox: Inbox) -> None:
     await subscribe(inbox, "t", a="because", b=None)
-    answer = await unsubscribe(inbox, "t", "a")
-    assert answer == {
+    response = await unsubscribe(inbox, "t", "a")
+    assert response == {
         "topic": "t",
         "categories": [category_status("a", "because", "unsubscribed"), category_status("b", None)],
     }
@@ -85,9 +85,9 @@ async def test_unsubscribing_keeps_the_reason_and_subscribing_again_ends_it(inbo
 
 
 async def test_a_user_that_never_subscribed_may_unsubscribe(inbox: Inbox) -> None:
-    answer = await unsubscribe(inbox, "t", "a")
-    assert answer == {"topic": "t", "categories": [category_status("a", None, "unsubscribed")]}
-    assert await inbox.get("/subscriptions/t") == {"subscription": answer}
+    response = await unsubscribe(inbox, "t", "a")
+    assert response == {"topic": "t", "categories": [category_status("a", None, "unsubscribed")]}
+    assert await inbox.get("/subscriptions/t") == {"subscription": response}
 
 
 async def test_a_deleted_subscription_is_not_found(inbox: Inbox) -> None:
@@ -114,10 +114,10 @@ async def test_topics_are_listed_in_order(inbox: Inbox) -> None:
 @pytest.mark.parametrize("topic", ["a/b", "/a//b/", "100 %", "ünï?#", "unsubscribe", "a/unsubscribe", "{}", "%2F"])
 async def test_a_topic_may_hold_any_characters(inbox: Inbox, topic: str) -> None:
     await subscribe(inbox, topic, a="r")
-    answer = await unsubscribe(inbox, topic, "a")
-    assert answer == {"topic": topic, "categories": [category_status("a", "r", "unsubscribed")]}
+    response = await unsubscribe(inbox, topic, "a")
+    assert response == {"topic": topic, "categories": [category_status("a", "r", "unsubscribed")]}
     path = f"/subscriptions/{quote(topic, safe='')}"
-    assert (await inbox.get(path))["subscription"] == answer
+    assert (await inbox.get(path))["subscription"] == response
     assert (await inbox.request("DELETE", path)).status_code == 204
 
 
@@ -259,8 +259,8 @@ async def test_a_deleted_unsubscription_no_longer_mutes(inbox: Inbox) -> None:
 
 async def test_a_star_means_every_category_of_the_topic_named_or_not(inbox: Inbox) -> None:
     await subscribe(inbox, "t", a="r")
-    answer = await unsubscribe(inbox, "t", "*")
-    assert answer["categories"] == [
+    response = await unsubscribe(inbox, "t", "*")
+    assert response["categories"] == [
         category_status("*", None, "unsubscribed"),
         category_status("a", "r", "unsubscribed"),
     ]
@@ -275,8 +275,8 @@ async def test_a_star_means_every_category_of_the_topic_named_or_not(inbox: Inbo
 
 
 async def test_uncategorized_stands_for_notifications_of_the_topic_without_a_category(inbox: Inbox) -> None:
-    answer = await unsubscribe(inbox, "t", "uncategorized")
-    assert answer["categories"] == [category_status("uncategorized", None, "unsubscribed")]
+    response = await unsubscribe(inbox, "t", "uncategorized")
+    assert response["categories"] == [category_status("uncategorized", None, "unsubscribed")]
     await inbox.receive("muted", topic="t")
     await inbox.receive("delivered", topic="t", category="a")
     assert await inbox.titles() == ["delivered"]

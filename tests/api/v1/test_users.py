@@ -18,19 +18,19 @@ async def put_user(http: httpx.AsyncClient, method: str, path: str, **fields: An
 
 async def send(http: httpx.AsyncClient, **recipient: Any) -> str:
     body = {"notification": {"title": "Hello", "recipients": [recipient]}}
-    answer = await http.post("/notifications", headers=ADMIN, json=body)
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["notification"]["id"])
+    response = await http.post("/notifications", headers=ADMIN, json=body)
+    assert response.status_code == 201, response.text
+    return str(response.json()["notification"]["id"])
 
 
 async def ids(http: httpx.AsyncClient, external_id: str) -> list[str]:
-    answer = await http.get("/notifications", headers=user_headers(external_id))
-    return [item["id"] for item in answer.json()["notifications"]]
+    response = await http.get("/notifications", headers=user_headers(external_id))
+    return [item["id"] for item in response.json()["notifications"]]
 
 
 async def total(http: httpx.AsyncClient, external_id: str) -> int:
-    answer = await http.get("/notifications", headers=user_headers(external_id))
-    return int(answer.json()["total"])
+    response = await http.get("/notifications", headers=user_headers(external_id))
+    return int(response.json()["total"])
 
 
 @pytest.fixture
@@ -48,9 +48,9 @@ async def test_the_response_to_a_create_has_all_fields_of_the_user(http: httpx.A
         "custom_attributes": {"plan": "pro"},
         "phone_numbers": ["+15005550006"],
     }
-    answer = await put_user(http, "POST", "/users", **fields)
-    assert answer.status_code == 201
-    found = answer.json()["user"]
+    response = await put_user(http, "POST", "/users", **fields)
+    assert response.status_code == 201
+    found = response.json()["user"]
     assert {key: found[key] for key in fields} == fields
     assert found["id"]
 
@@ -62,16 +62,16 @@ async def test_creating_a_user_again_returns_201_with_the_same_id(http: httpx.As
 
 
 async def test_a_user_needs_a_name(http: httpx.AsyncClient) -> None:
-    answer = await put_user(http, "POST", "/users", first_name="Ann")
-    assert (answer.status_code, answer.json()["errors"][0]["message"]) == (
+    response = await put_user(http, "POST", "/users", first_name="Ann")
+    assert (response.status_code, response.json()["errors"][0]["message"]) == (
         422,
         "Param 'user' must have an email or an external_id",
     )
 
 
 async def test_every_failing_field_is_named(http: httpx.AsyncClient) -> None:
-    answer = await put_user(http, "POST", "/users", email="x", first_name="a" * 51, custom_attributes=[])
-    assert [error["message"] for error in answer.json()["errors"]] == [
+    response = await put_user(http, "POST", "/users", email="x", first_name="a" * 51, custom_attributes=[])
+    assert [error["message"] for error in response.json()["errors"]] == [
         "Param 'user.email' must be an email address",
         "Param 'user.first_name' must have at most 50 characters",
         "Param 'user.custom_attributes' must be a hash",
@@ -82,9 +82,9 @@ async def test_every_failing_field_is_named(http: httpx.AsyncClient) -> None:
 async def test_a_user_is_found_by_any_name_for_an_update(http: httpx.AsyncClient, name: str, way: str) -> None:
     user = (await put_user(http, "POST", "/users", external_id=name, email=f"{name}@x.org")).json()["user"]
     path = user["id"] if way == "id" else f"{way}:{user[way]}"
-    answer = await put_user(http, "PUT", f"/users/{path}", last_name="Lee")
-    assert answer.status_code == 200
-    assert answer.json()["user"] == {**user, "last_name": "Lee"}
+    response = await put_user(http, "PUT", f"/users/{path}", last_name="Lee")
+    assert response.status_code == 200
+    assert response.json()["user"] == {**user, "last_name": "Lee"}
 
 
 async def test_a_new_external_id_keeps_the_inbox_and_its_open_connections(
@@ -93,8 +93,8 @@ async def test_a_new_external_id_keeps_the_inbox_and_its_open_connections(
     await send(http, external_id=name)
     async with connect(gateway.websocket_url, additional_headers=user_headers(name)) as socket:
         await socket.recv()
-        answer = await put_user(http, "PUT", f"/users/external_id:{name}", external_id=f"{name}-new")
-        assert answer.status_code == 200
+        response = await put_user(http, "PUT", f"/users/external_id:{name}", external_id=f"{name}-new")
+        assert response.status_code == 200
         sent = await send(http, external_id=f"{name}-new")
         assert sent in str(await asyncio.wait_for(socket.recv(), 5))
     assert len(await ids(http, f"{name}-new")) == 2
@@ -103,8 +103,8 @@ async def test_a_new_external_id_keeps_the_inbox_and_its_open_connections(
 async def test_a_name_of_another_user_is_refused(http: httpx.AsyncClient, name: str) -> None:
     await put_user(http, "POST", "/users", external_id=name, email=f"{name}@x.org")
     await put_user(http, "POST", "/users", external_id=f"{name}-2")
-    answer = await put_user(http, "PUT", f"/users/external_id:{name}-2", email=f"{name}@x.org")
-    assert (answer.status_code, answer.json()["errors"][0]["message"]) == (
+    response = await put_user(http, "PUT", f"/users/external_id:{name}-2", email=f"{name}@x.org")
+    assert (response.status_code, response.json()["errors"][0]["message"]) == (
         422,
         "Param 'user.email' belongs to another user",
     )
@@ -134,11 +134,11 @@ async def test_deleting_a_user_closes_its_open_inboxes(http: httpx.AsyncClient, 
 
 async def test_a_repeated_create_with_a_key_is_replayed(http: httpx.AsyncClient, name: str) -> None:
     headers = {**ADMIN, "Idempotency-Key": name}
-    answers = [
+    responses = [
         await http.post("/users", headers=headers, json={"user": {"external_id": name, "first_name": "A"}})
         for _ in range(2)
     ]
-    assert answers[0].content == answers[1].content
+    assert responses[0].content == responses[1].content
     other = await http.post("/users", headers=headers, json={"user": {"external_id": name}})
     assert other.status_code == 422
 

@@ -84,10 +84,10 @@ async def test_a_token_has_the_claims_of_v1_tokens_and_names_its_key(http: httpx
 
 
 async def test_an_unknown_user_is_created_by_email_too(http: httpx.AsyncClient, user: str) -> None:
-    response = await http.post("/v2/jwt/user", headers=ADMIN, json={"email": f"{user}@x.y"})
+    issued = await http.post("/v2/jwt/user", headers=ADMIN, json={"email": f"{user}@x.y"})
     await send(http, notification(recipients=[{"email": f"{user}@x.y"}]))
-    answer = await http.get("/notifications", headers=bearer(response.json()["token"]))
-    assert answer.json()["total"] == 1
+    listed = await http.get("/notifications", headers=bearer(issued.json()["token"]))
+    assert listed.json()["total"] == 1
 
 
 async def test_a_token_stays_valid_when_its_user_is_renamed(inbox: Inbox) -> None:
