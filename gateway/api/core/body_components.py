@@ -18,10 +18,10 @@ class BodyComponents:
 
         A closed body has no fields but the declared ones. Raises ValueError if two components have the same name.
         """
-        described = body.param.schema() | ({"additionalProperties": False} if is_closed else {})
-        schema = self._with_references(described)
+        closed = {"additionalProperties": False} if is_closed else {}
+        schema = self._with_references(body.param.schema() | closed)
         if body.root:
-            wrapper = {"type": "object", "required": [body.root], "properties": {body.root: schema}}
+            wrapper = {"type": "object", "required": [body.root], "properties": {body.root: schema}, **closed}
             schema = self._component(f"{body.param.name}Body", wrapper)
         return {"schema": schema, "example": body.wrapped(body.example)}
 

@@ -43,6 +43,7 @@ def test_a_closed_body_allows_no_other_properties() -> None:
     components: dict[str, Any] = {}
     BodyComponents(components).described(body(), is_closed=True)
     assert components["Thing"]["additionalProperties"] is False
+    assert components["ThingBody"]["additionalProperties"] is False
 
 
 def test_items_with_a_name_are_references() -> None:
