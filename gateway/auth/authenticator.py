@@ -95,15 +95,16 @@ class Authenticator:
 
     async def _token_admin(self, credentials: Credentials) -> ProjectPrincipal:
         project, token = await self._verified_token(credentials)
+        token_id = token.token_id
         if token.project_id is None:
             raise api_error(ErrorCode.FORBIDDEN, "This is a user's token; a project's is needed, or the API secret")
         # Public keys are for user tokens only: the owner of a key pair must not be able to act as the backend.
         secret_ids = map(secret_id, project.secrets)
-        if token.project_id != project.id or token.credential not in secret_ids or not token.token_id:
+        if token.project_id != project.id or token.credential not in secret_ids or not token_id:
             raise api_error(ErrorCode.TOKEN_IS_INCORRECT, "The token is no token of this project")
-        if not await self._tokens.check_project_token(project.id, token.token_id, int(self._unix())):
+        if not await self._tokens.check_project_token(project.id, token_id, int(self._unix())):
             raise api_error(ErrorCode.TOKEN_IS_INCORRECT, "The project has no such token")
-        return ProjectPrincipal(project, token.token_id, token.issued_at or 0)
+        return ProjectPrincipal(project, token_id, token.issued_at or 0)
 
     async def _token_user(self, credentials: Credentials) -> UserPrincipal:
         project, token = await self._verified_token(credentials)
@@ -120,7 +121,8 @@ class Authenticator:
         )
 
     async def _token_owner(self, project: Project, token: VerifiedToken) -> User:
-        if token.user_id is None:
+        user_id = token.user_id
+        if user_id is None:
             identity = token.identity()
             user = await self._resolve(project, identity)
             deleted_at = (
@@ -133,7 +135,7 @@ class Authenticator:
                 raise api_error(ErrorCode.TOKEN_REVOKED, "The token's user was deleted")
             return user
         # Issued by the gateway: the token is for this user alone, not for a later user of the same name.
-        found = await self._directory.by_id(project.id, token.user_id)
+        found = await self._directory.by_id(project.id, user_id)
         if found is None:
             raise api_error(ErrorCode.TOKEN_REVOKED, "The token's user was deleted")
         return found

@@ -82,23 +82,35 @@ class VerifiedToken:
 
     credential: str
     """The credential id of the secret or key that signed the token."""
-    token_id: str
-    """`jti`, "" if missing."""
     expires_at: int
     issued_at: int | None
     """`iat`; None if it is missing or in the future."""
-    user_id: UserId | None
-    """Set in a user token that the gateway issued."""
-    external_id: str | None
-    email: str | None
-    project_id: Any
-    """The claim of a project token, None in a user token. Not verified: a backend can sign any value."""
+    claims: Mapping[str, Any]
+    """All claims. The properties check those that name something only where it is needed: a call that refuses a token
+    of this kind refuses it whatever else its claims are."""
+
+    @property
+    def token_id(self) -> str:
+        """`jti`, "" if missing. Raises ApiError if it is not a string."""
+        return _text(self.claims, "jti") or ""
+
+    @property
+    def user_id(self) -> UserId | None:
+        """The user of a token that the gateway issued. Raises ApiError if the claim is not a string."""
+        user_id = _text(self.claims, USER_CLAIM)
+        return UserId(user_id) if user_id else None
+
+    @property
+    def project_id(self) -> Any:
+        """The claim of a project token, None in a user token. Not verified: a backend can sign any value."""
+        return self.claims.get(PROJECT_CLAIM)
 
     def identity(self) -> Identity:
         """Return the user that the claims name. Raises ApiError if they name none."""
-        if not self.external_id and not self.email:
+        external_id, email = _text(self.claims, "user_external_id"), _text(self.claims, "user_email")
+        if not external_id and not email:
             raise _incorrect("The token names no user_external_id and no user_email")
-        return read_identity(self.external_id, self.email)
+        return read_identity(external_id, email)
 
 
 class UnverifiedToken:
@@ -147,17 +159,7 @@ class UnverifiedToken:
             raise api_error(ErrorCode.TOKEN_EXPIRED)
         if issued_at is not None and issued_at > now + MAX_ISSUED_AHEAD_SECONDS:
             issued_at = None
-        user_id = _text(claims, USER_CLAIM)
-        return VerifiedToken(
-            credential,
-            _text(claims, "jti") or "",
-            int(expires_at),
-            None if issued_at is None else int(issued_at),
-            UserId(user_id) if user_id else None,
-            _text(claims, "user_external_id"),
-            _text(claims, "user_email"),
-            claims.get(PROJECT_CLAIM),
-        )
+        return VerifiedToken(credential, int(expires_at), None if issued_at is None else int(issued_at), claims)
 
 
 class _SigningKey(NamedTuple):

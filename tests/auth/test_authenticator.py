@@ -8,7 +8,7 @@ import pytest
 
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.credentials import user_hmac
-from gateway.auth.tokens import PROJECT_CLAIM, issued_token, user_token
+from gateway.auth.tokens import PROJECT_CLAIM, USER_CLAIM, issued_token, user_token
 from gateway.domain.errors import ApiError, ErrorCode
 from gateway.domain.new_user_limits import NewUserLimits
 from gateway.domain.principal import Credentials, Identity, Project, ProjectPrincipal, User, UserPrincipal
@@ -90,6 +90,29 @@ async def test_tokens_of_users_and_of_projects_are_distinguished(
     assert (await refusal(authenticator.admin(signed(project))))[0] is ErrorCode.FORBIDDEN
     of_project = signed(project, **{PROJECT_CLAIM: project.id})
     assert (await refusal(authenticator.user(of_project)))[0] is ErrorCode.FORBIDDEN
+
+
+@pytest.mark.parametrize("claim", ["user_external_id", "user_email", USER_CLAIM])
+async def test_a_user_token_is_no_backends_whatever_its_user_claims_are(
+    authenticator: Authenticator, project: Project, claim: str
+) -> None:
+    strange = signed(project, **{claim: 5})
+    assert (await refusal(authenticator.admin(strange)))[0] is ErrorCode.FORBIDDEN
+    assert await refusal(authenticator.user(strange)) == (
+        ErrorCode.TOKEN_IS_INCORRECT,
+        f"The token's {claim} is not a string",
+    )
+
+
+async def test_a_project_token_opens_no_inbox_whatever_its_id_is(
+    authenticator: Authenticator, project: Project
+) -> None:
+    strange = signed(project, **{PROJECT_CLAIM: project.id, "jti": 5})
+    assert (await refusal(authenticator.user(strange)))[0] is ErrorCode.FORBIDDEN
+    assert await refusal(authenticator.admin(strange)) == (
+        ErrorCode.TOKEN_IS_INCORRECT,
+        "The token's jti is not a string",
+    )
 
 
 @pytest.mark.parametrize(
