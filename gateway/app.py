@@ -9,9 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from starlette.types import ASGIApp
-
-from gateway.api.binding import ApiBuilder
+from gateway.api.binding import Api, ApiBuilder
 from gateway.api.v1.imports import read_row
 from gateway.auth.authenticator import Authenticator
 from gateway.domain.proxy import Proxies
@@ -107,6 +105,12 @@ class Worker:
             scheduler,
         )
         self._proxies = Proxies(settings.trusted_proxies, settings.public_url)
+        self.formats = FormatWatch(self._format_client)
+        self.watch = StoreWatch(client)
+        self.deferred_publications = DeferredPublications(client)
+        self._connect_store(restore)
+        api = self._build_api()
+        self.asgi = api.asgi
         self.ingress = HttpIngress(
             self.hub,
             self._proxies,
@@ -114,12 +118,8 @@ class Worker:
             scheduler,
             head_seconds=settings.authentication_seconds,
             body_seconds=settings.body_seconds,
+            direct_routes=api.direct_routes,
         )
-        self.formats = FormatWatch(self._format_client)
-        self.watch = StoreWatch(client)
-        self.deferred_publications = DeferredPublications(client)
-        self._connect_store(restore)
-        self.asgi = self._build_api()
 
     def _build_jobs(self, contents: ContentStore) -> JobRunner:
         client = self._job_client
@@ -159,7 +159,7 @@ class Worker:
             client.on_unpublished = self.deferred_publications.note
             client.refusal = lambda: self.formats.problem
 
-    def _build_api(self) -> ASGIApp:
+    def _build_api(self) -> Api:
         readiness = Readiness(self.hub, self.formats, self.watch, self.subscriber)
         builder = ApiBuilder(
             settings=self.settings,

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.types import ASGIApp
 
@@ -13,7 +13,8 @@ from gateway.api.core.body_budget import BodyBudget
 from gateway.api.core.body_reader import BodyReader
 from gateway.api.core.call import PROJECT, PUBLIC, USER, WORKSPACE, CallContext
 from gateway.api.core.cors import CrossOrigin
-from gateway.api.core.endpoint import EndpointContext
+from gateway.api.core.direct import DirectRoutes
+from gateway.api.core.endpoint import Endpoint, EndpointContext
 from gateway.api.core.idempotency import Idempotency
 from gateway.api.core.operation import BoundOperation, bind
 from gateway.api.core.routing import application
@@ -60,6 +61,13 @@ from gateway.store.tokens import TokenStore
 from gateway.store.workspaces import WorkspaceStore
 
 
+class Api(NamedTuple):
+    """The API of a worker: the application, and the operations that the HTTP ingress runs itself."""
+
+    asgi: ASGIApp
+    direct_routes: DirectRoutes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiBuilder:
     """Builds the API from the parts that it shares with the rest of the worker, such as the stores that have a cache.
@@ -81,13 +89,15 @@ class ApiBuilder:
     not_ready: Callable[[], str]
     new_epoch: Callable[[], str]
 
-    def build(self, lifespan: Callable[[Any], AbstractAsyncContextManager[None]], websocket_path: str) -> ASGIApp:
-        """Return the application that responds to every request except those of live connections."""
+    def build(self, lifespan: Callable[[Any], AbstractAsyncContextManager[None]], websocket_path: str) -> Api:
+        """Return the application that responds to every request except those of live connections, and its routes."""
         context = EndpointContext(
             self.accesses(), self.proxies, self.directory.forget, UnknownNameLog(), self.settings.access_log
         )
-        routed = application(self.operations(), context, lifespan, websocket_path)
-        return CrossOrigin(routed, self.settings.allowed_origins, PageOrigins(self.projects))
+        endpoints = [Endpoint(operation, context) for operation in self.operations()]
+        routed = application(endpoints, context, lifespan, websocket_path)
+        asgi = CrossOrigin(routed, self.settings.allowed_origins, PageOrigins(self.projects))
+        return Api(asgi, DirectRoutes(endpoints))
 
     def accesses(self) -> Accesses:
         """Return the `Access` of each kind of caller."""

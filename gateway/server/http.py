@@ -15,8 +15,10 @@ from enum import Enum, auto
 from typing import Any
 from urllib.parse import unquote
 
+from gateway.api.core.direct import DirectRoute
 from gateway.server.coalesced_writes import CoalescedWrites
 from gateway.server.connection_deadline import ConnectionDeadline
+from gateway.server.direct import DirectCycle
 from gateway.server.handover import LiveRequest, live_request
 from gateway.server.ingress import KEEP_ALIVE_SECONDS, HttpIngress
 from gateway.server.lingering import LingeringClose
@@ -65,7 +67,7 @@ class HttpProtocol(asyncio.Protocol):
         self._flow: HoldableFlowControl = None  # type: ignore[assignment] # the same
         self._cycles: CycleFactory = None  # type: ignore[assignment] # the same
         self._lingering: LingeringClose = None  # type: ignore[assignment] # set with Stage.LINGERING
-        self._cycle: RequestCycle | None = None
+        self._cycle: RequestCycle | DirectCycle | None = None
         self._reader = RequestReader()
         self._deadline = ConnectionDeadline(ingress.deadlines)
         self._stage = Stage.HEAD
@@ -146,8 +148,8 @@ class HttpProtocol(asyncio.Protocol):
         """
         self._deadline.passed()
         unread = self.transport.get_write_buffer_size()
-        if self._stage is Stage.BODY and self._cycle is not None and not self._cycle.response_complete:
-            self._cycle.fail_late_body()
+        if self._stage is Stage.BODY and not self._current_cycle().response_complete:
+            self._current_cycle().fail_late_body()
         elif self._deadline.client_reads(unread):
             self._deadline.set(self, self._ingress.body_seconds)
         elif self._deadline.idle and not unread:
@@ -206,9 +208,22 @@ class HttpProtocol(asyncio.Protocol):
 
     def _begin(self, head: Head, path: str) -> None:
         """Start the cycle that responds to a request."""
-        has_body = head.body_bytes != 0
-        expects_continue = has_body and head.expects_continue and not self._reader.has_more
         self._keep_alive = head.keep_alive and not self._ingress.draining
+        has_body = head.body_bytes != 0
+        if (route := self._direct_route(head, path)) is not None:
+            body = self._reader.read_body()[0][0] if has_body else b""
+            self._stage = Stage.RESPONSE
+            self._cycle = self._cycles.start_direct(
+                route,
+                head,
+                path,
+                body,
+                self._ingress.request_id(self.peer, head),
+                self._on_response,
+                keep_alive=self._keep_alive,
+            )
+            return
+        expects_continue = has_body and head.expects_continue and not self._reader.has_more
         self._stage = Stage.BODY if has_body else Stage.RESPONSE
         self._cycle = self._cycles.start(
             head,
@@ -223,6 +238,18 @@ class HttpProtocol(asyncio.Protocol):
             and not expects_continue
             and self._reader.body_bytes_to_come <= MAX_SKIPPED_BYTES,
         )
+
+    def _direct_route(self, head: Head, path: str) -> DirectRoute | None:
+        """Return the route of a request that needs nothing that only the application does, None for any other.
+
+        The body must have been received: most clients send it with the head.
+        """
+        raw_path = head.raw_path
+        if head.body_bytes is None or self._reader.body_bytes_to_come or head.is_websocket_handshake:
+            return None
+        if raw_path.endswith(b"/") or b"//" in raw_path or any(name == b"origin" for name, _ in head.fields):
+            return None
+        return self._ingress.direct_routes.find(head.method, path)
 
     def _read_body(self) -> bool:
         """Pass received parts of the body to the cycle. Return whether the body is complete."""
@@ -260,8 +287,8 @@ class HttpProtocol(asyncio.Protocol):
             self._read()
 
     def _current_cycle(self) -> RequestCycle:
-        if self._cycle is None:
-            raise RuntimeError("no request has begun on this connection")
+        if not isinstance(self._cycle, RequestCycle):
+            raise RuntimeError("no request whose body arrives has begun on this connection")
         return self._cycle
 
     # -- responses

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 
+from gateway.api.core.direct import DirectRoutes
 from gateway.domain.address import client_network
 from gateway.domain.proxy import Proxies
 from gateway.domain.request_id import RequestIds
@@ -30,12 +31,15 @@ class HttpIngress:
         *,
         head_seconds: float,
         body_seconds: float,
+        direct_routes: DirectRoutes | None = None,
     ):
         self.hub = hub
         """The owner of live connections, to which a connection's socket may be handed over."""
         self.proxies = proxies
         self.public_prefix = proxies.public_prefix
         self.request_ids = request_ids
+        self.direct_routes = direct_routes or DirectRoutes()
+        """The operations that connections run themselves; all other requests go to the application."""
         self.scheduler = scheduler
         self.head_seconds = head_seconds
         """The time that a client has to send the head of its first request, or the rest of a later one's."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -328,3 +329,38 @@ def test_more_than_a_hundred_headers_are_refused(gateway: Gateway) -> None:
     with conversation(gateway) as peer:
         peer.send(request("GET", "/healthz", {f"X-{number}": "" for number in range(100)}))
         assert read_response(peer).status == 431
+
+
+# ---- the two ways to an operation
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "body"),
+    [
+        ("POST", "/notifications", ADMIN, sending("two-ways")),
+        ("POST", "/notifications", ADMIN, b'{"notification":{"titel":"x"}}'),
+        ("POST", "/notifications", ADMIN, b"{"),
+        ("POST", "/notifications", {}, sending("two-ways")),
+        ("GET", "/notifications", user_headers("two-ways"), b""),
+        ("GET", "/notifications?per_page=0&x=1", user_headers("two-ways"), b""),
+        ("POST", "/notifications/read", user_headers("two-ways"), b""),
+        ("POST", "/notifications/42/read", user_headers("two-ways"), b"null"),
+        ("GET", "/realtime/events", user_headers("two-ways"), b""),
+        ("GET", "/config", user_headers("two-ways"), b""),
+    ],
+)
+def test_the_response_is_the_same_through_the_application(
+    gateway: Gateway, method: str, path: str, headers: dict[str, str], body: bytes
+) -> None:
+    # The application normalizes a path with two slashes, and the ingress leaves it to the application.
+    with conversation(gateway) as peer:
+        found = []
+        for way in (path, "/" + path):
+            peer.send(request(method, way, headers, body))
+            response = read_response(peer, method)
+            found.append((response.status, sorted(response.headers), _without_ids(response.body)))
+    assert found[0] == found[1]
+
+
+def _without_ids(body: bytes) -> bytes:
+    return re.sub(rb'"(id|sent_at)":("[0-9a-f-]{36}"|\d+)', b"", body)

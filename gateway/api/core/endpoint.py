@@ -59,6 +59,9 @@ class Endpoint:
         self._is_public = row.caller is PUBLIC
         self._has_path_params = "{" in row.path
         self._counters: dict[int, Counter] = {}
+        self.method = row.method
+        self.path = row.path
+        self.caller = row.caller
 
     async def __call__(self, request: Request) -> Response:
         """Return the response. No exception of the operation propagates, except a cancellation."""

@@ -17,7 +17,6 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api.core.endpoint import Endpoint, EndpointContext
-from gateway.api.core.operation import BoundOperation
 from gateway.api.core.problems import error_response
 from gateway.api.core.scope import PEER, REQUEST_ID
 from gateway.domain.errors import ErrorCode, api_error
@@ -36,8 +35,13 @@ _Responder = Callable[[Request], Any]
 """Returns the response to a request, in a coroutine."""
 
 
+def route_path(path: str) -> str:
+    """Return the path of an operation as Starlette's routes spell it."""
+    return _FREE_TEXT.sub(r"{\1:path}", path)
+
+
 def application(
-    operations: Sequence[BoundOperation],
+    endpoints: Sequence[Endpoint],
     context: EndpointContext,
     lifespan: Callable[[Any], AbstractAsyncContextManager[None]],
     websocket_path: str,
@@ -47,11 +51,10 @@ def application(
     The HTTP ingress serves WebSocket handshakes at `websocket_path` itself. Any other request to that path gets 426.
     """
     by_path: dict[str, dict[str, Endpoint]] = {}
-    for operation in operations:
-        row = operation.row
-        by_path.setdefault(row.path, {})[row.method] = Endpoint(operation, context)
+    for endpoint in endpoints:
+        by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
     refusals = _RefusalLog(by_path, context.proxies, enabled=context.access_log)
-    routes = [_Path(_FREE_TEXT.sub(r"{\1:path}", path), endpoints, refusals) for path, endpoints in by_path.items()]
+    routes = [_Path(route_path(path), methods, refusals) for path, methods in by_path.items()]
     routes.append(_Path(websocket_path, {"GET": _upgrade_required}, refusals))
     router = Router(routes, redirect_slashes=False, lifespan=lifespan)
     router.default = _NoRoute(router, context.proxies.public_prefix, refusals)

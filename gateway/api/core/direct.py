@@ -1,0 +1,86 @@
+"""The operations that the HTTP ingress runs itself, without ASGI: found by method and path with a few look-ups.
+
+An endpoint is the same object in both ways. Through ASGI, a request passes a task with a cycle of two messages, three
+layers of functions and a scan of the routes; that is two fifths of its cost (measured). The ingress runs the endpoint
+of a request whose route is here, and writes its response. All other requests, which are those of pages, of browsers of
+other origins, and those that no operation responds to, go through `routing.application`, which has the same routes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from starlette.routing import compile_path
+
+from gateway.api.core.call import PUBLIC
+from gateway.api.core.endpoint import Endpoint
+from gateway.api.core.routing import route_path
+
+_NO_PARAMS: Mapping[str, str] = {}
+
+
+class DirectRoute(NamedTuple):
+    """The endpoint of a request, and the parameters in its path."""
+
+    endpoint: Endpoint
+    path_params: Mapping[str, str]
+
+
+class _Template(NamedTuple):
+    """A path with parameters, each of which is a whole part of it: `parts` has None in place of each."""
+
+    parts: tuple[str | None, ...]
+    names: tuple[str, ...]
+    endpoint: Endpoint
+
+    def match(self, parts: Sequence[str]) -> DirectRoute | None:
+        """Return the route of a path with as many parts, None if it is another path."""
+        found = []
+        for mine, given in zip(self.parts, parts, strict=True):
+            if mine is None and given:
+                found.append(given)
+            elif mine != given:
+                return None
+        return DirectRoute(self.endpoint, dict(zip(self.names, found, strict=True)))
+
+
+class DirectRoutes:
+    """Finds the endpoint that the first matching route of `endpoints` has. Some are left out, see the module."""
+
+    def __init__(self, endpoints: Sequence[Endpoint] = ()):
+        self._fixed: dict[tuple[str, str], DirectRoute] = {}
+        self._templates: dict[tuple[str, int], list[_Template]] = {}
+        for index, endpoint in enumerate(endpoints):
+            earlier = [other for other in endpoints[:index] if other.method == endpoint.method]
+            if endpoint.caller is not PUBLIC and not _has_free_text(endpoint):
+                self._add(endpoint, earlier)
+
+    def find(self, method: str, path: str) -> DirectRoute | None:
+        """Return the route of a request, None if it has to go through the application."""
+        if (route := self._fixed.get((method, path))) is not None:
+            return route
+        parts = path.split("/")
+        for template in self._templates.get((method, len(parts)), ()):
+            if (route := template.match(parts)) is not None:
+                return route
+        return None
+
+    def _add(self, endpoint: Endpoint, earlier: Sequence[Endpoint]) -> None:
+        """Add an endpoint, unless the application could prefer an earlier one of the same method for its path."""
+        method, path = endpoint.method, endpoint.path
+        if "{" not in path:
+            if not any(compile_path(route_path(other.path))[0].match(path) for other in earlier):
+                self._fixed[method, path] = DirectRoute(endpoint, _NO_PARAMS)
+            return
+        parts = path.split("/")
+        if any(_has_free_text(other) and other.path.split("/")[1] == parts[1] for other in earlier):
+            return
+        names = tuple(part[1:-1] for part in parts if part.startswith("{"))
+        template = _Template(tuple(None if part.startswith("{") else part for part in parts), names, endpoint)
+        self._templates.setdefault((method, len(parts)), []).append(template)
+
+
+def _has_free_text(endpoint: Endpoint) -> bool:
+    """Return whether a parameter of the path may contain slashes, or is only a part between two slashes."""
+    return ":path}" in route_path(endpoint.path) or any(
+        "{" in part and not (part.startswith("{") and part.endswith("}")) for part in endpoint.path.split("/")
+    )
