@@ -247,7 +247,7 @@ class HttpProtocol(asyncio.Protocol):
         raw_path = head.raw_path
         if head.body_bytes is None or self._reader.body_bytes_to_come or head.is_websocket_handshake:
             return None
-        if raw_path.endswith(b"/") or b"//" in raw_path or any(name == b"origin" for name, _ in head.fields):
+        if raw_path.endswith(b"/") or b"//" in raw_path or "origin" in head.by_name:
             return None
         return self._ingress.direct_routes.find(head.method, path)
 

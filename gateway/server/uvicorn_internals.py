@@ -27,7 +27,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from gateway.api.core.direct import DirectRoute
-from gateway.api.core.scope import BODY_IS_LATE, PEER, REQUEST_ID
+from gateway.api.core.scope import BODY_IS_LATE, HEADERS, PEER, REQUEST_ID
 from gateway.server.coalesced_writes import CoalescedWrites
 from gateway.server.direct import DirectCycle
 from gateway.server.request import Fields, Head
@@ -208,6 +208,7 @@ class CycleFactory:
             "state": self._app_state.copy(),
             PEER: self._peer,
             REQUEST_ID: request_id,
+            HEADERS: head.by_name,
         }
 
 

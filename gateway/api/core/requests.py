@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from gateway.api.core.scope import PEER
+from gateway.api.core.scope import HEADERS, PEER
 from gateway.api.core.unknown import UnknownName
 from gateway.domain.principal import Principal
 from gateway.domain.proxy import Forwarded, Proxies, peer_address
@@ -17,18 +17,13 @@ PRINCIPAL = "inbox.principal"
 UNKNOWN_NAMES = "inbox.unknown_names"
 """In a request's ASGI scope: the names in the request that the operation does not define, if there are any."""
 
-_HEADERS = "inbox.headers"
-
 _LOGGED_PARAMS = frozenset(("id", "broadcast_id", "import_id", "token_id", "workspace_id", "project_id"))
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def headers_of(request: Request) -> Mapping[str, str]:
-    """Return the headers by their lower-case names. Starlette's `Headers` scans all of them at each access."""
-    headers: dict[str, str] | None = request.scope.get(_HEADERS)
-    if headers is None:
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
-        request.scope[_HEADERS] = headers
+    """Return the headers by their lower-case names."""
+    headers: Mapping[str, str] = request.scope[HEADERS]
     return headers
 
 

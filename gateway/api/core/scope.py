@@ -12,3 +12,6 @@ REQUEST_ID = "inbox.request_id"
 
 BODY_IS_LATE = "inbox.body_is_late"
 """Present when the rest of the request's body did not arrive in time. The API then responds with REQUEST_TIMEOUT."""
+
+HEADERS = "inbox.headers"
+"""The headers by lower-case name, as text. Starlette's `Headers` scans all of them at each access."""

@@ -11,7 +11,7 @@ from gateway.api.core.body_reader import BodyReader
 from gateway.api.core.call import CallContext, ProjectCall, UserCall
 from gateway.api.core.inputs import NO_BODY, Inputs
 from gateway.api.core.query import QueryParam
-from gateway.api.core.scope import PEER, REQUEST_ID
+from gateway.api.core.scope import HEADERS, PEER, REQUEST_ID
 from gateway.domain.guard import UNGUARDED
 from gateway.domain.principal import Project, ProjectId, User, UserId
 from gateway.domain.proxy import Proxies
@@ -44,6 +44,7 @@ def request_of(
         "method": method,
         "path": path,
         "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()],
+        HEADERS: {name.lower(): value for name, value in headers.items()},
         "query_string": query.encode(),
         "path_params": dict(path_params),
         PEER: lambda: peer,
