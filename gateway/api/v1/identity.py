@@ -10,9 +10,13 @@ from gateway.api.core.problems import not_found
 from gateway.domain.principal import ProjectId, User, normalize_email
 from gateway.store.directory import Directory
 
+MAX_EXTERNAL_ID = 255
+
 NAMES = {
     # In some languages a string cannot be null. Clients in these always send both names, one of them empty.
-    "external_id": Text(max_length=255, absent_if_empty=True, description="The user's id in your application."),
+    "external_id": Text(
+        max_length=MAX_EXTERNAL_ID, absent_if_empty=True, description="The user's id in your application."
+    ),
     "email": Text(max_length=255, email=True, absent_if_empty=True, description="An email address."),
 }
 

@@ -11,13 +11,14 @@ from starlette.responses import Response
 from gateway.api.core.body import Body
 from gateway.api.core.call import PROJECT, USER, ProjectCall, UserCall
 from gateway.api.core.idempotency import Idempotency, planned
+from gateway.api.core.large_bodies import LARGE_BYTES
 from gateway.api.core.operation import Operation
 from gateway.api.core.problems import not_found
 from gateway.api.core.query import Flag, Number, Texts, total_pages
 from gateway.api.core.responses import encode, no_content, raw_json_response
 from gateway.api.core.schema import Hash, ResponseSpec, Seconds, Uuid
 from gateway.api.v1.items import Notification
-from gateway.api.v1.sending import NOTIFICATION, command_of
+from gateway.api.v1.sending import NOTIFICATION, command_of, plain_command
 from gateway.domain.errors import invalid
 from gateway.domain.notification import UNCATEGORIZED, BulkCommand, Command, Filter, stored_categories
 from gateway.domain.retention import ItemRetention
@@ -130,7 +131,9 @@ class NotificationsResource:
         `GET /broadcasts/{broadcast_id}` returns its progress.
         """
         body = await call.body()
-        command = command_of(await call.large_fields(body))
+        command = plain_command(body) if len(body) <= LARGE_BYTES else None
+        if command is None:
+            command = command_of(await call.large_fields(body))
         plan = encode(SendPlan(str(uuid4()), self.now()))
         keep = call.project.item_retention(self.item_retention)
 

@@ -9,7 +9,12 @@ from uuid import UUID
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from gateway.api.core.body import read_body
+from gateway.api.core.params import Problems
+from gateway.api.v1.sending import NOTIFICATION, command_of, plain_command
 from gateway.domain.errors import HASH_IS
 from tests.api.inbox import Inbox, code, email_headers, messages, notification, send
 from tests.servers import ADMIN, user_headers
@@ -44,6 +49,76 @@ def nested(levels: int) -> dict[str, Any]:
     for _ in range(levels - 1):
         value = {"a": value}
     return value
+
+
+# ---- plain bodies
+
+TEXTS = st.one_of(
+    st.none(), st.text(max_size=3), st.sampled_from(["", " ", "x" * 100, "x" * 101, "x" * 255, "x" * 256])
+)
+ANY = st.one_of(TEXTS, st.booleans(), st.integers(), st.lists(st.text(max_size=2), max_size=2))
+RECIPIENTS = st.lists(
+    st.one_of(
+        st.fixed_dictionaries({"external_id": TEXTS}, optional={"email": TEXTS, "matches": TEXTS}),
+        st.dictionaries(st.text(max_size=3), ANY, max_size=2),
+        ANY,
+    ),
+    max_size=3,
+)
+FIELDS = st.fixed_dictionaries(
+    {"title": st.one_of(TEXTS, ANY), "recipients": st.one_of(RECIPIENTS, ANY)},
+    optional={
+        **dict.fromkeys(("content", "action_url", "category", "topic", "titel"), st.one_of(TEXTS, ANY)),
+        "custom_attributes": st.one_of(st.dictionaries(st.text(max_size=3), ANY, max_size=3), ANY),
+        "overrides": st.sampled_from([None, {}, {"channels": {"in_app": {"title": "x"}}}]),
+    },
+)
+
+
+@given(FIELDS, st.booleans())
+def test_a_plain_body_is_read_as_the_parameters_read_it(fields: dict[str, Any], alone: bool) -> None:
+    body = json.dumps({"notification": fields} | ({} if alone else {"other": 1})).encode()
+    command = plain_command(body)
+    if command is not None:
+        problems = Problems(strict=True)
+        assert command == command_of(read_body(body, "notification", NOTIFICATION, problems=problems))
+        assert (problems, problems.unknown) == ([], [])
+
+
+@pytest.mark.parametrize("attributes", [None, {}, hash_of(6000), nested(100)])
+@pytest.mark.parametrize("recipients", [1, 1000])
+def test_a_body_with_users_named_by_external_id_is_plain(attributes: Any, recipients: int) -> None:
+    users = [{"external_id": f"user{number}"} for number in range(recipients)]
+    fields = {"title": "é" * 255, "topic": None, "custom_attributes": attributes, "recipients": users}
+    command = plain_command(json.dumps({"notification": fields}).encode())
+    assert command is not None
+    assert command == command_of(read_body(json.dumps({"notification": fields}).encode(), "notification", NOTIFICATION))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"title": " "},
+        {"title": "é" * 256},
+        {"custom_attributes": hash_of(6001)},
+        {"custom_attributes": nested(101)},
+        {"recipients": []},
+        {"recipients": [{"external_id": "ada"}] * 1001},
+        {"recipients": [{"external_id": ""}]},
+        {"recipients": [{"external_id": "ada", "email": ""}]},
+        {"titel": "x"},
+        {"overrides": None},
+    ],
+    ids=repr,
+)
+def test_a_body_that_is_invalid_or_has_more_is_left_to_the_parameters(fields: dict[str, Any]) -> None:
+    whole = {"title": "Hello", "recipients": [{"external_id": "ada"}], **fields}
+    assert plain_command(json.dumps({"notification": whole}).encode()) is None
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"notification":1}', b"\xef\xbb\xbf{}", b"[" * 5000, b'"\xff"'])
+def test_what_is_no_plain_json_is_left_to_the_parameters(body: bytes) -> None:
+    assert plain_command(body) is None
 
 
 # ---- limits
