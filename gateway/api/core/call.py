@@ -75,6 +75,8 @@ class Call:
 
     def query(self) -> dict[str, Any]:
         """Return the value of every query parameter of the row. Raises ApiError 422."""
+        if not self.request.scope["query_string"]:
+            return dict(self.inputs.empty_query)
         return read_query(self.request.query_params.multi_items(), self.inputs.query)
 
     def check_query(self) -> None:

@@ -1,10 +1,12 @@
 """What an operation reads from a request: its body and its query parameters."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from gateway.api.core.body import Body
 from gateway.api.core.objects import Object
-from gateway.api.core.query import QueryParam
+from gateway.api.core.query import QueryParam, read_query
 
 IGNORED_BODY_BYTES = 16 * 1024
 """The largest body that an operation without a body ignores: some clients send `null` or `{}` where none is needed."""
@@ -25,5 +27,9 @@ class Inputs:
     known_query: frozenset[str] = field(init=False)
     """The names of the query parameters."""
 
+    empty_query: Mapping[str, Any] = field(init=False)
+    """The values of the query parameters of a request without a query: none of them is required."""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "known_query", frozenset(name for param in self.query for name in param.names))
+        object.__setattr__(self, "empty_query", read_query((), self.query))
