@@ -156,7 +156,10 @@ class ContentStore:
 
     async def expand(self, project_id: ProjectId, messages: Sequence[bytes]) -> list[bytes]:
         """Return messages with their contents in place of the NULs. Contents not cached are read in one round trip."""
-        contents = await self._read(project_id, _ids(messages))
+        ids = _ids(messages)
+        if not ids:
+            return list(messages)
+        contents = await self._read(project_id, ids)
         return [_expanded(message, contents) for message in messages]
 
     async def expand_page(self, project_id: ProjectId, messages: Sequence[bytes], max_bytes: int) -> list[bytes]:
@@ -251,7 +254,8 @@ def _id_before(part: bytes) -> bytes:
 
 def _ids(messages: Iterable[bytes]) -> list[bytes]:
     """Return the ids of the contents that messages refer to, each once, in order."""
-    return list(dict.fromkeys(_id_before(part) for message in messages for part in message.split(_NUL)[:-1]))
+    references = [message for message in messages if _NUL in message]  # few, so the search comes first
+    return list(dict.fromkeys(_id_before(part) for message in references for part in message.split(_NUL)[:-1]))
 
 
 def _expanded(message: bytes, contents: Mapping[bytes, bytes | None]) -> bytes:
