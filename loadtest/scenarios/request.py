@@ -34,6 +34,8 @@ RATE = 300.0
 
 WARM_UP_SHARE = 0.2
 
+MONITOR_SECONDS = 10.0
+
 
 @dataclass(frozen=True)
 class _User:
@@ -123,6 +125,28 @@ async def _new_user(gateway: GatewayTarget, name: str) -> _User:
     return _User(name, key, [item["id"] for item in items])
 
 
+async def _redis_commands(gateway: GatewayTarget, user: _User, request: bytes) -> dict[str, int]:
+    """Return how many commands the function of a request runs in Redis, and their bytes as MONITOR shows them."""
+    reader, writer = await asyncio.open_unix_connection(gateway.redis_socket)
+    writer.write(b"MONITOR\r\n")
+    await reader.readline()
+    pool = gateway.pool()
+    await pool.request(request)
+    await pool.close()
+    writer.write(b"ECHO the-end\r\n")
+    found = {"redis_commands": 0, "redis_bytes": 0}
+    is_ours = False
+    while b"the-end" not in (line := await asyncio.wait_for(reader.readline(), MONITOR_SECONDS)):
+        head, _, command = line.partition(b"] ")
+        if b" lua" not in head:
+            is_ours = command.startswith(b'"FCALL"') and user.key.encode() in command
+        elif is_ours:
+            found["redis_commands"] += 1
+            found["redis_bytes"] += len(command)
+    writer.close()
+    return found
+
+
 async def _measure(
     bench: Bench, kind: _Kind, gateway: GatewayTarget, bare: BarePathTarget, users: Sequence[_User]
 ) -> None:
@@ -145,6 +169,7 @@ async def _measure(
     for target in (bare, gateway):
         shown = {name: kind.middle(target.name, name) for name in kind.rounds[target.name][0]}
         if target is gateway:
+            shown |= await _redis_commands(gateway, users[0], next(requests[0]))
             shown |= {"ratio": kind.ratio("cpu_us_server"), "ratio_redis": kind.ratio("cpu_us_redis")}
         bench.add(
             "request", target, REST, len(users), faults if target is gateway else Faults(), kind=kind.name, **shown

@@ -169,6 +169,7 @@ def test_each_kind_of_request_is_measured_beside_the_bare_path(runs: dict[str, F
     for target in (OURS, BarePathTarget.name):
         assert [row["kind"] for row in done.rows("request", target)] == kinds
     assert done.result["ratios"].keys() == {f"rest {name}" for name in (*kinds, "create_redis")}
+    assert all(row["redis_commands"] > 0 < row["redis_bytes"] for row in done.rows("request", OURS))
 
 
 def test_a_soak_delivers_everything_while_guests_connect_and_disconnect(runs: dict[str, Future[Run]]) -> None:
