@@ -54,8 +54,14 @@ DOMAIN_FLOOR = Check(
 
 # Tests wait for real servers half of the time, so three runs keep two cores busy. The longest runs start first.
 AT_ONCE = (os.cpu_count() or 1) + 1
+PROCESSES = tuple(
+    f"tests/end_to_end/test_{name}.py" for name in ("process", "faults", "rolling_restart", "cli", "garbage", "cluster")
+)
+"""About half of the end-to-end tests by time: those that start and kill the most processes."""
+
 MEASURED = {
-    "end-to-end": ("tests/end_to_end",),
+    "processes": PROCESSES,
+    "end-to-end": ("tests/end_to_end", *(f"--ignore={path}" for path in PROCESSES)),
     "api": ("tests/api", "tests/fuzz", "tests/golden"),
     "store": ("tests/store", "tests/jobs", "tests/web"),
     "live": ("tests/live",),
@@ -67,7 +73,7 @@ OWN_RUNS = (
     "tests/domain",
     "tests/test_words.py",
     *UNMEASURED,
-    *(path for paths in MEASURED.values() for path in paths),
+    *(path for paths in MEASURED.values() for path in paths if not path.startswith("--")),
 )
 
 
