@@ -7,7 +7,6 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.principal import Credentials, Identity, Project, normalize_email
@@ -15,9 +14,6 @@ from gateway.domain.signing import secret_id
 
 MAX_NAME_LENGTH = 255
 """The longest external id and email that the v1 contract allows, in characters."""
-
-KNOWN_HMACS = 4096
-"""How many user HMACs are remembered, because a user sends the same one with each request: some 2 MB."""
 
 
 def header_credentials(header: Callable[[str], str | None]) -> Credentials:
@@ -56,7 +52,6 @@ def read_identity(external_id: str | None, email: str | None) -> Identity:
     return Identity(external_id or None, email or None)
 
 
-@lru_cache(maxsize=KNOWN_HMACS)
 def user_hmac(secret: str, name: str) -> str:
     """Return the user HMAC of the v1 contract: base64(HMAC-SHA256(secret, external id or lower-case email))."""
     return base64.b64encode(hmac.digest(secret.encode(), name.encode(), hashlib.sha256)).decode()
