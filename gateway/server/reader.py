@@ -23,6 +23,7 @@ class RequestReader:
         self._searched = 0
         self._line_is_read = False
         self._empty_lines = 0
+        self._is_first = True
         self._left = 0
         self._chunks: ChunkedBody | None = None
 
@@ -62,7 +63,8 @@ class RequestReader:
             self._line_is_read = check_beginning(self._data, self._searched, line_is_read=self._line_is_read)
             self._searched = len(self._data)
             return None
-        head = read_head(data[at:end])
+        head = read_head(data[at:end], is_first=self._is_first)
+        self._is_first = False
         self._at = end + 4
         self._searched = self._empty_lines = 0
         self._line_is_read = False

@@ -94,11 +94,16 @@ def check_beginning(beginning: bytes, checked: int = 0, *, line_is_read: bool = 
     return end >= 0
 
 
-def read_head(block: bytes) -> Head:
-    """Read a complete head, passed without the empty line at its end. Raises RefusedRequestError."""
+def read_head(block: bytes, *, is_first: bool = True) -> Head:
+    """Read a complete head, passed without the empty line at its end. Raises RefusedRequestError.
+
+    Headers are remembered only if the head `is_first` of its connection is false: most first heads of connections are
+    handshakes of live connections, which are not repeated, and whose memory counts.
+    """
     line, _, rest = block.partition(b"\r\n")
     method, target, version = _read_request_line(line)
-    fields, by_name, decisive = _read_headers(rest) if len(rest) <= KNOWN_BYTES else _read_headers.__wrapped__(rest)
+    is_remembered = not is_first and len(rest) <= KNOWN_BYTES
+    fields, by_name, decisive = _read_headers(rest) if is_remembered else _read_headers.__wrapped__(rest)
     host = _read_host(decisive.get(b"host"), version)
     raw_path, query, authority = _read_target(method, target)
     if authority is not None and authority != host:

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.domain.errors import ErrorCode
 from gateway.server.reader import CHUNKS_AT_ONCE, MAX_EMPTY_LINES, RequestReader
-from gateway.server.request import MAX_HEAD_BYTES, RefusedRequestError
+from gateway.server.request import MAX_HEAD_BYTES, RefusedRequestError, _read_headers
 
 GET = b"GET /a HTTP/1.1\r\nHost: inbox\r\n\r\n"
 
@@ -123,3 +123,13 @@ def test_bytes_that_cannot_become_a_head_are_refused_at_once_in_any_packets(pack
     reader.feed(last.encode())
     with pytest.raises(RefusedRequestError):
         reader.read_head()
+
+
+def test_headers_are_remembered_from_the_second_request_of_a_connection_on() -> None:
+    """The first is often the handshake of a live connection, which does not come again."""
+    _read_headers.cache_clear()
+    reader = RequestReader()
+    for expected in (0, 1, 1):
+        reader.feed(b"GET /notifications HTTP/1.1\r\nHost: a\r\nX-Only-Here: 1\r\n\r\n")
+        assert reader.read_head() is not None
+        assert _read_headers.cache_info().currsize == expected
