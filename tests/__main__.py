@@ -88,7 +88,7 @@ def pytest_runs(arguments: list[str]) -> list[Check]:
 
 FLOORS = Check("coverage", ("python", "-m", "tests.coverage_floors"), 300.0, variables=COVERAGE_FILE)
 
-PROMISES = Check("promises under faults", ("python", "-m", "loadtest", "check", "--quick"))
+PROMISES = Check("promises under faults", ("python", "-m", "loadtest", "check", "--quick"), 1800.0)
 
 # Alone, because it measures: CPU and memory relative to the floors of the same run, compared with the baseline.
 MEASURED_COSTS = ("--only", "idle", "--only", "fanout", "--only", "request")
