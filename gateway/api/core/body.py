@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from gateway.api.core.objects import Object
-from gateway.api.core.params import Problems
 from gateway.domain.errors import ErrorCode, invalid, malformed_body
+from gateway.domain.objects import Object
+from gateway.domain.params import Problems
 
 SMALL_BODY_BYTES = 64 * 1024
 """Several times what a body without long lists needs, however its JSON is formatted."""

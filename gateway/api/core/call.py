@@ -22,13 +22,13 @@ from gateway.api.core.body_budget import USER_BYTES, Share
 from gateway.api.core.body_reader import BodyReader
 from gateway.api.core.inputs import Inputs
 from gateway.api.core.large_bodies import LARGE_BYTES, decode_in_pieces
-from gateway.api.core.params import Problems
 from gateway.api.core.problems import not_found
 from gateway.api.core.query import read_query
 from gateway.api.core.requests import forwarded, headers_of, note_unknown
 from gateway.api.core.unknown import unknown_parameters
 from gateway.domain.errors import invalid
 from gateway.domain.guard import Guard
+from gateway.domain.params import Problems
 from gateway.domain.principal import Project, User, Workspace
 from gateway.domain.proxy import Forwarded, Proxies
 

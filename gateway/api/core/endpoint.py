@@ -22,11 +22,12 @@ from gateway.api.core.requests import (
 )
 from gateway.api.core.scope import REQUEST_ID
 from gateway.api.core.unknown import HEADER as UNKNOWN_HEADER
-from gateway.api.core.unknown import UnknownName, UnknownNameLog, header_value
+from gateway.api.core.unknown import UnknownNameLog, header_value
 from gateway.domain.errors import ApiError, ErrorCode, api_error
 from gateway.domain.guard import RateLimitedError, TokenRevokedError, UserDeletedError
 from gateway.domain.principal import User, UserPrincipal
 from gateway.domain.proxy import Proxies
+from gateway.domain.unknown_names import UnknownName
 from gateway.store.redis.client import StoreUnavailableError
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import REQUESTS

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.api.core.body import Body
-from gateway.api.core.objects import Object
 from gateway.api.core.query import QueryParam, read_query
+from gateway.domain.objects import Object
 
 IGNORED_BODY_BYTES = 16 * 1024
 """The largest body that an operation without a body ignores: some clients send `null` or `{}` where none is needed."""

@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from gateway.api.core.objects import Array, Object
-from gateway.api.core.params import Param
 from gateway.domain.errors import invalid
+from gateway.domain.objects import Array, Object
+from gateway.domain.params import Param
 
 LARGE_BYTES = 256 * 1024
 """Larger bodies are decoded in pieces. JSON of up to this size takes about 10 ms at most, in any shape (measured)."""

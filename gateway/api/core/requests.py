@@ -7,9 +7,9 @@ from typing import Any
 from starlette.requests import Request
 
 from gateway.api.core.scope import HEADERS, PEER
-from gateway.api.core.unknown import UnknownName
 from gateway.domain.principal import Principal
 from gateway.domain.proxy import Forwarded, Proxies, peer_address
+from gateway.domain.unknown_names import UnknownName
 
 PRINCIPAL = "inbox.principal"
 """In a request's ASGI scope: the verified caller, for the access log."""

@@ -9,12 +9,12 @@ from starlette.responses import Response
 
 from gateway.api.core.body import Body
 from gateway.api.core.call import USER, UserCall
-from gateway.api.core.objects import Object
 from gateway.api.core.operation import Operation
-from gateway.api.core.params import Choice, Text
 from gateway.api.core.problems import not_found
 from gateway.api.core.responses import json_response, no_content
 from gateway.api.core.schema import ResponseSpec, Uuid
+from gateway.domain.objects import Object
+from gateway.domain.params import Choice, Text
 from gateway.store.devices import Device, DeviceStore
 from gateway.store.event_log import Moment
 

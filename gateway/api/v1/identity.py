@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.api.core.objects import Array, Hash, Object
-from gateway.api.core.params import Text
 from gateway.api.core.problems import not_found
+from gateway.domain.objects import Array, Hash, Object
+from gateway.domain.params import Text
 from gateway.domain.principal import ProjectId, User, normalize_email
 from gateway.store.directory import Directory
 

@@ -12,13 +12,13 @@ from starlette.responses import Response
 from gateway.api.core.body import Body
 from gateway.api.core.call import PROJECT, ProjectCall
 from gateway.api.core.idempotency import Idempotency, planned
-from gateway.api.core.objects import Array, Object
 from gateway.api.core.operation import Operation
-from gateway.api.core.params import Anything
 from gateway.api.core.problems import not_found
 from gateway.api.core.responses import encode, raw_json_response
 from gateway.api.core.schema import ResponseSpec, Uuid
 from gateway.api.v1.identity import ATTRIBUTES, NAMES, NamedUser
+from gateway.domain.objects import Array, Object
+from gateway.domain.params import Anything
 from gateway.sending.command import UserFields
 from gateway.sending.errors import InvalidRowError
 from gateway.sending.imports import portions_of

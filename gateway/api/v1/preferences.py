@@ -9,13 +9,13 @@ from starlette.responses import Response
 
 from gateway.api.core.body import LISTS_BODY_BYTES, Body
 from gateway.api.core.call import USER, UserCall
-from gateway.api.core.objects import Array, Object
 from gateway.api.core.operation import Operation
-from gateway.api.core.params import Choice, Switch, Text
 from gateway.api.core.responses import encode, raw_json_response
 from gateway.api.core.schema import ResponseSpec
 from gateway.domain.errors import invalid
 from gateway.domain.notification import stored_categories
+from gateway.domain.objects import Array, Object
+from gateway.domain.params import Choice, Switch, Text
 from gateway.domain.preferences import Channel, Preference, label_of, merged_categories, slug_of
 from gateway.store.categories import MAX_CATEGORIES, CategoryStore
 from gateway.store.errors import TooManyError

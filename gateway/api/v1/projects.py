@@ -8,16 +8,16 @@ from starlette.responses import Response
 
 from gateway.api.core.body import Body
 from gateway.api.core.call import WORKSPACE, WorkspaceCall
-from gateway.api.core.objects import Array, Object
 from gateway.api.core.operation import Operation
-from gateway.api.core.params import Integer, Param, Switch, Text
 from gateway.api.core.problems import not_found
 from gateway.api.core.query import Number
 from gateway.api.core.responses import json_response
 from gateway.api.core.schema import ResponseSpec
 from gateway.domain import principal
 from gateway.domain.errors import invalid
+from gateway.domain.objects import Array, Object
 from gateway.domain.origin import MAX_ORIGIN_LENGTH, ORIGIN_PATTERN, read_origin
+from gateway.domain.params import Integer, Param, Switch, Text
 from gateway.domain.principal import ProjectId
 from gateway.domain.retention import DEFAULT, MAX_ITEMS, MAX_SECONDS, ItemRetention
 from gateway.store.errors import TooManyProjectsError

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from gateway.api.core.objects import Array, Hash, Object
-from gateway.api.core.params import Param, Text
 from gateway.api.v1.identity import ATTRIBUTES, MAX_EXTERNAL_ID, NAMES, NamedUser
 from gateway.domain.condition import MAX_BYTES, ConditionError
 from gateway.domain.condition_reader import read_condition
+from gateway.domain.objects import Array, Hash, Object
+from gateway.domain.params import Param, Text
 from gateway.domain.preferences import Channel
 from gateway.sending.command import Recipient, SendCommand
 

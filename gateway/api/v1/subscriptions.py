@@ -16,9 +16,7 @@ from starlette.responses import Response
 
 from gateway.api.core.body import LISTS_BODY_BYTES, Body
 from gateway.api.core.call import USER, UserCall
-from gateway.api.core.objects import Array, Object
 from gateway.api.core.operation import Operation
-from gateway.api.core.params import Text
 from gateway.api.core.problems import not_found
 from gateway.api.core.query import Number, total_pages
 from gateway.api.core.responses import encode, json_response, no_content, raw_json_response
@@ -26,6 +24,8 @@ from gateway.api.core.schema import ResponseSpec
 from gateway.domain import preferences
 from gateway.domain.errors import invalid
 from gateway.domain.notification import stored_categories
+from gateway.domain.objects import Array, Object
+from gateway.domain.params import Text
 from gateway.domain.preferences import Status, slug_of
 from gateway.store.categories import MAX_CATEGORIES
 from gateway.store.errors import TooManyError

@@ -10,13 +10,13 @@ from starlette.responses import Response
 from gateway.api.core.body import Body
 from gateway.api.core.call import PROJECT, ProjectCall
 from gateway.api.core.idempotency import Idempotency
-from gateway.api.core.objects import Object
 from gateway.api.core.operation import Operation
 from gateway.api.core.responses import encode, json_response, no_content
 from gateway.api.core.schema import Hash, ResponseSpec, Uuid
 from gateway.api.v1.identity import ATTRIBUTES, NAMES, NamedUser, find_user, names_of, user_not_found
 from gateway.domain import principal
 from gateway.domain.errors import invalid
+from gateway.domain.objects import Object
 from gateway.domain.principal import Identity
 from gateway.store.deletion import UserDeletion
 from gateway.store.directory import Directory

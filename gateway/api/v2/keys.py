@@ -9,13 +9,13 @@ from starlette.responses import Response
 
 from gateway.api.core.body import Body
 from gateway.api.core.call import PROJECT, ProjectCall
-from gateway.api.core.objects import Array, Object
 from gateway.api.core.operation import Operation
-from gateway.api.core.params import Anything
 from gateway.api.core.responses import json_response
 from gateway.api.core.schema import ResponseSpec
 from gateway.auth.jwks import MAX_KEYS, read_keys
 from gateway.domain.errors import ErrorCode, api_error, invalid
+from gateway.domain.objects import Array, Object
+from gateway.domain.params import Anything
 from gateway.domain.signing import PublicKey
 from gateway.store.projects import ProjectStore
 

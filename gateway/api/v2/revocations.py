@@ -8,13 +8,13 @@ from starlette.responses import Response
 
 from gateway.api.core.body import Body
 from gateway.api.core.call import PROJECT, ProjectCall
-from gateway.api.core.objects import Object
 from gateway.api.core.operation import Operation
-from gateway.api.core.params import Integer
 from gateway.api.core.responses import json_response
 from gateway.api.core.schema import ResponseSpec, Seconds
 from gateway.api.v1.identity import find_user
 from gateway.domain.errors import invalid
+from gateway.domain.objects import Object
+from gateway.domain.params import Integer
 from gateway.store.directory import Directory
 from gateway.store.tokens import TokenStore
 

@@ -18,10 +18,8 @@ from starlette.responses import Response
 from gateway.api.core.body import Body
 from gateway.api.core.call import PROJECT, ProjectCall
 from gateway.api.core.idempotency import Idempotency, planned
-from gateway.api.core.objects import Object
 from gateway.api.core.operation import Operation
 from gateway.api.core.paging import PAGING, Links, links, read_page
-from gateway.api.core.params import Integer, Text
 from gateway.api.core.problems import not_found
 from gateway.api.core.responses import encode, json_response
 from gateway.api.core.schema import ResponseSpec, Time, Uuid
@@ -29,6 +27,8 @@ from gateway.api.v1.identity import NAMES, NamedUser, find_user, names_of
 from gateway.auth.tokens import issued_token
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.guard import UserDeletedError
+from gateway.domain.objects import Object
+from gateway.domain.params import Integer, Text
 from gateway.domain.principal import Identity, Project, User, UserId
 from gateway.store.directory import Directory
 from gateway.store.errors import IdentityConflictError, TooManyTokensError

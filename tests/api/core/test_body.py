@@ -5,9 +5,9 @@ import codecs
 import pytest
 
 from gateway.api.core.body import Body, read_body
-from gateway.api.core.objects import Object
-from gateway.api.core.params import Problems, Text
 from gateway.domain.errors import ApiError
+from gateway.domain.objects import Object
+from gateway.domain.params import Problems, Text
 
 THING = Object(required=True, fields={"name": Text(required=True, max_length=5), "note": Text(max_length=5)})
 

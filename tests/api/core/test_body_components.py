@@ -6,8 +6,8 @@ import pytest
 
 from gateway.api.core.body import Body
 from gateway.api.core.body_components import BodyComponents
-from gateway.api.core.objects import Array, Object
-from gateway.api.core.params import Text
+from gateway.domain.objects import Array, Object
+from gateway.domain.params import Text
 
 PART = Object(name="Part", fields={"title": Text(max_length=5)}, description="A part.")
 

@@ -9,11 +9,11 @@ from gateway.api.core.body import Body
 from gateway.api.core.body_budget import BodyBudget
 from gateway.api.core.call import MAX_CLIENT_ID_LENGTH
 from gateway.api.core.large_bodies import LARGE_BYTES
-from gateway.api.core.objects import Array, Object
-from gateway.api.core.params import Text
 from gateway.api.core.query import Number
 from gateway.api.core.requests import UNKNOWN_NAMES
 from gateway.domain.errors import ApiError, ErrorCode
+from gateway.domain.objects import Array, Object
+from gateway.domain.params import Text
 from tests.api.core.calls import STRICT_PROJECT, context_of, project_call, request_of, user_call
 
 THING = Body("thing", Object(required=True, fields={"name": Text(max_length=5)}), example={})

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from gateway.api.core.body import Body, read_body
 from gateway.api.core.large_bodies import PIECE_BYTES, decode_in_pieces
-from gateway.api.core.objects import Object
 from gateway.api.v1 import imports, notifications
 from gateway.domain.errors import ApiError
+from gateway.domain.objects import Object
 from tests.api.inbox import messages
 from tests.servers import ADMIN
 

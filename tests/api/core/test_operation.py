@@ -8,10 +8,10 @@ from starlette.responses import Response
 from gateway.api.core.body import Body
 from gateway.api.core.call import PROJECT, ProjectCall
 from gateway.api.core.inputs import NO_BODY
-from gateway.api.core.objects import Object
 from gateway.api.core.operation import Operation, bind
 from gateway.api.core.responses import json_response
 from gateway.api.core.schema import NO_CONTENT
+from gateway.domain.objects import Object
 from tests.api.core.calls import project_call, request_of
 
 

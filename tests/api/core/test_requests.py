@@ -12,9 +12,9 @@ from gateway.api.core.requests import (
     note_unknown,
     principal_of,
 )
-from gateway.api.core.unknown import UnknownName
 from gateway.domain.principal import ProjectPrincipal
 from gateway.domain.proxy import Proxies
+from gateway.domain.unknown_names import UnknownName
 from tests.api.core.calls import PROJECT, request_of
 
 TRUSTING = Proxies(("192.0.2.0/24",))

@@ -8,7 +8,8 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from gateway.api.core.unknown import MAX_NAMED, nearest_name, unknown_parameters
+from gateway.api.core.unknown import unknown_parameters
+from gateway.domain.unknown_names import MAX_NAMED, nearest_name
 from tests.api.inbox import messages, notification
 from tests.api.workspaces import admin_of, changed_project, command, created_project, user_of, workspace_headers
 from tests.servers import ADMIN, Gateway, user_headers, wait_for

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.api.core.body import read_body
-from gateway.api.core.params import Problems
 from gateway.api.v1.sending import NOTIFICATION, command_of, plain_command
 from gateway.domain.errors import HASH_IS
+from gateway.domain.params import Problems
 from gateway.server.http import MAX_SKIPPED_BYTES
 from tests.api.inbox import Inbox, code, email_headers, messages, notification, send
 from tests.servers import ADMIN, user_headers

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.api.core.unknown import MAX_NAMED, UnknownName, nearest_name
+from gateway.domain.unknown_names import MAX_NAMED, UnknownName, nearest_name
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 

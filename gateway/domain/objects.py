@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.api.core.params import Param, Problems
+from gateway.domain.params import Param, Problems
 
 MAX_NESTING = 100
 """The most levels of nesting in free JSON. Ruby's parser, which the vendor's gem uses, refuses more."""

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.api.core.params import Anything, Choice, Integer, Param, Problems, Switch, Text
-from gateway.api.core.unknown import MAX_NAMED
+from gateway.domain.params import Anything, Choice, Integer, Param, Problems, Switch, Text
+from gateway.domain.unknown_names import MAX_NAMED
 
 
 def faults(param: Param, value: Any) -> list[str]:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.api.core.objects import MAX_NESTING, MAX_PROBLEMS, Array, Hash, Object
-from gateway.api.core.params import Param, Problems, Text
+from gateway.domain.objects import MAX_NESTING, MAX_PROBLEMS, Array, Hash, Object
+from gateway.domain.params import Param, Problems, Text
 
 NAME = Text(required=True, max_length=5)
 
