@@ -27,6 +27,7 @@ FLOORS: Mapping[str, float] = {
     "gateway/api/v1": 98,
     "gateway/api/v2": 98,
     "gateway/auth": 98,
+    "gateway/channels": 98,
     "gateway/cli": 97,
     "gateway/domain": 100,
     "gateway/jobs": 97,

@@ -136,6 +136,38 @@ class Text(Param):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FormedText(Text):
+    """A string with a minimum length or a form. Both are checked only of a string that is otherwise valid."""
+
+    min_length: int = 0
+    pattern: str = ""
+    """A regular expression that the whole string matches, in the syntax that Python and ECMA-262 share."""
+    form: str = ""
+    """What the pattern expresses, in a message: "an id such as com.example.app"."""
+
+    def check(self, value: Any, path: str, problems: list[str]) -> Any:
+        """Check what Text checks, then the minimum length and the form."""
+        faults = len(problems)
+        Text.check(self, value, path, problems)
+        if len(problems) > faults:
+            return value
+        if len(value) < self.min_length:
+            problems.append(f"Param '{path}' must have at least {self.min_length} characters")
+        elif self.pattern and not re.fullmatch(self.pattern, value):
+            problems.append(f"Param '{path}' must be {self.form}")
+        return value
+
+    def shape(self) -> dict[str, Any]:
+        """Return the schema of the length and the form."""
+        shape = Text.shape(self)
+        if self.min_length:
+            shape["minLength"] = self.min_length
+        if self.pattern:
+            shape["pattern"] = f"^(?:{self.pattern})$"
+        return shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Choice(Param):
     """One of several strings."""
 

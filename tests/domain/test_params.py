@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.params import Anything, Choice, Integer, Param, Problems, Switch, Text
+from gateway.domain.params import Anything, Choice, FormedText, Integer, Param, Problems, Switch, Text
 from gateway.domain.unknown_names import MAX_NAMED
 
 
@@ -18,6 +18,7 @@ def faults(param: Param, value: Any) -> list[str]:
 
 TITLE = Text(required=True, max_length=5)
 EMAIL = Text(max_length=50, email=True, absent_if_empty=True)
+APP_ID = FormedText(max_length=20, min_length=3, pattern=r"[a-z]+(\.[a-z]+)*", form="an id such as com.example.app")
 PLATFORM = Choice(options=("ios", "android"))
 COUNT = Integer(least=0, most=10)
 
@@ -31,6 +32,10 @@ COUNT = Integer(least=0, most=10)
         (TITLE, "123456", "Param 'x' must have at most 5 characters"),
         (Text(max_length=5, filled=True), "", "Param 'x' must not be empty"),
         (EMAIL, "nobody", "Param 'x' must be an email address"),
+        (APP_ID, 5, "Param 'x' must be a string"),
+        (APP_ID, "ab", "Param 'x' must have at least 3 characters"),
+        (APP_ID, "com..app", "Param 'x' must be an id such as com.example.app"),
+        (APP_ID, "com.app\n", "Param 'x' must be an id such as com.example.app"),
         (PLATFORM, "web", "Param 'x' must be one of ios, android"),
         (Switch(), 1, "Param 'x' must be true or false"),
         (COUNT, True, "Param 'x' must be a whole number"),
@@ -48,6 +53,7 @@ def test_an_invalid_value_is_reported_in_the_words_of_the_contract(param: Param,
         (TITLE, "12345", "12345"),
         (EMAIL, " ada@example.com ", " ada@example.com "),
         (EMAIL, "", None),
+        (APP_ID, "com.app", "com.app"),
         (PLATFORM, None, None),
         (Switch(), False, False),
         (COUNT, 3.0, 3),
@@ -69,6 +75,16 @@ def test_the_schema_of_an_optional_value_allows_null_and_keeps_the_description()
 def test_the_pattern_of_an_email_accepts_what_the_parameter_accepts(text: str, valid: bool) -> None:
     assert bool(re.search(EMAIL.schema()["pattern"], text)) is valid
     assert (faults(EMAIL, text) == []) is valid
+
+
+def test_the_schema_of_a_formed_text_has_its_minimum_length_and_its_pattern() -> None:
+    assert APP_ID.shape() == {
+        "type": "string",
+        "minLength": 3,
+        "maxLength": 20,
+        "pattern": r"^(?:[a-z]+(\.[a-z]+)*)$",
+    }
+    assert FormedText(max_length=5).shape() == Text(max_length=5).shape()
 
 
 def test_unknown_names_are_faults_only_if_strict_and_a_bounded_number_is_noted() -> None:
