@@ -3,16 +3,19 @@
 Newer clients of v2 send `limit`, `starting_after` and `ending_before`. These apply where the others are absent.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import msgspec
+from starlette.responses import Response
 
-from gateway.api.core.query import Formed, Number, QueryParam
+from gateway.api.core.call import Call
+from gateway.api.core.query import Fields, Formed, Number, QueryParam
+from gateway.api.core.responses import json_response
 from gateway.domain.errors import invalid
 
-DEFAULT_SIZE = 20
+DEFAULT_SIZE = 50
 MAX_SIZE = 100
 
 _UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -28,7 +31,8 @@ PAGING: tuple[QueryParam, ...] = (
 )
 """The query parameters of a list."""
 
-_CURSOR_NAMES = (("page[after]", "starting_after"), ("page[before]", "ending_before"))
+_NAMES = ("page[size]", "page[after]", "page[before]")
+_NEWER_NAMES = ("limit", "starting_after", "ending_before")
 
 
 class Links(msgspec.Struct):
@@ -49,25 +53,44 @@ class Page(NamedTuple):
 
 def read_page(query: Mapping[str, Any]) -> Page:
     """Return the page that a query selects. Raises ApiError 422."""
-    after, before = (query[ours] or query[newer] for ours, newer in _CURSOR_NAMES)
+    after, before = (query[ours] or query[newer] for ours, newer in zip(_NAMES[1:], _NEWER_NAMES[1:], strict=True))
     if after and before:
         raise invalid("Param 'page[before]' must not come with 'page[after]'")
     size = query["page[size]"] if query["page[size]"] != DEFAULT_SIZE else query["limit"]
     return Page(size, after and after.lower(), before and before.lower())
 
 
-def links(path: str, size: int, newer_than: str | None, older_than: str | None) -> dict[str, str | None]:
-    """Return the `links` of a page.
+def page_response(
+    call: Call, page: Page, entries: Sequence[Mapping[str, Any]], has_newer: bool, has_older: bool
+) -> Response:
+    """Return the response with a page of a list: its `data` and its `links`. Each entry has an `id`, its cursor.
 
-    `newer_than` is the id of the page's first entry, None if no entry is newer; `older_than` that of its last.
+    `has_newer` and `has_older` are whether there are entries beyond the two ends of the page.
     """
+    newer_than = entries[0]["id"] if has_newer and entries else None
+    older_than = entries[-1]["id"] if has_older and entries else None
+    path = call.forwarded.prefix + call.request.scope["path"]
+    fields = call.request.query_params.multi_items()
+    return json_response({"data": entries, "links": links(path, fields, page.size, newer_than, older_than)})
 
-    def link(**cursor: str) -> str:
-        query = {"page[size]": str(size), **{f"page[{name}]": value for name, value in cursor.items()}}
-        return f"{quote(path)}?{urlencode(query)}"
+
+def links(
+    path: str, fields: Fields, size: int, newer_than: str | None, older_than: str | None
+) -> dict[str, str | None]:
+    """Return the `links` of a page: addresses without scheme and host, with the filters of the query.
+
+    `fields` are those of the query, whose names for paging the links keep. `newer_than` is the id of the page's first
+    entry, None if no entry is newer; `older_than` that of its last.
+    """
+    given = {name for name, _ in fields}
+    names = _NEWER_NAMES if given.isdisjoint(_NAMES) and not given.isdisjoint(_NEWER_NAMES) else _NAMES
+    filters = [(name, text) for name, text in fields if name not in _NAMES and name not in _NEWER_NAMES]
+
+    def link(*cursor: tuple[str, str]) -> str:
+        return f"{quote(path)}?{urlencode([*filters, (names[0], str(size)), *cursor])}"
 
     return {
         "first": link(),
-        "next": link(after=older_than) if older_than else None,
-        "prev": link(before=newer_than) if newer_than else None,
+        "next": link((names[1], older_than)) if older_than else None,
+        "prev": link((names[2], newer_than)) if newer_than else None,
     }

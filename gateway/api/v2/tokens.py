@@ -19,7 +19,7 @@ from gateway.api.core.body import Body
 from gateway.api.core.call import PROJECT, ProjectCall
 from gateway.api.core.idempotency import Idempotency, planned
 from gateway.api.core.operation import Operation
-from gateway.api.core.paging import PAGING, Links, links, read_page
+from gateway.api.core.paging import PAGING, Links, page_response, read_page
 from gateway.api.core.problems import not_found
 from gateway.api.core.responses import encode, json_response
 from gateway.api.core.schema import ResponseSpec, Time, Uuid
@@ -198,11 +198,7 @@ class TokensResource:
     async def _page(self, call: ProjectCall, owner: Owner) -> Response:
         page = read_page(call.query())
         found = await self.tokens.page(owner, page.size, page.after, page.before, int(time.time()))
-        first = found.tokens[0].id if found.has_newer and found.tokens else None
-        last = found.tokens[-1].id if found.has_older and found.tokens else None
-        path = call.forwarded.prefix + call.request.scope["path"]
-        described = [_described(token) for token in found.tokens]
-        return json_response({"data": described, "links": links(path, page.size, first, last)})
+        return page_response(call, page, list(map(_described, found.tokens)), found.has_newer, found.has_older)
 
     async def _discard(self, owner: Owner, token_id: str) -> Response:
         discarded_at = await self.tokens.discard(owner, token_id, int(time.time()))

@@ -34,8 +34,18 @@ def test_a_page_cannot_be_after_one_entry_and_before_another() -> None:
 
 
 def test_links_keep_the_size_and_lead_only_to_pages_with_entries() -> None:
-    assert links("/v2/jwt/user/external_id:a b", 5, None, ID) == {
+    assert links("/v2/jwt/user/external_id:a b", [], 5, None, ID) == {
         "first": "/v2/jwt/user/external_id%3Aa%20b?page%5Bsize%5D=5",
         "next": f"/v2/jwt/user/external_id%3Aa%20b?page%5Bsize%5D=5&page%5Bafter%5D={ID}",
         "prev": None,
     }
+
+
+def test_links_keep_the_filters_and_the_names_of_the_query() -> None:
+    fields = [("type", "a b"), ("limit", "7"), ("starting_after", ID), ("type", "c")]
+    assert links("/v2/events", fields, 7, ID, ID) == {
+        "first": "/v2/events?type=a+b&type=c&limit=7",
+        "next": f"/v2/events?type=a+b&type=c&limit=7&starting_after={ID}",
+        "prev": f"/v2/events?type=a+b&type=c&limit=7&ending_before={ID}",
+    }
+    assert links("/", [("limit", "7"), ("page[size]", "8")], 8, None, None)["first"] == "/?page%5Bsize%5D=8"
