@@ -11,6 +11,7 @@ from gateway.domain.address import read_network
 from gateway.domain.credential_rules import api_key_fault, api_secret_fault, secret_key_fault
 from gateway.domain.new_user_limits import NewUserLimits
 from gateway.domain.origin import read_origin
+from gateway.domain.outbound import OutboundRules
 from gateway.domain.proxy import read_public_url
 from gateway.domain.redis_address import SCHEMES, redis_address_fault
 from gateway.domain.retention import MAX_ITEMS, MAX_SECONDS, ItemRetention
@@ -226,10 +227,22 @@ class Settings:
         1000, "The same limit per client address, or per IPv6 network of 64 bits.", least=0
     )
 
+    outbound_loopback: bool = _setting(
+        False,
+        "For development and tests only: whether the addresses that projects save, such as those of webhooks, may be "
+        "on the loopback, and without TLS there. Otherwise they must be public, so that no project can make the "
+        "gateway call services of your own network.",
+    )
+
     @property
     def new_user_limits(self) -> NewUserLimits:
         """Return the limits on new users whose names are not proven."""
         return NewUserLimits(self.new_users_per_hour, self.new_users_per_hour_per_address)
+
+    @property
+    def outbound_rules(self) -> OutboundRules:
+        """Return the rules for the addresses that projects save."""
+        return OutboundRules(self.outbound_loopback)
 
     @property
     def embedded(self) -> bool:

@@ -103,7 +103,7 @@ class ApiBuilder:
         """Return the `Access` of each kind of caller."""
         settings = self.settings
         budget = BodyBudget(settings.max_body_bytes)
-        context = CallContext(self.proxies, BodyReader(budget, settings.max_body_bytes))
+        context = CallContext(self.proxies, BodyReader(budget, settings.max_body_bytes), settings.outbound_rules)
         user_limits = RateLimits(settings.rate_limit_reads, settings.rate_limit_writes)
         project_limits = RateLimits(settings.rate_limit_admin_reads, settings.rate_limit_admin_writes)
         workspaces = WorkspaceAuthenticator(WorkspaceTokens(settings.secret_key), WorkspaceStore(self.client))

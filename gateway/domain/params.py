@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.domain.outbound import MAX_URL_LENGTH, PUBLIC_ONLY, OutboundRules
 from gateway.domain.unknown_names import MAX_NAMED, UnknownName, nearest_name
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
@@ -21,14 +22,15 @@ _SPACE = r"\s\x1c-\x1f\x85"
 class Problems(list[str]):
     """A message for each fault of a body, and the names in it that no parameter reads.
 
-    With `strict`, such a name is a fault.
+    With `strict`, such a name is a fault. `outbound` are the rules for addresses to which the gateway shall connect.
     """
 
-    __slots__ = ("_strict", "unknown")
+    __slots__ = ("_strict", "outbound", "unknown")
 
-    def __init__(self, strict: bool = False) -> None:
+    def __init__(self, strict: bool = False, outbound: OutboundRules = PUBLIC_ONLY) -> None:
         super().__init__()
         self.unknown: list[UnknownName] = []
+        self.outbound = outbound
         self._strict = strict
 
     def note_unknown(self, prefix: str, names: Iterable[str], known: frozenset[str]) -> None:
@@ -165,6 +167,28 @@ class FormedText(Text):
         if self.pattern:
             shape["pattern"] = f"^(?:{self.pattern})$"
         return shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboundUrl(Param):
+    """The URL of a host to which the gateway shall connect for the tenant. It must be public, and use https."""
+
+    max_length: int = MAX_URL_LENGTH
+
+    def check(self, value: Any, path: str, problems: list[str]) -> Any:
+        """Check the URL by the rules for outbound addresses."""
+        rules = problems.outbound if isinstance(problems, Problems) else PUBLIC_ONLY
+        if not isinstance(value, str):
+            problems.append(f"Param '{path}' must be a string")
+        elif len(value) > self.max_length:
+            problems.append(f"Param '{path}' must have at most {self.max_length} characters")
+        elif fault := rules.url_fault(value):
+            problems.append(f"Param '{path}' {fault}")
+        return value
+
+    def shape(self) -> dict[str, Any]:
+        """Return the schema of a URL. JSON Schema cannot express which hosts are public."""
+        return {"type": "string", "format": "uri", "minLength": 1, "maxLength": self.max_length}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.params import Anything, Choice, FormedText, Integer, Param, Problems, Switch, Text
+from gateway.domain.outbound import OutboundRules
+from gateway.domain.params import Anything, Choice, FormedText, Integer, OutboundUrl, Param, Problems, Switch, Text
 from gateway.domain.unknown_names import MAX_NAMED
 
 
@@ -94,3 +95,17 @@ def test_unknown_names_are_faults_only_if_strict_and_a_bounded_number_is_noted()
         problems.note_unknown("x.", names, frozenset(("name",)))
         assert len(problems.unknown) == 2 * MAX_NAMED
         assert len(problems) == (2 * MAX_NAMED if strict else 0)
+
+
+def test_an_outbound_url_is_checked_by_the_rules_of_the_body() -> None:
+    url = OutboundUrl(required=True, max_length=30)
+    assert faults(url, "https://example.com/x") == []
+    assert faults(url, 5) == ["Param 'x' must be a string"]
+    assert faults(url, "https://example.com/" + "x" * 30) == ["Param 'x' must have at most 30 characters"]
+    assert faults(url, "https://10.0.0.1/") == ["Param 'x' must have a public address as its host"]
+    for problems in (Problems(), Problems(outbound=OutboundRules(allows_loopback=True))):
+        url.read("http://127.0.0.1:1/", "x", problems)
+        assert problems == (
+            [] if problems.outbound.allows_loopback else ["Param 'x' must have a public address as its host"]
+        )
+    assert url.shape() == {"type": "string", "format": "uri", "minLength": 1, "maxLength": 30}

@@ -28,6 +28,7 @@ from gateway.api.core.requests import forwarded, headers_of, note_unknown
 from gateway.api.core.unknown import unknown_parameters
 from gateway.domain.errors import invalid
 from gateway.domain.guard import Guard
+from gateway.domain.outbound import PUBLIC_ONLY, OutboundRules
 from gateway.domain.params import Problems
 from gateway.domain.principal import Project, User, Workspace
 from gateway.domain.proxy import Forwarded, Proxies
@@ -41,6 +42,8 @@ class CallContext:
 
     proxies: Proxies
     bodies: BodyReader
+    outbound: OutboundRules = PUBLIC_ONLY
+    """The rules for addresses in bodies to which the gateway shall connect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ class Call:
         return await self.context.bodies.in_thread(partial(self._fields, body, decode))
 
     def _fields(self, body: bytes, decode: Callable[[bytes], Any]) -> dict[str, Any]:
-        problems = Problems(self.strict)
+        problems = Problems(self.strict, self.context.outbound)
         try:
             return read_body(body, self.inputs.body.root, self.inputs.body.param, decode, problems)
         finally:
