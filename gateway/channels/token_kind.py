@@ -20,6 +20,9 @@ class TokenKind:
     - `identities`: a token is the same one if the values of these fields are the same. Each entry is an alternative,
       the first one whose fields are all present applies. A path such as `webhook.url` names a field of an object.
     - `example` is a token.
+    - `credential` names the field that is itself a credential, "" if none is. Of its value only a digest is stored, and
+      responses show its end.
+    - `offered`: whether it has operations of its own. The tokens of other kinds come through the v1 API.
     """
 
     path: str
@@ -28,6 +31,8 @@ class TokenKind:
     fields: Mapping[str, Param]
     identities: tuple[tuple[str, ...], ...]
     example: Mapping[str, Any]
+    credential: str = ""
+    offered: bool = True
 
     def identity(self, values: Mapping[str, Any]) -> str | None:
         """Return the text that identifies the token with these values, None if they lack every alternative."""
