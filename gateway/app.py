@@ -82,7 +82,7 @@ class Worker:
         self.projects = ProjectStore(client, settings.secret_key)
         self._directory = Directory(client, time.monotonic)
         self._log_retention = LogRetention(settings.log_retention_events, settings.log_retention_seconds)
-        contents = ContentStore(client)
+        self._contents = contents = ContentStore(client)
         self._inboxes = InboxStore(client, self._log_retention, contents)
         self._authenticator = Authenticator(
             self.projects, self._directory, TokenStore(client), time.time, settings.new_user_limits
@@ -170,6 +170,7 @@ class Worker:
             projects=self.projects,
             directory=self._directory,
             inboxes=self._inboxes,
+            contents=self._contents,
             activity=self.activity,
             idempotency=self.idempotency,
             not_ready=readiness.reason_not_ready,

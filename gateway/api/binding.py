@@ -35,6 +35,7 @@ from gateway.api.v1 import (
     users,
 )
 from gateway.api.v2 import keys, revocations, tokens, unbuilt
+from gateway.api.v2 import notifications as v2_notifications
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.workspaces import WorkspaceAuthenticator, WorkspaceTokens
 from gateway.domain.proxy import Proxies
@@ -44,12 +45,14 @@ from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
 from gateway.store.admin_limits import AdminLimits
 from gateway.store.categories import CategoryStore
+from gateway.store.contents import ContentStore
 from gateway.store.deletion import UserDeletion
 from gateway.store.devices import DeviceStore
 from gateway.store.directory import Directory
 from gateway.store.event_log import LogRetention, Moment
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore
+from gateway.store.item_pages import ItemPages
 from gateway.store.jobs import JobStore
 from gateway.store.page_origins import PageOrigins
 from gateway.store.preferences import PreferenceStore
@@ -84,6 +87,7 @@ class ApiBuilder:
     projects: ProjectStore
     directory: Directory
     inboxes: InboxStore
+    contents: ContentStore
     activity: ActiveUsers
     idempotency: IdempotencyStore
     not_ready: Callable[[], str]
@@ -135,6 +139,10 @@ class ApiBuilder:
             *bind(users.UsersResource(directory, ProfileStore(client), UserDeletion(client), once), users.OPERATIONS),
             *bind(tokens.TokensResource(token_store, directory, once), tokens.OPERATIONS),
             *bind(keys.KeysResource(self.projects), keys.OPERATIONS),
+            *bind(
+                v2_notifications.NotificationsResource(inboxes, ItemPages(client, self.contents), now),
+                v2_notifications.OPERATIONS,
+            ),
             *bind(broadcasts.BroadcastsResource(job_store, inboxes, sender, once, now), broadcasts.OPERATIONS),
             *bind(imports.ImportsResource(job_store, once, now), imports.OPERATIONS),
             *bind(active_users.ActiveUsersResource(self.activity), active_users.OPERATIONS),

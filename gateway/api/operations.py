@@ -22,6 +22,7 @@ from gateway.api.v1 import (
     users,
 )
 from gateway.api.v2 import keys, revocations, tokens, unbuilt
+from gateway.api.v2 import notifications as v2_notifications
 
 OPERATIONS: list[AnyOperation] = [
     *notifications.OPERATIONS,
@@ -33,6 +34,7 @@ OPERATIONS: list[AnyOperation] = [
     *users.OPERATIONS,
     *tokens.OPERATIONS,
     *keys.OPERATIONS,
+    *v2_notifications.OPERATIONS,
     *broadcasts.OPERATIONS,
     *imports.OPERATIONS,
     *active_users.OPERATIONS,

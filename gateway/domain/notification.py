@@ -98,6 +98,7 @@ class BulkCommand(Enum):
 
     READ_ALL = Transition("notifications/read/all", seen=Write.SET, read=Write.SET)
     SEEN_ALL = Transition("notifications/seen/all", seen=Write.SET)
+    ARCHIVE_ALL = Transition("notifications/archive/all", archived=Write.SET)
 
     @property
     def transition(self) -> Transition:

@@ -16,6 +16,7 @@ from gateway.store import (
     guarded,
     idempotency,
     inbox,
+    item_pages,
     job_queue,
     jobs,
     keys,
@@ -41,6 +42,7 @@ _SHARED = (
 
 _OWN = (
     "read.lua",
+    "pages.lua",
     "tokens.lua",
     "devices.lua",
     "change.lua",
@@ -70,6 +72,7 @@ _MODULES = (
     guarded,
     idempotency,
     inbox,
+    item_pages,
     job_queue,
     jobs,
     libraries,

@@ -34,8 +34,8 @@ class Replica:
         match event["name"]:
             case "notifications/delete":
                 del self._items[data["id"]]
-            case "notifications/read/all" | "notifications/seen/all" as name:
-                written = ["seen_at", "read_at"] if name == "notifications/read/all" else ["seen_at"]
+            case name if name in _WRITTEN_TO_ALL:
+                written = _WRITTEN_TO_ALL[name]
                 for item in self._items.values():
                     if _matches(item, data["filters"]):
                         item.update({key: data["at"] for key in written if item[key] is None})
@@ -43,6 +43,13 @@ class Replica:
                 self._items[data["id"]] = dict(data["notification"])
             case _:
                 self._items[data["id"]].update(data["notification"])
+
+
+_WRITTEN_TO_ALL = {
+    "notifications/read/all": ("seen_at", "read_at"),
+    "notifications/seen/all": ("seen_at",),
+    "notifications/archive/all": ("archived_at",),
+}
 
 
 def _counts(items: Iterable[Message]) -> Message:

@@ -33,6 +33,7 @@ async def test_a_worker_binds_every_row_in_the_order_of_the_table_and_admits_eve
         projects=projects,
         directory=directory,
         inboxes=InboxStore(client, retention, ContentStore(client)),
+        contents=ContentStore(client),
         activity=ActiveUsers(client),
         idempotency=IdempotencyStore(client),
         not_ready=lambda: "",

@@ -51,6 +51,7 @@ def test_the_read_state_survives_archiving(state: State, command: Command) -> No
         (Command.UNARCHIVE, State(archived_at=5), State()),
         (BulkCommand.READ_ALL, State(), State(seen_at=20, read_at=20)),
         (BulkCommand.SEEN_ALL, State(), State(seen_at=20)),
+        (BulkCommand.ARCHIVE_ALL, State(seen_at=10), State(seen_at=10, archived_at=20)),
     ],
 )
 def test_each_command_writes_the_facts_of_its_transition(command: Command, before: State, after: State) -> None:

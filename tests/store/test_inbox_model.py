@@ -19,6 +19,7 @@ from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.deliveries import Delivery, Outcome
 from gateway.store.event_log import LogRetention
 from gateway.store.inbox import InboxStore
+from gateway.store.item_pages import ItemCursor, ItemPages
 from gateway.store.library import LIBRARY
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.topology import Topology
@@ -150,6 +151,35 @@ async def assert_same_inbox(store: InboxStore, user: User, model: Inbox, wanted:
     assert found == expected
 
 
+async def assert_same_pages(pages: ItemPages, user: User, model: Inbox, wanted: Filter, size: int) -> None:
+    """Read all pages by their cursors, first to the oldest item and then back, by place and by id in turn."""
+    expected = [as_model_row(item) for item in model.matching(wanted)]
+    assert await pages.count(user, wanted) == len(expected)
+    found: list[tuple[object, ...]] = []
+    page = await pages.page(user, wanted, size)
+    assert page is not None
+    assert page.newer is None
+    while True:
+        rows = [as_row(msgspec.json.decode(item)) for item in page.items]
+        found += rows
+        if page.older is None:
+            break
+        last = ItemCursor(UUID(str(rows[-1][0])), page.older if len(found) % 2 else None)
+        page = await pages.page(user, wanted, size, after=last)
+        assert page is not None
+        assert page.newer is not None
+    assert found == expected
+    while page.newer is not None:
+        first = found[-len(rows)][0]
+        found = found[: -len(rows)]
+        cursor = ItemCursor(UUID(str(first)), page.newer if len(found) % 2 else None)
+        page = await pages.page(user, wanted, size, before=cursor)
+        assert page is not None
+        assert page.older is not None
+        rows = [as_row(msgspec.json.decode(item)) for item in page.items]
+        assert rows == found[-size:]
+
+
 async def assert_same_log(store: InboxStore, user: User, model: Inbox) -> None:
     page = await store.read_log(user, place(user, 0), "e0")
     assert page.end == place(user, len(model.log))
@@ -204,6 +234,7 @@ def test_the_functions_agree_with_the_model(
             assert await run_in_store(store, user, step, now) == run_in_model(model, step, now), step
         for matching in [Filter(), *wanted]:
             await assert_same_inbox(store, user, model, matching, per_page)
+            await assert_same_pages(ItemPages(store._client, store._contents), user, model, matching, per_page)
         await assert_same_log(store, user, model)
 
     run(work)

@@ -14,7 +14,7 @@ export function seeded(seed) {
 }
 
 const ITEM_COMMANDS = ["read", "unread", "seen", "archive", "unarchive", "delete"];
-const COMMANDS = ["new", "new", "new", "new", ...ITEM_COMMANDS, "read/all", "seen/all"];
+const COMMANDS = ["new", "new", "new", "new", ...ITEM_COMMANDS, "read/all", "seen/all", "archive/all"];
 const isUnread = (item) => item.read_at === null;
 const isUnseen = (item) => item.seen_at === null;
 const isUnarchived = (item) => item.archived_at === null;
@@ -110,7 +110,7 @@ export class Server {
     if (command.startsWith("read") || command.startsWith("seen")) item.seen_at ??= this.#clock;
     if (command.startsWith("read")) item.read_at ??= this.#clock;
     if (command === "unread") item.read_at = null;
-    if (command === "archive") item.archived_at ??= this.#clock;
+    if (command.startsWith("archive")) item.archived_at ??= this.#clock;
     if (command === "unarchive") item.archived_at = null;
     if (command === "delete") this.items.splice(this.items.indexOf(item), 1);
   }

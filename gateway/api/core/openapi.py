@@ -28,7 +28,7 @@ A self-hosted notification inbox. Backends send notifications, users read them, 
 - A **workspace token** administers projects.
 
 Times are unix seconds, and RFC 3339 under `/v2`. Every error response is an `errors` array. Requests without
-credentials get 404, except where an operation lists another status.
+credentials get 401 under `/v2`, and 404 elsewhere, except where an operation lists another status.
 """
 
 _TAGS = {
@@ -168,7 +168,7 @@ def _parameters(row: AnyOperation, path: str) -> list[Json]:
 
 def _path_parameters(path: str) -> Iterable[Json]:
     for name in re.findall(r"{(\w+)}", path):
-        is_notification = path.startswith("/notifications/")
+        is_notification = path.startswith(("/notifications/", "/v2/notifications/"))
         schema = {"type": "string"} | ({"format": "uuid"} if is_notification else {})
         yield parameter("path", name, schema, _PATH_PARAMETERS.get(name, ""), True)
 

@@ -36,7 +36,8 @@ class Operation(Generic[R]):
       so only operations that are not part of it are strict; those under `/v2/` always are.
     - `known_users_only`: whether a user for whom a backend calls, with the API secret in place of an HMAC, must exist
       already. The v1 contract demands it of some operations.
-    - `without_credentials`: the error of a request with no credentials; in the v1 contract it is 404 nearly everywhere.
+    - `without_credentials`: the error of a request with no credentials. By default it is 401 under `/v2/`, and 404
+      elsewhere, as the v1 contract has it.
     """
 
     def __init__(
@@ -55,8 +56,9 @@ class Operation(Generic[R]):
         tag: str = "",
         strict: bool = False,
         known_users_only: bool = False,
-        without_credentials: ErrorCode = ErrorCode.NOT_FOUND,
+        without_credentials: ErrorCode | None = None,
     ):
+        is_v2 = path.startswith("/v2/")
         self.method = method
         self.path = path
         self.caller: Caller[Any] = caller
@@ -64,11 +66,13 @@ class Operation(Generic[R]):
         self.summary = summary
         self.success = success
         self.failures = failures
-        self.inputs = Inputs(body, query, strict or path.startswith("/v2/"))
+        self.inputs = Inputs(body, query, strict or is_v2)
         self.idempotent = idempotent
         self.tag = tag
         self.known_users_only = known_users_only
-        self.without_credentials = without_credentials
+        self.without_credentials = without_credentials or (
+            ErrorCode.API_KEY_NOT_PROVIDED if is_v2 else ErrorCode.NOT_FOUND
+        )
 
     def __repr__(self) -> str:
         return f"{self.method} {self.path}"

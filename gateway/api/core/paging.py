@@ -6,6 +6,7 @@ Newer clients of v2 send `limit`, `starting_after` and `ending_before`. These ap
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
+from uuid import UUID
 
 import msgspec
 from starlette.responses import Response
@@ -19,17 +20,25 @@ DEFAULT_SIZE = 50
 MAX_SIZE = 100
 
 _UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-_CURSOR = ("the id of an entry", _UUID)
 
-PAGING: tuple[QueryParam, ...] = (
-    Number("page[size]", "Entries on a page.", default=DEFAULT_SIZE, least=1, most=MAX_SIZE),
-    Formed("page[after]", "Entries that follow the one with this id.", *_CURSOR),
-    Formed("page[before]", "Entries that precede the one with this id.", *_CURSOR),
-    Number("limit", "The same as `page[size]`.", default=DEFAULT_SIZE, least=1, most=MAX_SIZE),
-    Formed("starting_after", "The same as `page[after]`.", *_CURSOR),
-    Formed("ending_before", "The same as `page[before]`.", *_CURSOR),
-)
+
+def _paging(form: str, pattern: str) -> tuple[QueryParam, ...]:
+    return (
+        Number("page[size]", "Entries on a page.", default=DEFAULT_SIZE, least=1, most=MAX_SIZE),
+        Formed("page[after]", "Entries that follow the one with this id.", form, pattern),
+        Formed("page[before]", "Entries that precede the one with this id.", form, pattern),
+        Number("limit", "The same as `page[size]`.", default=DEFAULT_SIZE, least=1, most=MAX_SIZE),
+        Formed("starting_after", "The same as `page[after]`.", form, pattern),
+        Formed("ending_before", "The same as `page[before]`.", form, pattern),
+    )
+
+
+PAGING = _paging("the id of an entry", _UUID)
 """The query parameters of a list."""
+
+PLACED_PAGING = _paging("the id of an entry, or a cursor of `links`", rf"{_UUID}(\.[0-9]{{1,15}})?")
+"""The same for a list whose cursors in `links` have an entry's place after its id. So a page can follow an entry that
+was deleted meanwhile."""
 
 _NAMES = ("page[size]", "page[after]", "page[before]")
 _NEWER_NAMES = ("limit", "starting_after", "ending_before")
@@ -72,6 +81,19 @@ def page_response(
     path = call.forwarded.prefix + call.request.scope["path"]
     fields = call.request.query_params.multi_items()
     return json_response({"data": entries, "links": links(path, fields, page.size, newer_than, older_than)})
+
+
+class Cursor(NamedTuple):
+    """A cursor of PLACED_PAGING: the id of an entry, and its place in the list, None if it is not known."""
+
+    id: UUID
+    place: int | None
+
+    @classmethod
+    def parse(cls, text: str) -> "Cursor":
+        """Return the cursor that a text of the right form denotes."""
+        entry_id, _, place = text.partition(".")
+        return cls(UUID(entry_id), int(place) if place else None)
 
 
 def links(

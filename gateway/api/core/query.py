@@ -134,6 +134,24 @@ class Formed(QueryParam):
         return {"type": "string", "pattern": f"^{self.pattern}$"}
 
 
+@dataclass(frozen=True, slots=True)
+class Option(QueryParam):
+    """One of several words."""
+
+    options: tuple[str, ...]
+
+    def read(self, fields: Fields, problems: list[str]) -> str | None:
+        """Return the word, None if it is absent."""
+        text = self.last(fields)
+        if text is not None and text not in self.options:
+            problems.append(f"Param '{self.name}' must be one of {', '.join(self.options)}")
+        return text
+
+    def schema(self) -> dict[str, Any]:
+        """Return the schema of the words."""
+        return {"type": "string", "enum": list(self.options)}
+
+
 def total_pages(total: int, per_page: int) -> int:
     """Return the number of pages, which is 1 for an empty list: clients page until the current page is the last."""
     return max(1, -(-total // per_page))

@@ -56,6 +56,8 @@ function notificationsAfter(notifications, { name, data }) {
       return notifications.map((item) => (matches(item, data.filters) ? asRead(item, data.at) : item));
     case "notifications/seen/all":
       return notifications.map((item) => (matches(item, data.filters) ? asSeen(item, data.at) : item));
+    case "notifications/archive/all":
+      return notifications.map((item) => (matches(item, data.filters) ? asArchived(item, data.at) : item));
     default:
       return notifications;
   }
@@ -75,6 +77,10 @@ function matches(item, { read, seen, archived, categories, topics } = {}) {
 
 function asSeen(item, at) {
   return item.seen_at === null ? { ...item, seen_at: at } : item;
+}
+
+function asArchived(item, at) {
+  return item.archived_at === null ? { ...item, archived_at: at } : item;
 }
 
 /** A read item is also seen. */
