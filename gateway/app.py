@@ -45,6 +45,8 @@ from gateway.store.jobs import JobKind, JobStore
 from gateway.store.libraries import LibraryCleaner
 from gateway.store.library import LIBRARY
 from gateway.store.profiles import ProfileStore
+from gateway.store.project_event_log import EventRetention, ProjectEventLog
+from gateway.store.project_events import ProjectEvents
 from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
 from gateway.store.redis.subscriber import Subscriber
@@ -84,6 +86,9 @@ class Worker:
         self._log_retention = LogRetention(settings.log_retention_events, settings.log_retention_seconds)
         self._contents = contents = ContentStore(client)
         self._inboxes = InboxStore(client, self._log_retention, contents)
+        retention = EventRetention(settings.project_events, settings.project_events_seconds)
+        self.event_log = ProjectEventLog(client, retention)
+        self.events = ProjectEvents(self.event_log)
         self._authenticator = Authenticator(
             self.projects, self._directory, TokenStore(client), time.time, settings.new_user_limits
         )
@@ -172,6 +177,8 @@ class Worker:
             inboxes=self._inboxes,
             contents=self._contents,
             activity=self.activity,
+            event_log=self.event_log,
+            events=self.events,
             idempotency=self.idempotency,
             not_ready=readiness.reason_not_ready,
             new_epoch=new_epoch,
@@ -193,6 +200,7 @@ class Worker:
                 await self._await_subscription()
                 yield
             await self.activity.add()
+            await self.events.flush()
         finally:
             for client in (self._format_client, self._job_client, self.client):
                 client.close()
@@ -208,6 +216,7 @@ class Worker:
             "deferred-publications": self.deferred_publications.run,
             "idempotency": self.idempotency.run,
             "libraries": LibraryCleaner(self.client).run,
+            "project-events": self.events.run,
             "active-users": partial(self.activity.run, self.hub.users),
         }
 

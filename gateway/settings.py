@@ -156,6 +156,15 @@ class Settings:
         least=1,
     )
     log_retention_seconds: int = _setting(7 * 24 * 3600, "Seconds for which events are kept for resuming.", least=1)
+    project_events: int = _setting(
+        10_000,
+        "Events kept of each type in a project's log (`GET /v2/events`). 0 turns the log off.",
+        least=0,
+        most=MAX_ITEMS,
+    )
+    project_events_seconds: int = _setting(
+        30 * 24 * 3600, "Seconds for which events are kept in a project's log. 0 is any age.", least=0, most=MAX_SECONDS
+    )
     item_retention_count: int = _setting(
         0,
         "Notifications kept per user; beyond that the oldest are removed. 0 keeps all. A project can override it.",

@@ -1,5 +1,6 @@
 """The tables of docs/reference.md, generated from the code. `python -m tests.reference` rewrites the file."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from prometheus_client import REGISTRY
 
 import gateway.telemetry.metrics  # noqa: F401 - registers the metrics
 from gateway.domain.errors import CLOSE_CODE_MEANINGS, CloseCode, ErrorCode
+from gateway.domain.project_event import ProjectEventType
 from gateway.settings import Settings, default_of, variable
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
@@ -23,6 +25,10 @@ def _default(value: Any) -> str:
         ",".join(value) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else str(value)
     )
     return f"`{text}`" if text else "unset"
+
+
+def _fields(context: Mapping[str, str]) -> str:
+    return "; ".join(f"`{name}`: {text.removesuffix('.')}" for name, text in context.items())
 
 
 def tables() -> dict[str, str]:
@@ -52,6 +58,13 @@ def tables() -> dict[str, str]:
             [
                 [str(code.value), f"`{code.reason}`", "yes" if code.may_resume else "no", CLOSE_CODE_MEANINGS[code]]
                 for code in sorted(CloseCode, key=lambda code: code.value)
+            ],
+        ),
+        "project-events": _table(
+            ["code", "type", "level", "log", "context"],
+            [
+                [str(each.code), f"`{each.label}`", each.level.value, each.log, _fields(each.context)]
+                for each in ProjectEventType
             ],
         ),
         "metrics": _table(["metric", "type", "meaning"], [[f"`{name}`", kind, text] for name, kind, text in metrics]),

@@ -57,6 +57,8 @@ from gateway.store.jobs import JobStore
 from gateway.store.page_origins import PageOrigins
 from gateway.store.preferences import PreferenceStore
 from gateway.store.profiles import ProfileStore
+from gateway.store.project_event_log import ProjectEventLog
+from gateway.store.project_events import ProjectEvents
 from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import FunctionClient
 from gateway.store.subscriptions import SubscriptionStore
@@ -89,6 +91,8 @@ class ApiBuilder:
     inboxes: InboxStore
     contents: ContentStore
     activity: ActiveUsers
+    event_log: ProjectEventLog
+    events: ProjectEvents
     idempotency: IdempotencyStore
     not_ready: Callable[[], str]
     new_epoch: Callable[[], str]

@@ -157,6 +157,24 @@ def active_users(project_id: ProjectId, month: str) -> str:
     return f"{PREFIX}{{{project_id}}}:mau:{month}"
 
 
+def project_events(project_id: ProjectId) -> str:
+    """hash: ms and number, the place of the last event of a project. As long as the events are kept.
+
+    EVENT_SUFFIXES names the keys beside it. The same string is the name of the (sharded) pub/sub channel of the events.
+    """
+    return f"{PREFIX}{{{project_id}}}:events"
+
+
+EVENT_SUFFIXES = {
+    # stream: `ms-number` -> u: the user's id (16 bytes) or "", c: the context in JSON or "". One per type of event (its
+    # number follows). Bounded by count and age.
+    "EVENT_STREAM": ":type:",
+    # string: 10 bytes for each event of one type (its number follows, and a colon) of the users whose ids have the same
+    # rest (it follows): ms (6), number (2), and two bytes of the id. As long as the events are kept.
+    "EVENT_INDEX": ":user:",
+}
+
+
 def job(project_id: ProjectId, job_id: str) -> str:
     """hash: format, kind, payload, status, created_ms, cursor, steps, claim, attempts, and counts by name. 30 days.
 

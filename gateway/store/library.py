@@ -24,6 +24,7 @@ from gateway.store import (
     preferences,
     profiles,
     project_deletion,
+    project_event_log,
     projects,
     state,
     subscriptions,
@@ -54,6 +55,7 @@ _OWN = (
     "idempotency.lua",
     "jobs.lua",
     "projects.lua",
+    "project_events.lua",
     "workspaces.lua",
     "activity.lua",
     "libraries.lua",
@@ -79,6 +81,7 @@ _MODULES = (
     preferences,
     profiles,
     project_deletion,
+    project_event_log,
     projects,
     state,
     subscriptions,
@@ -90,7 +93,9 @@ _MODULES = (
 
 def _constants() -> str:
     """Return the Lua constants that name keys."""
-    suffixes = keys.USER_SUFFIXES | keys.DIRECTORY_SUFFIXES | keys.JOB_SUFFIXES | keys.PROJECT_SUFFIXES
+    suffixes = (
+        keys.USER_SUFFIXES | keys.DIRECTORY_SUFFIXES | keys.JOB_SUFFIXES | keys.PROJECT_SUFFIXES | keys.EVENT_SUFFIXES
+    )
     constants = [f"local {name} = '{suffix}'" for name, suffix in suffixes.items()]
     user_keys = ", ".join(f"'{keys.USER_SUFFIXES[name]}'" for name in keys.USER_KEYS)
     constants.append(f"local FORMAT = '{keys.FORMAT}'")

@@ -65,6 +65,10 @@ UNCOUNTED_ACTIVE_USERS = Counter(
     "inbox_uncounted_active_users",
     "Times a user could not be counted as active, because too many counts were waiting for Redis.",
 )
+PROJECT_EVENTS_DROPPED = Counter(
+    "inbox_project_events_dropped",
+    "Events of projects that are missing in their logs, because too many were waiting for Redis.",
+)
 LOG_LINES_DROPPED = Counter(
     "inbox_log_lines_dropped", "Log lines that were dropped because nothing read standard error for too long."
 )

@@ -12,6 +12,8 @@ from gateway.store.event_log import LogRetention
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore
 from gateway.store.library import LIBRARY
+from gateway.store.project_event_log import EventRetention, ProjectEventLog
+from gateway.store.project_events import ProjectEvents
 from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.topology import Topology
@@ -24,6 +26,7 @@ async def test_a_worker_binds_every_row_in_the_order_of_the_table_and_admits_eve
     client = FunctionClient(Topology(SETTINGS), LIBRARY)
     retention = LogRetention(1, 1)
     projects, directory = ProjectStore(client, "secret"), Directory(client, lambda: 0.0)
+    event_log = ProjectEventLog(client, EventRetention(1, 1))
     builder = ApiBuilder(
         settings=SETTINGS,
         client=client,
@@ -36,6 +39,8 @@ async def test_a_worker_binds_every_row_in_the_order_of_the_table_and_admits_eve
         contents=ContentStore(client),
         activity=ActiveUsers(client),
         idempotency=IdempotencyStore(client),
+        event_log=event_log,
+        events=ProjectEvents(event_log),
         not_ready=lambda: "",
         new_epoch=lambda: "e",
     )

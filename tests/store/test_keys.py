@@ -33,6 +33,7 @@ BASES: dict[str, list[str | Callable[..., str]]] = {
     "DIRECTORY_SUFFIXES": [keys.directory],
     "USER_SUFFIXES": [keys.user, keys.project, keys.admin_rate],
     "JOB_SUFFIXES": [keys.job, keys.JOB_QUEUE],
+    "EVENT_SUFFIXES": [keys.project_events],
 }
 """The keys that the suffixes of each group follow."""
 
@@ -106,6 +107,7 @@ SUFFIXES = (
     *keys.DIRECTORY_SUFFIXES.values(),
     *keys.USER_SUFFIXES.values(),
     *keys.JOB_SUFFIXES.values(),
+    *keys.EVENT_SUFFIXES.values(),
 )
 GATEWAY = STORE.parent
 SOURCES = sorted(

@@ -20,6 +20,7 @@ from gateway.domain.new_user_limits import NewUserLimits
 from gateway.domain.notification import BulkCommand, Command, Filter
 from gateway.domain.preferences import Channel, Status
 from gateway.domain.principal import Identity, ProjectId, User
+from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.domain.retention import ItemRetention
 from gateway.store import devices, jobs, keys, tokens
 from gateway.store.activity import ActiveUsers
@@ -39,6 +40,7 @@ from gateway.store.library import LIBRARY
 from gateway.store.preferences import PreferenceStore
 from gateway.store.profiles import ProfileStore
 from gateway.store.project_deletion import ProjectDeletion
+from gateway.store.project_event_log import EventRetention, ProjectEventLog
 from gateway.store.project_records import ProjectChange
 from gateway.store.projects import ProjectStore
 from gateway.store.redis.functions import FunctionCall
@@ -284,6 +286,11 @@ async def tell(client: FailingClient) -> None:
     active.seen(ada)
     await active.add()
     await active.count(project.id, active.month)
+    events = ProjectEventLog(client, EventRetention(100, 60))
+    for user_id in (ada.id, None, ben.id):
+        await events.append(
+            [(project.id, [ProjectEvent(ProjectEventType.STORED, user_id, {"notification_id": "1"})] * 2)]
+        )
     await AdminLimits(client).count(project.id, Allowance(RateKind.WRITES, 100))
     await UserDeletion(client).delete(ada)
     await contents.delete_all(project.id)

@@ -47,6 +47,8 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
     "XADD": ("*", "f", "v"),
     "XDEL": ("0-1",),
     "XRANGE": ("-", "+"),
+    "XREVRANGE": ("+", "-"),
+    "XTRIM": ("MINID", "0"),
     "LTRIM": (0, -1),
     "ZADD": (0, "v"),
     "ZCOUNT": (0, 0),

@@ -1,0 +1,224 @@
+"""Project events: what happened in a project, for its log of events (`GET /v2/events`) and the live tail.
+
+A row of `ProjectEventType` registers a type of event. Its number is stored, so it never changes and is never used
+again. The context names things by id. It never has the text of a notification, a token or a secret.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from gateway.domain.principal import UserId
+
+ContextValue = str | int | bool | None
+"""A value of a context. None values are left out."""
+
+
+class EventLevel(Enum):
+    """How much attention an event deserves."""
+
+    INFO = "info"
+    WARNING = "warning"
+
+
+class _Row(NamedTuple):
+    code: int
+    name: str
+    level: EventLevel
+    log: str
+    context: Mapping[str, str]
+
+
+_NOTIFICATION = {"notification_id": "The notification.", "broadcast_id": "The broadcast that sent it."}
+_COUNT = {"count": "How many users the event is about, where it is not about one."}
+_KEY = {"key_id": "The key.", "algorithm": "Its algorithm."}
+_INTEGRATION = {"integration": "The name of the integration.", "integration_id": "The stored configuration."}
+_TOKEN = {"kind": "The kind of channel token, such as `mobile_push/apns`.", "token_id": "The token."}
+_JWT = {"token_id": "The token.", "scope": "`user` or `project`."}
+_DELIVERY = {"delivery_id": "The provider's id of the delivery.", "event": "The provider's name of the event."}
+
+
+class ProjectEventType(Enum):
+    """The types of project events: number, name, level, the sentence for people, and the fields of the context."""
+
+    ACCEPTED = _Row(
+        101,
+        "notification.accepted",
+        EventLevel.INFO,
+        "A notification was accepted.",
+        {**_NOTIFICATION, "recipients": "How many recipients the request named."},
+    )
+    STORED = _Row(
+        102,
+        "notification.stored",
+        EventLevel.INFO,
+        "A notification was stored in the inbox.",
+        {**_NOTIFICATION, **_COUNT},
+    )
+    SUPPRESSED = _Row(
+        103,
+        "notification.suppressed",
+        EventLevel.INFO,
+        "A notification was not stored in the inbox, because of a rule.",
+        {**_NOTIFICATION, **_COUNT, "rule": "The rule, such as `preference`."},
+    )
+    BROADCAST_CHANGED = _Row(
+        111,
+        "broadcast.changed",
+        EventLevel.INFO,
+        "A broadcast changed its status.",
+        {
+            "broadcast_id": "The broadcast.",
+            "status": "Its new status.",
+            "total": "How many users it is about.",
+            "failures": "For how many of them it failed.",
+        },
+    )
+    USER_CREATED = _Row(201, "user.created", EventLevel.INFO, "A user was created.", {})
+    USER_DELETED = _Row(202, "user.deleted", EventLevel.INFO, "A user was deleted.", {})
+    IMPORT_DONE = _Row(
+        211,
+        "import.done",
+        EventLevel.INFO,
+        "An import of users is done.",
+        {"import_id": "The import.", "successes": "How many users it saved.", "failures": "How many it did not."},
+    )
+    TOKEN_REGISTERED = _Row(
+        301, "channel_token.registered", EventLevel.INFO, "A channel token was registered.", {**_TOKEN}
+    )
+    TOKEN_DISCARDED = _Row(
+        302,
+        "channel_token.discarded",
+        EventLevel.INFO,
+        "A channel token was discarded.",
+        {**_TOKEN, "reason": "Why, such as `request` or `moved`."},
+    )
+    PREFERENCES_CHANGED = _Row(
+        311,
+        "preferences.changed",
+        EventLevel.INFO,
+        "A user's preferences were changed.",
+        {"categories": "How many categories the request named."},
+    )
+    JWT_ISSUED = _Row(401, "jwt.issued", EventLevel.INFO, "A token of the API was issued.", {**_JWT})
+    JWT_REVOKED = _Row(402, "jwt.revoked", EventLevel.INFO, "A token of the API was revoked.", {**_JWT})
+    JWT_REVOKED_BEFORE = _Row(
+        403,
+        "jwt.revoked_before",
+        EventLevel.INFO,
+        "All tokens of a user that were issued until now were revoked.",
+        {},
+    )
+    KEY_REGISTERED = _Row(411, "key.registered", EventLevel.INFO, "A public key was registered.", {**_KEY})
+    KEY_REMOVED = _Row(412, "key.removed", EventLevel.INFO, "A public key was removed.", {**_KEY})
+    INTEGRATION_SAVED = _Row(501, "integration.saved", EventLevel.INFO, "An integration was saved.", {**_INTEGRATION})
+    INTEGRATION_DELETED = _Row(
+        502, "integration.deleted", EventLevel.INFO, "An integration was deleted.", {**_INTEGRATION}
+    )
+    DELIVERY_CONFIG_CHANGED = _Row(
+        511, "delivery_config.changed", EventLevel.INFO, "A delivery config was changed.", {"key": "Its key."}
+    )
+    WEBHOOK_ACCEPTED = _Row(
+        521,
+        "webhook.accepted",
+        EventLevel.INFO,
+        "A webhook of a provider was accepted.",
+        {**_INTEGRATION, **_DELIVERY, "notifications": "How many notifications it caused."},
+    )
+    WEBHOOK_REFUSED = _Row(
+        522,
+        "webhook.refused",
+        EventLevel.WARNING,
+        "A webhook of a provider was refused.",
+        {**_INTEGRATION, "reason": "Why, such as `signature`."},
+    )
+    PROJECT_CHANGED = _Row(
+        601,
+        "project.changed",
+        EventLevel.INFO,
+        "The project's configuration was changed.",
+        {"fields": "The names of the fields, separated by commas."},
+    )
+
+    @property
+    def code(self) -> int:
+        """Return the number of the type."""
+        return self.value.code
+
+    @property
+    def label(self) -> str:
+        """Return the name of the type, as the API has it."""
+        return self.value.name
+
+    @property
+    def level(self) -> EventLevel:
+        """Return the level of all events of the type."""
+        return self.value.level
+
+    @property
+    def log(self) -> str:
+        """Return the sentence that explains the event to people."""
+        return self.value.log
+
+    @property
+    def context(self) -> Mapping[str, str]:
+        """Return the fields that a context may have, each with its description."""
+        return self.value.context
+
+
+BY_CODE = {each.code: each for each in ProjectEventType}
+BY_LABEL = {each.label: each for each in ProjectEventType}
+
+_ALLOWED = {each: each.context.keys() for each in ProjectEventType}
+
+
+class ProjectEvent(msgspec.Struct, frozen=True):
+    """An event that is not in the log yet. Raises ValueError for a context field that its type does not document.
+
+    `user_id` is the user whom it concerns, None where it concerns none or many.
+    """
+
+    type: ProjectEventType
+    user_id: UserId | None = None
+    context: Mapping[str, ContextValue] = {}
+
+    def __post_init__(self) -> None:
+        if self.context and not self.context.keys() <= _ALLOWED[self.type]:
+            raise ValueError(f"{self.type.label} has no context {sorted(self.context.keys() - _ALLOWED[self.type])}")
+
+
+class EventPlace(NamedTuple):
+    """The place of an event in its project's log. Places sort by time. No two events of a project share one."""
+
+    ms: int
+    number: int
+    """Tells the events of a millisecond apart: 0 to MAX_NUMBER."""
+
+    def __str__(self) -> str:
+        return f"{self.ms}-{self.number}"
+
+
+MAX_NUMBER = 0xFFFF
+
+
+def event_id(place: EventPlace, code: int) -> str:
+    """Return the id of an event, a UUID of version 7 (RFC 9562, section 5.7), which sorts by time.
+
+    In place of random bits it has the number within the millisecond and the type.
+    """
+    high = place.ms << 16 | 7 << 12 | place.number >> 4
+    low = 2 << 62 | (place.number & 15) << 58 | code << 42
+    return str(UUID(int=high << 64 | low))
+
+
+def place_of(event_id: str) -> tuple[EventPlace, int]:
+    """Return the place and the type's number of an event id. Raises ValueError if it is not a UUID.
+
+    A UUID that is not the id of an event is a place too, at which there is no event.
+    """
+    value = UUID(event_id).int
+    high, low = value >> 64, value & (1 << 64) - 1
+    return EventPlace(high >> 16, (high & 0xFFF) << 4 | low >> 58 & 15), low >> 42 & 0xFFFF

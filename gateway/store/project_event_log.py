@@ -1,0 +1,175 @@
+"""The stored log of a project's events: append, read a page, find one.
+
+The log keeps the newest events of each type, so that the many events of sending do not displace the rare ones, such as
+who revoked which token. Each type is a stream, which a filter by type or level reads without scanning. A filter by user
+reads an index of 10 bytes an event. See functions/project_events.lua.
+"""
+
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from gateway.domain.principal import ProjectId, UserId
+from gateway.domain.project_event import BY_CODE, EventPlace, ProjectEvent, ProjectEventType
+from gateway.store import keys
+from gateway.store.redis.client import Argument, FunctionClient
+from gateway.store.redis.functions import Arguments, reading_function, writing_function
+
+_HEAD = struct.Struct(">6sHHBI")
+"""The beginning of a published event: ms, number, type, and the lengths of the user and the context that follow."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class EventRetention(NamedTuple):
+    """How many events of each type a project keeps (0: the log is off), and for how many seconds (0: any age)."""
+
+    events: int
+    seconds: int
+
+
+class StoredEvent(NamedTuple):
+    """An event of the log. `context` is JSON, b"" for none. `type` is None if a newer gateway wrote it."""
+
+    place: EventPlace
+    code: int
+    user_id: UserId | None
+    context: bytes
+
+    @property
+    def type(self) -> ProjectEventType | None:
+        """Return the type of the event, None if this version does not know it."""
+        return BY_CODE.get(self.code)
+
+
+class EventPage(NamedTuple):
+    """A part of the log in the order that was asked for.
+
+    `scanned` is the place where a call stopped that scanned much and found too few, None if there is nothing more to
+    scan. `more` says whether there may be more events.
+    """
+
+    events: list[StoredEvent]
+    more: bool
+    scanned: EventPlace | None = None
+
+
+def packed(event: ProjectEvent) -> Arguments:
+    """Return the arguments that append an event."""
+    user = bytes.fromhex(event.user_id.replace("-", "")) if event.user_id else b""
+    context = {name: value for name, value in event.context.items() if value is not None}
+    return (event.type.code, user, _encode(context) if context else b"")
+
+
+def read_published(message: bytes) -> Iterator[StoredEvent]:
+    """Return the events of a message that was published with an append. Raises ValueError for any other message."""
+    at = 0
+    while at < len(message):
+        try:
+            ms, number, code, user_bytes, context_bytes = _HEAD.unpack_from(message, at)
+        except struct.error as problem:
+            raise ValueError("not published by an append") from problem
+        at += _HEAD.size
+        user, context = message[at : at + user_bytes], message[at + user_bytes : at + user_bytes + context_bytes]
+        at += user_bytes + context_bytes
+        yield StoredEvent(EventPlace(int.from_bytes(ms), number), code, _user_of(user), context)
+
+
+def _append(kept: int, seconds: int, events: Sequence[Argument]) -> Arguments:
+    return (kept, seconds, *events)
+
+
+def _read(seconds: int, limit: int, newest_first: bool, cursor: str, codes: Sequence[int]) -> Arguments:
+    return (seconds, limit, int(newest_first), cursor, *codes)
+
+
+def _read_of_user(
+    seconds: int, limit: int, newest_first: bool, cursor: str, user: bytes, codes: Sequence[int]
+) -> Arguments:
+    return (seconds, limit, int(newest_first), cursor, user, *codes)
+
+
+def _find(seconds: int, place: str, code: int) -> Arguments:
+    return (seconds, place, code)
+
+
+def _user_of(packed_id: bytes) -> UserId | None:
+    return UserId(str(UUID(bytes=bytes(packed_id)))) if packed_id else None
+
+
+def _place(text: bytes) -> EventPlace:
+    ms, _, number = text.partition(b"-")
+    return EventPlace(int(ms), int(number))
+
+
+def _rows(reply: Any) -> list[StoredEvent]:
+    return [StoredEvent(_place(place), code, _user_of(user), context) for place, code, user, context in reply]
+
+
+def _scanned_rows(reply: Any) -> tuple[list[StoredEvent], EventPlace | None]:
+    rows, scanned = reply
+    return _rows(rows), _place(scanned) if scanned else None
+
+
+APPEND_EVENTS = writing_function("append_project_events", "project events", _append, int, repeatable=False)
+READ_EVENTS = reading_function("read_project_events", "project events", _read, _rows)
+READ_USER_EVENTS = reading_function("read_user_events", "project events", _read_of_user, _scanned_rows)
+FIND_EVENT = reading_function("find_project_event", "project events", _find, _rows)
+
+
+class ProjectEventLog:
+    """The logs of all projects. Methods raise StoreUnavailableError."""
+
+    def __init__(self, client: FunctionClient, retention: EventRetention):
+        self._client = client
+        self.retention = retention
+
+    @property
+    def is_on(self) -> bool:
+        """Return whether events are kept at all."""
+        return self.retention.events > 0
+
+    async def append(self, batches: Sequence[tuple[ProjectId, Sequence[ProjectEvent]]]) -> None:
+        """Append events of projects, one call a project, in one round trip. Only each call by itself is atomic."""
+        kept, seconds = self.retention
+        await self._client.call_many(
+            [
+                APPEND_EVENTS(
+                    keys.project_events(project_id), kept, seconds, [*chain.from_iterable(map(packed, events))]
+                )
+                for project_id, events in batches
+            ]
+        )
+
+    async def read(
+        self,
+        project_id: ProjectId,
+        types: Iterable[ProjectEventType],
+        limit: int,
+        *,
+        user_id: UserId | None = None,
+        older_than: EventPlace | None = None,
+        newer_than: EventPlace | None = None,
+    ) -> EventPage:
+        """Return a page of the events of some types, newest first; with `newer_than` the oldest newer ones first."""
+        newest_first, cursor = newer_than is None, str(older_than or newer_than or "")
+        key, codes = keys.project_events(project_id), [each.code for each in types]
+        if user_id is None:
+            call = READ_EVENTS(key, self.retention.seconds, limit + 1, newest_first, cursor, codes)
+            events, scanned = await self._client.call(call), None
+        else:
+            user = UUID(user_id).bytes
+            events, scanned = await self._client.call(
+                READ_USER_EVENTS(key, self.retention.seconds, limit + 1, newest_first, cursor, user, codes)
+            )
+        more = len(events) > limit
+        return EventPage(events[:limit], more or scanned is not None, None if more else scanned)
+
+    async def find(self, project_id: ProjectId, place: EventPlace, code: int) -> StoredEvent | None:
+        """Return the event at a place, None if there is none or it is too old."""
+        call = FIND_EVENT(keys.project_events(project_id), self.retention.seconds, str(place), code)
+        return next(iter(await self._client.call(call)), None)
