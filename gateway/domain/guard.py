@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from gateway.domain.errors import DomainError
 from gateway.domain.principal import User
@@ -31,8 +32,7 @@ class Allowance:
         return max(0, self.limit - self.used)
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(NamedTuple):
     """The checks of one call. A call without an allowance is not counted; one without a token cannot be revoked."""
 
     allowance: Allowance | None = None

@@ -8,7 +8,7 @@ The table here defines what each command does; the Lua functions only compare an
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 SEEN, READ, ARCHIVED = 1, 2, 4
@@ -62,11 +62,11 @@ class Transition:
     seen: Write = Write.KEEP
     read: Write = Write.KEEP
     archived: Write = Write.KEEP
+    code: str = field(init=False, compare=False)
+    """The writes to seen, read and archived as the Lua functions read them: `ss-` marks an item read."""
 
-    @property
-    def code(self) -> str:
-        """Return the writes to seen, read and archived as the Lua functions read them: `ss-` marks an item read."""
-        return self.seen.value + self.read.value + self.archived.value
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "code", self.seen.value + self.read.value + self.archived.value)
 
     def apply(self, state: State, now: int) -> State:
         """Return the state after this transition at `now` (unix seconds). An equal state makes no event."""

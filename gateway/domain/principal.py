@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NewType, TypeAlias
 
+import msgspec
+
 from gateway.domain.retention import ItemRetention
 from gateway.domain.signing import NO_PROOF, PublicKey
 
@@ -54,8 +56,7 @@ class Project:
         return default.overridden(self.item_retention_count, self.item_retention_seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """The names of a user: external id, email, or both. Raises ValueError without either."""
 
     external_id: str | None = None

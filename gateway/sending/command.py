@@ -4,6 +4,7 @@ A command is read from a request body that `api/` has validated. Recipients are 
 which is stored for 30 days. So fields may be added here, but existing ones keep their names and their order.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -86,13 +87,13 @@ class SendCommand(msgspec.Struct, frozen=True, kw_only=True):
     category: str | None = None
     topic: str | None = None
     custom_attributes: dict[str, Any] | None = None
-    recipients: list[Recipient]
+    recipients: Sequence[Recipient]
     overrides: Overrides | None = None
 
     @property
     def is_for_many(self) -> bool:
         """Return whether any recipient stands for any number of users, so that a job has to find them."""
-        return any(recipient.is_many for recipient in self.recipients)
+        return any(recipient.matches or recipient.topic for recipient in self.recipients)
 
     @property
     def sent(self) -> NotificationFields:

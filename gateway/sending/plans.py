@@ -7,6 +7,8 @@ Gateways of several versions may share a store during an upgrade. A gateway reje
 client of a request then repeats it, and the queue leaves a job to newer gateways (store/job_queue.py).
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from gateway.sending.command import Recipient
@@ -62,7 +64,7 @@ class BroadcastPlan(msgspec.Struct, frozen=True):
 
     view: msgspec.Raw
     shown: NotificationFields
-    recipients: list[Recipient]
+    recipients: Sequence[Recipient]
     root: str
     moment: Moment
     user_count: int = msgspec.field(name="roster_size")

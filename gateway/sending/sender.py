@@ -10,7 +10,7 @@ from gateway.sending.command import SendCommand
 from gateway.sending.deliverer import Deliverer, OutgoingItem
 from gateway.sending.plans import BroadcastPlan, SendPlan
 from gateway.store.categories import CategoryStore
-from gateway.store.contents import Content, NotificationFields
+from gateway.store.contents import Content
 from gateway.store.directory import Directory
 from gateway.store.jobs import JobKind, JobStore
 
@@ -28,19 +28,24 @@ class Sender:
 
     async def send(
         self, project_id: ProjectId, command: SendCommand, plan: SendPlan, keep: ItemRetention, repeatable: bool
-    ) -> None:
-        """Send a notification. If all recipients are named users, they have it on return. Else a broadcast is enqueued.
+    ) -> Content:
+        """Send a notification, and return its content as it was sent.
+
+        If all recipients are named users, they have it on return. Else a broadcast is enqueued.
 
         `keep` is how much of each inbox is kept. With `repeatable`, the request may be repeated within 24 hours.
         Raises RecipientConflictError before anything is sent.
         """
+        sent = Content.encode(UUID(plan.id), command.sent)
         if command.is_for_many:
             await self.enqueue(project_id, command, plan, "notification")
-            return
-        shown = command.shown
-        await self._record_category(project_id, shown)
-        item = OutgoingItem(Content.encode(UUID(plan.id), shown), plan.moment, keep, repeatable)
+            return sent
+        content = sent if command.overrides is None else Content.encode(sent.id, command.shown)
+        if content.category:
+            await self._categories.record(project_id, content.category)
+        item = OutgoingItem(content, plan.moment, keep, repeatable)
         await self._deliverer.deliver_to_named(item, project_id, command.recipients)
+        return sent
 
     async def enqueue(self, project_id: ProjectId, command: SendCommand, plan: SendPlan, root: str) -> bytes:
         """Enqueue a broadcast to all recipients. Return it as an encoded JSON object, without its status.
@@ -57,12 +62,9 @@ class Sender:
             }
         )
         shown = command.shown
-        await self._record_category(project_id, shown)
+        if category := shown.stored_category:
+            await self._categories.record(project_id, category)
         users = await self._directory.user_index_size(project_id)
         broadcast = BroadcastPlan(msgspec.Raw(view), shown, command.recipients, root, plan.moment, users)
         await self._jobs.enqueue(JobKind.BROADCAST, project_id, plan.id, _encode(broadcast), plan.moment.now_ms)
         return view
-
-    async def _record_category(self, project_id: ProjectId, fields: NotificationFields) -> None:
-        if category := fields.stored_category:
-            await self._categories.record(project_id, category)

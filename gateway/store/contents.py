@@ -9,7 +9,6 @@ worker process replaces the NUL with the rest of the content, which it reads fro
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -58,8 +57,7 @@ class NotificationFields(msgspec.Struct, frozen=True, kw_only=True):
         return "" if self.category == UNCATEGORIZED else self.category
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(msgspec.Struct, frozen=True):
     """The immutable part of an item, encoded once for all recipients: a JSON object without its closing brace."""
 
     id: UUID

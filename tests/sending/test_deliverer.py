@@ -1,5 +1,6 @@
 """The delivery of an item: in pieces, once for each user, and to a new user if the named one was deleted."""
 
+import json
 from collections.abc import Sequence
 from uuid import uuid4
 
@@ -74,6 +75,46 @@ async def test_a_user_who_has_the_item_counts_as_reached_and_gets_no_second_one(
     (ada,) = await post.users("ada")
     assert delivered.reached == [ada.id]
     assert (await post.inboxes.list_page(ada, Filter(), 1, 10)).total == 1
+
+
+async def test_a_recipient_in_the_cache_gets_the_item_with_its_names_and_attributes(
+    post: Post,
+) -> None:
+    (ada,) = await post.users("ada")
+    sent, recipients = item(), [Recipient(external_id="ada", first_name="Ada", custom_attributes={"plan": "pro"})]
+    assert post.directory.cached(post.project_id, recipients[0].identity) == ada
+    assert (await post.deliverer.deliver_to_named(sent, post.project_id, recipients)).reached == [ada.id]
+    stored = await post.inboxes.get(ada, sent.content.id)
+    assert stored is not None
+    recipient = json.loads(stored)["recipient"]
+    assert (recipient["external_id"], recipient["first_name"]) == ("ada", "Ada")
+    assert recipient["custom_attributes"] == {"plan": "pro"}
+
+
+async def test_a_cached_recipient_who_was_deleted_leads_to_a_new_user(post: Post) -> None:
+    (gone,) = await post.users("gone")
+    await post.delete_behind_the_directory(gone)
+    delivered = await post.deliverer.deliver_to_named(item(), post.project_id, named("gone"))
+    (new,) = await post.users("gone")
+    assert new.id != gone.id
+    assert delivered.reached == [new.id]
+
+
+async def test_a_cached_recipient_who_muted_the_topic_is_not_reached(post: Post) -> None:
+    (ada,) = await post.users("ada")
+    await SubscriptionStore(post.client).set(ada, "t", Status.UNSUBSCRIBED, {"*": ""})
+    sent = item()
+    assert (await post.deliverer.deliver_to_named(sent, post.project_id, named("ada"))).reached == []
+    assert not await post.has(ada, sent)
+
+
+async def test_a_cached_recipient_whose_data_is_broken_fails_the_delivery_unless_it_is_spared(post: Post) -> None:
+    (broken,) = await post.users("broken")
+    await post.client.redis.set(keys.user(post.project_id, broken.id), "not a hash")
+    with pytest.raises(StoreDataError):
+        await post.deliverer.deliver_to_named(item(), post.project_id, named("broken"))
+    delivered = await post.deliverer.deliver_to_named(item(skip_broken=True), post.project_id, named("broken"))
+    assert delivered.broken == [broken.id]
 
 
 async def test_pieces_stay_within_the_bounds(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,11 @@ def planned(plan: bytes, kind: type[_Plan]) -> _Plan:
         return msgspec.json.decode(plan, type=kind)
 
 
+def key_of(call: ProjectCall) -> str:
+    """Return the `Idempotency-Key` of a request, "" if it has none. Then its work needs no encoded plan."""
+    return headers_of(call.request).get("idempotency-key", "")
+
+
 def _unchanged(kept: bytes) -> bytes:
     return kept
 
@@ -66,7 +71,7 @@ class Idempotency:
         the body may have parts that must not be stored, such as a token.
         Raises ApiError 409 while the first request with the key runs, and 422 when the key came with another request.
         """
-        key = headers_of(call.request).get("idempotency-key")
+        key = key_of(call)
         if not key:
             return raw_json_response(shown(await work(plan, False)), _CREATED)
         if len(key) > MAX_KEY_LENGTH:

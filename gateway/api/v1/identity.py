@@ -11,20 +11,23 @@ from gateway.domain.principal import ProjectId, User, normalize_email
 from gateway.store.directory import Directory
 
 MAX_EXTERNAL_ID = 255
+MAX_EMAIL = 255
+MAX_FIELD = 50
+"""The most characters of a name and of a phone number, and the most phone numbers."""
 
 NAMES = {
     # In some languages a string cannot be null. Clients in these always send both names, one of them empty.
     "external_id": Text(
         max_length=MAX_EXTERNAL_ID, absent_if_empty=True, description="The user's id in your application."
     ),
-    "email": Text(max_length=255, email=True, absent_if_empty=True, description="An email address."),
+    "email": Text(max_length=MAX_EMAIL, email=True, absent_if_empty=True, description="An email address."),
 }
 
 ATTRIBUTES = {
-    "first_name": Text(max_length=50),
-    "last_name": Text(max_length=50),
+    "first_name": Text(max_length=MAX_FIELD),
+    "last_name": Text(max_length=MAX_FIELD),
     "custom_attributes": Hash(max_bytes=6000, description="Any attributes of your own; conditions can refer to them."),
-    "phone_numbers": Array(item=Text(max_length=50), max_items=50),
+    "phone_numbers": Array(item=Text(max_length=MAX_FIELD), max_items=MAX_FIELD),
 }
 
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from gateway.api.core.body import Body
 from gateway.api.core.call import PROJECT, USER, ProjectCall, UserCall
-from gateway.api.core.idempotency import Idempotency, planned
+from gateway.api.core.idempotency import Idempotency, key_of, planned
 from gateway.api.core.large_bodies import LARGE_BYTES
 from gateway.api.core.operation import Operation
 from gateway.api.core.problems import not_found
@@ -21,7 +21,9 @@ from gateway.api.v1.items import Notification
 from gateway.api.v1.sending import NOTIFICATION, command_of, plain_command
 from gateway.domain.errors import invalid
 from gateway.domain.notification import UNCATEGORIZED, BulkCommand, Command, Filter, stored_categories
+from gateway.domain.principal import Project
 from gateway.domain.retention import ItemRetention
+from gateway.sending.command import SendCommand
 from gateway.sending.errors import RecipientConflictError
 from gateway.sending.plans import SendPlan
 from gateway.sending.recipients import conflict_message
@@ -134,19 +136,22 @@ class NotificationsResource:
         command = plain_command(body) if len(body) <= LARGE_BYTES else None
         if command is None:
             command = command_of(await call.large_fields(body))
-        plan = encode(SendPlan(str(uuid4()), self.now()))
-        keep = call.project.item_retention(self.item_retention)
+        plan = SendPlan(str(uuid4()), self.now())
+        if not key_of(call):
+            return raw_json_response(await self._send(call.project, command, plan, False), 201)
 
         async def work(encoded_plan: bytes, repeatable: bool) -> bytes:
-            plan = planned(encoded_plan, SendPlan)
-            try:
-                await self.sender.send(call.project.id, command, plan, keep, repeatable)
-            except RecipientConflictError as conflict:
-                raise invalid(*(conflict_message("notification", index) for index in conflict.indexes)) from None
-            fields = msgspec.structs.asdict(command.sent)
-            return encode({"notification": {"id": plan.id, **fields, "sent_at": plan.moment.now_ms // 1000}})
+            return await self._send(call.project, command, planned(encoded_plan, SendPlan), repeatable)
 
-        return await self.idempotency.once(call, body, plan, work)
+        return await self.idempotency.once(call, body, encode(plan), work)
+
+    async def _send(self, project: Project, command: SendCommand, plan: SendPlan, repeatable: bool) -> bytes:
+        keep = project.item_retention(self.item_retention)
+        try:
+            sent = await self.sender.send(project.id, command, plan, keep, repeatable)
+        except RecipientConflictError as conflict:
+            raise invalid(*(conflict_message("notification", index) for index in conflict.indexes)) from None
+        return b'{"notification":%b,"sent_at":%d}}' % (sent.encoded, plan.moment.now_ms // 1000)
 
     async def list_page(self, call: UserCall) -> Response:
         """Return a page of the user's notifications, newest first, and how many match the query.

@@ -1,13 +1,13 @@
 """The body of `POST /notifications` and `POST /broadcasts`, and the command that it describes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from gateway.api.v1.identity import ATTRIBUTES, MAX_EXTERNAL_ID, NAMES, NamedUser
+from gateway.api.v1.identity import ATTRIBUTES, MAX_EMAIL, MAX_EXTERNAL_ID, MAX_FIELD, NAMES, NamedUser
 from gateway.domain.condition import MAX_BYTES, ConditionError
 from gateway.domain.condition_reader import read_condition
 from gateway.domain.objects import Array, Hash, Object
@@ -134,50 +134,61 @@ def command_of(values: Mapping[str, Any]) -> SendCommand:
     return msgspec.convert(values, SendCommand)
 
 
-class _PlainRecipient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    external_id: Annotated[str, Meta(min_length=1, max_length=MAX_EXTERNAL_ID)]
+class _PlainRecipient(Recipient, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    external_id: Annotated[str, Meta(min_length=1, max_length=MAX_EXTERNAL_ID)] | None = None
+    email: Annotated[str, Meta(min_length=1, max_length=MAX_EMAIL)] | None = None
+    first_name: Annotated[str, Meta(max_length=MAX_FIELD)] | None = None
+    last_name: Annotated[str, Meta(max_length=MAX_FIELD)] | None = None
+    phone_numbers: Annotated[list[Annotated[str, Meta(max_length=MAX_FIELD)]], Meta(max_length=MAX_FIELD)] | None = None
+    matches: None = None
+    topic: None = None
 
 
-class _PlainNotification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _PlainCommand(SendCommand, frozen=True, kw_only=True, forbid_unknown_fields=True):
     title: Annotated[str, Meta(max_length=MAX_TITLE)]
-    recipients: Annotated[list[_PlainRecipient], Meta(min_length=1, max_length=MAX_RECIPIENTS)]
     content: Annotated[str, Meta(max_length=MAX_CONTENT)] | None = None
     action_url: Annotated[str, Meta(max_length=MAX_URL)] | None = None
     category: Annotated[str, Meta(max_length=MAX_NAME)] | None = None
     topic: Annotated[str, Meta(max_length=MAX_NAME)] | None = None
-    custom_attributes: dict[str, Any] | None = None
+    recipients: Annotated[Sequence[_PlainRecipient], Meta(min_length=1, max_length=MAX_RECIPIENTS)]
+    overrides: None = None
 
 
 class _PlainBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    notification: _PlainNotification
+    notification: _PlainCommand
 
 
 _decode_plain = msgspec.json.Decoder(_PlainBody).decode
 
 
 def plain_command(body: bytes) -> SendCommand | None:
-    """Return the command of a valid body whose recipients are named by external id alone, None for any other body.
+    """Return the command of a valid body with named users and without overrides, None for any other body.
 
-    Most bodies are of this kind. One decoding in C also validates them, which takes 2 µs where NOTIFICATION takes 15
+    Most bodies are of this kind. One decoding in C also validates them, which takes 1 µs where NOTIFICATION takes 15
     (measured). NOTIFICATION reads all others, and finds every fault.
     """
     try:
-        plain = _decode_plain(body).notification
+        command = _decode_plain(body).notification
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    if not plain.title.strip():
+    if not command.title.strip():
         return None
-    if plain.custom_attributes is not None:
-        problems: list[str] = []
-        _CUSTOM_ATTRIBUTES.check(plain.custom_attributes, "", problems)
-        if problems:
-            return None
-    return SendCommand(
-        title=plain.title,
-        content=plain.content,
-        action_url=plain.action_url,
-        category=plain.category,
-        topic=plain.topic,
-        custom_attributes=plain.custom_attributes,
-        recipients=[Recipient(external_id=each.external_id) for each in plain.recipients],
+    if command.custom_attributes is not None and not _is_valid(_CUSTOM_ATTRIBUTES, command.custom_attributes):
+        return None
+    return command if all(map(_is_plain, command.recipients)) else None
+
+
+def _is_plain(recipient: Recipient) -> bool:
+    """Return whether a decoded recipient is named and valid. Its email is not checked by the decoder."""
+    email, attributes = recipient.email, recipient.custom_attributes
+    return (
+        bool(recipient.external_id or email)
+        and (email is None or _is_valid(NAMES["email"], email))
+        and (attributes is None or _is_valid(ATTRIBUTES["custom_attributes"], attributes))
     )
+
+
+def _is_valid(param: Param, value: Any) -> bool:
+    problems: list[str] = []
+    param.check(value, "", problems)
+    return not problems

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import to_builtins
 
 from gateway.api.core.body import read_body
 from gateway.api.v1.sending import NOTIFICATION, command_of, plain_command
@@ -58,9 +59,22 @@ TEXTS = st.one_of(
     st.none(), st.text(max_size=3), st.sampled_from(["", " ", "x" * 100, "x" * 101, "x" * 255, "x" * 256])
 )
 ANY = st.one_of(TEXTS, st.booleans(), st.integers(), st.lists(st.text(max_size=2), max_size=2))
+EMAILS = st.sampled_from(
+    [None, "", "ada", " Ada@Example.COM\x1f", "a@b", "a@b@c", "a b@c", "\u2003a@b", "x" * 253 + "@b", "x" * 254 + "@b"]
+)
 RECIPIENTS = st.lists(
     st.one_of(
         st.fixed_dictionaries({"external_id": TEXTS}, optional={"email": TEXTS, "matches": TEXTS}),
+        st.fixed_dictionaries(
+            {"email": EMAILS},
+            optional={
+                "external_id": TEXTS,
+                "first_name": st.one_of(TEXTS, st.sampled_from(["x" * 50, "x" * 51])),
+                "custom_attributes": st.dictionaries(st.text(max_size=3), ANY, max_size=2),
+                "phone_numbers": st.lists(TEXTS, max_size=2),
+                "topic": st.none(),
+            },
+        ),
         st.dictionaries(st.text(max_size=3), ANY, max_size=2),
         ANY,
     ),
@@ -82,18 +96,25 @@ def test_a_plain_body_is_read_as_the_parameters_read_it(fields: dict[str, Any], 
     command = plain_command(body)
     if command is not None:
         problems = Problems(strict=True)
-        assert command == command_of(read_body(body, "notification", NOTIFICATION, problems=problems))
+        checked = command_of(read_body(body, "notification", NOTIFICATION, problems=problems))
+        assert to_builtins(command) == to_builtins(checked)
         assert (problems, problems.unknown) == ([], [])
 
 
 @pytest.mark.parametrize("attributes", [None, {}, hash_of(6000), nested(100)])
 @pytest.mark.parametrize("recipients", [1, 1000])
-def test_a_body_with_users_named_by_external_id_is_plain(attributes: Any, recipients: int) -> None:
-    users = [{"external_id": f"user{number}"} for number in range(recipients)]
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"email": " A@b"}, {"first_name": "é" * 50, "custom_attributes": hash_of(6000), "phone_numbers": ["1"] * 50}],
+    ids=("named", "with_email", "with_attributes"),
+)
+def test_a_body_with_named_users_is_plain(attributes: Any, recipients: int, more: dict[str, Any]) -> None:
+    users = [{"external_id": f"user{number}", **more} for number in range(recipients)]
     fields = {"title": "é" * 255, "topic": None, "custom_attributes": attributes, "recipients": users}
-    command = plain_command(json.dumps({"notification": fields}).encode())
+    body = json.dumps({"notification": fields}).encode()
+    command = plain_command(body)
     assert command is not None
-    assert command == command_of(read_body(json.dumps({"notification": fields}).encode(), "notification", NOTIFICATION))
+    assert to_builtins(command) == to_builtins(command_of(read_body(body, "notification", NOTIFICATION)))
 
 
 @pytest.mark.parametrize(
@@ -107,8 +128,15 @@ def test_a_body_with_users_named_by_external_id_is_plain(attributes: Any, recipi
         {"recipients": [{"external_id": "ada"}] * 1001},
         {"recipients": [{"external_id": ""}]},
         {"recipients": [{"external_id": "ada", "email": ""}]},
+        {"recipients": [{"email": "a@b@c"}]},
+        {"recipients": [{"first_name": "Ada"}]},
+        {"recipients": [{"external_id": "ada", "last_name": "x" * 51}]},
+        {"recipients": [{"external_id": "ada", "phone_numbers": [None]}]},
+        {"recipients": [{"external_id": "ada", "custom_attributes": hash_of(6001)}]},
+        {"recipients": [{"external_id": "ada", "custom_attributes": nested(101)}]},
+        {"recipients": [{"matches": "*"}]},
         {"titel": "x"},
-        {"overrides": None},
+        {"overrides": {}},
     ],
     ids=repr,
 )
