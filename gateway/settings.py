@@ -183,8 +183,8 @@ class Settings:
         least=1,
     )
     max_body_bytes: int = _setting(
-        8 * 1024 * 1024,
-        "Largest request body, in bytes. Content of 4 MB needs a larger body, because JSON escapes characters.",
+        12 * 1024 * 1024,
+        "Largest request body, in bytes. The longest content has 10 MB, and more in a body whose JSON escapes it.",
         least=1024,
     )
     max_message_bytes: int = _setting(

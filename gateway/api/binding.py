@@ -34,6 +34,7 @@ from gateway.api.v1 import (
     subscriptions,
     users,
 )
+from gateway.api.v2 import broadcasts as v2_broadcasts
 from gateway.api.v2 import keys, revocations, tokens, unbuilt
 from gateway.api.v2 import notifications as v2_notifications
 from gateway.auth.authenticator import Authenticator
@@ -54,6 +55,7 @@ from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore
 from gateway.store.item_pages import ItemPages
 from gateway.store.jobs import JobStore
+from gateway.store.overrides import OverrideStore
 from gateway.store.page_origins import PageOrigins
 from gateway.store.preferences import PreferenceStore
 from gateway.store.profiles import ProfileStore
@@ -128,7 +130,7 @@ class ApiBuilder:
         client, directory, inboxes = self.client, self.directory, self.inboxes
         job_store, token_store = JobStore(client), TokenStore(client)
         categories = CategoryStore(client, time.monotonic)
-        sender = Sender(Deliverer(directory, inboxes), directory, categories, job_store)
+        sender = Sender(Deliverer(directory, inboxes), directory, categories, job_store, OverrideStore(client))
         once, now, keep = Idempotency(self.idempotency), self._now, self.settings.item_retention
         own_host = f"{self.settings.host}:{self.settings.port}"
         return [
@@ -148,6 +150,7 @@ class ApiBuilder:
                 v2_notifications.OPERATIONS,
             ),
             *bind(broadcasts.BroadcastsResource(job_store, inboxes, sender, once, now), broadcasts.OPERATIONS),
+            *bind(v2_broadcasts.BroadcastsResource(job_store, sender, once, now), v2_broadcasts.OPERATIONS),
             *bind(imports.ImportsResource(job_store, once, now), imports.OPERATIONS),
             *bind(active_users.ActiveUsersResource(self.activity), active_users.OPERATIONS),
             *bind(projects.ProjectsResource(self.projects, job_store, keep), projects.OPERATIONS),

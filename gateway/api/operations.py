@@ -21,6 +21,7 @@ from gateway.api.v1 import (
     subscriptions,
     users,
 )
+from gateway.api.v2 import broadcasts as v2_broadcasts
 from gateway.api.v2 import keys, revocations, tokens, unbuilt
 from gateway.api.v2 import notifications as v2_notifications
 
@@ -36,6 +37,7 @@ OPERATIONS: list[AnyOperation] = [
     *keys.OPERATIONS,
     *v2_notifications.OPERATIONS,
     *broadcasts.OPERATIONS,
+    *v2_broadcasts.OPERATIONS,
     *imports.OPERATIONS,
     *active_users.OPERATIONS,
     *projects.OPERATIONS,

@@ -58,8 +58,8 @@ class Recipient(UserFields, frozen=True, kw_only=True, omit_defaults=True):
         return bool(self.matches or self.topic)
 
 
-class InAppOverride(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The values that inboxes show in place of a command's own fields."""
+class ChannelOverride(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The values that a channel shows in place of a command's own fields."""
 
     title: str | None = None
     content: str | None = None
@@ -67,15 +67,31 @@ class InAppOverride(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class ChannelOverrides(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Overrides by channel. The inbox is the only channel that this gateway delivers to."""
+    """Overrides by channel."""
 
-    in_app: InAppOverride | None = None
+    in_app: ChannelOverride | None = None
+    email: ChannelOverride | None = None
+    mobile_push: ChannelOverride | None = None
+    slack: ChannelOverride | None = None
+    sms: ChannelOverride | None = None
+    teams: ChannelOverride | None = None
+    web_push: ChannelOverride | None = None
 
 
 class Overrides(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The `overrides` of a request body."""
+    """The `overrides` of a request body. `providers` has the fields to merge into the request to each provider."""
 
     channels: ChannelOverrides | None = None
+    providers: dict[str, dict[str, Any]] | None = None
+
+    @property
+    def beyond_inbox(self) -> "Overrides | None":
+        """Return the overrides without those for the inbox, None if there are no others."""
+        channels = self.channels
+        if channels is not None:
+            channels = msgspec.structs.replace(channels, in_app=None)
+        others = Overrides(channels=None if channels == ChannelOverrides() else channels, providers=self.providers)
+        return others if others != Overrides() else None
 
 
 class SendCommand(msgspec.Struct, frozen=True, kw_only=True):

@@ -58,8 +58,8 @@ class BroadcastPlan(msgspec.Struct, frozen=True):
     """The payload of a broadcast's job, stored for 30 days. The record of the job carries the version.
 
     `view` is the broadcast as responses show it, without its status. `root` is the first part of the names in error
-    messages, such as `broadcast` in `broadcast.recipients[0]`. `user_count` is how many users the project had. Users
-    with a later index were created afterwards and do not get the notification.
+    messages, such as `broadcast` in `broadcast.recipients[0]`; it may be "". `user_count` is how many users the project
+    had. Users with a later index were created afterwards and do not get the notification.
     """
 
     view: msgspec.Raw

@@ -15,8 +15,9 @@ from gateway.store.errors import IdentityConflictError
 
 
 def conflict_message(root: str, index: int) -> str:
-    """Return the error message for the recipient at `index` of a command whose body is named `root`."""
-    return f"Param '{root}.recipients[{index}]' has the external_id of one user and the email of another"
+    """Return the error message for the recipient at `index` of a command. `root` names its body, "" if nothing does."""
+    path = f"{root}.recipients[{index}]" if root else f"recipients[{index}]"
+    return f"Param '{path}' has the external_id of one user and the email of another"
 
 
 async def resolve_named(directory: Directory, project_id: ProjectId, recipients: Sequence[Recipient]) -> list[Delivery]:

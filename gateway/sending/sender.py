@@ -6,13 +6,14 @@ import msgspec
 
 from gateway.domain.principal import ProjectId
 from gateway.domain.retention import ItemRetention
-from gateway.sending.command import SendCommand
+from gateway.sending.command import Overrides, SendCommand
 from gateway.sending.deliverer import Deliverer, OutgoingItem
 from gateway.sending.plans import BroadcastPlan, SendPlan
 from gateway.store.categories import CategoryStore
 from gateway.store.contents import Content
 from gateway.store.directory import Directory
 from gateway.store.jobs import JobKind, JobStore
+from gateway.store.overrides import OverrideStore
 
 _encode = msgspec.json.encode
 
@@ -20,11 +21,19 @@ _encode = msgspec.json.encode
 class Sender:
     """Sends notifications. Methods raise StoreUnavailableError, and may be repeated with the same plan."""
 
-    def __init__(self, deliverer: Deliverer, directory: Directory, categories: CategoryStore, jobs: JobStore):
+    def __init__(
+        self,
+        deliverer: Deliverer,
+        directory: Directory,
+        categories: CategoryStore,
+        jobs: JobStore,
+        overrides: OverrideStore,
+    ):
         self._deliverer = deliverer
         self._directory = directory
         self._categories = categories
         self._jobs = jobs
+        self._overrides = overrides
 
     async def send(
         self, project_id: ProjectId, command: SendCommand, plan: SendPlan, keep: ItemRetention, repeatable: bool
@@ -43,6 +52,8 @@ class Sender:
         content = sent if command.overrides is None else Content.encode(sent.id, command.shown)
         if content.category:
             await self._categories.record(project_id, content.category)
+        if command.overrides is not None:
+            await self._store_overrides(project_id, plan.id, command.overrides)
         item = OutgoingItem(content, plan.moment, keep, repeatable)
         await self._deliverer.deliver_to_named(item, project_id, command.recipients)
         return sent
@@ -50,7 +61,8 @@ class Sender:
     async def enqueue(self, project_id: ProjectId, command: SendCommand, plan: SendPlan, root: str) -> bytes:
         """Enqueue a broadcast to all recipients. Return it as an encoded JSON object, without its status.
 
-        `root` names the body in error messages. Users who are created afterwards do not get the notification.
+        `root` names the body in error messages, "" if nothing does. Users who are created afterwards do not get the
+        notification.
         """
         view = _encode(
             {
@@ -64,7 +76,14 @@ class Sender:
         shown = command.shown
         if category := shown.stored_category:
             await self._categories.record(project_id, category)
+        if command.overrides is not None:
+            await self._store_overrides(project_id, plan.id, command.overrides)
         users = await self._directory.user_index_size(project_id)
         broadcast = BroadcastPlan(msgspec.Raw(view), shown, command.recipients, root, plan.moment, users)
         await self._jobs.enqueue(JobKind.BROADCAST, project_id, plan.id, _encode(broadcast), plan.moment.now_ms)
         return view
+
+    async def _store_overrides(self, project_id: ProjectId, notification_id: str, overrides: Overrides) -> None:
+        """Store what channels besides the inbox show. Inboxes have theirs in the content."""
+        if others := overrides.beyond_inbox:
+            await self._overrides.put(project_id, notification_id, _encode(others))

@@ -95,6 +95,18 @@ class JobRecord(NamedTuple):
     counts: Mapping[str, int]
 
 
+class JobPage(NamedTuple):
+    """A page of a project's jobs of a kind, newest first.
+
+    `newer_than` and `older_than` are the cursors of the neighbouring pages: the ids of the first and the last job, None
+    if there are no newer or older ones. `jobs` lacks those that cannot be read.
+    """
+
+    jobs: Sequence[tuple[str, JobRecord]]
+    newer_than: str | None
+    older_than: str | None
+
+
 # ---- functions
 
 
@@ -114,6 +126,10 @@ def _find(oldest_ms: int, rank: int, limit: int) -> Arguments:
     return (oldest_ms, rank, limit)
 
 
+def _page(oldest_ms: int, size: int, way: str, cursor: str) -> Arguments:
+    return (oldest_ms, size, way, cursor)
+
+
 def _reached(first: int, count: int) -> Arguments:
     return (first, count)
 
@@ -121,6 +137,11 @@ def _reached(first: int, count: int) -> Arguments:
 def _decode_found(reply: Any) -> tuple[int, list[str]]:
     total, *ids = reply
     return int(total), [job_id.decode(errors="replace") for job_id in ids]
+
+
+def _decode_page(reply: Any) -> tuple[bool, bool, list[str]]:
+    has_newer, has_older, *ids = reply
+    return bool(has_newer), bool(has_older), [job_id.decode(errors="replace") for job_id in ids]
 
 
 def _decode_reached(reply: Any) -> tuple[int, list[UserId]]:
@@ -133,6 +154,7 @@ ENQUEUE_JOB = writing_function("enqueue_job", "queue", _enqueue, bool, frees_mem
 LIST_JOB = writing_function("list_job", "jobs of a kind", _list, bool)
 READ_JOB = reading_function("read_job", "job", no_arguments, untouched)
 FIND_JOBS = reading_function("find_jobs", "jobs of a kind", _find, _decode_found)
+PAGE_JOBS = reading_function("page_jobs", "jobs of a kind", _page, _decode_page)
 READ_REACHED = reading_function("read_reached", "job", _reached, _decode_reached)
 
 
@@ -195,6 +217,20 @@ class JobStore:
         oldest_ms = self._now_ms() - 1000 * KEPT_SECONDS
         index = keys.jobs(project_id, kind.value)
         total, ids = await self._client.call(FIND_JOBS(index, oldest_ms, (page - 1) * per_page, per_page))
+        return total, await self._read_each(project_id, ids)
+
+    async def page(
+        self, kind: JobKind, project_id: ProjectId, size: int, after: str | None, before: str | None
+    ) -> JobPage:
+        """Return a page of the jobs of a kind: those directly after or before a job's id, or the newest."""
+        oldest_ms = self._now_ms() - 1000 * KEPT_SECONDS
+        way, cursor = ("after", after) if after else ("before", before) if before else ("", "")
+        call = PAGE_JOBS(keys.jobs(project_id, kind.value), oldest_ms, size, way, cursor or "")
+        has_newer, has_older, ids = await self._client.call(call)
+        found = await self._read_each(project_id, ids)
+        return JobPage(found, ids[0] if has_newer and ids else None, ids[-1] if has_older and ids else None)
+
+    async def _read_each(self, project_id: ProjectId, ids: Sequence[str]) -> list[tuple[str, JobRecord]]:
         found: list[tuple[str, JobRecord]] = []
         # A large record has megabytes, so few are read at a time, and the calls of other requests run in between.
         for first in range(0, len(ids), RECORDS_AT_ONCE):
@@ -204,7 +240,7 @@ class JobStore:
                 with contextlib.suppress(StoreDataError):
                     if reply is not None and not isinstance(reply, StoreDataError):
                         found.append((job_id, _record(job_id, reply)))
-        return total, found
+        return found
 
     async def read_reached(
         self, project_id: ProjectId, job_id: str, first: int, count: int

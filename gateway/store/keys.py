@@ -196,6 +196,11 @@ def content(project_id: ProjectId, content_id: str) -> str:
     return f"{PREFIX}{{{project_id}:content:{content_id}}}"
 
 
+def overrides(project_id: ProjectId, notification_id: str) -> str:
+    """string, beside the content of a notification: FORMAT, then its overrides for other channels in JSON. 30 days."""
+    return content(project_id, notification_id) + ":overrides"
+
+
 # ---- a user, in one slot
 
 

@@ -4,8 +4,8 @@ import msgspec
 
 from gateway.domain.principal import Identity
 from gateway.sending.command import (
+    ChannelOverride,
     ChannelOverrides,
-    InAppOverride,
     Overrides,
     Recipient,
     SendCommand,
@@ -47,7 +47,7 @@ def test_a_missing_or_empty_category_and_topic_are_sent_alike() -> None:
 
 
 def test_inboxes_show_the_overrides_that_are_not_empty() -> None:
-    overrides = Overrides(channels=ChannelOverrides(in_app=InAppOverride(title="Shown", content="")))
+    overrides = Overrides(channels=ChannelOverrides(in_app=ChannelOverride(title="Shown", content="")))
     command = SendCommand(title="t", content="c", recipients=[ADA], overrides=overrides)
     assert command.shown == NotificationFields(title="Shown", content="c")
     assert command.sent == NotificationFields(title="t", content="c")
@@ -57,3 +57,13 @@ def test_without_an_override_for_the_inbox_it_shows_what_was_sent() -> None:
     for overrides in (None, Overrides(), Overrides(channels=ChannelOverrides())):
         command = SendCommand(title="t", recipients=[ADA], overrides=overrides)
         assert command.shown == command.sent
+
+
+def test_the_overrides_beyond_the_inbox_are_those_of_other_channels_and_of_providers() -> None:
+    in_app, email = ChannelOverride(title="a"), ChannelOverride(title="b")
+    assert Overrides(channels=ChannelOverrides(in_app=in_app)).beyond_inbox is None
+    assert Overrides().beyond_inbox is None
+    both = Overrides(channels=ChannelOverrides(in_app=in_app, email=email))
+    assert both.beyond_inbox == Overrides(channels=ChannelOverrides(email=email))
+    with_provider = Overrides(channels=ChannelOverrides(in_app=in_app), providers={"slack": {}})
+    assert with_provider.beyond_inbox == Overrides(providers={"slack": {}})

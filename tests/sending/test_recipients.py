@@ -41,6 +41,7 @@ async def test_recipients_that_name_two_users_are_reported_by_their_places(clien
 def test_the_message_about_a_conflict_names_the_recipient_as_the_body_does() -> None:
     message = "Param 'broadcast.recipients[3]' has the external_id of one user and the email of another"
     assert conflict_message("broadcast", 3) == message
+    assert conflict_message("", 3) == message.replace("broadcast.", "")
 
 
 def test_an_audience_has_the_users_who_match_any_condition() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.domain.principal import Identity, ProjectId
 from gateway.domain.retention import KEEP_ALL
-from gateway.sending.command import Recipient, SendCommand
+from gateway.sending.command import ChannelOverride, ChannelOverrides, Overrides, Recipient, SendCommand
 from gateway.sending.deliverer import Deliverer
 from gateway.sending.errors import RecipientConflictError
 from gateway.sending.plans import SendPlan, decode_broadcast
@@ -16,6 +16,7 @@ from gateway.store.categories import CategoryStore
 from gateway.store.directory import Directory
 from gateway.store.inbox import InboxStore
 from gateway.store.jobs import JobKind, JobStore
+from gateway.store.overrides import OverrideStore
 from tests.sending import recorded
 from tests.store.conftest import InspectedClient, at, new_user
 
@@ -28,7 +29,10 @@ class Office:
         self.directory = Directory(client, lambda: 0.0)
         self.categories = CategoryStore(client, lambda: 0.0)
         self.jobs = JobStore(client)
-        self.sender = Sender(Deliverer(self.directory, store), self.directory, self.categories, self.jobs)
+        self.overrides = OverrideStore(client)
+        self.sender = Sender(
+            Deliverer(self.directory, store), self.directory, self.categories, self.jobs, self.overrides
+        )
         self.project_id: ProjectId = new_user().project_id
 
     async def send(self, command: SendCommand, plan: SendPlan) -> None:
@@ -108,3 +112,16 @@ async def test_a_broadcast_is_stored_byte_for_byte_as_before_plans_had_versions(
     record = await office.jobs.read(JobKind.BROADCAST, office.project_id, recorded.BROADCAST_ID)
     assert record is not None
     assert record.payload == recorded.BROADCAST_PLAN
+
+
+@pytest.mark.parametrize("recipient", [Recipient(external_id="ada"), Recipient(matches="*")])
+async def test_overrides_for_other_channels_and_providers_are_stored_once(office: Office, recipient: Recipient) -> None:
+    channels = ChannelOverrides(in_app=ChannelOverride(title="shown"), email=ChannelOverride(title="mailed"))
+    overrides = Overrides(channels=channels, providers={"slack": {"a": [1]}})
+    sent, plain = plan(), plan()
+    await office.send(SendCommand(title="t", recipients=[recipient], overrides=overrides), sent)
+    stored = await office.overrides.read(office.project_id, sent.id)
+    assert stored == b'{"channels":{"email":{"title":"mailed"}},"providers":{"slack":{"a":[1]}}}'
+    in_app = Overrides(channels=ChannelOverrides(in_app=channels.in_app))
+    await office.send(SendCommand(title="t", recipients=[recipient], overrides=in_app), plain)
+    assert await office.overrides.read(office.project_id, plain.id) is None

@@ -62,6 +62,33 @@ async def test_jobs_are_listed_newest_first_in_pages(desk: Desk) -> None:
     assert [job_id for job_id, _ in page] == [ids[2], ids[1]]
 
 
+async def test_jobs_are_listed_after_and_before_a_job(desk: Desk) -> None:
+    ids = []
+    for _ in range(5):
+        ids.append(await desk.accept())
+        desk.clock.now += 1
+    newest = ids[::-1]
+
+    async def page(after: str | None, before: str | None, size: int = 2) -> tuple[list[str], str | None, str | None]:
+        found = await desk.store.page(JobKind.IMPORT, desk.project, size, after, before)
+        return [job_id for job_id, _ in found.jobs], found.newer_than, found.older_than
+
+    assert await page(None, None) == (newest[:2], None, newest[1])
+    assert await page(newest[1], None) == (newest[2:4], newest[2], newest[3])
+    assert await page(newest[3], None) == (newest[4:], newest[4], None)
+    assert await page(newest[4], None) == ([], None, None)
+    assert await page(None, newest[4]) == (newest[2:4], newest[2], newest[3])
+    assert await page(None, newest[1]) == (newest[:1], None, newest[0])
+    assert await page(None, newest[0]) == ([], None, None)
+    # A job that is no longer listed was older than all others.
+    assert await page(str(uuid4()), None) == ([], None, None)
+    assert await page(None, str(uuid4())) == (newest[3:], newest[3], None)
+    assert await page(None, None, 5) == (newest, None, None)
+    desk.clock.now += jobs_module.KEPT_SECONDS - 2
+    assert await page(None, None, 5) == (newest[:2], None, None)
+    assert await page(newest[1], None) == ([], None, None)
+
+
 async def test_of_too_many_jobs_the_oldest_that_are_done_go(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs_module, "MAX_LISTED", 2)
     first = await desk.accept()

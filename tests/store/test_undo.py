@@ -37,6 +37,7 @@ from gateway.store.inbox import InboxStore
 from gateway.store.job_queue import JobQueue, Step
 from gateway.store.jobs import JobKind, JobStore
 from gateway.store.library import LIBRARY
+from gateway.store.overrides import OverrideStore
 from gateway.store.preferences import PreferenceStore
 from gateway.store.profiles import ProfileStore
 from gateway.store.project_deletion import ProjectDeletion
@@ -324,6 +325,7 @@ async def tell_of_inboxes(
     await inboxes.create(items[0], [Delivery(ada)], moment(), remember=True)
     shared = Content.encode(UUID(int=100), fields("", ""))
     await contents.put(ada.project_id, shared)
+    await OverrideStore(client).put(ada.project_id, str(shared.id), b"{}")
     await inboxes.create(shared.as_reference(), [Delivery(ada)], moment(), remember=True, subscribers_only=False)
     await inboxes.list_page(ada, Filter(), 1, 10)
     await inboxes.get(ada, UUID(int=1))

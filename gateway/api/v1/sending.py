@@ -8,11 +8,11 @@ import msgspec
 from msgspec import Meta
 
 from gateway.api.v1.identity import ATTRIBUTES, MAX_EMAIL, MAX_EXTERNAL_ID, MAX_FIELD, NAMES, NamedUser
+from gateway.api.v1.overrides import overrides
 from gateway.domain.condition import MAX_BYTES, ConditionError
 from gateway.domain.condition_reader import read_condition
 from gateway.domain.objects import Array, Hash, Object
 from gateway.domain.params import Param, Text
-from gateway.domain.preferences import Channel
 from gateway.sending.command import Recipient, SendCommand
 
 MAX_RECIPIENTS = 1000
@@ -60,7 +60,7 @@ class _True(Param):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _NewNotification(Object):
+class NewNotification(Object):
     """A notification to send. One that is for the subscribers of its topic must have a topic."""
 
     def check(self, value: Any, path: str, problems: list[str]) -> Any:
@@ -68,7 +68,7 @@ class _NewNotification(Object):
         known = len(problems)
         fields = Object.check(self, value, path, problems)
         if len(problems) == known and not fields["topic"] and any(each["topic"] for each in fields["recipients"]):
-            problems.append(f"Param '{path}.topic' is missing")
+            problems.append(f"Param '{path}{'.' if path else ''}topic' is missing")
         return fields
 
 
@@ -83,20 +83,9 @@ _MANY: Mapping[str, Param] = {
     ),
 }
 
-_IN_APP = Object(
-    fields={
-        "title": Text(max_length=MAX_TITLE),
-        "content": Text(max_length=MAX_CONTENT),
-        "action_url": Text(max_length=MAX_URL),
-    }
-)
-
-# Clients may override other channels, to which this gateway does not deliver.
-_OTHER_CHANNELS = frozenset(channel.value for channel in Channel if channel is not Channel.IN_APP)
-
 _CUSTOM_ATTRIBUTES = Hash(max_bytes=6000, description="Data of your own, which is returned with the notification.")
 
-NOTIFICATION = _NewNotification(
+NOTIFICATION = NewNotification(
     required=True,
     name="NewNotification",
     fields={
@@ -119,11 +108,7 @@ NOTIFICATION = _NewNotification(
                 other_ways=tuple(_MANY),
             ),
         ),
-        "overrides": Object(
-            fields={"channels": Object(fields={"in_app": _IN_APP}, ignored=_OTHER_CHANNELS)},
-            ignored=frozenset(("providers",)),
-            description="What inboxes show in place of the fields above.",
-        ),
+        "overrides": overrides(MAX_TITLE, MAX_CONTENT, MAX_URL),
     },
 )
 """The fields of the body, with the limits of the v1 contract."""

@@ -1,5 +1,5 @@
 -- Contents that many items share, each in a slot of its own, and the set of their ids in the project's slot. A content
--- begins with its format.
+-- begins with its format. So do the overrides of a notification, which are beside its content.
 
 -- KEYS  content
 -- ARGV  rest (of the content, after its id)
@@ -42,4 +42,21 @@ end
 -- ->    how many were listed
 local function unlist_contents(keys, args)
   return call('SREM', keys[1], unpack(args))
+end
+
+-- KEYS  overrides
+-- ARGV  overrides (JSON) keep_seconds
+-- ->    1
+local function put_overrides(keys, args)
+  call('SET', keys[1], FORMAT .. args[1], 'EX', args[2])
+  return 1
+end
+
+-- KEYS  overrides
+-- ->    the overrides, or false
+local function read_overrides(keys)
+  local overrides = call('GET', keys[1])
+  if not overrides then return false end
+  if overrides:sub(1, #FORMAT) ~= FORMAT then fail_by_format('overrides') end
+  return overrides:sub(#FORMAT + 1)
 end

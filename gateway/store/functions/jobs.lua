@@ -109,6 +109,21 @@ local function find_jobs(keys, args)
   }
 end
 
+-- KEYS  jobs of a kind
+-- ARGV  oldest_ms size way ("after", "before" or "") cursor (a job id; one that is no longer listed was the oldest)
+-- ->    1 if there are newer jobs or 0, 1 if there are older ones or 0, then the ids of a page, newest first
+local function page_jobs(keys, args)
+  local key, size, way = keys[1], tonumber(args[2]), args[3]
+  local count = call('ZCOUNT', key, args[1], '+inf')
+  local place = way ~= '' and math.min(call('ZREVRANK', key, args[4]) or count, count)
+  local first = way == 'after' and place + 1 or way == 'before' and math.max(0, place - size) or 0
+  local last = math.min(way == 'before' and place or first + size, count) - 1
+  local result = { first > 0 and 1 or 0, last < count - 1 and 1 or 0 }
+  if last < first then return result end
+  for _, id in ipairs(call('ZRANGE', key, first, last, 'REV')) do result[#result + 1] = id end
+  return result
+end
+
 local COUNTS = { 'total', 'created', 'updated', 'failures' }
 
 -- KEYS  job

@@ -165,6 +165,7 @@ TEXT_LIMITS: list[tuple[Path, int]] = [
     (("overrides", "channels", "in_app", "title"), 255),
     (("overrides", "channels", "in_app", "content"), 4 * MEGABYTE),
     (("overrides", "channels", "in_app", "action_url"), 2048),
+    (("overrides", "channels", "email", "title"), 255),
 ]
 
 
@@ -227,18 +228,18 @@ async def test_the_largest_content_arrives_whole(inbox: Inbox) -> None:
     assert item["content"] == content
 
 
-async def test_a_body_that_announces_more_than_8_megabytes_is_refused_and_ends_its_connection(
+async def test_a_body_that_announces_more_than_12_megabytes_is_refused_and_ends_its_connection(
     http: httpx.AsyncClient,
 ) -> None:
-    response = await http.post("/notifications", headers=ADMIN, content=b" " * (9 * MEGABYTE))
+    response = await http.post("/notifications", headers=ADMIN, content=b" " * (13 * MEGABYTE))
     assert (response.status_code, code(response)) == (413, "body_too_large")
     assert response.headers["connection"] == "close"
-    assert messages(response) == [f"The body is larger than {8 * MEGABYTE} bytes"]
+    assert messages(response) == [f"The body is larger than {12 * MEGABYTE} bytes"]
 
 
-async def test_after_a_chunked_body_just_over_8_megabytes_the_connection_stays_open(http: httpx.AsyncClient) -> None:
+async def test_after_a_chunked_body_just_over_12_megabytes_the_connection_stays_open(http: httpx.AsyncClient) -> None:
     async def chunks() -> Any:
-        for _ in range(8):
+        for _ in range(12):
             yield b" " * MEGABYTE
         yield b" " * (MAX_SKIPPED_BYTES // 2)  # of a longer rest, the server closes the connection
 
@@ -267,6 +268,9 @@ TITLE, PERSON = ("title",), ("recipients", 0)
         (("custom_attributes",), "x", "Param 'notification.custom_attributes' must be a hash"),
         (("overrides",), "x", "Param 'notification.overrides' must be a hash"),
         (("overrides", "channels"), [], "Param 'notification.overrides.channels' must be a hash"),
+        (("overrides", "channels", "sms"), 1, "Param 'notification.overrides.channels.sms' must be a hash"),
+        (("overrides", "providers"), 7, "Param 'notification.overrides.providers' must be a hash"),
+        (("overrides", "providers", "ios"), [], "Param 'notification.overrides.providers.ios' must be a hash"),
         (("recipients",), None, "Param 'notification.recipients' is missing"),
         (("recipients",), {}, "Param 'notification.recipients' must be an array"),
         (PERSON, None, "Param 'notification.recipients[0]' is missing"),
@@ -616,7 +620,7 @@ async def test_the_in_app_override_changes_the_inbox_and_not_the_response(inbox:
         inbox.external_id,
         title="Long",
         content="Text",
-        overrides={"channels": {"in_app": override, "email": {"title": 5}}, "providers": 7},
+        overrides={"channels": {"in_app": override, "email": {"title": "Mail"}}},
     )
     response = await send(inbox.http, body)
     item = await inbox.item(response.json()["notification"]["id"])

@@ -1,0 +1,165 @@
+"""Broadcasts in the form of v2: the same jobs as those of v1."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.api.v1.overrides import CHANNELS, PROVIDERS
+from tests.api.inbox import messages
+from tests.api.projects import Project, command, project_of
+from tests.servers import ADMIN, Gateway, user_headers
+
+EVERYTHING: dict[str, Any] = {
+    "content": "c",
+    "action_url": "https://example.com/1",
+    "category": "a/b:c.d-e_f",
+    "topic": "t:1",
+    "custom_attributes": {"a": [1, None]},
+    "overrides": {
+        "channels": {name: {"title": f"By {name}"} for name in CHANNELS},
+        "providers": {name: {"free": {"form": [1]}} for name in PROVIDERS},
+    },
+}
+
+
+@pytest.fixture
+def project(gateway: Gateway) -> Project:
+    """A project of this test's own."""
+    return project_of(command(gateway, "project", "create", "broadcasts"))
+
+
+async def post(http: httpx.AsyncClient, admin: dict[str, str] = ADMIN, **fields: Any) -> httpx.Response:
+    body = {"title": "Hello", "recipients": [{"external_id": "ada"}], **fields}
+    return await http.post("/v2/broadcasts", headers=admin, json=body)
+
+
+async def finished(http: httpx.AsyncClient, broadcast_id: str, admin: dict[str, str] = ADMIN) -> dict[str, Any]:
+    async with asyncio.timeout(20):
+        while True:
+            response = await http.get(f"/v2/broadcasts/{broadcast_id}", headers=admin)
+            found: dict[str, Any] = response.raise_for_status().json()
+            if found["status"]["status"] == "processed":
+                return found
+            await asyncio.sleep(0.01)
+
+
+async def test_a_broadcast_has_the_fields_that_were_sent_and_is_processed_soon(
+    http: httpx.AsyncClient, user: str
+) -> None:
+    response = await post(http, recipients=[{"external_id": user}], **EVERYTHING)
+    assert response.status_code == 201, response.text
+    accepted = response.json()
+    assert accepted == {
+        "id": accepted["id"],
+        "title": "Hello",
+        **EVERYTHING,
+        "created_at": accepted["created_at"],
+        "recipients": [{"external_id": user}],
+        "status": {"status": "enqueued", "summary": {"total": 0, "failures": 0}, "errors": []},
+    }
+    status = {"status": "processed", "summary": {"total": 1, "failures": 0}, "errors": []}
+    assert await finished(http, accepted["id"]) == {**accepted, "status": status}
+    (item,) = (await http.get("/notifications", headers=user_headers(user))).json()["notifications"]
+    assert (item["id"], item["title"], item["category"]) == (accepted["id"], "By in_app", "a/b:c.d-e_f")
+
+
+async def test_fields_that_are_absent_are_null_and_those_that_the_gateway_assigns_are_ignored(
+    http: httpx.AsyncClient,
+) -> None:
+    sent = (await post(http, id="mine", created_at="never", status={}, category="", topic=None)).json()
+    assert sent["id"] != "mine"
+    absent = ("content", "action_url", "category", "topic", "custom_attributes", "overrides")
+    assert [sent[name] for name in absent] == [None] * len(absent)
+    assert sent["status"]["status"] == "enqueued"
+
+
+async def test_a_broadcast_of_either_version_is_shown_by_both(http: httpx.AsyncClient, project: Project) -> None:
+    admin = project.admin
+    v2 = (await post(http, admin, overrides={"providers": {"sendgrid": {"asm": 1}}})).json()
+    body = {"broadcast": {"title": "v1", "recipients": [{"matches": "*"}], "overrides": v2["overrides"]}}
+    v1 = (await http.post("/broadcasts", headers=admin, json=body)).json()["broadcast"]
+    for broadcast in (v1, v2):
+        ours = await finished(http, broadcast["id"], admin)
+        theirs = (await http.get(f"/broadcasts/{broadcast['id']}", headers=admin)).json()["broadcast"]
+        same = ("id", "title", "recipients", "overrides", "status")
+        assert {name: ours[name] for name in same} == {name: theirs[name] for name in same}
+        assert (ours["category"], theirs["category"]) == (None, "")
+    listed = [(await http.get(path, headers=admin)).json() for path in ("/v2/broadcasts", "/broadcasts")]
+    ids = [[each["id"] for each in page] for page in (listed[0]["data"], listed[1]["broadcasts"])]
+    assert ids[0] == ids[1]
+    assert set(ids[0]) == {v1["id"], v2["id"]}
+
+
+async def test_broadcasts_are_paged_in_both_styles_and_both_directions(
+    http: httpx.AsyncClient, project: Project
+) -> None:
+    admin = project.admin
+    ids = [(await post(http, admin)).json()["id"] for _ in range(5)]
+
+    async def page(address: str) -> tuple[list[str], dict[str, Any]]:
+        found = (await http.get(address, headers=admin)).raise_for_status().json()
+        return [each["id"] for each in found["data"]], found["links"]
+
+    everything, links = await page("/v2/broadcasts")
+    assert (sorted(everything), links["next"], links["prev"]) == (sorted(ids), None, None)
+    first, links = await page("/v2/broadcasts?page[size]=2")
+    assert (first, links["prev"]) == (everything[:2], None)
+    second, links = await page(links["next"])
+    assert second == everything[2:4]
+    last, links_of_last = await page(links["next"])
+    assert (last, links_of_last["next"]) == (everything[4:], None)
+    assert (await page(links["prev"]))[0] == first
+    assert (await page(f"/v2/broadcasts?limit=2&starting_after={everything[1]}"))[0] == second
+    assert (await page(f"/v2/broadcasts?limit=2&ending_before={everything[4]}"))[0] == second
+
+
+async def test_a_recipient_that_names_two_users_is_a_failure_and_the_others_get_it(
+    http: httpx.AsyncClient, user: str
+) -> None:
+    email = "broadcast-conflict@example.com"
+    for name in ({"external_id": user}, {"email": email}):
+        (await http.post("/users", headers=ADMIN, json={"user": name})).raise_for_status()
+    recipients = [{"external_id": user, "email": email}, {"external_id": f"{user}-2"}]
+    found = await finished(http, (await post(http, recipients=recipients)).json()["id"])
+    message = "Param 'recipients[0]' has the external_id of one user and the email of another"
+    assert found["status"]["summary"] == {"total": 2, "failures": 1}
+    assert found["status"]["errors"] == [{"message": message}]
+
+
+async def test_a_repeated_request_gets_the_first_response_and_is_one_broadcast(
+    http: httpx.AsyncClient, project: Project
+) -> None:
+    admin = {**project.admin, "Idempotency-Key": "k"}
+    first, second = [await post(http, admin) for _ in range(2)]
+    assert (second.status_code, second.content) == (201, first.content)
+    assert len((await http.get("/v2/broadcasts", headers=project.admin)).json()["data"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"category": "a b"}, "Param 'category' must be made of letters, digits, and _ . - / :"),
+        ({"topic": "ä"}, "Param 'topic' must be made of letters, digits, and _ . - / :"),
+        ({"recipients": []}, "Param 'recipients' must have 1 to 1000 items"),
+        ({"recipients": [{"topic": {"subscribers": True}}]}, "Param 'topic' is missing"),
+        ({"overrides": {"channels": {"in_app": {"title": 1}}}}, "Param 'overrides.channels.in_app.title' must be a"),
+        ({"overrides": {"channels": {"fax": {}}}}, "Param 'overrides.channels.fax' is not known"),
+        ({"overrides": {"providers": {"mailgun": []}}}, "Param 'overrides.providers.mailgun' must be a hash"),
+        ({"colour": "red"}, "Param 'colour' is not known"),
+    ],
+)
+async def test_an_invalid_field_is_refused_by_name(
+    http: httpx.AsyncClient, fields: dict[str, Any], message: str
+) -> None:
+    response = await post(http, **fields)
+    assert response.status_code == 422
+    (found,) = messages(response)
+    assert found.startswith(message)
+
+
+async def test_an_unknown_broadcast_is_not_found(http: httpx.AsyncClient) -> None:
+    for name in ("x", "00000000-0000-0000-0000-000000000000"):
+        response = await http.get(f"/v2/broadcasts/{name}", headers=ADMIN)
+        assert (response.status_code, messages(response)) == (404, ["Broadcast not found"])
