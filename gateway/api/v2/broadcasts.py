@@ -158,7 +158,9 @@ class BroadcastsResource:
                 data.append(_of_record(record))
             await asyncio.sleep(0)  # decoding a large one takes milliseconds
         path = call.forwarded.prefix + call.request.scope["path"]
-        return json_response({"data": data, "links": links(path, page.size, found.newer_than, found.older_than)})
+        fields = call.request.query_params.multi_items()
+        others = links(path, fields, page.size, found.newer_than, found.older_than)
+        return json_response({"data": data, "links": others})
 
     async def get(self, call: ProjectCall) -> Response:
         """Return a broadcast as it was sent, with its progress.
