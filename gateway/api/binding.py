@@ -37,6 +37,7 @@ from gateway.api.v1 import (
 from gateway.api.v2 import broadcasts as v2_broadcasts
 from gateway.api.v2 import keys, revocations, tokens, unbuilt
 from gateway.api.v2 import notifications as v2_notifications
+from gateway.api.v2 import preferences as v2_preferences
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.workspaces import WorkspaceAuthenticator, WorkspaceTokens
 from gateway.domain.proxy import Proxies
@@ -130,15 +131,13 @@ class ApiBuilder:
         client, directory, inboxes = self.client, self.directory, self.inboxes
         job_store, token_store = JobStore(client), TokenStore(client)
         categories = CategoryStore(client, time.monotonic)
+        preference_store = PreferenceStore(client, self.log_retention)
         sender = Sender(Deliverer(directory, inboxes), directory, categories, job_store, OverrideStore(client))
         once, now, keep = Idempotency(self.idempotency), self._now, self.settings.item_retention
         own_host = f"{self.settings.host}:{self.settings.port}"
         return [
             *bind(notifications.NotificationsResource(inboxes, sender, once, keep, now), notifications.OPERATIONS),
-            *bind(
-                preferences.PreferencesResource(PreferenceStore(client, self.log_retention), categories, now),
-                preferences.OPERATIONS,
-            ),
+            *bind(preferences.PreferencesResource(preference_store, categories, now), preferences.OPERATIONS),
             *bind(subscriptions.SubscriptionsResource(SubscriptionStore(client)), subscriptions.OPERATIONS),
             *bind(devices.DevicesResource(DeviceStore(client), now), devices.OPERATIONS),
             *bind(revocations.RevocationsResource(token_store, directory), revocations.OPERATIONS),
@@ -148,6 +147,10 @@ class ApiBuilder:
             *bind(
                 v2_notifications.NotificationsResource(inboxes, ItemPages(client, self.contents), now),
                 v2_notifications.OPERATIONS,
+            ),
+            *bind(
+                v2_preferences.PreferencesResource(preference_store, categories, now),
+                v2_preferences.OPERATIONS,
             ),
             *bind(broadcasts.BroadcastsResource(job_store, inboxes, sender, once, now), broadcasts.OPERATIONS),
             *bind(v2_broadcasts.BroadcastsResource(job_store, sender, once, now), v2_broadcasts.OPERATIONS),

@@ -24,6 +24,7 @@ from gateway.api.v1 import (
 from gateway.api.v2 import broadcasts as v2_broadcasts
 from gateway.api.v2 import keys, revocations, tokens, unbuilt
 from gateway.api.v2 import notifications as v2_notifications
+from gateway.api.v2 import preferences as v2_preferences
 
 OPERATIONS: list[AnyOperation] = [
     *notifications.OPERATIONS,
@@ -36,6 +37,7 @@ OPERATIONS: list[AnyOperation] = [
     *tokens.OPERATIONS,
     *keys.OPERATIONS,
     *v2_notifications.OPERATIONS,
+    *v2_preferences.OPERATIONS,
     *broadcasts.OPERATIONS,
     *v2_broadcasts.OPERATIONS,
     *imports.OPERATIONS,

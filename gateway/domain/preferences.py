@@ -24,7 +24,10 @@ UPDATE_EVENT = "notification_preferences/update"
 
 
 class Channel(Enum):
-    """A delivery medium that users switch on and off per category, by its slug. `Preference.code` has this order."""
+    """A delivery medium that users switch on and off per category, by its slug.
+
+    `Preference.code` has this order, so a new channel is the last one.
+    """
 
     IN_APP = "in_app"
     MOBILE_PUSH = "mobile_push"
@@ -32,11 +35,16 @@ class Channel(Enum):
     EMAIL = "email"
     SLACK = "slack"
     SMS = "sms"
+    TEAMS = "teams"
 
     @property
     def label(self) -> str:
         """Return the name that user interfaces show."""
         return "SMS" if self is Channel.SMS else label_of(self.value)
+
+
+V1_CHANNELS = tuple(channel for channel in Channel if channel is not Channel.TEAMS)
+"""The channels that the v1 contract has."""
 
 
 @dataclass(frozen=True, slots=True)

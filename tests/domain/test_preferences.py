@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from gateway.domain.preferences import (
     ALL_CATEGORIES,
+    V1_CHANNELS,
     Channel,
     Preference,
     Status,
@@ -58,12 +59,12 @@ def test_a_channel_that_was_added_after_the_code_was_written_is_on() -> None:
 
 
 def test_the_code_of_switches_is_that_of_the_lua_function() -> None:
-    assert switches_code({}) == "------"
-    assert switches_code({Channel.IN_APP: False, Channel.SMS: True}) == "0----1"
+    assert switches_code({}) == "-------"
+    assert switches_code({Channel.IN_APP: False, Channel.SMS: True}) == "0----1-"
 
 
 def test_the_channels_are_the_contracts() -> None:
-    assert [(channel.value, channel.label) for channel in Channel] == [
+    assert [(channel.value, channel.label) for channel in V1_CHANNELS] == [
         ("in_app", "In app"),
         ("mobile_push", "Mobile push"),
         ("web_push", "Web push"),
@@ -71,6 +72,7 @@ def test_the_channels_are_the_contracts() -> None:
         ("slack", "Slack"),
         ("sms", "SMS"),
     ]
+    assert tuple(Channel) == (*V1_CHANNELS, Channel.TEAMS)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from gateway.domain.errors import invalid
 from gateway.domain.notification import stored_categories
 from gateway.domain.objects import Array, Object
 from gateway.domain.params import Choice, Switch, Text
-from gateway.domain.preferences import Channel, Preference, label_of, merged_categories, slug_of
+from gateway.domain.preferences import V1_CHANNELS, Channel, Preference, label_of, merged_categories, slug_of
 from gateway.store.categories import MAX_CATEGORIES, CategoryStore
 from gateway.store.errors import TooManyError
 from gateway.store.event_log import Moment
@@ -30,7 +30,7 @@ _CHANNEL = Object(
     ignored=_LABEL,
     name="ChannelChange",
     fields={
-        "slug": Choice(required=True, options=tuple(channel.value for channel in Channel)),
+        "slug": Choice(required=True, options=tuple(channel.value for channel in V1_CHANNELS)),
         "enabled": Switch(required=True),
     },
 )
@@ -41,7 +41,7 @@ _CATEGORY = Object(
     name="CategoryChange",
     fields={
         "slug": Text(required=True, max_length=100),
-        "channels": Array(required=True, max_items=len(Channel), item=_CHANNEL),
+        "channels": Array(required=True, max_items=len(V1_CHANNELS), item=_CHANNEL),
     },
 )
 
@@ -130,9 +130,12 @@ def _category(name: str, preference: Preference) -> bytes:
 
 @cache
 def _channels(preference: Preference) -> bytes:
-    """Return the channels of a category as JSON. There are 64 preferences, one for each set of channels."""
+    """Return the channels of a category as JSON. There are 128 preferences, one for each set of channels."""
     return encode(
-        [{"slug": channel.value, "label": channel.label, "enabled": preference.allows(channel)} for channel in Channel]
+        [
+            {"slug": channel.value, "label": channel.label, "enabled": preference.allows(channel)}
+            for channel in V1_CHANNELS
+        ]
     )
 
 
