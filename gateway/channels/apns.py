@@ -1,7 +1,15 @@
 """APNs, the push service of Apple's platforms."""
 
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.channels.example_keys import EC_PRIVATE_KEY
+from gateway.channels.integration_kind import IntegrationKind
+from gateway.channels.key_params import MAX_PEM_LENGTH, EcPrivateKey
+from gateway.channels.secret_param import Secret
 from gateway.channels.token_kind import TokenKind
-from gateway.domain.params import Choice, FormedText
+from gateway.domain.objects import Object
+from gateway.domain.params import Choice, FormedText, Param
 
 MAX_DEVICE_TOKEN = 1024
 """Several times the length of the longest device tokens of push services."""
@@ -33,4 +41,75 @@ TOKEN = TokenKind(
     },
     identities=(("device_token",),),
     example={"device_token": "c2f1" * 16, "app_id": "com.example.app", "installation_id": "production"},
+)
+
+
+def _apple_id(description: str) -> FormedText:
+    return FormedText(
+        required=True,
+        min_length=10,
+        max_length=10,
+        pattern="[A-Za-z0-9]+",
+        form="an id of letters and digits",
+        description=description,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayloadVersion(Param):
+    """1 or 2, as a number or as text: clients send both."""
+
+    def check(self, value: Any, path: str, problems: list[str]) -> Any:
+        """Check that it is one of the two, and return it as text."""
+        if isinstance(value, bool) or str(value) not in ("1", "2"):
+            problems.append(f"Param '{path}' must be one of 1, 2")
+        return str(value)
+
+    def shape(self) -> dict[str, Any]:
+        """Return the schema of both forms."""
+        return {"enum": ["1", "2", 1, 2, None]}
+
+
+INTEGRATION = IntegrationKind(
+    name="apns",
+    title="APNs",
+    config=Object(
+        required=True,
+        name="ApnsConfig",
+        fields={
+            "app_id": FormedText(
+                required=True,
+                max_length=155,
+                pattern=APP_ID_PATTERN,
+                form="an app's bundle id, such as com.example.app",
+                description="The bundle identifier of the app, unless a token has its own.",
+            ),
+            "badge": Choice(
+                required=True,
+                options=("unread", "unseen"),
+                description="Which notifications the badge of the app counts.",
+            ),
+            "certificate": Secret(
+                required=True,
+                value=EcPrivateKey(
+                    required=True,
+                    max_length=MAX_PEM_LENGTH,
+                    pattern=r"-+\s?BEGIN PRIVATE KEY-+\r?\n[A-Za-z0-9+/\r\n]+={0,2}\r?\n-+\s?END PRIVATE KEY-+\s*",
+                    form="a key in P8 format",
+                ),
+                description="The key in P8 format, which Apple's developer pages create for APNs.",
+            ),
+            "key_id": _apple_id("The id of that key."),
+            "payload_version": PayloadVersion(description="The form of the push payload, by default 2."),
+            "team_id": _apple_id("Apple's id of your team."),
+        },
+    ),
+    example={
+        "app_id": "com.example.app",
+        "badge": "unread",
+        "certificate": EC_PRIVATE_KEY,
+        "key_id": "ABC123DEFG",
+        "payload_version": "2",
+        "team_id": "DEF123GHIJ",
+    },
 )

@@ -1,7 +1,10 @@
 """Expo, a push service for apps that are built with its framework."""
 
 from gateway.channels.apns import MAX_DEVICE_TOKEN
+from gateway.channels.integration_kind import IntegrationKind
+from gateway.channels.secret_param import Secret
 from gateway.channels.token_kind import TokenKind
+from gateway.domain.objects import Object
 from gateway.domain.params import Text
 
 TOKEN = TokenKind(
@@ -15,4 +18,22 @@ TOKEN = TokenKind(
     },
     identities=(("device_token",),),
     example={"device_token": "ExponentPushToken[xxxxxxxxxxxxxxxxxxxxxx]"},
+)
+
+
+INTEGRATION = IntegrationKind(
+    name="expo",
+    title="Expo",
+    config=Object(
+        required=True,
+        name="ExpoConfig",
+        fields={
+            "access_token": Secret(
+                required=True,
+                value=Text(required=True, max_length=1024),
+                description="An access token of your Expo account.",
+            )
+        },
+    ),
+    example={"access_token": "an-access-token-of-expo"},
 )

@@ -1,7 +1,9 @@
-"""The in-app inbox: tokens with which its live connection is opened."""
+"""The in-app inbox: tokens with which its live connection is opened, and the look of widgets."""
 
+from gateway.channels.integration_kind import IntegrationKind
 from gateway.channels.token_kind import TokenKind
-from gateway.domain.params import FormedText, Text
+from gateway.domain.objects import Object
+from gateway.domain.params import FormedText, Param, Real, Text
 
 TOKEN = TokenKind(
     path="in_app/inbox",
@@ -22,4 +24,78 @@ TOKEN = TokenKind(
     identities=(("token",),),
     example={"token": "nMZ3kQ7TsVb2Rw9YxLd5" * 4, "connection_id": "tab-1"},
     credential="token",
+)
+
+
+_TEXT = Text(required=True, max_length=255)
+
+
+def _style(*names: str, **others: Param) -> Object:
+    return Object(fields={**dict.fromkeys(names, _TEXT), **others})
+
+
+def _required(style: Object) -> Object:
+    return Object(required=True, fields=style.fields)
+
+
+_CHANGED = _style("backgroundColor", "textColor", hover=_style("backgroundColor"), state=_style("color"))
+
+_THEME = Object(
+    name="InboxTheme",
+    description="Colours, fonts and sizes, as CSS has them.",
+    fields={
+        "banner": _style("backgroundColor", "fontSize", "textColor", backgroundOpacity=Real(least=0, most=1)),
+        "dialog": _style("accentColor", "backgroundColor", "textColor"),
+        "footer": _style("backgroundColor", "borderRadius", "fontSize", "textColor"),
+        "header": _style("backgroundColor", "borderRadius", "fontFamily", "fontSize", "textColor"),
+        "icon": _style("borderColor", "width"),
+        "notification": Object(
+            fields={
+                "default": _required(
+                    _style(
+                        *("backgroundColor", "borderRadius", "fontFamily", "fontSize", "margin", "textColor"),
+                        hover=_style("backgroundColor"),
+                        state=_style("color"),
+                    )
+                ),
+                "unread": _required(_CHANGED),
+                "unseen": _required(_CHANGED),
+            }
+        ),
+        "unseenBadge": _style("backgroundColor"),
+    },
+)
+
+CONFIG = Object(
+    required=True,
+    name="InboxWidgetConfig",
+    fields={
+        "images": Object(
+            name="InboxImages",
+            fields={"emptyInboxUrl": Text(required=True, max_length=2048, description="Shown in an empty inbox.")},
+        ),
+        "locale": FormedText(min_length=2, max_length=35, description="A language tag such as `en-GB` (RFC 5646)."),
+        "theme": _THEME,
+    },
+)
+
+INTEGRATION = IntegrationKind(
+    name="inbox",
+    title="Inbox",
+    config=CONFIG,
+    example={
+        "images": {"emptyInboxUrl": "https://example.com/empty.png"},
+        "locale": "en",
+        "theme": {
+            "header": {
+                "backgroundColor": "#4f46e5",
+                "borderRadius": "8px",
+                "fontFamily": "inherit",
+                "fontSize": "15px",
+                "textColor": "white",
+            },
+            "unseenBadge": {"backgroundColor": "#dc2626"},
+        },
+    },
+    nullable=("images", "locale", "theme"),
 )

@@ -1,6 +1,28 @@
 """The channels and integrations that this version has. Adding one touches its file and a line here."""
 
-from gateway.channels import apns, expo, fcm, inbox, slack, teams, web_push
+from collections.abc import Mapping
+
+from gateway.channels import (
+    apns,
+    aws_sns,
+    eventsource,
+    expo,
+    fcm,
+    github,
+    inbox,
+    mailgun,
+    ping_email,
+    sendgrid,
+    ses,
+    slack,
+    smtp,
+    stripe,
+    teams,
+    templates,
+    twilio,
+    web_push,
+)
+from gateway.channels.integration_kind import IntegrationKind
 from gateway.channels.token_kind import TokenKind
 
 TOKEN_KINDS: tuple[TokenKind, ...] = (
@@ -13,3 +35,25 @@ TOKEN_KINDS: tuple[TokenKind, ...] = (
     web_push.SAFARI_TOKEN,
     inbox.TOKEN,
 )
+
+INTEGRATION_KINDS: tuple[IntegrationKind, ...] = (
+    apns.INTEGRATION,
+    aws_sns.INTEGRATION,
+    eventsource.INTEGRATION,
+    expo.INTEGRATION,
+    fcm.INTEGRATION,
+    github.INTEGRATION,
+    inbox.INTEGRATION,
+    mailgun.INTEGRATION,
+    ping_email.INTEGRATION,
+    sendgrid.INTEGRATION,
+    ses.INTEGRATION,
+    slack.INTEGRATION,
+    smtp.INTEGRATION,
+    stripe.INTEGRATION,
+    templates.INTEGRATION,
+    twilio.INTEGRATION,
+    web_push.INTEGRATION,
+)
+
+INTEGRATIONS_BY_NAME: Mapping[str, IntegrationKind] = {kind.name: kind for kind in INTEGRATION_KINDS}

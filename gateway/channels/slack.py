@@ -1,8 +1,10 @@
-"""Slack."""
+"""Slack: the app of a project, its installations in workspaces, and the channels of users."""
 
+from gateway.channels.integration_kind import IntegrationKind
+from gateway.channels.secret_param import Secret
 from gateway.channels.token_kind import TokenKind
 from gateway.domain.objects import Object
-from gateway.domain.params import OutboundUrl, Text
+from gateway.domain.params import FormedText, OutboundUrl, Text
 
 TOKEN = TokenKind(
     path="slack",
@@ -24,4 +26,34 @@ TOKEN = TokenKind(
     },
     identities=(("oauth.installation_id", "oauth.channel_id"), ("webhook.url",)),
     example={"webhook": {"url": "https://hooks.slack.com/services/T0001/B0001/XXXX"}},
+)
+
+
+_SECRET = Secret(
+    required=True,
+    value=FormedText(required=True, min_length=32, max_length=32, pattern="[!-~]*", form="32 printable characters"),
+)
+
+INTEGRATION = IntegrationKind(
+    name="slack",
+    title="Slack",
+    config=Object(
+        required=True,
+        name="SlackConfig",
+        description="The settings of your Slack app, from its page on api.slack.com.",
+        fields={
+            "app_id": FormedText(required=True, max_length=64, pattern="[0-9A-Z]+", form="an id such as A0KRD7HC3"),
+            "client_id": FormedText(
+                required=True, max_length=64, pattern=r"[0-9]+\.[0-9]+", form="an id such as 1234.5678"
+            ),
+            "client_secret": _SECRET,
+            "signing_secret": _SECRET,
+        },
+    ),
+    example={
+        "app_id": "A0KRD7HC3",
+        "client_id": "1234567890.1234567890",
+        "client_secret": "0123456789abcdef0123456789abcdef",
+        "signing_secret": "fedcba9876543210fedcba9876543210",
+    },
 )

@@ -1,6 +1,12 @@
-"""Web push: subscriptions of browsers (RFC 8030), and the older form that Safari had."""
+"""Web push: the VAPID key pair of a project (RFC 8292), subscriptions of browsers (RFC 8030), Safari's older form."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from gateway.channels.apns import MAX_DEVICE_TOKEN
+from gateway.channels.integration_kind import IntegrationKind
+from gateway.channels.key_params import VapidPrivateKey, VapidPublicKey, decoded_base64url, public_point
+from gateway.channels.secret_param import Secret
 from gateway.channels.token_kind import TokenKind
 from gateway.domain.objects import Object
 from gateway.domain.params import OutboundUrl, Text
@@ -42,3 +48,39 @@ SAFARI_TOKEN = TokenKind(
     offered=False,
 )
 """What Safari registered before it had web push. Apple no longer delivers to such tokens; v1 still stores them."""
+
+
+def _check(config: Mapping[str, Any], problems: list[str]) -> None:
+    private, public = (decoded_base64url(config[name]) for name in ("private_key", "public_key"))
+    if public_point(private or b"") != public:
+        problems.append("Param 'public_key' must be the public half of 'private_key'")
+
+
+INTEGRATION = IntegrationKind(
+    name="web_push",
+    title="Web push",
+    config=Object(
+        required=True,
+        name="WebPushConfig",
+        description="A VAPID key pair. Browsers that subscribed with another pair must subscribe again.",
+        fields={
+            "private_key": Secret(
+                required=True,
+                value=VapidPrivateKey(required=True, min_length=8, max_length=128),
+                description="The private key on P-256: 32 bytes in base64url.",
+            ),
+            "public_key": VapidPublicKey(
+                required=True,
+                min_length=8,
+                max_length=128,
+                description="The public key: an uncompressed point, 65 bytes in base64url.",
+            ),
+        },
+    ),
+    # The key pair of RFC 8291, 5 (the application server's).
+    example={
+        "private_key": "yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw",
+        "public_key": "BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8",
+    },
+    check=_check,
+)

@@ -130,3 +130,19 @@ class Object(Param):
         properties = {name: param.schema() for name, param in self.fields.items()}
         named = {"title": self.name} if self.name else {}
         return {**named, "type": "object", "properties": properties} | ({"required": required} if required else {})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreeObject(Object):
+    """An object with any fields, bounded like a `Hash`, where an object with known fields could stand."""
+
+    max_bytes: int
+
+    def check(self, value: Any, path: str, problems: list[str]) -> Any:
+        """Check type, size and nesting."""
+        return Hash(max_bytes=self.max_bytes).check(value, path, problems)
+
+    def shape(self) -> dict[str, Any]:
+        """Return the schema of any object."""
+        named = {"title": self.name} if self.name else {}
+        return {**named, **Hash(max_bytes=self.max_bytes).shape()}

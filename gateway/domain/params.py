@@ -243,3 +243,23 @@ class Integer(Param):
     def shape(self) -> dict[str, Any]:
         """Return the schema of the range."""
         return {"type": "integer", "minimum": self.least, "maximum": self.most}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Real(Param):
+    """A number in a range, with or without decimals."""
+
+    least: float
+    most: float
+
+    def check(self, value: Any, path: str, problems: list[str]) -> Any:
+        """Check type and range. JSON has neither NaN nor infinity."""
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            problems.append(f"Param '{path}' must be a number")
+        elif not self.least <= value <= self.most:
+            problems.append(f"Param '{path}' must be from {self.least} to {self.most}")
+        return value
+
+    def shape(self) -> dict[str, Any]:
+        """Return the schema of the range."""
+        return {"type": "number", "minimum": self.least, "maximum": self.most}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.objects import MAX_NESTING, MAX_PROBLEMS, Array, Hash, Object
+from gateway.domain.objects import MAX_NESTING, MAX_PROBLEMS, Array, FreeObject, Hash, Object
 from gateway.domain.params import Param, Problems, Text
 
 NAME = Text(required=True, max_length=5)
@@ -77,3 +77,13 @@ def test_a_schema_lists_the_fields_and_which_are_required() -> None:
     assert schema["title"] == "Thing"
     assert schema["required"] == ["name"]
     assert schema["properties"]["note"] == {"type": ["string", "null"], "maxLength": 5}
+
+
+def test_a_free_object_may_stand_where_an_object_with_known_fields_could() -> None:
+    free = FreeObject(required=True, name="Free", max_bytes=1000)
+    problems = Problems(strict=True)
+    assert free.read({"a": {"b": None}}, "", problems) == {"a": {"b": None}}
+    assert problems == []
+    assert faults(free, []) == ["Param 'x' must be a hash"]
+    assert free.shape() == {"title": "Free", "type": "object", "additionalProperties": True, "x-max-bytes": 1000}
+    assert "title" not in FreeObject(max_bytes=1).shape()

@@ -6,7 +6,18 @@ from typing import Any
 import pytest
 
 from gateway.domain.outbound import OutboundRules
-from gateway.domain.params import Anything, Choice, FormedText, Integer, OutboundUrl, Param, Problems, Switch, Text
+from gateway.domain.params import (
+    Anything,
+    Choice,
+    FormedText,
+    Integer,
+    OutboundUrl,
+    Param,
+    Problems,
+    Real,
+    Switch,
+    Text,
+)
 from gateway.domain.unknown_names import MAX_NAMED
 
 
@@ -42,6 +53,9 @@ COUNT = Integer(least=0, most=10)
         (COUNT, True, "Param 'x' must be a whole number"),
         (COUNT, 1.5, "Param 'x' must be a whole number"),
         (COUNT, 11, "Param 'x' must be from 0 to 10"),
+        (Real(least=0, most=1), "0", "Param 'x' must be a number"),
+        (Real(least=0, most=1), True, "Param 'x' must be a number"),
+        (Real(least=0, most=1), 1.5, "Param 'x' must be from 0 to 1"),
     ],
 )
 def test_an_invalid_value_is_reported_in_the_words_of_the_contract(param: Param, value: Any, message: str) -> None:
@@ -58,6 +72,7 @@ def test_an_invalid_value_is_reported_in_the_words_of_the_contract(param: Param,
         (PLATFORM, None, None),
         (Switch(), False, False),
         (COUNT, 3.0, 3),
+        (Real(least=0, most=1), 0.5, 0.5),
         (Anything(), {"a": [1]}, {"a": [1]}),
     ],
 )
