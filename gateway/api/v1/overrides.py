@@ -31,11 +31,14 @@ class _Providers(Object):
         return {name: fields for name, fields in found.items() if fields is not None}
 
 
-def overrides(max_title: int, max_content: int, max_url: int) -> Object:
-    """Return the parameter of `overrides`. The limits are those of each channel's fields."""
+def overrides(max_title: int, max_content: int, max_url: int, filled: bool = False) -> Object:
+    """Return the parameter of `overrides`. The limits are those of each channel's fields.
+
+    With `filled`, a title must not be blank.
+    """
     channel = Object(
         fields={
-            "title": Text(max_length=max_title),
+            "title": Text(max_length=max_title, filled=filled),
             "content": Text(max_length=max_content),
             "action_url": Text(max_length=max_url),
         }

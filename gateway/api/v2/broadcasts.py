@@ -23,6 +23,7 @@ from gateway.api.v1.broadcasts import BroadcastStatus
 from gateway.api.v1.overrides import overrides
 from gateway.api.v1.sending import MAX_TITLE, MAX_URL, NOTIFICATION, NewNotification, command_of
 from gateway.domain.params import Anything, FormedText, Text
+from gateway.sending.command import Overrides
 from gateway.sending.plans import SendPlan, decode_broadcast
 from gateway.sending.sender import Sender
 from gateway.store.event_log import Moment
@@ -59,7 +60,7 @@ NEW_BROADCAST = Body(
             "content": Text(max_length=MAX_CONTENT),
             "category": _name(_FIELDS["category"].description),
             "topic": _name(_FIELDS["topic"].description),
-            "overrides": overrides(MAX_TITLE, MAX_CHANNEL_CONTENT, MAX_URL),
+            "overrides": overrides(MAX_TITLE, MAX_CHANNEL_CONTENT, MAX_URL, filled=True),
             # Clients send the object that responses have.
             **dict.fromkeys(("id", "created_at", "status"), _ASSIGNED),
         },
@@ -87,7 +88,7 @@ class V2Broadcast(msgspec.Struct):
     custom_attributes: Hash | None
     created_at: Time
     recipients: list[Hash]
-    overrides: Hash | None
+    overrides: Overrides | None
     status: BroadcastStatus
 
 
