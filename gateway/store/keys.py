@@ -125,6 +125,13 @@ def categories(project_id: ProjectId) -> str:
     return f"{PREFIX}{{{project_id}}}:categories"
 
 
+def integrations(project_id: ProjectId) -> str:
+    """hash: kind -> JSON {"id", "config", "names": the paths of its secrets, "sealed": their values, encrypted}. Until
+    deleted.
+    """
+    return f"{PREFIX}{{{project_id}}}:integrations"
+
+
 def contents(project_id: ProjectId) -> str:
     """set: the ids (16 bytes) of a project's shared contents, for the deletion of the project. For ever."""
     return f"{PREFIX}{{{project_id}}}:contents"
@@ -253,9 +260,14 @@ USER_SUFFIXES = {
     "SUBSCRIPTIONS": ":subscriptions",
     # hash: device token -> `claim registered_ms json`. Until unregistered, or registered by another user.
     "DEVICES": ":devices",
+    # hash: kind, or the kind and a name -> JSON as in `integrations`: what the user set up at a provider. For ever.
+    "INSTALLATIONS": ":installations",
 }
 
-USER_KEYS = ("REVOKED", "TOKENS", "TOKEN", "LOG", "ITEMS", "STATES", "PREFERENCES", "SUBSCRIPTIONS", "DEVICES")
+USER_KEYS = (
+    *("REVOKED", "TOKENS", "TOKEN", "LOG", "ITEMS", "STATES"),
+    *("PREFERENCES", "SUBSCRIPTIONS", "DEVICES", "INSTALLATIONS"),
+)
 """The suffixes to which nothing is appended, so that each names one key."""
 
 

@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from gateway.channels import github
 from gateway.domain.guard import Allowance, RateKind
 from gateway.domain.new_user_limits import NewUserLimits
 from gateway.domain.notification import BulkCommand, Command, Filter
@@ -34,6 +35,8 @@ from gateway.store.directory import Directory
 from gateway.store.event_log import LogRetention, Moment
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore
+from gateway.store.installations import InstallationStore
+from gateway.store.integrations import IntegrationStore
 from gateway.store.job_queue import JobQueue, Step
 from gateway.store.jobs import JobKind, JobStore
 from gateway.store.library import LIBRARY
@@ -292,6 +295,10 @@ async def tell(client: FailingClient) -> None:
         await events.append(
             [(project.id, [ProjectEvent(ProjectEventType.STORED, user_id, {"notification_id": "1"})] * 2)]
         )
+    integrations = IntegrationStore(client, "secret")
+    saved = await integrations.replace(project.id, github.INTEGRATION, github.INTEGRATION.example, None)
+    await integrations.replace(project.id, github.INTEGRATION, github.INTEGRATION.example, saved)
+    await integrations.delete(project.id, github.INTEGRATION)
     await AdminLimits(client).count(project.id, Allowance(RateKind.WRITES, 100))
     await UserDeletion(client).delete(ada)
     await contents.delete_all(project.id)
@@ -357,6 +364,10 @@ async def tell_of_wishes(client: FailingClient, ada: User) -> None:
     await subscriptions.set(ada, "y", Status.UNSUBSCRIBED, {"a": ""})
     await subscriptions.read_subscribers(ada.project_id, "x", None, 10)
     await subscriptions.delete(ada, "x")
+    installations = InstallationStore(client, "secret")
+    installed = await installations.replace(ada, "inbox", {"locale": "en"}, (), None)
+    await installations.replace(ada, "inbox", {"locale": "de"}, (), installed)
+    await installations.read(ada, "inbox")
     await subscriptions.delete(ada, "y")
 
 
