@@ -10,14 +10,34 @@ The table here defines what each command does; the Lua functions only compare an
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import NewType
+from uuid import UUID
 
 SEEN, READ, ARCHIVED = 1, 2, 4
 
 # A read item is always seen, so buckets 2 and 6 (read, not seen) cannot occur.
 BUCKETS = (0, 1, 3, 4, 5, 7)
 
+ItemId = NewType("ItemId", bytes)
+"""The id of an item as it is stored: the 16 bytes of a UUID."""
+
+_UUID_DIGITS = 32
+
 UNCATEGORIZED = "uncategorized"
 """The name that clients use for the category of items without one, which is stored as ""."""
+
+
+def read_item_id(text: str) -> ItemId:
+    """Return the item id in a text that `UUID` accepts. Raises ValueError for any other."""
+    digits = text.replace("-", "")
+    if len(digits) == _UUID_DIGITS:
+        try:
+            packed = bytes.fromhex(digits)  # takes a sixth of the time of `UUID` (measured)
+        except ValueError:
+            packed = b""
+        if 2 * len(packed) == _UUID_DIGITS:  # it ignores white space
+            return ItemId(packed)
+    return ItemId(UUID(text).bytes)
 
 
 class Write(Enum):

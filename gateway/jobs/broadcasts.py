@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from gateway.domain.principal import ProjectId, User, UserId
 from gateway.domain.retention import ItemRetention
@@ -74,7 +73,7 @@ class Broadcaster:
     async def work(self, job: Job) -> AsyncGenerator[Step, None]:
         """Send to the remaining users, and yield each step."""
         plan = decode_broadcast(job.payload)
-        content = Content.encode(UUID(job.id), plan.shown)
+        content = Content.encode(job.id, plan.shown)
         keep = await self._retention(job.project_id)
         # A recipient whose data cannot be read fails the first attempt, because it may be repaired before the next one.
         item = OutgoingItem(content.as_reference(), plan.moment, keep, repeatable=True, skip_broken=job.attempts > 1)

@@ -1,7 +1,5 @@
 """Sends a command: at once to named users, or with a broadcast job that finds the recipients."""
 
-from uuid import UUID
-
 import msgspec
 
 from gateway.domain.principal import ProjectId
@@ -45,11 +43,11 @@ class Sender:
         `keep` is how much of each inbox is kept. With `repeatable`, the request may be repeated within 24 hours.
         Raises RecipientConflictError before anything is sent.
         """
-        sent = Content.encode(UUID(plan.id), command.sent)
+        sent = Content.encode(plan.id, command.sent)
         if command.is_for_many:
             await self.enqueue(project_id, command, plan, "notification")
             return sent
-        content = sent if command.overrides is None else Content.encode(sent.id, command.shown)
+        content = sent if command.overrides is None else Content.encode(plan.id, command.shown)
         if content.category:
             await self._categories.record(project_id, content.category)
         if command.overrides is not None:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.domain.notification import UNCATEGORIZED
+from gateway.domain.notification import UNCATEGORIZED, ItemId, read_item_id
 from gateway.domain.principal import ProjectId
 from gateway.store import keys
 from gateway.store.redis.client import FunctionClient
@@ -37,6 +37,7 @@ CONTENTS_PER_READ = 16
 
 _NUL = b"\0"
 _HEAD_BYTES = len('{"id":"00000000-0000-0000-0000-000000000000"')
+_ID_PLACE = slice(len('{"id":"'), _HEAD_BYTES - 1)
 
 _encode = msgspec.json.encode
 
@@ -60,23 +61,31 @@ class NotificationFields(msgspec.Struct, frozen=True, kw_only=True):
 class Content(msgspec.Struct, frozen=True):
     """The immutable part of an item, encoded once for all recipients: a JSON object without its closing brace."""
 
-    id: UUID
+    id: ItemId
     category: str
     topic: str
     encoded: bytes
 
     @classmethod
-    def encode(cls, notification_id: UUID, fields: NotificationFields) -> "Content":
-        """Return the encoded content: the id of the notification, then its fields."""
-        encoded = b'{"id":"%b",%b' % (str(notification_id).encode(), _encode(fields)[1:-1])
-        return cls(notification_id, fields.stored_category, fields.topic or "", encoded)
+    def encode(cls, notification_id: str, fields: NotificationFields) -> "Content":
+        """Return the encoded content: the id of the notification, which is a UUID in its usual form, then its fields.
+
+        Raises ValueError for any other text.
+        """
+        encoded = b'{"id":"%b",%b' % (notification_id.encode(), _encode(fields)[1:-1])
+        return cls(read_item_id(notification_id), fields.stored_category, fields.topic or "", encoded)
+
+    @property
+    def id_text(self) -> str:
+        """Return the id as text."""
+        return self.encoded[_ID_PLACE].decode()
 
     def as_reference(self) -> "Content":
         """Return the reference to this content, for recipients of a content that `ContentStore.put` has stored."""
         return Content(self.id, self.category, self.topic, self.encoded[:_HEAD_BYTES] + _NUL)
 
 
-_LOST = Content.encode(UUID(int=0), NotificationFields(title="")).encoded[_HEAD_BYTES:]
+_LOST = Content.encode(str(UUID(int=0)), NotificationFields(title="")).encoded[_HEAD_BYTES:]
 """The replacement for the NUL of a reference to a content that is no longer stored."""
 
 
@@ -124,14 +133,14 @@ class ContentStore:
     async def put(self, project_id: ProjectId, content: Content) -> None:
         """Store and cache a content, before any recipient gets `content.as_reference()`. May be repeated."""
         # The list is written first, because the deletion of the project finds contents only by the list.
-        await self._client.call(LIST_CONTENT(keys.contents(project_id), content.id.bytes))
-        key = keys.content(project_id, str(content.id))
+        await self._client.call(LIST_CONTENT(keys.contents(project_id), content.id))
+        key = keys.content(project_id, content.id_text)
         await self._client.call(PUT_CONTENT(key, content.encoded[_HEAD_BYTES:]))
         self.remember(content)
 
     def remember(self, content: Content) -> None:
         """Cache a stored content, because references to it are about to be published."""
-        self._cache.add(str(content.id).encode(), content.encoded[_HEAD_BYTES:])
+        self._cache.add(content.encoded[_ID_PLACE], content.encoded[_HEAD_BYTES:])
 
     async def delete_all(self, project_id: ProjectId) -> None:
         """Delete every content of a project that is being deleted."""

@@ -5,13 +5,12 @@ Every method takes one round trip, and another one if a page has shared contents
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import msgspec
 
 from gateway.domain.event import Counts, Event, LogPage, Position
 from gateway.domain.guard import UNGUARDED, Guard
-from gateway.domain.notification import BulkCommand, Command, Filter
+from gateway.domain.notification import BulkCommand, Command, Filter, ItemId
 from gateway.domain.principal import User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.store.contents import Content, ContentStore
@@ -173,7 +172,7 @@ class InboxStore:
         # Arguments by position save half a microsecond.
         return _NewItem(
             *self._retention.context(moment),
-            content.id.bytes,
+            content.id,
             content.encoded,
             content.category,
             content.topic,
@@ -186,7 +185,7 @@ class InboxStore:
     async def change(
         self,
         user: User,
-        notification_id: UUID,
+        item_id: ItemId,
         command: Command,
         client_id: str | None,
         moment: Moment,
@@ -196,7 +195,7 @@ class InboxStore:
         transition = command.transition
         call = CHANGE(
             self._retention.context(moment),
-            notification_id.bytes,
+            item_id,
             transition.code,
             transition.event_name,
             _client_id(client_id),
@@ -204,10 +203,10 @@ class InboxStore:
         return await self._functions.change(user, guard, call) >= 0
 
     async def delete(
-        self, user: User, notification_id: UUID, client_id: str | None, moment: Moment, guard: Guard = UNGUARDED
+        self, user: User, item_id: ItemId, client_id: str | None, moment: Moment, guard: Guard = UNGUARDED
     ) -> bool:
         """Delete one item; return whether there was such an item."""
-        call = DELETE(self._retention.context(moment), item_id=notification_id.bytes, client_id=_client_id(client_id))
+        call = DELETE(self._retention.context(moment), item_id, client_id=_client_id(client_id))
         return await self._functions.change(user, guard, call) >= 0
 
     async def change_all(
@@ -250,17 +249,17 @@ class InboxStore:
         position = Position(epoch.decode(), int(offset)) if epoch else None
         return ListPage(position, total, unread, unseen, await self._contents.expand(user.project_id, items))
 
-    async def get(self, user: User, notification_id: UUID, guard: Guard = UNGUARDED) -> bytes | None:
+    async def get(self, user: User, item_id: ItemId, guard: Guard = UNGUARDED) -> bytes | None:
         """Return one item as JSON, None if there is no such item."""
-        item = await self._functions.read(user, guard, GET(notification_id.bytes))
+        item = await self._functions.read(user, guard, GET(item_id))
         return (await self._contents.expand(user.project_id, [item]))[0] if item is not None else None
 
-    async def get_each(self, users: Sequence[User], notification_id: UUID) -> list[bytes | None]:
+    async def get_each(self, users: Sequence[User], item_id: ItemId) -> list[bytes | None]:
         """Return the same item of several users as JSON, None for each that does not have it.
 
         The users must be of one project.
         """
-        replies = await self._functions.peek_many(users, GET(notification_id.bytes))
+        replies = await self._functions.peek_many(users, GET(item_id))
         items = [reply[3] if reply[0] == b"ok" else None for reply in replies]
         found = [item for item in items if item is not None]
         expanded = iter(await self._contents.expand(users[0].project_id, found) if found else ())

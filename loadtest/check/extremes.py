@@ -128,7 +128,7 @@ async def fill(redis_url: str, user: User) -> None:
     async def put(number: int) -> None:
         category = CATEGORIES[number % len(CATEGORIES)]
         fields = NotificationFields(title=f"item {number}", category=category, topic=f"order {number}")
-        content = Content.encode(uuid4(), fields)
+        content = Content.encode(str(uuid4()), fields)
         moment = Moment(int(time.time() * 1000), str(uuid4()))
         await inboxes.create(content, [Delivery(user)], moment, remember=False)
 

@@ -1,7 +1,11 @@
 """The table of states and transitions, and filters."""
 
+import contextlib
+from collections.abc import Callable
+from uuid import UUID
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.domain.notification import (
@@ -10,6 +14,7 @@ from gateway.domain.notification import (
     Command,
     Filter,
     State,
+    read_item_id,
     stored_categories,
 )
 
@@ -100,3 +105,30 @@ def test_an_event_carries_only_what_was_asked_for() -> None:
 
 def test_the_word_for_uncategorized_is_stored_as_nothing() -> None:
     assert stored_categories(["a", "uncategorized", "a"]) == ("a", "")
+
+
+@pytest.mark.parametrize(
+    "form", [str, lambda uuid: uuid.hex, lambda uuid: f"{{{str(uuid).upper()}}}", lambda uuid: uuid.urn]
+)
+def test_an_item_id_is_read_from_every_form_of_a_uuid(form: Callable[[UUID], str]) -> None:
+    uuid = UUID("01234567-89ab-4cde-8f01-23456789abcd")
+    assert read_item_id(form(uuid)) == uuid.bytes
+
+
+@pytest.mark.parametrize("text", ["", "ada", "0" * 31, "0" * 33, "-0 0" * 8, "x" * 32, "urn:" + "x" * 32])
+def test_any_other_text_is_no_item_id(text: str) -> None:
+    with pytest.raises(ValueError, match=r"UUID|base 16"):
+        read_item_id(text)
+
+
+@given(st.text("0aF- {}", max_size=40))
+@example("0" * 30 + "  ")
+@example("0" * 14 + "-" * 4 + "  " + "0" * 18)
+@example("\N{ARABIC-INDIC DIGIT ZERO}" * 32)
+def test_item_ids_are_read_as_uuid_reads_them(text: str) -> None:
+    try:
+        expected = UUID(text).bytes
+    except ValueError:
+        expected = None
+    with contextlib.nullcontext() if expected else pytest.raises(ValueError, match=r"UUID|base 16"):
+        assert read_item_id(text) == expected

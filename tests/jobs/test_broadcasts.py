@@ -5,12 +5,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import msgspec
 import pytest
 
-from gateway.domain.notification import Filter
+from gateway.domain.notification import Filter, read_item_id
 from gateway.domain.preferences import Status
 from gateway.domain.principal import Identity, ProjectId, User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
@@ -237,13 +237,13 @@ async def test_a_broadcast_that_was_begun_before_plans_had_versions_goes_on_wher
     }
     job_id = recorded.BROADCAST_ID
     key = keys.job(station.project_id, job_id)
-    content = Content(UUID(job_id), "orders", "order:1", recorded.CONTENT)
+    content = Content(read_item_id(job_id), "orders", "order:1", recorded.CONTENT)
     await station.contents.put(station.project_id, content)
     await station.client.redis.hset(key, mapping=record)  # type: ignore[arg-type] # wider than its own type
     await station.client.redis.zadd(keys.JOB_QUEUE, {f"{station.project_id} {job_id}": 1795961054378})
     found = await station.finish(job_id)
     assert await station.who_has(job_id, users) == [2, 3, 4]
     assert found.counts["total"] == 5
-    item = await station.inboxes.get(users[2], UUID(job_id))
+    item = await station.inboxes.get(users[2], read_item_id(job_id))
     assert item is not None
     assert item.startswith(recorded.CONTENT)

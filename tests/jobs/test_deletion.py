@@ -32,7 +32,7 @@ async def fill(client: InspectedClient, store: InboxStore, names: Sequence[str])
     project_id = new_user().project_id
     identities = [Identity(name) for name in names]
     users = [found.user for found in await Directory(client, lambda: 0.0).resolve_many(project_id, identities)]
-    content = Content.encode(uuid4(), NotificationFields(title="t"))
+    content = Content.encode(str(uuid4()), NotificationFields(title="t"))
     await ContentStore(client).put(project_id, content)
     await store.create(content.as_reference(), [Delivery(user) for user in users], at(1), remember=True)
     return project_id

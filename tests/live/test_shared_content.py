@@ -5,7 +5,7 @@ import contextlib
 import re
 import time
 from collections.abc import AsyncIterator
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -34,15 +34,15 @@ class Sender:
         self._inboxes = InboxStore(client, LogRetention(10_000, 10_000), self._contents)
         self._user = user
 
-    async def send(self, title: str = TITLE, lost: bool = False) -> UUID:
+    async def send(self, title: str = TITLE, lost: bool = False) -> str:
         """Send an item and return its id. If `lost` is true, its content is not stored."""
         fields = NotificationFields(title=title, content="c", custom_attributes={"a": 1})
-        content = Content.encode(uuid4(), fields)
+        content = Content.encode(str(uuid4()), fields)
         if not lost:
             await self._contents.put(self._user.project_id, content)
         moment = Moment(int(time.time() * 1000), "e0")
         await self._inboxes.create(content.as_reference(), [Delivery(self._user)], moment, remember=True)
-        return content.id
+        return content.id_text
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def post(client: InspectedClient, store: InboxStore) -> Post:
 
 
 def item(keep: ItemRetention = KEEP_ALL, repeatable: bool = True, skip_broken: bool = False) -> OutgoingItem:
-    content = Content.encode(uuid4(), NotificationFields(title="t", topic="t"))
+    content = Content.encode(str(uuid4()), NotificationFields(title="t", topic="t"))
     return OutgoingItem(content, at(100), keep, repeatable, skip_broken)
 
 

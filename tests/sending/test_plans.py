@@ -1,12 +1,12 @@
 """Stored plans: the oldest versions are followed, and unknown newer ones are rejected."""
 
-from uuid import UUID
+from uuid import RFC_4122, UUID
 
 import msgspec
 import pytest
 
 from gateway.sending.command import Recipient, TopicRecipients
-from gateway.sending.plans import ImportPlan, SendPlan, decode_broadcast
+from gateway.sending.plans import ImportPlan, SendPlan, decode_broadcast, new_send_plan
 from gateway.store.contents import Content
 from gateway.store.event_log import Moment
 from tests.sending import recorded
@@ -34,7 +34,7 @@ def test_the_oldest_plan_of_a_broadcast_is_decoded() -> None:
 
 
 def test_the_content_of_the_oldest_plan_is_the_same_as_ever() -> None:
-    content = Content.encode(UUID(recorded.BROADCAST_ID), decode_broadcast(recorded.BROADCAST_PLAN).shown)
+    content = Content.encode(recorded.BROADCAST_ID, decode_broadcast(recorded.BROADCAST_PLAN).shown)
     assert content.encoded == recorded.CONTENT
 
 
@@ -65,3 +65,11 @@ def test_a_plan_of_a_request_that_is_newer_than_known_is_rejected(
 ) -> None:
     with pytest.raises(msgspec.ValidationError, match="version 2"):
         msgspec.json.decode(stored[:-1] + b',"version":2}', type=kind)
+
+
+def test_each_new_plan_has_a_random_id() -> None:
+    plans = [new_send_plan(Moment(1, "e")) for _ in range(100)]
+    assert len({plan.id for plan in plans}) == len(plans)
+    for plan in plans:
+        uuid = UUID(plan.id)
+        assert (str(uuid), uuid.version, uuid.variant) == (plan.id, 4, RFC_4122)

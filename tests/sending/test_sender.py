@@ -1,10 +1,11 @@
 """Sending a command: to named users at once, to others with a job, and always with the same plan."""
 
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import msgspec
 import pytest
 
+from gateway.domain.notification import read_item_id
 from gateway.domain.principal import Identity, ProjectId
 from gateway.domain.retention import KEEP_ALL
 from gateway.sending.command import ChannelOverride, ChannelOverrides, Overrides, Recipient, SendCommand
@@ -52,7 +53,7 @@ async def test_named_users_have_a_notification_on_return(office: Office) -> None
     sent = plan()
     await office.send(SendCommand(title="t", category="c", recipients=[Recipient(external_id="ada")]), sent)
     ada = await office.directory.resolve(office.project_id, Identity("ada"))
-    found = msgspec.json.decode(await office.inboxes.get(ada, UUID(sent.id)) or b"null")
+    found = msgspec.json.decode(await office.inboxes.get(ada, read_item_id(sent.id)) or b"null")
     assert (found["title"], found["category"], found["sent_at"]) == ("t", "c", 100)
     assert await office.categories.all(office.project_id) == ["c"]
     assert await office.jobs.read(JobKind.BROADCAST, office.project_id, sent.id) is None
@@ -78,7 +79,7 @@ async def test_a_command_whose_recipients_conflict_sends_nothing(office: Office)
     with pytest.raises(RecipientConflictError):
         await office.send(SendCommand(title="t", recipients=recipients), sent)
     eve = await office.directory.resolve(office.project_id, Identity("eve"))
-    assert await office.inboxes.get(eve, UUID(sent.id)) is None
+    assert await office.inboxes.get(eve, read_item_id(sent.id)) is None
 
 
 async def test_a_broadcast_is_for_the_users_there_are_when_it_is_enqueued(office: Office) -> None:

@@ -34,7 +34,7 @@ def moment(seconds: float) -> Moment:
 
 
 def content() -> Content:
-    return Content.encode(uuid4(), NotificationFields(title="t", category="a", topic="x"))
+    return Content.encode(str(uuid4()), NotificationFields(title="t", category="a", topic="x"))
 
 
 def user_key(user: User) -> str:

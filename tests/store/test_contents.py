@@ -71,7 +71,7 @@ async def test_a_recipient_of_a_shared_content_holds_none_of_it(client: Inspecte
     user, one = new_user(), large(10_000)
     await share(client, user, one)
     key = keys.user(user.project_id, user.id)
-    held = await client.redis.hget(key + keys.USER_SUFFIXES["ITEMS"], one.id.bytes)
+    held = await client.redis.hget(key + keys.USER_SUFFIXES["ITEMS"], one.id)
     assert held is None
     assert (await client.redis.memory_usage(key + keys.USER_SUFFIXES["LOG"]) or 0) < 10_000
 
@@ -206,7 +206,7 @@ async def test_a_page_of_the_log_may_have_more_contents_than_are_read_in_one_go(
 
 
 def ids(contents: Sequence[Content]) -> list[str]:
-    return [str(one.id) for one in contents]
+    return [one.id_text for one in contents]
 
 
 async def test_an_item_whose_content_is_lost_remains_without_fields(client: InspectedClient) -> None:
@@ -215,7 +215,7 @@ async def test_an_item_whose_content_is_lost_remains_without_fields(client: Insp
     await ContentStore(client).delete_all(user.project_id)
     there = cold_store(client)
     item = msgspec.json.decode(await there.get(user, one.id) or b"")
-    assert (item["id"], item["title"], item["content"], item["category"]) == (str(one.id), "", None, "")
+    assert (item["id"], item["title"], item["content"], item["category"]) == (one.id_text, "", None, "")
     (event,) = (await there.read_log(user, place(user, 0), "x")).events
     assert msgspec.json.decode(event.text)["data"]["notification"] == item
 

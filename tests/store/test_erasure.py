@@ -33,7 +33,7 @@ async def fill(client: InspectedClient, store: InboxStore, project_id: ProjectId
     directory = Directory(client, lambda: 0.0)
     identities = [Identity(name, f"{name}@example.com") for name in ("ada", "joe", "eve")]
     users = [found.user for found in await directory.resolve_many(project_id, identities)]
-    content = Content.encode(uuid4(), NotificationFields(title="t", category="c", topic="t"))
+    content = Content.encode(str(uuid4()), NotificationFields(title="t", category="c", topic="t"))
     await ContentStore(client).put(project_id, content)
     deliveries = [Delivery(user) for user in users]
     await store.create(content.as_reference(), deliveries, at(1), remember=True)

@@ -47,7 +47,7 @@ async def own(tmp_path: Path) -> AsyncIterator[InspectedClient]:
 
 
 def content() -> Content:
-    return Content.encode(uuid4(), NotificationFields(title="t", category="a", topic="x"))
+    return Content.encode(str(uuid4()), NotificationFields(title="t", category="a", topic="x"))
 
 
 async def test_an_empty_store_becomes_one_of_our_format(own: InspectedClient) -> None:
@@ -104,7 +104,7 @@ async def test_a_user_of_before_there_were_formats_is_refused_and_not_written_to
         store.create(content(), [Delivery(user)], at(1), remember=False),
         store.list_page(user, Filter(), 1, 10),
         store.read_log(user, None, "e"),
-        store.change(user, uuid4(), Command.READ, None, at(1)),
+        store.change(user, content().id, Command.READ, None, at(1)),
         ProfileStore(client).set(user, {"first_name": "Ada"}),
         SubscriptionStore(client).set(user, "x", Status.UNSUBSCRIBED, {"*": ""}),
         DeviceStore(client).register(user, Device("token", "ios", None), 1),
@@ -147,7 +147,7 @@ async def test_what_else_is_of_a_newer_format_is_refused(client: InspectedClient
 
     shared = content()
     await contents.put(project, shared)
-    await client.redis.set(keys.content(project, str(shared.id)), "2something")
+    await client.redis.set(keys.content(project, shared.id_text), "2something")
     await store.create(shared.as_reference(), [Delivery(user)], at(1), remember=False)
     with pytest.raises(StoreFormatError):
         await InboxStore(client, store._retention, ContentStore(client)).list_page(user, Filter(), 1, 10)

@@ -9,7 +9,7 @@ import pytest
 from redis.crc import key_slot
 
 from gateway.domain.event import Event, Position
-from gateway.domain.notification import BulkCommand, Command, Filter
+from gateway.domain.notification import BulkCommand, Command, Filter, ItemId
 from gateway.domain.principal import User
 from gateway.store import keys
 from gateway.store.contents import Content, ContentStore, NotificationFields
@@ -24,10 +24,10 @@ from tests.store.conftest import InspectedClient, at, epoch_of, new_user, place
 
 def content(notification_id: UUID | None = None, title: str = "t", category: str = "", topic: str = "") -> Content:
     fields = NotificationFields(title=title, category=category, topic=topic)
-    return Content.encode(notification_id or uuid4(), fields)
+    return Content.encode(str(notification_id or uuid4()), fields)
 
 
-async def send(store: InboxStore, user: User, number: int, now: float = 100) -> list[UUID]:
+async def send(store: InboxStore, user: User, number: int, now: float = 100) -> list[ItemId]:
     contents = [content(title=f"n{index}", category=f"c{index % 3}", topic=f"t{index % 2}") for index in range(number)]
     for one in contents:
         await store.create(one, [Delivery(user)], at(now), remember=False)
@@ -183,7 +183,7 @@ async def test_an_item_is_not_created_again_after_its_deletion(store: InboxStore
 
 
 def mark(user: User, one: Content) -> bytes:
-    return keys.user(user.project_id, user.id).encode() + keys.USER_SUFFIXES["OUTCOME"].encode() + one.id.bytes
+    return keys.user(user.project_id, user.id).encode() + keys.USER_SUFFIXES["OUTCOME"].encode() + one.id
 
 
 async def test_a_creation_leaves_no_mark_besides_the_item_and_a_deletion_leaves_one_while_it_may_be_repeated(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.domain.notification import BulkCommand, Command, Filter
+from gateway.domain.notification import BulkCommand, Command, Filter, ItemId
 from gateway.domain.principal import User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.settings import Settings
@@ -98,17 +98,17 @@ async def run_in_store(store: InboxStore, user: User, step: Step, now: int) -> O
     match step:
         case Create(notification_id, category, topic, remember, shared, keep):
             fields = NotificationFields(title="t", category=category, topic=topic)
-            content = Content.encode(notification_id, fields)
+            content = Content.encode(str(notification_id), fields)
             if shared:
                 await store._contents.put(user.project_id, content)
                 content = content.as_reference()
             return (await store.create(content, [Delivery(user)], at(now), remember, keep=keep))[0]
         case Change(notification_id, command):
-            return await store.change(user, notification_id, command, "c", at(now))
+            return await store.change(user, ItemId(notification_id.bytes), command, "c", at(now))
         case ChangeAll(matching, command):
             return await store.change_all(user, matching, command, None, at(now))
         case Delete(notification_id):
-            return await store.delete(user, notification_id, None, at(now))
+            return await store.delete(user, ItemId(notification_id.bytes), None, at(now))
         case Trim(keep, most):
             trimmer = ItemTrimmer(store._client, store._retention)
             found = await trimmer.find_trimmable([user], keep, now)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.domain.notification import ItemId
 from gateway.domain.preferences import (
     UPDATE_EVENT,
     Channel,
@@ -166,7 +167,7 @@ def test_the_functions_agree_with_the_rules(run: Callable[[Any], None], sequence
                     found = await stores.inboxes.create(one, [Delivery(user)], at(now), remember, subscribers_only)
                     assert found == [model.send(step, now)], step
                 case Delete(notification_id):
-                    deleted = await stores.inboxes.delete(user, notification_id, None, at(now))
+                    deleted = await stores.inboxes.delete(user, ItemId(notification_id.bytes), None, at(now))
                     assert deleted == model.inbox.delete(str(notification_id)), step
                 case Switch(switches):
                     preferences = await stores.preferences.update(user, switches, "c", at(now))

@@ -18,7 +18,7 @@ import pytest
 from gateway.channels import github
 from gateway.domain.guard import Allowance, RateKind
 from gateway.domain.new_user_limits import NewUserLimits
-from gateway.domain.notification import BulkCommand, Command, Filter
+from gateway.domain.notification import BulkCommand, Command, Filter, ItemId
 from gateway.domain.preferences import Channel, Status
 from gateway.domain.principal import Identity, ProjectId, User
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
@@ -253,6 +253,16 @@ def fields(category: str, topic: str) -> NotificationFields:
     return NotificationFields(title="t", category=category, topic=topic)
 
 
+def text(number: int) -> str:
+    """Return the id of the item with this number."""
+    return str(UUID(int=number))
+
+
+def packed(number: int) -> ItemId:
+    """Return the same as it is stored."""
+    return ItemId(UUID(int=number).bytes)
+
+
 def moment() -> Moment:
     return Moment(int(time.time() * 1000), uuid4().hex[:8])
 
@@ -325,29 +335,29 @@ async def tell_of_inboxes(
     client: FailingClient, inboxes: InboxStore, contents: ContentStore, ada: User, ben: User
 ) -> None:
     await inboxes.read_log(ben, None, "e")
-    items = [Content.encode(UUID(int=number + 1), fields("abc"[number % 3], "xy"[number % 2])) for number in range(9)]
+    items = [Content.encode(text(number + 1), fields("abc"[number % 3], "xy"[number % 2])) for number in range(9)]
     for number, item in enumerate(items):
         profile = {"first_name": "Ada"} if number == 2 else {}
         await inboxes.create(item, [Delivery(ada, profile), Delivery(ben)], moment(), remember=number % 2 == 0)
     await inboxes.create(items[0], [Delivery(ada)], moment(), remember=True)
-    shared = Content.encode(UUID(int=100), fields("", ""))
+    shared = Content.encode(text(100), fields("", ""))
     await contents.put(ada.project_id, shared)
-    await OverrideStore(client).put(ada.project_id, str(shared.id), b"{}")
+    await OverrideStore(client).put(ada.project_id, shared.id_text, b"{}")
     await inboxes.create(shared.as_reference(), [Delivery(ada)], moment(), remember=True, subscribers_only=False)
     await inboxes.list_page(ada, Filter(), 1, 10)
-    await inboxes.get(ada, UUID(int=1))
+    await inboxes.get(ada, packed(1))
     for command, number in ((Command.READ, 0), (Command.ARCHIVE, 1), (Command.SEEN, 2), (Command.UNREAD, 0)):
-        await inboxes.change(ada, UUID(int=number + 1), command, "tab", moment())
+        await inboxes.change(ada, packed(number + 1), command, "tab", moment())
     some = Filter(categories=("a",))
     for matching, bulk in ((some, BulkCommand.READ_ALL), (Filter(topics=("x",)), BulkCommand.SEEN_ALL)):
         await inboxes.change_all(ada, matching, bulk, None, moment())
     await inboxes.change_all(ada, Filter(), BulkCommand.READ_ALL, None, moment())
     await inboxes.change_all(ben, Filter(), BulkCommand.SEEN_ALL, None, moment())
-    await inboxes.delete(ada, UUID(int=1), None, moment())
-    await inboxes.delete(ada, UUID(int=100), None, moment())
+    await inboxes.delete(ada, packed(1), None, moment())
+    await inboxes.delete(ada, packed(100), None, moment())
     await ProfileStore(client).set(ben, {"first_name": "Ben", "last_name": None, "phone_numbers": ["1"]})
     await ItemTrimmer(client, LogRetention(1000, 1000)).trim_each([ben], ItemRetention(6, 0), moment(), 20)
-    one = Content.encode(UUID(int=200), fields("a", ""))
+    one = Content.encode(text(200), fields("a", ""))
     await inboxes.create(one, [Delivery(ben)], moment(), remember=False, keep=ItemRetention(5, 0))
 
 
@@ -359,7 +369,7 @@ async def tell_of_wishes(client: FailingClient, ada: User) -> None:
     await categories.all(ada.project_id)
     await preferences.update(ada, {"a": {Channel.IN_APP: False}, "b": {Channel.EMAIL: False}}, None, moment())
     await preferences.read(ada)
-    await inboxes.create(Content.encode(uuid4(), fields("a", "")), [Delivery(ada)], moment(), remember=True)
+    await inboxes.create(Content.encode(str(uuid4()), fields("a", "")), [Delivery(ada)], moment(), remember=True)
     await subscriptions.set(ada, "x", Status.SUBSCRIBED, {"*": "", "a": "why"})
     await subscriptions.set(ada, "y", Status.UNSUBSCRIBED, {"a": ""})
     await subscriptions.read_subscribers(ada.project_id, "x", None, 10)
@@ -437,7 +447,7 @@ async def test_an_item_is_not_created_where_one_of_its_keys_is_of_another_type(
     await client.redis.set(keys.user(user.project_id, user.id) + suffix, "something else")
     await client.redis.hset(keys.user(user.project_id, user.id), "format", "1")
     before = await client.state()
-    item = Content.encode(uuid4(), fields("a", "x"))
+    item = Content.encode(str(uuid4()), fields("a", "x"))
     with pytest.raises(StoreDataError):
         await inboxes.create(item, [Delivery(user)], moment(), remember=True)
     assert await client.state() == before
@@ -451,7 +461,7 @@ async def test_an_item_is_not_created_where_the_access_list_refuses_a_command(
     inboxes = InboxStore(client, LogRetention(1000, 1000), ContentStore(client))
     await inboxes.read_log(user, None, "e")
     before = await client.state()
-    item = Content.encode(uuid4(), fields("a", "x"))
+    item = Content.encode(str(uuid4()), fields("a", "x"))
     await client.redis.execute_command("ACL", "SETUSER", "default", f"-{command}")
     try:
         with pytest.raises(StoreRefusedError):
@@ -467,7 +477,7 @@ async def test_an_event_that_may_not_be_published_is_kept_and_noted(client: Fail
     user, unpublished = new_user(), list[str]()
     client.on_unpublished = unpublished.append
     inboxes = InboxStore(client, LogRetention(1000, 1000), ContentStore(client))
-    item = Content.encode(uuid4(), fields("a", "x"))
+    item = Content.encode(str(uuid4()), fields("a", "x"))
     await client.redis.execute_command("ACL", "SETUSER", "default", "-spublish")
     try:
         (outcome,) = await inboxes.create(item, [Delivery(user)], moment(), remember=True)

@@ -20,6 +20,7 @@ from gateway.api.core.responses import encode, raw_json_response
 from gateway.api.core.schema import Hash, ResponseSpec, Seconds, Uuid
 from gateway.api.v1.items import Notification
 from gateway.api.v1.sending import NOTIFICATION, command_of
+from gateway.domain.notification import ItemId
 from gateway.domain.principal import User
 from gateway.sending.plans import SendPlan, decode_broadcast
 from gateway.sending.sender import Sender
@@ -172,7 +173,7 @@ class BroadcastsResource:
         project_id = call.project.id
         total, ids = await self.jobs.read_reached(project_id, str(broadcast_id), (page - 1) * per_page, per_page)
         users = [User(project_id, user_id, None, None) for user_id in ids]
-        items = await self.inboxes.get_each(users, broadcast_id)
+        items = await self.inboxes.get_each(users, ItemId(broadcast_id.bytes))
         return _page(total, page, per_page, "notifications", [item for item in items if item is not None])
 
     async def _find(self, call: ProjectCall) -> tuple[UUID, JobRecord]:

@@ -2,7 +2,18 @@
 
 import msgspec
 
+from gateway.api.core.call import UserCall
+from gateway.api.core.problems import not_found
 from gateway.api.core.schema import Hash, Seconds, Uuid
+from gateway.domain.notification import ItemId, read_item_id
+
+
+def item_id_of(call: UserCall) -> ItemId:
+    """Return the item id in the path. Raises ApiError 404 for any other text."""
+    try:
+        return read_item_id(call.text("id"))
+    except ValueError:
+        raise not_found("Notification") from None
 
 
 class Recipient(msgspec.Struct):

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 from starlette.responses import Response
@@ -17,7 +16,7 @@ from gateway.api.core.problems import not_found
 from gateway.api.core.query import Flag, Number, Texts, total_pages
 from gateway.api.core.responses import encode, no_content, raw_json_response
 from gateway.api.core.schema import Hash, ResponseSpec, Seconds, Uuid
-from gateway.api.v1.items import Notification
+from gateway.api.v1.items import Notification, item_id_of
 from gateway.api.v1.sending import NOTIFICATION, command_of, plain_command
 from gateway.domain.errors import invalid
 from gateway.domain.notification import UNCATEGORIZED, BulkCommand, Command, Filter, stored_categories
@@ -25,7 +24,7 @@ from gateway.domain.principal import Project
 from gateway.domain.retention import ItemRetention
 from gateway.sending.command import SendCommand
 from gateway.sending.errors import RecipientConflictError
-from gateway.sending.plans import SendPlan
+from gateway.sending.plans import SendPlan, new_send_plan
 from gateway.sending.recipients import conflict_message
 from gateway.sending.sender import Sender
 from gateway.store.event_log import Moment
@@ -136,7 +135,7 @@ class NotificationsResource:
         command = plain_command(body) if len(body) <= LARGE_BYTES else None
         if command is None:
             command = command_of(await call.large_fields(body))
-        plan = SendPlan(str(uuid4()), self.now())
+        plan = new_send_plan(self.now())
         if not key_of(call):
             return raw_json_response(await self._send(call.project, command, plan, False), 201)
 
@@ -178,7 +177,7 @@ class NotificationsResource:
 
     async def get(self, call: UserCall) -> Response:
         """Return a notification of the user."""
-        item = await self.inboxes.get(call.user, call.uuid("id", "Notification"), call.guard)
+        item = await self.inboxes.get(call.user, item_id_of(call), call.guard)
         if item is None:
             raise not_found("Notification")
         return raw_json_response(b'{"notification":' + item + b"}")
@@ -205,7 +204,7 @@ class NotificationsResource:
 
     async def delete(self, call: UserCall) -> Response:
         """Delete a notification from the user's inbox. Other recipients keep theirs."""
-        item_id = call.uuid("id", "Notification")
+        item_id = item_id_of(call)
         return _done(await self.inboxes.delete(call.user, item_id, call.client_id, self.now(), call.guard))
 
     async def mark_all_read(self, call: UserCall) -> Response:
@@ -217,7 +216,7 @@ class NotificationsResource:
         return await self._change_all(call, BulkCommand.SEEN_ALL)
 
     async def _change(self, call: UserCall, command: Command) -> Response:
-        item_id = call.uuid("id", "Notification")
+        item_id = item_id_of(call)
         return _done(await self.inboxes.change(call.user, item_id, command, call.client_id, self.now(), call.guard))
 
     async def _change_all(self, call: UserCall, command: BulkCommand) -> Response:

@@ -119,28 +119,34 @@ def command_of(values: Mapping[str, Any]) -> SendCommand:
     return msgspec.convert(values, SendCommand)
 
 
-class _PlainRecipient(Recipient, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class PlainRecipient(Recipient, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A recipient that its decoder validates, but for the email and the custom attributes."""
+
     external_id: Annotated[str, Meta(min_length=1, max_length=MAX_EXTERNAL_ID)] | None = None
     email: Annotated[str, Meta(min_length=1, max_length=MAX_EMAIL)] | None = None
     first_name: Annotated[str, Meta(max_length=MAX_FIELD)] | None = None
     last_name: Annotated[str, Meta(max_length=MAX_FIELD)] | None = None
+    custom_attributes: dict[str, Any] | None = None
     phone_numbers: Annotated[list[Annotated[str, Meta(max_length=MAX_FIELD)]], Meta(max_length=MAX_FIELD)] | None = None
     matches: None = None
     topic: None = None
 
 
-class _PlainCommand(SendCommand, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PlainCommand(SendCommand, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A command that its decoder validates, but for blank titles and the custom attributes."""
+
     title: Annotated[str, Meta(max_length=MAX_TITLE)]
     content: Annotated[str, Meta(max_length=MAX_CONTENT)] | None = None
     action_url: Annotated[str, Meta(max_length=MAX_URL)] | None = None
     category: Annotated[str, Meta(max_length=MAX_NAME)] | None = None
     topic: Annotated[str, Meta(max_length=MAX_NAME)] | None = None
-    recipients: Annotated[Sequence[_PlainRecipient], Meta(min_length=1, max_length=MAX_RECIPIENTS)]
+    custom_attributes: dict[str, Any] | None = None
+    recipients: Annotated[Sequence[PlainRecipient], Meta(min_length=1, max_length=MAX_RECIPIENTS)]
     overrides: None = None
 
 
 class _PlainBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    notification: _PlainCommand
+    notification: PlainCommand
 
 
 _decode_plain = msgspec.json.Decoder(_PlainBody).decode

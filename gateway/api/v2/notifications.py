@@ -14,6 +14,7 @@ from gateway.api.core.problems import not_found
 from gateway.api.core.query import Formed, Option
 from gateway.api.core.responses import json_response, no_content
 from gateway.api.core.schema import ResponseSpec
+from gateway.api.v1.items import item_id_of
 from gateway.api.v2.items import Notification, decode_item, shown
 from gateway.domain.errors import invalid
 from gateway.domain.notification import UNCATEGORIZED, BulkCommand, Command, Filter, stored_categories
@@ -102,7 +103,7 @@ class NotificationsResource:
 
     async def get(self, call: UserCall) -> Response:
         """Return a notification of the user, without a wrapper."""
-        item = await self.inboxes.get(call.user, call.uuid("id", "Notification"), call.guard)
+        item = await self.inboxes.get(call.user, item_id_of(call), call.guard)
         if item is None:
             raise not_found("Notification")
         return json_response(shown(decode_item(item)))
@@ -140,7 +141,7 @@ class NotificationsResource:
         return await self._change_all(call, BulkCommand.ARCHIVE_ALL)
 
     async def _change(self, call: UserCall, command: Command) -> Response:
-        item_id = call.uuid("id", "Notification")
+        item_id = item_id_of(call)
         if not await self.inboxes.change(call.user, item_id, command, call.client_id, self.now(), call.guard):
             raise not_found("Notification")
         return no_content()

@@ -8,13 +8,14 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import to_builtins
 
 from gateway.api.core.body import read_body
-from gateway.api.v1.sending import NOTIFICATION, command_of, plain_command
+from gateway.api.v1.sending import NOTIFICATION, PlainCommand, PlainRecipient, command_of, plain_command
 from gateway.domain.errors import HASH_IS
 from gateway.domain.params import Problems
 from gateway.server.http import MAX_SKIPPED_BYTES
@@ -99,6 +100,11 @@ def test_a_plain_body_is_read_as_the_parameters_read_it(fields: dict[str, Any], 
         checked = command_of(read_body(body, "notification", NOTIFICATION, problems=problems))
         assert to_builtins(command) == to_builtins(checked)
         assert (problems, problems.unknown) == ([], [])
+
+
+@pytest.mark.parametrize("plain", [PlainCommand, PlainRecipient])
+def test_a_plain_body_limits_every_field_itself(plain: type[msgspec.Struct]) -> None:
+    assert plain.__annotations__.keys() == set(plain.__struct_fields__)
 
 
 @pytest.mark.parametrize("attributes", [None, {}, hash_of(6000), nested(100)])

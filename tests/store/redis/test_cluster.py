@@ -271,7 +271,7 @@ async def test_an_unused_library_is_deleted_on_every_primary(cluster: Cluster, c
 async def create(inboxes: InboxStore, user: User, number: int) -> None:
     """Send some notifications to a user."""
     for _ in range(number):
-        content = Content.encode(uuid4(), NotificationFields(title="t", topic=""))
+        content = Content.encode(str(uuid4()), NotificationFields(title="t", topic=""))
         assert await inboxes.create(content, [Delivery(user)], at(1)._replace(new_epoch="e"), remember=False)
 
 

@@ -47,7 +47,8 @@ async def store_on(server: RedisServer) -> AsyncIterator[InboxStore]:
 async def send(store: InboxStore, user: User, number: int, epoch: str, now_ms: int = 1000) -> None:
     """Send some notifications, each with a new epoch in case one begins."""
     for _ in range(number):
-        await store.create(Content.encode(uuid4(), FIELDS), [Delivery(user)], Moment(now_ms, epoch), remember=False)
+        content = Content.encode(str(uuid4()), FIELDS)
+        await store.create(content, [Delivery(user)], Moment(now_ms, epoch), remember=False)
 
 
 def offsets(events: Sequence[Event], epoch: str) -> list[int]:

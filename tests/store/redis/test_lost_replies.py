@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from gateway.store import keys
-from gateway.store.contents import Content, ContentStore
+from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.deliveries import Delivery
 from gateway.store.event_log import LogRetention
 from gateway.store.idempotency import IdempotencyStore, Run
@@ -50,18 +50,18 @@ def lose_one_answer(proxy: RedisProxy, function: str) -> None:
 async def test_a_deletion_whose_reply_is_lost_does_not_report_that_there_was_nothing(
     client: FunctionClient, proxy: RedisProxy
 ) -> None:
-    store, user, item = InboxStore(client, LogRetention(100, 100), ContentStore(client)), new_user(), uuid4()
-    content = Content(item, "", "", b'{"id":"%s"' % str(item).encode())
+    store, user, item = InboxStore(client, LogRetention(100, 100), ContentStore(client)), new_user(), str(uuid4())
+    content = Content.encode(item, NotificationFields(title="t"))
     await store.create(content, [Delivery(user)], at(1), remember=False)
     lose_one_answer(proxy, "delete")
     with pytest.raises(StoreUnavailableError):
-        await store.delete(user, item, None, at(2))
-    assert not await store.delete(user, item, None, at(3))  # the second deletion of the caller finds nothing
+        await store.delete(user, content.id, None, at(2))
+    assert not await store.delete(user, content.id, None, at(3))  # the second deletion of the caller finds nothing
 
 
 async def test_a_change_whose_reply_is_lost_is_done_once(client: FunctionClient, proxy: RedisProxy) -> None:
-    store, user, item = InboxStore(client, LogRetention(100, 100), ContentStore(client)), new_user(), uuid4()
-    content = Content(item, "", "", b'{"id":"%s"' % str(item).encode())
+    store, user, item = InboxStore(client, LogRetention(100, 100), ContentStore(client)), new_user(), str(uuid4())
+    content = Content.encode(item, NotificationFields(title="t"))
     lose_one_answer(proxy, "create")
     await store.create(content, [Delivery(user)], at(1), remember=False)
     page = await store.read_log(user, None, "e0")
