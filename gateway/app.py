@@ -56,6 +56,7 @@ from gateway.store.sweeps import SweepStore
 from gateway.store.tokens import TokenStore
 from gateway.store.trimming import ItemTrimmer
 from gateway.store.watch import StoreWatch
+from gateway.telemetry import tallies
 
 SUBSCRIPTION_SECONDS = 2.0
 """The time that a worker waits for its subscription to Redis before it accepts connections."""
@@ -218,6 +219,7 @@ class Worker:
             "libraries": LibraryCleaner(self.client).run,
             "project-events": self.events.run,
             "active-users": partial(self.activity.run, self.hub.users),
+            "tallies": tallies.run,
         }
 
     async def _await_subscription(self) -> None:

@@ -52,6 +52,15 @@ def read_identity(external_id: str | None, email: str | None) -> Identity:
     return Identity(external_id or None, email or None)
 
 
+def proven_identity(credentials: Credentials) -> Identity:
+    """Return the one name that an HMAC proves: the external id, or else the email. Raises ApiError as `read_identity`.
+
+    The other header is unproven, so the two must not become one user.
+    """
+    identity = read_identity(credentials.external_id, credentials.email)
+    return Identity(external_id=identity.external_id) if identity.external_id else identity
+
+
 def user_hmac(secret: str, name: str) -> str:
     """Return the user HMAC of the v1 contract: base64(HMAC-SHA256(secret, external id or lower-case email))."""
     return base64.b64encode(hmac.digest(secret.encode(), name.encode(), hashlib.sha256)).decode()

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from gateway.api.core.direct import DirectRoute
+from gateway.api.core.requests import ApiRequest
 from gateway.server.coalesced_writes import CoalescedWrites
 from gateway.server.connection_deadline import ConnectionDeadline
 from gateway.server.direct import DirectCycle
@@ -68,6 +69,10 @@ class HttpProtocol(asyncio.Protocol):
         self._cycles: CycleFactory = None  # type: ignore[assignment] # the same
         self._lingering: LingeringClose = None  # type: ignore[assignment] # set with Stage.LINGERING
         self._cycle: RequestCycle | DirectCycle | None = None
+        self._head: Head | None = None
+        """The head of the last request, with its path and its direct route. Most clients repeat it."""
+        self._path = ""
+        self._route: DirectRoute | None = None
         self._reader = RequestReader()
         self._deadline = ConnectionDeadline(ingress.deadlines)
         self._stage = Stage.HEAD
@@ -195,34 +200,53 @@ class HttpProtocol(asyncio.Protocol):
             if self._deadline.idle or not self._deadline.is_set:
                 self._deadline.set(self, self._ingress.head_seconds)
             return False
-        accepted_at = time.monotonic() if self._deadline.idle else self._deadline.set_at
+        if head is not self._head:
+            path = head.raw_path.decode()
+            self._path = path = unquote(path) if "%" in path else path
+            if (live := live_request(head, path, self._ingress.public_prefix)) is not None:
+                self._hand_over(live, time.monotonic() if self._deadline.idle else self._deadline.set_at)
+                return True
+            self._head, self._route = head, self._direct_route(head, path)
         self._received_in_time()
-        path = head.raw_path.decode()
-        path = unquote(path) if "%" in path else path
-        live = live_request(head, path, self._ingress.public_prefix)
-        if live is None:
-            self._begin(head, path)
-        else:
-            self._hand_over(live, accepted_at)
+        self._keep_alive = head.keep_alive and not self._ingress.draining
+        if self._route is not None and not self._reader.body_bytes_to_come:
+            self._begin_direct(head, self._route)
+            # If it has ended already, the next request begins in the next iteration of the event loop.
+            return False
+        self._begin(head, self._path)
         return True
 
+    def _begin_direct(self, head: Head, route: DirectRoute) -> None:
+        """Run the operation of a request whose body is complete, until it waits or ends."""
+        request = ApiRequest(
+            head.method,
+            self._path,
+            head.query,
+            head.by_name,
+            head.fields,
+            route.path_params,
+            self.peer,
+            self._ingress.request_id(self.peer, head),
+            head.known,
+            self._reader.read_body()[0][0] if head.body_bytes else b"",
+        )
+        state = self._server_state
+        self._stage = Stage.RESPONSE
+        self._cycle = cycle = DirectCycle(
+            route.endpoint,
+            request,
+            self._ingress.default_head.lines(state.default_headers),
+            self._output,
+            self._flow,
+            self._on_direct_response,
+            keep_alive=self._keep_alive,
+        )
+        state.tasks.add(cycle)  # type: ignore[arg-type] # uvicorn waits for these, or cancels them
+        cycle.advance()
+
     def _begin(self, head: Head, path: str) -> None:
-        """Start the cycle that responds to a request."""
-        self._keep_alive = head.keep_alive and not self._ingress.draining
+        """Start the cycle that responds to a request through ASGI."""
         has_body = head.body_bytes != 0
-        if (route := self._direct_route(head, path)) is not None:
-            body = self._reader.read_body()[0][0] if has_body else b""
-            self._stage = Stage.RESPONSE
-            self._cycle = self._cycles.start_direct(
-                route,
-                head,
-                path,
-                body,
-                self._ingress.request_id(self.peer, head),
-                self._on_response,
-                keep_alive=self._keep_alive,
-            )
-            return
         expects_continue = has_body and head.expects_continue and not self._reader.has_more
         self._stage = Stage.BODY if has_body else Stage.RESPONSE
         self._cycle = self._cycles.start(
@@ -240,12 +264,9 @@ class HttpProtocol(asyncio.Protocol):
         )
 
     def _direct_route(self, head: Head, path: str) -> DirectRoute | None:
-        """Return the route of a request that needs nothing that only the application does, None for any other.
-
-        The body must have been received: most clients send it with the head.
-        """
+        """Return the route of a request that needs nothing that only the application does, None for any other."""
         raw_path = head.raw_path
-        if head.body_bytes is None or self._reader.body_bytes_to_come or head.is_websocket_handshake:
+        if head.body_bytes is None or head.is_websocket_handshake:
             return None
         if raw_path.endswith(b"/") or b"//" in raw_path or "origin" in head.by_name:
             return None
@@ -292,6 +313,11 @@ class HttpProtocol(asyncio.Protocol):
         return self._cycle
 
     # -- responses
+
+    def _on_direct_response(self, cycle: DirectCycle) -> None:
+        self._server_state.tasks.discard(cycle)
+        if not cycle.is_disconnected:
+            self._on_response()
 
     def _on_response(self) -> None:
         """Expect the next request after a response, unless it was the last one."""
@@ -374,7 +400,7 @@ class HttpProtocol(asyncio.Protocol):
         # These refer back to this object. Unless they are dropped, only a garbage collection would free it.
         self._output.discard()
         self._cycles = None  # type: ignore[assignment] # used by no stage that is left
-        self._cycle = None
+        self._cycle = self._head = self._route = None
 
     def _received_in_time(self) -> None:
         """Cancel the deadline of what was received in time. Set a new one if the client has yet to read responses."""

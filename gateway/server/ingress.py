@@ -12,6 +12,7 @@ from gateway.live.hub import Hub
 from gateway.runtime.deadlines import TICK_SECONDS, HasDeadline, pass_deadlines
 from gateway.runtime.fair_scheduler import FairScheduler
 from gateway.runtime.timer_wheel import TimerWheel
+from gateway.server.direct import DefaultHead
 from gateway.server.pending_responses import PendingResponses
 from gateway.server.request import Head
 
@@ -40,6 +41,7 @@ class HttpIngress:
         self.request_ids = request_ids
         self.direct_routes = direct_routes or DirectRoutes()
         """The operations that connections run themselves; all other requests go to the application."""
+        self.default_head = DefaultHead()
         self.scheduler = scheduler
         self.head_seconds = head_seconds
         """The time that a client has to send the head of its first request, or the rest of a later one's."""

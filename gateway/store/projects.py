@@ -105,6 +105,11 @@ class ProjectStore:
             raise found
         return found
 
+    def cached(self, api_key: str) -> Project | None:
+        """Return the project with this API key if it is cached, None if it is not or there is none."""
+        cached = self.cache.get(api_key)
+        return cached.project if cached is not None and self.receives_changes() else None
+
     async def by_api_keys(self, api_keys: Iterable[str]) -> dict[str, Project | None]:
         """Return the projects with these API keys as they are stored now, None for each unknown key.
 

@@ -9,7 +9,7 @@ import os
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from gateway.telemetry import logs
+from gateway.telemetry import logs, tallies
 
 CONNECTIONS = Gauge("inbox_connections", "Open live connections.", ["transport"], multiprocess_mode="livesum")
 SUBSCRIBED_USERS = Gauge("inbox_subscribed_users", "Users with an open connection.", multiprocess_mode="livesum")
@@ -87,6 +87,7 @@ REFUSED = Counter("inbox_http_refused", "Requests that were not valid HTTP, or w
 
 def metrics_text() -> bytes:
     """Return all metrics in Prometheus' text format, summed over the workers of this gateway."""
+    tallies.collect()
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # the library's constructor has no types

@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.core.call import (
@@ -18,10 +17,10 @@ from gateway.api.core.call import (
 )
 from gateway.api.core.cors import ALLOWED_ORIGINS
 from gateway.api.core.operation import AnyOperation, Handler
-from gateway.api.core.problems import rate_headers
-from gateway.api.core.requests import PRINCIPAL, client_address, headers_of
-from gateway.auth.authenticator import Authenticator
-from gateway.auth.credentials import header_credentials
+from gateway.api.core.problems import add_rate_headers
+from gateway.api.core.requests import ApiRequest
+from gateway.auth.authenticator import Authenticator, Verified
+from gateway.auth.credentials import header_credentials, proven_identity
 from gateway.auth.workspaces import WorkspaceAuthenticator
 from gateway.domain.errors import ApiError, ErrorCode, api_error
 from gateway.domain.guard import Allowance, Guard, RateKind, TokenRevokedError, UserDeletedError
@@ -53,20 +52,20 @@ class Access(ABC):
         self._context = context
 
     @abstractmethod
-    async def respond(self, row: AnyOperation, request: Request, handler: Handler) -> Response:
+    async def respond(self, row: AnyOperation, request: ApiRequest, handler: Handler) -> Response:
         """Return the handler's response to the verified call.
 
         Raises ApiError, RateLimitedError, TokenRevokedError, UserDeletedError and StoreUnavailableError.
         """
 
-    def _check_length(self, row: AnyOperation, request: Request) -> None:
+    def _check_length(self, row: AnyOperation, request: ApiRequest) -> None:
         self._context.bodies.check_length(request, row.inputs.body.max_bytes)
 
 
 class PublicAccess(Access):
     """Admits every request, without credentials."""
 
-    async def respond(self, row: AnyOperation, request: Request, handler: Handler) -> Response:
+    async def respond(self, row: AnyOperation, request: ApiRequest, handler: Handler) -> Response:
         """Return the handler's response.
 
         Query parameters are not checked: public operations read none, and clients add some to bypass caches.
@@ -82,9 +81,9 @@ class WorkspaceAccess(Access):
         super().__init__(context)
         self._authenticator = authenticator
 
-    async def respond(self, row: AnyOperation, request: Request, handler: Handler) -> Response:
+    async def respond(self, row: AnyOperation, request: ApiRequest, handler: Handler) -> Response:
         """Return the handler's response to a call for the workspace that the path names."""
-        credentials = header_credentials(headers_of(request).get)
+        credentials = header_credentials(request.headers.get)
         workspace = await self._authenticator.workspace(credentials, request.path_params["workspace_id"])
         self._check_length(row, request)
         call = WorkspaceCall(row.inputs, request, self._context, workspace)
@@ -98,11 +97,11 @@ class _ProjectOrigins:
     def __init__(self, default: tuple[str, ...]):
         self._default = default
 
-    def check(self, request: Request, project: Project) -> None:
+    def check(self, request: ApiRequest, project: Project) -> None:
         """Raise ApiError 403 for a page of another origin. Put the allowed origins into the scope for `CrossOrigin`."""
-        if (origin := headers_of(request).get("origin")) is not None:
+        if (origin := request.headers.get("origin")) is not None:
             allowed = project.allowed_origins or self._default
-            request.scope[ALLOWED_ORIGINS] = allowed
+            request.note(ALLOWED_ORIGINS, allowed)
             if not origin_allowed(origin, allowed):
                 raise api_error(ErrorCode.ORIGIN_NOT_ALLOWED)
 
@@ -124,10 +123,14 @@ class ProjectAccess(Access):
         self._limits = limits
         self._counter = counter
 
-    async def respond(self, row: AnyOperation, request: Request, handler: Handler) -> Response:
+    async def respond(self, row: AnyOperation, request: ApiRequest, handler: Handler) -> Response:
         """Return the handler's response to a call of a project. A call that cannot be counted is allowed."""
-        principal = await self._authenticator.admin(_credentials(row, request))
-        request.scope[PRINCIPAL] = principal
+        known = request.known
+        principal = self._authenticator.recall_admin(known.verified) if known.verified is not None else None
+        if principal is None:
+            principal = await self._authenticator.admin(_credentials(row, request))
+            known.verified = Verified(principal, None)
+        request.principal = principal
         project = principal.project
         self._origins.check(request, project)
         allowance = self._limits.allowance(row.method)
@@ -139,7 +142,7 @@ class ProjectAccess(Access):
         self._check_length(row, request)
         response = await _handled(ProjectCall(row.inputs, request, self._context, project), handler)
         if allowance is not None:
-            response.headers.update(rate_headers(allowance))
+            add_rate_headers(response, allowance)
         return response
 
 
@@ -162,18 +165,21 @@ class UserAccess(Access):
         self._inboxes = inboxes
         self._activity = activity
 
-    async def respond(self, row: AnyOperation, request: Request, handler: Handler) -> Response:
+    async def respond(self, row: AnyOperation, request: ApiRequest, handler: Handler) -> Response:
         """Return the handler's response to a call of a user.
 
         The store counts a call in the same step in which it does its work. A call with a body is counted before the
         body is read. Otherwise a client that sends invalid bodies would never reach its limit.
         """
-        principal = await self._authenticator.user(
-            _credentials(row, request),
-            row.known_users_only,
-            lambda: client_address(request, self._context.proxies),
-        )
-        request.scope[PRINCIPAL] = principal
+        known = request.known
+        principal = self._authenticator.recall_user(known.verified) if known.verified is not None else None
+        if principal is None or row.known_users_only:
+            credentials = _credentials(row, request)
+            principal = await self._authenticator.user(
+                credentials, row.known_users_only, lambda: request.client_address(self._context.proxies)
+            )
+            known.verified = Verified(principal, proven_identity(credentials) if not credentials.token else None)
+        request.principal = principal
         self._origins.check(request, principal.project)
         allowance = self._limits.allowance(row.method)
         guard = Guard(allowance, principal.token_id, principal.token_issued_at)
@@ -188,7 +194,7 @@ class UserAccess(Access):
             await self._count_refused(principal.user, guard)
             raise
         if allowance is not None:
-            response.headers.update(rate_headers(allowance))
+            add_rate_headers(response, allowance)
         self._activity.seen(principal.user)
         return response
 
@@ -206,13 +212,13 @@ Accesses = Mapping[Caller[Any], Access]
 
 
 async def _handled(call: Call, handler: Handler) -> Response:
-    if call.request.scope["query_string"]:
+    if call.request.query_string:
         call.check_query()
     return await handler(call)
 
 
-def _credentials(row: AnyOperation, request: Request) -> Credentials:
-    credentials = header_credentials(headers_of(request).get)
+def _credentials(row: AnyOperation, request: ApiRequest) -> Credentials:
+    credentials = header_credentials(request.headers.get)
     if not credentials:
         raise api_error(row.without_credentials)
     return credentials

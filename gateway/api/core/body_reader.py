@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 
 from gateway.api.core.body_budget import WHOLE_BYTES, BodyBudget, Reservation, Share
 from gateway.api.core.problems import body_too_large
-from gateway.api.core.requests import headers_of
+from gateway.api.core.requests import ApiRequest
 from gateway.api.core.scope import BODY_IS_LATE
 from gateway.domain.errors import ErrorCode, api_error
 
@@ -15,9 +15,6 @@ T = TypeVar("T")
 
 _MOST_DIGITS = 18
 """A Content-Length with more digits is over any limit, and is not converted to a number."""
-
-_RESERVATION = "inbox.reservation"
-"""In a request's ASGI scope: the bytes of its body that are counted."""
 
 
 class BodyReader:
@@ -31,27 +28,41 @@ class BodyReader:
         """Return the size limit of an operation, in bytes. `max_bytes` is its own limit, None if it has none."""
         return self._max_body_bytes if max_bytes is None else min(max_bytes, self._max_body_bytes)
 
-    def check_length(self, request: Request, max_bytes: int | None) -> None:
+    def check_length(self, request: ApiRequest, max_bytes: int | None) -> None:
         """Raise ApiError 413 if the request announces a body over the limit, before any of it is read."""
-        length = headers_of(request).get("content-length")
+        limit = self.limit(max_bytes)
+        if request.body is not None:
+            if len(request.body) > limit:
+                raise body_too_large(limit)
+            return
+        length = request.headers.get("content-length")
         if length is None:
             return
-        limit = self.limit(max_bytes)
         if length.isdigit() and (len(length) > _MOST_DIGITS or int(length) > limit):
             raise body_too_large(limit)
 
-    async def read(self, request: Request, max_bytes: int | None, shares: Callable[[int], Sequence[Share]]) -> bytes:
+    async def read(self, request: ApiRequest, max_bytes: int | None, shares: Callable[[int], Sequence[Share]]) -> bytes:
         """Return the whole body.
 
         `shares` is called with the most bytes that one owner may hold, and returns the owners for which the bytes are
         counted. It is called only for a body that is counted. Raises ApiError 408, 413, 415, 429 and 503, and
         ClientDisconnect.
         """
-        coding = headers_of(request).get("content-encoding", "").strip().lower()
+        coding = request.headers.get("content-encoding", "").strip().lower()
         if coding not in ("", "identity"):
             raise api_error(ErrorCode.CONTENT_CODING_NOT_SUPPORTED)
         limit = self.limit(max_bytes)
+        if (body := request.body) is not None:
+            if len(body) > limit:
+                raise body_too_large(limit)
+            if len(body) > WHOLE_BYTES:
+                self._reserve(request, shares).grow(len(body))
+            return body
+        return await self._read_parts(request, limit, shares)
+
+    async def _read_parts(self, request: ApiRequest, limit: int, shares: Callable[[int], Sequence[Share]]) -> bytes:
         receive = request.receive
+        assert receive is not None, "a request without its whole body returns the parts"
         parts: list[bytes] = []
         size, more = 0, True
         reservation: Reservation | None = None
@@ -59,7 +70,7 @@ class BodyReader:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
-            if BODY_IS_LATE in request.scope:
+            if request.noted(BODY_IS_LATE):
                 raise api_error(ErrorCode.REQUEST_TIMEOUT)
             parts.append(message["body"])
             size += len(parts[-1])
@@ -75,14 +86,7 @@ class BodyReader:
         """Run slow work on a large body in a thread, one body at a time, while the event loop continues."""
         return await self._budget.in_thread(work)
 
-    def _reserve(self, request: Request, shares: Callable[[int], Sequence[Share]]) -> Reservation:
+    def _reserve(self, request: ApiRequest, shares: Callable[[int], Sequence[Share]]) -> Reservation:
         reservation = self._budget.open(shares(self._budget.most // 2))
-        request.scope[_RESERVATION] = reservation
+        request.release_body = reservation.release
         return reservation
-
-
-def release_body(request: Request) -> None:
-    """Stop counting the bytes of the request's body. Call this when the response is ready."""
-    reservation: Reservation | None = request.scope.get(_RESERVATION)
-    if reservation is not None:
-        reservation.release()

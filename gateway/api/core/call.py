@@ -15,7 +15,6 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
-from starlette.requests import Request
 
 from gateway.api.core.body import read_body
 from gateway.api.core.body_budget import USER_BYTES, Share
@@ -24,7 +23,7 @@ from gateway.api.core.inputs import Inputs
 from gateway.api.core.large_bodies import LARGE_BYTES, decode_in_pieces
 from gateway.api.core.problems import not_found
 from gateway.api.core.query import read_query
-from gateway.api.core.requests import forwarded, headers_of, note_unknown
+from gateway.api.core.requests import ApiRequest
 from gateway.api.core.unknown import unknown_parameters
 from gateway.domain.errors import invalid
 from gateway.domain.guard import Guard
@@ -51,7 +50,7 @@ class Call:
     """One request, and what the row of its operation declares to be read from it."""
 
     inputs: Inputs
-    request: Request
+    request: ApiRequest
     context: CallContext
 
     @property
@@ -62,7 +61,7 @@ class Call:
     @property
     def forwarded(self) -> Forwarded:
         """The client's address, and the scheme, host and path prefix that it called."""
-        return forwarded(self.request, self.context.proxies)
+        return self.request.forwarded(self.context.proxies)
 
     def text(self, name: str) -> str:
         """Return the value of a path parameter."""
@@ -78,7 +77,7 @@ class Call:
 
     def query(self) -> dict[str, Any]:
         """Return the value of every query parameter of the row. Raises ApiError 422."""
-        if not self.request.scope["query_string"]:
+        if not self.request.query_string:
             return dict(self.inputs.empty_query)
         return read_query(self.request.query_params.multi_items(), self.inputs.query)
 
@@ -88,7 +87,7 @@ class Call:
         if self.inputs.known_query.issuperset(names):
             return
         if unknown := unknown_parameters(names, self.inputs.known_query):
-            note_unknown(self.request, unknown)
+            self.request.note_unknown(unknown)
             if self.strict:
                 raise invalid(*(name.message for name in unknown))
 
@@ -113,7 +112,7 @@ class Call:
             return read_body(body, self.inputs.body.root, self.inputs.body.param, decode, problems)
         finally:
             if problems.unknown:
-                note_unknown(self.request, problems.unknown)
+                self.request.note_unknown(problems.unknown)
 
     def _shares(self, most: int) -> Sequence[Share]:
         """Return the owners for which the body's bytes are counted. Each may hold `most` bytes at once."""
@@ -164,7 +163,7 @@ class UserCall(Call):
     @property
     def client_id(self) -> str | None:
         """The client's own name for itself, from `X-MAGICBELL-CLIENT-ID`. Live events contain it."""
-        value = headers_of(self.request).get("x-magicbell-client-id")
+        value = self.request.headers.get("x-magicbell-client-id")
         return value[:MAX_CLIENT_ID_LENGTH] if value else None
 
     def _shares(self, most: int) -> Sequence[Share]:

@@ -1,26 +1,17 @@
-"""Endpoints, which the router calls. They turn every error into a response, and log and count requests."""
+"""Endpoints, called by the router and the HTTP ingress. They turn errors into responses, and log and count requests."""
 
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from prometheus_client import Counter
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from gateway.api.core.access import Accesses
-from gateway.api.core.body_reader import release_body
 from gateway.api.core.call import PUBLIC
 from gateway.api.core.operation import BoundOperation
 from gateway.api.core.problems import error_response, failure_response
-from gateway.api.core.requests import (
-    UNKNOWN_NAMES,
-    client_address,
-    forwarded,
-    logged_path,
-    principal_of,
-)
-from gateway.api.core.scope import REQUEST_ID
+from gateway.api.core.requests import ApiRequest, logged_path
 from gateway.api.core.unknown import HEADER as UNKNOWN_HEADER
 from gateway.api.core.unknown import UnknownNameLog, header_value
 from gateway.domain.errors import ApiError, ErrorCode, api_error
@@ -31,6 +22,7 @@ from gateway.domain.unknown_names import UnknownName
 from gateway.store.redis.client import StoreUnavailableError
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import REQUESTS
+from gateway.telemetry.tallies import Tally
 
 _NO_STORE = (b"cache-control", b"no-store")
 """Nearly every response contains an inbox or a secret, or is soon outdated. Files have a header of their own."""
@@ -49,7 +41,7 @@ class EndpointContext:
 
 
 class Endpoint:
-    """Responds to the requests of one operation."""
+    """Responds to the requests of one operation. What is the same for all of them is looked up once."""
 
     def __init__(self, operation: BoundOperation, context: EndpointContext):
         self._row = row = operation.row
@@ -58,67 +50,77 @@ class Endpoint:
         self._access = context.accesses[row.caller]
         self._label = repr(row)
         self._is_public = row.caller is PUBLIC
+        self._is_logged = context.access_log and not self._is_public
         self._has_path_params = "{" in row.path
-        self._counters: dict[int, Counter] = {}
+        self._counts: dict[int, Tally] = {}
         self.method = row.method
         self.path = row.path
         self.caller = row.caller
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, request: ApiRequest) -> Response:
         """Return the response. No exception of the operation propagates, except a cancellation."""
         started = time.perf_counter()
         try:
-            response = await self._respond(request)
+            response = await self._access.respond(self._row, request, self._handler)
+        except Exception as problem:
+            response = await self._refusal(request, problem)
         finally:
-            release_body(request)
-        if (unknown := request.scope.get(UNKNOWN_NAMES)) is not None:
-            self._warn(request, response, unknown)
-        if not self._is_public or "cache-control" not in response.headers:
-            response.raw_headers.append(_NO_STORE)
-        self._count(response.status_code)
-        if self._context.access_log and not self._is_public:
+            if request.release_body is not None:
+                request.release_body()
+        self._finish(request, response)
+        if self._is_logged:
             self._log(request, response.status_code, (time.perf_counter() - started) * 1000)
         return response
 
-    async def _respond(self, request: Request) -> Response:
+    async def _refusal(self, request: ApiRequest, problem: Exception) -> Response:
+        if not isinstance(problem, UserDeletedError):
+            return self._problem_response(request, problem)
         try:
-            try:
-                return await self._access.respond(self._row, request, self._handler)
-            except UserDeletedError as deleted:
-                # The name resolved to a user that was deleted meanwhile. It is looked up again, once.
-                await self._context.forget_user(deleted.user)
-                return await self._access.respond(self._row, request, self._handler)
-        except ApiError as error:
-            return error_response(error, lambda: forwarded(request, self._context.proxies).base)
-        except (RateLimitedError, TokenRevokedError, StoreUnavailableError) as failure:
-            return failure_response(failure)
-        except ClientDisconnect:
-            return Response(status_code=400)
-        except Exception:
-            log.exception("request_failed", operation=self._label)
-            return error_response(api_error(ErrorCode.INTERNAL_ERROR))
+            # The name resolved to a user that was deleted meanwhile. It is looked up again, once.
+            await self._context.forget_user(problem.user)
+            return await self._access.respond(self._row, request, self._handler)
+        except Exception as other:
+            return self._problem_response(request, other)
 
-    def _warn(self, request: Request, response: Response, unknown: list[UnknownName]) -> None:
+    def _problem_response(self, request: ApiRequest, problem: Exception) -> Response:
+        match problem:
+            case ApiError():
+                return error_response(problem, lambda: request.forwarded(self._context.proxies).base)
+            case RateLimitedError() | TokenRevokedError() | StoreUnavailableError():
+                return failure_response(problem)
+            case ClientDisconnect():
+                return Response(status_code=400)
+            case _:
+                log.error("request_failed", operation=self._label, exc_info=problem)
+                return error_response(api_error(ErrorCode.INTERNAL_ERROR))
+
+    def _finish(self, request: ApiRequest, response: Response) -> None:
+        """Add the headers that all operations have in common to a response, and count it."""
+        if request.unknown_names is not None:
+            self._warn(request, response, request.unknown_names)
+        if not self._is_public or "cache-control" not in response.headers:
+            response.raw_headers.append(_NO_STORE)
+        status = response.status_code
+        count = self._counts.get(status)
+        if count is None:
+            count = self._counts[status] = Tally(REQUESTS.labels(self._label, str(status)))
+        count.value += 1
+
+    def _warn(self, request: ApiRequest, response: Response, unknown: list[UnknownName]) -> None:
         response.headers[UNKNOWN_HEADER] = header_value(unknown)
-        principal = principal_of(request)
+        principal = request.principal
         project_id = principal.project.id if principal is not None else ""
         self._context.unknown_names.note(project_id, self._label, unknown)
 
-    def _count(self, status: int) -> None:
-        counter = self._counters.get(status)
-        if counter is None:
-            counter = self._counters[status] = REQUESTS.labels(self._label, str(status))
-        counter.inc()
-
-    def _log(self, request: Request, status: int, milliseconds: float) -> None:
-        principal = principal_of(request)
+    def _log(self, request: ApiRequest, status: int, milliseconds: float) -> None:
+        principal = request.principal
         log.request(
-            self._row.method,
-            logged_path(self._row.path, request.path_params) if self._has_path_params else self._row.path,
+            self.method,
+            logged_path(self.path, request.path_params) if self._has_path_params else self.path,
             status,
             milliseconds,
-            request.scope[REQUEST_ID],
+            request.request_id,
             principal.project.id if principal is not None else "",
             principal.user.id if isinstance(principal, UserPrincipal) else "",
-            client=client_address(request, self._context.proxies),
+            client=request.client_address(self._context.proxies),
         )

@@ -14,7 +14,6 @@ import msgspec
 from starlette.responses import Response
 
 from gateway.api.core.call import ProjectCall
-from gateway.api.core.requests import headers_of
 from gateway.api.core.responses import raw_json_response
 from gateway.domain.errors import ApiError, ErrorCode, api_error, invalid
 from gateway.domain.principal import ProjectId
@@ -44,7 +43,7 @@ def planned(plan: bytes, kind: type[_Plan]) -> _Plan:
 
 def key_of(call: ProjectCall) -> str:
     """Return the `Idempotency-Key` of a request, "" if it has none. Then its work needs no encoded plan."""
-    return headers_of(call.request).get("idempotency-key", "")
+    return call.request.headers.get("idempotency-key", "")
 
 
 def _unchanged(kept: bytes) -> bytes:
@@ -114,4 +113,4 @@ class Idempotency:
 
 def _fingerprint(call: ProjectCall, body: bytes) -> str:
     request = call.request
-    return hashlib.sha256(f"{request.method} {request.scope['path']}\0".encode() + body).hexdigest()
+    return hashlib.sha256(f"{request.method} {request.path}\0".encode() + body).hexdigest()

@@ -78,7 +78,7 @@ def page_response(
     """
     newer_than = entries[0]["id"] if has_newer and entries else None
     older_than = entries[-1]["id"] if has_older and entries else None
-    path = call.forwarded.prefix + call.request.scope["path"]
+    path = call.forwarded.prefix + call.request.path
     fields = call.request.query_params.multi_items()
     return json_response({"data": entries, "links": links(path, fields, page.size, newer_than, older_than)})
 

@@ -50,17 +50,17 @@ def rate_limited_response(limited: RateLimitedError) -> Response:
     RATE_LIMITED.labels(allowance.kind.value).inc()
     message = f"More than {allowance.limit} {allowance.kind.value} in this minute"
     response = error_response(api_error(ErrorCode.RATE_LIMIT_EXCEEDED, message, limited.retry_after_seconds))
-    response.headers.update(rate_headers(allowance))
+    add_rate_headers(response, allowance)
     return response
 
 
-def rate_headers(allowance: Allowance) -> dict[str, str]:
-    """Return the `RateLimit-*` headers of a counted call."""
-    return {
-        "RateLimit-Limit": str(allowance.limit),
-        "RateLimit-Remaining": str(allowance.remaining),
-        "RateLimit-Reset": str(allowance.reset_seconds),
-    }
+def add_rate_headers(response: Response, allowance: Allowance) -> None:
+    """Add the `RateLimit-*` headers of a counted call to its response."""
+    response.raw_headers += (
+        (b"ratelimit-limit", b"%d" % allowance.limit),
+        (b"ratelimit-remaining", b"%d" % allowance.remaining),
+        (b"ratelimit-reset", b"%d" % allowance.reset_seconds),
+    )
 
 
 def failure_response(

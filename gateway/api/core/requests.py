@@ -1,56 +1,146 @@
-"""What the endpoints read from a request besides its body, and what they note in its ASGI scope."""
+"""Requests to operations: what the endpoints read besides the body, and what they note for the access log."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
-from starlette.requests import Request
+from starlette.datastructures import QueryParams
 
-from gateway.api.core.scope import HEADERS, PEER
+from gateway.api.core.scope import HEADERS, PEER, REQUEST_ID
+from gateway.auth.authenticator import Verified
 from gateway.domain.principal import Principal
 from gateway.domain.proxy import Forwarded, Proxies, peer_address
 from gateway.domain.unknown_names import UnknownName
 
-PRINCIPAL = "inbox.principal"
-"""In a request's ASGI scope: the verified caller, for the access log."""
-
-UNKNOWN_NAMES = "inbox.unknown_names"
-"""In a request's ASGI scope: the names in the request that the operation does not define, if there are any."""
-
 _LOGGED_PARAMS = frozenset(("id", "broadcast_id", "import_id", "token_id", "workspace_id", "project_id"))
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
-
-def headers_of(request: Request) -> Mapping[str, str]:
-    """Return the headers by their lower-case names."""
-    headers: Mapping[str, str] = request.scope[HEADERS]
-    return headers
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+"""Returns the next ASGI message of a request."""
 
 
-def client_address(request: Request, proxies: Proxies) -> str:
-    """Return the client's address, "" if it is unknown. See `domain.proxy` for a client behind trusted proxies."""
-    peer = request.scope[PEER]()
-    if "x-forwarded-for" not in headers_of(request):
-        return peer_address(peer)
-    headers = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.scope["headers"])
-    return proxies.client(peer, headers)
+class Known:
+    """What is known of the headers of a request. Requests with the same headers share it."""
+
+    __slots__ = ("verified",)
+
+    def __init__(self) -> None:
+        self.verified: Verified | None = None
+        """The caller that these headers were last verified to name."""
 
 
-def forwarded(request: Request, proxies: Proxies) -> Forwarded:
-    """Return the client's address, and the scheme, host and path prefix that it called."""
-    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.scope["headers"]]
-    return proxies.forwarded(request.scope[PEER](), headers)
+class ApiRequest:
+    """One request to an operation.
 
+    Starlette's `Request` finds each of these in a dictionary, which costs the ingress 4 µs to fill (measured). The
+    ingress creates this object for the requests that it runs itself, and `of_scope` for those that come through ASGI.
+    """
 
-def principal_of(request: Request) -> Principal | None:
-    """Return the verified caller, None before the credentials are verified."""
-    principal: Principal | None = request.scope.get(PRINCIPAL)
-    return principal
+    __slots__ = (
+        "body",
+        "fields",
+        "headers",
+        "known",
+        "method",
+        "path",
+        "path_params",
+        "peer",
+        "principal",
+        "query_string",
+        "receive",
+        "release_body",
+        "request_id",
+        "scope",
+        "unknown_names",
+    )
 
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        query_string: bytes,
+        headers: Mapping[str, str],
+        fields: Sequence[tuple[bytes, bytes]],
+        path_params: Mapping[str, str],
+        peer: Callable[[], str],
+        request_id: str,
+        known: Known,
+        body: bytes | None,
+    ):
+        self.method = method
+        self.path = path
+        self.query_string = query_string
+        self.headers = headers
+        """The headers by lower-case name; of repeated ones the last."""
+        self.fields = fields
+        """All headers, with their names in lower case."""
+        self.path_params = path_params
+        self.peer = peer
+        """Returns the address of the connection's peer, "" if it is unknown."""
+        self.request_id = request_id
+        self.known = known
+        self.body = body
+        """The whole body, None if `receive` returns it in parts."""
+        self.receive: Receive | None = None
+        self.scope: MutableMapping[str, Any] | None = None
+        """The ASGI scope of a request that came through ASGI."""
+        self.release_body: Callable[[], None] | None = None
+        """To be called when the response is ready, if the bytes of the body are counted."""
+        self.principal: Principal | None = None
+        """The verified caller, None before the credentials are verified."""
+        self.unknown_names: list[UnknownName] | None = None
+        """The names in the request that the operation does not define, if there are any."""
 
-def note_unknown(request: Request, names: list[UnknownName]) -> None:
-    """Add names that the operation does not define to those noted for the request."""
-    request.scope.setdefault(UNKNOWN_NAMES, []).extend(names)
+    @classmethod
+    def of_scope(cls, scope: MutableMapping[str, Any], receive: Receive) -> "ApiRequest":
+        """Create the request of an ASGI scope."""
+        self = cls(
+            scope["method"],
+            scope["path"],
+            scope["query_string"],
+            scope[HEADERS],
+            scope["headers"],
+            scope.get("path_params", {}),
+            scope[PEER],
+            scope[REQUEST_ID],
+            Known(),
+            None,
+        )
+        self.receive, self.scope = receive, scope
+        return self
+
+    def noted(self, name: str) -> Any:
+        """Return what was noted under a name in the ASGI scope, None if nothing was."""
+        return self.scope.get(name) if self.scope is not None else None
+
+    def note(self, name: str, value: Any) -> None:
+        """Note a value in the ASGI scope, if there is one, for the layers around the operations."""
+        if self.scope is not None:
+            self.scope[name] = value
+
+    @property
+    def query_params(self) -> QueryParams:
+        """The parameters in the query."""
+        return QueryParams(self.query_string)
+
+    def note_unknown(self, names: list[UnknownName]) -> None:
+        """Add names that the operation does not define to those noted for the request."""
+        if self.unknown_names is None:
+            self.unknown_names = []
+        self.unknown_names += names
+
+    def client_address(self, proxies: Proxies) -> str:
+        """Return the client's address, "" if it is unknown. See `domain.proxy` for a client behind trusted proxies."""
+        if "x-forwarded-for" not in self.headers:
+            return peer_address(self.peer())
+        return proxies.client(self.peer(), self._texts())
+
+    def forwarded(self, proxies: Proxies) -> Forwarded:
+        """Return the client's address, and the scheme, host and path prefix that it called."""
+        return proxies.forwarded(self.peer(), self._texts())
+
+    def _texts(self) -> list[tuple[str, str]]:
+        return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.fields]
 
 
 def logged_path(template: str, params: Mapping[str, Any]) -> str:

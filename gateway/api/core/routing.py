@@ -11,13 +11,13 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 from urllib.parse import unquote
 
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api.core.endpoint import Endpoint, EndpointContext
 from gateway.api.core.problems import error_response
+from gateway.api.core.requests import ApiRequest
 from gateway.api.core.scope import PEER, REQUEST_ID
 from gateway.domain.errors import ErrorCode, api_error
 from gateway.domain.proxy import Proxies
@@ -31,7 +31,7 @@ _WITHOUT_PREFIX = "inbox.without_prefix"
 _FREE_TEXT = re.compile(r"{(topic|device_token|user|user_or_token)}")
 """Path parameters that contain names chosen by users. An encoded slash in them belongs to the name."""
 
-_Responder = Callable[[Request], Any]
+_Responder = Callable[[ApiRequest], Any]
 """Returns the response to a request, in a coroutine."""
 
 
@@ -72,7 +72,7 @@ class _Path(Route):
             self._endpoints["HEAD"] = endpoints["GET"]  # as in Starlette's routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._endpoints[scope["method"]](Request(scope, receive))
+        response = await self._endpoints[scope["method"]](ApiRequest.of_scope(scope, receive))
         await response(scope, receive, send)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,7 +109,7 @@ class _NoRoute:
         await error_response(error)(scope, receive, send)
 
 
-async def _upgrade_required(request: Request) -> Response:
+async def _upgrade_required(request: ApiRequest) -> Response:
     """Return the 426 response to a request that is not an opening handshake (RFC 9110, 15.5.22)."""
     response = error_response(api_error(ErrorCode.UPGRADE_REQUIRED))
     response.headers.update({"Upgrade": "websocket", "Connection": "Upgrade"})

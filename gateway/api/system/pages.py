@@ -38,9 +38,9 @@ class Page:
 
     def response(self, call: PublicCall) -> Response:
         """Return the page, or a redirect if its path ends with a slash: its relative links would be wrong there."""
-        slashes: int = call.request.scope.get(TRAILING_SLASHES, 0)
+        slashes: int = call.request.noted(TRAILING_SLASHES) or 0
         if slashes:
-            path: str = call.request.scope["path"]
+            path = call.request.path
             prefix = call.forwarded.prefix
             # Without a known prefix, a relative address is used, which needs none.
             return RedirectResponse(f"..{path}" if slashes == 1 and not prefix else prefix + path)

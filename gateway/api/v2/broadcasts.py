@@ -158,7 +158,7 @@ class BroadcastsResource:
             with contextlib.suppress(StoreDataError):  # it is logged, and must not hide the other broadcasts
                 data.append(_of_record(record))
             await asyncio.sleep(0)  # decoding a large one takes milliseconds
-        path = call.forwarded.prefix + call.request.scope["path"]
+        path = call.forwarded.prefix + call.request.path
         fields = call.request.query_params.multi_items()
         others = links(path, fields, page.size, found.newer_than, found.older_than)
         return json_response({"data": data, "links": others})

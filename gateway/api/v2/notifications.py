@@ -94,7 +94,7 @@ class NotificationsResource:
         items = [decode_item(item) for item in found.items]
         newer = f"{items[0].id}.{found.newer}" if found.newer else None
         older = f"{items[-1].id}.{found.older}" if found.older else None
-        path = call.forwarded.prefix + call.request.scope["path"]
+        path = call.forwarded.prefix + call.request.path
         fields = call.request.query_params.multi_items()
         return json_response(
             {"data": [shown(item) for item in items], "links": links(path, fields, page.size, newer, older)},

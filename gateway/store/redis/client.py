@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from prometheus_client import Counter
-
 from gateway.store.redis.connection import ReplyTimeoutError
 from gateway.store.redis.functions import AnyFunction, FunctionCall
 from gateway.store.redis.library import Library
@@ -15,6 +13,7 @@ from gateway.store.redis.protocol import ConnectionLostError, ReplyError, pack
 from gateway.store.redis.router import Command, Router, failure, unavailable
 from gateway.store.redis.topology import Node, Topology, generation_key, slot_of
 from gateway.telemetry.metrics import REDIS_CALLS
+from gateway.telemetry.tallies import Tally
 
 CALLS_AT_ONCE = 256
 """How many calls of a background task are sent together (some 2 ms), so that other calls run in between."""
@@ -32,7 +31,7 @@ class _Registered(NamedTuple):
     """The parts of a call that are the same for every call of a function."""
 
     qualified_name: str
-    calls: Counter
+    calls: Tally
     durable: bool
     repeatable: bool
 
@@ -57,7 +56,12 @@ class FunctionClient:
 
     async def call(self, call: FunctionCall[R]) -> R:
         """Run one function and return its decoded reply. Raises StoreUnavailableError."""
-        return (await self.call_many((call,)))[0]
+        self._check_refusal()
+        command = self._command(call)
+        reply = await self._router.reply(command)
+        if type(reply) is ReplyError:
+            raise self._problem(command, reply)
+        return call.function.decode(reply)
 
     async def call_many(self, calls: Sequence[FunctionCall[R]]) -> list[R]:
         """Run several functions in one round trip and return their decoded replies. Only each one by itself is atomic.
@@ -172,7 +176,7 @@ class FunctionClient:
     def _command(self, call: FunctionCall[Any]) -> Command:
         function, key, arguments = call.function, call.key, call.arguments
         registered = self._registered.get(function.name) or self._register(function)
-        registered.calls.inc()
+        registered.calls.value += 1
         packed = pack(("FCALL", registered.qualified_name, *self._keys(key), *arguments))
         return Command(function.name, key, packed, registered.durable, registered.repeatable)
 
@@ -180,7 +184,7 @@ class FunctionClient:
         traits = function.traits
         registered = self._registered[function.name] = _Registered(
             self.library.qualified(function.name),
-            REDIS_CALLS.labels(function.name),
+            Tally(REDIS_CALLS.labels(function.name)),
             traits.durable and traits.kind.writes,
             traits.repeatable,
         )

@@ -60,12 +60,43 @@ class Router:
 
         Raises StoreUnavailableError.
         """
+        deadline = asyncio.get_running_loop().time() + self._topology.timeout_seconds
         try:
-            return await self._replies(commands)
+            return await self._replies(commands, await self._first_replies(commands), deadline)
         except _FAILURES as problem:
-            if self._topology.clustered and not isinstance(problem, NotReplicatedError):
-                self._topology.refresh_soon()  # a replica may take over from a server that hangs
-            raise unavailable(problem) from problem
+            raise self._unavailable(problem) from problem
+
+    async def reply(self, command: Command) -> Any:
+        """Send one command and return the reply as `send` does.
+
+        Nearly always there is one server, and the first attempt succeeds. This takes no more steps than that needs.
+        """
+        sole = self._topology.sole
+        connection = None if sole is None else sole.write_connection if command.writes else sole.connection
+        awaited = connection.begin(command.packed) if connection is not None else None
+        if awaited is None:
+            return (await self.send((command,)))[0]
+        deadline = asyncio.get_running_loop().time() + self._topology.timeout_seconds
+        first: list[Any] | ConnectionLostError
+        try:
+            reply = await awaited
+            if type(reply) is not ReplyError:
+                return reply
+            first = [reply]
+        except ConnectionLostError as lost:
+            first = lost
+        except _FAILURES as problem:
+            raise self._unavailable(problem) from problem
+        try:
+            return (await self._replies((command,), first, deadline))[0]
+        except _FAILURES as problem:
+            raise self._unavailable(problem) from problem
+
+    def _unavailable(self, problem: _Failure) -> StoreUnavailableError:
+        """Return the exception for a request without a reply, and count it."""
+        if self._topology.clustered and not isinstance(problem, NotReplicatedError):
+            self._topology.refresh_soon()  # a replica may take over from a server that hangs
+        return unavailable(problem)
 
     async def load(self, node: Node) -> None:
         """Load the library on a server that lacks it.
@@ -81,23 +112,34 @@ class Router:
         (reply,) = await node.connection.request(pack(("FUNCTION", "LOAD", self._library.code)))
         return reply if isinstance(reply, ReplyError) and "already exists" not in str(reply) else None
 
-    async def _replies(self, commands: Sequence[Command]) -> list[Any]:
-        """Return the replies. Raises the last failure if no attempt succeeds in time."""
+    async def _first_replies(self, commands: Sequence[Command]) -> list[Any] | ConnectionLostError | None:
+        """Return the outcome of the first attempt on the only server, None if there may be several servers."""
+        sole = self._topology.sole
+        if sole is None:
+            return None
+        connection = sole.write_connection if any(command.writes for command in commands) else sole.connection
+        try:
+            return await connection.request(*(command.packed for command in commands))
+        except ConnectionLostError as lost:
+            return lost
+
+    async def _replies(
+        self, commands: Sequence[Command], first: list[Any] | ConnectionLostError | None, deadline: float
+    ) -> list[Any]:
+        """Return the replies. `first` is the outcome of an attempt that was made already.
+
+        Raises the last failure if no attempt succeeds in time.
+        """
         replies: list[Any] = [None] * len(commands)
         left = list(range(len(commands)))
         losses = 0
-        deadline = asyncio.get_running_loop().time() + self._topology.timeout_seconds
-        sole = self._topology.sole
-        if sole is not None:
-            # Nearly always there is one server, and the first attempt succeeds.
-            connection = sole.write_connection if any(command.writes for command in commands) else sole.connection
-            try:
-                replies = await connection.request(*(command.packed for command in commands))
-                left = [index for index, reply in enumerate(replies) if _is_retryable(reply, clustered=False)]
-            except ConnectionLostError as lost:
-                if asyncio.get_running_loop().time() > deadline or _must_not_repeat(lost, commands):
-                    raise  # a hung server accepts connections, and each attempt would last as long as a call may take
-                losses = 1  # the connection was lost before, or the server stopped: another attempt may succeed
+        if isinstance(first, ConnectionLostError):
+            if asyncio.get_running_loop().time() > deadline or _must_not_repeat(first, commands):
+                raise first  # a hung server accepts connections, and each attempt would last as long as a call may take
+            losses = 1  # the connection was lost before, or the server stopped: another attempt may succeed
+        elif first is not None:
+            replies = first
+            left = [index for index, reply in enumerate(replies) if _is_retryable(reply, clustered=False)]
         while left:
             left, problem = await self._attempt(commands, left, replies)
             late = asyncio.get_running_loop().time() > deadline

@@ -3,14 +3,13 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from starlette.requests import Request
-
 from gateway.api.core.body import Body
 from gateway.api.core.body_budget import BodyBudget
 from gateway.api.core.body_reader import BodyReader
 from gateway.api.core.call import CallContext, ProjectCall, UserCall
 from gateway.api.core.inputs import NO_BODY, Inputs
 from gateway.api.core.query import QueryParam
+from gateway.api.core.requests import ApiRequest
 from gateway.api.core.scope import HEADERS, PEER, REQUEST_ID
 from gateway.domain.guard import UNGUARDED
 from gateway.domain.principal import Project, ProjectId, User, UserId
@@ -31,7 +30,7 @@ def request_of(
     parts: Iterable[bytes] = (b"",),
     path_params: Mapping[str, str] = {},
     peer: str = "192.0.2.1",
-) -> Request:
+) -> ApiRequest:
     """Return a request whose body arrives in these parts."""
     left = list(parts)
 
@@ -50,7 +49,7 @@ def request_of(
         PEER: lambda: peer,
         REQUEST_ID: "r1",
     }
-    return Request(scope, receive)
+    return ApiRequest.of_scope(scope, receive)
 
 
 def context_of(budget: BodyBudget | None = None) -> CallContext:
@@ -59,7 +58,7 @@ def context_of(budget: BodyBudget | None = None) -> CallContext:
 
 
 def project_call(
-    request: Request,
+    request: ApiRequest,
     body: Body = NO_BODY,
     query: tuple[QueryParam, ...] = (),
     project: Project = PROJECT,
@@ -69,7 +68,7 @@ def project_call(
     return ProjectCall(Inputs(body, query, strict=False), request, context or context_of(), project)
 
 
-def user_call(request: Request, body: Body = NO_BODY, project: Project = PROJECT) -> UserCall:
+def user_call(request: ApiRequest, body: Body = NO_BODY, project: Project = PROJECT) -> UserCall:
     """Return a call by a user of a project."""
     user = User(project.id, UserId("u1"), "ada", None)
     return UserCall(Inputs(body, (), strict=False), request, context_of(), project, user, UNGUARDED)

@@ -10,7 +10,6 @@ from gateway.api.core.body_budget import BodyBudget
 from gateway.api.core.call import MAX_CLIENT_ID_LENGTH
 from gateway.api.core.large_bodies import LARGE_BYTES
 from gateway.api.core.query import Number
-from gateway.api.core.requests import UNKNOWN_NAMES
 from gateway.domain.errors import ApiError, ErrorCode
 from gateway.domain.objects import Array, Object
 from gateway.domain.params import Text
@@ -47,7 +46,7 @@ def test_query_parameters_are_read_as_the_row_declares_them() -> None:
 def test_an_unknown_query_parameter_is_noted_and_refused_in_a_strict_project() -> None:
     request = request_of(query="pag=3")
     project_call(request, query=(PAGE,)).check_query()
-    assert [name.path for name in request.scope[UNKNOWN_NAMES]] == ["pag"]
+    assert [name.path for name in request.unknown_names or ()] == ["pag"]
     with pytest.raises(ApiError, match="'pag' is not known; did you mean 'page'"):
         project_call(request_of(query="pag=3"), query=(PAGE,), project=STRICT_PROJECT).check_query()
 
@@ -55,7 +54,7 @@ def test_an_unknown_query_parameter_is_noted_and_refused_in_a_strict_project() -
 def test_an_unknown_field_is_noted_and_refused_in_a_strict_project_for_users_too() -> None:
     request = request_of()
     assert user_call(request, THING).fields(b'{"thing":{"nam":1}}') == {"name": None}
-    assert [name.path for name in request.scope[UNKNOWN_NAMES]] == ["thing.nam"]
+    assert [name.path for name in request.unknown_names or ()] == ["thing.nam"]
     with pytest.raises(ApiError, match=r"'thing\.nam' is not known"):
         user_call(request_of(), THING, STRICT_PROJECT).fields(b'{"thing":{"nam":1}}')
 

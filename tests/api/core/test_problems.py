@@ -18,7 +18,6 @@ from uuid import uuid4
 import httpx
 import pytest
 import redis
-from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.core.access import PublicAccess
@@ -34,6 +33,7 @@ from gateway.domain.errors import ErrorCode
 from gateway.domain.principal import User
 from gateway.domain.proxy import Proxies
 from gateway.store import keys
+from tests.api.core.calls import request_of
 from tests.api.inbox import notification
 from tests.api.tokens import bearer, claims_of, token
 from tests.api.workspaces import command, created_project, user_of, workspace_headers
@@ -383,7 +383,7 @@ def _(bench: Bench) -> Answer:
     accesses = {PUBLIC: PublicAccess(CallContext(proxies, BodyReader(BodyBudget(1000), 1000)))}
     context = EndpointContext(accesses, proxies, forget, UnknownNameLog(), access_log=False)
     (operation,) = bind(None, [Operation("GET", "/", PUBLIC, fail, "Fails")])
-    request = Request({"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""})
+    request = request_of()
 
     async def call() -> Response:
         return await Endpoint(operation, context)(request)

@@ -2,52 +2,45 @@
 
 import pytest
 
-from gateway.api.core.requests import (
-    PRINCIPAL,
-    UNKNOWN_NAMES,
-    client_address,
-    forwarded,
-    headers_of,
-    logged_path,
-    note_unknown,
-    principal_of,
-)
-from gateway.domain.principal import ProjectPrincipal
+from gateway.api.core.requests import logged_path
 from gateway.domain.proxy import Proxies
 from gateway.domain.unknown_names import UnknownName
-from tests.api.core.calls import PROJECT, request_of
+from tests.api.core.calls import request_of
 
 TRUSTING = Proxies(("192.0.2.0/24",))
 
 
 def test_headers_are_found_by_their_lower_case_names() -> None:
     request = request_of(headers={"X-MAGICBELL-API-KEY": "key"})
-    assert headers_of(request)["x-magicbell-api-key"] == "key"
-    assert headers_of(request) is headers_of(request)
+    assert request.headers["x-magicbell-api-key"] == "key"
+    assert request.fields == [(b"x-magicbell-api-key", b"key")]
 
 
 @pytest.mark.parametrize(("proxies", "address"), [(TRUSTING, "203.0.113.9"), (Proxies(()), "192.0.2.1")])
 def test_the_client_is_the_one_that_a_trusted_proxy_names(proxies: Proxies, address: str) -> None:
     request = request_of(headers={"X-Forwarded-For": "203.0.113.9"})
-    assert client_address(request, proxies) == forwarded(request, proxies).client == address
+    assert request.client_address(proxies) == request.forwarded(proxies).client == address
 
 
 def test_without_a_forwarding_header_the_client_is_the_peer() -> None:
-    assert client_address(request_of(), TRUSTING) == "192.0.2.1"
+    assert request_of().client_address(TRUSTING) == "192.0.2.1"
 
 
-def test_the_principal_is_none_until_the_caller_is_verified() -> None:
+def test_notes_go_into_the_scope_if_there_is_one() -> None:
     request = request_of()
-    assert principal_of(request) is None
-    request.scope[PRINCIPAL] = ProjectPrincipal(PROJECT)
-    assert principal_of(request) == ProjectPrincipal(PROJECT)
+    request.note("inbox.name", 1)
+    assert request.noted("inbox.name") == 1
+    assert request.noted("inbox.other") is None
+    request.scope = None
+    request.note("inbox.name", 2)
+    assert request.noted("inbox.name") is None
 
 
 def test_unknown_names_of_several_notes_are_collected() -> None:
     request = request_of()
     for name in ("a", "b"):
-        note_unknown(request, [UnknownName(name, "")])
-    assert [name.path for name in request.scope[UNKNOWN_NAMES]] == ["a", "b"]
+        request.note_unknown([UnknownName(name, "")])
+    assert [name.path for name in request.unknown_names or ()] == ["a", "b"]
 
 
 @pytest.mark.parametrize(

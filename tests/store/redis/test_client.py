@@ -8,6 +8,7 @@ from gateway.store import keys
 from gateway.store.redis.client import CALLS_AT_ONCE, FunctionClient
 from gateway.store.redis.problems import StoreDataError, StoreFormatError, StoreUnavailableError
 from gateway.store.workspaces import FIND_WORKSPACE, PUT_WORKSPACE
+from gateway.telemetry import tallies
 from gateway.telemetry.metrics import REDIS_CALLS, REDIS_ERRORS
 from tests.store.conftest import InspectedClient
 
@@ -57,8 +58,10 @@ async def test_a_broken_record_replaces_only_its_own_reply(client: InspectedClie
 
 async def test_calls_are_counted_by_function(client: InspectedClient, projects: str) -> None:
     counter = REDIS_CALLS.labels("find_workspace")
+    tallies.collect()
     before = counter._value.get()
     await client.call_many([FIND_WORKSPACE(projects, "1", "none")] * 2)
+    tallies.collect()
     assert counter._value.get() == before + 2
 
 
