@@ -1,0 +1,187 @@
+"""Joe, a user of the bootstrap project who has one object of each kind, for tests that are made from the route table.
+
+A row `POST` or `PUT /v2/things` with a body creates a thing from its example. The path parameter of `/v2/things/{id}`
+is the id of the first entry of `GET /v2/things`. So a new resource of v2 needs nothing here.
+"""
+
+import contextlib
+import copy
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from gateway.api.core.call import PROJECT, PUBLIC, USER
+from gateway.api.core.operation import AnyOperation
+from gateway.api.operations import OPERATIONS
+from gateway.channels.registry import TOKEN_KINDS
+from tests.servers import ADMIN, user_headers, wait_for
+
+MARK = "known-to-joe-only"
+TOPIC = "a-topic"  # any user may name a topic; the subscription to it is Joe's
+CALLS = [row for row in OPERATIONS if row.caller is not PUBLIC]
+
+EVENT_STREAM = "text/event-stream"
+
+CHANGING = re.compile(r"/v2/events.*|/v2/users|/v2/users/{user(_id)?}|/.*active_users|/config")
+"""Paths whose responses change although nobody changes anything: they have times of use, or what others did."""
+
+
+def is_stream(row: AnyOperation) -> bool:
+    """Return whether an operation responds with a stream that does not end."""
+    return row.success.media_type == EVENT_STREAM
+
+
+def call(
+    client: httpx.Client, row: AnyOperation, path: str, headers: Mapping[str, str], body: Any = None
+) -> httpx.Response:
+    """Call an operation at a path, by default with its example. Of a stream, read what comes at once."""
+    if body is None and row.reads_body:
+        body = row.inputs.body.wrapped(row.inputs.body.example)
+    if not is_stream(row):
+        return client.request(row.method, path, headers=dict(headers), json=body)
+    with client.stream(row.method, path, headers=dict(headers), timeout=0.3) as response:
+        parts: list[str] = []
+        with contextlib.suppress(httpx.ReadTimeout):
+            parts.extend(response.iter_text())
+        return httpx.Response(response.status_code, text="".join(parts))
+
+
+@dataclass
+class Joe:
+    """A user with one object of each kind. `paths` has the values of path parameters that have a name of their own."""
+
+    client: httpx.Client
+    external_id: str
+    token: str = ""
+    project_token: str = ""
+    paths: dict[str, str] = field(default_factory=dict)
+    ids: set[str] = field(default_factory=set)
+    """The ids of Joe's objects, which no response to another may have."""
+
+    def headers(self, row: AnyOperation) -> dict[str, str]:
+        """Return the credentials with which Joe's objects are created and read."""
+        return ADMIN if row.caller is PROJECT else user_headers(self.external_id)
+
+    def path(self, row: AnyOperation, paths: Mapping[str, str] = {}) -> str:
+        """Return the path of an operation on Joe's objects. `paths` replaces values of path parameters."""
+        path, names = row.path, {**self.paths, **paths}
+        while (found := re.search(r"{(\w+)(:path)?}", path)) is not None:
+            name = found[1]
+            value = names.get(f"{name}/{row.method}") or names.get(name) or self._first_id(path[: found.start() - 1])
+            path = path[: found.start()] + value + path[found.end() :]
+        return path
+
+    def _first_id(self, collection: str) -> str:
+        """Return the id of the first of Joe's objects in a list, and one that does not exist if there is none."""
+        row = next((row for row in CALLS if row.method == "GET" and _matches(row, collection)), None)
+        if row is None:
+            return MARK
+        entries = self.client.get(collection, headers=self.headers(row)).json().get("data", [])
+        if not entries:
+            return MARK
+        self.ids.add(entries[0]["id"])
+        return str(entries[0]["id"])
+
+    def reads(self, like: AnyOperation | None = None) -> Iterator[AnyOperation]:
+        """Iterate over the operations that read Joe's objects: all of them, or those of the same resource."""
+        for row in CALLS:
+            if row.method != "GET" or row.caller not in (USER, PROJECT) or is_stream(row):
+                continue
+            if CHANGING.fullmatch(row.path) or (like is not None and resource_of(row) != resource_of(like)):
+                continue
+            yield row
+
+    def snapshot(self, like: AnyOperation | None = None) -> dict[str, Any]:
+        """Return all that Joe and his backend can read, or only that of the same resource."""
+        core = ("/notifications", "/notification_preferences", "/subscriptions", "/realtime/events")
+        mine = user_headers(self.external_id)
+        seen = {path: self.client.get(path, headers=mine).raise_for_status().json() for path in core}
+        token, project_token = ({"Authorization": f"Bearer {one}"} for one in (self.token, self.project_token))
+        for path in (f"/v2/jwt/user/{self.paths['user']}", "/v2/jwt/keys"):
+            seen[path] = self.client.get(path, headers=project_token).raise_for_status().json()
+        seen["/config"] = self.client.get("/config", headers=token).raise_for_status().status_code
+        for row in self.reads(like):
+            response = self.client.get(self.path(row), headers=self.headers(row))
+            seen[row.path] = (response.status_code, response.text)
+        return seen
+
+
+def _matches(row: AnyOperation, path: str) -> bool:
+    return bool(re.fullmatch(re.sub(r"{\w+}", "[^/]+", row.path), path))
+
+
+def resource_of(row: AnyOperation) -> str:
+    """Return what operations on the same objects have in common: the path without version, user and parameters."""
+    path = re.sub(r"^/v2|/users/{user_id}(?=/)", "", row.path)
+    parts = re.sub(r"/{.*", "", path).strip("/").split("/")
+    return "/".join(parts[: 3 if parts[0] == "channels" else 2 if parts[0] == "integrations" else 1])
+
+
+def made(client: httpx.Client, external_id: str) -> Joe:
+    """Create Joe and his objects."""
+    joe = Joe(client, external_id)
+    mine = user_headers(external_id)
+    notification = {"title": MARK, "category": MARK, "topic": TOPIC, "recipients": [{"external_id": external_id}]}
+    sent = client.post("/notifications", headers=ADMIN, json={"notification": notification}).raise_for_status()
+    saved = client.post("/users", headers=ADMIN, json={"user": {"external_id": external_id, "first_name": MARK}})
+    channels = [{"slug": "email", "enabled": False}]
+    preferences = {"notification_preferences": {"categories": [{"slug": f"{MARK}-2", "channels": channels}]}}
+    client.put("/notification_preferences", headers=mine, json=preferences).raise_for_status()
+    subscription = {"subscription": {"topic": TOPIC, "categories": [{"slug": MARK, "reason": MARK}]}}
+    client.post("/subscriptions", headers=mine, json=subscription).raise_for_status()
+    device = {"push_subscription": {"device_token": MARK, "platform": "ios"}}
+    client.post("/push_subscriptions", headers=mine, json=device).raise_for_status()
+    token = client.post("/v2/jwt/user", headers=ADMIN, json={"external_id": external_id, "name": MARK})
+    project_token = client.post("/v2/jwt/project", headers=ADMIN, json={"name": MARK}).raise_for_status()
+    broadcast = {"broadcast": {"title": MARK, "recipients": [{"external_id": external_id}]}}
+    sent_broadcast = client.post("/broadcasts", headers=ADMIN, json=broadcast).raise_for_status()
+    users = {"import": {"users": [{"external_id": external_id}, {"email": MARK}]}}
+    imported = client.post("/imports", headers=ADMIN, json=users).raise_for_status()
+    broadcast_id, import_id = sent_broadcast.json()["broadcast"]["id"], imported.json()["import"]["id"]
+    for path in (f"/broadcasts/{broadcast_id}", f"/imports/{import_id}"):
+        wait_for(lambda path=path: '"processed"' in client.get(path, headers=ADMIN).text, path)  # type: ignore[misc]
+    joe.token, joe.project_token = token.json()["token"], project_token.json()["token"]
+    joe.paths = {
+        "id": sent.json()["notification"]["id"],
+        "topic": TOPIC,
+        "device_token": MARK,
+        "user": saved.json()["user"]["id"],
+        "user_id": saved.json()["user"]["id"],
+        "user_or_token/GET": saved.json()["user"]["id"],
+        "user_or_token/DELETE": token.json()["token_id"],
+        "broadcast_id": broadcast_id,
+        "import_id": import_id,
+        "workspace_id": "1",
+        "project_id": str(client.get("/notifications", headers=mine).json()["project_id"]),
+    }
+    for row in CREATING:
+        response = call(client, row, row.path, joe.headers(row), body_of_joe(row))
+        assert response.status_code in (200, 201, 501), f"{row}: {response.text}"
+    return joe
+
+
+CREATING = [
+    row
+    for row in CALLS
+    if row.method in ("POST", "PUT")
+    and row.reads_body
+    and re.match(r"/v2/(channels/.*/tokens|integrations/)", row.path)
+]
+"""The operations that create Joe's objects besides those that `made` creates itself."""
+
+
+def body_of_joe(row: AnyOperation) -> Any:
+    """Return the example of an operation, in which a channel token differs from everybody else's."""
+    body = copy.deepcopy(dict(row.inputs.body.example))
+    kind = next((kind for kind in TOKEN_KINDS if row.path.endswith(f"/channels/{kind.path}/tokens")), None)
+    for path in kind.identities[0] if kind is not None else ():
+        *parents, name = path.split(".")
+        here = body
+        for parent in parents:
+            here = here[parent]
+        here[name] += "0joe"
+    return json.loads(json.dumps(row.inputs.body.wrapped(body)))
