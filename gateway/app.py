@@ -12,10 +12,13 @@ from typing import Any
 from gateway.api.binding import Api, ApiBuilder
 from gateway.api.v1.imports import read_row
 from gateway.auth.authenticator import Authenticator
+from gateway.domain.principal import User
+from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.domain.proxy import Proxies
 from gateway.domain.request_id import RequestIds
 from gateway.jobs.broadcasts import Broadcaster
 from gateway.jobs.deletion import ProjectDeletion
+from gateway.jobs.events import JobEvents
 from gateway.jobs.imports import Importer
 from gateway.jobs.retention import RetentionLookup, Sweeper, SweepScheduler
 from gateway.jobs.runner import JobRunner
@@ -95,6 +98,7 @@ class Worker:
         )
         self.activity = ActiveUsers(client)
         self.subscriber = Subscriber(client, worker_id)
+        self._directory.on_created = self._user_created
         self.projects.receives_changes = lambda: self.subscriber.healthy
         self.idempotency = IdempotencyStore(client)
         self.sweeps = SweepScheduler(self.projects, SweepStore(client), JobStore(client), settings.item_retention)
@@ -127,6 +131,9 @@ class Worker:
             direct_routes=api.direct_routes,
         )
 
+    def _user_created(self, user: User) -> None:
+        self.events.note(user.project_id, ProjectEvent(ProjectEventType.USER_CREATED, user.id))
+
     def _build_jobs(self, contents: ContentStore) -> JobRunner:
         client = self._job_client
         inboxes, profiles = InboxStore(client, self._log_retention, contents), ProfileStore(client)
@@ -151,6 +158,7 @@ class Worker:
                 JobKind.DELETE_PROJECT: ProjectDeletion(Eraser(client, UserDeletion(client))).work,
                 JobKind.RETENTION: sweeper.work,
             },
+            events=JobEvents(jobs, self.events),
         )
 
     def _connect_store(self, restore: Restore | None) -> None:

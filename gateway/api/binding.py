@@ -35,7 +35,7 @@ from gateway.api.v1 import (
     users,
 )
 from gateway.api.v2 import broadcasts as v2_broadcasts
-from gateway.api.v2 import keys, revocations, tokens, unbuilt
+from gateway.api.v2 import keys, project_events, revocations, tokens, unbuilt
 from gateway.api.v2 import notifications as v2_notifications
 from gateway.api.v2 import preferences as v2_preferences
 from gateway.auth.authenticator import Authenticator
@@ -137,26 +137,32 @@ class ApiBuilder:
         own_host = f"{self.settings.host}:{self.settings.port}"
         return [
             *bind(notifications.NotificationsResource(inboxes, sender, once, keep, now), notifications.OPERATIONS),
-            *bind(preferences.PreferencesResource(preference_store, categories, now), preferences.OPERATIONS),
+            *bind(
+                preferences.PreferencesResource(preference_store, categories, now, self.events), preferences.OPERATIONS
+            ),
             *bind(subscriptions.SubscriptionsResource(SubscriptionStore(client)), subscriptions.OPERATIONS),
             *bind(devices.DevicesResource(DeviceStore(client), now), devices.OPERATIONS),
-            *bind(revocations.RevocationsResource(token_store, directory), revocations.OPERATIONS),
-            *bind(users.UsersResource(directory, ProfileStore(client), UserDeletion(client), once), users.OPERATIONS),
-            *bind(tokens.TokensResource(token_store, directory, once), tokens.OPERATIONS),
-            *bind(keys.KeysResource(self.projects), keys.OPERATIONS),
+            *bind(revocations.RevocationsResource(token_store, directory, self.events), revocations.OPERATIONS),
+            *bind(
+                users.UsersResource(directory, ProfileStore(client), UserDeletion(client), once, self.events),
+                users.OPERATIONS,
+            ),
+            *bind(tokens.TokensResource(token_store, directory, once, self.events), tokens.OPERATIONS),
+            *bind(keys.KeysResource(self.projects, self.events), keys.OPERATIONS),
             *bind(
                 v2_notifications.NotificationsResource(inboxes, ItemPages(client, self.contents), now),
                 v2_notifications.OPERATIONS,
             ),
             *bind(
-                v2_preferences.PreferencesResource(preference_store, categories, now),
+                v2_preferences.PreferencesResource(preference_store, categories, now, self.events),
                 v2_preferences.OPERATIONS,
             ),
+            *bind(project_events.ProjectEventsResource(self.event_log, directory), project_events.OPERATIONS),
             *bind(broadcasts.BroadcastsResource(job_store, inboxes, sender, once, now), broadcasts.OPERATIONS),
             *bind(v2_broadcasts.BroadcastsResource(job_store, sender, once, now), v2_broadcasts.OPERATIONS),
             *bind(imports.ImportsResource(job_store, once, now), imports.OPERATIONS),
             *bind(active_users.ActiveUsersResource(self.activity), active_users.OPERATIONS),
-            *bind(projects.ProjectsResource(self.projects, job_store, keep), projects.OPERATIONS),
+            *bind(projects.ProjectsResource(self.projects, job_store, keep, self.events), projects.OPERATIONS),
             *bind(config.ConfigResource(inboxes, own_host), config.OPERATIONS),
             *bind(events.EventsResource(inboxes, self.new_epoch), events.OPERATIONS),
             *bind(health.HealthResource(self.not_ready), health.OPERATIONS),

@@ -22,7 +22,7 @@ from gateway.api.v1 import (
     users,
 )
 from gateway.api.v2 import broadcasts as v2_broadcasts
-from gateway.api.v2 import keys, revocations, tokens, unbuilt
+from gateway.api.v2 import keys, project_events, revocations, tokens, unbuilt
 from gateway.api.v2 import notifications as v2_notifications
 from gateway.api.v2 import preferences as v2_preferences
 
@@ -38,6 +38,7 @@ OPERATIONS: list[AnyOperation] = [
     *keys.OPERATIONS,
     *v2_notifications.OPERATIONS,
     *v2_preferences.OPERATIONS,
+    *project_events.OPERATIONS,
     *broadcasts.OPERATIONS,
     *v2_broadcasts.OPERATIONS,
     *imports.OPERATIONS,

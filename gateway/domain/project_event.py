@@ -34,7 +34,7 @@ class _Row(NamedTuple):
 
 _NOTIFICATION = {"notification_id": "The notification.", "broadcast_id": "The broadcast that sent it."}
 _COUNT = {"count": "How many users the event is about, where it is not about one."}
-_KEY = {"key_id": "The key.", "algorithm": "Its algorithm."}
+_KEY = {"key_id": "Its `kid`."}
 _INTEGRATION = {"integration": "The name of the integration.", "integration_id": "The stored configuration."}
 _TOKEN = {"kind": "The kind of channel token, such as `mobile_push/apns`.", "token_id": "The token."}
 _JWT = {"token_id": "The token.", "scope": "`user` or `project`."}
@@ -84,7 +84,7 @@ class ProjectEventType(Enum):
         "import.done",
         EventLevel.INFO,
         "An import of users is done.",
-        {"import_id": "The import.", "successes": "How many users it saved.", "failures": "How many it did not."},
+        {"import_id": "The import.", "total": "How many rows it had.", "failures": "How many of them failed."},
     )
     TOKEN_REGISTERED = _Row(
         301, "channel_token.registered", EventLevel.INFO, "A channel token was registered.", {**_TOKEN}
@@ -109,8 +109,8 @@ class ProjectEventType(Enum):
         403,
         "jwt.revoked_before",
         EventLevel.INFO,
-        "All tokens of a user that were issued until now were revoked.",
-        {},
+        "All tokens of a user that were issued before a time were revoked.",
+        {"issued_before": "The time, in unix seconds."},
     )
     KEY_REGISTERED = _Row(411, "key.registered", EventLevel.INFO, "A public key was registered.", {**_KEY})
     KEY_REMOVED = _Row(412, "key.removed", EventLevel.INFO, "A public key was removed.", {**_KEY})

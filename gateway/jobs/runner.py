@@ -14,6 +14,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 
+from gateway.jobs.events import JobEvents
 from gateway.store.job_queue import BrokenEntryError, Claim, ClaimLostError, Job, JobQueue, NewerJobError, Step
 from gateway.store.jobs import JobKind
 from gateway.store.redis.problems import StoreDataError, StoreUnavailableError
@@ -53,8 +54,15 @@ Work = Callable[[Job], AsyncGenerator[Step, None]]
 class JobRunner:
     """The jobs of one worker process. `run` must be running."""
 
-    def __init__(self, queue: JobQueue, work: Mapping[JobKind, Work], retry_ms: int = RETRY_MS):
+    def __init__(
+        self,
+        queue: JobQueue,
+        work: Mapping[JobKind, Work],
+        retry_ms: int = RETRY_MS,
+        events: JobEvents | None = None,
+    ):
         self._queue = queue
+        self._events = events
         self._work = work
         self._retry_ms = retry_ms
         self._running = 0
@@ -143,15 +151,24 @@ class JobRunner:
 
     async def _give_up(self, job: Job) -> None:
         log.error("job_given_up", project=job.project_id, job=job.id, kind=job.kind.value, cursor=job.cursor)
-        await self._queue.finish(job, f"Given up after {MAX_ATTEMPTS} attempts; what follows was not done")
+        await self._finish(job, f"Given up after {MAX_ATTEMPTS} attempts; what follows was not done")
+
+    async def _finish(self, job: Job, error: str = "") -> None:
+        await self._queue.finish(job, error)
         JOBS_FINISHED.labels(job.kind.value).inc()
+        if self._events is not None:
+            await self._events.finished(job)
 
     async def _take_turn(self, job: Job) -> None:
         number, turn_ends = job.steps, time.monotonic() + TURN_SECONDS
+        if self._events is not None:
+            self._events.started(job)
         async with contextlib.aclosing(self._work[job.kind](job)) as steps:
             async for step in steps:
                 number += 1
                 await self._queue.save(job, number, step)
+                if self._events is not None:
+                    self._events.saved(job, step)
                 _raise_if_cancelled()
                 if time.monotonic() >= turn_ends:
                     waiting = await self._queue.renew(job.claim)
@@ -159,8 +176,7 @@ class JobRunner:
                         await self._queue.release(job.claim)
                         return
                     turn_ends = time.monotonic() + TURN_SECONDS
-        await self._queue.finish(job)
-        JOBS_FINISHED.labels(job.kind.value).inc()
+        await self._finish(job)
 
     async def _release(self, claim: Claim, after_ms: int = 0) -> None:
         """Release a job if Redis replies in time, so that other workers do not have to await the end of the lease."""

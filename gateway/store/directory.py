@@ -86,6 +86,8 @@ class Directory:
         self._monotonic = monotonic
         self._cache: dict[tuple[ProjectId, str], tuple[float, User]] = {}
         self._names: dict[UserId, set[str]] = {}
+        self.on_created: Callable[[User], None] = lambda user: None
+        """Called with each user that a call created, except by `resolve_or_create`."""
 
     def cached(self, project_id: ProjectId, identity: Identity) -> User | None:
         """Return the user that an identity names, None if the user is not cached."""
@@ -119,6 +121,8 @@ class Directory:
             if rows[0] == -2:
                 raise TooManyNewUsersError(rows[1], bool(rows[2]))
             user = decode_user(project_id, rows[0])
+            if user.id == names[2]:
+                self.on_created(user)
         except StoreWritesRefusedError as problem:
             (user,) = await self._find_known(project_id, [identity], problem)
         self._remember(user, now)
@@ -249,12 +253,17 @@ class Directory:
         new_ids: Sequence[str] = (),
     ) -> list[User]:
         arguments: list[str] = []
-        for identity, new_id in zip(identities, new_ids or [str(uuid4()) for _ in identities], strict=True):
+        own_ids = new_ids or [str(uuid4()) for _ in identities]
+        for identity, new_id in zip(identities, own_ids, strict=True):
             arguments += (identity.external_id or "", identity.email or "", new_id)
         rows = await self._client.call(RESOLVE(keys.directory(project_id), arguments))
         if rows[0] == -1:
             raise IdentityConflictError([indexes[position] for position in rows[1:]])
-        return [decode_user(project_id, row) for row in rows]
+        users = [decode_user(project_id, row) for row in rows]
+        if not new_ids:
+            for user in dict.fromkeys(user for user, own_id in zip(users, own_ids, strict=True) if user.id == own_id):
+                self.on_created(user)
+        return users
 
     def _remember(self, user: User, now: float) -> None:
         if len(self._cache) >= CACHE_USERS:

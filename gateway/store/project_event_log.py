@@ -18,6 +18,7 @@ from gateway.domain.project_event import BY_CODE, EventPlace, ProjectEvent, Proj
 from gateway.store import keys
 from gateway.store.redis.client import Argument, FunctionClient
 from gateway.store.redis.functions import Arguments, reading_function, writing_function
+from gateway.store.redis.problems import StoreDataError
 
 _HEAD = struct.Struct(">6sHHBI")
 """The beginning of a published event: ms, number, type, and the lengths of the user and the context that follow."""
@@ -133,10 +134,13 @@ class ProjectEventLog:
         """Return whether events are kept at all."""
         return self.retention.events > 0
 
-    async def append(self, batches: Sequence[tuple[ProjectId, Sequence[ProjectEvent]]]) -> None:
-        """Append events of projects, one call a project, in one round trip. Only each call by itself is atomic."""
+    async def append(self, batches: Sequence[tuple[ProjectId, Sequence[ProjectEvent]]]) -> list[int | StoreDataError]:
+        """Append events of projects, one call a project, in one round trip. Only each call by itself is atomic.
+
+        Return how many events of each project were appended, or the problem with what is stored of it.
+        """
         kept, seconds = self.retention
-        await self._client.call_many(
+        return await self._client.call_each(
             [
                 APPEND_EVENTS(
                     keys.project_events(project_id), kept, seconds, [*chain.from_iterable(map(packed, events))]

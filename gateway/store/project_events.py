@@ -9,7 +9,6 @@ dropped. An event may be written twice if Redis's reply to its append is lost.
 
 import asyncio
 from collections import deque
-from itertools import islice
 
 from gateway.domain.principal import ProjectId
 from gateway.domain.project_event import ProjectEvent
@@ -28,6 +27,9 @@ WAITING_EVENTS = 20_000
 
 EVENTS_PER_CALL = 200
 """How many events one call appends: 2 ms of Redis."""
+
+
+_Batch = tuple[ProjectId, list[ProjectEvent]]
 
 
 class ProjectEvents:
@@ -54,14 +56,14 @@ class ProjectEvents:
         self._count += 1
 
     async def write(self, project_id: ProjectId, event: ProjectEvent) -> None:
-        """Append an event before returning, or soon if Redis does not take it now."""
+        """Append an event before returning, or soon if Redis does not take it now. Earlier events are not overtaken."""
         if not self._log.is_on:
             return
+        earlier = self._take(project_id)
         try:
-            await self._log.append([(project_id, [event])])
-        except StoreDataError as problem:
-            _drop(project_id, 1, problem)
+            await self._append([(project_id, [*earlier, event])])
         except StoreUnavailableError:
+            self._put_back([(project_id, earlier)])
             self.note(project_id, event)
 
     async def run(self) -> None:
@@ -73,39 +75,40 @@ class ProjectEvents:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def flush(self) -> bool:
-        """Append all that waits. Return whether nothing that was noted before remains, because Redis took it."""
+        """Append all that waits. Return whether Redis took it."""
         self._noted.clear()
         while self._waiting:
             # One batch of each project at a time, so that a project with many events does not hold up the others.
-            batches = [(project_id, list(islice(each, EVENTS_PER_CALL))) for project_id, each in self._waiting.items()]
+            batches = [(project_id, self._take(project_id)) for project_id in tuple(self._waiting)]
             try:
-                await self._log.append(batches)
-            except StoreDataError:
-                await self._append_each(batches)
+                await self._append(batches)
             except StoreUnavailableError:
+                self._put_back(batches)
                 self._noted.set()
                 return False
-            self._forget(batches)
         return True
 
-    async def _append_each(self, batches: list[tuple[ProjectId, list[ProjectEvent]]]) -> None:
-        """Append the batches one by one, because the log of some project is broken and would hold up the others."""
+    async def _append(self, batches: list[_Batch]) -> None:
+        """Append batches. Events of a project whose log is broken are counted and dropped."""
+        outcomes = await self._log.append(batches)
+        for (project_id, events), outcome in zip(batches, outcomes, strict=True):
+            if isinstance(outcome, StoreDataError):
+                PROJECT_EVENTS_DROPPED.inc(len(events))
+                log.error("project_events_not_written", project=project_id, problem=outcome.detail)
+
+    def _take(self, project_id: ProjectId) -> list[ProjectEvent]:
+        """Remove and return the oldest events of a project that wait, as many as one call appends."""
+        waiting = self._waiting.get(project_id)
+        if waiting is None:
+            return []
+        taken = [waiting.popleft() for _ in range(min(len(waiting), EVENTS_PER_CALL))]
+        self._count -= len(taken)
+        if not waiting:
+            del self._waiting[project_id]
+        return taken
+
+    def _put_back(self, batches: list[_Batch]) -> None:
         for project_id, events in batches:
-            try:
-                await self._log.append([(project_id, events)])
-            except StoreDataError as problem:
-                _drop(project_id, len(events), problem)
-
-    def _forget(self, batches: list[tuple[ProjectId, list[ProjectEvent]]]) -> None:
-        for project_id, events in batches:
-            waiting = self._waiting[project_id]
-            for _ in events:
-                waiting.popleft()
-            self._count -= len(events)
-            if not waiting:
-                del self._waiting[project_id]
-
-
-def _drop(project_id: ProjectId, count: int, problem: StoreDataError) -> None:
-    PROJECT_EVENTS_DROPPED.inc(count)
-    log.error("project_events_not_written", project_id=project_id, problem=problem.detail)
+            if events:
+                self._waiting.setdefault(project_id, deque()).extendleft(reversed(events))
+                self._count += len(events)

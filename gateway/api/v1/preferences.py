@@ -17,10 +17,12 @@ from gateway.domain.notification import stored_categories
 from gateway.domain.objects import Array, Object
 from gateway.domain.params import Choice, Switch, Text
 from gateway.domain.preferences import V1_CHANNELS, Channel, Preference, label_of, merged_categories, slug_of
+from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.store.categories import MAX_CATEGORIES, CategoryStore
 from gateway.store.errors import TooManyError
 from gateway.store.event_log import Moment
 from gateway.store.preferences import PreferenceStore
+from gateway.store.project_events import ProjectEvents
 
 _LABEL = frozenset(("label",))
 """A field of our own responses, which clients send back."""
@@ -95,6 +97,7 @@ class PreferencesResource:
     preferences: PreferenceStore
     categories: CategoryStore
     now: Callable[[], Moment]
+    events: ProjectEvents
 
     async def get(self, call: UserCall) -> Response:
         """Return every category that the project has sent or that the user has preferences for, with all channels."""
@@ -115,6 +118,8 @@ class PreferencesResource:
             preferences = await self.preferences.update(call.user, switches, call.client_id, self.now(), call.guard)
         except TooManyError as problem:
             raise invalid(f"Param 'notification_preferences.categories' would leave the user with {problem}") from None
+        event = ProjectEvent(ProjectEventType.PREFERENCES_CHANGED, call.user.id, {"categories": len(switches)})
+        self.events.note(call.project.id, event)
         return await self._response(call, preferences)
 
     async def _response(self, call: UserCall, preferences: Mapping[str, Preference]) -> Response:

@@ -19,10 +19,12 @@ from gateway.domain.objects import Array, Object
 from gateway.domain.origin import MAX_ORIGIN_LENGTH, ORIGIN_PATTERN, read_origin
 from gateway.domain.params import Integer, Param, Switch, Text
 from gateway.domain.principal import ProjectId
+from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.domain.retention import DEFAULT, MAX_ITEMS, MAX_SECONDS, ItemRetention
 from gateway.store.errors import TooManyProjectsError
 from gateway.store.jobs import JobStore
 from gateway.store.project_deletion import ProjectDeletion
+from gateway.store.project_events import ProjectEvents
 from gateway.store.project_records import ProjectChange
 from gateway.store.projects import ProjectStore
 from gateway.store.redis.problems import StoreDataError
@@ -161,6 +163,7 @@ class ProjectsResource:
     projects: ProjectStore
     jobs: JobStore
     item_retention: ItemRetention
+    events: ProjectEvents
 
     async def list_page(self, call: WorkspaceCall) -> Response:
         """Return a page of the workspace's projects, oldest first, with their keys and secrets.
@@ -212,6 +215,9 @@ class ProjectsResource:
         project = await self.projects.update(found.api_key, change)
         if project is None:
             raise not_found("Project")
+        fields = ",".join(name for name in values if values[name] is not None)
+        event = ProjectEvent(ProjectEventType.PROJECT_CHANGED, None, {"fields": fields})
+        await self.events.write(project.id, event)
         keep = project.item_retention(self.item_retention)
         if keep.bounded and keep != found.item_retention(self.item_retention):
             await self.jobs.enqueue_retention(project.id, keep)

@@ -18,10 +18,12 @@ from gateway.domain import principal
 from gateway.domain.errors import invalid
 from gateway.domain.objects import Object
 from gateway.domain.principal import Identity
+from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.store.deletion import UserDeletion
 from gateway.store.directory import Directory
 from gateway.store.errors import IdentityConflictError, NameTakenError
 from gateway.store.profiles import ProfileStore
+from gateway.store.project_events import ProjectEvents
 
 _EXAMPLE = {"external_id": "ada", "email": "ada@example.com", "first_name": "Ada"}
 
@@ -69,6 +71,7 @@ class UsersResource:
     profiles: ProfileStore
     deletion: UserDeletion
     idempotency: Idempotency
+    events: ProjectEvents
 
     async def create(self, call: ProjectCall) -> Response:
         """Create a user, or update the user who has this external id or email.
@@ -109,6 +112,7 @@ class UsersResource:
         # and the next call that finds it completes the deletion.
         await self.deletion.delete(user)
         await self.directory.forget(user)
+        await self.events.write(call.project.id, ProjectEvent(ProjectEventType.USER_DELETED, user.id))
         return no_content()
 
     async def _saved(self, user: principal.User, values: Mapping[str, Any]) -> dict[str, Any]:

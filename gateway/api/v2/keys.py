@@ -16,7 +16,10 @@ from gateway.auth.jwks import MAX_KEYS, read_keys
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.objects import Array, Object
 from gateway.domain.params import Anything
+from gateway.domain.principal import Project
+from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.domain.signing import PublicKey
+from gateway.store.project_events import ProjectEvents
 from gateway.store.projects import ProjectStore
 
 NEW_KEYS = Body(
@@ -78,6 +81,7 @@ class KeysResource:
     """The operations on the calling project's public keys."""
 
     projects: ProjectStore
+    events: ProjectEvents
 
     async def list_keys(self, call: ProjectCall) -> Response:
         """Return the public keys that verify tokens of the project's users."""
@@ -99,7 +103,14 @@ class KeysResource:
         project = await self.projects.set_keys(call.project.api_key, keys)
         if project is None:
             raise api_error(ErrorCode.INCORRECT_API_KEY)
+        await self._write_changes(call.project, project)
         return _response(project.public_keys)
+
+    async def _write_changes(self, before: Project, after: Project) -> None:
+        old, new = ({key.id for key in project.public_keys} for project in (before, after))
+        for kind, kids in ((ProjectEventType.KEY_REGISTERED, new - old), (ProjectEventType.KEY_REMOVED, old - new)):
+            for kid in sorted(kids):
+                await self.events.write(after.id, ProjectEvent(kind, None, {"key_id": kid}))
 
 
 def _response(public_keys: tuple[PublicKey, ...]) -> Response:

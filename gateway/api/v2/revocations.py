@@ -15,7 +15,9 @@ from gateway.api.v1.identity import find_user
 from gateway.domain.errors import invalid
 from gateway.domain.objects import Object
 from gateway.domain.params import Integer
+from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.store.directory import Directory
+from gateway.store.project_events import ProjectEvents
 from gateway.store.tokens import TokenStore
 
 REVOCATION = Body(
@@ -50,6 +52,7 @@ class RevocationsResource:
 
     tokens: TokenStore
     directory: Directory
+    events: ProjectEvents
 
     async def revoke(self, call: ProjectCall) -> Response:
         """Revoke all tokens of a user that were issued before a point in time, and close their live connections.
@@ -64,6 +67,8 @@ class RevocationsResource:
             raise invalid("Param 'issued_before' must not be in the future")
         user = await find_user(self.directory, call.project.id, call.text("user"))
         revoked_before = await self.tokens.discard_before(user, now + 1 if before is None else before, now)
+        event = ProjectEvent(ProjectEventType.JWT_REVOKED_BEFORE, user.id, {"issued_before": revoked_before})
+        await self.events.write(call.project.id, event)
         return json_response({"issued_before": revoked_before})
 
 

@@ -30,8 +30,10 @@ from gateway.domain.guard import UserDeletedError
 from gateway.domain.objects import Object
 from gateway.domain.params import Integer, Text
 from gateway.domain.principal import Identity, Project, User, UserId
+from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.store.directory import Directory
 from gateway.store.errors import IdentityConflictError, TooManyTokensError
+from gateway.store.project_events import ProjectEvents
 from gateway.store.redis.problems import decoding
 from gateway.store.tokens import Owner, Token, TokenStore
 
@@ -122,6 +124,7 @@ class TokensResource:
     tokens: TokenStore
     directory: Directory
     idempotency: Idempotency
+    events: ProjectEvents
 
     async def issue_for_user(self, call: ProjectCall) -> Response:
         """Issue a token for a user, who is created if unknown. The token is not stored, and not shown again.
@@ -193,6 +196,7 @@ class TokensResource:
             await self.tokens.issue(owner, token)
         except TooManyTokensError:
             raise api_error(ErrorCode.TOO_MANY_TOKENS) from None
+        await self._write(ProjectEventType.JWT_ISSUED, owner, token.id)
         return token
 
     async def _page(self, call: ProjectCall, owner: Owner) -> Response:
@@ -204,7 +208,15 @@ class TokensResource:
         discarded_at = await self.tokens.discard(owner, token_id, int(time.time()))
         if discarded_at is None:
             raise not_found("Token")
+        await self._write(ProjectEventType.JWT_REVOKED, owner, token_id)
         return json_response({"token_id": token_id, "discarded_at": rfc3339(discarded_at)})
+
+    async def _write(self, kind: ProjectEventType, owner: Owner, token_id: str) -> None:
+        if isinstance(owner, User):
+            event = ProjectEvent(kind, owner.id, {"token_id": token_id, "scope": "user"})
+            await self.events.write(owner.project_id, event)
+        else:
+            await self.events.write(owner, ProjectEvent(kind, None, {"token_id": token_id, "scope": "project"}))
 
 
 def rfc3339(unix: int) -> str:
