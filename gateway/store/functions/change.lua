@@ -65,22 +65,25 @@ local function create(keys, args, record)
     return MUTED
   end
   -- Gateways' clocks differ, but the newest item of an inbox must have the latest time of sending.
-  local clock, latest, sent_at = tonumber(call('TIME')[1]), tonumber(record.sent_at or 0), context.seconds
+  local clock, sent_at = clock_beside(context.now), context.seconds
   if context.now > clock + CLOCK_SECONDS then sent_at = integer(clock) end
-  if latest >= tonumber(sent_at) and latest <= clock + SENT_AHEAD_SECONDS then sent_at = record.sent_at end
+  if record.sent_at and record.sent_at ~= sent_at then
+    local latest = tonumber(record.sent_at)
+    if latest > tonumber(sent_at) and latest <= clock + SENT_AHEAD_SECONDS then sent_at = record.sent_at end
+  end
   context.sent_at = sent_at
-  local state = {
-    sent = sent_at, seen = '0', read = '0', archived = '0', category = category, topic = topic,
-    repeatable = outcome_seconds ~= '',
-  }
-  if call('HSETNX', user .. STATES, id, pack_state(state)) == 0 then return DUPLICATE end
+  local packed = sent_at .. (outcome_seconds ~= '' and ' 0 0 0 r' or ' 0 0 0 ') .. #category .. ' ' .. category .. topic
+  if call('HSETNX', user .. STATES, id, packed) == 0 then return DUPLICATE end
   local offset = integer((record.offset or 0) + 1)
   push_undo(undo_create, user, args, offset)
   if not is_reference(content) then call('HSET', user .. ITEMS, id, content) end
   add_to_indexes(call, user, 0, category, topic, offset, id)
-  local data = item_data_json(content, state, recipient_json(user, record), '')
-  -- Each count grows by one. Reading the size of every index again would be a sixth of the cost of an item.
-  append(user, record, context, 'notifications/new', data, known_counts(record, 1))
+  local data = new_item_data_json(content, sent_at, recipient_json(user, record))
+  if record.epoch then
+    append(user, record, context, 'notifications/new', data, counts_after(user, record, nil, 0))
+  else
+    append(user, record, context, 'notifications/new', data, 1, 1, 1, 1)
+  end
   -- The new item stays, whether or not old ones can be removed.
   local items, seconds = args[11], args[12]
   if items ~= '0' or seconds ~= '0' then
@@ -114,7 +117,8 @@ local function change(keys, args, record)
   remove_from_indexes(call, user, from, category, topic, offset, id)
   add_to_indexes(call, user, to, category, topic, offset, id)
   local content = content_or_reference(call('HGET', user .. ITEMS, id), id)
-  append(user, record, context, name, item_data_json(content, state, recipient_json(user, record), client_id))
+  local data = item_data_json(content, state, recipient_json(user, record), client_id)
+  append(user, record, context, name, data, counts_after(user, record, from, to))
   return 1
 end
 
@@ -286,6 +290,6 @@ local function change_all(keys, args, record)
       end
     end
   end
-  if changed > 0 then append(user, record, context, name, data) end
+  if changed > 0 then append(user, record, context, name, data, counts(user)) end
   return changed
 end

@@ -48,18 +48,11 @@ local function offset_of(user, bucket, id)
   return call('ZSCORE', inbox_key(user, bucket), id)
 end
 
--- ->    the counts that every event carries
+-- ->    the counts that every event carries: unread, unseen, unarchived unread, unarchived unseen
 local function counts(user)
-  local size = {}
-  for _, bucket in ipairs({ 0, 1, 4, 5 }) do
-    size[bucket] = call('ZCARD', inbox_key(user, bucket))
-  end
-  return {
-    unread = size[0] + size[1] + size[4] + size[5],
-    unseen = size[0] + size[4],
-    unarchived_unread = size[0] + size[1],
-    unarchived_unseen = size[0],
-  }
+  local new, seen = call('ZCARD', inbox_key(user, 0)), call('ZCARD', inbox_key(user, 1))
+  local archived_new, archived_seen = call('ZCARD', inbox_key(user, 4)), call('ZCARD', inbox_key(user, 5))
+  return new + seen + archived_new + archived_seen, new + archived_new, new + seen, new
 end
 
 -- A range is a part of an index, newest last: { key, list }. Without `list`, it is the whole index.

@@ -58,7 +58,7 @@ local function begin_log(user, record, epoch_if_new, current_generation)
   return true
 end
 
--- The fields of a user's record that next_position writes, and their places in the result of read_record.
+-- The fields of a user's record that write_position writes, and their places in the result of read_record.
 local POSITION = { 'format', 'epoch', 'offset', 'life', 'sent_at', 'log_until', 'counts' }
 local PLACES = { 1, 4, 5, 6, 7, 8, 10 }
 
@@ -75,25 +75,28 @@ local function restore_position(user, before)
   end
 end
 
--- Write the next position. The first event of a new generation begins a new epoch, because the same offset of the old
--- epoch may have been used for a lost event.
--- ->    the offset as text
-local function next_position(user, record, context)
-  local fields, current = {}, generation(tonumber(context.now_ms))
+-- Advance the position in the record. The first event of a new generation begins a new epoch, because the same offset
+-- of the old epoch may have been used for a lost event.
+-- ->    whether the epoch is new
+local function advance(user, record, context)
+  local current = generation(context.now_ms)
   local is_other = current ~= '' and record.life ~= current
-  if begin_log(user, record, context.epoch_if_new, current) or is_other then
-    if is_other then record.epoch, record.life = epoch_of(user, context.epoch_if_new, current), current end
+  local is_new = begin_log(user, record, context.epoch_if_new, current) or is_other
+  if is_other then record.epoch, record.life = epoch_of(user, context.epoch_if_new, current), current end
+  record.offset = record.offset + 1
+  return is_new
+end
+
+-- Write the position of the record, and what changes with it.
+local function write_position(user, record, offset, with_epoch, with_lifetime, with_sent_at)
+  local fields = {}
+  if with_epoch then
     record.format = FORMAT
     fields = { 'epoch', record.epoch, 'life', record.life, 'format', FORMAT }
   end
-  record.offset = record.offset + 1
-  local offset = integer(record.offset)
-  call(
-    'HSET', user, 'offset', offset, 'sent_at', record.sent_at or '0', 'log_until', record.log_until,
-    'counts', record.counts,
-    unpack(fields)
-  )
-  return offset
+  if with_lifetime then fields[#fields + 1], fields[#fields + 2] = 'log_until', record.log_until end
+  if with_sent_at then fields[#fields + 1], fields[#fields + 2] = 'sent_at', record.sent_at end
+  call('HSET', user, 'offset', offset, 'counts', record.counts, unpack(fields))
 end
 
 -- Remove the events that are older than `seconds`, by the earlier of two clocks, so that a gateway whose clock is ahead
@@ -111,22 +114,29 @@ end
 local function context_of(args)
   local seconds = args[1]:sub(1, -4)
   return {
-    now_ms = args[1], seconds = seconds, now = tonumber(seconds),
+    ms = args[1], now_ms = tonumber(args[1]), seconds = seconds, now = tonumber(seconds),
     epoch_if_new = args[2], log_events = args[3], log_seconds = tonumber(args[4]),
   }
 end
 
--- ->    the counts in the record, as of the last event, each plus `more`; nil if the record was written without counts
-local function known_counts(record, more)
-  if not record.epoch then
-    return { unread = more, unseen = more, unarchived_unread = more, unarchived_unseen = more }
+-- What an item of each bucket adds to the counts: unread, unseen, unarchived unread, unarchived unseen.
+local COUNTED = {
+  [0] = { 1, 1, 1, 1 }, [1] = { 1, 0, 1, 0 }, [3] = { 0, 0, 0, 0 },
+  [4] = { 1, 1, 0, 0 }, [5] = { 1, 0, 0, 0 }, [7] = { 0, 0, 0, 0 },
+}
+
+-- from, to: the bucket of an item before and after the next event; nil where it is in none
+-- ->    the counts as of the next event, from those in the record. Reading the size of every index instead would be a
+--       tenth of the cost of an event. They are read if the record was written without counts.
+local function counts_after(user, record, from, to)
+  local unread, unseen, unarchived_unread, unarchived_unseen
+  if record.counts then
+    unread, unseen, unarchived_unread, unarchived_unseen = record.counts:match('^(%d+) (%d+) (%d+) (%d+)$')
   end
-  local unread, unseen, unarchived_unread, unarchived_unseen = (record.counts or ''):match('^(%d+) (%d+) (%d+) (%d+)$')
-  if not unread then return nil end
-  return {
-    unread = unread + more, unseen = unseen + more,
-    unarchived_unread = unarchived_unread + more, unarchived_unseen = unarchived_unseen + more,
-  }
+  if not unread then return counts(user) end
+  local now, before = COUNTED[to or 7], COUNTED[from or 7] -- items of bucket 7 are not counted
+  return unread + now[1] - before[1], unseen + now[2] - before[2],
+    unarchived_unread + now[3] - before[3], unarchived_unseen + now[4] - before[4]
 end
 
 -- A log of events of usual size takes less than a megabyte. A log keeps fewer large events. Otherwise a user who marks
@@ -145,35 +155,36 @@ local function events_kept(log_events, bytes)
 end
 
 -- Append an event to the log and publish it. After XADD the change is complete, and the rest may fail.
--- count: the counts as of this event, if the caller has them
+-- unread …: the counts as of this event
 -- A broadcast runs this for every recipient, so numbers are converted once, and the message is one concatenation.
-local function append(user, record, context, name, data, count)
+local function append(user, record, context, name, data, unread, unseen, unarchived_unread, unarchived_unseen)
   local before = record.stored or position_of(record)
-  record.sent_at = context.sent_at or record.sent_at
+  if context.sent_at then record.sent_at = context.sent_at end
   -- The lifetime is a tenth longer than configured, so that not every event has to renew it. It is also renewed if a
   -- clock that was ahead set it.
   local until_then, now, log_seconds = tonumber(record.log_until or 0), context.now, context.log_seconds
   local renew = now + log_seconds > until_then or until_then > now + 1.1 * log_seconds + CLOCK_SECONDS
   if renew then record.log_until = integer(math.ceil(now + 1.1 * log_seconds)) end
-  count = count or counts(user)
-  local unread, unseen = integer(count.unread), integer(count.unseen)
-  local unarchived_unread, unarchived_unseen = integer(count.unarchived_unread), integer(count.unarchived_unseen)
+  unread, unseen = integer(unread), integer(unseen)
+  unarchived_unread, unarchived_unseen = integer(unarchived_unread), integer(unarchived_unseen)
   record.counts = unread .. ' ' .. unseen .. ' ' .. unarchived_unread .. ' ' .. unarchived_unseen
-  local offset = next_position(user, record, context)
+  local is_new = advance(user, record, context)
+  local offset = integer(record.offset)
+  write_position(user, record, offset, is_new, renew, context.sent_at)
   push_undo(restore_position, user, before)
   local position = record.epoch .. '.' .. offset
-  local message = position .. ' ' .. context.now_ms .. ' ' .. name .. '\n{"type":"event","position":"' .. position
+  local message = position .. ' ' .. context.ms .. ' ' .. name .. '\n{"type":"event","position":"' .. position
     .. '","name":"' .. name .. '","data":' .. data
     .. ',"unread_count":' .. unread .. ',"unseen_count":' .. unseen
     .. ',"unarchived":{"unread_count":' .. unarchived_unread .. ',"unseen_count":' .. unarchived_unseen .. '}}'
   local log = user .. LOG
   local kept = #message > LARGE_BYTES and events_kept(context.log_events, #message) or context.log_events
-  call('XADD', log, 'MAXLEN', kept, offset .. '-' .. context.now_ms, 'm', message)
+  call('XADD', log, 'MAXLEN', kept, offset .. '-' .. context.ms, 'm', message)
   undo_count, record.stored = 0, nil -- as commit()
   -- A failure here is repaired later: another event renews and trims the log, and if publishing failed, the reply makes
   -- the gateway publish a message that makes the open inboxes read the log.
   if renew then try('EXPIRE', log, integer(math.ceil(1.1 * log_seconds))) end
   -- An idle log expires as a whole. A busy log is trimmed by age only with every 16th event, to keep the others cheap.
-  if record.offset % 16 == 0 then pcall(trim_by_age, log, tonumber(context.now_ms), log_seconds) end
+  if record.offset % 16 == 0 then pcall(trim_by_age, log, context.now_ms, log_seconds) end
   if type(try('SPUBLISH', user, message)) == 'table' then is_unpublished = true end
 end

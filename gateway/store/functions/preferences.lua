@@ -52,10 +52,11 @@ local function set_preferences(keys, args, record)
   set_fields(key, rewritten)
   local all = call('HGETALL', key)
   if #changed > 0 then
-    append(keys[1], record, context, name, table.concat({
+    local data = table.concat({
       '{"notification_preferences":{"categories":[', table.concat(changed, ','), ']}',
       client_id ~= '' and ',"client_id":' or '', client_id, '}',
-    }))
+    })
+    append(keys[1], record, context, name, data, counts(keys[1]))
   end
   return all
 end

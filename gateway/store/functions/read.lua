@@ -63,13 +63,16 @@ end
 --       the indexes (from 0) of the tokens that are revoked, then messages
 local function read_log(keys, args, record)
   local user = keys[1]
-  local count = known_counts(record, 0) or counts(user)
+  local unread, unseen, unarchived_unread, unarchived_unseen = 0, 0, 0, 0
+  if record.epoch then
+    unread, unseen, unarchived_unread, unarchived_unseen = counts_after(user, record)
+  end
   if begin_log(user, record, args[1]) then
     call('HSET', user, 'epoch', record.epoch, 'offset', 0, 'life', record.life, 'format', FORMAT)
   end
   local epoch, offset = record.epoch, record.offset
   local result = {
-    epoch, offset, count.unread, count.unseen, count.unarchived_unread, count.unarchived_unseen, '',
+    epoch, offset, unread, unseen, unarchived_unread, unarchived_unseen, '',
     revoked_tokens(user, record, args, 6),
   }
   local HEAD = #result -- before the messages

@@ -51,7 +51,11 @@ local function remove_item(user, record, context, id, packed, client_id)
   local seconds = most - math.max(0, age)
   if seconds > 0 then record_outcome(user, record, id, DUPLICATE, seconds) end
   local data = item_data_json(content, state, recipient_json(user, record), client_id)
-  append(user, record, context, 'notifications/delete', data)
+  if #buckets == 1 and offsets[1] then
+    append(user, record, context, 'notifications/delete', data, counts_after(user, record, buckets[1], nil))
+  else
+    append(user, record, context, 'notifications/delete', data, counts(user))
+  end
   return #content
 end
 
