@@ -1,6 +1,7 @@
 """The function library of this version: the Lua sources in `functions/`, and the descriptors of all stores."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from types import ModuleType
 
@@ -98,17 +99,23 @@ _MODULES = (
 )
 
 
-def _constants() -> str:
-    """Return the Lua constants that name keys."""
+def _constants() -> dict[str, str]:
+    """Return the Lua constants, most of which name keys, by their names."""
     suffixes = (
         keys.USER_SUFFIXES | keys.DIRECTORY_SUFFIXES | keys.JOB_SUFFIXES | keys.PROJECT_SUFFIXES | keys.EVENT_SUFFIXES
     )
-    constants = [f"local {name} = '{suffix}'" for name, suffix in suffixes.items()]
     user_keys = ", ".join(f"'{keys.USER_SUFFIXES[name]}'" for name in keys.USER_KEYS)
-    constants.append(f"local FORMAT = '{keys.FORMAT}'")
-    constants.append(f"local GENERATION = '{keys.GENERATION}'")
-    constants.append(f"local USER_KEYS = {{ {user_keys} }}")
-    return "\n".join(constants)
+    return {name: f"'{suffix}'" for name, suffix in suffixes.items()} | {
+        "FORMAT": f"'{keys.FORMAT}'",
+        "GENERATION": f"'{keys.GENERATION}'",
+        "USER_KEYS": f"{{ {user_keys} }}",
+    }
+
+
+def _declared(source: str, constants: Mapping[str, str]) -> str:
+    """Return declarations of the constants that a source uses, in one line. (Lua has at most 200 local variables.)"""
+    words = set(re.findall(r"\w+", source))
+    return " ".join(f"local {name} = {value}" for name, value in constants.items() if name in words)
 
 
 def _descriptors(*modules: ModuleType) -> Iterator[AnyDescriptor]:
@@ -123,4 +130,13 @@ def _sources(names: tuple[str, ...]) -> dict[str, str]:
     return {name: (files("gateway.store") / "functions" / name).read_text() for name in names}
 
 
-LIBRARY = Library(_descriptors(*_MODULES), _constants(), _sources(_SHARED), _sources(_OWN))
+def _library() -> Library:
+    """Return the library. A source of `_OWN` declares the constants that no source of `_SHARED` uses itself."""
+    constants, shared, own = _constants(), _sources(_SHARED), _sources(_OWN)
+    common = _declared("\n".join(shared.values()), constants)
+    others = {name: value for name, value in constants.items() if f"local {name} =" not in common}
+    own = {name: f"{_declared(source, others)}\n{source}" for name, source in own.items()}
+    return Library(_descriptors(*_MODULES), common, shared, own)
+
+
+LIBRARY = _library()

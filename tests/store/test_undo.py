@@ -126,6 +126,10 @@ class FailingClient(InspectedClient):
         """Return how often each function failed."""
         self._tried: Counter[str] = Counter()
 
+    async def call(self, call: FunctionCall[Any]) -> Any:
+        """Run one function."""
+        return await self._call_one(call)
+
     async def call_many(self, calls: Sequence[FunctionCall[Any]]) -> list[Any]:
         """Run some functions, one after another."""
         return [await self._call_one(call) for call in calls]
