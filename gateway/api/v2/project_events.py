@@ -94,7 +94,7 @@ class ProjectEventsResource:
         else:
             part = await self._read(call.project.id, _types(query), user_id, page)
         newer, older = (event_id(place, 0) if place else None for place in (part.newer, part.older))
-        path = call.forwarded.prefix + call.request.scope["path"]
+        path = call.forwarded.prefix + call.request.path
         fields = call.request.query_params.multi_items()
         return json_response(
             {"data": [shown(event) for event in part.events], "links": links(path, fields, page.size, newer, older)}
