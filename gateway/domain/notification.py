@@ -7,11 +7,14 @@ The store keeps an ordered index per bucket, so that counts are cardinalities an
 The table here defines what each command does; the Lua functions only compare and set.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import product
 from typing import NewType
 from uuid import UUID
+
+import msgspec
 
 SEEN, READ, ARCHIVED = 1, 2, 4
 
@@ -130,8 +133,18 @@ NEW_EVENT = "notifications/new"
 DELETE_EVENT = "notifications/delete"
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+def _buckets_of(*flags: bool | None) -> tuple[int, ...]:
+    """Return the buckets whose items match the flags read, seen and archived."""
+    bits = tuple(zip(flags, (READ, SEEN, ARCHIVED), strict=True))
+    return tuple(bucket for bucket in BUCKETS if all(flag in (None, bool(bucket & bit)) for flag, bit in bits))
+
+
+_FLAG = (None, True, False)
+_BUCKETS = {flags: _buckets_of(*flags) for flags in product(_FLAG, _FLAG, _FLAG)}
+_BUCKET_DIGITS = {flags: "".join(map(str, buckets)) for flags, buckets in _BUCKETS.items()}
+
+
+class Filter(msgspec.Struct, frozen=True):
     """Selects items of an inbox. A flag that is None, and empty categories or topics, match any item.
 
     Categories are stored names: "" for items without a category.
@@ -146,13 +159,12 @@ class Filter:
     @property
     def buckets(self) -> tuple[int, ...]:
         """Return the buckets whose items match the three flags."""
-        return tuple(
-            bucket
-            for bucket in BUCKETS
-            if (self.seen is None or self.seen == bool(bucket & SEEN))
-            and (self.read is None or self.read == bool(bucket & READ))
-            and (self.archived is None or self.archived == bool(bucket & ARCHIVED))
-        )
+        return _BUCKETS[self.read, self.seen, self.archived]
+
+    @property
+    def bucket_digits(self) -> str:
+        """Return the same as the Lua functions read it: a digit for each bucket."""
+        return _BUCKET_DIGITS[self.read, self.seen, self.archived]
 
     def matches(self, state: State, category: str, topic: str) -> bool:
         """Return whether an item with this state, category and topic matches."""
@@ -172,6 +184,6 @@ class Filter:
         return {key: value for key, value in {**flags, **lists}.items() if value not in (None, [])}
 
 
-def stored_categories(names: Iterable[str]) -> tuple[str, ...]:
+def stored_categories(names: Collection[str]) -> tuple[str, ...]:
     """Return the stored names of the categories of a query, each once, in the order given."""
-    return tuple(dict.fromkeys("" if name == UNCATEGORIZED else name for name in names))
+    return tuple(dict.fromkeys("" if name == UNCATEGORIZED else name for name in names)) if names else ()

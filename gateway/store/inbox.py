@@ -228,7 +228,7 @@ class InboxStore:
             transition=transition.code,
             event_name=transition.event_name,
             data=_encode(data),
-            buckets=_buckets(matching),
+            buckets=matching.bucket_digits,
             categories=matching.categories,
             topics=matching.topics,
         )
@@ -238,13 +238,8 @@ class InboxStore:
         self, user: User, matching: Filter, page: int, per_page: int, guard: Guard = UNGUARDED
     ) -> ListPage:
         """Return a page of items, newest first. `page` counts from 1; the counts are those of the filtered items."""
-        call = LIST(
-            buckets=_buckets(matching),
-            rank=(page - 1) * per_page,
-            limit=per_page,
-            categories=matching.categories,
-            topics=matching.topics,
-        )
+        rank = (page - 1) * per_page
+        call = LIST(matching.bucket_digits, rank, per_page, matching.categories, matching.topics)
         epoch, offset, total, unread, unseen, *items = await self._functions.read(user, guard, call)
         position = Position(epoch.decode(), int(offset)) if epoch else None
         return ListPage(position, total, unread, unseen, await self._contents.expand(user.project_id, items))
@@ -278,30 +273,28 @@ class InboxStore:
         `tokens` are the ids and issue times of the tokens of the connections that get the events. The page's `revoked`
         has those of them that are revoked.
         """
-        call = READ_LOG(
-            epoch_if_new=new_epoch,
-            after_epoch=after.epoch if after else "",
-            after_offset=after.offset if after else "",
-            max_events=REPLAY_EVENTS,
-            max_bytes=REPLAY_BYTES,
-            tokens=[part for token_id, at in tokens for part in (token_id, "" if at is None else at)],
-        )
+        after_epoch, after_offset = after or ("", "")
+        checked = [part for token_id, at in tokens for part in (token_id, "" if at is None else at)] if tokens else ()
+        # Arguments by position save half a microsecond.
+        call = READ_LOG(new_epoch, after_epoch, after_offset, REPLAY_EVENTS, REPLAY_BYTES, checked)
         reply = await self._functions.read_or_begin(user, guard, call)
         epoch, offset, unread, unseen, unarchived_unread, unarchived_unseen, reset_reason, revoked, *messages = reply
-        # Events with references are small. With the contents in place, far fewer may fit.
-        page = await self._contents.expand_page(user.project_id, messages, REPLAY_BYTES)
-        try:
-            events = tuple(map(Event.decode, page))
-        except ValueError as problem:
-            # Events that cannot be read are lost, like events that are no longer in the log.
-            log.error("event_broken", project=user.project_id, user=user.id, problem=str(problem))
-            events, reset_reason = (), b"position_expired"
+        events: tuple[Event, ...] = ()
+        if messages:
+            # Events with references are small. With the contents in place, far fewer may fit.
+            page = await self._contents.expand_page(user.project_id, messages, REPLAY_BYTES)
+            try:
+                events = tuple(map(Event.decode, page))
+            except ValueError as problem:
+                # Events that cannot be read are lost, like events that are no longer in the log.
+                log.error("event_broken", project=user.project_id, user=user.id, problem=str(problem))
+                reset_reason = b"position_expired"
         return LogPage(
-            end=Position(epoch.decode(), int(offset)),
-            counts=Counts(unread, unseen, unarchived_unread, unarchived_unseen),
-            events=events,
-            reset_reason=reset_reason.decode(),
-            revoked=frozenset(tokens[index] for index in revoked),
+            Position(epoch.decode(), int(offset)),
+            Counts(unread, unseen, unarchived_unread, unarchived_unseen),
+            events,
+            reset_reason.decode(),
+            frozenset(tokens[index] for index in revoked) if revoked else frozenset(),
         )
 
     def expand_cached(self, message: bytes) -> bytes | None:
@@ -324,7 +317,3 @@ def _create_call(item: _NewItem, delivery: Delivery) -> UserCall[Outcome]:
 
 def _client_id(client_id: str | None) -> bytes:
     return _encode(client_id) if client_id else b""
-
-
-def _buckets(matching: Filter) -> str:
-    return "".join(map(str, matching.buckets))

@@ -87,7 +87,7 @@ class ItemPages:
         self, user: User, matching: Filter, limit: int, way: str, cursor: ItemCursor | None, guard: Guard
     ) -> list[Any]:
         call = LIST_BESIDE(
-            buckets="".join(map(str, matching.buckets)),
+            buckets=matching.bucket_digits,
             limit=limit,
             way=way,
             item_id=cursor.item_id.bytes if cursor else b"",

@@ -76,6 +76,12 @@ class EventPage(msgspec.Struct):
     unarchived: CountsBody
 
 
+_PAGE = (
+    b'{"events":[%b],"position":"%b","more":%b,"reset":%b,"unread_count":%d,"unseen_count":%d,'
+    b'"unarchived":{"unread_count":%d,"unseen_count":%d}}'
+)
+"""An EventPage as JSON, with events as they are logged."""
+
 EVENTS = ResponseSpec(200, "The events", EventPage)
 
 
@@ -96,21 +102,9 @@ class EventsResource:
         after = Position.parse(since) if since else None
         page = await self.inboxes.read_log(call.user, after, self.new_epoch(), call.guard)
         position = page.events[-1].position if page.events else page.end
-        tail = encode(
-            {
-                "position": str(position),
-                "more": position != page.end,
-                "reset": page.reset_reason or None,
-                "unread_count": page.counts.unread,
-                "unseen_count": page.counts.unseen,
-                "unarchived": {
-                    "unread_count": page.counts.unarchived_unread,
-                    "unseen_count": page.counts.unarchived_unseen,
-                },
-            }
-        )
-        events = b",".join(event.text for event in page.events)
-        return raw_json_response(b'{"events":[' + events + b"]," + tail[1:])
+        events = b",".join([event.text for event in page.events])
+        more, reset = encode(position != page.end), encode(page.reset_reason or None)
+        return raw_json_response(_PAGE % (events, str(position).encode(), more, reset, *page.counts))
 
 
 OPERATIONS = [

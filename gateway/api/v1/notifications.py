@@ -106,6 +106,12 @@ class NotificationList(msgspec.Struct):
     notifications: list[Notification]
 
 
+_PAGE = (
+    b'{"project_id":%d,"total":%d,"total_pages":%d,"per_page":%d,"current_page":%d,"unread_count":%d,"unseen_count":%d,'
+    b'"notifications":[%b]}'
+)
+"""A NotificationList as JSON, with items as they are stored."""
+
 SENT = ResponseSpec(201, "Sent", SentNotificationAnswer)
 FOUND = ResponseSpec(200, "The notification", NotificationAnswer)
 LISTED = ResponseSpec(200, "A page", NotificationList, headers=("X-Inbox-Position",))
@@ -161,18 +167,16 @@ class NotificationsResource:
         query = call.query()
         page, per_page = query["page"], query["per_page"]
         found = await self.inboxes.list_page(call.user, _filter(query), page, per_page, call.guard)
-        head = encode(
-            {
-                "project_id": int(call.project.id),
-                "total": found.total,
-                "total_pages": total_pages(found.total, per_page),
-                "per_page": per_page,
-                "current_page": page,
-                "unread_count": found.unread,
-                "unseen_count": found.unseen,
-            }
+        body = _PAGE % (
+            int(call.project.id),
+            found.total,
+            total_pages(found.total, per_page),
+            per_page,
+            page,
+            found.unread,
+            found.unseen,
+            b",".join(found.items),
         )
-        body = b"".join((head[:-1], b',"notifications":[', b",".join(found.items), b"]}"))
         return raw_json_response(body, headers={"X-Inbox-Position": str(found.position)} if found.position else None)
 
     async def get(self, call: UserCall) -> Response:
