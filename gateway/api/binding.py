@@ -47,9 +47,9 @@ from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
 from gateway.store.admin_limits import AdminLimits
 from gateway.store.categories import CategoryStore
+from gateway.store.channel_tokens import ChannelTokenStore
 from gateway.store.contents import ContentStore
 from gateway.store.deletion import UserDeletion
-from gateway.store.devices import DeviceStore
 from gateway.store.directory import Directory
 from gateway.store.event_log import LogRetention, Moment
 from gateway.store.idempotency import IdempotencyStore
@@ -129,7 +129,7 @@ class ApiBuilder:
     def operations(self) -> list[BoundOperation]:
         """Return the operations of all resources, in the order of the route table."""
         client, directory, inboxes = self.client, self.directory, self.inboxes
-        job_store, token_store = JobStore(client), TokenStore(client)
+        job_store, token_store, channel_tokens = JobStore(client), TokenStore(client), ChannelTokenStore(client)
         categories = CategoryStore(client, time.monotonic)
         preference_store = PreferenceStore(client, self.log_retention)
         sender = Sender(Deliverer(directory, inboxes), directory, categories, job_store, OverrideStore(client))
@@ -141,7 +141,7 @@ class ApiBuilder:
                 preferences.PreferencesResource(preference_store, categories, now, self.events), preferences.OPERATIONS
             ),
             *bind(subscriptions.SubscriptionsResource(SubscriptionStore(client)), subscriptions.OPERATIONS),
-            *bind(devices.DevicesResource(DeviceStore(client), now), devices.OPERATIONS),
+            *bind(devices.DevicesResource(channel_tokens, now), devices.OPERATIONS),
             *bind(revocations.RevocationsResource(token_store, directory, self.events), revocations.OPERATIONS),
             *bind(
                 users.UsersResource(directory, ProfileStore(client), UserDeletion(client), once, self.events),

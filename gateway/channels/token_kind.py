@@ -43,6 +43,11 @@ class TokenKind:
         return None
 
     @property
+    def opens_connections(self) -> bool:
+        """Whether the token opens live connections, which end when it is discarded."""
+        return bool(self.credential)
+
+    @property
     def missing_identity(self) -> str:
         """Return the message about a token that lacks every alternative."""
         names = list(dict.fromkeys(path for paths in self.identities for path in paths))

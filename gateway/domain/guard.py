@@ -39,6 +39,11 @@ class Guard(NamedTuple):
     token_id: str = ""
     issued_at: int | None = None
 
+    @property
+    def uncounted(self) -> "Guard":
+        """The guard of a further call of the store for the same request, which is counted once."""
+        return Guard(None, self.token_id, self.issued_at)
+
 
 UNGUARDED = Guard()
 """The guard of calls that no user makes: those of backends, and reads by the gateway itself."""

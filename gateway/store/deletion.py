@@ -1,10 +1,10 @@
-"""The deletion of users: their data in their own slots, and their subscriptions and devices in the project's slot."""
+"""The deletion of users: their data in their own slots, and their subscriptions and tokens in the project's slot."""
 
 from collections.abc import Sequence
 
 from gateway.domain.principal import User
 from gateway.store import keys
-from gateway.store.devices import RELEASE_DEVICE
+from gateway.store.channel_tokens import ANY_CLAIM, RELEASE_TOKEN
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.functions import Arguments, untouched, writing_function
 from gateway.store.subscriptions import REMOVE_SUBSCRIBER
@@ -14,9 +14,6 @@ TOMBSTONE_SECONDS = 24 * 3600
 
 DELETED_MESSAGE = b"!deleted"
 """The message that is published instead of an event when a user is deleted. No position begins with `!`."""
-
-ANY_CLAIM = 2**53
-"""A claim that is later than any claim of a device."""
 
 
 def _delete_user(tombstone_seconds: int) -> Arguments:
@@ -33,15 +30,15 @@ class UserDeletion:
         self._client = client
 
     async def delete(self, user: User) -> None:
-        """Delete a user's data, close its open inboxes on every node, and release its devices and topics.
+        """Delete a user's data, close its open inboxes on every node, and release its channel tokens and topics.
 
         The directory still has the user's names: call `Directory.forget` afterwards.
         """
-        topics, devices = await self._client.call(DELETE_USER(keys.user(user.project_id, user.id), TOMBSTONE_SECONDS))
+        topics, tokens = await self._client.call(DELETE_USER(keys.user(user.project_id, user.id), TOMBSTONE_SECONDS))
         if topics:
             await self._client.call(REMOVE_SUBSCRIBER(keys.directory(user.project_id), user.id, "", topics))
-        holders = keys.device_holders(user.project_id)
-        await self._client.call_many([RELEASE_DEVICE(holders, token, user.id, ANY_CLAIM) for token in devices])
+        holders = keys.token_holders(user.project_id)
+        await self._client.call_many([RELEASE_TOKEN(holders, token, user.id, ANY_CLAIM) for token in tokens])
 
     async def delete_many(self, users: Sequence[User]) -> None:
         """Delete the data in several users' slots and close their open inboxes, in one round trip.

@@ -12,9 +12,9 @@ misread, and the change comes with code that reads the older format. The version
     once for the store     STORE_FORMAT, beside the projects: for projects, workspaces, the queue of jobs, and whether
                            a node may use this store at all
     in each user record    the field `format` of `user`: for everything in the slot of that user, such as items, states,
-                           the log, preferences, subscriptions, devices and tokens
+                           the log, preferences, subscriptions, channel tokens and tokens
     in each project        the field `format` of its record: for everything in the project's own slot, such as tokens,
-                           categories, the holders of devices, sweeps
+                           categories, the holders of channel tokens, sweeps
     in the directory       the field `format`: for users' records there, the user index and the subscribers
     in expiring records    the field `format` of each job and of each idempotency record, because nodes of two versions
                            share these during an upgrade; and the first byte of each content, which is read without its
@@ -137,9 +137,10 @@ def contents(project_id: ProjectId) -> str:
     return f"{PREFIX}{{{project_id}}}:contents"
 
 
-def device_holders(project_id: ProjectId) -> str:
-    """hash: device token -> JSON [[user id, claim], …] of the users who may hold it, the owner first; "" -> the last
-    claim. For ever; a token until it is unregistered.
+def token_holders(project_id: ProjectId) -> str:
+    """hash: digest of a channel token (11 bytes, the first a NUL) -> JSON [[user id, claim], …] of the users who may
+    hold it, the owner first; "" -> the last claim; and the same by device token, from before channel tokens. For ever;
+    a token until it is removed.
     """
     return f"{PREFIX}{{{project_id}}}:devices"
 
@@ -258,7 +259,10 @@ USER_SUFFIXES = {
     "PREFERENCES": ":preferences",
     # hash: topic -> JSON {category: ["1" subscribed or "0" not, reason]}. Until deleted.
     "SUBSCRIPTIONS": ":subscriptions",
-    # hash: device token -> `claim registered_ms json`. Until unregistered, or registered by another user.
+    # hash per kind of channel token (its path follows): digest (11 bytes) -> `claim created updated discarded json`,
+    # times in unix ms, 0 for never. Until registered by another user, or discarded and among too many.
+    "CHANNEL_TOKENS": ":channel_tokens:",
+    # hash: device token -> `claim registered_ms json`, from before channel tokens. Until converted into these.
     "DEVICES": ":devices",
     # hash: kind, or the kind and a name -> JSON as in `integrations`: what the user set up at a provider. For ever.
     "INSTALLATIONS": ":installations",

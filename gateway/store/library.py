@@ -5,15 +5,18 @@ from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from types import ModuleType
 
+from gateway.channels import inbox as inbox_channel
+from gateway.channels.registry import TOKEN_KINDS
 from gateway.store import (
     activity,
     admin_limits,
     categories,
+    channel_tokens,
     contents,
     deletion,
-    devices,
     directory,
     formats,
+    former_devices,
     guarded,
     idempotency,
     inbox,
@@ -49,7 +52,7 @@ _OWN = (
     "read.lua",
     "pages.lua",
     "tokens.lua",
-    "devices.lua",
+    "channel_tokens.lua",
     "change.lua",
     "profiles.lua",
     "deletion.lua",
@@ -70,11 +73,12 @@ _MODULES = (
     activity,
     admin_limits,
     categories,
+    channel_tokens,
     contents,
     deletion,
-    devices,
     directory,
     formats,
+    former_devices,
     generation,
     guarded,
     idempotency,
@@ -105,7 +109,10 @@ def _constants() -> dict[str, str]:
         keys.USER_SUFFIXES | keys.DIRECTORY_SUFFIXES | keys.JOB_SUFFIXES | keys.PROJECT_SUFFIXES | keys.EVENT_SUFFIXES
     )
     user_keys = ", ".join(f"'{keys.USER_SUFFIXES[name]}'" for name in keys.USER_KEYS)
+    kinds = ", ".join(f"'{kind.path}'" for kind in TOKEN_KINDS)
     return {name: f"'{suffix}'" for name, suffix in suffixes.items()} | {
+        "INBOX_TOKENS": f"'{keys.USER_SUFFIXES['CHANNEL_TOKENS']}{inbox_channel.TOKEN.path}'",
+        "TOKEN_KINDS": f"{{ {kinds} }}",
         "FORMAT": f"'{keys.FORMAT}'",
         "GENERATION": f"'{keys.GENERATION}'",
         "USER_KEYS": f"{{ {user_keys} }}",

@@ -2,14 +2,15 @@
 
 import pytest
 
+from gateway.channels import expo
 from gateway.domain.guard import UserDeletedError
 from gateway.domain.notification import Command, Filter
 from gateway.domain.preferences import Status
 from gateway.domain.principal import Identity
 from gateway.store import keys
+from gateway.store.channel_tokens import ChannelTokenStore
 from gateway.store.deletion import TOMBSTONE_SECONDS, UserDeletion
 from gateway.store.deliveries import Delivery
-from gateway.store.devices import Device, DeviceStore
 from gateway.store.directory import Directory
 from gateway.store.inbox import InboxStore
 from gateway.store.subscriptions import SubscriptionStore
@@ -47,17 +48,17 @@ async def test_a_deletion_is_published_to_the_users_open_inboxes(client: Inspect
         assert (await subscriber.parse_response())[2] == b"!deleted"
 
 
-async def test_the_project_forgets_what_a_deleted_user_subscribed_to_and_which_devices_it_had(
+async def test_the_project_forgets_what_a_deleted_user_subscribed_to_and_which_tokens_it_had(
     client: InspectedClient,
 ) -> None:
     user = new_user()
     user = await Directory(client, lambda: 0.0).resolve(user.project_id, Identity("joe"))
     await SubscriptionStore(client).set(user, "topic", Status.SUBSCRIBED, {"*": ""})
-    await DeviceStore(client).register(user, Device("token", "ios", None), 1)
+    await ChannelTokenStore(client).register(user, expo.TOKEN, {"device_token": "token"}, 1)
     await UserDeletion(client).delete(user)
     subscribers = keys.directory(user.project_id) + keys.DIRECTORY_SUFFIXES["SUBSCRIBERS"] + "topic"
     assert await client.redis.exists(subscribers) == 0
-    assert await client.redis.hkeys(keys.device_holders(user.project_id)) == [b""]
+    assert await client.redis.hkeys(keys.token_holders(user.project_id)) == [b""]
 
 
 async def test_many_users_are_deleted_at_once(store: InboxStore, client: InspectedClient) -> None:

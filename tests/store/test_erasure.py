@@ -3,16 +3,17 @@
 import asyncio
 from uuid import uuid4
 
+from gateway.channels import expo
 from gateway.domain.preferences import Status
 from gateway.domain.principal import Identity, ProjectId, User
 from gateway.jobs.deletion import ProjectDeletion
 from gateway.jobs.runner import JobRunner
 from gateway.store import keys
 from gateway.store.categories import CategoryStore
+from gateway.store.channel_tokens import ChannelTokenStore
 from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.deletion import UserDeletion
 from gateway.store.deliveries import Delivery
-from gateway.store.devices import Device, DeviceStore
 from gateway.store.directory import Directory
 from gateway.store.erasure import Eraser
 from gateway.store.idempotency import IdempotencyStore
@@ -40,7 +41,7 @@ async def fill(client: InspectedClient, store: InboxStore, project_id: ProjectId
     await store.delete(users[0], content.id, None, at(2))
     await CategoryStore(client, lambda: 0.0).record(project_id, "c")
     await SubscriptionStore(client).set(users[1], "t", Status.SUBSCRIBED, {"*": ""})
-    await DeviceStore(client).register(users[2], Device(f"d-{project_id}", "ios", None), 1)
+    await ChannelTokenStore(client).register(users[2], expo.TOKEN, {"device_token": f"d-{project_id}"}, 1)
     await IdempotencyStore(client).begin(project_id, "k", "f", b"")
     await JobStore(client).enqueue(JobKind.IMPORT, project_id, str(uuid4()), b"", 1, [b"[]"])
     return users

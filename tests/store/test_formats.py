@@ -12,13 +12,14 @@ import httpx
 import pytest
 import redis
 
+from gateway.channels import expo
 from gateway.domain.notification import Command, Filter
 from gateway.domain.preferences import Status
 from gateway.domain.principal import Identity
 from gateway.store import keys
+from gateway.store.channel_tokens import ChannelTokenStore
 from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.deliveries import Delivery
-from gateway.store.devices import Device, DeviceStore
 from gateway.store.directory import Directory
 from gateway.store.formats import FormatWatch, check_format
 from gateway.store.idempotency import IdempotencyStore
@@ -107,7 +108,7 @@ async def test_a_user_of_before_there_were_formats_is_refused_and_not_written_to
         store.change(user, content().id, Command.READ, None, at(1)),
         ProfileStore(client).set(user, {"first_name": "Ada"}),
         SubscriptionStore(client).set(user, "x", Status.UNSUBSCRIBED, {"*": ""}),
-        DeviceStore(client).register(user, Device("token", "ios", None), 1),
+        ChannelTokenStore(client).register(user, expo.TOKEN, {"device_token": "token"}, 1),
     ):
         with pytest.raises(StoreFormatError):
             await work

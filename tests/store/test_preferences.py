@@ -6,11 +6,12 @@ import msgspec
 import pytest
 from redis.crc import key_slot
 
+from gateway.channels import expo
 from gateway.domain.preferences import Channel, Preference, Status
 from gateway.domain.principal import ProjectId
 from gateway.store import keys, preferences
+from gateway.store.channel_tokens import ChannelTokenStore
 from gateway.store.deliveries import Delivery, Outcome
-from gateway.store.devices import Device, DeviceStore
 from gateway.store.errors import TooManyError
 from gateway.store.event_log import LogRetention
 from gateway.store.inbox import InboxStore
@@ -137,7 +138,7 @@ async def test_all_keys_of_a_user_share_one_slot(
     user = new_user()
     await preference_store.update(user, {"a}{b": OFF}, None, at(1))
     await subscriptions.set(user, "{t}", Status.UNSUBSCRIBED, {"*": ""})
-    await DeviceStore(client).register(user, Device("{token}", "ios", None), 1)
+    await ChannelTokenStore(client).register(user, expo.TOKEN, {"device_token": "{token}"}, 1)
     names = [key async for key in client.redis.scan_iter(match=f"*{user.id}*")]
     assert len(names) == 5
     assert len({key_slot(name) for name in names}) == 1

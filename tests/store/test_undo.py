@@ -13,9 +13,10 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
-from gateway.channels import github
+from gateway.channels import apns, github, inbox
 from gateway.domain.guard import Allowance, RateKind
 from gateway.domain.new_user_limits import NewUserLimits
 from gateway.domain.notification import BulkCommand, Command, Filter, ItemId
@@ -23,14 +24,14 @@ from gateway.domain.preferences import Channel, Status
 from gateway.domain.principal import Identity, ProjectId, User
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.domain.retention import ItemRetention
-from gateway.store import devices, jobs, keys, tokens
+from gateway.store import channel_tokens, jobs, keys, tokens
 from gateway.store.activity import ActiveUsers
 from gateway.store.admin_limits import AdminLimits
 from gateway.store.categories import CategoryStore
+from gateway.store.channel_tokens import ChannelTokenStore
 from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.deletion import UserDeletion
 from gateway.store.deliveries import Delivery, Outcome
-from gateway.store.devices import Device, DeviceStore
 from gateway.store.directory import Directory
 from gateway.store.event_log import LogRetention, Moment
 from gateway.store.idempotency import IdempotencyStore
@@ -59,6 +60,8 @@ from tests.store.conftest import InspectedClient, new_user
 
 COMPLETED = {
     "delete_user": "it is deleted, and a repetition publishes that",
+    "discard_channel_token": "it is discarded, and a repetition publishes that",
+    "remove_channel_token": "it is removed, and a repetition publishes that",
     "discard_token": "it is discarded, and a repetition publishes that",
     "discard_tokens_before": "they are discarded, and a repetition publishes that",
     "list_job": "it is listed, and a repetition removes old jobs",
@@ -386,12 +389,19 @@ async def tell_of_wishes(client: FailingClient, ada: User) -> None:
 
 
 async def tell_of_devices_and_tokens(client: FailingClient, ada: User, ben: User) -> None:
-    registered = DeviceStore(client)
-    for number in range(4):
-        await registered.register(ada, Device(f"token {number % 3}", "ios", None), 1000 + number)
-    await registered.register(ben, Device("token 1", "ios", None), 2000)
-    await registered.unregister(ada, "token 2")
-    await registered.unregister(ben, "token 1")
+    registered = ChannelTokenStore(client)
+    for kind, name in ((apns.TOKEN, "device_token"), (inbox.TOKEN, "token")):
+        for number in range(6):
+            await registered.register(ada, kind, {name: f"token {number % 5}"}, 1000 + number)
+        await registered.register(ben, kind, {name: "token 4"}, 2000)
+        await registered.discard_same(ada, kind, {name: "token 0"}, 3000)
+        await registered.discard_same(ben, kind, {name: "token 4"}, 3000)
+        await registered.register(ben, kind, {name: "token 4"}, 4000)
+    key, device = keys.user(ben.project_id, ben.id), b'1 2 {"platform":"ios"}'
+    await client.redis.hset(key + keys.USER_SUFFIXES["DEVICES"], "former", device)
+    held = msgspec.json.encode([[ben.id, 1]])
+    await client.redis.hset(keys.token_holders(ben.project_id), "former", held)
+    await registered.page(ben, apns.TOKEN, 10, None, None, True)
     issued, now = TokenStore(client), int(time.time())
     for owner in (ada, ada.project_id):
         for number in range(5):
@@ -432,7 +442,8 @@ async def tell_of_jobs(client: FailingClient, project_id: ProjectId, ada: User) 
 async def test_a_function_that_fails_anywhere_leaves_everything_as_it_was(
     client: FailingClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(devices, "MAX_DEVICES", 2)
+    monkeypatch.setattr(channel_tokens, "MAX_LIVE", 2)
+    monkeypatch.setattr(channel_tokens, "MAX_DISCARDED", 1)
     monkeypatch.setattr(tokens, "MAX_TOKENS", 4)
     monkeypatch.setattr(jobs, "MAX_LISTED", 1)
     client.armed = True

@@ -1,4 +1,4 @@
-"""Devices: the tokens that push notifications would be sent to. They are stored; sending pushes is not built."""
+"""Devices of v1: channel tokens of push services, named by platform."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,8 +15,9 @@ from gateway.api.core.responses import json_response, no_content
 from gateway.api.core.schema import ResponseSpec, Uuid
 from gateway.domain.objects import Object
 from gateway.domain.params import Choice, Text
-from gateway.store.devices import Device, DeviceStore
+from gateway.store.channel_tokens import ChannelTokenStore
 from gateway.store.event_log import Moment
+from gateway.store.former_devices import KINDS_BY_PLATFORM, device_values
 
 NEW_DEVICE = Body(
     "push_subscription",
@@ -52,25 +53,34 @@ REGISTERED = ResponseSpec(201, "Registered", PushSubscriptionAnswer)
 
 @dataclass(frozen=True, slots=True)
 class DevicesResource:
-    """The operations on the calling user's devices."""
+    """The operations on the calling user's devices. Devices are channel tokens, which v2 has operations for."""
 
-    devices: DeviceStore
+    tokens: ChannelTokenStore
     now: Callable[[], Moment]
 
     async def register(self, call: UserCall) -> Response:
         """Register a device for the user. It is removed from another user of the project who had registered it.
 
-        This version stores devices and does not send pushes to them.
+        The device is a channel token of APNs or FCM, as `GET /v2/channels/mobile_push/…/tokens` lists it. Apple no
+        longer delivers to the tokens of Safari: they are stored.
         """
-        values = call.fields(await call.body())
-        device = Device(values["device_token"], values["platform"], values["app_bundle_id"] or None)
-        device_id = await self.devices.register(call.user, device, self.now().now_ms, call.guard)
-        registered = {"id": device_id, "device_token": device.token, "platform": device.platform}
+        fields = call.fields(await call.body())
+        token, platform = fields["device_token"], fields["platform"]
+        kind = KINDS_BY_PLATFORM[platform]
+        values = device_values(token, fields["app_bundle_id"] or None, kind)
+        stored = await self.tokens.register(call.user, kind, values, self.now().now_ms, call.guard)
+        registered = {"id": stored.id, "device_token": token, "platform": platform}
         return json_response({"push_subscription": registered}, 201)
 
     async def unregister(self, call: UserCall) -> Response:
-        """Unregister a device of the user."""
-        if not await self.devices.unregister(call.user, call.text("device_token"), call.guard):
+        """Unregister a device of the user. Its channel token is discarded."""
+        token, now_ms, guard = call.text("device_token"), self.now().now_ms, call.guard
+        found = False
+        for kind in KINDS_BY_PLATFORM.values():
+            values = device_values(token, None, kind)
+            found |= await self.tokens.discard_same(call.user, kind, values, now_ms, guard)
+            guard = guard.uncounted
+        if not found:
             raise not_found("Device")
         return no_content()
 

@@ -2,7 +2,7 @@
 
 -- KEYS  user
 -- ARGV  tombstone_seconds (how long the field `deleted` is kept)
--- ->    the topics of its subscriptions, and the tokens of its devices
+-- ->    the topics of its subscriptions, and the names of its channel tokens in the project's slot
 -- Remove everything of a user except the field `deleted`, and publish that to the nodes that hold its connections. If
 -- publishing fails, the user is deleted, but the call fails, and repeating it publishes again.
 local function delete_user(keys, args)
@@ -16,7 +16,13 @@ local function delete_user(keys, args)
     for category in pairs(categories) do doomed[#doomed + 1] = category_key(user, bucket, category) end
   end
   for _, suffix in ipairs(USER_KEYS) do doomed[#doomed + 1] = user .. suffix end
-  local left_elsewhere = { call('HKEYS', user .. SUBSCRIPTIONS), call('HKEYS', user .. DEVICES) }
+  local tokens = call('HKEYS', user .. DEVICES)
+  for _, kind in ipairs(TOKEN_KINDS) do
+    local key = user .. CHANNEL_TOKENS .. kind
+    doomed[#doomed + 1] = key
+    for _, field in ipairs(call('HKEYS', key)) do tokens[#tokens + 1] = field end
+  end
+  local left_elsewhere = { call('HKEYS', user .. SUBSCRIPTIONS), tokens }
   local fields = call('HKEYS', user)
   set_fields(user, { 'deleted', '1' })
   expire('EXPIRE', user, args[1])

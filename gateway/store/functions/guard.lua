@@ -28,12 +28,21 @@ local function revoked_before_now(user, revoked_before, may_write)
   return now
 end
 
+-- An inbox token, which opens live connections, is accepted while it is stored and not discarded.
+-- token_id: "in_app:" and the hexadecimal name of the token
+local function is_discarded(user, token_id)
+  local field = token_id:sub(8):gsub('%x%x', function(pair) return string.char(tonumber(pair, 16)) end)
+  local packed = call('HGET', user .. INBOX_TOKENS, field)
+  return not (packed and packed:match('^%d+ %d+ %d+ 0 '))
+end
+
 -- revoked_before: the field of the user's record; issued_at: nil without a token
 local function is_revoked(user, revoked_before, token_id, issued_at, may_write)
   if issued_at and revoked_before and issued_at < tonumber(revoked_before)
     and issued_at < revoked_before_now(user, tonumber(revoked_before), may_write) then
     return true
   end
+  if token_id:sub(1, 7) == 'in_app:' then return is_discarded(user, token_id) end
   return token_id ~= '' and call('ZSCORE', user .. REVOKED, token_id) and true or false
 end
 
