@@ -18,7 +18,10 @@ def read_responses(http: httpx.Client, jobs: Sequence[str]) -> dict[str, Any]:
     for user in ("ada", "cat", "imported-1"):
         for path in (*READ_BY_USERS, *ALSO_READ):
             found[f"{user} {path}"] = _recorded(http.get(path, headers=user_headers(user)))
-    for path in (*READ_BY_ADMINS, *jobs):
+    for path in READ_BY_ADMINS:
+        # The recordings have the size of a page in their links, and were made when the default was another one.
+        found[f"admin {path}"] = _recorded(http.get(path, params={"page[size]": 20}, headers=ADMIN))
+    for path in jobs:
         found[f"admin {path}"] = _recorded(http.get(path, headers=ADMIN))
     return found
 

@@ -92,6 +92,9 @@ class FailingClient(FunctionClient):
         super().__init__(client.topology, client.library)
         self.left = calls
 
+    async def call(self, call: FunctionCall[Any]) -> Any:
+        return (await self.call_many((call,)))[0]
+
     async def call_many(self, calls: Sequence[FunctionCall[Any]]) -> list[Any]:
         if self.left == 0:
             raise StoreUnavailableError("lost")
@@ -104,6 +107,9 @@ class DawdlingClient(FunctionClient):
 
     def __init__(self, client: InspectedClient):
         super().__init__(client.topology, client.library)
+
+    async def call(self, call: FunctionCall[Any]) -> Any:
+        return (await self.call_many((call,)))[0]
 
     async def call_many(self, calls: Sequence[FunctionCall[Any]]) -> list[Any]:
         for _ in range(random.randrange(6)):

@@ -137,6 +137,10 @@ class FailingClient(InspectedClient):
         """Run some functions, one after another."""
         return [await self._call_one(call) for call in calls]
 
+    async def call_each(self, calls: Sequence[FunctionCall[Any]]) -> list[Any]:
+        """Run some functions, one after another."""
+        return await self.call_many(calls)
+
     async def _call_one(self, call: FunctionCall[Any]) -> Any:
         function = call.function.name
         self._tried[function] += self.armed
