@@ -8,7 +8,7 @@ import contextlib
 import copy
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,9 +70,11 @@ class Joe:
         """Return the path of an operation on Joe's objects. `paths` replaces values of path parameters."""
         path, names = row.path, {**self.paths, **paths}
         while (found := re.search(r"{(\w+)(:path)?}", path)) is not None:
-            name = found[1]
-            value = names.get(f"{name}/{row.method}") or names.get(name) or self._first_id(path[: found.start() - 1])
-            path = path[: found.start()] + value + path[found.end() :]
+            before, name = path[: found.start() - 1], found[1]
+            own = names.get(f"{name}/{row.method}") or names.get(name)
+            if own is None or (name == "id" and not before.endswith("/notifications")):
+                own = self._first_id(before)
+            path = f"{before}/{own}{path[found.end() :]}"
         return path
 
     def _first_id(self, collection: str) -> str:
@@ -85,6 +87,16 @@ class Joe:
             return MARK
         self.ids.add(entries[0]["id"])
         return str(entries[0]["id"])
+
+    def create(self, rows: Iterable[AnyOperation]) -> None:
+        """Create the objects that operations create from their examples."""
+        for row in rows:
+            response = call(self.client, row, row.path, self.headers(row), body_of_joe(row))
+            assert response.status_code in (200, 201, 501), f"{row}: {response.text}"
+
+    def create_again(self, like: AnyOperation) -> None:
+        """Create the objects of an operation again, which another one may have deleted."""
+        self.create(row for row in CREATING if resource_of(row) == resource_of(like))
 
     def reads(self, like: AnyOperation | None = None) -> Iterator[AnyOperation]:
         """Iterate over the operations that read Joe's objects: all of them, or those of the same resource."""
@@ -158,9 +170,7 @@ def made(client: httpx.Client, external_id: str) -> Joe:
         "workspace_id": "1",
         "project_id": str(client.get("/notifications", headers=mine).json()["project_id"]),
     }
-    for row in CREATING:
-        response = call(client, row, row.path, joe.headers(row), body_of_joe(row))
-        assert response.status_code in (200, 201, 501), f"{row}: {response.text}"
+    joe.create(CREATING)
     return joe
 
 
