@@ -34,6 +34,10 @@ credentials get 401 under `/v2`, and 404 elsewhere, except where an operation li
 _TAGS = {
     "Backend": "For your servers, with the API key and the API secret.",
     "Inbox": "For users.",
+    "Channel tokens": "Device tokens, webhooks of chats, and tokens of live connections. Users register them; backends "
+    "list and discard them.",
+    "Integrations": "The configurations of providers, the installations of users, and incoming webhooks.",
+    "Events": "What happened in a project: a log, and a live tail of it.",
     "Workspace": "For administering projects, with a workspace token: `inbox-gateway token --workspace` prints one.",
     "Live": "The events of an inbox over WebSocket, server-sent events or requests. All transports have the same "
     "events with the same positions.",
@@ -46,6 +50,13 @@ _CALLER_TAGS: Mapping[Caller[Any], str] = {
     WORKSPACE: "Workspace",
     PUBLIC: "Gateway",
 }
+
+_PATH_TAGS: Mapping[str, str] = {
+    r"/v2(/users/{\w+})?/channels/.*/tokens.*": "Channel tokens",
+    r"/v2/integrations.*": "Integrations",
+    r"/v2/events.*": "Events",
+}
+"""The sections of resources that have one of their own, by a pattern of their paths."""
 
 ERROR_CONTENT: Json = {"application/json": {"schema": {"$ref": "#/components/schemas/Errors"}}}
 
@@ -103,7 +114,7 @@ def _schemas(operations: Sequence[AnyOperation], added: Sequence[type]) -> tuple
 def _operation(row: AnyOperation, path: str, schemas: Mapping[Any, Json], bodies: BodyComponents) -> Json:
     described: Json = {
         "operationId": "_".join([row.method.lower(), *re.findall(r"\w+", path)]),
-        "tags": [row.tag or _CALLER_TAGS[row.caller]],
+        "tags": [_tag(row)],
         "summary": row.summary,
         "security": SECURITY[row.caller],
         "responses": {str(status): _reference("responses", str(status)) for status in sorted(_error_statuses(row))}
@@ -117,6 +128,11 @@ def _operation(row: AnyOperation, path: str, schemas: Mapping[Any, Json], bodies
         content = bodies.described(row.inputs.body, is_closed=row.inputs.strict)
         described["requestBody"] = {"required": True, "content": {"application/json": content}}
     return described
+
+
+def _tag(row: AnyOperation) -> str:
+    by_path = (tag for pattern, tag in _PATH_TAGS.items() if re.fullmatch(pattern, row.path))
+    return row.tag or next(by_path, _CALLER_TAGS[row.caller])
 
 
 # ---- parameters

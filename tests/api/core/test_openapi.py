@@ -62,6 +62,13 @@ def test_an_operation_that_is_not_built_is_described_as_such() -> None:
         assert list(described(operation)["responses"]) == ["501"]
 
 
+def test_an_operation_is_in_a_section_that_the_document_describes() -> None:
+    sections = {tag["name"] for tag in DOCUMENT["tags"]}
+    used = {described(operation)["tags"][0]: repr(operation) for operation in OPERATIONS}
+    assert used.keys() <= sections
+    assert used["Events"].startswith("GET /v2/events")
+
+
 def test_every_example_of_a_body_is_valid() -> None:
     for body in [operation.inputs.body for operation in OPERATIONS if operation.reads_body]:
         read_body(json.dumps(body.wrapped(body.example)).encode(), body.root, body.param)
