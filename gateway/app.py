@@ -27,6 +27,7 @@ from gateway.live.hub import Hub
 from gateway.runtime.fair_scheduler import FairScheduler
 from gateway.runtime.tasks import background_tasks
 from gateway.sending.deliverer import Deliverer
+from gateway.sending.inbox_rules import InboxRules
 from gateway.server.control_messages import ControlMessages
 from gateway.server.ingress import HttpIngress
 from gateway.server.readiness import Readiness
@@ -37,6 +38,7 @@ from gateway.store.activity import ActiveUsers
 from gateway.store.contents import ContentStore
 from gateway.store.deferred_publications import DeferredPublications
 from gateway.store.deletion import UserDeletion
+from gateway.store.delivery_configs import DeliveryConfigStore
 from gateway.store.directory import Directory
 from gateway.store.erasure import Eraser
 from gateway.store.event_log import LogRetention
@@ -100,6 +102,8 @@ class Worker:
         self.subscriber = Subscriber(client, worker_id)
         self._directory.on_created = self._user_created
         self.projects.receives_changes = lambda: self.subscriber.healthy
+        self.delivery_configs = DeliveryConfigStore(client)
+        self.delivery_configs.receives_changes = lambda: self.subscriber.healthy
         self.idempotency = IdempotencyStore(client)
         self.sweeps = SweepScheduler(self.projects, SweepStore(client), JobStore(client), settings.item_retention)
         self.jobs = self._build_jobs(contents)
@@ -142,7 +146,7 @@ class Worker:
         broadcaster = Broadcaster(
             jobs,
             self._directory,
-            Deliverer(self._directory, inboxes),
+            Deliverer(self._directory, inboxes, InboxRules(self.delivery_configs, self.events)),
             profiles,
             contents,
             SubscriptionStore(client),
@@ -163,7 +167,9 @@ class Worker:
 
     def _connect_store(self, restore: Restore | None) -> None:
         """Connect the reports of the store to the parts that react to them."""
-        control = ControlMessages(self._directory, self.projects, self.hub.revocation, self.activity, self.jobs.wake)
+        control = ControlMessages(
+            self._directory, self.projects, self.hub.revocation, self.activity, self.delivery_configs, self.jobs.wake
+        )
         self.subscriber.on_control = control.apply
         events = StoreEvents(control, self.hub, self.projects, restore)
         self.watch.on_known_store = self.projects.remember_all
@@ -183,6 +189,7 @@ class Worker:
             log_retention=self._log_retention,
             projects=self.projects,
             directory=self._directory,
+            delivery_configs=self.delivery_configs,
             inboxes=self._inboxes,
             contents=self._contents,
             activity=self.activity,

@@ -35,13 +35,14 @@ from gateway.api.v1 import (
     users,
 )
 from gateway.api.v2 import broadcasts as v2_broadcasts
-from gateway.api.v2 import keys, project_events, revocations, tokens, unbuilt
+from gateway.api.v2 import delivery_config, delivery_plans, keys, project_events, revocations, tokens, unbuilt
 from gateway.api.v2 import notifications as v2_notifications
 from gateway.api.v2 import preferences as v2_preferences
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.workspaces import WorkspaceAuthenticator, WorkspaceTokens
 from gateway.domain.proxy import Proxies
 from gateway.sending.deliverer import Deliverer
+from gateway.sending.inbox_rules import InboxRules
 from gateway.sending.sender import Sender
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
@@ -50,6 +51,7 @@ from gateway.store.categories import CategoryStore
 from gateway.store.channel_tokens import ChannelTokenStore
 from gateway.store.contents import ContentStore
 from gateway.store.deletion import UserDeletion
+from gateway.store.delivery_configs import DeliveryConfigStore
 from gateway.store.directory import Directory
 from gateway.store.event_log import LogRetention, Moment
 from gateway.store.idempotency import IdempotencyStore
@@ -91,6 +93,7 @@ class ApiBuilder:
     log_retention: LogRetention
     projects: ProjectStore
     directory: Directory
+    delivery_configs: DeliveryConfigStore
     inboxes: InboxStore
     contents: ContentStore
     activity: ActiveUsers
@@ -132,7 +135,8 @@ class ApiBuilder:
         job_store, token_store, channel_tokens = JobStore(client), TokenStore(client), ChannelTokenStore(client)
         categories = CategoryStore(client, time.monotonic)
         preference_store = PreferenceStore(client, self.log_retention)
-        sender = Sender(Deliverer(directory, inboxes), directory, categories, job_store, OverrideStore(client))
+        deliverer = Deliverer(directory, inboxes, InboxRules(self.delivery_configs, self.events))
+        sender = Sender(deliverer, directory, categories, job_store, OverrideStore(client))
         once, now, keep = Idempotency(self.idempotency), self._now, self.settings.item_retention
         own_host = f"{self.settings.host}:{self.settings.port}"
         return [
@@ -158,6 +162,14 @@ class ApiBuilder:
                 v2_preferences.OPERATIONS,
             ),
             *bind(project_events.ProjectEventsResource(self.event_log, directory), project_events.OPERATIONS),
+            *bind(
+                delivery_config.DeliveryConfigResource(self.delivery_configs, self.events),
+                delivery_config.OPERATIONS,
+            ),
+            *bind(
+                delivery_plans.DeliveryPlansResource(self.delivery_configs, inboxes, directory, job_store),
+                delivery_plans.OPERATIONS,
+            ),
             *bind(broadcasts.BroadcastsResource(job_store, inboxes, sender, once, now), broadcasts.OPERATIONS),
             *bind(v2_broadcasts.BroadcastsResource(job_store, sender, once, now), v2_broadcasts.OPERATIONS),
             *bind(imports.ImportsResource(job_store, once, now), imports.OPERATIONS),

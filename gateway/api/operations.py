@@ -22,7 +22,7 @@ from gateway.api.v1 import (
     users,
 )
 from gateway.api.v2 import broadcasts as v2_broadcasts
-from gateway.api.v2 import keys, project_events, revocations, tokens, unbuilt
+from gateway.api.v2 import delivery_config, delivery_plans, keys, project_events, revocations, tokens, unbuilt
 from gateway.api.v2 import notifications as v2_notifications
 from gateway.api.v2 import preferences as v2_preferences
 
@@ -39,6 +39,8 @@ OPERATIONS: list[AnyOperation] = [
     *v2_notifications.OPERATIONS,
     *v2_preferences.OPERATIONS,
     *project_events.OPERATIONS,
+    *delivery_config.OPERATIONS,
+    *delivery_plans.OPERATIONS,
     *broadcasts.OPERATIONS,
     *v2_broadcasts.OPERATIONS,
     *imports.OPERATIONS,

@@ -1,4 +1,4 @@
-"""Conditions on a user's attributes, which select some of all users.
+"""Conditions on attributes. Those of users select some of all users; domain/delivery_condition.py has others.
 
 domain/condition_reader.py reads them from request bodies. An attribute that does not exist is null. A list equals a
 value if the list itself or one of its items does.
@@ -51,6 +51,18 @@ class Equals:
 
 
 @dataclass(frozen=True, slots=True)
+class Holds:
+    """Holds if the attribute at the path exists, and is not null, false or ""."""
+
+    path: tuple[str, ...]
+
+    def matches(self, attributes: Mapping[str, Any]) -> bool:
+        """Return whether the condition holds for these attributes."""
+        found = _look_up(attributes, self.path)
+        return found is not None and found is not False and found != ""
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
     """Holds if another condition does not."""
 
@@ -83,7 +95,7 @@ class Or:
         return any(condition.matches(attributes) for condition in self.conditions)
 
 
-Condition: TypeAlias = Everyone | Equals | Not | And | Or
+Condition: TypeAlias = Everyone | Equals | Holds | Not | And | Or
 
 
 def all_of(conditions: Sequence[Condition]) -> Condition:

@@ -13,10 +13,7 @@ Strings are in single or double quotes, with the escapes of JSON. The case of a 
 path has names between dots, such as `custom_attributes.plan`, and may begin with `user.`.
 """
 
-import math
-import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 from gateway.domain.condition import (
     MAX_DEPTH,
@@ -28,6 +25,7 @@ from gateway.domain.condition import (
     any_of,
     attribute_path,
 )
+from gateway.domain.condition_tokens import Token, tokens_of
 
 
 def parse_text(text: str) -> Condition:
@@ -35,100 +33,11 @@ def parse_text(text: str) -> Condition:
     return _Parser(text).parse()
 
 
-# ---- tokens
-
-
-class _Token(NamedTuple):
-    kind: str
-    """`value`, `path`, an operator as the values of `_OPERATORS` spell it, or `end`."""
-
-    text: str
-    column: int
-    value: Any = None
-
-
-_OPERATORS = {
-    "==": "=",
-    "=": "=",
-    "!=": "!=",
-    "&&": "and",
-    "||": "or",
-    "!": "not",
-    "(": "(",
-    ")": ")",
-    "and": "and",
-    "or": "or",
-    "not": "not",
-}
-_CONSTANTS = {"true": True, "false": False, "null": None}
-_TOKEN = re.compile(
-    r"""\s*(?:
-        (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
-      | (?P<number>-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![\w.]))
-      | (?P<operator>==|!=|&&|\|\||[=!()])
-      | (?P<word>[^\W\d][\w-]*(?:\.[\w-]+)*)
-    )""",
-    re.VERBOSE | re.DOTALL,
-)
-_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
-_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
-
-
-def _tokens(text: str) -> list[_Token]:
-    tokens: list[_Token] = []
-    end = len(text.rstrip())
-    place = 0
-    while place < end:
-        match = _TOKEN.match(text, place)
-        if match is None or match.lastgroup is None:
-            raise _unknown(text, place)
-        tokens.append(_token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup) + 1))
-        place = match.end()
-    return [*tokens, _Token("end", "", end + 1)]
-
-
-def _unknown(text: str, place: int) -> ConditionError:
-    """Return the error for a place where no token begins."""
-    start = place + len(text[place:]) - len(text[place:].lstrip())
-    what = "a string without its end" if text[start] in "\"'" else f"{text[start]!r}, which makes no sense here"
-    return ConditionError(f"there is {what}", start + 1)
-
-
-def _token(group: str, text: str, column: int) -> _Token:
-    if group == "string":
-        # As in JSON, a character beyond 16 bits may be spelt as two escapes, a surrogate pair.
-        halves = _ESCAPE.sub(_unescaped, text[1:-1]).encode("utf-16", "surrogatepass")
-        return _Token("value", text, column, halves.decode("utf-16", "replace"))
-    if group == "number":
-        return _Token("value", text, column, _number(text, column))
-    word = text.lower()
-    if word in _OPERATORS:
-        return _Token(_OPERATORS[word], text, column)
-    if word in _CONSTANTS:
-        return _Token("value", text, column, _CONSTANTS[word])
-    return _Token("path", text, column)
-
-
-def _unescaped(match: re.Match[str]) -> str:
-    code = match[1]
-    return chr(int(code[1:], 16)) if len(code) > 1 else _ESCAPED.get(code, code)
-
-
-def _number(text: str, column: int) -> int | float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ConditionError(f"{text} is too large a number", column)
-    return int(text) if re.fullmatch("-?[0-9]+", text) else number
-
-
-# ---- the parser
-
-
 class _Parser:
     """A recursive descent parser with a method for each rule of the grammar."""
 
     def __init__(self, text: str):
-        self._tokens = _tokens(text)
+        self._tokens = tokens_of(text)
         self._place = 0
         self._depth = 0
 
@@ -139,10 +48,10 @@ class _Parser:
         return condition
 
     @property
-    def _next(self) -> _Token:
+    def _next(self) -> Token:
         return self._tokens[self._place]
 
-    def _take(self) -> _Token:
+    def _take(self) -> Token:
         token = self._next
         self._place += 1
         return token

@@ -76,7 +76,14 @@ class Broadcaster:
         content = Content.encode(job.id, plan.shown)
         keep = await self._retention(job.project_id)
         # A recipient whose data cannot be read fails the first attempt, because it may be repaired before the next one.
-        item = OutgoingItem(content.as_reference(), plan.moment, keep, repeatable=True, skip_broken=job.attempts > 1)
+        item = OutgoingItem(
+            content.as_reference(),
+            plan.moment,
+            keep,
+            repeatable=True,
+            skip_broken=job.attempts > 1,
+            custom_attributes=plan.shown.custom_attributes,
+        )
         if not job.cursor:
             await self._contents.put(job.project_id, content)
             yield await self._send_to_named(job, plan, item)

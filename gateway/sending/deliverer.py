@@ -5,6 +5,7 @@ inbox that already has it gets no second one.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -13,6 +14,7 @@ from gateway.domain.principal import ProjectId, User, UserId
 from gateway.domain.retention import ItemRetention
 from gateway.sending.command import Recipient
 from gateway.sending.errors import RecipientConflictError
+from gateway.sending.inbox_rules import InboxRules
 from gateway.sending.recipients import resolve_named
 from gateway.store.contents import Content
 from gateway.store.deliveries import Delivery, Outcome
@@ -31,7 +33,7 @@ class OutgoingItem(msgspec.Struct, frozen=True):
 
     With `repeatable`, the same item may be sent again within 24 hours, and a user who deleted it meanwhile does not get
     it back. With `skip_broken`, a recipient whose stored data cannot be read is reported, and the others still get the
-    item.
+    item. `custom_attributes` are those of the content. The conditions of delivery configs refer to them.
     """
 
     content: Content
@@ -39,6 +41,7 @@ class OutgoingItem(msgspec.Struct, frozen=True):
     keep: ItemRetention
     repeatable: bool
     skip_broken: bool = False
+    custom_attributes: dict[str, Any] | None = None
 
 
 class Delivered(msgspec.Struct, frozen=True):
@@ -54,11 +57,15 @@ class Delivered(msgspec.Struct, frozen=True):
 
 
 class Deliverer:
-    """Delivers items to users. Methods raise StoreUnavailableError; some users may have the item by then."""
+    """Delivers items to users, except those that the project's delivery configs suppress.
 
-    def __init__(self, directory: Directory, inboxes: InboxStore):
+    Methods raise StoreUnavailableError; some users may have the item by then.
+    """
+
+    def __init__(self, directory: Directory, inboxes: InboxStore, rules: InboxRules):
         self._directory = directory
         self._inboxes = inboxes
+        self._rules = rules
 
     async def deliver_to_named(
         self, item: OutgoingItem, project_id: ProjectId, recipients: Sequence[Recipient], skip_conflicts: bool = False
@@ -116,6 +123,8 @@ class Deliverer:
         user = self._directory.cached(project_id, recipient.identity)
         if user is None:
             return None
+        if not self._rules.passes(project_id, item.content) and await self._is_suppressed(item, (user,)):
+            return Delivered()
         delivery = Delivery(user, recipient.attributes, False)
         try:
             outcome = await self._inboxes.create_one(item.content, delivery, item.moment, item.repeatable, item.keep)
@@ -131,6 +140,8 @@ class Deliverer:
         step = max(1, min(CALLS_AT_ONCE, BYTES_AT_ONCE // len(item.content.encoded)))
         for first in range(0, len(deliveries), step):
             piece = deliveries[first : first + step]
+            if await self._is_suppressed(item, [delivery.user for delivery in piece]):
+                continue
             outcomes = await self._inboxes.create(
                 item.content, piece, item.moment, item.repeatable, subscribers_only, item.keep, item.skip_broken
             )
@@ -140,3 +151,7 @@ class Deliverer:
                 elif outcome is not Outcome.MUTED:
                     delivered.reached.append(delivery.user.id)
         return delivered
+
+    async def _is_suppressed(self, item: OutgoingItem, users: Sequence[User]) -> bool:
+        """Return whether a delivery config keeps the item out of the inboxes of some users of one project."""
+        return await self._rules.suppress(users[0].project_id, item.content, item.custom_attributes, users)

@@ -52,7 +52,7 @@ class Sender:
             await self._categories.record(project_id, content.category)
         if command.overrides is not None:
             await self._store_overrides(project_id, plan.id, command.overrides)
-        item = OutgoingItem(content, plan.moment, keep, repeatable)
+        item = OutgoingItem(content, plan.moment, keep, repeatable, custom_attributes=command.custom_attributes)
         await self._deliverer.deliver_to_named(item, project_id, command.recipients)
         return sent
 

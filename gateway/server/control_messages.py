@@ -9,6 +9,7 @@ from collections.abc import Callable
 from gateway.domain.principal import ProjectId, UserId
 from gateway.live.revocation import Revocation
 from gateway.store.activity import ActiveUsers
+from gateway.store.delivery_configs import CONTROL_DELIVERY, DeliveryConfigStore
 from gateway.store.directory import CONTROL_USER, Directory
 from gateway.store.jobs import CONTROL_JOBS
 from gateway.store.project_deletion import CONTROL_PROJECT_DELETED
@@ -27,12 +28,14 @@ class ControlMessages:
         projects: ProjectStore,
         revocation: Revocation,
         activity: ActiveUsers,
+        delivery_configs: DeliveryConfigStore,
         wake_jobs: Callable[[], None],
     ):
         self._directory = directory
         self._projects = projects
         self._revocation = revocation
         self._activity = activity
+        self._delivery_configs = delivery_configs
         self._wake_jobs = wake_jobs
 
     def apply(self, message: bytes) -> None:
@@ -49,6 +52,8 @@ class ControlMessages:
                 self._projects.cache.forget_deleted(api_key)
                 self._revocation.project_changed(api_key)
                 self._activity.forget(ProjectId(project_id))
+            case [word, project_id] if word == CONTROL_DELIVERY:
+                self._delivery_configs.forget(ProjectId(project_id))
             case _:
                 self.clear_caches()
 
@@ -56,5 +61,6 @@ class ControlMessages:
         """Clear every cache, check every live connection and wake the jobs, because messages may have been missed."""
         self._directory.forget_all()
         self._projects.cache.forget_all()
+        self._delivery_configs.forget_all()
         self._revocation.all_projects_changed()
         self._wake_jobs()

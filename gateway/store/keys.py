@@ -132,6 +132,11 @@ def integrations(project_id: ProjectId) -> str:
     return f"{PREFIX}{{{project_id}}}:integrations"
 
 
+def delivery_configs(project_id: ProjectId) -> str:
+    """hash: category, or `default` -> delivery config in JSON, up to a bound. For ever."""
+    return f"{PREFIX}{{{project_id}}}:delivery_configs"
+
+
 def contents(project_id: ProjectId) -> str:
     """set: the ids (16 bytes) of a project's shared contents, for the deletion of the project. For ever."""
     return f"{PREFIX}{{{project_id}}}:contents"

@@ -75,7 +75,8 @@ class Joe:
             if own is None or (name == "id" and not before.endswith("/notifications")):
                 own = self._first_id(before)
             path = f"{before}/{own}{path[found.end() :]}"
-        return path
+        # A notification may be in many inboxes, and its id alone does not name one.
+        return f"{path}?user={names['user']}" if path.endswith("/deliveryplan") else path
 
     def _first_id(self, collection: str) -> str:
         """Return the id of the first of Joe's objects in a list, and one that does not exist if there is none."""

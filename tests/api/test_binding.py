@@ -7,6 +7,7 @@ from gateway.domain.proxy import Proxies
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
 from gateway.store.contents import ContentStore
+from gateway.store.delivery_configs import DeliveryConfigStore
 from gateway.store.directory import Directory
 from gateway.store.event_log import LogRetention
 from gateway.store.idempotency import IdempotencyStore
@@ -35,6 +36,7 @@ async def test_a_worker_binds_every_row_in_the_order_of_the_table_and_admits_eve
         log_retention=retention,
         projects=projects,
         directory=directory,
+        delivery_configs=DeliveryConfigStore(client),
         inboxes=InboxStore(client, retention, ContentStore(client)),
         contents=ContentStore(client),
         activity=ActiveUsers(client),

@@ -21,6 +21,7 @@ from gateway.store.directory import Directory
 from gateway.store.inbox import InboxStore
 from gateway.store.redis.problems import StoreDataError
 from gateway.store.subscriptions import SubscriptionStore
+from tests.sending.rules import inbox_rules
 from tests.store.conftest import InspectedClient, at, new_user
 
 
@@ -31,7 +32,7 @@ class Post:
         self.client = client
         self.inboxes = store
         self.directory = Directory(client, lambda: 0.0)
-        self.deliverer = Deliverer(self.directory, store)
+        self.deliverer = Deliverer(self.directory, store, inbox_rules(client))
         self.project_id: ProjectId = new_user().project_id
 
     async def users(self, *names: str) -> list[User]:

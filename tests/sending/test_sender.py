@@ -19,6 +19,7 @@ from gateway.store.inbox import InboxStore
 from gateway.store.jobs import JobKind, JobStore
 from gateway.store.overrides import OverrideStore
 from tests.sending import recorded
+from tests.sending.rules import inbox_rules
 from tests.store.conftest import InspectedClient, at, new_user
 
 
@@ -32,7 +33,11 @@ class Office:
         self.jobs = JobStore(client)
         self.overrides = OverrideStore(client)
         self.sender = Sender(
-            Deliverer(self.directory, store), self.directory, self.categories, self.jobs, self.overrides
+            Deliverer(self.directory, store, inbox_rules(client)),
+            self.directory,
+            self.categories,
+            self.jobs,
+            self.overrides,
         )
         self.project_id: ProjectId = new_user().project_id
 

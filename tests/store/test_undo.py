@@ -32,6 +32,7 @@ from gateway.store.channel_tokens import ChannelTokenStore
 from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.deletion import UserDeletion
 from gateway.store.deliveries import Delivery, Outcome
+from gateway.store.delivery_configs import DeliveryConfigStore, SavedConfig
 from gateway.store.directory import Directory
 from gateway.store.event_log import LogRetention, Moment
 from gateway.store.idempotency import IdempotencyStore
@@ -378,6 +379,9 @@ async def tell_of_wishes(client: FailingClient, ada: User) -> None:
     categories = CategoryStore(client, time.monotonic)
     await categories.record(ada.project_id, "a")
     await categories.all(ada.project_id)
+    configs = DeliveryConfigStore(client)
+    await configs.put(ada.project_id, "a", SavedConfig(disabled=True))
+    await configs.read(ada.project_id)
     await preferences.update(ada, {"a": {Channel.IN_APP: False}, "b": {Channel.EMAIL: False}}, None, moment())
     await preferences.read(ada)
     await inboxes.create(Content.encode(str(uuid4()), fields("a", "")), [Delivery(ada)], moment(), remember=True)

@@ -122,6 +122,7 @@ def excluded_checks(case: Case, response: Response) -> list[Check]:
     ):
         excluded.append(unsupported_method)  # GET /notifications/read fetches the notification with the id "read"
     if response.status_code == 422 and re.search(
+        r"listed already|must be 0 for in_app|the same in the query|"
         r"idempotency_key_reused|and the email of another|keys\[|page\[(before|after)|in the future"
         r"|is not a condition|must have an email or an external_id|[.']topic' is missing",
         response.text,

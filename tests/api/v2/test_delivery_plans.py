@@ -1,0 +1,75 @@
+"""Delivery plans: of a recipient, of a broadcast, and of what does not exist."""
+
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from tests.api.inbox import Inbox
+from tests.servers import ADMIN
+
+
+def path(notification_id: str, user: str = "") -> str:
+    return f"/v2/notifications/{notification_id}/deliveryplan" + (f"?user={user}" if user else "")
+
+
+async def plan(http: httpx.AsyncClient, notification_id: str, user: str = "") -> dict[str, Any]:
+    """Fetch a plan."""
+    response = await http.get(path(notification_id, user), headers=ADMIN)
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
+    return found
+
+
+async def test_a_notification_that_is_in_the_inbox_has_been_delivered(inbox: Inbox) -> None:
+    sent = await inbox.receive(topic="t")
+    found = await plan(inbox.http, sent, f"external_id:{inbox.external_id}")
+    item = await inbox.get(f"/v2/notifications/{sent}")
+    assert found == {
+        "id": found["id"],
+        "notification_id": sent,
+        "user_id": item["user_id"],
+        "category": None,
+        "topic": "t",
+        "status": "completed",
+        "next_step": 1,
+        "started_at": item["sent_at"],
+        "completed_at": item["sent_at"],
+    }
+    assert await plan(inbox.http, sent, item["user_id"]) == found
+
+
+async def test_the_steps_are_those_of_the_categorys_config(inbox: Inbox) -> None:
+    category = f"plan-{uuid4()}"
+    sent = await inbox.receive(category=category)
+    body = {"key": category, "channels": [{"channel": "email", "delay": 9}, {"channel": "in_app"}, {"channel": "sms"}]}
+    (await inbox.http.put("/v2/channels/deliveryconfig", headers=ADMIN, json=body)).raise_for_status()
+    found = await plan(inbox.http, sent, f"external_id:{inbox.external_id}")
+    assert (found["category"], found["status"], found["next_step"]) == (category, "completed", 3)
+
+
+async def test_without_a_user_the_plan_is_that_of_a_broadcasts_first_recipient(inbox: Inbox) -> None:
+    names = [f"{inbox.external_id}-{number}" for number in range(2)]
+    body = {"broadcast": {"title": "B", "recipients": [{"external_id": name} for name in names]}}
+    sent = (await inbox.http.post("/broadcasts", headers=ADMIN, json=body)).json()["broadcast"]
+    while sent["status"]["status"] != "processed":
+        sent = (await inbox.http.get(f"/broadcasts/{sent['id']}", headers=ADMIN)).json()["broadcast"]
+    first, second = [await plan(inbox.http, sent["id"], f"external_id:{name}") for name in names]
+    assert await plan(inbox.http, sent["id"]) == first
+    assert (first["notification_id"], first["id"] == second["id"]) == (second["notification_id"], False)
+
+
+async def test_what_does_not_exist_has_no_plan(inbox: Inbox) -> None:
+    sent = await inbox.receive()
+    await inbox.receive()
+    for wrong in (
+        path(sent),
+        path(str(uuid4())),
+        path("no-id"),
+        path(sent, "external_id:nobody"),
+        path(str(uuid4()), f"external_id:{inbox.external_id}"),
+    ):
+        assert (await inbox.http.get(wrong, headers=ADMIN)).status_code == 404
+    suggestion = (await inbox.http.get(path(sent), headers=ADMIN)).json()["errors"][0]["suggestion"]
+    assert "?user=" in suggestion
+    assert (await inbox.request("GET", path(sent))).status_code == 401

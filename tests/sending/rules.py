@@ -1,0 +1,12 @@
+"""Delivery configs for tests of sending."""
+
+from gateway.sending.inbox_rules import InboxRules
+from gateway.store.delivery_configs import DeliveryConfigStore
+from gateway.store.project_event_log import EventRetention, ProjectEventLog
+from gateway.store.project_events import ProjectEvents
+from gateway.store.redis.client import FunctionClient
+
+
+def inbox_rules(client: FunctionClient) -> InboxRules:
+    """Return the rules of projects whose events are not kept."""
+    return InboxRules(DeliveryConfigStore(client), ProjectEvents(ProjectEventLog(client, EventRetention(0, 0))))
