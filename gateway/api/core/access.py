@@ -1,13 +1,16 @@
-"""Verifies the caller of an operation, applies the rate limit, and runs the handler with a call of the right type."""
+"""Verifies the caller of an operation, applies the rate limit, and runs the handler with a call of the right type.
+
+Each `Access` makes a responder for each row: a function that has looked up what the row declares once, when the worker
+starts, and not in every request.
+"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 from starlette.responses import Response
 
 from gateway.api.core.call import (
-    Call,
     CallContext,
     Caller,
     ProjectCall,
@@ -25,12 +28,18 @@ from gateway.auth.workspaces import WorkspaceAuthenticator
 from gateway.domain.errors import ApiError, ErrorCode, api_error
 from gateway.domain.guard import Allowance, Guard, RateKind, TokenRevokedError, UserDeletedError
 from gateway.domain.origin import origin_allowed
-from gateway.domain.principal import Credentials, Project, User
+from gateway.domain.principal import Credentials, Project, User, UserPrincipal
 from gateway.store.activity import ActiveUsers
 from gateway.store.admin_limits import AdminLimits
 from gateway.store.inbox import InboxStore
 from gateway.store.redis.client import StoreUnavailableError
 from gateway.telemetry.metrics import RATE_LIMIT_FAILURES
+
+Responder: TypeAlias = Callable[[ApiRequest], Awaitable[Response]]
+"""Returns the handler's response to a request, once its caller is verified.
+
+Raises ApiError, RateLimitedError, TokenRevokedError, UserDeletedError and StoreUnavailableError.
+"""
 
 
 class RateLimits(NamedTuple):
@@ -39,10 +48,9 @@ class RateLimits(NamedTuple):
     reads: int
     writes: int
 
-    def allowance(self, method: str) -> Allowance | None:
-        """Return a new allowance for one call, None if such calls are not limited."""
-        kind, limit = (RateKind.READS, self.reads) if method == "GET" else (RateKind.WRITES, self.writes)
-        return Allowance(kind, limit) if limit else None
+    def of(self, method: str) -> tuple[RateKind, int]:
+        """Return the kind and the limit of calls with this method."""
+        return (RateKind.READS, self.reads) if method == "GET" else (RateKind.WRITES, self.writes)
 
 
 class Access(ABC):
@@ -52,26 +60,29 @@ class Access(ABC):
         self._context = context
 
     @abstractmethod
-    async def respond(self, row: AnyOperation, request: ApiRequest, handler: Handler) -> Response:
-        """Return the handler's response to the verified call.
+    def responder(self, row: AnyOperation, handler: Handler) -> Responder:
+        """Return the responder of an operation."""
 
-        Raises ApiError, RateLimitedError, TokenRevokedError, UserDeletedError and StoreUnavailableError.
-        """
-
-    def _check_length(self, row: AnyOperation, request: ApiRequest) -> None:
-        self._context.bodies.check_length(request, row.inputs.body.max_bytes)
+    def _length_check(self, row: AnyOperation) -> Callable[[ApiRequest], None]:
+        """Return a function that raises ApiError 413 for a body over the row's limit, before any of it is read."""
+        return self._context.bodies.length_check(row.inputs.body.max_bytes)
 
 
 class PublicAccess(Access):
     """Admits every request, without credentials."""
 
-    async def respond(self, row: AnyOperation, request: ApiRequest, handler: Handler) -> Response:
-        """Return the handler's response.
+    def responder(self, row: AnyOperation, handler: Handler) -> Responder:
+        """Return the responder of an operation.
 
         Query parameters are not checked: public operations read none, and clients add some to bypass caches.
         """
-        self._check_length(row, request)
-        return await handler(PublicCall(row.inputs, request, self._context))
+        check_length = self._length_check(row)
+
+        async def respond(request: ApiRequest) -> Response:
+            check_length(request)
+            return await handler(PublicCall(row.inputs, request, self._context))
+
+        return respond
 
 
 class WorkspaceAccess(Access):
@@ -81,14 +92,19 @@ class WorkspaceAccess(Access):
         super().__init__(context)
         self._authenticator = authenticator
 
-    async def respond(self, row: AnyOperation, request: ApiRequest, handler: Handler) -> Response:
-        """Return the handler's response to a call for the workspace that the path names."""
-        credentials = header_credentials(request.headers.get)
-        workspace = await self._authenticator.workspace(credentials, request.path_params["workspace_id"])
-        self._check_length(row, request)
-        call = WorkspaceCall(row.inputs, request, self._context, workspace)
-        call.check_query()
-        return await handler(call)
+    def responder(self, row: AnyOperation, handler: Handler) -> Responder:
+        """Return the responder of an operation, for calls for the workspace that the path names."""
+        check_length = self._length_check(row)
+
+        async def respond(request: ApiRequest) -> Response:
+            credentials = header_credentials(request.headers.get)
+            workspace = await self._authenticator.workspace(credentials, request.path_params["workspace_id"])
+            check_length(request)
+            call = WorkspaceCall(row.inputs, request, self._context, workspace)
+            call.check_query()
+            return await handler(call)
+
+        return respond
 
 
 class _ProjectOrigins:
@@ -123,27 +139,39 @@ class ProjectAccess(Access):
         self._limits = limits
         self._counter = counter
 
-    async def respond(self, row: AnyOperation, request: ApiRequest, handler: Handler) -> Response:
-        """Return the handler's response to a call of a project. A call that cannot be counted is allowed."""
-        known = request.known
-        principal = self._authenticator.recall_admin(known.verified) if known.verified is not None else None
-        if principal is None:
-            principal = await self._authenticator.admin(_credentials(row, request))
-            known.verified = Verified(principal, None)
-        request.principal = principal
-        project = principal.project
-        self._origins.check(request, project)
-        allowance = self._limits.allowance(row.method)
-        if allowance is not None:
-            try:
-                await self._counter.count(project.id, allowance)
-            except StoreUnavailableError:
-                RATE_LIMIT_FAILURES.inc()
-        self._check_length(row, request)
-        response = await _handled(ProjectCall(row.inputs, request, self._context, project), handler)
-        if allowance is not None:
-            add_rate_headers(response, allowance)
-        return response
+    def responder(self, row: AnyOperation, handler: Handler) -> Responder:
+        """Return the responder of an operation, for calls of a project. A call that cannot be counted is allowed."""
+        inputs, context, check_length = row.inputs, self._context, self._length_check(row)
+        kind, limit = self._limits.of(row.method)
+
+        async def respond(request: ApiRequest) -> Response:
+            known = request.known
+            principal = self._authenticator.recall_admin(known.verified) if known.verified is not None else None
+            if principal is None:
+                principal = await self._authenticator.admin(_credentials(row, request))
+                known.verified = Verified(principal, None)
+            request.principal = principal
+            project = principal.project
+            self._origins.check(request, project)
+            allowance = Allowance(kind, limit) if limit else None
+            if allowance is not None:
+                await self._count(project, allowance)
+            check_length(request)
+            call = ProjectCall(inputs, request, context, project)
+            if request.query_string:
+                call.check_query()
+            response = await handler(call)
+            if allowance is not None:
+                add_rate_headers(response, allowance)
+            return response
+
+        return respond
+
+    async def _count(self, project: Project, allowance: Allowance) -> None:
+        try:
+            await self._counter.count(project.id, allowance)
+        except StoreUnavailableError:
+            RATE_LIMIT_FAILURES.inc()
 
 
 class UserAccess(Access):
@@ -165,38 +193,53 @@ class UserAccess(Access):
         self._inboxes = inboxes
         self._activity = activity
 
-    async def respond(self, row: AnyOperation, request: ApiRequest, handler: Handler) -> Response:
-        """Return the handler's response to a call of a user.
+    def responder(self, row: AnyOperation, handler: Handler) -> Responder:
+        """Return the responder of an operation, for calls of a user.
 
         The store counts a call in the same step in which it does its work. A call with a body is counted before the
         body is read. Otherwise a client that sends invalid bodies would never reach its limit.
         """
-        known = request.known
-        principal = self._authenticator.recall_user(known.verified) if known.verified is not None else None
-        if principal is None or row.known_users_only:
-            credentials = _credentials(row, request)
-            principal = await self._authenticator.user(
-                credentials, row.known_users_only, lambda: request.client_address(self._context.proxies)
-            )
-            known.verified = Verified(principal, proven_identity(credentials) if not credentials.token else None)
-        request.principal = principal
-        self._origins.check(request, principal.project)
-        allowance = self._limits.allowance(row.method)
-        guard = Guard(allowance, principal.token_id, principal.token_issued_at)
-        if allowance is not None and row.reads_body:
-            await self._inboxes.use(principal.user, guard)
-            guard = Guard(None, guard.token_id, guard.issued_at)
-        try:
-            self._check_length(row, request)
-            call = UserCall(row.inputs, request, self._context, principal.project, principal.user, guard)
-            response = await _handled(call, handler)
-        except ApiError:
-            await self._count_refused(principal.user, guard)
-            raise
-        if allowance is not None:
-            add_rate_headers(response, allowance)
-        self._activity.seen(principal.user)
-        return response
+        inputs, context, check_length = row.inputs, self._context, self._length_check(row)
+        kind, limit = self._limits.of(row.method)
+        counts_before = bool(limit) and row.reads_body
+
+        async def respond(request: ApiRequest) -> Response:
+            principal = self._recalled(row, request) or await self._verified(row, request)
+            request.principal = principal
+            self._origins.check(request, principal.project)
+            allowance = Allowance(kind, limit) if limit else None
+            guard = Guard(allowance, principal.token_id, principal.token_issued_at)
+            if counts_before:
+                await self._inboxes.use(principal.user, guard)
+                guard = Guard(None, guard.token_id, guard.issued_at)
+            try:
+                check_length(request)
+                call = UserCall(inputs, request, context, principal.project, principal.user, guard)
+                if request.query_string:
+                    call.check_query()
+                response = await handler(call)
+            except ApiError:
+                await self._count_refused(principal.user, guard)
+                raise
+            if allowance is not None:
+                add_rate_headers(response, allowance)
+            self._activity.seen(principal.user)
+            return response
+
+        return respond
+
+    def _recalled(self, row: AnyOperation, request: ApiRequest) -> UserPrincipal | None:
+        """Return the user that the same headers named before, None if they must be verified again."""
+        verified = request.known.verified
+        return self._authenticator.recall_user(verified) if verified is not None and not row.known_users_only else None
+
+    async def _verified(self, row: AnyOperation, request: ApiRequest) -> UserPrincipal:
+        credentials = _credentials(row, request)
+        principal = await self._authenticator.user(
+            credentials, row.known_users_only, lambda: request.client_address(self._context.proxies)
+        )
+        request.known.verified = Verified(principal, None if credentials.token else proven_identity(credentials))
+        return principal
 
     async def _count_refused(self, user: User, guard: Guard) -> None:
         """Count a call that was refused before the store counted it. Raises RateLimitedError."""
@@ -209,12 +252,6 @@ class UserAccess(Access):
 
 Accesses = Mapping[Caller[Any], Access]
 """The `Access` of each kind of caller."""
-
-
-async def _handled(call: Call, handler: Handler) -> Response:
-    if call.request.query_string:
-        call.check_query()
-    return await handler(call)
 
 
 def _credentials(row: AnyOperation, request: ApiRequest) -> Credentials:

@@ -28,18 +28,23 @@ class BodyReader:
         """Return the size limit of an operation, in bytes. `max_bytes` is its own limit, None if it has none."""
         return self._max_body_bytes if max_bytes is None else min(max_bytes, self._max_body_bytes)
 
-    def check_length(self, request: ApiRequest, max_bytes: int | None) -> None:
-        """Raise ApiError 413 if the request announces a body over the limit, before any of it is read."""
+    def length_check(self, max_bytes: int | None) -> Callable[[ApiRequest], None]:
+        """Return a function for an operation, which raises ApiError 413 if a request announces a body over the limit.
+
+        None of the body must have been read.
+        """
         limit = self.limit(max_bytes)
-        if request.body is not None:
-            if len(request.body) > limit:
+
+        def check(request: ApiRequest) -> None:
+            if request.body is not None:
+                if len(request.body) > limit:
+                    raise body_too_large(limit)
+                return
+            length = request.headers.get("content-length", "")
+            if length.isdigit() and (len(length) > _MOST_DIGITS or int(length) > limit):
                 raise body_too_large(limit)
-            return
-        length = request.headers.get("content-length")
-        if length is None:
-            return
-        if length.isdigit() and (len(length) > _MOST_DIGITS or int(length) > limit):
-            raise body_too_large(limit)
+
+        return check
 
     async def read(self, request: ApiRequest, max_bytes: int | None, shares: Callable[[int], Sequence[Share]]) -> bytes:
         """Return the whole body.

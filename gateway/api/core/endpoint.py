@@ -44,10 +44,9 @@ class Endpoint:
     """Responds to the requests of one operation. What is the same for all of them is looked up once."""
 
     def __init__(self, operation: BoundOperation, context: EndpointContext):
-        self._row = row = operation.row
-        self._handler = operation.handler
+        row = operation.row
         self._context = context
-        self._access = context.accesses[row.caller]
+        self._respond = context.accesses[row.caller].responder(row, operation.handler)
         self._label = repr(row)
         self._is_public = row.caller is PUBLIC
         self._is_logged = context.access_log and not self._is_public
@@ -61,7 +60,7 @@ class Endpoint:
         """Return the response. No exception of the operation propagates, except a cancellation."""
         started = time.perf_counter()
         try:
-            response = await self._access.respond(self._row, request, self._handler)
+            response = await self._respond(request)
         except Exception as problem:
             response = await self._refusal(request, problem)
         finally:
@@ -78,7 +77,7 @@ class Endpoint:
         try:
             # The name resolved to a user that was deleted meanwhile. It is looked up again, once.
             await self._context.forget_user(problem.user)
-            return await self._access.respond(self._row, request, self._handler)
+            return await self._respond(request)
         except Exception as other:
             return self._problem_response(request, other)
 

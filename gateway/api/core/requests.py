@@ -36,23 +36,15 @@ class ApiRequest:
     ingress creates this object for the requests that it runs itself, and `of_scope` for those that come through ASGI.
     """
 
-    __slots__ = (
-        "body",
-        "fields",
-        "headers",
-        "known",
-        "method",
-        "path",
-        "path_params",
-        "peer",
-        "principal",
-        "query_string",
-        "receive",
-        "release_body",
-        "request_id",
-        "scope",
-        "unknown_names",
-    )
+    receive: Receive | None = None
+    scope: MutableMapping[str, Any] | None = None
+    """The ASGI scope of a request that came through ASGI."""
+    release_body: Callable[[], None] | None = None
+    """To be called when the response is ready, if the bytes of the body are counted."""
+    principal: Principal | None = None
+    """The verified caller, None before the credentials are verified."""
+    unknown_names: list[UnknownName] | None = None
+    """The names in the request that the operation does not define, if there are any."""
 
     def __init__(
         self,
@@ -81,15 +73,6 @@ class ApiRequest:
         self.known = known
         self.body = body
         """The whole body, None if `receive` returns it in parts."""
-        self.receive: Receive | None = None
-        self.scope: MutableMapping[str, Any] | None = None
-        """The ASGI scope of a request that came through ASGI."""
-        self.release_body: Callable[[], None] | None = None
-        """To be called when the response is ready, if the bytes of the body are counted."""
-        self.principal: Principal | None = None
-        """The verified caller, None before the credentials are verified."""
-        self.unknown_names: list[UnknownName] | None = None
-        """The names in the request that the operation does not define, if there are any."""
 
     @classmethod
     def of_scope(cls, scope: MutableMapping[str, Any], receive: Receive) -> "ApiRequest":

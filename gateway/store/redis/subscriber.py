@@ -47,7 +47,10 @@ class Subscriber:
     @property
     def healthy(self) -> bool:
         """Return whether some shard subscriber is healthy. While a part of a cluster is down, the other parts work."""
-        return any(shard.healthy for shard in self._shards.values())
+        for shard in self._shards.values():  # noqa: SIM110 - the generator of `any` takes 0.5 µs of every request
+            if shard.healthy:
+                return True
+        return False
 
     @property
     def last_activity_at(self) -> float:

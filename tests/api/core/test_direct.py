@@ -6,22 +6,33 @@ from typing import Any, cast
 import pytest
 from starlette.routing import compile_path
 
-from gateway.api.core.access import Access
+from gateway.api.core.access import Access, Responder
 from gateway.api.core.call import PROJECT, PUBLIC, USER, Caller
 from gateway.api.core.direct import DirectRoutes
 from gateway.api.core.endpoint import Endpoint, EndpointContext
-from gateway.api.core.operation import BoundOperation, Operation
+from gateway.api.core.operation import AnyOperation, BoundOperation, Handler, Operation
 from gateway.api.core.routing import route_path
 from gateway.api.core.unknown import UnknownNameLog
 from gateway.api.operations import OPERATIONS
 from gateway.domain.proxy import Proxies
 
 
+class NoAccess(Access):
+    """An access that makes no responders."""
+
+    def __init__(self) -> None:
+        """Create it without what calls share."""
+
+    def responder(self, row: AnyOperation, handler: Handler) -> Responder:
+        """Return nothing that could be called."""
+        return cast(Responder, None)
+
+
 class EveryAccess(Mapping[Caller[Any], Access]):
     """An access for each caller, which is never used."""
 
     def __getitem__(self, caller: Caller[Any]) -> Access:
-        return cast(Access, None)
+        return NoAccess()
 
     def __iter__(self) -> Any:
         raise NotImplementedError
