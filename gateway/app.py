@@ -51,6 +51,7 @@ from gateway.store.libraries import LibraryCleaner
 from gateway.store.library import LIBRARY
 from gateway.store.profiles import ProfileStore
 from gateway.store.project_event_log import EventRetention, ProjectEventLog
+from gateway.store.project_event_tails import EventTails
 from gateway.store.project_events import ProjectEvents
 from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
@@ -100,6 +101,7 @@ class Worker:
         )
         self.activity = ActiveUsers(client)
         self.subscriber = Subscriber(client, worker_id)
+        self.tails = EventTails(self.subscriber)
         self._directory.on_created = self._user_created
         self.projects.receives_changes = lambda: self.subscriber.healthy
         self.delivery_configs = DeliveryConfigStore(client)
@@ -134,6 +136,11 @@ class Worker:
             body_seconds=settings.body_seconds,
             direct_routes=api.direct_routes,
         )
+        self.ingress.on_drain = self.tails.end_all
+
+    def _resubscribed(self, channel: bytes) -> None:
+        self.hub.replay.subscription_interrupted(channel)
+        self.tails.interrupted(channel)
 
     def _user_created(self, user: User) -> None:
         self.events.note(user.project_id, ProjectEvent(ProjectEventType.USER_CREATED, user.id))
@@ -171,6 +178,8 @@ class Worker:
             self._directory, self.projects, self.hub.revocation, self.activity, self.delivery_configs, self.jobs.wake
         )
         self.subscriber.on_control = control.apply
+        self.hub.dispatcher.on_other = self.tails.dispatch
+        self.subscriber.on_resubscribed = self._resubscribed
         events = StoreEvents(control, self.hub, self.projects, restore)
         self.watch.on_known_store = self.projects.remember_all
         self.watch.on_empty = events.emptied
@@ -195,6 +204,7 @@ class Worker:
             activity=self.activity,
             event_log=self.event_log,
             events=self.events,
+            tails=self.tails,
             idempotency=self.idempotency,
             not_ready=readiness.reason_not_ready,
             new_epoch=new_epoch,

@@ -35,7 +35,16 @@ from gateway.api.v1 import (
     users,
 )
 from gateway.api.v2 import broadcasts as v2_broadcasts
-from gateway.api.v2 import delivery_config, delivery_plans, keys, project_events, revocations, tokens, unbuilt
+from gateway.api.v2 import (
+    delivery_config,
+    delivery_plans,
+    event_tail,
+    keys,
+    project_events,
+    revocations,
+    tokens,
+    unbuilt,
+)
 from gateway.api.v2 import notifications as v2_notifications
 from gateway.api.v2 import preferences as v2_preferences
 from gateway.auth.authenticator import Authenticator
@@ -63,6 +72,7 @@ from gateway.store.page_origins import PageOrigins
 from gateway.store.preferences import PreferenceStore
 from gateway.store.profiles import ProfileStore
 from gateway.store.project_event_log import ProjectEventLog
+from gateway.store.project_event_tails import EventTails
 from gateway.store.project_events import ProjectEvents
 from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import FunctionClient
@@ -99,6 +109,7 @@ class ApiBuilder:
     activity: ActiveUsers
     event_log: ProjectEventLog
     events: ProjectEvents
+    tails: EventTails
     idempotency: IdempotencyStore
     not_ready: Callable[[], str]
     new_epoch: Callable[[], str]
@@ -160,6 +171,12 @@ class ApiBuilder:
             *bind(
                 v2_preferences.PreferencesResource(preference_store, categories, now, self.events),
                 v2_preferences.OPERATIONS,
+            ),
+            *bind(
+                event_tail.EventTailResource(
+                    self.event_log, self.tails, directory, self.authenticator.admin, self.settings.heartbeat_seconds
+                ),
+                event_tail.OPERATIONS,
             ),
             *bind(project_events.ProjectEventsResource(self.event_log, directory), project_events.OPERATIONS),
             *bind(

@@ -22,7 +22,16 @@ from gateway.api.v1 import (
     users,
 )
 from gateway.api.v2 import broadcasts as v2_broadcasts
-from gateway.api.v2 import delivery_config, delivery_plans, keys, project_events, revocations, tokens, unbuilt
+from gateway.api.v2 import (
+    delivery_config,
+    delivery_plans,
+    event_tail,
+    keys,
+    project_events,
+    revocations,
+    tokens,
+    unbuilt,
+)
 from gateway.api.v2 import notifications as v2_notifications
 from gateway.api.v2 import preferences as v2_preferences
 
@@ -38,6 +47,8 @@ OPERATIONS: list[AnyOperation] = [
     *keys.OPERATIONS,
     *v2_notifications.OPERATIONS,
     *v2_preferences.OPERATIONS,
+    # Before the events, of which `tail` is not an id.
+    *event_tail.OPERATIONS,
     *project_events.OPERATIONS,
     *delivery_config.OPERATIONS,
     *delivery_plans.OPERATIONS,

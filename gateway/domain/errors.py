@@ -162,6 +162,12 @@ class ErrorCode(Enum):
         "Wait for Retry-After seconds. With HMAC disabled, new users are created without proof: enable it, "
         "create users with the API secret, or raise INBOX_NEW_USERS_PER_HOUR or INBOX_NEW_USERS_PER_HOUR_PER_ADDRESS.",
     )
+    TOO_MANY_TAILS = ErrorKind(
+        "too_many_tails",
+        429,
+        "There are too many open tails of events",
+        "Close some. A worker has at most 10 of a project, and 200 in all.",
+    )
     TOO_MANY_BODIES = ErrorKind(
         "too_many_bodies",
         429,

@@ -6,7 +6,7 @@ read the event from the log, and the content is cached from then on.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gateway.domain.event import Event
 from gateway.live.connection import Connection
@@ -24,6 +24,8 @@ class Dispatcher:
     """Delivers published messages to the connections of one worker."""
 
     def __init__(self, subscriptions: UserSubscriptions, replay: Replay, inboxes: InboxStore):
+        self.on_other: Callable[[bytes, Sequence[bytes]], None] = lambda channel, messages: None
+        """Called with messages on channels of no connected user."""
         self._subscriptions = subscriptions
         self._replay = replay
         self._inboxes = inboxes
@@ -32,6 +34,7 @@ class Dispatcher:
         """Write messages that arrived together on a user's channel to all connections of the user."""
         subscription = self._subscriptions.get(channel)
         if subscription is None:
+            self.on_other(channel, messages)
             return
         run: list[Event] = []  # consecutive events, which are written together
         for message in messages:

@@ -49,6 +49,8 @@ class HttpIngress:
         """The time that a client has to send a body, or to read any part of a response."""
         self.deadlines: TimerWheel[HasDeadline] = TimerWheel(time.monotonic())
         self.pending_responses = PendingResponses()
+        self.on_drain: Callable[[], None] = lambda: None
+        """Called when the drain begins, to end the responses that would not end by themselves."""
         self.draining = False
         """Whether every response from now on is the last one on its connection."""
 
@@ -67,6 +69,7 @@ class HttpIngress:
     async def drain(self, seconds: float) -> None:
         """Drain the live connections, spread over the given time, and make each HTTP response the last one."""
         self.draining = True
+        self.on_drain()
         await self.hub.drain(seconds)
 
     async def run(self) -> None:

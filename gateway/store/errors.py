@@ -18,6 +18,7 @@ The exceptions of the package are three trees:
         TooManyNewUsersError        the limits of new users
         TooManyProjectsError        of a workspace
         TooManyTokensError          of a user or a project
+        TooManyTailsError           of a project or a worker
         TooManyError                preferences, subscriptions
 
 `store/job_queue.py` has the tree of JobQueueError, which only the job runner handles.
@@ -88,6 +89,10 @@ class TooManyProjectsError(LimitError):
 
 class TooManyTokensError(LimitError):
     """The owner has the maximum number of tokens."""
+
+
+class TooManyTailsError(LimitError):
+    """The worker has the maximum number of tails, of a project or in all."""
 
 
 class TooManyError(LimitError):

@@ -65,6 +65,7 @@ UNCOUNTED_ACTIVE_USERS = Counter(
     "inbox_uncounted_active_users",
     "Times a user could not be counted as active, because too many counts were waiting for Redis.",
 )
+PROJECT_TAILS = Gauge("inbox_project_tails", "Open tails of projects' events.", multiprocess_mode="livesum")
 PROJECT_EVENTS_DROPPED = Counter(
     "inbox_project_events_dropped",
     "Events of projects that are missing in their logs, because too many were waiting for Redis.",

@@ -14,9 +14,11 @@ from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore
 from gateway.store.library import LIBRARY
 from gateway.store.project_event_log import EventRetention, ProjectEventLog
+from gateway.store.project_event_tails import EventTails
 from gateway.store.project_events import ProjectEvents
 from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.subscriber import Subscriber
 from gateway.store.redis.topology import Topology
 from gateway.store.tokens import TokenStore
 
@@ -43,6 +45,7 @@ async def test_a_worker_binds_every_row_in_the_order_of_the_table_and_admits_eve
         idempotency=IdempotencyStore(client),
         event_log=event_log,
         events=ProjectEvents(event_log),
+        tails=EventTails(Subscriber(client, "w")),
         not_ready=lambda: "",
         new_epoch=lambda: "e",
     )

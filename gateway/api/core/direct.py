@@ -49,9 +49,10 @@ class DirectRoutes:
     def __init__(self, endpoints: Sequence[Endpoint] = ()):
         self._fixed: dict[tuple[str, str], DirectRoute] = {}
         self._templates: dict[tuple[str, int], list[_Template]] = {}
+        self._streams = {(endpoint.method, endpoint.path) for endpoint in endpoints if endpoint.streams}
         for index, endpoint in enumerate(endpoints):
             earlier = [other for other in endpoints[:index] if other.method == endpoint.method]
-            if endpoint.caller is not PUBLIC and not _has_free_text(endpoint):
+            if endpoint.caller is not PUBLIC and not endpoint.streams and not _has_free_text(endpoint):
                 self._add(endpoint, earlier)
 
     def find(self, method: str, path: str) -> DirectRoute | None:
@@ -61,7 +62,7 @@ class DirectRoutes:
         parts = path.split("/")
         for template in self._templates.get((method, len(parts)), ()):
             if (route := template.match(parts)) is not None:
-                return route
+                return None if (method, path) in self._streams else route
         return None
 
     def _add(self, endpoint: Endpoint, earlier: Sequence[Endpoint]) -> None:

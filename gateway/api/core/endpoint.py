@@ -55,6 +55,7 @@ class Endpoint:
         self.method = row.method
         self.path = row.path
         self.caller = row.caller
+        self.streams = row.streams
 
     async def __call__(self, request: ApiRequest) -> Response:
         """Return the response. No exception of the operation propagates, except a cancellation."""

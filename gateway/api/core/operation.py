@@ -38,6 +38,7 @@ class Operation(Generic[R]):
       already. The v1 contract demands it of some operations.
     - `without_credentials`: the error of a request with no credentials. By default it is 401 under `/v2/`, and 404
       elsewhere, as the v1 contract has it.
+    - `streams`: whether the response does not end by itself.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Operation(Generic[R]):
         strict: bool = False,
         known_users_only: bool = False,
         without_credentials: ErrorCode | None = None,
+        streams: bool = False,
     ):
         is_v2 = path.startswith("/v2/")
         self.method = method
@@ -69,6 +71,7 @@ class Operation(Generic[R]):
         self.inputs = Inputs(body, query, strict or is_v2)
         self.idempotent = idempotent
         self.tag = tag
+        self.streams = streams
         self.known_users_only = known_users_only
         self.without_credentials = without_credentials or (
             ErrorCode.API_KEY_NOT_PROVIDED if is_v2 else ErrorCode.NOT_FOUND

@@ -88,11 +88,11 @@ class ProjectEventsResource:
         """
         query = call.query()
         page = read_page(query)
-        user_id = await self._user_id(call.project.id, query["user"]) if query["user"] else None
+        user_id = await named_user(self.directory, call.project.id, query["user"])
         if query["user"] and user_id is None:
             part = _Part((), None, None)
         else:
-            part = await self._read(call.project.id, _types(query), user_id, page)
+            part = await self._read(call.project.id, selected_types(query), user_id, page)
         newer, older = (event_id(place, 0) if place else None for place in (part.newer, part.older))
         path = call.forwarded.prefix + call.request.path
         fields = call.request.query_params.multi_items()
@@ -107,16 +107,6 @@ class ProjectEventsResource:
         if event is None or event.type is None or event_id(place, code) != call.text("id").lower():
             raise not_found("Event")
         return json_response(shown(event))
-
-    async def _user_id(self, project_id: ProjectId, name: str) -> UserId | None:
-        try:
-            return UserId(str(UUID(name)))
-        except ValueError:
-            pass
-        try:
-            return (await find_user(self.directory, project_id, name)).id
-        except ApiError:
-            return None  # nobody has this name, so there are no events
 
     async def _read(
         self, project_id: ProjectId, types: Sequence[ProjectEventType], user_id: UserId | None, page: Page
@@ -138,8 +128,22 @@ class ProjectEventsResource:
         return _Part(found, (found[0].place if found else after) if after else None, beyond)
 
 
-def _types(query: Mapping[str, Any]) -> list[ProjectEventType]:
-    """Return the types that the filters select."""
+async def named_user(directory: Directory, project_id: ProjectId, name: str | None) -> UserId | None:
+    """Return the id of the user whom the filter `user` names, None if it is absent or nobody has this name."""
+    if name is None:
+        return None
+    try:
+        return UserId(str(UUID(name)))
+    except ValueError:
+        pass
+    try:
+        return (await find_user(directory, project_id, name)).id
+    except ApiError:
+        return None
+
+
+def selected_types(query: Mapping[str, Any]) -> list[ProjectEventType]:
+    """Return the types that the filters `type` and `level` select."""
     level = query["level"] and EventLevel(query["level"])
     label = query["type"]
     return [each for each in ProjectEventType if (not label or each.label == label) and level in (None, each.level)]
