@@ -12,7 +12,7 @@ from gateway.domain.principal import Principal
 from gateway.domain.proxy import Forwarded, Proxies, peer_address
 from gateway.domain.unknown_names import UnknownName
 
-_LOGGED_PARAMS = frozenset(("id", "broadcast_id", "import_id", "token_id", "workspace_id", "project_id"))
+_LOGGED_PARAMS = frozenset(("id", "broadcast_id", "event_id", "import_id", "token_id", "workspace_id", "project_id"))
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -102,9 +102,9 @@ class ProjectEventsResource:
 
     async def get(self, call: ProjectCall) -> Response:
         """Return an event of the project, without a wrapper."""
-        place, code = place_of(str(call.uuid("id", "Event")))
+        place, code = place_of(str(call.uuid("event_id", "Event")))
         event = await self.log.find(call.project.id, place, code)
-        if event is None or event.type is None or event_id(place, code) != call.text("id").lower():
+        if event is None or event.type is None or event_id(place, code) != call.text("event_id").lower():
             raise not_found("Event")
         return json_response(shown(event))
 
@@ -176,5 +176,5 @@ _R = ProjectEventsResource
 
 OPERATIONS = [
     Operation("GET", "/v2/events", PROJECT, _R.list_page, "List the project's events", LISTED, query=FILTERS + PAGING),
-    Operation("GET", "/v2/events/{id}", PROJECT, _R.get, "Get an event of the project", FOUND),
+    Operation("GET", "/v2/events/{event_id}", PROJECT, _R.get, "Get an event of the project", FOUND),
 ]
