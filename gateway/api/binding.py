@@ -35,6 +35,7 @@ from gateway.api.v1 import (
     users,
 )
 from gateway.api.v2 import broadcasts as v2_broadcasts
+from gateway.api.v2 import channel_tokens as v2_tokens
 from gateway.api.v2 import (
     delivery_config,
     delivery_plans,
@@ -171,6 +172,9 @@ class ApiBuilder:
             *bind(
                 v2_preferences.PreferencesResource(preference_store, categories, now, self.events),
                 v2_preferences.OPERATIONS,
+            ),
+            *bind(
+                v2_tokens.ChannelTokensResource(channel_tokens, directory, self.events, once, now), v2_tokens.OPERATIONS
             ),
             *bind(
                 event_tail.EventTailResource(

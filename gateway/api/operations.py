@@ -23,6 +23,7 @@ from gateway.api.v1 import (
 )
 from gateway.api.v2 import broadcasts as v2_broadcasts
 from gateway.api.v2 import (
+    channel_tokens,
     delivery_config,
     delivery_plans,
     event_tail,
@@ -47,6 +48,7 @@ OPERATIONS: list[AnyOperation] = [
     *keys.OPERATIONS,
     *v2_notifications.OPERATIONS,
     *v2_preferences.OPERATIONS,
+    *channel_tokens.OPERATIONS,
     # Before the events, of which `tail` is not an id.
     *event_tail.OPERATIONS,
     *project_events.OPERATIONS,

@@ -25,7 +25,7 @@ TOKEN = TokenKind(
         ),
     },
     identities=(("oauth.installation_id", "oauth.channel_id"), ("webhook.url",)),
-    example={"webhook": {"url": "https://hooks.slack.com/services/T0001/B0001/XXXX"}},
+    example={"oauth": {"channel_id": "C0123456789", "installation_id": "T0123456789", "scope": "chat:write"}},
 )
 
 

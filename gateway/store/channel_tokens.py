@@ -22,8 +22,10 @@ Gateways before channel tokens stored devices, in another form (`former_devices.
 before the first operation on the tokens of that user, by registering each as the token that it is.
 """
 
+import contextlib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -31,11 +33,11 @@ import msgspec
 
 from gateway.channels import inbox
 from gateway.channels.token_kind import TokenKind
-from gateway.domain.guard import UNGUARDED, Guard
+from gateway.domain.guard import UNGUARDED, Guard, UserDeletedError
 from gateway.domain.principal import ProjectId, User, UserId
 from gateway.store import keys
 from gateway.store.former_devices import READ_FORMER_DEVICES, former_device, former_token
-from gateway.store.guarded import USE, UserFunctions
+from gateway.store.guarded import USE, UserFunctions, unwrapped
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.functions import (
     Arguments,
@@ -97,6 +99,30 @@ class ChannelToken(NamedTuple):
         return max(self.created_ms, self.updated_ms)
 
 
+class DiscardReason(Enum):
+    """Why a registration ended another token."""
+
+    MOVED = "moved"
+    """Another user registered it."""
+    TOO_MANY = "too_many"
+    """Its user has registered too many of its kind."""
+
+
+class Ended(NamedTuple):
+    """A token that a registration ended."""
+
+    user_id: UserId
+    token_id: UUID
+    reason: DiscardReason
+
+
+class Registration(NamedTuple):
+    """A token that was registered, and those that ended thereby."""
+
+    token: ChannelToken
+    ended: Sequence[Ended]
+
+
 class ChannelTokenPage(NamedTuple):
     """A page of tokens, newest first, and whether there are newer and older ones."""
 
@@ -140,7 +166,7 @@ def _field(field: bytes) -> Arguments:
 
 
 PUT_TOKEN = user_function("put_channel_token", _put, untouched)
-REMOVE_TOKEN = user_function("remove_channel_token", _remove, nothing, frees_memory=True)
+REMOVE_TOKEN = user_function("remove_channel_token", _remove, int, frees_memory=True, repeatable=False)
 DISCARD_TOKEN = user_function("discard_channel_token", _discard, untouched, frees_memory=True, repeatable=False)
 GET_TOKEN = user_reading_function("get_channel_token", _get, untouched)
 LIST_TOKENS = user_reading_function("list_channel_tokens", _list, untouched)
@@ -168,8 +194,8 @@ class ChannelTokenStore:
         now_ms: int,
         guard: Guard = UNGUARDED,
         authenticated_by: str = "",
-    ) -> ChannelToken:
-        """Register a token for a user, remove it from all other users, and return it.
+    ) -> Registration:
+        """Register a token for a user, and remove it from all other users.
 
         `values` have an identity. A token that the user has discarded becomes live again.
         """
@@ -192,7 +218,7 @@ class ChannelTokenStore:
         way, cursor = ("after", after) if after else ("before", before) if before else ("", None)
         call = LIST_TOKENS(kind.path, int(live_only), size, way, _cursor(UUID(cursor)) if cursor else b"")
         has_newer, has_older, *rows = await self._read(user, guard, call)
-        tokens = [_token(*row) for row in zip(rows[::2], rows[1::2], strict=True)]
+        tokens = [_token(*row) for row in _pairs(rows)]
         return ChannelTokenPage(tokens, bool(has_newer), bool(has_older))
 
     async def get(self, user: User, kind: TokenKind, token_id: UUID, guard: Guard = UNGUARDED) -> ChannelToken | None:
@@ -251,7 +277,7 @@ class ChannelTokenStore:
                 return reply
             guard = guard.uncounted
             rows = await self._functions.read(user, guard, READ_FORMER_DEVICES())
-            for name, packed in zip(rows[::2], rows[1::2], strict=True):
+            for name, packed in _pairs(rows):
                 kind, values, registered_ms = former_device(name, packed)
                 record = TokenRecord(present(values))
                 await self._register(user, kind, field_of(kind, values), record, registered_ms, name)
@@ -259,27 +285,43 @@ class ChannelTokenStore:
 
     async def _register(
         self, user: User, kind: TokenKind, field: bytes, record: TokenRecord, now_ms: int, former: str | bytes
-    ) -> ChannelToken:
-        holders = keys.token_holders(user.project_id)
+    ) -> Registration:
+        holders, revokes = keys.token_holders(user.project_id), int(kind.opens_connections)
         claim, *others = await self._client.call(CLAIM_TOKEN(holders, field, user.id, former))
-        if others:
-            holders_before = [User(user.project_id, UserId(other.decode()), None, None) for other in others]
-            # The replies do not matter: a user who was deleted holds no token.
-            removal = REMOVE_TOKEN(kind.path, field, claim, int(kind.opens_connections), former)
-            await self._functions.send_many(holders_before, [removal] * len(others))
-        put = PUT_TOKEN(
-            kind.path, field, claim, now_ms, msgspec.json.encode(record), int(kind.opens_connections), former
+        ended = await self._remove_from(
+            [User(user.project_id, UserId(other.decode()), None, None) for other in others],
+            field,
+            REMOVE_TOKEN(kind.path, field, claim, revokes, former),
         )
-        created, updated, *removed = await self._functions.call(user, UNGUARDED, put)
+        put = PUT_TOKEN(kind.path, field, claim, now_ms, msgspec.json.encode(record), revokes, former)
+        created, updated, discarded, removed = await self._functions.call(user, UNGUARDED, put)
+        for since, name in _pairs(discarded):
+            ended.append(Ended(user.id, _id(int(since), name), DiscardReason.TOO_MANY))
         if removed:
-            gone = zip(removed[::2], removed[1::2], strict=True)
-            await self._client.call_many([RELEASE_TOKEN(holders, name, user.id, since) for name, since in gone])
-        if not await self._client.call(CONFIRM_TOKEN(holders, field, user.id, former)):
-            await self._functions.call(
-                user, UNGUARDED, REMOVE_TOKEN(kind.path, field, claim, int(kind.opens_connections), "")
+            await self._client.call_many(
+                [RELEASE_TOKEN(holders, name, user.id, since) for name, since in _pairs(removed)]
             )
+        if not await self._client.call(CONFIRM_TOKEN(holders, field, user.id, former)):
+            await self._functions.call(user, UNGUARDED, REMOVE_TOKEN(kind.path, field, claim, revokes, ""))
             await self._client.call(RELEASE_TOKEN(holders, field, user.id, claim))
-        return ChannelToken(_id(int(created), field), record, int(created), int(updated), 0)
+        token = ChannelToken(_id(int(created), field), record, int(created), int(updated), 0)
+        return Registration(token, ended)
+
+    async def _remove_from(self, users: Sequence[User], field: bytes, removal: UserCall[int]) -> list[Ended]:
+        if not users:
+            return []
+        replies = await self._functions.send_many(users, [removal] * len(users))
+        ended = []
+        for user, reply in zip(users, replies, strict=True):
+            # A user who was deleted holds no token.
+            with contextlib.suppress(UserDeletedError):
+                if created := unwrapped(reply, user, UNGUARDED):
+                    ended.append(Ended(user.id, _id(created, field), DiscardReason.MOVED))
+        return ended
+
+
+def _pairs(flat: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    return zip(flat[::2], flat[1::2], strict=True)
 
 
 def present(values: Mapping[str, Any]) -> dict[str, Any]:

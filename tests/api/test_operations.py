@@ -9,7 +9,7 @@ from gateway.api.core.unbuilt import NOT_BUILT
 from gateway.api.operations import OPERATIONS, document
 
 _PARAM = re.compile(r"{(\w+)(:path)?}")
-_WITH_SLASHES = ("topic", "device_token", "user", "user_or_token")
+_WITH_SLASHES = ("topic", "device_token", "user", "user_id", "user_or_token")
 
 
 def test_no_two_rows_have_the_same_method_and_path() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -22,6 +22,8 @@ from gateway.store.channel_tokens import (
     REMOVE_TOKEN,
     ChannelToken,
     ChannelTokenStore,
+    DiscardReason,
+    Ended,
     connection_token_id,
     field_of,
 )
@@ -58,6 +60,17 @@ def bob(ada: User) -> User:
 @pytest.fixture
 def store(client: InspectedClient) -> ChannelTokenStore:
     return ChannelTokenStore(client)
+
+
+async def register(
+    store: ChannelTokenStore,
+    user: User,
+    kind: TokenKind,
+    registered: Mapping[str, Any],
+    now_ms: int,
+    authenticated_by: str = "",
+) -> ChannelToken:
+    return (await store.register(user, kind, registered, now_ms, authenticated_by=authenticated_by)).token
 
 
 async def listed(
@@ -120,8 +133,11 @@ class DawdlingClient(FunctionClient):
 async def test_a_token_belongs_to_the_user_that_registered_it_last(
     store: ChannelTokenStore, client: InspectedClient, ada: User, bob: User
 ) -> None:
+    token_id = None
     for user, other in ((ada, bob), (bob, ada), (ada, bob)):
-        await store.register(user, KIND, SAME, 1)
+        token, ended = await store.register(user, KIND, SAME, 1)
+        assert ended == ([Ended(other.id, token_id, DiscardReason.MOVED)] if token_id else [])
+        token_id = token.id
         assert await tokens(client, user) == {"token"}
         assert await tokens(client, other) == set()
         assert await holders(client, ada.project_id) == [user.id]
@@ -131,15 +147,15 @@ async def test_users_of_two_projects_may_hold_the_same_token(
     store: ChannelTokenStore, client: InspectedClient, ada: User
 ) -> None:
     stranger = new_user()
-    await store.register(ada, KIND, SAME, 1)
-    await store.register(stranger, KIND, SAME, 1)
+    await register(store, ada, KIND, SAME, 1)
+    await register(store, stranger, KIND, SAME, 1)
     assert await tokens(client, ada) == await tokens(client, stranger) == {"token"}
 
 
 async def test_a_token_of_somebody_else_cannot_be_unregistered(
     store: ChannelTokenStore, client: InspectedClient, ada: User, bob: User
 ) -> None:
-    await store.register(ada, KIND, SAME, 1)
+    await register(store, ada, KIND, SAME, 1)
     assert await store.discard_same(bob, KIND, SAME, 9) is False
     assert await tokens(client, ada) == {"token"}
 
@@ -149,7 +165,7 @@ async def test_a_token_of_somebody_else_cannot_be_unregistered(
 async def test_the_next_registration_of_a_token_repairs_the_state_after_a_crash(
     store: ChannelTokenStore, client: InspectedClient, ada: User, bob: User, calls: int, next_one: str
 ) -> None:
-    await store.register(ada, KIND, SAME, 1)
+    await register(store, ada, KIND, SAME, 1)
     with pytest.raises(StoreUnavailableError):
         await ChannelTokenStore(FailingClient(client, calls)).register(bob, KIND, SAME, 2)
     holding = [user for user in (ada, bob) if await tokens(client, user)]
@@ -158,7 +174,7 @@ async def test_the_next_registration_of_a_token_repairs_the_state_after_a_crash(
 
     eve = colleague(ada, "eve")
     user = {"the same user": bob, "the owner before": ada, "somebody else": eve}[next_one]
-    await store.register(user, KIND, SAME, 3)
+    await register(store, user, KIND, SAME, 3)
     assert [one for one in (ada, bob, eve) if await tokens(client, one)] == [user]
     assert await holders(client, ada.project_id) == [user.id]
 
@@ -199,8 +215,8 @@ async def test_a_late_registration_of_the_same_user_does_not_replace_the_newer_o
         call = PUT_TOKEN(KIND.path, field, claim, claim, b'{"fields":{"device_token":"token"}}', 0, "")
         return await functions.call(ada, UNGUARDED, call)
 
-    assert await put(2) == [b"2", b"0"]
-    assert await put(1) == [b"2", b"0"]
+    assert await put(2) == [b"2", b"0", [], []]
+    assert await put(1) == [b"2", b"0", [], []]
     for claim in (1, 2):
         assert len(await tokens(client, ada)) == 1
         await functions.call(ada, UNGUARDED, REMOVE_TOKEN(KIND.path, field, claim, 0, ""))
@@ -219,8 +235,8 @@ async def known_tokens(client: InspectedClient, project_id: ProjectId) -> int:
 async def test_a_token_is_returned_as_it_was_registered_and_keeps_its_id_and_creation(
     store: ChannelTokenStore, ada: User, kind: TokenKind
 ) -> None:
-    first = await store.register(ada, kind, kind.example, 5000)
-    again = await store.register(ada, kind, kind.example, 6000)
+    first = await register(store, ada, kind, kind.example, 5000)
+    again = await register(store, ada, kind, kind.example, 6000)
     assert (first.created_ms, first.updated_ms, first.discarded_ms) == (5000, 0, 0)
     assert again == first._replace(updated_ms=6000)
     assert await store.get(ada, kind, first.id) == again
@@ -231,18 +247,18 @@ async def test_a_token_is_returned_as_it_was_registered_and_keeps_its_id_and_cre
 
 async def test_absent_fields_are_not_stored(store: ChannelTokenStore, ada: User) -> None:
     oauth = {"channel_id": "C1", "installation_id": "T1", "scope": None}
-    token = await store.register(ada, slack.TOKEN, {"oauth": oauth, "webhook": None}, 1)
+    token = await register(store, ada, slack.TOKEN, {"oauth": oauth, "webhook": None}, 1)
     assert token.record.fields == {"oauth": {"channel_id": "C1", "installation_id": "T1"}}
 
 
 async def test_the_same_text_of_two_kinds_is_two_tokens(store: ChannelTokenStore, ada: User, bob: User) -> None:
-    await store.register(ada, KIND, SAME, 1)
-    await store.register(bob, apns.TOKEN, SAME, 1)
+    await register(store, ada, KIND, SAME, 1)
+    await register(store, bob, apns.TOKEN, SAME, 1)
     assert [len(await listed(store, ada, kind)) for kind in (KIND, apns.TOKEN)] == [1, 0]
 
 
 async def test_an_id_names_one_token_of_one_user_and_kind(store: ChannelTokenStore, ada: User, bob: User) -> None:
-    token = await store.register(ada, KIND, SAME, 5)
+    token = await register(store, ada, KIND, SAME, 5)
     other_time = UUID(int=token.id.int + (1 << 80))
     assert await store.get(bob, KIND, token.id) is None
     assert await store.get(ada, apns.TOKEN, token.id) is None
@@ -259,21 +275,21 @@ async def test_an_id_names_one_token_of_one_user_and_kind(store: ChannelTokenSto
 async def test_a_discarded_token_is_kept_and_becomes_live_again_when_it_is_registered(
     store: ChannelTokenStore, client: InspectedClient, ada: User
 ) -> None:
-    token = await store.register(ada, KIND, SAME, 1)
+    token = await register(store, ada, KIND, SAME, 1)
     assert await store.discard(ada, KIND, token.id, 7) == 7
     assert await store.discard(ada, KIND, token.id, 8) == 7
     assert await listed(store, ada) == []
     assert await listed(store, ada, live_only=False) == [token._replace(discarded_ms=7)]
-    assert await store.register(ada, KIND, SAME, 9) == token._replace(updated_ms=9)
+    assert await register(store, ada, KIND, SAME, 9) == token._replace(updated_ms=9)
     assert await listed(store, ada) == [token._replace(updated_ms=9)]
 
 
 async def test_a_discarded_token_moves_to_the_next_user_that_registers_it(
     store: ChannelTokenStore, client: InspectedClient, ada: User, bob: User
 ) -> None:
-    await store.register(ada, KIND, SAME, 1)
+    await register(store, ada, KIND, SAME, 1)
     await store.discard_same(ada, KIND, SAME, 2)
-    await store.register(bob, KIND, SAME, 3)
+    await register(store, bob, KIND, SAME, 3)
     assert await listed(store, ada, live_only=False) == []
     assert await holders(client, ada.project_id) == [bob.id]
 
@@ -282,13 +298,14 @@ async def test_the_live_token_registered_longest_ago_is_discarded_to_make_room(
     store: ChannelTokenStore, client: InspectedClient, ada: User
 ) -> None:
     for number in range(MAX_LIVE):
-        await store.register(ada, KIND, values(str(number)), 1000 + number)
-    await store.register(ada, KIND, values("0"), 3000)
-    await store.register(ada, KIND, SAME, 10)  # by a clock that is behind
+        await register(store, ada, KIND, values(str(number)), 1000 + number)
+    await register(store, ada, KIND, values("0"), 3000)
+    await register(store, ada, KIND, SAME, 10)  # by a clock that is behind
     assert await tokens(client, ada) == {*map(str, range(MAX_LIVE)), "token"} - {"1"}
     (discarded,) = [one for one in await listed(store, ada, live_only=False) if one.discarded_ms]
     assert discarded.record.fields == values("1")
-    await store.register(ada, KIND, values("1"), 4000)
+    again = await store.register(ada, KIND, values("1"), 4000)
+    assert [(user_id, reason) for user_id, _, reason in again.ended] == [(ada.id, DiscardReason.TOO_MANY)]
     assert await tokens(client, ada) == {*map(str, range(MAX_LIVE)), "token"} - {"2"}
 
 
@@ -297,7 +314,7 @@ async def test_the_discarded_token_registered_longest_ago_is_removed_if_there_ar
 ) -> None:
     count = MAX_LIVE + MAX_DISCARDED + 5
     for number in range(count):
-        await store.register(ada, KIND, values(f"{number}"), 1 + number)
+        await register(store, ada, KIND, values(f"{number}"), 1 + number)
     kept = {one.record.fields["device_token"] for one in await listed(store, ada, live_only=False)}
     assert kept == {*map(str, range(5, count))}
     assert await tokens(client, ada) == {*map(str, range(count - MAX_LIVE, count))}
@@ -308,7 +325,7 @@ async def test_pages_go_both_ways_and_survive_the_end_of_the_entry_that_they_fol
     store: ChannelTokenStore, ada: User
 ) -> None:
     for number in range(9):
-        await store.register(ada, KIND, values(f"{number}"), 1000 + number // 3)
+        await register(store, ada, KIND, values(f"{number}"), 1000 + number // 3)
     every = await listed(store, ada)
     assert [one.created_ms for one in every] == sorted((one.created_ms for one in every), reverse=True)
     middle = str(every[4].id)
@@ -324,7 +341,7 @@ async def test_pages_go_both_ways_and_survive_the_end_of_the_entry_that_they_fol
 async def test_a_token_that_cannot_be_read_is_left_out_and_replaced_when_it_is_registered(
     store: ChannelTokenStore, client: InspectedClient, ada: User
 ) -> None:
-    token = await store.register(ada, KIND, SAME, 1)
+    token = await register(store, ada, KIND, SAME, 1)
     key = keys.user(ada.project_id, ada.id) + keys.USER_SUFFIXES["CHANNEL_TOKENS"] + KIND.path
     field: Any = field_of(KIND, SAME)
     await client.redis.hset(key, field, "?")
@@ -333,16 +350,16 @@ async def test_a_token_that_cannot_be_read_is_left_out_and_replaced_when_it_is_r
     assert await store.discard(ada, KIND, token.id, 2) is None
     with pytest.raises(StoreDataError):
         await store.get(ada, KIND, token.id)
-    assert (await store.register(ada, KIND, SAME, 3)).created_ms == 3
+    assert (await register(store, ada, KIND, SAME, 3)).created_ms == 3
 
 
 async def test_the_project_forgets_the_tokens_of_a_deleted_user(
     client: InspectedClient, store: ChannelTokenStore, ada: User, bob: User
 ) -> None:
     for kind in TOKEN_KINDS:
-        await store.register(ada, kind, kind.example, 1)
-    await store.register(ada, KIND, SAME, 1)
-    await store.register(bob, KIND, SAME, 2)
+        await register(store, ada, kind, kind.example, 1)
+    await register(store, ada, KIND, SAME, 1)
+    await register(store, bob, KIND, SAME, 2)
     await UserDeletion(client).delete(ada)
     assert await known_tokens(client, ada.project_id) == 1
     assert await tokens(client, bob) == {"token"}
@@ -357,7 +374,7 @@ SECRET = "k" * 60 + "last"
 async def test_of_a_credential_only_a_digest_is_stored(
     store: ChannelTokenStore, client: InspectedClient, ada: User
 ) -> None:
-    token = await store.register(ada, inbox.TOKEN, {"token": SECRET}, 1, authenticated_by="proof")
+    token = await register(store, ada, inbox.TOKEN, {"token": SECRET}, 1, authenticated_by="proof")
     assert token.record.fields == {"token": "…last"}
     assert token.record.authenticated_by == "proof"
     async for name in client.redis.scan_iter(match=f"*{ada.project_id}*", _type="hash"):
@@ -368,7 +385,7 @@ async def test_of_a_credential_only_a_digest_is_stored(
 async def test_a_credential_is_found_with_its_user_even_if_it_is_discarded(
     store: ChannelTokenStore, ada: User, bob: User
 ) -> None:
-    token = await store.register(ada, inbox.TOKEN, {"token": SECRET}, 1)
+    token = await register(store, ada, inbox.TOKEN, {"token": SECRET}, 1)
     assert await store.find_credential(ada.project_id, inbox.TOKEN, SECRET) == (_unnamed(ada), token)
     assert await store.find_credential(ada.project_id, inbox.TOKEN, SECRET + "x") is None
     assert await store.find_credential(new_user().project_id, inbox.TOKEN, SECRET) is None
@@ -376,7 +393,7 @@ async def test_a_credential_is_found_with_its_user_even_if_it_is_discarded(
     found = await store.find_credential(ada.project_id, inbox.TOKEN, SECRET)
     assert found is not None
     assert found[1].discarded_ms == 2
-    await store.register(bob, inbox.TOKEN, {"token": SECRET}, 3)
+    await register(store, bob, inbox.TOKEN, {"token": SECRET}, 3)
     found = await store.find_credential(ada.project_id, inbox.TOKEN, SECRET)
     assert found is not None
     assert found[0].id == bob.id
@@ -408,17 +425,17 @@ async def test_the_end_of_a_credential_is_published_and_its_holder_is_refused(
             with pytest.raises(TokenRevokedError):
                 await functions.call(ada, held, USE())
 
-        token = await store.register(ada, inbox.TOKEN, {"token": SECRET}, 1)
+        token = await register(store, ada, inbox.TOKEN, {"token": SECRET}, 1)
         await functions.call(ada, held, USE())
         await store.discard(ada, inbox.TOKEN, token.id, 2)
         await assert_ended()
-        await store.register(ada, inbox.TOKEN, {"token": SECRET}, 3)
+        await register(store, ada, inbox.TOKEN, {"token": SECRET}, 3)
         await functions.call(ada, held, USE())
-        await store.register(bob, inbox.TOKEN, {"token": SECRET}, 4)
+        await register(store, bob, inbox.TOKEN, {"token": SECRET}, 4)
         await assert_ended()
-        await store.register(ada, inbox.TOKEN, {"token": SECRET}, 5)
+        await register(store, ada, inbox.TOKEN, {"token": SECRET}, 5)
         for number in range(MAX_LIVE):
-            await store.register(ada, inbox.TOKEN, {"token": f"{number:0>64}"}, 6)
+            await register(store, ada, inbox.TOKEN, {"token": f"{number:0>64}"}, 6)
         await assert_ended()
 
 
@@ -463,8 +480,8 @@ async def test_a_former_device_can_be_discarded_and_moves_to_the_next_user(
     assert await store.discard_same(ada, apns.TOKEN, values("one"), 5)
     assert not await store.discard_same(ada, apns.TOKEN, values("one"), 5)
     await store_device(client, ada, "three", 7)  # by an old gateway, during the upgrade
-    await store.register(bob, apns.TOKEN, values("three"), 6)
-    await store.register(bob, apns.TOKEN, values("two"), 6)
+    await register(store, bob, apns.TOKEN, values("three"), 6)
+    await register(store, bob, apns.TOKEN, values("two"), 6)
     assert len(await listed(store, bob, apns.TOKEN)) == 2
     assert await listed(store, ada, apns.TOKEN) == []
     assert await left_devices(client, ada) == []

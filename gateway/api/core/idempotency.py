@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 from starlette.responses import Response
 
-from gateway.api.core.call import ProjectCall
+from gateway.api.core.call import ProjectCall, UserCall
 from gateway.api.core.responses import raw_json_response
 from gateway.domain.errors import ApiError, ErrorCode, api_error, invalid
 from gateway.domain.principal import ProjectId
@@ -41,7 +41,11 @@ def planned(plan: bytes, kind: type[_Plan]) -> _Plan:
         return msgspec.json.decode(plan, type=kind)
 
 
-def key_of(call: ProjectCall) -> str:
+KeyedCall = ProjectCall | UserCall
+"""A call that may have an `Idempotency-Key`. The keys of a user are apart from all others."""
+
+
+def key_of(call: KeyedCall) -> str:
     """Return the `Idempotency-Key` of a request, "" if it has none. Then its work needs no encoded plan."""
     return call.request.headers.get("idempotency-key", "")
 
@@ -51,14 +55,14 @@ def _unchanged(kept: bytes) -> bytes:
 
 
 class Idempotency:
-    """Runs requests that create something, once for each `Idempotency-Key` of a project."""
+    """Runs requests that create something, once for each `Idempotency-Key` of a project or user."""
 
     def __init__(self, store: IdempotencyStore):
         self._store = store
 
     async def once(
         self,
-        call: ProjectCall,
+        call: KeyedCall,
         body: bytes,
         plan: bytes,
         work: Work,
@@ -76,6 +80,8 @@ class Idempotency:
         if len(key) > MAX_KEY_LENGTH:
             raise invalid(f"Header 'Idempotency-Key' must have at most {MAX_KEY_LENGTH} characters")
         project_id = call.project.id
+        if isinstance(call, UserCall):
+            key = f"{call.user.id} {key}"
         claim = await self._begin(project_id, key, _fingerprint(call, body), plan)
         if isinstance(claim, Finished):
             return raw_json_response(shown(claim.body), claim.status)
@@ -111,6 +117,6 @@ class Idempotency:
         return kept
 
 
-def _fingerprint(call: ProjectCall, body: bytes) -> str:
+def _fingerprint(call: KeyedCall, body: bytes) -> str:
     request = call.request
     return hashlib.sha256(f"{request.method} {request.path}\0".encode() + body).hexdigest()

@@ -162,6 +162,7 @@ _PARAMETERS: Json = {
 _PATH_PARAMETERS = {
     "id": "The id of the notification.",
     "user": "The user's id, or `external_id:…` or `email:…`.",
+    "user_id": "The user's id, or `external_id:…` or `email:…`.",
     "user_or_token": "To list: the user's id, or `external_id:…` or `email:…`. To discard: the token's id.",
     "token_id": "The id of the token.",
     "topic": "The topic. Write a slash in it as `%2F`.",

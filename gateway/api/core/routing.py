@@ -28,7 +28,7 @@ TRAILING_SLASHES = "inbox.trailing_slashes"
 
 _WITHOUT_PREFIX = "inbox.without_prefix"
 
-_FREE_TEXT = re.compile(r"{(topic|device_token|user|user_or_token)}")
+_FREE_TEXT = re.compile(r"{(topic|device_token|user|user_id|user_or_token)}")
 """Path parameters that contain names chosen by users. An encoded slash in them belongs to the name."""
 
 _Responder = Callable[[ApiRequest], Any]

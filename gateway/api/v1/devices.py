@@ -69,7 +69,7 @@ class DevicesResource:
         kind = KINDS_BY_PLATFORM[platform]
         values = device_values(token, fields["app_bundle_id"] or None, kind)
         stored = await self.tokens.register(call.user, kind, values, self.now().now_ms, call.guard)
-        registered = {"id": stored.id, "device_token": token, "platform": platform}
+        registered = {"id": stored.token.id, "device_token": token, "platform": platform}
         return json_response({"push_subscription": registered}, 201)
 
     async def unregister(self, call: UserCall) -> Response:

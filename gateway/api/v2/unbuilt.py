@@ -5,7 +5,7 @@ from gateway.api.core.unbuilt import not_built
 OPERATIONS = not_built(
     *(
         f"{method} /v2/{resource}{rest}"
-        for resource in ("channels", "integrations", "users")
+        for resource in ("integrations", "users")
         for rest in ("", "/{path:path}")
         for method in ("GET", "POST", "PUT", "DELETE")
     )

@@ -35,7 +35,7 @@ end
 
 -- Make room for one more live token. The oldest live ones are discarded, and the discarded ones that are too many are
 -- removed. Age is by claim: it depends on no clock.
--- ->    the fields of the tokens that were discarded; field and claim of each that was removed
+-- ->    created and field of each token that was discarded; field and claim of each that was removed
 local function make_room(key, field, now, max_live, max_discarded)
   if call('HLEN', key) < max_live then return {}, {} end
   local live, gone, rows = {}, {}, call('HGETALL', key)
@@ -50,7 +50,8 @@ local function make_room(key, field, now, max_live, max_discarded)
   for i = 1, #live - max_live + 1 do
     live[i].discarded = now
     save_token(key, live[i].field, live[i])
-    gone[#gone + 1], discarded[i] = live[i], live[i].field
+    gone[#gone + 1] = live[i]
+    discarded[#discarded + 1], discarded[#discarded + 2] = live[i].created, live[i].field
   end
   table.sort(gone, older)
   for i = 1, #gone - max_discarded do
@@ -62,13 +63,14 @@ end
 
 -- KEYS  user
 -- ARGV  kind field claim now_ms token (as JSON) max_live max_discarded revokes former (the device that it was, or "")
--- ->    created and updated in ms, then field and claim of each removed token
+-- ->    created and updated in ms; created and field of each token that was discarded to make room; field and claim of
+--       each that was removed
 -- A later registration by the same user is kept. One by which a discarded token becomes live again keeps its creation.
 local function put_channel_token(keys, args, record)
   local user, field, now = keys[1], args[2], args[4]
   local key, claim = tokens_key(user, args[1]), tonumber(args[3])
   local known = load_token(key, field)
-  if known and known.claim > claim then return { known.created, known.updated } end
+  if known and known.claim > claim then return { known.created, known.updated, {}, {} } end
   write_format(user, record)
   local discarded, removed = {}, {}
   if not known or known.discarded ~= '0' then
@@ -81,25 +83,25 @@ local function put_channel_token(keys, args, record)
   save_token(key, field, token)
   if args[9] ~= '' then remove_fields(user .. DEVICES, { args[9] }) end
   if args[8] == '1' then
-    for _, each in ipairs(discarded) do publish_revoked(user, each) end
+    for i = 2, #discarded, 2 do publish_revoked(user, discarded[i]) end
   end
-  return { token.created, token.updated, unpack(removed) }
+  return { token.created, token.updated, discarded, removed }
 end
 
 -- KEYS  user
 -- ARGV  kind field claim (the newest to remove) revokes former (the device that it was, or "")
--- ->    1
+-- ->    created of the token in ms, or 0 if there is none that was live
 -- If publishing fails, the token is removed, but the call fails, and repeating it publishes again.
 local function remove_channel_token(keys, args)
   local user, field, claim, former = keys[1], args[2], tonumber(args[3]), args[5]
   local known = load_token(tokens_key(user, args[1]), field)
-  if known and known.claim > claim then return 1 end
+  if known and known.claim > claim then return 0 end
   if known then remove_fields(tokens_key(user, args[1]), { field }) end
   local device = former ~= '' and call('HGET', user .. DEVICES, former)
   if device and tonumber(device:match('^%d+') or 0) <= claim then remove_fields(user .. DEVICES, { former }) end
   commit()
   if args[4] == '1' then publish_revoked(user, field) end
-  return 1
+  return known and known.discarded == '0' and tonumber(known.created) or 0
 end
 
 -- KEYS  user
