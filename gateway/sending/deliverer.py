@@ -101,17 +101,22 @@ class Deliverer:
     async def deliver_to_known(
         self, item: OutgoingItem, users: Sequence[User], subscribers_only: bool = False
     ) -> Delivered:
-        """Deliver to existing users, without those who were deleted meanwhile.
+        """Deliver to a chunk of existing users, without those who were deleted meanwhile.
 
         With `subscribers_only`, only users who are subscribed to its topic and category get the item.
         """
-        left = [Delivery(user) for user in users]
-        while left:
-            try:
-                return await self._deliver(item, left, subscribers_only)
-            except UserDeletedError as deleted:
-                left = [delivery for delivery in left if delivery.user.id != deleted.user.id]
-        return Delivered()
+        if not users:
+            return Delivered()
+        outcomes = await self._inboxes.create_each(
+            item.content, users, item.moment, item.repeatable, subscribers_only, item.keep, item.skip_broken
+        )
+        if all(outcome is Outcome.CREATED for outcome in outcomes):  # nearly always
+            return Delivered([user.id for user in users])
+        outcomes_by_id = [(user.id, outcome) for user, outcome in zip(users, outcomes, strict=True)]
+        return Delivered(
+            [user_id for user_id, outcome in outcomes_by_id if outcome in (Outcome.CREATED, Outcome.DUPLICATE)],
+            [user_id for user_id, outcome in outcomes_by_id if outcome is Outcome.BROKEN],
+        )
 
     async def _deliver_to_cached(
         self, item: OutgoingItem, project_id: ProjectId, recipient: Recipient
@@ -132,9 +137,7 @@ class Deliverer:
             return None
         return Delivered([] if outcome is Outcome.MUTED else [user.id])
 
-    async def _deliver(
-        self, item: OutgoingItem, deliveries: Sequence[Delivery], subscribers_only: bool = False
-    ) -> Delivered:
+    async def _deliver(self, item: OutgoingItem, deliveries: Sequence[Delivery]) -> Delivered:
         """Deliver piece by piece. Raises UserDeletedError for one user, when others may already have the item."""
         delivered = Delivered()
         step = max(1, min(CALLS_AT_ONCE, BYTES_AT_ONCE // len(item.content.encoded)))
@@ -143,7 +146,7 @@ class Deliverer:
             if await self._is_suppressed(item, [delivery.user for delivery in piece]):
                 continue
             outcomes = await self._inboxes.create(
-                item.content, piece, item.moment, item.repeatable, subscribers_only, item.keep, item.skip_broken
+                item.content, piece, item.moment, item.repeatable, keep=item.keep, skip_broken=item.skip_broken
             )
             for delivery, outcome in zip(piece, outcomes, strict=True):
                 if outcome is Outcome.BROKEN:

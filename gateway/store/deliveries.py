@@ -29,12 +29,14 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 class Outcome(Enum):
-    """The outcome of one delivery. Values are those of the Lua function `create`, and the first three are stored."""
+    """The outcome of one delivery. Values are those of the Lua functions; the first three are stored."""
 
     DUPLICATE = 0
     """The recipient has the item, or has deleted it."""
     CREATED = 1
     MUTED = 2
     """The recipient's preferences or subscriptions exclude the item from the inbox."""
-    BROKEN = 3
+    DELETED = 3
+    """The recipient was deleted. Returned only by `create_each`."""
+    BROKEN = 4
     """The recipient's data cannot be read. Returned only with `skip_broken`."""

@@ -3,6 +3,7 @@
 Every method takes one round trip, and another one if a page has shared contents that this worker has not cached.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from gateway.domain.guard import UNGUARDED, Guard
 from gateway.domain.notification import BulkCommand, Command, Filter, ItemId
 from gateway.domain.principal import User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
+from gateway.store import keys
 from gateway.store.contents import Content, ContentStore
 from gateway.store.deliveries import Delivery, Outcome
 from gateway.store.event_log import LogRetention, LogWrite, Moment
@@ -21,7 +23,9 @@ from gateway.store.profiles import profile_arguments
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.functions import (
     Arguments,
+    FunctionCall,
     UserCall,
+    function_of_users,
     optional_bytes,
     untouched,
     user_function,
@@ -36,6 +40,14 @@ REPLAY_EVENTS = 256
 REPLAY_BYTES = 128 * 1024
 """The bounds of one read of the log: half of a connection's default write buffer. A client that missed more events gets
 the rest once its buffer is drained."""
+
+USERS_PER_CALL = 25
+"""How many users one call of `create_each` serves: less than a millisecond of Redis, in which it serves nobody else."""
+
+_UNPUBLISHED = 8
+"""What the function `create_each` adds to the outcome for a user whose event it could not publish."""
+
+_OUTCOMES = list(Outcome)
 
 OUTCOME_SECONDS = 24 * 3600
 """How long a repeated request does not create a deleted item again: as long as an Idempotency-Key is kept."""
@@ -70,6 +82,10 @@ class _NewItem(NamedTuple):
 
 def _create(item: _NewItem, overwritten: Arguments, absent: Arguments) -> Arguments:
     return (*item, len(overwritten) // 2, *overwritten, *absent)
+
+
+def _create_each(item: _NewItem, names: Arguments) -> Arguments:
+    return (*item, *names)
 
 
 def _change(log: LogWrite, item_id: bytes, transition: str, event_name: str, client_id: bytes) -> Arguments:
@@ -112,6 +128,7 @@ def _read_log(
 
 
 CREATE = user_function("create", _create, Outcome)
+CREATE_EACH = function_of_users("create_each", _create_each, untouched)
 CHANGE = user_function("change", _change, int, when_full=True)
 CHANGE_ALL = user_function("change_all", _change_all, int, when_full=True)
 DELETE = user_function("delete", _delete, int, repeatable=False, when_full=True)
@@ -165,6 +182,47 @@ class InboxStore:
         """Create an item in one recipient's inbox as `create` does, at a third of its cost for one (measured)."""
         item = self._new_item(content, moment, remember, False, keep)
         return await self._functions.call(delivery.user, UNGUARDED, _create_call(item, delivery))
+
+    async def create_each(
+        self,
+        content: Content,
+        users: Sequence[User],
+        moment: Moment,
+        remember: bool,
+        subscribers_only: bool = False,
+        keep: ItemRetention = KEEP_ALL,
+        skip_broken: bool = False,
+    ) -> list[Outcome]:
+        """Create an item in the inboxes of users who were just read from the directory, as `create` does.
+
+        Deleted users get Outcome.DELETED. This costs half as much as `create` for each of many users (measured).
+        """
+        item = self._new_item(content, moment, remember, subscribers_only, keep)
+        user_keys = [keys.user(user.project_id, user.id) for user in users]
+        # The users of a cluster are in different slots.
+        step = 1 if self._client.topology.clustered else USERS_PER_CALL
+        calls: list[FunctionCall[Any]] = []
+        for first in range(0, len(users), step):
+            names: list[bytes] = []
+            for user in users[first : first + step]:
+                names.append(_encode(user.external_id) if user.external_id else b"")
+                names.append(_encode(user.email) if user.email else b"")
+            key, *more = user_keys[first : first + step]
+            calls.append(FunctionCall(CREATE_EACH, key, (*item, *names), tuple(more)))
+        replies = itertools.chain.from_iterable(await self._client.call_many(calls))
+        return [self._outcome(key, reply, skip_broken) for key, reply in zip(user_keys, replies, strict=True)]
+
+    def _outcome(self, key: str, reply: Any, skip_broken: bool) -> Outcome:
+        """Return the outcome for one user of `create_each`. Raises StoreUnavailableError."""
+        if type(reply) is int:
+            if reply < _UNPUBLISHED:
+                return _OUTCOMES[reply]
+            self._client.on_unpublished(key)
+            return _OUTCOMES[reply - _UNPUBLISHED]
+        problem = self._client.problem(CREATE_EACH, key, reply)
+        if skip_broken and isinstance(problem, StoreDataError):
+            return Outcome.BROKEN
+        raise problem
 
     def _new_item(
         self, content: Content, moment: Moment, remember: bool, subscribers_only: bool, keep: ItemRetention

@@ -21,7 +21,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import msgspec
 
@@ -230,7 +229,7 @@ class JobQueue:
             claim=job.claim.number,
             number=number,
             cursor=step.cursor,
-            reached=b"".join(UUID(user_id).bytes for user_id in step.reached),
+            reached=bytes.fromhex("".join(step.reached).replace("-", "")),
             counts=[part for name, by in step.counts.items() for part in (name, by)],
             errors=[_encode(error) for error in step.errors],
         )

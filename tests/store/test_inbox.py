@@ -19,6 +19,7 @@ from gateway.store.inbox import OUTCOME_SECONDS, REPLAY_EVENTS, InboxStore
 from gateway.store.library import LIBRARY
 from gateway.store.profiles import ProfileStore
 from gateway.store.redis.client import StoreUnavailableError
+from gateway.store.redis.problems import StoreDataError
 from tests.store.conftest import InspectedClient, at, epoch_of, new_user, place
 
 
@@ -307,3 +308,44 @@ async def test_a_server_out_of_memory_refuses_writes_clearly_and_still_reads(
 async def test_missing_functions_are_loaded_again(store: InboxStore, client: InspectedClient) -> None:
     await client.redis.execute_command("FUNCTION", "DELETE", LIBRARY.name)
     assert (await store.read_log(new_user(), None, "x")).end.offset == 0
+
+
+async def test_several_users_get_an_item_in_one_call_and_each_gets_an_outcome_of_its_own(
+    store: InboxStore, client: InspectedClient
+) -> None:
+    new, has_it, deleted, broken, last = (new_user() for _ in range(5))
+    users, item = [new, has_it, deleted, broken, last], content(title="shared")
+    user_keys = [keys.user(user.project_id, user.id) for user in users]
+    await store.create(item, [Delivery(has_it)], at(100), remember=True)
+    await client.redis.hset(user_keys[2], "deleted", "1")
+    await client.redis.set(user_keys[3] + keys.USER_SUFFIXES["STATES"], "of another type")
+    found = await store.create_each(item, users, at(100), remember=True, skip_broken=True)
+    assert found == [Outcome.CREATED, Outcome.DUPLICATE, Outcome.DELETED, Outcome.BROKEN, Outcome.CREATED]
+    assert [(await store.list_page(user, Filter(), 1, 10)).total for user in (new, has_it, last)] == [1, 1, 1]
+    assert not await client.redis.exists(user_keys[3])
+    with pytest.raises(StoreDataError):
+        await store.create_each(item, users, at(100), remember=True)
+
+
+async def test_an_event_of_one_of_several_users_that_may_not_be_published_is_noted(
+    store: InboxStore, client: InspectedClient
+) -> None:
+    users, unpublished = [new_user() for _ in range(3)], list[str]()
+    client.on_unpublished = unpublished.append
+    await client.redis.execute_command("ACL", "SETUSER", "default", "-spublish")
+    try:
+        found = await store.create_each(content(), users, at(100), remember=True)
+    finally:
+        await client.redis.execute_command("ACL", "SETUSER", "default", "+spublish")
+    assert found == [Outcome.CREATED] * 3
+    assert unpublished == [keys.user(user.project_id, user.id) for user in users]
+
+
+async def test_names_that_were_just_read_replace_those_in_the_records(store: InboxStore) -> None:
+    user = new_user("before")
+    await store.create_each(content(), [user], at(100), remember=True)
+    renamed = User(user.project_id, user.id, "after", "a@example.com")
+    await store.create_each(content(), [renamed], at(100), remember=True)
+    for item in (await store.list_page(user, Filter(), 1, 10)).items:
+        recipient = msgspec.json.decode(item)["recipient"]
+        assert (recipient["external_id"], recipient["email"]) == ("after", "a@example.com")

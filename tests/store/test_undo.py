@@ -82,7 +82,7 @@ WRITING = {
 """All functions that may write. Servers refuse writes of the others. (`note_generation` is one command; `use` stays
 counted.)"""
 
-APPENDING = ("create", "change", "change_all", "delete", "trim", "set_preferences")
+APPENDING = ("create", "create_each", "change", "change_all", "delete", "trim", "set_preferences")
 
 TRIES_OF_ONE = 3
 """How many calls of the same function are made to fail."""
@@ -356,6 +356,9 @@ async def tell_of_inboxes(
     await contents.put(ada.project_id, shared)
     await OverrideStore(client).put(ada.project_id, shared.id_text, b"{}")
     await inboxes.create(shared.as_reference(), [Delivery(ada)], moment(), remember=True, subscribers_only=False)
+    for number in range(3):
+        one = Content.encode(str(UUID(int=300 + number)), fields("a", "xy"[number % 2]))
+        await inboxes.create_each(one, [ben], moment(), remember=True)
     await inboxes.list_page(ada, Filter(), 1, 10)
     await inboxes.get(ada, packed(1))
     for command, number in ((Command.READ, 0), (Command.ARCHIVE, 1), (Command.SEEN, 2), (Command.UNREAD, 0)):

@@ -1,5 +1,6 @@
 -- Functions that change an inbox. Each one changes state, indexes, counts and log, and publishes, in one atomic step.
 
+local DELETED, UNPUBLISHED = 3, 8 -- of `create_each`, as in store/inbox.py
 local TRIMMED_BY_CREATE = 3 -- items that one `create` removes at most; an inbox at its bound loses one for each new one
 
 -- ->    whether an outcome of an item of this user may be recorded
@@ -11,11 +12,81 @@ local function is_there(user, id)
   return call('HEXISTS', user .. STATES, id) == 1
 end
 
-local function undo_create(user, args, offset)
-  local id = args[5]
-  try('HDEL', user .. STATES, id)
-  try('HDEL', user .. ITEMS, id)
-  remove_from_indexes(try, user, 0, args[7], args[8], offset, id)
+-- item: from `item_of`, the parts of a new item that all its recipients share
+local function undo_create(user, item, offset)
+  try('HDEL', user .. STATES, item.id)
+  try('HDEL', user .. ITEMS, item.id)
+  remove_from_indexes(try, user, 0, item.category, item.topic, offset, item.id)
+end
+
+-- Read the first twelve arguments of `create` and `create_each`.
+-- ->    the item, which is also the context of its events (context_of)
+local function item_of(args)
+  local item = context_of(args)
+  item.id, item.content, item.category, item.topic = args[5], args[6], args[7], args[8]
+  item.outcome_seconds, item.subscribers_only = args[9], args[10] ~= ''
+  item.keep_items, item.keep_seconds = args[11], args[12]
+  item.scope = (args[9] ~= '' and ' 0 0 0 r' or ' 0 0 0 ') .. #args[7] .. ' ' .. args[7] .. args[8]
+  item.head = '{"id":"' .. args[6]:sub(8, 43) .. '","notification":' .. args[6] .. ',"recipient":'
+  item.is_reference = is_reference(args[6])
+  return item
+end
+
+-- Gateways' clocks differ, but the newest item of an inbox must have the latest time of sending.
+-- ->    when a new item was sent
+local function time_of_sending(record, context)
+  local clock, sent_at = clock_beside(context.now), context.seconds
+  if context.now > clock + CLOCK_SECONDS then sent_at = integer(clock) end
+  if not record.sent_at or record.sent_at == sent_at then return sent_at end
+  local latest = tonumber(record.sent_at)
+  return latest > tonumber(sent_at) and latest <= clock + SENT_AHEAD_SECONDS and record.sent_at or sent_at
+end
+
+-- Create an item in one inbox.
+-- changed: fields of the record to write (field, value, …) that `record` has already, or nil
+-- ->    CREATED, DUPLICATE or MUTED
+local function deliver(user, record, item, changed)
+  local id, category, topic = item.id, item.category, item.topic
+  -- Nearly no recipient has the item yet. So HSETNX checks for it, unless something is written or decided before.
+  local outcome = may_have_outcome(record) and call('GET', user .. OUTCOME .. id)
+  if outcome then return is_there(user, id) and DUPLICATE or tonumber(outcome) end
+  if item.subscribers_only and not is_subscribed(user, category, topic) then
+    return is_there(user, id) and DUPLICATE or MUTED
+  end
+  if changed then
+    if is_there(user, id) then return DUPLICATE end
+    write_format(user, record)
+    set_fields(user, changed)
+  end
+  if is_muted(user, category, topic) then
+    if is_there(user, id) then return DUPLICATE end
+    -- A repetition of the request must have the same outcome.
+    if item.outcome_seconds ~= '' then
+      write_format(user, record)
+      record_outcome(user, record, id, MUTED, tonumber(item.outcome_seconds))
+    end
+    return MUTED
+  end
+  local sent_at = time_of_sending(record, item)
+  item.sent_at = sent_at
+  if call('HSETNX', user .. STATES, id, sent_at .. item.scope) == 0 then return DUPLICATE end
+  local offset = integer((record.offset or 0) + 1)
+  push_undo(undo_create, user, item, offset)
+  if not item.is_reference then call('HSET', user .. ITEMS, id, item.content) end
+  add_to_indexes(call, user, 0, category, topic, offset, id)
+  local data = item.head .. recipient_json(user, record)
+    .. ',"seen_at":null,"sent_at":' .. sent_at .. ',"read_at":null,"archived_at":null}}'
+  if record.epoch then
+    append(user, record, item, 'notifications/new', data, counts_after(user, record, nil, 0))
+  else
+    append(user, record, item, 'notifications/new', data, 1, 1, 1, 1)
+  end
+  -- The new item stays, whether or not old ones can be removed.
+  if item.keep_items ~= '0' or item.keep_seconds ~= '0' then
+    item.sent_at = nil
+    attempt(trim_items, user, record, item, tonumber(item.keep_items), tonumber(item.keep_seconds), TRIMMED_BY_CREATE)
+  end
+  return CREATED
 end
 
 -- KEYS  user
@@ -26,70 +97,61 @@ end
 --       #overwritten (pairs) overwritten… absent… (field, value: written always, and only if the field is absent)
 -- ->    CREATED, DUPLICATE or MUTED
 local function create(keys, args, record)
-  local user, context = keys[1], context_of(args)
-  local id, content, category, topic, outcome_seconds = args[5], args[6], args[7], args[8], args[9]
-  local overwrite = 13 + 2 * tonumber(args[13])
-  -- Nearly no recipient has the item yet. So HSETNX checks for it, unless something is written or decided before.
-  local outcome = may_have_outcome(record) and call('GET', user .. OUTCOME .. id)
-  if outcome then return is_there(user, id) and DUPLICATE or tonumber(outcome) end
-  if args[10] ~= '' and not is_subscribed(user, category, topic) then
-    return is_there(user, id) and DUPLICATE or MUTED
-  end
-  local changed
+  local user, overwrite, changed = keys[1], 13 + 2 * tonumber(args[13]), nil
   for i = 14, #args, 2 do
     local field, value = args[i], args[i + 1]
-    if record[field] ~= value and (i < overwrite or not record[field]) then
-      if not changed then
-        if is_there(user, id) then return DUPLICATE end
-        changed = {}
-      end
-      -- A field that read_record does not read may be set as well.
-      if i < overwrite or call('HEXISTS', user, field) == 0 then
-        record[field] = value
-        changed[#changed + 1] = field
-        changed[#changed + 1] = value
-      end
+    -- A field that read_record does not read may be set as well.
+    if record[field] ~= value
+      and (i < overwrite or not record[field] and call('HEXISTS', user, field) == 0) then
+      changed = changed or {}
+      record[field] = value
+      changed[#changed + 1] = field
+      changed[#changed + 1] = value
     end
   end
-  if changed then
-    write_format(user, record)
-    set_fields(user, changed)
+  return deliver(user, record, item_of(args), changed)
+end
+
+local function deliver_to_known(user, item, external_id, email)
+  local record, is_deleted = read_record(user)
+  if is_deleted then return DELETED end
+  local changed = {}
+  if external_id ~= '' and record.external_id ~= external_id then
+    record.external_id = external_id
+    changed = { 'external_id', external_id }
   end
-  if is_muted(user, category, topic) then
-    if is_there(user, id) then return DUPLICATE end
-    -- A repetition of the request must have the same outcome.
-    if outcome_seconds ~= '' then
-      write_format(user, record)
-      record_outcome(user, record, id, MUTED, tonumber(outcome_seconds))
+  if email ~= '' and record.email ~= email then
+    record.email = email
+    changed[#changed + 1], changed[#changed + 2] = 'email', email
+  end
+  return deliver(user, record, item, changed[1] and changed)
+end
+
+-- Create an item for several users, each in an atomic step of its own, at two thirds of the cost of calling `create` for
+-- each. The users must be in one slot of a cluster.
+-- KEYS  users
+-- ARGV  now_ms epoch_if_new log_events log_seconds
+--       item_id content category topic outcome_seconds subscribers_only keep_items keep_seconds (as of `create`)
+--       names… (external_id and email of each user, each as JSON or "")
+-- ->    for each user CREATED, DUPLICATE, MUTED or DELETED, plus UNPUBLISHED if the event could not be published; or an
+--       error, and then nothing was written for this user
+local function create_each(keys, args)
+  if not call then begin_call() end
+  local item, results = item_of(args), {}
+  local count = (#args - 12) / 2
+  generation_key = keys[count + 2] or GENERATION
+  for i = 1, count do
+    undo_count, is_unpublished, item.sent_at = 0, false, nil
+    local done, result = pcall(deliver_to_known, keys[i], item, args[11 + 2 * i], args[12 + 2 * i])
+    if not done then
+      undo_all()
+      result = error_of(result)
+    elseif is_unpublished then
+      result = result + UNPUBLISHED
     end
-    return MUTED
+    results[i] = result
   end
-  -- Gateways' clocks differ, but the newest item of an inbox must have the latest time of sending.
-  local clock, sent_at = clock_beside(context.now), context.seconds
-  if context.now > clock + CLOCK_SECONDS then sent_at = integer(clock) end
-  if record.sent_at and record.sent_at ~= sent_at then
-    local latest = tonumber(record.sent_at)
-    if latest > tonumber(sent_at) and latest <= clock + SENT_AHEAD_SECONDS then sent_at = record.sent_at end
-  end
-  context.sent_at = sent_at
-  local packed = sent_at .. (outcome_seconds ~= '' and ' 0 0 0 r' or ' 0 0 0 ') .. #category .. ' ' .. category .. topic
-  if call('HSETNX', user .. STATES, id, packed) == 0 then return DUPLICATE end
-  local offset = integer((record.offset or 0) + 1)
-  push_undo(undo_create, user, args, offset)
-  if not is_reference(content) then call('HSET', user .. ITEMS, id, content) end
-  add_to_indexes(call, user, 0, category, topic, offset, id)
-  local data = new_item_data_json(content, sent_at, recipient_json(user, record))
-  if record.epoch then
-    append(user, record, context, 'notifications/new', data, counts_after(user, record, nil, 0))
-  else
-    append(user, record, context, 'notifications/new', data, 1, 1, 1, 1)
-  end
-  -- The new item stays, whether or not old ones can be removed.
-  local items, seconds = args[11], args[12]
-  if items ~= '0' or seconds ~= '0' then
-    attempt(trim_items, user, record, context, tonumber(items), tonumber(seconds), TRIMMED_BY_CREATE)
-  end
-  return CREATED
+  return results
 end
 
 local function undo_change(user, item, state)

@@ -158,9 +158,3 @@ local function item_data_json(content, state, recipient, client_id)
     .. ',"archived_at":' .. json_time(state.archived)
     .. (client_id ~= '' and '},"client_id":' .. client_id .. '}' or '}}')
 end
-
--- The same for an item that was just created.
-local function new_item_data_json(content, sent_at, recipient)
-  return '{"id":"' .. content:sub(8, 43) .. '","notification":' .. content .. ',"recipient":' .. recipient
-    .. ',"seen_at":null,"sent_at":' .. sent_at .. ',"read_at":null,"archived_at":null}}'
-end

@@ -29,14 +29,19 @@ local function commit()
   undo_count = 0
 end
 
+-- ->    an error that pcall returned, as a table, which becomes an error reply
+local function error_of(problem)
+  local text = type(problem) == 'table' and problem.err or tostring(problem) -- Redis's own pcall returns a text
+  return { err = text:match('^%u+ ') and text or 'ERR ' .. text }
+end
+
 -- Run a function's work. If it fails, undo its writes and raise its error.
 local function run_atomic(work, keys, args, record)
   undo_count = 0
   local done, result = pcall(work, keys, args, record)
   if done then return result end
   undo_all()
-  local text = type(result) == 'table' and result.err or tostring(result) -- Redis's own pcall returns a text
-  error({ err = text:match('^%u+ ') and text or 'ERR ' .. text })
+  error(error_of(result))
 end
 
 -- Run optional work. If it fails, undo its writes since the last commit, and continue.

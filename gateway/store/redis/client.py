@@ -177,7 +177,7 @@ class FunctionClient:
         function, key, arguments = call.function, call.key, call.arguments
         registered = self._registered.get(function.name) or self._register(function)
         registered.calls.value += 1
-        packed = pack(("FCALL", registered.qualified_name, *self._keys(key), *arguments))
+        packed = pack(("FCALL", registered.qualified_name, *self._keys(key, *call.more_keys), *arguments))
         return Command(function.name, key, packed, registered.durable, registered.repeatable)
 
     def _register(self, function: AnyFunction) -> _Registered:
@@ -190,13 +190,17 @@ class FunctionClient:
         )
         return registered
 
-    def _keys(self, key: str) -> tuple[Argument, ...]:
+    def _keys(self, key: str, *more: str) -> tuple[Argument, ...]:
         """Return the keys of a function, after their number."""
         if not self.topology.clustered:
-            return (1, key)
+            return (1 + len(more), key, *more)
         # A cluster moves a slot key by key, so a function could lose some of its keys while it runs. If a call has
         # several keys, one of which never exists, the server checks first and replies TRYAGAIN until the move is over.
-        return (3, key, f"{key}:never", generation_key(slot_of(key)))
+        return (3 + len(more), key, *more, f"{key}:never", generation_key(slot_of(key)))
+
+    def problem(self, function: AnyFunction, key: str, reply: ReplyError) -> StoreUnavailableError:
+        """Return the exception for one of the replies that a function has for several users."""
+        return self._problem(Command(function.name, key, b"", False, False), reply)
 
     def _problem(self, command: Command, reply: ReplyError) -> StoreUnavailableError:
         problem = failure(reply)

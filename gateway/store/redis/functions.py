@@ -40,13 +40,15 @@ class Kind(Enum):
     """If one of the function's commands fails, all of its writes are undone."""
     GUARDED = "guarded({}, true)"
     """The guard of a user's slot runs first. If one of the function's commands fails, all of its writes are undone."""
+    EACH = "{}"
+    """The function serves several users. For each of them, it undoes all writes if a command fails."""
     PEEKING = "guarded({})"
     """A guard that counts nothing runs first. The function only reads, so a server that is out of memory runs it."""
 
     @property
     def writes(self) -> bool:
         """Return whether a function of this kind may write."""
-        return self in (Kind.WRITING, Kind.GUARDED)
+        return self in (Kind.WRITING, Kind.GUARDED, Kind.EACH)
 
 
 class Traits(NamedTuple):
@@ -124,6 +126,8 @@ class FunctionCall(msgspec.Struct, Generic[R_co], frozen=True):
     function: "Function[..., R_co]"
     key: str
     arguments: Arguments
+    more_keys: tuple[str, ...] = ()
+    """The keys after the first one. In a cluster they are in the same slot."""
 
     def when_full(self) -> "FunctionCall[R_co]":
         """Return the same call for a server that is out of memory."""
@@ -247,6 +251,11 @@ def user_reading_function(
     """
     traits = Traits(Kind.GUARDED, durable=False)
     return UserFunction(name, pack, decode, traits, uncounted_lua_name=uncounted_lua_name or name)
+
+
+def function_of_users(name: str, pack: Callable[P, Arguments], decode: Callable[[Any], R]) -> Function[P, R]:
+    """Return the descriptor of a function that changes data of several users, of each in an atomic step of its own."""
+    return Function(name, "users", pack, decode, Traits(Kind.EACH))
 
 
 AnyDescriptor = Function[..., Any] | UserFunction[..., Any]
