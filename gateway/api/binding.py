@@ -40,6 +40,7 @@ from gateway.api.v2 import (
     delivery_config,
     delivery_plans,
     event_tail,
+    integrations,
     keys,
     project_events,
     revocations,
@@ -66,6 +67,7 @@ from gateway.store.directory import Directory
 from gateway.store.event_log import LogRetention, Moment
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore
+from gateway.store.integrations import IntegrationStore
 from gateway.store.item_pages import ItemPages
 from gateway.store.jobs import JobStore
 from gateway.store.overrides import OverrideStore
@@ -149,6 +151,7 @@ class ApiBuilder:
         preference_store = PreferenceStore(client, self.log_retention)
         deliverer = Deliverer(directory, inboxes, InboxRules(self.delivery_configs, self.events))
         sender = Sender(deliverer, directory, categories, job_store, OverrideStore(client))
+        integration_store = IntegrationStore(client, self.settings.secret_key)
         once, now, keep = Idempotency(self.idempotency), self._now, self.settings.item_retention
         own_host = f"{self.settings.host}:{self.settings.port}"
         return [
@@ -191,6 +194,7 @@ class ApiBuilder:
                 delivery_plans.DeliveryPlansResource(self.delivery_configs, inboxes, directory, job_store),
                 delivery_plans.OPERATIONS,
             ),
+            *bind(integrations.IntegrationsResource(integration_store, self.events), integrations.OPERATIONS),
             *bind(broadcasts.BroadcastsResource(job_store, inboxes, sender, once, now), broadcasts.OPERATIONS),
             *bind(v2_broadcasts.BroadcastsResource(job_store, sender, once, now), v2_broadcasts.OPERATIONS),
             *bind(imports.ImportsResource(job_store, once, now), imports.OPERATIONS),

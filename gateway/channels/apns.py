@@ -9,7 +9,7 @@ from gateway.channels.key_params import MAX_PEM_LENGTH, EcPrivateKey
 from gateway.channels.secret_param import Secret
 from gateway.channels.token_kind import TokenKind
 from gateway.domain.objects import Object
-from gateway.domain.params import Choice, FormedText, Param
+from gateway.domain.params import Choice, FormedText
 
 MAX_DEVICE_TOKEN = 1024
 """Several times the length of the longest device tokens of push services."""
@@ -44,6 +44,27 @@ TOKEN = TokenKind(
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayloadVersion(Choice):
+    """1 or 2, as a number or as text. Clients send both, and get back what they sent."""
+
+    options: tuple[Any, ...] = ("1", "2", 1, 2)
+
+    def check(self, value: Any, path: str, problems: list[str]) -> Any:
+        """Check that it is one of the two."""
+        if not isinstance(value, str | int) or isinstance(value, bool) or value not in self.options:
+            problems.append(f"Param '{path}' must be one of 1, 2")
+        return value
+
+    def shape(self) -> dict[str, Any]:
+        """Return the schema of both forms."""
+        return {"enum": [*self.options]}
+
+    def schema(self) -> dict[str, Any]:
+        """Return the same schema with null, which is the same as absent."""
+        return {"enum": [*self.options, None], "description": self.description}
+
+
 def _apple_id(description: str) -> FormedText:
     return FormedText(
         required=True,
@@ -53,21 +74,6 @@ def _apple_id(description: str) -> FormedText:
         form="an id of letters and digits",
         description=description,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PayloadVersion(Param):
-    """1 or 2, as a number or as text: clients send both."""
-
-    def check(self, value: Any, path: str, problems: list[str]) -> Any:
-        """Check that it is one of the two, and return it as text."""
-        if isinstance(value, bool) or str(value) not in ("1", "2"):
-            problems.append(f"Param '{path}' must be one of 1, 2")
-        return str(value)
-
-    def shape(self) -> dict[str, Any]:
-        """Return the schema of both forms."""
-        return {"enum": ["1", "2", 1, 2, None]}
 
 
 INTEGRATION = IntegrationKind(
@@ -109,7 +115,7 @@ INTEGRATION = IntegrationKind(
         "badge": "unread",
         "certificate": EC_PRIVATE_KEY,
         "key_id": "ABC123DEFG",
-        "payload_version": "2",
+        "payload_version": 2,
         "team_id": "DEF123GHIJ",
     },
 )

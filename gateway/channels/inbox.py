@@ -41,7 +41,6 @@ def _required(style: Object) -> Object:
 _CHANGED = _style("backgroundColor", "textColor", hover=_style("backgroundColor"), state=_style("color"))
 
 _THEME = Object(
-    name="InboxTheme",
     description="Colours, fonts and sizes, as CSS has them.",
     fields={
         "banner": _style("backgroundColor", "fontSize", "textColor", backgroundOpacity=Real(least=0, most=1)),
@@ -71,7 +70,6 @@ CONFIG = Object(
     name="InboxWidgetConfig",
     fields={
         "images": Object(
-            name="InboxImages",
             fields={"emptyInboxUrl": Text(required=True, max_length=2048, description="Shown in an empty inbox.")},
         ),
         "locale": FormedText(min_length=2, max_length=35, description="A language tag such as `en-GB` (RFC 5646)."),

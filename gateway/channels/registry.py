@@ -1,7 +1,5 @@
 """The channels and integrations that this version has. Adding one touches its file and a line here."""
 
-from collections.abc import Mapping
-
 from gateway.channels import (
     apns,
     aws_sns,
@@ -55,5 +53,3 @@ INTEGRATION_KINDS: tuple[IntegrationKind, ...] = (
     twilio.INTEGRATION,
     web_push.INTEGRATION,
 )
-
-INTEGRATIONS_BY_NAME: Mapping[str, IntegrationKind] = {kind.name: kind for kind in INTEGRATION_KINDS}

@@ -22,10 +22,13 @@ class Secret(Param):
         return value if value == REDACTED else self.value.check(value, path, problems)
 
     def shape(self) -> dict[str, Any]:
-        """Return the schema of the value, and of the redacted one."""
-        kept = {"const": REDACTED, "description": "Keeps the saved value."}
-        absent = [] if self.required else [{"type": "null"}]
-        return {"anyOf": [self.value.shape(), kept, *absent], "writeOnly": True}
+        """Return the schema of the value. That the redacted one is accepted too is in the description."""
+        return self.value.shape()
+
+    def schema(self) -> dict[str, Any]:
+        """Return the schema with a description that names the redacted value."""
+        kept = f"`{REDACTED}` keeps the saved value."
+        return {**Param.schema(self), "description": f"{self.description} {kept}".strip()}
 
 
 def secret_paths(fields: Mapping[str, Param], prefix: str = "") -> Iterator[str]:

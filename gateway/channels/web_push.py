@@ -61,7 +61,7 @@ INTEGRATION = IntegrationKind(
     title="Web push",
     config=Object(
         required=True,
-        name="WebPushConfig",
+        name="VapidConfig",
         description="A VAPID key pair. Browsers that subscribed with another pair must subscribe again.",
         fields={
             "private_key": Secret(

@@ -8,12 +8,12 @@ creation, so that an incoming webhook, whose path has only this id, needs no ind
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from gateway.channels.integration_kind import IntegrationKind
-from gateway.channels.registry import INTEGRATIONS_BY_NAME
+from gateway.channels.registry import INTEGRATION_KINDS
 from gateway.domain.principal import ProjectId
 from gateway.store import keys
 from gateway.store.configurations import Configuration, ConfigurationCodec
@@ -60,8 +60,15 @@ DELETE_INTEGRATION = writing_function(
 class IntegrationStore:
     """The integrations of all projects. Methods raise StoreUnavailableError, StoreDataError among them."""
 
-    def __init__(self, client: FunctionClient, secret_key: str, unix: Callable[[], float] = time.time):
+    def __init__(
+        self,
+        client: FunctionClient,
+        secret_key: str,
+        unix: Callable[[], float] = time.time,
+        kinds: Sequence[IntegrationKind] = INTEGRATION_KINDS,
+    ):
         self._client = client
+        self._kinds = {kind.name: kind for kind in kinds}
         self._codec = ConfigurationCodec(secret_key)
         self._unix = unix
 
@@ -70,7 +77,7 @@ class IntegrationStore:
         flat = await self._client.command("HGETALL", keys.integrations(project_id))
         found = []
         for name, raw in zip(flat[::2], flat[1::2], strict=True):
-            kind = INTEGRATIONS_BY_NAME.get(name.decode(errors="replace"))
+            kind = self._kinds.get(name.decode(errors="replace"))
             if kind is not None:
                 found.append((kind, self._codec.decode(raw, _place(project_id, kind.name))))
         return sorted(found, key=lambda each: each[1].id, reverse=True)
@@ -103,16 +110,16 @@ class IntegrationStore:
         await self._publish(project_id, kind)
         return self._codec.decode(record, place)
 
-    async def delete(self, project_id: ProjectId, kind: IntegrationKind, config_id: str = "") -> bool:
-        """Delete the configuration of a kind, if it has this id or none is given. Return whether there was one."""
+    async def delete(self, project_id: ProjectId, kind: IntegrationKind, config_id: str = "") -> Configuration | None:
+        """Delete the configuration of a kind, if it has this id or none is given. Return it, None if there was none."""
         while True:
             found = await self.read(project_id, kind)
             if found is None or config_id not in ("", found.id):
-                return False
+                return None
             call = DELETE_INTEGRATION(keys.integrations(project_id), kind.name, before=found.raw)
             if await self._client.call(call):
                 await self._publish(project_id, kind)
-                return True
+                return found
 
     async def _publish(self, project_id: ProjectId, kind: IntegrationKind) -> None:
         await self._client.publish(keys.CONTROL, f"{CONTROL_INTEGRATION} {project_id} {kind.name}".encode())

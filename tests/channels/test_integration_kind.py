@@ -10,11 +10,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from gateway.channels.example_keys import CERTIFICATE, EC_PRIVATE_KEY, RSA_PRIVATE_KEY
 from gateway.channels.integration_kind import IntegrationKind
-from gateway.channels.registry import INTEGRATION_KINDS, INTEGRATIONS_BY_NAME
+from gateway.channels.registry import INTEGRATION_KINDS
 from gateway.channels.secret_param import REDACTED, Secret
 from gateway.domain.objects import Object
 from gateway.domain.outbound import PUBLIC_ONLY, OutboundRules
 from gateway.domain.params import Problems, Text
+
+INTEGRATIONS_BY_NAME = {kind.name: kind for kind in INTEGRATION_KINDS}
 
 P384_KEY = (
     ec.generate_private_key(ec.SECP384R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
@@ -177,7 +179,8 @@ def test_a_shown_configuration_has_no_secret_and_every_field_that_may_be_null() 
     }
 
 
-def test_the_schema_of_a_secret_allows_the_redacted_value() -> None:
-    required = Secret(required=True, value=Text(max_length=9)).schema()
-    assert [each.get("const") for each in required["anyOf"]] == [None, REDACTED]
-    assert Secret(value=Text(max_length=9)).schema()["anyOf"][-1] == {"type": "null"}
+def test_the_schema_of_a_secret_is_that_of_its_value_and_says_how_it_is_kept() -> None:
+    described = Secret(value=Text(max_length=9), description="A key.").schema()
+    kept = "`********` keeps the saved value."
+    assert described == {"type": ["string", "null"], "maxLength": 9, "description": f"A key. {kept}"}
+    assert Secret(required=True, value=Text(max_length=9)).schema()["description"] == kept

@@ -18,10 +18,12 @@ class BodyComponents:
 
         A closed body has no fields but the declared ones. Raises ValueError if two components have the same name.
         """
-        closed = {"additionalProperties": False} if is_closed else {}
-        schema = self._with_references(body.param.schema() | closed)
+        declared = body.param.schema()
+        schema = self._with_references(_closed(declared) if is_closed else declared)
         if body.root:
-            wrapper = {"type": "object", "required": [body.root], "properties": {body.root: schema}, **closed}
+            wrapper: Json = {"type": "object", "required": [body.root], "properties": {body.root: schema}}
+            if is_closed:
+                wrapper["additionalProperties"] = False
             schema = self._component(f"{body.param.name}Body", wrapper)
         return {"schema": schema, "example": body.wrapped(body.example)}
 
@@ -45,3 +47,21 @@ class BodyComponents:
         if self._components.setdefault(name, schema) != schema:
             raise ValueError(f"two components are called {name}")
         return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _closed(schema: Json) -> Json:
+    """Return a schema in which objects have no other fields than the declared ones.
+
+    Free objects stay as they are, and so do inner objects with a name, because other bodies refer to them too.
+    """
+    found = dict(schema)
+    if "properties" in found:
+        found["properties"] = {name: _closed_inside(each) for name, each in found["properties"].items()}
+        found.setdefault("additionalProperties", False)
+    if "items" in found:
+        found["items"] = _closed_inside(found["items"])
+    return found
+
+
+def _closed_inside(schema: Json) -> Json:
+    return schema if isinstance(schema.get("title"), str) else _closed(schema)

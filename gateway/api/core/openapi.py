@@ -172,6 +172,7 @@ _PATH_PARAMETERS = {
     "import_id": "The id of the import.",
     "workspace_id": "The number of the workspace, or `default`.",
     "project_id": "The number of the project.",
+    "integration_id": "The id of the saved configuration.",
 }
 
 

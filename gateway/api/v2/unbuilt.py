@@ -5,8 +5,18 @@ from gateway.api.core.unbuilt import not_built
 OPERATIONS = not_built(
     *(
         f"{method} /v2/{resource}{rest}"
-        for resource in ("integrations", "users")
+        for resource in ("users",)
         for rest in ("", "/{path:path}")
         for method in ("GET", "POST", "PUT", "DELETE")
-    )
+    ),
+    *(
+        f"POST /v2/integrations/{name}"
+        for name in (
+            *(f"{provider}/webhooks/incoming/{{integration_id}}" for provider in ("awssns", "github", "stripe")),
+            *(f"{kind}/installations" for kind in ("inbox", "slack", "templates", "web_push")),
+            *(f"{kind}/installations/start" for kind in ("inbox", "slack", "web_push")),
+            "slack/installations/finish",
+        )
+    ),
+    *(f"PUT /v2/integrations/{kind}/installations" for kind in ("inbox", "slack", "templates", "web_push")),
 )

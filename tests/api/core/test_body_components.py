@@ -6,7 +6,7 @@ import pytest
 
 from gateway.api.core.body import Body
 from gateway.api.core.body_components import BodyComponents
-from gateway.domain.objects import Array, Object
+from gateway.domain.objects import Array, FreeObject, Object
 from gateway.domain.params import Text
 
 PART = Object(name="Part", fields={"title": Text(max_length=5)}, description="A part.")
@@ -44,6 +44,16 @@ def test_a_closed_body_allows_no_other_properties() -> None:
     BodyComponents(components).described(body(), is_closed=True)
     assert components["Thing"]["additionalProperties"] is False
     assert components["ThingBody"]["additionalProperties"] is False
+
+
+def test_the_objects_in_a_closed_body_are_closed_too_and_free_objects_are_not() -> None:
+    components: dict[str, Any] = {}
+    fields = {"parts": Array(item=PART, max_items=3), "inner": Object(), "free": FreeObject(max_bytes=9)}
+    BodyComponents(components).described(body(**fields), is_closed=True)
+    assert "additionalProperties" not in components["Part"]  # other bodies refer to it
+    properties = components["Thing"]["properties"]
+    assert properties["inner"]["additionalProperties"] is False
+    assert properties["free"]["additionalProperties"] is True
 
 
 def test_items_with_a_name_are_references() -> None:

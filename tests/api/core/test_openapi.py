@@ -124,7 +124,10 @@ def excluded_checks(case: Case, response: Response) -> list[Check]:
     if response.status_code == 422 and re.search(
         r"listed already|must be 0 for in_app|the same in the query|"
         r"idempotency_key_reused|and the email of another|keys\[|page\[(before|after)|in the future"
-        r"|is not a condition|must have an email or an external_id|[.']topic' is missing",
+        r"|is not a condition|must have an email or an external_id|[.']topic' is missing"
+        r"|in PEM|on P-256|public half of|a public (host|address)|must be an https|must have port|is redacted"
+        r"|must be sent again|INBOX_OUTBOUND_LOOPBACK|must have a host name"
+        r"|Param '[^']+\.[^']*' is not known",  # in an object that bodies of v1 share, which is not closed
         response.text,
     ):
         # Valid by itself, but not after earlier requests; or a combination that the schema cannot exclude.
@@ -132,9 +135,29 @@ def excluded_checks(case: Case, response: Response) -> list[Check]:
     return excluded
 
 
-@SCHEMA.exclude(path_regex="^/(realtime/(ws|sse)|v2/events/tail)$").exclude(tag="Not built yet").parametrize()
+ALIKE = "^/v2/integrations/(?!fcm|inbox)[^/]+(/{integration_id})?$"
+"""The paths of operations that are generated for each kind of integration. Two of the kinds stand for all."""
+
+
+@(
+    SCHEMA.exclude(path_regex="^/(realtime/(ws|sse)|v2/events/tail)$")
+    .exclude(path_regex=ALIKE)
+    .exclude(tag="Not built yet")
+    .parametrize()
+)
 @settings(max_examples=EXAMPLES, derandomize=True)
 def test_any_request_gets_a_documented_response(case: Case, gateway: Gateway) -> None:
+    assert_documented(case, gateway)
+
+
+@SCHEMA.include(path_regex=ALIKE).parametrize()
+@settings(max_examples=5, derandomize=True)
+def test_any_request_to_a_generated_operation_gets_a_documented_response(case: Case, gateway: Gateway) -> None:
+    assert_documented(case, gateway)
+
+
+def assert_documented(case: Case, gateway: Gateway) -> None:
+    """Send a request, and check the response by the document."""
     row = row_of(case)
     if row.caller is WORKSPACE:
         case.path_parameters["workspace_id"] = "1"  # a token is valid for one workspace
