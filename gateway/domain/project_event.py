@@ -44,6 +44,16 @@ _DELIVERY = {"delivery_id": "The provider's id of the delivery.", "event": "The 
 class ProjectEventType(Enum):
     """The types of project events: number, name, level, the sentence for people, and the fields of the context."""
 
+    def __init__(self, code: int, label: str, level: EventLevel, log: str, context: Mapping[str, str]):
+        # Attributes, because properties would cost more, and events of sending are many.
+        self.code = code
+        self.label = label
+        self.level = level
+        self.log = log
+        self.context = context
+        self.allowed = frozenset(context)
+        """The names of the fields that a context may have."""
+
     ACCEPTED = _Row(
         101,
         "notification.accepted",
@@ -143,36 +153,9 @@ class ProjectEventType(Enum):
         {"fields": "The names of the fields, separated by commas."},
     )
 
-    @property
-    def code(self) -> int:
-        """Return the number of the type."""
-        return self.value.code
-
-    @property
-    def label(self) -> str:
-        """Return the name of the type, as the API has it."""
-        return self.value.name
-
-    @property
-    def level(self) -> EventLevel:
-        """Return the level of all events of the type."""
-        return self.value.level
-
-    @property
-    def log(self) -> str:
-        """Return the sentence that explains the event to people."""
-        return self.value.log
-
-    @property
-    def context(self) -> Mapping[str, str]:
-        """Return the fields that a context may have, each with its description."""
-        return self.value.context
-
 
 BY_CODE = {each.code: each for each in ProjectEventType}
 BY_LABEL = {each.label: each for each in ProjectEventType}
-
-_ALLOWED = {each: each.context.keys() for each in ProjectEventType}
 
 
 class ProjectEvent(msgspec.Struct, frozen=True):
@@ -186,8 +169,8 @@ class ProjectEvent(msgspec.Struct, frozen=True):
     context: Mapping[str, ContextValue] = {}
 
     def __post_init__(self) -> None:
-        if self.context and not self.context.keys() <= _ALLOWED[self.type]:
-            raise ValueError(f"{self.type.label} has no context {sorted(self.context.keys() - _ALLOWED[self.type])}")
+        if not self.type.allowed.issuperset(self.context):
+            raise ValueError(f"{self.type.label} has no context {sorted(self.context.keys() - self.type.allowed)}")
 
 
 class EventPlace(NamedTuple):

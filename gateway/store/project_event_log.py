@@ -7,7 +7,6 @@ reads an index of 10 bytes an event. See functions/project_events.lua.
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -16,12 +15,15 @@ import msgspec
 from gateway.domain.principal import ProjectId, UserId
 from gateway.domain.project_event import BY_CODE, EventPlace, ProjectEvent, ProjectEventType
 from gateway.store import keys
-from gateway.store.redis.client import Argument, FunctionClient
+from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.functions import Arguments, reading_function, writing_function
 from gateway.store.redis.problems import StoreDataError
 
 _HEAD = struct.Struct(">6sHHBI")
 """The beginning of a published event: ms, number, type, and the lengths of the user and the context that follow."""
+
+_APPENDED_HEAD = struct.Struct(">HBI")
+"""The beginning of an appended event: the same without the place."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -59,11 +61,14 @@ class EventPage(NamedTuple):
     scanned: EventPlace | None = None
 
 
-def packed(event: ProjectEvent) -> Arguments:
-    """Return the arguments that append an event."""
+def packed(event: ProjectEvent) -> bytes:
+    """Return an event as it is passed to the function that appends it."""
     user = bytes.fromhex(event.user_id.replace("-", "")) if event.user_id else b""
-    context = {name: value for name, value in event.context.items() if value is not None}
-    return (event.type.code, user, _encode(context) if context else b"")
+    context = event.context
+    if None in context.values():
+        context = {name: value for name, value in context.items() if value is not None}
+    encoded = _encode(context) if context else b""
+    return _APPENDED_HEAD.pack(event.type.code, len(user), len(encoded)) + user + encoded
 
 
 def read_published(message: bytes) -> Iterator[StoredEvent]:
@@ -80,8 +85,8 @@ def read_published(message: bytes) -> Iterator[StoredEvent]:
         yield StoredEvent(EventPlace(int.from_bytes(ms), number), code, _user_of(user), context)
 
 
-def _append(kept: int, seconds: int, events: Sequence[Argument]) -> Arguments:
-    return (kept, seconds, *events)
+def _append(kept: int, seconds: int, events: bytes) -> Arguments:
+    return (kept, seconds, events)
 
 
 def _read(seconds: int, limit: int, newest_first: bool, cursor: str, codes: Sequence[int]) -> Arguments:
@@ -142,9 +147,7 @@ class ProjectEventLog:
         kept, seconds = self.retention
         return await self._client.call_each(
             [
-                APPEND_EVENTS(
-                    keys.project_events(project_id), kept, seconds, [*chain.from_iterable(map(packed, events))]
-                )
+                APPEND_EVENTS(keys.project_events(project_id), kept, seconds, b"".join(map(packed, events)))
                 for project_id, events in batches
             ]
         )

@@ -79,18 +79,22 @@ function log.trim_index(key, stream)
 end
 
 -- KEYS  project events
--- ARGV  kept seconds events…
+-- ARGV  kept seconds events
 -- ->    how many were appended
--- kept: events of a type; seconds: their age, 0 for any; of each event: its type, its user (16 bytes, '' for none) and
--- its context in JSON ('' for none)
+-- kept: events of a type; seconds: their age, 0 for any; events: of each, its type (2 bytes), the lengths of its user (1)
+-- and its context (4), then the user (16 bytes, or none) and the context (JSON, or none)
 local function append_project_events(keys, args)
-  local base, kept, seconds, now = keys[1], args[1], tonumber(args[2]), now_ms()
+  local base, kept, seconds, events, now = keys[1], args[1], tonumber(args[2]), args[3], now_ms()
   local clock = call('HMGET', base, 'ms', 'number')
   local ms, number = tonumber(clock[1] or 0), tonumber(clock[2] or 0)
   local touched, streams, full_indexes, published = { [base] = true }, {}, {}, {}
-  for i = 3, #args, 3 do
+  local at = 1
+  while at <= #events do
     ms, number = place.next(ms, number, now)
-    local code, user, context = args[i], args[i + 1], args[i + 2]
+    local type_number, user_bytes, context_bytes, first = struct.unpack('>I2I1I4', events, at)
+    at = first + user_bytes + context_bytes
+    local code = integer(type_number)
+    local user, context = events:sub(first, first + user_bytes - 1), events:sub(first + user_bytes, at - 1)
     local stream, id = log.stream(base, code), place.text(ms, number)
     call('XADD', stream, 'MAXLEN', '~', kept, id, 'u', user, 'c', context)
     push_undo(log.remove, stream, id)
@@ -102,7 +106,7 @@ local function append_project_events(keys, args)
       touched[index] = true
       if length / INDEX_BYTES % INDEX_TRIM == 0 then full_indexes[index] = stream end
     end
-    local head = struct.pack('>I6I2I2I1I4', ms, number, tonumber(code), #user, #context)
+    local head = struct.pack('>I6I2I2I1I4', ms, number, type_number, user_bytes, context_bytes)
     published[#published + 1] = head .. user .. context
   end
   call('HSET', base, 'ms', integer(ms), 'number', integer(number))
