@@ -149,8 +149,9 @@ class ApiBuilder:
         job_store, token_store, channel_tokens = JobStore(client), TokenStore(client), ChannelTokenStore(client)
         categories = CategoryStore(client, time.monotonic)
         preference_store = PreferenceStore(client, self.log_retention)
-        deliverer = Deliverer(directory, inboxes, InboxRules(self.delivery_configs, self.events))
-        sender = Sender(deliverer, directory, categories, job_store, OverrideStore(client))
+        rules = InboxRules(self.delivery_configs, self.events)
+        deliverer = Deliverer(directory, inboxes, rules)
+        sender = Sender(deliverer, directory, categories, job_store, OverrideStore(client), rules.events)
         integration_store = IntegrationStore(client, self.settings.secret_key)
         once, now, keep = Idempotency(self.idempotency), self._now, self.settings.item_retention
         own_host = f"{self.settings.host}:{self.settings.port}"

@@ -58,7 +58,7 @@ class ProjectEventType(Enum):
         101,
         "notification.accepted",
         EventLevel.INFO,
-        "A notification was accepted.",
+        "A notification to several users was accepted.",
         {**_NOTIFICATION, "recipients": "How many recipients the request named."},
     )
     STORED = _Row(

@@ -66,6 +66,7 @@ class Deliverer:
         self._directory = directory
         self._inboxes = inboxes
         self._rules = rules
+        self._events = rules.events
 
     async def deliver_to_named(
         self, item: OutgoingItem, project_id: ProjectId, recipients: Sequence[Recipient], skip_conflicts: bool = False
@@ -84,7 +85,7 @@ class Deliverer:
         while True:
             try:
                 deliveries = await resolve_named(self._directory, project_id, list(left.values()))
-                delivered = await self._deliver(item, deliveries)
+                delivered = await self._deliver(item, deliveries, is_noted=not skip_conflicts)
             except RecipientConflictError as conflict:
                 if not skip_conflicts:
                     raise
@@ -112,6 +113,8 @@ class Deliverer:
         )
         if all(outcome is Outcome.CREATED for outcome in outcomes):  # nearly always
             return Delivered([user.id for user in users])
+        if not subscribers_only:
+            self._events.muted(users, item.content.id_text, outcomes)
         outcomes_by_id = [(user.id, outcome) for user, outcome in zip(users, outcomes, strict=True)]
         return Delivered(
             [user_id for user_id, outcome in outcomes_by_id if outcome in (Outcome.CREATED, Outcome.DUPLICATE)],
@@ -135,10 +138,14 @@ class Deliverer:
             outcome = await self._inboxes.create_one(item.content, delivery, item.moment, item.repeatable, item.keep)
         except UserDeletedError:
             return None
+        self._events.outcome(user, item.content.id_text, outcome)
         return Delivered([] if outcome is Outcome.MUTED else [user.id])
 
-    async def _deliver(self, item: OutgoingItem, deliveries: Sequence[Delivery]) -> Delivered:
-        """Deliver piece by piece. Raises UserDeletedError for one user, when others may already have the item."""
+    async def _deliver(self, item: OutgoingItem, deliveries: Sequence[Delivery], *, is_noted: bool) -> Delivered:
+        """Deliver piece by piece. Raises UserDeletedError for one user, when others may already have the item.
+
+        `is_noted`: whether the outcomes become events here. The job of a broadcast notes its own.
+        """
         delivered = Delivered()
         step = max(1, min(CALLS_AT_ONCE, BYTES_AT_ONCE // len(item.content.encoded)))
         for first in range(0, len(deliveries), step):
@@ -148,6 +155,8 @@ class Deliverer:
             outcomes = await self._inboxes.create(
                 item.content, piece, item.moment, item.repeatable, keep=item.keep, skip_broken=item.skip_broken
             )
+            if is_noted:
+                self._events.outcomes([delivery.user for delivery in piece], item.content.id_text, outcomes)
             for delivery, outcome in zip(piece, outcomes, strict=True):
                 if outcome is Outcome.BROKEN:
                     delivered.broken.append(delivery.user.id)

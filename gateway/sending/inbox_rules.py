@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.domain.principal import ProjectId, User
-from gateway.domain.project_event import ContextValue, ProjectEvent, ProjectEventType
+from gateway.sending.events import SendEvents
 from gateway.store.contents import Content
 from gateway.store.delivery_configs import DeliveryConfigStore
 from gateway.store.project_events import ProjectEvents
@@ -15,7 +15,7 @@ class InboxRules:
 
     def __init__(self, configs: DeliveryConfigStore, events: ProjectEvents):
         self._configs = configs
-        self._events = events
+        self.events = SendEvents(events)
 
     def passes(self, project_id: ProjectId, content: Content) -> bool:
         """Return whether it is known without a read that no rule concerns a notification: 0.6 µs (measured)."""
@@ -37,10 +37,5 @@ class InboxRules:
         rule = configs.inbox_rule(content.category)
         if rule is None or not rule.suppresses(content.category, content.topic, custom_attributes):
             return False
-        context: dict[str, ContextValue] = {"notification_id": content.id_text, "rule": rule.name}
-        if len(users) == 1:
-            self._events.note(project_id, ProjectEvent(ProjectEventType.SUPPRESSED, users[0].id, context))
-        else:
-            event = ProjectEvent(ProjectEventType.SUPPRESSED, None, {**context, "count": len(users)})
-            self._events.note(project_id, event)
+        self.events.suppressed(users, content.id_text, rule.name)
         return True

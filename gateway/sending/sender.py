@@ -6,6 +6,7 @@ from gateway.domain.principal import ProjectId
 from gateway.domain.retention import ItemRetention
 from gateway.sending.command import Overrides, SendCommand
 from gateway.sending.deliverer import Deliverer, OutgoingItem
+from gateway.sending.events import SendEvents
 from gateway.sending.plans import BroadcastPlan, SendPlan
 from gateway.store.categories import CategoryStore
 from gateway.store.contents import Content
@@ -26,12 +27,14 @@ class Sender:
         categories: CategoryStore,
         jobs: JobStore,
         overrides: OverrideStore,
+        events: SendEvents,
     ):
         self._deliverer = deliverer
         self._directory = directory
         self._categories = categories
         self._jobs = jobs
         self._overrides = overrides
+        self._events = events
 
     async def send(
         self, project_id: ProjectId, command: SendCommand, plan: SendPlan, keep: ItemRetention, repeatable: bool
@@ -53,6 +56,8 @@ class Sender:
         if command.overrides is not None:
             await self._store_overrides(project_id, plan.id, command.overrides)
         item = OutgoingItem(content, plan.moment, keep, repeatable, custom_attributes=command.custom_attributes)
+        if len(command.recipients) > 1:
+            self._events.accepted(project_id, plan.id, len(command.recipients))
         await self._deliverer.deliver_to_named(item, project_id, command.recipients)
         return sent
 
@@ -79,6 +84,7 @@ class Sender:
         users = await self._directory.user_index_size(project_id)
         broadcast = BroadcastPlan(msgspec.Raw(view), shown, command.recipients, root, plan.moment, users)
         await self._jobs.enqueue(JobKind.BROADCAST, project_id, plan.id, _encode(broadcast), plan.moment.now_ms)
+        self._events.enqueued(project_id, plan.id)
         return view
 
     async def _store_overrides(self, project_id: ProjectId, notification_id: str, overrides: Overrides) -> None:

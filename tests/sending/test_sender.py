@@ -32,12 +32,14 @@ class Office:
         self.categories = CategoryStore(client, lambda: 0.0)
         self.jobs = JobStore(client)
         self.overrides = OverrideStore(client)
+        rules = inbox_rules(client)
         self.sender = Sender(
-            Deliverer(self.directory, store, inbox_rules(client)),
+            Deliverer(self.directory, store, rules),
             self.directory,
             self.categories,
             self.jobs,
             self.overrides,
+            rules.events,
         )
         self.project_id: ProjectId = new_user().project_id
 

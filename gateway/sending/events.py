@@ -1,0 +1,67 @@
+"""The project events of sending: what was accepted, what is in an inbox, and what a rule keeps out.
+
+Users have events of their own only if a step concerns few of them. A step with more has one event with their number, so
+that a broadcast to 100,000 users has hundreds of events and not 100,000. A request to one user has only its outcome,
+because each event costs the gateway 1.2 µs (measured: `note` 0.5 µs, packing 0.7 µs).
+"""
+
+from collections.abc import Sequence
+
+from gateway.domain.principal import ProjectId, User
+from gateway.domain.project_event import ContextValue, ProjectEvent, ProjectEventType
+from gateway.store.deliveries import Outcome
+from gateway.store.project_events import ProjectEvents
+
+OWN_EVENTS = 10
+"""The most users of a step who have events of their own."""
+
+_PREFERENCE = "preference"
+"""The rule of users whose preferences or subscriptions exclude a notification."""
+
+_accepted, _stored, _suppressed = ProjectEventType.ACCEPTED, ProjectEventType.STORED, ProjectEventType.SUPPRESSED
+
+
+class SendEvents:
+    """Notes the events of sending. Never waits."""
+
+    def __init__(self, events: ProjectEvents):
+        self._events = events
+
+    def accepted(self, project_id: ProjectId, notification_id: str, recipients: int) -> None:
+        """Note that a request with several recipients was accepted."""
+        context: dict[str, ContextValue] = {"notification_id": notification_id, "recipients": recipients}
+        self._events.note(project_id, ProjectEvent(_accepted, None, context))
+
+    def enqueued(self, project_id: ProjectId, broadcast_id: str) -> None:
+        """Note that a broadcast was enqueued."""
+        context = {"broadcast_id": broadcast_id, "status": "enqueued"}
+        self._events.note(project_id, ProjectEvent(ProjectEventType.BROADCAST_CHANGED, None, context))
+
+    def outcome(self, user: User, notification_id: str, outcome: Outcome) -> None:
+        """Note the outcome of a delivery to one user. A repeated delivery has none."""
+        if outcome is Outcome.CREATED:
+            self._events.note(user.project_id, ProjectEvent(_stored, user.id, {"notification_id": notification_id}))
+        elif outcome is Outcome.MUTED:
+            self._note(_suppressed, [user], {"notification_id": notification_id, "rule": _PREFERENCE})
+
+    def outcomes(self, users: Sequence[User], notification_id: str, outcomes: Sequence[Outcome]) -> None:
+        """Note the outcomes of a delivery to some users of a project."""
+        stored = [user for user, outcome in zip(users, outcomes, strict=True) if outcome is Outcome.CREATED]
+        self._note(_stored, stored, {"notification_id": notification_id})
+        self.muted(users, notification_id, outcomes)
+
+    def muted(self, users: Sequence[User], notification_id: str, outcomes: Sequence[Outcome]) -> None:
+        """Note only the users whom their preferences exclude."""
+        muted = [user for user, outcome in zip(users, outcomes, strict=True) if outcome is Outcome.MUTED]
+        self._note(_suppressed, muted, {"notification_id": notification_id, "rule": _PREFERENCE})
+
+    def suppressed(self, users: Sequence[User], notification_id: str, rule: str) -> None:
+        """Note users from whom a rule keeps a notification."""
+        self._note(_suppressed, users, {"notification_id": notification_id, "rule": rule})
+
+    def _note(self, kind: ProjectEventType, users: Sequence[User], context: dict[str, ContextValue]) -> None:
+        if len(users) > OWN_EVENTS:
+            self._events.note(users[0].project_id, ProjectEvent(kind, None, {**context, "count": len(users)}))
+        else:
+            for user in users:
+                self._events.note(user.project_id, ProjectEvent(kind, user.id, context))
