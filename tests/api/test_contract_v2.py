@@ -324,7 +324,8 @@ KINDS: Mapping[str, Any] = {
 }
 
 FORMATS = {
-    "date-time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)",
+    # The vendor's Swift client, as its README sets it up, needs a fraction of a second.
+    "date-time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z",
     "uuid": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     "uri": r"[a-z]+:.+",
     "email": r".+@.+",

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -22,6 +21,7 @@ from gateway.api.core.schema import Hash, ResponseSpec, Time, Uuid
 from gateway.api.v1.broadcasts import BroadcastStatus
 from gateway.api.v1.overrides import overrides
 from gateway.api.v1.sending import MAX_TITLE, MAX_URL, NOTIFICATION, NewNotification, command_of
+from gateway.api.v2.tokens import rfc3339
 from gateway.domain.params import Anything, FormedText, Text
 from gateway.sending.command import Overrides
 from gateway.sending.plans import SendPlan, decode_broadcast
@@ -186,7 +186,7 @@ def _shown(stored: _Stored, status: str, summary: Mapping[str, int], errors: byt
     return {
         **msgspec.structs.asdict(stored),
         "category": stored.category or None,
-        "created_at": datetime.fromtimestamp(stored.created_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created_at": rfc3339(stored.created_at),
         "status": {"status": status, "summary": summary, "errors": msgspec.Raw(errors)},
     }
 

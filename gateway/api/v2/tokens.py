@@ -220,8 +220,11 @@ class TokensResource:
 
 
 def rfc3339(unix: int) -> str:
-    """Return unix seconds in the form of v2: RFC 3339 in UTC."""
-    return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Return unix seconds in the form of v2: RFC 3339 in UTC, with milliseconds.
+
+    The vendor's Swift client cannot read a time without a fraction of a second.
+    """
+    return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def _new_id(now_ms: int) -> str:

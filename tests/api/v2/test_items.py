@@ -24,14 +24,14 @@ def test_a_notification_has_the_fields_of_v2() -> None:
         "topic": "t",
         "custom_attributes": {"b": [1.0]},
         **dict.fromkeys(("content", "action_url", "category", "read_at", "archived_at", "discarded_at")),
-        **dict.fromkeys(("created_at", "sent_at"), "1970-01-01T00:00:05Z"),
-        **dict.fromkeys(("updated_at", "seen_at"), "1970-01-01T00:00:07Z"),
+        **dict.fromkeys(("created_at", "sent_at"), "1970-01-01T00:00:05.000Z"),
+        **dict.fromkeys(("updated_at", "seen_at"), "1970-01-01T00:00:07.000Z"),
     }
 
 
 def test_a_notification_whose_state_was_lost_has_the_beginning_of_time() -> None:
     item = shown(decode_item(ITEM.replace(b'"sent_at":5', b'"sent_at":null').replace(b":7", b":null")))
-    assert item["created_at"] == item["updated_at"] == "1970-01-01T00:00:00Z"
+    assert item["created_at"] == item["updated_at"] == "1970-01-01T00:00:00.000Z"
 
 
 def test_what_is_no_notification_is_a_fault_of_the_store() -> None:

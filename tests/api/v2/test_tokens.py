@@ -21,7 +21,7 @@ from tests.servers import ADMIN, API_KEY, API_SECRET, Gateway, user_headers
 YEAR = 365 * 24 * 3600
 # A header and a payload of JSON in base64url (RFC 7515, section 3.1). `eyJ` alone turns up in random secrets too.
 TOKEN = re.compile(rb"eyJ[\w-]+\.eyJ[\w-]+\.")
-RFC3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+RFC3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
 
 async def issue_for_project(http: httpx.AsyncClient, admin: dict[str, str] = ADMIN, **fields: Any) -> dict[str, Any]:
