@@ -12,6 +12,7 @@ from typing import Any
 from gateway.api.binding import Api, ApiBuilder
 from gateway.api.v1.imports import read_row
 from gateway.auth.authenticator import Authenticator
+from gateway.auth.inbox_tokens import InboxTokens
 from gateway.domain.principal import User
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.domain.proxy import Proxies
@@ -35,6 +36,7 @@ from gateway.server.store_events import Restore, StoreEvents
 from gateway.server.worker_server import WorkerServer
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
+from gateway.store.channel_tokens import ChannelTokenStore
 from gateway.store.contents import ContentStore
 from gateway.store.deferred_publications import DeferredPublications
 from gateway.store.deletion import UserDeletion
@@ -97,7 +99,12 @@ class Worker:
         self.event_log = ProjectEventLog(client, retention)
         self.events = ProjectEvents(self.event_log)
         self._authenticator = Authenticator(
-            self.projects, self._directory, TokenStore(client), time.time, settings.new_user_limits
+            self.projects,
+            self._directory,
+            TokenStore(client),
+            time.time,
+            settings.new_user_limits,
+            InboxTokens(ChannelTokenStore(client), self._directory),
         )
         self.activity = ActiveUsers(client)
         self.subscriber = Subscriber(client, worker_id)

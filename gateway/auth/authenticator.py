@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from gateway.auth.credentials import check_hmac, check_secret, proven_identity
+from gateway.auth.inbox_tokens import InboxTokens, is_inbox_token
 from gateway.auth.tokens import UnverifiedToken, VerifiedToken
 from gateway.domain.errors import ErrorCode, api_error
 from gateway.domain.new_user_limits import NewUserLimits
@@ -41,12 +42,14 @@ class Authenticator:
         tokens: TokenStore,
         unix: Callable[[], float],
         new_user_limits: NewUserLimits,
+        inbox_tokens: InboxTokens,
     ):
         self._projects = projects
         self._directory = directory
         self._tokens = tokens
         self._unix = unix
         self._new_user_limits = new_user_limits
+        self._inbox_tokens = inbox_tokens
 
     async def admin(self, credentials: Credentials) -> ProjectPrincipal:
         """Verify a backend, by API key and secret or by a project token. Raises TokenRevokedError too."""
@@ -89,6 +92,12 @@ class Authenticator:
         else:
             user = await self._resolve_limited(project, proven, address)
         return UserPrincipal(project, user, credential, project.valid_credentials.get(credential))
+
+    async def live_user(self, credentials: Credentials, address: Callable[[], str] | None = None) -> UserPrincipal:
+        """Verify a user who opens a live connection: as `user` does, or by an inbox token and an API key."""
+        if not is_inbox_token(credentials):
+            return await self.user(credentials, address=address)
+        return await self._inbox_tokens.user(await self._project(credentials.api_key), credentials.token or "")
 
     def recall_admin(self, verified: Verified) -> ProjectPrincipal | None:
         """Return the backend that the same headers named before, None if they must be verified again.

@@ -1,9 +1,17 @@
 """The in-app inbox: tokens with which its live connection is opened, and the look of widgets."""
 
+import re
+
 from gateway.channels.integration_kind import IntegrationKind
 from gateway.channels.token_kind import TokenKind
 from gateway.domain.objects import Object
 from gateway.domain.params import FormedText, Param, Real, Text
+
+MIN_LENGTH = 64
+MAX_LENGTH = 1024
+
+_PATTERN = r"[!-\-/-~]*(\.[!-\-/-~]*)?"
+"""Printable ASCII, which passes through headers and queries. A JWT has two dots, and is verified as a JWT."""
 
 TOKEN = TokenKind(
     path="in_app/inbox",
@@ -12,9 +20,9 @@ TOKEN = TokenKind(
     fields={
         "token": FormedText(
             required=True,
-            min_length=64,
-            max_length=1024,
-            pattern=r"[!-\-/-~]*(\.[!-\-/-~]*)?",  # a JWT has two dots, and is verified as a JWT
+            min_length=MIN_LENGTH,
+            max_length=MAX_LENGTH,
+            pattern=_PATTERN,
             form="printable ASCII without spaces and with at most one dot",
             description="A random text that your client has generated. It opens live connections of the user. It is "
             "not stored, only a digest of it, and responses show its last four characters.",
@@ -97,3 +105,8 @@ INTEGRATION = IntegrationKind(
     },
     nullable=("images", "locale", "theme"),
 )
+
+
+def is_token(text: str) -> bool:
+    """Return whether a text has the form of an inbox token."""
+    return MIN_LENGTH <= len(text) <= MAX_LENGTH and re.fullmatch(_PATTERN, text) is not None

@@ -65,7 +65,7 @@ class Admission:
                 _refuse(connection, CloseCode.TRY_AGAIN_LATER)
                 return
             try:
-                principal = await self._authenticator.user(credentials, address=connection.client_address)
+                principal = await self._authenticator.live_user(credentials, address=connection.client_address)
                 admitted = await self._join(connection, principal)
             except ApiError as error:
                 retry = error.retry_after_seconds

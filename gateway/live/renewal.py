@@ -35,7 +35,7 @@ class Renewal:
         session = connection.session
         before = connection.credential
         try:
-            principal = await self._authenticator.user(credentials)
+            principal = await self._authenticator.live_user(credentials)
             if session.closed or connection.subscription is None:
                 return
             if principal.user.id != connection.subscription.user.id:

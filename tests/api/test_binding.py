@@ -3,9 +3,11 @@
 from gateway.api.binding import ApiBuilder
 from gateway.api.operations import OPERATIONS
 from gateway.auth.authenticator import Authenticator
+from gateway.auth.inbox_tokens import InboxTokens
 from gateway.domain.proxy import Proxies
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
+from gateway.store.channel_tokens import ChannelTokenStore
 from gateway.store.contents import ContentStore
 from gateway.store.delivery_configs import DeliveryConfigStore
 from gateway.store.directory import Directory
@@ -34,7 +36,14 @@ async def test_a_worker_binds_every_row_in_the_order_of_the_table_and_admits_eve
         settings=SETTINGS,
         client=client,
         proxies=Proxies(()),
-        authenticator=Authenticator(projects, directory, TokenStore(client), lambda: 0.0, SETTINGS.new_user_limits),
+        authenticator=Authenticator(
+            projects,
+            directory,
+            TokenStore(client),
+            lambda: 0.0,
+            SETTINGS.new_user_limits,
+            InboxTokens(ChannelTokenStore(client), directory),
+        ),
         log_retention=retention,
         projects=projects,
         directory=directory,

@@ -6,8 +6,10 @@ import time
 import pytest
 
 from gateway.auth.authenticator import Authenticator
+from gateway.auth.inbox_tokens import InboxTokens
 from gateway.domain.new_user_limits import NewUserLimits
 from gateway.domain.principal import Project
+from gateway.store.channel_tokens import ChannelTokenStore
 from gateway.store.directory import Directory
 from gateway.store.projects import ProjectStore
 from gateway.store.tokens import TokenStore
@@ -38,4 +40,5 @@ async def open_project(projects: ProjectStore) -> Project:
 def authenticator(client: InspectedClient, projects: ProjectStore) -> Authenticator:
     """An authenticator that creates at most two unproven users per address."""
     directory = Directory(client, time.monotonic)
-    return Authenticator(projects, directory, TokenStore(client), time.time, NewUserLimits(0, 2))
+    tokens = InboxTokens(ChannelTokenStore(client), directory)
+    return Authenticator(projects, directory, TokenStore(client), time.time, NewUserLimits(0, 2), tokens)

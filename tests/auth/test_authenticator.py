@@ -8,11 +8,13 @@ import pytest
 
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.credentials import user_hmac
+from gateway.auth.inbox_tokens import InboxTokens
 from gateway.auth.tokens import PROJECT_CLAIM, USER_CLAIM, issued_token, user_token
 from gateway.domain.errors import ApiError, ErrorCode
 from gateway.domain.new_user_limits import NewUserLimits
 from gateway.domain.principal import Credentials, Identity, Project, ProjectPrincipal, User, UserPrincipal
 from gateway.domain.signing import NO_PROOF, secret_id
+from gateway.store.channel_tokens import ChannelTokenStore
 from gateway.store.deletion import UserDeletion
 from gateway.store.directory import Directory
 from gateway.store.projects import ProjectStore
@@ -187,7 +189,8 @@ async def test_without_limits_every_unproven_user_is_created(
     client: InspectedClient, projects: ProjectStore, open_project: Project
 ) -> None:
     directory = Directory(client, time.monotonic)
-    unlimited = Authenticator(projects, directory, TokenStore(client), time.time, NewUserLimits(0, 0))
+    tokens = InboxTokens(ChannelTokenStore(client), directory)
+    unlimited = Authenticator(projects, directory, TokenStore(client), time.time, NewUserLimits(0, 0), tokens)
     for number in range(4):
         credentials = Credentials(open_project.api_key, external_id=f"user {number}")
         assert (await unlimited.user(credentials, address=lambda: ADDRESS)).user.external_id == f"user {number}"

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -16,9 +17,22 @@ import pytest
 import redis
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from gateway.channels import inbox as inbox_channel
+from gateway.store import keys
+from gateway.store.channel_tokens import field_of
 from tests.api.projects import Project, project_of
 from tests.live.clients import TRANSPORTS, Ended, LiveClient, WebSocketClient, open_inbox, request_sse, user_token
-from tests.servers import ADMIN, Gateway, RedisServer, running_gateway, running_redis, user_hmac, wait_for
+from tests.servers import (
+    ADMIN,
+    API_KEY,
+    Gateway,
+    RedisServer,
+    running_gateway,
+    running_redis,
+    user_headers,
+    user_hmac,
+    wait_for,
+)
 
 PROMISED_SECONDS = 1.0
 TOKEN_REVOKED, CREDENTIALS_ROTATED = (4508, "token_revoked"), (4509, "credentials_rotated")
@@ -273,6 +287,152 @@ async def test_a_client_that_connects_while_its_token_is_discarded_is_closed(
                 for transport in TRANSPORTS:
                     tasks.create_task(connect_and_wait(node, transport, issued["token"]), name="connect")
             await http.delete(f"/v2/jwt/user/{issued['token_id']}", headers=ADMIN)
+
+
+# ---- inbox tokens
+
+INBOX_TOKENS = "/v2/channels/in_app/inbox/tokens"
+
+
+def by_inbox_token(text: str, project: Project | None = None) -> dict[str, str]:
+    return bearer(text) | {"X-MAGICBELL-API-KEY": project.api_key if project else API_KEY}
+
+
+async def register(http: httpx.AsyncClient, text: str, headers: dict[str, str]) -> str:
+    """Register an inbox token for the user with these headers, and return its id."""
+    response = await http.put(INBOX_TOKENS, headers=headers, json={"token": text})
+    token_id: str = response.raise_for_status().json()["id"]
+    assert text not in response.text
+    return token_id
+
+
+async def assert_not_opening(node: Gateway, headers: dict[str, str], code: str) -> None:
+    with pytest.raises(Ended) as ended:
+        async with open_inbox("websocket", node, headers=headers):
+            pass
+    assert ended.value.args[0]["code"] == code
+    response = await get(node, "/realtime/events", headers)
+    assert (response.status_code, response.json()["errors"][0]["code"]) == (401, code)
+
+
+async def test_an_inbox_token_opens_live_connections_until_it_is_discarded_and_again_once_it_is_registered(
+    nodes: list[Gateway], http: httpx.AsyncClient, user: str
+) -> None:
+    text, other = secrets.token_hex(32), secrets.token_hex(32)
+    token_id = await register(http, text, user_headers(user))
+    await register(http, other, user_headers(user))
+    async with (
+        open_everywhere(nodes, by_inbox_token(text)) as inboxes,
+        open_everywhere(nodes, by_inbox_token(other)) as others,
+    ):
+        await assert_open(http, ADMIN, user, inboxes + others)
+        started = time.monotonic()
+        (await http.delete(f"{INBOX_TOKENS}/{token_id}", headers=user_headers(user))).raise_for_status()
+        await assert_closed(inboxes, TOKEN_REVOKED, started)
+        await assert_open(http, ADMIN, user, others)
+    for node in nodes:
+        await assert_not_opening(node, by_inbox_token(text), "token_revoked")
+        await assert_not_opening(node, by_inbox_token(secrets.token_hex(32)), "token_is_incorrect")
+    await register(http, text, user_headers(user))
+    async with open_everywhere(nodes, by_inbox_token(text)) as inboxes:
+        await assert_open(http, ADMIN, user, inboxes)
+
+
+async def test_an_inbox_token_opens_nothing_but_the_live_connection(
+    nodes: list[Gateway], http: httpx.AsyncClient, user: str, project: Project
+) -> None:
+    text = secrets.token_hex(32)
+    await register(http, text, user_headers(user))
+    async with httpx.AsyncClient(base_url=nodes[0].url, headers=by_inbox_token(text)) as client:  # on one connection
+        assert (await client.get("/realtime/events")).status_code == 200
+        for path in ("/notifications", "/v2/notifications", INBOX_TOKENS, "/config"):
+            response = await client.get(path)
+            assert (response.status_code, response.json()["errors"][0]["code"]) == (401, "token_is_incorrect"), path
+        assert (await client.get("/realtime/events")).status_code == 200
+    await assert_not_opening(nodes[0], bearer(text), "token_is_incorrect")
+    await assert_not_opening(nodes[0], by_inbox_token(text, project), "token_is_incorrect")
+
+
+async def test_an_inbox_token_ends_when_another_user_registers_it_and_when_its_user_is_deleted(
+    nodes: list[Gateway], http: httpx.AsyncClient, user: str
+) -> None:
+    text, bob = secrets.token_hex(32), f"{user}-bob"
+    await register(http, text, user_headers(user))
+    async with open_everywhere(nodes, by_inbox_token(text)) as inboxes:
+        started = time.monotonic()
+        await register(http, text, user_headers(bob))
+        await assert_closed(inboxes, TOKEN_REVOKED, started)
+    async with open_everywhere(nodes, by_inbox_token(text)) as inboxes:
+        await assert_open(http, ADMIN, bob, inboxes)
+        (await http.delete(f"/users/external_id:{bob}", headers=ADMIN)).raise_for_status()
+        await assert_closed(inboxes, (4507, "user_deleted"))
+    await assert_not_opening(nodes[1], by_inbox_token(text), "token_is_incorrect")
+
+
+async def test_an_inbox_token_ends_when_all_tokens_of_its_user_are_revoked(
+    nodes: list[Gateway], http: httpx.AsyncClient, user: str
+) -> None:
+    text = secrets.token_hex(32)
+    await register(http, text, user_headers(user))
+    async with open_everywhere(nodes, by_inbox_token(text)) as inboxes:
+        started = time.monotonic()
+        (await http.post(f"/users/external_id:{user}/revoke_tokens", headers=ADMIN)).raise_for_status()
+        await assert_closed(inboxes, TOKEN_REVOKED, started)
+    with pytest.raises(Ended):
+        async with open_inbox("websocket", nodes[0], headers=by_inbox_token(text)):
+            pass
+
+
+async def test_an_inbox_token_ends_with_the_secret_that_proved_the_user_who_registered_it(
+    nodes: list[Gateway], http: httpx.AsyncClient, own_redis: RedisServer, project: Project, user: str
+) -> None:
+    old, new = secrets.token_hex(32), secrets.token_hex(32)
+    await register(http, old, by_hmac(project, user, project.api_secret))
+    rotated = project_of(await asyncio.to_thread(command, own_redis, "project", "rotate-secret", project.api_key))
+    await register(http, new, by_hmac(project, user, rotated.api_secret))
+    async with (
+        open_everywhere(nodes, by_inbox_token(old, project)) as inboxes,
+        open_everywhere(nodes, by_inbox_token(new, project)) as others,
+    ):
+        await assert_open(http, project.admin, user, inboxes + others)
+        await asyncio.to_thread(command, own_redis, "project", "rotate-secret", project.api_key)
+        await assert_closed(inboxes, CREDENTIALS_ROTATED)
+        await assert_open(http, rotated.admin, user, others)
+    await assert_not_opening(nodes[1], by_inbox_token(old, project), "token_revoked")
+
+
+async def test_a_node_that_missed_the_end_of_an_inbox_token_finds_it_when_its_subscriber_has_reconnected(
+    nodes: list[Gateway], http: httpx.AsyncClient, own_redis: RedisServer, user: str
+) -> None:
+    text, other = secrets.token_hex(32), secrets.token_hex(32)
+    for each in (text, other):
+        await register(http, each, user_headers(user))
+    async with (
+        open_everywhere(nodes, by_inbox_token(text)) as inboxes,
+        open_everywhere(nodes, by_inbox_token(other)) as others,
+    ):
+        channel = await asyncio.to_thread(users_channel, own_redis)
+        with redis.Redis(port=own_redis.port) as admin:
+            key = f"{channel}{keys.USER_SUFFIXES['CHANNEL_TOKENS']}{inbox_channel.TOKEN.path}"
+            # As if the message had been lost: the token is removed without one.
+            assert admin.hdel(key, field_of(inbox_channel.TOKEN, {"token": text})) == 1
+            assert admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub") == len(nodes)
+            await assert_closed(inboxes, TOKEN_REVOKED)
+            await assert_open(http, ADMIN, user, others)
+
+
+async def test_an_open_connection_can_be_renewed_with_an_inbox_token(
+    nodes: list[Gateway], http: httpx.AsyncClient, user: str
+) -> None:
+    text = secrets.token_hex(32)
+    await register(http, text, user_headers(user))
+    issued = await issue(http, user)
+    async with open_inbox("websocket", nodes[1], headers=bearer(issued["token"])) as opened:
+        assert isinstance(opened, WebSocketClient)
+        message = {"type": "auth", "api_key": API_KEY, "token": text}
+        assert (await opened.request(message))["type"] == "renewed"
+        await http.delete(f"/v2/jwt/user/{issued['token_id']}", headers=ADMIN)
+        await assert_open(http, ADMIN, user, [opened])
 
 
 # ---- secrets, keys, projects

@@ -235,9 +235,14 @@ class UserAccess(Access):
 
     async def _verified(self, row: AnyOperation, request: ApiRequest) -> UserPrincipal:
         credentials = _credentials(row, request)
-        principal = await self._authenticator.user(
-            credentials, row.known_users_only, lambda: request.client_address(self._context.proxies)
-        )
+
+        def address() -> str:
+            return request.client_address(self._context.proxies)
+
+        if row.is_live:
+            principal = await self._authenticator.live_user(credentials, address)
+        else:
+            principal = await self._authenticator.user(credentials, row.known_users_only, address)
         request.known.verified = Verified(principal, None if credentials.token else proven_identity(credentials))
         return principal
 

@@ -14,7 +14,7 @@ from gateway.api.core.call import PROJECT, PUBLIC, USER, WORKSPACE, Caller
 from gateway.api.core.operation import AnyOperation
 from gateway.api.core.query import QueryParam
 from gateway.api.core.schema import HEADERS, Errors, ResponseSpec
-from gateway.api.core.security import SECURITY, SECURITY_SCHEMES
+from gateway.api.core.security import LIVE_SECURITY, SECURITY, SECURITY_SCHEMES
 from gateway.domain.errors import ErrorCode
 
 Json = dict[str, Any]
@@ -116,7 +116,7 @@ def _operation(row: AnyOperation, path: str, schemas: Mapping[Any, Json], bodies
         "operationId": "_".join([row.method.lower(), *re.findall(r"\w+", path)]),
         "tags": [_tag(row)],
         "summary": row.summary,
-        "security": SECURITY[row.caller],
+        "security": LIVE_SECURITY if row.is_live else SECURITY[row.caller],
         "responses": {str(status): _reference("responses", str(status)) for status in sorted(_error_statuses(row))}
         | {str(spec.status): _response(spec, schemas) for spec in (row.success, *row.failures)},
     }

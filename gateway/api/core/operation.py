@@ -36,6 +36,7 @@ class Operation(Generic[R]):
       so only operations that are not part of it are strict; those under `/v2/` always are.
     - `known_users_only`: whether a user for whom a backend calls, with the API secret in place of an HMAC, must exist
       already. The v1 contract demands it of some operations.
+    - `is_live`: whether it is a form of the live connection, which accepts inbox tokens too.
     - `without_credentials`: the error of a request with no credentials. By default it is 401 under `/v2/`, and 404
       elsewhere, as the v1 contract has it.
     - `streams`: whether the response does not end by itself.
@@ -57,6 +58,7 @@ class Operation(Generic[R]):
         tag: str = "",
         strict: bool = False,
         known_users_only: bool = False,
+        is_live: bool = False,
         without_credentials: ErrorCode | None = None,
         streams: bool = False,
     ):
@@ -73,6 +75,7 @@ class Operation(Generic[R]):
         self.tag = tag
         self.streams = streams
         self.known_users_only = known_users_only
+        self.is_live = is_live
         self.without_credentials = without_credentials or (
             ErrorCode.API_KEY_NOT_PROVIDED if is_v2 else ErrorCode.NOT_FOUND
         )

@@ -37,6 +37,12 @@ SECURITY_SCHEMES: Json = {
         "`exp`, and `user_external_id` or `user_email`: by HS256 with the API secret, or by RS256 or ES256 with a key "
         "whose public half is set by `PUT /v2/jwt/keys`."
     ),
+    "InboxToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An inbox token, which your client has generated and the user has registered by "
+        "`PUT /v2/channels/in_app/inbox/tokens`. It opens live connections only.",
+    },
     "ProjectToken": _token("A project's token, which `POST /v2/jwt/project` issues. It replaces API key and secret."),
     "WorkspaceToken": _token("A workspace's token, which `inbox-gateway token --workspace` prints."),
 }
@@ -49,6 +55,8 @@ USER_SECURITY: list[Json] = [
     ),
     {"Token": []},
 ]
+
+LIVE_SECURITY: list[Json] = [*USER_SECURITY, {"ApiKey": [], "InboxToken": []}]
 
 SECURITY: Mapping[Caller[Any], list[Json]] = {
     PUBLIC: [],

@@ -118,5 +118,6 @@ OPERATIONS = [
         query=(SINCE,),
         tag="Live",
         strict=True,
+        is_live=True,
     ),
 ]

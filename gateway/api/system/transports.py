@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gateway.api.core.openapi import ERROR_CONTENT, Addition, parameter
-from gateway.api.core.security import USER_SECURITY
+from gateway.api.core.security import LIVE_SECURITY
 from gateway.api.system.events import Event
 from gateway.domain.errors import CLOSE_CODE_MEANINGS
 from gateway.domain.event import POSITION_PATTERN
@@ -62,7 +62,7 @@ reconnects and resumes by itself.
 """
 
 
-_COMMON: dict[str, Any] = {"tags": ["Live"], "security": [*USER_SECURITY, {}]}
+_COMMON: dict[str, Any] = {"tags": ["Live"], "security": [*LIVE_SECURITY, {}]}
 
 _WEBSOCKET_OPERATION = {
     **_COMMON,
