@@ -37,6 +37,9 @@ class UserFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def attributes(self) -> dict[str, Any]:
         """Return the attributes that the request sets, without the names."""
+        first_name, last_name = self.first_name, self.last_name
+        if first_name is last_name is None and self.custom_attributes is None and self.phone_numbers is None:
+            return {}  # as in most requests
         return {name: value for name in ATTRIBUTES if (value := getattr(self, name)) is not None}
 
 

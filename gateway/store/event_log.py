@@ -31,4 +31,4 @@ class LogRetention(NamedTuple):
 
     def context(self, moment: Moment) -> LogWrite:
         """Return the first four arguments of every Lua function that writes to an inbox."""
-        return LogWrite(moment.now_ms, moment.new_epoch, self.events, self.seconds)
+        return tuple.__new__(LogWrite, (*moment, *self))

@@ -16,7 +16,7 @@ from gateway.domain.principal import User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.store import keys
 from gateway.store.contents import Content, ContentStore
-from gateway.store.deliveries import Delivery, Outcome
+from gateway.store.deliveries import Delivery, Outcome, read_outcome
 from gateway.store.event_log import LogRetention, LogWrite, Moment
 from gateway.store.guarded import USE, UserFunctions, unwrapped
 from gateway.store.profiles import profile_arguments
@@ -127,7 +127,7 @@ def _read_log(
     return (epoch_if_new, after_epoch, after_offset, max_events, max_bytes, *tokens)
 
 
-CREATE = user_function("create", _create, Outcome)
+CREATE = user_function("create", _create, read_outcome)
 CREATE_EACH = function_of_users("create_each", _create_each, untouched)
 CHANGE = user_function("change", _change, int, when_full=True)
 CHANGE_ALL = user_function("change_all", _change_all, int, when_full=True)
@@ -227,17 +227,19 @@ class InboxStore:
     def _new_item(
         self, content: Content, moment: Moment, remember: bool, subscribers_only: bool, keep: ItemRetention
     ) -> _NewItem:
-        # Arguments by position save half a microsecond.
-        return _NewItem(
-            *self._retention.context(moment),
-            content.id,
-            content.encoded,
-            content.category,
-            content.topic,
-            OUTCOME_SECONDS if remember else "",
-            "1" if subscribers_only else "",
-            keep.items,
-            keep.seconds,
+        # This takes a third of the time of the constructor, here and in LogRetention (measured).
+        return tuple.__new__(
+            _NewItem,
+            (
+                *self._retention.context(moment),
+                content.id,
+                content.encoded,
+                content.category,
+                content.topic,
+                OUTCOME_SECONDS if remember else "",
+                "1" if subscribers_only else "",
+                *keep,
+            ),
         )
 
     async def change(
