@@ -161,10 +161,13 @@ class Broadcaster:
 
     async def _send(self, item: OutgoingItem, chunk: _Chunk, named: Set[UserId]) -> Step:
         """Send to the users of a chunk, except those who were named."""
-        users, subscribers = (
-            [user for user in some if user.id not in named] for some in (chunk.users, chunk.subscribers)
-        )
+        users, subscribers = chunk.users, chunk.subscribers
+        if named:
+            users = [user for user in users if user.id not in named]
+            subscribers = [user for user in subscribers if user.id not in named]
         first = await self._deliverer.deliver_to_known(item, users)
+        if not subscribers:
+            return _step(chunk.cursor, first)
         second = await self._deliverer.deliver_to_known(item, subscribers, subscribers_only=True)
         return _step(chunk.cursor, Delivered(first.reached + second.reached, first.broken + second.broken))
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from uuid import uuid4
 
+import msgspec
+
 from gateway.domain.address import client_network
 from gateway.domain.new_user_limits import NewUserLimits
 from gateway.domain.principal import Identity, ProjectId, User, UserId
@@ -215,8 +217,8 @@ class Directory:
 
         A new user gets the next place, and keeps it.
         """
-        rows = await self._client.call(READ_USER_INDEX(keys.directory(project_id), first, count))
-        return [decode_user(project_id, row) for row in rows]
+        records = await self._client.call(READ_USER_INDEX(keys.directory(project_id), first, count))
+        return decode_users(project_id, records)
 
     async def _publish_change(self, user: User) -> None:
         """Remove a user whose names have changed from the caches of all nodes, and from this one at once."""
@@ -291,3 +293,29 @@ def decode_user(project_id: ProjectId, row: Sequence[bytes]) -> User:
         return User(project_id, UserId(user_id), external_id or None, email or None, *deleted_at)
     except ValueError as problem:
         raise StoreDataError("The record of this user cannot be read", f"user {row[0]!r}: {problem}") from None
+
+
+class _Record(msgspec.Struct):
+    """A user's record in the directory: external_id and email, "" for none, and the place in the user index."""
+
+    x: str
+    e: str
+    n: float | None = None
+
+
+_decode_record = msgspec.json.Decoder(_Record).decode
+
+
+def decode_users(project_id: ProjectId, records: Sequence[bytes]) -> list[User]:
+    """Return the users of ids and records in turn.
+
+    A user whose record cannot be read is left out, so that the others can still be found.
+    """
+    users: list[User] = []
+    for user_id, record in zip(records[::2], records[1::2], strict=True):
+        try:
+            names = _decode_record(record)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            continue
+        users.append(User(project_id, UserId(user_id.decode()), names.x or None, names.e or None))
+    return users

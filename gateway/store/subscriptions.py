@@ -11,7 +11,7 @@ from gateway.domain.preferences import Status, Subscription
 from gateway.domain.principal import ProjectId, User
 from gateway.store import keys
 from gateway.store.categories import MAX_CATEGORIES
-from gateway.store.directory import decode_user
+from gateway.store.directory import decode_users
 from gateway.store.errors import TooManyError
 from gateway.store.guarded import UserFunctions
 from gateway.store.redis.client import FunctionClient
@@ -147,8 +147,8 @@ class SubscriptionStore:
         `subscribers_only`.
         """
         start = -1 if after is None else after
-        last, *rows = await self._client.call(READ_SUBSCRIBERS(keys.directory(project_id), topic, start, count))
-        return [decode_user(project_id, row) for row in rows], last if last >= 0 else None
+        last, *records = await self._client.call(READ_SUBSCRIBERS(keys.directory(project_id), topic, start, count))
+        return decode_users(project_id, records), last if last >= 0 else None
 
     async def _set(
         self, user: User, topic: str, status: Status, reasons: Mapping[str, str], guard: Guard

@@ -53,18 +53,21 @@ local function read_user_or_fail(id, raw)
   return read_user(raw) or fail_by_data('the record of user ' .. id .. ' in the directory')
 end
 
--- Append a row { user id, external_id, email } for each id of an existing user. A user whose record cannot be read is
--- left out, so that the others can still be found.
+-- Append the id and the record in the directory of each existing user. They are not decoded here, because that would be
+-- most of the cost.
 -- ->    the ids of deleted users
-local function add_rows(directory, ids, rows)
+local function add_records(directory, ids, records)
   local deleted = {}
   for first = 1, #ids, CHUNK do
-    local fields = {}
-    for i = first, math.min(first + CHUNK - 1, #ids) do fields[#fields + 1] = 'u:' .. unpacked_id(ids[i]) end
-    for i, raw in ipairs(call('HMGET', directory, unpack(fields))) do
-      if raw then
-        local user = read_user(raw)
-        if user then rows[#rows + 1] = { fields[i]:sub(3), user.x, user.e } end
+    local user_ids, fields = {}, {}
+    for i = first, math.min(first + CHUNK - 1, #ids) do
+      local user_id = unpacked_id(ids[i])
+      user_ids[#user_ids + 1], fields[#fields + 1] = user_id, 'u:' .. user_id
+    end
+    for i, record in ipairs(call('HMGET', directory, unpack(fields))) do
+      if record then
+        records[#records + 1] = user_ids[i]
+        records[#records + 1] = record
       else
         deleted[#deleted + 1] = ids[first + i - 1]
       end
@@ -81,9 +84,9 @@ end
 
 -- KEYS  directory
 -- ARGV  first count (of places)
--- ->    { user id, external_id, email } of each user there, in order; deleted users are left out
+-- ->    user id, record, … of the users there, in order; deleted users are left out
 local function read_user_index(keys, args)
-  local index, rows, ids = tonumber(args[1]), {}, {}
+  local index, records, ids = tonumber(args[1]), {}, {}
   local stop = math.min(index + tonumber(args[2]), user_index_size(keys))
   while index < stop do
     local from = index % INDEX_PART
@@ -96,8 +99,8 @@ local function read_user_index(keys, args)
     end
     index = index + to - from
   end
-  add_rows(keys[1], ids, rows)
-  return rows
+  add_records(keys[1], ids, records)
+  return records
 end
 
 -- A topic's subscribers are a sorted set of user ids (16 bytes) by place in the user index. The set may contain users
@@ -149,16 +152,16 @@ end
 
 -- KEYS  directory
 -- ARGV  topic after (the place after which to begin; -1 for the first) count
--- ->    the next value of `after`, or -1 at the end; then { user id, external_id, email } of each user
+-- ->    the next value of `after`, or -1 at the end; then user id, record, … of the users
 local function read_subscribers(keys, args)
-  local key, ids, rows = keys[1] .. SUBSCRIBERS .. args[1], {}, {}
+  local key, ids, records = keys[1] .. SUBSCRIBERS .. args[1], {}, {}
   local found = call(
     'ZRANGE', key, '(' .. args[2], '+inf', 'BYSCORE', 'LIMIT', 0, args[3], 'WITHSCORES'
   )
   for i = 1, #found, 2 do ids[#ids + 1] = found[i] end
-  rows[1] = #ids == tonumber(args[3]) and tonumber(found[#found]) or -1
-  local deleted = add_rows(keys[1], ids, rows)
+  records[1] = #ids == tonumber(args[3]) and tonumber(found[#found]) or -1
+  local deleted = add_records(keys[1], ids, records)
   -- A user is deleted in its own slot first, and its id is never used again.
   if #deleted > 0 then drop_subscribers(key, deleted) end
-  return rows
+  return records
 end
