@@ -95,20 +95,16 @@ local function count_from(range, offset)
   return call('ZLEXCOUNT', range.key, '[' .. range.list .. struct.pack(OFFSET, offset), after_list(range.list))
 end
 
--- Append to `found` the newest items of a range, as { id, offset }, from an offset down (nil: from the newest).
-local function find_newest(range, offset, limit, found)
+-- ->    the newest items of a range as id, offset, …, from an offset down (nil: from the newest)
+local function newest_of(range, offset, limit)
   if not range.list then
     local from = offset and integer(offset) or '+inf'
-    local entries = call('ZRANGE', range.key, from, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, limit, 'WITHSCORES')
-    for i = 1, #entries, 2 do found[#found + 1] = { id = entries[i], offset = tonumber(entries[i + 1]) } end
-    return
+    return call('ZRANGE', range.key, from, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, limit, 'WITHSCORES')
   end
-  local from = offset and '(' .. range.list .. struct.pack(OFFSET, offset + 1) or after_list(range.list)
+  local from, entries = offset and '(' .. range.list .. struct.pack(OFFSET, offset + 1) or after_list(range.list), {}
   local members = call('ZRANGE', range.key, from, '[' .. range.list, 'BYLEX', 'REV', 'LIMIT', 0, limit)
-  for _, member in ipairs(members) do
-    local its_offset, id = read_member(member)
-    found[#found + 1] = { id = id, offset = its_offset }
-  end
+  for i, member in ipairs(members) do entries[2 * i], entries[2 * i - 1] = read_member(member) end
+  return entries
 end
 
 -- ->    the ids of all items of a range, and their offsets
@@ -145,9 +141,21 @@ local function merged_ids(ranges, rank, limit, newest)
   if #ranges == 1 and not ranges[1].list then
     return call('ZRANGE', ranges[1].key, rank, rank + limit - 1, 'REV')
   end
-  local from, found, ids = rank > 0 and offset_at(ranges, rank, newest) or nil, {}, {}
-  for _, range in ipairs(ranges) do find_newest(range, from, limit, found) end
-  if #ranges > 1 then table.sort(found, function(a, b) return a.offset > b.offset end) end
-  for i = 1, math.min(limit, #found) do ids[i] = found[i].id end
+  local from, ids = rank > 0 and offset_at(ranges, rank, newest) or nil, {}
+  local entries, places, offsets = {}, {}, {} -- of each range; the place and offset of its next item
+  for i, range in ipairs(ranges) do
+    entries[i], places[i] = newest_of(range, from, limit), 1
+    offsets[i] = tonumber(entries[i][2] or 0)
+  end
+  for i = 1, limit do
+    local latest, at = 0, nil
+    for j = 1, #offsets do
+      if offsets[j] > latest then latest, at = offsets[j], j end
+    end
+    if not at then break end
+    ids[i] = entries[at][places[at]]
+    places[at] = places[at] + 2
+    offsets[at] = tonumber(entries[at][places[at] + 1] or 0)
+  end
   return ids
 end

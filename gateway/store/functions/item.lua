@@ -141,20 +141,35 @@ local function recipient_json(user, record)
     .. ',"custom_attributes":' .. (record.custom_attributes or '{}') .. '}'
 end
 
+-- ->    the times of an item, after the name `seen_at`
+local function times_json(state)
+  return json_time(state.seen) .. ',"sent_at":' .. json_time(state.sent)
+    .. ',"read_at":' .. json_time(state.read) .. ',"archived_at":' .. json_time(state.archived)
+end
+
 -- content: always begins with {"id":"<36 characters>"
 local function notification_json(content, state, recipient)
-  return content .. ',"recipient":' .. recipient
-    .. ',"seen_at":' .. json_time(state.seen)
-    .. ',"sent_at":' .. json_time(state.sent)
-    .. ',"read_at":' .. json_time(state.read)
-    .. ',"archived_at":' .. json_time(state.archived) .. '}'
+  return content .. ',"recipient":' .. recipient .. ',"seen_at":' .. times_json(state) .. '}'
 end
 
 local function item_data_json(content, state, recipient, client_id)
   return '{"id":"' .. content:sub(8, 43) .. '","notification":' .. content .. ',"recipient":' .. recipient
-    .. ',"seen_at":' .. json_time(state.seen)
-    .. ',"sent_at":' .. json_time(state.sent)
-    .. ',"read_at":' .. json_time(state.read)
-    .. ',"archived_at":' .. json_time(state.archived)
+    .. ',"seen_at":' .. times_json(state)
     .. (client_id ~= '' and '},"client_id":' .. client_id .. '}' or '}}')
+end
+
+-- Append the items of a page as JSON.
+local function append_items(result, user, record, ids)
+  local contents = call('HMGET', user .. ITEMS, unpack(ids))
+  local states = call('HMGET', user .. STATES, unpack(ids))
+  local recipient, last = ',"recipient":' .. recipient_json(user, record) .. ',"seen_at":', #result
+  for i, id in ipairs(ids) do
+    local content, sent = content_or_reference(contents[i], id), states[i] and states[i]:match('^(%d+) 0 0 0 ')
+    if sent then -- most items of a page are neither seen nor archived
+      result[last + i] = content .. recipient .. 'null,"sent_at":' .. sent .. ',"read_at":null,"archived_at":null}'
+    else
+      local state = states[i] and unpack_state(states[i]) or state_by_content(content)
+      result[last + i] = content .. recipient .. times_json(state) .. '}'
+    end
+  end
 end

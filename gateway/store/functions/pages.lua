@@ -22,7 +22,8 @@ local function items_beside(ranges, way, place, limit)
     if way == 'before' then
       find_oldest(range, place + 1, limit, found)
     else
-      find_newest(range, place and place - 1, limit, found)
+      local entries = newest_of(range, place and place - 1, limit)
+      for j = 1, #entries, 2 do found[#found + 1] = { id = entries[j], offset = tonumber(entries[j + 1]) } end
     end
   end
   table.sort(found, function(a, b)
@@ -77,13 +78,6 @@ local function list_beside(keys, args, record)
   if newer > 0 then result[4] = integer(first) end
   if from_last < result[3] then result[5] = integer(last) end
   for i, item in ipairs(page) do ids[i] = item.id end
-  local contents = call('HMGET', user .. ITEMS, unpack(ids))
-  local states = call('HMGET', user .. STATES, unpack(ids))
-  local recipient = recipient_json(user, record)
-  for i = 1, #ids do
-    local content = content_or_reference(contents[i], ids[i])
-    local state = states[i] and unpack_state(states[i]) or state_by_content(content)
-    result[5 + i] = notification_json(content, state, recipient)
-  end
+  append_items(result, user, record, ids)
   return result
 end

@@ -23,14 +23,7 @@ local function list(keys, args, record)
   if rank >= total then return result end
 
   local ids = merged_ids(ranges, rank, limit, record.offset)
-  local contents = call('HMGET', user .. ITEMS, unpack(ids))
-  local states = call('HMGET', user .. STATES, unpack(ids))
-  local recipient = recipient_json(user, record)
-  for i = 1, #ids do
-    local content = content_or_reference(contents[i], ids[i])
-    local state = states[i] and unpack_state(states[i]) or state_by_content(content)
-    result[5 + i] = notification_json(content, state, recipient)
-  end
+  append_items(result, user, record, ids)
   return result
 end
 
