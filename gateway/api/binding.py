@@ -49,6 +49,7 @@ from gateway.api.v2 import (
 )
 from gateway.api.v2 import notifications as v2_notifications
 from gateway.api.v2 import preferences as v2_preferences
+from gateway.api.v2 import users as v2_users
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.workspaces import WorkspaceAuthenticator, WorkspaceTokens
 from gateway.domain.proxy import Proxies
@@ -81,6 +82,7 @@ from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import FunctionClient
 from gateway.store.subscriptions import SubscriptionStore
 from gateway.store.tokens import TokenStore
+from gateway.store.user_pages import UserPages
 from gateway.store.workspaces import WorkspaceStore
 
 
@@ -196,6 +198,12 @@ class ApiBuilder:
                 delivery_plans.OPERATIONS,
             ),
             *bind(integrations.IntegrationsResource(integration_store, self.events), integrations.OPERATIONS),
+            *bind(
+                v2_users.UsersResource(
+                    directory, ProfileStore(client), UserPages(client), UserDeletion(client), once, self.events
+                ),
+                v2_users.OPERATIONS,
+            ),
             *bind(broadcasts.BroadcastsResource(job_store, inboxes, sender, once, now), broadcasts.OPERATIONS),
             *bind(v2_broadcasts.BroadcastsResource(job_store, sender, once, now), v2_broadcasts.OPERATIONS),
             *bind(imports.ImportsResource(job_store, once, now), imports.OPERATIONS),

@@ -36,6 +36,7 @@ from gateway.api.v2 import (
 )
 from gateway.api.v2 import notifications as v2_notifications
 from gateway.api.v2 import preferences as v2_preferences
+from gateway.api.v2 import users as v2_users
 
 OPERATIONS: list[AnyOperation] = [
     *notifications.OPERATIONS,
@@ -56,6 +57,8 @@ OPERATIONS: list[AnyOperation] = [
     *delivery_config.OPERATIONS,
     *delivery_plans.OPERATIONS,
     *integrations.OPERATIONS,
+    # After the tokens of users, because names of users may contain slashes.
+    *v2_users.OPERATIONS,
     *broadcasts.OPERATIONS,
     *v2_broadcasts.OPERATIONS,
     *imports.OPERATIONS,

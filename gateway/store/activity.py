@@ -1,7 +1,8 @@
-"""Monthly active users: those that made a request or connected in a calendar month (UTC), counted in the background.
+"""Active users: those that made a request or connected in a calendar month (UTC), and when each was last seen.
 
-`seen` only collects users in memory, and `run` adds them to Redis every second. A HyperLogLog per project and month has
-at most 12 KB however many users there are, with a standard error of 0.81 %.
+`seen` only collects users in memory, at most once in SEEN_SECONDS, and `run` adds them to Redis every second. A
+HyperLogLog per project and month has at most 12 KB however many users there are, with a standard error of 0.81 %. When
+a user was last seen is in the user's record.
 """
 
 import asyncio
@@ -21,10 +22,14 @@ from gateway.telemetry.metrics import ACTIVE_USERS, UNCOUNTED_ACTIVE_USERS
 STANDARD_ERROR = 0.0081
 KEEP_SECONDS = 25 * 31 * 24 * 3600
 ADD_SECONDS = 1.0
+SEEN_SECONDS = 600
+"""How exactly it is known when a user was last seen. A worker writes it once in this time: 10 µs of Redis, so that
+100,000 users who make requests all the time cost 2 ms a second."""
+
 SHOW_SECONDS = 60.0
 
 REMEMBERED_USERS = 200_000
-"""How many users a worker records as counted in the month: 20 MB. Beyond that the record is cleared, and users are
+"""How many users a worker records as added in SEEN_SECONDS: 20 MB. Beyond that the record is cleared, and users are
 added to Redis again, which costs only time."""
 
 WAITING_USERS = 200_000
@@ -37,7 +42,12 @@ def _add(user_ids: Sequence[UserId]) -> Arguments:
     return (KEEP_SECONDS, *user_ids)
 
 
+def _note_seen(second: int) -> Arguments:
+    return (second,)
+
+
 ADD_ACTIVE = writing_function("add_active", "active users", _add, nothing, durable=False)
+NOTE_SEEN = writing_function("note_seen", "user", _note_seen, nothing, durable=False)
 COUNT_ACTIVE = writing_function("count_active", "active users", no_arguments, int, durable=False)
 
 
@@ -48,15 +58,15 @@ class ActiveUsers:
         self._client = client
         self._unix = unix
         self._month = ""
-        self._month_until = 0.0
+        self._window_until = 0.0
         self._seen: set[UserId] = set()
-        self._waiting: dict[tuple[str, ProjectId, UserId], None] = {}
+        self._waiting: dict[tuple[str, ProjectId, UserId], int] = {}
 
     @property
     def month(self) -> str:
         """Return the current month, `YYYY-MM`."""
-        if self._unix() >= self._month_until:
-            self._begin_month()
+        if self._unix() >= self._window_until:
+            self._begin_window()
         return self._month
 
     def seen(self, user: User) -> None:
@@ -70,7 +80,7 @@ class ActiveUsers:
         if len(self._seen) >= REMEMBERED_USERS:
             self._seen.clear()
         self._seen.add(user.id)
-        self._waiting[(month, user.project_id, user.id)] = None
+        self._waiting[(month, user.project_id, user.id)] = int(self._unix())
 
     def forget(self, project_id: ProjectId) -> None:
         """Remove the users of a deleted project that are not yet added to Redis."""
@@ -111,6 +121,12 @@ class ActiveUsers:
                 log.error("active_users_not_counted", problem=problem.detail)
             except StoreUnavailableError:
                 return
+            try:
+                await self._client.call_each(
+                    [NOTE_SEEN(keys.user(entry[1], entry[2]), self._waiting.get(entry, 0)) for entry in batch]
+                )
+            except StoreUnavailableError:
+                return
             for entry in batch:
                 self._waiting.pop(entry, None)
 
@@ -124,9 +140,12 @@ class ActiveUsers:
         except StoreUnavailableError:
             return  # the metric keeps its last value
 
-    def _begin_month(self) -> None:
-        now = datetime.fromtimestamp(self._unix(), UTC)
+    def _begin_window(self) -> None:
+        """Begin the next SEEN_SECONDS, which end with the month at the latest. Everybody is then added again."""
+        unix = self._unix()
+        now = datetime.fromtimestamp(unix, UTC)
         self._month = f"{now:%Y-%m}"
         year, after = (now.year + 1, 1) if now.month == 12 else (now.year, now.month + 1)
-        self._month_until = datetime(year, after, 1, tzinfo=UTC).timestamp()
-        self._seen.clear()
+        month_until = datetime(year, after, 1, tzinfo=UTC).timestamp()
+        self._window_until = min(month_until, (unix // SEEN_SECONDS + 1) * SEEN_SECONDS)
+        self._seen = set()

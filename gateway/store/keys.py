@@ -91,7 +91,8 @@ def directory(project_id: ProjectId) -> str:
     """hash: the users of a project. For ever.
 
     `x:external_id` and `e:email` -> user id; `u:user_id` -> JSON {"x", "e", "n": place in the user index, "gone_x",
-    "gone_e": when previous users of these names were deleted}; `n` -> how many users there ever were; `format`.
+    "gone_e": when previous users of these names were deleted, "c": when it was created, in seconds}; `n` -> how many
+    users there ever were; `format`.
 
     DIRECTORY_SUFFIXES names the keys beside it.
     """
@@ -223,7 +224,8 @@ def user(project_id: ProjectId, user_id: UserId) -> str:
     format; the position of the log: epoch, offset, life (the generation of the server's data when the epoch began);
     counts as of the last event; sent_at of the newest item; oldest (no item was sent before; set once a retention by
     age has been applied); log_until (when the log expires); settled_until (until when there may be an OUTCOME);
-    revoked_before; subscription_bytes (the size of SUBSCRIPTIONS); and the profile fields in JSON.
+    revoked_before; subscription_bytes (the size of SUBSCRIPTIONS); seen_at (when the user last made a request or
+    connected, in seconds); and the profile fields in JSON.
 
     USER_SUFFIXES names the keys beside it. The same string is the name of the user's (sharded) pub/sub channel.
     """

@@ -38,6 +38,7 @@ from gateway.store import (
     subscriptions,
     tokens,
     trimming,
+    user_pages,
     workspaces,
 )
 from gateway.store.redis import generation
@@ -61,6 +62,7 @@ _OWN = (
     "delivery_configs.lua",
     "contents.lua",
     "directory.lua",
+    "user_pages.lua",
     "idempotency.lua",
     "integrations.lua",
     "jobs.lua",
@@ -102,6 +104,7 @@ _MODULES = (
     subscriptions,
     tokens,
     trimming,
+    user_pages,
     workspaces,
 )
 

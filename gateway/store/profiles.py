@@ -44,7 +44,7 @@ class ProfileStore:
         `profile` may also have the names `external_id` and `email`, which the user's items then show. Raises
         UserDeletedError.
         """
-        return _attributes(await self._functions.call(user, UNGUARDED, SET_PROFILE(profile_arguments(profile))))
+        return decode_attributes(await self._functions.call(user, UNGUARDED, SET_PROFILE(profile_arguments(profile))))
 
     async def set_many(self, profiles: Sequence[tuple[User, Mapping[str, Any]]]) -> None:
         """Set fields of several users' records in one round trip.
@@ -68,7 +68,7 @@ class ProfileStore:
             {
                 "external_id": user.external_id,
                 "email": user.email,
-                **_attributes(nothing if isinstance(values, StoreDataError) else values),
+                **decode_attributes(nothing if isinstance(values, StoreDataError) else values),
             }
             for user, values in zip(users, await self._client.call_each(calls), strict=True)
         ]
@@ -79,7 +79,8 @@ def profile_arguments(profile: Mapping[str, Any]) -> Arguments:
     return tuple(part for name, value in profile.items() for part in (name, msgspec.json.encode(value)))
 
 
-def _attributes(values: Sequence[bytes | None]) -> dict[str, Any]:
+def decode_attributes(values: Sequence[bytes | None]) -> dict[str, Any]:
+    """Return the attributes by name, None for unset ones, that Lua functions return in the order of ATTRIBUTES."""
     return dict(zip(ATTRIBUTES, map(_attribute, values), strict=True))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -13,7 +14,9 @@ from gateway.settings import Settings
 from gateway.store import activity as module
 from gateway.store import keys
 from gateway.store.activity import ActiveUsers
+from gateway.store.deletion import UserDeletion
 from gateway.store.library import LIBRARY
+from gateway.store.profiles import ProfileStore
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.topology import Topology
 from gateway.telemetry.metrics import ACTIVE_USERS, UNCOUNTED_ACTIVE_USERS
@@ -190,3 +193,58 @@ async def test_memory_is_bounded_and_a_user_that_was_not_counted_counts_with_the
         active.seen(user)
         await active.add()
     assert await active.count(project, "2026-01") == 5
+
+
+# ---- when a user was last seen
+
+
+async def seen_at(client: InspectedClient, user: User) -> int | None:
+    """Return when a user was last seen, as it is stored."""
+    stored = await client.redis.hget(keys.user(user.project_id, user.id), "seen_at")
+    return int(stored) if stored is not None else None
+
+
+async def test_when_a_user_was_last_seen_is_written_once_in_ten_minutes(
+    client: InspectedClient, project: ProjectId
+) -> None:
+    clock = Clock(JANUARY + 5)
+    active = ActiveUsers(client, clock)
+    (user,) = users(project, 1)
+    for passed, written in ((0, 5), (module.SEEN_SECONDS - 6, 5), (1, module.SEEN_SECONDS)):
+        clock.now += passed
+        active.seen(user)
+        await active.add()
+        assert await seen_at(client, user) == JANUARY + written
+
+
+async def test_reports_of_workers_arrive_in_any_order_and_a_clock_that_was_ahead_is_corrected(
+    client: InspectedClient, project: ProjectId
+) -> None:
+    (user,) = users(project, 1)
+    now = int(time.time())
+    for reported, expected in ((now - 50, now - 50), (now - 90, now - 50), (now + DAY, now + DAY), (now, now)):
+        active = ActiveUsers(client, Clock(reported))
+        active.seen(user)
+        await active.add()
+        assert await seen_at(client, user) == expected
+
+
+async def test_a_deleted_user_is_not_seen_any_more(client: InspectedClient, project: ProjectId) -> None:
+    (user,) = users(project, 1)
+    active = ActiveUsers(client, Clock())
+    active.seen(user)
+    await UserDeletion(client).delete(user)
+    await active.add()
+    assert await client.redis.hkeys(keys.user(user.project_id, user.id)) == [b"deleted"]
+
+
+async def test_being_seen_changes_nothing_else_of_a_user(client: InspectedClient, project: ProjectId) -> None:
+    (user,) = users(project, 1)
+    await ProfileStore(client).set(user, {"first_name": "Ada"})
+    active = ActiveUsers(client, Clock())
+    active.seen(user)
+    await active.add()
+    assert await ProfileStore(client).set(user, {}) == {
+        **dict.fromkeys(("last_name", "custom_attributes", "phone_numbers")),
+        "first_name": "Ada",
+    }

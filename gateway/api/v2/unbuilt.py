@@ -4,12 +4,6 @@ from gateway.api.core.unbuilt import not_built
 
 OPERATIONS = not_built(
     *(
-        f"{method} /v2/{resource}{rest}"
-        for resource in ("users",)
-        for rest in ("", "/{path:path}")
-        for method in ("GET", "POST", "PUT", "DELETE")
-    ),
-    *(
         f"POST /v2/integrations/{name}"
         for name in (
             *(f"{provider}/webhooks/incoming/{{integration_id}}" for provider in ("awssns", "github", "stripe")),

@@ -1,4 +1,5 @@
--- The users active in a month: a HyperLogLog, in a project's slot, and one for all projects in a slot of its own.
+-- The users active in a month: a HyperLogLog, in a project's slot, and one for all projects in a slot of its own. And
+-- when a user was last seen, in the user's record.
 
 -- KEYS  active users (of a month)
 -- ARGV  keep_seconds user_ids…
@@ -7,6 +8,24 @@
 local function add_active(keys, args)
   call('PFADD', keys[1], unpack(args, 2))
   call('EXPIRE', keys[1], args[1])
+  return 1
+end
+
+-- KEYS  user
+-- ARGV  second
+-- ->    1, or 0 if the user is deleted
+-- Several workers report the same user, in no order. A time in the future was written by a clock that was ahead.
+local function note_seen(keys, args)
+  local user, second = keys[1], tonumber(args[1])
+  local record, is_deleted = read_record(user)
+  if is_deleted then return 0 end
+  local known = tonumber(call('HGET', user, 'seen_at') or 0)
+  if known >= second and known <= call('TIME')[1] + CLOCK_SECONDS then return 1 end
+  if record.format then
+    call('HSET', user, 'seen_at', args[1])
+  else
+    call('HSET', user, 'seen_at', args[1], 'format', FORMAT)
+  end
   return 1
 end
 

@@ -44,7 +44,7 @@ end
 -- admit: called before users are created. If it returns a value, that is the result, and nothing is written.
 local function resolve_each(directory, args, first, admit)
   local pending, result, conflicts = {}, {}, {}
-  local new_ids, new = {}, {}
+  local new_ids, new, created = {}, {}, {}
   local function lookup(field)
     local value = pending[field]
     if value == nil then value = call('HGET', directory, field) end
@@ -82,6 +82,7 @@ local function resolve_each(directory, args, first, admit)
       end
       if not user.n then
         if not new[id] then new_ids[#new_ids + 1] = id end
+        if not known then created[id] = true end
         new[id] = user
       end
       result[#result + 1] = { id, user.x, user.e, known and 0 or 1, user.gone_x or '', user.gone_e or '' }
@@ -91,7 +92,11 @@ local function resolve_each(directory, args, first, admit)
   local refusal = #new_ids > 0 and admit and admit()
   if refusal then return refusal end
   append_to_user_index(directory, new_ids, new)
-  for _, id in ipairs(new_ids) do pending['u:' .. id] = cjson.encode(new[id]) end
+  local created_at = #new_ids > 0 and tonumber(call('TIME')[1])
+  for _, id in ipairs(new_ids) do
+    if created[id] then new[id].c = created_at end
+    pending['u:' .. id] = cjson.encode(new[id])
+  end
   local set, removed = {}, {}
   for field, value in pairs(pending) do
     if value then set[#set + 1], set[#set + 2] = field, value else removed[#removed + 1] = field end
