@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from gateway.api.core.direct import DirectRoute
+from gateway.api.core.endpoint import Endpoint
 from gateway.api.core.requests import ApiRequest
 from gateway.server.coalesced_writes import CoalescedWrites
 from gateway.server.connection_deadline import ConnectionDeadline
@@ -28,6 +29,10 @@ from gateway.server.request import Head, RefusedRequestError
 from gateway.server.responses import refusal, refuse_websocket
 from gateway.server.uvicorn_internals import Config, CycleFactory, HoldableFlowControl, RequestCycle, ServerState
 
+MAX_AWAITED_BYTES = 16 * 1024
+"""The largest body that is received before its request begins. Many clients send even small bodies in a second packet.
+A head may hold four times as much while it is incomplete; larger bodies are counted while they arrive."""
+
 MAX_SKIPPED_BYTES = 256 * 1024
 """The most bytes of a body that are read and dropped after its response, to keep the connection open. Go's bound."""
 
@@ -37,6 +42,8 @@ class Stage(Enum):
 
     HEAD = auto()
     BODY = auto()
+    SMALL_BODY = auto()
+    """The rest of a small body, whose request begins when it is complete."""
     RESPONSE = auto()
     """Part of the next request. They wait until the response to this one is complete."""
     LINGERING = auto()
@@ -104,6 +111,8 @@ class HttpProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Release everything that the connection holds."""
         self._deadline.cancel(self)
+        if self._stage is Stage.SMALL_BODY and self._head is not None:
+            self._begin(self._head, self._path)  # so that the log has the request
         if self._cycle is not None:
             self._cycle.connection_lost()
         self._flow.resume_writing()
@@ -151,9 +160,13 @@ class HttpProtocol(asyncio.Protocol):
 
         If the rest of the body is missing and no response is complete, the client receives an error response.
         """
-        self._deadline.passed()
+        if not self._deadline.has_passed(self, now):
+            return
         unread = self.transport.get_write_buffer_size()
-        if self._stage is Stage.BODY and not self._current_cycle().response_complete:
+        if self._stage is Stage.SMALL_BODY and self._head is not None:
+            self._begin(self._head, self._path)
+            self._current_cycle().fail_late_body()
+        elif self._stage is Stage.BODY and not self._current_cycle().response_complete:
             self._current_cycle().fail_late_body()
         elif self._deadline.client_reads(unread):
             self._deadline.set(self, self._ingress.body_seconds)
@@ -165,6 +178,8 @@ class HttpProtocol(asyncio.Protocol):
     def shutdown(self) -> None:
         """Close the connection after the response that is in progress."""
         self._keep_alive = False
+        if self._stage is Stage.SMALL_BODY:
+            return
         if self._cycle is not None and self._stage in (Stage.RESPONSE, Stage.BODY):
             self._cycle.keep_alive = False
         else:
@@ -179,6 +194,9 @@ class HttpProtocol(asyncio.Protocol):
             while goes_on and self._reader.has_more:
                 if self._stage is Stage.HEAD:
                     goes_on = self._read_head()
+                elif self._stage is Stage.SMALL_BODY:
+                    self._begin_if_complete()
+                    break
                 else:
                     goes_on = self._stage is Stage.BODY and self._read_body()
         except RefusedRequestError as refused:
@@ -189,7 +207,7 @@ class HttpProtocol(asyncio.Protocol):
             self._flow.held = False
             if self._cycle is None or not self._cycle.body_is_full:
                 self._flow.resume_reading()
-        if self._stage is Stage.BODY and not self._deadline.is_set:
+        if self._stage in (Stage.BODY, Stage.SMALL_BODY) and not self._deadline.is_set:
             # Nearly every body arrives together with its head, and such a body needs no deadline.
             self._deadline.set(self, self._ingress.body_seconds)
 
@@ -209,12 +227,22 @@ class HttpProtocol(asyncio.Protocol):
             self._head, self._route = head, self._direct_route(head, path)
         self._received_in_time()
         self._keep_alive = head.keep_alive and not self._ingress.draining
-        if self._route is not None and not self._reader.body_bytes_to_come:
-            self._begin_direct(head, self._route)
+        route, missing = self._route, self._reader.body_bytes_to_come
+        if route is not None and not (missing and _needs_early_response(head, route.endpoint)):
+            self._stage = Stage.SMALL_BODY
+            self._begin_if_complete()
             # If it has ended already, the next request begins in the next iteration of the event loop.
             return False
         self._begin(head, self._path)
         return True
+
+    def _begin_if_complete(self) -> None:
+        """Begin a request that was found to have a direct route, unless a part of its body is missing."""
+        if self._reader.body_bytes_to_come or self._head is None or self._route is None:
+            return
+        if self._deadline.is_set:
+            self._received_in_time()
+        self._begin_direct(self._head, self._route)
 
     def _begin_direct(self, head: Head, route: DirectRoute) -> None:
         """Run the operation of a request whose body is complete, until it waits or ends."""
@@ -339,7 +367,7 @@ class HttpProtocol(asyncio.Protocol):
     def _read_held(self) -> None:
         if self._stage is Stage.HEAD:
             self._read()
-            if self._client_finished and self._stage in (Stage.HEAD, Stage.BODY):
+            if self._client_finished and self._stage in (Stage.HEAD, Stage.BODY, Stage.SMALL_BODY):
                 self._output.flush()
                 self.transport.close()
 
@@ -404,6 +432,11 @@ class HttpProtocol(asyncio.Protocol):
 
     def _received_in_time(self) -> None:
         """Cancel the deadline of what was received in time. Set a new one if the client has yet to read responses."""
-        self._deadline.cancel(self)
+        self._deadline.clear()
         if self._flow.write_paused:
             self._deadline.set(self, self._ingress.body_seconds)
+
+
+def _needs_early_response(head: Head, endpoint: Endpoint) -> bool:
+    """Return whether a request must begin before its body is complete."""
+    return head.expects_continue or (head.body_bytes or 0) > MAX_AWAITED_BYTES or not endpoint.reads_body

@@ -56,8 +56,27 @@ class RefusedRequestError(Exception):
         self.code = code
 
 
+class Headers(NamedTuple):
+    """The headers of a request, and what they say in a version of HTTP. Requests with the same headers share it."""
+
+    fields: Fields
+    by_name: Mapping[str, str]
+    """The headers as text; of repeated ones the last."""
+    host: bytes | None
+    body_bytes: int | None
+    """The length of the body, None for a chunked one."""
+    keep_alive: bool
+    expects_continue: bool
+    offers_websocket: bool
+    """Whether a GET with these headers and no body asks for a WebSocket."""
+    has_websocket_key: bool
+    request_id: str
+    known: Known
+    """What the API knows of the headers."""
+
+
 class Head(NamedTuple):
-    """A request without its body. `body_bytes` is the length of the body, None for a chunked one."""
+    """A request without its body. The fields from `fields` on are those of `Headers`."""
 
     method: str
     target: bytes
@@ -66,7 +85,6 @@ class Head(NamedTuple):
     version: Literal["1.0", "1.1"]
     fields: Fields
     by_name: Mapping[str, str]
-    """The headers as text; of repeated ones the last."""
     body_bytes: int | None
     keep_alive: bool
     expects_continue: bool
@@ -75,7 +93,6 @@ class Head(NamedTuple):
     """Whether it is a WebSocket client's handshake, and not only an `Upgrade` that may be ignored."""
     request_id: str
     known: Known
-    """What the API knows of the headers. Heads with the same headers share it."""
 
 
 def check_beginning(beginning: bytes, checked: int = 0, *, line_is_read: bool = False) -> bool:
@@ -106,22 +123,14 @@ def read_head(block: bytes, *, is_first: bool = True) -> Head:
     line, _, rest = block.partition(b"\r\n")
     method, target, version = _read_request_line(line)
     is_remembered = not is_first and len(rest) <= KNOWN_BYTES
-    fields, by_name, decisive, known = _read_headers(rest) if is_remembered else _read_headers.__wrapped__(rest)
-    host = _read_host(decisive.get(b"host"), version)
+    headers = _read_headers(rest, version) if is_remembered else _read_headers.__wrapped__(rest, version)
+    fields, by_name, host, body_bytes, keep_alive, expects_continue, offers, has_key, request_id, known = headers
     raw_path, query, authority = _read_target(method, target)
     if authority is not None and authority != host:
         # RFC 9112, section 3.2.2: the authority of the target replaces the Host header.
         fields = [(name, authority if name == b"host" else value) for name, value in fields]
         by_name = _by_name(fields)
-    body_bytes = _read_body_length(decisive, version)
-    tokens = _list(decisive[b"connection"]) if b"connection" in decisive else ()
-    wants_websocket = (
-        method == "GET"
-        and version == "1.1"
-        and body_bytes == 0
-        and b"upgrade" in tokens
-        and b"websocket" in _list(decisive.get(b"upgrade", ()))
-    )
+    wants = offers and method == "GET"
     return Head(
         method,
         target,
@@ -131,24 +140,39 @@ def read_head(block: bytes, *, is_first: bool = True) -> Head:
         fields,
         by_name,
         body_bytes,
-        version == "1.1" and b"close" not in tokens,
-        version == "1.1" and b"100-continue" in _list(decisive.get(b"expect", ())),
-        wants_websocket,
-        wants_websocket and b"sec-websocket-key" in decisive,
-        decisive[b"x-request-id"][0].decode("latin-1") if b"x-request-id" in decisive else "",
+        keep_alive,
+        expects_continue,
+        wants,
+        wants and has_key,
+        request_id,
         known,
     )
 
 
 @lru_cache(maxsize=KNOWN_BLOCKS)
-def _read_headers(block: bytes) -> tuple[Fields, Mapping[str, str], Mapping[bytes, Sequence[bytes]], Known]:
-    """Return the headers of a head, the same by name, all values of the decisive ones, and their `known`."""
+def _read_headers(block: bytes, version: Literal["1.0", "1.1"]) -> Headers:
+    """Read the headers of a head. Raises RefusedRequestError."""
     fields = read_fields(block) if block else []
     decisive: dict[bytes, list[bytes]] = {}
     for name, value in fields:
         if name in _DECISIVE:
             decisive.setdefault(name, []).append(value)
-    return fields, _by_name(fields), decisive, Known()
+    body_bytes = _read_body_length(decisive, version)
+    tokens = _list(decisive.get(b"connection", ()))
+    is_1_1 = version == "1.1"
+    upgrades = is_1_1 and body_bytes == 0 and b"upgrade" in tokens
+    return Headers(
+        fields,
+        _by_name(fields),
+        _read_host(decisive.get(b"host"), version),
+        body_bytes,
+        is_1_1 and b"close" not in tokens,
+        is_1_1 and b"100-continue" in _list(decisive.get(b"expect", ())),
+        upgrades and b"websocket" in _list(decisive.get(b"upgrade", ())),
+        b"sec-websocket-key" in decisive,
+        decisive[b"x-request-id"][0].decode("latin-1") if b"x-request-id" in decisive else "",
+        Known(),
+    )
 
 
 def _by_name(fields: Fields) -> dict[str, str]:

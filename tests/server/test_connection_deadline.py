@@ -33,7 +33,7 @@ def test_a_deadline_passes_after_its_time(wheel: TimerWheel[HasDeadline]) -> Non
     assert deadline.is_set
     assert wheel.due(deadline.set_at + 4) == []
     assert wheel.due(deadline.set_at + 6) == [connection]
-    deadline.passed()
+    assert deadline.has_passed(connection, deadline.set_at + 6)
     assert not deadline.is_set
 
 
@@ -43,7 +43,10 @@ def test_a_later_deadline_replaces_an_earlier_one(wheel: TimerWheel[HasDeadline]
     assert deadline.idle
     deadline.set(connection, 50)
     assert not deadline.idle
-    assert wheel.due(deadline.set_at + 40) == []
+    assert all(not deadline.has_passed(each, deadline.set_at + 40) for each in wheel.due(deadline.set_at + 40))
+    assert deadline.is_set
+    assert wheel.due(deadline.set_at + 51) == [connection]
+    assert deadline.has_passed(connection, deadline.set_at + 51)
 
 
 def test_a_cancelled_deadline_never_passes(wheel: TimerWheel[HasDeadline]) -> None:
@@ -73,3 +76,22 @@ def test_a_new_response_may_be_longer_than_the_unread_rest_of_an_earlier_one(whe
     deadline.set(connection, 5)
     deadline.cancel(connection)
     assert deadline.client_reads(1000)
+
+
+def test_a_cleared_deadline_does_not_pass_when_its_entry_comes_up(wheel: TimerWheel[HasDeadline]) -> None:
+    deadline, connection = ConnectionDeadline(wheel), Connection()
+    deadline.set(connection, 5)
+    deadline.clear()
+    assert not deadline.is_set
+    assert wheel.due(deadline.set_at + 6) == [connection]
+    assert not deadline.has_passed(connection, deadline.set_at + 6)
+    assert len(wheel) == 0
+
+
+def test_an_earlier_deadline_moves_the_entry_forward(wheel: TimerWheel[HasDeadline]) -> None:
+    deadline, connection = ConnectionDeadline(wheel), Connection()
+    deadline.set(connection, 50)
+    deadline.set(connection, 5)
+    assert wheel.due(deadline.set_at + 6) == [connection]
+    assert deadline.has_passed(connection, deadline.set_at + 6)
+    assert wheel.due(deadline.set_at + 60) == []

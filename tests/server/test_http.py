@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from gateway.server.http import MAX_AWAITED_BYTES
 from tests.server.http_requests import (
     PING,
     UPGRADES,
@@ -364,3 +365,26 @@ def test_the_response_is_the_same_through_the_application(
 
 def _without_ids(body: bytes) -> bytes:
     return re.sub(rb'"(id|sent_at)":("[0-9a-f-]{36}"|\d+)', b"", body)
+
+
+# ---- small bodies in a second packet
+
+
+def test_a_small_body_in_pieces_is_one_request_and_a_pipelined_request_follows(gateway: Gateway, user: str) -> None:
+    whole = request("POST", "/notifications", ADMIN, sending(user))
+    head, _, body = whole.partition(b"\r\n\r\n")
+    with conversation(gateway) as peer:
+        for piece in (head, b"\r\n\r\n", body[:1], body[1:7], body[7:] + PING):
+            peer.send(piece)
+            time.sleep(0.02)
+        assert read_response(peer, "POST").status == 201
+        assert read_response(peer, "GET").status == 200
+
+
+def test_a_small_body_larger_than_a_piece_that_is_waited_for_is_read_too(gateway: Gateway, user: str) -> None:
+    body = sending(user).removesuffix(b"}") + b" " * MAX_AWAITED_BYTES + b"}"
+    with conversation(gateway) as peer:
+        peer.send(request("POST", "/notifications", {**ADMIN, "Content-Length": str(len(body))}) + body[:9])
+        time.sleep(0.02)
+        peer.send(body[9:])
+        assert read_response(peer, "POST").status == 201

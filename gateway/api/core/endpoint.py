@@ -56,6 +56,7 @@ class Endpoint:
         self.path = row.path
         self.caller = row.caller
         self.streams = row.streams
+        self.reads_body = row.reads_body
 
     async def __call__(self, request: ApiRequest) -> Response:
         """Return the response. No exception of the operation propagates, except a cancellation."""
