@@ -244,7 +244,9 @@ class ChannelTokenStore:
     async def discard_same(
         self, user: User, kind: TokenKind, values: Mapping[str, Any], now_ms: int, guard: Guard = UNGUARDED
     ) -> bool:
-        """Discard the token with the identity of these values. Return whether it was live."""
+        """Discard the token with the identity of these values, if they have one. Return whether it was live."""
+        if kind.identity(values) is None:
+            return False
         call = DISCARD_TOKEN(kind.path, field_of(kind, values), "", now_ms, int(kind.opens_connections))
         reply = await self._converted(user, guard, call)
         return reply is not None and bool(reply[1])

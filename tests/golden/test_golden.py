@@ -116,7 +116,7 @@ async def delete_projects(url: str) -> None:
 
 
 def change_everything(http: httpx.Client) -> None:
-    """Change and delete the items, subscriptions and devices of users."""
+    """Change and delete the items, subscriptions and tokens of users."""
     for user in ("ada", "cat"):
         headers = user_headers(user)
         for command in ("read", "seen"):
@@ -132,6 +132,8 @@ def change_everything(http: httpx.Client) -> None:
         counts = http.get("/notifications", headers=headers).json()
         assert (counts["total"], counts["unread_count"], counts["unseen_count"]) == (0, 0, 0)
         assert http.delete("/subscriptions/order:1", headers=headers).is_success
+    tokens = http.get("/v2/channels/mobile_push/apns/tokens", headers=user_headers("ada")).json()["data"]
+    assert {each["device_token"] for each in tokens} == {"one" * 8, "two" * 8}
     assert http.delete(f"/push_subscriptions/{'one' * 8}", headers=user_headers("ada")).is_success
 
 

@@ -17,7 +17,7 @@ from gateway.api.core.problems import not_found
 from gateway.api.core.responses import encode, json_response, raw_json_response
 from gateway.api.core.schema import ResponseSpec, Time, Uuid
 from gateway.api.v1.identity import find_user
-from gateway.api.v2.tokens import rfc3339
+from gateway.api.v2.tokens import rfc3339_ms
 from gateway.channels.registry import TOKEN_KINDS
 from gateway.channels.token_kind import TokenKind
 from gateway.domain.guard import UNGUARDED, Guard
@@ -149,7 +149,7 @@ def described(token: ChannelToken) -> dict[str, Any]:
 
 
 def _time(ms: int) -> str | None:
-    return rfc3339(ms // 1000) if ms else None
+    return rfc3339_ms(ms) if ms else None
 
 
 # ---- the rows of a kind

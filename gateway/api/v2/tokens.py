@@ -224,7 +224,13 @@ def rfc3339(unix: int) -> str:
 
     The vendor's Swift client cannot read a time without a fraction of a second.
     """
-    return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return rfc3339_ms(unix * 1000)
+
+
+def rfc3339_ms(unix_ms: int) -> str:
+    """Return unix milliseconds in the same form."""
+    seconds, ms = divmod(unix_ms, 1000)
+    return datetime.fromtimestamp(seconds, UTC).strftime(f"%Y-%m-%dT%H:%M:%S.{ms:03}Z")
 
 
 def _new_id(now_ms: int) -> str:
