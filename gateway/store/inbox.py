@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gateway.domain.event import Counts, Event, LogPage, Position
-from gateway.domain.guard import UNGUARDED, Guard
+from gateway.domain.guard import UNGUARDED, Guard, UserDeletedError
 from gateway.domain.notification import BulkCommand, Command, Filter, ItemId
 from gateway.domain.principal import User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
@@ -84,8 +84,8 @@ def _create(item: _NewItem, overwritten: Arguments, absent: Arguments) -> Argume
     return (*item, len(overwritten) // 2, *overwritten, *absent)
 
 
-def _create_each(item: _NewItem, names: Arguments) -> Arguments:
-    return (*item, *names)
+def _create_each(item: _NewItem, fresh: str, names: Arguments) -> Arguments:
+    return (*item, fresh, *names)
 
 
 def _change(log: LogWrite, item_id: bytes, transition: str, event_name: str, client_id: bytes) -> Arguments:
@@ -180,8 +180,17 @@ class InboxStore:
         self, content: Content, delivery: Delivery, moment: Moment, remember: bool, keep: ItemRetention = KEEP_ALL
     ) -> Outcome:
         """Create an item in one recipient's inbox as `create` does, at a third of its cost for one (measured)."""
-        item = self._new_item(content, moment, remember, False, keep)
-        return await self._functions.call(delivery.user, UNGUARDED, _create_call(item, delivery))
+        item, user = self._new_item(content, moment, remember, False, keep), delivery.user
+        if delivery.profile:
+            return await self._functions.call(user, UNGUARDED, _create_call(item, delivery))
+        # Without a guard, its reply and the names of fields, Redis needs 2 µs less.
+        key = keys.user(user.project_id, user.id)
+        arguments = (*item, "1" if delivery.fresh else "", *_names(user))
+        (reply,) = await self._client.call(FunctionCall(CREATE_EACH, key, arguments))
+        outcome = self._outcome(key, reply, skip_broken=False)
+        if outcome is Outcome.DELETED:
+            raise UserDeletedError(user)
+        return outcome
 
     async def create_each(
         self,
@@ -203,12 +212,9 @@ class InboxStore:
         step = 1 if self._client.topology.clustered else USERS_PER_CALL
         calls: list[FunctionCall[Any]] = []
         for first in range(0, len(users), step):
-            names: list[bytes] = []
-            for user in users[first : first + step]:
-                names.append(_encode(user.external_id) if user.external_id else b"")
-                names.append(_encode(user.email) if user.email else b"")
+            names = itertools.chain.from_iterable(map(_names, users[first : first + step]))
             key, *more = user_keys[first : first + step]
-            calls.append(FunctionCall(CREATE_EACH, key, (*item, *names), tuple(more)))
+            calls.append(FunctionCall(CREATE_EACH, key, (*item, "1", *names), tuple(more)))
         replies = itertools.chain.from_iterable(await self._client.call_many(calls))
         return [self._outcome(key, reply, skip_broken) for key, reply in zip(user_keys, replies, strict=True)]
 
@@ -373,6 +379,14 @@ def _create_call(item: _NewItem, delivery: Delivery) -> UserCall[Outcome]:
         known += ("email", _encode(user.email))
     sent = profile_arguments(profile) if profile else ()
     return CREATE(item, (*sent, *known), ()) if delivery.fresh else CREATE(item, sent, known)
+
+
+def _names(user: User) -> tuple[bytes, bytes]:
+    """Return the names of a user as `create_each` accepts them."""
+    return (
+        _encode(user.external_id) if user.external_id else b"",
+        _encode(user.email) if user.email else b"",
+    )
 
 
 def _client_id(client_id: str | None) -> bytes:

@@ -112,19 +112,21 @@ local function create(keys, args, record)
   return deliver(user, record, item_of(args), changed)
 end
 
-local function deliver_to_known(user, item, external_id, email)
+-- is_fresh: whether the names, each as JSON or "", are those in the directory and replace those in the record
+local function deliver_to_known(user, item, is_fresh, external_id, email)
   local record, is_deleted = read_record(user)
   if is_deleted then return DELETED end
-  local changed = {}
-  if external_id ~= '' and record.external_id ~= external_id then
+  local changed
+  if external_id ~= '' and record.external_id ~= external_id and (is_fresh or not record.external_id) then
     record.external_id = external_id
     changed = { 'external_id', external_id }
   end
-  if email ~= '' and record.email ~= email then
+  if email ~= '' and record.email ~= email and (is_fresh or not record.email) then
     record.email = email
+    changed = changed or {}
     changed[#changed + 1], changed[#changed + 2] = 'email', email
   end
-  return deliver(user, record, item, changed[1] and changed)
+  return deliver(user, record, item, changed)
 end
 
 -- Create an item for several users, each in an atomic step of its own, at two thirds of the cost of calling `create` for
@@ -132,17 +134,18 @@ end
 -- KEYS  users
 -- ARGV  now_ms epoch_if_new log_events log_seconds
 --       item_id content category topic outcome_seconds subscribers_only keep_items keep_seconds (as of `create`)
+--       fresh ("1" if the names replace those in the records, or "")
 --       names… (external_id and email of each user, each as JSON or "")
 -- ->    for each user CREATED, DUPLICATE, MUTED or DELETED, plus UNPUBLISHED if the event could not be published; or an
 --       error, and then nothing was written for this user
 local function create_each(keys, args)
   if not call then begin_call() end
   local item, results = item_of(args), {}
-  local count = (#args - 12) / 2
+  local count, is_fresh = (#args - 13) / 2, args[13] ~= ''
   generation_key = keys[count + 2] or GENERATION
   for i = 1, count do
     undo_count, is_unpublished, item.sent_at = 0, false, nil
-    local done, result = pcall(deliver_to_known, keys[i], item, args[11 + 2 * i], args[12 + 2 * i])
+    local done, result = pcall(deliver_to_known, keys[i], item, is_fresh, args[12 + 2 * i], args[13 + 2 * i])
     if not done then
       undo_all()
       result = error_of(result)
