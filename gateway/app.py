@@ -26,6 +26,7 @@ from gateway.jobs.runner import JobRunner
 from gateway.live import websocket
 from gateway.live.hub import Hub
 from gateway.runtime.fair_scheduler import FairScheduler
+from gateway.runtime.outbound import OutboundHttp
 from gateway.runtime.tasks import background_tasks
 from gateway.sending.deliverer import Deliverer
 from gateway.sending.inbox_rules import InboxRules
@@ -47,6 +48,7 @@ from gateway.store.event_log import LogRetention
 from gateway.store.formats import FormatWatch
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore
+from gateway.store.integrations import IntegrationStore
 from gateway.store.job_queue import JobQueue
 from gateway.store.jobs import JobKind, JobStore
 from gateway.store.libraries import LibraryCleaner
@@ -112,7 +114,10 @@ class Worker:
         self._directory.on_created = self._user_created
         self.projects.receives_changes = lambda: self.subscriber.healthy
         self.delivery_configs = DeliveryConfigStore(client)
-        self.delivery_configs.receives_changes = lambda: self.subscriber.healthy
+        self.integrations = IntegrationStore(client, settings.secret_key)
+        for cache in (self.delivery_configs, self.integrations):
+            cache.receives_changes = lambda: self.subscriber.healthy
+        self.outbound = OutboundHttp(settings.outbound_rules)
         self.idempotency = IdempotencyStore(client)
         self.sweeps = SweepScheduler(self.projects, SweepStore(client), JobStore(client), settings.item_retention)
         self.jobs = self._build_jobs(contents)
@@ -182,7 +187,13 @@ class Worker:
     def _connect_store(self, restore: Restore | None) -> None:
         """Connect the reports of the store to the parts that react to them."""
         control = ControlMessages(
-            self._directory, self.projects, self.hub.revocation, self.activity, self.delivery_configs, self.jobs.wake
+            self._directory,
+            self.projects,
+            self.hub.revocation,
+            self.activity,
+            self.delivery_configs,
+            self.integrations,
+            self.jobs.wake,
         )
         self.subscriber.on_control = control.apply
         self.hub.dispatcher.on_other = self.tails.dispatch
@@ -206,6 +217,8 @@ class Worker:
             projects=self.projects,
             directory=self._directory,
             delivery_configs=self.delivery_configs,
+            integrations=self.integrations,
+            outbound=self.outbound,
             inboxes=self._inboxes,
             contents=self._contents,
             activity=self.activity,
@@ -235,6 +248,7 @@ class Worker:
             await self.activity.add()
             await self.events.flush()
         finally:
+            await self.outbound.close()
             for client in (self._format_client, self._job_client, self.client):
                 client.close()
 

@@ -243,6 +243,11 @@ class Settings:
         "gateway call services of your own network.",
     )
 
+    slack_url: str = _setting(
+        "https://slack.com",
+        "For tests only: where Slack's API is. On the loopback, INBOX_OUTBOUND_LOOPBACK must allow it.",
+    )
+
     @property
     def new_user_limits(self) -> NewUserLimits:
         """Return the limits on new users whose names are not proven."""

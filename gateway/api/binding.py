@@ -40,10 +40,12 @@ from gateway.api.v2 import (
     delivery_config,
     delivery_plans,
     event_tail,
+    installations,
     integrations,
     keys,
     project_events,
     revocations,
+    slack_installations,
     tokens,
     unbuilt,
 )
@@ -51,8 +53,10 @@ from gateway.api.v2 import notifications as v2_notifications
 from gateway.api.v2 import preferences as v2_preferences
 from gateway.api.v2 import users as v2_users
 from gateway.auth.authenticator import Authenticator
+from gateway.auth.install_state import InstallStates
 from gateway.auth.workspaces import WorkspaceAuthenticator, WorkspaceTokens
 from gateway.domain.proxy import Proxies
+from gateway.runtime.outbound import OutboundHttp
 from gateway.sending.deliverer import Deliverer
 from gateway.sending.inbox_rules import InboxRules
 from gateway.sending.sender import Sender
@@ -68,6 +72,7 @@ from gateway.store.directory import Directory
 from gateway.store.event_log import LogRetention, Moment
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore
+from gateway.store.installations import InstallationStore
 from gateway.store.integrations import IntegrationStore
 from gateway.store.item_pages import ItemPages
 from gateway.store.jobs import JobStore
@@ -109,6 +114,8 @@ class ApiBuilder:
     projects: ProjectStore
     directory: Directory
     delivery_configs: DeliveryConfigStore
+    integrations: IntegrationStore
+    outbound: OutboundHttp
     inboxes: InboxStore
     contents: ContentStore
     activity: ActiveUsers
@@ -154,8 +161,10 @@ class ApiBuilder:
         rules = InboxRules(self.delivery_configs, self.events)
         deliverer = Deliverer(directory, inboxes, rules)
         sender = Sender(deliverer, directory, categories, job_store, OverrideStore(client), rules.events)
-        integration_store = IntegrationStore(client, self.settings.secret_key)
+        installed = InstallationStore(client, self.settings.secret_key)
+        saver = installations.InstallationSaver(installed, self.events)
         once, now, keep = Idempotency(self.idempotency), self._now, self.settings.item_retention
+        tokens_resource = v2_tokens.ChannelTokensResource(channel_tokens, directory, self.events, once, now)
         own_host = f"{self.settings.host}:{self.settings.port}"
         return [
             *bind(notifications.NotificationsResource(inboxes, sender, once, keep, now), notifications.OPERATIONS),
@@ -179,9 +188,7 @@ class ApiBuilder:
                 v2_preferences.PreferencesResource(preference_store, categories, now, self.events),
                 v2_preferences.OPERATIONS,
             ),
-            *bind(
-                v2_tokens.ChannelTokensResource(channel_tokens, directory, self.events, once, now), v2_tokens.OPERATIONS
-            ),
+            *bind(tokens_resource, v2_tokens.OPERATIONS),
             *bind(
                 event_tail.EventTailResource(
                     self.event_log, self.tails, directory, self.authenticator.admin, self.settings.heartbeat_seconds
@@ -197,7 +204,24 @@ class ApiBuilder:
                 delivery_plans.DeliveryPlansResource(self.delivery_configs, inboxes, directory, job_store),
                 delivery_plans.OPERATIONS,
             ),
-            *bind(integrations.IntegrationsResource(integration_store, self.events), integrations.OPERATIONS),
+            *bind(integrations.IntegrationsResource(self.integrations, self.events), integrations.OPERATIONS),
+            *bind(tokens_resource, installations.WEB_PUSH_OPERATIONS),
+            *bind(
+                installations.InstallationsResource(saver, inboxes, installed, self.integrations, self.events, once),
+                installations.OPERATIONS,
+            ),
+            *bind(
+                slack_installations.SlackInstallationsResource(
+                    saver,
+                    inboxes,
+                    self.integrations,
+                    once,
+                    InstallStates(self.settings.secret_key),
+                    self.outbound,
+                    self.settings.slack_url,
+                ),
+                slack_installations.OPERATIONS,
+            ),
             *bind(
                 v2_users.UsersResource(
                     directory, ProfileStore(client), UserPages(client), UserDeletion(client), once, self.events
@@ -209,7 +233,7 @@ class ApiBuilder:
             *bind(imports.ImportsResource(job_store, once, now), imports.OPERATIONS),
             *bind(active_users.ActiveUsersResource(self.activity), active_users.OPERATIONS),
             *bind(projects.ProjectsResource(self.projects, job_store, keep, self.events), projects.OPERATIONS),
-            *bind(config.ConfigResource(inboxes, own_host), config.OPERATIONS),
+            *bind(config.ConfigResource(installed, self.integrations, own_host), config.OPERATIONS),
             *bind(events.EventsResource(inboxes, self.new_epoch), events.OPERATIONS),
             *bind(health.HealthResource(self.not_ready), health.OPERATIONS),
             *bind(pages.PagesResource(), pages.OPERATIONS),

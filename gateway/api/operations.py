@@ -27,10 +27,12 @@ from gateway.api.v2 import (
     delivery_config,
     delivery_plans,
     event_tail,
+    installations,
     integrations,
     keys,
     project_events,
     revocations,
+    slack_installations,
     tokens,
     unbuilt,
 )
@@ -57,6 +59,9 @@ OPERATIONS: list[AnyOperation] = [
     *delivery_config.OPERATIONS,
     *delivery_plans.OPERATIONS,
     *integrations.OPERATIONS,
+    *installations.WEB_PUSH_OPERATIONS,
+    *installations.OPERATIONS,
+    *slack_installations.OPERATIONS,
     # After the tokens of users, because names of users may contain slashes.
     *v2_users.OPERATIONS,
     *broadcasts.OPERATIONS,

@@ -60,7 +60,11 @@ class Authenticator:
         return ProjectPrincipal(project)
 
     async def user(
-        self, credentials: Credentials, must_exist: bool = False, address: Callable[[], str] | None = None
+        self,
+        credentials: Credentials,
+        must_exist: bool = False,
+        address: Callable[[], str] | None = None,
+        use: str = "",
     ) -> UserPrincipal:
         """Verify a user and return the principal.
 
@@ -69,10 +73,11 @@ class Authenticator:
 
         An unknown user is created, except for credentials with the API secret if `must_exist` is true. If the name is
         not proven, the user is created only within the limits for the client's address, which `address` returns.
-        Without `address`, a user whose name is not proven is never created.
+        Without `address`, a user whose name is not proven is never created. A token that is for one operation alone is
+        accepted if `use` names that operation.
         """
         if credentials.token:
-            return await self._token_user(credentials)
+            return await self._token_user(credentials, use)
         project = await self._project(credentials.api_key)
         proven = proven_identity(credentials)
         name = proven.external_id or proven.email or ""
@@ -149,10 +154,11 @@ class Authenticator:
             raise api_error(ErrorCode.TOKEN_IS_INCORRECT, "The project has no such token")
         return ProjectPrincipal(project, token_id, token.issued_at or 0)
 
-    async def _token_user(self, credentials: Credentials) -> UserPrincipal:
+    async def _token_user(self, credentials: Credentials, use: str) -> UserPrincipal:
         project, token = await self._verified_token(credentials)
         if token.project_id is not None:
             raise api_error(ErrorCode.FORBIDDEN, "A project's token opens no inbox: a user's is needed")
+        token.check_use(use)
         return UserPrincipal(
             project,
             await self._token_owner(project, token),

@@ -28,6 +28,9 @@ USER_CLAIM = "inbox_user"
 PROJECT_CLAIM = "inbox_project"
 """The claim with the project's id in project tokens."""
 
+USE_CLAIM = "inbox_use"
+"""The claim of a token that is good for one operation alone: the `token_use` of its row."""
+
 _MAX_EXACT_INTEGER = 2**53
 """JSON parsers disagree on larger integers (RFC 7493, 2.2), so a larger one is not accepted as a time."""
 
@@ -76,6 +79,13 @@ def issued_token(project: Project, owner: User | None, token: Token) -> str:
     return jwt.encode(claims, secret, algorithm=SECRET_ALGORITHM, headers={"kid": secret_id(secret)})
 
 
+def limited_token(project: Project, user: User, use: str, issued_at: int, expires_at: int) -> str:
+    """Return a token of a user that is accepted by the operations with this `token_use` alone. It is not stored."""
+    claims = {"api_key": project.api_key, "iat": issued_at, "exp": expires_at, USER_CLAIM: user.id, USE_CLAIM: use}
+    secret = project.secrets[0]
+    return jwt.encode(claims, secret, algorithm=SECRET_ALGORITHM, headers={"kid": secret_id(secret)})
+
+
 @dataclass(frozen=True, slots=True)
 class VerifiedToken:
     """The claims of a token whose signature and times have been verified. Times are unix seconds."""
@@ -104,6 +114,11 @@ class VerifiedToken:
     def project_id(self) -> Any:
         """The claim of a project token, None in a user token. Not verified: a backend can sign any value."""
         return self.claims.get(PROJECT_CLAIM)
+
+    def check_use(self, use: str) -> None:
+        """Raise ApiError if the token is for one operation alone, and this is another. `use` is that of its row."""
+        if self.claims.get(USE_CLAIM) not in (None, use):
+            raise api_error(ErrorCode.FORBIDDEN, "The token is for another operation")
 
     def identity(self) -> Identity:
         """Return the user that the claims name. Raises ApiError if they name none."""

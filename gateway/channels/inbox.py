@@ -2,7 +2,7 @@
 
 import re
 
-from gateway.channels.integration_kind import IntegrationKind
+from gateway.channels.integration_kind import InstallationKind, IntegrationKind
 from gateway.channels.token_kind import TokenKind
 from gateway.domain.objects import Object
 from gateway.domain.params import FormedText, Param, Real, Text
@@ -83,6 +83,14 @@ CONFIG = Object(
         "locale": FormedText(min_length=2, max_length=35, description="A language tag such as `en-GB` (RFC 5646)."),
         "theme": _THEME,
     },
+)
+
+INSTALLATION = InstallationKind(
+    name="inbox",
+    title="Inbox",
+    config=CONFIG,
+    example={"images": None, "locale": "de", "theme": None},
+    nullable=("images", "locale", "theme"),
 )
 
 INTEGRATION = IntegrationKind(

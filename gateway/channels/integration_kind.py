@@ -69,6 +69,22 @@ class IntegrationKind:
         return {**dict.fromkeys(self.nullable), **redacted}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallationKind(IntegrationKind):
+    """What a user sets up of an integration.
+
+    `name` is that of the integration. A user has one installation for each combination of values of the fields in
+    `identity`, and one in all if there are none. `derive` adds fields that follow from others.
+    """
+
+    identity: tuple[str, ...] = ()
+    derive: Callable[[dict[str, Any]], None] = lambda values: None
+
+    def place(self, values: Mapping[str, Any]) -> str:
+        """Return the name under which the store has the installation with these values."""
+        return " ".join([self.name, *(str(values.get(name) or "") for name in self.identity)])
+
+
 def _present(values: Mapping[str, Any], config: Object) -> dict[str, Any]:
     """Return the values without absent fields, at every level of declared objects. A free object stays as it is."""
     if not config.fields:

@@ -56,6 +56,11 @@ def decoded_base64url(text: str) -> bytes | None:
         return None
 
 
+def encoded_base64url(raw: bytes) -> str:
+    """Return bytes as base64url without padding."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
 def public_point(private: bytes) -> bytes | None:
     """Return the uncompressed public point of a private key on P-256, None if the number is not a key."""
     try:

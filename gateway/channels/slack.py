@@ -1,10 +1,12 @@
 """Slack: the app of a project, its installations in workspaces, and the channels of users."""
 
-from gateway.channels.integration_kind import IntegrationKind
+from typing import Any
+
+from gateway.channels.integration_kind import InstallationKind, IntegrationKind
 from gateway.channels.secret_param import Secret
 from gateway.channels.token_kind import TokenKind
 from gateway.domain.objects import Object
-from gateway.domain.params import FormedText, OutboundUrl, Text
+from gateway.domain.params import FormedText, Integer, OutboundUrl, Switch, Text
 
 TOKEN = TokenKind(
     path="slack",
@@ -56,4 +58,83 @@ INTEGRATION = IntegrationKind(
         "client_secret": "0123456789abcdef0123456789abcdef",
         "signing_secret": "fedcba9876543210fedcba9876543210",
     },
+)
+
+MAX_TOKEN = 1024
+_ID = Text(max_length=64)
+_REQUIRED_ID = Text(required=True, max_length=64)
+_SCOPE = Text(max_length=4096, description="The scopes that were granted, separated by commas.")
+_TYPE = Text(max_length=64)
+_EXPIRES = Integer(least=0, most=2**53, description="Seconds until the token expires, if tokens are rotated.")
+_REFRESH_TOKEN = Secret(value=Text(max_length=MAX_TOKEN))
+_NAME = Text(max_length=255)
+_REQUIRED_NAME = Text(required=True, max_length=255)
+
+
+def _derive_id(values: dict[str, Any]) -> None:
+    if values.get("id"):
+        return
+    owner = values.get("enterprise") if values.get("is_enterprise_install") else values["team"]
+    values["id"] = f"{(owner or values['team'])['id']}/{values['app_id']}".upper()
+
+
+INSTALLATION = InstallationKind(
+    name="slack",
+    title="Slack",
+    config=Object(
+        required=True,
+        name="NewSlackInstallation",
+        description="An installation of the project's Slack app, as Slack's `oauth.v2.access` returns it.",
+        fields={
+            "access_token": Secret(required=True, value=Text(required=True, max_length=MAX_TOKEN)),
+            "app_id": _REQUIRED_ID,
+            "authed_user": Object(
+                required=True,
+                description="Who installed the app.",
+                fields={
+                    "access_token": Secret(value=Text(max_length=MAX_TOKEN)),
+                    "expires_in": _EXPIRES,
+                    "id": _REQUIRED_ID,
+                    "refresh_token": _REFRESH_TOKEN,
+                    "scope": _SCOPE,
+                    "token_type": _TYPE,
+                },
+            ),
+            "bot_user_id": _ID,
+            "enterprise": Object(fields={"id": _REQUIRED_ID, "name": _REQUIRED_NAME}),
+            "expires_in": _EXPIRES,
+            "id": FormedText(
+                max_length=129,
+                pattern="[A-Z0-9/]*",
+                form="capital letters, digits and slashes",
+                description="The id by which channel tokens name it, by default that of the team and that of the app.",
+            ),
+            "incoming_webhook": Object(
+                description="A webhook of the channel that the user chose.",
+                fields={
+                    "channel": _REQUIRED_NAME,
+                    "configuration_url": Text(required=True, max_length=2048),
+                    "url": Secret(required=True, value=OutboundUrl(required=True)),
+                },
+            ),
+            "is_enterprise_install": Switch(),
+            "refresh_token": _REFRESH_TOKEN,
+            "scope": _SCOPE,
+            "team": Object(required=True, fields={"id": _REQUIRED_ID, "name": _NAME}),
+            "token_type": _TYPE,
+        },
+    ),
+    # The example of Slack's documentation.
+    example={
+        "access_token": "xoxb-17653672481-19874698323-pdFZKVeTuE8sk7oOcBrzbqgy",
+        "app_id": "A0KRD7HC3",
+        "authed_user": {"id": "U1234", "scope": "chat:write", "access_token": "xoxp-1234", "token_type": "user"},
+        "bot_user_id": "U0KRQLJ9H",
+        "enterprise": {"id": "E12345678", "name": "slack-sports"},
+        "scope": "commands,incoming-webhook",
+        "team": {"id": "T9TK3CUKW", "name": "Slack Softball Team"},
+        "token_type": "bot",
+    },
+    identity=("id",),
+    derive=_derive_id,
 )

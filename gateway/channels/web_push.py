@@ -3,9 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+
 from gateway.channels.apns import MAX_DEVICE_TOKEN
 from gateway.channels.integration_kind import IntegrationKind
-from gateway.channels.key_params import VapidPrivateKey, VapidPublicKey, decoded_base64url, public_point
+from gateway.channels.key_params import (
+    VapidPrivateKey,
+    VapidPublicKey,
+    decoded_base64url,
+    encoded_base64url,
+    public_point,
+)
 from gateway.channels.secret_param import Secret
 from gateway.channels.token_kind import TokenKind
 from gateway.domain.objects import Object
@@ -84,3 +92,11 @@ INTEGRATION = IntegrationKind(
     },
     check=_check,
 )
+
+
+def new_key_pair() -> dict[str, str]:
+    """Return a new configuration, with a random key pair."""
+    private = generate_private_key(SECP256R1()).private_numbers().private_value.to_bytes(32, "big")
+    public = public_point(private)
+    assert public is not None
+    return {name: encoded_base64url(key) for name, key in (("private_key", private), ("public_key", public))}

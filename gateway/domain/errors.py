@@ -216,6 +216,9 @@ class ErrorCode(Enum):
         "The store has lost its data",
         "Try again in a moment. For the operator: restore the store, or create the projects again.",
     )
+    PROVIDER_FAILED = ErrorKind(
+        "provider_failed", 502, "The provider did not respond as it should", "Nothing was saved; try again in a moment."
+    )
     HTTP_VERSION_NOT_SUPPORTED = ErrorKind(
         "http_version_not_supported", 505, "This version of HTTP is not supported", "Use HTTP/1.1."
     )

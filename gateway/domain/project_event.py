@@ -128,6 +128,13 @@ class ProjectEventType(Enum):
     INTEGRATION_DELETED = _Row(
         502, "integration.deleted", EventLevel.INFO, "An integration was deleted.", {**_INTEGRATION}
     )
+    INSTALLATION_SAVED = _Row(
+        503,
+        "installation.saved",
+        EventLevel.INFO,
+        "A user saved an installation of an integration.",
+        {"integration": "The name of the integration."},
+    )
     DELIVERY_CONFIG_CHANGED = _Row(
         511, "delivery_config.changed", EventLevel.INFO, "A delivery config was changed.", {"key": "Its key."}
     )

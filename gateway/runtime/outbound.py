@@ -5,6 +5,7 @@ the DNS lookup (`outbound_resolver.py`). Redirects are not followed, because the
 the environment and cookies are not used.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
@@ -61,19 +62,27 @@ class OutboundHttp:
 
         Raises OutboundRefusedError before anything is sent, and OutboundFailedError.
         """
-        host = urlsplit(url).hostname
         if fault := self.rules.url_fault(url):
             raise OutboundRefusedError(f"The address {fault}")
+        # aiohttp needs a task. The handler of a request begins without one (server/direct.py).
+        sending = self._send(method, url, headers, body, seconds, max_bytes)
+        return await asyncio.create_task(sending, name="outbound request")
+
+    async def _send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        body: bytes | None,
+        seconds: float,
+        max_bytes: int,
+    ) -> OutboundResponse:
         from aiohttp import ClientError, ClientTimeout
 
+        host, timeout = urlsplit(url).hostname, ClientTimeout(total=seconds)
         try:
             async with self._session().request(
-                method,
-                url,
-                headers=headers,
-                data=body,
-                allow_redirects=False,
-                timeout=ClientTimeout(total=seconds),
+                method, url, headers=headers, data=body, allow_redirects=False, timeout=timeout
             ) as response:
                 found = await response.content.read(max_bytes + 1)
                 while len(found) <= max_bytes and (more := await response.content.read(max_bytes + 1 - len(found))):

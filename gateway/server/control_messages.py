@@ -11,6 +11,7 @@ from gateway.live.revocation import Revocation
 from gateway.store.activity import ActiveUsers
 from gateway.store.delivery_configs import CONTROL_DELIVERY, DeliveryConfigStore
 from gateway.store.directory import CONTROL_USER, Directory
+from gateway.store.integrations import CONTROL_INTEGRATION, IntegrationStore
 from gateway.store.jobs import CONTROL_JOBS
 from gateway.store.project_deletion import CONTROL_PROJECT_DELETED
 from gateway.store.projects import CONTROL_PROJECT, ProjectStore
@@ -29,6 +30,7 @@ class ControlMessages:
         revocation: Revocation,
         activity: ActiveUsers,
         delivery_configs: DeliveryConfigStore,
+        integrations: IntegrationStore,
         wake_jobs: Callable[[], None],
     ):
         self._directory = directory
@@ -36,6 +38,7 @@ class ControlMessages:
         self._revocation = revocation
         self._activity = activity
         self._delivery_configs = delivery_configs
+        self._integrations = integrations
         self._wake_jobs = wake_jobs
 
     def apply(self, message: bytes) -> None:
@@ -54,6 +57,8 @@ class ControlMessages:
                 self._activity.forget(ProjectId(project_id))
             case [word, project_id] if word == CONTROL_DELIVERY:
                 self._delivery_configs.forget(ProjectId(project_id))
+            case [word, project_id, name] if word == CONTROL_INTEGRATION:
+                self._integrations.forget(ProjectId(project_id), name)
             case _:
                 self.clear_caches()
 
@@ -62,5 +67,6 @@ class ControlMessages:
         self._directory.forget_all()
         self._projects.cache.forget_all()
         self._delivery_configs.forget_all()
+        self._integrations.forget_all()
         self._revocation.all_projects_changed()
         self._wake_jobs()

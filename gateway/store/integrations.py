@@ -23,6 +23,12 @@ from gateway.store.redis.functions import Arguments, writing_function
 CONTROL_INTEGRATION = "integration"
 """The first word of the control message that names the project and the kind of a changed integration."""
 
+CACHE_SECONDS = 5.0
+"""How long a configuration is cached. When a change is received, it is removed at once."""
+
+MAX_CACHED = 10_000
+"""How many configurations are cached, including that there is none."""
+
 _RANDOM_BITS = 42
 _LOW_BITS = 20
 
@@ -58,7 +64,10 @@ DELETE_INTEGRATION = writing_function(
 
 
 class IntegrationStore:
-    """The integrations of all projects. Methods raise StoreUnavailableError, StoreDataError among them."""
+    """The integrations of all projects, with a short-lived cache for those that are read often.
+
+    Methods raise StoreUnavailableError, StoreDataError among them.
+    """
 
     def __init__(
         self,
@@ -66,11 +75,17 @@ class IntegrationStore:
         secret_key: str,
         unix: Callable[[], float] = time.time,
         kinds: Sequence[IntegrationKind] = INTEGRATION_KINDS,
+        monotonic: Callable[[], float] = time.monotonic,
     ):
         self._client = client
         self._kinds = {kind.name: kind for kind in kinds}
         self._codec = ConfigurationCodec(secret_key)
         self._unix = unix
+        self._monotonic = monotonic
+        self._cache: dict[tuple[ProjectId, str], tuple[float, Configuration | None]] = {}
+        self._changes = 0
+        self.receives_changes: Callable[[], bool] = lambda: True
+        """Returns whether changes by other nodes are received now. While they are not, the cache is not used."""
 
     async def all(self, project_id: ProjectId) -> list[tuple[IntegrationKind, Configuration]]:
         """Return the configurations of a project, newest first. Kinds that this version does not have are left out."""
@@ -86,6 +101,31 @@ class IntegrationStore:
         """Return the configuration of a kind, None if there is none."""
         raw = await self._client.command("HGET", keys.integrations(project_id), kind.name)
         return None if raw is None else self._codec.decode(raw, _place(project_id, kind.name))
+
+    async def cached(self, project_id: ProjectId, kind: IntegrationKind) -> Configuration | None:
+        """Return the same as `read`, from the cache if it is there."""
+        key = (project_id, kind.name)
+        until, configuration = self._cache.get(key, (0.0, None))
+        if until > self._monotonic() and self.receives_changes():
+            return configuration
+        before = self._changes
+        found = await self.read(project_id, kind)
+        # The message about a change may arrive after a reply that was sent before the change.
+        if self._changes == before:
+            if len(self._cache) >= MAX_CACHED:
+                self._cache.clear()
+            self._cache[key] = (self._monotonic() + CACHE_SECONDS, found)
+        return found
+
+    def forget(self, project_id: ProjectId, name: str) -> None:
+        """Remove a changed configuration from the cache."""
+        self._changes += 1
+        self._cache.pop((project_id, name), None)
+
+    def forget_all(self) -> None:
+        """Clear the cache, because any entry may be wrong."""
+        self._changes += 1
+        self._cache.clear()
 
     async def find(self, kind: IntegrationKind, config_id: UUID) -> tuple[ProjectId, Configuration] | None:
         """Return the configuration of a kind with this id, and its project; None if there is none."""
@@ -122,4 +162,5 @@ class IntegrationStore:
                 return found
 
     async def _publish(self, project_id: ProjectId, kind: IntegrationKind) -> None:
+        self.forget(project_id, kind.name)
         await self._client.publish(keys.CONTROL, f"{CONTROL_INTEGRATION} {project_id} {kind.name}".encode())

@@ -5,6 +5,7 @@ from gateway.api.operations import OPERATIONS
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.inbox_tokens import InboxTokens
 from gateway.domain.proxy import Proxies
+from gateway.runtime.outbound import OutboundHttp
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
 from gateway.store.channel_tokens import ChannelTokenStore
@@ -14,6 +15,7 @@ from gateway.store.directory import Directory
 from gateway.store.event_log import LogRetention
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore
+from gateway.store.integrations import IntegrationStore
 from gateway.store.library import LIBRARY
 from gateway.store.project_event_log import EventRetention, ProjectEventLog
 from gateway.store.project_event_tails import EventTails
@@ -48,6 +50,8 @@ async def test_a_worker_binds_every_row_in_the_order_of_the_table_and_admits_eve
         projects=projects,
         directory=directory,
         delivery_configs=DeliveryConfigStore(client),
+        integrations=IntegrationStore(client, "secret"),
+        outbound=OutboundHttp(SETTINGS.outbound_rules),
         inboxes=InboxStore(client, retention, ContentStore(client)),
         contents=ContentStore(client),
         activity=ActiveUsers(client),

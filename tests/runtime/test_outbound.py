@@ -1,5 +1,6 @@
 """Outbound requests reach public hosts only, whatever the DNS answers."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 
@@ -151,4 +152,25 @@ async def test_a_request_without_a_response_in_time_fails() -> None:
         http = OutboundHttp(LOOPBACK)
         with pytest.raises(OutboundFailedError, match="TimeoutError"):
             await http.request("GET", f"http://127.0.0.1:{silent.getsockname()[1]}/", seconds=0.05)
+        await http.close()
+
+
+async def test_a_request_may_begin_outside_of_a_task(target: Target) -> None:
+    http, begun = OutboundHttp(LOOPBACK), asyncio.get_running_loop().create_future()
+    request = http.request("GET", f"http://127.0.0.1:{target.port}/")
+    asyncio.get_running_loop().call_soon(lambda: begun.set_result(request.send(None)))
+    await asyncio.wait([await begun])
+    with pytest.raises(StopIteration) as done:
+        request.send(None)
+    assert done.value.value.status == 200
+    await http.close()
+
+
+async def test_a_request_that_is_cancelled_is_given_up(target: Target) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        http = OutboundHttp(LOOPBACK)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await http.request("GET", f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        assert [task.get_name() for task in asyncio.all_tasks() if task.get_name() == "outbound request"] == []
         await http.close()

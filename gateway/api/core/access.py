@@ -242,7 +242,7 @@ class UserAccess(Access):
         if row.is_live:
             principal = await self._authenticator.live_user(credentials, address)
         else:
-            principal = await self._authenticator.user(credentials, row.known_users_only, address)
+            principal = await self._authenticator.user(credentials, row.known_users_only, address, row.token_use)
         request.known.verified = Verified(principal, None if credentials.token else proven_identity(credentials))
         return principal
 

@@ -67,14 +67,16 @@ class Idempotency:
         plan: bytes,
         work: Work,
         shown: Callable[[bytes], bytes] = _unchanged,
+        default_key: str = "",
     ) -> Response:
         """Do the work, or continue that of an earlier attempt, and return the 201 response.
 
         `shown` converts the result of `work` into the body of the response. Only the result of `work` is stored, so
-        the body may have parts that must not be stored, such as a token.
+        the body may have parts that must not be stored, such as a token. `default_key` is the key of a request without
+        one, for work that can be done only once anyway.
         Raises ApiError 409 while the first request with the key runs, and 422 when the key came with another request.
         """
-        key = key_of(call)
+        key = key_of(call) or default_key
         if not key:
             return raw_json_response(shown(await work(plan, False)), _CREATED)
         if len(key) > MAX_KEY_LENGTH:

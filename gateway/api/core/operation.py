@@ -40,6 +40,7 @@ class Operation(Generic[R]):
     - `without_credentials`: the error of a request with no credentials. By default it is 401 under `/v2/`, and 404
       elsewhere, as the v1 contract has it.
     - `streams`: whether the response does not end by itself.
+    - `token_use`: the name by which tokens for this operation alone are accepted, "" if there are none.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Operation(Generic[R]):
         is_live: bool = False,
         without_credentials: ErrorCode | None = None,
         streams: bool = False,
+        token_use: str = "",
     ):
         is_v2 = path.startswith("/v2/")
         self.method = method
@@ -74,6 +76,7 @@ class Operation(Generic[R]):
         self.idempotent = idempotent
         self.tag = tag
         self.streams = streams
+        self.token_use = token_use
         self.known_users_only = known_users_only
         self.is_live = is_live
         self.without_credentials = without_credentials or (

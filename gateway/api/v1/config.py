@@ -2,8 +2,10 @@
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
 from gateway.api.core.call import USER, UserCall
@@ -11,8 +13,10 @@ from gateway.api.core.operation import Operation
 from gateway.api.core.responses import json_response
 from gateway.api.core.schema import Hash, ResponseSpec
 from gateway.api.core.unbuilt import not_built
+from gateway.channels import inbox
 from gateway.domain.errors import ErrorCode
-from gateway.store.inbox import InboxStore
+from gateway.store.installations import InstallationStore
+from gateway.store.integrations import IntegrationStore
 
 
 class ChannelConfig(msgspec.Struct):
@@ -24,9 +28,15 @@ class ChannelConfig(msgspec.Struct):
 
 
 class InboxConfig(msgspec.Struct):
-    """The features of the inbox widget."""
+    """The features and the look of the inbox widget.
+
+    The look is what the user or the project has saved for the `inbox` integration. A part that neither has is absent.
+    """
 
     features: Hash
+    images: Hash | UnsetType = UNSET
+    locale: str | UnsetType = UNSET
+    theme: Hash | UnsetType = UNSET
 
 
 class WebPushConfig(msgspec.Struct):
@@ -66,12 +76,16 @@ CONFIG = ResponseSpec(200, "The addresses", Config)
 class ConfigResource:
     """The operation on the configuration. `own_host` is used where the client's request names no host."""
 
-    inboxes: InboxStore
+    installations: InstallationStore
+    integrations: IntegrationStore
     own_host: str
 
     async def get(self, call: UserCall) -> Response:
-        """Return how an inbox widget connects: the fields of v1, and the addresses of the live transports."""
-        await self.inboxes.use(call.user, call.guard)
+        """Return how an inbox widget connects and looks: the fields of v1, and the addresses of the live transports.
+
+        Its theme, locale and images are those of the `inbox` integration: the user's, or else the project's.
+        """
+        look = await inbox_of(self.installations, self.integrations, call)
         base = self._base(call)
         websocket_base = re.sub(r"^http", "ws", base)
         return json_response(
@@ -82,7 +96,7 @@ class ConfigResource:
                     # A path, not a URL: clients append it to the address that they use.
                     "auth_url": "/ws/auth",
                 },
-                "inbox": {"features": {}},
+                "inbox": {"features": {}, **{name: part for name, part in look.items() if part is not None}},
                 "channels": {"web_push": {"enabled": False}},
                 "realtime": {
                     "protocol": "inbox.v1",
@@ -97,6 +111,17 @@ class ConfigResource:
         """Return the address at which the client reached the gateway, also behind a proxy that terminates TLS."""
         forwarded = call.forwarded
         return (forwarded if forwarded.host else forwarded._replace(host=self.own_host)).base
+
+
+async def inbox_of(installations: InstallationStore, integrations: IntegrationStore, call: UserCall) -> dict[str, Any]:
+    """Return the look of the user's inbox. Each part is the user's, the project's if the user has none, or null."""
+    kind = inbox.INSTALLATION
+    own = await installations.read(call.user, kind.place({}), call.guard)
+    of_project = await integrations.cached(call.project.id, inbox.INTEGRATION)
+    found: dict[str, Any] = dict.fromkeys(kind.nullable)
+    for each in (of_project, own):
+        found |= each.plain if each is not None else {}
+    return found
 
 
 OPERATIONS: list[Operation[ConfigResource]] = [

@@ -4,13 +4,7 @@ from gateway.api.core.unbuilt import not_built
 
 OPERATIONS = not_built(
     *(
-        f"POST /v2/integrations/{name}"
-        for name in (
-            *(f"{provider}/webhooks/incoming/{{integration_id}}" for provider in ("awssns", "github", "stripe")),
-            *(f"{kind}/installations" for kind in ("inbox", "slack", "templates", "web_push")),
-            *(f"{kind}/installations/start" for kind in ("inbox", "slack", "web_push")),
-            "slack/installations/finish",
-        )
+        f"POST /v2/integrations/{provider}/webhooks/incoming/{{integration_id}}"
+        for provider in ("awssns", "github", "stripe")
     ),
-    *(f"PUT /v2/integrations/{kind}/installations" for kind in ("inbox", "slack", "templates", "web_push")),
 )
