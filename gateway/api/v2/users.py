@@ -20,6 +20,7 @@ from gateway.api.v1.identity import ATTRIBUTES, MAX_EXTERNAL_ID, NAMES, NamedUse
 from gateway.api.v2.tokens import rfc3339
 from gateway.domain import principal
 from gateway.domain.errors import invalid
+from gateway.domain.params import Anything
 from gateway.domain.principal import Identity, ProjectId, normalize_email
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.store.deletion import UserDeletion
@@ -35,7 +36,15 @@ NEW_USER = Body(
         required=True,
         name="NewProjectUser",
         description="`external_id`, `email` or both are needed.",
-        fields={**NAMES, **ATTRIBUTES},
+        fields={
+            **NAMES,
+            **ATTRIBUTES,
+            # Clients send the object that responses have.
+            **dict.fromkeys(
+                ("id", "created_at", "updated_at", "last_seen_at", "last_notified_at"),
+                Anything(description="Ignored, because the gateway assigns it."),
+            ),
+        },
     ),
     example={"external_id": "ada", "email": "ada@example.com", "first_name": "Ada", "last_name": "Lovelace"},
 )
@@ -56,6 +65,12 @@ LISTING = (
         "although `links.next` leads to more users.",
         f"at most {_NAME_LENGTH} characters",
         rf"[\s\S]{{1,{_NAME_LENGTH}}}",
+    ),
+    Formed(
+        "query",
+        "Only the user whose external id or email address is this text, or else users as with `name`.",
+        "at most 255 characters",
+        r"[\s\S]{1,255}",
     ),
     *PLACED_PAGING,
 )
@@ -113,10 +128,13 @@ class UsersResource:
         query = call.query()
         page = read_page(query)
         after, before = (_cursor(text) for text in (page.after, page.before))
+        found: UserPage | None
         if query["external_id"] or query["email"]:
-            found: UserPage | None = await self._named(call.project.id, query)
-        elif query["name"]:
-            found = await self.pages.search(call.project.id, query["name"], page.size, after, before)
+            found = await self._named(call.project.id, query)
+        elif query["query"] and (user := await self._exactly(call.project.id, query["query"])):
+            found = UserPage([(user, 0)], None, None)
+        elif name := query["name"] or query["query"]:
+            found = await self.pages.search(call.project.id, name, page.size, after, before)
         else:
             found = await self.pages.page(call.project.id, page.size, after, before)
         if found is None:
@@ -175,6 +193,12 @@ class UsersResource:
             if not summary.is_named_like(name.casefold()):
                 return UserPage([], None, None)
         return UserPage([(user, 0)], None, None)
+
+    async def _exactly(self, project_id: ProjectId, text: str) -> principal.User | None:
+        """Return the user whose external id or email is this text."""
+        return await self.directory.find(project_id, f"x:{text}") or await self.directory.find(
+            project_id, f"e:{normalize_email(text)}"
+        )
 
     async def _user(self, user: principal.User) -> dict[str, Any]:
         (summary,) = await self.pages.summaries([user])

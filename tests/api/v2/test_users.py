@@ -126,6 +126,11 @@ def test_links_lead_through_the_users_although_each_is_deleted_once_it_was_liste
     assert messages(gone) == ["Param 'page[before]' is not the id of a user of the project"]
 
 
+def test_a_user_that_was_returned_can_be_sent_back(client: httpx.Client) -> None:
+    created = create(client, external_id="again")
+    assert client.post(PATH, json=created | {"updated_at": None, "id": "mine"}).json() == created
+
+
 def test_searches_are_exact_by_external_id_and_email_and_by_parts_of_names(client: httpx.Client) -> None:
     create(client, external_id="ada", email="ada@example.com", first_name="Ada", last_name="Lovelace")
     create(client, external_id="adam", email="adam@example.com", first_name="Adam")
@@ -141,6 +146,10 @@ def test_searches_are_exact_by_external_id_and_email_and_by_parts_of_names(clien
         ({"name": "A L"}, ["ada"]),
         ({"name": "ada", "limit": "1"}, ["adam"]),
         ({"name": "nobody"}, []),
+        ({"query": "ada"}, ["ada"]),
+        ({"query": "ADAM@example.com"}, ["adam"]),
+        ({"query": "Ada "}, ["ada"]),
+        ({"query": "da"}, ["adam", "ada"]),
         ({}, ["bob", "adam", "ada"]),
     ]:
         assert names(client, **query) == expected, query
