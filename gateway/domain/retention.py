@@ -19,6 +19,8 @@ class ItemRetention(NamedTuple):
 
     def overridden(self, items: int | None, seconds: int | None) -> "ItemRetention":
         """Return these bounds, replaced by those that are given."""
+        if items is None and seconds is None:
+            return self
         return ItemRetention(self.items if items is None else items, self.seconds if seconds is None else seconds)
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from gateway.domain.principal import Identity, normalize_email
 from gateway.store.contents import NotificationFields
+from gateway.store.directory import Named
 from gateway.store.profiles import ATTRIBUTES
 
 
@@ -33,6 +34,11 @@ class UserFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def identity(self) -> Identity:
         """Return the normalized names. Raises ValueError if the user is not named."""
         return Identity(self.external_id or None, normalize_email(self.email) if self.email else None)
+
+    @property
+    def named(self) -> Named:
+        """Return the same as `identity`, without an object of its own where no email has to be normalized."""
+        return self if self.email is None and self.external_id else self.identity
 
     @property
     def attributes(self) -> dict[str, Any]:

@@ -76,10 +76,25 @@ class Deliverer:
         With `skip_conflicts`, recipients that name two users each are reported and left out. Without
         it, RecipientConflictError is raised for them before anything is sent.
         """
-        if len(recipients) == 1 and not item.skip_broken:
-            delivered = await self._deliver_to_cached(item, project_id, recipients[0])
-            if delivered is not None:
-                return delivered
+        sole = recipients[0] if len(recipients) == 1 and not item.skip_broken else None
+        user = self._directory.cached(project_id, sole.named) if sole is not None else None
+        if sole is None or user is None:
+            return await self._deliver_to_named(item, project_id, recipients, skip_conflicts)
+        # Nearly every request has one recipient, whom the directory has cached. This is all of its delivery.
+        if not self._rules.passes(project_id, item.content) and await self._is_suppressed(item, (user,)):
+            return Delivered()
+        delivery = Delivery(user, sole.attributes, False)
+        try:
+            outcome = await self._inboxes.create_one(item.content, delivery, item.moment, item.repeatable, item.keep)
+        except UserDeletedError:
+            return await self._deliver_to_named(item, project_id, recipients, skip_conflicts)
+        self._events.outcome(user, item.content.id_text, outcome)
+        return Delivered([] if outcome is Outcome.MUTED else [user.id])
+
+    async def _deliver_to_named(
+        self, item: OutgoingItem, project_id: ProjectId, recipients: Sequence[Recipient], skip_conflicts: bool
+    ) -> Delivered:
+        """Deliver as `deliver_to_named` does, to any number of users."""
         left = dict(enumerate(recipients))
         conflicts: list[int] = []
         while True:
@@ -120,26 +135,6 @@ class Deliverer:
             [user_id for user_id, outcome in outcomes_by_id if outcome in (Outcome.CREATED, Outcome.DUPLICATE)],
             [user_id for user_id, outcome in outcomes_by_id if outcome is Outcome.BROKEN],
         )
-
-    async def _deliver_to_cached(
-        self, item: OutgoingItem, project_id: ProjectId, recipient: Recipient
-    ) -> Delivered | None:
-        """Deliver to the recipient of nearly every request: one user, whom the directory has cached.
-
-        Return None if the user is not cached, or was deleted meanwhile. Then nothing was sent.
-        """
-        user = self._directory.cached(project_id, recipient.identity)
-        if user is None:
-            return None
-        if not self._rules.passes(project_id, item.content) and await self._is_suppressed(item, (user,)):
-            return Delivered()
-        delivery = Delivery(user, recipient.attributes, False)
-        try:
-            outcome = await self._inboxes.create_one(item.content, delivery, item.moment, item.repeatable, item.keep)
-        except UserDeletedError:
-            return None
-        self._events.outcome(user, item.content.id_text, outcome)
-        return Delivered([] if outcome is Outcome.MUTED else [user.id])
 
     async def _deliver(self, item: OutgoingItem, deliveries: Sequence[Delivery], *, is_noted: bool) -> Delivered:
         """Deliver piece by piece. Raises UserDeletedError for one user, when others may already have the item.

@@ -1,7 +1,7 @@
 """The directory of a project: the index from external ids and emails to users, and the user index by creation."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from uuid import uuid4
 
 import msgspec
@@ -68,6 +68,18 @@ USER_INDEX_SIZE = reading_function("user_index_size", "directory", no_arguments,
 READ_USER_INDEX = reading_function("read_user_index", "directory", _read_index, untouched)
 
 
+class Named(Protocol):
+    """What has normalized names of a user, one of them at least, such as an Identity."""
+
+    @property
+    def external_id(self) -> str | None:
+        """The external id."""
+
+    @property
+    def email(self) -> str | None:
+        """The email."""
+
+
 class Resolved(NamedTuple):
     """A user, and whether it was just read from the directory and not from the cache."""
 
@@ -91,7 +103,7 @@ class Directory:
         self.on_created: Callable[[User], None] = lambda user: None
         """Called with each user that a call created, except by `resolve_or_create`."""
 
-    def cached(self, project_id: ProjectId, identity: Identity) -> User | None:
+    def cached(self, project_id: ProjectId, identity: Named) -> User | None:
         """Return the user that an identity names, None if the user is not cached."""
         external_id, email = identity.external_id, identity.email
         entry = self._cache.get((project_id, f"x:{external_id}" if external_id else f"e:{email}"))

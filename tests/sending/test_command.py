@@ -1,6 +1,7 @@
 """The command to send: its named users, the fields that inboxes show, and stored recipients."""
 
 import msgspec
+import pytest
 
 from gateway.domain.principal import Identity
 from gateway.sending.command import (
@@ -20,6 +21,17 @@ ADA = Recipient(external_id="ada")
 def test_a_user_is_named_by_an_external_id_or_a_normalized_email() -> None:
     assert UserFields(external_id="ada", email=" Ada@Example.com ").identity == Identity("ada", "ada@example.com")
     assert UserFields(external_id="", email="b@c").identity == Identity(None, "b@c")
+
+
+@pytest.mark.parametrize(("external_id", "email"), [("ada", None), ("ada", " A@b"), (None, "b@c")])
+def test_the_names_of_a_user_are_those_of_its_identity(external_id: str | None, email: str | None) -> None:
+    user = UserFields(external_id=external_id, email=email)
+    assert (user.named.external_id, user.named.email) == (user.identity.external_id, user.identity.email)
+
+
+def test_a_user_without_a_name_has_none() -> None:
+    with pytest.raises(ValueError, match="needs an external id or an email"):
+        UserFields(first_name="Ada").named  # noqa: B018 - the property raises
     assert not UserFields(external_id="", email="").is_named
 
 
