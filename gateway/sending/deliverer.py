@@ -121,7 +121,7 @@ class Deliverer:
 
         With `subscribers_only`, only users who are subscribed to its topic and category get the item.
         """
-        if not users:
+        if not users or await self._is_suppressed(item, users):
             return Delivered()
         outcomes = await self._inboxes.create_each(
             item.content, users, item.moment, item.repeatable, subscribers_only, item.keep, item.skip_broken

@@ -17,6 +17,7 @@ from gateway.sending.errors import RecipientConflictError
 from gateway.store import keys
 from gateway.store.contents import Content, NotificationFields
 from gateway.store.deletion import UserDeletion
+from gateway.store.delivery_configs import DeliveryConfigStore, SavedConfig
 from gateway.store.directory import Directory
 from gateway.store.inbox import InboxStore
 from gateway.store.redis.problems import StoreDataError
@@ -205,3 +206,12 @@ async def test_an_item_that_its_user_deleted_is_not_created_again_when_it_is_sen
     await post.inboxes.delete(ada, sent.content.id, None, at(101))
     await post.deliverer.deliver_to_known(sent, [ada])
     assert not await post.has(ada, sent)
+
+
+async def test_known_users_do_not_get_what_a_delivery_config_suppresses(post: Post, client: InspectedClient) -> None:
+    users = await post.users("ada", "ben")
+    await DeliveryConfigStore(client).put(post.project_id, "off", SavedConfig(disabled=True))
+    fields = NotificationFields(title="t", category="off")
+    suppressed = OutgoingItem(Content.encode(str(uuid4()), fields), at(100), KEEP_ALL, repeatable=True)
+    assert (await post.deliverer.deliver_to_known(suppressed, users)).reached == []
+    assert not any([await post.has(user, suppressed) for user in users])
