@@ -193,6 +193,7 @@ class Worker:
             self.activity,
             self.delivery_configs,
             self.integrations,
+            self._contents,
             self.jobs.wake,
         )
         self.subscriber.on_control = control.apply

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from gateway.domain.principal import ProjectId, UserId
 from gateway.live.revocation import Revocation
 from gateway.store.activity import ActiveUsers
+from gateway.store.contents import CONTROL_CONTENT, ContentStore
 from gateway.store.delivery_configs import CONTROL_DELIVERY, DeliveryConfigStore
 from gateway.store.directory import CONTROL_USER, Directory
 from gateway.store.integrations import CONTROL_INTEGRATION, IntegrationStore
@@ -31,6 +32,7 @@ class ControlMessages:
         activity: ActiveUsers,
         delivery_configs: DeliveryConfigStore,
         integrations: IntegrationStore,
+        contents: ContentStore,
         wake_jobs: Callable[[], None],
     ):
         self._directory = directory
@@ -39,6 +41,7 @@ class ControlMessages:
         self._activity = activity
         self._delivery_configs = delivery_configs
         self._integrations = integrations
+        self._contents = contents
         self._wake_jobs = wake_jobs
 
     def apply(self, message: bytes) -> None:
@@ -59,6 +62,8 @@ class ControlMessages:
                 self._delivery_configs.forget(ProjectId(project_id))
             case [word, project_id, name] if word == CONTROL_INTEGRATION:
                 self._integrations.forget(ProjectId(project_id), name)
+            case [word, project_id, content_id] if word == CONTROL_CONTENT:
+                self._contents.prefetch(ProjectId(project_id), content_id)
             case _:
                 self.clear_caches()
 

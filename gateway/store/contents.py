@@ -32,6 +32,9 @@ CACHE_BYTES = 32 * 1024 * 1024
 """How much content a worker process caches for its open inboxes and its jobs: thousands of usual broadcasts, or 8 of
 the largest ones."""
 
+CONTROL_CONTENT = "content"
+"""The word of the control message that announces a content, followed by the project and the content's id."""
+
 CONTENTS_PER_READ = 16
 """How many contents a page of events reads in one round trip, until its size is known."""
 
@@ -129,14 +132,34 @@ class ContentStore:
         self._client = client
         self._cache = _Cache(cache_bytes)
         self._reads: dict[bytes, _Read] = {}
+        self._prefetches: set[asyncio.Task[Any]] = set()
 
     async def put(self, project_id: ProjectId, content: Content) -> None:
-        """Store and cache a content, before any recipient gets `content.as_reference()`. May be repeated."""
+        """Store and cache a content, before any recipient gets `content.as_reference()`. May be repeated.
+
+        It is announced to the other workers. So they cache it too, before they receive events that refer to it.
+        """
         # The list is written first, because the deletion of the project finds contents only by the list.
         await self._client.call(LIST_CONTENT(keys.contents(project_id), content.id))
         key = keys.content(project_id, content.id_text)
         await self._client.call(PUT_CONTENT(key, content.encoded[_HEAD_BYTES:]))
         self.remember(content)
+        message = f"{CONTROL_CONTENT} {project_id} {content.id_text}"
+        await self._client.publish(keys.CONTROL, message.encode())
+
+    def prefetch(self, project_id: ProjectId, content_id: str) -> None:
+        """Read a content that was announced in the background, if it is not cached."""
+        packed = content_id.encode()
+        if packed in self._reads or self._cache.find(packed) is not None:
+            return
+        task = asyncio.create_task(self._read(project_id, [packed]), name="prefetch-content")
+        self._prefetches.add(task)
+        task.add_done_callback(self._prefetched)
+
+    def _prefetched(self, task: asyncio.Task[Any]) -> None:
+        self._prefetches.discard(task)
+        if not task.cancelled():
+            task.exception()  # marks it as retrieved: the content is read again where it is needed
 
     def remember(self, content: Content) -> None:
         """Cache a stored content, because references to it are about to be published."""

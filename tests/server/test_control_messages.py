@@ -32,13 +32,14 @@ def recorder() -> Recorder:
 def control(recorder: Recorder) -> ControlMessages:
     """Control messages that act on the recorder."""
     parts: Any = recorder
-    return ControlMessages(parts, parts, parts, parts, parts, parts, parts.wake)
+    return ControlMessages(parts, parts, parts, parts, parts, parts, parts, parts.wake)
 
 
 @pytest.mark.parametrize(
     ("message", "calls"),
     [
         (b"jobs", [("wake",)]),
+        (b"content p1 c1", [("prefetch", "p1", "c1")]),
         (b"user p1 u1", [("forget_cached", "p1", "u1")]),
         (b"delivery_config p1", [("forget", "p1")]),
         (b"integration p1 inbox", [("forget", "p1", "inbox")]),

@@ -17,6 +17,7 @@ from gateway.store.event_log import LogRetention
 from gateway.store.inbox import REPLAY_BYTES, InboxStore
 from gateway.store.library import LIBRARY
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
+from gateway.telemetry import tallies
 from gateway.telemetry.metrics import REDIS_CALLS
 from tests.store.conftest import InspectedClient, at, epoch_of, new_user, place
 from tests.store.test_inbox import content, offsets
@@ -40,6 +41,7 @@ def large(size: int) -> Content:
 
 def reads() -> float:
     """Return how many contents were read from Redis so far."""
+    tallies.collect()
     return float(REDIS_CALLS.labels("read_content")._value.get())
 
 
@@ -65,6 +67,19 @@ async def test_a_shared_content_looks_like_an_items_own_content_wherever_it_is_r
     other = await store.read_log(owner, place(owner, 0), "x")
     mine, theirs = epoch_of(sharer).encode(), epoch_of(owner).encode()
     assert [event.text.replace(mine, theirs) for event in log.events] == [event.text for event in other.events]
+
+
+async def test_a_content_that_was_announced_is_cached_before_a_reference_to_it_arrives(client: InspectedClient) -> None:
+    project, one, other_worker = new_user().project_id, content(title="announced"), ContentStore(client)
+    await ContentStore(client).put(project, one)
+    message = one.as_reference().encoded
+    assert other_worker.expand_cached(message) is None
+    for _ in range(2):
+        other_worker.prefetch(project, one.id_text)
+    while other_worker.expand_cached(message) is None:  # ends by the time limit of the test otherwise
+        await asyncio.sleep(0)
+    assert other_worker.expand_cached(message) == one.encoded
+    other_worker.prefetch(project, str(uuid4()))  # deleted meanwhile
 
 
 async def test_a_recipient_of_a_shared_content_holds_none_of_it(client: InspectedClient) -> None:
