@@ -111,6 +111,7 @@ class Worker:
         self.activity = ActiveUsers(client)
         self.subscriber = Subscriber(client, worker_id)
         self.tails = EventTails(self.subscriber)
+        self.outbound = OutboundHttp(settings.outbound_rules)
         self._directory.on_created = self._user_created
         self.projects.receives_changes = lambda: self.subscriber.healthy
         self.delivery_configs = DeliveryConfigStore(client)
@@ -226,6 +227,7 @@ class Worker:
             event_log=self.event_log,
             events=self.events,
             tails=self.tails,
+            outbound=self.outbound,
             idempotency=self.idempotency,
             not_ready=readiness.reason_not_ready,
             new_epoch=new_epoch,
@@ -248,6 +250,7 @@ class Worker:
                 yield
             await self.activity.add()
             await self.events.flush()
+            await self.outbound.close()
         finally:
             await self.outbound.close()
             for client in (self._format_client, self._job_client, self.client):

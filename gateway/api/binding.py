@@ -40,6 +40,7 @@ from gateway.api.v2 import (
     delivery_config,
     delivery_plans,
     event_tail,
+    incoming_webhooks,
     installations,
     integrations,
     keys,
@@ -47,11 +48,11 @@ from gateway.api.v2 import (
     revocations,
     slack_installations,
     tokens,
-    unbuilt,
 )
 from gateway.api.v2 import notifications as v2_notifications
 from gateway.api.v2 import preferences as v2_preferences
 from gateway.api.v2 import users as v2_users
+from gateway.api.v2.provider_http import ProviderHttp
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.install_state import InstallStates
 from gateway.auth.workspaces import WorkspaceAuthenticator, WorkspaceTokens
@@ -88,6 +89,7 @@ from gateway.store.redis.client import FunctionClient
 from gateway.store.subscriptions import SubscriptionStore
 from gateway.store.tokens import TokenStore
 from gateway.store.user_pages import UserPages
+from gateway.store.webhook_deliveries import WebhookDeliveries
 from gateway.store.workspaces import WorkspaceStore
 
 
@@ -123,6 +125,7 @@ class ApiBuilder:
     events: ProjectEvents
     tails: EventTails
     idempotency: IdempotencyStore
+    outbound: OutboundHttp
     not_ready: Callable[[], str]
     new_epoch: Callable[[], str]
 
@@ -228,6 +231,20 @@ class ApiBuilder:
                 ),
                 v2_users.OPERATIONS,
             ),
+            *bind(
+                incoming_webhooks.IncomingWebhooksResource(
+                    integrations=integration_store,
+                    projects=self.projects,
+                    deliveries=WebhookDeliveries(client),
+                    idempotency=self.idempotency,
+                    sender=sender,
+                    events=self.events,
+                    http=ProviderHttp(self.outbound),
+                    item_retention=keep,
+                    now=now,
+                ),
+                incoming_webhooks.OPERATIONS,
+            ),
             *bind(broadcasts.BroadcastsResource(job_store, inboxes, sender, once, now), broadcasts.OPERATIONS),
             *bind(v2_broadcasts.BroadcastsResource(job_store, sender, once, now), v2_broadcasts.OPERATIONS),
             *bind(imports.ImportsResource(job_store, once, now), imports.OPERATIONS),
@@ -238,7 +255,6 @@ class ApiBuilder:
             *bind(health.HealthResource(self.not_ready), health.OPERATIONS),
             *bind(pages.PagesResource(), pages.OPERATIONS),
             *bind(openapi_document.DocumentResource(document), openapi_document.OPERATIONS),
-            *bind(None, unbuilt.OPERATIONS),
         ]
 
     def _now(self) -> Moment:

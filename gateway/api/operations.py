@@ -27,6 +27,7 @@ from gateway.api.v2 import (
     delivery_config,
     delivery_plans,
     event_tail,
+    incoming_webhooks,
     installations,
     integrations,
     keys,
@@ -34,7 +35,6 @@ from gateway.api.v2 import (
     revocations,
     slack_installations,
     tokens,
-    unbuilt,
 )
 from gateway.api.v2 import notifications as v2_notifications
 from gateway.api.v2 import preferences as v2_preferences
@@ -64,6 +64,7 @@ OPERATIONS: list[AnyOperation] = [
     *slack_installations.OPERATIONS,
     # After the tokens of users, because names of users may contain slashes.
     *v2_users.OPERATIONS,
+    *incoming_webhooks.OPERATIONS,
     *broadcasts.OPERATIONS,
     *v2_broadcasts.OPERATIONS,
     *imports.OPERATIONS,
@@ -74,7 +75,6 @@ OPERATIONS: list[AnyOperation] = [
     *health.OPERATIONS,
     *pages.OPERATIONS,
     *openapi_document.OPERATIONS,
-    *unbuilt.OPERATIONS,
 ]
 
 

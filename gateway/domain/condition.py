@@ -44,7 +44,7 @@ class Equals:
 
     def matches(self, attributes: Mapping[str, Any]) -> bool:
         """Return whether the condition holds for a user with these attributes."""
-        found = _look_up(attributes, self.path)
+        found = look_up(attributes, self.path)
         if _same(found, self.value):
             return True
         return isinstance(found, list) and any(_same(item, self.value) for item in found)
@@ -58,7 +58,7 @@ class Holds:
 
     def matches(self, attributes: Mapping[str, Any]) -> bool:
         """Return whether the condition holds for these attributes."""
-        found = _look_up(attributes, self.path)
+        found = look_up(attributes, self.path)
         return found is not None and found is not False and found != ""
 
 
@@ -126,7 +126,7 @@ def attribute_path(path: str, column: int | None = None) -> tuple[str, ...]:
     return names
 
 
-def _look_up(attributes: Mapping[str, Any], path: Sequence[str]) -> Any:
+def look_up(attributes: Mapping[str, Any], path: Sequence[str]) -> Any:
     """Return the attribute at a path, None if there is none."""
     found: Any = attributes
     for index, name in enumerate(path):

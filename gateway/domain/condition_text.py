@@ -27,16 +27,22 @@ from gateway.domain.condition import (
 )
 from gateway.domain.condition_tokens import Token, tokens_of
 
+SplitPath = Callable[[str, int | None], tuple[str, ...]]
 
-def parse_text(text: str) -> Condition:
-    """Return the condition that a string denotes. Raises ConditionError, with a column."""
-    return _Parser(text).parse()
+
+def parse_text(text: str, split_path: SplitPath = attribute_path) -> Condition:
+    """Return the condition that a string denotes. Raises ConditionError, with a column.
+
+    `split_path` splits a path, and raises ConditionError for one that is not known.
+    """
+    return _Parser(text, split_path).parse()
 
 
 class _Parser:
     """A recursive descent parser with a method for each rule of the grammar."""
 
-    def __init__(self, text: str):
+    def __init__(self, text: str, split_path: SplitPath):
+        self._split_path = split_path
         self._tokens = tokens_of(text)
         self._place = 0
         self._depth = 0
@@ -90,7 +96,7 @@ class _Parser:
         if self._next.kind != "path":
             raise self._unexpected("an attribute such as 'email'")
         token = self._take()
-        path = attribute_path(token.text, token.column)
+        path = self._split_path(token.text, token.column)
         if self._next.kind not in ("=", "!="):
             raise self._unexpected("'==' or '!='")
         operator = self._take()

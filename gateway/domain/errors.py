@@ -86,6 +86,12 @@ class ErrorCode(Enum):
         "User HMAC is incorrect",
         "Send base64(HMAC-SHA256(API secret, external id or lower-case email)).",
     )
+    WEBHOOK_NOT_SIGNED = ErrorKind(
+        "webhook_not_signed",
+        401,
+        "The webhook has no valid signature",
+        "Save the signing secret that the provider shows, and check the clocks.",
+    )
     TOKEN_IS_INCORRECT = ErrorKind(
         "token_is_incorrect",
         401,
@@ -182,6 +188,12 @@ class ErrorCode(Enum):
     METHOD_NOT_IMPLEMENTED = ErrorKind("method_not_implemented", 501, "This method is not served")
     TRANSFER_CODING_NOT_IMPLEMENTED = ErrorKind(
         "transfer_coding_not_implemented", 501, "This Transfer-Encoding is not understood", "Send `chunked`."
+    )
+    PROVIDER_UNREACHABLE = ErrorKind(
+        "provider_unreachable",
+        503,
+        "The provider cannot be reached",
+        "Try again in a moment. For the operator: the gateway needs access to the provider's public addresses.",
     )
     REDIS_UNAVAILABLE = ErrorKind(
         "redis_unavailable", 503, "The store cannot be reached", "Nothing was lost; try again in a moment."

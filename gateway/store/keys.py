@@ -121,6 +121,11 @@ def idempotency(project_id: ProjectId, key: str) -> str:
     return f"{PREFIX}{{{project_id}}}:idempotency:{key}"
 
 
+def webhook_delivery(project_id: ProjectId, digest: str) -> str:
+    """string "1": the delivery of a provider with this digest was processed. 30 days."""
+    return f"{PREFIX}{{{project_id}}}:webhook:{digest}"
+
+
 def categories(project_id: ProjectId) -> str:
     """set: the categories that the project has sent, up to a bound. For ever."""
     return f"{PREFIX}{{{project_id}}}:categories"
