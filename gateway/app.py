@@ -118,7 +118,6 @@ class Worker:
         self.integrations = IntegrationStore(client, settings.secret_key)
         for cache in (self.delivery_configs, self.integrations):
             cache.receives_changes = lambda: self.subscriber.healthy
-        self.outbound = OutboundHttp(settings.outbound_rules)
         self.idempotency = IdempotencyStore(client)
         self.sweeps = SweepScheduler(self.projects, SweepStore(client), JobStore(client), settings.item_retention)
         self.jobs = self._build_jobs(contents)
@@ -227,7 +226,6 @@ class Worker:
             event_log=self.event_log,
             events=self.events,
             tails=self.tails,
-            outbound=self.outbound,
             idempotency=self.idempotency,
             not_ready=readiness.reason_not_ready,
             new_epoch=new_epoch,
@@ -252,7 +250,6 @@ class Worker:
             await self.events.flush()
             await self.outbound.close()
         finally:
-            await self.outbound.close()
             for client in (self._format_client, self._job_client, self.client):
                 client.close()
 

@@ -125,7 +125,6 @@ class ApiBuilder:
     events: ProjectEvents
     tails: EventTails
     idempotency: IdempotencyStore
-    outbound: OutboundHttp
     not_ready: Callable[[], str]
     new_epoch: Callable[[], str]
 
@@ -233,7 +232,7 @@ class ApiBuilder:
             ),
             *bind(
                 incoming_webhooks.IncomingWebhooksResource(
-                    integrations=integration_store,
+                    integrations=self.integrations,
                     projects=self.projects,
                     deliveries=WebhookDeliveries(client),
                     idempotency=self.idempotency,

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.channels.secret_param import REDACTED, secret_paths, with_secrets, without_secrets
-from gateway.domain.objects import Object
+from gateway.domain.objects import Array, Object
+from gateway.domain.params import Param
 
 Check = Callable[[Mapping[str, Any], list[str]], None]
 """Checks a complete configuration, and adds a message for each fault that concerns more than one field."""
@@ -89,8 +90,12 @@ def _present(values: Mapping[str, Any], config: Object) -> dict[str, Any]:
     """Return the values without absent fields, at every level of declared objects. A free object stays as it is."""
     if not config.fields:
         return dict(values)
-    return {
-        name: _present(value, param) if isinstance(param := config.fields[name], Object) else value
-        for name, value in values.items()
-        if value is not None
-    }
+    return {name: _without_absent(value, config.fields[name]) for name, value in values.items() if value is not None}
+
+
+def _without_absent(value: Any, param: Param) -> Any:
+    if isinstance(param, Object):
+        return _present(value, param)
+    if isinstance(param, Array):
+        return [_without_absent(item, param.item) for item in value]
+    return value

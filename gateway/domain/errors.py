@@ -189,12 +189,6 @@ class ErrorCode(Enum):
     TRANSFER_CODING_NOT_IMPLEMENTED = ErrorKind(
         "transfer_coding_not_implemented", 501, "This Transfer-Encoding is not understood", "Send `chunked`."
     )
-    PROVIDER_UNREACHABLE = ErrorKind(
-        "provider_unreachable",
-        503,
-        "The provider cannot be reached",
-        "Try again in a moment. For the operator: the gateway needs access to the provider's public addresses.",
-    )
     REDIS_UNAVAILABLE = ErrorKind(
         "redis_unavailable", 503, "The store cannot be reached", "Nothing was lost; try again in a moment."
     )

@@ -59,7 +59,6 @@ async def test_a_worker_binds_every_row_in_the_order_of_the_table_and_admits_eve
         event_log=event_log,
         events=ProjectEvents(event_log),
         tails=EventTails(Subscriber(client, "w")),
-        outbound=OutboundHttp(SETTINGS.outbound_rules),
         not_ready=lambda: "",
         new_epoch=lambda: "e",
     )

@@ -233,7 +233,8 @@ def _operation(webhook: IncomingWebhook) -> AnyOperation:
         409: "The same delivery is being processed",
         413: "The body is too large",
         422: "The body is signed, but it is not a webhook of the provider",
-        503: "The store or the provider cannot be reached",
+        502: "The provider cannot be reached, for a certificate or a confirmation",
+        503: "The store cannot be reached",
     }
     return Operation(
         "POST",

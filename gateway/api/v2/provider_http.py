@@ -29,7 +29,7 @@ class ProviderHttp:
         self._fetches = 0
 
     async def cached(self, url: str) -> bytes:
-        """Return the body of the response to a GET, perhaps from the cache. Raises ApiError 503."""
+        """Return the body of the response to a GET, perhaps from the cache. Raises ApiError 502."""
         now = self._monotonic()
         entry = self._cache.get(url)
         if entry is not None and entry[0] > now:
@@ -41,15 +41,15 @@ class ProviderHttp:
         return body
 
     async def get(self, url: str) -> bytes:
-        """Return the body of the response to a GET. Raises ApiError 503 if there is none, or its status is not 200."""
+        """Return the body of the response to a GET. Raises ApiError 502 if there is none, or its status is not 200."""
         self._count()
         try:
             response = await self._http.request("GET", url, seconds=SECONDS, max_bytes=MAX_BYTES)
         except OutboundError as problem:
-            raise api_error(ErrorCode.PROVIDER_UNREACHABLE, str(problem), retry_after_seconds=5) from None
+            raise api_error(ErrorCode.PROVIDER_FAILED, str(problem), retry_after_seconds=5) from None
         if response.status != 200:
             message = f"The provider responded with status {response.status}"
-            raise api_error(ErrorCode.PROVIDER_UNREACHABLE, message, retry_after_seconds=5)
+            raise api_error(ErrorCode.PROVIDER_FAILED, message, retry_after_seconds=5)
         return response.body
 
     def _count(self) -> None:
@@ -59,4 +59,4 @@ class ProviderHttp:
         self._fetches += 1
         if self._fetches > FETCHES_A_MINUTE:
             message = "Too many requests to providers are under way"
-            raise api_error(ErrorCode.PROVIDER_UNREACHABLE, message, retry_after_seconds=30)
+            raise api_error(ErrorCode.PROVIDER_FAILED, message, retry_after_seconds=30)

@@ -1,0 +1,164 @@
+"""Incoming webhooks over REST: accepted once, refused without a signature, and mapped to notifications."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tests.api.inbox import messages
+from tests.api.projects import Project, command, project_of
+from tests.channels.test_incoming_webhooks import stripe_header
+from tests.channels.webhook_signers import certificate, github_headers, sns_message
+from tests.servers import Gateway, user_hmac
+
+SECRET = "a signing secret"
+ISSUE = {"action": "opened", "issue": {"title": "It broke", "url": "https://x.y/1"}, "repository": {"full_name": "o/r"}}
+MAPPING = [
+    {
+        "matches": "type = 'issues' and payload.action = 'opened'",
+        "title": "{{ payload.issue.title }}",
+        "content": "in {{ payload.repository.full_name }}",
+        "action_url": "{{ payload.issue.url }}",
+        "category": "issues",
+        "recipients": [{"external_id": "ada"}, {"email": "ben@example.com"}],
+    }
+]
+
+
+@pytest.fixture(scope="module")
+def shop(gateway: Gateway) -> Project:
+    return project_of(command(gateway, "project", "create", "shop"))
+
+
+@pytest.fixture(scope="module")
+def calls(gateway: Gateway, shop: Project) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=gateway.url, headers=shop.admin, timeout=10) as client:
+        yield client
+
+
+def saved(calls: httpx.Client, name: str, **config: Any) -> str:
+    """Save an integration, and return the address of its webhooks."""
+    secret = {"webhook_signing_secret": SECRET, **config}
+    calls.put(f"/v2/integrations/{name}", json=secret).raise_for_status()
+    (found,) = calls.get(f"/v2/integrations/{name}").json()["data"]
+    assert found["config"]["webhook_signing_secret"] == "********"
+    return f"/v2/integrations/{name}/webhooks/incoming/{found['id']}"
+
+
+def post(calls: httpx.Client, path: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
+    """Send a webhook as a provider does, without credentials of the project."""
+    return httpx.post(f"{str(calls.base_url).rstrip('/')}{path}", content=body, headers=headers, timeout=10)
+
+
+def inbox(calls: httpx.Client, shop: Project, external_id: str) -> list[dict[str, Any]]:
+    proof = {"X-MAGICBELL-USER-HMAC": user_hmac(external_id, shop.api_secret)}
+    headers = {"X-MAGICBELL-API-KEY": shop.api_key, "X-MAGICBELL-USER-EXTERNAL-ID": external_id, **proof}
+    found = httpx.get(f"{str(calls.base_url).rstrip('/')}/notifications", headers=headers).raise_for_status().json()
+    entries: list[dict[str, Any]] = found["notifications"]
+    return entries
+
+
+def events(calls: httpx.Client, kind: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = calls.get(f"/v2/events?type={kind}").json()["data"]
+    return found
+
+
+def test_a_webhook_of_github_becomes_a_notification_once(calls: httpx.Client, shop: Project) -> None:
+    path, body = saved(calls, "github", notifications=MAPPING), json.dumps(ISSUE).encode()
+    headers = github_headers(SECRET, body, "issues", str(uuid4()))
+    answers = [post(calls, path, body, headers) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [201, 200, 200]
+    expected = {"type": "issues", "description": "issues opened in o/r", "payload": ISSUE}
+    assert [answer.json() for answer in answers] == [expected] * 3
+    (item,) = inbox(calls, shop, "ada")
+    assert (item["title"], item["content"], item["category"]) == ("It broke", "in o/r", "issues")
+    assert item["action_url"] == "https://x.y/1"
+    (accepted,) = events(calls, "webhook.accepted")
+    assert accepted["context"] == {
+        "integration": "github",
+        "integration_id": path.rpartition("/")[2],
+        "delivery_id": headers["x-github-delivery"],
+        "event": "issues",
+        "notifications": 1,
+    }
+    unmapped = github_headers(SECRET, body, "push", str(uuid4()))
+    assert post(calls, path, body, unmapped).status_code == 201
+    assert len(inbox(calls, shop, "ada")) == 1
+
+
+def test_a_webhook_without_a_valid_signature_is_refused_and_becomes_an_event(calls: httpx.Client) -> None:
+    path, body = saved(calls, "github"), b"{}"
+    for headers in ({}, github_headers("another secret", body), github_headers(SECRET, b"{ }")):
+        response = post(calls, path, body, headers)
+        assert (response.status_code, response.json()["errors"][0]["code"]) == (401, "webhook_not_signed")
+        assert SECRET not in response.text
+    signed = github_headers(SECRET, b"no json")
+    response = post(calls, path, b"no json", signed)
+    assert (response.status_code, messages(response)) == (
+        422,
+        ["The body is not JSON, and no form with JSON in 'payload'"],
+    )
+    deadline = time.monotonic() + 10
+    while not (refused := events(calls, "webhook.refused")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(refused) <= 2, "at most one a second, because anybody can send such requests"
+    assert (refused[0]["level"], refused[0]["context"]["reason"]) == ("warning", "signature")
+
+
+def test_a_webhook_for_no_integration_is_not_found(calls: httpx.Client) -> None:
+    path, body = saved(calls, "github"), b"{}"
+    headers = github_headers(SECRET, body)
+    other = f"{path[:-1]}{'0' if path[-1] != '0' else '1'}"
+    for wrong in (other, path.replace("github", "stripe"), f"{path.rpartition('/')[0]}/{uuid4()}"):
+        assert post(calls, wrong, body, headers).status_code == 404
+    calls.delete("/v2/integrations/github").raise_for_status()
+    assert post(calls, path, body, headers).status_code == 404
+
+
+def test_an_event_of_stripe_is_accepted_once_although_each_attempt_is_signed_anew(
+    calls: httpx.Client, shop: Project
+) -> None:
+    mapping = {
+        "title": "Paid {{ payload.data.object.total }}",
+        "recipients": [{"external_id": "{{ payload.data.who }}"}],
+    }
+    path = saved(calls, "stripe", notifications=[mapping])
+    event_id = f"evt_{uuid4().hex}"
+    event = {"id": event_id, "type": "invoice.paid", "data": {"object": {"total": 42}, "who": "eve"}}
+    body, now = json.dumps(event).encode(), int(time.time())
+    answers = [
+        post(calls, path, body, {"stripe-signature": stripe_header(body, SECRET, now + again)}) for again in (0, 1)
+    ]
+    assert [answer.status_code for answer in answers] == [201, 200]
+    assert answers[0].json() == {"id": event_id, "description": "invoice.paid", "type": "invoice.paid"}
+    assert [item["title"] for item in inbox(calls, shop, "eve")] == ["Paid 42"]
+    old = {"stripe-signature": stripe_header(body, SECRET, now - 301)}
+    assert post(calls, path, body, old).status_code == 401
+
+
+def test_a_message_of_sns_that_the_saved_certificate_signed_is_accepted(calls: httpx.Client) -> None:
+    path = saved(calls, "awssns", webhook_signing_secret=certificate())
+    # No address of Amazon, so that nothing is fetched for the message that was changed.
+    message = sns_message(time.time(), Subject="Done", SigningCertURL="https://example.com/x.pem")
+    body = json.dumps(message).encode()
+    headers = {"content-type": "text/plain; charset=UTF-8", "x-amz-sns-message-type": "Notification"}
+    response = post(calls, path, body, headers)
+    assert (response.status_code, response.json()["description"]) == (201, "Done")
+    assert post(calls, path, body, headers).status_code == 200
+    assert post(calls, path, body.replace(b"done", b"gone"), headers).status_code == 401
+
+
+def test_a_mapping_that_is_not_valid_is_refused_when_it_is_saved(calls: httpx.Client) -> None:
+    bad = {"title": "{{ secret }}", "matches": "payload.", "recipients": [{}]}
+    config = {"webhook_signing_secret": SECRET, "notifications": [MAPPING[0], bad]}
+    response = calls.put("/v2/integrations/github", json=config)
+    assert response.status_code == 422
+    assert [message.split("'")[1] for message in messages(response)] == [
+        "notifications[1].matches",
+        "notifications[1].title",
+        "notifications[1].recipients[0]",
+    ]
