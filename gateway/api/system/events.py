@@ -101,9 +101,11 @@ class EventsResource:
         since = call.query()["since"]
         after = Position.parse(since) if since else None
         page = await self.inboxes.read_log(call.user, after, self.new_epoch(), call.guard)
-        position = page.events[-1].position if page.events else page.end
-        events = b",".join([event.text for event in page.events])
-        more, reset = encode(position != page.end), encode(page.reset_reason or None)
+        events, position, more = b"", page.end, b"false"
+        if page.events:
+            events, position = b",".join([event.text for event in page.events]), page.events[-1].position
+            more = encode(position != page.end)
+        reset = encode(page.reset_reason) if page.reset_reason else b"null"
         return raw_json_response(_PAGE % (events, str(position).encode(), more, reset, *page.counts))
 
 

@@ -1,6 +1,6 @@
 """Notifications: sending them, listing them, and changing their state."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -186,25 +186,25 @@ class NotificationsResource:
             raise not_found("Notification")
         return raw_json_response(b'{"notification":' + item + b"}")
 
-    async def mark_read(self, call: UserCall) -> Response:
+    def mark_read(self, call: UserCall) -> Awaitable[Response]:
         """Mark a notification as read, which marks it as seen, too."""
-        return await self._change(call, Command.READ)
+        return self._change(call, Command.READ)
 
-    async def mark_unread(self, call: UserCall) -> Response:
+    def mark_unread(self, call: UserCall) -> Awaitable[Response]:
         """Mark a notification as unread. It stays seen."""
-        return await self._change(call, Command.UNREAD)
+        return self._change(call, Command.UNREAD)
 
-    async def mark_seen(self, call: UserCall) -> Response:
+    def mark_seen(self, call: UserCall) -> Awaitable[Response]:
         """Mark a notification as seen. It stays unread."""
-        return await self._change(call, Command.SEEN)
+        return self._change(call, Command.SEEN)
 
-    async def archive(self, call: UserCall) -> Response:
+    def archive(self, call: UserCall) -> Awaitable[Response]:
         """Move a notification to the archive. It stays read or unread as it was."""
-        return await self._change(call, Command.ARCHIVE)
+        return self._change(call, Command.ARCHIVE)
 
-    async def unarchive(self, call: UserCall) -> Response:
+    def unarchive(self, call: UserCall) -> Awaitable[Response]:
         """Move a notification from the archive back to the inbox."""
-        return await self._change(call, Command.UNARCHIVE)
+        return self._change(call, Command.UNARCHIVE)
 
     async def delete(self, call: UserCall) -> Response:
         """Delete a notification from the user's inbox. Other recipients keep theirs."""
