@@ -368,7 +368,7 @@ def _field_of_id(token_id: UUID) -> bytes:
 
 
 def _cursor(token_id: UUID) -> bytes:
-    return token_id.hex[:12].encode() + _field_of_id(token_id)
+    return f"{_created_ms(token_id):015}".encode() + _field_of_id(token_id)
 
 
 def _record(kind: TokenKind, values: Mapping[str, Any], authenticated_by: str) -> TokenRecord:

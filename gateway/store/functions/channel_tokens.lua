@@ -133,32 +133,34 @@ local function get_channel_token(keys, args)
 end
 
 -- KEYS  user
--- ARGV  kind live_only (1 or 0) size way ("after", "before" or "") cursor (12 hexadecimal digits of ms, then a field)
+-- ARGV  kind live_only (1 or 0) size way ("after", "before" or "") cursor (15 digits of ms, then a field)
 -- ->    1 if there are newer tokens or 0, 1 if there are older ones or 0, then field and token as stored of each, newest
 --       first; one that cannot be read is left out
 local function list_channel_tokens(keys, args)
   if call('EXISTS', keys[1] .. DEVICES) == 1 then return FORMER_DEVICES end
-  local size, way, from, found = tonumber(args[3]), args[4], args[5], {}
-  local rows = call('HGETALL', tokens_key(keys[1], args[1]))
+  local size, way, from = tonumber(args[3]), args[4], args[5]
+  local rows, places, row_at = call('HGETALL', tokens_key(keys[1], args[1])), {}, {}
   for i = 1, #rows, 2 do
-    local token = read_token(rows[i + 1])
-    if not token.is_broken and (args[2] == '0' or token.discarded == '0') then
-      found[#found + 1] = { ('%012x'):format(token.created) .. rows[i], i }
+    local created, discarded = rows[i + 1]:match('^%d+ (%d+) %d+ (%d+) ')
+    if created and (args[2] == '0' or discarded == '0') then
+      local place = ('0'):rep(15 - #created) .. created .. rows[i]
+      places[#places + 1], row_at[place] = place, i
     end
   end
-  table.sort(found, function(a, b) return a[1] > b[1] end)
-  local first, last = 1, math.min(size, #found)
+  table.sort(places) -- oldest first
+  local newest, oldest = #places, math.max(1, #places - size + 1)
   if way == 'after' then
-    while first <= #found and found[first][1] >= from do first = first + 1 end
-    last = math.min(first + size - 1, #found)
+    while newest > 0 and places[newest] >= from do newest = newest - 1 end
+    oldest = math.max(1, newest - size + 1)
   elseif way == 'before' then
-    last = 0
-    while last < #found and found[last + 1][1] > from do last = last + 1 end
-    first = math.max(1, last - size + 1)
+    oldest = #places + 1
+    while oldest > 1 and places[oldest - 1] > from do oldest = oldest - 1 end
+    newest = math.min(#places, oldest + size - 1)
   end
-  local result = { first > 1 and 1 or 0, last < #found and 1 or 0 }
-  for i = first, last do
-    result[#result + 1], result[#result + 2] = rows[found[i][2]], rows[found[i][2] + 1]
+  local result = { newest < #places and 1 or 0, oldest > 1 and 1 or 0 }
+  for i = newest, oldest, -1 do
+    local row = row_at[places[i]]
+    result[#result + 1], result[#result + 2] = rows[row], rows[row + 1]
   end
   return result
 end

@@ -42,8 +42,9 @@ local function is_revoked(user, revoked_before, token_id, issued_at, may_write)
     and issued_at < revoked_before_now(user, tonumber(revoked_before), may_write) then
     return true
   end
+  if token_id == '' then return false end
   if token_id:sub(1, 7) == 'in_app:' then return is_discarded(user, token_id) end
-  return token_id ~= '' and call('ZSCORE', user .. REVOKED, token_id) and true or false
+  return call('ZSCORE', user .. REVOKED, token_id) and true or false
 end
 
 local RECORD = {
