@@ -1,5 +1,6 @@
 """Every `POST` may be repeated with its `Idempotency-Key`. The tests are made from the route table."""
 
+import json
 from collections.abc import Iterator
 
 import httpx
@@ -12,8 +13,11 @@ from tests.api.inbox import code
 from tests.api.joe import CALLS, Joe, body_of_joe
 from tests.servers import Gateway, user_headers
 
-POSTS = [row for row in CALLS if row.method == "POST" and row.caller is not WORKSPACE]
-KEYED = [row for row in POSTS if row.idempotent]
+ELSEWHERE = ("POST /v2/integrations/slack/installations/finish",)
+"""Operations that ask a provider. It does not respond here."""
+
+POSTS = [row for row in CALLS if row.method == "POST" and row.caller is not WORKSPACE and repr(row) not in ELSEWHERE]
+KEYED = [row for row in POSTS if row.idempotent and row.reads_body]
 
 WITHOUT_KEY: dict[str, str] = {
     "POST /push_subscriptions": "registering a device token again changes nothing",
@@ -42,16 +46,19 @@ def test_a_repeated_post_gets_the_first_response(joe: Joe, row: AnyOperation) ->
 def test_a_key_that_came_with_another_body_is_refused(joe: Joe, row: AnyOperation) -> None:
     path, headers = joe.path(row), joe.headers(row) | {"Idempotency-Key": f"reused {row}"}
     assert his.call(joe.client, row, path, headers, body_of_joe(row)).status_code == row.success.status
-    raw = b" " + httpx.Request("POST", "http://x", json=body_of_joe(row)).content
-    other = joe.client.post(path, headers=headers | {"Content-Type": "application/json"}, content=raw)
+    other = other_body(joe, row, path, headers)
     assert (other.status_code, code(other)) == (422, "idempotency_key_reused")
+
+
+def other_body(joe: Joe, row: AnyOperation, path: str, headers: dict[str, str]) -> httpx.Response:
+    """Send the same object in other bytes."""
+    body = b" " + json.dumps(row.inputs.body.wrapped(row.inputs.body.example)).encode()
+    return joe.client.post(path, headers=headers | {"Content-Type": "application/json"}, content=body)
 
 
 @pytest.mark.parametrize("row", [row for row in KEYED if row.caller is USER], ids=repr)
 def test_another_users_key_is_another_key(joe: Joe, row: AnyOperation) -> None:
-    key = {"Idempotency-Key": f"shared {row}"}
-    path, body = joe.path(row), body_of_joe(row)
-    mine = his.call(joe.client, row, path, joe.headers(row) | key, body)
-    theirs = his.call(joe.client, row, path, user_headers("eve-idempotency") | key)
+    key, path = {"Idempotency-Key": f"shared {row}"}, joe.path(row)
+    mine = his.call(joe.client, row, path, joe.headers(row) | key, body_of_joe(row))
+    theirs = other_body(joe, row, path, user_headers("eve-idempotency") | key)
     assert (mine.status_code, theirs.status_code) == (row.success.status, row.success.status)
-    assert theirs.content != mine.content
