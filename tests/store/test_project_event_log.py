@@ -64,6 +64,16 @@ async def test_events_of_all_types_are_one_list_with_the_newest_first(log: Proje
     assert upwards == found[::-1]
 
 
+async def test_nothing_precedes_the_first_place(log: ProjectEventLog, project: ProjectId) -> None:
+    first, last, one = EventPlace(0, 0), EventPlace(2**48 - 1, 0xFFFF), user()
+    await log.append([(project, [event(T.STORED, 1, one)])])
+    for user_id in (None, one):
+        assert (await log.read(project, ALL, 5, user_id=user_id, older_than=first)).events == []
+        assert (await log.read(project, ALL, 5, user_id=user_id, newer_than=last)).events == []
+        assert len((await log.read(project, ALL, 5, user_id=user_id, newer_than=first)).events) == 1
+        assert len((await log.read(project, ALL, 5, user_id=user_id, older_than=last)).events) == 1
+
+
 async def test_a_filter_by_type_and_user_finds_what_a_scan_finds(log: ProjectEventLog, project: ProjectId) -> None:
     users = [user() for _ in range(3)]
     users.append(UserId(uuid4().hex[:8] + users[0][8:]))  # of the same part of the index

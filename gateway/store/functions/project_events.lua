@@ -186,6 +186,7 @@ end
 -- newest_first: '1' or '0'; cursor: a place, '' for the first page
 local function read_project_events(keys, args)
   local oldest_ms, newest_first, cursor = page.oldest_listed(tonumber(args[1])), args[3] == '1', args[4]
+  if newest_first and cursor == '0-0' then return {} end -- Redis refuses an interval that ends before it
   local bound = newest_first and '+' or integer(oldest_ms)
   if cursor ~= '' and (newest_first or place.parse(cursor) >= oldest_ms) then bound = '(' .. cursor end
   local sources = {}
