@@ -106,6 +106,8 @@ def use(http: httpx.Client) -> tuple[dict[str, str], list[str]]:
     listed = sent(http.get("/v2/jwt/user/external_id:ada", headers=ADMIN)).json()["data"]
     sent(http.delete(f"/v2/jwt/user/{listed[0]['id']}", headers=ADMIN))
     sent(http.post("/users/external_id:cat/revoke_tokens", headers=ADMIN, json={}))
+    channels = [{"channel": "in_app"}, {"channel": "email", "delay": 60, "if": "{{ notification.unseen }}"}]
+    sent(http.put("/v2/channels/deliveryconfig", headers=ADMIN, json={"key": "status", "channels": channels}))
     sent(http.post("/v2/jwt/project", headers=ADMIN, json={"name": "A service", "expiry": EXPIRY_SECONDS}))
     broadcast = {"title": "To all", "category": "status", "topic": "order:1", "recipients": [{"matches": "*"}]}
     jobs = [done(http, "broadcasts", sent(http.post("/broadcasts", headers=ADMIN, json={"broadcast": broadcast})))]

@@ -7,9 +7,14 @@ import httpx
 
 from tests.servers import ADMIN, user_headers
 
-READ_BY_USERS = ("/notifications?per_page=100", "/notifications?topics=order:1", "/notifications?read=true")
+READ_BY_USERS = (
+    "/v2/notifications?limit=100",
+    "/notifications?per_page=100",
+    "/notifications?topics=order:1",
+    "/notifications?read=true",
+)
 ALSO_READ = ("/notification_preferences", "/subscriptions", "/subscriptions/order:1")
-READ_BY_ADMINS = ("/v2/jwt/user/external_id:ada", "/v2/jwt/project")
+READ_BY_ADMINS = ("/v2/jwt/user/external_id:ada", "/v2/jwt/project", "/v2/channels/deliveryconfig?key=status")
 
 
 def read_responses(http: httpx.Client, jobs: Sequence[str]) -> dict[str, Any]:
