@@ -188,9 +188,10 @@ CREATING = [
 def body_of_joe(row: AnyOperation) -> Any:
     """Return the example of an operation, in which a channel token differs from everybody else's."""
     body = copy.deepcopy(dict(row.inputs.body.example))
-    kind = next((kind for kind in TOKEN_KINDS if row.path.endswith(f"/channels/{kind.path}/tokens")), None)
-    for path in kind.identities[0] if kind is not None else ():
-        *parents, name = path.split(".")
+    path = row.path.replace("/integrations/web_push/installations", "/channels/web_push/tokens")  # the same tokens
+    kind = next((kind for kind in TOKEN_KINDS if path.endswith(f"/channels/{kind.path}/tokens")), None)
+    for identity in kind.identities[0] if kind is not None else ():
+        *parents, name = identity.split(".")
         here = body
         for parent in parents:
             here = here[parent]
