@@ -206,7 +206,6 @@ class ApiBuilder:
                 delivery_plans.DeliveryPlansResource(self.delivery_configs, inboxes, directory, job_store),
                 delivery_plans.OPERATIONS,
             ),
-            *bind(integrations.IntegrationsResource(self.integrations, self.events), integrations.OPERATIONS),
             *bind(tokens_resource, installations.WEB_PUSH_OPERATIONS),
             *bind(
                 installations.InstallationsResource(saver, inboxes, installed, self.integrations, self.events, once),
@@ -224,6 +223,7 @@ class ApiBuilder:
                 ),
                 slack_installations.OPERATIONS,
             ),
+            *bind(integrations.IntegrationsResource(self.integrations, self.events), integrations.OPERATIONS),
             *bind(
                 v2_users.UsersResource(
                     directory, ProfileStore(client), UserPages(client), UserDeletion(client), once, self.events

@@ -58,10 +58,11 @@ OPERATIONS: list[AnyOperation] = [
     *project_events.OPERATIONS,
     *delivery_config.OPERATIONS,
     *delivery_plans.OPERATIONS,
-    *integrations.OPERATIONS,
+    # Before the integrations, of which `installations` is not an id.
     *installations.WEB_PUSH_OPERATIONS,
     *installations.OPERATIONS,
     *slack_installations.OPERATIONS,
+    *integrations.OPERATIONS,
     # After the tokens of users, because names of users may contain slashes.
     *v2_users.OPERATIONS,
     *incoming_webhooks.OPERATIONS,

@@ -1,5 +1,6 @@
 """Slack: the app of a project, its installations in workspaces, and the channels of users."""
 
+import re
 from typing import Any
 
 from gateway.channels.integration_kind import InstallationKind, IntegrationKind
@@ -75,7 +76,8 @@ def _derive_id(values: dict[str, Any]) -> None:
     if values.get("id"):
         return
     owner = values.get("enterprise") if values.get("is_enterprise_install") else values["team"]
-    values["id"] = f"{(owner or values['team'])['id']}/{values['app_id']}".upper()
+    ids = f"{(owner or values['team'])['id']}/{values['app_id']}"
+    values["id"] = re.sub(r"[^A-Z0-9/]", "", ids.upper())
 
 
 INSTALLATION = InstallationKind(

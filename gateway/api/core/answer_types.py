@@ -29,7 +29,7 @@ def answer_type(param: Param, name: str, nullable: tuple[str, ...] = ()) -> Any:
     """
     match param:
         case Secret():
-            return answer_type(param.value, name)
+            return str  # redacted
         case Object() if not isinstance(param, FreeObject):
             return _struct(param, name, nullable)
         case Array():

@@ -136,7 +136,7 @@ def excluded_checks(case: Case, response: Response) -> list[Check]:
         r"idempotency_key_reused|and the email of another|keys\[|page\[(before|after)|in the future"
         r"|is not a condition|must have an email or an external_id|[.']topic' is missing"
         r"|in PEM|on P-256|public half of|a public (host|address)|must be an https|must have port|is redacted"
-        r"|must be sent again|INBOX_OUTBOUND_LOOPBACK|must have a host name"
+        r"|must be sent again|'state' is not of|'app_id' is not that of|INBOX_OUTBOUND_LOOPBACK|must have a host name"
         r"|Param '[^']+\.[^']*' is not known",  # in an object that bodies of v1 share, which is not closed
         response.text,
     ):
