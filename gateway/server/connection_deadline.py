@@ -2,7 +2,7 @@
 
 A request sets and clears several. The wheel keeps one entry for a connection, at the earliest deadline so far. A later
 deadline, or none, leaves the entry in place, and is compared when the entry's time has come. So a request costs two
-readings of the clock instead of four changes of sets: 2 µs less (measured).
+readings of the clock, and no changes of the wheel's sets.
 """
 
 import time

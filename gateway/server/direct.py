@@ -1,10 +1,9 @@
-"""The cycle of a request whose operation is known and whose body is complete: no task, and one write.
+"""The cycle of a request whose operation is known and whose body is complete: one task, and one write.
 
 What uvicorn's cycle does for any ASGI application (`uvicorn_internals.RequestCycle`) is here a function call: the
 endpoint returns its response, which is written with its head at once.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Protocol
@@ -13,7 +12,6 @@ from starlette.responses import Response
 
 from gateway.api.core.endpoint import Endpoint
 from gateway.api.core.requests import ApiRequest
-from gateway.runtime.driven import Driver
 from gateway.server.coalesced_writes import CoalescedWrites
 from gateway.telemetry.logs import log
 
@@ -48,8 +46,8 @@ class DefaultHead:
         return self._lines
 
 
-class DirectCycle(Driver[Response]):
-    """One request and its response. It stands for the request's task where uvicorn keeps tasks until they are done.
+class DirectCycle:
+    """One request and its response. `run` is to be the request's task.
 
     It has what the HTTP protocol uses of a `RequestCycle` once the body of a request is complete.
     """
@@ -60,26 +58,21 @@ class DirectCycle(Driver[Response]):
 
     def __init__(
         self,
-        endpoint: Endpoint,
         request: ApiRequest,
         default_lines: bytes,
         output: CoalescedWrites,
         flow: Flow,
-        on_response: Callable[["DirectCycle"], None],
+        on_response: Callable[[], None],
         *,
         keep_alive: bool,
     ):
-        """Create it. Call `advance` to begin. `default_lines` are those of `DefaultHead`.
-
-        `on_response` is called when the cycle is over, whether the response was written or the client has disconnected.
-        """
-        super().__init__(endpoint(request))
+        """Create it. `default_lines` are those of `DefaultHead`."""
         self.keep_alive = keep_alive
         self._request = request
         self._default_lines = default_lines
         self._output = output
         self._flow = flow
-        self._on_response = on_response
+        self._on_response: Callable[[], None] | None = on_response
         self._is_disconnected = False
 
     @property
@@ -87,36 +80,24 @@ class DirectCycle(Driver[Response]):
         """The headers of the request."""
         return self._request.fields
 
-    @property
-    def is_disconnected(self) -> bool:
-        """Whether the client disconnected before the response was written."""
-        return self._is_disconnected
+    async def run(self, endpoint: Endpoint) -> None:
+        """Run the endpoint, and write its response unless the client has disconnected."""
+        try:
+            response = await endpoint(self._request)
+        except BaseException as failure:  # the endpoint lets only a cancellation pass: the server ends
+            log.error("request_failed", exc_info=failure)
+            response = Response("Internal Server Error", 500, {"connection": "close"}, "text/plain")
+        if self._flow.write_paused and not self._is_disconnected:
+            await self._flow.drain()
+        self._request.body = None  # the connection keeps its last cycle
+        on_response, self._on_response = self._on_response, None  # it refers to the connection, which refers to this
+        if not self._is_disconnected and on_response is not None:
+            self._write(response)
+            on_response()
 
     def connection_lost(self) -> None:
         """Write nothing more. The operation continues: it may have changed something already."""
         self._is_disconnected = True
-
-    def returned(self, result: Response) -> None:
-        """Write the response of the endpoint, once the client has read enough of earlier ones."""
-        if self._flow.write_paused and not self._is_disconnected:
-            asyncio.get_running_loop().create_task(self._write_later(result))
-        else:
-            self._end(result)
-
-    def raised(self, failure: BaseException) -> None:
-        """Write an error response. The endpoint lets only a cancellation pass: the server ends."""
-        log.error("request_failed", exc_info=failure)
-        self.returned(Response("Internal Server Error", 500, {"connection": "close"}, "text/plain"))
-
-    async def _write_later(self, response: Response) -> None:
-        await self._flow.drain()
-        self._end(response)
-
-    def _end(self, response: Response) -> None:
-        if not self._is_disconnected:
-            self._write(response)
-        self._request.body = None  # the connection keeps its last cycle
-        self._on_response(self)
 
     def _write(self, response: Response) -> None:
         request_id = self._request.request_id.encode()

@@ -231,7 +231,6 @@ class HttpProtocol(asyncio.Protocol):
         if route is not None and not (missing and _needs_early_response(head, route.endpoint)):
             self._stage = Stage.SMALL_BODY
             self._begin_if_complete()
-            # If it has ended already, the next request begins in the next iteration of the event loop.
             return False
         self._begin(head, self._path)
         return True
@@ -245,7 +244,7 @@ class HttpProtocol(asyncio.Protocol):
         self._begin_direct(self._head, self._route)
 
     def _begin_direct(self, head: Head, route: DirectRoute) -> None:
-        """Run the operation of a request whose body is complete, until it waits or ends."""
+        """Start the task that runs the operation of a request whose body is complete."""
         request = ApiRequest(
             head.method,
             self._path,
@@ -259,18 +258,14 @@ class HttpProtocol(asyncio.Protocol):
             self._reader.read_body()[0][0] if head.body_bytes else b"",
         )
         state = self._server_state
+        default_lines = self._ingress.default_head.lines(state.default_headers)
         self._stage = Stage.RESPONSE
         self._cycle = cycle = DirectCycle(
-            route.endpoint,
-            request,
-            self._ingress.default_head.lines(state.default_headers),
-            self._output,
-            self._flow,
-            self._on_direct_response,
-            keep_alive=self._keep_alive,
+            request, default_lines, self._output, self._flow, self._on_response, keep_alive=self._keep_alive
         )
-        state.tasks.add(cycle)  # type: ignore[arg-type] # uvicorn waits for these, or cancels them
-        cycle.advance()
+        task = asyncio.get_running_loop().create_task(cycle.run(route.endpoint))
+        task.add_done_callback(state.tasks.discard)
+        state.tasks.add(task)
 
     def _begin(self, head: Head, path: str) -> None:
         """Start the cycle that responds to a request through ASGI."""
@@ -341,11 +336,6 @@ class HttpProtocol(asyncio.Protocol):
         return self._cycle
 
     # -- responses
-
-    def _on_direct_response(self, cycle: DirectCycle) -> None:
-        self._server_state.tasks.discard(cycle)
-        if not cycle.is_disconnected:
-            self._on_response()
 
     def _on_response(self) -> None:
         """Expect the next request after a response, unless it was the last one."""

