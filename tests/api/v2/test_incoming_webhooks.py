@@ -2,18 +2,39 @@
 
 import json
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, cast
 from uuid import uuid4
 
 import httpx
 import pytest
 
+from gateway.api.core.body import Body
+from gateway.api.core.call import PublicCall
+from gateway.api.core.inputs import Inputs
+from gateway.api.v2.incoming_webhooks import IncomingWebhooksResource
+from gateway.api.v2.provider_http import ProviderHttp
+from gateway.channels import aws_sns
+from gateway.domain.errors import ApiError, ErrorCode, api_error
+from gateway.domain.objects import Object
+from gateway.domain.outbound import PUBLIC_ONLY
+from gateway.domain.project_event import ProjectEventType
+from gateway.domain.retention import KEEP_ALL
+from gateway.runtime.outbound import OutboundHttp
+from gateway.store.event_log import Moment
+from gateway.store.idempotency import IdempotencyStore
+from gateway.store.integrations import IntegrationStore
+from gateway.store.project_event_log import EventRetention, ProjectEventLog
+from gateway.store.project_events import ProjectEvents
+from gateway.store.projects import ProjectStore
+from gateway.store.webhook_deliveries import WebhookDeliveries
+from tests.api.core.calls import context_of, request_of
 from tests.api.inbox import messages
 from tests.api.projects import Project, command, project_of
 from tests.channels.test_incoming_webhooks import stripe_header
 from tests.channels.webhook_signers import certificate, github_headers, sns_message
 from tests.servers import Gateway, user_hmac
+from tests.store.conftest import InspectedClient
 
 SECRET = "a signing secret"
 ISSUE = {"action": "opened", "issue": {"title": "It broke", "url": "https://x.y/1"}, "repository": {"full_name": "o/r"}}
@@ -162,3 +183,68 @@ def test_a_mapping_that_is_not_valid_is_refused_when_it_is_saved(calls: httpx.Cl
         "notifications[1].title",
         "notifications[1].recipients[0]",
     ]
+
+
+# ---- without a provider that can be reached
+
+
+@pytest.fixture
+async def client(gateway: Gateway) -> AsyncIterator[InspectedClient]:
+    client = InspectedClient(f"unix://{gateway.data_dir}/valkey/valkey.sock")
+    await client.load()
+    yield client
+    await client.aclose()
+
+
+class Provider(ProviderHttp):
+    """Records what is fetched, and fails if it shall."""
+
+    def __init__(self) -> None:
+        super().__init__(OutboundHttp(PUBLIC_ONLY))
+        self.fetched: list[str] = []
+        self.fails = False
+
+    async def get(self, url: str) -> bytes:
+        self.fetched.append(url)
+        if self.fails:
+            raise api_error(ErrorCode.PROVIDER_FAILED)
+        return b""
+
+
+async def test_a_subscription_of_sns_is_confirmed_once_and_again_after_a_failure(client: InspectedClient) -> None:
+    projects, events = ProjectStore(client, "secret"), ProjectEventLog(client, EventRetention(100, 100))
+    integrations, idempotency = IntegrationStore(client, "secret"), IdempotencyStore(client)
+    await projects.prepare()
+    project = await projects.create("shop", hmac_enabled=True)
+    saved = await integrations.replace(project.id, aws_sns.INTEGRATION, {"webhook_signing_secret": certificate()}, None)
+    assert saved is not None
+    provider = Provider()
+    resource = IncomingWebhooksResource(
+        integrations=integrations,
+        projects=projects,
+        deliveries=WebhookDeliveries(client),
+        idempotency=idempotency,
+        sender=cast(Any, None),  # nothing is mapped
+        events=ProjectEvents(events),
+        http=provider,
+        item_retention=KEEP_ALL,
+        now=lambda: Moment(int(time.time() * 1000), "e"),
+    )
+    url = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&Token=t"
+    message = sns_message(time.time(), kind="SubscriptionConfirmation", Token="t", SubscribeURL=url)
+
+    async def receive() -> int:
+        request = request_of("POST", parts=[json.dumps(message).encode()], path_params={"integration_id": saved.id})
+        call = PublicCall(Inputs(Body("", Object(), {}), (), True), request, context_of())
+        return (await resource.receive(aws_sns.WEBHOOK, call)).status_code
+
+    provider.fails = True
+    with pytest.raises(ApiError) as failed:
+        await receive()
+    assert failed.value.code is ErrorCode.PROVIDER_FAILED
+    provider.fails = False
+    assert [await receive(), await receive()] == [201, 200]
+    assert provider.fetched == [url] * 2
+    (accepted,) = (await events.read(project.id, [ProjectEventType.WEBHOOK_ACCEPTED], 5)).events
+    assert json.loads(accepted.context)["event"] == "SubscriptionConfirmation"
+    assert b"Token" not in accepted.context
