@@ -29,6 +29,7 @@ def test_a_generated_typescript_client_creates_lists_and_receives(gateway: Gatew
         "titles": ["Typed"],
         "project": "number",
         "plan": "pro",
+        "v2": ["Short", 1, "expo", 1],
         "names": EVENTS,
         "changed": "news",
     }
