@@ -23,8 +23,8 @@ STANDARD_ERROR = 0.0081
 KEEP_SECONDS = 25 * 31 * 24 * 3600
 ADD_SECONDS = 1.0
 SEEN_SECONDS = 600
-"""How exactly it is known when a user was last seen. A worker writes it once in this time: 10 µs of Redis, so that
-100,000 users who make requests all the time cost 2 ms a second."""
+"""How exactly it is known when a user was last seen. A worker writes it once in this time: 23 µs of Redis (measured),
+so that 100,000 users who make requests all the time cost 4 ms a second."""
 
 SHOW_SECONDS = 60.0
 

@@ -20,7 +20,8 @@ SCANNED_PLACES = 20_000
 
 NAMES_PER_READ = 200
 NAMES_PER_PAGE = 1000
-"""How many users' names are read in one round trip, and for one page of a search by name: about 10 ms of Redis."""
+"""How many users' names are read in one round trip, and for one page of a search by name, which takes 80 ms (measured
+on two busy cores)."""
 
 
 class UserCursor(NamedTuple):
