@@ -271,8 +271,8 @@ USER_SUFFIXES = {
     "PREFERENCES": ":preferences",
     # hash: topic -> JSON {category: ["1" subscribed or "0" not, reason]}. Until deleted.
     "SUBSCRIPTIONS": ":subscriptions",
-    # hash per kind of channel token (its path follows): digest (11 bytes) -> `claim created updated discarded json`,
-    # times in unix ms, 0 for never. Until registered by another user, or discarded and among too many.
+    # hash: digest (11 bytes) -> `claim created updated discarded json`, times in unix ms, 0 for never; one per kind of
+    # channel token (its path follows). Until registered by another user, or discarded and among too many.
     "CHANNEL_TOKENS": ":channel_tokens:",
     # hash: device token -> `claim registered_ms json`, from before channel tokens. Until converted into these.
     "DEVICES": ":devices",

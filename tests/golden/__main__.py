@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx
 import redis
 
+from gateway.channels import github, inbox, slack, web_push
 from gateway.domain.principal import ProjectId
 from gateway.settings import Settings
 from gateway.store.idempotency import IdempotencyStore
@@ -109,6 +110,11 @@ def use(http: httpx.Client) -> tuple[dict[str, str], list[str]]:
     channels = [{"channel": "in_app"}, {"channel": "email", "delay": 60, "if": "{{ notification.unseen }}"}]
     sent(http.put("/v2/channels/deliveryconfig", headers=ADMIN, json={"key": "status", "channels": channels}))
     sent(http.post("/v2/jwt/project", headers=ADMIN, json={"name": "A service", "expiry": EXPIRY_SECONDS}))
+    for kind in (github.INTEGRATION, web_push.INTEGRATION):
+        sent(http.put(f"/v2/integrations/{kind.name}", headers=ADMIN, json=kind.example))
+    for installed in (inbox.INSTALLATION, slack.INSTALLATION):
+        path = f"/v2/integrations/{installed.name}/installations"
+        sent(http.put(path, headers=user_headers("ada"), json=installed.example))
     broadcast = {"title": "To all", "category": "status", "topic": "order:1", "recipients": [{"matches": "*"}]}
     jobs = [done(http, "broadcasts", sent(http.post("/broadcasts", headers=ADMIN, json={"broadcast": broadcast})))]
     users = [{"external_id": f"imported-{number}"} for number in range(3)]

@@ -14,7 +14,12 @@ READ_BY_USERS = (
     "/notifications?read=true",
 )
 ALSO_READ = ("/notification_preferences", "/subscriptions", "/subscriptions/order:1")
-READ_BY_ADMINS = ("/v2/jwt/user/external_id:ada", "/v2/jwt/project", "/v2/channels/deliveryconfig?key=status")
+READ_BY_ADMINS = (
+    "/v2/jwt/user/external_id:ada",
+    "/v2/jwt/project",
+    "/v2/channels/deliveryconfig?key=status",
+    "/v2/integrations",
+)
 
 
 def read_responses(http: httpx.Client, jobs: Sequence[str]) -> dict[str, Any]:
