@@ -174,7 +174,7 @@ class ApiBuilder:
                 preferences.PreferencesResource(preference_store, categories, now, self.events), preferences.OPERATIONS
             ),
             *bind(subscriptions.SubscriptionsResource(SubscriptionStore(client)), subscriptions.OPERATIONS),
-            *bind(devices.DevicesResource(channel_tokens, now), devices.OPERATIONS),
+            *bind(devices.DevicesResource(channel_tokens, self.events, now), devices.OPERATIONS),
             *bind(revocations.RevocationsResource(token_store, directory, self.events), revocations.OPERATIONS),
             *bind(
                 users.UsersResource(directory, ProfileStore(client), UserDeletion(client), once, self.events),

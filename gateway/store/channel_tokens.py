@@ -243,13 +243,13 @@ class ChannelTokenStore:
 
     async def discard_same(
         self, user: User, kind: TokenKind, values: Mapping[str, Any], now_ms: int, guard: Guard = UNGUARDED
-    ) -> bool:
-        """Discard the token with the identity of these values, if they have one. Return whether it was live."""
+    ) -> UUID | None:
+        """Discard the token with the identity of these values, if they have one. Return its id if it was live."""
         if kind.identity(values) is None:
-            return False
+            return None
         call = DISCARD_TOKEN(kind.path, field_of(kind, values), "", now_ms, int(kind.opens_connections))
         reply = await self._converted(user, guard, call)
-        return reply is not None and bool(reply[1])
+        return _id(int(reply[2]), field_of(kind, values)) if reply is not None and reply[1] else None
 
     async def find_credential(
         self, project_id: ProjectId, kind: TokenKind, text: str

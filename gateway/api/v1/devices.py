@@ -13,11 +13,13 @@ from gateway.api.core.operation import Operation
 from gateway.api.core.problems import not_found
 from gateway.api.core.responses import json_response, no_content
 from gateway.api.core.schema import ResponseSpec, Uuid
+from gateway.api.v1.channel_token_events import write_discarded, write_registration
 from gateway.domain.objects import Object
 from gateway.domain.params import Choice, Text
 from gateway.store.channel_tokens import ChannelTokenStore
 from gateway.store.event_log import Moment
 from gateway.store.former_devices import KINDS_BY_PLATFORM, device_values
+from gateway.store.project_events import ProjectEvents
 
 NEW_DEVICE = Body(
     "push_subscription",
@@ -56,6 +58,7 @@ class DevicesResource:
     """The operations on the calling user's devices. Devices are channel tokens, which v2 has operations for."""
 
     tokens: ChannelTokenStore
+    events: ProjectEvents
     now: Callable[[], Moment]
 
     async def register(self, call: UserCall) -> Response:
@@ -69,6 +72,7 @@ class DevicesResource:
         kind = KINDS_BY_PLATFORM[platform]
         values = device_values(token, fields["app_bundle_id"] or None, kind)
         stored = await self.tokens.register(call.user, kind, values, self.now().now_ms, call.guard)
+        await write_registration(self.events, call.user, kind, stored)
         registered = {"id": stored.token.id, "device_token": token, "platform": platform}
         return json_response({"push_subscription": registered}, 201)
 
@@ -78,8 +82,11 @@ class DevicesResource:
         found = False
         for kind in KINDS_BY_PLATFORM.values():
             values = device_values(token, None, kind)
-            found |= await self.tokens.discard_same(call.user, kind, values, now_ms, guard)
+            token_id = await self.tokens.discard_same(call.user, kind, values, now_ms, guard)
             guard = guard.uncounted
+            if token_id is not None:
+                found = True
+                await write_discarded(self.events, call.user, kind, token_id, "request")
         if not found:
             raise not_found("Device")
         return no_content()

@@ -16,6 +16,7 @@ from gateway.api.core.paging import PAGING, Links, page_response, read_page
 from gateway.api.core.problems import not_found
 from gateway.api.core.responses import encode, json_response, raw_json_response
 from gateway.api.core.schema import ResponseSpec, Time, Uuid
+from gateway.api.v1.channel_token_events import write_discarded, write_registration
 from gateway.api.v1.identity import find_user
 from gateway.api.v2.tokens import rfc3339_ms
 from gateway.channels.registry import TOKEN_KINDS
@@ -23,8 +24,7 @@ from gateway.channels.token_kind import TokenKind
 from gateway.domain.guard import UNGUARDED, Guard
 from gateway.domain.objects import Object
 from gateway.domain.params import Param
-from gateway.domain.principal import User, UserId, UserPrincipal
-from gateway.domain.project_event import ProjectEvent, ProjectEventType
+from gateway.domain.principal import User, UserPrincipal
 from gateway.store.channel_tokens import ChannelToken, ChannelTokenStore
 from gateway.store.directory import Directory
 from gateway.store.event_log import Moment
@@ -104,11 +104,7 @@ class ChannelTokensResource:
         principal = call.request.principal
         authenticated_by = principal.authenticated_by if isinstance(principal, UserPrincipal) else ""
         done = await self.tokens.register(call.user, kind, values, now_ms, call.guard, authenticated_by)
-        for ended in done.ended:
-            context = {"kind": kind.path, "token_id": str(ended.token_id), "reason": ended.reason.value}
-            await self._note(ProjectEventType.TOKEN_DISCARDED, call.user, ended.user_id, context)
-        context = {"kind": kind.path, "token_id": str(done.token.id)}
-        await self._note(ProjectEventType.TOKEN_REGISTERED, call.user, call.user.id, context)
+        await write_registration(self.events, call.user, kind, done)
         return encode(described(done.token))
 
     async def _page(
@@ -129,12 +125,8 @@ class ChannelTokensResource:
         discarded_ms = await self.tokens.discard(user, kind, token_id, self.now().now_ms, guard)
         if discarded_ms is None:
             raise not_found("Token")
-        context = {"kind": kind.path, "token_id": str(token_id), "reason": "request"}
-        await self._note(ProjectEventType.TOKEN_DISCARDED, user, user.id, context)
+        await write_discarded(self.events, user, kind, token_id, "request")
         return json_response({"id": token_id, "discarded_at": _time(discarded_ms)})
-
-    async def _note(self, kind: ProjectEventType, user: User, about: UserId, context: Mapping[str, str]) -> None:
-        await self.events.write(user.project_id, ProjectEvent(kind, about, context))
 
 
 def described(token: ChannelToken) -> dict[str, Any]:

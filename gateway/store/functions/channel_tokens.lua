@@ -106,7 +106,7 @@ end
 
 -- KEYS  user
 -- ARGV  kind field created_ms ("" for any) now_ms revokes
--- ->    when the token was discarded in ms, and 1 if that was now or 0; nothing if there is no such token
+-- ->    when the token was discarded in ms, 1 if that was now or 0, and when it was created; nothing if there is none
 -- If publishing fails, the token is discarded, but the call fails, and repeating it publishes again.
 local function discard_channel_token(keys, args)
   local user, field, now = keys[1], args[2], args[4]
@@ -121,7 +121,7 @@ local function discard_channel_token(keys, args)
   end
   commit()
   if args[5] == '1' then publish_revoked(user, field) end
-  return { token.discarded, is_new and 1 or 0 }
+  return { token.discarded, is_new and 1 or 0, token.created }
 end
 
 -- KEYS  user

@@ -190,6 +190,7 @@ def test_devices_of_v1_are_tokens_of_v2(ada: Client) -> None:
     assert ada.listed(OFFERED[0]) == []
     (kept,) = ada.by_backend(OFFERED[0]).json()["data"]
     assert kept["discarded_at"] is not None
+    assert [kind for kind, _ in events_of(ada)] == ["channel_token.discarded", *["channel_token.registered"] * 3]
 
 
 @each_kind
