@@ -4,18 +4,24 @@ import json
 import os
 
 from client import Client
-from client.api.backend import post_notifications
+from client.api.backend import post_notifications, post_v2_broadcasts
+from client.api.channel_tokens import get_v2_channels_mobile_push_fcm_tokens, put_v2_channels_mobile_push_fcm_tokens
+from client.api.events import get_v2_events
 from client.api.inbox import get_notifications, put_notification_preferences
+from client.api.integrations import get_v2_integrations, put_v2_integrations_expo
 from client.api.live import get_realtime_events
 from client.models import (
     CategoryChange,
     ChannelChange,
     ChannelChangeSlug,
+    ExpoConfig,
+    NewFcmToken,
     NewNotification,
     NewNotificationBody,
     PreferencesChange,
     PreferencesChangeBody,
     SendingRecipient,
+    V2NewBroadcast,
 )
 
 key = {"X-MAGICBELL-API-KEY": os.environ["API_KEY"]}
@@ -34,11 +40,20 @@ put_notification_preferences.sync(
 )
 listed = get_notifications.sync(client=inbox, per_page=5)
 pulled = get_realtime_events.sync(client=inbox, since=start.position)
+
+# The newer dialect, with the tokens and integrations whose operations are generated.
+broadcast = post_v2_broadcasts.sync(client=backend, body=V2NewBroadcast(title="Typed", recipients=[recipient]))
+put_v2_channels_mobile_push_fcm_tokens.sync(client=inbox, body=NewFcmToken(device_token="a1b2" * 16))
+tokens = get_v2_channels_mobile_push_fcm_tokens.sync(client=inbox, limit=1)
+put_v2_integrations_expo.sync(client=backend, body=ExpoConfig(access_token="an access token"))
+integrations = get_v2_integrations.sync(client=backend)
+events = get_v2_events.sync(client=backend, limit=1)
 found = {
     "sent": sent.notification.id == listed.notifications[0].id,
     "titles": [item.title for item in listed.notifications],
     "project": type(listed.project_id).__name__,
     "names": [event.name.value for event in pulled.events],
+    "v2": [broadcast.title, len(tokens.data), integrations.data[0].name, len(events.data)],
     "changed": pulled.events[1].data.notification_preferences.categories[0].slug,
 }
 print(json.dumps(found))  # noqa: T201

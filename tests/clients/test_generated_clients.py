@@ -45,6 +45,7 @@ def test_a_generated_python_client_creates_lists_and_receives(gateway: Gateway, 
         "sent": True,
         "titles": ["Typed"],
         "project": "int",
+        "v2": ["Typed", 1, "expo", 1],
         "names": EVENTS,
         "changed": "news",
     }
