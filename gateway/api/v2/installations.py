@@ -182,6 +182,18 @@ def _saving_rows() -> Iterator[AnyOperation]:
         yield Operation("PUT", path, USER, replace, f"{title} again", present, body, tag=_TAG)
 
 
+def _installing(
+    row: Operation[channel_tokens.ChannelTokensResource],
+) -> Callable[[channel_tokens.ChannelTokensResource, UserCall], Awaitable[Response]]:
+    """Return the handler of a row, with a description of its own."""
+
+    async def install(resource: channel_tokens.ChannelTokensResource, call: UserCall) -> Response:
+        return await row.handler(resource, call)
+
+    install.__doc__ = f"Save the browser's subscription to web push. The same as `{row.method} {row.path}`."
+    return install
+
+
 def _web_push_rows() -> Iterator[AnyOperation]:
     """Yield the rows that save a subscription of a browser, which is a channel token."""
     for row in channel_tokens.OPERATIONS:
@@ -190,7 +202,7 @@ def _web_push_rows() -> Iterator[AnyOperation]:
                 row.method,
                 f"{_BASE}/web_push/installations",
                 USER,
-                row.handler,
+                _installing(row),
                 "Install: Web push" if row.method == "POST" else "Install: Web push again",
                 row.success,
                 row.inputs.body,
