@@ -1,5 +1,6 @@
 """The integrations of a project: one of each kind, with a stable id, and secrets that only their project can read."""
 
+from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,6 +14,7 @@ from tests.store.conftest import InspectedClient
 
 NOW = 1_800_000_000
 GITHUB, MAILGUN = github.INTEGRATION, mailgun.INTEGRATION
+SHOWN = {**GITHUB.example, "webhook_signing_secret": REDACTED}
 SECRET = GITHUB.example["webhook_signing_secret"]
 
 
@@ -43,7 +45,7 @@ async def test_a_saved_configuration_is_read_and_encrypted_at_rest(client: Inspe
     saved = await store.replace(project, GITHUB, GITHUB.example, None)
     assert saved is not None
     assert saved == await store.read(project, GITHUB)
-    assert (saved.values, saved.shown) == (GITHUB.example, {"webhook_signing_secret": REDACTED})
+    assert (saved.values, saved.shown) == (GITHUB.example, SHOWN)
     assert SECRET.encode() not in (await client.redis.hget(keys.integrations(project), "github") or b"")
     assert await client.redis.hkeys(keys.integrations(project)) == [b"github"]
 
@@ -104,7 +106,8 @@ async def test_a_secret_cannot_be_read_in_another_project_or_with_another_key(
     foreign = await store_of(client, "other").read(project, GITHUB)
     for found in (copied, foreign):
         assert found is not None
-        assert (found.values, found.shown) == ({}, {"webhook_signing_secret": REDACTED})
+        assert "webhook_signing_secret" not in found.values
+        assert found.shown == SHOWN
 
 
 async def test_a_configuration_that_changes_while_it_is_deleted_is_deleted(
@@ -125,3 +128,30 @@ async def test_a_configuration_that_changes_while_it_is_deleted_is_deleted(
     await store_of(client).replace(project, GITHUB, GITHUB.example, None)
     assert await Overtaken(client, "k").delete(project, GITHUB)
     assert await store_of(client).read(project, GITHUB) is None
+
+
+async def test_a_configuration_is_cached_until_it_changes_or_its_time_is_over(
+    client: InspectedClient, project: ProjectId
+) -> None:
+    now = [0.0]
+    store = IntegrationStore(client, "k", monotonic=lambda: now[0])
+    assert await store.cached(project, GITHUB) is None
+    saved = await store_of(client).replace(project, GITHUB, GITHUB.example, None)  # on another node
+    assert await store.cached(project, GITHUB) is None
+    store.receives_changes = lambda: False
+    assert await store.cached(project, GITHUB) == saved
+    store.receives_changes = lambda: True
+    assert await store.delete(project, GITHUB)
+    assert await store.cached(project, GITHUB) is None
+
+    def wait() -> None:
+        now[0] += 6
+
+    clears: tuple[Callable[[], None], ...] = (lambda: store.forget(project, "github"), store.forget_all, wait)
+    for clear in clears:
+        await client.redis.hset(keys.integrations(project), "github", saved.raw if saved else b"")
+        clear()
+        assert await store.cached(project, GITHUB) == saved
+        await client.redis.delete(keys.integrations(project))
+        store.forget_all()
+        assert await store.cached(project, GITHUB) is None
