@@ -107,8 +107,9 @@ INSTALLATION = InstallationKind(
             "expires_in": _EXPIRES,
             "id": FormedText(
                 max_length=129,
-                pattern="[A-Z0-9/]*",
-                form="capital letters, digits and slashes",
+                # Newer clients of v2 send ids of the second form.
+                pattern="[A-Z0-9/]*|[A-Z0-9]+-[!-~]*",
+                form="capital letters, digits and slashes, or an id such as T123-A456",
                 description="The id by which channel tokens name it, by default that of the team and that of the app.",
             ),
             "incoming_webhook": Object(

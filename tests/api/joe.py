@@ -175,13 +175,16 @@ def made(client: httpx.Client, external_id: str) -> Joe:
     return joe
 
 
-CREATING = [
-    row
-    for row in CALLS
-    if row.method in ("POST", "PUT")
-    and row.reads_body
-    and re.match(r"/v2/(channels/.*/tokens|integrations/(?!.*/finish$))", row.path)
-]
+CREATING = sorted(
+    (
+        row
+        for row in CALLS
+        if row.method in ("POST", "PUT")
+        and row.reads_body
+        and re.match(r"/v2/(channels/.*/tokens|integrations/(?!.*/finish$))", row.path)
+    ),
+    key=lambda row: row.path.count("/"),  # an installation needs the configuration of its integration
+)
 """The operations that create Joe's objects besides those that `made` creates itself."""
 
 
