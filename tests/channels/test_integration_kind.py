@@ -184,3 +184,14 @@ def test_the_schema_of_a_secret_is_that_of_its_value_and_says_how_it_is_kept() -
     kept = "`********` keeps the saved value."
     assert described == {"type": ["string", "null"], "maxLength": 9, "description": f"A key. {kept}"}
     assert Secret(required=True, value=Text(max_length=9)).schema()["description"] == kept
+
+
+def test_an_rsa_key_whose_numbers_do_not_belong_together_is_refused() -> None:
+    lines = RSA_PRIVATE_KEY.splitlines()
+    der = bytearray(base64.b64decode("".join(lines[1:-1])))
+    der[400] ^= 1  # within the private exponent
+    garbled = "\n".join([lines[0], base64.b64encode(der).decode(), lines[-1]])
+    assert faults(INTEGRATIONS_BY_NAME["fcm"], of("fcm", private_key=RSA_PRIVATE_KEY)) == []
+    assert faults(INTEGRATIONS_BY_NAME["fcm"], of("fcm", private_key=garbled)) == [
+        "Param 'private_key' must be an RSA private key of 2048 bits or more in PEM"
+    ]
