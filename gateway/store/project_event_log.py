@@ -6,8 +6,8 @@ reads an index of 10 bytes an event. See functions/project_events.lua.
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -25,7 +25,12 @@ _HEAD = struct.Struct(">6sHHBI")
 _APPENDED_HEAD = struct.Struct(">HBI")
 """The beginning of an appended event: the same without the place."""
 
+_NO_UUID = str(UUID(int=0))
+
 _encode = msgspec.json.Encoder().encode
+
+PackedEvent: TypeAlias = bytes
+"""An event as it is passed to the function that appends it."""
 
 
 class EventRetention(NamedTuple):
@@ -61,14 +66,28 @@ class EventPage(NamedTuple):
     scanned: EventPlace | None = None
 
 
-def packed(event: ProjectEvent) -> bytes:
-    """Return an event as it is passed to the function that appends it."""
+def packed(event: ProjectEvent) -> PackedEvent:
+    """Return an event in its packed form."""
     user = bytes.fromhex(event.user_id.replace("-", "")) if event.user_id else b""
     context = event.context
     if None in context.values():
         context = {name: value for name, value in context.items() if value is not None}
     encoded = _encode(context) if context else b""
     return _APPENDED_HEAD.pack(event.type.code, len(user), len(encoded)) + user + encoded
+
+
+def user_event_packer(kind: ProjectEventType, field: str) -> Callable[[UserId, str], PackedEvent]:
+    """Return a function that packs events of one type about a user and a UUID, which is their only context.
+
+    It takes 0.3 µs, where `packed` and the construction of the event take 0.9 (measured).
+    """
+    template = packed(ProjectEvent(kind, UserId(_NO_UUID), {field: _NO_UUID}))
+    head, before = template[: _APPENDED_HEAD.size], template[_APPENDED_HEAD.size + 16 : -len(_NO_UUID) - 2]
+
+    def pack(user_id: UserId, value: str) -> PackedEvent:
+        return b"".join((head, bytes.fromhex(user_id.replace("-", "")), before, value.encode(), b'"}'))
+
+    return pack
 
 
 def read_published(message: bytes) -> Iterator[StoredEvent]:
@@ -139,7 +158,7 @@ class ProjectEventLog:
         """Return whether events are kept at all."""
         return self.retention.events > 0
 
-    async def append(self, batches: Sequence[tuple[ProjectId, Sequence[ProjectEvent]]]) -> list[int | StoreDataError]:
+    async def append(self, batches: Sequence[tuple[ProjectId, Iterable[PackedEvent]]]) -> list[int | StoreDataError]:
         """Append events of projects, one call a project, in one round trip. Only each call by itself is atomic.
 
         Return how many events of each project were appended, or the problem with what is stored of it.
@@ -147,7 +166,7 @@ class ProjectEventLog:
         kept, seconds = self.retention
         return await self._client.call_each(
             [
-                APPEND_EVENTS(keys.project_events(project_id), kept, seconds, b"".join(map(packed, events)))
+                APPEND_EVENTS(keys.project_events(project_id), kept, seconds, b"".join(events))
                 for project_id, events in batches
             ]
         )

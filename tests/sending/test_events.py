@@ -1,6 +1,7 @@
 """Which events sending has: of their own for few users, and one with their number for many."""
 
 from collections.abc import Sequence
+from uuid import uuid4
 
 import pytest
 
@@ -12,6 +13,7 @@ from gateway.store.project_event_log import EventRetention, ProjectEventLog
 from gateway.store.project_events import ProjectEvents
 from tests.store.conftest import InspectedClient, new_user
 
+ID = str(uuid4())
 C, M, D = Outcome.CREATED, Outcome.MUTED, Outcome.DUPLICATE
 
 
@@ -38,10 +40,10 @@ def noted(client: InspectedClient) -> Noted:
 
 async def test_the_outcome_for_one_user_is_an_event_unless_it_is_a_repetition(noted: Noted) -> None:
     for outcome in (C, M, D):
-        noted.sending.outcome(noted.user, "n", outcome)
+        noted.sending.outcome(noted.user, ID, outcome)
     assert await noted.all() == [
-        ("notification.stored", True, '{"notification_id":"n"}'),
-        ("notification.suppressed", True, '{"notification_id":"n","rule":"preference"}'),
+        ("notification.stored", True, f'{{"notification_id":"{ID}"}}'),
+        ("notification.suppressed", True, f'{{"notification_id":"{ID}","rule":"preference"}}'),
     ]
 
 

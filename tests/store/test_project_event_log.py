@@ -9,7 +9,14 @@ import pytest
 from gateway.domain.principal import ProjectId, UserId
 from gateway.domain.project_event import EventPlace, ProjectEvent, ProjectEventType
 from gateway.store import keys
-from gateway.store.project_event_log import EventRetention, ProjectEventLog, StoredEvent, read_published
+from gateway.store.project_event_log import (
+    EventRetention,
+    ProjectEventLog,
+    StoredEvent,
+    packed,
+    read_published,
+    user_event_packer,
+)
 from tests.store.conftest import InspectedClient
 
 T = ProjectEventType
@@ -52,7 +59,7 @@ async def walk(
 async def test_events_of_all_types_are_one_list_with_the_newest_first(log: ProjectEventLog, project: ProjectId) -> None:
     written = [event(random.choice(ALL), number) for number in range(60)]
     for first in range(0, 60, 7):
-        await log.append([(project, written[first : first + 7])])
+        await log.append([(project, map(packed, written[first : first + 7]))])
     found = await walk(log, project, size=11)
     assert [each.type for each in found] == [each.type for each in reversed(written)]
     assert [each.place for each in found] == sorted({each.place for each in found}, reverse=True)
@@ -66,7 +73,7 @@ async def test_events_of_all_types_are_one_list_with_the_newest_first(log: Proje
 
 async def test_nothing_precedes_the_first_place(log: ProjectEventLog, project: ProjectId) -> None:
     first, last, one = EventPlace(0, 0), EventPlace(2**48 - 1, 0xFFFF), user()
-    await log.append([(project, [event(T.STORED, 1, one)])])
+    await log.append([(project, [packed(event(T.STORED, 1, one))])])
     for user_id in (None, one):
         assert (await log.read(project, ALL, 5, user_id=user_id, older_than=first)).events == []
         assert (await log.read(project, ALL, 5, user_id=user_id, newer_than=last)).events == []
@@ -79,7 +86,7 @@ async def test_a_filter_by_type_and_user_finds_what_a_scan_finds(log: ProjectEve
     users.append(UserId(uuid4().hex[:8] + users[0][8:]))  # of the same part of the index
     written = [event(random.choice(ALL[:5]), number, random.choice([*users, None])) for number in range(80)]
     for first in range(0, 80, 16):
-        await log.append([(project, written[first : first + 16])])
+        await log.append([(project, map(packed, written[first : first + 16]))])
     everything = await walk(log, project, size=100)
     for one in users:
         expected = [each for each in everything if each.user_id == one]
@@ -93,7 +100,7 @@ async def test_a_filter_by_type_and_user_finds_what_a_scan_finds(log: ProjectEve
 
 async def test_an_event_is_found_by_its_place_and_type(log: ProjectEventLog, project: ProjectId) -> None:
     one = user()
-    await log.append([(project, [ProjectEvent(T.JWT_ISSUED, one, {"token_id": "t", "scope": None})])])
+    await log.append([(project, [packed(ProjectEvent(T.JWT_ISSUED, one, {"token_id": "t", "scope": None}))])])
     (found,) = (await log.read(project, ALL, 2)).events
     assert (found.type, found.user_id, found.context) == (T.JWT_ISSUED, one, b'{"token_id":"t"}')
     assert await log.find(project, found.place, found.code) == found
@@ -104,9 +111,9 @@ async def test_an_event_is_found_by_its_place_and_type(log: ProjectEventLog, pro
 
 async def test_many_events_of_one_type_displace_none_of_another(client: InspectedClient, project: ProjectId) -> None:
     log, one = ProjectEventLog(client, EventRetention(100, 3600)), user()
-    await log.append([(project, [event(T.JWT_REVOKED, 1, one)])])
+    await log.append([(project, [packed(event(T.JWT_REVOKED, 1, one))])])
     for _ in range(20):
-        await log.append([(project, [event(T.STORED, number, one) for number in range(100)])])
+        await log.append([(project, [packed(event(T.STORED, number, one)) for number in range(100)])])
     stored = len(await walk(log, project, T.STORED, size=100))
     assert 100 <= stored <= 200, "whole nodes of the stream are trimmed"
     assert len(await walk(log, project, T.JWT_REVOKED, size=100)) == 1
@@ -116,14 +123,14 @@ async def test_many_events_of_one_type_displace_none_of_another(client: Inspecte
 async def test_the_index_of_a_user_loses_what_the_log_lost(client: InspectedClient, project: ProjectId) -> None:
     log, one = ProjectEventLog(client, EventRetention(100, 3600)), user()
     for _ in range(32):
-        await log.append([(project, [event(T.STORED, number, one) for number in range(128)])])
+        await log.append([(project, [packed(event(T.STORED, number, one)) for number in range(128)])])
     (key,) = await client.redis.keys(keys.project_events(project) + keys.EVENT_SUFFIXES["EVENT_INDEX"] + "*")
     assert await client.redis.strlen(key) <= 10 * (200 + 256)
 
 
 async def test_old_events_are_not_listed_and_their_keys_expire(client: InspectedClient, project: ProjectId) -> None:
     one = user()
-    await ProjectEventLog(client, EventRetention(100, 3600)).append([(project, [event(T.STORED, 1, one)])])
+    await ProjectEventLog(client, EventRetention(100, 3600)).append([(project, [packed(event(T.STORED, 1, one))])])
     (found,) = (await ProjectEventLog(client, EventRetention(100, 3600)).read(project, ALL, 5)).events
     base = keys.project_events(project)
     stream = f"{base}{keys.EVENT_SUFFIXES['EVENT_STREAM']}{T.STORED.code}"
@@ -134,11 +141,11 @@ async def test_old_events_are_not_listed_and_their_keys_expire(client: Inspected
     assert (await log.read(project, ALL, 5)).events == []
     assert (await log.read(project, ALL, 5, newer_than=EventPlace(0, 0))).events == []
     assert await log.find(project, EventPlace(found.place.ms - 10_000, 0), T.STORED.code) is None
-    await log.append([(project, [event(T.STORED, 2, one)])])
+    await log.append([(project, [packed(event(T.STORED, 2, one))])])
     for key in await client.redis.keys(base + "*"):
         if key != (stream + "2").encode():
             assert 0 < await client.redis.ttl(key) <= 6, key
-    await ProjectEventLog(client, EventRetention(100, 0)).append([(project, [event(T.STORED, 3, one)])])
+    await ProjectEventLog(client, EventRetention(100, 0)).append([(project, [packed(event(T.STORED, 3, one))])])
     assert await client.redis.ttl(stream) == -1
 
 
@@ -147,7 +154,7 @@ async def test_a_clock_that_goes_back_does_not_reorder_events(
 ) -> None:
     ahead = 2**47
     await client.redis.hset(keys.project_events(project), mapping={"ms": ahead, "number": 65534})
-    await log.append([(project, [event(T.STORED, number) for number in range(3)])])
+    await log.append([(project, [packed(event(T.STORED, number)) for number in range(3)])])
     places = [each.place for each in reversed(await walk(log, project, size=5))]
     assert places == [EventPlace(ahead, 65535), EventPlace(ahead + 1, 0), EventPlace(ahead + 1, 1)]
 
@@ -156,7 +163,7 @@ async def test_a_scan_of_an_index_is_bounded_and_continues(
     log: ProjectEventLog, client: InspectedClient, project: ProjectId
 ) -> None:
     rare = user()
-    await log.append([(project, [event(T.USER_CREATED, 1, rare)])])
+    await log.append([(project, [packed(event(T.USER_CREATED, 1, rare))])])
     (written,) = (await log.read(project, ALL, 1)).events
     entry = struct.pack(">6sH2s", (written.place.ms + 1).to_bytes(6), 0, b"xx")
     (index,) = await client.redis.keys(keys.project_events(project) + keys.EVENT_SUFFIXES["EVENT_INDEX"] + "*")
@@ -172,7 +179,7 @@ async def test_a_published_message_has_the_events_as_the_log_has_them(
     async with client.redis.pubsub() as subscriber:
         await subscriber.execute_command("SSUBSCRIBE", keys.project_events(project))
         assert (await subscriber.parse_response())[0] == b"ssubscribe"
-        await log.append([(project, [event(T.STORED, 1, user()), event(T.PROJECT_CHANGED, 2)])])
+        await log.append([(project, [packed(event(T.STORED, 1, user())), packed(event(T.PROJECT_CHANGED, 2))])])
         received = (await subscriber.parse_response())[2]
     assert list(read_published(received)) == (await log.read(project, ALL, 5)).events[::-1]
 
@@ -180,3 +187,9 @@ async def test_a_published_message_has_the_events_as_the_log_has_them(
 def test_another_message_is_not_read() -> None:
     with pytest.raises(ValueError, match="append"):
         list(read_published(b"something"))
+
+
+def test_a_packer_of_one_type_packs_as_all_events_are_packed() -> None:
+    one, notification = user(), str(uuid4())
+    found = user_event_packer(T.STORED, "notification_id")(one, notification)
+    assert found == packed(ProjectEvent(T.STORED, one, {"notification_id": notification}))

@@ -12,14 +12,14 @@ from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.store import keys
 from gateway.store import project_event_tails as module
 from gateway.store.errors import TooManyTailsError
-from gateway.store.project_event_log import EventRetention, ProjectEventLog
+from gateway.store.project_event_log import EventRetention, ProjectEventLog, packed
 from gateway.store.project_event_tails import EventTails
 from gateway.store.redis.problems import StoreUnavailableError
 from gateway.store.redis.subscriber import Subscriber
 from tests.logs import captured_log
 from tests.store.conftest import InspectedClient
 
-EVENT = ProjectEvent(ProjectEventType.STORED)
+EVENT = packed(ProjectEvent(ProjectEventType.STORED))
 
 
 @pytest.fixture

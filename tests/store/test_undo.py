@@ -47,6 +47,7 @@ from gateway.store.preferences import PreferenceStore
 from gateway.store.profiles import ProfileStore
 from gateway.store.project_deletion import ProjectDeletion
 from gateway.store.project_event_log import EventRetention, ProjectEventLog
+from gateway.store.project_event_log import packed as packed_event
 from gateway.store.project_records import ProjectChange
 from gateway.store.projects import ProjectStore
 from gateway.store.redis.functions import FunctionCall
@@ -316,9 +317,8 @@ async def tell(client: FailingClient) -> None:
     await active.count(project.id, active.month)
     events = ProjectEventLog(client, EventRetention(100, 60))
     for user_id in (ada.id, None, ben.id):
-        await events.append(
-            [(project.id, [ProjectEvent(ProjectEventType.STORED, user_id, {"notification_id": "1"})] * 2)]
-        )
+        stored = packed_event(ProjectEvent(ProjectEventType.STORED, user_id, {"notification_id": "1"}))
+        await events.append([(project.id, [stored] * 2)])
     integrations = IntegrationStore(client, "secret")
     saved = await integrations.replace(project.id, github.INTEGRATION, github.INTEGRATION.example, None)
     await integrations.replace(project.id, github.INTEGRATION, github.INTEGRATION.example, saved)
