@@ -136,7 +136,8 @@ def excluded_checks(case: Case, response: Response) -> list[Check]:
     if response.status_code == 422 and re.search(
         r"listed already|must be 0 for in_app|the same in the query|"
         r"idempotency_key_reused|and the email of another|keys\[|page\[(before|after)|in the future"
-        r"|is not a condition|must have an email or an external_id|[.']topic' is missing"
+        r"|is not a condition|must have an email or an external_id|[.']topic' is missing|One of .* is missing"
+        r"|'webhook.url' is missing"
         r"|in PEM|on P-256|public half of|a public (host|address)|must be an https|must have port|is redacted"
         r"|must be sent again|'state' is not of|'app_id' is not that of|INBOX_OUTBOUND_LOOPBACK|must have a host name"
         r"|Param '[^']+\.[^']*' is not known",  # in an object that bodies of v1 share, which is not closed
