@@ -61,13 +61,17 @@ function log.entries_before(key, entries, ms, number)
   return low
 end
 
-function log.remove(stream, id)
-  try('XDEL', stream, id)
+function log.remove_from(stream, id)
+  for _, entry in ipairs(try('XRANGE', stream, id, '+')) do try('XDEL', stream, entry[1]) end
   if try('XLEN', stream) == 0 then try('DEL', stream) end
 end
 
 function log.shorten_index(key, length)
   if length == 0 then try('DEL', key) else try('SET', key, try('GETRANGE', key, 0, length - 1), 'KEEPTTL') end
+end
+
+function log.limit_age(key, seconds)
+  if seconds > 0 then try('EXPIRE', key, integer(math.ceil(1.1 * seconds))) else try('PERSIST', key) end
 end
 
 -- Remove the entries of an index that precede the oldest event of its stream.
@@ -87,41 +91,47 @@ local function append_project_events(keys, args)
   local base, kept, seconds, events, now = keys[1], args[1], tonumber(args[2]), args[3], now_ms()
   local clock = call('HMGET', base, 'ms', 'number')
   local ms, number = tonumber(clock[1] or 0), tonumber(clock[2] or 0)
-  local touched, streams, full_indexes, published = { [base] = true }, {}, {}, {}
+  local streams, indexes, full_indexes, published = {}, {}, {}, {} -- streams by type; indexes as a set
   local at = 1
   while at <= #events do
     ms, number = place.next(ms, number, now)
-    local type_number, user_bytes, context_bytes, first = struct.unpack('>I2I1I4', events, at)
-    at = first + user_bytes + context_bytes
-    local code = integer(type_number)
-    local user, context = events:sub(first, first + user_bytes - 1), events:sub(first + user_bytes, at - 1)
-    local stream, id = log.stream(base, code), place.text(ms, number)
+    local code, user_bytes, context_bytes, first = struct.unpack('>I2I1I4', events, at)
+    local context_at, next_at = first + user_bytes, first + user_bytes + context_bytes
+    local user, context = events:sub(first, context_at - 1), events:sub(context_at, next_at - 1)
+    local stream, id = streams[code], place.text(ms, number)
+    if not stream then
+      stream = log.stream(base, integer(code))
+      streams[code] = stream
+      push_undo(log.remove_from, stream, id) -- one step for all events of the call
+    end
     call('XADD', stream, 'MAXLEN', '~', kept, id, 'u', user, 'c', context)
-    push_undo(log.remove, stream, id)
-    touched[stream], streams[stream] = true, true
-    if user ~= '' then
-      local index = log.index(base, code, user)
-      local length = call('APPEND', index, struct.pack(INDEX_PLACE, ms, number) .. user:sub(15))
-      push_undo(log.shorten_index, index, length - INDEX_BYTES)
-      touched[index] = true
+    local packed_place = struct.pack(INDEX_PLACE, ms, number)
+    if user_bytes > 0 then
+      local index = log.index(base, integer(code), user)
+      local length = call('APPEND', index, packed_place .. user:sub(15))
+      if not indexes[index] then
+        indexes[index] = true
+        push_undo(log.shorten_index, index, length - INDEX_BYTES)
+      end
       if length / INDEX_BYTES % INDEX_TRIM == 0 then full_indexes[index] = stream end
     end
-    local head = struct.pack('>I6I2I2I1I4', ms, number, type_number, user_bytes, context_bytes)
-    published[#published + 1] = head .. user .. context
+    published[#published + 1] = packed_place
+    published[#published + 1] = events:sub(at, next_at - 1)
+    at = next_at
   end
   call('HSET', base, 'ms', integer(ms), 'number', integer(number))
   commit()
   -- The rest frees memory and informs the open tails. If it fails, the next append frees the memory, and the tails read
   -- the log.
-  for key in pairs(touched) do
-    if seconds > 0 then try('EXPIRE', key, integer(math.ceil(1.1 * seconds))) else try('PERSIST', key) end
-  end
-  if seconds > 0 then
-    for stream in pairs(streams) do try('XTRIM', stream, 'MINID', '~', integer(math.max(0, ms - 1000 * seconds))) end
+  log.limit_age(base, seconds)
+  for index in pairs(indexes) do log.limit_age(index, seconds) end
+  for _, stream in pairs(streams) do
+    log.limit_age(stream, seconds)
+    if seconds > 0 then try('XTRIM', stream, 'MINID', '~', integer(math.max(0, ms - 1000 * seconds))) end
   end
   for index, stream in pairs(full_indexes) do pcall(log.trim_index, index, stream) end
   try('SPUBLISH', base, table.concat(published))
-  return #published
+  return #published / 2
 end
 
 -- A page merges sources, one for each type. `load(source)` moves a source to its next event in the page's order, and
