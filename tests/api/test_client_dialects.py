@@ -94,6 +94,7 @@ OF_PROJECT = [
     Sent("PUT", "/integrations/expo", GO | JSON, 200, text(access_token="an access token")),
     Sent("GET", "/integrations", GO, 200, query=PAGE),
     Sent("DELETE", "/integrations/expo", GO, 204),
+    Sent("GET", "/notifications/{notification_id}/deliveryplan", GO, 200, query={"user": "external_id:joe-dialects"}),
 ]
 
 

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from gateway.api.core.call import PROJECT, ProjectCall
 from gateway.api.core.operation import Operation
+from gateway.api.core.paging import PLACED_PAGING, Cursor, Links, Page, links, read_page
 from gateway.api.core.problems import not_found
 from gateway.api.core.query import Formed
 from gateway.api.core.responses import json_response
@@ -15,11 +16,12 @@ from gateway.api.core.schema import ResponseSpec, Time, Uuid
 from gateway.api.v1.identity import find_user
 from gateway.api.v2.items import Item, decode_item
 from gateway.api.v2.tokens import rfc3339
-from gateway.domain.delivery_config import DeliveryConfig
+from gateway.domain.delivery_config import DeliveryConfig, DeliveryConfigs
 from gateway.domain.delivery_plan import DeliveryPlan, Step, StepState, plan_of
+from gateway.domain.errors import invalid
 from gateway.domain.notification import UNCATEGORIZED, ItemId
 from gateway.domain.preferences import Channel
-from gateway.domain.principal import ProjectId, User
+from gateway.domain.principal import User
 from gateway.store.delivery_configs import DeliveryConfigStore
 from gateway.store.directory import Directory
 from gateway.store.inbox import InboxStore
@@ -28,12 +30,15 @@ from gateway.store.jobs import JobStore
 RECIPIENT = (
     Formed(
         "user",
-        "The recipient: the user's id, or `external_id:…` or `email:…`. Without it, the first user that a broadcast of "
-        "this id reached.",
+        "The recipient: the user's id, or `external_id:…` or `email:…`. Without it, all users that a broadcast of this "
+        "id reached.",
         "at most 300 characters",
         r"[\s\S]{1,300}",
     ),
+    *PLACED_PAGING,
 )
+
+NAME_THE_RECIPIENT = "Name its recipient: `?user=external_id:…`, `?user=email:…` or `?user=<id>`."
 
 
 class DeliveryPlanAnswer(msgspec.Struct):
@@ -53,7 +58,14 @@ class DeliveryPlanAnswer(msgspec.Struct):
     completed_at: Time | None
 
 
-FOUND = ResponseSpec(200, "The delivery plan", DeliveryPlanAnswer)
+class DeliveryPlanList(msgspec.Struct):
+    """A page of the delivery plans of a notification, in the order of delivery."""
+
+    data: list[DeliveryPlanAnswer]
+    links: Links
+
+
+FOUND = ResponseSpec(200, "A page", DeliveryPlanList)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,39 +77,59 @@ class DeliveryPlansResource:
     directory: Directory
     jobs: JobStore
 
-    async def get(self, call: ProjectCall) -> Response:
-        """Return how the delivery of a notification to a recipient proceeds.
+    async def list_page(self, call: ProjectCall) -> Response:
+        """Return how the delivery of a notification to its recipients proceeds.
 
-        All recipients of a request have a notification of the same id, so `user` names one of them. Without it, the
-        plan is that of the first user that a broadcast of this id reached. The steps are the channels of the delivery
-        config of the notification's category. A notification has a plan as long as it is in the recipient's inbox. This
-        version delivers to inboxes only, so the plan is completed when the notification is sent, and the steps of other
-        channels are skipped.
+        All recipients of a request have a notification of the same id. `user` names one of them. Without it, the page
+        has the users that a broadcast of this id reached, in the order of delivery. The steps are the channels of the
+        delivery config of the notification's category. A notification has a plan as long as it is in the recipient's
+        inbox, so a page may be short. This version delivers to inboxes only, so a plan is completed when the
+        notification is sent, and the steps of other channels are skipped.
         """
         notification_id = call.uuid("id", "Notification")
-        name = call.query()["user"]
-        project_id = call.project.id
-        user = (
-            await find_user(self.directory, project_id, name)
-            if name
-            else await self._first_reached(project_id, notification_id)
-        )
-        encoded = await self.inboxes.get(user, ItemId(notification_id.bytes))
-        if encoded is None:
+        query, project_id = call.query(), call.project.id
+        page = read_page(query)
+        if query["user"]:
+            users, first, total = [await find_user(self.directory, project_id, query["user"])], 0, 1
+        else:
+            first, count = _wanted(page)
+            total, ids = await self.jobs.read_reached(project_id, str(notification_id), first, count)
+            users = [User(project_id, user_id, None, None) for user_id in ids]
+        if not total:
+            raise not_found("Notification", NAME_THE_RECIPIENT)
+        items = await self.inboxes.get_each(users, ItemId(notification_id.bytes))
+        if query["user"] and items == [None]:
             raise not_found("Notification")
-        item = decode_item(encoded)
         configs = await self.configs.of_project(project_id)
-        plan = _plan(configs.of_category("" if item.category == UNCATEGORIZED else item.category), item)
-        return json_response(_shown(notification_id, user, item, plan))
+        data = [
+            _shown(notification_id, user, configs, decode_item(item))
+            for user, item in zip(users, items, strict=True)
+            if item is not None
+        ]
+        return json_response({"data": data, "links": _links(call, page, notification_id, users, first, total)})
 
-    async def _first_reached(self, project_id: ProjectId, notification_id: UUID) -> User:
-        """Return the first user that a broadcast reached. Raises ApiError 404 if there is none."""
-        _, reached = await self.jobs.read_reached(project_id, str(notification_id), 0, 1)
-        if not reached:
-            raise not_found(
-                "Notification", "Name its recipient: `?user=external_id:…`, `?user=email:…` or `?user=<id>`."
-            )
-        return User(project_id, reached[0], None, None)
+
+def _wanted(page: Page) -> tuple[int, int]:
+    """Return the place of the first user of a page, and the number of its users. Raises ApiError 422."""
+    text = page.after or page.before
+    if text is None:
+        return 0, page.size
+    place = Cursor.parse(text).place
+    if place is None:
+        raise invalid(f"Param 'page[{'after' if page.after else 'before'}]' must be a cursor of `links`")
+    first = place + 1 if page.after else max(0, place - page.size)
+    return first, page.size if page.after else place - first
+
+
+def _links(
+    call: ProjectCall, page: Page, notification_id: UUID, users: list[User], first: int, total: int
+) -> dict[str, str | None]:
+    """Return the links of a page of users, whose first one has the place `first` of `total`."""
+    end = first + len(users)
+    newer = f"{uuid5(notification_id, users[0].id)}.{first}" if users and first else None
+    older = f"{uuid5(notification_id, users[-1].id)}.{end - 1}" if users and end < total else None
+    path = call.forwarded.prefix + call.request.path
+    return links(path, call.request.query_params.multi_items(), page.size, newer, older)
 
 
 def _plan(config: DeliveryConfig, item: Item) -> DeliveryPlan:
@@ -108,7 +140,8 @@ def _plan(config: DeliveryConfig, item: Item) -> DeliveryPlan:
     return plan_of(config, {**skipped, Channel.IN_APP: stored})
 
 
-def _shown(notification_id: UUID, user: User, item: Item, plan: DeliveryPlan) -> DeliveryPlanAnswer:
+def _shown(notification_id: UUID, user: User, configs: DeliveryConfigs, item: Item) -> DeliveryPlanAnswer:
+    plan = _plan(configs.of_category("" if item.category == UNCATEGORIZED else item.category), item)
     return DeliveryPlanAnswer(
         id=str(uuid5(notification_id, user.id)),
         notification_id=str(notification_id),
@@ -127,8 +160,8 @@ OPERATIONS = [
         "GET",
         "/v2/notifications/{id}/deliveryplan",
         PROJECT,
-        DeliveryPlansResource.get,
-        "Fetch a delivery plan",
+        DeliveryPlansResource.list_page,
+        "List delivery plans",
         FOUND,
         query=RECIPIENT,
     )

@@ -14,8 +14,13 @@ def path(notification_id: str, user: str = "") -> str:
 
 
 async def plan(http: httpx.AsyncClient, notification_id: str, user: str = "") -> dict[str, Any]:
-    """Fetch a plan."""
-    response = await http.get(path(notification_id, user), headers=ADMIN)
+    """Fetch the plan of one user."""
+    (found,) = (await page(http, path(notification_id, user)))["data"]
+    return dict(found)
+
+
+async def page(http: httpx.AsyncClient, address: str) -> dict[str, Any]:
+    response = await http.get(address, headers=ADMIN)
     assert response.status_code == 200, response.text
     found: dict[str, Any] = response.json()
     return found
@@ -48,15 +53,22 @@ async def test_the_steps_are_those_of_the_categorys_config(inbox: Inbox) -> None
     assert (found["category"], found["status"], found["next_step"]) == (category, "completed", 3)
 
 
-async def test_without_a_user_the_plan_is_that_of_a_broadcasts_first_recipient(inbox: Inbox) -> None:
-    names = [f"{inbox.external_id}-{number}" for number in range(2)]
+async def test_without_a_user_there_are_plans_of_all_users_that_a_broadcast_reached(inbox: Inbox) -> None:
+    names = [f"{inbox.external_id}-{number}" for number in range(3)]
     body = {"broadcast": {"title": "B", "recipients": [{"external_id": name} for name in names]}}
     sent = (await inbox.http.post("/broadcasts", headers=ADMIN, json=body)).json()["broadcast"]
     while sent["status"]["status"] != "processed":
         sent = (await inbox.http.get(f"/broadcasts/{sent['id']}", headers=ADMIN)).json()["broadcast"]
-    first, second = [await plan(inbox.http, sent["id"], f"external_id:{name}") for name in names]
-    assert await plan(inbox.http, sent["id"]) == first
-    assert (first["notification_id"], first["id"] == second["id"]) == (second["notification_id"], False)
+    plans = [await plan(inbox.http, sent["id"], f"external_id:{name}") for name in names]
+    assert len({each["id"] for each in plans}) == 3
+    assert (await page(inbox.http, path(sent["id"])))["data"] == plans
+    first = await page(inbox.http, f"{path(sent['id'])}?limit=2")
+    last = await page(inbox.http, first["links"]["next"])
+    assert (first["data"], last["data"]) == (plans[:2], plans[2:])
+    assert (first["links"]["prev"], last["links"]["next"]) == (None, None)
+    assert (await page(inbox.http, last["links"]["prev"]))["data"] == plans[:2]
+    wrong = await inbox.http.get(f"{path(sent['id'])}?starting_after={plans[0]['id']}", headers=ADMIN)
+    assert wrong.status_code == 422
 
 
 async def test_what_does_not_exist_has_no_plan(inbox: Inbox) -> None:
