@@ -44,7 +44,7 @@ class Channel(Enum):
 
 
 V1_CHANNELS = tuple(channel for channel in Channel if channel is not Channel.TEAMS)
-"""The channels that the v1 contract has."""
+"""The channels that the v1 contract has: the first ones."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from gateway.domain.guard import UNGUARDED, Guard
-from gateway.domain.preferences import UPDATE_EVENT, Channel, Preference, label_of, slug_of, switches_code
+from gateway.domain.preferences import UPDATE_EVENT, V1_CHANNELS, Channel, Preference, label_of, slug_of, switches_code
 from gateway.domain.principal import User
 from gateway.store.categories import MAX_CATEGORIES
 from gateway.store.errors import TooManyError
@@ -24,7 +24,7 @@ _encode = msgspec.json.encode
 
 
 def _set(log: LogWrite, client_id: bytes, channels: Sequence[bytes], categories: Sequence[str | bytes]) -> Arguments:
-    return (*log, MAX_CATEGORIES, UPDATE_EVENT, client_id, len(channels), *channels, *categories)
+    return (*log, MAX_CATEGORIES, UPDATE_EVENT, client_id, len(V1_CHANNELS), len(channels), *channels, *categories)
 
 
 READ_PREFERENCES = user_reading_function("read_preferences", no_arguments, untouched)

@@ -7,7 +7,7 @@ import pytest
 from redis.crc import key_slot
 
 from gateway.channels import expo
-from gateway.domain.preferences import Channel, Preference, Status
+from gateway.domain.preferences import V1_CHANNELS, Channel, Preference, Status
 from gateway.domain.principal import ProjectId
 from gateway.store import keys, preferences
 from gateway.store.channel_tokens import ChannelTokenStore
@@ -38,13 +38,13 @@ def project() -> ProjectId:
     return new_user().project_id
 
 
-async def test_the_event_has_the_changed_categories_with_all_channels(
+async def test_the_event_has_the_changed_categories_with_all_channels_of_v1(
     store: InboxStore, preference_store: PreferenceStore
 ) -> None:
     user = new_user()
     await preference_store.update(user, {"b": {}, "": {Channel.SMS: False}, "a": {Channel.SMS: True}}, None, at(1))
     (event,) = (await store.read_log(user, place(user, 0), "x")).events
-    channels = [{"slug": one.value, "label": one.label, "enabled": one is not Channel.SMS} for one in Channel]
+    channels = [{"slug": one.value, "label": one.label, "enabled": one is not Channel.SMS} for one in V1_CHANNELS]
     assert msgspec.json.decode(event.text)["data"] == {
         "notification_preferences": {
             "categories": [{"slug": "uncategorized", "label": "Uncategorized", "channels": channels}]
@@ -59,6 +59,21 @@ async def test_switching_a_channel_to_its_current_setting_makes_no_event(
     for _ in range(2):
         await preference_store.update(user, {"a": OFF, "b": {Channel.SMS: True}}, None, at(1))
     assert (await store.read_log(user, None, "x")).end.offset == 1
+
+
+async def test_channels_of_v2_are_stored_only_while_they_are_off(
+    client: InspectedClient, preference_store: PreferenceStore
+) -> None:
+    # A gateway of before these channels takes a longer code for a change.
+    user = new_user()
+    for switches, stored in (
+        ({Channel.SMS: False}, b"111110"),
+        ({Channel.TEAMS: False}, b"1111100"),
+        ({Channel.TEAMS: True}, b"111110"),
+    ):
+        await preference_store.update(user, {"a": switches}, None, at(1))
+        key = keys.user(user.project_id, user.id) + keys.USER_SUFFIXES["PREFERENCES"]
+        assert await client.command("HGET", key, "a") == stored
 
 
 async def test_the_log_of_a_new_user_may_begin_with_preferences(

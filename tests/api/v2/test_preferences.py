@@ -50,6 +50,22 @@ async def test_the_preferences_of_v1_are_the_same_except_for_teams(inbox: Inbox)
     assert (await put(inbox))["p-a"] == ["email", "teams"]
 
 
+async def test_events_list_teams_only_while_and_when_it_is_switched(inbox: Inbox, gateway: Gateway) -> None:
+    async with open_inbox(gateway, inbox.external_id) as socket:
+        for changes, listed in (
+            ({"email": False}, None),
+            ({"teams": False}, False),
+            ({"email": True}, False),
+            ({"teams": True}, True),
+            ({"slack": False}, None),
+        ):
+            await put(inbox, switched("p-a", **changes))
+            (changed,) = (await message(socket))["data"]["notification_preferences"]["categories"]
+            slugs = [channel["slug"] for channel in changed["channels"]]
+            assert slugs == (CHANNELS[:-1] if listed is None else CHANNELS)
+            assert listed is None or changed["channels"][-1] == {"slug": "teams", "label": "Teams", "enabled": listed}
+
+
 async def test_a_disabled_inbox_takes_no_notifications_and_the_change_is_a_live_event(
     inbox: Inbox, gateway: Gateway
 ) -> None:
