@@ -16,7 +16,7 @@ from gateway.store.directory import Directory
 
 def is_inbox_token(credentials: Credentials) -> bool:
     """Return whether the token in some credentials is an inbox token and not a JWT."""
-    return bool(credentials.api_key and credentials.token and inbox.is_token(credentials.token))
+    return bool(credentials.token and inbox.is_token(credentials.token))
 
 
 class InboxTokens:

@@ -73,7 +73,7 @@ async def test_the_token_of_a_deleted_user_is_refused_at_each_step_of_the_deleti
     ("credentials", "is_one"),
     [
         (Credentials(api_key="key", token=TEXT), True),
-        (Credentials(token=TEXT), False),
+        (Credentials(token=TEXT), True),
         (Credentials(api_key="key"), False),
         (Credentials(api_key="key", token=TEXT + ".a.b"), False),
         (Credentials(api_key="key", token="short"), False),

@@ -41,7 +41,7 @@ SECURITY_SCHEMES: Json = {
         "type": "http",
         "scheme": "bearer",
         "description": "An inbox token, which your client has generated and the user has registered by "
-        "`PUT /v2/channels/in_app/inbox/tokens`. It opens live connections only.",
+        "`PUT /v2/channels/in_app/inbox/tokens`. It opens live connections only, and needs the API key beside it.",
     },
     "ProjectToken": _token("A project's token, which `POST /v2/jwt/project` issues. It replaces API key and secret."),
     "WorkspaceToken": _token("A workspace's token, which `inbox-gateway token --workspace` prints."),
