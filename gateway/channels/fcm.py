@@ -69,4 +69,5 @@ INTEGRATION = IntegrationKind(
         "type": "service_account",
         "universe_domain": "googleapis.com",
     },
+    destination=("token_uri",),
 )

@@ -10,7 +10,7 @@ a path to anything else, or to nothing, becomes nothing.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -30,6 +30,10 @@ MAX_TEXT_LENGTH = 10_000
 MAX_NAME_LENGTH = 255
 MAX_URL_LENGTH = 2048
 """The lengths to which what a template yields is cut. A longer name or address is left out."""
+
+MAX_SEARCHED_ITEMS = 1000
+"""How many items of a list in the payload a condition looks at. A payload of some megabytes has millions of them, and a
+mapping has thousands of comparisons. Meanwhile no other request would be served."""
 
 ROOTS = ("type", "description", "payload")
 
@@ -178,9 +182,31 @@ class MappedNotification(NamedTuple):
     recipients: tuple[MappedRecipient, ...]
 
 
+class _Payload(Mapping[str, Any]):
+    """An object of a payload, whose lists end after MAX_SEARCHED_ITEMS."""
+
+    def __init__(self, values: Mapping[str, Any]):
+        self._values = values
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a value, with its lists shortened."""
+        value = self._values[name]
+        if isinstance(value, dict):
+            return _Payload(value)
+        return value[:MAX_SEARCHED_ITEMS] if isinstance(value, list) else value
+
+    def __iter__(self) -> Iterator[str]:
+        """Return an iterator over the names."""
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        """Return the number of names."""
+        return len(self._values)
+
+
 def mapped(config: Mapping[str, Any], delivery: WebhookDelivery) -> list[MappedNotification]:
     """Return the notifications that a delivery causes by the mapping of a configuration, in its order."""
-    values = {"type": delivery.type, "description": delivery.description, "payload": delivery.payload}
+    values = {"type": delivery.type, "description": delivery.description, "payload": _Payload(delivery.payload)}
     found = []
     for entry in config.get("notifications") or ():
         condition = entry.get("matches")
@@ -221,11 +247,11 @@ def _recipient(entry: Mapping[str, Any], values: Mapping[str, Any]) -> MappedRec
 
 
 def rendered(template: str, values: Mapping[str, Any]) -> str:
-    """Return a template with the values of its paths in place of them."""
+    """Return a template with the values of its paths in place of them, each cut to MAX_TEXT_LENGTH characters."""
     return _EXPRESSION.sub(lambda found: _text(look_up(values, found[1].split("."))), template)
 
 
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value) if isinstance(value, str | int | float) else ""
+    return str(value)[:MAX_TEXT_LENGTH] if isinstance(value, str | int | float) else ""

@@ -114,6 +114,13 @@ async def test_a_signature_of_stripe_lasts_five_minutes() -> None:
             await read(stripe.WEBHOOK, headers, EVENT, now=NOW + age)
 
 
+@pytest.mark.parametrize("second", ["", "-1", "1e9", "²", "9" * 5000])
+async def test_a_signed_time_of_stripe_that_is_no_number_is_refused(second: str) -> None:
+    signature = stripe_sdk.WebhookSignature._compute_signature(f"{second}.{EVENT.decode()}", SECRET)
+    headers = {"stripe-signature": f"t={second},v1={signature}"}
+    assert await reason(stripe.WEBHOOK, headers, EVENT) == "timestamp"
+
+
 @pytest.mark.parametrize("header", ["", "t=1", "v1=00", "t=,v1=", "t=x,v1=00", "v1=é", ",".join(["v1=0"] * 99)])
 async def test_a_forged_signature_of_stripe_is_refused(header: str) -> None:
     assert await reason(stripe.WEBHOOK, {"stripe-signature": header}, EVENT) == "signature"

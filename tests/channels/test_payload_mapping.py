@@ -5,7 +5,14 @@ from typing import Any
 import pytest
 
 from gateway.channels.incoming_webhook import WebhookDelivery
-from gateway.channels.payload_mapping import NOTIFICATIONS, MappedRecipient, mapped, rendered
+from gateway.channels.payload_mapping import (
+    MAX_SEARCHED_ITEMS,
+    MAX_TEXT_LENGTH,
+    NOTIFICATIONS,
+    MappedRecipient,
+    mapped,
+    rendered,
+)
 from gateway.domain.objects import Object
 
 ADA = [{"external_id": "ada"}]
@@ -102,3 +109,14 @@ def test_what_a_template_yields_is_bounded() -> None:
 )
 def test_a_path_becomes_the_text_of_its_value(value: Any, text: str) -> None:
     assert rendered("<{{ payload.a.b }}{{ payload.a.c }}>", {"payload": {"a": {"b": value}}}) == f"<{text}>"
+
+
+def test_a_long_value_is_cut_before_it_is_repeated_in_a_template() -> None:
+    assert len(rendered("{{ payload.a }}" * 3, {"payload": {"a": "x" * 1_000_000}})) == 3 * MAX_TEXT_LENGTH
+
+
+def test_a_condition_searches_only_the_beginning_of_a_list_at_any_depth() -> None:
+    config, _ = saved(entry(matches="payload.a.b = 'here'"))
+    items = ["x"] * MAX_SEARCHED_ITEMS
+    assert mapped(config, delivery(a={"b": [*items[1:], "here"]}))
+    assert not mapped(config, delivery(a={"b": [*items, "here"]}))

@@ -6,9 +6,11 @@ import pytest
 
 from gateway.channels.apns import APP_ID_PATTERN, TOKEN
 from gateway.channels.inbox import TOKEN as INBOX_TOKEN
-from gateway.channels.registry import TOKEN_KINDS
+from gateway.channels.registry import INTEGRATION_KINDS, TOKEN_KINDS
+from gateway.channels.smtp import OutboundHost
 from gateway.channels.token_kind import TokenKind
 from gateway.domain.objects import Object
+from gateway.domain.params import OutboundUrl
 
 
 def faults(kind: TokenKind, values: object) -> list[str]:
@@ -48,3 +50,12 @@ def test_an_app_id_is_checked_in_linear_time() -> None:
 )
 def test_an_inbox_token_is_long_and_no_jwt(token: str, is_valid: bool) -> None:
     assert (faults(INBOX_TOKEN, {"token": token}) == []) is is_valid
+
+
+def test_no_secret_is_kept_for_another_address_that_the_project_chooses() -> None:
+    for kind in INTEGRATION_KINDS:
+        if kind.secrets:
+            chosen = {
+                name for name, param in kind.config.fields.items() if isinstance(param, OutboundUrl | OutboundHost)
+            }
+            assert chosen <= set(kind.destination), kind.name
