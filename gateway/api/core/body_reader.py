@@ -60,10 +60,11 @@ class BodyReader:
         if (body := request.body) is not None:
             if len(body) > limit:
                 raise body_too_large(limit)
-            if len(body) > WHOLE_BYTES:
+            if len(body) > WHOLE_BYTES and request.release_body is None:
                 self._reserve(request, shares).grow(len(body))
             return body
-        return await self._read_parts(request, limit, shares)
+        request.body = await self._read_parts(request, limit, shares)  # it cannot be received again
+        return request.body
 
     async def _read_parts(self, request: ApiRequest, limit: int, shares: Callable[[int], Sequence[Share]]) -> bytes:
         receive = request.receive

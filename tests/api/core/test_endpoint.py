@@ -2,17 +2,25 @@
 
 import re
 import socket
+import time
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
+import pytest
 
 from gateway.api.core.call import PUBLIC
 from gateway.api.operations import OPERATIONS
+from gateway.store.deletion import UserDeletion
+from gateway.store.directory import Directory
 from tests.api.inbox import Inbox
+from tests.live.node import running_node
 from tests.servers import (
     ADMIN,
+    API_KEY,
     API_SECRET,
     Gateway,
+    RedisServer,
     user_headers,
     wait_for,
 )
@@ -64,3 +72,19 @@ async def test_every_response_of_the_rest_api_is_json_or_empty(inbox: Inbox) -> 
         response = await inbox.request(operation.method, path)
         if operation.caller is not PUBLIC and response.status_code != 204:
             assert response.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("way", [{}, {"Origin": "https://a.example"}], ids=["direct", "through ASGI"])
+async def test_a_request_of_a_user_who_was_deleted_is_repeated_with_its_body_for_the_next_user_of_the_name(
+    redis_server: RedisServer, tmp_path: Path, way: dict[str, str]
+) -> None:
+    name, body = f"eve-{uuid4()}", b'{"notification_preferences":{"categories":[]}}'
+    async with running_node(redis_server, tmp_path) as node:
+        assert (await node.http.get("/config", headers=user_headers(name))).status_code == 200
+        project = await node.worker.projects.by_api_key(API_KEY)
+        assert project is not None
+        eve = await Directory(node.worker.client, time.monotonic).find(project.id, f"x:{name}")
+        assert eve is not None
+        await UserDeletion(node.worker.client).delete(eve)  # the worker has not received that the name is free
+        response = await node.http.put("/notification_preferences", content=body, headers=user_headers(name) | way)
+        assert response.status_code == 200, response.text
