@@ -165,9 +165,9 @@ class HttpProtocol(asyncio.Protocol):
         unread = self.transport.get_write_buffer_size()
         if self._stage is Stage.SMALL_BODY and self._head is not None:
             self._begin(self._head, self._path)
-            self._current_cycle().fail_late_body()
+            self._fail_late_body()
         elif self._stage is Stage.BODY and not self._current_cycle().response_complete:
-            self._current_cycle().fail_late_body()
+            self._fail_late_body()
         elif self._deadline.client_reads(unread):
             self._deadline.set(self, self._ingress.body_seconds)
         elif self._deadline.idle and not unread:
@@ -334,6 +334,12 @@ class HttpProtocol(asyncio.Protocol):
         if not isinstance(self._cycle, RequestCycle):
             raise RuntimeError("no request whose body arrives has begun on this connection")
         return self._cycle
+
+    def _fail_late_body(self) -> None:
+        """Make the response the last one, whatever it is: the rest of the body has no deadline any more."""
+        cycle = self._current_cycle()
+        self._keep_alive = cycle.keep_alive = False
+        cycle.fail_late_body()
 
     # -- responses
 

@@ -1,15 +1,18 @@
 """HTTP/1.1 on real sockets: requests in any split into packets, and one response for each request."""
 
+import asyncio
 import contextlib
 import json
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 
 from gateway.server.http import MAX_AWAITED_BYTES
+from tests.live.node import running_node
 from tests.server.http_requests import (
     PING,
     UPGRADES,
@@ -21,7 +24,7 @@ from tests.server.http_requests import (
     sending,
     statuses,
 )
-from tests.servers import ADMIN, Gateway, user_headers
+from tests.servers import ADMIN, Gateway, RedisServer, user_headers
 
 STALL_SECONDS = 0.3
 """The time that nine of ten requests to `/healthz` may take meanwhile. They take milliseconds on an idle machine; the
@@ -388,3 +391,16 @@ def test_a_small_body_larger_than_a_piece_that_is_waited_for_is_read_too(gateway
         time.sleep(0.02)
         peer.send(body[9:])
         assert read_response(peer, "POST").status == 201
+
+
+async def test_a_connection_ends_when_a_body_does_not_come_whatever_the_response_is(
+    node_store: RedisServer, tmp_path: Path
+) -> None:
+    async with running_node(node_store, tmp_path, INBOX_BODY_SECONDS="0.1") as node:
+        for secret, status in ((ADMIN["X-MAGICBELL-API-SECRET"], 408), ("wrong", 401)):
+            reader, writer = await asyncio.open_connection("127.0.0.1", node.gateway.port)
+            headers = {**ADMIN, "X-MAGICBELL-API-SECRET": secret, "Content-Length": "99"}
+            writer.write(request("POST", "/notifications", headers, b"{"))
+            response = await asyncio.wait_for(reader.read(), 4)  # until the end
+            assert response.startswith(b"HTTP/1.1 %d " % status)
+            writer.close()
