@@ -100,6 +100,8 @@ class Directory:
         self._monotonic = monotonic
         self._cache: dict[tuple[ProjectId, str], tuple[float, User]] = {}
         self._names: dict[UserId, set[str]] = {}
+        self._changes = 0
+        """How many changes of names this worker has received."""
         self.on_created: Callable[[User], None] = lambda user: None
         """Called with each user that a call created, except by `resolve_or_create`."""
 
@@ -125,7 +127,7 @@ class Directory:
         The identity has one name. `address` returns the client's address. It is not called for a cached user. Raises
         TooManyNewUsersError.
         """
-        now = self._monotonic()
+        now, before = self._monotonic(), self._changes
         if (known := self.cached(project_id, identity)) is not None:
             return known
         names = (identity.external_id or "", identity.email or "", str(uuid4()))
@@ -139,7 +141,7 @@ class Directory:
                 self.on_created(user)
         except StoreWritesRefusedError as problem:
             (user,) = await self._find_known(project_id, [identity], problem)
-        self._remember(user, now)
+        self._remember(user, now, before)
         return user
 
     async def resolve_many(self, project_id: ProjectId, identities: Sequence[Identity]) -> list[Resolved]:
@@ -147,14 +149,14 @@ class Directory:
 
         Raises IdentityConflictError.
         """
-        now = self._monotonic()
+        now, before = self._monotonic(), self._changes
         found = [self.cached(project_id, identity) for identity in identities]
         missing = [index for index, user in enumerate(found) if user is None]
         if missing:
             fresh = await self._resolve_or_find(project_id, [identities[index] for index in missing], missing)
             for index, user in zip(missing, fresh, strict=True):
                 found[index] = user
-                self._remember(user, now)
+                self._remember(user, now, before)
         read = set(missing)
         return [Resolved(user, index in read) for index, user in enumerate(found) if user is not None]
 
@@ -165,19 +167,21 @@ class Directory:
 
         Raises IdentityConflictError.
         """
+        before = self._changes
         users = await self._resolve(project_id, identities, range(len(identities)), new_ids)
         now = self._monotonic()
         for user in users:
-            self._remember(user, now)
+            self._remember(user, now, before)
         return users
 
     def forget_all(self) -> None:
         """Clear the cache, because any entry may be wrong."""
-        self._cache.clear()
-        self._names.clear()
+        self._changes += 1
+        self._clear()
 
     def forget_cached(self, project_id: ProjectId, user_id: UserId) -> None:
         """Remove a user from the cache."""
+        self._changes += 1
         for name in self._names.pop(user_id, ()):
             self._cache.pop((project_id, name), None)
 
@@ -202,13 +206,13 @@ class Directory:
 
     async def by_id(self, project_id: ProjectId, user_id: UserId) -> User | None:
         """Return the user with this id, None if there is none."""
-        now = self._monotonic()
+        now, before = self._monotonic(), self._changes
         entry = self._cache.get((project_id, f"u:{user_id}"))
         if entry is not None and entry[0] >= now:
             return entry[1]
         user = await self.find(project_id, f"u:{user_id}")
         if user is not None:
-            self._remember(user, now)
+            self._remember(user, now, before)
         return user
 
     async def rename(self, user: User, external_id: str | None, email: str | None) -> User | None:
@@ -279,9 +283,13 @@ class Directory:
                 self.on_created(user)
         return users
 
-    def _remember(self, user: User, now: float) -> None:
+    def _remember(self, user: User, now: float, before: int) -> None:
+        """Cache a user that was read at `now`, unless names have changed since there were `before` changes."""
+        # The message about a change may arrive after a reply that was sent before the change.
+        if self._changes != before:
+            return
         if len(self._cache) >= CACHE_USERS:
-            self.forget_all()  # rare, and cheaper than keeping an order on every hit
+            self._clear()  # rare, and cheaper than keeping an order on every hit
         names = {f"{kind}:{name}" for kind, name in (("x", user.external_id), ("e", user.email)) if name}
         names.add(f"u:{user.id}")
         # A name that the user no longer has may be another's by now.
@@ -290,6 +298,10 @@ class Directory:
         self._names[user.id] = names
         for name in names:
             self._cache[(user.project_id, name)] = (now + CACHE_SECONDS, user)
+
+    def _clear(self) -> None:
+        self._cache.clear()
+        self._names.clear()
 
 
 def decode_user(project_id: ProjectId, row: Sequence[bytes]) -> User:

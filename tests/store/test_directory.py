@@ -1,14 +1,21 @@
 """The directory: external ids and emails name one user."""
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 import pytest
 
-from gateway.domain.principal import Identity, ProjectId
+from gateway.domain.new_user_limits import NewUserLimits
+from gateway.domain.principal import Identity, ProjectId, User
 from gateway.store import keys
 from gateway.store.directory import CACHE_SECONDS, Directory
 from gateway.store.errors import IdentityConflictError
+from gateway.store.redis.functions import FunctionCall
 from gateway.store.redis.problems import StoreDataError
 from tests.logs import captured_log
 from tests.store.conftest import InspectedClient, new_user
+
+LIMITS = NewUserLimits(0, 0)
 
 
 class Clock:
@@ -196,3 +203,36 @@ async def test_a_name_whose_user_is_lost_leads_to_a_user_again(client: Inspected
     await client.redis.hdel(keys.directory(project), f"u:{user.id}")
     directory.forget_all()
     assert (await directory.resolve(project, Identity("ada"))).external_id == "ada"
+
+
+async def test_a_user_that_was_read_before_a_change_of_names_is_not_cached_after_it(
+    client: InspectedClient, project: ProjectId
+) -> None:
+    other = Directory(client, Clock())
+    user = await other.resolve(project, Identity(email="moved@example.com"))
+    directory = Directory(client, Clock())
+    call = client.call
+
+    async def late(sent: FunctionCall[Any]) -> Any:
+        reply = await call(sent)
+        client.call = call  # type: ignore[method-assign]
+        # The message about a change overtakes a reply that was sent before it.
+        await other.rename(user, "joe", None)
+        directory.forget_cached(project, user.id)
+        return reply
+
+    reads: list[Callable[[], Awaitable[User | None]]] = [
+        lambda: directory.resolve(project, Identity(email="moved@example.com")),
+        lambda: directory.resolve_limited(project, Identity(email="moved@example.com"), lambda: "", LIMITS),
+        lambda: directory.by_id(project, user.id),
+    ]
+    for read in reads:
+        await other.rename(user, None, "moved@example.com")
+        client.call = late  # type: ignore[method-assign, assignment]
+        found = await read()
+        assert found is not None
+        assert found.email == "moved@example.com"
+        owner = await directory.resolve(project, Identity(email="moved@example.com"))
+        assert owner.id != user.id
+        await other.forget(owner)
+        directory.forget_cached(project, owner.id)
