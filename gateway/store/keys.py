@@ -227,8 +227,9 @@ def user(project_id: ProjectId, user_id: UserId) -> str:
     """hash: the record of a user. For ever; of a deleted user only the field `deleted` is left, for a day.
 
     format; the position of the log: epoch, offset, life (the generation of the server's data when the epoch began);
-    counts as of the last event; sent_at of the newest item; oldest (no item was sent before; set once a retention by
-    age has been applied); log_until (when the log expires); settled_until (until when there may be an OUTCOME);
+    counts as of the last event, after its offset; sent_at of the newest item; oldest (no item was sent before; set once
+    a retention by age has been applied); log_until (when the log expires); settled_until (until when there may be an
+    OUTCOME);
     revoked_before; subscription_bytes (the size of SUBSCRIPTIONS); seen_at (when the user last made a request or
     connected, in seconds); and the profile fields in JSON.
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from redis.crc import key_slot
 
-from gateway.domain.event import Event, Position
+from gateway.domain.event import Counts, Event, Position
 from gateway.domain.notification import BulkCommand, Command, Filter, ItemId
 from gateway.domain.principal import User
 from gateway.store import keys
@@ -273,6 +273,22 @@ async def test_marking_thousands_at_once_moves_every_index(store: InboxStore, to
     assert (await store.list_page(user, Filter(read=True, topics=even), 1, 1)).total == 1250
     page = await store.list_page(user, Filter(), 250, 10)
     assert (page.total, page.unread, page.unseen, len(page.items)) == (2500, 0, 0, 10)
+
+
+async def test_counts_are_read_again_after_a_gateway_of_an_earlier_build_has_left_those_in_the_record(
+    store: InboxStore, client: InspectedClient
+) -> None:
+    user = new_user()
+    first, second = await send(store, user, 2)
+    key = keys.user(user.project_id, user.id)
+    before = await client.redis.hget(key, "counts")
+    await store.change(user, first, Command.READ, None, at(101))
+    await client.redis.hset(key, "counts", before)
+    page = await store.read_log(user, None, "e0")
+    assert page.counts == Counts(1, 1, 1, 1)
+    await store.change(user, second, Command.READ, None, at(102))
+    await send(store, user, 1)
+    assert (await store.read_log(user, None, "e0")).counts == Counts(1, 1, 1, 1)
 
 
 async def test_a_change_of_nothing_makes_no_event(store: InboxStore) -> None:

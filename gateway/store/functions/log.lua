@@ -127,13 +127,15 @@ local COUNTED = {
 
 -- from, to: the bucket of an item before and after the next event; nil where it is in none
 -- ->    the counts as of the next event, from those in the record. Reading the size of every index instead would be a
---       tenth of the cost of an event. They are read if the record was written without counts.
+--       tenth of the cost of an event. They are read if those in the record are not of its last event, because a gateway
+--       of an earlier build, which writes no counts, appended it.
 local function counts_after(user, record, from, to)
-  local unread, unseen, unarchived_unread, unarchived_unseen
+  local offset, unread, unseen, unarchived_unread, unarchived_unseen
   if record.counts then
-    unread, unseen, unarchived_unread, unarchived_unseen = record.counts:match('^(%d+) (%d+) (%d+) (%d+)$')
+    offset, unread, unseen, unarchived_unread, unarchived_unseen
+      = record.counts:match('^(%d+) (%d+) (%d+) (%d+) (%d+)$')
   end
-  if not unread then return counts(user) end
+  if not offset or tonumber(offset) ~= record.offset then return counts(user) end
   local now, before = COUNTED[to or 7], COUNTED[from or 7] -- items of bucket 7 are not counted
   return unread + now[1] - before[1], unseen + now[2] - before[2],
     unarchived_unread + now[3] - before[3], unarchived_unseen + now[4] - before[4]
@@ -167,9 +169,9 @@ local function append(user, record, context, name, data, unread, unseen, unarchi
   if renew then record.log_until = integer(math.ceil(now + 1.1 * log_seconds)) end
   unread, unseen = integer(unread), integer(unseen)
   unarchived_unread, unarchived_unseen = integer(unarchived_unread), integer(unarchived_unseen)
-  record.counts = unread .. ' ' .. unseen .. ' ' .. unarchived_unread .. ' ' .. unarchived_unseen
   local is_new = advance(user, record, context)
   local offset = integer(record.offset)
+  record.counts = offset .. ' ' .. unread .. ' ' .. unseen .. ' ' .. unarchived_unread .. ' ' .. unarchived_unseen
   write_position(user, record, offset, is_new, renew, context.sent_at)
   push_undo(restore_position, user, before)
   local position = record.epoch .. '.' .. offset
