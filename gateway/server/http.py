@@ -263,9 +263,7 @@ class HttpProtocol(asyncio.Protocol):
         self._cycle = cycle = DirectCycle(
             request, default_lines, self._output, self._flow, self._on_response, keep_alive=self._keep_alive
         )
-        task = asyncio.get_running_loop().create_task(cycle.run(route.endpoint))
-        task.add_done_callback(state.tasks.discard)
-        state.tasks.add(task)
+        self._ingress.operation_tasks.run(cycle, route.endpoint, state.tasks)
 
     def _begin(self, head: Head, path: str) -> None:
         """Start the cycle that responds to a request through ASGI."""

@@ -13,6 +13,7 @@ from gateway.runtime.deadlines import TICK_SECONDS, HasDeadline, pass_deadlines
 from gateway.runtime.fair_scheduler import FairScheduler
 from gateway.runtime.timer_wheel import TimerWheel
 from gateway.server.direct import DefaultHead
+from gateway.server.operation_tasks import OperationTasks
 from gateway.server.pending_responses import PendingResponses
 from gateway.server.request import Head
 
@@ -42,6 +43,7 @@ class HttpIngress:
         self.direct_routes = direct_routes or DirectRoutes()
         """The operations that connections run themselves; all other requests go to the application."""
         self.default_head = DefaultHead()
+        self.operation_tasks = OperationTasks()
         self.scheduler = scheduler
         self.head_seconds = head_seconds
         """The time that a client has to send the head of its first request, or the rest of a later one's."""
