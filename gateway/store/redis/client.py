@@ -1,5 +1,6 @@
 """The client through which all stores call Redis: functions of the library, and some of Redis's own commands."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -10,7 +11,7 @@ from gateway.store.redis.problems import BrokenRecords, StoreDataError
 from gateway.store.redis.problems import StoreUnavailableError as StoreUnavailableError
 from gateway.store.redis.protocol import Argument as Argument
 from gateway.store.redis.protocol import ConnectionLostError, ReplyError, pack
-from gateway.store.redis.router import Command, Router, failure, unavailable
+from gateway.store.redis.router import FAILURES, Command, Failure, Router, failure, unavailable
 from gateway.store.redis.topology import Node, Topology, generation_key, slot_of
 from gateway.telemetry.metrics import REDIS_CALLS
 from gateway.telemetry.tallies import Tally
@@ -57,10 +58,24 @@ class FunctionClient:
     async def call(self, call: FunctionCall[R]) -> R:
         """Run one function and return its decoded reply. Raises StoreUnavailableError."""
         self._check_refusal()
-        command = self._command(call)
-        reply = await self._router.reply(command)
-        if type(reply) is ReplyError:
-            raise self._problem(command, reply)
+        deadline = asyncio.get_running_loop().time() + self.topology.timeout_seconds
+        registered, packed = self._packed(call)
+        # Without a `Command` and a coroutine of the router in between, this saves 0.7 µs (measured).
+        awaited = self._router.begin(packed, registered.durable)
+        if awaited is None:
+            (reply,) = await self._router.send((self._command(call, registered, packed),))
+        else:
+            first: ReplyError | Failure
+            try:
+                reply = await awaited
+                if type(reply) is not ReplyError:
+                    return call.function.decode(reply)
+                first = reply
+            except FAILURES as problem:
+                first = problem
+            reply = await self._router.after_failure(self._command(call, registered, packed), first, deadline)
+        if isinstance(reply, ReplyError):
+            raise self._problem(call.function.name, call.key, reply)
         return call.function.decode(reply)
 
     async def call_many(self, calls: Sequence[FunctionCall[R]]) -> list[R]:
@@ -71,11 +86,11 @@ class FunctionClient:
         if not calls:
             return []
         self._check_refusal()
-        commands = [self._command(call) for call in calls]
+        commands = [self._command(call, *self._packed(call)) for call in calls]
         found: list[R] = []
         for index, reply in enumerate(await self._router.send(commands)):
             if isinstance(reply, ReplyError):
-                raise self._problem(commands[index], reply)
+                raise self._problem(commands[index].name, commands[index].key, reply)
             found.append(calls[index].function.decode(reply))
         return found
 
@@ -87,11 +102,11 @@ class FunctionClient:
         if not calls:
             return []
         self._check_refusal()
-        commands = [self._command(call) for call in calls]
+        commands = [self._command(call, *self._packed(call)) for call in calls]
         found: list[R | StoreDataError] = []
         for call, command, reply in zip(calls, commands, await self._router.send(commands), strict=True):
             if isinstance(reply, ReplyError):
-                problem = self._problem(command, reply)
+                problem = self._problem(command.name, command.key, reply)
                 if not isinstance(problem, StoreDataError):
                     raise problem
                 found.append(problem)
@@ -120,7 +135,7 @@ class FunctionClient:
         replies = await self._router.send(packed)
         for command, reply in zip(packed, replies, strict=True):
             if isinstance(reply, ReplyError):
-                raise self._problem(command, reply)
+                raise self._problem(command.name, command.key, reply)
         return replies
 
     async def scan(self, cursor: int, pattern: str, count: int) -> tuple[int, list[bytes]]:
@@ -173,12 +188,19 @@ class FunctionClient:
         """Close every connection."""
         self.topology.close()
 
-    def _command(self, call: FunctionCall[Any]) -> Command:
-        function, key, arguments = call.function, call.key, call.arguments
+    def _packed(self, call: FunctionCall[Any]) -> tuple[_Registered, bytes]:
+        """Return what is the same for every call of the function, and the packed call. Count it."""
+        function, key = call.function, call.key
         registered = self._registered.get(function.name) or self._register(function)
         registered.calls.value += 1
-        packed = pack(("FCALL", registered.qualified_name, *self._keys(key, *call.more_keys), *arguments))
-        return Command(function.name, key, packed, registered.durable, registered.repeatable)
+        if call.more_keys or self.topology.clustered:
+            return registered, pack(
+                ("FCALL", registered.qualified_name, *self._keys(key, *call.more_keys), *call.arguments)
+            )
+        return registered, pack(("FCALL", registered.qualified_name, 1, key, *call.arguments))
+
+    def _command(self, call: FunctionCall[Any], registered: _Registered, packed: bytes) -> Command:
+        return Command(call.function.name, call.key, packed, registered.durable, registered.repeatable)
 
     def _register(self, function: AnyFunction) -> _Registered:
         traits = function.traits
@@ -200,12 +222,12 @@ class FunctionClient:
 
     def problem(self, function: AnyFunction, key: str, reply: ReplyError) -> StoreUnavailableError:
         """Return the exception for one of the replies that a function has for several users."""
-        return self._problem(Command(function.name, key, b"", False, False), reply)
+        return self._problem(function.name, key, reply)
 
-    def _problem(self, command: Command, reply: ReplyError) -> StoreUnavailableError:
+    def _problem(self, name: str, key: str | bytes, reply: ReplyError) -> StoreUnavailableError:
         problem = failure(reply)
         if isinstance(problem, StoreDataError):
-            self._broken.report(command.name, command.key, problem)
+            self._broken.report(name, key, problem)
         return problem
 
     def _check_refusal(self) -> None:

@@ -151,7 +151,9 @@ class RedisConnection:
         if len(commands) == 1:
             return [await self._send(protocol, commands[0])]
         loop = asyncio.get_running_loop()
-        now = self._watch(loop, protocol)
+        now = loop.time()
+        if not protocol.watched:
+            self._watch(loop, protocol, now)
         futures = [loop.create_future() for _ in commands]
         protocol.pending.extend((future, now) for future in futures)
         protocol.send(b"".join(commands))
@@ -168,17 +170,17 @@ class RedisConnection:
     def _send(self, protocol: _RequestProtocol, command: bytes) -> "asyncio.Future[Any]":
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        protocol.pending.append((future, self._watch(loop, protocol)))
+        now = loop.time()
+        if not protocol.watched:
+            self._watch(loop, protocol, now)
+        protocol.pending.append((future, now))
         protocol.send(command)
         return future
 
-    def _watch(self, loop: asyncio.AbstractEventLoop, protocol: _RequestProtocol) -> float:
-        """Return the time, from which on a reply is awaited. Make sure that a timer is set."""
-        now = loop.time()
-        if not protocol.watched:
-            protocol.watched = True
-            loop.call_at(now + self._timeout, self._check, protocol)
-        return now
+    def _watch(self, loop: asyncio.AbstractEventLoop, protocol: _RequestProtocol, now: float) -> None:
+        """Set a timer for the replies that are awaited."""
+        protocol.watched = True
+        loop.call_at(now + self._timeout, self._check, protocol)
 
     def close(self) -> None:
         """Close the connection, even one that is being opened. The next request opens another."""

@@ -28,8 +28,9 @@ RETRY_SECONDS = 0.1
 _SLOT_IS_ELSEWHERE = ("MOVED ", "ASK ", "CLUSTERDOWN", "TRYAGAIN")
 """The beginnings of replies that report that a slot is on another server, or is moving there."""
 
-_Failure = ConnectionLostError | ReplyTimeoutError | NotReplicatedError
-_FAILURES = (ConnectionLostError, ReplyTimeoutError, NotReplicatedError)
+Failure = ConnectionLostError | ReplyTimeoutError | NotReplicatedError
+FAILURES = (ConnectionLostError, ReplyTimeoutError, NotReplicatedError)
+"""The exceptions of a request without a reply."""
 
 _Group = tuple[Node, bool]
 """Groups commands by connection: the server, and whether they use its connection for writes."""
@@ -63,36 +64,35 @@ class Router:
         deadline = asyncio.get_running_loop().time() + self._topology.timeout_seconds
         try:
             return await self._replies(commands, await self._first_replies(commands), deadline)
-        except _FAILURES as problem:
+        except FAILURES as problem:
             raise self._unavailable(problem) from problem
 
-    async def reply(self, command: Command) -> Any:
-        """Send one command and return the reply as `send` does.
+    def begin(self, packed: bytes, writes: bool) -> "asyncio.Future[Any] | None":
+        """Send one packed command and return what to await: the reply, which may be a ReplyError, or an exception.
 
-        Nearly always there is one server, and the first attempt succeeds. This takes no more steps than that needs.
+        Return None if there may be several servers, or if there is no connection: use `send`. Pass a ReplyError or one
+        of FAILURES to `after_failure`. Nearly always there is one server, and the first attempt succeeds. This takes
+        no more steps than that needs.
         """
         sole = self._topology.sole
-        connection = None if sole is None else sole.write_connection if command.writes else sole.connection
-        awaited = connection.begin(command.packed) if connection is not None else None
-        if awaited is None:
-            return (await self.send((command,)))[0]
-        deadline = asyncio.get_running_loop().time() + self._topology.timeout_seconds
-        first: list[Any] | ConnectionLostError
+        if sole is None:
+            return None
+        return (sole.write_connection if writes else sole.connection).begin(packed)
+
+    async def after_failure(self, command: Command, first: ReplyError | Failure, deadline: float) -> Any:
+        """Return the reply to a command as `send` does. `first` is the outcome of `begin`.
+
+        Raises StoreUnavailableError.
+        """
         try:
-            reply = await awaited
-            if type(reply) is not ReplyError:
-                return reply
-            first = [reply]
-        except ConnectionLostError as lost:
-            first = lost
-        except _FAILURES as problem:
-            raise self._unavailable(problem) from problem
-        try:
-            return (await self._replies((command,), first, deadline))[0]
-        except _FAILURES as problem:
+            if isinstance(first, ReplyTimeoutError | NotReplicatedError):
+                raise first
+            replies = first if isinstance(first, ConnectionLostError) else [first]
+            return (await self._replies((command,), replies, deadline))[0]
+        except FAILURES as problem:
             raise self._unavailable(problem) from problem
 
-    def _unavailable(self, problem: _Failure) -> StoreUnavailableError:
+    def _unavailable(self, problem: Failure) -> StoreUnavailableError:
         """Return the exception for a request without a reply, and count it."""
         if self._topology.clustered and not isinstance(problem, NotReplicatedError):
             self._topology.refresh_soon()  # a replica may take over from a server that hangs
@@ -260,7 +260,7 @@ def _must_not_repeat(problem: ConnectionLostError, commands: Sequence[Command]) 
     return isinstance(problem, ReplyLostError) and not all(command.repeatable for command in commands)
 
 
-def unavailable(problem: _Failure) -> StoreUnavailableError:
+def unavailable(problem: Failure) -> StoreUnavailableError:
     """Return the exception for a request without a reply, and count it."""
     REDIS_ERRORS.inc()
     if isinstance(problem, ConnectionRejectedError):
