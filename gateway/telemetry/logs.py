@@ -91,21 +91,24 @@ class Log:
         connection_id: str = "",
         client: str = "",
     ) -> None:
-        """Log a request. `path` must contain nothing private (see `redacted_path`); the user is logged as a hash.
+        """Log a request. `path` must contain nothing private (see `redacted_path`); the user is logged as a hash."""
+        if self._least > _INFO:
+            return
+        more = f', "request_id": {quoted(request_id)}' if request_id else ""
+        if connection_id:
+            more += f', "connection": {quoted(connection_id)}'
+        self.request_line(requested(method, path), status, milliseconds, more + caller(project_id, user_id, client))
+
+    def request_line(self, what: str, status: int, milliseconds: float, more: str) -> None:
+        """Log a request as `request` does. `what` is the text of `requested`; `more` are fields as JSON, after a comma.
 
         The line is formatted by hand because every request bears the cost. `python -m loadtest.access_log` measures it.
         """
         if self._least > _INFO:
             return
-        if len(path) > MAX_PATH_LENGTH:
-            path = path[:MAX_PATH_LENGTH] + "…"
-        more = f', "request_id": {quoted(request_id)}' if request_id else ""
-        if connection_id:
-            more += f', "connection": {quoted(connection_id)}'
-        more += _caller(project_id, user_id, client)
         line = (
-            f'{{"timestamp": "{self._timestamp()}", "level": "info", "event": "request", "method": {quoted(method)}, '
-            f'"path": {quoted(path)}, "status": {status}, "ms": {milliseconds:.2f}{more}, "pid": {self._pid}}}\n'
+            f'{{"timestamp": "{self._timestamp()}", "level": "info", "event": "request", {what}, "status": {status}, '
+            f'"ms": {milliseconds:.2f}{more}, "pid": {self._pid}}}\n'
         )
         if self._pretty or self.writer is None:
             fields = json.loads(line)
@@ -174,9 +177,16 @@ def close_log() -> None:
         log.writer.close()
 
 
+def requested(method: str, path: str) -> str:
+    """Return the fields of a line that say what was requested."""
+    if len(path) > MAX_PATH_LENGTH:
+        path = path[:MAX_PATH_LENGTH] + "…"
+    return f'"method": {quoted(method)}, "path": {quoted(path)}'
+
+
 @lru_cache(maxsize=4096)
-def _caller(project_id: str, user_id: str, client: str) -> str:
-    """Return the part of a line that names the caller. It is the same for all requests of a caller, so it is cached."""
+def caller(project_id: str, user_id: str, client: str) -> str:
+    """Return the fields of a line that name the caller. They are the same for all requests of a caller, so cached."""
     text = ""
     if project_id:
         text += f', "project": {quoted(project_id)}'

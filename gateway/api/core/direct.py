@@ -28,19 +28,23 @@ class DirectRoute(NamedTuple):
 class _Template(NamedTuple):
     """A path with parameters, each of which is a whole part of it: `parts` has None in place of each."""
 
-    parts: tuple[str | None, ...]
-    names: tuple[str, ...]
+    parts: list[str | None]
+    params: list[tuple[int, str]]
+    """The place of each parameter in `parts`, and its name."""
     endpoint: Endpoint
 
     def match(self, parts: Sequence[str]) -> DirectRoute | None:
         """Return the route of a path with as many parts, None if it is another path."""
-        found = []
-        for mine, given in zip(self.parts, parts, strict=True):
-            if mine is None and given:
-                found.append(given)
-            elif mine != given:
-                return None
-        return DirectRoute(self.endpoint, dict(zip(self.names, found, strict=True)))
+        found: list[str | None] = [*parts]
+        params = {}
+        for place, name in self.params:
+            params[name] = parts[place]
+            found[place] = None
+        return DirectRoute(self.endpoint, params) if found == self.parts and all(params.values()) else None
+
+
+_Shape = tuple[str, int, str | None]
+"""The method of a template, how many parts its path has, and the last one, None for a parameter."""
 
 
 class DirectRoutes:
@@ -48,7 +52,7 @@ class DirectRoutes:
 
     def __init__(self, endpoints: Sequence[Endpoint] = ()):
         self._fixed: dict[tuple[str, str], DirectRoute] = {}
-        self._templates: dict[tuple[str, int], list[_Template]] = {}
+        self._templates: dict[_Shape, list[_Template]] = {}
         self._streams = {(endpoint.method, endpoint.path) for endpoint in endpoints if endpoint.streams}
         for index, endpoint in enumerate(endpoints):
             earlier = [other for other in endpoints[:index] if other.method == endpoint.method]
@@ -60,7 +64,10 @@ class DirectRoutes:
         if (route := self._fixed.get((method, path))) is not None:
             return route
         parts = path.split("/")
-        for template in self._templates.get((method, len(parts)), ()):
+        count, templates = len(parts), self._templates
+        # The last part distinguishes most of the paths with as many parts, such as those that end with `read`.
+        candidates = templates.get((method, count, parts[-1])) or templates.get((method, count, None)) or ()
+        for template in candidates:
             if (route := template.match(parts)) is not None:
                 return None if (method, path) in self._streams else route
         return None
@@ -75,9 +82,21 @@ class DirectRoutes:
         parts = path.split("/")
         if any(_has_free_text(other) and other.path.split("/")[1] == parts[1] for other in earlier):
             return
-        names = tuple(part[1:-1] for part in parts if part.startswith("{"))
-        template = _Template(tuple(None if part.startswith("{") else part for part in parts), names, endpoint)
-        self._templates.setdefault((method, len(parts)), []).append(template)
+        params = [(place, part[1:-1]) for place, part in enumerate(parts) if part.startswith("{")]
+        template = _Template([None if part.startswith("{") else part for part in parts], params, endpoint)
+        self._file(method, template)
+
+    def _file(self, method: str, template: _Template) -> None:
+        """Add a template, after those that are preferred, to every list in which `find` may look for it."""
+        templates, count, last = self._templates, len(template.parts), template.parts[-1]
+        own = (method, count, last)
+        if last is None:
+            for shape, others in templates.items():
+                if shape[:2] == own[:2] and shape != own:
+                    others.append(template)
+        elif own not in templates:
+            templates[own] = list(templates.get((method, count, None), ()))
+        templates.setdefault(own, []).append(template)
 
 
 def _has_free_text(endpoint: Endpoint) -> bool:

@@ -11,7 +11,7 @@ from gateway.api.core.access import Accesses
 from gateway.api.core.call import PUBLIC
 from gateway.api.core.operation import BoundOperation
 from gateway.api.core.problems import error_response, failure_response
-from gateway.api.core.requests import ApiRequest, logged_path
+from gateway.api.core.requests import ApiRequest, LoggedRequests
 from gateway.api.core.unknown import HEADER as UNKNOWN_HEADER
 from gateway.api.core.unknown import UnknownNameLog, header_value
 from gateway.domain.errors import ApiError, ErrorCode, api_error
@@ -20,7 +20,7 @@ from gateway.domain.principal import User, UserPrincipal
 from gateway.domain.proxy import Proxies
 from gateway.domain.unknown_names import UnknownName
 from gateway.store.redis.client import StoreUnavailableError
-from gateway.telemetry.logs import log
+from gateway.telemetry.logs import caller, log
 from gateway.telemetry.metrics import REQUESTS
 from gateway.telemetry.tallies import Tally
 
@@ -50,7 +50,7 @@ class Endpoint:
         self._label = repr(row)
         self._is_public = row.caller is PUBLIC
         self._is_logged = context.access_log and not self._is_public
-        self._has_path_params = "{" in row.path
+        self._logged = LoggedRequests(row.method, row.path)
         self._counts: dict[int, Tally] = {}
         self.method = row.method
         self.path = row.path
@@ -115,13 +115,11 @@ class Endpoint:
 
     def _log(self, request: ApiRequest, status: int, milliseconds: float) -> None:
         principal = request.principal
-        log.request(
-            self.method,
-            logged_path(self.path, request.path_params) if self._has_path_params else self.path,
-            status,
-            milliseconds,
-            request.request_id,
+        named = caller(
             principal.project.id if principal is not None else "",
             principal.user.id if isinstance(principal, UserPrincipal) else "",
-            client=request.client_address(self._context.proxies),
+            request.client_address(self._context.proxies),
         )
+        # No id of a request contains a character that JSON escapes, see `domain.request_id`.
+        more = f', "request_id": "{request.request_id}"{named}'
+        log.request_line(self._logged.text(request.path_params), status, milliseconds, more)

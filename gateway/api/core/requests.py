@@ -11,6 +11,7 @@ from gateway.auth.authenticator import Verified
 from gateway.domain.principal import Principal
 from gateway.domain.proxy import Forwarded, Proxies, peer_address
 from gateway.domain.unknown_names import UnknownName
+from gateway.telemetry.logs import requested
 
 _LOGGED_PARAMS = frozenset(("id", "broadcast_id", "event_id", "import_id", "token_id", "workspace_id", "project_id"))
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -126,12 +127,21 @@ class ApiRequest:
         return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.fields]
 
 
-def logged_path(template: str, params: Mapping[str, Any]) -> str:
-    """Return the path for the access log. It has ids, but no names of users, no topics and no device tokens.
+class LoggedRequests:
+    """What the access log says of the requests of one operation: their method and path.
 
-    The query is left out as well, because it may contain credentials.
+    The path has ids, but no names of users, no topics and no device tokens. The query is left out as well, because it
+    may contain credentials.
     """
-    for name, value in params.items():
-        if name in _LOGGED_PARAMS and _ID.fullmatch(value):
-            template = template.replace(f"{{{name}}}", value)
-    return template
+
+    def __init__(self, method: str, template: str):
+        self._template = requested(method, template)
+        self._params = [name for name in _LOGGED_PARAMS if f"{{{name}}}" in template]
+
+    def text(self, params: Mapping[str, str]) -> str:
+        """Return the fields of a line in the log. `params` are those in the path of the request."""
+        text = self._template
+        for name in self._params:
+            if _ID.fullmatch(value := params[name]):
+                text = text.replace(f"{{{name}}}", value)
+        return text

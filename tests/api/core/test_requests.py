@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.api.core.requests import logged_path
+from gateway.api.core.requests import LoggedRequests
 from gateway.domain.proxy import Proxies
 from gateway.domain.unknown_names import UnknownName
 from tests.api.core.calls import request_of
@@ -53,4 +53,4 @@ def test_unknown_names_of_several_notes_are_collected() -> None:
     ],
 )
 def test_a_logged_path_has_ids_and_no_names(template: str, params: dict[str, str], logged: str) -> None:
-    assert logged_path(template, params) == logged
+    assert LoggedRequests("GET", template).text(params) == f'"method": "GET", "path": "{logged}"'
