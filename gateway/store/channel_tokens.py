@@ -103,7 +103,7 @@ class DiscardReason(Enum):
     """Why a registration ended another token."""
 
     MOVED = "moved"
-    """Another user registered it."""
+    """Another user registered it, or it was registered as a token of another kind."""
     TOO_MANY = "too_many"
     """Its user has registered too many of its kind."""
 
@@ -112,6 +112,7 @@ class Ended(NamedTuple):
     """A token that a registration ended."""
 
     user_id: UserId
+    kind: TokenKind
     token_id: UUID
     reason: DiscardReason
 
@@ -194,15 +195,21 @@ class ChannelTokenStore:
         now_ms: int,
         guard: Guard = UNGUARDED,
         authenticated_by: str = "",
+        same_of: Sequence[TokenKind] = (),
     ) -> Registration:
         """Register a token for a user, and remove it from all other users.
 
-        `values` have an identity. A token that the user has discarded becomes live again.
+        `values` have an identity. A token that the user has discarded becomes live again. The token with the same
+        values of each other kind of `same_of` is discarded, whoever has it.
         """
         await self._functions.call(user, guard, USE())
+        ended = await self._discard_of_kinds(
+            user.project_id, [one for one in same_of if one is not kind], values, now_ms
+        )
         record = _record(kind, values, authenticated_by)
         former = former_token(kind, values)
-        return await self._register(user, kind, field_of(kind, values), record, now_ms, former)
+        done = await self._register(user, kind, field_of(kind, values), record, now_ms, former)
+        return Registration(done.token, [*ended, *done.ended])
 
     async def page(
         self,
@@ -292,13 +299,14 @@ class ChannelTokenStore:
         claim, *others = await self._client.call(CLAIM_TOKEN(holders, field, user.id, former))
         ended = await self._remove_from(
             [User(user.project_id, UserId(other.decode()), None, None) for other in others],
+            kind,
             field,
             REMOVE_TOKEN(kind.path, field, claim, revokes, former),
         )
         put = PUT_TOKEN(kind.path, field, claim, now_ms, msgspec.json.encode(record), revokes, former)
         created, updated, discarded, removed = await self._functions.call(user, UNGUARDED, put)
         for since, name in _pairs(discarded):
-            ended.append(Ended(user.id, _id(int(since), name), DiscardReason.TOO_MANY))
+            ended.append(Ended(user.id, kind, _id(int(since), name), DiscardReason.TOO_MANY))
         if removed:
             await self._client.call_many(
                 [RELEASE_TOKEN(holders, name, user.id, since) for name, since in _pairs(removed)]
@@ -309,7 +317,25 @@ class ChannelTokenStore:
         token = ChannelToken(_id(int(created), field), record, int(created), int(updated), 0)
         return Registration(token, ended)
 
-    async def _remove_from(self, users: Sequence[User], field: bytes, removal: UserCall[int]) -> list[Ended]:
+    async def _discard_of_kinds(
+        self, project_id: ProjectId, kinds: Sequence[TokenKind], values: Mapping[str, Any], now_ms: int
+    ) -> list[Ended]:
+        if not kinds:
+            return []
+        holders = keys.token_holders(project_id)
+        owners = await self._client.call_many([TOKEN_OWNER(holders, field_of(kind, values)) for kind in kinds])
+        ended = []
+        for kind, owner in zip(kinds, owners, strict=True):
+            if owner is not None:
+                user = User(project_id, UserId(owner.decode(errors="replace")), None, None)
+                with contextlib.suppress(UserDeletedError):
+                    if token_id := await self.discard_same(user, kind, values, now_ms):
+                        ended.append(Ended(user.id, kind, token_id, DiscardReason.MOVED))
+        return ended
+
+    async def _remove_from(
+        self, users: Sequence[User], kind: TokenKind, field: bytes, removal: UserCall[int]
+    ) -> list[Ended]:
         if not users:
             return []
         replies = await self._functions.send_many(users, [removal] * len(users))
@@ -318,7 +344,7 @@ class ChannelTokenStore:
             # A user who was deleted holds no token.
             with contextlib.suppress(UserDeletedError):
                 if created := unwrapped(reply, user, UNGUARDED):
-                    ended.append(Ended(user.id, _id(created, field), DiscardReason.MOVED))
+                    ended.append(Ended(user.id, kind, _id(created, field), DiscardReason.MOVED))
         return ended
 
 

@@ -136,7 +136,7 @@ async def test_a_token_belongs_to_the_user_that_registered_it_last(
     token_id = None
     for user, other in ((ada, bob), (bob, ada), (ada, bob)):
         token, ended = await store.register(user, KIND, SAME, 1)
-        assert ended == ([Ended(other.id, token_id, DiscardReason.MOVED)] if token_id else [])
+        assert ended == ([Ended(other.id, KIND, token_id, DiscardReason.MOVED)] if token_id else [])
         token_id = token.id
         assert await tokens(client, user) == {"token"}
         assert await tokens(client, other) == set()
@@ -305,7 +305,7 @@ async def test_the_live_token_registered_longest_ago_is_discarded_to_make_room(
     (discarded,) = [one for one in await listed(store, ada, live_only=False) if one.discarded_ms]
     assert discarded.record.fields == values("1")
     again = await store.register(ada, KIND, values("1"), 4000)
-    assert [(user_id, reason) for user_id, _, reason in again.ended] == [(ada.id, DiscardReason.TOO_MANY)]
+    assert [(one.user_id, one.reason) for one in again.ended] == [(ada.id, DiscardReason.TOO_MANY)]
     assert await tokens(client, ada) == {*map(str, range(MAX_LIVE)), "token"} - {"2"}
 
 

@@ -12,7 +12,7 @@ from gateway.store.project_events import ProjectEvents
 async def write_registration(events: ProjectEvents, user: User, kind: TokenKind, done: Registration) -> None:
     """Write that a user has registered a token, and which tokens ended thereby."""
     for ended in done.ended:
-        await write_discarded(events, user, kind, ended.token_id, ended.reason.value, ended.user_id)
+        await write_discarded(events, user, ended.kind, ended.token_id, ended.reason.value, ended.user_id)
     context = {"kind": kind.path, "token_id": str(done.token.id)}
     await events.write(user.project_id, ProjectEvent(ProjectEventType.TOKEN_REGISTERED, user.id, context))
 

@@ -62,7 +62,8 @@ class DevicesResource:
     now: Callable[[], Moment]
 
     async def register(self, call: UserCall) -> Response:
-        """Register a device for the user. It is removed from another user of the project who had registered it.
+        """Register a device for the user. It is removed from another user of the project who had registered it, and
+        from its previous platform.
 
         The device is a channel token of APNs or FCM, as `GET /v2/channels/mobile_push/…/tokens` lists it. Apple no
         longer delivers to the tokens of Safari: they are stored.
@@ -71,7 +72,9 @@ class DevicesResource:
         token, platform = fields["device_token"], fields["platform"]
         kind = KINDS_BY_PLATFORM[platform]
         values = device_values(token, fields["app_bundle_id"] or None, kind)
-        stored = await self.tokens.register(call.user, kind, values, self.now().now_ms, call.guard)
+        stored = await self.tokens.register(
+            call.user, kind, values, self.now().now_ms, call.guard, same_of=tuple(KINDS_BY_PLATFORM.values())
+        )
         await write_registration(self.events, call.user, kind, stored)
         registered = {"id": stored.token.id, "device_token": token, "platform": platform}
         return json_response({"push_subscription": registered}, 201)

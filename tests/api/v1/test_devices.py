@@ -70,10 +70,11 @@ async def test_a_token_may_hold_any_characters(inbox: Inbox, token: str) -> None
     assert await unregister(inbox, token) == 204
 
 
-async def test_a_device_moves_to_the_next_user_that_registers_it(inbox: Inbox) -> None:
+@pytest.mark.parametrize("platform", ["ios", "android"])
+async def test_a_device_moves_to_the_next_user_that_registers_it(inbox: Inbox, platform: str) -> None:
     bob, token = Inbox(inbox.http, f"{inbox.external_id}-bob"), inbox.external_id
     first = await register(inbox, token)
-    second = await register(bob, token)
+    second = await register(bob, token, platform)
     assert second["id"] != first["id"]
     assert await unregister(inbox, token) == 404
     assert await unregister(bob, token) == 204

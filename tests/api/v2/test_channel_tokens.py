@@ -193,6 +193,19 @@ def test_devices_of_v1_are_tokens_of_v2(ada: Client) -> None:
     assert [kind for kind, _ in events_of(ada)] == ["channel_token.discarded", *["channel_token.registered"] * 3]
 
 
+def test_a_device_of_v1_that_changes_its_platform_is_one_token(ada: Client) -> None:
+    device = {"device_token": ada.name, "platform": "android"}
+    ada.call("POST", "/push_subscriptions", {"push_subscription": device})
+    ada.call("POST", "/push_subscriptions", {"push_subscription": device | {"platform": "ios"}})
+    listed = {kind.path: len(ada.listed(kind)) for kind in OFFERED}
+    assert (listed["mobile_push/apns"], listed["mobile_push/fcm"]) == (1, 0)
+    assert [(kind, context.get("kind")) for kind, context in events_of(ada)] == [
+        ("channel_token.registered", "mobile_push/apns"),
+        ("channel_token.discarded", "mobile_push/fcm"),
+        ("channel_token.registered", "mobile_push/fcm"),
+    ]
+
+
 @each_kind
 def test_what_is_not_there_is_not_found(ada: Client, kind: TokenKind) -> None:
     ada.saved(kind, unlike(kind, uuid4().hex))
