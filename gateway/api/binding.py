@@ -257,4 +257,4 @@ class ApiBuilder:
         ]
 
     def _now(self) -> Moment:
-        return Moment(int(time.time() * 1000), self.new_epoch())
+        return tuple.__new__(Moment, (int(time.time() * 1000), self.new_epoch()))  # half the time of the constructor

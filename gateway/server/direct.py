@@ -17,7 +17,7 @@ from gateway.telemetry.logs import log
 
 _STATUS_LINES = {each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n".encode() for each in HTTPStatus}
 
-_CONNECTION_CLOSE = b"connection: close\r\n"
+_CONNECTION_CLOSE = (b"connection", b"close")
 
 
 class Flow(Protocol):
@@ -100,17 +100,15 @@ class DirectCycle:
         self._is_disconnected = True
 
     def _write(self, response: Response) -> None:
+        headers = response.raw_headers
         request_id = self._request.request_id.encode()
-        lines = [_STATUS_LINES[response.status_code], self._default_lines, b"x-request-id: ", request_id, b"\r\n"]
-        closes = False
-        for name, value in response.raw_headers:
-            lines += (name, b": ", value, b"\r\n")
-            closes = closes or (name == b"connection" and value == b"close")
-        if closes:
+        first = b"%b%bx-request-id: %b" % (_STATUS_LINES[response.status_code], self._default_lines, request_id)
+        lines = [first, *map(b": ".join, headers)]
+        if _CONNECTION_CLOSE in headers:
             self.keep_alive = False
         elif not self.keep_alive:
-            lines.append(_CONNECTION_CLOSE)
-        lines += (b"\r\n", response.body)  # type: ignore[arg-type] # starlette allows a memoryview, which joins as well
-        self._output.write_whole(b"".join(lines))
+            lines.append(b": ".join(_CONNECTION_CLOSE))
+        lines += (b"", response.body)  # type: ignore[arg-type] # starlette allows a memoryview, which joins as well
+        self._output.write_whole(b"\r\n".join(lines))
         if not self.keep_alive:
             self._output.close()

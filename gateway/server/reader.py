@@ -107,7 +107,8 @@ class RequestReader:
     @property
     def body_bytes_to_come(self) -> int:
         """The bytes of the body that are yet to be received; 0 for a chunked body, whose length is unknown."""
-        return max(0, self._left - (len(self._data) - self._at))
+        to_come = self._left - (len(self._data) - self._at)
+        return to_come if to_come > 0 else 0  # `max` takes three times as long
 
     def read_body(self) -> tuple[list[bytes], int]:
         """Return the next parts of the body, and the number of bytes read for them. Raises RefusedRequestError."""

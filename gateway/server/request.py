@@ -31,6 +31,9 @@ _CONTROLS = bytes({*range(32), 127} - {*b"\t\r\n"})
 
 # No known protocol has longer methods.
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}) ([!\"$-~]+) HTTP/([0-9])\.([0-9])")
+_TARGET = bytes({*range(ord("!"), ord("~") + 1)} - {ord("#")})
+_METHODS = {name.encode(): name for name in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")}
+_VERSIONS: dict[bytes, Literal["1.0", "1.1"]] = {b"HTTP/1.1": "1.1", b"HTTP/1.0": "1.0"}
 _METHOD_BEGINS = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}(?: |\Z)")
 _ABSOLUTE_FORM = re.compile(rb"https?://([^/?]*)([^?]*)(.*)", re.IGNORECASE)
 _HOST = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=%]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
@@ -131,21 +134,25 @@ def read_head(block: bytes, *, is_first: bool = True) -> Head:
         fields = [(name, authority if name == b"host" else value) for name, value in fields]
         by_name = _by_name(fields)
     wants = offers and method == "GET"
-    return Head(
-        method,
-        target,
-        raw_path,
-        query,
-        version,
-        fields,
-        by_name,
-        body_bytes,
-        keep_alive,
-        expects_continue,
-        wants,
-        wants and has_key,
-        request_id,
-        known,
+    # This takes half the time of the constructor (measured).
+    return tuple.__new__(
+        Head,
+        (
+            method,
+            target,
+            raw_path,
+            query,
+            version,
+            fields,
+            by_name,
+            body_bytes,
+            keep_alive,
+            expects_continue,
+            wants,
+            wants and has_key,
+            request_id,
+            known,
+        ),
     )
 
 
@@ -199,6 +206,12 @@ def read_fields(block: bytes) -> Fields:
 
 
 def _read_request_line(line: bytes) -> tuple[str, bytes, Literal["1.0", "1.1"]]:
+    parts = line.split(b" ")
+    if len(parts) == 3 and parts[0] in _METHODS and parts[2] in _VERSIONS:
+        target = parts[1]
+        if target and not target.translate(None, _TARGET):
+            # Nearly every line. This takes a third of the time of the expression below (measured).
+            return _METHODS[parts[0]], target, _VERSIONS[parts[2]]
     match = _REQUEST_LINE.fullmatch(line)
     if match is None:
         raise _malformed(

@@ -152,7 +152,8 @@ class ProjectAccess(Access):
                 known.verified = Verified(principal, None)
             request.principal = principal
             project = principal.project
-            self._origins.check(request, project)
+            if "origin" in request.headers:
+                self._origins.check(request, project)
             allowance = Allowance(kind, limit) if limit else None
             if allowance is not None:
                 await self._count(project, allowance)
@@ -201,12 +202,15 @@ class UserAccess(Access):
         """
         inputs, context, check_length = row.inputs, self._context, self._length_check(row)
         kind, limit = self._limits.of(row.method)
-        counts_before = bool(limit) and row.reads_body
+        counts_before, recalls = bool(limit) and row.reads_body, not row.known_users_only
 
         async def respond(request: ApiRequest) -> Response:
-            principal = self._recalled(row, request) or await self._verified(row, request)
-            request.principal = principal
-            self._origins.check(request, principal.project)
+            verified = request.known.verified
+            # The same headers named this user before, unless it must be verified again.
+            recalled = self._authenticator.recall_user(verified) if verified is not None and recalls else None
+            request.principal = principal = recalled or await self._verified(row, request)
+            if "origin" in request.headers:
+                self._origins.check(request, principal.project)
             allowance = Allowance(kind, limit) if limit else None
             guard = Guard(allowance, principal.token_id, principal.token_issued_at)
             if counts_before:
@@ -227,11 +231,6 @@ class UserAccess(Access):
             return response
 
         return respond
-
-    def _recalled(self, row: AnyOperation, request: ApiRequest) -> UserPrincipal | None:
-        """Return the user that the same headers named before, None if they must be verified again."""
-        verified = request.known.verified
-        return self._authenticator.recall_user(verified) if verified is not None and not row.known_users_only else None
 
     async def _verified(self, row: AnyOperation, request: ApiRequest) -> UserPrincipal:
         credentials = _credentials(row, request)

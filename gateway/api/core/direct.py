@@ -40,7 +40,9 @@ class _Template(NamedTuple):
         for place, name in self.params:
             params[name] = parts[place]
             found[place] = None
-        return DirectRoute(self.endpoint, params) if found == self.parts and all(params.values()) else None
+        if found != self.parts or "" in params.values():
+            return None
+        return tuple.__new__(DirectRoute, (self.endpoint, params))  # half the time of the constructor (measured)
 
 
 _Shape = tuple[str, int, str | None]
