@@ -85,6 +85,7 @@ from gateway.store.project_event_log import ProjectEventLog
 from gateway.store.project_event_tails import EventTails
 from gateway.store.project_events import ProjectEvents
 from gateway.store.projects import ProjectStore
+from gateway.store.recipient_search import RecipientSearch
 from gateway.store.redis.client import FunctionClient
 from gateway.store.subscriptions import SubscriptionStore
 from gateway.store.tokens import TokenStore
@@ -203,7 +204,9 @@ class ApiBuilder:
                 delivery_config.OPERATIONS,
             ),
             *bind(
-                delivery_plans.DeliveryPlansResource(self.delivery_configs, inboxes, directory, job_store),
+                delivery_plans.DeliveryPlansResource(
+                    self.delivery_configs, inboxes, directory, job_store, RecipientSearch(self.event_log)
+                ),
                 delivery_plans.OPERATIONS,
             ),
             *bind(tokens_resource, installations.WEB_PUSH_OPERATIONS),

@@ -67,9 +67,10 @@ def test_a_plan_of_a_request_that_is_newer_than_known_is_rejected(
         msgspec.json.decode(stored[:-1] + b',"version":2}', type=kind)
 
 
-def test_each_new_plan_has_a_random_id() -> None:
-    plans = [new_send_plan(Moment(1, "e")) for _ in range(100)]
+def test_each_new_plan_has_a_random_id_that_begins_with_its_time() -> None:
+    plans = [new_send_plan(Moment(1_700_000_000_123, "e")) for _ in range(100)]
     assert len({plan.id for plan in plans}) == len(plans)
     for plan in plans:
         uuid = UUID(plan.id)
-        assert (str(uuid), uuid.version, uuid.variant) == (plan.id, 4, RFC_4122)
+        assert (str(uuid), uuid.version, uuid.variant) == (plan.id, 7, RFC_4122)
+        assert uuid.int >> 80 == 1_700_000_000_123

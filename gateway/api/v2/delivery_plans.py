@@ -1,5 +1,7 @@
 """Delivery plans: by which steps a notification reaches a recipient, and how far they are."""
 
+import asyncio
+import time
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
@@ -21,17 +23,20 @@ from gateway.domain.delivery_plan import DeliveryPlan, Step, StepState, plan_of
 from gateway.domain.errors import invalid
 from gateway.domain.notification import UNCATEGORIZED, ItemId
 from gateway.domain.preferences import Channel
-from gateway.domain.principal import User
+from gateway.domain.principal import ProjectId, User, UserId
 from gateway.store.delivery_configs import DeliveryConfigStore
 from gateway.store.directory import Directory
 from gateway.store.inbox import InboxStore
 from gateway.store.jobs import JobStore
+from gateway.store.project_events import FLUSH_SECONDS
+from gateway.store.recipient_search import RecipientSearch
+
+_JUST_SENT_MS = 2_000
 
 RECIPIENT = (
     Formed(
         "user",
-        "The recipient: the user's id, or `external_id:…` or `email:…`. Without it, all users that a broadcast of this "
-        "id reached.",
+        "The recipient: the user's id, or `external_id:…` or `email:…`. Without it, all users who got the notification.",
         "at most 300 characters",
         r"[\s\S]{1,300}",
     ),
@@ -76,15 +81,17 @@ class DeliveryPlansResource:
     inboxes: InboxStore
     directory: Directory
     jobs: JobStore
+    search: RecipientSearch
 
     async def list_page(self, call: ProjectCall) -> Response:
         """Return how the delivery of a notification to its recipients proceeds.
 
         All recipients of a request have a notification of the same id. `user` names one of them. Without it, the page
-        has the users that a broadcast of this id reached, in the order of delivery. The steps are the channels of the
-        delivery config of the notification's category. A notification has a plan as long as it is in the recipient's
-        inbox, so a page may be short. This version delivers to inboxes only, so a plan is completed when the
-        notification is sent, and the steps of other channels are skipped.
+        has all users who got the notification, in the order of delivery: of a broadcast as long as it is kept, of
+        another notification as long as the project's events have it, and only if it went to ten users at most. The
+        steps are the channels of the delivery config of the notification's category. A notification has a plan as long
+        as it is in the recipient's inbox, so a page may be short. This version delivers to inboxes only, so a plan is
+        completed when the notification is sent, and the steps of other channels are skipped.
         """
         notification_id = call.uuid("id", "Notification")
         query, project_id = call.query(), call.project.id
@@ -94,6 +101,9 @@ class DeliveryPlansResource:
         else:
             first, count = _wanted(page)
             total, ids = await self.jobs.read_reached(project_id, str(notification_id), first, count)
+            if not total:
+                found = await self._logged_recipients(project_id, notification_id)
+                total, ids = len(found), found[first : first + count]
             users = [User(project_id, user_id, None, None) for user_id in ids]
         if not total:
             raise not_found("Notification", NAME_THE_RECIPIENT)
@@ -107,6 +117,13 @@ class DeliveryPlansResource:
             if item is not None
         ]
         return json_response({"data": data, "links": _links(call, page, notification_id, users, first, total)})
+
+    async def _logged_recipients(self, project_id: ProjectId, notification_id: UUID) -> list[UserId]:
+        found = await self.search.recipients(project_id, notification_id)
+        if not found and abs(time.time() * 1000 - (notification_id.int >> 80)) < _JUST_SENT_MS:
+            await asyncio.sleep(2 * FLUSH_SECONDS)  # their events may be on their way to the log
+            found = await self.search.recipients(project_id, notification_id)
+        return found
 
 
 def _wanted(page: Page) -> tuple[int, int]:

@@ -71,9 +71,16 @@ async def test_without_a_user_there_are_plans_of_all_users_that_a_broadcast_reac
     assert wrong.status_code == 422
 
 
-async def test_what_does_not_exist_has_no_plan(inbox: Inbox) -> None:
+async def test_without_a_user_there_is_a_plan_of_the_user_who_got_the_notification(inbox: Inbox) -> None:
     sent = await inbox.receive()
+    assert await plan(inbox.http, sent) == await plan(inbox.http, sent, f"external_id:{inbox.external_id}")
+
+
+async def test_what_does_not_exist_has_no_plan(inbox: Inbox) -> None:
     await inbox.receive()
+    many = [{"external_id": f"{inbox.external_id}-{number}"} for number in range(11)]
+    body = {"notification": {"title": "A", "recipients": many}}
+    sent = (await inbox.http.post("/notifications", headers=ADMIN, json=body)).json()["notification"]["id"]
     for wrong in (
         path(sent),
         path(str(uuid4())),
