@@ -36,7 +36,8 @@ _JUST_SENT_MS = 2_000
 RECIPIENT = (
     Formed(
         "user",
-        "The recipient: the user's id, or `external_id:…` or `email:…`. Without it, all users who got the notification.",
+        "The recipient: the user's id, or `external_id:…` or `email:…`. Without it, all users who got the "
+        "notification.",
         "at most 300 characters",
         r"[\s\S]{1,300}",
     ),
