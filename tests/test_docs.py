@@ -15,11 +15,33 @@ import httpx
 import pytest
 
 from tests import reference
+from tests.api.workspaces import created_project
 from tests.servers import ADMIN, API_KEY, API_SECRET, START_SECONDS, Gateway, free_port, user_hmac, wait_for
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 SNIPPETS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+
+GUIDE = (ROOT / "docs" / "v2.md").read_text()
+GUIDE_SNIPPETS = re.findall(r"```sh\n(.*?)```", GUIDE, flags=re.DOTALL)
+SHOWN = (
+    '"name":"My backend"',
+    '{"count":0}',
+    '"custom_attributes":{"plan":"pro"}',
+    '"status":"processed","summary":{"total":1,"failures":0}',
+    '"archived_at":"',
+    '"discarded_at":"',
+    "event: ready",
+    '{"name":"email","enabled":false}',
+    '"delay":3600,"if":"{{ notification.unseen and not notification.archived }}"',
+    "Param 'channels[0].if' is not a condition",
+    '"domain":"mg.example.org","region":"eu","api_key":"********"',
+    '"auth_url":"https://slack.com/oauth/v2/authorize?',
+    '"title":"Found a bug","content":"Opened by grace"',
+    'data: {"id":"',
+    '"status":"completed","next_step":3',
+)
+"""A part of what each snippet of the guide to v2 prints."""
 
 EXAMPLE_FILES = {"gateway/x/y.py", "tests/x/test_y.py", "gateway/api/v1/greetings.py", "tests/api/v1/test_greetings.py"}
 """Files that CONTRIBUTING.md names as examples."""
@@ -137,6 +159,22 @@ def test_make_run_serves_from_a_fresh_data_directory(tmp_path: Path) -> None:
 
 def test_ci_runs_the_readmes_test_command() -> None:
     assert snippet("sh", "make test").strip() in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_the_snippets_of_the_guide_to_v2_run_in_their_order_in_one_terminal(gateway: Gateway) -> None:
+    project = created_project(gateway)
+    variables = environment(gateway) | {"API_KEY": project["api_key"], "API_SECRET": project["api_secret"]}
+    script = "\necho @@@\n".join(GUIDE_SNIPPETS)
+    command = ["bash", "-euo", "pipefail", "-c", script]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    printed = done.stdout.split("@@@")
+    for output, part in zip(printed, SHOWN, strict=True):
+        assert part in output
+        assert '"errors":[{' not in output
+        assert project["api_secret"] not in output
+    (message,) = [output for output in printed if "is not a condition" in output]
+    assert f"```text\n{message.strip()}\n```" in GUIDE
 
 
 def test_the_snippet_that_sends_sends_a_notification(gateway: Gateway) -> None:
