@@ -11,6 +11,7 @@ import pytest
 
 from gateway.api.core import openapi
 from gateway.api.system.transports import TRANSPORTS
+from gateway.api.v2 import channel_tokens, integrations
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = [
@@ -21,11 +22,12 @@ EXAMPLES = [
 ]
 
 
-def test_there_is_an_example_of_a_resource_and_one_of_a_redis_function() -> None:
-    assert ["GreetingsResource" in example for example in EXAMPLES] == [True, False]
+def test_there_are_examples_of_a_resource_of_a_channel_and_of_a_redis_function() -> None:
+    words = ("GreetingsResource", "TokenKind", "writing_function")
+    assert all(word in example for word, example in zip(words, EXAMPLES, strict=True))
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=["resource", "function"])
+@pytest.mark.parametrize("example", EXAMPLES, ids=["resource", "channel", "function"])
 def test_an_example_passes_the_type_checker(example: str, tmp_path: Path) -> None:
     module = tmp_path / "example.py"
     module.write_text(example)
@@ -39,3 +41,18 @@ def test_the_resource_is_in_the_openapi_document() -> None:
     exec(compile(EXAMPLES[0], "greetings.py", "exec"), names)  # noqa: S102 - our own documentation
     described = openapi.document(names["OPERATIONS"], TRANSPORTS)["paths"]["/greetings"]["get"]
     assert described["description"] == "Return a greeting for the user."
+
+
+def test_the_operations_of_the_channel_are_generated() -> None:
+    names: dict[str, Any] = {}
+    exec(compile(EXAMPLES[1], "pager.py", "exec"), names)  # noqa: S102 - our own documentation
+    token, integration = names["TOKEN"], names["INTEGRATION"]
+    rows = [*channel_tokens.operations_of(token), *integrations.operations_of(integration)]
+    paths = openapi.document(rows, TRANSPORTS)["paths"]
+    assert set(paths["/v2/channels/pager/tokens"]) == {"get", "post", "put"}
+    assert "/v2/users/{user_id}/channels/pager/tokens/{token_id}" in paths
+    assert set(paths["/v2/integrations/pager"]) == {"get", "put", "delete"}
+    problems: list[str] = []
+    assert channel_tokens.body_of(token).param.check(token.example, "", problems) == token.example
+    assert integration.complete(integration.example, None, problems) == integration.example
+    assert not problems

@@ -43,7 +43,13 @@ SHOWN = (
 )
 """A part of what each snippet of the guide to v2 prints."""
 
-EXAMPLE_FILES = {"gateway/x/y.py", "tests/x/test_y.py", "gateway/api/v1/greetings.py", "tests/api/v1/test_greetings.py"}
+EXAMPLE_FILES = {
+    "gateway/x/y.py",
+    "tests/x/test_y.py",
+    "gateway/api/v1/greetings.py",
+    "tests/api/v1/test_greetings.py",
+    "gateway/channels/pager.py",
+}
 """Files that CONTRIBUTING.md names as examples."""
 
 

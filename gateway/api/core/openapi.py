@@ -42,7 +42,7 @@ _TAGS = {
     "Live": "The events of an inbox over WebSocket, server-sent events or requests. All transports have the same "
     "events with the same positions.",
     "Gateway": "The process itself. No credentials are needed.",
-    "Not built yet": "Operations of the v1 and v2 contracts that this version does not have. They respond with 501.",
+    "Not built yet": "Operations of the v1 contract that this version does not have. They respond with 501.",
 }
 _CALLER_TAGS: Mapping[Caller[Any], str] = {
     PROJECT: "Backend",

@@ -1,4 +1,4 @@
-"""Operations of the v1 and v2 contracts that this version does not have. They respond with 501 `not_built`."""
+"""Operations of the v1 contract that this version does not have. They respond with 501 `not_built`."""
 
 from starlette.responses import Response
 

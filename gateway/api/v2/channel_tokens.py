@@ -199,8 +199,8 @@ CallT = TypeVar("CallT", bound=Call)
 _Handler = Callable[[ChannelTokensResource, TokenKind, CallT], Awaitable[Response]]
 
 
-def _rows(kind: TokenKind) -> Iterator[Operation[ChannelTokensResource]]:
-    """Yield the operations on the tokens of a kind."""
+def operations_of(kind: TokenKind) -> Iterator[Operation[ChannelTokensResource]]:
+    """Yield the rows of one kind."""
     own, of_user = f"/v2/channels/{kind.path}/tokens", f"/v2/users/{{user_id}}/channels/{kind.path}/tokens"
     token, body, resource, title = response_of(kind), body_of(kind), ChannelTokensResource, f"{kind.title} token"
     listing = msgspec.defstruct(
@@ -240,4 +240,4 @@ def _rows(kind: TokenKind) -> Iterator[Operation[ChannelTokensResource]]:
     yield row("DELETE", f"{of_user}/{{token_id}}", PROJECT, resource.discard_of_user, "Discard a user's {}", DISCARDED)
 
 
-OPERATIONS = [row for kind in TOKEN_KINDS if kind.offered for row in _rows(kind)]
+OPERATIONS = [row for kind in TOKEN_KINDS if kind.offered for row in operations_of(kind)]
