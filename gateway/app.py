@@ -51,6 +51,7 @@ from gateway.store.inbox import InboxStore
 from gateway.store.integrations import IntegrationStore
 from gateway.store.job_queue import JobQueue
 from gateway.store.jobs import JobKind, JobStore
+from gateway.store.leftovers import Leftovers
 from gateway.store.libraries import LibraryCleaner
 from gateway.store.library import LIBRARY
 from gateway.store.profiles import ProfileStore
@@ -263,7 +264,7 @@ class Worker:
             "formats": self.formats.run,
             "deferred-publications": self.deferred_publications.run,
             "idempotency": self.idempotency.run,
-            "libraries": LibraryCleaner(self.client).run,
+            "libraries": LibraryCleaner(self.client, after_deletion=Leftovers(self.client).erase).run,
             "project-events": self.events.run,
             "active-users": partial(self.activity.run, self.hub.users),
             "tallies": tallies.run,

@@ -360,3 +360,8 @@ def of_contents(project_id: ProjectId) -> str:
 def of_users(project_id: ProjectId) -> str:
     """Return the beginning of the keys of a project's users and shared contents."""
     return f"{PREFIX}{{{project_id}:"
+
+
+def of_all_users(suffix: str) -> str:
+    """Return a pattern that the keys of all users match whose names go on with this suffix."""
+    return f"{PREFIX}{{*:*}}{suffix}*"

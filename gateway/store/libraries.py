@@ -16,7 +16,7 @@ library, so nothing is deleted on a server that is almost full.
 import asyncio
 import random
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.store import keys
@@ -51,13 +51,25 @@ REPORT_LIBRARY = writing_function(
 )
 
 
+async def _nothing() -> None:
+    pass
+
+
 class LibraryCleaner:
-    """Reports the library of this gateway, and deletes those that no gateway reports. `run` must be running."""
+    """Reports the library of this gateway, and deletes those that no gateway reports. `run` must be running.
+
+    `after_deletion` is called when libraries were deleted: the gateways that used them are gone.
+    """
 
     def __init__(
-        self, client: FunctionClient, keep_seconds: float = KEEP_SECONDS, report_seconds: float = REPORT_SECONDS
+        self,
+        client: FunctionClient,
+        keep_seconds: float = KEEP_SECONDS,
+        report_seconds: float = REPORT_SECONDS,
+        after_deletion: Callable[[], Awaitable[None]] = _nothing,
     ):
         self._client = client
+        self._after_deletion = after_deletion
         self._keep_seconds = keep_seconds
         self._report_seconds = report_seconds
         self._unused_since: Mapping[str, float] = {}
@@ -97,6 +109,7 @@ class LibraryCleaner:
         if due - kept:
             # Without its report, a library that is loaded again is kept as long as one that was never reported.
             await self._report_own(found - (due - kept))
+            await self._after_deletion()
 
     async def _report_own(self, found: Iterable[str]) -> frozenset[str]:
         """Report this gateway's library, remove the reports of libraries not in `found`, and return the unused ones."""

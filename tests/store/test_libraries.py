@@ -85,9 +85,16 @@ async def test_two_versions_run_side_by_side_and_the_old_library_goes_after_its_
     calling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await calling
-    last = cleaner(client)
+    told: list[set[str]] = []
+
+    async def after_deletion() -> None:
+        told.append(await loaded(client))
+
+    last = LibraryCleaner(client, KEEP_SECONDS, report_seconds=0.02, after_deletion=after_deletion)
     await until(lambda: deleted(last, client, old.library))
     assert LIBRARY.name in await loaded(client)
+    assert len(told) == 1
+    assert old.library.name not in told[0]
 
 
 async def test_a_gateway_that_was_paused_loads_its_library_again(client: InspectedClient, old: InspectedClient) -> None:
