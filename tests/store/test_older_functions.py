@@ -9,6 +9,7 @@ import lzma
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,7 @@ from gateway.domain.principal import Identity, User
 from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.channel_tokens import ChannelTokenStore
-from gateway.store.contents import Content, ContentStore, NotificationFields
-from gateway.store.deliveries import Outcome
+from gateway.store.contents import ContentStore
 from gateway.store.directory import Directory
 from gateway.store.event_log import LogRetention
 from gateway.store.inbox import InboxStore
@@ -38,8 +38,10 @@ from tests.servers import RedisServer
 from tests.store.conftest import at, new_user
 from tests.store.model import Inbox
 from tests.store.test_inbox_model import (
+    Blocked,
     Create,
     Step,
+    Way,
     assert_same_inbox,
     assert_same_log,
     filters,
@@ -104,36 +106,30 @@ def run(redis_server: RedisServer) -> Callable[[Callable[[Versions], Awaitable[N
     return in_loop
 
 
-async def create_by_known_names(store: InboxStore, user: User, step: Create, now: int) -> Outcome:
-    """Create an item as a broadcast does."""
-    fields = NotificationFields(title="t", category=step.category, topic=step.topic)
-    content = Content.encode(str(step.id), fields)
-    (outcome,) = await store.create_each(content, [user], at(now), step.remember, keep=step.keep)
-    return outcome
-
-
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
-    st.lists(st.tuples(steps, st.integers(-1, 2), st.sampled_from(["old", "new", "each"])), max_size=30),
+    st.lists(
+        st.tuples(steps.filter(lambda step: not isinstance(step, Blocked)), st.integers(-1, 2), st.booleans()),
+        max_size=30,
+    ),
     st.lists(filters, min_size=1, max_size=3),
     st.integers(1, 4),
 )
 def test_an_inbox_that_both_versions_change_agrees_with_the_model(
     run: Callable[[Callable[[Versions], Awaitable[None]]], None],
-    sequence: Sequence[tuple[Step, int, str]],
+    sequence: Sequence[tuple[Step, int, bool]],
     wanted: Sequence[Filter],
     per_page: int,
 ) -> None:
     async def work(versions: Versions) -> None:
         stores = [InboxStore(client, RETENTION, ContentStore(client)) for client in (versions.old, versions.new)]
         user, model, now = new_user(), Inbox(), 100
-        for step, passed, by in sequence:
+        for step, passed, is_new in sequence:
+            if isinstance(step, Create) and not is_new:
+                step = replace(step, way=Way.NAMED)
             now += passed
-            if by == "each" and isinstance(step, Create):
-                found: Any = await create_by_known_names(stores[1], user, step, now)
-            else:
-                found = await run_in_store(stores[by != "old"], user, step, now)
-            assert found == run_in_model(model, step, now), (step, by)
+            found = await run_in_store(stores[is_new], user, step, now)
+            assert found == run_in_model(model, step, now), (step, is_new)
         for store in stores:
             for matching in [Filter(), *wanted]:
                 await assert_same_inbox(store, user, model, matching, per_page)
