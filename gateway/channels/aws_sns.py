@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 from cryptography.x509 import Certificate, load_pem_x509_certificate
 
@@ -30,7 +29,7 @@ from gateway.channels.incoming_webhook import (
     bad_signature,
 )
 from gateway.channels.integration_kind import IntegrationKind
-from gateway.channels.key_params import MAX_PEM_LENGTH, RsaCertificate
+from gateway.channels.key_params import MAX_PEM_LENGTH, RsaCertificate, rsa_public_key
 from gateway.channels.payload_mapping import NOTIFICATIONS
 from gateway.channels.secret_param import Secret
 from gateway.domain.objects import Object
@@ -118,12 +117,12 @@ def _signed_lines(message: dict[str, str], names: Iterable[str]) -> bytes:
 def _is_signed_by(message: dict[str, str], pem: bytes) -> bool:
     """Return whether the key of a certificate signed a message."""
     try:
-        key = load_pem_x509_certificate(pem).public_key()
+        key = rsa_public_key(load_pem_x509_certificate(pem))
         signature = base64.b64decode(message.get("Signature", ""), validate=True)
     except (ValueError, binascii.Error):
         return False
     algorithm = _HASHES.get(message.get("SignatureVersion", ""))
-    if algorithm is None or not isinstance(key, RSAPublicKey):
+    if algorithm is None or key is None:
         return False
     names = _SIGNED_OF_CONFIRMATION if message.get("Type") in _CONFIRMATIONS else _SIGNED
     try:

@@ -59,6 +59,15 @@ def read_certificate(pem: str) -> Certificate | None:
         return None
 
 
+def rsa_public_key(certificate: Certificate) -> RSAPublicKey | None:
+    """Return the RSA key of a certificate, None if its key is of another kind, or broken."""
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    return key if isinstance(key, RSAPublicKey) else None
+
+
 def decoded_base64url(text: str) -> bytes | None:
     """Return the bytes of base64url, with or without padding, None if it is not base64url."""
     try:
@@ -127,7 +136,7 @@ class RsaCertificate(_KeyText):
     def key_fault(self, text: str) -> str:
         """Parse the certificate."""
         found = read_certificate(text)
-        is_ours = found is not None and isinstance(found.public_key(), RSAPublicKey)
+        is_ours = found is not None and rsa_public_key(found) is not None
         return "" if is_ours else "must be a certificate with an RSA key in PEM"
 
 

@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from gateway.channels import aws_sns
 from gateway.channels.example_keys import CERTIFICATE, EC_PRIVATE_KEY, RSA_PRIVATE_KEY
 from gateway.channels.integration_kind import IntegrationKind
 from gateway.channels.registry import INTEGRATION_KINDS
@@ -195,3 +196,16 @@ def test_an_rsa_key_whose_numbers_do_not_belong_together_is_refused() -> None:
     assert faults(INTEGRATIONS_BY_NAME["fcm"], of("fcm", private_key=garbled)) == [
         "Param 'private_key' must be an RSA private key of 2048 bits or more in PEM"
     ]
+
+
+def test_a_certificate_with_a_key_that_cannot_be_read_is_refused() -> None:
+    lines = CERTIFICATE.splitlines()
+    der = base64.b64decode("".join(lines[1:-1]))
+    rsa = bytes.fromhex("2a864886f70d010101")  # rsaEncryption (RFC 8017, appendix C)
+    for other in (rsa[:-1] + b"\x7f", bytes.fromhex("2a864886f70d010107")):
+        first, _, rest = der.rpartition(rsa)
+        encoded = base64.b64encode(first + other + rest).decode()
+        problems: list[str] = []
+        pem = "\n".join([lines[0], encoded, lines[-1]])
+        aws_sns.INTEGRATION.config.read({"webhook_signing_secret": pem}, "", problems)
+        assert problems == ["Param 'webhook_signing_secret' must be a certificate with an RSA key in PEM"]
