@@ -27,6 +27,10 @@ from gateway.telemetry.tallies import Tally
 _NO_STORE = (b"cache-control", b"no-store")
 """Nearly every response contains an inbox or a secret, or is soon outdated. Files have a header of their own."""
 
+LOOK_UPS = 4
+"""How often the name of the calling user is looked up again if the user was deleted meanwhile. A user may be deleted
+several times during one request."""
+
 
 @dataclass(frozen=True, slots=True)
 class EndpointContext:
@@ -74,14 +78,16 @@ class Endpoint:
         return response
 
     async def _refusal(self, request: ApiRequest, problem: Exception) -> Response:
-        if not isinstance(problem, UserDeletedError):
-            return self._problem_response(request, problem)
-        try:
-            # The name resolved to a user that was deleted meanwhile. It is looked up again, once.
-            await self._context.forget_user(problem.user)
-            return await self._respond(request)
-        except Exception as other:
-            return self._problem_response(request, other)
+        for _ in range(LOOK_UPS):
+            if not isinstance(problem, UserDeletedError):
+                break
+            try:
+                # The name resolved to a user that was deleted meanwhile. It is looked up again.
+                await self._context.forget_user(problem.user)
+                return await self._respond(request)
+            except Exception as other:
+                problem = other
+        return self._problem_response(request, problem)
 
     def _problem_response(self, request: ApiRequest, problem: Exception) -> Response:
         match problem:

@@ -4,15 +4,27 @@ import re
 import socket
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 from uuid import uuid4
 
 import httpx
 import pytest
+from starlette.responses import Response
 
-from gateway.api.core.call import PUBLIC
+from gateway.api.core.access import Accesses
+from gateway.api.core.call import PUBLIC, USER
+from gateway.api.core.endpoint import LOOK_UPS, Endpoint, EndpointContext
+from gateway.api.core.operation import BoundOperation
+from gateway.api.core.requests import ApiRequest
+from gateway.api.core.unknown import UnknownNameLog
 from gateway.api.operations import OPERATIONS
+from gateway.domain.guard import UserDeletedError
+from gateway.domain.principal import ProjectId, User, UserId
+from gateway.domain.proxy import Proxies
 from gateway.store.deletion import UserDeletion
 from gateway.store.directory import Directory
+from tests.api.core.calls import request_of
 from tests.api.inbox import Inbox
 from tests.live.node import running_node
 from tests.servers import (
@@ -88,3 +100,27 @@ async def test_a_request_of_a_user_who_was_deleted_is_repeated_with_its_body_for
         await UserDeletion(node.worker.client).delete(eve)  # the worker has not received that the name is free
         response = await node.http.put("/notification_preferences", content=body, headers=user_headers(name) | way)
         assert response.status_code == 200, response.text
+
+
+@pytest.mark.parametrize(("deletions", "status"), [(0, 200), (LOOK_UPS, 200), (LOOK_UPS + 1, 500)])
+async def test_a_name_is_looked_up_again_several_times_but_not_for_ever(deletions: int, status: int) -> None:
+    user, left, forgotten = User(ProjectId("1"), UserId("2"), "eve", None), deletions, 0
+
+    async def respond(request: ApiRequest) -> Response:
+        nonlocal left
+        if left:
+            left -= 1
+            raise UserDeletedError(user)
+        return Response()
+
+    async def forget(deleted: User) -> None:
+        nonlocal forgotten
+        assert deleted is user
+        forgotten += 1
+
+    row = next(operation for operation in OPERATIONS if operation.caller is USER)
+    accesses = cast(Accesses, {USER: SimpleNamespace(responder=lambda row, handler: respond)})
+    context = EndpointContext(accesses, Proxies(()), forget, UnknownNameLog(), access_log=False)
+    endpoint = Endpoint(BoundOperation(row, cast(Any, None)), context)
+    response = await endpoint(request_of(row.method, row.path))
+    assert (response.status_code, forgotten) == (status, min(deletions, LOOK_UPS))
