@@ -7,7 +7,7 @@ device token too. While old and new gateways run side by side during an upgrade,
   token, the other users' devices with the same device token are removed.
 - An old gateway does not know channel tokens. It responds with 404 to the unregistration of a device that a new one has
   converted. A device that it moves to another user is converted with the other devices of that user, and then leaves
-  its previous user.
+  its previous user. The channel tokens of a user whom it deletes are deleted later (`leftovers.py`).
 """
 
 from collections.abc import Mapping

@@ -8,10 +8,10 @@ from gateway.channels import apns, expo
 from gateway.domain.principal import User
 from gateway.store import keys
 from gateway.store.channel_tokens import ChannelTokenStore
-from gateway.store.leftovers import Leftovers
+from gateway.store.leftovers import LATER_SUFFIXES, Leftovers
 from tests.servers import RedisServer
 from tests.store.conftest import new_user
-from tests.store.test_older_functions import Versions
+from tests.store.test_older_functions import CODE, Versions
 
 
 @pytest.fixture
@@ -46,3 +46,10 @@ async def test_the_tokens_of_a_user_whom_an_older_gateway_deleted_are_deleted_la
     holding = await client.command("HVALS", keys.token_holders(ada.project_id))
     assert sum(ada.id.encode() in value for value in holding) == 0
     assert sum(bob.id.encode() in value for value in holding) == 2
+
+
+def test_every_key_that_older_functions_do_not_know_is_looked_for() -> None:
+    unknown = {
+        name for name, suffix in keys.USER_SUFFIXES.items() if f"{suffix}'" not in CODE and f'{suffix}"' not in CODE
+    }
+    assert unknown == set(LATER_SUFFIXES)
