@@ -79,5 +79,9 @@ async def check_secret_key(projects: ProjectStore, found: ProjectAudit) -> None:
         # This node's key decrypts every secret, so it is the right one, even if that cannot be recorded now.
         with contextlib.suppress(StoreWritesRefusedError):
             await projects.client.command("SET", keys.SECRET_KEY_ID, ours)
-    elif stored or not await projects.client.command("SET", keys.SECRET_KEY_ID, ours, "NX"):
+        return
+    if not stored and not await projects.client.command("SET", keys.SECRET_KEY_ID, ours, "NX"):
+        # Another node has just set it, perhaps to the same. Or the reply to this was lost, and it was sent again.
+        stored = await projects.client.command("GET", keys.SECRET_KEY_ID)
+    if stored and stored != ours:
         raise ForeignSecretKeyError

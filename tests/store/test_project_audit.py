@@ -1,5 +1,6 @@
 """The audit reports faults of stored projects, and a foreign secret key is refused."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -36,6 +37,13 @@ async def test_an_audit_names_what_is_wrong_with_which_project(emptied: Inspecte
     await store(emptied, secret_key="other").create("Foreign", hmac_enabled=True, api_key="foreign")
     await emptied.redis.hset(keys.PROJECTS, "garbage", "x")
     assert await audit_projects(here) == ProjectAudit(4, ["open"], ["foreign"], ["garbage"], ["open"])
+
+
+async def test_nodes_that_check_a_new_store_at_the_same_time_set_its_secret_key_once(emptied: InspectedClient) -> None:
+    await asyncio.gather(check(store(emptied)), check(store(emptied)), check(store(emptied)))
+    checks = (check(store(emptied)), check(store(emptied, secret_key="other")), check(store(emptied)))
+    found = await asyncio.gather(*checks, return_exceptions=True)
+    assert [type(each) for each in found] == [type(None), ForeignSecretKeyError, type(None)]
 
 
 async def test_a_foreign_secret_key_is_refused_when_it_can_read_no_project(emptied: InspectedClient) -> None:
