@@ -11,7 +11,7 @@ import pytest
 from gateway.store.project_event_tails import TAILS_PER_PROJECT
 from tests.api.projects import Project, command, project_of
 from tests.api.tokens import bearer
-from tests.servers import ADMIN, Gateway, running_gateway, user_headers
+from tests.servers import ADMIN, API_KEY, Gateway, running_gateway, user_headers
 
 TAIL = "/v2/events/tail"
 
@@ -145,14 +145,59 @@ def test_a_project_has_a_limited_number_of_tails(calls: httpx.Client) -> None:
         assert set(statuses) == {200, 429}
 
 
-def test_a_tail_has_no_events_of_another_project_and_none_for_users(calls: httpx.Client, gateway: Gateway) -> None:
-    token = issue(calls)["token"]
-    with httpx.Client(base_url=gateway.url, headers=ADMIN) as other, tail(other) as stream:
-        issue(calls)
-        issue(other, "zoe")
-        assert types(stream, 2) == ["user.created", "jwt.issued"]
-        for headers in ({}, bearer(token), user_headers("zoe")):
-            assert httpx.get(f"{gateway.url}{TAIL}", headers=headers).status_code in (401, 403)
+def test_a_tail_has_no_events_of_another_project(calls: httpx.Client, gateway: Gateway) -> None:
+    theirs = project_of(command(gateway, "project", "create", "theirs"))
+    issue(calls)
+    (event, *_) = calls.get("/v2/events").json()["data"]
+    (user,) = calls.get("/v2/users").json()["data"]
+    with (
+        httpx.Client(base_url=gateway.url, headers=theirs.admin, timeout=10) as other,
+        contextlib.ExitStack() as stack,
+    ):
+        # Several connections, so that both workers have some; and what is named is of the other project.
+        queries = ["", "", "", "", f"since={event['id']}", "type=jwt.issued"]
+        streams = [stack.enter_context(tail(other, query)) for query in queries]
+        of_user = stack.enter_context(tail(other, f"user={user['id']}", comments=True))
+        for name in ("ada", "ben", "zoe"):
+            issue(calls, name)
+            calls.post("/v2/broadcasts", json={"title": "Hello", "recipients": [{"external_id": name}]})
+            issue(other, name)
+        last = issue(other)["token_id"]
+        arrived: list[list[str]] = []
+        for stream in streams:
+            arrived.append([])
+            for record in stream:
+                if record.get("event") == "reset":
+                    continue
+                arrived[-1].append(record["id"])
+                if last in record["data"]:
+                    break
+        ours, others = ({row["id"] for row in each.get("/v2/events").json()["data"]} for each in (calls, other))
+        assert [set(each) for each in arrived[:5]] == [others] * 5
+        assert set(arrived[5]) < others
+        assert not others & ours
+        assert next(of_user) == {"": "heartbeat"}
+
+
+def test_no_credentials_of_a_user_open_a_tail(calls: httpx.Client, gateway: Gateway, shop: Project) -> None:
+    token, key = issue(calls)["token"], {"X-MAGICBELL-API-KEY": shop.api_key}
+    inbox_token = "an-inbox-token-of-ada-" * 4
+    saved = calls.post("/v2/channels/in_app/inbox/tokens", headers=bearer(token), json={"token": inbox_token})
+    assert saved.status_code == 201, saved.text
+    project_token = calls.post("/v2/jwt/project", json={"name": "tail"}).raise_for_status().json()["token"]
+    users_own = [
+        bearer(token),
+        bearer(token) | key,
+        user_headers("ada"),
+        bearer(inbox_token),
+        bearer(inbox_token) | key,
+    ]
+    for headers in ({}, key, *users_own, bearer(project_token) | {"X-MAGICBELL-API-KEY": API_KEY}):
+        for query in ("", f"?token={inbox_token}", f"?token={token}", f"?user_token={token}"):
+            assert httpx.get(f"{gateway.url}{TAIL}{query}", headers=headers).status_code in (401, 403)
+    with httpx.Client(base_url=gateway.url, headers=bearer(project_token)) as backend, tail(backend) as stream:
+        issued = issue(calls, "ben")
+        assert issued["token_id"] in [next(stream), next(stream)][1]["data"]
 
 
 def test_tails_end_when_the_server_stops(tmp_path_factory: pytest.TempPathFactory) -> None:
