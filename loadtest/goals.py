@@ -128,10 +128,10 @@ def _broadcast(rows: Sequence[Row]) -> Found:
     return {f"{row['users']:,} users, {row['which']}": row["per_second"] for row in mine}
 
 
-def _list(figure: str, judged: bool, scale: float = 1.0) -> Callable[[Sequence[Row]], Found]:
+def _list(figure: str, judged: bool, scale: float = 1.0, scenario: str = "list") -> Callable[[Sequence[Row]], Found]:
     def find(rows: Sequence[Row]) -> Found:
-        """Return the figure of the worst filter, of the largest inbox."""
-        mine = [row for row in rows if row["scenario"] == "list" and row["judged"] is judged and row.get(figure)]
+        """Return the figure of the worst filter, of the largest inbox or project."""
+        mine = [row for row in rows if row["scenario"] == scenario and row["judged"] is judged and row.get(figure)]
         most = max((row["items"] for row in mine), default=0)
         large = [row for row in mine if row["items"] == most]
         if not large:
@@ -146,6 +146,22 @@ def _inbox_change(rows: Sequence[Row]) -> Found:
     mine = [row for row in rows if row["scenario"] == "whole" and row.get("cpu_us_redis")]
     most = max((row["items"] for row in mine), default=0)
     return {f"{most:,} items: {row['what']}": row["cpu_us_redis"] / 1000 for row in mine if row["items"] == most}
+
+
+def _catalog(figure: str, judged: bool, scale: float = 1.0) -> Callable[[Sequence[Row]], Found]:
+    return _list(figure, judged, scale, "catalog")
+
+
+def _stored(what: str) -> Callable[[Sequence[Row]], Found]:
+    def find(rows: Sequence[Row]) -> Found:
+        """Return the bytes of an entry of the largest project, of the most expensive kind if there are several."""
+        mine = [row for row in rows if row["scenario"] == "stored" and row["what"].startswith(what)]
+        most = max((row["items"] for row in mine), default=0)
+        large = [row for row in mine if row["items"] == most]
+        worst = max(large, key=lambda row: float(row["bytes_each"]), default=None)
+        return {worst["what"]: worst["bytes_each"]} if worst else {}
+
+    return find
 
 
 def _storm(figure: str) -> Callable[[Sequence[Row]], Found]:
@@ -244,6 +260,9 @@ def _trouble(transport: str) -> list[Goal]:
     ]
 
 
+_BYTES = {"a user": 640, "an event": 128, "a token": 512}
+"""The most bytes of an entry: a quarter more than was measured, so that a new field is noticed."""
+
 GOALS = [
     *_live(WEBSOCKET, most_ratio=1.3, most_kb=6),
     *_live(SSE, most_ratio=1.5, most_kb=10),
@@ -257,6 +276,10 @@ GOALS = [
     Goal("CPU of a page, × that of the smallest inbox", REST, _list("cpu_ratio", judged=True), most=1.3),
     Goal("time of a page, × that of the smallest inbox", REST, _list("time_ratio", judged=True), most=1.3),
     Goal("CPU of Redis for other combinations, ms", REST, _list("cpu_us_redis", judged=False, scale=1e-3), most=3),
+    Goal("CPU of a page of a project, × that of a small project", REST, _catalog("cpu_ratio", judged=True), most=1.3),
+    Goal("time of a page of a project, × that of a small project", REST, _catalog("time_ratio", judged=True), most=1.3),
+    Goal("CPU of Redis for the events of a user, ms", REST, _catalog("cpu_us_redis", judged=False, scale=1e-3), most=3),
+    *(Goal("memory of Redis, bytes", REST, _stored(what), most=most) for what, most in _BYTES.items()),
     # Half of INBOX_REDIS_TIMEOUT_SECONDS, so that no other call times out meanwhile.
     Goal("CPU of Redis for a change of a whole inbox, ms", REST, _inbox_change, most=1000),
 ]

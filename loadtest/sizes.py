@@ -75,6 +75,18 @@ class ListSizes:
 
 
 @dataclass(frozen=True)
+class CatalogSizes:
+    """Pages of the lists of projects."""
+
+    projects: tuple[int, ...]
+    """Users and events of each project."""
+    token_users: int
+    """Users with 100 channel tokens of each kind."""
+    requests: int
+    """Requests for each page of each project, in all rounds."""
+
+
+@dataclass(frozen=True)
 class RequestSizes:
     """REST requests over connections that stay open."""
 
@@ -156,6 +168,7 @@ class Sizes:
     unicast: UnicastSizes
     sync: SyncSizes
     list: ListSizes
+    catalog: CatalogSizes
     request: RequestSizes
     storm: StormSizes
     recovery: RecoverySizes
@@ -175,6 +188,7 @@ FULL = Sizes(
     unicast=UnicastSizes(users=1000, seconds=3),
     sync=SyncSizes(users=100, rate=200, seconds=4),
     list=ListSizes(inboxes=(100, 10_000, 100_000), requests=100),
+    catalog=CatalogSizes(projects=(1000, 100_000), token_users=10, requests=100),
     request=RequestSizes(connections=64, rounds=7, seconds=1),
     storm=StormSizes(connections=10_000, connections_of_one=1000),
     recovery=RecoverySizes(users=10_000, outages=(("kill", 1), ("pause", 10))),
@@ -203,6 +217,7 @@ QUICK = Sizes(
     unicast=UnicastSizes(users=200, seconds=1.5),
     sync=SyncSizes(users=50, rate=100, seconds=2),
     list=ListSizes(inboxes=(100, 2000), requests=40),
+    catalog=CatalogSizes(projects=(1000, 10_000), token_users=3, requests=40),
     request=RequestSizes(connections=64, rounds=5, seconds=0.3),
     storm=StormSizes(connections=500, connections_of_one=200),
     recovery=RecoverySizes(users=500, outages=(("kill", 1),)),
@@ -222,6 +237,7 @@ TINY = Sizes(
     unicast=UnicastSizes(users=10, seconds=0.5),
     sync=SyncSizes(users=5, rate=40, seconds=0.5),
     list=ListSizes(inboxes=(20, 40), requests=15),
+    catalog=CatalogSizes(projects=(60, 120), token_users=1, requests=15),
     request=RequestSizes(connections=4, rounds=2, seconds=0.1),
     storm=StormSizes(connections=10, connections_of_one=5),
     recovery=RecoverySizes(users=10, outages=(("restart", 0.2), ("pause", 0.2))),

@@ -7,6 +7,7 @@ from loadtest.bench import Bench
 from loadtest.scenarios import (
     broadcast,
     burst,
+    catalog,
     connect,
     durability,
     fanout,
@@ -29,6 +30,7 @@ SCENARIOS: dict[str, Callable[[Bench], Coroutine[Any, Any, None]]] = {
     "unicast": unicast.run,
     "sync": sync.run,
     "list": listing.run,
+    "catalog": catalog.run,
     "request": request.run,
     "storm": storm.run,
     "recovery": recovery.run,

@@ -8,7 +8,6 @@ Worker and Redis have a core each, as the goal requires. With two cores, Redis s
 nearly nothing. A few users are connected and must receive each broadcast once. The inboxes of a sample are checked.
 """
 
-import asyncio
 import json
 import time
 from collections.abc import Sequence
@@ -17,13 +16,11 @@ from typing import Any
 from loadtest import machine
 from loadtest.bench import Bench
 from loadtest.crowd import Crowd, idle_for
+from loadtest.jobs import import_users, job_faults
 from loadtest.journal import EVERYBODY, EventJournal, Faults, mark_of, percentiles
 from loadtest.meter import DELIVERY_SECONDS, Meter, crowd_faults, no_garbage_collection
 from loadtest.publisher import Pool
 from loadtest.targets.gateway import GatewayTarget
-
-MOST_IMPORTED = 10_000
-"""The most users of one POST /imports."""
 
 LISTENERS = 50
 """Connected users on each transport."""
@@ -31,8 +28,6 @@ LISTENERS = 50
 SAMPLE = 200
 """Inboxes that are checked."""
 
-POLL_SECONDS = 0.02
-JOB_SECONDS = 120.0
 BROADCASTS = ("the first item of each user", "a further item of each user")
 
 
@@ -51,7 +46,7 @@ async def _measure(bench: Bench, target: GatewayTarget) -> None:
     pool, journal, crowd = target.pool(), EventJournal(), Crowd()
     before = await target.memory()
     meter, started = Meter(target), time.perf_counter()
-    faults = await _import(target, pool, users)
+    faults = await import_users(target, pool, [{"external_id": user} for user in users])
     seconds = time.perf_counter() - started
     figures = meter.figures(len(users))
     bench.add("import", target, "rest", 0, faults, **_sizes(target, users), per_second=len(users) / seconds, **figures)
@@ -66,7 +61,7 @@ async def _measure(bench: Bench, target: GatewayTarget) -> None:
             number = journal.open(EVERYBODY, started)
             job, faults = await _broadcast(target, pool, number)
             journal.responded(number, time.perf_counter(), not faults)
-            faults += await _done(target, pool, f"/broadcasts/{job}", len(users)) if job else Faults()
+            faults += await job_faults(target, pool, f"/broadcasts/{job}", len(users)) if job else Faults()
             seconds = time.perf_counter() - started
             figures = meter.figures(len(users))
         await journal.until(count * len(crowd.clients), DELIVERY_SECONDS)
@@ -99,18 +94,6 @@ def _sizes(target: GatewayTarget, users: Sequence[str]) -> dict[str, Any]:
     return {"users": len(users), "redis_on": apart}
 
 
-async def _import(target: GatewayTarget, pool: Pool, users: Sequence[str]) -> Faults:
-    faults = Faults()
-    for first in range(0, len(users), MOST_IMPORTED):
-        rows = [{"external_id": user} for user in users[first : first + MOST_IMPORTED]]
-        status, body = await pool.request(target.backend_request("POST", "/imports", {"import": {"users": rows}}))
-        if not 200 <= status < 300:
-            faults.failed += 1
-            continue
-        faults += await _done(target, pool, f"/imports/{json.loads(body)['import']['id']}", len(rows))
-    return faults
-
-
 async def _broadcast(target: GatewayTarget, pool: Pool, number: int) -> tuple[str, Faults]:
     """Start a broadcast to all users. Return its id, "" if it was refused, and the faults."""
     broadcast = {**target.notification(number), "recipients": [{"matches": "*"}]}
@@ -118,26 +101,6 @@ async def _broadcast(target: GatewayTarget, pool: Pool, number: int) -> tuple[st
     if not 200 <= status < 300:
         return "", Faults(failed=1)
     return json.loads(body)["broadcast"]["id"], Faults()
-
-
-async def _done(target: GatewayTarget, pool: Pool, path: str, users: int) -> Faults:
-    """Wait until a job is done.
-
-    Return the users that it missed or reached twice as faults, or a failure at the time limit.
-    """
-    request, deadline = target.backend_request("GET", path), time.monotonic() + JOB_SECONDS
-    while time.monotonic() < deadline:
-        await asyncio.sleep(POLL_SECONDS)
-        status, body = await pool.request(request)
-        if status != 200:
-            return Faults(failed=1)
-        (job,) = json.loads(body).values()
-        state = job["status"] if isinstance(job["status"], dict) else job  # of a broadcast, of an import
-        if state["status"] == "processed":
-            summary = state["summary"]
-            reached = summary.get("total", sum(summary.values())) - summary.get("failures", 0)
-            return Faults(lost=max(0, users - reached), doubled=max(0, reached - users), failed=len(state["errors"]))
-    return Faults(failed=1)
 
 
 async def _check(target: GatewayTarget, pool: Pool, users: Sequence[str], count: int, number: int) -> Faults:

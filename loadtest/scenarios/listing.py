@@ -4,9 +4,7 @@ Items are stored by the API. Every fifth is archived. The categories a, b and c 
 two topics, the others have a topic each. All items of b are read. Therefore each page of the plain filters is full even
 in the smallest inbox, so that pages of equal length are compared.
 
-Each filter is requested for one inbox after the other, in several rounds, so that a disturbance of the machine affects
-all alike. A figure is the median of the rounds, a ratio the median of the ratios to the smallest inbox in each round.
-The CPU of Redis is that of its process, which is more than Redis itself reports for its calls.
+Each filter is requested for one inbox after the other, as `rounds.py` describes.
 
 At the end all items of each inbox are marked, and its user is deleted. The cost of that grows with the inbox, and Redis
 does nothing else meanwhile.
@@ -15,16 +13,14 @@ does nothing else meanwhile.
 import asyncio
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from loadtest import machine
 from loadtest.bench import Bench
-from loadtest.figures import median_or_none
-from loadtest.journal import Faults, percentiles
+from loadtest.journal import Faults
 from loadtest.meter import Meter, no_garbage_collection
-from loadtest.publisher import Pool, at_constant_rate
+from loadtest.publisher import Pool
+from loadtest.rounds import Question, compared
 from loadtest.targets.gateway import GatewayTarget
 
 CATEGORIES = "abc"
@@ -33,8 +29,6 @@ ARCHIVED_EVERY = 5
 FILLING = 64
 """Concurrent requests while an inbox is filled."""
 
-ROUNDS = 5
-MOST_RATE = 500.0
 PER_PAGE = 15
 
 
@@ -139,17 +133,10 @@ def _user(size: int) -> str:
 
 async def _compare(bench: Bench, target: GatewayTarget, pool: Pool, list_filter: ListFilter, faults: Faults) -> None:
     """Request the same page of one inbox after the other, and add a row for each inbox."""
-    sizes, count = bench.sizes.list.inboxes, max(3, bench.sizes.list.requests // ROUNDS)
-    requests = [_request(target, size, list_filter) for size in sizes]
-    shown = [await _shown(pool, request, faults) for request in requests]
-    rate = min(MOST_RATE, 0.5 / min([await _seconds(pool, request) for request in requests * 2]))
-    rounds: list[list[dict[str, float]]] = [[] for _ in sizes]
-    times: list[list[float]] = [[] for _ in sizes]
-    for _ in range(ROUNDS):
-        for index, request in enumerate(requests):
-            seconds, figures = await _time(target, pool, request, rate, count, faults)
-            rounds[index].append({**figures, "time_ms": percentiles(seconds)["p50"]})
-            times[index] += seconds
+    sizes = bench.sizes.list.inboxes
+    questions = [Question(target, pool, _request(target, size, list_filter)) for size in sizes]
+    shown = [await _shown(pool, question.request, faults) for question in questions]
+    found = await compared(questions, bench.sizes.list.requests, faults)
     for index, size in enumerate(sizes):
         bench.add(
             "list",
@@ -161,14 +148,7 @@ async def _compare(bench: Bench, target: GatewayTarget, pool: Pool, list_filter:
             filter=list_filter.name,
             judged=list_filter.judged,
             shown=shown[index],
-            time_ms=percentiles(times[index]),
-            time_ratio=_ratio(rounds[index], rounds[0], "time_ms"),
-            cpu_ratio=_ratio(rounds[index], rounds[0], "cpu_us"),
-            **{
-                name: median_or_none([figures.get(name) for figures in rounds[index]])
-                for name in rounds[index][0]
-                if name != "time_ms"
-            },
+            **found[index],
         )
 
 
@@ -195,28 +175,3 @@ async def _shown(pool: Pool, request: bytes, faults: Faults) -> int | None:
     status, body = await pool.request(request)
     faults.failed += status != 200
     return len(json.loads(body)["notifications"]) if status == 200 else None
-
-
-async def _seconds(pool: Pool, request: bytes) -> float:
-    started = time.perf_counter()
-    await pool.request(request)
-    return time.perf_counter() - started
-
-
-async def _time(
-    target: GatewayTarget, pool: Pool, request: bytes, rate: float, count: int, faults: Faults
-) -> tuple[list[float], dict[str, Any]]:
-    seconds: list[float] = []
-
-    async def one(number: int, due: float) -> None:
-        status, _ = await pool.request(request)
-        seconds.append(time.perf_counter() - due)
-        faults.failed += status != 200
-
-    meter = Meter(target)
-    await at_constant_rate(rate, count, one)
-    return seconds, meter.figures(count)
-
-
-def _ratio(mine: Sequence[dict[str, float]], smallest: Sequence[dict[str, float]], name: str) -> float | None:
-    return median_or_none([one[name] / other[name] for one, other in zip(mine, smallest, strict=True)])

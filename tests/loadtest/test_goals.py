@@ -71,11 +71,28 @@ def test_the_worst_filter_of_the_largest_inbox_is_judged() -> None:
             (100_000, "page 5", False, 2.9),
         )
     ]
-    (growth,) = verdicts(rows, "CPU of a page")
+    (growth,) = verdicts(rows, "CPU of a page, ×")
     assert (growth.ours, growth.is_met) == (1.4, False)
     assert growth.where == "100,000 items, worst of 2 filters: read"
     (bound,) = verdicts(rows, "other combinations")
     assert (bound.ours, bound.is_met) == (2.9, True)
+
+
+def test_the_worst_page_and_the_bytes_of_the_largest_project_are_judged() -> None:
+    rows = [
+        row("catalog", REST, items=items, filter="users, last page", judged=True, cpu_ratio=ratio)
+        for items, ratio in ((1000, 1.0), (100_000, 1.4))
+    ] + [
+        row("stored", REST, items=items, what=what, bytes_each=size)
+        for items, what, size in (
+            *((1000, "a user", 9000.0), (100_000, "a user", 500.0)),
+            *((100_000, "a token of APNs", 250.0), (100_000, "a token of FCM", 600.0)),
+        )
+    ]
+    (growth,) = verdicts(rows, "CPU of a page of a project")
+    assert (growth.ours, growth.is_met) == (1.4, False)
+    found = {verdict.where: (verdict.ours, verdict.is_met) for verdict in verdicts(rows, "memory of Redis")}
+    assert found == {"a user": (500.0, True), "a token of FCM": (600.0, False)}
 
 
 def test_changes_of_the_largest_inbox_are_judged() -> None:

@@ -1,5 +1,6 @@
 """Every scenario with a few connections: every event arrives once. The tests assert no times."""
 
+import itertools
 import json
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -7,6 +8,8 @@ from functools import partial
 
 import pytest
 
+from loadtest.project_data import OFFERED_KINDS
+from loadtest.scenarios.catalog import PAGE, PAGES
 from loadtest.scenarios.listing import FILTERS
 from loadtest.sizes import TINY
 from loadtest.targets import FLOORS
@@ -27,6 +30,7 @@ RUNS = {
     "soak": ("websocket", "--transport", "sse", "--soak", "4"),
     "sync": ("websocket",),
     "list": ("sse",),
+    "catalog": ("websocket",),
     "hostile": ("websocket",),
     "durability": ("websocket",),
     "recovery": ("sse",),
@@ -126,6 +130,20 @@ def test_list_requests_every_filter_of_every_inbox(runs: dict[str, Future[Run]])
     assert len({(row["items"], row["filter"]) for row in rows}) == len(rows) == len(FILTERS) * len(TINY.list.inboxes)
     whole = faultless(runs, "list").rows("whole")
     assert len({(row["items"], row["what"]) for row in whole}) == len(whole) == 4 * len(TINY.list.inboxes)
+
+
+def test_each_page_of_each_project_is_full_and_each_kind_of_entry_uses_memory(runs: dict[str, Future[Run]]) -> None:
+    done = faultless(runs, "catalog")
+    rows, stored = done.rows("catalog"), done.rows("stored")
+    assert {(row["items"], row["filter"]) for row in rows} == set(itertools.product(TINY.catalog.projects, PAGES))
+    shown = {row["filter"]: row["shown"] for row in rows}
+    assert {name for name, count in shown.items() if count != PAGE} == {
+        "the user with an external id",
+        "the user with an email",
+        "users with a name that nobody has",
+    }
+    assert len(stored) == len(TINY.catalog.projects) * (2 + len(OFFERED_KINDS))
+    assert all(row["bytes_each"] > 0 for row in stored)
 
 
 def test_after_a_storm_every_connection_has_the_missed_events(runs: dict[str, Future[Run]]) -> None:
