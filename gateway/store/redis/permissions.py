@@ -58,6 +58,7 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
     "ZREM": ("v",),
     "ZREMRANGEBYRANK": (0, 0),
     "ZREMRANGEBYSCORE": (0, 0),
+    "ZREVRANK": ("v",),
     "ZSCORE": ("v",),
 }
 """The arguments after the key, for commands that need some."""
