@@ -143,11 +143,12 @@ class IncomingWebhooksResource:
             await self._send_all(project, notifications, claim.plan)
             if delivery.confirm_url:
                 await self.http.get(delivery.confirm_url)
+            # A repetition after a failure up to here writes the event again, rather than none.
+            await self._write_accepted(project.id, webhook, configuration, delivery, len(notifications))
+            await self.deliveries.record(project.id, name, delivery.id)
             await self.idempotency.finish(project.id, key, 201, b"")
         finally:
             self.idempotency.cut_off_if_under_way(project.id, key)
-        await self.deliveries.record(project.id, name, delivery.id)
-        await self._write_accepted(project.id, webhook, configuration, delivery, len(notifications))
         return True
 
     async def _send_all(self, project: Project, notifications: list[MappedNotification], encoded_plans: bytes) -> None:

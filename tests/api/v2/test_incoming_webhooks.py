@@ -18,15 +18,17 @@ from gateway.channels import aws_sns
 from gateway.domain.errors import ApiError, ErrorCode, api_error
 from gateway.domain.objects import Object
 from gateway.domain.outbound import PUBLIC_ONLY
+from gateway.domain.principal import ProjectId
 from gateway.domain.project_event import ProjectEventType
 from gateway.domain.retention import KEEP_ALL
 from gateway.runtime.outbound import OutboundHttp
 from gateway.store.event_log import Moment
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.integrations import IntegrationStore
-from gateway.store.project_event_log import EventRetention, ProjectEventLog
+from gateway.store.project_event_log import EventRetention, ProjectEventLog, StoredEvent
 from gateway.store.project_events import ProjectEvents
 from gateway.store.projects import ProjectStore
+from gateway.store.redis.client import StoreUnavailableError
 from gateway.store.webhook_deliveries import WebhookDeliveries
 from tests.api.core.calls import context_of, request_of
 from tests.api.inbox import messages
@@ -211,40 +213,87 @@ class Provider(ProviderHttp):
         return b""
 
 
-async def test_a_subscription_of_sns_is_confirmed_once_and_again_after_a_failure(client: InspectedClient) -> None:
-    projects, events = ProjectStore(client, "secret"), ProjectEventLog(client, EventRetention(100, 100))
-    integrations, idempotency = IntegrationStore(client, "secret"), IdempotencyStore(client)
-    await projects.prepare()
-    project = await projects.create("shop", hmac_enabled=True)
-    saved = await integrations.replace(project.id, aws_sns.INTEGRATION, {"webhook_signing_secret": certificate()}, None)
-    assert saved is not None
-    provider = Provider()
-    resource = IncomingWebhooksResource(
-        integrations=integrations,
-        projects=projects,
-        deliveries=WebhookDeliveries(client),
-        idempotency=idempotency,
-        sender=cast(Any, None),  # nothing is mapped
-        events=ProjectEvents(events),
-        http=provider,
-        item_retention=KEEP_ALL,
-        now=lambda: Moment(int(time.time() * 1000), "e"),
-    )
-    url = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&Token=t"
-    message = sns_message(time.time(), kind="SubscriptionConfirmation", Token="t", SubscribeURL=url)
+class FailingDeliveries(WebhookDeliveries):
+    """Cannot record a delivery once, as if the worker died."""
 
-    async def receive() -> int:
-        request = request_of("POST", parts=[json.dumps(message).encode()], path_params={"integration_id": saved.id})
+    def __init__(self, client: InspectedClient):
+        super().__init__(client)
+        self.fails = False
+
+    async def record(self, project_id: ProjectId, integration: str, delivery_id: str) -> None:
+        if self.fails:
+            self.fails = False
+            raise StoreUnavailableError
+        await super().record(project_id, integration, delivery_id)
+
+
+class Receiver:
+    """Receives the confirmation of a subscription of SNS, for which nothing is mapped."""
+
+    URL = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&Token=t"
+
+    def __init__(self, client: InspectedClient):
+        self.client = client
+        self.provider, self.deliveries = Provider(), FailingDeliveries(client)
+        self.events = ProjectEventLog(client, EventRetention(100, 100))
+        self.message = sns_message(time.time(), kind="SubscriptionConfirmation", Token="t", SubscribeURL=self.URL)
+
+    async def prepare(self) -> None:
+        projects, integrations = ProjectStore(self.client, "secret"), IntegrationStore(self.client, "secret")
+        await projects.prepare()
+        self.project = await projects.create("shop", hmac_enabled=True)
+        config = {"webhook_signing_secret": certificate()}
+        saved = await integrations.replace(self.project.id, aws_sns.INTEGRATION, config, None)
+        assert saved is not None
+        self.integration_id = saved.id
+        self.resource = IncomingWebhooksResource(
+            integrations=integrations,
+            projects=projects,
+            deliveries=self.deliveries,
+            idempotency=IdempotencyStore(self.client),
+            sender=cast(Any, None),
+            events=ProjectEvents(self.events),
+            http=self.provider,
+            item_retention=KEEP_ALL,
+            now=lambda: Moment(int(time.time() * 1000), "e"),
+        )
+
+    async def receive(self) -> int:
+        """Receive the message, and return the status of the response."""
+        parts = [json.dumps(self.message).encode()]
+        request = request_of("POST", parts=parts, path_params={"integration_id": self.integration_id})
         call = PublicCall(Inputs(Body("", Object(), {}), (), True), request, context_of())
-        return (await resource.receive(aws_sns.WEBHOOK, call)).status_code
+        return (await self.resource.receive(aws_sns.WEBHOOK, call)).status_code
 
-    provider.fails = True
+    async def accepted(self) -> list[StoredEvent]:
+        """Return the events about it."""
+        return (await self.events.read(self.project.id, [ProjectEventType.WEBHOOK_ACCEPTED], 5)).events
+
+
+@pytest.fixture
+async def receiver(client: InspectedClient) -> Receiver:
+    receiver = Receiver(client)
+    await receiver.prepare()
+    return receiver
+
+
+async def test_a_subscription_of_sns_is_confirmed_once_and_again_after_a_failure(receiver: Receiver) -> None:
+    receiver.provider.fails = True
     with pytest.raises(ApiError) as failed:
-        await receive()
+        await receiver.receive()
     assert failed.value.code is ErrorCode.PROVIDER_FAILED
-    provider.fails = False
-    assert [await receive(), await receive()] == [201, 200]
-    assert provider.fetched == [url] * 2
-    (accepted,) = (await events.read(project.id, [ProjectEventType.WEBHOOK_ACCEPTED], 5)).events
+    receiver.provider.fails = False
+    assert [await receiver.receive(), await receiver.receive()] == [201, 200]
+    assert receiver.provider.fetched == [Receiver.URL] * 2
+    (accepted,) = await receiver.accepted()
     assert json.loads(accepted.context)["event"] == "SubscriptionConfirmation"
     assert b"Token" not in accepted.context
+
+
+async def test_a_delivery_that_could_not_be_recorded_is_recorded_when_it_is_repeated(receiver: Receiver) -> None:
+    receiver.deliveries.fails = True
+    with pytest.raises(StoreUnavailableError):
+        await receiver.receive()
+    assert [await receiver.receive(), await receiver.receive()] == [201, 200]
+    assert await receiver.deliveries.is_done(receiver.project.id, "awssns", receiver.message["MessageId"])
+    assert len(await receiver.accepted()) == 2, "no attempt may be without its event"
