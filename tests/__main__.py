@@ -59,10 +59,14 @@ PROCESSES = tuple(
 )
 """About half of the end-to-end tests by time: those that start and kill the most processes."""
 
+V2 = ("tests/api/v2", "tests/api/core/test_openapi.py")
+"""About half of the tests of the API by time."""
+
 MEASURED = {
     "processes": PROCESSES,
     "end-to-end": ("tests/end_to_end", *(f"--ignore={path}" for path in PROCESSES)),
-    "api": ("tests/api", "tests/fuzz", "tests/golden"),
+    "api": ("tests/api", "tests/fuzz", "tests/golden", *(f"--ignore={path}" for path in V2)),
+    "v2": V2,
     "store": ("tests/store", "tests/jobs", "tests/web"),
     "live": ("tests/live",),
 }
