@@ -7,7 +7,7 @@ from gateway.api.v2.tokens import rfc3339
 from gateway.store.redis.problems import decoding
 
 
-class Notification(msgspec.Struct):
+class V2Notification(msgspec.Struct):
     """A notification in one user's inbox. A time is null until the event has happened.
 
     `updated_at` is the latest of the other times. `discarded_at` is always null: a discarded notification is not shown.

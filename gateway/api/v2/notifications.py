@@ -15,7 +15,7 @@ from gateway.api.core.query import Formed, Option
 from gateway.api.core.responses import json_response, no_content
 from gateway.api.core.schema import ResponseSpec
 from gateway.api.v1.items import item_id_of
-from gateway.api.v2.items import Notification, decode_item, shown
+from gateway.api.v2.items import V2Notification, decode_item, shown
 from gateway.domain.errors import invalid
 from gateway.domain.notification import UNCATEGORIZED, BulkCommand, Command, Filter, stored_categories
 from gateway.store.event_log import Moment
@@ -52,10 +52,10 @@ LISTING = (
 )
 
 
-class NotificationList(msgspec.Struct):
+class V2NotificationList(msgspec.Struct):
     """A page of notifications, newest first."""
 
-    data: list[Notification]
+    data: list[V2Notification]
     links: Links
 
 
@@ -65,8 +65,8 @@ class UnreadCount(msgspec.Struct):
     count: int
 
 
-FOUND = ResponseSpec(200, "The notification", Notification)
-LISTED = ResponseSpec(200, "A page", NotificationList, headers=("X-Inbox-Position",))
+FOUND = ResponseSpec(200, "The notification", V2Notification)
+LISTED = ResponseSpec(200, "A page", V2NotificationList, headers=("X-Inbox-Position",))
 COUNTED = ResponseSpec(200, "The count", UnreadCount)
 
 

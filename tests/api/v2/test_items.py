@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from gateway.api.v2.items import Notification, decode_item, shown
+from gateway.api.v2.items import V2Notification, decode_item, shown
 from gateway.store.redis.problems import StoreDataError
 
 ITEM = (
@@ -16,7 +16,7 @@ ITEM = (
 
 def test_a_notification_has_the_fields_of_v2() -> None:
     item = msgspec.json.decode(msgspec.json.encode(shown(decode_item(ITEM))))
-    assert msgspec.to_builtins(msgspec.convert(item, Notification)) == item
+    assert msgspec.to_builtins(msgspec.convert(item, V2Notification)) == item
     assert item == {
         "id": "a",
         "user_id": "u",
