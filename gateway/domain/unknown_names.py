@@ -30,8 +30,13 @@ class UnknownName(NamedTuple):
         return f"'{path}' is not known" + (f", did you mean '{self.nearest}'?" if self.nearest else "")
 
 
-@lru_cache(maxsize=1024)
 def nearest_name(name: str, known: frozenset[str]) -> str:
     """Return the most similar known name, "" if none is similar."""
-    found = difflib.get_close_matches(name.lower(), known, n=1) if len(name) <= MAX_NAME_LENGTH else []
+    # A longer name is not cached: clients could fill the memory with such names, each as large as a body.
+    return _nearest_name(name.lower(), known) if len(name) <= MAX_NAME_LENGTH else ""
+
+
+@lru_cache(maxsize=1024)
+def _nearest_name(name: str, known: frozenset[str]) -> str:
+    found = difflib.get_close_matches(name, known, n=1)
     return found[0] if found else ""
