@@ -100,8 +100,7 @@ class ProjectPrincipal:
     token_issued_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class UserPrincipal:
+class UserPrincipal(msgspec.Struct, frozen=True):
     """A verified user of a project. All times are unix seconds.
 
     `authenticated_by` is the id of the credential that proved the user's name (see `gateway.domain.signing`) and
@@ -122,19 +121,21 @@ Principal: TypeAlias = UserPrincipal | ProjectPrincipal
 """A verified caller of a project. A call for a workspace has a `Workspace` instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(msgspec.Struct, frozen=True):
     """The unverified credentials of a request or connection, from any transport. `repr` shows none of them.
 
     `token` is a JWT; the other fields are the values of the v1 headers.
     """
 
-    api_key: str | None = field(default=None, repr=False)
-    api_secret: str | None = field(default=None, repr=False)
-    external_id: str | None = field(default=None, repr=False)
-    email: str | None = field(default=None, repr=False)
-    hmac: str | None = field(default=None, repr=False)
-    token: str | None = field(default=None, repr=False)
+    api_key: str | None = None
+    api_secret: str | None = None
+    external_id: str | None = None
+    email: str | None = None
+    hmac: str | None = None
+    token: str | None = None
+
+    def __repr__(self) -> str:
+        return "Credentials()"
 
     def __bool__(self) -> bool:
         return any((self.api_key, self.api_secret, self.external_id, self.email, self.hmac, self.token))

@@ -93,8 +93,9 @@ class Admission:
         return True
 
     async def _open(self, connection: Connection, principal: UserPrincipal) -> None:
-        self._activity.seen(principal.user)
-        session = connection.session
+        session, subscription = connection.session, connection.subscription
+        if subscription is not None:
+            subscription.seen_at = self._activity.seen_by_reader(principal.user) or subscription.seen_at
         for read in self._replay.collect(lambda: connection.perform(session.authenticated(principal.token_expires_at))):
             await read
 

@@ -31,14 +31,15 @@ from gateway.live.opening import CLIENT_CLOSED_REQUEST, Opening
 from gateway.live.pacing import retry_after_ms
 from gateway.live.user_subscription import UserSubscription
 from gateway.telemetry.metrics import CLOSED, CONNECTIONS, DELIVERED, GAPS, OPENED, RESETS, RESUMES, SLOW_READERS
+from gateway.telemetry.tallies import Tally
 
 TRANSPORTS = ("websocket", "sse", "sse_http10")
 
 STALL_HEARTBEATS = 2.5
 """A peer that acknowledges none of its buffered data for this many heartbeats is closed."""
 
-_OPENED = {name: OPENED.labels(name) for name in TRANSPORTS}
-_CONNECTIONS = {name: CONNECTIONS.labels(name) for name in TRANSPORTS}
+_OPENED = {name: Tally(OPENED.labels(name)) for name in TRANSPORTS}
+_CONNECTIONS = {name: Tally(CONNECTIONS.labels(name)) for name in TRANSPORTS}
 
 encode_json = msgspec.json.encode
 
@@ -153,7 +154,7 @@ class Connection(asyncio.Protocol, ABC):
         self.hub.leave(self)
         if self.opened:
             self.opened = False
-            _CONNECTIONS[self.name].dec()
+            _CONNECTIONS[self.name].value -= 1
 
     def pause_writing(self) -> None:
         """Write nothing more, because the write buffer exceeds its bound."""
@@ -283,14 +284,15 @@ class Connection(asyncio.Protocol, ABC):
                 parts.append(self.encode_message(message))
                 self._count(message, resumed=isinstance(messages[-1], Event))
         self.transport.write(b"".join(parts))
-        DELIVERED.inc(events)
+        if events:
+            DELIVERED.inc(events)
 
     def _count(self, message: ServerMessage, resumed: bool) -> None:
         if isinstance(message, Ready):
             self.opened = True
             self.log_opening(self.opened_status)
-            _OPENED[self.name].inc()
-            _CONNECTIONS[self.name].inc()
+            _OPENED[self.name].value += 1
+            _CONNECTIONS[self.name].value += 1
             self.hub.deadlines.schedule_first_heartbeat(self)
             if resumed:
                 RESUMES.inc()

@@ -31,28 +31,28 @@ class Handshake(NamedTuple):
     """Why the request is refused before its credentials are verified, None if it is not."""
 
 
-def read_handshake(headers: Mapping[str, str], query: str) -> Handshake:
+def read_handshake(headers: Mapping[str, str], query: str, request_id: str = "", client: str = "") -> Handshake:
     """Read the headers, with lower-case names, and the query string. A header takes precedence over a query field.
 
     `EventSource` repeats its URL, so the newer position of `Last-Event-ID` takes precedence over `since`. Replacements
     of `EventSource` that cannot set headers send `lastEventId` in the query, each in its own spelling.
     """
-    fields = _query_fields(query) if query else {}
-    from_headers = header_credentials(headers.get)
-    credentials = Credentials(
-        api_key=from_headers.api_key or fields.get("api_key"),
-        api_secret=from_headers.api_secret,
-        external_id=from_headers.external_id or fields.get("user_external_id"),
-        email=from_headers.email or fields.get("user_email"),
-        hmac=from_headers.hmac or _base64_field(fields.get("user_hmac")),
-        token=from_headers.token or fields.get("token"),
-    )
-    since = headers.get("last-event-id") or _last_event_id(fields) or fields.get("since")
+    credentials, since = header_credentials(headers.get), headers.get("last-event-id")
+    problem = None
+    if query:
+        fields = _query_fields(query)
+        credentials = Credentials(
+            api_key=credentials.api_key or fields.get("api_key"),
+            api_secret=credentials.api_secret,
+            external_id=credentials.external_id or fields.get("user_external_id"),
+            email=credentials.email or fields.get("user_email"),
+            hmac=credentials.hmac or _base64_field(fields.get("user_hmac")),
+            token=credentials.token or fields.get("token"),
+        )
+        since = since or _last_event_id(fields) or fields.get("since")
+        problem = _misspelt(fields) if fields.keys() - _KNOWN else None
     return Handshake(
-        credentials,
-        since[:MAX_SINCE_LENGTH] if since else None,
-        headers.get("origin"),
-        problem=_misspelt(fields) if fields.keys() - _KNOWN else None,
+        credentials, since[:MAX_SINCE_LENGTH] if since else None, headers.get("origin"), request_id, client, problem
     )
 
 

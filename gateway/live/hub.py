@@ -10,6 +10,7 @@ Imports within this package point down: hub > admission, renewal, dispatch, drai
 subscriptions > connection > the rest. A connection reaches the hub through `HubInterface`.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 
@@ -81,7 +82,7 @@ class Hub:
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        async with self._tasks.running() as tasks:
+        async with self._tasks.running(), asyncio.TaskGroup() as tasks:
             for name, work in (
                 ("pubsub-link", self._subscriber.run),
                 ("hub-tick", self.deadlines.run),

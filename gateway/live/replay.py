@@ -96,10 +96,14 @@ class Replay:
         async with self._slots:
             # No connection may join from here on: the reply could be older than its request.
             connections = self._waiting.pop((subscription, after))
+            seen_at, subscription.seen_at = subscription.seen_at, 0
             try:
                 tokens = tuple({connection.token for connection in connections} - {NO_TOKEN})
-                page = await self._inboxes.read_log(subscription.user, after, self._new_epoch(), tokens=tokens)
+                page = await self._inboxes.read_log(
+                    subscription.user, after, self._new_epoch(), tokens=tokens, seen_at=seen_at
+                )
             except StoreUnavailableError as problem:
+                subscription.seen_at = seen_at
                 self._read_failed(connections, problem)
                 return
             except UserDeletedError as deleted:

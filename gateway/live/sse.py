@@ -9,10 +9,9 @@ verified, so a refusal is an ordinary response with its status.
 
 import asyncio
 import time
+from functools import lru_cache
 from http import HTTPStatus
 from typing import ClassVar
-
-from sse_starlette.event import ServerSentEvent
 
 from gateway.domain.effects import Close
 from gateway.domain.errors import CloseCode, ErrorCode
@@ -45,11 +44,12 @@ Any other refusal is a stream with only a goodbye, because an EventSource reconn
 """
 
 
-def _head(status: HTTPStatus, readable_by: str | None, request_id: str, *fields: str) -> bytes:
+@lru_cache(maxsize=64)
+def _head(status: HTTPStatus, readable_by: str | None, *fields: str) -> bytes:
+    """Return the head of a response, except for its last field and its end: the id of the request."""
     lines = [
         f"HTTP/1.1 {status.value} {status.phrase}",
         *fields,
-        f"X-Request-Id: {request_id}",
         "X-Content-Type-Options: nosniff",
         "Cache-Control: no-store",
         "Connection: close",
@@ -59,7 +59,7 @@ def _head(status: HTTPStatus, readable_by: str | None, request_id: str, *fields:
         lines.append("Access-Control-Expose-Headers: X-Request-Id")
     if readable_by != ANY:
         lines.append("Vary: Origin")
-    return "\r\n".join(lines).encode() + b"\r\n\r\n"
+    return "\r\n".join([*lines, "X-Request-Id: "]).encode()
 
 
 class SseConnection(Connection):
@@ -126,14 +126,12 @@ class SseConnection(Connection):
 
     def encode_message(self, message: ServerMessage) -> bytes:
         """Return the record of a message. The first one follows the head of the response."""
-        record = ServerSentEvent(
-            on_one_line(encode_json(message)).decode(),
-            event=str(type(message).__struct_config__.tag),
-            id=message.position if isinstance(message, Ready | Reset) else None,
-            retry=message.retry_after_ms if isinstance(message, Goodbye) else None,
-            sep="\n",
-        ).encode()
-        return self._begin_stream() + self.frame(record)
+        place = b"id: %b\n" % message.position.encode() if isinstance(message, Ready | Reset) else b""
+        retry = message.retry_after_ms if isinstance(message, Goodbye) else None
+        pause = b"retry: %d\n" % retry if retry is not None else b""
+        name = str(type(message).__struct_config__.tag).encode()
+        text = on_one_line(encode_json(message))
+        return self._begin_stream() + self.frame(b"%bevent: %b\ndata: %b\n%b\n" % (place, name, text, pause))
 
     def write_heartbeat(self) -> None:
         """Write a comment, which keeps proxies from closing an idle stream."""
@@ -179,7 +177,7 @@ class SseConnection(Connection):
 
     def _head(self, status: HTTPStatus, *fields: str) -> bytes:
         request_id = self.opening.request_id if self.opening is not None else ""
-        return _head(status, self.readable_by, request_id, *fields)
+        return b"%b%b\r\n\r\n" % (_head(status, self.readable_by, *fields), request_id.encode())
 
 
 class Http10SseConnection(SseConnection):

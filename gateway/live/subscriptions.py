@@ -15,6 +15,9 @@ from gateway.store import keys
 from gateway.store.redis.problems import StoreUnavailableError
 from gateway.store.redis.subscriber import Subscriber
 from gateway.telemetry.metrics import SUBSCRIBED_USERS
+from gateway.telemetry.tallies import Tally
+
+_SUBSCRIBED_USERS = Tally(SUBSCRIBED_USERS)
 
 
 class UserSubscriptions:
@@ -79,7 +82,7 @@ class UserSubscriptions:
 
     def _add(self, subscription: UserSubscription[Connection]) -> UserSubscription[Connection]:
         self._by_channel[subscription.channel] = subscription
-        SUBSCRIBED_USERS.inc()
+        _SUBSCRIBED_USERS.value += 1
         subscription.confirmed = asyncio.get_running_loop().create_future()
         return subscription
 
@@ -100,5 +103,5 @@ class UserSubscriptions:
     def _drop(self, subscription: UserSubscription[Connection]) -> None:
         if self._by_channel.get(subscription.channel) is subscription:
             del self._by_channel[subscription.channel]
-            SUBSCRIBED_USERS.dec()
+            _SUBSCRIBED_USERS.value -= 1
             self._subscriber.unsubscribe(subscription.channel)

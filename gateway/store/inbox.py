@@ -122,9 +122,10 @@ def _read_log(
     after_offset: int | str,
     max_events: int,
     max_bytes: int,
+    seen_at: int | str,
     tokens: Sequence[str | int],
 ) -> Arguments:
-    return (epoch_if_new, after_epoch, after_offset, max_events, max_bytes, *tokens)
+    return (epoch_if_new, after_epoch, after_offset, max_events, max_bytes, seen_at, *tokens)
 
 
 CREATE = user_function("create", _create, read_outcome)
@@ -333,16 +334,18 @@ class InboxStore:
         new_epoch: str,
         guard: Guard = UNGUARDED,
         tokens: Sequence[tuple[str, int | None]] = (),
+        seen_at: int = 0,
     ) -> LogPage:
         """Return as many of the events after a position as fit. Without a position, return only the end and the counts.
 
         `tokens` are the ids and issue times of the tokens of the connections that get the events. The page's `revoked`
-        has those of them that are revoked.
+        has those of them that are revoked. `seen_at` is the second at which the user was seen, 0 if it is not to be
+        written.
         """
         after_epoch, after_offset = after or ("", "")
         checked = [part for token_id, at in tokens for part in (token_id, "" if at is None else at)] if tokens else ()
         # Arguments by position save half a microsecond.
-        call = READ_LOG(new_epoch, after_epoch, after_offset, REPLAY_EVENTS, REPLAY_BYTES, checked)
+        call = READ_LOG(new_epoch, after_epoch, after_offset, REPLAY_EVENTS, REPLAY_BYTES, seen_at or "", checked)
         reply = await self._functions.read_or_begin(user, guard, call)
         epoch, offset, unread, unseen, unarchived_unread, unarchived_unseen, reset_reason, revoked, *messages = reply
         events: tuple[Event, ...] = ()

@@ -7,17 +7,17 @@ second for the workers that read them from files.
 
 import asyncio
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 COLLECT_SECONDS = 0.5
 
 
 class Tally:
-    """What is yet to be added to a counter. Add to `value` from the thread of the event loop."""
+    """What is yet to be added to a counter or a gauge. Add to `value` from the thread of the event loop."""
 
     __slots__ = ("_counter", "value")
 
-    def __init__(self, counter: Counter):
+    def __init__(self, counter: Counter | Gauge):
         self._counter = counter
         self.value = 0
         _tallies.append(self)

@@ -4,10 +4,12 @@ import asyncio
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
 from gateway.auth.authenticator import Authenticator
-from gateway.domain.principal import Project
+from gateway.domain.principal import Project, User
 from gateway.live.connection import Connection
+from gateway.store import keys
 from gateway.store.redis.problems import StoreUnavailableError
 from gateway.store.redis.subscriber import Subscriber
 from tests.live.clients import Ended, auth_message, open_inbox, open_websocket, request_sse, user_token
@@ -25,9 +27,16 @@ async def refusal(node: Node, user: str) -> dict[str, Any]:
 
 async def test_a_user_who_is_admitted_counts_as_active(node: Node, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str | None] = []
-    monkeypatch.setattr(node.worker.activity, "seen", lambda user: seen.append(user.external_id))
-    async with open_inbox("websocket", node.gateway, user):
+
+    def seen_by_reader(user: User) -> int:
+        seen.append(user.external_id)
+        return 1_790_000_000
+
+    monkeypatch.setattr(node.worker.activity, "seen_by_reader", seen_by_reader)
+    async with open_inbox("websocket", node.gateway, user), Redis.from_url(node.store.url) as redis:
         assert seen == [user]
+        connected = node.subscription().user
+        assert await redis.hget(keys.user(connected.project_id, connected.id), "seen_at") == b"1790000000"
 
 
 async def test_wrong_credentials_are_refused_with_the_problem(node: Node, user: str) -> None:

@@ -29,7 +29,7 @@ async def test_a_task_that_fails_closes_the_connections_that_wait_for_it_and_no_
         assert not by_id[second.ready["connection_id"]].session.closed
 
 
-async def test_a_task_that_fails_does_not_end_the_group() -> None:
+async def test_a_task_that_fails_does_not_end_the_others() -> None:
     tasks, done = ConnectionTasks(), asyncio.Event()
 
     async def succeed() -> None:
@@ -43,6 +43,26 @@ async def test_a_task_that_fails_does_not_end_the_group() -> None:
             await done.wait()
 
 
-async def test_without_a_running_group_no_task_starts() -> None:
+async def test_outside_of_the_block_no_task_starts() -> None:
+    tasks = ConnectionTasks()
     with pytest.raises(RuntimeError, match="not running"):
-        ConnectionTasks().spawn(fail(), [])
+        tasks.spawn(fail(), [])
+    async with tasks.running():
+        pass
+    with pytest.raises(RuntimeError, match="not running"):
+        tasks.spawn(fail(), [])
+
+
+async def test_the_end_of_the_block_cancels_its_tasks() -> None:
+    tasks, ended = ConnectionTasks(), asyncio.Event()
+
+    async def wait() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async with tasks.running():
+        tasks.spawn(wait(), [])
+        await asyncio.sleep(0)
+    assert ended.is_set()

@@ -21,7 +21,12 @@ ORDINARY = [
 
 def respond(headers: Sequence[tuple[str, str]]) -> HandshakeResponse:
     """Return the response to a request with these headers."""
-    return accept("/realtime/ws", headers, "r1")
+    return accept("/realtime/ws", dict(headers), encoded(headers), "r1")
+
+
+def encoded(headers: Sequence[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Return the headers as they arrive."""
+    return [(name.encode(), value.encode()) for name, value in headers]
 
 
 def replaced(**fields: str) -> list[tuple[str, str]]:
@@ -47,7 +52,7 @@ def test_an_ordinary_request_is_accepted_with_the_key_of_rfc_6455() -> None:
 @pytest.mark.parametrize("offered", ["", "inbox.v1"])
 def test_the_response_to_an_ordinary_request_is_that_of_the_library(offered: str) -> None:
     headers = replaced(sec_websocket_protocol=offered)
-    library = websocket_handshake._negotiate("/realtime/ws", headers, "r1")
+    library = websocket_handshake._negotiate("/realtime/ws", encoded(headers), "r1")
     own = fields_of(respond(headers))
     theirs = fields_of(library)
     assert {name: value for name, value in theirs.items() if name not in ("date", "server")} == own

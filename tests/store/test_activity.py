@@ -15,6 +15,7 @@ from gateway.store import activity as module
 from gateway.store import keys
 from gateway.store.activity import ActiveUsers
 from gateway.store.deletion import UserDeletion
+from gateway.store.inbox import InboxStore
 from gateway.store.library import LIBRARY
 from gateway.store.profiles import ProfileStore
 from gateway.store.redis.client import FunctionClient
@@ -248,3 +249,23 @@ async def test_being_seen_changes_nothing_else_of_a_user(client: InspectedClient
         **dict.fromkeys(("last_name", "custom_attributes", "phone_numbers")),
         "first_name": "Ada",
     }
+
+
+async def test_a_read_of_the_log_writes_when_its_reader_was_seen(
+    client: InspectedClient, store: InboxStore, project: ProjectId
+) -> None:
+    clock = Clock(JANUARY + 5)
+    active = ActiveUsers(client, clock)
+    (user,) = users(project, 1)
+    for passed, due in ((0, 5), (module.SEEN_SECONDS - 6, 0), (1, module.SEEN_SECONDS)):
+        clock.now += passed
+        second = active.seen_by_reader(user)
+        assert second == (JANUARY + due if due else 0)
+        before = await seen_at(client, user)
+        await active.add()
+        assert await seen_at(client, user) == before, "the count alone does not write it"
+        await store.read_log(user, None, "e", seen_at=second)
+        assert await seen_at(client, user) == (second or before)
+    await store.read_log(user, None, "e", seen_at=int(JANUARY))
+    assert await seen_at(client, user) == JANUARY + module.SEEN_SECONDS
+    assert await active.count(project, "2026-01") == 1

@@ -14,13 +14,11 @@ end
 -- KEYS  user
 -- ARGV  second
 -- ->    1, or 0 if the user is deleted
--- Several workers report the same user, in no order. A time in the future was written by a clock that was ahead.
 local function note_seen(keys, args)
-  local user, second = keys[1], tonumber(args[1])
+  local user = keys[1]
   local record, is_deleted = read_record(user)
   if is_deleted then return 0 end
-  local known = tonumber(call('HGET', user, 'seen_at') or 0)
-  if known >= second and known <= call('TIME')[1] + CLOCK_SECONDS then return 1 end
+  if not is_seen_later(user, record, args[1]) then return 1 end
   if record.format then
     call('HSET', user, 'seen_at', args[1])
   else

@@ -37,6 +37,11 @@ local function remember_deleted_name(directory, name)
   expire('EXPIRE', key, DELETED_NAME_SECONDS)
 end
 
+-- pairs: field, value, …
+local function forget_fields(directory, pairs)
+  for i = 1, #pairs, 2 do try('HDEL', directory, pairs[i]) end
+end
+
 -- args: from `first` on, for each recipient: external_id, email (one may be ""), the user id to use if the user is new
 -- ->    for each: user id, external_id, email, 1 if new or 0, and when previous users of the external_id and of the
 --       email were deleted ("" for never); or -1 and the index (from 0) of each recipient whose external_id and email
@@ -100,6 +105,11 @@ local function resolve_each(directory, args, first, admit)
   local set, removed = {}, {}
   for field, value in pairs(pending) do
     if value then set[#set + 1], set[#set + 2] = field, value else removed[#removed + 1] = field end
+  end
+  if #result == 1 and result[1][4] == 1 then -- nearly always: one user, whose names and id are all new
+    call('HSET', directory, unpack(set))
+    push_undo(forget_fields, directory, set)
+    return result
   end
   for first = 1, #set, CHUNK do set_fields(directory, { unpack(set, first, math.min(first + CHUNK - 1, #set)) }) end
   for first = 1, #removed, CHUNK do

@@ -86,6 +86,16 @@ local function read_record(user)
   }, value[2]
 end
 
+-- Several workers report the same user, in no order. A time in the future was written by a clock that was ahead.
+-- second: at which a user was seen, "" if it is not to be written
+-- ->    whether to write it
+local function is_seen_later(user, record, second)
+  if second == '' then return false end
+  if not record.format then return true end -- nothing is stored of the user yet
+  local known = tonumber(call('HGET', user, 'seen_at') or 0)
+  return known < tonumber(second) or known > call('TIME')[1] + CLOCK_SECONDS
+end
+
 -- Write the format of a user's data before the first of it is written.
 local function write_format(user, record)
   if record.format then return end

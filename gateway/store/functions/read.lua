@@ -51,6 +51,7 @@ end
 
 -- KEYS  user
 -- ARGV  epoch_if_new  after_epoch after_offset ("" to read no events)  max_events max_bytes
+--       seen_at (the second at which the user was seen, "" if it is not to be written)
 --       tokens… (id and issued_at, "" for none, of each token whose connections get the events)
 -- ->    epoch, offset, unread, unseen, unarchived unread, unarchived unseen, reset reason or "",
 --       the indexes (from 0) of the tokens that are revoked, then messages
@@ -60,13 +61,18 @@ local function read_log(keys, args, record)
   if record.epoch then
     unread, unseen, unarchived_unread, unarchived_unseen = counts_after(user, record)
   end
-  if begin_log(user, record, args[1]) then
-    call('HSET', user, 'epoch', record.epoch, 'offset', 0, 'life', record.life, 'format', FORMAT)
+  local seen_at = is_seen_later(user, record, args[6]) and args[6]
+  local fields = seen_at and { 'seen_at', seen_at } or {}
+  if not record.epoch then
+    begin_log(user, record, args[1], generation(now_ms()))
+    call('HSET', user, 'epoch', record.epoch, 'offset', 0, 'life', record.life, 'format', FORMAT, unpack(fields))
+  elseif seen_at then
+    call('HSET', user, 'seen_at', seen_at)
   end
   local epoch, offset = record.epoch, record.offset
   local result = {
     epoch, offset, unread, unseen, unarchived_unread, unarchived_unseen, '',
-    revoked_tokens(user, record, args, 6),
+    revoked_tokens(user, record, args, 7),
   }
   local HEAD = #result -- before the messages
   local after = tonumber(args[3])
@@ -101,7 +107,7 @@ end
 -- The same as read_log for a server that accepts no writes. A user without a log gets a position in a new epoch that is
 -- not stored. A client that later resumes from it gets a reset, because the epoch has changed.
 local function peek_log(keys, args, record)
-  record.epoch, record.offset = record.epoch or args[1], record.offset or 0
+  record.epoch, record.offset, args[6] = record.epoch or args[1], record.offset or 0, ''
   return read_log(keys, args, record)
 end
 

@@ -5,8 +5,9 @@
 local INDEX_PART = 65536 -- users per string of 16 bytes each: 1 MB
 local NO_USER = ('\0'):rep(16)
 
-local function packed_id(id)
-  return (id:gsub('-', ''):gsub('%x%x', function(pair) return string.char(tonumber(pair, 16)) end))
+local function packed_id(id) -- five numbers are converted in a third of the time of 16 bytes
+  local a, b, c, d, e = id:match('^(%x+)-(%x+)-(%x+)-(%x+)-(%x+)$')
+  return struct.pack('>I4I2I2I2I6', tonumber(a, 16), tonumber(b, 16), tonumber(c, 16), tonumber(d, 16), tonumber(e, 16))
 end
 
 local function write_user_index(directory, index, packed)
@@ -20,6 +21,12 @@ local function user_count_of(value)
   return tonumber((value or '0'):match('^%d+$')) or fail_by_data('the size of a project')
 end
 
+-- before: the values of `n` and `format`
+local function restore_user_count(directory, before)
+  if before[1] then try('HSET', directory, 'n', before[1], 'format', before[2] or FORMAT)
+  else try('HDEL', directory, 'n', 'format') end
+end
+
 -- Assign the next places in the index to new users. The caller writes their records. With the first user of a project,
 -- the format of the directory is written.
 -- users: by id
@@ -28,7 +35,8 @@ local function append_to_user_index(directory, ids, users)
   local known = call('HMGET', directory, 'n', 'format')
   if known[2] ~= FORMAT and (known[1] or known[2]) then fail_by_format('the directory of a project', known[2]) end
   local first = user_count_of(known[1])
-  set_fields(directory, { 'n', integer(first + #ids), 'format', FORMAT })
+  call('HSET', directory, 'n', integer(first + #ids), 'format', FORMAT)
+  push_undo(restore_user_count, directory, known)
   local packed, begins = {}, first -- consecutive places within one part
   for i, id in ipairs(ids) do
     users[id].n = first + i - 1

@@ -36,7 +36,9 @@ FAILOVER_SECONDS = 40.0
 
 def read_call(name: str) -> FunctionCall[Any]:
     """Return a call that reads the current position of a user, by the user's key."""
-    call = READ_LOG(epoch_if_new="e", after_epoch="", after_offset="", max_events=10, max_bytes=1000, tokens=())
+    call = READ_LOG(
+        epoch_if_new="e", after_epoch="", after_offset="", max_events=10, max_bytes=1000, seen_at=0, tokens=()
+    )
     return call.with_guard(name, guard_arguments())
 
 
