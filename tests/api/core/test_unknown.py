@@ -9,7 +9,7 @@ import pytest
 from websockets.sync.client import connect
 
 from gateway.api.core.unknown import unknown_parameters
-from gateway.domain.unknown_names import MAX_NAMED, nearest_name
+from gateway.domain.unknown_names import MAX_NAMED, _nearest_name
 from tests.api.inbox import messages, notification
 from tests.api.workspaces import admin_of, changed_project, command, created_project, user_of, workspace_headers
 from tests.servers import ADMIN, Gateway, user_headers, wait_for
@@ -95,10 +95,10 @@ def test_v1_lists_unknown_names_in_a_header(
 
 
 def test_no_more_unknown_parameters_are_compared_with_the_known_ones_than_are_listed() -> None:
-    nearest_name.cache_clear()
+    _nearest_name.cache_clear()
     unknown = unknown_parameters((f"topic{number}" for number in range(10_000)), frozenset(("topics", "page")))
     assert [name.nearest for name in unknown] == ["topics"] * 2 * MAX_NAMED
-    assert nearest_name.cache_info().misses == 2 * MAX_NAMED
+    assert _nearest_name.cache_info().misses == 2 * MAX_NAMED
 
 
 @pytest.fixture(scope="module")
