@@ -128,10 +128,13 @@ def _broadcast(rows: Sequence[Row]) -> Found:
     return {f"{row['users']:,} users, {row['which']}": row["per_second"] for row in mine}
 
 
-def _list(figure: str, judged: bool, scale: float = 1.0, scenario: str = "list") -> Callable[[Sequence[Row]], Found]:
+def _list(
+    figure: str, judged: bool, scale: float = 1.0, scenario: str = "list", of: str = ""
+) -> Callable[[Sequence[Row]], Found]:
     def find(rows: Sequence[Row]) -> Found:
         """Return the figure of the worst filter, of the largest inbox or project."""
         mine = [row for row in rows if row["scenario"] == scenario and row["judged"] is judged and row.get(figure)]
+        mine = [row for row in mine if row["filter"].startswith(of)]
         most = max((row["items"] for row in mine), default=0)
         large = [row for row in mine if row["items"] == most]
         if not large:
@@ -148,8 +151,8 @@ def _inbox_change(rows: Sequence[Row]) -> Found:
     return {f"{most:,} items: {row['what']}": row["cpu_us_redis"] / 1000 for row in mine if row["items"] == most}
 
 
-def _catalog(figure: str, judged: bool, scale: float = 1.0) -> Callable[[Sequence[Row]], Found]:
-    return _list(figure, judged, scale, "catalog")
+def _catalog(figure: str, judged: bool, scale: float = 1.0, of: str = "") -> Callable[[Sequence[Row]], Found]:
+    return _list(figure, judged, scale, "catalog", of)
 
 
 def _stored(what: str) -> Callable[[Sequence[Row]], Found]:
@@ -260,7 +263,7 @@ def _trouble(transport: str) -> list[Goal]:
     ]
 
 
-_BYTES = {"a user": 640, "an event": 128, "a token": 512}
+_BYTES = {"a user": 650, "an event": 145, "a token": 550}
 """The most bytes of an entry: a quarter more than was measured, so that a new field is noticed."""
 
 GOALS = [
@@ -278,7 +281,11 @@ GOALS = [
     Goal("CPU of Redis for other combinations, ms", REST, _list("cpu_us_redis", judged=False, scale=1e-3), most=3),
     Goal("CPU of a page of a project, × that of a small project", REST, _catalog("cpu_ratio", judged=True), most=1.3),
     Goal("time of a page of a project, × that of a small project", REST, _catalog("time_ratio", judged=True), most=1.3),
-    Goal("CPU of Redis for the events of a user, ms", REST, _catalog("cpu_us_redis", judged=False, scale=1e-3), most=3),
+    Goal("CPU of Redis for the events of a user, ms", REST, _catalog("cpu_us_redis", False, 1e-3, "events"), most=3),
+    # A request reads the names of 1,000 users, a part of them in each call.
+    Goal(
+        "CPU of Redis for users by a part of a name, ms", REST, _catalog("cpu_us_redis", False, 1e-3, "users"), most=40
+    ),
     *(Goal("memory of Redis, bytes", REST, _stored(what), most=most) for what, most in _BYTES.items()),
     # Half of INBOX_REDIS_TIMEOUT_SECONDS, so that no other call times out meanwhile.
     Goal("CPU of Redis for a change of a whole inbox, ms", REST, _inbox_change, most=1000),

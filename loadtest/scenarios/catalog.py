@@ -68,14 +68,15 @@ PAGES = {
     },
     "the user with an external id": True,
     "the user with an email": True,
-    "users with a common name": True,
-    "users with a name that nobody has": True,
+    "users with a common name": False,
+    "users with a name that nobody has": False,
     "events of a rare type": True,
     "events of a user": False,
     "events of a rare type and a user": True,
 }
-"""Whether a page must cost the same for any size, by its name. The others must stay within a limit: a filter by user
-scans the places of all events of a 32nd of the users."""
+"""Whether a page must cost the same for any size, by its name. The others must stay within a limit. A filter of events
+by user scans the places of all events of a 32nd of the users. A search by name reads the names of up to 1,000 users,
+which takes longer if the processor does not have them in its cache."""
 
 
 async def run(bench: Bench) -> None:
