@@ -76,8 +76,9 @@ def _derive_id(values: dict[str, Any]) -> None:
     if values.get("id"):
         return
     owner = values.get("enterprise") if values.get("is_enterprise_install") else values["team"]
-    ids = f"{(owner or values['team'])['id']}/{values['app_id']}"
-    values["id"] = re.sub(r"[^A-Z0-9/]", "", ids.upper())
+    # The vendor's Go and Java clients refuse an id of the older form, with a slash.
+    ids = (re.sub(r"[^A-Z0-9]", "", text.upper()) for text in ((owner or values["team"])["id"], values["app_id"]))
+    values["id"] = "-".join(ids)
 
 
 INSTALLATION = InstallationKind(

@@ -178,7 +178,7 @@ SHOWN = {
     **{name: value for name, value in ACCEPTED.items() if name != "ok"},
     "access_token": REDACTED,
     "authed_user": {**ACCEPTED["authed_user"], "access_token": REDACTED},
-    "id": "T9TK3CUKW/A0KRD7HC3",
+    "id": "T9TK3CUKW-A0KRD7HC3",
 }
 
 
@@ -342,7 +342,7 @@ def test_an_app_that_is_installed_for_an_organization_is_saved(
 ) -> None:
     stub.codes["o"] = {**ACCEPTED, "team": None, "is_enterprise_install": True, "authed_user": {"id": "U1"}}
     saved = finish(developed, ada, "o").json()
-    assert (saved["id"], saved["team"]) == ("E12345678/A0KRD7HC3", ACCEPTED["enterprise"])
+    assert (saved["id"], saved["team"]) == ("E12345678-A0KRD7HC3", ACCEPTED["enterprise"])
 
 
 def test_a_response_that_is_none_of_slacks_is_an_error_of_the_provider(
