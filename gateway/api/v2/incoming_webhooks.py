@@ -20,7 +20,7 @@ from gateway.channels import aws_sns, github, stripe
 from gateway.channels.incoming_webhook import IncomingWebhook, RefusedWebhookError, WebhookDelivery, WebhookRequest
 from gateway.channels.payload_mapping import MappedNotification, mapped
 from gateway.domain.errors import ErrorCode, api_error, invalid
-from gateway.domain.objects import Object
+from gateway.domain.objects import FreeObject
 from gateway.domain.principal import Project, ProjectId
 from gateway.domain.project_event import ContextValue, ProjectEvent, ProjectEventType
 from gateway.domain.retention import ItemRetention
@@ -228,6 +228,7 @@ def _handler(webhook: IncomingWebhook) -> _Handler:
 def _operation(webhook: IncomingWebhook) -> AnyOperation:
     answer = StripeWebhookAnswer if webhook is stripe.WEBHOOK else IncomingWebhookAnswer
     name = webhook.kind.config.name.removesuffix("Config")
+    payload = FreeObject(required=True, name=f"{name}Webhook", max_bytes=webhook.max_bytes)
     errors = {
         401: "The signature is missing or wrong, or too old",
         404: "There is no such integration",
@@ -244,7 +245,7 @@ def _operation(webhook: IncomingWebhook) -> AnyOperation:
         _handler(webhook),
         f"Receive a webhook of {webhook.kind.title}",
         ResponseSpec(201, "Accepted", answer),
-        Body("", Object(required=True, name=f"{name}Webhook"), webhook.example, max_bytes=webhook.max_bytes),
+        Body("", payload, webhook.example, max_bytes=webhook.max_bytes),
         failures=(
             ResponseSpec(200, "Accepted before", answer),
             *(ResponseSpec(status, text, Errors) for status, text in errors.items()),
