@@ -101,6 +101,8 @@ class Object(Param):
     """Names that clients have reason to send, and that have no meaning here."""
     name: str = ""
     """The name of its component in the OpenAPI document, which generated clients use, too. "" for an inline schema."""
+    closed: bool = False
+    """Whether the component says that there are no other names, because every body that has the object refuses them."""
 
     def check(self, value: Any, path: str, problems: list[str]) -> Any:
         """Check type and every known field, and return the known fields, None for each that is absent."""
@@ -129,7 +131,9 @@ class Object(Param):
         required = [name for name, param in self.fields.items() if param.required]
         properties = {name: param.schema() for name, param in self.fields.items()}
         named = {"title": self.name} if self.name else {}
-        return {**named, "type": "object", "properties": properties} | ({"required": required} if required else {})
+        others = {"additionalProperties": False} if self.closed else {}
+        needed = {"required": required} if required else {}
+        return {**named, "type": "object", "properties": properties, **needed, **others}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

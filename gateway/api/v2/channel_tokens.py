@@ -161,6 +161,25 @@ class _Token(Object):
             problems.append(self.kind.missing_identity)
         return fields
 
+    def shape(self) -> dict[str, Any]:
+        """Return the schema of the fields, without the objects that lack every identity."""
+        shape = Object.shape(self)
+        if any(all(path in shape.get("required", ()) for path in paths) for paths in self.kind.identities):
+            return shape
+        lacking = [_joined("anyOf", [_absent(path) for path in paths]) for paths in self.kind.identities]
+        return {**shape, "not": _joined("allOf", lacking)}
+
+
+def _joined(keyword: str, schemas: list[dict[str, Any]]) -> dict[str, Any]:
+    return schemas[0] if len(schemas) == 1 else {keyword: schemas}
+
+
+def _absent(path: str) -> dict[str, Any]:
+    """Return the schema of the objects that have nothing at a path."""
+    name, _, rest = path.partition(".")
+    null = {"type": "null"}
+    return {"properties": {name: {"anyOf": [null, _absent(rest)]} if rest else null}}
+
 
 def body_of(kind: TokenKind) -> Body:
     """Return the body with which a token of a kind is registered."""

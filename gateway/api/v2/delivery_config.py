@@ -85,6 +85,7 @@ class _Channels(Array):
 _CHANNEL = _Channel(
     required=True,
     name="DeliveryChannelChange",
+    closed=True,
     fields={
         "channel": Choice(required=True, options=tuple(channel.value for channel in Channel)),
         "delay": Integer(

@@ -27,6 +27,7 @@ from gateway.store.project_events import ProjectEvents
 _CHANNEL = Object(
     required=True,
     name="UserPreferenceChannelChange",
+    closed=True,
     fields={
         "name": Choice(required=True, options=tuple(channel.value for channel in Channel)),
         "enabled": Switch(required=True),
@@ -37,6 +38,7 @@ _CATEGORY = Object(
     required=True,
     ignored=frozenset(("label",)),  # a field of our own responses, which clients send back
     name="UserPreferenceCategoryChange",
+    closed=True,
     fields={
         "key": Text(required=True, max_length=100, description="The category."),
         "channels": Array(required=True, max_items=len(Channel), item=_CHANNEL),

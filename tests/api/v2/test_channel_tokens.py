@@ -7,7 +7,9 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
+from gateway.api.v2.channel_tokens import body_of
 from gateway.channels.registry import TOKEN_KINDS
 from gateway.channels.token_kind import TokenKind
 from tests.api.inbox import messages
@@ -157,6 +159,17 @@ def test_a_bad_token_is_refused_by_the_name_of_its_field(
     response = ada.call(method, f"/v2/channels/{path}/tokens", body)
     assert response.status_code == 422, response.text
     assert any(text.startswith(expected) for text in messages(response)), messages(response)
+
+
+@each_kind
+def test_the_schema_excludes_what_nothing_identifies(ada: Client, kind: TokenKind) -> None:
+    schema = Draft202012Validator(body_of(kind).param.schema())
+    assert schema.is_valid(kind.example)
+    roots = {path.partition(".")[0] for paths in kind.identities for path in paths}
+    tokens: list[dict[str, Any]] = [{}, dict.fromkeys(roots), {root: {} for root in roots}]
+    for token in tokens:
+        assert not schema.is_valid(token)
+        assert ada.call("PUT", path_of(kind), token).status_code == 422
 
 
 @pytest.mark.parametrize(
