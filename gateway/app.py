@@ -114,11 +114,11 @@ class Worker:
         self.tails = EventTails(self.subscriber)
         self.outbound = OutboundHttp(settings.outbound_rules)
         self._directory.on_created = self._user_created
-        self.projects.receives_changes = lambda: self.subscriber.healthy
+        self.projects.receives_changes = self.subscriber.is_healthy
         self.delivery_configs = DeliveryConfigStore(client)
         self.integrations = IntegrationStore(client, settings.secret_key)
         for cache in (self.delivery_configs, self.integrations):
-            cache.receives_changes = lambda: self.subscriber.healthy
+            cache.receives_changes = self.subscriber.is_healthy
         self.idempotency = IdempotencyStore(client)
         self.sweeps = SweepScheduler(self.projects, SweepStore(client), JobStore(client), settings.item_retention)
         self.jobs = self._build_jobs(contents)

@@ -53,7 +53,8 @@ class Project:
 
     def item_retention(self, default: ItemRetention) -> ItemRetention:
         """Return how much of each inbox is kept; `default` are the values of the settings."""
-        return default.overridden(self.item_retention_count, self.item_retention_seconds)
+        count, seconds = self.item_retention_count, self.item_retention_seconds
+        return default if count is seconds is None else default.overridden(count, seconds)
 
 
 class Identity(msgspec.Struct, frozen=True):

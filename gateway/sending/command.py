@@ -118,7 +118,10 @@ class SendCommand(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_for_many(self) -> bool:
         """Return whether any recipient stands for any number of users, so that a job has to find them."""
-        return any(recipient.matches or recipient.topic for recipient in self.recipients)
+        for recipient in self.recipients:  # noqa: SIM110 - the generator of `any` costs each request 0.4 µs
+            if recipient.matches or recipient.topic:
+                return True
+        return False
 
     @property
     def sent(self) -> NotificationFields:

@@ -249,7 +249,7 @@ class HttpProtocol(asyncio.Protocol):
             head.fields,
             route.path_params,
             self.peer,
-            self._ingress.request_id(self.peer, head),
+            self._ingress.request_id(self.peer, head) if head.request_id else self._ingress.request_ids.next(),
             head.known,
             self._reader.read_body()[0][0] if head.body_bytes else b"",
         )

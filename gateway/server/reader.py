@@ -70,7 +70,8 @@ class RequestReader:
         self._line_is_read = False
         self._left = head.body_bytes or 0
         self._chunks = ChunkedBody() if head.body_bytes is None else None
-        self._drop_what_was_read()
+        if self._at == len(data):
+            self._data, self._at = b"", 0
         return head
 
     def _head_of(self, block: bytes) -> Head:

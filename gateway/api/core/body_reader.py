@@ -53,8 +53,8 @@ class BodyReader:
         counted. It is called only for a body that is counted. Raises ApiError 408, 413, 415, 429 and 503, and
         ClientDisconnect.
         """
-        coding = request.headers.get("content-encoding", "").strip().lower()
-        if coding not in ("", "identity"):
+        coding = request.headers.get("content-encoding")
+        if coding is not None and coding.strip().lower() not in ("", "identity"):
             raise api_error(ErrorCode.CONTENT_CODING_NOT_SUPPORTED)
         limit = self.limit(max_bytes)
         if (body := request.body) is not None:

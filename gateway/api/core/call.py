@@ -8,7 +8,7 @@ A handler declares the type of its call. The types of `Operation` make mypy refu
     WorkspaceCall   the administrator of a workspace's projects: has `workspace`
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -94,9 +94,9 @@ class Call:
             if self.strict:
                 raise invalid(*(name.message for name in unknown))
 
-    async def body(self) -> bytes:
+    def body(self) -> Awaitable[bytes]:
         """Return the whole body. Raises ApiError 408, 413, 415, 429 and 503."""
-        return await self.context.bodies.read(self.request, self.inputs.body.max_bytes, self._shares)
+        return self.context.bodies.read(self.request, self.inputs.body.max_bytes, self._shares)
 
     def fields(self, body: bytes) -> dict[str, Any]:
         """Return the fields of the row's body, None for those that are absent. Raises ApiError 400 and 422."""

@@ -165,7 +165,9 @@ class RedisConnection:
         Awaiting raises ReplyLostError or ReplyTimeoutError.
         """
         protocol = self._protocol
-        return None if protocol is None or protocol.lost else self._send(protocol, command)
+        if protocol is None or protocol.lost:
+            return None
+        return self._send(protocol, command)
 
     def _send(self, protocol: _RequestProtocol, command: bytes) -> "asyncio.Future[Any]":
         loop = asyncio.get_running_loop()

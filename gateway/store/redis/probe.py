@@ -33,18 +33,18 @@ class Probe:
         """The channel to subscribe; empty while the server serves no slot."""
         self.last_activity_at = 0.0
         """When the last message arrived or the connection was opened, in monotonic seconds."""
-        self.received_at = 0.0
-        """When the last message arrived over this connection, in monotonic seconds; 0 before the first."""
+        self.recent_until = 0.0
+        """Until when the last message over this connection counts as recent, in monotonic seconds; 0 before the first.
+        Every request compares it, so it is kept."""
 
-    @property
     def is_recent(self) -> bool:
         """Return whether a message arrived within the timeout."""
-        return time.monotonic() - self.received_at < PROBE_TIMEOUT_SECONDS
+        return time.monotonic() < self.recent_until
 
     def restart(self) -> None:
         """Set the times for a new connection."""
         self.last_activity_at = time.monotonic()
-        self.received_at = 0.0
+        self.recent_until = 0.0
 
     def choose_channel(self) -> bytes:
         """Set and return a channel whose slot the server serves; empty if it serves none."""
@@ -58,7 +58,8 @@ class Probe:
         """Process a message on the probe's channel."""
         with contextlib.suppress(ValueError):  # not published by this probe
             PROBE_SECONDS.set(time.monotonic() - float(sent_at))
-            self.last_activity_at = self.received_at = time.monotonic()
+            self.last_activity_at = time.monotonic()
+            self.recent_until = self.last_activity_at + PROBE_TIMEOUT_SECONDS
             self._outage.end()
 
     async def run(self) -> None:

@@ -100,7 +100,7 @@ class ShardSubscriber:
     @property
     def healthy(self) -> bool:
         """Return whether the connection is up and a probe message arrived within the timeout."""
-        return self._protocol is not None and self._probe.is_recent
+        return self._protocol is not None and self._probe.is_recent()
 
     @property
     def last_activity_at(self) -> float:
@@ -160,7 +160,7 @@ class ShardSubscriber:
             finally:
                 self._disconnected()
                 protocol.abort()
-            if self._probe.received_at:
+            if self._probe.recent_until:
                 pause = MIN_RECONNECT_SECONDS
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 2, MAX_RECONNECT_SECONDS)

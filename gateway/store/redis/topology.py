@@ -74,15 +74,13 @@ class Topology:
         self._refreshing: asyncio.Task[None] | None = None
         self._reasons: dict[str, str] = {}
         self._ended = False
+        self.sole: Node | None = None
+        """The only server; None for a cluster."""
         if self._address.make_connection is not None:
-            self._serving = [self._add("", self._address.make_connection)]
+            self.sole = self._add("", self._address.make_connection)
+            self._serving = [self.sole]
         for seed in self._address.seeds:
             self._add(seed, self._address.node(seed))
-
-    @property
-    def sole(self) -> Node | None:
-        """Return the only server; None for a cluster."""
-        return None if self.clustered else self._nodes[""]
 
     @property
     def nodes(self) -> list[Node]:

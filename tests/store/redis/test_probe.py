@@ -23,17 +23,17 @@ def started(client: InspectedClient) -> Probe:
 
 
 def test_a_probe_is_recent_only_after_a_message_has_arrived(started: Probe) -> None:
-    assert not started.is_recent
+    assert not started.is_recent()
     started.on_message(str(time.monotonic() - 0.25).encode())
-    assert started.is_recent
+    assert started.is_recent()
     assert 0.2 < PROBE_SECONDS._value.get() < 2
     started.restart()
-    assert not started.is_recent, "of the connection before"
+    assert not started.is_recent(), "of the connection before"
 
 
 def test_a_message_of_another_publisher_proves_nothing(started: Probe) -> None:
     started.on_message(b"no time")
-    assert not started.is_recent
+    assert not started.is_recent()
 
 
 def test_a_probe_has_a_channel_of_its_worker(started: Probe) -> None:
