@@ -1,7 +1,7 @@
 """Tasks that run operations, one after another.
 
-A task that ends costs its registration, its removal from two sets and a callback: 3 µs of a request (measured). So a
-task that has run an operation waits for the next one, up to a number of waiting tasks.
+A task that ends costs its registration, its removal from two sets and a callback: 0.5 µs with warm caches, and 5 to
+10 % of a request (measured). So a task that has run an operation waits for the next one, up to a number of them.
 """
 
 import asyncio
