@@ -162,7 +162,7 @@ class BarePath:
             command: tuple[Any, ...] = ("FCALL", self.list, 1, key, "reads", limit, "", "", *page)
             self.redis.call(command, lambda reply: self.write_page(connection, reply))
         elif path == "/realtime/events":
-            bounds = ("0123456789ab", "", "", 256, 131072)
+            bounds = ("0123456789ab", "", "", 256, 131072, "")
             command = ("FCALL", self.read_log, 1, key, "reads", limit, "", "", *bounds)
             self.redis.call(command, lambda reply: self.write_counts(connection, reply))
         else:
