@@ -42,7 +42,7 @@ async def names_of(store: InboxStore, user: User) -> list[str]:
 async def test_a_new_item_displaces_the_oldest_one_beyond_the_count(store: InboxStore) -> None:
     user, keep = new_user(), ItemRetention(items=2)
     sent = [await send(store, user, now, keep) for now in (1, 2, 3)]
-    assert await ids_of(store, user) == [str(one.id) for one in reversed(sent[1:])]
+    assert await ids_of(store, user) == [one.id_text for one in reversed(sent[1:])]
     assert (await names_of(store, user))[-2:] == ["notifications/new", "notifications/delete"]
 
 
@@ -50,7 +50,7 @@ async def test_the_event_of_a_removed_item_names_it_and_carries_the_counts_witho
     user, keep = new_user(), ItemRetention(items=2)
     first, *_ = [await send(store, user, now, keep) for now in (1, 2, 3)]
     event = msgspec.json.decode((await store.read_log(user, place(user, 0), "e0")).events[-1].text)
-    assert event["data"]["id"] == event["data"]["notification"]["id"] == str(first.id)
+    assert event["data"]["id"] == event["data"]["notification"]["id"] == first.id_text
     assert "client_id" not in event["data"]
     assert (event["unread_count"], event["unseen_count"]) == (2, 2)
     assert event["unarchived"] == {"unread_count": 2, "unseen_count": 2}
@@ -63,7 +63,7 @@ async def test_the_oldest_item_is_removed_whatever_its_state_is(store: InboxStor
         assert await store.change(user, one.id, command, None, at(4))
     for now in (5, 6, 7):
         await send(store, user, now, keep)
-        assert str(sent[now - 5].id) not in await ids_of(store, user)
+        assert sent[now - 5].id_text not in await ids_of(store, user)
         assert len(await ids_of(store, user)) == 3
 
 
@@ -71,10 +71,10 @@ async def test_a_new_item_displaces_those_that_are_too_old(store: InboxStore) ->
     user, keep = new_user(), ItemRetention(seconds=10)
     sent = [await send(store, user, now, keep) for now in (100, 101, 109)]
     await send(store, user, 111, keep)
-    assert str(sent[0].id) not in await ids_of(store, user)
-    assert str(sent[1].id) in await ids_of(store, user), "ten seconds are not too many"
+    assert sent[0].id_text not in await ids_of(store, user)
+    assert sent[1].id_text in await ids_of(store, user), "ten seconds are not too many"
     await send(store, user, 112, keep)
-    assert str(sent[1].id) not in await ids_of(store, user)
+    assert sent[1].id_text not in await ids_of(store, user)
     assert len(await ids_of(store, user)) == 3
 
 
