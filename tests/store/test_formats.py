@@ -86,7 +86,9 @@ async def test_a_node_that_meets_a_newer_store_works_on_it_no_more_and_goes_on_w
     assert watch.problem is None
 
 
-@pytest.mark.parametrize("left", ["fields", "states", "subscriptions", "preferences", "devices", "tokens", "log"])
+@pytest.mark.parametrize(
+    "left", ["fields", "unused field", "states", "subscriptions", "preferences", "devices", "tokens", "log"]
+)
 async def test_a_user_of_before_there_were_formats_is_refused_and_not_written_to(
     client: InspectedClient, store: InboxStore, left: str
 ) -> None:
@@ -94,6 +96,8 @@ async def test_a_user_of_before_there_were_formats_is_refused_and_not_written_to
     key = keys.user(user.project_id, user.id)
     if left == "fields":
         await client.redis.hset(key, mapping={"epoch": "old", "offset": "3"})
+    elif left == "unused field":
+        await client.redis.hset(key, "of another version", "1")
     elif left == "log":
         await client.redis.xadd(f"{key}:log", {"m": "old.1 1 x\n{}"}, id="1-1")
     elif left == "tokens":

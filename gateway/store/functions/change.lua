@@ -22,14 +22,15 @@ end
 -- Read the first twelve arguments of `create` and `create_each`.
 -- ->    the item, which is also the context of its events (context_of)
 local function item_of(args)
-  local item = context_of(args)
-  item.id, item.content, item.category, item.topic = args[5], args[6], args[7], args[8]
-  item.outcome_seconds, item.subscribers_only = args[9], args[10] ~= ''
-  item.keep_items, item.keep_seconds = args[11], args[12]
-  item.scope = (args[9] ~= '' and ' 0 0 0 r' or ' 0 0 0 ') .. #args[7] .. ' ' .. args[7] .. args[8]
-  item.head = '{"id":"' .. args[6]:sub(8, 43) .. '","notification":' .. args[6] .. ',"recipient":'
-  item.is_reference = is_reference(args[6])
-  return item
+  local seconds, content, category, topic = args[1]:sub(1, -4), args[6], args[7], args[8]
+  return { -- created at its full size, because a table is copied each time that it grows
+    ms = args[1], now_ms = tonumber(args[1]), seconds = seconds, now = tonumber(seconds), sent_at = nil,
+    epoch_if_new = args[2], log_events = args[3], log_seconds = tonumber(args[4]),
+    id = args[5], stored_content = not is_reference(content) and content, category = category, topic = topic,
+    outcome_seconds = args[9], subscribers_only = args[10] ~= '', keep_items = args[11], keep_seconds = args[12],
+    scope = (args[9] ~= '' and ' 0 0 0 r' or ' 0 0 0 ') .. integer(#category) .. ' ' .. category .. topic,
+    head = '{"id":"' .. content:sub(8, 43) .. '","notification":' .. content .. ',"recipient":',
+  }
 end
 
 -- Gateways' clocks differ, but the newest item of an inbox must have the latest time of sending.
@@ -68,18 +69,18 @@ local function deliver(user, record, item, changed)
     return MUTED
   end
   local sent_at = time_of_sending(record, item)
-  item.sent_at = sent_at
+  item.sent_at = sent_at ~= record.sent_at and sent_at or nil -- nothing to write if the last one has the same
   if call('HSETNX', user .. STATES, id, sent_at .. item.scope) == 0 then return DUPLICATE end
   local offset = integer((record.offset or 0) + 1)
   push_undo(undo_create, user, item, offset)
-  if not item.is_reference then call('HSET', user .. ITEMS, id, item.content) end
+  if item.stored_content then call('HSET', user .. ITEMS, id, item.stored_content) end
   add_to_indexes(call, user, 0, category, topic, offset, id)
-  local data = item.head .. recipient_json(user, record)
+  local data = recipient_json(user, record)
     .. ',"seen_at":null,"sent_at":' .. sent_at .. ',"read_at":null,"archived_at":null}}'
   if record.epoch then
-    append(user, record, item, 'notifications/new', data, counts_after(user, record, nil, 0))
+    append(user, record, item, 'notifications/new', item.head, data, counts_after(user, record, nil, 0))
   else
-    append(user, record, item, 'notifications/new', data, 1, 1, 1, 1)
+    append(user, record, item, 'notifications/new', item.head, data, 1, 1, 1, 1)
   end
   -- The new item stays, whether or not old ones can be removed.
   if item.keep_items ~= '0' or item.keep_seconds ~= '0' then
@@ -100,9 +101,7 @@ local function create(keys, args, record)
   local user, overwrite, changed = keys[1], 13 + 2 * tonumber(args[13]), nil
   for i = 14, #args, 2 do
     local field, value = args[i], args[i + 1]
-    -- A field that read_record does not read may be set as well.
-    if record[field] ~= value
-      and (i < overwrite or not record[field] and call('HEXISTS', user, field) == 0) then
+    if record[field] ~= value and (i < overwrite or not record[field]) then
       changed = changed or {}
       record[field] = value
       changed[#changed + 1] = field
@@ -183,7 +182,7 @@ local function change(keys, args, record)
   add_to_indexes(call, user, to, category, topic, offset, id)
   local content = content_or_reference(call('HGET', user .. ITEMS, id), id)
   local data = item_data_json(content, state, recipient_json(user, record), client_id)
-  append(user, record, context, name, data, counts_after(user, record, from, to))
+  append(user, record, context, name, '', data, counts_after(user, record, from, to))
   return 1
 end
 
@@ -355,6 +354,6 @@ local function change_all(keys, args, record)
       end
     end
   end
-  if changed > 0 then append(user, record, context, name, data, counts(user)) end
+  if changed > 0 then append(user, record, context, name, '', data, counts(user)) end
   return changed
 end

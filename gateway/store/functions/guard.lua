@@ -47,43 +47,36 @@ local function is_revoked(user, revoked_before, token_id, issued_at, may_write)
   return call('ZSCORE', user .. REVOKED, token_id) and true or false
 end
 
-local RECORD = {
-  'format', 'deleted', 'revoked_before', 'epoch', 'offset', 'life', 'sent_at', 'log_until', 'settled_until', 'counts',
-  'oldest', 'email', 'external_id', 'first_name', 'last_name', 'custom_attributes',
-}
-
 local function fail_by_format(what, format)
   error({ err = 'FORMAT ' .. what .. ' is of format ' .. tostring(format or 'unknown') })
 end
 
 -- A record without a format is valid if it does not exist yet, and then the user must have no other data either. It is
 -- also valid if the user is deleted.
-local function check_user_format(user, value)
-  if value[2] then return end
-  if value[1] then fail_by_format('a user', value[1]) end
-  for i = 2, #RECORD do
-    if value[i] then fail_by_format('a user') end
-  end
+local function check_user_format(user, record)
+  if record.deleted then return end
+  if record.format or record.stored[1] then fail_by_format('a user', record.format) end
   local left = call('EXISTS', user .. STATES, user .. LOG, user .. SUBSCRIPTIONS, user .. PREFERENCES, user .. DEVICES,
     user .. TOKENS)
   if left > 0 then fail_by_format('a user') end
 end
 
--- Read the record once for the guard, the log and the recipient's JSON. (A table of more than 16 fields would take
--- twice the memory.)
--- ->    the user's record, false for a field that is not set; and whether the user is deleted
+-- Read the record once for the guard, the log and the recipient's JSON. Reading all fields costs a third less than
+-- naming those that are needed, each of which Redis would search. The table is created with the fields that most
+-- records have, because it would be copied each time that it grows.
+-- ->    the user's record, with `stored`: field, value, …; and whether the user is deleted
 local function read_record(user)
-  local value = call('HMGET', user, unpack(RECORD))
-  if value[1] ~= FORMAT then check_user_format(user, value) end
-  local offset = value[5] and tonumber(value[5]:match('^%d+$'))
-  if value[4] and not (offset and value[4]:match('^%w+$')) then fail_by_data('the position of a user') end
-  return {
-    stored = value, format = value[1], revoked_before = value[3],
-    epoch = value[4], offset = offset, life = value[6],
-    sent_at = value[7], log_until = value[8], settled_until = value[9], counts = value[10],
-    oldest = value[11], email = value[12], external_id = value[13],
-    first_name = value[14], last_name = value[15], custom_attributes = value[16],
-  }, value[2]
+  local stored = call('HGETALL', user)
+  local record = {
+    stored = stored, format = nil, epoch = nil, offset = nil, life = nil, sent_at = nil, log_until = nil, counts = nil,
+    email = nil, external_id = nil, first_name = nil, last_name = nil, custom_attributes = nil, seen_at = nil,
+  }
+  for i = 1, #stored, 2 do record[stored[i]] = stored[i + 1] end
+  if record.format ~= FORMAT then check_user_format(user, record) end
+  local offset, epoch = record.offset, record.epoch
+  record.offset = offset and tonumber(offset:match('^%d+$'))
+  if epoch and not (record.offset and epoch:match('^%w+$')) then fail_by_data('the position of a user') end
+  return record, record.deleted
 end
 
 -- Several workers report the same user, in no order. A time in the future was written by a clock that was ahead.

@@ -58,20 +58,24 @@ local function begin_log(user, record, epoch_if_new, current_generation)
   return true
 end
 
--- The fields of a user's record that write_position writes, and their places in the result of read_record.
+-- The fields of a user's record that write_position writes.
 local POSITION = { 'format', 'epoch', 'offset', 'life', 'sent_at', 'log_until', 'counts' }
-local PLACES = { 1, 4, 5, 6, 7, 8, 10 }
 
+-- ->    field, value, …
 local function position_of(record)
   local found = {}
-  for i, field in ipairs(POSITION) do found[PLACES[i]] = record[field] end
+  for _, field in ipairs(POSITION) do
+    if record[field] then found[#found + 1], found[#found + 2] = field, record[field] end
+  end
   return found
 end
 
+-- before: field, value, …, from the record or from `position_of`
 local function restore_position(user, before)
-  for i, field in ipairs(POSITION) do
-    local value = before[PLACES[i]]
-    if value then try('HSET', user, field, value) else try('HDEL', user, field) end
+  local values = {}
+  for i = 1, #before, 2 do values[before[i]] = before[i + 1] end
+  for _, field in ipairs(POSITION) do
+    if values[field] then try('HSET', user, field, values[field]) else try('HDEL', user, field) end
   end
 end
 
@@ -89,6 +93,10 @@ end
 
 -- Write the position of the record, and what changes with it.
 local function write_position(user, record, offset, with_epoch, with_lifetime, with_sent_at)
+  if not with_epoch and not with_lifetime then -- as nearly always
+    if not with_sent_at then return call('HSET', user, 'offset', offset, 'counts', record.counts) end
+    return call('HSET', user, 'offset', offset, 'counts', record.counts, 'sent_at', record.sent_at)
+  end
   local fields = {}
   if with_epoch then
     record.format = FORMAT
@@ -157,9 +165,10 @@ local function events_kept(log_events, bytes)
 end
 
 -- Append an event to the log and publish it. After XADD the change is complete, and the rest may fail.
+-- head, data: two parts of the event's data, in JSON, so that a long part need not be copied
 -- unread …: the counts as of this event
 -- A broadcast runs this for every recipient, so numbers are converted once, and the message is one concatenation.
-local function append(user, record, context, name, data, unread, unseen, unarchived_unread, unarchived_unseen)
+local function append(user, record, context, name, head, data, unread, unseen, unarchived_unread, unarchived_unseen)
   local before = record.stored or position_of(record)
   if context.sent_at then record.sent_at = context.sent_at end
   -- The lifetime is a tenth longer than configured, so that not every event has to renew it. It is also renewed if a
@@ -176,7 +185,7 @@ local function append(user, record, context, name, data, unread, unseen, unarchi
   push_undo(restore_position, user, before)
   local position = record.epoch .. '.' .. offset
   local message = position .. ' ' .. context.ms .. ' ' .. name .. '\n{"type":"event","position":"' .. position
-    .. '","name":"' .. name .. '","data":' .. data
+    .. '","name":"' .. name .. '","data":' .. head .. data
     .. ',"unread_count":' .. unread .. ',"unseen_count":' .. unseen
     .. ',"unarchived":{"unread_count":' .. unarchived_unread .. ',"unseen_count":' .. unarchived_unseen .. '}}'
   local log = user .. LOG

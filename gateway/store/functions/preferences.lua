@@ -62,7 +62,7 @@ local function set_preferences(keys, args, record)
       '{"notification_preferences":{"categories":[', table.concat(changed, ','), ']}',
       client_id ~= '' and ',"client_id":' or '', client_id, '}',
     })
-    append(keys[1], record, context, name, data, counts(keys[1]))
+    append(keys[1], record, context, name, '', data, counts(keys[1]))
   end
   return all
 end

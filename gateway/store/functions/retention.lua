@@ -52,9 +52,9 @@ local function remove_item(user, record, context, id, packed, client_id)
   if seconds > 0 then record_outcome(user, record, id, DUPLICATE, seconds) end
   local data = item_data_json(content, state, recipient_json(user, record), client_id)
   if #buckets == 1 and offsets[1] then
-    append(user, record, context, 'notifications/delete', data, counts_after(user, record, buckets[1], nil))
+    append(user, record, context, 'notifications/delete', '', data, counts_after(user, record, buckets[1], nil))
   else
-    append(user, record, context, 'notifications/delete', data, counts(user))
+    append(user, record, context, 'notifications/delete', '', data, counts(user))
   end
   return #content
 end
