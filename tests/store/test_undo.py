@@ -259,6 +259,8 @@ async def client(own_server: RedisServer) -> AsyncIterator[FailingClient]:
     """A client of a library whose commands can be made to fail."""
     client = FailingClient(own_server)
     await client.redis.flushall()
+    # On a slow machine, keys with a lifetime of a minute would expire between two digests.
+    await client.redis.execute_command("DEBUG", "SET-ACTIVE-EXPIRE", 0)
     await client.load()
     yield client
     await client.aclose()
