@@ -1,6 +1,6 @@
 """The guard of a call."""
 
-from gateway.domain.guard import UNGUARDED, Allowance, RateKind, RateLimitedError, UserDeletedError
+from gateway.domain.guard import UNGUARDED, Allowance, Guard, RateKind, RateLimitedError, UserDeletedError
 from gateway.domain.principal import ProjectId, User, UserId
 
 
@@ -23,3 +23,8 @@ def test_a_deletion_names_the_user_whose_id_is_outdated() -> None:
 def test_a_call_in_nobodys_name_is_neither_counted_nor_revoked() -> None:
     assert UNGUARDED.allowance is None
     assert (UNGUARDED.token_id, UNGUARDED.issued_at) == ("", None)
+
+
+def test_a_further_call_for_a_request_is_not_counted_and_still_checks_the_token() -> None:
+    guard = Guard(Allowance(RateKind.READS, 5), "token", 7)
+    assert guard.uncounted == Guard(None, "token", 7)

@@ -132,3 +132,8 @@ def test_item_ids_are_read_as_uuid_reads_them(text: str) -> None:
         expected = None
     with contextlib.nullcontext() if expected else pytest.raises(ValueError, match=r"UUID|base 16"):
         assert read_item_id(text) == expected
+
+
+@pytest.mark.parametrize("wanted", [Filter(), Filter(read=False), Filter(read=True, archived=False)])
+def test_the_digits_of_a_filter_are_its_buckets(wanted: Filter) -> None:
+    assert wanted.bucket_digits == "".join(map(str, wanted.buckets))

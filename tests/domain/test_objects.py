@@ -87,3 +87,25 @@ def test_a_free_object_may_stand_where_an_object_with_known_fields_could() -> No
     assert faults(free, []) == ["Param 'x' must be a hash"]
     assert free.shape() == {"title": "Free", "type": "object", "additionalProperties": True, "x-max-bytes": 1000}
     assert "title" not in FreeObject(max_bytes=1).shape()
+
+
+def test_a_free_object_that_is_nested_too_deeply_to_be_encoded_is_refused() -> None:
+    value: dict[str, Any] = {}
+    for _ in range(100_000):
+        value = {"a": value}
+    assert faults(Hash(max_bytes=1000), value) == [f"Param 'x' must have at most {MAX_NESTING} levels"]
+    while value:  # freed level by level: the interpreter would nest as deeply
+        value = value["a"]
+
+
+def test_the_schema_of_a_list_has_its_limits_and_the_description_of_its_items() -> None:
+    item = Text(max_length=5, description="A name.")
+    schema = Array(item=item, min_items=1, max_items=2).shape()
+    assert (schema["minItems"], schema["maxItems"], schema["items"]["description"]) == (1, 2, "A name.")
+    assert "description" not in Array(item=NAME, max_items=2).shape()["items"]
+
+
+def test_unknown_names_are_passed_over_where_nothing_notes_them() -> None:
+    param = Object(fields={"name": NAME})
+    assert faults(param, {"name": "ada"}) == []
+    assert faults(param, {"name": "ada", "age": 3}) == []

@@ -124,3 +124,15 @@ def test_an_outbound_url_is_checked_by_the_rules_of_the_body() -> None:
             [] if problems.outbound.allows_loopback else ["Param 'x' must have a public address as its host"]
         )
     assert url.shape() == {"type": "string", "format": "uri", "minLength": 1, "maxLength": 30}
+
+
+def test_a_choice_is_one_of_its_options() -> None:
+    param = Choice(options=("ios", "android"))
+    assert faults(param, "ios") == []
+    assert faults(param, "web") == ["Param 'x' must be one of ios, android"]
+
+
+def test_schemas_have_the_options_and_the_range_of_a_value() -> None:
+    assert Choice(options=("a", "b")).shape() == {"type": "string", "enum": ["a", "b"]}
+    assert Real(least=0, most=1.5).shape() == {"type": "number", "minimum": 0, "maximum": 1.5}
+    assert Anything().shape() == {}

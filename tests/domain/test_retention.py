@@ -30,3 +30,9 @@ def test_unset_bounds_of_a_project_are_those_of_the_settings(
         *(ProjectId("1"), "Shop", "key", True, ()), item_retention_count=count, item_retention_seconds=seconds
     )
     assert project.item_retention(ItemRetention(100, 3600)) == expected
+
+
+def test_bounds_are_replaced_by_those_that_are_given() -> None:
+    bounds = ItemRetention(100, 3600)
+    assert bounds.overridden(None, None) is bounds
+    assert bounds.overridden(5, None) == ItemRetention(5, 3600)

@@ -2,7 +2,7 @@
 
 import tracemalloc
 
-from gateway.domain.unknown_names import nearest_name
+from gateway.domain.unknown_names import UnknownName, nearest_name
 
 KNOWN = frozenset(("title", "content", "action_url"))
 
@@ -21,3 +21,8 @@ def test_long_names_are_not_kept_in_memory() -> None:
         assert tracemalloc.get_traced_memory()[0] - before < 100_000
     finally:
         tracemalloc.stop()
+
+
+def test_a_warning_has_the_name_in_ascii_and_the_suggestion() -> None:
+    assert UnknownName("a[0].titel", "title").warning == "'a[0].titel' is not known, did you mean 'title'?"
+    assert UnknownName("größe", "").warning == "'gr%C3%B6%C3%9Fe' is not known"
