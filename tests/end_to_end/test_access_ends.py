@@ -349,7 +349,7 @@ async def test_an_inbox_token_opens_nothing_but_the_live_connection(
             response = await client.get(path)
             assert (response.status_code, response.json()["errors"][0]["code"]) == (401, "token_is_incorrect"), path
         assert (await client.get("/realtime/events")).status_code == 200
-    await assert_not_opening(nodes[0], bearer(text), "token_is_incorrect")
+    await assert_not_opening(nodes[0], bearer(text), "api_key_not_provided")
     await assert_not_opening(nodes[0], by_inbox_token(text, project), "token_is_incorrect")
 
 

@@ -105,6 +105,8 @@ def raw(gateway: Gateway, request: bytes) -> Answer:
 
 # ---- a recipe for each code
 
+GITHUB, SLACK = "/v2/integrations/github", "/v2/integrations/slack"
+
 RECIPES: dict[str, Callable[[Bench], Answer]] = {}
 Recipe = Callable[[Bench], Answer]
 
@@ -323,10 +325,12 @@ def _(bench: Bench) -> Answer:
 
 @recipe("overloaded")
 def _(bench: Bench) -> Answer:
-    requests = [
-        unfinished("/notification_preferences", user_headers(str(uuid4())) | {"X-Forwarded-For": f"10.0.0.{one}"}, 1900)
-        for one in range(40)
-    ]
+    requests = []
+    for one in range(40):
+        headers = user_headers(str(uuid4())) | {"X-Forwarded-For": f"10.0.0.{one}", "Transfer-Encoding": "chunked"}
+        fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = f"PUT /notification_preferences HTTP/1.1\r\nHost: x\r\n{fields}\r\n"
+        requests.append(head.encode() + b"76c\r\n" + b" " * 0x76C + b"\r\n")  # without the last chunk
     return refusal(bench.strict, requests, 503)
 
 
@@ -398,6 +402,34 @@ def _(bench: Bench) -> Answer:
     if not unbuilt:
         return bench.send(ADMIN, notification(recipients=[{"matches": "*"}]))
     return bench.call(unbuilt[0].method, re.sub(r"{[^}]*}", "42", unbuilt[0].path), ADMIN)
+
+
+@recipe("webhook_not_signed")
+def _(bench: Bench) -> Answer:
+    bench.call("PUT", GITHUB, ADMIN, json={"webhook_signing_secret": "a secret"})
+    _, saved = bench.call("GET", GITHUB, ADMIN)
+    refused = bench.call("POST", f"{GITHUB}/webhooks/incoming/{saved['data'][0]['id']}", {}, json={})
+    httpx.delete(bench.gateway.url + GITHUB, headers=ADMIN).raise_for_status()
+    return refused
+
+
+@recipe("provider_failed")
+def _(bench: Bench) -> Answer:
+    config = {"app_id": "A0", "client_id": "1.1", "client_secret": "c" * 32, "signing_secret": "s" * 32}
+    bench.call("PUT", SLACK, ADMIN, json=config)
+    finish = {"app_id": "A0", "code": "c"}  # the tests' gateway expects Slack at a closed port
+    failed = bench.call("POST", f"{SLACK}/installations/finish", user_headers(str(uuid4())), json=finish)
+    httpx.delete(bench.gateway.url + SLACK, headers=ADMIN).raise_for_status()
+    return failed
+
+
+@recipe("too_many_tails")
+def _(bench: Bench) -> Answer:
+    with contextlib.ExitStack() as stack, httpx.Client(base_url=bench.gateway.url, headers=ADMIN, timeout=30) as client:
+        while (tail := stack.enter_context(client.stream("GET", "/v2/events/tail"))).status_code == 200:
+            pass
+        tail.read()
+        return read(tail)
 
 
 @recipe("redis_unavailable")

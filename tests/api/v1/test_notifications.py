@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from tests.api.inbox import Inbox, code, messages, notification, positions, send
-from tests.servers import Gateway, user_headers
+from tests.servers import ADMIN, Gateway, user_headers
 
 STATES: dict[str, tuple[bool, bool, bool]] = {
     "new": (False, False, False),
@@ -614,6 +614,7 @@ async def test_a_malformed_position_is_refused(inbox: Inbox, since: str) -> None
 
 async def test_config_has_the_addresses_for_a_widget(inbox: Inbox, gateway: Gateway) -> None:
     await inbox.receive()
+    await inbox.http.delete("/v2/integrations/inbox", headers=ADMIN)  # other tests may have saved a look
     page = await inbox.page()
     project, user = page["project_id"], page["notifications"][0]["recipient"]["id"]
     assert await inbox.get("/config") == {
