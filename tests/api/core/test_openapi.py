@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from schemathesis import Response
+from schemathesis.checks import not_a_server_error
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.generation.meta import CoveragePhaseData, CoverageScenario
 from schemathesis.specs.openapi.checks import (
@@ -174,6 +175,8 @@ def excluded_checks(case: Case, response: Response) -> list[Check]:
     excluded = [ignored_auth]
     if row.path == "/v2/integrations/templates" and not response.request.body:
         excluded.append(negative_data_rejection)  # the vendor's Go client sends no body
+    if row.path == "/v2/integrations/slack/installations/finish" and response.status_code == 502:
+        excluded.append(not_a_server_error)  # the tests' gateway cannot reach Slack, so this is the right response
     if response.status_code == 413:
         excluded.append(negative_data_rejection)  # refused for its size before it is decoded
     if row.inputs.query:
