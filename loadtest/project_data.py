@@ -14,7 +14,8 @@ from uuid import UUID
 
 from gateway.channels.registry import TOKEN_KINDS
 from gateway.channels.token_kind import TokenKind
-from gateway.domain.principal import ProjectId, User, UserId
+from gateway.domain.ids import ProjectId, UserId
+from gateway.domain.principal import User
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.settings import Settings
 from gateway.store.channel_tokens import ChannelTokenStore

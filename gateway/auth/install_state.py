@@ -5,7 +5,7 @@ from typing import Any
 
 import jwt
 
-from gateway.domain.principal import ProjectId, UserId
+from gateway.domain.ids import ProjectId, UserId
 
 STATE_SECONDS = 600
 """How long a user may take to install an app."""

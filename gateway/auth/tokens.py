@@ -18,7 +18,8 @@ import jwt
 from gateway.auth.credentials import read_identity
 from gateway.auth.jwks import VerificationKey, verification_key
 from gateway.domain.errors import ApiError, ErrorCode, api_error
-from gateway.domain.principal import Identity, Project, User, UserId
+from gateway.domain.ids import UserId
+from gateway.domain.principal import Identity, Project, User
 from gateway.domain.signing import SECRET_ALGORITHM, secret_id
 from gateway.store.tokens import Token
 

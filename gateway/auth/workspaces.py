@@ -13,7 +13,8 @@ import jwt
 import msgspec
 
 from gateway.domain.errors import ApiError, ErrorCode, api_error
-from gateway.domain.principal import DEFAULT_WORKSPACE, DEFAULT_WORKSPACE_NAME, Credentials, Workspace, WorkspaceId
+from gateway.domain.ids import WorkspaceId
+from gateway.domain.principal import DEFAULT_WORKSPACE, DEFAULT_WORKSPACE_NAME, Credentials, Workspace
 from gateway.store.workspaces import WorkspaceStore
 
 _ALGORITHM = "HS256"

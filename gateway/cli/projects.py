@@ -28,7 +28,7 @@ project.add_command(project_keys)
 @click.option("--workspace", default="default", show_default=True, help="Id of its workspace.")
 def project_create(name: str, hmac: bool, workspace: str) -> None:
     """Create a project and print its keys."""
-    from gateway.domain.principal import WorkspaceId
+    from gateway.domain.ids import WorkspaceId
     from gateway.store.errors import TooManyProjectsError, UnknownWorkspaceError
 
     check_name(name)

@@ -55,7 +55,7 @@ def token(
 
 def _print_workspace_token(workspace_id: str, expires_in: int) -> None:
     from gateway.auth.workspaces import WorkspaceTokens
-    from gateway.domain.principal import WorkspaceId
+    from gateway.domain.ids import WorkspaceId
 
     settings = with_secret_key(read_settings())
     workspace_id = workspace_id_of(workspace_id)

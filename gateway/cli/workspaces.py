@@ -47,7 +47,7 @@ def workspace_list() -> None:
 @click.argument("title")
 def workspace_rename(workspace_id: str, title: str) -> None:
     """Change the title of a workspace."""
-    from gateway.domain.principal import WorkspaceId
+    from gateway.domain.ids import WorkspaceId
 
     check_name(title)
 

@@ -2,18 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NewType, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
+from gateway.domain.ids import ProjectId, UserId, WorkspaceId
 from gateway.domain.retention import ItemRetention
 from gateway.domain.signing import NO_PROOF, PublicKey
-
-ProjectId = NewType("ProjectId", str)
-"""A decimal number, unique among all projects that the store ever had. The API shows it as a number."""
-UserId = NewType("UserId", str)
-WorkspaceId = NewType("WorkspaceId", str)
-"""A decimal number, as of projects."""
 
 DEFAULT_WORKSPACE = WorkspaceId("1")
 """The workspace that always exists. Projects without an explicit workspace belong to it."""

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.domain.principal import UserId
+from gateway.domain.ids import UserId
 
 ContextValue = str | int | bool | None
 """A value of a context. None values are left out."""

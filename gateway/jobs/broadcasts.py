@@ -12,7 +12,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.domain.principal import ProjectId, User, UserId
+from gateway.domain.ids import ProjectId, UserId
+from gateway.domain.principal import User
 from gateway.domain.retention import ItemRetention
 from gateway.sending.deliverer import CALLS_AT_ONCE, Delivered, Deliverer, OutgoingItem
 from gateway.sending.plans import BroadcastPlan, decode_broadcast

@@ -7,7 +7,8 @@ from uuid import UUID, uuid4, uuid5
 import msgspec
 
 from gateway.domain.guard import UserDeletedError
-from gateway.domain.principal import ProjectId, User
+from gateway.domain.ids import ProjectId
+from gateway.domain.principal import User
 from gateway.sending.command import UserFields
 from gateway.sending.errors import InvalidRowError
 from gateway.sending.imports import PORTION_ROWS, RowReader

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from gateway.domain.principal import ProjectId, User
+from gateway.domain.ids import ProjectId
+from gateway.domain.principal import User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.store.directory import Directory
 from gateway.store.event_log import Moment

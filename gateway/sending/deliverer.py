@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from gateway.domain.guard import UserDeletedError
-from gateway.domain.principal import ProjectId, User, UserId
+from gateway.domain.ids import ProjectId, UserId
+from gateway.domain.principal import User
 from gateway.domain.retention import ItemRetention
 from gateway.sending.command import Recipient
 from gateway.sending.errors import RecipientConflictError

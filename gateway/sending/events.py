@@ -7,7 +7,8 @@ because each event costs the gateway 0.5 µs, packed at once and appended with o
 
 from collections.abc import Sequence
 
-from gateway.domain.principal import ProjectId, User
+from gateway.domain.ids import ProjectId
+from gateway.domain.principal import User
 from gateway.domain.project_event import ContextValue, ProjectEvent, ProjectEventType
 from gateway.store.deliveries import Outcome
 from gateway.store.project_event_log import user_event_packer

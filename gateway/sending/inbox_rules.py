@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gateway.domain.principal import ProjectId, User
+from gateway.domain.ids import ProjectId
+from gateway.domain.principal import User
 from gateway.sending.events import SendEvents
 from gateway.store.contents import Content
 from gateway.store.delivery_configs import DeliveryConfigStore

@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.domain.condition import Condition, Everyone
 from gateway.domain.condition_reader import read_condition
-from gateway.domain.principal import ProjectId, UserId
+from gateway.domain.ids import ProjectId, UserId
 from gateway.sending.command import Recipient
 from gateway.sending.errors import RecipientConflictError
 from gateway.store.deliveries import Delivery

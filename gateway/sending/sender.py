@@ -2,7 +2,7 @@
 
 import msgspec
 
-from gateway.domain.principal import ProjectId
+from gateway.domain.ids import ProjectId
 from gateway.domain.retention import ItemRetention
 from gateway.sending.command import Overrides, SendCommand
 from gateway.sending.deliverer import Deliverer, OutgoingItem

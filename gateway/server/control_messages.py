@@ -6,7 +6,7 @@ is text: a word that names the kind of change, then the names of what has change
 
 from collections.abc import Callable
 
-from gateway.domain.principal import ProjectId, UserId
+from gateway.domain.ids import ProjectId, UserId
 from gateway.live.revocation import Revocation
 from gateway.store.activity import ActiveUsers
 from gateway.store.contents import CONTROL_CONTENT, ContentStore

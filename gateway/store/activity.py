@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import groupby, islice
 
-from gateway.domain.principal import ProjectId, User, UserId
+from gateway.domain.ids import ProjectId, UserId
+from gateway.domain.principal import User
 from gateway.store import keys
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.functions import Arguments, FunctionCall, no_arguments, nothing, writing_function

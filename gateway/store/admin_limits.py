@@ -1,7 +1,7 @@
 """The rate limit of a backend's calls, which are made with a project's API secret or token and not for a user."""
 
 from gateway.domain.guard import Allowance, Guard
-from gateway.domain.principal import ProjectId
+from gateway.domain.ids import ProjectId
 from gateway.store import keys
 from gateway.store.guarded import unwrapped
 from gateway.store.redis.client import FunctionClient

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from gateway.domain.principal import ProjectId
+from gateway.domain.ids import ProjectId
 from gateway.store import keys
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.functions import (

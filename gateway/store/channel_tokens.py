@@ -34,7 +34,8 @@ import msgspec
 from gateway.channels import inbox
 from gateway.channels.token_kind import TokenKind
 from gateway.domain.guard import UNGUARDED, Guard, UserDeletedError
-from gateway.domain.principal import ProjectId, User, UserId
+from gateway.domain.ids import ProjectId, UserId
+from gateway.domain.principal import User
 from gateway.store import keys
 from gateway.store.former_devices import READ_FORMER_DEVICES, former_device, former_token
 from gateway.store.guarded import USE, UserFunctions, unwrapped

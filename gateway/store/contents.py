@@ -14,8 +14,8 @@ from uuid import UUID
 
 import msgspec
 
+from gateway.domain.ids import ProjectId
 from gateway.domain.notification import UNCATEGORIZED, ItemId, read_item_id
-from gateway.domain.principal import ProjectId
 from gateway.store import keys
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.functions import (

@@ -8,8 +8,8 @@ import msgspec
 
 from gateway.domain.delivery_condition import parse_delivery_condition
 from gateway.domain.delivery_config import ChannelConfig, DeliveryConfig, DeliveryConfigs
+from gateway.domain.ids import ProjectId
 from gateway.domain.preferences import Channel
-from gateway.domain.principal import ProjectId
 from gateway.store import keys
 from gateway.store.categories import MAX_CATEGORIES
 from gateway.store.errors import TooManyError

@@ -6,8 +6,9 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from gateway.domain.address import client_network
+from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.new_user_limits import NewUserLimits
-from gateway.domain.principal import Identity, ProjectId, User, UserId
+from gateway.domain.principal import Identity, User
 from gateway.runtime.random_ids import new_uuid
 from gateway.store import keys
 from gateway.store.errors import IdentityConflictError, NameTakenError, TooManyNewUsersError

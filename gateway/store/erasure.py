@@ -1,6 +1,7 @@
 """The deletion of a deleted project's data, in the project's own slot and in those of its users."""
 
-from gateway.domain.principal import ProjectId, User, UserId
+from gateway.domain.ids import ProjectId, UserId
+from gateway.domain.principal import User
 from gateway.store import keys
 from gateway.store.deletion import UserDeletion
 from gateway.store.redis.client import FunctionClient

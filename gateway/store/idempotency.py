@@ -9,7 +9,7 @@ import contextlib
 from typing import NamedTuple
 from uuid import uuid4
 
-from gateway.domain.principal import ProjectId
+from gateway.domain.ids import ProjectId
 from gateway.store import keys
 from gateway.store.redis.client import CALLS_AT_ONCE, FunctionClient
 from gateway.store.redis.functions import Arguments, nothing, untouched, writing_function

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from gateway.channels.integration_kind import IntegrationKind
 from gateway.channels.registry import INTEGRATION_KINDS
-from gateway.domain.principal import ProjectId
+from gateway.domain.ids import ProjectId
 from gateway.store import keys
 from gateway.store.configurations import Configuration, ConfigurationCodec
 from gateway.store.redis.client import FunctionClient

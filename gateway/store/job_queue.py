@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gateway.domain.principal import ProjectId, UserId
+from gateway.domain.ids import ProjectId, UserId
 from gateway.store import keys
 from gateway.store.jobs import KNOWN_PLAN_VERSION, JobKind, broken_job
 from gateway.store.redis.client import FunctionClient

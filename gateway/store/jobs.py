@@ -18,7 +18,7 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.domain.principal import ProjectId, UserId
+from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.retention import ItemRetention
 from gateway.store import keys
 from gateway.store.redis.client import FunctionClient

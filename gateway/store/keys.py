@@ -28,7 +28,7 @@ Keys of one user share the hash tag `{project:user}` and so one slot of a Redis 
 `{project}`.
 """
 
-from gateway.domain.principal import ProjectId, UserId, WorkspaceId
+from gateway.domain.ids import ProjectId, UserId, WorkspaceId
 
 PREFIX = "inbox:1:"
 

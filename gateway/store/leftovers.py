@@ -7,7 +7,8 @@ last older gateway has gone, which is when its function library is deleted (libr
 
 from collections.abc import Iterable
 
-from gateway.domain.principal import ProjectId, User, UserId
+from gateway.domain.ids import ProjectId, UserId
+from gateway.domain.principal import User
 from gateway.store import keys
 from gateway.store.deletion import UserDeletion
 from gateway.store.erasure import SCANNED_KEYS

@@ -3,7 +3,7 @@
 The overrides are stored once for all recipients of a notification, beside its shared content. Deliveries read them.
 """
 
-from gateway.domain.principal import ProjectId
+from gateway.domain.ids import ProjectId
 from gateway.store import keys
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.functions import (

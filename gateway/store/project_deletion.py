@@ -1,6 +1,7 @@
 """The deletion of projects. A deletion is recorded until there is a job that removes the project's data."""
 
-from gateway.domain.principal import Project, ProjectId, WorkspaceId
+from gateway.domain.ids import ProjectId, WorkspaceId
+from gateway.domain.principal import Project
 from gateway.store import keys
 from gateway.store.project_records import text_of
 from gateway.store.projects import CONTROL_PROJECT, ProjectStore

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.domain.principal import ProjectId, UserId
+from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.project_event import BY_CODE, EventPlace, ProjectEvent, ProjectEventType
 from gateway.store import keys
 from gateway.store.redis.client import FunctionClient

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 
-from gateway.domain.principal import ProjectId
+from gateway.domain.ids import ProjectId
 from gateway.store import keys
 from gateway.store.errors import TooManyTailsError
 from gateway.store.project_event_log import StoredEvent, read_published

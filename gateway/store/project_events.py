@@ -10,7 +10,7 @@ dropped. An event may be written twice if Redis's reply to its append is lost.
 
 import asyncio
 
-from gateway.domain.principal import ProjectId
+from gateway.domain.ids import ProjectId
 from gateway.domain.project_event import ProjectEvent
 from gateway.store.project_event_log import PackedEvent, ProjectEventLog, packed
 from gateway.store.redis.problems import StoreDataError, StoreUnavailableError

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from gateway.domain.principal import Project, ProjectId, WorkspaceId
+from gateway.domain.ids import ProjectId, WorkspaceId
+from gateway.domain.principal import Project
 from gateway.domain.signing import NO_PROOF, PublicKey, secret_id
 from gateway.store.project_records import ProjectRecord, StoredSecret
 from gateway.telemetry.logs import log

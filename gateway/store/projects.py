@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 import msgspec
 
-from gateway.domain.principal import DEFAULT_WORKSPACE, Project, ProjectId, WorkspaceId
+from gateway.domain.ids import ProjectId, WorkspaceId
+from gateway.domain.principal import DEFAULT_WORKSPACE, Project
 from gateway.domain.signing import PublicKey
 from gateway.store import keys
 from gateway.store.errors import ForeignSecretKeyError, KeyTakenError, TooManyProjectsError, UnknownWorkspaceError

@@ -6,7 +6,7 @@ plain notification begins with the time of its request, and soon after that time
 
 from uuid import UUID
 
-from gateway.domain.principal import ProjectId, UserId
+from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.project_event import EventPlace, ProjectEventType
 from gateway.store.project_event_log import ProjectEventLog
 

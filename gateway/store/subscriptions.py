@@ -7,8 +7,9 @@ from typing import NamedTuple
 import msgspec
 
 from gateway.domain.guard import UNGUARDED, Guard, RateLimitedError, TokenRevokedError, UserDeletedError
+from gateway.domain.ids import ProjectId
 from gateway.domain.preferences import Status, Subscription
-from gateway.domain.principal import ProjectId, User
+from gateway.domain.principal import User
 from gateway.store import keys
 from gateway.store.categories import MAX_CATEGORIES
 from gateway.store.directory import decode_users

@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from gateway.domain.principal import ProjectId
+from gateway.domain.ids import ProjectId
 from gateway.domain.retention import ItemRetention
 from gateway.store import keys
 from gateway.store.redis.client import FunctionClient

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from gateway.domain.guard import UNGUARDED, TokenRevokedError
-from gateway.domain.principal import ProjectId, User, UserId
+from gateway.domain.ids import ProjectId, UserId
+from gateway.domain.principal import User
 from gateway.store import keys
 from gateway.store.errors import TooManyTokensError
 from gateway.store.guarded import UserFunctions

@@ -7,7 +7,8 @@ part belongs to deleted users, the page is short although there are more users.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from gateway.domain.principal import ProjectId, User
+from gateway.domain.ids import ProjectId
+from gateway.domain.principal import User
 from gateway.store import keys
 from gateway.store.directory import decode_user
 from gateway.store.profiles import ATTRIBUTES, decode_attributes

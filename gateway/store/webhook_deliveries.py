@@ -7,7 +7,7 @@ again at any time.
 
 import hashlib
 
-from gateway.domain.principal import ProjectId
+from gateway.domain.ids import ProjectId
 from gateway.store import keys
 from gateway.store.redis.client import FunctionClient
 

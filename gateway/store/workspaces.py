@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from gateway.domain.principal import DEFAULT_WORKSPACE, Workspace, WorkspaceId
+from gateway.domain.ids import WorkspaceId
+from gateway.domain.principal import DEFAULT_WORKSPACE, Workspace
 from gateway.store import keys
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.functions import Arguments, nothing, reading_function, untouched, writing_function

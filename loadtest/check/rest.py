@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 
 from gateway.domain.event import Position
-from gateway.domain.principal import ProjectId, User, UserId
+from gateway.domain.ids import ProjectId, UserId
+from gateway.domain.principal import User
 from loadtest.check.replica import Message
 from loadtest.servers.gateway import ADMIN, user_headers
 

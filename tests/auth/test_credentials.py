@@ -13,7 +13,8 @@ from gateway.auth.credentials import (
     user_hmac,
 )
 from gateway.domain.errors import ApiError, ErrorCode
-from gateway.domain.principal import Credentials, Identity, Project, ProjectId
+from gateway.domain.ids import ProjectId
+from gateway.domain.principal import Credentials, Identity, Project
 from gateway.domain.signing import secret_id
 
 OLD, NEW = "the old secret", "the new secret"

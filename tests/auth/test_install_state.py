@@ -3,7 +3,7 @@
 import time
 
 from gateway.auth.install_state import STATE_SECONDS, InstallStates
-from gateway.domain.principal import ProjectId, UserId
+from gateway.domain.ids import ProjectId, UserId
 
 SHOP, ADA, APP = ProjectId("1"), UserId("ada"), "A1"
 STATES = InstallStates("key")

@@ -21,7 +21,8 @@ from gateway.auth.tokens import (
     user_token,
 )
 from gateway.domain.errors import ApiError, ErrorCode
-from gateway.domain.principal import Identity, Project, ProjectId, User, UserId
+from gateway.domain.ids import ProjectId, UserId
+from gateway.domain.principal import Identity, Project, User
 from gateway.domain.signing import PublicKey, secret_id
 from gateway.store.tokens import Token
 from tests.api.tokens import encoded, token

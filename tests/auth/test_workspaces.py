@@ -8,7 +8,8 @@ import pytest
 
 from gateway.auth.workspaces import WorkspaceAuthenticator, WorkspaceTokens
 from gateway.domain.errors import ApiError, ErrorCode
-from gateway.domain.principal import DEFAULT_WORKSPACE, Credentials, Workspace, WorkspaceId
+from gateway.domain.ids import WorkspaceId
+from gateway.domain.principal import DEFAULT_WORKSPACE, Credentials, Workspace
 from gateway.store.projects import ProjectStore
 from gateway.store.workspaces import WorkspaceStore
 from tests.store.conftest import InspectedClient

@@ -12,7 +12,8 @@ import redis
 from gateway.cli.bootstrap import bootstrap_differences, restore
 from gateway.cli.configuration import read_settings
 from gateway.cli.store_access import run_with_projects
-from gateway.domain.principal import Project, ProjectId
+from gateway.domain.ids import ProjectId
+from gateway.domain.principal import Project
 from gateway.settings import Settings
 from tests.cli.conftest import fields
 

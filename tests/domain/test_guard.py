@@ -1,7 +1,8 @@
 """The guard of a call."""
 
 from gateway.domain.guard import UNGUARDED, Allowance, Guard, RateKind, RateLimitedError, UserDeletedError
-from gateway.domain.principal import ProjectId, User, UserId
+from gateway.domain.ids import ProjectId, UserId
+from gateway.domain.principal import User
 
 
 def test_the_rest_of_an_allowance_is_never_negative() -> None:

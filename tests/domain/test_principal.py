@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway.domain.principal import Credentials, Identity, Project, ProjectId, normalize_email
+from gateway.domain.ids import ProjectId
+from gateway.domain.principal import Credentials, Identity, Project, normalize_email
 
 
 def test_an_identity_needs_a_name() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.principal import UserId
+from gateway.domain.ids import UserId
 from gateway.domain.project_event import (
     BY_CODE,
     BY_LABEL,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway.domain.principal import Project, ProjectId
+from gateway.domain.ids import ProjectId
+from gateway.domain.principal import Project
 from gateway.domain.retention import KEEP_ALL, ItemRetention
 
 

@@ -12,7 +12,7 @@ import httpx
 import redis
 
 from gateway.channels import github, inbox, slack, web_push
-from gateway.domain.principal import ProjectId
+from gateway.domain.ids import ProjectId
 from gateway.settings import Settings
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.jobs import JobKind, JobStore

@@ -10,9 +10,10 @@ from uuid import uuid4
 import msgspec
 import pytest
 
+from gateway.domain.ids import ProjectId
 from gateway.domain.notification import Filter, read_item_id
 from gateway.domain.preferences import Status
-from gateway.domain.principal import Identity, ProjectId, User
+from gateway.domain.principal import Identity, User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.jobs import broadcasts as broadcasts_module
 from gateway.jobs import runner as runner_module

@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.domain.principal import Identity, ProjectId
+from gateway.domain.ids import ProjectId
+from gateway.domain.principal import Identity
 from gateway.jobs.deletion import ProjectDeletion
 from gateway.store import erasure, keys
 from gateway.store.contents import Content, ContentStore, NotificationFields

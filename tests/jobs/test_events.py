@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.domain.principal import ProjectId, UserId
+from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.project_event import ProjectEventType
 from gateway.jobs.events import JobEvents
 from gateway.store.job_queue import Claim, Job, Step

@@ -10,7 +10,8 @@ from uuid import UUID, uuid4, uuid5
 import pytest
 
 from gateway.api.v1.imports import read_row
-from gateway.domain.principal import Identity, ProjectId, User
+from gateway.domain.ids import ProjectId
+from gateway.domain.principal import Identity, User
 from gateway.jobs.imports import Importer
 from gateway.sending import imports as imports_module
 from gateway.sending.imports import portions_of

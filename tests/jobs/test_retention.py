@@ -8,8 +8,9 @@ from uuid import uuid4
 
 import pytest
 
+from gateway.domain.ids import ProjectId
 from gateway.domain.notification import Filter
-from gateway.domain.principal import Identity, ProjectId, User
+from gateway.domain.principal import Identity, User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.jobs import retention as retention_module
 from gateway.jobs.retention import RetentionLookup, Sweeper, SweepScheduler, sweep_seconds

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.domain.principal import ProjectId
+from gateway.domain.ids import ProjectId
 from gateway.jobs import runner as runner_module
 from gateway.jobs.runner import MAX_ATTEMPTS, MAX_RUNNING, JobRunner
 from gateway.store import keys

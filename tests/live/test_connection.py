@@ -14,8 +14,9 @@ import pytest
 from gateway.domain.effects import Authenticate, Ping, ReadLog, Renew, Send
 from gateway.domain.errors import CloseCode
 from gateway.domain.event import Counts, Event, LogPage, Position
+from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.messages import Pong
-from gateway.domain.principal import Credentials, Project, ProjectId, User, UserId, UserPrincipal
+from gateway.domain.principal import Credentials, Project, User, UserPrincipal
 from gateway.domain.session import Session, SessionLimits, SessionState
 from gateway.live.backlog import MISSED_EVENTS
 from gateway.live.connection import STALL_HEARTBEATS, Connection

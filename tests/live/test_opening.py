@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway.domain.principal import Credentials, ProjectId, User, UserId
+from gateway.domain.ids import ProjectId, UserId
+from gateway.domain.principal import Credentials, User
 from gateway.live.handshake import Handshake
 from gateway.live.opening import Opening
 

@@ -10,7 +10,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from gateway.domain.principal import Identity, ProjectId, User
+from gateway.domain.ids import ProjectId
+from gateway.domain.principal import Identity, User
 from gateway.settings import Settings
 from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.deliveries import Delivery

@@ -6,9 +6,10 @@ from uuid import uuid4
 
 import pytest
 
+from gateway.domain.ids import ProjectId
 from gateway.domain.notification import Filter
 from gateway.domain.preferences import Status
-from gateway.domain.principal import Identity, ProjectId, User
+from gateway.domain.principal import Identity, User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.sending import deliverer as deliverer_module
 from gateway.sending.command import Recipient

@@ -5,8 +5,9 @@ from uuid import uuid4
 import msgspec
 import pytest
 
+from gateway.domain.ids import ProjectId
 from gateway.domain.notification import read_item_id
-from gateway.domain.principal import Identity, ProjectId
+from gateway.domain.principal import Identity
 from gateway.domain.retention import KEEP_ALL
 from gateway.sending.command import ChannelOverride, ChannelOverrides, Overrides, Recipient, SendCommand
 from gateway.sending.deliverer import Deliverer

@@ -11,7 +11,8 @@ import pytest
 from redis.asyncio import Redis
 
 from gateway.domain.event import Position
-from gateway.domain.principal import ProjectId, User, UserId
+from gateway.domain.ids import ProjectId, UserId
+from gateway.domain.principal import User
 from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.contents import ContentStore

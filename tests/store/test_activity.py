@@ -9,7 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.domain.principal import ProjectId, User, UserId
+from gateway.domain.ids import ProjectId, UserId
+from gateway.domain.principal import User
 from gateway.settings import Settings
 from gateway.store import activity as module
 from gateway.store import keys

@@ -2,8 +2,8 @@
 
 import pytest
 
+from gateway.domain.ids import ProjectId
 from gateway.domain.preferences import Channel
-from gateway.domain.principal import ProjectId
 from gateway.store import categories as module
 from gateway.store import keys
 from gateway.store.categories import CategoryStore

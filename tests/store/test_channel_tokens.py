@@ -13,7 +13,8 @@ from gateway.channels import apns, expo, fcm, inbox, slack, web_push
 from gateway.channels.registry import TOKEN_KINDS
 from gateway.channels.token_kind import TokenKind
 from gateway.domain.guard import UNGUARDED, Guard, TokenRevokedError
-from gateway.domain.principal import ProjectId, User, UserId
+from gateway.domain.ids import ProjectId, UserId
+from gateway.domain.principal import User
 from gateway.store import keys
 from gateway.store.channel_tokens import (
     MAX_DISCARDED,

@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from gateway.domain.guard import Allowance, Guard, RateKind, RateLimitedError, TokenRevokedError
+from gateway.domain.ids import ProjectId
 from gateway.domain.notification import Filter
-from gateway.domain.principal import Identity, ProjectId, User
+from gateway.domain.principal import Identity, User
 from gateway.store import keys
 from gateway.store.admin_limits import AdminLimits
 from gateway.store.contents import Content, ContentStore, NotificationFields

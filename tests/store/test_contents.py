@@ -8,8 +8,9 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
+from gateway.domain.ids import ProjectId
 from gateway.domain.notification import Command, Filter
-from gateway.domain.principal import ProjectId, User
+from gateway.domain.principal import User
 from gateway.store import keys
 from gateway.store.contents import CONTENTS_PER_READ, Content, ContentStore
 from gateway.store.deliveries import Delivery

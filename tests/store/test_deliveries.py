@@ -1,6 +1,7 @@
 """Two mentions of a user in a request make one recipient."""
 
-from gateway.domain.principal import ProjectId, User, UserId
+from gateway.domain.ids import ProjectId, UserId
+from gateway.domain.principal import User
 from gateway.store.deliveries import Delivery
 
 OLD = User(ProjectId("p"), UserId("u"), "ada", None)

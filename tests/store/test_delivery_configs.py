@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.domain.delivery_config import DEFAULT
-from gateway.domain.principal import ProjectId
+from gateway.domain.ids import ProjectId
 from gateway.store import delivery_configs as module
 from gateway.store import keys
 from gateway.store.delivery_configs import DeliveryConfigStore, SavedChannel, SavedConfig

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from gateway.domain.ids import ProjectId
 from gateway.domain.new_user_limits import NewUserLimits
-from gateway.domain.principal import Identity, ProjectId, User
+from gateway.domain.principal import Identity, User
 from gateway.store import keys
 from gateway.store.directory import CACHE_SECONDS, Directory
 from gateway.store.errors import IdentityConflictError

@@ -4,8 +4,9 @@ import asyncio
 from uuid import uuid4
 
 from gateway.channels import expo
+from gateway.domain.ids import ProjectId
 from gateway.domain.preferences import Status
-from gateway.domain.principal import Identity, ProjectId, User
+from gateway.domain.principal import Identity, User
 from gateway.jobs.deletion import ProjectDeletion
 from gateway.jobs.runner import JobRunner
 from gateway.store import keys

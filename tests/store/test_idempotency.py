@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from gateway.domain.principal import ProjectId
+from gateway.domain.ids import ProjectId
 from gateway.store import keys
 from gateway.store.idempotency import IDEMPOTENCY_SECONDS, Busy, Finished, IdempotencyStore, Reused, Run
 from tests.store.conftest import InspectedClient, new_user

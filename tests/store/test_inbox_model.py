@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.domain.ids import UserId
 from gateway.domain.notification import BulkCommand, Command, Filter, ItemId
-from gateway.domain.principal import User, UserId
+from gateway.domain.principal import User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.settings import Settings
 from gateway.store import keys

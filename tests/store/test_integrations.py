@@ -7,7 +7,7 @@ import pytest
 
 from gateway.channels import expo, github, mailgun
 from gateway.channels.secret_param import REDACTED
-from gateway.domain.principal import ProjectId
+from gateway.domain.ids import ProjectId
 from gateway.store import keys
 from gateway.store.integrations import IntegrationStore, new_id, project_of
 from tests.store.conftest import InspectedClient

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from gateway.domain.principal import ProjectId, UserId
+from gateway.domain.ids import ProjectId, UserId
 from gateway.store import keys
 from gateway.store.job_queue import LEASE_MS, Claim, ClaimLostError, Job, JobQueue, NewerJobError, Step
 from gateway.store.jobs import KNOWN_PLAN_VERSION, JobKind, JobStore

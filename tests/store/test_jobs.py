@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.domain.principal import ProjectId, UserId
+from gateway.domain.ids import ProjectId, UserId
 from gateway.store import jobs as jobs_module
 from gateway.store import keys
 from gateway.store.job_queue import Step

@@ -6,8 +6,9 @@ from uuid import uuid4
 
 import pytest
 
+from gateway.domain.ids import ProjectId
 from gateway.domain.new_user_limits import NewUserLimits
-from gateway.domain.principal import Identity, ProjectId
+from gateway.domain.principal import Identity
 from gateway.store import keys
 from gateway.store.directory import Directory
 from gateway.store.errors import TooManyNewUsersError

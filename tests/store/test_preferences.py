@@ -7,8 +7,8 @@ import pytest
 from redis.crc import key_slot
 
 from gateway.channels import expo
+from gateway.domain.ids import ProjectId
 from gateway.domain.preferences import V1_CHANNELS, Channel, Preference, Status
-from gateway.domain.principal import ProjectId
 from gateway.store import keys, preferences
 from gateway.store.channel_tokens import ChannelTokenStore
 from gateway.store.deliveries import Delivery, Outcome

@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway.domain.principal import Project, ProjectId
+from gateway.domain.ids import ProjectId
+from gateway.domain.principal import Project
 from gateway.store import project_cache as module
 from gateway.store.project_cache import CACHE_SECONDS, ProjectCache
 

@@ -1,6 +1,6 @@
 """A deleted project is refused at once, and recorded until a job removes its data."""
 
-from gateway.domain.principal import WorkspaceId
+from gateway.domain.ids import WorkspaceId
 from gateway.store import keys
 from gateway.store.project_deletion import ProjectDeletion
 from gateway.store.project_records import ProjectChange

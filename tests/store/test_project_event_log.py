@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.domain.principal import ProjectId, UserId
+from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.project_event import EventPlace, ProjectEvent, ProjectEventType
 from gateway.store import keys
 from gateway.store.project_event_log import (

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.domain.principal import ProjectId
+from gateway.domain.ids import ProjectId
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.store import keys
 from gateway.store import project_event_tails as module

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.domain.principal import WorkspaceId
+from gateway.domain.ids import WorkspaceId
 from gateway.domain.signing import PublicKey
 from gateway.store import projects as projects_module
 from gateway.store.errors import ForeignSecretKeyError, KeyTakenError, TooManyProjectsError, UnknownWorkspaceError

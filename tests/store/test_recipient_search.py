@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from gateway.domain.principal import ProjectId, UserId
+from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.sending.plans import new_send_plan
 from gateway.store.event_log import Moment

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from redis.crc import key_slot
 
 from gateway.domain.guard import UNGUARDED, Allowance, Guard, RateKind, RateLimitedError, UserDeletedError
+from gateway.domain.ids import ProjectId
 from gateway.domain.preferences import Channel, Status, Subscription
-from gateway.domain.principal import Identity, ProjectId, User
+from gateway.domain.principal import Identity, User
 from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store import subscriptions as module

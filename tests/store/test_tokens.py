@@ -8,7 +8,8 @@ import pytest
 from redis.asyncio import Redis
 
 from gateway.domain.guard import UNGUARDED, Guard, TokenRevokedError
-from gateway.domain.principal import ProjectId, User
+from gateway.domain.ids import ProjectId
+from gateway.domain.principal import User
 from gateway.store import keys, tokens
 from gateway.store.deletion import UserDeletion
 from gateway.store.errors import TooManyTokensError

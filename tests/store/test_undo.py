@@ -18,10 +18,11 @@ import pytest
 
 from gateway.channels import apns, github, inbox
 from gateway.domain.guard import Allowance, RateKind
+from gateway.domain.ids import ProjectId
 from gateway.domain.new_user_limits import NewUserLimits
 from gateway.domain.notification import BulkCommand, Command, Filter, ItemId
 from gateway.domain.preferences import Channel, Status
-from gateway.domain.principal import Identity, ProjectId, User
+from gateway.domain.principal import Identity, User
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.domain.retention import ItemRetention
 from gateway.store import channel_tokens, jobs, keys, tokens

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from gateway.domain.principal import Identity, ProjectId, User
+from gateway.domain.ids import ProjectId
+from gateway.domain.principal import Identity, User
 from gateway.store import keys
 from gateway.store import user_pages as module
 from gateway.store.directory import Directory

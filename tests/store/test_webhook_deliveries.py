@@ -1,6 +1,6 @@
 """Which deliveries of providers were processed."""
 
-from gateway.domain.principal import ProjectId
+from gateway.domain.ids import ProjectId
 from gateway.store import keys
 from gateway.store.webhook_deliveries import KEPT_SECONDS, WebhookDeliveries, digest_of
 from tests.store.conftest import InspectedClient, new_user

@@ -1,6 +1,6 @@
 """Workspaces: created, renamed, found by their tokens."""
 
-from gateway.domain.principal import WorkspaceId
+from gateway.domain.ids import WorkspaceId
 from gateway.store import keys
 from gateway.store.workspaces import WorkspaceStore
 from tests.store.conftest import InspectedClient

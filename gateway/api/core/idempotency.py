@@ -16,7 +16,7 @@ from starlette.responses import Response
 from gateway.api.core.call import ProjectCall, UserCall
 from gateway.api.core.responses import raw_json_response
 from gateway.domain.errors import ApiError, ErrorCode, api_error, invalid
-from gateway.domain.principal import ProjectId
+from gateway.domain.ids import ProjectId
 from gateway.store.idempotency import Busy, Finished, IdempotencyStore, Reused, Run
 from gateway.store.redis.client import StoreUnavailableError
 from gateway.store.redis.problems import decoding

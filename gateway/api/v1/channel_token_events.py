@@ -3,7 +3,8 @@
 from uuid import UUID
 
 from gateway.channels.token_kind import TokenKind
-from gateway.domain.principal import User, UserId
+from gateway.domain.ids import UserId
+from gateway.domain.principal import User
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.store.channel_tokens import Registration
 from gateway.store.project_events import ProjectEvents

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.api.core.problems import not_found
+from gateway.domain.ids import ProjectId
 from gateway.domain.objects import Array, Hash, Object
 from gateway.domain.params import Text
-from gateway.domain.principal import ProjectId, User, normalize_email
+from gateway.domain.principal import User, normalize_email
 from gateway.store.directory import Directory
 
 MAX_EXTERNAL_ID = 255

@@ -15,10 +15,10 @@ from gateway.api.core.responses import json_response
 from gateway.api.core.schema import ResponseSpec
 from gateway.domain import principal
 from gateway.domain.errors import invalid
+from gateway.domain.ids import ProjectId
 from gateway.domain.objects import Array, Object
 from gateway.domain.origin import MAX_ORIGIN_LENGTH, ORIGIN_PATTERN, read_origin
 from gateway.domain.params import Integer, Param, Switch, Text
-from gateway.domain.principal import ProjectId
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.domain.retention import DEFAULT, MAX_ITEMS, MAX_SECONDS, ItemRetention
 from gateway.store.errors import TooManyProjectsError

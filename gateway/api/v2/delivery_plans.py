@@ -21,9 +21,10 @@ from gateway.api.v2.tokens import rfc3339
 from gateway.domain.delivery_config import DeliveryConfig, DeliveryConfigs
 from gateway.domain.delivery_plan import DeliveryPlan, Step, StepState, plan_of
 from gateway.domain.errors import invalid
+from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.notification import UNCATEGORIZED, ItemId
 from gateway.domain.preferences import Channel
-from gateway.domain.principal import ProjectId, User, UserId
+from gateway.domain.principal import User
 from gateway.store.delivery_configs import DeliveryConfigStore
 from gateway.store.directory import Directory
 from gateway.store.inbox import InboxStore

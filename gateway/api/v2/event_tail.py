@@ -23,7 +23,8 @@ from gateway.api.v2.project_events import FILTERS, named_user, selected_types, s
 from gateway.auth.credentials import header_credentials
 from gateway.domain.errors import ApiError, ErrorCode, api_error, invalid
 from gateway.domain.guard import TokenRevokedError
-from gateway.domain.principal import Credentials, Principal, UserId
+from gateway.domain.ids import UserId
+from gateway.domain.principal import Credentials, Principal
 from gateway.domain.project_event import EventPlace, ProjectEventType, event_id, place_of
 from gateway.store.directory import Directory
 from gateway.store.errors import TooManyTailsError

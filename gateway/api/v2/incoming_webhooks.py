@@ -20,8 +20,9 @@ from gateway.channels import aws_sns, github, stripe
 from gateway.channels.incoming_webhook import IncomingWebhook, RefusedWebhookError, WebhookDelivery, WebhookRequest
 from gateway.channels.payload_mapping import MappedNotification, mapped
 from gateway.domain.errors import ErrorCode, api_error, invalid
+from gateway.domain.ids import ProjectId
 from gateway.domain.objects import FreeObject
-from gateway.domain.principal import Project, ProjectId
+from gateway.domain.principal import Project
 from gateway.domain.project_event import ContextValue, ProjectEvent, ProjectEventType
 from gateway.domain.retention import ItemRetention
 from gateway.sending.command import Recipient, SendCommand

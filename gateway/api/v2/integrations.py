@@ -18,8 +18,8 @@ from gateway.api.core.schema import Hash, ResponseSpec, Uuid
 from gateway.channels.integration_kind import IntegrationKind
 from gateway.channels.registry import INTEGRATION_KINDS
 from gateway.domain.errors import invalid
+from gateway.domain.ids import ProjectId
 from gateway.domain.params import Problems
-from gateway.domain.principal import ProjectId
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.store.configurations import Configuration
 from gateway.store.integrations import IntegrationStore

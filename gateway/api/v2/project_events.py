@@ -19,7 +19,7 @@ from gateway.api.core.responses import json_response
 from gateway.api.core.schema import Hash, ResponseSpec, Time, Uuid
 from gateway.api.v1.identity import find_user
 from gateway.domain.errors import ApiError
-from gateway.domain.principal import ProjectId, UserId
+from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.project_event import BY_LABEL, EventLevel, EventPlace, ProjectEventType, event_id, place_of
 from gateway.store.directory import Directory
 from gateway.store.project_event_log import ProjectEventLog, StoredEvent

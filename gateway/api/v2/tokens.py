@@ -27,9 +27,10 @@ from gateway.api.v1.identity import NAMES, NamedUser, find_user, names_of
 from gateway.auth.tokens import issued_token
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.guard import UserDeletedError
+from gateway.domain.ids import UserId
 from gateway.domain.objects import Object
 from gateway.domain.params import Integer, Text
-from gateway.domain.principal import Identity, Project, User, UserId
+from gateway.domain.principal import Identity, Project, User
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.store.directory import Directory
 from gateway.store.errors import IdentityConflictError, TooManyTokensError

@@ -20,8 +20,9 @@ from gateway.api.v1.identity import ATTRIBUTES, MAX_EXTERNAL_ID, NAMES, NamedUse
 from gateway.api.v2.tokens import rfc3339
 from gateway.domain import principal
 from gateway.domain.errors import invalid
+from gateway.domain.ids import ProjectId
 from gateway.domain.params import Anything
-from gateway.domain.principal import Identity, ProjectId, normalize_email
+from gateway.domain.principal import Identity, normalize_email
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.store.deletion import UserDeletion
 from gateway.store.directory import Directory

@@ -12,7 +12,8 @@ from gateway.api.core.query import QueryParam
 from gateway.api.core.requests import ApiRequest
 from gateway.api.core.scope import HEADERS, PEER, REQUEST_ID
 from gateway.domain.guard import UNGUARDED
-from gateway.domain.principal import Project, ProjectId, User, UserId
+from gateway.domain.ids import ProjectId, UserId
+from gateway.domain.principal import Project, User
 from gateway.domain.proxy import Proxies
 
 MAX_BODY_BYTES = 1_000_000

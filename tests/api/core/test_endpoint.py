@@ -20,7 +20,8 @@ from gateway.api.core.requests import ApiRequest
 from gateway.api.core.unknown import UnknownNameLog
 from gateway.api.operations import OPERATIONS
 from gateway.domain.guard import UserDeletedError
-from gateway.domain.principal import ProjectId, User, UserId
+from gateway.domain.ids import ProjectId, UserId
+from gateway.domain.principal import User
 from gateway.domain.proxy import Proxies
 from gateway.store.deletion import UserDeletion
 from gateway.store.directory import Directory

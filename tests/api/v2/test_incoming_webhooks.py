@@ -16,9 +16,9 @@ from gateway.api.v2.incoming_webhooks import IncomingWebhooksResource
 from gateway.api.v2.provider_http import ProviderHttp
 from gateway.channels import aws_sns
 from gateway.domain.errors import ApiError, ErrorCode, api_error
+from gateway.domain.ids import ProjectId
 from gateway.domain.objects import Object
 from gateway.domain.outbound import PUBLIC_ONLY
-from gateway.domain.principal import ProjectId
 from gateway.domain.project_event import ProjectEventType
 from gateway.domain.retention import KEEP_ALL
 from gateway.runtime.outbound import OutboundHttp

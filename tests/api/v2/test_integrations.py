@@ -19,9 +19,9 @@ from gateway.channels import github
 from gateway.channels.integration_kind import IntegrationKind
 from gateway.channels.registry import INTEGRATION_KINDS
 from gateway.channels.secret_param import REDACTED, Secret, with_secrets, without_secrets
+from gateway.domain.ids import ProjectId
 from gateway.domain.objects import Object
 from gateway.domain.params import Text
-from gateway.domain.principal import ProjectId
 from gateway.store.integrations import IntegrationStore
 from gateway.store.project_event_log import EventRetention, ProjectEventLog
 from gateway.store.project_events import ProjectEvents
