@@ -21,11 +21,9 @@ from gateway.domain.condition import (
     ConditionError,
     Equals,
     Not,
-    all_of,
-    any_of,
     attribute_path,
 )
-from gateway.domain.condition_tokens import Token, tokens_of
+from gateway.domain.condition_tokens import TokenParser, tokens_of
 
 SplitPath = Callable[[str, int | None], tuple[str, ...]]
 
@@ -38,44 +36,16 @@ def parse_text(text: str, split_path: SplitPath = attribute_path) -> Condition:
     return _Parser(text, split_path).parse()
 
 
-class _Parser:
-    """A recursive descent parser with a method for each rule of the grammar."""
+class _Parser(TokenParser):
+    """The rules of the grammar that differ from those of delivery conditions."""
 
     def __init__(self, text: str, split_path: SplitPath):
+        super().__init__(tokens_of(text))
         self._split_path = split_path
-        self._tokens = tokens_of(text)
-        self._place = 0
         self._depth = 0
 
-    def parse(self) -> Condition:
-        condition = self._condition()
-        if self._next.kind != "end":
-            raise self._unexpected("'and', 'or' or the end")
-        return condition
-
-    @property
-    def _next(self) -> Token:
-        return self._tokens[self._place]
-
-    def _take(self) -> Token:
-        token = self._next
-        self._place += 1
-        return token
-
-    def _unexpected(self, wanted: str) -> ConditionError:
-        token = self._next
-        found = "it ends" if token.kind == "end" else f"there is '{token.text}'"
-        return ConditionError(f"{wanted} is expected where {found}", token.column)
-
-    def _condition(self) -> Condition:
-        return any_of(self._separated("or", lambda: all_of(self._separated("and", self._negation))))
-
-    def _separated(self, kind: str, parse_one: Callable[[], Condition]) -> list[Condition]:
-        conditions = [parse_one()]
-        while self._next.kind == kind:
-            self._take()
-            conditions.append(parse_one())
-        return conditions
+    def _is(self, word: str) -> bool:
+        return self._next.kind == word
 
     def _negation(self) -> Condition:
         if self._next.kind not in ("not", "("):

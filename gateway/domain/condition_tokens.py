@@ -1,13 +1,15 @@
-"""The tokens of conditions, which `condition_text` and `delivery_condition` share.
+"""The tokens of conditions, and their parser as far as `condition_text` and `delivery_condition` share it.
 
 Strings are in single or double quotes, with the escapes of JSON.
 """
 
 import math
 import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from gateway.domain.condition import ConditionError
+from gateway.domain.condition import Condition, ConditionError, all_of, any_of
 
 
 class Token(NamedTuple):
@@ -94,3 +96,53 @@ def _number(text: str, column: int) -> int | float:
     if not math.isfinite(number):
         raise ConditionError(f"{text} is too large a number", column)
     return int(text) if re.fullmatch("-?[0-9]+", text) else number
+
+
+class TokenParser(ABC):
+    """A recursive descent parser of conditions. A subclass has a method for each rule of its grammar."""
+
+    end = "'and', 'or' or the end"
+    """What may follow a condition, for messages."""
+
+    def __init__(self, tokens: list[Token]):
+        self._tokens = tokens
+        self._place = 0
+
+    def parse(self) -> Condition:
+        """Return the condition that all tokens denote. Raises ConditionError, with a column."""
+        condition = self._condition()
+        if self._next.kind != "end":
+            raise self._unexpected(self.end)
+        return condition
+
+    @abstractmethod
+    def _negation(self) -> Condition:
+        """Read a condition without `and` and `or`."""
+
+    @abstractmethod
+    def _is(self, word: str) -> bool:
+        """Return whether the next token is this operator."""
+
+    @property
+    def _next(self) -> Token:
+        return self._tokens[self._place]
+
+    def _take(self) -> Token:
+        token = self._next
+        self._place += 1
+        return token
+
+    def _unexpected(self, wanted: str) -> ConditionError:
+        token = self._next
+        found = "it ends" if token.kind == "end" else f"there is '{token.text}'"
+        return ConditionError(f"{wanted} is expected where {found}", token.column)
+
+    def _condition(self) -> Condition:
+        return any_of(self._separated("or", lambda: all_of(self._separated("and", self._negation))))
+
+    def _separated(self, word: str, parse_one: Callable[[], Condition]) -> list[Condition]:
+        conditions = [parse_one()]
+        while self._is(word):
+            self._take()
+            conditions.append(parse_one())
+        return conditions

@@ -14,7 +14,7 @@ escapes of JSON. A list equals a value if one of its items does. Nothing else is
 be true.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from gateway.domain.condition import (
@@ -25,10 +25,8 @@ from gateway.domain.condition import (
     Equals,
     Holds,
     Not,
-    all_of,
-    any_of,
 )
-from gateway.domain.condition_tokens import Token, tokens_of
+from gateway.domain.condition_tokens import Token, TokenParser, tokens_of
 
 SUBJECT = "notification"
 FLAGS = ("seen", "unseen", "read", "unread", "archived")
@@ -84,46 +82,14 @@ def notification_attributes(
     }
 
 
-class _Parser:
-    """A recursive descent parser with a method for each rule of the grammar."""
+class _Parser(TokenParser):
+    """The rules of the grammar that differ from those of other conditions."""
 
-    def __init__(self, tokens: list[Token]):
-        self._tokens = tokens
-        self._place = 0
-
-    def parse(self) -> Condition:
-        condition = self._condition()
-        if self._next.kind != "end":
-            raise self._unexpected(f"'and', 'or' or '{_CLOSE}'")
-        return condition
-
-    @property
-    def _next(self) -> Token:
-        return self._tokens[self._place]
-
-    def _take(self) -> Token:
-        token = self._next
-        self._place += 1
-        return token
+    end = f"'and', 'or' or '{_CLOSE}'"
 
     def _is(self, word: str) -> bool:
         """Return whether the next token is a word of the grammar, spelled exactly so."""
         return word in _WORDS and self._next.text == word and self._next.kind not in ("value", "end")
-
-    def _unexpected(self, wanted: str) -> ConditionError:
-        token = self._next
-        found = "it ends" if token.kind == "end" else f"there is '{token.text}'"
-        return ConditionError(f"{wanted} is expected where {found}", token.column)
-
-    def _condition(self) -> Condition:
-        return any_of(self._separated("or", lambda: all_of(self._separated("and", self._negation))))
-
-    def _separated(self, word: str, parse_one: Callable[[], Condition]) -> list[Condition]:
-        conditions = [parse_one()]
-        while self._is(word):
-            self._take()
-            conditions.append(parse_one())
-        return conditions
 
     def _negation(self) -> Condition:
         count = 0

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import msgspec
 from starlette.responses import Response
@@ -108,23 +109,29 @@ class PreferencesResource:
 
         The response has all categories with all channels.
         """
-        values = call.fields(await call.body())
+        fields = call.fields(await call.body())
+        return await self._response(call, await self.switch(call, fields, "notification_preferences.", "slug", "slug"))
+
+    async def switch(
+        self, call: UserCall, fields: Mapping[str, Any], prefix: str, category_name: str, channel_name: str
+    ) -> dict[str, Preference]:
+        """Store what a body changes, and return all preferences. The names are those of fields. Raises ApiError 422."""
         switches: dict[str, dict[Channel, bool]] = {}
-        for category in values["categories"]:
-            (name,) = stored_categories([category["slug"]])
-            changes = {Channel(channel["slug"]): channel["enabled"] for channel in category["channels"]}
+        for category in fields["categories"]:
+            (name,) = stored_categories([category[category_name]])
+            changes = {Channel(channel[channel_name]): channel["enabled"] for channel in category["channels"]}
             switches.setdefault(name, {}).update(changes)
         try:
             preferences = await self.preferences.update(call.user, switches, call.client_id, self.now(), call.guard)
         except TooManyError as problem:
-            raise invalid(f"Param 'notification_preferences.categories' would leave the user with {problem}") from None
+            raise invalid(f"Param '{prefix}categories' would leave the user with {problem}") from None
         event = ProjectEvent(ProjectEventType.PREFERENCES_CHANGED, call.user.id, {"categories": len(switches)})
         self.events.note(call.project.id, event)
-        return await self._response(call, preferences)
+        return preferences
 
-    async def _response(self, call: UserCall, preferences: Mapping[str, Preference]) -> Response:
+    async def _response(self, call: UserCall, switched: Mapping[str, Preference]) -> Response:
         sent = await self.categories.all(call.project.id)
-        categories = b",".join(_category(*item) for item in merged_categories(sent, preferences).items())
+        categories = b",".join(_category(*item) for item in merged_categories(sent, switched).items())
         return raw_json_response(b'{"notification_preferences":{"categories":[' + categories + b"]}}")
 
 

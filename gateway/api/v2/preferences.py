@@ -1,6 +1,6 @@
 """Preferences of the calling user in the dialect of v2. What is stored is that of `/notification_preferences` in v1."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -12,17 +12,11 @@ from gateway.api.core.call import USER, UserCall
 from gateway.api.core.operation import Operation
 from gateway.api.core.responses import encode, raw_json_response
 from gateway.api.core.schema import ResponseSpec
-from gateway.domain.errors import invalid
-from gateway.domain.notification import stored_categories
+from gateway.api.v1 import preferences
 from gateway.domain.objects import Array, Object
 from gateway.domain.params import Choice, Switch, Text
 from gateway.domain.preferences import Channel, Preference, label_of, merged_categories, slug_of
-from gateway.domain.project_event import ProjectEvent, ProjectEventType
-from gateway.store.categories import MAX_CATEGORIES, CategoryStore
-from gateway.store.errors import TooManyError
-from gateway.store.event_log import Moment
-from gateway.store.preferences import PreferenceStore
-from gateway.store.project_events import ProjectEvents
+from gateway.store.categories import MAX_CATEGORIES
 
 _CHANNEL = Object(
     required=True,
@@ -82,13 +76,8 @@ PREFERENCES = ResponseSpec(200, "All categories", UserPreferences)
 
 
 @dataclass(frozen=True, slots=True)
-class PreferencesResource:
+class PreferencesResource(preferences.PreferencesResource):
     """The operations on the calling user's preferences, with the stores that they use."""
-
-    preferences: PreferenceStore
-    categories: CategoryStore
-    now: Callable[[], Moment]
-    events: ProjectEvents
 
     async def get(self, call: UserCall) -> Response:
         """Return every category that the project has sent or the user has preferences for, with the channels of v2."""
@@ -100,23 +89,12 @@ class PreferencesResource:
         The response has all categories with all channels. Open inboxes receive the event
         `notification_preferences/update`.
         """
-        values = call.fields(await call.body())
-        switches: dict[str, dict[Channel, bool]] = {}
-        for category in values["categories"]:
-            (name,) = stored_categories([category["key"]])
-            changes = {Channel(channel["name"]): channel["enabled"] for channel in category["channels"]}
-            switches.setdefault(name, {}).update(changes)
-        try:
-            preferences = await self.preferences.update(call.user, switches, call.client_id, self.now(), call.guard)
-        except TooManyError as problem:
-            raise invalid(f"Param 'categories' would leave the user with {problem}") from None
-        event = ProjectEvent(ProjectEventType.PREFERENCES_CHANGED, call.user.id, {"categories": len(switches)})
-        self.events.note(call.project.id, event)
-        return await self._response(call, preferences)
+        fields = call.fields(await call.body())
+        return await self._response(call, await self.switch(call, fields, "", "key", "name"))
 
-    async def _response(self, call: UserCall, preferences: Mapping[str, Preference]) -> Response:
+    async def _response(self, call: UserCall, switched: Mapping[str, Preference]) -> Response:
         sent = await self.categories.all(call.project.id)
-        categories = b",".join(_category(*item) for item in merged_categories(sent, preferences).items())
+        categories = b",".join(_category(*item) for item in merged_categories(sent, switched).items())
         return raw_json_response(b'{"categories":[' + categories + b"]}")
 
 
