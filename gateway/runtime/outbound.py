@@ -64,7 +64,8 @@ class OutboundHttp:
         """
         if fault := self.rules.url_fault(url):
             raise OutboundRefusedError(f"The address {fault}")
-        # aiohttp needs a task. The handler of a request begins without one (server/direct.py).
+        # aiohttp enforces its time limit by cancelling the task that sends. A task that runs operations serves other
+        # requests afterwards (server/operation_tasks.py), so this one is created for the request.
         sending = self._send(method, url, headers, body, seconds, max_bytes)
         return await asyncio.create_task(sending, name="outbound request")
 
