@@ -22,7 +22,7 @@ import httpx
 import msgspec
 import redis
 from gateway.api.broadcasts import Order
-from gateway.domain.ids import ProjectId
+from gateway.domain.principal import ProjectId
 from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.jobs.broadcasts import Broadcaster
 from gateway.jobs.runner import JobRunner
