@@ -88,7 +88,7 @@ class _PayloadCondition(Text):
             try:
                 parse_text(value, _payload_path)
             except ConditionError as error:
-                problems.append(f"Param '{path}' is no condition: {error}")
+                problems.append(f"Param '{path}' is not a condition: {error}")
         return value
 
 
@@ -104,7 +104,7 @@ class _UserCondition(Text):
             try:
                 read_condition(value)
             except ConditionError as error:
-                problems.append(f"Param '{path}' is no condition: {error}")
+                problems.append(f"Param '{path}' is not a condition: {error}")
         return value
 
 

@@ -150,7 +150,7 @@ BEYOND_SCHEMA = {
     r"^/v2/integrations/web_push$": r"public half of",
     # Texts that are parsed: conditions, keys, and addresses, which must be public.
     r"^/(v2/)?(notifications|broadcasts)|/deliveryconfig$": r"is not a condition",
-    r"^/v2/integrations/(github|stripe|awssns)$": r"is no condition|in its braces|closed by|must have one of",
+    r"^/v2/integrations/(github|stripe|awssns)$": r"is not a condition|in its braces|closed by|must have one of",
     r"^/v2/integrations/(apns|fcm|awssns|web_push)$": r"in PEM|on P-256",
     r"^/v2/channels/(slack|teams|web_push)/tokens$|^/v2/integrations/(fcm|ping_email|smtp|.*/installations)$": (
         r"a public (host|address)|must be an https|must have port|must have a host name"
