@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from gateway.domain.outbound import OutboundRules
-from gateway.runtime.outbound_errors import OutboundFailedError, OutboundRefusedError
+from gateway.domain.outbound_errors import OutboundFailedError, OutboundRefusedError
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession

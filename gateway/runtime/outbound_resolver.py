@@ -6,7 +6,7 @@ from aiohttp import ThreadedResolver
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from gateway.domain.outbound import OutboundRules
-from gateway.runtime.outbound_errors import OutboundRefusedError
+from gateway.domain.outbound_errors import OutboundRefusedError
 
 
 class GuardedResolver(AbstractResolver):

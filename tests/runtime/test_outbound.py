@@ -9,8 +9,8 @@ from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from gateway.domain.outbound import PUBLIC_ONLY, OutboundRules
+from gateway.domain.outbound_errors import OutboundFailedError, OutboundRefusedError
 from gateway.runtime.outbound import OutboundHttp
-from gateway.runtime.outbound_errors import OutboundFailedError, OutboundRefusedError
 
 LOOPBACK = OutboundRules(allows_loopback=True)
 

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 
 from gateway.domain.errors import ErrorCode, api_error
+from gateway.domain.outbound_errors import OutboundError
 from gateway.runtime.outbound import OutboundHttp
-from gateway.runtime.outbound_errors import OutboundError
 
 CACHE_SECONDS = 24 * 3600.0
 CACHED = 100

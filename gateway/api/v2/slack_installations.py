@@ -22,9 +22,9 @@ from gateway.auth.install_state import InstallStates
 from gateway.channels import slack
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.objects import Array, Object
+from gateway.domain.outbound_errors import OutboundError
 from gateway.domain.params import FormedText, Problems, Text
 from gateway.runtime.outbound import OutboundHttp
-from gateway.runtime.outbound_errors import OutboundError
 from gateway.store.inbox import InboxStore
 from gateway.store.integrations import IntegrationStore
 

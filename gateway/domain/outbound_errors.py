@@ -11,3 +11,11 @@ class OutboundRefusedError(OutboundError):
 
 class OutboundFailedError(OutboundError):
     """No complete response arrived: no connection, no response in time, or one that is too large."""
+
+
+class NotSentError(OutboundFailedError):
+    """Nothing has reached the host: no address, no connection, no TLS session. Sending again repeats nothing."""
+
+
+class NoAnswerError(OutboundFailedError):
+    """The request was sent, at least in part, and no complete response arrived. The host may have acted on it."""

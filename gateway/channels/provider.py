@@ -1,0 +1,114 @@
+"""Adapters of providers: what the delivery engine knows about one, and what it hands to it.
+
+A file of this package that can send declares `PROVIDER = Provider(...)`, and `registry.py` lists it. An adapter imports
+no store and opens no connection of its own choice: it sends through its `Links`.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, NamedTuple, Protocol
+
+from gateway.channels.integration_kind import IntegrationKind
+from gateway.channels.message import Message
+from gateway.channels.outcome import Outcome
+from gateway.channels.token_kind import TokenKind
+from gateway.domain.preferences import Channel
+
+
+class Answer(NamedTuple):
+    """A response of a provider. The names of headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Links(Protocol):
+    """How an adapter reaches its provider. Every method is bound to one provider.
+
+    Requests raise the errors of `domain/outbound_errors.py`: NotSentError if nothing has reached the provider,
+    NoAnswerError if the request was sent, and OutboundRefusedError if the address is not allowed.
+    """
+
+    def now(self) -> float:
+        """Return the unix time in seconds."""
+
+    def base_url(self, default: str) -> str:
+        """Return the base address of the provider, without a slash at the end: `default`, unless
+        INBOX_PROVIDER_URLS has another one for this provider."""
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        seconds: float | None = None,
+    ) -> Answer:
+        """Send a request over HTTP/1.1, or over HTTP/2 if the provider has `http2`, and return its response.
+
+        Redirects are not followed. A URL that does not begin with `base_url` is one of the tenant's, and is checked.
+        """
+
+    def memo(self, key: str) -> dict[str, Any]:
+        """Return a dictionary for what is cached by this key, such as an access token. It may be emptied."""
+
+
+class Schedule(Enum):
+    """When failed attempts are repeated: within 30 minutes, or over more than a day."""
+
+    PROMPT = "prompt"
+    PATIENT = "patient"
+
+
+class Rate(NamedTuple):
+    """At most `per_second` messages on average, and `burst` at once."""
+
+    per_second: float
+    burst: int
+
+
+Deliver = Callable[[Sequence[Message], Links], Awaitable[Sequence[Outcome]]]
+"""Sends messages of one project and one configuration, at most `batch` of them, and returns their outcomes in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """What the engine knows about a provider.
+
+    - `name` is the key in `overrides.providers`, INBOX_PROVIDER_URLS, metrics and the trace.
+    - `integration` is the configuration that it needs, None for none. `tokens` are the kinds of tokens that it serves,
+      () if it sends to an address of the user (email or phone numbers).
+    - `deliver` sends. `receipt` asks what became of a message that was `Handed`.
+    - `check` verifies the configuration with the provider, without sending anything; it returns the fault, "" for none.
+    - `destination_key` returns what identifies the destination of a message if it has a rate of its own.
+    - `repeats_unknown`: whether a message is sent again if its outcome is unknown.
+    - `seconds` is the time limit of one attempt.
+    """
+
+    name: str
+    channel: Channel
+    deliver: Deliver
+    integration: IntegrationKind | None = None
+    tokens: tuple[TokenKind, ...] = ()
+    batch: int = 1
+    schedule: Schedule = Schedule.PROMPT
+    repeats_unknown: bool = True
+    lane_rate: Rate | None = None
+    destination_rate: Rate | None = None
+    destination_key: Callable[[Message], str] | None = None
+    receipt: Callable[[Message, str, Links], Awaitable[Outcome]] | None = None
+    check: Callable[[Mapping[str, Any], Links], Awaitable[str]] | None = None
+    http2: bool = False
+    seconds: float = 10.0
+
+
+def one_by_one(deliver: Callable[[Message, Links], Awaitable[Outcome]]) -> Deliver:
+    """Return the `deliver` of a provider that takes one message a request."""
+
+    async def deliver_each(messages: Sequence[Message], links: Links) -> Sequence[Outcome]:
+        return [await deliver(message, links) for message in messages]
+
+    return deliver_each
