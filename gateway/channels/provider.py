@@ -4,6 +4,8 @@ A file of this package that can send declares `PROVIDER = Provider(...)`, and `r
 no store and opens no connection of its own choice: it sends through its `Links`.
 """
 
+import socket
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -51,6 +53,17 @@ class Links(Protocol):
 
         Redirects are not followed. A URL that does not begin with `base_url` is one of the tenant's, and is checked.
         """
+
+    async def connect(self, host: str, port: int, *, seconds: float | None = None) -> socket.socket:
+        """Return a socket that is connected over TCP to a host that the tenant chose, for protocols other than HTTP.
+
+        The addresses of the host are checked, and the socket is connected to one that was checked. It does not block.
+        The caller closes it. Raises NotSentError and OutboundRefusedError.
+        """
+
+    def tls(self) -> ssl.SSLContext:
+        """Return the context for TLS on such a socket. It trusts the authorities of the system, and those of
+        INBOX_PROVIDER_CA_FILE."""
 
     def memo(self, key: str) -> dict[str, Any]:
         """Return a dictionary for what is cached by this key, such as an access token. It may be emptied."""
