@@ -21,6 +21,7 @@ from gateway.channels import (
     web_push,
 )
 from gateway.channels.integration_kind import IntegrationKind
+from gateway.channels.provider import Provider
 from gateway.channels.token_kind import TokenKind
 
 TOKEN_KINDS: tuple[TokenKind, ...] = (
@@ -53,3 +54,7 @@ INTEGRATION_KINDS: tuple[IntegrationKind, ...] = (
     twilio.INTEGRATION,
     web_push.INTEGRATION,
 )
+
+PROVIDERS: tuple[Provider, ...] = ()
+"""The adapters. Where a project has configured several for one channel and the user has no token that tells them apart,
+as for mail, the first one sends."""

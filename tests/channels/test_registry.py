@@ -6,7 +6,7 @@ import pytest
 
 from gateway.channels.apns import APP_ID_PATTERN, TOKEN
 from gateway.channels.inbox import TOKEN as INBOX_TOKEN
-from gateway.channels.registry import INTEGRATION_KINDS, TOKEN_KINDS
+from gateway.channels.registry import INTEGRATION_KINDS, PROVIDERS, TOKEN_KINDS
 from gateway.channels.smtp import OutboundHost
 from gateway.channels.token_kind import TokenKind
 from gateway.domain.objects import Object
@@ -59,3 +59,9 @@ def test_no_secret_is_kept_for_another_address_that_the_project_chooses() -> Non
                 name for name, param in kind.config.fields.items() if isinstance(param, OutboundUrl | OutboundHost)
             }
             assert chosen <= set(kind.destination), kind.name
+
+
+def test_no_two_providers_have_the_same_name_or_serve_the_same_tokens() -> None:
+    served = [kind.path for provider in PROVIDERS for kind in provider.tokens]
+    assert len(served) == len(set(served))
+    assert len({provider.name for provider in PROVIDERS}) == len(PROVIDERS)
