@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.domain.address import read_network
+from gateway.domain.contact import contact_fault
 from gateway.domain.credential_rules import api_key_fault, api_secret_fault, secret_key_fault
 from gateway.domain.new_user_limits import NewUserLimits
 from gateway.domain.origin import read_origin
@@ -143,6 +144,12 @@ class Settings:
         "URL at which clients reach the gateway, with the path under which a proxy serves it, such as "
         "`https://example.com/inbox`. If unset, it is derived from each request.",
         read=read_public_url,
+    )
+    push_contact: str = _setting(
+        "",
+        "Where push services of browsers reach you, such as `mailto:ops@example.com` or `https://example.com`. Apple "
+        "demands one with a public host. If unset, INBOX_PUBLIC_URL.",
+        read=_without(contact_fault),
     )
     trusted_proxies: tuple[str, ...] = _setting(
         ("127.0.0.0/8", "::1/128"),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
-from gateway.channels.integration_kind import IntegrationKind
+from gateway.channels.integration_kind import InstallationKind, IntegrationKind
 from gateway.channels.message import Message
 from gateway.channels.outcome import Outcome
 from gateway.channels.token_kind import TokenKind
@@ -68,6 +68,26 @@ class Links(Protocol):
     def memo(self, key: str) -> dict[str, Any]:
         """Return a dictionary for what is cached by this key, such as an access token. It may be emptied."""
 
+    def contact(self) -> str:
+        """Return where push services reach the operator, a `mailto:` or `https:` URL: INBOX_PUSH_CONTACT, otherwise
+        INBOX_PUBLIC_URL, "" without either."""
+
+    async def installation(self, message: Message, kind: InstallationKind, place: str) -> Mapping[str, Any] | None:
+        """Return what the user of a message has installed, with its secrets, None if there is none.
+
+        `place` is what `kind.place` returns for it.
+        """
+
+    async def replace_installation(
+        self,
+        message: Message,
+        kind: InstallationKind,
+        place: str,
+        before: Mapping[str, Any],
+        after: Mapping[str, Any],
+    ) -> bool:
+        """Save an installation that the provider has renewed. Return False if it is no longer as `before`."""
+
 
 class Schedule(Enum):
     """When failed attempts are repeated: within 30 minutes, or over more than a day."""
@@ -92,8 +112,9 @@ class Provider:
     """What the engine knows about a provider.
 
     - `name` is the key in `overrides.providers`, INBOX_PROVIDER_URLS, metrics and the trace.
-    - `integration` is the configuration that it needs, None for none. `tokens` are the kinds of tokens that it serves,
-      () if it sends to an address of the user (email or phone numbers).
+    - `integration` is the configuration that it needs, None for none. With `optional_integration`, it sends without one
+      as well. `tokens` are the kinds of tokens that it serves, () if it sends to an address of the user (email or phone
+      numbers).
     - `deliver` sends. `receipt` asks what became of a message that was `Handed`.
     - `check` verifies the configuration with the provider, without sending anything; it returns the fault, "" for none.
     - `destination_key` returns what identifies the destination of a message if it has a rate of its own.
@@ -105,6 +126,7 @@ class Provider:
     channel: Channel
     deliver: Deliver
     integration: IntegrationKind | None = None
+    optional_integration: bool = False
     tokens: tuple[TokenKind, ...] = ()
     batch: int = 1
     schedule: Schedule = Schedule.PROMPT
