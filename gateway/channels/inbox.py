@@ -2,6 +2,7 @@
 
 import re
 
+from gateway.channels.email_brand import COLOR_PATTERN
 from gateway.channels.integration_kind import InstallationKind, IntegrationKind
 from gateway.channels.token_kind import TokenKind
 from gateway.domain.objects import Object
@@ -85,6 +86,27 @@ CONFIG = Object(
     },
 )
 
+_BRAND = Object(
+    description="How mails to your users look. This is an extension of this gateway.",
+    fields={
+        "name": Text(
+            max_length=100, filled=True, description="The sender that mails show, by default your project's name."
+        ),
+        "logo_url": FormedText(
+            max_length=2048,
+            pattern=r"https://[!#-;=?-~]+",
+            form="an https address",
+            description="A logo for a light ground. Mails show it 32 pixels high; in the dark look it stands on white.",
+        ),
+        "color": FormedText(
+            max_length=7,
+            pattern=COLOR_PATTERN,
+            form="a colour such as #4f46e5",
+            description="The colour of buttons and links, by default that of the widget's header.",
+        ),
+    },
+)
+
 INSTALLATION = InstallationKind(
     name="inbox",
     title="Inbox",
@@ -96,8 +118,9 @@ INSTALLATION = InstallationKind(
 INTEGRATION = IntegrationKind(
     name="inbox",
     title="Inbox",
-    config=CONFIG,
+    config=Object(required=True, name="InboxProjectConfig", fields={**CONFIG.fields, "brand": _BRAND}),
     example={
+        "brand": {"name": "Shop", "logo_url": "https://example.com/logo.png", "color": "#4f46e5"},
         "images": {"emptyInboxUrl": "https://example.com/empty.png"},
         "locale": "en",
         "theme": {

@@ -120,7 +120,7 @@ async def inbox_of(installations: InstallationStore, integrations: IntegrationSt
     of_project = await integrations.cached(call.project.id, inbox.INTEGRATION)
     found: dict[str, Any] = dict.fromkeys(kind.nullable)
     for each in (of_project, own):
-        found |= each.plain if each is not None else {}
+        found |= {name: part for name, part in each.plain.items() if name in found} if each is not None else {}
     return found
 
 
