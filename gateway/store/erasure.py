@@ -28,8 +28,9 @@ class Eraser:
         following, names = await self._client.scan(cursor, pattern, SCANNED_KEYS)
         # Some keys end with the raw bytes of an id.
         found = [key.decode("latin-1") for key in names]
-        contents, users = keys.of_contents(project_id), keys.of_users(project_id)
-        of_users = [key for key in found if key.startswith(users) and not key.startswith(contents)]
+        others = (keys.of_contents(project_id), keys.of_webhook_endpoints(project_id))
+        users = keys.of_users(project_id)
+        of_users = [key for key in found if key.startswith(users) and not key.startswith(others)]
         doomed = [key for key in set(found) - set(of_users) if not key.startswith(excluded)]
         doomed += await self._delete_users(project_id, of_users)
         if doomed:

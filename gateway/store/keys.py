@@ -194,6 +194,16 @@ EVENT_SUFFIXES = {
 }
 
 
+def webhook_endpoints(project_id: ProjectId) -> str:
+    """hash: endpoint id -> JSON of an endpoint of outgoing webhooks, its secrets encrypted. Until deleted."""
+    return f"{PREFIX}{{{project_id}}}:webhook_endpoints"
+
+
+def webhook_place(project_id: ProjectId) -> str:
+    """string: `ms-number`, the place of the last project event of which webhooks were made. For ever."""
+    return f"{PREFIX}{{{project_id}}}:webhook_place"
+
+
 def job(project_id: ProjectId, job_id: str) -> str:
     """hash: format, kind, payload, status, created_ms, cursor, steps, claim, attempts, and counts by name. 30 days.
 
@@ -220,6 +230,31 @@ def overrides(project_id: ProjectId, notification_id: str) -> str:
     return content(project_id, notification_id) + ":overrides"
 
 
+# ---- an endpoint of outgoing webhooks, in one slot
+
+
+def webhook_endpoint(project_id: ProjectId, endpoint_id: str) -> str:
+    """hash: failures, failing_since, resumes (as domain/webhook.py has them), bytes (the size of WEBHOOK_BODIES). Until
+    8 days after the last message.
+
+    WEBHOOK_SUFFIXES names the keys beside it.
+    """
+    return f"{of_webhook_endpoints(project_id)}{endpoint_id}}}"
+
+
+WEBHOOK_SUFFIXES = {
+    # hash: message id (16 bytes, the first 6 its time in ms) -> `state attempts type`, then a line for each attempt.
+    # 8 days after the last message; a message for 7 days, and while it is among the newest.
+    "WEBHOOK_MESSAGES": ":messages",
+    # sorted set: the ids of all messages, all scores 0. As long as WEBHOOK_MESSAGES.
+    "WEBHOOK_ORDER": ":order",
+    # sorted set: the ids of the messages to be sent, by the unix ms at which they are due. As long as WEBHOOK_MESSAGES.
+    "WEBHOOK_DUE": ":due",
+    # hash: message id -> body in JSON. As long as WEBHOOK_MESSAGES.
+    "WEBHOOK_BODIES": ":bodies",
+}
+
+
 # ---- a user, in one slot
 
 
@@ -231,7 +266,8 @@ def user(project_id: ProjectId, user_id: UserId) -> str:
     a retention by age has been applied); log_until (when the log expires); settled_until (until when there may be an
     OUTCOME);
     revoked_before; subscription_bytes (the size of SUBSCRIPTIONS); seen_at (when the user last made a request or
-    connected, in seconds); and the profile fields in JSON.
+    connected, in seconds); webhooks_at (the offset of the last event of which webhooks were made); and the profile
+    fields in JSON.
 
     USER_SUFFIXES names the keys beside it. The same string is the name of the user's (sharded) pub/sub channel.
     """
@@ -357,8 +393,13 @@ def of_contents(project_id: ProjectId) -> str:
     return f"{PREFIX}{{{project_id}:content:"
 
 
+def of_webhook_endpoints(project_id: ProjectId) -> str:
+    """Return the beginning of the keys of a project's endpoints of outgoing webhooks."""
+    return f"{PREFIX}{{{project_id}:webhooks:"
+
+
 def of_users(project_id: ProjectId) -> str:
-    """Return the beginning of the keys of a project's users and shared contents."""
+    """Return the beginning of the keys of a project's users, shared contents and endpoints."""
     return f"{PREFIX}{{{project_id}:"
 
 

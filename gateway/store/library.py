@@ -39,6 +39,8 @@ from gateway.store import (
     tokens,
     trimming,
     user_pages,
+    webhook_endpoints,
+    webhook_messages,
     workspaces,
 )
 from gateway.store.redis import generation
@@ -71,6 +73,7 @@ _OWN = (
     "workspaces.lua",
     "activity.lua",
     "libraries.lua",
+    "webhooks.lua",
 )
 
 _MODULES = (
@@ -105,6 +108,8 @@ _MODULES = (
     tokens,
     trimming,
     user_pages,
+    webhook_endpoints,
+    webhook_messages,
     workspaces,
 )
 
@@ -112,7 +117,12 @@ _MODULES = (
 def _constants() -> dict[str, str]:
     """Return the Lua constants, most of which name keys, by their names."""
     suffixes = (
-        keys.USER_SUFFIXES | keys.DIRECTORY_SUFFIXES | keys.JOB_SUFFIXES | keys.PROJECT_SUFFIXES | keys.EVENT_SUFFIXES
+        keys.USER_SUFFIXES
+        | keys.DIRECTORY_SUFFIXES
+        | keys.JOB_SUFFIXES
+        | keys.PROJECT_SUFFIXES
+        | keys.EVENT_SUFFIXES
+        | keys.WEBHOOK_SUFFIXES
     )
     user_keys = ", ".join(f"'{keys.USER_SUFFIXES[name]}'" for name in keys.USER_KEYS)
     kinds = ", ".join(f"'{kind.path}'" for kind in TOKEN_KINDS)

@@ -34,6 +34,7 @@ BASES: dict[str, list[str | Callable[..., str]]] = {
     "USER_SUFFIXES": [keys.user, keys.project, keys.admin_rate],
     "JOB_SUFFIXES": [keys.job, keys.JOB_QUEUE],
     "EVENT_SUFFIXES": [keys.project_events],
+    "WEBHOOK_SUFFIXES": [keys.webhook_endpoint],
 }
 """The keys that the suffixes of each group follow."""
 
@@ -108,6 +109,7 @@ SUFFIXES = (
     *keys.USER_SUFFIXES.values(),
     *keys.JOB_SUFFIXES.values(),
     *keys.EVENT_SUFFIXES.values(),
+    *keys.WEBHOOK_SUFFIXES.values(),
 )
 GATEWAY = STORE.parent
 SOURCES = sorted(

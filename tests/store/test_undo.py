@@ -25,7 +25,8 @@ from gateway.domain.preferences import Channel, Status
 from gateway.domain.principal import Identity, User
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.domain.retention import ItemRetention
-from gateway.store import channel_tokens, jobs, keys, tokens
+from gateway.domain.webhook import HEALTHY, Attempt, MessageState, message_id
+from gateway.store import channel_tokens, jobs, keys, tokens, webhook_messages
 from gateway.store.activity import ActiveUsers
 from gateway.store.admin_limits import AdminLimits
 from gateway.store.categories import CategoryStore
@@ -58,9 +59,12 @@ from gateway.store.redis.protocol import ReplyError
 from gateway.store.subscriptions import SubscriptionStore
 from gateway.store.tokens import Token, TokenStore
 from gateway.store.trimming import ItemTrimmer
+from gateway.store.webhook_endpoints import WebhookEndpointStore
+from gateway.store.webhook_messages import NewMessage, WebhookMessageStore
 from gateway.store.workspaces import WorkspaceStore
 from tests.servers import SERVER_BINARIES, RedisServer, running_redis
 from tests.store.conftest import InspectedClient, new_user
+from tests.store.test_webhook_endpoints import endpoint as webhook_endpoint
 
 COMPLETED = {
     "delete_user": "it is deleted, and a repetition publishes that",
@@ -326,9 +330,31 @@ async def tell(client: FailingClient) -> None:
     saved = await integrations.replace(project.id, github.INTEGRATION, github.INTEGRATION.example, None)
     await integrations.replace(project.id, github.INTEGRATION, github.INTEGRATION.example, saved)
     await integrations.delete(project.id, github.INTEGRATION)
+    await tell_of_webhooks(client, ada)
     await AdminLimits(client).count(project.id, Allowance(RateKind.WRITES, 100))
     await UserDeletion(client).delete(ada)
     await contents.delete_all(project.id)
+
+
+async def tell_of_webhooks(client: FailingClient, user: User) -> None:
+    endpoints, messages = WebhookEndpointStore(client, "secret"), WebhookMessageStore(client)
+    project_id, made = user.project_id, webhook_endpoint()
+    await endpoints.save(project_id, made, None)
+    now = 1_800_000_000_000
+    old = now - webhook_messages.KEEP_MS - 1
+    for ms in (old, now, now + 1):
+        body = b"{}" * 10
+        await messages.add(project_id, made.id, [NewMessage(message_id(ms, "a"), "user.created", body)], now)
+    (taken, *_) = await messages.take(project_id, made.id, now, now + 1000, 10)
+    attempt, failed = Attempt(now, 500, 1, "HTTP 500"), HEALTHY.failed(now)
+    await messages.record(project_id, made.id, taken, attempt, MessageState.PENDING, 1, now + 5, failed)
+    (taken,) = await messages.take(project_id, made.id, now + 5, now + 1000, 1)
+    await messages.record(project_id, made.id, taken, attempt, MessageState.DELIVERED, 2, None, HEALTHY)
+    await messages.retry(project_id, made.id, taken.id, now)
+    await messages.resume(project_id, made.id)
+    await messages.clear(project_id, made.id)
+    await messages.note_events(project_id, user.id, 1)
+    await endpoints.delete(project_id, made.id)
 
 
 async def tell_of_the_directory(client: FailingClient, project_id: ProjectId) -> tuple[User, User]:
