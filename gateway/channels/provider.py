@@ -48,9 +48,11 @@ class Links(Protocol):
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         seconds: float | None = None,
+        pool: str = "",
     ) -> Answer:
         """Send a request over HTTP/1.1, or over HTTP/2 if the provider has `http2`, and return its response.
 
+        With HTTP/2, requests share connections if they have the same `pool`: one for each credential.
         Redirects are not followed. A URL that does not begin with `base_url` is one of the tenant's, and is checked.
         """
 

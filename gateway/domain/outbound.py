@@ -2,15 +2,16 @@
 
 A tenant saves addresses: webhooks of chat rooms, endpoints of push services, mail servers. The gateway can reach hosts
 that the tenant cannot, such as its own Redis and the metadata service of its cloud. So only public addresses are
-allowed. A URL is checked when it is saved and again when it is used. The addresses of its host name are checked after
-each DNS lookup (`gateway/runtime/outbound.py`), because the answers may change.
+allowed, and the networks that the operator adds. A URL is checked when it is saved and again when it is used. The
+addresses of its host name are checked after each DNS lookup (`gateway/runtime/outbound.py`), because the answers may
+change.
 """
 
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
-from gateway.domain.address import HOST_PATTERN, MAX_HOST_LENGTH, PORT_PATTERN, Address, read_address
+from gateway.domain.address import HOST_PATTERN, MAX_HOST_LENGTH, PORT_PATTERN, Address, Network, read_address
 
 MAX_URL_LENGTH = 2048
 
@@ -83,16 +84,23 @@ def _is_public(address: Address) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class OutboundRules:
-    """The rules for addresses of tenants. With `allows_loopback`, the loopback is allowed too, even without TLS."""
+    """The rules for addresses of tenants.
+
+    With `allows_loopback`, the loopback is allowed too, even without TLS. So are addresses in `allowed_networks`, and
+    host names that only a local DNS resolves, provided that their addresses are in these networks. `anywhere` allows
+    every address: it is for addresses that the operator has set.
+    """
 
     allows_loopback: bool = False
+    allowed_networks: tuple[Network, ...] = ()
+    anywhere: bool = False
 
     def allows(self, text: str) -> bool:
         """Return whether an IP address, given as text, may be connected to."""
         address = read_address(text)
         if address is None or "%" in text:  # a zone names a local interface
             return False
-        return _is_public(address) or (self.allows_loopback and address.is_loopback)
+        return _is_public(address) or self._is_local(address)
 
     def host_fault(self, host: str) -> str:
         """Return what a host must be instead, "" if it is allowed. An IPv6 address is in brackets."""
@@ -104,9 +112,7 @@ class OutboundRules:
             return "" if self.allows(literal) else "must have a public address as its host"
         if _NUMBER.fullmatch(name.rpartition(".")[2]):
             return "must have a host name, or an IP address in its usual form"
-        if self._is_loopback(name):
-            return ""
-        if "." not in name or f".{name}".endswith(_INTERNAL_SUFFIXES):
+        if _is_internal(name) and not self._is_local_host(name):
             return "must have a public host name"
         return ""
 
@@ -118,7 +124,7 @@ class OutboundRules:
         host, port = match["host"], int(match["port"] or HTTPS_PORT)
         if fault := self.host_fault(host):
             return fault
-        if self._is_loopback(host.lower()):
+        if self._is_local_host(host.lower()):
             return ""
         if match["scheme"].lower() != "https":
             return "must be an https address"
@@ -126,12 +132,29 @@ class OutboundRules:
             return f"must have port {HTTPS_PORT}, or a port from {LEAST_PORT}"
         return ""
 
-    def _is_loopback(self, host: str) -> bool:
-        if not self.allows_loopback:
-            return False
+    def _is_local(self, address: Address) -> bool:
+        """Return whether an address is allowed beside the public ones."""
+        if self.anywhere or (self.allows_loopback and address.is_loopback):
+            return True
+        return any(address in network for network in self.allowed_networks)
+
+    def _is_local_host(self, host: str) -> bool:
+        """Return whether a host is allowed on any port and without TLS. The addresses of a name are still checked."""
         address = read_address(host.strip("[]"))
-        return host == "localhost" if address is None else address.is_loopback
+        if address is not None:
+            return self._is_local(address)
+        if self.anywhere or (self.allowed_networks and _is_internal(host)):
+            return True
+        return self.allows_loopback and host == "localhost"
+
+
+def _is_internal(name: str) -> bool:
+    """Return whether a host name is none of the public DNS."""
+    return "." not in name or f".{name}".endswith(_INTERNAL_SUFFIXES)
 
 
 PUBLIC_ONLY = OutboundRules()
 """The rules of every gateway that is not under development."""
+
+OPERATOR = OutboundRules(anywhere=True)
+"""For addresses that the operator of the gateway has set, such as INBOX_PROVIDER_URLS."""

@@ -1,19 +1,26 @@
-"""Requests to addresses of tenants: the only way in which the gateway sends them.
+"""Requests to providers and to addresses of tenants: the only way in which the gateway sends them over HTTP/1.1.
 
 Each request is checked by the rules of `gateway/domain/outbound.py`: its URL here, and the addresses of its host after
 the DNS lookup (`outbound_resolver.py`). Redirects are not followed, because they would name another host. Proxies of
 the environment and cookies are not used.
+
+A failure says whether the host may have acted on the request. NotSentError is raised only if it cannot have: the first
+byte was not written. Everything later is a NoAnswerError.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from gateway.domain.outbound import OutboundRules
-from gateway.domain.outbound_errors import OutboundFailedError, OutboundRefusedError
+from gateway.domain.outbound_errors import NoAnswerError, NotSentError, OutboundRefusedError
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from aiohttp import ClientSession
     from aiohttp.abc import AbstractResolver
 
@@ -23,10 +30,15 @@ MAX_RESPONSE_BYTES = 256 * 1024
 DEFAULT_SECONDS = 10.0
 """The time limit of a request, from the lookup to the last byte of the response."""
 
-MAX_CONNECTIONS = 100
-"""The connections of a worker at once, 10 of them to one host. Further requests wait."""
+CONNECT_SECONDS = 5.0
+"""The time limit of one attempt to connect, with TLS. It is part of the time limit of the request."""
 
-MAX_CONNECTIONS_PER_HOST = 10
+
+class ConnectionLimits(NamedTuple):
+    """How many connections there are at once, in total and to one host. Further requests wait."""
+
+    total: int = 100
+    per_host: int = 10
 
 
 class OutboundResponse(NamedTuple):
@@ -37,15 +49,35 @@ class OutboundResponse(NamedTuple):
     body: bytes
 
 
+def trusting(ca_file: Path | None) -> "SSLContext":
+    """Return a TLS context that trusts the authorities of the system, and those in a PEM file. Raises OSError."""
+    from ssl import create_default_context
+
+    context = create_default_context()
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
+    return context
+
+
 class OutboundHttp:
     """An HTTP client that connects only where the rules allow it. Call `close` at the end.
 
-    `resolver` returns the resolver whose results are checked, by default that of the system.
+    `resolver` returns the resolver whose results are checked, by default that of the system. `ca_file` has authorities
+    to trust beside those of the system.
     """
 
-    def __init__(self, rules: OutboundRules, resolver: "Callable[[], AbstractResolver] | None" = None):
+    def __init__(
+        self,
+        rules: OutboundRules,
+        resolver: "Callable[[], AbstractResolver] | None" = None,
+        *,
+        limits: ConnectionLimits = ConnectionLimits(),  # noqa: B008 - it is immutable
+        ca_file: Path | None = None,
+    ):
         self.rules = rules
         self._resolver = resolver
+        self._limits = limits
+        self._ca_file = ca_file
         self._opened: ClientSession | None = None
 
     async def request(
@@ -60,7 +92,7 @@ class OutboundHttp:
     ) -> OutboundResponse:
         """Send a request and return its response, whatever its status.
 
-        Raises OutboundRefusedError before anything is sent, and OutboundFailedError.
+        Raises OutboundRefusedError and NotSentError before anything is sent, and NoAnswerError afterwards.
         """
         if fault := self.rules.url_fault(url):
             raise OutboundRefusedError(f"The address {fault}")
@@ -78,28 +110,54 @@ class OutboundHttp:
         seconds: float,
         max_bytes: int,
     ) -> OutboundResponse:
-        from aiohttp import ClientError, ClientTimeout
+        from aiohttp import ClientError
 
-        host, timeout = urlsplit(url).hostname, ClientTimeout(total=seconds)
+        from gateway.runtime.outbound_connections import PROGRESS, ConnectionGoneError, Progress
+
+        host, progress = urlsplit(url).hostname, Progress()
+        PROGRESS.set(progress)
+        deadline = asyncio.get_running_loop().time() + seconds
         try:
-            async with self._session().request(
-                method, url, headers=headers, data=body, allow_redirects=False, timeout=timeout
-            ) as response:
-                found = await response.content.read(max_bytes + 1)
-                while len(found) <= max_bytes and (more := await response.content.read(max_bytes + 1 - len(found))):
-                    found += more
-                if len(found) > max_bytes:
-                    raise OutboundFailedError(f"{host} responded with more than {max_bytes} bytes")
-                names = {name.lower(): value for name, value in response.headers.items()}
-                return OutboundResponse(response.status, names, found)
-        except (ClientError, TimeoutError, OSError) as problem:
+            # Each attempt takes a closed connection out of the pool, so the last one opens a connection.
+            for _ in range(self._limits.per_host):
+                with suppress(ConnectionGoneError):
+                    return await self._attempt(method, url, headers, body, deadline, max_bytes)
+            return await self._attempt(method, url, headers, body, deadline, max_bytes)
+        except (ClientError, TimeoutError, OSError, ConnectionGoneError) as problem:
             # The message of aiohttp contains the URL, which may contain a secret.
-            raise OutboundFailedError(f"No response from {host}: {type(problem).__name__}") from None
+            if progress.sent:
+                raise NoAnswerError(f"No response from {host}: {type(problem).__name__}") from None
+            raise NotSentError(f"No connection to {host}: {type(problem).__name__}") from None
+
+    async def _attempt(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        body: bytes | None,
+        deadline: float,
+        max_bytes: int,
+    ) -> OutboundResponse:
+        from aiohttp import ClientTimeout
+
+        seconds = deadline - asyncio.get_running_loop().time()
+        timeout = ClientTimeout(total=max(seconds, 0.001), sock_connect=CONNECT_SECONDS)
+        async with self._session().request(
+            method, url, headers=headers, data=body, allow_redirects=False, timeout=timeout
+        ) as response:
+            found = await response.content.read(max_bytes + 1)
+            while len(found) <= max_bytes and (more := await response.content.read(max_bytes + 1 - len(found))):
+                found += more
+            if len(found) > max_bytes:
+                raise NoAnswerError(f"{response.url.host} responded with more than {max_bytes} bytes")
+            names = {name.lower(): value for name, value in response.headers.items()}
+            return OutboundResponse(response.status, names, found)
 
     def _session(self) -> "ClientSession":
         if self._opened is None:
             from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 
+            from gateway.runtime.outbound_connections import TracedRequest
             from gateway.runtime.outbound_resolver import GuardedResolver
 
             resolver = GuardedResolver(self.rules, self._resolver() if self._resolver else None)
@@ -107,10 +165,13 @@ class OutboundHttp:
             connector = TCPConnector(
                 resolver=resolver,
                 use_dns_cache=False,
-                limit=MAX_CONNECTIONS,
-                limit_per_host=MAX_CONNECTIONS_PER_HOST,
+                limit=self._limits.total,
+                limit_per_host=self._limits.per_host,
+                ssl=True if self._ca_file is None else trusting(self._ca_file),
             )
-            self._opened = ClientSession(connector=connector, cookie_jar=DummyCookieJar(), trust_env=False)
+            self._opened = ClientSession(
+                connector=connector, cookie_jar=DummyCookieJar(), trust_env=False, request_class=TracedRequest
+            )
         return self._opened
 
     async def close(self) -> None:

@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.outbound import MAX_URL_LENGTH, PUBLIC_ONLY, OutboundRules
+from gateway.domain.address import read_network
+from gateway.domain.outbound import MAX_URL_LENGTH, OPERATOR, PUBLIC_ONLY, OutboundRules
 
 DEVELOPMENT = OutboundRules(allows_loopback=True)
+INTRANET = OutboundRules(allowed_networks=(read_network("10.1.0.0/16"), read_network("fd00::/8")))
 
 NO_NAME = "must have a host name"
 NOT_PUBLIC = "must have a public address as its host"
@@ -112,3 +114,35 @@ def test_nothing_else_is_allowed_for_development() -> None:
 def test_no_address_that_python_calls_private_is_allowed(address: object) -> None:
     if getattr(address, "is_private", False) or getattr(address, "is_multicast", False):
         assert not PUBLIC_ONLY.allows(str(address))
+
+
+@pytest.mark.parametrize("host", ["10.1.2.3", "[fd00::1]", "[::ffff:a01:203]", "redis", "hooks.internal", "localhost"])
+def test_a_host_of_an_allowed_network_is_allowed_on_any_port_and_without_tls(host: str) -> None:
+    for url in (f"http://{host}:80/", f"https://{host}:1/"):
+        assert INTRANET.url_fault(url) == ""
+        assert PUBLIC_ONLY.url_fault(url) != ""
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        *((f"https://{host}/", NOT_PUBLIC) for host in ("10.2.0.1", "127.0.0.1", "[::1]", "169.254.169.254")),
+        ("http://example.com/", "must be an https address"),
+        ("http://8.8.8.8/", "must be an https address"),
+        ("https://10.1.513/", NOT_USUAL),
+    ],
+)
+def test_an_allowed_network_allows_nothing_else(url: str, fault: str) -> None:
+    assert INTRANET.url_fault(url) == fault
+
+
+def test_a_name_must_have_addresses_of_the_allowed_network() -> None:
+    assert INTRANET.allows("10.1.0.1")
+    assert INTRANET.allows("8.8.8.8")
+    assert not INTRANET.allows("10.2.0.1")
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9001", "http://169.254.169.254/x", "http://stub/", "https://a.b:1/"])
+def test_an_address_that_the_operator_has_set_is_allowed(url: str) -> None:
+    assert OPERATOR.url_fault(url) == ""
+    assert OPERATOR.allows("127.0.0.1")

@@ -2,15 +2,20 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from gateway.domain.outbound import PUBLIC_ONLY, OutboundRules
-from gateway.domain.outbound_errors import OutboundFailedError, OutboundRefusedError
-from gateway.runtime.outbound import OutboundHttp
+from gateway.domain.address import read_network
+from gateway.domain.outbound import OPERATOR, PUBLIC_ONLY, OutboundRules
+from gateway.domain.outbound_errors import NoAnswerError, NotSentError, OutboundFailedError, OutboundRefusedError
+from gateway.runtime.outbound import ConnectionLimits, OutboundHttp
+from tests.stubs.certificates import make_certificates
 
 LOOPBACK = OutboundRules(allows_loopback=True)
 
@@ -122,7 +127,7 @@ async def test_the_addresses_are_checked_again_for_each_connection(target: Targe
     rebinding = Answers(["127.0.0.1"], ["10.0.0.1"])
     http = OutboundHttp(OutboundRules(allows_loopback=True), lambda: rebinding)
     address = f"https://example.com:{target.port}/"
-    with pytest.raises(OutboundFailedError, match=r"No response from example\.com"):
+    with pytest.raises(OutboundFailedError, match=r"No connection to example\.com"):
         await http.request("GET", address)  # the target does not speak TLS, so the connection is closed
     with pytest.raises(OutboundRefusedError):
         await http.request("GET", address)
@@ -174,3 +179,136 @@ async def test_a_request_that_is_cancelled_is_given_up(target: Target) -> None:
                 await http.request("GET", f"http://127.0.0.1:{silent.getsockname()[1]}/")
         assert [task.get_name() for task in asyncio.all_tasks() if task.get_name() == "outbound request"] == []
         await http.close()
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@contextmanager
+def plain_server(*scripts: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Yield the port of a server in a thread, which runs a script for each connection, one after the other."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            for script in scripts:
+                connection, _ = listening.accept()
+                with connection:
+                    script(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield int(listening.getsockname()[1])
+        thread.join(10)
+    assert not thread.is_alive()
+
+
+def answered(connection: socket.socket) -> None:
+    """Answer one request."""
+    assert connection.recv(65536)
+    connection.sendall(OK)
+
+
+def cut_after_the_request(connection: socket.socket) -> None:
+    """Close the connection when a request has arrived."""
+    assert connection.recv(65536)
+
+
+def cut_in_the_answer(connection: socket.socket) -> None:
+    """Close the connection in the middle of an answer."""
+    assert connection.recv(65536)
+    connection.sendall(OK[:-1])
+
+
+def nonsense(connection: socket.socket) -> None:
+    """Answer with what is not HTTP."""
+    assert connection.recv(65536)
+    connection.sendall(b"220 mail.example.com ESMTP\r\n")
+
+
+@pytest.mark.parametrize("script", [cut_after_the_request, cut_in_the_answer, nonsense])
+async def test_a_request_that_was_sent_and_not_answered_may_have_been_processed(
+    script: Callable[[socket.socket], None],
+) -> None:
+    http = OutboundHttp(LOOPBACK)
+    with plain_server(script) as port, pytest.raises(NoAnswerError):
+        await http.request("POST", f"http://127.0.0.1:{port}/", body=b"x")
+    await http.close()
+
+
+async def test_a_request_without_a_connection_was_not_sent(tmp_path: Path) -> None:
+    free = socket.create_server(("127.0.0.1", 0))
+    port = free.getsockname()[1]
+    free.close()
+    http = OutboundHttp(LOOPBACK, lambda: Answers([]))
+    for url in (f"http://127.0.0.1:{port}/", "https://no-such-name.example/"):
+        with pytest.raises(NotSentError):
+            await http.request("POST", url, body=b"x")
+    await http.close()
+
+
+async def test_a_server_with_an_unknown_certificate_gets_nothing_and_one_of_a_known_authority_does(
+    target: Target, tmp_path: Path
+) -> None:
+    certificates = make_certificates(tmp_path)
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", target.respond)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=certificates.server_context()).start()
+    url = f"https://127.0.0.1:{runner.addresses[0][1]}/"
+    strict, trusting = OutboundHttp(OPERATOR), OutboundHttp(OPERATOR, ca_file=certificates.authority)
+    with pytest.raises(NotSentError, match="ClientConnectorCertificateError"):
+        await strict.request("POST", url, body=b"x")
+    assert target.requests == []
+    assert (await trusting.request("POST", url, body=b"x")).status == 200
+    await strict.close()
+    await trusting.close()
+    await runner.cleanup()
+
+
+async def test_a_time_limit_tells_whether_the_request_was_sent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        http = OutboundHttp(LOOPBACK, limits=ConnectionLimits(total=10, per_host=1))
+        requests = [asyncio.create_task(http.request("POST", url, body=b"x", seconds=limit)) for limit in (0.3, 0.05)]
+        sent, waiting = await asyncio.gather(*requests, return_exceptions=True)
+        assert isinstance(sent, NoAnswerError)
+        assert isinstance(waiting, NotSentError)  # the only connection is in use
+        await http.close()
+
+
+async def test_a_time_limit_during_the_tls_handshake_means_that_nothing_was_sent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        http = OutboundHttp(LOOPBACK)
+        with pytest.raises(NotSentError):
+            await http.request("POST", f"https://127.0.0.1:{silent.getsockname()[1]}/", seconds=0.05)
+        await http.close()
+
+
+async def test_a_request_does_not_leave_on_an_idle_connection_that_the_server_has_closed() -> None:
+    http = OutboundHttp(LOOPBACK)
+    closed = threading.Event()
+
+    def answered_and_closed(connection: socket.socket) -> None:
+        answered(connection)
+        connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
+        closed.set()
+
+    with plain_server(answered_and_closed, answered) as port:
+        await http.request("POST", f"http://127.0.0.1:{port}/", body=b"x")
+        assert closed.wait(5)  # the event loop does not run meanwhile, so it does not know yet
+        assert (await http.request("POST", f"http://127.0.0.1:{port}/", body=b"x")).body == b"ok"
+    await http.close()
+
+
+async def test_a_name_leads_to_an_allowed_network_and_no_further() -> None:
+    rules = OutboundRules(allowed_networks=(read_network("127.0.0.0/8"),))
+    answers = Answers(["127.0.0.1"], ["127.0.0.1", "10.0.0.1"])
+    http = OutboundHttp(rules, lambda: answers)
+    with plain_server(answered) as port:
+        assert (await http.request("POST", f"http://stub.internal:{port}/", body=b"x")).status == 200
+        await http.close()
+        with pytest.raises(OutboundRefusedError):
+            await http.request("POST", f"http://stub.internal:{port}/", body=b"x")
+    await http.close()
