@@ -47,6 +47,7 @@ from gateway.api.v2 import (
     project_events,
     revocations,
     slack_installations,
+    template_preview,
     tokens,
 )
 from gateway.api.v2 import notifications as v2_notifications
@@ -225,6 +226,12 @@ class ApiBuilder:
                     self.settings.slack_url,
                 ),
                 slack_installations.OPERATIONS,
+            ),
+            *bind(
+                template_preview.TemplatePreviewResource(
+                    self.integrations, installed, directory, ProfileStore(client), inboxes
+                ),
+                template_preview.OPERATIONS,
             ),
             *bind(integrations.IntegrationsResource(self.integrations, self.events), integrations.OPERATIONS),
             *bind(

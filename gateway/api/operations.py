@@ -34,6 +34,7 @@ from gateway.api.v2 import (
     project_events,
     revocations,
     slack_installations,
+    template_preview,
     tokens,
 )
 from gateway.api.v2 import notifications as v2_notifications
@@ -62,6 +63,7 @@ OPERATIONS: list[AnyOperation] = [
     *installations.WEB_PUSH_OPERATIONS,
     *installations.OPERATIONS,
     *slack_installations.OPERATIONS,
+    *template_preview.OPERATIONS,
     *integrations.OPERATIONS,
     # After the tokens of users, because names of users may contain slashes.
     *v2_users.OPERATIONS,

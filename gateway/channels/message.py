@@ -45,6 +45,7 @@ class Message:
     - `expires_at` is the unix second after which the message is of no use.
     - `unsubscribe_url` is set where the user may switch the category off for this channel.
     - `image_url` is an image to show, "" for none.
+    - `subject` is that of a mail, "" for the title.
     """
 
     id: UUID
@@ -71,4 +72,5 @@ class Message:
     unread: int = 0
     unseen: int = 0
     image_url: str = ""
+    subject: str = field(default="", repr=False)
     unsubscribe_url: str = field(default="", repr=False)

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gateway.channels.email_content import is_html
 from gateway.channels.message import Addressee
 from gateway.domain.preferences import Channel
 from gateway.domain.unknown_names import nearest_name
@@ -50,7 +51,6 @@ MAX_TIMEOUTS = 3
 """A template that took too much time so often is not rendered any more by this process."""
 
 _HTML_TAG = re.compile(r"<[A-Za-z/!]")
-_HTML = re.compile(r"<[A-Za-z/!]|&(?:[A-Za-z]{2,31}|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});")
 _MARKED = re.compile(r"(\{\{.*?\}\}|\{%.*?%\})", re.DOTALL)
 
 _KNOWN: Mapping[str, tuple[str, ...]] = {
@@ -247,19 +247,19 @@ class TemplateRenderer:
         """Return a parsed template. Raises ImportError without python-liquid."""
         from gateway.channels.template_engine import TemplateFaultError, environment, parse
 
-        is_html = name == "content"
-        kept = self._kept.get((source, is_html))
+        escapes = name == "content"
+        kept = self._kept.get((source, escapes))
         if kept is not None:
-            self._kept.move_to_end((source, is_html))
+            self._kept.move_to_end((source, escapes))
             return kept
-        where = self._environments.get(is_html)
+        where = self._environments.get(escapes)
         if where is None:
-            where = self._environments[is_html] = environment(html=is_html)
+            where = self._environments[escapes] = environment(html=escapes)
         try:
-            kept = _Kept(parse(_with_breaks(source) if is_html else source, where))
+            kept = _Kept(parse(_with_breaks(source) if escapes else source, where))
         except TemplateFaultError as error:
             kept = _Kept(fault=str(error))
-        self._kept[source, is_html] = kept
+        self._kept[source, escapes] = kept
         if len(self._kept) > MAX_PARSED:
             self._kept.popitem(last=False)
         return kept
@@ -281,7 +281,7 @@ def _as_html(variables: Mapping[str, Any]) -> dict[str, Any]:
 
     notification = variables["notification"]
     content = str(notification["content"])
-    if not _HTML.search(content):
+    if not is_html(content):
         content = html.escape(content).replace("\n", "<br>\n")
     return {**variables, "notification": {**notification, "content": Markup(content)}}  # noqa: S704 - it is HTML
 

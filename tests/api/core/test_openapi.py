@@ -156,7 +156,9 @@ BEYOND_SCHEMA = {
         r"a public (host|address)|must be an https|must have port|must have a host name"
     ),
     r"^/v2/integrations/ses$": r"INBOX_OUTBOUND_LOOPBACK",
-    r"^/v2/integrations/templates(/installations)?$": r"is not a template|must be|is not known|has no templates",
+    r"^/v2/integrations/templates(/installations|/preview)?$": (
+        r"is not a template|must be|is not known|has no templates|needs 'user'"
+    ),
     # Objects that the bodies of v1 share, which are not closed.
     r"^/v2/broadcasts$": r"Param '[^']+\.[^']*' is not known",
 }
