@@ -134,7 +134,7 @@ end
 -- Overwrite a part of a string, which grows if necessary.
 local function write_range(key, offset, value)
   local length = call('STRLEN', key)
-  local before = call('GETRANGE', key, offset, offset + #value - 1)
+  local before = offset < length and call('GETRANGE', key, offset, offset + #value - 1) or '' -- nearly always at the end
   call('SETRANGE', key, offset, value)
   push_undo(function()
     try('SETRANGE', key, offset, before)
