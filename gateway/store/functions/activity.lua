@@ -18,7 +18,7 @@ local function note_seen(keys, args)
   local user = keys[1]
   local record, is_deleted = read_record(user)
   if is_deleted then return 0 end
-  if not is_seen_later(user, record, args[1]) then return 1 end
+  if not is_seen_later(record, args[1]) then return 1 end
   if record.format then
     call('HSET', user, 'seen_at', args[1])
   else

@@ -82,10 +82,10 @@ end
 -- Several workers report the same user, in no order. A time in the future was written by a clock that was ahead.
 -- second: at which a user was seen, "" if it is not to be written
 -- ->    whether to write it
-local function is_seen_later(user, record, second)
+local function is_seen_later(record, second)
   if second == '' then return false end
   if not record.format then return true end -- nothing is stored of the user yet
-  local known = tonumber(call('HGET', user, 'seen_at') or 0)
+  local known = tonumber(record.seen_at or 0)
   return known < tonumber(second) or known > call('TIME')[1] + CLOCK_SECONDS
 end
 

@@ -61,7 +61,7 @@ local function read_log(keys, args, record)
   if record.epoch then
     unread, unseen, unarchived_unread, unarchived_unseen = counts_after(user, record)
   end
-  local seen_at = is_seen_later(user, record, args[6]) and args[6]
+  local seen_at = is_seen_later(record, args[6]) and args[6]
   local fields = seen_at and { 'seen_at', seen_at } or {}
   if not record.epoch then
     begin_log(user, record, args[1], generation(now_ms()))
