@@ -27,7 +27,7 @@ from gateway.channels.template_renderer import (
     templates_of,
     variables_of,
 )
-from gateway.domain.errors import invalid
+from gateway.domain.errors import ErrorCode, invalid
 from gateway.domain.notification import ItemId
 from gateway.domain.objects import Hash, Object
 from gateway.domain.params import Choice, Text
@@ -85,6 +85,7 @@ PREVIEW = Body(
         "templates": {"subject": "{{ project.name }}: {{ notification.title }}", "content": "Hi {{ recipient.name }}"},
         "notification": {"title": "Your order has shipped"},
     },
+    refusals=(ErrorCode.NOT_FOUND,),
 )
 
 
