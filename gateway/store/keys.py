@@ -349,6 +349,41 @@ JOB_SUFFIXES = {
 }
 
 
+# ---- lanes, in several slots
+
+
+def lanes(shard: int) -> str:
+    """hash: claim (the number of the last one), marks (how many there ever were), "" (the virtual time of the lane that
+    was served last) and `v` with a project's id (the virtual time of the project), of a shard of lanes. For ever.
+
+    LANE_SUFFIXES names the keys beside it. The name of a lane is `project:route`.
+    """
+    return f"{PREFIX}{{deliveries:{shard}}}"
+
+
+LANE_SUFFIXES = {
+    # sorted set: user id (16 bytes), project and routes by the ms from which the user is looked at. Some seconds.
+    "MARKS": ":marks",
+    # sorted set: lanes by virtual time that may have due users. While they have.
+    "READY": ":ready",
+    # sorted set: lanes by the ms at which they are ready. While they have users.
+    "WAITING": ":waiting",
+    # sorted set: parked lanes by the ms at which they were parked. Until unparked.
+    "PARKED": ":parked",
+    # sorted set: user ids (16 bytes) of a lane (its name follows) by the ms at which they are due; with a fraction, the
+    # end of a lease. While they have entries.
+    "DUE": ":due:",
+    # hash: not_before, rate, burst, tokens, at, failures, opened, half, minute, dead, fine and reason of a lane (its
+    # name follows). A week without a change; while the lane is parked.
+    "LANE": ":lane:",
+}
+
+
+def destination(shard: int, digest: str) -> str:
+    """string: `tat held`, in ms: when a destination with a rate of its own takes the next message. Seconds."""
+    return f"{PREFIX}{{deliveries:{shard}}}:destination:{digest}"
+
+
 # ---- a server, and all of them
 
 GENERATION = PREFIX + "{life}"

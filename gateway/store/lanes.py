@@ -11,15 +11,36 @@ several lanes, those of the project that was served least first, for a lease. Af
 `done` removes a user only if its lease is still the one of that claim, so a user who became due meanwhile stays.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+import hashlib
+import math
+import time
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
 
-from gateway.domain.delivery import Claim, Lane, LaneReport, LaneStatus, Reservation, Route
+from gateway.domain.delivery import ROUTES_BY_CODE, Claim, Lane, LaneReport, LaneStatus, Reservation, Route
 from gateway.domain.ids import ProjectId, UserId
+from gateway.store import keys
 from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.functions import (
+    Arguments,
+    nothing,
+    reading_function,
+    untouched,
+    writing_function,
+)
 
 SHARDS = 16
 """In how many slots lanes are. It never changes, because the place of what is stored depends on it."""
+
+MARK_SECONDS = 5.0
+"""How long after a mark the user is looked at: far longer than the write of its entries takes."""
+
+USERS_PER_CALL = 250
+"""How many users one call marks, hastens or ends: about a millisecond of Redis."""
+
+_ID_BYTES = 16
 
 
 class Mark(NamedTuple):
@@ -27,26 +48,150 @@ class Mark(NamedTuple):
 
     project_id: ProjectId
     routes: tuple[Route, ...]
-    score: int
+    score: str
+
+
+Dues = Mapping[Route, int]
+"""In how many milliseconds a user is due, by route."""
+
+
+# ---- functions
+
+
+def _mark(project_id: str, routes: str, delay_ms: int, users: Sequence[bytes]) -> Arguments:
+    return (project_id, routes, delay_ms, *users)
+
+
+def _hasten(marks: Sequence[bytes | str]) -> Arguments:
+    return tuple(marks)
+
+
+def _add(lane: str, user: bytes, due_ms: int) -> Arguments:
+    return (lane, user, due_ms)
+
+
+def _claim(limit: int, lease_ms: int) -> Arguments:
+    return (limit, lease_ms)
+
+
+def _extend(lane: str, number: int, score: str, lease_ms: int, users: Sequence[bytes]) -> Arguments:
+    return (lane, number, score, lease_ms, *users)
+
+
+class _Report(NamedTuple):
+    """What a lane learns, as the Lua function reads it."""
+
+    messages: int
+    delivered: int
+    failed: int
+    not_before_ms: int
+    per_second: str
+    burst: int
+
+
+def _end(lane: str, score: str, report: _Report, claimed: int, users: Sequence[bytes | str]) -> Arguments:
+    return (lane, score, *report, claimed, *users)
+
+
+def _may_discard(lane: str, dead: int, others: int) -> Arguments:
+    return (lane, dead, others)
+
+
+def _park(lane: str, reason: str) -> Arguments:
+    return (lane, reason)
+
+
+def _unpark(lane: str) -> Arguments:
+    return (lane,)
+
+
+def _read(names: Sequence[str]) -> Arguments:
+    return tuple(names)
+
+
+def _list(limit: int) -> Arguments:
+    return (limit,)
+
+
+def _delete(project_id: str, names: Sequence[str]) -> Arguments:
+    return (project_id, *names)
+
+
+def _reserve(period_ms: float, burst: int, max_wait_ms: int) -> Arguments:
+    return (period_ms, burst, max_wait_ms)
+
+
+def _hold(until_ms: int) -> Arguments:
+    return (until_ms,)
+
+
+# The loss of a mark could lose a delivery. The loss of anything else only repeats a step.
+MARK_USERS = writing_function("mark_users", "lanes", _mark, bytes)
+HASTEN_USERS = writing_function("hasten_users", "lanes", _hasten, nothing, durable=False, frees_memory=True)
+ADD_TO_LANE = writing_function("add_to_lane", "lanes", _add, nothing, frees_memory=True)
+CLAIM_USERS = writing_function(
+    "claim_users", "lanes", _claim, untouched, durable=False, frees_memory=True, repeatable=False
+)
+EXTEND_CLAIM = writing_function("extend_claim", "lanes", _extend, untouched, durable=False, frees_memory=True)
+END_CLAIM = writing_function("end_claim", "lanes", _end, nothing, durable=False, frees_memory=True)
+MAY_DISCARD = writing_function("may_discard", "lanes", _may_discard, bool, durable=False, frees_memory=True)
+PARK_LANE = writing_function("park_lane", "lanes", _park, bool, frees_memory=True, repeatable=False)
+UNPARK_LANE = writing_function("unpark_lane", "lanes", _unpark, bool, frees_memory=True, repeatable=False)
+READ_LANES = reading_function("read_lanes", "lanes", _read, untouched)
+LIST_LANES = reading_function("list_lanes", "lanes", _list, untouched)
+DELETE_LANES = writing_function("delete_lanes", "lanes", _delete, nothing, frees_memory=True)
+RESERVE_DESTINATION = writing_function(
+    "reserve_destination", "destination", _reserve, untouched, durable=False, repeatable=False, frees_memory=True
+)
+HOLD_DESTINATION = writing_function("hold_destination", "destination", _hold, nothing, durable=False, frees_memory=True)
+
+
+# ---- the store
 
 
 class LaneStore:
     """All lanes. Methods raise StoreUnavailableError, and may be repeated. Times are unix milliseconds of Redis."""
 
-    def __init__(self, client: FunctionClient):
+    def __init__(
+        self,
+        client: FunctionClient,
+        mark_seconds: float = MARK_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ):
         self._client = client
+        self._monotonic = monotonic
+        self._mark_ms = math.ceil(mark_seconds * 1000)
+        self._idle_until = [0.0] * SHARDS
+        self._next_shard = 0
 
     async def mark(self, project_id: ProjectId, user_ids: Sequence[UserId], routes: Sequence[Route]) -> Mark:
         """Have users looked at on these routes in some seconds, unless `hasten` comes first."""
-        raise NotImplementedError
+        codes = "".join(route.code for route in routes)
+        call = MARK_USERS(
+            keys.lanes(shard_of(project_id)), project_id, codes, self._mark_ms, [packed(each) for each in user_ids]
+        )
+        return Mark(project_id, tuple(routes), (await self._client.call(call)).decode())
 
-    async def hasten(self, mark: Mark, dues: Mapping[UserId, Mapping[Route, int]]) -> None:
-        """Write when users of a mark are due, and remove their marks. Without any route, a user is only unmarked."""
-        raise NotImplementedError
+    async def hasten(self, hastened: Sequence[tuple[Mark, UserId, Dues]]) -> None:
+        """Write when users of marks are due, and remove their marks. Without any route, a user is only unmarked."""
+        by_shard: dict[int, list[bytes | str]] = {}
+        for mark, user_id, dues in hastened:
+            codes = "".join(route.code for route in mark.routes)
+            text = f"{mark.project_id} {codes} {mark.score}" + "".join(
+                f" {route.code}:{delay_ms}" for route, delay_ms in dues.items()
+            )
+            by_shard.setdefault(shard_of(mark.project_id), []).extend((packed(user_id), text))
+        await self._client.call_many(
+            [
+                HASTEN_USERS(keys.lanes(shard), marks[first : first + 2 * USERS_PER_CALL])
+                for shard, marks in by_shard.items()
+                for first in range(0, len(marks), 2 * USERS_PER_CALL)
+            ]
+        )
 
-    async def add(self, lane: Lane, user_id: UserId, due_ms: int) -> None:
-        """Write when a user with a new entry is due, such as for a retry that somebody asked for."""
-        raise NotImplementedError
+    async def add(self, lane: Lane, user_id: UserId, due_ms: int = 0) -> None:
+        """Write when a user with a new entry is due, 0 for now, such as for a retry that somebody asked for."""
+        await self._client.call(ADD_TO_LANE(_shard_key(lane), _name(lane), packed(user_id), due_ms))
 
     async def claim(self, limit: int, lease_ms: int) -> list[Claim]:
         """Claim up to `limit` due users, of one or several lanes. Return [] if nothing is due.
@@ -54,50 +199,137 @@ class LaneStore:
         A lane that is parked, throttled, or whose breaker is open is passed over. Call it again after some 100 ms if it
         returned nothing, and at once otherwise.
         """
-        raise NotImplementedError
+        for step in range(SHARDS):
+            shard = (self._next_shard + step) % SHARDS
+            if self._idle_until[shard] > self._monotonic():
+                continue
+            wait_ms, *flat = await self._client.call(CLAIM_USERS(keys.lanes(shard), limit, lease_ms))
+            if flat:
+                self._next_shard = (shard + 1) % SHARDS
+                return [_claim_of(flat[first : first + 5]) for first in range(0, len(flat), 5)]
+            self._idle_until[shard] = self._monotonic() + min(wait_ms, _LONGEST_IDLE_MS) / 1000
+        return []
 
     async def extend(self, claim: Claim, lease_ms: int) -> Claim:
         """Begin another lease for the users of a claim who are still held by it. Return the claim with these users."""
-        raise NotImplementedError
+        users = [packed(each) for each in claim.users]
+        score, held = await self._client.call(
+            EXTEND_CLAIM(_shard_key(claim.lane), _name(claim.lane), claim.number, claim.lease_score, lease_ms, users)
+        )
+        lease_score = score.decode()
+        return claim._replace(users=_users(held), lease_score=lease_score, lease_ms=int(float(lease_score)))
 
     async def done(self, claim: Claim, next_dues: Mapping[UserId, int | None], report: LaneReport) -> None:
         """End a claim: write when each user is due next, None for never, and what the lane has learned.
 
         Users of the claim without a value stay claimed until the lease ends.
         """
-        raise NotImplementedError
+        flat: list[bytes | str] = []
+        for user_id, due_ms in next_dues.items():
+            flat += (packed(user_id), "" if due_ms is None else str(due_ms))
+        rate = "" if report.per_second is None else f"{report.per_second:g}"
+        learned = _Report(report.messages, report.delivered, report.failed, report.not_before_ms, rate, report.burst)
+        call = END_CLAIM(_shard_key(claim.lane), _name(claim.lane), claim.lease_score, learned, len(claim.users), flat)
+        await self._client.call(call)
 
     async def may_discard(self, lane: Lane, dead: int, others: int) -> bool:
         """Return whether tokens that died may be discarded. `others` are messages that reached theirs.
 
         If most tokens of a lane die within a minute, the configuration is at fault: the lane is parked, and they stay.
         """
-        raise NotImplementedError
+        return await self._client.call(MAY_DISCARD(_shard_key(lane), _name(lane), dead, others))
 
     async def reserve(self, destination: str, per_second: float, burst: int, max_wait_ms: int) -> Reservation:
         """Reserve a message to a destination with a rate of its own. One reservation is for one message (GCRA)."""
-        raise NotImplementedError
+        call = RESERVE_DESTINATION(_destination_key(destination), 1000 / per_second, burst, max_wait_ms)
+        granted, wait_ms = await self._client.call(call)
+        return Reservation(bool(granted), wait_ms)
 
     async def hold(self, destination: str, until_ms: int) -> None:
         """Grant no reservation of a destination before this time, because its provider throttles it."""
-        raise NotImplementedError
+        await self._client.call(HOLD_DESTINATION(_destination_key(destination), until_ms))
 
     async def park(self, lane: Lane, reason: str) -> bool:
         """Claim nothing of a lane until it is unparked. Return whether it was not parked before."""
-        raise NotImplementedError
+        return await self._client.call(PARK_LANE(_shard_key(lane), _name(lane), reason))
 
     async def unpark(self, lane: Lane) -> bool:
         """Serve a lane again, and forget its failures. Return whether it was parked."""
-        raise NotImplementedError
+        return await self._client.call(UNPARK_LANE(_shard_key(lane), _name(lane)))
 
     async def of_project(self, project_id: ProjectId) -> list[LaneStatus]:
         """Return the lanes of a project that have users, or are parked."""
-        raise NotImplementedError
+        names = _names_of(project_id)
+        return _statuses(await self._client.call(READ_LANES(keys.lanes(shard_of(project_id)), names)))
 
     async def all(self, limit: int = 1000) -> list[LaneStatus]:
         """Return up to `limit` lanes: those that are parked, then those that are behind, the longest waiting first."""
-        raise NotImplementedError
+        replies = await self._client.call_many([LIST_LANES(keys.lanes(shard), limit) for shard in range(SHARDS)])
+        found = [status for reply in replies for status in _statuses(reply)]
+        return sorted(found, key=lambda each: (not each.parked, each.first_due_ms))[:limit]
 
     async def forget_project(self, project_id: ProjectId) -> None:
         """Delete the lanes of a project that is being deleted."""
-        raise NotImplementedError
+        call = DELETE_LANES(keys.lanes(shard_of(project_id)), project_id, _names_of(project_id))
+        await self._client.call(call)
+
+
+_LONGEST_IDLE_MS = 100
+"""How long a shard is not asked again after it had nothing. What becomes due meanwhile waits so long."""
+
+
+def shard_of(project_id: ProjectId) -> int:
+    """Return the number of the shard that has the lanes of a project."""
+    return zlib.crc32(project_id.encode()) % SHARDS
+
+
+def packed(user_id: UserId) -> bytes:
+    """Return the 16 bytes of a user's id."""
+    return bytes.fromhex(user_id.replace("-", ""))
+
+
+def _users(flat: bytes) -> list[UserId]:
+    return [UserId(str(UUID(bytes=flat[first : first + _ID_BYTES]))) for first in range(0, len(flat), _ID_BYTES)]
+
+
+def _name(lane: Lane) -> str:
+    return f"{lane.project_id}:{lane.route.code}"
+
+
+def _names_of(project_id: ProjectId) -> list[str]:
+    return [_name(Lane(project_id, route)) for route in Route]
+
+
+def _lane(name: bytes) -> Lane:
+    project_id, _, code = name.decode().rpartition(":")
+    return Lane(ProjectId(project_id), ROUTES_BY_CODE[code])
+
+
+def _shard_key(lane: Lane) -> str:
+    return keys.lanes(shard_of(lane.project_id))
+
+
+def _destination_key(destination: str) -> str:
+    digest = hashlib.sha256(destination.encode()).hexdigest()[:32]
+    return keys.destination(int(digest, 16) % SHARDS, digest)
+
+
+def _claim_of(part: Sequence[Any]) -> Claim:
+    name, number, score, is_probe, users = part
+    return Claim(_lane(name), _users(users), int(number), int(float(score)), score.decode(), bool(is_probe))
+
+
+def _statuses(reply: Iterable[Sequence[Any]]) -> list[LaneStatus]:
+    return [
+        LaneStatus(
+            lane=_lane(name),
+            waiting=waiting,
+            first_due_ms=int(first),
+            not_before_ms=int(not_before),
+            failures=int(failures),
+            is_open=bool(is_open),
+            parked=reason.decode(errors="replace"),
+            parked_ms=int(float(parked_ms)),
+        )
+        for name, waiting, first, not_before, failures, is_open, reason, parked_ms in reply
+    ]

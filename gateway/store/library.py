@@ -27,6 +27,7 @@ from gateway.store import (
     job_queue,
     jobs,
     keys,
+    lanes,
     libraries,
     overrides,
     preferences,
@@ -68,6 +69,7 @@ _OWN = (
     "idempotency.lua",
     "integrations.lua",
     "jobs.lua",
+    "lanes.lua",
     "projects.lua",
     "project_events.lua",
     "workspaces.lua",
@@ -96,6 +98,7 @@ _MODULES = (
     item_pages,
     job_queue,
     jobs,
+    lanes,
     libraries,
     overrides,
     preferences,
@@ -117,16 +120,12 @@ _MODULES = (
 def _constants() -> dict[str, str]:
     """Return the Lua constants, most of which name keys, by their names."""
     suffixes = (
-        keys.USER_SUFFIXES
-        | keys.DIRECTORY_SUFFIXES
-        | keys.JOB_SUFFIXES
-        | keys.PROJECT_SUFFIXES
-        | keys.EVENT_SUFFIXES
-        | keys.WEBHOOK_SUFFIXES
+        *(keys.USER_SUFFIXES, keys.DIRECTORY_SUFFIXES, keys.JOB_SUFFIXES),
+        *(keys.PROJECT_SUFFIXES, keys.EVENT_SUFFIXES, keys.LANE_SUFFIXES, keys.WEBHOOK_SUFFIXES),
     )
     user_keys = ", ".join(f"'{keys.USER_SUFFIXES[name]}'" for name in keys.USER_KEYS)
     kinds = ", ".join(f"'{kind.path}'" for kind in TOKEN_KINDS)
-    return {name: f"'{suffix}'" for name, suffix in suffixes.items()} | {
+    return {name: f"'{suffix}'" for group in suffixes for name, suffix in group.items()} | {
         "INBOX_TOKENS": f"'{keys.USER_SUFFIXES['CHANNEL_TOKENS']}{inbox_channel.TOKEN.path}'",
         "TOKEN_KINDS": f"{{ {kinds} }}",
         "FORMAT": f"'{keys.FORMAT}'",

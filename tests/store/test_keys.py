@@ -35,6 +35,7 @@ BASES: dict[str, list[str | Callable[..., str]]] = {
     "JOB_SUFFIXES": [keys.job, keys.JOB_QUEUE],
     "EVENT_SUFFIXES": [keys.project_events],
     "WEBHOOK_SUFFIXES": [keys.webhook_endpoint],
+    "LANE_SUFFIXES": [keys.lanes],
 }
 """The keys that the suffixes of each group follow."""
 
@@ -110,6 +111,7 @@ SUFFIXES = (
     *keys.JOB_SUFFIXES.values(),
     *keys.EVENT_SUFFIXES.values(),
     *keys.WEBHOOK_SUFFIXES.values(),
+    *keys.LANE_SUFFIXES.values(),
 )
 GATEWAY = STORE.parent
 SOURCES = sorted(
