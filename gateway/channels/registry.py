@@ -55,6 +55,6 @@ INTEGRATION_KINDS: tuple[IntegrationKind, ...] = (
     web_push.INTEGRATION,
 )
 
-PROVIDERS: tuple[Provider, ...] = ()
+PROVIDERS: tuple[Provider, ...] = (smtp.PROVIDER,)
 """The adapters. Where a project has configured several for one channel and the user has no token that tells them apart,
 as for mail, the first one sends."""
