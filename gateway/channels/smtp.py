@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.channels.email_message import Mail, mail_of, mime_of
 from gateway.channels.email_params import REPLY_TO, mailbox
 from gateway.channels.integration_kind import IntegrationKind
 from gateway.channels.message import Message
@@ -78,6 +77,8 @@ INTEGRATION = IntegrationKind(
 
 
 async def _deliver(message: Message, links: Links) -> Outcome:
+    # Imported by what sends mails alone: other processes shall not grow by it.
+    from gateway.channels.email_message import Mail, mail_of, mime_of
     from gateway.channels.smtp_connection import Pool
 
     mail = mail_of(message)
