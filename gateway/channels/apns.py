@@ -1,4 +1,4 @@
-"""APNs, the push service of Apple's platforms."""
+"""APNs, the push service of Apple's platforms: what is registered and configured. `apns_push.py` sends."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -36,6 +36,7 @@ class Message:
 
     - `id` is the same at every repetition, so that the provider or the device can recognize one.
     - `destination` are the fields of the channel token; `{"email": …}` or `{"phone_number": …}` for an address.
+      `registered_at` is the unix second at which the token was registered last, 0 if that is not known.
     - `token_kind` is the path of the token's kind, such as `mobile_push/apns`, "" for an address.
     - `config` is the configuration of the integration with its secrets, {} if the provider needs none. `config_id`
       identifies it, for what an adapter caches.
@@ -63,6 +64,7 @@ class Message:
     expires_at: int
     attempt: int = 1
     destination: Mapping[str, Any] = field(repr=False)
+    registered_at: int = 0
     token_kind: str = ""
     config: Mapping[str, Any] = field(default_factory=dict, repr=False)
     config_id: str = ""

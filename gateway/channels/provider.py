@@ -113,8 +113,7 @@ Deliver = Callable[[Sequence[Message], Links], Awaitable[Sequence[Outcome]]]
 class Provider:
     """What the engine knows about a provider.
 
-    - `name` is the key in `overrides.providers`, INBOX_PROVIDER_URLS, metrics and the trace. `aliases` are other keys
-      in `overrides.providers`, which v2 defines, such as `ios` for APNs.
+    - `name` is the key in `overrides.providers`, INBOX_PROVIDER_URLS, metrics and the trace.
     - `integration` is the configuration that it needs, None for none. With `optional_integration`, it sends without one
       as well. `tokens` are the kinds of tokens that it serves, () if it sends to an address of the user (email or phone
       numbers).
@@ -128,7 +127,6 @@ class Provider:
     name: str
     channel: Channel
     deliver: Deliver
-    aliases: tuple[str, ...] = ()
     integration: IntegrationKind | None = None
     optional_integration: bool = False
     tokens: tuple[TokenKind, ...] = ()

@@ -2,6 +2,7 @@
 
 from gateway.channels import (
     apns,
+    apns_push,
     aws_sns,
     eventsource,
     expo,
@@ -55,6 +56,9 @@ INTEGRATION_KINDS: tuple[IntegrationKind, ...] = (
     web_push.INTEGRATION,
 )
 
-PROVIDERS: tuple[Provider, ...] = (smtp.PROVIDER,)
+PROVIDERS: tuple[Provider, ...] = (
+    apns_push.PROVIDER,
+    smtp.PROVIDER,
+)
 """The adapters. Where a project has configured several for one channel and the user has no token that tells them apart,
 as for mail, the first one sends."""

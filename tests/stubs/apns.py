@@ -111,6 +111,8 @@ class ApnsStub:
     faults: deque[Fault] = field(default_factory=deque)
     pushes: list[Push] = field(default_factory=list)
     now: Callable[[], float] = time.time
+    refused_tokens: set[str] = field(default_factory=set)
+    """Provider tokens that have expired, whatever their age."""
     connections: int = 0
     open: set["_Connection"] = field(default_factory=set)
     provider_tokens: dict[str, tuple[str, float]] = field(default_factory=dict)
@@ -168,16 +170,19 @@ class ApnsStub:
         if scheme.lower() != "bearer" or not token:
             return Answer(403, "MissingProviderToken")
         try:
-            claims = jwt.decode(token, self.public_key, ["ES256"], {"verify_signature": self.public_key is not None})
+            options: Any = {"verify_signature": self.public_key is not None, "verify_iat": False}  # the clock is `now`
+            claims = jwt.decode(token, self.public_key, ["ES256"], options)
             key_id = jwt.get_unverified_header(token)["kid"]
             issued_at = claims["iat"]
         except (jwt.InvalidTokenError, KeyError):
             return Answer(403, "InvalidProviderToken")
         if not isinstance(claims.get("iss"), str) or len(claims["iss"]) != 10 or len(key_id) != 10:
             return Answer(403, "InvalidProviderToken")
-        if not -60 < self.now() - issued_at <= TOKEN_SECONDS:
+        if token in self.refused_tokens or not -60 < self.now() - issued_at <= TOKEN_SECONDS:
             return Answer(403, "ExpiredProviderToken")
         known, since = self.provider_tokens.get(key_id, ("", 0.0))
+        if known in self.refused_tokens:
+            since = 0.0
         if known != token:
             if self.now() - since < LEAST_RENEWAL_SECONDS:
                 return Answer(429, "TooManyProviderTokenUpdates")
