@@ -183,6 +183,17 @@ def test_the_snippets_of_the_guide_to_v2_run_in_their_order_in_one_terminal(gate
     assert f"```text\n{message.strip()}\n```" in GUIDE
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "channels").glob("*.md")), ids=lambda page: page.stem)
+def test_the_snippets_of_a_channel_run_in_a_terminal_with_credentials(gateway: Gateway, page: Path) -> None:
+    project = created_project(gateway)
+    variables = environment(gateway) | {"API_KEY": project["api_key"], "API_SECRET": project["api_secret"]}
+    snippets = re.findall(r"```sh\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    command = ["bash", "-euo", "pipefail", "-c", "\n".join([GUIDE_SNIPPETS[0], *snippets])]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert '"errors":[{' not in done.stdout
+
+
 def test_the_snippet_that_sends_sends_a_notification(gateway: Gateway) -> None:
     assert '"title":"Your order has shipped"' in run(gateway, snippet("sh", "Your order has shipped"))
 
