@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run web check test conformance fuzz loadtest install install-dev lock clean
+.PHONY: run web check test channels conformance fuzz loadtest install install-dev lock clean
 
 run: install
 	@$(BIN)/inbox-gateway serve
@@ -16,6 +16,12 @@ check: .venv/installed-dev
 test: .venv/installed-dev
 	@sh tests/system.sh
 	$(BIN)/python -m tests
+
+# Adapters of providers against the real programs of others: browsers, mail servers, the clients of the providers. What is
+# not installed is skipped, with the reason. As root on Debian, this installs it.
+channels: .venv/installed-dev
+	@sh tests/providers/system.sh
+	$(BIN)/pytest -q -rs tests/providers
 
 # The Autobahn test suite against the WebSocket frames. It needs a Python 2.7, and prints how to install one.
 conformance: .venv/installed-dev

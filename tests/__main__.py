@@ -73,8 +73,12 @@ MEASURED = {
 UNMEASURED = ("tests/clients", "tests/conformance", "tests/loadtest", "tests/loadtest_check")
 """Tests of other code than the gateway, or that measure its cost."""
 
+REAL_PROVIDERS = "tests/providers"
+"""What `make channels` runs, because it installs other programs."""
+
 OWN_RUNS = (
     "tests/domain",
+    REAL_PROVIDERS,
     "tests/test_words.py",
     *UNMEASURED,
     *(path for paths in MEASURED.values() for path in paths if not path.startswith("--")),

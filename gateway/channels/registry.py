@@ -14,6 +14,7 @@ from gateway.channels import (
     sendgrid,
     ses,
     slack,
+    slack_sending,
     smtp,
     stripe,
     teams,
@@ -58,7 +59,11 @@ INTEGRATION_KINDS: tuple[IntegrationKind, ...] = (
 
 PROVIDERS: tuple[Provider, ...] = (
     apns_push.PROVIDER,
+    slack_sending.PROVIDER,
     smtp.PROVIDER,
+    teams.PROVIDER,
+    twilio.PROVIDER,
+    web_push.PROVIDER,
 )
 """The adapters. Where a project has configured several for one channel and the user has no token that tells them apart,
 as for mail, the first one sends."""

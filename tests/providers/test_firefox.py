@@ -1,0 +1,142 @@
+"""Web push to Firefox itself: a real subscription, a message that we encrypt, and the text that it shows.
+
+Firefox connects to the push service of tests/stubs/firefox_push.py. The service worker is that of
+docs/channels/web-push.md, and the page reports what is shown.
+"""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.channels.outcome import Delivered
+from gateway.channels.web_push import PROVIDER, deliver, new_key_pair
+from tests.channels.messages import StubLinks, message_to
+from tests.stubs.firefox_push import FirefoxPush
+
+FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox") or ""
+DOCUMENT = Path(__file__).parents[2] / "docs" / "channels" / "web-push.md"
+SECONDS = 60
+
+# Firefox never answers a page that subscribes before it is connected to its push service.
+PAGE = """<!doctype html><title>page</title><script type="module">
+await navigator.serviceWorker.register("/service-worker.js");
+const registration = await navigator.serviceWorker.ready;
+while (!(await fetch("/connected")).ok) await new Promise((resolve) => setTimeout(resolve, 100));
+const options = { userVisibleOnly: true, applicationServerKey: "%s" };
+const subscription = await registration.pushManager.subscribe(options);
+await fetch("/subscribed", { method: "POST", body: JSON.stringify(subscription) });
+for (;;) {
+  for (const shown of await registration.getNotifications()) {
+    const { title, body, tag, data } = shown;
+    shown.close();
+    await fetch("/shown", { method: "POST", body: JSON.stringify({ title, body, tag, data }) });
+  }
+  await new Promise((resolve) => setTimeout(resolve, 50));
+}
+</script>"""
+
+KEYS = new_key_pair()
+
+
+def preferences(push_url: str) -> dict[str, Any]:
+    """Return the preferences of a profile that reaches nothing but this machine, and asks the user nothing."""
+    return {
+        "dom.push.serverURL": push_url,
+        "dom.push.testing.allowInsecureServerURL": True,
+        "permissions.default.desktop-notification": 1,
+        "alerts.useSystemBackend": False,
+        "network.proxy.type": 0,
+        "network.captive-portal-service.enabled": False,
+        "network.connectivity-service.enabled": False,
+        "services.settings.server": "data:,none",
+        "app.normandy.enabled": False,
+        "app.update.disabledForTesting": True,
+        "browser.aboutwelcome.enabled": False,
+        "browser.shell.checkDefaultBrowser": False,
+        "browser.safebrowsing.downloads.remote.enabled": False,
+        "datareporting.policy.dataSubmissionEnabled": False,
+        "extensions.update.enabled": False,
+        "toolkit.telemetry.enabled": False,
+        "toolkit.startup.max_resumed_crashes": -1,
+    }
+
+
+def service_worker() -> str:
+    """Return the service worker of the documentation."""
+    blocks: list[str] = re.findall(r"```js\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    return next(block for block in blocks if "notificationclick" in block)
+
+
+@pytest.fixture
+async def push(tmp_path: Path) -> AsyncIterator[FirefoxPush]:
+    """Yield the push service, with a Firefox whose page subscribes."""
+    if not FIREFOX:
+        pytest.skip("Firefox is not installed: `apt-get install firefox-esr`")
+    pages = {
+        "/": ("text/html", PAGE % KEYS["public_key"]),
+        "/service-worker.js": ("text/javascript", service_worker()),
+    }
+    async with FirefoxPush(pages) as started:
+        with running_firefox(FIREFOX, tmp_path, started):
+            yield started
+
+
+@contextmanager
+def running_firefox(program: str, profile: Path, push: FirefoxPush) -> Iterator[None]:
+    """Run Firefox on the page of a push service."""
+    settings = preferences(push.push_url)
+    lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in settings.items()]
+    (profile / "user.js").write_text("\n".join(lines))
+    environment = {**os.environ, "HOME": str(profile), "MOZ_CRASHREPORTER_DISABLE": "1"}
+    command = (program, "--headless", "--no-remote", "--profile", str(profile), push.url)
+    with (profile / "log").open("wb") as log:
+        firefox = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        yield
+    finally:
+        firefox.terminate()
+        firefox.wait(20)
+
+
+async def report(push: FirefoxPush, path: str) -> Any:
+    """Return the next report to a path."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            found, value = await push.reports.get()
+            if found == path:
+                return value
+
+
+async def test_firefox_shows_what_we_encrypt(push: FirefoxPush) -> None:
+    subscription = await report(push, "/subscribed")
+    token = {"endpoint": subscription["endpoint"], "keys": subscription["keys"]}
+    links = StubLinks()
+    try:
+        for action_url in (None, "https://example.com/orders/7"):
+            message = message_to(
+                PROVIDER, token, config=KEYS, topic="order:7", content="<p>5 &lt; 7 Größe</p>", action_url=action_url
+            )
+            assert await deliver(message, links) == Delivered()
+            shown = await report(push, "/shown")
+            assert shown["data"].pop("navigate", None) == action_url
+            assert shown == {
+                "title": "Your order has shipped",
+                "body": "5 < 7 Größe",
+                "tag": "order:7",
+                "data": {"id": message.notification_id, "category": "orders", "topic": "order:7"},
+            }
+    finally:
+        await links.close()
+    async with asyncio.timeout(SECONDS):
+        while len(push.acknowledged) < 2:
+            await asyncio.sleep(0.01)
+    assert push.acknowledged == [100, 100]
