@@ -11,6 +11,8 @@ from functools import lru_cache
 from html.parser import HTMLParser
 from typing import NamedTuple
 
+from gateway.channels.text import cut
+
 MAX_CONTENT = 100_000
 """How many characters of a content a mail has. Gmail shows 102 KB of a mail and hides the rest."""
 
@@ -50,11 +52,6 @@ def is_html(content: str) -> bool:
     return _MARKUP.search(content) is not None
 
 
-def limited(content: str) -> str:
-    """Return a content of at most MAX_CONTENT characters, with an ellipsis if it was longer."""
-    return content if len(content) <= MAX_CONTENT else content[: MAX_CONTENT - 1] + "…"
-
-
 class Content(NamedTuple):
     """A content as HTML that is safe within a mail, and as plain text."""
 
@@ -64,7 +61,7 @@ class Content(NamedTuple):
 
 def content_of(content: str, link_color: str) -> Content:
     """Return a content for a mail. Plain text keeps its lines and paragraphs. Links have the given colour."""
-    content = limited(content)
+    content = cut(content, MAX_CONTENT)
     if is_html(content):
         cleaned = _IMAGE.sub(_kept_image, _cleaner(link_color)(content))
         return Content(cleaned, _text_of(cleaned))

@@ -21,6 +21,7 @@ from gateway.channels.email_content import Content, content_of, is_right_to_left
 from gateway.channels.email_html import MAX_PREHEADER, Body, document
 from gateway.channels.message import Message
 from gateway.channels.outcome import Dead, Misconfigured
+from gateway.channels.text import cut
 from gateway.domain.preferences import label_of
 
 MAX_SUBJECT = 255
@@ -106,7 +107,7 @@ def _mailbox(saved: Mapping[str, Any], default_name: str) -> Mailbox | None:
 def _line(text: str, length: int) -> str:
     """Return a text as one line without control characters, cut at a length."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
+    return cut(line, length)
 
 
 def _headers(message: Message, domain: str) -> list[tuple[str, str]]:

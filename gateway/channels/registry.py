@@ -60,10 +60,14 @@ INTEGRATION_KINDS: tuple[IntegrationKind, ...] = (
 PROVIDERS: tuple[Provider, ...] = (
     apns_push.PROVIDER,
     slack_sending.PROVIDER,
-    smtp.PROVIDER,
     teams.PROVIDER,
     twilio.PROVIDER,
     web_push.PROVIDER,
+    ses.PROVIDER,
+    sendgrid.PROVIDER,
+    mailgun.PROVIDER,
+    smtp.PROVIDER,
+    ping_email.PROVIDER,
 )
 """The adapters. Where a project has configured several for one channel and the user has no token that tells them apart,
 as for mail, the first one sends."""

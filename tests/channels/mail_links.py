@@ -4,16 +4,25 @@ import asyncio
 import socket
 import ssl
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gateway.channels.provider import Answer
+from gateway.domain.outbound import OutboundRules
 from gateway.domain.outbound_errors import NotSentError, OutboundRefusedError
+from gateway.runtime.outbound import OutboundHttp
 
 
 class MailLinks:
-    """Links that connect to the loopback. They trust the authority in a file, besides those of the system."""
+    """Links that connect to the loopback. They trust the authority in a file, besides those of the system.
 
-    def __init__(self, authority: Path | None = None, refuses: bool = False):
+    `base` is the address of a stub of an HTTP API.
+    """
+
+    def __init__(self, authority: Path | None = None, refuses: bool = False, base: str = ""):
+        self._base = base
+        self._http = OutboundHttp(OutboundRules(allows_loopback=True))
         self._context = ssl.create_default_context(cafile=authority)
         self._memos: dict[str, dict[str, Any]] = {}
         self._refuses = refuses
@@ -21,6 +30,26 @@ class MailLinks:
     def now(self) -> float:
         """Return the unix time in seconds."""
         return time.time()
+
+    def base_url(self, default: str) -> str:
+        """Return the address of the stub."""
+        return self._base or default
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        seconds: float | None = None,
+    ) -> Answer:
+        """Send a request."""
+        return Answer(*await self._http.request(method, url, headers=headers, body=body, seconds=seconds or 5))
+
+    async def close(self) -> None:
+        """Close all connections for HTTP."""
+        await self._http.close()
 
     async def connect(self, host: str, port: int, *, seconds: float | None = None) -> socket.socket:
         """Return a connected socket."""
