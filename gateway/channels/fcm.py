@@ -1,4 +1,4 @@
-"""FCM, the push service of Android."""
+"""FCM, the push service of Android: what is registered and configured. `fcm_push.py` sends."""
 
 from gateway.channels.apns import ENVIRONMENT, MAX_DEVICE_TOKEN
 from gateway.channels.example_keys import RSA_PRIVATE_KEY

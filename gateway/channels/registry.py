@@ -7,6 +7,7 @@ from gateway.channels import (
     eventsource,
     expo,
     fcm,
+    fcm_push,
     github,
     inbox,
     mailgun,
@@ -59,6 +60,7 @@ INTEGRATION_KINDS: tuple[IntegrationKind, ...] = (
 
 PROVIDERS: tuple[Provider, ...] = (
     apns_push.PROVIDER,
+    fcm_push.PROVIDER,
     slack_sending.PROVIDER,
     teams.PROVIDER,
     twilio.PROVIDER,
