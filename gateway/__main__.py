@@ -15,7 +15,7 @@ def main() -> None:
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if sys.argv[1:2] != ["worker"]:
+    if sys.argv[1:2] != ["worker"] and "--ready-fd" not in sys.argv:
         # Set by another program. Only workers write metrics files, to a directory that the supervisor sets.
         os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     try:

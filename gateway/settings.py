@@ -7,7 +7,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from gateway.domain.address import read_network
+from gateway.domain.address import HOST_PATTERN, PORT_PATTERN, read_network
 from gateway.domain.contact import contact_fault
 from gateway.domain.credential_rules import api_key_fault, api_secret_fault, secret_key_fault
 from gateway.domain.new_user_limits import NewUserLimits
@@ -47,6 +47,21 @@ def _networks(text: str) -> tuple[str, ...]:
     if text.strip() == "none":
         return ()
     return tuple(dict.fromkeys(str(read_network(entry)) for entry in _entries(text)))
+
+
+_PROVIDER_URL = re.compile(rf"(?P<name>[a-z_]+)=(?P<url>https?://{HOST_PATTERN}(:{PORT_PATTERN})?(/[!-~]*)?)")
+
+
+def _provider_urls(text: str) -> tuple[tuple[str, str], ...]:
+    found: dict[str, str] = {}
+    for entry in _entries(text):
+        match = _PROVIDER_URL.fullmatch(entry)
+        if match is None:
+            raise ValueError("must have entries such as expo=http://127.0.0.1:9001, separated by commas")
+        if match["name"] in found:
+            raise ValueError(f"names {match['name']} twice")
+        found[match["name"]] = match["url"].rstrip("/")
+    return tuple(found.items())
 
 
 def _host(text: str) -> str:
@@ -93,6 +108,12 @@ class Settings:
     )
     port: int = _setting(8000, "Port to listen on.", least=0, most=65535)
     workers: int = _setting(1, "Worker processes, which all serve on this port.", least=1)
+    delivery_workers: int = _setting(
+        1,
+        "Processes that deliver to phones, browsers, chats, mail and webhooks, beside the workers. 0 leaves that to "
+        "`inbox-gateway deliver` on other machines.",
+        least=0,
+    )
     redis_url: str = _setting(
         "",
         "Redis 7 or Valkey 8 server, or newer, to use instead of the bundled Valkey. "
@@ -255,6 +276,29 @@ class Settings:
         "For tests only: where Slack's API is. On the loopback, INBOX_OUTBOUND_LOOPBACK must allow it.",
     )
 
+    outbound_allowed_networks: tuple[str, ...] = _setting(
+        (),
+        "Comma-separated addresses and networks of your own that the addresses which projects save may be in, such as "
+        "those of webhooks and mail servers. Requests to them need no TLS. All other private addresses are refused, so "
+        "that no project can make the gateway call your own services.",
+        read=_networks,
+    )
+    provider_urls: tuple[tuple[str, str], ...] = _setting(
+        (),
+        "Other base addresses of providers, such as that of a proxy: "
+        "`expo=http://127.0.0.1:9001,apns=https://push.example.com`.",
+        read=_provider_urls,
+    )
+    provider_ca_file: str = _setting(
+        "",
+        "File with certificates in PEM format that are trusted besides those of the system when providers are called.",
+    )
+    delivery_repeats_unknown: bool = _setting(
+        False,
+        "Whether text messages and messages to chats are sent again, too, if nobody knows whether the first attempt "
+        "succeeded. The recipient may then get them twice. Pushes, mails and webhooks always are.",
+    )
+
     @property
     def new_user_limits(self) -> NewUserLimits:
         """Return the limits on new users whose names are not proven."""
@@ -263,7 +307,7 @@ class Settings:
     @property
     def outbound_rules(self) -> OutboundRules:
         """Return the rules for the addresses that projects save."""
-        return OutboundRules(self.outbound_loopback)
+        return OutboundRules(self.outbound_loopback, tuple(map(read_network, self.outbound_allowed_networks)))
 
     @property
     def embedded(self) -> bool:

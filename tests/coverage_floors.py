@@ -29,6 +29,7 @@ FLOORS: Mapping[str, float] = {
     "gateway/auth": 98,
     "gateway/channels": 98,
     "gateway/cli": 97,
+    "gateway/delivery": 96,
     "gateway/domain": 100,
     "gateway/jobs": 97,
     "gateway/live": 97,

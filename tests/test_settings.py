@@ -60,6 +60,14 @@ def test_an_empty_value_is_the_same_as_an_unset_one(field: "dataclasses.Field[An
         ("public_url", "https://Example.com/inbox/", "https://example.com/inbox"),
         ("trusted_proxies", "10.0.0.0/8, 192.168.0.1", ("10.0.0.0/8", "192.168.0.1/32")),
         ("trusted_proxies", "none", ()),
+        ("delivery_workers", "0", 0),
+        ("outbound_allowed_networks", "10.1.0.0/16,::1", ("10.1.0.0/16", "::1/128")),
+        ("provider_urls", "", ()),
+        (
+            "provider_urls",
+            "expo=http://127.0.0.1:9001/, web_push=https://push.example/p",
+            (("expo", "http://127.0.0.1:9001"), ("web_push", "https://push.example/p")),
+        ),
     ],
 )
 def test_a_value_is_read_as_its_type(name: str, text: str, value: Any) -> None:
@@ -111,6 +119,13 @@ def test_a_value_is_read_as_its_type(name: str, text: str, value: Any) -> None:
             "10.0.0.1/8",
             "'10.0.0.1/8' has bits set outside its network: write 10.0.0.0/8 or a single address",
         ),
+        ("delivery_workers", "-1", "must be at least 0, not -1"),
+        ("outbound_allowed_networks", "intranet", "'intranet' is not an address or a network such as 10.0.0.0/8"),
+        *(
+            ("provider_urls", text, "must have entries such as expo=http://127.0.0.1:9001, separated by commas")
+            for text in ("expo", "expo=ftp://h", "expo=http://a b", "Expo=http://h", "=http://h", "expo=http://u@h")
+        ),
+        ("provider_urls", "expo=http://a,expo=http://b", "names expo twice"),
         ("log_level", "INFO", "must be one of debug, info, warning, error, not 'INFO'"),
     ],
 )

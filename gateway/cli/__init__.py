@@ -12,6 +12,7 @@ import click
 from gateway import __version__
 from gateway.cli.banner import announce
 from gateway.cli.bootstrap import prepare
+from gateway.cli.delivering import deliver
 from gateway.cli.doctor import doctor
 from gateway.cli.errors import CommandError
 from gateway.cli.healthcheck import healthcheck
@@ -62,6 +63,7 @@ def cli() -> None:
 for command in (
     serve,
     worker,
+    deliver,
     prepare,
     announce,
     project,

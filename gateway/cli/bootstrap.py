@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.cli.configuration import read_settings
+from gateway.cli.delivering import check_provider_urls
 from gateway.cli.demo import ensure_demo
 from gateway.cli.errors import StoreFormatUnknownError, StoreNotWritableError, StoreUnusableError
 from gateway.cli.notices import notice
@@ -37,6 +38,7 @@ def prepare() -> None:
     """Create the first project, and finish interrupted deletions; `serve` runs this."""
     settings = read_settings()
     configure_logging(settings.log_level)
+    check_provider_urls(settings)
     if links := service_links(os.environ, PREFIX):
         log.info("service_links_ignored", variables=links)
 

@@ -5,7 +5,9 @@ CommandError
 │   ├── StoreFormatUnknownError   its data has a format that this version does not know
 │   └── StoreNotWritableError     it refuses writes
 ├── DemoKeysError                 the file with the demo project's keys is damaged
-└── PreparationError              the process that prepares the store ended with an error
+├── PreparationError              the process that prepares the store ended with an error
+├── DeliveryStoreError            `deliver` has no Redis that it shares with the gateway
+└── UnknownProviderError          INBOX_PROVIDER_URLS names a provider that does not exist
 """
 
 
@@ -35,3 +37,11 @@ class DemoKeysError(CommandError):
 
 class PreparationError(CommandError):
     """The process that prepares the store ended with an error of its own."""
+
+
+class DeliveryStoreError(CommandError):
+    """A process that delivers has no Redis that it shares with the gateway."""
+
+
+class UnknownProviderError(CommandError):
+    """INBOX_PROVIDER_URLS names a provider that does not exist."""

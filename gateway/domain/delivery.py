@@ -125,6 +125,7 @@ class SkipReason(Enum):
     PREFERENCE = "preference"
     UNSUBSCRIBED = "unsubscribed"
     CONDITION = "condition"
+    DISABLED = "disabled"
     NO_TOKEN = "no_token"  # noqa: S105
     NO_ADDRESS = "no_address"
     SUPPRESSED = "suppressed"

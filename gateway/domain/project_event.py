@@ -75,6 +75,20 @@ class ProjectEventType(Enum):
         "A notification was not stored in the inbox, because of a rule.",
         {**_NOTIFICATION, **_COUNT, "rule": "The rule, such as `preference`."},
     )
+    DELIVERY_ENDED = _Row(
+        121,
+        "delivery.ended",
+        EventLevel.INFO,
+        "A delivery of a notification to a user ended.",
+        {
+            "notification_id": "The notification.",
+            "channel": "Its channel, or `webhook`.",
+            "provider": "The provider that was used last.",
+            "state": "`delivered`, `skipped`, `refused`, `dead`, `failed` or `unknown`.",
+            "reason": "Why, by the code of the provider or of the gateway.",
+            "attempts": "How many attempts there were.",
+        },
+    )
     BROADCAST_CHANGED = _Row(
         111,
         "broadcast.changed",
@@ -151,6 +165,18 @@ class ProjectEventType(Enum):
         EventLevel.WARNING,
         "A webhook of a provider was refused.",
         {**_INTEGRATION, "reason": "Why, such as `signature`."},
+    )
+    LANE_PARKED = _Row(
+        531,
+        "delivery.parked",
+        EventLevel.WARNING,
+        "Deliveries wait, because a provider refuses the configuration.",
+        {
+            "channel": "The channel.",
+            "provider": "The provider.",
+            "reason": "The provider's reason.",
+            "remedy": "What to do.",
+        },
     )
     PROJECT_CHANGED = _Row(
         601,

@@ -44,7 +44,7 @@ class RollingRestart:
         alive = self._pool.alive
         remaining = [worker for worker in self._to_replace if worker in alive]
         if self._to_replace and not remaining and self._successor is None:
-            log.info("reloaded")
+            log.info(f"{self._pool.prefix}reloaded")
         self._to_replace = remaining
         if self._successor is not None:
             self._check_successor(self._successor)
@@ -53,19 +53,22 @@ class RollingRestart:
         elif self._requested:
             self._requested = False
             self._to_replace = alive
-            log.info("reloading", workers=len(alive))
+            log.info(f"{self._pool.prefix}reloading", workers=len(alive))
 
     def _start_successor(self) -> None:
         try:
             self._successor = self._pool.start_worker()
         except OSError as problem:
             self._to_replace.clear()
-            log.error("reload_failed", message=f"A new worker cannot be started: {problem}. The old ones stay.")
+            log.error(
+                f"{self._pool.prefix}reload_failed",
+                message=f"A new worker cannot be started: {problem}. The old ones stay.",
+            )
 
     def _check_successor(self, successor: WorkerProcess) -> None:
         late = time.monotonic() - successor.started_at > SUCCESSOR_SECONDS
         if late or successor.process.poll() is not None:
-            log.error("reload_failed", message="A new worker does not start: the old ones stay.")
+            log.error(f"{self._pool.prefix}reload_failed", message="A new worker does not start: the old ones stay.")
             successor.process.kill()
             successor.process.wait()
             self._pool.release(successor)

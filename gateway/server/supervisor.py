@@ -1,4 +1,4 @@
-"""The parent process of `serve`: one listening socket, the bundled Valkey and N worker processes.
+"""The parent process of `serve`: one listening socket, the bundled Valkey, N worker processes and those that deliver.
 
 It imports no large library and serves no request. A worker that dies is started again, and so is Valkey, after pauses
 that grow with each failure. On SIGTERM and SIGINT the workers drain their connections, then Valkey writes its data to
@@ -17,7 +17,7 @@ from gateway.server.data_directory import DataDirectory
 from gateway.server.rolling_restart import RollingRestart
 from gateway.server.valkey.bundled import BundledValkey
 from gateway.server.valkey.keeper import ValkeyKeeper
-from gateway.server.worker_pool import WorkerPool
+from gateway.server.worker_pool import DeliveryPool, WorkerPool
 from gateway.settings import Settings
 from gateway.telemetry.logs import log
 
@@ -76,29 +76,37 @@ class Supervisor:
     def serve(self, sock: socket.socket) -> None:
         """Run the workers until SIGTERM or SIGINT. Raises SupervisorError when they cannot run."""
         pool = WorkerPool(self._settings, sock, self._started_at, self._stopping)
+        pools = [pool]
+        if self._settings.delivery_workers:
+            pools.append(DeliveryPool(self._settings, pool, self._started_at, self._stopping))
         end_seconds = self._settings.drain_seconds + STOP_GRACE_SECONDS
-        restart = RollingRestart(pool, end_seconds, self._stopping)
+        restarts = [RollingRestart(each, end_seconds, self._stopping) for each in pools]
         try:
-            if not self.stop_requested:
-                pool.start()
+            for each in pools:
+                if not self.stop_requested:
+                    each.start()
             while not self.stop_requested:
                 time.sleep(POLL_SECONDS)
-                self._check(pool, restart)
+                self._check(pools, restarts)
             log.info("stopping", signal=signal.Signals(self._stop_signal or signal.SIGTERM).name)
         finally:
             sock.close()
-            workers = [*pool.workers, *restart.extra_workers]
+            workers = [worker for each in pools for worker in each.workers]
+            workers += [worker for restart in restarts for worker in restart.extra_workers]
             _stop([*(worker.process for worker in workers), *self._helpers], end_seconds)
             pool.close()
 
-    def _check(self, pool: WorkerPool, restart: RollingRestart) -> None:
+    def _check(self, pools: list[WorkerPool], restarts: list[RollingRestart]) -> None:
         if self._valkey is not None:
             self._valkey.check()
-        pool.check()
+        for pool in pools:
+            pool.check()
         if self._restart_requested:
             self._restart_requested = False
-            restart.request()
-        restart.step()
+            for restart in restarts:
+                restart.request()
+        for restart in restarts:
+            restart.step()
         self._helpers = [helper for helper in self._helpers if helper.poll() is None]
 
     def _on_signal(self, number: int, frame: object) -> None:

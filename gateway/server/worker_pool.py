@@ -1,4 +1,8 @@
-"""The worker processes of one gateway: a fixed number, each of which is started again when it dies."""
+"""The processes of one gateway of one kind: a fixed number, each of which is started again when it dies.
+
+There are two kinds: the workers, and the processes that deliver. The gateway serves without the latter, so that their
+deaths never end it.
+"""
 
 import os
 import socket
@@ -20,21 +24,36 @@ EARLY_DEATHS = 5
 class WorkerPool:
     """The workers on one listening socket. Call `start`, then `check` several times a second, then `close`."""
 
+    prefix = ""
+    """Begins the names of log lines about the processes."""
+
     def __init__(self, settings: Settings, sock: socket.socket, started_at: float, stopping: Callable[[], bool]):
         """Create the pool without workers. Raises SupervisorError when there is no room for the workers' metrics.
 
         `started_at` is when the gateway began to start, in monotonic seconds. `stopping` returns whether the gateway is
         stopping. No worker is started after that.
         """
+        processes = settings.workers + settings.delivery_workers
+        self.metrics = _metrics_directory(settings) if processes > 1 else None
+        self._prepare(settings, settings.workers, sock.fileno(), started_at, stopping)
+
+    def _prepare(
+        self,
+        settings: Settings,
+        count: int,
+        fd: int | None,
+        started_at: float,
+        stopping: Callable[[], bool],
+    ) -> None:
         self._settings = settings
-        self._sock = sock
+        self._count = count
+        self._fd = fd
         self._started_at = started_at
         self._stopping = stopping
         self._pauses = RestartPauses()
         self._early_deaths = 0
         self._served = False
-        self._metrics = _metrics_directory(settings) if settings.workers > 1 else None
-        self._environment = _environment(settings, self._metrics)
+        self._environment = _environment(settings, self.metrics)
         self.workers: list[WorkerProcess] = []
 
     @property
@@ -44,7 +63,7 @@ class WorkerPool:
 
     def start(self) -> None:
         """Start all workers. Raises SupervisorError."""
-        for _ in range(self._settings.workers):
+        for _ in range(self._count):
             try:
                 self.workers.append(self.start_worker())
             except OSError as problem:
@@ -52,7 +71,7 @@ class WorkerPool:
 
     def start_worker(self) -> WorkerProcess:
         """Start a worker that does not belong to the pool yet. Raises OSError."""
-        return WorkerProcess(self._environment, self._sock.fileno())
+        return WorkerProcess(self._environment, self._fd)
 
     def replace(self, old: WorkerProcess, new: WorkerProcess) -> None:
         """Put a worker that `start_worker` started in the place of another one."""
@@ -61,8 +80,8 @@ class WorkerPool:
     def release(self, worker: WorkerProcess) -> None:
         """Release what was kept for a worker that has ended."""
         worker.close()
-        if self._metrics is not None:
-            self._metrics.forget(worker.process.pid)
+        if self.metrics is not None:
+            self.metrics.forget(worker.process.pid)
 
     def check(self) -> None:
         """Log workers that have begun to serve, and replace those that have died. Raises SupervisorError."""
@@ -79,33 +98,62 @@ class WorkerPool:
                     self.workers[index] = self.start_worker()
                 except OSError as problem:  # too little memory, or too many processes
                     worker.restart_at = now + MAX_PAUSE_SECONDS
-                    log.error("worker_not_started", reason=str(problem), pause_seconds=MAX_PAUSE_SECONDS)
+                    log.error(f"{self.prefix}worker_not_started", reason=str(problem), pause_seconds=MAX_PAUSE_SECONDS)
 
     def close(self) -> None:
         """Remove the workers' metrics. All workers must have ended."""
-        if self._metrics is not None:
-            self._metrics.remove()
+        if self.metrics is not None:
+            self.metrics.remove()
 
     def _log_ready(self) -> None:
         for worker in self.workers:
             if worker.becomes_ready() and self._served:
-                log.info("worker_recovered", worker=worker.process.pid)
+                log.info(f"{self.prefix}worker_recovered", worker=worker.process.pid)
         if not self._served and self.workers and all(worker.is_ready for worker in self.workers):
             self._served = True
-            seconds = round(time.monotonic() - self._started_at, 2)
-            log.info("ready", host=self._settings.host, port=self._settings.port, seconds=seconds)
+            self._report_ready(round(time.monotonic() - self._started_at, 2))
+
+    def _report_ready(self, seconds: float) -> None:
+        log.info("ready", host=self._settings.host, port=self._settings.port, seconds=seconds)
+
+    def _report_early_deaths(self) -> None:
+        raise SupervisorError("the workers die right after their start: see the messages above")
 
     def _schedule_restart(self, worker: WorkerProcess, code: int, now: float) -> None:
         lived = now - worker.started_at
         self._early_deaths = self._early_deaths + 1 if lived < EARLY_SECONDS else 0
         if self._early_deaths >= EARLY_DEATHS and not self._served:
-            raise SupervisorError("the workers die right after their start: see the messages above")
+            self._report_early_deaths()
         pause = self._pauses.after(lived)
         worker.restart_at = now + pause
         log.error(
-            "worker_ended", worker=worker.process.pid, code=code, lived_seconds=round(lived, 1), pause_seconds=pause
+            f"{self.prefix}worker_ended",
+            worker=worker.process.pid,
+            code=code,
+            lived_seconds=round(lived, 1),
+            pause_seconds=pause,
         )
         self.release(worker)
+
+
+class DeliveryPool(WorkerPool):
+    """The processes that deliver, beside the workers of a pool, whose metrics they share."""
+
+    prefix = "delivery_"
+
+    def __init__(self, settings: Settings, beside: WorkerPool, started_at: float, stopping: Callable[[], bool]):
+        """Create the pool without processes."""
+        self.metrics = beside.metrics
+        self._prepare(settings, settings.delivery_workers, None, started_at, stopping)
+
+    def close(self) -> None:
+        """Do nothing: the metrics belong to the pool of the workers."""
+
+    def _report_ready(self, seconds: float) -> None:
+        log.info("delivery_ready", processes=self._count, seconds=seconds)
+
+    def _report_early_deaths(self) -> None:
+        self._early_deaths = 0
 
 
 def _metrics_directory(settings: Settings) -> MetricsDirectory:

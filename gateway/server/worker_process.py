@@ -10,13 +10,17 @@ from contextlib import suppress
 from gateway.server.child_process import begin_child
 
 WORKER_COMMAND = [sys.executable, "-m", "gateway", "worker"]
+DELIVERY_COMMAND = [sys.executable, "-m", "gateway", "deliver"]
 
 
 class WorkerProcess:
-    """One worker process. Call `close` once it has ended."""
+    """One worker process, or one that delivers. Call `close` once it has ended."""
 
-    def __init__(self, environment: Mapping[str, str], fd: int):
-        """Start the worker on the listening socket `fd`. Raises OSError when the process cannot be created."""
+    def __init__(self, environment: Mapping[str, str], fd: int | None):
+        """Start the worker on the listening socket `fd`, or without one a process that delivers.
+
+        Raises OSError when the process cannot be created.
+        """
         self.started_at = time.monotonic()
         self.kill_at: float | None = None
         """When a worker that was terminated and is still running is killed, in monotonic seconds."""
@@ -25,12 +29,13 @@ class WorkerProcess:
         self.is_ready = False
         self._ready, ready_write = os.pipe()
         os.set_blocking(self._ready, False)
-        arguments = [*WORKER_COMMAND, "--fd", str(fd), "--ready-fd", str(ready_write)]
+        command = DELIVERY_COMMAND if fd is None else [*WORKER_COMMAND, "--fd", str(fd)]
+        inherited = [ready_write] if fd is None else [fd, ready_write]
         try:
             self.process = subprocess.Popen(
-                arguments,
+                [*command, "--ready-fd", str(ready_write)],
                 env=environment,
-                pass_fds=[fd, ready_write],
+                pass_fds=inherited,
                 stdin=subprocess.DEVNULL,
                 preexec_fn=begin_child,  # no other thread of this process holds a lock that this needs
             )

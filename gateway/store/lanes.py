@@ -210,6 +210,10 @@ class LaneStore:
             self._idle_until[shard] = self._monotonic() + min(wait_ms, _LONGEST_IDLE_MS) / 1000
         return []
 
+    def wake(self) -> None:
+        """Make the next `claim` ask every shard, because something has become due."""
+        self._idle_until = [0.0] * SHARDS
+
     async def extend(self, claim: Claim, lease_ms: int) -> Claim:
         """Begin another lease for the users of a claim who are still held by it. Return the claim with these users."""
         users = [packed(each) for each in claim.users]

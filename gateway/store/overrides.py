@@ -3,6 +3,8 @@
 The overrides are stored once for all recipients of a notification, beside its shared content. Deliveries read them.
 """
 
+from collections.abc import Sequence
+
 from gateway.domain.ids import ProjectId
 from gateway.store import keys
 from gateway.store.redis.client import FunctionClient
@@ -40,3 +42,9 @@ class OverrideStore:
     async def read(self, project_id: ProjectId, notification_id: str) -> bytes | None:
         """Return the overrides as JSON, None if there are none. Raises StoreFormatError."""
         return await self._client.call(READ_OVERRIDES(keys.overrides(project_id, notification_id)))
+
+    async def read_many(self, project_id: ProjectId, notification_ids: Sequence[str]) -> list[bytes | None]:
+        """Return the overrides of several notifications in order, in one round trip. Raises StoreFormatError."""
+        return await self._client.call_many(
+            [READ_OVERRIDES(keys.overrides(project_id, notification_id)) for notification_id in notification_ids]
+        )

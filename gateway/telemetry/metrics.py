@@ -65,6 +65,42 @@ UNCOUNTED_ACTIVE_USERS = Counter(
     "inbox_uncounted_active_users",
     "Times a user could not be counted as active, because too many counts were waiting for Redis.",
 )
+DELIVERIES = Counter(
+    "inbox_deliveries",
+    "Attempts to deliver, by what became of them: `delivered`, `handed` (the result comes later), `retry`, "
+    "`throttled`, `parked`, `dead`, `refused`, `unknown`, `skipped`.",
+    ["channel", "provider", "outcome"],
+)
+DELIVERY_REQUEST_SECONDS = Histogram(
+    "inbox_delivery_request_seconds",
+    "Time that a provider took to respond.",
+    ["provider"],
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20),
+)
+ACCEPTED_TO_DELIVERED_SECONDS = Histogram(
+    "inbox_accepted_to_delivered_seconds",
+    "Time from the acceptance of a notification, plus the delay of its channel, until a provider had accepted it.",
+    ["channel"],
+    buckets=(0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200, 43200, 86400),
+)
+DELIVERIES_IN_FLIGHT = Gauge(
+    "inbox_deliveries_in_flight", "Users whose deliveries are being sent.", multiprocess_mode="livesum"
+)
+DELIVERY_LAG_SECONDS = Gauge(
+    "inbox_delivery_lag_seconds",
+    "How late the last deliveries of each channel were claimed, without those that a lane held back.",
+    ["channel"],
+    multiprocess_mode="livemax",
+)
+PARKED_LANES = Counter(
+    "inbox_delivery_lanes_parked", "Times that a provider's configuration stopped deliveries.", ["provider"]
+)
+TOKENS_DISCARDED = Counter(
+    "inbox_delivery_tokens_discarded", "Channel tokens that a provider reported as dead.", ["provider"]
+)
+CLAIMS_LOST = Counter(
+    "inbox_delivery_claims_lost", "Claims that were held for longer than their lease, so that others may take them."
+)
 PROJECT_TAILS = Gauge("inbox_project_tails", "Open tails of projects' events.", multiprocess_mode="livesum")
 PROJECT_EVENTS_DROPPED = Counter(
     "inbox_project_events_dropped",

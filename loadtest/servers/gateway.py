@@ -84,6 +84,7 @@ class Gateway:
             "INBOX_BOOTSTRAP_API_SECRET": API_SECRET,
             "INBOX_BOOTSTRAP_HMAC_ENABLED": "true",
             "INBOX_DRAIN_SECONDS": "1",
+            "INBOX_DELIVERY_WORKERS": "0",
             "INBOX_RATE_LIMIT_READS": "0",
             "INBOX_RATE_LIMIT_WRITES": "0",
             **self.environment,

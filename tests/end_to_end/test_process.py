@@ -36,6 +36,7 @@ def environment(data_dir: Path, **more: str) -> dict[str, str]:
         "INBOX_DATA_DIR": str(data_dir),
         "INBOX_PORT": str(free_port()),
         "INBOX_DRAIN_SECONDS": "0",
+        "INBOX_DELIVERY_WORKERS": "0",
         **more,
     }
 

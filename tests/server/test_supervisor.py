@@ -9,15 +9,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from gateway.server import restart_pauses
 from gateway.server.listening_socket import listen
 from gateway.server.supervisor import Supervisor
+from gateway.server.worker_pool import EARLY_DEATHS
 from gateway.settings import Settings
 from tests.logs import captured_log
-from tests.server.workers import SERVES, run_as_worker
+from tests.server.workers import DIES, SERVES, run_as_deliverer, run_as_worker
 from tests.servers import wait_for
 
 HEAVY = ("asyncio", "msgspec", "redis", "valkey", "starlette", "uvicorn", "prometheus_client", "ssl", "cryptography")
@@ -33,7 +36,12 @@ def test_it_imports_no_large_library() -> None:
 def settings(tmp_path: Path) -> Settings:
     """Settings of a gateway on a Redis that nothing connects to."""
     return Settings(
-        redis_url="redis://127.0.0.1:1", data_dir=tmp_path, workers=2, secret_key="k" * 43, drain_seconds=0.0
+        redis_url="redis://127.0.0.1:1",
+        data_dir=tmp_path,
+        workers=2,
+        delivery_workers=0,
+        secret_key="k" * 43,
+        drain_seconds=0.0,
     )
 
 
@@ -147,3 +155,46 @@ def test_without_the_bundled_valkey_no_data_directory_is_locked(settings: Settin
         supervisor.stop_store()
         assert time.monotonic() - started < 1
     assert list(settings.data_dir.iterdir()) == []
+
+
+def test_processes_that_deliver_run_beside_the_workers_and_are_replaced_by_a_reload(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_as_worker(monkeypatch, SERVES)
+    run_as_deliverer(monkeypatch, SERVES)
+    before = children()
+    with captured_log() as lines:
+
+        def events() -> list[str]:
+            return [line["event"] for line in lines]
+
+        def reload() -> None:
+            wait_for(lambda: {"ready", "delivery_ready"} <= set(events()), "them to be ready")
+            assert len(children() - before) == 4
+            os.kill(os.getpid(), signal.SIGHUP)
+            wait_for(lambda: {"reloaded", "delivery_reloaded"} <= set(events()), "the reload")
+
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with meanwhile(reload):
+            serve(Supervisor(replace(settings, delivery_workers=2)))
+    assert not children() - before
+
+
+def test_the_gateway_serves_while_processes_that_deliver_die_again_and_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restart_pauses, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(restart_pauses, "MAX_PAUSE_SECONDS", 0.02)
+    run_as_worker(monkeypatch, SERVES)
+    run_as_deliverer(monkeypatch, DIES)
+    with captured_log() as lines:
+
+        def deaths() -> int:
+            return [line["event"] for line in lines].count("delivery_worker_ended")
+
+        def steps() -> None:
+            wait_for(lambda: "ready" in [line["event"] for line in lines] and deaths() > EARLY_DEATHS, "deaths")
+
+        with meanwhile(steps):
+            serve(Supervisor(replace(settings, delivery_workers=1)))
+    assert lines[-1]["event"] == "stopping"

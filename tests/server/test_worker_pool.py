@@ -20,7 +20,7 @@ from tests.server.workers import DIES, SERVES, run_as_worker
 @contextmanager
 def pool_of(count: int, data_dir: Path, stopping: Callable[[], bool] = lambda: False) -> Iterator[WorkerPool]:
     """Create a pool; end its workers after the block."""
-    settings = Settings(workers=count, data_dir=data_dir, secret_key="k" * 43)
+    settings = Settings(workers=count, delivery_workers=0, data_dir=data_dir, secret_key="k" * 43)
     with socket.create_server(("127.0.0.1", 0)) as sock:
         pool = WorkerPool(settings, sock, time.monotonic(), stopping)
         try:

@@ -1,0 +1,177 @@
+"""Composition of a process that delivers. It builds no API and no live connections, so it is smaller than a worker."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+from gateway.channels import registry
+from gateway.delivery.contexts import Contexts
+from gateway.delivery.lane_work import LaneParts
+from gateway.delivery.links import Clients, ProviderLinks
+from gateway.delivery.overrides import OverrideCache
+from gateway.delivery.parked import ParkedLanes
+from gateway.delivery.reports import Reports
+from gateway.delivery.runner import DeliveryRunner
+from gateway.delivery.sender import Sender
+from gateway.domain.ids import ProjectId
+from gateway.runtime.tasks import background_tasks
+from gateway.settings import Settings
+from gateway.store.channel_tokens import ChannelTokenStore
+from gateway.store.contents import ContentStore
+from gateway.store.delivery_configs import CONTROL_DELIVERY, DeliveryConfigStore
+from gateway.store.formats import FormatWatch
+from gateway.store.installations import InstallationStore
+from gateway.store.integrations import CONTROL_INTEGRATION, IntegrationStore
+from gateway.store.lanes import LaneStore
+from gateway.store.library import LIBRARY
+from gateway.store.outbox import OutboxStore
+from gateway.store.overrides import OverrideStore
+from gateway.store.project_event_log import EventRetention, ProjectEventLog
+from gateway.store.project_events import ProjectEvents
+from gateway.store.projects import ProjectStore
+from gateway.store.redis.client import FunctionClient, StoreUnavailableError
+from gateway.store.redis.subscriber import Subscriber
+from gateway.store.redis.topology import Topology
+from gateway.store.watch import StoreWatch
+from gateway.telemetry import tallies
+from gateway.telemetry.logs import log
+
+READY_SECONDS = 0.05
+"""How often a starting process checks whether it delivers."""
+
+FLUSH_SECONDS = 2.0
+"""How long a stopping process tries to write its last project events."""
+
+
+class Deliverer:
+    """The parts of one process that delivers."""
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        process_id = secrets.token_hex(3)
+        self.client = client = FunctionClient(Topology(settings), LIBRARY)
+        # A separate client, because the other refuses every call while the format of the store is unknown.
+        self._format_client = FunctionClient(Topology(settings), LIBRARY)
+        self.formats = FormatWatch(self._format_client)
+        client.refusal = lambda: self.formats.problem
+        self.watch = StoreWatch(client)
+        self.subscriber = Subscriber(client, process_id)
+        self.subscriber.on_control = self._control
+        self._integrations = IntegrationStore(client, settings.secret_key)
+        self._configs = DeliveryConfigStore(client)
+        for cache in (self._integrations, self._configs):
+            cache.receives_changes = self.subscriber.is_healthy
+        retention = EventRetention(settings.project_events, settings.project_events_seconds)
+        self.events = ProjectEvents(ProjectEventLog(client, retention))
+        ca_file = Path(settings.provider_ca_file) if settings.provider_ca_file else None
+        self.clients = Clients(settings.outbound_rules, ca_file)
+        lanes = LaneStore(client)
+        self._parked = ParkedLanes(lanes)
+        self.runner = DeliveryRunner(
+            LaneParts(
+                lanes,
+                OutboxStore(client, ContentStore(client), ChannelTokenStore(client)),
+                Contexts(
+                    ProjectStore(client, settings.secret_key),
+                    self._integrations,
+                    self._configs,
+                    repeats_unknown=settings.delivery_repeats_unknown,
+                ),
+                OverrideCache(OverrideStore(client)),
+                self._senders(InstallationStore(client, settings.secret_key)),
+                Reports(self.events),
+            )
+        )
+
+    def _senders(self, installations: InstallationStore) -> dict[str, Sender]:
+        urls = dict(self.settings.provider_urls)
+        contact = self.settings.push_contact or self.settings.public_url
+        return {
+            provider.name: Sender(
+                provider,
+                ProviderLinks(provider, self.clients, installations, urls.get(provider.name, ""), contact),
+            )
+            for provider in registry.PROVIDERS
+        }
+
+    def _control(self, message: bytes) -> None:
+        """Apply a control message to the caches. The kinds that concern no cache here are ignored."""
+        match message.decode(errors="replace").split(" "):
+            case [word, project_id] if word == CONTROL_DELIVERY:
+                self._configs.forget(ProjectId(project_id))
+            case [word, project_id, name] if word == CONTROL_INTEGRATION:
+                self._integrations.forget(ProjectId(project_id), name)
+                self.runner.wake()
+            case [""]:
+                self._configs.forget_all()
+                self._integrations.forget_all()
+
+    @property
+    def is_ready(self) -> bool:
+        """Return whether it claims what is due."""
+        return self.runner.claimed_at > 0.0 and self.formats.problem is None
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Deliver until the block ends. Then finish what is being sent, and close all connections."""
+        with contextlib.suppress(StoreUnavailableError):
+            await self.formats.check()
+            await self.client.load()  # later calls load it too, if Redis comes up after this process
+        try:
+            async with background_tasks(self._background_work()):
+                yield
+                await self.runner.drain(self.settings.drain_seconds)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(FLUSH_SECONDS):
+                        await self.events.flush()
+            await self.clients.close()
+        finally:
+            for client in (self._format_client, self.client):
+                client.close()
+
+    def _background_work(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        return {
+            "subscriber": self.subscriber.run,
+            "deliveries": self.runner.run,
+            "parked-lanes": self._parked.run,
+            "store-watch": self.watch.run,
+            "formats": self.formats.run,
+            "project-events": self.events.run,
+            "tallies": tallies.run,
+        }
+
+    async def serve(self, ready_fd: int | None = None) -> None:
+        """Deliver until SIGTERM or SIGINT. Once it delivers, write one byte to `ready_fd` and close it."""
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopped.set)
+        async with self.running():
+            reporting = asyncio.create_task(self._report_ready(ready_fd), name="readiness")
+            await stopped.wait()
+            reporting.cancel()
+
+    async def _report_ready(self, ready_fd: int | None) -> None:
+        started = time.monotonic()
+        while not self.is_ready:
+            await asyncio.sleep(READY_SECONDS)
+        if ready_fd is None:
+            log.info("delivery_ready", seconds=round(time.monotonic() - started, 2))
+            return
+        with contextlib.suppress(OSError):  # the supervisor has died, and this process is about to
+            os.write(ready_fd, b"1")
+        os.close(ready_fd)
+
+
+def run(settings: Settings, ready_fd: int | None = None) -> None:
+    """Run a process that delivers until a signal ends it."""
+    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    with contextlib.suppress(ImportError):  # it does not exist for Windows
+        from uvloop import new_event_loop as factory
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(Deliverer(settings).serve(ready_fd))

@@ -1,0 +1,1 @@
+"""Delivery: sends what is due to the providers, in processes of its own."""

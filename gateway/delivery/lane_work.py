@@ -1,0 +1,309 @@
+"""The work on some users of one claim: take, send, record, done.
+
+Users are recorded as soon as their own messages have outcomes, those that end together in one call. So one that hangs
+holds up nobody but its user.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Callable, Sequence
+
+from gateway.channels.outcome import Misconfigured, Outcome, Throttled, Unknown
+from gateway.delivery import policy
+from gateway.delivery.contexts import Contexts, UnreadableConfigurationError
+from gateway.delivery.destinations import Destinations
+from gateway.delivery.lease import Lease
+from gateway.delivery.overrides import OverrideCache
+from gateway.delivery.reports import Reports
+from gateway.delivery.sender import Sender
+from gateway.delivery.user_work import Attempt, LaneContext, UserWork
+from gateway.domain.delivery import Claim, Lane, LaneReport, Recorded, Route, Taken, UserResults
+from gateway.domain.ids import UserId
+from gateway.store.lanes import LaneStore
+from gateway.store.outbox import OutboxStore
+from gateway.store.redis.problems import StoreUnavailableError
+from gateway.telemetry.logs import log
+
+USERS_AT_ONCE = 25
+"""How many users are taken in one call. More would make large contents wait in memory."""
+
+RETRY_SECONDS = 0.5
+"""The pause after a call that failed because Redis is down."""
+
+RUSH = "Most tokens of the last minute were reported as dead, so the app or the environment must be wrong"
+
+STOPPED = "The process was stopped before it had an answer"
+
+_SHARED_PROVIDERS = (Route.APNS, Route.FCM, Route.EXPO, Route.EMAIL, Route.SMS)
+"""Routes on which all messages go to one host, so that its failures concern the whole lane. On the others, each user or
+project names the hosts."""
+
+
+class LaneParts:
+    """What the work on all lanes shares: the stores, and the senders by the names of providers."""
+
+    def __init__(
+        self,
+        lanes: LaneStore,
+        outbox: OutboxStore,
+        contexts: Contexts,
+        overrides: OverrideCache,
+        senders: dict[str, Sender],
+        reports: Reports,
+    ):
+        self.lanes = lanes
+        self.outbox = outbox
+        self.contexts = contexts
+        self.overrides = overrides
+        self.senders = senders
+        self.reports = reports
+        self.destinations = Destinations(lanes)
+
+    def users_at_once(self, lane: Lane) -> int:
+        """Return how many users of a lane are taken in one call: at least as many as a request has messages."""
+        return max(USERS_AT_ONCE, self.contexts.batch_of(lane.route))
+
+
+class LaneWork:
+    """The work on some users of a claim.
+
+    `requests` limits how many requests of the lane are under way. `on_left` is called with the number of users of whom
+    nothing is under way any more.
+    """
+
+    def __init__(
+        self,
+        parts: LaneParts,
+        lease: Lease,
+        users: Sequence[UserId],
+        requests: asyncio.Semaphore,
+        on_left: Callable[[int], None],
+    ):
+        self._parts = parts
+        self._lease = lease
+        self._users = users
+        self._requests = requests
+        self._on_left = on_left
+        self._left = len(users)
+        self._finished: list[UserWork] = []
+        self._changed = asyncio.Event()
+        self._sending: set[asyncio.Task[None]] = set()
+
+    @property
+    def lane(self) -> Lane:
+        """Return the lane."""
+        return self._lease.claim.lane
+
+    def cancel_requests(self) -> None:
+        """Cancel the requests that are under way. Their outcomes are then unknown, and are recorded as such."""
+        for task in self._sending:
+            task.cancel()
+
+    def leave_rest(self) -> None:
+        """Report that nothing more is under way."""
+        self._leave(self._left)
+
+    def _leave(self, users: int) -> None:
+        self._left -= users
+        if users:
+            self._on_left(users)
+
+    async def run(self) -> None:
+        """Do the work. Users of whom nothing could be recorded stay claimed until the lease ends."""
+        try:
+            context = await self._context()
+            if context is None:
+                return
+            claim = self._lease.claim._replace(users=self._users)
+            taken = await self._take(claim)
+            works = await self._begin(taken, context)
+        except StoreUnavailableError:
+            return
+        await self._work_on(works, context)
+
+    # -- take
+
+    async def _context(self) -> LaneContext | None:
+        try:
+            return await self._parts.contexts.of(self.lane)
+        except UnreadableConfigurationError:
+            await self._park("The secrets cannot be decrypted: INBOX_SECRET_KEY differs", "")
+            claim = self._lease.claim._replace(users=self._users)
+            await self._parts.lanes.done(claim, self._soon(policy.PARKED_SECONDS), LaneReport())
+            return None
+
+    def _soon(self, seconds: float) -> dict[UserId, int | None]:
+        return dict.fromkeys(self._users, int((time.time() + seconds) * 1000))
+
+    async def _take(self, claim: Claim) -> list[Taken]:
+        """Take the entries. A call whose reply was lost is repeated, because it may have noted attempts."""
+        while True:
+            try:
+                return await self._parts.outbox.take(claim)
+            except StoreUnavailableError:
+                if self._lease.is_over:
+                    raise
+                await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))
+
+    async def _begin(self, taken: Sequence[Taken], context: LaneContext) -> list[UserWork]:
+        overrides = await self._parts.overrides.of_entries(
+            self.lane, [entry.id.notification_id for each in taken for entry in each.entries]
+        )
+        now = time.time()
+        for each in taken:
+            for entry in each.entries:
+                if entry.record is None:
+                    self._parts.reports.claimed(self.lane.route, now - entry.due_ms / 1000)
+        return [UserWork(each, context, overrides, now) for each in taken]
+
+    # -- send
+
+    async def _work_on(self, works: Sequence[UserWork], context: LaneContext) -> None:
+        waiting = {id(work): len(work.attempts) for work in works}
+        sender = self._parts.senders.get(context.provider.name) if context.provider is not None else None
+
+        def ended(attempts: Sequence[tuple[UserWork, Attempt]]) -> None:
+            for work, _ in attempts:
+                waiting[id(work)] -= 1
+                if not waiting[id(work)]:
+                    self._finish(work)
+
+        for work in works:
+            if not work.attempts:
+                self._finish(work)
+        if sender is not None:
+            for group in _groups(works, sender.provider.batch):
+                task = asyncio.create_task(self._send(sender, group), name=f"deliver {self.lane.route.name}")
+                self._sending.add(task)
+
+                def on_done(finished: asyncio.Task[None], group: list[tuple[UserWork, Attempt]] = group) -> None:
+                    self._sending.discard(finished)
+                    if not finished.cancelled() and (problem := finished.exception()) is not None:
+                        log.error("delivery_failed", route=self.lane.route.name, problem=type(problem).__name__)
+                    ended(group)
+
+                task.add_done_callback(on_done)
+        left = len(works)
+        while left:
+            await self._changed.wait()
+            self._changed.clear()
+            finished, self._finished = self._finished, []
+            left -= len(finished)
+            await self._record(finished, context)
+            self._leave(len(finished))
+
+    def _finish(self, work: UserWork) -> None:
+        self._finished.append(work)
+        self._changed.set()
+
+    async def _send(self, sender: Sender, group: Sequence[tuple[UserWork, Attempt]]) -> None:
+        """Send one request's messages, or ask for one result. Attempts for which there is no time get no outcome."""
+        async with self._requests:
+            try:
+                group = await self._granted(sender, group)
+            except StoreUnavailableError:
+                return
+            if not group:
+                return
+            attempts = [attempt for _, attempt in group]
+            if attempts[0].receipt:
+                attempts[0].outcome = await sender.ask(attempts[0].message, attempts[0].receipt)
+                return
+            try:
+                outcomes = await sender.send([attempt.message for attempt in attempts])
+            except asyncio.CancelledError:
+                for attempt in attempts:
+                    attempt.outcome = Unknown(STOPPED)
+                raise
+            for attempt, outcome in zip(attempts, outcomes, strict=True):
+                attempt.outcome = outcome
+                if isinstance(outcome, Throttled) and not policy.pauses_lane(outcome):
+                    await self._parts.destinations.throttled(sender.provider, attempt.message, policy.pause_of(outcome))
+
+    async def _granted(
+        self, sender: Sender, group: Sequence[tuple[UserWork, Attempt]]
+    ) -> list[tuple[UserWork, Attempt]]:
+        """Return the attempts of a request that may be made now. Raises StoreUnavailableError."""
+        found = []
+        for work, attempt in group:
+            if not attempt.receipt:
+                attempt.outcome = await self._parts.destinations.reserve(sender.provider, attempt.message)
+            if attempt.outcome is None and await self._lease.covers(work.taken.user_id, sender.provider.seconds):
+                found.append((work, attempt))
+        return found
+
+    # -- record
+
+    async def _record(self, works: Sequence[UserWork], context: LaneContext) -> None:
+        """Record the outcomes of users, and report to the lane."""
+        now = time.time()
+        outcomes = [attempt.outcome for work in works for attempt in work.attempts if attempt.outcome is not None]
+        results = [work.results(now) for work in works]
+        parked = next((outcome.reason for outcome in outcomes if isinstance(outcome, Misconfigured)), None)
+        if parked is not None:
+            await self._park(parked, context.provider.name if context.provider is not None else "")
+        results = await self._without_rush(results, outcomes)
+        recorded = await self._recorded(results)
+        if recorded is None:
+            return
+        self._parts.reports.recorded(context, works, results, recorded, now)
+        dues: dict[UserId, int | None] = {
+            work.taken.user_id: each.next_ms for work, each in zip(works, recorded, strict=True)
+        }
+        with contextlib.suppress(StoreUnavailableError):  # otherwise the lease ends, and nothing is found due
+            claim = self._lease.claim._replace(users=list(dues))
+            await self._parts.lanes.done(claim, dues, self._report(outcomes, context, now))
+
+    async def _recorded(self, results: Sequence[UserResults]) -> list[Recorded] | None:
+        """Record results, through an outage of Redis. Return None if that takes much longer than the lease."""
+        until = time.monotonic() + 120
+        while True:
+            try:
+                return await self._parts.outbox.record(results)
+            except StoreUnavailableError as problem:
+                if time.monotonic() > until:
+                    log.error("delivery_not_recorded", users=len(results), problem=problem.detail)
+                    return None
+                await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))
+
+    async def _without_rush(self, results: list[UserResults], outcomes: Sequence[Outcome]) -> list[UserResults]:
+        """Return results whose dead tokens may be discarded. In a rush of dying tokens they are kept."""
+        dead = sum(len(each.dead) for each in results)
+        if not dead or not self.lane.route.token_kind:
+            return results
+        others = sum(1 for outcome in outcomes if policy.speaks_for(outcome)) - dead
+        with contextlib.suppress(StoreUnavailableError):  # otherwise a dead token is found dead again
+            if await self._parts.lanes.may_discard(self.lane, dead, max(others, 0)):
+                return results
+            self._parts.reports.parked(self.lane, self._parts.contexts.name_of(self.lane.route), RUSH)
+        return [each._replace(dead=()) for each in results]
+
+    def _report(self, outcomes: Sequence[Outcome], context: LaneContext, now: float) -> LaneReport:
+        pauses = [
+            policy.pause_of(each) for each in outcomes if isinstance(each, Throttled) and policy.pauses_lane(each)
+        ]
+        rate = context.provider.lane_rate if context.provider is not None else None
+        against = sum(map(policy.speaks_against, outcomes)) if self.lane.route in _SHARED_PROVIDERS else 0
+        return LaneReport(
+            messages=sum(1 for each in outcomes if not isinstance(each, Throttled)),
+            delivered=sum(map(policy.speaks_for, outcomes)),
+            failed=against,
+            not_before_ms=int((now + max(pauses)) * 1000) if pauses else 0,
+            per_second=rate.per_second if rate is not None else 0.0,
+            burst=rate.burst if rate is not None else 1,
+        )
+
+    async def _park(self, reason: str, provider: str) -> None:
+        with contextlib.suppress(StoreUnavailableError):  # otherwise the next attempt finds the same fault
+            if await self._parts.lanes.park(self.lane, reason):
+                self._parts.reports.parked(self.lane, provider, reason)
+
+
+def _groups(works: Sequence[UserWork], size: int) -> list[list[tuple[UserWork, Attempt]]]:
+    """Return attempts in groups of one request each: several messages, or one question for a result."""
+    pairs = [(work, attempt) for work in works for attempt in work.attempts]
+    messages = [pair for pair in pairs if not pair[1].receipt]
+    groups = [messages[start : start + size] for start in range(0, len(messages), size)]
+    return groups + [[pair] for pair in pairs if pair[1].receipt]

@@ -1,0 +1,46 @@
+"""Leases of claims: nothing is sent that might have no outcome before others may send it too."""
+
+import asyncio
+import time
+
+from gateway.domain.delivery import Claim
+from gateway.domain.ids import UserId
+from gateway.store.lanes import LaneStore
+
+LEASE_SECONDS = 30.0
+"""How long a claim lasts. It is longer than any attempt by LEAST_SPARE_SECONDS. After a crash, the entries of the
+process are due again when it ends."""
+
+LEAST_SPARE_SECONDS = 5.0
+"""How much longer than an attempt a lease must last when the attempt begins, for recording its outcome."""
+
+
+class Lease:
+    """The lease of one claim, by the clock of this process: that of Redis may differ."""
+
+    def __init__(self, lanes: LaneStore, claim: Claim, claimed_at: float):
+        """Create it. `claimed_at` is when the claim was asked for, in monotonic seconds."""
+        self.claim = claim
+        self._lanes = lanes
+        self._until = claimed_at + LEASE_SECONDS
+        self._held = set(claim.users)
+        self._extending = asyncio.Lock()
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether others may hold the users of the claim."""
+        return time.monotonic() >= self._until
+
+    async def covers(self, user_id: UserId, seconds: float) -> bool:
+        """Return whether an attempt that takes at most so many seconds may begin. The lease is extended if need be.
+
+        Raises StoreUnavailableError.
+        """
+        async with self._extending:
+            if time.monotonic() + seconds + LEAST_SPARE_SECONDS > self._until:
+                asked_at = time.monotonic()
+                extended = await self._lanes.extend(self.claim, int(LEASE_SECONDS * 1000))
+                self._held = set(extended.users)
+                self._until = asked_at + LEASE_SECONDS
+                self.claim = extended
+        return user_id in self._held

@@ -1,0 +1,45 @@
+"""The overrides of notifications, with a cache: all recipients of a broadcast share them."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from uuid import UUID
+
+import msgspec
+
+from gateway.delivery.compose import read_overrides
+from gateway.domain.delivery import Lane, Route
+from gateway.domain.notification import ItemId
+from gateway.sending.command import Overrides
+from gateway.store.overrides import OverrideStore
+from gateway.telemetry.logs import log
+
+MAX_CACHED = 1000
+"""How many notifications are remembered. Overrides have at most some 64 KB for each provider, and usually none."""
+
+
+class OverrideCache:
+    """Reads overrides. They never change, so the cache has no expiry. Methods raise StoreUnavailableError."""
+
+    def __init__(self, store: OverrideStore):
+        self._store = store
+        self._cache: OrderedDict[ItemId, Overrides | None] = OrderedDict()
+
+    async def of_entries(self, lane: Lane, ids: Iterable[ItemId]) -> Mapping[ItemId, Overrides | None]:
+        """Return the overrides of notifications by id."""
+        wanted = set(ids)
+        found = {each: self._cache[each] for each in wanted if each in self._cache}
+        if (missing := list(wanted - found.keys())) and lane.route is not Route.WEBHOOKS:
+            texts = [str(UUID(bytes=each)) for each in missing]
+            for each, raw in zip(missing, await self._store.read_many(lane.project_id, texts), strict=True):
+                found[each] = self._cache[each] = _decoded(each, raw)
+        while len(self._cache) > MAX_CACHED:
+            self._cache.popitem(last=False)
+        return found
+
+
+def _decoded(notification_id: ItemId, raw: bytes | None) -> Overrides | None:
+    try:
+        return read_overrides(raw)
+    except msgspec.MsgspecError as problem:
+        log.error("overrides_broken", notification=notification_id.hex(), problem=str(problem))
+        return None
