@@ -77,7 +77,7 @@ def card(message: Message, title: str, content: str) -> dict[str, Any]:
     """Return an Adaptive Card of version 1.4, the newest that Teams shows everywhere (adaptivecards.io)."""
     body: list[dict[str, Any]] = []
     if title:
-        body.append(_text(title, size="medium", weight="bolder", style="heading"))
+        body.append(_text(title, size="medium", weight="bolder"))
     # A line ends where a text block does: a single line end means nothing in the Markdown of a block.
     body += [_text(line) for line in content.split("\n") if line.strip()]
     if message.image_url:

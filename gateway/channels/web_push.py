@@ -33,7 +33,7 @@ from gateway.channels.outcome import (
     Scope,
     Throttled,
 )
-from gateway.channels.provider import Answer, Links, Provider, one_by_one
+from gateway.channels.provider import Answer, Links, Provider, Rate, one_by_one
 from gateway.channels.retry_after import retry_after
 from gateway.channels.secret_param import Secret
 from gateway.channels.token_kind import TokenKind
@@ -225,6 +225,11 @@ def outcome_of(answer: Answer, endpoint: str, now: float) -> Outcome:
     return Refused("413: the message is too large" if status == 413 else str(status))
 
 
+async def check(config: Mapping[str, Any], links: Links) -> str:
+    """Return why a push service would refuse all messages, "" if none would. No browser's push service can be asked."""
+    return NO_CONTACT if contact_fault(links.contact()) else ""
+
+
 def _is_of(endpoint: str, services: tuple[str, ...]) -> bool:
     return f".{urlsplit(endpoint).hostname}".endswith(services)
 
@@ -246,6 +251,8 @@ PROVIDER = Provider(
     integration=INTEGRATION,
     tokens=(TOKEN,),
     deliver=one_by_one(deliver),
-    # A push service that throttles delays none of the others.
+    check=check,
+    # A push service that throttles delays none of the others. The rate itself is more than one project ever has.
+    destination_rate=Rate(per_second=2000, burst=2000),
     destination_key=lambda message: origin_of(str(message.destination["endpoint"])),
 )

@@ -17,6 +17,7 @@ from gateway.channels.web_push import (
     NO_CONTACT,
     PROVIDER,
     TOKEN,
+    check,
     deliver,
     encrypted,
     new_key_pair,
@@ -156,6 +157,11 @@ async def test_apple_gets_nothing_until_there_is_a_contact_that_it_accepts(conta
     outcome = await deliver(message_to(PROVIDER, {**TOKEN.example, "endpoint": APPLE}), links)
     assert outcome == Misconfigured(NO_CONTACT)
     assert "INBOX_PUSH_CONTACT" in NO_CONTACT
+
+
+@pytest.mark.parametrize(("contact", "fault"), [("mailto:ops@example.com", ""), ("http://127.0.0.1:8000", NO_CONTACT)])
+async def test_the_operator_learns_that_the_contact_is_missing_before_apple_says_so(contact: str, fault: str) -> None:
+    assert await check({}, StubLinks(contact=contact)) == fault
 
 
 async def test_other_push_services_need_no_contact(stub: WebPushStub) -> None:
