@@ -191,6 +191,13 @@ class Pool:
             connection.abort()
         return outcome
 
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        while self._idle:
+            connection = self._idle.pop()
+            connection.wake()
+            connection.abort()
+
     def _usable(self) -> Connection | None:
         """Return the connection that was used last. Those that the server has closed are dropped."""
         while self._idle:

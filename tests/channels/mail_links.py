@@ -48,8 +48,11 @@ class MailLinks:
         return Answer(*await self._http.request(method, url, headers=headers, body=body, seconds=seconds or 5))
 
     async def close(self) -> None:
-        """Close all connections for HTTP."""
+        """Close all connections."""
         await self._http.close()
+        for memo in self._memos.values():
+            memo["pool"].close()
+        await asyncio.sleep(0)  # a transport closes its socket in the next turn of the loop
 
     async def connect(self, host: str, port: int, *, seconds: float | None = None) -> socket.socket:
         """Return a connected socket."""

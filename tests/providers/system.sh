@@ -4,6 +4,7 @@ set -eu
 missing=""
 command -v firefox-esr >/dev/null || command -v firefox >/dev/null || missing="firefox-esr"
 command -v npm >/dev/null || missing="$missing npm"
+[ -x /usr/sbin/postfix ] || missing="$missing postfix"
 [ -n "$missing" ] || exit 0
 if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
   apt-get update -qq
