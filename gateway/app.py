@@ -7,12 +7,14 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from gateway.api.binding import Api, ApiBuilder
 from gateway.api.v1.imports import read_row
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.inbox_tokens import InboxTokens
+from gateway.domain.outbound import OPERATOR
 from gateway.domain.principal import User
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.domain.proxy import Proxies
@@ -113,6 +115,8 @@ class Worker:
         self.subscriber = Subscriber(client, worker_id)
         self.tails = EventTails(self.subscriber)
         self.outbound = OutboundHttp(settings.outbound_rules)
+        ca_file = Path(settings.provider_ca_file) if settings.provider_ca_file else None
+        self._operators_outbound = OutboundHttp(OPERATOR, ca_file=ca_file)
         self._directory.on_created = self._user_created
         self.projects.receives_changes = self.subscriber.is_healthy
         self.delivery_configs = DeliveryConfigStore(client)
@@ -221,6 +225,7 @@ class Worker:
             delivery_configs=self.delivery_configs,
             integrations=self.integrations,
             outbound=self.outbound,
+            operators_outbound=self._operators_outbound,
             inboxes=self._inboxes,
             contents=self._contents,
             activity=self.activity,
@@ -250,6 +255,7 @@ class Worker:
             await self.activity.add()
             await self.events.flush()
             await self.outbound.close()
+            await self._operators_outbound.close()
         finally:
             for client in (self._format_client, self._job_client, self.client):
                 client.close()

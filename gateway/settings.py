@@ -273,7 +273,8 @@ class Settings:
 
     slack_url: str = _setting(
         "https://slack.com",
-        "For tests only: where Slack's API is. On the loopback, INBOX_OUTBOUND_LOOPBACK must allow it.",
+        "For tests only: where Slack's API is, unless INBOX_PROVIDER_URLS has `slack`. On the loopback, "
+        "INBOX_OUTBOUND_LOOPBACK must allow it, so that users can install apps.",
     )
 
     outbound_allowed_networks: tuple[str, ...] = _setting(

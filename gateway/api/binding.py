@@ -120,6 +120,7 @@ class ApiBuilder:
     delivery_configs: DeliveryConfigStore
     integrations: IntegrationStore
     outbound: OutboundHttp
+    operators_outbound: OutboundHttp
     inboxes: InboxStore
     contents: ContentStore
     activity: ActiveUsers
@@ -139,6 +140,12 @@ class ApiBuilder:
         routed = application(endpoints, context, lifespan, websocket_path)
         asgi = CrossOrigin(routed, self.settings.allowed_origins, PageOrigins(self.projects))
         return Api(asgi, DirectRoutes(endpoints))
+
+    def _slack(self) -> tuple[OutboundHttp, str]:
+        """Return the client by which Slack is called, and the address of Slack."""
+        if own := dict(self.settings.provider_urls).get("slack"):
+            return self.operators_outbound, own
+        return self.outbound, self.settings.slack_url
 
     def accesses(self) -> Accesses:
         """Return the `Access` of each kind of caller."""
@@ -223,7 +230,7 @@ class ApiBuilder:
                     once,
                     InstallStates(self.settings.secret_key),
                     self.outbound,
-                    self.settings.slack_url,
+                    *self._slack(),
                 ),
                 slack_installations.OPERATIONS,
             ),

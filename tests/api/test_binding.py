@@ -4,6 +4,7 @@ from gateway.api.binding import ApiBuilder
 from gateway.api.operations import OPERATIONS
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.inbox_tokens import InboxTokens
+from gateway.domain.outbound import OPERATOR
 from gateway.domain.proxy import Proxies
 from gateway.runtime.outbound import OutboundHttp
 from gateway.settings import Settings
@@ -52,6 +53,7 @@ async def test_a_worker_binds_every_row_in_the_order_of_the_table_and_admits_eve
         delivery_configs=DeliveryConfigStore(client),
         integrations=IntegrationStore(client, "secret"),
         outbound=OutboundHttp(SETTINGS.outbound_rules),
+        operators_outbound=OutboundHttp(OPERATOR),
         inboxes=InboxStore(client, retention, ContentStore(client)),
         contents=ContentStore(client),
         activity=ActiveUsers(client),

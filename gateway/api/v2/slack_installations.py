@@ -97,7 +97,10 @@ class StartedSlackInstallation(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class SlackInstallationsResource:
-    """The operations that install a project's Slack app. `slack_url` is where Slack's API is."""
+    """The operations that install a project's Slack app. `slack_url` is where Slack's API is, which `slack` calls.
+
+    The rules of `outbound` are those for addresses that a project saves.
+    """
 
     saver: InstallationSaver
     inboxes: InboxStore
@@ -105,6 +108,7 @@ class SlackInstallationsResource:
     idempotency: Idempotency
     states: InstallStates
     outbound: OutboundHttp
+    slack: OutboundHttp
     slack_url: str
 
     async def start(self, call: UserCall) -> Response:
@@ -164,7 +168,7 @@ class SlackInstallationsResource:
         if values["redirect_url"]:
             form["redirect_uri"] = values["redirect_url"]
         try:
-            response = await self.outbound.request(
+            response = await self.slack.request(
                 "POST",
                 f"{self.slack_url}/api/oauth.v2.access",
                 headers={"Content-Type": "application/x-www-form-urlencoded"},

@@ -368,3 +368,13 @@ def test_slack_is_not_called_on_the_loopback_unless_under_development(
         stub.codes["q"] = ACCEPTED
         assert finish(client, ada, "q").status_code == 502
         assert stub.codes.pop("q")
+
+
+def test_slack_is_where_the_operator_says(stub: SlackStub, tmp_path: Path, ada: dict[str, str]) -> None:
+    with (
+        running_gateway(tmp_path / "data", INBOX_PROVIDER_URLS=f"slack={stub.url}") as gateway,
+        httpx.Client(base_url=gateway.url, timeout=30) as client,
+    ):
+        put(client, "slack", CONFIG)
+        stub.codes["r"] = ACCEPTED
+        assert finish(client, ada, "r").status_code == 201
