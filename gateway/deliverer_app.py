@@ -89,7 +89,7 @@ class Deliverer:
         )
 
     def _senders(self, installations: InstallationStore) -> dict[str, Sender]:
-        urls = {"slack": self.settings.slack_url, **dict(self.settings.provider_urls)}
+        urls = dict(self.settings.provider_urls)
         contact = self.settings.push_contact or self.settings.public_url
         return {
             provider.name: Sender(

@@ -263,20 +263,6 @@ class Settings:
     new_users_per_hour_per_address: int = _setting(
         1000, "The same limit per client address, or per IPv6 network of 64 bits.", least=0
     )
-
-    outbound_loopback: bool = _setting(
-        False,
-        "For development and tests only: whether the addresses that projects save, such as those of webhooks, may be "
-        "on the loopback, and without TLS there. Otherwise they must be public, so that no project can make the "
-        "gateway call services of your own network.",
-    )
-
-    slack_url: str = _setting(
-        "https://slack.com",
-        "For tests only: where Slack's API is, unless INBOX_PROVIDER_URLS has `slack`. On the loopback, "
-        "INBOX_OUTBOUND_LOOPBACK must allow it, so that users can install apps.",
-    )
-
     outbound_allowed_networks: tuple[str, ...] = _setting(
         (),
         "Comma-separated addresses and networks of your own that the addresses which projects save may be in, such as "
@@ -308,7 +294,7 @@ class Settings:
     @property
     def outbound_rules(self) -> OutboundRules:
         """Return the rules for the addresses that projects save."""
-        return OutboundRules(self.outbound_loopback, tuple(map(read_network, self.outbound_allowed_networks)))
+        return OutboundRules(tuple(map(read_network, self.outbound_allowed_networks)))
 
     @property
     def embedded(self) -> bool:

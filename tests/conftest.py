@@ -42,7 +42,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """Yield a shared gateway with the default settings. Each test uses its own users."""
     directory: Path = tmp_path_factory.mktemp("gateway")
     # No test calls Slack itself.
-    with running_gateway(directory / "data", INBOX_SLACK_URL="http://127.0.0.1:1") as started:
+    with running_gateway(directory / "data", INBOX_PROVIDER_URLS="slack=http://127.0.0.1:1") as started:
         yield started
 
 

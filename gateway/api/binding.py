@@ -145,7 +145,7 @@ class ApiBuilder:
         """Return the client by which Slack is called, and the address of Slack."""
         if own := dict(self.settings.provider_urls).get("slack"):
             return self.operators_outbound, own
-        return self.outbound, self.settings.slack_url
+        return self.outbound, slack_installations.SLACK_URL
 
     def accesses(self) -> Accesses:
         """Return the `Access` of each kind of caller."""

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DevelopmentUrl(OutboundUrl):
-    """An address that only a gateway under development accepts: INBOX_OUTBOUND_LOOPBACK allows it."""
+class LocalUrl(OutboundUrl):
+    """An address that only a gateway with INBOX_OUTBOUND_ALLOWED_NETWORKS accepts."""
 
     def check(self, value: Any, path: str, problems: list[str]) -> Any:
-        """Check that the gateway is under development, and what OutboundUrl checks."""
-        if not (isinstance(problems, Problems) and problems.outbound.allows_loopback):
-            problems.append(f"Param '{path}' is only for a gateway with INBOX_OUTBOUND_LOOPBACK")
+        """Check that the gateway allows networks of its own, and what OutboundUrl checks."""
+        if not (isinstance(problems, Problems) and problems.outbound.allowed_networks):
+            problems.append(f"Param '{path}' is only for a gateway with INBOX_OUTBOUND_ALLOWED_NETWORKS")
             return value
         return OutboundUrl.check(self, value, path, problems)
 
@@ -46,8 +46,8 @@ INTEGRATION = IntegrationKind(
         required=True,
         name="SesConfig",
         fields={
-            "endpoint": DevelopmentUrl(
-                description="Where requests are sent, for tests. Only with INBOX_OUTBOUND_LOOPBACK."
+            "endpoint": LocalUrl(
+                description="Where requests are sent, for tests. Only with INBOX_OUTBOUND_ALLOWED_NETWORKS."
             ),
             "from": FROM,
             "key_id": Text(required=True, max_length=128, description="The id of an AWS access key."),

@@ -86,12 +86,11 @@ def _is_public(address: Address) -> bool:
 class OutboundRules:
     """The rules for addresses of tenants.
 
-    With `allows_loopback`, the loopback is allowed too, even without TLS. So are addresses in `allowed_networks`, and
-    host names that only a local DNS resolves, provided that their addresses are in these networks. `anywhere` allows
-    every address: it is for addresses that the operator has set.
+    Addresses in `allowed_networks` are allowed too, even without TLS, and host names that only a local DNS resolves,
+    provided that their addresses are in these networks. `anywhere` allows every address: it is for addresses that the
+    operator has set.
     """
 
-    allows_loopback: bool = False
     allowed_networks: tuple[Network, ...] = ()
     anywhere: bool = False
 
@@ -134,18 +133,14 @@ class OutboundRules:
 
     def _is_local(self, address: Address) -> bool:
         """Return whether an address is allowed beside the public ones."""
-        if self.anywhere or (self.allows_loopback and address.is_loopback):
-            return True
-        return any(address in network for network in self.allowed_networks)
+        return self.anywhere or any(address in network for network in self.allowed_networks)
 
     def _is_local_host(self, host: str) -> bool:
         """Return whether a host is allowed on any port and without TLS. The addresses of a name are still checked."""
         address = read_address(host.strip("[]"))
         if address is not None:
             return self._is_local(address)
-        if self.anywhere or (self.allowed_networks and _is_internal(host)):
-            return True
-        return self.allows_loopback and host == "localhost"
+        return self.anywhere or (bool(self.allowed_networks) and _is_internal(host))
 
 
 def _is_internal(name: str) -> bool:
@@ -154,7 +149,7 @@ def _is_internal(name: str) -> bool:
 
 
 PUBLIC_ONLY = OutboundRules()
-"""The rules of every gateway that is not under development."""
+"""The rules of every gateway whose operator has allowed no networks."""
 
 OPERATOR = OutboundRules(anywhere=True)
 """For addresses that the operator of the gateway has set, such as INBOX_PROVIDER_URLS."""

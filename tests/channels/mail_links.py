@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from gateway.channels.provider import Answer
-from gateway.domain.outbound import OutboundRules
 from gateway.domain.outbound_errors import NotSentError, OutboundRefusedError
 from gateway.runtime.outbound import OutboundHttp
+from tests.outbound import LOOPBACK
 
 
 class MailLinks:
@@ -22,7 +22,7 @@ class MailLinks:
 
     def __init__(self, authority: Path | None = None, refuses: bool = False, base: str = ""):
         self._base = base
-        self._http = OutboundHttp(OutboundRules(allows_loopback=True))
+        self._http = OutboundHttp(LOOPBACK)
         self._context = ssl.create_default_context(cafile=authority)
         self._memos: dict[str, dict[str, Any]] = {}
         self._refuses = refuses

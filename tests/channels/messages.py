@@ -9,8 +9,8 @@ from gateway.channels.integration_kind import InstallationKind
 from gateway.channels.message import Brand, Message
 from gateway.channels.provider import Answer, Provider
 from gateway.domain.ids import ProjectId, UserId
-from gateway.domain.outbound import OutboundRules
 from gateway.runtime.outbound import OutboundHttp
+from tests.outbound import LOOPBACK
 
 ID = UUID("0198c0de-0000-7000-8000-000000000001")
 
@@ -50,7 +50,7 @@ class StubLinks:
         self._base = base
         self._contact = contact
         self._memos: dict[str, dict[str, Any]] = {}
-        self._http = OutboundHttp(OutboundRules(allows_loopback=True))
+        self._http = OutboundHttp(LOOPBACK)
 
     def now(self) -> float:
         """Return the unix time in seconds."""

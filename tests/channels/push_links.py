@@ -8,9 +8,9 @@ from uuid import UUID
 from gateway.channels.message import Brand, Message
 from gateway.channels.provider import Answer, Provider
 from gateway.domain.ids import ProjectId, UserId
-from gateway.domain.outbound import OutboundRules
 from gateway.runtime.outbound import OutboundHttp
 from gateway.runtime.outbound_http2 import OutboundHttp2
+from tests.outbound import LOOPBACK
 
 ID = UUID("0198c0de-0000-7000-8000-000000000001")
 
@@ -49,7 +49,7 @@ class PushLinks:
         self.pools: list[str] = []
         self.memos: dict[str, dict[str, Any]] = {}
         self.defaults: list[str] = []
-        self._http = http or OutboundHttp(OutboundRules(allows_loopback=True))
+        self._http = http or OutboundHttp(LOOPBACK)
 
     def now(self) -> float:
         """Return the time of the clock."""

@@ -16,6 +16,7 @@ from gateway.channels.secret_param import REDACTED, Secret
 from gateway.domain.objects import Object
 from gateway.domain.outbound import PUBLIC_ONLY, OutboundRules
 from gateway.domain.params import Problems, Text
+from tests.outbound import LOOPBACK
 
 INTEGRATIONS_BY_NAME = {kind.name: kind for kind in INTEGRATION_KINDS}
 
@@ -27,6 +28,7 @@ SMALL_RSA_KEY = (
     .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     .decode()
 )
+
 GARBLED_KEY = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
 
 
@@ -86,7 +88,11 @@ def of(kind: str, **changes: Any) -> Any:
         ("ping_email", of("ping_email", url="http://example.com"), "'url' must be an https address"),
         ("sendgrid", of("sendgrid", reply_to={}), "'reply_to.email' is missing"),
         ("ses", of("ses", region="evil.example.com/"), "'region' must be a region such as eu-central-1"),
-        ("ses", of("ses", endpoint="https://example.com"), "is only for a gateway with INBOX_OUTBOUND_LOOPBACK"),
+        (
+            "ses",
+            of("ses", endpoint="https://example.com"),
+            "is only for a gateway with INBOX_OUTBOUND_ALLOWED",
+        ),
         ("slack", of("slack", client_id="x"), "'client_id' must be an id such as 1234.5678"),
         ("slack", of("slack", signing_secret="x" * 31), "'signing_secret' must have at least 32 characters"),
         ("smtp", of("smtp", host="localhost"), "'host' must have a public host name"),
@@ -120,7 +126,7 @@ def test_a_key_is_accepted_however_its_lines_end_and_its_dashes_are_written() ->
 
 
 def test_an_endpoint_of_ses_is_accepted_under_development() -> None:
-    rules = OutboundRules(allows_loopback=True)
+    rules = LOOPBACK
     assert faults(INTEGRATIONS_BY_NAME["ses"], of("ses", endpoint="http://127.0.0.1:4566"), rules) == []
     assert faults(INTEGRATIONS_BY_NAME["ses"], of("ses", endpoint="http://10.0.0.1"), rules) != []
     assert faults(INTEGRATIONS_BY_NAME["smtp"], of("smtp", host="127.0.0.1"), rules) == []

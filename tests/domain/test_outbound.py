@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from gateway.domain.address import read_network
 from gateway.domain.outbound import MAX_URL_LENGTH, OPERATOR, PUBLIC_ONLY, OutboundRules
+from tests.outbound import LOOPBACK
 
-DEVELOPMENT = OutboundRules(allows_loopback=True)
 INTRANET = OutboundRules(allowed_networks=(read_network("10.1.0.0/16"), read_network("fd00::/8")))
 
 NO_NAME = "must have a host name"
@@ -97,17 +97,17 @@ def test_addresses_after_a_lookup_are_checked_by_themselves() -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "[::1]", "localhost"])
-def test_the_loopback_is_allowed_for_development_on_any_port_and_without_tls(host: str) -> None:
+def test_an_allowed_loopback_is_allowed_on_any_port_and_without_tls(host: str) -> None:
     for url in (f"http://{host}:80/", f"https://{host}:1/"):
-        assert DEVELOPMENT.url_fault(url) == ""
+        assert LOOPBACK.url_fault(url) == ""
         assert PUBLIC_ONLY.url_fault(url) != ""
 
 
-def test_nothing_else_is_allowed_for_development() -> None:
-    for url in ("http://10.0.0.1/", "http://example.com/", "https://169.254.169.254/", "https://redis/"):
-        assert DEVELOPMENT.url_fault(url) != ""
-    assert DEVELOPMENT.allows("::ffff:127.0.0.1")
-    assert not DEVELOPMENT.allows("169.254.169.254")
+def test_an_allowed_loopback_allows_nothing_else() -> None:
+    for url in ("http://10.0.0.1/", "http://example.com/", "https://169.254.169.254/"):
+        assert LOOPBACK.url_fault(url) != ""
+    assert LOOPBACK.allows("::ffff:127.0.0.1")
+    assert not LOOPBACK.allows("169.254.169.254")
 
 
 @given(st.ip_addresses())

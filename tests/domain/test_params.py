@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.outbound import OutboundRules
 from gateway.domain.params import (
     Anything,
     Choice,
@@ -19,6 +18,7 @@ from gateway.domain.params import (
     Text,
 )
 from gateway.domain.unknown_names import MAX_NAMED
+from tests.outbound import LOOPBACK
 
 
 def faults(param: Param, value: Any) -> list[str]:
@@ -118,10 +118,10 @@ def test_an_outbound_url_is_checked_by_the_rules_of_the_body() -> None:
     assert faults(url, 5) == ["Param 'x' must be a string"]
     assert faults(url, "https://example.com/" + "x" * 30) == ["Param 'x' must have at most 30 characters"]
     assert faults(url, "https://10.0.0.1/") == ["Param 'x' must have a public address as its host"]
-    for problems in (Problems(), Problems(outbound=OutboundRules(allows_loopback=True))):
+    for problems in (Problems(), Problems(outbound=LOOPBACK)):
         url.read("http://127.0.0.1:1/", "x", problems)
         assert problems == (
-            [] if problems.outbound.allows_loopback else ["Param 'x' must have a public address as its host"]
+            [] if problems.outbound.allowed_networks else ["Param 'x' must have a public address as its host"]
         )
     assert url.shape() == {"type": "string", "format": "uri", "minLength": 1, "maxLength": 30}
 

@@ -15,9 +15,8 @@ from gateway.domain.address import read_network
 from gateway.domain.outbound import OPERATOR, PUBLIC_ONLY, OutboundRules
 from gateway.domain.outbound_errors import NoAnswerError, NotSentError, OutboundFailedError, OutboundRefusedError
 from gateway.runtime.outbound import ConnectionLimits, OutboundHttp
+from tests.outbound import LOOPBACK
 from tests.stubs.certificates import make_certificates
-
-LOOPBACK = OutboundRules(allows_loopback=True)
 
 
 class Answers(AbstractResolver):
@@ -125,7 +124,7 @@ async def test_a_public_name_with_an_address_that_is_not_public_is_refused(
 
 async def test_the_addresses_are_checked_again_for_each_connection(target: Target) -> None:
     rebinding = Answers(["127.0.0.1"], ["10.0.0.1"])
-    http = OutboundHttp(OutboundRules(allows_loopback=True), lambda: rebinding)
+    http = OutboundHttp(LOOPBACK, lambda: rebinding)
     address = f"https://example.com:{target.port}/"
     with pytest.raises(OutboundFailedError, match=r"No connection to example\.com"):
         await http.request("GET", address)  # the target does not speak TLS, so the connection is closed

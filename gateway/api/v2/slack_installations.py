@@ -31,6 +31,7 @@ from gateway.store.integrations import IntegrationStore
 SCOPES = ("chat:write", "incoming-webhook")
 """The scopes that deliveries need: to write into channels, and into the one that the user chooses."""
 
+SLACK_URL = "https://slack.com"
 AUTHORIZE_URL = "https://slack.com/oauth/v2/authorize"
 _AUTHORIZE_PATTERN = r"https://([a-z0-9-]+\.)?(enterprise\.)?slack\.com/oauth/v2/authorize"
 

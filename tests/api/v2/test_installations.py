@@ -306,8 +306,7 @@ def stub() -> Iterator[SlackStub]:
 def developed(stub: SlackStub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A client of a gateway under development, for which Slack is on the loopback."""
     directory = tmp_path_factory.mktemp("slack")
-    environment = {"INBOX_OUTBOUND_LOOPBACK": "true", "INBOX_SLACK_URL": stub.url}
-    with running_gateway(directory / "data", **environment) as gateway:
+    with running_gateway(directory / "data", INBOX_PROVIDER_URLS=f"slack={stub.url}") as gateway:
         with httpx.Client(base_url=gateway.url, timeout=30) as client:
             put(client, "slack", CONFIG)
             yield client
@@ -355,26 +354,3 @@ def test_a_response_that_is_none_of_slacks_is_an_error_of_the_provider(
         assert "p" not in stub.codes  # it was asked
     stub.codes["p"] = ACCEPTED
     assert finish(developed, ada, "p").status_code == 201  # nothing was remembered
-
-
-def test_slack_is_not_called_on_the_loopback_unless_under_development(
-    stub: SlackStub, tmp_path: Path, ada: dict[str, str]
-) -> None:
-    with (
-        running_gateway(tmp_path / "data", INBOX_SLACK_URL=stub.url) as gateway,
-        httpx.Client(base_url=gateway.url, timeout=30) as client,
-    ):
-        put(client, "slack", CONFIG)
-        stub.codes["q"] = ACCEPTED
-        assert finish(client, ada, "q").status_code == 502
-        assert stub.codes.pop("q")
-
-
-def test_slack_is_where_the_operator_says(stub: SlackStub, tmp_path: Path, ada: dict[str, str]) -> None:
-    with (
-        running_gateway(tmp_path / "data", INBOX_PROVIDER_URLS=f"slack={stub.url}") as gateway,
-        httpx.Client(base_url=gateway.url, timeout=30) as client,
-    ):
-        put(client, "slack", CONFIG)
-        stub.codes["r"] = ACCEPTED
-        assert finish(client, ada, "r").status_code == 201

@@ -8,8 +8,9 @@ import pytest
 from gateway.api.v2 import provider_http as module
 from gateway.api.v2.provider_http import ProviderHttp
 from gateway.domain.errors import ApiError, ErrorCode
-from gateway.domain.outbound import PUBLIC_ONLY, OutboundRules
+from gateway.domain.outbound import PUBLIC_ONLY
 from gateway.runtime.outbound import OutboundHttp
+from tests.outbound import LOOPBACK
 
 
 class Provider:
@@ -44,7 +45,7 @@ async def provider() -> AsyncIterator[Provider]:
 
 @pytest.fixture
 async def outbound() -> AsyncIterator[OutboundHttp]:
-    outbound = OutboundHttp(OutboundRules(allows_loopback=True))
+    outbound = OutboundHttp(LOOPBACK)
     yield outbound
     await outbound.close()
 
