@@ -68,10 +68,11 @@ async def deliver(message: Message, links: Links) -> Outcome:
 
 async def _send(message: Message, shown: Mapping[str, Any], links: Links) -> Outcome:
     shown = merged(shown, message.extra)
-    if webhook := message.destination.get("webhook"):
-        answer = await links.request("POST", webhook["url"], headers=_JSON, body=msgspec.json.encode(shown))
-        return webhook_outcome(answer, links.now())
-    return await _post(message, shown, links)
+    if message.destination.get("oauth"):
+        return await _post(message, shown, links)
+    url = str(message.destination["webhook"]["url"])
+    answer = await links.request("POST", url, headers=_JSON, body=msgspec.json.encode(shown))
+    return webhook_outcome(answer, links.now())
 
 
 async def _post(message: Message, shown: Mapping[str, Any], links: Links) -> Outcome:
@@ -177,8 +178,8 @@ def _decoded(body: bytes) -> dict[str, Any]:
 
 def destination_key(message: Message) -> str:
     """Return what identifies the channel of a message. It contains no secret."""
-    oauth, webhook = message.destination.get("oauth"), message.destination.get("webhook")
-    text = webhook["url"] if webhook else f"{oauth['installation_id']} {oauth['channel_id']}" if oauth else ""
+    oauth = message.destination.get("oauth")
+    text = f"{oauth['installation_id']} {oauth['channel_id']}" if oauth else message.destination["webhook"]["url"]
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
