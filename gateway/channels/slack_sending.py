@@ -4,6 +4,7 @@ What Slack says of a webhook or an installation concerns one user: those are the
 others. Slack takes one message a second for each channel (docs.slack.dev/apis/web-api/rate-limits).
 """
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Mapping
@@ -36,6 +37,9 @@ API = "https://slack.com"
 
 THROTTLED_SECONDS = 30.0
 """The wait after a 429 without Retry-After. Slack always sends one."""
+
+RENEWALS = 3
+"""At which attempt a token that cannot be renewed is dead."""
 
 _JSON = {"Content-Type": "application/json; charset=utf-8"}
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -100,12 +104,33 @@ async def _renewed(
 ) -> Mapping[str, Any] | Outcome:
     """Return the installation with a new token (docs.slack.dev, "Using token rotation"), or why there is none.
 
-    A refresh token is valid once. Where another process was faster, the installation that it saved is returned.
+    A refresh token is valid once. So messages to one installation renew it in turn, and use what another one has saved.
     """
-    if not before.get("refresh_token"):
-        return Dead(_EXPIRED)
-    if not message.config.get("client_secret"):
-        return Refused("The token has expired. Renewing it needs the integration `slack` of the project")
+    kept = links.memo(f"slack {message.project_id} {message.user_id} {place}")
+    async with kept.setdefault("lock", asyncio.Lock()):
+        if newer := await _newer(message, before, place, links):
+            return newer
+        if not before.get("refresh_token"):
+            return Dead(_EXPIRED)
+        if not message.config.get("client_secret"):
+            return Refused("The token has expired. Renewing it needs the integration `slack` of the project")
+        try:
+            return await _exchanged(message, before, place, links)
+        except OutboundFailedError:
+            return Retry("The token was not renewed: Slack does not respond")  # the message was certainly not sent
+
+
+async def _newer(message: Message, before: Mapping[str, Any], place: str, links: Links) -> Mapping[str, Any] | None:
+    """Return the saved installation if its token is another one than before."""
+    saved = await links.installation(message, INSTALLATION, place)
+    is_newer = saved is not None and saved.get("access_token") not in (None, before["access_token"])
+    return saved if is_newer else None
+
+
+async def _exchanged(
+    message: Message, before: Mapping[str, Any], place: str, links: Links
+) -> Mapping[str, Any] | Outcome:
+    """Exchange the refresh token, and save what Slack returns for it."""
     form = {
         "client_id": message.config["client_id"],
         "client_secret": message.config["client_secret"],
@@ -113,24 +138,20 @@ async def _renewed(
         "refresh_token": before["refresh_token"],
     }
     url = f"{links.base_url(API)}/api/oauth.v2.access"
-    try:
-        answer = await links.request("POST", url, headers=_FORM, body=urlencode(form).encode())
-    except OutboundFailedError:
-        return Retry("The token was not renewed: Slack does not respond")  # the message was certainly not sent
+    answer = await links.request("POST", url, headers=_FORM, body=urlencode(form).encode())
     found = _decoded(answer.body)
     if found.get("ok") is True and isinstance(found.get("access_token"), str):
         names = ("access_token", "refresh_token", "expires_in")
         after = {**before, **{name: found[name] for name in names if name in found}}
         if await links.replace_installation(message, INSTALLATION, place, before, after):
             return after
-    saved = await links.installation(message, INSTALLATION, place)
-    if saved is not None and saved.get("access_token") not in (None, before["access_token"]):
-        return saved
-    return _not_renewed(api_outcome(answer, links.now()))
-
-
-def _not_renewed(outcome: Outcome) -> Outcome:
-    return outcome if isinstance(outcome, Retry | Throttled | Misconfigured) else Dead(_EXPIRED)
+    if newer := await _newer(message, before, place, links):
+        return newer
+    outcome = api_outcome(answer, links.now())
+    if isinstance(outcome, Retry | Throttled | Misconfigured):
+        return outcome
+    # Another process may have exchanged the refresh token, and not have saved the new one yet.
+    return Dead(_EXPIRED) if message.attempt >= RENEWALS else Retry(_EXPIRED)
 
 
 def webhook_outcome(answer: Answer, now: float) -> Outcome:

@@ -1,5 +1,6 @@
 """Slack: messages to the stub, and what Slack's responses mean."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -87,41 +88,49 @@ async def test_an_expired_token_is_renewed_once_and_saved(stub: SlackStub, links
     assert [request.path for request in stub.requests].count("/api/oauth.v2.access") == 1
 
 
-async def test_a_token_that_another_process_has_renewed_is_used(stub: SlackStub, links: StubLinks) -> None:
-    """A refresh token is valid once: the slower process gets `invalid_refresh_token`, and reads again."""
-    stale, links.installations[PLACE] = links.installations[PLACE], {"access_token": "xoxb-9", "refresh_token": "x"}
+async def test_messages_at_once_renew_a_token_once(stub: SlackStub, links: StubLinks) -> None:
+    """A refresh token is valid once. The messages that wait for the new token use it."""
+    stub.token = "xoxb-0"
+    outcomes = await asyncio.gather(*(deliver(message_to(PROVIDER, OAUTH), links) for _ in range(5)))
+    assert all(isinstance(outcome, Delivered) for outcome in outcomes)
+    assert [request.path for request in stub.requests].count("/api/oauth.v2.access") == 1
+
+
+async def test_a_token_that_another_process_renews_meanwhile_is_used(stub: SlackStub, links: StubLinks) -> None:
+    """The slower process gets `invalid_refresh_token`. It tries again, and by then the new token is saved."""
     stub.token, stub.refresh_token = "xoxb-9", "xoxe-9"
-    first = [stale]
-    read = links.installation
-
-    async def stale_first(*arguments: Any) -> Any:
-        return first.pop() if first else await read(*arguments)
-
-    links.installation = stale_first  # type: ignore[assignment,method-assign] # another process writes between two reads
-    assert isinstance(await deliver(message_to(PROVIDER, OAUTH), links), Delivered)
+    assert await deliver(message_to(PROVIDER, OAUTH), links) == Retry("token_expired")
+    links.installations[PLACE] = {"access_token": "xoxb-9", "refresh_token": "xoxe-9"}
+    assert isinstance(await deliver(message_to(PROVIDER, OAUTH, attempt=2), links), Delivered)
 
 
-async def test_a_renewed_token_that_cannot_replace_the_saved_one_gives_way_to_it(
-    stub: SlackStub, links: StubLinks
-) -> None:
-    stub.token, links.saves = "xoxb-0", False
-    outcome = await deliver(message_to(PROVIDER, OAUTH), links)
-    assert outcome == Dead("token_expired"), "the installation has changed, and its token is no better"
+async def test_a_token_that_was_renewed_between_two_reads_is_used(stub: SlackStub, links: StubLinks) -> None:
+    class Slower(StubLinks):
+        async def replace_installation(self, *arguments: Any) -> bool:
+            links.installations[PLACE] = {"access_token": stub.token, "refresh_token": "x"}
+            return False
+
+    slower = Slower(stub.url)
+    slower.installations = links.installations
+    stub.token = "xoxb-0"
+    assert isinstance(await deliver(message_to(PROVIDER, OAUTH), slower), Delivered)
+    await slower.close()
 
 
 @pytest.mark.parametrize(
-    ("change", "outcome"),
+    ("change", "attempt", "outcome"),
     [
-        ({"refresh_token": None}, Dead("token_expired")),
-        ({"refresh_token": "xoxe-0"}, Dead("token_expired")),
+        ({"refresh_token": None}, 1, Dead("token_expired")),
+        ({"refresh_token": "xoxe-0"}, 2, Retry("token_expired")),
+        ({"refresh_token": "xoxe-0"}, 3, Dead("token_expired")),
     ],
 )
 async def test_a_token_that_cannot_be_renewed_is_dead(
-    stub: SlackStub, links: StubLinks, change: dict[str, Any], outcome: Outcome
+    stub: SlackStub, links: StubLinks, change: dict[str, Any], attempt: int, outcome: Outcome
 ) -> None:
     stub.token = "xoxb-0"
     links.installations[PLACE] |= change
-    assert await deliver(message_to(PROVIDER, OAUTH), links) == outcome
+    assert await deliver(message_to(PROVIDER, OAUTH, attempt=attempt), links) == outcome
 
 
 async def test_renewing_needs_the_integration_of_the_project(stub: SlackStub, links: StubLinks) -> None:
