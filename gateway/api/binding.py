@@ -78,6 +78,7 @@ from gateway.store.installations import InstallationStore
 from gateway.store.integrations import IntegrationStore
 from gateway.store.item_pages import ItemPages
 from gateway.store.jobs import JobStore
+from gateway.store.lanes import LaneStore
 from gateway.store.overrides import OverrideStore
 from gateway.store.page_origins import PageOrigins
 from gateway.store.preferences import PreferenceStore
@@ -240,7 +241,10 @@ class ApiBuilder:
                 ),
                 template_preview.OPERATIONS,
             ),
-            *bind(integrations.IntegrationsResource(self.integrations, self.events), integrations.OPERATIONS),
+            *bind(
+                integrations.IntegrationsResource(self.integrations, self.events, LaneStore(client)),
+                integrations.OPERATIONS,
+            ),
             *bind(
                 v2_users.UsersResource(
                     directory, ProfileStore(client), UserPages(client), UserDeletion(client), once, self.events

@@ -9,6 +9,7 @@ from gateway.channels import inbox, registry, templates
 from gateway.channels.email_brand import brand_of
 from gateway.channels.message import Brand
 from gateway.channels.provider import Provider, Schedule
+from gateway.channels.routes import providers_of
 from gateway.delivery.policy import Rules
 from gateway.delivery.templating import Templates
 from gateway.delivery.user_work import LaneContext, Render
@@ -24,22 +25,9 @@ BRAND_SECONDS = 30.0
 
 MAX_BRANDS = 10_000
 
-MAIL = ("ping_email", "ses", "sendgrid", "mailgun", "smtp")
-"""The providers of mail in their order: the first one that a project has configured sends."""
-
 
 class UnreadableConfigurationError(Exception):
     """The secrets of a configuration cannot be decrypted with the secret key of this process."""
-
-
-def providers_of(route: Route, providers: Sequence[Provider]) -> tuple[Provider, ...]:
-    """Return the providers that can send on a route, those to be preferred first."""
-    if route.token_kind:
-        return tuple(each for each in providers if route.token_kind in {kind.path for kind in each.tokens})
-    if route is Route.WEBHOOKS:
-        return tuple(each for each in providers if each.name == "webhook")
-    found = [each for each in providers if each.channel is route.channel and not each.tokens]
-    return tuple(sorted(found, key=lambda each: MAIL.index(each.name) if each.name in MAIL else len(MAIL)))
 
 
 class Contexts:

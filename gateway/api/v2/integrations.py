@@ -17,12 +17,15 @@ from gateway.api.core.responses import json_response, no_content
 from gateway.api.core.schema import Hash, ResponseSpec, Uuid
 from gateway.channels.integration_kind import IntegrationKind
 from gateway.channels.registry import INTEGRATION_KINDS
+from gateway.channels.routes import routes_of_integration
+from gateway.domain.delivery import Lane
 from gateway.domain.errors import invalid
 from gateway.domain.ids import ProjectId
 from gateway.domain.params import Problems
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.store.configurations import Configuration
 from gateway.store.integrations import IntegrationStore
+from gateway.store.lanes import LaneStore
 from gateway.store.project_events import ProjectEvents
 
 
@@ -50,6 +53,7 @@ class IntegrationsResource:
 
     integrations: IntegrationStore
     events: ProjectEvents
+    lanes: LaneStore
 
     async def list_all(self, call: ProjectCall) -> Response:
         """Return a page of the project's integrations of all kinds, newest first. Secrets are redacted."""
@@ -77,6 +81,7 @@ class IntegrationsResource:
                 raise invalid(*problems)
             saved = await self.integrations.replace(project_id, kind, values, before)
             if saved is not None:
+                await self._unpark(project_id, kind)
                 await self._record(project_id, kind, ProjectEventType.INTEGRATION_SAVED, saved.id)
                 return json_response(kind.shown(saved.plain, saved.names))
 
@@ -95,8 +100,14 @@ class IntegrationsResource:
         deleted = await self.integrations.delete(project_id, kind, config_id)
         if deleted is None:
             return False
+        await self._unpark(project_id, kind)
         await self._record(project_id, kind, ProjectEventType.INTEGRATION_DELETED, deleted.id)
         return True
+
+    async def _unpark(self, project_id: ProjectId, kind: IntegrationKind) -> None:
+        """Have deliveries tried again that wait because the provider refused the former configuration."""
+        for route in routes_of_integration(kind.name):
+            await self.lanes.unpark(Lane(project_id, route))
 
     async def _record(
         self, project_id: ProjectId, kind: IntegrationKind, event: ProjectEventType, config_id: str

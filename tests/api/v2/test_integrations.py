@@ -23,6 +23,7 @@ from gateway.domain.ids import ProjectId
 from gateway.domain.objects import Object
 from gateway.domain.params import Text
 from gateway.store.integrations import IntegrationStore
+from gateway.store.lanes import LaneStore
 from gateway.store.project_event_log import EventRetention, ProjectEventLog
 from gateway.store.project_events import ProjectEvents
 from tests.api.core.calls import project_call, request_of
@@ -242,7 +243,8 @@ async def test_one_more_kind_needs_nothing_but_its_declaration(gateway: Gateway)
     assert described["put"]["requestBody"]["content"]["application/json"]["example"] == EIGHTEENTH.example
     assert "Save the project's configuration of Pager" in described["put"]["description"]
     store = IntegrationStore(client_of_store, "k", kinds=[*INTEGRATION_KINDS, EIGHTEENTH])
-    resource = IntegrationsResource(store, ProjectEvents(ProjectEventLog(client_of_store, EventRetention(0, 0))))
+    events = ProjectEvents(ProjectEventLog(client_of_store, EventRetention(0, 0)))
+    resource = IntegrationsResource(store, events, LaneStore(client_of_store))
     tenant = dataclasses.replace(project_call(request_of()).project, id=ProjectId("77"))
 
     async def call(method: str, path: str, body: Any = None) -> Any:
