@@ -1,4 +1,5 @@
-"""Expo, a push service for apps that are built with its framework."""
+"""Expo, a push service for apps that are built with its framework: what is registered and configured. `expo_push.py`
+sends."""
 
 from gateway.channels.apns import MAX_DEVICE_TOKEN
 from gateway.channels.integration_kind import IntegrationKind

@@ -6,6 +6,7 @@ from gateway.channels import (
     aws_sns,
     eventsource,
     expo,
+    expo_push,
     fcm,
     fcm_push,
     github,
@@ -60,6 +61,7 @@ INTEGRATION_KINDS: tuple[IntegrationKind, ...] = (
 
 PROVIDERS: tuple[Provider, ...] = (
     apns_push.PROVIDER,
+    expo_push.PROVIDER,
     fcm_push.PROVIDER,
     slack_sending.PROVIDER,
     teams.PROVIDER,

@@ -8,7 +8,7 @@ from gateway.channels.fcm_outcomes import INTERNAL_SECONDS, QUOTA_SECONDS, outco
 from gateway.channels.outcome import Dead, Delivered, Misconfigured, Outcome, Refused, Retry, Scope, Throttled
 from gateway.channels.provider import Answer
 from tests.stubs.fcm import UNREGISTERED, error
-from tests.stubs.push_server import Reply
+from tests.stubs.http_stub import Reply
 
 NOW = 1_800_000_000.0
 AFTER = {"retry-after": "37"}

@@ -16,7 +16,7 @@ from gateway.domain.outbound_errors import NoAnswerError, NotSentError
 from gateway.runtime.outbound import OutboundHttp
 from tests.channels.push_links import PushLinks, push_to
 from tests.stubs.fcm import UNREGISTERED, FcmStub, error
-from tests.stubs.push_server import Reply
+from tests.stubs.http_stub import Reply
 
 CONFIG: dict[str, Any] = {**INTEGRATION.example}
 PUBLIC_KEY = load_pem_private_key(CONFIG["private_key"].encode(), None).public_key()
@@ -98,11 +98,11 @@ async def test_a_refusal_that_another_access_token_does_not_change_is_final(stub
         (Reply(200, "nonsense"), Misconfigured("token_uri: HTTP 200")),
         (Reply(503, "", {"retry-after": "9"}), Retry("token_uri: HTTP 503", 9)),
         (Reply(429, {"error": "rate_limit"}), Retry("token_uri: rate_limit")),
-        (Reply(cuts=True), Retry("token_uri: no answer")),
+        (None, Retry("token_uri: no answer")),
     ],
 )
 async def test_a_token_endpoint_that_fails_leaves_the_message_unsent(
-    stub: FcmStub, links: PushLinks, fault: Reply, outcome: Outcome
+    stub: FcmStub, links: PushLinks, fault: Reply | None, outcome: Outcome
 ) -> None:
     stub.faults.append(fault)
     assert await deliver(push(), links) == outcome
@@ -139,7 +139,7 @@ async def test_a_token_uri_of_the_project_is_used_as_it_is(stub: FcmStub, links:
 
 async def test_a_push_without_an_answer_may_have_been_delivered(stub: FcmStub, links: PushLinks) -> None:
     await deliver(push(), links)
-    stub.faults.append(Reply(cuts=True))
+    stub.faults.append(None)
     with pytest.raises(NoAnswerError):
         await deliver(push(), links)
     links.base = "http://127.0.0.1:1"

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 import jwt
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from tests.stubs.push_server import PushServer, Reply
+from tests.stubs.http_stub import HttpStub, Received, Reply
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 MAX_BYTES = 4096
@@ -63,7 +63,7 @@ def error(
 UNREGISTERED = error(404, "NOT_FOUND", "UNREGISTERED")
 
 
-class FcmStub(PushServer):
+class FcmStub(HttpStub):
     """FCM with one project. `public_key` verifies assertions, and `client_email` is the account."""
 
     def __init__(self, public_key: Any, project_id: str = "example", client_email: str = ""):
@@ -80,8 +80,9 @@ class FcmStub(PushServer):
         self.validated = 0
         self._numbers = itertools.count(1)
 
-    def reply(self, path: str, headers: dict[str, str], body: bytes) -> Reply:
+    def reply(self, request: Received) -> Reply:
         """Return Google's reply."""
+        path, headers, body = request.path, request.headers, request.body
         if path == "/token":
             self.token_requests += 1
             return self.token_faults.pop(0) if self.token_faults else self._token(body)
