@@ -98,6 +98,7 @@ class EntryWork:
 class _Destination(NamedTuple):
     key: bytes
     fields: Mapping[str, Any]
+    registered_at: int = 0
 
 
 class UserWork:
@@ -177,6 +178,7 @@ class UserWork:
                 delivery=delivery_id(self.taken.user_id, work.entry.id, destination.key),
                 provider=provider.name,
                 destination=destination.fields,
+                registered_at=destination.registered_at,
                 token_kind=self._context.route.token_kind,
                 config=self._context.config,
                 config_id=self._context.config_id,
@@ -196,7 +198,7 @@ class UserWork:
             case Route.SMS:
                 numbers = dict.fromkeys(recipient.get("phone_numbers") or ())
                 return [_Destination(address_key(number), {"phone_number": number}) for number in numbers]
-        return [_Destination(token.key, token.fields) for token in self.taken.tokens]
+        return [_Destination(each.key, each.fields, each.registered_ms // 1000) for each in self.taken.tokens]
 
     def _present(self, entry: Entry, key: bytes, before: TokenState | None, now: float) -> TokenState:
         """Return the state of a destination at this moment."""
