@@ -26,7 +26,7 @@ from gateway.telemetry.metrics import DELIVERIES_IN_FLIGHT
 MAX_USERS = 1000
 """How many users are under way at once: about 10 MB with usual notifications."""
 
-LANE_USERS = 200
+LANE_USERS = 100
 LANE_REQUESTS = 100
 LANE_WAITING = 200
 
