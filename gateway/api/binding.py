@@ -38,6 +38,7 @@ from gateway.api.v2 import broadcasts as v2_broadcasts
 from gateway.api.v2 import channel_tokens as v2_tokens
 from gateway.api.v2 import (
     delivery_config,
+    delivery_lanes,
     delivery_plans,
     event_tail,
     incoming_webhooks,
@@ -175,6 +176,7 @@ class ApiBuilder:
         sender = Sender(deliverer, directory, categories, job_store, OverrideStore(client), rules.events)
         installed = InstallationStore(client, self.settings.secret_key)
         saver = installations.InstallationSaver(installed, self.events)
+        lanes = LaneStore(client)
         once, now, keep = Idempotency(self.idempotency), self._now, self.settings.item_retention
         tokens_resource = v2_tokens.ChannelTokensResource(channel_tokens, directory, self.events, once, now)
         own_host = f"{self.settings.host}:{self.settings.port}"
@@ -218,6 +220,7 @@ class ApiBuilder:
                 ),
                 delivery_plans.OPERATIONS,
             ),
+            *bind(delivery_lanes.DeliveryLanesResource(lanes, self.events), delivery_lanes.OPERATIONS),
             *bind(tokens_resource, installations.WEB_PUSH_OPERATIONS),
             *bind(
                 installations.InstallationsResource(saver, inboxes, installed, self.integrations, self.events, once),
@@ -242,7 +245,7 @@ class ApiBuilder:
                 template_preview.OPERATIONS,
             ),
             *bind(
-                integrations.IntegrationsResource(self.integrations, self.events, LaneStore(client)),
+                integrations.IntegrationsResource(self.integrations, self.events, lanes),
                 integrations.OPERATIONS,
             ),
             *bind(

@@ -25,6 +25,7 @@ from gateway.api.v2 import broadcasts as v2_broadcasts
 from gateway.api.v2 import (
     channel_tokens,
     delivery_config,
+    delivery_lanes,
     delivery_plans,
     event_tail,
     incoming_webhooks,
@@ -59,6 +60,7 @@ OPERATIONS: list[AnyOperation] = [
     *project_events.OPERATIONS,
     *delivery_config.OPERATIONS,
     *delivery_plans.OPERATIONS,
+    *delivery_lanes.OPERATIONS,
     # Before the integrations, of which `installations` is not an id.
     *installations.WEB_PUSH_OPERATIONS,
     *installations.OPERATIONS,

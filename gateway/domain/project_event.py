@@ -178,6 +178,13 @@ class ProjectEventType(Enum):
             "remedy": "What to do.",
         },
     )
+    LANE_RESUMED = _Row(
+        532,
+        "delivery.resumed",
+        EventLevel.INFO,
+        "Deliveries that waited are sent again.",
+        {"lane": "The channel or the push service."},
+    )
     PROJECT_CHANGED = _Row(
         601,
         "project.changed",

@@ -37,6 +37,7 @@ _TAGS = {
     "Channel tokens": "Device tokens, webhooks of chats, and tokens of live connections. Users register them; backends "
     "list and discard them.",
     "Integrations": "The configurations of providers, the installations of users, and incoming webhooks.",
+    "Deliveries": "How notifications reach users on the channels besides the inbox, and why one did not.",
     "Events": "What happened in a project: a log, and a live tail of it.",
     "Workspace": "For administering projects, with a workspace token: `inbox-gateway token --workspace` prints one.",
     "Live": "The events of an inbox over WebSocket, server-sent events or requests. All transports have the same "
@@ -165,6 +166,7 @@ _PATH_PARAMETERS = {
     "user_id": "The user's id, or `external_id:…` or `email:…`.",
     "user_or_token": "To list: the user's id, or `external_id:…` or `email:…`. To discard: the token's id.",
     "token_id": "The id of the token.",
+    "lane": "The lane, such as `email` or `apns`.",
     "topic": "The topic. Write a slash in it as `%2F`.",
     "device_token": "The device token. Write a slash in it as `%2F`.",
     "broadcast_id": "The id of the broadcast.",

@@ -38,6 +38,22 @@ local function get(keys, args, record)
   return notification_json(content, state, recipient_json(keys[1], record))
 end
 
+-- KEYS  user
+-- ARGV  item_id
+-- ->    the head of the event that deleted an item, "epoch.offset ms name", or false if the log does not have it
+local function find_deletion(keys, args)
+  local mentioned, last = '"id":"' .. unpacked_id(args[1]) .. '"', '+'
+  repeat
+    local entries = call('XREVRANGE', keys[1] .. LOG, last, '-', 'COUNT', 64)
+    for _, entry in ipairs(entries) do
+      local head = entry[2][2]:match('^[^\n]*')
+      if head:sub(-21) == ' notifications/delete' and entry[2][2]:find(mentioned, #head, true) then return head end
+    end
+    if #entries > 0 then last = '(' .. entries[#entries][1] end
+  until #entries == 0
+  return false
+end
+
 -- Read tokens from args[first]: id, issued_at …
 -- ->    the indexes (from 0) of those that are revoked
 local function revoked_tokens(user, record, args, first)
