@@ -117,6 +117,10 @@ INSTALLATION = InstallationKind(
                 description="A webhook of the channel that the user chose.",
                 fields={
                     "channel": _REQUIRED_NAME,
+                    "channel_id": Text(
+                        max_length=64,
+                        description="The id of the channel, with which a channel token may name it. An extension.",
+                    ),
                     "configuration_url": Text(required=True, max_length=2048),
                     "url": Secret(required=True, value=OutboundUrl(required=True)),
                 },

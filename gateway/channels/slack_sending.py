@@ -72,20 +72,29 @@ async def deliver(message: Message, links: Links) -> Outcome:
 
 async def _send(message: Message, shown: Mapping[str, Any], links: Links) -> Outcome:
     shown = merged(shown, message.extra)
-    if message.destination.get("oauth"):
-        return await _post(message, shown, links)
-    url = str(message.destination["webhook"]["url"])
+    if oauth := message.destination.get("oauth"):
+        return await _send_as_app(message, oauth, shown, links)
+    return await _send_to_webhook(str(message.destination["webhook"]["url"]), shown, links)
+
+
+async def _send_to_webhook(url: str, shown: Mapping[str, Any], links: Links) -> Outcome:
     answer = await links.request("POST", url, headers=_JSON, body=msgspec.json.encode(shown))
     return webhook_outcome(answer, links.now())
 
 
-async def _post(message: Message, shown: Mapping[str, Any], links: Links) -> Outcome:
-    """Send to a channel by the token of the installation. An expired token is renewed once."""
-    place = INSTALLATION.place({"id": message.destination["oauth"]["installation_id"]})
+async def _send_as_app(message: Message, oauth: Mapping[str, Any], shown: Mapping[str, Any], links: Links) -> Outcome:
+    """Send to a channel by the token of the installation. An expired token is renewed once.
+
+    The channel that the user chose while installing has a webhook, for which the app need not be invited.
+    """
+    place = INSTALLATION.place({"id": oauth["installation_id"]})
     installation = await links.installation(message, INSTALLATION, place)
     if installation is None or "access_token" not in installation:
         return Refused("The user has no such installation")
-    body = msgspec.json.encode({"channel": message.destination["oauth"]["channel_id"], **shown})
+    webhook = installation.get("incoming_webhook") or {}
+    if webhook.get("channel_id") == oauth["channel_id"] and webhook.get("url"):
+        return await _send_to_webhook(webhook["url"], shown, links)
+    body = msgspec.json.encode({"channel": oauth["channel_id"], **shown})
     outcome = await _call(installation, body, links)
     if not (isinstance(outcome, Dead) and outcome.reason == _EXPIRED):
         return outcome

@@ -63,6 +63,16 @@ async def test_a_channel_gets_the_message_by_the_token_of_the_installation(stub:
     assert stub.messages[0][0] == "C1"
 
 
+async def test_the_channel_that_the_user_chose_while_installing_needs_no_invitation(
+    stub: SlackStub, links: StubLinks
+) -> None:
+    links.installations[PLACE]["incoming_webhook"] = {"channel_id": "C1", "url": f"{stub.url}/services/T0/B0/y"}
+    assert await deliver(message_to(PROVIDER, OAUTH), links) == Delivered()
+    other = {"oauth": {**OAUTH["oauth"], "channel_id": "C2"}}
+    assert isinstance(await deliver(message_to(PROVIDER, other), links), Delivered)
+    assert [channel for channel, _ in stub.messages] == ["/services/T0/B0/y", "C2"]
+
+
 async def test_a_message_that_slack_would_refuse_for_its_image_goes_without_it(
     stub: SlackStub, links: StubLinks
 ) -> None:
