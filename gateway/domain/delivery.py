@@ -69,6 +69,9 @@ class Route(Enum):
         return self.value.token_kind
 
 
+ADDRESSES: Mapping[Route, str] = {Route.EMAIL: "email", Route.SMS: "phone_numbers"}
+"""The field of a user's record with the addresses of a route that has no tokens."""
+
 ROUTES_BY_CODE: Mapping[str, Route] = {route.code: route for route in Route}
 
 
@@ -200,7 +203,7 @@ class Token(NamedTuple):
 
 
 class EntryId(NamedTuple):
-    """An entry of a user: a notification (or, of webhooks, an event), and a route."""
+    """An entry of a user: a notification, and a route."""
 
     notification_id: ItemId
     route: Route
@@ -211,22 +214,24 @@ class Entry(NamedTuple):
 
     - `record` is what was recorded before, None at the first attempt. With `was_lost`, the worker that took the entry
       before has reported nothing: tokens of `record` that are not final may have got the message.
-    - `item` is the state of the item now. It is None if the item was deleted, and UNSEEN if it is in no inbox because
-      `in_app` is off.
-    - `content` is the JSON object of the notification, complete; b"" if the item was deleted.
-    - `is_wanted`: whether the preferences and subscriptions of the user allow the route now.
-    - `due_ms` is when the entry became due.
+    - `state` is that of the item now, and `is_in_inbox` false if it is in no inbox because `in_app` is off for it.
+      (An item that was deleted has no entries.)
+    - `content` is the JSON object of the notification, complete. `category` and `topic` are "" for none.
+    - `objection` is PREFERENCE or UNSUBSCRIBED if the user does not want the notification on this route now.
+    - `sent_at` is the unix second at which the notification was sent, and `due_ms` when the entry became due; or if the
+      call was repeated, when its lease ends.
     """
 
     id: EntryId
     record: EntryRecord | None
     was_lost: bool
-    item: State | None
+    state: State
+    is_in_inbox: bool
     sent_at: int
-    content: bytes = b""
+    content: bytes
     category: str = ""
     topic: str = ""
-    is_wanted: bool = True
+    objection: SkipReason | None = None
     due_ms: int = 0
 
 
@@ -235,16 +240,16 @@ class Taken:
     """The due entries of one user on one route, with all that a message needs.
 
     `recipient` has external_id, email, first_name, last_name, phone_numbers and custom_attributes, as far as they are
-    set. `suppressed` are the keys of addresses (`address_key`) that never work, with the reasons. `next_ms` is when the
-    next entry is due if all of these end, None if there are no others.
+    set. `suppressed` are the keys of addresses (`address_key`) that never work, with the reasons. Without entries,
+    `next_ms` is when the next one is due, None if there is none: report it to the lane.
     """
 
     lane: Lane
     user_id: UserId
     claim: int
-    entries: Sequence[Entry]
-    tokens: Sequence[Token]
-    counts: Counts
+    entries: Sequence[Entry] = ()
+    tokens: Sequence[Token] = ()
+    counts: Counts = Counts(0, 0, 0, 0)
     recipient: Mapping[str, Any] = field(default_factory=dict, repr=False)
     suppressed: Mapping[bytes, str] = field(default_factory=dict)
     next_ms: int | None = None
@@ -319,10 +324,14 @@ class LeftOut(NamedTuple):
 
 
 class Known(NamedTuple):
-    """An entry as traces and plans show it. `due_ms` is None once it has ended."""
+    """An entry as traces and plans show it. `due_ms` is None once it has ended.
+
+    While a worker has it (`is_held`), `due_ms` is the end of the worker's lease.
+    """
 
     route: Route
     due_ms: int | None
+    is_held: bool
     record: EntryRecord | None
 
 

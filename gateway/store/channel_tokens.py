@@ -226,14 +226,14 @@ class ChannelTokenStore:
         way, cursor = ("after", after) if after else ("before", before) if before else ("", None)
         call = LIST_TOKENS(kind.path, int(live_only), size, way, _cursor(UUID(cursor)) if cursor else b"")
         has_newer, has_older, *rows = await self._read(user, guard, call)
-        tokens = [_token(*row) for row in _pairs(rows)]
+        tokens = [read_token(*row) for row in _pairs(rows)]
         return ChannelTokenPage(tokens, bool(has_newer), bool(has_older))
 
     async def get(self, user: User, kind: TokenKind, token_id: UUID, guard: Guard = UNGUARDED) -> ChannelToken | None:
         """Return a token of a user by its id, None if there is no such token."""
         field = _field_of_id(token_id)
         packed = await self._read(user, guard, GET_TOKEN(kind.path, field))
-        token = _token(field, packed) if packed is not None else None
+        token = read_token(field, packed) if packed is not None else None
         return token if token is not None and token.id == token_id else None
 
     async def discard(
@@ -272,8 +272,12 @@ class ChannelTokenStore:
         packed = await self._read(user, UNGUARDED, GET_TOKEN(kind.path, field))
         if packed is None:
             return None
-        token = _token(field, packed)
+        token = read_token(field, packed)
         return (user, token) if token.record.digest == _digest(text) else None
+
+    async def convert(self, user: User) -> None:
+        """Convert the devices of a user that are stored in their former form."""
+        await self._converted(user, UNGUARDED, GET_TOKEN("", b""))
 
     async def _read(self, user: User, guard: Guard, call: UserCall[Any]) -> Any:
         reply = await self._functions.read(user, guard, call)
@@ -411,7 +415,8 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _token(field: bytes, packed: bytes) -> ChannelToken:
+def read_token(field: bytes, packed: bytes) -> ChannelToken:
+    """Return the token that is stored in a field. Raises StoreDataError."""
     with decoding("a channel token"):
         _, created, updated, discarded, encoded = packed.split(b" ", 4)
         record = msgspec.json.decode(encoded, type=TokenRecord)

@@ -3,12 +3,14 @@
 Every method takes one round trip, and another one if a page has shared contents that this worker has not cached.
 """
 
+import functools
 import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
+from gateway.domain.delivery import OutboxPlan, Route
 from gateway.domain.event import Counts, Event, LogPage, Position
 from gateway.domain.guard import UNGUARDED, Guard, UserDeletedError
 from gateway.domain.notification import BulkCommand, Command, Filter, ItemId
@@ -47,10 +49,20 @@ USERS_PER_CALL = 25
 _UNPUBLISHED = 8
 """What the function `create_each` adds to the outcome for a user whose event it could not publish."""
 
+_ROUTE_BIT = 16
+"""What the functions that create entries multiply the bits of routes by, to add them to the outcome."""
+
 _OUTCOMES = list(Outcome)
 
 OUTCOME_SECONDS = 24 * 3600
 """How long a repeated request does not create a deleted item again: as long as an Idempotency-Key is kept."""
+
+
+class Sent(NamedTuple):
+    """The outcome of an item that is also sent on other channels, and the routes with entries of it."""
+
+    outcome: Outcome
+    routes: Sequence[Route] = ()
 
 
 class ListPage(NamedTuple):
@@ -86,6 +98,14 @@ def _create(item: _NewItem, overwritten: Arguments, absent: Arguments) -> Argume
 
 def _create_each(item: _NewItem, fresh: str, names: Arguments) -> Arguments:
     return (*item, fresh, *names)
+
+
+def _create_sent(item: _NewItem, overwritten: Arguments, absent: Arguments, plan: str) -> Arguments:
+    return (*_create(item, overwritten, absent), plan)
+
+
+def _create_each_sent(item: _NewItem, fresh: str, names: Arguments, plan: str) -> Arguments:
+    return (*item, fresh, *names, plan)
 
 
 def _change(log: LogWrite, item_id: bytes, transition: str, event_name: str, client_id: bytes) -> Arguments:
@@ -130,6 +150,8 @@ def _read_log(
 
 CREATE = user_function("create", _create, read_outcome)
 CREATE_EACH = function_of_users("create_each", _create_each, untouched)
+CREATE_SENT = user_function("create_sent", _create_sent, int)
+CREATE_EACH_SENT = function_of_users("create_each_sent", _create_each_sent, untouched)
 CHANGE = user_function("change", _change, int, when_full=True)
 CHANGE_ALL = user_function("change_all", _change_all, int, when_full=True)
 DELETE = user_function("delete", _delete, int, repeatable=False, when_full=True)
@@ -208,6 +230,60 @@ class InboxStore:
         Deleted users get Outcome.DELETED. This costs half as much as `create` for each of many users (measured).
         """
         item = self._new_item(content, moment, remember, subscribers_only, keep)
+        return await self._each(item, users, skip_broken)
+
+    async def send_each(
+        self,
+        content: Content,
+        users: Sequence[User],
+        moment: Moment,
+        remember: bool,
+        plan: OutboxPlan,
+        subscribers_only: bool = False,
+        keep: ItemRetention = KEEP_ALL,
+        skip_broken: bool = False,
+        fresh: bool = True,
+    ) -> list[Sent]:
+        """Create an item as `create_each` does, and entries of it in the users' outboxes, in one step for each user.
+
+        `fresh`: whether the users were just read from the directory. A user whose preferences keep the item out of the
+        inbox, and every user if the plan does, still gets entries.
+        """
+        item = self._new_item(content, moment, remember, subscribers_only, keep)
+        return list(map(_sent, await self._each(item, users, skip_broken, plan, fresh)))
+
+    async def send(
+        self,
+        content: Content,
+        deliveries: Sequence[Delivery],
+        moment: Moment,
+        remember: bool,
+        plan: OutboxPlan,
+        keep: ItemRetention = KEEP_ALL,
+        skip_broken: bool = False,
+    ) -> list[Sent]:
+        """Create an item as `create` does, and entries of it in the recipients' outboxes, as `send_each` does."""
+        item = self._new_item(content, moment, remember, False, keep)
+        users, calls = [], []
+        for delivery in deliveries:
+            users.append(delivery.user)
+            calls.append(CREATE_SENT(item, *_written(delivery), plan.text))
+        replies = await self._functions.send_many(users, calls, skip_broken)
+        return [
+            Sent(Outcome.BROKEN) if isinstance(reply, StoreDataError) else _sent(unwrapped(reply, user, UNGUARDED))
+            for reply, user in zip(replies, users, strict=True)
+        ]
+
+    async def _each(
+        self,
+        item: _NewItem,
+        users: Sequence[User],
+        skip_broken: bool,
+        plan: OutboxPlan | None = None,
+        fresh: bool = True,
+    ) -> list[Any]:
+        """Create an item, and with a plan entries, for each user. Return outcomes, with a plan as numbers."""
+        function, last = (CREATE_EACH, ()) if plan is None else (CREATE_EACH_SENT, (plan.text,))
         user_keys = [keys.user(user.project_id, user.id) for user in users]
         # The users of a cluster are in different slots.
         step = 1 if self._client.topology.clustered else USERS_PER_CALL
@@ -215,9 +291,19 @@ class InboxStore:
         for first in range(0, len(users), step):
             names = itertools.chain.from_iterable(map(_names, users[first : first + step]))
             key, *more = user_keys[first : first + step]
-            calls.append(FunctionCall(CREATE_EACH, key, (*item, "1", *names), tuple(more)))
+            calls.append(FunctionCall(function, key, (*item, "1" if fresh else "", *names, *last), tuple(more)))
         replies = itertools.chain.from_iterable(await self._client.call_many(calls))
-        return [self._outcome(key, reply, skip_broken) for key, reply in zip(user_keys, replies, strict=True)]
+        if plan is None:
+            return [self._outcome(key, reply, skip_broken) for key, reply in zip(user_keys, replies, strict=True)]
+        return [self._number(key, reply, skip_broken) for key, reply in zip(user_keys, replies, strict=True)]
+
+    def _number(self, key: str, reply: Any, skip_broken: bool) -> int:
+        """Return the reply for one user of `create_each_sent`. Raises StoreUnavailableError."""
+        if type(reply) is not int:
+            return self._outcome(key, reply, skip_broken).value
+        if reply & _UNPUBLISHED:
+            self._client.on_unpublished(key)
+        return reply & ~_UNPUBLISHED
 
     def _outcome(self, key: str, reply: Any, skip_broken: bool) -> Outcome:
         """Return the outcome for one user of `create_each`. Raises StoreUnavailableError."""
@@ -375,13 +461,28 @@ class InboxStore:
         await self._functions.read_or_begin(user, guard, USE())
 
 
+def _sent(number: int) -> Sent:
+    outcome, bits = number % _ROUTE_BIT, number // _ROUTE_BIT
+    return Sent(_OUTCOMES[outcome], _routes_of_bits(bits) if bits else ())
+
+
+@functools.lru_cache(maxsize=512)
+def _routes_of_bits(bits: int) -> tuple[Route, ...]:
+    return tuple(route for place, route in enumerate(Route) if bits >> place & 1)
+
+
 def _create_call(item: _NewItem, delivery: Delivery) -> UserCall[Outcome]:
+    return CREATE(item, *_written(delivery))
+
+
+def _written(delivery: Delivery) -> tuple[Arguments, Arguments]:
+    """Return the fields of the user's record that a delivery overwrites, and those that it only adds."""
     user, profile = delivery.user, delivery.profile
     known: tuple[str | bytes, ...] = ("external_id", _encode(user.external_id)) if user.external_id else ()
     if user.email:
         known += ("email", _encode(user.email))
     sent = profile_arguments(profile) if profile else ()
-    return CREATE(item, (*sent, *known), ()) if delivery.fresh else CREATE(item, sent, known)
+    return ((*sent, *known), ()) if delivery.fresh else (sent, known)
 
 
 def _names(user: User) -> tuple[bytes, bytes]:

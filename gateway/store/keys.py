@@ -266,8 +266,8 @@ def user(project_id: ProjectId, user_id: UserId) -> str:
     a retention by age has been applied); log_until (when the log expires); settled_until (until when there may be an
     OUTCOME);
     revoked_before; subscription_bytes (the size of SUBSCRIPTIONS); seen_at (when the user last made a request or
-    connected, in seconds); webhooks_at (the offset of the last event of which webhooks were made); and the profile
-    fields in JSON.
+    connected, in seconds); webhooks_at (the offset of the last event of which webhooks were made); outbox (the routes
+    that ever had an entry); and the profile fields in JSON.
 
     USER_SUFFIXES names the keys beside it. The same string is the name of the user's (sharded) pub/sub channel.
     """
@@ -315,11 +315,24 @@ USER_SUFFIXES = {
     "DEVICES": ":devices",
     # hash: kind, or the kind and a name -> JSON as in `integrations`: what the user set up at a provider. For ever.
     "INSTALLATIONS": ":installations",
+    # sorted set: ids (16 bytes) of notifications that are to be sent on a route (its code follows) by the ms at which
+    # they are due, or with a fraction, at which the lease of a worker ends. While there are such.
+    "OUTBOX": ":outbox:",
+    # hash: notification id (16 bytes) and the code of a route -> the claim that holds the entry, a space and the
+    # record; the id and `-` -> routes that were left out; the id and `=` -> state and content of what is in no inbox.
+    # Until the items are deleted; of what is in no inbox, 30 days.
+    "DELIVERIES": ":deliveries",
+    # sorted set: ids of notifications that are in no inbox, but are sent, by the second at which they are forgotten.
+    # 30 days.
+    "UNLISTED": ":unlisted",
+    # hash: digest of an address of the user (11 bytes, the first is 1) -> why nothing is sent to it. For ever.
+    "SUPPRESSED": ":suppressed",
 }
 
 USER_KEYS = (
     *("REVOKED", "TOKENS", "TOKEN", "LOG", "ITEMS", "STATES"),
     *("PREFERENCES", "SUBSCRIPTIONS", "DEVICES", "INSTALLATIONS"),
+    *("DELIVERIES", "UNLISTED", "SUPPRESSED"),
 )
 """The suffixes to which nothing is appended, so that each names one key."""
 
@@ -362,7 +375,7 @@ def lanes(shard: int) -> str:
 
 
 LANE_SUFFIXES = {
-    # sorted set: user id (16 bytes), project and routes by the ms from which the user is looked at. Some seconds.
+    # sorted set: user (16 bytes), project, routes and number by the ms from which the user is looked at. Seconds.
     "MARKS": ":marks",
     # sorted set: lanes by virtual time that may have due users. While they have.
     "READY": ":ready",

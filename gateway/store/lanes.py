@@ -44,11 +44,16 @@ _ID_BYTES = 16
 
 
 class Mark(NamedTuple):
-    """A mark of users of one project. `score` identifies it: `hasten` removes no later one."""
+    """The marks of users of one project. `number` tells them from those of other requests."""
 
     project_id: ProjectId
     routes: tuple[Route, ...]
-    score: str
+    number: int
+
+    @property
+    def text(self) -> str:
+        """Return what follows the user in each mark."""
+        return f"{self.project_id} {''.join(route.code for route in self.routes)} {self.number}"
 
 
 Dues = Mapping[Route, int]
@@ -126,7 +131,7 @@ def _hold(until_ms: int) -> Arguments:
 
 
 # The loss of a mark could lose a delivery. The loss of anything else only repeats a step.
-MARK_USERS = writing_function("mark_users", "lanes", _mark, bytes)
+MARK_USERS = writing_function("mark_users", "lanes", _mark, int)
 HASTEN_USERS = writing_function("hasten_users", "lanes", _hasten, nothing, durable=False, frees_memory=True)
 ADD_TO_LANE = writing_function("add_to_lane", "lanes", _add, nothing, frees_memory=True)
 CLAIM_USERS = writing_function(
@@ -170,22 +175,19 @@ class LaneStore:
         call = MARK_USERS(
             keys.lanes(shard_of(project_id)), project_id, codes, self._mark_ms, [packed(each) for each in user_ids]
         )
-        return Mark(project_id, tuple(routes), (await self._client.call(call)).decode())
+        return Mark(project_id, tuple(routes), await self._client.call(call))
 
     async def hasten(self, hastened: Sequence[tuple[Mark, UserId, Dues]]) -> None:
         """Write when users of marks are due, and remove their marks. Without any route, a user is only unmarked."""
         by_shard: dict[int, list[bytes | str]] = {}
         for mark, user_id, dues in hastened:
-            codes = "".join(route.code for route in mark.routes)
-            text = f"{mark.project_id} {codes} {mark.score}" + "".join(
-                f" {route.code}:{delay_ms}" for route, delay_ms in dues.items()
-            )
-            by_shard.setdefault(shard_of(mark.project_id), []).extend((packed(user_id), text))
+            due = " ".join(f"{route.code}:{delay_ms}" for route, delay_ms in dues.items())
+            by_shard.setdefault(shard_of(mark.project_id), []).extend((packed(user_id), mark.text, due))
         await self._client.call_many(
             [
-                HASTEN_USERS(keys.lanes(shard), marks[first : first + 2 * USERS_PER_CALL])
+                HASTEN_USERS(keys.lanes(shard), marks[first : first + 3 * USERS_PER_CALL])
                 for shard, marks in by_shard.items()
-                for first in range(0, len(marks), 2 * USERS_PER_CALL)
+                for first in range(0, len(marks), 3 * USERS_PER_CALL)
             ]
         )
 

@@ -15,7 +15,7 @@ from gateway.store.erasure import SCANNED_KEYS
 from gateway.store.redis.client import FunctionClient
 from gateway.telemetry.logs import log
 
-LATER_SUFFIXES = ("CHANNEL_TOKENS", "INSTALLATIONS")
+LATER_SUFFIXES = ("CHANNEL_TOKENS", "INSTALLATIONS", "OUTBOX", "DELIVERIES", "UNLISTED", "SUPPRESSED")
 """The keys of a user that were added after the first build of this format."""
 
 

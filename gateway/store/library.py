@@ -7,6 +7,8 @@ from types import ModuleType
 
 from gateway.channels import inbox as inbox_channel
 from gateway.channels.registry import TOKEN_KINDS
+from gateway.domain.delivery import ADDRESSES, Route
+from gateway.domain.preferences import Channel
 from gateway.store import (
     activity,
     admin_limits,
@@ -30,6 +32,7 @@ from gateway.store import (
     keys,
     lanes,
     libraries,
+    outbox,
     overrides,
     preferences,
     profiles,
@@ -51,7 +54,7 @@ from gateway.store.redis.library import Library
 
 _SHARED = (
     *("undo.lua", "item.lua", "index.lua", "log.lua", "guard.lua", "users.lua"),
-    *("subscriptions.lua", "preferences.lua", "retention.lua"),
+    *("subscriptions.lua", "preferences.lua", "outbox.lua", "retention.lua"),
 )
 
 _OWN = (
@@ -62,6 +65,7 @@ _OWN = (
     "change.lua",
     "profiles.lua",
     "deletion.lua",
+    "deliveries.lua",
     "categories.lua",
     "delivery_configs.lua",
     "contents.lua",
@@ -102,6 +106,7 @@ _MODULES = (
     jobs,
     lanes,
     libraries,
+    outbox,
     overrides,
     preferences,
     profiles,
@@ -130,10 +135,21 @@ def _constants() -> dict[str, str]:
     return {name: f"'{suffix}'" for group in suffixes for name, suffix in group.items()} | {
         "INBOX_TOKENS": f"'{keys.USER_SUFFIXES['CHANNEL_TOKENS']}{inbox_channel.TOKEN.path}'",
         "TOKEN_KINDS": f"{{ {kinds} }}",
+        "ROUTES": f"{{ {', '.join(_routes())} }}",
         "FORMAT": f"'{keys.FORMAT}'",
         "GENERATION": f"'{keys.GENERATION}'",
         "USER_KEYS": f"{{ {user_keys} }}",
     }
+
+
+def _routes() -> Iterator[str]:
+    """Yield of each route to users, as Lua: its bit, its place in preferences, its kind of tokens, and the field of the
+    user's record that has the address."""
+    channels = list(Channel)
+    for bit, route in enumerate(Route):
+        if route.channel is not None:
+            place, field = channels.index(route.channel) + 1, ADDRESSES.get(route, "")
+            yield f"{route.code} = {{ {2**bit}, {place}, '{route.token_kind}', '{field}' }}"
 
 
 def _declared(source: str, constants: Mapping[str, str]) -> str:

@@ -5,57 +5,267 @@ An entry is written by the function that creates the item, in the same step. A w
 that was taken is not due again before the lease of the claim ends. Only the claim that took it last may record.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from gateway.domain.delivery import Claim, NotificationDeliveries, Recorded, Route, Taken, UserResults
-from gateway.domain.notification import ItemId
+import msgspec
+
+from gateway.domain.delivery import (
+    ROUTES_BY_CODE,
+    Claim,
+    Entry,
+    EntryId,
+    EntryRecord,
+    Known,
+    LeftOut,
+    NotificationDeliveries,
+    Recorded,
+    Route,
+    SkipReason,
+    Taken,
+    Token,
+    UserResults,
+    skipped,
+)
+from gateway.domain.event import Counts
+from gateway.domain.guard import UNGUARDED
+from gateway.domain.ids import UserId
+from gateway.domain.notification import ItemId, State
 from gateway.domain.principal import User
-from gateway.store.channel_tokens import ChannelTokenStore
+from gateway.store.channel_tokens import ChannelToken, ChannelTokenStore, read_token
 from gateway.store.contents import ContentStore
+from gateway.store.guarded import UserFunctions
 from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.functions import Arguments, UserCall, untouched, user_function, user_reading_function
+from gateway.store.redis.problems import StoreDataError, decoding
 
 ENTRIES_AT_ONCE = 20
 """How many entries of one user a claim takes at most. The user is due again at once if there are more."""
+
+_FORMER_DEVICES = b"former devices"
+
+_LEFT_OUT = {"p": SkipReason.PREFERENCE, "t": SkipReason.NO_TOKEN, "a": SkipReason.NO_ADDRESS}
+_OBJECTIONS = {b"": None, b"p": SkipReason.PREFERENCE, b"u": SkipReason.UNSUBSCRIBED}
+
+_STATE = re.compile(rb"(\d+) (\d+) (\d+) (\d+) r?(\d+) (.*)", re.DOTALL)
+
+_encode = msgspec.msgpack.encode
+_decode = msgspec.msgpack.Decoder(EntryRecord).decode
+
+_ENTRY_PARTS = 8
+
+_NO_COUNTS = (0, 0, 0, 0)
+
+
+class _StoredState(NamedTuple):
+    """What is stored of the state of an item."""
+
+    sent_at: int
+    state: State
+    category: str
+    topic: str
+
+
+def _take(route: str, claim: int, lease_ms: int, limit: int) -> Arguments:
+    return (route, claim, lease_ms, limit)
+
+
+def _record(
+    route: str, claim: int | str, now_ms: int, entries: Arguments, dead: Arguments, suppressed: Arguments
+) -> Arguments:
+    return (route, claim, now_ms, len(entries) // 3, *entries, len(dead) // 2, *dead, *suppressed)
+
+
+def _read(item_id: bytes) -> Arguments:
+    return (item_id,)
+
+
+def _retry(item_id: bytes, route: str, before: bytes, after: bytes) -> Arguments:
+    return (item_id, route, before, after)
+
+
+def _cancel(item_id: bytes, after: bytes) -> Arguments:
+    return (item_id, after)
+
+
+TAKE_ENTRIES = user_function("take_entries", _take, untouched, frees_memory=True)
+RECORD_ENTRIES = user_function("record_entries", _record, untouched, frees_memory=True)
+READ_ENTRIES = user_reading_function("read_entries", _read, untouched)
+RETRY_ENTRY = user_function("retry_entry", _retry, bool, repeatable=False)
+CANCEL_ENTRIES = user_function("cancel_entries", _cancel, int, frees_memory=True, repeatable=False)
 
 
 class OutboxStore:
     """All outboxes. Methods raise StoreUnavailableError."""
 
     def __init__(self, client: FunctionClient, contents: ContentStore, tokens: ChannelTokenStore):
-        self._client = client
+        self._functions = UserFunctions(client)
         self._contents = contents
         self._tokens = tokens
 
-    async def take(self, claim: Claim, limit: int = ENTRIES_AT_ONCE, since_ms: int = 0) -> list[Taken]:
+    async def take(self, claim: Claim, limit: int = ENTRIES_AT_ONCE) -> list[Taken]:
         """Take the due entries of the users of a claim, in one round trip. It may be repeated with the same claim.
 
-        Every user of the claim has a result, without entries if nothing is due or the user was deleted. For webhooks,
-        events of the user's log that happened after `since_ms` become entries first.
+        Each user has a result, without entries if nothing is due or the user was deleted. Only users whose data cannot
+        be read have none: they stay claimed until the lease ends.
         """
-        raise NotImplementedError
+        users = [User(claim.lane.project_id, each, None, None) for each in claim.users]
+        call = TAKE_ENTRIES(claim.lane.route.code, claim.number, claim.lease_ms, limit)
+        replies = await self._functions.send_many(users, [call] * len(users), skip_broken=True)
+        for place, user in enumerate(users):
+            if _result(replies[place]) == _FORMER_DEVICES:
+                await self._tokens.convert(user)
+                (replies[place],) = await self._functions.send_many([user], [call], skip_broken=True)
+        taken = [
+            (user.id, [] if reply[0] == b"deleted" else reply[3])
+            for user, reply in zip(users, replies, strict=True)
+            if not isinstance(reply, StoreDataError)
+        ]
+        contents = [b"%b}" % row[6] for _, reply in taken for row in _rows(reply)]
+        expanded = iter(await self._contents.expand(claim.lane.project_id, contents))
+        return [_taken(claim, user_id, reply, expanded) for user_id, reply in taken]
 
-    async def record(self, reports: Sequence[UserResults]) -> list[Recorded]:
-        """Record outcomes, discard dead tokens and suppress addresses, in one round trip."""
-        raise NotImplementedError
+    async def record(self, reports: Sequence[UserResults], now_ms: int) -> list[Recorded]:
+        """Record outcomes, discard dead tokens and suppress addresses, in one round trip.
+
+        A report of a user who was deleted is refused as a whole.
+        """
+        users = [User(each.taken.lane.project_id, each.taken.user_id, None, None) for each in reports]
+        replies = await self._functions.send_many(users, [_report_call(each, now_ms) for each in reports])
+        return [_recorded(report, reply) for report, reply in zip(reports, replies, strict=True)]
+
+    async def suppress(self, user: User, route: Route, key: bytes, reason: str) -> None:
+        """Send nothing more to an address of a user, by its `address_key`, for this reason."""
+        call = RECORD_ENTRIES(route.code, "", 0, (), (), (key, reason))
+        await self._functions.call(user, UNGUARDED, call)
 
     async def read(self, user: User, notification_id: ItemId) -> NotificationDeliveries | None:
         """Return what is known of the deliveries of a notification. None if there is neither an item nor a delivery."""
-        raise NotImplementedError
+        reply = await self._functions.read(user, UNGUARDED, READ_ENTRIES(notification_id))
+        if reply is None:
+            return None
+        is_in_inbox, left, _, content, *flat = reply
+        left_out = [
+            LeftOut(ROUTES_BY_CODE[code], _LEFT_OUT[reason])
+            for code, reason in zip(left.decode()[::2], left.decode()[1::2], strict=True)
+            if code in ROUTES_BY_CODE and reason in _LEFT_OUT
+        ]
+        rows = zip(flat[::4], flat[1::4], flat[2::4], flat[3::4], strict=True)
+        entries = [
+            Known(ROUTES_BY_CODE[code.decode()], int(due) if due else None, bool(is_held), _entry(record))
+            for code, due, is_held, record in rows
+            if code.decode() in ROUTES_BY_CODE
+        ]
+        if content:
+            (content,) = await self._contents.expand(user.project_id, [content + b"}"])
+        return NotificationDeliveries(entries, left_out, bool(is_in_inbox), content)
 
-    async def retry(self, user: User, notification_id: ItemId, route: Route, now_ms: int) -> bool:
-        """Make an entry that has ended due again, for its tokens that did not get the message.
+    async def retry(self, user: User, notification_id: ItemId, before: Known, after: EntryRecord) -> bool:
+        """Make an entry due now, with this record in place of the one that was read before.
 
-        Return whether there was one. Then write the user to the lane (`LaneStore.add`).
+        Return False if it has changed since, if a worker has it, or if there is no such notification any more. Write
+        the user to the lane afterwards (`LaneStore.add`).
         """
-        raise NotImplementedError
+        packed = _encode(before.record) if before.record is not None else b""
+        call = RETRY_ENTRY(notification_id, before.route.code, packed, _encode(after))
+        return await self._functions.call(user, UNGUARDED, call)
 
     async def cancel(self, user: User, notification_id: ItemId, now_ms: int) -> int:
         """Skip the entries of a notification that no worker has taken. Return how many there were."""
-        raise NotImplementedError
+        call = CANCEL_ENTRIES(notification_id, _encode(skipped(SkipReason.CANCELED, now_ms)))
+        return await self._functions.call(user, UNGUARDED, call)
 
-    async def add(self, user: User, event_id: bytes, payload: bytes, due_ms: int) -> bool:
-        """Write an entry of webhooks with a payload of its own. Return False if this event has one already.
 
-        `event_id` has 16 bytes. `user` may be the `project_pseudo_user`. Then write the user to the lane.
-        """
-        raise NotImplementedError
+def _result(reply: Any) -> Any:
+    """Return the result of a function in its reply, None if there is none."""
+    return None if isinstance(reply, StoreDataError) or len(reply) < 4 else reply[3]
+
+
+def _rows(reply: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Yield the parts of each entry."""
+    for first in range(5, len(reply), _ENTRY_PARTS):
+        yield reply[first : first + _ENTRY_PARTS]
+
+
+def _entry(packed: bytes) -> EntryRecord | None:
+    with decoding("the record of a delivery"):
+        return _decode(packed) if packed else None
+
+
+def _stored_state(packed: bytes) -> _StoredState:
+    found = _STATE.fullmatch(packed)
+    if found is None:
+        return _StoredState(0, State(), "", "")
+    sent, seen, read, archived = (int(found[number]) for number in range(1, 5))
+    length, scope = int(found[5]), found[6]
+    state = State(seen or None, read or None, archived or None)
+    category, topic = scope[:length].decode(errors="replace"), scope[length:].decode(errors="replace")
+    return _StoredState(sent, state, category, topic)
+
+
+def _taken(claim: Claim, user_id: UserId, reply: Sequence[Any], contents: Iterator[bytes]) -> Taken:
+    if not reply:
+        return Taken(lane=claim.lane, user_id=user_id, claim=claim.number)
+    next_ms, counts, names, tokens, suppressed = reply[:5]
+    entries = []
+    for item_id, due, was_lost, record, packed, is_in_inbox, _, objection in _rows(reply):
+        stored = _stored_state(packed)
+        entries.append(
+            Entry(
+                EntryId(ItemId(item_id), claim.lane.route),
+                _entry(record),
+                bool(was_lost),
+                stored.state,
+                bool(is_in_inbox),
+                stored.sent_at,
+                next(contents),
+                stored.category,
+                stored.topic,
+                _OBJECTIONS[objection],
+                int(float(due)),
+            )
+        )
+    return Taken(
+        lane=claim.lane,
+        user_id=user_id,
+        claim=claim.number,
+        entries=entries,
+        tokens=[_token(read_token(field, packed)) for field, packed in _pairs(tokens)],
+        counts=Counts(*map(int, counts or _NO_COUNTS)),
+        recipient={name.decode(): msgspec.json.decode(value) for name, value in _pairs(names)},
+        suppressed={key: reason.decode(errors="replace") for key, reason in _pairs(suppressed)},
+        next_ms=int(next_ms) if next_ms else None,
+    )
+
+
+def _token(token: ChannelToken) -> Token:
+    return Token(token.id, b"\0" + token.id.bytes[6:], token.record.fields, token.registered_ms)
+
+
+def _report_call(report: UserResults, now_ms: int) -> UserCall[Any]:
+    taken = report.taken
+    entries: list[bytes | int | str] = []
+    for each in report.results:
+        due = "" if each.next_ms is None else each.next_ms
+        entries += (each.id.notification_id, due, _encode(each.record))
+    registered = {token.key: token.registered_ms for token in taken.tokens}
+    dead = tuple(part for key in report.dead if key in registered for part in (key, registered[key]))
+    suppressed = tuple(part for key, reason in report.suppressed.items() for part in (key, reason))
+    return RECORD_ENTRIES(taken.lane.route.code, taken.claim, now_ms, tuple(entries), dead, suppressed)
+
+
+def _recorded(report: UserResults, reply: Any) -> Recorded:
+    if reply[0] == b"deleted":
+        return Recorded(None, [each.id for each in report.results])
+    next_ms, refused, discarded = reply[3]
+    ids: Mapping[bytes, Any] = {token.key: token.id for token in report.taken.tokens}
+    return Recorded(
+        int(next_ms) if next_ms else None,
+        [report.results[place].id for place in refused],
+        [ids[field] for field in discarded],
+    )
+
+
+def _pairs(flat: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    return zip(flat[::2], flat[1::2], strict=True)

@@ -17,7 +17,16 @@ import msgspec
 import pytest
 
 from gateway.channels import apns, github, inbox
-from gateway.domain.delivery import Lane, Route
+from gateway.domain.delivery import (
+    Claim,
+    DeliveryState,
+    EntryRecord,
+    EntryResult,
+    Lane,
+    OutboxPlan,
+    Route,
+    UserResults,
+)
 from gateway.domain.guard import Allowance, RateKind
 from gateway.domain.ids import ProjectId
 from gateway.domain.new_user_limits import NewUserLimits
@@ -46,6 +55,7 @@ from gateway.store.job_queue import JobQueue, Step
 from gateway.store.jobs import JobKind, JobStore
 from gateway.store.lanes import LaneStore
 from gateway.store.library import LIBRARY
+from gateway.store.outbox import OutboxStore
 from gateway.store.overrides import OverrideStore
 from gateway.store.preferences import PreferenceStore
 from gateway.store.profiles import ProfileStore
@@ -76,7 +86,6 @@ COMPLETED = {
     "discard_tokens_before": "they are discarded, and a repetition publishes that",
     "list_job": "it is listed, and a repetition removes old jobs",
     "add_active": "they are counted, and a repetition gives the key its lifetime",
-    "mark_users": "it is repeated, and each mark is there",
     "add_to_lane": "the lane is looked at, and a repetition adds the user",
     "park_lane": "the reason is written, and a repetition parks the lane",
     "unpark_lane": "the lane's failures are forgotten, and a repetition serves it again",
@@ -96,7 +105,14 @@ WRITING = {
 """All functions that may write. Servers refuse writes of the others. (`note_generation` is one command; `use` stays
 counted.)"""
 
-APPENDING = ("create", "create_each", "change", "change_all", "delete", "trim", "set_preferences")
+APPENDING = (
+    *("create", "create_each", "create_sent", "create_each_sent"),
+    "change",
+    "change_all",
+    "delete",
+    "trim",
+    "set_preferences",
+)
 
 TRIES_OF_ONE = 3
 """How many calls of the same function are made to fail."""
@@ -320,6 +336,7 @@ async def tell(client: FailingClient) -> None:
     await tell_of_devices_and_tokens(client, ada, ben)
     await tell_of_jobs(client, project.id, ada)
     await tell_of_lanes(client, project.id, ada)
+    await tell_of_deliveries(client, ada)
     idempotency = IdempotencyStore(client)
     for key in ("a", "b"):
         await idempotency.begin(project.id, key, "f", b"plan")
@@ -499,6 +516,38 @@ async def tell_of_lanes(client: FailingClient, project_id: ProjectId, ada: User)
     await lanes.park(lane, "config")
     await lanes.unpark(lane)
     await lanes.forget_project(project_id)
+
+
+async def tell_of_deliveries(client: FailingClient, ada: User) -> None:
+    contents, registered = ContentStore(client), ChannelTokenStore(client)
+    retention = LogRetention(1000, 1000)
+    inboxes, outbox = InboxStore(client, retention, contents), OutboxStore(client, contents, registered)
+    await registered.register(ada, apns.TOKEN, {"device_token": "a dead one"}, 1000)
+    await PreferenceStore(client, retention).update(ada, {"off": {Channel.IN_APP: False}}, None, moment())
+    plan = OutboxPlan(((Route.APNS, 0), (Route.EMAIL, 0), (Route.SLACK, 0)))
+    items = [
+        Content.encode(str(UUID(int=400 + number)), fields(("off", "a", "")[number % 3], "")) for number in range(9)
+    ]
+    for item in items[:3]:
+        await inboxes.send(item, [Delivery(ada)], moment(), True, plan)
+    for item in items[3:]:
+        await inboxes.send_each(item, [ada], moment(), True, plan)
+    lane = Lane(ada.project_id, Route.APNS)
+    for number in range(3):
+        lease = int(time.time() * 1000) + 60_000
+        (taken,) = await outbox.take(Claim(lane, [ada.id], number + 1, lease, ""), 3)
+        results = [
+            EntryResult(each.id, EntryRecord(DeliveryState.FAILED), lease if place else None)
+            for place, each in enumerate(taken.entries)
+        ]
+        dead = [token.key for token in taken.tokens]
+        await outbox.record([UserResults(taken, results, dead, {b"address": "no"})], 1)
+    for item in items:
+        found = await outbox.read(ada, item.id)
+        for known in found.entries if found is not None else ():
+            await outbox.retry(ada, item.id, known, EntryRecord())
+        await outbox.cancel(ada, item.id, 1)
+    await inboxes.delete(ada, items[2].id, None, moment())
 
 
 async def test_a_function_that_fails_anywhere_leaves_everything_as_it_was(

@@ -1,6 +1,6 @@
 -- Functions that change an inbox. Each one changes state, indexes, counts and log, and publishes, in one atomic step.
 
-local DELETED, UNPUBLISHED = 3, 8 -- of `create_each`, as in store/inbox.py
+local DELETED, UNPUBLISHED, ROUTE_BIT = 3, 8, 16 -- of `create_each`, as in store/inbox.py
 local TRIMMED_BY_CREATE = 3 -- items that one `create` removes at most; an inbox at its bound loses one for each new one
 
 -- ->    whether an outcome of an item of this user may be recorded
@@ -43,9 +43,26 @@ local function time_of_sending(record, context)
   return latest > tonumber(sent_at) and latest <= clock + SENT_AHEAD_SECONDS and record.sent_at or sent_at
 end
 
+-- Handle a notification that becomes no item of this user.
+-- is_excluded: whether the user excluded it, and not only the delivery config; by_preference: as of is_muted
+-- ->    DUPLICATE; or MUTED, and the bits of the routes by which it is sent nevertheless
+function outbox.deliver_elsewhere(user, record, item, is_excluded, by_preference)
+  if is_there(user, item.id) then return DUPLICATE end
+  -- A repetition of the request must have the same outcome.
+  if item.outcome_seconds ~= '' then
+    write_format(user, record)
+    record_outcome(user, record, item.id, MUTED, tonumber(item.outcome_seconds))
+  end
+  if not item.plan or is_excluded and not by_preference then return MUTED, 0 end
+  local subscription = subscription_to(user, item.category, item.topic)
+  if subscription and subscription[1] == '0' then return MUTED, 0 end
+  return MUTED, outbox.write_unlisted(user, record, item)
+end
+
 -- Create an item in one inbox.
 -- changed: fields of the record to write (field, value, …) that `record` has already, or nil
--- ->    CREATED, DUPLICATE or MUTED
+-- ->    CREATED, DUPLICATE or MUTED; and if the item has a plan, the bits of the routes on which it has new entries, or
+--       nil if these were written before
 local function deliver(user, record, item, changed)
   local id, category, topic = item.id, item.category, item.topic
   -- Nearly no recipient has the item yet. So HSETNX checks for it, unless something is written or decided before.
@@ -59,14 +76,9 @@ local function deliver(user, record, item, changed)
     write_format(user, record)
     set_fields(user, changed)
   end
-  if is_muted(user, category, topic) then
-    if is_there(user, id) then return DUPLICATE end
-    -- A repetition of the request must have the same outcome.
-    if item.outcome_seconds ~= '' then
-      write_format(user, record)
-      record_outcome(user, record, id, MUTED, tonumber(item.outcome_seconds))
-    end
-    return MUTED
+  local is_excluded, by_preference = is_muted(user, category, topic)
+  if is_excluded or item.plan and item.plan.is_unlisted then
+    return outbox.deliver_elsewhere(user, record, item, is_excluded, by_preference)
   end
   local sent_at = time_of_sending(record, item)
   item.sent_at = sent_at ~= record.sent_at and sent_at or nil -- nothing to write if the last one has the same
@@ -75,6 +87,7 @@ local function deliver(user, record, item, changed)
   push_undo(undo_create, user, item, offset)
   if item.stored_content then call('HSET', user .. ITEMS, id, item.stored_content) end
   add_to_indexes(call, user, 0, category, topic, offset, id)
+  local bits = item.plan and outbox.write(user, record, item)
   local data = recipient_json(user, record)
     .. ',"seen_at":null,"sent_at":' .. sent_at .. ',"read_at":null,"archived_at":null}}'
   if record.epoch then
@@ -87,7 +100,33 @@ local function deliver(user, record, item, changed)
     item.sent_at = nil
     attempt(trim_items, user, record, item, tonumber(item.keep_items), tonumber(item.keep_seconds), TRIMMED_BY_CREATE)
   end
-  return CREATED
+  return CREATED, bits
+end
+
+-- plan: the text of the item's plan
+function outbox.plan_item(item, args, plan)
+  item.plan, item.content = outbox.plan_of(plan), args[6]
+  return item
+end
+
+-- ->    an outcome, and the bits of the routes on which the user has entries of the item, as one number
+function outbox.with_routes(user, record, item, outcome, bits)
+  return outcome + ROUTE_BIT * (bits or outbox.pending(user, record, item))
+end
+
+-- ->    those of the fields of `create` that change
+function outbox.changed_fields(args, record)
+  local overwrite, changed = 13 + 2 * tonumber(args[13]), nil
+  for i = 14, #args, 2 do
+    local field, value = args[i], args[i + 1]
+    if record[field] ~= value and (i < overwrite or not record[field]) then
+      changed = changed or {}
+      record[field] = value
+      changed[#changed + 1] = field
+      changed[#changed + 1] = value
+    end
+  end
+  return changed
 end
 
 -- KEYS  user
@@ -98,17 +137,19 @@ end
 --       #overwritten (pairs) overwritten… absent… (field, value: written always, and only if the field is absent)
 -- ->    CREATED, DUPLICATE or MUTED
 local function create(keys, args, record)
-  local user, overwrite, changed = keys[1], 13 + 2 * tonumber(args[13]), nil
-  for i = 14, #args, 2 do
-    local field, value = args[i], args[i + 1]
-    if record[field] ~= value and (i < overwrite or not record[field]) then
-      changed = changed or {}
-      record[field] = value
-      changed[#changed + 1] = field
-      changed[#changed + 1] = value
-    end
-  end
-  return deliver(user, record, item_of(args), changed)
+  return (deliver(keys[1], record, item_of(args), outbox.changed_fields(args, record)))
+end
+
+-- Create an item that is also sent on other channels.
+-- KEYS  user
+-- ARGV  now_ms epoch_if_new log_events log_seconds
+--       item_id content category topic outcome_seconds subscribers_only keep_items keep_seconds (as of `create`)
+--       #overwritten (pairs) overwritten… absent… (as of `create`)  plan (outbox.plan_of)
+-- ->    CREATED, DUPLICATE or MUTED, plus ROUTE_BIT times the bits of the routes on which the user has entries of it
+local function create_sent(keys, args, record)
+  local plan = table.remove(args)
+  local item = outbox.plan_item(item_of(args), args, plan)
+  return outbox.with_routes(keys[1], record, item, deliver(keys[1], record, item, outbox.changed_fields(args, record)))
 end
 
 -- is_fresh: whether the names, each as JSON or "", are those in the directory and replace those in the record
@@ -125,7 +166,8 @@ local function deliver_to_known(user, item, is_fresh, external_id, email)
     changed = changed or {}
     changed[#changed + 1], changed[#changed + 2] = 'email', email
   end
-  return deliver(user, record, item, changed)
+  local outcome, bits = deliver(user, record, item, changed)
+  return item.plan and outbox.with_routes(user, record, item, outcome, bits) or outcome
 end
 
 -- Create an item for several users, each in an atomic step of its own, at two thirds of the cost of calling `create` for
@@ -137,9 +179,10 @@ end
 --       names… (external_id and email of each user, each as JSON or "")
 -- ->    for each user CREATED, DUPLICATE, MUTED or DELETED, plus UNPUBLISHED if the event could not be published; or an
 --       error, and then nothing was written for this user
-local function create_each(keys, args)
+local function create_each(keys, args, plan)
   if not call then begin_call() end
   local item, results = item_of(args), {}
+  if plan then outbox.plan_item(item, args, plan) end
   local count, is_fresh = (#args - 13) / 2, args[13] ~= ''
   generation_key = keys[count + 2] or GENERATION
   for i = 1, count do
@@ -154,6 +197,17 @@ local function create_each(keys, args)
     results[i] = result
   end
   return results
+end
+
+-- Create an item that is also sent on other channels for several users, as `create_each` does.
+-- KEYS  users
+-- ARGV  now_ms epoch_if_new log_events log_seconds
+--       item_id content category topic outcome_seconds subscribers_only keep_items keep_seconds (as of `create`)
+--       fresh names… (as of `create_each`)  plan (outbox.plan_of)
+-- ->    as of `create_each`, with ROUTE_BIT times the bits of the routes on which the user has entries of the item
+local function create_each_sent(keys, args)
+  local plan = table.remove(args)
+  return create_each(keys, args, plan)
 end
 
 local function undo_change(user, item, state)

@@ -15,6 +15,7 @@ local function delete_user(keys, args)
     doomed[#doomed + 1], doomed[#doomed + 2] = inbox_key(user, bucket), topics_key(user, bucket)
     for category in pairs(categories) do doomed[#doomed + 1] = category_key(user, bucket, category) end
   end
+  for route in pairs(ROUTES) do doomed[#doomed + 1] = outbox.key(user, route) end
   for _, suffix in ipairs(USER_KEYS) do doomed[#doomed + 1] = user .. suffix end
   local tokens = call('HKEYS', user .. DEVICES)
   for _, kind in ipairs(TOKEN_KINDS) do

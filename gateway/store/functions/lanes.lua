@@ -8,13 +8,13 @@
 -- in such an order that what it has written is complete by itself. So nothing has to be undone, and repeating it
 -- completes the rest.
 
-local MARKS_AT_ONCE, LANES_AT_ONCE, USERS_OF_LANE = 100, 64, 100
-local FRACTIONS = 997
-local LANE_SECONDS = 7 * 24 * 3600 -- how long the state of a lane without news is kept
-local FAILURES, FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 5, 10000, 300000 -- when the breaker opens, and for how long
-local DEAD_WINDOW_MS, DEAD_TOKENS = 60000, 10
-
-local lanes = {}
+local lanes = {
+  marks_at_once = 100, lanes_at_once = 64, users_of_lane = 100,
+  fractions = 997, -- of a millisecond, by the number of the claim
+  seconds = 7 * 24 * 3600, -- how long the state of a lane without news is kept
+  failures = 5, first_pause_ms = 10000, longest_pause_ms = 300000, -- when the breaker opens, and for how long
+  dead_window_ms = 60000, dead_tokens = 10,
+}
 
 function lanes.is_lease(score) return score % 1 ~= 0 end
 
@@ -41,31 +41,36 @@ function lanes.add(shard, lane, user, due)
   end
 end
 
--- KEYS  lanes
--- ARGV  project_id routes (their codes) delay_ms users… (16 bytes each)
--- ->    the score of the marks, as text
-local function mark_users(keys, args)
-  local key, number = keys[1] .. MARKS, call('HINCRBY', keys[1], 'marks', 1)
-  -- The fraction tells apart the marks of one millisecond.
-  local score = integer(now_ms() + tonumber(args[3])) .. ('.%03d'):format(number % 1000)
-  for i = 4, #args do call('ZADD', key, 'GT', score, args[i] .. args[1] .. ' ' .. args[2]) end
-  return score
+function lanes.unmark(shard, args, rest)
+  for i = 4, #args do try('ZREM', shard .. MARKS, args[i] .. rest) end
+  if try('HINCRBY', shard, 'marks', -1) == 0 then try('HDEL', shard, 'marks') end
 end
 
 -- KEYS  lanes
--- ARGV  marks… (user, 16 bytes, and `project routes score`, followed by ` route:delay_ms` for each route that has an entry)
+-- ARGV  project_id routes (their codes) delay_ms users… (16 bytes each)
+-- ->    the number of the marks, which tells them from those of other requests
+local function mark_users(keys, args)
+  local at = integer(now_ms() + tonumber(args[3]))
+  local number = call('HINCRBY', keys[1], 'marks', 1)
+  local rest = args[1] .. ' ' .. args[2] .. ' ' .. integer(number)
+  push_undo(lanes.unmark, keys[1], args, rest)
+  for i = 4, #args do call('ZADD', keys[1] .. MARKS, at, args[i] .. rest) end
+  return number
+end
+
+-- KEYS  lanes
+-- ARGV  marks… (user, 16 bytes; `project routes number`; and ` route:delay_ms` for each route that has an entry)
 -- ->    1
 local function hasten_users(keys, args)
   local shard, now = keys[1], now_ms()
-  for i = 1, #args, 2 do
-    local user = args[i]
-    local project, routes, score, dues = args[i + 1]:match('^(%S+) (%S+) (%S+)(.*)$')
-    for route, delay in dues:gmatch('(%l):(%d+)') do
-      lanes.add(shard, project .. ':' .. route, user, now + tonumber(delay))
+  for i = 1, #args, 3 do
+    if args[i + 2] ~= '' then
+      local project = args[i + 1]:match('^%S+')
+      for route, delay in args[i + 2]:gmatch('(%l):(%d+)') do
+        lanes.add(shard, project .. ':' .. route, args[i], now + tonumber(delay))
+      end
     end
-    local mark = user .. project .. ' ' .. routes
-    local known = call('ZSCORE', shard .. MARKS, mark)
-    if known and tonumber(known) == tonumber(score) then call('ZREM', shard .. MARKS, mark) end
+    call('ZREM', shard .. MARKS, args[i] .. args[i + 1])
   end
   return 1
 end
@@ -80,9 +85,9 @@ end
 
 -- Make users due whose marks nobody has removed.
 function lanes.fire_marks(shard, now)
-  local fired = call('ZRANGE', shard .. MARKS, '-inf', integer(now), 'BYSCORE', 'LIMIT', 0, MARKS_AT_ONCE)
+  local fired = call('ZRANGE', shard .. MARKS, '-inf', integer(now), 'BYSCORE', 'LIMIT', 0, lanes.marks_at_once)
   for _, mark in ipairs(fired) do
-    local project, routes = mark:sub(17):match('^(%S+) (%S+)$')
+    local project, routes = mark:sub(17):match('^(%S+) (%S+) ')
     for route in routes:gmatch('%l') do lanes.add(shard, project .. ':' .. route, mark:sub(1, 16), now) end
     call('ZREM', shard .. MARKS, mark)
   end
@@ -91,7 +96,7 @@ end
 -- Move the lanes whose time has come to READY. A project that was idle has no advantage by that: it begins at the
 -- virtual time of the lane that was served last.
 function lanes.move_ready(shard, now)
-  local found = call('ZRANGE', shard .. WAITING, '-inf', integer(now), 'BYSCORE', 'LIMIT', 0, LANES_AT_ONCE)
+  local found = call('ZRANGE', shard .. WAITING, '-inf', integer(now), 'BYSCORE', 'LIMIT', 0, lanes.lanes_at_once)
   for _, lane in ipairs(found) do
     local known = call('HMGET', shard, '', 'v' .. lanes.project_of(lane))
     call('ZADD', shard .. READY, 'NX', integer(math.max(tonumber(known[1] or 0), tonumber(known[2] or 0))), lane)
@@ -105,12 +110,12 @@ function lanes.rest(shard, lane, at)
   call('ZREM', shard .. READY, lane)
 end
 
-local LANE_FIELDS = { 'not_before', 'rate', 'burst', 'tokens', 'at', 'half' }
+lanes.fields = { 'not_before', 'rate', 'burst', 'tokens', 'at', 'half' }
 
 -- ->    the state of a lane, with `ready_at`, and `most`: how many users may be claimed
 function lanes.limits(shard, lane, now)
-  local read = call('HMGET', shard .. LANE .. lane, unpack(LANE_FIELDS))
-  local state = { ready_at = tonumber(read[1] or 0), most = USERS_OF_LANE, is_half_open = read[6] and true or false }
+  local read = call('HMGET', shard .. LANE .. lane, unpack(lanes.fields))
+  local state = { ready_at = tonumber(read[1] or 0), most = lanes.users_of_lane, is_half_open = read[6] and true or false }
   local rate, burst = tonumber(read[2] or 0), tonumber(read[3] or 1)
   if rate > 0 then
     local passed = math.max(0, now - tonumber(read[5] or now))
@@ -131,7 +136,7 @@ function lanes.spend(shard, lane, state, count, now, lease_ms)
   end
   if #fields == 0 then return end
   call('HSET', key, unpack(fields))
-  call('EXPIRE', key, LANE_SECONDS)
+  call('EXPIRE', key, lanes.seconds)
 end
 
 -- Claim users of the first lane of READY, or move it to where it belongs.
@@ -151,7 +156,7 @@ function lanes.claim_first(shard, lane, virtual, most, now, lease_ms, result)
   local users = call('ZRANGE', due, '-inf', integer(now), 'BYSCORE', 'LIMIT', 0, math.min(most, state.most))
   if #users > 0 then
     local number = integer(math.max(tonumber(call('HGET', shard, 'claim') or 0) + 1, now))
-    local score = integer(now + lease_ms) .. ('.%03d'):format(tonumber(number) % FRACTIONS + 1)
+    local score = integer(now + lease_ms) .. ('.%03d'):format(tonumber(number) % lanes.fractions + 1)
     call('HSET', shard, 'claim', number, '', integer(virtual), 'v' .. project, integer(virtual + #users))
     lanes.spend(shard, lane, state, #users, now, lease_ms)
     local leases = {}
@@ -182,7 +187,7 @@ local function claim_users(keys, args)
   local result = { 0 }
   lanes.fire_marks(shard, now)
   lanes.move_ready(shard, now)
-  for _ = 1, LANES_AT_ONCE do
+  for _ = 1, lanes.lanes_at_once do
     local first = call('ZRANGE', shard .. READY, 0, 0, 'WITHSCORES')
     if left <= 0 or not first[1] then break end
     left = left - lanes.claim_first(shard, first[1], tonumber(first[2]), left, now, lease_ms, result)
@@ -200,7 +205,7 @@ end
 -- ->    the new score of the users, and those who are still held, 16 bytes each
 local function extend_claim(keys, args)
   local key, known, held = keys[1] .. DUE .. args[1], tonumber(args[3]), {}
-  local score = integer(now_ms() + tonumber(args[4])) .. ('.%03d'):format(tonumber(args[2]) % FRACTIONS + 1)
+  local score = integer(now_ms() + tonumber(args[4])) .. ('.%03d'):format(tonumber(args[2]) % lanes.fractions + 1)
   for i = 5, #args do
     if tonumber(call('ZSCORE', key, args[i]) or 0) == known then
       call('ZADD', key, score, args[i])
@@ -230,9 +235,9 @@ function lanes.breaker(state, delivered, failed, now)
     return {}, state.half and { 'not_before' } or {} -- the probe sent nothing, so another user is the next one
   end
   local failures = tonumber(state.failures or 0) + failed
-  if not state.half and failures < FAILURES then return { 'failures', integer(failures) }, {} end
+  if not state.half and failures < lanes.failures then return { 'failures', integer(failures) }, {} end
   local opened = tonumber(state.opened or 0) + 1
-  local pause = math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ^ math.min(opened - 1, 10))
+  local pause = math.min(lanes.longest_pause_ms, lanes.first_pause_ms * 2 ^ math.min(opened - 1, 10))
   return {
     'failures', integer(failures), 'opened', integer(opened), 'half', '1', 'not_before', integer(now + pause),
   }, {}
@@ -262,7 +267,7 @@ function lanes.learn(shard, lane, claimed, args, now)
   if #removed > 0 then call('HDEL', key, unpack(removed)) end
   if #fields > 0 then
     call('HSET', key, unpack(fields))
-    if not call('ZSCORE', shard .. PARKED, lane) then call('EXPIRE', key, LANE_SECONDS) end
+    if not call('ZSCORE', shard .. PARKED, lane) then call('EXPIRE', key, lanes.seconds) end
   end
 end
 
@@ -296,13 +301,13 @@ local function may_discard(keys, args)
   local key, now = keys[1] .. LANE .. args[1], now_ms()
   local known = call('HMGET', key, 'minute', 'dead', 'fine')
   local began = tonumber(known[1] or 0)
-  local is_new = math.abs(now - began) > DEAD_WINDOW_MS
+  local is_new = math.abs(now - began) > lanes.dead_window_ms
   local dead = (is_new and 0 or tonumber(known[2] or 0)) + tonumber(args[2])
   local fine = (is_new and 0 or tonumber(known[3] or 0)) + tonumber(args[3])
   call('HSET', key, 'minute', integer(is_new and now or began), 'dead', integer(dead), 'fine', integer(fine))
   if call('ZSCORE', keys[1] .. PARKED, args[1]) then return 0 end
-  call('EXPIRE', key, LANE_SECONDS)
-  if dead < DEAD_TOKENS or dead <= fine then return 1 end
+  call('EXPIRE', key, lanes.seconds)
+  if dead < lanes.dead_tokens or dead <= fine then return 1 end
   lanes.park(keys[1], args[1], 'tokens', now)
   return 0
 end
@@ -322,7 +327,7 @@ local function unpark_lane(keys, args)
   local key = shard .. LANE .. lane
   call('HDEL', key, 'reason', 'failures', 'opened', 'half', 'not_before', 'minute', 'dead', 'fine')
   if not call('ZSCORE', shard .. PARKED, lane) then return 0 end
-  call('EXPIRE', key, LANE_SECONDS)
+  call('EXPIRE', key, lanes.seconds)
   call('ZADD', shard .. WAITING, 0, lane)
   call('ZREM', shard .. PARKED, lane)
   return 1

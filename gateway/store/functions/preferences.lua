@@ -1,9 +1,10 @@
 -- Preferences: the channels that a category may use. The rules are those of domain/preferences.py.
 
--- ->    whether preferences or subscriptions exclude notifications of this category and topic from the inbox
+-- ->    whether preferences or subscriptions exclude notifications of this category and topic from the inbox, and whether
+--       it is the preference
 local function is_muted(user, category, topic)
   local preference = call('HGET', user .. PREFERENCES, category)
-  if preference and preference:sub(1, 1) == '0' then return true end
+  if preference and preference:sub(1, 1) == '0' then return true, true end
   local subscription = subscription_to(user, category, topic)
   return subscription ~= nil and subscription[1] == '0'
 end

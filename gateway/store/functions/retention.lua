@@ -44,6 +44,7 @@ local function remove_item(user, record, context, id, packed, client_id)
   for i, bucket in ipairs(buckets) do
     if offsets[i] then remove_from_indexes(call, user, bucket, category, topic, offsets[i], id) end
   end
+  if record.outbox then outbox.remove(user, record, id) end
   -- A repetition of the request that created the item must not create it again. If none is possible, nothing is
   -- recorded.
   local most = state.repeatable and REPEATED_SECONDS or RETRIED_SECONDS
