@@ -39,7 +39,7 @@ def skip_reason(
     if entry.item.read_at is not None:
         return SkipReason.READ
     if not entry.is_wanted:
-        return SkipReason.PREFERENCE
+        return entry.objection or SkipReason.PREFERENCE
     return _config_reason(entry, channel, configs, attributes)
 
 

@@ -214,10 +214,11 @@ class Entry(NamedTuple):
 
     - `record` is what was recorded before, None at the first attempt. With `was_lost`, the worker that took the entry
       before has reported nothing: tokens of `record` that are not final may have got the message.
-    - `state` is that of the item now, and `is_in_inbox` false if it is in no inbox because `in_app` is off for it.
-      (An item that was deleted has no entries.)
+    - `item` is the state of the item now; None if it was deleted, which no entry outlives. What is in no inbox because
+      `in_app` is off for it (`is_in_inbox`) is unread.
     - `content` is the JSON object of the notification, complete. `category` and `topic` are "" for none.
-    - `objection` is PREFERENCE or UNSUBSCRIBED if the user does not want the notification on this route now.
+    - `is_wanted`: whether the preferences and subscriptions of the user allow the route now. If not, `objection` is
+      PREFERENCE or UNSUBSCRIBED.
     - `sent_at` is the unix second at which the notification was sent, and `due_ms` when the entry became due; or if the
       call was repeated, when its lease ends.
     """
@@ -225,14 +226,15 @@ class Entry(NamedTuple):
     id: EntryId
     record: EntryRecord | None
     was_lost: bool
-    state: State
-    is_in_inbox: bool
+    item: State | None
     sent_at: int
-    content: bytes
+    content: bytes = b""
     category: str = ""
     topic: str = ""
-    objection: SkipReason | None = None
+    is_wanted: bool = True
     due_ms: int = 0
+    is_in_inbox: bool = True
+    objection: SkipReason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,8 +333,8 @@ class Known(NamedTuple):
 
     route: Route
     due_ms: int | None
-    is_held: bool
     record: EntryRecord | None
+    is_held: bool = False
 
 
 class NotificationDeliveries(NamedTuple):

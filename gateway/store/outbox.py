@@ -6,6 +6,7 @@ that was taken is not due again before the lease of the claim ends. Only the cla
 """
 
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -126,11 +127,13 @@ class OutboxStore:
         expanded = iter(await self._contents.expand(claim.lane.project_id, contents))
         return [_taken(claim, user_id, reply, expanded) for user_id, reply in taken]
 
-    async def record(self, reports: Sequence[UserResults], now_ms: int) -> list[Recorded]:
+    async def record(self, reports: Sequence[UserResults], now_ms: int | None = None) -> list[Recorded]:
         """Record outcomes, discard dead tokens and suppress addresses, in one round trip.
 
         A report of a user who was deleted is refused as a whole.
         """
+        if now_ms is None:
+            now_ms = int(time.time() * 1000)
         users = [User(each.taken.lane.project_id, each.taken.user_id, None, None) for each in reports]
         replies = await self._functions.send_many(users, [_report_call(each, now_ms) for each in reports])
         return [_recorded(report, reply) for report, reply in zip(reports, replies, strict=True)]
@@ -153,7 +156,7 @@ class OutboxStore:
         ]
         rows = zip(flat[::4], flat[1::4], flat[2::4], flat[3::4], strict=True)
         entries = [
-            Known(ROUTES_BY_CODE[code.decode()], int(due) if due else None, bool(is_held), _entry(record))
+            Known(ROUTES_BY_CODE[code.decode()], int(due) if due else None, _entry(record), bool(is_held))
             for code, due, is_held, record in rows
             if code.decode() in ROUTES_BY_CODE
         ]
@@ -217,13 +220,14 @@ def _taken(claim: Claim, user_id: UserId, reply: Sequence[Any], contents: Iterat
                 _entry(record),
                 bool(was_lost),
                 stored.state,
-                bool(is_in_inbox),
                 stored.sent_at,
                 next(contents),
                 stored.category,
                 stored.topic,
-                _OBJECTIONS[objection],
+                objection == b"",
                 int(float(due)),
+                bool(is_in_inbox),
+                _OBJECTIONS[objection],
             )
         )
     return Taken(

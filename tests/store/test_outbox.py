@@ -194,7 +194,8 @@ async def test_the_state_and_the_wishes_are_those_at_the_time_of_sending(desk: D
     subscriptions = SubscriptionStore(desk.client)
     await subscriptions.set(desk.user, "a", Status.UNSUBSCRIBED, {"*": ""})
     (entry,) = (await desk.take(Route.EMAIL)).entries
-    assert entry.state.read_at is not None
+    assert entry.item is not None
+    assert entry.item.read_at is not None
     assert entry.objection is SkipReason.UNSUBSCRIBED
     await desk.preferences.update(desk.user, {"news": {Channel.EMAIL: False}}, None, desk.moment)
     await desk.client.pass_ms(LEASE_MS + 1)
