@@ -31,8 +31,10 @@ def push_payload(message: Message) -> bytes | None:
         fields = _fields(message, attributes)
 
         def compose(title: str, body: str, fields: Mapping[str, Any] = fields) -> bytes:
-            payload = {"aps": _aps(message, title, body), **fields}
-            return msgspec.json.encode(merged(payload, message.extra))
+            payload = merged({"aps": _aps(message, title, body), **fields}, message.extra)
+            if isinstance(aps := payload["aps"], dict):
+                payload["aps"] = {name: value for name, value in aps.items() if value is not None}
+            return msgspec.json.encode(payload)
 
         if payload := fitted(compose, message.title, body, MAX_PAYLOAD_BYTES):
             return payload

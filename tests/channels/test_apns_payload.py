@@ -121,6 +121,8 @@ def test_a_topic_replaces_its_last_push_and_a_message_without_one_replaces_itsel
 
 def test_a_push_that_shows_nothing_is_a_background_push() -> None:
     silent = push(extra={"aps": {"alert": None, "sound": None, "content-available": 1}})
+    assert payload(silent)["aps"] == {"badge": 3, "content-available": 1}
+    assert payload(push(extra={"aps": "nonsense"}))["aps"] == "nonsense"  # Apple refuses it
     for message, expected in ((silent, ("background", "5")), (push(), ("alert", "10"))):
         headers = push_headers(message, "com.example.app", push_payload(message) or b"")
         assert (headers["apns-push-type"], headers["apns-priority"]) == expected
