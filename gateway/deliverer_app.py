@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+from gateway.auth.unsubscribe_links import UnsubscribeLinks
 from gateway.channels import registry
 from gateway.delivery.contexts import Contexts
 from gateway.delivery.lane_work import LaneParts
@@ -81,6 +82,7 @@ class Deliverer:
                     self._integrations,
                     self._configs,
                     repeats_unknown=settings.delivery_repeats_unknown,
+                    unsubscribe=UnsubscribeLinks(settings.secret_key, settings.public_url),
                 ),
                 OverrideCache(OverrideStore(client)),
                 self._senders(InstallationStore(client, settings.secret_key)),

@@ -21,7 +21,7 @@ from gateway.api.core.routing import application
 from gateway.api.core.unknown import UnknownNameLog
 from gateway.api.operations import document
 from gateway.api.system import document as openapi_document
-from gateway.api.system import events, health, pages
+from gateway.api.system import events, health, pages, unsubscribe
 from gateway.api.v1 import (
     active_users,
     broadcasts,
@@ -57,6 +57,7 @@ from gateway.api.v2 import users as v2_users
 from gateway.api.v2.provider_http import ProviderHttp
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.install_state import InstallStates
+from gateway.auth.unsubscribe_links import UnsubscribeLinks
 from gateway.auth.workspaces import WorkspaceAuthenticator, WorkspaceTokens
 from gateway.domain.proxy import Proxies
 from gateway.runtime.outbound import OutboundHttp
@@ -276,6 +277,18 @@ class ApiBuilder:
             *bind(config.ConfigResource(installed, self.integrations, own_host), config.OPERATIONS),
             *bind(events.EventsResource(inboxes, self.new_epoch), events.OPERATIONS),
             *bind(health.HealthResource(self.not_ready), health.OPERATIONS),
+            *bind(
+                unsubscribe.UnsubscribeResource(
+                    links=UnsubscribeLinks(self.settings.secret_key, self.settings.public_url),
+                    projects=self.projects,
+                    integrations=self.integrations,
+                    configs=self.delivery_configs,
+                    preferences=preference_store,
+                    events=self.events,
+                    now=now,
+                ),
+                unsubscribe.OPERATIONS,
+            ),
             *bind(pages.PagesResource(), pages.OPERATIONS),
             *bind(openapi_document.DocumentResource(document), openapi_document.OPERATIONS),
         ]

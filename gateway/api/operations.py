@@ -8,7 +8,7 @@ from typing import Any
 from gateway.api.core import openapi
 from gateway.api.core.operation import AnyOperation
 from gateway.api.system import document as openapi_document
-from gateway.api.system import events, health, pages, transports
+from gateway.api.system import events, health, pages, transports, unsubscribe
 from gateway.api.v1 import (
     active_users,
     broadcasts,
@@ -78,6 +78,7 @@ OPERATIONS: list[AnyOperation] = [
     *config.OPERATIONS,
     *events.OPERATIONS,
     *health.OPERATIONS,
+    *unsubscribe.OPERATIONS,
     *pages.OPERATIONS,
     *openapi_document.OPERATIONS,
 ]

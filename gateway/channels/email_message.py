@@ -118,7 +118,8 @@ def _headers(message: Message, domain: str) -> list[tuple[str, str]]:
         headers.append(("References", f"<topic.{hashlib.sha256(named).hexdigest()[:32]}@{domain}>"))
     if message.unsubscribe_url:
         headers.append(("List-Unsubscribe", f"<{message.unsubscribe_url}>"))
-        headers.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))  # RFC 8058, 3.1
+        if message.unsubscribe_url.startswith("https://"):  # RFC 8058, 3.1
+            headers.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
     return headers
 
 

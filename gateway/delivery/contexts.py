@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from gateway.auth.unsubscribe_links import UnsubscribeLinks
 from gateway.channels import inbox, registry, templates
 from gateway.channels.email_brand import brand_of
 from gateway.channels.message import Brand
@@ -43,6 +44,7 @@ class Contexts:
         configs: DeliveryConfigStore,
         *,
         repeats_unknown: bool = False,
+        unsubscribe: UnsubscribeLinks | None = None,
         providers: Sequence[Provider] = registry.PROVIDERS,
         monotonic: Callable[[], float] = time.monotonic,
     ):
@@ -50,6 +52,7 @@ class Contexts:
         self._integrations = integrations
         self._configs = configs
         self._repeats_unknown = repeats_unknown
+        self._unsubscribe = unsubscribe
         self._templates = Templates()
         self._monotonic = monotonic
         self._providers = {route: providers_of(route, providers) for route in Route}
@@ -71,6 +74,7 @@ class Contexts:
             config_id=configuration.id if configuration is not None else "",
             brand=await self._brand(lane.project_id),
             configs=await self._configs.of_project(lane.project_id),
+            unsubscribe=self._unsubscribe,
             render=await self._render(lane.project_id),
         )
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from gateway.auth.unsubscribe_links import UnsubscribeLinks
 from gateway.channels.message import Brand, Message
 from gateway.channels.outcome import Dead, Delivered, Outcome, Unknown
 from gateway.channels.provider import Provider
@@ -56,7 +57,7 @@ class LaneContext:
     """What all work on a lane needs, as it is now.
 
     `provider` sends; None if the project has configured none. `config` is its configuration with the secrets.
-    `overrides` are those of notifications by the text of their id.
+    `overrides` are those of notifications by the text of their id. `unsubscribe` makes the links of emails.
     """
 
     route: Route
@@ -66,6 +67,7 @@ class LaneContext:
     config_id: str
     brand: Brand
     configs: DeliveryConfigs
+    unsubscribe: UnsubscribeLinks | None = None
     render: Render | None = None
 
 
@@ -232,7 +234,15 @@ class UserWork:
             expires_at=decide.expires_at(entry),
             unread=taken.counts.unread,
             unseen=taken.counts.unseen,
+            unsubscribe_url=self._unsubscribe_url(entry.category),
         )
+
+    def _unsubscribe_url(self, category: str) -> str:
+        """Return the link that ends the emails of a category, "" where a user may not do that."""
+        links = self._context.unsubscribe if self._context.route is Route.EMAIL else None
+        if links is None or self._context.configs.of_category(category).required:
+            return ""
+        return links.url(self.taken.lane.project_id, self.taken.user_id, category)
 
     # -- the end
 

@@ -33,11 +33,15 @@ class ChannelConfig(NamedTuple):
 
 
 class DeliveryConfig(NamedTuple):
-    """The config of a category, or the default one. `channels` are in the order in which they were saved."""
+    """The config of a category, or the default one. `channels` are in the order in which they were saved.
+
+    The emails of a `required` category offer no way to unsubscribe from it.
+    """
 
     key: str
     channels: tuple[ChannelConfig, ...] = ()
     disabled: bool = False
+    required: bool = False
 
     @property
     def steps(self) -> tuple[ChannelConfig, ...]:

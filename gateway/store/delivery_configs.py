@@ -51,10 +51,11 @@ class SavedConfig(msgspec.Struct, frozen=True, omit_defaults=True):
 
     channels: list[SavedChannel] = []
     disabled: bool = False
+    required: bool = False
 
     def config(self, key: str) -> DeliveryConfig:
         """Return the config with its conditions parsed. Raises ValueError, such as ConditionError."""
-        return DeliveryConfig(key, tuple(channel.config for channel in self.channels), self.disabled)
+        return DeliveryConfig(key, tuple(channel.config for channel in self.channels), self.disabled, self.required)
 
 
 class _Cached(NamedTuple):

@@ -5,7 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.auth.unsubscribe_links import UnsubscribeLinks, Unsubscription
+from gateway.channels import apns_push, smtp
 from gateway.channels.outcome import Dead, Delivered, Handed, Outcome, Refused, Retry, Unknown
+from gateway.channels.provider import Provider
 from gateway.delivery.decide import LATEST_SECONDS
 from gateway.delivery.user_work import LOST, UserWork
 from gateway.domain.delivery import (
@@ -215,3 +218,18 @@ def test_no_repr_shows_a_text_a_token_or_an_address() -> None:
     assert not {"Shipped", "Today", "device-1", "ada@example.com"} & set(repr(message).replace("'", " ").split())
     assert "ada@example.com" not in repr(found)
     assert str(NOTIFICATION) in repr(message)
+
+
+def test_an_email_can_be_unsubscribed_from_unless_the_category_is_required() -> None:  # complaint 13
+    links = UnsubscribeLinks("key", "https://inbox.example.com")
+    required = DeliveryConfigs([DeliveryConfig("resets", (ChannelConfig(Channel.EMAIL),), required=True)])
+
+    def url(category: str, route: Route, provider: Provider) -> str:
+        found = taken(entry(route, category=category), recipient={"email": "ada@example.com"})
+        lane = context(provider, route, unsubscribe=links, configs=required)
+        return work_on(found, lane).attempts[0].message.unsubscribe_url
+
+    token = url("orders", Route.EMAIL, smtp.PROVIDER).rpartition("/")[2]
+    assert links.read(token) == Unsubscription(taken().lane.project_id, taken().user_id, "orders")
+    assert url("resets", Route.EMAIL, smtp.PROVIDER) == ""
+    assert url("orders", Route.APNS, apns_push.PROVIDER) == ""

@@ -123,6 +123,10 @@ CONFIG = Body(
             ),
             "channels": _Channels(required=True, max_items=len(Channel), item=_CHANNEL),
             "disabled": Switch(description="Whether notifications are not delivered at all. Takes effect at once."),
+            "required": Switch(
+                description="Whether emails of the category offer no way to unsubscribe, such as those that reset a "
+                "password. This is an extension of this gateway."
+            ),
         },
     ),
     example={
@@ -161,6 +165,7 @@ class DeliveryConfig(msgspec.Struct):
     key: str
     disabled: bool
     channels: list[DeliveryChannel]
+    required: bool | UnsetType = UNSET
 
 
 FOUND = ResponseSpec(200, "The delivery config", DeliveryConfig)
@@ -219,11 +224,12 @@ def _read(query_key: str | None, values: Mapping[str, Any]) -> tuple[str, SavedC
         )
         for channel in values["channels"]
     ]
-    return key or query_key or DEFAULT_KEY, SavedConfig(channels, bool(values["disabled"]))
+    return key or query_key or DEFAULT_KEY, SavedConfig(channels, bool(values["disabled"]), bool(values["required"]))
 
 
 def _shown(key: str, saved: SavedConfig) -> DeliveryConfig:
-    return DeliveryConfig(key, saved.disabled, [_shown_channel(channel) for channel in saved.channels])
+    channels = [_shown_channel(channel) for channel in saved.channels]
+    return DeliveryConfig(key, saved.disabled, channels, saved.required or UNSET)
 
 
 def _shown_channel(channel: SavedChannel) -> DeliveryChannel:
