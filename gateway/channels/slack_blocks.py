@@ -27,7 +27,7 @@ def chat_message(message: Message, with_image: bool = True) -> dict[str, Any]:
     if content:
         blocks.append(_section(_linked(shortened(content, MAX_SECTION))))
     if with_image and message.image_url:
-        alt_text = shortened(message.title or content, MAX_ALT_TEXT)
+        alt_text = shortened(message.title or content or "Image", MAX_ALT_TEXT)
         blocks.append({"type": "image", "image_url": message.image_url, "alt_text": alt_text})
     if link := _link(message.action_url or ""):
         blocks.append(_section(link))
