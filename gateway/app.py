@@ -14,6 +14,7 @@ from gateway.api.binding import Api, ApiBuilder
 from gateway.api.v1.imports import read_row
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.inbox_tokens import InboxTokens
+from gateway.delivery.senders import clients_of, senders_of
 from gateway.domain.outbound import OPERATOR
 from gateway.domain.principal import User
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
@@ -50,6 +51,7 @@ from gateway.store.event_log import LogRetention
 from gateway.store.formats import FormatWatch
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore
+from gateway.store.installations import InstallationStore
 from gateway.store.integrations import IntegrationStore
 from gateway.store.job_queue import JobQueue
 from gateway.store.jobs import JobKind, JobStore
@@ -117,6 +119,7 @@ class Worker:
         self.outbound = OutboundHttp(settings.outbound_rules)
         ca_file = Path(settings.provider_ca_file) if settings.provider_ca_file else None
         self._operators_outbound = OutboundHttp(OPERATOR, ca_file=ca_file)
+        self.provider_clients = clients_of(settings)
         self._directory.on_created = self._user_created
         self.projects.receives_changes = self.subscriber.is_healthy
         self.delivery_configs = DeliveryConfigStore(client)
@@ -233,6 +236,9 @@ class Worker:
             events=self.events,
             tails=self.tails,
             idempotency=self.idempotency,
+            senders=senders_of(
+                self.settings, self.provider_clients, InstallationStore(self.client, self.settings.secret_key)
+            ),
             not_ready=readiness.reason_not_ready,
             new_epoch=new_epoch,
         )
@@ -256,6 +262,7 @@ class Worker:
             await self.events.flush()
             await self.outbound.close()
             await self._operators_outbound.close()
+            await self.provider_clients.close()
         finally:
             for client in (self._format_client, self._job_client, self.client):
                 client.close()

@@ -7,18 +7,15 @@ import secrets
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 
 from gateway.auth.unsubscribe_links import UnsubscribeLinks
-from gateway.channels import registry
 from gateway.delivery.contexts import Contexts
 from gateway.delivery.lane_work import LaneParts
-from gateway.delivery.links import Clients, ProviderLinks
 from gateway.delivery.overrides import OverrideCache
 from gateway.delivery.parked import ParkedLanes
 from gateway.delivery.reports import Reports
 from gateway.delivery.runner import DeliveryRunner
-from gateway.delivery.sender import Sender
+from gateway.delivery.senders import clients_of, senders_of
 from gateway.domain.ids import ProjectId
 from gateway.runtime.tasks import background_tasks
 from gateway.settings import Settings
@@ -69,8 +66,7 @@ class Deliverer:
             cache.receives_changes = self.subscriber.is_healthy
         retention = EventRetention(settings.project_events, settings.project_events_seconds)
         self.events = ProjectEvents(ProjectEventLog(client, retention))
-        ca_file = Path(settings.provider_ca_file) if settings.provider_ca_file else None
-        self.clients = Clients(settings.outbound_rules, ca_file)
+        self.clients = clients_of(settings)
         lanes = LaneStore(client)
         self._parked = ParkedLanes(lanes)
         self.runner = DeliveryRunner(
@@ -85,21 +81,10 @@ class Deliverer:
                     unsubscribe=UnsubscribeLinks(settings.secret_key, settings.public_url),
                 ),
                 OverrideCache(OverrideStore(client)),
-                self._senders(InstallationStore(client, settings.secret_key)),
+                senders_of(settings, self.clients, InstallationStore(client, settings.secret_key)),
                 Reports(self.events),
             )
         )
-
-    def _senders(self, installations: InstallationStore) -> dict[str, Sender]:
-        urls = dict(self.settings.provider_urls)
-        contact = self.settings.push_contact or self.settings.public_url
-        return {
-            provider.name: Sender(
-                provider,
-                ProviderLinks(provider, self.clients, installations, urls.get(provider.name, ""), contact),
-            )
-            for provider in registry.PROVIDERS
-        }
 
     def _control(self, message: bytes) -> None:
         """Apply a control message to the caches. The kinds that concern no cache here are ignored."""

@@ -1,7 +1,7 @@
 """Builds the API of a worker: binds the operations to their resources, and creates the access of each caller."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -43,6 +43,7 @@ from gateway.api.v2 import (
     event_tail,
     incoming_webhooks,
     installations,
+    integration_tests,
     integrations,
     keys,
     project_events,
@@ -131,6 +132,7 @@ class ApiBuilder:
     events: ProjectEvents
     tails: EventTails
     idempotency: IdempotencyStore
+    senders: Mapping[str, integration_tests.MessageSender]
     not_ready: Callable[[], str]
     new_epoch: Callable[[], str]
 
@@ -244,6 +246,12 @@ class ApiBuilder:
                     self.integrations, installed, directory, ProfileStore(client), inboxes
                 ),
                 template_preview.OPERATIONS,
+            ),
+            *bind(
+                integration_tests.IntegrationTestsResource(
+                    self.senders, self.integrations, directory, ProfileStore(client), channel_tokens, once
+                ),
+                integration_tests.OPERATIONS,
             ),
             *bind(
                 integrations.IntegrationsResource(self.integrations, self.events, lanes),

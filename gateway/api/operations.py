@@ -30,6 +30,7 @@ from gateway.api.v2 import (
     event_tail,
     incoming_webhooks,
     installations,
+    integration_tests,
     integrations,
     keys,
     project_events,
@@ -66,6 +67,7 @@ OPERATIONS: list[AnyOperation] = [
     *installations.OPERATIONS,
     *slack_installations.OPERATIONS,
     *template_preview.OPERATIONS,
+    *integration_tests.OPERATIONS,
     *integrations.OPERATIONS,
     # After the tokens of users, because names of users may contain slashes.
     *v2_users.OPERATIONS,

@@ -166,6 +166,7 @@ _PATH_PARAMETERS = {
     "user_id": "The user's id, or `external_id:…` or `email:…`.",
     "user_or_token": "To list: the user's id, or `external_id:…` or `email:…`. To discard: the token's id.",
     "token_id": "The id of the token.",
+    "integration": "The name of the provider, such as `smtp`.",
     "lane": "The lane, such as `email` or `apns`.",
     "topic": "The topic. Write a slash in it as `%2F`.",
     "device_token": "The device token. Write a slash in it as `%2F`.",
