@@ -55,6 +55,7 @@ from gateway.api.v2 import (
 from gateway.api.v2 import notifications as v2_notifications
 from gateway.api.v2 import preferences as v2_preferences
 from gateway.api.v2 import users as v2_users
+from gateway.api.v2.mail_feedback import MailFeedback
 from gateway.api.v2.provider_http import ProviderHttp
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.install_state import InstallStates
@@ -82,6 +83,7 @@ from gateway.store.integrations import IntegrationStore
 from gateway.store.item_pages import ItemPages
 from gateway.store.jobs import JobStore
 from gateway.store.lanes import LaneStore
+from gateway.store.outbox import OutboxStore
 from gateway.store.overrides import OverrideStore
 from gateway.store.page_origins import PageOrigins
 from gateway.store.preferences import PreferenceStore
@@ -270,6 +272,7 @@ class ApiBuilder:
                     deliveries=WebhookDeliveries(client),
                     idempotency=self.idempotency,
                     sender=sender,
+                    mail=MailFeedback(directory, OutboxStore(client, self.contents, channel_tokens), self.events),
                     events=self.events,
                     http=ProviderHttp(self.outbound),
                     item_retention=keep,

@@ -33,6 +33,7 @@ from gateway.channels.key_params import MAX_PEM_LENGTH, RsaCertificate, rsa_publ
 from gateway.channels.payload_mapping import NOTIFICATIONS
 from gateway.channels.secret_param import Secret
 from gateway.domain.objects import Object
+from gateway.domain.params import FormedText
 
 INTEGRATION = IntegrationKind(
     name="awssns",
@@ -46,6 +47,13 @@ INTEGRATION = IntegrationKind(
                 value=RsaCertificate(required=True, max_length=MAX_PEM_LENGTH),
                 description="The certificate with which SNS signs, in PEM. A message that another certificate signed "
                 "is accepted only if SNS itself publishes that certificate.",
+            ),
+            "mail_topic_arn": FormedText(
+                max_length=512,
+                pattern=r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+(\.fifo)?",
+                form="the ARN of a topic",
+                description="The topic to which SES reports bounces and complaints about your mails: nothing more is "
+                "sent to these addresses. This is an extension of this gateway.",
             ),
             **NOTIFICATIONS,
         },

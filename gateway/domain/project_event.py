@@ -120,6 +120,13 @@ class ProjectEventType(Enum):
         "A channel token was discarded.",
         {**_TOKEN, "reason": "Why, such as `request` or `moved`."},
     )
+    ADDRESS_SUPPRESSED = _Row(
+        303,
+        "address.suppressed",
+        EventLevel.WARNING,
+        "Nothing more is sent to an address of a user.",
+        {"channel": "The channel, such as `email`.", "reason": "Why: `bounced` or `complaint`."},
+    )
     PREFERENCES_CHANGED = _Row(
         311,
         "preferences.changed",

@@ -15,10 +15,12 @@ from gateway.api.core.operation import AnyOperation, Operation
 from gateway.api.core.problems import not_found
 from gateway.api.core.responses import encode, json_response
 from gateway.api.core.schema import Errors, Hash, ResponseSpec
+from gateway.api.v2.mail_feedback import MailFeedback
 from gateway.api.v2.provider_http import ProviderHttp
 from gateway.channels import aws_sns, github, stripe
 from gateway.channels.incoming_webhook import IncomingWebhook, RefusedWebhookError, WebhookDelivery, WebhookRequest
 from gateway.channels.payload_mapping import MappedNotification, mapped
+from gateway.channels.ses_feedback import feedback_of
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.ids import ProjectId
 from gateway.domain.objects import FreeObject
@@ -93,6 +95,7 @@ class IncomingWebhooksResource:
     deliveries: WebhookDeliveries
     idempotency: IdempotencyStore
     sender: Sender
+    mail: MailFeedback
     events: ProjectEvents
     http: ProviderHttp
     item_retention: ItemRetention
@@ -142,6 +145,8 @@ class IncomingWebhooksResource:
             return False
         try:
             await self._send_all(project, notifications, claim.plan)
+            if reports := feedback_of(delivery.payload, configuration.plain.get("mail_topic_arn") or ""):
+                await self.mail.apply(project.id, reports)
             if delivery.confirm_url:
                 await self.http.get(delivery.confirm_url)
             # A repetition after a failure up to here writes the event again, rather than none.

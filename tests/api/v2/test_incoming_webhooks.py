@@ -175,6 +175,45 @@ def test_a_message_of_sns_that_the_saved_certificate_signed_is_accepted(calls: h
     assert post(calls, path, body.replace(b"done", b"gone"), headers).status_code == 401
 
 
+def ses_report(shop: Project, topic: str, **report: Any) -> bytes:
+    """Return a message of SNS with a report of SES."""
+    message = json.dumps({"mail": {"messageId": "1"}, **report})
+    fields = {"MessageId": str(uuid4()), "TopicArn": topic, "Message": message}
+    return json.dumps(sns_message(time.time(), SigningCertURL="https://example.com/x.pem", **fields)).encode()
+
+
+def test_an_address_that_bounced_or_complained_is_suppressed_by_a_report_of_the_named_topic(
+    calls: httpx.Client, shop: Project
+) -> None:
+    topic = "arn:aws:sns:eu-west-1:123456789012:Mail"
+    path = saved(calls, "awssns", webhook_signing_secret=certificate(), mail_topic_arn=topic)
+    for name in ("bounced", "complained", "full", "elsewhere"):
+        user = {"external_id": name, "email": f"{name}@bücher.example"}
+        calls.post("/users", json={"user": user}).raise_for_status()
+
+    def bounce(name: str, kind: str = "Permanent") -> dict[str, Any]:
+        return {"bounceType": kind, "bouncedRecipients": [{"emailAddress": f"{name}@bücher.example"}]}
+
+    complaint = {"complainedRecipients": [{"emailAddress": "Complained@BÜCHER.example"}, {"emailAddress": "x@y.z"}]}
+    for body in (
+        ses_report(shop, topic, notificationType="Bounce", bounce=bounce("bounced")),
+        ses_report(shop, topic, eventType="Complaint", complaint=complaint),
+        ses_report(shop, topic, notificationType="Bounce", bounce=bounce("full", "Transient")),
+        ses_report(shop, f"{topic}2", notificationType="Bounce", bounce=bounce("elsewhere")),
+    ):
+        assert post(calls, path, body, {}).status_code == 201
+        assert post(calls, path, body, {}).status_code == 200
+    found = {each["context"]["user_id"]: each["context"]["reason"] for each in events(calls, "address.suppressed")}
+    ids = {name: calls.get(f"/v2/users/external_id:{name}").json()["id"] for name in ("bounced", "complained")}
+    assert found == {ids["bounced"]: "bounced", ids["complained"]: "complaint"}
+    # A mail has the domain in ASCII, and its tags name the user.
+    mail = {"tags": {"inbox_user_id": [calls.get("/v2/users/external_id:full").json()["id"]]}}
+    ascii_address = {"bounceType": "Permanent", "bouncedRecipients": [{"emailAddress": "full@xn--bcher-kva.example"}]}
+    body = ses_report(shop, topic, eventType="Bounce", bounce=ascii_address, mail=mail)
+    assert post(calls, path, body, {}).status_code == 201
+    assert len(events(calls, "address.suppressed")) == 3
+
+
 def test_a_mapping_that_is_not_valid_is_refused_when_it_is_saved(calls: httpx.Client) -> None:
     bad = {"title": "{{ secret }}", "matches": "payload.", "recipients": [{}]}
     config = {"webhook_signing_secret": SECRET, "notifications": [MAPPING[0], bad]}
@@ -252,6 +291,7 @@ class Receiver:
             deliveries=self.deliveries,
             idempotency=IdempotencyStore(self.client),
             sender=cast(Any, None),
+            mail=cast(Any, None),
             events=ProjectEvents(self.events),
             http=self.provider,
             item_retention=KEEP_ALL,
