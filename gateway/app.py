@@ -48,13 +48,14 @@ from gateway.store.delivery_configs import DeliveryConfigStore
 from gateway.store.directory import Directory
 from gateway.store.erasure import Eraser
 from gateway.store.event_log import LogRetention
+from gateway.store.followed_inboxes import FollowedInboxes
 from gateway.store.formats import FormatWatch
 from gateway.store.idempotency import IdempotencyStore
-from gateway.store.inbox import InboxStore
 from gateway.store.installations import InstallationStore
 from gateway.store.integrations import IntegrationStore
 from gateway.store.job_queue import JobQueue
 from gateway.store.jobs import JobKind, JobStore
+from gateway.store.lanes import LaneStore
 from gateway.store.leftovers import Leftovers
 from gateway.store.libraries import LibraryCleaner
 from gateway.store.library import LIBRARY
@@ -71,6 +72,8 @@ from gateway.store.sweeps import SweepStore
 from gateway.store.tokens import TokenStore
 from gateway.store.trimming import ItemTrimmer
 from gateway.store.watch import StoreWatch
+from gateway.store.webhook_endpoints import WebhookEndpointStore
+from gateway.store.webhook_lanes import WebhookLanes
 from gateway.telemetry import tallies
 
 SUBSCRIPTION_SECONDS = 2.0
@@ -101,10 +104,13 @@ class Worker:
         self._directory = Directory(client, time.monotonic)
         self._log_retention = LogRetention(settings.log_retention_events, settings.log_retention_seconds)
         self._contents = contents = ContentStore(client)
-        self._inboxes = InboxStore(client, self._log_retention, contents)
+        self.webhook_endpoints = WebhookEndpointStore(client, settings.secret_key)
+        self.webhook_lanes = WebhookLanes(LaneStore(client), self.webhook_endpoints)
+        self._inboxes = FollowedInboxes(client, self._log_retention, contents, self.webhook_lanes)
         retention = EventRetention(settings.project_events, settings.project_events_seconds)
         self.event_log = ProjectEventLog(client, retention)
         self.events = ProjectEvents(self.event_log)
+        self.events.webhooks = self.webhook_lanes
         self._authenticator = Authenticator(
             self.projects,
             self._directory,
@@ -124,7 +130,7 @@ class Worker:
         self.projects.receives_changes = self.subscriber.is_healthy
         self.delivery_configs = DeliveryConfigStore(client)
         self.integrations = IntegrationStore(client, settings.secret_key)
-        for cache in (self.delivery_configs, self.integrations):
+        for cache in (self.delivery_configs, self.integrations, self.webhook_endpoints):
             cache.receives_changes = self.subscriber.is_healthy
         self.idempotency = IdempotencyStore(client)
         self.sweeps = SweepScheduler(self.projects, SweepStore(client), JobStore(client), settings.item_retention)
@@ -167,7 +173,8 @@ class Worker:
 
     def _build_jobs(self, contents: ContentStore) -> JobRunner:
         client = self._job_client
-        inboxes, profiles = InboxStore(client, self._log_retention, contents), ProfileStore(client)
+        inboxes = FollowedInboxes(client, self._log_retention, contents, self.webhook_lanes)
+        profiles = ProfileStore(client)
         queue, jobs = JobQueue(self.client), JobStore(self.client)
         retentions = RetentionLookup(self.projects, self.settings.item_retention)
         broadcaster = Broadcaster(
@@ -201,6 +208,7 @@ class Worker:
             self.activity,
             self.delivery_configs,
             self.integrations,
+            self.webhook_endpoints,
             self._contents,
             self.jobs.wake,
         )
@@ -227,6 +235,8 @@ class Worker:
             directory=self._directory,
             delivery_configs=self.delivery_configs,
             integrations=self.integrations,
+            webhook_endpoints=self.webhook_endpoints,
+            webhook_lanes=self.webhook_lanes,
             outbound=self.outbound,
             operators_outbound=self._operators_outbound,
             inboxes=self._inboxes,

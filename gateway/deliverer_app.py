@@ -16,12 +16,16 @@ from gateway.delivery.parked import ParkedLanes
 from gateway.delivery.reports import Reports
 from gateway.delivery.runner import DeliveryRunner
 from gateway.delivery.senders import clients_of, senders_of
+from gateway.delivery.webhook_sender import WebhookSender
+from gateway.delivery.webhook_source import WebhookSource
+from gateway.delivery.webhook_work import WebhookParts
 from gateway.domain.ids import ProjectId
 from gateway.runtime.tasks import background_tasks
 from gateway.settings import Settings
 from gateway.store.channel_tokens import ChannelTokenStore
 from gateway.store.contents import ContentStore
 from gateway.store.delivery_configs import CONTROL_DELIVERY, DeliveryConfigStore
+from gateway.store.directory import Directory
 from gateway.store.formats import FormatWatch
 from gateway.store.installations import InstallationStore
 from gateway.store.integrations import CONTROL_INTEGRATION, IntegrationStore
@@ -36,6 +40,9 @@ from gateway.store.redis.client import FunctionClient, StoreUnavailableError
 from gateway.store.redis.subscriber import Subscriber
 from gateway.store.redis.topology import Topology
 from gateway.store.watch import StoreWatch
+from gateway.store.webhook_endpoints import CONTROL_WEBHOOKS, WebhookEndpointStore
+from gateway.store.webhook_lanes import WebhookLanes
+from gateway.store.webhook_messages import WebhookMessageStore
 from gateway.telemetry import tallies
 from gateway.telemetry.logs import log
 
@@ -62,10 +69,12 @@ class Deliverer:
         self.subscriber.on_control = self._control
         self._integrations = IntegrationStore(client, settings.secret_key)
         self._configs = DeliveryConfigStore(client)
-        for cache in (self._integrations, self._configs):
+        self._webhook_endpoints = WebhookEndpointStore(client, settings.secret_key)
+        for cache in (self._integrations, self._configs, self._webhook_endpoints):
             cache.receives_changes = self.subscriber.is_healthy
         retention = EventRetention(settings.project_events, settings.project_events_seconds)
-        self.events = ProjectEvents(ProjectEventLog(client, retention))
+        self._event_log = ProjectEventLog(client, retention)
+        self.events = ProjectEvents(self._event_log)
         self.clients = clients_of(settings)
         lanes = LaneStore(client)
         self._parked = ParkedLanes(lanes)
@@ -83,8 +92,19 @@ class Deliverer:
                 OverrideCache(OverrideStore(client)),
                 senders_of(settings, self.clients, InstallationStore(client, settings.secret_key)),
                 Reports(self.events),
-            )
+            ),
+            self._webhooks(lanes),
         )
+
+    def _webhooks(self, lanes: LaneStore) -> WebhookParts:
+        client, endpoints = self.client, self._webhook_endpoints
+        self.events.webhooks = webhooks = WebhookLanes(lanes, endpoints)
+        messages, directory = WebhookMessageStore(client), Directory(client, time.monotonic)
+        source = WebhookSource(
+            endpoints, messages, ContentStore(client), self._event_log, directory, webhooks.wake, time.time
+        )
+        sender = WebhookSender(endpoints, messages, self.clients.tenants, self.events, time.time)
+        return WebhookParts(lanes, source, sender)
 
     def _control(self, message: bytes) -> None:
         """Apply a control message to the caches. The kinds that concern no cache here are ignored."""
@@ -94,9 +114,12 @@ class Deliverer:
             case [word, project_id, name] if word == CONTROL_INTEGRATION:
                 self._integrations.forget(ProjectId(project_id), name)
                 self.runner.wake()
+            case [word, project_id] if word == CONTROL_WEBHOOKS:
+                self._webhook_endpoints.forget(ProjectId(project_id))
             case [""]:
                 self._configs.forget_all()
                 self._integrations.forget_all()
+                self._webhook_endpoints.forget_all()
 
     @property
     def is_ready(self) -> bool:

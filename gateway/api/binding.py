@@ -51,6 +51,8 @@ from gateway.api.v2 import (
     slack_installations,
     template_preview,
     tokens,
+    webhook_endpoints,
+    webhook_messages,
 )
 from gateway.api.v2 import notifications as v2_notifications
 from gateway.api.v2 import preferences as v2_preferences
@@ -98,6 +100,9 @@ from gateway.store.subscriptions import SubscriptionStore
 from gateway.store.tokens import TokenStore
 from gateway.store.user_pages import UserPages
 from gateway.store.webhook_deliveries import WebhookDeliveries
+from gateway.store.webhook_endpoints import WebhookEndpointStore
+from gateway.store.webhook_lanes import WebhookLanes
+from gateway.store.webhook_messages import WebhookMessageStore
 from gateway.store.workspaces import WorkspaceStore
 
 
@@ -125,6 +130,8 @@ class ApiBuilder:
     directory: Directory
     delivery_configs: DeliveryConfigStore
     integrations: IntegrationStore
+    webhook_endpoints: WebhookEndpointStore
+    webhook_lanes: WebhookLanes
     outbound: OutboundHttp
     operators_outbound: OutboundHttp
     inboxes: InboxStore
@@ -184,6 +191,7 @@ class ApiBuilder:
         lanes = LaneStore(client)
         once, now, keep = Idempotency(self.idempotency), self._now, self.settings.item_retention
         tokens_resource = v2_tokens.ChannelTokensResource(channel_tokens, directory, self.events, once, now)
+        webhooks = WebhookMessageStore(client)
         own_host = f"{self.settings.host}:{self.settings.port}"
         return [
             *bind(notifications.NotificationsResource(inboxes, sender, once, keep, now), notifications.OPERATIONS),
@@ -279,6 +287,18 @@ class ApiBuilder:
                     now=now,
                 ),
                 incoming_webhooks.OPERATIONS,
+            ),
+            *bind(
+                webhook_endpoints.WebhookEndpointsResource(
+                    self.webhook_endpoints, webhooks, self.events, once, self.webhook_lanes.wake
+                ),
+                webhook_endpoints.OPERATIONS,
+            ),
+            *bind(
+                webhook_messages.WebhookMessagesResource(
+                    self.webhook_endpoints, webhooks, once, self.webhook_lanes.wake
+                ),
+                webhook_messages.OPERATIONS,
             ),
             *bind(broadcasts.BroadcastsResource(job_store, inboxes, sender, once, now), broadcasts.OPERATIONS),
             *bind(v2_broadcasts.BroadcastsResource(job_store, sender, once, now), v2_broadcasts.OPERATIONS),

@@ -38,6 +38,8 @@ from gateway.api.v2 import (
     slack_installations,
     template_preview,
     tokens,
+    webhook_endpoints,
+    webhook_messages,
 )
 from gateway.api.v2 import notifications as v2_notifications
 from gateway.api.v2 import preferences as v2_preferences
@@ -72,6 +74,8 @@ OPERATIONS: list[AnyOperation] = [
     # After the tokens of users, because names of users may contain slashes.
     *v2_users.OPERATIONS,
     *incoming_webhooks.OPERATIONS,
+    *webhook_endpoints.OPERATIONS,
+    *webhook_messages.OPERATIONS,
     *broadcasts.OPERATIONS,
     *v2_broadcasts.OPERATIONS,
     *imports.OPERATIONS,

@@ -17,7 +17,8 @@ from functools import partial
 
 from gateway.delivery.lane_work import LaneParts, LaneWork
 from gateway.delivery.lease import LEASE_SECONDS, Lease
-from gateway.domain.delivery import Claim, Lane, LaneReport
+from gateway.delivery.webhook_work import WebhookParts, WebhookWork
+from gateway.domain.delivery import Claim, Lane, LaneReport, Route
 from gateway.domain.ids import UserId
 from gateway.store.redis.problems import StoreUnavailableError
 from gateway.telemetry.logs import log
@@ -44,6 +45,8 @@ FULL_LANE_SECONDS = 0.1
 LAST_RECORDS_SECONDS = 3.0
 """How long a stopping process tries to record the outcomes of requests that it gave up."""
 
+_Work = LaneWork | WebhookWork
+
 
 class _Queue:
     """The users of one lane who wait in this process, by the leases of their claims."""
@@ -68,10 +71,11 @@ class _Queue:
 class DeliveryRunner:
     """The deliveries of one process. `run` must be running. Call `drain` at the end."""
 
-    def __init__(self, parts: LaneParts):
+    def __init__(self, parts: LaneParts, webhooks: WebhookParts | None = None):
         self._parts = parts
+        self._webhooks = webhooks
         self._queues: dict[Lane, _Queue] = {}
-        self._works: dict[LaneWork, asyncio.Task[None]] = {}
+        self._works: dict[_Work, asyncio.Task[None]] = {}
         self._returns: set[asyncio.Task[None]] = set()
         self._under_way = 0
         self._woken = asyncio.Event()
@@ -153,13 +157,18 @@ class DeliveryRunner:
         while queue.waiting and queue.running < LANE_USERS and not self._draining:
             lease, users = queue.next_users(min(self._parts.users_at_once(lane), LANE_USERS - queue.running))
             queue.running += len(users)
-            work = LaneWork(self._parts, lease, users, queue.requests, partial(self._recorded, lane, queue))
+            on_left = partial(self._recorded, lane, queue)
+            work: _Work
+            if self._webhooks is not None and lane.route is Route.WEBHOOKS:
+                work = WebhookWork(self._webhooks, lease, users, on_left)
+            else:
+                work = LaneWork(self._parts, lease, users, queue.requests, on_left)
             task = asyncio.create_task(self._work(work), name=f"deliver {lane.route.name.lower()}")
             self._works[work] = task
         if not queue.waiting and not queue.running:
             self._queues.pop(lane, None)
 
-    async def _work(self, work: LaneWork) -> None:
+    async def _work(self, work: _Work) -> None:
         try:
             await work.run()
         except Exception:

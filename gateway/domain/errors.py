@@ -125,6 +125,9 @@ class ErrorCode(Enum):
         "The first request with this Idempotency-Key is still running",
         "Try again in a moment.",
     )
+    WEBHOOK_ENDPOINT_DISABLED = ErrorKind(
+        "webhook_endpoint_disabled", 409, "Nothing is sent to this endpoint, because it is disabled", "Enable it first."
+    )
     BODY_TOO_LARGE = ErrorKind(
         "body_too_large",
         413,

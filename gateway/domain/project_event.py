@@ -38,6 +38,7 @@ _KEY = {"key_id": "Its `kid`."}
 _INTEGRATION = {"integration": "The name of the integration.", "integration_id": "The stored configuration."}
 _TOKEN = {"kind": "The kind of channel token, such as `mobile_push/apns`.", "token_id": "The token."}
 _JWT = {"token_id": "The token.", "scope": "`user` or `project`."}
+_ENDPOINT = {"endpoint_id": "The endpoint."}
 _DELIVERY = {"delivery_id": "The provider's id of the delivery.", "event": "The provider's name of the event."}
 
 
@@ -191,6 +192,33 @@ class ProjectEventType(Enum):
         EventLevel.INFO,
         "Deliveries that waited are sent again.",
         {"lane": "The channel or the push service."},
+    )
+    ENDPOINT_SAVED = _Row(
+        541,
+        "webhook_endpoint.saved",
+        EventLevel.INFO,
+        "An endpoint of outgoing webhooks was created or changed.",
+        {**_ENDPOINT},
+    )
+    ENDPOINT_DELETED = _Row(
+        542, "webhook_endpoint.deleted", EventLevel.INFO, "An endpoint of outgoing webhooks was deleted.", {**_ENDPOINT}
+    )
+    ENDPOINT_ROTATED = _Row(
+        543,
+        "webhook_endpoint.rotated",
+        EventLevel.INFO,
+        "An endpoint of outgoing webhooks got a new signing secret.",
+        {**_ENDPOINT},
+    )
+    ENDPOINT_DISABLED = _Row(
+        544,
+        "webhook_endpoint.disabled",
+        EventLevel.WARNING,
+        "An endpoint of outgoing webhooks was disabled.",
+        {**_ENDPOINT, "reason": "`request`, `failures` for nothing but failures for five days, or `gone` for a 410."},
+    )
+    ENDPOINT_ENABLED = _Row(
+        545, "webhook_endpoint.enabled", EventLevel.INFO, "An endpoint of outgoing webhooks was enabled.", {**_ENDPOINT}
     )
     PROJECT_CHANGED = _Row(
         601,

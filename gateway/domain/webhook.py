@@ -12,6 +12,8 @@ from uuid import UUID
 
 import msgspec
 
+from gateway.domain.project_event import ProjectEventType
+
 MAX_BODY_BYTES = 20_000
 
 MAX_ENDPOINTS = 50
@@ -55,6 +57,7 @@ class WebhookEvent(Enum):
     NOTIFICATIONS_SEEN = "notification.all_seen", "A user marked all notifications that match filters as seen."
     NOTIFICATIONS_READ = "notification.all_read", "A user marked all notifications that match filters as read."
     NOTIFICATIONS_ARCHIVED = "notification.all_archived", "A user archived all notifications that match filters."
+    DELIVERY_ENDED = "delivery.ended", "A delivery on a channel besides the inbox ended: sent, skipped or failed."
     USER_CREATED = "user.created", "A user was created."
     USER_DELETED = "user.deleted", "A user was deleted."
     BROADCAST_CHANGED = "broadcast.changed", "A broadcast was enqueued, is processed, or is done."
@@ -75,6 +78,15 @@ OF_INBOX: Mapping[str, WebhookEvent] = {
     "notifications/archive/all": WebhookEvent.NOTIFICATIONS_ARCHIVED,
 }
 """The events of an inbox, by their names in a user's log."""
+
+OF_PROJECT: Mapping[ProjectEventType, WebhookEvent] = {
+    ProjectEventType.DELIVERY_ENDED: WebhookEvent.DELIVERY_ENDED,
+    ProjectEventType.USER_CREATED: WebhookEvent.USER_CREATED,
+    ProjectEventType.USER_DELETED: WebhookEvent.USER_DELETED,
+    ProjectEventType.BROADCAST_CHANGED: WebhookEvent.BROADCAST_CHANGED,
+    ProjectEventType.ENDPOINT_DISABLED: WebhookEvent.ENDPOINT_DISABLED,
+}
+"""The events of a project that become messages."""
 
 GROUPS = tuple(
     dict.fromkeys(f"{event.label.partition('.')[0]}.*" for event in WebhookEvent if event.label[:8] != "webhook.")

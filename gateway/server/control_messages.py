@@ -16,6 +16,7 @@ from gateway.store.integrations import CONTROL_INTEGRATION, IntegrationStore
 from gateway.store.jobs import CONTROL_JOBS
 from gateway.store.project_deletion import CONTROL_PROJECT_DELETED
 from gateway.store.projects import CONTROL_PROJECT, ProjectStore
+from gateway.store.webhook_endpoints import CONTROL_WEBHOOKS, WebhookEndpointStore
 
 
 class ControlMessages:
@@ -32,6 +33,7 @@ class ControlMessages:
         activity: ActiveUsers,
         delivery_configs: DeliveryConfigStore,
         integrations: IntegrationStore,
+        webhook_endpoints: WebhookEndpointStore,
         contents: ContentStore,
         wake_jobs: Callable[[], None],
     ):
@@ -41,6 +43,7 @@ class ControlMessages:
         self._activity = activity
         self._delivery_configs = delivery_configs
         self._integrations = integrations
+        self._webhook_endpoints = webhook_endpoints
         self._contents = contents
         self._wake_jobs = wake_jobs
 
@@ -62,6 +65,8 @@ class ControlMessages:
                 self._delivery_configs.forget(ProjectId(project_id))
             case [word, project_id, name] if word == CONTROL_INTEGRATION:
                 self._integrations.forget(ProjectId(project_id), name)
+            case [word, project_id] if word == CONTROL_WEBHOOKS:
+                self._webhook_endpoints.forget(ProjectId(project_id))
             case [word, project_id, content_id] if word == CONTROL_CONTENT:
                 self._contents.prefetch(ProjectId(project_id), content_id)
             case _:
@@ -73,5 +78,6 @@ class ControlMessages:
         self._projects.cache.forget_all()
         self._delivery_configs.forget_all()
         self._integrations.forget_all()
+        self._webhook_endpoints.forget_all()
         self._revocation.all_projects_changed()
         self._wake_jobs()

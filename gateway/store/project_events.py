@@ -9,11 +9,13 @@ dropped. An event may be written twice if Redis's reply to its append is lost.
 """
 
 import asyncio
+from functools import partial
 
 from gateway.domain.ids import ProjectId
 from gateway.domain.project_event import ProjectEvent
 from gateway.store.project_event_log import PackedEvent, ProjectEventLog, packed
 from gateway.store.redis.problems import StoreDataError, StoreUnavailableError
+from gateway.store.webhook_lanes import PROJECT_MEMBER, WebhookLanes, concern_webhooks
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import PROJECT_EVENTS_DROPPED
 
@@ -40,6 +42,8 @@ class ProjectEvents:
         self._waiting: dict[ProjectId, list[PackedEvent]] = {}
         self._count = 0
         self._noted = asyncio.Event()
+        self.webhooks: WebhookLanes | None = None
+        """Has events become messages of webhooks."""
 
     def note(self, project_id: ProjectId, event: ProjectEvent) -> None:
         """Append an event soon. Never waits."""
@@ -94,11 +98,26 @@ class ProjectEvents:
 
     async def _append(self, batches: list[_Batch]) -> None:
         """Append batches. Events of a project whose log is broken are counted and dropped."""
-        outcomes = await self._log.append(batches)
+        outcomes = await self._append_followed(batches)
         for (project_id, events), outcome in zip(batches, outcomes, strict=True):
             if isinstance(outcome, StoreDataError):
                 PROJECT_EVENTS_DROPPED.inc(len(events))
                 log.error("project_events_not_written", project=project_id, problem=outcome.detail)
+
+    async def _append_followed(self, batches: list[_Batch]) -> list[int | StoreDataError]:
+        """Append batches, those that may become messages of webhooks each by itself."""
+        webhooks = self.webhooks
+        if webhooks is None:
+            return await self._log.append(batches)
+        followed = [not webhooks.is_unused(project_id) and concern_webhooks(events) for project_id, events in batches]
+        if not any(followed):
+            return await self._log.append(batches)
+        outcomes = []
+        for batch, is_followed in zip(batches, followed, strict=True):
+            append = partial(self._log.append, [batch])
+            members = [PROJECT_MEMBER]
+            outcomes += await (webhooks.follow(batch[0], members, append) if is_followed else append())
+        return outcomes
 
     def _take(self, project_id: ProjectId) -> list[PackedEvent]:
         """Remove and return the oldest events of a project that wait, as many as one call appends."""

@@ -17,6 +17,7 @@ from gateway.store.event_log import LogRetention
 from gateway.store.idempotency import IdempotencyStore
 from gateway.store.inbox import InboxStore
 from gateway.store.integrations import IntegrationStore
+from gateway.store.lanes import LaneStore
 from gateway.store.library import LIBRARY
 from gateway.store.project_event_log import EventRetention, ProjectEventLog
 from gateway.store.project_event_tails import EventTails
@@ -26,6 +27,8 @@ from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.subscriber import Subscriber
 from gateway.store.redis.topology import Topology
 from gateway.store.tokens import TokenStore
+from gateway.store.webhook_endpoints import WebhookEndpointStore
+from gateway.store.webhook_lanes import WebhookLanes
 
 SETTINGS = Settings()
 
@@ -34,6 +37,7 @@ async def test_a_worker_binds_every_row_in_the_order_of_the_table_and_admits_eve
     client = FunctionClient(Topology(SETTINGS), LIBRARY)
     retention = LogRetention(1, 1)
     projects, directory = ProjectStore(client, "secret"), Directory(client, lambda: 0.0)
+    endpoints = WebhookEndpointStore(client, "secret")
     event_log = ProjectEventLog(client, EventRetention(1, 1))
     builder = ApiBuilder(
         settings=SETTINGS,
@@ -52,6 +56,8 @@ async def test_a_worker_binds_every_row_in_the_order_of_the_table_and_admits_eve
         directory=directory,
         delivery_configs=DeliveryConfigStore(client),
         integrations=IntegrationStore(client, "secret"),
+        webhook_endpoints=endpoints,
+        webhook_lanes=WebhookLanes(LaneStore(client), endpoints),
         outbound=OutboundHttp(SETTINGS.outbound_rules),
         operators_outbound=OutboundHttp(OPERATOR),
         inboxes=InboxStore(client, retention, ContentStore(client)),

@@ -32,7 +32,7 @@ def recorder() -> Recorder:
 def control(recorder: Recorder) -> ControlMessages:
     """Control messages that act on the recorder."""
     parts: Any = recorder
-    return ControlMessages(parts, parts, parts, parts, parts, parts, parts, parts.wake)
+    return ControlMessages(parts, parts, parts, parts, parts, parts, parts, parts, parts.wake)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,7 @@ def control(recorder: Recorder) -> ControlMessages:
         (b"user p1 u1", [("forget_cached", "p1", "u1")]),
         (b"delivery_config p1", [("forget", "p1")]),
         (b"integration p1 inbox", [("forget", "p1", "inbox")]),
+        (b"webhook_endpoints p1", [("forget", "p1")]),
         (b"project key", [("forget", "key"), ("project_changed", "key")]),
         (
             b"project_deleted key p1",
@@ -60,7 +61,7 @@ def test_a_message_clears_what_it_names(
 @pytest.mark.parametrize("message", [b"", b"project", b"user p1", b"of a later version", b"\xff\xfe"])
 def test_an_unknown_message_clears_everything(control: ControlMessages, recorder: Recorder, message: bytes) -> None:
     control.apply(message)
-    assert recorder.calls == [*[("forget_all",)] * 4, ("all_projects_changed",), ("wake",)]
+    assert recorder.calls == [*[("forget_all",)] * 5, ("all_projects_changed",), ("wake",)]
 
 
 async def test_a_worker_receives_the_messages_of_other_nodes(node: Node) -> None:

@@ -38,6 +38,7 @@ _TAGS = {
     "list and discard them.",
     "Integrations": "The configurations of providers, the installations of users, and incoming webhooks.",
     "Deliveries": "How notifications reach users on the channels besides the inbox, and why one did not.",
+    "Outgoing webhooks": "Endpoints of your servers, to which the gateway posts signed messages about what happens.",
     "Events": "What happened in a project: a log, and a live tail of it.",
     "Workspace": "For administering projects, with a workspace token: `inbox-gateway token --workspace` prints one.",
     "Live": "The events of an inbox over WebSocket, server-sent events or requests. All transports have the same "
@@ -55,6 +56,7 @@ _CALLER_TAGS: Mapping[Caller[Any], str] = {
 _PATH_TAGS: Mapping[str, str] = {
     r"/v2(/users/{\w+})?/channels/.*/tokens.*": "Channel tokens",
     r"/v2/integrations.*": "Integrations",
+    r"/v2/webhooks.*": "Outgoing webhooks",
     r"/v2/events.*": "Events",
 }
 """The sections of resources that have one of their own, by a pattern of their paths."""
@@ -177,6 +179,8 @@ _PATH_PARAMETERS = {
     "project_id": "The number of the project.",
     "integration_id": "The id of the saved configuration.",
     "token": "The signed end of a link in an email.",
+    "endpoint_id": "The id of the endpoint.",
+    "message_id": "The id of the message, which its `webhook-id` header has.",
 }
 
 

@@ -83,6 +83,20 @@ def page_response(
     return json_response({"data": entries, "links": links(path, fields, page.size, newer_than, older_than)})
 
 
+def whole_list_response(call: Call, entries: Sequence[Mapping[str, Any]]) -> Response:
+    """Return the response with the requested page of a short list, which was read as a whole, newest first."""
+    page = read_page(call.query())
+    wanted = [
+        entry
+        for entry in entries
+        if (page.after is None or entry["id"] < page.after) and (page.before is None or entry["id"] > page.before)
+    ]
+    wanted = wanted[-page.size :] if page.before is not None else wanted[: page.size]
+    has_newer = bool(wanted) and wanted[0] is not entries[0]
+    has_older = bool(wanted) and wanted[-1] is not entries[-1]
+    return page_response(call, page, wanted, has_newer, has_older)
+
+
 class Cursor(NamedTuple):
     """A cursor of PLACED_PAGING: the id of an entry, and its place in the list, None if it is not known."""
 

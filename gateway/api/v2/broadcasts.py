@@ -21,8 +21,8 @@ from gateway.api.core.schema import Hash, ResponseSpec, Time, Uuid
 from gateway.api.v1.broadcasts import BroadcastStatus
 from gateway.api.v1.overrides import overrides
 from gateway.api.v1.sending import MAX_TITLE, MAX_URL, NOTIFICATION, NewNotification, command_of
-from gateway.api.v2.tokens import rfc3339
 from gateway.domain.params import Anything, FormedText, Text
+from gateway.domain.times import rfc3339
 from gateway.sending.command import Overrides
 from gateway.sending.plans import SendPlan, decode_broadcast
 from gateway.sending.sender import Sender

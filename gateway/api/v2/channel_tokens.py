@@ -18,13 +18,13 @@ from gateway.api.core.responses import encode, json_response, raw_json_response
 from gateway.api.core.schema import ResponseSpec, Time, Uuid
 from gateway.api.v1.channel_token_events import write_discarded, write_registration
 from gateway.api.v1.identity import find_user
-from gateway.api.v2.tokens import rfc3339_ms
 from gateway.channels.registry import TOKEN_KINDS
 from gateway.channels.token_kind import TokenKind
 from gateway.domain.guard import UNGUARDED, Guard
 from gateway.domain.objects import Object
 from gateway.domain.params import Param
 from gateway.domain.principal import User, UserPrincipal
+from gateway.domain.times import rfc3339_ms
 from gateway.store.channel_tokens import ChannelToken, ChannelTokenStore
 from gateway.store.directory import Directory
 from gateway.store.event_log import Moment

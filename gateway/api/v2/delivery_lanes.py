@@ -12,9 +12,9 @@ from gateway.api.core.operation import AnyOperation, Operation
 from gateway.api.core.problems import not_found
 from gateway.api.core.responses import json_response
 from gateway.api.core.schema import ResponseSpec, Time
-from gateway.api.v2.tokens import rfc3339
 from gateway.domain.delivery import Lane, LaneStatus, Route
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
+from gateway.domain.times import rfc3339
 from gateway.store.lanes import LaneStore
 from gateway.store.project_events import ProjectEvents
 

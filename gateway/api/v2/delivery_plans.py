@@ -17,7 +17,6 @@ from gateway.api.core.responses import json_response
 from gateway.api.core.schema import ResponseSpec, Time, Uuid
 from gateway.api.v1.identity import find_user
 from gateway.api.v2.items import Item, decode_item
-from gateway.api.v2.tokens import rfc3339
 from gateway.domain.delivery_config import DeliveryConfig, DeliveryConfigs
 from gateway.domain.delivery_plan import DeliveryPlan, Step, StepState, plan_of
 from gateway.domain.errors import invalid
@@ -25,6 +24,7 @@ from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.notification import UNCATEGORIZED, ItemId
 from gateway.domain.preferences import Channel
 from gateway.domain.principal import User
+from gateway.domain.times import rfc3339
 from gateway.store.delivery_configs import DeliveryConfigStore
 from gateway.store.directory import Directory
 from gateway.store.inbox import InboxStore

@@ -11,7 +11,7 @@ from gateway.api.core.answer_types import answer_type
 from gateway.api.core.body import Body
 from gateway.api.core.call import PROJECT, ProjectCall
 from gateway.api.core.operation import AnyOperation, Operation
-from gateway.api.core.paging import PAGING, Links, page_response, read_page
+from gateway.api.core.paging import PAGING, Links, whole_list_response
 from gateway.api.core.problems import not_found
 from gateway.api.core.responses import json_response, no_content
 from gateway.api.core.schema import Hash, ResponseSpec, Uuid
@@ -118,19 +118,10 @@ class IntegrationsResource:
 
 def _page(call: ProjectCall, found: list[tuple[IntegrationKind, Configuration]]) -> Response:
     """Return the response with the requested page. There are at most as many entries as kinds, so all were read."""
-    page = read_page(call.query())
     entries: list[dict[str, Any]] = [
         {"config": kind.shown(each.plain, each.names), "id": each.id, "name": kind.name} for kind, each in found
     ]
-    wanted = [
-        entry
-        for entry in entries
-        if (page.after is None or entry["id"] < page.after) and (page.before is None or entry["id"] > page.before)
-    ]
-    wanted = wanted[-page.size :] if page.before is not None else wanted[: page.size]
-    has_newer = bool(wanted) and wanted[0] is not entries[0]
-    has_older = bool(wanted) and wanted[-1] is not entries[-1]
-    return page_response(call, page, wanted, has_newer, has_older)
+    return whole_list_response(call, entries)
 
 
 _KindHandler = Callable[[IntegrationsResource, IntegrationKind, ProjectCall], Awaitable[Response]]

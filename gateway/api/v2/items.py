@@ -3,7 +3,7 @@
 import msgspec
 
 from gateway.api.core.schema import Hash, Time, Uuid
-from gateway.api.v2.tokens import rfc3339
+from gateway.domain.times import rfc3339
 from gateway.store.redis.problems import decoding
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -21,6 +20,7 @@ from gateway.api.v1.identity import find_user
 from gateway.domain.errors import ApiError
 from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.project_event import BY_LABEL, EventLevel, EventPlace, ProjectEventType, event_id, place_of
+from gateway.domain.times import rfc3339_ms
 from gateway.store.directory import Directory
 from gateway.store.project_event_log import ProjectEventLog, StoredEvent
 
@@ -158,18 +158,13 @@ def shown(event: StoredEvent) -> dict[str, Any]:
         context["user_id"] = event.user_id
     shown = {
         "id": event_id(event.place, event.code),
-        "timestamp": _rfc3339_ms(event.place.ms),
+        "timestamp": rfc3339_ms(event.place.ms),
         "type": kind.label,
         "level": kind.level.value,
         "code": kind.code,
         "log": kind.log,
     }
     return {**shown, "context": context} if context else shown
-
-
-def _rfc3339_ms(unix_ms: int) -> str:
-    seconds, ms = divmod(unix_ms, 1000)
-    return datetime.fromtimestamp(seconds, UTC).strftime(f"%Y-%m-%dT%H:%M:%S.{ms:03}Z")
 
 
 _R = ProjectEventsResource

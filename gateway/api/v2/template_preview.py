@@ -17,7 +17,6 @@ from gateway.api.core.responses import json_response
 from gateway.api.core.schema import ResponseSpec
 from gateway.api.v1.identity import find_user
 from gateway.api.v2.items import decode_item
-from gateway.api.v2.tokens import rfc3339
 from gateway.channels import templates
 from gateway.channels.message import Addressee
 from gateway.channels.template_renderer import (
@@ -33,6 +32,7 @@ from gateway.domain.objects import Hash, Object
 from gateway.domain.params import Choice, Text
 from gateway.domain.preferences import Channel
 from gateway.domain.principal import User
+from gateway.domain.times import rfc3339
 from gateway.store.directory import Directory
 from gateway.store.inbox import InboxStore
 from gateway.store.installations import InstallationStore

@@ -7,7 +7,6 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +31,7 @@ from gateway.domain.objects import Object
 from gateway.domain.params import Integer, Text
 from gateway.domain.principal import Identity, Project, User
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
+from gateway.domain.times import rfc3339
 from gateway.store.directory import Directory
 from gateway.store.errors import IdentityConflictError, TooManyTokensError
 from gateway.store.project_events import ProjectEvents
@@ -218,20 +218,6 @@ class TokensResource:
             await self.events.write(owner.project_id, event)
         else:
             await self.events.write(owner, ProjectEvent(kind, None, {"token_id": token_id, "scope": "project"}))
-
-
-def rfc3339(unix: int) -> str:
-    """Return unix seconds in the form of v2: RFC 3339 in UTC, with milliseconds.
-
-    The vendor's Swift client cannot read a time without a fraction of a second.
-    """
-    return rfc3339_ms(unix * 1000)
-
-
-def rfc3339_ms(unix_ms: int) -> str:
-    """Return unix milliseconds in the same form."""
-    seconds, ms = divmod(unix_ms, 1000)
-    return datetime.fromtimestamp(seconds, UTC).strftime(f"%Y-%m-%dT%H:%M:%S.{ms:03}Z")
 
 
 def _new_id(now_ms: int) -> str:

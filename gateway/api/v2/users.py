@@ -17,13 +17,13 @@ from gateway.api.core.query import Formed
 from gateway.api.core.responses import encode, json_response, no_content
 from gateway.api.core.schema import Hash, ResponseSpec, Time, Uuid
 from gateway.api.v1.identity import ATTRIBUTES, MAX_EXTERNAL_ID, NAMES, NamedUser, find_user, names_of
-from gateway.api.v2.tokens import rfc3339
 from gateway.domain import principal
 from gateway.domain.errors import invalid
 from gateway.domain.ids import ProjectId
 from gateway.domain.params import Anything
 from gateway.domain.principal import Identity, normalize_email
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
+from gateway.domain.times import rfc3339
 from gateway.store.deletion import UserDeletion
 from gateway.store.directory import Directory
 from gateway.store.errors import IdentityConflictError

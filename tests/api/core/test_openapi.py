@@ -155,6 +155,9 @@ BEYOND_SCHEMA = {
     r"^/v2/channels/(slack|teams|web_push)/tokens$|^/v2/integrations/(fcm|ping_email|smtp|.*/installations)$": (
         r"a public (host|address)|must be an https|must have port|must have a host name"
     ),
+    r"^/v2/webhooks/endpoints(/{endpoint_id})?$": (
+        r"a public (host|address)|must be an https|must have port|must have a host name|which is the limit"
+    ),
     r"^/v2/integrations/ses$": r"INBOX_OUTBOUND_ALLOWED_NETWORKS",
     r"^/v2/integrations/templates(/installations|/preview)?$": (
         r"is not a template|must be|is not known|has no templates|needs 'user'"

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from gateway.api.v2.delivery_lanes import shown
-from gateway.api.v2.tokens import rfc3339
 from gateway.channels import mailgun, templates
 from gateway.domain.delivery import Lane, LaneStatus, Route
+from gateway.domain.times import rfc3339
 from gateway.store.lanes import LaneStore
 from tests.api.v2.stored import PROJECT, Stored
 from tests.servers import ADMIN

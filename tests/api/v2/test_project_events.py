@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from gateway.api.v2.project_events import _rfc3339_ms
+from gateway.domain.times import rfc3339_ms
 from tests.api.projects import API_KEY_HEADER, Project, command, project_of
 from tests.api.tokens import bearer
 from tests.servers import ADMIN, Gateway, user_headers, wait_for
@@ -140,4 +140,4 @@ def test_another_project_and_users_see_none_of_it(calls: httpx.Client, gateway: 
 
 
 def test_a_timestamp_has_milliseconds() -> None:
-    assert _rfc3339_ms(1_800_000_000_007) == "2027-01-15T08:00:00.007Z"
+    assert rfc3339_ms(1_800_000_000_007) == "2027-01-15T08:00:00.007Z"
