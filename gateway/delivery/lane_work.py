@@ -240,18 +240,18 @@ class LaneWork:
         """Record the outcomes of users, and report to the lane."""
         now = time.time()
         outcomes = [attempt.outcome for work in works for attempt in work.attempts if attempt.outcome is not None]
-        results = [work.results(now) for work in works]
+        results = [work.results(now) for work in works if work.entries]
         parked = next((outcome.reason for outcome in outcomes if isinstance(outcome, Misconfigured)), None)
         if parked is not None:
             await self._park(parked, context.provider.name if context.provider is not None else "")
         results = await self._without_rush(results, outcomes)
-        recorded = await self._recorded(results)
+        recorded = await self._recorded(results) if results else []
         if recorded is None:
             return
-        self._parts.reports.recorded(context, works, results, recorded, now)
-        dues: dict[UserId, int | None] = {
-            work.taken.user_id: each.next_ms for work, each in zip(works, recorded, strict=True)
-        }
+        self._parts.reports.recorded(context, [work for work in works if work.entries], results, recorded, now)
+        dues: dict[UserId, int | None] = {work.taken.user_id: work.taken.next_ms for work in works if not work.entries}
+        for result, each in zip(results, recorded, strict=True):
+            dues[result.taken.user_id] = each.next_ms
         with contextlib.suppress(StoreUnavailableError):  # otherwise the lease ends, and nothing is found due
             claim = self._lease.claim._replace(users=list(dues))
             await self._parts.lanes.done(claim, dues, self._report(outcomes, context, now))
