@@ -1,5 +1,6 @@
 """An HTTP server on the loopback, which a stub of a provider builds on."""
 
+import asyncio
 import json
 from collections import deque
 from collections.abc import Mapping
@@ -34,13 +35,15 @@ class HttpStub:
     """A stub. Use it as an asynchronous context manager. `url` is its address, without a slash at the end.
 
     `requests` has what came, in order. Each entry of `faults` is the response to one request, in place of the right
-    one; None cuts the connection instead.
+    one; None cuts the connection instead. Responses wait for `released`, which is set at the beginning.
     """
 
     def __init__(self) -> None:
         self.requests: list[Received] = []
         self.faults: deque[Reply | None] = deque()
         self.url = ""
+        self.released = asyncio.Event()
+        self.released.set()
 
     def reply(self, request: Received) -> Reply:
         """Return the response of the provider to a request without faults."""
@@ -63,6 +66,7 @@ class HttpStub:
         received = Received(request.method, request.path_qs, names, await request.read())
         self.requests.append(received)
         reply = self.faults.popleft() if self.faults else self.reply(received)
+        await self.released.wait()
         if reply is None:
             assert request.transport is not None
             request.transport.abort()
