@@ -11,15 +11,17 @@ import re
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from gateway.channels.outcome import Delivered
 from gateway.channels.web_push import PROVIDER, deliver, new_key_pair
 from tests.channels.messages import StubLinks, message_to
+from tests.servers import ADMIN, running_gateway, user_headers
 from tests.stubs.firefox_push import FirefoxPush
 
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox") or ""
@@ -28,11 +30,8 @@ SECONDS = 60
 
 # Firefox never answers a page that subscribes before it is connected to its push service.
 PAGE = """<!doctype html><title>page</title><script type="module">
-await navigator.serviceWorker.register("/service-worker.js");
-const registration = await navigator.serviceWorker.ready;
 while (!(await fetch("/connected")).ok) await new Promise((resolve) => setTimeout(resolve, 100));
-const options = { userVisibleOnly: true, applicationServerKey: "%s" };
-const subscription = await registration.pushManager.subscribe(options);
+%s
 await fetch("/subscribed", { method: "POST", body: JSON.stringify(subscription) });
 for (;;) {
   for (const shown of await registration.getNotifications()) {
@@ -45,6 +44,12 @@ for (;;) {
 </script>"""
 
 KEYS = new_key_pair()
+SUBSCRIBE = f"""
+const registration = await navigator.serviceWorker.register("/service-worker.js");
+await navigator.serviceWorker.ready;
+const options = {{ userVisibleOnly: true, applicationServerKey: "{KEYS["public_key"]}" }};
+const subscription = await registration.pushManager.subscribe(options);
+"""
 
 
 def preferences(push_url: str) -> dict[str, Any]:
@@ -70,23 +75,23 @@ def preferences(push_url: str) -> dict[str, Any]:
     }
 
 
-def service_worker() -> str:
-    """Return the service worker of the documentation."""
+def documented(word: str) -> str:
+    """Return the script of the documentation that contains a word."""
     blocks: list[str] = re.findall(r"```js\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
-    return next(block for block in blocks if "notificationclick" in block)
+    return next(block for block in blocks if word in block)
 
 
-@pytest.fixture
-async def push(tmp_path: Path) -> AsyncIterator[FirefoxPush]:
-    """Yield the push service, with a Firefox whose page subscribes."""
+@asynccontextmanager
+async def subscribed(script: str, profile: Path) -> AsyncIterator[FirefoxPush]:
+    """Yield the push service of a Firefox whose page runs a script. It leaves `registration` and `subscription`."""
     if not FIREFOX:
         pytest.skip("Firefox is not installed: `apt-get install firefox-esr`")
     pages = {
-        "/": ("text/html", PAGE % KEYS["public_key"]),
-        "/service-worker.js": ("text/javascript", service_worker()),
+        "/": ("text/html", PAGE % script),
+        "/service-worker.js": ("text/javascript", documented("notificationclick")),
     }
     async with FirefoxPush(pages) as started:
-        with running_firefox(FIREFOX, tmp_path, started):
+        with running_firefox(FIREFOX, profile, started):
             yield started
 
 
@@ -116,11 +121,11 @@ async def report(push: FirefoxPush, path: str) -> Any:
                 return value
 
 
-async def test_firefox_shows_what_we_encrypt(push: FirefoxPush) -> None:
-    subscription = await report(push, "/subscribed")
-    token = {"endpoint": subscription["endpoint"], "keys": subscription["keys"]}
-    links = StubLinks()
-    try:
+async def test_firefox_shows_what_we_encrypt(tmp_path: Path) -> None:
+    async with subscribed(SUBSCRIBE, tmp_path) as push:
+        subscription = await report(push, "/subscribed")
+        token = {"endpoint": subscription["endpoint"], "keys": subscription["keys"]}
+        links = StubLinks()
         for action_url in (None, "https://example.com/orders/7"):
             message = message_to(
                 PROVIDER, token, config=KEYS, topic="order:7", content="<p>5 &lt; 7 Größe</p>", action_url=action_url
@@ -134,9 +139,22 @@ async def test_firefox_shows_what_we_encrypt(push: FirefoxPush) -> None:
                 "tag": "order:7",
                 "data": {"id": message.notification_id, "category": "orders", "topic": "order:7"},
             }
-    finally:
         await links.close()
-    async with asyncio.timeout(SECONDS):
-        while len(push.acknowledged) < 2:
-            await asyncio.sleep(0.01)
-    assert push.acknowledged == [100, 100]
+        async with asyncio.timeout(SECONDS):
+            while len(push.acknowledged) < 2:
+                await asyncio.sleep(0.01)
+        assert push.acknowledged == [100, 100]
+
+
+async def test_a_page_as_documented_subscribes_and_shows_what_a_backend_sends(tmp_path: Path) -> None:
+    environment = {"INBOX_DELIVERY_WORKERS": "1", "INBOX_OUTBOUND_ALLOWED_NETWORKS": "127.0.0.1/32"}
+    (tmp_path / "profile").mkdir()
+    with running_gateway(tmp_path / "data", **environment) as gateway:
+        known = f"const gateway = {json.dumps(gateway.url)};\nconst headers = {json.dumps(user_headers('ada'))};\n"
+        async with subscribed(known + documented("auth_token"), tmp_path / "profile") as push:
+            await report(push, "/subscribed")
+            body = {"user": "external_id:ada"}
+            async with httpx.AsyncClient(base_url=gateway.url) as client:
+                sent = await client.post("/v2/integrations/web_push/test", json=body, headers=ADMIN)
+            assert sent.json()["outcome"] == "delivered"
+            assert (await report(push, "/shown"))["title"] == "Test message"
