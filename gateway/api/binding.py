@@ -51,6 +51,7 @@ from gateway.api.v2 import (
     slack_installations,
     template_preview,
     tokens,
+    traces,
     webhook_endpoints,
     webhook_messages,
 )
@@ -68,6 +69,7 @@ from gateway.runtime.outbound import OutboundHttp
 from gateway.sending.deliverer import Deliverer
 from gateway.sending.inbox_rules import InboxRules
 from gateway.sending.sender import Sender
+from gateway.sending.trace_reader import trace_reader
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
 from gateway.store.admin_limits import AdminLimits
@@ -188,7 +190,15 @@ class ApiBuilder:
         sender = Sender(deliverer, directory, categories, job_store, OverrideStore(client), rules.events)
         installed = InstallationStore(client, self.settings.secret_key)
         saver = installations.InstallationSaver(installed, self.events)
-        lanes = LaneStore(client)
+        lanes, outboxes = LaneStore(client), OutboxStore(client, self.contents, channel_tokens)
+        reader = trace_reader(
+            client,
+            inboxes=inboxes,
+            outboxes=outboxes,
+            log=self.event_log,
+            configs=self.delivery_configs,
+            log_retention=self.log_retention,
+        )
         once, now, keep = Idempotency(self.idempotency), self._now, self.settings.item_retention
         tokens_resource = v2_tokens.ChannelTokensResource(channel_tokens, directory, self.events, once, now)
         webhooks = WebhookMessageStore(client)
@@ -234,6 +244,7 @@ class ApiBuilder:
                 delivery_plans.OPERATIONS,
             ),
             *bind(delivery_lanes.DeliveryLanesResource(lanes, self.events), delivery_lanes.OPERATIONS),
+            *bind(traces.TracesResource(reader, directory), traces.OPERATIONS),
             *bind(tokens_resource, installations.WEB_PUSH_OPERATIONS),
             *bind(
                 installations.InstallationsResource(saver, inboxes, installed, self.integrations, self.events, once),

@@ -38,6 +38,7 @@ from gateway.api.v2 import (
     slack_installations,
     template_preview,
     tokens,
+    traces,
     webhook_endpoints,
     webhook_messages,
 )
@@ -64,6 +65,8 @@ OPERATIONS: list[AnyOperation] = [
     *delivery_config.OPERATIONS,
     *delivery_plans.OPERATIONS,
     *delivery_lanes.OPERATIONS,
+    # Before the users, whose names may contain slashes.
+    *traces.OPERATIONS,
     # Before the integrations, of which `installations` is not an id.
     *installations.WEB_PUSH_OPERATIONS,
     *installations.OPERATIONS,

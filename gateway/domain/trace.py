@@ -54,6 +54,8 @@ def _sent_steps(facts: TraceFacts) -> Iterator[TraceStep]:
 
 def _rule_steps(facts: TraceFacts) -> Iterator[TraceStep]:
     """Yield what decides now. It may have been different when the notification was sent."""
+    if not facts.is_content_known:
+        return
     off = [channel.value for channel in Channel if not facts.preference.allows(channel)]
     if off:
         text = f"{facts.who} has switched off for {category_text(facts.category)}: {', '.join(off)}"
@@ -89,7 +91,9 @@ def _inbox_steps(facts: TraceFacts) -> Iterator[TraceStep]:
                 "suppressed", f"It was kept out of the inbox{about} because {reason}.", each.at_ms, "in_app"
             )
         elif each.name == "notification.stored" and facts.item is None:
-            yield TraceStep("stored", "It was stored in the inbox.", each.at_ms, "in_app")
+            # The event is appended a moment later, when the item may be deleted already.
+            at_ms = min(each.at_ms, facts.deleted_ms or each.at_ms)
+            yield TraceStep("stored", "It was stored in the inbox.", at_ms, "in_app")
     if facts.item is not None:
         yield TraceStep("stored", "It was stored in the inbox.", facts.sent_ms, "in_app")
         times = (("seen", facts.item.seen_at), ("read", facts.item.read_at), ("archived", facts.item.archived_at))

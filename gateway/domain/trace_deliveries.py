@@ -98,8 +98,8 @@ def _entry_verdict(facts: TraceFacts, entry: Known) -> str:
             return f"the {noun} failed for good after {tries} attempt{'' if tries == 1 else 's'}{code}"
         case DeliveryState.UNKNOWN:
             return f"it is not known whether the {noun} arrived: {provider} took the request and did not answer{code}"
-        case DeliveryState.SENDING:
-            return f"{with_article(noun)} is being sent"
+    if entry.is_held or record.state is DeliveryState.SENDING:
+        return f"{with_article(noun)} is being sent"
     return _pending(facts, entry, record, noun)
 
 

@@ -72,6 +72,7 @@ class TraceFacts:
     - `item` is the state of the item, None if the inbox has none. `deleted_ms` is when it was deleted.
     - `stored` is whether an event says that it was in the inbox once.
     - `others` is how many other users got it, as far as events tell.
+    - `is_content_known`: whether category and topic are known. Of what never became an item, they are not.
     - `preference` is that of the category, and `subscription` the status for the topic, as they are now.
     - `config` is the delivery config that applies, as it is now, and `conditions` the text of each `if` in it.
     - `lanes` are those of the project that have a status.
@@ -79,13 +80,14 @@ class TraceFacts:
     """
 
     now_ms: int
-    who: str = "The user"
+    who: str = "the user"
     sent_ms: int | None = None
     item: State | None = None
     deleted_ms: int | None = None
     stored: bool = False
     others: int = 0
     recipients: int = 0
+    is_content_known: bool = True
     category: str = ""
     topic: str = ""
     user_created_ms: int | None = None

@@ -45,7 +45,9 @@ def _suppression(facts: TraceFacts) -> str | None:
     if found is None:
         return None
     if found.rule == "preference":
-        return _excluded(facts) or (f"a preference or subscription of {facts.who} excluded it, which was changed since")
+        if not facts.is_content_known:
+            return f"a preference or a subscription of {facts.who} excludes it"
+        return _excluded(facts) or f"a preference or a subscription of {facts.who} excluded it, which was changed since"
     return rule_text(found.rule)
 
 

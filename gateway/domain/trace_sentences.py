@@ -129,7 +129,7 @@ def why_skipped(facts: TraceFacts, route: Route, reason: str, delay_seconds: int
             return f"{facts.who} is not subscribed to its topic"
         case SkipReason.CONDITION.value:
             return f"the `if` of the delivery config '{facts.config.key}' did not hold{_condition(facts, channel)}"
-        case "disabled":
+        case SkipReason.DISABLED.value:
             return f"the delivery config '{facts.config.key}' does not use this channel"
         case SkipReason.NO_TOKEN.value:
             return f"{facts.who} has registered no {_TARGETS[channel][0]} for it"

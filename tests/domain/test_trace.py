@@ -125,7 +125,8 @@ SUPPRESSED: list[tuple[str, dict[str, Any], str]] = [
         "the `if` of the inbox in the delivery config 'default' did not hold",
     ),
     ("something new", {}, "of the rule 'something new'"),
-    ("preference", {}, "a preference or subscription of Ada excluded it, which was changed since"),
+    ("preference", {}, "a preference or a subscription of Ada excluded it, which was changed since"),
+    ("preference", {"is_content_known": False}, "a preference or a subscription of Ada excludes it"),
     (
         "preference",
         {"preference": Preference(frozenset({Channel.IN_APP})), "category": "orders"},
@@ -269,6 +270,7 @@ ENTRIES: list[tuple[Known, dict[str, Any], str]] = [
         "it is not known whether the Teams message arrived: Teams took the request and did not answer (time-out)",
     ),
     (known(Route.WEBHOOKS, STATE.SENDING), {}, "a webhook is being sent"),
+    (Known(Route.SMS, NOW, None, is_held=True), {}, "an SMS is being sent"),
     (Known(Route.EMAIL, SENT + 15 * MINUTE, None), {}, "a mail has not been sent and is due at 10:17, in 5 minutes"),
     (
         Known(Route.EMAIL, SENT + 5 * MINUTE, None),
