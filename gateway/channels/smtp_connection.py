@@ -39,6 +39,15 @@ class ConnectionFaultError(Exception):
         self.outcome = outcome
 
 
+Account = tuple[object, ...]
+"""What a connection depends on. A configuration keeps its id when it is changed."""
+
+
+def account_of(config: Mapping[str, Any]) -> Account:
+    """Return what a connection depends on: the server and who logs in."""
+    return tuple(config.get(name) for name in ("host", "port", "security", "username", "password"))
+
+
 @dataclass(slots=True)
 class Progress:
     """How far a mail is."""
@@ -57,8 +66,9 @@ class Progress:
 class Connection:
     """A connection that is ready for a mail."""
 
-    def __init__(self, client: SMTP):
+    def __init__(self, client: SMTP, account: Account):
         self._client = client
+        self._account = account
         self._sent = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -71,7 +81,7 @@ class Connection:
             raise ConnectionFaultError(Misconfigured(str(problem))) from None
         security = config["security"]
         client = SMTP(
-            hostname=config["host"],
+            hostname=config["host"].strip("[]"),
             sock=connected,
             local_hostname=_literal(connected.getsockname()[0]),
             use_tls=security == "tls",
@@ -85,7 +95,7 @@ class Connection:
             await client.connect()  # which closes the socket if it fails
         except (SMTPException, OSError) as problem:
             raise ConnectionFaultError(_fault_of(problem)) from None
-        return cls(client)
+        return cls(client, account_of(config))
 
     @property
     def is_open(self) -> bool:
@@ -96,6 +106,10 @@ class Connection:
     def is_usable(self) -> bool:
         """Return whether another mail may be sent."""
         return self.is_open and self._sent < MAX_MAILS
+
+    def serves(self, config: Mapping[str, Any]) -> bool:
+        """Return whether another mail of a configuration may be sent."""
+        return self.is_usable and self._account == account_of(config)
 
     async def send(self, mail: Mail, content: bytes, progress: Progress) -> Outcome:
         """Send a mail, and return its outcome."""
@@ -167,7 +181,7 @@ class Pool:
     async def _send(
         self, config: Mapping[str, Any], mail: Mail, content: bytes, links: Links, progress: Progress
     ) -> Outcome:
-        if (used := self._usable()) is not None:
+        if (used := self._usable(config)) is not None:
             outcome = await self._send_by(used, mail, content, progress)
             # Servers close idle connections, some with a reply to the next command.
             if used.is_open or not isinstance(outcome, Retry | Throttled):
@@ -198,12 +212,12 @@ class Pool:
             connection.wake()
             connection.abort()
 
-    def _usable(self) -> Connection | None:
-        """Return the connection that was used last. Those that the server has closed are dropped."""
+    def _usable(self, config: Mapping[str, Any]) -> Connection | None:
+        """Return the connection that was used last. Those that no longer serve are dropped."""
         while self._idle:
             connection = self._idle.pop()
             connection.wake()
-            if connection.is_usable:
+            if connection.serves(config):
                 return connection
             connection.abort()
         return None

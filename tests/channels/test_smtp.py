@@ -85,6 +85,14 @@ async def test_an_unused_connection_is_closed(server: SmtpStub, monkeypatch: pyt
     assert server.connections == 2
 
 
+async def test_a_changed_configuration_gets_connections_of_its_own(certificates: Certificates) -> None:
+    async with SmtpStub(certificates.server_context(), tls=True, password="secret") as server:
+        links = MailLinks(certificates.authority)
+        config = config_of(server, security="tls", username="shop", password="secret")
+        assert isinstance(await send(server, links, config), Delivered)
+        assert await send(server, links, {**config, "password": "old"}) == Misconfigured("AUTH 535 5.7.8")
+
+
 async def test_a_connection_that_the_server_has_closed_costs_no_attempt(server: SmtpStub) -> None:
     links = MailLinks()
     await send(server, links)
