@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from gateway.auth.unsubscribe_links import UnsubscribeLinks
+from gateway.delivery.announcements import Announcements
 from gateway.delivery.contexts import Contexts
 from gateway.delivery.lane_work import LaneParts
 from gateway.delivery.overrides import OverrideCache
@@ -95,6 +96,7 @@ class Deliverer:
             ),
             self._webhooks(lanes),
         )
+        self._announcements = Announcements(lanes, self.subscriber, self.runner.announced, self.runner.wake)
 
     def _webhooks(self, lanes: LaneStore) -> WebhookParts:
         client, endpoints = self.client, self._webhook_endpoints
@@ -148,6 +150,7 @@ class Deliverer:
         return {
             "subscriber": self.subscriber.run,
             "deliveries": self.runner.run,
+            "announcements": self._announcements.run,
             "parked-lanes": self._parked.run,
             "store-watch": self.watch.run,
             "formats": self.formats.run,

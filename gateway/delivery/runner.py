@@ -88,6 +88,14 @@ class DeliveryRunner:
     def wake(self) -> None:
         """Claim now instead of after the pause."""
         self._parts.lanes.wake()
+        self._wake()
+
+    def announced(self, channel: bytes) -> None:
+        """Claim now, because a lane has become due."""
+        self._parts.lanes.announced(channel)
+        self._wake()
+
+    def _wake(self) -> None:
         self._pause = LEAST_PAUSE_SECONDS
         self._woken.set()
 

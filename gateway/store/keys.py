@@ -369,7 +369,8 @@ def lanes(shard: int) -> str:
     """hash: claim (the number of the last one), marks (how many there ever were), "" (the virtual time of the lane that
     was served last) and `v` with a project's id (the virtual time of the project), of a shard of lanes. For ever.
 
-    LANE_SUFFIXES names the keys beside it. The name of a lane is `project:route`.
+    LANE_SUFFIXES names the keys beside it. The name of a lane is `project:route`. The same string is the name of the
+    (sharded) pub/sub channel on which lanes with due users are announced.
     """
     return f"{PREFIX}{{deliveries:{shard}}}"
 

@@ -40,6 +40,13 @@ MARK_SECONDS = 5.0
 USERS_PER_CALL = 250
 """How many users one call marks, hastens or ends: about a millisecond of Redis."""
 
+IDLE_MS = 100
+"""How long a shard is not asked again after it had nothing. What becomes due meanwhile waits so long, unless it is
+announced."""
+
+ANNOUNCED_IDLE_MS = 1000
+"""The same while announcements are received."""
+
 _ID_BYTES = 16
 
 
@@ -168,6 +175,19 @@ class LaneStore:
         self._mark_ms = math.ceil(mark_seconds * 1000)
         self._idle_until = [0.0] * SHARDS
         self._next_shard = 0
+        self.hears_announcements: Callable[[], bool] = lambda: False
+        """Returns whether the announcements of `channels` are received now. Then pass each to `announced`."""
+
+    @property
+    def channels(self) -> list[bytes]:
+        """Return the pub/sub channels on which Redis announces that a lane of a shard may have due users."""
+        return [keys.lanes(shard).encode() for shard in range(SHARDS)]
+
+    def announced(self, channel: bytes) -> None:
+        """Make the next `claim` ask the shard of a channel."""
+        for shard, known in enumerate(self.channels):
+            if known == channel:
+                self._idle_until[shard] = 0.0
 
     async def mark(self, project_id: ProjectId, user_ids: Sequence[UserId], routes: Sequence[Route]) -> Mark:
         """Have users looked at on these routes in some seconds, unless `hasten` comes first."""
@@ -209,7 +229,8 @@ class LaneStore:
             if flat:
                 self._next_shard = (shard + 1) % SHARDS
                 return [_claim_of(flat[first : first + 5]) for first in range(0, len(flat), 5)]
-            self._idle_until[shard] = self._monotonic() + min(wait_ms, _LONGEST_IDLE_MS) / 1000
+            longest_ms = ANNOUNCED_IDLE_MS if self.hears_announcements() else IDLE_MS
+            self._idle_until[shard] = self._monotonic() + min(wait_ms, longest_ms) / 1000
         return []
 
     def wake(self) -> None:
@@ -278,10 +299,6 @@ class LaneStore:
         """Delete the lanes of a project that is being deleted."""
         call = DELETE_LANES(keys.lanes(shard_of(project_id)), project_id, _names_of(project_id))
         await self._client.call(call)
-
-
-_LONGEST_IDLE_MS = 100
-"""How long a shard is not asked again after it had nothing. What becomes due meanwhile waits so long."""
 
 
 def shard_of(project_id: ProjectId) -> int:

@@ -13,9 +13,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from gateway.domain.delivery import Claim, Lane, LaneReport, Reservation, Route
 from gateway.domain.ids import ProjectId, UserId
-from gateway.store.lanes import LaneStore, Mark
+from gateway.store import keys
+from gateway.store.lanes import LaneStore, Mark, shard_of
 from tests.servers import RedisServer
 from tests.store.clocked import ClockedClient
+from tests.store.conftest import InspectedClient
 
 T = TypeVar("T")
 
@@ -424,3 +426,34 @@ def test_whatever_dies_no_user_is_lost(redis_server: RedisServer) -> None:
     finally:
         loop.run_until_complete(client.aclose())
         loop.close()
+
+
+async def test_a_lane_that_becomes_due_is_announced_once(client: ClockedClient, lanes: LaneStore) -> None:
+    pubsub = client.redis.pubsub()
+    lane = Lane(P1, Route.EMAIL)
+    channel = keys.lanes(shard_of(P1))
+    await pubsub.execute_command("SSUBSCRIBE", channel)
+    await add(lanes, lane, user(1), user(2))
+    await add(lanes, Lane(P1, Route.SMS), user(1), delay_ms=60_000)
+    await lanes.park(lane, "wrong key")
+    await lanes.unpark(lane)
+    found = [await pubsub.parse_response(block=True) for _ in range(3)]
+    assert [kind for kind, *_ in found] == [b"ssubscribe", b"smessage", b"smessage"]
+    assert await pubsub.parse_response(block=False, timeout=0.05) is None
+    assert channel.encode() in lanes.channels
+    await pubsub.aclose()
+
+
+async def test_an_announced_shard_is_asked_at_once(redis_server: RedisServer) -> None:
+    client = InspectedClient(redis_server.url)
+    await client.load()
+    await client.redis.flushall()
+    lanes = LaneStore(client, monotonic=lambda: 5.0)  # no time passes
+    lanes.hears_announcements = lambda: True
+    assert await lanes.claim(10, LEASE_MS) == []
+    await add(lanes, Lane(P1, Route.EMAIL), user(1))
+    assert await lanes.claim(10, LEASE_MS) == []
+    lanes.announced(keys.lanes(shard_of(P1)).encode())
+    (found,) = await lanes.claim(10, LEASE_MS)
+    assert found.users == [user(1)]
+    await client.aclose()

@@ -20,13 +20,19 @@ function lanes.is_lease(score) return score % 1 ~= 0 end
 
 function lanes.project_of(lane) return lane:sub(1, -3) end
 
+-- Announce to the processes that deliver that a lane of the shard may have due users. They also look by themselves.
+function lanes.announce(shard) try('SPUBLISH', shard, '') end
+
 -- Have a lane moved to READY at a time, unless it is moved earlier.
 function lanes.wake(shard, lane, at)
   if call('ZSCORE', shard .. READY, lane) then return end
   local known = tonumber(call('ZSCORE', shard .. WAITING, lane) or nil)
   if known and known <= at or call('ZSCORE', shard .. PARKED, lane) then return end
   at = math.max(at, tonumber(call('HGET', shard .. LANE .. lane, 'not_before') or 0))
-  if not known or known > at then call('ZADD', shard .. WAITING, integer(math.ceil(at)), lane) end
+  if not known or known > at then
+    call('ZADD', shard .. WAITING, integer(math.ceil(at)), lane)
+    if at <= now_ms() then lanes.announce(shard) end
+  end
 end
 
 -- Write when a user is due, unless it is due earlier. The claim that holds a user must not remove it afterwards.
@@ -330,6 +336,7 @@ local function unpark_lane(keys, args)
   call('EXPIRE', key, lanes.seconds)
   call('ZADD', shard .. WAITING, 0, lane)
   call('ZREM', shard .. PARKED, lane)
+  lanes.announce(shard)
   return 1
 end
 
