@@ -1,13 +1,13 @@
 """The connections of one credential over HTTP/2. Imported with the first request, because httpcore2 takes its time."""
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from socket import socket
 from ssl import SSLContext
 
 from httpcore2 import SOCKET_OPTION, AnyIOBackend, AsyncConnectionPool, AsyncNetworkStream
 
-from gateway.runtime.outbound_connections import is_readable
+from gateway.runtime.http2_stream import Http2Stream, TlsBackendStream
 
 MAX_CONNECTIONS = 4
 """A connection carries as many requests as the server allows, up to 100, so a second one is needed in turns only."""
@@ -16,33 +16,12 @@ IDLE_SECONDS = 300.0
 """How long an unused connection is kept. Middleboxes forget idle connections after 350 s or more, without a word."""
 
 
-class _Plain(AsyncNetworkStream):
-    """A connection before TLS. Unlike that of httpcore2, it is closed if the handshake is cancelled."""
+class _Backend(AnyIOBackend):
+    """Connects as AnyIO does, and knows the connections."""
 
-    def __init__(self, stream: AsyncNetworkStream):
-        self._stream = stream
-        self.read, self.write, self.aclose = stream.read, stream.write, stream.aclose  # type: ignore[method-assign]
-        self.get_extra_info = stream.get_extra_info  # type: ignore[method-assign]
-
-    async def start_tls(
-        self,
-        ssl_context: SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - the signature of httpcore2
-    ) -> AsyncNetworkStream:
-        """Return the connection with TLS."""
-        try:
-            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
-        except BaseException:
-            await self._stream.aclose()
-            raise
-
-
-class _Sockets(AnyIOBackend):
-    """Connects as AnyIO does, and knows the sockets."""
-
-    def __init__(self) -> None:
-        self.open: list[socket] = []
+    def __init__(self, on_goaway: Callable[[], None]):
+        self.streams: list[Http2Stream] = []
+        self._on_goaway = on_goaway
 
     async def connect_tcp(
         self,
@@ -53,15 +32,39 @@ class _Sockets(AnyIOBackend):
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> AsyncNetworkStream:
         """Open a connection."""
-        stream = await super().connect_tcp(host, port, timeout, local_address, socket_options)
-        self.open = [each for each in self.open if each.fileno() >= 0]
-        self.open.append(stream.get_extra_info("socket"))
-        return _Plain(stream)
+        return TlsBackendStream(
+            await super().connect_tcp(host, port, timeout, local_address, socket_options), self._with_tls
+        )
+
+    def _with_tls(self, stream: AsyncNetworkStream) -> AsyncNetworkStream:
+        found = Http2Stream(stream, self._on_goaway)
+        self.streams = [each for each in self.streams if not each.is_closed]
+        self.streams.append(found)
+        return found
 
 
-def _was_closed(connection: socket) -> bool:
-    """Return whether an idle connection has something to read: the end of it, or a frame that announces its end."""
-    return connection.fileno() >= 0 and is_readable(connection.fileno())
+class _Generation:
+    """Connections that new requests take, until the server shuts one of them down."""
+
+    def __init__(self, context: SSLContext, retire: "Callable[[_Generation], None]"):
+        self.in_use = 0
+        self._backend = _Backend(lambda: retire(self))
+        self.connections = AsyncConnectionPool(
+            ssl_context=context,
+            http1=False,
+            http2=True,
+            max_connections=MAX_CONNECTIONS,
+            keepalive_expiry=IDLE_SECONDS,
+            network_backend=self._backend,
+        )
+
+    async def is_over(self) -> bool:
+        """Return whether the server has shut down a connection while it was idle."""
+        return any([await each.is_over() for each in self._backend.streams if not each.is_closed])
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.connections.aclose()
 
 
 class Http2Pool:
@@ -70,38 +73,35 @@ class Http2Pool:
     def __init__(self, context: SSLContext):
         self.in_use = 0
         self._context = context
-        self._open()
+        self._checking = asyncio.Lock()
+        self._present = _Generation(context, self._retire)
 
-    def _open(self) -> None:
-        self._sockets = _Sockets()
-        self._connections = AsyncConnectionPool(
-            ssl_context=self._context,
-            http1=False,
-            http2=True,
-            max_connections=MAX_CONNECTIONS,
-            keepalive_expiry=IDLE_SECONDS,
-            network_backend=self._sockets,
-        )
+    def _retire(self, generation: _Generation) -> None:
+        """Open other connections for new requests. The requests under way keep theirs."""
+        if generation is self._present:
+            self._present = _Generation(self._context, self._retire)
 
     @asynccontextmanager
     async def used(self) -> AsyncIterator[AsyncConnectionPool]:
-        """Yield the connections, for one request."""
-        self.in_use += 1
+        """Yield connections for one request."""
+        async with self._checking:
+            # Nobody reads an idle connection. A request on one that the server has closed would be written, and its
+            # outcome never known.
+            present = self._present
+            if not present.in_use and await present.is_over():
+                self._retire(present)
+                await present.close()
+            generation = self._present
+            generation.in_use += 1
+            self.in_use += 1
         try:
-            yield self._connections
+            yield generation.connections
         finally:
+            generation.in_use -= 1
             self.in_use -= 1
-
-    async def discard_closed(self) -> None:
-        """Discard connections that the server closed while they were idle.
-
-        Nobody reads an idle connection. So a request on a closed one would be written, and its outcome never known.
-        """
-        if not self.in_use and any(map(_was_closed, self._sockets.open)):
-            closing = self._connections
-            self._open()
-            await closing.aclose()
+            if generation is not self._present and not generation.in_use:
+                await generation.close()
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._connections.aclose()
+        await self._present.close()

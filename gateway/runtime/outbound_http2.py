@@ -117,7 +117,6 @@ class OutboundHttp2:
             assert self._context is not None
             found = Http2Pool(self._context)
         self._pools[name] = found  # at the end
-        await found.discard_closed()
         for other, pool in list(self._pools.items())[: max(0, len(self._pools) - MAX_POOLS)]:
             if not pool.in_use:
                 del self._pools[other]

@@ -119,7 +119,19 @@ async def test_the_request_after_a_connection_was_shut_down_takes_another(http: 
     stub.faults.append(Fault.GOAWAY_AFTER_ANSWER)
     for _ in range(2):
         assert (await push(http, stub)).status == 200
-    assert stub.connections == 2
+    assert (stub.connections, len(stub.pushes)) == (2, 2)
+
+
+@pytest.mark.parametrize("fault", [Fault.GOAWAY_THEN_ANSWER, Fault.GOAWAY_GRACEFUL, Fault.GOAWAY_BEFORE])
+async def test_a_goaway_among_many_requests_loses_no_answer_and_repeats_none(
+    http: OutboundHttp2, stub: ApnsStub, fault: Fault
+) -> None:
+    await push(http, stub)
+    stub.faults.extend([Fault.LATE] * 5 + [fault])
+    found = await asyncio.gather(*(push(http, stub, device_token(number)) for number in range(20)))
+    assert [each.status for each in found] == [200] * 20
+    assert len(stub.pushes) == 21
+    assert len({each.device_token for each in stub.pushes}) == 20
 
 
 @pytest.mark.parametrize("and_close", [True, False])

@@ -48,6 +48,7 @@ class Fault(Enum):
     CUT = "the connection is cut when the request is complete"
     CUT_IN_ANSWER = "the headers of an answer, and the connection is cut"
     HANG = "nothing"
+    LATE = "the answer, after that of the next request without this fault"
     CLOSE_AFTER_ANSWER = "the answer, and the connection is closed without a GOAWAY"
 
 
@@ -228,6 +229,7 @@ class _Connection(asyncio.Protocol):
         self.stub = stub
         self.http = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
         self.requests: dict[int, tuple[dict[str, str], bytearray]] = {}
+        self.late: list[tuple[int, dict[str, str], Answer]] = []
         self.last_stream = 2**31 - 1
         self.transport: asyncio.Transport
 
@@ -283,8 +285,17 @@ class _Connection(asyncio.Protocol):
             self.stub.pushes.append(Push(device_token, headers, body, self.number, answer))
         if fault in GOAWAY_FIRST:
             self.go_away(GOAWAY_FIRST[fault](stream))
-        if fault is None or fault in ANSWERED:
-            self.respond(stream, headers, answer)
+        if fault is Fault.LATE:
+            self.late.append((stream, headers, answer))
+            return
+        answered = [(stream, headers, answer)] if fault is None or fault in ANSWERED else []
+        for each in [*answered, *self.late]:
+            self.respond(*each)
+        self.late.clear()
+        self.disturb(stream, fault)
+
+    def disturb(self, stream: int, fault: Fault | None) -> None:
+        """Do what comes after an answer."""
         if fault in GOAWAY_LAST:
             self.go_away(stream)
         if fault in GOAWAY_FIRST or fault in GOAWAY_LAST or fault is Fault.CLOSE_AFTER_ANSWER:
