@@ -94,7 +94,7 @@ async def _send_as_app(message: Message, oauth: Mapping[str, Any], shown: Mappin
     webhook = installation.get("incoming_webhook") or {}
     if webhook.get("channel_id") == oauth["channel_id"] and webhook.get("url"):
         return await _send_to_webhook(webhook["url"], shown, links)
-    body = msgspec.json.encode({"channel": oauth["channel_id"], **shown})
+    body = msgspec.json.encode({**shown, "channel": oauth["channel_id"]})
     outcome = await _call(installation, body, links)
     if not (isinstance(outcome, Dead) and outcome.reason == _EXPIRED):
         return outcome

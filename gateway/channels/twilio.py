@@ -155,12 +155,12 @@ async def check(config: Mapping[str, Any], links: Links) -> str:
 def form(message: Message, now: float) -> dict[str, str]:
     """Return the fields of the request."""
     fields = {
-        "To": str(message.destination["phone_number"]),
         "From": str(message.config["from"]),
         "Body": text_of(message),
         "ValidityPeriod": str(max(MIN_VALIDITY, min(MAX_VALIDITY, message.expires_at - int(now)))),
     }
-    return {**fields, **{name: _form_text(value) for name, value in message.extra.items()}}
+    extra = {name: _form_text(value) for name, value in message.extra.items()}
+    return {**fields, **extra, "To": str(message.destination["phone_number"])}
 
 
 def _form_text(value: Any) -> str:

@@ -59,7 +59,8 @@ async def test_an_incoming_webhook_gets_the_blocks_and_what_the_sender_merges(
 
 
 async def test_a_channel_gets_the_message_by_the_token_of_the_installation(stub: SlackStub, links: StubLinks) -> None:
-    assert await deliver(message_to(PROVIDER, OAUTH), links) == Delivered("1503435956.000001")
+    message = message_to(PROVIDER, OAUTH, extra={"channel": "C9"})
+    assert await deliver(message, links) == Delivered("1503435956.000001")
     assert stub.messages[0][0] == "C1"
 
 

@@ -53,7 +53,7 @@ async def links(stub: TwilioStub) -> AsyncIterator[StubLinks]:
 
 
 async def test_a_phone_gets_the_title_the_content_and_the_address(stub: TwilioStub, links: StubLinks) -> None:
-    outcome = await deliver(message_to(PROVIDER, ADA, extra={"SmartEncoded": True}), links)
+    outcome = await deliver(message_to(PROVIDER, ADA, extra={"SmartEncoded": True, "To": "+1"}), links)
     assert outcome == Handed(f"SM{1:032x}", 5.0)
     (sent,) = stub.messages
     assert sent.pop("ValidityPeriod") in ("3600", "3599", "3598")
