@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from gateway.channels.outcome import Dead, Delivered, Throttled
+from gateway.channels.outcome import Dead, Delivered, Outcome, Retry, Throttled
 from gateway.channels.provider import Schedule
 from gateway.channels.webhook import SECONDS, Http, Sent, send
 from gateway.delivery.policy import pause_of, wait_after
@@ -26,6 +26,17 @@ from gateway.store.webhook_endpoints import (
 )
 from gateway.store.webhook_messages import TakenMessage, WebhookMessageStore
 from gateway.telemetry.logs import log
+from gateway.telemetry.metrics import ACCEPTED_TO_DELIVERED_SECONDS, DELIVERIES, DELIVERY_REQUEST_SECONDS
+
+NAME = "webhook"
+"""The channel and the provider in metrics."""
+
+_OUTCOMES: dict[type[Outcome], str] = {
+    Delivered: "delivered",
+    Dead: "dead",
+    Retry: "retry",
+    Throttled: "throttled",
+}
 
 CONCURRENCY = 10
 """The requests to one endpoint at once."""
@@ -90,6 +101,7 @@ class WebhookSender:
         now = self._unix()
         now_ms = int(now * 1000)
         sent = await send(self._http, endpoint.url, endpoint.signing(now_ms), message.id, now, message.body)
+        _count(sent, message, now, self._unix())
         reason = "" if isinstance(sent.outcome, Delivered) else getattr(sent.outcome, "reason", "")
         return sent, Attempt(now_ms, sent.status, max(0, self.now_ms() - now_ms), reason)
 
@@ -140,6 +152,15 @@ class WebhookSender:
                 return after
             found = await self._endpoints.read(project_id, endpoint.id)
         return found or replace(endpoint, disabled=reason)
+
+
+def _count(sent: Sent, message: TakenMessage, began: float, now: float) -> None:
+    """Count an attempt in the metrics of deliveries."""
+    DELIVERIES.labels(NAME, NAME, _OUTCOMES.get(type(sent.outcome), "unknown")).inc()
+    if sent.status:
+        DELIVERY_REQUEST_SECONDS.labels(NAME).observe(max(0.0, now - began))
+    if isinstance(sent.outcome, Delivered) and message.attempts == 1:
+        ACCEPTED_TO_DELIVERED_SECONDS.labels(NAME).observe(max(0.0, now - ms_of(message.id) / 1000))
 
 
 class _Batch:

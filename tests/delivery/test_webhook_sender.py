@@ -15,6 +15,7 @@ from gateway.domain.project_event import ProjectEventType
 from gateway.domain.webhook import DAY_MS, EXPIRY_MS, FAILING_MS, LONGEST_PAUSE_MS, OPENING_FAILURES, MessageState
 from gateway.store.webhook_endpoints import Endpoint, SigningSecret, new_secret
 from gateway.store.webhook_messages import WebhookMessage
+from gateway.telemetry.metrics import DELIVERIES
 from tests.delivery.webhooks import Clock, Webhooks
 from tests.store.conftest import InspectedClient
 from tests.stubs.webhook_receiver import WebhookReceiver, running_receiver
@@ -41,7 +42,10 @@ async def only_message(webhooks: Webhooks, endpoint: Endpoint) -> WebhookMessage
 async def test_a_message_is_sent_signed_and_recorded(webhooks: Webhooks, receiver: WebhookReceiver) -> None:
     endpoint = await webhooks.endpoint(receiver)
     (sent,) = await webhooks.add(endpoint)
+    counter = DELIVERIES.labels("webhook", "webhook", "delivered")
+    before = counter._value.get()
     assert await webhooks.serve(endpoint) is None
+    assert counter._value.get() == before + 1
     (received,) = receiver.received
     assert (received.id, received.signatures, receiver.refused) == (str(sent), 1, 0)
     found = await only_message(webhooks, endpoint)
