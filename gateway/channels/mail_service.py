@@ -1,5 +1,7 @@
 """What the HTTP APIs of mail services have in common: statuses with one meaning, and the ids that events bring back."""
 
+from typing import Any
+
 from gateway.channels.message import Message
 from gateway.channels.outcome import Retry, Scope, Throttled
 from gateway.channels.provider import Answer
@@ -21,6 +23,11 @@ def our_ids(message: Message) -> dict[str, str]:
         "inbox_project_id": str(message.project_id),
         "inbox_user_id": str(message.user_id),
     }
+
+
+def extra_of(message: Message, *recipients: str) -> dict[str, Any]:
+    """Return the override for a provider without its fields for `recipients`: it sends no mail to anybody else."""
+    return {name: value for name, value in message.extra.items() if name.lower() not in recipients}
 
 
 def throttled(seconds: float | None, reason: str) -> Throttled:

@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.channels.email_params import FROM, REPLY_TO
 from gateway.channels.integration_kind import IntegrationKind
-from gateway.channels.mail_service import SECONDS, our_ids, passing, throttled
+from gateway.channels.mail_service import SECONDS, extra_of, our_ids, passing, throttled
 from gateway.channels.message import Message
 from gateway.channels.outcome import Delivered, Misconfigured, Outcome, Refused
 from gateway.channels.provider import Answer, Links, Provider, Schedule, one_by_one
@@ -67,7 +67,10 @@ async def _deliver(message: Message, links: Links) -> Outcome:
             **_authorization(message.config),
             "Content-Type": f"multipart/form-data; boundary={boundary}",
         },
-        body=_form({**_fields(mail, message), **_texts(message.extra)}.items(), boundary),
+        body=_form(
+            {**_fields(mail, message), **_texts(extra_of(message, "to", "cc", "bcc", "recipient-variables"))}.items(),
+            boundary,
+        ),
     )
     return _outcome(answer, links.now())
 

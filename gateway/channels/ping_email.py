@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from gateway.channels.integration_kind import IntegrationKind
-from gateway.channels.mail_service import SECONDS, passing
+from gateway.channels.mail_service import SECONDS, extra_of, passing
 from gateway.channels.message import Message
 from gateway.channels.outcome import Delivered, Misconfigured, Outcome, Refused
 from gateway.channels.provider import Links, Provider, Schedule, one_by_one
@@ -56,7 +56,7 @@ async def _deliver(message: Message, links: Links) -> Outcome:
         "POST",
         message.config["url"],
         headers={"Content-Type": "application/json", "Idempotency-Key": str(message.id)},
-        body=msgspec.json.encode(merged(request, message.extra)),
+        body=msgspec.json.encode(merged(request, extra_of(message, "to", "user"))),
     )
     reason = str(answer.status)
     if 200 <= answer.status < 300:

@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.channels.email_params import FROM, REPLY_TO
 from gateway.channels.integration_kind import IntegrationKind
-from gateway.channels.mail_service import SECONDS, our_ids, passing, throttled
+from gateway.channels.mail_service import SECONDS, extra_of, our_ids, passing, throttled
 from gateway.channels.message import Message
 from gateway.channels.outcome import Delivered, Misconfigured, Outcome, Refused
 from gateway.channels.provider import Answer, Links, Provider, Schedule, one_by_one
@@ -60,7 +60,7 @@ async def _deliver(message: Message, links: Links) -> Outcome:
         "POST",
         f"{_base(message.config, links)}/v3/mail/send",
         headers={**_authorization(message.config), "Content-Type": "application/json"},
-        body=msgspec.json.encode(merged(_request(mail, message), message.extra)),
+        body=msgspec.json.encode(merged(_request(mail, message), extra_of(message, "personalizations"))),
     )
     return _outcome(answer, links.now())
 

@@ -13,7 +13,7 @@ import msgspec
 from gateway.channels.aws_signature import Credentials, signed
 from gateway.channels.email_params import FROM
 from gateway.channels.integration_kind import IntegrationKind
-from gateway.channels.mail_service import SECONDS, our_ids, passing, throttled
+from gateway.channels.mail_service import SECONDS, extra_of, our_ids, passing, throttled
 from gateway.channels.message import Message
 from gateway.channels.outcome import Delivered, Misconfigured, Outcome, Refused
 from gateway.channels.provider import Answer, Links, Provider, Schedule, one_by_one
@@ -96,7 +96,7 @@ async def _deliver(message: Message, links: Links) -> Outcome:
     mail = mail_of(message)
     if not isinstance(mail, Mail):
         return mail
-    body = msgspec.json.encode(merged(_request(mail, message), message.extra))
+    body = msgspec.json.encode(merged(_request(mail, message), extra_of(message, "destination")))
     answer = await _call(message.config, links, "POST", _PATH, body)
     return _outcome(answer, links.now())
 

@@ -224,6 +224,15 @@ def test_each_region_has_its_address(provider: Any, config: dict[str, str], base
     assert provider._base(config, MailLinks()) == base
 
 
+async def test_no_override_sends_a_mail_to_anybody_else(sendgrid_stub: SendgridStub, mailgun_stub: MailgunStub) -> None:
+    other = "eve@example.com"
+    sample = to_sendgrid(extra={"personalizations": [{"to": [{"email": other}]}]})
+    assert isinstance(await sent(sendgrid.PROVIDER, sendgrid_stub, sample), Delivered)
+    sample = to_mailgun(extra={"to": other, "cc": other, "BCC": other, "recipient-variables": {}})
+    assert isinstance(await sent(mailgun.PROVIDER, mailgun_stub, sample), Delivered)
+    assert other not in json.dumps([sendgrid_stub.mails, mailgun_stub.mails])
+
+
 # ---- Ping email
 
 
@@ -232,7 +241,7 @@ async def test_ping_email_is_sent_all_that_a_mail_needs() -> None:
         sample = message(
             config={"url": f"{stub.url}/ping"},
             addressee=Addressee(external_id="ada", email="ada@example.com"),
-            extra={"headers": {"X-More": "1"}},
+            extra={"headers": {"X-More": "1"}, "to": "eve@example.com"},
         )
         assert await sent(ping_email.PROVIDER, stub, sample) == Delivered()
         (request,) = stub.requests
@@ -241,6 +250,7 @@ async def test_ping_email_is_sent_all_that_a_mail_needs() -> None:
     assert request.json["user"] == {"external_id": "ada", "email": "ada@example.com"}
     assert request.json["notification"]["title"] == request.json["subject"] == "Your order is on its way"
     assert request.json["headers"]["X-More"] == "1"
+    assert request.json["to"] == "ada@example.com"
     assert request.json["headers"]["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
 
 

@@ -55,7 +55,11 @@ def test_the_signature_is_that_of_the_documented_example() -> None:
 
 
 async def test_a_mail_is_signed_and_has_its_headers_and_our_tags(stub: SesStub) -> None:
-    reply_to = {"ReplyToAddresses": ["help@example.com"], "ConfigurationSetName": "inbox"}
+    reply_to = {
+        "Destination": {"CcAddresses": ["eve@x.y"]},
+        "ReplyToAddresses": ["help@example.com"],
+        "ConfigurationSetName": "inbox",
+    }
     sample = message(config=CONFIG, title="Grüße", topic="x", extra=reply_to)
     assert await sent(stub, sample) == Delivered("ses-1")
     (mail,) = stub.mails

@@ -157,6 +157,27 @@ async def test_a_refused_connection_was_not_sent_and_a_refused_address_is_a_faul
     assert await send(stopped, MailLinks(refuses=True)) == refused
 
 
+async def test_a_connection_that_ends_before_a_mail_was_sent_is_no_attempt_to_send(server: SmtpStub) -> None:
+    server.fail("CONNECT", CUT)
+    with pytest.raises(NotSentError):
+        await send(server, MailLinks())
+
+
+async def test_a_connection_that_cannot_be_made_ready_again_is_closed(server: SmtpStub) -> None:
+    links = MailLinks()
+    server.fail("RCPT", "550 5.1.1 No such user")
+    server.fail("RSET", CUT)
+    assert await send(server, links) == Dead("RCPT 550 5.1.1")
+    assert isinstance(await send(server, links), Delivered)
+    assert server.connections == 2
+    await links.close()
+
+
+async def test_a_reply_without_an_id_is_a_delivery_too(server: SmtpStub) -> None:
+    server.fail("CONTENT", "250 Fine")
+    assert await send(server, MailLinks()) == Delivered("")
+
+
 async def test_no_connection_is_opened_for_a_mail_that_cannot_be_sent(server: SmtpStub) -> None:
     assert await send(server, MailLinks(), destination={"email": "nobody"}) == Dead("no valid email address")
     assert server.connections == 0

@@ -132,3 +132,4 @@ class _Protocol(SMTP):
     smtp_MAIL = _faulty("MAIL")  # noqa: N815
     smtp_RCPT = _faulty("RCPT")  # noqa: N815
     smtp_DATA = _faulty("DATA")  # noqa: N815
+    smtp_RSET = _faulty("RSET")  # noqa: N815
