@@ -33,6 +33,7 @@ from gateway.runtime.outbound import OutboundHttp
 from gateway.runtime.tasks import background_tasks
 from gateway.sending.deliverer import Deliverer
 from gateway.sending.inbox_rules import InboxRules
+from gateway.sending.outbox import OutboxSender
 from gateway.server.control_messages import ControlMessages
 from gateway.server.ingress import HttpIngress
 from gateway.server.readiness import Readiness
@@ -130,6 +131,8 @@ class Worker:
         self.projects.receives_changes = self.subscriber.is_healthy
         self.delivery_configs = DeliveryConfigStore(client)
         self.integrations = IntegrationStore(client, settings.secret_key)
+        self.integrations.on_changed = self.delivery_configs.forget
+        self.outbox = OutboxSender(self._inboxes, LaneStore(client))
         for cache in (self.delivery_configs, self.integrations, self.webhook_endpoints):
             cache.receives_changes = self.subscriber.is_healthy
         self.idempotency = IdempotencyStore(client)
@@ -174,13 +177,13 @@ class Worker:
     def _build_jobs(self, contents: ContentStore) -> JobRunner:
         client = self._job_client
         inboxes = FollowedInboxes(client, self._log_retention, contents, self.webhook_lanes)
-        profiles = ProfileStore(client)
+        profiles, outbox = ProfileStore(client), OutboxSender(inboxes, LaneStore(client))
         queue, jobs = JobQueue(self.client), JobStore(self.client)
         retentions = RetentionLookup(self.projects, self.settings.item_retention)
         broadcaster = Broadcaster(
             jobs,
             self._directory,
-            Deliverer(self._directory, inboxes, InboxRules(self.delivery_configs, self.events)),
+            Deliverer(self._directory, inboxes, InboxRules(self.delivery_configs, self.events), outbox),
             profiles,
             contents,
             SubscriptionStore(client),
@@ -234,6 +237,7 @@ class Worker:
             projects=self.projects,
             directory=self._directory,
             delivery_configs=self.delivery_configs,
+            outbox=self.outbox,
             integrations=self.integrations,
             webhook_endpoints=self.webhook_endpoints,
             webhook_lanes=self.webhook_lanes,
@@ -270,6 +274,7 @@ class Worker:
                 yield
             await self.activity.add()
             await self.events.flush()
+            await self.outbox.flush()
             await self.outbound.close()
             await self._operators_outbound.close()
             await self.provider_clients.close()

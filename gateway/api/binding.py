@@ -68,6 +68,7 @@ from gateway.domain.proxy import Proxies
 from gateway.runtime.outbound import OutboundHttp
 from gateway.sending.deliverer import Deliverer
 from gateway.sending.inbox_rules import InboxRules
+from gateway.sending.outbox import OutboxSender
 from gateway.sending.sender import Sender
 from gateway.sending.trace_reader import trace_reader
 from gateway.settings import Settings
@@ -131,6 +132,7 @@ class ApiBuilder:
     projects: ProjectStore
     directory: Directory
     delivery_configs: DeliveryConfigStore
+    outbox: OutboxSender
     integrations: IntegrationStore
     webhook_endpoints: WebhookEndpointStore
     webhook_lanes: WebhookLanes
@@ -186,7 +188,8 @@ class ApiBuilder:
         categories = CategoryStore(client, time.monotonic)
         preference_store = PreferenceStore(client, self.log_retention)
         rules = InboxRules(self.delivery_configs, self.events)
-        deliverer = Deliverer(directory, inboxes, rules)
+        channel_tokens.on_first = self.delivery_configs.forget
+        deliverer = Deliverer(directory, inboxes, rules, self.outbox)
         sender = Sender(deliverer, directory, categories, job_store, OverrideStore(client), rules.events)
         installed = InstallationStore(client, self.settings.secret_key)
         saver = installations.InstallationSaver(installed, self.events)

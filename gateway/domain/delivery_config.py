@@ -6,13 +6,17 @@ new notification in three cases: the category is disabled, the channel `in_app` 
 does not hold for a notification that is new, unseen and unread. A config that does not list `in_app` leaves it enabled.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gateway.domain.condition import Condition
+from gateway.domain.delivery import OutboxPlan, Route
 from gateway.domain.delivery_condition import notification_attributes
 from gateway.domain.notification import UNCATEGORIZED
 from gateway.domain.preferences import Channel
+
+_MAX_PLANS = 1000
+"""How many plans are kept for the categories of a project. Senders may make up categories."""
 
 DEFAULT_KEY = "default"
 """The key of the default config. The config of a category has the category as its key."""
@@ -85,9 +89,14 @@ class InboxRule(NamedTuple):
 
 
 class DeliveryConfigs:
-    """The configs of one project. Looking up the rule of a category is a look-up in a dictionary."""
+    """The configs of one project, and the routes that it uses besides the inbox.
 
-    def __init__(self, configs: Iterable[DeliveryConfig] = ()):
+    Looking up the rule of a category is a look-up in a dictionary.
+    """
+
+    def __init__(self, configs: Iterable[DeliveryConfig] = (), routes: Sequence[Route] = ()):
+        self.routes = tuple(routes)
+        self._plans: dict[str, OutboxPlan | None] = {}
         self._by_key = {config.key: config for config in configs}
         self._default_rule = _rule_of(self.default)
         self._rules = {
@@ -108,6 +117,31 @@ class DeliveryConfigs:
     def of_category(self, category: str) -> DeliveryConfig:
         """Return the config that applies to a category, by its stored name."""
         return self._by_key.get(category or UNCATEGORIZED) or self.default
+
+    def outbox_plan(self, category: str) -> OutboxPlan | None:
+        """Return by which routes notifications of a category go besides the inbox, None if by none.
+
+        A project that has saved no config for them uses all of its routes at once.
+        """
+        if not self.routes:
+            return None
+        if category not in self._plans:
+            if len(self._plans) >= _MAX_PLANS:
+                self._plans.clear()
+            self._plans[category] = self._outbox_plan(category)
+        return self._plans[category]
+
+    def _outbox_plan(self, category: str) -> OutboxPlan | None:
+        config = self.of_category(category)
+        delays = {each.channel: each.delay_seconds * 1000 for each in config.steps}
+        if config is DEFAULT:
+            delays = dict.fromkeys(Channel, 0)
+        found = tuple(
+            (route, delays[route.channel])
+            for route in self.routes
+            if route.channel is not None and route.channel in delays
+        )
+        return OutboxPlan(found) if found else None
 
     def inbox_rule(self, category: str) -> InboxRule | None:
         """Return the rule that may suppress notifications of a category, by its stored name; None if there is none."""

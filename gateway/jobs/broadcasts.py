@@ -15,7 +15,8 @@ from typing import Any
 from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.principal import User
 from gateway.domain.retention import ItemRetention
-from gateway.sending.deliverer import CALLS_AT_ONCE, Delivered, Deliverer, OutgoingItem
+from gateway.sending.deliverer import CALLS_AT_ONCE, Delivered, Deliverer
+from gateway.sending.outgoing import OutgoingItem
 from gateway.sending.plans import BroadcastPlan, decode_broadcast
 from gateway.sending.recipients import Audience, conflict_message
 from gateway.store.contents import Content, ContentStore

@@ -25,3 +25,4 @@ class ProjectDeletion:
                 yield Step("")
                 if cursor == 0:
                     break
+        await self._eraser.erase_lanes(job.project_id)

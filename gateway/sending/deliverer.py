@@ -5,44 +5,26 @@ inbox that already has it gets no second one.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
 from gateway.domain.guard import UserDeletedError
 from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.principal import User
-from gateway.domain.retention import ItemRetention
 from gateway.sending.command import Recipient
 from gateway.sending.errors import RecipientConflictError
-from gateway.sending.inbox_rules import InboxRules
+from gateway.sending.inbox_rules import Decision, InboxRules
+from gateway.sending.outbox import OutboxSender
+from gateway.sending.outgoing import OutgoingItem
 from gateway.sending.recipients import resolve_named
-from gateway.store.contents import Content
 from gateway.store.deliveries import Delivery, Outcome
 from gateway.store.directory import Directory
-from gateway.store.event_log import Moment
 from gateway.store.inbox import InboxStore
 
 CALLS_AT_ONCE = 250
 BYTES_AT_ONCE = 4 * 1024 * 1024
 """How many inboxes, and how much content, one round trip to Redis has: some 10 ms of the event loop and of Redis. Other
 requests run in between."""
-
-
-class OutgoingItem(msgspec.Struct, frozen=True):
-    """The parts of a delivery that are the same for all recipients.
-
-    With `repeatable`, the same item may be sent again within 24 hours, and a user who deleted it meanwhile does not get
-    it back. With `skip_broken`, a recipient whose stored data cannot be read is reported, and the others still get the
-    item. `custom_attributes` are those of the content. The conditions of delivery configs refer to them.
-    """
-
-    content: Content
-    moment: Moment
-    keep: ItemRetention
-    repeatable: bool
-    skip_broken: bool = False
-    custom_attributes: dict[str, Any] | None = None
 
 
 class Delivered(msgspec.Struct, frozen=True):
@@ -63,9 +45,10 @@ class Deliverer:
     Methods raise StoreUnavailableError; some users may have the item by then.
     """
 
-    def __init__(self, directory: Directory, inboxes: InboxStore, rules: InboxRules):
+    def __init__(self, directory: Directory, inboxes: InboxStore, rules: InboxRules, outbox: OutboxSender):
         self._directory = directory
         self._inboxes = inboxes
+        self._outbox = outbox
         self._rules = rules
         self._events = rules.events
 
@@ -82,10 +65,10 @@ class Deliverer:
         if sole is None or user is None:
             return await self._deliver_to_named(item, project_id, recipients, skip_conflicts)
         # Nearly every request has one recipient, whom the directory has cached. This is all of its delivery.
-        if not self._rules.passes(project_id, item.content) and await self._is_suppressed(item, (user,)):
-            return Delivered()
         delivery = Delivery(user, sole.attributes, False)
         try:
+            if not self._rules.passes(project_id, item.content):
+                return await self._deliver(item, [delivery], is_noted=True)
             outcome = await self._inboxes.create_one(item.content, delivery, item.moment, item.repeatable, item.keep)
         except UserDeletedError:
             return await self._deliver_to_named(item, project_id, recipients, skip_conflicts)
@@ -122,14 +105,20 @@ class Deliverer:
 
         With `subscribers_only`, only users who are subscribed to its topic and category get the item.
         """
-        if not users or await self._is_suppressed(item, users):
+        if not users:
             return Delivered()
-        outcomes = await self._inboxes.create_each(
-            item.content, users, item.moment, item.repeatable, subscribers_only, item.keep, item.skip_broken
-        )
+        decision = await self._decide(item, users)
+        if decision.plan is not None:
+            outcomes = await self._outbox.send_each(item, users, decision.plan, subscribers_only)
+        elif decision.in_inbox:
+            outcomes = await self._inboxes.create_each(
+                item.content, users, item.moment, item.repeatable, subscribers_only, item.keep, item.skip_broken
+            )
+        else:
+            return Delivered()
         if all(outcome is Outcome.CREATED for outcome in outcomes):  # nearly always
             return Delivered([user.id for user in users])
-        if not subscribers_only:
+        if not subscribers_only and decision.in_inbox:
             self._events.muted(users, item.content.id_text, outcomes)
         outcomes_by_id = [(user.id, outcome) for user, outcome in zip(users, outcomes, strict=True)]
         return Delivered(
@@ -146,12 +135,16 @@ class Deliverer:
         step = max(1, min(CALLS_AT_ONCE, BYTES_AT_ONCE // len(item.content.encoded)))
         for first in range(0, len(deliveries), step):
             piece = deliveries[first : first + step]
-            if await self._is_suppressed(item, [delivery.user for delivery in piece]):
+            decision = await self._decide(item, [delivery.user for delivery in piece])
+            if decision.plan is not None:
+                outcomes = await self._outbox.send(item, piece, decision.plan)
+            elif decision.in_inbox:
+                outcomes = await self._inboxes.create(
+                    item.content, piece, item.moment, item.repeatable, keep=item.keep, skip_broken=item.skip_broken
+                )
+            else:
                 continue
-            outcomes = await self._inboxes.create(
-                item.content, piece, item.moment, item.repeatable, keep=item.keep, skip_broken=item.skip_broken
-            )
-            if is_noted:
+            if is_noted and decision.in_inbox:
                 self._events.outcomes([delivery.user for delivery in piece], item.content.id_text, outcomes)
             for delivery, outcome in zip(piece, outcomes, strict=True):
                 if outcome is Outcome.BROKEN:
@@ -160,6 +153,6 @@ class Deliverer:
                     delivered.reached.append(delivery.user.id)
         return delivered
 
-    async def _is_suppressed(self, item: OutgoingItem, users: Sequence[User]) -> bool:
-        """Return whether a delivery config keeps the item out of the inboxes of some users of one project."""
-        return await self._rules.suppress(users[0].project_id, item.content, item.custom_attributes, users)
+    async def _decide(self, item: OutgoingItem, users: Sequence[User]) -> Decision:
+        """Return where an item for users of one project is to go."""
+        return await self._rules.decide(users[0].project_id, item.content, item.custom_attributes, users)

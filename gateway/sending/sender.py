@@ -5,8 +5,9 @@ import msgspec
 from gateway.domain.ids import ProjectId
 from gateway.domain.retention import ItemRetention
 from gateway.sending.command import Overrides, SendCommand
-from gateway.sending.deliverer import Deliverer, OutgoingItem
+from gateway.sending.deliverer import Deliverer
 from gateway.sending.events import SendEvents
+from gateway.sending.outgoing import OutgoingItem
 from gateway.sending.plans import BroadcastPlan, SendPlan
 from gateway.store.categories import CategoryStore
 from gateway.store.contents import Content

@@ -65,6 +65,7 @@ class ControlMessages:
                 self._delivery_configs.forget(ProjectId(project_id))
             case [word, project_id, name] if word == CONTROL_INTEGRATION:
                 self._integrations.forget(ProjectId(project_id), name)
+                self._delivery_configs.forget(ProjectId(project_id))
             case [word, project_id] if word == CONTROL_WEBHOOKS:
                 self._webhook_endpoints.forget(ProjectId(project_id))
             case [word, project_id, content_id] if word == CONTROL_CONTENT:

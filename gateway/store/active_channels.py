@@ -1,39 +1,42 @@
-"""The routes that projects use, and each worker's cache of them.
+"""The routes that projects use, besides the inbox.
 
 A project uses a route if it has saved an integration that the route needs. It uses a route that needs none once a token
 of its kind was registered. A project that uses no route pays nothing for deliveries.
-"""
 
-import time
-from collections.abc import Callable
+The kind of a token is recorded when the token is claimed (`claim_channel_token`), and the claims are counted. Gateways
+of before that count nothing. While the count is not the number of claims, a token of any kind may exist.
+"""
 
 from gateway.domain.delivery import Route
 from gateway.domain.ids import ProjectId
+from gateway.store import keys
 from gateway.store.redis.client import FunctionClient
 
-CACHE_SECONDS = 5.0
-"""How long routes are cached. When a change is received, they are removed at once."""
+_BY_INTEGRATION = {route: route.value.integrations for route in Route if route.value.integrations}
+_BY_TOKENS = tuple(route for route in Route if route.token_kind and not route.value.integrations)
+_NAMES = tuple(dict.fromkeys(name for names in _BY_INTEGRATION.values() for name in names))
 
 
 class ActiveRoutes:
-    """The routes of all projects, with a short-lived cache in front. Methods raise StoreUnavailableError."""
+    """Reads the routes that projects use."""
 
-    def __init__(self, client: FunctionClient, monotonic: Callable[[], float] = time.monotonic):
+    def __init__(self, client: FunctionClient):
         self._client = client
-        self._monotonic = monotonic
-
-    def cached(self, project_id: ProjectId) -> tuple[Route, ...] | None:
-        """Return the routes that a project uses, None if they must be read."""
-        raise NotImplementedError
 
     async def of_project(self, project_id: ProjectId) -> tuple[Route, ...]:
-        """Return the routes that a project uses, in their order."""
-        raise NotImplementedError
-
-    def forget(self, project_id: ProjectId) -> None:
-        """Remove the routes of a project from the cache."""
-        raise NotImplementedError
-
-    def forget_all(self) -> None:
-        """Clear the cache, because any entry may be wrong."""
-        raise NotImplementedError
+        """Return the routes that a project uses, in their order, without webhooks. Raises StoreUnavailableError."""
+        holders, integrations = keys.token_holders(project_id), keys.integrations(project_id)
+        claims, kinds, *saved = await self._client.commands(
+            ("HMGET", holders, ""),
+            ("HGETALL", keys.token_kinds(project_id)),
+            *(("HEXISTS", integrations, name) for name in _NAMES),
+        )
+        counted = dict(zip(kinds[::2], kinds[1::2], strict=True))
+        is_complete = counted.get(b"", b"0") == (claims[0] or b"0")
+        found = {name for name, is_saved in zip(_NAMES, saved, strict=True) if is_saved}
+        return tuple(
+            route
+            for route in Route
+            if (route in _BY_INTEGRATION and found.intersection(_BY_INTEGRATION[route]))
+            or (route in _BY_TOKENS and (not is_complete or route.token_kind.encode() in counted))
+        )

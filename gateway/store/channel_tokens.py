@@ -24,7 +24,7 @@ before the first operation on the tokens of that user, by registering each as th
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -39,6 +39,7 @@ from gateway.domain.principal import User
 from gateway.store import keys
 from gateway.store.former_devices import READ_FORMER_DEVICES, former_device, former_token
 from gateway.store.guarded import USE, UserFunctions, unwrapped
+from gateway.store.integrations import CONTROL_INTEGRATION
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.functions import (
     Arguments,
@@ -155,7 +156,11 @@ def _list(kind: str, live_only: int, size: int, way: str, cursor: bytes) -> Argu
     return (kind, live_only, size, way, cursor)
 
 
-def _claim(field: bytes, user_id: str, former: str | bytes) -> Arguments:
+def _claim(field: bytes, user_id: str, former: str | bytes, kind: str) -> Arguments:
+    return (field, user_id, former, kind)
+
+
+def _confirm(field: bytes, user_id: str, former: str | bytes) -> Arguments:
     return (field, user_id, former)
 
 
@@ -173,7 +178,7 @@ DISCARD_TOKEN = user_function("discard_channel_token", _discard, untouched, free
 GET_TOKEN = user_reading_function("get_channel_token", _get, untouched)
 LIST_TOKENS = user_reading_function("list_channel_tokens", _list, untouched)
 CLAIM_TOKEN = writing_function("claim_channel_token", "holders", _claim, untouched)
-CONFIRM_TOKEN = writing_function("confirm_channel_token", "holders", _claim, bool, frees_memory=True)
+CONFIRM_TOKEN = writing_function("confirm_channel_token", "holders", _confirm, bool, frees_memory=True)
 RELEASE_TOKEN = writing_function("release_channel_token", "holders", _release, nothing, frees_memory=True)
 TOKEN_OWNER = reading_function("channel_token_owner", "holders", _field, optional_bytes)
 
@@ -187,6 +192,8 @@ class ChannelTokenStore:
     def __init__(self, client: FunctionClient):
         self._client = client
         self._functions = UserFunctions(client)
+        self.on_first: Callable[[ProjectId], None] = lambda project_id: None
+        """Called when this process has registered the first token of a kind in a project."""
 
     async def register(
         self,
@@ -301,7 +308,9 @@ class ChannelTokenStore:
         self, user: User, kind: TokenKind, field: bytes, record: TokenRecord, now_ms: int, former: str | bytes
     ) -> Registration:
         holders, revokes = keys.token_holders(user.project_id), int(kind.opens_connections)
-        claim, *others = await self._client.call(CLAIM_TOKEN(holders, field, user.id, former))
+        claim, is_first, *others = await self._client.call(CLAIM_TOKEN(holders, field, user.id, former, kind.path))
+        if is_first:
+            await self._publish_first(user.project_id, kind)
         ended = await self._remove_from(
             [User(user.project_id, UserId(other.decode()), None, None) for other in others],
             kind,
@@ -321,6 +330,11 @@ class ChannelTokenStore:
             await self._client.call(RELEASE_TOKEN(holders, field, user.id, claim))
         token = ChannelToken(_id(int(created), field), record, int(created), int(updated), 0)
         return Registration(token, ended)
+
+    async def _publish_first(self, project_id: ProjectId, kind: TokenKind) -> None:
+        """Report that a project uses a kind of tokens, which the workers have cached otherwise."""
+        self.on_first(project_id)
+        await self._client.publish(keys.CONTROL, f"{CONTROL_INTEGRATION} {project_id} {kind.path}".encode())
 
     async def _discard_of_kinds(
         self, project_id: ProjectId, kinds: Sequence[TokenKind], values: Mapping[str, Any], now_ms: int

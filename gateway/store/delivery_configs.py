@@ -1,5 +1,6 @@
 """The delivery configs of projects, and each worker's cache of them, which decides what enters inboxes."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from gateway.domain.delivery_config import ChannelConfig, DeliveryConfig, Delive
 from gateway.domain.ids import ProjectId
 from gateway.domain.preferences import Channel
 from gateway.store import keys
+from gateway.store.active_channels import ActiveRoutes
 from gateway.store.categories import MAX_CATEGORIES
 from gateway.store.errors import TooManyError
 from gateway.store.redis.client import FunctionClient
@@ -76,10 +78,14 @@ _decode = msgspec.json.Decoder(SavedConfig).decode
 
 
 class DeliveryConfigStore:
-    """All delivery configs, with a short-lived cache in front. Methods raise StoreUnavailableError."""
+    """All delivery configs, and the routes that projects use, with a short-lived cache in front.
+
+    Methods raise StoreUnavailableError.
+    """
 
     def __init__(self, client: FunctionClient, monotonic: Callable[[], float] = time.monotonic):
         self._client = client
+        self._routes = ActiveRoutes(client)
         self._monotonic = monotonic
         self._cache: dict[ProjectId, _Cached] = {}
         self._changes = 0
@@ -94,11 +100,12 @@ class DeliveryConfigStore:
         return entry.configs
 
     async def of_project(self, project_id: ProjectId) -> DeliveryConfigs:
-        """Return the configs of a project. A config that cannot be read is logged, and applies to nothing."""
+        """Return the configs and the routes of a project. A config that cannot be read is logged and left out."""
         if (known := self.cached(project_id)) is not None:
             return known
         before = self._changes
-        configs = DeliveryConfigs(_parsed(project_id, await self.read(project_id)))
+        saved, routes = await asyncio.gather(self.read(project_id), self._routes.of_project(project_id))
+        configs = DeliveryConfigs(_parsed(project_id, saved), routes)
         # The message about a change may arrive after a reply that was sent before the change.
         if self._changes == before:
             if len(self._cache) >= CACHED_PROJECTS:

@@ -4,6 +4,7 @@ from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.principal import User
 from gateway.store import keys
 from gateway.store.deletion import UserDeletion
+from gateway.store.lanes import LaneStore
 from gateway.store.redis.client import FunctionClient
 
 SCANNED_KEYS = 1000
@@ -16,6 +17,7 @@ class Eraser:
     def __init__(self, client: FunctionClient, deletion: UserDeletion):
         self._client = client
         self._deletion = deletion
+        self._lanes = LaneStore(client)
 
     async def erase_some(self, project_id: ProjectId, cursor: int, excluded: str) -> tuple[int, int]:
         """Delete a project's keys among the next keys of the server, except those that begin with `excluded`.
@@ -36,6 +38,10 @@ class Eraser:
         if doomed:
             await self._client.commands(*(("UNLINK", key.encode("latin-1")) for key in doomed))
         return following, len(doomed)
+
+    async def erase_lanes(self, project_id: ProjectId) -> None:
+        """Delete a project's lanes, which are beside those of other projects. Raises StoreUnavailableError."""
+        await self._lanes.forget_project(project_id)
 
     async def _delete_users(self, project_id: ProjectId, found: list[str]) -> list[str]:
         """Delete the users that have these keys. Return the keys that are not users' records."""

@@ -8,7 +8,7 @@ from gateway.domain.principal import User
 from gateway.store.contents import Content, ContentStore
 from gateway.store.deliveries import Delivery, Outcome
 from gateway.store.event_log import LogRetention
-from gateway.store.inbox import InboxStore
+from gateway.store.inbox import InboxStore, Sent
 from gateway.store.redis.client import FunctionClient
 from gateway.store.webhook_lanes import WebhookLanes
 
@@ -45,6 +45,19 @@ class FollowedInboxes(InboxStore):
     ) -> Coroutine[Any, Any, list[Outcome]]:
         """Create items as the base class does."""
         return self._followed(users, partial(super().create_each, content, users, *args, **kwargs))
+
+    def send(
+        self, content: Content, deliveries: Sequence[Delivery], *args: Any, **kwargs: Any
+    ) -> Coroutine[Any, Any, list[Sent]]:
+        """Create items and entries as the base class does."""
+        users = [delivery.user for delivery in deliveries]
+        return self._followed(users, partial(super().send, content, deliveries, *args, **kwargs))
+
+    def send_each(
+        self, content: Content, users: Sequence[User], *args: Any, **kwargs: Any
+    ) -> Coroutine[Any, Any, list[Sent]]:
+        """Create items and entries as the base class does."""
+        return self._followed(users, partial(super().send_each, content, users, *args, **kwargs))
 
     def change(self, user: User, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, bool]:
         """Change an item as the base class does."""

@@ -86,6 +86,8 @@ class IntegrationStore:
         self._changes = 0
         self.receives_changes: Callable[[], bool] = lambda: True
         """Returns whether changes by other nodes are received now. While they are not, the cache is not used."""
+        self.on_changed: Callable[[ProjectId], None] = lambda project_id: None
+        """Called when this process has changed an integration of a project."""
 
     async def all(self, project_id: ProjectId) -> list[tuple[IntegrationKind, Configuration]]:
         """Return the configurations of a project, newest first. Kinds that this version does not have are left out."""
@@ -163,4 +165,5 @@ class IntegrationStore:
 
     async def _publish(self, project_id: ProjectId, kind: IntegrationKind) -> None:
         self.forget(project_id, kind.name)
+        self.on_changed(project_id)
         await self._client.publish(keys.CONTROL, f"{CONTROL_INTEGRATION} {project_id} {kind.name}".encode())

@@ -156,6 +156,17 @@ def token_holders(project_id: ProjectId) -> str:
     return f"{PREFIX}{{{project_id}}}:devices"
 
 
+def token_kinds(project_id: ProjectId) -> str:
+    """hash: kinds of channel tokens that were ever registered -> 1; "" -> how many claims were counted. For ever."""
+    return token_holders(project_id) + HOLDER_SUFFIXES["REGISTERED"]
+
+
+HOLDER_SUFFIXES = {
+    # hash, beside the holders: as `token_kinds`. For ever.
+    "REGISTERED": ":kinds",
+}
+
+
 def token_owner(project_id: ProjectId, token_id: str) -> str:
     """string: the id of the user to whom this token was issued. Until it expires."""
     return f"{PREFIX}{{{project_id}}}:token_owner:{token_id}"

@@ -128,7 +128,7 @@ def _constants() -> dict[str, str]:
     """Return the Lua constants, most of which name keys, by their names."""
     suffixes = (
         *(keys.USER_SUFFIXES, keys.DIRECTORY_SUFFIXES, keys.JOB_SUFFIXES),
-        *(keys.PROJECT_SUFFIXES, keys.EVENT_SUFFIXES, keys.LANE_SUFFIXES, keys.WEBHOOK_SUFFIXES),
+        *(keys.PROJECT_SUFFIXES, keys.EVENT_SUFFIXES, keys.HOLDER_SUFFIXES, keys.LANE_SUFFIXES, keys.WEBHOOK_SUFFIXES),
     )
     user_keys = ", ".join(f"'{keys.USER_SUFFIXES[name]}'" for name in keys.USER_KEYS)
     kinds = ", ".join(f"'{kind.path}'" for kind in TOKEN_KINDS)

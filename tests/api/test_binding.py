@@ -7,6 +7,7 @@ from gateway.auth.inbox_tokens import InboxTokens
 from gateway.domain.outbound import OPERATOR
 from gateway.domain.proxy import Proxies
 from gateway.runtime.outbound import OutboundHttp
+from gateway.sending.outbox import OutboxSender
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
 from gateway.store.channel_tokens import ChannelTokenStore
@@ -55,6 +56,7 @@ async def test_a_worker_binds_every_row_in_the_order_of_the_table_and_admits_eve
         projects=projects,
         directory=directory,
         delivery_configs=DeliveryConfigStore(client),
+        outbox=OutboxSender(InboxStore(client, retention, ContentStore(client)), LaneStore(client)),
         integrations=IntegrationStore(client, "secret"),
         webhook_endpoints=endpoints,
         webhook_lanes=WebhookLanes(LaneStore(client), endpoints),

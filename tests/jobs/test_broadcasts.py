@@ -34,7 +34,7 @@ from gateway.store.redis.problems import StoreUnavailableError
 from gateway.store.subscriptions import SubscriptionStore
 from tests.jobs.test_runner import queue, running, soon
 from tests.sending import recorded
-from tests.sending.rules import inbox_rules
+from tests.sending.rules import inbox_rules, outbox_sender
 from tests.store.conftest import InspectedClient, new_user
 
 __all__ = ["queue", "soon"]
@@ -63,7 +63,9 @@ class Station:
         async def keep(project_id: ProjectId) -> ItemRetention:
             return KEEP_ALL
 
-        deliverer = Deliverer(self.directory, self.inboxes, inbox_rules(self.client))
+        deliverer = Deliverer(
+            self.directory, self.inboxes, inbox_rules(self.client), outbox_sender(self.client, self.inboxes)
+        )
         self.broadcaster = Broadcaster(
             self.jobs, self.directory, deliverer, self.profiles, self.contents, self.subscriptions, keep
         )

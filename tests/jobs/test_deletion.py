@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from gateway.domain.delivery import Lane, Route
 from gateway.domain.ids import ProjectId
 from gateway.domain.principal import Identity
 from gateway.jobs.deletion import ProjectDeletion
@@ -18,6 +19,7 @@ from gateway.store.erasure import Eraser
 from gateway.store.inbox import InboxStore
 from gateway.store.job_queue import Job, JobQueue
 from gateway.store.jobs import DELETION_ID, JobKind, JobStore
+from gateway.store.lanes import LaneStore
 from tests.jobs.test_runner import queue, running, soon
 from tests.store.conftest import InspectedClient, at, new_user
 
@@ -44,6 +46,9 @@ async def test_a_deletion_erases_all_but_the_records_that_users_were_deleted(
 ) -> None:
     monkeypatch.setattr(erasure, "SCANNED_KEYS", 5)  # several steps a pass
     doomed, other = await fill(client, store, ["ada", "joe", "eve"]), await fill(client, store, ["ada"])
+    lanes = LaneStore(client)
+    for project_id in (doomed, other):
+        await lanes.add(Lane(project_id, Route.EMAIL), new_user().id)
     before = await keys_of(client, other)
     await JobStore(client).enqueue_project_deletion(doomed)
     deletion = ProjectDeletion(Eraser(client, UserDeletion(client)))
@@ -54,6 +59,8 @@ async def test_a_deletion_erases_all_but_the_records_that_users_were_deleted(
     assert len(left) == 3
     assert all([await client.redis.hgetall(key) == {b"deleted": b"1"} for key in left])
     assert await keys_of(client, other) == before
+    assert await lanes.of_project(doomed) == []
+    assert len(await lanes.of_project(other)) == 1
 
 
 async def test_the_record_of_the_job_is_spared_while_it_runs(

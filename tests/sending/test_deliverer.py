@@ -13,8 +13,9 @@ from gateway.domain.principal import Identity, User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.sending import deliverer as deliverer_module
 from gateway.sending.command import Recipient
-from gateway.sending.deliverer import Deliverer, OutgoingItem
+from gateway.sending.deliverer import Deliverer
 from gateway.sending.errors import RecipientConflictError
+from gateway.sending.outgoing import OutgoingItem
 from gateway.store import keys
 from gateway.store.contents import Content, NotificationFields
 from gateway.store.deletion import UserDeletion
@@ -23,7 +24,7 @@ from gateway.store.directory import Directory
 from gateway.store.inbox import InboxStore
 from gateway.store.redis.problems import StoreDataError
 from gateway.store.subscriptions import SubscriptionStore
-from tests.sending.rules import inbox_rules
+from tests.sending.rules import inbox_rules, outbox_sender
 from tests.store.conftest import InspectedClient, at, new_user
 
 
@@ -34,7 +35,7 @@ class Post:
         self.client = client
         self.inboxes = store
         self.directory = Directory(client, lambda: 0.0)
-        self.deliverer = Deliverer(self.directory, store, inbox_rules(client))
+        self.deliverer = Deliverer(self.directory, store, inbox_rules(client), outbox_sender(client, store))
         self.project_id: ProjectId = new_user().project_id
 
     async def users(self, *names: str) -> list[User]:

@@ -26,10 +26,10 @@ async def test_a_suppressed_notification_becomes_an_event_that_names_the_rule(cl
     pro = SavedChannel("in_app", condition="{{ notification.custom_attributes.plan == 'pro' }}")
     await configs.put(user.project_id, "pro", SavedConfig([pro]))
     off, for_pro = content("off"), content("pro")
-    assert not await rules.suppress(user.project_id, content(""), None, [user])
-    assert not await rules.suppress(user.project_id, for_pro, {"plan": "pro"}, [user])
-    assert await rules.suppress(user.project_id, for_pro, {"plan": "free"}, [user])
-    assert await rules.suppress(user.project_id, off, None, [user] * 11)
+    assert (await rules.decide(user.project_id, content(""), None, [user])).in_inbox
+    assert (await rules.decide(user.project_id, for_pro, {"plan": "pro"}, [user])).in_inbox
+    assert not (await rules.decide(user.project_id, for_pro, {"plan": "free"}, [user])).in_inbox
+    assert not (await rules.decide(user.project_id, off, None, [user] * 11)).in_inbox
     await events.flush()
     many, one = (await log.read(user.project_id, [SUPPRESSED], 10)).events
     assert {one.type, many.type} == {SUPPRESSED}

@@ -20,7 +20,7 @@ from gateway.store.inbox import InboxStore
 from gateway.store.jobs import JobKind, JobStore
 from gateway.store.overrides import OverrideStore
 from tests.sending import recorded
-from tests.sending.rules import inbox_rules
+from tests.sending.rules import inbox_rules, outbox_sender
 from tests.store.conftest import InspectedClient, at, new_user
 
 
@@ -35,7 +35,7 @@ class Office:
         self.overrides = OverrideStore(client)
         rules = inbox_rules(client)
         self.sender = Sender(
-            Deliverer(self.directory, store, rules),
+            Deliverer(self.directory, store, rules, outbox_sender(client, store)),
             self.directory,
             self.categories,
             self.jobs,

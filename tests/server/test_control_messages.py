@@ -42,7 +42,7 @@ def control(recorder: Recorder) -> ControlMessages:
         (b"content p1 c1", [("prefetch", "p1", "c1")]),
         (b"user p1 u1", [("forget_cached", "p1", "u1")]),
         (b"delivery_config p1", [("forget", "p1")]),
-        (b"integration p1 inbox", [("forget", "p1", "inbox")]),
+        (b"integration p1 inbox", [("forget", "p1", "inbox"), ("forget", "p1")]),
         (b"webhook_endpoints p1", [("forget", "p1")]),
         (b"project key", [("forget", "key"), ("project_changed", "key")]),
         (

@@ -36,6 +36,7 @@ BASES: dict[str, list[str | Callable[..., str]]] = {
     "EVENT_SUFFIXES": [keys.project_events],
     "WEBHOOK_SUFFIXES": [keys.webhook_endpoint],
     "LANE_SUFFIXES": [keys.lanes],
+    "HOLDER_SUFFIXES": [keys.token_holders],
 }
 """The keys that the suffixes of each group follow."""
 
@@ -112,6 +113,7 @@ SUFFIXES = (
     *keys.EVENT_SUFFIXES.values(),
     *keys.WEBHOOK_SUFFIXES.values(),
     *keys.LANE_SUFFIXES.values(),
+    *keys.HOLDER_SUFFIXES.values(),
 )
 GATEWAY = STORE.parent
 SOURCES = sorted(

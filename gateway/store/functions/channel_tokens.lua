@@ -182,13 +182,24 @@ local function holders_of(key, field)
   return holders
 end
 
+-- Count the claim among those whose kind is recorded, unless an older gateway has counted none of an earlier one.
+-- ->    1 if it is the first of its kind, or 0
+local function count_kind(key, kind, claim)
+  local counted = call('HMGET', key, '', kind)
+  local fields = counted[2] and {} or { kind, '1' }
+  if tonumber(counted[1] or 0) == claim - 1 then fields[#fields + 1], fields[#fields + 2] = '', integer(claim) end
+  set_fields(key, fields)
+  return counted[2] and 0 or 1
+end
+
 -- KEYS  holders
--- ARGV  field user_id former (the device that it was, or "")
--- ->    claim, then the id of every other user who may hold the token or the device
+-- ARGV  field user_id former (the device that it was, or "") kind
+-- ->    claim, 1 if it is the first of its kind or 0, then the id of every other user who may hold the token or the device
 local function claim_channel_token(keys, args)
   local field, user, former = args[1], args[2], args[3]
   local claim = tonumber(call('HGET', keys[1], '') or 0) + 1 -- no field is empty
-  local holders, others, seen = { { user, claim } }, { claim }, { [user] = true }
+  local is_first = count_kind(keys[1] .. REGISTERED, args[4], claim)
+  local holders, others, seen = { { user, claim } }, { claim, is_first }, { [user] = true }
   for _, name in ipairs(former ~= '' and { field, former } or { field }) do
     for _, holder in ipairs(holders_of(keys[1], name)) do
       if not seen[holder[1]] then

@@ -31,6 +31,7 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
     "HSCAN": (0,),
     "HSET": ("f", "v"),
     "HSETNX": ("f", "v"),
+    "HSTRLEN": ("f",),
     "LINDEX": (0,),
     "LPUSH": ("v",),
     "LRANGE": (0, 0),
