@@ -1,8 +1,9 @@
 """Sending pushes to APNs over HTTP/2.
 
-A provider token (JWT, ES256) authenticates all requests of a key for 50 minutes. Apple refuses one that is older than
-an hour, and a key whose tokens change more often than every 20 minutes (developer.apple.com, "Establishing a
-token-based connection to APNs").
+A provider token (JWT, ES256) authenticates all requests of a key for up to 50 minutes. Apple refuses one that is older
+than an hour, and a key whose tokens change more often than every 20 minutes (developer.apple.com, "Establishing a
+token-based connection to APNs"). So all processes that start within 20 minutes make the same token: its time is
+rounded, and its signature is deterministic (RFC 6979).
 """
 
 import hashlib
@@ -12,6 +13,11 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import jwt
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from jwt.algorithms import ECAlgorithm
 
 from gateway.channels.apns import INTEGRATION, TOKEN
 from gateway.channels.apns_outcomes import EXPIRED_PROVIDER_TOKEN, outcome_of, reason_of
@@ -26,6 +32,7 @@ PRODUCTION = "https://api.push.apple.com"
 DEVELOPMENT = "https://api.sandbox.push.apple.com"
 
 PROVIDER_TOKEN_SECONDS = 50 * 60
+ROUNDED_SECONDS = 20 * 60
 
 WORKS_SECONDS = 24 * 3600
 """How long an accepted push counts as proof that the app is configured for its environment."""
@@ -93,14 +100,33 @@ def _provider_token(config: Mapping[str, Any], memo: dict[str, Any], now: float,
     token, issued_at = memo.get("token", ("", 0.0))
     if token and token != refused and 0 <= now - issued_at < PROVIDER_TOKEN_SECONDS:
         return str(token)
-    key = read_private_key(str(config["certificate"]))
-    claims = {"iss": str(config["team_id"]), "iat": int(now)}
-    try:
-        token = jwt.encode(claims, key, "ES256", {"kid": str(config["key_id"])})  # type: ignore[arg-type] # None raises
-    except (jwt.PyJWTError, TypeError, ValueError):
-        return ""
-    memo["token"] = (token, now)
+    issued_at = int(now) if refused else int(now - now % ROUNDED_SECONDS)
+    token = _signed(config, issued_at)
+    if token and token == refused:  # it was made in this second
+        token = _signed(config, issued_at - 1)
+    if token:
+        memo["token"] = (token, float(issued_at))
     return token
+
+
+def _signed(config: Mapping[str, Any], issued_at: int) -> str:
+    """Return a provider token, "" if the key is none."""
+    key = read_private_key(str(config["certificate"]))
+    if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
+        return ""
+    jws = jwt.PyJWS(algorithms=[])
+    jws.register_algorithm("ES256", _DeterministicEs256(ECAlgorithm.SHA256))
+    claims = msgspec.json.encode({"iss": str(config["team_id"]), "iat": issued_at})
+    return jws.encode(claims, key, "ES256", {"kid": str(config["key_id"])})
+
+
+class _DeterministicEs256(ECAlgorithm):
+    """ES256 whose signature depends on nothing but the key and the message."""
+
+    def sign(self, msg: bytes, key: EllipticCurvePrivateKey) -> bytes:
+        """Return the signature (RFC 7518, 3.4)."""
+        der = key.sign(msg, ECDSA(SHA256(), deterministic_signing=True))
+        return b"".join(number.to_bytes(32, "big") for number in decode_dss_signature(der))
 
 
 def _memo(config: Mapping[str, Any], links: Links) -> dict[str, Any]:

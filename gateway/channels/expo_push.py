@@ -23,7 +23,7 @@ from gateway.channels.expo_outcomes import (
 )
 from gateway.channels.message import Message
 from gateway.channels.outcome import Misconfigured, Outcome, Refused, Retry, Unknown
-from gateway.channels.provider import Answer, Links, Provider
+from gateway.channels.provider import Answer, Links, Provider, Rate
 from gateway.domain.outbound_errors import NoAnswerError, NotSentError, OutboundFailedError
 from gateway.domain.preferences import Channel
 
@@ -175,6 +175,7 @@ PROVIDER = Provider(
     optional_integration=True,  # a project of Expo needs an access token only if its owner has switched that on
     tokens=(TOKEN,),
     batch=MAX_MESSAGES,
+    lane_rate=Rate(600, 600),  # of a project of Expo (docs.expo.dev/push-notifications/faq)
     receipt=receipt,
     check=check,
 )

@@ -1,6 +1,7 @@
 """Pushes reach APNs with one provider token a key, and survive what its servers do to connections (complaint 1)."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,15 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from gateway.channels.apns import INTEGRATION
-from gateway.channels.apns_push import DEVELOPMENT, PRODUCTION, PROVIDER, PROVIDER_TOKEN_SECONDS, check, deliver
+from gateway.channels.apns_push import (
+    DEVELOPMENT,
+    PRODUCTION,
+    PROVIDER,
+    PROVIDER_TOKEN_SECONDS,
+    ROUNDED_SECONDS,
+    check,
+    deliver,
+)
 from gateway.channels.message import Message
 from gateway.channels.outcome import Dead, Delivered, Misconfigured, Refused, Throttled
 from gateway.domain.outbound_errors import NoAnswerError, NotSentError
@@ -55,7 +64,10 @@ async def test_a_push_is_delivered_with_the_id_of_its_message(stub: ApnsStub, li
     assert sent.headers["apns-topic"] == "com.example.app"
     assert sent.headers["apns-collapse-id"] == str(ID)
     token = jwt.decode(sent.headers["authorization"].split()[1], PUBLIC_KEY, ["ES256"])
-    assert token == {"iss": CONFIG["team_id"], "iat": pytest.approx(links.now(), abs=5)}
+    assert token == {
+        "iss": CONFIG["team_id"],
+        "iat": pytest.approx(links.now() - ROUNDED_SECONDS / 2, abs=ROUNDED_SECONDS),
+    }
 
 
 @pytest.mark.parametrize(
@@ -74,15 +86,29 @@ async def test_a_token_says_its_environment_and_its_app(
     assert stub.pushes[0].headers["apns-topic"] == topic
 
 
-async def test_one_provider_token_serves_a_key_for_50_minutes(stub: ApnsStub, links: PushLinks) -> None:
+async def test_one_provider_token_serves_a_key_for_half_an_hour_or_more(stub: ApnsStub, links: PushLinks) -> None:
+    links.clock = -(time.time() % ROUNDED_SECONDS)  # just after a full third of an hour
+    begin = links.clock
     await asyncio.gather(*(deliver(push(device_token(number)), links) for number in range(5)))
-    links.clock = PROVIDER_TOKEN_SECONDS - 5
+    links.clock = begin + PROVIDER_TOKEN_SECONDS - 60
     await deliver(push(), links)
     assert len({each.headers["authorization"] for each in stub.pushes}) == 1
-    links.clock = PROVIDER_TOKEN_SECONDS + 5
+    links.clock = begin + PROVIDER_TOKEN_SECONDS + 60
     await deliver(push(), links)
     assert len({each.headers["authorization"] for each in stub.pushes}) == 2
     assert {each.answer.status for each in stub.pushes} == {200}
+
+
+async def test_processes_that_start_at_about_the_same_time_have_the_same_provider_token(
+    stub: ApnsStub, links: PushLinks
+) -> None:
+    links.clock = -(time.time() % ROUNDED_SECONDS)
+    begin = links.clock
+    for seconds in (0, 600, 1100):
+        links.clock = begin + seconds
+        links.memos.clear()  # as in another process
+        assert await deliver(push(), links) == Delivered(str(ID))
+    assert len({each.headers["authorization"] for each in stub.pushes}) == 1
 
 
 async def test_another_key_has_another_token_and_other_connections(stub: ApnsStub, links: PushLinks) -> None:
