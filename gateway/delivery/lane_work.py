@@ -8,7 +8,9 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 from gateway.channels.outcome import Misconfigured, Outcome, Throttled, Unknown
 from gateway.delivery import policy
@@ -19,7 +21,7 @@ from gateway.delivery.overrides import OverrideCache
 from gateway.delivery.reports import Reports
 from gateway.delivery.sender import Sender
 from gateway.delivery.user_work import Attempt, LaneContext, UserWork
-from gateway.domain.delivery import Claim, Lane, LaneReport, Recorded, Route, Taken, UserResults
+from gateway.domain.delivery import Lane, LaneReport, Recorded, Route, UserResults
 from gateway.domain.ids import UserId
 from gateway.store.lanes import LaneStore
 from gateway.store.outbox import OutboxStore
@@ -31,6 +33,8 @@ USERS_AT_ONCE = 25
 
 RETRY_SECONDS = 0.5
 """The pause after a call that failed because Redis is down."""
+
+T = TypeVar("T")
 
 RUSH = "Most tokens of the last minute were reported as dead, so the app or the environment must be wrong"
 
@@ -113,15 +117,12 @@ class LaneWork:
     async def run(self) -> None:
         """Do the work. Users of whom nothing could be recorded stay claimed until the lease ends."""
         try:
-            context = await self._context()
-            if context is None:
-                return
-            claim = self._lease.claim._replace(users=self._users)
-            taken = await self._take(claim)
-            works = await self._begin(taken, context)
+            context = await self._through_outage(self._context)
+            if context is not None:
+                works = await self._through_outage(partial(self._begin, context))
+                await self._work_on(works, context)
         except StoreUnavailableError:
             return
-        await self._work_on(works, context)
 
     # -- take
 
@@ -137,17 +138,22 @@ class LaneWork:
     def _soon(self, seconds: float) -> dict[UserId, int | None]:
         return dict.fromkeys(self._users, int((time.time() + seconds) * 1000))
 
-    async def _take(self, claim: Claim) -> list[Taken]:
-        """Take the entries. A call whose reply was lost is repeated, because it may have noted attempts."""
+    async def _through_outage(self, step: Callable[[], Awaitable[T]]) -> T:
+        """Do a step, again while Redis is down. Raises StoreUnavailableError once the lease is over.
+
+        A claim that is given up delays its users until its lease ends.
+        """
         while True:
             try:
-                return await self._parts.outbox.take(claim)
+                return await step()
             except StoreUnavailableError:
                 if self._lease.is_over:
                     raise
                 await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))
 
-    async def _begin(self, taken: Sequence[Taken], context: LaneContext) -> list[UserWork]:
+    async def _begin(self, context: LaneContext) -> list[UserWork]:
+        """Take the entries, and decide about them."""
+        taken = await self._parts.outbox.take(self._lease.claim._replace(users=self._users))
         overrides = await self._parts.overrides.of_entries(
             self.lane, [entry.id.notification_id for each in taken for entry in each.entries]
         )
