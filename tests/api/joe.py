@@ -26,7 +26,7 @@ CALLS = [row for row in OPERATIONS if row.caller is not PUBLIC]
 
 EVENT_STREAM = "text/event-stream"
 
-CHANGING = re.compile(r"/v2/events.*|/v2/users|/v2/users/{user(_id)?}|/.*active_users|/config")
+CHANGING = re.compile(r"/v2/events.*|/v2/delivery/lanes|/v2/users|/v2/users/{user(_id)?}|/.*active_users|/config")
 """Paths whose responses change although nobody changes anything: they have times of use, or what others did."""
 
 
@@ -169,9 +169,14 @@ def made(client: httpx.Client, external_id: str) -> Joe:
         "broadcast_id": broadcast_id,
         "import_id": import_id,
         "workspace_id": "1",
+        "lane": "email",
         "project_id": str(client.get("/notifications", headers=mine).json()["project_id"]),
     }
+    for each in client.get("/v2/webhooks/endpoints?limit=100", headers=ADMIN).json()["data"]:
+        client.delete(f"/v2/webhooks/endpoints/{each['id']}", headers=ADMIN)  # others' tests may have used up all
     joe.create(CREATING)
+    endpoint_id = client.get("/v2/webhooks/endpoints", headers=ADMIN).json()["data"][0]["id"]
+    client.post(f"/v2/webhooks/endpoints/{endpoint_id}/test", headers=ADMIN).raise_for_status()
     return joe
 
 
@@ -181,7 +186,7 @@ CREATING = sorted(
         for row in CALLS
         if row.method in ("POST", "PUT")
         and row.reads_body
-        and re.match(r"/v2/(channels/.*/tokens|integrations/(?!.*/finish$))", row.path)
+        and re.match(r"/v2/(channels/.*/tokens|integrations/(?!.*/(finish|test)$)|webhooks/endpoints$)", row.path)
     ),
     key=lambda row: row.path.count("/"),  # an installation needs the configuration of its integration
 )

@@ -305,7 +305,10 @@ class WebhookEndpointsResource:
         project_id = call.project.id
         while True:
             before = await self._find(call)
-            after = replace(changed(before), updated_ms=int(time.time() * 1000))
+            after = changed(before)
+            if after == before:
+                return await self._response(project_id, before)
+            after = replace(after, updated_ms=int(time.time() * 1000))
             if await self._save(project_id, after, before, ProjectEventType.ENDPOINT_SAVED):
                 break
         if after.disabled and not before.disabled:
