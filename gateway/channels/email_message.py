@@ -8,6 +8,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -65,8 +66,7 @@ def mail_of(message: Message, default_sender: str = "") -> Mail | Dead | Misconf
 
     `default_sender` is the address of the sender if the configuration has none.
     """
-    name = _line(message.brand.name, MAX_NAME)
-    sender = _mailbox(message.config.get("from") or {"email": default_sender}, name)
+    sender = _mailbox(message.config.get("from") or {"email": default_sender}, message.brand.name)
     if sender is None:
         return Misconfigured("no valid 'from' address")
     recipient = ascii_address(message.destination.get("email") or "")
@@ -74,16 +74,17 @@ def mail_of(message: Message, default_sender: str = "") -> Mail | Dead | Misconf
         return Dead("no valid email address")
     reply_to = message.config.get("reply_to")
     domain = sender.email.rpartition("@")[2]
+    name = _line(message.brand.name, MAX_NAME) or domain
     palette = Palette.of(message.brand.color)
     content = content_of(message.content or "", palette.link)
-    body = _body(message, content)
+    body = _body(message, content, name)
     return Mail(
         sender=sender,
         reply_to=_mailbox(reply_to, "") if reply_to else None,
         recipient=Mailbox(recipient),
         subject=_line(message.subject or message.title, MAX_SUBJECT) or name,
         text=_plain(body, content),
-        html=document(body, message.brand, palette),
+        html=document(body, replace(message.brand, name=name), palette),
         message_id=f"<{message.id}@{domain}>",
         headers=tuple(_headers(message, domain)),
     )
@@ -123,8 +124,7 @@ def _headers(message: Message, domain: str) -> list[tuple[str, str]]:
     return headers
 
 
-def _body(message: Message, content: Content) -> Body:
-    name = _line(message.brand.name, MAX_NAME)
+def _body(message: Message, content: Content, name: str) -> Body:
     label = label_of(message.category) if message.category else ""
     return Body(
         title=" ".join(message.title.split()),

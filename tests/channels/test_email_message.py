@@ -5,6 +5,8 @@ from email.message import EmailMessage
 from email.policy import default
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.channels.email_message import MAX_SUBJECT, Mail, Mailbox, ascii_address, mail_of, mime_of
 from gateway.channels.message import Brand, Message
@@ -97,6 +99,8 @@ def test_an_address_that_is_none_is_dead_and_a_missing_sender_is_a_fault_of_the_
     mail = mail_of(message(config={}), "notifications@mg.example.com")
     assert isinstance(mail, Mail)
     assert mail.sender == Mailbox("notifications@mg.example.com", "Orchard")
+    nameless = rendered(message(brand=Brand(name=" ")))
+    assert "You receive emails about “Orders” from example.com." in nameless.text
 
 
 def test_the_message_id_is_the_same_at_every_attempt() -> None:  # a mail that comes twice is recognized
@@ -146,3 +150,23 @@ def test_a_mail_is_sent_in_ascii() -> None:
     assert raw.isascii()
     assert b"\n" not in raw.replace(b"\r\n", b"")
     assert max(map(len, raw.split(b"\r\n"))) <= 998
+
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=300)
+PIECES = ("<", ">", "</", "<p>", "<a href='", "'", '"', "&", "&lt;", "<!--", "<pre>", "<img src=https://x ", "é")
+MARKUP = st.lists(st.sampled_from(PIECES) | TEXT)
+
+
+@given(title=TEXT, content=MARKUP.map("".join), name=TEXT, category=TEXT, topic=TEXT)
+@settings(max_examples=100)
+def test_whatever_the_texts_are_a_mail_has_its_headers_and_both_parts(
+    title: str, content: str, name: str, category: str, topic: str
+) -> None:
+    sample = message(title=title, content=content, category=category, topic=topic, brand=Brand(name=name))
+    mail = parsed(sample)
+    assert len(mail.keys()) == (12 if topic else 11) - 1
+    plain, html = (part.get_content() for part in mail.iter_parts())
+    assert "\r\n-- \r\nYou receive emails" in f"\r\n{plain}"
+    assert html.startswith("<!doctype html>")
+    assert html.rstrip().endswith("</html>")
+    assert html.count('<td class="foot"') == 1
