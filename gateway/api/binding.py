@@ -40,6 +40,7 @@ from gateway.api.v2 import (
     delivery_config,
     delivery_lanes,
     delivery_plans,
+    delivery_retries,
     event_tail,
     incoming_webhooks,
     installations,
@@ -242,12 +243,16 @@ class ApiBuilder:
             ),
             *bind(
                 delivery_plans.DeliveryPlansResource(
-                    self.delivery_configs, inboxes, directory, job_store, RecipientSearch(self.event_log)
+                    self.delivery_configs, inboxes, directory, job_store, RecipientSearch(self.event_log), outboxes
                 ),
                 delivery_plans.OPERATIONS,
             ),
             *bind(delivery_lanes.DeliveryLanesResource(lanes, self.events), delivery_lanes.OPERATIONS),
             *bind(traces.TracesResource(reader, directory), traces.OPERATIONS),
+            *bind(
+                delivery_retries.DeliveryRetriesResource(outboxes, lanes, directory, self.events, once),
+                delivery_retries.OPERATIONS,
+            ),
             *bind(tokens_resource, installations.WEB_PUSH_OPERATIONS),
             *bind(
                 installations.InstallationsResource(saver, inboxes, installed, self.integrations, self.events, once),

@@ -128,6 +128,12 @@ class ErrorCode(Enum):
     WEBHOOK_ENDPOINT_DISABLED = ErrorKind(
         "webhook_endpoint_disabled", 409, "Nothing is sent to this endpoint, because it is disabled", "Enable it first."
     )
+    DELIVERY_NOT_RETRYABLE = ErrorKind(
+        "delivery_not_retryable",
+        409,
+        "The delivery cannot be retried",
+        "The message says why; the trace of the notification has the rest.",
+    )
     BODY_TOO_LARGE = ErrorKind(
         "body_too_large",
         413,

@@ -102,6 +102,13 @@ class ProjectEventType(Enum):
             "failures": "For how many of them it failed.",
         },
     )
+    DELIVERY_RETRIED = _Row(
+        122,
+        "delivery.retried",
+        EventLevel.INFO,
+        "A delivery that had ended is tried again, because somebody asked for it.",
+        {"notification_id": "The notification.", "channel": "Its channel."},
+    )
     USER_CREATED = _Row(201, "user.created", EventLevel.INFO, "A user was created.", {})
     USER_DELETED = _Row(202, "user.deleted", EventLevel.INFO, "A user was deleted.", {})
     IMPORT_DONE = _Row(

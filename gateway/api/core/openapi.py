@@ -169,6 +169,7 @@ _PATH_PARAMETERS = {
     "user_or_token": "To list: the user's id, or `external_id:…` or `email:…`. To discard: the token's id.",
     "token_id": "The id of the token.",
     "integration": "The name of the provider, such as `smtp`.",
+    "channel": "The channel, such as `email`.",
     "lane": "The lane, such as `email` or `apns`.",
     "topic": "The topic. Write a slash in it as `%2F`.",
     "device_token": "The device token. Write a slash in it as `%2F`.",

@@ -1,8 +1,10 @@
 """Delivery plans: by which steps a notification reaches a recipient, and how far they are."""
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID, uuid5
 
 import msgspec
@@ -16,21 +18,25 @@ from gateway.api.core.query import Formed
 from gateway.api.core.responses import json_response
 from gateway.api.core.schema import ResponseSpec, Time, Uuid
 from gateway.api.v1.identity import find_user
-from gateway.api.v2.items import Item, decode_item
-from gateway.domain.delivery_config import DeliveryConfig, DeliveryConfigs
-from gateway.domain.delivery_plan import DeliveryPlan, Step, StepState, plan_of
+from gateway.api.v2.items import decode_item
+from gateway.domain.delivery import NotificationDeliveries
+from gateway.domain.delivery_config import DEFAULT, DeliveryConfigs
+from gateway.domain.delivery_plan import DeliveryPlan, plan_of
+from gateway.domain.delivery_steps import steps_of
 from gateway.domain.errors import invalid
+from gateway.domain.guard import UserDeletedError
 from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.notification import UNCATEGORIZED, ItemId
-from gateway.domain.preferences import Channel
 from gateway.domain.principal import User
 from gateway.domain.times import rfc3339
 from gateway.store.delivery_configs import DeliveryConfigStore
 from gateway.store.directory import Directory
 from gateway.store.inbox import InboxStore
 from gateway.store.jobs import JobStore
+from gateway.store.outbox import OutboxStore
 from gateway.store.project_events import FLUSH_SECONDS
 from gateway.store.recipient_search import RecipientSearch
+from gateway.store.redis.problems import decoding
 
 _JUST_SENT_MS = 2_000
 
@@ -84,6 +90,7 @@ class DeliveryPlansResource:
     directory: Directory
     jobs: JobStore
     search: RecipientSearch
+    outboxes: OutboxStore
 
     async def list_page(self, call: ProjectCall) -> Response:
         """Return how the delivery of a notification to its recipients proceeds.
@@ -91,9 +98,9 @@ class DeliveryPlansResource:
         All recipients of a request have a notification of the same id. `user` names one of them. Without it, the page
         has all users who got the notification, in the order of delivery: of a broadcast as long as it is kept, of
         another notification as long as the project's events have it, and only if it went to ten users at most. The
-        steps are the channels of the delivery config of the notification's category. A notification has a plan as long
-        as it is in the recipient's inbox, so a page may be short. This version delivers to inboxes only, so a plan is
-        completed when the notification is sent, and the steps of other channels are skipped.
+        steps are the inbox and the channels of the delivery config of the notification's category, as far as they are
+        used. A channel by which nothing was to be sent is a step that was skipped at once. A notification has a plan as
+        long as it is in the recipient's inbox, or is sent on other channels only, so a page may be short.
         """
         notification_id = call.uuid("id", "Notification")
         query, project_id = call.query(), call.project.id
@@ -109,16 +116,23 @@ class DeliveryPlansResource:
             users = [User(project_id, user_id, None, None) for user_id in ids]
         if not total:
             raise not_found("Notification", NAME_THE_RECIPIENT)
-        items = await self.inboxes.get_each(users, ItemId(notification_id.bytes))
-        if query["user"] and items == [None]:
-            raise not_found("Notification")
+        item_id = ItemId(notification_id.bytes)
+        items = await self.inboxes.get_each(users, item_id)
+        deliveries = await asyncio.gather(*(self._deliveries(user, item_id) for user in users))
         configs = await self.configs.of_project(project_id)
         data = [
-            _shown(notification_id, user, configs, decode_item(item))
-            for user, item in zip(users, items, strict=True)
-            if item is not None
+            _shown(notification_id, user, configs, shown, known)
+            for user, item, known in zip(users, items, deliveries, strict=True)
+            if (shown := _notification(notification_id, item, known)) is not None
         ]
+        if query["user"] and not data:
+            raise not_found("Notification")
         return json_response({"data": data, "links": _links(call, page, notification_id, users, first, total)})
+
+    async def _deliveries(self, user: User, item_id: ItemId) -> NotificationDeliveries | None:
+        with contextlib.suppress(UserDeletedError):
+            return await self.outboxes.read(user, item_id)
+        return None
 
     async def _logged_recipients(self, project_id: ProjectId, notification_id: UUID) -> list[UserId]:
         found = await self.search.recipients(project_id, notification_id)
@@ -151,16 +165,46 @@ def _links(
     return links(path, call.request.query_params.multi_items(), page.size, newer, older)
 
 
-def _plan(config: DeliveryConfig, item: Item) -> DeliveryPlan:
-    """Return the plan of an item: the inbox has it, and the other channels are not used by this version."""
-    sent_at = item.sent_at or 0
-    skipped = {step.channel: Step(step.channel, StepState.SKIPPED, None, sent_at) for step in config.steps}
-    stored = Step(Channel.IN_APP, StepState.DELIVERED, sent_at, sent_at)
-    return plan_of(config, {**skipped, Channel.IN_APP: stored})
+class _Notification(NamedTuple):
+    """What a plan needs of a notification."""
+
+    category: str
+    topic: str | None
+    sent_at: int
 
 
-def _shown(notification_id: UUID, user: User, configs: DeliveryConfigs, item: Item) -> DeliveryPlanAnswer:
-    plan = _plan(configs.of_category("" if item.category == UNCATEGORIZED else item.category), item)
+def _notification(
+    notification_id: UUID, item: bytes | None, deliveries: NotificationDeliveries | None
+) -> _Notification | None:
+    """Return a notification that is in the inbox, or only sent on other channels, None for neither.
+
+    The id of the latter begins with the time of its request (RFC 9562, version 7).
+    """
+    if item is not None:
+        found = decode_item(item)
+        return _Notification(found.category, found.topic, found.sent_at or 0)
+    if deliveries is None or not deliveries.entries:
+        return None
+    with decoding("a notification"):
+        content = msgspec.json.decode(deliveries.content or b"{}", type=_Content)
+    return _Notification(content.category, content.topic, (notification_id.int >> 80) // 1000)
+
+
+class _Content(msgspec.Struct):
+    category: str = ""
+    topic: str | None = None
+
+
+def _shown(
+    notification_id: UUID,
+    user: User,
+    configs: DeliveryConfigs,
+    item: _Notification,
+    deliveries: NotificationDeliveries | None,
+) -> DeliveryPlanAnswer:
+    config = configs.of_category("" if item.category == UNCATEGORIZED else item.category)
+    steps = steps_of(deliveries, config, item.sent_at)
+    plan = DeliveryPlan(tuple(steps.values())) if config is DEFAULT else plan_of(config, steps)
     return DeliveryPlanAnswer(
         id=str(uuid5(notification_id, user.id)),
         notification_id=str(notification_id),

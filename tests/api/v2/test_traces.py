@@ -1,6 +1,5 @@
 """Traces over REST: of what is in the inbox, of what never came there, and of deliveries on other channels."""
 
-import itertools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -10,59 +9,20 @@ import httpx
 import pytest
 
 from gateway.domain.delivery import (
-    Claim,
     DeliveryState,
     EntryRecord,
-    EntryResult,
     Lane,
-    OutboxPlan,
     Route,
     SkipReason,
     TokenState,
-    UserResults,
     skipped,
 )
 from gateway.domain.notification import ItemId
 from gateway.domain.principal import User
 from gateway.sending.plans import new_send_plan
-from gateway.store.channel_tokens import ChannelTokenStore
-from gateway.store.contents import Content, ContentStore, NotificationFields
-from gateway.store.event_log import LogRetention, Moment
-from gateway.store.inbox import InboxStore
-from gateway.store.lanes import LaneStore
-from gateway.store.outbox import OutboxStore
-from gateway.store.redis.client import FunctionClient
-from tests.api.v2.stored import PROJECT, Stored
+from gateway.store.event_log import Moment
+from tests.api.v2.stored import PROJECT, Desk, Stored
 from tests.servers import ADMIN, user_headers
-
-_claims = itertools.count(1)
-
-
-class Desk:
-    """The store, with what a request and a process that delivers write to it."""
-
-    def __init__(self, client: FunctionClient):
-        contents = ContentStore(client)
-        self.inboxes = InboxStore(client, LogRetention(1000, 1000), contents)
-        self.outbox = OutboxStore(client, contents, ChannelTokenStore(client))
-        self.lanes = LaneStore(client)
-
-    async def send(self, user: User, delays: dict[Route, int], category: str = "") -> ItemId:
-        """Store a notification that is to be sent on routes, each after a delay in ms."""
-        now_ms = int(time.time() * 1000)
-        plan = new_send_plan(Moment(now_ms, "e0"))
-        content = Content.encode(plan.id, NotificationFields(title="Hello", category=category))
-        await self.inboxes.send_each(content, [user], plan.moment, True, OutboxPlan(tuple(delays.items())))
-        return content.id
-
-    async def record(self, user: User, route: Route, record: EntryRecord, next_ms: int | None = None) -> None:
-        """Take what is due, and record this of it."""
-        lease = int(time.time() * 1000) + 30_000
-        claim = Claim(Lane(PROJECT, route), [user.id], next(_claims), lease, str(lease))
-        (taken,) = await self.outbox.take(claim)
-        assert taken.entries
-        results = [EntryResult(each.id, record, next_ms) for each in taken.entries]
-        await self.outbox.record([UserResults(taken, results)])
 
 
 @pytest.fixture
