@@ -1,6 +1,7 @@
 """Members of the lane of webhooks: whoever changes, in projects with an enabled endpoint, and nobody elsewhere."""
 
 import asyncio
+import inspect
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from gateway.domain.delivery import Lane, Route
+from gateway.domain.delivery import Lane, OutboxPlan, Route
 from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.notification import BulkCommand, Command, Filter, read_item_id
 from gateway.domain.principal import User
@@ -17,6 +18,7 @@ from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.deliveries import Delivery, Outcome
 from gateway.store.event_log import LogRetention
 from gateway.store.followed_inboxes import FollowedInboxes
+from gateway.store.inbox import InboxStore
 from gateway.store.lanes import LaneStore
 from gateway.store.project_event_log import EventRetention, ProjectEventLog
 from gateway.store.project_events import ProjectEvents
@@ -105,6 +107,24 @@ async def test_each_kind_of_change_makes_its_users_members(
     assert await inboxes.change_all(user, Filter(), BulkCommand.ARCHIVE_ALL, None, at(1003)) == 1
     assert await inboxes.delete(user, item, None, at(1004))
     assert user.id in await claimed(lanes, user.project_id)
+
+
+async def test_what_is_sent_on_other_channels_too_makes_its_users_members(
+    inboxes: FollowedInboxes, lanes: LaneStore, endpoints: WebhookEndpointStore, user: User
+) -> None:
+    await endpoints.save(user.project_id, endpoint(), None)
+    content, plan = Content.encode(ITEM, NotificationFields(title="t")), OutboxPlan(())
+    await inboxes.send(content, [Delivery(user, {}, True)], at(1000), False, plan)
+    assert await claimed(lanes, user.project_id) == [user.id]
+    other = replace(user, id=UserId(str(UUID(int=1, version=4))))
+    await inboxes.send_each(content, [other], at(1001), False, plan)
+    assert await claimed(lanes, user.project_id) == [other.id]
+
+
+def test_every_method_that_changes_an_inbox_is_followed() -> None:
+    reading = {"list_page", "get", "get_each", "read_log", "use"}
+    methods = {name for name, each in vars(InboxStore).items() if inspect.iscoroutinefunction(each) and name[0] != "_"}
+    assert methods - reading == {name for name in vars(FollowedInboxes) if name[0] != "_"}
 
 
 async def test_a_member_whose_worker_died_is_served_when_its_mark_is_due(
