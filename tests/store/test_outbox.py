@@ -20,6 +20,7 @@ from gateway.domain.delivery import (
     EntryRecord,
     EntryResult,
     Lane,
+    LaneReport,
     LeftOut,
     OutboxPlan,
     Route,
@@ -40,8 +41,10 @@ from gateway.store.deletion import UserDeletion
 from gateway.store.deliveries import Delivery, Outcome
 from gateway.store.event_log import LogRetention, Moment
 from gateway.store.inbox import InboxStore, Sent
+from gateway.store.lanes import LaneStore
 from gateway.store.outbox import OutboxStore
 from gateway.store.preferences import PreferenceStore
+from gateway.store.redis.problems import StoreFullError
 from gateway.store.subscriptions import SubscriptionStore
 from tests.servers import RedisServer
 from tests.store.clocked import ClockedClient
@@ -347,6 +350,40 @@ async def test_names_and_attributes_of_a_request_are_stored_with_the_entry(desk:
     assert sent == Sent(Outcome.CREATED, (Route.SMS,))
     taken = await desk.take(Route.SMS)
     assert (taken.recipient["first_name"], taken.recipient["phone_numbers"]) == ("Ada", ["+15005550006"])
+
+
+async def test_a_full_server_accepts_no_entries_and_lets_those_that_it_has_be_delivered(desk: Desk) -> None:
+    item_id, _ = await desk.send(EMAIL)
+    lanes, lane = LaneStore(desk.client, monotonic=desk.client.monotonic), Lane(desk.user.project_id, Route.EMAIL)
+    mark = await lanes.mark(desk.user.project_id, [desk.user.id], [Route.EMAIL])
+    before = await desk.stored()
+    await desk.client.redis.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(StoreFullError):
+            await desk.send(EMAIL)
+        with pytest.raises(StoreFullError):
+            await lanes.mark(desk.user.project_id, [desk.user.id], [Route.EMAIL])
+        await lanes.hasten([(mark, desk.user.id, {Route.EMAIL: 0})])
+        claim = next(each for each in await lanes.claim(10_000, LEASE_MS) if each.lane == lane)
+        (taken,) = await desk.outbox.take(claim)
+        assert await desk.record(taken, DELIVERED) == []
+        await lanes.done(claim, {desk.user.id: None}, LaneReport(messages=1, delivered=1, per_second=5, burst=5))
+    finally:
+        await desk.client.redis.config_set("maxmemory", 0)
+    found = await desk.outbox.read(desk.user, item_id)
+    assert found is not None
+    assert [each.record for each in found.entries] == [DELIVERED]
+    assert len(before) == 1
+
+
+async def test_the_functions_of_an_older_gateway_work_beside_these_on_one_inbox(desk: Desk) -> None:
+    content = Content.encode(str(uuid4()), NotificationFields(title="t"))
+    (outcome,) = await desk.inboxes.create_each(content, [desk.user], desk.moment, remember=True)
+    assert outcome is Outcome.CREATED
+    # The item of a request whose first attempt an older gateway served has no entries, and gets none.
+    assert (await desk.send(EMAIL, content))[1] == Sent(Outcome.DUPLICATE)
+    _, sent = await desk.send(EMAIL)
+    assert sent.routes == (Route.EMAIL,)
 
 
 class Life(RuleBasedStateMachine):

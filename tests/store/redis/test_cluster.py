@@ -10,17 +10,32 @@ from uuid import uuid4
 
 import pytest
 
+from gateway.domain.delivery import (
+    DeliveryState,
+    EntryRecord,
+    EntryResult,
+    LaneReport,
+    OutboxPlan,
+    Route,
+    UserResults,
+)
 from gateway.domain.notification import Filter
 from gateway.domain.principal import User
+from gateway.domain.retention import KEEP_ALL
+from gateway.sending.outbox import OutboxSender
+from gateway.sending.outgoing import OutgoingItem
 from gateway.settings import Settings
 from gateway.store import keys
+from gateway.store.channel_tokens import ChannelTokenStore
 from gateway.store.contents import Content, ContentStore, NotificationFields
-from gateway.store.deliveries import Delivery
+from gateway.store.deliveries import Delivery, Outcome
 from gateway.store.event_log import LogRetention
 from gateway.store.guarded import guard_arguments
 from gateway.store.inbox import READ_LOG, InboxStore
+from gateway.store.lanes import LaneStore
 from gateway.store.libraries import LibraryCleaner
 from gateway.store.library import LIBRARY
+from gateway.store.outbox import OutboxStore
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
 from gateway.store.redis.functions import FunctionCall
 from gateway.store.redis.subscriber import Subscriber
@@ -317,3 +332,29 @@ async def until_received(received: Received, name: str, data: bytes) -> None:
     """Wait until this was received, once."""
     await until(lambda: (name.encode(), data) in received.messages)
     assert received.messages.count((name.encode(), data)) == 1
+
+
+async def test_deliveries_are_written_claimed_and_recorded_in_the_slots_of_their_users_and_lanes(
+    client: FunctionClient, inboxes: InboxStore
+) -> None:
+    lanes, contents = LaneStore(client), ContentStore(client)
+    sender, outbox = OutboxSender(inboxes, lanes), OutboxStore(client, contents, ChannelTokenStore(client))
+    project_id = new_user().project_id
+    users = [User(project_id, new_user().id, f"u{number}", f"{number}@example.com") for number in range(20)]
+    content = Content.encode(str(uuid4()), NotificationFields(title="t"))
+    plan = OutboxPlan(((Route.EMAIL, 0),))
+    outcomes = await sender.send_each(OutgoingItem(content, at(1), KEEP_ALL, repeatable=True), users, plan)
+    assert set(outcomes) == {Outcome.CREATED}
+    await sender.flush()
+    delivered = set[str]()
+    while claims := await lanes.claim(100, 30_000):
+        for claim in claims:
+            taken = await outbox.take(claim)
+            ended = EntryRecord(DeliveryState.DELIVERED)
+            results = [UserResults(each, [EntryResult(one.id, ended) for one in each.entries]) for each in taken]
+            recorded = await outbox.record(results)
+            dues = {each.taken.user_id: known.next_ms for each, known in zip(results, recorded, strict=True)}
+            await lanes.done(claim, dues, LaneReport(messages=len(taken), delivered=len(taken)))
+            delivered |= {each.user_id for each in taken if each.entries}
+    assert delivered == {user.id for user in users}
+    assert await lanes.of_project(project_id) == []
