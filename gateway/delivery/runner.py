@@ -168,7 +168,7 @@ class DeliveryRunner:
             on_left = partial(self._recorded, lane, queue)
             work: _Work
             if self._webhooks is not None and lane.route is Route.WEBHOOKS:
-                work = WebhookWork(self._webhooks, lease, users, on_left)
+                work = WebhookWork(self._webhooks, lease, users, queue.requests, on_left)
             else:
                 work = LaneWork(self._parts, lease, users, queue.requests, on_left)
             task = asyncio.create_task(self._work(work), name=f"deliver {lane.route.name.lower()}")

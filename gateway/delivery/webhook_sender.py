@@ -50,6 +50,9 @@ RECORD_TRIES, RECORD_SECONDS = 30, 0.5
 LEASE_MS = int(1000 * (SECONDS + 20))
 """How long taken messages are due to nobody else: the time limit of a request, and what a stall of Redis may take."""
 
+WAIT_MS = 10_000
+"""How long a taken message waits for its turn among the requests of its project."""
+
 
 class WebhookSender:
     """Serves endpoints. Methods raise StoreUnavailableError, and may be repeated: messages keep their ids."""
@@ -70,8 +73,11 @@ class WebhookSender:
         self._unix = unix
         self._spread = spread
 
-    async def serve(self, project_id: ProjectId, endpoint_id: str) -> int | None:
-        """Send what is due to an endpoint. Return the unix ms at which it is to be served again, None for never."""
+    async def serve(self, project_id: ProjectId, endpoint_id: str, requests: asyncio.Semaphore) -> int | None:
+        """Send what is due to an endpoint. Return the unix ms at which it is to be served again, None for never.
+
+        `requests` limits how many requests are under way to all endpoints of the project.
+        """
         endpoint = await self._endpoints.read(project_id, endpoint_id)
         if endpoint is None:
             await self._messages.clear(project_id, endpoint_id)  # a message was added while it was deleted
@@ -84,7 +90,7 @@ class WebhookSender:
             next_ms, now = max(due_ms, health.resumes_ms), self._unix()
             if next_ms > now * 1000 or now - started > SERVED_SECONDS:
                 return next_ms
-            endpoint = await _Batch(self, project_id, endpoint, health).send()
+            endpoint = await _Batch(self, project_id, endpoint, health, requests).send()
         return None  # it is woken when it is enabled
 
     def now_ms(self) -> int:
@@ -166,8 +172,16 @@ def _count(sent: Sent, message: TakenMessage, began: float, now: float) -> None:
 class _Batch:
     """Messages that are sent to an endpoint at once, and the health of the endpoint meanwhile."""
 
-    def __init__(self, sender: WebhookSender, project_id: ProjectId, endpoint: Endpoint, health: EndpointHealth):
+    def __init__(
+        self,
+        sender: WebhookSender,
+        project_id: ProjectId,
+        endpoint: Endpoint,
+        health: EndpointHealth,
+        requests: asyncio.Semaphore,
+    ):
         self._sender = sender
+        self._requests = requests
         self._project_id = project_id
         self._endpoint = endpoint
         self._health = health
@@ -187,7 +201,11 @@ class _Batch:
         return self._endpoint
 
     async def _send_one(self, message: TakenMessage) -> None:
-        sent, attempt = await self._sender.post(self._endpoint, message)
+        taken_ms = self._sender.now_ms()
+        async with self._requests:
+            if self._sender.now_ms() - taken_ms > WAIT_MS:
+                return  # it is due again when its lease ends
+            sent, attempt = await self._sender.post(self._endpoint, message)
         self._note(sent)
         await self._sender.record(self._project_id, self._endpoint, message, sent, attempt, self._health)
 

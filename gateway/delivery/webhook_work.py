@@ -29,13 +29,13 @@ class WebhookParts:
         self._source = source
         self._sender = sender
 
-    async def serve(self, project_id: ProjectId, member: UserId) -> int | None:
+    async def serve(self, project_id: ProjectId, member: UserId, requests: asyncio.Semaphore) -> int | None:
         """Serve a member. Return the unix ms at which it is to be served again, None for never.
 
-        Raises StoreUnavailableError.
+        `requests` limits how many requests of the project are under way. Raises StoreUnavailableError.
         """
         if UUID(member).version == _ENDPOINT_VERSION:
-            return await self._sender.serve(project_id, member)
+            return await self._sender.serve(project_id, member, requests)
         if member == PROJECT_MEMBER:
             more = await self._source.of_project(project_id)
         else:
@@ -46,11 +46,20 @@ class WebhookParts:
 class WebhookWork:
     """The work on some members of a claim. Each is served by itself, so that a slow endpoint holds up no other.
 
-    `on_left` is called with the number of members of whom nothing is under way any more.
+    `requests` limits how many requests of the lane are under way. `on_left` is called with the number of members of
+    whom nothing is under way any more.
     """
 
-    def __init__(self, parts: WebhookParts, lease: Lease, users: Sequence[UserId], on_left: Callable[[int], None]):
+    def __init__(
+        self,
+        parts: WebhookParts,
+        lease: Lease,
+        users: Sequence[UserId],
+        requests: asyncio.Semaphore,
+        on_left: Callable[[int], None],
+    ):
         self._parts = parts
+        self._requests = requests
         self._lease = lease
         self._users = users
         self._on_left = on_left
@@ -83,7 +92,7 @@ class WebhookWork:
         try:
             with contextlib.suppress(StoreUnavailableError):
                 if await self._lease.covers(member, SECONDS + SERVED_SECONDS):
-                    next_ms = await self._parts.serve(self.lane.project_id, member)
+                    next_ms = await self._parts.serve(self.lane.project_id, member, self._requests)
                     claim = self._lease.claim._replace(users=[member])
                     await self._parts.lanes.done(claim, {member: next_ms}, LaneReport())
         except Exception:

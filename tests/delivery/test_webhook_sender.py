@@ -227,6 +227,27 @@ async def test_a_slow_endpoint_holds_up_no_other(webhooks: Webhooks, receiver: W
         assert len(slow.received) == 20
 
 
+async def test_the_requests_of_a_project_are_bounded_and_one_that_waits_too_long_is_left_for_later(
+    webhooks: Webhooks, receiver: WebhookReceiver
+) -> None:
+    webhooks.requests = asyncio.Semaphore(1)
+    endpoint = await webhooks.endpoint(receiver)
+    receiver.is_open.clear()
+    await webhooks.add(endpoint, 3)
+    serving = asyncio.create_task(webhooks.serve(endpoint))
+    await receiver.wait(1)
+    webhooks.clock.now += module.WAIT_MS / 1000 + 1
+    receiver.is_open.set()
+    wait = await serving
+    assert wait is not None
+    assert wait == pytest.approx((module.LEASE_MS - module.WAIT_MS) / 1000 - 1)
+    assert (len(receiver.received), receiver.most_at_once) == (1, 1)
+    webhooks.clock.now += wait
+    await webhooks.serve(endpoint)
+    assert set(receiver.counts.values()) == {1}
+    assert (len(receiver.received), receiver.most_at_once) == (3, 1)
+
+
 async def test_what_a_dead_worker_had_taken_is_sent_again_with_the_same_id(
     webhooks: Webhooks, receiver: WebhookReceiver
 ) -> None:

@@ -59,6 +59,7 @@ class Webhooks:
         self.events = ProjectEvents(self.log)
         self.http = OutboundHttp(OutboundRules((ip_network("127.0.0.0/8"),)))
         self.woken: list[str] = []
+        self.requests = asyncio.Semaphore(100)
         self.sender = WebhookSender(self.endpoints, self.messages, self.http, self.events, clock, lambda: 0.5)
         self.source = WebhookSource(
             self.endpoints, self.messages, self.contents, self.log, self.directory, self._wake, clock
@@ -110,7 +111,7 @@ class Webhooks:
     async def serve(self, endpoint: Endpoint) -> float | None:
         """Serve an endpoint, and return in how many seconds it is due again."""
         async with asyncio.timeout(30):
-            next_ms = await self.sender.serve(self.project_id, endpoint.id)
+            next_ms = await self.sender.serve(self.project_id, endpoint.id, self.requests)
         return None if next_ms is None else (next_ms - self.clock.ms) / 1000
 
     async def serve_until(self, endpoint: Endpoint, end: float) -> None:
