@@ -15,6 +15,7 @@ from gateway.cli.bootstrap import prepare
 from gateway.cli.delivering import deliver
 from gateway.cli.doctor import doctor
 from gateway.cli.errors import CommandError
+from gateway.cli.explain import explain
 from gateway.cli.healthcheck import healthcheck
 from gateway.cli.inspection import list_settings, openapi
 from gateway.cli.projects import project
@@ -70,6 +71,7 @@ for command in (
     workspace,
     token,
     doctor,
+    explain,
     openapi,
     list_settings,
     healthcheck,
