@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.arguments import find_project
 from gateway.cli.bootstrap import MAX_NAMED, bootstrap_differences
 from gateway.cli.configuration import read_settings, secret_key_path, with_secret_key
 from gateway.cli.errors import CommandError
@@ -23,6 +24,7 @@ from gateway.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
     from gateway.store.project_audit import ProjectAudit
+    from gateway.store.projects import ProjectStore
     from gateway.store.redis.diagnosis import Finding
 
 FEW_FILES = 10_000
@@ -31,8 +33,10 @@ FEW_FILES = 10_000
 
 @click.command()
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
-def doctor(strict: bool) -> None:
-    """Check the machine, settings and store.
+@click.option("--api-key", help="Check the integrations of this project only.")
+@click.option("--offline", is_flag=True, help="Do not ask providers whether they accept the integrations.")
+def doctor(strict: bool, api_key: str | None, offline: bool) -> None:
+    """Check the machine, settings, store and integrations. Nothing is sent.
 
     The exit code is 1 if the gateway cannot run with them.
     """
@@ -53,7 +57,7 @@ def doctor(strict: bool) -> None:
     settings = _with_known_secret_key(settings)
 
     async def examine() -> None:
-        async for finding in _examine_store(settings):
+        async for finding in _examine_store(settings, api_key, offline=offline):
             show(finding)
 
     try:
@@ -108,7 +112,7 @@ def _with_known_secret_key(settings: Settings) -> Settings:
     return replace(settings, secret_key=secrets.token_urlsafe(32))
 
 
-async def _examine_store(settings: Settings) -> "AsyncIterator[Finding]":
+async def _examine_store(settings: Settings, only: str | None, *, offline: bool) -> "AsyncIterator[Finding]":
     from gateway.store import keys
     from gateway.store.formats import check_format
     from gateway.store.library import LIBRARY
@@ -141,10 +145,26 @@ async def _examine_store(settings: Settings) -> "AsyncIterator[Finding]":
             kept = await projects.by_api_key(api_key)
             for difference in bootstrap_differences(settings, kept) if kept is not None else ():
                 yield Finding("bootstrap", difference, Severity.WARNING)
+        async for finding in _examine_deliveries(settings, projects, only, offline=offline):
+            yield finding
     except StoreUnavailableError as problem:
         raise store_error(settings, problem) from None
     finally:
         client.close()
+
+
+async def _examine_deliveries(
+    settings: Settings, projects: "ProjectStore", only: str | None, *, offline: bool
+) -> "AsyncIterator[Finding]":
+    from gateway.cli.delivery_findings import MAX_PROJECTS, TOPIC, examine_deliveries
+    from gateway.store.redis.diagnosis import Finding
+
+    found = [await find_project(projects, only)] if only else await projects.all()
+    if len(found) > MAX_PROJECTS:
+        yield Finding(TOPIC, f"not checked for {len(found)} projects: name one with --api-key")
+        return
+    async for finding in examine_deliveries(settings, projects.client, found, offline=offline):
+        yield finding
 
 
 def _examine_projects(settings: Settings, found: "ProjectAudit", *, belongs: bool) -> "Iterator[Finding]":

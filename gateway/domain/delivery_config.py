@@ -110,6 +110,10 @@ class DeliveryConfigs:
         """Return the default config of the project."""
         return self._by_key.get(DEFAULT_KEY, DEFAULT)
 
+    def all(self) -> tuple[DeliveryConfig, ...]:
+        """Return all configs that are set."""
+        return tuple(self._by_key.values())
+
     def find(self, key: str) -> DeliveryConfig | None:
         """Return the config with a key, None if there is none. There always is a default."""
         return self.default if key == DEFAULT_KEY else self._by_key.get(key)
