@@ -8,7 +8,7 @@ message with a `SubscribeURL`, which must be fetched before it sends others.
 import base64
 import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,8 +30,10 @@ from gateway.channels.incoming_webhook import (
 )
 from gateway.channels.integration_kind import IntegrationKind
 from gateway.channels.key_params import MAX_PEM_LENGTH, RsaCertificate, rsa_public_key
+from gateway.channels.mail_feedback import Feedback
 from gateway.channels.payload_mapping import NOTIFICATIONS
 from gateway.channels.secret_param import Secret
+from gateway.channels.ses_feedback import feedback_of
 from gateway.domain.objects import Object
 from gateway.domain.params import FormedText
 
@@ -167,9 +169,14 @@ def _check_time(text: str, now: float) -> None:
         raise RefusedWebhookError("timestamp", "The message is older than a day")
 
 
+def _feedback(config: Mapping[str, Any], payload: Mapping[str, Any]) -> list[Feedback]:
+    return feedback_of(payload, config.get("mail_topic_arn") or "")
+
+
 WEBHOOK = IncomingWebhook(
     kind=INTEGRATION,
     read=read,
     max_bytes=MAX_BYTES,
     example={"Type": "Notification", "MessageId": "22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324", "Message": "It is done."},
+    feedback=_feedback,
 )

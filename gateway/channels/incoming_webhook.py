@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from gateway.channels.integration_kind import IntegrationKind
+from gateway.channels.mail_feedback import ReadFeedback, no_feedback
 
 Fetch = Callable[[str], Awaitable[bytes]]
 """Returns the body of the response to a GET of an address."""
@@ -52,6 +53,8 @@ class IncomingWebhook:
     """Verifies a request by the saved secret."""
     example: Mapping[str, Any]
     max_bytes: int
+    feedback: ReadFeedback = no_feedback
+    """Returns what a verified request says about mails that were sent."""
 
 
 def bad_signature(name: str) -> RefusedWebhookError:

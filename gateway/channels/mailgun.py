@@ -40,6 +40,10 @@ INTEGRATION = IntegrationKind(
             "from": FROM,
             "region": Choice(required=True, options=("us", "eu"), description="Where your Mailgun account is."),
             "reply_to": REPLY_TO,
+            "webhook_signing_secret": Secret(
+                value=Text(required=True, max_length=255),
+                description="The account's *HTTP webhook signing key*, for reports about bounces and complaints.",
+            ),
         },
     ),
     example={"api_key": "key-3ax6xnjp29jd6fds4gc373sgvjxteol0", "domain": "mg.example.com", "region": "eu"},

@@ -14,7 +14,7 @@ from gateway.channels.provider import Answer, Links, Provider, Schedule, one_by_
 from gateway.channels.secret_param import Secret
 from gateway.channels.text import merged
 from gateway.domain.objects import Object
-from gateway.domain.params import Choice, Text
+from gateway.domain.params import Choice, FormedText, Text
 from gateway.domain.preferences import Channel
 
 if TYPE_CHECKING:
@@ -34,6 +34,13 @@ INTEGRATION = IntegrationKind(
                 description="Where your account is, by default `global`. This is an extension of this gateway.",
             ),
             "reply_to": REPLY_TO,
+            "webhook_signing_secret": Secret(
+                value=FormedText(
+                    required=True, max_length=1000, pattern="[A-Za-z0-9+/]{80,}={0,2}", form="a public key in base64"
+                ),
+                description="The *verification key* of the signed event webhook, for reports about bounces and "
+                "complaints.",
+            ),
         },
     ),
     example={

@@ -5,21 +5,12 @@ the type in `notificationType` or in `eventType`, and our tags in the latter onl
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+from gateway.channels.mail_feedback import Feedback
 
 MAX_RECIPIENTS = 50
 """SES sends a mail to 50 recipients at most."""
-
-
-class Feedback(NamedTuple):
-    """An address to which nothing more shall be sent.
-
-    `user_id` is what the tags of the mail say, "" without tags. `reason` is `bounced` or `complaint`.
-    """
-
-    email: str
-    reason: str
-    user_id: str = ""
 
 
 def feedback_of(payload: Mapping[str, Any], topic_arn: str) -> list[Feedback]:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from gateway.channels.ses_feedback import Feedback, feedback_of
+from gateway.channels.mail_feedback import Feedback
+from gateway.channels.ses_feedback import feedback_of
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:Mail"
 BOUNCED = {"bounceType": "Permanent", "bouncedRecipients": [{"emailAddress": "ada@example.com"}]}

@@ -100,11 +100,11 @@ def test_a_notification_arrives_as_an_email_from_which_the_user_can_unsubscribe(
     path = link.removeprefix(PUBLIC_URL)
     one_click = httpx.post(f"{calls.base_url}".rstrip("/") + path, data={"List-Unsubscribe": "One-Click"})
     assert one_click.status_code == 200
-    unwanted = send(calls, "Größe 43 is back", category="shoes")
+    muted = send(calls, "Größe 43 is back", category="shoes")
     other = send(calls, "Your parcel", category="parcels")
     wait_for(lambda: mail_with(postfix, "Your parcel"))
     assert mail_with(postfix, "Größe 43 is back") is None
-    assert '"preference"' in trace(calls, unwanted)
+    assert '"preference"' in trace(calls, muted)
     assert '"delivered"' in trace(calls, other)
 
 

@@ -1,4 +1,4 @@
-"""Incoming webhooks of GitHub, Stripe and Amazon SNS. The signature of the provider is the credential."""
+"""Incoming webhooks of GitHub, Stripe, Amazon SNS and mail services. The provider's signature is the credential."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -17,10 +17,9 @@ from gateway.api.core.responses import encode, json_response
 from gateway.api.core.schema import Errors, Hash, ResponseSpec
 from gateway.api.v2.mail_feedback import MailFeedback
 from gateway.api.v2.provider_http import ProviderHttp
-from gateway.channels import aws_sns, github, stripe
+from gateway.channels import aws_sns, github, mailgun_events, sendgrid_events, stripe
 from gateway.channels.incoming_webhook import IncomingWebhook, RefusedWebhookError, WebhookDelivery, WebhookRequest
 from gateway.channels.payload_mapping import MappedNotification, mapped
-from gateway.channels.ses_feedback import feedback_of
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.ids import ProjectId
 from gateway.domain.objects import FreeObject
@@ -39,7 +38,13 @@ from gateway.store.projects import ProjectStore
 from gateway.store.redis.problems import decoding
 from gateway.store.webhook_deliveries import WebhookDeliveries, digest_of
 
-WEBHOOKS: tuple[IncomingWebhook, ...] = (github.WEBHOOK, stripe.WEBHOOK, aws_sns.WEBHOOK)
+WEBHOOKS: tuple[IncomingWebhook, ...] = (
+    github.WEBHOOK,
+    stripe.WEBHOOK,
+    aws_sns.WEBHOOK,
+    mailgun_events.WEBHOOK,
+    sendgrid_events.WEBHOOK,
+)
 
 REFUSED_EVENT_SECONDS = 1.0
 """The least time between two events about refused webhooks of an integration: anybody can send such requests."""
@@ -114,6 +119,8 @@ class IncomingWebhooksResource:
             raise not_found("Integration")
         body, configuration = await call.body(), found[1]
         secret = configuration.secrets.get(_SECRET)
+        if secret is None and _SECRET not in configuration.names:
+            raise not_found("Integration")  # it was saved without what verifies webhooks
         if secret is None:
             raise api_error(ErrorCode.STORE_DATA_BROKEN)
         request = WebhookRequest(call.request.headers, body, time.time())
@@ -145,7 +152,7 @@ class IncomingWebhooksResource:
             return False
         try:
             await self._send_all(project, notifications, claim.plan)
-            if reports := feedback_of(delivery.payload, configuration.plain.get("mail_topic_arn") or ""):
+            if reports := webhook.feedback(configuration.plain, delivery.payload):
                 await self.mail.apply(project.id, reports)
             if delivery.confirm_url:
                 await self.http.get(delivery.confirm_url)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.channels.ses_feedback import Feedback
+from gateway.channels.mail_feedback import Feedback
 from gateway.domain.delivery import Route, address_key
 from gateway.domain.guard import UserDeletedError
 from gateway.domain.ids import ProjectId, UserId

@@ -1,5 +1,6 @@
 """Incoming webhooks over REST: accepted once, refused without a signature, and mapped to notifications."""
 
+import hmac
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -212,6 +213,24 @@ def test_an_address_that_bounced_or_complained_is_suppressed_by_a_report_of_the_
     body = ses_report(shop, topic, eventType="Bounce", bounce=ascii_address, mail=mail)
     assert post(calls, path, body, {}).status_code == 201
     assert len(events(calls, "address.suppressed")) == 3
+
+
+def test_mailgun_reports_a_bounce_once_a_signing_key_is_saved(calls: httpx.Client) -> None:
+    config = {"api_key": "key-1", "domain": "mg.example.com", "region": "eu"}
+    calls.put("/v2/integrations/mailgun", json=config).raise_for_status()
+    (found,) = calls.get("/v2/integrations/mailgun").json()["data"]
+    path = f"/v2/integrations/mailgun/webhooks/incoming/{found['id']}"
+    calls.post("/users", json={"user": {"external_id": "mg", "email": "mg@example.com"}}).raise_for_status()
+    second = str(int(time.time()))
+    signature = hmac.new(SECRET.encode(), f"{second}token-1".encode(), "sha256").hexdigest()
+    signed = {"timestamp": second, "token": "token-1", "signature": signature}
+    event = {"event": "failed", "severity": "permanent", "reason": "bounce", "recipient": "mg@example.com"}
+    body = json.dumps({"signature": signed, "event-data": event}).encode()
+    assert post(calls, path, body, {}).status_code == 404
+    assert saved(calls, "mailgun", **config) == path
+    assert [post(calls, path, body, {}).status_code for _ in range(2)] == [201, 200]
+    user_id = calls.get("/v2/users/external_id:mg").json()["id"]
+    assert user_id in [each["context"]["user_id"] for each in events(calls, "address.suppressed")]
 
 
 def test_a_mapping_that_is_not_valid_is_refused_when_it_is_saved(calls: httpx.Client) -> None:
