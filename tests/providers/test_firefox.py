@@ -153,8 +153,7 @@ async def test_a_page_as_documented_subscribes_and_shows_what_a_backend_sends(tm
         known = f"const gateway = {json.dumps(gateway.url)};\nconst headers = {json.dumps(user_headers('ada'))};\n"
         async with subscribed(known + documented("auth_token"), tmp_path / "profile") as push:
             await report(push, "/subscribed")
-            body = {"user": "external_id:ada"}
+            body = {"notification": {"title": "It works", "recipients": [{"external_id": "ada"}]}}
             async with httpx.AsyncClient(base_url=gateway.url) as client:
-                sent = await client.post("/v2/integrations/web_push/test", json=body, headers=ADMIN)
-            assert sent.json()["outcome"] == "delivered"
-            assert (await report(push, "/shown"))["title"] == "Test message"
+                assert (await client.post("/notifications", json=body, headers=ADMIN)).status_code == 201
+            assert (await report(push, "/shown"))["title"] == "It works"
