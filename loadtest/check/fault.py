@@ -33,6 +33,9 @@ class Fault:
     may_reset: bool = False
     """Whether a device may receive a reset though nothing is lost, because it missed more than the log retains."""
 
+    may_repeat: bool = False
+    """Whether a delivery may be repeated although its provider accepted it: what its worker noted may be lost."""
+
     quick: bool = True
     """Whether it is part of a quick run."""
 

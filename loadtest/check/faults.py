@@ -1,6 +1,7 @@
 """The table of all faults."""
 
 from loadtest.check import (
+    delivery_faults,
     gateway_faults,
     hostile_faults,
     machine_faults,
@@ -41,6 +42,14 @@ FAULTS = [
     Fault("log_stalled", "single", machine_faults.log_stalled),
     Fault("log_reader_gone", "single", machine_faults.log_reader_gone, quick=False),
     Fault("log_disk_full", "single", machine_faults.log_disk_full, quick=False),
+    Fault("delivery_calm", "deliveries", gateway_faults.calm, quick=False),
+    Fault("providers_fail", "deliveries", delivery_faults.providers_fail),
+    Fault("providers_hang", "deliveries", delivery_faults.providers_hang, quick=False),
+    Fault("providers_cut", "deliveries", delivery_faults.providers_cut, quick=False),
+    Fault("lane_parked", "deliveries", delivery_faults.lane_parked, quick=False),
+    Fault("delivery_worker_kill", "deliveries", delivery_faults.delivery_worker_kill, may_repeat=True, quick=False),
+    Fault("delivery_redis_kill", "deliveries", delivery_faults.delivery_redis_kill, may_repeat=True, quick=False),
+    Fault("delivery_redis_pause", "deliveries", delivery_faults.delivery_redis_pause, may_repeat=True, quick=False),
     Fault("power_loss", "bundled", machine_faults.power_loss, may_reset=True),
     Fault("bundled_kill", "bundled", machine_faults.bundled_kill, may_reset=True, quick=False),
     Fault("log_trimmed", "short_log", gateway_faults.log_trimmed, may_reset=True, quick=False),
@@ -49,5 +58,13 @@ FAULTS = [
     Fault("slot_move", "cluster", redis_faults.slot_move, quick=False),
     Fault("slot_move_by_key", "cluster", redis_faults.slot_move_by_key),
     Fault("primary_kill", "cluster", redis_faults.primary_kill, may_lose=True),
+    Fault(
+        "delivery_primary_kill",
+        "delivery_cluster",
+        delivery_faults.delivery_primary_kill,
+        may_lose=True,
+        may_repeat=True,
+        quick=False,
+    ),
     Fault("primary_pause", "cluster", redis_faults.primary_pause, may_lose=True),
 ]

@@ -153,6 +153,9 @@ class PromiseCheck:
                 tasks.create_task(device.run(), name=device.transport) for user in users for device in user.devices
             ]
             running.append(tasks.create_task(writers.run(), name="writers"))
+            running.append(
+                tasks.create_task(topology.accompany(rest, writers.gate, self.report), name=f"traffic-{topology.name}")
+            )
             # A device that connected after the first writes would list items whose events no device has received.
             async with asyncio.timeout(HEALED_SECONDS):
                 while any(device.observer.replica is None for device in population.devices):
@@ -183,6 +186,8 @@ class PromiseCheck:
         record.recovery_seconds = round(time.monotonic() - healed, 2)
         for user in population.users:
             await compare(population.rest, user, self.report, may_lose=fault.may_lose)
+        self._step = "verifying"
+        await population.topology.verify(self.report, fault)
         record.seconds = round(time.monotonic() - started, 1)
         for name, value in population.sums().items():
             setattr(record, name, value - before[name])

@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import ClassVar
 
 from gateway.store import keys
+from loadtest.check.deliveries.running import Deliveries, running_providers
 from loadtest.check.devices import HEARTBEAT_SECONDS
+from loadtest.check.fault import Fault
+from loadtest.check.observer import ReportViolation
 from loadtest.check.proxy import Proxy
 from loadtest.check.redis_proxy import RedisProxy
 from loadtest.check.rest import Rest
+from loadtest.check.writers import Gate
 from loadtest.servers.cluster import Cluster, running_cluster
 from loadtest.servers.gateway import GATEWAY, Gateway
 from loadtest.servers.redis_server import RedisServer, running_redis
@@ -77,6 +81,12 @@ class RunningTopology(ABC):
     async def prepare_users(self, rest: Rest, users: list[str]) -> None:
         """Store the data about users that the faults of the topology need."""
 
+    async def accompany(self, rest: Rest, gate: Gate, report: ReportViolation) -> None:  # noqa: B027 - the default
+        """Make the requests that only this topology has, until cancelled. By default there are none."""
+
+    async def verify(self, report: ReportViolation, fault: Fault) -> None:  # noqa: B027 - the default
+        """Report what is wrong after a fault with what only this topology has."""
+
 
 @dataclass
 class SingleTopology(RunningTopology):
@@ -99,6 +109,29 @@ class ShortLogTopology(SingleTopology):
     """A SingleTopology with logs of three events. A device that is disconnected for a moment may receive a reset."""
 
     name: ClassVar[str] = "short_log"
+
+
+@dataclass
+class DeliveryTopology(SingleTopology):
+    """A SingleTopology with two delivery workers, and providers of push services, mail, SMS and chat."""
+
+    name: ClassVar[str] = "deliveries"
+
+    deliveries: Deliveries
+
+    async def prepare_users(self, rest: Rest, users: list[str]) -> None:
+        """Save the integrations of two projects, and their users with destinations."""
+        await self.deliveries.prepare(self.gateways[0])
+
+    async def accompany(self, rest: Rest, gate: Gate, report: ReportViolation) -> None:
+        """Send notifications that are delivered by providers, until cancelled."""
+        await self.deliveries.traffic.run(rest, gate, report)
+
+    async def verify(self, report: ReportViolation, fault: Fault) -> None:
+        """Wait until every delivery has ended, and judge it."""
+        await self.deliveries.verify(
+            self.gateways[0], self.redis.url, report, may_repeat=fault.may_repeat, may_lose=fault.may_lose
+        )
 
 
 @dataclass
@@ -134,6 +167,30 @@ class ClusterTopology(RunningTopology):
             self.user_keys.append(keys.user(found.project_id, found.id))
 
 
+@dataclass
+class ClusteredDeliveryTopology(ClusterTopology):
+    """A ClusterTopology with a delivery worker, and the same providers as a DeliveryTopology."""
+
+    name: ClassVar[str] = "delivery_cluster"
+
+    deliveries: Deliveries
+
+    async def prepare_users(self, rest: Rest, users: list[str]) -> None:
+        """Store keys of users, and save the integrations of two projects, and their users with destinations."""
+        await super().prepare_users(rest, users)
+        await self.deliveries.prepare(self.gateways[0])
+
+    async def accompany(self, rest: Rest, gate: Gate, report: ReportViolation) -> None:
+        """Send notifications that are delivered by providers, until cancelled."""
+        await self.deliveries.traffic.run(rest, gate, report)
+
+    async def verify(self, report: ReportViolation, fault: Fault) -> None:
+        """Wait until every delivery has ended, and judge it."""
+        await self.deliveries.verify(
+            self.gateways[0], self.cluster.url, report, may_repeat=fault.may_repeat, may_lose=fault.may_lose
+        )
+
+
 @contextlib.asynccontextmanager
 async def running_single(
     directory: Path,
@@ -165,6 +222,28 @@ def running_short_log(
 
 
 @contextlib.asynccontextmanager
+async def running_deliveries(directory: Path, command: tuple[str, ...] = GATEWAY) -> AsyncIterator[DeliveryTopology]:
+    """Run a DeliveryTopology for a block."""
+    async with (
+        running_providers() as deliveries,
+        running_single(directory, command, SingleTopology, **deliveries.settings) as single,
+    ):
+        yield DeliveryTopology(single.gateways, single.front, single.redis, single.back, deliveries)
+
+
+@contextlib.asynccontextmanager
+async def running_clustered_deliveries(
+    directory: Path, command: tuple[str, ...] = GATEWAY
+) -> AsyncIterator[ClusteredDeliveryTopology]:
+    """Run a ClusteredDeliveryTopology for a block."""
+    async with (
+        running_providers() as deliveries,
+        running_clustered(directory, command, **deliveries.settings) as clustered,
+    ):
+        yield ClusteredDeliveryTopology(clustered.gateways, clustered.front, clustered.cluster, [], deliveries)
+
+
+@contextlib.asynccontextmanager
 async def running_bundled(directory: Path, command: tuple[str, ...] = GATEWAY) -> AsyncIterator[BundledTopology]:
     """Run a BundledTopology for a block."""
     settings = {**SETTINGS, "INBOX_DURABILITY": "disk", "INBOX_WORKERS": "2"}
@@ -174,12 +253,14 @@ async def running_bundled(directory: Path, command: tuple[str, ...] = GATEWAY) -
 
 
 @contextlib.asynccontextmanager
-async def running_clustered(directory: Path, command: tuple[str, ...] = GATEWAY) -> AsyncIterator[ClusterTopology]:
+async def running_clustered(
+    directory: Path, command: tuple[str, ...] = GATEWAY, **more_settings: str
+) -> AsyncIterator[ClusterTopology]:
     """Run a ClusterTopology for a block."""
     starting = running_cluster(directory)
     cluster = await asyncio.to_thread(starting.__enter__)
     try:
-        settings = {**SETTINGS, "INBOX_REDIS_URL": cluster.url, "INBOX_WORKERS": "2"}
+        settings = {**SETTINGS, "INBOX_REDIS_URL": cluster.url, "INBOX_WORKERS": "2", **more_settings}
         gateways = [Gateway(directory / "a", settings, command=command)]
         async with _running(gateways) as front:
             yield ClusterTopology(gateways, front, cluster, [])
@@ -205,6 +286,8 @@ async def _running(gateways: list[Gateway]) -> AsyncIterator[Proxy]:
 TOPOLOGIES = {
     "single": running_single,
     "short_log": running_short_log,
+    "deliveries": running_deliveries,
     "bundled": running_bundled,
     "cluster": running_clustered,
+    "delivery_cluster": running_clustered_deliveries,
 }

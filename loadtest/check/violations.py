@@ -25,6 +25,14 @@ class ViolationKind(Enum):
     NEVER_ACKNOWLEDGED = "never acknowledged"
     INBOX_DIFFERS = "inbox differs"
     NOT_HEALED = "not healed"
+    DELIVERY_LOST = "delivery lost"
+    DELIVERY_DOUBLED = "delivery doubled"
+    UNFINISHED = "delivery unfinished"
+    NOT_CANCELLED = "delivery not cancelled"
+    ID_CHANGED = "delivery's id changed"
+    WRONG_LANE = "delivery in a wrong lane"
+    TOKEN_LOST = "good token lost"
+    TOKEN_KEPT = "dead token kept"
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,16 @@
 
 import sys
 from collections.abc import Callable
-from typing import cast
+from dataclasses import replace
+from typing import Any, cast
+from uuid import uuid4
 
+from gateway.channels.provider import Provider
 from gateway.cli import main
+from gateway.delivery import decide, user_work
+from gateway.delivery.contexts import Contexts
+from gateway.delivery.policy import Rules
+from gateway.domain.delivery import SkipReason
 from gateway.domain.effects import Effects
 from gateway.domain.event import LogPage, Position
 from gateway.domain.principal import UserPrincipal
@@ -63,6 +70,32 @@ def read_before_subscribing() -> None:
     Replay.request = use_earlier_page  # type: ignore[assignment, method-assign] # which is the purpose
 
 
+def new_delivery_ids() -> None:
+    """Use another id in each attempt at a delivery."""
+    user_work.delivery_id = lambda user_id, entry, key: uuid4()  # type: ignore[attr-defined] # which is the purpose
+
+
+def no_read_check() -> None:
+    """Deliver what the user has read meanwhile."""
+    reason_of = decide.skip_reason
+
+    def skip_reason(*arguments: Any) -> SkipReason | None:
+        reason = reason_of(*arguments)
+        return None if reason is SkipReason.READ else reason
+
+    decide.skip_reason = skip_reason  # type: ignore[assignment] # which is the purpose
+
+
+def repeat_unknown() -> None:
+    """Send text messages and chat messages again if it is not known whether they arrived."""
+    rules_of = Contexts._rules
+
+    def rules(contexts: Contexts, provider: Provider | None) -> Rules:
+        return replace(rules_of(contexts, provider), repeats_unknown=True)
+
+    Contexts._rules = rules  # type: ignore[assignment, method-assign] # which is the purpose
+
+
 def _deliver_if(is_due: Callable[[Position, Position, Position], bool]) -> None:
     """Deliver events that are not the next ones if `is_due` returns true."""
     advance_over_next = Session.advance
@@ -82,12 +115,16 @@ WAYS: dict[str, Callable[[], None]] = {
     "gap_repair": no_gap_repair,
     "subscribe_order": read_before_subscribing,
     "deduplication": no_deduplication,
+    "delivery_ids": new_delivery_ids,
+    "delivery_read_check": no_read_check,
+    "delivery_unknown": repeat_unknown,
 }
 
 
 def use_module_for_workers(way: str) -> None:
-    """Make the supervisor start its workers with this module."""
+    """Make the supervisor start its workers, and the processes that deliver, with this module."""
     worker_process.WORKER_COMMAND[:] = [sys.executable, "-m", MODULE, way, "worker"]
+    worker_process.DELIVERY_COMMAND[:] = [sys.executable, "-m", MODULE, way, "deliver"]
 
 
 if __name__ == "__main__":

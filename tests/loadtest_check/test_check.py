@@ -32,6 +32,9 @@ def check(path: Path, way: str, *options: str) -> tuple[int, dict[str, Any]]:
         ("gap_repair", "pubsub_cut", {"lost", "stalled"}),
         ("subscribe_order", "redis_slow", {"stalled"}),
         ("deduplication", "redis_slow", {"doubled"}),
+        ("delivery_ids", "providers_fail", {"delivery's id changed"}),
+        ("delivery_read_check", "delivery_calm", {"delivery not cancelled"}),
+        ("delivery_unknown", "providers_fail", {"delivery doubled"}),
     ],
 )
 def test_a_gateway_without_a_safeguard_is_reported(way: str, fault: str, named: set[str], tmp_path: Path) -> None:
