@@ -236,7 +236,7 @@ class LaneWork:
         for work, attempt in group:
             if not attempt.receipt:
                 attempt.outcome = await self._parts.destinations.reserve(sender.provider, attempt.message)
-            if attempt.outcome is None and await self._lease.covers(work.taken.user_id, sender.provider.seconds):
+            if attempt.outcome is None and await self._lease.covers(work.taken.user_id, sender.longest_seconds):
                 found.append((work, attempt))
         return found
 

@@ -8,8 +8,8 @@ from gateway.domain.ids import UserId
 from gateway.store.lanes import LaneStore
 
 LEASE_SECONDS = 30.0
-"""How long a claim lasts. It is longer than any attempt by LEAST_SPARE_SECONDS. After a crash, the entries of the
-process are due again when it ends."""
+"""How long a claim lasts, unless an attempt may take longer. After a crash, the entries of the process are due again
+when it ends."""
 
 LEAST_SPARE_SECONDS = 5.0
 """How much longer than an attempt a lease must last when the attempt begins, for recording its outcome."""
@@ -32,15 +32,17 @@ class Lease:
         return time.monotonic() >= self._until
 
     async def covers(self, user_id: UserId, seconds: float) -> bool:
-        """Return whether an attempt that takes at most so many seconds may begin. The lease is extended if need be.
+        """Return whether an attempt that takes at most so many seconds may begin. The lease is extended if need be, so
+        that it outlasts the attempt.
 
         Raises StoreUnavailableError.
         """
         async with self._extending:
-            if time.monotonic() + seconds + LEAST_SPARE_SECONDS > self._until:
-                asked_at = time.monotonic()
-                extended = await self._lanes.extend(self.claim, int(LEASE_SECONDS * 1000))
+            asked_at = time.monotonic()
+            if asked_at + seconds + LEAST_SPARE_SECONDS > self._until:
+                lasts = max(LEASE_SECONDS, seconds + 2 * LEAST_SPARE_SECONDS)
+                extended = await self._lanes.extend(self.claim, int(lasts * 1000))
                 self._held = set(extended.users)
-                self._until = asked_at + LEASE_SECONDS
+                self._until = asked_at + lasts
                 self.claim = extended
         return user_id in self._held

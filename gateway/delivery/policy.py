@@ -42,8 +42,8 @@ MAX_AFTER_SECONDS = 24 * 3600.0
 LEAST_THROTTLED_SECONDS = 0.05
 """The shortest pause after a provider throttled, so that a lane does not spin."""
 
-PARKED_SECONDS = 60.0
-"""How long a message waits whose lane was parked. The lane decides when it is really tried."""
+PARKED_SECONDS = 1.0
+"""How long a message waits whose lane was parked. The lane decides when it is tried: once it is served again."""
 
 _WORKS = (Delivered, Handed, Dead, Refused)
 """Outcomes that only a provider that works has."""

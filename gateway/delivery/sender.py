@@ -34,13 +34,15 @@ class Sender:
     def __init__(self, provider: Provider, links: Links):
         self.provider = provider
         self.links = links
+        self.longest_seconds = provider.seconds + GRACE_SECONDS
+        """How long an attempt takes at most."""
         self._seconds = DELIVERY_REQUEST_SECONDS.labels(provider.name)
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """Send at most `provider.batch` messages of one configuration, and return their outcomes in order."""
         started = time.monotonic()
         try:
-            async with asyncio.timeout(self.provider.seconds + GRACE_SECONDS):
+            async with asyncio.timeout(self.longest_seconds):
                 outcomes = await self.provider.deliver(messages, self.links)
         except Exception as problem:
             return [self._failed(problem)] * len(messages)
@@ -56,7 +58,7 @@ class Sender:
         if self.provider.receipt is None:
             return Unknown("The provider tells no results")
         try:
-            async with asyncio.timeout(self.provider.seconds + GRACE_SECONDS):
+            async with asyncio.timeout(self.longest_seconds):
                 return await self.provider.receipt(message, receipt, self.links)
         except Exception as problem:
             if outcome_of(problem) is None:

@@ -27,6 +27,7 @@ from gateway.store.outbox import OutboxStore
 from gateway.store.profiles import ProfileStore
 from tests.servers import RedisServer
 from tests.store.conftest import InspectedClient, new_user
+from tests.stubs.http_stub import Reply
 from tests.stubs.mail_services import SendgridStub
 from tests.stubs.twilio import TwilioStub
 
@@ -165,3 +166,40 @@ async def test_after_a_kill_the_mail_is_repeated_with_its_id_and_the_text_messag
     assert len(scene.sms.requests) == 1
     ids = {str(mail["personalizations"][0]["custom_args"]) for mail in scene.mail.mails}
     assert (len(scene.mail.mails), len(ids)) == (2, 1)
+
+
+async def test_several_processes_send_everything_once(scene: Scene) -> None:
+    async with Deliverer(scene.settings).running(), Deliverer(scene.settings).running():
+        notifications = [await scene.send(f"number {number}") for number in range(40)]
+        for notification in notifications:
+            await scene.ended(notification)
+    assert (len(scene.mail.mails), len(scene.sms.messages)) == (40, 40)
+
+
+async def test_a_process_that_is_stopped_ends_what_it_has_sent(scene: Scene) -> None:
+    scene.mail.released.clear()
+    notification = await scene.send()
+    process = await scene.process()
+    await until(lambda: scene.mail.requests)
+    process.terminate()
+    await asyncio.sleep(0)
+    scene.mail.released.set()
+    assert await process.wait() == 0
+    states = await scene.ended(notification)
+    assert states[Route.EMAIL] is DeliveryState.DELIVERED
+    assert len(scene.mail.mails) == 1
+
+
+async def test_a_retry_survives_the_process(scene: Scene) -> None:
+    scene.mail.faults.append(Reply(503, "busy"))
+    notification = await scene.send()
+    async with Deliverer(scene.settings).running():
+        await until(lambda: scene.mail.requests and scene.sms.messages)
+    record = (await scene.records(notification))[Route.EMAIL]
+    assert record is not None
+    assert (record.state, record.tokens[0].attempts, record.tokens[0].reason[:3]) == (DeliveryState.RETRY, 1, "503")
+    await scene.end_leases()
+    async with Deliverer(scene.settings).running():
+        states = await scene.ended(notification)
+    assert states[Route.EMAIL] is DeliveryState.DELIVERED
+    assert len({str(mail) for mail in scene.mail.mails}) == 1
