@@ -5,7 +5,16 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from ssl import SSLContext
 
-from httpcore2 import SOCKET_OPTION, AnyIOBackend, AsyncConnectionPool, AsyncNetworkStream
+from h2.events import StreamReset
+from httpcore2 import (
+    SOCKET_OPTION,
+    AnyIOBackend,
+    AsyncConnectionPool,
+    AsyncNetworkStream,
+    NetworkError,
+    ProtocolError,
+    TimeoutException,
+)
 
 from gateway.runtime.http2_stream import Http2Stream, TlsBackendStream
 
@@ -96,6 +105,11 @@ class Http2Pool:
             self.in_use += 1
         try:
             yield generation.connections
+        except (NetworkError, ProtocolError, TimeoutException) as problem:
+            # httpcore2 keeps a connection that has failed, which takes the place of another one, until it expires.
+            if not (problem.args and isinstance(problem.args[0], StreamReset)):
+                self._retire(generation)
+            raise
         finally:
             generation.in_use -= 1
             self.in_use -= 1

@@ -98,8 +98,9 @@ async def test_tokens_of_several_projects_of_expo_are_sent_project_by_project(st
     outcomes = await deliver([push(number) for number in range(9)], links)
     assert kinds(outcomes) == [Handed] * 9
     assert len(stub.requests) == 4
-    stub.faults.append(error(400, "PUSH_TOO_MANY_EXPERIENCE_IDS", {"@shop/0": 7}))
-    assert kinds(await deliver([push(0), push(1)], links)) == [Misconfigured] * 2
+    for details in ({"@shop/0": 7}, None):
+        stub.faults.append(error(400, "PUSH_TOO_MANY_EXPERIENCE_IDS", details))
+        assert kinds(await deliver([push(0), push(1)], links)) == [Misconfigured] * 2
 
 
 async def test_a_message_that_cannot_fit_is_refused_and_the_others_are_sent(stub: ExpoStub, links: PushLinks) -> None:

@@ -1,6 +1,8 @@
 """A connection passes on all frames but GOAWAY, in whatever pieces they arrive, and refuses the streams beyond it."""
 
 import asyncio
+import socket
+import ssl
 from itertools import pairwise
 from typing import Any
 
@@ -34,6 +36,7 @@ class Pieces(AsyncNetworkStream):
         self.pieces = [*pieces]
         self.stays_open = stays_open
         self.written: list[bytes] = []
+        self.info: dict[str, Any] = {}
         self.fails = False
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore2's
@@ -53,7 +56,7 @@ class Pieces(AsyncNetworkStream):
         """Do nothing."""
 
     def get_extra_info(self, info: str) -> Any:
-        return None
+        return self.info[info]
 
 
 async def passed(*pieces: bytes, opened: tuple[int, ...] = ()) -> tuple[bytes, int]:
@@ -132,6 +135,27 @@ async def test_a_failed_write_fails_the_next_one() -> None:
         await asyncio.sleep(0)
     with pytest.raises(WriteError):
         await stream.write(frame(HEADERS, 3))
+
+
+@pytest.mark.parametrize(
+    ("pieces", "is_over"), [([], False), ([frame(SETTINGS, 0)], False), ([goaway(1)], True), ([b""], True)]
+)
+async def test_an_idle_connection_is_over_when_its_server_says_so(pieces: list[bytes], is_over: bool) -> None:
+    inner = Pieces(*pieces, stays_open=True)
+    ours, theirs = socket.socketpair()
+    inner.info = {"socket": ours, "ssl_object": Undecided()}
+    stream = Http2Stream(inner, lambda: None)
+    with ours, theirs:
+        assert not await stream.is_over()  # there is nothing to read
+        theirs.send(b"a record of TLS")
+        assert await stream.is_over() is is_over
+
+
+class Undecided:
+    """A TLS object that waits for more."""
+
+    def read(self, size: int) -> bytes:
+        raise ssl.SSLWantReadError
 
 
 async def test_a_frame_of_an_absurd_length_is_passed_on_as_it_is() -> None:

@@ -286,16 +286,18 @@ async def test_a_time_limit_during_the_tls_handshake_means_that_nothing_was_sent
 
 async def test_a_request_does_not_leave_on_an_idle_connection_that_the_server_has_closed() -> None:
     http = OutboundHttp(LOOPBACK)
-    closed = threading.Event()
+    answer_read, closed = threading.Event(), threading.Event()
 
     def answered_and_closed(connection: socket.socket) -> None:
         answered(connection)
+        assert answer_read.wait(5)
         connection.shutdown(socket.SHUT_RDWR)
         connection.close()
         closed.set()
 
     with plain_server(answered_and_closed, answered) as port:
         await http.request("POST", f"http://127.0.0.1:{port}/", body=b"x")
+        answer_read.set()
         assert closed.wait(5)  # the event loop does not run meanwhile, so it does not know yet
         assert (await http.request("POST", f"http://127.0.0.1:{port}/", body=b"x")).body == b"ok"
     await http.close()

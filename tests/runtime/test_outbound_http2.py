@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import random
 import socket
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from functools import cache
 from pathlib import Path
@@ -134,6 +136,20 @@ async def test_a_goaway_among_many_requests_loses_no_answer_and_repeats_none(
     assert len({each.device_token for each in stub.pushes}) == 20
 
 
+@pytest.mark.parametrize("fault", [Fault.HANG, Fault.CUT])
+async def test_connections_that_fail_again_and_again_leave_room_for_others(
+    http: OutboundHttp2, stub: ApnsStub, fault: Fault
+) -> None:
+    for _ in range(6):
+        stub.faults.append(fault)
+        with pytest.raises(NoAnswerError):
+            await push(http, stub, seconds=0.2)
+    assert (await push(http, stub)).status == 200
+    async with asyncio.timeout(5):
+        while len(stub.open) > 1:
+            await asyncio.sleep(0)
+
+
 @pytest.mark.parametrize("and_close", [True, False])
 async def test_a_connection_that_was_shut_down_while_idle_loses_no_request(
     http: OutboundHttp2, stub: ApnsStub, and_close: bool
@@ -169,3 +185,31 @@ async def test_a_response_that_is_too_large_is_not_read(http: OutboundHttp2, stu
     with pytest.raises(NoAnswerError, match="more than 999 bytes"):
         await push(http, stub, max_bytes=999)
     assert (await push(http, stub, max_bytes=2000)).status == 400
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_whatever_happens_to_connections_an_outcome_says_what_the_server_did(
+    http: OutboundHttp2, stub: ApnsStub, seed: int
+) -> None:
+    """An answer: processed once. Not sent: not processed. No answer: processed once at most."""
+    chance = random.Random(seed)
+    faults = [each for each in Fault if each is not Fault.HANG]
+    numbers = iter(range(200))
+    outcomes: dict[str, str] = {}
+
+    async def send() -> None:
+        for number in numbers:
+            device = device_token(number)
+            if chance.random() < 0.2:
+                stub.faults.append(chance.choice(faults))
+            try:
+                outcomes[device] = str((await push(http, stub, device, seconds=3)).status)
+            except (NotSentError, NoAnswerError) as failure:
+                outcomes[device] = type(failure).__name__
+
+    await asyncio.gather(*(send() for _ in range(8)))
+    processed = Counter(each.device_token for each in stub.pushes)
+    allowed = {"200": (1,), "NotSentError": (0,), "NoAnswerError": (0, 1)}
+    assert len(outcomes) == 200
+    assert [each for each, outcome in outcomes.items() if processed[each] not in allowed[outcome]] == []
+    assert Counter(outcomes.values())["200"] > 50
