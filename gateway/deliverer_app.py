@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from gateway.auth.unsubscribe_links import UnsubscribeLinks
 from gateway.delivery.announcements import Announcements
 from gateway.delivery.contexts import Contexts
+from gateway.delivery.installed_templates import InstalledTemplates
 from gateway.delivery.lane_work import LaneParts
 from gateway.delivery.overrides import OverrideCache
 from gateway.delivery.parked import ParkedLanes
@@ -79,6 +80,7 @@ class Deliverer:
         self.clients = clients_of(settings)
         lanes = LaneStore(client)
         self._parked = ParkedLanes(lanes)
+        installations = InstallationStore(client, settings.secret_key)
         self.runner = DeliveryRunner(
             LaneParts(
                 lanes,
@@ -91,8 +93,9 @@ class Deliverer:
                     unsubscribe=UnsubscribeLinks(settings.secret_key, settings.public_url),
                 ),
                 OverrideCache(OverrideStore(client)),
-                senders_of(settings, self.clients, InstallationStore(client, settings.secret_key)),
+                senders_of(settings, self.clients, installations),
                 Reports(self.events),
+                InstalledTemplates(installations),
             ),
             self._webhooks(lanes),
         )

@@ -54,16 +54,22 @@ class Subject:
     unread: int = 0
     unseen: int = 0
     unsubscribe_url: str = field(default="", repr=False)
+    installed: str | None = field(default=None, repr=False)
+    """The template that the user has installed for the channel, None for none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """The texts that a channel shows. `subject` is that of a mail, "" if it is the title."""
+    """The texts that a channel shows. `subject` is that of a mail, "" if it is the title.
+
+    `faults` say which templates were not used and why. They have no text of the notification.
+    """
 
     title: str = field(default="", repr=False)
     content: str | None = field(default=None, repr=False)
     action_url: str | None = field(default=None, repr=False)
     subject: str = field(default="", repr=False)
+    faults: tuple[str, ...] = ()
 
 
 def read_overrides(encoded: bytes | None) -> Overrides | None:

@@ -16,6 +16,7 @@ from gateway.channels.outcome import Misconfigured, Outcome, Throttled, Unknown
 from gateway.delivery import policy
 from gateway.delivery.contexts import Contexts, UnreadableConfigurationError
 from gateway.delivery.destinations import Destinations
+from gateway.delivery.installed_templates import InstalledTemplates, InstalledTexts
 from gateway.delivery.lease import Lease
 from gateway.delivery.overrides import OverrideCache
 from gateway.delivery.reports import Reports
@@ -56,6 +57,7 @@ class LaneParts:
         overrides: OverrideCache,
         senders: dict[str, Sender],
         reports: Reports,
+        installed: InstalledTemplates | None = None,
     ):
         self.lanes = lanes
         self.outbox = outbox
@@ -63,6 +65,7 @@ class LaneParts:
         self.overrides = overrides
         self.senders = senders
         self.reports = reports
+        self.installed = installed
         self.destinations = Destinations(lanes)
 
     def users_at_once(self, lane: Lane) -> int:
@@ -157,12 +160,15 @@ class LaneWork:
         overrides = await self._parts.overrides.of_entries(
             self.lane, [entry.id.notification_id for each in taken for entry in each.entries]
         )
+        installed: InstalledTexts = {}
+        if context.render is not None and self._parts.installed is not None:
+            installed = await self._parts.installed.of_taken(taken, self.lane.route.channel)
         now = time.time()
         for each in taken:
             for entry in each.entries:
                 if entry.record is None:
                     self._parts.reports.claimed(self.lane.route, now - entry.due_ms / 1000)
-        return [UserWork(each, context, overrides, now) for each in taken]
+        return [UserWork(each, context, overrides, now, installed) for each in taken]
 
     # -- send
 

@@ -7,6 +7,9 @@ from typing import Any
 from gateway.channels.template_renderer import TemplateRenderer, templates_of, variables_of
 from gateway.delivery.compose import Subject, Texts
 
+MAX_NOTE = 300
+"""How many characters the trace has of the fault of a template."""
+
 
 class Templates:
     """Renders templates. A process has one, which keeps those that it has parsed."""
@@ -17,7 +20,7 @@ class Templates:
     def render(self, config: Mapping[str, Any], subject: Subject, texts: Texts) -> Texts:
         """Return the texts of a message by the templates of its project. A template that fails changes nothing."""
         shown = subject.shown
-        templates = templates_of(config, None, subject.channel, shown.category or None)
+        templates = templates_of(config, subject.installed, subject.channel, shown.category or None)
         if not templates:
             return texts
         variables = variables_of(
@@ -32,10 +35,12 @@ class Templates:
             recipient=subject.addressee,
             project_name=subject.brand.name,
         )
-        found = self._renderer.render(templates, subject.channel, variables).texts
+        rendered = self._renderer.render(templates, subject.channel, variables)
+        found = rendered.texts
         return Texts(
             found.get("title", texts.title),
             found.get("content", texts.content),
             found.get("action_url", texts.action_url),
             found.get("subject", texts.subject),
+            tuple(str(fault)[:MAX_NOTE] for fault in rendered.faults),
         )

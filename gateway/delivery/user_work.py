@@ -19,6 +19,7 @@ from gateway.channels.outcome import Dead, Delivered, Outcome, Unknown
 from gateway.channels.provider import Provider
 from gateway.delivery import compose, decide
 from gateway.delivery.compose import Shown, Subject
+from gateway.delivery.installed_templates import InstalledTexts
 from gateway.delivery.policy import MAX_ATTEMPTS, Rules, Verdict
 from gateway.domain.delivery import (
     DeliveryState,
@@ -88,10 +89,11 @@ class Attempt:
 class EntryWork:
     """One entry, with its attempts and the states of destinations that need none."""
 
-    __slots__ = ("attempts", "entry", "kept", "skipped")
+    __slots__ = ("attempts", "entry", "kept", "notes", "skipped")
 
     def __init__(self, entry: Entry):
         self.entry = entry
+        self.notes: tuple[str, ...] = ()
         self.attempts: list[Attempt] = []
         self.kept: list[TokenState] = []
         self.skipped: SkipReason | None = None
@@ -106,10 +108,21 @@ class _Destination(NamedTuple):
 class UserWork:
     """The entries of one user on one route."""
 
-    __slots__ = ("_context", "entries", "taken")
+    __slots__ = ("_context", "_installed", "entries", "taken")
 
-    def __init__(self, taken: Taken, context: LaneContext, overrides: Mapping[ItemId, Overrides | None], now: float):
-        """Decide about all entries, and compose the messages. `overrides` are those of the notifications by id."""
+    def __init__(
+        self,
+        taken: Taken,
+        context: LaneContext,
+        overrides: Mapping[ItemId, Overrides | None],
+        now: float,
+        installed: InstalledTexts | None = None,
+    ):
+        """Decide about all entries, and compose the messages.
+
+        `overrides` are those of the notifications by id, and `installed` the templates of users.
+        """
+        self._installed = installed or {}
         self.taken = taken
         self._context = context
         self.entries = [self._begin(entry, overrides.get(entry.id.notification_id), now) for entry in taken.entries]
@@ -174,6 +187,7 @@ class UserWork:
                 texts = compose.texts_of(subject)
                 if self._context.render is not None:
                     texts = self._context.render(subject, texts)
+                    work.notes = texts.faults
             message = compose.message(
                 subject,
                 texts,
@@ -234,6 +248,7 @@ class UserWork:
             expires_at=decide.expires_at(entry),
             unread=taken.counts.unread,
             unseen=taken.counts.unseen,
+            installed=self._installed.get((taken.user_id, entry.category)),
             unsubscribe_url=self._unsubscribe_url(entry.category),
         )
 
@@ -261,6 +276,7 @@ class UserWork:
             now_ms if state.is_final else 0,
             self._context.provider.name if self._context.provider is not None else "",
             tuple(states),
+            work.notes or (before.notes if before is not None else ()),
         )
         if state.is_final:
             return EntryResult(work.entry.id, record)

@@ -160,7 +160,7 @@ class EntryRecord(msgspec.Struct, array_like=True, frozen=True, omit_defaults=Tr
     """The record of an entry. Times are unix milliseconds, 0 for never.
 
     `reason` says why the entry as a whole ended, such as a SkipReason. `provider` is the provider that was used last.
-    Further fields may be appended, with defaults.
+    `notes` are for the trace: why a template was not used. Further fields may be appended, with defaults.
     """
 
     state: DeliveryState = DeliveryState.SCHEDULED
@@ -169,6 +169,7 @@ class EntryRecord(msgspec.Struct, array_like=True, frozen=True, omit_defaults=Tr
     ended_ms: int = 0
     provider: str = ""
     tokens: tuple[TokenState, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def combined(states: Iterable[DeliveryState]) -> DeliveryState:
@@ -183,7 +184,9 @@ def combined(states: Iterable[DeliveryState]) -> DeliveryState:
 def skipped(reason: SkipReason, now_ms: int, before: EntryRecord | None = None) -> EntryRecord:
     """Return the record of an entry that is skipped as a whole."""
     record = before or EntryRecord()
-    return EntryRecord(DeliveryState.SKIPPED, reason.value, record.started_ms, now_ms, record.provider, record.tokens)
+    return EntryRecord(
+        DeliveryState.SKIPPED, reason.value, record.started_ms, now_ms, record.provider, record.tokens, record.notes
+    )
 
 
 # ---- what a worker takes from a user's outbox

@@ -184,6 +184,9 @@ def _entry_steps(facts: TraceFacts, entry: Known) -> Iterator[TraceStep]:
         how = f" after a delay of {duration(delay)}" if delay else ""
         text = sentence(f"{with_article(message_of(entry.route))} was scheduled{how}")
         yield TraceStep("scheduled", text, facts.sent_ms, channel, state="scheduled", next_ms=entry.due_ms)
+    for note in record.notes:
+        text = f"A template was not used, and the notification's own text was sent instead: {note}."
+        yield TraceStep("template", text, record.started_ms or None, channel)
     for number, token in enumerate(record.tokens, 1):
         yield _token_step(entry, record, token, number)
     yield TraceStep(

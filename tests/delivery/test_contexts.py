@@ -102,3 +102,6 @@ async def test_the_look_and_the_templates_of_the_project_are_used(client: Inspec
     assert found.render(subject, Texts("News", "text")) == Texts("News for", "text", None, "From us")
     other = Subject(**{**{name: getattr(subject, name) for name in Subject.__slots__}, "channel": Channel.SMS})
     assert found.render(other, Texts("News")) == Texts("News")
+    own = Subject(**{**{name: getattr(subject, name) for name in Subject.__slots__}, "installed": "{{ 1 | x }}"})
+    fault = "the user's installation: line 1: {{ 1 | x }}: unknown filter 'x'"
+    assert found.render(own, Texts("News", "text")) == Texts("News for", "text", None, "From us", (fault,))

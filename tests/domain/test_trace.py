@@ -500,6 +500,15 @@ def test_each_destination_of_a_delivery_is_a_step() -> None:
     assert "A mail was scheduled after a delay of 5 minutes." in [step.text for step in scheduled]
 
 
+def test_a_template_that_failed_is_a_step() -> None:
+    entry = known(Route.EMAIL, STATE.DELIVERED, tokens=TWO[:1], notes=("sms.title: line 2: it fails",))
+    (step,) = [step for step in trace_of(facts(deliveries=deliveries(entry))).steps if step.type == "template"]
+    assert (step.channel, step.text) == (
+        "email",
+        "A template was not used, and the notification's own text was sent instead: sms.title: line 2: it fails.",
+    )
+
+
 def test_whether_anything_is_known_of_a_notification() -> None:
     assert not facts().is_known
     some: tuple[dict[str, Any], ...] = (

@@ -29,9 +29,9 @@ class TraceStepAnswer(msgspec.Struct):
     """A step. `at` is null for what has no time, such as the preferences that apply now.
 
     `type` is what happened: `accepted`, `broadcast`, `matched`, `preference`, `topic`, `config`, `suppressed`,
-    `stored`, `seen`, `read`, `archived`, `deleted`, `left_out`, `scheduled`, `attempt`, `delivery`, `parked` or
-    `user_deleted`. Steps of deliveries have `channel`, `provider`, `state`, `code` (the provider's, or the gateway's
-    reason), `attempts`, and `next_at`, the time of the next attempt.
+    `stored`, `seen`, `read`, `archived`, `deleted`, `left_out`, `scheduled`, `template`, `attempt`, `delivery`,
+    `parked` or `user_deleted`. Steps of deliveries have `channel`, `provider`, `state`, `code` (that of the provider,
+    or the reason of the gateway), `attempts`, and `next_at`, the time of the next attempt.
     """
 
     at: Time | None
