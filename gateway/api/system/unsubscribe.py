@@ -167,7 +167,7 @@ OPERATIONS = [
         "Ask before unsubscribing",
         PAGE,
         failures=(UNKNOWN, REQUIRED),
-        tag="Email",
+        tag="Deliveries",
     ),
     Operation(
         "POST",
@@ -177,6 +177,6 @@ OPERATIONS = [
         "Unsubscribe",
         PAGE,
         failures=(UNKNOWN, REQUIRED, TOO_MANY),
-        tag="Email",
+        tag="Deliveries",
     ),
 ]
