@@ -27,6 +27,10 @@ BYTES_AT_ONCE = 4 * 1024 * 1024
 requests run in between."""
 
 
+_INBOX = Decision(True)
+"""The decision on nearly every notification of a project that uses no other channel."""
+
+
 class Delivered(msgspec.Struct, frozen=True):
     """The result of a delivery.
 
@@ -67,12 +71,19 @@ class Deliverer:
         # Nearly every request has one recipient, whom the directory has cached. This is all of its delivery.
         delivery = Delivery(user, sole.attributes, False)
         try:
-            if not self._rules.passes(project_id, item.content):
-                return await self._deliver(item, [delivery], is_noted=True)
-            outcome = await self._inboxes.create_one(item.content, delivery, item.moment, item.repeatable, item.keep)
+            decision = _INBOX if self._rules.passes(project_id, item.content) else await self._decide(item, (user,))
+            if decision.plan is not None:
+                (outcome,) = await self._outbox.send(item, [delivery], decision.plan)
+            elif decision.in_inbox:
+                outcome = await self._inboxes.create_one(
+                    item.content, delivery, item.moment, item.repeatable, item.keep
+                )
+            else:
+                return Delivered()
         except UserDeletedError:
             return await self._deliver_to_named(item, project_id, recipients, skip_conflicts)
-        self._events.outcome(user, item.content.id_text, outcome)
+        if decision.in_inbox:
+            self._events.outcome(user, item.content.id_text, outcome)
         return Delivered([] if outcome is Outcome.MUTED else [user.id])
 
     async def _deliver_to_named(
