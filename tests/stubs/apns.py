@@ -230,6 +230,7 @@ class _Connection(asyncio.Protocol):
         self.http = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
         self.requests: dict[int, tuple[dict[str, str], bytearray]] = {}
         self.late: list[tuple[int, dict[str, str], Answer]] = []
+        self.processed = 0
         self.last_stream = 2**31 - 1
         self.transport: asyncio.Transport
 
@@ -281,6 +282,7 @@ class _Connection(asyncio.Protocol):
         fault = self.stub.faults.popleft() if self.stub.faults else None
         answer = Answer()
         if fault not in NOT_PROCESSED:
+            self.processed = max(self.processed, stream)
             device_token, answer = self.stub.judge(headers[":path"], headers, body)
             self.stub.pushes.append(Push(device_token, headers, body, self.number, answer))
         if fault in GOAWAY_FIRST:
@@ -320,8 +322,10 @@ class _Connection(asyncio.Protocol):
         """Send a GOAWAY with Apple's reason."""
         data = json.dumps({"reason": reason}).encode()
         self.flush()
-        last = self.http.highest_inbound_stream_id if last_stream is None else max(last_stream, 0)
+        last = self.http.highest_inbound_stream_id if last_stream is None else max(last_stream, self.processed)
         self.last_stream = last
+        if self.transport.is_closing():
+            return
         # h2 takes no stream after it. A server that shuts down gracefully does, so the frame is written by hand.
         self.transport.write(_frame(0x7, 0, 0, last.to_bytes(4, "big") + (0).to_bytes(4, "big") + data))
 
