@@ -183,7 +183,9 @@ def test_the_snippets_of_the_guide_to_v2_run_in_their_order_in_one_terminal(gate
     assert f"```text\n{message.strip()}\n```" in GUIDE
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "channels").glob("*.md")), ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [*sorted((ROOT / "docs" / "channels").glob("*.md")), ROOT / "docs" / "trace.md"], ids=lambda page: page.stem
+)
 def test_the_snippets_of_a_channel_run_in_a_terminal_with_credentials(gateway: Gateway, page: Path) -> None:
     project = created_project(gateway)
     variables = environment(gateway) | {"API_KEY": project["api_key"], "API_SECRET": project["api_secret"]}
