@@ -40,6 +40,7 @@ from gateway.api.v2 import (
     delivery_config,
     delivery_lanes,
     delivery_plans,
+    delivery_reports,
     delivery_retries,
     event_tail,
     incoming_webhooks,
@@ -63,6 +64,7 @@ from gateway.api.v2.mail_feedback import MailFeedback
 from gateway.api.v2.provider_http import ProviderHttp
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.install_state import InstallStates
+from gateway.auth.report_links import ReportLinks
 from gateway.auth.unsubscribe_links import UnsubscribeLinks
 from gateway.auth.workspaces import WorkspaceAuthenticator, WorkspaceTokens
 from gateway.domain.proxy import Proxies
@@ -249,6 +251,12 @@ class ApiBuilder:
             ),
             *bind(delivery_lanes.DeliveryLanesResource(lanes, self.events), delivery_lanes.OPERATIONS),
             *bind(traces.TracesResource(reader, directory), traces.OPERATIONS),
+            *bind(
+                delivery_reports.DeliveryReportsResource(
+                    ReportLinks(self.settings.secret_key, self.settings.public_url), outboxes, lanes
+                ),
+                delivery_reports.OPERATIONS,
+            ),
             *bind(
                 delivery_retries.DeliveryRetriesResource(outboxes, lanes, directory, self.events, once),
                 delivery_retries.OPERATIONS,

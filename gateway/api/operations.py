@@ -27,6 +27,7 @@ from gateway.api.v2 import (
     delivery_config,
     delivery_lanes,
     delivery_plans,
+    delivery_reports,
     delivery_retries,
     event_tail,
     incoming_webhooks,
@@ -68,6 +69,7 @@ OPERATIONS: list[AnyOperation] = [
     *delivery_lanes.OPERATIONS,
     # Before the users, whose names may contain slashes.
     *traces.OPERATIONS,
+    *delivery_reports.OPERATIONS,
     *delivery_retries.OPERATIONS,
     # Before the integrations, of which `installations` is not an id.
     *installations.WEB_PUSH_OPERATIONS,

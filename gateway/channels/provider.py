@@ -74,6 +74,10 @@ class Links(Protocol):
         """Return where push services reach the operator, a `mailto:` or `https:` URL: INBOX_PUSH_CONTACT, otherwise
         INBOX_PUBLIC_URL, "" without either."""
 
+    def report_url(self, message: Message) -> str:
+        """Return the address at which the provider shall report that it has news of a message: the gateway then asks
+        for `receipt`. "" if providers cannot reach the gateway."""
+
     async def installation(self, message: Message, kind: InstallationKind, place: str) -> Mapping[str, Any] | None:
         """Return what the user of a message has installed, with its secrets, None if there is none.
 

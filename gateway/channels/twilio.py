@@ -133,9 +133,7 @@ async def deliver(message: Message, links: Links) -> Outcome:
     """Send a text message to a phone number."""
     config = message.config
     url = f"{_account(config, links)}/Messages.json"
-    answer = await links.request(
-        "POST", url, headers=_headers(config), body=urlencode(form(message, links.now())).encode()
-    )
+    answer = await links.request("POST", url, headers=_headers(config), body=urlencode(form(message, links)).encode())
     return outcome_of(answer, links.now())
 
 
@@ -152,13 +150,16 @@ async def check(config: Mapping[str, Any], links: Links) -> str:
     return "" if answer.status == 200 else _reason(answer.status, _code(answer), _CONFIG)
 
 
-def form(message: Message, now: float) -> dict[str, str]:
+def form(message: Message, links: Links) -> dict[str, str]:
     """Return the fields of the request."""
+    report_url = links.report_url(message)
     fields = {
         "From": str(message.config["from"]),
         "Body": text_of(message),
-        "ValidityPeriod": str(max(MIN_VALIDITY, min(MAX_VALIDITY, message.expires_at - int(now)))),
+        "ValidityPeriod": str(max(MIN_VALIDITY, min(MAX_VALIDITY, message.expires_at - int(links.now())))),
     }
+    if report_url:
+        fields["StatusCallback"] = report_url
     extra = {name: _form_text(value) for name, value in message.extra.items()}
     return {**fields, **extra, "To": str(message.destination["phone_number"])}
 

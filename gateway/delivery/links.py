@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from gateway.auth.report_links import ReportLinks
 from gateway.channels.integration_kind import InstallationKind
 from gateway.channels.message import Message
 from gateway.channels.provider import Answer, Provider
@@ -66,6 +67,7 @@ class ProviderLinks:
         installations: InstallationStore,
         override: str = "",
         contact: str = "",
+        reports: ReportLinks | None = None,
         unix: Callable[[], float] = time.time,
     ):
         self.now = unix
@@ -74,6 +76,7 @@ class ProviderLinks:
         self._installations = installations
         self._override = override
         self._contact = contact
+        self._reports = reports
         self._memos: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
     def base_url(self, default: str) -> str:
@@ -156,6 +159,12 @@ class ProviderLinks:
     def contact(self) -> str:
         """Return where push services reach the operator."""
         return self._contact
+
+    def report_url(self, message: Message) -> str:
+        """Return the address at which the provider reports."""
+        if self._reports is None:
+            return ""
+        return self._reports.url(message.project_id, message.user_id, message.notification_id)
 
     async def installation(self, message: Message, kind: InstallationKind, place: str) -> Mapping[str, Any] | None:
         """Return what the user of a message has installed, with its secrets."""

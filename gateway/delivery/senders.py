@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from gateway.auth.report_links import ReportLinks
 from gateway.channels import registry
 from gateway.delivery.links import Clients, ProviderLinks
 from gateway.delivery.sender import Sender
@@ -18,9 +19,10 @@ def senders_of(settings: Settings, clients: Clients, installations: Installation
     """Return a sender for each provider, by its name."""
     urls = dict(settings.provider_urls)
     contact = settings.push_contact or settings.public_url
+    reports = ReportLinks(settings.secret_key, settings.public_url)
     return {
         provider.name: Sender(
-            provider, ProviderLinks(provider, clients, installations, urls.get(provider.name, ""), contact)
+            provider, ProviderLinks(provider, clients, installations, urls.get(provider.name, ""), contact, reports)
         )
         for provider in registry.PROVIDERS
     }

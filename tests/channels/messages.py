@@ -45,6 +45,7 @@ class StubLinks:
     """The links to a stub, over real connections. `base` is its address, and `installations` those of the user."""
 
     def __init__(self, base: str = "", contact: str = "mailto:ops@example.com"):
+        self.reports = ""
         self.installations: dict[str, dict[str, Any]] = {}
         self._base = base
         self._contact = contact
@@ -88,6 +89,10 @@ class StubLinks:
     def contact(self) -> str:
         """Return the contact of the operator."""
         return self._contact
+
+    def report_url(self, message: Message) -> str:
+        """Return the address for reports."""
+        return self.reports and f"{self.reports}/{message.notification_id}"
 
     async def installation(self, message: Message, kind: InstallationKind, place: str) -> Mapping[str, Any] | None:
         """Return an installation."""

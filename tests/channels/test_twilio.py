@@ -31,7 +31,7 @@ from gateway.channels.twilio import (
     receipt_of,
     text_of,
 )
-from tests.channels.messages import StubLinks, message_to
+from tests.channels.messages import ID, StubLinks, message_to
 from tests.stubs.http_stub import Reply
 from tests.stubs.twilio import TwilioStub
 
@@ -77,7 +77,18 @@ def test_a_long_content_is_cut_and_the_address_stays() -> None:
 @pytest.mark.parametrize(("left", "validity"), [(-9, "5"), (100, "100"), (10**6, "36000")])
 def test_twilio_sends_no_message_after_it_has_expired(left: int, validity: str) -> None:
     message = message_to(PROVIDER, ADA)
-    assert form(message, message.expires_at - left)["ValidityPeriod"] == validity
+
+    class Links(StubLinks):
+        def now(self) -> float:
+            return message.expires_at - left
+
+    assert form(message, Links())["ValidityPeriod"] == validity
+
+
+async def test_twilio_reports_to_the_gateway_if_it_can_reach_it(stub: TwilioStub, links: StubLinks) -> None:
+    links.reports = "https://inbox.example.com/reports"
+    await deliver(message_to(PROVIDER, ADA), links)
+    assert stub.messages[0]["StatusCallback"] == f"{links.reports}/{ID}"
 
 
 @pytest.mark.parametrize("region", HOSTS)

@@ -179,7 +179,7 @@ _PATH_PARAMETERS = {
     "workspace_id": "The number of the workspace, or `default`.",
     "project_id": "The number of the project.",
     "integration_id": "The id of the saved configuration.",
-    "token": "The signed end of a link in an email.",
+    "token": "The signed end of a link that the gateway made.",
     "endpoint_id": "The id of the endpoint.",
     "message_id": "The id of the message, which its `webhook-id` header has.",
 }
