@@ -51,6 +51,7 @@ from gateway.api.v2 import (
     project_events,
     revocations,
     slack_installations,
+    suppressions,
     template_preview,
     tokens,
     traces,
@@ -277,6 +278,12 @@ class ApiBuilder:
                     *self._slack(),
                 ),
                 slack_installations.OPERATIONS,
+            ),
+            *bind(
+                suppressions.SuppressionsResource(
+                    directory, ProfileStore(client), OutboxStore(client, self.contents, channel_tokens), self.events
+                ),
+                suppressions.OPERATIONS,
             ),
             *bind(
                 template_preview.TemplatePreviewResource(

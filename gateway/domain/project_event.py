@@ -135,6 +135,13 @@ class ProjectEventType(Enum):
         "Nothing more is sent to an address of a user.",
         {"channel": "The channel, such as `email`.", "reason": "Why: `bounced` or `complaint`."},
     )
+    ADDRESS_RELEASED = _Row(
+        304,
+        "address.released",
+        EventLevel.INFO,
+        "Messages are sent to the addresses of a user again.",
+        {"channel": "The channel, such as `email`."},
+    )
     PREFERENCES_CHANGED = _Row(
         311,
         "preferences.changed",

@@ -336,7 +336,8 @@ USER_SUFFIXES = {
     # sorted set: ids of notifications that are in no inbox, but are sent, by the second at which they are forgotten.
     # 30 days.
     "UNLISTED": ":unlisted",
-    # hash: digest of an address of the user (11 bytes, the first is 1) -> why nothing is sent to it. For ever.
+    # hash: digest of an address of the user (11 bytes, the first is 1) -> why nothing is sent to it, "" if messages go
+    # there again. For ever.
     "SUPPRESSED": ":suppressed",
 }
 

@@ -139,7 +139,10 @@ class OutboxStore:
         return [_recorded(report, reply) for report, reply in zip(reports, replies, strict=True)]
 
     async def suppress(self, user: User, route: Route, key: bytes, reason: str) -> None:
-        """Send nothing more to an address of a user, by its `address_key`, for this reason."""
+        """Send nothing more to an address of a user, by its `address_key`, for this reason.
+
+        Without a reason, send to it again. Raises UserDeletedError.
+        """
         call = RECORD_ENTRIES(route.code, "", 0, (), (), (key, reason))
         await self._functions.call(user, UNGUARDED, call)
 
@@ -238,7 +241,7 @@ def _taken(claim: Claim, user_id: UserId, reply: Sequence[Any], contents: Iterat
         tokens=[_token(read_token(field, packed)) for field, packed in _pairs(tokens)],
         counts=Counts(*map(int, counts or _NO_COUNTS)),
         recipient={name.decode(): msgspec.json.decode(value) for name, value in _pairs(names)},
-        suppressed={key: reason.decode(errors="replace") for key, reason in _pairs(suppressed)},
+        suppressed={key: reason.decode(errors="replace") for key, reason in _pairs(suppressed) if reason},
         next_ms=int(next_ms) if next_ms else None,
     )
 

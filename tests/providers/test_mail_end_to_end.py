@@ -138,3 +138,6 @@ def test_an_unknown_mailbox_is_suppressed(calls: httpx.Client) -> None:
     wait_for(lambda: "550 5.1.1" in trace(calls, first))
     second = send(calls, "To nobody again")
     wait_for(lambda: '"suppressed"' in trace(calls, second))
+    calls.delete("/v2/users/external_id:ada/channels/email/suppressions").raise_for_status()
+    third = send(calls, "To nobody once more")
+    wait_for(lambda: "550 5.1.1" in trace(calls, third))

@@ -232,6 +232,9 @@ async def test_an_address_that_never_works_is_suppressed(desk: Desk) -> None:
     await desk.outbox.suppress(desk.user, Route.SMS, address_key("+15005550006"), "21610")
     await desk.send(EMAIL)
     assert (await desk.take(Route.EMAIL)).suppressed == {key: "550 5.1.1", address_key("+15005550006"): "21610"}
+    await desk.outbox.suppress(desk.user, Route.EMAIL, key, "")
+    await desk.send(EMAIL)
+    assert (await desk.take(Route.EMAIL)).suppressed == {address_key("+15005550006"): "21610"}, "it was lifted"
 
 
 async def test_devices_in_their_former_form_are_converted_first(desk: Desk) -> None:
