@@ -64,6 +64,17 @@ def _provider_urls(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(found.items())
 
 
+def _certificates(text: str) -> str:
+    if text:
+        import ssl  # takes 2 MB in the supervisor, which has no use for it otherwise
+
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(text)
+        except OSError:  # SSLError is one
+            raise ValueError(f"must be a file with certificates in PEM format, not {text!r}") from None
+    return text
+
+
 def _host(text: str) -> str:
     if text.startswith("[") and text.endswith("]"):
         text = text[1:-1]  # as in a URL
@@ -279,6 +290,7 @@ class Settings:
     provider_ca_file: str = _setting(
         "",
         "File with certificates in PEM format that are trusted besides those of the system when providers are called.",
+        read=_certificates,
     )
     delivery_repeats_unknown: bool = _setting(
         False,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.settings import PREFIX, REDIS_SCHEMES, Settings, SettingsError, default_of, load_settings, variable
+from tests.stubs.certificates import make_certificates
 
 FIELDS = dataclasses.fields(Settings)
 KEY, SECRET = "shop-key", "secret-of-a-decent-length"
@@ -74,6 +75,11 @@ def test_a_value_is_read_as_its_type(name: str, text: str, value: Any) -> None:
     assert getattr(load_settings({variable(name): text}), name) == value
 
 
+def test_a_file_with_certificates_is_accepted(tmp_path: Path) -> None:
+    authority = make_certificates(tmp_path).authority
+    assert load_settings({"INBOX_PROVIDER_CA_FILE": str(authority)}).provider_ca_file == str(authority)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "problem"),
     [
@@ -126,6 +132,10 @@ def test_a_value_is_read_as_its_type(name: str, text: str, value: Any) -> None:
             for text in ("expo", "expo=ftp://h", "expo=http://a b", "Expo=http://h", "=http://h", "expo=http://u@h")
         ),
         ("provider_urls", "expo=http://a,expo=http://b", "names expo twice"),
+        *(
+            ("provider_ca_file", text, f"must be a file with certificates in PEM format, not {text!r}")
+            for text in ("/no/such/file", __file__, "/")
+        ),
         ("log_level", "INFO", "must be one of debug, info, warning, error, not 'INFO'"),
     ],
 )
