@@ -28,7 +28,7 @@ _UNKNOWN = "nothing is known of this notification: it was not sent in this proje
 @click.option("--api-key", help="The project's API key.  [default: that of INBOX_BOOTSTRAP_API_KEY, or the only one]")
 @click.option("--json", "as_json", is_flag=True, help="Print what `GET …/trace` returns.")
 def explain(user: str, notification: str, api_key: str | None, as_json: bool) -> None:
-    """Say why a user did or did not get a notification.
+    """Print why a user did or did not get a notification.
 
     USER is an id, an external id, or `email:…`. NOTIFICATION is the id that the request returned.
     """
