@@ -168,22 +168,10 @@ def _plain(body: Body, content: Content) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-class _Policy(EmailPolicy):
-    """The headers of RFC 5322. Ids and addresses of the web are not folded: `EmailPolicy` would encode a long one.
+_POLICY = EmailPolicy(linesep="\r\n", cte_type="7bit")
 
-    Encoded words must not appear in them (RFC 2047, 5). A line may have 998 characters (RFC 5322, 2.1.1).
-    """
-
-    _WHOLE = frozenset({"list-unsubscribe", "message-id", "references"})
-
-    def fold_binary(self, name: str, value: Any) -> bytes:
-        """Return a header as it is sent."""
-        if name.lower() in self._WHOLE:
-            return f"{name}: {value}\r\n".encode("ascii")
-        return super().fold_binary(name, value)
-
-
-_POLICY = _Policy(linesep="\r\n", cte_type="7bit")
+_OURS = re.compile(r"[!-~]+( [!-~]+)*")
+"""The value of a header that is neither folded nor encoded: ASCII in one line."""
 
 
 def mime_of(mail: Mail, now: float) -> bytes:
@@ -194,16 +182,30 @@ def mime_of(mail: Mail, now: float) -> bytes:
     if mail.reply_to is not None:
         head["Reply-To"] = _address(mail.reply_to)
     head["Subject"] = mail.subject
-    head["Date"] = format_datetime(datetime.fromtimestamp(int(now), UTC))
-    head["Message-ID"] = mail.message_id
-    for name, value in mail.headers:
-        head[name] = value
-    head["MIME-Version"] = "1.0"
     # No quoted-printable text contains these two characters together (RFC 2045, 6.7).
     boundary = f"=_{hashlib.sha256(mail.message_id.encode()).hexdigest()[:32]}"
-    kind = f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n\r\n'
+    ours = (
+        ("Date", format_datetime(datetime.fromtimestamp(int(now), UTC))),
+        ("Message-ID", mail.message_id),
+        *mail.headers,
+        ("MIME-Version", "1.0"),
+        ("Content-Type", f'multipart/alternative; boundary="{boundary}"'),
+    )
     parts = (_part(boundary, "plain", mail.text), _part(boundary, "html", mail.html))
-    return b"".join([head.as_bytes().removesuffix(b"\r\n"), kind.encode(), *parts, f"--{boundary}--\r\n".encode()])
+    end = f"--{boundary}--\r\n".encode()
+    return b"".join([head.as_bytes().removesuffix(b"\r\n"), *map(_header, ours), b"\r\n", *parts, end])
+
+
+def _header(header: tuple[str, str]) -> bytes:
+    """Return a header with a value of ours, such as an id or a link.
+
+    `EmailMessage` would encode a long one, which must not be (RFC 2047, 5). A line may have 998 characters (RFC 5322,
+    2.1.1), more than a link has.
+    """
+    name, value = header
+    if not _OURS.fullmatch(value):
+        raise ValueError(f"{name} is not in ASCII")
+    return f"{name}: {value}\r\n".encode()
 
 
 def _part(boundary: str, subtype: str, text: str) -> bytes:

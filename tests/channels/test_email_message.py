@@ -131,6 +131,12 @@ def test_ids_and_addresses_are_never_encoded_or_folded() -> None:  # RFC 2047, 5
     assert max(len(line) for line in raw.split("\r\n")) < 998
 
 
+@pytest.mark.parametrize("url", ["https://x.example/\r\nBcc: a@b.c", "https://x.example/ä", "https://x.example/\t"])
+def test_a_link_that_could_end_a_header_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="List-Unsubscribe is not in ASCII"):
+        mime_of(rendered(message(unsubscribe_url=url)), NOW)
+
+
 def test_a_subject_is_one_line_of_limited_length() -> None:
     mail = rendered(message(title="a  b\n" + "ü" * 400))
     assert mail.subject.startswith("a b ü")
