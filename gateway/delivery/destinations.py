@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import time
 
 from gateway.channels.message import Message
 from gateway.channels.outcome import Outcome, Scope, Throttled
@@ -32,10 +31,10 @@ class Destinations:
             await asyncio.sleep(wait_ms / 1000)
         return None
 
-    async def throttled(self, provider: Provider, message: Message, seconds: float) -> None:
-        """Note that a destination takes nothing for some seconds."""
+    async def throttled(self, provider: Provider, message: Message, until: float) -> None:
+        """Note that a destination takes nothing before a time, in unix seconds by the clock of Redis."""
         if provider.destination_key is not None:
-            await self._lanes.hold(_key(provider, message), int((time.time() + seconds) * 1000))
+            await self._lanes.hold(_key(provider, message), int(until * 1000))
 
 
 def _key(provider: Provider, message: Message) -> str:

@@ -139,7 +139,7 @@ class LaneWork:
             return None
 
     def _soon(self, seconds: float) -> dict[UserId, int | None]:
-        return dict.fromkeys(self._users, int((time.time() + seconds) * 1000))
+        return dict.fromkeys(self._users, int((self._lease.now() + seconds) * 1000))
 
     async def _through_outage(self, step: Callable[[], Awaitable[T]]) -> T:
         """Do a step, again while Redis is down. Raises StoreUnavailableError once the lease is over.
@@ -163,7 +163,7 @@ class LaneWork:
         installed: InstalledTexts = {}
         if context.render is not None and self._parts.installed is not None:
             installed = await self._parts.installed.of_taken(taken, self.lane.route.channel)
-        now = time.time()
+        now = self._lease.now()
         for each in taken:
             for entry in each.entries:
                 if entry.record is None:
@@ -232,7 +232,8 @@ class LaneWork:
             for attempt, outcome in zip(attempts, outcomes, strict=True):
                 attempt.outcome = outcome
                 if isinstance(outcome, Throttled) and not policy.pauses_lane(outcome):
-                    await self._parts.destinations.throttled(sender.provider, attempt.message, policy.pause_of(outcome))
+                    until = self._lease.now() + policy.pause_of(outcome)
+                    await self._parts.destinations.throttled(sender.provider, attempt.message, until)
 
     async def _granted(
         self, sender: Sender, group: Sequence[tuple[UserWork, Attempt]]
@@ -250,7 +251,7 @@ class LaneWork:
 
     async def _record(self, works: Sequence[UserWork], context: LaneContext) -> None:
         """Record the outcomes of users, and report to the lane."""
-        now = time.time()
+        now = self._lease.now()
         outcomes = [attempt.outcome for work in works for attempt in work.attempts if attempt.outcome is not None]
         results = [work.results(now) for work in works if work.entries]
         parked = next((outcome.reason for outcome in outcomes if isinstance(outcome, Misconfigured)), None)

@@ -16,12 +16,13 @@ LEAST_SPARE_SECONDS = 5.0
 
 
 class Lease:
-    """The lease of one claim, by the clock of this process: that of Redis may differ."""
+    """The lease of one claim. `now` is the time by the clock of Redis, which that of this machine may differ from."""
 
     def __init__(self, lanes: LaneStore, claim: Claim, claimed_at: float):
         """Create it. `claimed_at` is when the claim was asked for, in monotonic seconds."""
         self.claim = claim
         self._lanes = lanes
+        self._redis_ahead = claim.lease_ms / 1000 - LEASE_SECONDS - claimed_at
         self._until = claimed_at + LEASE_SECONDS
         self._held = set(claim.users)
         self._extending = asyncio.Lock()
@@ -30,6 +31,10 @@ class Lease:
     def is_over(self) -> bool:
         """Return whether others may hold the users of the claim."""
         return time.monotonic() >= self._until
+
+    def now(self) -> float:
+        """Return the unix time in seconds by the clock of Redis. Whatever is due there is due by this time."""
+        return time.monotonic() + self._redis_ahead
 
     async def covers(self, user_id: UserId, seconds: float) -> bool:
         """Return whether an attempt that takes at most so many seconds may begin. The lease is extended if need be, so

@@ -199,7 +199,7 @@ class DeliveryRunner:
 
     def _give_back(self, lease: Lease, users: Sequence[UserId], pause: float) -> None:
         """Make users due again who were not taken, once the lane has paused."""
-        at = int((time.time() + pause) * 1000)
+        at = int((lease.now() + pause) * 1000)
         dues: dict[UserId, int | None] = dict.fromkeys(users, at)
         returned = LaneReport(not_before_ms=at if pause else 0)
         claim = lease.claim._replace(users=users)

@@ -179,7 +179,7 @@ class UserWork:
         texts = compose.Texts()
         for destination in destinations:
             state = self._present(work.entry, destination.key, before.get(destination.key), now)
-            if state.state.is_final or state.next_ms > now * 1000:
+            if state.state.is_final or state.next_ms > max(now * 1000, work.entry.due_ms):
                 work.kept.append(state)
                 continue
             if subject is None:

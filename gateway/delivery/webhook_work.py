@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
@@ -40,7 +39,7 @@ class WebhookParts:
             more = await self._source.of_project(project_id)
         else:
             more = await self._source.of_user(project_id, member)
-        return int(time.time() * 1000) if more else None
+        return 0 if more else None
 
 
 class WebhookWork:

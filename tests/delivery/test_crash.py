@@ -190,6 +190,33 @@ async def test_a_process_that_is_stopped_ends_what_it_has_sent(scene: Scene) -> 
     assert len(scene.mail.mails) == 1
 
 
+@pytest.mark.parametrize("hours", [-2, 2])
+async def test_a_wrong_clock_neither_delays_a_message_nor_hurries_its_repetitions(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    scene.mail.faults.append(Reply(503, "busy"))
+    notification = await scene.send()
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + hours * 3600)
+    async with Deliverer(scene.settings).running():
+        await until(lambda: scene.mail.requests and scene.sms.messages)
+        await asyncio.sleep(0.3)  # no second attempt must come
+        record = (await scene.records(notification))[Route.EMAIL]
+    assert record is not None
+    assert real() < record.tokens[0].next_ms / 1000 < real() + 10
+    assert len(scene.mail.requests) == 1
+
+
+async def test_redis_that_comes_back_empty_is_used_again(scene: Scene) -> None:
+    async with Deliverer(scene.settings).running():
+        await scene.ended(await scene.send("before"))
+        await scene.client.redis.flushall()
+        await scene.client.redis.execute_command("FUNCTION", "FLUSH")
+        await scene.prepare()
+        states = await scene.ended(await scene.send("after"))
+    assert states[Route.EMAIL] is DeliveryState.DELIVERED
+
+
 async def test_a_retry_survives_the_process(scene: Scene) -> None:
     scene.mail.faults.append(Reply(503, "busy"))
     notification = await scene.send()
