@@ -227,6 +227,16 @@ _REQUESTS = {
     "counts": "unread count",
 }
 
+
+def _delivery(what: str, figure: str, place: str, percentile: str = "") -> Callable[[Sequence[Row]], Found]:
+    def find(rows: Sequence[Row]) -> Found:
+        mine = [row for row in rows if row["scenario"] == "delivery" and row["what"] == what]
+        found = {place.format(**row): row[figure] for row in mine}
+        return {where: value[percentile] if percentile else value for where, value in found.items()}
+
+    return find
+
+
 # ---- the goals
 
 
@@ -287,6 +297,38 @@ GOALS = [
         "CPU of Redis for users by a part of a name, ms", REST, _catalog("cpu_us_redis", False, 1e-3, "users"), most=40
     ),
     *(Goal("memory of Redis, bytes", REST, _stored(what), most=most) for what, most in _BYTES.items()),
+    Goal(
+        "deliveries a second of a worker's core",
+        REST,
+        _delivery("drain", "per_core_second", "{provider}"),
+        least=1500,
+        only_shown="apns",
+    ),
+    Goal("CPU of a delivery, Redis, µs", REST, _delivery("drain", "cpu_us_redis", "{provider}"), most=120),
+    Goal(
+        "longest wait of a small project, ms",
+        REST,
+        _delivery("fairness", "wait_ms", "{small} deliveries behind {large:,}", "max"),
+        most=2000,
+    ),
+    Goal(
+        "p99 of live events beside deliveries, × without",
+        REST,
+        _delivery("live", "ratio", "{rate:g} events a second"),
+        most=1.3,
+    ),
+    Goal(
+        "memory that a hanging provider costs, MB", REST, _delivery("hang", "grown_mb", "after {seconds:g} s"), most=64
+    ),
+    Goal(
+        "memory of a waiting delivery, bytes", REST, _delivery("queue", "bytes_each", "{queued:,} deliveries"), most=400
+    ),
+    Goal(
+        "CPU of a claim, × that behind few deliveries",
+        REST,
+        _delivery("queue", "ratio", "behind {users:,} users"),
+        most=1.3,
+    ),
     # Half of INBOX_REDIS_TIMEOUT_SECONDS, so that no other call times out meanwhile.
     Goal("CPU of Redis for a change of a whole inbox, ms", REST, _inbox_change, most=1000),
 ]

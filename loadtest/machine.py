@@ -159,6 +159,14 @@ def _status(pid: int, name: str) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith(name + ":")), 0)
 
 
+def pin_to_all(pids: Iterable[int]) -> None:
+    """Let each thread of the processes run on every core that this machine has."""
+    for pid in pids:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setaffinity(int(task), range(os.cpu_count() or 1))
+
+
 def pin(pids: Iterable[int], cores: Cores) -> None:
     """Restrict each thread of the processes to the cores of its role."""
     for pid in pids:

@@ -89,10 +89,10 @@ def numbered_token(kind: TokenKind, number: int) -> dict[str, Any]:
 
 
 class ProjectWriter:
-    """Writes events and tokens into the bundled Valkey of a gateway. Close it at the end."""
+    """Writes events and tokens into the Redis of a gateway. Close it at the end."""
 
     def __init__(self, target: GatewayTarget):
-        settings = Settings(redis_url=f"unix://{target.redis_socket}", redis_timeout_seconds=30)
+        settings = Settings(redis_url=target.redis_url, redis_timeout_seconds=30)
         self._client = FunctionClient(Topology(settings), LIBRARY)
         self._log = ProjectEventLog(self._client, KEPT)
         self._tokens = ChannelTokenStore(self._client)

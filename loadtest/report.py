@@ -47,6 +47,10 @@ A REST request is compared with one bare Python process that sends the same call
 same Redis, and writes as many bytes (loadtest/targets/servers/bare_path.py lists what it leaves out). Both alternate on
 connections that stay open. In this measurement the gateway writes its access log.
 
+Deliveries wait when the delivery worker starts. Their providers answer at once, and run beside the clients. The rate of
+a core is what the CPU of the worker alone would allow; the worker has one core, and Redis shares that of the clients if
+there are two. Live events beside deliveries are measured with the worker on any core.
+
 In all others, no server writes access logs, compresses or encrypts. The gateway has no rate limits and no limit of
 connections per user, but checks credentials (connects: existing users, by HMAC) and stores the inbox. Peers store
 nothing.

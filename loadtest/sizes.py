@@ -97,6 +97,29 @@ class RequestSizes:
 
 
 @dataclass(frozen=True)
+class DeliverySizes:
+    """Deliveries by providers."""
+
+    users: int
+    """Users with an email address, each of whom gets a mail."""
+    devices: int
+    """How many of them have a device, and get a push."""
+    small: int
+    """Deliveries of a small project, behind those of a large one."""
+    behind: int
+    """Mails of each user, in front of the small project, and beside live events."""
+    live_users: int
+    live_rate: float
+    """Live events a second."""
+    live_seconds: float
+    live_rounds: int
+    """Rounds without and with deliveries."""
+    hang_seconds: float
+    queued: int
+    """Deliveries that wait."""
+
+
+@dataclass(frozen=True)
 class StormSizes:
     """Connections that are all cut, and all resume at once."""
 
@@ -170,6 +193,7 @@ class Sizes:
     list: ListSizes
     catalog: CatalogSizes
     request: RequestSizes
+    delivery: DeliverySizes
     storm: StormSizes
     recovery: RecoverySizes
     hostile: HostileSizes
@@ -190,6 +214,18 @@ FULL = Sizes(
     list=ListSizes(inboxes=(100, 10_000, 100_000), requests=100),
     catalog=CatalogSizes(projects=(1000, 100_000), token_users=10, requests=100),
     request=RequestSizes(connections=64, rounds=7, seconds=1),
+    delivery=DeliverySizes(
+        users=20_000,
+        devices=5000,
+        small=50,
+        behind=5,
+        live_users=200,
+        live_rate=100,
+        live_seconds=5,
+        live_rounds=3,
+        hang_seconds=20,
+        queued=1_000_000,
+    ),
     storm=StormSizes(connections=10_000, connections_of_one=1000),
     recovery=RecoverySizes(users=10_000, outages=(("kill", 1), ("pause", 10))),
     hostile=HostileSizes(users=500, peers=10, rate=200, seconds=4),
@@ -219,6 +255,18 @@ QUICK = Sizes(
     list=ListSizes(inboxes=(100, 2000), requests=40),
     catalog=CatalogSizes(projects=(1000, 10_000), token_users=3, requests=40),
     request=RequestSizes(connections=64, rounds=5, seconds=0.3),
+    delivery=DeliverySizes(
+        users=2000,
+        devices=1000,
+        small=50,
+        behind=2,
+        live_users=100,
+        live_rate=100,
+        live_seconds=2,
+        live_rounds=1,
+        hang_seconds=3,
+        queued=100_000,
+    ),
     storm=StormSizes(connections=500, connections_of_one=200),
     recovery=RecoverySizes(users=500, outages=(("kill", 1),)),
     hostile=HostileSizes(users=100, peers=5, rate=100, seconds=2),
@@ -239,6 +287,18 @@ TINY = Sizes(
     list=ListSizes(inboxes=(20, 40), requests=15),
     catalog=CatalogSizes(projects=(60, 120), token_users=1, requests=15),
     request=RequestSizes(connections=4, rounds=2, seconds=0.1),
+    delivery=DeliverySizes(
+        users=500,
+        devices=100,
+        small=10,
+        behind=1,
+        live_users=5,
+        live_rate=40,
+        live_seconds=0.5,
+        live_rounds=1,
+        hang_seconds=0.5,
+        queued=1000,
+    ),
     storm=StormSizes(connections=10, connections_of_one=5),
     recovery=RecoverySizes(users=10, outages=(("restart", 0.2), ("pause", 0.2))),
     hostile=HostileSizes(users=5, peers=1, rate=20, seconds=1),

@@ -127,6 +127,11 @@ class GatewayTarget(StartedTarget):
         """The path of the Unix socket of the bundled Valkey."""
         return str(self.directory / "data" / "valkey" / "valkey.sock")
 
+    @property
+    def redis_url(self) -> str:
+        """The address of its Redis, as INBOX_REDIS_URL has it."""
+        return f"unix://{self.redis_socket}"
+
     async def redis_information(self) -> dict[str, str]:
         """Return the names and values of INFO of the bundled Valkey. Raise OSError."""
         reader, writer = await asyncio.open_unix_connection(self.redis_socket)
@@ -199,12 +204,19 @@ class GatewayTarget(StartedTarget):
         """Return a marked notification without its recipients."""
         return {"title": "Load", "content": payload(number, size).decode()}
 
-    def backend_request(self, method: str, path: str, content: Any = None, idempotency_key: str = "") -> bytes:
-        """Return a request of a backend."""
+    def backend_request(
+        self,
+        method: str,
+        path: str,
+        content: Any = None,
+        idempotency_key: str = "",
+        credentials: tuple[str, str] = (API_KEY, API_SECRET),
+    ) -> bytes:
+        """Return a request of a backend. `credentials` are the key and the secret of its project."""
         body = b"" if content is None else json.dumps(content, separators=(",", ":")).encode()
         fields = {
-            "X-MAGICBELL-API-KEY": API_KEY,
-            "X-MAGICBELL-API-SECRET": API_SECRET,
+            "X-MAGICBELL-API-KEY": credentials[0],
+            "X-MAGICBELL-API-SECRET": credentials[1],
             "Content-Type": "application/json",
             "Content-Length": str(len(body)),
         }

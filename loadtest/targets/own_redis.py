@@ -31,6 +31,20 @@ class GatewayOnRedis(GatewayTarget):
         self._replicas = [RedisServer("valkey", self._new_directory(f"replica{number}")) for number in range(replicas)]
         self.settings |= {"INBOX_REDIS_URL": self.redis.url, "INBOX_SECRET_KEY": "loadtest"}
 
+    @property
+    def redis_url(self) -> str:
+        """The address of its Redis."""
+        return self.redis.url
+
+    async def redis_information(self) -> dict[str, str]:
+        """Return the names and values of INFO of its Redis."""
+
+        def read() -> dict[str, str]:
+            with redis.Redis(port=self.redis.port) as client:
+                return {name: str(value) for name, value in client.info().items()}
+
+        return await asyncio.to_thread(read)
+
     async def start(self) -> None:
         """Start Redis, its replicas, and the gateway."""
         await asyncio.to_thread(self._start_servers)

@@ -116,3 +116,26 @@ def test_the_table_shows_the_limit_the_figure_and_whether_it_is_met() -> None:
     text = report.table(*goals.table(goals.judge([row("connect", how="HMAC", per_second=2900.0)])))
     cells = [cell.strip() for cell in text.splitlines()[-1].strip("|").split("|")]
     assert cells == ["WebSocket, authenticated connects per second", "1,000 users", "≥ 3,000", "2,900", "**no**"]
+
+
+def test_deliveries_are_judged_by_provider_and_by_what_was_measured() -> None:
+    rows = [
+        row("delivery", REST, what="drain", provider="fcm", per_core_second=1600.0, cpu_us_redis=90.0),
+        row("delivery", REST, what="drain", provider="sendgrid", per_core_second=1400.0, cpu_us_redis=130.0),
+        row("delivery", REST, what="fairness", small=50, large=100_000, wait_ms={"p50": 10.0, "max": 1900.0}),
+        row("delivery", REST, what="live", rate=100.0, ratio=1.4),
+        row("delivery", REST, what="hang", seconds=5.0, grown_mb=3.0),
+        row("delivery", REST, what="queue", queued=1_000_000, users=20_000, bytes_each=275.0, ratio=1.0),
+    ]
+    found = {(verdict.goal.name, verdict.where): verdict.is_met for verdict in goals.judge(rows)}
+    assert found == {
+        ("deliveries a second of a worker's core", "fcm"): True,
+        ("deliveries a second of a worker's core", "sendgrid"): False,
+        ("CPU of a delivery, Redis, µs", "fcm"): True,
+        ("CPU of a delivery, Redis, µs", "sendgrid"): False,
+        ("longest wait of a small project, ms", "50 deliveries behind 100,000"): True,
+        ("p99 of live events beside deliveries, × without", "100 events a second"): False,
+        ("memory that a hanging provider costs, MB", "after 5 s"): True,
+        ("memory of a waiting delivery, bytes", "1,000,000 deliveries"): True,
+        ("CPU of a claim, × that behind few deliveries", "behind 20,000 users"): True,
+    }

@@ -31,6 +31,7 @@ RUNS = {
     "sync": ("websocket",),
     "list": ("sse",),
     "catalog": ("websocket",),
+    "delivery": ("websocket",),
     "hostile": ("websocket",),
     "durability": ("websocket",),
     "recovery": ("sse",),
@@ -109,6 +110,18 @@ def test_unicast_counts_the_events_that_arrived_at_every_rate(runs: dict[str, Fu
     assert counts == sorted(counts)
     assert counts[0] > 0
     assert (rows[0]["highest"] is None) == (rows[0]["at"] == "no rate held") == (len(rows) == 1)
+
+
+def test_every_delivery_reaches_its_provider_once(runs: dict[str, Future[Run]]) -> None:
+    rows = {row["what"]: row for row in faultless(runs, "delivery").rows("delivery")}
+    assert rows.keys() == {"drain", "fairness", "live", "hang", "queue"}
+    drained = [row for row in runs["delivery"].result().rows("delivery") if row["what"] == "drain"]
+    assert [(row["provider"], row["deliveries"]) for row in drained] == [
+        ("sendgrid", TINY.delivery.users),
+        ("fcm", TINY.delivery.devices),
+    ]
+    assert rows["fairness"]["large"] == TINY.delivery.users * TINY.delivery.behind
+    assert rows["queue"]["bytes_each"] > 0
 
 
 def test_a_broadcast_reaches_every_user_and_every_connection(runs: dict[str, Future[Run]]) -> None:
