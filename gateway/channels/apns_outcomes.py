@@ -6,6 +6,7 @@ import msgspec
 
 from gateway.channels.message import Message
 from gateway.channels.outcome import (
+    MAX_REASON,
     Dead,
     Delivered,
     Misconfigured,
@@ -48,7 +49,7 @@ def outcome_of(answer: Answer, message: Message, now: float, *, app_works: bool)
     reason = reason_of(answer)
     match answer.status:
         case 200:
-            return Delivered(answer.headers.get("apns-id", str(message.id)).lower())
+            return Delivered(answer.headers.get("apns-id", str(message.id))[:MAX_REASON].lower())
         case 410:
             return _gone(reason, answer, message)
         case 400 | 404 | 405 | 413:

@@ -9,7 +9,17 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gateway.channels.outcome import Dead, Delivered, Misconfigured, Outcome, Refused, Retry, Scope, Throttled
+from gateway.channels.outcome import (
+    MAX_REASON,
+    Dead,
+    Delivered,
+    Misconfigured,
+    Outcome,
+    Refused,
+    Retry,
+    Scope,
+    Throttled,
+)
 from gateway.channels.provider import Answer
 from gateway.channels.retry_after import retry_after
 
@@ -35,7 +45,7 @@ def outcome_of(answer: Answer, now: float) -> Outcome:
     """Return the outcome of a push. A 401 and a 403 are those of a request with a fresh access token."""
     if answer.status == 200:
         name = _values(answer.body).get("name")
-        return Delivered(name if isinstance(name, str) else "")
+        return Delivered(name[:MAX_REASON] if isinstance(name, str) else "")
     fault = fault_of(answer)
     if fault.code in _QUOTA or answer.status == 429:
         return Throttled(_wait(answer, now) or QUOTA_SECONDS, Scope.LANE, fault.code)

@@ -189,14 +189,14 @@ async def test_a_response_that_is_too_large_is_not_read(http: OutboundHttp2, stu
     assert (await push(http, stub, max_bytes=2000)).status == 400
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 async def test_whatever_happens_to_connections_an_outcome_says_what_the_server_did(
     http: OutboundHttp2, stub: ApnsStub, seed: int
 ) -> None:
     """An answer: processed once. Not sent: not processed. No answer: processed once at most."""
     chance = random.Random(seed)
     faults = [each for each in Fault if each is not Fault.HANG]
-    numbers = iter(range(200))
+    numbers = iter(range(120))
     outcomes: dict[str, str] = {}
 
     async def send() -> None:
@@ -212,6 +212,6 @@ async def test_whatever_happens_to_connections_an_outcome_says_what_the_server_d
     await asyncio.gather(*(send() for _ in range(8)))
     processed = Counter(each.device_token for each in stub.pushes)
     allowed = {"200": (1,), "NotSentError": (0,), "NoAnswerError": (0, 1)}
-    assert len(outcomes) == 200
+    assert len(outcomes) == 120
     assert [each for each, outcome in outcomes.items() if processed[each] not in allowed[outcome]] == []
-    assert Counter(outcomes.values())["200"] > 50
+    assert Counter(outcomes.values())["200"] > 30
