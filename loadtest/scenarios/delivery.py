@@ -47,7 +47,7 @@ from tests.stubs.apns import ApnsStub
 DRAIN_SECONDS = 120.0
 START_SECONDS = 30.0
 SAMPLE_SECONDS = 0.1
-SETTLE_SECONDS = 0.3
+RECORDS_SECONDS = 0.3
 """How long the worker is measured after the last delivery: the records of the last ones are part of the cost."""
 
 CLAIMS, CLAIMED = 20, 5
@@ -119,7 +119,7 @@ async def _drain_one(
             first, meter, started = arrived(), Meter(worker), time.perf_counter()
             await until(lambda: arrived() >= count, DRAIN_SECONDS)
             seconds = time.perf_counter() - started
-            await asyncio.sleep(SETTLE_SECONDS)
+            await asyncio.sleep(RECORDS_SECONDS)
             done = arrived() - first
             figures = meter.figures(done)
         kb = (await worker.memory())[SERVER]
